@@ -1,0 +1,99 @@
+// Package caller says who asks and what they may do.
+package caller
+
+import (
+	"slices"
+
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// ErrForbidden refuses what the caller's role does not allow.
+var ErrForbidden = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+
+// A Role is what a person is in their organization.
+type Role string
+
+// The roles, from the most to the least powerful.
+const (
+	Owner  Role = "owner"
+	Admin  Role = "admin"
+	Member Role = "member"
+	Viewer Role = "viewer"
+)
+
+// Known reports whether r is a role.
+func (r Role) Known() bool { return slices.Contains([]Role{Owner, Admin, Member, Viewer}, r) }
+
+// An Access is what an integration key may do.
+type Access string
+
+// The accesses.
+const (
+	Read      Access = "read"
+	ReadWrite Access = "read_write"
+)
+
+// Known reports whether a is an access.
+func (a Access) Known() bool { return a == Read || a == ReadWrite }
+
+// A Caller is a person with a session or a program with an integration key, in
+// one organization. Only authentication makes one.
+type Caller struct {
+	Org    id.Org
+	User   id.User // empty for a program
+	Roles  []Role
+	Key    id.Key // empty for a person
+	Access Access // what the key may do
+}
+
+// An Act is something that needs a right.
+type Act string
+
+// The acts.
+const (
+	See    Act = "see"    // every GET
+	Edit   Act = "edit"   // create, change, activate, clone, cancel, retry
+	Delete Act = "delete" // delete an agent
+	Decide Act = "decide" // say yes or no to an approval; the gate may still refuse
+	Manage Act = "manage" // integration keys
+)
+
+// Human reports whether the caller is a person.
+func (c Caller) Human() bool { return c.Key == "" }
+
+// Has reports whether the caller has one of the roles.
+func (c Caller) Has(roles ...Role) bool {
+	return slices.ContainsFunc(c.Roles, func(r Role) bool { return slices.Contains(roles, r) })
+}
+
+// May returns nil if the caller may do act, or ErrForbidden.
+func (c Caller) May(act Act) error {
+	if c.allowed(act) {
+		return nil
+	}
+	return ErrForbidden
+}
+
+func (c Caller) allowed(act Act) bool {
+	if !c.Human() {
+		switch act {
+		case See:
+			return true
+		case Edit, Delete:
+			return c.Access == ReadWrite
+		case Decide, Manage:
+			return false
+		}
+		return false
+	}
+	switch act {
+	case See:
+		return c.Has(Owner, Admin, Member, Viewer)
+	case Edit, Decide:
+		return c.Has(Owner, Admin, Member)
+	case Delete, Manage:
+		return c.Has(Owner, Admin)
+	}
+	return false
+}

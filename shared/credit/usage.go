@@ -1,0 +1,42 @@
+package credit
+
+import "theoneagents.app/agents/shared/id"
+
+// Used is what each agent used of each tier.
+type Used map[id.Agent]map[Tier]int64
+
+// Total returns the sum.
+func (u Used) Total() int64 {
+	var sum int64
+	for _, n := range u.ByAgent() {
+		sum += n
+	}
+	return sum
+}
+
+// ByAgent returns the sum of each agent that used anything.
+func (u Used) ByAgent() map[id.Agent]int64 {
+	sums := map[id.Agent]int64{}
+	for a, tiers := range u {
+		for _, n := range tiers {
+			if n != 0 {
+				sums[a] += n
+			}
+		}
+	}
+	return sums
+}
+
+// ByTier returns the sum of each tier, of those without use too.
+func (u Used) ByTier() map[Tier]int64 {
+	sums := map[Tier]int64{}
+	for _, t := range Tiers() {
+		sums[t] = 0
+	}
+	for _, tiers := range u {
+		for t, n := range tiers {
+			sums[t] += n
+		}
+	}
+	return sums
+}

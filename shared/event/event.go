@@ -1,0 +1,174 @@
+// Package event is what a product says has happened.
+//
+// An event comes from outside, over the bus. Parse is the only way in: it
+// bounds and checks, and says why it refuses.
+package event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// MaxSize is how large the JSON of an event may be, in bytes: what a state
+// machine takes.
+const MaxSize = 256 << 10
+
+// The faults of an event; their codes are the reasons in the dead-letter queue.
+var (
+	ErrMalformed = fault.New(fault.Invalid, "malformed", "The event is malformed.")
+	ErrTooLarge  = fault.New(fault.TooLarge, "too_large", "The event is larger than 256 KiB.")
+	ErrMismatch  = fault.New(fault.Invalid, "envelope_mismatch", "The event's envelope does not agree with its source and detail-type.")
+)
+
+// An Event is a fact that a product published. It is a document: its JSON is
+// the envelope on the bus.
+type Event struct {
+	ID        id.Event       `json:"id"`
+	Type      string         `json:"event_type"`
+	Product   string         `json:"source_product"`
+	Org       id.Org         `json:"org_id"`
+	Client    id.Client      `json:"client_id,omitempty"`
+	Payload   map[string]any `json:"payload"`
+	Metadata  *Metadata      `json:"metadata,omitempty"`
+	Published time.Time      `json:"published_at"`
+}
+
+// Metadata says what caused an event.
+type Metadata struct {
+	AgentTriggered bool       `json:"agent_triggered,omitempty"`
+	Causation      *Causation `json:"causation,omitempty"`
+}
+
+// A Causation is the run whose step made a product publish an event.
+type Causation struct {
+	Execution id.Execution `json:"execution_id,omitempty"`
+	Depth     int          `json:"depth"`
+}
+
+// Name returns the qualified name, such as "psa:ticket.created".
+func (e Event) Name() string { return e.Product + ":" + e.Type }
+
+// Depth returns how many runs stand between a product's own event and this
+// one; 0 for what no agent caused.
+func (e Event) Depth() int {
+	if e.Metadata == nil {
+		return 0
+	}
+	depth := 0
+	if c := e.Metadata.Causation; c != nil {
+		depth = max(c.Depth, 0)
+	}
+	if e.Metadata.AgentTriggered {
+		depth = max(depth, 1)
+	}
+	return depth
+}
+
+// AgentTriggered reports whether an agent's action caused the event.
+func (e Event) AgentTriggered() bool { return e.Depth() > 0 }
+
+// Content returns a digest of what the event says, whatever its id and time:
+// events of one content within a short time are one event told twice.
+func (e Event) Content() string {
+	return id.Digest(e.Name(), string(e.Client), document.Canonical(e.Payload))
+}
+
+// Document returns the envelope as a document, for filters and templates.
+func (e Event) Document() map[string]any {
+	d := map[string]any{
+		"id": string(e.ID), "event_type": e.Type, "source_product": e.Product,
+		"org_id": string(e.Org), "payload": e.Payload,
+		"published_at": e.Published.UTC().Format(time.RFC3339),
+	}
+	if e.Client != "" {
+		d["client_id"] = string(e.Client)
+	}
+	if m := e.Metadata; m != nil {
+		meta := map[string]any{"agent_triggered": m.AgentTriggered}
+		if c := m.Causation; c != nil {
+			meta["causation"] = map[string]any{"execution_id": string(c.Execution), "depth": int64(c.Depth)}
+		}
+		d["metadata"] = meta
+	}
+	return d
+}
+
+// types is what an event type or a product may be called.
+var types = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$`)
+
+// Parse returns the event that came over the bus as detail, from source and
+// with this detail-type, or ErrTooLarge, ErrMalformed or ErrMismatch.
+func Parse(source, detailType string, detail []byte) (Event, error) {
+	if len(detail) > MaxSize {
+		return Event{}, ErrTooLarge.Sayf("The event has %d bytes; %d are allowed.", len(detail), MaxSize)
+	}
+	e, err := decode(detail)
+	if err != nil {
+		return Event{}, ErrMalformed.Sayf("The event is malformed: %v.", err)
+	}
+	if faults := e.faults(); len(faults) > 0 {
+		return Event{}, ErrMalformed.Sayf("The event is malformed: %v.", errors.Join(faults...))
+	}
+	if e.Product != source || e.Type != detailType {
+		return Event{}, ErrMismatch.Sayf("The envelope says %s; the bus says %s:%s.", e.Name(), source, detailType)
+	}
+	return e, nil
+}
+
+// decode reads the envelope; the payload apart, so that its numbers stay exact.
+func decode(detail []byte) (Event, error) {
+	type envelope Event
+	wire := struct {
+		envelope
+
+		Payload json.RawMessage `json:"payload"`
+	}{}
+	if err := json.Unmarshal(detail, &wire); err != nil {
+		return Event{}, err
+	}
+	e := Event(wire.envelope)
+	if wire.Payload == nil {
+		return e, nil
+	}
+	payload, err := document.Object(wire.Payload)
+	if err != nil {
+		return Event{}, fmt.Errorf("payload: %w", err)
+	}
+	e.Payload = payload
+	return e, nil
+}
+
+// UnmarshalJSON reads an envelope without judging it.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	got, err := decode(data)
+	if err != nil {
+		return err
+	}
+	*e = got
+	return nil
+}
+
+func (e Event) faults() []error {
+	var faults []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(!id.Valid("evt_", string(e.ID)), "id must be evt_ and up to 64 letters, digits or underscores")
+	refuse(!types.MatchString(e.Type) || len(e.Type) > 100, "event_type must be like ticket.created")
+	refuse(!types.MatchString(e.Product) || len(e.Product) > 40, "source_product must be like psa")
+	_, ok := id.ParseOrg(string(e.Org))
+	refuse(!ok, "org_id must be org_ and up to 40 letters or digits")
+	refuse(e.Client != "" && !id.Foreign(string(e.Client)), "client_id must be up to 128 printable characters without # or space")
+	refuse(e.Payload == nil, "payload must be an object")
+	refuse(e.Published.IsZero(), "published_at must be a time")
+	return faults
+}

@@ -1,0 +1,117 @@
+package render_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/render"
+)
+
+func scope() render.Scope {
+	return render.Scope{
+		"event_payload": map[string]any{
+			"subject": "VPN is {{ agent.id }} down", "priority": "p1", "count": int64(12345678901234567),
+			"tags": []any{"a", "b"}, "none": nil, "open": true, "big": strings.Repeat("x", 60_000),
+		},
+		"steps": map[string]any{"triage": map[string]any{"output": map[string]any{"noise": false}}},
+	}
+}
+
+func TestAPlaceholderShowsAValue(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		in   any
+		want any
+	}{
+		"text stays":                          {"hello", "hello"},
+		"a path is filled":                    {"P: {{ event_payload.priority }}!", "P: p1!"},
+		"blanks do not matter":                {"{{event_payload.priority}}", "p1"},
+		"a value is not expanded again":       {"{{ event_payload.subject }}", "VPN is {{ agent.id }} down"},
+		"a lone placeholder keeps a number":   {"{{ event_payload.count }}", int64(12345678901234567)},
+		"a lone placeholder keeps a boolean":  {"{{ steps.triage.output.noise }}", false},
+		"a lone placeholder keeps an array":   {"{{ event_payload.tags }}", []any{"a", "b"}},
+		"a lone placeholder keeps null":       {"{{ event_payload.none }}", nil},
+		"null in a text is nothing":           {"<{{ event_payload.none }}>", "<>"},
+		"an array in a text is JSON":          {"<{{ event_payload.tags }}>", `<["a","b"]>`},
+		"a large number in a text is exact":   {"#{{ event_payload.count }}", "#12345678901234567"},
+		"filters work from left to right":     {`{{ event_payload.priority | upcase | append: "|x" }}`, "P1|x"},
+		"a default stands in for the missing": {`{{ event_payload.nope | default: "none" }}`, "none"},
+		"an index selects":                    {"{{ event_payload.tags[1] }}", "b"},
+		"a size is known":                     {"{{ event_payload.tags.size }}", int64(2)},
+		"a filter may take a path":            {"{{ event_payload.priority | append: event_payload.open }}", "p1true"},
+		"objects are filled at depth":         {map[string]any{"a": []any{"{{ event_payload.priority }}"}}, map[string]any{"a": []any{"p1"}}},
+		"numbers are left alone":              {int64(5), int64(5)},
+		"quotes may hold braces":              {`{{ "a}}b" }}`, "a}}b"},
+		"join joins":                          {`{{ event_payload.tags | join: ", " }}`, "a, b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := render.Value(tc.in, scope())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("Value(%q) -want +got:\n%s", tc.in, diff)
+			}
+		})
+	}
+}
+
+func TestABadTemplateIsAnError(t *testing.T) {
+	t.Parallel()
+
+	for name, in := range map[string]string{
+		"a missing variable":            "{{ event_payload.nope }}",
+		"a missing argument":            "{{ event_payload.priority | append: nope.x }}",
+		"a tag":                         "{% if true %}x{% endif %}",
+		"an open placeholder":           "{{ event_payload.priority",
+		"an unknown filter":             "{{ event_payload.priority | shell }}",
+		"an empty placeholder":          "{{ }}",
+		"an operator":                   "{{ 1 + 1 }}",
+		"output without end by replace": `{{ event_payload.big | replace: "x", event_payload.big }}`,
+		"output without end by append":  `{{ event_payload.big | append: event_payload.big }}`,
+		"too much of many":              "{{ event_payload.big }}{{ event_payload.big }}",
+		"a division by zero":            "{{ event_payload.count | divided_by: 0 }}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := render.Text(in, scope())
+			if !errors.Is(err, render.ErrTemplate) {
+				t.Errorf("Text(%q) = %.80q, %v; want ErrTemplate", in, got, err)
+			}
+		})
+	}
+}
+
+func TestPathsNamesWhatATemplateNeeds(t *testing.T) {
+	t.Parallel()
+
+	got, err := render.Paths(`{{ a.b }} {{ "x" | append: c[0].d }} {{ e | default: "" }}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a.b", "c.0.d", "e"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add(`{{ event_payload.subject | upcase | default: "none" }}`)
+	f.Add(`{{ "a" | replace: "", "b" }}{{`)
+	f.Add(`{{ event_payload.tags | slice: -1, 5 | date: "%Y" }}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		out, err := render.Text(in, scope())
+		if err == nil && len(out) > render.MaxOutput {
+			t.Errorf("%d bytes", len(out))
+		}
+		if _, perr := render.Paths(in); perr != nil && err == nil {
+			t.Errorf("Paths refuses %q and Text does not: %v", in, perr)
+		}
+	})
+}
