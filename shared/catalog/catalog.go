@@ -1,0 +1,190 @@
+// Package catalog is what agents may listen for and what they may do: the event
+// types and the actions of the products, read from files.
+package catalog
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A FieldType is what kind of value stands in a field or a parameter.
+type FieldType string
+
+// The field types.
+const (
+	String  FieldType = "string"
+	Number  FieldType = "number"
+	Boolean FieldType = "boolean"
+	Enum    FieldType = "enum"
+	Object  FieldType = "object" // parameters only
+	Array   FieldType = "array"  // parameters only
+)
+
+// Categories returns the categories of event types and of agents.
+func Categories() []string {
+	return []string{
+		"service_desk", "security", "operations", "finance",
+		"compliance", "communications", "onboarding", "client_success",
+	}
+}
+
+// An EventType is something that a product publishes.
+type EventType struct {
+	Product     string         `json:"source_product"`
+	Type        string         `json:"event_type"`
+	Category    string         `json:"category"`
+	DisplayName string         `json:"display_name"`
+	Description string         `json:"description"`
+	Filterable  []Field        `json:"filterable_fields"`
+	Sample      map[string]any `json:"sample_payload"`
+}
+
+// Name returns the qualified name, such as "psa:ticket.created".
+func (t EventType) Name() string { return t.Product + ":" + t.Type }
+
+// Field returns what filters may ask about a path.
+func (t EventType) Field(path string) (Field, bool) {
+	i := slices.IndexFunc(t.Filterable, func(f Field) bool { return f.Path == path })
+	if i < 0 {
+		return Field{}, false
+	}
+	return t.Filterable[i], true
+}
+
+// A Field is a place in an event that filters may look at.
+type Field struct {
+	Path       string    `json:"path"`
+	Label      string    `json:"label"`
+	Type       FieldType `json:"type"`
+	EnumValues []string  `json:"enum_values,omitempty"`
+}
+
+// An Action is something that a product does when asked.
+type Action struct {
+	Product     string         `json:"product"`
+	Action      string         `json:"action"`
+	DisplayName string         `json:"display_name"`
+	Description string         `json:"description"`
+	Destructive bool           `json:"destructive"` // a person must be asked first
+	Params      []Param        `json:"params"`
+	Sample      map[string]any `json:"sample_params"`
+}
+
+// Name returns the qualified name, such as "psa:add_note".
+func (a Action) Name() string { return a.Product + ":" + a.Action }
+
+// Param returns the parameter of this name.
+func (a Action) Param(name string) (Param, bool) {
+	i := slices.IndexFunc(a.Params, func(p Param) bool { return p.Name == name })
+	if i < 0 {
+		return Param{}, false
+	}
+	return a.Params[i], true
+}
+
+// A Param is a parameter of an action.
+type Param struct {
+	Name        string    `json:"name"`
+	Type        FieldType `json:"type"`
+	Required    bool      `json:"required"`
+	Description string    `json:"description"`
+	EnumValues  []string  `json:"enum_values,omitempty"`
+}
+
+// A Catalog is all event types and actions. It does not change.
+type Catalog struct {
+	events  map[string]EventType
+	actions map[string]Action
+}
+
+// Event returns the event type of this qualified name.
+func (c Catalog) Event(name string) (EventType, bool) {
+	t, ok := c.events[name]
+	return t, ok
+}
+
+// Action returns an action of a product.
+func (c Catalog) Action(product, action string) (Action, bool) {
+	a, ok := c.actions[product+":"+action]
+	return a, ok
+}
+
+// Events returns all event types by name.
+func (c Catalog) Events() []EventType { return sorted(c.events, EventType.Name) }
+
+// Actions returns all actions by name.
+func (c Catalog) Actions() []Action { return sorted(c.actions, Action.Name) }
+
+func sorted[T any](m map[string]T, name func(T) string) []T {
+	all := make([]T, 0, len(m))
+	for _, v := range m {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
+	return all
+}
+
+// Load reads a catalogue: <product>/<event type>.json and
+// <product>/actions/<action>.json. It reports every file that is not right.
+func Load(files fs.FS) (Catalog, error) {
+	c := Catalog{events: map[string]EventType{}, actions: map[string]Action{}}
+	err := errors.Join(
+		each(files, "*/*.json", func(file string, t EventType) error {
+			c.events[t.Name()] = t
+			return expect(t.Product+"/"+t.Type+".json" == file, "it says it is %s", t.Name())
+		}),
+		each(files, "*/actions/*.json", func(file string, a Action) error {
+			c.actions[a.Name()] = a
+			return expect(a.Product+"/actions/"+a.Action+".json" == file, "it says it is %s", a.Name())
+		}),
+	)
+	return c, err
+}
+
+func each[T any](files fs.FS, pattern string, f func(file string, v T) error) error {
+	names, err := fs.Glob(files, pattern)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		v, err := decode[T](files, name)
+		if err == nil {
+			err = f(strings.TrimPrefix(path.Clean(name), "/"), v)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func decode[T any](files fs.FS, name string) (T, error) {
+	var v T
+	data, err := fs.ReadFile(files, name)
+	if err != nil {
+		return v, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, err
+	}
+	_, err = d.Token()
+	return v, expect(errors.Is(err, io.EOF), "there is more than one value")
+}
+
+func expect(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
