@@ -1,0 +1,269 @@
+package agent
+
+import (
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/id"
+)
+
+// The bounds of a definition.
+const (
+	MaxName        = 200  // characters
+	MaxDescription = 2000 // characters
+	MaxSteps       = 50   // at all depths together
+	MaxDepth       = 5    // a step of the definition itself is at depth 1
+	MaxText        = 20_000
+	MaxRecipients  = 50
+	MaxFilters     = 50
+	MaxCases       = 20
+)
+
+// A Definition is what an agent is: when it wakes and what it does then. It is
+// a document: its JSON is the format of the API.
+type Definition struct {
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
+	Category    string      `json:"category"`
+	Trigger     Trigger     `json:"trigger"`
+	Conditions  []Condition `json:"conditions"`
+	Steps       []Step      `json:"steps"`
+	Conflict    Conflict    `json:"conflict_behavior"`
+	Scope       Scope       `json:"client_scope"`
+	Limit       *Limit      `json:"execution_limit,omitempty"`
+}
+
+// A Trigger is the event that wakes an agent.
+type Trigger struct {
+	Type                string   `json:"type"` // always "bus_event"
+	EventType           string   `json:"event_type"`
+	Product             string   `json:"source_product"`
+	Filters             []Filter `json:"filters"`
+	AllowAgentTriggered bool     `json:"allow_agent_triggered,omitempty"`
+}
+
+// Event returns the qualified name of the event.
+func (t Trigger) Event() string { return t.Product + ":" + t.EventType }
+
+// A Conflict says what else may run on the same event.
+type Conflict string
+
+// The conflict behaviours.
+const (
+	Additive Conflict = "additive" // everything that matches
+	Override Conflict = "override" // the system agents stand back
+)
+
+// A Limit bounds how often an agent runs; 0 is no bound.
+type Limit struct {
+	PerHour  int `json:"max_per_hour,omitempty"`
+	PerDay   int `json:"max_per_day,omitempty"`
+	Cooldown int `json:"cooldown_minutes,omitempty"`
+}
+
+// A Kind is a kind of step.
+type Kind string
+
+// The kinds of step.
+const (
+	AI           Kind = "ai_reason"
+	Action       Kind = "product_action"
+	Notification Kind = "notification"
+	Gate         Kind = "approval_gate"
+	Branching    Kind = "branch"
+	Waiting      Kind = "wait"
+)
+
+// A Step is one thing that an agent does. Which of the fields of its
+// configuration it has depends on its kind.
+type Step struct {
+	ID      id.Step    `json:"id"`
+	Kind    Kind       `json:"type"`
+	Name    string     `json:"name,omitempty"`
+	If      *Condition `json:"if,omitempty"`
+	OnError OnError    `json:"on_error,omitempty"`
+	Retry   *Retry     `json:"retry,omitempty"`
+	Timeout int        `json:"timeout_seconds,omitempty"`
+
+	*AIStep
+	*ActionStep
+	*NotificationStep
+	*GateStep
+	*BranchStep
+	*WaitStep
+}
+
+// An OnError says what a failed step means for the run.
+type OnError string
+
+// The ways to take an error.
+const (
+	Fail     OnError = "fail"
+	Continue OnError = "continue"
+)
+
+// A Retry says how often a step is tried.
+type Retry struct {
+	MaxAttempts int `json:"max_attempts"` // the first included; at most 5
+	Backoff     int `json:"backoff_seconds,omitempty"`
+}
+
+// An AIStep asks a model.
+type AIStep struct {
+	Model     credit.Tier    `json:"model"`
+	Prompt    string         `json:"prompt"`
+	System    string         `json:"system,omitempty"`
+	Schema    map[string]any `json:"output_schema,omitempty"`
+	OutputVar string         `json:"output_var,omitempty"`
+}
+
+// An ActionStep makes a product do something.
+type ActionStep struct {
+	Product string         `json:"product"`
+	Action  string         `json:"action"`
+	Params  map[string]any `json:"params"`
+}
+
+// A Channel is a way to reach people.
+type Channel string
+
+// The channels.
+const (
+	SMS     Channel = "sms"
+	Email   Channel = "email"
+	Slack   Channel = "slack"
+	Teams   Channel = "teams"
+	Webhook Channel = "webhook"
+)
+
+// A NotificationStep tells people.
+type NotificationStep struct {
+	Channel    Channel  `json:"channel"`
+	Recipients []string `json:"recipients"`
+	Subject    string   `json:"subject,omitempty"`
+	Body       string   `json:"body"`
+}
+
+// A GateStep asks a person. Its timeout is the step's.
+type GateStep struct {
+	Message      string     `json:"message"`
+	Approvers    Approvers  `json:"approvers,omitzero"`
+	MinApprovals int        `json:"min_approvals,omitempty"`
+	OnExpiry     OnExpiry   `json:"on_expiry,omitempty"`
+	Notify       []Notify   `json:"notify,omitempty"`
+	EscalateTo   *Escalates `json:"escalate_to,omitempty"`
+}
+
+// Approvers are who may decide besides owners and admins.
+type Approvers struct {
+	Roles []string  `json:"roles,omitempty"`
+	Users []id.User `json:"users,omitempty"`
+}
+
+// Escalates are who may decide when nobody else did.
+type Escalates struct {
+	Approvers
+
+	Timeout int `json:"timeout_seconds,omitempty"`
+}
+
+// An OnExpiry says what silence means.
+type OnExpiry string
+
+// The meanings of silence.
+const (
+	Deny     OnExpiry = "deny"
+	Approve  OnExpiry = "approve"
+	Escalate OnExpiry = "escalate"
+)
+
+// A Notify is who is told that a gate asks.
+type Notify struct {
+	Channel    Channel  `json:"channel"`
+	Recipients []string `json:"recipients"`
+}
+
+// A BranchStep takes the first case that holds.
+type BranchStep struct {
+	Cases []Case `json:"cases"`
+	Else  []Step `json:"else,omitempty"`
+}
+
+// A Case is one way to go.
+type Case struct {
+	When  Condition `json:"when"`
+	Steps []Step    `json:"steps"`
+}
+
+// A WaitStep lets time pass.
+type WaitStep struct {
+	Duration int64  `json:"duration_seconds,omitempty"`
+	Until    string `json:"until,omitempty"`
+}
+
+// The times of a gate and of a wait, in seconds.
+const (
+	DefaultGate = 7200
+	MinGate     = 10
+	MaxWait     = 31_536_000 // a year
+)
+
+// The longest that one step without a wait may take, and how long it may take
+// when it does not say.
+const (
+	MaxTimeout     = 60 * time.Second
+	DefaultTimeout = 30 * time.Second
+)
+
+// TimeLimit returns how long the step may take, all its tries together; for a
+// gate how long it asks.
+func (s Step) TimeLimit() time.Duration {
+	if s.Timeout > 0 {
+		return time.Duration(s.Timeout) * time.Second
+	}
+	switch s.Kind {
+	case Gate:
+		return DefaultGate * time.Second
+	case Waiting:
+		return (MaxWait + 1) * time.Second
+	case AI:
+		return MaxTimeout
+	case Action, Notification, Branching:
+		return DefaultTimeout
+	}
+	return DefaultTimeout
+}
+
+// Attempts returns how often the step may be tried.
+func (s Step) Attempts() int {
+	const unasked = 3
+	if s.Retry != nil {
+		return s.Retry.MaxAttempts
+	}
+	return unasked
+}
+
+// Var returns the name under which templates find the step's output besides
+// steps.<id>.output.
+func (s Step) Var() string {
+	if s.AIStep != nil && s.OutputVar != "" {
+		return s.OutputVar
+	}
+	return string(s.ID)
+}
+
+// Min returns how many people must approve.
+func (g GateStep) Min() int { return max(g.MinApprovals, 1) }
+
+// Expiry returns what silence means.
+func (g GateStep) Expiry() OnExpiry {
+	if g.OnExpiry == "" {
+		return Deny
+	}
+	return g.OnExpiry
+}
+
+// Mentions reports whether a word stands anywhere in the definition: whether
+// what it names is worth reading.
+func (d Definition) Mentions(word string) bool { return strings.Contains(canonical(d), word) }

@@ -1,0 +1,353 @@
+package agent
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
+)
+
+// A kindReader reads the configuration of a kind of step into the step. The
+// last argument and the result say whether a person was asked on every path.
+type kindReader func(p *parser, o object, s *Step, depth int, gated bool) bool
+
+// reads returns the reader of a kind, or nil: the table of kinds.
+func reads(k Kind) kindReader {
+	switch k {
+	case AI:
+		return readAI
+	case Action:
+		return readAction
+	case Notification:
+		return readNotification
+	case Gate:
+		return readGate
+	case Branching:
+		return readBranch
+	case Waiting:
+		return readWait
+	}
+	return nil
+}
+
+// roots are the names that a template may always begin with.
+func roots() []string {
+	return []string{"event_payload", "event", "client_context", "agent", "execution"}
+}
+
+// template reports a text whose placeholders cannot be filled, and returns what
+// they name.
+func (p *parser) template(path, text string) []string {
+	paths, err := render.Paths(text)
+	if err != nil {
+		p.fault(path, "%s", faultMessage(err))
+		return nil
+	}
+	for _, named := range paths {
+		p.names(path, named)
+	}
+	return paths
+}
+
+// answered reports whether a path begins at what a model has said.
+func (p *parser) answered(path string) bool {
+	return slices.ContainsFunc(p.answers, func(a string) bool {
+		return strings.HasPrefix(path+".", a+".")
+	})
+}
+
+// names reports a path whose root is not known at this step.
+func (p *parser) names(at, path string) {
+	root, rest, _ := strings.Cut(path, ".")
+	step, _, _ := strings.Cut(rest, ".")
+	switch {
+	case root == "steps" && p.ids[id.Step(step)]:
+		if rest != step && !strings.HasPrefix(rest+".", step+".output.") {
+			p.fault(at, "a step has only an output: steps.%s.output", step)
+		}
+	case root == "steps":
+		p.fault(at, "there is no step %q before this one", step)
+	case slices.Contains(roots(), root) || p.vars[root]:
+	default:
+		p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps",
+			root, strings.Join(roots(), ", "))
+	}
+}
+
+// templates reports faults of the texts at any depth of v.
+func (p *parser) templates(path string, v any) {
+	switch v := v.(type) {
+	case string:
+		p.template(path, v)
+	case []any:
+		for i := range v {
+			p.templates(index(path, i), v[i])
+		}
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			p.templates(path+"."+k, v[k])
+		}
+	}
+}
+
+var varName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+func readAI(p *parser, o object, s *Step, _ int, gated bool) bool {
+	a := &AIStep{
+		Model:     needChoice(o, "model", credit.Tiers()...),
+		Prompt:    o.needText("prompt", MaxText),
+		System:    o.text("system", MaxText),
+		OutputVar: o.text("output_var", 64),
+	}
+	p.template(o.at("prompt"), a.Prompt)
+	p.template(o.at("system"), a.System)
+	if v, ok := o.get("output_schema"); ok {
+		a.Schema = p.schema(o.at("output_schema"), v)
+	}
+	switch {
+	case a.OutputVar == "":
+	case !varName.MatchString(a.OutputVar):
+		p.fault(o.at("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
+	case slices.Contains(roots(), a.OutputVar) || a.OutputVar == "steps":
+		p.fault(o.at("output_var"), "%q is the name of something else", a.OutputVar)
+	}
+	s.AIStep = a
+	p.answers = append(p.answers, s.Var(), "steps."+string(s.ID))
+	return gated
+}
+
+func (p *parser) schema(path string, v any) map[string]any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		p.fault(path, "must be a JSON Schema object, not %s", document.Kind(v))
+		return nil
+	}
+	if _, err := CompileSchema(m); err != nil {
+		p.fault(path, "is not a JSON Schema: %.300s", err)
+	}
+	return m
+}
+
+func readAction(p *parser, o object, s *Step, _ int, gated bool) bool {
+	a := &ActionStep{Product: o.needText("product", 40), Action: o.needText("action", 100), Params: map[string]any{}}
+	s.ActionStep = a
+	if v, ok := o.get("params"); ok {
+		m, isObject := v.(map[string]any)
+		if !isObject {
+			p.fault(o.at("params"), "must be an object, not %s", document.Kind(v))
+			return gated
+		}
+		a.Params = m
+	}
+	p.templates(o.at("params"), a.Params)
+	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
+	if !ok {
+		if a.Product != "" && a.Action != "" {
+			p.fault(o.at("action"), "there is no action %s of product %s", a.Action, a.Product)
+		}
+		return gated
+	}
+	p.params(o.at("params"), action, a.Params)
+	if action.Destructive && !gated {
+		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
+			"without on_error continue and without on_expiry approve", action.Name())
+	}
+	return gated
+}
+
+func (p *parser) params(path string, action catalog.Action, given map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		param, ok := action.Param(name)
+		if !ok {
+			p.fault(path+"."+name, "%s has no parameter %q", action.Name(), name)
+			continue
+		}
+		p.param(path+"."+name, param, given[name])
+	}
+	for _, param := range action.Params {
+		if _, ok := given[param.Name]; param.Required && !ok {
+			p.fault(path+"."+param.Name, "is required by %s", action.Name())
+		}
+	}
+}
+
+// param reports a value that the parameter cannot take. A placeholder may
+// become anything.
+func (p *parser) param(path string, param catalog.Param, v any) {
+	text, isText := v.(string)
+	if isText && strings.Contains(text, "{{") {
+		return
+	}
+	want := map[catalog.FieldType]string{
+		catalog.String: "a string", catalog.Enum: "a string", catalog.Number: "a number",
+		catalog.Boolean: "a boolean", catalog.Object: "an object", catalog.Array: "an array",
+	}[param.Type]
+	switch {
+	case document.Kind(v) != want:
+		p.fault(path, "must be %s, not %s", want, document.Kind(v))
+	case param.Type == catalog.Enum && !slices.Contains(param.EnumValues, text):
+		p.fault(path, "must be one of %s", strings.Join(param.EnumValues, ", "))
+	}
+}
+
+func readNotification(p *parser, o object, s *Step, _ int, gated bool) bool {
+	n := &NotificationStep{
+		Channel: needChoice(o, "channel", channels()...),
+		Subject: o.text("subject", MaxName),
+		Body:    o.needText("body", MaxText),
+	}
+	n.Recipients = p.recipients(o, n.Channel)
+	p.template(o.at("subject"), n.Subject)
+	p.template(o.at("body"), n.Body)
+	s.NotificationStep = n
+	return gated
+}
+
+func channels() []Channel { return []Channel{SMS, Email, Slack, Teams, Webhook} }
+
+func (p *parser) recipients(o object, c Channel) []string {
+	list := o.texts("recipients", o.needList("recipients", MaxRecipients), 2000)
+	for i, r := range list {
+		path := index(o.at("recipients"), i)
+		if strings.Contains(r, "{{") {
+			if slices.ContainsFunc(p.template(path, r), p.answered) {
+				p.fault(path, "what a model answered cannot choose who is told")
+			}
+		} else if err := p.rules.Reaches(c, r); err != nil && r != "" {
+			p.fault(path, "%s", faultMessage(err))
+		}
+	}
+	return list
+}
+
+var (
+	e164    = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	address = regexp.MustCompile(`^[A-Za-z0-9._%+'-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,63}$`)
+	link    = regexp.MustCompile(`^(https?)://([A-Za-z0-9.-]+(:[0-9]{1,5})?)(/[^\s#\\]*)?$`)
+)
+
+// Reaches returns nil if a channel can reach the recipient, or ErrRecipient.
+func (r Rules) Reaches(c Channel, recipient string) error {
+	switch c {
+	case SMS:
+		if !e164.MatchString(recipient) {
+			return ErrRecipient.Sayf("%.60q is not a phone number like +15551234567.", recipient)
+		}
+	case Email:
+		if !address.MatchString(recipient) || len(recipient) > 254 {
+			return ErrRecipient.Sayf("%.60q is not an e-mail address.", recipient)
+		}
+	case Slack, Teams, Webhook:
+		m := link.FindStringSubmatch(recipient)
+		if m == nil || m[1] != "https" && !slices.Contains(r.Hosts, m[2]) {
+			return ErrRecipient.Sayf("%.60q is not an https URL.", recipient)
+		}
+	}
+	return nil
+}
+
+func readGate(p *parser, o object, s *Step, _ int, gated bool) bool {
+	g := &GateStep{
+		Message:      o.needText("message", MaxText),
+		MinApprovals: int(o.integer("min_approvals", 1, 20)),
+		OnExpiry:     choice(o, "on_expiry", "", Deny, Approve, Escalate),
+	}
+	p.template(o.at("message"), g.Message)
+	if v, ok := o.get("approvers"); ok {
+		a := p.object(o.at("approvers"), v)
+		g.Approvers = p.approvers(a)
+		a.done()
+	}
+	for i, v := range o.list("notify", 10) {
+		n := p.object(index(o.at("notify"), i), v)
+		notify := Notify{Channel: needChoice(n, "channel", channels()...)}
+		notify.Recipients = p.recipients(n, notify.Channel)
+		n.done()
+		g.Notify = append(g.Notify, notify)
+	}
+	if v, ok := o.get("escalate_to"); ok {
+		e := p.object(o.at("escalate_to"), v)
+		g.EscalateTo = &Escalates{Approvers: p.approvers(e), Timeout: int(e.integer("timeout_seconds", MinGate, MaxWait))}
+		e.done()
+	}
+	if (g.OnExpiry == Escalate) != (g.EscalateTo != nil) {
+		p.fault(o.at("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
+	}
+	s.GateStep = g
+	return gated || s.If == nil && s.OnError != Continue && g.Expiry() != Approve
+}
+
+func (p *parser) approvers(o object) Approvers {
+	var a Approvers
+	for i, v := range o.list("roles", 4) {
+		role, _ := v.(string)
+		switch role {
+		case "owner", "admin", "member":
+		case "viewer":
+			p.fault(index(o.at("roles"), i), "viewers never decide")
+		default:
+			p.fault(index(o.at("roles"), i), "must be one of owner, admin, member")
+		}
+		a.Roles = append(a.Roles, role)
+	}
+	for i, u := range o.texts("users", o.list("users", 100), 128) {
+		if u != "" && !id.Foreign(u) {
+			p.fault(index(o.at("users"), i), "must be a user id: printable, without # or space")
+		}
+		a.Users = append(a.Users, id.User(u))
+	}
+	return a
+}
+
+func readBranch(p *parser, o object, s *Step, depth int, gated bool) bool {
+	b := &BranchStep{}
+	s.BranchStep = b
+	// A branch asks a person on every path only if each of its ways does, and
+	// there is no way around it.
+	every := s.If == nil && s.OnError != Continue
+	for i, v := range o.needList("cases", MaxCases) {
+		c := p.object(index(o.at("cases"), i), v)
+		way := Case{Steps: []Step{}}
+		if v, ok := c.need("when"); ok {
+			way.When = p.condition(c.at("when"), v, 1, InEvent, InClient, InRun)
+		}
+		asked := gated
+		if list := c.needList("steps", MaxSteps); list != nil {
+			way.Steps, asked = p.steps(c.at("steps"), list, depth+1, gated)
+		}
+		every = every && asked
+		c.done()
+		b.Cases = append(b.Cases, way)
+	}
+	asked := gated
+	if list := o.list("else", MaxSteps); list != nil {
+		b.Else, asked = p.steps(o.at("else"), list, depth+1, gated)
+	}
+	return gated || every && asked
+}
+
+func readWait(p *parser, o object, s *Step, _ int, gated bool) bool {
+	w := &WaitStep{Duration: o.integer("duration_seconds", 1, MaxWait), Until: o.text("until", 200)}
+	_, hasDuration := o.get("duration_seconds")
+	_, hasUntil := o.get("until")
+	if hasDuration == hasUntil {
+		p.fault(o.path, "must have either duration_seconds or until")
+	}
+	switch {
+	case strings.Contains(w.Until, "{{"):
+		p.template(o.at("until"), w.Until)
+	case hasUntil:
+		if _, err := time.Parse(time.RFC3339, w.Until); err != nil {
+			p.fault(o.at("until"), "must be a time like 2026-03-09T14:23:01Z")
+		}
+	}
+	s.WaitStep = w
+	return gated
+}

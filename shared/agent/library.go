@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"theoneagents.app/agents/shared/id"
+)
+
+// Shelf keeps the versions of the agents of organizations.
+type Shelf interface {
+	// Agent returns an agent of the organization, or ErrNotFound.
+	Agent(ctx context.Context, org id.Org, agent id.Agent) (Agent, error)
+
+	// Version returns a version of an agent, of a deleted one too, or
+	// ErrNotFound.
+	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (Definition, error)
+}
+
+// A Library finds definitions: those of system agents in the program, the
+// others on the shelf.
+type Library struct {
+	System []Agent
+	Shelf  Shelf
+}
+
+// system returns a system agent.
+func (l Library) system(agent id.Agent) (Agent, bool) {
+	i := slices.IndexFunc(l.System, func(a Agent) bool { return a.ID == agent })
+	if i < 0 {
+		return Agent{}, false
+	}
+	return l.System[i], true
+}
+
+// Version returns a version of an agent, of a deleted one too, or ErrNotFound.
+func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (Definition, error) {
+	if a, ok := l.system(agent); ok {
+		return a.Definition, nil
+	}
+	return l.Shelf.Version(ctx, org, agent, version)
+}
+
+// Current returns the definition that a new run of the agent has, and its
+// version, or ErrNotFound. The agent may be paused.
+func (l Library) Current(ctx context.Context, org id.Org, agent id.Agent) (Definition, int, error) {
+	if a, ok := l.system(agent); ok {
+		return a.Definition, a.Version, nil
+	}
+	a, err := l.Shelf.Agent(ctx, org, agent)
+	return a.Definition, a.Version, err
+}

@@ -1,0 +1,310 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+)
+
+// An Operator compares a value that was found with one that was wanted.
+type Operator string
+
+// The operators.
+const (
+	Eq         Operator = "eq"
+	Ne         Operator = "ne"
+	Gt         Operator = "gt"
+	Gte        Operator = "gte"
+	Lt         Operator = "lt"
+	Lte        Operator = "lte"
+	Contains   Operator = "contains"
+	In         Operator = "in"
+	NotIn      Operator = "not_in"
+	Exists     Operator = "exists"
+	StartsWith Operator = "starts_with"
+	EndsWith   Operator = "ends_with"
+)
+
+// Operators returns all operators.
+func Operators() []Operator {
+	return []Operator{Eq, Ne, Gt, Gte, Lt, Lte, Contains, In, NotIn, Exists, StartsWith, EndsWith}
+}
+
+// holds reports whether what was found satisfies the operator. Nothing is
+// coerced: a mismatched type does not match, and ne and not_in are exactly the
+// opposite of eq and in. A missing value satisfies only ne, not_in and
+// exists false; null exists.
+func (o Operator) holds(found any, there bool, want any) bool {
+	switch o {
+	case Ne:
+		return !Eq.holds(found, there, want)
+	case NotIn:
+		return !In.holds(found, there, want)
+	case Exists:
+		return want == there
+	case Eq:
+		return there && document.Same(found, want)
+	case In:
+		list, ok := want.([]any)
+		return there && ok && slices.ContainsFunc(list, func(v any) bool { return document.Same(found, v) })
+	case Gt, Gte, Lt, Lte:
+		return there && o.compares(found, want)
+	case Contains, StartsWith, EndsWith:
+		return there && o.finds(found, want)
+	}
+	return false
+}
+
+func (o Operator) compares(found, want any) bool {
+	n, ok := document.Compare(found, want)
+	return ok && (o == Gt && n > 0 || o == Gte && n >= 0 || o == Lt && n < 0 || o == Lte && n <= 0)
+}
+
+func (o Operator) finds(found, want any) bool {
+	f, fOK := found.(string)
+	w, wOK := want.(string)
+	if !fOK || !wOK {
+		return false
+	}
+	switch o {
+	case StartsWith:
+		return strings.HasPrefix(f, w)
+	case EndsWith:
+		return strings.HasSuffix(f, w)
+	default:
+		return strings.Contains(f, w)
+	}
+}
+
+// A Filter is one demand on an event.
+type Filter struct {
+	Field    string   `json:"field"`
+	Operator Operator `json:"operator"`
+	Value    any      `json:"value"`
+}
+
+// A Context is where a condition looks.
+type Context string
+
+// The contexts.
+const (
+	InEvent  Context = "event"
+	InClient Context = "client_context"
+	InRun    Context = "run" // in steps only
+)
+
+// A Condition is a demand on an event, a client's profile or a run; or a group
+// of which all or any must hold.
+type Condition struct {
+	Context  Context     `json:"context,omitempty"`
+	Field    string      `json:"field,omitempty"`
+	Operator Operator    `json:"operator,omitempty"`
+	Value    any         `json:"value,omitempty"`
+	All      []Condition `json:"all,omitempty"`
+	Any      []Condition `json:"any,omitempty"`
+}
+
+// MarshalJSON keeps a value of null or false, which omitempty would drop.
+func (c Condition) MarshalJSON() ([]byte, error) {
+	switch {
+	case c.All != nil:
+		return json.Marshal(map[string]any{"all": c.All})
+	case c.Any != nil:
+		return json.Marshal(map[string]any{"any": c.Any})
+	}
+	return json.Marshal(map[string]any{
+		"context": c.Context, "field": c.Field, "operator": c.Operator, "value": c.Value,
+	})
+}
+
+// Facts are what conditions look at.
+type Facts struct {
+	Event  event.Event
+	Client map[string]any // the profile of the event's client; nil when there is none
+	Run    map[string]any // what templates see; nil before a run
+}
+
+// lookup finds a field of an event: in the payload, then in the envelope.
+func (f Facts) lookup(field string) (any, bool) {
+	if v, ok := document.Lookup(f.Event.Payload, field); ok {
+		return v, true
+	}
+	return document.Lookup(f.Event.Document(), field)
+}
+
+func (f Facts) find(c Context, field string) (any, bool) {
+	switch c {
+	case InClient:
+		if f.Client == nil {
+			return nil, false
+		}
+		return document.Lookup(f.Client, field)
+	case InRun:
+		return document.Lookup(f.Run, field)
+	case InEvent:
+		return f.lookup(field)
+	}
+	return f.lookup(field)
+}
+
+// Holds reports whether the condition does, and if not, why in words. A
+// condition on a client without a profile does not hold, whatever it asks.
+func (c Condition) Holds(f Facts) (ok bool, why string) {
+	switch {
+	case c.All != nil:
+		for _, sub := range c.All {
+			if ok, why := sub.Holds(f); !ok {
+				return false, why
+			}
+		}
+		return true, ""
+	case c.Any != nil:
+		var whys []string
+		for _, sub := range c.Any {
+			ok, why := sub.Holds(f)
+			if ok {
+				return true, ""
+			}
+			whys = append(whys, why)
+		}
+		return false, "none of: " + strings.Join(whys, "; ")
+	}
+	if c.Context == InClient && f.Client == nil {
+		return false, "there is no profile of the client"
+	}
+	found, there := f.find(c.Context, c.Field)
+	if c.Operator.holds(found, there, c.Value) {
+		return true, ""
+	}
+	return false, explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
+}
+
+// lacksProfile reports whether a condition that does not hold fails for want of
+// the client's profile: with one it might hold.
+func (c Condition) lacksProfile(f Facts) bool {
+	switch {
+	case c.All != nil:
+		i := slices.IndexFunc(c.All, func(s Condition) bool { ok, _ := s.Holds(f); return !ok })
+		return i >= 0 && c.All[i].lacksProfile(f)
+	case c.Any != nil:
+		return slices.ContainsFunc(c.Any, func(s Condition) bool { return s.lacksProfile(f) })
+	}
+	return c.Context == InClient && f.Client == nil
+}
+
+// explain says what was wanted and what was found.
+func explain(field string, o Operator, want, found any, there bool) string {
+	got := "it is missing"
+	if there {
+		got = "it is " + short(found)
+	}
+	return fmt.Sprintf("%s must be %s %s; %s", field, o, short(want), got)
+}
+
+// short returns the JSON of v, cut to what fits in a sentence.
+func short(v any) string {
+	const most = 80
+	s := []rune(document.Canonical(v))
+	if len(s) <= most {
+		return string(s)
+	}
+	return string(s[:most]) + "…"
+}
+
+// uses reports whether the condition looks at a context.
+func (c Condition) uses(x Context) bool {
+	return c.Context == x ||
+		slices.ContainsFunc(c.All, func(s Condition) bool { return s.uses(x) }) ||
+		slices.ContainsFunc(c.Any, func(s Condition) bool { return s.uses(x) })
+}
+
+// A Scope says which clients' events an agent sees: all, or only some, or all
+// but some.
+type Scope struct {
+	Include []id.Client
+	Exclude []id.Client
+}
+
+// MarshalJSON writes "all", {"include": […]} or {"exclude": […]}.
+func (s Scope) MarshalJSON() ([]byte, error) {
+	switch {
+	case s.Include != nil:
+		return json.Marshal(map[string]any{"include": s.Include})
+	case s.Exclude != nil:
+		return json.Marshal(map[string]any{"exclude": s.Exclude})
+	}
+	return json.Marshal("all")
+}
+
+// Allows reports whether events of c are seen. Only an exclusion lets an event
+// without a client pass.
+func (s Scope) Allows(c id.Client) bool {
+	if s.Include != nil {
+		return c != "" && slices.Contains(s.Include, c)
+	}
+	return c == "" || !slices.Contains(s.Exclude, c)
+}
+
+// An Outcome is what became of an event at an agent.
+type Outcome string
+
+// The outcomes.
+const (
+	Started         Outcome = "started"
+	Filtered        Outcome = "filtered"
+	OutOfScope      Outcome = "out_of_scope"
+	ConditionNotMet Outcome = "condition_not_met"
+	NoProfile       Outcome = "client_context_missing"
+	LoopGuard       Outcome = "loop_guard"
+	Overridden      Outcome = "overridden"
+	Duplicate       Outcome = "duplicate"
+	LimitReached    Outcome = "limit_reached"
+	Suspended       Outcome = "org_suspended"
+)
+
+// maxCausalDepth is how many runs may stand behind an event that still starts
+// one.
+const maxCausalDepth = 5
+
+// Judge says whether the event wakes an agent of this definition as far as the
+// definition alone can tell, and if not, why in words. The trigger itself is
+// taken to match.
+func (d Definition) Judge(f Facts) (Outcome, string) {
+	for _, filter := range d.Trigger.Filters {
+		found, there := f.lookup(filter.Field)
+		if !filter.Operator.holds(found, there, filter.Value) {
+			return Filtered, explain(filter.Field, filter.Operator, filter.Value, found, there)
+		}
+	}
+	if !d.Scope.Allows(f.Event.Client) {
+		return OutOfScope, fmt.Sprintf("client %q is not in the agent's client_scope", f.Event.Client)
+	}
+	for _, c := range d.Conditions {
+		if ok, why := c.Holds(f); !ok {
+			if c.lacksProfile(f) {
+				return NoProfile, why
+			}
+			return ConditionNotMet, why
+		}
+	}
+	if depth := f.Event.Depth(); depth > 0 {
+		switch {
+		case !d.Trigger.AllowAgentTriggered:
+			return LoopGuard, "an agent caused the event, and the trigger does not allow that"
+		case depth > maxCausalDepth:
+			return LoopGuard, fmt.Sprintf("%d runs stand behind the event; %d are allowed", depth, maxCausalDepth)
+		}
+	}
+	return Started, ""
+}
+
+// UsesClient reports whether the trigger's conditions look at the client's
+// profile.
+func (d Definition) UsesClient() bool {
+	return slices.ContainsFunc(d.Conditions, func(c Condition) bool { return c.uses(InClient) })
+}

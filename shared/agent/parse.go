@@ -1,0 +1,394 @@
+package agent
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// Rules are what a definition is held against.
+type Rules struct {
+	Catalog catalog.Catalog
+	// Hosts are the private hosts ("127.0.0.1:4580") that webhooks may reach,
+	// and over plain http; empty in the cloud.
+	Hosts []string
+}
+
+// Parse reads a definition and checks it whole. It returns ErrConfig with every
+// fault and its path if there is any.
+func (r Rules) Parse(doc map[string]any) (Definition, error) {
+	p := parser{reader: &reader{}, rules: r, ids: map[id.Step]bool{}, vars: map[string]bool{}}
+	d := p.definition(doc)
+	if len(p.faults) > 0 {
+		return Definition{}, ErrConfig.Naming(p.faults)
+	}
+	return d, nil
+}
+
+// UnmarshalJSON reads a definition that was checked when it was stored.
+func (d *Definition) UnmarshalJSON(data []byte) error {
+	doc, err := document.Object(data)
+	if err != nil {
+		return err
+	}
+	p := parser{reader: &reader{}, ids: map[id.Step]bool{}, vars: map[string]bool{}}
+	*d = p.definition(doc)
+	return nil
+}
+
+// A parser reads one definition.
+type parser struct {
+	*reader
+
+	rules Rules
+	event catalog.EventType // what the trigger names, if it is known
+	ids   map[id.Step]bool  // the steps so far
+	vars  map[string]bool   // the names that templates may begin with, so far
+	count int               // steps at all depths
+
+	// answers are what templates find models' answers under: event text may
+	// have talked the model into anything, so it must not choose who is told.
+	answers []string
+}
+
+func (p *parser) definition(doc map[string]any) Definition {
+	o := p.object("", doc)
+	d := Definition{
+		Name:        o.needText("name", MaxName),
+		Description: o.text("description", MaxDescription),
+		Category:    needChoice(o, "category", catalog.Categories()...),
+		Conflict:    choice(o, "conflict_behavior", Additive, Additive, Override),
+		Conditions:  []Condition{},
+		Steps:       []Step{},
+	}
+	if v, ok := o.need("trigger"); ok {
+		d.Trigger = p.trigger(v)
+	}
+	for i, v := range o.list("conditions", MaxFilters) {
+		d.Conditions = append(d.Conditions, p.condition(index("conditions", i), v, 1, InEvent, InClient))
+	}
+	if v, ok := o.get("client_scope"); ok {
+		d.Scope = p.scope(v)
+	}
+	if v, ok := o.get("execution_limit"); ok && v != nil {
+		d.Limit = p.limit(v)
+	}
+	if list := o.needList("steps", MaxSteps); list != nil {
+		d.Steps, _ = p.steps("steps", list, 1, false)
+	}
+	o.done()
+	if p.count > MaxSteps {
+		p.fault("steps", "there are %d steps at all depths; %d are allowed", p.count, MaxSteps)
+	}
+	return d
+}
+
+func (p *parser) trigger(v any) Trigger {
+	o := p.object("trigger", v)
+	t := Trigger{
+		Type:                needChoice(o, "type", "bus_event"),
+		EventType:           o.needText("event_type", 100),
+		Product:             o.needText("source_product", 40),
+		AllowAgentTriggered: o.boolean("allow_agent_triggered"),
+		Filters:             []Filter{},
+	}
+	event, ok := p.rules.Catalog.Event(t.Event())
+	if !ok && t.EventType != "" && t.Product != "" {
+		p.fault("trigger.event_type", "there is no event %s in the catalogue", t.Event())
+	}
+	p.event = event
+	for i, v := range o.list("filters", MaxFilters) {
+		t.Filters = append(t.Filters, p.filter(index("trigger.filters", i), v, ok))
+	}
+	o.done()
+	return t
+}
+
+func (p *parser) filter(path string, v any, known bool) Filter {
+	o := p.object(path, v)
+	f := Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", Operators()...)}
+	f.Value = p.value(o, f.Operator)
+	o.done()
+	field, ok := p.event.Field(f.Field)
+	switch {
+	case !known || f.Field == "" || f.Operator == "":
+	case !ok:
+		p.fault(path+".field", "%s has no filterable field %q", p.event.Name(), f.Field)
+	default:
+		p.fits(path, field, f)
+	}
+	return f
+}
+
+// fits reports an operator or a value that can never match the field.
+func (p *parser) fits(path string, field catalog.Field, f Filter) {
+	switch f.Operator {
+	case Gt, Gte, Lt, Lte:
+		if field.Type != catalog.Number {
+			p.fault(path+".operator", "%s compares numbers, and %s is of type %s", f.Operator, field.Path, field.Type)
+		}
+	case Contains, StartsWith, EndsWith:
+		if field.Type != catalog.String && field.Type != catalog.Enum {
+			p.fault(path+".operator", "%s looks into strings, and %s is of type %s", f.Operator, field.Path, field.Type)
+		}
+	case Eq, Ne:
+		p.member(path+".value", field, f.Value)
+	case In, NotIn:
+		list, _ := f.Value.([]any)
+		for i, v := range list {
+			p.member(index(path+".value", i), field, v)
+		}
+	case Exists:
+	}
+}
+
+// member reports a value that the field cannot have.
+func (p *parser) member(path string, field catalog.Field, v any) {
+	s, isText := v.(string)
+	switch {
+	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
+		p.fault(path, "%s is one of %s", field.Path, strings.Join(field.EnumValues, ", "))
+	case field.Type == catalog.String && !isText:
+		p.fault(path, "%s is a string, not %s", field.Path, document.Kind(v))
+	case field.Type == catalog.Number && document.Kind(v) != "a number":
+		p.fault(path, "%s is a number, not %s", field.Path, document.Kind(v))
+	case field.Type == catalog.Boolean && document.Kind(v) != "a boolean":
+		p.fault(path, "%s is a boolean, not %s", field.Path, document.Kind(v))
+	}
+}
+
+// value reads what an operator compares with.
+func (p *parser) value(o object, op Operator) any {
+	v, ok := o.need("value")
+	if !ok || op == "" {
+		return v
+	}
+	path := o.at("value")
+	kind := document.Kind(v)
+	switch op {
+	case In, NotIn:
+		p.scalars(path, v)
+	case Exists:
+		if kind != "a boolean" {
+			p.fault(path, "exists takes true or false, not %s", kind)
+		}
+	case Gt, Gte, Lt, Lte:
+		if kind != "a number" {
+			p.fault(path, "%s takes a number, not %s", op, kind)
+		}
+	case Contains, StartsWith, EndsWith:
+		if kind != "a string" {
+			p.fault(path, "%s takes a string, not %s", op, kind)
+		}
+	case Eq, Ne:
+		if kind == "an array" || kind == "an object" {
+			p.fault(path, "%s takes a string, a number, a boolean or null, not %s", op, kind)
+		}
+	}
+	return v
+}
+
+func (p *parser) scalars(path string, v any) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 || len(list) > 200 {
+		p.fault(path, "must be an array of 1 to 200 values")
+		return
+	}
+	for i, e := range list {
+		if k := document.Kind(e); k == "an array" || k == "an object" {
+			p.fault(index(path, i), "must be a string, a number, a boolean or null, not %s", k)
+		}
+	}
+}
+
+const maxConditionDepth = 5
+
+func (p *parser) condition(path string, v any, depth int, contexts ...Context) Condition {
+	o := p.object(path, v)
+	for _, group := range []string{"all", "any"} {
+		if _, ok := o.get(group); !ok {
+			continue
+		}
+		c := Condition{}
+		list := p.group(o, group, depth, contexts)
+		if group == "all" {
+			c.All = list
+		} else {
+			c.Any = list
+		}
+		o.done()
+		return c
+	}
+	c := Condition{
+		Context:  choice(o, "context", InEvent, contexts...),
+		Field:    o.needText("field", 200),
+		Operator: needChoice(o, "operator", Operators()...),
+	}
+	c.Value = p.value(o, c.Operator)
+	if c.Context == InRun && c.Field != "" {
+		p.names(o.at("field"), c.Field)
+	}
+	o.done()
+	return c
+}
+
+func (p *parser) group(o object, name string, depth int, contexts []Context) []Condition {
+	list := o.needList(name, MaxFilters)
+	if depth >= maxConditionDepth {
+		p.fault(o.at(name), "conditions nest at most %d deep", maxConditionDepth)
+		return []Condition{}
+	}
+	out := make([]Condition, 0, len(list))
+	for i, v := range list {
+		out = append(out, p.condition(index(o.at(name), i), v, depth+1, contexts...))
+	}
+	return out
+}
+
+func (p *parser) scope(v any) Scope {
+	if v == "all" {
+		return Scope{}
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		p.fault("client_scope", `must be "all", {"include": […]} or {"exclude": […]}`)
+		return Scope{}
+	}
+	o := p.object("client_scope", m)
+	s := Scope{Include: p.clients(o, "include"), Exclude: p.clients(o, "exclude")}
+	if (s.Include == nil) == (s.Exclude == nil) {
+		p.fault("client_scope", "must have either include or exclude")
+	}
+	o.done()
+	return s
+}
+
+func (p *parser) clients(o object, field string) []id.Client {
+	if _, ok := o.get(field); !ok {
+		return nil
+	}
+	list := o.list(field, 1000)
+	out := make([]id.Client, 0, len(list))
+	for i, s := range o.texts(field, list, 128) {
+		if s != "" && !id.Foreign(s) {
+			p.fault(index(o.at(field), i), "must be a client id: printable, without # or space")
+		}
+		out = append(out, id.Client(s))
+	}
+	return out
+}
+
+func (p *parser) limit(v any) *Limit {
+	o := p.object("execution_limit", v)
+	l := &Limit{
+		PerHour:  int(o.integer("max_per_hour", 1, 1000)),
+		PerDay:   int(o.integer("max_per_day", 1, 1000)),
+		Cooldown: int(o.integer("cooldown_minutes", 1, 1440)),
+	}
+	if *l == (Limit{}) && len(o.fields) == 0 {
+		p.fault("execution_limit", "must have max_per_hour, max_per_day or cooldown_minutes")
+	}
+	o.done()
+	return l
+}
+
+// stepID is what a step may be called.
+var stepID = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// steps reads a sequence of steps. gated says whether a person has been asked
+// on every path before it; the second result says so for what comes after it.
+func (p *parser) steps(path string, list []any, depth int, gated bool) ([]Step, bool) {
+	if depth > MaxDepth {
+		p.fault(path, "steps nest at most %d deep", MaxDepth)
+		return []Step{}, gated
+	}
+	out := make([]Step, 0, len(list))
+	for i, v := range list {
+		p.count++
+		var s Step
+		s, gated = p.step(index(path, i), v, depth, gated)
+		out = append(out, s)
+	}
+	return out, gated
+}
+
+func (p *parser) step(path string, v any, depth int, gated bool) (Step, bool) {
+	o := p.object(path, v)
+	s := Step{
+		ID:      id.Step(o.needText("id", 64)),
+		Kind:    needChoice(o, "type", AI, Action, Notification, Gate, Branching, Waiting),
+		Name:    o.text("name", MaxName),
+		OnError: choice(o, "on_error", "", Fail, Continue),
+	}
+	switch {
+	case s.ID == "":
+	case !stepID.MatchString(string(s.ID)):
+		p.fault(o.at("id"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
+	case p.ids[s.ID]:
+		p.fault(o.at("id"), "%q is used twice", s.ID)
+	}
+	if v, ok := o.get("if"); ok {
+		c := p.condition(o.at("if"), v, 1, InEvent, InClient, InRun)
+		s.If = &c
+	}
+	if v, ok := o.get("retry"); ok {
+		s.Retry = p.retry(o.at("retry"), v)
+	}
+	low, high := p.timeouts(s.Kind)
+	s.Timeout = int(o.integer("timeout_seconds", low, high))
+	if read := reads(s.Kind); read != nil {
+		gated = read(p, o, &s, depth, gated)
+		o.done()
+	}
+	p.ids[s.ID], p.vars[s.Var()] = true, true
+	return s, gated
+}
+
+func (p *parser) timeouts(k Kind) (low, high int64) {
+	switch k {
+	case Gate:
+		return MinGate, MaxWait
+	case Waiting:
+		return 1, MaxWait
+	case AI, Action, Notification, Branching:
+		return 1, int64(MaxTimeout.Seconds())
+	}
+	return 1, MaxWait
+}
+
+func (p *parser) retry(path string, v any) *Retry {
+	o := p.object(path, v)
+	o.need("max_attempts")
+	r := &Retry{MaxAttempts: int(o.integer("max_attempts", 1, 5)), Backoff: int(o.integer("backoff_seconds", 0, 30))}
+	o.done()
+	return r
+}
+
+// document returns the definition as a document, to be changed and read again.
+func (d Definition) document() map[string]any {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return nil // a definition always has JSON
+	}
+	doc, err := document.Object(data)
+	if err != nil {
+		return nil
+	}
+	return doc
+}
+
+// Valid returns nil if the definition still obeys the rules, or ErrConfig: an
+// event type or an action may have left the catalogue.
+func (r Rules) Valid(d Definition) error {
+	_, err := r.Parse(d.document())
+	return err
+}
+
+// ErrConfig names every fault of a definition.
+var ErrConfig = fault.New(fault.Invalid, "invalid_agent_config", "The agent's definition is not valid; see details.")

@@ -1,0 +1,335 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/id"
+)
+
+// Store keeps the agents of organizations.
+type Store interface {
+	// Agent returns an agent of the organization, or ErrNotFound.
+	Agent(ctx context.Context, org id.Org, agent id.Agent) (Agent, error)
+
+	// Agents returns the heads of all agents of the organization.
+	Agents(ctx context.Context, org id.Org) ([]Head, error)
+
+	// Stats returns the stats of every agent that ever ran for the organization.
+	Stats(ctx context.Context, org id.Org) (map[id.Agent]Stats, error)
+
+	// SaveAgent writes the agent, its version, and whether it listens, in one
+	// transaction, if the stored revision is still a.Revision (0: there is
+	// none). Otherwise it returns ErrStale. An agent that becomes active counts
+	// against active; one too many is ErrLimit, exactly, however many try.
+	SaveAgent(ctx context.Context, before, after Agent, active Cap) error
+
+	// DeleteAgent removes the agent if its revision is still a.Revision, or
+	// returns ErrStale. Its versions stay, for the runs that had them.
+	DeleteAgent(ctx context.Context, a Agent) error
+
+	// Pauses returns the system agents that the organization has paused.
+	Pauses(ctx context.Context, org id.Org) (map[id.Agent]bool, error)
+
+	// SavePause pauses or wakes a system agent, which listens for event, for
+	// the organization alone.
+	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, paused bool) error
+}
+
+// A Cap is how many agents may be active.
+type Cap struct {
+	Limited bool
+	Most    int
+}
+
+// Plans tells what an organization has bought.
+type Plans interface {
+	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
+}
+
+// Runs ends the open runs of an agent that is about to be deleted.
+type Runs interface {
+	CancelAll(ctx context.Context, org id.Org, agent id.Agent) error
+}
+
+// Service keeps agents on behalf of callers.
+type Service struct {
+	Store  Store
+	Plans  Plans
+	Runs   Runs
+	Rules  Rules
+	System []Agent // every organization has them
+	Now    func() time.Time
+	NewID  func() id.Agent
+}
+
+// A Query says which agents to list; what is empty asks for all.
+type Query struct {
+	Status   Status
+	Type     Type
+	Category string
+}
+
+func (q Query) wants(h Head) bool {
+	return (q.Status == "" || h.Status == q.Status) &&
+		(q.Type == "" || h.Type == q.Type) &&
+		(q.Category == "" || h.Category == q.Category)
+}
+
+// List returns the agents of the caller's organization, system agents first,
+// then by age.
+func (s *Service) List(ctx context.Context, who caller.Caller, q Query) ([]Head, error) {
+	heads, err := s.Store.Agents(ctx, who.Org)
+	if err != nil {
+		return nil, err
+	}
+	pauses, err := s.Store.Pauses(ctx, who.Org)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := s.Store.Stats(ctx, who.Org)
+	if err != nil {
+		return nil, err
+	}
+	system := make([]Head, 0, len(s.System))
+	for _, a := range s.System {
+		system = append(system, s.seen(a, pauses).Head)
+	}
+	all := append(system, heads...)
+	for i := range all {
+		all[i].Stats = stats[all[i].ID]
+	}
+	return slices.DeleteFunc(all, func(h Head) bool { return !q.wants(h) }), nil
+}
+
+// Get returns an agent that the caller's organization can see, or ErrNotFound.
+func (s *Service) Get(ctx context.Context, who caller.Caller, agent id.Agent) (Agent, error) {
+	a, err := s.get(ctx, who.Org, agent)
+	if err != nil {
+		return Agent{}, err
+	}
+	return s.counted(ctx, who.Org, a)
+}
+
+// counted returns the agent with the stats that it has in the organization.
+func (s *Service) counted(ctx context.Context, org id.Org, a Agent) (Agent, error) {
+	stats, err := s.Store.Stats(ctx, org)
+	if err != nil {
+		return Agent{}, err
+	}
+	a.Stats = stats[a.ID]
+	return a, nil
+}
+
+func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, error) {
+	if a, ok := s.system(agent); ok {
+		pauses, err := s.Store.Pauses(ctx, org)
+		return s.seen(a, pauses), err
+	}
+	return s.Store.Agent(ctx, org, agent)
+}
+
+func (s *Service) system(agent id.Agent) (Agent, bool) {
+	i := slices.IndexFunc(s.System, func(a Agent) bool { return a.ID == agent })
+	if i < 0 {
+		return Agent{}, false
+	}
+	return s.System[i], true
+}
+
+// seen returns a system agent as an organization with these pauses sees it: a
+// paused one has a revision of its own, so that Patch.Match can tell.
+func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
+	if pauses[a.ID] {
+		a.Status = Paused
+		a.Revision++
+	}
+	return a
+}
+
+// Create stores a new agent as a draft, or returns ErrConfig.
+func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]any) (Agent, error) {
+	d, err := s.Rules.Parse(doc)
+	if err != nil {
+		return Agent{}, err
+	}
+	return s.create(ctx, who.Org, d, Custom)
+}
+
+func (s *Service) create(ctx context.Context, org id.Org, d Definition, typ Type) (Agent, error) {
+	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now()}}
+	a = a.with(d, a.Created)
+	a.Version = 1
+	if err := s.Store.SaveAgent(ctx, Agent{}, a, Cap{}); err != nil {
+		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
+	}
+	a.Revision++
+	return a, nil
+}
+
+// Clone stores a draft that is a copy of any agent that the caller can see.
+func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, name string) (Agent, error) {
+	a, err := s.get(ctx, who.Org, agent)
+	if err != nil {
+		return Agent{}, err
+	}
+	doc := a.Definition.document()
+	if name != "" {
+		doc["name"] = name
+	}
+	d, err := s.Rules.Parse(doc)
+	if err != nil {
+		return Agent{}, err
+	}
+	return s.create(ctx, who.Org, d, Cloned)
+}
+
+// A Patch is what an update changes: top-level fields of the definition, and
+// the status.
+type Patch struct {
+	Fields map[string]any
+	Match  int64 // the revision that the caller has seen; 0 for any
+}
+
+// tries is how often an update that lost a race is tried again.
+const tries = 20
+
+// Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged
+// when the caller has seen another revision, or ErrSystem for anything but the
+// status of a system agent.
+func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
+	if a, ok := s.system(agent); ok {
+		return s.pause(ctx, who, a, p)
+	}
+	for range tries {
+		a, err := s.update(ctx, who, agent, p)
+		if !errors.Is(err, ErrStale) {
+			return a, err
+		}
+	}
+	return Agent{}, fmt.Errorf("update %s: lost %d races", agent, tries)
+}
+
+func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
+	before, err := s.Store.Agent(ctx, who.Org, agent)
+	if err != nil {
+		return Agent{}, err
+	}
+	if p.Match != 0 && p.Match != before.Revision {
+		return Agent{}, ErrChanged
+	}
+	after, err := s.patched(before, p)
+	if err != nil {
+		return Agent{}, err
+	}
+	if equal(before, after) {
+		return s.counted(ctx, who.Org, before)
+	}
+	plan, err := s.Plans.Plan(ctx, who.Org)
+	if err != nil {
+		return Agent{}, err
+	}
+	most, limited := plan.ActiveAgents()
+	if err := s.Store.SaveAgent(ctx, before, after, Cap{Limited: limited, Most: most}); err != nil {
+		return Agent{}, err
+	}
+	after.Revision++
+	return s.counted(ctx, who.Org, after) // not read again: somebody else may have changed it since
+}
+
+// patched returns the agent after p, checked whole.
+func (s *Service) patched(a Agent, p Patch) (Agent, error) {
+	fields := maps.Clone(p.Fields)
+	status, err := statusOf(fields)
+	if err != nil {
+		return a, err
+	}
+	delete(fields, "status")
+	doc := a.Definition.document()
+	maps.Copy(doc, fields)
+	d, err := s.Rules.Parse(doc)
+	if err != nil {
+		return a, err
+	}
+	if len(fields) > 0 && !equal(d, a.Definition) || a.Status == Invalid {
+		a = a.with(d, s.Now())
+	}
+	if status == "" {
+		return a, nil
+	}
+	return a.to(status, s.Now())
+}
+
+func statusOf(fields map[string]any) (Status, error) {
+	v, ok := fields["status"]
+	if !ok {
+		return "", nil
+	}
+	text, _ := v.(string)
+	if s := Status(text); s == Draft || s == Active || s == Paused {
+		return s, nil
+	}
+	return "", ErrField.Sayf("status must be active, paused or draft.")
+}
+
+// pause does the only thing that may be done to a system agent.
+func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch) (Agent, error) {
+	status, err := statusOf(p.Fields)
+	if len(p.Fields) != 1 || err != nil || status != Active && status != Paused {
+		return Agent{}, ErrSystem
+	}
+	before, err := s.get(ctx, who.Org, a.ID)
+	if err != nil {
+		return Agent{}, err
+	}
+	if p.Match != 0 && p.Match != before.Revision {
+		return Agent{}, ErrChanged
+	}
+	if err := s.Store.SavePause(ctx, who.Org, a.ID, a.Definition.Trigger.Event(), status == Paused); err != nil {
+		return Agent{}, fmt.Errorf("pause %s: %w", a.ID, err)
+	}
+	return s.Get(ctx, who, a.ID)
+}
+
+// Delete removes an agent after cancelling its open runs, or returns
+// ErrNotFound or ErrSystem.
+func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent) error {
+	if _, ok := s.system(agent); ok {
+		return ErrSystem.Sayf("System agents cannot be deleted; pause it instead.")
+	}
+	for range tries {
+		err := s.delete(ctx, who.Org, agent)
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return fmt.Errorf("delete %s: lost %d races", agent, tries)
+}
+
+// delete cancels before the agent goes, so that a failure can be tried again,
+// and once more afterwards for what began meanwhile.
+func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent) error {
+	a, err := s.Store.Agent(ctx, org, agent)
+	if err != nil {
+		return err
+	}
+	if err := s.Runs.CancelAll(ctx, org, agent); err != nil {
+		return fmt.Errorf("cancel the runs of %s: %w", agent, err)
+	}
+	if err := s.Store.DeleteAgent(ctx, a); err != nil {
+		return err
+	}
+	return s.Runs.CancelAll(ctx, org, agent)
+}
+
+// equal reports whether two values have the same JSON.
+func equal[T any](a, b T) bool { return canonical(a) == canonical(b) }
+
+func canonical(v any) string { return document.Canonical(v) }

@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/id"
+)
+
+//go:embed system/*.json
+var systemFiles embed.FS
+
+// SystemAgents returns the agents that every organization has: one for each
+// file of system/, called agent_system_<file>.
+func SystemAgents(rules Rules) ([]Agent, error) {
+	entries, err := systemFiles.ReadDir("system")
+	if err != nil {
+		return nil, err
+	}
+	agents := make([]Agent, 0, len(entries))
+	for _, e := range entries {
+		a, err := systemAgent(rules, e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name(), err)
+		}
+		agents = append(agents, a)
+	}
+	return agents, nil
+}
+
+func systemAgent(rules Rules, file string) (Agent, error) {
+	data, err := systemFiles.ReadFile(path.Join("system", file))
+	if err != nil {
+		return Agent{}, err
+	}
+	doc, err := document.Object(data)
+	if err != nil {
+		return Agent{}, err
+	}
+	d, err := rules.Parse(doc)
+	if err != nil {
+		return Agent{}, err
+	}
+	launch := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+	return Agent{Definition: d, Head: Head{
+		ID: id.Agent("agent_system_" + strings.TrimSuffix(file, ".json")), Org: id.System,
+		Name: d.Name, Type: System, Status: Active, Category: d.Category,
+		Created: launch, Updated: launch, Version: 1, Revision: 1,
+	}}, nil
+}

@@ -1,0 +1,133 @@
+// Package tenant keeps what the Hub says about an organization: that it
+// exists, what it has bought, and whether it is suspended.
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// The faults of this package.
+var (
+	ErrUnknown   = fault.New(fault.Forbidden, "unknown_org", "The organization is not known.")
+	ErrSuspended = fault.New(fault.Forbidden, "forbidden", "The organization is suspended; nothing can be started.")
+)
+
+// A Tenant is an organization as the Hub describes it.
+type Tenant struct {
+	Org       id.Org
+	Plan      credit.Plan
+	Suspended bool
+	Created   time.Time
+	Updated   time.Time // of the newest event that was applied
+	PlanAt    time.Time // of the event that said what it has bought
+	StateAt   time.Time // of the event that said whether it is suspended
+	Revision  int64     // counts the writes; 0 before the first
+}
+
+// The events of the Hub that keep a tenant.
+const (
+	created   = "hub:org.created"
+	changed   = "hub:subscription.changed"
+	suspended = "hub:org.suspended"
+)
+
+// Keeps reports whether an event of this name says something about a tenant.
+func Keeps(name string) bool { return name == created || name == changed || name == suspended }
+
+// Apply returns the tenant as it is after e. The plan and the suspension have a
+// clock each, and an event that is older than what is known of one does not
+// change it, so that events may come in any order and twice. Of one moment, a
+// change outweighs the beginning, and so does a suspension.
+func (t Tenant) Apply(e event.Event) (Tenant, error) {
+	at := e.Published
+	switch e.Name() {
+	case created, changed:
+		plan, err := planOf(e)
+		if err != nil {
+			return t, err
+		}
+		beginning := e.Name() == created
+		if at.After(t.PlanAt) || !beginning && at.Equal(t.PlanAt) {
+			t.Plan, t.PlanAt = plan, at
+		}
+		if beginning && at.After(t.StateAt) {
+			t.Suspended, t.StateAt = false, at // only a new beginning lifts it
+		}
+		if t.Created.IsZero() || at.Before(t.Created) {
+			t.Org, t.Created = e.Org, at
+		}
+	case suspended:
+		if t.Revision == 0 {
+			return t, ErrUnknown
+		}
+		if !at.Before(t.StateAt) {
+			t.Suspended, t.StateAt = true, at
+		}
+	}
+	if at.After(t.Updated) {
+		t.Updated = at
+	}
+	return t, nil
+}
+
+func planOf(e event.Event) (credit.Plan, error) {
+	s, ok := e.Payload["plan"].(string)
+	if plan := credit.Plan(s); ok && plan.Known() {
+		return plan, nil
+	}
+	return "", event.ErrMalformed.Sayf("The payload's plan must be starter, growth or scale.")
+}
+
+// Store keeps tenants.
+type Store interface {
+	// Tenant returns the organization, or ErrUnknown.
+	Tenant(ctx context.Context, org id.Org) (Tenant, error)
+
+	// SaveTenant writes t if the stored revision is still t.Revision, and moves
+	// the balance of month by the difference of the allocations, in one
+	// transaction. Otherwise it returns ErrStale.
+	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
+}
+
+// ErrStale says that the tenant has changed since it was read.
+var ErrStale = fault.New(fault.Stale, "conflict", "The organization has changed; try again.")
+
+// Service applies the Hub's events.
+type Service struct {
+	Store Store
+	Now   func() time.Time
+}
+
+// tries is how often a write that lost a race is tried again.
+const tries = 10
+
+// Keep records what e says. It may be called again with the same event.
+func (s *Service) Keep(ctx context.Context, e event.Event) error {
+	var err error
+	for range tries {
+		if err = s.keep(ctx, e); !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return fmt.Errorf("keep %s after %d tries: %w", e.Org, tries, err)
+}
+
+func (s *Service) keep(ctx context.Context, e event.Event) error {
+	before, err := s.Store.Tenant(ctx, e.Org)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	after, err := before.Apply(e)
+	if err != nil || after == before {
+		return err
+	}
+	return s.Store.SaveTenant(ctx, after, credit.MonthOf(s.Now()))
+}
