@@ -1,0 +1,269 @@
+// Package approval asks a person before a run goes on.
+//
+//	             decide              ┌──▶ approved
+//	pending ─────────────────────────┼──▶ denied   (also when the run is cancelled)
+//	   │ ▲  nobody in time           └──▶ expired
+//	   └─┘  an earlier vote of several, or escalated
+//
+// The record is the truth and the task token is only a doorbell: whatever wakes
+// the run, it reads the record again and acts on what it says. A verdict is one
+// conditional write; ringing afterwards may fail, and is repeated by whoever
+// gives the verdict again and by the sweeper.
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// The faults of this package.
+var (
+	ErrNotFound = fault.New(fault.Missing, "approval_not_found", "No such approval.")
+	ErrDecided  = fault.New(fault.Conflict, "approval_already_decided", "This was already decided.")
+	ErrExpired  = fault.New(fault.Conflict, "approval_expired", "The time to decide is over.")
+	ErrNotYours = fault.New(fault.Forbidden, "forbidden", "You are not among those who may decide this.")
+	ErrStale    = fault.New(fault.Stale, "conflict", "The approval has changed; try again.")
+)
+
+// A Status is where a question stands.
+type Status string
+
+// The statuses. Only Pending can change.
+const (
+	Pending  Status = "pending"
+	Approved Status = "approved"
+	Denied   Status = "denied"
+	Expired  Status = "expired"
+)
+
+// Statuses returns all statuses.
+func Statuses() []Status { return []Status{Pending, Approved, Denied, Expired} }
+
+// An Approval is a question put to the people of an organization.
+type Approval struct {
+	ID        id.Approval
+	Org       id.Org
+	Execution id.Execution
+	Agent     id.Agent
+	Step      id.Step
+	Message   string
+	Status    Status
+	Approvers Approvers
+	Min       int // how many must approve
+	Token     string
+	Created   time.Time
+	Expires   time.Time
+	Votes     []Vote
+	DecidedBy id.User
+	DecidedAt time.Time
+	Note      string
+	Revision  int64 // counts the writes; 0 before the first
+}
+
+// Approvers are who may decide besides owners and admins.
+type Approvers struct {
+	Roles []caller.Role
+	Users []id.User
+}
+
+// A Vote is what one person said.
+type Vote struct {
+	User    id.User
+	Approve bool
+	Note    string
+	At      time.Time
+}
+
+// A Verdict is what a person says.
+type Verdict struct {
+	Approve bool
+	Note    string
+}
+
+// ID returns the name of the question that a step of a run asks: the same
+// however often it is put.
+func ID(asked time.Time, execution id.Execution, step id.Step) id.Approval {
+	return id.Approval("appr_" + id.Derive(asked, string(execution), string(step)))
+}
+
+// May returns nil if who may decide, or ErrNotYours: only a person may, never a
+// program; owners and admins always, others when the gate names them, viewers
+// never.
+func (a Approval) May(who caller.Caller) error {
+	switch {
+	case !who.Human():
+		return ErrNotYours.Sayf("Only a person may decide; an integration key may not.")
+	case who.Has(caller.Owner, caller.Admin):
+		return nil
+	case who.Has(caller.Member) && slices.Contains(a.Approvers.Users, who.User):
+		return nil
+	case who.Has(caller.Member) && slices.Contains(a.Approvers.Roles, caller.Member):
+		return nil
+	}
+	return ErrNotYours
+}
+
+// Decide returns the approval as it is after who gives the verdict: the first
+// denial decides, or the approval by as many different people as it takes.
+// Saying the same thing twice changes nothing.
+func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval, error) {
+	if err := a.May(who); err != nil {
+		return a, err
+	}
+	i := slices.IndexFunc(a.Votes, func(x Vote) bool { return x.User == who.User })
+	switch {
+	case a.Status == Expired:
+		return a, ErrExpired
+	case i >= 0 && a.Votes[i].Approve == v.Approve:
+		return a, nil
+	case a.Status != Pending:
+		return a, ErrDecided.Sayf("This was already %s.", a.Status)
+	case !now.Before(a.Expires):
+		return a, ErrExpired
+	}
+	votes := slices.DeleteFunc(slices.Clone(a.Votes), func(x Vote) bool { return x.User == who.User })
+	a.Votes = append(votes, Vote{User: who.User, Approve: v.Approve, Note: v.Note, At: now})
+	switch {
+	case !v.Approve:
+		a.Status = Denied
+	case len(a.Votes) >= a.Min:
+		a.Status = Approved
+	default:
+		return a, nil
+	}
+	a.DecidedBy, a.DecidedAt, a.Note = who.User, now, v.Note
+	return a, nil
+}
+
+// Expire returns the approval after its time has passed without a verdict, and
+// whether it has.
+func (a Approval) Expire(now time.Time) (Approval, bool) {
+	if a.Status != Pending || now.Before(a.Expires) {
+		return a, false
+	}
+	a.Status = Expired
+	return a, true
+}
+
+// Escalated returns the question put to others, with a new clock.
+func (a Approval) Escalated(to Approvers, expires time.Time) Approval {
+	a.Approvers, a.Expires = to, expires
+	return a
+}
+
+// Close returns the approval after its run was cancelled.
+func (a Approval) Close(now time.Time) Approval {
+	if a.Status == Pending {
+		a.Status, a.DecidedAt, a.Note = Denied, now, "The execution was cancelled."
+	}
+	return a
+}
+
+// A Page is a part of a list.
+type Page struct {
+	Approvals []Approval
+	Next      string // where the next page begins; empty at the end
+}
+
+// A Query says which approvals to list, newest first.
+type Query struct {
+	Status Status // empty: all
+	Limit  int
+	After  string // the Next of the page before
+}
+
+// Store keeps approvals.
+type Store interface {
+	// Approval returns one approval of the organization, or ErrNotFound.
+	Approval(ctx context.Context, org id.Org, appr id.Approval) (Approval, error)
+
+	// Approvals lists the approvals of the organization.
+	Approvals(ctx context.Context, org id.Org, q Query) (Page, error)
+
+	// SaveDecision stores a if the stored revision is still a.Revision and its
+	// run still waits, and marks the run as due at due, unless that is zero, in
+	// one transaction. Otherwise it returns ErrStale.
+	SaveDecision(ctx context.Context, a Approval, due time.Time) error
+}
+
+// Doorbell wakes the run that waits behind a token. A run that is already awake
+// is not an error.
+type Doorbell interface {
+	Ring(ctx context.Context, token string) error
+}
+
+// Service lets people decide.
+type Service struct {
+	Store    Store
+	Doorbell Doorbell
+	Now      func() time.Time
+}
+
+// grace is how long after a verdict the run must have moved on before the
+// sweeper looks.
+const grace = 25 * time.Second
+
+// tries is how often a verdict that lost a race is tried again.
+const tries = 30
+
+// List returns a page of the caller's approvals.
+func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
+	return s.Store.Approvals(ctx, who.Org, q)
+}
+
+// Get returns an approval of the caller's organization, or ErrNotFound.
+func (s *Service) Get(ctx context.Context, who caller.Caller, appr id.Approval) (Approval, error) {
+	return s.Store.Approval(ctx, who.Org, appr)
+}
+
+// Decide records a verdict and wakes the run. When the run cannot be woken the
+// verdict stands, and giving it again tries once more.
+func (s *Service) Decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {
+	for range tries {
+		a, err := s.decide(ctx, who, appr, v)
+		if !errors.Is(err, ErrStale) {
+			return a, err
+		}
+	}
+	return Approval{}, fmt.Errorf("decide %s: lost %d races", appr, tries)
+}
+
+func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {
+	a, err := s.Store.Approval(ctx, who.Org, appr)
+	if err != nil {
+		return Approval{}, err
+	}
+	decided, err := a.Decide(who, v, s.Now())
+	if err != nil {
+		return Approval{}, err
+	}
+	if len(decided.Votes) != len(a.Votes) || decided.Status != a.Status {
+		if err := s.Store.SaveDecision(ctx, decided, s.due(decided)); err != nil {
+			return Approval{}, err
+		}
+		decided.Revision++
+	}
+	if decided.Status == Pending {
+		return decided, nil
+	}
+	if err := s.Doorbell.Ring(ctx, decided.Token); err != nil {
+		return Approval{}, fmt.Errorf("wake %s: %w", decided.Execution, err)
+	}
+	return decided, nil
+}
+
+// due returns when the sweeper should look whether the run has moved on; zero
+// while people may still decide.
+func (s *Service) due(a Approval) time.Time {
+	if a.Status == Pending {
+		return time.Time{}
+	}
+	return s.Now().Add(grace)
+}

@@ -1,0 +1,216 @@
+// Package dispatch turns one event into the runs that it starts, and says of
+// every agent that listened why it did or did not.
+//
+// An event may be delivered many times. The id of a run is derived from its
+// agent and its event, so a run is recorded once and started once. The window
+// of the second kind of deduplication is claimed in the name of that id, so
+// the event that claimed it passes again and its twins do not.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// ErrUnknownOrg refuses events of organizations that the Hub has not announced.
+var ErrUnknownOrg = fault.New(fault.Invalid, "unknown_org", "The organization is not known.")
+
+// Window is how long an agent ignores an event that says the same again.
+const Window = 5 * time.Minute
+
+// Agents finds who listens.
+type Agents interface {
+	// Listeners returns the active agents of the organization itself that
+	// listen for an event, and which system agents it has paused.
+	Listeners(ctx context.Context, org id.Org, event string) ([]agent.Listener, map[id.Agent]bool, error)
+}
+
+// Runs records runs and refusals.
+type Runs interface {
+	// Create stores a new run, or returns execution.ErrExists.
+	Create(ctx context.Context, x execution.Execution) error
+
+	// Claim lets the run have its event's content for the agent until then, and
+	// keeps the payload. It returns the run that has it, which is another one
+	// when that claimed it first and its time is not over.
+	Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error)
+
+	// Admit counts the run against the agent's limit. It returns why not when
+	// the limit is reached. A run that was counted is not counted again.
+	Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (why string, err error)
+
+	// Refuse records why an agent did not run.
+	Refuse(ctx context.Context, e activity.Entry) error
+}
+
+// Profiles finds what is known of a client; nil when there is nothing.
+type Profiles interface {
+	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
+}
+
+// Machine starts runs. Starting the same run twice is not an error.
+type Machine interface {
+	Start(ctx context.Context, c flow.Cursor) error
+}
+
+// Keeper keeps our own records up to date with what products say.
+type Keeper interface {
+	Keep(ctx context.Context, e event.Event) error
+}
+
+// Service dispatches events.
+type Service struct {
+	Tenants  execution.Tenants
+	Agents   Agents
+	System   []agent.Agent // every organization has them
+	Profiles Profiles
+	Runs     Runs
+	Machine  Machine
+	Keeper   Keeper
+	Now      func() time.Time
+}
+
+// Dispatch starts a run of every agent that e wakes. It may be called again
+// with the same event. It returns ErrUnknownOrg when nobody knows the
+// organization; every other error means that it should be called again.
+func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
+	if tenant.Keeps(e.Name()) {
+		if err := s.Keeper.Keep(ctx, e); err != nil {
+			return fmt.Errorf("keep %s: %w", e.Name(), err)
+		}
+	}
+	t, err := s.Tenants.Tenant(ctx, e.Org)
+	switch {
+	case errors.Is(err, tenant.ErrUnknown):
+		return ErrUnknownOrg.Sayf("The organization %s is not known.", e.Org)
+	case err != nil:
+		return err
+	}
+	listeners, err := s.listeners(ctx, e)
+	if err != nil {
+		return fmt.Errorf("find agents for %s: %w", e.Name(), err)
+	}
+	facts, err := s.facts(ctx, e, listeners)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, v := range verdicts(listeners, facts, t.Suspended) {
+		if err := s.act(ctx, e, v); err != nil {
+			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// listeners returns all agents that listen for the event, system agents that
+// are not paused included.
+func (s *Service) listeners(ctx context.Context, e event.Event) ([]agent.Listener, error) {
+	own, paused, err := s.Agents.Listeners(ctx, e.Org, e.Name())
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.System {
+		if a.Definition.Trigger.Event() == e.Name() && !paused[a.ID] {
+			own = append(own, agent.Listener{Agent: a.ID, Version: a.Version, System: true, Definition: a.Definition})
+		}
+	}
+	return own, nil
+}
+
+// facts gathers what conditions look at, the client's profile only if one does.
+func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Listener) (agent.Facts, error) {
+	f := agent.Facts{Event: e}
+	for _, l := range listeners {
+		if e.Client == "" || !l.Definition.UsesClient() {
+			continue
+		}
+		p, err := s.Profiles.Profile(ctx, e.Org, e.Client)
+		if err != nil {
+			return f, fmt.Errorf("profile of %s: %w", e.Client, err)
+		}
+		f.Client = p
+		break
+	}
+	return f, nil
+}
+
+// A verdict says whether an agent runs.
+type verdict struct {
+	listener agent.Listener
+	outcome  agent.Outcome
+	why      string
+}
+
+// verdicts judges all listeners together, since one may override others.
+func verdicts(listeners []agent.Listener, f agent.Facts, suspended bool) []verdict {
+	var overrides id.Agent
+	out := make([]verdict, 0, len(listeners))
+	for _, l := range listeners {
+		v := verdict{listener: l}
+		v.outcome, v.why = l.Definition.Judge(f)
+		if v.outcome == agent.Started && suspended {
+			v.outcome, v.why = agent.Suspended, "the organization is suspended"
+		}
+		if v.outcome == agent.Started && !l.System && l.Definition.Conflict == agent.Override {
+			overrides = l.Agent
+		}
+		out = append(out, v)
+	}
+	for i, v := range out {
+		if overrides != "" && v.listener.System && v.outcome == agent.Started {
+			out[i].outcome, out[i].why = agent.Overridden, fmt.Sprintf("%s matches and overrides system agents", overrides)
+		}
+	}
+	return out
+}
+
+// act starts the run, or records why not.
+func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
+	if v.outcome == agent.Started {
+		outcome, why, err := s.start(ctx, e, v.listener)
+		if err != nil || outcome == agent.Started {
+			return err
+		}
+		v.outcome, v.why = outcome, why
+	}
+	return s.Runs.Refuse(ctx, activity.Entry{
+		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
+		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: v.why,
+	})
+}
+
+func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (agent.Outcome, string, error) {
+	now := s.Now()
+	x := execution.New(execution.Execution{
+		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
+	}, now)
+	owner, err := s.Runs.Claim(ctx, x, now, now.Add(Window))
+	if err != nil {
+		return "", "", fmt.Errorf("claim: %w", err)
+	}
+	if owner != x.ID {
+		return agent.Duplicate, fmt.Sprintf("an event with the same content started %s within %v", owner, Window), nil
+	}
+	if l.Definition.Limit != nil {
+		why, err := s.Runs.Admit(ctx, x, *l.Definition.Limit, now)
+		if err != nil || why != "" {
+			return agent.LimitReached, why, err
+		}
+	}
+	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
+		return "", "", fmt.Errorf("record: %w", err)
+	}
+	return agent.Started, "", s.Machine.Start(ctx, flow.Cursor{Org: x.Org, Execution: x.ID})
+}

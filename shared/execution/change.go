@@ -1,0 +1,123 @@
+package execution
+
+import (
+	"maps"
+	"time"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A Change is what must happen together or not at all. It is applied to the
+// run as it was when it was read: Execution.Revision is still the stored one.
+type Change struct {
+	Execution Execution
+
+	Step     *Step              // a step to record
+	Gate     *approval.Approval // the question to write; its Revision is the stored one
+	Reserve  *credit.Hold       // to be taken from its month's balance, if that has enough
+	Released []credit.Hold      // to be given back to their months' balances
+	Tally    *Tally             // to be added to the stats of the agent
+}
+
+// A Tally is what a run adds to the stats of its agent.
+type Tally struct {
+	Runs, Completed, Failed int64
+	Duration                time.Duration
+	LastRun                 time.Time // zero leaves it
+	Used                    []credit.Hold
+}
+
+// Reserved returns the change that takes an AI step's price, under the lease
+// that x has. A price that is held already, since an earlier try died, is not
+// taken twice: ok is false then and there is nothing to do.
+func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
+	if _, held := x.Holds[step]; held {
+		return Change{Execution: x}, false
+	}
+	x.Holds = maps.Clone(x.Holds)
+	if x.Holds == nil {
+		x.Holds = map[id.Step]credit.Hold{}
+	}
+	x.Holds[step] = h
+	return Change{Execution: x, Reserve: &h}, true
+}
+
+// Released returns the change that gives back what an AI step without an answer
+// held.
+func (x Execution) Released(step id.Step) Change {
+	h, held := x.Holds[step]
+	if !held {
+		return Change{Execution: x}
+	}
+	x.Holds = maps.Clone(x.Holds)
+	delete(x.Holds, step)
+	return Change{Execution: x, Released: []credit.Hold{h}}
+}
+
+// settled returns the change in which what was answered is used and, unless a
+// call may still be under way, the rest is given back.
+func (x Execution) settled(done Steps, underWay bool) Change {
+	c := Change{Tally: &Tally{}}
+	holds := map[id.Step]credit.Hold{}
+	for step, h := range x.Holds {
+		switch {
+		case done[step].Charge != nil:
+			c.Tally.Used = append(c.Tally.Used, h)
+			x.Credits += h.Amount
+		case underWay:
+			holds[step] = h
+		default:
+			c.Released = append(c.Released, h)
+		}
+	}
+	x.Holds = holds
+	c.Execution = x
+	return c
+}
+
+// Rest returns the change that puts a run to rest: what was answered so far is
+// paid for.
+func (x Execution) Rest(done Steps) Change {
+	c := x.settled(done, true)
+	if len(c.Tally.Used) == 0 {
+		c.Tally = nil
+	}
+	return c
+}
+
+// An Ending moves a run to its end; see Complete, Fail and Cancel.
+type Ending func(Execution) Execution
+
+// End returns the change that ends a run. A call may be under way when somebody
+// else than the holder of the lease ends it: its price stays held, and is
+// settled by Settle.
+func (x Execution) End(end Ending, done Steps, underWay bool) Change {
+	c := x.settled(done, underWay)
+	c.Execution = end(c.Execution)
+	c.Tally.Runs, c.Tally.LastRun = 1, c.Execution.Completed
+	c.Tally.Duration = c.Execution.Duration()
+	switch c.Execution.Status {
+	case Completed:
+		c.Tally.Completed = 1
+	case Failed:
+		c.Tally.Failed = 1
+	case Cancelled, Pending, Running, Asking:
+	}
+	return c
+}
+
+// Settle returns the change that settles what a run that is at its end still
+// holds, and whether there is anything.
+func (x Execution) Settle(done Steps) (Change, bool) {
+	if !x.Status.Ended() || len(x.Holds) == 0 {
+		return Change{Execution: x}, false
+	}
+	c := x.settled(done, false)
+	c.Execution.Due = time.Time{}
+	if len(c.Tally.Used) == 0 {
+		c.Tally = nil
+	}
+	return c, true
+}

@@ -1,0 +1,266 @@
+// Package execution is one run of an agent: what happened to it, step by step,
+// and where it goes from here.
+//
+//	pending ──▶ running ◀──▶ waiting_approval
+//	   │           ├──▶ completed │
+//	   │           ├──▶ failed    │
+//	   └───────────┴──▶ cancelled ◀┘
+//
+// The record is the truth. Whoever moves a run on holds its lease, and every
+// write is conditional on the revision that was read, so of two who act on the
+// same state one wins and the other reads again. The steps that are done are
+// rows of their own, and where the run stands follows from them: it is never
+// stored, so it can never disagree.
+//
+// If the table is down nothing moves and nothing is lost: the bus, the queue
+// and the machines repeat. If a function dies, its machine repeats it; if the
+// machine is gone too, the sweeper finds the record by the time at which it was
+// due, and starts another.
+package execution
+
+import (
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// The faults of this package.
+var (
+	ErrNotFound = fault.New(fault.Missing, "execution_not_found", "No such execution.")
+	ErrState    = fault.New(fault.Conflict, "invalid_execution_state", "The execution is not in a status that allows this.")
+	ErrExists   = fault.New(fault.Stale, "execution_exists", "The execution exists already.")
+	ErrStale    = fault.New(fault.Stale, "conflict", "The execution has changed; try again.")
+)
+
+// A Status is where a run stands.
+type Status string
+
+// The statuses. The last three are final.
+const (
+	Pending   Status = "pending"
+	Running   Status = "running"
+	Asking    Status = "waiting_approval"
+	Completed Status = "completed"
+	Failed    Status = "failed"
+	Cancelled Status = "cancelled"
+)
+
+// Statuses returns all statuses.
+func Statuses() []Status { return []Status{Pending, Running, Asking, Completed, Failed, Cancelled} }
+
+// Ended reports whether the status is final.
+func (s Status) Ended() bool { return s == Completed || s == Failed || s == Cancelled }
+
+// A Reason says why a run ended as it did.
+type Reason string
+
+// The reasons of a cancellation. A failed run has the code of its error.
+const (
+	ApprovalDenied  Reason = "approval_denied"
+	ApprovalExpired Reason = "approval_expired"
+	CancelledByUser Reason = "cancelled_by_user"
+	AgentDeleted    Reason = "agent_deleted"
+)
+
+// A Failure is what went wrong.
+type Failure struct {
+	Code    string  `json:"code"`
+	Message string  `json:"message"`
+	Step    id.Step `json:"step_id,omitempty"`
+}
+
+// An Execution is one run of an agent for one event.
+type Execution struct {
+	ID      id.Execution
+	Org     id.Org
+	Agent   id.Agent
+	Version int         // of the definition that it runs
+	Trigger event.Event // what woke the agent
+	RetryOf id.Execution
+
+	Status    Status
+	Reason    Reason
+	Error     *Failure
+	Credits   int64 // charged so far
+	Created   time.Time
+	Started   time.Time
+	Completed time.Time
+
+	Lease    Lease
+	Due      time.Time // when somebody should look; zero when nobody need
+	Holds    map[id.Step]credit.Hold
+	Last     *Step // the step that ended with the run, kept in its record
+	Revision int64 // counts the writes; 0 before the first
+}
+
+// A Lease says who moves the run on. Attempt is a fencing token: it grows with
+// every lease, and a write of an earlier one is refused.
+type Lease struct {
+	Owner   string
+	Until   time.Time
+	Attempt int64
+}
+
+// How long a lease lasts, when it is renewed while a step takes long, and how
+// long after a time somebody looks whether what was due then has happened.
+const (
+	LeaseTime = 25 * time.Second
+	RenewTime = 10 * time.Second
+	Grace     = 25 * time.Second
+)
+
+// New returns a run of an agent that is about to start.
+func New(x Execution, now time.Time) Execution {
+	x.Status, x.Created, x.Due = Pending, now, now.Add(Grace)
+	return x
+}
+
+// ID returns the name of the run that an event starts of an agent: always the
+// same, so that it is started once however often the bus delivers.
+func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
+	return id.Execution("exec_" + id.Derive(e.Published, string(org), string(a), string(e.ID)))
+}
+
+// Leased returns the run with its lease taken by owner, and whether it could
+// be. An owner that calls again has lost its first call, so it may.
+func (x Execution) Leased(owner string, now time.Time) (Execution, bool) {
+	if x.Lease.Owner != "" && x.Lease.Owner != owner && now.Before(x.Lease.Until) {
+		return x, false
+	}
+	x.Lease = Lease{Owner: owner, Until: now.Add(LeaseTime), Attempt: x.Lease.Attempt + 1}
+	x.Status = Running
+	if x.Started.IsZero() {
+		x.Started = now
+	}
+	return x, true
+}
+
+// Renewed returns the run with its lease prolonged.
+func (x Execution) Renewed(now time.Time) Execution {
+	x.Lease.Until = now.Add(LeaseTime)
+	x.Due = x.Lease.Until.Add(Grace)
+	return x
+}
+
+// Suspended returns the run put to rest until due, when somebody looks.
+func (x Execution) Suspended(due time.Time) Execution {
+	x.Lease.Owner, x.Lease.Until = "", time.Time{}
+	x.Due = due.Add(Grace)
+	return x
+}
+
+// Asked returns the run waiting for people until expires.
+func (x Execution) Asked(expires time.Time) Execution {
+	x = x.Suspended(expires)
+	x.Status = Asking
+	return x
+}
+
+// ended returns the run at its end. What is still held back keeps it due.
+func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
+	x.Status, x.Reason, x.Completed = s, r, now
+	if len(x.Holds) == 0 {
+		x.Due = time.Time{}
+	} else {
+		x.Due = now.Add(LeaseTime + Grace)
+	}
+	return x
+}
+
+// Complete returns the run after its last step.
+func (x Execution) Complete(now time.Time) Execution { return x.ended(Completed, "", now) }
+
+// Fail returns the run after a step failed.
+func (x Execution) Fail(f Failure, now time.Time) Execution {
+	x.Error = &f
+	return x.ended(Failed, Reason(f.Code), now)
+}
+
+// Cancel returns the run cancelled, or ErrState when it is at its end.
+func (x Execution) Cancel(r Reason, now time.Time) (Execution, error) {
+	if x.Status.Ended() {
+		return x, ErrState.Sayf("The execution is already %s.", x.Status)
+	}
+	return x.ended(Cancelled, r, now), nil
+}
+
+// Retry returns a new run of the same event, or ErrState. The definition is the
+// agent's current one.
+func (x Execution) Retry(as id.Execution, version int, now time.Time) (Execution, error) {
+	if x.Status != Failed && x.Status != Cancelled {
+		return x, ErrState.Sayf("Only a failed or cancelled execution can be retried; this one is %s.", x.Status)
+	}
+	return New(Execution{
+		ID: as, Org: x.Org, Agent: x.Agent, Version: version, Trigger: x.Trigger, RetryOf: x.ID,
+	}, now), nil
+}
+
+// Duration returns how long the run took from its start to its end.
+func (x Execution) Duration() time.Duration {
+	from := x.Started
+	if from.IsZero() {
+		from = x.Created
+	}
+	return max(x.Completed.Sub(from), 0)
+}
+
+// A StepStatus is where a step stands.
+type StepStatus string
+
+// The statuses of a step. The last three are final.
+const (
+	StepPending   StepStatus = "pending"
+	StepRunning   StepStatus = "running"
+	StepWaiting   StepStatus = "waiting"
+	StepCompleted StepStatus = "completed"
+	StepFailed    StepStatus = "failed"
+	StepSkipped   StepStatus = "skipped"
+)
+
+// Ended reports whether the status is final.
+func (s StepStatus) Ended() bool {
+	return s == StepCompleted || s == StepFailed || s == StepSkipped
+}
+
+// A Step is what happened at one step of a run. It is a document of ours: the
+// stores keep its JSON.
+type Step struct {
+	ID        id.Step      `json:"id"`
+	Kind      agent.Kind   `json:"type"`
+	Status    StepStatus   `json:"status"`
+	Input     any          `json:"input,omitempty"`  // rendered, long values shortened
+	Output    any          `json:"output,omitempty"` // what later steps see
+	Error     *Failure     `json:"error,omitempty"`
+	Tries     int          `json:"tries,omitempty"`
+	Charge    *credit.Hold `json:"charge,omitempty"` // what the answer costs
+	Usage     *Usage       `json:"usage,omitempty"`
+	Case      *int         `json:"case,omitempty"` // the case that a branch took; -1 for else
+	Until     time.Time    `json:"until,omitzero"` // when a wait ends
+	Asked     time.Time    `json:"asked,omitzero"` // when a gate first asked
+	Escalated bool         `json:"escalated,omitempty"`
+	Started   time.Time    `json:"started,omitzero"`
+	Ended     time.Time    `json:"ended,omitzero"`
+	Attempt   int64        `json:"attempt"` // the lease under which it was written
+}
+
+// Usage is what a model says about its answer.
+type Usage struct {
+	Model        string `json:"model"`
+	InputTokens  int64  `json:"input_tokens"`
+	OutputTokens int64  `json:"output_tokens"`
+}
+
+// Credits returns what the step cost.
+func (s Step) Credits() int64 {
+	if s.Charge == nil {
+		return 0
+	}
+	return s.Charge.Amount
+}
+
+// Duration returns how long the step took, or has taken until now.
+func (s Step) Duration() time.Duration { return max(s.Ended.Sub(s.Started), 0) }

@@ -1,0 +1,270 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// Store keeps runs.
+type Store interface {
+	// Execution returns a run of the organization and its recorded steps as
+	// they are now, or ErrNotFound.
+	Execution(ctx context.Context, org id.Org, exec id.Execution) (Execution, Steps, error)
+
+	// Executions lists the runs of the organization, newest first.
+	Executions(ctx context.Context, org id.Org, q Query) (Page, error)
+
+	// Create stores a new run, or returns ErrExists.
+	Create(ctx context.Context, x Execution) error
+
+	// Commit applies c if the stored revision of the run, and of the gate, are
+	// still those of c. Otherwise it returns ErrStale, or
+	// credit.ErrInsufficient when the balance is too small.
+	Commit(ctx context.Context, c Change) error
+}
+
+// A Query says which runs to list.
+type Query struct {
+	Agent  id.Agent // empty: all
+	Status Status   // empty: all
+	From   time.Time
+	To     time.Time // exclusive; zero: no end
+	Limit  int
+	After  string // the Next of the page before
+	Count  bool   // whether to count all that match
+}
+
+// MaxTotal is how far a list counts.
+const MaxTotal = 10_000
+
+// A Page is a part of a list.
+type Page struct {
+	Executions []Execution
+	Next       string // where the next page begins; empty at the end
+	Total      int    // of all that match, at most MaxTotal; only if asked for
+	More       bool   // whether there are more than Total
+}
+
+// Definitions finds what a run does.
+type Definitions interface {
+	// Version returns a version of an agent, of a deleted one too, or
+	// agent.ErrNotFound.
+	Version(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error)
+
+	// Current returns what a new run of the agent does, or agent.ErrNotFound.
+	Current(ctx context.Context, org id.Org, a id.Agent) (agent.Definition, int, error)
+}
+
+// Tenants tells whether an organization may start anything.
+type Tenants interface {
+	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+}
+
+// Balances tells how many credits are left.
+type Balances interface {
+	Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error)
+}
+
+// Gates finds the question that a run waits for.
+type Gates interface {
+	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
+}
+
+// Machine starts runs. Starting the same run twice is not an error.
+type Machine interface {
+	Start(ctx context.Context, c flow.Cursor) error
+}
+
+// Service keeps runs on behalf of callers.
+type Service struct {
+	Store       Store
+	Definitions Definitions
+	Tenants     Tenants
+	Balances    Balances
+	Gates       Gates
+	Machine     Machine
+	Doorbell    approval.Doorbell
+	Now         func() time.Time
+	NewID       func() id.Execution
+	// Report is told of a failure that the caller need not know of, because the
+	// sweeper makes up for it.
+	Report func(ctx context.Context, err error)
+}
+
+// List returns a page of the caller's runs.
+func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
+	return s.Store.Executions(ctx, who.Org, q)
+}
+
+// Get returns a run of the caller's organization with its trace, or ErrNotFound.
+func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
+	x, done, err := s.Store.Execution(ctx, who.Org, exec)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	d, err := s.Definitions.Version(ctx, who.Org, x.Agent, x.Version)
+	if err != nil {
+		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
+	}
+	x.Credits = max(x.Credits, done.Charged())
+	return x, TraceOf(d, done, x.Status.Ended()), nil
+}
+
+// internal hides a fault that the caller did not cause.
+func internal(err error) error { return errors.New(err.Error()) }
+
+// tries is how often a change that lost a race is tried again.
+const tries = 30
+
+// Cancel ends a run on behalf of a person, or returns ErrNotFound or ErrState.
+// Its gate is denied in the same moment.
+func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Execution) error {
+	return s.cancel(ctx, who.Org, exec, CancelledByUser)
+}
+
+// CancelAll ends every open run of an agent because it is deleted.
+func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
+	q := Query{Agent: a, Limit: 200}
+	for {
+		page, err := s.Store.Executions(ctx, org, q)
+		if err != nil {
+			return err
+		}
+		for _, x := range page.Executions {
+			if x.Status.Ended() {
+				continue
+			}
+			if err := s.cancel(ctx, org, x.ID, AgentDeleted); err != nil && !errors.Is(err, ErrState) {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.After = page.Next
+	}
+}
+
+func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
+	for range tries {
+		err := s.tryCancel(ctx, org, exec, r)
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return fmt.Errorf("cancel %s: lost %d races", exec, tries)
+}
+
+func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
+	x, done, err := s.Store.Execution(ctx, org, exec)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	if _, err := x.Cancel(r, now); err != nil {
+		return err
+	}
+	c := x.End(func(x Execution) Execution {
+		x, _ = x.Cancel(r, now) //nolint:errcheck // it was possible a line ago.
+		return x
+	}, done, now.Before(x.Lease.Until))
+	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {
+		return err
+	}
+	if err := s.Store.Commit(ctx, c); err != nil {
+		return err
+	}
+	if c.Gate != nil {
+		if err := s.Doorbell.Ring(ctx, c.Gate.Token); err != nil {
+			s.Report(ctx, fmt.Errorf("wake %s: %w", exec, err)) // its machine wakes by itself in time
+		}
+	}
+	return nil
+}
+
+// gate returns the closed question of a run that waits for one, or nil.
+func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Time) (*approval.Approval, error) {
+	asked, ok := done.Asking()
+	if !ok || x.Status != Asking {
+		return nil, nil //nolint:nilnil // no gate is no error.
+	}
+	a, err := s.Gates.Approval(ctx, x.Org, approval.ID(asked.Asked, x.ID, asked.ID))
+	if err != nil {
+		return nil, err
+	}
+	if a.Status != approval.Pending {
+		return nil, nil //nolint:nilnil // decided a moment ago; the verdict stands.
+	}
+	a = a.Close(now)
+	return &a, nil
+}
+
+// Asking returns the step at which people are asked, and whether there is one.
+func (s Steps) Asking() (Step, bool) {
+	for _, step := range s {
+		if step.Kind == agent.Gate && step.Status == StepWaiting {
+			return step, true
+		}
+	}
+	return Step{}, false
+}
+
+// Retry starts a new run of the event of a failed or cancelled one, with the
+// current definition of its agent. It returns ErrNotFound, ErrState,
+// agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
+func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
+	x, _, err := s.Store.Execution(ctx, who.Org, exec)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	if x.Status != Failed && x.Status != Cancelled {
+		_, err := x.Retry("", 0, s.Now())
+		return Execution{}, nil, err
+	}
+	d, version, err := s.Definitions.Current(ctx, who.Org, x.Agent)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	if err := s.mayStart(ctx, who.Org); err != nil {
+		return Execution{}, nil, err
+	}
+	again, err := x.Retry(s.NewID(), version, s.Now())
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	if err := s.Store.Create(ctx, again); err != nil {
+		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
+	}
+	if err := s.Machine.Start(ctx, flow.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
+		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // it is recorded, so it will start
+	}
+	return again, TraceOf(d, nil, false), nil
+}
+
+func (s *Service) mayStart(ctx context.Context, org id.Org) error {
+	t, err := s.Tenants.Tenant(ctx, org)
+	if err != nil {
+		return err
+	}
+	if t.Suspended {
+		return tenant.ErrSuspended
+	}
+	b, err := s.Balances.Balance(ctx, org, credit.MonthOf(s.Now()))
+	if err != nil {
+		return err
+	}
+	if b.Remaining <= 0 {
+		return credit.ErrInsufficient
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package execution
+
+import (
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A Trace is a run step by step: every step of the definition in order, those
+// of a branch that was taken after their branch. What was not reached is
+// pending, or skipped once the run is at its end.
+type Trace []Traced
+
+// A Traced is a step of the definition and what happened at it.
+type Traced struct {
+	Step
+
+	Definition agent.Step
+}
+
+// Steps are the recorded steps of a run.
+type Steps map[id.Step]Step
+
+// TraceOf returns the trace of a run of d with these recorded steps.
+func TraceOf(d agent.Definition, done Steps, ended bool) Trace {
+	return trace(nil, d.Steps, done, ended)
+}
+
+func trace(t Trace, steps []agent.Step, done Steps, ended bool) Trace {
+	for _, def := range steps {
+		s, ok := done[def.ID]
+		if !ok {
+			s = Step{ID: def.ID, Kind: def.Kind, Status: StepPending}
+		}
+		if ended && !s.Status.Ended() {
+			s.Status = StepSkipped
+		}
+		t = append(t, Traced{Step: s, Definition: def})
+		t = trace(t, taken(def, s), done, ended)
+	}
+	return t
+}
+
+// taken returns the steps of the case that a branch took.
+func taken(def agent.Step, s Step) []agent.Step {
+	switch {
+	case def.BranchStep == nil || s.Case == nil || s.Status != StepCompleted:
+		return nil
+	case *s.Case < 0:
+		return def.Else
+	case *s.Case < len(def.Cases):
+		return def.Cases[*s.Case].Steps
+	}
+	return nil
+}
+
+// Next returns the first step that is not at its end, and whether there is one.
+func (t Trace) Next() (Traced, bool) {
+	for _, s := range t {
+		if !s.Status.Ended() {
+			return s, true
+		}
+	}
+	return Traced{}, false
+}
+
+// Last reports whether step is the last of the trace that is not at its end,
+// and cannot be followed by others.
+func (t Trace) Last(step id.Step) bool {
+	for i := len(t) - 1; i >= 0; i-- {
+		if t[i].ID == step {
+			return t[i].Definition.BranchStep == nil
+		}
+		if !t[i].Status.Ended() {
+			return false
+		}
+	}
+	return false
+}
+
+// Charged returns what the recorded steps cost.
+func (s Steps) Charged() int64 {
+	var sum int64
+	for _, step := range s {
+		sum += step.Credits()
+	}
+	return sum
+}

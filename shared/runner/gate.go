@@ -1,0 +1,244 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/step"
+)
+
+// slack is how much longer a machine waits than a gate is open, so that it does
+// not wake a moment too early for the clock of the record.
+const slack = time.Second
+
+// gate comes to rest at a question, or acts on its answer.
+func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, bool, error) {
+	if at.Status != execution.StepWaiting {
+		next, err := t.rest(ctx, flow.NextGate, t.Now(), nil)
+		next.Seconds = int64((at.Definition.TimeLimit() + slack) / time.Second)
+		return next, true, err
+	}
+	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
+	if err != nil {
+		return flow.Next{}, true, fmt.Errorf("approval of %s: %w", at.ID, err)
+	}
+	expired, over := a.Expire(t.Now())
+	switch {
+	case a.Status == approval.Approved:
+		return t.record(ctx, at, t.passed(at, a))
+	case a.Status == approval.Denied:
+		return t.stop(ctx, at, a, execution.ApprovalDenied)
+	case over:
+		return t.expire(ctx, at, expired)
+	case a.Status == approval.Expired:
+		return t.silent(ctx, at, a)
+	}
+	next, err := t.restAt(ctx, at.Step, a)
+	return next, true, err
+}
+
+// restAt waits on for the answer, with a new token.
+func (t *session) restAt(ctx context.Context, s execution.Step, a approval.Approval) (flow.Next, error) {
+	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		c := x.Asked(a.Expires).Rest(t.steps)
+		c.Step = &s
+		return c
+	})
+	seconds := max(int64((a.Expires.Sub(t.Now())+slack)/time.Second), 1)
+	return flow.Next{Next: flow.NextGate, Seconds: seconds, Name: t.name()}, err
+}
+
+// passed returns the step after people have said yes.
+func (t *session) passed(at execution.Traced, a approval.Approval) execution.Step {
+	s := at.Step
+	s.Status, s.Ended, s.Output = execution.StepCompleted, t.Now(), verdict(a)
+	return s
+}
+
+func verdict(a approval.Approval) map[string]any {
+	return map[string]any{
+		"approval_id": string(a.ID), "decision": string(a.Status), "decided_by": string(a.DecidedBy), "note": a.Note,
+	}
+}
+
+// stop cancels the run because people said no, or nothing.
+func (t *session) stop(
+	ctx context.Context, at execution.Traced, a approval.Approval, r execution.Reason,
+) (flow.Next, bool, error) {
+	s := t.passed(at, a)
+	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
+		x, _ = x.Cancel(r, t.Now()) //nolint:errcheck // it is not at its end; it was just read.
+		return x
+	}, &s)
+	return next, true, err
+}
+
+// expire writes down that the time is over, and does what the gate says of it.
+func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
+	g := at.Definition.GateStep
+	if g.Expiry() == agent.Escalate && !at.Escalated {
+		return t.escalate(ctx, at, a)
+	}
+	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x, Gate: &a}
+	})
+	if err != nil {
+		return flow.Next{}, true, err
+	}
+	return t.silent(ctx, at, a)
+}
+
+// silent does what the gate says of an expired question.
+func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
+	if at.Definition.Expiry() == agent.Approve {
+		return t.record(ctx, at, t.passed(at, a))
+	}
+	return t.stop(ctx, at, a, execution.ApprovalExpired)
+}
+
+// escalate puts the question to others, with a new clock.
+func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
+	to := at.Definition.EscalateTo
+	seconds := to.Timeout
+	if seconds == 0 {
+		seconds = agent.DefaultGate
+	}
+	a.Status = approval.Pending
+	a = a.Escalated(approvers(to.Approvers), t.Now().Add(time.Duration(seconds)*time.Second))
+	s := at.Step
+	s.Escalated = true
+	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		c := x.Asked(a.Expires).Rest(t.steps)
+		c.Step, c.Gate = &s, &a
+		return c
+	})
+	return flow.Next{Next: flow.NextGate, Seconds: int64(seconds) + int64(slack/time.Second), Name: t.name()}, true, err
+}
+
+func approvers(a agent.Approvers) approval.Approvers {
+	out := approval.Approvers{Users: a.Users}
+	for _, r := range a.Roles {
+		out.Roles = append(out.Roles, caller.Role(r))
+	}
+	return out
+}
+
+// ask puts the question of the gate at which the run stands, and leaves the
+// token with it. If there is nothing to wait for it rings at once.
+func (s *Service) ask(ctx context.Context, call flow.Call) error {
+	for range tries {
+		err := s.tryAsk(ctx, call)
+		if !errors.Is(err, execution.ErrStale) {
+			return err
+		}
+	}
+	return fmt.Errorf("lost %d races", tries)
+}
+
+func (s *Service) tryAsk(ctx context.Context, call flow.Call) error {
+	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
+	if err != nil {
+		return err
+	}
+	d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
+	if err != nil {
+		return err
+	}
+	t := &session{Service: s, x: x, steps: steps, definition: d}
+	at, more := t.trace().Next()
+	if x.Status.Ended() || !more || at.Definition.GateStep == nil {
+		return s.Doorbell.Ring(ctx, call.Token)
+	}
+	if at.Status == execution.StepWaiting {
+		return t.askAgain(ctx, at, call.Token)
+	}
+	return t.askFirst(ctx, at, call.Token)
+}
+
+// askAgain leaves a new token with a question that is open already.
+func (t *session) askAgain(ctx context.Context, at execution.Traced, token string) error {
+	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
+	if err != nil {
+		return err
+	}
+	if a.Status != approval.Pending || !t.Now().Before(a.Expires) {
+		return t.Doorbell.Ring(ctx, token)
+	}
+	a.Token = token
+	return t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x.Asked(a.Expires), Gate: &a}
+	})
+}
+
+// askFirst writes question and token in one, and tells people.
+func (t *session) askFirst(ctx context.Context, at execution.Traced, token string) error {
+	scope, _, err := t.sees(ctx)
+	if err != nil {
+		return err
+	}
+	now := t.Now()
+	message, err := render.Text(at.Definition.Message, scope)
+	if err != nil {
+		task := step.Task{Definition: at.Definition}
+		if err := t.fail(ctx, at, step.Failure(task, err)); err != nil {
+			return err
+		}
+		return t.Doorbell.Ring(ctx, token)
+	}
+	g := at.Definition.GateStep
+	a := approval.Approval{
+		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
+		Message: message, Status: approval.Pending, Approvers: approvers(g.Approvers), Min: g.Min(), Token: token,
+		Created: now, Expires: now.Add(at.Definition.TimeLimit()),
+	}
+	s := execution.Step{
+		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
+		Output: map[string]any{"approval_id": string(a.ID)},
+	}
+	err = t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x.Asked(a.Expires), Step: &s, Gate: &a}
+	})
+	if err == nil {
+		t.tell(ctx, g, a, scope)
+	}
+	return err
+}
+
+// fail records a gate whose question cannot be put.
+func (t *session) fail(ctx context.Context, at execution.Traced, f *execution.Failure) error {
+	s := execution.Step{
+		ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Error: f, Started: t.Now(), Ended: t.Now(),
+	}
+	_, _, err := t.record(ctx, at, s)
+	return err
+}
+
+// tell notifies the gate's channels. The question stands whether or not anybody
+// hears of it, so what fails is only reported.
+func (t *session) tell(ctx context.Context, g *agent.GateStep, a approval.Approval, scope render.Scope) {
+	for i, n := range g.Notify {
+		for j, recipient := range n.Recipients {
+			to, err := render.Text(recipient, scope)
+			sender, ok := t.Senders[n.Channel]
+			if err == nil && ok {
+				err = sender.Send(ctx, step.Message{
+					Org: a.Org, Execution: a.Execution, Agent: a.Agent, Channel: n.Channel, Recipient: to,
+					Subject: "Approval needed", Body: a.Message + "\n\nApproval: " + string(a.ID),
+					Key: string(a.ID) + ":" + strconv.Itoa(i) + ":" + strconv.Itoa(j),
+				})
+			}
+			if err != nil {
+				t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
+			}
+		}
+	}
+}

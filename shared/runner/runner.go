@@ -1,0 +1,254 @@
+// Package runner moves a run on: it reads the definition step by step, does
+// what it says and records what happened, until the run ends or must wait.
+//
+// One loop serves every agent and both machines. A call begins by reading the
+// record and ends by writing it, so a call that comes twice, late or from a
+// machine that should be long gone does no harm:
+//
+//	read ─▶ lease ─▶ do step ─▶ record ─▶ … ─▶ end
+//	                    │                └───▶ rest, and hand over (gate, wait, time short)
+//	                    └ stale: somebody else was faster; read again or stop
+//
+// The lease is written together with what the first step writes anyway, if that
+// is something, and the last step together with the end: a run costs as few
+// writes as it can without ever having done what it has not recorded as begun.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/step"
+)
+
+// Definitions finds what a run does.
+type Definitions interface {
+	// Version returns a version of an agent, of a deleted one too.
+	Version(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error)
+}
+
+// Profiles finds what is known of a client; nil when there is nothing.
+type Profiles interface {
+	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
+}
+
+// Steps does the steps that are not waited for.
+type Steps interface {
+	Do(ctx context.Context, t step.Task) (execution.Step, error)
+}
+
+// Service moves runs on.
+type Service struct {
+	Store       Store
+	Definitions Definitions
+	Profiles    Profiles
+	Steps       Steps
+	Doorbell    approval.Doorbell
+	Senders     map[agent.Channel]step.Sender // tell people that a gate asks
+	Now         func() time.Time
+	// Report is told of a failure that the run need not know of.
+	Report func(ctx context.Context, err error)
+}
+
+// Handle does what a machine asks. An error means: call me again.
+func (s *Service) Handle(ctx context.Context, call flow.Call) (flow.Next, error) {
+	switch call.Op {
+	case flow.OpRun:
+		next, err := s.run(ctx, call)
+		if err != nil {
+			return flow.Next{}, fmt.Errorf("run %s: %w", call.Cursor.Execution, err)
+		}
+		return next, nil
+	case flow.OpAsk:
+		if err := s.ask(ctx, call); err != nil {
+			return flow.Next{}, fmt.Errorf("ask %s: %w", call.Cursor.Execution, err)
+		}
+		return flow.Next{Cursor: call.Cursor, Next: flow.NextDone}, nil
+	}
+	return flow.Next{}, fmt.Errorf("unknown operation %q", call.Op)
+}
+
+// tries is how often a run that changed under our hands is read again.
+const tries = 10
+
+func (s *Service) run(ctx context.Context, call flow.Call) (flow.Next, error) {
+	for range tries {
+		next, err := s.advance(ctx, call)
+		if !errors.Is(err, execution.ErrStale) {
+			return next, err
+		}
+	}
+	return flow.Next{}, fmt.Errorf("lost %d races", tries)
+}
+
+// advance reads the run and moves it as far as it goes.
+func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error) {
+	done := flow.Next{Cursor: call.Cursor, Next: flow.NextDone}
+	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
+	if err != nil {
+		return done, err
+	}
+	now := s.Now()
+	if x.Status.Ended() {
+		return done, s.settle(ctx, call.Owner, x, steps)
+	}
+	leased, ok := x.Leased(call.Owner, now)
+	if !ok {
+		return done, nil // somebody else has it, or the sweeper will see that nobody has
+	}
+	d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
+	if err != nil {
+		return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
+	}
+	turn := &session{Service: s, x: leased, steps: steps, definition: d}
+	next, err := turn.walk(ctx)
+	next.Cursor = call.Cursor
+	return next, err
+}
+
+// settle pays for what was answered after the run had ended, unless another
+// worker is still alive and will.
+func (s *Service) settle(ctx context.Context, owner string, x execution.Execution, steps execution.Steps) error {
+	if owner != x.Lease.Owner && s.Now().Before(x.Lease.Until) {
+		return nil
+	}
+	c, ok := x.Settle(steps)
+	if !ok {
+		return nil
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+// room is the time that must be left to record what a step did.
+const room = 5 * time.Second
+
+// fits reports whether there is time for a step before the function ends.
+func fits(ctx context.Context, limit time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > limit+room
+}
+
+// walk does one step after another.
+func (t *session) walk(ctx context.Context) (flow.Next, error) {
+	for first := true; ; first = false {
+		at, more := t.trace().Next()
+		if !more {
+			return t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, nil)
+		}
+		if !first {
+			if err := t.unchanged(ctx); err != nil {
+				return flow.Next{}, err
+			}
+			if !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
+				return t.rest(ctx, flow.NextRun, t.Now(), nil)
+			}
+		}
+		next, stop, err := t.step(ctx, at)
+		if err != nil || stop {
+			return next, err
+		}
+	}
+}
+
+// step does one step, or comes to rest at it.
+func (t *session) step(ctx context.Context, at execution.Traced) (next flow.Next, stop bool, err error) {
+	scope, facts, err := t.sees(ctx)
+	if err != nil {
+		return next, false, err
+	}
+	if at.Status == execution.StepPending && at.Definition.If != nil {
+		if ok, why := at.Definition.If.Holds(facts); !ok {
+			return t.record(ctx, at, t.skipped(at, why))
+		}
+	}
+	switch at.Definition.Kind {
+	case agent.Gate:
+		next, stop, err = t.gate(ctx, at)
+		return next, stop, err
+	case agent.Waiting:
+		return t.wait(ctx, at, scope)
+	case agent.AI, agent.Action, agent.Notification, agent.Branching:
+	}
+	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Session: reservation{t, at.ID}}
+	if at.Status == execution.StepRunning {
+		task.Before = &at.Step
+	}
+	result, err := t.work(ctx, task)
+	if err != nil {
+		return next, false, err
+	}
+	return t.record(ctx, at, result)
+}
+
+func (t *session) skipped(at execution.Traced, why string) execution.Step {
+	return execution.Step{
+		ID: at.ID, Kind: at.Kind, Status: execution.StepSkipped,
+		Input: map[string]any{"if": step.Shown(why)}, Started: t.Now(), Ended: t.Now(),
+	}
+}
+
+// record writes down what happened at a step and says whether the run goes on.
+func (t *session) record(ctx context.Context, at execution.Traced, s execution.Step) (flow.Next, bool, error) {
+	if s.Status == execution.StepFailed && at.Definition.OnError != agent.Continue {
+		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
+		return next, true, err
+	}
+	if t.trace().Last(at.ID) {
+		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, &s)
+		return next, true, err
+	}
+	return flow.Next{}, false, t.save(ctx, s)
+}
+
+// sees returns what templates and conditions see at this point of the run.
+func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.Facts, err error) {
+	x := t.x
+	outputs := map[string]any{}
+	scope = map[string]any{
+		"event_payload": x.Trigger.Payload,
+		"event":         x.Trigger.Document(),
+		"agent":         map[string]any{"id": string(x.Agent), "name": t.definition.Name, "version": int64(x.Version)},
+		"execution": map[string]any{
+			"id": string(x.ID), "created_at": x.Created.UTC().Format(time.RFC3339), "retry_of": string(x.RetryOf),
+		},
+		"steps": outputs,
+	}
+	for _, s := range t.trace() {
+		if s.Status == execution.StepCompleted {
+			outputs[string(s.ID)] = map[string]any{"output": s.Output}
+			scope[s.Definition.Var()] = s.Output
+		}
+	}
+	facts = agent.Facts{Event: x.Trigger, Run: scope}
+	if facts.Client, err = t.client(ctx); facts.Client != nil {
+		scope["client_context"] = facts.Client
+	}
+	return scope, facts, err
+}
+
+// client returns the profile of the event's client, if the definition asks for
+// it; it is read once a turn.
+func (t *session) client(ctx context.Context) (map[string]any, error) {
+	if t.profiled || t.x.Trigger.Client == "" || !t.definition.Mentions(string(agent.InClient)) {
+		return t.profile, nil
+	}
+	p, err := t.Profiles.Profile(ctx, t.x.Org, t.x.Trigger.Client)
+	if err != nil {
+		return nil, fmt.Errorf("profile of %s: %w", t.x.Trigger.Client, err)
+	}
+	t.profile, t.profiled = p, true
+	return p, nil
+}
+
+// name returns the name under which this turn hands over: one for each lease.
+func (t *session) name() string {
+	return strings.Join([]string{string(t.x.ID), fmt.Sprint(t.x.Lease.Attempt)}, "-")
+}

@@ -1,0 +1,234 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/step"
+)
+
+// A session is one turn: a lease on a run, and what is known of the run under
+// it. The lease is taken with the first write.
+type session struct {
+	*Service
+
+	definition agent.Definition
+	steps      execution.Steps
+	profile    map[string]any
+	profiled   bool
+
+	mu     sync.Mutex // a step and the renewal of the lease write by turns
+	x      execution.Execution
+	leased bool
+}
+
+func (t *session) trace() execution.Trace { return execution.TraceOf(t.definition, t.steps, false) }
+
+// commit applies a change that is made of the run as it is now.
+func (t *session) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := change(t.x)
+	if err := t.Store.Commit(ctx, c); err != nil {
+		return err
+	}
+	t.x, t.leased = c.Execution, true
+	t.x.Revision++
+	return nil
+}
+
+// lease writes the lease down, unless a write has done so already.
+func (t *session) lease(ctx context.Context) error {
+	t.mu.Lock()
+	leased := t.leased
+	t.mu.Unlock()
+	if leased {
+		return nil
+	}
+	return t.commit(ctx, func(x execution.Execution) execution.Change { return execution.Change{Execution: x} })
+}
+
+// unchanged returns ErrStale when somebody has changed the run: it may be
+// cancelled, or another worker may have it.
+func (t *session) unchanged(ctx context.Context) error {
+	now, err := t.Store.Standing(ctx, t.x.Org, t.x.ID)
+	if err != nil {
+		return err
+	}
+	if now.Revision != t.x.Revision {
+		return execution.ErrStale
+	}
+	return nil
+}
+
+// save records a step of which others follow.
+func (t *session) save(ctx context.Context, s execution.Step) error {
+	if err := t.lease(ctx); err != nil {
+		return err
+	}
+	s.Attempt = t.x.Lease.Attempt
+	if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
+		return err
+	}
+	t.note(s)
+	return nil
+}
+
+// note remembers a step that is recorded.
+func (t *session) note(s execution.Step) {
+	t.steps = maps.Clone(t.steps)
+	if t.steps == nil {
+		t.steps = execution.Steps{}
+	}
+	t.steps[s.ID] = s
+}
+
+// maxInline is how large a step may be to be kept in the record of its run, in
+// bytes of JSON: both together then cost one write unit.
+const maxInline = 400
+
+// end ends the run with its last step. A small step is written with the end; a
+// large one before it.
+func (t *session) end(ctx context.Context, ending execution.Ending, last *execution.Step) (flow.Next, error) {
+	var inline *execution.Step
+	if last != nil {
+		s := *last
+		s.Attempt = t.x.Lease.Attempt
+		if size(s) <= maxInline {
+			inline = &s
+			t.note(s)
+		} else if err := t.save(ctx, s); err != nil {
+			return flow.Next{}, err
+		}
+	}
+	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		x.Last = inline
+		return x.End(ending, t.steps, false)
+	})
+	return flow.Next{Next: flow.NextDone}, err
+}
+
+func size(s execution.Step) int {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return maxInline + 1
+	}
+	return len(b)
+}
+
+// rest puts the run to rest until due and hands it to the machine that waits. A
+// step that begins to wait is recorded with it.
+func (t *session) rest(ctx context.Context, next flow.Step, due time.Time, s *execution.Step) (flow.Next, error) {
+	now := t.Now()
+	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		c := x.Suspended(due).Rest(t.steps)
+		c.Step = s
+		return c
+	})
+	seconds := max(int64(due.Sub(now).Round(time.Second)/time.Second), 1)
+	return flow.Next{Next: next, Seconds: seconds, Name: t.name()}, err
+}
+
+// work does a step and keeps the lease alive meanwhile. A step whose lease is
+// lost is stopped.
+func (t *session) work(ctx context.Context, task step.Task) (execution.Step, error) {
+	if task.Definition.Kind != agent.AI { // it writes the lease with its reservation
+		if err := t.lease(ctx); err != nil {
+			return execution.Step{}, err
+		}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	type outcome struct {
+		step execution.Step
+		err  error
+	}
+	finished := make(chan outcome, 1)
+	go func() {
+		s, err := t.Steps.Do(ctx, task)
+		finished <- outcome{s, err}
+	}()
+	renew := time.NewTicker(execution.RenewTime)
+	defer renew.Stop()
+	for {
+		select {
+		case o := <-finished:
+			if cause := context.Cause(ctx); errors.Is(cause, execution.ErrStale) {
+				return o.step, t.late(context.WithoutCancel(ctx), o.step)
+			}
+			return o.step, o.err
+		case <-renew.C:
+			err := t.commit(ctx, func(x execution.Execution) execution.Change {
+				return execution.Change{Execution: x.Renewed(t.Now())}
+			})
+			if errors.Is(err, execution.ErrStale) {
+				stop(execution.ErrStale)
+			}
+		}
+	}
+}
+
+// late keeps the answer that a model gave although the run was changed
+// meanwhile: it is paid for. It returns ErrStale, so that the run is read again.
+func (t *session) late(ctx context.Context, s execution.Step) error {
+	if s.Charge != nil {
+		s.Attempt = t.x.Lease.Attempt
+		if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
+			return err
+		}
+	}
+	return execution.ErrStale
+}
+
+// A reservation is what a step may do with the run that it belongs to.
+type reservation struct {
+	*session
+
+	step id.Step
+}
+
+// Reserve implements step.Session.
+func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error) {
+	if held, ok := r.held(); ok {
+		return held, r.lease(ctx)
+	}
+	err := r.commit(ctx, func(x execution.Execution) execution.Change {
+		c, _ := x.Reserved(r.step, h)
+		return c
+	})
+	return h, err
+}
+
+func (r reservation) held() (credit.Hold, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h, ok := r.x.Holds[r.step]
+	return h, ok
+}
+
+// Release implements step.Session.
+func (r reservation) Release(ctx context.Context) error {
+	return r.commit(ctx, func(x execution.Execution) execution.Change { return x.Released(r.step) })
+}
+
+// Intend implements step.Session.
+func (r reservation) Intend(ctx context.Context, s execution.Step) error {
+	r.mu.Lock()
+	s.Attempt = r.x.Lease.Attempt
+	org, exec := r.x.Org, r.x.ID
+	r.mu.Unlock()
+	if err := r.Store.SaveStep(ctx, org, exec, s); err != nil {
+		return fmt.Errorf("record step %s: %w", s.ID, err)
+	}
+	return nil
+}

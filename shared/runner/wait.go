@@ -1,0 +1,68 @@
+package runner
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/step"
+)
+
+// wait comes to rest until the time has come. What decides is the time in the
+// record, not the machine's.
+func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Scope) (flow.Next, bool, error) {
+	now := t.Now()
+	s := at.Step
+	if at.Status != execution.StepWaiting {
+		until, err := waitUntil(at.Definition.WaitStep, scope, now)
+		if err != nil {
+			failed := execution.Step{ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: now, Ended: now}
+			failed.Error = step.Failure(step.Task{Definition: at.Definition}, err)
+			return t.record(ctx, at, failed)
+		}
+		s.Status, s.Started, s.Until = execution.StepWaiting, now, until
+		s.Input = map[string]any{"until": until.UTC().Format(time.RFC3339)}
+	}
+	limit := s.Started.Add(at.Definition.TimeLimit())
+	switch {
+	case !now.Before(s.Until):
+		s.Status, s.Ended = execution.StepCompleted, now
+		s.Output = map[string]any{"waited_seconds": int64(now.Sub(s.Started).Seconds())}
+		return t.record(ctx, at, s)
+	case !now.Before(limit):
+		s.Status, s.Ended = execution.StepFailed, now
+		s.Error = step.Failure(step.Task{Definition: at.Definition}, step.ErrTimeout)
+		return t.record(ctx, at, s)
+	}
+	due := s.Until
+	if limit.Before(due) {
+		due = limit
+	}
+	s.Attempt = t.x.Lease.Attempt
+	next, err := t.rest(ctx, flow.NextWait, due, &s)
+	next.Seconds = max(int64((due.Sub(now)+time.Second-1)/time.Second), 1)
+	return next, true, err
+}
+
+// waitUntil returns when the wait ends, at most a year from now.
+func waitUntil(w *agent.WaitStep, scope render.Scope, now time.Time) (time.Time, error) {
+	if w.Duration > 0 {
+		return now.Add(time.Duration(w.Duration) * time.Second), nil
+	}
+	text, err := render.Text(w.Until, scope)
+	if err != nil {
+		return time.Time{}, err
+	}
+	until, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
+	switch {
+	case err != nil:
+		return time.Time{}, render.ErrTemplate.Sayf("until became %.60q, which is no time like 2026-03-09T14:23:01Z.", text)
+	case until.After(now.Add(agent.MaxWait * time.Second)):
+		return time.Time{}, render.ErrTemplate.Sayf("until became %s, which is more than a year away.", text)
+	}
+	return until, nil
+}

@@ -1,0 +1,54 @@
+package step
+
+import (
+	"context"
+	"fmt"
+
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
+)
+
+// A Command is what a product is asked to do.
+type Command struct {
+	Org       id.Org
+	Execution id.Execution
+	Depth     int // runs behind what this causes, this one included
+	Product   string
+	Action    string
+	Params    map[string]any
+	Key       string // idempotency key
+}
+
+// Products asks products to act. It returns the reply, ErrProduct when the
+// product says no, or an error that wraps ErrAgain when it may work later.
+type Products interface {
+	Act(ctx context.Context, c Command) (map[string]any, error)
+}
+
+// act makes a product do something.
+func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
+	a := t.Definition.ActionStep
+	v, err := render.Value(a.Params, t.Scope)
+	if err != nil {
+		return failed(t, err), nil
+	}
+	params, ok := v.(map[string]any)
+	if !ok {
+		return execution.Step{}, fmt.Errorf("params of %s became %T", t.Definition.ID, v)
+	}
+	var reply map[string]any
+	tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
+		reply, err = s.Products.Act(ctx, Command{
+			Org: t.Run.Org, Execution: t.Run.ID, Depth: t.Run.Trigger.Depth() + 1,
+			Product: a.Product, Action: a.Action, Params: params, Key: t.Key(),
+		})
+		return err
+	})
+	result := execution.Step{Status: execution.StepCompleted, Output: reply}
+	if err != nil {
+		result = failed(t, ErrProduct.Sayf("%s.%s: %s.", a.Product, a.Action, reasonOf(err)))
+	}
+	result.Input, result.Tries = Shown(params), tries
+	return result, nil
+}

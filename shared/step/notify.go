@@ -1,0 +1,159 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
+)
+
+// A Message is what one recipient is told.
+type Message struct {
+	Org       id.Org
+	Execution id.Execution
+	Agent     id.Agent
+	Channel   agent.Channel
+	Recipient string
+	Subject   string
+	Body      string
+	Key       string // idempotency key, one for each recipient
+}
+
+// Sender reaches recipients over one channel. It returns ErrNotification when
+// the recipient cannot be reached, an error that wraps ErrAgain when the message
+// surely was not sent and may be later, and any other error when nobody knows.
+type Sender interface {
+	Send(ctx context.Context, m Message) error
+}
+
+// repeatable reports whether a channel honours the idempotency key, so that a
+// message of which nobody knows whether it was sent may be sent again.
+func repeatable(c agent.Channel) bool { return c == agent.Webhook }
+
+// What became of a message to one recipient.
+const (
+	waiting = "pending"
+	sending = "sending"
+	sent    = "sent"
+	refused = "failed"
+	unknown = "unknown" // it may have been sent; it is not sent again
+)
+
+// notify tells people. Where a channel has no idempotency key, what is about to
+// be sent is recorded first, and after a crash it is not sent a second time.
+func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
+	messages, err := s.messages(t)
+	if err != nil {
+		return failed(t, err), nil
+	}
+	states := earlier(t.Before, messages)
+	result := execution.Step{Status: execution.StepRunning, Started: s.Now(), Input: shownMessages(messages)}
+	for i, m := range messages {
+		if states[i] != waiting {
+			continue
+		}
+		if !repeatable(m.Channel) {
+			states[i] = sending
+			result.ID, result.Kind, result.Output = t.Definition.ID, t.Definition.Kind, outcomes(messages, states)
+			if err := t.Session.Intend(ctx, result); err != nil {
+				return execution.Step{}, fmt.Errorf("intend: %w", err)
+			}
+		}
+		var tries int
+		states[i], tries = s.send(ctx, t, m)
+		result.Tries = max(result.Tries, tries)
+	}
+	result.Status, result.Output = execution.StepCompleted, outcomes(messages, states)
+	if !slices.Contains(states, sent) && !slices.Contains(states, unknown) {
+		result.Status = execution.StepFailed
+		result.Error = Failure(t, ErrNotification.Sayf("None of %d recipients could be reached.", len(messages)))
+	}
+	return result, nil
+}
+
+// messages renders the message for each recipient and checks each address: it
+// may come from an event.
+func (s *Service) messages(t Task) ([]Message, error) {
+	n := t.Definition.NotificationStep
+	subject, err := render.Text(n.Subject, t.Scope)
+	if err != nil {
+		return nil, err
+	}
+	body, err := render.Text(n.Body, t.Scope)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Message, 0, len(n.Recipients))
+	for i, r := range n.Recipients {
+		to, err := render.Text(r, t.Scope)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Rules.Reaches(n.Channel, to); err != nil {
+			return nil, err
+		}
+		out = append(out, Message{
+			Org: t.Run.Org, Execution: t.Run.ID, Agent: t.Run.Agent, Channel: n.Channel,
+			Recipient: to, Subject: subject, Body: body, Key: t.Key() + ":" + strconv.Itoa(i),
+		})
+	}
+	return out, nil
+}
+
+// earlier returns where each message stands after an earlier try that died: one
+// that was being sent may have been sent.
+func earlier(before *execution.Step, messages []Message) []string {
+	states := make([]string, len(messages))
+	for i := range states {
+		states[i] = waiting
+	}
+	if before == nil {
+		return states
+	}
+	output, _ := before.Output.(map[string]any)
+	list, _ := output["recipients"].([]any)
+	for i := range min(len(list), len(states)) {
+		entry, _ := list[i].(map[string]any)
+		switch entry["status"] {
+		case sending:
+			states[i] = unknown
+		case sent, refused, unknown:
+			states[i] = fmt.Sprint(entry["status"])
+		}
+	}
+	return states
+}
+
+// send sends one message and returns what became of it and the tries it took.
+func (s *Service) send(ctx context.Context, t Task, m Message) (string, int) {
+	sender, ok := s.Senders[m.Channel]
+	if !ok {
+		return refused, 0
+	}
+	tries, err := s.try(ctx, t, func(ctx context.Context) error { return sender.Send(ctx, m) })
+	switch {
+	case err == nil:
+		return sent, tries
+	case errors.Is(err, ErrAgain), errors.Is(err, ErrNotification), repeatable(m.Channel):
+		return refused, tries
+	}
+	return unknown, tries
+}
+
+func outcomes(messages []Message, states []string) map[string]any {
+	list := make([]any, 0, len(messages))
+	for i, m := range messages {
+		list = append(list, map[string]any{"recipient": shorten(m.Recipient, maxShown), "status": states[i]})
+	}
+	return map[string]any{"channel": string(messages[0].Channel), "recipients": list}
+}
+
+func shownMessages(messages []Message) any {
+	return map[string]any{"subject": shorten(messages[0].Subject, maxShown), "body": shorten(messages[0].Body, maxShown)}
+}

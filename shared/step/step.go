@@ -1,0 +1,180 @@
+// Package step does what the steps of a run say: one file for each kind.
+//
+// A step that fails is a result, with a code and a sentence in the trace. A Go
+// error means that nothing can be said yet: try me again. Whatever reaches the
+// outside carries the idempotency key <execution>:<step>, the same at every
+// try, so a target that honours it does the work once.
+//
+// Gates and waits are not here: they are not done but waited for, by the
+// runner.
+package step
+
+import (
+	"context"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/render"
+)
+
+// The faults of this package; their codes stand in traces.
+var (
+	ErrProduct      = fault.New(fault.Invalid, "product_error", "The product refused or failed.")
+	ErrModel        = fault.New(fault.Invalid, "model_unavailable", "The model did not answer.")
+	ErrOutput       = fault.New(fault.Invalid, "invalid_model_output", "The model's answer does not fit the output_schema.")
+	ErrNotification = fault.New(fault.Invalid, "notification_failed", "Nobody could be notified.")
+	ErrTimeout      = fault.New(fault.Invalid, "step_timeout", "The step took longer than its timeout_seconds.")
+)
+
+// ErrAgain marks a failure of the outside that may pass: the same call may
+// succeed a moment later.
+var ErrAgain = errors.New("it may work in a moment")
+
+// A Task is one step to do.
+type Task struct {
+	Run        execution.Execution
+	Definition agent.Step
+	Scope      render.Scope // what templates see
+	Facts      agent.Facts  // what conditions see
+	Before     *execution.Step
+	Session    Session
+}
+
+// Session is the hold that a worker has on the run.
+type Session interface {
+	// Reserve holds back the price of the step before a model is called, or
+	// returns credit.ErrInsufficient. A price that an earlier try holds already
+	// is not taken again. It returns the price that is held.
+	Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error)
+
+	// Release gives back the price of the step.
+	Release(ctx context.Context) error
+
+	// Intend records what is about to happen, before it does.
+	Intend(ctx context.Context, s execution.Step) error
+}
+
+// Key returns the idempotency key of the step: the same at every try.
+func (t Task) Key() string { return string(t.Run.ID) + ":" + string(t.Definition.ID) }
+
+// Service does steps.
+type Service struct {
+	Model    Model
+	Products Products
+	Senders  map[agent.Channel]Sender
+	Rules    agent.Rules
+	Now      func() time.Time
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// doer returns what does a kind of step: the table of kinds.
+func (s *Service) doer(k agent.Kind) func(context.Context, Task) (execution.Step, error) {
+	switch k {
+	case agent.AI:
+		return s.reason
+	case agent.Action:
+		return s.act
+	case agent.Notification:
+		return s.notify
+	case agent.Branching:
+		return s.branch
+	case agent.Gate, agent.Waiting:
+		return nil
+	}
+	return nil
+}
+
+// Do does a step within its time and returns what happened, or an error when
+// it should be tried again.
+func (s *Service) Do(ctx context.Context, t Task) (execution.Step, error) {
+	started := s.Now()
+	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
+	defer cancel()
+	result, err := s.doer(t.Definition.Kind)(limited, t)
+	if err != nil {
+		return execution.Step{}, err
+	}
+	if result.Status == execution.StepFailed && limited.Err() != nil && ctx.Err() == nil {
+		result.Error = Failure(t, ErrTimeout.Sayf("The step took longer than %v.", t.Definition.TimeLimit()))
+	}
+	result.ID, result.Kind, result.Started, result.Ended = t.Definition.ID, t.Definition.Kind, started, s.Now()
+	return result, nil
+}
+
+// failed returns a failed step.
+func failed(t Task, err error) execution.Step {
+	return execution.Step{Status: execution.StepFailed, Error: Failure(t, err)}
+}
+
+// Failure returns a fault as it stands in the trace.
+func Failure(t Task, err error) *execution.Failure {
+	f := fault.From(err)
+	return &execution.Failure{Code: f.Code, Message: shorten(f.Message, 500), Step: t.Definition.ID}
+}
+
+// try calls f until it succeeds, fails for good, or has been called as often as
+// the step may be tried. It returns how often it was called.
+func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error) (int, error) {
+	pause := backoff(t.Definition)
+	for n := 1; ; n++ {
+		err := f(ctx)
+		if err == nil || !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
+			return n, err
+		}
+		if s.Sleep(ctx, pause) != nil {
+			return n, err
+		}
+		pause *= 2
+	}
+}
+
+// backoff returns the pause before the second try.
+func backoff(d agent.Step) time.Duration {
+	const unasked = 200 * time.Millisecond
+	if d.Retry != nil && d.Retry.Backoff > 0 {
+		return time.Duration(d.Retry.Backoff) * time.Second
+	}
+	return unasked
+}
+
+// shorten cuts a text to at most n bytes, at a character.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// maxShown is how much of a text the trace shows of what went in, in bytes.
+const maxShown = 160
+
+// Shown returns v as the trace shows it: long texts and lists are cut.
+func Shown(v any) any {
+	const most = 20
+	switch v := v.(type) {
+	case string:
+		return shorten(v, maxShown)
+	case []any:
+		out := make([]any, 0, min(len(v), most))
+		for _, e := range v[:min(len(v), most)] {
+			out = append(out, Shown(e))
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = Shown(e)
+		}
+		return out
+	}
+	return v
+}
