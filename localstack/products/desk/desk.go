@@ -1,0 +1,272 @@
+// Package desk stands in for the products and for the places that chat messages
+// and webhooks go to. It really does the work: it keeps tickets, notes and
+// devices for each org, and does nothing twice under one idempotency key.
+package desk
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"theoneagents.app/agents/localstack/products/journal"
+	"theoneagents.app/agents/localstack/products/reply"
+	"theoneagents.app/agents/localstack/products/script"
+)
+
+// statusGone is listed for a call whose client left before it was answered.
+const statusGone = 499
+
+// A Rule says how an action, or a hook (product "hooks", action = channel), is
+// to behave. An empty product or action fits every one.
+type Rule struct {
+	script.Cue
+
+	Product   string `json:"product,omitempty"`
+	Action    string `json:"action,omitempty"`
+	LostReply bool   `json:"lost_reply,omitempty"` // do the work, then drop the connection
+}
+
+// A Script is what PUT /_products takes.
+type Script struct {
+	Rules []Rule `json:"rules"`
+}
+
+// Desk answers for the products. It may be used by many at once.
+type Desk struct {
+	calls    *journal.Log[journal.Call]
+	now      func() time.Time
+	rules    *script.Rules[Rule]
+	products *products
+	replies  *once
+}
+
+// New returns a desk that lists what it is asked in calls and remembers at most
+// limit things of each kind.
+func New(calls *journal.Log[journal.Call], now func() time.Time, limit int) *Desk {
+	return &Desk{
+		calls:    calls,
+		now:      now,
+		rules:    script.New(func(r Rule) script.Cue { return r.Cue }),
+		products: newProducts(limit),
+		replies:  newOnce(limit),
+	}
+}
+
+// Mount adds the desk's routes to mux.
+func (d *Desk) Mount(mux *http.ServeMux) {
+	mux.HandleFunc("POST /products/{product}/actions/{action}", d.action)
+	mux.HandleFunc("POST /hooks/{org}/{channel}", d.hook)
+	mux.HandleFunc("GET /_products/state", d.state)
+	mux.HandleFunc("PUT /_products", d.rule)
+}
+
+// An answer is what a call is told.
+type answer struct {
+	status      int
+	contentType string
+	text        []byte
+	repeated    bool
+}
+
+func said(status int, v any) answer {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return failed(http.StatusInternalServerError, "internal_error", err.Error())
+	}
+	return answer{status: status, contentType: "application/json", text: text}
+}
+
+func failed(status int, code, message string) answer {
+	return said(status, reply.Problem{Error: code, Message: message})
+}
+
+func refused(status int, message string) answer {
+	return failed(status, reply.Code(status), message)
+}
+
+// action does what a product is asked to do.
+func (d *Desk) action(w http.ResponseWriter, r *http.Request) {
+	call := journal.Call{
+		At: d.now(), Kind: "action", Product: r.PathValue("product"), Action: r.PathValue("action"),
+		IdempotencyKey: r.Header.Get("Idempotency-Key"), Headers: journal.Headers(r.Header), Org: r.Header.Get("X-Org-Id"),
+	}
+	t := task{org: call.Org, product: call.Product, action: call.Action, key: call.IdempotencyKey}
+	body, err := reply.Body(w, r)
+	if err == nil {
+		t.params, call.Params, err = params(body)
+	}
+	switch {
+	case err != nil:
+		d.finish(w, call, refused(reply.UnreadableStatus(err), err.Error()), false)
+	case call.Org == "":
+		d.finish(w, call, refused(http.StatusBadRequest, "the header X-Org-Id is missing"), false)
+	default:
+		rule := d.take(call)
+		d.finish(w, call, d.perform(r.Context(), rule, t, string(call.Params)), rule.LostReply)
+	}
+}
+
+// params reads the body of an action, and returns it in the one form that equal
+// params share.
+func params(body []byte) (thing, json.RawMessage, error) {
+	p, err := reply.Decode[thing](body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p == nil {
+		return nil, nil, errors.New("the params are no object")
+	}
+	same, err := json.Marshal(p)
+	return p, same, err
+}
+
+// perform answers for t, whose params in their one form are given too.
+func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) answer {
+	work := func() answer {
+		// A product does not stop when its client does not want to wait.
+		_ = rule.Wait(ctx)
+		return d.work(t)
+	}
+	switch {
+	case rule.Fails():
+		_ = rule.Wait(ctx)
+		return refused(rule.Status, "a rule says so")
+	case t.key == "":
+		return work()
+	}
+	sum := sha256.Sum256([]byte(params))
+	a, err := d.replies.do(ctx, within(t.org, t.product, t.action, t.key), string(sum[:]), work)
+	switch {
+	case errors.Is(err, errKeyReused):
+		return failed(http.StatusConflict, "idempotency_conflict", err.Error())
+	case err != nil:
+		return refused(statusGone, err.Error())
+	}
+	if a.repeated {
+		_ = rule.Wait(ctx)
+	}
+	return a
+}
+
+func (d *Desk) work(t task) answer {
+	result, err := d.products.do(t)
+	if err != nil {
+		return failed(http.StatusBadRequest, "invalid_params", err.Error())
+	}
+	return said(http.StatusOK, result)
+}
+
+// hook takes a chat message or a webhook.
+func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
+	call := journal.Call{
+		At: d.now(), Kind: r.PathValue("channel"), Product: "hooks", Action: r.PathValue("channel"),
+		IdempotencyKey: r.Header.Get("Idempotency-Key"), Headers: journal.Headers(r.Header), Org: r.PathValue("org"),
+	}
+	if call.IdempotencyKey == "" {
+		call.IdempotencyKey = r.Header.Get("Webhook-Id")
+	}
+	thanks, known := welcome(call.Kind)
+	if !known {
+		reply.Error(w, http.StatusNotFound, "no such channel: "+call.Kind)
+		return
+	}
+	body, err := reply.Body(w, r)
+	if err != nil {
+		d.finish(w, call, refused(reply.UnreadableStatus(err), err.Error()), false)
+		return
+	}
+	call.Body = document(body)
+	rule := d.take(call)
+	_ = rule.Wait(r.Context())
+	if rule.Fails() {
+		thanks = refused(rule.Status, "a rule says so")
+	}
+	d.finish(w, call, thanks, rule.LostReply)
+}
+
+// welcome returns what a channel says to a message that it takes.
+func welcome(channel string) (answer, bool) {
+	switch channel {
+	case "slack":
+		return answer{status: http.StatusOK, contentType: "text/plain; charset=utf-8", text: []byte("ok")}, true
+	case "teams", "webhook":
+		return said(http.StatusOK, map[string]bool{"ok": true}), true
+	}
+	return answer{}, false
+}
+
+// document returns body as JSON: as it is, or else as a JSON text.
+func document(body []byte) json.RawMessage {
+	if json.Valid(body) {
+		return body
+	}
+	text, err := json.Marshal(string(body))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+func (d *Desk) take(call journal.Call) Rule {
+	return d.rules.Take(call.Org, func(r Rule) bool {
+		return (r.Product == "" || r.Product == call.Product) && (r.Action == "" || r.Action == call.Action)
+	})
+}
+
+// finish lists the call and then answers it, or drops its connection. The call
+// is listed first, so whoever has the answer finds it listed.
+func (d *Desk) finish(w http.ResponseWriter, call journal.Call, a answer, lost bool) {
+	call.Status, call.Repeated, call.Lost = a.status, a.repeated, lost && a.status < http.StatusBadRequest
+	d.calls.Add(call, len(call.Params)+len(call.Body)+overhead)
+	if call.Lost {
+		drop(w)
+		return
+	}
+	if a.repeated {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	reply.Raw(w, a.status, a.contentType, a.text)
+}
+
+// overhead is about what a listed call takes beside its body.
+const overhead = 2 << 10
+
+// drop ends the connection without a word.
+func drop(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http then drops it
+	}
+	_ = conn.Close()
+}
+
+// state tells what the products keep for an org.
+func (d *Desk) state(w http.ResponseWriter, r *http.Request) {
+	org := r.URL.Query().Get("org_id")
+	if org == "" {
+		reply.Error(w, http.StatusBadRequest, "org_id is missing")
+		return
+	}
+	reply.JSON(w, http.StatusOK, d.products.state(org))
+}
+
+// rule replaces the rules.
+func (d *Desk) rule(w http.ResponseWriter, r *http.Request) {
+	body, err := reply.Body(w, r)
+	if err != nil {
+		reply.Unreadable(w, err)
+		return
+	}
+	s, err := reply.Decode[Script](body)
+	if err == nil {
+		err = d.rules.Set(s.Rules)
+	}
+	if err != nil {
+		reply.Unreadable(w, err)
+		return
+	}
+	reply.JSON(w, http.StatusOK, s)
+}

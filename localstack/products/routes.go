@@ -1,0 +1,90 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/products/desk"
+	"theoneagents.app/agents/localstack/products/journal"
+	"theoneagents.app/agents/localstack/products/model"
+	"theoneagents.app/agents/localstack/products/outbox"
+	"theoneagents.app/agents/localstack/products/reply"
+)
+
+// maxBytes is about how much of calls, and of calls of the model, is kept.
+const maxBytes = 128 << 20
+
+// A world is all that the platform finds outside itself.
+type world struct {
+	calls  *journal.Log[journal.Call]
+	outbox *outbox.Outbox
+	log    *slog.Logger
+}
+
+// newHandler answers for the whole outside. It keeps at most limit entries of
+// each kind.
+func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) (http.Handler, error) {
+	jwks, err := key.JWKS()
+	if err != nil {
+		return nil, err
+	}
+	w := &world{calls: journal.New[journal.Call](limit, maxBytes), outbox: sent, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
+		reply.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /hub/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
+		reply.Raw(w, http.StatusOK, "application/json", jwks)
+	})
+	mux.HandleFunc("GET /_calls", w.list)
+	mux.HandleFunc("DELETE /_calls", w.forget)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		reply.Error(w, http.StatusNotFound, "nothing answers "+r.Method+" "+r.URL.Path)
+	})
+	desk.New(w.calls, now, limit).Mount(mux)
+	model.New(journal.New[model.Call](limit, maxBytes), now).Mount(mux)
+	return mux, nil
+}
+
+// of returns a test whether a call is one of the org that r asks for, which is
+// every org when it names none.
+func of(r *http.Request) func(journal.Call) bool {
+	org := r.URL.Query().Get("org_id")
+	return func(c journal.Call) bool { return org == "" || c.Org == org }
+}
+
+// list answers with every call in order of time.
+func (o *world) list(w http.ResponseWriter, r *http.Request) {
+	mine := of(r)
+	calls := o.calls.List(mine)
+	sent, err := o.outbox.List(r.Context())
+	if err != nil {
+		o.fail(w, r, err)
+		return
+	}
+	for _, c := range sent {
+		if mine(c) {
+			calls = append(calls, c)
+		}
+	}
+	slices.SortStableFunc(calls, func(a, b journal.Call) int { return a.At.Compare(b.At) })
+	reply.JSON(w, http.StatusOK, map[string][]journal.Call{"calls": calls})
+}
+
+// forget hides every call up to now.
+func (o *world) forget(w http.ResponseWriter, r *http.Request) {
+	o.calls.Forget(of(r))
+	if err := o.outbox.Forget(r.Context(), of(r)); err != nil {
+		o.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (o *world) fail(w http.ResponseWriter, r *http.Request, err error) {
+	o.log.WarnContext(r.Context(), "emulator", "err", err)
+	reply.Error(w, http.StatusBadGateway, err.Error())
+}

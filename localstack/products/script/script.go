@@ -1,0 +1,104 @@
+// Package script lets people and tests say beforehand how something is to behave.
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Cue is what every rule may say, whatever it is about.
+type Cue struct {
+	Org     string `json:"org_id,omitempty"`   // empty means every org
+	Status  int    `json:"status,omitempty"`   // 400 and above: fail with it
+	DelayMS int    `json:"delay_ms,omitempty"` // wait before anything else
+	Times   int    `json:"times,omitempty"`    // how often the rule is good; 0 means always
+}
+
+// ErrCue says that a rule cannot be followed.
+var ErrCue = errors.New("the rule cannot be followed")
+
+// Check returns ErrCue for a cue that cannot be followed.
+func (c Cue) Check() error {
+	switch {
+	case c.Status != 0 && (c.Status < http.StatusOK || c.Status > 599):
+		return fmt.Errorf("%w: status %d", ErrCue, c.Status)
+	case c.DelayMS < 0 || c.Times < 0:
+		return fmt.Errorf("%w: a negative delay_ms or times", ErrCue)
+	}
+	return nil
+}
+
+// Fails reports whether the cue is to fail.
+func (c Cue) Fails() bool { return c.Status >= http.StatusBadRequest }
+
+// Covers reports whether the cue is about org.
+func (c Cue) Covers(org string) bool { return c.Org == "" || c.Org == org }
+
+// Wait returns after the cue's delay, or earlier with the error of ctx.
+func (c Cue) Wait(ctx context.Context) error {
+	if c.DelayMS == 0 {
+		return nil
+	}
+	t := time.NewTimer(time.Duration(c.DelayMS) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Rules is a list of rules in order, each good for some number of times. It may
+// be used by many at once.
+type Rules[R any] struct {
+	cue func(R) Cue
+
+	mu   sync.Mutex
+	list []counted[R]
+}
+
+type counted[R any] struct {
+	rule R
+	used int
+}
+
+// New returns an empty list of rules, whose cues cue finds.
+func New[R any](cue func(R) Cue) *Rules[R] { return &Rules[R]{cue: cue} }
+
+// Set replaces all rules, or none when one of them cannot be followed.
+func (s *Rules[R]) Set(rules []R) error {
+	list := make([]counted[R], 0, len(rules))
+	for n, r := range rules {
+		if err := s.cue(r).Check(); err != nil {
+			return fmt.Errorf("rule %d: %w", n, err)
+		}
+		list = append(list, counted[R]{rule: r})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = list
+	return nil
+}
+
+// Take returns the first rule about org that fits and is still good, and uses
+// it once. Without such a rule it returns the zero rule.
+func (s *Rules[R]) Take(org string, fits func(R) bool) R {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	for n := range s.list {
+		c := &s.list[n]
+		cue := s.cue(c.rule)
+		if cue.Covers(org) && (cue.Times == 0 || c.used < cue.Times) && fits(c.rule) {
+			c.used++
+			return c.rule
+		}
+	}
+	var none R
+	return none
+}

@@ -1,0 +1,93 @@
+package script_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/localstack/products/script"
+)
+
+type rule struct {
+	script.Cue
+
+	Name string
+}
+
+func rules(t *testing.T, list ...rule) *script.Rules[rule] {
+	t.Helper()
+	s := script.New(func(r rule) script.Cue { return r.Cue })
+	if err := s.Set(list); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func any1(rule) bool { return true }
+
+func TestTheFirstRuleThatIsStillGoodWins(t *testing.T) {
+	t.Parallel()
+
+	s := rules(t,
+		rule{Name: "other org", Cue: script.Cue{Org: "org_b"}},
+		rule{Name: "twice", Cue: script.Cue{Times: 2}},
+		rule{Name: "always"},
+	)
+	got := make([]string, 0, 4)
+	for range 4 {
+		got = append(got, s.Take("org_a", any1).Name)
+	}
+	if diff := cmp.Diff([]string{"twice", "twice", "always", "always"}, got); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	if got := s.Take("org_b", any1).Name; got != "other org" {
+		t.Errorf("org_b got %q", got)
+	}
+}
+
+func TestARuleIsUsedNoMoreOftenThanItIsGoodFor(t *testing.T) {
+	t.Parallel()
+
+	s := rules(t, rule{Name: "few", Cue: script.Cue{Times: 7}})
+	var used atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if s.Take("org_a", any1).Name == "few" {
+				used.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if used.Load() != 7 {
+		t.Errorf("used %d times, want 7", used.Load())
+	}
+}
+
+func TestRulesThatCannotBeFollowedChangeNothing(t *testing.T) {
+	t.Parallel()
+
+	s := rules(t, rule{Name: "old"})
+	for _, c := range []script.Cue{{Status: 42}, {Status: 600}, {DelayMS: -1}, {Times: -1}} {
+		if err := s.Set([]rule{{Cue: c}}); !errors.Is(err, script.ErrCue) {
+			t.Errorf("%+v: err = %v, want ErrCue", c, err)
+		}
+	}
+	if got := s.Take("org_a", any1).Name; got != "old" {
+		t.Errorf("rule %q, want old", got)
+	}
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (script.Cue{DelayMS: 3_600_000}).Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v, want Canceled", err)
+	}
+}
