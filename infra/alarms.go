@@ -1,0 +1,36 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newAlarms declares what a person should look at. None of it loses anything:
+// events wait in queues and runs in the table.
+func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]awslambda.Function) {
+	fiveMinutes := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5))}
+	for _, a := range []struct {
+		name, why string
+		metric    awscloudwatch.Metric
+		above     int
+	}{
+		{"dead-letters", "Events were set aside; each says why.", q.DeadLetters.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
+		{"late-events", "Events wait for more than five minutes.", q.Events.MetricApproximateAgeOfOldestMessage(fiveMinutes), 300},
+		{"unswept", "The scheduler could not start the sweeper.", q.Unswept.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
+		{"sweeper-errors", "The sweeper fails, so nothing is repaired.", functions[sweeper].MetricErrors(fiveMinutes), 2},
+		{"runs-failed", "Runs were left to the sweeper.", m.Runs.MetricFailed(fiveMinutes), 0},
+		{"waits-failed", "Waiting runs were left to the sweeper.", m.Waits.MetricFailed(fiveMinutes), 0},
+	} {
+		awscloudwatch.NewAlarm(stack, jsii.String("Alarm-"+a.name), &awscloudwatch.AlarmProps{
+			AlarmName:          named(a.name),
+			AlarmDescription:   jsii.String(a.why),
+			Metric:             a.metric,
+			Threshold:          jsii.Number(a.above),
+			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD,
+			EvaluationPeriods:  jsii.Number(1),
+			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+		})
+	}
+}

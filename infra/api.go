@@ -1,0 +1,60 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newAPI declares the one door. The routes only tell the functions apart; what
+// is below them, and who may come in, is for the functions. Whatever has no
+// route goes to docs, so that API Gateway never answers in its own words.
+func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Function) awsapigatewayv2.HttpApi {
+	api := awsapigatewayv2.NewHttpApi(stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
+		ApiName:            jsii.String(prefix),
+		CorsPreflight:      cors(s.Origins),
+		DefaultIntegration: integration(docs, functions[docs]),
+	})
+	for _, f := range plan() {
+		to := integration(f.name, functions[f.name])
+		for _, route := range f.routes {
+			for _, path := range []string{"/api/" + route, "/api/" + route + "/{proxy+}"} {
+				api.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
+					Path:        jsii.String(path),
+					Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod_ANY},
+					Integration: to,
+				})
+			}
+		}
+	}
+	return api
+}
+
+// integration leads to a function. Its permissions stay those of each route, as
+// by default: one for the whole API would not fit the default route, whose ARN
+// has no path.
+func integration(name string, fn awslambda.Function) awsapigatewayv2integrations.HttpLambdaIntegration {
+	return awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String("Integration-"+name), fn,
+		&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
+			PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),
+		})
+}
+
+// cors lets our own pages call with their cookie. API Gateway then answers
+// every OPTIONS request by itself.
+func cors(origins []string) *awsapigatewayv2.CorsPreflightOptions {
+	return &awsapigatewayv2.CorsPreflightOptions{
+		AllowOrigins:     jsii.Strings(origins...),
+		AllowCredentials: jsii.Bool(true),
+		AllowMethods: &[]awsapigatewayv2.CorsHttpMethod{
+			awsapigatewayv2.CorsHttpMethod_GET, awsapigatewayv2.CorsHttpMethod_POST,
+			awsapigatewayv2.CorsHttpMethod_PUT, awsapigatewayv2.CorsHttpMethod_DELETE,
+		},
+		AllowHeaders: jsii.Strings("authorization", "content-type", "if-match", "x-integration-key"),
+		ExposeHeaders: jsii.Strings("etag", "retry-after",
+			"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+		MaxAge: awscdk.Duration_Hours(jsii.Number(1)),
+	}
+}

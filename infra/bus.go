@@ -1,0 +1,66 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// archiveDays is how long every event can be replayed.
+const archiveDays = 30
+
+// newBus declares the bus on which the products publish, and the way from
+// there to the events queue. Targets get the whole event, since the dispatcher
+// compares the envelope with what EventBridge says about it.
+func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.EventBus {
+	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
+		EventBusName: jsii.String(prefix),
+	})
+	if s.Archive {
+		awsevents.NewCfnArchive(stack, jsii.String("Archive"), &awsevents.CfnArchiveProps{
+			ArchiveName:   jsii.String(prefix),
+			Description:   jsii.String("Every event, so that nothing is lost for good."),
+			SourceArn:     bus.EventBusArn(),
+			RetentionDays: jsii.Number(archiveDays),
+		})
+	}
+	letRulesSend(stack, q.Events)
+	letRulesSend(stack, q.Undelivered)
+	for _, r := range rules {
+		newRule(stack, bus, r, q)
+	}
+	return bus
+}
+
+// newRule declares a rule by its plain resource: the higher construct adds two
+// statements for each rule to the queues' policies, and SQS takes twenty.
+func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
+	awsevents.NewCfnRule(stack, jsii.String("Rule-"+r.Product), &awsevents.CfnRuleProps{
+		Name:         named(r.Product),
+		Description:  jsii.String("Known event types of " + r.Product + "."),
+		EventBusName: bus.EventBusName(),
+		EventPattern: r.pattern(),
+		Targets: []awsevents.CfnRule_TargetProperty{{
+			Id:               jsii.String("events"),
+			Arn:              q.Events.QueueArn(),
+			DeadLetterConfig: awsevents.CfnRule_DeadLetterConfigProperty{Arn: q.Undelivered.QueueArn()},
+		}},
+	})
+}
+
+// letRulesSend allows every rule of our bus, and no other, to send to a queue.
+func letRulesSend(stack awscdk.Stack, queue awssqs.Queue) {
+	rules := stack.FormatArn(&awscdk.ArnComponents{
+		Service:      jsii.String("events"),
+		Resource:     jsii.String("rule"),
+		ResourceName: jsii.String(prefix + "/*"),
+	})
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]any{"ArnLike": map[string]*string{"aws:SourceArn": rules}},
+	}))
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/flow"
+)
+
+// asJSON returns a definition as the machine reads it: states by name.
+func asJSON(t *testing.T, d definition) map[string]map[string]any {
+	t.Helper()
+	raw, err := d.json()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out struct{ States map[string]map[string]any }
+	if err := json.Unmarshal([]byte(raw), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.States
+}
+
+func definitions() map[string]definition {
+	return map[string]definition{"runs": runsDefinition(), "waits": waitsDefinition()}
+}
+
+// exits returns the states to which a state leads.
+func exits(state map[string]any) []string {
+	var out []string
+	add := func(v any) {
+		if name, ok := v.(string); ok {
+			out = append(out, name)
+		}
+	}
+	add(state["Next"])
+	add(state["Default"])
+	for _, list := range []string{"Choices", "Catch"} {
+		for _, branch := range each(state[list]) {
+			add(dig(branch, "Next"))
+		}
+	}
+	return out
+}
+
+func TestEveryStateExistsAndIsReached(t *testing.T) {
+	for name, d := range definitions() {
+		states := asJSON(t, d)
+		reached, todo := map[string]bool{}, []string{d.StartAt}
+		for len(todo) > 0 {
+			at := todo[0]
+			todo = todo[1:]
+			if reached[at] {
+				continue
+			}
+			reached[at] = true
+			if states[at] == nil {
+				t.Errorf("%s: there is no state %s", name, at)
+			}
+			todo = append(todo, exits(states[at])...)
+		}
+		for state, s := range states {
+			if !reached[state] {
+				t.Errorf("%s: nothing leads to %s", name, state)
+			}
+			if len(exits(s)) == 0 && s["Type"] != "Succeed" {
+				t.Errorf("%s: %s leads nowhere", name, state)
+			}
+		}
+	}
+}
+
+// tasks calls f for each state that calls something.
+func tasks(t *testing.T, f func(name string, task map[string]any)) {
+	t.Helper()
+	for machine, d := range definitions() {
+		for name, state := range asJSON(t, d) {
+			if state["Type"] == "Task" {
+				f(machine+"/"+name, state)
+			}
+		}
+	}
+}
+
+func TestTasksMayFailAndMayNotHang(t *testing.T) {
+	tasks(t, func(name string, task map[string]any) {
+		if task["Retry"] == nil && task["Catch"] == nil {
+			t.Errorf("%s has no way to fail", name)
+		}
+		if task["TimeoutSeconds"] == nil && task["TimeoutSecondsPath"] == nil {
+			t.Errorf("%s has no timeout, and there is none by default", name)
+		}
+	})
+}
+
+func TestTheRunnerTimesOutBeforeWhoCallsIt(t *testing.T) {
+	for name, d := range definitions() {
+		if got, least := asJSON(t, d)["Run"]["TimeoutSeconds"], float64(planned(runner).timeout); number(t, got) <= least {
+			t.Errorf("%s: gives up after %v s, the runner after %v", name, got, least)
+		}
+	}
+}
+
+func TestExpressNeverWaits(t *testing.T) {
+	d := runsDefinition()
+	if d.TimeoutSeconds <= 0 || d.TimeoutSeconds > 300 {
+		t.Errorf("ends after %d s, AWS after 300", d.TimeoutSeconds)
+	}
+	for name, state := range asJSON(t, d) {
+		resource := fmt.Sprint(state["Resource"])
+		if state["Type"] == "Wait" || strings.Contains(resource, ".waitForTaskToken") || strings.Contains(resource, ".sync") {
+			t.Errorf("%s waits: %v", name, resource)
+		}
+	}
+}
+
+func TestWildcardsStandAloneAndLast(t *testing.T) {
+	tasks(t, func(name string, task map[string]any) {
+		for _, field := range []string{"Retry", "Catch"} {
+			rules := each(task[field])
+			for i, rule := range rules {
+				errors := each(dig(rule, "ErrorEquals"))
+				if slices.Contains(errors, any("States.ALL")) && (len(errors) > 1 || i < len(rules)-1) {
+					t.Errorf("%s: States.ALL in %s is neither alone nor last", name, field)
+				}
+			}
+		}
+	})
+}
+
+func TestHandingOverTwiceIsNotAFailure(t *testing.T) {
+	handOver := asJSON(t, runsDefinition())["HandOver"]
+	for _, name := range alreadyExists() {
+		first := slices.IndexFunc(each(handOver["Retry"]), func(r any) bool {
+			errors := each(dig(r, "ErrorEquals"))
+			return slices.Contains(errors, any(name)) || slices.Contains(errors, any("States.TaskFailed"))
+		})
+		if attempts := dig(each(handOver["Retry"])[first], "MaxAttempts"); attempts != 0.0 {
+			t.Errorf("%s is retried %v times before it is caught", name, attempts)
+		}
+		if !slices.ContainsFunc(each(handOver["Catch"]), func(c any) bool {
+			return slices.Contains(each(dig(c, "ErrorEquals")), any(name)) && dig(c, "Next") == "Done"
+		}) {
+			t.Errorf("%s is not caught", name)
+		}
+	}
+}
+
+func TestEveryStepOfTheFlowHasAState(t *testing.T) {
+	steps := constants(t, "../shared/flow/flow.go", func(spec *ast.ValueSpec) bool {
+		kind, ok := spec.Type.(*ast.Ident)
+		return ok && kind.Name == "Step"
+	})
+	got := map[string]string{}
+	for _, c := range each(asJSON(t, waitsDefinition())["Next"]["Choices"]) {
+		if dig(c, "Variable") != flow.PathNext {
+			t.Errorf("a choice looks at %v", dig(c, "Variable"))
+		}
+		got[fmt.Sprint(dig(c, "StringEquals"))] = fmt.Sprint(dig(c, "Next"))
+	}
+	want := map[string]string{"done": "Done", "run": "Run", "gate": "Ask", "wait": "Sleep"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("waits (-want +got):\n%s", diff)
+	}
+	slices.Sort(steps)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(got)), steps); diff != "" {
+		t.Errorf("steps (-chosen +in flow):\n%s", diff)
+	}
+	next := asJSON(t, runsDefinition())["Next"]
+	if first := each(next["Choices"])[0]; next["Default"] != "HandOver" || dig(first, "StringEquals") != "done" || dig(first, "Next") != "Done" {
+		t.Errorf("runs: %v, want done to end and the rest to be handed over", next)
+	}
+}
+
+func TestTheCursorSurvivesEveryState(t *testing.T) {
+	for machine, d := range definitions() {
+		for name, s := range asJSON(t, d) {
+			result, discards := s["ResultPath"]
+			discards = discards && result == nil
+			switch {
+			case s["Type"] == "Choice" || s["Type"] == "Wait" || s["Type"] == "Succeed":
+				if s["InputPath"] != nil || s["OutputPath"] != nil {
+					t.Errorf("%s/%s changes what passes", machine, name)
+				}
+			case s["Next"] == "Done", discards, s["OutputPath"] == "$.Payload": // over, untouched, or the runner's answer, which has it
+			default:
+				t.Errorf("%s/%s loses the cursor", machine, name)
+			}
+			for _, c := range each(s["Catch"]) {
+				if m, ok := c.(map[string]any); ok && m["Next"] != "Done" {
+					if path, set := m["ResultPath"]; !set || path != nil {
+						t.Errorf("%s/%s loses the cursor when it fails", machine, name)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestTheRunnerIsCalledWithACall(t *testing.T) {
+	tasks(t, func(name string, task map[string]any) {
+		payload, ok := dig(task, "Parameters", "Payload").(map[string]any)
+		if !ok {
+			return
+		}
+		sent := map[string]any{}
+		for key, value := range payload {
+			sent[strings.TrimSuffix(key, ".$")] = value
+		}
+		sent["cursor"] = map[string]any{"org": "org_1", "execution": "exec_1"}
+		raw, err := json.Marshal(sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c flow.Call
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == flow.OpAsk) || asks != (c.Token != "") || c.Owner == "" {
+			t.Errorf("%s sends %s", name, raw)
+		}
+	})
+}
+
+func TestPathsAreThoseOfTheAnswer(t *testing.T) {
+	raw, err := json.Marshal(flow.Next{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{flow.PathCursor, flow.PathNext, flow.PathSeconds, flow.PathName} {
+		if _, ok := fields[strings.TrimPrefix(path, "$.")]; !ok {
+			t.Errorf("%s is no field of %s", path, raw)
+		}
+	}
+}

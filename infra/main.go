@@ -1,0 +1,39 @@
+// Command infra is the CDK app: everything that One Agents has on AWS, in one
+// stack. What differs between environments comes in as CDK context (see
+// settings); nothing here knows where it is deployed.
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"theoneagents.app/agents/events"
+)
+
+func main() {
+	if err := run(events.Files); err != nil {
+		slog.Error("synthesis failed", "err", err)
+		os.Exit(1)
+	}
+}
+
+// run writes the cloud assembly to where the cdk command wants it.
+func run(catalogue fs.FS) error {
+	defer jsii.Close()
+
+	app := awscdk.NewApp(nil)
+	s, err := readSettings(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	if err != nil {
+		return fmt.Errorf("read context: %w", err)
+	}
+	if _, err := newStack(app, s, catalogue); err != nil {
+		return fmt.Errorf("declare stack: %w", err)
+	}
+	app.Synth(nil)
+	return nil
+}

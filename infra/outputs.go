@@ -1,0 +1,42 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// outputs are what somebody outside may want to know the name of.
+type outputs struct {
+	table     awsdynamodb.Table
+	bus       awsevents.EventBus
+	queues    queues
+	machines  machines
+	api       awsapigatewayv2.HttpApi
+	functions map[string]awslambda.Function
+}
+
+func newOutputs(stack awscdk.Stack, o outputs) {
+	values := map[string]*string{
+		"ApiEndpoint":         o.api.ApiEndpoint(),
+		"ApiId":               o.api.ApiId(),
+		"BusName":             o.bus.EventBusName(),
+		"TableName":           o.table.TableName(),
+		"EventsQueueUrl":      o.queues.Events.QueueUrl(),
+		"UndeliveredQueueUrl": o.queues.Undelivered.QueueUrl(),
+		"DeadLetterQueueUrl":  o.queues.DeadLetters.QueueUrl(),
+		"RunsMachineArn":      o.machines.Runs.StateMachineArn(),
+		"WaitsMachineArn":     o.machines.Waits.StateMachineArn(),
+	}
+	for name, fn := range o.functions {
+		values[strings.ToUpper(name[:1])+name[1:]+"FunctionName"] = fn.FunctionName()
+	}
+	for name, value := range values {
+		awscdk.NewCfnOutput(stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// statements allows one action on some resources.
+func statements(action string, resources ...*string) *[]awsiam.PolicyStatement {
+	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings(action), Resources: &resources,
+	})}
+}
+
+// modelStatements allows the configured models and no others; models of
+// somebody else than Bedrock need nothing from IAM.
+func modelStatements(stack awscdk.Stack, provider string, models map[string]string) *[]awsiam.PolicyStatement {
+	if provider != bedrock {
+		return &[]awsiam.PolicyStatement{}
+	}
+	var arns []*string
+	for _, resource := range modelResources(slices.Sorted(maps.Values(models))) {
+		arns = append(arns, stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("bedrock"), Region: jsii.String("*"), Account: resource.account(),
+			Resource: jsii.String(resource.kind), ResourceName: jsii.String(resource.name),
+		}))
+	}
+	return statements("bedrock:InvokeModel", arns...)
+}
+
+// A modelResource is what IAM must allow for a call to a model.
+type modelResource struct {
+	kind, name string
+}
+
+const (
+	foundationModel  = "foundation-model"
+	inferenceProfile = "inference-profile"
+)
+
+// account returns whose the resource is: Amazon's, or, when nil, ours.
+func (r modelResource) account() *string {
+	if r.kind == foundationModel {
+		return jsii.String("")
+	}
+	return nil
+}
+
+// modelResources returns the resources behind model ids. An id with a geography
+// in front ("us.", "global.") is an inference profile, which wants permission
+// for itself and for the model in every region that it may pick.
+func modelResources(ids []string) []modelResource {
+	var out []modelResource
+	for _, id := range slices.Compact(ids) {
+		geography, model, _ := strings.Cut(id, ".")
+		if slices.Contains([]string{"us", "eu", "apac", "jp", "au", "ca", "us-gov", "global"}, geography) {
+			out = append(out, modelResource{inferenceProfile, id}, modelResource{foundationModel, model})
+			continue
+		}
+		out = append(out, modelResource{foundationModel, id})
+	}
+	return out
+}
+
+// doorbellStatements allows ringing wherever one has the token. IAM has no
+// resource for it: who may wake what is decided by who knows the token.
+func doorbellStatements() *[]awsiam.PolicyStatement {
+	return statements("states:SendTaskSuccess", jsii.String("*"))
+}
+
+// smsStatements allows messages to telephones, which have no ARN to name; every
+// topic has one, so topics are left out.
+func smsStatements() *[]awsiam.PolicyStatement {
+	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings("sns:Publish"), NotResources: jsii.Strings("arn:*:sns:*:*:*"),
+	})}
+}
+
+// emailStatements allows mail from the sender, whether its address or its
+// domain is what SES has verified.
+func emailStatements(stack awscdk.Stack, sender string) *[]awsiam.PolicyStatement {
+	identity := func(name string) *string {
+		return stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("ses"), Resource: jsii.String("identity"), ResourceName: jsii.String(name),
+		})
+	}
+	_, domain, _ := strings.Cut(sender, "@")
+	return statements("ses:SendEmail", identity(sender), identity(domain))
+}

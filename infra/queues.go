@@ -1,0 +1,61 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	// visibilityFactor times the dispatcher's timeout is how long a message
+	// stays hidden; less, and Lambda's own retries deliver it twice.
+	visibilityFactor = 6
+	// maxReceives is how often a message is tried. Throttling counts as a try,
+	// so fewer would give up during a burst.
+	maxReceives = 6
+	batch       = 10
+	keepDays    = 14 // the most that SQS keeps
+)
+
+// queues are the ways of a message: from Events to the dispatcher; if that
+// fails, or the bus cannot deliver, to Undelivered, raw; from there through the
+// dispatcher, which adds the reason, to DeadLetters, for people to read.
+// Unswept holds what the scheduler could not deliver, which is no event.
+type queues struct {
+	Events, Undelivered, DeadLetters, Unswept awssqs.Queue
+}
+
+func newQueues(scope constructs.Construct) queues {
+	hidden := awscdk.Duration_Seconds(jsii.Number(visibilityFactor * planned(dispatcher).timeout))
+	undelivered := newQueue(scope, "Undelivered", "undelivered", &awssqs.QueueProps{VisibilityTimeout: hidden})
+	return queues{
+		Undelivered: undelivered,
+		Events: newQueue(scope, "Events", "events", &awssqs.QueueProps{
+			VisibilityTimeout: hidden,
+			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: undelivered, MaxReceiveCount: jsii.Number(maxReceives)},
+		}),
+		DeadLetters: newQueue(scope, "DeadLetters", "dead-letters", &awssqs.QueueProps{}),
+		Unswept:     newQueue(scope, "Unswept", "unswept", &awssqs.QueueProps{}),
+	}
+}
+
+func newQueue(scope constructs.Construct, id, name string, p *awssqs.QueueProps) awssqs.Queue {
+	p.QueueName = named(name)
+	p.Encryption = awssqs.QueueEncryption_SQS_MANAGED
+	p.RetentionPeriod = awscdk.Duration_Days(jsii.Number(keepDays))
+	return awssqs.NewQueue(scope, jsii.String(id+"Queue"), p)
+}
+
+// feed gives the dispatcher its messages. Without the flag on the mapping too,
+// Lambda ignores which ones failed and deletes the whole batch.
+func feed(dispatcher awslambda.Function, q queues) {
+	for _, queue := range []awssqs.Queue{q.Events, q.Undelivered} {
+		dispatcher.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
+			BatchSize:               jsii.Number(batch),
+			ReportBatchItemFailures: jsii.Bool(true),
+		}))
+	}
+}

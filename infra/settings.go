@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// settings are what differs between environments. Each is a key of the CDK
+// context; what is not given is as in production.
+type settings struct {
+	ProductsURL  string   // productsUrl: base URL of the products' action endpoints
+	JWKS         string   // hubJwksUrl: the Hub's signing keys
+	Issuer       string   // hubIssuer
+	Audience     string   // hubAudience
+	Origins      []string // origins: web pages that may call the API with a cookie
+	AllowedHosts string   // allowedHosts: private host:port that may be called
+	Provider     string   // modelProvider: "bedrock" or "openai"
+	ModelURL     string   // modelEndpoint
+	ModelKey     secret   // modelKey, modelKeySecretName
+	Models       string   // models: a JSON object, tier → model id
+	Sender       string   // emailSender
+	HookSecret   secret   // webhookSecret, webhookSecretName
+	CursorSecret secret   // cursorSecret, cursorSecretName
+	Architecture string   // architecture: "arm64" or "x86_64"
+	Archive      bool     // archive: whether the bus keeps its events
+	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
+	Dist         string   // dist: folder of the built programs
+}
+
+// A secret is given by value, or by its name in Secrets Manager. The value wins.
+type secret struct {
+	Value, Name string
+}
+
+// The values of the settings that are choices.
+const (
+	bedrock = "bedrock"
+	openai  = "openai"
+	arm64   = "arm64"
+	x8664   = "x86_64"
+)
+
+// tiers returns the names of the models that an agent may ask for.
+func tiers() []string { return []string{"expert", "premium", "quick", "standard"} }
+
+// productionModels returns the model of each tier. All are inference profiles:
+// newer models cannot be called on demand without one.
+func productionModels() map[string]string {
+	return map[string]string{
+		"quick":    "us.amazon.nova-lite-v1:0",
+		"standard": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+		"premium":  "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+		"expert":   "us.anthropic.claude-opus-4-5-20251101-v1:0",
+	}
+}
+
+// readSettings reads the context and says at once everything that is wrong.
+func readSettings(get func(key string) any) (settings, error) {
+	text := func(key, otherwise string) string {
+		if v, ok := get(key).(string); ok {
+			return v
+		}
+		return otherwise
+	}
+	s := settings{
+		ProductsURL:  text("productsUrl", "https://products.theoneagents.app"),
+		JWKS:         text("hubJwksUrl", "https://hub.theoneagents.app/.well-known/jwks.json"),
+		Issuer:       text("hubIssuer", "https://hub.theoneagents.app"),
+		Audience:     text("hubAudience", "one-agents"),
+		Origins:      list(text("origins", "https://console.theoneagents.app")),
+		AllowedHosts: text("allowedHosts", ""),
+		Provider:     text("modelProvider", bedrock),
+		ModelURL:     text("modelEndpoint", ""),
+		ModelKey:     secret{text("modelKey", ""), text("modelKeySecretName", "")},
+		Sender:       text("emailSender", "agents@theoneagents.app"),
+		HookSecret:   secret{text("webhookSecret", ""), text("webhookSecretName", "one-agents/webhook")},
+		CursorSecret: secret{text("cursorSecret", ""), text("cursorSecretName", "one-agents/cursor")},
+		Architecture: text("architecture", arm64),
+		LogLevel:     text("logLevel", "INFO"),
+		Dist:         text("dist", "dist"),
+	}
+	var archive, models error
+	s.Archive, archive = flag(get("archive"), true)
+	s.Models, models = readModels(get("models"))
+	return s, errors.Join(archive, models,
+		oneOf("modelProvider", s.Provider, bedrock, openai),
+		oneOf("architecture", s.Architecture, arm64, x8664),
+		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+}
+
+// list splits a comma-separated list.
+func list(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// flag reads a boolean, which is text when it comes from the command line.
+func flag(v any, otherwise bool) (bool, error) {
+	switch v {
+	case nil:
+		return otherwise, nil
+	case true, "true":
+		return true, nil
+	case false, "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("archive: %v is neither true nor false", v)
+}
+
+// readModels returns the models as JSON. They come as an object from a file and
+// as text from the command line.
+func readModels(v any) (string, error) {
+	text, isText := v.(string)
+	switch {
+	case v == nil:
+		v = productionModels()
+	case isText:
+		v = json.RawMessage(text)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("models: %w", err)
+	}
+	models, err := parseModels(string(raw))
+	if err != nil {
+		return "", err
+	}
+	if got := slices.Sorted(maps.Keys(models)); !slices.Equal(got, tiers()) {
+		return "", fmt.Errorf("models: want one for each of %v, got %v", tiers(), got)
+	}
+	return string(raw), nil
+}
+
+func parseModels(raw string) (map[string]string, error) {
+	var models map[string]string
+	if err := json.Unmarshal([]byte(raw), &models); err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	return models, nil
+}
+
+func oneOf(key, got string, want ...string) error {
+	if slices.Contains(want, got) {
+		return nil
+	}
+	return fmt.Errorf("%s: want one of %v, got %q", key, want, got)
+}

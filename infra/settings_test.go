@@ -1,0 +1,66 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSettingsAreReadFromContext(t *testing.T) {
+	const models = `{"quick":"a","standard":"b","premium":"c","expert":"d"}`
+	got, err := readSettings(func(key string) any {
+		return map[string]any{
+			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "origins": "o1, o2",
+			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
+			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
+			"architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
+		}[key]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings{
+		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Origins: []string{"o1", "o2"},
+		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
+		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
+		Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingGivenMeansProduction(t *testing.T) {
+	got, err := readSettings(func(string) any { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.HookSecret.Value != "" {
+		t.Errorf("settings = %+v", got)
+	}
+}
+
+func TestEveryWrongSettingIsNamed(t *testing.T) {
+	for key, value := range map[string]any{
+		"archive": "maybe", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
+		"models": `{"quick":"only"}`,
+	} {
+		_, err := readSettings(func(k string) any {
+			if k == key {
+				return value
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s = %v: err = %v", key, value, err)
+		}
+	}
+}
+
+func TestModelsMayComeAsAnObject(t *testing.T) {
+	got, err := readModels(map[string]any{"quick": "a", "standard": "b", "premium": "c", "expert": "d"})
+	if want := `{"expert":"d","premium":"c","quick":"a","standard":"b"}`; err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+}

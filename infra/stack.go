@@ -1,0 +1,50 @@
+package main
+
+import (
+	"io/fs"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// prefix begins the name of every resource that has one.
+const prefix = "one-agents"
+
+// named returns the name of a resource.
+func named(what string) *string { return jsii.String(prefix + "-" + what) }
+
+// newStack declares everything. The order is that of the references: the
+// machines call the runner, and the other functions start the machines; the
+// runner starts none, or they would wait for each other.
+func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.Stack, error) {
+	rules, err := productRules(catalogue)
+	if err != nil {
+		return nil, err
+	}
+	stack := awscdk.NewStack(scope, jsii.String("OneAgents"), &awscdk.StackProps{
+		StackName:   jsii.String(prefix),
+		Description: jsii.String("One Agents: runs what organizations have defined, when their products' events arrive."),
+	})
+	table := newTable(stack)
+	queues := newQueues(stack)
+	bus := newBus(stack, s, rules, queues)
+	f, err := newFactory(stack, s, table, queues)
+	if err != nil {
+		return nil, err
+	}
+	machines, err := newMachines(stack, f)
+	if err != nil {
+		return nil, err
+	}
+	functions, err := f.makeOthers(machines)
+	if err != nil {
+		return nil, err
+	}
+	feed(functions[dispatcher], queues)
+	sweepEveryMinute(stack, functions[sweeper], queues)
+	api := newAPI(stack, s, functions)
+	newAlarms(stack, queues, machines, functions)
+	newOutputs(stack, outputs{table, bus, queues, machines, api, functions})
+	return stack, nil
+}

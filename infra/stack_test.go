@@ -1,0 +1,506 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/dynamo/schema"
+)
+
+// Each test here guards a decision: what fails is not a typo but a change that
+// somebody should want.
+
+func TestTheTableOutlivesTheStackAndCanBeRestored(t *testing.T) {
+	_, table := inProduction(t).named(t, "AWS::DynamoDB::Table", "TableName", "one-agents")
+	if table.DeletionPolicy != "Retain" {
+		t.Errorf("deletion policy %q, want Retain", table.DeletionPolicy)
+	}
+	for _, want := range []struct {
+		path []string
+		is   any
+	}{
+		{[]string{"BillingMode"}, "PAY_PER_REQUEST"},
+		{[]string{"PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"}, true},
+		{[]string{"SSESpecification", "SSEEnabled"}, true},
+		{[]string{"TimeToLiveSpecification", "AttributeName"}, schema.Expires},
+		{[]string{"TimeToLiveSpecification", "Enabled"}, true},
+		{[]string{"DeletionProtectionEnabled"}, true},
+	} {
+		if got := dig(table.Properties, want.path...); got != want.is {
+			t.Errorf("%v = %v, want %v", want.path, got, want.is)
+		}
+	}
+}
+
+func TestIndexesAreThoseOfTheSchemaAndHoldKeysOnly(t *testing.T) {
+	_, table := inProduction(t).named(t, "AWS::DynamoDB::Table", "TableName", "one-agents")
+	var got []schema.Index
+	for _, index := range each(table.Properties["GlobalSecondaryIndexes"]) {
+		keys := each(dig(index, "KeySchema"))
+		got = append(got, schema.Index{
+			Name:         fmt.Sprint(dig(index, "IndexName")),
+			PartitionKey: fmt.Sprint(dig(keys[0], "AttributeName")),
+			SortKey:      fmt.Sprint(dig(keys[1], "AttributeName")),
+		})
+		if projection := dig(index, "Projection", "ProjectionType"); projection != "KEYS_ONLY" {
+			t.Errorf("%v projects %v: each write would pay for its item again", dig(index, "IndexName"), projection)
+		}
+	}
+	if diff := cmp.Diff(schema.Indexes(), got); diff != "" {
+		t.Errorf("indexes (-want +got):\n%s", diff)
+	}
+}
+
+func TestNobodyMayScan(t *testing.T) {
+	allowed := all()
+	for _, s := range inProduction(t).statements(t) {
+		for _, action := range s.actions {
+			if strings.HasPrefix(action, "dynamodb:") && !slices.Contains(allowed, action) {
+				t.Errorf("%s is granted to %s", action, s.roles)
+			}
+		}
+	}
+}
+
+func TestPermissionsAreNamed(t *testing.T) {
+	// Tracing, the delivery of logs and task tokens cannot be limited to a resource.
+	unlimited := regexp.MustCompile(`^(states:SendTaskSuccess|xray:Put|xray:GetSampling|logs:(Create|Get|Update|Delete)LogDelivery|logs:ListLogDeliveries|logs:PutResourcePolicy|logs:DescribeResourcePolicies|logs:DescribeLogGroups)`)
+	for _, s := range inProduction(t).statements(t) {
+		for _, action := range s.actions {
+			if strings.Contains(action, "*") {
+				t.Errorf("%s is granted to %s", action, s.roles)
+			}
+			if strings.Contains(s.resources, `"*"`) && !unlimited.MatchString(action) {
+				t.Errorf("%s on everything is granted to %s", action, s.roles)
+			}
+		}
+	}
+}
+
+func TestEachFunctionMayDoWhatItIsFor(t *testing.T) {
+	tmpl := inProduction(t)
+	tracing := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+	receive := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"}
+	for function, want := range map[string][]string{
+		"agents":     append(all(), "states:SendTaskSuccess"),
+		"executions": append(all(), "states:SendTaskSuccess", "states:StartExecution"),
+		"approvals":  append(all(), "states:SendTaskSuccess"),
+		"keys":       all(),
+		"events":     readAndCount(),
+		"credits":    readAndCount(),
+		"docs":       nil,
+		"dispatcher": append(append(all(), receive...), "sqs:SendMessage", "states:StartExecution"),
+		"runner":     append(all(), "bedrock:InvokeModel", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
+		"sweeper":    append(all(), "states:SendTaskSuccess", "states:StartExecution"),
+	} {
+		want = append(want, tracing...)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, tmpl.actionsOf(t, function)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", function, diff)
+		}
+	}
+}
+
+func TestTextMessagesGoToTelephonesOnly(t *testing.T) {
+	for _, s := range inProduction(t).statements(t) {
+		if slices.Contains(s.actions, "sns:Publish") && dump(s.raw["NotResource"]) != `"arn:*:sns:*:*:*"` {
+			t.Errorf("sns:Publish without the guard: %v", s.raw)
+		}
+	}
+}
+
+func TestMailComesFromTheSenderOnly(t *testing.T) {
+	for _, s := range inProduction(t).statements(t) {
+		if slices.Contains(s.actions, "ses:SendEmail") && strings.Count(s.resources, ":identity/") != 2 {
+			t.Errorf("ses:SendEmail on %s, want two identities", s.resources)
+		}
+	}
+}
+
+// mapped returns the event source mappings, each with its queue and function.
+func mapped(t *testing.T, tmpl template, f func(name string, mapping, queue, function resource)) {
+	t.Helper()
+	for id, mapping := range tmpl.of("AWS::Lambda::EventSourceMapping") {
+		source := dig(mapping.Properties, "EventSourceArn", "Fn::GetAtt")
+		target := dig(mapping.Properties, "FunctionName", "Ref")
+		f(id, mapping, tmpl.Resources[fmt.Sprint(each(source)[0])], tmpl.Resources[fmt.Sprint(target)])
+	}
+}
+
+func TestMappingsSayWhichMessagesFailed(t *testing.T) {
+	n := 0
+	mapped(t, inProduction(t), func(name string, mapping, _, _ resource) {
+		n++
+		if got := dump(mapping.Properties["FunctionResponseTypes"]); got != `["ReportBatchItemFailures"]` {
+			t.Errorf("%s answers with %s: Lambda would delete what failed", name, got)
+		}
+		if mapping.Properties["BatchSize"] != 10.0 {
+			t.Errorf("%s takes %v messages, want 10", name, mapping.Properties["BatchSize"])
+		}
+		if window := mapping.Properties["MaximumBatchingWindowInSeconds"]; window != nil {
+			t.Errorf("%s waits %v s for more: every run would start later", name, window)
+		}
+	})
+	if n != 2 {
+		t.Errorf("%d mappings, want those of events and undelivered", n)
+	}
+}
+
+func TestMessagesStayHiddenForSixTimeouts(t *testing.T) {
+	mapped(t, inProduction(t), func(name string, _, queue, function resource) {
+		hidden, timeout := number(t, queue.Properties["VisibilityTimeout"]), number(t, function.Properties["Timeout"])
+		if hidden < 6*timeout {
+			t.Errorf("%s: hidden for %v s, timeout %v s", name, hidden, timeout)
+		}
+	})
+}
+
+func TestEventsAreTriedOftenEnough(t *testing.T) {
+	tmpl := inProduction(t)
+	undelivered, _ := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-undelivered")
+	_, events := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-events")
+	if tries := number(t, dig(events.Properties, "RedrivePolicy", "maxReceiveCount")); tries < 5 {
+		t.Errorf("%v tries, want at least 5", tries)
+	}
+	if to := dump(dig(events.Properties, "RedrivePolicy", "deadLetterTargetArn")); !strings.Contains(to, undelivered) {
+		t.Errorf("given up to %s, want %s", to, undelivered)
+	}
+}
+
+func TestDeadLettersWaitForTwoWeeks(t *testing.T) {
+	for _, name := range []string{"one-agents-dead-letters", "one-agents-undelivered", "one-agents-events"} {
+		_, queue := inProduction(t).named(t, "AWS::SQS::Queue", "QueueName", name)
+		if kept := number(t, queue.Properties["MessageRetentionPeriod"]); kept != 14*24*3600 {
+			t.Errorf("%s keeps for %v s, want 14 days", name, kept)
+		}
+	}
+}
+
+func TestEveryProductHasOneRule(t *testing.T) {
+	got := map[string]string{}
+	for _, r := range inProduction(t).of("AWS::Events::Rule") {
+		got[fmt.Sprint(r.Properties["Name"])] = dump(r.Properties["EventPattern"])
+	}
+	want := map[string]string{
+		"one-agents-psa":    `{"detail-type":["ticket.created","ticket.resolved"],"source":["psa"]}`,
+		"one-agents-defend": `{"detail-type":["alert.fired"],"source":["defend"]}`,
+		"one-agents-hub":    `{"detail-type":["org.created","subscription.changed"],"source":["hub"]}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryTargetGetsTheWholeEventAndHasADeadLetterQueue(t *testing.T) {
+	tmpl := inProduction(t)
+	events, _ := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-events")
+	undelivered, _ := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-undelivered")
+	for id, r := range tmpl.of("AWS::Events::Rule") {
+		targets := each(r.Properties["Targets"])
+		if len(targets) != 1 {
+			t.Errorf("%s has %d targets, want 1", id, len(targets))
+		}
+		for _, target := range targets {
+			want := map[string]any{
+				"Id":               "events",
+				"Arn":              map[string]any{"Fn::GetAtt": []any{events, "Arn"}},
+				"DeadLetterConfig": map[string]any{"Arn": map[string]any{"Fn::GetAtt": []any{undelivered, "Arn"}}},
+			}
+			if diff := cmp.Diff(any(want), target); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", id, diff)
+			}
+		}
+	}
+}
+
+func TestRulesMaySendWhateverTheirNumber(t *testing.T) {
+	policies := inProduction(t).of("AWS::SQS::QueuePolicy")
+	if len(policies) != 2 {
+		t.Errorf("%d policies, want those of events and undelivered", len(policies))
+	}
+	for id, policy := range policies {
+		statements := each(dig(policy.Properties, "PolicyDocument", "Statement"))
+		if len(statements) != 1 {
+			t.Errorf("%s has %d statements; SQS takes 20, so one must do for all rules", id, len(statements))
+		}
+		if source := dump(dig(statements[0], "Condition", "ArnLike")); !strings.Contains(source, "rule/one-agents/*") {
+			t.Errorf("%s lets in %s", id, source)
+		}
+	}
+}
+
+func TestTheArchiveKeepsEveryEventForThirtyDays(t *testing.T) {
+	archives := inProduction(t).of("AWS::Events::Archive")
+	if len(archives) != 1 {
+		t.Fatalf("%d archives, want 1", len(archives))
+	}
+	for _, a := range archives {
+		if a.Properties["RetentionDays"] != 30.0 || a.Properties["EventPattern"] != nil {
+			t.Errorf("archive %v, want everything for 30 days", a.Properties)
+		}
+	}
+}
+
+func TestContextChangesWhatItSays(t *testing.T) {
+	tmpl, err := synthesize(map[string]any{
+		"archive": "false", "architecture": "x86_64", "webhookSecret": "whsec_1",
+		"modelProvider": "openai", "modelKeySecretName": "one-agents/model", "productsUrl": "http://127.0.0.1:4800",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tmpl.of("AWS::Events::Archive")); n != 0 {
+		t.Errorf("%d archives, want none", n)
+	}
+	_, run := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-runner")
+	if got := dump(run.Properties["Architectures"]); got != `["x86_64"]` {
+		t.Errorf("architectures %s", got)
+	}
+	env := dig(run.Properties, "Environment", "Variables")
+	for name, want := range map[string]string{
+		boot.EnvHookSecret: `"whsec_1"`,
+		boot.EnvModelKey:   `"{{resolve:secretsmanager:one-agents/model:SecretString:::}}"`,
+		boot.EnvProducts:   `"http://127.0.0.1:4800"`,
+		boot.EnvProvider:   `"openai"`,
+	} {
+		if got := dump(dig(env, name)); got != want {
+			t.Errorf("%s = %s, want %s", name, got, want)
+		}
+	}
+	if slices.Contains(tmpl.actionsOf(t, "runner"), "bedrock:InvokeModel") {
+		t.Error("the runner may call Bedrock, which it does not use")
+	}
+}
+
+func TestFunctionsAreToldWhatBootNames(t *testing.T) {
+	known, used := bootNames(t), map[string]bool{}
+	for id, f := range inProduction(t).of("AWS::Lambda::Function") {
+		variables, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
+		for name := range variables {
+			used[name] = true
+			if !slices.Contains(known, name) {
+				t.Errorf("%s is told %s, which package boot does not name", id, name)
+			}
+		}
+	}
+	for _, name := range known {
+		if !used[name] {
+			t.Errorf("package boot names %s, which no function is told", name)
+		}
+	}
+}
+
+// bootNames reads the constants of package boot, so that a new one is noticed.
+func bootNames(t *testing.T) []string {
+	t.Helper()
+	return constants(t, "../shared/boot/names.go", func(spec *ast.ValueSpec) bool {
+		return strings.HasPrefix(spec.Names[0].Name, "Env")
+	})
+}
+
+// constants returns the values of the string constants of a file.
+func constants(t *testing.T, file string, which func(*ast.ValueSpec) bool) []string {
+	t.Helper()
+	src, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	ast.Inspect(src, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 || !which(spec) {
+			return true
+		}
+		value, ok := spec.Values[0].(*ast.BasicLit)
+		if !ok {
+			return true
+		}
+		s, err := strconv.Unquote(value.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+		return true
+	})
+	if len(out) == 0 {
+		t.Fatalf("no constants in %s", file)
+	}
+	return out
+}
+
+func TestFunctionsAreBuiltProgramsWithALogOfTheirOwn(t *testing.T) {
+	tmpl := inProduction(t)
+	for _, p := range plan() {
+		_, f := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-"+p.name)
+		for property, want := range map[string]any{
+			"Runtime": "provided.al2023", "Handler": "bootstrap", "MemorySize": 256.0, "Timeout": float64(p.timeout),
+		} {
+			if got := f.Properties[property]; got != want {
+				t.Errorf("%s: %s = %v, want %v", p.name, property, got, want)
+			}
+		}
+		_, logs := tmpl.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/one-agents-"+p.name)
+		if logs.Properties["RetentionInDays"] != 30.0 {
+			t.Errorf("%s: logs are kept for %v days", p.name, logs.Properties["RetentionInDays"])
+		}
+	}
+	if got, want := len(tmpl.of("AWS::Lambda::Function")), len(plan()); got != want {
+		t.Errorf("%d functions, want %d", got, want)
+	}
+}
+
+func TestRunsIsExpressAndWaitsIsStandard(t *testing.T) {
+	tmpl := inProduction(t)
+	for name, kind := range map[string]string{"one-agents-runs": "EXPRESS", "one-agents-waits": "STANDARD"} {
+		_, m := tmpl.named(t, "AWS::StepFunctions::StateMachine", "StateMachineName", name)
+		if m.Properties["StateMachineType"] != kind {
+			t.Errorf("%s is %v, want %s", name, m.Properties["StateMachineType"], kind)
+		}
+		if dig(m.Properties, "TracingConfiguration", "Enabled") != true {
+			t.Errorf("%s is not traced", name)
+		}
+	}
+	_, runs := tmpl.named(t, "AWS::StepFunctions::StateMachine", "StateMachineName", "one-agents-runs")
+	if level := dig(runs.Properties, "LoggingConfiguration", "Level"); level != "ERROR" {
+		t.Errorf("runs log at %v; without a history their errors must be in a log", level)
+	}
+}
+
+func TestMachinesHaveAnARNForEveryPlaceholder(t *testing.T) {
+	for id, m := range inProduction(t).of("AWS::StepFunctions::StateMachine") {
+		given, _ := m.Properties["DefinitionSubstitutions"].(map[string]any)
+		used := map[string]bool{}
+		for _, name := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(dump(m.Properties["DefinitionString"]), -1) {
+			used[name[1]] = true
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(used))); diff != "" {
+			t.Errorf("%s placeholders (-given +used):\n%s", id, diff)
+		}
+	}
+}
+
+func TestTheAPIHasOneDoorForEachFunctionAndOneForTheRest(t *testing.T) {
+	tmpl := inProduction(t)
+	got := map[string]string{}
+	for _, r := range tmpl.of("AWS::ApiGatewayV2::Route") {
+		got[fmt.Sprint(r.Properties["RouteKey"])] = functionBehind(t, tmpl, r)
+	}
+	want := map[string]string{"$default": "one-agents-docs"}
+	for path, function := range map[string]string{
+		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
+		"keys": "keys", "events": "events", "credits": "credits",
+	} {
+		want["ANY /api/"+path] = "one-agents-" + function
+		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+}
+
+// functionBehind returns the name of the function that a route leads to.
+func functionBehind(t *testing.T, tmpl template, route resource) string {
+	t.Helper()
+	target := dump(route.Properties["Target"])
+	for id, integration := range tmpl.of("AWS::ApiGatewayV2::Integration") {
+		if !strings.Contains(target, `"`+id+`"`) {
+			continue
+		}
+		if integration.Properties["PayloadFormatVersion"] != "2.0" {
+			t.Errorf("%s speaks %v, want 2.0", id, integration.Properties["PayloadFormatVersion"])
+		}
+		for function, f := range tmpl.of("AWS::Lambda::Function") {
+			if strings.Contains(dump(integration.Properties["IntegrationUri"]), `"`+function+`"`) {
+				return fmt.Sprint(f.Properties["FunctionName"])
+			}
+		}
+	}
+	return "nothing"
+}
+
+func TestEveryRouteMayCallItsFunction(t *testing.T) {
+	tmpl := inProduction(t)
+	got := map[string]bool{}
+	for _, p := range tmpl.of("AWS::Lambda::Permission") {
+		parts := each(dig(p.Properties, "SourceArn", "Fn::Join"))
+		pieces := each(parts[1])
+		got[fmt.Sprint(pieces[len(pieces)-1])] = true
+	}
+	for _, r := range tmpl.of("AWS::ApiGatewayV2::Route") {
+		route := fmt.Sprint(r.Properties["RouteKey"])
+		arn := "/*/*" // the default route's is stage/$default, without a path
+		if path, ok := strings.CutPrefix(route, "ANY "); ok {
+			arn += path
+		}
+		if !got[arn] {
+			t.Errorf("%s: nothing permits %s", route, arn)
+		}
+	}
+}
+
+func TestTheStageDoesNotPrefixPaths(t *testing.T) {
+	tmpl := inProduction(t)
+	_, stage := tmpl.named(t, "AWS::ApiGatewayV2::Stage", "StageName", "$default")
+	if stage.Properties["AutoDeploy"] != true || len(tmpl.of("AWS::ApiGatewayV2::Stage")) != 1 {
+		t.Errorf("stage %v, want one that deploys itself", stage.Properties)
+	}
+}
+
+func TestOnlyOurPagesMayCallWithACookie(t *testing.T) {
+	_, api := inProduction(t).named(t, "AWS::ApiGatewayV2::Api", "Name", "one-agents")
+	want := map[string]any{
+		"AllowCredentials": true,
+		"AllowHeaders":     []any{"authorization", "content-type", "if-match", "x-integration-key"},
+		"AllowMethods":     []any{"GET", "POST", "PUT", "DELETE"},
+		"AllowOrigins":     []any{"https://console.theoneagents.app"},
+		"ExposeHeaders":    []any{"etag", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"},
+		"MaxAge":           3600.0,
+	}
+	if diff := cmp.Diff(any(want), api.Properties["CorsConfiguration"]); diff != "" {
+		t.Errorf("cors (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSweeperRunsEveryMinuteAndNeverPilesUp(t *testing.T) {
+	tmpl := inProduction(t)
+	_, schedule := tmpl.named(t, "AWS::Scheduler::Schedule", "Name", "one-agents-sweep")
+	if got := schedule.Properties["ScheduleExpression"]; got != "rate(1 minute)" {
+		t.Errorf("every %v", got)
+	}
+	if dig(schedule.Properties, "Target", "DeadLetterConfig", "Arn") == nil {
+		t.Error("a sweep that could not start leaves no trace")
+	}
+	if got := number(t, dig(schedule.Properties, "Target", "RetryPolicy", "MaximumEventAgeInSeconds")); got > 60 {
+		t.Errorf("a sweep may start %v s late, when the next has begun", got)
+	}
+	for id, c := range tmpl.of("AWS::Lambda::EventInvokeConfig") {
+		if number(t, c.Properties["MaximumRetryAttempts"]) != 0 {
+			t.Errorf("%s: Lambda repeats a failed sweep", id)
+		}
+	}
+}
+
+func TestOutputsAreWhatTheToolsRead(t *testing.T) {
+	want := []string{
+		"ApiEndpoint", "ApiId", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl",
+		"RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
+	}
+	for _, f := range plan() {
+		want = append(want, strings.ToUpper(f.name[:1])+f.name[1:]+"FunctionName")
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(inProduction(t).Outputs))); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// dist is a folder of programs that stand in for the real ones: synthesis only
+// needs something to hash.
+var dist string
+
+func TestMain(m *testing.M) {
+	os.Exit(withDist(m.Run))
+}
+
+func withDist(run func() int) int {
+	defer jsii.Close()
+	dir, err := os.MkdirTemp("", "dist")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	for _, f := range plan() {
+		if err := os.MkdirAll(filepath.Join(dir, f.name), 0o750); err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.name, "bootstrap"), []byte(f.name), 0o600); err != nil {
+			panic(err)
+		}
+	}
+	dist = dir
+	return run()
+}
+
+// catalogue has two products with events, one with actions only.
+func catalogue() fstest.MapFS {
+	return fstest.MapFS{
+		"psa/ticket.created.json":       {},
+		"psa/ticket.resolved.json":      {},
+		"psa/actions/add_note.json":     {},
+		"defend/alert.fired.json":       {},
+		"chat/actions/post.json":        {},
+		"hub/org.created.json":          {},
+		"hub/subscription.changed.json": {},
+	}
+}
+
+// A template is what CloudFormation would get.
+type template struct {
+	raw       []byte
+	Resources map[string]resource
+	Outputs   map[string]any
+}
+
+type resource struct {
+	Type           string
+	DeletionPolicy string
+	Properties     map[string]any
+}
+
+// production is the template without any context of its own. Synthesis takes a
+// second, so the tests share it.
+var production = sync.OnceValues(func() (template, error) { return synthesize(nil) })
+
+// synthesize makes the template for a context, on top of that of cdk.json.
+func synthesize(context map[string]any) (template, error) {
+	var file struct{ Context map[string]any }
+	raw, err := os.ReadFile("../cdk.json")
+	if err != nil {
+		return template{}, err
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		return template{}, err
+	}
+	maps.Copy(file.Context, map[string]any{"dist": dist})
+	maps.Copy(file.Context, context)
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &file.Context})
+	s, err := readSettings(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	if err != nil {
+		return template{}, err
+	}
+	stack, err := newStack(app, s, catalogue())
+	if err != nil {
+		return template{}, err
+	}
+	var t template
+	t.raw, err = json.MarshalIndent(assertions.Template_FromStack(stack, nil).ToJSON(), "", " ")
+	if err != nil {
+		return template{}, err
+	}
+	return t, json.Unmarshal(t.raw, &t)
+}
+
+func inProduction(t *testing.T) template {
+	t.Helper()
+	tmpl, err := production()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+// of returns the resources of a type by logical id.
+func (t template) of(kind string) map[string]resource {
+	out := map[string]resource{}
+	for id, r := range t.Resources {
+		if r.Type == kind {
+			out[id] = r
+		}
+	}
+	return out
+}
+
+// named returns the resource of a type whose name ends so, and its logical id.
+func (t template) named(tt *testing.T, kind, property, name string) (string, resource) {
+	tt.Helper()
+	for id, r := range t.of(kind) {
+		if r.Properties[property] == name {
+			return id, r
+		}
+	}
+	tt.Fatalf("no %s with %s %q", kind, property, name)
+	return "", resource{}
+}
+
+// dig follows a path of keys; a missing one gives nil.
+func dig(v any, path ...string) any {
+	for _, key := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[key]
+	}
+	return v
+}
+
+// each returns the elements of a list, of which CloudFormation lets one stand alone.
+func each(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
+}
+
+func number(t *testing.T, v any) float64 {
+	t.Helper()
+	n, ok := v.(float64)
+	if !ok {
+		t.Fatalf("%v is not a number", v)
+	}
+	return n
+}
+
+// dump says what is in a value, references included.
+func dump(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}
+
+// A statement is one of a role's inline policies.
+type statement struct {
+	roles     string // JSON of the roles that have it
+	actions   []string
+	resources string // JSON
+	raw       map[string]any
+}
+
+func (t template) statements(tt *testing.T) []statement {
+	tt.Helper()
+	var out []statement
+	for _, policy := range t.of("AWS::IAM::Policy") {
+		for _, s := range each(dig(policy.Properties, "PolicyDocument", "Statement")) {
+			raw, ok := s.(map[string]any)
+			if !ok {
+				tt.Fatalf("odd statement %v", s)
+			}
+			one := statement{roles: dump(policy.Properties["Roles"]), resources: dump(raw["Resource"]), raw: raw}
+			for _, action := range each(raw["Action"]) {
+				one.actions = append(one.actions, action.(string)) //nolint:forcetypeassert // a panic is a failure too
+			}
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// actionsOf returns what the role of a function may do, besides logging.
+func (t template) actionsOf(tt *testing.T, function string) []string {
+	tt.Helper()
+	var out []string
+	for _, s := range t.statements(tt) {
+		if strings.Contains(s.roles, `"Function`+function+`ServiceRole`) {
+			out = append(out, s.actions...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

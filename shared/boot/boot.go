@@ -1,0 +1,88 @@
+// Package boot starts a function: it reads the environment, makes the clients,
+// and says what is missing, all at once.
+//
+// There is no local mode. A laptop differs from the cloud by the endpoints in
+// the environment and by nothing else.
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// Getenv reads the environment: os.Getenv in a program, a map in a test.
+type Getenv func(name string) string
+
+// An Env reads settings and remembers every one that is missing.
+type Env struct {
+	getenv Getenv
+	faults []error
+}
+
+// NewEnv returns a reader of the environment.
+func NewEnv(getenv Getenv) *Env { return &Env{getenv: getenv} }
+
+// Need returns a setting that must be there.
+func (e *Env) Need(name string) string {
+	v := e.getenv(name)
+	if v == "" {
+		e.faults = append(e.faults, fmt.Errorf("%s is not set", name))
+	}
+	return v
+}
+
+// May returns a setting, or def without one.
+func (e *Env) May(name, def string) string {
+	if v := e.getenv(name); v != "" {
+		return v
+	}
+	return def
+}
+
+// List returns the parts of a comma-separated setting; none without one.
+func (e *Env) List(name string) []string {
+	var out []string
+	for part := range strings.SplitSeq(e.getenv(name), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// Fault remembers a setting that is not right.
+func (e *Env) Fault(name string, err error) {
+	if err != nil {
+		e.faults = append(e.faults, fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+// Err returns everything that was missing or wrong, or nil.
+func (e *Env) Err() error {
+	if len(e.faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("environment: %w", errors.Join(e.faults...))
+}
+
+// Logger returns the log of a function: a JSON object a line on standard error.
+func Logger(function string) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", function)
+}
+
+// Reporter returns a func that logs failures which somebody else makes up for.
+func Reporter(log *slog.Logger) func(context.Context, error) {
+	return func(ctx context.Context, err error) { log.WarnContext(ctx, "to be made up for", "err", err) }
+}
+
+// Main runs a function's program and ends it with a message if it cannot start.
+func Main(run func(context.Context, Getenv) error) {
+	if err := run(context.Background(), os.Getenv); err != nil {
+		slog.Error("cannot start", "err", err)
+		os.Exit(1)
+	}
+}
