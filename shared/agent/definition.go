@@ -245,10 +245,13 @@ func (s Step) Attempts() int {
 }
 
 // Var returns the name under which templates find the step's output besides
-// steps.<id>.output.
+// steps.<id>.output; none for a step that is called like something else.
 func (s Step) Var() string {
-	if s.AIStep != nil && s.OutputVar != "" {
+	switch {
+	case s.AIStep != nil && s.OutputVar != "":
 		return s.OutputVar
+	case reserved(string(s.ID)):
+		return ""
 	}
 	return string(s.ID)
 }

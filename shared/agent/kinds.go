@@ -42,6 +42,9 @@ func roots() []string {
 	return []string{"event_payload", "event", "client_context", "agent", "execution"}
 }
 
+// reserved reports whether templates find something of ours under the name.
+func reserved(name string) bool { return name == "steps" || slices.Contains(roots(), name) }
+
 // template reports a text whose placeholders cannot be filled, and returns what
 // they name.
 func (p *parser) template(path, text string) []string {
@@ -115,7 +118,7 @@ func readAI(p *parser, o object, s *Step, _ int, gated bool) bool {
 	case a.OutputVar == "":
 	case !varName.MatchString(a.OutputVar):
 		p.fault(o.at("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
-	case slices.Contains(roots(), a.OutputVar) || a.OutputVar == "steps":
+	case reserved(a.OutputVar):
 		p.fault(o.at("output_var"), "%q is the name of something else", a.OutputVar)
 	}
 	s.AIStep = a

@@ -71,14 +71,9 @@ func (o Operator) finds(found, want any) bool {
 	if !fOK || !wOK {
 		return false
 	}
-	switch o {
-	case StartsWith:
-		return strings.HasPrefix(f, w)
-	case EndsWith:
-		return strings.HasSuffix(f, w)
-	default:
-		return strings.Contains(f, w)
-	}
+	return o == StartsWith && strings.HasPrefix(f, w) ||
+		o == EndsWith && strings.HasSuffix(f, w) ||
+		o == Contains && strings.Contains(f, w)
 }
 
 // A Filter is one demand on an event.

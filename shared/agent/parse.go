@@ -291,7 +291,7 @@ func (p *parser) limit(v any) *Limit {
 		PerDay:   int(o.integer("max_per_day", 1, 1000)),
 		Cooldown: int(o.integer("cooldown_minutes", 1, 1440)),
 	}
-	if *l == (Limit{}) && len(o.fields) == 0 {
+	if o.fields != nil && len(o.fields) == 0 {
 		p.fault("execution_limit", "must have max_per_hour, max_per_day or cooldown_minutes")
 	}
 	o.done()

@@ -34,8 +34,11 @@ type object struct {
 // object reads v as an object; one that is none has no fields.
 func (r *reader) object(path string, v any) object {
 	m, ok := v.(map[string]any)
-	if !ok {
+	switch {
+	case !ok:
 		r.fault(path, "must be an object, not %s", document.Kind(v))
+	case m == nil:
+		m = map[string]any{} // no fields are not no object
 	}
 	return object{reader: r, path: path, fields: m, known: map[string]bool{}}
 }

@@ -188,8 +188,8 @@ type Store interface {
 	Approvals(ctx context.Context, org id.Org, q Query) (Page, error)
 
 	// SaveDecision stores a if the stored revision is still a.Revision and its
-	// run still waits, and marks the run as due at due, unless that is zero, in
-	// one transaction. Otherwise it returns ErrStale.
+	// run still waits, and marks the run as due at due, in one transaction.
+	// Otherwise it returns ErrStale.
 	SaveDecision(ctx context.Context, a Approval, due time.Time) error
 }
 
@@ -259,11 +259,11 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 	return decided, nil
 }
 
-// due returns when the sweeper should look whether the run has moved on; zero
-// while people may still decide.
+// due returns when the sweeper should look whether the run has moved on: while
+// people may still decide, after the time to do so.
 func (s *Service) due(a Approval) time.Time {
 	if a.Status == Pending {
-		return time.Time{}
+		return a.Expires.Add(grace)
 	}
 	return s.Now().Add(grace)
 }

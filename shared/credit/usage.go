@@ -29,7 +29,7 @@ func (u Used) ByAgent() map[id.Agent]int64 {
 
 // ByTier returns the sum of each tier, of those without use too.
 func (u Used) ByTier() map[Tier]int64 {
-	sums := map[Tier]int64{}
+	sums := make(map[Tier]int64, len(Tiers()))
 	for _, t := range Tiers() {
 		sums[t] = 0
 	}

@@ -157,9 +157,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 
 func (e Event) faults() []error {
 	var faults []error
-	refuse := func(bad bool, format string, args ...any) {
+	refuse := func(bad bool, why string) {
 		if bad {
-			faults = append(faults, fmt.Errorf(format, args...))
+			faults = append(faults, errors.New(why))
 		}
 	}
 	refuse(!id.Valid("evt_", string(e.ID)), "id must be evt_ and up to 64 letters, digits or underscores")

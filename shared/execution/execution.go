@@ -126,9 +126,10 @@ func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
 }
 
 // Leased returns the run with its lease taken by owner, and whether it could
-// be. An owner that calls again has lost its first call, so it may.
+// be. An owner that calls again has lost its first call, so it may. A run that
+// is at its end is nobody's.
 func (x Execution) Leased(owner string, now time.Time) (Execution, bool) {
-	if x.Lease.Owner != "" && x.Lease.Owner != owner && now.Before(x.Lease.Until) {
+	if x.Status.Ended() || x.Lease.Owner != "" && x.Lease.Owner != owner && now.Before(x.Lease.Until) {
 		return x, false
 	}
 	x.Lease = Lease{Owner: owner, Until: now.Add(LeaseTime), Attempt: x.Lease.Attempt + 1}

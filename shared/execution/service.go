@@ -175,7 +175,7 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 		return err
 	}
 	c := x.End(func(x Execution) Execution {
-		x, _ = x.Cancel(r, now) //nolint:errcheck // it was possible a line ago.
+		x, _ = x.Cancel(r, now) // it was possible a moment ago
 		return x
 	}, done, now.Before(x.Lease.Until))
 	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {

@@ -1,6 +1,8 @@
 package execution
 
 import (
+	"slices"
+
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/id"
 )
@@ -66,11 +68,11 @@ func (t Trace) Next() (Traced, bool) {
 // Last reports whether step is the last of the trace that is not at its end,
 // and cannot be followed by others.
 func (t Trace) Last(step id.Step) bool {
-	for i := len(t) - 1; i >= 0; i-- {
-		if t[i].ID == step {
-			return t[i].Definition.BranchStep == nil
+	for _, s := range slices.Backward(t) {
+		if s.ID == step {
+			return s.Definition.BranchStep == nil
 		}
-		if !t[i].Status.Ended() {
+		if !s.Status.Ended() {
 			return false
 		}
 	}

@@ -20,16 +20,26 @@ import (
 
 // The kinds of identifier.
 type (
-	Org       string
-	Agent     string
+	// Org names an organization: a tenant.
+	Org string
+	// Agent names an agent.
+	Agent string
+	// Execution names a run.
 	Execution string
-	Event     string
-	Approval  string
-	Activity  string
-	Key       string
-	User      string
-	Client    string
-	Step      string
+	// Event names an event; products make it.
+	Event string
+	// Approval names a question put to people.
+	Approval string
+	// Activity names what became of an event at an agent.
+	Activity string
+	// Key names an integration key.
+	Key string
+	// User names a person; the Hub makes it.
+	User string
+	// Client names a client of an organization; products make it.
+	Client string
+	// Step names a step within its agent; tenants make it.
+	Step string
 )
 
 // System is the organization that owns the agents every organization has. It

@@ -443,7 +443,11 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 	return b.String(), data, nil
 }
 
-// name returns what the placeholder shows, filters included.
+// name returns what the placeholder shows: its path, and the filters that make
+// it another value.
 func (h placeholder) name() string {
+	if len(h.filters) == 1 && h.defaults() && h.path != "" {
+		return h.path
+	}
 	return strings.Join(append([]string{h.value}, h.filters...), " | ")
 }

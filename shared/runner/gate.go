@@ -46,11 +46,12 @@ func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, boo
 	return next, true, err
 }
 
-// restAt waits on for the answer, with a new token.
+// restAt waits on for the answer, with a new token. The question is written too,
+// so that an answer of this moment is seen.
 func (t *session) restAt(ctx context.Context, s execution.Step, a approval.Approval) (flow.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Asked(a.Expires).Rest(t.steps)
-		c.Step = &s
+		c.Step, c.Gate = &s, &a
 		return c
 	})
 	seconds := max(int64((a.Expires.Sub(t.Now())+slack)/time.Second), 1)
@@ -76,7 +77,7 @@ func (t *session) stop(
 ) (flow.Next, bool, error) {
 	s := t.passed(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(r, t.Now()) //nolint:errcheck // it is not at its end; it was just read.
+		x, _ = x.Cancel(r, t.Now()) // it is not at its end: it was just read
 		return x
 	}, &s)
 	return next, true, err
@@ -133,7 +134,8 @@ func approvers(a agent.Approvers) approval.Approvers {
 }
 
 // ask puts the question of the gate at which the run stands, and leaves the
-// token with it. If there is nothing to wait for it rings at once.
+// token with it. If there is nothing to wait for it rings at once: a run that
+// somebody has does not stand anywhere yet.
 func (s *Service) ask(ctx context.Context, call flow.Call) error {
 	for range tries {
 		err := s.tryAsk(ctx, call)
@@ -153,9 +155,9 @@ func (s *Service) tryAsk(ctx context.Context, call flow.Call) error {
 	if err != nil {
 		return err
 	}
-	t := &session{Service: s, x: x, steps: steps, definition: d}
+	t := s.begin(x, steps, d)
 	at, more := t.trace().Next()
-	if x.Status.Ended() || !more || at.Definition.GateStep == nil {
+	if x.Status.Ended() || x.Lease.Owner != "" || !more || at.Definition.GateStep == nil {
 		return s.Doorbell.Ring(ctx, call.Token)
 	}
 	if at.Status == execution.StepWaiting {

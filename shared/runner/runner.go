@@ -18,6 +18,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ type Service struct {
 
 // Handle does what a machine asks. An error means: call me again.
 func (s *Service) Handle(ctx context.Context, call flow.Call) (flow.Next, error) {
+	// The record keeps the owner for as long as it has the lease; names of
+	// machines are long.
+	call.Owner = id.Digest(call.Owner)
 	switch call.Op {
 	case flow.OpRun:
 		next, err := s.run(ctx, call)
@@ -108,8 +113,7 @@ func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error
 	if err != nil {
 		return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
 	}
-	turn := &session{Service: s, x: leased, steps: steps, definition: d}
-	next, err := turn.walk(ctx)
+	next, err := s.begin(leased, steps, d).walk(ctx)
 	next.Cursor = call.Cursor
 	return next, err
 }
@@ -141,7 +145,7 @@ func (t *session) walk(ctx context.Context) (flow.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
 		if !more {
-			return t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, nil)
+			return t.complete(ctx, nil)
 		}
 		if !first {
 			if err := t.unchanged(ctx); err != nil {
@@ -202,7 +206,7 @@ func (t *session) record(ctx context.Context, at execution.Traced, s execution.S
 		return next, true, err
 	}
 	if t.trace().Last(at.ID) {
-		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, &s)
+		next, err := t.complete(ctx, &s)
 		return next, true, err
 	}
 	return flow.Next{}, false, t.save(ctx, s)
@@ -212,7 +216,15 @@ func (t *session) record(ctx context.Context, at execution.Traced, s execution.S
 func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
-	scope = map[string]any{
+	scope = map[string]any{}
+	for _, s := range t.trace() {
+		if s.Status == execution.StepCompleted {
+			outputs[string(s.ID)] = map[string]any{"output": s.Output}
+			scope[s.Definition.Var()] = s.Output
+		}
+	}
+	// The roots come last: a step may be called like one, and hides nothing.
+	maps.Copy(scope, map[string]any{
 		"event_payload": x.Trigger.Payload,
 		"event":         x.Trigger.Document(),
 		"agent":         map[string]any{"id": string(x.Agent), "name": t.definition.Name, "version": int64(x.Version)},
@@ -220,13 +232,7 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 			"id": string(x.ID), "created_at": x.Created.UTC().Format(time.RFC3339), "retry_of": string(x.RetryOf),
 		},
 		"steps": outputs,
-	}
-	for _, s := range t.trace() {
-		if s.Status == execution.StepCompleted {
-			outputs[string(s.ID)] = map[string]any{"output": s.Output}
-			scope[s.Definition.Var()] = s.Output
-		}
-	}
+	})
 	facts = agent.Facts{Event: x.Trigger, Run: scope}
 	if facts.Client, err = t.client(ctx); facts.Client != nil {
 		scope["client_context"] = facts.Client
@@ -250,5 +256,5 @@ func (t *session) client(ctx context.Context) (map[string]any, error) {
 
 // name returns the name under which this turn hands over: one for each lease.
 func (t *session) name() string {
-	return strings.Join([]string{string(t.x.ID), fmt.Sprint(t.x.Lease.Attempt)}, "-")
+	return strings.Join([]string{string(t.x.ID), strconv.FormatInt(t.x.Lease.Attempt, 10)}, "-")
 }

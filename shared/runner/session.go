@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -27,17 +26,26 @@ type session struct {
 	profile    map[string]any
 	profiled   bool
 
-	mu     sync.Mutex // a step and the renewal of the lease write by turns
+	// A step and the renewal of the lease write by turns. It is a channel, since
+	// whoever waits for a lock stops the virtual time of a simulation.
+	turn   chan struct{}
 	x      execution.Execution
 	leased bool
 }
+
+func (s *Service) begin(x execution.Execution, steps execution.Steps, d agent.Definition) *session {
+	return &session{Service: s, definition: d, steps: steps, turn: make(chan struct{}, 1), x: x}
+}
+
+func (t *session) lock()   { t.turn <- struct{}{} }
+func (t *session) unlock() { <-t.turn }
 
 func (t *session) trace() execution.Trace { return execution.TraceOf(t.definition, t.steps, false) }
 
 // commit applies a change that is made of the run as it is now.
 func (t *session) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.lock()
+	defer t.unlock()
 	c := change(t.x)
 	if err := t.Store.Commit(ctx, c); err != nil {
 		return err
@@ -47,15 +55,33 @@ func (t *session) commit(ctx context.Context, change func(execution.Execution) e
 	return nil
 }
 
-// lease writes the lease down, unless a write has done so already.
+// lease writes the lease down, unless a write has done so already. One that is
+// as good as over is taken again, if nobody else has touched the run.
 func (t *session) lease(ctx context.Context) error {
-	t.mu.Lock()
-	leased := t.leased
-	t.mu.Unlock()
-	if leased {
-		return nil
+	t.lock()
+	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-room))
+	t.unlock()
+	switch {
+	case !leased:
+		return t.commit(ctx, func(x execution.Execution) execution.Change { return execution.Change{Execution: x} })
+	case !alive:
+		return t.renew(ctx)
 	}
-	return t.commit(ctx, func(x execution.Execution) execution.Change { return execution.Change{Execution: x} })
+	return nil
+}
+
+// renew prolongs the lease.
+func (t *session) renew(ctx context.Context) error {
+	return t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x.Renewed(t.Now())}
+	})
+}
+
+// aging returns how long the lease may be left alone.
+func (t *session) aging() time.Duration {
+	t.lock()
+	defer t.unlock()
+	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
 }
 
 // unchanged returns ErrStale when somebody has changed the run: it may be
@@ -73,7 +99,9 @@ func (t *session) unchanged(ctx context.Context) error {
 
 // save records a step of which others follow.
 func (t *session) save(ctx context.Context, s execution.Step) error {
-	if err := t.lease(ctx); err != nil {
+	if err := t.lease(ctx); errors.Is(err, execution.ErrStale) {
+		return t.late(ctx, s)
+	} else if err != nil {
 		return err
 	}
 	s.Attempt = t.x.Lease.Attempt
@@ -95,27 +123,43 @@ func (t *session) note(s execution.Step) {
 
 // maxInline is how large a step may be to be kept in the record of its run, in
 // bytes of JSON: both together then cost one write unit.
-const maxInline = 400
+const maxInline = 240
 
-// end ends the run with its last step. A small step is written with the end; a
-// large one before it.
+// complete ends the run after its last step. A large one is written before the
+// end: whoever comes after a crash finds nothing left to do, and ends it too.
+func (t *session) complete(ctx context.Context, last *execution.Step) (flow.Next, error) {
+	if last != nil && size(*last) > maxInline {
+		if err := t.save(ctx, *last); err != nil {
+			return flow.Next{}, err
+		}
+		last = nil
+	}
+	return t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, last)
+}
+
+// end ends the run with the step that decided it, in one write: whoever found
+// the step without the end would go on after it.
 func (t *session) end(ctx context.Context, ending execution.Ending, last *execution.Step) (flow.Next, error) {
-	var inline *execution.Step
+	done := flow.Next{Next: flow.NextDone}
+	var inline, row *execution.Step
 	if last != nil {
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
-		if size(s) <= maxInline {
-			inline = &s
-			t.note(s)
-		} else if err := t.save(ctx, s); err != nil {
-			return flow.Next{}, err
+		t.note(s)
+		if inline = &s; size(s) > maxInline {
+			inline, row = nil, &s
 		}
 	}
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		x.Last = inline
-		return x.End(ending, t.steps, false)
+		c := x.End(ending, t.steps, false)
+		c.Step = row
+		return c
 	})
-	return flow.Next{Next: flow.NextDone}, err
+	if errors.Is(err, execution.ErrStale) && last != nil {
+		return done, t.late(ctx, *last)
+	}
+	return done, err
 }
 
 func size(s execution.Step) int {
@@ -158,7 +202,7 @@ func (t *session) work(ctx context.Context, task step.Task) (execution.Step, err
 		s, err := t.Steps.Do(ctx, task)
 		finished <- outcome{s, err}
 	}()
-	renew := time.NewTicker(execution.RenewTime)
+	renew := time.NewTimer(t.aging()) // steps before this one may have used it up
 	defer renew.Stop()
 	for {
 		select {
@@ -168,23 +212,30 @@ func (t *session) work(ctx context.Context, task step.Task) (execution.Step, err
 			}
 			return o.step, o.err
 		case <-renew.C:
-			err := t.commit(ctx, func(x execution.Execution) execution.Change {
-				return execution.Change{Execution: x.Renewed(t.Now())}
-			})
-			if errors.Is(err, execution.ErrStale) {
+			if err := t.renew(ctx); errors.Is(err, execution.ErrStale) {
 				stop(execution.ErrStale)
 			}
+			renew.Reset(execution.RenewTime)
 		}
 	}
 }
 
 // late keeps the answer that a model gave although the run was changed
-// meanwhile: it is paid for. It returns ErrStale, so that the run is read again.
+// meanwhile, if its price is still held: it is paid for. It returns ErrStale, so
+// that the run is read again.
 func (t *session) late(ctx context.Context, s execution.Step) error {
-	if s.Charge != nil {
-		s.Attempt = t.x.Lease.Attempt
-		if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
+	for range tries {
+		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
+		if err != nil {
 			return err
+		}
+		if _, held := x.Holds[s.ID]; s.Charge == nil || !held || steps[s.ID].Status.Ended() {
+			break
+		}
+		s.Attempt = x.Lease.Attempt
+		err = t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
+		if !errors.Is(err, execution.ErrStale) {
+			return errors.Join(execution.ErrStale, err)
 		}
 	}
 	return execution.ErrStale
@@ -210,8 +261,8 @@ func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, e
 }
 
 func (r reservation) held() (credit.Hold, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.lock()
+	defer r.unlock()
 	h, ok := r.x.Holds[r.step]
 	return h, ok
 }
@@ -223,10 +274,10 @@ func (r reservation) Release(ctx context.Context) error {
 
 // Intend implements step.Session.
 func (r reservation) Intend(ctx context.Context, s execution.Step) error {
-	r.mu.Lock()
+	r.lock()
 	s.Attempt = r.x.Lease.Attempt
 	org, exec := r.x.Org, r.x.ID
-	r.mu.Unlock()
+	r.unlock()
 	if err := r.Store.SaveStep(ctx, org, exec, s); err != nil {
 		return fmt.Errorf("record step %s: %w", s.ID, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
@@ -83,9 +84,7 @@ func question(t Task) (Question, error) {
 	if err != nil {
 		return Question{}, err
 	}
-	for k, v := range more {
-		data[k] = v
-	}
+	maps.Copy(data, more)
 	return Question{
 		Org: t.Run.Org, Execution: t.Run.ID, Step: t.Definition.ID, Tier: a.Model,
 		System: system, Prompt: prompt, Data: data, Schema: a.Schema,

@@ -48,6 +48,9 @@ func Keeps(name string) bool { return name == created || name == changed || name
 // change outweighs the beginning, and so does a suspension.
 func (t Tenant) Apply(e event.Event) (Tenant, error) {
 	at := e.Published
+	if t.Revision > 0 && t.PlanAt.IsZero() { // it was stored without its clocks
+		t.PlanAt, t.StateAt = t.Updated, t.Updated
+	}
 	switch e.Name() {
 	case created, changed:
 		plan, err := planOf(e)

@@ -1,0 +1,182 @@
+package agent_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Steps, as text: a gate, what is destructive, and what is not.
+const (
+	always = `{"field":"priority","operator":"eq","value":"p1"}`
+	tell   = `{"id":"tell%d","type":"notification","channel":"sms","recipients":["+15551234567"],"body":"x"}`
+)
+
+// A plan writes steps and counts them, so that ids differ.
+type plan struct{ n int }
+
+func (p *plan) next() int {
+	p.n++
+	return p.n
+}
+
+// gate returns a gate with more fields, such as `"on_expiry":"approve"`.
+func (p *plan) gate(more ...string) string {
+	fields := append([]string{fmt.Sprintf(`"id":"gate%d","type":"approval_gate","message":"?"`, p.next())}, more...)
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+func (p *plan) harm() string {
+	return fmt.Sprintf(`{"id":"harm%d","type":"product_action","product":"defend","action":"isolate_device","params":{"device_id":"d"}}`, p.next())
+}
+
+func (p *plan) tell() string { return fmt.Sprintf(tell, p.next()) }
+
+// branch returns a branch with these ways; the last is the else unless it is "".
+// More fields come first.
+func (p *plan) branch(more string, ways ...[]string) string {
+	var cases []string
+	for _, steps := range ways[:len(ways)-1] {
+		cases = append(cases, `{"when":`+always+`,"steps":[`+strings.Join(steps, ",")+`]}`)
+	}
+	otherwise := ""
+	if last := ways[len(ways)-1]; last != nil {
+		otherwise = `,"else":[` + strings.Join(last, ",") + `]`
+	}
+	if more != "" {
+		more += ","
+	}
+	return fmt.Sprintf(`{"id":"branch%d","type":"branch",%s"cases":[%s]%s}`, p.next(), more, strings.Join(cases, ","), otherwise)
+}
+
+func TestAPersonIsAskedBeforeHarmOnEveryPath(t *testing.T) {
+	t.Parallel()
+
+	const (
+		ifs       = `"if":` + always
+		continues = `"on_error":"continue"`
+		approves  = `"on_expiry":"approve"`
+		denies    = `"on_expiry":"deny"`
+		escalates = `"on_expiry":"escalate","escalate_to":{"roles":["admin"]}`
+	)
+	way := func(steps ...string) []string { return steps }
+	for name, tc := range map[string]struct {
+		steps func(p *plan) []string
+		want  string // the paths that are refused
+	}{
+		"without a gate":                             {func(p *plan) []string { return way(p.harm()) }, "steps[0]"},
+		"with a gate before":                         {func(p *plan) []string { return way(p.gate(), p.harm()) }, ""},
+		"with a gate long before":                    {func(p *plan) []string { return way(p.gate(), p.tell(), p.tell(), p.harm(), p.harm()) }, ""},
+		"with a gate after":                          {func(p *plan) []string { return way(p.harm(), p.gate()) }, "steps[0]"},
+		"twice, with a gate between":                 {func(p *plan) []string { return way(p.harm(), p.gate(), p.harm()) }, "steps[0]"},
+		"with a gate that denies on expiry":          {func(p *plan) []string { return way(p.gate(denies), p.harm()) }, ""},
+		"with a gate that escalates":                 {func(p *plan) []string { return way(p.gate(escalates), p.harm()) }, ""},
+		"with a gate that fails on errors":           {func(p *plan) []string { return way(p.gate(`"on_error":"fail"`), p.harm()) }, ""},
+		"with a gate that approves on expiry":        {func(p *plan) []string { return way(p.gate(approves), p.harm()) }, "steps[1]"},
+		"with a gate that has an if":                 {func(p *plan) []string { return way(p.gate(ifs), p.harm()) }, "steps[1]"},
+		"with a gate that goes on after errors":      {func(p *plan) []string { return way(p.gate(continues), p.harm()) }, "steps[1]"},
+		"with a gate that counts after one that not": {func(p *plan) []string { return way(p.gate(ifs), p.gate(), p.harm()) }, ""},
+		"with a gate that counts before":             {func(p *plan) []string { return way(p.gate(), p.gate(ifs), p.harm()) }, ""},
+		"under an if without a gate": {func(p *plan) []string {
+			return way(strings.Replace(p.harm(), `"type"`, ifs+`,"type"`, 1))
+		}, "steps[0]"},
+
+		"in a case without a gate":        {func(p *plan) []string { return way(p.branch("", way(p.harm()), nil)) }, "steps[0].cases[0].steps[0]"},
+		"in a case with a gate before":    {func(p *plan) []string { return way(p.branch("", way(p.gate(), p.harm()), nil)) }, ""},
+		"in an else with a gate before":   {func(p *plan) []string { return way(p.branch("", way(p.tell()), way(p.gate(), p.harm()))) }, ""},
+		"in a case behind a gate outside": {func(p *plan) []string { return way(p.gate(), p.branch("", way(p.harm()), way(p.harm()))) }, ""},
+		"in a case, the gate in another":  {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.harm()), nil)) }, "steps[0].cases[1].steps[0]"},
+		"in an else, the gate in a case":  {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.harm()))) }, "steps[0].else[0]"},
+		"in every way without a gate": {func(p *plan) []string {
+			return way(p.branch("", way(p.harm()), way(p.tell(), p.harm()), way(p.harm())))
+		}, "steps[0].cases[0].steps[0] steps[0].cases[1].steps[1] steps[0].else[0]"},
+
+		"after a branch that asks in every way": {func(p *plan) []string {
+			return way(p.branch("", way(p.gate()), way(p.gate()), way(p.gate())), p.harm())
+		}, ""},
+		"after a branch that asks but has no else":     {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.gate()), nil), p.harm()) }, "steps[1]"},
+		"after a branch that has an empty else":        {func(p *plan) []string { return way(p.branch("", way(p.gate()), way()), p.harm()) }, "steps[1]"},
+		"after a branch that does not ask in its else": {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.tell())), p.harm()) }, "steps[1]"},
+		"after a branch with one case that asks not": {func(p *plan) []string {
+			return way(p.branch("", way(p.gate()), way(p.tell()), way(p.gate())), p.harm())
+		}, "steps[1]"},
+		"after a branch whose gate has an if":          {func(p *plan) []string { return way(p.branch("", way(p.gate(ifs)), way(p.gate())), p.harm()) }, "steps[1]"},
+		"after a branch whose gate approves on expiry": {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.gate(approves))), p.harm()) }, "steps[1]"},
+		"after a branch that has an if":                {func(p *plan) []string { return way(p.branch(ifs, way(p.gate()), way(p.gate())), p.harm()) }, "steps[1]"},
+		"after a branch that goes on after errors":     {func(p *plan) []string { return way(p.branch(continues, way(p.gate()), way(p.gate())), p.harm()) }, "steps[1]"},
+		"inside a branch that has an if, after its gate": {func(p *plan) []string {
+			return way(p.branch(ifs, way(p.gate(), p.harm()), nil))
+		}, ""},
+		"after a branch without gates, behind a gate": {func(p *plan) []string { return way(p.gate(), p.branch("", way(p.tell()), nil), p.harm()) }, ""},
+
+		"after a branch in a branch that asks everywhere": {func(p *plan) []string {
+			return way(p.branch("", way(p.branch("", way(p.gate()), way(p.gate()))), way(p.tell(), p.gate())), p.harm())
+		}, ""},
+		"after a branch in a branch that does not": {func(p *plan) []string {
+			return way(p.branch("", way(p.branch("", way(p.gate()), nil)), way(p.gate())), p.harm())
+		}, "steps[1]"},
+		"after a branch in a branch, a gate behind it": {func(p *plan) []string {
+			return way(p.branch("", way(p.branch("", way(p.tell()), nil), p.gate()), way(p.gate())), p.harm())
+		}, ""},
+		"deep inside, the gate one level up": {func(p *plan) []string {
+			return way(p.branch("", way(p.gate(), p.branch("", way(p.branch("", way(p.harm()), nil)), nil)), nil))
+		}, ""},
+		"deep inside, the gate beside": {func(p *plan) []string {
+			return way(p.branch("", way(p.branch("", way(p.gate()), nil), p.branch("", way(p.harm()), nil)), nil))
+		}, "steps[0].cases[0].steps[1].cases[0].steps[0]"},
+		"before the branch that asks": {func(p *plan) []string { return way(p.harm(), p.branch("", way(p.gate()), way(p.gate()))) }, "steps[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			doc := read(t, "reference")
+			edit(t, doc, "steps", "["+strings.Join(tc.steps(&plan{}), ",")+"]")
+			_, err := rules(t).Parse(doc)
+			var refused []string
+			for _, f := range faults(err) {
+				path, message, _ := strings.Cut(f, ": ")
+				if !strings.Contains(message, "defend:isolate_device is destructive") {
+					t.Errorf("another fault: %s", f)
+				}
+				refused = append(refused, path)
+			}
+			if got := strings.Join(refused, " "); got != tc.want {
+				t.Errorf("refused %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotDestructiveNeedsNoGate(t *testing.T) {
+	t.Parallel()
+
+	doc := read(t, "reference")
+	edit(t, doc, "steps", `[{"id":"a","type":"product_action","product":"defend","action":"unisolate_device","params":{"device_id":"d"}}]`)
+	parse(t, doc)
+}
+
+func TestEveryDestructiveActionNeedsAGate(t *testing.T) {
+	t.Parallel()
+
+	n := 0
+	for _, a := range rules(t).Catalog.Actions() {
+		doc := read(t, "reference")
+		step := map[string]any{"id": "act", "type": "product_action", "product": a.Product, "action": a.Action, "params": a.Sample}
+		doc["steps"] = value(t, "["+text(t, step)+"]")
+		_, err := rules(t).Parse(doc)
+		if got := faults(err); a.Destructive != (len(got) == 1 && strings.Contains(got[0], "destructive")) || !a.Destructive && err != nil {
+			t.Errorf("%s, destructive %t: %v", a.Name(), a.Destructive, got)
+		}
+		p := &plan{}
+		doc["steps"] = value(t, "["+p.gate()+","+text(t, step)+"]")
+		if _, err := rules(t).Parse(doc); err != nil {
+			t.Errorf("%s behind a gate: %v", a.Name(), faults(err))
+		}
+		if a.Destructive {
+			n++
+		}
+	}
+	if n < 5 {
+		t.Errorf("%d actions are destructive", n)
+	}
+}

@@ -1,0 +1,666 @@
+package agent_test
+
+import (
+	"encoding/json"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+)
+
+// happened returns an event with this payload.
+func happened(t testing.TB, payload string) event.Event {
+	t.Helper()
+	return event.Event{
+		ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Client: "cli_acme", Payload: object(t, payload),
+		Published: time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC),
+	}
+}
+
+// filtered reports whether a filter lets an event pass.
+func filtered(e event.Event, f agent.Filter) bool {
+	d := agent.Definition{Trigger: agent.Trigger{Filters: []agent.Filter{f}}}
+	outcome, _ := d.Judge(agent.Facts{Event: e})
+	return outcome == agent.Started
+}
+
+func TestAFilterComparesWithoutCoercion(t *testing.T) {
+	t.Parallel()
+
+	// What stands in the payload under x; "" for nothing.
+	for _, tc := range []struct {
+		name, operator, found, wanted string
+		want                          bool
+	}{
+		{"equal strings", "eq", `"p1"`, `"p1"`, true},
+		{"strings in another case", "eq", `"P1"`, `"p1"`, false},
+		{"a string with a blank behind", "eq", `"p1 "`, `"p1"`, false},
+		{"equal numbers", "eq", `5`, `5`, true},
+		{"a number and the same as a fraction", "eq", `5.0`, `5`, true},
+		{"large neighbours", "eq", `9007199254740993`, `9007199254740992`, false},
+		{"a number and its text", "eq", `5`, `"5"`, false},
+		{"a text and its number", "eq", `"5"`, `5`, false},
+		{"equal booleans", "eq", `false`, `false`, true},
+		{"different booleans", "eq", `true`, `false`, false},
+		{"a boolean and its text", "eq", `"true"`, `true`, false},
+		{"a boolean and one", "eq", `1`, `true`, false},
+		{"null and null", "eq", `null`, `null`, true},
+		{"null and an empty string", "eq", `null`, `""`, false},
+		{"null and zero", "eq", `null`, `0`, false},
+		{"nothing and null", "eq", ``, `null`, false},
+		{"nothing and a string", "eq", ``, `"p1"`, false},
+		{"an array that has it", "eq", `["p1"]`, `"p1"`, false},
+		{"an object", "eq", `{"p1":1}`, `"p1"`, false},
+
+		{"not equal strings", "ne", `"p2"`, `"p1"`, true},
+		{"not equal, and it is", "ne", `"p1"`, `"p1"`, false},
+		{"not equal of another type", "ne", `5`, `"5"`, true},
+		{"not equal and missing", "ne", ``, `"p1"`, true},
+		{"not equal and null", "ne", `null`, `"p1"`, true},
+		{"not null and null", "ne", `null`, `null`, false},
+		{"not null and missing", "ne", ``, `null`, true},
+		{"not equal and an array", "ne", `["p1"]`, `"p1"`, true},
+
+		{"greater", "gt", `5.1`, `5`, true},
+		{"greater, and it is equal", "gt", `5`, `5`, false},
+		{"greater by one of many", "gt", `9007199254740993`, `9007199254740992`, true},
+		{"greater than a negative one", "gt", `0`, `-1`, true},
+		{"greater of a string", "gt", `"6"`, `5`, false},
+		{"greater of null", "gt", `null`, `-5`, false},
+		{"greater of a boolean", "gt", `true`, `0`, false},
+		{"greater of an array", "gt", `[6]`, `5`, false},
+		{"greater and missing", "gt", ``, `-5`, false},
+		{"greater or equal", "gte", `5`, `5.0`, true},
+		{"greater or equal, and it is less", "gte", `4.999`, `5`, false},
+		{"greater or equal and missing", "gte", ``, `0`, false},
+		{"less", "lt", `0.96`, `0.97`, true},
+		{"less, and it is equal", "lt", `0.97`, `0.97`, false},
+		{"less of a string", "lt", `"4"`, `5`, false},
+		{"less of null", "lt", `null`, `5`, false},
+		{"less and missing", "lt", ``, `5`, false},
+		{"less or equal", "lte", `5`, `5`, true},
+		{"less or equal, and it is greater", "lte", `5.0001`, `5`, false},
+		{"less or equal and missing", "lte", ``, `5`, false},
+
+		{"contains", "contains", `"the VPN is down"`, `"VPN"`, true},
+		{"contains in another case", "contains", `"the vpn is down"`, `"VPN"`, false},
+		{"contains nothing", "contains", `"abc"`, `""`, true},
+		{"contains the whole", "contains", `"abc"`, `"abc"`, true},
+		{"contains in an array", "contains", `["VPN"]`, `"VPN"`, false},
+		{"contains in a number", "contains", `155`, `"5"`, false},
+		{"contains in null", "contains", `null`, `""`, false},
+		{"contains and missing", "contains", ``, `""`, false},
+		{"starts with", "starts_with", `"impact.x"`, `"impact"`, true},
+		{"starts with, and it ends so", "starts_with", `"x.impact"`, `"impact"`, false},
+		{"starts with in another case", "starts_with", `"Impact"`, `"impact"`, false},
+		{"starts with in a number", "starts_with", `15`, `"1"`, false},
+		{"starts with and missing", "starts_with", ``, `""`, false},
+		{"ends with", "ends_with", `"jane@acme.example"`, `"@acme.example"`, true},
+		{"ends with, and it is longer", "ends_with", `"a"`, `"ba"`, false},
+		{"ends with in a boolean", "ends_with", `true`, `"e"`, false},
+		{"ends with and missing", "ends_with", ``, `""`, false},
+
+		{"in", "in", `"p2"`, `["p1","p2"]`, true},
+		{"in, and it is not", "in", `"p3"`, `["p1","p2"]`, false},
+		{"in of another type", "in", `1`, `["1",true]`, false},
+		{"in with several types", "in", `true`, `["1",1,true]`, true},
+		{"in as a fraction", "in", `1.0`, `[1]`, true},
+		{"in with null", "in", `null`, `["p1",null]`, true},
+		{"in and missing", "in", ``, `["p1",null]`, false},
+		{"in of an array", "in", `["p1"]`, `["p1"]`, false},
+		{"not in", "not_in", `"p3"`, `["p1","p2"]`, true},
+		{"not in, and it is", "not_in", `"p1"`, `["p1","p2"]`, false},
+		{"not in of another type", "not_in", `1`, `["1"]`, true},
+		{"not in and missing", "not_in", ``, `["p1"]`, true},
+		{"not in and null", "not_in", `null`, `["p1"]`, true},
+		{"not in with null", "not_in", `null`, `[null]`, false},
+		{"not in of an array", "not_in", `["p1"]`, `["p1"]`, true},
+
+		{"exists", "exists", `"x"`, `true`, true},
+		{"exists, and it is null", "exists", `null`, `true`, true},
+		{"exists, and it is false", "exists", `false`, `true`, true},
+		{"exists, and it is empty", "exists", `{}`, `true`, true},
+		{"exists and missing", "exists", ``, `true`, false},
+		{"does not exist", "exists", ``, `false`, true},
+		{"does not exist, and it does", "exists", `0`, `false`, false},
+		{"does not exist, and it is null", "exists", `null`, `false`, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+
+			payload := `{}`
+			if tc.found != "" {
+				payload = `{"x":` + tc.found + `}`
+			}
+			f := agent.Filter{Field: "x", Operator: agent.Operator(tc.operator), Value: value(t, tc.wanted)}
+			if got := filtered(happened(t, payload), f); got != tc.want {
+				t.Errorf("%s %s %s is %t", tc.found, tc.operator, tc.wanted, got)
+			}
+			// As a condition it says the same.
+			c := agent.Condition{Context: agent.InEvent, Field: "x", Operator: f.Operator, Value: f.Value}
+			ok, why := c.Holds(agent.Facts{Event: happened(t, payload)})
+			if ok != tc.want || ok != (why == "") {
+				t.Errorf("as a condition it is %t: %q", ok, why)
+			}
+		})
+	}
+}
+
+func TestAnUnknownOperatorNeverHolds(t *testing.T) {
+	t.Parallel()
+
+	for _, o := range []agent.Operator{"", "EQ", "like"} {
+		if filtered(happened(t, `{"x":1}`), agent.Filter{Field: "x", Operator: o, Value: int64(1)}) {
+			t.Errorf("%q holds", o)
+		}
+	}
+}
+
+func TestAFieldIsLookedUpInThePayloadAndThenInTheEnvelope(t *testing.T) {
+	t.Parallel()
+
+	e := happened(t, `{"priority":"p1","client_id":"cli_payload","device":{"tags":["a","b"]},"id":null}`)
+	for field, want := range map[string]string{
+		"priority": `"p1"`, "client_id": `"cli_payload"`, "device.tags.1": `"b"`, "id": `null`,
+		"source_product": `"psa"`, "event_type": `"ticket.created"`, "org_id": `"org_a"`,
+		"published_at": `"2026-03-09T14:23:01Z"`, "payload.priority": `"p1"`, "payload.device.tags.0": `"a"`,
+	} {
+		if !filtered(e, agent.Filter{Field: field, Operator: agent.Eq, Value: value(t, want)}) {
+			t.Errorf("%s is not %s", field, want)
+		}
+	}
+	delete(e.Payload, "client_id")
+	if !filtered(e, agent.Filter{Field: "client_id", Operator: agent.Eq, Value: "cli_acme"}) {
+		t.Error("the client of the envelope is not found")
+	}
+	e.Client = ""
+	if !filtered(e, agent.Filter{Field: "client_id", Operator: agent.Exists, Value: false}) {
+		t.Error("a client that there is not exists")
+	}
+}
+
+func TestAConditionLooksWhereItSays(t *testing.T) {
+	t.Parallel()
+
+	facts := agent.Facts{
+		Event:  happened(t, `{"x":"event"}`),
+		Client: object(t, `{"x":"client","security_posture_score":72,"device_inventory":{"count":2,"devices":[{"id":"d"}]}}`),
+		Run:    object(t, `{"x":"run","steps":{"triage":{"output":{"noise":true}}}}`),
+	}
+	for name, tc := range map[string]struct {
+		condition string
+		want      bool
+	}{
+		"in the event":                      {`{"context":"event","field":"x","operator":"eq","value":"event"}`, true},
+		"in the event when it says nothing": {`{"field":"x","operator":"eq","value":"event"}`, true},
+		"in the client's profile":           {`{"context":"client_context","field":"x","operator":"eq","value":"client"}`, true},
+		"in the run":                        {`{"context":"run","field":"x","operator":"eq","value":"run"}`, true},
+		"deep in the run":                   {`{"context":"run","field":"steps.triage.output.noise","operator":"eq","value":true}`, true},
+		"deep in the profile":               {`{"context":"client_context","field":"device_inventory.devices.0.id","operator":"eq","value":"d"}`, true},
+		"a number of the profile":           {`{"context":"client_context","field":"security_posture_score","operator":"lt","value":80}`, true},
+		"not in the envelope of the client": {`{"context":"client_context","field":"org_id","operator":"exists","value":true}`, false},
+		"not in the envelope of the run":    {`{"context":"run","field":"org_id","operator":"exists","value":true}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			var c agent.Condition
+			if err := json.Unmarshal([]byte(tc.condition), &c); err != nil {
+				t.Fatal(err)
+			}
+			if ok, why := c.Holds(facts); ok != tc.want {
+				t.Errorf("Holds = %t: %s", ok, why)
+			}
+		})
+	}
+}
+
+// Leaves of groups: one that holds, one that does not, and one that needs the
+// profile of the client.
+var (
+	holds   = agent.Condition{Context: agent.InEvent, Field: "a", Operator: agent.Eq, Value: int64(1)}
+	fails   = agent.Condition{Context: agent.InEvent, Field: "a", Operator: agent.Eq, Value: int64(2)}
+	profile = agent.Condition{Context: agent.InClient, Field: "score", Operator: agent.Lt, Value: int64(80)}
+	absent  = agent.Condition{Context: agent.InClient, Field: "score", Operator: agent.Exists, Value: false}
+)
+
+func all(c ...agent.Condition) agent.Condition  { return agent.Condition{All: c} }
+func some(c ...agent.Condition) agent.Condition { return agent.Condition{Any: c} }
+
+func TestGroupsOfConditions(t *testing.T) {
+	t.Parallel()
+
+	known := map[string]any{"score": int64(72)}
+	const none, yes = agent.NoProfile, agent.Started
+	const no = agent.ConditionNotMet
+	for name, tc := range map[string]struct {
+		conditions []agent.Condition
+		with       agent.Outcome // when the client has a profile with a score of 72
+		without    agent.Outcome // when it has none
+	}{
+		"no condition":                              {nil, yes, yes},
+		"one that holds":                            {[]agent.Condition{holds}, yes, yes},
+		"one that does not":                         {[]agent.Condition{fails}, no, no},
+		"all of a list must hold":                   {[]agent.Condition{holds, fails}, no, no},
+		"all hold":                                  {[]agent.Condition{all(holds, holds)}, yes, yes},
+		"one of all does not":                       {[]agent.Condition{all(holds, fails)}, no, no},
+		"any holds":                                 {[]agent.Condition{some(fails, holds)}, yes, yes},
+		"none of any holds":                         {[]agent.Condition{some(fails, fails)}, no, no},
+		"any of all":                                {[]agent.Condition{some(all(holds, fails), all(holds))}, yes, yes},
+		"all of any":                                {[]agent.Condition{all(some(fails, holds), some(fails))}, no, no},
+		"the profile":                               {[]agent.Condition{profile}, yes, none},
+		"a field that the profile has not":          {[]agent.Condition{absent}, no, none},
+		"the event first, which fails":              {[]agent.Condition{fails, profile}, no, no},
+		"the profile first, and the event fails":    {[]agent.Condition{profile, fails}, no, none},
+		"the profile in a group":                    {[]agent.Condition{all(holds, profile)}, yes, none},
+		"the event fails first in a group":          {[]agent.Condition{all(fails, profile)}, no, no},
+		"any, and the event holds":                  {[]agent.Condition{some(profile, holds)}, yes, yes},
+		"any, and only the profile might":           {[]agent.Condition{some(fails, profile)}, yes, none},
+		"any of which no profile would help":        {[]agent.Condition{some(fails, all(fails, profile))}, no, no},
+		"any of which one lacks the profile deeper": {[]agent.Condition{some(fails, all(holds, profile))}, yes, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			d := agent.Definition{Conditions: tc.conditions}
+			e := happened(t, `{"a":1}`)
+			if got, why := d.Judge(agent.Facts{Event: e, Client: known}); got != tc.with || (got == yes) != (why == "") {
+				t.Errorf("with a profile: %s (%s), want %s", got, why, tc.with)
+			}
+			if got, why := d.Judge(agent.Facts{Event: e}); got != tc.without || (got == yes) != (why == "") {
+				t.Errorf("without a profile: %s (%s), want %s", got, why, tc.without)
+			}
+		})
+	}
+}
+
+func TestADefinitionSaysWhetherItNeedsTheProfile(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		conditions []agent.Condition
+		want       bool
+	}{
+		"no condition":   {nil, false},
+		"the event":      {[]agent.Condition{holds, some(fails, all(holds))}, false},
+		"the profile":    {[]agent.Condition{holds, profile}, true},
+		"deep in groups": {[]agent.Condition{some(fails, all(holds, some(profile)))}, true},
+	} {
+		if got := (agent.Definition{Conditions: tc.conditions}).UsesClient(); got != tc.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	d := parse(t, read(t, "everything"))
+	if !d.Mentions("client_context") || !d.Mentions("verdict") || d.Mentions("no such word") {
+		t.Error("what the definition mentions is not found")
+	}
+}
+
+func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		scope  agent.Scope
+		client id.Client
+		want   bool
+		shown  string
+	}{
+		"all, a client":              {agent.Scope{}, "cli_a", true, `"all"`},
+		"all, no client":             {agent.Scope{}, "", true, `"all"`},
+		"included":                   {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_a", true, `{"include":["cli_a"]}`},
+		"not included":               {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_b", false, `{"include":["cli_a"]}`},
+		"include, no client":         {agent.Scope{Include: []id.Client{"cli_a"}}, "", false, `{"include":["cli_a"]}`},
+		"include nobody":             {agent.Scope{Include: []id.Client{}}, "cli_a", false, `{"include":[]}`},
+		"include nobody, no client":  {agent.Scope{Include: []id.Client{}}, "", false, `{"include":[]}`},
+		"include the empty client":   {agent.Scope{Include: []id.Client{""}}, "", false, `{"include":[""]}`},
+		"excluded":                   {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", false, `{"exclude":["cli_a"]}`},
+		"not excluded":               {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_b", true, `{"exclude":["cli_a"]}`},
+		"exclude, no client":         {agent.Scope{Exclude: []id.Client{"cli_a"}}, "", true, `{"exclude":["cli_a"]}`},
+		"exclude the empty client":   {agent.Scope{Exclude: []id.Client{""}}, "", true, `{"exclude":[""]}`},
+		"exclude nobody":             {agent.Scope{Exclude: []id.Client{}}, "cli_a", true, `{"exclude":[]}`},
+		"included in another letter": {agent.Scope{Include: []id.Client{"CLI_A"}}, "cli_a", false, `{"include":["CLI_A"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := tc.scope.Allows(tc.client); got != tc.want {
+				t.Errorf("Allows(%q) = %t", tc.client, got)
+			}
+			e := happened(t, `{}`)
+			e.Client = tc.client
+			want := agent.OutOfScope
+			if tc.want {
+				want = agent.Started
+			}
+			if got, _ := (agent.Definition{Scope: tc.scope}).Judge(agent.Facts{Event: e}); got != want {
+				t.Errorf("Judge = %s, want %s", got, want)
+			}
+			if got := text(t, tc.scope); got != tc.shown {
+				t.Errorf("it is shown as %s, want %s", got, tc.shown)
+			}
+		})
+	}
+}
+
+func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
+	t.Parallel()
+
+	by := func(agentTriggered bool, depth int) *event.Metadata {
+		return &event.Metadata{AgentTriggered: agentTriggered, Causation: &event.Causation{Execution: "exec_1", Depth: depth}}
+	}
+	for name, tc := range map[string]struct {
+		metadata *event.Metadata
+		allowed  bool
+		want     agent.Outcome
+	}{
+		"what no agent caused":                    {nil, false, agent.Started},
+		"what no agent caused, and it says so":    {by(false, 0), false, agent.Started},
+		"what an agent caused":                    {&event.Metadata{AgentTriggered: true}, false, agent.LoopGuard},
+		"what an agent caused, and it is allowed": {&event.Metadata{AgentTriggered: true}, true, agent.Started},
+		"depth 1, not allowed":                    {by(true, 1), false, agent.LoopGuard},
+		"depth 1":                                 {by(true, 1), true, agent.Started},
+		"depth 4":                                 {by(true, 4), true, agent.Started},
+		"depth 5 still starts":                    {by(true, 5), true, agent.Started},
+		"depth 6 does not":                        {by(true, 6), true, agent.LoopGuard},
+		"depth 600 does not":                      {by(true, 600), true, agent.LoopGuard},
+		"depth 6 without the mark does not":       {by(false, 6), true, agent.LoopGuard},
+		"a depth without the mark, not allowed":   {by(false, 2), false, agent.LoopGuard},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			e := happened(t, `{}`)
+			e.Metadata = tc.metadata
+			d := agent.Definition{Trigger: agent.Trigger{AllowAgentTriggered: tc.allowed}}
+			if got, why := d.Judge(agent.Facts{Event: e}); got != tc.want || (got == agent.Started) != (why == "") {
+				t.Errorf("%s (%s), want %s", got, why, tc.want)
+			}
+		})
+	}
+}
+
+func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
+	t.Parallel()
+
+	d := agent.Definition{
+		Trigger:    agent.Trigger{Filters: []agent.Filter{{Field: "priority", Operator: agent.Eq, Value: "p1"}}},
+		Scope:      agent.Scope{Include: []id.Client{"cli_acme"}},
+		Conditions: []agent.Condition{{Context: agent.InEvent, Field: "type", Operator: agent.Eq, Value: "incident"}},
+	}
+	e := happened(t, `{"priority":"p2","type":"request"}`)
+	e.Client = "cli_other"
+	e.Metadata = &event.Metadata{AgentTriggered: true}
+	for _, tc := range []struct {
+		want agent.Outcome
+		says string
+		mend func()
+	}{
+		{agent.Filtered, `priority must be eq "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
+		{agent.OutOfScope, `client "cli_other"`, func() { e.Client = "cli_acme" }},
+		{agent.ConditionNotMet, `event type must be eq "incident"; it is "request"`, func() { e.Payload["type"] = "incident" }},
+		{agent.LoopGuard, "an agent caused the event", func() { e.Metadata = nil }},
+		{agent.Started, "", func() {}},
+	} {
+		got, why := d.Judge(agent.Facts{Event: e})
+		if got != tc.want || !strings.Contains(why, tc.says) {
+			t.Errorf("%s (%s); want %s (%s)", got, why, tc.want, tc.says)
+		}
+		tc.mend()
+	}
+}
+
+func TestAReasonIsNeverLong(t *testing.T) {
+	t.Parallel()
+
+	e := happened(t, `{"x":"`+strings.Repeat("ä", 5000)+`"}`)
+	d := agent.Definition{Trigger: agent.Trigger{Filters: []agent.Filter{{Field: "x", Operator: agent.Eq, Value: strings.Repeat("ö", 5000)}}}}
+	if _, why := d.Judge(agent.Facts{Event: e}); len(why) > 1000 || !strings.Contains(why, "…") {
+		t.Errorf("%d bytes: %.100s", len(why), why)
+	}
+	missing := agent.Filter{Field: "nope", Operator: agent.Eq, Value: "x"}
+	d.Trigger.Filters = []agent.Filter{missing}
+	if _, why := d.Judge(agent.Facts{Event: e}); !strings.Contains(why, "it is missing") {
+		t.Errorf("why = %q", why)
+	}
+}
+
+// An oracle is the matcher once more, as slowly and plainly as can be: it works
+// on JSON text and rational numbers and shares nothing with the real one.
+
+type kind int
+
+const (
+	isNothing kind = iota
+	isNull
+	isBoolean
+	isNumber
+	isString
+	isOther
+)
+
+func kindOf(raw string) kind {
+	switch {
+	case raw == "":
+		return isNothing
+	case raw == "null":
+		return isNull
+	case raw == "true" || raw == "false":
+		return isBoolean
+	case raw[0] == '"':
+		return isString
+	case raw[0] == '[' || raw[0] == '{':
+		return isOther
+	}
+	return isNumber
+}
+
+// order compares two numbers: two whole ones exactly, others as fractions with
+// the precision that these have.
+func order(a, b string) int {
+	x, xOK := new(big.Int).SetString(a, 10)
+	y, yOK := new(big.Int).SetString(b, 10)
+	if xOK && yOK && x.IsInt64() && y.IsInt64() {
+		return x.Cmp(y)
+	}
+	f, _ := strconv.ParseFloat(a, 64)
+	g, _ := strconv.ParseFloat(b, 64)
+	return new(big.Rat).SetFloat64(f).Cmp(new(big.Rat).SetFloat64(g))
+}
+
+func unquoted(raw string) string {
+	var s string
+	if err := json.Unmarshal([]byte(raw), &s); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// oracle reports whether found, as JSON or "", satisfies the operator.
+func oracle(o agent.Operator, found, wanted string) bool {
+	f, w := kindOf(found), kindOf(wanted)
+	same := func(a, b string) bool {
+		x, y := kindOf(a), kindOf(b)
+		switch {
+		case x != y || x == isNothing || x == isOther:
+			return false
+		case x == isNumber:
+			return order(a, b) == 0
+		case x == isString:
+			return unquoted(a) == unquoted(b)
+		}
+		return a == b
+	}
+	among := func() bool {
+		var list []json.RawMessage
+		if json.Unmarshal([]byte(wanted), &list) != nil {
+			return false
+		}
+		return slices.ContainsFunc(list, func(e json.RawMessage) bool { return same(found, string(e)) })
+	}
+	numbers, strs := f == isNumber && w == isNumber, f == isString && w == isString
+	switch o {
+	case agent.Eq:
+		return same(found, wanted)
+	case agent.Ne:
+		return !same(found, wanted)
+	case agent.In:
+		return among()
+	case agent.NotIn:
+		return !among()
+	case agent.Exists:
+		return wanted == strconv.FormatBool(f != isNothing)
+	case agent.Gt:
+		return numbers && order(found, wanted) > 0
+	case agent.Gte:
+		return numbers && order(found, wanted) >= 0
+	case agent.Lt:
+		return numbers && order(found, wanted) < 0
+	case agent.Lte:
+		return numbers && order(found, wanted) <= 0
+	case agent.Contains:
+		a, b := unquoted2(strs, found, wanted)
+		for i := range len(a) - len(b) + 1 {
+			if a[i:i+len(b)] == b {
+				return strs
+			}
+		}
+	case agent.StartsWith:
+		a, b := unquoted2(strs, found, wanted)
+		return strs && len(a) >= len(b) && a[:len(b)] == b
+	case agent.EndsWith:
+		a, b := unquoted2(strs, found, wanted)
+		return strs && len(a) >= len(b) && a[len(a)-len(b):] == b
+	}
+	return false
+}
+
+func unquoted2(strs bool, a, b string) (x, y string) {
+	if !strs {
+		return "", ""
+	}
+	return unquoted(a), unquoted(b)
+}
+
+// scalars returns a generator of JSON that is likely to meet its like.
+func scalars() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.SampledFrom([]string{
+			`null`, `true`, `false`, `0`, `1`, `-1`, `1.0`, `1.5`, `2`, `10`, `9007199254740992`, `9007199254740993`, `9007199254740992.0`,
+			`9223372036854775807`, `9223372036854775808`, `1e3`, `1000`, `-0`, `0.1`,
+			`""`, `"a"`, `"A"`, `"ab"`, `"b"`, `"1"`, `"true"`, `"null"`, `"ä"`, `"\u00e4"`,
+		}),
+		rapid.Map(rapid.Int64(), func(n int64) string { return strconv.FormatInt(n, 10) }),
+		rapid.Map(rapid.StringMatching(`[ab]{0,3}`), func(s string) string { return `"` + s + `"` }),
+	)
+}
+
+func anything() *rapid.Generator[string] {
+	list := rapid.Map(rapid.SliceOfN(scalars(), 0, 4), func(s []string) string { return "[" + strings.Join(s, ",") + "]" })
+	return rapid.OneOf(scalars(), scalars(), list, rapid.SampledFrom([]string{`{}`, `{"a":1}`, `[[1]]`}))
+}
+
+func TestTheMatcherAgreesWithOneThatIsSlowAndPlain(t *testing.T) {
+	t.Parallel()
+
+	rapid.Check(t, func(t *rapid.T) {
+		o := rapid.SampledFrom(agent.Operators()).Draw(t, "operator")
+		found := rapid.OneOf(rapid.Just(""), anything(), anything()).Draw(t, "found")
+		wanted := anything().Draw(t, "wanted")
+		if got, want := matches(t, o, found, wanted), oracle(o, found, wanted); got != want {
+			t.Errorf("%s %s %s is %t, want %t", found, o, wanted, got, want)
+		}
+	})
+}
+
+// fataler is what a test, a fuzz target and a property have in common.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
+// matches asks the real matcher.
+func matches(t fataler, o agent.Operator, found, wanted string) bool {
+	payload := map[string]any{}
+	for field, raw := range map[string]string{"x": found, "want": wanted} {
+		if raw == "" {
+			continue
+		}
+		v, err := document.Decode([]byte(raw))
+		if err != nil {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		payload[field] = v
+	}
+	want := payload["want"]
+	delete(payload, "want")
+	return filtered(event.Event{Payload: payload}, agent.Filter{Field: "x", Operator: o, Value: want})
+}
+
+// trees returns a generator of conditions, with the answer that the oracle
+// gives for a payload.
+func trees(depth int, payload map[string]string) *rapid.Generator[tree] {
+	return rapid.Custom(func(t *rapid.T) tree {
+		if depth > 0 && rapid.IntRange(0, 2).Draw(t, "group") > 0 {
+			subs := rapid.SliceOfN(trees(depth-1, payload), 1, 3).Draw(t, "of")
+			every := rapid.Bool().Draw(t, "all")
+			out := tree{holds: every}
+			for _, s := range subs {
+				if every {
+					out.c.All = append(out.c.All, s.c)
+					out.holds = out.holds && s.holds
+				} else {
+					out.c.Any = append(out.c.Any, s.c)
+					out.holds = out.holds || s.holds
+				}
+			}
+			return out
+		}
+		field := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "field")
+		o := rapid.SampledFrom(agent.Operators()).Draw(t, "operator")
+		wanted := anything().Draw(t, "wanted")
+		v, err := document.Decode([]byte(wanted))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tree{agent.Condition{Context: agent.InEvent, Field: field, Operator: o, Value: v}, oracle(o, payload[field], wanted)}
+	})
+}
+
+type tree struct {
+	c     agent.Condition
+	holds bool
+}
+
+func TestGroupsAgreeWithThePlainWay(t *testing.T) {
+	t.Parallel()
+
+	rapid.Check(t, func(t *rapid.T) {
+		raw := map[string]string{"x": anything().Draw(t, "x"), "y": scalars().Draw(t, "y")}
+		payload := map[string]any{}
+		for field, text := range raw {
+			v, err := document.Decode([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload[field] = v
+		}
+		tree := trees(3, raw).Draw(t, "condition")
+		got, why := tree.c.Holds(agent.Facts{Event: event.Event{Payload: payload}})
+		if got != tree.holds || got != (why == "") {
+			t.Errorf("%v is %t (%s), want %t", tree.c, got, why, tree.holds)
+		}
+		outcome, _ := (agent.Definition{Conditions: []agent.Condition{tree.c}}).Judge(agent.Facts{Event: event.Event{Payload: payload}})
+		want := map[bool]agent.Outcome{true: agent.Started, false: agent.ConditionNotMet}[tree.holds]
+		if outcome != want {
+			t.Errorf("Judge = %s, want %s", outcome, want)
+		}
+	})
+}

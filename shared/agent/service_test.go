@@ -1,0 +1,804 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A world is a store of agents and everything else that the service asks.
+type world struct {
+	mu     sync.Mutex
+	agents map[id.Agent]agent.Agent
+	pauses map[id.Org]map[id.Agent]bool
+	stats  map[id.Agent]agent.Stats
+	plan   credit.Plan
+	clock  time.Time
+	ids    int
+
+	races  int          // how many writes are lost
+	caps   []agent.Cap  // of the writes
+	events []string     // for which system agents were paused
+	log    []string     // what happened, in order
+	meddle func(*world) // happens before the next write
+	stuck  error        // what cancelling says
+}
+
+func newWorld() *world {
+	return &world{
+		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]bool{}, plan: credit.Growth,
+		stats: map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
+	}
+}
+
+func (w *world) Agent(_ context.Context, org id.Org, a id.Agent) (agent.Agent, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if found, ok := w.agents[a]; ok && found.Org == org {
+		return found, nil
+	}
+	return agent.Agent{}, agent.ErrNotFound
+}
+
+func (w *world) Agents(_ context.Context, org id.Org) ([]agent.Head, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var heads []agent.Head
+	for _, a := range slices.Sorted(maps.Keys(w.agents)) {
+		if w.agents[a].Org == org {
+			heads = append(heads, w.agents[a].Head)
+		}
+	}
+	return heads, nil
+}
+
+func (w *world) Stats(context.Context, id.Org) (map[id.Agent]agent.Stats, error) { return w.stats, nil }
+
+func (w *world) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.meddle != nil {
+		meddle := w.meddle
+		w.meddle = nil
+		meddle(w)
+	}
+	if w.races > 0 || w.agents[after.ID].Revision != after.Revision {
+		w.races--
+		return agent.ErrStale
+	}
+	n := 0
+	for _, a := range w.agents {
+		if a.Org == after.Org && a.Status == agent.Active {
+			n++
+		}
+	}
+	if before.Status != agent.Active && after.Status == agent.Active && active.Limited && n >= active.Most {
+		return agent.ErrLimit
+	}
+	after.Revision++
+	w.agents[after.ID] = after
+	w.caps = append(w.caps, active)
+	w.log = append(w.log, fmt.Sprintf("save %s v%d", after.Status, after.Version))
+	return nil
+}
+
+func (w *world) DeleteAgent(_ context.Context, a agent.Agent) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.races > 0 || w.agents[a.ID].Revision != a.Revision {
+		w.races--
+		return agent.ErrStale
+	}
+	delete(w.agents, a.ID)
+	w.log = append(w.log, "delete")
+	return nil
+}
+
+func (w *world) Pauses(_ context.Context, org id.Org) (map[id.Agent]bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.pauses[org]), nil
+}
+
+func (w *world) SavePause(_ context.Context, org id.Org, a id.Agent, event string, paused bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pauses[org] == nil {
+		w.pauses[org] = map[id.Agent]bool{}
+	}
+	w.pauses[org][a] = paused
+	w.events = append(w.events, event)
+	return nil
+}
+
+func (w *world) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
+
+func (w *world) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
+	w.log = append(w.log, fmt.Sprintf("cancel %s %s", org, a))
+	return w.stuck
+}
+
+func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error) {
+	found, err := w.Agent(context.Background(), org, a)
+	if err != nil || found.Version != version {
+		return agent.Definition{}, agent.ErrNotFound
+	}
+	return found.Definition, nil
+}
+
+func (w *world) service(t testing.TB) *agent.Service {
+	t.Helper()
+	r := rules(t)
+	system, err := agent.SystemAgents(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &agent.Service{
+		Store: w, Plans: w, Runs: w, Rules: r, System: system,
+		Now: func() time.Time {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.clock = w.clock.Add(time.Second)
+			return w.clock
+		},
+		NewID: func() id.Agent {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.ids++
+			return id.Agent(fmt.Sprintf("agent_%d", w.ids))
+		},
+	}
+}
+
+var (
+	member   = caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Member}}
+	stranger = caller.Caller{Org: "org_b", User: "user_2", Roles: []caller.Role{caller.Owner}}
+)
+
+const dispatch id.Agent = "agent_system_dispatch"
+
+// created returns a world with one draft, agent_1, made of everything.json.
+func created(t testing.TB) (*world, *agent.Service, agent.Agent) {
+	t.Helper()
+	w := newWorld()
+	s := w.service(t)
+	a, err := s.Create(t.Context(), member, read(t, "everything"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, s, a
+}
+
+// put updates agent_1 with fields as JSON.
+func put(t testing.TB, s *agent.Service, fields string) (agent.Agent, error) {
+	t.Helper()
+	return s.Update(t.Context(), member, "agent_1", agent.Patch{Fields: object(t, fields)})
+}
+
+func TestANewAgentIsADraftOfItsOwn(t *testing.T) {
+	t.Parallel()
+
+	w, s, a := created(t)
+	want := agent.Head{
+		ID: "agent_1", Org: "org_a", Name: "Everything", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
+		Created: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC), Updated: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC),
+		Version: 1, Revision: 1,
+	}
+	if diff := cmp.Diff(want, a.Head); diff != "" {
+		t.Errorf("created -want +got:\n%s", diff)
+	}
+	got, err := s.Get(t.Context(), member, "agent_1")
+	if err != nil || !cmp.Equal(a, got) {
+		t.Errorf("Get = %v, %v", cmp.Diff(a, got), err)
+	}
+	if diff := cmp.Diff([]string{"save draft v1"}, w.log); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestABadDefinitionIsNotStored(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld()
+	_, err := w.service(t).Create(t.Context(), member, object(t, `{"name":"x","status":"active"}`))
+	if !errors.Is(err, agent.ErrConfig) || len(faults(err)) < 4 || len(w.agents) != 0 {
+		t.Errorf("%v with %v; %d stored", err, faults(err), len(w.agents))
+	}
+	w, s, before := created(t)
+	if _, err := put(t, s, `{"steps":[],"name":"new"}`); !errors.Is(err, agent.ErrConfig) {
+		t.Errorf("err = %v", err)
+	}
+	if diff := cmp.Diff(before, w.agents["agent_1"]); diff != "" {
+		t.Errorf("it has changed:\n%s", diff)
+	}
+}
+
+func TestAnAgentIsSeenInItsOrganizationAlone(t *testing.T) {
+	t.Parallel()
+
+	_, s, _ := created(t)
+	if _, err := s.Get(t.Context(), stranger, "agent_1"); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("Get: %v", err)
+	}
+	if _, err := s.Update(t.Context(), stranger, "agent_1", agent.Patch{Fields: map[string]any{"name": "mine"}}); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("Update: %v", err)
+	}
+	if _, err := s.Clone(t.Context(), stranger, "agent_1", ""); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("Clone: %v", err)
+	}
+	if err := s.Delete(t.Context(), stranger, "agent_1"); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("Delete: %v", err)
+	}
+	heads, err := s.List(t.Context(), stranger, agent.Query{})
+	if err != nil || len(heads) != len(s.System) {
+		t.Errorf("List = %v, %v", heads, err)
+	}
+}
+
+func TestAListHasSystemAgentsFirstAndIsFiltered(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	if _, err := s.Clone(t.Context(), member, dispatch, "Mine"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(t, s, `{"status":"active","category":"security"}`); err != nil {
+		t.Fatal(err)
+	}
+	w.stats["agent_1"] = agent.Stats{Runs: 3}
+	w.stats[dispatch] = agent.Stats{Runs: 7}
+	if err := w.SavePause(t.Context(), "org_a", dispatch, "", true); err != nil {
+		t.Fatal(err)
+	}
+	var system []string
+	for _, a := range s.System {
+		system = append(system, string(a.ID))
+	}
+	others := slices.DeleteFunc(slices.Clone(system), func(s string) bool { return s == string(dispatch) })
+	for name, tc := range map[string]struct {
+		q    agent.Query
+		want []string
+	}{
+		"everything":             {agent.Query{}, append(slices.Clone(system), "agent_1", "agent_2")},
+		"active ones":            {agent.Query{Status: agent.Active}, append(slices.Clone(others), "agent_1")},
+		"paused ones":            {agent.Query{Status: agent.Paused}, []string{string(dispatch)}},
+		"drafts":                 {agent.Query{Status: agent.Draft}, []string{"agent_2"}},
+		"broken ones":            {agent.Query{Status: agent.Invalid}, nil},
+		"custom ones":            {agent.Query{Type: agent.Custom}, []string{"agent_1"}},
+		"cloned ones":            {agent.Query{Type: agent.Cloned}, []string{"agent_2"}},
+		"system agents":          {agent.Query{Type: agent.System}, system},
+		"templates":              {agent.Query{Type: agent.Template}, nil},
+		"custom ones of a kind":  {agent.Query{Type: agent.Custom, Category: "security"}, []string{"agent_1"}},
+		"custom ones of another": {agent.Query{Type: agent.Custom, Category: "service_desk"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			heads, err := s.List(t.Context(), member, tc.q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, h := range heads {
+				got = append(got, string(h.ID))
+				if want := map[id.Agent]int64{"agent_1": 3, dispatch: 7}[h.ID]; h.Stats.Runs != want {
+					t.Errorf("%s has %d runs, want %d", h.ID, h.Stats.Runs, want)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestACloneIsADraftThatCanBeChanged(t *testing.T) {
+	t.Parallel()
+
+	_, s, original := created(t)
+	for name, tc := range map[string]struct {
+		of         id.Agent
+		name, want string
+	}{
+		"of an own agent":           {"agent_1", "", "Everything"},
+		"of an own agent, by name":  {"agent_1", "Mine", "Mine"},
+		"of a system agent":         {dispatch, "", "Dispatch Agent"},
+		"of a system agent by name": {dispatch, "Our desk", "Our desk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			a, err := s.Clone(t.Context(), member, tc.of, tc.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.Type != agent.Cloned || a.Status != agent.Draft || a.Version != 1 || a.Org != "org_a" || a.Name != tc.want || a.ID == tc.of {
+				t.Errorf("%+v", a.Head)
+			}
+			of, err := s.Get(t.Context(), member, tc.of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := of.Definition
+			want.Name = tc.want
+			if diff := cmp.Diff(text(t, want), text(t, a.Definition)); diff != "" {
+				t.Errorf("the definition -want +got:\n%s", diff)
+			}
+			if _, err := s.Update(t.Context(), member, a.ID, agent.Patch{Fields: object(t, `{"name":"changed"}`)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := s.Clone(t.Context(), member, "agent_1", strings.Repeat("x", 201)); !errors.Is(err, agent.ErrConfig) {
+		t.Errorf("a name that is too long: %v", err)
+	}
+	if _, err := s.Clone(t.Context(), member, "agent_none", ""); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("an agent that is not: %v", err)
+	}
+	if original.Name != "Everything" {
+		t.Error("the original has changed")
+	}
+}
+
+func TestAChangeOfMoreThanNameDescriptionAndStatusIsANewVersion(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fields  string
+		version int
+		writes  int
+	}{
+		"nothing":                      {`{}`, 1, 0},
+		"the name":                     {`{"name":"New"}`, 1, 1},
+		"the description":              {`{"description":"New."}`, 1, 1},
+		"the status":                   {`{"status":"active"}`, 1, 1},
+		"name, description and status": {`{"name":"New","description":"","status":"active"}`, 1, 1},
+		"the same name":                {`{"name":"Everything"}`, 1, 0},
+		"the same status":              {`{"status":"draft"}`, 1, 0},
+		"the same steps in another order of fields": {`{"client_scope":{"include":["cli_acme"]},"execution_limit":{"cooldown_minutes":1,"max_per_day":20,"max_per_hour":5}}`, 1, 0},
+		"the category":              {`{"category":"security"}`, 2, 1},
+		"the trigger":               {`{"trigger":{"type":"bus_event","source_product":"psa","event_type":"ticket.updated"}}`, 2, 1},
+		"the conditions":            {`{"conditions":[]}`, 2, 1},
+		"the steps":                 {`{"steps":[{"id":"a","type":"wait","duration_seconds":5}]}`, 2, 1},
+		"the conflict_behavior":     {`{"conflict_behavior":"additive"}`, 2, 1},
+		"the client_scope":          {`{"client_scope":"all"}`, 2, 1},
+		"the limit":                 {`{"execution_limit":{"max_per_hour":6}}`, 2, 1},
+		"no limit any more":         {`{"execution_limit":null}`, 2, 1},
+		"name and steps together":   {`{"name":"New","steps":[{"id":"a","type":"wait","duration_seconds":5}]}`, 2, 1},
+		"steps and status together": {`{"status":"active","steps":[{"id":"a","type":"wait","duration_seconds":5}]}`, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w, s, before := created(t)
+			got, err := put(t, s, tc.fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Version != tc.version || got.Revision != int64(1+tc.writes) || len(w.log) != 1+tc.writes {
+				t.Errorf("version %d, revision %d, writes %v; want version %d", got.Version, got.Revision, w.log, tc.version)
+			}
+			if changed := got.Updated.After(before.Updated); changed != (tc.writes > 0) {
+				t.Errorf("updated at %v", got.Updated)
+			}
+			stored, err := s.Get(t.Context(), member, "agent_1")
+			if err != nil || !cmp.Equal(stored, got) {
+				t.Errorf("stored is another than the answer:\n%s", cmp.Diff(stored, got))
+			}
+			if got.Name != got.Definition.Name || got.Category != got.Definition.Category || !got.Created.Equal(before.Created) {
+				t.Errorf("%+v", got.Head)
+			}
+		})
+	}
+}
+
+func TestAnUpdateReplacesTheFieldsThatAreGiven(t *testing.T) {
+	t.Parallel()
+
+	_, s, before := created(t)
+	got, err := put(t, s, `{"trigger":{"type":"bus_event","source_product":"psa","event_type":"ticket.created"},"description":""}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := before.Definition
+	want.Description = ""
+	want.Trigger = agent.Trigger{Type: "bus_event", Product: "psa", EventType: "ticket.created", Filters: []agent.Filter{}}
+	if diff := cmp.Diff(text(t, want), text(t, got.Definition)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, fields := range []string{`{"id":"agent_2"}`, `{"version":7}`, `{"org_id":"org_b"}`, `{"type":"system"}`, `{"stats":{}}`, `{"Status":"active"}`} {
+		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrConfig) {
+			t.Errorf("%s: %v, want ErrConfig", fields, err)
+		}
+	}
+}
+
+func TestTheWaysOfAStatus(t *testing.T) {
+	t.Parallel()
+
+	for _, tc := range []struct {
+		from, to agent.Status
+		want     error
+	}{
+		{agent.Draft, agent.Draft, nil},
+		{agent.Draft, agent.Active, nil},
+		{agent.Draft, agent.Paused, agent.ErrMove},
+		{agent.Active, agent.Active, nil},
+		{agent.Active, agent.Paused, nil},
+		{agent.Active, agent.Draft, agent.ErrMove},
+		{agent.Paused, agent.Paused, nil},
+		{agent.Paused, agent.Active, nil},
+		{agent.Paused, agent.Draft, agent.ErrMove},
+		// An update that is valid has left the error behind: it is paused first.
+		{agent.Invalid, agent.Active, nil},
+		{agent.Invalid, agent.Paused, nil},
+		{agent.Invalid, agent.Draft, agent.ErrMove},
+		{agent.Draft, agent.Invalid, agent.ErrField},
+		{agent.Active, "deleted", agent.ErrField},
+		{agent.Active, "Paused", agent.ErrField},
+		{agent.Active, "", agent.ErrField},
+	} {
+		t.Run(fmt.Sprintf("from %s to %q", tc.from, tc.to), func(t *testing.T) {
+			t.Parallel()
+
+			w, s, a := created(t)
+			a.Status = tc.from
+			w.agents["agent_1"] = a
+			got, err := put(t, s, `{"status":"`+string(tc.to)+`"}`)
+			if !errors.Is(err, tc.want) || tc.want != nil && fault.From(err).Class == fault.Internal {
+				t.Fatalf("err = %v, want %v", err, tc.want)
+			}
+			if tc.want == nil && got.Status != tc.to {
+				t.Errorf("it is %s", got.Status)
+			}
+			if tc.want != nil && !cmp.Equal(w.agents["agent_1"], a) {
+				t.Error("refused, and yet it has changed")
+			}
+		})
+	}
+	_, s, _ := created(t)
+	for _, fields := range []string{`{"status":null}`, `{"status":5}`, `{"status":["active"]}`, `{"status":{}}`} {
+		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrField) {
+			t.Errorf("%s: %v, want ErrField", fields, err)
+		}
+	}
+}
+
+func TestAMoveThatIsNotAllowedIsAConflictForTheCaller(t *testing.T) {
+	t.Parallel()
+
+	_, s, _ := created(t)
+	_, err := put(t, s, `{"status":"paused"}`)
+	f := fault.From(err)
+	if f.Code != "conflict" || f.Class != fault.Conflict || !strings.Contains(f.Message, "draft") || errors.Is(err, agent.ErrStale) {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAnErrorIsLeftByAValidUpdateOnly(t *testing.T) {
+	t.Parallel()
+
+	w, s, a := created(t)
+	a.Status = agent.Invalid
+	a.Definition.Trigger.EventType = "ticket.vanished"
+	w.agents["agent_1"] = a
+	for _, fields := range []string{`{"status":"active"}`, `{"name":"x"}`, `{}`} {
+		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrConfig) || w.agents["agent_1"].Status != agent.Invalid {
+			t.Errorf("%s: %v; it is %s", fields, err, w.agents["agent_1"].Status)
+		}
+	}
+	got, err := put(t, s, `{"trigger":{"type":"bus_event","source_product":"psa","event_type":"ticket.updated"}}`)
+	if err != nil || got.Status != agent.Paused || got.Version != 2 {
+		t.Errorf("%+v, %v", got.Head, err)
+	}
+}
+
+func TestAPlanBoundsTheActiveAgents(t *testing.T) {
+	t.Parallel()
+
+	for plan, want := range map[credit.Plan]agent.Cap{
+		credit.Starter: {Limited: true, Most: 5}, credit.Growth: {Limited: true, Most: 25}, credit.Scale: {},
+	} {
+		t.Run(string(plan), func(t *testing.T) {
+			t.Parallel()
+
+			w, s, _ := created(t)
+			w.plan = plan
+			if _, err := put(t, s, `{"status":"active"}`); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.caps[len(w.caps)-1]; got != want {
+				t.Errorf("the store was told %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestOfManyActivationsAtOnceAsManyWinAsThePlanAllows(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld()
+	w.plan = credit.Starter
+	s := w.service(t)
+	const many = 20
+	errs := make([]error, many)
+	var wg sync.WaitGroup
+	for i := range many {
+		a, err := s.Create(t.Context(), member, read(t, "reference"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			_, errs[i] = s.Update(t.Context(), member, a.ID, agent.Patch{Fields: map[string]any{"status": "active"}})
+		})
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, agent.ErrLimit):
+			t.Error(err)
+		}
+	}
+	if won != 5 {
+		t.Errorf("%d are active, want 5", won)
+	}
+	// One that is active already may be changed when the plan is full.
+	for a, stored := range w.agents {
+		if stored.Status == agent.Active {
+			if _, err := s.Update(t.Context(), member, a, agent.Patch{Fields: map[string]any{"name": "x", "status": "active"}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestWhoHasSeenAnotherRevisionIsRefused(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	match := func(revision int64, fields string) error {
+		_, err := s.Update(t.Context(), member, "agent_1", agent.Patch{Fields: object(t, fields), Match: revision})
+		return err
+	}
+	if err := match(2, `{"name":"a"}`); !errors.Is(err, agent.ErrChanged) {
+		t.Errorf("a revision that is not yet: %v", err)
+	}
+	if err := match(1, `{"name":"a"}`); err != nil {
+		t.Errorf("the revision that is: %v", err)
+	}
+	if err := match(1, `{"name":"b"}`); !errors.Is(err, agent.ErrChanged) {
+		t.Errorf("the revision that was: %v", err)
+	}
+	if f := fault.From(match(1, `{"name":"b"}`)); f.Code != "precondition_failed" || f.Class != fault.Stale {
+		t.Errorf("%+v", f)
+	}
+	// Somebody changes it between reading and writing.
+	w.meddle = func(w *world) {
+		a := w.agents["agent_1"]
+		a.Revision++
+		w.agents["agent_1"] = a
+	}
+	if err := match(2, `{"name":"c"}`); !errors.Is(err, agent.ErrChanged) {
+		t.Errorf("a race: %v", err)
+	}
+	if got := w.agents["agent_1"].Name; got != "a" {
+		t.Errorf("it is called %q", got)
+	}
+}
+
+func TestParallelUpdatesEachGetAVersionOfTheirOwn(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	const many = 8
+	versions := make([]int, many)
+	var wg sync.WaitGroup
+	for i := range many {
+		wg.Go(func() {
+			a, err := s.Update(t.Context(), member, "agent_1", agent.Patch{Fields: map[string]any{
+				"execution_limit": map[string]any{"max_per_day": int64(100 + i)},
+			}})
+			if err != nil || a.Definition.Limit.PerDay != 100+i {
+				t.Errorf("%d: %+v, %v", i, a.Definition.Limit, err)
+				return
+			}
+			versions[i] = a.Version
+		})
+	}
+	wg.Wait()
+	slices.Sort(versions)
+	if diff := cmp.Diff([]int{2, 3, 4, 5, 6, 7, 8, 9}, versions); diff != "" || w.agents["agent_1"].Version != 9 {
+		t.Errorf("versions %v, at last %d", versions, w.agents["agent_1"].Version)
+	}
+}
+
+func TestTheAnswerToAnUpdateIsWhatItMade(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	w.stats["agent_1"] = agent.Stats{Runs: 3}
+	got, err := put(t, s, `{"category":"security"}`)
+	if err != nil || got.Revision != 2 || got.Version != 2 || got.Stats.Runs != 3 {
+		t.Errorf("%+v, %v", got.Head, err)
+	}
+}
+
+func TestAnUpdateThatLosesEveryRaceIsOurFault(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	w.races = 5
+	if _, err := put(t, s, `{"name":"a"}`); err != nil {
+		t.Errorf("five lost races: %v", err)
+	}
+	w.races = 1000
+	_, err := put(t, s, `{"name":"b"}`)
+	if f := fault.From(err); f.Class != fault.Internal || w.races < 900 {
+		t.Errorf("%v with %d races to go", err, w.races)
+	}
+	w.races = 1000
+	if f := fault.From(s.Delete(t.Context(), member, "agent_1")); f.Class != fault.Internal {
+		t.Errorf("delete: %v", f)
+	}
+}
+
+func TestASystemAgentIsOnlyPaused(t *testing.T) {
+	t.Parallel()
+
+	for name, fields := range map[string]string{
+		"nothing":               `{}`,
+		"a name":                `{"name":"Mine"}`,
+		"a name and a status":   `{"name":"Mine","status":"paused"}`,
+		"a draft":               `{"status":"draft"}`,
+		"an error":              `{"status":"error"}`,
+		"an unknown status":     `{"status":"off"}`,
+		"a status that is null": `{"status":null}`,
+		"an unknown field":      `{"colour":"red"}`,
+		"steps":                 `{"steps":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := newWorld()
+			_, err := w.service(t).Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, fields)})
+			if !errors.Is(err, agent.ErrSystem) || len(w.pauses) != 0 || len(w.agents) != 0 {
+				t.Errorf("%v; pauses %v", err, w.pauses)
+			}
+		})
+	}
+
+	w := newWorld()
+	s := w.service(t)
+	for _, status := range []agent.Status{agent.Paused, agent.Paused, agent.Active, agent.Active, agent.Paused} {
+		a, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: map[string]any{"status": string(status)}})
+		if err != nil || a.Status != status || a.Version != 1 || a.Org != id.System {
+			t.Errorf("%s: %+v, %v", status, a.Head, err)
+		}
+	}
+	if w.events[0] != "psa:ticket.created" {
+		t.Errorf("it listens for %q", w.events[0])
+	}
+	if a, err := s.Get(t.Context(), stranger, dispatch); err != nil || a.Status != agent.Active {
+		t.Errorf("for another organization it is %s, %v", a.Status, err)
+	}
+	if a, err := s.Get(t.Context(), member, "agent_system_security_response"); err != nil || a.Status != agent.Active {
+		t.Errorf("another is %s, %v", a.Status, err)
+	}
+	if err := s.Delete(t.Context(), member, dispatch); !errors.Is(err, agent.ErrSystem) || len(w.log) != 0 {
+		t.Errorf("Delete = %v after %v", err, w.log)
+	}
+}
+
+func TestDeletingCancelsBeforeAndAfter(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	if err := s.Delete(t.Context(), member, "agent_1"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"save draft v1", "cancel org_a agent_1", "delete", "cancel org_a agent_1"}
+	if diff := cmp.Diff(want, w.log); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if err := s.Delete(t.Context(), member, "agent_1"); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("the second time: %v", err)
+	}
+}
+
+func TestAnAgentWhoseRunsCannotBeCancelledStays(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	w.stuck = errors.New("no answer")
+	if err := s.Delete(t.Context(), member, "agent_1"); !errors.Is(err, w.stuck) || len(w.agents) != 1 {
+		t.Errorf("%v; %d agents", err, len(w.agents))
+	}
+	w.stuck = nil
+	w.races = 3
+	if err := s.Delete(t.Context(), member, "agent_1"); err != nil || len(w.agents) != 0 {
+		t.Errorf("after races: %v; %d agents", err, len(w.agents))
+	}
+}
+
+func TestARunFindsItsDefinition(t *testing.T) {
+	t.Parallel()
+
+	w, s, a := created(t)
+	if _, err := put(t, s, `{"category":"security"}`); err != nil {
+		t.Fatal(err)
+	}
+	l := agent.Library{System: s.System, Shelf: w}
+	d, version, err := l.Current(t.Context(), "org_a", "agent_1")
+	if err != nil || version != 2 || d.Category != "security" {
+		t.Errorf("Current = version %d, %v", version, err)
+	}
+	if d, version, err = l.Current(t.Context(), "org_a", dispatch); err != nil || version != 1 || d.Name != "Dispatch Agent" {
+		t.Errorf("Current = %q version %d, %v", d.Name, version, err)
+	}
+	for _, org := range []id.Org{"org_a", "org_b"} {
+		unseen := map[id.Org]id.Agent{"org_a": "agent_none", "org_b": "agent_1"}[org]
+		if _, _, err = l.Current(t.Context(), org, unseen); !errors.Is(err, agent.ErrNotFound) {
+			t.Errorf("Current of %s for %s: %v", unseen, org, err)
+		}
+	}
+	if d, err := l.Version(t.Context(), "org_a", "agent_1", 2); err != nil || d.Category != "security" {
+		t.Errorf("Version = %q, %v", d.Category, err)
+	}
+	if d, err := l.Version(t.Context(), "org_b", dispatch, 1); err != nil || d.Name != "Dispatch Agent" {
+		t.Errorf("Version = %q, %v", d.Name, err)
+	}
+	if _, err := l.Version(t.Context(), "org_b", a.ID, 2); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("Version for a stranger: %v", err)
+	}
+}
+
+func TestStatsSayHowRunsWent(t *testing.T) {
+	t.Parallel()
+
+	var none agent.Stats
+	if _, ok := none.SuccessRate(); ok {
+		t.Error("there is a success rate before any run")
+	}
+	if _, ok := none.AvgDuration(); ok {
+		t.Error("there is a duration before any run")
+	}
+	if none.Used("2026-03") != 0 {
+		t.Error("something was used before any run")
+	}
+	cancelled := agent.Stats{Runs: 2, Duration: 4 * time.Second}
+	if _, ok := cancelled.SuccessRate(); ok {
+		t.Error("cancelled runs have a success rate")
+	}
+	if d, ok := cancelled.AvgDuration(); !ok || d != 2*time.Second {
+		t.Errorf("AvgDuration = %v, %t", d, ok)
+	}
+	s := agent.Stats{Runs: 5, Completed: 3, Failed: 1, Credits: map[credit.Month]map[credit.Tier]int64{
+		"2026-03": {credit.Quick: 5, credit.Expert: 200}, "2026-02": {credit.Quick: 10},
+	}}
+	if rate, ok := s.SuccessRate(); !ok || rate != 0.75 {
+		t.Errorf("SuccessRate = %v, %t", rate, ok)
+	}
+	if s.Used("2026-03") != 205 || s.Used("2026-02") != 10 || s.Used("2026-01") != 0 {
+		t.Errorf("used %d, %d, %d", s.Used("2026-03"), s.Used("2026-02"), s.Used("2026-01"))
+	}
+	if len(agent.Types()) != 4 || len(agent.Statuses()) != 4 {
+		t.Errorf("%v, %v", agent.Types(), agent.Statuses())
+	}
+}

@@ -1,0 +1,175 @@
+package agent_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
+)
+
+// system returns the system agents by id.
+func system(t testing.TB) map[id.Agent]agent.Agent {
+	t.Helper()
+	agents, err := agent.SystemAgents(rules(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byID := map[id.Agent]agent.Agent{}
+	for _, a := range agents {
+		byID[a.ID] = a
+	}
+	return byID
+}
+
+func TestEverySystemAgentIsValidAndEverybodys(t *testing.T) {
+	t.Parallel()
+
+	for name, a := range system(t) {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+
+			if a.Org != id.System || a.Type != agent.System || a.Status != agent.Active || a.Version != 1 || a.Revision != 1 {
+				t.Errorf("%+v", a.Head)
+			}
+			if !strings.HasPrefix(string(a.ID), "agent_system_") || !id.Valid("agent_", string(a.ID)) {
+				t.Errorf("it is called %s", a.ID)
+			}
+			if a.Name != a.Definition.Name || a.Category != a.Definition.Category || a.Definition.Description == "" {
+				t.Errorf("%+v", a.Head)
+			}
+			if err := rules(t).Valid(a.Definition); err != nil {
+				t.Errorf("%v", faults(err))
+			}
+			if a.Definition.Conflict != agent.Additive || a.Created.IsZero() {
+				t.Errorf("%s, created %v", a.Definition.Conflict, a.Created)
+			}
+		})
+	}
+}
+
+// sample returns an event as the catalogue shows it.
+func sample(t testing.TB, name string) event.Event {
+	t.Helper()
+	typ, ok := rules(t).Catalog.Event(name)
+	if !ok {
+		t.Fatalf("there is no event %s", name)
+	}
+	e := event.Event{ID: "evt_1", Product: typ.Product, Type: typ.Type, Org: "org_a", Client: "cli_acme"}
+	e.Payload = object(t, document.Canonical(typ.Sample))
+	return e
+}
+
+func TestASystemAgentUnderstandsTheSampleOfItsEvent(t *testing.T) {
+	t.Parallel()
+
+	for name, a := range system(t) {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+
+			e := sample(t, a.Definition.Trigger.Event())
+			if got, why := a.Definition.Judge(agent.Facts{Event: e, Client: map[string]any{}}); got != agent.Started {
+				t.Errorf("the sample starts nothing: %s (%s)", got, why)
+			}
+			scope := render.Scope{
+				"event_payload": e.Payload, "event": e.Document(), "agent": map[string]any{"id": string(a.ID), "name": a.Name},
+				"execution": map[string]any{"id": "exec_1"}, "steps": map[string]any{}, "client_context": map[string]any{},
+			}
+			// The first step can be written with what the sample has.
+			first := a.Definition.Steps[0]
+			texts := []string{}
+			if first.AIStep != nil {
+				texts = append(texts, first.Prompt, first.System)
+			}
+			if first.GateStep != nil {
+				texts = append(texts, first.Message)
+			}
+			for _, text := range texts {
+				if got, err := render.Text(text, scope); err != nil || strings.Contains(got, "{{") {
+					t.Errorf("%q: %v", got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestDispatchIsAsItWasPublished(t *testing.T) {
+	t.Parallel()
+
+	d := system(t)["agent_system_dispatch"].Definition
+	if d.Trigger.Event() != "psa:ticket.created" || len(d.Trigger.Filters)+len(d.Conditions) != 0 || d.Category != "service_desk" {
+		t.Errorf("it does not run on every ticket: %+v", d.Trigger)
+	}
+	if len(d.Steps) != 3 {
+		t.Fatalf("%d steps", len(d.Steps))
+	}
+	classify, update, add := d.Steps[0], d.Steps[1], d.Steps[2]
+	if classify.ID != "classify_ticket" || classify.AIStep == nil || classify.Model != credit.Standard {
+		t.Errorf("the first step is %+v", classify)
+	}
+	properties, _ := classify.Schema["properties"].(map[string]any)
+	enum := func(name string) any {
+		v, _ := document.Lookup(properties, name+".enum")
+		return v
+	}
+	if diff := cmp.Diff([]any{"p1", "p2", "p3", "p4"}, enum("priority")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{"network", "security", "hardware", "software", "user_access", "general"}, enum("category")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{"senior", "network", "security", "general"}, enum("required_skill")); diff != "" {
+		t.Error(diff)
+	}
+	for _, output := range []string{"priority", "category", "required_skill", "urgency_notes", "draft_response"} {
+		required, _ := classify.Schema["required"].([]any)
+		if properties[output] == nil || !slices.Contains(required, any(output)) {
+			t.Errorf("%s is no output", output)
+		}
+	}
+	if update.ActionStep == nil || update.Action != "update_ticket" || update.Params["ai_classified"] != true {
+		t.Errorf("the second step is %+v", update)
+	}
+	if add.ActionStep == nil || add.Action != "add_note" || add.Params["visibility"] != "public" {
+		t.Errorf("the third step is %+v", add)
+	}
+}
+
+func TestSecurityResponseAsksBeforeItIsolates(t *testing.T) {
+	t.Parallel()
+
+	d := system(t)["agent_system_security_response"].Definition
+	if d.Trigger.Event() != "defend:alert.fired" || d.Steps[0].ID != "confirm_isolation" || d.Steps[0].GateStep == nil {
+		t.Errorf("%+v", d)
+	}
+	e := sample(t, "defend:alert.fired")
+	for severity, want := range map[string]agent.Outcome{
+		"critical": agent.Started, "high": agent.Filtered, "medium": agent.Filtered, "low": agent.Filtered, "CRITICAL": agent.Filtered,
+	} {
+		e.Payload["severity"] = severity
+		if got, _ := d.Judge(agent.Facts{Event: e}); got != want {
+			t.Errorf("%s: %s, want %s", severity, got, want)
+		}
+	}
+	last := d.Steps[len(d.Steps)-1]
+	if last.ActionStep == nil || last.Action != "isolate_device" {
+		t.Errorf("the last step is %+v", last)
+	}
+}
+
+func TestASystemAgentThatDoesNotFitTheCatalogueIsReportedByFile(t *testing.T) {
+	t.Parallel()
+
+	_, err := agent.SystemAgents(agent.Rules{Catalog: catalog.Catalog{}})
+	if err == nil || !strings.Contains(err.Error(), ".json") {
+		t.Errorf("err = %v", err)
+	}
+}

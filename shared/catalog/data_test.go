@@ -1,0 +1,379 @@
+package catalog_test
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/document"
+)
+
+// What names, labels and descriptions look like.
+var (
+	dottedName  = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
+	simpleName  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	shownName   = regexp.MustCompile(`^[A-Z][A-Za-z0-9 -]{1,60}$`)
+	fullSaying  = regexp.MustCompile(`^[A-Z][^\n]{8,300}\.$`)
+	enumWord    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	dayLikeName = regexp.MustCompile(`(_at|^at)$`)
+)
+
+// load returns the catalogue of the program.
+func load(t *testing.T) catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Load(events.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// files returns the files of the catalogue that fit a pattern.
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := fs.Glob(events.Files, pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// raw returns a file as a document, which must be one JSON object and no more.
+func raw(t *testing.T, file string) map[string]any {
+	t.Helper()
+	data, err := fs.ReadFile(events.Files, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := document.Object(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestEveryEventTypeIsAsItShouldBe(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	names := files(t, "*/*.json")
+	if got, want := len(c.Events()), len(names); got != want {
+		t.Errorf("%d event types of %d files", got, want)
+	}
+	for _, file := range names {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+
+			product, name := path.Dir(file), strings.TrimSuffix(path.Base(file), ".json")
+			e, ok := c.Event(product + ":" + name)
+			if !ok {
+				t.Fatalf("there is no event %s:%s", product, name)
+			}
+			if e.Product != product || e.Type != name {
+				t.Errorf("it says it is %s", e.Name())
+			}
+			if !simpleName.MatchString(product) || !dottedName.MatchString(name) || !strings.Contains(name, ".") {
+				t.Errorf("%s is not named like psa:ticket.created", e.Name())
+			}
+			if !slices.Contains(catalog.Categories(), e.Category) {
+				t.Errorf("category %q is none of %v", e.Category, catalog.Categories())
+			}
+			described(t, e.DisplayName, e.Description)
+			if !strings.HasPrefix(e.Description, "Fires ") {
+				t.Errorf("the description says not when it fires: %q", e.Description)
+			}
+			// As a document, so that numbers and nested values are what events have.
+			sample, ok := raw(t, file)["sample_payload"].(map[string]any)
+			if !ok || len(sample) == 0 {
+				t.Fatal("there is no sample payload")
+			}
+			fields(t, e.Filterable, sample)
+			times(t, sample)
+		})
+	}
+}
+
+// fields checks what filters may ask about against the sample.
+func fields(t *testing.T, fields []catalog.Field, sample map[string]any) {
+	t.Helper()
+	if len(fields) == 0 {
+		t.Error("nothing is filterable")
+	}
+	seen := map[string]bool{}
+	for _, f := range fields {
+		if seen[f.Path] {
+			t.Errorf("%s is listed twice", f.Path)
+		}
+		seen[f.Path] = true
+		if !dottedName.MatchString(f.Path) {
+			t.Errorf("%q is not a dotted path", f.Path)
+		}
+		if !shownName.MatchString(f.Label) {
+			t.Errorf("%s: the label is %q", f.Path, f.Label)
+		}
+		if f.Type == catalog.Object || f.Type == catalog.Array {
+			t.Errorf("%s is of type %s, which no filter compares", f.Path, f.Type)
+		}
+		v, ok := document.Lookup(sample, f.Path)
+		if !ok {
+			t.Errorf("the sample has no %s", f.Path)
+			continue
+		}
+		typed(t, f.Path, f.Type, f.EnumValues, v)
+	}
+}
+
+// typed checks the declaration of a field or a parameter, and its sample.
+func typed(t *testing.T, name string, typ catalog.FieldType, values []string, sample any) {
+	t.Helper()
+	kinds := map[catalog.FieldType]string{
+		catalog.String: "a string", catalog.Enum: "a string", catalog.Number: "a number",
+		catalog.Boolean: "a boolean", catalog.Object: "an object", catalog.Array: "an array",
+	}
+	want, ok := kinds[typ]
+	if !ok {
+		t.Errorf("%s: there is no type %q", name, typ)
+	}
+	if got := document.Kind(sample); got != want {
+		t.Errorf("the sample of %s is %s, want %s", name, got, want)
+	}
+	if typ != catalog.Enum {
+		if values != nil {
+			t.Errorf("%s has enum values and is of type %s", name, typ)
+		}
+		return
+	}
+	if len(values) < 2 {
+		t.Errorf("%s has the enum values %v", name, values)
+	}
+	text, _ := sample.(string)
+	if !slices.Contains(values, text) {
+		t.Errorf("the sample of %s is %q, none of %v", name, text, values)
+	}
+	for i, v := range values {
+		if !enumWord.MatchString(v) || slices.Contains(values[:i], v) {
+			t.Errorf("%s: the enum value %q is not a word of its own", name, v)
+		}
+	}
+}
+
+// times checks that what is called a time is one, in UTC and whole seconds.
+func times(t *testing.T, sample map[string]any) {
+	t.Helper()
+	clock := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+	for name, v := range sample {
+		if s, ok := v.(string); ok && dayLikeName.MatchString(name) && !clock.MatchString(s) {
+			t.Errorf("%s is %q, want a time like 2026-03-09T14:23:01Z", name, s)
+		}
+	}
+}
+
+func described(t *testing.T, display, description string) {
+	t.Helper()
+	if !shownName.MatchString(display) {
+		t.Errorf("the display name is %q", display)
+	}
+	if !fullSaying.MatchString(description) {
+		t.Errorf("the description is no sentence: %q", description)
+	}
+}
+
+func TestEveryActionIsAsItShouldBe(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	names := files(t, "*/actions/*.json")
+	if got, want := len(c.Actions()), len(names); got != want {
+		t.Errorf("%d actions of %d files", got, want)
+	}
+	for _, file := range names {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+
+			product, name := path.Dir(path.Dir(file)), strings.TrimSuffix(path.Base(file), ".json")
+			a, ok := c.Action(product, name)
+			if !ok {
+				t.Fatalf("there is no action %s:%s", product, name)
+			}
+			if a.Product != product || a.Action != name {
+				t.Errorf("it says it is %s", a.Name())
+			}
+			if !simpleName.MatchString(product) || !simpleName.MatchString(name) {
+				t.Errorf("%s is not named like psa:add_note", a.Name())
+			}
+			described(t, a.DisplayName, a.Description)
+			doc := raw(t, file)
+			for _, field := range []string{"destructive", "params"} {
+				if _, ok := doc[field]; !ok {
+					t.Errorf("it does not say %s", field)
+				}
+			}
+			sample, ok := doc["sample_params"].(map[string]any)
+			if !ok {
+				t.Fatal("there are no sample params")
+			}
+			params(t, a, sample)
+		})
+	}
+}
+
+// params checks the parameters of an action against the sample: it has all of
+// them and no others.
+func params(t *testing.T, a catalog.Action, sample map[string]any) {
+	t.Helper()
+	if len(a.Params) == 0 {
+		t.Error("it has no parameters")
+	}
+	seen := map[string]bool{}
+	for _, p := range a.Params {
+		if seen[p.Name] {
+			t.Errorf("%s is listed twice", p.Name)
+		}
+		seen[p.Name] = true
+		if !simpleName.MatchString(p.Name) {
+			t.Errorf("a parameter is called %q", p.Name)
+		}
+		if !fullSaying.MatchString(p.Description) {
+			t.Errorf("%s: the description is no sentence: %q", p.Name, p.Description)
+		}
+		v, ok := sample[p.Name]
+		if !ok {
+			t.Errorf("the sample has no %s", p.Name)
+			continue
+		}
+		typed(t, p.Name, p.Type, p.EnumValues, v)
+	}
+	for name := range sample {
+		if !seen[name] {
+			t.Errorf("the sample has %s, which is no parameter", name)
+		}
+	}
+}
+
+func TestTheCatalogueIsAsLargeAsPromised(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	if got := len(c.Events()); got < 60 {
+		t.Errorf("%d event types, want at least 60", got)
+	}
+	if got := len(c.Actions()); got < 40 {
+		t.Errorf("%d actions, want at least 40", got)
+	}
+	products, categories, acting := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, e := range c.Events() {
+		products[e.Product], categories[e.Category] = true, true
+	}
+	for _, a := range c.Actions() {
+		acting[a.Product] = true
+	}
+	for _, product := range []string{
+		"psa", "rmm", "defend", "crm", "books", "backups", "hub", "people", "oncall", "compliance",
+	} {
+		if !products[product] {
+			t.Errorf("%s publishes nothing", product)
+		}
+		if !acting[product] {
+			t.Errorf("%s does nothing", product)
+		}
+	}
+	for _, category := range catalog.Categories() {
+		if !categories[category] {
+			t.Errorf("no event type is of category %s", category)
+		}
+	}
+}
+
+func TestConfirmedEventTypesHaveTheirPayload(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		payload    []string
+		filterable map[string]catalog.FieldType
+	}{
+		"psa:ticket.created": {
+			[]string{"ticket_id", "priority", "subject", "type", "created_by", "created_at"},
+			map[string]catalog.FieldType{"priority": catalog.Enum, "type": catalog.String, "client_id": catalog.String},
+		},
+		"psa:ticket.escalated":   {[]string{"ticket_id", "escalated_to"}, map[string]catalog.FieldType{"escalated_to": catalog.Enum}},
+		"psa:ticket.sla_warning": {[]string{"ticket_id"}, nil},
+		"psa:ticket.resolved":    {[]string{"ticket_id", "client_id"}, nil},
+		"defend:alert.fired": {
+			[]string{"severity", "description", "mitre_tactic", "device_id", "client_id", "detection_confidence"},
+			map[string]catalog.FieldType{
+				"severity": catalog.Enum, "mitre_tactic": catalog.String, "device_id": catalog.String,
+				"client_id": catalog.String, "detection_confidence": catalog.Number,
+			},
+		},
+		"defend:posture.updated": {
+			[]string{"client_id", "security_posture_score"},
+			map[string]catalog.FieldType{"security_posture_score": catalog.Number},
+		},
+		"rmm:device.added":         {[]string{"client_id", "device_id", "device_count"}, nil},
+		"rmm:device.removed":       {[]string{"client_id", "device_id", "device_count"}, nil},
+		"rmm:alert.triggered":      {[]string{"device_id", "client_id", "severity", "message"}, nil},
+		"hub:org.created":          {[]string{"plan"}, map[string]catalog.FieldType{"plan": catalog.Enum}},
+		"hub:subscription.changed": {[]string{"plan"}, map[string]catalog.FieldType{"plan": catalog.Enum}},
+		"hub:org.suspended":        {nil, nil},
+		"hub:client.review_due":    {[]string{"client_id"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			e, ok := load(t).Event(name)
+			if !ok {
+				t.Fatal("it is not in the catalogue")
+			}
+			for _, field := range tc.payload {
+				if _, ok := e.Sample[field]; !ok {
+					t.Errorf("the payload has no %s", field)
+				}
+			}
+			for field, typ := range tc.filterable {
+				if f, _ := e.Field(field); f.Type != typ {
+					t.Errorf("%s is of type %q, want %s", field, f.Type, typ)
+				}
+			}
+		})
+	}
+}
+
+func TestConfirmedActionsHaveExactlyTheirParameters(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		product, action string
+		destructive     bool
+		params          []string
+	}{
+		"a ticket is created":   {"psa", "create_ticket", false, []string{"subject", "description", "priority", "client_id", "type"}},
+		"a ticket is updated":   {"psa", "update_ticket", false, []string{"ticket_id", "priority", "category", "status", "assignee", "ai_classified"}},
+		"a note is added":       {"psa", "add_note", false, []string{"ticket_id", "body", "visibility"}},
+		"a device is isolated":  {"defend", "isolate_device", true, []string{"device_id", "reason"}},
+		"an isolation is ended": {"defend", "unisolate_device", false, []string{"device_id"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			a, ok := load(t).Action(tc.product, tc.action)
+			if !ok {
+				t.Fatal("it is not in the catalogue")
+			}
+			if a.Destructive != tc.destructive {
+				t.Errorf("destructive is %t", a.Destructive)
+			}
+			var got []string
+			for _, p := range a.Params {
+				got = append(got, p.Name)
+			}
+			if !slices.Equal(got, tc.params) {
+				t.Errorf("params %v, want %v", got, tc.params)
+			}
+		})
+	}
+}

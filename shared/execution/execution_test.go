@@ -1,0 +1,329 @@
+package execution_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+var start = time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
+
+func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+func trigger() event.Event {
+	return event.Event{ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Payload: map[string]any{}, Published: start}
+}
+
+// begun returns a run that was recorded at the start.
+func begun() execution.Execution {
+	return execution.New(execution.Execution{
+		ID: "exec_1", Org: "org_a", Agent: "agent_1", Version: 3, Trigger: trigger(),
+	}, start)
+}
+
+// leased returns a run whose lease owner has taken.
+func leased(t *testing.T, x execution.Execution, owner string, seconds int) execution.Execution {
+	t.Helper()
+	x, ok := x.Leased(owner, at(seconds))
+	if !ok {
+		t.Fatalf("%s cannot have the lease", owner)
+	}
+	return x
+}
+
+func TestANewRunIsPendingAndSomebodyLooksSoon(t *testing.T) {
+	t.Parallel()
+
+	x := begun()
+	if x.Status != execution.Pending || !x.Created.Equal(start) || !x.Due.Equal(start.Add(execution.Grace)) || !x.Started.IsZero() {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestALeaseIsTaken(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1) // until 26
+	resting := held.Suspended(at(100))
+	asking := held.Asked(at(100))
+	cancelled, err := held.Cancel(execution.CancelledByUser, at(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		x       execution.Execution
+		owner   string
+		seconds int
+		want    bool
+	}{
+		"of a new run":                              {begun(), "one", 0, true},
+		"not from somebody who is at work":          {held, "two", 2, false},
+		"not in the last moment of a lease":         {held, "two", 25, false},
+		"when the lease is over":                    {held, "two", 26, true},
+		"by its owner again, whose first call died": {held, "one", 2, true},
+		"of a run at rest":                          {resting, "two", 2, true},
+		"of a run that asks":                        {asking, "two", 2, true},
+		"not from somebody who has renewed it":      {held.Renewed(at(20)), "two", 44, false},
+		"when a renewed lease is over":              {held.Renewed(at(20)), "two", 45, true},
+		"not of a completed run":                    {held.Complete(at(2)), "one", 99, false},
+		"not of a failed run":                       {held.Fail(execution.Failure{Code: "x"}, at(2)), "two", 99, false},
+		"not of a cancelled run":                    {cancelled, "two", 99, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, ok := tc.x.Leased(tc.owner, at(tc.seconds))
+			if ok != tc.want {
+				t.Fatalf("Leased = %t", ok)
+			}
+			if !ok {
+				if diff := cmp.Diff(tc.x, got); diff != "" {
+					t.Errorf("refused, and yet it has changed:\n%s", diff)
+				}
+				return
+			}
+			want := execution.Lease{Owner: tc.owner, Until: at(tc.seconds).Add(execution.LeaseTime), Attempt: tc.x.Lease.Attempt + 1}
+			if diff := cmp.Diff(want, got.Lease); diff != "" {
+				t.Errorf("the lease -want +got:\n%s", diff)
+			}
+			if got.Status != execution.Running || got.Started.IsZero() {
+				t.Errorf("%s, started %v", got.Status, got.Started)
+			}
+		})
+	}
+}
+
+func TestARunStartsOnce(t *testing.T) {
+	t.Parallel()
+
+	x := leased(t, begun(), "one", 1)
+	x = leased(t, x.Asked(at(500)), "two", 30)
+	x = leased(t, x, "three", 90)
+	if !x.Started.Equal(at(1)) || x.Lease.Attempt != 3 {
+		t.Errorf("started %v at attempt %d; want %v at attempt 3", x.Started, x.Lease.Attempt, at(1))
+	}
+}
+
+func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	for name, tc := range map[string]struct {
+		x     execution.Execution
+		due   time.Time
+		owner string
+	}{
+		"a renewed lease":    {held.Renewed(at(10)), at(10).Add(execution.LeaseTime + execution.Grace), "one"},
+		"a run at rest":      {held.Suspended(at(3600)), at(3600).Add(execution.Grace), ""},
+		"a run that asks":    {held.Asked(at(7200)), at(7200).Add(execution.Grace), ""},
+		"a run that is over": {held.Complete(at(5)), time.Time{}, "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if !tc.x.Due.Equal(tc.due) || tc.x.Lease.Owner != tc.owner || tc.x.Lease.Attempt != 1 {
+				t.Errorf("due %v, lease %+v; want due %v and owner %q", tc.x.Due, tc.x.Lease, tc.due, tc.owner)
+			}
+		})
+	}
+}
+
+func TestARunEndsAsItSays(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	for name, tc := range map[string]struct {
+		x      execution.Execution
+		status execution.Status
+		reason execution.Reason
+		err    *execution.Failure
+	}{
+		"completed": {held.Complete(at(9)), execution.Completed, "", nil},
+		"failed": {
+			held.Fail(execution.Failure{Code: "template_error", Message: "No.", Step: "a"}, at(9)),
+			execution.Failed, "template_error", &execution.Failure{Code: "template_error", Message: "No.", Step: "a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if tc.x.Status != tc.status || tc.x.Reason != tc.reason || !tc.x.Completed.Equal(at(9)) || tc.x.Duration() != 8*time.Second {
+				t.Errorf("%+v", tc.x)
+			}
+			if diff := cmp.Diff(tc.err, tc.x.Error); diff != "" {
+				t.Errorf("the error -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOnlyAnOpenRunIsCancelled(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	cancelled, err := held.Cancel(execution.ApprovalDenied, at(3))
+	if err != nil || cancelled.Status != execution.Cancelled || cancelled.Reason != execution.ApprovalDenied || !cancelled.Due.IsZero() {
+		t.Errorf("Cancel = %+v, %v", cancelled, err)
+	}
+	for name, tc := range map[string]struct {
+		x   execution.Execution
+		may bool
+	}{
+		"a pending run":         {begun(), true},
+		"a running run":         {held, true},
+		"a run that asks":       {held.Asked(at(99)), true},
+		"a run at rest":         {held.Suspended(at(99)), true},
+		"not a completed run":   {held.Complete(at(2)), false},
+		"not a failed run":      {held.Fail(execution.Failure{}, at(2)), false},
+		"not one cancelled yet": {cancelled, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := tc.x.Cancel(execution.CancelledByUser, at(5))
+			if tc.may != (err == nil) || !tc.may && !errors.Is(err, execution.ErrState) {
+				t.Fatalf("err = %v", err)
+			}
+			if !tc.may && !cmp.Equal(tc.x, got) {
+				t.Errorf("refused, and yet it has changed:\n%s", cmp.Diff(tc.x, got))
+			}
+			if tc.may && (got.Status != execution.Cancelled || got.Reason != execution.CancelledByUser || !got.Completed.Equal(at(5))) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	cancelled, err := held.Cancel(execution.CancelledByUser, at(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := held.Fail(execution.Failure{Code: "product_error"}, at(2))
+	failed.Credits, failed.Revision = 20, 7
+	for name, tc := range map[string]struct {
+		x   execution.Execution
+		may bool
+	}{
+		"a failed run":        {failed, true},
+		"a cancelled run":     {cancelled, true},
+		"not a pending run":   {begun(), false},
+		"not a running run":   {held, false},
+		"not a run that asks": {held.Asked(at(99)), false},
+		"not a completed run": {held.Complete(at(2)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := tc.x.Retry("exec_2", 5, at(60))
+			if !tc.may {
+				if !errors.Is(err, execution.ErrState) {
+					t.Errorf("err = %v, want ErrState", err)
+				}
+				return
+			}
+			want := execution.New(execution.Execution{
+				ID: "exec_2", Org: "org_a", Agent: "agent_1", Version: 5, Trigger: trigger(), RetryOf: "exec_1",
+			}, at(60))
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%v -want +got:\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
+	t.Parallel()
+
+	never, err := begun().Cancel(execution.CancelledByUser, at(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		x    execution.Execution
+		want time.Duration
+	}{
+		"a run that took eight seconds":       {leased(t, begun(), "one", 1).Complete(at(9)), 8 * time.Second},
+		"a run that never started":            {never, 7 * time.Second},
+		"a clock that ran backwards":          {leased(t, begun(), "one", 5).Complete(at(3)), 0},
+		"a run that is not at its end either": {leased(t, begun(), "one", 1), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := tc.x.Duration(); got != tc.want {
+				t.Errorf("Duration = %v, want %v", got, tc.want)
+			}
+		})
+	}
+	s := execution.Step{Started: at(1), Ended: at(3)}
+	if s.Duration() != 2*time.Second || (execution.Step{Started: at(1)}).Duration() != 0 {
+		t.Errorf("a step took %v, an open one %v", s.Duration(), execution.Step{Started: at(1)}.Duration())
+	}
+}
+
+func TestTheNameOfARunFollowsFromAgentAndEvent(t *testing.T) {
+	t.Parallel()
+
+	first := execution.ID("org_a", "agent_1", trigger())
+	if !id.Valid("exec_", string(first)) || len(first) != len("exec_")+26 {
+		t.Errorf("%s is no identifier", first)
+	}
+	again := trigger()
+	again.Payload = map[string]any{"told": "otherwise"}
+	again.Client = "cli_1"
+	if got := execution.ID("org_a", "agent_1", again); got != first {
+		t.Errorf("told again it is %s, not %s", got, first)
+	}
+	other, later := trigger(), trigger()
+	other.ID = "evt_2"
+	later.Published = at(1)
+	for name, got := range map[string]id.Execution{
+		"another organization": execution.ID("org_b", "agent_1", trigger()),
+		"another agent":        execution.ID("org_a", "agent_2", trigger()),
+		"another event":        execution.ID("org_a", "agent_1", other),
+		"another time":         execution.ID("org_a", "agent_1", later),
+	} {
+		if got == first {
+			t.Errorf("%s has the same name", name)
+		}
+	}
+	if sooner := execution.ID("org_z", "agent_z", trigger()); sooner >= execution.ID("org_a", "agent_1", later) {
+		t.Error("names do not sort by time")
+	}
+}
+
+func TestTheFinalStatusesAreThree(t *testing.T) {
+	t.Parallel()
+
+	var open, final []execution.Status
+	for _, s := range execution.Statuses() {
+		if s.Ended() {
+			final = append(final, s)
+		} else {
+			open = append(open, s)
+		}
+	}
+	if diff := cmp.Diff([]execution.Status{"completed", "failed", "cancelled"}, final); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]execution.Status{"pending", "running", "waiting_approval"}, open); diff != "" {
+		t.Error(diff)
+	}
+	for s, want := range map[execution.StepStatus]bool{
+		"pending": false, "running": false, "waiting": false, "completed": true, "failed": true, "skipped": true,
+	} {
+		if s.Ended() != want {
+			t.Errorf("a step that is %s: %t", s, !want)
+		}
+	}
+}

@@ -1,0 +1,424 @@
+package execution_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// A world is a store and everything else that the service asks, for one
+// organization.
+type world struct {
+	runs    []execution.Execution
+	steps   execution.Steps
+	gate    approval.Approval
+	tenant  tenant.Tenant
+	balance credit.Balance
+	gone    bool // the agent is deleted; its versions stay
+
+	races    int // how many commits are lost
+	meddle   func(*world)
+	commits  []execution.Change
+	started  []flow.Cursor
+	rings    []string
+	reported []error
+	broken   error // what machine and doorbell say
+}
+
+func (w *world) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
+	for _, x := range w.runs {
+		if x.Org == org && x.ID == exec {
+			return x, w.steps, nil
+		}
+	}
+	return execution.Execution{}, nil, execution.ErrNotFound
+}
+
+// Executions returns two runs a page.
+func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (execution.Page, error) {
+	var mine []execution.Execution
+	for _, x := range w.runs {
+		if x.Org == org && (q.Agent == "" || q.Agent == x.Agent) {
+			mine = append(mine, x)
+		}
+	}
+	from := 0
+	if q.After != "" {
+		from = slices.IndexFunc(mine, func(x execution.Execution) bool { return string(x.ID) == q.After })
+	}
+	page := execution.Page{Executions: mine[from:min(from+2, len(mine))]}
+	if from+2 < len(mine) {
+		page.Next = string(mine[from+2].ID)
+	}
+	return page, nil
+}
+
+func (w *world) Create(_ context.Context, x execution.Execution) error {
+	w.runs = append(w.runs, x)
+	return nil
+}
+
+func (w *world) Commit(_ context.Context, c execution.Change) error {
+	if w.meddle != nil {
+		w.meddle(w)
+		w.meddle = nil
+	}
+	i := slices.IndexFunc(w.runs, func(x execution.Execution) bool { return x.ID == c.Execution.ID })
+	if w.races > 0 || w.runs[i].Revision != c.Execution.Revision {
+		w.races--
+		return execution.ErrStale
+	}
+	w.commits = append(w.commits, c)
+	w.runs[i] = c.Execution
+	w.runs[i].Revision++
+	return nil
+}
+
+func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error) {
+	if org != "org_a" || a != "agent_1" || version != 3 {
+		return agent.Definition{}, agent.ErrNotFound
+	}
+	return definition(), nil
+}
+
+func (w *world) Current(context.Context, id.Org, id.Agent) (agent.Definition, int, error) {
+	if w.gone {
+		return agent.Definition{}, 0, agent.ErrNotFound
+	}
+	return agent.Definition{Steps: []agent.Step{step("new")}}, 4, nil
+}
+
+func (w *world) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return w.tenant, nil }
+
+func (w *world) Balance(_ context.Context, _ id.Org, m credit.Month) (credit.Balance, error) {
+	if m != "2026-03" {
+		return credit.Balance{}, fmt.Errorf("asked for %s", m)
+	}
+	return w.balance, nil
+}
+
+func (w *world) Approval(_ context.Context, _ id.Org, appr id.Approval) (approval.Approval, error) {
+	if w.gate.ID != appr {
+		return approval.Approval{}, approval.ErrNotFound
+	}
+	return w.gate, nil
+}
+
+func (w *world) Start(_ context.Context, c flow.Cursor) error {
+	w.started = append(w.started, c)
+	return w.broken
+}
+
+func (w *world) Ring(_ context.Context, token string) error {
+	w.rings = append(w.rings, token)
+	return w.broken
+}
+
+func (w *world) service() *execution.Service {
+	return &execution.Service{
+		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Machine: w, Doorbell: w,
+		Now: func() time.Time { return at(60) }, NewID: func() id.Execution { return "exec_new" },
+		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+	}
+}
+
+var who = caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Member}}
+
+// with returns a world that has these runs.
+func with(runs ...execution.Execution) *world {
+	for i := range runs {
+		runs[i].Revision = 1
+	}
+	return &world{
+		runs: runs, tenant: tenant.Tenant{Org: "org_a", Plan: credit.Growth, Revision: 1},
+		balance: credit.Balance{Month: "2026-03", Allocation: 100, Remaining: 100},
+	}
+}
+
+// asking returns a run that waits for people at its first step, and what is
+// recorded of it.
+func asking(t *testing.T) *world {
+	t.Helper()
+	w := with(leased(t, begun(), "one", 1).Asked(at(7200)))
+	w.steps = execution.Steps{"a": {ID: "a", Kind: agent.Gate, Status: execution.StepWaiting, Asked: at(2)}}
+	w.gate = approval.Approval{
+		ID: approval.ID(at(2), "exec_1", "a"), Org: "org_a", Execution: "exec_1", Status: approval.Pending,
+		Token: "token", Expires: at(7200), Min: 1, Revision: 5,
+	}
+	return w
+}
+
+func TestARunIsShownWithItsTrace(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1))
+	w.steps = execution.Steps{"a": answered("a", hold(credit.Standard))}
+	x, tr, err := w.service().Get(t.Context(), who, "exec_1")
+	if err != nil || shown(tr) != "a=completed b=pending d=pending" {
+		t.Errorf("Get = %s, %v", shown(tr), err)
+	}
+	// What was answered is shown before it is settled.
+	if x.Credits != 20 {
+		t.Errorf("%d credits, want 20", x.Credits)
+	}
+	stranger := who
+	stranger.Org = "org_b"
+	if _, _, err := w.service().Get(t.Context(), stranger, "exec_1"); !errors.Is(err, execution.ErrNotFound) {
+		t.Errorf("a stranger gets %v", err)
+	}
+	if p, err := w.service().List(t.Context(), who, execution.Query{}); err != nil || len(p.Executions) != 1 {
+		t.Errorf("List = %+v, %v", p, err)
+	}
+}
+
+func TestADefinitionThatIsLostIsOurFault(t *testing.T) {
+	t.Parallel()
+
+	x := begun()
+	x.Version = 99
+	_, _, err := with(x).service().Get(t.Context(), who, "exec_1")
+	if f := fault.From(err); f.Class != fault.Internal {
+		t.Errorf("err = %v, want an internal one", err)
+	}
+}
+
+func TestACancelledRunIsAtItsEnd(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1))
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil {
+		t.Fatal(err)
+	}
+	x := w.runs[0]
+	if x.Status != execution.Cancelled || x.Reason != execution.CancelledByUser || !x.Completed.Equal(at(60)) {
+		t.Errorf("%+v", x)
+	}
+	if c := w.commits[0]; c.Tally == nil || c.Tally.Runs != 1 || c.Tally.Completed+c.Tally.Failed != 0 || c.Gate != nil || len(w.rings) != 0 {
+		t.Errorf("%+v; rings %v", c, w.rings)
+	}
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) {
+		t.Errorf("the second time: %v, want ErrState", err)
+	}
+}
+
+func TestWhatAModelMayStillAnswerStaysHeldOnlyUnderALease(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		seconds int // when the lease was taken; it is cancelled at 60
+		held    int
+	}{
+		"a worker is at it": {50, 1},
+		"its lease is over": {10, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			c, _ := leased(t, begun(), "one", tc.seconds).Reserved("a", hold(credit.Standard))
+			w := with(c.Execution)
+			if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(w.runs[0].Holds); got != tc.held || len(w.commits[0].Released) != 1-tc.held {
+				t.Errorf("%d held, %v released", got, w.commits[0].Released)
+			}
+		})
+	}
+}
+
+func TestCancellingDeniesTheGateAndWakesTheMachine(t *testing.T) {
+	t.Parallel()
+
+	w := asking(t)
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil {
+		t.Fatal(err)
+	}
+	g := w.commits[0].Gate
+	if g == nil || g.Status != approval.Denied || g.Revision != 5 || g.DecidedBy != "" {
+		t.Errorf("the gate is %+v", g)
+	}
+	if diff := cmp.Diff([]string{"token"}, w.rings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAMachineThatDoesNotWakeDoesNotKeepARunAlive(t *testing.T) {
+	t.Parallel()
+
+	w := asking(t)
+	w.broken = errors.New("no answer")
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil {
+		t.Fatal(err)
+	}
+	if w.runs[0].Status != execution.Cancelled || len(w.reported) != 1 || !errors.Is(w.reported[0], w.broken) {
+		t.Errorf("%s; reported %v", w.runs[0].Status, w.reported)
+	}
+}
+
+func TestAVerdictOfAMomentAgoStands(t *testing.T) {
+	t.Parallel()
+
+	w := asking(t)
+	w.gate.Status = approval.Approved
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil {
+		t.Fatal(err)
+	}
+	if w.commits[0].Gate != nil || len(w.rings) != 0 || w.runs[0].Status != execution.Cancelled {
+		t.Errorf("gate %+v, rings %v, run %s", w.commits[0].Gate, w.rings, w.runs[0].Status)
+	}
+}
+
+func TestACancellationThatLosesARaceIsTriedAgain(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1))
+	w.races = 5
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err != nil || w.runs[0].Status != execution.Cancelled {
+		t.Errorf("%v; %s", err, w.runs[0].Status)
+	}
+	w = with(leased(t, begun(), "one", 1))
+	w.races = 1000
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); err == nil || errors.Is(err, execution.ErrStale) || w.races < 900 {
+		t.Errorf("%v with %d races to go; want an error of our own, soon", err, w.races)
+	}
+	// The run came to its end between reading and writing.
+	w = with(leased(t, begun(), "one", 1))
+	w.meddle = func(w *world) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
+	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) || w.runs[0].Status != execution.Completed {
+		t.Errorf("%v; %s", err, w.runs[0].Status)
+	}
+}
+
+func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
+	t.Parallel()
+
+	var runs []execution.Execution
+	for i := range 7 {
+		x := begun()
+		x.ID = id.Execution(fmt.Sprintf("exec_%d", i))
+		switch i {
+		case 2:
+			x = x.Complete(at(5))
+		case 3:
+			x.Agent = "agent_2"
+		case 4:
+			x = leased(t, x, "one", 50)
+		case 5:
+			x.Org = "org_b"
+		}
+		runs = append(runs, x)
+	}
+	w := with(runs...)
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range w.runs {
+		got = append(got, fmt.Sprintf("%s %s", x.Status, x.Reason))
+	}
+	want := []string{
+		"cancelled agent_deleted", "cancelled agent_deleted", "completed ", "pending ", "cancelled agent_deleted", "pending ", "cancelled agent_deleted",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	// A run that ends meanwhile is no error.
+	w = with(begun())
+	w.meddle = func(w *world) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
+	x, tr, err := w.service().Retry(t.Context(), who, "exec_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.ID != "exec_new" || x.RetryOf != "exec_1" || x.Version != 4 || x.Status != execution.Pending || shown(tr) != "new=pending" {
+		t.Errorf("%+v with %s", x, shown(tr))
+	}
+	if len(w.runs) != 2 || w.runs[0].Status != execution.Failed {
+		t.Errorf("stored %+v", w.runs)
+	}
+	if diff := cmp.Diff([]flow.Cursor{{Org: "org_a", Execution: "exec_new"}}, w.started); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARetryThatCannotBeStartedIsRecordedAllTheSame(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
+	w.broken = errors.New("no answer")
+	if _, _, err := w.service().Retry(t.Context(), who, "exec_1"); err != nil || len(w.runs) != 2 || len(w.reported) != 1 {
+		t.Errorf("%v; %d runs; reported %v", err, len(w.runs), w.reported)
+	}
+}
+
+func TestWhatMayNotBeRetriedIsNot(t *testing.T) {
+	t.Parallel()
+
+	failed := leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5))
+	stranger := who
+	stranger.Org = "org_b"
+	for name, tc := range map[string]struct {
+		run  execution.Execution
+		who  caller.Caller
+		with func(*world)
+		want error
+	}{
+		"a run that is open":                {begun(), who, func(*world) {}, execution.ErrState},
+		"a run that was completed":          {leased(t, begun(), "one", 1).Complete(at(2)), who, func(*world) {}, execution.ErrState},
+		"a run of another organization":     {failed, stranger, func(*world) {}, execution.ErrNotFound},
+		"a run of an agent that is gone":    {failed, who, func(w *world) { w.gone = true }, agent.ErrNotFound},
+		"a run of a suspended organization": {failed, who, func(w *world) { w.tenant.Suspended = true }, tenant.ErrSuspended},
+		"a run when no credit is left":      {failed, who, func(w *world) { w.balance.Remaining = 0 }, credit.ErrInsufficient},
+		"a run when the plan is overspent":  {failed, who, func(w *world) { w.balance.Remaining = -500 }, credit.ErrInsufficient},
+		// The status comes first: what never could be retried says so.
+		"an open run of an agent that is gone": {begun(), who, func(w *world) { w.gone = true }, execution.ErrState},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := with(tc.run)
+			tc.with(w)
+			_, _, err := w.service().Retry(t.Context(), tc.who, "exec_1")
+			if !errors.Is(err, tc.want) || len(w.runs) != 1 || len(w.started) != 0 {
+				t.Errorf("%v; %d runs, started %v; want %v", err, len(w.runs), w.started, tc.want)
+			}
+			if f := fault.From(err); errors.Is(tc.want, execution.ErrState) && !strings.Contains(f.Message, string(tc.run.Status)) {
+				t.Errorf("it does not say what it is: %q", f.Message)
+			}
+		})
+	}
+}
+
+func TestOneCreditIsEnoughToStart(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
+	w.balance.Remaining = 1
+	if _, _, err := w.service().Retry(t.Context(), who, "exec_1"); err != nil {
+		t.Error(err)
+	}
+}

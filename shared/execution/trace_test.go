@@ -1,0 +1,155 @@
+package execution_test
+
+import (
+	"strings"
+	"testing"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+func step(name id.Step) agent.Step { return agent.Step{ID: name, Kind: agent.Notification} }
+
+func branch(name id.Step, otherwise []agent.Step, cases ...[]agent.Step) agent.Step {
+	b := &agent.BranchStep{Else: otherwise}
+	for _, steps := range cases {
+		b.Cases = append(b.Cases, agent.Case{Steps: steps})
+	}
+	return agent.Step{ID: name, Kind: agent.Branching, BranchStep: b}
+}
+
+// definition is a, b (x: x1 x2 | y: y1 c (deep: deep1 | else: deep2) | else: z1), d.
+func definition() agent.Definition {
+	deep := branch("c", []agent.Step{step("deep2")}, []agent.Step{step("deep1")})
+	return agent.Definition{Steps: []agent.Step{
+		step("a"),
+		branch("b", []agent.Step{step("z1")}, []agent.Step{step("x1"), step("x2")}, []agent.Step{step("y1"), deep}),
+		step("d"),
+	}}
+}
+
+// recorded reads "a=completed b=completed:1" as recorded steps.
+func recorded(t *testing.T, text string) execution.Steps {
+	t.Helper()
+	done := execution.Steps{}
+	for word := range strings.FieldsSeq(text) {
+		name, status, ok := strings.Cut(word, "=")
+		if !ok {
+			t.Fatalf("%q is no step", word)
+		}
+		s := execution.Step{ID: id.Step(name), Kind: agent.Notification}
+		if status, way, ok := strings.Cut(status, ":"); ok {
+			n := map[string]int{"0": 0, "1": 1, "2": 2, "else": -1}[way]
+			s.Kind, s.Case, s.Status = agent.Branching, &n, execution.StepStatus(status)
+		} else {
+			s.Status = execution.StepStatus(status)
+		}
+		done[s.ID] = s
+	}
+	return done
+}
+
+func shown(tr execution.Trace) string {
+	words := make([]string, len(tr))
+	for i, s := range tr {
+		words[i] = string(s.ID) + "=" + string(s.Status)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestTheTraceListsWhatWasTaken(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		done  string
+		ended bool
+		want  string
+		next  id.Step // "" when there is none
+	}{
+		"nothing yet":                            {"", false, "a=pending b=pending d=pending", "a"},
+		"a first step at work":                   {"a=running", false, "a=running b=pending d=pending", "a"},
+		"a first step that failed and goes on":   {"a=failed", false, "a=failed b=pending d=pending", "b"},
+		"a first step that was skipped":          {"a=skipped", false, "a=skipped b=pending d=pending", "b"},
+		"the first case":                         {"a=completed b=completed:0", false, "a=completed b=completed x1=pending x2=pending d=pending", "x1"},
+		"the second case":                        {"a=completed b=completed:1 y1=completed", false, "a=completed b=completed y1=completed c=pending d=pending", "c"},
+		"a branch in a branch":                   {"a=completed b=completed:1 y1=completed c=completed:0", false, "a=completed b=completed y1=completed c=completed deep1=pending d=pending", "deep1"},
+		"the else of a branch in a branch":       {"a=completed b=completed:1 y1=completed c=completed:else", false, "a=completed b=completed y1=completed c=completed deep2=pending d=pending", "deep2"},
+		"the else":                               {"a=completed b=completed:else z1=completed", false, "a=completed b=completed z1=completed d=pending", "d"},
+		"a branch that was skipped":              {"a=completed b=skipped", false, "a=completed b=skipped d=pending", "d"},
+		"a branch that failed takes no way":      {"a=completed b=failed:0", false, "a=completed b=failed d=pending", "d"},
+		"a branch that has not decided":          {"a=completed b=running", false, "a=completed b=running d=pending", "b"},
+		"a gate at which people are asked":       {"a=waiting", false, "a=waiting b=pending d=pending", "a"},
+		"all of it":                              {"a=completed b=completed:0 x1=completed x2=skipped d=completed", false, "a=completed b=completed x1=completed x2=skipped d=completed", ""},
+		"at the end what was not reached":        {"a=failed", true, "a=failed b=skipped d=skipped", ""},
+		"at the end what was at work":            {"a=completed b=completed:0 x1=running", true, "a=completed b=completed x1=skipped x2=skipped d=skipped", ""},
+		"at the end what waited":                 {"a=waiting", true, "a=skipped b=skipped d=skipped", ""},
+		"a case that the definition has not":     {"a=completed b=completed:2", false, "a=completed b=completed d=pending", "d"},
+		"steps that the definition has not":      {"a=completed ghost=completed", false, "a=completed b=pending d=pending", "b"},
+		"steps of a case that was not taken":     {"a=completed b=completed:0 y1=completed", false, "a=completed b=completed x1=pending x2=pending d=pending", "x1"},
+		"a later step that was recorded already": {"d=completed", false, "a=pending b=pending d=completed", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			tr := execution.TraceOf(definition(), recorded(t, tc.done), tc.ended)
+			if got := shown(tr); got != tc.want {
+				t.Errorf("trace\n%s\nwant\n%s", got, tc.want)
+			}
+			next, ok := tr.Next()
+			if next.ID != tc.next || ok != (tc.next != "") {
+				t.Errorf("next is %q, %t; want %q", next.ID, ok, tc.next)
+			}
+			for _, s := range tr {
+				if s.Definition.ID != s.ID {
+					t.Errorf("%s has the definition of %s", s.ID, s.Definition.ID)
+				}
+			}
+		})
+	}
+}
+
+func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
+	t.Parallel()
+
+	d := agent.Definition{Steps: []agent.Step{branch("b", nil, []agent.Step{step("x")}), step("d")}}
+	if got, want := shown(execution.TraceOf(d, recorded(t, "b=completed:else"), false)), "b=completed d=pending"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		done string
+		step id.Step
+		want bool
+	}{
+		"the last of the definition":             {"a=completed b=skipped", "d", true},
+		"one that others follow":                 {"a=completed b=skipped", "a", false},
+		"the first":                              {"", "a", false},
+		"a branch, whose steps follow":           {"a=completed d=completed", "b", false},
+		"the last of a case, when d is to come":  {"a=completed b=completed:0 x1=completed", "x2", false},
+		"the last of a case, when d is recorded": {"a=completed b=completed:0 x1=completed d=skipped", "x2", true},
+		"one that is not in the trace":           {"a=completed", "ghost", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := execution.TraceOf(definition(), recorded(t, tc.done), false).Last(tc.step); got != tc.want {
+				t.Errorf("Last(%s) = %t", tc.step, got)
+			}
+		})
+	}
+	if (execution.Trace{}).Last("a") {
+		t.Error("an empty trace has a last step")
+	}
+	end := agent.Definition{Steps: []agent.Step{step("a"), branch("b", nil, []agent.Step{step("x")})}}
+	if execution.TraceOf(end, recorded(t, "a=completed"), false).Last("b") {
+		t.Error("a branch at the end is the last, although its steps follow")
+	}
+	if !execution.TraceOf(end, recorded(t, "a=completed b=completed:0"), false).Last("x") {
+		t.Error("the last step of a case at the end is not the last")
+	}
+}

@@ -1,0 +1,196 @@
+package key_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+)
+
+// shelf is a store of keys.
+type shelf struct {
+	keys []key.Key
+	fail error
+}
+
+func (s *shelf) CreateKey(_ context.Context, k key.Key) error {
+	s.keys = append(s.keys, k)
+	return s.fail
+}
+
+func (s *shelf) Keys(_ context.Context, org id.Org) ([]key.Key, error) {
+	var mine []key.Key
+	for _, k := range s.keys {
+		if k.Org == org {
+			mine = append(mine, k)
+		}
+	}
+	return mine, s.fail
+}
+
+func (s *shelf) RevokeKey(_ context.Context, org id.Org, revoked id.Key) error {
+	for i, k := range s.keys {
+		if k.Org == org && k.ID == revoked {
+			s.keys = append(s.keys[:i], s.keys[i+1:]...)
+			return nil
+		}
+	}
+	return key.ErrNotFound
+}
+
+func (s *shelf) KeyByHash(context.Context, key.Hash) (key.Key, error) {
+	return key.Key{}, key.ErrNotFound
+}
+
+var owner = caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Owner}}
+
+func service(s *shelf) *key.Service {
+	var n byte
+	return &key.Service{
+		Store: s, Now: func() time.Time { return time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC) },
+		NewID: func() id.Key { return id.Key("key_" + string('1'+rune(len(s.keys)))) },
+		Random: func() [32]byte {
+			n++
+			return [32]byte{n, 0xff, 0xfe}
+		},
+	}
+}
+
+func TestANewKeyIsStoredAsAHash(t *testing.T) {
+	t.Parallel()
+
+	s := &shelf{}
+	k, secret, err := service(s).Create(t.Context(), owner, "ci", caller.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, ok := key.HashOf(secret)
+	if !ok || !strings.HasPrefix(secret, "ik_live_") {
+		t.Errorf("the secret is %q", secret)
+	}
+	want := key.Key{
+		ID: "key_1", Org: "org_a", Name: "ci", Access: caller.ReadWrite, Hash: hash,
+		Created: time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC), By: "user_1",
+	}
+	if k != want || len(s.keys) != 1 || s.keys[0] != want {
+		t.Errorf("Create = %+v, stored %+v; want %+v", k, s.keys, want)
+	}
+	if strings.Contains(string(s.keys[0].Hash), secret[len("ik_live_"):]) {
+		t.Error("the secret is stored")
+	}
+}
+
+func TestTwoKeysHaveTwoSecrets(t *testing.T) {
+	t.Parallel()
+
+	svc := service(&shelf{})
+	_, a, err := svc.Create(t.Context(), owner, "a", caller.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, b, err := svc.Create(t.Context(), owner, "b", caller.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a == b {
+		t.Errorf("both are %s", a)
+	}
+}
+
+func TestAKeyNeedsANameAndAnAccess(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		name   string
+		access caller.Access
+		want   string
+	}{
+		"no name":                   {"", caller.Read, "name"},
+		"too long a name":           {strings.Repeat("ä", 201), caller.Read, "name"},
+		"no access":                 {"ci", "", "access"},
+		"an unknown access":         {"ci", "admin", "access"},
+		"an access in capitals":     {"ci", "READ", "access"},
+		"the longest name is right": {strings.Repeat("ä", 200), caller.Read, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			s := &shelf{}
+			_, secret, err := service(s).Create(t.Context(), owner, tc.name, tc.access)
+			if tc.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.want) || secret != "" || len(s.keys) != 0 {
+				t.Errorf("Create = %q, %v with %d stored; want an error about the %s", secret, err, len(s.keys), tc.want)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatLooksLikeASecretIsOne(t *testing.T) {
+	t.Parallel()
+
+	body := strings.Repeat("aB3_-", 8) + "abc"
+	for name, tc := range map[string]struct {
+		in   string
+		want bool
+	}{
+		"a secret":               {"ik_live_" + body, true},
+		"another prefix":         {"ik_test_" + body, false},
+		"no prefix":              {body, false},
+		"one character too few":  {"ik_live_" + body[1:], false},
+		"one character too many": {"ik_live_" + body + "a", false},
+		"a character of base 64": {"ik_live_" + body[1:] + "+", false},
+		"a line break":           {"ik_live_" + body + "\n", false},
+		"nothing":                {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if _, ok := key.HashOf(tc.in); ok != tc.want {
+				t.Errorf("HashOf(%q) says %t", tc.in, ok)
+			}
+		})
+	}
+	a, _ := key.HashOf("ik_live_" + body)
+	b, _ := key.HashOf("ik_live_" + body[:42] + "d")
+	if a == b || len(a) != 64 {
+		t.Errorf("the hashes are %s and %s", a, b)
+	}
+}
+
+func TestAKeyBelongsToItsOrganization(t *testing.T) {
+	t.Parallel()
+
+	s := &shelf{}
+	svc := service(s)
+	k, _, err := svc.Create(t.Context(), owner, "ci", caller.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := owner
+	stranger.Org = "org_b"
+	if keys, err := svc.List(t.Context(), stranger); err != nil || len(keys) != 0 {
+		t.Errorf("a stranger sees %v, %v", keys, err)
+	}
+	if err := svc.Revoke(t.Context(), stranger, k.ID); !errors.Is(err, key.ErrNotFound) {
+		t.Errorf("a stranger revokes: %v", err)
+	}
+	if keys, err := svc.List(t.Context(), owner); err != nil || len(keys) != 1 {
+		t.Errorf("the owner sees %v, %v", keys, err)
+	}
+	if err := svc.Revoke(t.Context(), owner, k.ID); err != nil {
+		t.Error(err)
+	}
+	if err := svc.Revoke(t.Context(), owner, k.ID); !errors.Is(err, key.ErrNotFound) {
+		t.Errorf("the second time: %v", err)
+	}
+}

@@ -1,0 +1,306 @@
+package tenant_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+var start = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
+
+// said returns an event of the Hub that many minutes after the start.
+func said(name string, minute int, plan credit.Plan) event.Event {
+	e := event.Event{
+		ID: "evt_1", Product: "hub", Type: name, Org: "org_a", Payload: map[string]any{},
+		Published: at(minute),
+	}
+	if plan != "" {
+		e.Payload["plan"] = string(plan)
+	}
+	return e
+}
+
+func created(minute int, plan credit.Plan) event.Event { return said("org.created", minute, plan) }
+func changed(minute int, plan credit.Plan) event.Event {
+	return said("subscription.changed", minute, plan)
+}
+func suspended(minute int) event.Event { return said("org.suspended", minute, "") }
+
+// apply applies events in this order. One of an organization that is not known
+// yet is told again later, as the queue does.
+func apply(events ...event.Event) (tenant.Tenant, error) {
+	var t tenant.Tenant
+	for rounds := 0; len(events) > 0 && rounds <= len(events); rounds++ {
+		var again []event.Event
+		for _, e := range events {
+			after, err := t.Apply(e)
+			switch {
+			case errors.Is(err, tenant.ErrUnknown):
+				again = append(again, e)
+				continue
+			case err != nil:
+				return t, err
+			}
+			after.Revision = t.Revision + 1
+			t = after
+		}
+		if len(again) == len(events) {
+			return t, tenant.ErrUnknown
+		}
+		events = again
+	}
+	return t, nil
+}
+
+func TestTheHubSaysWhatAnOrganizationIs(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		events    []event.Event
+		plan      credit.Plan
+		suspended bool
+	}{
+		"a beginning makes it known":                   {[]event.Event{created(0, "growth")}, "growth", false},
+		"a change makes it known too":                  {[]event.Event{changed(0, "scale")}, "scale", false},
+		"a change changes the plan":                    {[]event.Event{created(0, "growth"), changed(1, "starter")}, "starter", false},
+		"a suspension stops it":                        {[]event.Event{created(0, "growth"), suspended(1)}, "growth", true},
+		"a change does not lift a suspension":          {[]event.Event{created(0, "growth"), suspended(1), changed(2, "scale")}, "scale", true},
+		"a new beginning lifts it":                     {[]event.Event{created(0, "growth"), suspended(1), created(2, "starter")}, "starter", false},
+		"an old change changes nothing":                {[]event.Event{created(0, "growth"), changed(2, "scale"), changed(1, "starter")}, "scale", false},
+		"the beginning comes late":                     {[]event.Event{changed(2, "scale"), created(0, "growth")}, "scale", false},
+		"a beginning told twice lifts nothing":         {[]event.Event{created(0, "growth"), suspended(1), created(0, "growth")}, "growth", true},
+		"a change that is older than a suspension":     {[]event.Event{created(0, "growth"), suspended(2), changed(1, "scale")}, "scale", true},
+		"a suspension that is older than a change":     {[]event.Event{created(0, "growth"), changed(2, "scale"), suspended(1)}, "scale", true},
+		"a suspension that is older than a beginning":  {[]event.Event{created(0, "growth"), created(2, "scale"), suspended(1)}, "scale", false},
+		"a suspension before all":                      {[]event.Event{suspended(1), created(0, "growth")}, "growth", true},
+		"a change in the moment of the beginning":      {[]event.Event{created(0, "growth"), changed(0, "scale")}, "scale", false},
+		"the same, told the other way round":           {[]event.Event{changed(0, "scale"), created(0, "growth")}, "scale", false},
+		"a suspension in the moment of the beginning":  {[]event.Event{created(0, "growth"), suspended(0)}, "growth", true},
+		"the same, told once more":                     {[]event.Event{created(0, "growth"), suspended(0), created(0, "growth")}, "growth", true},
+		"two changes of one moment, as they were told": {[]event.Event{created(0, "growth"), changed(1, "scale"), changed(1, "starter")}, "starter", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := apply(tc.events...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Org != "org_a" || got.Plan != tc.plan || got.Suspended != tc.suspended {
+				t.Errorf("%+v; want plan %s, suspended %t", got, tc.plan, tc.suspended)
+			}
+		})
+	}
+}
+
+func TestATenantThatWasStoredWithoutItsClocksGoesByItsLastChange(t *testing.T) {
+	t.Parallel()
+
+	old := tenant.Tenant{Org: "org_a", Plan: credit.Growth, Suspended: true, Created: start, Updated: at(5), Revision: 2}
+	for name, tc := range map[string]struct {
+		e         event.Event
+		plan      credit.Plan
+		suspended bool
+	}{
+		"a beginning told again lifts nothing": {created(0, "growth"), "growth", true},
+		"an old change changes nothing":        {changed(4, "scale"), "growth", true},
+		"a newer change changes the plan":      {changed(6, "scale"), "scale", true},
+		"a newer beginning lifts it":           {created(6, "scale"), "scale", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := old.Apply(tc.e)
+			if err != nil || got.Plan != tc.plan || got.Suspended != tc.suspended {
+				t.Errorf("%+v, %v; want plan %s, suspended %t", got, err, tc.plan, tc.suspended)
+			}
+		})
+	}
+}
+
+func at(minute int) time.Time { return start.Add(time.Duration(minute) * time.Minute) }
+
+func TestAPlanThatIsNoneIsMalformed(t *testing.T) {
+	t.Parallel()
+
+	for name, payload := range map[string]map[string]any{
+		"no plan":              {},
+		"an unknown plan":      {"plan": "enterprise"},
+		"a plan in capitals":   {"plan": "Growth"},
+		"a plan that is null":  {"plan": nil},
+		"a plan that is an id": {"plan": int64(5)},
+		"no payload":           nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			before := tenant.Tenant{Org: "org_a", Plan: credit.Growth, Revision: 1, Updated: start, PlanAt: start}
+			for _, typ := range []string{"org.created", "subscription.changed"} {
+				e := said(typ, 5, "")
+				e.Payload = payload
+				got, err := before.Apply(e)
+				if !errors.Is(err, event.ErrMalformed) || got != before {
+					t.Errorf("%s: %+v, %v; want no change and ErrMalformed", typ, got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestASuspensionOfNobodyIsUnknown(t *testing.T) {
+	t.Parallel()
+
+	if _, err := (tenant.Tenant{}).Apply(suspended(0)); !errors.Is(err, tenant.ErrUnknown) {
+		t.Errorf("err = %v, want ErrUnknown", err)
+	}
+}
+
+func TestOnlyThreeEventsSaySomethingOfATenant(t *testing.T) {
+	t.Parallel()
+
+	for name, want := range map[string]bool{
+		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true,
+		"hub:client.review_due": false, "psa:org.created": false, "org.created": false, "": false,
+	} {
+		if tenant.Keeps(name) != want {
+			t.Errorf("Keeps(%q) = %t", name, !want)
+		}
+	}
+	before := tenant.Tenant{Org: "org_a", Plan: credit.Growth, Revision: 3, Created: start, Updated: start, PlanAt: start, StateAt: start}
+	after, err := before.Apply(said("client.review_due", -5, ""))
+	if err != nil || after != before {
+		t.Errorf("another event: %+v, %v", after, err)
+	}
+}
+
+// histories returns a generator of what the Hub says over time: no two of one
+// kind in the same moment.
+func histories() *rapid.Generator[[]event.Event] {
+	return rapid.Custom(func(t *rapid.T) []event.Event {
+		plans := rapid.SampledFrom([]credit.Plan{credit.Starter, credit.Growth, credit.Scale})
+		events := []event.Event{created(rapid.IntRange(0, 9).Draw(t, "begun"), plans.Draw(t, "plan"))}
+		seen := map[string]bool{events[0].Type + events[0].Published.String(): true}
+		for range rapid.IntRange(0, 8).Draw(t, "more") {
+			var e event.Event
+			minute := rapid.IntRange(0, 9).Draw(t, "minute")
+			switch rapid.IntRange(0, 4).Draw(t, "kind") {
+			case 0:
+				e = created(minute, plans.Draw(t, "plan"))
+			case 1, 2:
+				e = changed(minute, plans.Draw(t, "plan"))
+			default:
+				e = suspended(minute)
+			}
+			if k := e.Type + e.Published.String(); !seen[k] {
+				seen[k] = true
+				events = append(events, e)
+			}
+		}
+		return events
+	})
+}
+
+func TestEventsMayComeInAnyOrderAndTwice(t *testing.T) {
+	t.Parallel()
+
+	rapid.Check(t, func(t *rapid.T) {
+		history := histories().Draw(t, "history")
+		inOrder := slices.Clone(history)
+		slices.SortStableFunc(inOrder, func(a, b event.Event) int { return a.Published.Compare(b.Published) })
+		want, err := apply(inOrder...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := rapid.Permutation(append(slices.Clone(history),
+			rapid.SliceOfN(rapid.SampledFrom(history), 0, 5).Draw(t, "twice")...)).Draw(t, "told")
+		got, err := apply(told...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Revision = want.Revision
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("told otherwise -want +got:\n%s", diff)
+		}
+	})
+}
+
+// shelf keeps one tenant, and loses the first races.
+type shelf struct {
+	kept  tenant.Tenant
+	month credit.Month
+	races int
+	saves int
+}
+
+func (s *shelf) Tenant(context.Context, id.Org) (tenant.Tenant, error) {
+	if s.kept.Revision == 0 {
+		return tenant.Tenant{}, tenant.ErrUnknown
+	}
+	return s.kept, nil
+}
+
+func (s *shelf) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Month) error {
+	s.saves++
+	if s.saves <= s.races || t.Revision != s.kept.Revision {
+		return tenant.ErrStale
+	}
+	t.Revision++
+	s.kept, s.month = t, month
+	return nil
+}
+
+func TestWhatTheHubSaysIsKept(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		races, saves int
+		lost         bool
+	}{
+		"at once":                    {0, 1, false},
+		"after races that were lost": {5, 6, false},
+		"not when every race is":     {1000, 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			s := &shelf{races: tc.races}
+			svc := tenant.Service{Store: s, Now: func() time.Time { return start.AddDate(0, 1, 0) }}
+			err := svc.Keep(t.Context(), created(0, "growth"))
+			if (err != nil) != tc.lost || s.saves != tc.saves {
+				t.Errorf("Keep = %v after %d tries, want %d", err, s.saves, tc.saves)
+			}
+			if !tc.lost && (s.kept.Plan != credit.Growth || s.month != "2026-04") {
+				t.Errorf("kept %+v, moved %s", s.kept, s.month)
+			}
+		})
+	}
+}
+
+func TestWhatChangesNothingIsNotWritten(t *testing.T) {
+	t.Parallel()
+
+	s := &shelf{}
+	svc := tenant.Service{Store: s, Now: func() time.Time { return start }}
+	for _, e := range []event.Event{created(5, "growth"), created(5, "growth"), created(4, "growth"), created(4, "growth")} {
+		if err := svc.Keep(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first, and the earlier one, which says since when it exists.
+	if s.saves != 2 {
+		t.Errorf("%d writes, want 2", s.saves)
+	}
+	if err := svc.Keep(t.Context(), changed(6, "enterprise")); !errors.Is(err, event.ErrMalformed) || s.saves != 2 {
+		t.Errorf("a malformed event: %v, %d writes", err, s.saves)
+	}
+}
