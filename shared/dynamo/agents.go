@@ -1,0 +1,289 @@
+package dynamo
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A headItem is an agent without its definition, whose name and description may
+// change without a new version.
+type headItem struct {
+	primary
+
+	ID          string `dynamodbav:"id"`
+	Name        string `dynamodbav:"name"`
+	Description string `dynamodbav:"description,omitempty"`
+	Type        string `dynamodbav:"type"`
+	Status      string `dynamodbav:"status"`
+	Category    string `dynamodbav:"category"`
+	Created     int64  `dynamodbav:"created"`
+	Updated     int64  `dynamodbav:"updated"`
+	Version     int    `dynamodbav:"version"`
+	Revision    int64  `dynamodbav:"rev"`
+}
+
+func (i headItem) head(o id.Org) agent.Head {
+	return agent.Head{
+		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
+		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
+		Version: i.Version, Revision: i.Revision,
+	}
+}
+
+type versionItem struct {
+	primary
+
+	Definition string `dynamodbav:"definition"`
+}
+
+// A listenItem is an active agent, or a system agent that is paused.
+type listenItem struct {
+	primary
+
+	Agent      string `dynamodbav:"agent"`
+	Paused     bool   `dynamodbav:"paused,omitempty"`
+	Version    int    `dynamodbav:"version,omitempty"`
+	Definition string `dynamodbav:"definition,omitempty"`
+}
+
+type pauseItem struct {
+	primary
+
+	Agent string `dynamodbav:"agent"`
+}
+
+// Agent implements agent.Store.
+func (s *Store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, error) {
+	var i headItem
+	switch found, err := s.get(ctx, headKey(o, a), &i); {
+	case err != nil:
+		return agent.Agent{}, err
+	case !found:
+		return agent.Agent{}, agent.ErrNotFound
+	}
+	d, err := s.Version(ctx, o, a, i.Version)
+	if err != nil {
+		return agent.Agent{}, fmt.Errorf("version %d of %s: %w", i.Version, a, err)
+	}
+	d.Name, d.Description = i.Name, i.Description
+	return agent.Agent{Head: i.head(o), Definition: d}, nil
+}
+
+// Version returns a version of an agent, of a deleted one too, or
+// agent.ErrNotFound.
+func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
+	var i versionItem
+	switch found, err := s.get(ctx, versionKey(o, a, version), &i); {
+	case err != nil:
+		return agent.Definition{}, err
+	case !found:
+		return agent.Definition{}, agent.ErrNotFound
+	}
+	return definition(i.Definition)
+}
+
+func definition(text string) (agent.Definition, error) {
+	var d agent.Definition
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return agent.Definition{}, fmt.Errorf("read a definition: %w", err)
+	}
+	return d, nil
+}
+
+// Agents implements agent.Store, the oldest first.
+func (s *Store) Agents(ctx context.Context, o id.Org) ([]agent.Head, error) {
+	items, err := s.inOrg(ctx, o, "AGENT#")
+	if err != nil {
+		return nil, err
+	}
+	heads := make([]agent.Head, 0, len(items))
+	for _, i := range items {
+		var h headItem
+		if err := attributevalue.UnmarshalMap(i, &h); err != nil {
+			return nil, err
+		}
+		heads = append(heads, h.head(o))
+	}
+	slices.SortFunc(heads, func(a, b agent.Head) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return heads, nil
+}
+
+// inOrg reads the items of an organization's own partition whose sort keys
+// begin with a prefix.
+func (s *Store) inOrg(ctx context.Context, o id.Org, prefix string) ([]item, error) {
+	pk, err := orgPartition(o)
+	from, to := begins(prefix)
+	return s.all(ctx, query{partition: pk, err: err, from: from, to: to, strong: true})
+}
+
+// The parts of the transaction that saves an agent.
+const (
+	partHead = iota
+	partActive
+)
+
+// SaveAgent implements agent.Store.
+func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+	ws, err := saves(before, after, active)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, ws...)
+	r := refused(err)
+	if r == nil {
+		return err
+	}
+	// One too many is the answer only if nothing else was wrong.
+	if _, full := r.at(partActive); full && len(r.parts) == 1 && woke(before, after) {
+		return agent.ErrLimit
+	}
+	return agent.ErrStale
+}
+
+// saves returns what saving an agent writes: its head, the count of those that
+// are active if it changes, a new version, and whether it listens.
+func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
+	doc, err := toJSON(after.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("write the definition of %s: %w", after.ID, err)
+	}
+	ws := []write{headWrite(before, after)}
+	switch {
+	case woke(before, after):
+		ws = append(ws, counted(after.Org, active))
+	case woke(after, before):
+		ws = append(ws, write{op: opUpdate, key: activeKey(after.Org), add: map[string]int64{"active": -1}})
+	}
+	if after.Version != before.Version {
+		v := versionItem{primary: versionKey(after.Org, after.ID, after.Version), Definition: doc}
+		ws = append(ws, put(v, "attribute_not_exists(pk)", nil))
+	}
+	return append(ws, listens(before, after, doc)...), nil
+}
+
+// woke reports whether an agent has become active.
+func woke(before, after agent.Agent) bool {
+	return before.Status != agent.Active && after.Status == agent.Active
+}
+
+func headWrite(before, after agent.Agent) write {
+	cond, args := revised(before.Revision)
+	return put(headItem{
+		primary: headKey(after.Org, after.ID), ID: string(after.ID), Name: after.Name,
+		Description: after.Definition.Description, Type: string(after.Type), Status: string(after.Status),
+		Category: after.Category, Created: nanos(after.Created), Updated: nanos(after.Updated),
+		Version: after.Version, Revision: before.Revision + 1,
+	}, cond, args)
+}
+
+// counted returns the write that counts one more active agent, if it may.
+func counted(o id.Org, active agent.Cap) write {
+	w := write{op: opUpdate, key: activeKey(o), add: map[string]int64{"active": 1}}
+	if active.Limited {
+		w.cond, w.args = "active < :most", map[string]any{":most": active.Most}
+		if active.Most > 0 {
+			w.cond = "attribute_not_exists(active) OR active < :most"
+		}
+	}
+	return w
+}
+
+// listens returns the writes after which an agent is found by its event if it
+// is active, and by no other.
+func listens(before, after agent.Agent, doc string) []write {
+	var ws []write
+	was := listenKey(before.Org, before.Definition.Trigger.Event(), before.ID)
+	is := listenKey(after.Org, after.Definition.Trigger.Event(), after.ID)
+	if before.Status == agent.Active && (after.Status != agent.Active || is != was) {
+		ws = append(ws, write{op: opDelete, key: was})
+	}
+	if after.Status == agent.Active {
+		ws = append(ws, put(listenItem{
+			primary: is, Agent: string(after.ID), Version: after.Version, Definition: doc,
+		}, "", nil))
+	}
+	return ws
+}
+
+// DeleteAgent implements agent.Store.
+func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
+	cond, args := revised(a.Revision)
+	ws := []write{{op: opDelete, key: headKey(a.Org, a.ID), cond: cond, args: args}}
+	if a.Status == agent.Active {
+		ws = append(ws,
+			write{op: opUpdate, key: activeKey(a.Org), add: map[string]int64{"active": -1}},
+			write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
+	}
+	err := s.write(ctx, ws...)
+	if refused(err) != nil {
+		return agent.ErrStale
+	}
+	return err
+}
+
+// Pauses implements agent.Store.
+func (s *Store) Pauses(ctx context.Context, o id.Org) (map[id.Agent]bool, error) {
+	items, err := s.inOrg(ctx, o, "PAUSE#")
+	if err != nil {
+		return nil, err
+	}
+	paused := map[id.Agent]bool{}
+	for _, i := range items {
+		paused[id.Agent(textOf(i, "agent"))] = true
+	}
+	return paused, nil
+}
+
+// SavePause implements agent.Store.
+func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, paused bool) error {
+	if !paused {
+		return s.write(ctx,
+			write{op: opDelete, key: pauseKey(o, a)},
+			write{op: opDelete, key: listenKey(o, event, a)})
+	}
+	return s.write(ctx,
+		put(pauseItem{primary: pauseKey(o, a), Agent: string(a)}, "", nil),
+		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))
+}
+
+// Listeners implements dispatch.Agents.
+func (s *Store) Listeners(ctx context.Context, o id.Org, event string) ([]agent.Listener, map[id.Agent]bool, error) {
+	prefix, err := join("LISTEN", event)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := s.inOrg(ctx, o, prefix+"#")
+	if err != nil {
+		return nil, nil, err
+	}
+	var list []agent.Listener
+	paused := map[id.Agent]bool{}
+	for _, i := range items {
+		var l listenItem
+		if err := attributevalue.UnmarshalMap(i, &l); err != nil {
+			return nil, nil, err
+		}
+		if l.Paused {
+			paused[id.Agent(l.Agent)] = true
+			continue
+		}
+		d, err := definition(l.Definition)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", l.Agent, err)
+		}
+		list = append(list, agent.Listener{Agent: id.Agent(l.Agent), Version: l.Version, Definition: d})
+	}
+	slices.SortFunc(list, func(a, b agent.Listener) int { return strings.Compare(string(a.Agent), string(b.Agent)) })
+	return list, paused, nil
+}

@@ -1,0 +1,153 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+type approvalItem struct {
+	primary
+
+	OrgList   string `dynamodbav:"org_list"`
+	At        string `dynamodbav:"at"`
+	ID        string `dynamodbav:"id"`
+	Execution string `dynamodbav:"execution"`
+	Agent     string `dynamodbav:"agent"`
+	Step      string `dynamodbav:"step"`
+	Message   string `dynamodbav:"message,omitempty"`
+	Status    string `dynamodbav:"status"`
+	Approvers string `dynamodbav:"approvers"` // JSON
+	Min       int    `dynamodbav:"min"`
+	Token     string `dynamodbav:"token,omitempty"`
+	Created   int64  `dynamodbav:"created"`
+	Expires   int64  `dynamodbav:"expires_at"`
+	Votes     string `dynamodbav:"votes,omitempty"` // JSON
+	DecidedBy string `dynamodbav:"decided_by,omitempty"`
+	DecidedAt int64  `dynamodbav:"decided_at,omitempty"`
+	Note      string `dynamodbav:"note,omitempty"`
+	Revision  int64  `dynamodbav:"rev"`
+}
+
+type approversDoc struct {
+	Roles []caller.Role `json:"roles,omitempty"`
+	Users []id.User     `json:"users,omitempty"`
+}
+
+type voteDoc struct {
+	User    id.User   `json:"user"`
+	Approve bool      `json:"approve"`
+	Note    string    `json:"note,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// approvalWrite stores an approval, if it is still at its revision.
+func approvalWrite(a approval.Approval) write {
+	list, listErr := approvalsOfOrg(a.Org)
+	approvers, approversErr := toJSON(approversDoc(a.Approvers))
+	votes, votesErr := votesJSON(a.Votes)
+	cond, args := revised(a.Revision)
+	w := put(approvalItem{
+		primary: approvalKey(a.Org, a.ID), OrgList: list, At: place(a.Created, string(a.ID)),
+		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
+		Message: a.Message, Status: string(a.Status), Approvers: approvers, Min: a.Min, Token: a.Token,
+		Created: nanos(a.Created), Expires: nanos(a.Expires), Votes: votes,
+		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
+	}, cond, args)
+	w.err = errors.Join(w.err, listErr, approversErr, votesErr)
+	return w
+}
+
+func votesJSON(votes []approval.Vote) (string, error) {
+	if len(votes) == 0 {
+		return "", nil
+	}
+	docs := make([]voteDoc, 0, len(votes))
+	for _, v := range votes {
+		docs = append(docs, voteDoc(v))
+	}
+	return toJSON(docs)
+}
+
+func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
+	a := approval.Approval{
+		ID: id.Approval(i.ID), Org: o, Execution: id.Execution(i.Execution), Agent: id.Agent(i.Agent),
+		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
+		Created: timeOf(i.Created), Expires: timeOf(i.Expires), DecidedBy: id.User(i.DecidedBy),
+		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
+	}
+	var approvers approversDoc
+	var votes []voteDoc
+	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes))
+	a.Approvers = approval.Approvers(approvers)
+	for _, v := range votes {
+		a.Votes = append(a.Votes, approval.Vote(v))
+	}
+	return a, err
+}
+
+// Approval implements approval.Store.
+func (s *Store) Approval(ctx context.Context, o id.Org, appr id.Approval) (approval.Approval, error) {
+	var i approvalItem
+	switch found, err := s.get(ctx, approvalKey(o, appr), &i); {
+	case err != nil:
+		return approval.Approval{}, err
+	case !found:
+		return approval.Approval{}, approval.ErrNotFound
+	}
+	return i.approval(o)
+}
+
+// Approvals implements approval.Store.
+func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (approval.Page, error) {
+	index := schema.ByOrg()
+	list, err := approvalsOfOrg(o)
+	l := listing{
+		query: query{index: &index, partition: list, err: err, from: first, to: last}.before(q.After),
+		after: q.After, want: q.Limit,
+	}
+	if q.Status != "" {
+		l.keep = func(i item) bool { return textOf(i, "status") == string(q.Status) }
+	}
+	rows, next, err := s.list(ctx, l)
+	if err != nil {
+		return approval.Page{}, err
+	}
+	p := approval.Page{Next: next}
+	for _, r := range rows {
+		var i approvalItem
+		if err := attributevalue.UnmarshalMap(r.item, &i); err != nil {
+			return approval.Page{}, err
+		}
+		a, err := i.approval(o)
+		if err != nil {
+			return approval.Page{}, fmt.Errorf("read %s: %w", i.ID, err)
+		}
+		p.Approvals = append(p.Approvals, a)
+	}
+	return p, nil
+}
+
+// SaveDecision implements approval.Store. The run's revision stays, so that
+// whoever moves the run on at the same time need not read it again.
+func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
+	run := execution.Execution{ID: a.Execution, Due: due}
+	err := s.write(ctx, approvalWrite(a), write{
+		op: opUpdate, key: metaKey(a.Org, a.Execution), foreign: true,
+		set:  map[string]any{"due": dueOf(run), "open_shard": shardOf(run.ID)},
+		cond: "st = :asking", args: map[string]any{":asking": string(execution.Asking)},
+	})
+	if refused(err) != nil {
+		return approval.ErrStale
+	}
+	return err
+}

@@ -1,0 +1,182 @@
+package dynamo_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// The answers of a table that is busy.
+const (
+	conflict = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",` +
+		`"CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]}`
+	between  = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"conflict"}`
+	rejected = `{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"no"}`
+)
+
+// A script is a table that answers what it is told, the last answer for ever.
+type script struct {
+	*dynamo.Store
+
+	mu        sync.Mutex
+	answers   []string
+	requests  []string
+	waits     []time.Duration
+	interrupt bool
+}
+
+func scripted(t *testing.T, answers ...string) *script {
+	t.Helper()
+	s := &script{answers: answers}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	db := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &server.URL, Region: "us-east-1", Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	s.Store = dynamo.New(db, "table", dynamo.WithNonce(func() string { return "nonce" }), dynamo.WithSleep(s.sleep))
+	return s
+}
+
+func (s *script) sleep(_ context.Context, d time.Duration) error {
+	s.waits = append(s.waits, d)
+	if s.interrupt {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	s.requests = append(s.requests, string(body))
+	answer := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	if strings.Contains(answer, "__type") {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	if _, err := io.WriteString(w, answer); err != nil {
+		return
+	}
+}
+
+// together is a change that needs a transaction.
+func together() execution.Change {
+	x := execution.Execution{ID: "exec_1", Org: "org_1", Agent: "agent_1", Revision: 1}
+	return execution.Change{Execution: x, Tally: &execution.Tally{Runs: 1}}
+}
+
+func TestAConflictIsTriedAgain(t *testing.T) {
+	t.Parallel()
+
+	s := scripted(t, conflict, between, conflict, `{}`)
+	if err := s.Commit(t.Context(), together()); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.requests) != 4 || len(s.waits) != 3 {
+		t.Errorf("%d requests and %d waits, want 4 and 3", len(s.requests), len(s.waits))
+	}
+}
+
+func TestConflictsAreNotTriedForEver(t *testing.T) {
+	t.Parallel()
+
+	s := scripted(t, conflict)
+	if err := s.Commit(t.Context(), together()); err == nil || errors.Is(err, execution.ErrStale) {
+		t.Errorf("err = %v, want one that is not ErrStale", err)
+	}
+	if n := len(s.requests); n < 10 || n > 100 {
+		t.Errorf("%d requests, want a few dozen", n)
+	}
+	if most := slices.Max(s.waits); most > 300*time.Millisecond {
+		t.Errorf("a wait of %v is too long", most)
+	}
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+
+	s := scripted(t, conflict)
+	s.interrupt = true
+	if err := s.Commit(t.Context(), together()); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v, want context.Canceled", err)
+	}
+	if len(s.requests) != 1 {
+		t.Errorf("%d requests, want 1", len(s.requests))
+	}
+}
+
+func TestAnotherFailureIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+
+	s := scripted(t, rejected)
+	err := s.SaveTenant(t.Context(), tenant.Tenant{Org: "org_1", Plan: "growth"}, "2026-03")
+	if err == nil || errors.Is(err, tenant.ErrStale) || len(s.requests) != 1 {
+		t.Errorf("err = %v after %d requests, want another after 1", err, len(s.requests))
+	}
+}
+
+// A change of a run alone costs one write unit: it must not be a transaction.
+func TestAChangeOfARunAloneIsNoTransaction(t *testing.T) {
+	t.Parallel()
+
+	s := scripted(t, `{}`)
+	if err := s.Commit(t.Context(), execution.Change{Execution: together().Execution}); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.requests) != 1 || strings.Contains(s.requests[0], "TransactItems") {
+		t.Errorf("requests: %q", s.requests)
+	}
+}
+
+func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+
+	const (
+		entry = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:01Z#exec_1"}}`
+		left  = `{"Responses":{},"UnprocessedKeys":{"table":{"Keys":[{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"}}]}}}`
+		given = `{"Responses":{"table":[{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"st":{"S":"running"}}]}}`
+	)
+	s := scripted(t, `{"Items":[`+entry+`],"Count":1}`, left, left, given)
+	p, err := s.Executions(t.Context(), "org_1", execution.Query{Limit: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Executions) != 1 || p.Executions[0].Status != execution.Running || len(s.waits) != 2 {
+		t.Errorf("page %+v after %d waits", p, len(s.waits))
+	}
+}
+
+// An index may be ahead of what is read: its entry is passed over.
+func TestAnEntryWithoutItsItemIsPassedOver(t *testing.T) {
+	t.Parallel()
+
+	const entry = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:01Z#exec_1"}}`
+	s := scripted(t, `{"Items":[`+entry+`],"Count":1}`, `{"Responses":{}}`)
+	p, err := s.Executions(t.Context(), "org_1", execution.Query{Limit: 5})
+	if err != nil || len(p.Executions) != 0 || p.Next != "" {
+		t.Errorf("page %+v, err = %v; want an empty last page", p, err)
+	}
+}

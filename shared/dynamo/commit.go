@@ -1,0 +1,282 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A commit is a change as writes, and what some of them are about.
+type commit struct {
+	writes []write
+	months map[int]credit.Month // the writes of balances
+	stats  int                  // the write of the stats; 0 for none
+}
+
+// Commit implements execution.Store.
+func (s *Store) Commit(ctx context.Context, c execution.Change) error {
+	later := false // whether a later run has ended already
+	for range tries {
+		k, err := commitOf(c, later)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", c.Execution.ID, err)
+		}
+		err = s.write(ctx, k.writes...)
+		r := refused(err)
+		if r == nil {
+			return err
+		}
+		if err := s.mend(ctx, c, k, r); err != nil {
+			return err
+		}
+		_, lost := r.at(k.stats)
+		later = later || lost
+	}
+	return fmt.Errorf("write %s: %w", c.Execution.ID, errBusy)
+}
+
+// mend returns why a refused commit is refused for good, or nil after it has
+// made possible what was not: a month without a balance gets one, and stats
+// that know a later run keep it.
+func (s *Store) mend(ctx context.Context, c execution.Change, k commit, r *refusal) error {
+	for part := range r.parts {
+		if _, balance := k.months[part]; !balance && (part == 0 || part != k.stats) {
+			return execution.ErrStale
+		}
+	}
+	for part, m := range k.months {
+		switch i, failed := r.at(part); {
+		case failed && i != nil:
+			return credit.ErrInsufficient
+		case failed:
+			if err := s.open(ctx, c.Execution.Org, m, moment(c.Execution)); err != nil {
+				return fmt.Errorf("open %s of %s: %w", m, c.Execution.Org, err)
+			}
+		}
+	}
+	return nil
+}
+
+func commitOf(c execution.Change, later bool) (commit, error) {
+	x := c.Execution
+	first, err := standingWrite(x)
+	if err != nil {
+		return commit{}, err
+	}
+	k := commit{writes: []write{first}, months: map[int]credit.Month{}}
+	if c.Step != nil {
+		k.writes = append(k.writes, stepWrite(x.Org, x.ID, *c.Step))
+	}
+	if c.Gate != nil {
+		k.writes = append(k.writes, approvalWrite(*c.Gate))
+	}
+	delta := deltas(c)
+	for _, m := range slices.Sorted(maps.Keys(delta)) {
+		k.months[len(k.writes)] = m
+		k.writes = append(k.writes, balanceWrite(x, m, delta[m]))
+	}
+	if c.Tally != nil {
+		k.stats = len(k.writes)
+		k.writes = append(k.writes, statsWrite(x, *c.Tally, later))
+	}
+	return k, nil
+}
+
+// standingWrite replaces what changes in a run, if it is still at its revision.
+func standingWrite(x execution.Execution) (write, error) {
+	st, err := standingOf(x)
+	if err != nil {
+		return write{}, err
+	}
+	set, err := attributevalue.MarshalMap(st)
+	w := write{
+		op: opUpdate, key: metaKey(x.Org, x.ID), set: map[string]any{},
+		cond: "rev = :rev", args: map[string]any{":rev": x.Revision},
+	}
+	for name := range names(st) {
+		if v, ok := set[name]; ok {
+			w.set[name] = v
+		} else {
+			w.remove = append(w.remove, name)
+		}
+	}
+	return w, err
+}
+
+// names yields the attributes of an item's struct.
+func names(i any) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for f := range reflect.TypeOf(i).Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("dynamodbav"), ",")
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// deltas returns what the balance of each month gains.
+func deltas(c execution.Change) map[credit.Month]int64 {
+	d := map[credit.Month]int64{}
+	for _, h := range c.Released {
+		d[h.Month] += h.Amount
+	}
+	if c.Reserve != nil {
+		d[c.Reserve.Month] -= c.Reserve.Amount
+	}
+	return d
+}
+
+// balanceWrite gives to a balance, or takes from it if it has enough.
+func balanceWrite(x execution.Execution, m credit.Month, n int64) write {
+	w := write{
+		op: opUpdate, key: monthKey(x.Org, m), cond: "attribute_exists(pk)",
+		set: map[string]any{"updated": nanos(moment(x))}, add: map[string]int64{"remaining": n},
+	}
+	if n < 0 {
+		w.cond, w.args = "remaining >= :need", map[string]any{":need": -n}
+	}
+	return w
+}
+
+// moment returns about when a run was changed: when it ended, or when its lease
+// was taken.
+func moment(x execution.Execution) time.Time {
+	switch {
+	case !x.Completed.IsZero():
+		return x.Completed
+	case !x.Lease.Until.IsZero():
+		return x.Lease.Until.Add(-execution.LeaseTime)
+	}
+	return x.Created
+}
+
+// kept is for how many months stats say what was used.
+const kept = 14
+
+// statsWrite adds a tally to the stats of an agent. The time of the last run
+// moves only forwards: a write that would move it back is refused, and made
+// again without it.
+func statsWrite(x execution.Execution, t execution.Tally, later bool) write {
+	w := write{op: opUpdate, key: statsKey(x.Org, x.Agent), add: map[string]int64{}}
+	add := func(name string, n int64) {
+		if n != 0 {
+			w.add[name] += n
+		}
+	}
+	add("runs", t.Runs)
+	add("completed", t.Completed)
+	add("failed", t.Failed)
+	add("ns", int64(t.Duration))
+	newest := credit.Month("")
+	for _, h := range t.Used {
+		add(usedName(h.Month, h.Tier), h.Amount)
+		newest = max(newest, h.Month)
+	}
+	if newest != "" {
+		w.remove = outdated(newest)
+	}
+	if !t.LastRun.IsZero() && !later {
+		w.set = map[string]any{"latest": nanos(t.LastRun)}
+		w.cond = "attribute_not_exists(latest) OR latest <= :latest"
+		w.args = map[string]any{":latest": nanos(t.LastRun)}
+	}
+	return w
+}
+
+// outdated returns the counters of the year before those that are kept.
+func outdated(newest credit.Month) []string {
+	var old []string
+	for n := kept; n < kept+12; n++ {
+		for _, t := range credit.Tiers() {
+			old = append(old, usedName(newest.Before(n), t))
+		}
+	}
+	return old
+}
+
+// usedName returns the attribute that counts what was used of a tier in a
+// month: short, so that an item with all of them is below 1 KB.
+func usedName(m credit.Month, t credit.Tier) string {
+	return "u" + strings.TrimPrefix(strings.ReplaceAll(string(m), "-", ""), "20") + string(t[:1])
+}
+
+// usedOf is the reverse of usedName.
+func usedOf(name string) (m credit.Month, t credit.Tier, ok bool) {
+	if len(name) != len("u2611s") || name[0] != 'u' {
+		return "", "", false
+	}
+	for _, t := range credit.Tiers() {
+		if name[5:] == string(t[:1]) {
+			return credit.Month("20" + name[1:3] + "-" + name[3:5]), t, true
+		}
+	}
+	return "", "", false
+}
+
+type statsItem struct {
+	primary
+
+	Runs      int64 `dynamodbav:"runs"`
+	Completed int64 `dynamodbav:"completed"`
+	Failed    int64 `dynamodbav:"failed"`
+	Duration  int64 `dynamodbav:"ns"`
+	Latest    int64 `dynamodbav:"latest"`
+}
+
+// Stats implements agent.Store.
+func (s *Store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, error) {
+	pk, err := statsPartition(o)
+	from, to := begins("AGENT#")
+	items, err := s.all(ctx, query{partition: pk, err: err, from: from, to: to, strong: true})
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[id.Agent]agent.Stats, len(items))
+	for _, i := range items {
+		stats, err := statsOf(i)
+		if err != nil {
+			return nil, err
+		}
+		all[id.Agent(strings.TrimPrefix(textOf(i, "sk"), "AGENT#"))] = stats
+	}
+	return all, nil
+}
+
+func statsOf(i item) (agent.Stats, error) {
+	var n statsItem
+	if err := attributevalue.UnmarshalMap(i, &n); err != nil {
+		return agent.Stats{}, err
+	}
+	s := agent.Stats{
+		Runs: n.Runs, Completed: n.Completed, Failed: n.Failed,
+		Duration: time.Duration(n.Duration), LastRun: timeOf(n.Latest),
+		Credits: map[credit.Month]map[credit.Tier]int64{},
+	}
+	for name, v := range i {
+		m, t, ok := usedOf(name)
+		if !ok {
+			continue
+		}
+		if s.Credits[m] == nil {
+			s.Credits[m] = make(map[credit.Tier]int64)
+		}
+		var used int64
+		if err := attributevalue.Unmarshal(v, &used); err != nil {
+			return agent.Stats{}, err
+		}
+		s.Credits[m][t] = used
+	}
+	return s, nil
+}

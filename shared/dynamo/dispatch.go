@@ -1,0 +1,135 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A payloadItem keeps what an event told an agent, for every run of it, and
+// which run had it last.
+type payloadItem struct {
+	primary
+
+	Payload string `dynamodbav:"payload"` // JSON
+	Run     string `dynamodbav:"run"`
+	FreeAt  int64  `dynamodbav:"free_at"` // when another run may have it
+}
+
+// Claim implements dispatch.Runs. It is one write, which also keeps the payload:
+// runs of one agent for the same content share it.
+func (s *Store) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	payload, err := toJSON(x.Trigger.Payload)
+	if err != nil {
+		return "", fmt.Errorf("write the payload of %s: %w", x.ID, err)
+	}
+	err = s.write(ctx, put(payloadItem{
+		primary: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)),
+		Payload: payload, Run: string(x.ID), FreeAt: nanos(until),
+	}, "attribute_not_exists(pk) OR free_at <= :now", map[string]any{":now": nanos(now)}))
+	if r := refused(err); r != nil {
+		holder, _ := r.at(0)
+		return id.Execution(textOf(holder, "run")), nil
+	}
+	return x.ID, err
+}
+
+// payload reads what the event of a run said.
+func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[string]any, error) {
+	var i payloadItem
+	switch found, err := s.get(ctx, payloadKey(o, digest), &i); {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, fmt.Errorf("dynamo: the payload %s is missing", digest)
+	}
+	p, err := document.Object([]byte(i.Payload))
+	if err != nil {
+		return nil, fmt.Errorf("payload %s: %w", digest, err)
+	}
+	return p, nil
+}
+
+type limitItem struct {
+	primary
+
+	Starts   string `dynamodbav:"starts"` // JSON
+	Revision int64  `dynamodbav:"rev"`
+	Expires  int64  `dynamodbav:"expires"`
+}
+
+// Admit implements dispatch.Runs.
+func (s *Store) Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
+	for try := range tries {
+		why, err := s.admit(ctx, x, l, now)
+		if refused(err) == nil {
+			return why, err
+		}
+		if err := s.pause(ctx, try); err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("admit %s: %w", x.ID, errBusy)
+}
+
+func (s *Store) admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
+	var i limitItem
+	if _, err := s.get(ctx, limitKey(x.Org, x.Agent), &i); err != nil {
+		return "", err
+	}
+	var before dispatch.Starts
+	if err := fromJSON(i.Starts, &before); err != nil {
+		return "", fmt.Errorf("starts of %s: %w", x.Agent, err)
+	}
+	after, why := before.Admit(x.ID, l, now)
+	if why != "" || before.Has(x.ID) {
+		return why, nil
+	}
+	starts, err := toJSON(after)
+	cond, args := revised(i.Revision)
+	w := put(limitItem{
+		primary: limitKey(x.Org, x.Agent), Starts: starts, Revision: i.Revision + 1,
+		Expires: now.Add(2 * 24 * time.Hour).Unix(),
+	}, cond, args)
+	w.err = errors.Join(w.err, err)
+	return "", s.write(ctx, w)
+}
+
+type refusalItem struct {
+	primary
+
+	ID        string `dynamodbav:"id"`
+	At        int64  `dynamodbav:"seen"`
+	Event     string `dynamodbav:"event"`
+	EventType string `dynamodbav:"type"`
+	Product   string `dynamodbav:"product"`
+	Outcome   string `dynamodbav:"outcome"`
+	Detail    string `dynamodbav:"detail,omitempty"`
+	Expires   int64  `dynamodbav:"expires"`
+}
+
+// Refuse implements dispatch.Runs. Its key follows from the entry's id, so that
+// an event that is delivered again finds its entry.
+func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
+	return s.write(ctx, put(refusalItem{
+		primary: refusalKey(e.Org, e.Agent, e.ID), ID: string(e.ID), At: nanos(e.At),
+		Event: string(e.Event), EventType: e.EventType, Product: e.Product,
+		Outcome: string(e.Outcome), Detail: e.Detail, Expires: e.At.Add(activity.Kept).Unix(),
+	}, "", nil))
+}
+
+func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
+	return activity.Entry{
+		ID: id.Activity(i.ID), Org: o, Agent: a, At: happened(id.Activity(i.ID)),
+		Event: id.Event(i.Event), EventType: i.EventType, Product: i.Product,
+		Outcome: agent.Outcome(i.Outcome), Detail: i.Detail,
+	}
+}

@@ -1,0 +1,104 @@
+// Package dynamo keeps everything in one DynamoDB table.
+//
+// # Items
+//
+// Each partition key begins with the organization, and what grows without bound
+// has partitions of its own below it, so that one busy organization is not one
+// busy partition. Keys are made in keys.go alone, of parts that hold no '#'.
+//
+//	pk                     sk                      item
+//	ORG#o                  ORG                     the tenant
+//	ORG#o                  AGENT#a                 an agent without its definition
+//	ORG#o                  ACTIVE                  how many agents are active
+//	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
+//	ORG#o                  PAUSE#a                 a paused system agent
+//	ORG#o                  KEY#k                   an integration key
+//	ORG#o                  CLIENT#c                what is known of a client
+//	KEY#<hash>             KEY                     an integration key, by its hash
+//	ORG#o#AGENT#a          VERSION#000001          a definition, for ever
+//	ORG#o#AGENT#a          LIMIT                   when the agent started in the last day
+//	ORG#o#AGENT#a          ACT#<time>#<id>         why it did not; kept 7 days
+//	ORG#o#SEEN#<digest>    SEEN                    what an event told an agent, and which run had it last
+//	ORG#o#EXEC#e           META                    a run
+//	ORG#o#EXEC#e           STEP#s                  a step of it
+//	ORG#o#APPR#q           APPROVAL                a question
+//	ORG#o#CREDIT           MONTH#2026-03           a balance
+//	ORG#o#STATS            AGENT#a                 the counters of an agent
+//
+// Three indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
+// questions (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
+// (ORG#o#AGENT#a), each by <time>#<id>; open has the runs that are due, in four
+// partitions (OPEN#0 to OPEN#3), by the time at which they are. A run has a
+// record of about 700 bytes without its event's payload, which stands in SEEN
+// once for all runs of the same content, retries included.
+//
+// # Access patterns
+//
+// What each costs in calls, read units and write units, indexes included; for
+// items of up to 4 KB read and 1 KB written, and lists of 50. A test measures
+// them, among a few runs and among 10,000.
+//
+//	pattern                          calls  read  write  how
+//	Tenant, Plan                     1      1     0      get
+//	SaveTenant                       2      1     4      get of the month; transaction: tenant, month
+//	Balance                          1      1     0      get
+//	Balance of a month without use   2      2     0      get of the month, of the tenant
+//	CreateKey                        1      0     4      transaction: by organization, by hash
+//	RevokeKey                        2      1     4      get; transaction: both deleted
+//	Keys                             1      1     0      query
+//	KeyByHash                        1      1     0      get
+//	Profile                          1      1     0      get
+//	Agent                            2      2     0      get of the head, of the version
+//	Version                          1      1     0      get
+//	Agents                           1      1     0      query; about 16 heads a unit
+//	Stats                            1      1     0      query; about 20 agents a unit
+//	SaveAgent, new                   1      0     4      transaction: head, version
+//	SaveAgent, becoming active       1      0     6      transaction: head, count, listener
+//	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
+//	DeleteAgent, active              1      0     6      transaction: head, count, listener
+//	Pauses                           1      1     0      query
+//	SavePause                        1      0     4      transaction: pause, listener
+//	Listeners                        1      1     0      query, of all definitions that listen
+//	Claim                            1      0     1      put of the payload
+//	Admit                            2      1     1      get, put
+//	Create                           1      0     4      put; 3 are the indexes
+//	Refuse                           1      0     1      put
+//	Execution                        2      2     0      query of the run and its steps, get of the payload
+//	Standing                         1      1     0      get
+//	SaveStep                         1      0     1      put
+//	Commit: lease                    1      0     1      update
+//	Commit: renew                    1      0     3      update; 2 are the index of what is due
+//	Commit: reserve                  1      0     4      transaction: run, balance
+//	Commit: release                  1      0     4      transaction: run, balance
+//	Commit: ask                      1      0     9      transaction: run, step, question; 3 are indexes
+//	Commit: end                      1      0     5      transaction: run with its last step, stats; 1 is an index
+//	Commit: end, answers paid        1      0     5      the same transaction: what was held becomes used
+//	Commit: end, nothing answered    1      0     7      transaction: run, balance, stats; 1 is an index
+//	Approval                         1      1     0      get
+//	SaveDecision                     1      0     6      transaction: question, run; 2 are an index
+//	Executions                       2      51.5  0      query of by_org, get of 50 runs
+//	Executions of an agent           2      51.5  0      query of by_agent, get of 50 runs
+//	Approvals                        2      51.5  0      query of by_org, get of 50 questions
+//	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
+//	Overdue, nothing                 4      2     0      query of each part of open
+//
+// Three patterns depend on how much there is. Executions for one status reads
+// the runs of any, 100 at a time and at most 1,000 in a call, and returns a
+// short page rather than read on. Counting reads keys, about 45 runs a unit and
+// at most 10,001 (230 units); counting one status reads half a unit a run too,
+// for the newest 10,000 (5,230 units). Overdue reads about 40 runs a unit.
+//
+// # Races
+//
+// Every write is conditional on the state it comes from, or the same however
+// often it is done. What must change together is one transaction, and so is
+// every counter with the record that counts only once. The SDK repeats a call
+// whose reply is lost; each write therefore carries a nonce, and one whose
+// condition fails because it had been applied already finds it there. Conflicts
+// with another transaction are tried again, up to a bound.
+//
+// Times are numbers of nanoseconds, exact; where they are part of a key they are
+// texts of a fixed width. Indexes lag behind: an entry whose item is not there
+// is passed over, and whoever is led by one reads the item first. `expires` only
+// cleans up.
+package dynamo

@@ -1,0 +1,139 @@
+package dynamo_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/storetest"
+)
+
+// endpoint returns where DynamoDB is, or skips the test. With INTEGRATION=must
+// there has to be one.
+func endpoint(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"} {
+		if url := os.Getenv(name); url != "" {
+			return url
+		}
+	}
+	if os.Getenv("INTEGRATION") == "must" {
+		t.Fatal("there is no AWS_ENDPOINT_URL_DYNAMODB and no AWS_ENDPOINT_URL")
+	}
+	t.Skip("there is no AWS_ENDPOINT_URL_DYNAMODB and no AWS_ENDPOINT_URL")
+	return ""
+}
+
+// client returns a client that sends its requests through a transport.
+func client(t *testing.T, transport http.RoundTripper) *dynamodb.Client {
+	t.Helper()
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String(endpoint(t)),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient:   &http.Client{Transport: transport},
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 6, 5*time.Millisecond, ratelimit.None
+		}),
+	})
+}
+
+// direct is the ordinary way to the endpoint.
+func direct() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64, IdleConnTimeout: time.Second}
+}
+
+// table makes a table for a test, which goes with it.
+func table(t *testing.T) string {
+	t.Helper()
+	db, name := client(t, direct()), "storetest-"+rand.Text()
+	attributes := map[string]bool{schema.PartitionKey: true, schema.SortKey: true}
+	in := &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: types.BillingModePayPerRequest,
+		KeySchema: keySchema(schema.PartitionKey, schema.SortKey),
+	}
+	for _, i := range schema.Indexes() {
+		attributes[i.PartitionKey], attributes[i.SortKey] = true, true
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName: &i.Name, KeySchema: keySchema(i.PartitionKey, i.SortKey),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		})
+	}
+	for a := range attributes {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+			AttributeName: &a, AttributeType: types.ScalarAttributeTypeS,
+		})
+	}
+	if _, err := db.CreateTable(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+			t.Error(err)
+		}
+	})
+	ready := dynamodb.NewTableExistsWaiter(db)
+	if err := ready.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func keySchema(pk, sk string) []types.KeySchemaElement {
+	return []types.KeySchemaElement{
+		{AttributeName: &pk, KeyType: types.KeyTypeHash},
+		{AttributeName: &sk, KeyType: types.KeyTypeRange},
+	}
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+
+	s := dynamo.New(client(t, direct()), table(t))
+	storetest.Run(t, func(*testing.T) storetest.Store { return s })
+}
+
+// lossy loses the reply to every third request, after the table has done what
+// it asked; but not the reply to its repeat.
+type lossy struct {
+	http.RoundTripper
+
+	n atomic.Int64
+}
+
+var errLost = errors.New("connection reset by peer")
+
+func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.RoundTripper.RoundTrip(r)
+	if first := strings.Contains(r.Header.Get("Amz-Sdk-Request"), "attempt=1"); err == nil && first && l.n.Add(1)%3 == 0 {
+		if err := res.Body.Close(); err != nil {
+			return nil, err
+		}
+		return nil, errLost
+	}
+	return res, err
+}
+
+// Every promise holds when replies are lost and the SDK repeats what was
+// applied.
+func TestStoreWhenRepliesAreLost(t *testing.T) {
+	t.Parallel()
+
+	s := dynamo.New(client(t, &lossy{RoundTripper: direct()}), table(t))
+	storetest.Run(t, func(*testing.T) storetest.Store { return s })
+}

@@ -1,0 +1,183 @@
+package dynamo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+)
+
+// errKey says that something cannot be part of a key.
+var errKey = errors.New("dynamo: a part of a key is empty or has a '#' or a control character")
+
+// A primary is the primary key of an item, and why there can be none.
+type primary struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+
+	err error
+}
+
+// errOf lets an item say what is wrong with its key.
+func (p primary) errOf() error { return p.err }
+
+// join is the only place where parts become a key: none of them may be empty or
+// hold what could end it.
+func join(parts ...string) (string, error) {
+	for _, p := range parts {
+		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r == '#' || r < 0x20 || r == 0x7f }) {
+			return "", fmt.Errorf("%w: %q", errKey, parts)
+		}
+	}
+	return strings.Join(parts, "#"), nil
+}
+
+// in returns the key with the partition key pk and the parts of a sort key.
+func in(pk string, err error, sk ...string) primary {
+	s, skErr := join(sk...)
+	return primary{PK: pk, SK: s, err: errors.Join(err, skErr)}
+}
+
+func orgPartition(o id.Org) (string, error) { return join("ORG", string(o)) }
+
+// inOrg returns the key of an item of an organization's own partition.
+func inOrg(o id.Org, sk ...string) primary {
+	pk, err := orgPartition(o)
+	return in(pk, err, sk...)
+}
+
+func tenantKey(o id.Org) primary { return inOrg(o, "ORG") }
+
+func headKey(o id.Org, a id.Agent) primary { return inOrg(o, "AGENT", string(a)) }
+
+func activeKey(o id.Org) primary { return inOrg(o, "ACTIVE") }
+
+func listenKey(o id.Org, event string, a id.Agent) primary {
+	return inOrg(o, "LISTEN", event, string(a))
+}
+
+func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)) }
+
+func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }
+
+func profileKey(o id.Org, c id.Client) primary { return inOrg(o, "CLIENT", string(c)) }
+
+// hashKey is the one key that does not begin with the organization: whoever
+// shows a secret has not said where it belongs.
+func hashKey(h key.Hash) primary {
+	pk, err := join("KEY", string(h))
+	return in(pk, err, "KEY")
+}
+
+func agentPartition(o id.Org, a id.Agent) (string, error) {
+	return join("ORG", string(o), "AGENT", string(a))
+}
+
+func versionKey(o id.Org, a id.Agent, version int) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "VERSION", fmt.Sprintf("%06d", version))
+}
+
+func limitKey(o id.Org, a id.Agent) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "LIMIT")
+}
+
+func refusalKey(o id.Org, a id.Agent, e id.Activity) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "ACT", second(happened(e)), string(e))
+}
+
+func runPartition(o id.Org, x id.Execution) (string, error) {
+	return join("ORG", string(o), "EXEC", string(x))
+}
+
+func metaKey(o id.Org, x id.Execution) primary {
+	pk, err := runPartition(o, x)
+	return in(pk, err, "META")
+}
+
+func stepKey(o id.Org, x id.Execution, step id.Step) primary {
+	pk, err := runPartition(o, x)
+	return in(pk, err, "STEP", string(step))
+}
+
+// runOf returns the run that a partition belongs to.
+func runOf(pk string) (o id.Org, x id.Execution, ok bool) {
+	p := strings.Split(pk, "#")
+	if len(p) != 4 || p[0] != "ORG" || p[2] != "EXEC" {
+		return "", "", false
+	}
+	return id.Org(p[1]), id.Execution(p[3]), true
+}
+
+// digestOf names what an event tells an agent.
+func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.Content()) }
+
+func payloadKey(o id.Org, digest string) primary {
+	pk, err := join("ORG", string(o), "SEEN", digest)
+	return in(pk, err, "SEEN")
+}
+
+func approvalKey(o id.Org, a id.Approval) primary {
+	pk, err := join("ORG", string(o), "APPR", string(a))
+	return in(pk, err, "APPROVAL")
+}
+
+func monthKey(o id.Org, m credit.Month) primary {
+	pk, err := join("ORG", string(o), "CREDIT")
+	return in(pk, err, "MONTH", string(m))
+}
+
+func statsPartition(o id.Org) (string, error) { return join("ORG", string(o), "STATS") }
+
+func statsKey(o id.Org, a id.Agent) primary {
+	pk, err := statsPartition(o)
+	return in(pk, err, "AGENT", string(a))
+}
+
+// The partitions of the indexes.
+
+func runsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "RUNS") }
+
+func runsOfAgent(o id.Org, a id.Agent) (string, error) { return agentPartition(o, a) }
+
+func approvalsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "APPROVALS") }
+
+// shards is how many partitions the index of open runs has: each takes 1,000
+// writes a second.
+const shards = 4
+
+func shardOf(x id.Execution) string { return shard(int(id.Hash(string(x))[0]) % shards) }
+
+func shard(n int) string { return fmt.Sprintf("OPEN#%d", n) }
+
+// place returns the place of something in a list: its time in whole seconds,
+// which is what people see, then its id.
+func place(t time.Time, name string) string { return second(t) + "#" + name }
+
+func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// up returns t, or the next whole second.
+func up(t time.Time) time.Time {
+	if s := t.Truncate(time.Second); !s.Equal(t) {
+		return s.Add(time.Second)
+	}
+	return t
+}
+
+// dueFormat has a fixed width, so that times sort as texts.
+const dueFormat = "2006-01-02T15:04:05.000000000Z"
+
+func dueOf(x execution.Execution) string {
+	if x.Due.IsZero() {
+		return ""
+	}
+	return x.Due.UTC().Format(dueFormat)
+}

@@ -1,0 +1,349 @@
+package dynamo
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+)
+
+// The bounds of all places in a list.
+const (
+	first = "0"
+	last  = "~"
+)
+
+// rounds is how many chunks of a filtered list one call reads: a page may be
+// short, but none takes long.
+const rounds = 10
+
+// before bounds a query to what stands before a place, and at it.
+func (q query) before(after string) query {
+	q.backwards = true
+	if after != "" {
+		q.to = min(q.to, after)
+	}
+	return q
+}
+
+// A listing is a part of an index, newest first.
+type listing struct {
+	query query
+	after string // the place before which it begins; "" for the newest
+	want  int
+	keep  func(item) bool // nil: all
+}
+
+// A listed is an item and its place in the list.
+type listed struct {
+	at   string
+	item item
+}
+
+// list reads up to l.want items that l.keep wants, and the place from which to
+// go on; "" at the end. An entry of the index without an item is skipped, since
+// an index may be a moment ahead or behind.
+func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string, err error) {
+	l.want = max(l.want, 1)
+	l.query.limit = l.want + 2 // one to see whether there are more, one that was the last of the page before
+	if l.keep != nil {
+		l.query.limit = maxBatch
+	}
+	for range rounds {
+		keys, next, err := s.page(ctx, l.query)
+		if err != nil {
+			return nil, "", err
+		}
+		keys = slices.DeleteFunc(keys, func(k item) bool { return l.after != "" && textOf(k, "at") >= l.after })
+		more, full := l.cut(&keys, len(rows))
+		got, err := s.items(ctx, keys, l.keep)
+		if err != nil {
+			return nil, "", err
+		}
+		if rows = append(rows, got...); len(rows) > l.want {
+			return rows[:l.want], rows[l.want-1].at, nil
+		}
+		if len(keys) > 0 {
+			end = textOf(keys[len(keys)-1], "at")
+		}
+		switch {
+		case full && more:
+			return rows, end, nil
+		case next == nil:
+			return rows, "", nil
+		}
+		l.query.start = next
+	}
+	return rows, end, nil
+}
+
+// cut leaves of the keys those that a list without a filter still needs.
+func (l listing) cut(keys *[]item, have int) (more, full bool) {
+	if l.keep != nil {
+		return false, false
+	}
+	need := l.want - have
+	more = len(*keys) > need
+	if more {
+		*keys = (*keys)[:need]
+	}
+	return more, len(*keys) == need
+}
+
+// items reads the items of an index's entries that are wanted, in their order.
+func (s *Store) items(ctx context.Context, entries []item, keep func(item) bool) ([]listed, error) {
+	keys := make([]item, 0, len(entries))
+	for _, e := range entries {
+		keys = append(keys, item{schema.PartitionKey: e[schema.PartitionKey], schema.SortKey: e[schema.SortKey]})
+	}
+	found, err := s.getAll(ctx, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	var rows []listed
+	for _, e := range entries {
+		i, ok := found[textOf(e, schema.PartitionKey)]
+		if ok && (keep == nil || keep(i)) {
+			rows = append(rows, listed{at: textOf(e, "at"), item: i})
+		}
+	}
+	return rows, nil
+}
+
+// runsQuery selects the runs that a query is about, but for their status.
+func runsQuery(o id.Org, q execution.Query) query {
+	index := schema.ByOrg()
+	list, err := runsOfOrg(o)
+	if q.Agent != "" {
+		index = schema.ByAgent()
+		list, err = runsOfAgent(o, q.Agent)
+	}
+	k := query{index: &index, partition: list, err: err, from: first, to: last}
+	if !q.From.IsZero() {
+		k.from = second(up(q.From))
+	}
+	if !q.To.IsZero() {
+		k.to = second(up(q.To)) // a place at this time is longer, and so behind it
+	}
+	return k
+}
+
+// Executions implements execution.Store.
+func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error) {
+	l := listing{query: runsQuery(o, q).before(q.After), after: q.After, want: q.Limit}
+	if q.Status != "" {
+		l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
+	}
+	rows, next, err := s.list(ctx, l)
+	if err != nil {
+		return execution.Page{}, err
+	}
+	p := execution.Page{Next: next}
+	if p.Executions, err = runsOf(o, rows); err != nil {
+		return execution.Page{}, err
+	}
+	if q.Count {
+		p.Total, p.More, err = s.total(ctx, runsQuery(o, q), q.Status)
+	}
+	return p, err
+}
+
+func runsOf(o id.Org, rows []listed) ([]execution.Execution, error) {
+	runs := make([]execution.Execution, 0, len(rows))
+	for _, r := range rows {
+		x, err := runIn(o, r.item)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, x)
+	}
+	return runs, nil
+}
+
+func runIn(o id.Org, i item) (execution.Execution, error) {
+	_, exec, _ := runOf(textOf(i, schema.PartitionKey))
+	var meta runItem
+	if err := attributevalue.UnmarshalMap(i, &meta); err != nil {
+		return execution.Execution{}, fmt.Errorf("read %s: %w", exec, err)
+	}
+	x, err := meta.execution(o, exec)
+	if err != nil {
+		return execution.Execution{}, fmt.Errorf("read %s: %w", exec, err)
+	}
+	return x, nil
+}
+
+// total counts the runs of a query, at most MaxTotal. For one status it must
+// read them, so it looks at no more than the newest MaxTotal; more says that
+// there are others.
+func (s *Store) total(ctx context.Context, q query, status execution.Status) (n int, more bool, err error) {
+	if status == "" {
+		n, err = s.size(ctx, q, execution.MaxTotal+1)
+		return min(n, execution.MaxTotal), n > execution.MaxTotal, err
+	}
+	q.backwards = true
+	for looked := 0; ; {
+		q.limit = min(execution.MaxTotal-looked, 1000)
+		keys, next, err := s.page(ctx, q)
+		if err != nil {
+			return 0, false, err
+		}
+		m, err := s.matching(ctx, keys, status)
+		if err != nil {
+			return 0, false, err
+		}
+		n += m
+		if looked += len(keys); next == nil || looked >= execution.MaxTotal {
+			return n, next != nil, nil
+		}
+		q.start = next
+	}
+}
+
+func (s *Store) matching(ctx context.Context, entries []item, status execution.Status) (int, error) {
+	keys := make([]item, 0, len(entries))
+	for _, e := range entries {
+		keys = append(keys, item{schema.PartitionKey: e[schema.PartitionKey], schema.SortKey: e[schema.SortKey]})
+	}
+	found, err := s.getAll(ctx, keys, false)
+	n := 0
+	for _, i := range found {
+		if textOf(i, "st") == string(status) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// Overdue implements sweep.Store.
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+	index := schema.Open()
+	var due []item
+	for n := range shards {
+		items, _, err := s.page(ctx, query{
+			index: &index, partition: shard(n), from: first, limit: limit,
+			to: now.UTC().Add(-time.Nanosecond).Format(dueFormat),
+		})
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, items...)
+	}
+	slices.SortFunc(due, func(a, b item) int { return cmp.Compare(textOf(a, "due"), textOf(b, "due")) })
+	var cursors []flow.Cursor
+	for _, i := range due[:min(len(due), limit)] {
+		if o, exec, ok := runOf(textOf(i, schema.PartitionKey)); ok {
+			cursors = append(cursors, flow.Cursor{Org: o, Execution: exec})
+		}
+	}
+	return cursors, nil
+}
+
+// An entryRow is an activity entry and its place.
+type entryRow struct {
+	at    string
+	entry activity.Entry
+}
+
+// Activity implements activity.Store. It merges two lists: the runs, by their
+// index, and the refusals, by their keys. What one of them has not read yet
+// bounds what may be said of the other.
+func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
+	q.Limit = max(q.Limit, 1)
+	started, startedEnd, err := s.started(ctx, o, a, q)
+	if err != nil {
+		return activity.Page{}, err
+	}
+	refused, refusedEnd, err := s.refusals(ctx, o, a, q)
+	if err != nil {
+		return activity.Page{}, err
+	}
+	end := max(startedEnd, refusedEnd)
+	rows := slices.DeleteFunc(append(started, refused...), func(r entryRow) bool { return r.at < end })
+	slices.SortFunc(rows, func(a, b entryRow) int { return cmp.Compare(b.at, a.at) })
+	if len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+		end = rows[q.Limit-1].at
+	}
+	p := activity.Page{Next: end}
+	for _, r := range rows {
+		p.Entries = append(p.Entries, r.entry)
+	}
+	return p, nil
+}
+
+// started lists the runs that events began.
+func (s *Store) started(ctx context.Context, o id.Org, a id.Agent, q activity.Query) ([]entryRow, string, error) {
+	found, end, err := s.list(ctx, listing{
+		query: runsQuery(o, execution.Query{Agent: a, From: q.Since}).before(q.After),
+		after: q.After, want: q.Limit,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	var rows []entryRow
+	for _, f := range found {
+		x, err := runIn(o, f.item)
+		if err != nil {
+			return nil, "", err
+		}
+		if x.RetryOf == "" { // a person began the others
+			rows = append(rows, entryRow{at: f.at, entry: startOf(x)})
+		}
+	}
+	return rows, end, nil
+}
+
+func startOf(x execution.Execution) activity.Entry {
+	return activity.Entry{
+		ID:  activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
+		Org: x.Org, Agent: x.Agent, At: x.Created,
+		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
+		Outcome: agent.Started, Execution: x.ID,
+	}
+}
+
+// refusals lists the recorded entries.
+func (s *Store) refusals(ctx context.Context, o id.Org, a id.Agent, q activity.Query) ([]entryRow, string, error) {
+	const prefix = "ACT#"
+	pk, err := agentPartition(o, a)
+	k := query{partition: pk, err: err, from: prefix, to: prefix + last, strong: true, limit: q.Limit + 2}
+	if q.After != "" {
+		k = k.before(prefix + q.After)
+	}
+	k.backwards = true
+	items, next, err := s.page(ctx, k)
+	if err != nil {
+		return nil, "", err
+	}
+	var rows []entryRow
+	end := ""
+	for _, i := range items {
+		var r refusalItem
+		if err := attributevalue.UnmarshalMap(i, &r); err != nil {
+			return nil, "", err
+		}
+		at := r.SK[len(prefix):]
+		if q.After != "" && at >= q.After {
+			continue
+		}
+		end = at
+		if !timeOf(r.At).Before(q.Since) {
+			rows = append(rows, entryRow{at: at, entry: r.entry(o, a)})
+		}
+	}
+	if next == nil {
+		end = ""
+	}
+	return rows, end, nil
+}

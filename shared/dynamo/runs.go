@@ -1,0 +1,286 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A runItem is the record of a run, without the payload of its event. It is
+// read and written more often than anything else, so its names are short, and
+// it should stay below 1 KB.
+type runItem struct {
+	primary
+	origin
+	standing
+}
+
+// An origin is what never changes in a run.
+type origin struct {
+	OrgList   string `dynamodbav:"org_list"`
+	AgentList string `dynamodbav:"agent_list"`
+	At        string `dynamodbav:"at"`
+
+	Agent     string `dynamodbav:"ag"`
+	Version   int    `dynamodbav:"v"`
+	RetryOf   string `dynamodbav:"ro,omitempty"`
+	Created   int64  `dynamodbav:"c"`
+	Digest    string `dynamodbav:"dg"` // where the payload is
+	Event     string `dynamodbav:"ev"`
+	EventType string `dynamodbav:"ty"`
+	Product   string `dynamodbav:"pr"`
+	Client    string `dynamodbav:"cl,omitempty"`
+	Published int64  `dynamodbav:"pu"`
+	Metadata  string `dynamodbav:"md,omitempty"` // JSON
+}
+
+// A standing is what changes in a run.
+type standing struct {
+	Status    string `dynamodbav:"st"`
+	Reason    string `dynamodbav:"rs,omitempty"`
+	Error     string `dynamodbav:"er,omitempty"` // JSON
+	Credits   int64  `dynamodbav:"cr,omitempty"`
+	Started   int64  `dynamodbav:"s,omitempty"`
+	Completed int64  `dynamodbav:"e,omitempty"`
+	Owner     string `dynamodbav:"lo,omitempty"`
+	Until     int64  `dynamodbav:"lu,omitempty"`
+	Attempt   int64  `dynamodbav:"la,omitempty"`
+	Holds     string `dynamodbav:"h,omitempty"` // JSON
+	Last      string `dynamodbav:"l,omitempty"` // JSON
+	Shard     string `dynamodbav:"open_shard,omitempty"`
+	Due       string `dynamodbav:"due,omitempty"`
+	Revision  int64  `dynamodbav:"rev"`
+}
+
+func originOf(x execution.Execution) (origin, error) {
+	orgList, err := runsOfOrg(x.Org)
+	agentList, agentErr := runsOfAgent(x.Org, x.Agent)
+	o := origin{
+		OrgList: orgList, AgentList: agentList, At: place(x.Created, string(x.ID)),
+		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), Created: nanos(x.Created),
+		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
+		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
+	}
+	var mdErr error
+	if x.Trigger.Metadata != nil {
+		o.Metadata, mdErr = toJSON(x.Trigger.Metadata)
+	}
+	return o, errors.Join(err, agentErr, mdErr)
+}
+
+func standingOf(x execution.Execution) (standing, error) {
+	i := standing{
+		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits,
+		Started: nanos(x.Started), Completed: nanos(x.Completed),
+		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
+		Due: dueOf(x), Revision: x.Revision + 1,
+	}
+	if i.Due != "" {
+		i.Shard = shardOf(x.ID)
+	}
+	var errs [3]error
+	if x.Error != nil {
+		i.Error, errs[0] = toJSON(x.Error)
+	}
+	if len(x.Holds) > 0 {
+		i.Holds, errs[1] = toJSON(x.Holds)
+	}
+	if x.Last != nil {
+		i.Last, errs[2] = toJSON(x.Last)
+	}
+	return i, errors.Join(errs[:]...)
+}
+
+// toJSON returns the JSON of v. It is for no web page, so it leaves characters
+// as they are and takes no more room than it must.
+func toJSON(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// execution returns the run that an item keeps, without its trigger's payload.
+func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
+	x := execution.Execution{
+		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf),
+		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits,
+		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
+		Lease:    execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
+		Revision: i.Revision,
+		Trigger: event.Event{
+			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
+			Client: id.Client(i.Client), Published: timeOf(i.Published),
+		},
+	}
+	return x, errors.Join(
+		fromJSON(i.Metadata, &x.Trigger.Metadata),
+		fromJSON(i.Error, &x.Error),
+		fromJSON(i.Holds, &x.Holds),
+		readStep(i.Last, &x.Last),
+		readDue(i.Due, &x.Due),
+	)
+}
+
+func fromJSON(text string, out any) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), out)
+}
+
+func readDue(text string, out *time.Time) (err error) {
+	if text != "" {
+		*out, err = time.Parse(dueFormat, text)
+	}
+	return err
+}
+
+func readStep(text string, out **execution.Step) error {
+	if text == "" {
+		return nil
+	}
+	step, err := stepOf(text)
+	*out = &step
+	return err
+}
+
+// stepOf reads a step; its input and its output apart, so that their numbers
+// stay exact.
+func stepOf(text string) (execution.Step, error) {
+	doc := struct {
+		execution.Step
+
+		Input  json.RawMessage `json:"input"`
+		Output json.RawMessage `json:"output"`
+	}{}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		return execution.Step{}, fmt.Errorf("read a step: %w", err)
+	}
+	var inErr, outErr error
+	doc.Step.Input, inErr = exactly(doc.Input)
+	doc.Step.Output, outErr = exactly(doc.Output)
+	return doc.Step, errors.Join(inErr, outErr)
+}
+
+func exactly(text json.RawMessage) (any, error) {
+	if text == nil {
+		return nil, nil //nolint:nilnil // nothing is a document too.
+	}
+	return document.Decode(text)
+}
+
+// Create implements execution.Store. The payload is kept by Claim.
+func (s *Store) Create(ctx context.Context, x execution.Execution) error {
+	x.Revision = 0
+	o, originErr := originOf(x)
+	st, err := standingOf(x)
+	if err := errors.Join(originErr, err); err != nil {
+		return fmt.Errorf("write %s: %w", x.ID, err)
+	}
+	err = s.write(ctx, put(runItem{primary: metaKey(x.Org, x.ID), origin: o, standing: st}, "attribute_not_exists(pk)", nil))
+	if refused(err) != nil {
+		return execution.ErrExists
+	}
+	return err
+}
+
+// Execution implements execution.Store.
+func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
+	pk, err := runPartition(o, exec)
+	_, to := begins("STEP#")
+	items, err := s.all(ctx, query{partition: pk, err: err, from: "META", to: to, strong: true})
+	if err != nil {
+		return execution.Execution{}, nil, err
+	}
+	meta, steps, err := recorded(items)
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("read %s: %w", exec, err)
+	}
+	if meta == nil {
+		return execution.Execution{}, nil, execution.ErrNotFound
+	}
+	x, err := meta.execution(o, exec)
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("read %s: %w", exec, err)
+	}
+	if x.Last != nil {
+		steps[x.Last.ID] = *x.Last
+	}
+	x.Trigger.Payload, err = s.payload(ctx, o, meta.Digest)
+	return x, steps, err
+}
+
+// recorded returns what the items of a run say; no record when there is none.
+func recorded(items []item) (*runItem, execution.Steps, error) {
+	var meta *runItem
+	steps := execution.Steps{}
+	for _, i := range items {
+		if !strings.HasPrefix(textOf(i, schema.SortKey), "STEP#") {
+			meta = &runItem{}
+			if err := attributevalue.UnmarshalMap(i, meta); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		step, err := stepOf(textOf(i, "doc"))
+		if err != nil {
+			return nil, nil, err
+		}
+		steps[step.ID] = step
+	}
+	return meta, steps, nil
+}
+
+// Standing implements runner.Store.
+func (s *Store) Standing(ctx context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
+	var i runItem
+	switch found, err := s.get(ctx, metaKey(o, exec), &i); {
+	case err != nil:
+		return execution.Execution{}, err
+	case !found:
+		return execution.Execution{}, execution.ErrNotFound
+	}
+	return i.execution(o, exec)
+}
+
+type stepItem struct {
+	primary
+
+	Doc     string `dynamodbav:"doc"` // JSON
+	Attempt int64  `dynamodbav:"attempt"`
+	Ended   bool   `dynamodbav:"ended,omitempty"`
+}
+
+// stepWrite records a step, unless it is recorded as ended or by a later
+// attempt.
+func stepWrite(o id.Org, exec id.Execution, step execution.Step) write {
+	doc, err := toJSON(step)
+	w := put(stepItem{
+		primary: stepKey(o, exec, step.ID), Doc: doc, Attempt: step.Attempt, Ended: step.Status.Ended(),
+	}, "attribute_not_exists(pk) OR (attribute_not_exists(ended) AND attempt <= :attempt)",
+		map[string]any{":attempt": step.Attempt})
+	w.err = errors.Join(w.err, err)
+	return w
+}
+
+// SaveStep implements runner.Store.
+func (s *Store) SaveStep(ctx context.Context, o id.Org, exec id.Execution, step execution.Step) error {
+	err := s.write(ctx, stepWrite(o, exec, step))
+	if refused(err) != nil {
+		return execution.ErrStale
+	}
+	return err
+}

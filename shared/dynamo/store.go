@@ -1,0 +1,91 @@
+package dynamo
+
+import (
+	"context"
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// What the services ask of a store.
+var (
+	_ tenant.Store       = (*Store)(nil)
+	_ agent.Store        = (*Store)(nil)
+	_ agent.Plans        = (*Store)(nil)
+	_ execution.Store    = (*Store)(nil)
+	_ execution.Balances = (*Store)(nil)
+	_ execution.Gates    = (*Store)(nil)
+	_ execution.Tenants  = (*Store)(nil)
+	_ approval.Store     = (*Store)(nil)
+	_ key.Store          = (*Store)(nil)
+	_ dispatch.Agents    = (*Store)(nil)
+	_ dispatch.Runs      = (*Store)(nil)
+	_ dispatch.Profiles  = (*Store)(nil)
+	_ activity.Store     = (*Store)(nil)
+	_ runner.Store       = (*Store)(nil)
+	_ sweep.Store        = (*Store)(nil)
+)
+
+// A Store keeps everything of all organizations in one table. It has no clock:
+// times are arguments. It is safe for concurrent use.
+type Store struct {
+	db    *dynamodb.Client
+	table string
+	nonce func() string
+	sleep func(ctx context.Context, d time.Duration) error
+}
+
+// An Option changes how a store works.
+type Option func(*Store)
+
+// WithNonce sets where the names of writes come from; each must be another.
+func WithNonce(nonce func() string) Option { return func(s *Store) { s.nonce = nonce } }
+
+// WithSleep sets how the store waits before it tries again. It must return when
+// the context is done, with its error.
+func WithSleep(sleep func(context.Context, time.Duration) error) Option {
+	return func(s *Store) { s.sleep = sleep }
+}
+
+// New returns the store that keeps everything in a table.
+func New(db *dynamodb.Client, table string, opts ...Option) *Store {
+	s := &Store{db: db, table: table, nonce: rand.Text, sleep: sleep}
+	for _, o := range opts {
+		o(s)
+	}
+	return s
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// tries is how often something that lost a race or met a conflict is tried.
+const tries = 30
+
+// pause waits before the try after this one: a random time, the longer the
+// more often.
+func (s *Store) pause(ctx context.Context, try int) error {
+	const least, most = 4 * time.Millisecond, 250 * time.Millisecond
+	limit := min(least<<min(try, 10), most)
+	return s.sleep(ctx, mathrand.N(limit)+1) //nolint:gosec // it is no secret.
+}

@@ -1,0 +1,141 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+type tenantItem struct {
+	primary
+
+	Plan      string `dynamodbav:"plan"`
+	Suspended bool   `dynamodbav:"suspended,omitempty"`
+	Created   int64  `dynamodbav:"created"`
+	Updated   int64  `dynamodbav:"updated"`
+	Revision  int64  `dynamodbav:"rev"`
+}
+
+func (i tenantItem) tenant(o id.Org) tenant.Tenant {
+	return tenant.Tenant{
+		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
+		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
+	}
+}
+
+// Tenant implements tenant.Store.
+func (s *Store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
+	var i tenantItem
+	switch found, err := s.get(ctx, tenantKey(o), &i); {
+	case err != nil:
+		return tenant.Tenant{}, err
+	case !found:
+		return tenant.Tenant{}, tenant.ErrUnknown
+	}
+	return i.tenant(o), nil
+}
+
+// Plan implements agent.Plans.
+func (s *Store) Plan(ctx context.Context, o id.Org) (credit.Plan, error) {
+	t, err := s.Tenant(ctx, o)
+	return t.Plan, err
+}
+
+// SaveTenant implements tenant.Store.
+func (s *Store) SaveTenant(ctx context.Context, t tenant.Tenant, month credit.Month) error {
+	for range tries {
+		balance, err := s.moved(ctx, t, month)
+		if err != nil {
+			return err
+		}
+		err = s.write(ctx, append([]write{tenantWrite(t)}, balance...)...)
+		r := refused(err)
+		if r == nil {
+			return err
+		}
+		if _, stale := r.at(0); stale {
+			return tenant.ErrStale
+		}
+	}
+	return fmt.Errorf("move the balance of %s: %w", t.Org, errBusy)
+}
+
+func tenantWrite(t tenant.Tenant) write {
+	cond, args := revised(t.Revision)
+	return put(tenantItem{
+		primary: tenantKey(t.Org), Plan: string(t.Plan), Suspended: t.Suspended,
+		Created: nanos(t.Created), Updated: nanos(t.Updated), Revision: t.Revision + 1,
+	}, cond, args)
+}
+
+// moved returns what must happen to the balance of a month with a tenant's plan:
+// that it gains the difference, or that it still does not exist. Whoever makes
+// it checks in turn that the tenant is as it was.
+func (s *Store) moved(ctx context.Context, t tenant.Tenant, m credit.Month) ([]write, error) {
+	var i monthItem
+	found, err := s.get(ctx, monthKey(t.Org, m), &i)
+	diff := t.Plan.Allocation() - i.Allocation
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return []write{{op: opCheck, key: monthKey(t.Org, m), cond: "attribute_not_exists(pk)"}}, nil
+	case diff == 0:
+		return nil, nil
+	}
+	return []write{{
+		op: opUpdate, key: monthKey(t.Org, m),
+		set:  map[string]any{"allocation": t.Plan.Allocation(), "updated": nanos(t.Updated)},
+		add:  map[string]int64{"remaining": diff},
+		cond: "allocation = :was", args: map[string]any{":was": i.Allocation},
+	}}, nil
+}
+
+type monthItem struct {
+	primary
+
+	Allocation int64 `dynamodbav:"allocation"`
+	Remaining  int64 `dynamodbav:"remaining"`
+	Updated    int64 `dynamodbav:"updated"`
+}
+
+// Balance implements execution.Balances. A month in which nothing was taken is
+// as the plan has it.
+func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.Balance, error) {
+	var i monthItem
+	found, err := s.get(ctx, monthKey(o, m), &i)
+	if err != nil {
+		return credit.Balance{}, err
+	}
+	if found {
+		return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Updated: timeOf(i.Updated)}, nil
+	}
+	plan, err := s.Plan(ctx, o)
+	if err != nil {
+		return credit.Balance{}, err
+	}
+	return credit.Balance{Month: m, Allocation: plan.Allocation(), Remaining: plan.Allocation()}, nil
+}
+
+// open makes the balance of a month with what the plan allows, unless there is
+// one. A plan that changes meanwhile makes it fail, and the caller tries again.
+func (s *Store) open(ctx context.Context, o id.Org, m credit.Month, now time.Time) error {
+	t, err := s.Tenant(ctx, o)
+	if err != nil {
+		return err
+	}
+	n := t.Plan.Allocation()
+	cond, args := revised(t.Revision)
+	err = s.write(ctx,
+		put(monthItem{primary: monthKey(o, m), Allocation: n, Remaining: n, Updated: nanos(now)}, "attribute_not_exists(pk)", nil),
+		write{op: opCheck, key: tenantKey(o), cond: cond, args: args},
+	)
+	if refused(err) == nil {
+		return err
+	}
+	return nil // somebody else was first
+}

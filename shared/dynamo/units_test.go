@@ -1,0 +1,542 @@
+package dynamo_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/meter"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// A pattern is a way to use the table that doc.go lists. It prepares what it
+// needs and returns the one call that is measured.
+type pattern func(w *world) call
+
+// A call is one call of a store.
+type call func(ctx context.Context) error
+
+// A world is one organization with everything of a usual size.
+type world struct {
+	t     *testing.T
+	store *dynamo.Store
+	agent agent.Agent // active
+	draft agent.Agent
+	key   key.Key
+	next  int // the number of the next event
+}
+
+const (
+	org     id.Org       = "org_01JMSP0000000000000000000A"
+	month   credit.Month = "2026-03"
+	owner                = "arn:aws:states:us-east-1:123456789012:express:Runs:exec_01JP0000000000000000000000:7b0c2d1e"
+	history              = 60
+)
+
+func start() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC) }
+
+// run returns the run of a new event.
+func (w *world) run(a id.Agent) execution.Execution {
+	w.next++
+	e := event.Event{
+		ID: id.Event(fmt.Sprintf("evt_01JP%022d", w.next)), Type: "ticket.created", Product: "psa", Org: org,
+		Client: "client_01JCLIENT", Published: start().Add(time.Duration(w.next) * time.Second),
+		Payload: map[string]any{
+			"ticket_id": fmt.Sprintf("tkt_%d", w.next), "priority": "p2", "type": "incident",
+			"subject": "The printer on the second floor does not answer", "created_by": "user_7",
+		},
+	}
+	return execution.New(execution.Execution{
+		ID: execution.ID(org, a, e), Org: org, Agent: a, Version: 1, Trigger: e,
+	}, e.Published)
+}
+
+// begun stores a new run as the dispatcher does.
+func (w *world) begun() execution.Execution {
+	x := w.run(w.agent.ID)
+	_, err := w.store.Claim(w.t.Context(), x, x.Created, x.Created.Add(dispatch.Window))
+	w.ok(err)
+	w.ok(w.store.Create(w.t.Context(), x))
+	x.Revision = 1
+	return x
+}
+
+// leased stores a new run under a lease.
+func (w *world) leased() execution.Execution {
+	x, _ := w.begun().Leased(owner, start())
+	return w.committed(execution.Change{Execution: x})
+}
+
+func (w *world) committed(c execution.Change) execution.Execution {
+	w.ok(w.store.Commit(w.t.Context(), c))
+	c.Execution.Revision++
+	return c.Execution
+}
+
+// holding stores a new run that holds a price.
+func (w *world) holding() execution.Execution {
+	c, _ := w.leased().Reserved("classify_ticket", hold())
+	return w.committed(c)
+}
+
+func hold() credit.Hold { return credit.Hold{Month: month, Tier: credit.Standard, Amount: 20} }
+
+// asking stores a new run that waits for people, and returns the question.
+func (w *world) asking() (execution.Execution, approval.Approval) {
+	x := w.leased()
+	a := question(x)
+	x = w.committed(execution.Change{Execution: x.Asked(a.Expires), Gate: &a})
+	a.Revision = 1
+	return x, a
+}
+
+func question(x execution.Execution) approval.Approval {
+	return approval.Approval{
+		ID: approval.ID(x.Created, x.ID, "confirm_isolation"), Org: org, Execution: x.ID, Agent: x.Agent,
+		Step: "confirm_isolation", Status: approval.Pending, Min: 1, Token: strings.Repeat("t", 400),
+		Message: "Confirm device isolation for WORKSTATION-01 (Client: Acme Corp).",
+		Created: x.Created, Expires: x.Created.Add(2 * time.Hour),
+	}
+}
+
+// action returns a step that made a product do something.
+func action(name id.Step) execution.Step {
+	return execution.Step{
+		ID: name, Kind: agent.Action, Status: execution.StepCompleted, Tries: 1, Attempt: 1,
+		Input:   map[string]any{"ticket_id": "tkt_abc123", "priority": "p1", "category": "network", "ai_classified": true},
+		Output:  map[string]any{"ticket_id": "tkt_abc123", "updated": true},
+		Started: start(), Ended: start().Add(80 * time.Millisecond),
+	}
+}
+
+// answer returns a step that asked a model.
+func answer() execution.Step {
+	h := hold()
+	return execution.Step{
+		ID: "classify_ticket", Kind: agent.AI, Status: execution.StepCompleted, Tries: 1, Attempt: 1, Charge: &h,
+		Usage:  &execution.Usage{Model: "anthropic.claude-sonnet", InputTokens: 812, OutputTokens: 211},
+		Output: map[string]any{"priority": "p1", "category": "network", "draft_response": strings.Repeat("We are on it. ", 20)},
+		Input:  map[string]any{"prompt": strings.Repeat("Classify the ticket. ", 10)},
+
+		Started: start(), Ended: start().Add(843 * time.Millisecond),
+	}
+}
+
+// ending returns the change that ends a run with its last step.
+func ending(x execution.Execution, last execution.Step, done execution.Steps) execution.Change {
+	x.Last = &last
+	done[last.ID] = last
+	return x.End(func(x execution.Execution) execution.Execution { return x.Complete(start().Add(time.Hour)) }, done, false)
+}
+
+func (w *world) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// saved stores a new agent in a status, which listens for an event of psa.
+func (w *world) saved(event string, st agent.Status) agent.Agent {
+	a := w.newAgent(event)
+	a.Status = st
+	w.ok(w.store.SaveAgent(w.t.Context(), agent.Agent{}, a, agent.Cap{}))
+	a.Revision = 1
+	return a
+}
+
+func (w *world) newAgent(event string) agent.Agent {
+	var d agent.Definition
+	w.ok(json.Unmarshal([]byte(`{
+		"name": "P1 Escalation Notify", "description": "SMS notify senior technicians", "category": "service_desk",
+		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "`+event+`",
+			"filters": [{"field": "priority", "operator": "eq", "value": "p1"}]}, "conditions": [],
+		"steps": [{"id": "notify_senior", "type": "notification", "channel": "sms", "recipients": ["+15551234567"],
+			"body": "P1 escalation: {{event_payload.ticket_id}}"}],
+		"conflict_behavior": "additive", "client_scope": "all"}`), &d))
+	w.next++
+	return agent.Agent{Definition: d, Head: agent.Head{
+		ID: id.Agent(fmt.Sprintf("agent_01JP%022d", w.next)), Org: org, Name: d.Name, Type: agent.Custom, Status: agent.Draft,
+		Category: d.Category, Created: start(), Updated: start(), Version: 1,
+	}}
+}
+
+// entry returns a refusal of a new event.
+func (w *world) entry() activity.Entry {
+	x := w.run(w.agent.ID)
+	return activity.Entry{
+		ID: activity.ID(org, x.Agent, x.Trigger.ID, x.Trigger.Published), Org: org, Agent: x.Agent, At: x.Created,
+		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
+		Outcome: agent.Filtered, Detail: "priority is p2, not p1",
+	}
+}
+
+// settled makes a world with what every pattern needs.
+func settled(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, store: dynamo.New(client(t, direct()), table(t))}
+	w.ok(w.store.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
+	w.agent, w.draft = w.saved("ticket.created", agent.Active), w.saved("ticket.escalated", agent.Draft)
+	hash, _ := key.HashOf("secret")
+	w.key = key.Key{ID: "key_01JKEY", Org: org, Name: "CI", Access: caller.ReadWrite, Hash: hash, Created: start()}
+	w.ok(w.store.CreateKey(t.Context(), w.key))
+	w.ok(w.store.PutProfile(t.Context(), org, "client_01JCLIENT", map[string]any{"security_posture_score": 71}))
+	for range history {
+		w.asking()
+	}
+	w.holding()
+	w.committed(ending(w.leased(), action("a"), execution.Steps{}))
+	return w
+}
+
+// crowd adds many runs of the same agent.
+func (w *world) crowd(n int) {
+	runs := make(chan execution.Execution)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for x := range runs {
+				if err := w.store.Create(w.t.Context(), x); err != nil {
+					w.t.Error(err)
+				}
+			}
+		})
+	}
+	for range n {
+		runs <- w.run(w.agent.ID)
+	}
+	close(runs)
+	wg.Wait()
+}
+
+// got drops what a call returned.
+func got[T any](_ T, err error) error { return err }
+
+// patterns returns how to do what each row of doc.go says.
+func patterns() map[string]pattern {
+	all := map[string]pattern{}
+	for _, some := range []map[string]pattern{orgPatterns(), agentPatterns(), dispatchPatterns(), runPatterns(), listPatterns()} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+func orgPatterns() map[string]pattern {
+	return map[string]pattern{
+		"Tenant, Plan": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Tenant(ctx, org)) }
+		},
+		"SaveTenant": func(w *world) call {
+			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
+			return func(ctx context.Context) error { return w.store.SaveTenant(ctx, x, month) }
+		},
+		"Balance": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month)) }
+		},
+		"Balance of a month without use": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month.Before(1))) }
+		},
+		"CreateKey": func(w *world) call {
+			k := w.newKey()
+			return func(ctx context.Context) error { return w.store.CreateKey(ctx, k) }
+		},
+		"RevokeKey": func(w *world) call {
+			k := w.newKey()
+			w.ok(w.store.CreateKey(w.t.Context(), k))
+			return func(ctx context.Context) error { return w.store.RevokeKey(ctx, org, k.ID) }
+		},
+		"Keys": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Keys(ctx, org)) }
+		},
+		"KeyByHash": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
+		},
+		"Profile": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Profile(ctx, org, "client_01JCLIENT")) }
+		},
+	}
+}
+
+func agentPatterns() map[string]pattern {
+	return map[string]pattern{
+		"Agent": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Agent(ctx, org, w.agent.ID)) }
+		},
+		"Version": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Version(ctx, org, w.agent.ID, 1)) }
+		},
+		"Agents": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Agents(ctx, org)) }
+		},
+		"Stats": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Stats(ctx, org)) }
+		},
+		"SaveAgent, new": func(w *world) call {
+			a := w.newAgent("ticket.escalated")
+			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{}) }
+		},
+		"SaveAgent, becoming active": func(w *world) call {
+			before := w.saved("ticket.escalated", agent.Draft)
+			after := before
+			after.Status = agent.Active
+			return func(ctx context.Context) error {
+				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
+			}
+		},
+		"SaveAgent, active, new version": func(w *world) call {
+			before := w.saved("ticket.escalated", agent.Active)
+			after := before
+			after.Version++
+			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, before, after, agent.Cap{}) }
+		},
+		"DeleteAgent, active": func(w *world) call {
+			a := w.saved("ticket.escalated", agent.Active)
+			return func(ctx context.Context) error { return w.store.DeleteAgent(ctx, a) }
+		},
+		"Pauses": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Pauses(ctx, org)) }
+		},
+		"SavePause": func(w *world) call {
+			return func(ctx context.Context) error {
+				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", true)
+			}
+		},
+	}
+}
+
+func dispatchPatterns() map[string]pattern {
+	return map[string]pattern{
+		"Listeners": func(w *world) call {
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Listeners(ctx, org, "psa:ticket.created")
+				return err
+			}
+		},
+		"Claim": func(w *world) call {
+			x := w.run(w.agent.ID)
+			return func(ctx context.Context) error { return got(w.store.Claim(ctx, x, x.Created, x.Created)) }
+		},
+		"Admit": func(w *world) call {
+			x := w.run(w.draft.ID)
+			return func(ctx context.Context) error { return got(w.store.Admit(ctx, x, agent.Limit{PerHour: 5}, x.Created)) }
+		},
+		"Create": func(w *world) call {
+			x := w.run(w.agent.ID)
+			return func(ctx context.Context) error { return w.store.Create(ctx, x) }
+		},
+		"Refuse": func(w *world) call {
+			e := w.entry()
+			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
+		},
+	}
+}
+
+// commits is the pattern of committing what change returns.
+func commits(change func(w *world) execution.Change) pattern {
+	return func(w *world) call {
+		c := change(w)
+		return func(ctx context.Context) error { return w.store.Commit(ctx, c) }
+	}
+}
+
+func runPatterns() map[string]pattern {
+	return map[string]pattern{
+		"Execution": func(w *world) call {
+			x := w.leased()
+			for _, name := range []id.Step{"a", "b", "c"} {
+				w.ok(w.store.SaveStep(w.t.Context(), org, x.ID, action(name)))
+			}
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Execution(ctx, org, x.ID)
+				return err
+			}
+		},
+		"Standing": func(w *world) call {
+			x := w.leased()
+			return func(ctx context.Context) error { return got(w.store.Standing(ctx, org, x.ID)) }
+		},
+		"SaveStep": func(w *world) call {
+			x := w.leased()
+			return func(ctx context.Context) error { return w.store.SaveStep(ctx, org, x.ID, answer()) }
+		},
+		"Commit: lease": commits(func(w *world) execution.Change {
+			x, _ := w.begun().Leased(owner, start())
+			return execution.Change{Execution: x}
+		}),
+		"Commit: renew": commits(func(w *world) execution.Change {
+			return execution.Change{Execution: w.leased().Renewed(start().Add(time.Hour))}
+		}),
+		"Commit: reserve": commits(func(w *world) execution.Change {
+			c, _ := w.leased().Reserved("classify_ticket", hold())
+			return c
+		}),
+		"Commit: release": commits(func(w *world) execution.Change { return w.holding().Released("classify_ticket") }),
+		"Commit: ask": commits(func(w *world) execution.Change {
+			x := w.leased()
+			step, a := action("confirm_isolation"), question(x)
+			step.Status = execution.StepWaiting
+			return execution.Change{Execution: x.Asked(a.Expires), Step: &step, Gate: &a}
+		}),
+		"Commit: end": commits(func(w *world) execution.Change {
+			return ending(w.leased(), action("add_note"), execution.Steps{})
+		}),
+		"Commit: end, answers paid": commits(func(w *world) execution.Change {
+			return ending(w.holding(), action("add_note"), execution.Steps{"classify_ticket": answer()})
+		}),
+		"Commit: end, nothing answered": commits(func(w *world) execution.Change {
+			return ending(w.holding(), action("add_note"), execution.Steps{})
+		}),
+		"Approval": func(w *world) call {
+			_, a := w.asking()
+			return func(ctx context.Context) error { return got(w.store.Approval(ctx, org, a.ID)) }
+		},
+		"SaveDecision": func(w *world) call {
+			_, a := w.asking()
+			a.Status = approval.Approved
+			return func(ctx context.Context) error { return w.store.SaveDecision(ctx, a, start()) }
+		},
+	}
+}
+
+func listPatterns() map[string]pattern {
+	page := func(q execution.Query) pattern {
+		return func(w *world) call {
+			q.Limit = 50
+			return func(ctx context.Context) error { return got(w.store.Executions(ctx, org, q)) }
+		}
+	}
+	return map[string]pattern{
+		"Executions": page(execution.Query{}),
+		"Executions of an agent": func(w *world) call {
+			return page(execution.Query{Agent: w.agent.ID})(w)
+		},
+		"Approvals": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Approvals(ctx, org, approval.Query{Limit: 50})) }
+		},
+		"Activity": func(w *world) call {
+			q := activity.Query{Limit: 50, Since: start()}
+			return func(ctx context.Context) error { return got(w.store.Activity(ctx, org, w.agent.ID, q)) }
+		},
+		"Overdue, nothing": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Overdue(ctx, start(), 500)) }
+		},
+	}
+}
+
+func (w *world) newKey() key.Key {
+	hash, _ := key.HashOf(rand.Text())
+	return key.Key{ID: id.Key("key_" + rand.Text()), Org: org, Name: "CI", Access: caller.Read, Hash: hash, Created: start()}
+}
+
+// row matches a line of the table in doc.go.
+var row = regexp.MustCompile(`(?m)^//\t(\S.*?) {2,}(\d+) +([\d.]+) +([\d.]+) +(.*)$`)
+
+// A cost is what doc.go says of a pattern.
+type cost struct {
+	used
+
+	how string
+}
+
+// used is what was asked of the table.
+type used struct {
+	calls int
+	meter.Units
+}
+
+// documented returns what doc.go says of each pattern.
+func documented(t *testing.T) map[string]cost {
+	t.Helper()
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]cost{}
+	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
+		n := [3]float64{}
+		for i := range n {
+			if n[i], err = strconv.ParseFloat(m[i+2], 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows[m[1]] = cost{used{int(n[0]), meter.Units{Read: n[1], Write: n[2]}}, m[5]}
+	}
+	return rows
+}
+
+// Every access pattern costs what doc.go says, and the same when 10,000 other
+// runs of the same agent stand beside or behind what it reads.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+
+	w := settled(t)
+	rows, all := documented(t), patterns()
+	if len(rows) != len(all) {
+		t.Errorf("doc.go lists %d patterns, want %d", len(rows), len(all))
+	}
+	exact := w.usage(all["CreateKey"]).Write == 4
+	if !exact {
+		t.Log("the endpoint counts transactions by a rule of its own; their write units are not compared")
+	}
+	for _, crowd := range []int{0, 10_000} {
+		w.crowd(crowd)
+		for name, p := range all {
+			want, got := rows[name], w.usage(p)
+			if !exact && strings.Contains(want.how, "transaction") {
+				got.Write = want.Write
+			}
+			if got != want.used {
+				t.Errorf("%s, among %d runs: %+v, want %+v", name, crowd, got, want.used)
+			}
+		}
+	}
+	w.counts(10_000)
+}
+
+// usage returns what a pattern uses.
+func (w *world) usage(p pattern) used {
+	w.t.Helper()
+	do := p(w)
+	ctx, m := meter.With(w.t.Context())
+	w.ok(do(ctx))
+	return used{m.Count().Table, m.Count().Units}
+}
+
+// counts checks what counting costs at most, and that it stops.
+func (w *world) counts(most int) {
+	w.t.Helper()
+	for q, bound := range map[execution.Query]float64{
+		{Limit: 1, Count: true}:                            240,
+		{Limit: 1, Count: true, Status: execution.Pending}: 5_600,
+	} {
+		ctx, m := meter.With(w.t.Context())
+		p, err := w.store.Executions(ctx, org, q)
+		w.ok(err)
+		if p.Total > most || p.Total < most*9/10 || !p.More {
+			w.t.Errorf("total = %d, more = %t; want about %d and more", p.Total, p.More, most)
+		}
+		if used := m.Count(); used.Read > bound {
+			w.t.Errorf("counting uses %v units, want at most %v", used.Read, bound)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/id"
+)
+
+// Agent implements agent.Store.
+func (s *Store) Agent(_ context.Context, o id.Org, a id.Agent) (agent.Agent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, ok := s.org(o).agents[a]
+	if !ok {
+		return agent.Agent{}, agent.ErrNotFound
+	}
+	return clone(stored), nil
+}
+
+// Agents implements agent.Store, the oldest first.
+func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	agents := s.org(o).agents
+	heads := make([]agent.Head, 0, len(agents))
+	for _, a := range agents {
+		heads = append(heads, a.Head)
+	}
+	slices.SortFunc(heads, func(a, b agent.Head) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return heads, nil
+}
+
+// Version returns a version of an agent, of a deleted one too, or
+// agent.ErrNotFound.
+func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.org(o).versions[a][version]
+	if !ok {
+		return agent.Definition{}, agent.ErrNotFound
+	}
+	return clone(d), nil
+}
+
+// Stats implements agent.Store.
+func (s *Store) Stats(_ context.Context, o id.Org) (map[id.Agent]agent.Stats, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return clone(s.org(o).stats), nil
+}
+
+// SaveAgent implements agent.Store.
+func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(after.Org)
+	if o.agents[after.ID].Revision != before.Revision {
+		return agent.ErrStale
+	}
+	wakes := before.Status != agent.Active && after.Status == agent.Active
+	if wakes && active.Limited && o.active() >= active.Most {
+		return agent.ErrLimit
+	}
+	after = clone(after)
+	after.Revision, after.Stats = before.Revision+1, agent.Stats{}
+	o.agents[after.ID] = after
+	if o.versions[after.ID] == nil {
+		o.versions[after.ID] = map[int]agent.Definition{}
+	}
+	if _, ok := o.versions[after.ID][after.Version]; !ok {
+		o.versions[after.ID][after.Version] = clone(after.Definition)
+	}
+	return nil
+}
+
+// active returns how many agents are active.
+func (o *org) active() int {
+	n := 0
+	for _, a := range o.agents {
+		if a.Status == agent.Active {
+			n++
+		}
+	}
+	return n
+}
+
+// DeleteAgent implements agent.Store.
+func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(a.Org)
+	stored, ok := o.agents[a.ID]
+	if !ok || stored.Revision != a.Revision {
+		return agent.ErrStale
+	}
+	delete(o.agents, a.ID)
+	return nil
+}
+
+// Pauses implements agent.Store.
+func (s *Store) Pauses(_ context.Context, o id.Org) (map[id.Agent]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).paused(""), nil
+}
+
+// paused returns the paused system agents that listen for an event; all of them
+// for no event.
+func (o *org) paused(event string) map[id.Agent]bool {
+	paused := map[id.Agent]bool{}
+	for a, e := range o.pauses {
+		if event == "" || event == e {
+			paused[a] = true
+		}
+	}
+	return paused
+}
+
+// SavePause implements agent.Store.
+func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, paused bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if paused {
+		s.org(o).pauses[a] = event
+	} else {
+		delete(s.org(o).pauses, a)
+	}
+	return nil
+}
+
+// Listeners implements dispatch.Agents.
+func (s *Store) Listeners(_ context.Context, o id.Org, event string) ([]agent.Listener, map[id.Agent]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []agent.Listener
+	for _, a := range s.org(o).agents {
+		if a.Status == agent.Active && a.Definition.Trigger.Event() == event {
+			list = append(list, agent.Listener{Agent: a.ID, Version: a.Version, Definition: clone(a.Definition)})
+		}
+	}
+	slices.SortFunc(list, func(a, b agent.Listener) int { return cmp.Compare(a.Agent, b.Agent) })
+	return list, s.org(o).paused(event), nil
+}

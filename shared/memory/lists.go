@@ -1,0 +1,139 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A row is one of a list, and its place in it.
+type row[T any] struct {
+	at string
+	of T
+}
+
+// place returns the place of something in a list: its time in whole seconds,
+// which is what people see, then its id.
+func place(t time.Time, name string) string {
+	return second(t) + "#" + name
+}
+
+func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// up returns t, or the next whole second.
+func up(t time.Time) time.Time {
+	if s := t.Truncate(time.Second); !s.Equal(t) {
+		return s.Add(time.Second)
+	}
+	return t
+}
+
+// page returns the rows before a place, newest first, at most limit, and the
+// place of the last one if there are more.
+func page[T any](rows []row[T], after string, limit int) (list []T, next string) {
+	slices.SortFunc(rows, func(a, b row[T]) int { return strings.Compare(b.at, a.at) })
+	for i, r := range rows {
+		if after != "" && r.at >= after {
+			continue
+		}
+		if len(list) == max(limit, 1) {
+			return list, rows[i-1].at
+		}
+		list = append(list, r.of)
+	}
+	return list, ""
+}
+
+// Executions implements execution.Store.
+func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (execution.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []row[execution.Execution]
+	for _, r := range s.org(o).runs {
+		if x := r.execution; wants(q, x) {
+			rows = append(rows, row[execution.Execution]{at: place(x.Created, string(x.ID)), of: r.standing()})
+		}
+	}
+	var p execution.Page
+	if q.Count {
+		p.Total, p.More = min(len(rows), execution.MaxTotal), len(rows) > execution.MaxTotal
+	}
+	p.Executions, p.Next = page(rows, q.After, q.Limit)
+	return p, nil
+}
+
+// wants reports whether a query asks for a run.
+func wants(q execution.Query, x execution.Execution) bool {
+	created := x.Created.Truncate(time.Second)
+	return (q.Agent == "" || q.Agent == x.Agent) &&
+		(q.Status == "" || q.Status == x.Status) &&
+		!created.Before(up(q.From)) &&
+		(q.To.IsZero() || created.Before(up(q.To)))
+}
+
+// Approvals implements approval.Store.
+func (s *Store) Approvals(_ context.Context, o id.Org, q approval.Query) (approval.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []row[approval.Approval]
+	for _, a := range s.org(o).approvals {
+		if q.Status == "" || q.Status == a.Status {
+			rows = append(rows, row[approval.Approval]{at: place(a.Created, string(a.ID)), of: clone(a)})
+		}
+	}
+	var p approval.Page
+	p.Approvals, p.Next = page(rows, q.After, q.Limit)
+	return p, nil
+}
+
+// Activity implements activity.Store.
+func (s *Store) Activity(_ context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []row[activity.Entry]
+	for _, e := range s.org(o).refusals {
+		if e.Agent != a || e.At.Before(q.Since) {
+			continue
+		}
+		e.At = happened(e.ID)
+		rows = append(rows, row[activity.Entry]{at: place(e.At, string(e.ID)), of: e})
+	}
+	for _, r := range s.org(o).runs {
+		x := r.execution
+		if x.Agent != a || x.RetryOf != "" || x.Created.Truncate(time.Second).Before(up(q.Since)) {
+			continue
+		}
+		rows = append(rows, row[activity.Entry]{at: place(x.Created, string(x.ID)), of: started(x)})
+	}
+	var p activity.Page
+	p.Entries, p.Next = page(rows, q.After, q.Limit)
+	return p, nil
+}
+
+// started returns the entry of a run that an event began.
+func started(x execution.Execution) activity.Entry {
+	return activity.Entry{
+		ID:  activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
+		Org: x.Org, Agent: x.Agent, At: x.Created,
+		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
+		Outcome: agent.Started, Execution: x.ID,
+	}
+}
+
+// happened returns the time that an entry's id holds.
+func happened(a id.Activity) time.Time {
+	u, err := ulid.ParseStrict(strings.TrimPrefix(string(a), "act_"))
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(u.Time()).UTC()
+}

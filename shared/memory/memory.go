@@ -1,0 +1,144 @@
+// Package memory keeps everything in memory, for simulations and tests. It
+// promises what package dynamo promises, and passes the same suite; it forgets
+// everything when the process ends.
+//
+// What comes in and what goes out is copied, so nobody can change what is
+// stored but by a method.
+package memory
+
+import (
+	"reflect"
+	"sync"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// What the services ask of a store.
+var (
+	_ tenant.Store       = (*Store)(nil)
+	_ agent.Store        = (*Store)(nil)
+	_ agent.Plans        = (*Store)(nil)
+	_ execution.Store    = (*Store)(nil)
+	_ execution.Balances = (*Store)(nil)
+	_ execution.Gates    = (*Store)(nil)
+	_ execution.Tenants  = (*Store)(nil)
+	_ approval.Store     = (*Store)(nil)
+	_ key.Store          = (*Store)(nil)
+	_ dispatch.Agents    = (*Store)(nil)
+	_ dispatch.Runs      = (*Store)(nil)
+	_ dispatch.Profiles  = (*Store)(nil)
+	_ activity.Store     = (*Store)(nil)
+	_ runner.Store       = (*Store)(nil)
+	_ sweep.Store        = (*Store)(nil)
+)
+
+// A Store keeps everything of all organizations. It is safe for concurrent use.
+type Store struct {
+	mu   sync.Mutex
+	orgs map[id.Org]*org
+}
+
+// An org is what is kept of one organization.
+type org struct {
+	tenant    tenant.Tenant
+	months    map[credit.Month]credit.Balance
+	agents    map[id.Agent]agent.Agent
+	versions  map[id.Agent]map[int]agent.Definition
+	pauses    map[id.Agent]string // and the event that the agent listens for
+	stats     map[id.Agent]agent.Stats
+	runs      map[id.Execution]*run
+	claims    map[string]claim
+	starts    map[id.Agent]dispatch.Starts
+	refusals  map[id.Activity]activity.Entry
+	approvals map[id.Approval]approval.Approval
+	keys      map[id.Key]key.Key
+	profiles  map[id.Client]map[string]any
+}
+
+// New returns an empty store.
+func New() *Store { return &Store{orgs: make(map[id.Org]*org)} }
+
+// org returns what is kept of an organization; the caller holds the lock.
+func (s *Store) org(o id.Org) *org {
+	if s.orgs[o] == nil {
+		s.orgs[o] = &org{
+			months:    map[credit.Month]credit.Balance{},
+			agents:    map[id.Agent]agent.Agent{},
+			versions:  map[id.Agent]map[int]agent.Definition{},
+			pauses:    map[id.Agent]string{},
+			stats:     map[id.Agent]agent.Stats{},
+			runs:      map[id.Execution]*run{},
+			claims:    map[string]claim{},
+			starts:    map[id.Agent]dispatch.Starts{},
+			refusals:  map[id.Activity]activity.Entry{},
+			approvals: map[id.Approval]approval.Approval{},
+			keys:      map[id.Key]key.Key{},
+			profiles:  map[id.Client]map[string]any{},
+		}
+	}
+	return s.orgs[o]
+}
+
+// clone returns a copy of v that shares nothing with it. Unexported fields are
+// copied as they are; only time.Time has any.
+func clone[T any](v T) T {
+	deep(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+// deep replaces what v refers to by copies.
+func deep(v reflect.Value) {
+	if v.Kind() != reflect.Struct && v.Kind() != reflect.Array && v.IsZero() {
+		return
+	}
+	switch v.Kind() { //nolint:exhaustive // everything else refers to nothing.
+	case reflect.Pointer, reflect.Interface:
+		v.Set(copied(v))
+	case reflect.Slice:
+		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			c.Index(i).Set(v.Index(i))
+			deep(c.Index(i))
+		}
+		v.Set(c)
+	case reflect.Map:
+		c := reflect.MakeMapWithSize(v.Type(), v.Len())
+		for k, e := range v.Seq2() {
+			c.SetMapIndex(k, settable(e))
+		}
+		v.Set(c)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				deep(v.Field(i))
+			}
+		}
+	}
+}
+
+// copied returns a copy of a pointer or an interface.
+func copied(v reflect.Value) reflect.Value {
+	e := settable(v.Elem())
+	if v.Kind() == reflect.Pointer {
+		return e.Addr()
+	}
+	return e
+}
+
+// settable returns a copy of v that can be changed.
+func settable(v reflect.Value) reflect.Value {
+	c := reflect.New(v.Type()).Elem()
+	c.Set(v)
+	deep(c)
+	return c
+}

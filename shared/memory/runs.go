@@ -1,0 +1,276 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A run is an execution and its recorded steps.
+type run struct {
+	execution execution.Execution
+	steps     execution.Steps
+}
+
+// A claim says which run has an event's content, and until when.
+type claim struct {
+	execution id.Execution
+	until     time.Time
+}
+
+// Claim implements dispatch.Runs.
+func (s *Store) Claim(_ context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	claims, content := s.org(x.Org).claims, string(x.Agent)+"#"+x.Trigger.Content()
+	if c, ok := claims[content]; ok && now.Before(c.until) {
+		return c.execution, nil
+	}
+	claims[content] = claim{execution: x.ID, until: until}
+	return x.ID, nil
+}
+
+// Admit implements dispatch.Runs.
+func (s *Store) Admit(_ context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(x.Org)
+	starts, why := o.starts[x.Agent].Admit(x.ID, l, now)
+	o.starts[x.Agent] = starts
+	return why, nil
+}
+
+// Create implements execution.Store.
+func (s *Store) Create(_ context.Context, x execution.Execution) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(x.Org)
+	if _, ok := o.runs[x.ID]; ok {
+		return execution.ErrExists
+	}
+	x = clone(x)
+	x.Revision = 1
+	o.runs[x.ID] = &run{execution: x, steps: execution.Steps{}}
+	return nil
+}
+
+// Execution implements execution.Store.
+func (s *Store) Execution(_ context.Context, o id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(o).runs[exec]
+	if !ok {
+		return execution.Execution{}, nil, execution.ErrNotFound
+	}
+	steps := clone(r.steps)
+	if last := r.execution.Last; last != nil {
+		steps[last.ID] = clone(*last)
+	}
+	return clone(r.execution), steps, nil
+}
+
+// Standing implements runner.Store.
+func (s *Store) Standing(_ context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(o).runs[exec]
+	if !ok {
+		return execution.Execution{}, execution.ErrNotFound
+	}
+	return r.standing(), nil
+}
+
+// standing returns the run without its trigger's payload.
+func (r *run) standing() execution.Execution {
+	x := r.execution
+	x.Trigger.Payload = nil
+	return clone(x)
+}
+
+// SaveStep implements runner.Store.
+func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step execution.Step) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(o).runs[exec]
+	if !ok || !r.takes(step) {
+		return execution.ErrStale
+	}
+	r.steps[step.ID] = clone(step)
+	return nil
+}
+
+// takes reports whether a step may be recorded.
+func (r *run) takes(step execution.Step) bool {
+	old, ok := r.steps[step.ID]
+	return !ok || !old.Status.Ended() && old.Attempt <= step.Attempt
+}
+
+// Commit implements execution.Store.
+func (s *Store) Commit(_ context.Context, c execution.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(c.Execution.Org)
+	r, ok := o.runs[c.Execution.ID]
+	switch {
+	case !ok || r.execution.Revision != c.Execution.Revision:
+		return execution.ErrStale
+	case c.Step != nil && !r.takes(*c.Step):
+		return execution.ErrStale
+	case c.Gate != nil && o.approvals[c.Gate.ID].Revision != c.Gate.Revision:
+		return execution.ErrStale
+	}
+	if err := o.move(c); err != nil {
+		return err
+	}
+	r.change(clone(c.Execution))
+	if c.Step != nil {
+		r.steps[c.Step.ID] = clone(*c.Step)
+	}
+	if c.Gate != nil {
+		o.put(*c.Gate)
+	}
+	if c.Tally != nil {
+		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.Tally)
+	}
+	return nil
+}
+
+// change replaces what can change in a run.
+func (r *run) change(x execution.Execution) {
+	old := r.execution
+	x.ID, x.Org, x.Agent, x.Version = old.ID, old.Org, old.Agent, old.Version
+	x.Trigger, x.RetryOf, x.Created = old.Trigger, old.RetryOf, old.Created
+	x.Revision = old.Revision + 1
+	r.execution = x
+}
+
+// move takes what is reserved from the balances and gives back what is
+// released, or neither.
+func (o *org) move(c execution.Change) error {
+	delta := map[credit.Month]int64{}
+	for _, h := range c.Released {
+		delta[h.Month] += h.Amount
+	}
+	if c.Reserve != nil {
+		delta[c.Reserve.Month] -= c.Reserve.Amount
+		b, err := o.balance(c.Reserve.Month)
+		if err != nil {
+			return err
+		}
+		if b.Remaining+delta[c.Reserve.Month] < 0 {
+			return credit.ErrInsufficient
+		}
+	}
+	for m, n := range delta {
+		b, err := o.balance(m)
+		if err != nil {
+			return err
+		}
+		b.Remaining += n
+		b.Updated = moment(c.Execution)
+		o.months[m] = b
+	}
+	return nil
+}
+
+// moment returns about when a run was changed: when it ended, or when its lease
+// was taken.
+func moment(x execution.Execution) time.Time {
+	switch {
+	case !x.Completed.IsZero():
+		return x.Completed
+	case !x.Lease.Until.IsZero():
+		return x.Lease.Until.Add(-execution.LeaseTime)
+	}
+	return x.Created
+}
+
+// added returns the stats with a tally.
+func added(s agent.Stats, t execution.Tally) agent.Stats {
+	s.Runs += t.Runs
+	s.Completed += t.Completed
+	s.Failed += t.Failed
+	s.Duration += t.Duration
+	if t.LastRun.After(s.LastRun) {
+		s.LastRun = t.LastRun
+	}
+	s.Credits = clone(s.Credits)
+	if s.Credits == nil {
+		s.Credits = map[credit.Month]map[credit.Tier]int64{}
+	}
+	for _, h := range t.Used {
+		if s.Credits[h.Month] == nil {
+			s.Credits[h.Month] = make(map[credit.Tier]int64)
+		}
+		s.Credits[h.Month][h.Tier] += h.Amount
+	}
+	return s
+}
+
+// Overdue implements sweep.Store.
+func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []execution.Execution
+	for _, o := range s.orgs {
+		for _, r := range o.runs {
+			if d := r.execution.Due; !d.IsZero() && d.Before(now) {
+				due = append(due, r.execution)
+			}
+		}
+	}
+	slices.SortFunc(due, func(a, b execution.Execution) int { return a.Due.Compare(b.Due) })
+	cursors := make([]flow.Cursor, 0, min(len(due), limit))
+	for _, x := range due[:min(len(due), limit)] {
+		cursors = append(cursors, flow.Cursor{Org: x.Org, Execution: x.ID})
+	}
+	return cursors, nil
+}
+
+// Approval implements approval.Store.
+func (s *Store) Approval(_ context.Context, o id.Org, appr id.Approval) (approval.Approval, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.org(o).approvals[appr]
+	if !ok {
+		return approval.Approval{}, approval.ErrNotFound
+	}
+	return clone(a), nil
+}
+
+// put stores an approval.
+func (o *org) put(a approval.Approval) {
+	a = clone(a)
+	a.Revision++
+	o.approvals[a.ID] = a
+}
+
+// SaveDecision implements approval.Store.
+func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(a.Org)
+	r, ok := o.runs[a.Execution]
+	if !ok || r.execution.Status != execution.Asking || o.approvals[a.ID].Revision != a.Revision {
+		return approval.ErrStale
+	}
+	r.execution.Due = due
+	o.put(a)
+	return nil
+}
+
+// Refuse implements dispatch.Runs.
+func (s *Store) Refuse(_ context.Context, e activity.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(e.Org).refusals[e.ID] = e
+	return nil
+}

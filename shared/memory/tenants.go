@@ -1,0 +1,131 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// Tenant implements tenant.Store.
+func (s *Store) Tenant(_ context.Context, o id.Org) (tenant.Tenant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).known()
+}
+
+func (o *org) known() (tenant.Tenant, error) {
+	if o.tenant.Revision == 0 {
+		return tenant.Tenant{}, tenant.ErrUnknown
+	}
+	return o.tenant, nil
+}
+
+// Plan implements agent.Plans.
+func (s *Store) Plan(ctx context.Context, o id.Org) (credit.Plan, error) {
+	t, err := s.Tenant(ctx, o)
+	return t.Plan, err
+}
+
+// SaveTenant implements tenant.Store.
+func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Month) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(t.Org)
+	if o.tenant.Revision != t.Revision {
+		return tenant.ErrStale
+	}
+	if b, ok := o.months[month]; ok && b.Allocation != t.Plan.Allocation() {
+		b.Remaining += t.Plan.Allocation() - b.Allocation
+		b.Allocation, b.Updated = t.Plan.Allocation(), t.Updated
+		o.months[month] = b
+	}
+	t.Revision++
+	o.tenant = t
+	return nil
+}
+
+// Balance implements execution.Balances. A month in which nothing was taken is
+// as the plan has it.
+func (s *Store) Balance(_ context.Context, o id.Org, m credit.Month) (credit.Balance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).balance(m)
+}
+
+func (o *org) balance(m credit.Month) (credit.Balance, error) {
+	if b, ok := o.months[m]; ok {
+		return b, nil
+	}
+	t, err := o.known()
+	if err != nil {
+		return credit.Balance{}, err
+	}
+	n := t.Plan.Allocation()
+	return credit.Balance{Month: m, Allocation: n, Remaining: n}, nil
+}
+
+// CreateKey implements key.Store.
+func (s *Store) CreateKey(_ context.Context, k key.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(k.Org).keys[k.ID] = k
+	return nil
+}
+
+// Keys implements key.Store.
+func (s *Store) Keys(_ context.Context, o id.Org) ([]key.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := s.org(o).keys
+	list := make([]key.Key, 0, len(keys))
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		list = append(list, keys[k])
+	}
+	return list, nil
+}
+
+// RevokeKey implements key.Store.
+func (s *Store) RevokeKey(_ context.Context, o id.Org, k id.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := s.org(o).keys
+	if _, ok := keys[k]; !ok {
+		return key.ErrNotFound
+	}
+	delete(keys, k)
+	return nil
+}
+
+// KeyByHash implements key.Store.
+func (s *Store) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.orgs {
+		for _, k := range o.keys {
+			if k.Hash == h {
+				return k, nil
+			}
+		}
+	}
+	return key.Key{}, key.ErrNotFound
+}
+
+// Profile implements dispatch.Profiles.
+func (s *Store) Profile(_ context.Context, o id.Org, c id.Client) (map[string]any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return clone(s.org(o).profiles[c]), nil
+}
+
+// PutProfile sets what is known of a client.
+func (s *Store) PutProfile(_ context.Context, o id.Org, c id.Client, profile map[string]any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(o).profiles[c] = clone(profile)
+	return nil
+}

@@ -1,0 +1,198 @@
+package storetest
+
+import (
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/id"
+)
+
+const created = "psa:ticket.created"
+
+// listening returns the agents that listen for an event.
+func listening(t trial, s Store, o id.Org, event string) map[id.Agent]agent.Listener {
+	t.Helper()
+	list, _, err := s.Listeners(t.Context(), o, event)
+	ok(t, err)
+	found := map[id.Agent]agent.Listener{}
+	for _, l := range list {
+		found[l.Agent] = l
+	}
+	same(t, "listeners found twice", len(list)-len(found), 0)
+	return found
+}
+
+func agents() []promise {
+	return []promise{
+		{"an agent is read as it was written", func(t trial, s Store) {
+			want := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			got, err := s.Agent(t.Context(), want.Org, want.ID)
+			ok(t, err)
+			same(t, "agent", got, want)
+			heads, err := s.Agents(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "heads", heads, []agent.Head{want.Head})
+		}},
+		{"an agent that does not exist is not found", func(t trial, s Store) {
+			_, err := s.Agent(t.Context(), anOrg(), "agent_1")
+			is(t, err, agent.ErrNotFound)
+			_, err = s.Version(t.Context(), anOrg(), "agent_1", 1)
+			is(t, err, agent.ErrNotFound)
+			is(t, s.DeleteAgent(t.Context(), agent.Agent{Head: agent.Head{Org: anOrg(), ID: "agent_1", Revision: 1}}), agent.ErrStale)
+		}},
+		{"agents are listed by age", func(t trial, s Store) {
+			o := anOrg()
+			for n := range 5 {
+				a := anAgent(t, o)
+				a.Created = day().Add(-time.Duration(n) * time.Hour)
+				saved(t, s, agent.Agent{}, a)
+			}
+			heads, err := s.Agents(t.Context(), o)
+			ok(t, err)
+			same(t, "number", len(heads), 5)
+			for i := 1; i < len(heads); i++ {
+				if heads[i].Created.Before(heads[i-1].Created) {
+					t.Errorf("agent %d is older than the one before it", i)
+				}
+			}
+		}},
+		{"one of many racing creations of an agent wins", func(t trial, s Store) {
+			a := anAgent(t, anOrg())
+			won := race(t, racers, agent.ErrStale, func(int) error {
+				return s.SaveAgent(t.Context(), agent.Agent{}, a, agent.Cap{})
+			})
+			same(t, "winners", won, 1)
+		}},
+		{"one of many racing changes of an agent wins", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			won := race(t, racers, agent.ErrStale, func(int) error {
+				b := in(a, agent.Active)
+				b.Version++
+				return s.SaveAgent(t.Context(), a, b, agent.Cap{Limited: true, Most: 5})
+			})
+			same(t, "winners", won, 1)
+		}},
+		{"a version never changes and outlives its agent", func(t trial, s Store) {
+			first := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			next := first
+			next.Definition, next.Version = aDefinition(t, "Second", "ticket.escalated"), 2
+			next.Name = next.Definition.Name
+			next = saved(t, s, first, next)
+			ok(t, s.DeleteAgent(t.Context(), next))
+			for v, want := range map[int]agent.Definition{1: first.Definition, 2: next.Definition} {
+				got, err := s.Version(t.Context(), first.Org, first.ID, v)
+				ok(t, err)
+				same(t, "definition", got, want)
+			}
+			_, err := s.Version(t.Context(), first.Org, first.ID, 3)
+			is(t, err, agent.ErrNotFound)
+			_, err = s.Agent(t.Context(), first.Org, first.ID)
+			is(t, err, agent.ErrNotFound)
+		}},
+		{"a new name and description need no new version", func(t trial, s Store) {
+			first := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			next := first
+			next.Name, next.Definition.Name, next.Definition.Description = "New", "New", "too"
+			next = saved(t, s, first, next)
+			got, err := s.Agent(t.Context(), first.Org, first.ID)
+			ok(t, err)
+			same(t, "agent", got, next)
+			old, err := s.Version(t.Context(), first.Org, first.ID, 1)
+			ok(t, err)
+			same(t, "version 1", old, first.Definition)
+		}},
+		{"an agent that has changed since it was read is not deleted", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			saved(t, s, a, in(a, agent.Active))
+			is(t, s.DeleteAgent(t.Context(), a), agent.ErrStale)
+			same(t, "listeners", len(listening(t, s, a.Org, created)), 1)
+		}},
+		{"one of many racing deletions wins", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			won := race(t, racers, agent.ErrStale, func(int) error { return s.DeleteAgent(t.Context(), a) })
+			same(t, "winners", won, 1)
+		}},
+		{"an agent listens while it is active, with its current definition", func(t trial, s Store) {
+			draft := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			same(t, "draft listens", len(listening(t, s, draft.Org, created)), 0)
+			active := saved(t, s, draft, in(draft, agent.Active))
+			want := agent.Listener{Agent: active.ID, Version: 1, Definition: active.Definition}
+			same(t, "listeners", listening(t, s, active.Org, created), map[id.Agent]agent.Listener{active.ID: want})
+			renamed := active
+			renamed.Definition.Name = "Renamed"
+			renamed = saved(t, s, active, renamed)
+			same(t, "name", listening(t, s, active.Org, created)[active.ID].Definition.Name, "Renamed")
+			paused := saved(t, s, renamed, in(renamed, agent.Paused))
+			same(t, "paused listens", len(listening(t, s, active.Org, created)), 0)
+			active = saved(t, s, paused, in(paused, agent.Active))
+			ok(t, s.DeleteAgent(t.Context(), active))
+			same(t, "deleted listens", len(listening(t, s, active.Org, created)), 0)
+		}},
+		{"an agent listens for the event of its newest version only", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
+			b := a
+			b.Definition, b.Version = aDefinition(t, "First", "ticket.created_late"), 2
+			saved(t, s, a, b)
+			same(t, "old event", len(listening(t, s, a.Org, created)), 0)
+			same(t, "new event", listening(t, s, a.Org, "psa:ticket.created_late")[a.ID].Version, 2)
+		}},
+		{"exactly as many agents become active as the plan allows", func(t trial, s Store) {
+			o := anOrg()
+			drafts := make([]agent.Agent, 50)
+			for i := range drafts {
+				drafts[i] = saved(t, s, agent.Agent{}, anAgent(t, o))
+			}
+			won := race(t, len(drafts), agent.ErrLimit, func(i int) error {
+				return s.SaveAgent(t.Context(), drafts[i], in(drafts[i], agent.Active), agent.Cap{Limited: true, Most: 5})
+			})
+			same(t, "winners", won, 5)
+			same(t, "listeners", len(listening(t, s, o, created)), 5)
+		}},
+		{"an agent that is paused or deleted makes room for another", func(t trial, s Store) {
+			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
+			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
+			a = saved(t, s, a, in(a, agent.Active))
+			is(t, s.SaveAgent(t.Context(), b, in(b, agent.Active), one), agent.ErrLimit)
+			a = saved(t, s, a, in(a, agent.Paused))
+			ok(t, s.SaveAgent(t.Context(), b, in(b, agent.Active), one))
+			b = in(b, agent.Active)
+			b.Revision++
+			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one), agent.ErrLimit)
+			ok(t, s.DeleteAgent(t.Context(), b))
+			ok(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one))
+		}},
+		{"an active agent changes without counting again", func(t trial, s Store) {
+			one := agent.Cap{Limited: true, Most: 1}
+			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
+			for range 3 {
+				ok(t, s.SaveAgent(t.Context(), a, a, one))
+				a.Revision++
+			}
+		}},
+		{"a plan without room lets no agent become active", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), agent.Cap{Limited: true}), agent.ErrLimit)
+		}},
+		{"a system agent is paused for one organization alone, until it is woken", func(t trial, s Store) {
+			o := anOrg()
+			for range 2 {
+				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, true))
+			}
+			want := map[id.Agent]bool{"agent_system_dispatch": true}
+			got, err := s.Pauses(t.Context(), o)
+			ok(t, err)
+			same(t, "pauses", got, want)
+			list, paused, err := s.Listeners(t.Context(), o, created)
+			ok(t, err)
+			same(t, "paused for the event", paused, want)
+			same(t, "listeners", len(list), 0)
+			_, paused, err = s.Listeners(t.Context(), o, "psa:ticket.resolved")
+			ok(t, err)
+			same(t, "paused for another event", len(paused), 0)
+			ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, false))
+			got, err = s.Pauses(t.Context(), o)
+			ok(t, err)
+			same(t, "pauses", len(got), 0)
+		}},
+	}
+}

@@ -1,0 +1,141 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// asked stores a run that waits for people, and returns the question.
+func asked(t trial, s Store, o id.Org, n int) approval.Approval {
+	t.Helper()
+	x := leased(t, s, begun(t, s, aRun(o, "agent_1", n)))
+	a := approval.Approval{
+		ID: id.Approval(fmt.Sprintf("appr_%05d", (n*7919)%100_000)), Org: o, Execution: x.ID, Agent: x.Agent, Step: "ask",
+		Message: "May I?", Status: approval.Pending, Min: 2, Token: "token", Created: x.Created, Expires: x.Created.Add(time.Hour),
+		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
+	}
+	committed(t, s, execution.Change{Execution: x.Asked(a.Expires), Gate: &a})
+	a.Revision = 1
+	return a
+}
+
+// voted returns the approval with a vote more.
+func voted(a approval.Approval, st approval.Status) approval.Approval {
+	a.Votes = append(a.Votes, approval.Vote{User: "user_1", Approve: true, Note: "yes", At: day().Add(123456789)})
+	a.Status, a.DecidedBy, a.DecidedAt, a.Note = st, "user_1", day().Add(time.Minute), "yes"
+	return a
+}
+
+func approvals() []promise {
+	return []promise{
+		{"a question is read as it was asked", func(t trial, s Store) {
+			want := asked(t, s, anOrg(), 1)
+			got, err := s.Approval(t.Context(), want.Org, want.ID)
+			ok(t, err)
+			same(t, "approval", got, want)
+		}},
+		{"a question that was not asked is not found", func(t trial, s Store) {
+			_, err := s.Approval(t.Context(), anOrg(), "appr_1")
+			is(t, err, approval.ErrNotFound)
+		}},
+		{"a verdict is read as it was given, and its run is due", func(t trial, s Store) {
+			want := voted(asked(t, s, anOrg(), 1), approval.Approved)
+			before, err := s.Standing(t.Context(), want.Org, want.Execution)
+			ok(t, err)
+			due := day().Add(42 * time.Second)
+			ok(t, s.SaveDecision(t.Context(), want, due))
+			want.Revision = 2
+			got, err := s.Approval(t.Context(), want.Org, want.ID)
+			ok(t, err)
+			same(t, "approval", got, want)
+			after, err := s.Standing(t.Context(), want.Org, want.Execution)
+			ok(t, err)
+			before.Due = due
+			same(t, "run", after, before)
+		}},
+		{"one of many racing verdicts wins", func(t trial, s Store) {
+			a := asked(t, s, anOrg(), 1)
+			won := race(t, racers, approval.ErrStale, func(int) error {
+				return s.SaveDecision(t.Context(), voted(a, approval.Denied), day())
+			})
+			same(t, "winners", won, 1)
+		}},
+		{"many people's votes are all counted", func(t trial, s Store) {
+			a := asked(t, s, anOrg(), 1)
+			race(t, 20, nil, func(int) error {
+				return insist(approval.ErrStale, func() error {
+					now, err := s.Approval(t.Context(), a.Org, a.ID)
+					if err != nil {
+						return err
+					}
+					return s.SaveDecision(t.Context(), voted(now, approval.Pending), day())
+				})
+			})
+			got, err := s.Approval(t.Context(), a.Org, a.ID)
+			ok(t, err)
+			same(t, "votes", len(got.Votes), 20)
+		}},
+		{"a run that no longer waits takes no verdict", func(t trial, s Store) {
+			a := asked(t, s, anOrg(), 1)
+			x, err := s.Standing(t.Context(), a.Org, a.Execution)
+			ok(t, err)
+			x.Status = execution.Running
+			committed(t, s, execution.Change{Execution: x})
+			is(t, s.SaveDecision(t.Context(), voted(a, approval.Approved), day()), approval.ErrStale)
+			got, err := s.Approval(t.Context(), a.Org, a.ID)
+			ok(t, err)
+			same(t, "approval", got, a)
+		}},
+		{"either a verdict or a cancellation wins", func(t trial, s Store) {
+			a := asked(t, s, anOrg(), 1)
+			x, err := s.Standing(t.Context(), a.Org, a.Execution)
+			ok(t, err)
+			closed := a.Close(day())
+			x, err = x.Cancel(execution.CancelledByUser, day())
+			ok(t, err)
+			won := race(t, racers, approval.ErrStale, func(i int) error {
+				if i%2 == 0 {
+					return s.SaveDecision(t.Context(), voted(a, approval.Approved), day())
+				}
+				return s.Commit(t.Context(), execution.Change{Execution: x, Gate: &closed})
+			})
+			same(t, "winners", won, 1)
+		}},
+		{"questions are listed newest first, by status, without duplicates or gaps", func(t trial, s Store) {
+			o := anOrg()
+			var all, denied []id.Approval
+			for n := range 25 {
+				a := asked(t, s, o, n)
+				all = append([]id.Approval{a.ID}, all...)
+				if n%3 == 0 {
+					ok(t, s.SaveDecision(t.Context(), voted(a, approval.Denied), day()))
+					denied = append([]id.Approval{a.ID}, denied...)
+				}
+			}
+			n := 100
+			walk := func(q approval.Query) (ids []id.Approval) {
+				for {
+					p, err := s.Approvals(t.Context(), o, q)
+					ok(t, err)
+					for _, a := range p.Approvals {
+						ids = append(ids, a.ID)
+					}
+					if p.Next == "" {
+						return ids
+					}
+					q.After = p.Next
+					n++
+					asked(t, s, o, n)
+				}
+			}
+			same(t, "all", walk(approval.Query{Limit: 4}), all)
+			same(t, "denied", walk(approval.Query{Limit: 4, Status: approval.Denied}), denied)
+			same(t, "expired", len(walk(approval.Query{Limit: 4, Status: approval.Expired})), 0)
+		}},
+	}
+}

@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"crypto/rand"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+)
+
+func aKey(o id.Org, n int) key.Key {
+	h, _ := key.HashOf(rand.Text())
+	return key.Key{
+		ID: id.Key("key_" + string(rune('a'+n))), Org: o, Name: "CI", Access: caller.ReadWrite, Hash: h,
+		Created: day().Add(time.Duration(n) * time.Second), By: "user_1",
+	}
+}
+
+func keys() []promise {
+	return []promise{
+		{"a key is found by its hash and by its organization, oldest first", func(t trial, s Store) {
+			o := anOrg()
+			want := []key.Key{aKey(o, 0), aKey(o, 1), aKey(o, 2)}
+			for _, n := range []int{2, 0, 1} {
+				ok(t, s.CreateKey(t.Context(), want[n]))
+			}
+			got, err := s.Keys(t.Context(), o)
+			ok(t, err)
+			same(t, "keys", got, want)
+			k, err := s.KeyByHash(t.Context(), want[1].Hash)
+			ok(t, err)
+			same(t, "key", k, want[1])
+		}},
+		{"a key that was revoked is gone", func(t trial, s Store) {
+			k := aKey(anOrg(), 0)
+			ok(t, s.CreateKey(t.Context(), k))
+			ok(t, s.RevokeKey(t.Context(), k.Org, k.ID))
+			is(t, s.RevokeKey(t.Context(), k.Org, k.ID), key.ErrNotFound)
+			_, err := s.KeyByHash(t.Context(), k.Hash)
+			is(t, err, key.ErrNotFound)
+			got, err := s.Keys(t.Context(), k.Org)
+			ok(t, err)
+			same(t, "keys", len(got), 0)
+		}},
+		{"one of many racing revocations wins", func(t trial, s Store) {
+			k := aKey(anOrg(), 0)
+			ok(t, s.CreateKey(t.Context(), k))
+			won := race(t, racers, key.ErrNotFound, func(int) error { return s.RevokeKey(t.Context(), k.Org, k.ID) })
+			same(t, "winners", won, 1)
+		}},
+		{"a hash that nobody has is not found", func(t trial, s Store) {
+			_, err := s.KeyByHash(t.Context(), aKey("org_1", 1).Hash)
+			is(t, err, key.ErrNotFound)
+		}},
+	}
+}
+
+// A filled is an organization with one of everything.
+type filled struct {
+	agent agent.Agent
+	run   execution.Execution
+	gate  approval.Approval
+	key   key.Key
+}
+
+// fill gives an organization one of everything, with the same names in each.
+func fill(t trial, s Store, o id.Org) filled {
+	t.Helper()
+	f := filled{agent: in(anAgent(t, o), agent.Active), key: aKey(o, 0)}
+	f.agent.ID = "agent_1"
+	f.agent = saved(t, s, agent.Agent{}, f.agent)
+	ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, true))
+	f.gate = asked(t, s, o, 1)
+	var err error
+	f.run, err = s.Standing(t.Context(), o, f.gate.Execution)
+	ok(t, err)
+	ok(t, s.CreateKey(t.Context(), f.key))
+	ok(t, s.Refuse(t.Context(), refusal(o, "agent_1", 2)))
+	ok(t, s.PutProfile(t.Context(), o, "client_1", map[string]any{"n": int64(1)}))
+	done := committed(t, s, holding(t, s, aRun(o, "agent_1", 3), 5))
+	ended(t, s, done, time.Minute)
+	return f
+}
+
+func orgs() []promise {
+	return []promise{
+		{"nothing of one organization is seen by another", func(t trial, s Store) {
+			f := fill(t, s, announced(t, s, credit.Growth))
+			sees(t, s, anOrg(), f)
+			sees(t, s, f.run.Org[:len(f.run.Org)-1], f) // nor by one whose name is the beginning of its name
+		}},
+		{"nothing of one organization is changed by another", func(t trial, s Store) {
+			f := fill(t, s, announced(t, s, credit.Growth))
+			other := announced(t, s, credit.Growth)
+			a, x, gate, d := f.agent, f.run, f.gate, voted(f.gate, approval.Denied)
+			a.Org, x.Org, gate.Org, d.Org = other, other, other, other
+			is(t, s.SaveAgent(t.Context(), a, a, agent.Cap{}), agent.ErrStale)
+			is(t, s.DeleteAgent(t.Context(), a), agent.ErrStale)
+			is(t, s.Commit(t.Context(), execution.Change{Execution: x, Gate: &gate}), execution.ErrStale)
+			is(t, s.SaveDecision(t.Context(), d, day()), approval.ErrStale)
+			is(t, s.RevokeKey(t.Context(), other, f.key.ID), key.ErrNotFound)
+			ok(t, s.SavePause(t.Context(), other, "agent_system_dispatch", created, false))
+			bought(t, s, other, credit.Scale)
+			same(t, "allocation", balance(t, s, f.run.Org).Allocation, 100_000)
+			unchanged(t, s, f)
+		}},
+		{"two organizations with the same names do not meet", func(t trial, s Store) {
+			one, two := announced(t, s, credit.Growth), announced(t, s, credit.Growth)
+			f, g := fill(t, s, one), fill(t, s, two)
+			unchanged(t, s, f)
+			unchanged(t, s, g)
+			why, err := s.Admit(t.Context(), aRun(one, "agent_1", 9), agent.Limit{PerDay: 1}, day())
+			ok(t, err)
+			same(t, "why", why, "")
+			why, err = s.Admit(t.Context(), aRun(two, "agent_1", 9), agent.Limit{PerDay: 1}, day())
+			ok(t, err)
+			same(t, "why", why, "")
+			ok(t, s.DeleteAgent(t.Context(), g.agent))
+			unchanged(t, s, f)
+		}},
+	}
+}
+
+// sees reports what another organization sees of one.
+func sees(t trial, s Store, other id.Org, f filled) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := s.Agent(ctx, other, f.agent.ID)
+	is(t, err, agent.ErrNotFound)
+	_, err = s.Version(ctx, other, f.agent.ID, 1)
+	is(t, err, agent.ErrNotFound)
+	_, _, err = s.Execution(ctx, other, f.run.ID)
+	is(t, err, execution.ErrNotFound)
+	_, err = s.Standing(ctx, other, f.run.ID)
+	is(t, err, execution.ErrNotFound)
+	_, err = s.Approval(ctx, other, f.gate.ID)
+	is(t, err, approval.ErrNotFound)
+	heads, err := s.Agents(ctx, other)
+	ok(t, err)
+	stats, err := s.Stats(ctx, other)
+	ok(t, err)
+	pauses, err := s.Pauses(ctx, other)
+	ok(t, err)
+	list, paused, err := s.Listeners(ctx, other, created)
+	ok(t, err)
+	ks, err := s.Keys(ctx, other)
+	ok(t, err)
+	profile, err := s.Profile(ctx, other, "client_1")
+	ok(t, err)
+	xs, err := s.Executions(ctx, other, execution.Query{Limit: 10, Count: true})
+	ok(t, err)
+	byAgent, err := s.Executions(ctx, other, execution.Query{Limit: 10, Agent: f.agent.ID})
+	ok(t, err)
+	as, err := s.Approvals(ctx, other, approval.Query{Limit: 10})
+	ok(t, err)
+	es, err := s.Activity(ctx, other, f.agent.ID, activity.Query{Limit: 10})
+	ok(t, err)
+	same(t, "what is seen", len(heads)+len(stats)+len(pauses)+len(list)+len(paused)+len(ks)+len(profile)+
+		len(xs.Executions)+xs.Total+len(byAgent.Executions)+len(as.Approvals)+len(es.Entries), 0)
+}
+
+// unchanged reports what is no longer as fill left it.
+func unchanged(t trial, s Store, f filled) {
+	t.Helper()
+	o, ctx := f.run.Org, t.Context()
+	a, err := s.Agent(ctx, o, f.agent.ID)
+	ok(t, err)
+	same(t, "agent", a, f.agent)
+	x, err := s.Standing(ctx, o, f.run.ID)
+	ok(t, err)
+	same(t, "run", x, f.run)
+	gate, err := s.Approval(ctx, o, f.gate.ID)
+	ok(t, err)
+	same(t, "gate", gate, f.gate)
+	ks, err := s.Keys(ctx, o)
+	ok(t, err)
+	same(t, "keys", ks, []key.Key{f.key})
+	heads, err := s.Agents(ctx, o)
+	ok(t, err)
+	same(t, "agents", len(heads), 1)
+	list, paused, err := s.Listeners(ctx, o, created)
+	ok(t, err)
+	same(t, "listeners", len(list), 1)
+	same(t, "paused", len(paused), 1)
+	xs, err := s.Executions(ctx, o, execution.Query{Limit: 10, Count: true})
+	ok(t, err)
+	same(t, "runs", xs.Total, 2)
+	es, err := s.Activity(ctx, o, f.agent.ID, activity.Query{Limit: 10})
+	ok(t, err)
+	same(t, "entries", len(es.Entries), 3)
+	stats, err := s.Stats(ctx, o)
+	ok(t, err)
+	same(t, "runs counted", stats["agent_1"].Runs, 1)
+	same(t, "remaining", balance(t, s, o).Remaining, 100_000)
+}

@@ -1,0 +1,254 @@
+package storetest
+
+import (
+	"time"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+)
+
+func runs() []promise {
+	return []promise{
+		{"a run is read as it was written", func(t trial, s Store) {
+			want := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			got, steps := read(t, s, want)
+			same(t, "run", got, want)
+			same(t, "steps", len(steps), 0)
+		}},
+		{"a run with everything is read as it was written", func(t trial, s Store) {
+			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
+			x, _ = x.Leased("arn:aws:states:x", x.Created.Add(1234567))
+			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
+			x.Credits = 40
+			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))
+			x.Last = &execution.Step{ID: "act", Status: execution.StepFailed, Output: map[string]any{"n": int64(9007199254740993)}}
+			x = committed(t, s, execution.Change{Execution: x})
+			got, _ := read(t, s, x)
+			same(t, "run", got, x)
+		}},
+		{"a run of an event without client and metadata is read as it was written", func(t trial, s Store) {
+			x := aRun(anOrg(), "agent_1", 1)
+			x.Trigger.Client, x.Trigger.Metadata, x.Trigger.Payload = "", nil, map[string]any{}
+			x = begun(t, s, x)
+			got, _ := read(t, s, x)
+			same(t, "run", got, x)
+		}},
+		{"a run that does not exist is not found", func(t trial, s Store) {
+			_, _, err := s.Execution(t.Context(), anOrg(), "exec_1")
+			is(t, err, execution.ErrNotFound)
+			_, err = s.Standing(t.Context(), anOrg(), "exec_1")
+			is(t, err, execution.ErrNotFound)
+			is(t, s.Commit(t.Context(), execution.Change{Execution: aRun(anOrg(), "agent_1", 1)}), execution.ErrStale)
+		}},
+		{"how a run stands is known without its payload", func(t trial, s Store) {
+			want := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
+			got, err := s.Standing(t.Context(), want.Org, want.ID)
+			ok(t, err)
+			want.Trigger.Payload = nil
+			same(t, "run", got, want)
+		}},
+		{"a change of what stands leaves the payload", func(t trial, s Store) {
+			want := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			x, err := s.Standing(t.Context(), want.Org, want.ID)
+			ok(t, err)
+			got, _ := read(t, s, committed(t, s, execution.Change{Execution: x.Renewed(day())}))
+			same(t, "payload", got.Trigger.Payload, want.Trigger.Payload)
+		}},
+		{"one of many racing creations of a run wins", func(t trial, s Store) {
+			x := aRun(anOrg(), "agent_1", 1)
+			won := race(t, racers, execution.ErrExists, func(int) error { return s.Create(t.Context(), x) })
+			same(t, "winners", won, 1)
+		}},
+		{"one of many racing commits wins", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			for range 3 {
+				won := race(t, racers, execution.ErrStale, func(int) error {
+					return s.Commit(t.Context(), execution.Change{Execution: x})
+				})
+				same(t, "winners", won, 1)
+				x.Revision++
+			}
+		}},
+		{"a retry has the event of the run that it repeats", func(t trial, s Store) {
+			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
+			x = committed(t, s, execution.Change{Execution: x.Fail(execution.Failure{Code: "x"}, day().Add(time.Minute))})
+			want, err := x.Retry("exec_again", 4, day().Add(time.Hour))
+			ok(t, err)
+			ok(t, s.Create(t.Context(), want))
+			want.Revision = 1
+			got, _ := read(t, s, want)
+			same(t, "retry", got, want)
+		}},
+		{"runs of one content have its payload, whoever claims it", func(t trial, s Store) {
+			first := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			twin := first
+			twin.ID, twin.Trigger.ID, twin.Created = "exec_twin", "evt_twin", first.Created.Add(time.Hour)
+			twin.Revision = 0
+			twin = begun(t, s, twin)
+			for _, want := range []execution.Execution{first, twin} {
+				got, _ := read(t, s, want)
+				same(t, "run", got, want)
+			}
+		}},
+		{"a commit with one stale part changes nothing", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			c := holding(t, s, aRun(o, "agent_1", 1), 200)
+			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
+			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Revision: 7, Created: day()}
+			c.Tally = &execution.Tally{Runs: 1}
+			is(t, s.Commit(t.Context(), c), execution.ErrStale)
+			got, steps := read(t, s, c.Execution)
+			same(t, "revision", got.Revision, c.Execution.Revision)
+			same(t, "steps", len(steps), 0)
+			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
+			stats, err := s.Stats(t.Context(), o)
+			ok(t, err)
+			same(t, "stats", len(stats), 0)
+			_, err = s.Approval(t.Context(), o, "appr_1")
+			is(t, err, approval.ErrNotFound)
+		}},
+		{"everything in a commit happens", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			c := holding(t, s, aRun(o, "agent_1", 1), 200)
+			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
+			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Created: day()}
+			c.Tally = &execution.Tally{Runs: 1}
+			got, steps := read(t, s, committed(t, s, c))
+			same(t, "revision", got.Revision, c.Execution.Revision+1)
+			same(t, "steps", steps, execution.Steps{"ask": *c.Step})
+			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
+			stats, err := s.Stats(t.Context(), o)
+			ok(t, err)
+			same(t, "runs", stats["agent_1"].Runs, 1)
+			a, err := s.Approval(t.Context(), o, "appr_1")
+			ok(t, err)
+			same(t, "gate's revision", a.Revision, 1)
+		}},
+		{"what is stored does not change with what was handed over or out", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			want := anEvent(x.Org, 1).Payload
+			x.Trigger.Payload["n"] = "changed"
+			got, _ := read(t, s, x)
+			same(t, "payload", got.Trigger.Payload, want)
+			got.Trigger.Payload["n"], got.Trigger.Metadata.Causation.Depth = "changed", 9
+			got, _ = read(t, s, x)
+			same(t, "payload", got.Trigger.Payload, want)
+			same(t, "depth", got.Trigger.Metadata.Causation.Depth, 1)
+		}},
+		{"what is overdue is found, the longest overdue first", overdue},
+	}
+}
+
+// overdue has times long before those of the other promises, so that it may
+// share a store with them.
+func overdue(t trial, s Store) {
+	o, then := anOrg(), time.Date(1999, time.January, 1, 0, 0, 0, int(day().UnixNano()%1e9), time.UTC)
+	var want []flow.Cursor
+	for n := range 12 {
+		x := begun(t, s, aRun(o, "agent_1", n))
+		x.Due = then.Add(time.Duration(n) * time.Nanosecond)
+		committed(t, s, execution.Change{Execution: x})
+		want = append(want, flow.Cursor{Org: o, Execution: x.ID})
+	}
+	at := func(n, limit int) []flow.Cursor {
+		got, err := s.Overdue(t.Context(), then.Add(time.Duration(n)*time.Nanosecond), limit)
+		ok(t, err)
+		return got
+	}
+	same(t, "before", len(at(0, 100)), 0)
+	same(t, "in between", at(5, 100), want[:5])
+	same(t, "limited", at(12, 7), want[:7])
+	for n, c := range want {
+		x, err := s.Standing(t.Context(), o, c.Execution)
+		ok(t, err)
+		if n%2 == 0 {
+			x.Due = time.Time{}
+		} else {
+			x = x.Renewed(day())
+		}
+		committed(t, s, execution.Change{Execution: x})
+	}
+	same(t, "afterwards", len(at(12, 100)), 0)
+}
+
+func steps() []promise {
+	step := func(id id.Step, st execution.StepStatus, attempt int64) execution.Step {
+		one := 1
+		return execution.Step{
+			ID: id, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
+			Input: map[string]any{"n": int64(9007199254740993), "f": 1.5}, Output: []any{"a", nil, int64(2)},
+			Error:  &execution.Failure{Code: "c", Message: "m", Step: id},
+			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},
+			Usage:  &execution.Usage{Model: "m", InputTokens: 1, OutputTokens: 2},
+			Until:  day(), Asked: day(), Started: day(), Ended: day().Add(1234567),
+		}
+	}
+	return []promise{
+		{"a step is read as it was written", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			a, b := step("a", execution.StepCompleted, 1), step("b", execution.StepWaiting, 1)
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, a))
+			x = committed(t, s, execution.Change{Execution: x, Step: &b})
+			_, got := read(t, s, x)
+			same(t, "steps", got, execution.Steps{"a": a, "b": b})
+		}},
+		{"a step that has ended is not recorded again", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			for _, st := range []execution.StepStatus{execution.StepCompleted, execution.StepFailed, execution.StepSkipped} {
+				first, again := step(id.Step(st), st, 1), step(id.Step(st), execution.StepRunning, 2)
+				ok(t, s.SaveStep(t.Context(), x.Org, x.ID, first))
+				is(t, s.SaveStep(t.Context(), x.Org, x.ID, again), execution.ErrStale)
+				is(t, s.Commit(t.Context(), execution.Change{Execution: x, Step: &again}), execution.ErrStale)
+				_, got := read(t, s, x)
+				same(t, "step", got[first.ID], first)
+			}
+		}},
+		{"an earlier attempt does not record over a later one", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 2)))
+			is(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, 1)), execution.ErrStale)
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 2)))
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepWaiting, 3)))
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, 10)))
+		}},
+		{"one of many racing ends of a step wins", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			won := race(t, racers, execution.ErrStale, func(i int) error {
+				return s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, int64(i)))
+			})
+			same(t, "winners", won, 1)
+		}},
+		{"the step in the record of a run is one of its steps, whatever else was recorded", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 1)))
+			last := step("a", execution.StepCompleted, 2)
+			x.Last = &last
+			x = committed(t, s, execution.Change{Execution: x})
+			got, steps := read(t, s, x)
+			same(t, "steps", steps, execution.Steps{"a": last})
+			same(t, "last", got.Last, &last)
+			got, err := s.Standing(t.Context(), x.Org, x.ID)
+			ok(t, err)
+			same(t, "last", got.Last, &last)
+		}},
+		{"a long run is read whole", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			text := make([]byte, 100_000)
+			for i := range text {
+				text[i] = 'x'
+			}
+			want := execution.Steps{}
+			for i := range 15 {
+				st := step(id.Step("s"+string(rune('a'+i))), execution.StepCompleted, 1)
+				st.Output = string(text)
+				want[st.ID] = st
+				ok(t, s.SaveStep(t.Context(), x.Org, x.ID, st))
+			}
+			_, got := read(t, s, x)
+			same(t, "steps", got, want)
+		}},
+	}
+}

@@ -1,0 +1,232 @@
+package storetest
+
+import (
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+func tenants() []promise {
+	return []promise{
+		{"an organization that nobody announced is unknown", func(t trial, s Store) {
+			o := anOrg()
+			_, err := s.Tenant(t.Context(), o)
+			is(t, err, tenant.ErrUnknown)
+			_, err = s.Plan(t.Context(), o)
+			is(t, err, tenant.ErrUnknown)
+			_, err = s.Balance(t.Context(), o, month)
+			is(t, err, tenant.ErrUnknown)
+		}},
+		{"a tenant is read as it was written", func(t trial, s Store) {
+			want := tenant.Tenant{
+				Org: anOrg(), Plan: credit.Growth, Suspended: true, Created: day(), Updated: day().Add(123456789),
+			}
+			ok(t, s.SaveTenant(t.Context(), want, month))
+			got, err := s.Tenant(t.Context(), want.Org)
+			ok(t, err)
+			want.Revision = 1
+			same(t, "tenant", got, want)
+			plan, err := s.Plan(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "plan", plan, credit.Growth)
+		}},
+		{"a tenant that has changed since it was read is not overwritten", func(t trial, s Store) {
+			old := tenant.Tenant{Org: announced(t, s, credit.Starter), Plan: credit.Growth}
+			is(t, s.SaveTenant(t.Context(), old, month), tenant.ErrStale)
+			old.Revision = 2
+			is(t, s.SaveTenant(t.Context(), old, month), tenant.ErrStale)
+		}},
+		{"one of many racing writes of a tenant wins", func(t trial, s Store) {
+			x := tenant.Tenant{Org: anOrg(), Plan: credit.Starter, Created: day(), Updated: day()}
+			for range 2 {
+				won := race(t, racers, tenant.ErrStale, func(int) error { return s.SaveTenant(t.Context(), x, month) })
+				same(t, "winners", won, 1)
+				x.Revision++
+			}
+		}},
+	}
+}
+
+// balance returns the balance of the month.
+func balance(t trial, s Store, o id.Org) credit.Balance {
+	t.Helper()
+	b, err := s.Balance(t.Context(), o, month)
+	ok(t, err)
+	return b
+}
+
+// bought moves an organization to a plan.
+func bought(t trial, s Store, o id.Org, plan credit.Plan) {
+	t.Helper()
+	ok(t, insist(tenant.ErrStale, func() error {
+		x, err := s.Tenant(t.Context(), o)
+		if err != nil {
+			return err
+		}
+		x.Plan, x.Updated = plan, x.Updated.Add(time.Second)
+		return s.SaveTenant(t.Context(), x, month)
+	}))
+}
+
+// holding returns a run and the change by which it holds a price.
+func holding(t trial, s Store, x execution.Execution, amount int64) execution.Change {
+	t.Helper()
+	c, _ := leased(t, s, begun(t, s, x)).Reserved("think", credit.Hold{Month: month, Tier: credit.Expert, Amount: amount})
+	return c
+}
+
+func credits() []promise {
+	return []promise{
+		{"a month from which nothing was taken is as the plan has it now", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 20_000, Remaining: 20_000})
+			bought(t, s, o, credit.Growth)
+			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 100_000, Remaining: 100_000})
+		}},
+		{"what is reserved no longer remains, and is back when it is released", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 200))
+			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
+			got, _ := read(t, s, x)
+			same(t, "holds", got.Holds, x.Holds)
+			x = committed(t, s, x.Released("think"))
+			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
+			got, _ = read(t, s, x)
+			same(t, "holds", got.Holds, map[id.Step]credit.Hold{})
+		}},
+		{"a balance says about when it changed", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 200))
+			same(t, "updated", balance(t, s, o).Updated, x.Lease.Until.Add(-execution.LeaseTime))
+		}},
+		{"more than remains is refused and changes nothing", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			c := holding(t, s, aRun(o, "agent_1", 1), 20_001)
+			is(t, s.Commit(t.Context(), c), credit.ErrInsufficient)
+			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
+			got, _ := read(t, s, c.Execution)
+			same(t, "holds", len(got.Holds), 0)
+			same(t, "revision", got.Revision, c.Execution.Revision)
+		}},
+		{"all that remains may be reserved", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 20_000))
+			same(t, "remaining", balance(t, s, o).Remaining, 0)
+			is(t, s.Commit(t.Context(), holding(t, s, aRun(o, "agent_1", 2), 1)), credit.ErrInsufficient)
+		}},
+		{"what is released pays for what is reserved in the same change", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 20_000))
+			h := credit.Hold{Month: month, Tier: credit.Expert, Amount: 200}
+			ok(t, s.Commit(t.Context(), execution.Change{
+				Execution: x, Reserve: &h, Released: []credit.Hold{{Month: month, Tier: credit.Expert, Amount: 20_000}},
+			}))
+			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
+		}},
+		{"an organization that nobody announced has no credits", func(t trial, s Store) {
+			is(t, s.Commit(t.Context(), holding(t, s, aRun(anOrg(), "agent_1", 1), 5)), tenant.ErrUnknown)
+		}},
+		{"as many racing reservations succeed as the balance allows", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			committed(t, s, holding(t, s, aRun(o, "agent_1", 0), 19_000))
+			changes := make([]execution.Change, racers)
+			for i := range changes {
+				changes[i] = holding(t, s, aRun(o, "agent_1", i+1), 200)
+			}
+			won := race(t, racers, credit.ErrInsufficient, func(i int) error { return s.Commit(t.Context(), changes[i]) })
+			same(t, "winners", won, 5)
+			same(t, "remaining", balance(t, s, o).Remaining, 0)
+		}},
+		{"one run reserves once, however often it is tried", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			c := holding(t, s, aRun(o, "agent_1", 1), 200)
+			won := race(t, racers, execution.ErrStale, func(int) error { return s.Commit(t.Context(), c) })
+			same(t, "winners", won, 1)
+			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
+		}},
+		{"a new plan moves the balance of its month by the difference", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 30_000))
+			bought(t, s, o, credit.Scale)
+			same(t, "remaining", balance(t, s, o).Remaining, 270_000)
+			bought(t, s, o, credit.Starter)
+			b := balance(t, s, o)
+			same(t, "remaining", b.Remaining, -10_000)
+			same(t, "allocation", b.Allocation, 20_000)
+			is(t, s.Commit(t.Context(), holding(t, s, aRun(o, "agent_1", 2), 5)), credit.ErrInsufficient)
+		}},
+		{"no credit is lost between new plans and reservations", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			changes := make([]execution.Change, racers)
+			for i := range changes {
+				changes[i] = holding(t, s, aRun(o, "agent_1", i), 100)
+			}
+			race(t, racers, nil, func(i int) error {
+				if i%10 == 0 {
+					bought(t, s, o, []credit.Plan{credit.Starter, credit.Growth, credit.Scale}[i/10%3])
+				}
+				return s.Commit(t.Context(), changes[i])
+			})
+			b := balance(t, s, o)
+			same(t, "taken", b.Allocation-b.Remaining, racers*100)
+			plan, err := s.Plan(t.Context(), o)
+			ok(t, err)
+			same(t, "allocation", b.Allocation, plan.Allocation())
+		}},
+		{"every run is counted once in the stats of its agent", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			open := make([]execution.Execution, racers)
+			for i := range open {
+				open[i] = committed(t, s, holding(t, s, aRun(o, "agent_1", i), 20))
+			}
+			race(t, racers, nil, func(i int) error {
+				charged := execution.Steps{"think": {ID: "think", Charge: &credit.Hold{}}}
+				return s.Commit(t.Context(), open[i].End(func(x execution.Execution) execution.Execution {
+					return x.Fail(execution.Failure{Code: "product_error"}, x.Started.Add(time.Second))
+				}, charged, false))
+			})
+			stats, err := s.Stats(t.Context(), o)
+			ok(t, err)
+			same(t, "credits", stats["agent_1"].Used(month), racers*20)
+			same(t, "expert", stats["agent_1"].Credits[month][credit.Expert], racers*20)
+			want := agent.Stats{
+				Runs: racers, Failed: racers, Duration: racers * time.Second, LastRun: day().Add((racers + 1) * time.Second),
+			}
+			want.Credits = stats["agent_1"].Credits
+			same(t, "stats", stats, map[id.Agent]agent.Stats{"agent_1": want})
+		}},
+		{"stats keep months and tiers apart, and those of a year ago", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x := begun(t, s, aRun(o, "agent_1", 1))
+			want := map[credit.Month]map[credit.Tier]int64{}
+			for n := 12; n >= 0; n-- {
+				m := month.Before(n)
+				want[m] = make(map[credit.Tier]int64)
+				var used []credit.Hold
+				for _, tier := range credit.Tiers() {
+					used = append(used, credit.Hold{Month: m, Tier: tier, Amount: tier.Price()})
+					want[m][tier] = tier.Price()
+				}
+				x = committed(t, s, execution.Change{Execution: x, Tally: &execution.Tally{Used: used}})
+			}
+			stats, err := s.Stats(t.Context(), o)
+			ok(t, err)
+			same(t, "credits", stats["agent_1"].Credits, want)
+			same(t, "runs", stats["agent_1"].Runs, 0)
+		}},
+		{"a run that ended before another does not set back the time of the last one", func(t trial, s Store) {
+			o := anOrg()
+			first, second := begun(t, s, aRun(o, "agent_1", 1)), begun(t, s, aRun(o, "agent_1", 2))
+			want := ended(t, s, second, time.Hour).Completed
+			ended(t, s, first, time.Minute)
+			stats, err := s.Stats(t.Context(), o)
+			ok(t, err)
+			same(t, "last run", stats["agent_1"].LastRun, want)
+			same(t, "runs", stats["agent_1"].Runs, 2)
+		}},
+	}
+}
