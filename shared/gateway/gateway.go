@@ -1,0 +1,117 @@
+// Package gateway connects an http.Handler to API Gateway.
+//
+// Of the adapter (aws-lambda-go-api-proxy) only ProxyWithContext is used, and
+// core.GetAPIGatewayV2ContextFromContext: its other accessors read what the
+// gateway said from a header that any client can send.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+)
+
+// A Handler is a Lambda handler of HTTP requests.
+type Handler func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
+
+// Handle returns the Lambda handler for h. It never returns an error: one would
+// become a bare 500 without our body.
+func Handle(h http.Handler) Handler {
+	adapter := httpadapter.NewV2(h)
+	return func(ctx context.Context, in events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+		in = plain(in)
+		if !readable(in) {
+			return unreadable(name(ctx, in.RequestContext)), nil
+		}
+		out, err := adapter.ProxyWithContext(ctx, in)
+		if err != nil {
+			return unreadable(name(ctx, in.RequestContext)), nil //nolint:nilerr // the adapter has printed it; see above.
+		}
+		return out, nil
+	}
+}
+
+// RequestID returns the name of the request that ctx belongs to.
+func RequestID(ctx context.Context) string {
+	request, _ := core.GetAPIGatewayV2ContextFromContext(ctx)
+	return name(ctx, request)
+}
+
+// name returns the name that API Gateway gave a request, or else Lambda.
+func name(ctx context.Context, request events.APIGatewayV2HTTPRequestContext) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok && request.RequestID == "" {
+		return lc.AwsRequestID
+	}
+	return request.RequestID
+}
+
+// readable reports whether the adapter can make a request of in. It would print
+// what it cannot read, which strangers must not make us do.
+func readable(in events.APIGatewayV2HTTPRequest) bool {
+	uri := in.RawPath
+	if in.RawQueryString != "" {
+		uri += "?" + in.RawQueryString
+	}
+	_, err := url.ParseRequestURI(uri)
+	if err == nil && in.IsBase64Encoded {
+		_, err = base64.StdEncoding.DecodeString(in.Body)
+	}
+	return err == nil && method(in.RequestContext.HTTP.Method)
+}
+
+// method reports whether s can be a method.
+func method(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// plain returns in as the adapter must see it: with a path that is one, without
+// the headers by which the adapter passes on what the gateway said, and with
+// cookies in one place, since it takes a header apart at its commas.
+func plain(in events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
+	path := cmp.Or(in.RawPath, in.RequestContext.HTTP.Path)
+	path = strings.NewReplacer("?", "%3F", "#", "%23").Replace(path) // it was decoded on its way
+	in.RawPath = "/" + strings.TrimPrefix(path, "/")
+	in.Headers = maps.Clone(in.Headers)
+	for name, value := range in.Headers {
+		switch lower := strings.ToLower(name); {
+		case strings.HasPrefix(lower, "x-golambdaproxy-"):
+			delete(in.Headers, name)
+		case lower == "cookie":
+			if len(in.Cookies) == 0 {
+				in.Cookies = []string{value}
+			}
+			delete(in.Headers, name)
+		}
+	}
+	return in
+}
+
+// unreadable is the answer to a request that is none, in the shape of every
+// other error.
+func unreadable(requestID string) events.APIGatewayV2HTTPResponse {
+	body, err := json.Marshal(map[string]any{
+		"error": "invalid_request", "message": "The request could not be read.",
+		"status": http.StatusBadRequest, "request_id": requestID,
+	})
+	if err != nil {
+		body = nil // texts and a number always have JSON
+	}
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: http.StatusBadRequest,
+		Headers: map[string]string{
+			"Content-Type": "application/json", "Cache-Control": "no-store",
+			"X-Content-Type-Options": "nosniff", "X-Request-Id": requestID,
+		},
+		Body: string(body) + "\n",
+	}
+}

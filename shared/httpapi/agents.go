@@ -1,0 +1,248 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/credit"
+	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	"theoneagents.app/agents/shared/id"
+)
+
+// agents are the operations on agents.
+type agents struct {
+	Edge
+
+	cursors  signer
+	svc      *agent.Service
+	activity activity.Store
+}
+
+var _ spec.StrictServerInterface = agents{}
+
+// Agents returns the handler of the agents' endpoints.
+func Agents(svc *agent.Service, act activity.Store, edge Edge) http.Handler {
+	return edge.mount(agents{edge, edge.signer(), svc, act}.routes())
+}
+
+func (in *input) agent() string { return in.id("agent_", agent.ErrNotFound) }
+
+func (g agents) named(ctx context.Context, err error, name string) error {
+	return named(err, agent.ErrNotFound, "Agent", name, whoIn(ctx).Org)
+}
+
+func readListAgents(in *input) spec.ListAgentsRequestObject {
+	return spec.ListAgentsRequestObject{Params: spec.ListAgentsParams{
+		Status:   oneOf[spec.AgentStatus](in, "status", agent.Statuses()),
+		Type:     oneOf[spec.AgentType](in, "type", agent.Types()),
+		Category: oneOf[spec.Category](in, "category", catalog.Categories()),
+	}}
+}
+
+// ListAgents implements the contract.
+func (g agents) ListAgents(ctx context.Context, q spec.ListAgentsRequestObject) (spec.ListAgentsResponseObject, error) {
+	heads, err := g.svc.List(ctx, whoIn(ctx), agent.Query{
+		Status:   agent.Status(value(q.Params.Status)),
+		Type:     agent.Type(value(q.Params.Type)),
+		Category: string(value(q.Params.Category)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListAgents200JSONResponse{Agents: each(heads, g.summary), Total: len(heads)}, nil
+}
+
+func readCreateAgent(in *input) spec.CreateAgentRequestObject {
+	return spec.CreateAgentRequestObject{Body: in.document()}
+}
+
+// CreateAgent implements the contract.
+func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject) (spec.CreateAgentResponseObject, error) {
+	a, err := g.svc.Create(ctx, whoIn(ctx), *q.Body)
+	if err != nil {
+		return nil, err
+	}
+	return spec.CreateAgent201JSONResponse{Body: g.view(a), Headers: spec.CreateAgent201ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+func readGetAgent(in *input) spec.GetAgentRequestObject {
+	return spec.GetAgentRequestObject{ID: in.agent()}
+}
+
+// GetAgent implements the contract.
+func (g agents) GetAgent(ctx context.Context, q spec.GetAgentRequestObject) (spec.GetAgentResponseObject, error) {
+	a, err := g.svc.Get(ctx, whoIn(ctx), id.Agent(q.ID))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.GetAgent200JSONResponse{Body: g.view(a), Headers: spec.GetAgent200ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+func readUpdateAgent(in *input) spec.UpdateAgentRequestObject {
+	q := spec.UpdateAgentRequestObject{ID: in.agent(), Body: in.document()}
+	if tags, ok := in.r.Header["If-Match"]; ok {
+		list := strings.Join(tags, ",")
+		q.Params.IfMatch = &list
+	}
+	return q
+}
+
+// UpdateAgent implements the contract.
+func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject) (spec.UpdateAgentResponseObject, error) {
+	match, err := g.match(ctx, id.Agent(q.ID), q.Params.IfMatch)
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	a, err := g.svc.Update(ctx, whoIn(ctx), id.Agent(q.ID), agent.Patch{Fields: *q.Body, Match: match})
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.UpdateAgent200JSONResponse{Body: g.view(a), Headers: spec.UpdateAgent200ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+func readDeleteAgent(in *input) spec.DeleteAgentRequestObject {
+	return spec.DeleteAgentRequestObject{ID: in.agent()}
+}
+
+// DeleteAgent implements the contract.
+func (g agents) DeleteAgent(ctx context.Context, q spec.DeleteAgentRequestObject) (spec.DeleteAgentResponseObject, error) {
+	if err := g.svc.Delete(ctx, whoIn(ctx), id.Agent(q.ID)); err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.DeleteAgent204Response{}, nil
+}
+
+func readCloneAgent(in *input) spec.CloneAgentRequestObject {
+	q := spec.CloneAgentRequestObject{ID: in.agent(), Body: &spec.CloneInput{}}
+	if len(in.body) > 0 {
+		q.Body.Name = in.object("name").text("name", 1, agent.MaxName)
+	}
+	return q
+}
+
+// CloneAgent implements the contract.
+func (g agents) CloneAgent(ctx context.Context, q spec.CloneAgentRequestObject) (spec.CloneAgentResponseObject, error) {
+	a, err := g.svc.Clone(ctx, whoIn(ctx), id.Agent(q.ID), value(q.Body.Name))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.CloneAgent201JSONResponse{Body: g.view(a), Headers: spec.CloneAgent201ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+func readListActivity(in *input) spec.ListActivityRequestObject {
+	return spec.ListActivityRequestObject{ID: in.agent(), Params: spec.ListActivityParams{
+		Limit: in.limit(), Cursor: in.param("cursor"),
+	}}
+}
+
+// ListActivity implements the contract.
+func (g agents) ListActivity(ctx context.Context, q spec.ListActivityRequestObject) (spec.ListActivityResponseObject, error) {
+	who := whoIn(ctx)
+	w := g.cursors.walk(ctx, "activity", q.ID)
+	at, err := w.from(q.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.svc.Get(ctx, who, id.Agent(q.ID)); err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	page, err := g.activity.Activity(ctx, who.Org, id.Agent(q.ID), activity.Query{
+		Since: g.Now().Add(-activity.Kept), Limit: *q.Params.Limit, After: at.After,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListActivity200JSONResponse{
+		Activity: each(page.Entries, viewEntry), NextCursor: w.to(place{After: page.Next}),
+	}, nil
+}
+
+// tag returns the ETag of an agent.
+func tag(a agent.Agent) string { return `"` + strconv.FormatInt(a.Revision, 10) + `"` }
+
+// never is a revision that no agent has.
+const never = -1
+
+// match returns the revision that an If-Match header asks for: 0 for any, never
+// when it names none that could be. Of several tags it is the one that the
+// agent has now, if it is among them.
+func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int64, error) {
+	tags := strings.Split(value(header), ",")
+	switch {
+	case header == nil || strings.TrimSpace(*header) == "*":
+		return 0, nil
+	case len(tags) == 1:
+		return revision(tags[0]), nil
+	}
+	a, err := g.svc.Get(ctx, whoIn(ctx), agent)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range tags {
+		if revision(t) == a.Revision {
+			return a.Revision, nil
+		}
+	}
+	return never, nil
+}
+
+// revision returns the revision that an ETag stands for, or never.
+func revision(tag string) int64 {
+	text, ok := strings.CutPrefix(strings.TrimSpace(tag), `"`)
+	text, closed := strings.CutSuffix(text, `"`)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if !ok || !closed || err != nil || n < 1 || strconv.FormatInt(n, 10) != text {
+		return never
+	}
+	return n
+}
+
+func (g agents) summary(h agent.Head) spec.AgentSummary {
+	return spec.AgentSummary{
+		ID: string(h.ID), OrgID: string(h.Org), Name: h.Name, Type: spec.AgentType(h.Type),
+		Status: spec.AgentStatus(h.Status), Category: spec.Category(h.Category), Stats: g.stats(h.Stats),
+	}
+}
+
+func (g agents) view(a agent.Agent) spec.Agent {
+	d := a.Definition
+	return spec.Agent{
+		ID: string(a.ID), OrgID: string(a.Org), Name: a.Name, Description: d.Description,
+		Type: spec.AgentType(a.Type), Status: spec.AgentStatus(a.Status), Category: spec.Category(a.Category),
+		Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
+		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
+		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
+	}
+}
+
+func (g agents) stats(s agent.Stats) spec.AgentStats {
+	v := spec.AgentStats{
+		TotalRuns: s.Runs, LastRunAt: when(s.LastRun),
+		CreditsUsedThisMonth: s.Used(credit.MonthOf(g.Now())),
+	}
+	if rate, ok := s.SuccessRate(); ok {
+		v.SuccessRate = &rate
+	}
+	if d, ok := s.AvgDuration(); ok {
+		v.AvgDurationMs = milliseconds(d)
+	}
+	return v
+}
+
+func milliseconds(d time.Duration) *int64 {
+	ms := d.Milliseconds()
+	return &ms
+}
+
+func viewEntry(e activity.Entry) spec.Activity {
+	return spec.Activity{
+		ID: string(e.ID), At: whole(e.At), EventID: string(e.Event), EventType: e.EventType,
+		SourceProduct: e.Product, Outcome: spec.Outcome(e.Outcome), Detail: e.Detail, ExecutionID: text(e.Execution),
+	}
+}

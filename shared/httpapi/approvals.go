@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"theoneagents.app/agents/shared/approval"
+	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
+	"theoneagents.app/agents/shared/id"
+)
+
+// approvals are the operations on questions to people.
+type approvals struct {
+	Edge
+
+	cursors signer
+	svc     *approval.Service
+}
+
+var _ spec.StrictServerInterface = approvals{}
+
+// Approvals returns the handler of the approvals' endpoints.
+func Approvals(svc *approval.Service, edge Edge) http.Handler {
+	return edge.mount(approvals{edge, edge.signer(), svc}.routes())
+}
+
+func (in *input) approval() string { return in.id("appr_", approval.ErrNotFound) }
+
+func (g approvals) named(ctx context.Context, err error, name string) error {
+	return named(err, approval.ErrNotFound, "Approval", name, whoIn(ctx).Org)
+}
+
+func readListApprovals(in *input) spec.ListApprovalsRequestObject {
+	return spec.ListApprovalsRequestObject{Params: spec.ListApprovalsParams{
+		Status: oneOf[spec.ApprovalStatus](in, "status", approval.Statuses()),
+		Limit:  in.limit(),
+		Cursor: in.param("cursor"),
+	}}
+}
+
+// ListApprovals implements the contract.
+func (g approvals) ListApprovals(
+	ctx context.Context, q spec.ListApprovalsRequestObject,
+) (spec.ListApprovalsResponseObject, error) {
+	w := g.cursors.walk(ctx, "approvals", q.Params.Status)
+	at, err := w.from(q.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := g.svc.List(ctx, whoIn(ctx), approval.Query{
+		Status: approval.Status(value(q.Params.Status)), Limit: *q.Params.Limit, After: at.After,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListApprovals200JSONResponse{
+		Approvals: each(page.Approvals, viewApproval), NextCursor: w.to(place{After: page.Next}),
+	}, nil
+}
+
+func readGetApproval(in *input) spec.GetApprovalRequestObject {
+	return spec.GetApprovalRequestObject{ID: in.approval()}
+}
+
+// GetApproval implements the contract.
+func (g approvals) GetApproval(
+	ctx context.Context, q spec.GetApprovalRequestObject,
+) (spec.GetApprovalResponseObject, error) {
+	a, err := g.svc.Get(ctx, whoIn(ctx), id.Approval(q.ID))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.GetApproval200JSONResponse(viewApproval(a)), nil
+}
+
+// maxNote is how many characters a note may have.
+const maxNote = 2000
+
+func readDecideApproval(in *input) spec.DecideApprovalRequestObject {
+	q := spec.DecideApprovalRequestObject{ID: in.approval(), Body: &spec.DecisionInput{}}
+	o := in.object("decision", "note")
+	q.Body.Decision = needOne(o, "decision", spec.DecisionApproved, spec.DecisionDenied)
+	q.Body.Note = o.text("note", 0, maxNote)
+	return q
+}
+
+// DecideApproval implements the contract.
+func (g approvals) DecideApproval(
+	ctx context.Context, q spec.DecideApprovalRequestObject,
+) (spec.DecideApprovalResponseObject, error) {
+	a, err := g.svc.Decide(ctx, whoIn(ctx), id.Approval(q.ID), approval.Verdict{
+		Approve: q.Body.Decision == spec.DecisionApproved, Note: value(q.Body.Note),
+	})
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.DecideApproval200JSONResponse(viewApproval(a)), nil
+}
+
+func viewApproval(a approval.Approval) spec.Approval {
+	return spec.Approval{
+		ID: string(a.ID), ExecutionID: string(a.Execution), AgentID: string(a.Agent), StepID: string(a.Step),
+		Message: a.Message, Status: spec.ApprovalStatus(a.Status),
+		ExpiresAt: whole(a.Expires), CreatedAt: whole(a.Created),
+		DecidedBy: text(a.DecidedBy), DecidedAt: when(a.DecidedAt), Note: text(a.Note),
+		Votes: each(a.Votes, viewVote),
+	}
+}
+
+func viewVote(v approval.Vote) spec.Vote {
+	view := spec.Vote{UserID: string(v.User), Decision: spec.DecisionDenied, Note: text(v.Note), At: whole(v.At)}
+	if v.Approve {
+		view.Decision = spec.DecisionApproved
+	}
+	return view
+}

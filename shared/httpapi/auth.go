@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// Sessions tells whose session a token is, or returns a fault of the class
+// Unauthenticated.
+type Sessions interface {
+	Caller(ctx context.Context, token string) (caller.Caller, error)
+}
+
+// KeyFinder finds an integration key by its hash, or returns key.ErrNotFound.
+type KeyFinder interface {
+	KeyByHash(ctx context.Context, h key.Hash) (key.Key, error)
+}
+
+// Auth is the Authenticator: it takes one credential and makes a caller of it.
+type Auth struct {
+	Sessions Sessions
+	Keys     KeyFinder
+	Tenants  execution.Tenants
+	Origins  []string // whose pages may use a cookie to write
+}
+
+// The names of the credentials.
+const (
+	sessionCookie = "hub_session"
+	keyHeader     = "X-Integration-Key"
+)
+
+// Caller returns who sent r. It returns ErrUnauthorized unless there is exactly
+// one credential and it is good, and caller.ErrForbidden for a cookie that
+// another site may have sent or an organization that the Hub has not announced.
+func (a *Auth) Caller(r *http.Request) (caller.Caller, error) {
+	who, err := a.identify(r)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	_, err = a.Tenants.Tenant(r.Context(), who.Org)
+	if errors.Is(err, tenant.ErrUnknown) {
+		return caller.Caller{}, caller.ErrForbidden.Sayf("The organization %s is not known.", who.Org)
+	}
+	return who, err
+}
+
+func (a *Auth) identify(r *http.Request) (caller.Caller, error) {
+	cookies, bearers, secrets := r.CookiesNamed(sessionCookie), r.Header.Values("Authorization"), r.Header.Values(keyHeader)
+	switch {
+	case len(cookies)+len(bearers)+len(secrets) > 1:
+		return caller.Caller{}, ErrUnauthorized.Sayf("Send one credential, not several.")
+	case len(cookies) == 1:
+		return a.cookie(r, cookies[0].Value)
+	case len(bearers) == 1:
+		return a.bearer(r.Context(), bearers[0])
+	case len(secrets) == 1:
+		return a.key(r.Context(), secrets[0])
+	}
+	return caller.Caller{}, ErrUnauthorized
+}
+
+func (a *Auth) cookie(r *http.Request, token string) (caller.Caller, error) {
+	who, err := a.Sessions.Caller(r.Context(), token)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !a.ownPage(r) {
+		return caller.Caller{}, caller.ErrForbidden.Sayf("The request comes from another site.")
+	}
+	return who, nil
+}
+
+// ownPage reports whether one of our pages sent r: browsers send cookies for
+// others too.
+func (a *Auth) ownPage(r *http.Request) bool {
+	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+		return len(origins) == 1 && slices.Contains(a.Origins, origins[0])
+	}
+	sites := r.Header.Values("Sec-Fetch-Site")
+	return len(sites) == 1 && sites[0] == "same-origin"
+}
+
+func (a *Auth) bearer(ctx context.Context, header string) (caller.Caller, error) {
+	scheme, token, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return caller.Caller{}, ErrUnauthorized
+	}
+	return a.Sessions.Caller(ctx, token)
+}
+
+func (a *Auth) key(ctx context.Context, secret string) (caller.Caller, error) {
+	hash, ok := key.HashOf(secret)
+	if !ok {
+		return caller.Caller{}, ErrUnauthorized.Sayf("The integration key is not valid.")
+	}
+	k, err := a.Keys.KeyByHash(ctx, hash)
+	if errors.Is(err, key.ErrNotFound) {
+		return caller.Caller{}, ErrUnauthorized.Sayf("The integration key is not valid.")
+	}
+	return caller.Caller{Org: k.Org, Key: k.ID, Access: k.Access}, err
+}

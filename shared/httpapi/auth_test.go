@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"testing"
+)
+
+func TestOneCredentialIsEnoughAndTwoAreTooMany(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	bearer, cookie, secret := "Bearer owner@org_a", "hub_session=owner@org_a", w.secrets["read"]
+	for name, tt := range map[string]struct {
+		header http.Header
+		want   int
+	}{
+		"a bearer":                  {http.Header{"Authorization": {bearer}}, 200},
+		"a bearer in small letters": {http.Header{"Authorization": {"bearer owner@org_a"}}, 200},
+		"a cookie":                  {http.Header{"Cookie": {"a=b; " + cookie}}, 200},
+		"a key":                     {http.Header{"X-Integration-Key": {secret}}, 200},
+		"nothing":                   {http.Header{}, 401},
+		"another scheme":            {http.Header{"Authorization": {"Basic b3duZXI6"}}, 401},
+		"a bearer without a token":  {http.Header{"Authorization": {"Bearer"}}, 401},
+		"an empty key":              {http.Header{"X-Integration-Key": {""}}, 401},
+		"an unknown key":            {http.Header{"X-Integration-Key": {"ik_live_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}, 401},
+		"a key as a bearer":         {http.Header{"Authorization": {"Bearer " + secret}}, 401},
+		"a bearer and a cookie":     {http.Header{"Authorization": {bearer}, "Cookie": {cookie}}, 401},
+		"a bearer and a key":        {http.Header{"Authorization": {bearer}, "X-Integration-Key": {secret}}, 401},
+		"a cookie and a bad key":    {http.Header{"Cookie": {cookie}, "X-Integration-Key": {"x"}}, 401},
+		"two cookies":               {http.Header{"Cookie": {cookie + "; " + cookie}}, 401},
+		"two bearers":               {http.Header{"Authorization": {bearer, bearer}}, 401},
+		"two keys":                  {http.Header{"X-Integration-Key": {secret, secret}}, 401},
+	} {
+		r := call{what: "GET /api/agents"}.request(w)
+		maps.Copy(r.Header, tt.header)
+		rec := serveOnce(w, r)
+		if rec.Code != tt.want {
+			t.Errorf("%s: %d, want %d", name, rec.Code, tt.want)
+		}
+		if tt.want == 401 && rec.Header().Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: nothing says how to authenticate", name)
+		}
+	}
+}
+
+func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for name, tt := range map[string]struct {
+		header http.Header
+		want   int
+	}{
+		"from the console":                  {http.Header{"Origin": {"https://console.theoneagents.app"}}, 201},
+		"from the same origin":              {http.Header{"Sec-Fetch-Site": {"same-origin"}}, 201},
+		"from nowhere":                      {http.Header{}, 403},
+		"from elsewhere":                    {http.Header{"Origin": {"https://evil.example"}}, 403},
+		"from elsewhere, claiming the same": {http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"same-origin"}}, 403},
+		"from a null origin":                {http.Header{"Origin": {"null"}}, 403},
+		"from an empty origin":              {http.Header{"Origin": {""}, "Sec-Fetch-Site": {"same-origin"}}, 403},
+		"from the same site":                {http.Header{"Sec-Fetch-Site": {"same-site"}}, 403},
+		"from a longer name":                {http.Header{"Origin": {"https://console.theoneagents.app.evil.example"}}, 403},
+		"from two origins":                  {http.Header{"Origin": {"https://console.theoneagents.app", "https://evil.example"}}, 403},
+	} {
+		r := call{what: "POST /api/agents", body: definition}.request(w)
+		r.AddCookie(&http.Cookie{Name: "hub_session", Value: "owner@org_a"})
+		maps.Copy(r.Header, tt.header)
+		if rec := serveOnce(w, r); rec.Code != tt.want {
+			t.Errorf("%s: %d, want %d: %s", name, rec.Code, tt.want, rec.Body)
+		}
+	}
+	r := call{what: "GET /api/agents"}.request(w)
+	r.AddCookie(&http.Cookie{Name: "hub_session", Value: "owner@org_a"})
+	r.Header.Set("Origin", "https://evil.example")
+	if rec := serveOnce(w, r); rec.Code != 200 {
+		t.Errorf("a read: %d, want 200", rec.Code)
+	}
+}
+
+func TestARevokedKeyIsOfNoUse(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	w.do(t, call{as: "owner@org_a", what: "DELETE /api/keys/key_NEW1"})
+	if got := w.do(t, call{as: "read", what: "GET /api/agents"}).status; got != http.StatusUnauthorized {
+		t.Errorf("%d, want 401", got)
+	}
+}

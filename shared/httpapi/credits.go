@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	spec "theoneagents.app/agents/shared/httpapi/spec/credits"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A Tally tells what each agent of an organization has used.
+type Tally interface {
+	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
+}
+
+// credits are the operations on what was spent.
+type credits struct {
+	Edge
+
+	balances execution.Balances
+	tally    Tally
+}
+
+var _ spec.StrictServerInterface = credits{}
+
+// Credits returns the handler of the credits' endpoints.
+func Credits(balances execution.Balances, tally Tally, edge Edge) http.Handler {
+	return edge.mount(credits{edge, balances, tally}.routes())
+}
+
+func readGetCredits(*input) spec.GetCreditsRequestObject { return spec.GetCreditsRequestObject{} }
+
+// GetCredits implements the contract.
+func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject) (spec.GetCreditsResponseObject, error) {
+	org, month := whoIn(ctx).Org, credit.MonthOf(g.Now())
+	b, err := g.balances.Balance(ctx, org, month)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := g.tally.Stats(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	used := usedIn(stats, month)
+	byTier := used.ByTier()
+	view := spec.GetCredits200JSONResponse{
+		OrgID: string(org), Month: string(month), TotalUsed: used.Total(), Allocation: b.Allocation,
+		Remaining: max(b.Remaining, 0), ByAgent: map[string]int64{}, UpdatedAt: changed(b),
+		ByModel: spec.CreditsByModel{
+			Quick: byTier[credit.Quick], Standard: byTier[credit.Standard],
+			Premium: byTier[credit.Premium], Expert: byTier[credit.Expert],
+		},
+	}
+	for a, n := range used.ByAgent() {
+		view.ByAgent[string(a)] = n
+	}
+	return view, nil
+}
+
+// changed returns when a balance last changed: one that never did is as it was
+// when its month began.
+func changed(b credit.Balance) time.Time {
+	if !b.Updated.IsZero() {
+		return whole(b.Updated)
+	}
+	begin, err := time.Parse("2006-01", string(b.Month))
+	if err != nil {
+		panic(err) // a month is one
+	}
+	return begin
+}
+
+func readGetCreditHistory(*input) spec.GetCreditHistoryRequestObject {
+	return spec.GetCreditHistoryRequestObject{}
+}
+
+// months is how far the history goes back, the current month included.
+const months = 12
+
+// GetCreditHistory implements the contract.
+func (g credits) GetCreditHistory(
+	ctx context.Context, _ spec.GetCreditHistoryRequestObject,
+) (spec.GetCreditHistoryResponseObject, error) {
+	org := whoIn(ctx).Org
+	stats, err := g.tally.Stats(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	view := spec.GetCreditHistory200JSONResponse{History: make([]spec.CreditMonth, 0, months)}
+	for n := range months {
+		month := credit.MonthOf(g.Now()).Before(n)
+		b, err := g.balances.Balance(ctx, org, month)
+		if err != nil {
+			return nil, err
+		}
+		view.History = append(view.History, spec.CreditMonth{
+			Month: string(month), TotalUsed: usedIn(stats, month).Total(), Allocation: b.Allocation,
+		})
+	}
+	return view, nil
+}
+
+// usedIn returns what was used in a month.
+func usedIn(stats map[id.Agent]agent.Stats, m credit.Month) credit.Used {
+	used := credit.Used{}
+	for a, s := range stats {
+		used[a] = s.Credits[m]
+	}
+	return used
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+func TestAWalkHasNoGapAndNoDuplicateWhileRunsArrive(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for n := range 20 {
+		w.pending(t, id.Execution(fmt.Sprintf("exec_OLD%02d", n)), time.Duration(10+n/3)*time.Minute)
+	}
+	const all = 23
+	seen := map[string]int{}
+	var last any
+	what := "GET /api/executions?agent_id=" + agentID + "&limit=3"
+	for page := 0; ; page++ {
+		next := what
+		if last != nil {
+			next += "&cursor=" + fmt.Sprint(last)
+		}
+		got := w.do(t, call{as: "viewer@org_a", what: next})
+		for n := range 3 {
+			if name, ok := got.field(fmt.Sprintf("executions.%d.id", n)).(string); ok {
+				seen[name]++
+			}
+		}
+		if total := got.field("total"); total != float64(all) {
+			t.Errorf("page %d: total is %v, want %d as on the first", page, total, all)
+		}
+		w.pending(t, id.Execution(fmt.Sprintf("exec_NEWER%02d", page)), 0)
+		if last = got.field("next_cursor"); last == nil {
+			break
+		}
+	}
+	if len(seen) != all {
+		t.Errorf("%d runs were seen, want %d", len(seen), all)
+	}
+	for x, n := range seen {
+		if n != 1 {
+			t.Errorf("%s was seen %d times", x, n)
+		}
+	}
+}
+
+func (w *world) pending(t *testing.T, name id.Execution, ago time.Duration) {
+	t.Helper()
+	x := execution.New(execution.Execution{ID: name, Org: "org_a", Agent: agentID, Version: 1}, now.Add(-ago))
+	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACursorIsOfNoUseElsewhere(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	cursor, ok := w.do(t, call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}).field("next_cursor").(string)
+	if !ok {
+		t.Fatal("there is no cursor")
+	}
+	flipped := []byte(cursor)
+	flipped[len(flipped)-1] ^= 1
+	for name, c := range map[string]call{
+		"another organization": {as: "viewer@org_b", what: "GET /api/executions?cursor=" + cursor},
+		"another list":         {as: "viewer@org_a", what: "GET /api/approvals?cursor=" + cursor},
+		"an agent's activity":  {as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?cursor=" + cursor},
+		"another filter":       {as: "viewer@org_a", what: "GET /api/executions?status=failed&cursor=" + cursor},
+		"a changed cursor":     {as: "viewer@org_a", what: "GET /api/executions?cursor=" + url.QueryEscape(string(flipped))},
+		"a longer cursor":      {as: "viewer@org_a", what: "GET /api/executions?cursor=" + cursor + "AA"},
+		"no cursor":            {as: "viewer@org_a", what: "GET /api/executions?cursor=exec_01HABC"},
+		"half a cursor":        {as: "viewer@org_a", what: "GET /api/executions?cursor=" + cursor[:40]},
+	} {
+		if got := w.do(t, c); got.status != http.StatusBadRequest || got.field("error") != "invalid_request" {
+			t.Errorf("%s: %d %s", name, got.status, got.text)
+		}
+	}
+	for _, limit := range []string{"1", "200"} { // the size of a page is no filter
+		if got := w.do(t, call{as: "owner@org_a", what: "GET /api/executions?limit=" + limit + "&cursor=" + cursor}); got.status != http.StatusOK {
+			t.Errorf("limit %s: %d %s", limit, got.status, got.text)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	w := walk{key: []byte(strings.Repeat("k", 32)), list: id.Hash("executions", "org_a")}
+	good := *w.to(place{After: "2026-03-09T14:23:01Z#exec_1", Total: 842})
+	f.Add(good)
+	f.Add("")
+	f.Add("exec_01HABC")
+	f.Add(good[:len(good)-1])
+	f.Add(base64.RawURLEncoding.EncodeToString(make([]byte, 40)))
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := w.from(&text)
+		if err == nil && (text != good || p.Total != 842) {
+			t.Errorf("%q was not made by us and is a cursor: %v", text, p)
+		}
+	})
+}

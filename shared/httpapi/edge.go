@@ -1,0 +1,224 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/fault"
+)
+
+// An api is a set of mounted routes.
+type api struct {
+	Edge
+
+	mux *http.ServeMux
+}
+
+// mount returns the handler of routes: the only way to one, so that no request
+// gets past who and may they, but to a route that says it is open.
+func (e Edge) mount(routes []route) http.Handler {
+	a := &api{Edge: e, mux: http.NewServeMux()}
+	methods := map[string][]string{}
+	for _, rt := range routes {
+		a.mux.HandleFunc(rt.pattern, a.handler(rt))
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		methods[path] = append(methods[path], method)
+	}
+	for path, allowed := range methods {
+		a.mux.HandleFunc(path, a.otherMethod(allowed))
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, ErrRoute) })
+	return a
+}
+
+// handler returns the handler of a route.
+func (a *api) handler(rt route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := a.admit(rt, r)
+		if err == nil {
+			err = rt.handle(w, r)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+		}
+	}
+}
+
+// admit finds out who is there and whether they may.
+func (a *api) admit(rt route, r *http.Request) error {
+	if rt.open {
+		return nil
+	}
+	who, err := a.Auth.Caller(r)
+	if err != nil {
+		return err
+	}
+	exchangeOf(r.Context()).who = who
+	return who.May(rt.act)
+}
+
+// otherMethod answers what http.ServeMux would, in our words.
+func (a *api) otherMethod(allowed []string) http.HandlerFunc {
+	if slices.Contains(allowed, http.MethodGet) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	slices.Sort(allowed)
+	allow := strings.Join(allowed, ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		a.fail(w, r, ErrMethod.Sayf("The endpoint takes %s.", allow))
+	}
+}
+
+// An exchange is one request and what became of it.
+type exchange struct {
+	http.ResponseWriter
+
+	requestID string
+	head      bool // the answer has no body
+	who       caller.Caller
+	status    int // 0 before anything was written
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange that ctx belongs to.
+func exchangeOf(ctx context.Context) *exchange {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		panic("httpapi: a handler outside of an exchange")
+	}
+	return x
+}
+
+// whoIn returns the caller that ctx belongs to.
+func whoIn(ctx context.Context) caller.Caller { return exchangeOf(ctx).who }
+
+func (x *exchange) WriteHeader(status int) {
+	x.status = status
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	if x.head {
+		return len(b), nil
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// ServeHTTP answers every request, a panicking one too.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := a.Now()
+	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), head: r.Method == http.MethodHead}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	h := x.Header()
+	h.Set("X-Request-Id", x.requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	defer a.end(x, r, began)
+	if !clean(r) {
+		a.fail(x, r, ErrRoute)
+		return
+	}
+	a.mux.ServeHTTP(x, r)
+}
+
+// end answers when a handler panicked, and logs what became of the request. It
+// must be deferred itself, to recover.
+func (a *api) end(x *exchange, r *http.Request, began time.Time) {
+	if p := recover(); p != nil {
+		a.fail(x, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+	}
+	a.Log.InfoContext(r.Context(), "request", "request_id", x.requestID, "method", r.Method,
+		"route", r.Pattern, "status", x.status, "org_id", x.who.Org, "user_id", x.who.User,
+		"key_id", x.who.Key, "duration_ms", a.Now().Sub(began).Milliseconds())
+}
+
+// clean reports whether http.ServeMux would take the path as it is; it answers
+// others with a redirection, in HTML.
+func clean(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	c := path.Clean("/" + p)
+	return p == c || p == c+"/"
+}
+
+// status returns the HTTP status of a fault.
+func status(f *fault.Error) int {
+	switch {
+	case errors.Is(f, agent.ErrChanged):
+		return http.StatusPreconditionFailed
+	case errors.Is(f, ErrMethod):
+		return http.StatusMethodNotAllowed
+	case errors.Is(f, ErrMedia):
+		return http.StatusUnsupportedMediaType
+	}
+	switch f.Class {
+	case fault.Invalid:
+		return http.StatusBadRequest
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized
+	case fault.Unpaid:
+		return http.StatusPaymentRequired
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.Missing:
+		return http.StatusNotFound
+	case fault.Conflict, fault.Stale:
+		return http.StatusConflict
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.Limited:
+		return http.StatusTooManyRequests
+	case fault.Internal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusInternalServerError
+}
+
+// A problem is the body of every error.
+type problem struct {
+	Error     string         `json:"error"`
+	Message   string         `json:"message"`
+	Status    int            `json:"status"`
+	RequestID string         `json:"request_id"`
+	Details   []fault.Detail `json:"details,omitempty"`
+}
+
+// fail is the one place where an error becomes a response, and the one place
+// where an error of ours is logged.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	x, f := exchangeOf(r.Context()), fault.From(err)
+	code := status(f)
+	switch code {
+	case http.StatusInternalServerError:
+		a.Log.ErrorContext(r.Context(), "request failed", "request_id", x.requestID, "route", r.Pattern, "err", err)
+	case http.StatusUnauthorized:
+		a.Log.InfoContext(r.Context(), "not authenticated", "request_id", x.requestID, "route", r.Pattern, "err", err)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="One Agents"`)
+	}
+	if x.status != 0 {
+		return // it is too late to say anything else
+	}
+	body, err := json.Marshal(problem{f.Code, f.Message, code, x.requestID, f.Details})
+	if err != nil {
+		a.Log.ErrorContext(r.Context(), "encode problem", "request_id", x.requestID, "err", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if _, err := w.Write(append(body, '\n')); err != nil {
+		a.Log.WarnContext(r.Context(), "write response", "request_id", x.requestID, "err", err)
+	}
+}

@@ -1,0 +1,262 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/caller"
+)
+
+func TestTheContractAndTheTableHaveTheSameRoutes(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	var mounted, described []string
+	for _, rt := range w.routes {
+		mounted = append(mounted, rt.pattern)
+	}
+	for path, item := range w.contract.Paths.Map() {
+		for method, op := range item.Operations() {
+			described = append(described, method+" "+path)
+			open := op.Security != nil && len(*op.Security) == 0
+			i := slices.IndexFunc(w.routes, func(rt route) bool { return rt.pattern == method+" "+path })
+			if i >= 0 && w.routes[i].open != open {
+				t.Errorf("%s %s: open is %t in the table, %t in the contract", method, path, w.routes[i].open, open)
+			}
+		}
+	}
+	slices.Sort(mounted)
+	slices.Sort(described)
+	if diff := cmp.Diff(described, mounted); diff != "" {
+		t.Errorf("routes (-contract +table):\n%s", diff)
+	}
+}
+
+func TestOnlyTheContractItselfIsOpen(t *testing.T) {
+	t.Parallel()
+
+	for _, rt := range newWorld(t).routes {
+		want := rt.pattern == "GET /docs" || rt.pattern == "GET /api/openapi.json"
+		if rt.open != want {
+			t.Errorf("%s: open is %t", rt.pattern, rt.open)
+		}
+		if !rt.open && rt.act == "" {
+			t.Errorf("%s: nobody says what its caller must be allowed to do", rt.pattern)
+		}
+	}
+}
+
+// TestWhoMayWhat walks every route as everybody. What a caller may do is what
+// product.md says, written down here once more.
+func TestWhoMayWhat(t *testing.T) {
+	t.Parallel()
+
+	everybody := []string{"owner@org_a", "admin@org_a", "member@org_a", "viewer@org_a", "read", "read_write"}
+	allowed := map[caller.Act][]string{
+		caller.See:    everybody,
+		caller.Edit:   {"owner@org_a", "admin@org_a", "member@org_a", "read_write"},
+		caller.Delete: {"owner@org_a", "admin@org_a", "read_write"},
+		caller.Decide: {"owner@org_a", "admin@org_a", "member@org_a"},
+		caller.Manage: {"owner@org_a", "admin@org_a"},
+	}
+	acts := map[string]caller.Act{
+		"POST /api/agents": caller.Edit, "PUT /api/agents/{id}": caller.Edit, "DELETE /api/agents/{id}": caller.Delete,
+		"POST /api/agents/{id}/clone": caller.Edit, "POST /api/executions/{id}/cancel": caller.Edit,
+		"POST /api/executions/{id}/retry": caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
+		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
+	}
+	w := newWorld(t)
+	for _, rt := range w.routes {
+		act, special := acts[rt.pattern]
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		switch {
+		case rt.open:
+			continue
+		case !special && method != http.MethodGet:
+			t.Errorf("%s is not in this test", rt.pattern)
+		case !special:
+			act = caller.See
+		}
+		for _, who := range everybody {
+			got := w.do(t, call{as: who, what: method + " " + nothing(path), body: valid[rt.pattern]}).status
+			if may := slices.Contains(allowed[act], who); may == (got == http.StatusForbidden) {
+				t.Errorf("%s as %s: %d, allowed %t", rt.pattern, who, got, may)
+			}
+		}
+		for _, who := range []string{"", "nobody@org_a", "root@org_a"} {
+			if got := w.do(t, call{as: who, what: method + " " + nothing(path), body: valid[rt.pattern]}).status; got != http.StatusUnauthorized {
+				t.Errorf("%s as %q: %d, want 401", rt.pattern, who, got)
+			}
+		}
+	}
+}
+
+func TestWhatBelongsToAnotherOrganizationDoesNotExist(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	has := map[string]string{"agents": agentID, "executions": failedID, "approvals": pendingID, "keys": "key_NEW1"}
+	for _, rt := range w.routes {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if !strings.Contains(path, "{id}") {
+			continue
+		}
+		path = strings.ReplaceAll(path, "{id}", has[strings.Split(path, "/")[2]])
+		got := w.do(t, call{as: "owner@org_b", what: method + " " + path, body: valid[rt.pattern]})
+		if got.status != http.StatusNotFound {
+			t.Errorf("%s %s: %d, want 404", method, path, got.status)
+		}
+	}
+	if w.machine.starts+w.machine.rings > 0 {
+		t.Error("something was started or woken")
+	}
+}
+
+func TestWhatHasNoRouteIsAnsweredInOurShape(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for _, target := range []string{
+		"/", "/api", "/api/agents/", "/api/agents/x/y/z", "//api/agents", "/api//agents", "/api/../api/agents",
+		"/api/agents/./x", "/api/agents/..", "/API/agents", "/api/agents/%2e%2e", "/api/agents/a/clone/",
+	} {
+		rec := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		path, err := r.URL.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Path, r.URL.RawPath = target, target
+		if target == "/api/agents/%2e%2e" {
+			r.URL.Path, r.URL.RawPath = path.Path, path.RawPath
+		}
+		w.handler.ServeHTTP(rec, r)
+		if rec.Code != http.StatusNotFound && rec.Code != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", target, rec.Code, rec.Body)
+		}
+		if !strings.Contains(rec.Body.String(), `"request_id":"req_1"`) {
+			t.Errorf("%s: %s", target, rec.Body)
+		}
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for _, c := range []call{
+		{as: "viewer@org_a", what: "HEAD /api/agents/" + agentID},
+		{as: "viewer@org_a", what: "HEAD /api/agents/agent_NONE"},
+		{what: "HEAD /docs"},
+	} {
+		got := w.do(t, c)
+		if got.text != "" {
+			t.Errorf("%s has a body: %s", c.what, got.text)
+		}
+	}
+}
+
+func TestAPanicIsOurFaultAndLeaksNothing(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	h := w.edge.mount([]route{{"GET /boom", caller.See, false, func(http.ResponseWriter, *http.Request) error {
+		panic("the password is swordfish")
+	}}})
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, call{as: "owner@org_a", what: "GET /boom"}.request(w))
+	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "swordfish") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if !strings.Contains(w.log.String(), "swordfish") || !strings.Contains(w.log.String(), `"request_id":"req_1"`) {
+		t.Errorf("the log does not say what happened: %s", w.log)
+	}
+}
+
+func TestSecretsAreNotLogged(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	w.do(t, call{as: "read_write", what: "GET /api/agents"})
+	w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]})
+	w.do(t, call{what: "GET /api/agents", header: map[string]string{"X-Integration-Key": "ik_live_wrong"}})
+	log := w.log.String()
+	if strings.Contains(log, "ik_live_") || strings.Contains(log, "owner@org_a") {
+		t.Errorf("the log has a secret: %s", log)
+	}
+	for _, want := range []string{`"key_id":"key_NEW2"`, `"user_id":"user_owner"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s: %s", want, log)
+		}
+	}
+}
+
+func TestEveryResponseIsGuarded(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for _, c := range []call{{what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/agents"}, {what: "GET /docs"}, {what: "GET /nothing"}} {
+		h := w.do(t, c).header
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", c.what, h)
+		}
+	}
+}
+
+func TestAWeakCursorKeyIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+
+	defer func() {
+		if recover() == nil {
+			t.Error("a short key signs cursors")
+		}
+	}()
+	Executions(nil, Edge{CursorKey: bytes.Repeat([]byte("k"), 31)})
+}
+
+func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	page := w.do(t, call{what: "GET /docs"})
+	for _, rt := range w.routes {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if !strings.Contains(page.text, fmt.Sprintf("<b>%s</b> <code>%s</code>", method, path)) {
+			t.Errorf("%s is not shown", rt.pattern)
+		}
+	}
+	if m := regexp.MustCompile(`(?i)(src|href|action)\s*=\s*"?(https?:)?//`).FindString(page.text); m != "" {
+		t.Errorf("the page loads something: %s", m)
+	}
+	policy := page.header.Get("Content-Security-Policy")
+	for _, tag := range []string{"style", "script"} {
+		_, rest, _ := strings.Cut(page.text, "<"+tag+">")
+		text, _, _ := strings.Cut(rest, "</"+tag+">")
+		sum := sha256.Sum256([]byte(text))
+		if !strings.Contains(policy, tag+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])) {
+			t.Errorf("the policy does not allow the page's %s: %s", tag, policy)
+		}
+	}
+	for link := range strings.SplitSeq(page.text, `href="#`) {
+		if target, _, ok := strings.Cut(link, `"`); ok && strings.HasPrefix(target, "schema-") && !strings.Contains(page.text, `id="`+target+`"`) {
+			t.Errorf("a link leads nowhere: #%s", target)
+		}
+	}
+}
+
+// serveOnce returns what a request that call cannot express is answered.
+func serveOnce(w *world, r *http.Request) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, r)
+	return rec
+}

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"theoneagents.app/agents/shared/catalog"
+	spec "theoneagents.app/agents/shared/httpapi/spec/events"
+)
+
+// events are the operations on the catalogue.
+type events struct {
+	Edge
+
+	catalog catalog.Catalog
+}
+
+var _ spec.StrictServerInterface = events{}
+
+// Events returns the handler of the catalogue's endpoints.
+func Events(c catalog.Catalog, edge Edge) http.Handler {
+	return edge.mount(events{edge, c}.routes())
+}
+
+// readListEvents knows the products that the catalogue has.
+func (g events) readListEvents(in *input) spec.ListEventsRequestObject {
+	return spec.ListEventsRequestObject{Params: spec.ListEventsParams{
+		SourceProduct: oneOf[spec.Product](in, "source_product", g.products()),
+		Category:      oneOf[spec.Category](in, "category", catalog.Categories()),
+	}}
+}
+
+func (g events) products() []string {
+	all := each(g.catalog.Events(), func(t catalog.EventType) string { return t.Product })
+	return slices.Compact(all) // the catalogue is sorted by product
+}
+
+// ListEvents implements the contract.
+func (g events) ListEvents(_ context.Context, q spec.ListEventsRequestObject) (spec.ListEventsResponseObject, error) {
+	product, category := value(q.Params.SourceProduct), value(q.Params.Category)
+	types := slices.DeleteFunc(g.catalog.Events(), func(t catalog.EventType) bool {
+		return product != "" && t.Product != string(product) || category != "" && t.Category != string(category)
+	})
+	return spec.ListEvents200JSONResponse{Events: each(types, viewType)}, nil
+}
+
+func viewType(t catalog.EventType) spec.EventType {
+	return spec.EventType{
+		ID: t.Name(), SourceProduct: t.Product, EventType: t.Type, Category: spec.Category(t.Category),
+		DisplayName: t.DisplayName, Description: t.Description,
+		FilterableFields: each(t.Filterable, func(f catalog.Field) spec.FilterableField { return f }),
+		SamplePayload:    t.Sample,
+	}
+}

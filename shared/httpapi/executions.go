@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"theoneagents.app/agents/shared/execution"
+	spec "theoneagents.app/agents/shared/httpapi/spec/executions"
+	"theoneagents.app/agents/shared/id"
+)
+
+// executions are the operations on runs.
+type executions struct {
+	Edge
+
+	cursors signer
+	svc     *execution.Service
+}
+
+var _ spec.StrictServerInterface = executions{}
+
+// Executions returns the handler of the executions' endpoints.
+func Executions(svc *execution.Service, edge Edge) http.Handler {
+	return edge.mount(executions{edge, edge.signer(), svc}.routes())
+}
+
+func (in *input) execution() string { return in.id("exec_", execution.ErrNotFound) }
+
+func (g executions) named(ctx context.Context, err error, name string) error {
+	return named(err, execution.ErrNotFound, "Execution", name, whoIn(ctx).Org)
+}
+
+func readListExecutions(in *input) spec.ListExecutionsRequestObject {
+	return spec.ListExecutionsRequestObject{Params: spec.ListExecutionsParams{
+		AgentID: in.ref("agent_id", "agent_"),
+		Status:  oneOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
+		From:    in.time("from"),
+		To:      in.time("to"),
+		Limit:   in.limit(),
+		Cursor:  in.param("cursor"),
+	}}
+}
+
+// ListExecutions implements the contract.
+func (g executions) ListExecutions(
+	ctx context.Context, q spec.ListExecutionsRequestObject,
+) (spec.ListExecutionsResponseObject, error) {
+	p := q.Params
+	w := g.cursors.walk(ctx, "executions", p.AgentID, p.Status, p.From, p.To)
+	at, err := w.from(p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := g.svc.List(ctx, whoIn(ctx), execution.Query{
+		Agent: id.Agent(value(p.AgentID)), Status: execution.Status(value(p.Status)),
+		From: value(p.From), To: value(p.To), Limit: *p.Limit, After: at.After, Count: p.Cursor == nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.Cursor == nil {
+		at.Total, at.More = page.Total, page.More
+	}
+	at.After = page.Next
+	list := spec.ListExecutions200JSONResponse{
+		Executions: each(page.Executions, viewRun), Total: at.Total, TotalRelation: spec.Eq, NextCursor: w.to(at),
+	}
+	if at.More {
+		list.TotalRelation = spec.Gte
+	}
+	return list, nil
+}
+
+func readGetExecution(in *input) spec.GetExecutionRequestObject {
+	return spec.GetExecutionRequestObject{ID: in.execution()}
+}
+
+// GetExecution implements the contract.
+func (g executions) GetExecution(
+	ctx context.Context, q spec.GetExecutionRequestObject,
+) (spec.GetExecutionResponseObject, error) {
+	x, t, err := g.svc.Get(ctx, whoIn(ctx), id.Execution(q.ID))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.GetExecution200JSONResponse(viewTrace(x, t)), nil
+}
+
+func readCancelExecution(in *input) spec.CancelExecutionRequestObject {
+	return spec.CancelExecutionRequestObject{ID: in.execution()}
+}
+
+// CancelExecution implements the contract.
+func (g executions) CancelExecution(
+	ctx context.Context, q spec.CancelExecutionRequestObject,
+) (spec.CancelExecutionResponseObject, error) {
+	if err := g.svc.Cancel(ctx, whoIn(ctx), id.Execution(q.ID)); err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	x, t, err := g.svc.Get(ctx, whoIn(ctx), id.Execution(q.ID))
+	if err != nil {
+		return nil, err
+	}
+	return spec.CancelExecution200JSONResponse(viewTrace(x, t)), nil
+}
+
+func readRetryExecution(in *input) spec.RetryExecutionRequestObject {
+	return spec.RetryExecutionRequestObject{ID: in.execution()}
+}
+
+// RetryExecution implements the contract.
+func (g executions) RetryExecution(
+	ctx context.Context, q spec.RetryExecutionRequestObject,
+) (spec.RetryExecutionResponseObject, error) {
+	x, t, err := g.svc.Retry(ctx, whoIn(ctx), id.Execution(q.ID))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.RetryExecution201JSONResponse(viewTrace(x, t)), nil
+}
+
+func viewRun(x execution.Execution) spec.Execution {
+	return spec.Execution{
+		ID: string(x.ID), AgentID: string(x.Agent), Status: spec.ExecutionStatus(x.Status),
+		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
+	}
+}
+
+func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
+	e := x.Trigger
+	return spec.ExecutionDetail{
+		ID: string(x.ID), AgentID: string(x.Agent),
+		TriggerEvent: spec.TriggerEvent{
+			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload,
+		},
+		Status: spec.ExecutionStatus(x.Status), StatusReason: text(x.Reason), Error: viewFailure(x.Error),
+		RetryOf: text(x.RetryOf), Steps: each(t, viewStep), CreditsUsed: x.Credits,
+		CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
+	}
+}
+
+func viewFailure(f *execution.Failure) *spec.Failure {
+	if f == nil {
+		return nil
+	}
+	return &spec.Failure{Code: f.Code, Message: f.Message, StepID: text(f.Step)}
+}
+
+func viewStep(s execution.Traced) spec.StepTrace {
+	v := spec.StepTrace{
+		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
+		Input: s.Input, Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
+		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
+	}
+	if !s.Ended.IsZero() && !s.Started.IsZero() {
+		v.DurationMs = milliseconds(s.Duration())
+	}
+	return v
+}

@@ -1,0 +1,10 @@
+package httpapi
+
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config client/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/agents/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/executions/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/approvals/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/events/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/credits/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/keys/gen.yaml openapi.yaml
+//go:generate env UPDATE=all go test -run ^TestTheServedDocumentIsTheContract$ .

@@ -1,0 +1,313 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+)
+
+// A golden is a call whose whole response is kept in testdata.
+type golden struct {
+	name string
+	call call
+	with func(t *testing.T, w *world) // changes the world before the call
+}
+
+// written are the goldens that somebody thought of: what each operation does,
+// and its own faults.
+func written() []golden {
+	owner, member := "owner@org_a", "member@org_a"
+	longNote := `{"decision": "approved", "note": "` + strings.Repeat("n", 2001) + `"}`
+	return []golden{
+		{"all", call{as: "viewer@org_a", what: "GET /api/agents"}, nil},
+		{"of a type", call{as: "read", what: "GET /api/agents?type=system&status=active&category=service_desk"}, nil},
+		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents?type=custom"}, nil},
+		{"unknown values", call{as: owner, what: "GET /api/agents?status=asleep&type=mine&category=fun"}, nil},
+		{"twice and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
+
+		{"a draft", call{as: member, what: "POST /api/agents", body: definition}, nil},
+		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
+
+		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
+		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
+
+		{"pause", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}, nil},
+		{"new version", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all", "execution_limit": null}`}, nil},
+		{"nothing", call{as: member, what: "PUT /api/agents/" + agentID, body: `{}`}, nil},
+		{"what was read", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"9", "1"`}}, nil},
+		{"what has changed", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"2"`}}, nil},
+		{"not allowed move", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "draft"}`}, nil},
+		{"unknown status", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "error"}`}, nil},
+		{"faults", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"steps": [], "type": "custom"}`}, nil},
+		{"pause system", call{as: member, what: "PUT /api/agents/" + systemID, body: `{"status": "paused"}`}, nil},
+		{"change system", call{as: owner, what: "PUT /api/agents/" + systemID, body: `{"name": "Mine"}`}, nil},
+		{"too many active", call{as: member, what: "PUT /api/agents/agent_NEW3", body: `{"status": "active"}`}, fillPlan},
+
+		{"custom", call{as: owner, what: "DELETE /api/agents/" + agentID}, nil},
+		{"system", call{as: owner, what: "DELETE /api/agents/" + systemID}, nil},
+
+		{"with a name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": "Mine"}`}, nil},
+		{"system without a body", call{as: member, what: "POST /api/agents/" + systemID + "/clone"}, nil},
+		{"bad name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": ""}`}, nil},
+
+		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=2"}, nil},
+		{"no limit", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=0"}, nil},
+		{"broken cursor", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?cursor=AAAA"}, nil},
+
+		{"all", call{as: "viewer@org_a", what: "GET /api/executions"}, nil},
+		{"first page", call{as: "read", what: "GET /api/executions?limit=1&status=completed"}, nil},
+		{"of a time", call{as: "read", what: "GET /api/executions?from=2026-03-09T14:21:00Z&to=2026-03-09T15:22:00%2B01:00"}, nil},
+		{"of another organization's agent", call{as: "viewer@org_b", what: "GET /api/executions?agent_id=" + agentID}, nil},
+		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-03-09&limit=1e2"}, nil},
+		{"limits", call{as: owner, what: "GET /api/executions?limit=201&cursor="}, nil},
+
+		{"completed", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, nil},
+		{"failed", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, nil},
+		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID}, nil},
+
+		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
+		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/cancel"}, nil},
+		{"with a body", call{as: member, what: "POST /api/executions/" + askingID + "/cancel", body: `{"why": "bored"}`}, nil},
+
+		{"failed", call{as: member, what: "POST /api/executions/" + failedID + "/retry", body: `{}`}, nil},
+		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/retry"}, nil},
+		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *world) { w.broken = credit.ErrInsufficient }},
+		{"suspended", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, suspend},
+		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(t *testing.T, w *world) {
+			t.Helper()
+			w.do(t, call{as: owner, what: "DELETE /api/agents/" + agentID})
+		}},
+
+		{"pending", call{as: "viewer@org_a", what: "GET /api/approvals?status=pending"}, nil},
+		{"first page", call{as: "read", what: "GET /api/approvals?limit=1"}, nil},
+		{"unknown value", call{as: "read", what: "GET /api/approvals?status=open"}, nil},
+		{"approved", call{as: "viewer@org_a", what: "GET /api/approvals/" + oldID}, nil},
+
+		{"approve", call{as: member, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "approved", "note": "Go."}`}, nil},
+		{"deny", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "denied"}`}, nil},
+		{"decided", call{as: owner, what: "POST /api/approvals/" + oldID + "/decision", body: `{"decision": "denied"}`}, nil},
+		{"expired", call{as: owner, what: "POST /api/approvals/appr_01LATE/decision", body: `{"decision": "denied"}`}, func(t *testing.T, w *world) {
+			t.Helper()
+			w.ask(t, approval.Approval{ID: "appr_01LATE", Status: approval.Expired, Created: now.Add(-time.Hour), Expires: now.Add(-time.Minute)})
+		}},
+		{"long note", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: longNote}, nil},
+		{"every fault", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "maybe", "note": 1, "by": "me"}`}, nil},
+		{"null", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": null, "note": null}`}, nil},
+
+		{"all", call{as: "viewer@org_a", what: "GET /api/events"}, nil},
+		{"of a product", call{as: "read", what: "GET /api/events?source_product=psa&category=service_desk"}, nil},
+		{"unknown values", call{as: "read", what: "GET /api/events?source_product=phone&category=fun"}, nil},
+
+		{"used", call{as: "viewer@org_a", what: "GET /api/credits"}, nil},
+		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
+		{"our fault", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *world) { w.broken = os.ErrDeadlineExceeded }},
+		{"used", call{as: "viewer@org_a", what: "GET /api/credits/history"}, nil},
+
+		{"all", call{as: owner, what: "GET /api/keys"}, nil},
+		{"new", call{as: "admin@org_a", what: "POST /api/keys", body: `{"name": "CI", "access": "read_write"}`}, nil},
+		{"every fault", call{as: owner, what: "POST /api/keys", body: `{"name": "", "access": "admin", "org_id": "org_b"}`}, nil},
+		{"gone", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
+		{"of another organization", call{as: "owner@org_b", what: "DELETE /api/keys/key_NEW1"}, nil},
+	}
+}
+
+// fillPlan makes five drafts and activates so many that the plan allows no more.
+func fillPlan(t *testing.T, w *world) {
+	t.Helper()
+	org, err := w.store.Tenant(t.Context(), "org_a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	org.Plan = credit.Starter
+	if err := w.store.SaveTenant(t.Context(), org, "2026-03"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		made := w.do(t, call{as: "owner@org_a", what: "POST /api/agents", body: definition}).field("id")
+		if n > 0 {
+			w.do(t, call{as: "owner@org_a", what: fmt.Sprintf("PUT /api/agents/%v", made), body: `{"status": "active"}`})
+		}
+	}
+}
+
+func suspend(t *testing.T, w *world) {
+	t.Helper()
+	org, err := w.store.Tenant(t.Context(), "org_a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	org.Suspended = true
+	if err := w.store.SaveTenant(t.Context(), org, "2026-03"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// valid are bodies that the operations with a body take.
+var valid = map[string]string{
+	"POST /api/agents":                  definition,
+	"PUT /api/agents/{id}":              `{"name": "B"}`,
+	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
+	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
+}
+
+// nothing returns the path of a route with an id that nothing has.
+func nothing(path string) string {
+	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE"}
+	for group, id := range ids {
+		if strings.HasPrefix(path, "/api/"+group+"/") {
+			return strings.ReplaceAll(path, "{id}", id)
+		}
+	}
+	return path
+}
+
+// derived are the goldens that every route has, made from the table, so that a
+// new route has them too.
+func derived(rt route) []golden {
+	method, path, _ := strings.Cut(rt.pattern, " ")
+	nothing, valid := nothing(path), valid[rt.pattern]
+	owner := func(what, body string, header ...string) call {
+		c := call{as: "owner@org_a", what: what, body: body, header: map[string]string{}}
+		if len(header) > 0 {
+			c.header["Content-Type"] = header[0]
+		}
+		return c
+	}
+	all := []golden{
+		{"unknown parameter", owner(method+" "+nothing+"?colour=red", valid), nil},
+		{"unreadable query", owner(method+" "+nothing+"?a=%zz", valid), nil},
+		{"wrong method", owner("PATCH "+nothing, ""), nil},
+	}
+	if !rt.open {
+		all = append(all,
+			golden{"no credentials", call{what: method + " " + nothing, body: valid}, nil},
+			golden{"unknown organization", call{as: "owner@org_new", what: method + " " + nothing, body: valid}, nil})
+	}
+	if strings.Contains(path, "{id}") {
+		strange := strings.ReplaceAll(path, "{id}", "a%2F..%23b")
+		all = append(all,
+			golden{"nothing there", owner(method+" "+nothing, valid), nil},
+			golden{"strange id", owner(method+" "+strange, valid), nil})
+	}
+	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" {
+		all = append(all, golden{"not allowed", call{as: "viewer@org_a", what: method + " " + nothing, body: valid}, nil})
+	}
+	if method != http.MethodPost && method != http.MethodPut {
+		return all
+	}
+	all = append(all,
+		golden{"too large", owner(method+" "+nothing, `"`+strings.Repeat("x", maxBody)+`"`), nil},
+		golden{"other media type", owner(method+" "+nothing, "{}", "text/plain"), nil},
+		golden{"no media type", owner(method+" "+nothing, "{}", ""), nil},
+		golden{"no object", owner(method+" "+nothing, `[{"name": "B"}]`), nil},
+		golden{"no JSON", owner(method+" "+nothing, `{"name": `), nil},
+		golden{"two values", owner(method+" "+nothing, `{} {}`), nil},
+		golden{"no UTF-8", owner(method+" "+nothing, "{\"name\": \"\xff\"}"), nil},
+		golden{"unknown field", owner(method+" "+nothing, `{"colour": "red"}`), nil},
+	)
+	if valid != "" {
+		all = append(all, golden{"no body", owner(method+" "+nothing, ""), nil})
+	}
+	return all
+}
+
+func TestEveryEndpointAndFaultAnswersAsBefore(t *testing.T) {
+	t.Parallel()
+
+	shown := map[string]bool{} // the routes of which a success is kept
+	for _, g := range written() {
+		w := newWorld(t)
+		pattern := w.pattern(g.call.request(w))
+		shown[pattern] = shown[pattern] || g.with == nil && w.do(t, g.call).status < 300
+		check(t, pattern, g)
+	}
+	for _, rt := range newWorld(t).routes {
+		if !shown[rt.pattern] && !rt.open {
+			t.Errorf("no golden shows what %s does", rt.pattern)
+		}
+		for _, g := range derived(rt) {
+			check(t, rt.pattern, g)
+		}
+	}
+}
+
+func check(t *testing.T, pattern string, g golden) {
+	t.Helper()
+	t.Run(pattern+" "+g.name, func(t *testing.T) {
+		t.Parallel()
+
+		w := newWorld(t)
+		if g.with != nil {
+			g.with(t, w)
+		}
+		got := kept(t, g.call, w.do(t, g.call))
+		folder := strings.NewReplacer(" /", "_", "/", "_", "{", "", "}", "").Replace(pattern)
+		file := filepath.Join("testdata", "golden", folder, strings.ReplaceAll(g.name, " ", "_")+".json")
+		if os.Getenv("UPDATE") != "" {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got; UPDATE=all keeps it):\n%s", file, diff)
+		}
+	})
+}
+
+// kept returns a call and its reply as they are kept. Cursors are opaque, and
+// so not kept.
+func kept(t *testing.T, c call, r reply) string {
+	t.Helper()
+	headers := map[string]string{}
+	for _, name := range []string{"Content-Type", "Etag", "Allow", "Www-Authenticate"} {
+		if v := r.header.Get(name); v != "" {
+			headers[name] = v
+		}
+	}
+	var body any
+	if r.text != "" {
+		doc, err := document.Decode([]byte(r.text))
+		if err != nil {
+			doc = "(not JSON)"
+		}
+		if m, ok := doc.(map[string]any); ok && m["next_cursor"] != nil {
+			m["next_cursor"] = "(a cursor)"
+		}
+		body = doc
+	}
+	sent := c.body
+	if len(sent) > 200 {
+		sent = sent[:200] + "…"
+	}
+	out, err := json.MarshalIndent(struct {
+		Request string            `json:"request"`
+		As      string            `json:"as"`
+		Sent    string            `json:"sent,omitempty"`
+		Status  int               `json:"status"`
+		Headers map[string]string `json:"headers"`
+		Body    any               `json:"body"`
+	}{c.what, c.as, strings.ToValidUTF8(sent, "\ufffd"), r.status, headers, body}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out) + "\n"
+}

@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"theoneagents.app/agents/shared/caller"
+	spec "theoneagents.app/agents/shared/httpapi/spec/keys"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+)
+
+// keys are the operations on integration keys.
+type keys struct {
+	Edge
+
+	svc *key.Service
+}
+
+var _ spec.StrictServerInterface = keys{}
+
+// Keys returns the handler of the integration keys' endpoints.
+func Keys(svc *key.Service, edge Edge) http.Handler {
+	return edge.mount(keys{edge, svc}.routes())
+}
+
+func readListKeys(*input) spec.ListKeysRequestObject { return spec.ListKeysRequestObject{} }
+
+// ListKeys implements the contract.
+func (g keys) ListKeys(ctx context.Context, _ spec.ListKeysRequestObject) (spec.ListKeysResponseObject, error) {
+	all, err := g.svc.List(ctx, whoIn(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListKeys200JSONResponse{Keys: each(all, viewKey)}, nil
+}
+
+func readCreateKey(in *input) spec.CreateKeyRequestObject {
+	o := in.object("name", "access")
+	return spec.CreateKeyRequestObject{Body: &spec.KeyInput{
+		Name:   o.needText("name", 1, key.MaxName),
+		Access: needOne(o, "access", spec.Read, spec.ReadWrite),
+	}}
+}
+
+// CreateKey implements the contract.
+func (g keys) CreateKey(ctx context.Context, q spec.CreateKeyRequestObject) (spec.CreateKeyResponseObject, error) {
+	k, secret, err := g.svc.Create(ctx, whoIn(ctx), q.Body.Name, caller.Access(q.Body.Access))
+	if err != nil {
+		return nil, err
+	}
+	v := viewKey(k)
+	return spec.CreateKey201JSONResponse{
+		ID: v.ID, Name: v.Name, Access: v.Access, Key: secret, CreatedAt: v.CreatedAt,
+	}, nil
+}
+
+func readDeleteKey(in *input) spec.DeleteKeyRequestObject {
+	return spec.DeleteKeyRequestObject{ID: in.id("key_", key.ErrNotFound)}
+}
+
+// DeleteKey implements the contract.
+func (g keys) DeleteKey(ctx context.Context, q spec.DeleteKeyRequestObject) (spec.DeleteKeyResponseObject, error) {
+	if err := g.svc.Revoke(ctx, whoIn(ctx), id.Key(q.ID)); err != nil {
+		return nil, named(err, key.ErrNotFound, "Key", q.ID, whoIn(ctx).Org)
+	}
+	return spec.DeleteKey204Response{}, nil
+}
+
+func viewKey(k key.Key) spec.Key {
+	return spec.Key{ID: string(k.ID), Name: k.Name, Access: spec.KeyAccess(k.Access), CreatedAt: whole(k.Created)}
+}

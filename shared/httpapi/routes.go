@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"theoneagents.app/agents/shared/caller"
+	specagents "theoneagents.app/agents/shared/httpapi/spec/agents"
+	specapprovals "theoneagents.app/agents/shared/httpapi/spec/approvals"
+	speccredits "theoneagents.app/agents/shared/httpapi/spec/credits"
+	specevents "theoneagents.app/agents/shared/httpapi/spec/events"
+	specexecutions "theoneagents.app/agents/shared/httpapi/spec/executions"
+	speckeys "theoneagents.app/agents/shared/httpapi/spec/keys"
+)
+
+// The table of routes: every endpoint, what its caller must be allowed to do,
+// how its request is read, what does it and how the answer is written. A new
+// endpoint is a line here; the tests walk the table.
+
+func (g agents) routes() []route {
+	return []route{
+		{"GET /api/agents", caller.See, false, serve(readListAgents, g.ListAgents, specagents.ListAgentsResponseObject.VisitListAgentsResponse)},
+		{"POST /api/agents", caller.Edit, false, serve(readCreateAgent, g.CreateAgent, specagents.CreateAgentResponseObject.VisitCreateAgentResponse)},
+		{"GET /api/agents/{id}", caller.See, false, serve(readGetAgent, g.GetAgent, specagents.GetAgentResponseObject.VisitGetAgentResponse)},
+		{"PUT /api/agents/{id}", caller.Edit, false, serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
+		{"DELETE /api/agents/{id}", caller.Delete, false, serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},
+		{"POST /api/agents/{id}/clone", caller.Edit, false, serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
+		{"GET /api/agents/{id}/activity", caller.See, false, serve(readListActivity, g.ListActivity, specagents.ListActivityResponseObject.VisitListActivityResponse)},
+	}
+}
+
+func (g executions) routes() []route {
+	return []route{
+		{"GET /api/executions", caller.See, false, serve(readListExecutions, g.ListExecutions, specexecutions.ListExecutionsResponseObject.VisitListExecutionsResponse)},
+		{"GET /api/executions/{id}", caller.See, false, serve(readGetExecution, g.GetExecution, specexecutions.GetExecutionResponseObject.VisitGetExecutionResponse)},
+		{"POST /api/executions/{id}/cancel", caller.Edit, false, serve(readCancelExecution, g.CancelExecution, specexecutions.CancelExecutionResponseObject.VisitCancelExecutionResponse)},
+		{"POST /api/executions/{id}/retry", caller.Edit, false, serve(readRetryExecution, g.RetryExecution, specexecutions.RetryExecutionResponseObject.VisitRetryExecutionResponse)},
+	}
+}
+
+func (g approvals) routes() []route {
+	return []route{
+		{"GET /api/approvals", caller.See, false, serve(readListApprovals, g.ListApprovals, specapprovals.ListApprovalsResponseObject.VisitListApprovalsResponse)},
+		{"GET /api/approvals/{id}", caller.See, false, serve(readGetApproval, g.GetApproval, specapprovals.GetApprovalResponseObject.VisitGetApprovalResponse)},
+		{"POST /api/approvals/{id}/decision", caller.Decide, false, serve(readDecideApproval, g.DecideApproval, specapprovals.DecideApprovalResponseObject.VisitDecideApprovalResponse)},
+	}
+}
+
+func (g keys) routes() []route {
+	return []route{
+		{"GET /api/keys", caller.Manage, false, serve(readListKeys, g.ListKeys, speckeys.ListKeysResponseObject.VisitListKeysResponse)},
+		{"POST /api/keys", caller.Manage, false, serve(readCreateKey, g.CreateKey, speckeys.CreateKeyResponseObject.VisitCreateKeyResponse)},
+		{"DELETE /api/keys/{id}", caller.Manage, false, serve(readDeleteKey, g.DeleteKey, speckeys.DeleteKeyResponseObject.VisitDeleteKeyResponse)},
+	}
+}
+
+func (g credits) routes() []route {
+	return []route{
+		{"GET /api/credits", caller.See, false, serve(readGetCredits, g.GetCredits, speccredits.GetCreditsResponseObject.VisitGetCreditsResponse)},
+		{"GET /api/credits/history", caller.See, false, serve(readGetCreditHistory, g.GetCreditHistory, speccredits.GetCreditHistoryResponseObject.VisitGetCreditHistoryResponse)},
+	}
+}
+
+func (g events) routes() []route {
+	return []route{
+		{"GET /api/events", caller.See, false, serve(g.readListEvents, g.ListEvents, specevents.ListEventsResponseObject.VisitListEventsResponse)},
+	}
+}
+
+// documents are for everybody.
+func documents() []route {
+	return []route{
+		{"GET /api/openapi.json", "", true, contract()},
+		{"GET /docs", "", true, docs()},
+	}
+}

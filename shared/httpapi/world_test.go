@@ -1,0 +1,410 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// now is when everything in these tests happens.
+var now = time.Date(2026, time.March, 9, 14, 23, 1, 987_654_321, time.UTC)
+
+// A world is the real services over a store in memory, with one of everything
+// in org_a, and nothing in org_b.
+type world struct {
+	store    *memory.Store
+	catalog  catalog.Catalog
+	agents   *agent.Service
+	edge     Edge
+	routes   []route
+	patterns *http.ServeMux // finds the route of a request
+	handler  http.Handler
+	contract *openapi3.T
+	secrets  map[string]string // the secrets of keys, by access
+	log      *bytes.Buffer
+	made     int // how many ids were given
+	machine  machine
+	broken   error // what every credit balance answers, when set
+}
+
+// The things that org_a has.
+const (
+	agentID   = "agent_01CUSTOM"
+	systemID  = "agent_system_triage"
+	doneID    = "exec_01DONE"
+	failedID  = "exec_01FAILED"
+	askingID  = "exec_01ASKING"
+	pendingID = "appr_01PENDING"
+	oldID     = "appr_01OLD"
+)
+
+const definition = `{
+	"name": "P1 Escalation Notify",
+	"description": "Tells the seniors.",
+	"category": "service_desk",
+	"trigger": {"type": "bus_event", "event_type": "ticket.created", "source_product": "psa",
+		"filters": [{"field": "priority", "operator": "eq", "value": "p1"}]},
+	"conditions": [{"context": "client_context", "field": "recent_incidents", "operator": "gt", "value": 3}],
+	"steps": [
+		{"id": "classify", "type": "ai_reason", "model": "standard", "prompt": "Classify {{ event_payload.subject }}"},
+		{"id": "confirm", "type": "approval_gate", "message": "Really?", "approvers": {"users": ["user_member"]}},
+		{"id": "choose", "type": "branch",
+			"cases": [{"when": {"context": "run", "field": "steps.classify.output.text", "operator": "eq", "value": "p1"},
+				"steps": [{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
+					"params": {"ticket_id": "{{ event_payload.ticket_id }}", "body": "Seen."}}]}],
+			"else": [{"id": "later", "type": "wait", "duration_seconds": 60}]},
+		{"id": "tell", "type": "notification", "channel": "sms", "recipients": ["+15551234567"], "body": "Look."}
+	],
+	"conflict_behavior": "additive",
+	"client_scope": {"exclude": ["client_1"]},
+	"execution_limit": {"max_per_hour": 10}
+}`
+
+var catalogueFiles = fstest.MapFS{
+	"psa/ticket.created.json": {Data: []byte(`{
+		"source_product": "psa", "event_type": "ticket.created", "category": "service_desk",
+		"display_name": "Ticket Created", "description": "A ticket was opened.",
+		"filterable_fields": [{"path": "priority", "label": "Priority", "type": "enum", "enum_values": ["p1", "p2"]}],
+		"sample_payload": {"ticket_id": "tkt_abc123", "priority": "p2"}}`)},
+	"defend/alert.fired.json": {Data: []byte(`{
+		"source_product": "defend", "event_type": "alert.fired", "category": "security",
+		"display_name": "Alert Fired", "description": "An alert fired.",
+		"filterable_fields": [{"path": "severity", "label": "Severity", "type": "string"}],
+		"sample_payload": {"severity": "critical"}}`)},
+	"psa/actions/add_note.json": {Data: []byte(`{
+		"product": "psa", "action": "add_note", "display_name": "Add Note", "description": "Adds a note.",
+		"destructive": false, "sample_params": {"ticket_id": "tkt_abc123", "body": "Hello"},
+		"params": [
+			{"name": "ticket_id", "type": "string", "required": true, "description": "The ticket."},
+			{"name": "body", "type": "string", "required": true, "description": "The note."}]}`)},
+}
+
+// machine is a state machine and the doorbells of its runs.
+type machine struct{ starts, rings int }
+
+func (m *machine) Start(context.Context, flow.Cursor) error { m.starts++; return nil }
+func (m *machine) Ring(context.Context, string) error       { m.rings++; return nil }
+func (w *world) id(prefix string) string                    { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
+func (w *world) next(context.Context) string                { return "req_1" }
+func (w *world) report(context.Context, error)              {}
+func (w *world) Caller(_ context.Context, token string) (caller.Caller, error) {
+	role, org, _ := strings.Cut(token, "@")
+	who := caller.Caller{Org: id.Org(org), User: id.User("user_" + role), Roles: []caller.Role{caller.Role(role)}}
+	if !who.Roles[0].Known() {
+		return caller.Caller{}, ErrUnauthorized
+	}
+	return who, nil
+}
+
+func (w *world) Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error) {
+	if w.broken != nil {
+		return credit.Balance{}, w.broken
+	}
+	return w.store.Balance(ctx, org, m)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{store: memory.New(), secrets: map[string]string{}, log: &bytes.Buffer{}, contract: theContract(t)}
+	var err error
+	if w.catalog, err = catalog.Load(catalogueFiles); err != nil {
+		t.Fatal(err)
+	}
+	w.edge = Edge{
+		Auth: &Auth{
+			Sessions: w, Keys: w.store, Tenants: w.store, Origins: []string{"https://console.theoneagents.app"},
+		},
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), RequestID: w.next,
+		Now: func() time.Time { return now }, CursorKey: bytes.Repeat([]byte("k"), 32),
+	}
+	w.wire(t)
+	w.fill(t)
+	return w
+}
+
+// wire makes the services and mounts every group on one handler.
+func (w *world) wire(t *testing.T) {
+	t.Helper()
+	clock := func() time.Time { return now }
+	rules := agent.Rules{Catalog: w.catalog}
+	d, err := rules.Parse(parsed(t, definition))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Name, d.Steps = "Triage Agent", d.Steps[:1]
+	system := []agent.Agent{{Definition: d, Head: agent.Head{
+		ID: systemID, Org: id.System, Name: d.Name, Type: agent.System, Status: agent.Active, Category: d.Category,
+		Created: now, Updated: now, Version: 1, Revision: 1,
+	}}}
+	runs := &execution.Service{
+		Store: w.store, Definitions: agent.Library{System: system, Shelf: w.store}, Tenants: w.store, Balances: w,
+		Gates: w.store, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
+		NewID: func() id.Execution { return id.Execution(w.id("exec")) },
+	}
+	w.agents = &agent.Service{
+		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, System: system, Now: clock,
+		NewID: func() id.Agent { return id.Agent(w.id("agent")) },
+	}
+	keyService := &key.Service{
+		Store: w.store, Now: clock, NewID: func() id.Key { return id.Key(w.id("key")) },
+		Random: func() [32]byte { return [32]byte{byte(w.made + 1)} },
+	}
+	for _, access := range []caller.Access{caller.Read, caller.ReadWrite} {
+		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a"}, string(access), access)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.secrets[string(access)] = secret
+	}
+	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.store}.routes()...)
+	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs}.routes()...)
+	w.routes = append(w.routes, approvals{
+		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Doorbell: &w.machine, Now: clock},
+	}.routes()...)
+	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
+	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
+	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
+	w.routes = append(w.routes, documents()...)
+	w.handler = w.edge.mount(w.routes)
+	w.patterns = http.NewServeMux()
+	for _, rt := range w.routes {
+		w.patterns.Handle(rt.pattern, http.NotFoundHandler())
+	}
+}
+
+// fill gives org_a one of everything.
+func (w *world) fill(t *testing.T) {
+	t.Helper()
+	ctx := t.Context()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, org := range []id.Org{"org_a", "org_b"} {
+		check(w.store.SaveTenant(ctx, tenant.Tenant{Org: org, Plan: credit.Growth, Created: now, Updated: now}, "2026-03"))
+	}
+	d, err := w.agents.Rules.Parse(parsed(t, definition))
+	check(err)
+	check(w.store.SaveAgent(ctx, agent.Agent{}, agent.Agent{Definition: d, Head: agent.Head{
+		ID: agentID, Org: "org_a", Name: d.Name, Type: agent.Custom, Status: agent.Active, Category: d.Category,
+		Created: now.Add(-time.Hour), Updated: now.Add(-time.Minute), Version: 1,
+	}}, agent.Cap{}))
+	w.run(t, doneID, 3*time.Minute, func(x execution.Execution) execution.Change {
+		hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
+		c, _ := x.Reserved("classify", hold)
+		check(w.store.Commit(ctx, c))
+		x, steps, err := w.store.Execution(ctx, "org_a", doneID)
+		check(err)
+		step := execution.Step{
+			ID: "classify", Kind: agent.AI, Status: execution.StepCompleted, Input: map[string]any{"prompt": "Classify"},
+			Output: map[string]any{"text": "p1"}, Tries: 1, Charge: &hold, Started: x.Started, Ended: x.Started.Add(843 * time.Millisecond),
+		}
+		check(w.store.SaveStep(ctx, "org_a", doneID, step))
+		steps["classify"] = step
+		return x.End(func(x execution.Execution) execution.Execution { return x.Complete(x.Started.Add(2 * time.Second)) }, steps, false)
+	})
+	w.run(t, failedID, 2*time.Minute, func(x execution.Execution) execution.Change {
+		f := execution.Failure{Code: "product_error", Message: "The product said no.", Step: "note"}
+		return x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, x.Started.Add(time.Second)) }, nil, false)
+	})
+	w.run(t, askingID, time.Minute, func(x execution.Execution) execution.Change {
+		step := execution.Step{ID: "confirm", Kind: agent.Gate, Status: execution.StepWaiting, Asked: x.Started, Started: x.Started}
+		gate := w.approval(approval.Approval{
+			ID: approval.ID(x.Started, x.ID, "confirm"), Status: approval.Pending, Created: x.Started, Expires: now.Add(time.Hour),
+		})
+		return execution.Change{Execution: x.Asked(gate.Expires), Step: &step, Gate: &gate}
+	})
+	w.ask(t, approval.Approval{ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour)})
+	w.ask(t, approval.Approval{
+		ID: oldID, Status: approval.Approved, Created: now.Add(-2 * time.Hour), Expires: now, DecidedBy: "user_admin",
+		DecidedAt: now.Add(-time.Hour), Note: "Fine.",
+		Votes: []approval.Vote{{User: "user_admin", Approve: true, Note: "Fine.", At: now.Add(-time.Hour)}},
+	})
+}
+
+// run records a run of the agent that began ago, and what became of it.
+func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then func(execution.Execution) execution.Change) {
+	t.Helper()
+	began := now.Add(-ago)
+	x := execution.New(execution.Execution{
+		ID: name, Org: "org_a", Agent: agentID, Version: 1, Trigger: event.Event{
+			ID: "evt_01HXYZ", Type: "ticket.created", Product: "psa", Org: "org_a", Published: began,
+			Payload: map[string]any{"ticket_id": "tkt_abc123", "priority": "p1", "large": int64(9007199254740993)},
+		},
+	}, began)
+	x.Status, x.Started = execution.Running, began
+	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	x.Revision = 1
+	if err := w.store.Commit(t.Context(), then(x)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) approval(a approval.Approval) approval.Approval {
+	a.Org, a.Execution, a.Agent, a.Step = "org_a", askingID, agentID, "confirm"
+	a.Message, a.Min, a.Token = "Really?", 1, "doorbell-token"
+	a.Approvers.Users = []id.User{"user_member"}
+	return a
+}
+
+// ask stores an approval beside the run that waits.
+func (w *world) ask(t *testing.T, a approval.Approval) {
+	t.Helper()
+	x, _, err := w.store.Execution(t.Context(), "org_a", askingID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = w.approval(a)
+	if err := w.store.Commit(t.Context(), execution.Change{Execution: x, Gate: &a}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func parsed(t *testing.T, text string) map[string]any {
+	t.Helper()
+	doc, err := document.Object([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// A call is a request as a test writes it down.
+type call struct {
+	as     string // "owner@org_a", "read", "read_write"; empty: nobody
+	what   string // "GET /api/agents"
+	body   string
+	header map[string]string
+}
+
+func (c call) request(w *world) *http.Request {
+	method, target, _ := strings.Cut(c.what, " ")
+	r := httptest.NewRequest(method, target, strings.NewReader(c.body))
+	if c.body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	switch secret, ok := w.secrets[c.as]; {
+	case ok:
+		r.Header.Set("X-Integration-Key", secret)
+	case c.as != "":
+		r.Header.Set("Authorization", "Bearer "+c.as)
+	}
+	for name, value := range c.header {
+		r.Header.Set(name, value)
+		if value == "" {
+			r.Header.Del(name)
+		}
+	}
+	return r
+}
+
+// A reply is what came back, held against the contract.
+type reply struct {
+	status int
+	header http.Header
+	text   string
+	body   any
+}
+
+// do sends a request and holds the response against the contract.
+func (w *world) do(t *testing.T, c call) reply {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	r := c.request(w)
+	w.handler.ServeHTTP(rec, r)
+	res := reply{status: rec.Code, header: rec.Header(), text: rec.Body.String()}
+	if strings.HasPrefix(rec.Header().Get("Content-Type"), "application/json") && r.Method != http.MethodHead {
+		if err := json.Unmarshal(rec.Body.Bytes(), &res.body); err != nil {
+			t.Fatalf("%s: the body is not JSON: %v", c.what, err)
+		}
+	}
+	if err := w.fits(r, res); err != nil {
+		t.Errorf("%s as %q: %v\n%d %s", c.what, c.as, err, res.status, res.text)
+	}
+	return res
+}
+
+// times finds times by what their fields are called; inSeconds is what they look like.
+var (
+	times     = regexp.MustCompile(`"(?:\w+_)?at":"([^"]*)"`)
+	inSeconds = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+)
+
+// fits reports how a response differs from the contract.
+func (w *world) fits(r *http.Request, res reply) error {
+	if id := res.header.Get("X-Request-Id"); id != "req_1" {
+		return fmt.Errorf("X-Request-Id is %q", id)
+	}
+	for _, m := range times.FindAllStringSubmatch(res.text, -1) {
+		if !inSeconds.MatchString(m[1]) {
+			return fmt.Errorf("%s is not a time in UTC and whole seconds", m[0])
+		}
+	}
+	problem := w.contract.Components.Schemas["Error"].Value
+	pattern := w.pattern(r)
+	if pattern == "" {
+		return problem.VisitJSON(res.body, openapi3.EnableJSONSchema2020())
+	}
+	method, path, _ := strings.Cut(pattern, " ")
+	want := w.contract.Paths.Value(path).GetOperation(method).Responses.Status(res.status)
+	if want == nil {
+		return fmt.Errorf("the contract has no status %d here", res.status)
+	}
+	if len(want.Value.Content) == 0 {
+		if res.text != "" {
+			return errors.New("there is a body")
+		}
+		return nil
+	}
+	kind, _, _ := strings.Cut(res.header.Get("Content-Type"), ";")
+	media := want.Value.Content.Get(kind)
+	switch {
+	case media == nil:
+		return fmt.Errorf("the contract has no content of type %q", kind)
+	case kind != "application/json" || r.Method == http.MethodHead:
+		return nil
+	}
+	return media.Schema.Value.VisitJSON(res.body, openapi3.EnableJSONSchema2020())
+}
+
+// pattern returns the route that r takes, or nothing.
+func (w *world) pattern(r *http.Request) string {
+	_, pattern := w.patterns.Handler(r)
+	return pattern
+}
+
+// field returns what stands at a dotted path of the body.
+func (r reply) field(path string) any {
+	v, _ := document.Lookup(r.body, path)
+	return v
+}

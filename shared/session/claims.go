@@ -1,0 +1,83 @@
+package session
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/id"
+)
+
+// claims are what a token says, read strictly. They are what golang-jwt
+// validates.
+type claims struct {
+	who           caller.Caller
+	iss, jti, sub string
+	aud           []string
+	exp, nbf, iat *jwt.NumericDate
+}
+
+// UnmarshalJSON reads claims, of either form, or says what is wrong with them.
+func (c *claims) UnmarshalJSON(data []byte) error {
+	f, err := read(data)
+	if err != nil {
+		return err
+	}
+	c.iss, c.jti, c.sub = f.text("iss"), f.text("jti"), f.text("sub")
+	c.exp, c.nbf, c.iat = f.date("exp"), f.date("nbf"), f.date("iat")
+	if _, one := f.doc["aud"].(string); one {
+		c.aud = []string{f.text("aud")}
+	} else {
+		c.aud = f.texts("aud")
+	}
+	c.who = whoOf(f)
+	return f.err
+}
+
+// whoOf returns whom the claims name: {org_id, user_id, roles, jti} or, in
+// other tokens of the Hub, {tenantId, sub, orgRole}.
+func whoOf(f *fields) caller.Caller {
+	_, first := f.get("org_id")
+	_, second := f.get("tenantId")
+	f.refuse(first == second, "it names no organization, or two")
+	var org, user string
+	var roles []string
+	if first {
+		org, user, roles = f.text("org_id"), f.text("user_id"), f.texts("roles")
+		f.refuse(f.text("jti") == "", "it has no jti")
+	} else {
+		org, user, roles = f.text("tenantId"), f.text("sub"), []string{f.text("orgRole")}
+	}
+	name, ok := id.ParseOrg(org)
+	f.refuse(!ok, "it is of no organization that can be")
+	f.refuse(!id.Foreign(user), "it is of no user that can be")
+	f.refuse(len(roles) == 0, "it has no role")
+	who := caller.Caller{Org: name, User: id.User(user)}
+	for _, r := range roles {
+		role := caller.Role(r)
+		f.refuse(!role.Known(), "it has a role that does not exist")
+		if !slices.Contains(who.Roles, role) {
+			who.Roles = append(who.Roles, role)
+		}
+	}
+	return who
+}
+
+// Validate is called by golang-jwt after its own checks.
+func (c *claims) Validate() error {
+	if c.who.Org == "" {
+		return errors.New("there are no claims")
+	}
+	return nil
+}
+
+// The rest is what golang-jwt asks.
+
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.exp, nil }
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.iat, nil }
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return c.nbf, nil }
+func (c *claims) GetIssuer() (string, error)                   { return c.iss, nil }
+func (c *claims) GetSubject() (string, error)                  { return c.sub, nil }
+func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return c.aud, nil }
