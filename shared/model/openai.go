@@ -1,0 +1,105 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/shared"
+
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/step"
+)
+
+// OpenAI asks any endpoint that speaks OpenAI's chat completions.
+type OpenAI struct {
+	client openai.Client
+	names  Names
+}
+
+// NewOpenAI returns a client of the endpoint at base, such as
+// https://api.openai.com/v1/.
+func NewOpenAI(base, key string, client *http.Client, names Names) OpenAI {
+	return OpenAI{
+		client: openai.NewClient(
+			option.WithBaseURL(base), option.WithAPIKey(key), option.WithHTTPClient(client),
+			option.WithMaxRetries(0), // each call is billed; the step decides
+		),
+		names: names,
+	}
+}
+
+// Ask implements step.Model.
+func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
+	params, err := o.params(q)
+	if err != nil {
+		return step.Answer{}, lasting("the question cannot be sent", err)
+	}
+	out, err := o.client.Chat.Completions.New(ctx, params,
+		option.WithHeader("X-Org-Id", string(q.Org)),
+		option.WithHeader("X-One-Agents-Execution", string(q.Execution)),
+		option.WithHeader("X-One-Agents-Step", string(q.Step)),
+	)
+	if err != nil {
+		return step.Answer{}, openAIFailure(err)
+	}
+	a := step.Answer{Usage: execution.Usage{
+		Model: out.Model, InputTokens: out.Usage.PromptTokens, OutputTokens: out.Usage.CompletionTokens,
+	}}
+	if len(out.Choices) == 0 {
+		return a, lasting("the model said nothing", errNothing)
+	}
+	choice := out.Choices[0]
+	switch {
+	case choice.FinishReason == "length":
+		return a, lasting("the answer was cut off", errCut)
+	case choice.FinishReason == "content_filter", choice.Message.Refusal != "":
+		return a, lasting("the model refused", errRefused)
+	}
+	a.Text = choice.Message.Content
+	return a, nil
+}
+
+func (o OpenAI) params(q step.Question) (openai.ChatCompletionNewParams, error) {
+	parts, err := prompt(q)
+	if err != nil {
+		return openai.ChatCompletionNewParams{}, err
+	}
+	content := make([]openai.ChatCompletionContentPartUnionParam, 0, len(parts))
+	for _, p := range parts {
+		content = append(content, openai.TextContentPart(p))
+	}
+	params := openai.ChatCompletionNewParams{
+		Model:               o.names[q.Tier],
+		Messages:            []openai.ChatCompletionMessageParamUnion{openai.SystemMessage(system(q)), openai.UserMessage(content)},
+		MaxCompletionTokens: openai.Int(int64(q.Tier.MaxTokens())),
+	}
+	if q.Schema != nil {
+		params.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{
+			OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+				JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: toolName, Schema: q.Schema},
+			},
+		}
+	}
+	return params, nil
+}
+
+// openAIFailure sorts errors into those that may pass and those that will not.
+func openAIFailure(err error) error {
+	var api *openai.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return lasting("no answer in time", err)
+	case !errors.As(err, &api):
+		return passing("the model could not be reached", err)
+	case api.StatusCode == http.StatusTooManyRequests:
+		return passing("the model is busy", err)
+	case api.StatusCode == http.StatusRequestTimeout:
+		return passing("the model took too long", err)
+	case api.StatusCode >= http.StatusInternalServerError:
+		return passing("the model is down", err)
+	}
+	return lasting("the model refused the question", err)
+}

@@ -1,0 +1,206 @@
+// Package queue takes events off the queue and hands them to dispatch, and what
+// cannot be handled to the dead-letter queue, with a reason.
+//
+// Nothing is dropped: a message leaves the queue only after it was dispatched
+// or a letter about it was sent. What fails is delivered again by the queue; the
+// last time, a letter says so. Messages that even that could not save (the
+// function died each time, or a rule could not deliver) come back through the
+// queue of the undelivered and become letters too.
+package queue
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// ErrFailed is the reason of a letter about an event that failed at every try.
+var ErrFailed = fault.New(fault.Internal, "failed", "The event could not be handled.")
+
+// MaxReceives is how often an event is tried before it becomes a letter.
+const MaxReceives = 5
+
+// A Letter is what the dead-letter queue holds.
+type Letter struct {
+	Reason  string          `json:"reason"` // code of a fault
+	Message string          `json:"message"`
+	Event   json.RawMessage `json:"event"` // the envelope; cut when it was too large
+}
+
+// Letters takes letters.
+type Letters interface {
+	Send(ctx context.Context, l Letter) error
+}
+
+// Dispatcher starts the runs of an event. It may be called again with the same.
+type Dispatcher interface {
+	Dispatch(ctx context.Context, e event.Event) error
+}
+
+// Handler handles batches of messages.
+type Handler struct {
+	Dispatcher  Dispatcher
+	Letters     Letters
+	Undelivered string // ARN of the queue whose messages become letters at once
+	Report      func(ctx context.Context, err error)
+}
+
+// A message is what a rule puts into the queue.
+type message struct {
+	Source     string          `json:"source"`
+	DetailType string          `json:"detail-type"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// Handle handles a batch and names the messages to deliver again.
+func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	var (
+		mu   sync.Mutex
+		wave sync.WaitGroup
+	)
+	// An empty list, not null: not everybody takes null for none.
+	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	handle := func(r events.SQSMessage) {
+		if err := h.one(ctx, r); err != nil {
+			h.Report(ctx, fmt.Errorf("message %s: %w", r.MessageId, err))
+			mu.Lock()
+			defer mu.Unlock()
+			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
+		}
+	}
+	// What makes an organization known goes first: its first event may be in
+	// the same batch.
+	first, rest := split(batch.Records)
+	for _, r := range first {
+		handle(r)
+	}
+	for _, r := range rest {
+		wave.Go(func() { handle(r) })
+	}
+	wave.Wait()
+	return out, nil
+}
+
+func split(records []events.SQSMessage) (first, rest []events.SQSMessage) {
+	for _, r := range records {
+		var m message
+		if json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Keeps(m.Source+":"+m.DetailType) {
+			first = append(first, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	slices.SortStableFunc(first, func(a, b events.SQSMessage) int {
+		return cmp.Compare(a.Attributes["SentTimestamp"], b.Attributes["SentTimestamp"])
+	})
+	return first, rest
+}
+
+// one dispatches a message, or sends a letter about it. An error means: deliver
+// it again.
+func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
+	var m message
+	if err := json.Unmarshal([]byte(r.Body), &m); err != nil {
+		quoted, _ := json.Marshal(r.Body) // a string always has JSON
+		return h.refuse(ctx, event.ErrMalformed.Sayf("The message is no event of a bus."), quoted)
+	}
+	if r.EventSourceARN == h.Undelivered {
+		return h.refuse(ctx, ErrFailed.Sayf("The event could not be delivered, or its handling died each time."), m.Detail)
+	}
+	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
+	if err == nil {
+		err = h.Dispatcher.Dispatch(ctx, e)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case hopeless(err):
+		return h.refuse(ctx, fault.From(err), m.Detail)
+	case receives(r) >= MaxReceives:
+		return h.refuse(ctx, ErrFailed.Sayf("The event failed %d times, at last: %v.", MaxReceives, err), m.Detail)
+	}
+	return err
+}
+
+// hopeless reports whether trying again cannot help.
+func hopeless(err error) bool {
+	return slices.ContainsFunc([]*fault.Error{
+		event.ErrMalformed, event.ErrTooLarge, event.ErrMismatch, dispatch.ErrUnknownOrg,
+	}, func(f *fault.Error) bool { return errors.Is(err, f) })
+}
+
+func receives(r events.SQSMessage) int {
+	n, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMessage) error {
+	l := Letter{Reason: f.Code, Message: f.Message, Event: detail}
+	if len(detail) > event.MaxSize {
+		l.Event = envelope(detail)
+	}
+	if err := h.Letters.Send(ctx, l); err != nil {
+		return fmt.Errorf("send a letter (%s): %w", l.Reason, err)
+	}
+	return nil
+}
+
+// envelope returns an event without its payload, each field cut to what tells
+// whose it is.
+func envelope(detail json.RawMessage) json.RawMessage {
+	const most = 200
+	cut := map[string]any{}
+	whole, err := document.Object(detail)
+	if err != nil {
+		cut["unreadable"] = string(detail[:most])
+	}
+	for _, field := range []string{"id", "event_type", "source_product", "org_id", "client_id", "published_at"} {
+		if s, ok := whole[field].(string); ok {
+			cut[field] = s[:min(len(s), most)]
+		}
+	}
+	out, err := json.Marshal(cut)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return out
+}
+
+// Sender is the part of the SQS client that is used.
+type Sender interface {
+	SendMessage(ctx context.Context, in *sqs.SendMessageInput, opts ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+}
+
+// DeadLetters is the dead-letter queue.
+type DeadLetters struct {
+	API Sender
+	URL string
+}
+
+// Send implements Letters.
+func (d DeadLetters) Send(ctx context.Context, l Letter) error {
+	body, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("letter: %w", err)
+	}
+	text := string(body)
+	_, err = d.API.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &text})
+	return err
+}
