@@ -1,0 +1,31 @@
+// Command agents answers the API's requests about agents and their activity.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/gateway"
+	"theoneagents.app/agents/shared/httpapi"
+	"theoneagents.app/agents/shared/parts"
+)
+
+func main() { boot.Main(run) }
+
+func run(ctx context.Context, getenv boot.Getenv) error {
+	handle, err := handler(ctx, getenv)
+	if err != nil {
+		return err
+	}
+	lambda.StartWithOptions(handle, lambda.WithContext(ctx))
+	return nil
+}
+
+func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
+	return parts.API(ctx, "agents", getenv, func(p parts.Parts, e httpapi.Edge) http.Handler {
+		return httpapi.Agents(p.Agents(), p.Store, e)
+	})
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// A message of which nothing can be read goes to the dead-letter queue, and to
+// no other service.
+func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
+	letters := make(chan string, 1)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ MessageBody string }
+		if r.Header.Get("X-Amz-Target") != "AmazonSQS.SendMessage" || json.NewDecoder(r.Body).Decode(&body) != nil {
+			t.Errorf("a call of %s", r.Header.Get("X-Amz-Target"))
+		}
+		letters <- body.MessageBody
+		_, _ = w.Write([]byte(`{"MessageId": "m"}`))
+	}))
+	defer aws.Close()
+	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+	handle, err := handler(context.Background(), func(name string) string {
+		return map[string]string{"DEAD_LETTER_QUEUE_URL": aws.URL + "/letters"}[name] + "x"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: "nonsense"}}})
+	if err != nil || len(out.BatchItemFailures) != 0 {
+		t.Fatalf("out = %+v, %v; want the message gone", out, err)
+	}
+	if letter := <-letters; !strings.Contains(letter, `"reason":"malformed"`) {
+		t.Errorf("letter = %s", letter)
+	}
+}
+
+func TestItSaysEverythingThatIsMissing(t *testing.T) {
+	t.Parallel()
+
+	_, err := handler(t.Context(), func(string) string { return "" })
+	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "UNDELIVERED_QUEUE_ARN"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("err = %v, want it to name %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+// Command runner moves runs on, one call of a state machine at a time.
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/parts"
+	"theoneagents.app/agents/shared/runner"
+)
+
+func main() { boot.Main(run) }
+
+func run(ctx context.Context, getenv boot.Getenv) error {
+	handle, err := handler(ctx, getenv)
+	if err != nil {
+		return err
+	}
+	lambda.StartWithOptions(handle, lambda.WithContext(ctx))
+	return nil
+}
+
+type handle = func(context.Context, flow.Call) (flow.Next, error)
+
+func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
+	env := boot.NewEnv(getenv)
+	p, err := parts.Open(ctx, "runner", env)
+	if err != nil {
+		return nil, err
+	}
+	steps := p.Steps(env)
+	s := &runner.Service{
+		Store: p.Store, Definitions: p.Library, Profiles: p.Store, Steps: steps,
+		Doorbell: p.Doorbell, Senders: steps.Senders, Now: p.Now, Report: p.Report,
+	}
+	return parts.Metered(p, about, s.Handle), env.Err()
+}
+
+func about(call flow.Call) slog.Attr { return slog.String("execution", string(call.Cursor.Execution)) }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"theoneagents.app/agents/shared/flow"
+)
+
+const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
+
+func TestItRefusesWhatNoMachineAsks(t *testing.T) {
+	t.Parallel()
+
+	handle, err := handler(t.Context(), func(name string) string {
+		return map[string]string{"MODELS": models}[name] + strings.Repeat(" ", len(name))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := handle(t.Context(), flow.Call{Op: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {
+		t.Errorf("err = %v, want it to name the operation", err)
+	}
+}
+
+func TestItSaysEverythingThatIsMissing(t *testing.T) {
+	t.Parallel()
+
+	_, err := handler(t.Context(), func(string) string { return "" })
+	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("err = %v, want it to name %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"theoneagents.app/agents/shared/sweep"
+)
+
+func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if target := r.Header.Get("X-Amz-Target"); target != "DynamoDB_20120810.Query" {
+			t.Errorf("a call of %s", target)
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = w.Write([]byte(`{"Items": [], "Count": 0}`))
+	}))
+	defer aws.Close()
+	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+	handle, err := handler(context.Background(), func(name string) string { return "x" + name })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := handle(t.Context(), nil)
+	if err != nil || got != (sweep.Report{}) {
+		t.Errorf("report %+v, %v; want nothing to do", got, err)
+	}
+}
+
+func TestItSaysEverythingThatIsMissing(t *testing.T) {
+	t.Parallel()
+
+	_, err := handler(t.Context(), func(string) string { return "" })
+	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("err = %v, want it to name %s", err, name)
+		}
+	}
+}
