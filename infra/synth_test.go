@@ -30,7 +30,7 @@ func withDist(run func() int) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	for _, f := range plan() {
 		if err := os.MkdirAll(filepath.Join(dir, f.name), 0o750); err != nil {
 			panic(err)
@@ -194,7 +194,11 @@ func (t template) statements(tt *testing.T) []statement {
 			}
 			one := statement{roles: dump(policy.Properties["Roles"]), resources: dump(raw["Resource"]), raw: raw}
 			for _, action := range each(raw["Action"]) {
-				one.actions = append(one.actions, action.(string)) //nolint:forcetypeassert // a panic is a failure too
+				name, ok := action.(string)
+				if !ok {
+					tt.Fatalf("odd action %v", action)
+				}
+				one.actions = append(one.actions, name)
 			}
 			out = append(out, one)
 		}

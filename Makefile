@@ -1,0 +1,116 @@
+# Everything that a developer types; make help lists it. Tools, programs and
+# state are below .local, what is deployed is in dist, and nothing is done again
+# that is as it was.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run stop reset token key publish show test test-unit test-launcher test-stories test-dynamodb-local lint fmt generate build check
+
+PYTHON ?= python3
+tool   := go tool -modfile=.ci/tools/go.mod
+local  := .local/bin/local
+say    := @printf '\n-- %s\n'
+step   := @localstack/local/step.sh
+host   := env -u GOOS -u GOARCH # what runs here, whatever the functions are built for
+
+# $(call given,NAME,otherwise) is what was given to make as NAME=…; the
+# environment does not count, since everyone has a USER there.
+given = $(if $(filter command,$(firstword $(origin $(1)))),'$($(1))',$(2))
+
+# Folders are among the sources so that a file that goes is a change too.
+sources := go.mod go.sum $(shell find events functions infra localstack shared \
+	! -name '*_test.go' ! -path '*/testdata*' ! -name __pycache__ 2>/dev/null)
+
+# The race detector needs a C compiler.
+race := $(if $(shell command -v cc),-race)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: check build ## start everything, deploy it, and show a first run [PORT=4566 PRODUCTS_PORT=4580]
+	@$(local) up -port $(call given,PORT,4566) -products-port $(call given,PRODUCTS_PORT,4580)
+
+stop: $(local) ## end what make run started
+	@$(local) stop
+
+reset: $(local) ## end it and forget the local data
+	@$(local) reset
+
+token: $(local) ## print a session [ORG=org_demo USER=user_demo ROLE=owner TTL=3600 FORM=session]
+	@$(local) token -org $(call given,ORG,org_demo) -user $(call given,USER,user_demo) -role $(call given,ROLE,owner) \
+		-ttl $(call given,TTL,3600) -form $(call given,FORM,session)
+
+key: $(local) ## print a new integration key [ORG=org_demo ACCESS=read_write NAME=…]
+	@$(local) key -org $(call given,ORG,org_demo) -access $(call given,ACCESS,read_write) -name $(call given,NAME,'make key')
+
+publish: $(local) ## put an event on the bus: FILE=events/psa/ticket.created.json [ORG=org_demo EVENT=psa:…]
+	@$(local) publish -file $(call given,FILE,'') -org $(call given,ORG,'') -event $(call given,EVENT,'')
+
+show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
+	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
+
+test: check build lint test-unit test-launcher test-stories ## check everything, the stories on an emulator of their own
+
+test-unit: ## run the tests that need nothing else
+	$(say) "unit tests"
+	go test $(race) ./events/... ./functions/... ./localstack/... ./shared/...
+	go test ./infra/...
+
+test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
+	$(say) "launcher tests"
+	.local/venv/bin/python -B -m unittest discover -s localstack/launcher
+
+test-stories: build ## run the store's suite and the stories on an emulator of their own
+	$(say) "stories"
+	$(local) with -state .local/test -- go test -count=1 ./shared/dynamo/... ./localstack/stories/...
+
+test-dynamodb-local: ## run the store's suite on DynamoDB Local (needs Java 17 and Maven)
+	$(say) "the store on DynamoDB Local"
+	@$(PYTHON) -B localstack/dynamodb-local/beside.py go test -count=1 ./shared/dynamo/...
+
+lint: ## check the style
+	$(say) "style"
+	$(tool) golangci-lint run
+
+fmt: ## format the code
+	$(tool) golangci-lint fmt
+
+generate: ## make the generated code again
+	go generate ./...
+
+build: .local/venv/installed .local/tools/installed .local/functions/built dist/infra $(local) .local/bin/products ## install the tools and build the programs
+
+check:
+	@PYTHON=$(PYTHON) localstack/local/tools.sh
+
+.local/venv/installed: localstack/requirements.txt
+	@rm -rf $(@D)
+	$(step) "Installing the emulator" sh -c '$(PYTHON) -m venv $(@D) && \
+		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
+	@touch $@
+
+.local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(step) "Installing CDK" npm --prefix $(@D) ci --no-audit --no-fund
+	@touch $@
+
+# A program that is as it was keeps its file, so that it is not deployed again.
+.local/functions/built: $(sources)
+	@mkdir -p $(@D)
+	$(step) "Building the functions" env CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc \
+		-ldflags='-s -w' -o $(@D)/ ./functions/...
+	@for main in functions/*/main.go; do \
+		name=$$(basename $$(dirname $$main)); mkdir -p dist/$$name; \
+		cmp -s $(@D)/$$name dist/$$name/bootstrap || cp $(@D)/$$name dist/$$name/bootstrap; \
+	done
+	@touch $@
+
+dist/infra: $(sources)
+	@mkdir -p dist
+	$(step) "Building the CDK app (two minutes the first time)" $(host) go build -buildvcs=false -o $@ ./infra
+	@touch $@
+
+.local/bin/%: $(sources)
+	@mkdir -p $(@D)
+	$(step) "Building $*" $(host) go build -buildvcs=false -o $@ ./localstack/$*
+	@touch $@

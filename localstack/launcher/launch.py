@@ -1,0 +1,72 @@
+"""Starts MiniStack, the local cloud, as this project needs it.
+
+    launch.py --port 4566 --state .local/emulator
+
+It listens on 127.0.0.1 alone, keeps everything in memory, and gives the
+functions an environment of their own: nothing of the caller's (credentials,
+profiles, proxies) reaches them.
+"""
+
+import argparse
+import os
+import pathlib
+
+# What a process needs from the one that starts it, whoever that is.
+INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ")
+
+
+def environment(port: int, state: pathlib.Path, inherited: dict) -> dict:
+    """Returns the environment of the emulator and of the functions it runs."""
+    return {name: inherited[name] for name in INHERITED if name in inherited} | {
+        # Where it listens, and what it calls itself.
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "localhost",
+        # Without it the functions would call the real AWS.
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # It leaves nothing behind outside the project.
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "0",
+        "S3_DATA_DIR": str(state / "s3"),
+        "TMPDIR": str(state / "tmp"),
+        # Servers that nobody here talks to.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_WARM_TTL_SECONDS": "3600",
+        "LOG_LEVEL": inherited.get("EMULATOR_LOG", "WARNING"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--state", type=pathlib.Path, required=True)
+    args = parser.parse_args()
+
+    state = args.state.resolve()
+    (state / "tmp").mkdir(parents=True, exist_ok=True)
+    env = environment(args.port, state, dict(os.environ))
+    os.environ.clear()
+    os.environ.update(env)
+
+    # MiniStack reads its settings when it is imported, so only now.
+    import patches
+
+    patches.apply_all()
+
+    import sys
+
+    from ministack import app
+
+    sys.argv = ["ministack"]
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

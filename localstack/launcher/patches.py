@@ -1,0 +1,286 @@
+"""What we change in MiniStack before it starts: the waits that make it slow,
+and the places where it behaves other than AWS and our runs would notice.
+
+Each patch is one function. It looks for the text that it replaces and raises
+Misfit when that is not there, so that a new version of MiniStack stops the
+start with a sentence instead of being slow or wrong in silence.
+"""
+
+import array
+import fcntl
+import importlib.metadata
+import inspect
+import json
+import socketserver
+import termios
+import textwrap
+import time
+
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc, ses_v2, sns, stepfunctions
+
+TESTED = "1.5.33"
+
+
+class Misfit(Exception):
+    """A patch does not fit this version of MiniStack."""
+
+    def __init__(self, patch: str, why: str):
+        version = importlib.metadata.version("ministack")
+        super().__init__(
+            f"The patch {patch!r} (localstack/launcher/patches.py) does not fit "
+            f"MiniStack {version}: {why}. It was made for {TESTED}: install that "
+            f"(localstack/requirements.txt) or adapt the patch."
+        )
+
+
+# The text of the functions that were rewritten, for the next patch of the same.
+sources = {}
+
+
+def rewrite(patch: str, function, old: str, new: str) -> None:
+    """Replaces one piece of text in a function of MiniStack.
+
+    It swaps the code and keeps the function, which tables and threads may
+    already hold.
+    """
+    source = sources.get(function) or textwrap.dedent(inspect.getsource(function))
+    found = source.count(old)
+    if found != 1:
+        raise Misfit(patch, f"{function.__qualname__} holds the expected text {found} times, not once")
+    sources[function] = source.replace(old, new)
+    made, above = {}, "\n" * (function.__code__.co_firstlineno - 1)  # tracebacks show the right lines
+    exec(compile(above + sources[function], inspect.getfile(function), "exec"), function.__globals__, made)
+    function.__code__ = made[function.__name__].__code__
+
+
+# Waits.
+
+
+def answer_at_once(patch: str) -> None:
+    """The functions' HTTP server sends headers and body apart, and Nagle's
+    algorithm holds the second back until the first is acknowledged: 40 ms an
+    invocation."""
+    handler = socketserver.StreamRequestHandler
+    if not hasattr(handler, "disable_nagle_algorithm"):
+        raise Misfit(patch, "socketserver.StreamRequestHandler has no disable_nagle_algorithm")
+    handler.disable_nagle_algorithm = True
+
+
+def collect_logs_at_once(patch: str) -> None:
+    """After each invocation it waits 50 ms for a first log line, and 5 ms for
+    another. What a function wrote before it answered is in the pipe already,
+    so it is enough to wait until that is empty."""
+    worker = lambda_runtime.ProvidedWorker
+    patient = worker._drain_stderr_bounded
+    if "first_line_wait" not in inspect.signature(patient).parameters:
+        raise Misfit(patch, "Worker._drain_stderr_bounded has no first_line_wait")
+
+    def drain(self, **waits) -> str:
+        if waits or self._proc is None:  # it died: its last words may be late
+            return patient(self, **waits)
+        lines, quiet, end = [], 0, time.monotonic() + 0.25
+        while quiet < 4 and time.monotonic() < end:
+            text = self._drain_stderr()
+            if text:
+                lines.append(text)
+            quiet = 0 if text or unread(self._proc.stdout) else quiet + 1
+            time.sleep(0.0003)
+        return "\n".join(lines)
+
+    worker._drain_stderr_bounded = drain
+
+
+def unread(pipe) -> int:
+    """Returns how many bytes wait in a pipe."""
+    size = array.array("i", [0])
+    try:
+        fcntl.ioctl(pipe.fileno(), termios.FIONREAD, size)
+    except (OSError, ValueError):  # closed meanwhile
+        return 0
+    return size[0]
+
+
+def poll_queues_at_once(patch: str) -> None:
+    """A queue's poller that was woken for nothing sleeps 50 ms before it looks
+    again, and each batch wakes it for nothing when it ends."""
+    if getattr(lambda_svc, "_ESM_IDLE_WAKE_GAP_SECONDS", None) != 0.05:
+        raise Misfit(patch, "lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS is not 0.05")
+    lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0
+
+
+def start_executions_at_once(patch: str) -> None:
+    """Every execution of a state machine begins with a sleep of 150 ms."""
+    rewrite(patch, stepfunctions._run_execution, "    time.sleep(0.15)\n", "")
+
+
+# Fidelity.
+
+
+def read_timeout_paths(patch: str) -> None:
+    """TimeoutSecondsPath was ignored: a gate would never expire."""
+    rewrite(
+        patch,
+        stepfunctions._execute_task,
+        '    retriers = state_def.get("Retry", [])\n',
+        "    state_def = _with_timeout(state_def, raw_input, ctx)\n"
+        '    retriers = state_def.get("Retry", [])\n',
+    )
+    for needed in ("_resolve_path_or_ctx", "_apply_input_path", "_ExecutionError"):
+        if not hasattr(stepfunctions, needed):
+            raise Misfit(patch, f"stepfunctions.{needed} is gone")
+
+    def with_timeout(state: dict, given, ctx: dict) -> dict:
+        path = state.get("TimeoutSecondsPath")
+        if path is None:
+            return state
+        seen = stepfunctions._apply_input_path(state, given, ctx)
+        seconds = stepfunctions._resolve_path_or_ctx(path, seen, ctx)
+        if type(seconds) is not int or seconds <= 0:
+            raise stepfunctions._ExecutionError(
+                "States.Runtime", f"TimeoutSecondsPath {path} is {seconds!r}, not a positive integer"
+            )
+        return state | {"TimeoutSeconds": seconds}
+
+    stepfunctions._with_timeout = with_timeout
+
+
+def fail_callbacks(patch: str) -> None:
+    """A function that failed instead of parking its task token hung the task;
+    on AWS the task fails, unless the token was used before."""
+    rewrite(
+        patch,
+        stepfunctions._invoke_with_callback,
+        "            _call_lambda(func_ref, lambda_payload)\n"
+        "        except _ExecutionError:\n"
+        "            pass\n",
+        "            _call_lambda(func_ref, lambda_payload)\n"
+        "        except _ExecutionError:\n"
+        "            if not evt.is_set():\n"
+        "                _task_tokens.pop(token, None)\n"
+        "                raise\n",
+    )
+
+
+def renew_tokens(patch: str) -> None:
+    """A retried task kept its token; on AWS each attempt has one of its own."""
+    rewrite(
+        patch,
+        stepfunctions._execute_task,
+        "    while True:\n",
+        "    while True:\n"
+        "        if is_callback:\n"
+        '            ctx["Task"] = {"Token": new_uuid()}\n',
+    )
+
+
+def close_tokens(patch: str) -> None:
+    """A token that was used or ran out answered TaskDoesNotExist, as if it had
+    never been; AWS says TaskTimedOut."""
+    parked = {}  # every token there ever was; a dict, to forget the oldest first
+
+    def park(token) -> None:
+        parked[token] = True
+        if len(parked) > 100_000:
+            del parked[next(iter(parked))]
+
+    def refusal(token) -> tuple:
+        if token in parked:
+            return "TaskTimedOut", "Task Timed Out: the task token is closed"
+        return "TaskDoesNotExist", "Task token not found"
+
+    rewrite(
+        patch,
+        stepfunctions._invoke_with_callback,
+        "    _task_tokens[token] = {\n",
+        "    _park(token)\n    _task_tokens[token] = {\n",
+    )
+    stepfunctions._park = park
+    stepfunctions._refusal = refusal
+    for send in (
+        stepfunctions._send_task_success,
+        stepfunctions._send_task_failure,
+        stepfunctions._send_task_heartbeat,
+    ):
+        rewrite(
+            patch,
+            send,
+            "    if not info:\n"
+            "        return error_response_json(\n"
+            '            "TaskDoesNotExist", "Task token not found", 400)\n',
+            '    if not info or info["event"].is_set():\n'
+            "        return error_response_json(*_refusal(token), 400)\n",
+        )
+
+
+def check_outputs(patch: str) -> None:
+    """An output that is no JSON was accepted; AWS says InvalidOutput."""
+    rewrite(
+        patch,
+        stepfunctions._send_task_success,
+        '    info["result"] = output\n',
+        "    if not _is_json(output):\n"
+        "        return error_response_json(\n"
+        '            "InvalidOutput", "Invalid Output: the output is not JSON", 400)\n'
+        '    info["result"] = output\n',
+    )
+    stepfunctions._is_json = is_json
+
+
+def is_json(text) -> bool:
+    """Reports whether text is one JSON value."""
+    try:
+        json.loads(text)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def keep_headers_of_email(patch: str) -> None:
+    """Headers and tags of an e-mail were dropped; they tell whose it is."""
+    rewrite(
+        patch,
+        ses_v2.handle_request,
+        '"Type": "v2.SendEmail",',
+        '"Type": "v2.SendEmail",'
+        ' "EmailTags": data.get("EmailTags") or [] if isinstance(data, dict) else [],'
+        ' "Headers": simple.get("Headers") or [],',
+    )
+    rewrite(
+        patch,
+        app._handle_ses_messages_request,
+        '"Type": rec["Type"],',
+        '"Type": rec["Type"], "EmailTags": rec.get("EmailTags", []), "Headers": rec.get("Headers", []),',
+    )
+
+
+def keep_time_of_sms(patch: str) -> None:
+    """A text message did not say when it was sent."""
+    rewrite(
+        patch,
+        sns._publish,
+        '"MessageId": msg_id,\n            "Message": message,',
+        '"MessageId": msg_id,\n            "Timestamp": time.time(),\n            "Message": message,',
+    )
+
+
+PATCHES = (
+    answer_at_once,
+    collect_logs_at_once,
+    poll_queues_at_once,
+    start_executions_at_once,
+    read_timeout_paths,
+    fail_callbacks,
+    renew_tokens,
+    close_tokens,
+    check_outputs,
+    keep_headers_of_email,
+    keep_time_of_sms,
+)
+
+
+def apply_all() -> None:
+    """Applies every patch, or raises Misfit."""
+    for patch in PATCHES:
+        patch(patch.__name__)

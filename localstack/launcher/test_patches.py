@@ -1,0 +1,176 @@
+"""Tests of the launcher. They need MiniStack, so they run in its environment."""
+
+import json
+import pathlib
+import threading
+import time
+import types
+import unittest
+from unittest import mock
+
+import launch
+import patches
+from ministack.services import lambda_svc, stepfunctions
+
+patches.apply_all()
+
+
+def answer(reply) -> tuple:
+    """Returns the status and the error type of a reply."""
+    return reply[0], json.loads(reply[2]).get("__type", "")
+
+
+class Gate:
+    """A task that waits for its token, on a thread of its own."""
+
+    def __init__(self, state: dict, given=None, function=lambda event: None):
+        self.result, self.error = None, None
+        self.tokens = []
+        state = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}},
+            "End": True,
+        } | state
+
+        def invoke(_, event):
+            self.tokens.append(event["token"])
+            return function(event)
+
+        def run():
+            ctx = {"State": {"Name": "Ask"}, "variables": {}}
+            try:
+                self.result = stepfunctions._execute_task(state, given or {}, {"events": []}, ctx)
+            except stepfunctions._ExecutionError as err:
+                self.error = err.error
+
+        self.fakes = mock.patch.multiple(
+            stepfunctions,
+            _call_lambda=invoke,
+            _resolve_lambda_function_ref=lambda ref, optimized: ref,
+            _add_event=lambda *_: None,
+        )
+        self.fakes.start()
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def token(self) -> str:
+        """Waits until the token is parked, and returns it."""
+        end = time.monotonic() + 5
+        while not self.tokens and time.monotonic() < end:
+            time.sleep(0.001)
+        return self.tokens[0]
+
+    def join(self) -> None:
+        self.thread.join(5)
+        self.fakes.stop()
+        if self.thread.is_alive():
+            raise AssertionError("the task still waits")
+
+
+def succeed(token: str, output: str = "{}") -> tuple:
+    return answer(stepfunctions._send_task_success({"taskToken": token, "output": output}))
+
+
+class TaskTokens(unittest.TestCase):
+    def test_a_callback_ends_the_task(self):
+        gate = Gate({})
+        self.assertEqual(succeed(gate.token(), '{"a": 1}'), (200, ""))
+        gate.join()
+        self.assertEqual(gate.result[0], {"a": 1})
+
+    def test_a_used_token_is_timed_out(self):
+        gate = Gate({})
+        succeed(gate.token())
+        gate.join()
+        self.assertEqual(succeed(gate.token()), (400, "TaskTimedOut"))
+
+    def test_a_token_that_ran_out_is_timed_out(self):
+        gate = Gate({"TimeoutSeconds": 0.01})
+        gate.join()
+        self.assertEqual(gate.error, "States.Timeout")
+        self.assertEqual(succeed(gate.token()), (400, "TaskTimedOut"))
+
+    def test_an_unknown_token_does_not_exist(self):
+        self.assertEqual(succeed("never seen"), (400, "TaskDoesNotExist"))
+
+    def test_an_output_that_is_no_json_is_refused_and_the_task_waits_on(self):
+        gate = Gate({})
+        self.assertEqual(succeed(gate.token(), "{"), (400, "InvalidOutput"))
+        self.assertEqual(succeed(gate.token()), (200, ""))
+        gate.join()
+
+    def test_the_timeout_is_read_from_the_input(self):
+        gate = Gate({"TimeoutSecondsPath": "$.seconds"}, {"seconds": 1})
+        gate.join()
+        self.assertEqual(gate.error, "States.Timeout")
+
+    def test_a_timeout_that_is_no_number_fails_the_run(self):
+        gate = Gate({"TimeoutSecondsPath": "$.seconds"}, {"seconds": "soon"})
+        gate.join()
+        self.assertEqual(gate.error, "States.Runtime")
+
+    def test_a_function_that_fails_fails_the_task(self):
+        def broken(_):
+            raise stepfunctions._ExecutionError("Broken", "on purpose")
+
+        gate = Gate({}, function=broken)
+        gate.join()
+        self.assertEqual(gate.error, "Broken")
+
+    def test_each_attempt_has_a_token_of_its_own(self):
+        def broken(_):
+            raise stepfunctions._ExecutionError("Broken", "on purpose")
+
+        retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 0, "MaxAttempts": 2}
+        gate = Gate({"Retry": [retry]}, function=broken)
+        gate.join()
+        self.assertEqual(len(set(gate.tokens)), 3)
+
+
+class Patches(unittest.TestCase):
+    def test_a_changed_function_is_a_sentence_that_names_patch_and_version(self):
+        with self.assertRaises(patches.Misfit) as caught:
+            patches.rewrite("my_patch", stepfunctions._stop_execution, "no such text", "")
+        for part in ("my_patch", patches.TESTED, "requirements.txt"):
+            self.assertIn(part, str(caught.exception))
+
+    def test_executions_start_without_a_sleep(self):
+        stepfunctions._executions["arn"] = {"stateMachineArn": "gone"}
+        self.addCleanup(stepfunctions._executions.clear)
+        began = time.monotonic()
+        with mock.patch.object(stepfunctions, "_fail_execution") as failed:
+            stepfunctions._run_execution("arn")
+        failed.assert_called_once()
+        self.assertLess(time.monotonic() - began, 0.1)
+
+    def test_the_poller_does_not_idle(self):
+        self.assertEqual(lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS, 0)
+
+    def test_a_silent_function_costs_no_wait(self):
+        class Silent(patches.lambda_runtime.ProvidedWorker):
+            def __init__(self):
+                super().__init__("f", {}, b"")
+                self._proc = types.SimpleNamespace(stdout=open("/dev/null"))
+
+        worker = Silent()
+        began = time.monotonic()
+        self.assertEqual(worker._drain_stderr_bounded(), "")
+        self.assertLess(time.monotonic() - began, 0.02)
+        worker._proc.stdout.close()
+
+
+class Environment(unittest.TestCase):
+    def test_nothing_of_the_caller_reaches_the_functions(self):
+        env = launch.environment(
+            4566, pathlib.Path("/state"), {"PATH": "/bin", "AWS_PROFILE": "production", "HTTPS_PROXY": "x"}
+        )
+        self.assertEqual(env["PATH"], "/bin")
+        self.assertNotIn("AWS_PROFILE", env)
+        self.assertNotIn("HTTPS_PROXY", env)
+        self.assertEqual(env["AWS_ENDPOINT_URL"], "http://127.0.0.1:4566")
+        self.assertEqual(env["BIND_HOST"], "127.0.0.1")
+
+
+if __name__ == "__main__":
+    unittest.main()

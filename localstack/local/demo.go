@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"theoneagents.app/agents/localstack/local/cloud"
+	"theoneagents.app/agents/localstack/local/steps"
+	"theoneagents.app/agents/localstack/local/timeline"
+)
+
+// demoOrg is the organization that a fresh local cloud has.
+const demoOrg = "org_demo"
+
+// ticketFile describes the event that the demonstration publishes.
+const ticketFile = "events/psa/ticket.created.json"
+
+// patience is how long an event may take to have its effect.
+const patience = 30 * time.Second
+
+// demo makes org_demo known, publishes a ticket, and shows what comes of it.
+func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.Outputs) error {
+	owner, err := w.as(h, o, demoOrg)
+	if err != nil {
+		return err
+	}
+	if err := seed(ctx, w, report, o, owner); err != nil {
+		return err
+	}
+	ticket, err := newTicket(w.now())
+	if err != nil {
+		return err
+	}
+	var run timeline.Run
+	err = report.Do(ctx, "Publishing psa:ticket.created and waiting for its run", func(ctx context.Context) error {
+		if err := put(ctx, o, ticket); err != nil {
+			return err
+		}
+		return until(ctx, func(ctx context.Context) (bool, error) {
+			var err error
+			run, err = owner.runOf(ctx, ticket.ID)
+			return run.Over(), err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("the run of %s did not come to its end: %w\nGET /api/agents/agent_system_dispatch/activity says why it did not start; what the functions say is in %s", ticket.ID, err, h.log("emulator"))
+	}
+	w.say("")
+	if err := run.Print(w.out); err != nil {
+		return err
+	}
+	return w.invite(h, o, run)
+}
+
+// seed makes the organization known, unless it is.
+func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, owner api) error {
+	if owner.known(ctx) == nil {
+		return nil
+	}
+	return report.Do(ctx, "Making "+demoOrg+" known by hub:org.created", func(ctx context.Context) error {
+		e := newEvent("hub", "org.created", demoOrg, json.RawMessage(`{"plan":"growth"}`), w.now())
+		if err := put(ctx, o, e); err != nil {
+			return err
+		}
+		return until(ctx, func(ctx context.Context) (bool, error) {
+			err := owner.known(ctx)
+			return err == nil, err
+		})
+	})
+}
+
+// known returns nil when the caller's organization is known.
+func (a api) known(ctx context.Context) error {
+	return a.call(ctx, http.MethodGet, "/api/agents", nil, nil)
+}
+
+// newTicket returns the event of a ticket that nobody has seen yet.
+func newTicket(now time.Time) (envelope, error) {
+	text, err := os.ReadFile(ticketFile)
+	if err != nil {
+		return envelope{}, err
+	}
+	e, err := readEvent(text, nameOf(ticketFile), demoOrg, now)
+	if err != nil {
+		return e, err
+	}
+	var payload map[string]any
+	if err := json.Unmarshal(e.Payload, &payload); err != nil {
+		return e, err
+	}
+	// A payload like one of the last five minutes would start nothing.
+	payload["ticket_id"], payload["created_at"] = "tkt_"+ulid.Make().String(), e.Published
+	e.Payload, err = json.Marshal(payload)
+	return e, err
+}
+
+// runOf returns the run that an event started, or none.
+func (a api) runOf(ctx context.Context, event string) (timeline.Run, error) {
+	var list struct {
+		Executions []timeline.Run `json:"executions"`
+	}
+	if err := a.call(ctx, http.MethodGet, "/api/executions?limit=5", nil, &list); err != nil {
+		return timeline.Run{}, err
+	}
+	for _, x := range list.Executions {
+		run, err := a.run(ctx, x.ID)
+		if err != nil || run.Trigger.ID == event {
+			return run, err
+		}
+	}
+	return timeline.Run{}, errors.New("no run was started")
+}
+
+func (a api) run(ctx context.Context, id string) (timeline.Run, error) {
+	var run timeline.Run
+	return run, a.call(ctx, http.MethodGet, "/api/executions/"+url.PathEscape(id), nil, &run)
+}
+
+// until asks again and again until the answer is yes. When it never is, the
+// last error says why.
+func until(ctx context.Context, ask func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		yes, err := ask(ctx)
+		if yes {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// show prints a run, by default the newest.
+func show(ctx context.Context, w world, args []string) error {
+	f, state := flags(w, "show")
+	org := f.String("org", demoOrg, "organization")
+	id := f.String("run", "", "execution to show; by default the newest")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	h := home(*state)
+	o, err := h.readOutputs()
+	if err != nil {
+		return err
+	}
+	owner, err := w.as(h, o, *org)
+	if err != nil {
+		return err
+	}
+	if *id == "" {
+		var list struct {
+			Executions []timeline.Run `json:"executions"`
+		}
+		if err := owner.call(ctx, http.MethodGet, "/api/executions?limit=1", nil, &list); err != nil {
+			return err
+		}
+		if len(list.Executions) == 0 {
+			return fmt.Errorf("%s has no runs yet: make publish FILE=events/psa/ticket.created.json starts one", *org)
+		}
+		*id = list.Executions[0].ID
+	}
+	run, err := owner.run(ctx, *id)
+	if err != nil {
+		return err
+	}
+	return run.Print(w.out)
+}
+
+// invite prints what to try next.
+func (w world) invite(h home, o cloud.Outputs, run timeline.Run) error {
+	owner, err := w.as(h, o, demoOrg)
+	if err != nil {
+		return err
+	}
+	w.say(`
+API      %[1]s
+Session  %[2]s
+
+Try, in this folder:
+
+  curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/executions/%[5]s'
+  curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/credits'
+  curl -s '%[3]s/_calls?org_id=%[4]s'
+`, o.API, owner.token, o.Products, demoOrg, run.ID)
+	return nil
+}

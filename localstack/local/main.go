@@ -1,0 +1,70 @@
+// Local runs the whole system on this machine and lets people talk to it: it
+// starts the emulator and the products, deploys the CDK app, shows a first run,
+// and ends again what it started. The Makefile calls it; see make help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	w := world{
+		getenv: os.Getenv, environ: os.Environ(), now: time.Now, http: &http.Client{Timeout: 30 * time.Second},
+		out: os.Stdout, err: os.Stderr,
+	}
+	err := run(ctx, w, os.Args[1:])
+	stop()
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// A world is all that a command may touch.
+type world struct {
+	getenv   func(string) string
+	environ  []string
+	now      func() time.Time
+	http     *http.Client
+	out, err io.Writer
+}
+
+// say prints a line. There is nobody to tell when that fails.
+func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
+
+var errUsage = errors.New("usage: local up|with|stop|reset|token|key|publish|show [flags]; -h after one of them lists its flags")
+
+func run(ctx context.Context, w world, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "up":
+		return up(ctx, w, rest)
+	case "with":
+		return with(ctx, w, rest)
+	case "stop":
+		return stop(ctx, w, rest)
+	case "reset":
+		return reset(ctx, w, rest)
+	case "token":
+		return token(w, rest)
+	case "key":
+		return key(ctx, w, rest)
+	case "publish":
+		return publish(ctx, w, rest)
+	case "show":
+		return show(ctx, w, rest)
+	}
+	return errUsage
+}

@@ -1,0 +1,50 @@
+// Package steps says what a program is doing while it takes long.
+package steps
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// patience is how long something may take before people want to see that it is
+// still alive.
+const patience = 2 * time.Second
+
+// A Reporter prints a line for each step: its name at once, a dot for every two
+// seconds, and how long it took.
+type Reporter struct {
+	Out io.Writer
+	Now func() time.Time
+}
+
+// Do does one step.
+func (r Reporter) Do(ctx context.Context, name string, step func(context.Context) error) error {
+	began := r.Now()
+	r.print("%s ", name)
+	done := make(chan error, 1)
+	go func() { done <- step(ctx) }()
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			r.print(".")
+		case err := <-done:
+			if err != nil {
+				r.print(" failed\n")
+				return err
+			}
+			r.print(" %.1f s\n", r.Now().Sub(began).Seconds())
+			return nil
+		}
+	}
+}
+
+// Say prints a line.
+func (r Reporter) Say(format string, args ...any) { r.print(format+"\n", args...) }
+
+func (r Reporter) print(format string, args ...any) {
+	_, _ = fmt.Fprintf(r.Out, format, args...) // nobody to tell when the terminal is gone
+}

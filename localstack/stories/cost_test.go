@@ -1,0 +1,135 @@
+package stories_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+)
+
+// A bill is what one run asked of AWS, added up from the lines that the
+// functions log.
+type bill struct {
+	Invocations map[string]int
+	Calls       map[string]int
+	Read, Write float64
+}
+
+// invocation is the line that a function logs at the end of each.
+type invocation struct {
+	Message   string         `json:"msg"`
+	Execution string         `json:"execution"`
+	Messages  int            `json:"messages"`
+	Calls     map[string]int `json:"calls"`
+	Read      float64        `json:"read_units"`
+	Write     float64        `json:"write_units"`
+}
+
+// lines returns what a function has logged since a time.
+func (o *org) lines(function string, since time.Time) []invocation {
+	o.t.Helper()
+	var lines []invocation
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(cloudwatchlogs.NewFromConfig(o.config), &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: aws.String("/aws/lambda/" + function), StartTime: aws.Int64(since.UnixMilli()),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(o.t.Context())
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		for _, e := range page.Events {
+			var l invocation
+			if json.Unmarshal([]byte(*e.Message), &l) == nil && l.Message == "invocation" {
+				lines = append(lines, l)
+			}
+		}
+	}
+	return lines
+}
+
+// costs does something that starts one run, waits for its end and returns what
+// it cost.
+func (o *org) costs(start func()) bill {
+	o.t.Helper()
+	began, before := time.Now(), map[string]bool{}
+	for _, x := range o.runs() {
+		before[text(x, "id")] = true
+	}
+	start()
+	exec := ""
+	o.eventually("another run is there", func() bool {
+		for _, x := range o.runs() {
+			if !before[text(x, "id")] {
+				exec = text(x, "id")
+			}
+		}
+		return exec != ""
+	})
+	o.reaches(exec, "completed")
+	b := bill{Invocations: map[string]int{}, Calls: map[string]int{}}
+	o.eventually("both functions have logged", func() bool {
+		b = bill{Invocations: map[string]int{}, Calls: map[string]int{}}
+		for _, l := range o.lines(o.outputs.Stack["DispatcherFunctionName"], began) {
+			b.add("dispatcher", l)
+		}
+		for _, l := range o.lines(o.outputs.Stack["RunnerFunctionName"], began) {
+			if l.Execution == exec {
+				b.add("runner", l)
+			}
+		}
+		return b.Invocations["dispatcher"] > 0 && b.Invocations["runner"] > 0
+	})
+	waits, err := sfn.NewFromConfig(o.config).ListExecutions(o.t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &o.outputs.Waits})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, w := range waits.Executions {
+		if strings.HasPrefix(*w.Name, exec) {
+			o.t.Errorf("the run was handed to the Standard machine as %s", *w.Name)
+		}
+	}
+	return b
+}
+
+func (b *bill) add(function string, l invocation) {
+	b.Invocations[function]++
+	for call, n := range l.Calls {
+		b.Calls[call] += n
+	}
+	b.Read += l.Read
+	b.Write += l.Write
+}
+
+// The budget of a run of three steps without waits, in the month's second run:
+// the first also opens the month's balance. The table in shared/dynamo says of
+// what it is made.
+//
+//nolint:paralleltest // other stories would be on the bill.
+func TestARunOfThreeStepsCostsNoMoreThanItsBudget(t *testing.T) {
+	o := open(t).tenant(t)
+	o.agent(note("one", "1"), note("two", "2"), note("three", "3"))
+	ticket := func() {
+		o.publish("psa", "ticket.created", doc{"ticket_id": "tkt_" + time.Now().Format("150405.000000000"), "subject": "VPN down"})
+	}
+	o.costs(ticket)
+	for name, c := range map[string]struct {
+		start       func()
+		read, write float64
+	}{
+		"three actions":              {func() { o.escalate() }, 8, 14},
+		"an answer, and two actions": {ticket, 8, 17},
+	} {
+		b := o.costs(c.start)
+		t.Logf("%s: %+v", name, b)
+		if b.Invocations["dispatcher"] != 1 || b.Invocations["runner"] != 1 || b.Calls["SFN.StartExecution"] != 1 {
+			t.Errorf("%s: invocations %v, starts %d; want one each", name, b.Invocations, b.Calls["SFN.StartExecution"])
+		}
+		if b.Read > c.read || b.Write > c.write {
+			t.Errorf("%s: %v read and %v write units, want at most %v and %v", name, b.Read, b.Write, c.read, c.write)
+		}
+	}
+}

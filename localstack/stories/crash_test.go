@@ -1,0 +1,87 @@
+package stories_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// processes returns the ids of the processes that run a function of this
+// system, and of no other on this machine.
+func (s *stage) processes(t *testing.T, function string) []int {
+	t.Helper()
+	environs, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil || len(environs) == 0 {
+		t.Skip("this machine does not tell which processes it runs")
+	}
+	var ids []int
+	for _, file := range environs {
+		env, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended, or is somebody else's
+		}
+		vars := "\x00" + string(env)
+		if strings.Contains(vars, "\x00AWS_LAMBDA_FUNCTION_NAME="+function+"\x00") &&
+			strings.Contains(vars, "\x00AWS_ENDPOINT_URL="+s.outputs.Endpoint+"\x00") && isBootstrap(file) {
+			id, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func isBootstrap(environ string) bool {
+	cmd, err := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline"))
+	return err == nil && bytes.Contains(cmd, []byte("bootstrap"))
+}
+
+// It is not parallel: other stories would lose their functions too. They would
+// survive, which is what this one is about, but slower.
+//
+//nolint:paralleltest // see above.
+func TestARunSurvivesTheDeathOfItsFunction(t *testing.T) {
+	o := open(t).tenant(t)
+	// The second of three steps takes long enough to be killed in.
+	o.rule("_products", doc{"product": "psa", "action": "update_ticket", "delay_ms": 3000, "times": 1})
+	o.agent(note("before", "before"), doc{
+		"id": "slow", "type": "product_action", "product": "psa", "action": "update_ticket",
+		"params": doc{"ticket_id": "{{ event_payload.ticket_id }}", "status": "open"},
+	}, note("after", "after"))
+	o.escalate()
+	exec := o.run()
+	o.eventually("the first step is done", func() bool {
+		return strings.HasPrefix(statuses(o.get("/api/executions/"+exec).body), "before:completed")
+	})
+	killed := 0
+	for _, pid := range o.processes(t, o.outputs.Stack["RunnerFunctionName"]) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+			killed++
+		}
+	}
+	if killed == 0 {
+		t.Fatal("no process of the runner was found")
+	}
+	x := o.ends(exec)
+	if got, want := statuses(x), "before:completed slow:completed after:completed"; got != want || text(x, "status") != "completed" {
+		t.Errorf("%s with %q, want completed with %q: %v", text(x, "status"), got, want, at(x, "error"))
+	}
+	if n := len(o.done("add_note")); n != 2 {
+		t.Errorf("%d notes, want 2", n)
+	}
+	keys := map[string]bool{}
+	for _, c := range o.calls("update_ticket") {
+		keys[text(c, "idempotency_key")] = true
+	}
+	if len(keys) != 1 || len(o.done("update_ticket")) != 1 {
+		t.Errorf("%d updates were done under %d keys, want one of each", len(o.done("update_ticket")), len(keys))
+	}
+	o.must(http.StatusOK, o.get("/api/executions/"+exec))
+}
