@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a story waits for what must happen.
-const patience = 8 * time.Second
+const patience = 60 * time.Second
 
 // A stage is the deployed system, seen from outside.
 type stage struct {

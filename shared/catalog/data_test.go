@@ -300,7 +300,7 @@ func TestConfirmedEventTypesHaveTheirPayload(t *testing.T) {
 			[]string{"ticket_id", "priority", "subject", "type", "created_by", "created_at"},
 			map[string]catalog.FieldType{"priority": catalog.Enum, "type": catalog.String, "client_id": catalog.String},
 		},
-		"psa:ticket.escalated":   {[]string{"ticket_id", "escalated_to"}, map[string]catalog.FieldType{"escalated_to": catalog.Enum}},
+		"psa:ticket.escalated":   {[]string{"ticket_id", "escalated_to"}, map[string]catalog.FieldType{"escalated_to": catalog.String}},
 		"psa:ticket.sla_warning": {[]string{"ticket_id"}, nil},
 		"psa:ticket.resolved":    {[]string{"ticket_id", "client_id"}, nil},
 		"defend:alert.fired": {

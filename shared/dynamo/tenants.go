@@ -17,6 +17,8 @@ type tenantItem struct {
 	Suspended bool   `dynamodbav:"suspended,omitempty"`
 	Created   int64  `dynamodbav:"created"`
 	Updated   int64  `dynamodbav:"updated"`
+	PlanAt    int64  `dynamodbav:"plan_at,omitempty"`
+	StateAt   int64  `dynamodbav:"state_at,omitempty"`
 	Revision  int64  `dynamodbav:"rev"`
 }
 
@@ -24,6 +26,7 @@ func (i tenantItem) tenant(o id.Org) tenant.Tenant {
 	return tenant.Tenant{
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
+		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt),
 	}
 }
 
@@ -69,6 +72,7 @@ func tenantWrite(t tenant.Tenant) write {
 	return put(tenantItem{
 		primary: tenantKey(t.Org), Plan: string(t.Plan), Suspended: t.Suspended,
 		Created: nanos(t.Created), Updated: nanos(t.Updated), Revision: t.Revision + 1,
+		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt),
 	}, cond, args)
 }
 

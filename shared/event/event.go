@@ -155,6 +155,13 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// The years that an event may be of: within them every clock and every stored
+// time is exact.
+const (
+	earliest = 1971
+	latest   = 2200
+)
+
 func (e Event) faults() []error {
 	var faults []error
 	refuse := func(bad bool, why string) {
@@ -169,6 +176,7 @@ func (e Event) faults() []error {
 	refuse(!ok, "org_id must be org_ and up to 40 letters or digits")
 	refuse(e.Client != "" && !id.Foreign(string(e.Client)), "client_id must be up to 128 printable characters without # or space")
 	refuse(e.Payload == nil, "payload must be an object")
-	refuse(e.Published.IsZero(), "published_at must be a time")
+	year := e.Published.Year()
+	refuse(year < earliest || year > latest, "published_at must be a time like 2026-03-09T14:23:01Z")
 	return faults
 }
