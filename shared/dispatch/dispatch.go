@@ -50,6 +50,9 @@ type Runs interface {
 	// the limit is reached. A run that was counted is not counted again.
 	Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (why string, err error)
 
+	// Standing returns a run as it is now, or execution.ErrNotFound.
+	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
+
 	// Refuse records why an agent did not run.
 	Refuse(ctx context.Context, e activity.Entry) error
 }
@@ -201,16 +204,32 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (a
 		return "", "", fmt.Errorf("claim: %w", err)
 	}
 	if owner != x.ID {
-		return agent.Duplicate, fmt.Sprintf("an event with the same content started %s within %v", owner, Window), nil
+		return s.refused(ctx, x, agent.Duplicate, fmt.Sprintf("an event with the same content started %s within %v", owner, Window))
 	}
 	if l.Definition.Limit != nil {
 		why, err := s.Runs.Admit(ctx, x, *l.Definition.Limit, now)
-		if err != nil || why != "" {
-			return agent.LimitReached, why, err
+		switch {
+		case err != nil:
+			return "", "", fmt.Errorf("admit: %w", err)
+		case why != "":
+			return s.refused(ctx, x, agent.LimitReached, why)
 		}
 	}
 	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
 		return "", "", fmt.Errorf("record: %w", err)
 	}
 	return agent.Started, "", s.Machine.Start(ctx, flow.Cursor{Org: x.Org, Execution: x.ID})
+}
+
+// refused returns why the run is not let in, unless an earlier delivery of its
+// event began it: then what has come since does not count.
+func (s *Service) refused(ctx context.Context, x execution.Execution, o agent.Outcome, why string) (agent.Outcome, string, error) {
+	_, err := s.Runs.Standing(ctx, x.Org, x.ID)
+	switch {
+	case err == nil:
+		return agent.Started, "", nil
+	case errors.Is(err, execution.ErrNotFound):
+		return o, why, nil
+	}
+	return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
 }

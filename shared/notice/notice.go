@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	sestypes "github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -88,6 +89,13 @@ func oneLine(s string) string {
 	return string(out)
 }
 
+// throttled reports whether a code means that there were too many calls. SNS has
+// one of its own.
+func throttled(code string) bool {
+	_, usual := retry.DefaultThrottleErrorCodes[code]
+	return usual || code == "Throttled"
+}
+
 // sorted sorts an AWS error: one that the service answered means that nothing
 // was sent; without an answer nobody knows.
 func sorted(channel string, err error) error {
@@ -98,7 +106,7 @@ func sorted(channel string, err error) error {
 	switch {
 	case !answered:
 		return fmt.Errorf("%s: %w", channel, err)
-	case api.ErrorFault() == smithy.FaultServer, api.ErrorCode() == "ThrottledException", api.ErrorCode() == "TooManyRequestsException":
+	case api.ErrorFault() == smithy.FaultServer, throttled(api.ErrorCode()):
 		return fmt.Errorf("%s: %w", channel, errors.Join(step.ErrAgain, err))
 	}
 	return fmt.Errorf("%s: %w", channel, errors.Join(step.ErrNotification, err))

@@ -68,7 +68,7 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	req.Header.Set("X-Org-Id", string(cmd.Org))
 	req.Header.Set("X-One-Agents-Execution", string(cmd.Execution))
 	req.Header.Set("X-One-Agents-Depth", strconv.Itoa(cmd.Depth))
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.straight().Do(req)
 	if err != nil {
 		return nil, failure{reason: "the product could not be reached or gave no answer", cause: errors.Join(step.ErrAgain, err)}
 	}
@@ -78,6 +78,14 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 		return nil, failure{reason: "the product's answer broke off", cause: errors.Join(step.ErrAgain, err)}
 	}
 	return reply(resp.StatusCode, data)
+}
+
+// straight returns the client that follows no redirect: that would turn the
+// command into a GET, or send it to somebody else.
+func (c Client) straight() *http.Client {
+	h := *c.HTTP
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
 }
 
 // reply judges an answer.

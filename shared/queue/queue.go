@@ -9,6 +9,7 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -194,13 +196,16 @@ type DeadLetters struct {
 	URL string
 }
 
-// Send implements Letters.
+// Send implements Letters. The event stays as long as it was: escaped as for HTML
+// one full of tags would be too large for the queue.
 func (d DeadLetters) Send(ctx context.Context, l Letter) error {
-	body, err := json.Marshal(l)
-	if err != nil {
+	var body bytes.Buffer
+	out := json.NewEncoder(&body)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(l); err != nil {
 		return fmt.Errorf("letter: %w", err)
 	}
-	text := string(body)
-	_, err = d.API.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &text})
+	text := strings.TrimSpace(body.String())
+	_, err := d.API.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &text})
 	return err
 }

@@ -69,10 +69,10 @@ type world struct {
 // inWorld runs a story in a bubble of its own.
 func inWorld(t *testing.T, story func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	synctest.Test(t, func(inner *testing.T) {
+		w := newWorld(inner)
 		defer func() {
-			if t.Failed() {
+			if t.Failed() || inner.Failed() {
 				t.Log(strings.Join(w.history, "\n"))
 			}
 			w.end()
@@ -310,7 +310,7 @@ func (w *world) question(x id.Execution) (approval.Approval, error) {
 }
 
 func (w *world) questions() []approval.Approval {
-	p, err := w.store.Store.Approvals(w.over, w.org, approval.Query{Limit: 10_000})
+	p, err := w.store.Approvals(w.over, w.org, approval.Query{Limit: 10_000})
 	w.must(err)
 	return p.Approvals
 }
@@ -334,7 +334,7 @@ func (w *world) stored(x id.Execution) (execution.Execution, execution.Steps) {
 }
 
 func (w *world) runs() []execution.Execution {
-	p, err := w.store.Store.Executions(w.over, w.org, execution.Query{Limit: 10_000})
+	p, err := w.store.Executions(w.over, w.org, execution.Query{Limit: 10_000})
 	w.must(err)
 	return p.Executions
 }
@@ -370,13 +370,13 @@ func (w *world) expect(x id.Execution, want string) {
 }
 
 func (w *world) balance() credit.Balance {
-	b, err := w.store.Store.Balance(w.over, w.org, credit.MonthOf(time.Now()))
+	b, err := w.store.Balance(w.over, w.org, credit.MonthOf(time.Now()))
 	w.must(err)
 	return b
 }
 
 func (w *world) stats(a id.Agent) agent.Stats {
-	s, err := w.store.Store.Stats(w.over, w.org)
+	s, err := w.store.Stats(w.over, w.org)
 	w.must(err)
 	return s[a]
 }
@@ -471,6 +471,19 @@ type faults struct {
 	mu   sync.Mutex
 	seen map[site]int
 	plan func(site) fault // nil: nothing
+}
+
+// set plans what goes wrong from now on; nil for nothing.
+func (f *faults) set(plan func(site) fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan = plan
+}
+
+func (f *faults) current() func(site) fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.plan
 }
 
 func (f *faults) next(port string, run id.Execution) (site, fault) {

@@ -440,12 +440,12 @@ func TestALostDoorbellIsMadeUpForByTheSweeper(t *testing.T) {
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g"), act("b"))))
 		w.pass(time.Minute)
-		w.faults.plan = func(at site) fault {
+		w.faults.set(func(at site) fault {
 			if at.port == "machine.Ring" {
 				return fault{before: errFault}
 			}
 			return fault{}
-		}
+		})
 		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
 			t.Fatalf("the decision returned %v", err)
 		}
@@ -464,7 +464,7 @@ func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
 		x := w.wake(w.agent(list(ask("g"), act("b"))))
 		w.pass(time.Minute)
 		commits := 0
-		w.faults.plan = func(at site) fault {
+		w.faults.set(func(at site) fault {
 			switch {
 			case at.port == "store.Commit":
 				if commits++; commits == 1 {
@@ -474,14 +474,14 @@ func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
 				return fault{before: errFault}
 			}
 			return fault{}
-		}
+		})
 		go w.handle(x, "early") //nolint:errcheck // what counts is what it did.
 		w.pass(time.Second)
 		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
 			t.Fatalf("the decision returned %v", err)
 		}
 		w.pass(10 * time.Second)
-		w.faults.plan = nil
+		w.faults.set(nil)
 		w.pass(2 * time.Minute)
 		w.expect(x, "completed: g completed, b completed")
 		w.audit()
@@ -498,14 +498,14 @@ func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
 			t.Parallel()
 			inWorld(t, func(w *world) {
 				w.asleep()
-				asleep := w.faults.plan
+				asleep := w.faults.current()
 				x := w.wake(w.agent(list(act("a"), ask("g", `"if": `+calm), act("b"))))
-				w.faults.plan = func(at site) fault {
+				w.faults.set(func(at site) fault {
 					if at.port == "store.Standing" && at.n == 1 {
 						return f
 					}
 					return asleep(at)
-				}
+				})
 				go w.handle(x, "one") //nolint:errcheck // what counts is what it did.
 				w.pass(time.Second)
 				_, err := call(w, runnerLimit, func(ctx context.Context) (flow.Next, error) {
@@ -514,7 +514,7 @@ func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
 					})
 				})
 				w.must(err)
-				w.faults.plan = nil
+				w.faults.set(nil)
 				w.pass(10 * time.Minute)
 				w.expect(x, "completed: a completed, g skipped, b completed")
 				w.audit()
@@ -527,18 +527,18 @@ func TestAnEarlierVoteLeavesTheRunInSightOfTheSweeper(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", `"min_approvals": 2`, `"timeout_seconds": 600`), act("b"))))
-		w.faults.plan = func(at site) fault {
+		w.faults.set(func(at site) fault {
 			if at.port == "machine.lostWaits" {
 				return fault{before: errFault}
 			}
 			return fault{}
-		}
+		})
 		w.pass(time.Minute)
 		w.must(w.decide(w.person("user_1", caller.Admin), x, true))
 		if run, _ := w.stored(x); run.Due.IsZero() {
 			t.Error("the run is not due at any time")
 		}
-		w.faults.plan = nil
+		w.faults.set(nil)
 		w.pass(time.Hour)
 		w.expect(x, "cancelled (approval_expired): g completed, b skipped")
 		w.audit()
@@ -603,7 +603,7 @@ func TestARunMayBeCancelledAtAnyPoint(t *testing.T) {
 	t.Run("while a step is being done", func(t *testing.T) {
 		t.Parallel()
 		inWorld(t, func(w *world) {
-			w.products.reply = func(step.Command, int) done { return done{takes: 5 * time.Second} }
+			w.products.reply = func(step.Command, int) done { return done{takes: 3 * time.Second} }
 			x := w.wake(w.agent(list(act("a"), act("b"))))
 			w.pass(2 * time.Second)
 			w.must(w.cancel(x))
@@ -660,7 +660,7 @@ func TestAnAnswerIsKeptWhenItsRunIsCancelledMeanwhile(t *testing.T) {
 	large := strings.Repeat("long ", 200)
 	for name, steps := range map[string]string{
 		"in the middle": list(think("judge"), act("b")),
-		"at the end":    list(act("a"), think("judge")),
+		"at the end":    list(act("a"), `{"id": "judge", "type": "ai_reason", "model": "standard", "prompt": "Judge."}`),
 	} {
 		for kind, answer := range map[string]string{"small": "short", "large": large} {
 			for how, takes := range map[string]time.Duration{"soon": 8 * time.Second, "late": 28 * time.Second} {
@@ -689,7 +689,7 @@ func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.model.reply = func(step.Question, int) said { return said{text: "late", takes: 20 * time.Second} }
-		w.faults.plan = func(at site) fault {
+		w.faults.set(func(at site) fault {
 			switch at.port {
 			case "machine.Invoke":
 				return fault{}
@@ -701,10 +701,10 @@ func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
 				}
 			}
 			return fault{}
-		}
+		})
 		x := w.wake(w.agent(list(think("judge"), act("b"))))
 		w.pass(21 * time.Second)
-		w.faults.plan = nil
+		w.faults.set(nil)
 		w.must(w.cancel(x))
 		if b := w.balance(); b.Remaining != b.Allocation-20 {
 			t.Errorf("%d remain of %d: the price must be held until the lease is over", b.Remaining, b.Allocation)
@@ -713,6 +713,43 @@ func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
 		if b := w.balance(); b.Remaining != b.Allocation {
 			t.Errorf("%d remain of %d", b.Remaining, b.Allocation)
 		}
+		w.audit()
+	})
+}
+
+// Whoever ends a run does not know whether its worker still waits for a model.
+// The worker settles the price, or the sweeper when its lease is over.
+func TestAnotherMachineDoesNotSettleWhatTheWorkerHolds(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said { return said{text: "an answer", takes: 9 * time.Second} }
+		x := w.wake(w.agent(list(think("judge"), act("b"))))
+		w.pass(5 * time.Second)
+		w.must(w.cancel(x))
+		if next, err := w.handle(x, "another"); err != nil || next.Next != flow.NextDone {
+			t.Errorf("the other machine got %+v, %v", next, err)
+		}
+		w.pass(time.Hour)
+		if run, _ := w.stored(x); run.Credits != 20 {
+			t.Errorf("charged %d, want 20", run.Credits)
+		}
+		w.audit()
+	})
+}
+
+// A cancelled run does not let a model think for long.
+func TestALongThoughtOfACancelledRunIsStopped(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said { return said{text: "an answer", takes: 55 * time.Second} }
+		x := w.wake(w.agent(list(think("judge"), act("b"))))
+		w.pass(5 * time.Second)
+		w.must(w.cancel(x))
+		w.pass(execution.RenewTime)
+		if run, _ := w.stored(x); len(run.Holds) > 0 || run.Credits > 0 {
+			t.Errorf("after %v it still holds %v and charged %d", execution.RenewTime, run.Holds, run.Credits)
+		}
+		w.pass(time.Hour)
 		w.audit()
 	})
 }
@@ -820,7 +857,7 @@ func TestALongStepKeepsItsLease(t *testing.T) {
 		takes, acts time.Duration
 	}{
 		"one long step":            {list(think("judge"), act("b")), 55 * time.Second, time.Second},
-		"many steps of some time":  {list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f")), time.Minute, 9 * time.Second},
+		"many steps of some time":  {list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f"), act("g"), act("h"), act("i")), time.Minute, 9 * time.Second},
 		"several long steps":       {list(think("j1"), think("j2"), think("j3")), 40 * time.Second, time.Second},
 		"a step as long as may be": {list(act("a", `"timeout_seconds": 60`), act("b", `"timeout_seconds": 60`)), time.Minute, 58 * time.Second},
 	} {
@@ -829,6 +866,7 @@ func TestALongStepKeepsItsLease(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.model.reply = func(step.Question, int) said { return said{text: "yes", takes: tc.takes} }
 				w.products.reply = func(step.Command, int) done { return done{takes: min(tc.takes, tc.acts)} }
+				w.pass(34 * time.Second) // so that a sweep comes when only the first lease would be over
 				x := w.wake(w.agent(tc.steps))
 				w.pass(time.Hour)
 				if run, _ := w.stored(x); run.Status != execution.Completed {
@@ -857,12 +895,12 @@ func (w *world) handle(x id.Execution, owner string) (flow.Next, error) {
 
 // asleep makes the machines start nothing, so that a test is the machine.
 func (w *world) asleep() {
-	w.faults.plan = func(at site) fault {
+	w.faults.set(func(at site) fault {
 		if strings.HasPrefix(at.port, "machine.lost") {
 			return fault{before: errFault}
 		}
 		return fault{}
-	}
+	})
 }
 
 func TestASecondOwnerDoesNothingWhileTheLeaseLives(t *testing.T) {
@@ -891,13 +929,13 @@ func TestTheSameOwnerTakesOverFromItsDeadCall(t *testing.T) {
 		w.asleep()
 		w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
 		x := w.wake(w.agent(list(act("a"), act("b"))))
-		asleep := w.faults.plan
-		w.faults.plan = func(at site) fault {
+		asleep := w.faults.current()
+		w.faults.set(func(at site) fault {
 			if at.port == "product.Act" && at.n == 1 {
 				return fault{kill: true, late: true}
 			}
 			return asleep(at)
-		}
+		})
 		if _, err := w.handle(x, "one"); err == nil {
 			t.Fatal("the first call did not die")
 		}
@@ -919,9 +957,9 @@ func TestAZombieWritesNothing(t *testing.T) {
 		t.Parallel()
 		inWorld(t, func(w *world) {
 			w.asleep()
-			asleep := w.faults.plan
+			asleep := w.faults.current()
 			x := w.wake(w.agent(list(act("a"), act("b"), act("c"))))
-			w.faults.plan = func(at site) fault {
+			w.faults.set(func(at site) fault {
 				switch {
 				case at.port == "product.Act" && at.n == 2: // the zombie's b
 					return fault{pause: 100 * time.Second}
@@ -929,10 +967,10 @@ func TestAZombieWritesNothing(t *testing.T) {
 					return fault{before: errFault} // nor can it renew its lease
 				}
 				return asleep(at)
-			}
+			})
 			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
 			w.pass(40 * time.Second)
-			w.faults.plan = asleep
+			w.faults.set(asleep)
 			if next, err := w.handle(x, "heir"); err != nil || next.Next != flow.NextDone {
 				t.Errorf("the heir got %+v, %v", next, err)
 			}
@@ -954,18 +992,18 @@ func TestAZombieWritesNothing(t *testing.T) {
 		t.Parallel()
 		inWorld(t, func(w *world) {
 			w.asleep()
-			asleep := w.faults.plan
-			w.model.reply = func(step.Question, int) said { return said{text: "too late", takes: 50 * time.Second} }
+			asleep := w.faults.current()
+			w.model.reply = func(step.Question, int) said { return said{text: "too late", takes: 45 * time.Second} }
 			x := w.wake(w.agent(list(think("judge"), act("b"))))
-			w.faults.plan = func(at site) fault {
+			w.faults.set(func(at site) fault {
 				if at.port == "store.Commit" && at.n > 1 && at.n < 8 {
 					return fault{before: errFault} // it cannot renew its lease
 				}
 				return asleep(at)
-			}
+			})
 			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
-			w.pass(49 * time.Second)
-			w.faults.plan = asleep
+			w.pass(43 * time.Second)
+			w.faults.set(asleep)
 			w.must(w.cancel(x))
 			w.pass(time.Hour)
 			w.expect(x, "cancelled (cancelled_by_user): judge skipped, b skipped")
@@ -994,12 +1032,12 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %s %d", name, port, n), func(t *testing.T) {
 					t.Parallel()
 					inWorld(t, func(w *world) {
-						w.faults.plan = func(at site) fault {
+						w.faults.set(func(at site) fault {
 							if at.port == port && at.n == n {
 								return f
 							}
 							return fault{}
-						}
+						})
 						a, e := w.agent(steps), w.escalated()
 						go w.deliver(e)
 						x := execution.ID(w.org, a, e)
@@ -1047,14 +1085,14 @@ func TestACrashDoesNotTurnAnEndIntoAnother(t *testing.T) {
 					inWorld(t, func(w *world) {
 						w.products.refuses("b", errors.New("no"))
 						seen := 0
-						w.faults.plan = func(at site) fault {
+						w.faults.set(func(at site) fault {
 							if at.port == "store.Commit" || at.port == "store.SaveStep" {
 								if seen++; seen == n {
 									return f
 								}
 							}
 							return fault{}
-						}
+						})
 						x := w.wake(w.agent(tc.steps))
 						w.pass(5 * time.Minute)
 						if tc.no {
@@ -1077,12 +1115,12 @@ func TestAnExpressMachineMayStartTwice(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
-		w.faults.plan = func(at site) fault {
+		w.faults.set(func(at site) fault {
 			if at.port == "machine.twice" {
 				return fault{after: errFault}
 			}
 			return fault{}
-		}
+		})
 		x := w.wake(w.agent(list(act("a"), ask("g"), act("b"), pause("p", 300), act("c"))))
 		w.pass(time.Minute)
 		w.must(w.decide(w.owner(), x, true))
@@ -1102,12 +1140,12 @@ func TestARunThatNeverStartedIsStartedBySweeper(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, func(w *world) {
-				w.faults.plan = func(at site) fault {
+				w.faults.set(func(at site) fault {
 					if at.port == port && at.n == 1 {
 						return fault{before: errFault}
 					}
 					return fault{}
-				}
+				})
 				e := w.escalated()
 				a := w.agent(list(act("a")))
 				err := w.dispatcher.Dispatch(w.over, e)

@@ -34,7 +34,7 @@ var (
 func TestEveryRunEndsWhateverGoesWrong(t *testing.T) {
 	t.Parallel()
 
-	first, last := uint64(1), uint64(*seeds) //nolint:gosec // a small number.
+	first, last := uint64(1), uint64(*seeds)
 	if *only > 0 {
 		first, last = *only, *only
 	}
@@ -72,12 +72,12 @@ func (s *simulation) run() {
 		agents = append(agents, s.agent(list(s.steps(1, 2+s.dice.IntN(5))...)))
 	}
 	begin := time.Now()
-	s.faults.plan = func(at site) fault {
+	s.faults.set(func(at site) fault {
 		if time.Since(begin) > troubled {
 			return fault{}
 		}
 		return s.fault(at)
-	}
+	})
 	var runs []id.Execution
 	for range 4 {
 		e := s.escalated()

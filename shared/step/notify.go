@@ -55,7 +55,7 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 	states := earlier(t.Before, messages)
 	result := execution.Step{Status: execution.StepRunning, Started: s.Now(), Input: shownMessages(messages)}
 	for i, m := range messages {
-		if states[i] != waiting {
+		if states[i] != waiting || ctx.Err() != nil {
 			continue
 		}
 		if !repeatable(m.Channel) {
@@ -70,7 +70,10 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 		result.Tries = max(result.Tries, tries)
 	}
 	result.Status, result.Output = execution.StepCompleted, outcomes(messages, states)
-	if !slices.Contains(states, sent) && !slices.Contains(states, unknown) {
+	switch {
+	case slices.Contains(states, waiting): // its time was over before all were told
+		result.Status, result.Error = execution.StepFailed, Failure(t, ErrNotification)
+	case !slices.Contains(states, sent) && !slices.Contains(states, unknown):
 		result.Status = execution.StepFailed
 		result.Error = Failure(t, ErrNotification.Sayf("None of %d recipients could be reached.", len(messages)))
 	}

@@ -100,7 +100,10 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.Step, error) {
 	if err != nil {
 		return execution.Step{}, err
 	}
-	if result.Status == execution.StepFailed && limited.Err() != nil && ctx.Err() == nil {
+	switch bad := result.Status == execution.StepFailed; {
+	case bad && ctx.Err() != nil:
+		return execution.Step{}, context.Cause(ctx) // we were stopped; that says nothing of the step
+	case bad && limited.Err() != nil:
 		result.Error = Failure(t, ErrTimeout.Sayf("The step took longer than %v.", t.Definition.TimeLimit()))
 	}
 	result.ID, result.Kind, result.Started, result.Ended = t.Definition.ID, t.Definition.Kind, started, s.Now()

@@ -1,0 +1,504 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+const org = id.Org("org_acme")
+
+// A desk is a dispatcher and what it works with. Its clock stands until it is
+// moved.
+type desk struct {
+	*testing.T
+	*memory.Store
+	dispatch.Service
+
+	now     time.Time
+	number  int // of events
+	started []id.Execution
+	broken  map[id.Agent]error // of the machine, by agent
+	reads   int                // of profiles
+}
+
+func open(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
+	now := func() time.Time { return d.now }
+	d.Service = dispatch.Service{
+		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d,
+		Keeper: &tenant.Service{Store: d.Store, Now: now}, Now: now,
+	}
+	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
+	return d
+}
+
+func (d *desk) must(err error) {
+	d.Helper()
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+// Start implements dispatch.Machine.
+func (d *desk) Start(ctx context.Context, c flow.Cursor) error {
+	x, _, err := d.Execution(ctx, c.Org, c.Execution)
+	if err != nil {
+		return fmt.Errorf("started before it is recorded: %w", err)
+	}
+	if err := d.broken[x.Agent]; err != nil {
+		return err
+	}
+	d.started = append(d.started, c.Execution)
+	return nil
+}
+
+// Profile implements dispatch.Profiles.
+func (d *desk) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
+	d.reads++
+	return d.Store.Profile(ctx, o, c)
+}
+
+func (d *desk) event(name string, payload map[string]any) event.Event {
+	d.number++
+	product, kind, _ := strings.Cut(name, ":")
+	return event.Event{
+		ID: id.Event(fmt.Sprintf("evt_%d", d.number)), Product: product, Type: kind, Org: org, Client: "cli_1",
+		Payload: payload, Published: d.now,
+	}
+}
+
+func (d *desk) created() event.Event {
+	return d.event("psa:ticket.created", map[string]any{"ticket_id": strconv.Itoa(d.number), "priority": "p1"})
+}
+
+// agent stores an active agent that listens for new tickets; more are further
+// fields of its definition.
+func (d *desk) agent(name id.Agent, more ...string) id.Agent {
+	d.Helper()
+	def := d.define(more...)
+	d.must(d.SaveAgent(d.Context(), agent.Agent{}, agent.Agent{Definition: def, Head: agent.Head{
+		ID: name, Org: org, Name: def.Name, Status: agent.Active, Version: 1, Created: d.now,
+	}}, agent.Cap{}))
+	return name
+}
+
+func (d *desk) define(more ...string) agent.Definition {
+	d.Helper()
+	c, err := catalog.Load(events.Files)
+	d.must(err)
+	fields := map[string]string{
+		"name": `"An agent"`, "category": `"service_desk"`,
+		"trigger": `{"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}`,
+		"steps":   `[{"id": "w", "type": "wait", "duration_seconds": 1}]`,
+	}
+	for _, m := range more {
+		field, value, _ := strings.Cut(m, "=")
+		fields[field] = value
+	}
+	parts := make([]string, 0, len(fields))
+	for field, value := range fields {
+		parts = append(parts, `"`+field+`": `+value)
+	}
+	doc, err := document.Object([]byte("{" + strings.Join(parts, ",") + "}"))
+	d.must(err)
+	def, err := agent.Rules{Catalog: c}.Parse(doc)
+	d.must(err)
+	return def
+}
+
+// entries returns what the agent's activity says, newest first.
+func (d *desk) entries(a id.Agent) []activity.Entry {
+	d.Helper()
+	p, err := d.Activity(d.Context(), org, a, activity.Query{Since: d.now.Add(-activity.Kept), Limit: 100})
+	d.must(err)
+	return p.Entries
+}
+
+// told returns the outcomes of the agent's activity, newest first.
+func (d *desk) told(a id.Agent) []agent.Outcome {
+	d.Helper()
+	var out []agent.Outcome
+	for _, e := range d.entries(a) {
+		out = append(out, e.Outcome)
+	}
+	return out
+}
+
+// expect fails the test unless the agent's activity says this, newest first.
+func (d *desk) expect(a id.Agent, want ...agent.Outcome) {
+	d.Helper()
+	if got := d.told(a); !slices.Equal(got, want) {
+		d.Errorf("%s: got %v, want %v", a, got, want)
+	}
+}
+
+const ofPriority = `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.created",
+	"filters": [{"field": "priority", "operator": "eq", "value": "p4"}]}`
+
+func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
+	t.Parallel()
+
+	caused := func(depth int) func(*event.Event) {
+		return func(e *event.Event) {
+			e.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Execution: "exec_1", Depth: depth}}
+		}
+	}
+	const aware = `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.created", "allow_agent_triggered": true}`
+	posture := `conditions=[{"context": "client_context", "field": "security_posture_score", "operator": "gte", "value": 50}]`
+	for name, tc := range map[string]struct {
+		more   []string
+		change func(*event.Event)
+		client map[string]any
+		want   agent.Outcome
+		why    string // is in the reason
+	}{
+		"nothing against it":              {want: agent.Started},
+		"a filter":                        {more: []string{ofPriority}, want: agent.Filtered, why: `priority must be eq "p4"; it is "p1"`},
+		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: agent.OutOfScope, why: "cli_1"},
+		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: agent.OutOfScope, why: "cli_1"},
+		"a client that is included":       {more: []string{`client_scope={"include": ["cli_1"]}`}, want: agent.Started},
+		"no client to be included":        {more: []string{`client_scope={"include": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.OutOfScope},
+		"no client to be excluded":        {more: []string{`client_scope={"exclude": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.Started},
+		"a condition":                     {more: []string{`conditions=[{"field": "ticket_id", "operator": "eq", "value": "x"}]`}, want: agent.ConditionNotMet, why: "ticket_id"},
+		"a client's profile":              {more: []string{posture}, client: map[string]any{"security_posture_score": int64(40)}, want: agent.ConditionNotMet, why: "it is 40"},
+		"a client's profile that will do": {more: []string{posture}, client: map[string]any{"security_posture_score": int64(50)}, want: agent.Started},
+		"a client without a profile":      {more: []string{posture}, want: agent.NoProfile, why: "no profile"},
+		"a profile without a client":      {more: []string{posture}, change: func(e *event.Event) { e.Client = "" }, want: agent.NoProfile},
+		"an agent that caused it":         {change: caused(1), want: agent.LoopGuard, why: "agent caused"},
+		"an agent that may have":          {more: []string{aware}, change: caused(5), want: agent.Started},
+		"too many agents behind it":       {more: []string{aware}, change: caused(6), want: agent.LoopGuard, why: "6 runs"},
+		"a filter before all others":      {more: []string{ofPriority, `client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: agent.Filtered},
+		"the scope before conditions":     {more: []string{`client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: agent.OutOfScope},
+		"conditions before loops":         {more: []string{posture}, change: caused(9), want: agent.NoProfile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			if tc.client != nil {
+				d.must(d.PutProfile(t.Context(), org, "cli_1", tc.client))
+			}
+			a := d.agent("agent_a", tc.more...)
+			e := d.event("psa:ticket.created", map[string]any{"ticket_id": "t", "priority": "p1"})
+			if tc.change != nil {
+				tc.change(&e)
+			}
+			for range 3 { // it may be delivered again
+				d.must(d.Dispatch(t.Context(), e))
+			}
+			got := d.entries(a)
+			if len(got) != 1 {
+				t.Fatalf("%d entries: %+v", len(got), got)
+			}
+			want := activity.Entry{
+				ID: activity.ID(org, a, e.ID, e.Published), Org: org, Agent: a, At: got[0].At, Event: e.ID,
+				EventType: "ticket.created", Product: "psa", Outcome: tc.want, Detail: got[0].Detail,
+			}
+			if tc.want == agent.Started {
+				want.Execution = execution.ID(org, a, e)
+			}
+			if diff := cmp.Diff(want, got[0]); diff != "" {
+				t.Errorf("entry (-want +got)\n%s", diff)
+			}
+			if !strings.Contains(got[0].Detail, tc.why) || tc.want != agent.Started && got[0].Detail == "" {
+				t.Errorf("the reason is %q", got[0].Detail)
+			}
+			if runs := len(slices.Compact(d.started)); (runs == 1) != (tc.want == agent.Started) {
+				t.Errorf("%d runs were started", runs)
+			}
+		})
+	}
+}
+
+func TestOnlyActiveAgentsOfTheEventListen(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a")
+	other := d.agent("agent_b", `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.escalated"}`)
+	paused, err := d.Agent(t.Context(), org, d.agent("agent_c"))
+	d.must(err)
+	after := paused
+	after.Status = agent.Paused
+	d.must(d.SaveAgent(t.Context(), paused, after, agent.Cap{}))
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Started)
+	d.expect(other)
+	d.expect("agent_c")
+}
+
+func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
+	t.Parallel()
+
+	system := func(d *desk) {
+		d.System = []agent.Agent{{Head: agent.Head{ID: "agent_system_x", Version: 1}, Definition: d.define()}}
+	}
+	t.Run("when they match", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		system(d)
+		a, b := d.agent("agent_a", `conflict_behavior="override"`), d.agent("agent_b")
+		d.must(d.Dispatch(t.Context(), d.created()))
+		d.expect(a, agent.Started)
+		d.expect(b, agent.Started)
+		d.expect("agent_system_x", agent.Overridden)
+		if why := d.entries("agent_system_x")[0].Detail; !strings.Contains(why, "agent_a") {
+			t.Errorf("the reason is %q", why)
+		}
+	})
+
+	t.Run("but not when they do not", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		system(d)
+		a := d.agent("agent_a", `conflict_behavior="override"`, ofPriority)
+		d.must(d.Dispatch(t.Context(), d.created()))
+		d.expect(a, agent.Filtered)
+		d.expect("agent_system_x", agent.Started)
+	})
+
+	t.Run("and a system agent says its own reason first", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		d.System = []agent.Agent{{Head: agent.Head{ID: "agent_system_x", Version: 1}, Definition: d.define(ofPriority)}}
+		d.agent("agent_a", `conflict_behavior="override"`)
+		d.must(d.Dispatch(t.Context(), d.created()))
+		d.expect("agent_system_x", agent.Filtered)
+	})
+
+	t.Run("and those that are paused are not even asked", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		system(d)
+		d.must(d.SavePause(t.Context(), org, "agent_system_x", "psa:ticket.created", true))
+		d.must(d.Dispatch(t.Context(), d.created()))
+		d.expect("agent_system_x")
+	})
+}
+
+func TestASuspendedOrganizationStartsNothing(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a, b := d.agent("agent_a"), d.agent("agent_b", ofPriority)
+	d.now = d.now.Add(time.Minute)
+	d.must(d.Dispatch(t.Context(), d.event("hub:org.suspended", map[string]any{})))
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Suspended)
+	d.expect(b, agent.Filtered)
+	d.now = d.now.Add(time.Minute)
+	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Started, agent.Suspended)
+}
+
+func TestAnUnknownOrganizationIsRefused(t *testing.T) {
+	t.Parallel()
+
+	for _, name := range []string{"psa:ticket.created", "hub:org.suspended"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			e := d.event(name, map[string]any{"ticket_id": "t"})
+			e.Org = "org_stranger"
+			if err := d.Dispatch(t.Context(), e); !errors.Is(err, dispatch.ErrUnknownOrg) {
+				t.Errorf("err = %v, want ErrUnknownOrg", err)
+			}
+		})
+	}
+}
+
+func TestOneEventStartsAnAgentOnceForEver(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a")
+	e := d.created()
+	d.must(d.Dispatch(t.Context(), e))
+	first, _, err := d.Execution(t.Context(), org, execution.ID(org, a, e))
+	d.must(err)
+	for range 3 {
+		d.now = d.now.Add(24 * time.Hour)
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	again, _, err := d.Execution(t.Context(), org, first.ID)
+	d.must(err)
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Errorf("the run was recorded again (-first +again)\n%s", diff)
+	}
+	d.expect(a, agent.Started)
+	if len(slices.Compact(d.started)) != 1 {
+		t.Errorf("started %v", d.started)
+	}
+}
+
+func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		change func(*event.Event)
+		after  time.Duration
+		want   agent.Outcome
+	}{
+		"the same said again at once":    {want: agent.Duplicate},
+		"the same said again just so":    {after: dispatch.Window - time.Second, want: agent.Duplicate},
+		"the same after the window":      {after: dispatch.Window, want: agent.Started},
+		"another payload":                {change: func(e *event.Event) { e.Payload = map[string]any{"ticket_id": "other"} }, want: agent.Started},
+		"another client":                 {change: func(e *event.Event) { e.Client = "cli_2" }, want: agent.Started},
+		"no client":                      {change: func(e *event.Event) { e.Client = "" }, want: agent.Started},
+		"the same told by another agent": {change: func(e *event.Event) { e.Metadata = &event.Metadata{} }, want: agent.Duplicate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a := d.agent("agent_a")
+			first := d.created()
+			d.must(d.Dispatch(t.Context(), first))
+			d.now = d.now.Add(time.Second + tc.after)
+			twin := d.event("psa:ticket.created", first.Payload)
+			if tc.after >= time.Second {
+				d.now = d.now.Add(-time.Second)
+			}
+			if tc.change != nil {
+				tc.change(&twin)
+			}
+			d.must(d.Dispatch(t.Context(), twin))
+			d.expect(a, tc.want, agent.Started)
+			d.must(d.Dispatch(t.Context(), first)) // the first may still be delivered again
+			d.expect(a, tc.want, agent.Started)
+			if tc.want == agent.Duplicate && !strings.Contains(d.entries(a)[0].Detail, string(execution.ID(org, a, first))) {
+				t.Errorf("the reason is %q", d.entries(a)[0].Detail)
+			}
+		})
+	}
+
+	t.Run("but each agent for itself", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a")
+		first := d.created()
+		d.must(d.Dispatch(t.Context(), first))
+		b := d.agent("agent_b")
+		d.now = d.now.Add(time.Second)
+		d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
+		d.expect(a, agent.Duplicate, agent.Started)
+		d.expect(b, agent.Started)
+	})
+}
+
+func TestALimitCountsRuns(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a", `execution_limit={"max_per_hour": 2}`)
+	var all []event.Event
+	for range 4 {
+		d.now = d.now.Add(time.Minute)
+		e := d.created()
+		all = append(all, e)
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	for _, e := range all { // each is delivered again, and nothing changes
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	d.expect(a, agent.LimitReached, agent.LimitReached, agent.Started, agent.Started)
+	if why := d.entries(a)[0].Detail; !strings.Contains(why, "max_per_hour is 2") {
+		t.Errorf("the reason is %q", why)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Started, agent.LimitReached, agent.LimitReached, agent.Started, agent.Started)
+}
+
+func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
+	t.Parallel()
+
+	for name, more := range map[string]string{
+		"since a twin has begun another":   `conflict_behavior="additive"`,
+		"since the limit has been reached": `execution_limit={"max_per_hour": 1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a := d.agent("agent_a", more)
+			first := d.created()
+			d.must(d.Dispatch(t.Context(), first))
+			d.now = d.now.Add(61 * time.Minute)
+			d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
+			d.now = d.now.Add(time.Second)
+			d.must(d.Dispatch(t.Context(), first))
+			d.expect(a, agent.Started, agent.Started)
+		})
+	}
+}
+
+func TestOneAgentThatFailsDoesNotKeepTheOthers(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	agents := []id.Agent{d.agent("agent_a"), d.agent("agent_b"), d.agent("agent_c")}
+	down := errors.New("down")
+	d.broken["agent_b"] = down
+	e := d.created()
+	if err := d.Dispatch(t.Context(), e); !errors.Is(err, down) || !strings.Contains(err.Error(), "agent_b") {
+		t.Errorf("err = %v, want what is wrong with agent_b", err)
+	}
+	if len(d.started) != 2 {
+		t.Errorf("started %v", d.started)
+	}
+	d.broken = nil
+	d.must(d.Dispatch(t.Context(), e))
+	for _, a := range agents {
+		d.expect(a, agent.Started)
+		if !slices.Contains(d.started, execution.ID(org, a, e)) {
+			t.Errorf("%s was not started", a)
+		}
+	}
+}
+
+func TestProfilesAreReadOnlyWhenAConditionLooksAtThem(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.agent("agent_a")
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if d.reads != 0 {
+		t.Errorf("%d profiles were read", d.reads)
+	}
+	for _, name := range []id.Agent{"agent_b", "agent_c"} {
+		d.agent(name, `conditions=[{"any": [{"context": "client_context", "field": "x", "operator": "exists", "value": true}]}]`)
+	}
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if d.reads != 1 {
+		t.Errorf("%d profiles were read for two agents, want 1", d.reads)
+	}
+}
+
+func TestANewRunIsDueSoon(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a")
+	e := d.created()
+	e.Published = d.now.Add(-time.Hour)
+	d.must(d.Dispatch(t.Context(), e))
+	x, _, err := d.Execution(t.Context(), org, execution.ID(org, a, e))
+	d.must(err)
+	if x.Status != execution.Pending || !x.Created.Equal(d.now) || x.Due.Sub(d.now) > time.Minute || x.Version != 1 || x.RetryOf != "" {
+		t.Errorf("the run is %+v", x)
+	}
+}

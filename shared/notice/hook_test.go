@@ -1,0 +1,307 @@
+package notice_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/notice"
+)
+
+const secret = "a secret of ours"
+
+// A hook is a server of a tenant, and what it was sent last.
+type hook struct {
+	url string
+
+	mu     sync.Mutex
+	header http.Header
+	body   []byte
+	method string
+	called int
+}
+
+func (h *hook) calls() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.called
+}
+
+func listen(t *testing.T, answer http.HandlerFunc) *hook {
+	t.Helper()
+	h := &hook{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		h.called++
+		h.header, h.method = r.Header, r.Method
+		h.body, _ = io.ReadAll(r.Body)
+		h.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	h.url = s.URL
+	return h
+}
+
+func (h *hook) host() string { return strings.TrimPrefix(h.url, "http://") }
+
+// sender returns a sender that may reach these hosts.
+func sender(hosts ...string) notice.Hook {
+	return notice.Hook{
+		HTTP: notice.Client(hosts), Hosts: hosts, Secret: []byte(secret),
+		Now: func() time.Time { return time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC) },
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+func TestEachChatHasItsFormat(t *testing.T) {
+	t.Parallel()
+
+	plain := message(agent.Slack, "")
+	block := func(text string, more map[string]any) map[string]any {
+		b := map[string]any{"type": "TextBlock", "text": text, "wrap": true}
+		maps.Copy(b, more)
+		return b
+	}
+	card := func(blocks ...any) map[string]any {
+		return map[string]any{"type": "message", "attachments": []any{map[string]any{
+			"contentType": "application/vnd.microsoft.card.adaptive",
+			"content": map[string]any{
+				"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": blocks,
+			},
+		}}}
+	}
+	for name, tc := range map[string]struct {
+		channel agent.Channel
+		subject string
+		want    map[string]any
+	}{
+		"Slack":                   {agent.Slack, plain.Subject, map[string]any{"text": plain.Subject + "\n" + plain.Body}},
+		"Slack without a subject": {agent.Slack, "", map[string]any{"text": plain.Body}},
+		"Teams":                   {agent.Teams, plain.Subject, card(block(plain.Subject, map[string]any{"weight": "Bolder"}), block(plain.Body, nil))},
+		"Teams without a subject": {agent.Teams, "", card(block(plain.Body, nil))},
+		"a webhook": {agent.Webhook, plain.Subject, map[string]any{
+			"type": "agent.notification", "org_id": "org_a", "agent_id": "agent_1", "execution_id": "exec_1",
+			"subject": plain.Subject, "body": plain.Body,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := listen(t, status(200))
+			m := message(tc.channel, h.url+"/x?y=1")
+			m.Subject = tc.subject
+			if err := sender(h.host()).Send(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := json.Unmarshal(h.body, &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("body (-want +got)\n%s", diff)
+			}
+			if h.method != http.MethodPost || h.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s of %s", h.method, h.header.Get("Content-Type"))
+			}
+			if signed := h.header.Get("Webhook-Signature") != ""; signed != (tc.channel == agent.Webhook) {
+				t.Errorf("signed: %v", signed)
+			}
+			for name := range h.header {
+				if strings.EqualFold(name, "Bcc") {
+					t.Error("the subject has become a header")
+				}
+			}
+		})
+	}
+}
+
+func TestAWebhookIsSignedWithTheOrganizationsSecret(t *testing.T) {
+	t.Parallel()
+	h := listen(t, status(204))
+	m := message(agent.Webhook, h.url)
+	if err := sender(h.host()).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if h.header.Get("Webhook-Id") != m.Key || h.header.Get("Webhook-Timestamp") != "1773066181" {
+		t.Errorf("headers = %v", h.header)
+	}
+	verify := func(org string) error {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte("webhook\n" + org))
+		v, err := standardwebhooks.NewWebhookRaw(mac.Sum(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.VerifyIgnoringTimestamp(h.body, h.header)
+	}
+	if err := verify("org_a"); err != nil {
+		t.Errorf("the signature is refused: %v", err)
+	}
+	if verify("org_b") == nil {
+		t.Error("another organization's secret verifies it too")
+	}
+	h.body = append(h.body, ' ')
+	if verify("org_a") == nil {
+		t.Error("a changed body is verified")
+	}
+}
+
+func TestAnswersOfHooksAreSorted(t *testing.T) {
+	t.Parallel()
+
+	hangsUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	breaksOff := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "short") //nolint:errcheck // it is broken off anyway.
+	}
+	for name, tc := range map[string]struct {
+		answer        http.HandlerFunc
+		chat, webhook string
+	}{
+		"ok":                {status(200), sent, sent},
+		"accepted":          {status(202), sent, sent},
+		"gone":              {status(410), never, never},
+		"unauthorized":      {status(401), never, never},
+		"busy":              {status(429), again, again},
+		"broken":            {status(500), again, again},
+		"down":              {status(503), again, again},
+		"not modified":      {status(304), never, never},
+		"no answer":         {hangsUp, unknown, again},
+		"a broken answer":   {breaksOff, sent, again},
+		"an endless answer": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 2<<20)) }, sent, sent}, //nolint:errcheck // the client gives up.
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for c, want := range map[agent.Channel]string{agent.Slack: tc.chat, agent.Teams: tc.chat, agent.Webhook: tc.webhook} {
+				h := listen(t, tc.answer)
+				if got := sort(sender(h.host()).Send(t.Context(), message(c, h.url))); got != want {
+					t.Errorf("%s: %s, want %s", c, got, want)
+				}
+				if h.calls() != 1 {
+					t.Errorf("%s: %d calls", c, h.calls())
+				}
+			}
+		})
+	}
+}
+
+func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(nil)
+	closed := s.URL
+	s.Close()
+	for _, c := range []agent.Channel{agent.Slack, agent.Teams, agent.Webhook} {
+		if got := sort(sender(strings.TrimPrefix(closed, "http://")).Send(t.Context(), message(c, closed))); got != again {
+			t.Errorf("%s: %s, want %s", c, got, again)
+		}
+	}
+}
+
+func TestATimeThatIsOverLeavesAChatUnknown(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	h := listen(t, func(http.ResponseWriter, *http.Request) { <-over })
+	defer close(over)
+	for c, want := range map[agent.Channel]string{agent.Slack: unknown, agent.Webhook: again} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if got := sort(sender(h.host()).Send(ctx, message(c, h.url))); got != want {
+			t.Errorf("%s: %s, want %s", c, got, want)
+		}
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		other := listen(t, status(200))
+		h := listen(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.url, code) })
+		got := sort(sender(h.host(), other.host()).Send(t.Context(), message(agent.Webhook, h.url)))
+		if got != never || other.calls() != 0 {
+			t.Errorf("%d: %s, and %d calls of the other", code, got, other.calls())
+		}
+	}
+}
+
+func TestPrivateAddressesAreRefused(t *testing.T) {
+	t.Parallel()
+
+	for _, url := range []string{
+		"https://127.0.0.1/", "https://localhost/", "https://[::1]/", "https://10.0.0.1/", "https://192.168.1.1/", "https://172.16.0.1/",
+		"https://169.254.169.254/latest/meta-data", "https://0.0.0.0/", "https://[::ffff:127.0.0.1]/", "https://[fd00::1]/",
+		"https://100.64.0.1/", "https://224.0.0.1/", "https://127.1/", "https://2130706433/", "https://8.8.8.8:22/",
+	} {
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			for _, c := range []agent.Channel{agent.Slack, agent.Webhook} {
+				err := sender().Send(ctx, message(c, url))
+				if got := sort(err); got != never && !strings.Contains(url, "127.1") && !strings.Contains(url, "2130706433") || got == sent {
+					t.Errorf("%s: %s (%v), want %s", c, got, err, never)
+				}
+			}
+		})
+	}
+
+	t.Run("even over https to a server that is there", func(t *testing.T) {
+		t.Parallel()
+		calls := 0
+		s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls++ }))
+		defer s.Close()
+		if got := sort(sender().Send(t.Context(), message(agent.Webhook, s.URL))); got != never || calls != 0 {
+			t.Errorf("%s after %d calls", got, calls)
+		}
+	})
+
+	t.Run("and one allowed host does not allow its neighbour", func(t *testing.T) {
+		t.Parallel()
+		h, neighbour := listen(t, status(200)), listen(t, status(200))
+		s := sender(h.host())
+		s.Hosts = append(s.Hosts, neighbour.host()) // its scheme would be allowed, its address is not
+		if got := sort(s.Send(t.Context(), message(agent.Webhook, neighbour.url))); got != never || neighbour.calls() != 0 {
+			t.Errorf("%s after %d calls", got, neighbour.calls())
+		}
+	})
+}
+
+func TestOnlyHTTPSIsCalled(t *testing.T) {
+	t.Parallel()
+	h := listen(t, status(200))
+	for _, url := range []string{
+		h.url, "http://example.com/", "ftp://example.com/", "file:///etc/passwd", "//example.com/", "example.com", "",
+		"https://user:password@example.com/", "https://exa mple.com/", "https://\r\nexample.com",
+	} {
+		s := sender()
+		s.HTTP = notice.Client([]string{h.host()})
+		if got := sort(s.Send(t.Context(), message(agent.Webhook, url))); got != never || h.calls() != 0 {
+			t.Errorf("%q: %s after %d calls", url, got, h.calls())
+		}
+	}
+}
+
+func TestNoProxyIsUsed(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	h := listen(t, status(200))
+	if err := sender(h.host()).Send(t.Context(), message(agent.Webhook, h.url)); err != nil {
+		t.Error(err)
+	}
+}

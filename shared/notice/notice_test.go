@@ -1,0 +1,216 @@
+package notice_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/notice"
+	"theoneagents.app/agents/shared/step"
+)
+
+func message(c agent.Channel, to string) step.Message {
+	return step.Message{
+		Org: "org_a", Execution: "exec_1", Agent: "agent_1", Channel: c, Recipient: to,
+		Subject: "Disk\r\nBcc: everyone@example.com", Body: "It's \"full\" <b>&\nnow\r\n.", Key: "exec_1:s:0",
+	}
+}
+
+// What becomes of a message that was not sent for certain.
+const (
+	never   = "cannot be reached" // step.ErrNotification
+	again   = "surely not sent"   // step.ErrAgain
+	unknown = "nobody knows"
+	sent    = "sent"
+)
+
+func sort(err error) string {
+	switch {
+	case err == nil:
+		return sent
+	case errors.Is(err, step.ErrNotification):
+		return never
+	case errors.Is(err, step.ErrAgain):
+		return again
+	}
+	return unknown
+}
+
+// ---- SNS and SES, as their clients understand the service ----
+
+// cloud answers every call of AWS in one way.
+type cloud struct {
+	status int
+	body   string
+	kind   string
+	hang   bool
+	calls  atomic.Int32
+}
+
+func (c *cloud) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	c.calls.Add(1)
+	if c.hang {
+		panic(http.ErrAbortHandler)
+	}
+	if c.kind != "" {
+		w.Header().Set("X-Amzn-ErrorType", c.kind)
+	}
+	w.WriteHeader(c.status)
+	io.WriteString(w, c.body) //nolint:errcheck // the client complains.
+}
+
+func (c *cloud) serve(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(c)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func (c *cloud) sms(t *testing.T) notice.SMS {
+	t.Helper()
+	url := c.serve(t)
+	return notice.SMS{API: sns.New(sns.Options{
+		Region: "eu-central-1", BaseEndpoint: &url, RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	})}
+}
+
+func (c *cloud) email(t *testing.T) notice.Email {
+	t.Helper()
+	url := c.serve(t)
+	return notice.Email{From: "agents@example.com", API: sesv2.New(sesv2.Options{
+		Region: "eu-central-1", BaseEndpoint: &url, RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	})}
+}
+
+func refusal(code string) string {
+	return `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>` + code +
+		`</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>`
+}
+
+func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
+	t.Parallel()
+
+	const ok = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>`
+	for name, tc := range map[string]struct {
+		cloud *cloud
+		want  string
+	}{
+		"it is sent":             {&cloud{status: 200, body: ok}, sent},
+		"a number it cannot use": {&cloud{status: 400, body: refusal("InvalidParameter")}, never},
+		"somebody who opted out": {&cloud{status: 400, body: refusal("OptedOut")}, never},
+		"no permission":          {&cloud{status: 403, body: refusal("AuthorizationError")}, never},
+		"too many":               {&cloud{status: 429, body: refusal("Throttled")}, again},
+		"too many at the door":   {&cloud{status: 400, body: refusal("Throttling")}, again},
+		"too many, otherwise":    {&cloud{status: 400, body: refusal("ThrottlingException")}, again},
+		"broken":                 {&cloud{status: 500, body: refusal("InternalError")}, again},
+		"no answer":              {&cloud{hang: true}, unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := sort(tc.cloud.sms(t).Send(t.Context(), message(agent.SMS, "+15551234567"))); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+			if n := tc.cloud.calls.Load(); n != 1 {
+				t.Errorf("%d calls: it may be sent twice", n)
+			}
+		})
+	}
+}
+
+func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		cloud *cloud
+		want  string
+	}{
+		"it is sent":               {&cloud{status: 200, body: `{"MessageId": "m"}`}, sent},
+		"an address it cannot use": {&cloud{status: 400, kind: "BadRequestException", body: `{}`}, never},
+		"a message it refuses":     {&cloud{status: 400, kind: "MessageRejected", body: `{}`}, never},
+		"an unknown sender":        {&cloud{status: 400, kind: "MailFromDomainNotVerifiedException", body: `{}`}, never},
+		"too many":                 {&cloud{status: 429, kind: "TooManyRequestsException", body: `{}`}, again},
+		"too many at the door":     {&cloud{status: 400, kind: "ThrottlingException", body: `{}`}, again},
+		"no answer":                {&cloud{hang: true}, unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := sort(tc.cloud.email(t).Send(t.Context(), message(agent.Email, "a@example.com"))); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+			if n := tc.cloud.calls.Load(); n != 1 {
+				t.Errorf("%d calls: it may be sent twice", n)
+			}
+		})
+	}
+}
+
+// phone and post remember what they are given.
+type phone struct{ in *sns.PublishInput }
+
+func (p *phone) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	p.in = in
+	return &sns.PublishOutput{}, nil
+}
+
+type post struct{ in *sesv2.SendEmailInput }
+
+func (p *post) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error) {
+	p.in = in
+	return &sesv2.SendEmailOutput{}, nil
+}
+
+func TestAnSMSSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	p := &phone{}
+	m := message(agent.SMS, "+15551234567")
+	if err := (notice.SMS{API: p}).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if *p.in.PhoneNumber != m.Recipient || *p.in.Message != m.Body || p.in.TopicArn != nil || p.in.TargetArn != nil {
+		t.Errorf("published %+v", p.in)
+	}
+	got := map[string]string{}
+	for name, v := range p.in.MessageAttributes {
+		got[name] = *v.StringValue
+	}
+	if diff := cmp.Diff(map[string]string{"org_id": "org_a", "idempotency_key": "exec_1:s:0"}, got); diff != "" {
+		t.Errorf("attributes (-want +got)\n%s", diff)
+	}
+}
+
+func TestASubjectAddsNoHeaders(t *testing.T) {
+	t.Parallel()
+	p := &post{}
+	m := message(agent.Email, "a@example.com")
+	if err := (notice.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	in := p.in.Content.Simple
+	if got := *in.Subject.Data; strings.ContainsAny(got, "\r\n") || !strings.HasPrefix(got, "Disk") {
+		t.Errorf("subject = %q", got)
+	}
+	if *in.Body.Text.Data != m.Body || in.Body.Html != nil {
+		t.Errorf("the body is %+v", in.Body)
+	}
+	if diff := cmp.Diff([]string{"a@example.com"}, p.in.Destination.ToAddresses); diff != "" || len(p.in.Destination.BccAddresses)+len(p.in.Destination.CcAddresses) > 0 {
+		t.Errorf("to %+v", p.in.Destination)
+	}
+	got := map[string]string{}
+	for _, h := range in.Headers {
+		got[*h.Name] = *h.Value
+	}
+	if diff := cmp.Diff(map[string]string{"X-Org-Id": "org_a", "Idempotency-Key": "exec_1:s:0"}, got); diff != "" {
+		t.Errorf("headers (-want +got)\n%s", diff)
+	}
+}

@@ -1,0 +1,414 @@
+package queue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/queue"
+)
+
+const (
+	work        = "arn:aws:sqs:eu-central-1:123456789012:one-agents-events"
+	undelivered = "arn:aws:sqs:eu-central-1:123456789012:one-agents-undelivered"
+)
+
+// A room is a handler between a dispatcher and a dead-letter queue that remember
+// everything.
+type room struct {
+	mu         sync.Mutex
+	dispatched []id.Event
+	letters    []queue.Letter
+	reports    []error
+	fails      map[id.Event]error
+	closed     error // of the dead-letter queue
+}
+
+func (r *room) Dispatch(_ context.Context, e event.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dispatched = append(r.dispatched, e.ID)
+	return r.fails[e.ID]
+}
+
+func (r *room) Send(_ context.Context, l queue.Letter) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed != nil {
+		return r.closed
+	}
+	r.letters = append(r.letters, l)
+	return nil
+}
+
+// handle handles a batch and returns the messages to deliver again.
+func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
+	t.Helper()
+	h := queue.Handler{Dispatcher: r, Letters: r, Undelivered: undelivered, Report: func(_ context.Context, err error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.reports = append(r.reports, err)
+	}}
+	out, err := h.Handle(t.Context(), events.SQSEvent{Records: messages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := []string{}
+	for _, f := range out.BatchItemFailures {
+		failed = append(failed, f.ItemIdentifier)
+	}
+	slices.Sort(failed)
+	if len(r.reports) != len(failed) {
+		t.Errorf("%d reports of %d failures", len(r.reports), len(failed))
+	}
+	return failed
+}
+
+// envelope returns a detail with fields changed; a nil field is left out.
+func envelope(name string, change map[string]any) map[string]any {
+	product, kind, _ := strings.Cut(name, ":")
+	d := map[string]any{
+		"id": "evt_1", "event_type": kind, "source_product": product, "org_id": "org_acme", "client_id": "cli_1",
+		"payload": map[string]any{"ticket_id": "tkt_1"}, "published_at": "2026-03-09T14:23:01Z",
+	}
+	for k, v := range change {
+		if d[k] = v; v == nil {
+			delete(d, k)
+		}
+	}
+	return d
+}
+
+func text(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// message returns what a rule puts into the queue about an event.
+func message(t *testing.T, name string, detail any) events.SQSMessage {
+	t.Helper()
+	source, kind, _ := strings.Cut(name, ":")
+	body := text(t, map[string]any{
+		"version": "0", "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", "account": "123456789012",
+		"time": "2026-03-09T14:23:01Z", "region": "eu-central-1", "resources": []string{},
+		"source": source, "detail-type": kind, "detail": detail,
+	})
+	return events.SQSMessage{
+		MessageId: "msg_1", Body: body, EventSourceARN: work,
+		Attributes: map[string]string{"ApproximateReceiveCount": "1", "SentTimestamp": "1773066181000"},
+	}
+}
+
+const created = "psa:ticket.created"
+
+// fixture reads a batch as Lambda gets it.
+func fixture(t *testing.T, name string) events.SQSEvent {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch events.SQSEvent
+	if err := json.Unmarshal(data, &batch); err != nil {
+		t.Fatal(err)
+	}
+	return batch
+}
+
+func TestARawBatchIsDispatched(t *testing.T) {
+	t.Parallel()
+	r := &room{}
+	if failed := r.handle(t, fixture(t, "batch.json").Records...); len(failed) != 0 {
+		t.Errorf("failed: %v", failed)
+	}
+	slices.Sort(r.dispatched)
+	if diff := cmp.Diff([]id.Event{"evt_01KK9VH6M0AAAAAAAAAAAAAAAA", "evt_01KK9VH6M0BBBBBBBBBBBBBBBB"}, r.dispatched); diff != "" {
+		t.Errorf("dispatched (-want +got)\n%s", diff)
+	}
+	if len(r.letters) != 0 {
+		t.Errorf("letters: %+v", r.letters)
+	}
+}
+
+func TestWhatCannotBeHandledBecomesALetter(t *testing.T) {
+	t.Parallel()
+
+	big := strings.Repeat("x", event.MaxSize)
+	for name, tc := range map[string]struct {
+		message events.SQSMessage
+		fails   error
+		reason  string
+		says    string
+	}{
+		"no id":                     {message: message(t, created, envelope(created, map[string]any{"id": nil})), reason: "malformed", says: "id must"},
+		"an id of a wrong kind":     {message: message(t, created, envelope(created, map[string]any{"id": 7})), reason: "malformed"},
+		"no organization":           {message: message(t, created, envelope(created, map[string]any{"org_id": nil})), reason: "malformed", says: "org_id must"},
+		"the system's organization": {message: message(t, created, envelope(created, map[string]any{"org_id": "system"})), reason: "malformed"},
+		"an organization with a #":  {message: message(t, created, envelope(created, map[string]any{"org_id": "org_a#AGENT"})), reason: "malformed"},
+		"no payload":                {message: message(t, created, envelope(created, map[string]any{"payload": nil})), reason: "malformed", says: "payload must"},
+		"a payload that is a list":  {message: message(t, created, envelope(created, map[string]any{"payload": []any{}})), reason: "malformed"},
+		"no time":                   {message: message(t, created, envelope(created, map[string]any{"published_at": nil})), reason: "malformed"},
+		"a time that is none":       {message: message(t, created, envelope(created, map[string]any{"published_at": "soon"})), reason: "malformed"},
+		"a detail that is a text":   {message: message(t, created, "hello"), reason: "malformed"},
+		"no detail":                 {message: message(t, created, nil), reason: "malformed"},
+		"a client of a wrong kind":  {message: message(t, created, envelope(created, map[string]any{"client_id": 7})), reason: "malformed"},
+		"metadata of a wrong kind":  {message: message(t, created, envelope(created, map[string]any{"metadata": "none"})), reason: "malformed"},
+		"several faults at once":    {message: message(t, created, envelope(created, map[string]any{"id": nil, "payload": nil})), reason: "malformed", says: "payload must"},
+		"another source":            {message: message(t, "rmm:ticket.created", envelope(created, nil)), reason: "envelope_mismatch", says: "rmm"},
+		"another detail-type":       {message: message(t, "psa:ticket.resolved", envelope(created, nil)), reason: "envelope_mismatch"},
+		"too large":                 {message: message(t, created, envelope(created, map[string]any{"payload": map[string]any{"d": big}})), reason: "too_large", says: "262144"},
+		"an unknown organization":   {message: message(t, created, envelope(created, nil)), fails: dispatch.ErrUnknownOrg, reason: "unknown_org"},
+		"a payload that says too little": {
+			message: message(t, created, envelope(created, nil)), fails: fmt.Errorf("keep: %w", event.ErrMalformed.Sayf("The plan is missing.")),
+			reason: "malformed", says: "plan",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &room{fails: map[id.Event]error{"evt_1": tc.fails}}
+			if failed := r.handle(t, tc.message); len(failed) != 0 {
+				t.Errorf("it is delivered again: %v", failed)
+			}
+			if len(r.letters) != 1 {
+				t.Fatalf("%d letters", len(r.letters))
+			}
+			l := r.letters[0]
+			if l.Reason != tc.reason || l.Message == "" || !strings.Contains(l.Message, tc.says) {
+				t.Errorf("the letter says %s: %s", l.Reason, l.Message)
+			}
+			var bus struct{ Detail json.RawMessage }
+			if err := json.Unmarshal([]byte(tc.message.Body), &bus); err != nil {
+				t.Fatal(err)
+			}
+			if tc.reason != "too_large" && string(l.Event) != string(bus.Detail) {
+				t.Errorf("the letter is about %s, not %s", l.Event, bus.Detail)
+			}
+			if (len(r.dispatched) > 0) != (tc.fails != nil) {
+				t.Errorf("dispatched %v", r.dispatched)
+			}
+		})
+	}
+}
+
+func TestALetterAboutALargeEventHasItsEnvelope(t *testing.T) {
+	t.Parallel()
+	r := &room{}
+	r.handle(t, message(t, created, envelope(created, map[string]any{
+		"payload": map[string]any{"d": strings.Repeat("x", event.MaxSize)}, "client_id": strings.Repeat("é", 5000),
+	})))
+	var got map[string]string
+	if err := json.Unmarshal(r.letters[0].Event, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got["client_id"]) > 210 {
+		t.Errorf("the client has %d bytes", len(got["client_id"]))
+	}
+	delete(got, "client_id")
+	want := map[string]string{
+		"id": "evt_1", "event_type": "ticket.created", "source_product": "psa", "org_id": "org_acme", "published_at": "2026-03-09T14:23:01Z",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("event (-want +got)\n%s", diff)
+	}
+}
+
+func TestAnEventOfExactlyTheLargestSizePasses(t *testing.T) {
+	t.Parallel()
+
+	for _, more := range []int{0, 1} {
+		d := envelope(created, map[string]any{"payload": map[string]any{"d": ""}})
+		d["payload"] = map[string]any{"d": strings.Repeat("x", event.MaxSize+more-len(text(t, d)))}
+		r := &room{}
+		r.handle(t, message(t, created, d))
+		if len(r.dispatched) != 1-more || len(r.letters) != more {
+			t.Errorf("%d bytes too many: %d dispatched and %d letters", more, len(r.dispatched), len(r.letters))
+		}
+	}
+}
+
+func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
+	t.Parallel()
+
+	for name, body := range map[string]string{
+		"no JSON": "hello", "nothing": "", "an array": "[]", "broken off": `{"source": "psa", "detail": {`,
+		"very long and no JSON": strings.Repeat("<", 900_000), "not UTF-8": "\xff\xfe",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := message(t, created, nil)
+			m.Body = body
+			r := &room{}
+			if failed := r.handle(t, m); len(failed) != 0 || len(r.letters) != 1 || r.letters[0].Reason != "malformed" {
+				t.Fatalf("failed %v, letters %+v", failed, r.letters)
+			}
+			if !json.Valid(r.letters[0].Event) || len(r.letters[0].Event) > event.MaxSize {
+				t.Errorf("the letter's event is no JSON or too long: %.100s", r.letters[0].Event)
+			}
+		})
+	}
+}
+
+func TestWhatFailsIsDeliveredAgainAndThenALetter(t *testing.T) {
+	t.Parallel()
+
+	for receives := 1; receives <= queue.MaxReceives+1; receives++ {
+		r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
+		m := message(t, created, envelope(created, nil))
+		m.Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives)
+		failed := r.handle(t, m)
+		last := receives >= queue.MaxReceives
+		if last != (len(failed) == 0) || last != (len(r.letters) == 1) {
+			t.Errorf("received %d times: failed %v, letters %+v", receives, failed, r.letters)
+		}
+		if last && (r.letters[0].Reason != "failed" || text(t, envelope(created, nil)) != string(r.letters[0].Event)) {
+			t.Errorf("the letter is %s about %s", r.letters[0].Reason, r.letters[0].Event)
+		}
+	}
+}
+
+func TestAMessageWithoutACountIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
+	m := message(t, created, envelope(created, nil))
+	m.Attributes = nil
+	if failed := r.handle(t, m); !slices.Equal(failed, []string{"msg_1"}) || len(r.letters) != 0 {
+		t.Errorf("failed %v, letters %+v", failed, r.letters)
+	}
+}
+
+func TestWhatCouldNotBeDeliveredBecomesALetterAtOnce(t *testing.T) {
+	t.Parallel()
+
+	for name, detail := range map[string]any{
+		"a whole event": envelope(created, nil), "a broken one": envelope(created, map[string]any{"id": nil}),
+		"a large one": envelope(created, map[string]any{"payload": map[string]any{"d": strings.Repeat("x", event.MaxSize)}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &room{}
+			m := message(t, created, detail)
+			m.EventSourceARN = undelivered
+			if failed := r.handle(t, m); len(failed) != 0 || len(r.dispatched) != 0 || len(r.letters) != 1 {
+				t.Fatalf("failed %v, dispatched %v, letters %+v", failed, r.dispatched, r.letters)
+			}
+			if l := r.letters[0]; l.Reason != "failed" || len(l.Event) > event.MaxSize || !json.Valid(l.Event) {
+				t.Errorf("the letter is %s with %d bytes", l.Reason, len(l.Event))
+			}
+		})
+	}
+}
+
+func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	r := &room{fails: map[id.Event]error{"evt_2": errors.New("down"), "evt_5": errors.New("down")}}
+	var batch []events.SQSMessage
+	for i := range 10 {
+		m := message(t, created, envelope(created, map[string]any{"id": fmt.Sprintf("evt_%d", i)}))
+		m.MessageId = fmt.Sprintf("msg_%d", i)
+		batch = append(batch, m)
+	}
+	batch[7].Body = "no JSON"
+	if diff := cmp.Diff([]string{"msg_2", "msg_5"}, r.handle(t, batch...)); diff != "" {
+		t.Errorf("failed (-want +got)\n%s", diff)
+	}
+	if len(r.dispatched) != 9 || len(r.letters) != 1 {
+		t.Errorf("%d dispatched, letters %+v", len(r.dispatched), r.letters)
+	}
+}
+
+func TestAMessageStaysWhenItsLetterCannotBeSent(t *testing.T) {
+	t.Parallel()
+
+	good := message(t, created, envelope(created, map[string]any{"id": "evt_good"}))
+	good.MessageId = "msg_good"
+	last := message(t, created, envelope(created, nil))
+	last.MessageId, last.Attributes["ApproximateReceiveCount"] = "msg_last", "5"
+	broken := message(t, created, "hello")
+	broken.MessageId = "msg_broken"
+	lost := message(t, created, envelope(created, nil))
+	lost.MessageId, lost.EventSourceARN = "msg_lost", undelivered
+	r := &room{closed: errors.New("down"), fails: map[id.Event]error{"evt_1": errors.New("down")}}
+	if diff := cmp.Diff([]string{"msg_broken", "msg_last", "msg_lost"}, r.handle(t, good, last, broken, lost)); diff != "" {
+		t.Errorf("failed (-want +got)\n%s", diff)
+	}
+}
+
+func TestWhatMakesAnOrganizationKnownGoesFirst(t *testing.T) {
+	t.Parallel()
+
+	at := func(m events.SQSMessage, sent string) events.SQSMessage {
+		m.Attributes["SentTimestamp"] = sent
+		return m
+	}
+	of := func(name, e string) events.SQSMessage {
+		return message(t, name, envelope(name, map[string]any{"id": e}))
+	}
+	for range 20 {
+		r := &room{}
+		r.handle(t,
+			at(of(created, "evt_ticket"), "1773066181001"),
+			at(of("hub:subscription.changed", "evt_plan"), "1773066181003"),
+			at(of("hub:org.created", "evt_org"), "1773066181002"),
+			at(of("hub:client.created", "evt_client"), "1773066181000"),
+		)
+		if diff := cmp.Diff([]id.Event{"evt_org", "evt_plan"}, r.dispatched[:2]); diff != "" {
+			t.Fatalf("order (-want +got)\n%s", diff)
+		}
+	}
+}
+
+func TestAnEmptyBatchIsNoFailure(t *testing.T) {
+	t.Parallel()
+	if failed := (&room{}).handle(t); len(failed) != 0 {
+		t.Errorf("failed: %v", failed)
+	}
+}
+
+// A box is a dead-letter queue.
+type box struct {
+	in  []*sqs.SendMessageInput
+	err error
+}
+
+func (b *box) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	b.in = append(b.in, in)
+	return &sqs.SendMessageOutput{}, b.err
+}
+
+func TestALetterIsJSON(t *testing.T) {
+	t.Parallel()
+	b := &box{}
+	d := queue.DeadLetters{API: b, URL: "https://sqs/dead"}
+	if err := d.Send(t.Context(), queue.Letter{Reason: "malformed", Message: "no", Event: json.RawMessage(`{"a":"<&>"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if *b.in[0].QueueUrl != "https://sqs/dead" {
+		t.Errorf("sent to %s", *b.in[0].QueueUrl)
+	}
+	if got, want := *b.in[0].MessageBody, `{"reason":"malformed","message":"no","event":{"a":"<&>"}}`; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	b.err = errors.New("down")
+	if err := d.Send(t.Context(), queue.Letter{Reason: "failed"}); !errors.Is(err, b.err) {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -1,0 +1,704 @@
+package step_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/step"
+)
+
+// ---- what surrounds a step ----
+
+// hands are the session, the model, the products and the channels of a test.
+type hands struct {
+	reserved  []credit.Hold
+	released  int
+	intended  []execution.Step
+	asked     []step.Question
+	commands  []step.Command
+	messages  []step.Message
+	log       []string
+	poor      bool
+	intend    error
+	answers   []answer                            // one for each question; the last for all others
+	act       func(n int) (map[string]any, error) // n from 1
+	send      func(m step.Message, n int) error   // n from 1, of all messages
+	takes     time.Duration                       // each call outside
+	onRelease func(ctx context.Context)
+}
+
+type answer struct {
+	text string
+	err  error
+}
+
+func (h *hands) note(what string) { h.log = append(h.log, what) }
+
+func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error) {
+	if h.poor {
+		return hold, credit.ErrInsufficient
+	}
+	h.reserved = append(h.reserved, hold)
+	return hold, nil
+}
+
+func (h *hands) Release(ctx context.Context) error {
+	h.released++
+	if h.onRelease != nil {
+		h.onRelease(ctx)
+	}
+	return nil
+}
+
+func (h *hands) Intend(_ context.Context, s execution.Step) error {
+	if h.intend != nil {
+		return h.intend
+	}
+	h.intended = append(h.intended, s)
+	h.note("intend")
+	return nil
+}
+
+func (h *hands) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
+	h.asked = append(h.asked, q)
+	if err := sleep(ctx, h.takes); err != nil {
+		return step.Answer{}, err
+	}
+	a := h.answers[min(len(h.asked), len(h.answers))-1]
+	return step.Answer{Text: a.text, Usage: execution.Usage{Model: "m", InputTokens: 10, OutputTokens: 2}}, a.err
+}
+
+func (h *hands) Act(ctx context.Context, c step.Command) (map[string]any, error) {
+	h.commands = append(h.commands, c)
+	if err := sleep(ctx, h.takes); err != nil {
+		return nil, errors.Join(step.ErrAgain, err)
+	}
+	if h.act == nil {
+		return map[string]any{"ok": true}, nil
+	}
+	return h.act(len(h.commands))
+}
+
+func (h *hands) Send(ctx context.Context, m step.Message) error {
+	h.messages = append(h.messages, m)
+	h.note("send " + m.Recipient)
+	if err := sleep(ctx, h.takes); err != nil {
+		return err
+	}
+	if h.send == nil {
+		return nil
+	}
+	return h.send(m, len(h.messages))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (h *hands) service() *step.Service {
+	return &step.Service{
+		Model: h, Products: h, Now: time.Now, Sleep: sleep, Rules: agent.Rules{Hosts: []string{"127.0.0.1:4580"}},
+		Senders: map[agent.Channel]step.Sender{
+			agent.SMS: h, agent.Email: h, agent.Slack: h, agent.Teams: h, agent.Webhook: h,
+		},
+	}
+}
+
+// steps reads the JSON of one step.
+func read(t *testing.T, text string) agent.Step {
+	t.Helper()
+	doc, err := document.Object([]byte(`{"name": "n", "category": "security", "steps": [` + text + `],
+		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := rules(t).Parse(doc)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return d.Steps[0]
+}
+
+func rules(t *testing.T) agent.Rules {
+	t.Helper()
+	return agent.Rules{Catalog: known(t), Hosts: []string{"127.0.0.1:4580"}}
+}
+
+func task(t *testing.T, h *hands, text string) step.Task {
+	t.Helper()
+	payload := map[string]any{
+		"n": int64(12345678901234567), "f": 0.5, "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
+		"list": []any{int64(1), "two"}, "phone": "+15551234567", "long": strings.Repeat("x", 5000),
+		"bad": "nobody", "address": "a@example.com",
+	}
+	e := event.Event{ID: "evt_1", Product: "psa", Type: "ticket.created", Org: "org_a", Payload: payload}
+	return step.Task{
+		Run:        execution.Execution{ID: "exec_1", Org: "org_a", Agent: "agent_1", Trigger: e},
+		Definition: read(t, text), Session: h,
+		Scope: render.Scope{"event_payload": payload}, Facts: agent.Facts{Event: e, Run: map[string]any{"event_payload": payload}},
+	}
+}
+
+// do does a step in virtual time and returns what happened and how long it took.
+func do(t *testing.T, h *hands, text string) (execution.Step, time.Duration) {
+	t.Helper()
+	return doTask(t, h, task(t, h, text))
+}
+
+func doTask(t *testing.T, h *hands, task step.Task) (s execution.Step, took time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		var err error
+		if s, err = h.service().Do(t.Context(), task); err != nil {
+			t.Fatal(err)
+		}
+		took = time.Since(begun)
+		if s.ID != task.Definition.ID || s.Kind != task.Definition.Kind || s.Ended.Sub(s.Started) != took {
+			t.Errorf("the step says it is %s %s and took %v, not %v", s.ID, s.Kind, s.Duration(), took)
+		}
+	})
+	return s, took
+}
+
+// outcome returns how a step went in a word.
+func outcome(s execution.Step) string {
+	if s.Error != nil {
+		return string(s.Status) + " " + s.Error.Code
+	}
+	return string(s.Status)
+}
+
+func known(t *testing.T) catalog.Catalog {
+	t.Helper()
+	c, err := loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ---- product actions ----
+
+const note = `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
+	{"ticket_id": "t", "body": "b", "visibility": "internal"}`
+
+func TestParametersKeepTheirTypes(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		param string
+		want  any
+	}{
+		"a text":                         {"as it is", "as it is"},
+		"a whole number":                 {"{{ event_payload.n }}", int64(12345678901234567)},
+		"a fraction":                     {"{{event_payload.f}}", 0.5},
+		"a boolean":                      {"{{ event_payload.yes }}", true},
+		"null":                           {"{{ event_payload.nothing }}", nil},
+		"a list":                         {"{{ event_payload.list }}", []any{int64(1), "two"}},
+		"a number among text is text":    {"n={{ event_payload.n }}", "n=12345678901234567"},
+		"what a value says is no source": {"{{ event_payload.subject }}", "It's {{ event_payload.n }}"},
+		"a missing value with a default": {`{{ event_payload.missing | default: "none" }}`, "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			job := task(t, h, note+`}`)
+			job.Definition.Params = map[string]any{"body": tc.param, "ai_classified": true}
+			s, _ := doTask(t, h, job)
+			if got := outcome(s); got != "completed" {
+				t.Fatalf("the step is %s", got)
+			}
+			if diff := cmp.Diff(map[string]any{"body": tc.want, "ai_classified": true}, h.commands[0].Params); diff != "" {
+				t.Errorf("params (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestACommandSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	job := task(t, h, note+`}`)
+	job.Run.Trigger.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Depth: 2}}
+	doTask(t, h, job)
+	want := step.Command{
+		Org: "org_a", Execution: "exec_1", Depth: 3, Product: "psa", Action: "add_note", Key: "exec_1:s",
+		Params: map[string]any{"ticket_id": "t", "body": "b", "visibility": "internal"},
+	}
+	if diff := cmp.Diff(want, h.commands[0]); diff != "" {
+		t.Errorf("command (-want +got)\n%s", diff)
+	}
+}
+
+func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
+	t.Parallel()
+
+	again, refusal := errors.Join(step.ErrAgain, errors.New("10.0.0.1 is down")), reason("the product answered 422 (No such ticket)")
+	for name, tc := range map[string]struct {
+		more  string
+		fails int // so many calls fail
+		err   error
+		takes time.Duration
+		want  string
+		calls int
+		took  time.Duration
+	}{
+		"it works at once":                    {want: "completed", calls: 1},
+		"it works the second time":            {fails: 1, err: again, want: "completed", calls: 2, took: 200 * time.Millisecond},
+		"it works the third time":             {fails: 2, err: again, want: "completed", calls: 3, took: 600 * time.Millisecond},
+		"it is not tried a fourth time":       {fails: 9, err: again, want: "failed product_error", calls: 3, took: 600 * time.Millisecond},
+		"a refusal is not tried again":        {fails: 9, err: refusal, want: "failed product_error", calls: 1},
+		"retry says how often":                {more: `, "retry": {"max_attempts": 5, "backoff_seconds": 1}`, fails: 4, err: again, want: "completed", calls: 5, took: 15 * time.Second},
+		"retry may say once":                  {more: `, "retry": {"max_attempts": 1}`, fails: 1, err: again, want: "failed product_error", calls: 1},
+		"all tries together have a time":      {more: `, "timeout_seconds": 10`, takes: 4 * time.Second, fails: 9, err: again, want: "failed step_timeout", calls: 3, took: 10 * time.Second},
+		"the pause counts too":                {more: `, "timeout_seconds": 5, "retry": {"max_attempts": 5, "backoff_seconds": 30}`, fails: 9, err: again, want: "failed step_timeout", calls: 1, took: 5 * time.Second},
+		"one try that takes too long":         {more: `, "timeout_seconds": 3`, takes: time.Minute, want: "failed step_timeout", calls: 1, took: 3 * time.Second},
+		"a step has half a minute by default": {takes: time.Minute, want: "failed step_timeout", calls: 1, took: 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{takes: tc.takes, act: func(n int) (map[string]any, error) {
+				if n <= tc.fails {
+					return nil, tc.err
+				}
+				return map[string]any{"note_id": "note_1"}, nil
+			}}
+			s, took := do(t, h, note+tc.more+`}`)
+			if outcome(s) != tc.want || len(h.commands) != tc.calls || took != tc.took {
+				t.Errorf("got %s after %d calls and %v, want %s after %d and %v", outcome(s), len(h.commands), took, tc.want, tc.calls, tc.took)
+			}
+			if s.Tries != tc.calls {
+				t.Errorf("the trace says %d tries", s.Tries)
+			}
+			for _, c := range h.commands {
+				if c.Key != "exec_1:s" {
+					t.Errorf("key = %s", c.Key)
+				}
+			}
+			if s.Error != nil && (strings.Contains(s.Error.Message, "10.0.0.1") || s.Error.Step != "s") {
+				t.Errorf("the error says %+v", s.Error)
+			}
+			if errors.Is(tc.err, refusal) && !strings.Contains(s.Error.Message, "No such ticket") {
+				t.Errorf("the product's reason is lost: %s", s.Error.Message)
+			}
+		})
+	}
+}
+
+// reason is a failure that may be shown.
+type reason string
+
+func (r reason) Error() string  { return "secret" }
+func (r reason) Reason() string { return string(r) }
+
+func TestATraceShowsLongParametersCut(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	s, _ := do(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
+		{"ticket_id": "t", "body": "{{ event_payload.long }}", "visibility": "internal"}}`)
+	shown, _ := document.Lookup(s.Input, "body")
+	if text, _ := shown.(string); len(text) > 200 || !strings.HasPrefix(text, "xxx") {
+		t.Errorf("the trace shows %q", shown)
+	}
+	if sent, _ := h.commands[0].Params["body"].(string); len(sent) != 5000 {
+		t.Errorf("%d bytes were sent", len(sent))
+	}
+}
+
+func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+
+	for name, text := range map[string]string{
+		"an action": `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
+			{"ticket_id": "{{ event_payload.gone }}", "body": "b", "visibility": "internal"}}`,
+		"a question":     `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}"}`,
+		"a notification": `{"id": "s", "type": "notification", "channel": "sms", "recipients": ["+15551234567"], "body": "{{ event_payload.gone }}"}`,
+		"a recipient":    `{"id": "s", "type": "notification", "channel": "sms", "recipients": ["+15551234567", "{{ event_payload.gone }}"], "body": "b"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{answers: []answer{{text: "yes"}}}
+			s, _ := do(t, h, text)
+			if got := outcome(s); got != "failed template_error" {
+				t.Errorf("the step is %s", got)
+			}
+			if len(h.commands)+len(h.asked)+len(h.messages)+len(h.intended)+len(h.reserved) > 0 {
+				t.Errorf("something was done: %+v", h.log)
+			}
+		})
+	}
+}
+
+// A step that is stopped from outside has not failed: whoever has the run does
+// it again.
+func TestAStoppedStepHasNoResult(t *testing.T) {
+	t.Parallel()
+
+	for name, text := range map[string]string{
+		"an action":      note + `}`,
+		"a question":     `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "p"}`,
+		"a notification": `{"id": "s", "type": "notification", "channel": "webhook", "recipients": ["https://example.com/"], "body": "b"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := &hands{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
+				h.onRelease = func(ctx context.Context) {
+					if ctx.Err() != nil {
+						t.Error("the price is given back with a context that is over")
+					}
+				}
+				lost := errors.New("the lease is lost")
+				ctx, stop := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { stop(lost) })
+				s, err := h.service().Do(ctx, task(t, h, text))
+				if !errors.Is(err, lost) {
+					t.Errorf("got %+v, %v; want %v", s, err, lost)
+				}
+				if h.released != len(h.reserved) {
+					t.Errorf("%d prices held, %d given back", len(h.reserved), h.released)
+				}
+			})
+		})
+	}
+}
+
+// ---- notifications ----
+
+func notification(channel string, recipients ...string) string {
+	return `{"id": "s", "type": "notification", "channel": "` + channel + `", "subject": "About {{ event_payload.n }}", "body": "{{ event_payload.subject }}",
+		"recipients": ["` + strings.Join(recipients, `", "`) + `"]}`
+}
+
+const (
+	one   = "+15551234567"
+	two   = "+15551234568"
+	three = "+15551234569"
+)
+
+// states returns what the step says of each recipient.
+func states(s execution.Step) string {
+	recipients, _ := document.Lookup(s.Output, "recipients")
+	list, _ := recipients.([]any)
+	words := make([]string, 0, len(list))
+	for _, r := range list {
+		word, _ := document.Lookup(r, "status")
+		words = append(words, word.(string)) //nolint:errcheck,forcetypeassert // a panic is a failure.
+	}
+	return strings.Join(words, " ")
+}
+
+func TestEachRecipientHasAnOutcome(t *testing.T) {
+	t.Parallel()
+
+	dark := errors.New("no answer")
+	fails := func(err error, whom ...string) func(step.Message, int) error {
+		return func(m step.Message, _ int) error {
+			if strings.Contains(strings.Join(whom, " "), m.Recipient) {
+				return err
+			}
+			return nil
+		}
+	}
+	const a, b = "https://a.example/", "https://b.example/"
+	for name, tc := range map[string]struct {
+		step   string
+		send   func(step.Message, int) error
+		takes  time.Duration
+		want   string
+		states string
+		sends  int
+	}{
+		"all are reached":                                  {step: notification("sms", one, two), want: "completed", states: "sent sent", sends: 2},
+		"one cannot be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one), want: "completed", states: "failed sent", sends: 2},
+		"nobody can be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one, two), want: "failed notification_failed", states: "failed failed", sends: 2},
+		"nobody knows of an SMS, and it is not sent again": {step: notification("sms", one, two), send: fails(dark, one), want: "completed", states: "unknown sent", sends: 2},
+		"nobody knows of any":                              {step: notification("email", "a@example.com"), send: fails(dark, "a@example.com"), want: "completed", states: "unknown", sends: 1},
+		"nobody knows of a chat":                           {step: notification("slack", a), send: fails(dark, a), want: "completed", states: "unknown", sends: 1},
+		"surely not sent is sent again":                    {step: notification("sms", one), send: func(_ step.Message, n int) error { return []error{step.ErrAgain, nil}[n-1] }, want: "completed", states: "sent", sends: 2},
+		"surely never sent":                                {step: notification("sms", one), send: fails(step.ErrAgain, one), want: "failed notification_failed", states: "failed", sends: 3},
+		"a webhook is repeated": {step: notification("webhook", a, b), send: func(m step.Message, n int) error {
+			if m.Recipient == a && n == 1 {
+				return errors.Join(step.ErrAgain, dark)
+			}
+			return nil
+		}, want: "completed", states: "sent sent", sends: 3},
+		"a webhook of which nobody knows has failed": {step: notification("webhook", a), send: fails(dark, a), want: "failed notification_failed", states: "failed", sends: 1},
+		"the time is over before all were told":      {step: notification("sms", one, two, three), takes: 20 * time.Second, want: "failed step_timeout", states: "sent unknown pending", sends: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{send: tc.send, takes: tc.takes}
+			s, _ := do(t, h, tc.step)
+			if outcome(s) != tc.want || states(s) != tc.states || len(h.messages) != tc.sends {
+				t.Errorf("got %s (%s) after %d, want %s (%s) after %d", outcome(s), states(s), len(h.messages), tc.want, tc.states, tc.sends)
+			}
+		})
+	}
+}
+
+func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	do(t, h, notification("webhook", "https://a.example/", "https://b.example/"))
+	for i, m := range h.messages {
+		want := step.Message{
+			Org: "org_a", Execution: "exec_1", Agent: "agent_1", Channel: agent.Webhook, Recipient: []string{"https://a.example/", "https://b.example/"}[i],
+			Subject: "About 12345678901234567", Body: "It's {{ event_payload.n }}", Key: "exec_1:s:" + []string{"0", "1"}[i],
+		}
+		if diff := cmp.Diff(want, m); diff != "" {
+			t.Errorf("message %d (-want +got)\n%s", i, diff)
+		}
+	}
+	if len(h.intended) != 0 {
+		t.Error("a webhook needs no intent: it has a key")
+	}
+}
+
+func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	do(t, h, notification("sms", one, two))
+	if diff := cmp.Diff([]string{"intend", "send " + one, "intend", "send " + two}, h.log); diff != "" {
+		t.Errorf("order (-want +got)\n%s", diff)
+	}
+	if got := states(h.intended[0]) + ", " + states(h.intended[1]); got != "sending pending, sent sending" {
+		t.Errorf("the intents say %s", got)
+	}
+	for _, s := range h.intended {
+		if s.ID != "s" || s.Kind != agent.Notification || s.Status != execution.StepRunning || s.Started.IsZero() {
+			t.Errorf("the intent is %+v", s)
+		}
+	}
+}
+
+func TestWhatCannotBeIntendedIsNotSent(t *testing.T) {
+	t.Parallel()
+	h := &hands{intend: execution.ErrStale}
+	_, err := h.service().Do(t.Context(), task(t, h, notification("sms", one)))
+	if !errors.Is(err, execution.ErrStale) || len(h.messages) != 0 {
+		t.Errorf("got %v after %d messages", err, len(h.messages))
+	}
+}
+
+func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		channel string
+		before  []string // what was recorded of each recipient
+		want    string
+		sends   []string
+	}{
+		"the first was being sent":    {"sms", []string{"sending", "pending"}, "unknown sent", []string{two}},
+		"the second was being sent":   {"sms", []string{"sent", "sending"}, "sent unknown", nil},
+		"the first had failed":        {"sms", []string{"failed", "sending"}, "failed unknown", nil},
+		"it was unknown already":      {"sms", []string{"unknown", "pending"}, "unknown sent", []string{two}},
+		"a record without recipients": {"sms", nil, "sent sent", []string{one, two}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			job := task(t, h, notification(tc.channel, one, two))
+			var list []any
+			for _, s := range tc.before {
+				list = append(list, map[string]any{"recipient": "r", "status": s})
+			}
+			job.Before = &execution.Step{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": list}}
+			s, _ := doTask(t, h, job)
+			var sends []string
+			for _, m := range h.messages {
+				sends = append(sends, m.Recipient)
+			}
+			if states(s) != tc.want || !cmp.Equal(sends, tc.sends) {
+				t.Errorf("got %s after %v, want %s after %v", states(s), sends, tc.want, tc.sends)
+			}
+		})
+	}
+}
+
+func TestAnAddressFromAnEventIsChecked(t *testing.T) {
+	t.Parallel()
+
+	for recipient, want := range map[string]string{
+		"{{ event_payload.phone }}":              "completed",
+		"{{ event_payload.bad }}":                "failed invalid_recipient",
+		"{{ event_payload.address }}":            "failed invalid_recipient",
+		"{{ event_payload.nothing }}":            "failed invalid_recipient",
+		"+1555{{ event_payload.n }}7 or so":      "failed invalid_recipient",
+		"{{ event_payload.phone }}{{ 'x' }}":     "failed invalid_recipient",
+		"{{ event_payload.phone | append: '' }}": "completed",
+	} {
+		t.Run(recipient, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			s, _ := do(t, h, notification("sms", recipient))
+			if got := outcome(s); got != want || want != "completed" && len(h.messages) > 0 {
+				t.Errorf("the step is %s after %d messages, want %s", got, len(h.messages), want)
+			}
+		})
+	}
+}
+
+func TestAChannelWithoutASenderReachesNobody(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	s := h.service()
+	s.Senders = nil
+	got, err := s.Do(t.Context(), task(t, h, notification("teams", "https://a.example/")))
+	if err != nil || outcome(got) != "failed notification_failed" {
+		t.Errorf("got %s, %v", outcome(got), err)
+	}
+}
+
+// ---- branches ----
+
+func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
+	t.Parallel()
+
+	is := func(field, value string) string {
+		return `{"when": {"field": "` + field + `", "operator": "eq", "value": ` + value + `}, "steps": [` + inner(field+value) + `]}`
+	}
+	for name, tc := range map[string]struct {
+		cases string
+		want  int
+	}{
+		"the only one":      {is("yes", "true"), 0},
+		"the second":        {is("yes", "false") + "," + is("f", "0.5"), 1},
+		"the first of two":  {is("yes", "true") + "," + is("f", "0.5"), 0},
+		"none":              {is("yes", "false"), -1},
+		"a field not there": {is("gone", "null"), -1},
+		"null that is":      {is("nothing", "null"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := do(t, &hands{}, `{"id": "s", "type": "branch", "cases": [`+tc.cases+`]}`)
+			if s.Status != execution.StepCompleted || *s.Case != tc.want {
+				t.Errorf("%s, case %d; want %d", s.Status, *s.Case, tc.want)
+			}
+			want := map[string]any{"taken": "case", "case": int64(tc.want)}
+			if tc.want < 0 {
+				want = map[string]any{"taken": "else"}
+			}
+			if diff := cmp.Diff(want, s.Output); diff != "" {
+				t.Errorf("output (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// inner returns a step whose name is made of text.
+func inner(text string) string {
+	name := "i_" + strings.NewReplacer(".", "_").Replace(text)
+	return strings.Replace(note, `"s"`, `"`+name+`"`, 1) + `}`
+}
+
+// ---- questions ----
+
+const (
+	schema = `"output_schema": {"type": "object", "required": ["p"], "properties": {"p": {"enum": ["p1", "p2"]}, "n": {"type": "integer"}}}`
+	plain  = `{"id": "s", "type": "ai_reason", "model": "standard", "system": "Be brief about {{ event_payload.f }}.", "prompt": "Judge {{ event_payload.subject }}."`
+)
+
+func TestAModelAnswers(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		more    string
+		answers []answer
+		takes   time.Duration
+		want    string
+		output  any
+		asked   int
+	}{
+		"without a schema any text will do":        {answers: []answer{{text: `{"p": 1}`}}, want: "completed", output: map[string]any{"text": `{"p": 1}`}, asked: 1},
+		"without a schema even none":               {answers: []answer{{text: ``}}, want: "completed", output: map[string]any{"text": ``}, asked: 1},
+		"with a schema it is JSON":                 {more: schema, answers: []answer{{text: ` {"p": "p1", "n": 12345678901234567} `}}, want: "completed", output: map[string]any{"p": "p1", "n": int64(12345678901234567)}, asked: 1},
+		"one that is not is mended":                {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"one that does not fit is mended":          {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"two that do not fit are no answer":        {more: schema, answers: []answer{{text: `{"p": "p9"}`}}, want: "failed invalid_model_output", asked: 2},
+		"an empty one does not fit":                {more: schema, answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},
+		"two values are no JSON":                   {more: schema, answers: []answer{{text: `{"p": "p1"} {"p": "p2"}`}}, want: "failed invalid_model_output", asked: 2},
+		"one that is too long is mended":           {answers: []answer{{text: strings.Repeat("x", 40<<10)}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2},
+		"two that are too long are no answer":      {answers: []answer{{text: strings.Repeat("x", 40<<10)}}, want: "failed invalid_model_output", asked: 2},
+		"a model that is busy is asked again":      {answers: []answer{{err: step.ErrAgain}, {err: step.ErrAgain}, {text: "now"}}, want: "completed", output: map[string]any{"text": "now"}, asked: 3},
+		"a model that stays busy is not available": {answers: []answer{{err: step.ErrAgain}}, want: "failed model_unavailable", asked: 3},
+		"a model that refuses is asked once":       {answers: []answer{{err: errors.New("validation")}}, want: "failed model_unavailable", asked: 1},
+		"a model may be slow":                      {takes: 59 * time.Second, answers: []answer{{text: "at last"}}, want: "completed", output: map[string]any{"text": "at last"}, asked: 1},
+		"a model may be too slow":                  {takes: 61 * time.Second, answers: []answer{{text: "too late"}}, want: "failed step_timeout", asked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{answers: tc.answers, takes: tc.takes}
+			text := plain + `}`
+			if tc.more != "" {
+				text = plain + ", " + tc.more + `}`
+			}
+			s, _ := do(t, h, text)
+			if outcome(s) != tc.want || len(h.asked) != tc.asked {
+				t.Errorf("got %s after %d questions, want %s after %d", outcome(s), len(h.asked), tc.want, tc.asked)
+			}
+			if diff := cmp.Diff(tc.output, s.Output); diff != "" {
+				t.Errorf("output (-want +got)\n%s", diff)
+			}
+			switch paid := s.Charge != nil; {
+			case len(h.reserved) != 1 || h.reserved[0].Amount != 20 || h.reserved[0].Tier != credit.Standard:
+				t.Errorf("held back %+v", h.reserved)
+			case paid != (tc.want == "completed"):
+				t.Errorf("charge = %+v", s.Charge)
+			case paid == (h.released > 0):
+				t.Errorf("charged %v and %d times given back", paid, h.released)
+			}
+		})
+	}
+}
+
+func TestAQuestionKeepsDataApart(t *testing.T) {
+	t.Parallel()
+	h := &hands{answers: []answer{{text: "p9"}, {text: `{"p": "p1"}`}}}
+	s, _ := do(t, h, plain+", "+schema+`}`)
+	q := h.asked[0]
+	if q.Prompt != "Judge [[event_payload.subject]]." || q.System != "Be brief about [[event_payload.f]]." {
+		t.Errorf("prompt %q, system %q", q.Prompt, q.System)
+	}
+	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": 0.5}, q.Data); diff != "" {
+		t.Errorf("data (-want +got)\n%s", diff)
+	}
+	if q.Org != "org_a" || q.Execution != "exec_1" || q.Step != "s" || q.Tier != credit.Standard || q.Mend != nil || q.Schema == nil {
+		t.Errorf("question = %+v", q)
+	}
+	if m := h.asked[1].Mend; m == nil || m.Answer != "p9" || m.Fault == "" {
+		t.Errorf("the second question says %+v", m)
+	}
+	if s.Usage == nil || *s.Usage != (execution.Usage{Model: "m", InputTokens: 20, OutputTokens: 4}) {
+		t.Errorf("usage = %+v", s.Usage)
+	}
+}
+
+func TestWithoutCreditsNoModelIsAsked(t *testing.T) {
+	t.Parallel()
+	h := &hands{poor: true}
+	s, _ := do(t, h, plain+`}`)
+	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 || h.released > 0 {
+		t.Errorf("%s after %d questions", got, len(h.asked))
+	}
+}

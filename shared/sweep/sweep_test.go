@@ -1,0 +1,298 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+const org = id.Org("org_acme")
+
+// A yard is a sweeper with its store and a machine. Its clock stands.
+type yard struct {
+	*testing.T
+	sweep.Service
+
+	store     *memory.Store
+	now       time.Time
+	restarted []id.Execution
+	broken    map[id.Execution]error
+	behind    []flow.Cursor // what the index says besides
+	raced     bool          // whether somebody writes just before the sweeper
+}
+
+// yardStore is the store as the sweeper sees it.
+type yardStore struct {
+	*memory.Store
+
+	yard *yard
+}
+
+func (s yardStore) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+	list, err := s.Store.Overdue(ctx, now, limit)
+	return append(slices.Clone(s.yard.behind), list...), err
+}
+
+func (s yardStore) Commit(ctx context.Context, c execution.Change) error {
+	if s.yard.raced {
+		return execution.ErrStale
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+func open(t *testing.T) *yard {
+	t.Helper()
+	y := &yard{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
+	now := func() time.Time { return y.now }
+	y.Service = sweep.Service{Store: yardStore{y.store, y}, Machine: y, Now: now}
+	keeper := &tenant.Service{Store: y.store, Now: now}
+	y.must(keeper.Keep(t.Context(), event.Event{
+		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},
+	}))
+	return y
+}
+
+// Restart implements sweep.Machine.
+func (y *yard) Restart(_ context.Context, c flow.Cursor, at time.Time) error {
+	if !at.Equal(y.now) {
+		y.Errorf("restarted at %v, and it is %v", at, y.now)
+	}
+	if err := y.broken[c.Execution]; err != nil {
+		return err
+	}
+	y.restarted = append(y.restarted, c.Execution)
+	return nil
+}
+
+func (y *yard) must(err error) {
+	y.Helper()
+	if err != nil {
+		y.Fatal(err)
+	}
+}
+
+// run stores a run that change has been applied to.
+func (y *yard) run(name id.Execution, change func(x execution.Execution) execution.Change) {
+	y.Helper()
+	x := execution.New(execution.Execution{ID: name, Org: org, Agent: "agent_a"}, y.now)
+	y.must(y.store.Create(y.Context(), x))
+	if change != nil {
+		x.Revision = 1
+		y.must(y.store.Commit(y.Context(), change(x)))
+	}
+}
+
+func (y *yard) stored(name id.Execution) execution.Execution {
+	y.Helper()
+	x, _, err := y.store.Execution(y.Context(), org, name)
+	y.must(err)
+	return x
+}
+
+func (y *yard) sweep() sweep.Report {
+	y.Helper()
+	r, err := y.Sweep(y.Context())
+	y.must(err)
+	return r
+}
+
+// leased is a run that a worker has just taken.
+func leased(now time.Time) func(execution.Execution) execution.Change {
+	return func(x execution.Execution) execution.Change {
+		x, _ = x.Leased("worker", now)
+		return execution.Change{Execution: x}
+	}
+}
+
+func TestTheSweeperDoesWhatIsDue(t *testing.T) {
+	t.Parallel()
+
+	hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
+	holding := func(now time.Time) func(execution.Execution) execution.Change {
+		return func(x execution.Execution) execution.Change {
+			x, _ = x.Leased("worker", now)
+			c, _ := x.Reserved("judge", hold)
+			return c
+		}
+	}
+	for name, tc := range map[string]struct {
+		change func(y *yard) func(execution.Execution) execution.Change
+		after  time.Duration
+		want   sweep.Report
+		ends   bool // whether nothing is due any more
+	}{
+		"nothing while a run is young":      {after: execution.Grace, want: sweep.Report{}},
+		"a start of a run that never began": {after: execution.Grace + 1, want: sweep.Report{Looked: 1, Started: 1}},
+		"nothing while a worker is alive":   {change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) }, after: 20 * time.Second, want: sweep.Report{}},
+		"patience while a worker is slow": {
+			change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now.Add(10 * time.Second)) },
+			after:  30 * time.Second, want: sweep.Report{Looked: 1, Prolonged: 1},
+		},
+		"a start when the worker is dead": {
+			change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) },
+			after:  time.Minute, want: sweep.Report{Looked: 1, Started: 1},
+		},
+		"a start of a run at rest when its time has come": {
+			change: func(y *yard) func(execution.Execution) execution.Change {
+				return func(x execution.Execution) execution.Change {
+					return execution.Change{Execution: x.Suspended(y.now.Add(time.Hour))}
+				}
+			},
+			after: time.Hour + time.Minute, want: sweep.Report{Looked: 1, Started: 1},
+		},
+		"nothing while a run rests": {
+			change: func(y *yard) func(execution.Execution) execution.Change {
+				return func(x execution.Execution) execution.Change {
+					return execution.Change{Execution: x.Suspended(y.now.Add(time.Hour))}
+				}
+			},
+			after: time.Hour, want: sweep.Report{},
+		},
+		"nothing of a run at its end": {
+			change: func(y *yard) func(execution.Execution) execution.Change {
+				return func(x execution.Execution) execution.Change { return execution.Change{Execution: x.Complete(y.now)} }
+			},
+			after: time.Hour, want: sweep.Report{}, ends: true,
+		},
+		"the price that a dead worker held": {
+			change: func(y *yard) func(execution.Execution) execution.Change {
+				return func(x execution.Execution) execution.Change {
+					y.must(y.store.Commit(y.Context(), holding(y.now)(x)))
+					x, done, err := y.store.Execution(y.Context(), org, x.ID)
+					y.must(err)
+					return x.End(func(x execution.Execution) execution.Execution {
+						x, _ = x.Cancel(execution.CancelledByUser, y.now)
+						return x
+					}, done, true)
+				}
+			},
+			after: time.Minute, want: sweep.Report{Looked: 1, Settled: 1}, ends: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := open(t)
+			change := func(x execution.Execution) execution.Change { return execution.Change{Execution: x} }
+			if tc.change != nil {
+				change = tc.change(y)
+			}
+			y.run("exec_1", change)
+			y.now = y.now.Add(tc.after)
+			if diff := cmp.Diff(tc.want, y.sweep()); diff != "" {
+				t.Errorf("report (-want +got)\n%s", diff)
+			}
+			if len(y.restarted) != tc.want.Started {
+				t.Errorf("restarted %v", y.restarted)
+			}
+			x := y.stored("exec_1")
+			if x.Due.IsZero() != tc.ends || len(x.Holds) > 0 {
+				t.Errorf("due %v, holds %v", x.Due, x.Holds)
+			}
+			if b, err := y.store.Balance(t.Context(), org, "2026-03"); err != nil || b.Remaining != b.Allocation {
+				t.Errorf("balance %+v, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestPatienceLastsAsLongAsTheLease(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_1", leased(y.now.Add(10*time.Second)))
+	y.now = y.now.Add(30 * time.Second)
+	y.sweep()
+	before := y.stored("exec_1")
+	if want := before.Lease.Until.Add(execution.Grace); !before.Due.Equal(want) || before.Lease.Owner != "worker" {
+		t.Errorf("due %v, want %v; lease %+v", before.Due, want, before.Lease)
+	}
+	if r := y.sweep(); r != (sweep.Report{}) {
+		t.Errorf("a second sweep did %+v", r)
+	}
+	y.now = before.Due.Add(time.Second)
+	if r := y.sweep(); r != (sweep.Report{Looked: 1, Started: 1}) {
+		t.Errorf("when the lease is over: %+v", r)
+	}
+}
+
+func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	for _, name := range []id.Execution{"exec_1", "exec_2", "exec_3"} {
+		y.run(name, nil)
+	}
+	y.behind = []flow.Cursor{{Org: org, Execution: "exec_gone"}}
+	down := errors.New("down")
+	y.broken["exec_2"] = down
+	y.now = y.now.Add(time.Minute)
+	r, err := y.Sweep(t.Context())
+	if !errors.Is(err, down) || !errors.Is(err, execution.ErrNotFound) {
+		t.Errorf("err = %v", err)
+	}
+	if r.Looked != 4 || r.Failed != 2 || len(y.restarted) != 2 {
+		t.Errorf("%+v, restarted %v", r, y.restarted)
+	}
+}
+
+func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_young", nil)
+	y.run("exec_over", func(x execution.Execution) execution.Change { return execution.Change{Execution: x.Complete(y.now)} })
+	y.behind = []flow.Cursor{{Org: org, Execution: "exec_young"}, {Org: org, Execution: "exec_over"}}
+	if r := y.sweep(); r != (sweep.Report{Looked: 2}) || len(y.restarted) > 0 {
+		t.Errorf("%+v, restarted %v", r, y.restarted)
+	}
+}
+
+func TestALostRaceIsNoFailure(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_1", leased(y.now.Add(10*time.Second)))
+	y.now = y.now.Add(30 * time.Second)
+	y.raced = true
+	if _, err := y.Sweep(t.Context()); err != nil {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestTheLongestOverdueComeFirst(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	for i := range 3 {
+		y.run(id.Execution("exec_"+string(rune('c'-i))), nil)
+		y.now = y.now.Add(time.Second)
+	}
+	y.now = y.now.Add(time.Minute)
+	y.sweep()
+	if diff := cmp.Diff([]id.Execution{"exec_c", "exec_b", "exec_a"}, y.restarted); diff != "" {
+		t.Errorf("order (-want +got)\n%s", diff)
+	}
+}
+
+func TestAnIndexThatCannotBeReadIsAFailure(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.Store = blind{yardStore{y.store, y}}
+	if _, err := y.Sweep(t.Context()); !errors.Is(err, errBlind) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+var errBlind = errors.New("blind")
+
+type blind struct{ yardStore }
+
+func (blind) Overdue(context.Context, time.Time, int) ([]flow.Cursor, error) { return nil, errBlind }
