@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -62,6 +63,7 @@ func environment(s settings, table awsdynamodb.Table, q queues) map[string]*stri
 		boot.EnvSender:       jsii.String(s.Sender),
 		boot.EnvHookSecret:   s.HookSecret.resolve(),
 		boot.EnvCursorSecret: s.CursorSecret.resolve(),
+		boot.EnvRateLimit:    jsii.String(strconv.Itoa(s.RateLimit)),
 	}
 }
 

@@ -68,7 +68,7 @@ func planned(name string) function {
 // forAPI is the environment of whoever answers people: the table, how to tell
 // who asks, and more.
 func forAPI(more ...string) []string {
-	return append([]string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvOrigins, boot.EnvAllowedHosts, boot.EnvCursorSecret}, more...)
+	return append([]string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvOrigins, boot.EnvAllowedHosts, boot.EnvCursorSecret, boot.EnvRateLimit}, more...)
 }
 
 func forDispatcher() []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +26,7 @@ type settings struct {
 	Sender       string   // emailSender
 	HookSecret   secret   // webhookSecret, webhookSecretName
 	CursorSecret secret   // cursorSecret, cursorSecretName
+	RateLimit    int      // rateLimit: requests a minute of an organization
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
@@ -83,10 +85,11 @@ func readSettings(get func(key string) any) (settings, error) {
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),
 	}
-	var archive, models error
+	var archive, rate, models error
 	s.Archive, archive = flag(get("archive"), true)
+	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.Models, models = readModels(get("models"))
-	return s, errors.Join(archive, models,
+	return s, errors.Join(archive, rate, models,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
@@ -114,6 +117,20 @@ func flag(v any, otherwise bool) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("archive: %v is neither true nor false", v)
+}
+
+// count reads a whole number from 1, which is text when it comes from the
+// command line.
+func count(key string, v any, otherwise int) (int, error) {
+	if v == nil {
+		return otherwise, nil
+	}
+	text := fmt.Sprint(v)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s: want a whole number from 1, got %q", key, text)
+	}
+	return n, nil
 }
 
 // readModels returns the models as JSON. They come as an object from a file and

@@ -14,7 +14,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
-			"architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
+			"rateLimit": "6000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 		}[key]
 	})
 	if err != nil {
@@ -24,7 +24,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Origins: []string{"o1", "o2"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
 		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
-		Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
+		RateLimit: 6000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -36,14 +36,14 @@ func TestNothingGivenMeansProduction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.HookSecret.Value != "" {
+	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.HookSecret.Value != "" {
 		t.Errorf("settings = %+v", got)
 	}
 }
 
 func TestEveryWrongSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"archive": "maybe", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
+		"archive": "maybe", "rateLimit": 0.5, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
 		"models": `{"quick":"only"}`,
 	} {
 		_, err := readSettings(func(k string) any {

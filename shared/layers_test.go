@@ -18,8 +18,9 @@ const module = "theoneagents.app/agents/"
 var layers = [][]string{
 	{"fault", "id", "document"},             // words that everyone uses
 	{"caller", "event", "credit", "render"}, // who asks, what happened, what it costs, what is said
-	{"tenant", "catalog", "key"},            // who may, what there is to do
+	{"tenant", "catalog", "key", "limit"},   // who may, what there is to do, how often
 	{"agent"},                               // what is to be done
+	{"template"},                            // what it may begin with
 	{"flow", "activity", "approval"},        // what machines, and people, are told of it
 	{"execution"},                           // one run of it
 	{"step"},                                // what a run does
@@ -34,7 +35,7 @@ var layers = [][]string{
 }
 
 // outside is the first layer that may touch the world.
-const outside = 8
+const outside = 9
 
 // world are import prefixes that no layer before outside may use.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}

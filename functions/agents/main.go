@@ -1,4 +1,4 @@
-// Command agents answers the API's requests about agents and their activity.
+// Command agents answers the API's requests about agents, their activity and templates.
 package main
 
 import (
@@ -26,6 +26,6 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 
 func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
 	return parts.API(ctx, "agents", getenv, func(p parts.Parts, e httpapi.Edge) http.Handler {
-		return httpapi.Agents(p.Agents(), p.Store, e)
+		return httpapi.Agents(p.Agents(), p.Templates(), p.Store, e)
 	})
 }

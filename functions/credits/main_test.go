@@ -8,10 +8,18 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
+// settings are all settings that there may be.
+func settings(name string) string {
+	if name == "RATE_LIMIT" {
+		return "100"
+	}
+	return "of " + name
+}
+
 func TestItAsksForCredentials(t *testing.T) {
 	t.Parallel()
 
-	handle, err := handler(t.Context(), func(name string) string { return "of " + name })
+	handle, err := handler(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +35,7 @@ func TestItSaysEverythingThatIsMissing(t *testing.T) {
 	t.Parallel()
 
 	_, err := handler(t.Context(), func(string) string { return "" })
-	for _, name := range []string{"TABLE_NAME", "HUB_JWKS_URL", "HUB_ISSUER", "HUB_AUDIENCE", "CURSOR_SECRET"} {
+	for _, name := range []string{"TABLE_NAME", "HUB_JWKS_URL", "HUB_ISSUER", "HUB_AUDIENCE", "CURSOR_SECRET", "RATE_LIMIT"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}

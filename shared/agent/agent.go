@@ -22,7 +22,9 @@ var (
 	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot go to this status from where it is.")
 	ErrLimit    = fault.New(fault.Limited, "agent_limit_reached", "The plan allows no more active agents.")
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
-	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.") // not ErrMove's code: it is tried again
+	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                   // not ErrMove's code: it is tried again
+	ErrBusy     = fault.New(fault.Conflict, "conflict", "Too many change the agent at once; try again.") // when trying again did not help
+	ErrVersion  = fault.New(fault.Missing, "not_found", "The agent has no such version.")
 	ErrField    = fault.New(fault.Invalid, "invalid_request", "The request has a field that is not right.")
 )
 

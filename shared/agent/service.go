@@ -22,6 +22,10 @@ type Store interface {
 	// Agents returns the heads of all agents of the organization.
 	Agents(ctx context.Context, org id.Org) ([]Head, error)
 
+	// Versions returns a page of the versions of an agent, of a deleted one
+	// too, the newest first; none of an agent that never was.
+	Versions(ctx context.Context, org id.Org, agent id.Agent, q VersionQuery) (VersionPage, error)
+
 	// Stats returns the stats of every agent that ever ran for the organization.
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]Stats, error)
 
@@ -180,7 +184,13 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	if err != nil {
 		return Agent{}, err
 	}
-	doc := a.Definition.document()
+	return s.Copy(ctx, who, a.Definition, name)
+}
+
+// Copy stores a draft with the definition, checked again, under another name if
+// one is given.
+func (s *Service) Copy(ctx context.Context, who caller.Caller, d Definition, name string) (Agent, error) {
+	doc := d.document()
 	if name != "" {
 		doc["name"] = name
 	}
@@ -214,7 +224,7 @@ func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent,
 			return a, err
 		}
 	}
-	return Agent{}, fmt.Errorf("update %s: lost %d races", agent, tries)
+	return Agent{}, ErrBusy.Because(fmt.Errorf("update %s: lost %d races", agent, tries))
 }
 
 func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
@@ -299,26 +309,29 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 }
 
 // Delete removes an agent after cancelling its open runs, or returns
-// ErrNotFound or ErrSystem.
-func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent) error {
+// ErrNotFound, ErrSystem, or ErrChanged when its revision is not match; 0 is any.
+func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
 	if _, ok := s.system(agent); ok {
 		return ErrSystem.Sayf("System agents cannot be deleted; pause it instead.")
 	}
 	for range tries {
-		err := s.delete(ctx, who.Org, agent)
+		err := s.delete(ctx, who.Org, agent, match)
 		if !errors.Is(err, ErrStale) {
 			return err
 		}
 	}
-	return fmt.Errorf("delete %s: lost %d races", agent, tries)
+	return ErrBusy.Because(fmt.Errorf("delete %s: lost %d races", agent, tries))
 }
 
 // delete cancels before the agent goes, so that a failure can be tried again,
 // and once more afterwards for what began meanwhile.
-func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent) error {
+func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent, match int64) error {
 	a, err := s.Store.Agent(ctx, org, agent)
 	if err != nil {
 		return err
+	}
+	if match != 0 && match != a.Revision {
+		return ErrChanged
 	}
 	if err := s.Runs.CancelAll(ctx, org, agent); err != nil {
 		return fmt.Errorf("cancel the runs of %s: %w", agent, err)

@@ -165,6 +165,71 @@ func TestSecurityResponseAsksBeforeItIsolates(t *testing.T) {
 	}
 }
 
+func TestGuardianOpensATicketForTroubleOnly(t *testing.T) {
+	t.Parallel()
+
+	d := system(t)["agent_system_guardian"].Definition
+	if d.Trigger.Event() != "rmm:alert.triggered" || len(d.Trigger.Filters)+len(d.Conditions) != 0 || len(d.Steps) != 2 {
+		t.Fatalf("%+v", d)
+	}
+	assess, open := d.Steps[0], d.Steps[1]
+	if assess.AIStep == nil || assess.Model != credit.Standard {
+		t.Errorf("the first step is %+v", assess)
+	}
+	if open.ActionStep == nil || open.Product != "psa" || open.Action != "create_ticket" || open.If == nil {
+		t.Fatalf("the second step is %+v", open)
+	}
+	for answer, want := range map[any]bool{false: true, true: false, nil: false, "false": false} {
+		run := map[string]any{"steps": map[string]any{"assess_alert": map[string]any{"output": map[string]any{"noise": answer}}}}
+		if got, _ := open.If.Holds(agent.Facts{Event: sample(t, "rmm:alert.triggered"), Run: run}); got != want {
+			t.Errorf("noise %v: a ticket: %t", answer, got)
+		}
+	}
+}
+
+func TestAdvisorWritesANoteWithTheQuickModel(t *testing.T) {
+	t.Parallel()
+
+	d := system(t)["agent_system_advisor"].Definition
+	if d.Trigger.Event() != "hub:client.review_due" || len(d.Trigger.Filters)+len(d.Conditions) != 0 || len(d.Steps) != 2 {
+		t.Fatalf("%+v", d)
+	}
+	write, add := d.Steps[0], d.Steps[1]
+	if write.AIStep == nil || write.Model != credit.Quick {
+		t.Errorf("the first step is %+v", write)
+	}
+	if add.ActionStep == nil || add.Product != "hub" || add.Action != "add_client_note" {
+		t.Errorf("the second step is %+v", add)
+	}
+}
+
+// A step that a system agent takes after its model has answered can be filled
+// with no more than the event's envelope and that answer.
+func TestASystemAgentNeedsLittleOfItsEvent(t *testing.T) {
+	t.Parallel()
+
+	for name, answer := range map[id.Agent]map[string]any{
+		"agent_system_guardian": {"assess_alert": map[string]any{"output": map[string]any{
+			"noise": false, "summary": "Disk full", "priority": "p2", "next_steps": "Clean up",
+		}}},
+		"agent_system_advisor": {"write_note": map[string]any{"output": map[string]any{"note": "All is well."}}},
+	} {
+		d := system(t)[name].Definition
+		e := event.Event{ID: "evt_1", Product: d.Trigger.Product, Type: d.Trigger.EventType, Org: "org_a", Client: "cli_acme"}
+		scope := render.Scope{"event_payload": map[string]any{}, "event": e.Document(), "steps": answer}
+		if _, err := render.Text(d.Steps[0].Prompt, scope); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		got, err := render.Value(d.Steps[1].Params, scope)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if client, _ := document.Lookup(got, "client_id"); client != "cli_acme" {
+			t.Errorf("%s: for client %v", name, client)
+		}
+	}
+}
+
 func TestASystemAgentThatDoesNotFitTheCatalogueIsReportedByFile(t *testing.T) {
 	t.Parallel()
 

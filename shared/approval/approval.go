@@ -232,7 +232,7 @@ func (s *Service) Decide(ctx context.Context, who caller.Caller, appr id.Approva
 			return a, err
 		}
 	}
-	return Approval{}, fmt.Errorf("decide %s: lost %d races", appr, tries)
+	return Approval{}, ErrStale.Because(fmt.Errorf("decide %s: lost %d races", appr, tries))
 }
 
 func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -41,6 +42,16 @@ func (e *Env) May(name, def string) string {
 		return v
 	}
 	return def
+}
+
+// Count returns a setting that must be there and a whole number from 1.
+func (e *Env) Count(name string) int {
+	v := e.Need(name)
+	n, err := strconv.Atoi(v)
+	if v != "" && (err != nil || n < 1) {
+		e.Fault(name, fmt.Errorf("want a whole number from 1, got %q", v))
+	}
+	return n
 }
 
 // List returns the parts of a comma-separated setting; none without one.

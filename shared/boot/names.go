@@ -20,4 +20,5 @@ const (
 	EnvSender       = "EMAIL_SENDER"          // From address of e-mail
 	EnvHookSecret   = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
 	EnvCursorSecret = "CURSOR_SECRET"         // signs the cursors of lists
+	EnvRateLimit    = "RATE_LIMIT"            // requests a minute of an organization
 )

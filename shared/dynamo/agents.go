@@ -42,6 +42,8 @@ func (i headItem) head(o id.Org) agent.Head {
 type versionItem struct {
 	primary
 
+	Number     int    `dynamodbav:"version"`
+	Created    int64  `dynamodbav:"created"`
 	Definition string `dynamodbav:"definition"`
 }
 
@@ -89,6 +91,38 @@ func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) 
 		return agent.Definition{}, agent.ErrNotFound
 	}
 	return definition(i.Definition)
+}
+
+// Versions implements agent.Store. A page ends early after 1 MB, which is about
+// what a response may have.
+func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.VersionQuery) (agent.VersionPage, error) {
+	pk, err := agentPartition(o, a)
+	q := query{partition: pk, err: err, backwards: true, strong: true, limit: vq.Limit}
+	q.from, q.to = begins("VERSION#")
+	if vq.Before > 0 {
+		q.to = versionKey(o, a, vq.Before-1).SK
+	}
+	items, next, err := s.page(ctx, q)
+	if err != nil {
+		return agent.VersionPage{}, err
+	}
+	var p agent.VersionPage
+	for _, i := range items {
+		var v versionItem
+		if err := attributevalue.UnmarshalMap(i, &v); err != nil {
+			return agent.VersionPage{}, err
+		}
+		d, err := definition(v.Definition)
+		if err != nil {
+			return agent.VersionPage{}, fmt.Errorf("version %d of %s: %w", v.Number, a, err)
+		}
+		p.Versions = append(p.Versions, agent.Version{Number: v.Number, Created: timeOf(v.Created), Definition: d})
+		p.Next = v.Number
+	}
+	if next == nil || p.Next == 1 { // DynamoDB does not know that nothing comes before the first
+		p.Next = 0
+	}
+	return p, nil
 }
 
 func definition(text string) (agent.Definition, error) {
@@ -166,7 +200,10 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 		ws = append(ws, write{op: opUpdate, key: activeKey(after.Org), add: map[string]int64{"active": -1}})
 	}
 	if after.Version != before.Version {
-		v := versionItem{primary: versionKey(after.Org, after.ID, after.Version), Definition: doc}
+		v := versionItem{
+			primary: versionKey(after.Org, after.ID, after.Version), Number: after.Version,
+			Created: nanos(after.Updated), Definition: doc,
+		}
 		ws = append(ws, put(v, "attribute_not_exists(pk)", nil))
 	}
 	return append(ws, listens(before, after, doc)...), nil

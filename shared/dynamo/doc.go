@@ -14,6 +14,7 @@
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  CLIENT#c                what is known of a client
+//	ORG#o                  REVOKED#<digest>        a session that was taken back; kept until it has expired
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition, for ever
 //	ORG#o#AGENT#a          LIMIT                   when the agent started in the last day
@@ -24,6 +25,7 @@
 //	ORG#o#APPR#q           APPROVAL                a question
 //	ORG#o#CREDIT           MONTH#2026-03           a balance
 //	ORG#o#STATS            AGENT#a                 the counters of an agent
+//	ORG#o#RATE             MINUTE#<minute>         how many requests were admitted; kept an hour
 //
 // Three indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
 // questions (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
@@ -48,8 +50,12 @@
 //	Keys                             1      1     0      query
 //	KeyByHash                        1      1     0      get
 //	Profile                          1      1     0      get
+//	Revoke                           1      0     1      put
+//	Revoked                          1      1     0      get, for every request with a session
+//	Lease                            1      0     1      update, for every tenth of the requests of a minute
 //	Agent                            2      2     0      get of the head, of the version
 //	Version                          1      1     0      get
+//	Versions                         1      1     0      query; a page has up to 1 MB
 //	Agents                           1      1     0      query; about 16 heads a unit
 //	Stats                            1      1     0      query; about 20 agents a unit
 //	SaveAgent, new                   1      0     4      transaction: head, version

@@ -135,6 +135,15 @@ func monthKey(o id.Org, m credit.Month) primary {
 	return in(pk, err, "MONTH", string(m))
 }
 
+// revokedKey has a digest, because a session may be called anything.
+func revokedKey(o id.Org, jti string) primary { return inOrg(o, "REVOKED", id.Digest(jti)) }
+
+// rateKey is the key of how many requests an organization sent in a minute.
+func rateKey(o id.Org, minute time.Time) primary {
+	pk, err := join("ORG", string(o), "RATE")
+	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
+}
+
 func statsPartition(o id.Org) (string, error) { return join("ORG", string(o), "STATS") }
 
 func statsKey(o id.Org, a id.Agent) primary {

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -36,6 +37,7 @@ var (
 	_ activity.Store     = (*Store)(nil)
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)
+	_ limit.Store        = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations in one table. It has no clock:

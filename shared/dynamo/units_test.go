@@ -271,6 +271,19 @@ func orgPatterns() map[string]pattern {
 		"KeyByHash": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
 		},
+		"Revoke": func(w *world) call {
+			r := tenant.Revocation{Org: org, JTI: "ses_01J", Expires: start()}
+			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
+		},
+		"Revoked": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, org, "ses_01J")) }
+		},
+		"Lease": func(w *world) call {
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Lease(ctx, org, start().Truncate(time.Minute), 10, 100)
+				return err
+			}
+		},
 		"Profile": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.Profile(ctx, org, "client_01JCLIENT")) }
 		},
@@ -284,6 +297,11 @@ func agentPatterns() map[string]pattern {
 		},
 		"Version": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.Version(ctx, org, w.agent.ID, 1)) }
+		},
+		"Versions": func(w *world) call {
+			return func(ctx context.Context) error {
+				return got(w.store.Versions(ctx, org, w.agent.ID, agent.VersionQuery{Limit: 50}))
+			}
 		},
 		"Agents": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.Agents(ctx, org)) }

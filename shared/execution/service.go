@@ -162,7 +162,7 @@ func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r R
 			return err
 		}
 	}
-	return fmt.Errorf("cancel %s: lost %d races", exec, tries)
+	return ErrStale.Because(fmt.Errorf("cancel %s: lost %d races", exec, tries))
 }
 
 func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {

@@ -13,22 +13,24 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/template"
 )
 
-// agents are the operations on agents.
+// agents are the operations on agents and their templates.
 type agents struct {
 	Edge
 
-	cursors  signer
-	svc      *agent.Service
-	activity activity.Store
+	cursors   signer
+	svc       *agent.Service
+	templates *template.Service
+	activity  activity.Store
 }
 
 var _ spec.StrictServerInterface = agents{}
 
-// Agents returns the handler of the agents' endpoints.
-func Agents(svc *agent.Service, act activity.Store, edge Edge) http.Handler {
-	return edge.mount(agents{edge, edge.signer(), svc, act}.routes())
+// Agents returns the handler of the agents' and the templates' endpoints.
+func Agents(svc *agent.Service, templates *template.Service, act activity.Store, edge Edge) http.Handler {
+	return edge.mount(agents{edge, edge.signer(), svc, templates, act}.routes())
 }
 
 func (in *input) agent() string { return in.id("agent_", agent.ErrNotFound) }
@@ -86,10 +88,7 @@ func (g agents) GetAgent(ctx context.Context, q spec.GetAgentRequestObject) (spe
 
 func readUpdateAgent(in *input) spec.UpdateAgentRequestObject {
 	q := spec.UpdateAgentRequestObject{ID: in.agent(), Body: in.document()}
-	if tags, ok := in.r.Header["If-Match"]; ok {
-		list := strings.Join(tags, ",")
-		q.Params.IfMatch = &list
-	}
+	q.Params.IfMatch = in.ifMatch()
 	return q
 }
 
@@ -107,12 +106,18 @@ func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject
 }
 
 func readDeleteAgent(in *input) spec.DeleteAgentRequestObject {
-	return spec.DeleteAgentRequestObject{ID: in.agent()}
+	q := spec.DeleteAgentRequestObject{ID: in.agent()}
+	q.Params.IfMatch = in.ifMatch()
+	return q
 }
 
 // DeleteAgent implements the contract.
 func (g agents) DeleteAgent(ctx context.Context, q spec.DeleteAgentRequestObject) (spec.DeleteAgentResponseObject, error) {
-	if err := g.svc.Delete(ctx, whoIn(ctx), id.Agent(q.ID)); err != nil {
+	match, err := g.match(ctx, id.Agent(q.ID), q.Params.IfMatch)
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	if err := g.svc.Delete(ctx, whoIn(ctx), id.Agent(q.ID), match); err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
 	return spec.DeleteAgent204Response{}, nil
@@ -165,6 +170,16 @@ func (g agents) ListActivity(ctx context.Context, q spec.ListActivityRequestObje
 
 // tag returns the ETag of an agent.
 func tag(a agent.Agent) string { return `"` + strconv.FormatInt(a.Revision, 10) + `"` }
+
+// ifMatch returns the tags of all If-Match headers, or nil without one.
+func (in *input) ifMatch() *string {
+	tags, ok := in.r.Header["If-Match"]
+	if !ok {
+		return nil
+	}
+	list := strings.Join(tags, ",")
+	return &list
+}
 
 // never is a revision that no agent has.
 const never = -1

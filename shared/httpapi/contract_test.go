@@ -17,6 +17,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/template"
 )
 
 // loaded is the document that everything is held against.
@@ -76,14 +77,15 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 		products = append(products, e.Product)
 	}
 	for schema, words := range map[string][]string{
-		"AgentStatus":     texts(agent.Statuses()),
-		"AgentType":       texts(agent.Types()),
-		"Operator":        texts(agent.Operators()),
-		"ExecutionStatus": texts(execution.Statuses()),
-		"ApprovalStatus":  texts(approval.Statuses()),
-		"ModelTier":       texts(credit.Tiers()),
-		"Category":        catalog.Categories(),
-		"Product":         products,
+		"AgentStatus":      texts(agent.Statuses()),
+		"AgentType":        texts(agent.Types()),
+		"Operator":         texts(agent.Operators()),
+		"TemplateCategory": texts(template.Categories()),
+		"ExecutionStatus":  texts(execution.Statuses()),
+		"ApprovalStatus":   texts(approval.Statuses()),
+		"ModelTier":        texts(credit.Tiers()),
+		"Category":         catalog.Categories(),
+		"Product":          products,
 	} {
 		known := theContract(t).Components.Schemas[schema].Value.Enum
 		for _, word := range words {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
@@ -51,7 +52,7 @@ func (w walk) from(cursor *string) (place, error) {
 	}
 	broken := ErrRequest.Sayf("The cursor is not one of this list.")
 	data, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(data) < sha256.Size {
+	if err != nil || len(data) < sha256.Size || strings.ContainsAny(*cursor, "\r\n") { // which the decoder skips
 		return p, broken
 	}
 	mac, text := data[:sha256.Size], data[sha256.Size:]

@@ -54,7 +54,7 @@ func (a *api) handler(rt route) http.HandlerFunc {
 	}
 }
 
-// admit finds out who is there and whether they may.
+// admit finds out who is there, whether they ask too often, and whether they may.
 func (a *api) admit(rt route, r *http.Request) error {
 	if rt.open {
 		return nil
@@ -63,7 +63,11 @@ func (a *api) admit(rt route, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	exchangeOf(r.Context()).who = who
+	x := exchangeOf(r.Context())
+	x.who = who
+	if err := a.limited(r.Context(), x.Header(), who.Org); err != nil {
+		return err
+	}
 	return who.May(rt.act)
 }
 

@@ -71,8 +71,9 @@ func TestWhoMayWhat(t *testing.T) {
 	}
 	acts := map[string]caller.Act{
 		"POST /api/agents": caller.Edit, "PUT /api/agents/{id}": caller.Edit, "DELETE /api/agents/{id}": caller.Delete,
-		"POST /api/agents/{id}/clone": caller.Edit, "POST /api/executions/{id}/cancel": caller.Edit,
-		"POST /api/executions/{id}/retry": caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
+		"POST /api/agents/{id}/clone": caller.Edit, "POST /api/templates/{id}/clone": caller.Edit,
+		"POST /api/executions/{id}/cancel": caller.Edit,
+		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
 	}
 	w := newWorld(t)

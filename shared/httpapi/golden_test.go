@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -62,9 +63,30 @@ func written() []golden {
 		{"system without a body", call{as: member, what: "POST /api/agents/" + systemID + "/clone"}, nil},
 		{"bad name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": ""}`}, nil},
 
+		{"what was read", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"1"`}}, nil},
+		{"what has changed", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"2"`}}, nil},
+
+		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, nil},
+		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?limit=1"}, change},
+		{"broken cursor", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?cursor=AAAA"}, nil},
+		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions"}, nil},
+		{"too often", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, hurry},
+		{"first", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, change},
+		{"none", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/2"}, nil},
+		{"no number", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/01"}, nil},
+		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions/1"}, nil},
+
 		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=2"}, nil},
 		{"no limit", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=0"}, nil},
 		{"broken cursor", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?cursor=AAAA"}, nil},
+
+		{"all", call{as: "viewer@org_b", what: "GET /api/templates"}, nil},
+		{"of a category", call{as: "read", what: "GET /api/templates?category=security"}, nil},
+		{"unknown value", call{as: "read", what: "GET /api/templates?category=service_desk"}, nil},
+		{"with a name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": "Mine"}`}, nil},
+		{"without a body", call{as: "read_write", what: "POST /api/templates/tmpl_b/clone"}, nil},
+		{"bad name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": ""}`}, nil},
+		{"long name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": "` + strings.Repeat("n", 201) + `"}`}, nil},
 
 		{"all", call{as: "viewer@org_a", what: "GET /api/executions"}, nil},
 		{"first page", call{as: "read", what: "GET /api/executions?limit=1&status=completed"}, nil},
@@ -142,6 +164,18 @@ func fillPlan(t *testing.T, w *world) {
 	}
 }
 
+// change makes a second version of the agent.
+func change(t *testing.T, w *world) {
+	t.Helper()
+	w.do(t, call{as: "owner@org_a", what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all"}`})
+}
+
+// hurry spends what org_a may ask in this minute.
+func hurry(_ *testing.T, w *world) {
+	for w.edge.Limits.Take(context.Background(), "org_a").Allowed {
+	}
+}
+
 func suspend(t *testing.T, w *world) {
 	t.Helper()
 	org, err := w.store.Tenant(t.Context(), "org_a")
@@ -164,10 +198,10 @@ var valid = map[string]string{
 
 // nothing returns the path of a route with an id that nothing has.
 func nothing(path string) string {
-	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE"}
+	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "templates": "tmpl_NONE"}
 	for group, id := range ids {
 		if strings.HasPrefix(path, "/api/"+group+"/") {
-			return strings.ReplaceAll(path, "{id}", id)
+			return strings.NewReplacer("{id}", id, "{version}", "1").Replace(path)
 		}
 	}
 	return path
@@ -196,7 +230,7 @@ func derived(rt route) []golden {
 			golden{"unknown organization", call{as: "owner@org_new", what: method + " " + nothing, body: valid}, nil})
 	}
 	if strings.Contains(path, "{id}") {
-		strange := strings.ReplaceAll(path, "{id}", "a%2F..%23b")
+		strange := strings.NewReplacer("{id}", "a%2F..%23b", "{version}", "1").Replace(path)
 		all = append(all,
 			golden{"nothing there", owner(method+" "+nothing, valid), nil},
 			golden{"strange id", owner(method+" "+strange, valid), nil})
@@ -278,7 +312,7 @@ func check(t *testing.T, pattern string, g golden) {
 func kept(t *testing.T, c call, r reply) string {
 	t.Helper()
 	headers := map[string]string{}
-	for _, name := range []string{"Content-Type", "Etag", "Allow", "Www-Authenticate"} {
+	for _, name := range []string{"Content-Type", "Etag", "Allow", "Www-Authenticate", "Retry-After"} {
 		if v := r.header.Get(name); v != "" {
 			headers[name] = v
 		}

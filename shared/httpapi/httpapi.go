@@ -2,8 +2,8 @@
 // responses. It is the only package that knows a status code.
 //
 // The contract is openapi.yaml, written first. From it come, by go generate,
-// the types of all responses and a strict interface for each tag (spec/…, one
-// Lambda each), which the groups here implement: an operation without a handler,
+// the types of all responses and a strict interface for each Lambda (spec/…, its
+// tags), which the groups here implement: an operation without a handler,
 // a status or a field that the contract does not have is a compile error. The
 // Go client (client/) comes from it too.
 //
@@ -15,7 +15,7 @@
 //
 // A request goes through one pipe:
 //
-//	exchange ─▶ mux ─▶ who? ─▶ may they? ─▶ input ─▶ service ─▶ generated response
+//	exchange ─▶ mux ─▶ who? ─▶ too often? ─▶ may they? ─▶ input ─▶ service ─▶ generated response
 //	   └── everything that goes wrong anywhere ─▶ fail ─▶ our error body
 package httpapi
 
@@ -48,6 +48,7 @@ type Authenticator interface {
 // An Edge is what all groups share.
 type Edge struct {
 	Auth      Authenticator
+	Limits    Limits
 	Log       *slog.Logger
 	RequestID func(context.Context) string
 	Now       func() time.Time

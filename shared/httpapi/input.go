@@ -215,6 +215,9 @@ func (in *input) document() *map[string]any {
 		in.fail(ErrRequest.Sayf("The body is not a JSON object: %v.", err))
 	default:
 		doc = got
+		if name, found := repeated(in.body); found {
+			in.fail(ErrRequest.Sayf("The body names %q twice.", name))
+		}
 	}
 	return &doc
 }

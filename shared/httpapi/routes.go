@@ -23,6 +23,10 @@ func (g agents) routes() []route {
 		{"DELETE /api/agents/{id}", caller.Delete, false, serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},
 		{"POST /api/agents/{id}/clone", caller.Edit, false, serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
 		{"GET /api/agents/{id}/activity", caller.See, false, serve(readListActivity, g.ListActivity, specagents.ListActivityResponseObject.VisitListActivityResponse)},
+		{"GET /api/templates", caller.See, false, serve(readListTemplates, g.ListTemplates, specagents.ListTemplatesResponseObject.VisitListTemplatesResponse)},
+		{"POST /api/templates/{id}/clone", caller.Edit, false, serve(readCloneTemplate, g.CloneTemplate, specagents.CloneTemplateResponseObject.VisitCloneTemplateResponse)},
+		{"GET /api/agents/{id}/versions", caller.See, false, serve(readListAgentVersions, g.ListAgentVersions, specagents.ListAgentVersionsResponseObject.VisitListAgentVersionsResponse)},
+		{"GET /api/agents/{id}/versions/{version}", caller.See, false, serve(readGetAgentVersion, g.GetAgentVersion, specagents.GetAgentVersionResponseObject.VisitGetAgentVersionResponse)},
 	}
 }
 

@@ -28,7 +28,9 @@ import (
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/template"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -140,6 +142,10 @@ func newWorld(t *testing.T) *world {
 		Auth: &Auth{
 			Sessions: w, Keys: w.store, Tenants: w.store, Origins: []string{"https://console.theoneagents.app"},
 		},
+		Limits: &limit.Limiter{
+			Store: w.store, Limit: 6000, Now: func() time.Time { return now },
+			Report: func(_ context.Context, err error) { t.Error(err) },
+		},
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), RequestID: w.next,
 		Now: func() time.Time { return now }, CursorKey: bytes.Repeat([]byte("k"), 32),
 	}
@@ -182,7 +188,7 @@ func (w *world) wire(t *testing.T) {
 		}
 		w.secrets[string(access)] = secret
 	}
-	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.store}.routes()...)
+	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store}.routes()...)
 	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs}.routes()...)
 	w.routes = append(w.routes, approvals{
 		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Doorbell: &w.machine, Now: clock},
@@ -196,6 +202,24 @@ func (w *world) wire(t *testing.T) {
 	for _, rt := range w.routes {
 		w.patterns.Handle(rt.pattern, http.NotFoundHandler())
 	}
+}
+
+// templates returns the service of two templates.
+func (w *world) templates(t *testing.T) *template.Service {
+	t.Helper()
+	file := func(name, category, title string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(`{"id": "` + name + `", "category": "` + category + `", "name": "` + title + `",
+			"description": "Waits a minute.", "version": "1.0.0", "definition": {"category": "service_desk",
+			"trigger": {"type": "bus_event", "event_type": "ticket.created", "source_product": "psa"},
+			"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}]}}`)}
+	}
+	all, err := template.Load(fstest.MapFS{
+		"files/a.json": file("tmpl_a", "security", "Alert Delay"), "files/b.json": file("tmpl_b", "operations", "Ticket Delay"),
+	}, agent.Rules{Catalog: w.catalog})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &template.Service{All: func() ([]template.Template, error) { return all, nil }, Agents: w.agents}
 }
 
 // fill gives org_a one of everything.

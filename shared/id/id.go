@@ -32,6 +32,8 @@ type (
 	Approval string
 	// Activity names what became of an event at an agent.
 	Activity string
+	// Template names an agent template, by a word and not a ULID.
+	Template string
 	// Key names an integration key.
 	Key string
 	// User names a person; the Hub makes it.

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"theoneagents.app/agents/shared/agent"
@@ -40,11 +41,29 @@ func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
 func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, ok := s.org(o).versions[a][version]
+	v, ok := s.org(o).versions[a][version]
 	if !ok {
 		return agent.Definition{}, agent.ErrNotFound
 	}
-	return clone(d), nil
+	return clone(v.Definition), nil
+}
+
+// Versions implements agent.Store.
+func (s *Store) Versions(_ context.Context, o id.Org, a id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	versions := s.org(o).versions[a]
+	numbers := slices.Sorted(maps.Keys(versions))
+	slices.Reverse(numbers)
+	numbers = slices.DeleteFunc(numbers, func(n int) bool { return q.Before > 0 && n >= q.Before })
+	var p agent.VersionPage
+	for _, n := range numbers[:min(q.Limit, len(numbers))] {
+		p.Versions = append(p.Versions, clone(versions[n]))
+	}
+	if len(numbers) > q.Limit {
+		p.Next = numbers[q.Limit-1]
+	}
+	return p, nil
 }
 
 // Stats implements agent.Store.
@@ -70,10 +89,12 @@ func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active a
 	after.Revision, after.Stats = before.Revision+1, agent.Stats{}
 	o.agents[after.ID] = after
 	if o.versions[after.ID] == nil {
-		o.versions[after.ID] = map[int]agent.Definition{}
+		o.versions[after.ID] = map[int]agent.Version{}
 	}
 	if _, ok := o.versions[after.ID][after.Version]; !ok {
-		o.versions[after.ID][after.Version] = clone(after.Definition)
+		o.versions[after.ID][after.Version] = agent.Version{
+			Number: after.Version, Created: after.Updated, Definition: clone(after.Definition),
+		}
 	}
 	return nil
 }

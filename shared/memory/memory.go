@@ -9,6 +9,7 @@ package memory
 import (
 	"reflect"
 	"sync"
+	"time"
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
@@ -18,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -40,6 +42,7 @@ var (
 	_ activity.Store     = (*Store)(nil)
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)
+	_ limit.Store        = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations. It is safe for concurrent use.
@@ -53,7 +56,7 @@ type org struct {
 	tenant    tenant.Tenant
 	months    map[credit.Month]credit.Balance
 	agents    map[id.Agent]agent.Agent
-	versions  map[id.Agent]map[int]agent.Definition
+	versions  map[id.Agent]map[int]agent.Version
 	pauses    map[id.Agent]string // and the event that the agent listens for
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
@@ -63,6 +66,8 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	profiles  map[id.Client]map[string]any
+	permits   map[time.Time]int // taken, by minute
+	revoked   map[string]bool   // sessions
 }
 
 // New returns an empty store.
@@ -74,7 +79,7 @@ func (s *Store) org(o id.Org) *org {
 		s.orgs[o] = &org{
 			months:    map[credit.Month]credit.Balance{},
 			agents:    map[id.Agent]agent.Agent{},
-			versions:  map[id.Agent]map[int]agent.Definition{},
+			versions:  map[id.Agent]map[int]agent.Version{},
 			pauses:    map[id.Agent]string{},
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},
@@ -84,6 +89,8 @@ func (s *Store) org(o id.Org) *org {
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},
 			profiles:  map[id.Client]map[string]any{},
+			permits:   map[time.Time]int{},
+			revoked:   map[string]bool{},
 		}
 	}
 	return s.orgs[o]

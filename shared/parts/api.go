@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -17,14 +18,16 @@ import (
 	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/session"
+	"theoneagents.app/agents/shared/template"
 )
 
 // keysTimeout is how long the Hub may take to send its signing keys.
 const keysTimeout = 5 * time.Second
 
-// Edge returns what every group of endpoints needs: who asks, and how cursors
-// are signed.
+// Edge returns what every group of endpoints needs: who asks, how often they
+// may, and how cursors are signed.
 func (p Parts) Edge(env *boot.Env) httpapi.Edge {
 	cursor := sha256.Sum256([]byte(env.Need(boot.EnvCursorSecret)))
 	return httpapi.Edge{
@@ -32,10 +35,12 @@ func (p Parts) Edge(env *boot.Env) httpapi.Edge {
 			Sessions: &session.Verifier{
 				Keys:   &session.Keys{URL: env.Need(boot.EnvJWKS), Client: &http.Client{Timeout: keysTimeout}, Now: p.Now},
 				Issuer: env.Need(boot.EnvIssuer), Audience: env.Need(boot.EnvAudience), Now: p.Now,
+				Revoked: p.Store.Revoked,
 			},
 			Keys: p.Store, Tenants: p.Store, Origins: env.List(boot.EnvOrigins),
 		},
-		Log: p.Log, RequestID: gateway.RequestID, Now: p.Now, CursorKey: cursor[:],
+		Limits: &limit.Limiter{Store: p.Store, Limit: env.Count(boot.EnvRateLimit), Now: p.Now, Report: boot.Reporter(p.Log)},
+		Log:    p.Log, RequestID: gateway.RequestID, Now: p.Now, CursorKey: cursor[:],
 	}
 }
 
@@ -60,6 +65,15 @@ func (p Parts) Agents() *agent.Service {
 	return &agent.Service{
 		Store: p.Store, Plans: p.Store, Runs: p.Executions(), Rules: p.Rules, System: p.System, Now: p.Now,
 		NewID: func() id.Agent { return id.Agent("agent_" + ulid.Make().String()) },
+	}
+}
+
+// Templates returns the service of templates, which reads them when they are
+// first asked for.
+func (p Parts) Templates() *template.Service {
+	return &template.Service{
+		Agents: p.Agents(),
+		All:    sync.OnceValues(func() ([]template.Template, error) { return template.Load(template.Files, p.Rules) }),
 	}
 }
 

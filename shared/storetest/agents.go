@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -88,6 +89,47 @@ func agents() []promise {
 			is(t, err, agent.ErrNotFound)
 			_, err = s.Agent(t.Context(), first.Org, first.ID)
 			is(t, err, agent.ErrNotFound)
+		}},
+		{"versions are listed by page, the newest first, with the time when they began", func(t trial, s Store) {
+			o := anOrg()
+			a := anAgent(t, o)
+			var want []agent.Version
+			a = saved(t, s, agent.Agent{}, a)
+			for n := 1; n <= 12; n++ {
+				if n > 1 {
+					next := a
+					next.Version, next.Updated = n, day().Add(time.Duration(n)*time.Hour)
+					next.Definition = aDefinition(t, fmt.Sprintf("Version %d", n), "ticket.created")
+					a = saved(t, s, a, next)
+				}
+				want = append([]agent.Version{{Number: n, Created: a.Updated, Definition: a.Definition}}, want...)
+			}
+			saved(t, s, a, in(a, agent.Active))
+			var got []agent.Version
+			q := agent.VersionQuery{Limit: 5}
+			for {
+				p, err := s.Versions(t.Context(), o, a.ID, q)
+				ok(t, err)
+				got = append(got, p.Versions...)
+				if q.Before = p.Next; p.Next == 0 {
+					break
+				}
+			}
+			same(t, "versions", got, want)
+			p, err := s.Versions(t.Context(), o, a.ID, agent.VersionQuery{Limit: 12})
+			ok(t, err)
+			same(t, "next of a whole page", p.Next, 0)
+			p, err = s.Versions(t.Context(), o, a.ID, agent.VersionQuery{Limit: 1, Before: 8})
+			ok(t, err)
+			same(t, "versions before the eighth", p, agent.VersionPage{Versions: want[5:6], Next: 7})
+			for _, q := range []agent.VersionQuery{{Limit: 5, Before: 1}, {Limit: 5, Before: 999_999}} {
+				p, err = s.Versions(t.Context(), anOrg(), a.ID, q)
+				ok(t, err)
+				same(t, "versions of another organization", len(p.Versions), 0)
+			}
+			p, err = s.Versions(t.Context(), o, a.ID, agent.VersionQuery{Limit: 5, Before: 1})
+			ok(t, err)
+			same(t, "versions before the first", p, agent.VersionPage{})
 		}},
 		{"a new name and description need no new version", func(t trial, s Store) {
 			first := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))

@@ -25,6 +25,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -46,6 +47,7 @@ type Store interface {
 	activity.Store
 	runner.Store
 	sweep.Store
+	limit.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
 	PutProfile(ctx context.Context, o id.Org, c id.Client, profile map[string]any) error
@@ -76,6 +78,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"activity":  activities(),
 		"keys":      keys(),
 		"orgs":      orgs(),
+		"limits":    limits(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

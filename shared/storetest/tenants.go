@@ -12,6 +12,17 @@ import (
 
 func tenants() []promise {
 	return []promise{
+		{"a session that was revoked is known to its organization alone", func(t trial, s Store) {
+			r := tenant.Revocation{Org: anOrg(), JTI: "ses#1/\n", Expires: time.Now().Add(time.Hour)}
+			for range 2 {
+				ok(t, s.Revoke(t.Context(), r))
+			}
+			for _, session := range []tenant.Revocation{r, {Org: anOrg(), JTI: r.JTI}, {Org: r.Org, JTI: "ses"}} {
+				got, err := s.Revoked(t.Context(), session.Org, session.JTI)
+				ok(t, err)
+				same(t, "revoked", got, session == r)
+			}
+		}},
 		{"an organization that nobody announced is unknown", func(t trial, s Store) {
 			o := anOrg()
 			_, err := s.Tenant(t.Context(), o)

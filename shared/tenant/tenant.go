@@ -39,8 +39,11 @@ const (
 	suspended = "hub:org.suspended"
 )
 
-// Keeps reports whether an event of this name says something about a tenant.
-func Keeps(name string) bool { return name == created || name == changed || name == suspended }
+// Keeps reports whether an event of this name says something about a tenant,
+// or a session of its people.
+func Keeps(name string) bool {
+	return name == created || name == changed || name == suspended || name == revoked
+}
 
 // Apply returns the tenant as it is after e. The plan and the suspension have a
 // clock each, and an event that is older than what is known of one does not
@@ -98,6 +101,13 @@ type Store interface {
 	// the balance of month by the difference of the allocations, in one
 	// transaction. Otherwise it returns ErrStale.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
+
+	// Revoke records a revocation, at least until the session has expired.
+	// Doing it again changes nothing.
+	Revoke(ctx context.Context, r Revocation) error
+
+	// Revoked reports whether a session of the organization was revoked.
+	Revoked(ctx context.Context, org id.Org, jti string) (bool, error)
 }
 
 // ErrStale says that the tenant has changed since it was read.
@@ -114,6 +124,9 @@ const tries = 10
 
 // Keep records what e says. It may be called again with the same event.
 func (s *Service) Keep(ctx context.Context, e event.Event) error {
+	if e.Name() == revoked {
+		return s.revoke(ctx, e)
+	}
 	var err error
 	for range tries {
 		if err = s.keep(ctx, e); !errors.Is(err, ErrStale) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,11 +166,11 @@ func TestASuspensionOfNobodyIsUnknown(t *testing.T) {
 	}
 }
 
-func TestOnlyThreeEventsSaySomethingOfATenant(t *testing.T) {
+func TestOnlyFourEventsSaySomethingOfATenant(t *testing.T) {
 	t.Parallel()
 
 	for name, want := range map[string]bool{
-		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true,
+		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true, "hub:session.revoked": true,
 		"hub:client.review_due": false, "psa:org.created": false, "org.created": false, "": false,
 	} {
 		if tenant.Keeps(name) != want {
@@ -240,6 +241,8 @@ type shelf struct {
 	month credit.Month
 	races int
 	saves int
+
+	revoked []tenant.Revocation
 }
 
 func (s *shelf) Tenant(context.Context, id.Org) (tenant.Tenant, error) {
@@ -257,6 +260,42 @@ func (s *shelf) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 	t.Revision++
 	s.kept, s.month = t, month
 	return nil
+}
+
+func (s *shelf) Revoke(_ context.Context, r tenant.Revocation) error {
+	s.revoked = append(s.revoked, r)
+	return nil
+}
+
+func (s *shelf) Revoked(context.Context, id.Org, string) (bool, error) { return false, nil }
+
+func TestASessionThatTheHubTakesBackIsKept(t *testing.T) {
+	t.Parallel()
+
+	revocation := func(payload map[string]any) event.Event {
+		return event.Event{Product: "hub", Type: "session.revoked", Org: "org_a", Published: start, Payload: payload}
+	}
+	s := &shelf{}
+	service := tenant.Service{Store: s, Now: func() time.Time { return start }}
+	good := revocation(map[string]any{"jti": "ses_1", "expires_at": "2026-03-09T15:30:00Z"})
+	want := tenant.Revocation{Org: "org_a", JTI: "ses_1", Expires: time.Date(2026, time.March, 9, 15, 30, 0, 0, time.UTC)}
+	if err := service.Keep(t.Context(), good); err != nil || len(s.revoked) != 1 || s.revoked[0] != want {
+		t.Errorf("%+v, %v; want %+v", s.revoked, err, want)
+	}
+	for name, payload := range map[string]map[string]any{
+		"no name":   {"expires_at": "2026-03-09T15:30:00Z"},
+		"no text":   {"jti": int64(7), "expires_at": "2026-03-09T15:30:00Z"},
+		"too long":  {"jti": strings.Repeat("j", 1025), "expires_at": "2026-03-09T15:30:00Z"},
+		"no time":   {"jti": "ses_1"},
+		"no moment": {"jti": "ses_1", "expires_at": "soon"},
+	} {
+		if err := service.Keep(t.Context(), revocation(payload)); !errors.Is(err, event.ErrMalformed) {
+			t.Errorf("%s: err = %v, want ErrMalformed", name, err)
+		}
+	}
+	if len(s.revoked) != 1 || s.saves != 0 {
+		t.Errorf("%d revocations and %d tenants were stored", len(s.revoked), s.saves)
+	}
 }
 
 func TestWhatTheHubSaysIsKept(t *testing.T) {

@@ -51,6 +51,7 @@ func (a App) context() map[string]string {
 		"modelProvider": "bedrock",
 		"origins":       a.Endpoint,
 		"productsUrl":   a.Products,
+		"rateLimit":     "6000",
 		"webhookSecret": hookSecret,
 	}
 }

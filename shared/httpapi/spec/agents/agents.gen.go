@@ -42,22 +42,22 @@ func (e AgentStatus) Valid() bool {
 
 // Defines values for AgentType.
 const (
-	Cloned   AgentType = "cloned"
-	Custom   AgentType = "custom"
-	System   AgentType = "system"
-	Template AgentType = "template"
+	AgentTypeCloned   AgentType = "cloned"
+	AgentTypeCustom   AgentType = "custom"
+	AgentTypeSystem   AgentType = "system"
+	AgentTypeTemplate AgentType = "template"
 )
 
 // Valid indicates whether the value is a known member of the AgentType enum.
 func (e AgentType) Valid() bool {
 	switch e {
-	case Cloned:
+	case AgentTypeCloned:
 		return true
-	case Custom:
+	case AgentTypeCustom:
 		return true
-	case System:
+	case AgentTypeSystem:
 		return true
-	case Template:
+	case AgentTypeTemplate:
 		return true
 	default:
 		return false
@@ -66,34 +66,34 @@ func (e AgentType) Valid() bool {
 
 // Defines values for Category.
 const (
-	ClientSuccess  Category = "client_success"
-	Communications Category = "communications"
-	Compliance     Category = "compliance"
-	Finance        Category = "finance"
-	Onboarding     Category = "onboarding"
-	Operations     Category = "operations"
-	Security       Category = "security"
-	ServiceDesk    Category = "service_desk"
+	CategoryClientSuccess  Category = "client_success"
+	CategoryCommunications Category = "communications"
+	CategoryCompliance     Category = "compliance"
+	CategoryFinance        Category = "finance"
+	CategoryOnboarding     Category = "onboarding"
+	CategoryOperations     Category = "operations"
+	CategorySecurity       Category = "security"
+	CategoryServiceDesk    Category = "service_desk"
 )
 
 // Valid indicates whether the value is a known member of the Category enum.
 func (e Category) Valid() bool {
 	switch e {
-	case ClientSuccess:
+	case CategoryClientSuccess:
 		return true
-	case Communications:
+	case CategoryCommunications:
 		return true
-	case Compliance:
+	case CategoryCompliance:
 		return true
-	case Finance:
+	case CategoryFinance:
 		return true
-	case Onboarding:
+	case CategoryOnboarding:
 		return true
-	case Operations:
+	case CategoryOperations:
 		return true
-	case Security:
+	case CategorySecurity:
 		return true
-	case ServiceDesk:
+	case CategoryServiceDesk:
 		return true
 	default:
 		return false
@@ -151,6 +151,48 @@ func (e Outcome) Valid() bool {
 	case Overridden:
 		return true
 	case Started:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateCategory.
+const (
+	TemplateCategoryBilling    TemplateCategory = "billing"
+	TemplateCategoryCustom     TemplateCategory = "custom"
+	TemplateCategoryHr         TemplateCategory = "hr"
+	TemplateCategoryOperations TemplateCategory = "operations"
+	TemplateCategorySecurity   TemplateCategory = "security"
+)
+
+// Valid indicates whether the value is a known member of the TemplateCategory enum.
+func (e TemplateCategory) Valid() bool {
+	switch e {
+	case TemplateCategoryBilling:
+		return true
+	case TemplateCategoryCustom:
+		return true
+	case TemplateCategoryHr:
+		return true
+	case TemplateCategoryOperations:
+		return true
+	case TemplateCategorySecurity:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateTriggerType.
+const (
+	BusEvent TemplateTriggerType = "bus_event"
+)
+
+// Valid indicates whether the value is a known member of the TemplateTriggerType enum.
+func (e TemplateTriggerType) Valid() bool {
+	switch e {
+	case BusEvent:
 		return true
 	default:
 		return false
@@ -250,6 +292,30 @@ type AgentSummary struct {
 // AgentType defines model for AgentType.
 type AgentType string
 
+// AgentVersion A definition as it was; name and description are those that it began with.
+type AgentVersion struct {
+	Category    Category    `json:"category"`
+	ClientScope ClientScope `json:"client_scope"`
+	Conditions  []Condition `json:"conditions"`
+
+	// ConflictBehavior Whether system agents run on the same event too.
+	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
+	CreatedAt        time.Time        `json:"created_at"`
+	Description      string           `json:"description"`
+	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
+	Name             string           `json:"name"`
+	Steps            []Step           `json:"steps"`
+	Trigger          Trigger          `json:"trigger"`
+	Version          int              `json:"version"`
+}
+
+// AgentVersionList defines model for AgentVersionList.
+type AgentVersionList struct {
+	// NextCursor The `cursor` of the next page; null at the end.
+	NextCursor *NextCursor    `json:"next_cursor"`
+	Versions   []AgentVersion `json:"versions"`
+}
+
 // Category defines model for Category.
 type Category string
 
@@ -280,6 +346,39 @@ type Outcome string
 // Step defines model for Step.
 type Step = agent.Step
 
+// Template defines model for Template.
+type Template struct {
+	// Category What part of a business a template is for; an agent has another category.
+	Category TemplateCategory `json:"category"`
+
+	// Description Says what to fill in after cloning.
+	Description string `json:"description"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+
+	// Trigger The event that wakes the agent.
+	Trigger TemplateTrigger `json:"trigger"`
+	Version string          `json:"version"`
+}
+
+// TemplateCategory What part of a business a template is for; an agent has another category.
+type TemplateCategory string
+
+// TemplateList defines model for TemplateList.
+type TemplateList struct {
+	Templates []Template `json:"templates"`
+}
+
+// TemplateTrigger The event that wakes the agent.
+type TemplateTrigger struct {
+	EventType     string              `json:"event_type"`
+	SourceProduct string              `json:"source_product"`
+	Type          TemplateTriggerType `json:"type"`
+}
+
+// TemplateTriggerType defines model for TemplateTrigger.Type.
+type TemplateTriggerType string
+
 // Trigger defines model for Trigger.
 type Trigger = agent.Trigger
 
@@ -301,6 +400,9 @@ type KeyID = string
 // Limit defines model for Limit.
 type Limit = int
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
 	// Status Only agents in this status.
@@ -311,6 +413,12 @@ type ListAgentsParams struct {
 
 	// Category Only agents of this category.
 	Category *Category `form:"category,omitempty" json:"category,omitempty"`
+}
+
+// DeleteAgentParams defines parameters for DeleteAgent.
+type DeleteAgentParams struct {
+	// IfMatch The `ETag` that was read; if the agent has changed since, nothing happens and the answer is 412.
+	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // UpdateAgentParams defines parameters for UpdateAgent.
@@ -328,6 +436,21 @@ type ListActivityParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListAgentVersionsParams defines parameters for ListAgentVersions.
+type ListAgentVersionsParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTemplatesParams defines parameters for ListTemplates.
+type ListTemplatesParams struct {
+	// Category Only templates of this category.
+	Category *TemplateCategory `form:"category,omitempty" json:"category,omitempty"`
+}
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = AgentInput
 
@@ -336,6 +459,9 @@ type UpdateAgentJSONRequestBody = AgentPatch
 
 // CloneAgentJSONRequestBody defines body for CloneAgent for application/json ContentType.
 type CloneAgentJSONRequestBody = CloneInput
+
+// CloneTemplateJSONRequestBody defines body for CloneTemplate for application/json ContentType.
+type CloneTemplateJSONRequestBody = CloneInput
 
 type ListAgentsRequestObject struct {
 	Params ListAgentsParams
@@ -390,7 +516,8 @@ func (response CreateAgent201JSONResponse) VisitCreateAgentResponse(w http.Respo
 }
 
 type DeleteAgentRequestObject struct {
-	ID AgentID `json:"id"`
+	ID     AgentID `json:"id"`
+	Params DeleteAgentParams
 }
 
 type DeleteAgentResponseObject interface {
@@ -521,6 +648,105 @@ func (response CloneAgent201JSONResponse) VisitCloneAgentResponse(w http.Respons
 	return err
 }
 
+type ListAgentVersionsRequestObject struct {
+	ID     AgentID `json:"id"`
+	Params ListAgentVersionsParams
+}
+
+type ListAgentVersionsResponseObject interface {
+	VisitListAgentVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListAgentVersions200JSONResponse AgentVersionList
+
+func (response ListAgentVersions200JSONResponse) VisitListAgentVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAgentVersionRequestObject struct {
+	ID      AgentID `json:"id"`
+	Version int     `json:"version"`
+}
+
+type GetAgentVersionResponseObject interface {
+	VisitGetAgentVersionResponse(w http.ResponseWriter) error
+}
+
+type GetAgentVersion200JSONResponse AgentVersion
+
+func (response GetAgentVersion200JSONResponse) VisitGetAgentVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplatesRequestObject struct {
+	Params ListTemplatesParams
+}
+
+type ListTemplatesResponseObject interface {
+	VisitListTemplatesResponse(w http.ResponseWriter) error
+}
+
+type ListTemplates200JSONResponse TemplateList
+
+func (response ListTemplates200JSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloneTemplateRequestObject struct {
+	ID   TemplateID `json:"id"`
+	Body *CloneTemplateJSONRequestBody
+}
+
+type CloneTemplateResponseObject interface {
+	VisitCloneTemplateResponse(w http.ResponseWriter) error
+}
+
+type CloneTemplate201ResponseHeaders struct {
+	ETag string
+}
+
+type CloneTemplate201JSONResponse struct {
+	Body    Agent
+	Headers CloneTemplate201ResponseHeaders
+}
+
+func (response CloneTemplate201JSONResponse) VisitCloneTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAgents List agents
@@ -544,4 +770,16 @@ type StrictServerInterface interface {
 	// CloneAgent Clone an agent
 	// (POST /api/agents/{id}/clone)
 	CloneAgent(ctx context.Context, request CloneAgentRequestObject) (CloneAgentResponseObject, error)
+	// ListAgentVersions List an agent's versions
+	// (GET /api/agents/{id}/versions)
+	ListAgentVersions(ctx context.Context, request ListAgentVersionsRequestObject) (ListAgentVersionsResponseObject, error)
+	// GetAgentVersion Get a version of an agent
+	// (GET /api/agents/{id}/versions/{version})
+	GetAgentVersion(ctx context.Context, request GetAgentVersionRequestObject) (GetAgentVersionResponseObject, error)
+	// ListTemplates List templates
+	// (GET /api/templates)
+	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// CloneTemplate Clone a template
+	// (POST /api/templates/{id}/clone)
+	CloneTemplate(ctx context.Context, request CloneTemplateRequestObject) (CloneTemplateResponseObject, error)
 }

@@ -122,6 +122,9 @@ type KeyID = string
 // Limit defines model for Limit.
 type Limit = int
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 // ListApprovalsParams defines parameters for ListApprovals.
 type ListApprovalsParams struct {
 	// Status Only approvals in this status.

@@ -60,6 +60,9 @@ type ExecutionID = string
 // KeyID defines model for KeyID.
 type KeyID = string
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 type GetCreditsRequestObject struct {
 }
 

@@ -130,6 +130,9 @@ type ExecutionID = string
 // KeyID defines model for KeyID.
 type KeyID = string
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// SourceProduct Only event types of this product.

@@ -229,6 +229,9 @@ type KeyID = string
 // Limit defines model for Limit.
 type Limit = int
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 // ListExecutionsParams defines parameters for ListExecutions.
 type ListExecutionsParams struct {
 	// AgentID Only executions of this agent.

@@ -76,6 +76,9 @@ type ExecutionID = string
 // KeyID defines model for KeyID.
 type KeyID = string
 
+// TemplateID defines model for TemplateID.
+type TemplateID = string
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyInput
 

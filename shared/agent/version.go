@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A Version is a definition as it was at some time; it never changes. Name and
+// description are those that it began with.
+type Version struct {
+	Number     int
+	Created    time.Time
+	Definition Definition
+}
+
+// A VersionQuery says which versions to list.
+type VersionQuery struct {
+	Before int // only versions before this one; 0: all
+	Limit  int // at least 1
+}
+
+// A VersionPage is a part of a list of versions. It may be shorter than was
+// asked for, because definitions can be large.
+type VersionPage struct {
+	Versions []Version
+	Next     int // the Before of the next page; 0 at the end
+}
+
+// Versions returns versions of an agent that the caller's organization can see,
+// the newest first, or ErrNotFound. A system agent has one.
+func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agent, q VersionQuery) (VersionPage, error) {
+	if a, ok := s.system(agent); ok {
+		if q.Before > 0 && q.Before <= a.Version {
+			return VersionPage{}, nil
+		}
+		return VersionPage{Versions: []Version{{a.Version, a.Created, a.Definition}}}, nil
+	}
+	if _, err := s.Store.Agent(ctx, who.Org, agent); err != nil {
+		return VersionPage{}, err
+	}
+	return s.Store.Versions(ctx, who.Org, agent, q)
+}
+
+// Version returns one version of an agent that the caller's organization can
+// see, ErrNotFound, or ErrVersion.
+func (s *Service) Version(ctx context.Context, who caller.Caller, agent id.Agent, number int) (Version, error) {
+	p, err := s.Versions(ctx, who, agent, VersionQuery{Before: number + 1, Limit: 1})
+	switch {
+	case err != nil:
+		return Version{}, err
+	case len(p.Versions) == 0 || p.Versions[0].Number != number:
+		return Version{}, ErrVersion.Sayf("Agent %s has no version %d.", agent, number)
+	}
+	return p.Versions[0], nil
+}

@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+
+	"theoneagents.app/agents/shared/agent"
+	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/template"
+)
+
+func readListTemplates(in *input) spec.ListTemplatesRequestObject {
+	return spec.ListTemplatesRequestObject{Params: spec.ListTemplatesParams{
+		Category: oneOf[spec.TemplateCategory](in, "category", template.Categories()),
+	}}
+}
+
+// ListTemplates implements the contract.
+func (g agents) ListTemplates(_ context.Context, q spec.ListTemplatesRequestObject) (spec.ListTemplatesResponseObject, error) {
+	all, err := g.templates.List(template.Category(value(q.Params.Category)))
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListTemplates200JSONResponse{Templates: each(all, viewTemplate)}, nil
+}
+
+func readCloneTemplate(in *input) spec.CloneTemplateRequestObject {
+	q := spec.CloneTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound), Body: &spec.CloneInput{}}
+	if len(in.body) > 0 {
+		q.Body.Name = in.object("name").text("name", 1, agent.MaxName)
+	}
+	return q
+}
+
+// CloneTemplate implements the contract.
+func (g agents) CloneTemplate(ctx context.Context, q spec.CloneTemplateRequestObject) (spec.CloneTemplateResponseObject, error) {
+	a, err := g.templates.Clone(ctx, whoIn(ctx), id.Template(q.ID), value(q.Body.Name))
+	switch {
+	case errors.Is(err, template.ErrNotFound):
+		return nil, template.ErrNotFound.Sayf("Template %s not found", q.ID)
+	case err != nil:
+		return nil, err
+	}
+	return spec.CloneTemplate201JSONResponse{Body: g.view(a), Headers: spec.CloneTemplate201ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+func viewTemplate(t template.Template) spec.Template {
+	d := t.Definition
+	return spec.Template{
+		ID: string(t.ID), Category: spec.TemplateCategory(t.Category), Name: d.Name, Description: d.Description, Version: t.Version,
+		Trigger: spec.TemplateTrigger{
+			Type: spec.TemplateTriggerType(d.Trigger.Type), EventType: d.Trigger.EventType, SourceProduct: d.Trigger.Product,
+		},
+	}
+}

@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+
+	"theoneagents.app/agents/shared/agent"
+	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	"theoneagents.app/agents/shared/id"
+)
+
+// versions are the numbers that a version may have.
+var versions = regexp.MustCompile(`^[1-9][0-9]{0,5}$`)
+
+// version returns the number in the path. What cannot be one is missing.
+func (in *input) version() int {
+	text := in.r.PathValue("version")
+	n, err := strconv.Atoi(text)
+	if err != nil || !versions.MatchString(text) {
+		in.fail(agent.ErrVersion)
+	}
+	return n
+}
+
+func readListAgentVersions(in *input) spec.ListAgentVersionsRequestObject {
+	return spec.ListAgentVersionsRequestObject{ID: in.agent(), Params: spec.ListAgentVersionsParams{
+		Limit: in.limit(), Cursor: in.param("cursor"),
+	}}
+}
+
+// ListAgentVersions implements the contract.
+func (g agents) ListAgentVersions(ctx context.Context, q spec.ListAgentVersionsRequestObject) (spec.ListAgentVersionsResponseObject, error) {
+	w := g.cursors.walk(ctx, "versions", q.ID)
+	at, err := w.from(q.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	vq := agent.VersionQuery{Limit: *q.Params.Limit}
+	if at.After != "" {
+		if vq.Before, err = strconv.Atoi(at.After); err != nil {
+			return nil, err // we signed it
+		}
+	}
+	page, err := g.svc.Versions(ctx, whoIn(ctx), id.Agent(q.ID), vq)
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	var next place
+	if page.Next > 0 {
+		next.After = strconv.Itoa(page.Next)
+	}
+	return spec.ListAgentVersions200JSONResponse{Versions: each(page.Versions, viewVersion), NextCursor: w.to(next)}, nil
+}
+
+func readGetAgentVersion(in *input) spec.GetAgentVersionRequestObject {
+	return spec.GetAgentVersionRequestObject{ID: in.agent(), Version: in.version()}
+}
+
+// GetAgentVersion implements the contract.
+func (g agents) GetAgentVersion(ctx context.Context, q spec.GetAgentVersionRequestObject) (spec.GetAgentVersionResponseObject, error) {
+	v, err := g.svc.Version(ctx, whoIn(ctx), id.Agent(q.ID), q.Version)
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	return spec.GetAgentVersion200JSONResponse(viewVersion(v)), nil
+}
+
+func viewVersion(v agent.Version) spec.AgentVersion {
+	d := v.Definition
+	return spec.AgentVersion{
+		Version: v.Number, CreatedAt: whole(v.Created), Name: d.Name, Description: d.Description,
+		Category: spec.Category(d.Category), Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
+		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
+	}
+}
