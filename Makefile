@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show test test-unit test-launcher test-stories test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key publish show test test-unit test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -49,7 +49,7 @@ publish: $(local) ## put an event on the bus: FILE=events/psa/ticket.created.jso
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
 
-test: check build lint test-unit test-launcher test-stories ## check everything, the stories on an emulator of their own
+test: check build lint test-unit test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
 
 test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
@@ -63,6 +63,13 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 test-stories: build ## run the store's suite and the stories on an emulator of their own
 	$(say) "stories"
 	$(local) with -state .local/test -- go test -count=1 ./shared/dynamo/... ./localstack/stories/...
+
+test-contract: build .local/schemathesis/installed ## hold the deployed API against its document, briefly, on an emulator of its own
+	$(say) "contract"
+	$(local) with -state .local/test -- .local/schemathesis/bin/python -B localstack/hostile/contract.py --examples 3
+
+schemathesis: .local/schemathesis/installed ## the same against make run, as long as you like: EXAMPLES=200 [SEED=…]
+	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))
 
 test-dynamodb-local: ## run the store's suite on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "the store on DynamoDB Local"
@@ -86,6 +93,12 @@ check:
 .local/venv/installed: localstack/requirements.txt
 	@rm -rf $(@D)
 	$(step) "Installing the emulator" sh -c '$(PYTHON) -m venv $(@D) && \
+		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
+	@touch $@
+
+.local/schemathesis/installed: localstack/hostile/requirements.txt
+	@rm -rf $(@D)
+	$(step) "Installing schemathesis" sh -c '$(PYTHON) -m venv $(@D) && \
 		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
 	@touch $@
 

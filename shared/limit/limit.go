@@ -1,11 +1,13 @@
 // Package limit bounds how many requests an organization sends in a minute.
 //
 // A minute of an organization has so many permits, one a request. An instance
-// of a function does not ask the store for each: it leases a block of a tenth of
-// them and spends it on its own, so that a minute costs the store about ten
-// writes, and one more for each instance, however many requests come. What an
-// instance leased and did not spend is lost when the minute ends; an
-// organization may be refused a little early, but never gets more than it may.
+// of a function does not ask the store for each: it leases a block and spends it
+// on its own. Its first block is a hundredth of the permits and each further one
+// twice as large, up to a tenth: an instance that answers much asks seldom, and
+// one that answers little holds little. A minute costs the store about a dozen
+// writes for each busy instance and one for each other, however many requests
+// come. What an instance leased and did not spend is lost when the minute ends;
+// an organization may be refused a little early, but never gets more than it may.
 package limit
 
 import (
@@ -33,8 +35,12 @@ type Store interface {
 // much was taken before.
 func Grant(used, block, limit int) int { return max(0, min(block, limit-used)) }
 
-// Block returns how many permits are leased at once.
-func Block(limit int) int { return max(1, limit/10) }
+// Block returns how many permits an instance leases that has leased this often
+// in the minute.
+func Block(limit, leases int) int {
+	const doublings = 4 // by then it is beyond a tenth
+	return max(1, min(limit/10, max(1, limit/100)<<min(leases, doublings)))
+}
 
 // A Verdict is what became of one request.
 type Verdict struct {
@@ -68,6 +74,8 @@ type share struct {
 	left int        // permits that were leased and not spent
 	used int        // permits that anybody has leased
 	out  bool       // whether the store had none left
+
+	leases int // how often this instance has leased
 }
 
 const (
@@ -125,11 +133,12 @@ func (l *Limiter) forget() {
 func (l *Limiter) lease(ctx context.Context, s *share, org id.Org, minute time.Time) bool {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	granted, used, err := l.Store.Lease(bounded, org, minute, Block(l.Limit), l.Limit)
+	granted, used, err := l.Store.Lease(bounded, org, minute, Block(l.Limit, s.leases), l.Limit)
 	if err != nil {
 		l.Report(ctx, err)
 		return false
 	}
 	s.left, s.used, s.out = granted, used, granted == 0
+	s.leases++
 	return true
 }

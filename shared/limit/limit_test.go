@@ -71,8 +71,8 @@ func TestAMinuteHasItsPermitsAndTheNextHasThemAgain(t *testing.T) {
 		}
 		c.advance(time.Minute)
 	}
-	if s.asked != 22 {
-		t.Errorf("the store was asked %d times for two minutes, want 11 a minute", s.asked)
+	if s.asked != 28 {
+		t.Errorf("the store was asked %d times for two minutes, want 14 a minute", s.asked)
 	}
 	if v := l.Take(t.Context(), "org_b"); !v.Allowed || v.Remaining != 99 {
 		t.Errorf("another organization: %+v", v)
@@ -106,7 +106,7 @@ func TestInstancesTogetherNeverLetInMore(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		least := min(most-(instances-1)*(limit.Block(most)-1), instances*400)
+		least := min(most-(instances-1)*(limit.Block(most, 100)-1), instances*400)
 		if got := int(allowed.Load()); got > most || got < least {
 			t.Errorf("%d instances let in %d, want %d to %d", instances, got, least, most)
 		}
@@ -164,9 +164,26 @@ func TestGrantIsBoundedByBlockAndLimit(t *testing.T) {
 			t.Errorf("Grant(%d, %d, %d) = %d, want %d", tc.used, tc.block, tc.limit, got, tc.want)
 		}
 	}
-	for most, want := range map[int]int{1: 1, 9: 1, 10: 1, 100: 10, 6000: 600} {
-		if got := limit.Block(most); got != want {
-			t.Errorf("Block(%d) = %d, want %d", most, got, want)
+	for of, want := range map[[2]int]int{
+		{1, 0}: 1, {9, 5}: 1, {10, 5}: 1, {100, 0}: 1, {100, 1}: 2, {100, 3}: 8, {100, 4}: 10, {100, 900}: 10,
+		{6000, 0}: 60, {6000, 2}: 240, {6000, 4}: 600,
+	} {
+		if got := limit.Block(of[0], of[1]); got != want {
+			t.Errorf("Block(%d, %d) = %d, want %d", of[0], of[1], got, want)
+		}
+	}
+}
+
+func TestManyInstancesThatAnswerLittleRefuseNobody(t *testing.T) {
+	t.Parallel()
+
+	s, c := &shelf{}, at(1)
+	for n := range 60 {
+		l := limiter(s, 6000, c)
+		for range 20 {
+			if v := l.Take(t.Context(), "org_a"); !v.Allowed {
+				t.Fatalf("instance %d refused: %+v", n, v)
+			}
 		}
 	}
 }
