@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show test test-unit test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key publish show test test-unit fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -49,12 +49,22 @@ publish: $(local) ## put an event on the bus: FILE=events/psa/ticket.created.jso
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
 
-test: check build lint test-unit test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
+test: check build lint test-unit fuzz test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
 
 test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
 	go test $(race) ./events/... ./functions/... ./localstack/... ./shared/...
 	go test ./infra/...
+
+fuzz: ## let every fuzz test look for what nobody thought of, and keep it in testdata/fuzz [SECONDS=2]
+	$(say) "fuzz tests"
+	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' shared | xargs -n1 dirname | sort -u); do \
+		for name in $$(go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+			out=$$(go test -run='^$$' -fuzz="^$$name$$" -fuzztime=$(call given,SECONDS,2)s -fuzzminimizetime=10x ./$$package 2>&1) || \
+				{ printf '%s\n' "$$out"; exit 1; }; \
+			printf '%-20s %-18s %s\n' $$package $$name "$$(printf '%s\n' "$$out" | sed -n 's/.*execs: \([0-9]*\) .*/\1 tries/p' | tail -n 1)"; \
+		done; \
+	done
 
 test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 	$(say) "launcher tests"

@@ -45,6 +45,9 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	if err != nil {
 		return step.Answer{}, openAIFailure(err)
 	}
+	if out == nil { // the whole answer was null
+		return step.Answer{}, lasting("the model said nothing", errNothing)
+	}
 	a := step.Answer{Usage: execution.Usage{
 		Model: out.Model, InputTokens: out.Usage.PromptTokens, OutputTokens: out.Usage.CompletionTokens,
 	}}
