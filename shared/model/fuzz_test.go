@@ -39,6 +39,7 @@ func FuzzReply(f *testing.F) {
 	f.Add(uint16(200), "", converse("tool_use", `[{"toolUse": {"toolUseId": "1", "name": "answer", "input": {"n": 1e400}}}]`), true)
 	f.Add(uint16(200), "", converse("tool_use", `[{"toolUse": null}, {"text": null}, null]`), true)
 	f.Add(uint16(200), "", `{"output": {}, "usage": {"inputTokens": 1e300}}`, false)
+	f.Add(uint16(166), "", `{"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}`, false)
 	f.Add(uint16(200), "", completion("stop", `{"role": "assistant", "content": "{}"}`), true)
 	f.Add(uint16(200), "", `{"choices": [null], "usage": {"prompt_tokens": "x"}}`, false)
 	f.Add(uint16(429), "ThrottlingException", `{"message": "sk-secret"}`, false)
@@ -67,7 +68,7 @@ func FuzzReply(f *testing.F) {
 			var why interface{ Reason() string }
 			switch {
 			case err == nil:
-				if at.status >= http.StatusBadRequest {
+				if at.status >= http.StatusMultipleChoices {
 					t.Errorf("%s answers %d with %+v", name, at.status, a)
 				}
 				if _, err := json.Marshal(a.Usage); err != nil {

@@ -37,13 +37,18 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	if err != nil {
 		return step.Answer{}, lasting("the question cannot be sent", err)
 	}
+	var raw *http.Response
 	out, err := o.client.Chat.Completions.New(ctx, params,
+		option.WithResponseInto(&raw),
 		option.WithHeader("X-Org-Id", string(q.Org)),
 		option.WithHeader("X-One-Agents-Execution", string(q.Execution)),
 		option.WithHeader("X-One-Agents-Step", string(q.Step)),
 	)
 	if err != nil {
 		return step.Answer{}, openAIFailure(err)
+	}
+	if raw != nil && raw.StatusCode >= http.StatusMultipleChoices { // the client takes it for an answer
+		return step.Answer{}, lasting("the model refused the question", errNothing)
 	}
 	if out == nil { // the whole answer was null
 		return step.Answer{}, lasting("the model said nothing", errNothing)
