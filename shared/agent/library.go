@@ -24,18 +24,18 @@ type Library struct {
 	Shelf  Shelf
 }
 
-// system returns a system agent.
-func (l Library) system(agent id.Agent) (Agent, bool) {
-	i := slices.IndexFunc(l.System, func(a Agent) bool { return a.ID == agent })
+// find returns the agent of this name, if it is among those given.
+func find(agents []Agent, name id.Agent) (Agent, bool) {
+	i := slices.IndexFunc(agents, func(a Agent) bool { return a.ID == name })
 	if i < 0 {
 		return Agent{}, false
 	}
-	return l.System[i], true
+	return agents[i], true
 }
 
 // Version returns a version of an agent, of a deleted one too, or ErrNotFound.
 func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (Definition, error) {
-	if a, ok := l.system(agent); ok {
+	if a, ok := find(l.System, agent); ok {
 		return a.Definition, nil
 	}
 	return l.Shelf.Version(ctx, org, agent, version)
@@ -44,7 +44,7 @@ func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, versio
 // Current returns the definition that a new run of the agent has, and its
 // version, or ErrNotFound. The agent may be paused.
 func (l Library) Current(ctx context.Context, org id.Org, agent id.Agent) (Definition, int, error) {
-	if a, ok := l.system(agent); ok {
+	if a, ok := find(l.System, agent); ok {
 		return a.Definition, a.Version, nil
 	}
 	a, err := l.Shelf.Agent(ctx, org, agent)

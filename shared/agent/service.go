@@ -133,19 +133,11 @@ func (s *Service) counted(ctx context.Context, org id.Org, a Agent) (Agent, erro
 }
 
 func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, error) {
-	if a, ok := s.system(agent); ok {
+	if a, ok := find(s.System, agent); ok {
 		pauses, err := s.Store.Pauses(ctx, org)
 		return s.seen(a, pauses), err
 	}
 	return s.Store.Agent(ctx, org, agent)
-}
-
-func (s *Service) system(agent id.Agent) (Agent, bool) {
-	i := slices.IndexFunc(s.System, func(a Agent) bool { return a.ID == agent })
-	if i < 0 {
-		return Agent{}, false
-	}
-	return s.System[i], true
 }
 
 // seen returns a system agent as an organization with these pauses sees it: a
@@ -215,7 +207,7 @@ const tries = 20
 // when the caller has seen another revision, or ErrSystem for anything but the
 // status of a system agent.
 func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
-	if a, ok := s.system(agent); ok {
+	if a, ok := find(s.System, agent); ok {
 		return s.pause(ctx, who, a, p)
 	}
 	for range tries {
@@ -311,7 +303,7 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 // Delete removes an agent after cancelling its open runs, or returns
 // ErrNotFound, ErrSystem, or ErrChanged when its revision is not match; 0 is any.
 func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
-	if _, ok := s.system(agent); ok {
+	if _, ok := find(s.System, agent); ok {
 		return ErrSystem.Sayf("System agents cannot be deleted; pause it instead.")
 	}
 	for range tries {

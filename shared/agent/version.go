@@ -32,7 +32,7 @@ type VersionPage struct {
 // Versions returns versions of an agent that the caller's organization can see,
 // the newest first, or ErrNotFound. A system agent has one.
 func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agent, q VersionQuery) (VersionPage, error) {
-	if a, ok := s.system(agent); ok {
+	if a, ok := find(s.System, agent); ok {
 		if q.Before > 0 && q.Before <= a.Version {
 			return VersionPage{}, nil
 		}

@@ -60,7 +60,7 @@ func (s *Store) mend(ctx context.Context, c execution.Change, k commit, r *refus
 		case failed && i != nil:
 			return credit.ErrInsufficient
 		case failed:
-			if err := s.open(ctx, c.Execution.Org, m, moment(c.Execution)); err != nil {
+			if err := s.open(ctx, c.Execution.Org, m, c.Execution.Changed()); err != nil {
 				return fmt.Errorf("open %s of %s: %w", m, c.Execution.Org, err)
 			}
 		}
@@ -81,7 +81,7 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 	if c.Gate != nil {
 		k.writes = append(k.writes, approvalWrite(*c.Gate))
 	}
-	delta := deltas(c)
+	delta := c.Gains()
 	for _, m := range slices.Sorted(maps.Keys(delta)) {
 		k.months[len(k.writes)] = m
 		k.writes = append(k.writes, balanceWrite(x, m, delta[m]))
@@ -126,40 +126,16 @@ func names(i any) func(yield func(string) bool) {
 	}
 }
 
-// deltas returns what the balance of each month gains.
-func deltas(c execution.Change) map[credit.Month]int64 {
-	d := map[credit.Month]int64{}
-	for _, h := range c.Released {
-		d[h.Month] += h.Amount
-	}
-	if c.Reserve != nil {
-		d[c.Reserve.Month] -= c.Reserve.Amount
-	}
-	return d
-}
-
 // balanceWrite gives to a balance, or takes from it if it has enough.
 func balanceWrite(x execution.Execution, m credit.Month, n int64) write {
 	w := write{
 		op: opUpdate, key: monthKey(x.Org, m), cond: "attribute_exists(pk)",
-		set: map[string]any{"updated": nanos(moment(x))}, add: map[string]int64{"remaining": n},
+		set: map[string]any{"updated": nanos(x.Changed())}, add: map[string]int64{"remaining": n},
 	}
 	if n < 0 {
 		w.cond, w.args = "remaining >= :need", map[string]any{":need": -n}
 	}
 	return w
-}
-
-// moment returns about when a run was changed: when it ended, or when its lease
-// was taken.
-func moment(x execution.Execution) time.Time {
-	switch {
-	case !x.Completed.IsZero():
-		return x.Completed
-	case !x.Lease.Until.IsZero():
-		return x.Lease.Until.Add(-execution.LeaseTime)
-	}
-	return x.Created
 }
 
 // kept is for how many months stats say what was used.

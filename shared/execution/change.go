@@ -21,6 +21,19 @@ type Change struct {
 	Tally    *Tally             // to be added to the stats of the agent
 }
 
+// Gains returns what the balance of each month gains by the change; what is
+// reserved is a loss.
+func (c Change) Gains() map[credit.Month]int64 {
+	gains := map[credit.Month]int64{}
+	for _, h := range c.Released {
+		gains[h.Month] += h.Amount
+	}
+	if c.Reserve != nil {
+		gains[c.Reserve.Month] -= c.Reserve.Amount
+	}
+	return gains
+}
+
 // A Tally is what a run adds to the stats of its agent.
 type Tally struct {
 	Runs, Completed, Failed int64

@@ -200,6 +200,18 @@ func (x Execution) Retry(as id.Execution, version int, now time.Time) (Execution
 	}, now), nil
 }
 
+// Changed returns about when the run was changed: when it ended, or when its
+// lease was taken.
+func (x Execution) Changed() time.Time {
+	switch {
+	case !x.Completed.IsZero():
+		return x.Completed
+	case !x.Lease.Until.IsZero():
+		return x.Lease.Until.Add(-LeaseTime)
+	}
+	return x.Created
+}
+
 // Duration returns how long the run took from its start to its end.
 func (x Execution) Duration() time.Duration {
 	from := x.Started

@@ -155,12 +155,8 @@ func (r *run) change(x execution.Execution) {
 // move takes what is reserved from the balances and gives back what is
 // released, or neither.
 func (o *org) move(c execution.Change) error {
-	delta := map[credit.Month]int64{}
-	for _, h := range c.Released {
-		delta[h.Month] += h.Amount
-	}
+	delta := c.Gains()
 	if c.Reserve != nil {
-		delta[c.Reserve.Month] -= c.Reserve.Amount
 		b, err := o.balance(c.Reserve.Month)
 		if err != nil {
 			return err
@@ -175,22 +171,10 @@ func (o *org) move(c execution.Change) error {
 			return err
 		}
 		b.Remaining += n
-		b.Updated = moment(c.Execution)
+		b.Updated = c.Execution.Changed()
 		o.months[m] = b
 	}
 	return nil
-}
-
-// moment returns about when a run was changed: when it ended, or when its lease
-// was taken.
-func moment(x execution.Execution) time.Time {
-	switch {
-	case !x.Completed.IsZero():
-		return x.Completed
-	case !x.Lease.Until.IsZero():
-		return x.Lease.Until.Add(-execution.LeaseTime)
-	}
-	return x.Created
 }
 
 // added returns the stats with a tally.

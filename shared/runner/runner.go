@@ -243,8 +243,12 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 // client returns the profile of the event's client, if the definition asks for
 // it; it is read once a turn.
 func (t *session) client(ctx context.Context) (map[string]any, error) {
-	if t.profiled || t.x.Trigger.Client == "" || !t.definition.Mentions(string(agent.InClient)) {
+	if t.profiled || t.x.Trigger.Client == "" {
 		return t.profile, nil
+	}
+	if !t.definition.Mentions(string(agent.InClient)) {
+		t.profiled = true // looking through the definition once is enough
+		return nil, nil   //nolint:nilnil // no profile is no error.
 	}
 	p, err := t.Profiles.Profile(ctx, t.x.Org, t.x.Trigger.Client)
 	if err != nil {
