@@ -39,8 +39,8 @@ func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
 	p.Machine.ARN = env.Need(boot.EnvRuns)
 	h := queue.Handler{
 		Dispatcher: &dispatch.Service{
-			Tenants: p.Store, Agents: p.Store, System: p.System, Profiles: p.Store, Runs: p.Store,
-			Machine: p.Machine, Keeper: &tenant.Service{Store: p.Store, Now: p.Now}, Now: p.Now,
+			Tenants: p.Store, Agents: p.Store, System: p.System, Rules: p.Rules, Custodian: p.Agents(),
+			Profiles: p.Store, Runs: p.Store, Machine: p.Machine, Keeper: &tenant.Service{Store: p.Store, Now: p.Now}, Now: p.Now,
 		},
 		Letters:     queue.DeadLetters{API: sqs.NewFromConfig(p.Config), URL: env.Need(boot.EnvDeadLetters)},
 		Undelivered: env.Need(boot.EnvUndelivered),

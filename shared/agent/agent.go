@@ -2,8 +2,9 @@
 // these conditions, run these steps.
 //
 // A definition is a document that is checked whole when it comes in and never
-// again while it is stored. Every change of it makes a new version, which never
-// changes; a run keeps the version it began with. System agents come with the
+// again while it is stored, but for one thing that changes without it: whether
+// the catalogue still has what it names. Every change of it makes a new version,
+// which never changes; a run keeps the version it began with. System agents come with the
 // program, one file each, and every organization has them.
 package agent
 
@@ -45,7 +46,8 @@ func Types() []Type { return []Type{System, Template, Custom, Cloned} }
 // A Status is whether an agent listens.
 type Status string
 
-// The statuses.
+// The statuses. Into Invalid the platform moves an active agent whose event type
+// or action has left the catalogue; a valid update leaves it.
 const (
 	Draft   Status = "draft"
 	Active  Status = "active"
@@ -82,7 +84,8 @@ type Head struct {
 	Created  time.Time
 	Updated  time.Time
 	Version  int
-	Revision int64 // counts the writes; 0 before the first
+	Revision int64    // counts the writes; 0 before the first
+	Needs    []string // what the definition needs of the catalogue; of heads from before it was kept: none
 	Stats    Stats
 }
 

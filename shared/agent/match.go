@@ -260,6 +260,7 @@ const (
 	Duplicate       Outcome = "duplicate"
 	LimitReached    Outcome = "limit_reached"
 	Suspended       Outcome = "org_suspended"
+	Broken          Outcome = "agent_error" // it needs what the catalogue no longer has
 )
 
 // maxCausalDepth is how many runs may stand behind an event that still starts

@@ -90,7 +90,7 @@ func (q Query) wants(h Head) bool {
 // List returns the agents of the caller's organization, system agents first,
 // then by age.
 func (s *Service) List(ctx context.Context, who caller.Caller, q Query) ([]Head, error) {
-	heads, err := s.Store.Agents(ctx, who.Org)
+	heads, _, err := s.heads(ctx, who.Org)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, e
 		pauses, err := s.Store.Pauses(ctx, org)
 		return s.seen(a, pauses), err
 	}
-	return s.Store.Agent(ctx, org, agent)
+	return s.current(ctx, org, agent)
 }
 
 // seen returns a system agent as an organization with these pauses sees it: a
@@ -163,11 +163,21 @@ func (s *Service) create(ctx context.Context, org id.Org, d Definition, typ Type
 	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now()}}
 	a = a.with(d, a.Created)
 	a.Version = 1
-	if err := s.Store.SaveAgent(ctx, Agent{}, a, Cap{}); err != nil {
+	a, err := s.save(ctx, Agent{}, a, Cap{})
+	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
 	}
-	a.Revision++
 	return a, nil
+}
+
+// save writes an agent with what it needs, and returns it as it is stored.
+func (s *Service) save(ctx context.Context, before, after Agent, active Cap) (Agent, error) {
+	after.Needs = after.Definition.Needs()
+	if err := s.Store.SaveAgent(ctx, before, after, active); err != nil {
+		return after, err
+	}
+	after.Revision++
+	return after, nil
 }
 
 // Clone stores a draft that is a copy of any agent that the caller can see.
@@ -212,6 +222,9 @@ func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent,
 	}
 	for range tries {
 		a, err := s.update(ctx, who, agent, p)
+		if errors.Is(err, ErrLimit) {
+			err = s.relieved(ctx, who.Org, err)
+		}
 		if !errors.Is(err, ErrStale) {
 			return a, err
 		}
@@ -220,7 +233,7 @@ func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent,
 }
 
 func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
-	before, err := s.Store.Agent(ctx, who.Org, agent)
+	before, err := s.current(ctx, who.Org, agent)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -239,10 +252,10 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 		return Agent{}, err
 	}
 	most, limited := plan.ActiveAgents()
-	if err := s.Store.SaveAgent(ctx, before, after, Cap{Limited: limited, Most: most}); err != nil {
+	after, err = s.save(ctx, before, after, Cap{Limited: limited, Most: most})
+	if err != nil {
 		return Agent{}, err
 	}
-	after.Revision++
 	return s.counted(ctx, who.Org, after) // not read again: somebody else may have changed it since
 }
 

@@ -209,6 +209,7 @@ func TestANewAgentIsADraftOfItsOwn(t *testing.T) {
 		ID: "agent_1", Org: "org_a", Name: "Everything", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
 		Created: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC), Updated: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC),
 		Version: 1, Revision: 1,
+		Needs: []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"},
 	}
 	if diff := cmp.Diff(want, a.Head); diff != "" {
 		t.Errorf("created -want +got:\n%s", diff)

@@ -38,7 +38,7 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		}
 		return VersionPage{Versions: []Version{{a.Version, a.Created, a.Definition}}}, nil
 	}
-	if _, err := s.Store.Agent(ctx, who.Org, agent); err != nil {
+	if _, err := s.current(ctx, who.Org, agent); err != nil {
 		return VersionPage{}, err
 	}
 	return s.Store.Versions(ctx, who.Org, agent, q)

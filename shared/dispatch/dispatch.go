@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
@@ -57,6 +58,13 @@ type Runs interface {
 	Refuse(ctx context.Context, e activity.Entry) error
 }
 
+// Custodian takes out of service what cannot work.
+type Custodian interface {
+	// Invalidate moves an active agent that needs what the catalogue no longer
+	// has to the status error; it does nothing to any other.
+	Invalidate(ctx context.Context, org id.Org, agent id.Agent) error
+}
+
 // Profiles finds what is known of a client; nil when there is nothing.
 type Profiles interface {
 	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
@@ -74,14 +82,16 @@ type Keeper interface {
 
 // Service dispatches events.
 type Service struct {
-	Tenants  execution.Tenants
-	Agents   Agents
-	System   []agent.Agent // every organization has them
-	Profiles Profiles
-	Runs     Runs
-	Machine  Machine
-	Keeper   Keeper
-	Now      func() time.Time
+	Tenants   execution.Tenants
+	Agents    Agents
+	System    []agent.Agent // every organization has them
+	Rules     agent.Rules
+	Custodian Custodian
+	Profiles  Profiles
+	Runs      Runs
+	Machine   Machine
+	Keeper    Keeper
+	Now       func() time.Time
 }
 
 // Dispatch starts a run of every agent that e wakes. It may be called again
@@ -109,7 +119,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 		return err
 	}
 	var errs []error
-	for _, v := range verdicts(listeners, facts, t.Suspended) {
+	for _, v := range s.verdicts(listeners, facts, t.Suspended) {
 		if err := s.act(ctx, e, v); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
@@ -157,12 +167,12 @@ type verdict struct {
 }
 
 // verdicts judges all listeners together, since one may override others.
-func verdicts(listeners []agent.Listener, f agent.Facts, suspended bool) []verdict {
+func (s *Service) verdicts(listeners []agent.Listener, f agent.Facts, suspended bool) []verdict {
 	var overrides id.Agent
 	out := make([]verdict, 0, len(listeners))
 	for _, l := range listeners {
 		v := verdict{listener: l}
-		v.outcome, v.why = l.Definition.Judge(f)
+		v.outcome, v.why = s.judge(l, f)
 		if v.outcome == agent.Started && suspended {
 			v.outcome, v.why = agent.Suspended, "the organization is suspended"
 		}
@@ -179,6 +189,17 @@ func verdicts(listeners []agent.Listener, f agent.Facts, suspended bool) []verdi
 	return out
 }
 
+// judge says whether the event wakes one agent. System agents come with the
+// catalogue; the others may have outlived what they name in it.
+func (s *Service) judge(l agent.Listener, f agent.Facts) (agent.Outcome, string) {
+	if !l.System {
+		if missing := s.Rules.Missing(l.Definition); len(missing) > 0 {
+			return agent.Broken, fmt.Sprintf("the catalogue no longer has %s; change the agent", strings.Join(missing, ", "))
+		}
+	}
+	return l.Definition.Judge(f)
+}
+
 // act starts the run, or records why not.
 func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
 	if v.outcome == agent.Started {
@@ -188,10 +209,14 @@ func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
 		}
 		v.outcome, v.why = outcome, why
 	}
-	return s.Runs.Refuse(ctx, activity.Entry{
+	err := s.Runs.Refuse(ctx, activity.Entry{
 		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
 		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: v.why,
 	})
+	if err != nil || v.outcome != agent.Broken {
+		return err
+	}
+	return s.Custodian.Invalidate(ctx, e.Org, v.listener.Agent) // only now: it no longer listens afterwards
 }
 
 func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (agent.Outcome, string, error) {

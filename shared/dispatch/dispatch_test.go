@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,6 +42,8 @@ type desk struct {
 	started []id.Execution
 	broken  map[id.Agent]error // of the machine, by agent
 	reads   int                // of profiles
+	asked   int                // how often an agent was to be taken out of service
+	stuck   error              // what that answers
 }
 
 func open(t *testing.T) *desk {
@@ -47,8 +51,8 @@ func open(t *testing.T) *desk {
 	d := &desk{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
-		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d,
-		Keeper: &tenant.Service{Store: d.Store, Now: now}, Now: now,
+		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Custodian: d,
+		Rules: agent.Rules{Catalog: catalogue(t)}, Keeper: &tenant.Service{Store: d.Store, Now: now}, Now: now,
 	}
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	return d
@@ -59,6 +63,38 @@ func (d *desk) must(err error) {
 	if err != nil {
 		d.Fatal(err)
 	}
+}
+
+// catalogue returns the catalogue without some of its files.
+func catalogue(t *testing.T, lost ...string) catalog.Catalog {
+	t.Helper()
+	left := fstest.MapFS{}
+	err := fs.WalkDir(events.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || slices.Contains(lost, path) {
+			return err
+		}
+		data, err := fs.ReadFile(events.Files, path)
+		left[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := catalog.Load(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Invalidate implements dispatch.Custodian.
+func (d *desk) Invalidate(ctx context.Context, o id.Org, a id.Agent) error {
+	d.asked++
+	if d.stuck != nil {
+		return d.stuck
+	}
+	agents := agent.Service{Store: d.Store, Rules: d.Rules, Now: d.Now}
+	return agents.Invalidate(ctx, o, a)
 }
 
 // Start implements dispatch.Machine.
@@ -106,8 +142,6 @@ func (d *desk) agent(name id.Agent, more ...string) id.Agent {
 
 func (d *desk) define(more ...string) agent.Definition {
 	d.Helper()
-	c, err := catalog.Load(events.Files)
-	d.must(err)
 	fields := map[string]string{
 		"name": `"An agent"`, "category": `"service_desk"`,
 		"trigger": `{"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}`,
@@ -123,7 +157,7 @@ func (d *desk) define(more ...string) agent.Definition {
 	}
 	doc, err := document.Object([]byte("{" + strings.Join(parts, ",") + "}"))
 	d.must(err)
-	def, err := agent.Rules{Catalog: c}.Parse(doc)
+	def, err := agent.Rules{Catalog: catalogue(d.T)}.Parse(doc)
 	d.must(err)
 	return def
 }
@@ -309,6 +343,78 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	d.must(d.Dispatch(t.Context(), d.created()))
 	d.expect(a, agent.Started, agent.Suspended)
+}
+
+const adding = `steps=[{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
+	"params": {"ticket_id": "t", "body": "b", "visibility": "internal"}}]`
+
+func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		lost string
+		more []string
+		want string
+	}{
+		"an action":              {"psa/actions/add_note.json", []string{adding}, "action psa:add_note"},
+		"the event":              {"psa/ticket.created.json", nil, "event psa:ticket.created"},
+		"an action, filtered":    {"psa/actions/add_note.json", []string{adding, ofPriority}, "action psa:add_note"},
+		"an action, overriding":  {"psa/actions/add_note.json", []string{adding, `conflict_behavior="override"`}, "action psa:add_note"},
+		"an action, and limited": {"psa/actions/add_note.json", []string{adding, `execution_limit={"max_per_hour": 1}`}, "action psa:add_note"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a := d.agent("agent_a", tc.more...)
+			d.System = []agent.Agent{{Definition: d.define(), Head: agent.Head{ID: "agent_system_x", Version: 1}}}
+			d.Rules = agent.Rules{Catalog: catalogue(t, tc.lost)}
+			for range 2 {
+				d.must(d.Dispatch(t.Context(), d.created()))
+			}
+			d.expect(a, agent.Broken)
+			if got := d.entries(a)[0].Detail; !strings.Contains(got, tc.want) {
+				t.Errorf("the reason is %q, want %q in it", got, tc.want)
+			}
+			d.expect("agent_system_x", agent.Started, agent.Started)
+			stored, err := d.Agent(t.Context(), org, a)
+			d.must(err)
+			if stored.Status != agent.Invalid || d.asked != 1 {
+				t.Errorf("it is %s after it was asked for %d times, want %s after 1", stored.Status, d.asked, agent.Invalid)
+			}
+		})
+	}
+}
+
+func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a, b, c := d.agent("agent_a", adding), d.agent("agent_b", adding, ofPriority), d.agent("agent_c")
+	d.Rules = agent.Rules{Catalog: catalogue(t, "psa/actions/create_ticket.json")}
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Started)
+	d.expect(b, agent.Filtered)
+	d.expect(c, agent.Started)
+	if d.asked != 0 {
+		t.Errorf("asked for %d agents", d.asked)
+	}
+}
+
+func TestAnAgentThatCannotBeTakenOutOfServiceIsTriedAgainUnderTheSameEntry(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a, b := d.agent("agent_a", adding), d.agent("agent_b")
+	d.Rules = agent.Rules{Catalog: catalogue(t, "psa/actions/add_note.json")}
+	d.stuck = errors.New("the store is away")
+	e := d.created()
+	if err := d.Dispatch(t.Context(), e); !errors.Is(err, d.stuck) {
+		t.Fatalf("err = %v, want that of the store", err)
+	}
+	d.stuck = nil
+	d.must(d.Dispatch(t.Context(), e))
+	d.expect(a, agent.Broken)
+	d.expect(b, agent.Started)
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.expect(a, agent.Broken)
 }
 
 func TestAnUnknownOrganizationIsRefused(t *testing.T) {

@@ -29,13 +29,15 @@ type headItem struct {
 	Updated     int64  `dynamodbav:"updated"`
 	Version     int    `dynamodbav:"version"`
 	Revision    int64  `dynamodbav:"rev"`
+
+	Needs []string `dynamodbav:"needs,omitempty"` // of the catalogue
 }
 
 func (i headItem) head(o id.Org) agent.Head {
 	return agent.Head{
 		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
 		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
-		Version: i.Version, Revision: i.Revision,
+		Version: i.Version, Revision: i.Revision, Needs: i.Needs,
 	}
 }
 
@@ -220,7 +222,7 @@ func headWrite(before, after agent.Agent) write {
 		primary: headKey(after.Org, after.ID), ID: string(after.ID), Name: after.Name,
 		Description: after.Definition.Description, Type: string(after.Type), Status: string(after.Status),
 		Category: after.Category, Created: nanos(after.Created), Updated: nanos(after.Updated),
-		Version: after.Version, Revision: before.Revision + 1,
+		Version: after.Version, Revision: before.Revision + 1, Needs: after.Needs,
 	}, cond, args)
 }
 

@@ -56,7 +56,7 @@
 //	Agent                            2      2     0      get of the head, of the version
 //	Version                          1      1     0      get
 //	Versions                         1      1     0      query; a page has up to 1 MB
-//	Agents                           1      1     0      query; about 16 heads a unit
+//	Agents                           1      1     0      query; about 12 heads a unit
 //	Stats                            1      1     0      query; about 20 agents a unit
 //	SaveAgent, new                   1      0     4      transaction: head, version
 //	SaveAgent, becoming active       1      0     6      transaction: head, count, listener

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/document"
 )
@@ -37,12 +39,14 @@ func written() []golden {
 		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents?type=custom"}, nil},
 		{"unknown values", call{as: owner, what: "GET /api/agents?status=asleep&type=mine&category=fun"}, nil},
 		{"twice and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
+		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, lose},
 
 		{"a draft", call{as: member, what: "POST /api/agents", body: definition}, nil},
 		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
+		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, lose},
 
 		{"pause", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}, nil},
 		{"new version", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all", "execution_limit": null}`}, nil},
@@ -55,6 +59,8 @@ func written() []golden {
 		{"pause system", call{as: member, what: "PUT /api/agents/" + systemID, body: `{"status": "paused"}`}, nil},
 		{"change system", call{as: owner, what: "PUT /api/agents/" + systemID, body: `{"name": "Mine"}`}, nil},
 		{"too many active", call{as: member, what: "PUT /api/agents/agent_NEW3", body: `{"status": "active"}`}, fillPlan},
+		{"still in error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "active"}`}, lose},
+		{"out of error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}], "status": "active"}`}, lose},
 
 		{"custom", call{as: owner, what: "DELETE /api/agents/" + agentID}, nil},
 		{"system", call{as: owner, what: "DELETE /api/agents/" + systemID}, nil},
@@ -161,6 +167,17 @@ func fillPlan(t *testing.T, w *world) {
 		if n > 0 {
 			w.do(t, call{as: "owner@org_a", what: fmt.Sprintf("PUT /api/agents/%v", made), body: `{"status": "active"}`})
 		}
+	}
+}
+
+// lose takes the action of the agent out of the catalogue.
+func lose(t *testing.T, w *world) {
+	t.Helper()
+	files := maps.Clone(catalogueFiles)
+	delete(files, "psa/actions/add_note.json")
+	var err error
+	if w.agents.Rules.Catalog, err = catalog.Load(files); err != nil {
+		t.Fatal(err)
 	}
 }
 

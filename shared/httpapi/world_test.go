@@ -239,7 +239,7 @@ func (w *world) fill(t *testing.T) {
 	check(err)
 	check(w.store.SaveAgent(ctx, agent.Agent{}, agent.Agent{Definition: d, Head: agent.Head{
 		ID: agentID, Org: "org_a", Name: d.Name, Type: agent.Custom, Status: agent.Active, Category: d.Category,
-		Created: now.Add(-time.Hour), Updated: now.Add(-time.Minute), Version: 1,
+		Created: now.Add(-time.Hour), Updated: now.Add(-time.Minute), Version: 1, Needs: d.Needs(),
 	}}, agent.Cap{}))
 	w.run(t, doneID, 3*time.Minute, func(x execution.Execution) execution.Change {
 		hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}

@@ -28,7 +28,7 @@ func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
 	agents := s.org(o).agents
 	heads := make([]agent.Head, 0, len(agents))
 	for _, a := range agents {
-		heads = append(heads, a.Head)
+		heads = append(heads, clone(a.Head))
 	}
 	slices.SortFunc(heads, func(a, b agent.Head) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))

@@ -125,7 +125,8 @@ func (w *world) build() {
 	w.tenants = &tenant.Service{Store: w.store, Now: time.Now}
 	w.dispatcher = &dispatch.Service{
 		Tenants: w.store, Agents: w.store, System: systemAgents(), Profiles: w.store, Runs: w.store,
-		Machine: w.machines, Keeper: w.tenants, Now: time.Now,
+		Machine: w.machines, Keeper: w.tenants, Now: time.Now, Rules: rules(),
+		Custodian: &agent.Service{Store: w.store, Rules: rules(), Now: time.Now},
 	}
 	w.runner = &runner.Service{
 		Store: w.store, Definitions: w.library, Profiles: w.store, Doorbell: w.machines, Senders: channels,

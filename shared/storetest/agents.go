@@ -41,6 +41,30 @@ func agents() []promise {
 			is(t, err, agent.ErrNotFound)
 			is(t, s.DeleteAgent(t.Context(), agent.Agent{Head: agent.Head{Org: anOrg(), ID: "agent_1", Revision: 1}}), agent.ErrStale)
 		}},
+		{"a head says what the definition needs, as it was last written", func(t trial, s Store) {
+			a := anAgent(t, anOrg())
+			needs := func(want ...string) {
+				t.Helper()
+				heads, err := s.Agents(t.Context(), a.Org)
+				ok(t, err)
+				same(t, "heads", len(heads), 1)
+				same(t, "needs", heads[0].Needs, want)
+				whole, err := s.Agent(t.Context(), a.Org, a.ID)
+				ok(t, err)
+				same(t, "needs of the agent", whole.Needs, want)
+			}
+			a.Needs = nil // as it was written before they were kept
+			a = saved(t, s, agent.Agent{}, a)
+			needs()
+			b := in(a, agent.Active)
+			b.Needs = []string{"action psa:add_note", "event psa:ticket.created"}
+			b = saved(t, s, a, b)
+			needs("action psa:add_note", "event psa:ticket.created")
+			c := b
+			c.Needs = []string{"event psa:ticket.created"}
+			saved(t, s, b, c)
+			needs("event psa:ticket.created")
+		}},
 		{"agents are listed by age", func(t trial, s Store) {
 			o := anOrg()
 			for n := range 5 {
@@ -189,6 +213,21 @@ func agents() []promise {
 			})
 			same(t, "winners", won, 5)
 			same(t, "listeners", len(listening(t, s, o, created)), 5)
+		}},
+		{"an agent in error neither listens nor takes room", func(t trial, s Store) {
+			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
+			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
+			a = saved(t, s, a, in(a, agent.Active))
+			won := race(t, racers, agent.ErrStale, func(int) error {
+				return s.SaveAgent(t.Context(), a, in(a, agent.Invalid), agent.Cap{})
+			})
+			same(t, "winners", won, 1)
+			same(t, "listeners", len(listening(t, s, o, created)), 0)
+			ok(t, s.SaveAgent(t.Context(), b, in(b, agent.Active), one))
+			a, err := s.Agent(t.Context(), o, a.ID)
+			ok(t, err)
+			same(t, "status", a.Status, agent.Invalid)
+			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one), agent.ErrLimit)
 		}},
 		{"an agent that is paused or deleted makes room for another", func(t trial, s Store) {
 			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}

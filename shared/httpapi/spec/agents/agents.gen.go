@@ -120,12 +120,14 @@ func (e ConflictBehavior) Valid() bool {
 
 // Defines values for Outcome.
 const (
+	AgentError           Outcome = "agent_error"
 	ClientContextMissing Outcome = "client_context_missing"
 	ConditionNotMet      Outcome = "condition_not_met"
 	Duplicate            Outcome = "duplicate"
 	Filtered             Outcome = "filtered"
 	LimitReached         Outcome = "limit_reached"
 	LoopGuard            Outcome = "loop_guard"
+	OrgSuspended         Outcome = "org_suspended"
 	OutOfScope           Outcome = "out_of_scope"
 	Overridden           Outcome = "overridden"
 	Started              Outcome = "started"
@@ -134,6 +136,8 @@ const (
 // Valid indicates whether the value is a known member of the Outcome enum.
 func (e Outcome) Valid() bool {
 	switch e {
+	case AgentError:
+		return true
 	case ClientContextMissing:
 		return true
 	case ConditionNotMet:
@@ -145,6 +149,8 @@ func (e Outcome) Valid() bool {
 	case LimitReached:
 		return true
 	case LoopGuard:
+		return true
+	case OrgSuspended:
 		return true
 	case OutOfScope:
 		return true
@@ -239,7 +245,9 @@ type Agent struct {
 	OrgID            string           `json:"org_id"`
 
 	// Stats How the agent's runs went, for the caller's organization.
-	Stats     AgentStats  `json:"stats"`
+	Stats AgentStats `json:"stats"`
+
+	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
 	Status    AgentStatus `json:"status"`
 	Steps     []Step      `json:"steps"`
 	Trigger   Trigger     `json:"trigger"`
@@ -271,7 +279,7 @@ type AgentStats struct {
 	TotalRuns            int64      `json:"total_runs"`
 }
 
-// AgentStatus defines model for AgentStatus.
+// AgentStatus Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
 type AgentStatus string
 
 // AgentSummary defines model for AgentSummary.
@@ -284,7 +292,9 @@ type AgentSummary struct {
 	OrgID string `json:"org_id"`
 
 	// Stats How the agent's runs went, for the caller's organization.
-	Stats  AgentStats  `json:"stats"`
+	Stats AgentStats `json:"stats"`
+
+	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
 	Status AgentStatus `json:"status"`
 	Type   AgentType   `json:"type"`
 }
