@@ -86,6 +86,11 @@ func (p Plan) Allocation() int64 {
 	return 0
 }
 
+// Unused returns the balance of a month in which nothing was taken.
+func (p Plan) Unused(m Month) Balance {
+	return Balance{Month: m, Allocation: p.Allocation(), Remaining: p.Allocation()}
+}
+
 // ActiveAgents returns how many custom agents may be active, and whether there
 // is a limit.
 func (p Plan) ActiveAgents() (n int, limited bool) {

@@ -45,6 +45,7 @@
 //	SaveTenant                       2      1     4      get of the month; transaction: tenant, month
 //	Balance                          1      1     0      get
 //	Balance of a month without use   2      2     0      get of the month, of the tenant
+//	Balances of 12 months            2      2     0      query; get of the tenant if one is without use
 //	CreateKey                        1      0     4      transaction: by organization, by hash
 //	RevokeKey                        2      1     4      get; transaction: both deleted
 //	Keys                             1      1     0      query

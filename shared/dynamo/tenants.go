@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/tenant"
@@ -116,13 +118,51 @@ func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.B
 		return credit.Balance{}, err
 	}
 	if found {
-		return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Updated: timeOf(i.Updated)}, nil
+		return i.balance(m), nil
 	}
 	plan, err := s.Plan(ctx, o)
 	if err != nil {
 		return credit.Balance{}, err
 	}
-	return credit.Balance{Month: m, Allocation: plan.Allocation(), Remaining: plan.Allocation()}, nil
+	return plan.Unused(m), nil
+}
+
+func (i monthItem) balance(m credit.Month) credit.Balance {
+	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Updated: timeOf(i.Updated)}
+}
+
+// Balances implements httpapi.Balances. The plan is read only if there is a
+// month in which nothing was taken.
+func (s *Store) Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error) {
+	from, to := monthKey(o, last.Before(n-1)), monthKey(o, last)
+	items, err := s.all(ctx, query{partition: to.PK, err: to.err, from: from.SK, to: to.SK, strong: true})
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]monthItem, len(items))
+	for _, i := range items {
+		var month monthItem
+		if err := attributevalue.UnmarshalMap(i, &month); err != nil {
+			return nil, err
+		}
+		found[month.SK] = month
+	}
+	var plan credit.Plan
+	if len(found) < n {
+		if plan, err = s.Plan(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]credit.Balance, 0, n)
+	for ago := range n {
+		m := last.Before(ago)
+		if month, ok := found[monthKey(o, m).SK]; ok {
+			list = append(list, month.balance(m))
+		} else {
+			list = append(list, plan.Unused(m))
+		}
+	}
+	return list, nil
 }
 
 // open makes the balance of a month with what the plan allows, unless there is

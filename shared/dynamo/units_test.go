@@ -256,6 +256,9 @@ func orgPatterns() map[string]pattern {
 		"Balance of a month without use": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month.Before(1))) }
 		},
+		"Balances of 12 months": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Balances(ctx, org, month, 12)) }
+		},
 		"CreateKey": func(w *world) call {
 			k := w.newKey()
 			return func(ctx context.Context) error { return w.store.CreateKey(ctx, k) }

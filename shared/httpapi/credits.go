@@ -12,6 +12,16 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
+// Balances tell how an organization stands. A month in which nothing was taken is
+// as the plan has it.
+type Balances interface {
+	execution.Balances
+
+	// Balances returns the balances of n months up to the last, the newest
+	// first, in one or two reads.
+	Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error)
+}
+
 // A Tally tells what each agent of an organization has used.
 type Tally interface {
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
@@ -21,14 +31,14 @@ type Tally interface {
 type credits struct {
 	Edge
 
-	balances execution.Balances
+	balances Balances
 	tally    Tally
 }
 
 var _ spec.StrictServerInterface = credits{}
 
 // Credits returns the handler of the credits' endpoints.
-func Credits(balances execution.Balances, tally Tally, edge Edge) http.Handler {
+func Credits(balances Balances, tally Tally, edge Edge) http.Handler {
 	return edge.mount(credits{edge, balances, tally}.routes())
 }
 
@@ -90,15 +100,14 @@ func (g credits) GetCreditHistory(
 	if err != nil {
 		return nil, err
 	}
+	balances, err := g.balances.Balances(ctx, org, credit.MonthOf(g.Now()), months)
+	if err != nil {
+		return nil, err
+	}
 	view := spec.GetCreditHistory200JSONResponse{History: make([]spec.CreditMonth, 0, months)}
-	for n := range months {
-		month := credit.MonthOf(g.Now()).Before(n)
-		b, err := g.balances.Balance(ctx, org, month)
-		if err != nil {
-			return nil, err
-		}
+	for _, b := range balances {
 		view.History = append(view.History, spec.CreditMonth{
-			Month: string(month), TotalUsed: usedIn(stats, month).Total(), Allocation: b.Allocation,
+			Month: string(b.Month), TotalUsed: usedIn(stats, b.Month).Total(), Allocation: b.Allocation,
 		})
 	}
 	return view, nil

@@ -142,6 +142,7 @@ func written() []golden {
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
 		{"our fault", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *world) { w.broken = os.ErrDeadlineExceeded }},
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits/history"}, nil},
+		{"our fault", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *world) { w.broken = os.ErrDeadlineExceeded }},
 
 		{"all", call{as: owner, what: "GET /api/keys"}, nil},
 		{"new", call{as: "admin@org_a", what: "POST /api/keys", body: `{"name": "CI", "access": "read_write"}`}, nil},

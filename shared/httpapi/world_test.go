@@ -131,6 +131,13 @@ func (w *world) Balance(ctx context.Context, org id.Org, m credit.Month) (credit
 	return w.store.Balance(ctx, org, m)
 }
 
+func (w *world) Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error) {
+	if w.broken != nil {
+		return nil, w.broken
+	}
+	return w.store.Balances(ctx, org, last, n)
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{store: memory.New(), secrets: map[string]string{}, log: &bytes.Buffer{}, contract: theContract(t)}

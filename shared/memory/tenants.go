@@ -65,8 +65,22 @@ func (o *org) balance(m credit.Month) (credit.Balance, error) {
 	if err != nil {
 		return credit.Balance{}, err
 	}
-	n := t.Plan.Allocation()
-	return credit.Balance{Month: m, Allocation: n, Remaining: n}, nil
+	return t.Plan.Unused(m), nil
+}
+
+// Balances implements httpapi.Balances.
+func (s *Store) Balances(_ context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]credit.Balance, 0, n)
+	for ago := range n {
+		b, err := s.org(o).balance(last.Before(ago))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, b)
+	}
+	return list, nil
 }
 
 // CreateKey implements key.Store.

@@ -50,6 +50,7 @@ type Store interface {
 	limit.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
+	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 	PutProfile(ctx context.Context, o id.Org, c id.Client, profile map[string]any) error
 }
 

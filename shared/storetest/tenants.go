@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -30,6 +31,8 @@ func tenants() []promise {
 			_, err = s.Plan(t.Context(), o)
 			is(t, err, tenant.ErrUnknown)
 			_, err = s.Balance(t.Context(), o, month)
+			is(t, err, tenant.ErrUnknown)
+			_, err = s.Balances(t.Context(), o, month, 12)
 			is(t, err, tenant.ErrUnknown)
 		}},
 		{"a tenant is read as it was written", func(t trial, s Store) {
@@ -98,6 +101,30 @@ func credits() []promise {
 			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 20_000, Remaining: 20_000})
 			bought(t, s, o, credit.Growth)
 			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 100_000, Remaining: 100_000})
+		}},
+		{"the balances of months are those of each, the newest first", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			each := func(n int) {
+				t.Helper()
+				var want []credit.Balance
+				for ago := range n {
+					b, err := s.Balance(t.Context(), o, month.Before(ago))
+					ok(t, err)
+					want = append(want, b)
+				}
+				got, err := s.Balances(t.Context(), o, month, n)
+				ok(t, err)
+				same(t, fmt.Sprintf("balances of %d months", n), got, want)
+			}
+			each(12) // none has use
+			for i, m := range []credit.Month{month, month.Before(1), month.Before(3), month.Before(11), month.Before(12), month.Before(-1)} {
+				c, _ := leased(t, s, begun(t, s, aRun(o, "agent_1", i))).Reserved("think", credit.Hold{Month: m, Tier: credit.Quick, Amount: int64(i + 1)})
+				committed(t, s, c)
+			}
+			bought(t, s, o, credit.Growth) // of this month, and of those without use
+			each(12)
+			each(2) // all have use
+			each(1)
 		}},
 		{"what is reserved no longer remains, and is back when it is released", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
