@@ -186,6 +186,7 @@ func (w world) invite(h home, o cloud.Outputs, run timeline.Run) error {
 	}
 	w.say(`
 API      %[1]s
+Docs     %[6]s
 Session  %[2]s
 
 Try, in this folder:
@@ -193,6 +194,6 @@ Try, in this folder:
   curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/executions/%[5]s'
   curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/credits'
   curl -s '%[3]s/_calls?org_id=%[4]s'
-`, o.API, owner.token, o.Products, demoOrg, run.ID)
+`, o.API, owner.token, o.Products, demoOrg, run.ID, o.Docs)
 	return nil
 }
