@@ -202,13 +202,18 @@ type problem struct {
 }
 
 // fail is the one place where an error becomes a response, and the one place
-// where an error of ours is logged.
+// where one is logged: what is our fault, who could not be believed, and the
+// conflicts that are about our races more than about what was asked.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x, f := exchangeOf(r.Context()), fault.From(err)
 	code := status(f)
 	switch code {
 	case http.StatusInternalServerError:
 		a.Log.ErrorContext(r.Context(), "request failed", "request_id", x.requestID, "route", r.Pattern, "err", err)
+	case http.StatusConflict:
+		if f.Class == fault.Stale || f.Unwrap() != nil {
+			a.Log.WarnContext(r.Context(), "race lost", "request_id", x.requestID, "route", r.Pattern, "err", err)
+		}
 	case http.StatusUnauthorized:
 		a.Log.InfoContext(r.Context(), "not authenticated", "request_id", x.requestID, "route", r.Pattern, "err", err)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="One Agents"`)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 )
 
@@ -181,6 +184,61 @@ func TestAPanicIsOurFaultAndLeaksNothing(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "swordfish") || !strings.Contains(w.log.String(), `"request_id":"req_1"`) {
 		t.Errorf("the log does not say what happened: %s", w.log)
+	}
+}
+
+// A loser is a store of agents in which somebody else is always faster.
+type loser struct{ agent.Store }
+
+func (loser) SaveAgent(context.Context, agent.Agent, agent.Agent, agent.Cap) error {
+	return agent.ErrStale
+}
+
+func (loser) DeleteAgent(context.Context, agent.Agent) error { return agent.ErrStale }
+
+func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		call call
+		want string // what the log says; empty: no warning
+	}{
+		"an update that lost too often":  {call{what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`}, "update agent_01CUSTOM: lost 20 races"},
+		"a deletion that lost too often": {call{what: "DELETE /api/agents/" + agentID}, "delete agent_01CUSTOM: lost 20 races"},
+		"a move that is not allowed":     {call{what: "PUT /api/agents/" + agentID, body: `{"status": "draft"}`}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := newWorld(t)
+			w.agents.Store = loser{w.agents.Store}
+			tc.call.as = "owner@org_a"
+			got := w.do(t, tc.call)
+			if got.status != http.StatusConflict || tc.want != "" && strings.Contains(got.text, tc.want) {
+				t.Errorf("%d %s", got.status, got.text)
+			}
+			log := w.log.String()
+			if warned := strings.Contains(log, `"level":"WARN"`); warned != (tc.want != "") || !strings.Contains(log, tc.want) {
+				t.Errorf("want a warning with %q in the log: %s", tc.want, log)
+			}
+		})
+	}
+}
+
+func TestAWriteThatCameTooLateSaysWhichToTheLogAlone(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	h := w.edge.mount([]route{{"GET /late", caller.See, false, func(http.ResponseWriter, *http.Request) error {
+		return fmt.Errorf("save swordfish: %w", approval.ErrStale)
+	}}})
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, call{as: "owner@org_a", what: "GET /late"}.request(w))
+	if rec.Code != http.StatusConflict || strings.Contains(rec.Body.String(), "swordfish") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if log := w.log.String(); !strings.Contains(log, "save swordfish") || !strings.Contains(log, `"level":"WARN"`) {
+		t.Errorf("the log does not say what happened: %s", log)
 	}
 }
 
