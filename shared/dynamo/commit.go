@@ -78,6 +78,9 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 	if c.Step != nil {
 		k.writes = append(k.writes, stepWrite(x.Org, x.ID, *c.Step))
 	}
+	for _, closed := range c.Closed {
+		k.writes = append(k.writes, stepWrite(x.Org, x.ID, closed))
+	}
 	if c.Gate != nil {
 		k.writes = append(k.writes, approvalWrite(*c.Gate))
 	}

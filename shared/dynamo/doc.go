@@ -76,7 +76,7 @@
 //	Commit: lease                    1      0     1      update
 //	Commit: renew                    1      0     3      update; 2 are the index of what is due
 //	Commit: reserve                  1      0     4      transaction: run, balance
-//	Commit: release                  1      0     4      transaction: run, balance
+//	Commit: no answer                1      0     6      transaction: run, step, balance
 //	Commit: ask                      1      0     9      transaction: run, step, question; 3 are indexes
 //	Commit: end                      1      0     5      transaction: run with its last step, stats; 1 is an index
 //	Commit: end, answers paid        1      0     5      the same transaction: what was held becomes used

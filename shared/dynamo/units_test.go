@@ -411,7 +411,10 @@ func runPatterns() map[string]pattern {
 			c, _ := w.leased().Reserved("classify_ticket", hold())
 			return c
 		}),
-		"Commit: release": commits(func(w *world) execution.Change { return w.holding().Released("classify_ticket") }),
+		"Commit: no answer": commits(func(w *world) execution.Change {
+			c, _ := w.holding().Released(execution.Step{ID: "classify_ticket", Status: execution.StepFailed})
+			return c
+		}),
 		"Commit: ask": commits(func(w *world) execution.Change {
 			x := w.leased()
 			step, a := action("confirm_isolation"), question(x)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
@@ -15,6 +16,7 @@ type Change struct {
 	Execution Execution
 
 	Step     *Step              // a step to record
+	Closed   []Step             // steps to record, so that no answer to them can be recorded any more
 	Gate     *approval.Approval // the question to write; its Revision is the stored one
 	Reserve  *credit.Hold       // to be taken from its month's balance, if that has enough
 	Released []credit.Hold      // to be given back to their months' balances
@@ -57,20 +59,21 @@ func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 	return Change{Execution: x, Reserve: &h}, true
 }
 
-// Released returns the change that gives back what an AI step without an answer
-// held.
-func (x Execution) Released(step id.Step) Change {
-	h, held := x.Holds[step]
-	if !held {
-		return Change{Execution: x}
+// Released returns the change that gives back what an AI step held, and records
+// that it has no answer: in one, so that an answer that comes late finds the
+// step closed.
+func (x Execution) Released(step Step) (c Change, ok bool) {
+	h, held := x.Holds[step.ID]
+	if !held || step.Charge != nil {
+		return Change{Execution: x}, false
 	}
 	x.Holds = maps.Clone(x.Holds)
-	delete(x.Holds, step)
-	return Change{Execution: x, Released: []credit.Hold{h}}
+	delete(x.Holds, step.ID)
+	return Change{Execution: x, Released: []credit.Hold{h}, Step: &step}, true
 }
 
 // settled returns the change in which what was answered is used and, unless a
-// call may still be under way, the rest is given back.
+// call may still be under way, the rest is given back, and closed for answers.
 func (x Execution) settled(done Steps, underWay bool) Change {
 	c := Change{Tally: &Tally{}}
 	holds := map[id.Step]credit.Hold{}
@@ -83,11 +86,23 @@ func (x Execution) settled(done Steps, underWay bool) Change {
 			holds[step] = h
 		default:
 			c.Released = append(c.Released, h)
+			if !done[step].Status.Ended() {
+				c.Closed = append(c.Closed, Step{
+					ID: step, Kind: agent.AI, Status: StepSkipped, Attempt: x.Lease.Attempt,
+				})
+			}
 		}
 	}
 	x.Holds = holds
 	c.Execution = x
 	return c
+}
+
+// closeAt says that the steps were closed when the run ended.
+func (c Change) closeAt(t time.Time) {
+	for i := range c.Closed {
+		c.Closed[i].Started, c.Closed[i].Ended = t, t
+	}
 }
 
 // Rest returns the change that puts a run to rest: what was answered so far is
@@ -109,6 +124,7 @@ type Ending func(Execution) Execution
 func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	c := x.settled(done, underWay)
 	c.Execution = end(c.Execution)
+	c.closeAt(c.Execution.Completed)
 	c.Tally.Runs, c.Tally.LastRun = 1, c.Execution.Completed
 	c.Tally.Duration = c.Execution.Duration()
 	switch c.Execution.Status {
@@ -128,6 +144,7 @@ func (x Execution) Settle(done Steps) (Change, bool) {
 		return Change{Execution: x}, false
 	}
 	c := x.settled(done, false)
+	c.closeAt(x.Completed)
 	c.Execution.Due = time.Time{}
 	if len(c.Tally.Used) == 0 {
 		c.Tally = nil

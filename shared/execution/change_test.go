@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -44,19 +45,26 @@ func TestAPriceIsTakenOnce(t *testing.T) {
 	}
 }
 
-func TestAPriceIsGivenBackOnce(t *testing.T) {
+func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
 	t.Parallel()
 
 	taken, _ := begun().Reserved("a", hold(credit.Premium))
-	back := taken.Execution.Released("a")
-	if diff := cmp.Diff([]credit.Hold{hold(credit.Premium)}, back.Released); diff != "" || len(back.Execution.Holds) != 0 {
-		t.Errorf("%+v", back)
+	failed := execution.Step{ID: "a", Status: execution.StepFailed}
+	back, ok := taken.Execution.Released(failed)
+	if diff := cmp.Diff([]credit.Hold{hold(credit.Premium)}, back.Released); !ok || diff != "" || len(back.Execution.Holds) != 0 {
+		t.Errorf("%t %+v", ok, back)
 	}
-	if again := back.Execution.Released("a"); len(again.Released) != 0 {
+	if diff := cmp.Diff(&failed, back.Step); diff != "" {
+		t.Errorf("step (-want +got)\n%s", diff)
+	}
+	if again, ok := back.Execution.Released(failed); ok || len(again.Released) != 0 {
 		t.Errorf("the second time: %+v", again)
 	}
-	if other := taken.Execution.Released("b"); len(other.Released) != 0 || len(other.Execution.Holds) != 1 {
+	if other, ok := taken.Execution.Released(execution.Step{ID: "b"}); ok || len(other.Released) != 0 || len(other.Execution.Holds) != 1 {
 		t.Errorf("of another step: %+v", other)
+	}
+	if paid, ok := taken.Execution.Released(answered("a", hold(credit.Premium))); ok || len(paid.Released) != 0 {
+		t.Errorf("of a step that was answered: %+v", paid)
 	}
 	if len(taken.Execution.Holds) != 1 {
 		t.Error("what was read has changed")
@@ -96,6 +104,9 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 			want := execution.Change{
 				Execution: c.Execution,
 				Released:  []credit.Hold{hold(credit.Premium)},
+				Closed: []execution.Step{{ // so that its answer cannot come any more
+					ID: "b", Kind: agent.AI, Status: execution.StepSkipped, Started: at(9), Ended: at(9), Attempt: 1,
+				}},
 				Tally: &execution.Tally{
 					Runs: 1, Completed: tc.completed, Failed: tc.failed, Duration: 8 * time.Second, LastRun: at(9),
 					Used: []credit.Hold{hold(credit.Standard)},
@@ -265,7 +276,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 				inHand[step] = true
 			case "answer": // also when it is late
 				h, ok := x.Holds[step]
-				if !ok || done[step].Charge != nil {
+				if !ok || done[step].Status.Ended() {
 					continue
 				}
 				done[step] = answered(step, h)
@@ -274,7 +285,11 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 				if done[step].Charge != nil || x.Status.Ended() {
 					continue
 				}
-				c = x.Released(step)
+				var ok bool
+				failed := execution.Step{ID: step, Status: execution.StepFailed}
+				if c, ok = x.Released(failed); ok {
+					done[step] = failed
+				}
 				inHand[step] = false
 			case "rest":
 				if x.Status.Ended() {
@@ -294,6 +309,9 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 			}
 			b.commit(c)
 			x = c.Execution
+			for _, closed := range c.Closed {
+				done[closed.ID] = closed
+			}
 			if b.remaining+held(x)+b.used != allocation {
 				t.Fatalf("%d remain, %d are held and %d used of %d; it was %+v", b.remaining, held(x), b.used, allocation, before)
 			}

@@ -122,7 +122,7 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	switch {
 	case !ok || r.execution.Revision != c.Execution.Revision:
 		return execution.ErrStale
-	case c.Step != nil && !r.takes(*c.Step):
+	case slices.ContainsFunc(recorded(c), func(step execution.Step) bool { return !r.takes(step) }):
 		return execution.ErrStale
 	case c.Gate != nil && o.approvals[c.Gate.ID].Revision != c.Gate.Revision:
 		return execution.ErrStale
@@ -131,8 +131,8 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 		return err
 	}
 	r.change(clone(c.Execution))
-	if c.Step != nil {
-		r.steps[c.Step.ID] = clone(*c.Step)
+	for _, step := range recorded(c) {
+		r.steps[step.ID] = clone(step)
 	}
 	if c.Gate != nil {
 		o.put(*c.Gate)
@@ -141,6 +141,14 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.Tally)
 	}
 	return nil
+}
+
+// recorded returns the steps that a change records.
+func recorded(c execution.Change) []execution.Step {
+	if c.Step == nil {
+		return c.Closed
+	}
+	return append(slices.Clone(c.Closed), *c.Step)
 }
 
 // change replaces what can change in a run.

@@ -105,7 +105,15 @@ func (t *session) save(ctx context.Context, s execution.Step) error {
 		return err
 	}
 	s.Attempt = t.x.Lease.Attempt
-	if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
+	if _, unpaid := t.x.Released(s); unpaid {
+		err := t.commit(ctx, func(x execution.Execution) execution.Change {
+			c, _ := x.Released(s)
+			return c
+		})
+		if err != nil {
+			return err
+		}
+	} else if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
 		return err
 	}
 	t.note(s)
@@ -265,11 +273,6 @@ func (r reservation) held() (credit.Hold, bool) {
 	defer r.unlock()
 	h, ok := r.x.Holds[r.step]
 	return h, ok
-}
-
-// Release implements step.Session.
-func (r reservation) Release(ctx context.Context) error {
-	return r.commit(ctx, func(x execution.Execution) execution.Change { return x.Released(r.step) })
 }
 
 // Intend implements step.Session.

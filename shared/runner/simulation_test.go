@@ -261,8 +261,7 @@ func (s *simulation) sends(m step.Message) error {
 
 // ---- what goes wrong ----
 
-// fault says what goes wrong at a call. A step is written within the few seconds
-// that the runner keeps of its lease, or not at all: no other write is unfenced.
+// fault says what goes wrong at a call.
 func (s *simulation) fault(at site) fault {
 	p := s.chance("fault", at.port, at.run, at.n) / *trouble
 	switch at.port {
@@ -282,7 +281,7 @@ func (s *simulation) fault(at site) fault {
 		return fault{kill: true}
 	case p < 0.05:
 		return fault{kill: true, late: true}
-	case p < 0.06 && at.port != "store.SaveStep":
+	case p < 0.06:
 		return fault{pause: time.Duration(s.chance("pause", at.port, at.run, at.n) * float64(90*time.Second))}
 	case p < 0.12:
 		return fault{pause: time.Duration(s.chance("slow", at.port, at.run, at.n) * float64(2*time.Second))}

@@ -45,7 +45,8 @@ type Model interface {
 }
 
 // reason asks a model. Its price is held back before and charged only for an
-// answer that satisfies the schema.
+// answer that satisfies the schema; whoever records the step without one gives
+// it back.
 func (s *Service) reason(ctx context.Context, t Task) (execution.Step, error) {
 	q, err := question(t)
 	if err != nil {
@@ -65,11 +66,6 @@ func (s *Service) reason(ctx context.Context, t Task) (execution.Step, error) {
 	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)}
 	if result.Status == execution.StepCompleted {
 		result.Charge = &hold
-		return result, nil
-	}
-	// The step's own time may be over; what is held must still be given back.
-	if err := t.Session.Release(context.WithoutCancel(ctx)); err != nil {
-		return execution.Step{}, fmt.Errorf("release: %w", err)
 	}
 	return result, nil
 }

@@ -52,9 +52,6 @@ type Session interface {
 	// is not taken again. It returns the price that is held.
 	Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error)
 
-	// Release gives back the price of the step.
-	Release(ctx context.Context) error
-
 	// Intend records what is about to happen, before it does.
 	Intend(ctx context.Context, s execution.Step) error
 }

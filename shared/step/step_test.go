@@ -24,20 +24,18 @@ import (
 
 // hands are the session, the model, the products and the channels of a test.
 type hands struct {
-	reserved  []credit.Hold
-	released  int
-	intended  []execution.Step
-	asked     []step.Question
-	commands  []step.Command
-	messages  []step.Message
-	log       []string
-	poor      bool
-	intend    error
-	answers   []answer                            // one for each question; the last for all others
-	act       func(n int) (map[string]any, error) // n from 1
-	send      func(m step.Message, n int) error   // n from 1, of all messages
-	takes     time.Duration                       // each call outside
-	onRelease func(ctx context.Context)
+	reserved []credit.Hold
+	intended []execution.Step
+	asked    []step.Question
+	commands []step.Command
+	messages []step.Message
+	log      []string
+	poor     bool
+	intend   error
+	answers  []answer                            // one for each question; the last for all others
+	act      func(n int) (map[string]any, error) // n from 1
+	send     func(m step.Message, n int) error   // n from 1, of all messages
+	takes    time.Duration                       // each call outside
 }
 
 type answer struct {
@@ -53,14 +51,6 @@ func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error
 	}
 	h.reserved = append(h.reserved, hold)
 	return hold, nil
-}
-
-func (h *hands) Release(ctx context.Context) error {
-	h.released++
-	if h.onRelease != nil {
-		h.onRelease(ctx)
-	}
-	return nil
 }
 
 func (h *hands) Intend(_ context.Context, s execution.Step) error {
@@ -362,20 +352,12 @@ func TestAStoppedStepHasNoResult(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := &hands{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
-				h.onRelease = func(ctx context.Context) {
-					if ctx.Err() != nil {
-						t.Error("the price is given back with a context that is over")
-					}
-				}
 				lost := errors.New("the lease is lost")
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(lost) })
 				s, err := h.service().Do(ctx, task(t, h, text))
 				if !errors.Is(err, lost) {
 					t.Errorf("got %+v, %v; want %v", s, err, lost)
-				}
-				if h.released != len(h.reserved) {
-					t.Errorf("%d prices held, %d given back", len(h.reserved), h.released)
 				}
 			})
 		})
@@ -665,8 +647,6 @@ func TestAModelAnswers(t *testing.T) {
 				t.Errorf("held back %+v", h.reserved)
 			case paid != (tc.want == "completed"):
 				t.Errorf("charge = %+v", s.Charge)
-			case paid == (h.released > 0):
-				t.Errorf("charged %v and %d times given back", paid, h.released)
 			}
 		})
 	}
@@ -698,7 +678,7 @@ func TestWithoutCreditsNoModelIsAsked(t *testing.T) {
 	t.Parallel()
 	h := &hands{poor: true}
 	s, _ := do(t, h, plain+`}`)
-	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 || h.released > 0 {
+	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 {
 		t.Errorf("%s after %d questions", got, len(h.asked))
 	}
 }

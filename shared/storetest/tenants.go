@@ -132,10 +132,29 @@ func credits() []promise {
 			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
 			got, _ := read(t, s, x)
 			same(t, "holds", got.Holds, x.Holds)
-			x = committed(t, s, x.Released("think"))
+			back, _ := x.Released(execution.Step{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+			x = committed(t, s, back)
 			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
 			got, _ = read(t, s, x)
 			same(t, "holds", got.Holds, map[id.Step]credit.Hold{})
+		}},
+		{"a step that is closed takes no answer, and one that was answered is not closed", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			held := holding(t, s, aRun(o, "agent_1", 1), 200)
+			x := committed(t, s, held)
+			done := func(x execution.Execution) execution.Execution { return x.Complete(x.Created.Add(time.Minute)) }
+			x = committed(t, s, x.End(done, nil, true)) // somebody else ends it, and a call is under way
+			closing, _ := x.Settle(nil)
+			same(t, "closed steps", len(closing.Closed), 1)
+			answer := execution.Step{ID: "think", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}
+			other := committed(t, s, holding(t, s, aRun(o, "agent_1", 2), 200))
+			ok(t, s.SaveStep(t.Context(), o, other.ID, answer))
+			unread, _ := done(other).Settle(nil)
+			is(t, s.Commit(t.Context(), unread), execution.ErrStale)
+			ok(t, s.Commit(t.Context(), closing))
+			is(t, s.SaveStep(t.Context(), o, x.ID, answer), execution.ErrStale)
+			_, steps := read(t, s, x)
+			same(t, "step", steps["think"].Status, execution.StepSkipped)
 		}},
 		{"a balance says about when it changed", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
