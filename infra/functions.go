@@ -60,6 +60,7 @@ func environment(s settings, table awsdynamodb.Table, q queues) map[string]*stri
 		boot.EnvModelURL:     jsii.String(s.ModelURL),
 		boot.EnvModelKey:     s.ModelKey.resolve(),
 		boot.EnvModels:       jsii.String(s.Models),
+		boot.EnvConsole:      jsii.String(s.Console),
 		boot.EnvSender:       jsii.String(s.Sender),
 		boot.EnvHookSecret:   s.HookSecret.resolve(),
 		boot.EnvCursorSecret: s.CursorSecret.resolve(),

@@ -78,7 +78,7 @@ func forDispatcher() []string {
 func forRunner() []string {
 	return []string{
 		boot.EnvTable, boot.EnvProducts, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL,
-		boot.EnvModelKey, boot.EnvModels, boot.EnvSender, boot.EnvHookSecret,
+		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
 	}
 }
 

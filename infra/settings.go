@@ -17,6 +17,7 @@ type settings struct {
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
 	Issuer       string   // hubIssuer
 	Audience     string   // hubAudience
+	Console      string   // consoleUrl: where people decide, below /approvals/
 	Origins      []string // origins: web pages that may call the API with a cookie
 	AllowedHosts string   // allowedHosts: private host:port that may be called
 	Provider     string   // modelProvider: "bedrock" or "openai"
@@ -73,6 +74,7 @@ func readSettings(get func(key string) any) (settings, error) {
 		JWKS:         text("hubJwksUrl", "https://hub.theoneagents.app/.well-known/jwks.json"),
 		Issuer:       text("hubIssuer", "https://hub.theoneagents.app"),
 		Audience:     text("hubAudience", "one-agents"),
+		Console:      text("consoleUrl", "https://console.theoneagents.app"),
 		Origins:      list(text("origins", "https://console.theoneagents.app")),
 		AllowedHosts: text("allowedHosts", ""),
 		Provider:     text("modelProvider", bedrock),

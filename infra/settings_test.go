@@ -11,7 +11,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 	const models = `{"quick":"a","standard":"b","premium":"c","expert":"d"}`
 	got, err := readSettings(func(key string) any {
 		return map[string]any{
-			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "origins": "o1, o2",
+			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
 			"rateLimit": "6000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
@@ -21,7 +21,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := settings{
-		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Origins: []string{"o1", "o2"},
+		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Origins: []string{"o1", "o2"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
 		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
 		RateLimit: 6000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",

@@ -9,6 +9,7 @@ import (
 
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/parts"
 	"theoneagents.app/agents/shared/runner"
 )
@@ -32,10 +33,11 @@ func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := p.Steps(env)
+	console := env.Need(boot.EnvConsole)
 	s := &runner.Service{
-		Store: p.Store, Definitions: p.Library, Profiles: p.Store, Steps: steps,
-		Doorbell: p.Doorbell, Senders: steps.Senders, Now: p.Now, Report: p.Report,
+		Store: p.Store, Definitions: p.Library, Profiles: p.Store, Steps: p.Steps(env),
+		Doorbell: p.Doorbell, Now: p.Now, Report: p.Report,
+		Link: func(a id.Approval) string { return console + "/approvals/" + string(a) },
 	}
 	return parts.Metered(p, about, s.Handle), env.Err()
 }

@@ -179,6 +179,18 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 	return false, explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
 }
 
+// Paths returns what the condition looks up of the run, as templates call it.
+func (c Condition) Paths() []string {
+	var paths []string
+	if c.Context == InRun {
+		paths = append(paths, c.Field)
+	}
+	for _, inner := range slices.Concat(c.All, c.Any) {
+		paths = append(paths, inner.Paths()...)
+	}
+	return paths
+}
+
 // lacksProfile reports whether a condition that does not hold fails for want of
 // the client's profile: with one it might hold.
 func (c Condition) lacksProfile(f Facts) bool {

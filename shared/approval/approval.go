@@ -5,6 +5,10 @@
 //	   │ ▲  nobody in time           └──▶ expired
 //	   └─┘  an earlier vote of several, or escalated
 //
+// A verdict is about what people were shown: the question as it was rendered, and
+// the actions that follow it, as far as they were known. The run does exactly
+// those, whatever has changed since.
+//
 // The record is the truth and the task token is only a doorbell: whatever wakes
 // the run, it reads the record again and acts on what it says. A verdict is one
 // conditional write; ringing afterwards may fail, and is repeated by whoever
@@ -54,17 +58,27 @@ type Approval struct {
 	Agent     id.Agent
 	Step      id.Step
 	Message   string
+	Actions   []Action // what the run does if they approve
 	Status    Status
 	Approvers Approvers
 	Min       int // how many must approve
 	Token     string
 	Created   time.Time
 	Expires   time.Time
+	Remind    time.Time // when people are reminded; zero when they are not, or were
 	Votes     []Vote
 	DecidedBy id.User
 	DecidedAt time.Time
 	Note      string
 	Revision  int64 // counts the writes; 0 before the first
+}
+
+// An Action is what a run does after a gate.
+type Action struct {
+	Step    id.Step
+	Product string
+	Action  string
+	Params  map[string]any // nil: they depend on what happens after the gate
 }
 
 // Approvers are who may decide besides owners and admins.
@@ -156,6 +170,29 @@ func (a Approval) Expire(now time.Time) (Approval, bool) {
 func (a Approval) Escalated(to Approvers, expires time.Time) Approval {
 	a.Approvers, a.Expires = to, expires
 	return a
+}
+
+// Halfway returns the question with a reminder when half of its time is over.
+func (a Approval) Halfway(now time.Time) Approval {
+	a.Remind = now.Add(a.Expires.Sub(now) / 2)
+	return a
+}
+
+// Reminded returns the question after its reminder was due, and whether it was.
+func (a Approval) Reminded(now time.Time) (Approval, bool) {
+	if a.Status != Pending || a.Remind.IsZero() || now.Before(a.Remind) {
+		return a, false
+	}
+	a.Remind = time.Time{}
+	return a, true
+}
+
+// Next returns when something happens to an open question if nobody decides.
+func (a Approval) Next() time.Time {
+	if !a.Remind.IsZero() && a.Remind.Before(a.Expires) {
+		return a.Remind
+	}
+	return a.Expires
 }
 
 // Close returns the approval after its run was cancelled.
@@ -260,10 +297,10 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 }
 
 // due returns when the sweeper should look whether the run has moved on: while
-// people may still decide, after the time to do so.
+// people may still decide, after the next thing that happens without them.
 func (s *Service) due(a Approval) time.Time {
 	if a.Status == Pending {
-		return a.Expires.Add(grace)
+		return a.Next().Add(grace)
 	}
 	return s.Now().Add(grace)
 }

@@ -378,3 +378,32 @@ func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
 		}
 	})
 }
+
+func TestAQuestionRemindsOnceWhenHalfOfItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+
+	begin := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
+	at := func(minutes int) time.Time { return begin.Add(time.Duration(minutes) * time.Minute) }
+	a := approval.Approval{Status: approval.Pending, Expires: at(60)}
+	if !a.Next().Equal(at(60)) {
+		t.Errorf("without a reminder the next thing is at %v", a.Next())
+	}
+	a = a.Halfway(begin)
+	if !a.Next().Equal(at(30)) {
+		t.Errorf("the next thing is at %v, want half past two", a.Next())
+	}
+	if _, due := a.Reminded(at(30).Add(-1)); due {
+		t.Error("it reminds too early")
+	}
+	reminded, due := a.Reminded(at(30))
+	if !due || !reminded.Next().Equal(at(60)) {
+		t.Errorf("reminded: %t, then %v", due, reminded.Next())
+	}
+	if _, again := reminded.Reminded(at(59)); again {
+		t.Error("it reminds twice")
+	}
+	a.Status = approval.Approved
+	if _, due := a.Reminded(at(30)); due {
+		t.Error("it reminds of what is decided")
+	}
+}

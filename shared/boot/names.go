@@ -17,6 +17,7 @@ const (
 	EnvModelURL     = "MODEL_ENDPOINT"        // base URL of the model API, when not the provider's own
 	EnvModelKey     = "MODEL_API_KEY"         // key of an OpenAI-compatible endpoint
 	EnvModels       = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
+	EnvConsole      = "CONSOLE_URL"           // base URL of the pages where people decide
 	EnvSender       = "EMAIL_SENDER"          // From address of e-mail
 	EnvHookSecret   = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
 	EnvCursorSecret = "CURSOR_SECRET"         // signs the cursors of lists

@@ -10,6 +10,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -25,12 +26,14 @@ type approvalItem struct {
 	Agent     string `dynamodbav:"agent"`
 	Step      string `dynamodbav:"step"`
 	Message   string `dynamodbav:"message,omitempty"`
+	Actions   string `dynamodbav:"actions,omitempty"` // JSON
 	Status    string `dynamodbav:"status"`
 	Approvers string `dynamodbav:"approvers"` // JSON
 	Min       int    `dynamodbav:"min"`
 	Token     string `dynamodbav:"token,omitempty"`
 	Created   int64  `dynamodbav:"created"`
 	Expires   int64  `dynamodbav:"expires_at"`
+	Remind    int64  `dynamodbav:"remind_at,omitempty"`
 	Votes     string `dynamodbav:"votes,omitempty"` // JSON
 	DecidedBy string `dynamodbav:"decided_by,omitempty"`
 	DecidedAt int64  `dynamodbav:"decided_at,omitempty"`
@@ -55,15 +58,16 @@ func approvalWrite(a approval.Approval) write {
 	list, listErr := approvalsOfOrg(a.Org)
 	approvers, approversErr := toJSON(approversDoc(a.Approvers))
 	votes, votesErr := votesJSON(a.Votes)
+	actions, actionsErr := actionsJSON(a.Actions)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
 		primary: approvalKey(a.Org, a.ID), OrgList: list, At: place(a.Created, string(a.ID)),
 		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
-		Message: a.Message, Status: string(a.Status), Approvers: approvers, Min: a.Min, Token: a.Token,
-		Created: nanos(a.Created), Expires: nanos(a.Expires), Votes: votes,
+		Message: a.Message, Actions: actions, Status: string(a.Status), Approvers: approvers, Min: a.Min, Token: a.Token,
+		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
 		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
 	}, cond, args)
-	w.err = errors.Join(w.err, listErr, approversErr, votesErr)
+	w.err = errors.Join(w.err, listErr, approversErr, votesErr, actionsErr)
 	return w
 }
 
@@ -78,19 +82,50 @@ func votesJSON(votes []approval.Vote) (string, error) {
 	return toJSON(docs)
 }
 
+type actionDoc struct {
+	Step    id.Step `json:"step"`
+	Product string  `json:"product"`
+	Action  string  `json:"action"`
+	Params  params  `json:"params"`
+}
+
+// params are read with their numbers exact.
+type params map[string]any
+
+func (p *params) UnmarshalJSON(text []byte) error {
+	v, err := document.Decode(text)
+	*p, _ = v.(map[string]any)
+	return err
+}
+
+func actionsJSON(actions []approval.Action) (string, error) {
+	if len(actions) == 0 {
+		return "", nil
+	}
+	docs := make([]actionDoc, 0, len(actions))
+	for _, a := range actions {
+		docs = append(docs, actionDoc{a.Step, a.Product, a.Action, a.Params})
+	}
+	return toJSON(docs)
+}
+
 func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 	a := approval.Approval{
 		ID: id.Approval(i.ID), Org: o, Execution: id.Execution(i.Execution), Agent: id.Agent(i.Agent),
 		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
-		Created: timeOf(i.Created), Expires: timeOf(i.Expires), DecidedBy: id.User(i.DecidedBy),
+		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
 		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
 	}
 	var approvers approversDoc
 	var votes []voteDoc
-	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes))
+	var actions []actionDoc
+	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes), fromJSON(i.Actions, &actions))
 	a.Approvers = approval.Approvers(approvers)
 	for _, v := range votes {
 		a.Votes = append(a.Votes, approval.Vote(v))
+	}
+	for _, d := range actions {
+		a.Actions = append(a.Actions, approval.Action{Step: d.Step, Product: d.Product, Action: d.Action, Params: d.Params})
 	}
 	return a, err
 }

@@ -19,10 +19,12 @@
 package execution
 
 import (
+	"fmt"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -255,9 +257,31 @@ type Step struct {
 	Until     time.Time    `json:"until,omitzero"` // when a wait ends
 	Asked     time.Time    `json:"asked,omitzero"` // when a gate first asked
 	Escalated bool         `json:"escalated,omitempty"`
+	Bound     *Bound       `json:"bound,omitempty"` // what a gate has shown
 	Started   time.Time    `json:"started,omitzero"`
 	Ended     time.Time    `json:"ended,omitzero"`
 	Attempt   int64        `json:"attempt"` // the lease under which it was written
+}
+
+// Bound is what people saw at a gate, and what the run keeps to after it.
+type Bound struct {
+	Client map[string]any             `json:"client"` // the client's profile
+	Params map[id.Step]map[string]any `json:"params"` // of the actions that follow
+}
+
+// UnmarshalJSON keeps numbers exact.
+func (b *Bound) UnmarshalJSON(text []byte) error {
+	doc, err := document.Object(text)
+	if err != nil {
+		return fmt.Errorf("what a gate has shown: %w", err)
+	}
+	b.Client, _ = doc["client"].(map[string]any)
+	params, _ := doc["params"].(map[string]any)
+	b.Params = make(map[id.Step]map[string]any, len(params))
+	for step, v := range params {
+		b.Params[id.Step(step)], _ = v.(map[string]any)
+	}
+	return nil
 }
 
 // Usage is what a model says about its answer.

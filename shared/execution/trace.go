@@ -87,3 +87,27 @@ func (s Steps) Charged() int64 {
 	}
 	return sum
 }
+
+// Bound returns what people saw at the last gate that the run has passed; nil
+// when it has passed none.
+func (t Trace) Bound() *Bound {
+	for _, s := range slices.Backward(t) {
+		if s.Bound != nil && s.Status == StepCompleted {
+			return s.Bound
+		}
+	}
+	return nil
+}
+
+// Agreed returns the parameters of an action as people saw them, and whether
+// they did; those of the last gate count.
+func (t Trace) Agreed(action id.Step) (params map[string]any, ok bool) {
+	for _, s := range slices.Backward(t) {
+		if s.Bound != nil && s.Status == StepCompleted {
+			if params, ok = s.Bound.Params[action]; ok {
+				return params, true
+			}
+		}
+	}
+	return nil, false
+}

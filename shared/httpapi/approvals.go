@@ -104,7 +104,16 @@ func viewApproval(a approval.Approval) spec.Approval {
 		ExpiresAt: whole(a.Expires), CreatedAt: whole(a.Created),
 		DecidedBy: text(a.DecidedBy), DecidedAt: when(a.DecidedAt), Note: text(a.Note),
 		Votes: each(a.Votes, viewVote),
+		Shows: spec.Shows{Message: a.Message, Actions: each(a.Actions, viewShown)},
 	}
+}
+
+func viewShown(a approval.Action) spec.ShownAction {
+	view := spec.ShownAction{StepID: string(a.Step), Product: a.Product, Action: a.Action}
+	if a.Params != nil {
+		view.Params = &a.Params
+	}
+	return view
 }
 
 func viewVote(v approval.Vote) spec.Vote {

@@ -273,7 +273,13 @@ func (w *world) fill(t *testing.T) {
 		})
 		return execution.Change{Execution: x.Asked(gate.Expires), Step: &step, Gate: &gate}
 	})
-	w.ask(t, approval.Approval{ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour)})
+	w.ask(t, approval.Approval{
+		ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour),
+		Actions: []approval.Action{
+			{Step: "isolate", Product: "defend", Action: "isolate_device", Params: map[string]any{"device_id": "dev_1"}},
+			{Step: "note", Product: "psa", Action: "add_note"},
+		},
+	})
 	w.ask(t, approval.Approval{
 		ID: oldID, Status: approval.Approved, Created: now.Add(-2 * time.Hour), Expires: now, DecidedBy: "user_admin",
 		DecidedAt: now.Add(-time.Hour), Note: "Fine.",

@@ -82,7 +82,7 @@ func (p Parts) Executions() *execution.Service {
 	}
 }
 
-// Steps returns what does steps, and the senders that gates use too.
+// Steps returns what does steps.
 func (p Parts) Steps(env *boot.Env) *step.Service {
 	return &step.Service{
 		Model:    p.model(env),

@@ -65,6 +65,32 @@ func Paths(text string) ([]string, error) {
 	return paths, nil
 }
 
+// Named returns what the placeholders of every text in v name, at any depth, or
+// why one is no template.
+func Named(v any) (paths []string, err error) {
+	switch v := v.(type) {
+	case string:
+		return Paths(v)
+	case []any:
+		for _, e := range v {
+			more, err := Named(e)
+			if err != nil {
+				return nil, err
+			}
+			paths = append(paths, more...)
+		}
+	case map[string]any:
+		for _, e := range v {
+			more, err := Named(e)
+			if err != nil {
+				return nil, err
+			}
+			paths = append(paths, more...)
+		}
+	}
+	return paths, nil
+}
+
 func (h placeholder) named() []string {
 	if h.path == "" {
 		return h.paths

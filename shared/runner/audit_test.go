@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"reflect"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -184,6 +185,14 @@ func (p *path) action(def agent.Step, s execution.Step) {
 		return
 	}
 	p.acted[e.command.Key] = true
+	for _, a := range p.asked {
+		for _, shown := range a.Actions {
+			if p.steps[a.Step].Status == execution.StepCompleted && shown.Step == def.ID && shown.Params != nil &&
+				!reflect.DeepEqual(shown.Params, e.command.Params) {
+				p.world.Errorf("%s: people saw %v at %s, and %v was done", p.run.ID, shown.Params, a.Step, e.command.Params)
+			}
+		}
+	}
 	switch {
 	case !p.open:
 		p.world.Errorf("%s: %s was done, which the run should not have reached", p.run.ID, e.command.Key)

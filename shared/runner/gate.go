@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -21,10 +20,10 @@ import (
 const slack = time.Second
 
 // gate comes to rest at a question, or acts on its answer.
-func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, bool, error) {
+func (t *session) gate(ctx context.Context, at execution.Traced, scope render.Scope) (flow.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
 		next, err := t.rest(ctx, flow.NextGate, t.Now(), nil)
-		next.Seconds = int64((at.Definition.TimeLimit() + slack) / time.Second)
+		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
 		return next, true, err
 	}
 	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
@@ -38,37 +37,56 @@ func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, boo
 	case a.Status == approval.Denied:
 		return t.stop(ctx, at, a, execution.ApprovalDenied)
 	case over:
-		return t.expire(ctx, at, expired)
+		return t.expire(ctx, at, expired, scope)
 	case a.Status == approval.Expired:
 		return t.silent(ctx, at, a)
 	}
-	next, err := t.restAt(ctx, at.Step, a)
+	a, _ = a.Reminded(t.Now())
+	next, err := t.restAt(ctx, at, at.Step, a, scope)
 	return next, true, err
 }
 
-// restAt waits on for the answer, with a new token. The question is written too,
-// so that an answer of this moment is seen.
-func (t *session) restAt(ctx context.Context, s execution.Step, a approval.Approval) (flow.Next, error) {
+// firstWake returns how long a machine waits at a question before it wakes
+// without an answer: until people are reminded, if there is somebody to remind.
+func firstWake(s agent.Step) time.Duration {
+	if len(s.Notify) > 0 {
+		return s.TimeLimit() / 2
+	}
+	return s.TimeLimit()
+}
+
+// restAt waits on for the answer, with a new token, and tells people what they
+// have not been told. The question is written too, so that an answer of this
+// moment is seen.
+func (t *session) restAt(
+	ctx context.Context, at execution.Traced, s execution.Step, a approval.Approval, scope render.Scope,
+) (flow.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
-		c := x.Asked(a.Expires).Rest(t.steps)
+		c := x.Asked(a.Next()).Rest(t.steps)
 		c.Step, c.Gate = &s, &a
 		return c
 	})
-	seconds := max(int64((a.Expires.Sub(t.Now())+slack)/time.Second), 1)
-	return flow.Next{Next: flow.NextGate, Seconds: seconds, Name: t.name()}, err
+	if err != nil {
+		return flow.Next{}, err
+	}
+	t.note(s)
+	t.tell(ctx, at, a, scope)
+	seconds := max(int64((a.Next().Sub(t.Now())+slack)/time.Second), 1)
+	return flow.Next{Next: flow.NextGate, Seconds: seconds, Name: t.name()}, nil
 }
 
 // passed returns the step after people have said yes.
 func (t *session) passed(at execution.Traced, a approval.Approval) execution.Step {
 	s := at.Step
-	s.Status, s.Ended, s.Output = execution.StepCompleted, t.Now(), verdict(a)
-	return s
-}
-
-func verdict(a approval.Approval) map[string]any {
-	return map[string]any{
+	s.Status, s.Ended = execution.StepCompleted, t.Now()
+	output := map[string]any{
 		"approval_id": string(a.ID), "decision": string(a.Status), "decided_by": string(a.DecidedBy), "note": a.Note,
 	}
+	if before, ok := s.Output.(map[string]any); ok && before["notified"] != nil {
+		output["notified"] = before["notified"]
+	}
+	s.Output = output
+	return s
 }
 
 // stop cancels the run because people said no, or nothing.
@@ -84,10 +102,12 @@ func (t *session) stop(
 }
 
 // expire writes down that the time is over, and does what the gate says of it.
-func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
-	g := at.Definition.GateStep
-	if g.Expiry() == agent.Escalate && !at.Escalated {
-		return t.escalate(ctx, at, a)
+func (t *session) expire(
+	ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope,
+) (flow.Next, bool, error) {
+	if at.Definition.Expiry() == agent.Escalate && !at.Escalated {
+		next, err := t.escalate(ctx, at, a, scope)
+		return next, true, err
 	}
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x, Gate: &a}
@@ -107,22 +127,22 @@ func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Ap
 }
 
 // escalate puts the question to others, with a new clock.
-func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
-	to := at.Definition.EscalateTo
+func (t *session) escalate(
+	ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope,
+) (flow.Next, error) {
+	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
 	if seconds == 0 {
 		seconds = agent.DefaultGate
 	}
 	a.Status = approval.Pending
-	a = a.Escalated(approvers(to.Approvers), t.Now().Add(time.Duration(seconds)*time.Second))
+	a = a.Escalated(approvers(to.Approvers), now.Add(time.Duration(seconds)*time.Second))
+	if len(at.Definition.Notify) > 0 {
+		a = a.Halfway(now)
+	}
 	s := at.Step
 	s.Escalated = true
-	err := t.commit(ctx, func(x execution.Execution) execution.Change {
-		c := x.Asked(a.Expires).Rest(t.steps)
-		c.Step, c.Gate = &s, &a
-		return c
-	})
-	return flow.Next{Next: flow.NextGate, Seconds: int64(seconds) + int64(slack/time.Second), Name: t.name()}, true, err
+	return t.restAt(ctx, at, s, a, scope)
 }
 
 func approvers(a agent.Approvers) approval.Approvers {
@@ -176,43 +196,78 @@ func (t *session) askAgain(ctx context.Context, at execution.Traced, token strin
 		return t.Doorbell.Ring(ctx, token)
 	}
 	a.Token = token
-	return t.commit(ctx, func(x execution.Execution) execution.Change {
-		return execution.Change{Execution: x.Asked(a.Expires), Gate: &a}
+	err = t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x.Asked(a.Next()), Gate: &a}
 	})
+	if err != nil {
+		return err
+	}
+	return t.told(ctx, at, a)
 }
 
-// askFirst writes question and token in one, and tells people.
-func (t *session) askFirst(ctx context.Context, at execution.Traced, token string) error {
+// told tells people what an earlier call, which died, has not.
+func (t *session) told(ctx context.Context, at execution.Traced, a approval.Approval) error {
 	scope, _, err := t.sees(ctx)
 	if err != nil {
 		return err
 	}
-	now := t.Now()
-	message, err := render.Text(at.Definition.Message, scope)
+	t.tell(ctx, at, a, scope)
+	return nil
+}
+
+// askFirst writes question and token in one, and tells people.
+func (t *session) askFirst(ctx context.Context, at execution.Traced, token string) error {
+	scope, facts, err := t.sees(ctx)
 	if err != nil {
-		task := step.Task{Definition: at.Definition}
-		if err := t.fail(ctx, at, step.Failure(task, err)); err != nil {
+		return err
+	}
+	a, s, err := t.question(at, scope, facts)
+	if err != nil {
+		if err := t.fail(ctx, at, step.Failure(step.Task{Definition: at.Definition}, err)); err != nil {
 			return err
 		}
 		return t.Doorbell.Ring(ctx, token)
 	}
-	g := at.Definition.GateStep
+	a.Token = token
+	err = t.commit(ctx, func(x execution.Execution) execution.Change {
+		return execution.Change{Execution: x.Asked(a.Next()), Step: &s, Gate: &a}
+	})
+	if err != nil {
+		return err
+	}
+	t.note(s)
+	t.tell(ctx, at, a, scope)
+	return nil
+}
+
+// question returns the question of a gate, and its step while it is open; or
+// ErrTemplate.
+func (t *session) question(
+	at execution.Traced, scope render.Scope, facts agent.Facts,
+) (approval.Approval, execution.Step, error) {
+	message, err := render.Text(at.Definition.Message, scope)
+	if err != nil {
+		return approval.Approval{}, execution.Step{}, err
+	}
+	ahead := t.outlook(at.ID, scope, facts)
+	bound, err := ahead.bound()
+	if err != nil {
+		return approval.Approval{}, execution.Step{}, err
+	}
+	now, g := t.Now(), at.Definition.GateStep
 	a := approval.Approval{
 		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
-		Message: message, Status: approval.Pending, Approvers: approvers(g.Approvers), Min: g.Min(), Token: token,
-		Created: now, Expires: now.Add(at.Definition.TimeLimit()),
+		Message: message, Actions: ahead.actions, Status: approval.Pending,
+		Approvers: approvers(g.Approvers), Min: g.Min(), Created: now, Expires: now.Add(at.Definition.TimeLimit()),
 	}
-	s := execution.Step{
+	if len(g.Notify) > 0 {
+		a = a.Halfway(now)
+	}
+	return a, execution.Step{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
-		Output: map[string]any{"approval_id": string(a.ID)},
-	}
-	err = t.commit(ctx, func(x execution.Execution) execution.Change {
-		return execution.Change{Execution: x.Asked(a.Expires), Step: &s, Gate: &a}
-	})
-	if err == nil {
-		t.tell(ctx, g, a, scope)
-	}
-	return err
+		Input:  map[string]any{"message": step.Shown(message)},
+		Output: map[string]any{"approval_id": string(a.ID)}, Bound: bound,
+	}, nil
 }
 
 // fail records a gate whose question cannot be put.
@@ -222,25 +277,4 @@ func (t *session) fail(ctx context.Context, at execution.Traced, f *execution.Fa
 	}
 	_, _, err := t.record(ctx, at, s)
 	return err
-}
-
-// tell notifies the gate's channels. The question stands whether or not anybody
-// hears of it, so what fails is only reported.
-func (t *session) tell(ctx context.Context, g *agent.GateStep, a approval.Approval, scope render.Scope) {
-	for i, n := range g.Notify {
-		for j, recipient := range n.Recipients {
-			to, err := render.Text(recipient, scope)
-			sender, ok := t.Senders[n.Channel]
-			if err == nil && ok {
-				err = sender.Send(ctx, step.Message{
-					Org: a.Org, Execution: a.Execution, Agent: a.Agent, Channel: n.Channel, Recipient: to,
-					Subject: "Approval needed", Body: a.Message + "\n\nApproval: " + string(a.ID),
-					Key: string(a.ID) + ":" + strconv.Itoa(i) + ":" + strconv.Itoa(j),
-				})
-			}
-			if err != nil {
-				t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
-			}
-		}
-	}
 }

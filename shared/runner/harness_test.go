@@ -129,8 +129,8 @@ func (w *world) build() {
 		Custodian: &agent.Service{Store: w.store, Rules: rules(), Now: time.Now},
 	}
 	w.runner = &runner.Service{
-		Store: w.store, Definitions: w.library, Profiles: w.store, Doorbell: w.machines, Senders: channels,
-		Now: time.Now, Report: w.report,
+		Store: w.store, Definitions: w.library, Profiles: w.store, Doorbell: w.machines,
+		Now: time.Now, Report: w.report, Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
 			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: time.Now, Sleep: sleep,
 		},
@@ -279,6 +279,11 @@ func (w *world) deliver(e event.Event) {
 			return
 		}
 	}
+}
+
+// scored sets the security posture score of the client of all events.
+func (w *world) scored(score int64) {
+	w.must(w.store.PutProfile(w.over, w.org, "cli_1", map[string]any{"security_posture_score": score}))
 }
 
 func (w *world) person(name string, role caller.Role) caller.Caller {

@@ -42,9 +42,11 @@ type Profiles interface {
 	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
 }
 
-// Steps does the steps that are not waited for.
+// Steps does the steps that are not waited for, and tells people of those that
+// are.
 type Steps interface {
 	Do(ctx context.Context, t step.Task) (execution.Step, error)
+	Tell(ctx context.Context, t step.Task, n step.Telling, intend func(outcome map[string]any) error) (map[string]any, error)
 }
 
 // Service moves runs on.
@@ -54,8 +56,9 @@ type Service struct {
 	Profiles    Profiles
 	Steps       Steps
 	Doorbell    approval.Doorbell
-	Senders     map[agent.Channel]step.Sender // tell people that a gate asks
-	Now         func() time.Time
+	// Link returns the address at which people decide.
+	Link func(id.Approval) string
+	Now  func() time.Time
 	// Report is told of a failure that the run need not know of.
 	Report func(ctx context.Context, err error)
 }
@@ -175,7 +178,7 @@ func (t *session) step(ctx context.Context, at execution.Traced) (next flow.Next
 	}
 	switch at.Definition.Kind {
 	case agent.Gate:
-		next, stop, err = t.gate(ctx, at)
+		next, stop, err = t.gate(ctx, at, scope)
 		return next, stop, err
 	case agent.Waiting:
 		return t.wait(ctx, at, scope)
@@ -185,6 +188,7 @@ func (t *session) step(ctx context.Context, at execution.Traced) (next flow.Next
 	if at.Status == execution.StepRunning {
 		task.Before = &at.Step
 	}
+	task.Agreed, _ = t.trace().Agreed(at.ID)
 	result, err := t.work(ctx, task)
 	if err != nil {
 		return next, false, err
@@ -241,8 +245,11 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 }
 
 // client returns the profile of the event's client, if the definition asks for
-// it; it is read once a turn.
+// it: as people saw it at the last gate, or as it is; it is read once a turn.
 func (t *session) client(ctx context.Context) (map[string]any, error) {
+	if b := t.trace().Bound(); b != nil {
+		return b.Client, nil
+	}
 	if t.profiled || t.x.Trigger.Client == "" {
 		return t.profile, nil
 	}

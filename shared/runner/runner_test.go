@@ -406,35 +406,6 @@ func TestAGateWaitsForPeople(t *testing.T) {
 	}
 }
 
-func TestAGateTellsPeopleThatItAsks(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(w *world) {
-		w.senders.reply = func(m step.Message) error {
-			if m.Recipient == "+15550000001" {
-				return errFault
-			}
-			return nil
-		}
-		x := w.wake(w.agent(list(ask("g", `"notify": [{"channel": "sms", "recipients": ["+15550000001", "+15550000002"]}]`), act("b"))))
-		w.pass(time.Minute)
-		if got := len(w.senders.messages()); got != 2 {
-			t.Fatalf("%d messages, want 2", got)
-		}
-		a, err := w.question(x)
-		w.must(err)
-		m := w.senders.messages()[1]
-		if !strings.Contains(m.Body, a.Message) || !strings.Contains(m.Body, string(a.ID)) {
-			t.Errorf("the message says %q", m.Body)
-		}
-		if len(w.reported) != 1 {
-			t.Errorf("reported: %v, want the one that was not reached", w.reported)
-		}
-		w.must(w.decide(w.owner(), x, true))
-		w.pass(time.Minute)
-		w.expect(x, "completed: g completed, b completed")
-	})
-}
-
 func TestALostDoorbellIsMadeUpForByTheSweeper(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {

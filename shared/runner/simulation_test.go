@@ -208,6 +208,9 @@ func (s *simulation) gate() []string {
 	if s.dice.IntN(4) == 0 {
 		more = append(more, `"min_approvals": 2`)
 	}
+	if s.dice.IntN(3) == 0 {
+		more = append(more, `"notify": [{"channel": "sms", "recipients": ["+15551234567"]}, {"channel": "slack", "recipients": ["https://chat.example/x"]}]`)
+	}
 	switch s.dice.IntN(4) {
 	case 0:
 		more = append(more, `"on_expiry": "approve"`)

@@ -2,7 +2,6 @@ package step
 
 import (
 	"context"
-	"fmt"
 
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -29,13 +28,9 @@ type Products interface {
 // act makes a product do something.
 func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
 	a := t.Definition.ActionStep
-	v, err := render.Value(a.Params, t.Scope)
+	params, err := Params(t)
 	if err != nil {
 		return failed(t, err), nil
-	}
-	params, ok := v.(map[string]any)
-	if !ok {
-		return execution.Step{}, fmt.Errorf("params of %s became %T", t.Definition.ID, v)
 	}
 	var reply map[string]any
 	tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
@@ -51,4 +46,15 @@ func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
 	}
 	result.Input, result.Tries = Shown(params), tries
 	return result, nil
+}
+
+// Params returns the parameters of an action: those that people agreed to, or
+// the definition's, filled.
+func Params(t Task) (map[string]any, error) {
+	if t.Agreed != nil {
+		return t.Agreed, nil
+	}
+	v, err := render.Value(t.Definition.Params, t.Scope)
+	params, _ := v.(map[string]any) // an object stays one
+	return params, err
 }

@@ -52,22 +52,19 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 	if err != nil {
 		return failed(t, err), nil
 	}
-	states := earlier(t.Before, messages)
+	var recorded any
+	if t.Before != nil {
+		recorded = t.Before.Output
+	}
+	states := earlier(recorded, messages)
 	result := execution.Step{Status: execution.StepRunning, Started: s.Now(), Input: shownMessages(messages)}
-	for i, m := range messages {
-		if states[i] != waiting || ctx.Err() != nil {
-			continue
-		}
-		if !repeatable(m.Channel) {
-			states[i] = sending
-			result.ID, result.Kind, result.Output = t.Definition.ID, t.Definition.Kind, outcomes(messages, states)
-			if err := t.Session.Intend(ctx, result); err != nil {
-				return execution.Step{}, fmt.Errorf("intend: %w", err)
-			}
-		}
-		var tries int
-		states[i], tries = s.send(ctx, t, m)
-		result.Tries = max(result.Tries, tries)
+	result.ID, result.Kind = t.Definition.ID, t.Definition.Kind
+	result.Tries, err = s.deliver(ctx, t, messages, states, func() error {
+		result.Output = outcomes(messages, states)
+		return t.Session.Intend(ctx, result)
+	})
+	if err != nil {
+		return execution.Step{}, err
 	}
 	result.Status, result.Output = execution.StepCompleted, outcomes(messages, states)
 	switch {
@@ -78,6 +75,28 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 		result.Error = Failure(t, ErrNotification.Sayf("None of %d recipients could be reached.", len(messages)))
 	}
 	return result, nil
+}
+
+// deliver sends the messages that wait, and writes into states what became of
+// each. Where a channel has no idempotency key, intend is called before.
+func (s *Service) deliver(
+	ctx context.Context, t Task, messages []Message, states []string, intend func() error,
+) (tries int, err error) {
+	for i, m := range messages {
+		if states[i] != waiting || ctx.Err() != nil {
+			continue
+		}
+		if !repeatable(m.Channel) {
+			states[i] = sending
+			if err := intend(); err != nil {
+				return tries, fmt.Errorf("intend: %w", err)
+			}
+		}
+		var n int
+		states[i], n = s.send(ctx, t, m)
+		tries = max(tries, n)
+	}
+	return tries, nil
 }
 
 // messages renders the message for each recipient and checks each address: it
@@ -94,11 +113,8 @@ func (s *Service) messages(t Task) ([]Message, error) {
 	}
 	out := make([]Message, 0, len(n.Recipients))
 	for i, r := range n.Recipients {
-		to, err := render.Text(r, t.Scope)
+		to, err := s.recipient(n.Channel, r, t.Scope)
 		if err != nil {
-			return nil, err
-		}
-		if err := s.Rules.Reaches(n.Channel, to); err != nil {
 			return nil, err
 		}
 		out = append(out, Message{
@@ -109,17 +125,14 @@ func (s *Service) messages(t Task) ([]Message, error) {
 	return out, nil
 }
 
-// earlier returns where each message stands after an earlier try that died: one
-// that was being sent may have been sent.
-func earlier(before *execution.Step, messages []Message) []string {
+// earlier returns where each message stands after an earlier try that died with
+// this outcome: one that was being sent may have been sent.
+func earlier(outcome any, messages []Message) []string {
 	states := make([]string, len(messages))
 	for i := range states {
 		states[i] = waiting
 	}
-	if before == nil {
-		return states
-	}
-	output, _ := before.Output.(map[string]any)
+	output, _ := outcome.(map[string]any)
 	list, _ := output["recipients"].([]any)
 	for i := range min(len(list), len(states)) {
 		entry, _ := list[i].(map[string]any)

@@ -17,6 +17,13 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 	a := approval.Approval{
 		ID: id.Approval(fmt.Sprintf("appr_%05d", (n*7919)%100_000)), Org: o, Execution: x.ID, Agent: x.Agent, Step: "ask",
 		Message: "May I?", Status: approval.Pending, Min: 2, Token: "token", Created: x.Created, Expires: x.Created.Add(time.Hour),
+		Remind: x.Created.Add(time.Minute),
+		Actions: []approval.Action{
+			{Step: "act", Product: "psa", Action: "add_note", Params: map[string]any{
+				"n": int64(9007199254740993), "f": 0.5, "list": []any{"a", nil, true}, "o": map[string]any{"x": int64(1)},
+			}},
+			{Step: "later", Product: "psa", Action: "add_note"},
+		},
 		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
 	}
 	committed(t, s, execution.Change{Execution: x.Asked(a.Expires), Gate: &a})

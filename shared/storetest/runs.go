@@ -175,12 +175,16 @@ func overdue(t trial, s Store) {
 }
 
 func steps() []promise {
-	step := func(id id.Step, st execution.StepStatus, attempt int64) execution.Step {
+	step := func(name id.Step, st execution.StepStatus, attempt int64) execution.Step {
 		one := 1
 		return execution.Step{
-			ID: id, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
+			ID: name, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
 			Input: map[string]any{"n": int64(9007199254740993), "f": 1.5}, Output: []any{"a", nil, int64(2)},
-			Error:  &execution.Failure{Code: "c", Message: "m", Step: id},
+			Bound: &execution.Bound{
+				Client: map[string]any{"n": int64(9007199254740993)},
+				Params: map[id.Step]map[string]any{"act": {"f": 1.5, "n": int64(2)}},
+			},
+			Error:  &execution.Failure{Code: "c", Message: "m", Step: name},
 			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},
 			Usage:  &execution.Usage{Model: "m", InputTokens: 1, OutputTokens: 2},
 			Until:  day(), Asked: day(), Started: day(), Ended: day().Add(1234567),

@@ -62,15 +62,18 @@ type Approval struct {
 	DecidedAt *time.Time `json:"decided_at"`
 
 	// DecidedBy The user who decided.
-	DecidedBy   *string        `json:"decided_by"`
-	ExecutionID string         `json:"execution_id"`
-	ExpiresAt   time.Time      `json:"expires_at"`
-	ID          string         `json:"id"`
-	Message     string         `json:"message"`
-	Note        *string        `json:"note"`
-	Status      ApprovalStatus `json:"status"`
-	StepID      string         `json:"step_id"`
-	Votes       []Vote         `json:"votes"`
+	DecidedBy   *string   `json:"decided_by"`
+	ExecutionID string    `json:"execution_id"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	ID          string    `json:"id"`
+	Message     string    `json:"message"`
+	Note        *string   `json:"note"`
+
+	// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+	Shows  Shows          `json:"shows"`
+	Status ApprovalStatus `json:"status"`
+	StepID string         `json:"step_id"`
+	Votes  []Vote         `json:"votes"`
 }
 
 // ApprovalList defines model for ApprovalList.
@@ -95,6 +98,23 @@ type DecisionInput struct {
 
 // NextCursor The `cursor` of the next page; null at the end.
 type NextCursor = string
+
+// ShownAction defines model for ShownAction.
+type ShownAction struct {
+	Action string `json:"action"`
+
+	// Params Null when they depend on what happens after the gate.
+	Params  *map[string]interface{} `json:"params"`
+	Product string                  `json:"product"`
+	StepID  string                  `json:"step_id"`
+}
+
+// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+type Shows struct {
+	// Actions The actions that follow the gate, up to the next one.
+	Actions []ShownAction `json:"actions"`
+	Message string        `json:"message"`
+}
 
 // Vote defines model for Vote.
 type Vote struct {
