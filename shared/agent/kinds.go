@@ -234,6 +234,7 @@ var (
 	e164    = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 	address = regexp.MustCompile(`^[A-Za-z0-9._%+'-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,63}$`)
 	link    = regexp.MustCompile(`^(https?)://([A-Za-z0-9.-]+(:[0-9]{1,5})?)(/[^\s#\\]*)?$`)
+	dots    = regexp.MustCompile(`^[^?]*/\.\.?(/|\?|$)`)
 )
 
 // Reaches returns nil if a channel can reach the recipient, or ErrRecipient.
@@ -249,8 +250,12 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 		}
 	case Slack, Teams, Webhook:
 		m := link.FindStringSubmatch(recipient)
-		if m == nil || m[1] != "https" && !slices.Contains(r.Hosts, m[2]) {
+		switch {
+		case m == nil, m[1] != "https" && !slices.Contains(r.Hosts, m[2]):
 			return ErrRecipient.Sayf("%.60q is not an https URL.", recipient)
+		case dots.MatchString(m[4]):
+			// A value that is ".." would choose another path than the one it stands in.
+			return ErrRecipient.Sayf("%.60q has a path with . or .. in it.", recipient)
 		}
 	}
 	return nil

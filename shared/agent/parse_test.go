@@ -582,6 +582,10 @@ func TestARecipientMustBeReachable(t *testing.T) {
 		"a URL with a fragment":               {agent.Webhook, "https://hooks.example/x#y", false},
 		"a URL with a backslash":              {agent.Webhook, `https://hooks.example\@evil.example/`, false},
 		"a URL of another scheme":             {agent.Webhook, "ftp://hooks.example/x", false},
+		"a URL with a path that goes up":      {agent.Webhook, "https://hooks.example/a/../b", false},
+		"a URL that ends in a path up":        {agent.Webhook, "https://hooks.example/a/..", false},
+		"a URL with a path that goes nowhere": {agent.Webhook, "https://hooks.example/./b?c", false},
+		"a URL with dots in its names":        {agent.Webhook, "https://hooks.example/a..b/.c/d.?e=/../f", true},
 		"a URL with a blank":                  {agent.Webhook, "https://hooks.example/a b", false},
 		"no URL":                              {agent.Slack, "#general", false},
 	} {

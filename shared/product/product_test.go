@@ -78,6 +78,32 @@ func TestACommandIsAPost(t *testing.T) {
 	}
 }
 
+func TestAHostileValueAddsNothingToACommand(t *testing.T) {
+	t.Parallel()
+	for _, hostile := range []string{
+		`","ticket_id":"other`, `"}, {"x": "`, `\`, `\u0022`, "\r\nX-Org-Id: org_b", "</script>\u2028\x00", "{{ event_payload.n }}", "../../delete",
+	} {
+		cmd := command()
+		cmd.Params = map[string]any{"ticket_id": hostile, "list": []any{hostile, map[string]any{hostile: hostile}}}
+		var got any
+		c := client(t, func(_ http.ResponseWriter, r *http.Request) {
+			data, err := io.ReadAll(r.Body)
+			if err == nil {
+				got, err = document.Decode(data)
+			}
+			if err != nil || r.URL.Path != "/products/psa/actions/add_note" || r.Header.Get("X-Org-Id") != "org_a" {
+				t.Errorf("%q: %s of %s, %v", hostile, r.URL, r.Header.Get("X-Org-Id"), err)
+			}
+		})
+		if _, err := c.Act(t.Context(), cmd); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(any(cmd.Params), got); diff != "" {
+			t.Errorf("%q (-want +got)\n%s", hostile, diff)
+		}
+	}
+}
+
 func TestAnswersAreSorted(t *testing.T) {
 	t.Parallel()
 

@@ -7,6 +7,9 @@
 // value contains is never expanded again, a variable that is missing is an
 // error unless it has a default, and the output is bounded after every filter,
 // so that no template can be made to grow without end.
+//
+// Where a text has a markup or a syntax of its own, Encoded makes the values
+// plain text in it: what an event says adds no link, mention or path.
 package render
 
 import (
@@ -98,28 +101,10 @@ func (h placeholder) named() []string {
 	return append([]string{h.path}, h.paths...)
 }
 
-// Text returns text with its placeholders filled, or ErrTemplate.
+// Text returns text with its placeholders filled as the values are, for a place
+// where they are plain text, or ErrTemplate.
 func Text(text string, s Scope) (string, error) {
-	parts, err := parse(text)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for _, p := range parts {
-		if p.hole == nil {
-			b.WriteString(p.text)
-		} else {
-			v, err := p.hole.fill(s)
-			if err != nil {
-				return "", err
-			}
-			b.WriteString(String(v))
-		}
-		if b.Len() > MaxOutput {
-			return "", tooLong()
-		}
-	}
-	return b.String(), nil
+	return Encoded(text, s, func(value string) string { return value })
 }
 
 // Value returns v with every text in it filled, at any depth. A text that is

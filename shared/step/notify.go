@@ -20,9 +20,14 @@ type Message struct {
 	Agent     id.Agent
 	Channel   agent.Channel
 	Recipient string
-	Subject   string
-	Body      string
-	Key       string // idempotency key, one for each recipient
+	Subject   string // plain text
+	Body      string // plain text
+	// Markup is Body for a channel with a markup (Slack's mrkdwn, Teams'
+	// Markdown): the author's part of it may use that, and values are plain text
+	// in it. It is empty where there is none, and then a sender makes plain text
+	// of all of Body.
+	Markup string
+	Key    string // idempotency key, one for each recipient
 }
 
 // Sender reaches recipients over one channel. It returns ErrNotification when
@@ -100,7 +105,7 @@ func (s *Service) deliver(
 }
 
 // messages renders the message for each recipient and checks each address: it
-// may come from an event.
+// may come from an event. All are rendered before one is sent.
 func (s *Service) messages(t Task) ([]Message, error) {
 	n := t.Definition.NotificationStep
 	subject, err := render.Text(n.Subject, t.Scope)
@@ -111,18 +116,55 @@ func (s *Service) messages(t Task) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	markup, err := Markup(n.Channel, n.Body, t.Scope)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Message, 0, len(n.Recipients))
 	for i, r := range n.Recipients {
-		to, err := s.recipient(n.Channel, r, t.Scope)
+		to, err := Address(s.Rules, n.Channel, r, t.Scope)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, Message{
 			Org: t.Run.Org, Execution: t.Run.ID, Agent: t.Run.Agent, Channel: n.Channel,
-			Recipient: to, Subject: subject, Body: body, Key: t.Key() + ":" + strconv.Itoa(i),
+			Recipient: to, Subject: subject, Body: body, Markup: markup, Key: t.Key() + ":" + strconv.Itoa(i),
 		})
 	}
 	return out, nil
+}
+
+// Markup returns a body in the markup of a channel, its values encoded, or
+// nothing for a channel without one. It returns render.ErrTemplate.
+func Markup(c agent.Channel, body string, s render.Scope) (string, error) {
+	switch c {
+	case agent.Slack:
+		return render.Encoded(body, s, render.Slack)
+	case agent.Teams:
+		return render.Encoded(body, s, render.Markdown)
+	case agent.SMS, agent.Email, agent.Webhook:
+	}
+	return "", nil
+}
+
+// Address returns the recipient that a text names: a value is encoded for the
+// URL that it is a part of, and one that is the whole address is taken as it is.
+// It returns render.ErrTemplate, or agent.ErrRecipient for what the channel
+// cannot reach.
+func Address(rules agent.Rules, c agent.Channel, text string, s render.Scope) (string, error) {
+	fill := render.Text
+	switch c {
+	case agent.Slack, agent.Teams, agent.Webhook:
+		if !render.Alone(text) {
+			fill = func(text string, s render.Scope) (string, error) { return render.Encoded(text, s, render.Percent) }
+		}
+	case agent.SMS, agent.Email:
+	}
+	to, err := fill(text, s)
+	if err != nil {
+		return "", err
+	}
+	return to, rules.Reaches(c, to)
 }
 
 // earlier returns where each message stands after an earlier try that died with

@@ -541,6 +541,93 @@ func TestAnAddressFromAnEventIsChecked(t *testing.T) {
 	}
 }
 
+const hostile = `"><!channel> <https://evil.example|a> [b](c) {{ event_payload.n }}`
+
+// withHostile returns a task whose event has one value that is hostile
+// everywhere, and one that goes up a path.
+func withHostile(t *testing.T, h *hands, text string) step.Task {
+	t.Helper()
+	job := task(t, h, text)
+	job.Scope["event_payload"] = map[string]any{"v": hostile, "up": "..", "id": "T 1/2", "url": "https://x.example/a?b=c"}
+	return job
+}
+
+func TestValuesArePlainTextWhereTheyLand(t *testing.T) {
+	t.Parallel()
+
+	const mine = `<!here> *b* [c](d) & `
+	plain := mine + hostile
+	for channel, tc := range map[string]struct{ recipient, markup string }{
+		"slack":   {"https://a.example/", mine + `"&gt;&lt;!channel&gt; &lt;https://evil.example|a&gt; [b](c) {{ event_payload.n }}`},
+		"teams":   {"https://a.example/", mine + `"\>\<!channel\> \<https://evil.example|a\> \[b\]\(c\) \{\{ event\_payload.n \}\}`},
+		"webhook": {"https://a.example/", ""},
+		"sms":     {one, ""},
+		"email":   {"a@example.com", ""},
+	} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			s, _ := doTask(t, h, withHostile(t, h, `{"id": "s", "type": "notification", "channel": "`+channel+`", "recipients": ["`+tc.recipient+`"],
+				"subject": "{{ event_payload.v }}", "body": "`+mine+`{{ event_payload.v }}"}`))
+			if got := outcome(s); got != "completed" {
+				t.Fatalf("the step is %s", got)
+			}
+			if m := h.messages[0]; m.Body != plain || m.Subject != hostile || m.Markup != tc.markup {
+				t.Errorf("body %q, subject %q, markup %q; want markup %q", m.Body, m.Subject, m.Markup, tc.markup)
+			}
+			if shown, _ := document.Lookup(s.Input, "body"); shown != plain {
+				t.Errorf("the trace shows %q", shown)
+			}
+		})
+	}
+}
+
+func TestAValueStaysInItsPartOfAURL(t *testing.T) {
+	t.Parallel()
+
+	const refused = "failed invalid_recipient"
+	for recipient, want := range map[string]string{
+		"https://a.example/{{ event_payload.id }}/x?y={{ event_payload.id }}": "https://a.example/T%201%2F2/x?y=T%201%2F2",
+		"https://a.example/{{ event_payload.url }}":                           "https://a.example/https%3A%2F%2Fx.example%2Fa%3Fb%3Dc",
+		"{{ event_payload.url }}":                                             "https://x.example/a?b=c",
+		"{{ event_payload.url | append: '&d' }}":                              "https://x.example/a?b=c&d",
+		"{{ event_payload.url }}&d":                                           refused,
+		"{{ event_payload.v }}":                                               refused,
+		"https://{{ event_payload.id }}.a.example/":                           refused,
+		"https://a.example{{ event_payload.id }}":                             refused,
+		"https://a.example/x/{{ event_payload.up }}/y":                        refused,
+		"https://a.example/x/.{{ event_payload.up | slice: 0 }}?y":            refused,
+	} {
+		t.Run(recipient, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			s, _ := doTask(t, h, withHostile(t, h, notificationTo(recipient)))
+			got := outcome(s)
+			if len(h.messages) > 0 {
+				got = h.messages[0].Recipient
+			}
+			if got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func notificationTo(recipient string) string {
+	return `{"id": "s", "type": "notification", "channel": "webhook", "body": "b", "recipients": ["` + recipient + `"]}`
+}
+
+func TestAHostileParameterIsOneValue(t *testing.T) {
+	t.Parallel()
+	h := &hands{}
+	doTask(t, h, withHostile(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
+		{"ticket_id": "{{ event_payload.v }}", "body": "<p>{{ event_payload.v }}</p>", "visibility": "internal"}}`))
+	want := map[string]any{"ticket_id": hostile, "body": "<p>" + hostile + "</p>", "visibility": "internal"}
+	if diff := cmp.Diff(want, h.commands[0].Params); diff != "" {
+		t.Errorf("params (-want +got)\n%s", diff)
+	}
+}
+
 func TestAChannelWithoutASenderReachesNobody(t *testing.T) {
 	t.Parallel()
 	h := &hands{}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/render"
 )
 
 // A Telling is what the people of one of a gate's channels are told.
@@ -28,7 +27,7 @@ func (s *Service) Tell(
 	messages := make([]Message, 0, len(n.Recipients))
 	var unreachable []int
 	for i, r := range n.Recipients {
-		to, err := s.recipient(n.Channel, r, t.Scope)
+		to, err := Address(s.Rules, n.Channel, r, t.Scope)
 		if err != nil {
 			to, unreachable = r, append(unreachable, i)
 		}
@@ -43,15 +42,6 @@ func (s *Service) Tell(
 	}
 	_, err := s.deliver(ctx, t, messages, states, func() error { return intend(outcomes(messages, states)) })
 	return outcomes(messages, states), err
-}
-
-// recipient fills an address and checks it: it may come from an event.
-func (s *Service) recipient(c agent.Channel, text string, scope render.Scope) (string, error) {
-	to, err := render.Text(text, scope)
-	if err != nil {
-		return "", err
-	}
-	return to, s.Rules.Reaches(c, to)
 }
 
 // Told reports whether the outcome of a telling is final.

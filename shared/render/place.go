@@ -1,0 +1,94 @@
+package render
+
+import "strings"
+
+// An Encoding turns a value into what stands for it, as plain text, in the
+// place where it lands.
+type Encoding func(value string) string
+
+// Encoded is Text for such a place: each value is encoded, and what the template
+// says itself is not. The values are bounded as they are in Text, before they
+// are encoded.
+func Encoded(text string, s Scope, encode Encoding) (string, error) {
+	parts, err := parse(text)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	size := 0
+	for _, p := range parts {
+		shown, out := p.text, p.text
+		if p.hole != nil {
+			v, err := p.hole.fill(s)
+			if err != nil {
+				return "", err
+			}
+			shown = String(v)
+			out = encode(shown)
+		}
+		if size += len(shown); size > MaxOutput {
+			return "", tooLong()
+		}
+		b.WriteString(out)
+	}
+	return b.String(), nil
+}
+
+// Alone reports whether text is one placeholder and nothing else.
+func Alone(text string) bool {
+	parts, err := parse(text)
+	return err == nil && len(parts) == 1 && parts[0].hole != nil
+}
+
+// Percent encodes a value for a part of a URL, be it path or query: it can begin
+// no other part, and changes neither host nor user.
+func Percent(value string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(value) {
+		switch c := value[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// Slack encodes a value for Slack's mrkdwn as its documentation says: it can
+// neither mention a person or a channel nor make a link.
+func Slack(value string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(value)
+}
+
+// Markdown encodes a value for the Markdown of Adaptive Cards, a part of
+// CommonMark: it makes no link, list, emphasis or date.
+//
+// Some clients know links and no escapes; a bracket and a parenthesis that are
+// both escaped do not touch, and so are no link there either.
+func Markdown(value string) string {
+	lines := strings.Split(value, "\n")
+	for i, line := range lines {
+		lines[i] = markdownLine(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func markdownLine(line string) string {
+	const always, first = "\\`*_{}[]()<>~&", "-+=#|"
+	var b strings.Builder
+	start := strings.TrimLeft(line, " \t\r")
+	number := len(start) - len(strings.TrimLeft(start, "0123456789"))
+	for i := range len(line) {
+		at := i - (len(line) - len(start)) // from the first character that is no blank
+		switch c := line[i]; {
+		case strings.IndexByte(always, c) >= 0,
+			at == 0 && strings.IndexByte(first, c) >= 0,
+			at == number && c == '.': // 1. begins a list, and so does a lone dot behind a number of the text's
+			b.WriteByte('\\')
+		}
+		b.WriteByte(line[i])
+	}
+	return b.String()
+}
