@@ -120,30 +120,14 @@ func judge(c agent.Channel, status int) error {
 	return fmt.Errorf("%s answered %d: %w", c, status, step.ErrNotification)
 }
 
-// content returns the message in the format of its channel: Slack's incoming
-// webhooks, Teams' message with an Adaptive Card, or our own.
+// content returns the message in the format of its channel: Slack's, Teams', or
+// our own.
 func content(m step.Message) ([]byte, error) {
-	title := m.Subject
 	switch m.Channel {
 	case agent.Slack:
-		text := m.Body
-		if title != "" {
-			text = title + "\n" + text
-		}
-		return json.Marshal(map[string]any{"text": text})
+		return json.Marshal(slack(m))
 	case agent.Teams:
-		var lines []map[string]any
-		if title != "" {
-			lines = append(lines, map[string]any{"type": "TextBlock", "text": title, "weight": "Bolder", "wrap": true})
-		}
-		lines = append(lines, map[string]any{"type": "TextBlock", "text": m.Body, "wrap": true})
-		return json.Marshal(map[string]any{"type": "message", "attachments": []any{map[string]any{
-			"contentType": "application/vnd.microsoft.card.adaptive",
-			"content": map[string]any{
-				"$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-				"type":    "AdaptiveCard", "version": "1.4", "body": lines,
-			},
-		}}})
+		return json.Marshal(teams(m))
 	case agent.Webhook, agent.SMS, agent.Email:
 	}
 	return json.Marshal(map[string]any{

@@ -6,19 +6,23 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/notice"
+	"theoneagents.app/agents/shared/step"
 )
 
 const secret = "a secret of ours"
@@ -70,32 +74,47 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
+func section(text string) any {
+	return map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": text, "verbatim": true}}
+}
+
+func header(text string) any {
+	return map[string]any{"type": "header", "text": map[string]any{"type": "plain_text", "text": text}}
+}
+
+func block(text string) any { return map[string]any{"type": "TextBlock", "text": text, "wrap": true} }
+
+func title(text string) any {
+	return map[string]any{"type": "TextBlock", "text": text, "wrap": true, "weight": "Bolder", "size": "Medium"}
+}
+
+func card(blocks ...any) map[string]any {
+	return map[string]any{"type": "message", "attachments": []any{map[string]any{
+		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil,
+		"content": map[string]any{
+			"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": blocks,
+		},
+	}}}
+}
+
 func TestEachChatHasItsFormat(t *testing.T) {
 	t.Parallel()
 
 	plain := message(agent.Slack, "")
-	block := func(text string, more map[string]any) map[string]any {
-		b := map[string]any{"type": "TextBlock", "text": text, "wrap": true}
-		maps.Copy(b, more)
-		return b
-	}
-	card := func(blocks ...any) map[string]any {
-		return map[string]any{"type": "message", "attachments": []any{map[string]any{
-			"contentType": "application/vnd.microsoft.card.adaptive",
-			"content": map[string]any{
-				"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": blocks,
-			},
-		}}}
-	}
+	const (
+		subject  = "Disk  Bcc: everyone@example.com"
+		slack    = "It's \"full\" &lt;b&gt;&amp;\nnow\r\n."
+		markdown = `It's "full" \<b\>\&` + "\n\nnow\n\n\\."
+	)
 	for name, tc := range map[string]struct {
 		channel agent.Channel
 		subject string
 		want    map[string]any
 	}{
-		"Slack":                   {agent.Slack, plain.Subject, map[string]any{"text": plain.Subject + "\n" + plain.Body}},
-		"Slack without a subject": {agent.Slack, "", map[string]any{"text": plain.Body}},
-		"Teams":                   {agent.Teams, plain.Subject, card(block(plain.Subject, map[string]any{"weight": "Bolder"}), block(plain.Body, nil))},
-		"Teams without a subject": {agent.Teams, "", card(block(plain.Body, nil))},
+		"Slack":                   {agent.Slack, plain.Subject, map[string]any{"text": subject + "\n" + slack, "blocks": []any{header(subject), section(slack)}}},
+		"Slack without a subject": {agent.Slack, "", map[string]any{"text": slack, "blocks": []any{section(slack)}}},
+		"Teams":                   {agent.Teams, plain.Subject, card(title(subject), block(markdown))},
+		"Teams without a subject": {agent.Teams, "", card(block(markdown))},
 		"a webhook": {agent.Webhook, plain.Subject, map[string]any{
 			"type": "agent.notification", "org_id": "org_a", "agent_id": "agent_1", "execution_id": "exec_1",
 			"subject": plain.Subject, "body": plain.Body,
@@ -128,6 +147,114 @@ func TestEachChatHasItsFormat(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// posted returns what a chat or a webhook was sent.
+func posted(t *testing.T, m step.Message) (body map[string]any, size int) {
+	t.Helper()
+	h := listen(t, status(200))
+	m.Recipient = h.url
+	if err := sender(h.host()).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(h.body, &body); err != nil {
+		t.Fatal(err)
+	}
+	return body, len(h.body)
+}
+
+func TestAnAuthorMayUseTheMarkupOfAChat(t *testing.T) {
+	t.Parallel()
+
+	const subject = "<!channel> [a](b)"
+	for channel, tc := range map[agent.Channel]struct {
+		markup string
+		want   map[string]any
+	}{
+		agent.Slack: {"<!here> *now*", map[string]any{
+			"text": "&lt;!channel&gt; [a](b)\n<!here> *now*", "blocks": []any{header(subject), section("<!here> *now*")},
+		}},
+		agent.Teams: {"[log](https://a.example) **now**", card(title(`\<!channel\> \[a\]\(b\)`), block("[log](https://a.example) **now**"))},
+	} {
+		m := message(channel, "")
+		m.Subject, m.Markup = subject, tc.markup
+		got, _ := posted(t, m)
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", channel, diff)
+		}
+	}
+}
+
+func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
+	t.Parallel()
+
+	for name, text := range map[string]string{
+		"letters": strings.Repeat("x", 60_000), "lines": strings.Repeat("a line\n", 9000), "umlauts": strings.Repeat("ü", 30_000),
+		"beyond the first plane": strings.Repeat("🔥", 15_000), "what is escaped": strings.Repeat("<&*\\", 15_000),
+		"what is no text": strings.Repeat("\xff\u2028", 15_000), "a sentence": "It's full.",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := message(agent.Slack, "")
+			m.Subject, m.Body = text, text
+			got, _ := posted(t, m)
+			count := func(v any, path string) int {
+				s, _ := document.Lookup(v, path)
+				text, _ := s.(string)
+				if !utf8.ValidString(text) || text == "" {
+					t.Errorf("%s is %.20q", path, text)
+				}
+				return len(utf16.Encode([]rune(text)))
+			}
+			blocks, _ := got["blocks"].([]any)
+			whole := 0
+			for i, b := range blocks {
+				n := count(b, "text.text")
+				if whole += n; n > 3000 || i == 0 && n > 150 {
+					t.Errorf("block %d has %d characters", i, n)
+				}
+			}
+			if n := count(got, "text"); n > 40_000 || whole > 12_150 || len(blocks) < 2 {
+				t.Errorf("the text has %d characters, and %d blocks %d", n, len(blocks), whole)
+			}
+
+			m.Channel = agent.Teams
+			got, size := posted(t, m)
+			count(got, "attachments.0.content.body.0.text")
+			count(got, "attachments.0.content.body.1.text")
+			if size > 20_000 {
+				t.Errorf("Teams is sent %d bytes", size)
+			}
+		})
+	}
+}
+
+func TestALongBodyIsCutWhereALineEnds(t *testing.T) {
+	t.Parallel()
+
+	a, b, c := strings.Repeat("a", 2000)+"\n", strings.Repeat("b", 2996), strings.Repeat("c", 9000)
+	m := message(agent.Slack, "")
+	m.Subject, m.Body = "", a+b+"&"+c
+	got, _ := posted(t, m)
+	want := []any{
+		section(a), section(b), section("&amp;" + c[:2995]), section(c[:2999] + "…"),
+	}
+	if diff := cmp.Diff(want, got["blocks"]); diff != "" {
+		t.Errorf("blocks (-want +got)\n%s", diff)
+	}
+}
+
+func TestNothingIsShownOfNothing(t *testing.T) {
+	t.Parallel()
+
+	for channel, want := range map[agent.Channel]map[string]any{agent.Slack: {"text": " \n"}, agent.Teams: card()} {
+		m := message(channel, "")
+		m.Subject, m.Body = "\n", " \n"
+		got, _ := posted(t, m)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", channel, diff)
+		}
 	}
 }
 

@@ -9,8 +9,11 @@ package notice
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
+	"html/template"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -28,6 +31,9 @@ type Publisher interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
+// maxSMS is how many characters SNS takes at once; it sends them in parts.
+const maxSMS = 1600
+
 // SMS sends text messages. The client must not repeat calls by itself: SNS has
 // no idempotency key.
 type SMS struct {
@@ -39,8 +45,9 @@ func (s SMS) Send(ctx context.Context, m step.Message) error {
 	text := func(v string) snstypes.MessageAttributeValue {
 		return snstypes.MessageAttributeValue{DataType: aws.String("String"), StringValue: &v}
 	}
+	message := fit(plain(m.Body), maxSMS, units)
 	_, err := s.API.Publish(ctx, &sns.PublishInput{
-		PhoneNumber: &m.Recipient, Message: &m.Body,
+		PhoneNumber: &m.Recipient, Message: &message,
 		MessageAttributes: map[string]snstypes.MessageAttributeValue{
 			"org_id": text(string(m.Org)), "idempotency_key": text(m.Key),
 		},
@@ -53,8 +60,14 @@ type Mailer interface {
 	SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
 }
 
-// Email sends e-mail. The client must not repeat calls by itself: SES has no
-// idempotency key.
+// maxSubject is how many characters of a subject are sent.
+const maxSubject = 250
+
+//go:embed mail.html
+var mailSource string
+
+// Email sends e-mail, as text and as HTML that says the same. The client must
+// not repeat calls by itself: SES has no idempotency key.
 type Email struct {
 	API  Mailer
 	From string
@@ -62,13 +75,19 @@ type Email struct {
 
 // Send implements step.Sender.
 func (e Email) Send(ctx context.Context, m step.Message) error {
-	_, err := e.API.SendEmail(ctx, &sesv2.SendEmailInput{
+	subject := fit(oneLine(m.Subject), maxSubject, units)
+	html, err := pageOf(subject, m.Body)
+	if err != nil {
+		return fmt.Errorf("email: %w", errors.Join(step.ErrNotification, err))
+	}
+	utf8 := func(s string) *sestypes.Content { return &sestypes.Content{Data: &s, Charset: aws.String("UTF-8")} }
+	_, err = e.API.SendEmail(ctx, &sesv2.SendEmailInput{
 		FromEmailAddress: &e.From,
 		Destination:      &sestypes.Destination{ToAddresses: []string{m.Recipient}},
 		EmailTags:        []sestypes.MessageTag{{Name: aws.String("org_id"), Value: aws.String(string(m.Org))}},
 		Content: &sestypes.EmailContent{Simple: &sestypes.Message{
-			Subject: &sestypes.Content{Data: aws.String(oneLine(m.Subject))},
-			Body:    &sestypes.Body{Text: &sestypes.Content{Data: &m.Body}},
+			Subject: utf8(subject),
+			Body:    &sestypes.Body{Text: utf8(m.Body), Html: utf8(html)},
 			Headers: []sestypes.MessageHeader{
 				{Name: aws.String("X-Org-Id"), Value: aws.String(string(m.Org))},
 				{Name: aws.String("Idempotency-Key"), Value: &m.Key},
@@ -78,15 +97,20 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 	return sorted("email", err)
 }
 
-// oneLine keeps what comes from an event from adding headers.
-func oneLine(s string) string {
-	out := []rune(s)
-	for i, r := range out {
-		if r == '\r' || r == '\n' {
-			out[i] = ' '
-		}
+// pageOf returns the HTML of an e-mail. The template encodes what is put into
+// it. It is read each time: kept in a variable it would be a part of every
+// function, those too that send nothing.
+func pageOf(subject, body string) (string, error) {
+	t, err := template.New("mail").Parse(mailSource)
+	if err != nil {
+		return "", err
 	}
-	return string(out)
+	var b strings.Builder
+	err = t.Execute(&b, struct {
+		Subject string
+		Lines   []string
+	}{subject, lines(body)})
+	return b.String(), err
 }
 
 // throttled reports whether a code means that there were too many calls. SNS has

@@ -189,6 +189,70 @@ func TestAnSMSSaysWhoseItIs(t *testing.T) {
 	}
 }
 
+func TestAnSMSIsAsLongAsSNSTakes(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct{ body, want string }{
+		"what fits":               {strings.Repeat("x", 1600), strings.Repeat("x", 1600)},
+		"one character more":      {strings.Repeat("x", 1601), strings.Repeat("x", 1599) + "…"},
+		"characters that are two": {strings.Repeat("🔥", 801), strings.Repeat("🔥", 799) + "…"},
+		"control characters":      {"a\x00\x1b[31mb\u0085\tc\r\nd", "a[31mb\tc\r\nd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &phone{}
+			m := message(agent.SMS, "+15551234567")
+			m.Body = tc.body
+			if err := (notice.SMS{API: p}).Send(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			if *p.in.Message != tc.want {
+				t.Errorf("got %q, want %q", *p.in.Message, tc.want)
+			}
+		})
+	}
+}
+
+func TestAnEmailSaysTheSameInHTML(t *testing.T) {
+	t.Parallel()
+	p := &post{}
+	m := message(agent.Email, "a@example.com")
+	m.Subject, m.Body = "<b>Disk</b>\x00\u2028", "<a href=\"https://evil.example\">Log in</a> &amp;\r\n\r\n  https://b.example\x00\n</p><script>alert(1)</script>"
+	if err := (notice.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	got := *p.in.Content.Simple.Body.Html.Data
+	for _, want := range []string{
+		"<title>&lt;b&gt;Disk&lt;/b&gt;  </title>", ">&lt;b&gt;Disk&lt;/b&gt;  </h1>",
+		`>&lt;a href=&#34;https://evil.example&#34;&gt;Log in&lt;/a&gt; &amp;amp;<br><br>  https://b.example<br>&lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;</p>`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say %s", want)
+		}
+	}
+	for _, never := range []string{"<a", "<img", "<link", "<script", "href=\"", "src=", "url(", "\x00"} {
+		if strings.Contains(got, never) {
+			t.Errorf("it has %q", never)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+}
+
+func TestAnEmailWithoutASubjectHasNoHeading(t *testing.T) {
+	t.Parallel()
+	p := &post{}
+	m := message(agent.Email, "a@example.com")
+	m.Subject = ""
+	if err := (notice.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if got := *p.in.Content.Simple.Body.Html.Data; strings.Contains(got, "<h1") {
+		t.Error(got)
+	}
+}
+
 func TestASubjectAddsNoHeaders(t *testing.T) {
 	t.Parallel()
 	p := &post{}
@@ -200,8 +264,8 @@ func TestASubjectAddsNoHeaders(t *testing.T) {
 	if got := *in.Subject.Data; strings.ContainsAny(got, "\r\n") || !strings.HasPrefix(got, "Disk") {
 		t.Errorf("subject = %q", got)
 	}
-	if *in.Body.Text.Data != m.Body || in.Body.Html != nil {
-		t.Errorf("the body is %+v", in.Body)
+	if *in.Body.Text.Data != m.Body {
+		t.Errorf("the text is %q", *in.Body.Text.Data)
 	}
 	if diff := cmp.Diff([]string{"a@example.com"}, p.in.Destination.ToAddresses); diff != "" || len(p.in.Destination.BccAddresses)+len(p.in.Destination.CcAddresses) > 0 {
 		t.Errorf("to %+v", p.in.Destination)
