@@ -564,6 +564,28 @@ func TestEveryChannelReachesItsRecipient(t *testing.T) {
 	}
 }
 
+// A chat has no idempotency key, as a text message has none: it stands here for
+// both, since the emulator's SNS loses no reply.
+func TestAMessageOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.rule("_products", doc{"product": "hooks", "action": "slack", "lost_reply": true})
+	slack := strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)
+	o.agent(doc{
+		"id": "tell", "type": "notification", "channel": "slack", "recipients": []any{slack}, "body": "Hello",
+		"retry": doc{"max_attempts": 5, "backoff_seconds": 0},
+	})
+	o.escalate()
+	x := o.ends(o.run())
+	if got := text(x, "steps", 0, "output", "recipients", 0, "status"); got != "unknown" || text(x, "status") != "completed" {
+		t.Errorf("the recipient is %s and the run %s: %v", got, text(x, "status"), at(x, "error"))
+	}
+	if calls := o.calls("slack"); len(calls) != 1 {
+		t.Errorf("%d messages, want 1", len(calls))
+	}
+}
+
 func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	t.Parallel()
 
