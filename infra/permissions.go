@@ -19,12 +19,12 @@ func statements(action string, resources ...*string) *[]awsiam.PolicyStatement {
 
 // modelStatements allows the configured models and no others; models of
 // somebody else than Bedrock need nothing from IAM.
-func modelStatements(stack awscdk.Stack, provider string, models map[string]string) *[]awsiam.PolicyStatement {
+func modelStatements(stack awscdk.Stack, provider string, models map[string][]string) *[]awsiam.PolicyStatement {
 	if provider != bedrock {
 		return &[]awsiam.PolicyStatement{}
 	}
 	var arns []*string
-	for _, resource := range modelResources(slices.Sorted(maps.Values(models))) {
+	for _, resource := range modelResources(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(models))...)))) {
 		arns = append(arns, stack.FormatArn(&awscdk.ArnComponents{
 			Service: jsii.String("bedrock"), Region: jsii.String("*"), Account: resource.account(),
 			Resource: jsii.String(resource.kind), ResourceName: jsii.String(resource.name),

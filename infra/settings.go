@@ -23,7 +23,7 @@ type settings struct {
 	Provider     string   // modelProvider: "bedrock" or "openai"
 	ModelURL     string   // modelEndpoint
 	ModelKey     secret   // modelKey, modelKeySecretName
-	Models       string   // models: a JSON object, tier → model id
+	Models       string   // models: a JSON object, tier → model id, or a list of it and a spare one
 	Sender       string   // emailSender
 	HookSecret   secret   // webhookSecret, webhookSecretName
 	CursorSecret secret   // cursorSecret, cursorSecretName
@@ -50,14 +50,15 @@ const (
 // tiers returns the names of the models that an agent may ask for.
 func tiers() []string { return []string{"expert", "premium", "quick", "standard"} }
 
-// productionModels returns the model of each tier. All are inference profiles:
+// productionModels returns the model of each tier, and the one that is asked
+// when that is down. All are inference profiles:
 // newer models cannot be called on demand without one.
-func productionModels() map[string]string {
-	return map[string]string{
-		"quick":    "us.amazon.nova-lite-v1:0",
-		"standard": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
-		"premium":  "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-		"expert":   "us.anthropic.claude-opus-4-5-20251101-v1:0",
+func productionModels() map[string][]string {
+	return map[string][]string{
+		"quick":    {"us.amazon.nova-lite-v1:0", "us.amazon.nova-micro-v1:0"},
+		"standard": {"us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.amazon.nova-pro-v1:0"},
+		"premium":  {"us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-20250514-v1:0"},
+		"expert":   {"us.anthropic.claude-opus-4-5-20251101-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
 	}
 }
 
@@ -159,10 +160,24 @@ func readModels(v any) (string, error) {
 	return string(raw), nil
 }
 
-func parseModels(raw string) (map[string]string, error) {
-	var models map[string]string
-	if err := json.Unmarshal([]byte(raw), &models); err != nil {
+// parseModels returns the models of each tier: one, or one and a spare one.
+func parseModels(raw string) (map[string][]string, error) {
+	var tiers map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(raw), &tiers); err != nil {
 		return nil, fmt.Errorf("models: %w", err)
+	}
+	models := make(map[string][]string, len(tiers))
+	for tier, text := range tiers {
+		var one string
+		if json.Unmarshal(text, &one) == nil {
+			models[tier] = []string{one}
+			continue
+		}
+		var some []string
+		if err := json.Unmarshal(text, &some); err != nil || len(some) == 0 || len(some) > 2 {
+			return nil, fmt.Errorf("models: %s: want a model or a list of two, got %s", tier, text)
+		}
+		models[tier] = some
 	}
 	return models, nil
 }

@@ -52,7 +52,7 @@ func (b Bedrock) input(q step.Question) (*bedrockruntime.ConverseInput, error) {
 		content = append(content, &types.ContentBlockMemberText{Value: p})
 	}
 	in := &bedrockruntime.ConverseInput{
-		ModelId:  aws.String(b.Names[q.Tier]),
+		ModelId:  aws.String(b.Names.of(q)),
 		System:   []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: system(q)}},
 		Messages: []types.Message{{Role: types.ConversationRoleUser, Content: content}},
 		InferenceConfig: &types.InferenceConfiguration{
@@ -108,7 +108,7 @@ func answer(name string, out *bedrockruntime.ConverseOutput) (step.Answer, error
 func stopped(why types.StopReason) error {
 	switch why {
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
-		return lasting("the answer was cut off", errCut)
+		return cut()
 	case types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
 		return lasting("the model refused", errRefused)
 	case types.StopReasonEndTurn, types.StopReasonToolUse, types.StopReasonStopSequence,
@@ -131,7 +131,7 @@ func toolInput(in document.Interface) (string, error) {
 	return string(text), nil
 }
 
-// bedrockFailure sorts errors into those that may pass and those that will not.
+// bedrockFailure sorts errors by what is to be done; see step.ErrElsewhere.
 func bedrockFailure(err error) error {
 	var (
 		throttled   *types.ThrottlingException
@@ -146,15 +146,15 @@ func bedrockFailure(err error) error {
 	)
 	switch {
 	case errors.As(err, &throttled):
-		return passing("the model is busy", err)
+		return busy(err, 0)
 	case errors.As(err, &unavailable), errors.As(err, &internal), errors.As(err, &notReady):
-		return passing("the model is down", err)
+		return elsewhere("the model is down", err)
 	case errors.As(err, &slow):
-		return passing("the model took too long", err)
+		return elsewhere("the model took too long", err)
 	case errors.As(err, &invalid), errors.As(err, &denied), errors.As(err, &missing), errors.As(err, &broken):
 		return lasting("the model refused the question", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return lasting("no answer in time", err)
 	}
-	return passing("the model could not be reached", fmt.Errorf("converse: %w", err))
+	return elsewhere("the model could not be reached", fmt.Errorf("converse: %w", err))
 }

@@ -12,23 +12,49 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/step"
 )
 
-// Names maps tiers to the provider's names of models.
-type Names map[credit.Tier]string
+// Names maps tiers to the provider's names of models: the one that is asked,
+// and perhaps a spare one for when that is down.
+type Names map[credit.Tier]Choice
 
-// ParseNames reads {"quick": "…", "standard": "…", "premium": "…", "expert": "…"}.
+// A Choice is the model of a tier, and perhaps a spare one. In JSON it is a name
+// or a list of one or two.
+type Choice []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Choice) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*c = Choice{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(c))
+}
+
+// of returns the name of the model that a question goes to.
+func (n Names) of(q step.Question) string {
+	c := n[q.Tier]
+	if q.Spare {
+		return c[len(c)-1]
+	}
+	return c[0]
+}
+
+// ParseNames reads {"quick": "…", "standard": ["…", "…"], "premium": …, "expert": …}.
 func ParseNames(text string) (Names, error) {
 	var n Names
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	for _, t := range credit.Tiers() {
-		if n[t] == "" {
-			return nil, fmt.Errorf("models: no model for tier %s", t)
+		if c := n[t]; len(c) == 0 || len(c) > 2 || slices.Contains(c, "") {
+			return nil, fmt.Errorf("models: tier %s needs one model, and may have a spare one", t)
 		}
 	}
 	return n, nil
@@ -61,7 +87,7 @@ func prompt(q step.Question) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mend: %w", err)
 		}
-		parts = append(parts, "Your last answer did not fit the schema. Answer again so that it does. What was wrong: <data>"+
+		parts = append(parts, "Your last answer cannot be used. Answer again so that it can. What was wrong: <data>"+
 			string(wrong)+"</data>")
 	}
 	return parts, nil
@@ -71,6 +97,7 @@ func prompt(q step.Question) ([]string, error) {
 type failure struct {
 	reason string
 	cause  error
+	after  time.Duration // when it may pass
 }
 
 func (f failure) Error() string { return f.reason + ": " + f.cause.Error() }
@@ -79,16 +106,29 @@ func (f failure) Unwrap() error { return f.cause }
 // Reason returns what may be shown.
 func (f failure) Reason() string { return f.reason }
 
-// passing returns a failure that may pass.
-func passing(reason string, cause error) error {
-	return failure{reason, errors.Join(step.ErrAgain, cause)}
+// After returns how long to wait before asking again.
+func (f failure) After() time.Duration { return f.after }
+
+// unasked is how long a busy model is left alone that does not say how long.
+const unasked = time.Second
+
+// busy returns the failure of a model that has no capacity for us.
+func busy(cause error, after time.Duration) error {
+	return failure{"the model is busy", errors.Join(step.ErrAgain, cause), max(after, unasked)}
 }
 
-// lasting returns a failure that will not.
-func lasting(reason string, cause error) error { return failure{reason, cause} }
+// elsewhere returns a failure after which another model may answer.
+func elsewhere(reason string, cause error) error {
+	return failure{reason, errors.Join(step.ErrElsewhere, cause), 0}
+}
+
+// lasting returns a failure that will not pass.
+func lasting(reason string, cause error) error { return failure{reason, cause, 0} }
+
+// cut returns the failure of an answer that reached the limit of its tokens.
+func cut() error { return lasting("the answer was cut off", step.ErrCut) }
 
 var (
-	errCut     = errors.New("the answer reached the token limit")
 	errRefused = errors.New("the answer was withheld")
 	errNothing = errors.New("the answer has no content")
 )

@@ -24,17 +24,20 @@ import (
 )
 
 func names() model.Names {
-	return model.Names{credit.Quick: "small-1", credit.Standard: "eu.model-2:0", credit.Premium: "large-1", credit.Expert: "huge-1"}
+	return model.Names{credit.Quick: {"small-1"}, credit.Standard: {"eu.model-2:0", "other-2"}, credit.Premium: {"large-1"}, credit.Expert: {"huge-1"}}
 }
 
 // A provider is a server that answers every request in one way and remembers
 // the last one.
 type provider struct {
-	status  int
-	kind    string // X-Amzn-ErrorType
-	body    string
-	hang    bool // it reads the question and hangs up
-	stall   chan struct{}
+	status int
+	kind   string // X-Amzn-ErrorType
+	body   string
+	hang   bool // it reads the question and hangs up
+	stall  chan struct{}
+
+	retryAfter string
+
 	request *http.Request
 	asked   map[string]any
 	calls   atomic.Int32
@@ -52,6 +55,9 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.stall != nil {
 		<-p.stall
+	}
+	if p.retryAfter != "" {
+		w.Header().Set("Retry-After", p.retryAfter)
 	}
 	if p.hang || p.stall != nil {
 		panic(http.ErrAbortHandler)
@@ -189,7 +195,7 @@ func TestBedrockMustUseATool(t *testing.T) {
 	p.expect(t, "toolConfig.tools.0.toolSpec.inputSchema.json", any(q.Schema))
 	part, _ := p.at("messages.0.content.2.text").(string)
 	says, data, _ := strings.Cut(part, "<data>")
-	if !strings.Contains(says, "did not fit") {
+	if !strings.Contains(says, "cannot be used") {
 		t.Errorf("the model is told %q", says)
 	}
 	if diff := cmp.Diff(map[string]any{"answer": "</data>no", "fault": "it is not JSON"}, dataOf(t, "<data>"+data)); diff != "" {
@@ -210,19 +216,33 @@ func TestAModelWithoutASystemPromptIsToldWhatIsData(t *testing.T) {
 	p.expect(t, "messages.0.content.1", nil)
 }
 
-// passes and lasts are what becomes of a failed question.
+// What becomes of a failed question.
 const (
-	passes = true
-	lasts  = false
+	again     = "asked again"
+	elsewhere = "asked elsewhere"
+	brief     = "asked to be brief"
+	lasts     = "not asked again"
 )
 
-func judge(t *testing.T, p *provider, err error, again bool, reason string) {
+func fate(err error) string {
+	switch {
+	case errors.Is(err, step.ErrElsewhere):
+		return elsewhere
+	case errors.Is(err, step.ErrAgain):
+		return again
+	case errors.Is(err, step.ErrCut):
+		return brief
+	}
+	return lasts
+}
+
+func judge(t *testing.T, p *provider, err error, want, reason string) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("there is an answer")
 	}
-	if errors.Is(err, step.ErrAgain) != again {
-		t.Errorf("asked again: %v, want %v (%v)", !again, again, err)
+	if got := fate(err); got != want {
+		t.Errorf("it is %s, want %s (%v)", got, want, err)
 	}
 	var s interface{ Reason() string }
 	if !errors.As(err, &s) || s.Reason() != reason {
@@ -238,23 +258,23 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		provider *provider
-		again    bool
+		fate     string
 		reason   string
 	}{
-		"throttled":          {&provider{status: 429, kind: "ThrottlingException", body: `{"message": "arn:aws:secret"}`}, passes, "the model is busy"},
-		"unavailable":        {&provider{status: 503, kind: "ServiceUnavailableException", body: `{}`}, passes, "the model is down"},
-		"broken":             {&provider{status: 500, kind: "InternalServerException", body: `{}`}, passes, "the model is down"},
-		"not ready":          {&provider{status: 429, kind: "ModelNotReadyException", body: `{}`}, passes, "the model is down"},
-		"slow":               {&provider{status: 408, kind: "ModelTimeoutException", body: `{}`}, passes, "the model took too long"},
+		"throttled":          {&provider{status: 429, kind: "ThrottlingException", body: `{"message": "arn:aws:secret"}`}, again, "the model is busy"},
+		"unavailable":        {&provider{status: 503, kind: "ServiceUnavailableException", body: `{}`}, elsewhere, "the model is down"},
+		"broken":             {&provider{status: 500, kind: "InternalServerException", body: `{}`}, elsewhere, "the model is down"},
+		"not ready":          {&provider{status: 429, kind: "ModelNotReadyException", body: `{}`}, elsewhere, "the model is down"},
+		"slow":               {&provider{status: 408, kind: "ModelTimeoutException", body: `{}`}, elsewhere, "the model took too long"},
 		"invalid":            {&provider{status: 400, kind: "ValidationException", body: `{}`}, lasts, "the model refused the question"},
 		"denied":             {&provider{status: 403, kind: "AccessDeniedException", body: `{}`}, lasts, "the model refused the question"},
 		"missing":            {&provider{status: 404, kind: "ResourceNotFoundException", body: `{}`}, lasts, "the model refused the question"},
 		"a model's error":    {&provider{status: 424, kind: "ModelErrorException", body: `{}`}, lasts, "the model refused the question"},
-		"unheard of":         {&provider{status: 502, body: `<html>`}, passes, "the model could not be reached"},
-		"hung up":            {&provider{hang: true}, passes, "the model could not be reached"},
-		"no JSON":            {&provider{status: 200, body: `{"output":`}, passes, "the model could not be reached"},
-		"truncated":          {&provider{status: 200, body: converse("max_tokens", `[{"text": "It is"}]`)}, lasts, "the answer was cut off"},
-		"out of window":      {&provider{status: 200, body: converse("model_context_window_exceeded", `[]`)}, lasts, "the answer was cut off"},
+		"unheard of":         {&provider{status: 502, body: `<html>`}, elsewhere, "the model could not be reached"},
+		"hung up":            {&provider{hang: true}, elsewhere, "the model could not be reached"},
+		"no JSON":            {&provider{status: 200, body: `{"output":`}, elsewhere, "the model could not be reached"},
+		"truncated":          {&provider{status: 200, body: converse("max_tokens", `[{"text": "It is"}]`)}, brief, "the answer was cut off"},
+		"out of window":      {&provider{status: 200, body: converse("model_context_window_exceeded", `[]`)}, brief, "the answer was cut off"},
 		"filtered":           {&provider{status: 200, body: converse("content_filtered", `[]`)}, lasts, "the model refused"},
 		"stopped by a guard": {&provider{status: 200, body: converse("guardrail_intervened", `[{"text": "no"}]`)}, lasts, "the model refused"},
 		"without a message":  {&provider{status: 200, body: `{"stopReason": "end_turn"}`}, lasts, "the model said nothing"},
@@ -262,7 +282,7 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := bedrock(t, tc.provider).Ask(t.Context(), question())
-			judge(t, tc.provider, err, tc.again, tc.reason)
+			judge(t, tc.provider, err, tc.fate, tc.reason)
 		})
 	}
 }
@@ -340,20 +360,20 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		provider *provider
-		again    bool
+		fate     string
 		reason   string
 	}{
-		"throttled":        {&provider{status: 429, body: `{"error": {"message": "quota of sk-secret"}}`}, passes, "the model is busy"},
-		"unavailable":      {&provider{status: 503, body: `{}`}, passes, "the model is down"},
-		"broken":           {&provider{status: 500, body: `{}`}, passes, "the model is down"},
-		"a gateway":        {&provider{status: 502, body: `<html>`}, passes, "the model is down"},
-		"slow":             {&provider{status: 408, body: `{}`}, passes, "the model took too long"},
+		"throttled":        {&provider{status: 429, body: `{"error": {"message": "quota of sk-secret"}}`}, again, "the model is busy"},
+		"unavailable":      {&provider{status: 503, body: `{}`}, elsewhere, "the model is down"},
+		"broken":           {&provider{status: 500, body: `{}`}, elsewhere, "the model is down"},
+		"a gateway":        {&provider{status: 502, body: `<html>`}, elsewhere, "the model is down"},
+		"slow":             {&provider{status: 408, body: `{}`}, elsewhere, "the model took too long"},
 		"invalid":          {&provider{status: 400, body: `{"error": {"message": "no"}}`}, lasts, "the model refused the question"},
 		"denied":           {&provider{status: 401, body: `{}`}, lasts, "the model refused the question"},
 		"missing":          {&provider{status: 404, body: `{}`}, lasts, "the model refused the question"},
-		"hung up":          {&provider{hang: true}, passes, "the model could not be reached"},
-		"no JSON":          {&provider{status: 200, body: `{"choices":`}, passes, "the model could not be reached"},
-		"truncated":        {&provider{status: 200, body: completion("length", `{"role": "assistant", "content": "It"}`)}, lasts, "the answer was cut off"},
+		"hung up":          {&provider{hang: true}, elsewhere, "the model could not be reached"},
+		"no JSON":          {&provider{status: 200, body: `{"choices":`}, elsewhere, "the model could not be reached"},
+		"truncated":        {&provider{status: 200, body: completion("length", `{"role": "assistant", "content": "It"}`)}, brief, "the answer was cut off"},
 		"filtered":         {&provider{status: 200, body: completion("content_filter", `{"role": "assistant", "content": ""}`)}, lasts, "the model refused"},
 		"refused":          {&provider{status: 200, body: completion("stop", `{"role": "assistant", "content": null, "refusal": "I will not"}`)}, lasts, "the model refused"},
 		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model said nothing"},
@@ -361,7 +381,7 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := openAI(t, tc.provider).Ask(t.Context(), question())
-			judge(t, tc.provider, err, tc.again, tc.reason)
+			judge(t, tc.provider, err, tc.fate, tc.reason)
 		})
 	}
 }
@@ -370,16 +390,45 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 
 func TestEveryTierHasAModel(t *testing.T) {
 	t.Parallel()
-	got, err := model.ParseNames(`{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`)
+	got, err := model.ParseNames(`{"quick": "a", "standard": ["b", "e"], "premium": ["c"], "expert": "d"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(model.Names{credit.Quick: "a", credit.Standard: "b", credit.Premium: "c", credit.Expert: "d"}, got); diff != "" {
+	if diff := cmp.Diff(model.Names{credit.Quick: {"a"}, credit.Standard: {"b", "e"}, credit.Premium: {"c"}, credit.Expert: {"d"}}, got); diff != "" {
 		t.Errorf("names (-want +got)\n%s", diff)
 	}
-	for _, bad := range []string{"", "[]", `{"quick": "a"}`, `{"quick": "a", "standard": "", "premium": "c", "expert": "d"}`} {
+	for _, bad := range []string{
+		"", "[]", `{"quick": "a"}`, `{"quick": "a", "standard": "", "premium": "c", "expert": "d"}`,
+		`{"quick": "a", "standard": [], "premium": "c", "expert": "d"}`, `{"quick": "a", "standard": ["b", ""], "premium": "c", "expert": "d"}`,
+		`{"quick": "a", "standard": ["b", "e", "f"], "premium": "c", "expert": "d"}`, `{"quick": "a", "standard": 7, "premium": "c", "expert": "d"}`,
+	} {
 		if _, err := model.ParseNames(bad); err == nil {
 			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
+	t.Parallel()
+	for tier, want := range map[credit.Tier]string{credit.Standard: "other-2", credit.Quick: "small-1"} {
+		p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
+		q := question()
+		q.Tier, q.Spare, q.Schema = tier, true, nil
+		a, err := bedrock(t, p).Ask(t.Context(), q)
+		if err != nil || a.Usage.Model != want {
+			t.Errorf("%s: %q answered, want %q (%v)", tier, a.Usage.Model, want, err)
+		}
+	}
+}
+
+func TestABusyModelSaysHowLong(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{"": time.Second, "7": 7 * time.Second, "-1": time.Second, "soon": time.Second} {
+		p := &provider{status: 429, body: `{}`, retryAfter: header}
+		_, err := openAI(t, p).Ask(t.Context(), question())
+		var w interface{ After() time.Duration }
+		if !errors.As(err, &w) || w.After() != want {
+			t.Errorf("%q: %v, want %v", header, err, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -62,7 +64,8 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	choice := out.Choices[0]
 	switch {
 	case choice.FinishReason == "length":
-		return a, lasting("the answer was cut off", errCut)
+		a.Text = choice.Message.Content
+		return a, cut()
 	case choice.FinishReason == "content_filter", choice.Message.Refusal != "":
 		return a, lasting("the model refused", errRefused)
 	}
@@ -80,7 +83,7 @@ func (o OpenAI) params(q step.Question) (openai.ChatCompletionNewParams, error) 
 		content = append(content, openai.TextContentPart(p))
 	}
 	params := openai.ChatCompletionNewParams{
-		Model:               o.names[q.Tier],
+		Model:               o.names.of(q),
 		Messages:            []openai.ChatCompletionMessageParamUnion{openai.SystemMessage(system(q)), openai.UserMessage(content)},
 		MaxCompletionTokens: openai.Int(int64(q.Tier.MaxTokens())),
 	}
@@ -94,20 +97,32 @@ func (o OpenAI) params(q step.Question) (openai.ChatCompletionNewParams, error) 
 	return params, nil
 }
 
-// openAIFailure sorts errors into those that may pass and those that will not.
+// retryAfter returns how long an answer asks to be left alone.
+func retryAfter(r *http.Response) time.Duration {
+	if r == nil {
+		return 0
+	}
+	seconds, err := strconv.Atoi(r.Header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// openAIFailure sorts errors by what is to be done; see step.ErrElsewhere.
 func openAIFailure(err error) error {
 	var api *openai.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return lasting("no answer in time", err)
 	case !errors.As(err, &api):
-		return passing("the model could not be reached", err)
+		return elsewhere("the model could not be reached", err)
 	case api.StatusCode == http.StatusTooManyRequests:
-		return passing("the model is busy", err)
+		return busy(err, retryAfter(api.Response))
 	case api.StatusCode == http.StatusRequestTimeout:
-		return passing("the model took too long", err)
+		return elsewhere("the model took too long", err)
 	case api.StatusCode >= http.StatusInternalServerError:
-		return passing("the model is down", err)
+		return elsewhere("the model is down", err)
 	}
 	return lasting("the model refused the question", err)
 }

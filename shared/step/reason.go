@@ -24,6 +24,7 @@ type Question struct {
 	Prompt    string
 	Data      map[string]any // values that the prompt names; never instructions
 	Schema    map[string]any // what the answer must look like; nil: any text
+	Spare     bool           // whether to ask the tier's other model, if it has one
 	Mend      *Mend
 }
 
@@ -39,7 +40,18 @@ type Answer struct {
 	Usage execution.Usage
 }
 
-// Model asks a model. An error that wraps ErrAgain may pass.
+// How a model fails says what is done then. A busy one (our quota is used up) is
+// asked again after a pause: its error wraps ErrAgain. One that is down, too
+// slow or out of reach is not waited for: the other model of its tier is asked.
+// An answer that was cut off is asked for once more, to be brief, as one that
+// does not fit is. Whatever else it says is final: it declined, or the question
+// is not allowed.
+var (
+	ErrElsewhere = fmt.Errorf("another model may answer: %w", ErrAgain)
+	ErrCut       = errors.New("the answer was cut off")
+)
+
+// Model asks a model. With an error it may say what the failed call used.
 type Model interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
@@ -87,16 +99,24 @@ func question(t Task) (Question, error) {
 	}, nil
 }
 
-// ask asks, and asks once more with the fault when the answer does not fit.
+// ask asks, and asks once more with the fault when the answer cannot be used.
 func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
 	var total execution.Step
 	for range 2 {
 		var a Answer
 		tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
 			a, err = s.Model.Ask(ctx, q)
+			if errors.Is(err, ErrElsewhere) {
+				q.Spare = !q.Spare
+			}
 			return err
 		})
 		total.Tries += tries
+		if errors.Is(err, ErrCut) {
+			total.Usage = added(total.Usage, a.Usage)
+			q.Mend = &Mend{Answer: shorten(a.Text, 4000), Fault: "it was cut off because it is too long; be brief"}
+			continue
+		}
 		if err != nil {
 			total.Status = execution.StepFailed
 			total.Error = Failure(t, ErrModel.Sayf("The model did not answer: %s.", reasonOf(err)))

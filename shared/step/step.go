@@ -128,12 +128,24 @@ func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error
 		if err == nil || !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
 			return n, err
 		}
-		if s.Sleep(ctx, pause) != nil {
+		if s.Sleep(ctx, max(pause, after(err))) != nil {
 			return n, err
 		}
 		pause *= 2
 	}
 }
+
+// after returns how long whoever failed wants to be left alone.
+func after(err error) time.Duration {
+	var w interface{ After() time.Duration }
+	if errors.As(err, &w) {
+		return min(w.After(), maxAfter)
+	}
+	return 0
+}
+
+// maxAfter is how long a step lets itself be put off.
+const maxAfter = 20 * time.Second
 
 // backoff returns the pause before the second try.
 func backoff(d agent.Step) time.Duration {

@@ -698,6 +698,7 @@ func TestAModelAnswers(t *testing.T) {
 		want    string
 		output  any
 		asked   int
+		spare   bool // whether the last question went to the other model
 	}{
 		"without a schema any text will do":        {answers: []answer{{text: `{"p": 1}`}}, want: "completed", output: map[string]any{"text": `{"p": 1}`}, asked: 1},
 		"without a schema even none":               {answers: []answer{{text: ``}}, want: "completed", output: map[string]any{"text": ``}, asked: 1},
@@ -711,9 +712,20 @@ func TestAModelAnswers(t *testing.T) {
 		"two that are too long are no answer":      {answers: []answer{{text: strings.Repeat("x", 40<<10)}}, want: "failed invalid_model_output", asked: 2},
 		"a model that is busy is asked again":      {answers: []answer{{err: step.ErrAgain}, {err: step.ErrAgain}, {text: "now"}}, want: "completed", output: map[string]any{"text": "now"}, asked: 3},
 		"a model that stays busy is not available": {answers: []answer{{err: step.ErrAgain}}, want: "failed model_unavailable", asked: 3},
-		"a model that refuses is asked once":       {answers: []answer{{err: errors.New("validation")}}, want: "failed model_unavailable", asked: 1},
-		"a model may be slow":                      {takes: 59 * time.Second, answers: []answer{{text: "at last"}}, want: "completed", output: map[string]any{"text": "at last"}, asked: 1},
-		"a model may be too slow":                  {takes: 61 * time.Second, answers: []answer{{text: "too late"}}, want: "failed step_timeout", asked: 1},
+		"another model answers for one that is down": {
+			answers: []answer{{err: step.ErrElsewhere}, {text: "I do"}}, want: "completed", output: map[string]any{"text": "I do"}, asked: 2, spare: true,
+		},
+		"when both are down the first is tried again": {
+			answers: []answer{{err: step.ErrElsewhere}, {err: step.ErrElsewhere}, {text: "back"}}, want: "completed",
+			output: map[string]any{"text": "back"}, asked: 3,
+		},
+		"an answer that was cut off is asked for once more": {
+			answers: []answer{{err: step.ErrCut}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2,
+		},
+		"two that were cut off are no answer": {answers: []answer{{err: step.ErrCut}}, want: "failed invalid_model_output", asked: 2},
+		"a model that refuses is asked once":  {answers: []answer{{err: errors.New("validation")}}, want: "failed model_unavailable", asked: 1},
+		"a model may be slow":                 {takes: 59 * time.Second, answers: []answer{{text: "at last"}}, want: "completed", output: map[string]any{"text": "at last"}, asked: 1},
+		"a model may be too slow":             {takes: 61 * time.Second, answers: []answer{{text: "too late"}}, want: "failed step_timeout", asked: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -728,6 +740,9 @@ func TestAModelAnswers(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.output, s.Output); diff != "" {
 				t.Errorf("output (-want +got)\n%s", diff)
+			}
+			if last := h.asked[len(h.asked)-1]; last.Spare != tc.spare {
+				t.Errorf("the other model was asked: %t", last.Spare)
 			}
 			switch paid := s.Charge != nil; {
 			case len(h.reserved) != 1 || h.reserved[0].Amount != 20 || h.reserved[0].Tier != credit.Standard:
