@@ -58,6 +58,7 @@ type standing struct {
 	Attempt   int64  `dynamodbav:"la,omitempty"`
 	Holds     string `dynamodbav:"h,omitempty"` // JSON
 	Last      string `dynamodbav:"l,omitempty"` // JSON
+	Rested    bool   `dynamodbav:"r,omitempty"`
 	Shard     string `dynamodbav:"open_shard,omitempty"`
 	Due       string `dynamodbav:"due,omitempty"`
 	Revision  int64  `dynamodbav:"rev"`
@@ -84,7 +85,7 @@ func standingOf(x execution.Execution) (standing, error) {
 		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
-		Due: dueOf(x), Revision: x.Revision + 1,
+		Rested: x.Rested, Due: dueOf(x), Revision: x.Revision + 1,
 	}
 	if i.Due != "" {
 		i.Shard = shardOf(x.ID)
@@ -119,6 +120,7 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:    execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
+		Rested:   i.Rested,
 		Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,

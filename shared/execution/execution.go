@@ -93,6 +93,7 @@ type Execution struct {
 	Completed time.Time
 
 	Lease    Lease
+	Rested   bool      // whether it ever was put to rest, or was found without progress
 	Due      time.Time // when somebody should look; zero when nobody need
 	Holds    map[id.Step]credit.Hold
 	Last     *Step // the step that ended with the run, kept in its record
@@ -114,6 +115,11 @@ const (
 	RenewTime = 10 * time.Second
 	Grace     = 25 * time.Second
 )
+
+// Young is for how long a run may be under way before it rests or ends, with
+// room to spare: a machine has it for five minutes at most and then puts it to
+// rest, and when the machine is gone the sweeper finds it within two.
+const Young = 10 * time.Minute
 
 // New returns a run of an agent that is about to start.
 func New(x Execution, now time.Time) Execution {
@@ -152,7 +158,7 @@ func (x Execution) Renewed(now time.Time) Execution {
 // Suspended returns the run put to rest until due, when somebody looks.
 func (x Execution) Suspended(due time.Time) Execution {
 	x.Lease.Owner, x.Lease.Until = "", time.Time{}
-	x.Due = due.Add(Grace)
+	x.Due, x.Rested = due.Add(Grace), true
 	return x
 }
 
@@ -213,6 +219,11 @@ func (x Execution) Changed() time.Time {
 	}
 	return x.Created
 }
+
+// Lasting reports whether the run may stay as it is for long. Most runs begin
+// and end within seconds: while they are under way they are found by their age,
+// so that nobody pays for listing each under a status that it is about to leave.
+func (x Execution) Lasting() bool { return x.Rested || x.Status == Asking || x.Status.Ended() }
 
 // Duration returns how long the run took from its start to its end.
 func (x Execution) Duration() time.Duration {

@@ -134,6 +134,33 @@ func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
 	}
 }
 
+func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	for name, tc := range map[string]struct {
+		x    execution.Execution
+		want bool
+	}{
+		"not a new run":              {begun(), false},
+		"not a run at work":          {held, false},
+		"not a run at work for long": {held.Renewed(at(100)), false},
+		"a run at rest":              {held.Suspended(at(99)), true},
+		"a run that asks":            {held.Asked(at(99)), true},
+		"a run at work after a rest": {leased(t, held.Suspended(at(99)), "two", 100), true},
+		"a completed run":            {held.Complete(at(2)), true},
+		"a failed run":               {held.Fail(execution.Failure{Code: "x"}, at(2)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := tc.x.Lasting(); got != tc.want {
+				t.Errorf("Lasting = %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestARunEndsAsItSays(t *testing.T) {
 	t.Parallel()
 

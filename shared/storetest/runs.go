@@ -22,7 +22,7 @@ func runs() []promise {
 			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
 			x, _ = x.Leased("arn:aws:states:x", x.Created.Add(1234567))
 			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
-			x.Credits = 40
+			x.Credits, x.Rested = 40, true
 			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))
 			x.Last = &execution.Step{ID: "act", Status: execution.StepFailed, Output: map[string]any{"n": int64(9007199254740993)}}
 			x = committed(t, s, execution.Change{Execution: x})
@@ -97,7 +97,7 @@ func runs() []promise {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
-			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Revision: 7, Created: day()}
+			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Revision: 7, Created: day()}
 			c.Tally = &execution.Tally{Runs: 1}
 			is(t, s.Commit(t.Context(), c), execution.ErrStale)
 			got, steps := read(t, s, c.Execution)
@@ -114,7 +114,7 @@ func runs() []promise {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
-			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Created: day()}
+			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Created: day()}
 			c.Tally = &execution.Tally{Runs: 1}
 			got, steps := read(t, s, committed(t, s, c))
 			same(t, "revision", got.Revision, c.Execution.Revision+1)

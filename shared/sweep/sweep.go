@@ -3,9 +3,10 @@
 // Every run that is not at its end is due at some time, and the store finds
 // those whose time has passed without looking at the others. Most often there
 // is nothing to do: whoever holds the lease is merely slow. Otherwise the run
-// is started again; the runner reads the record and does what is right. A sweep
-// writes nothing that anybody else would not write in the same way, so it may
-// run twice or beside everything else.
+// is started again; the runner reads the record and does what is right. Either
+// way it is marked as one that rests, so that it is listed however long machines
+// stay away. A sweep writes nothing that anybody else would not write in the
+// same way, so it may run twice or beside everything else.
 package sweep
 
 import (
@@ -79,7 +80,7 @@ func (s *Service) repair(ctx context.Context, c flow.Cursor, r *Report) error {
 	case x.Due.IsZero() || now.Before(x.Due):
 		return nil // the index was a moment behind
 	case now.Before(x.Lease.Until):
-		x.Due = x.Lease.Until.Add(execution.Grace)
+		x.Due, x.Rested = x.Lease.Until.Add(execution.Grace), true
 		r.Prolonged++
 		return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
 	}
@@ -87,8 +88,21 @@ func (s *Service) repair(ctx context.Context, c flow.Cursor, r *Report) error {
 		r.Settled++
 		return ignoreStale(s.Store.Commit(ctx, settle))
 	}
+	if err := s.mark(ctx, x); err != nil {
+		return err
+	}
 	r.Started++
 	return s.Machine.Restart(ctx, c, now)
+}
+
+// mark records once that a run was found without progress. It comes before the
+// start, whose worker would otherwise be the one to lose the race.
+func (s *Service) mark(ctx context.Context, x execution.Execution) error {
+	if x.Rested {
+		return nil
+	}
+	x.Rested = true
+	return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
 }
 
 // ignoreStale takes a lost race for what it is: somebody else moved the run on.

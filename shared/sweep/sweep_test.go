@@ -268,6 +268,49 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 	}
 }
 
+func TestARunWithoutProgressIsMarkedOnce(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(now time.Time) func(execution.Execution) execution.Change{
+		"that never began":      nil,
+		"whose worker is dead":  leased,
+		"whose worker is alive": func(now time.Time) func(execution.Execution) execution.Change { return leased(now.Add(time.Minute)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := open(t)
+			y.run("exec_1", nil)
+			if change != nil {
+				x := y.stored("exec_1")
+				y.must(y.store.Commit(t.Context(), change(y.now)(x)))
+			}
+			before := y.stored("exec_1")
+			if y.sweep(); y.stored("exec_1").Rested {
+				t.Error("a run that is not overdue was marked")
+			}
+			y.now = y.now.Add(time.Minute)
+			y.sweep()
+			marked := y.stored("exec_1")
+			if !marked.Rested || marked.Status != before.Status || marked.Lease != before.Lease {
+				t.Errorf("%+v, want %+v marked", marked, before)
+			}
+			y.now = y.now.Add(time.Second)
+			if y.sweep(); y.stored("exec_1").Revision != marked.Revision {
+				t.Error("it was marked again")
+			}
+		})
+	}
+}
+
+func TestARunThatCannotBeMarkedForARaceIsStartedAllTheSame(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_1", nil)
+	y.now, y.raced = y.now.Add(time.Minute), true
+	if r := y.sweep(); r != (sweep.Report{Looked: 1, Started: 1}) || len(y.restarted) != 1 {
+		t.Errorf("%+v, restarted %v", r, y.restarted)
+	}
+}
+
 func TestTheLongestOverdueComeFirst(t *testing.T) {
 	t.Parallel()
 	y := open(t)
