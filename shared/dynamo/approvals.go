@@ -19,8 +19,10 @@ import (
 type approvalItem struct {
 	primary
 
-	OrgList   string `dynamodbav:"org_list"`
-	At        string `dynamodbav:"at"`
+	OrgList    string `dynamodbav:"org_list"`
+	StatusList string `dynamodbav:"status_list"`
+	At         string `dynamodbav:"at"`
+
 	ID        string `dynamodbav:"id"`
 	Execution string `dynamodbav:"execution"`
 	Agent     string `dynamodbav:"agent"`
@@ -56,18 +58,19 @@ type voteDoc struct {
 // approvalWrite stores an approval, if it is still at its revision.
 func approvalWrite(a approval.Approval) write {
 	list, listErr := approvalsOfOrg(a.Org)
+	statusList, statusErr := approvalsOfStatus(a.Org, a.Status)
 	approvers, approversErr := toJSON(approversDoc(a.Approvers))
 	votes, votesErr := votesJSON(a.Votes)
 	actions, actionsErr := actionsJSON(a.Actions)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
-		primary: approvalKey(a.Org, a.ID), OrgList: list, At: place(a.Created, string(a.ID)),
+		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: place(a.Created, string(a.ID)),
 		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
 		Message: a.Message, Actions: actions, Status: string(a.Status), Approvers: approvers, Min: a.Min, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
 		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
 	}, cond, args)
-	w.err = errors.Join(w.err, listErr, approversErr, votesErr, actionsErr)
+	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr)
 	return w
 }
 
@@ -146,13 +149,13 @@ func (s *Store) Approval(ctx context.Context, o id.Org, appr id.Approval) (appro
 func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (approval.Page, error) {
 	index := schema.ByOrg()
 	list, err := approvalsOfOrg(o)
-	l := listing{
-		query: query{index: &index, partition: list, err: err, from: first, to: last}.before(q.After),
-		after: q.After, want: q.Limit,
-	}
+	l := listing{after: q.After, want: q.Limit}
 	if q.Status != "" {
+		index = schema.ByStatus()
+		list, err = approvalsOfStatus(o, q.Status)
 		l.keep = func(i item) bool { return textOf(i, "status") == string(q.Status) }
 	}
+	l.query = query{index: &index, partition: list, err: err, from: first, to: last}.before(q.After)
 	rows, next, err := s.list(ctx, l)
 	if err != nil {
 		return approval.Page{}, err

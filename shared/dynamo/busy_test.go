@@ -169,6 +169,31 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// An index may be behind: a run that it still lists under an old status is passed
+// over, and the page is filled with what comes after.
+func TestARunThatHasLeftItsStatusIsPassedOver(t *testing.T) {
+	t.Parallel()
+
+	entry := func(n string) string {
+		return `{"pk":{"S":"ORG#org_1#EXEC#exec_` + n + `"},"sk":{"S":"META"},` +
+			`"status_list":{"S":"ORG#org_1#RUNS#failed"},"at":{"S":"2026-03-09T14:23:0` + n + `Z#exec_` + n + `"}}`
+	}
+	given := func(n, status string) string {
+		return `{"Responses":{"table":[{"pk":{"S":"ORG#org_1#EXEC#exec_` + n + `"},"sk":{"S":"META"},"st":{"S":"` + status + `"}}]}}`
+	}
+	s := scripted(t,
+		`{"Items":[`+entry("3")+`,`+entry("2")+`,`+entry("1")+`],"Count":3}`, given("3", "completed"),
+		`{"Items":[`+entry("3")+`,`+entry("2")+`,`+entry("1")+`],"Count":3}`, given("2", "failed"),
+	)
+	p, err := s.Executions(t.Context(), "org_1", execution.Query{Limit: 1, Status: execution.Failed})
+	if err != nil || len(p.Executions) != 1 || p.Executions[0].ID != "exec_2" || !strings.HasSuffix(p.Next, "exec_2") {
+		t.Errorf("page %+v, err = %v; want exec_2 and more", p, err)
+	}
+	if len(s.requests) != 4 {
+		t.Errorf("%d requests, want 4", len(s.requests))
+	}
+}
+
 // An index may be ahead of what is read: its entry is passed over.
 func TestAnEntryWithoutItsItemIsPassedOver(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -191,6 +192,8 @@ func (s *Store) size(ctx context.Context, q query, limit int) (int, error) {
 // entrySize returns about how large an entry of a run in an index is: the names
 // and values of its keys.
 func entrySize(q query) int {
-	const names, exec, when = len("pk") + len("sk") + len("agent_list") + len("at"), 31, 21
-	return names + 2*len(q.partition) + len("#EXEC#META") + 2*exec + when
+	const exec, when = 31, 21
+	names := len("pk") + len("sk") + len(q.index.PartitionKey) + len(q.index.SortKey)
+	org, _, _ := strings.Cut(strings.TrimPrefix(q.partition, "ORG#"), "#")
+	return names + len(q.partition) + len("ORG#") + len(org) + len("#EXEC#META") + 2*exec + when
 }

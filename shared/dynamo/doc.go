@@ -27,12 +27,20 @@
 //	ORG#o#STATS            AGENT#a                 the counters of an agent
 //	ORG#o#RATE             MINUTE#<minute>         how many requests were admitted; kept an hour
 //
-// Three indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
+// Five indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
 // questions (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
-// (ORG#o#AGENT#a), each by <time>#<id>; open has the runs that are due, in four
-// partitions (OPEN#0 to OPEN#3), by the time at which they are. A run has a
-// record of about 700 bytes without its event's payload, which stands in SEEN
-// once for all runs of the same content, retries included.
+// (ORG#o#AGENT#a), each by <time>#<id>. by_status and by_agent_status list them
+// once more for each status (ORG#o#RUNS#failed, ORG#o#APPROVALS#pending,
+// ORG#o#AGENT#a#failed), but a run only when it has ended, waits for people or
+// has ever rested: most end within seconds and are entered once, at their end.
+// open has the runs that are due, in four partitions (OPEN#0 to OPEN#3), by the
+// time at which they are. A run has a record of about 700 bytes, and about 950 at
+// its end with its last step in it, which leaves some room below 1 KB. Its
+// event's payload stands in SEEN once for all runs of the same content, retries
+// included.
+//
+// CloudFormation adds at most one index in an update of a table that exists;
+// these come with the table, which has never been deployed without them.
 //
 // # Access patterns
 //
@@ -74,26 +82,35 @@
 //	Standing                         1      1     0      get
 //	SaveStep                         1      0     1      put
 //	Commit: lease                    1      0     1      update
+//	Commit: lease after a rest       1      0     5      update; 4 are the indexes by status
 //	Commit: renew                    1      0     3      update; 2 are the index of what is due
+//	Commit: mark                     1      0     3      update; 2 are the indexes by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
 //	Commit: no answer                1      0     6      transaction: run, step, balance
-//	Commit: ask                      1      0     9      transaction: run, step, question; 3 are indexes
-//	Commit: end                      1      0     5      transaction: run with its last step, stats; 1 is an index
-//	Commit: end, answers paid        1      0     5      the same transaction: what was held becomes used
-//	Commit: end, nothing answered    1      0     7      transaction: run, balance, stats; 1 is an index
+//	Commit: ask                      1      0     12     transaction: run, step, question; 6 are indexes
+//	Commit: end                      1      0     7      transaction: run with its last step, stats; 3 are indexes
+//	Commit: end after a rest         1      0     9      the same transaction; 5 are indexes
+//	Commit: end, answers paid        1      0     7      the same transaction: what was held becomes used
+//	Commit: end, nothing answered    1      0     11     transaction: run, step, balance, stats; 3 are indexes
 //	Approval                         1      1     0      get
-//	SaveDecision                     1      0     6      transaction: question, run; 2 are an index
+//	SaveDecision                     1      0     8      transaction: question, run; 4 are indexes
 //	Executions                       2      51.5  0      query of by_org, get of 50 runs
 //	Executions of an agent           2      51.5  0      query of by_agent, get of 50 runs
+//	Executions, failed               2      51.5  0      query of by_status, get of 50 runs
+//	Executions of an agent, failed   2      51.5  0      query of by_agent_status, get of 50 runs
+//	Executions, running, none young  3      52    0      query of by_status, get of 50 runs, query of by_org
 //	Approvals                        2      51.5  0      query of by_org, get of 50 questions
+//	Approvals, pending               2      51.5  0      query of by_status, get of 50 questions
 //	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
 //	Overdue, nothing                 4      2     0      query of each part of open
 //
-// Three patterns depend on how much there is. Executions for one status reads
-// the runs of any, 100 at a time and at most 1,000 in a call, and returns a
-// short page rather than read on. Counting reads keys, about 45 runs a unit and
-// at most 10,001 (230 units); counting one status reads half a unit a run too,
-// for the newest 10,000 (5,230 units). Overdue reads about 40 runs a unit.
+// Three patterns depend on how much there is. Counting reads keys, about 40 runs
+// a unit and at most 10,001 (250 units), of one status too. Runs that are pending
+// or running and have not rested yet are found among those of the last ten
+// minutes (execution.Young): a list reads these as well, 100 at a time and at
+// most 1,000 in a call, and returns a short page rather than read on; counting
+// reads half a unit for each, at most for the newest 10,000. Overdue reads about
+// 40 runs a unit.
 //
 // # Races
 //

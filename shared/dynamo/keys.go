@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -158,6 +159,18 @@ func runsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "RUNS")
 func runsOfAgent(o id.Org, a id.Agent) (string, error) { return agentPartition(o, a) }
 
 func approvalsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "APPROVALS") }
+
+func runsOfStatus(o id.Org, st execution.Status) (string, error) {
+	return join("ORG", string(o), "RUNS", string(st))
+}
+
+func runsOfAgentStatus(o id.Org, a id.Agent, st execution.Status) (string, error) {
+	return join("ORG", string(o), "AGENT", string(a), string(st))
+}
+
+func approvalsOfStatus(o id.Org, st approval.Status) (string, error) {
+	return join("ORG", string(o), "APPROVALS", string(st))
+}
 
 // shards is how many partitions the index of open runs has: each takes 1,000
 // writes a second.

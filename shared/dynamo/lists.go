@@ -23,8 +23,8 @@ const (
 	last  = "~"
 )
 
-// rounds is how many chunks of a filtered list one call reads: a page may be
-// short, but none takes long.
+// rounds is how often one call reads on because entries of its index led to
+// nothing that it wants: a page may be short, but none takes long.
 const rounds = 10
 
 // before bounds a query to what stands before a place, and at it.
@@ -42,6 +42,7 @@ type listing struct {
 	after string // the place before which it begins; "" for the newest
 	want  int
 	keep  func(item) bool // nil: all
+	rare  bool            // whether keep wants few: then much is read at once
 }
 
 // A listed is an item and its place in the list.
@@ -50,13 +51,15 @@ type listed struct {
 	item item
 }
 
+func (l listed) place() string { return l.at }
+
 // list reads up to l.want items that l.keep wants, and the place from which to
-// go on; "" at the end. An entry of the index without an item is skipped, since
-// an index may be a moment ahead or behind.
+// go on; "" at the end. An entry of the index without such an item is skipped,
+// since an index may be a moment ahead or behind.
 func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string, err error) {
 	l.want = max(l.want, 1)
 	l.query.limit = l.want + 2 // one to see whether there are more, one that was the last of the page before
-	if l.keep != nil {
+	if l.rare {
 		l.query.limit = maxBatch
 	}
 	for range rounds {
@@ -65,7 +68,7 @@ func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string,
 			return nil, "", err
 		}
 		keys = slices.DeleteFunc(keys, func(k item) bool { return l.after != "" && textOf(k, "at") >= l.after })
-		more, full := l.cut(&keys, len(rows))
+		more := l.cut(&keys, len(rows))
 		got, err := s.items(ctx, keys, l.keep)
 		if err != nil {
 			return nil, "", err
@@ -77,36 +80,34 @@ func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string,
 			end = textOf(keys[len(keys)-1], "at")
 		}
 		switch {
-		case full && more:
+		case more && len(rows) == l.want:
 			return rows, end, nil
+		case more:
+			l.query, l.after = l.query.before(end), end
+			l.query.start = nil // on by place, since part of the page is left
 		case next == nil:
 			return rows, "", nil
+		default:
+			l.query.start = next
 		}
-		l.query.start = next
 	}
 	return rows, end, nil
 }
 
-// cut leaves of the keys those that a list without a filter still needs.
-func (l listing) cut(keys *[]item, have int) (more, full bool) {
-	if l.keep != nil {
-		return false, false
-	}
+// cut leaves of the keys those that a list still needs, if most are wanted, and
+// reports whether there are more.
+func (l listing) cut(keys *[]item, have int) bool {
 	need := l.want - have
-	more = len(*keys) > need
-	if more {
-		*keys = (*keys)[:need]
+	if l.rare || len(*keys) <= need {
+		return false
 	}
-	return more, len(*keys) == need
+	*keys = (*keys)[:need]
+	return true
 }
 
 // items reads the items of an index's entries that are wanted, in their order.
 func (s *Store) items(ctx context.Context, entries []item, keep func(item) bool) ([]listed, error) {
-	keys := make([]item, 0, len(entries))
-	for _, e := range entries {
-		keys = append(keys, item{schema.PartitionKey: e[schema.PartitionKey], schema.SortKey: e[schema.SortKey]})
-	}
-	found, err := s.getAll(ctx, keys, true)
+	found, err := s.getAll(ctx, keysOf(entries), true)
 	if err != nil {
 		return nil, err
 	}
@@ -128,23 +129,44 @@ func runsQuery(o id.Org, q execution.Query) query {
 		index = schema.ByAgent()
 		list, err = runsOfAgent(o, q.Agent)
 	}
-	k := query{index: &index, partition: list, err: err, from: first, to: last}
-	if !q.From.IsZero() {
-		k.from = second(up(q.From))
+	return query{index: &index, partition: list, err: err}.between(q.From, q.To)
+}
+
+// lastingQuery selects the runs that a query for one status is about, but for
+// those that do not last.
+func lastingQuery(o id.Org, q execution.Query) query {
+	index := schema.ByStatus()
+	list, err := runsOfStatus(o, q.Status)
+	if q.Agent != "" {
+		index = schema.ByAgentStatus()
+		list, err = runsOfAgentStatus(o, q.Agent, q.Status)
 	}
-	if !q.To.IsZero() {
-		k.to = second(up(q.To)) // a place at this time is longer, and so behind it
-	}
+	return query{index: &index, partition: list, err: err}.between(q.From, q.To)
+}
+
+// youngQuery selects the runs among which are those that a query for one status
+// is about and that do not last.
+func youngQuery(o id.Org, q execution.Query) query {
+	k := runsQuery(o, q)
+	k.from = max(k.from, second(q.Youngest()))
 	return k
+}
+
+// between bounds a query of a list to a time; the end is excluded.
+func (q query) between(from, to time.Time) query {
+	q.from, q.to = first, last
+	if !from.IsZero() {
+		q.from = second(up(from))
+	}
+	if !to.IsZero() {
+		q.to = second(up(to)) // a place at this time is longer, and so behind it
+	}
+	return q
 }
 
 // Executions implements execution.Store.
 func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error) {
-	l := listing{query: runsQuery(o, q).before(q.After), after: q.After, want: q.Limit}
-	if q.Status != "" {
-		l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
-	}
-	rows, next, err := s.list(ctx, l)
+	rows, next, err := s.runs(ctx, o, q)
 	if err != nil {
 		return execution.Page{}, err
 	}
@@ -153,10 +175,53 @@ func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (ex
 		return execution.Page{}, err
 	}
 	if q.Count {
-		p.Total, p.More, err = s.total(ctx, runsQuery(o, q), q.Status)
+		p.Total, p.More, err = s.total(ctx, o, q)
 	}
 	return p, err
 }
+
+// runs lists the runs of a query. For one status it reads an index, in which
+// each entry is one that is wanted unless its run has just changed; what has
+// only just begun is not in it, and is looked for among what is young.
+func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
+	l := listing{after: q.After, want: q.Limit}
+	if q.Status == "" {
+		l.query = runsQuery(o, q).before(q.After)
+		return s.list(ctx, l)
+	}
+	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
+	l.query = lastingQuery(o, q).before(q.After)
+	lasting, lastingEnd, err := s.list(ctx, l)
+	if err != nil || !fleeting(q.Status) {
+		return lasting, lastingEnd, err
+	}
+	l.query, l.rare = youngQuery(o, q).before(q.After), true
+	young, youngEnd, err := s.list(ctx, l)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := merged(lasting, young, max(lastingEnd, youngEnd), q.Limit)
+	return rows, next, nil
+}
+
+// merged returns the newest of two lists, each row once, and the place from
+// which to go on; "" at the end. What one of them has not read yet begins at
+// end, and bounds what may be said of the other.
+func merged[R placed](a, b []R, end string, limit int) ([]R, string) {
+	rows := slices.DeleteFunc(slices.Concat(a, b), func(r R) bool { return r.place() < end })
+	slices.SortFunc(rows, func(a, b R) int { return cmp.Compare(b.place(), a.place()) })
+	rows = slices.CompactFunc(rows, func(a, b R) bool { return a.place() == b.place() })
+	if limit = max(limit, 1); len(rows) > limit {
+		return rows[:limit], rows[limit-1].place()
+	}
+	return rows, end
+}
+
+// placed is what has a place in a list.
+type placed interface{ place() string }
+
+// fleeting reports whether a run may be in a status without lasting in it.
+func fleeting(st execution.Status) bool { return st == execution.Pending || st == execution.Running }
 
 func runsOf(o id.Org, rows []listed) ([]execution.Execution, error) {
 	runs := make([]execution.Execution, 0, len(rows))
@@ -183,14 +248,26 @@ func runIn(o id.Org, i item) (execution.Execution, error) {
 	return x, nil
 }
 
-// total counts the runs of a query, at most MaxTotal. For one status it must
+// total counts the runs of a query, at most MaxTotal; more says that there are
+// others.
+func (s *Store) total(ctx context.Context, o id.Org, q execution.Query) (n int, more bool, err error) {
+	k := runsQuery(o, q)
+	if q.Status != "" {
+		k = lastingQuery(o, q)
+	}
+	n, err = s.size(ctx, k, execution.MaxTotal+1)
+	if err == nil && n <= execution.MaxTotal && fleeting(q.Status) {
+		var young int
+		young, more, err = s.young(ctx, youngQuery(o, q), q.Status)
+		n += young
+	}
+	return min(n, execution.MaxTotal), more || n > execution.MaxTotal, err
+}
+
+// young counts the runs of a query that are in a status without lasting. It must
 // read them, so it looks at no more than the newest MaxTotal; more says that
 // there are others.
-func (s *Store) total(ctx context.Context, q query, status execution.Status) (n int, more bool, err error) {
-	if status == "" {
-		n, err = s.size(ctx, q, execution.MaxTotal+1)
-		return min(n, execution.MaxTotal), n > execution.MaxTotal, err
-	}
+func (s *Store) young(ctx context.Context, q query, st execution.Status) (n int, more bool, err error) {
 	q.backwards = true
 	for looked := 0; ; {
 		q.limit = min(execution.MaxTotal-looked, 1000)
@@ -198,11 +275,15 @@ func (s *Store) total(ctx context.Context, q query, status execution.Status) (n 
 		if err != nil {
 			return 0, false, err
 		}
-		m, err := s.matching(ctx, keys, status)
+		found, err := s.getAll(ctx, keysOf(keys), false)
 		if err != nil {
 			return 0, false, err
 		}
-		n += m
+		for _, i := range found {
+			if textOf(i, "st") == string(st) && textOf(i, schema.ByStatus().PartitionKey) == "" {
+				n++
+			}
+		}
 		if looked += len(keys); next == nil || looked >= execution.MaxTotal {
 			return n, next != nil, nil
 		}
@@ -210,19 +291,13 @@ func (s *Store) total(ctx context.Context, q query, status execution.Status) (n 
 	}
 }
 
-func (s *Store) matching(ctx context.Context, entries []item, status execution.Status) (int, error) {
+// keysOf returns the keys of the items that an index's entries lead to.
+func keysOf(entries []item) []item {
 	keys := make([]item, 0, len(entries))
 	for _, e := range entries {
 		keys = append(keys, item{schema.PartitionKey: e[schema.PartitionKey], schema.SortKey: e[schema.SortKey]})
 	}
-	found, err := s.getAll(ctx, keys, false)
-	n := 0
-	for _, i := range found {
-		if textOf(i, "st") == string(status) {
-			n++
-		}
-	}
-	return n, err
+	return keys
 }
 
 // Overdue implements sweep.Store.
@@ -255,9 +330,10 @@ type entryRow struct {
 	entry activity.Entry
 }
 
+func (r entryRow) place() string { return r.at }
+
 // Activity implements activity.Store. It merges two lists: the runs, by their
-// index, and the refusals, by their keys. What one of them has not read yet
-// bounds what may be said of the other.
+// index, and the refusals, by their keys.
 func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
 	q.Limit = max(q.Limit, 1)
 	started, startedEnd, err := s.started(ctx, o, a, q)
@@ -268,14 +344,8 @@ func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Q
 	if err != nil {
 		return activity.Page{}, err
 	}
-	end := max(startedEnd, refusedEnd)
-	rows := slices.DeleteFunc(append(started, refused...), func(r entryRow) bool { return r.at < end })
-	slices.SortFunc(rows, func(a, b entryRow) int { return cmp.Compare(b.at, a.at) })
-	if len(rows) > q.Limit {
-		rows = rows[:q.Limit]
-		end = rows[q.Limit-1].at
-	}
-	p := activity.Page{Next: end}
+	rows, next := merged(started, refused, max(startedEnd, refusedEnd), q.Limit)
+	p := activity.Page{Next: next}
 	for _, r := range rows {
 		p.Entries = append(p.Entries, r.entry)
 	}

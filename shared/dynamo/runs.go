@@ -59,9 +59,13 @@ type standing struct {
 	Holds     string `dynamodbav:"h,omitempty"` // JSON
 	Last      string `dynamodbav:"l,omitempty"` // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
-	Shard     string `dynamodbav:"open_shard,omitempty"`
-	Due       string `dynamodbav:"due,omitempty"`
-	Revision  int64  `dynamodbav:"rev"`
+
+	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that lasts
+	AgentStatusList string `dynamodbav:"agent_status_list,omitempty"`
+
+	Shard    string `dynamodbav:"open_shard,omitempty"`
+	Due      string `dynamodbav:"due,omitempty"`
+	Revision int64  `dynamodbav:"rev"`
 }
 
 func originOf(x execution.Execution) (origin, error) {
@@ -90,7 +94,7 @@ func standingOf(x execution.Execution) (standing, error) {
 	if i.Due != "" {
 		i.Shard = shardOf(x.ID)
 	}
-	var errs [3]error
+	var errs [5]error
 	if x.Error != nil {
 		i.Error, errs[0] = toJSON(x.Error)
 	}
@@ -99,6 +103,10 @@ func standingOf(x execution.Execution) (standing, error) {
 	}
 	if x.Last != nil {
 		i.Last, errs[2] = toJSON(x.Last)
+	}
+	if x.Lasting() {
+		i.StatusList, errs[3] = runsOfStatus(x.Org, x.Status)
+		i.AgentStatusList, errs[4] = runsOfAgentStatus(x.Org, x.Agent, x.Status)
 	}
 	return i, errors.Join(errs[:]...)
 }

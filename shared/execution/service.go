@@ -21,7 +21,8 @@ type Store interface {
 	// they are now, or ErrNotFound.
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (Execution, Steps, error)
 
-	// Executions lists the runs of the organization, newest first.
+	// Executions lists the runs of the organization, newest first. A run that is
+	// older than Young and not Lasting is in no list of one status.
 	Executions(ctx context.Context, org id.Org, q Query) (Page, error)
 
 	// Create stores a new run, or returns ErrExists.
@@ -40,8 +41,18 @@ type Query struct {
 	From   time.Time
 	To     time.Time // exclusive; zero: no end
 	Limit  int
-	After  string // the Next of the page before
-	Count  bool   // whether to count all that match
+	After  string    // the Next of the page before
+	Count  bool      // whether to count all that match
+	Now    time.Time // tells which runs are young; zero: all
+}
+
+// Youngest returns the time since which runs are young: those that are under
+// way without being Lasting have been created since.
+func (q Query) Youngest() time.Time {
+	if q.Now.IsZero() {
+		return time.Time{}
+	}
+	return q.Now.Add(-Young).Truncate(time.Second)
 }
 
 // MaxTotal is how far a list counts.
@@ -103,6 +114,7 @@ type Service struct {
 
 // List returns a page of the caller's runs.
 func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
+	q.Now = s.Now()
 	return s.Store.Executions(ctx, who.Org, q)
 }
 

@@ -35,6 +35,7 @@ type world struct {
 	races    int // how many commits are lost
 	meddle   func(*world)
 	commits  []execution.Change
+	asked    execution.Query // the last
 	started  []flow.Cursor
 	rings    []string
 	reported []error
@@ -52,6 +53,7 @@ func (w *world) Execution(_ context.Context, org id.Org, exec id.Execution) (exe
 
 // Executions returns two runs a page.
 func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (execution.Page, error) {
+	w.asked = q
 	var mine []execution.Execution
 	for _, x := range w.runs {
 		if x.Org == org && (q.Agent == "" || q.Agent == x.Agent) {
@@ -184,6 +186,9 @@ func TestARunIsShownWithItsTrace(t *testing.T) {
 	}
 	if p, err := w.service().List(t.Context(), who, execution.Query{}); err != nil || len(p.Executions) != 1 {
 		t.Errorf("List = %+v, %v", p, err)
+	}
+	if !w.asked.Now.Equal(at(60)) {
+		t.Errorf("the list is of %v, want the time of the service", w.asked.Now)
 	}
 }
 

@@ -75,7 +75,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 func wants(q execution.Query, x execution.Execution) bool {
 	created := x.Created.Truncate(time.Second)
 	return (q.Agent == "" || q.Agent == x.Agent) &&
-		(q.Status == "" || q.Status == x.Status) &&
+		(q.Status == "" || q.Status == x.Status && (x.Lasting() || !created.Before(q.Youngest()))) &&
 		!created.Before(up(q.From)) &&
 		(q.To.IsZero() || created.Before(up(q.To)))
 }

@@ -144,5 +144,31 @@ func approvals() []promise {
 			same(t, "denied", walk(approval.Query{Limit: 4, Status: approval.Denied}), denied)
 			same(t, "expired", len(walk(approval.Query{Limit: 4, Status: approval.Expired})), 0)
 		}},
+		{"a question is listed in the status that it has now, whatever stands before it", func(t trial, s Store) {
+			o := anOrg()
+			first := asked(t, s, o, 0)
+			for n := range 30 {
+				ok(t, s.SaveDecision(t.Context(), voted(asked(t, s, o, 1+n), approval.Denied), day()))
+			}
+			listed := func(st approval.Status) (ids []id.Approval) {
+				p, err := s.Approvals(t.Context(), o, approval.Query{Limit: 1, Status: st})
+				ok(t, err)
+				for _, a := range p.Approvals {
+					ids = append(ids, a.ID)
+				}
+				return ids
+			}
+			same(t, "pending", listed(approval.Pending), []id.Approval{first.ID})
+			ok(t, s.SaveDecision(t.Context(), voted(first, approval.Pending), day()))
+			first.Revision++
+			same(t, "after a vote", listed(approval.Pending), []id.Approval{first.ID})
+			x, err := s.Standing(t.Context(), o, first.Execution)
+			ok(t, err)
+			first.Status = approval.Expired
+			committed(t, s, execution.Change{Execution: x, Gate: &first})
+			same(t, "pending, afterwards", listed(approval.Pending), nil)
+			same(t, "expired, afterwards", listed(approval.Expired), []id.Approval{first.ID})
+			same(t, "approved", listed(approval.Approved), nil)
+		}},
 	}
 }

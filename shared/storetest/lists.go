@@ -29,6 +29,65 @@ func many(t trial, s Store, o id.Org, n int) []execution.Execution {
 	return all
 }
 
+// staged stores n runs of agent_1 that have come as far as as says, one in each
+// second from the one that is given, and returns them newest first.
+func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution) execution.Execution) []execution.Execution {
+	t.Helper()
+	all := make([]execution.Execution, n)
+	race(t, n, nil, func(i int) error {
+		x := as(aRun(o, "agent_1", from+i))
+		all[n-1-i] = x
+		all[n-1-i].Revision, all[n-1-i].Trigger.Payload = 1, nil
+		return s.Create(t.Context(), x)
+	})
+	return all
+}
+
+// throughAll stores runs of two agents that went through all statuses, one more
+// of them each, and returns them newest first.
+func throughAll(t trial, s Store, o id.Org) []execution.Execution {
+	t.Helper()
+	lease := func(x execution.Execution) execution.Execution {
+		x, _ = x.Leased("owner", x.Created)
+		return x
+	}
+	life := []func(execution.Execution) execution.Execution{
+		lease,
+		func(x execution.Execution) execution.Execution { return x.Asked(day().Add(time.Hour)) },
+		lease,
+		func(x execution.Execution) execution.Execution { return x.Suspended(day().Add(time.Hour)) },
+		lease,
+		func(x execution.Execution) execution.Execution { return x.Complete(day()) },
+	}
+	var all []execution.Execution
+	keep := func(x execution.Execution) {
+		x.Trigger.Payload = nil
+		all = append(all, x)
+	}
+	for n := range 2 * (len(life) + 1) {
+		x := begun(t, s, aRun(o, id.Agent(fmt.Sprintf("agent_%d", n%2)), n))
+		for _, next := range life[:n/2] {
+			x = committed(t, s, execution.Change{Execution: next(x)})
+		}
+		keep(x)
+	}
+	for n, end := range []func(execution.Execution) execution.Execution{
+		func(x execution.Execution) execution.Execution { return x.Fail(execution.Failure{Code: "x"}, day()) },
+		func(x execution.Execution) execution.Execution {
+			x, _ = x.Cancel(execution.CancelledByUser, day())
+			return x
+		},
+	} {
+		young := begun(t, s, aRun(o, "agent_0", 20+n))
+		keep(committed(t, s, execution.Change{Execution: end(young)}))
+		rested := begun(t, s, aRun(o, "agent_1", 30+n))
+		rested = committed(t, s, execution.Change{Execution: rested.Asked(day())})
+		keep(committed(t, s, execution.Change{Execution: end(rested)}))
+	}
+	slices.SortFunc(all, newest)
+	return all
+}
+
 // newest is the order of lists: by whole seconds, then by id, from the end.
 func newest(a, b execution.Execution) int {
 	if c := b.Created.Truncate(time.Second).Compare(a.Created.Truncate(time.Second)); c != 0 {
@@ -145,6 +204,78 @@ func lists() []promise {
 			same(t, "some", walked(t, s, o, old, arrive), that(want, func(x execution.Execution) bool {
 				return x.Agent == "agent_1" && x.Status == execution.Failed
 			}))
+		}},
+		{"a page of one status is full, whatever stands before it", func(t trial, s Store) {
+			o := anOrg()
+			want := staged(t, s, o, 0, 7, func(x execution.Execution) execution.Execution {
+				return x.Fail(execution.Failure{Code: "product_error"}, x.Created)
+			})
+			staged(t, s, o, 100, 300, func(x execution.Execution) execution.Execution { return x.Complete(x.Created) })
+			for _, q := range []execution.Query{{Limit: 5}, {Limit: 7}, {Limit: 5, Agent: "agent_1"}} {
+				q.Status, q.Count = execution.Failed, true
+				p, err := s.Executions(t.Context(), o, q)
+				ok(t, err)
+				same(t, "page", p.Executions, want[:q.Limit])
+				same(t, "whether it is the last", p.Next == "", q.Limit == len(want))
+				same(t, "total", p.Total, len(want))
+			}
+		}},
+		{"every run is listed and counted in its status alone, whatever it was before", func(t trial, s Store) {
+			o := anOrg()
+			all := throughAll(t, s, o)
+			for _, st := range execution.Statuses() {
+				for _, a := range []id.Agent{"", "agent_0", "agent_1", "agent_2"} {
+					q := execution.Query{Status: st, Agent: a, Now: day().Add(time.Minute)}
+					want := that(all, func(x execution.Execution) bool { return x.Status == st && (a == "" || x.Agent == a) })
+					for _, q.Limit = range []int{1, 3, 100} {
+						same(t, fmt.Sprintf("%s of %q", st, a), walked(t, s, o, q, nothing), want)
+					}
+					q.Count = true
+					p, err := s.Executions(t.Context(), o, q)
+					ok(t, err)
+					same(t, fmt.Sprintf("total %s of %q", st, a), p.Total, len(want))
+					same(t, "more", p.More, false)
+				}
+			}
+		}},
+		{"pages of one status have no duplicates and no gaps while new runs arrive", func(t trial, s Store) {
+			o := anOrg()
+			run := func(x execution.Execution) execution.Execution {
+				x, _ = x.Leased("owner", x.Created)
+				return x
+			}
+			want := slices.Concat(
+				staged(t, s, o, 60, 20, run),
+				staged(t, s, o, 30, 20, func(x execution.Execution) execution.Execution { return run(x.Suspended(x.Created)) }),
+				staged(t, s, o, 0, 20, run),
+			)
+			n := 1000
+			arrive := func() {
+				staged(t, s, o, n, 1, run)
+				staged(t, s, o, n+1, 1, func(x execution.Execution) execution.Execution { return run(x.Suspended(x.Created)) })
+				n += 2
+			}
+			q := execution.Query{Status: execution.Running, Limit: 7, Now: day().Add(time.Minute)}
+			same(t, "all", walked(t, s, o, q, arrive), want)
+			q.Agent = "agent_1"
+			q.To = day().Add(100 * time.Second)
+			same(t, "of an agent", walked(t, s, o, q, arrive), want)
+		}},
+		{"one that is under way is listed in its status while it is young, and for ever once it has rested", func(t trial, s Store) {
+			o := anOrg()
+			x := leased(t, s, begun(t, s, aRun(o, "agent_1", 0)))
+			listed := func(after time.Duration) (n int) {
+				q := execution.Query{Status: execution.Running, Limit: 10, Count: true, Now: x.Created.Add(after)}
+				p, err := s.Executions(t.Context(), o, q)
+				ok(t, err)
+				same(t, "total", p.Total, len(p.Executions))
+				return len(p.Executions)
+			}
+			same(t, "young", listed(execution.Young), 1)
+			same(t, "old", listed(execution.Young+time.Second), 0)
+			committed(t, s, execution.Change{Execution: x.Suspended(day())})
+			same(t, "young, rested", listed(time.Minute), 1)
+			same(t, "old, rested", listed(365*24*time.Hour), 1)
 		}},
 		{"a list shows how the runs stand now", func(t trial, s Store) {
 			x := ended(t, s, leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1))), time.Minute)

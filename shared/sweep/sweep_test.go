@@ -301,6 +301,21 @@ func TestARunWithoutProgressIsMarkedOnce(t *testing.T) {
 	}
 }
 
+func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_1", nil)
+	y.run("exec_2", leased(y.now))
+	y.now = y.now.Add(time.Minute)
+	y.sweep()
+	for _, st := range []execution.Status{execution.Pending, execution.Running} {
+		p, err := y.store.Executions(t.Context(), org, execution.Query{Status: st, Limit: 10, Now: y.now.Add(time.Hour)})
+		if err != nil || len(p.Executions) != 1 {
+			t.Errorf("%s: %+v, %v; want one", st, p.Executions, err)
+		}
+	}
+}
+
 func TestARunThatCannotBeMarkedForARaceIsStartedAllTheSame(t *testing.T) {
 	t.Parallel()
 	y := open(t)
