@@ -16,9 +16,9 @@ const module = "theoneagents.app/agents/"
 // layers lists every folder of shared, earliest first. A package imports only
 // from layers above its own. To add a package, say here where it stands.
 var layers = [][]string{
-	{"fault", "id", "document"},             // words that everyone uses
-	{"caller", "event", "credit", "render"}, // who asks, what happened, what it costs, what is said
-	{"tenant", "catalog", "key", "limit"},   // who may, what there is to do, how often
+	{"fault", "id", "document"},                     // words that everyone uses
+	{"caller", "event", "credit", "render"},         // who asks, what happened, what it costs, what is said
+	{"tenant", "client", "catalog", "key", "limit"}, // who may, for whom, what there is to do, how often
 	{"agent"},                               // what is to be done
 	{"template"},                            // what it may begin with
 	{"flow", "activity", "approval"},        // what machines, and people, are told of it

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/parts"
 	"theoneagents.app/agents/shared/queue"
@@ -37,10 +38,12 @@ func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
 		return nil, err
 	}
 	p.Machine.ARN = env.Need(boot.EnvRuns)
+	clients := &client.Service{Store: p.Store, Now: p.Now}
 	h := queue.Handler{
 		Dispatcher: &dispatch.Service{
 			Tenants: p.Store, Agents: p.Store, System: p.System, Rules: p.Rules, Custodian: p.Agents(),
-			Profiles: p.Store, Runs: p.Store, Machine: p.Machine, Keeper: &tenant.Service{Store: p.Store, Now: p.Now}, Now: p.Now,
+			Profiles: clients, Runs: p.Store, Machine: p.Machine,
+			Orgs: &tenant.Service{Store: p.Store, Now: p.Now}, Clients: clients, Now: p.Now,
 		},
 		Letters:     queue.DeadLetters{API: sqs.NewFromConfig(p.Config), URL: env.Need(boot.EnvDeadLetters)},
 		Undelivered: env.Need(boot.EnvUndelivered),

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/parts"
@@ -35,8 +36,8 @@ func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
 	}
 	console := env.Need(boot.EnvConsole)
 	s := &runner.Service{
-		Store: p.Store, Definitions: p.Library, Profiles: p.Store, Steps: p.Steps(env),
-		Doorbell: p.Doorbell, Now: p.Now, Report: p.Report,
+		Store: p.Store, Definitions: p.Library, Profiles: &client.Service{Store: p.Store, Now: p.Now},
+		Steps: p.Steps(env), Doorbell: p.Doorbell, Now: p.Now, Report: p.Report,
 		Link: func(a id.Approval) string { return console + "/approvals/" + string(a) },
 	}
 	return parts.Metered(p, about, s.Handle), env.Err()

@@ -77,6 +77,8 @@ type Machine interface {
 
 // Keeper keeps our own records up to date with what products say.
 type Keeper interface {
+	// Keep records what e says. It may be called again with the same event, and
+	// one that says nothing changes nothing.
 	Keep(ctx context.Context, e event.Event) error
 }
 
@@ -90,7 +92,8 @@ type Service struct {
 	Profiles  Profiles
 	Runs      Runs
 	Machine   Machine
-	Keeper    Keeper
+	Orgs      Keeper // is told before anybody asks whether the organization is known
+	Clients   Keeper // is told of the events of known ones, before they are judged
 	Now       func() time.Time
 }
 
@@ -98,10 +101,8 @@ type Service struct {
 // with the same event. It returns ErrUnknownOrg when nobody knows the
 // organization; every other error means that it should be called again.
 func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
-	if tenant.Keeps(e.Name()) {
-		if err := s.Keeper.Keep(ctx, e); err != nil {
-			return fmt.Errorf("keep %s: %w", e.Name(), err)
-		}
+	if err := s.Orgs.Keep(ctx, e); err != nil {
+		return fmt.Errorf("keep %s: %w", e.Name(), err)
 	}
 	t, err := s.Tenants.Tenant(ctx, e.Org)
 	switch {
@@ -109,6 +110,9 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 		return ErrUnknownOrg.Sayf("The organization %s is not known.", e.Org)
 	case err != nil:
 		return err
+	}
+	if err := s.Clients.Keep(ctx, e); err != nil {
+		return fmt.Errorf("keep %s: %w", e.Name(), err)
 	}
 	listeners, err := s.listeners(ctx, e)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
@@ -52,7 +53,8 @@ func open(t *testing.T) *desk {
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
 		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Custodian: d,
-		Rules: agent.Rules{Catalog: catalogue(t)}, Keeper: &tenant.Service{Store: d.Store, Now: now}, Now: now,
+		Rules: agent.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
+		Clients: &client.Service{Store: d.Store, Now: now}, Now: now,
 	}
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	return d
@@ -113,7 +115,8 @@ func (d *desk) Start(ctx context.Context, c flow.Cursor) error {
 // Profile implements dispatch.Profiles.
 func (d *desk) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
 	d.reads++
-	return d.Store.Profile(ctx, o, c)
+	s := client.Service{Store: d.Store, Now: d.Now}
+	return s.Profile(ctx, o, c)
 }
 
 func (d *desk) event(name string, payload map[string]any) event.Event {
@@ -204,7 +207,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	for name, tc := range map[string]struct {
 		more   []string
 		change func(*event.Event)
-		client map[string]any
+		score  any // of the client's posture, when there is one
 		want   agent.Outcome
 		why    string // is in the reason
 	}{
@@ -216,8 +219,8 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 		"no client to be included":        {more: []string{`client_scope={"include": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.OutOfScope},
 		"no client to be excluded":        {more: []string{`client_scope={"exclude": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.Started},
 		"a condition":                     {more: []string{`conditions=[{"field": "ticket_id", "operator": "eq", "value": "x"}]`}, want: agent.ConditionNotMet, why: "ticket_id"},
-		"a client's profile":              {more: []string{posture}, client: map[string]any{"security_posture_score": int64(40)}, want: agent.ConditionNotMet, why: "it is 40"},
-		"a client's profile that will do": {more: []string{posture}, client: map[string]any{"security_posture_score": int64(50)}, want: agent.Started},
+		"a client's profile":              {more: []string{posture}, score: int64(40), want: agent.ConditionNotMet, why: "it is 40"},
+		"a client's profile that will do": {more: []string{posture}, score: int64(50), want: agent.Started},
 		"a client without a profile":      {more: []string{posture}, want: agent.NoProfile, why: "no profile"},
 		"a profile without a client":      {more: []string{posture}, change: func(e *event.Event) { e.Client = "" }, want: agent.NoProfile},
 		"an agent that caused it":         {change: caused(1), want: agent.LoopGuard, why: "agent caused"},
@@ -230,11 +233,11 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := open(t)
-			if tc.client != nil {
-				d.must(d.PutProfile(t.Context(), org, "cli_1", tc.client))
+			if tc.score != nil {
+				d.must(d.Dispatch(t.Context(), d.event("defend:posture.updated", map[string]any{"security_posture_score": tc.score})))
 			}
 			a := d.agent("agent_a", tc.more...)
-			e := d.event("psa:ticket.created", map[string]any{"ticket_id": "t", "priority": "p1"})
+			e := d.event("psa:ticket.created", map[string]any{"priority": "p1"}) // without a ticket it says nothing of its client
 			if tc.change != nil {
 				tc.change(&e)
 			}
@@ -592,6 +595,45 @@ func TestProfilesAreReadOnlyWhenAConditionLooksAtThem(t *testing.T) {
 	d.must(d.Dispatch(t.Context(), d.created()))
 	if d.reads != 1 {
 		t.Errorf("%d profiles were read for two agents, want 1", d.reads)
+	}
+}
+
+func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	const third = `conditions=[{"context": "client_context", "field": "recent_incidents", "operator": "gte", "value": 3},
+		{"context": "client_context", "field": "device_inventory.devices.0", "operator": "eq", "value": "dev_1"}]`
+	a := d.agent("agent_a", third)
+	d.must(d.Dispatch(t.Context(), d.event("rmm:device.added", map[string]any{"device_id": "dev_1"})))
+	first := d.created()
+	for _, e := range []event.Event{first, d.created(), first} {
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	d.expect(a, agent.ConditionNotMet, agent.ConditionNotMet)
+	d.now = d.now.Add(time.Minute)
+	other := d.created()
+	other.Client = "cli_2"
+	d.must(d.Dispatch(t.Context(), other))
+	if why := d.entries(a)[0].Detail; !strings.Contains(why, "it is 1") {
+		t.Errorf("of another client the reason is %q", why)
+	}
+	d.now = d.now.Add(time.Minute)
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if outcome := d.told(a)[0]; outcome != agent.Started {
+		t.Errorf("at the third ticket: %s", outcome)
+	}
+}
+
+func TestNothingIsKeptOfClientsOfUnknownOrganizations(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	e := d.created()
+	e.Org = "org_stranger"
+	if err := d.Dispatch(t.Context(), e); !errors.Is(err, dispatch.ErrUnknownOrg) {
+		t.Errorf("err = %v, want ErrUnknownOrg", err)
+	}
+	if facts, err := d.Facts(t.Context(), e.Org, e.Client); err != nil || len(facts) != 0 {
+		t.Errorf("kept %v, %v", facts, err)
 	}
 }
 

@@ -13,7 +13,6 @@
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  KEY#k                   an integration key
-//	ORG#o                  CLIENT#c                what is known of a client
 //	ORG#o                  REVOKED#<digest>        a session that was taken back; kept until it has expired
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition, for ever
@@ -25,6 +24,9 @@
 //	ORG#o#APPR#q           APPROVAL                a question
 //	ORG#o#CREDIT           MONTH#2026-03           a balance
 //	ORG#o#STATS            AGENT#a                 the counters of an agent
+//	ORG#o#CLIENT#c         POSTURE                 how secure a client is
+//	ORG#o#CLIENT#c         DEVICE#<digest>         a device of it, there or removed
+//	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of it; kept 31 days
 //	ORG#o#RATE             MINUTE#<minute>         how many requests were admitted; kept an hour
 //
 // Five indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
@@ -58,7 +60,9 @@
 //	RevokeKey                        2      1     4      get; transaction: both deleted
 //	Keys                             1      1     0      query
 //	KeyByHash                        1      1     0      get
-//	Profile                          1      1     0      get
+//	KeepFact                         1      0     1      put, before an event of a client is judged
+//	KeepFact, again                  1      0     1      put that is refused
+//	Facts                            1      1     0      query, of all that is known of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
 //	Revoked                          1      1     0      get, for every request with a session
 //	Lease                            1      0     1      update, for every tenth of the requests of a minute

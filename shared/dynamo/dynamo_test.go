@@ -39,8 +39,8 @@ func endpoint(t *testing.T) string {
 	return ""
 }
 
-// client returns a client that sends its requests through a transport.
-func client(t *testing.T, transport http.RoundTripper) *dynamodb.Client {
+// connect returns a client that sends its requests through a transport.
+func connect(t *testing.T, transport http.RoundTripper) *dynamodb.Client {
 	t.Helper()
 	return dynamodb.New(dynamodb.Options{
 		BaseEndpoint: aws.String(endpoint(t)),
@@ -61,7 +61,7 @@ func direct() *http.Transport {
 // table makes a table for a test, which goes with it.
 func table(t *testing.T) string {
 	t.Helper()
-	db, name := client(t, direct()), "storetest-"+rand.Text()
+	db, name := connect(t, direct()), "storetest-"+rand.Text()
 	attributes := map[string]bool{schema.PartitionKey: true, schema.SortKey: true}
 	in := &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
@@ -104,7 +104,7 @@ func keySchema(pk, sk string) []types.KeySchemaElement {
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	s := dynamo.New(client(t, direct()), table(t))
+	s := dynamo.New(connect(t, direct()), table(t))
 	storetest.Run(t, func(*testing.T) storetest.Store { return s })
 }
 
@@ -134,6 +134,6 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestStoreWhenRepliesAreLost(t *testing.T) {
 	t.Parallel()
 
-	s := dynamo.New(client(t, &lossy{RoundTripper: direct()}), table(t))
+	s := dynamo.New(connect(t, &lossy{RoundTripper: direct()}), table(t))
 	storetest.Run(t, func(*testing.T) storetest.Store { return s })
 }

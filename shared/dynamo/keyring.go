@@ -3,13 +3,11 @@ package dynamo
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 )
@@ -94,33 +92,4 @@ func (s *Store) KeyByHash(ctx context.Context, h key.Hash) (key.Key, error) {
 		return key.Key{}, key.ErrNotFound
 	}
 	return i.key(), nil
-}
-
-type profileItem struct {
-	primary
-
-	Document string `dynamodbav:"document"`
-}
-
-// Profile implements dispatch.Profiles.
-func (s *Store) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
-	var i profileItem
-	found, err := s.get(ctx, profileKey(o, c), &i)
-	if err != nil || !found {
-		return nil, err
-	}
-	p, err := document.Object([]byte(i.Document))
-	if err != nil {
-		return nil, fmt.Errorf("profile of %s: %w", c, err)
-	}
-	return p, nil
-}
-
-// PutProfile sets what is known of a client.
-func (s *Store) PutProfile(ctx context.Context, o id.Org, c id.Client, profile map[string]any) error {
-	doc, err := toJSON(profile)
-	if err != nil {
-		return fmt.Errorf("profile of %s: %w", c, err)
-	}
-	return s.write(ctx, put(profileItem{primary: profileKey(o, c), Document: doc}, "", nil))
 }

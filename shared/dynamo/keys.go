@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -67,8 +68,6 @@ func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)
 
 func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }
 
-func profileKey(o id.Org, c id.Client) primary { return inOrg(o, "CLIENT", string(c)) }
-
 // hashKey is the one key that does not begin with the organization: whoever
 // shows a secret has not said where it belongs.
 func hashKey(h key.Hash) primary {
@@ -124,6 +123,27 @@ func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.
 func payloadKey(o id.Org, digest string) primary {
 	pk, err := join("ORG", string(o), "SEEN", digest)
 	return in(pk, err, "SEEN")
+}
+
+func clientPartition(o id.Org, c id.Client) (string, error) {
+	return join("ORG", string(o), "CLIENT", string(c))
+}
+
+// factKey is the place of a fact. It has a digest, because a device and a
+// ticket may be called anything.
+func factKey(o id.Org, c id.Client, f client.Fact) primary {
+	pk, err := clientPartition(o, c)
+	kind := strings.ToUpper(string(f.Kind))
+	if f.Name == "" {
+		return in(pk, err, kind)
+	}
+	return in(pk, err, kind, id.Digest(f.Name))
+}
+
+// kindOf returns what the fact at a sort key is about.
+func kindOf(sk string) client.Kind {
+	kind, _, _ := strings.Cut(sk, "#")
+	return client.Kind(strings.ToLower(kind))
 }
 
 func approvalKey(o id.Org, a id.Approval) primary {

@@ -11,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/key"
@@ -33,7 +34,7 @@ var (
 	_ key.Store          = (*Store)(nil)
 	_ dispatch.Agents    = (*Store)(nil)
 	_ dispatch.Runs      = (*Store)(nil)
-	_ dispatch.Profiles  = (*Store)(nil)
+	_ client.Store       = (*Store)(nil)
 	_ activity.Store     = (*Store)(nil)
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)

@@ -18,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/dynamo"
@@ -222,13 +223,16 @@ func (w *world) entry() activity.Entry {
 // settled makes a world with what every pattern needs.
 func settled(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, store: dynamo.New(client(t, direct()), table(t))}
+	w := &world{t: t, store: dynamo.New(connect(t, direct()), table(t))}
 	w.ok(w.store.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
 	w.agent, w.draft = w.saved("ticket.created", agent.Active), w.saved("ticket.escalated", agent.Draft)
 	hash, _ := key.HashOf("secret")
 	w.key = key.Key{ID: "key_01JKEY", Org: org, Name: "CI", Access: caller.ReadWrite, Hash: hash, Created: start()}
 	w.ok(w.store.CreateKey(t.Context(), w.key))
-	w.ok(w.store.PutProfile(t.Context(), org, "client_01JCLIENT", map[string]any{"security_posture_score": 71}))
+	w.ok(w.store.KeepFact(t.Context(), org, "client_01JCLIENT", client.Fact{Kind: client.Posture, At: start(), Event: "evt_1", Score: 71.5}))
+	for n := range 20 {
+		w.ok(w.store.KeepFact(t.Context(), org, "client_01JCLIENT", ticket(n)))
+	}
 	for range history {
 		w.asking()
 		w.failed()
@@ -262,6 +266,11 @@ func (w *world) crowd(n int) {
 
 // got drops what a call returned.
 func got[T any](_ T, err error) error { return err }
+
+// ticket returns what the creation of the nth ticket says.
+func ticket(n int) client.Fact {
+	return client.Fact{Kind: client.Ticket, Name: fmt.Sprintf("tkt_%05d", n), At: start().Add(time.Duration(n) * time.Minute)}
+}
 
 // patterns returns how to do what each row of doc.go says.
 func patterns() map[string]pattern {
@@ -318,8 +327,16 @@ func orgPatterns() map[string]pattern {
 				return err
 			}
 		},
-		"Profile": func(w *world) call {
-			return func(ctx context.Context) error { return got(w.store.Profile(ctx, org, "client_01JCLIENT")) }
+		"KeepFact": func(w *world) call {
+			w.next++
+			f := ticket(1000 + w.next)
+			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JANOTHER", f) }
+		},
+		"KeepFact, again": func(w *world) call {
+			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JCLIENT", ticket(1)) }
+		},
+		"Facts": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Facts(ctx, org, "client_01JCLIENT")) }
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
@@ -38,7 +39,7 @@ var (
 	_ key.Store          = (*Store)(nil)
 	_ dispatch.Agents    = (*Store)(nil)
 	_ dispatch.Runs      = (*Store)(nil)
-	_ dispatch.Profiles  = (*Store)(nil)
+	_ client.Store       = (*Store)(nil)
 	_ activity.Store     = (*Store)(nil)
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)
@@ -65,7 +66,7 @@ type org struct {
 	refusals  map[id.Activity]activity.Entry
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
-	profiles  map[id.Client]map[string]any
+	facts     map[subject]client.Fact
 	permits   map[time.Time]int // taken, by minute
 	revoked   map[string]bool   // sessions
 }
@@ -88,7 +89,7 @@ func (s *Store) org(o id.Org) *org {
 			refusals:  map[id.Activity]activity.Entry{},
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},
-			profiles:  map[id.Client]map[string]any{},
+			facts:     map[subject]client.Fact{},
 			permits:   map[time.Time]int{},
 			revoked:   map[string]bool{},
 		}

@@ -128,18 +128,3 @@ func (s *Store) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
 	}
 	return key.Key{}, key.ErrNotFound
 }
-
-// Profile implements dispatch.Profiles.
-func (s *Store) Profile(_ context.Context, o id.Org, c id.Client) (map[string]any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return clone(s.org(o).profiles[c]), nil
-}
-
-// PutProfile sets what is known of a client.
-func (s *Store) PutProfile(_ context.Context, o id.Org, c id.Client, profile map[string]any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.org(o).profiles[c] = clone(profile)
-	return nil
-}

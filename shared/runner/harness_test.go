@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/document"
@@ -123,13 +124,14 @@ func (w *world) build() {
 		agent.SMS: w.senders, agent.Email: w.senders, agent.Slack: w.senders, agent.Teams: w.senders, agent.Webhook: w.senders,
 	}
 	w.tenants = &tenant.Service{Store: w.store, Now: time.Now}
+	clients := &client.Service{Store: w.store, Now: time.Now}
 	w.dispatcher = &dispatch.Service{
-		Tenants: w.store, Agents: w.store, System: systemAgents(), Profiles: w.store, Runs: w.store,
-		Machine: w.machines, Keeper: w.tenants, Now: time.Now, Rules: rules(),
+		Tenants: w.store, Agents: w.store, System: systemAgents(), Profiles: clients, Runs: w.store,
+		Machine: w.machines, Orgs: w.tenants, Clients: clients, Now: time.Now, Rules: rules(),
 		Custodian: &agent.Service{Store: w.store, Rules: rules(), Now: time.Now},
 	}
 	w.runner = &runner.Service{
-		Store: w.store, Definitions: w.library, Profiles: w.store, Doorbell: w.machines,
+		Store: w.store, Definitions: w.library, Profiles: clients, Doorbell: w.machines,
 		Now: time.Now, Report: w.report, Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
 			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: time.Now, Sleep: sleep,
@@ -283,7 +285,7 @@ func (w *world) deliver(e event.Event) {
 
 // scored sets the security posture score of the client of all events.
 func (w *world) scored(score int64) {
-	w.must(w.store.PutProfile(w.over, w.org, "cli_1", map[string]any{"security_posture_score": score}))
+	w.must(w.dispatcher.Clients.Keep(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
 }
 
 func (w *world) person(name string, role caller.Role) caller.Caller {
@@ -631,8 +633,12 @@ func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) 
 	return through(ctx, s.world, "store.Version", "", func() (agent.Definition, error) { return s.Store.Version(ctx, o, a, version) })
 }
 
-func (s *store) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
-	return through(ctx, s.world, "store.Profile", "", func() (map[string]any, error) { return s.Store.Profile(ctx, o, c) })
+func (s *store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
+	return throughErr(ctx, s.world, "store.KeepFact", "", func() error { return s.Store.KeepFact(ctx, o, c, f) })
+}
+
+func (s *store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
+	return through(ctx, s.world, "store.Facts", "", func() ([]client.Fact, error) { return s.Store.Facts(ctx, o, c) })
 }
 
 // ---- the machines ----

@@ -104,19 +104,6 @@ func dispatches() []promise {
 			ok(t, err)
 			same(t, "another agent", why, "")
 		}},
-		{"what is known of a client is read exactly", func(t trial, s Store) {
-			o := anOrg()
-			got, err := s.Profile(t.Context(), o, "client_1")
-			ok(t, err)
-			if got != nil {
-				t.Errorf("profile = %v, want nil", got)
-			}
-			want := map[string]any{"recent_incidents": int64(9007199254740993), "device_inventory": map[string]any{"count": int64(2)}}
-			ok(t, s.PutProfile(t.Context(), o, "client_1", want))
-			got, err = s.Profile(t.Context(), o, "client_1")
-			ok(t, err)
-			same(t, "profile", got, want)
-		}},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -82,7 +83,7 @@ func fill(t trial, s Store, o id.Org) filled {
 	ok(t, err)
 	ok(t, s.CreateKey(t.Context(), f.key))
 	ok(t, s.Refuse(t.Context(), refusal(o, "agent_1", 2)))
-	ok(t, s.PutProfile(t.Context(), o, "client_1", map[string]any{"n": int64(1)}))
+	ok(t, s.KeepFact(t.Context(), o, "client_1", client.Fact{Kind: client.Device, Name: "dev_1", At: day()}))
 	done := committed(t, s, holding(t, s, aRun(o, "agent_1", 3), 5))
 	ended(t, s, done, time.Minute)
 	return f
@@ -151,7 +152,7 @@ func sees(t trial, s Store, other id.Org, f filled) {
 	ok(t, err)
 	ks, err := s.Keys(ctx, other)
 	ok(t, err)
-	profile, err := s.Profile(ctx, other, "client_1")
+	facts, err := s.Facts(ctx, other, "client_1")
 	ok(t, err)
 	xs, err := s.Executions(ctx, other, execution.Query{Limit: 10, Count: true})
 	ok(t, err)
@@ -161,7 +162,7 @@ func sees(t trial, s Store, other id.Org, f filled) {
 	ok(t, err)
 	es, err := s.Activity(ctx, other, f.agent.ID, activity.Query{Limit: 10})
 	ok(t, err)
-	same(t, "what is seen", len(heads)+len(stats)+len(pauses)+len(list)+len(paused)+len(ks)+len(profile)+
+	same(t, "what is seen", len(heads)+len(stats)+len(pauses)+len(list)+len(paused)+len(ks)+len(facts)+
 		len(xs.Executions)+xs.Total+len(byAgent.Executions)+len(as.Approvals)+len(es.Entries), 0)
 }
 

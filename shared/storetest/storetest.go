@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
@@ -43,7 +44,7 @@ type Store interface {
 	key.Store
 	dispatch.Agents
 	dispatch.Runs
-	dispatch.Profiles
+	client.Store
 	activity.Store
 	runner.Store
 	sweep.Store
@@ -51,7 +52,6 @@ type Store interface {
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
-	PutProfile(ctx context.Context, o id.Org, c id.Client, profile map[string]any) error
 }
 
 // A trial is the test of one promise.
@@ -77,6 +77,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"approvals": approvals(),
 		"dispatch":  dispatches(),
 		"activity":  activities(),
+		"clients":   clients(),
 		"keys":      keys(),
 		"orgs":      orgs(),
 		"limits":    limits(),

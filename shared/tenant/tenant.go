@@ -122,10 +122,14 @@ type Service struct {
 // tries is how often a write that lost a race is tried again.
 const tries = 10
 
-// Keep records what e says. It may be called again with the same event.
+// Keep records what e says. It may be called again with the same event, and an
+// event that says nothing of a tenant changes nothing.
 func (s *Service) Keep(ctx context.Context, e event.Event) error {
-	if e.Name() == revoked {
+	switch {
+	case e.Name() == revoked:
 		return s.revoke(ctx, e)
+	case !Keeps(e.Name()):
+		return nil
 	}
 	var err error
 	for range tries {

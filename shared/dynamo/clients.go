@@ -1,0 +1,79 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A factItem is the fact that outweighs all others of its place.
+type factItem struct {
+	primary
+
+	Name    string `dynamodbav:"name,omitempty"`
+	Told    int64  `dynamodbav:"told"`
+	Event   string `dynamodbav:"event,omitempty"`
+	Score   string `dynamodbav:"score,omitempty"` // JSON
+	Ended   bool   `dynamodbav:"ended,omitempty"`
+	Weight  string `dynamodbav:"weight"`
+	Expires int64  `dynamodbav:"expires,omitempty"`
+}
+
+// KeepFact implements client.Store. It is one write, and no counter: whatever
+// comes again, or late, loses against what is there.
+func (s *Store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
+	i := factItem{
+		primary: factKey(o, c, f), Name: f.Name, Told: nanos(f.At), Event: string(f.Event), Ended: f.Ended, Weight: f.Weight(),
+	}
+	if t := f.Expires(); !t.IsZero() {
+		i.Expires = t.Unix()
+	}
+	var bad error
+	if f.Score != nil {
+		i.Score, bad = toJSON(f.Score)
+	}
+	w := put(i, "attribute_not_exists(pk) OR weight < :weight", map[string]any{":weight": i.Weight})
+	w.err = errors.Join(w.err, bad)
+	if err := s.write(ctx, w); refused(err) == nil {
+		return err
+	}
+	return nil
+}
+
+// Facts implements client.Store. The read is strong: an event that is kept is
+// part of the profile by which it is judged.
+func (s *Store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
+	pk, err := clientPartition(o, c)
+	items, err := s.all(ctx, query{partition: pk, err: err, from: first, to: last, strong: true})
+	if err != nil {
+		return nil, err
+	}
+	facts := make([]client.Fact, 0, len(items))
+	for _, i := range items {
+		var row factItem
+		if err := attributevalue.UnmarshalMap(i, &row); err != nil {
+			return nil, err
+		}
+		f, err := row.fact()
+		if err != nil {
+			return nil, fmt.Errorf("%s of %s: %w", row.SK, c, err)
+		}
+		facts = append(facts, f)
+	}
+	return facts, nil
+}
+
+func (i factItem) fact() (client.Fact, error) {
+	f := client.Fact{Kind: kindOf(i.SK), Name: i.Name, At: timeOf(i.Told), Event: id.Event(i.Event), Ended: i.Ended}
+	var err error
+	if i.Score != "" {
+		f.Score, err = document.Decode([]byte(i.Score))
+	}
+	return f, err
+}
