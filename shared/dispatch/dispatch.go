@@ -5,6 +5,11 @@
 // agent and its event, so a run is recorded once and started once. The window
 // of the second kind of deduplication is claimed in the name of that id, so
 // the event that claimed it passes again and its twins do not.
+//
+// Whether an event is a duplicate or the limit is reached is looked up before
+// anything is written: a refusal costs the write of its reason and leaves no
+// claim, so that no twin is called the duplicate of a run that never began.
+// Claim and Admit then decide between those that looked at the same time.
 package dispatch
 
 import (
@@ -42,14 +47,25 @@ type Runs interface {
 	// Create stores a new run, or returns execution.ErrExists.
 	Create(ctx context.Context, x execution.Execution) error
 
+	// Holder returns the run that has the content of x's event for its agent
+	// now, as it was claimed; "" when none has.
+	Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error)
+
 	// Claim lets the run have its event's content for the agent until then, and
 	// keeps the payload. It returns the run that has it, which is another one
 	// when that claimed it first and its time is not over.
 	Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error)
 
+	// Release lets others claim the content at once, if the run has it.
+	Release(ctx context.Context, x execution.Execution) error
+
+	// Counted returns the runs that count against the agent's limit now.
+	Counted(ctx context.Context, org id.Org, a id.Agent) (Counted, error)
+
 	// Admit counts the run against the agent's limit. It returns why not when
-	// the limit is reached. A run that was counted is not counted again.
-	Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (why string, err error)
+	// the limit is reached. A run that was counted is not counted again. What
+	// the caller has seen saves a read while it is still so.
+	Admit(ctx context.Context, x execution.Execution, l agent.Limit, seen Counted, now time.Time) (why string, err error)
 
 	// Standing returns a run as it is now, or execution.ErrNotFound.
 	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
@@ -228,21 +244,12 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (a
 	x := execution.New(execution.Execution{
 		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
 	}, now)
-	owner, err := s.Runs.Claim(ctx, x, now, now.Add(Window))
-	if err != nil {
-		return "", "", fmt.Errorf("claim: %w", err)
-	}
-	if owner != x.ID {
-		return s.refused(ctx, x, agent.Duplicate, fmt.Sprintf("an event with the same content started %s within %v", owner, Window))
-	}
-	if l.Definition.Limit != nil {
-		why, err := s.Runs.Admit(ctx, x, *l.Definition.Limit, now)
-		switch {
-		case err != nil:
-			return "", "", fmt.Errorf("admit: %w", err)
-		case why != "":
-			return s.refused(ctx, x, agent.LimitReached, why)
-		}
+	no, err := s.admit(ctx, x, l.Definition.Limit, now)
+	switch {
+	case err != nil:
+		return "", "", err
+	case no.outcome != "":
+		return s.refused(ctx, x, no)
 	}
 	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
 		return "", "", fmt.Errorf("record: %w", err)
@@ -250,15 +257,72 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (a
 	return agent.Started, "", s.Machine.Start(ctx, flow.Cursor{Org: x.Org, Execution: x.ID})
 }
 
+// A refusal says why a run is not let in; the zero value lets it in.
+type refusal struct {
+	outcome agent.Outcome
+	why     string
+	holds   bool // whether the run has its event's content all the same
+}
+
+func duplicate(of id.Execution) refusal {
+	return refusal{outcome: agent.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
+}
+
+// admit lets a run have its content and its place within the limit. It looks
+// at both before it takes one.
+func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Limit, now time.Time) (refusal, error) {
+	holder, err := s.Runs.Holder(ctx, x, now)
+	switch {
+	case err != nil:
+		return refusal{}, fmt.Errorf("look who has the content: %w", err)
+	case holder != "" && holder != x.ID:
+		return duplicate(holder), nil
+	}
+	var seen Counted
+	if l != nil {
+		if seen, err = s.Runs.Counted(ctx, x.Org, x.Agent); err != nil {
+			return refusal{}, fmt.Errorf("look at the limit: %w", err)
+		}
+		if _, why := seen.Starts.Admit(x.ID, *l, now); why != "" {
+			return refusal{agent.LimitReached, why, holder == x.ID}, nil
+		}
+	}
+	if holder == "" {
+		if holder, err = s.Runs.Claim(ctx, x, now, now.Add(Window)); err != nil {
+			return refusal{}, fmt.Errorf("claim: %w", err)
+		}
+		if holder != x.ID {
+			return duplicate(holder), nil
+		}
+	}
+	if l == nil {
+		return refusal{}, nil
+	}
+	why, err := s.Runs.Admit(ctx, x, *l, seen, now)
+	switch {
+	case err != nil:
+		return refusal{}, fmt.Errorf("admit: %w", err)
+	case why != "":
+		return refusal{agent.LimitReached, why, true}, nil
+	}
+	return refusal{}, nil
+}
+
 // refused returns why the run is not let in, unless an earlier delivery of its
-// event began it: then what has come since does not count.
-func (s *Service) refused(ctx context.Context, x execution.Execution, o agent.Outcome, why string) (agent.Outcome, string, error) {
+// event began it: then what has come since does not count. What the run has
+// and does not need it gives back.
+func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (agent.Outcome, string, error) {
 	_, err := s.Runs.Standing(ctx, x.Org, x.ID)
 	switch {
 	case err == nil:
 		return agent.Started, "", nil
-	case errors.Is(err, execution.ErrNotFound):
-		return o, why, nil
+	case !errors.Is(err, execution.ErrNotFound):
+		return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
 	}
-	return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
+	if no.holds {
+		if err := s.Runs.Release(ctx, x); err != nil {
+			return "", "", fmt.Errorf("give the content back: %w", err)
+		}
+	}
+	return no.outcome, no.why, nil
 }

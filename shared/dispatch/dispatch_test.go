@@ -536,6 +536,189 @@ func TestALimitCountsRuns(t *testing.T) {
 	d.expect(a, agent.Started, agent.LimitReached, agent.LimitReached, agent.Started, agent.Started)
 }
 
+// An event that the limit refuses has started nothing, so its twin is no
+// duplicate.
+func TestATwinOfAnEventThatTheLimitRefusedIsJudgedForItself(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
+	d.must(d.Dispatch(t.Context(), d.created()))
+	d.now = d.now.Add(time.Minute)
+	refused := d.created()
+	d.must(d.Dispatch(t.Context(), refused))
+	d.expect(a, agent.LimitReached, agent.Started)
+	d.now = d.now.Add(time.Second)
+	d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", refused.Payload)))
+	d.expect(a, agent.LimitReached, agent.LimitReached, agent.Started)
+	d.now = d.now.Add(time.Minute)
+	d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", refused.Payload)))
+	d.expect(a, agent.Started, agent.LimitReached, agent.LimitReached, agent.Started)
+}
+
+// A racing is a store in which something happens between the look and the
+// claim of a run, once.
+type racing struct {
+	*memory.Store
+
+	meanwhile func()
+	released  []id.Execution
+}
+
+func (r *racing) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	if f := r.meanwhile; f != nil {
+		r.meanwhile = nil
+		f()
+	}
+	return r.Store.Claim(ctx, x, now, until)
+}
+
+func (r *racing) Release(ctx context.Context, x execution.Execution) error {
+	r.released = append(r.released, x.ID)
+	return r.Store.Release(ctx, x)
+}
+
+func TestARaceIsDecidedAfterTheLook(t *testing.T) {
+	t.Parallel()
+
+	t.Run("a run that lost its place gives the content back", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		r := &racing{Store: d.Store}
+		d.Runs = r
+		a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
+		other, loser := d.created(), d.created()
+		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), other)) }
+		d.must(d.Dispatch(t.Context(), loser))
+		if got := d.outcome(a, loser); got != agent.LimitReached {
+			t.Errorf("the loser: %s", got)
+		}
+		d.now = d.now.Add(2 * time.Minute)
+		twin := d.event("psa:ticket.created", loser.Payload)
+		d.must(d.Dispatch(t.Context(), twin))
+		if got := d.outcome(a, twin); got != agent.Started {
+			t.Errorf("its twin: %s", got)
+		}
+	})
+
+	t.Run("a twin that claims first has the content", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		r := &racing{Store: d.Store}
+		d.Runs = r
+		a := d.agent("agent_a")
+		first := d.created()
+		twin := d.event("psa:ticket.created", first.Payload)
+		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), twin)) }
+		d.must(d.Dispatch(t.Context(), first))
+		if got := d.outcome(a, first); got != agent.Duplicate {
+			t.Errorf("the first: %s", got)
+		}
+		if len(r.released) != 0 {
+			t.Errorf("%v gave back what they did not have", r.released)
+		}
+	})
+
+	t.Run("another delivery of the event may begin the run", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		r := &racing{Store: d.Store}
+		d.Runs = r
+		a := d.agent("agent_a", `execution_limit={"max_per_hour": 1}`)
+		e := d.created()
+		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), e)) }
+		d.must(d.Dispatch(t.Context(), e))
+		d.expect(a, agent.Started)
+		if len(r.released) != 0 {
+			t.Errorf("%v gave back what a run has", r.released)
+		}
+	})
+
+	t.Run("what a crash left behind is given back", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
+		d.must(d.Dispatch(t.Context(), d.created()))
+		e := d.created()
+		x := execution.Execution{ID: execution.ID(org, a, e), Org: org, Agent: a, Trigger: e}
+		_, err := d.Claim(t.Context(), x, d.now, d.now.Add(dispatch.Window))
+		d.must(err)
+		d.must(d.Dispatch(t.Context(), e)) // again
+		if got := d.outcome(a, e); got != agent.LimitReached {
+			t.Errorf("delivered again: %s", got)
+		}
+		d.now = d.now.Add(2 * time.Minute)
+		twin := d.event("psa:ticket.created", e.Payload)
+		d.must(d.Dispatch(t.Context(), twin))
+		if got := d.outcome(a, twin); got != agent.Started {
+			t.Errorf("its twin: %s", got)
+		}
+	})
+}
+
+// outcome returns what became of an event at the agent.
+func (d *desk) outcome(a id.Agent, e event.Event) agent.Outcome {
+	d.Helper()
+	for _, entry := range d.entries(a) {
+		if entry.Event == e.ID {
+			return entry.Outcome
+		}
+	}
+	return ""
+}
+
+// counting counts the writes of a store that a refused event may cost.
+type counting struct {
+	*memory.Store
+
+	writes []string
+}
+
+func (c *counting) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	c.writes = append(c.writes, "claim")
+	return c.Store.Claim(ctx, x, now, until)
+}
+
+func (c *counting) Admit(ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time) (string, error) {
+	c.writes = append(c.writes, "admit")
+	return c.Store.Admit(ctx, x, l, seen, now)
+}
+
+func (c *counting) Release(ctx context.Context, x execution.Execution) error {
+	c.writes = append(c.writes, "release")
+	return c.Store.Release(ctx, x)
+}
+
+func (c *counting) Refuse(ctx context.Context, e activity.Entry) error {
+	c.writes = append(c.writes, "refuse")
+	return c.Store.Refuse(ctx, e)
+}
+
+func TestARefusedEventCostsOneWrite(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	c := &counting{Store: d.Store}
+	d.Runs = c
+	d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
+	d.agent("agent_b", ofPriority)
+	first := d.created()
+	for _, tc := range []struct {
+		what  string
+		event event.Event
+		want  []string
+	}{
+		{"one that starts a run, and is filtered", first, []string{"claim", "admit", "refuse"}},
+		{"a duplicate", d.event("psa:ticket.created", first.Payload), []string{"refuse", "refuse"}},
+		{"one above the limit", d.created(), []string{"refuse", "refuse"}},
+		{"the first again", first, []string{"admit", "refuse"}},
+	} {
+		c.writes = nil
+		d.must(d.Dispatch(t.Context(), tc.event))
+		if !slices.Equal(c.writes, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.what, c.writes, tc.want)
+		}
+	}
+}
+
 func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
 	t.Parallel()
 

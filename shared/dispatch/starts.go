@@ -19,6 +19,12 @@ type Start struct {
 	At        time.Time    `json:"t"`
 }
 
+// Counted are the starts of an agent as they are recorded.
+type Counted struct {
+	Starts   Starts
+	Revision int64 // of the record, counts the writes; 0 before the first
+}
+
 // Admit returns the starts with the run counted, or why the limit does not let
 // it in. A run that was counted is not counted again. What no longer matters is
 // left out.

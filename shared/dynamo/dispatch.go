@@ -42,6 +42,29 @@ func (s *Store) Claim(ctx context.Context, x execution.Execution, now, until tim
 	return x.ID, err
 }
 
+// Holder implements dispatch.Runs.
+func (s *Store) Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+	var i payloadItem
+	found, err := s.get(ctx, payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), &i)
+	if err != nil || !found || i.FreeAt <= nanos(now) {
+		return "", err
+	}
+	return id.Execution(i.Run), nil
+}
+
+// Release implements dispatch.Runs. The payload stays: earlier runs for the same
+// content may share it.
+func (s *Store) Release(ctx context.Context, x execution.Execution) error {
+	err := s.write(ctx, write{
+		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"free_at": int64(0)},
+		cond: "run = :run", args: map[string]any{":run": string(x.ID)},
+	})
+	if refused(err) == nil {
+		return err
+	}
+	return nil // another run has it
+}
+
 // payload reads what the event of a run said.
 func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[string]any, error) {
 	var i payloadItem
@@ -66,37 +89,50 @@ type limitItem struct {
 	Expires  int64  `dynamodbav:"expires"`
 }
 
-// Admit implements dispatch.Runs.
-func (s *Store) Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
+// Counted implements dispatch.Runs.
+func (s *Store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+	var i limitItem
+	if _, err := s.get(ctx, limitKey(o, a), &i); err != nil {
+		return dispatch.Counted{}, err
+	}
+	c := dispatch.Counted{Revision: i.Revision}
+	if err := fromJSON(i.Starts, &c.Starts); err != nil {
+		return c, fmt.Errorf("starts of %s: %w", a, err)
+	}
+	return c, nil
+}
+
+// Admit implements dispatch.Runs. What was seen is written on, and read again
+// only if it has changed since.
+func (s *Store) Admit(
+	ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time,
+) (string, error) {
 	for try := range tries {
-		why, err := s.admit(ctx, x, l, now)
+		why, err := s.admit(ctx, x, l, seen, now)
 		if refused(err) == nil {
 			return why, err
 		}
 		if err := s.pause(ctx, try); err != nil {
 			return "", err
 		}
+		if seen, err = s.Counted(ctx, x.Org, x.Agent); err != nil {
+			return "", err
+		}
 	}
 	return "", fmt.Errorf("admit %s: %w", x.ID, errBusy)
 }
 
-func (s *Store) admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
-	var i limitItem
-	if _, err := s.get(ctx, limitKey(x.Org, x.Agent), &i); err != nil {
-		return "", err
-	}
-	var before dispatch.Starts
-	if err := fromJSON(i.Starts, &before); err != nil {
-		return "", fmt.Errorf("starts of %s: %w", x.Agent, err)
-	}
-	after, why := before.Admit(x.ID, l, now)
-	if why != "" || before.Has(x.ID) {
+func (s *Store) admit(
+	ctx context.Context, x execution.Execution, l agent.Limit, before dispatch.Counted, now time.Time,
+) (string, error) {
+	after, why := before.Starts.Admit(x.ID, l, now)
+	if why != "" || before.Starts.Has(x.ID) {
 		return why, nil
 	}
 	starts, err := toJSON(after)
-	cond, args := revised(i.Revision)
+	cond, args := revised(before.Revision)
 	w := put(limitItem{
-		primary: limitKey(x.Org, x.Agent), Starts: starts, Revision: i.Revision + 1,
+		primary: limitKey(x.Org, x.Agent), Starts: starts, Revision: before.Revision + 1,
 		Expires: now.Add(2 * 24 * time.Hour).Unix(),
 	}, cond, args)
 	w.err = errors.Join(w.err, err)

@@ -78,8 +78,11 @@
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
 //	Listeners                        1      1     0      query, of all definitions that listen
+//	Holder                           1      1     0      get of the payload
+//	Counted                          1      1     0      get, for an agent with a limit
 //	Claim                            1      0     1      put of the payload
-//	Admit                            2      1     1      get, put
+//	Release                          1      0     1      update of the payload, after a race
+//	Admit                            1      0     1      put, on what Counted has seen
 //	Create                           1      0     4      put; 3 are the indexes
 //	Refuse                           1      0     1      put
 //	Execution                        2      2     0      query of the run and its steps, get of the payload

@@ -405,9 +405,24 @@ func dispatchPatterns() map[string]pattern {
 			x := w.run(w.agent.ID)
 			return func(ctx context.Context) error { return got(w.store.Claim(ctx, x, x.Created, x.Created)) }
 		},
+		"Holder": func(w *world) call {
+			x := w.begun()
+			return func(ctx context.Context) error { return got(w.store.Holder(ctx, x, x.Created)) }
+		},
+		"Release": func(w *world) call {
+			x := w.begun()
+			return func(ctx context.Context) error { return w.store.Release(ctx, x) }
+		},
+		"Counted": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Counted(ctx, org, w.draft.ID)) }
+		},
 		"Admit": func(w *world) call {
 			x := w.run(w.draft.ID)
-			return func(ctx context.Context) error { return got(w.store.Admit(ctx, x, agent.Limit{PerHour: 5}, x.Created)) }
+			seen, err := w.store.Counted(w.t.Context(), org, x.Agent)
+			w.ok(err)
+			return func(ctx context.Context) error {
+				return got(w.store.Admit(ctx, x, agent.Limit{PerHour: 5}, seen, x.Created))
+			}
 		},
 		"Create": func(w *world) call {
 			x := w.run(w.agent.ID)

@@ -62,7 +62,7 @@ type org struct {
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
-	starts    map[id.Agent]dispatch.Starts
+	starts    map[id.Agent]dispatch.Counted
 	refusals  map[id.Activity]activity.Entry
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
@@ -85,7 +85,7 @@ func (s *Store) org(o id.Org) *org {
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},
 			claims:    map[string]claim{},
-			starts:    map[id.Agent]dispatch.Starts{},
+			starts:    map[id.Agent]dispatch.Counted{},
 			refusals:  map[id.Activity]activity.Entry{},
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},

@@ -9,6 +9,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
@@ -30,21 +31,52 @@ type claim struct {
 func (s *Store) Claim(_ context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	claims, content := s.org(x.Org).claims, string(x.Agent)+"#"+x.Trigger.Content()
-	if c, ok := claims[content]; ok && now.Before(c.until) {
+	claims, content := s.org(x.Org).claims, contentOf(x)
+	if c := claims[content]; now.Before(c.until) {
 		return c.execution, nil
 	}
 	claims[content] = claim{execution: x.ID, until: until}
 	return x.ID, nil
 }
 
-// Admit implements dispatch.Runs.
-func (s *Store) Admit(_ context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
+// contentOf names what an event tells the agent of a run.
+func contentOf(x execution.Execution) string { return string(x.Agent) + "#" + x.Trigger.Content() }
+
+// Holder implements dispatch.Runs.
+func (s *Store) Holder(_ context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.org(x.Org)
-	starts, why := o.starts[x.Agent].Admit(x.ID, l, now)
-	o.starts[x.Agent] = starts
+	if c := s.org(x.Org).claims[contentOf(x)]; now.Before(c.until) {
+		return c.execution, nil
+	}
+	return "", nil
+}
+
+// Release implements dispatch.Runs.
+func (s *Store) Release(_ context.Context, x execution.Execution) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	claims, content := s.org(x.Org).claims, contentOf(x)
+	if claims[content].execution == x.ID {
+		delete(claims, content)
+	}
+	return nil
+}
+
+// Counted implements dispatch.Runs.
+func (s *Store) Counted(_ context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).starts[a], nil
+}
+
+// Admit implements dispatch.Runs. What the caller has seen saves nothing here.
+func (s *Store) Admit(_ context.Context, x execution.Execution, l agent.Limit, _ dispatch.Counted, now time.Time) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, c := s.org(x.Org).starts, s.org(x.Org).starts[x.Agent]
+	starts, why := c.Starts.Admit(x.ID, l, now)
+	all[x.Agent] = dispatch.Counted{Starts: starts, Revision: c.Revision + 1}
 	return why, nil
 }
 

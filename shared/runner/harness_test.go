@@ -560,8 +560,22 @@ func (s *store) Claim(ctx context.Context, x execution.Execution, now, until tim
 	return through(ctx, s.world, "store.Claim", x.ID, func() (id.Execution, error) { return s.Store.Claim(ctx, x, now, until) })
 }
 
-func (s *store) Admit(ctx context.Context, x execution.Execution, l agent.Limit, now time.Time) (string, error) {
-	return through(ctx, s.world, "store.Admit", x.ID, func() (string, error) { return s.Store.Admit(ctx, x, l, now) })
+func (s *store) Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.Holder", x.ID, func() (id.Execution, error) { return s.Store.Holder(ctx, x, now) })
+}
+
+func (s *store) Release(ctx context.Context, x execution.Execution) error {
+	return throughErr(ctx, s.world, "store.Release", x.ID, func() error { return s.Store.Release(ctx, x) })
+}
+
+func (s *store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+	return through(ctx, s.world, "store.Counted", "", func() (dispatch.Counted, error) { return s.Store.Counted(ctx, o, a) })
+}
+
+func (s *store) Admit(
+	ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time,
+) (string, error) {
+	return through(ctx, s.world, "store.Admit", x.ID, func() (string, error) { return s.Store.Admit(ctx, x, l, seen, now) })
 }
 
 func (s *store) Create(ctx context.Context, x execution.Execution) error {
