@@ -2,6 +2,7 @@ package stories_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -112,16 +113,21 @@ func (b *bill) add(function string, l invocation) {
 func TestARunOfThreeStepsCostsNoMoreThanItsBudget(t *testing.T) {
 	o := open(t).tenant(t)
 	o.agent(note("one", "1"), note("two", "2"), note("three", "3"))
-	ticket := func() {
-		o.publish("psa", "ticket.created", doc{"ticket_id": "tkt_" + time.Now().Format("150405.000000000"), "subject": "VPN down"})
+	ticket := func(more doc) func() {
+		return func() {
+			payload := doc{"ticket_id": "tkt_" + time.Now().Format("150405.000000000"), "subject": "VPN down"}
+			maps.Copy(payload, more)
+			o.publish("psa", "ticket.created", payload)
+		}
 	}
-	o.costs(ticket)
+	o.costs(ticket(nil))
 	for name, c := range map[string]struct {
 		start       func()
 		read, write float64
 	}{
 		"three actions":              {func() { o.escalate() }, 8, 16},
-		"an answer, and two actions": {ticket, 8, 19},
+		"an answer, and two actions": {ticket(nil), 8, 19},
+		"the same about a client":    {ticket(doc{"client_id": "cli_acme"}), 8, 20},
 	} {
 		b := o.costs(c.start)
 		t.Logf("%s: %+v", name, b)
