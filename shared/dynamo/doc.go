@@ -77,7 +77,7 @@
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
-//	Listeners                        1      1     0      query, of all definitions that listen
+//	Listeners                        1      1     0      query, of all definitions that listen; others cost nothing
 //	Holder                           1      1     0      get of the payload
 //	Counted                          1      1     0      get, for an agent with a limit
 //	Claim                            1      0     1      put of the payload

@@ -8,11 +8,16 @@ import (
 	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
@@ -40,6 +45,8 @@ type call func(ctx context.Context) error
 // A world is one organization with everything of a usual size.
 type world struct {
 	t     *testing.T
+	db    *dynamodb.Client
+	table string
 	store *dynamo.Store
 	agent agent.Agent // active
 	draft agent.Agent
@@ -220,10 +227,17 @@ func (w *world) entry() activity.Entry {
 	}
 }
 
+// newWorld makes a world in which there is nothing.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db, name := connect(t, direct()), table(t)
+	return &world{t: t, db: db, table: name, store: dynamo.New(db, name)}
+}
+
 // settled makes a world with what every pattern needs.
 func settled(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, store: dynamo.New(connect(t, direct()), table(t))}
+	w := newWorld(t)
 	w.ok(w.store.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
 	w.agent, w.draft = w.saved("ticket.created", agent.Active), w.saved("ticket.escalated", agent.Draft)
 	hash, _ := key.HashOf("secret")
@@ -625,6 +639,81 @@ func TestUnits(t *testing.T) {
 		}
 	}
 	w.counts(10_000)
+}
+
+// Who listens is found by one query that costs what they are, whatever else an
+// organization has.
+func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
+	t.Parallel()
+
+	const listening, others = 3, 10_000
+	w := newWorld(t)
+	for range listening {
+		w.saved("ticket.created", agent.Active)
+	}
+	listeners := func(ctx context.Context) error {
+		list, paused, err := w.store.Listeners(ctx, org, "psa:ticket.created")
+		if len(list) != listening || len(paused) != 0 {
+			t.Errorf("%d agents listen and %d are paused, want %d and none", len(list), len(paused), listening)
+		}
+		return err
+	}
+	alone := w.usage(func(*world) call { return listeners })
+	w.flock(others)
+	if got := w.usage(func(*world) call { return listeners }); got != alone || got.calls != 1 || got.Read != 1 {
+		t.Errorf("among %d agents: %+v, alone %+v; want one query of one unit", others, got, alone)
+	}
+}
+
+// flock adds many copies of active agents that listen for other events: of
+// everything in the organization's own partition, under other names.
+func (w *world) flock(n int) {
+	w.t.Helper()
+	var requests []types.WriteRequest
+	events := []string{"ticket.escalated", "ticket.sla_warning", "ticket.create", "ticket.created2"}
+	for _, e := range events {
+		a := w.saved(e, agent.Active)
+		rows, err := w.db.Query(w.t.Context(), &dynamodb.QueryInput{
+			TableName: &w.table, KeyConditionExpression: aws.String("pk = :pk"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: "ORG#" + string(org)}},
+		})
+		w.ok(err)
+		own := slices.DeleteFunc(rows.Items, func(row map[string]types.AttributeValue) bool {
+			sk, _ := row["sk"].(*types.AttributeValueMemberS)
+			return !strings.Contains(sk.Value, string(a.ID))
+		})
+		if len(own) != 2 {
+			w.t.Fatalf("an active agent has %d rows beside the organization's, want a head and a listener", len(own))
+		}
+		for range n / len(events) {
+			w.next++
+			for _, row := range own {
+				requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{
+					Item: renamed(row, string(a.ID), fmt.Sprintf("agent_01JP%022d", w.next)),
+				}})
+			}
+		}
+	}
+	for batch := range slices.Chunk(requests, 25) {
+		out, err := w.db.BatchWriteItem(w.t.Context(), &dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{w.table: batch},
+		})
+		w.ok(err)
+		if len(out.UnprocessedItems) > 0 {
+			w.t.Fatal("the table is too busy")
+		}
+	}
+}
+
+// renamed returns a copy of a row in which texts have another name.
+func renamed(row map[string]types.AttributeValue, from, to string) map[string]types.AttributeValue {
+	row = maps.Clone(row)
+	for name, v := range row {
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			row[name] = &types.AttributeValueMemberS{Value: strings.ReplaceAll(s.Value, from, to)}
+		}
+	}
+	return row
 }
 
 // usage returns what a pattern uses.
