@@ -339,6 +339,9 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	if s.saves != 2 {
 		t.Errorf("%d writes, want 2", s.saves)
 	}
+	if err := svc.Keep(t.Context(), said("client.review_due", 6, "")); err != nil || s.saves != 2 {
+		t.Errorf("an event that says nothing of a tenant: %v, %d writes", err, s.saves)
+	}
 	if err := svc.Keep(t.Context(), changed(6, "enterprise")); !errors.Is(err, event.ErrMalformed) || s.saves != 2 {
 		t.Errorf("a malformed event: %v, %d writes", err, s.saves)
 	}
