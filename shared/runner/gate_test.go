@@ -211,12 +211,14 @@ func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
 		w.pass(time.Minute)
 		a, err := w.question(x)
 		w.must(err)
+		run, _ := w.stored(x)
+		ticket := run.Trigger.Payload["ticket_id"]
 		want := []approval.Action{
 			{Step: "b", Product: "psa", Action: "add_note", Params: map[string]any{
-				"ticket_id": "tkt_2", "body": "score 70", "visibility": "internal",
+				"ticket_id": ticket, "body": "score 70", "visibility": "internal",
 			}},
 			{Step: "y", Product: "psa", Action: "add_note", Params: map[string]any{
-				"ticket_id": "tkt_2", "body": "note of y", "visibility": "internal",
+				"ticket_id": ticket, "body": "note of y", "visibility": "internal",
 			}},
 		}
 		if diff := cmp.Diff(want, a.Actions); diff != "" {
