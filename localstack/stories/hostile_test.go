@@ -237,6 +237,8 @@ func (s *stage) raw(b bad) (*http.Response, []byte, error) {
 	}
 }
 
+// once does not send it again. An answer that does not fit the document is an
+// error; a preflight is the gateway's own business.
 func (s *stage) once(b bad) (*http.Response, []byte, error) {
 	base, err := url.Parse(s.outputs.API)
 	if err != nil {
@@ -255,6 +257,9 @@ func (s *stage) once(b bad) (*http.Response, []byte, error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read.
 	body, err := io.ReadAll(resp.Body)
+	if err == nil && b.header.Get("Access-Control-Request-Method") == "" {
+		err = s.contract.fits(b.method, b.path, resp, body)
+	}
 	return resp, body, err
 }
 

@@ -35,6 +35,8 @@ type stage struct {
 	key     *hub.Key
 	bus     *eventbridge.Client
 	config  aws.Config
+
+	contract *contract // what every answer of the API must fit
 }
 
 // open finds the system that LOCAL_OUTPUTS describes. Without one the stories
@@ -60,7 +62,11 @@ func open(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{outputs: outputs, key: key, bus: eventbridge.NewFromConfig(cfg), config: cfg}
+	contract, err := served()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{outputs: outputs, key: key, bus: eventbridge.NewFromConfig(cfg), config: cfg, contract: contract}
 }
 
 // A doc is a JSON object.
@@ -186,6 +192,7 @@ func (o *org) call(method, path string, body any) reply {
 	return o.send(method, o.outputs.API+path, body, http.Header{"Authorization": {"Bearer " + token}})
 }
 
+// send calls any address; what the API answers must fit its document.
 func (o *org) send(method, address string, body any, header http.Header) reply {
 	o.t.Helper()
 	var reader io.Reader
@@ -217,6 +224,11 @@ func (o *org) send(method, address string, body any, header http.Header) reply {
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		o.t.Fatal(err)
+	}
+	if target, ours := strings.CutPrefix(address, o.outputs.API); ours {
+		if err := o.contract.fits(method, target, resp, data); err != nil {
+			o.t.Fatalf("%s %s: %v", method, target, err)
+		}
 	}
 	r := reply{status: resp.StatusCode}
 	if len(data) > 0 {
