@@ -618,23 +618,32 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
+	token := func(session string) http.Header { return http.Header{"Authorization": {"Bearer " + session}} }
+	revoked, other := token(o.takenBack()), token(o.session(nil))
+	for range 5 {
+		o.refuses(http.StatusUnauthorized, "unauthorized", o.ask(http.MethodGet, "/api/credits", nil, revoked).reply)
+		o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, other).reply)
+	}
+}
+
+// takenBack returns a session that was good until the Hub took it back, and is
+// refused now.
+func (o *org) takenBack() string {
+	o.t.Helper()
 	jti := "jti_" + rand.Text()
-	token := func(changed doc) http.Header { return http.Header{"Authorization": {"Bearer " + o.session(changed)}} }
-	revoked, other := token(doc{"jti": jti}), token(nil)
-	o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, revoked).reply)
+	session := o.session(doc{"jti": jti})
+	header := http.Header{"Authorization": {"Bearer " + session}}
+	o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, header).reply)
 	o.publish("hub", "session.revoked", doc{
 		"jti": jti, "expires_at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "signed_out",
 	})
 	var r full
 	o.eventually("the session is refused", func() bool {
-		r = o.ask(http.MethodGet, "/api/agents", nil, revoked)
+		r = o.ask(http.MethodGet, "/api/agents", nil, header)
 		return r.status != http.StatusOK
 	})
 	o.refuses(http.StatusUnauthorized, "unauthorized", r.reply)
-	for range 5 {
-		o.refuses(http.StatusUnauthorized, "unauthorized", o.ask(http.MethodGet, "/api/credits", nil, revoked).reply)
-		o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, other).reply)
-	}
+	return session
 }
 
 func TestACookieWritesFromOurPagesAlone(t *testing.T) {

@@ -159,6 +159,7 @@ func (o *org) callers() map[string]visitor {
 	good := o.session(nil)
 	cookie := "hub_session=" + good
 	reader := key("read")
+	revoked := o.takenBack()
 
 	all := map[string]visitor{
 		"an owner":                  {bearer(good), may(true, true, true, true)},
@@ -179,6 +180,8 @@ func (o *org) callers() map[string]visitor {
 		"two sessions":              {http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}, always(http.StatusUnauthorized)},
 		"two cookies":               {http.Header{"Cookie": {cookie + "; " + cookie}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
 		"a gateway that is none":    {forged(o.name), always(http.StatusUnauthorized)},
+		"a session taken back":      {bearer(revoked), always(http.StatusUnauthorized)},
+		"a cookie taken back":       {http.Header{"Cookie": {"hub_session=" + revoked}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
 		"a session as a basic user": {http.Header{"Authorization": {"Basic " + good}}, always(http.StatusUnauthorized)},
 	}
 	for name, token := range o.badSessions() {
