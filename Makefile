@@ -76,7 +76,7 @@ test-stories: build ## run the store's suite and the stories on an emulator of t
 
 test-contract: build .local/schemathesis/installed ## hold the deployed API against its document, briefly, on an emulator of its own
 	$(say) "contract"
-	$(local) with -state .local/test -- .local/schemathesis/bin/python -B localstack/hostile/contract.py --examples 3
+	$(local) with -state .local/test -- .local/schemathesis/bin/python -B localstack/hostile/contract.py --short --examples 3
 
 schemathesis: .local/schemathesis/installed ## the same against make run, as long as you like: EXAMPLES=200 [SEED=…]
 	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))
