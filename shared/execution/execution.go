@@ -20,6 +20,7 @@ package execution
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -131,6 +132,12 @@ func New(x Execution, now time.Time) Execution {
 // same, so that it is started once however often the bus delivers.
 func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
 	return id.Execution("exec_" + id.Derive(e.Published, string(org), string(a), string(e.ID)))
+}
+
+// RetryID returns the name of the n-th retry of the run, from 1: always the
+// same, so that a retry that is asked for twice is begun once.
+func (x Execution) RetryID(n int) id.Execution {
+	return id.Execution("exec_" + id.Derive(x.Completed, string(x.Org), string(x.ID), "retry", strconv.Itoa(n)))
 }
 
 // Leased returns the run with its lease taken by owner, and whether it could

@@ -106,7 +106,6 @@ type Service struct {
 	Machine     Machine
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
-	NewID       func() id.Execution
 	// Report is told of a failure that the caller need not know of, because the
 	// sweeper makes up for it.
 	Report func(ctx context.Context, err error)
@@ -232,8 +231,9 @@ func (s Steps) Asking() (Step, bool) {
 }
 
 // Retry starts a new run of the event of a failed or cancelled one, with the
-// current definition of its agent. It returns ErrNotFound, ErrState,
-// agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
+// current definition of its agent. While that run is open, asking again returns
+// it: a request that is repeated repeats no work. It returns ErrNotFound,
+// ErrState, agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
 	x, _, err := s.Store.Execution(ctx, who.Org, exec)
 	if err != nil {
@@ -250,17 +250,38 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if err := s.mayStart(ctx, who.Org); err != nil {
 		return Execution{}, nil, err
 	}
-	again, err := x.Retry(s.NewID(), version, s.Now())
+	again, open, err := s.retryOf(ctx, x, version)
 	if err != nil {
-		return Execution{}, nil, err
-	}
-	if err := s.Store.Create(ctx, again); err != nil {
 		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
+	}
+	if open {
+		return s.Get(ctx, who, again.ID)
 	}
 	if err := s.Machine.Start(ctx, flow.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
 		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // it is recorded, so it will start
 	}
 	return again, TraceOf(d, nil, false), nil
+}
+
+// maxRetries is how often a run can be retried; a retry can be retried too.
+const maxRetries = 1000
+
+// retryOf records the next retry of a run, or finds the one that is open.
+func (s *Service) retryOf(ctx context.Context, x Execution, version int) (again Execution, open bool, err error) {
+	for n := 1; n <= maxRetries; n++ {
+		again, err := x.Retry(x.RetryID(n), version, s.Now())
+		if err != nil {
+			return Execution{}, false, err
+		}
+		if err := s.Store.Create(ctx, again); !errors.Is(err, ErrExists) {
+			return again, false, err
+		}
+		earlier, _, err := s.Store.Execution(ctx, x.Org, again.ID)
+		if err != nil || !earlier.Status.Ended() {
+			return earlier, true, err
+		}
+	}
+	return Execution{}, false, ErrState.Sayf("The execution was retried %d times; retry the last of these.", maxRetries)
 }
 
 func (s *Service) mayStart(ctx context.Context, org id.Org) error {

@@ -72,6 +72,9 @@ func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (ex
 }
 
 func (w *world) Create(_ context.Context, x execution.Execution) error {
+	if slices.ContainsFunc(w.runs, func(old execution.Execution) bool { return old.ID == x.ID }) {
+		return execution.ErrExists
+	}
 	w.runs = append(w.runs, x)
 	return nil
 }
@@ -93,7 +96,7 @@ func (w *world) Commit(_ context.Context, c execution.Change) error {
 }
 
 func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error) {
-	if org != "org_a" || a != "agent_1" || version != 3 {
+	if org != "org_a" || a != "agent_1" || version != 3 && version != 4 {
 		return agent.Definition{}, agent.ErrNotFound
 	}
 	return definition(), nil
@@ -135,7 +138,7 @@ func (w *world) Ring(_ context.Context, token string) error {
 func (w *world) service() *execution.Service {
 	return &execution.Service{
 		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Machine: w, Doorbell: w,
-		Now: func() time.Time { return at(60) }, NewID: func() id.Execution { return "exec_new" },
+		Now:    func() time.Time { return at(60) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
 }
@@ -359,14 +362,39 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x.ID != "exec_new" || x.RetryOf != "exec_1" || x.Version != 4 || x.Status != execution.Pending || shown(tr) != "new=pending" {
+	name := w.runs[0].RetryID(1)
+	if x.ID != name || x.RetryOf != "exec_1" || x.Version != 4 || x.Status != execution.Pending || shown(tr) != "new=pending" {
 		t.Errorf("%+v with %s", x, shown(tr))
 	}
 	if len(w.runs) != 2 || w.runs[0].Status != execution.Failed {
 		t.Errorf("stored %+v", w.runs)
 	}
-	if diff := cmp.Diff([]flow.Cursor{{Org: "org_a", Execution: "exec_new"}}, w.started); diff != "" {
+	if diff := cmp.Diff([]flow.Cursor{{Org: "org_a", Execution: name}}, w.started); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A person who asks twice, or a client that repeats a request whose answer was
+// lost, does not have the work done twice.
+func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
+	retry := func() execution.Execution {
+		t.Helper()
+		x, _, err := w.service().Retry(t.Context(), who, "exec_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	first, again := retry(), retry()
+	if again.ID != first.ID || len(w.runs) != 2 || len(w.started) != 1 {
+		t.Errorf("the second is %s, not %s; %d runs, %d started", again.ID, first.ID, len(w.runs), len(w.started))
+	}
+	w.runs[1] = leased(t, w.runs[1], "one", 6).Fail(execution.Failure{Code: "product_error"}, at(7))
+	if next := retry(); next.ID == first.ID || next.RetryOf != "exec_1" || len(w.runs) != 3 {
+		t.Errorf("when it had failed, the next is %+v", next)
 	}
 }
 

@@ -178,7 +178,6 @@ func (w *world) wire(t *testing.T) {
 	runs := &execution.Service{
 		Store: w.store, Definitions: agent.Library{System: system, Shelf: w.store}, Tenants: w.store, Balances: w,
 		Gates: w.store, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
-		NewID: func() id.Execution { return id.Execution(w.id("exec")) },
 	}
 	w.agents = &agent.Service{
 		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, System: system, Now: clock,

@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/oklog/ulid/v2"
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
@@ -26,7 +25,6 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/notice"
 	"theoneagents.app/agents/shared/product"
@@ -78,7 +76,6 @@ func (p Parts) Executions() *execution.Service {
 	return &execution.Service{
 		Store: p.Store, Definitions: p.Library, Tenants: p.Store, Balances: p.Store, Gates: p.Store,
 		Machine: p.Machine, Doorbell: p.Doorbell, Now: p.Now, Report: p.Report,
-		NewID: func() id.Execution { return id.Execution("exec_" + ulid.Make().String()) },
 	}
 }
 

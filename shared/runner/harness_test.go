@@ -141,7 +141,6 @@ func (w *world) build() {
 	w.executions = &execution.Service{
 		Store: w.store, Definitions: w.library, Tenants: w.store, Balances: w.store, Gates: w.store,
 		Machine: w.machines, Doorbell: w.machines, Now: time.Now, Report: w.report,
-		NewID: func() id.Execution { return id.Execution("exec_" + w.name("retry")) },
 	}
 	w.sweeper = &sweep.Service{Store: w.store, Machine: w.machines, Now: time.Now}
 }
