@@ -11,6 +11,10 @@ import (
 // events wait in queues and runs in the table.
 func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]awslambda.Function) {
 	fiveMinutes := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5))}
+	repairs := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("OneAgents"), MetricName: jsii.String("RunsRestarted"), // the sweeper's log says how many
+		Statistic: jsii.String("Sum"), Period: fiveMinutes.Period,
+	})
 	for _, a := range []struct {
 		name, why string
 		metric    awscloudwatch.Metric
@@ -20,6 +24,7 @@ func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]aw
 		{"late-events", "Events wait for more than five minutes.", q.Events.MetricApproximateAgeOfOldestMessage(fiveMinutes), 300},
 		{"unswept", "The scheduler could not start the sweeper.", q.Unswept.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
 		{"sweeper-errors", "The sweeper fails, so nothing is repaired.", functions[sweeper].MetricErrors(fiveMinutes), 2},
+		{"repairs", "Many runs did not move on by themselves.", repairs, 20},
 		{"runs-failed", "Runs were left to the sweeper.", m.Runs.MetricFailed(fiveMinutes), 0},
 		{"waits-failed", "Waiting runs were left to the sweeper.", m.Waits.MetricFailed(fiveMinutes), 0},
 	} {

@@ -54,7 +54,7 @@ func plan() []function {
 		{name: docs, timeout: apiTimeout},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail}},
-		{name: sweeper, timeout: 50, env: []string{boot.EnvTable, boot.EnvRuns}, table: all(), grants: []permission{startRuns, ringDoorbell}},
+		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns}, table: all(), grants: []permission{startRuns, ringDoorbell}},
 	}
 }
 

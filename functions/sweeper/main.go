@@ -4,10 +4,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/parts"
 	"theoneagents.app/agents/shared/sweep"
 )
@@ -32,11 +34,14 @@ func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
 		return nil, err
 	}
 	p.Machine.ARN = env.Need(boot.EnvRuns)
-	s := &sweep.Service{Store: p.Store, Machine: p.Machine, Now: p.Now}
-	sweep := func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
-		r, err := s.Sweep(ctx)
-		p.Log.InfoContext(ctx, "swept", "report", r)
+	s := &sweep.Service{Store: p.Store, Machine: p.Machine, Now: p.Now, Sleep: parts.Sleep}
+	watch := func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
+		r, err := s.Watch(ctx)
+		p.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(p.Now(), map[string]int{
+			"RunsOverdue": r.Looked, "RunsProlonged": r.Prolonged, "RunsRestarted": r.Started,
+			"RunsSettled": r.Settled, "RepairsFailed": r.Failed,
+		})...)
 		return r, err
 	}
-	return parts.Metered(p, parts.Nothing, sweep), env.Err()
+	return parts.Metered(p, parts.Nothing, watch), env.Err()
 }

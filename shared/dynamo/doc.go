@@ -91,7 +91,7 @@
 //	Commit: lease                    1      0     1      update
 //	Commit: lease after a rest       1      0     5      update; 4 are the indexes by status
 //	Commit: renew                    1      0     3      update; 2 are the index of what is due
-//	Commit: mark                     1      0     3      update; 2 are the indexes by status
+//	Commit: postpone                 1      0     5      update; 4 are the indexes of what is due and by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
 //	Commit: no answer                1      0     6      transaction: run, step, balance
 //	Commit: ask                      1      0     12     transaction: run, step, question; 6 are indexes

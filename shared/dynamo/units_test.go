@@ -484,9 +484,9 @@ func runPatterns() map[string]pattern {
 		"Commit: renew": commits(func(w *world) execution.Change {
 			return execution.Change{Execution: w.leased().Renewed(start().Add(time.Hour))}
 		}),
-		"Commit: mark": commits(func(w *world) execution.Change {
+		"Commit: postpone": commits(func(w *world) execution.Change {
 			x := w.leased()
-			x.Rested = true
+			x.Due, x.Rested = x.Due.Add(time.Minute), true
 			return execution.Change{Execution: x}
 		}),
 		"Commit: lease after a rest": commits(func(w *world) execution.Change {

@@ -1,9 +1,12 @@
 package meter_test
 
 import (
+	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -108,5 +111,27 @@ func TestAClientWithoutAMeterWorks(t *testing.T) {
 	t.Parallel()
 	if _, err := client(t, 0).DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String("https://q"), ReceiptHandle: aws.String("r")}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCountsAreMetricsOfALogLine(t *testing.T) {
+	t.Parallel()
+	var line strings.Builder
+	log := slog.New(slog.NewJSONHandler(&line, nil))
+	log.LogAttrs(t.Context(), slog.LevelInfo, "swept", meter.Embedded(time.UnixMilli(1234), map[string]int{"B": 2, "A": 0})...)
+	var got map[string]any
+	if err := json.Unmarshal([]byte(line.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "time")
+	want := map[string]any{"level": "INFO", "msg": "swept", "A": 0.0, "B": 2.0, "_aws": map[string]any{
+		"Timestamp": 1234.0,
+		"CloudWatchMetrics": []any{map[string]any{
+			"Namespace": "OneAgents", "Dimensions": []any{[]any{}},
+			"Metrics": []any{map[string]any{"Name": "A", "Unit": "Count"}, map[string]any{"Name": "B", "Unit": "Count"}},
+		}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("line (-want +got)\n%s", diff)
 	}
 }

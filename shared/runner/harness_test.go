@@ -142,7 +142,7 @@ func (w *world) build() {
 		Store: w.store, Definitions: w.library, Tenants: w.store, Balances: w.store, Gates: w.store,
 		Machine: w.machines, Doorbell: w.machines, Now: time.Now, Report: w.report,
 	}
-	w.sweeper = &sweep.Service{Store: w.store, Machine: w.machines, Now: time.Now}
+	w.sweeper = &sweep.Service{Store: w.store, Machine: w.machines, Now: time.Now, Sleep: sleep}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -191,7 +191,7 @@ func (w *world) pass(d time.Duration) {
 // sweepEveryMinute is the schedule of the sweeper.
 func (w *world) sweepEveryMinute() {
 	for sleep(w.over, time.Minute) == nil {
-		r, err := call(w, 50*time.Second, w.sweeper.Sweep)
+		r, err := call(w, 58*time.Second, w.sweeper.Watch)
 		if r.Started+r.Settled+r.Failed > 0 || err != nil {
 			w.note("sweep %+v %v", r, err)
 		}

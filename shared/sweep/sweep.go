@@ -38,6 +38,8 @@ type Service struct {
 	Store   Store
 	Machine Machine
 	Now     func() time.Time
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // A Report says what a sweep did.
@@ -51,6 +53,32 @@ type Report struct {
 
 // Most is how many runs one sweep looks at.
 const Most = 500
+
+// Between is the time between the two sweeps of a watch. A lease of 25 seconds,
+// 25 seconds of grace and this are less than the 90 seconds within which a run
+// is moved on.
+const Between = 30 * time.Second
+
+// Watch sweeps twice, since a scheduler knows no shorter time than a minute. It
+// leaves the second to the next watch when there is no time for it.
+func (s *Service) Watch(ctx context.Context) (Report, error) {
+	first, err := s.Sweep(ctx)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < Between+room || s.Sleep(ctx, Between) != nil {
+		return first, err
+	}
+	second, again := s.Sweep(ctx)
+	return first.plus(second), errors.Join(err, again)
+}
+
+// room is the time that a sweep should have.
+const room = 10 * time.Second
+
+func (r Report) plus(o Report) Report {
+	return Report{
+		Looked: r.Looked + o.Looked, Prolonged: r.Prolonged + o.Prolonged, Started: r.Started + o.Started,
+		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed,
+	}
+}
 
 // Sweep repairs what is overdue. One run that cannot be repaired does not keep
 // the others.
@@ -88,21 +116,22 @@ func (s *Service) repair(ctx context.Context, c flow.Cursor, r *Report) error {
 		r.Settled++
 		return ignoreStale(s.Store.Commit(ctx, settle))
 	}
-	if err := s.mark(ctx, x); err != nil {
+	if err := s.postpone(ctx, x, now); err != nil {
+		return ignoreStale(err)
+	}
+	if err := s.Machine.Restart(ctx, c, now); err != nil {
 		return err
 	}
 	r.Started++
-	return s.Machine.Restart(ctx, c, now)
+	return nil
 }
 
-// mark records once that a run was found without progress. It comes before the
-// start, whose worker would otherwise be the one to lose the race.
-func (s *Service) mark(ctx context.Context, x execution.Execution) error {
-	if x.Rested {
-		return nil
-	}
-	x.Rested = true
-	return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
+// postpone puts a run that was found without progress behind the others that
+// are due, so that some which cannot be moved do not keep the rest. It comes
+// before the start, whose worker would otherwise be the one to lose the race.
+func (s *Service) postpone(ctx context.Context, x execution.Execution, now time.Time) error {
+	x.Due, x.Rested = now.Add(execution.Grace), true
+	return s.Store.Commit(ctx, execution.Change{Execution: x})
 }
 
 // ignoreStale takes a lost race for what it is: somebody else moved the run on.

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -268,7 +269,7 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestARunWithoutProgressIsMarkedOnce(t *testing.T) {
+func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(now time.Time) func(execution.Execution) execution.Change{
 		"that never began":      nil,
@@ -295,7 +296,7 @@ func TestARunWithoutProgressIsMarkedOnce(t *testing.T) {
 			}
 			y.now = y.now.Add(time.Second)
 			if y.sweep(); y.stored("exec_1").Revision != marked.Revision {
-				t.Error("it was marked again")
+				t.Error("it was looked at again at once")
 			}
 		})
 	}
@@ -316,13 +317,59 @@ func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
 	}
 }
 
-func TestARunThatCannotBeMarkedForARaceIsStartedAllTheSame(t *testing.T) {
+// Whoever changed it moves it, or it is found again.
+func TestARunThatSomebodyMovesMeanwhileIsLeftToThem(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", nil)
 	y.now, y.raced = y.now.Add(time.Minute), true
-	if r := y.sweep(); r != (sweep.Report{Looked: 1, Started: 1}) || len(y.restarted) != 1 {
+	if r := y.sweep(); r != (sweep.Report{Looked: 1}) || len(y.restarted) != 0 {
 		t.Errorf("%+v, restarted %v", r, y.restarted)
+	}
+	y.raced = false
+	if r := y.sweep(); r.Started != 1 {
+		t.Errorf("then %+v", r)
+	}
+}
+
+// More runs are stuck than one sweep looks at, and the oldest cannot be moved.
+func TestWhatCannotBeMovedDoesNotKeepTheRestForEver(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	for n := range sweep.Most {
+		name := id.Execution(fmt.Sprintf("exec_stuck%d", n))
+		y.run(name, nil)
+		y.broken[name] = errors.New("it cannot be started")
+	}
+	y.now = y.now.Add(time.Second)
+	y.run("exec_young", nil)
+	for range 4 {
+		y.now = y.now.Add(sweep.Between)
+		y.Sweep(t.Context()) //nolint:errcheck // the stuck ones fail.
+	}
+	if !slices.Contains(y.restarted, "exec_young") {
+		t.Error("it was never looked at")
+	}
+}
+
+func TestAWatchSweepsTwice(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	y.run("exec_1", nil)
+	y.Sleep = func(_ context.Context, d time.Duration) error {
+		y.now = y.now.Add(d)
+		return nil
+	}
+	y.now = y.now.Add(20 * time.Second)
+	r, err := y.Watch(t.Context())
+	if diff := cmp.Diff(sweep.Report{Looked: 1, Started: 1}, r); err != nil || diff != "" {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	before := y.now
+	if _, err := y.Watch(soon); err != nil || !y.now.Equal(before) {
+		t.Errorf("without the time for it a watch sweeps again: %v", err)
 	}
 }
 
