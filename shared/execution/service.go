@@ -143,24 +143,43 @@ func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Executi
 	return s.cancel(ctx, who.Org, exec, CancelledByUser)
 }
 
-// CancelAll ends every open run of an agent because it is deleted.
+// CancelAll ends every open run of an agent because it is deleted. It looks at
+// the open ones alone, and again until it finds none: one that changes its
+// status meanwhile may be in neither list for a moment.
 func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
-	q := Query{Agent: a, Limit: 200}
+	for range tries {
+		found := 0
+		for _, st := range []Status{Pending, Running, Asking} {
+			n, err := s.cancelEach(ctx, org, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
+			if err != nil {
+				return err
+			}
+			found += n
+		}
+		if found == 0 {
+			return nil
+		}
+	}
+	return nil // it starts runs faster than they can be ended
+}
+
+// cancelEach ends the runs of a list, and returns how many were open.
+func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found int, err error) {
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
 		if err != nil {
-			return err
+			return found, err
 		}
 		for _, x := range page.Executions {
-			if x.Status.Ended() {
-				continue
-			}
-			if err := s.cancel(ctx, org, x.ID, AgentDeleted); err != nil && !errors.Is(err, ErrState) {
-				return err
+			switch err := s.cancel(ctx, org, x.ID, AgentDeleted); {
+			case err == nil:
+				found++
+			case !errors.Is(err, ErrState):
+				return found, err
 			}
 		}
 		if page.Next == "" {
-			return nil
+			return found, nil
 		}
 		q.After = page.Next
 	}

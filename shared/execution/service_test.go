@@ -56,7 +56,7 @@ func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (ex
 	w.asked = q
 	var mine []execution.Execution
 	for _, x := range w.runs {
-		if x.Org == org && (q.Agent == "" || q.Agent == x.Agent) {
+		if x.Org == org && (q.Agent == "" || q.Agent == x.Agent) && (q.Status == "" || q.Status == x.Status) {
 			mine = append(mine, x)
 		}
 	}
