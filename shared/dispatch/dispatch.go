@@ -47,14 +47,14 @@ type Runs interface {
 	// Create stores a new run, or returns execution.ErrExists.
 	Create(ctx context.Context, x execution.Execution) error
 
-	// Holder returns the run that has the content of x's event for its agent
-	// now, as it was claimed; "" when none has.
-	Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error)
+	// Holder returns the run that has the content of x's event for its agent at
+	// a time, as it was claimed; "" when none has.
+	Holder(ctx context.Context, x execution.Execution, at time.Time) (id.Execution, error)
 
-	// Claim lets the run have its event's content for the agent until then, and
-	// keeps the payload. It returns the run that has it, which is another one
-	// when that claimed it first and its time is not over.
-	Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error)
+	// Claim lets the run have its event's content for the agent from at until
+	// then, and keeps the payload. It returns the run that has it, which is
+	// another one when that claimed it first and its time is not over at at.
+	Claim(ctx context.Context, x execution.Execution, at, until time.Time) (id.Execution, error)
 
 	// Release lets others claim the content at once, if the run has it.
 	Release(ctx context.Context, x execution.Execution) error
@@ -268,10 +268,22 @@ func duplicate(of id.Execution) refusal {
 	return refusal{outcome: agent.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
 }
 
+// said returns when an event said what it says. The window of twins is one of
+// the time at which they were published, not of the time at which they arrive:
+// so a twin that was refused stays one when it is delivered again or replayed,
+// however late. A clock that is ahead does not hold up those that are right.
+func said(e event.Event, now time.Time) time.Time {
+	if e.Published.After(now) {
+		return now
+	}
+	return e.Published
+}
+
 // admit lets a run have its content and its place within the limit. It looks
 // at both before it takes one.
 func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Limit, now time.Time) (refusal, error) {
-	holder, err := s.Runs.Holder(ctx, x, now)
+	at := said(x.Trigger, now)
+	holder, err := s.Runs.Holder(ctx, x, at)
 	switch {
 	case err != nil:
 		return refusal{}, fmt.Errorf("look who has the content: %w", err)
@@ -288,7 +300,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Lim
 		}
 	}
 	if holder == "" {
-		if holder, err = s.Runs.Claim(ctx, x, now, now.Add(Window)); err != nil {
+		if holder, err = s.Runs.Claim(ctx, x, at, at.Add(Window)); err != nil {
 			return refusal{}, fmt.Errorf("claim: %w", err)
 		}
 		if holder != x.ID {

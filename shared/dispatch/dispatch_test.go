@@ -499,6 +499,48 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		})
 	}
 
+	t.Run("and stay so when they are delivered again later, or replayed", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a")
+		first := d.created()
+		d.now = d.now.Add(time.Minute)
+		twin := d.event("psa:ticket.created", first.Payload)
+		d.now = d.now.Add(6 * time.Minute)
+		third := d.event("psa:ticket.created", first.Payload)
+		for range 3 {
+			for _, e := range []event.Event{first, twin, third} {
+				d.must(d.Dispatch(t.Context(), e))
+			}
+			d.expect(a, agent.Started, agent.Started, agent.Duplicate)
+			d.now = d.now.Add(24 * time.Hour)
+		}
+	})
+
+	t.Run("but those that were published after it start although they arrive together", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a")
+		first := d.created()
+		d.now = d.now.Add(dispatch.Window)
+		second := d.event("psa:ticket.created", first.Payload)
+		d.must(d.Dispatch(t.Context(), first))
+		d.must(d.Dispatch(t.Context(), second))
+		d.expect(a, agent.Started, agent.Started)
+	})
+
+	t.Run("but a clock that is ahead holds up nobody for longer", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a")
+		first := d.created()
+		first.Published = d.now.Add(time.Hour)
+		d.must(d.Dispatch(t.Context(), first))
+		d.now = d.now.Add(dispatch.Window)
+		d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
+		d.expect(a, agent.Started, agent.Started)
+	})
+
 	t.Run("but each agent for itself", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
