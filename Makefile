@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show test test-unit fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key publish show test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -55,6 +55,10 @@ test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
 	go test $(race) ./events/... ./functions/... ./localstack/... ./shared/...
 	go test ./infra/...
+
+simulate: ## let everything go wrong in virtual time, and say what was seen: SEEDS=20000 [FIRST=1] [TROUBLE=1]
+	$(say) "simulation"
+	go test -timeout 0 -count=1 -v -run 'TestEveryRunEnds|TestWithoutFaults' ./shared/runner -args -seeds $(call given,SEEDS,1000) -first $(call given,FIRST,1) -trouble $(call given,TROUBLE,1) | grep -v -e '^=== ' -e '--- PASS' -e 'runs map'
 
 fuzz: ## let every fuzz test look for what nobody thought of, and keep it in testdata/fuzz [SECONDS=2]
 	$(say) "fuzz tests"

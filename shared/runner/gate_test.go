@@ -196,6 +196,30 @@ func TestPeopleAreToldAlthoughTheFunctionDies(t *testing.T) {
 	}
 }
 
+// People decide while somebody still notes who was told, and the doorbell is
+// lost: the run must not sleep on until its question expires.
+func TestADecisionIsNotPutOffByTellingPeople(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.faults.set(func(at site) fault {
+			switch {
+			case at.port == "store.Commit" && at.n == 5:
+				return fault{pause: 20 * time.Second}
+			case at.port == "machine.Ring":
+				return fault{before: errFault}
+			}
+			return fault{}
+		})
+		x := w.wake(w.agent(list(ask("g", twoChannels), act("b"))))
+		w.pass(10 * time.Second)
+		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
+			t.Fatalf("the doorbell was heard: %v", err)
+		}
+		w.pass(patience)
+		w.expect(x, "completed: g completed, b completed")
+	})
+}
+
 // ---- a verdict is about what was shown ----
 
 // profiled is an action whose parameters come from the client's profile.

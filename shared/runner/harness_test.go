@@ -39,24 +39,30 @@ import (
 // over a store in memory, machines that behave as package flow pictures them,
 // and stand-ins for what is outside. Everything that may go wrong in the cloud
 // may be made to go wrong here, at every call; see faults.
+// One world may be seen with the eyes of several organizations; see in.
 type world struct {
+	*cloud
+
+	org id.Org
+}
+
+// A cloud is what all organizations of a world share.
+type cloud struct {
 	testing.TB
 
-	org      id.Org
 	library  agent.Library
 	faults   *faults
 	store    *store
 	machines *machines
+	queue    *sqs
 	model    *models
 	products *products
 	senders  *senders
 
-	tenants    *tenant.Service
-	dispatcher *dispatch.Service
-	runner     *runner.Service
-	approvals  *approval.Service
-	executions *execution.Service
-	sweeper    *sweep.Service
+	*staff           // the process that answers when a test does not care which
+	others  []*staff // that answer too; see hire
+	witness *witness
+	ledgers sync.Mutex // held while a change is applied and looked at
 
 	mu       sync.Mutex
 	names    int
@@ -65,6 +71,17 @@ type world struct {
 	history  []string
 	over     context.Context //nolint:containedctx // of everything in the bubble.
 	end      context.CancelFunc
+}
+
+// A staff is one of each service, as a deployment of the programs has them.
+type staff struct {
+	tenants    *tenant.Service
+	dispatcher *dispatch.Service
+	runner     *runner.Service
+	approvals  *approval.Service
+	executions *execution.Service
+	agents     *agent.Service
+	sweeper    *sweep.Service
 }
 
 // inWorld runs a story in a bubble of its own.
@@ -101,7 +118,7 @@ var systemAgents = sync.OnceValue(func() []agent.Agent {
 const plan = credit.Starter
 
 func newWorld(t testing.TB) *world {
-	w := &world{TB: t, org: "org_acme", faults: &faults{seen: map[site]int{}}}
+	w := &world{cloud: &cloud{TB: t, faults: newFaults(), witness: newWitness()}, org: "org_acme"}
 	w.over, w.end = context.WithCancel(t.Context())
 	w.store = &store{Store: memory.New(), world: w}
 	w.library = agent.Library{System: systemAgents(), Shelf: w.store}
@@ -109,40 +126,71 @@ func newWorld(t testing.TB) *world {
 	w.model = &models{world: w, reply: func(q step.Question, _ int) said { return said{text: fitting(q.Schema)} }}
 	w.products = &products{world: w, effects: map[string]effect{}, reply: func(step.Command, int) done { return done{} }}
 	w.senders = &senders{world: w, sent: map[string]int{}}
-	w.build()
-	w.must(w.tenants.Keep(w.over, event.Event{
-		ID: "evt_org", Product: "hub", Type: "org.created", Org: w.org, Published: time.Now(),
-		Payload: map[string]any{"plan": string(plan)},
-	}))
+	w.staff = w.build(time.Now, w.store)
+	w.queue = newQueue(w)
+	w.announce()
 	go w.sweepEveryMinute()
 	return w
 }
 
+// in returns the world as another organization sees it.
+func (w *world) in(o id.Org) *world { return &world{cloud: w.cloud, org: o} }
+
+// announce makes the organization known.
+func (w *world) announce() {
+	w.must(w.tenants.Keep(w.over, event.Event{
+		ID: "evt_org", Product: "hub", Type: "org.created", Org: w.org, Published: time.Now(),
+		Payload: map[string]any{"plan": string(plan)},
+	}))
+}
+
+// hire adds another deployment of the services, whose clock is ahead, and which
+// may be one of yesterday's: it does not know what records have today.
+func (w *world) hire(ahead time.Duration, yesterday bool) {
+	s := *w.store
+	s.yesterday = yesterday
+	w.others = append(w.others, w.build(func() time.Time { return time.Now().Add(ahead) }, &s))
+}
+
+// on returns the deployment that answers a call: for the same parts the same.
+func (w *world) on(parts ...any) *staff {
+	if len(w.others) == 0 {
+		return w.staff
+	}
+	all := append([]*staff{w.staff}, w.others...)
+	return all[int(chance(append([]any{"staff"}, parts...)...)*float64(len(all)))]
+}
+
 // build plugs the services together as the programs do.
-func (w *world) build() {
+func (w *world) build(now func() time.Time, kept *store) *staff {
+	library := agent.Library{System: systemAgents(), Shelf: kept}
 	channels := map[agent.Channel]step.Sender{
 		agent.SMS: w.senders, agent.Email: w.senders, agent.Slack: w.senders, agent.Teams: w.senders, agent.Webhook: w.senders,
 	}
-	w.tenants = &tenant.Service{Store: w.store, Now: time.Now}
-	clients := &client.Service{Store: w.store, Now: time.Now}
-	w.dispatcher = &dispatch.Service{
-		Tenants: w.store, Agents: w.store, System: systemAgents(), Profiles: clients, Runs: w.store,
-		Machine: w.machines, Orgs: w.tenants, Clients: clients, Now: time.Now, Rules: rules(),
-		Custodian: &agent.Service{Store: w.store, Rules: rules(), Now: time.Now},
+	out := &staff{tenants: &tenant.Service{Store: kept, Now: now}}
+	clients := &client.Service{Store: kept, Now: now}
+	out.approvals = &approval.Service{Store: kept, Doorbell: w.machines, Now: now}
+	out.executions = &execution.Service{
+		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept,
+		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
 	}
-	w.runner = &runner.Service{
-		Store: w.store, Definitions: w.library, Profiles: clients, Doorbell: w.machines,
-		Now: time.Now, Report: w.report, Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
+	out.agents = &agent.Service{
+		Store: kept, Plans: kept, Runs: out.executions, Rules: rules(), System: systemAgents(), Now: now,
+		NewID: func() id.Agent { return id.Agent("agent_" + w.name("a")) },
+	}
+	out.dispatcher = &dispatch.Service{
+		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
+		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Custodian: out.agents,
+	}
+	out.runner = &runner.Service{
+		Store: kept, Definitions: library, Profiles: clients, Doorbell: w.machines, Now: now, Report: w.report,
+		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
-			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: time.Now, Sleep: sleep,
+			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
 		},
 	}
-	w.approvals = &approval.Service{Store: w.store, Doorbell: w.machines, Now: time.Now}
-	w.executions = &execution.Service{
-		Store: w.store, Definitions: w.library, Tenants: w.store, Balances: w.store, Gates: w.store,
-		Machine: w.machines, Doorbell: w.machines, Now: time.Now, Report: w.report,
-	}
-	w.sweeper = &sweep.Service{Store: w.store, Machine: w.machines, Now: time.Now, Sleep: sleep}
+	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Now: now, Sleep: sleep}
+	return out
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -191,7 +239,7 @@ func (w *world) pass(d time.Duration) {
 // sweepEveryMinute is the schedule of the sweeper.
 func (w *world) sweepEveryMinute() {
 	for sleep(w.over, time.Minute) == nil {
-		r, err := call(w, 58*time.Second, w.sweeper.Watch)
+		r, err := callMany(w, 58*time.Second, w.on("sweep", time.Now().Minute()).sweeper.Watch)
 		if r.Started+r.Settled+r.Failed > 0 || err != nil {
 			w.note("sweep %+v %v", r, err)
 		}
@@ -220,10 +268,38 @@ func (w *world) repairs() sweep.Report {
 // steps, and returns its id.
 func (w *world) agent(steps string) id.Agent {
 	w.Helper()
+	return w.limited(steps, "")
+}
+
+// limited is agent with more fields of the definition.
+func (w *world) limited(steps, more string) id.Agent {
+	w.Helper()
 	return w.define(id.Agent("agent_"+w.name("a")), `{
 		"name": "An agent", "category": "service_desk",
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.escalated", "allow_agent_triggered": true},
-		"steps": `+steps+`}`)
+		"steps": `+steps+more+`}`)
+}
+
+// poor leaves so many credits of the month, as a run has used the others.
+func (w *world) poor(left int64) {
+	w.Helper()
+	a := w.agent(list(think("judge")))
+	x := execution.New(execution.Execution{ID: "exec_past", Org: w.org, Agent: a, Version: 1, Trigger: w.escalated()}, time.Now())
+	w.must(w.store.Create(w.over, x))
+	x.Revision = 1
+	h := credit.Hold{Month: credit.MonthOf(time.Now()), Tier: credit.Expert, Amount: w.balance().Remaining - left}
+	x, _ = x.Leased("past", time.Now())
+	c, _ := x.Reserved("judge", h)
+	w.must(w.store.Commit(w.over, c))
+	x = c.Execution
+	x.Revision++
+	answer := execution.Step{ID: "judge", Kind: agent.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
+	c = x.End(func(x execution.Execution) execution.Execution { return x.Complete(time.Now()) }, execution.Steps{"judge": answer}, false)
+	c.Step = &answer
+	w.must(w.store.Commit(w.over, c))
+	found, err := w.store.Agent(w.over, w.org, a)
+	w.must(err)
+	w.must(w.store.DeleteAgent(w.over, found))
 }
 
 func (w *world) define(name id.Agent, definition string) id.Agent {
@@ -236,7 +312,7 @@ func (w *world) define(name id.Agent, definition string) id.Agent {
 	}
 	a := agent.Agent{Definition: d, Head: agent.Head{
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
-		Category: d.Category, Created: time.Now(), Version: 1,
+		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
 	}}
 	w.must(w.store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
 	return name
@@ -247,7 +323,7 @@ func (w *world) event(name string, payload map[string]any) event.Event {
 	product, kind, _ := strings.Cut(name, ":")
 	return event.Event{
 		ID: id.Event("evt_" + w.name("e")), Product: product, Type: kind, Org: w.org, Client: "cli_1",
-		Payload: payload, Published: time.Now(),
+		Payload: payload, Published: time.Now().Truncate(time.Second),
 	}
 }
 
@@ -263,23 +339,6 @@ func (w *world) wake(a id.Agent) id.Execution {
 	e := w.escalated()
 	w.must(w.dispatcher.Dispatch(w.over, e))
 	return execution.ID(w.org, a, e)
-}
-
-// deliver hands an event to the dispatcher as the queue does: again a minute
-// later when it failed, five times in all.
-func (w *world) deliver(e event.Event) {
-	for range 5 {
-		_, err := call(w, 10*time.Second, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, w.dispatcher.Dispatch(ctx, e)
-		})
-		if err == nil {
-			return
-		}
-		w.note("dispatch %s: %v", e.ID, err)
-		if sleep(w.over, time.Minute) != nil {
-			return
-		}
-	}
 }
 
 // scored sets the security posture score of the client of all events.
@@ -298,7 +357,7 @@ func (w *world) decide(who caller.Caller, x id.Execution, yes bool) error {
 		return err
 	}
 	_, err = call(w, 15*time.Second, func(ctx context.Context) (approval.Approval, error) {
-		return w.approvals.Decide(ctx, who, a.ID, approval.Verdict{Approve: yes, Note: "as I see it"})
+		return w.on("decide", x, who.User).approvals.Decide(ctx, who, a.ID, approval.Verdict{Approve: yes, Note: "as I see it"})
 	})
 	w.note("%s decides %v of %s: %v", who.User, yes, x, err)
 	return err
@@ -324,7 +383,7 @@ func (w *world) questions() []approval.Approval {
 
 func (w *world) cancel(x id.Execution) error {
 	_, err := call(w, 15*time.Second, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, w.executions.Cancel(ctx, w.person("user_owner", caller.Owner), x)
+		return struct{}{}, w.on("cancel", x).executions.Cancel(ctx, w.person("user_owner", caller.Owner), x)
 	})
 	w.note("cancel %s: %v", x, err)
 	return err
@@ -395,6 +454,10 @@ func (w *world) stats(a id.Agent) agent.Stats {
 type process struct {
 	died chan struct{}
 	once sync.Once
+	many bool // whether it works for many organizations at once
+
+	mu  sync.Mutex
+	org id.Org // for which it works
 }
 
 func (p *process) die() { p.once.Do(func() { close(p.died) }) }
@@ -426,7 +489,15 @@ var (
 // call runs f as an invocation of a function that may take so long. One that
 // dies or takes too long fails; what it was doing may be done or not.
 func call[T any](w *world, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
-	p := &process{died: make(chan struct{})}
+	return invoke(w, &process{died: make(chan struct{})}, limit, f)
+}
+
+// callMany is call for a function that works for many organizations at once.
+func callMany[T any](w *world, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	return invoke(w, &process{died: make(chan struct{}), many: true}, limit, f)
+}
+
+func invoke[T any](w *world, p *process, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(w.over, processKey{}, p), limit)
 	type outcome struct {
 		value T
@@ -459,6 +530,7 @@ func call[T any](w *world, limit time.Duration, f func(context.Context) (T, erro
 
 // A fault is what goes wrong at one call; the zero value is nothing.
 type fault struct {
+	kind   string        // what it is called in the figures
 	pause  time.Duration // before the effect; the process notices nothing
 	before error         // there is no effect
 	after  error         // there is, but the reply is lost
@@ -478,6 +550,47 @@ type faults struct {
 	mu   sync.Mutex
 	seen map[site]int
 	plan func(site) fault // nil: nothing
+	done map[string]int   // by kind
+	last map[id.Execution]time.Time
+}
+
+func newFaults() *faults {
+	return &faults{seen: map[site]int{}, done: map[string]int{}, last: map[id.Execution]time.Time{}}
+}
+
+// struck counts a fault.
+func (f *faults) struck(at site, x fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done[x.name()]++
+	f.last[at.run] = time.Now().Add(x.pause)
+}
+
+// since returns when a run was last struck, itself or with everybody.
+func (f *faults) since(run id.Execution) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at := f.last[run]; at.After(f.last[""]) {
+		return at
+	}
+	return f.last[""]
+}
+
+// name returns what a fault is called.
+func (x fault) name() string {
+	switch {
+	case x.kind != "":
+		return x.kind
+	case x.kill && x.late:
+		return "crash after the effect"
+	case x.kill:
+		return "crash before the effect"
+	case x.after != nil:
+		return "lost reply"
+	case x.before != nil:
+		return "refused call"
+	}
+	return "pause"
 }
 
 // set plans what goes wrong from now on; nil for nothing.
@@ -512,9 +625,11 @@ func through[T any](ctx context.Context, w *world, port string, run id.Execution
 	if p.dead() {
 		return none, errDied
 	}
+	w.reads(p, run)
 	at, x := w.faults.next(port, run)
 	if x != (fault{}) {
 		w.note("fault at %+v: %+v", at, x)
+		w.faults.struck(at, x)
 	}
 	if x.pause > 0 {
 		time.Sleep(x.pause)
@@ -552,7 +667,8 @@ func throughErr(ctx context.Context, w *world, port string, run id.Execution, ef
 type store struct {
 	*memory.Store
 
-	world *world
+	world     *world
+	yesterday bool // whether it is used by yesterday's program
 }
 
 func (s *store) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
@@ -578,7 +694,13 @@ func (s *store) Admit(
 }
 
 func (s *store) Create(ctx context.Context, x execution.Execution) error {
-	return throughErr(ctx, s.world, "store.Create", x.ID, func() error { return s.Store.Create(ctx, x) })
+	return throughErr(ctx, s.world, "store.Create", x.ID, func() error {
+		err := s.Store.Create(ctx, x)
+		if err == nil {
+			s.world.in(x.Org).begun(x)
+		}
+		return err
+	})
 }
 
 type standing struct {
@@ -589,7 +711,7 @@ type standing struct {
 func (s *store) Execution(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, execution.Steps, error) {
 	got, err := through(ctx, s.world, "store.Execution", x, func() (standing, error) {
 		run, steps, err := s.Store.Execution(ctx, o, x)
-		return standing{run, steps}, err
+		return standing{run, s.known(steps)}, err
 	})
 	return got.run, got.steps, err
 }
@@ -607,11 +729,47 @@ func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved ex
 }
 
 func (s *store) Commit(ctx context.Context, c execution.Change) error {
+	if s.yesterday {
+		c = unaware(c)
+	}
 	return throughErr(ctx, s.world, "store.Commit", c.Execution.ID, func() error {
+		s.world.ledgers.Lock()
+		defer s.world.ledgers.Unlock()
 		err := s.Store.Commit(ctx, c)
 		s.world.note("%s", told(c, err))
+		if err == nil {
+			s.world.in(c.Execution.Org).saw(c)
+		}
 		return err
 	})
+}
+
+// known returns the steps as the program reads them: yesterday's does not know
+// what a gate has shown.
+func (s *store) known(steps execution.Steps) execution.Steps {
+	if s.yesterday {
+		for name, one := range steps {
+			one.Bound = nil
+			steps[name] = one
+		}
+	}
+	return steps
+}
+
+// unaware returns a change as yesterday's program makes it. It writes questions
+// and steps whole, without what it does not know of.
+func unaware(c execution.Change) execution.Change {
+	if c.Gate != nil {
+		gate := *c.Gate
+		gate.Actions, gate.Remind = nil, time.Time{}
+		c.Gate = &gate
+	}
+	if c.Step != nil {
+		one := *c.Step
+		one.Bound = nil
+		c.Step = &one
+	}
+	return c
 }
 
 // told puts a change into a line.
@@ -629,7 +787,11 @@ func told(c execution.Change, err error) string {
 }
 
 func (s *store) Approval(ctx context.Context, o id.Org, a id.Approval) (approval.Approval, error) {
-	return through(ctx, s.world, "store.Approval", "", func() (approval.Approval, error) { return s.Store.Approval(ctx, o, a) })
+	got, err := through(ctx, s.world, "store.Approval", "", func() (approval.Approval, error) { return s.Store.Approval(ctx, o, a) })
+	if s.yesterday {
+		got.Actions, got.Remind = nil, time.Time{}
+	}
+	return got, err
 }
 
 func (s *store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
@@ -681,7 +843,11 @@ func (m *machines) Start(ctx context.Context, c flow.Cursor) error {
 
 // Restart implements sweep.Machine.
 func (m *machines) Restart(ctx context.Context, c flow.Cursor, _ time.Time) error {
-	return throughErr(ctx, m.world, "machine.Restart", c.Execution, func() error { m.express(c); return nil })
+	return throughErr(ctx, m.world, "machine.Restart", c.Execution, func() error {
+		m.world.repaired(c.Execution)
+		m.express(c)
+		return nil
+	})
 }
 
 // express begins an execution of Runs; sometimes two of them.
@@ -691,7 +857,8 @@ func (m *machines) express(c flow.Cursor) {
 	m.mu.Unlock()
 	begin := func() { go m.runs(c, m.world.name("runs")) }
 	begin()
-	if _, x := m.world.faults.next("machine.twice", c.Execution); x.after != nil {
+	if at, x := m.world.faults.next("machine.twice", c.Execution); x.after != nil {
+		m.world.faults.struck(at, x)
 		begin()
 	}
 }
@@ -699,7 +866,10 @@ func (m *machines) express(c flow.Cursor) {
 // lost says whether a machine ends here without a word, as a machine does that
 // is stopped, or whose events were lost.
 func (m *machines) lost(state string, c flow.Cursor) bool {
-	_, x := m.world.faults.next("machine.lost"+state, c.Execution)
+	at, x := m.world.faults.next("machine.lost"+state, c.Execution)
+	if x.before != nil {
+		m.world.faults.struck(at, x)
+	}
 	return x.before != nil
 }
 
@@ -731,7 +901,7 @@ func (m *machines) call(msg flow.Call, again int) (flow.Next, error) {
 		}
 		next, err := call(m.world, runnerLimit, func(ctx context.Context) (flow.Next, error) {
 			return through(ctx, m.world, "machine.Invoke", msg.Cursor.Execution, func() (flow.Next, error) {
-				return m.world.runner.Handle(ctx, msg)
+				return m.world.on(msg.Owner, n).runner.Handle(ctx, msg)
 			})
 		})
 		m.world.note("%s: %s by %s: %s %v", msg.Cursor.Execution, msg.Op, msg.Owner, next.Next, err)

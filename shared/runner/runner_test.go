@@ -1010,7 +1010,7 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 							return fault{}
 						})
 						a, e := w.agent(steps), w.escalated()
-						go w.deliver(e)
+						go w.publish(e, "", 0)
 						x := execution.ID(w.org, a, e)
 						w.pass(time.Hour)
 						want := "completed: a completed, judge completed, br completed, yes completed, p completed, b completed"

@@ -43,7 +43,8 @@ func occasionOf(s execution.Step, a approval.Approval) occasion {
 // by then is told in the next.
 const tellTime = 30 * time.Second
 
-// tell tells the gate's channels of its question, unless they were told. What
+// tell tells the gate's channels of its question a, which was just written,
+// unless they were told. What
 // became of it stands in the step's output under "notified". The question
 // stands whether or not anybody hears of it, so what fails is only reported.
 func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope) {
@@ -53,6 +54,7 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
+	a.Revision++
 	s, on := t.steps[at.ID], occasionOf(t.steps[at.ID], a)
 	before := toldOn(s, on)
 	outcomes := make([]any, len(g.Notify))
@@ -68,10 +70,10 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 		}
 		outcome, err := t.Steps.Tell(ctx, task, telling, func(outcome map[string]any) error {
 			outcomes[i] = outcome
-			return t.heard(ctx, &s, on, outcomes)
+			return t.heard(ctx, &a, &s, on, outcomes)
 		})
 		if outcomes[i] = outcome; err == nil {
-			err = t.heard(ctx, &s, on, outcomes)
+			err = t.heard(ctx, &a, &s, on, outcomes)
 		}
 		if errors.Is(err, execution.ErrStale) {
 			return // somebody has decided meanwhile
@@ -92,7 +94,11 @@ func toldOn(s execution.Step, on occasion) []any {
 
 // heard records who was told, if nobody else has touched the run meanwhile: of
 // two who tell people of the same question, one stops before its first message.
-func (t *session) heard(ctx context.Context, s *execution.Step, on occasion, outcomes []any) error {
+// Nor may the question have been decided: a decision says when the sweeper looks
+// whether the run has heard of it, and that must stand.
+func (t *session) heard(
+	ctx context.Context, a *approval.Approval, s *execution.Step, on occasion, outcomes []any,
+) error {
 	output, _ := s.Output.(map[string]any)
 	notified, _ := output["notified"].(map[string]any)
 	output, notified = maps.Clone(output), maps.Clone(notified)
@@ -109,9 +115,10 @@ func (t *session) heard(ctx context.Context, s *execution.Step, on occasion, out
 	output["notified"] = notified
 	s.Output = output
 	err := t.commit(context.WithoutCancel(ctx), func(x execution.Execution) execution.Change {
-		return execution.Change{Execution: x, Step: s}
+		return execution.Change{Execution: x, Step: s, Gate: a}
 	})
 	if err == nil {
+		a.Revision++
 		t.note(*s)
 	}
 	return err
