@@ -1,6 +1,9 @@
 package render
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // An Encoding turns a value into what stands for it, as plain text, in the
 // place where it lands.
@@ -68,18 +71,24 @@ func Slack(value string) string {
 // Some clients know links and no escapes; a bracket and a parenthesis that are
 // both escaped do not touch, and so are no link there either.
 func Markdown(value string) string {
-	lines := strings.Split(value, "\n")
-	for i, line := range lines {
-		lines[i] = markdownLine(line)
+	var b strings.Builder
+	for value != "" {
+		end := strings.IndexAny(value, "\r\n") + 1
+		if end == 0 {
+			end = len(value)
+		}
+		markdownLine(&b, value[:end])
+		value = value[end:]
 	}
-	return strings.Join(lines, "\n")
+	return b.String()
 }
 
-func markdownLine(line string) string {
+// markdownLine writes a line. What controls something is not shown, and so what
+// follows it at the beginning of a line begins it.
+func markdownLine(b *strings.Builder, line string) {
 	const always, first = "\\`*_{}[]()<>~&", "-+=#|"
-	var b strings.Builder
-	start := strings.TrimLeft(line, " \t\r")
-	number := len(start) - len(strings.TrimLeft(start, "0123456789"))
+	start := strings.TrimLeftFunc(line, func(r rune) bool { return r == ' ' || unicode.IsControl(r) })
+	number := len(start) - len(strings.TrimLeftFunc(start, func(r rune) bool { return '0' <= r && r <= '9' || unicode.IsControl(r) }))
 	for i := range len(line) {
 		at := i - (len(line) - len(start)) // from the first character that is no blank
 		switch c := line[i]; {
@@ -90,5 +99,4 @@ func markdownLine(line string) string {
 		}
 		b.WriteByte(line[i])
 	}
-	return b.String()
 }

@@ -32,6 +32,8 @@ func TestOnlyValuesAreEncoded(t *testing.T) {
 		"an entity in Markdown":         {render.Markdown, "&#91;x", `\&#91;x`},
 		"a date in Markdown":            {render.Markdown, "{{DATE(2026-03-09T14:23:01Z)}}", `\{\{DATE\(2026-03-09T14:23:01Z\)\}\}`},
 		"lists in Markdown":             {render.Markdown, "- a\n + b\n12. c\nd - 1.5", "\\- a\n \\+ b\n12\\. c\nd - 1.5"},
+		"other lines in Markdown":       {render.Markdown, "a\r# b\r\n- c\r1. d", "a\r\\# b\r\n\\- c\r1\\. d"},
+		"unseen lines in Markdown":      {render.Markdown, "\x01# a\n\x02 - b\n1\x7f\x01. c", "\x01\\# a\n\x02 \\- b\n1\x7f\x01\\. c"},
 		"headings in Markdown":          {render.Markdown, "# a\nb\n===\n---\n> c\n|d|", "\\# a\nb\n\\===\n\\---\n\\> c\n\\|d|"},
 		"numbers that list in Markdown": {render.Markdown, "1) a", `1\) a`},
 		"what a text might number":      {render.Markdown, ". a", `\. a`},
