@@ -250,11 +250,19 @@ func (s Scope) MarshalJSON() ([]byte, error) {
 
 // Allows reports whether events of c are seen. Only an exclusion lets an event
 // without a client pass.
-func (s Scope) Allows(c id.Client) bool {
-	if s.Include != nil {
-		return c != "" && slices.Contains(s.Include, c)
+func (s Scope) Allows(c id.Client) bool { return s.refuses(c) == "" }
+
+// refuses returns why events of c are not seen, or "".
+func (s Scope) refuses(c id.Client) string {
+	switch {
+	case s.Include != nil && c == "":
+		return "the event names no client, and client_scope includes only some"
+	case s.Include != nil && !slices.Contains(s.Include, c):
+		return fmt.Sprintf("client_scope does not include client %q", c)
+	case c != "" && slices.Contains(s.Exclude, c):
+		return fmt.Sprintf("client_scope excludes client %q", c)
 	}
-	return c == "" || !slices.Contains(s.Exclude, c)
+	return ""
 }
 
 // An Outcome is what became of an event at an agent.
@@ -289,8 +297,8 @@ func (d Definition) Judge(f Facts) (Outcome, string) {
 			return Filtered, explain(filter.Field, filter.Operator, filter.Value, found, there)
 		}
 	}
-	if !d.Scope.Allows(f.Event.Client) {
-		return OutOfScope, fmt.Sprintf("client %q is not in the agent's client_scope", f.Event.Client)
+	if why := d.Scope.refuses(f.Event.Client); why != "" {
+		return OutOfScope, why
 	}
 	for _, c := range d.Conditions {
 		if ok, why := c.Holds(f); !ok {

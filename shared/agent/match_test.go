@@ -351,6 +351,30 @@ func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
 	}
 }
 
+func TestTheScopeSaysWhyAnEventIsNotSeen(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		scope  agent.Scope
+		client id.Client
+		want   string
+	}{
+		"not included": {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_b", `client_scope does not include client "cli_b"`},
+		"excluded":     {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", `client_scope excludes client "cli_a"`},
+		"no client":    {agent.Scope{Include: []id.Client{"cli_a"}}, "", "the event names no client, and client_scope includes only some"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			e := happened(t, `{}`)
+			e.Client = tc.client
+			if _, got := (agent.Definition{Scope: tc.scope}).Judge(agent.Facts{Event: e}); got != tc.want {
+				t.Errorf("it says %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 	t.Parallel()
 
