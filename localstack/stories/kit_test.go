@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -349,12 +350,20 @@ func (o *org) agent(steps ...any) string {
 
 func (o *org) agentOn(product, eventType string, steps ...any) string {
 	o.t.Helper()
-	a := o.must(http.StatusCreated, o.post("/api/agents", doc{
-		"name": "Story agent", "description": "Made by a story.", "category": "service_desk",
-		"trigger": doc{"type": "bus_event", "source_product": product, "event_type": eventType, "filters": []any{}},
-		"steps":   steps,
-	}))
-	name := text(a, "id")
+	return o.agentWith(product, eventType, doc{}, steps...)
+}
+
+// agentWith is agentOn with more fields; those of trigger are added to it.
+func (o *org) agentWith(product, eventType string, more doc, steps ...any) string {
+	o.t.Helper()
+	trigger := doc{"type": "bus_event", "source_product": product, "event_type": eventType, "filters": []any{}}
+	if added, ok := more["trigger"].(doc); ok {
+		maps.Copy(trigger, added)
+	}
+	definition := doc{"name": "Story agent", "description": "Made by a story.", "category": "service_desk", "steps": steps}
+	maps.Copy(definition, more)
+	definition["trigger"] = trigger
+	name := text(o.must(http.StatusCreated, o.post("/api/agents", definition)), "id")
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+name, doc{"status": "active"}))
 	return name
 }

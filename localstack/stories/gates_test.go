@@ -1,0 +1,184 @@
+package stories_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// gateWith returns a gate of ten seconds with more fields.
+func gateWith(more doc) doc {
+	g := gate(10)
+	maps.Copy(g, more)
+	return g
+}
+
+// runBeside waits for the organization's second execution and returns its id.
+func (o *org) runBeside(first string) (second string) {
+	o.t.Helper()
+	o.eventually("another execution is there", func() bool {
+		for _, x := range o.runs() {
+			if text(x, "id") != first {
+				second = text(x, "id")
+			}
+		}
+		return second != ""
+	})
+	return second
+}
+
+func TestSeveralPeopleMustApproveAndOneMayDeny(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.agent(gateWith(doc{"timeout_seconds": 600, "min_approvals": 2, "approvers": doc{"roles": []any{"member"}}}), isolate())
+	ann, ben := o.as("user_ann", "admin"), o.as("user_ben", "member")
+
+	o.escalate()
+	exec := o.run()
+	approval := o.asks(exec)
+	for range 2 { // the same verdict by the same person is not a second one
+		a := o.must(http.StatusOK, ann.decides(approval, "approved"))
+		if text(a, "status") != "pending" || len(list(a, "votes")) != 1 || at(a, "decided_by") != nil {
+			t.Errorf("after Ann's vote: %v", a)
+		}
+	}
+	if n := len(o.calls("isolate_device")); n != 0 {
+		t.Errorf("%d devices were isolated for one of two", n)
+	}
+	a := o.must(http.StatusOK, ben.decides(approval, "approved"))
+	if text(a, "status") != "approved" || len(list(a, "votes")) != 2 || text(a, "decided_by") != "user_ben" {
+		t.Errorf("after Ben's vote: %v", a)
+	}
+	if x := o.ends(exec); text(x, "status") != "completed" || len(o.done("isolate_device")) != 1 {
+		t.Errorf("%s with %d devices isolated", text(x, "status"), len(o.done("isolate_device")))
+	}
+
+	o.escalate()
+	exec = o.runBeside(exec)
+	approval = o.asks(exec)
+	o.must(http.StatusOK, ann.decides(approval, "approved"))
+	if a := o.must(http.StatusOK, ben.decides(approval, "denied")); text(a, "status") != "denied" {
+		t.Errorf("after Ben's denial: %v", a)
+	}
+	if r := o.as("user_cid", "owner").decides(approval, "approved"); r.status != http.StatusConflict {
+		t.Errorf("a verdict after the denial: %d %v", r.status, r.body)
+	}
+	if x := o.ends(exec); text(x, "status_reason") != "approval_denied" || len(o.calls("isolate_device")) != 1 {
+		t.Errorf("%v with %d devices isolated in all", at(x, "status_reason"), len(o.calls("isolate_device")))
+	}
+}
+
+func TestSilenceApprovesWhereTheGateSaysSo(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.agent(gateWith(doc{"on_expiry": "approve"}), note("tell", "hello"))
+	o.escalate()
+	exec := o.run()
+	approval := o.asks(exec)
+	x := o.ends(exec)
+	if text(x, "status") != "completed" || len(o.done("add_note")) != 1 {
+		t.Errorf("%s with %d notes, want completed with one", text(x, "status"), len(o.done("add_note")))
+	}
+	a := o.must(http.StatusOK, o.get("/api/approvals/"+approval))
+	if text(a, "status") != "expired" || at(a, "decided_by") != nil {
+		t.Errorf("approval = %v, want it expired, and decided by nobody", a)
+	}
+	if r := o.decides(approval, "denied"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
+		t.Errorf("a late verdict: %d %v", r.status, r.body)
+	}
+}
+
+// One question from its first message to its verdict: people are told where to
+// decide and what will be done, reminded, and when they stay silent somebody
+// else is asked.
+func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	hook := strings.NewReplacer("{org}", o.name, "{channel}", "webhook").Replace(o.outputs.Hook)
+	o.agent(gateWith(doc{
+		"timeout_seconds": 14,
+		"notify":          []any{doc{"channel": "webhook", "recipients": []any{hook}}},
+		"on_expiry":       "escalate",
+		"escalate_to":     doc{"users": []any{"user_mia"}, "timeout_seconds": 600},
+	}), doc{
+		"id": "isolate", "type": "product_action", "product": "defend", "action": "isolate_device",
+		"params": doc{"device_id": "dev_1", "reason": "{{ event_payload.escalated_to | upcase }} of {{ event_payload.ticket_id }}"},
+	})
+	ticket := o.escalate()
+	exec := o.run()
+	approval := o.asks(exec)
+	mia := o.as("user_mia", "member")
+
+	first := o.must(http.StatusOK, mia.get("/api/approvals/"+approval))
+	params := doc{"device_id": "dev_1", "reason": "P1 of " + ticket}
+	want := doc{"message": "Isolate " + ticket + "?", "actions": []any{
+		doc{"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params},
+	}}
+	if diff := cmp.Diff(want, at(first, "shows")); diff != "" {
+		t.Errorf("shows (-want +got)\n%s", diff)
+	}
+	if r := mia.decides(approval, "approved"); r.status != http.StatusForbidden {
+		t.Errorf("a member who was not asked: %d %v", r.status, r.body)
+	}
+
+	second := first
+	o.eventually("the question has a new clock", func() bool {
+		second = o.must(http.StatusOK, o.get("/api/approvals/"+approval))
+		return text(second, "expires_at") != text(first, "expires_at")
+	})
+	if text(second, "status") != "pending" || seconds(t, first, second, "expires_at") < 600 {
+		t.Errorf("put to others: %s until %s, before until %s", text(second, "status"), text(second, "expires_at"), text(first, "expires_at"))
+	}
+	o.eventually("three messages have arrived", func() bool { return len(o.calls("webhook")) == 3 })
+	var subjects []string
+	for _, c := range o.calls("webhook") {
+		subjects = append(subjects, text(c, "body", "subject"))
+		body := text(c, "body", "body")
+		for _, part := range []string{"Isolate " + ticket + "?", "/approvals/" + approval, "defend.isolate_device", "P1 of " + ticket} {
+			if !strings.Contains(body, part) {
+				t.Errorf("the message does not say %s:\n%s", part, body)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{
+		"Story agent waits for approval", "Reminder: Story agent waits for approval", "Nobody decided: Story agent waits for approval",
+	}, subjects); diff != "" {
+		t.Errorf("messages (-want +got)\n%s", diff)
+	}
+	if early := moment(t, o.calls("webhook")[1], "at").Sub(moment(t, first, "created_at")); early < 6*time.Second || early > 13*time.Second {
+		t.Errorf("the reminder came after %v of 14s, want about half", early)
+	}
+
+	o.must(http.StatusOK, mia.decides(approval, "approved"))
+	x := o.ends(exec)
+	if text(x, "status") != "completed" || text(x, "steps", 0, "output", "decided_by") != "user_mia" {
+		t.Errorf("%s, gate %v", text(x, "status"), at(x, "steps", 0, "output"))
+	}
+	if calls := o.done("isolate_device"); len(calls) != 1 || !cmp.Equal(at(calls[0], "params"), any(params)) {
+		t.Errorf("the product was told %v, want %v once", calls, params)
+	}
+}
+
+// moment returns the time in a field.
+func moment(t *testing.T, v any, field string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text(v, field))
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", field, err))
+	}
+	return at
+}
+
+// seconds returns the time between the same field of two.
+func seconds(t *testing.T, from, to any, field string) float64 {
+	t.Helper()
+	return moment(t, to, field).Sub(moment(t, from, field)).Seconds()
+}

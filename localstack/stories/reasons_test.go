@@ -1,0 +1,305 @@
+package stories_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// became waits until an agent's activity says what became of an event, and
+// returns the entry.
+func (o *org) became(agent, event string) (entry any) {
+	o.t.Helper()
+	o.eventually("the event is explained", func() bool {
+		entry = nil
+		for _, e := range o.activity(agent) {
+			if text(e, "event_id") == event {
+				entry = e
+			}
+		}
+		return entry != nil
+	})
+	return entry
+}
+
+func (o *org) activity(agent string) []any {
+	o.t.Helper()
+	return list(o.must(http.StatusOK, o.get("/api/agents/"+agent+"/activity?limit=200")), "activity")
+}
+
+// tally counts what became of an agent's events.
+func (o *org) tally(agent string) map[string]int {
+	counts := map[string]int{}
+	for _, e := range o.activity(agent) {
+		counts[text(e, "outcome")]++
+	}
+	return counts
+}
+
+func TestAnAgentThatOverridesKeepsSystemAgentsBack(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	mine := o.agentWith("psa", "ticket.created", doc{
+		"conflict_behavior": "override",
+		"conditions":        []any{doc{"field": "priority", "operator": "eq", "value": "p1"}},
+	}, note("tell", "hello"))
+	ticket := func(name, priority string) string {
+		return o.publish("psa", "ticket.created", doc{
+			"ticket_id": name, "priority": priority, "subject": "VPN down", "type": "incident", "created_by": "ann", "created_at": "2026-03-09T14:23:01Z",
+		})
+	}
+	event := ticket("tkt_1", "p1")
+	entry := o.became("agent_system_dispatch", event)
+	if text(entry, "outcome") != "overridden" || !strings.Contains(text(entry, "detail"), mine) || at(entry, "execution_id") != nil {
+		t.Errorf("Dispatch: %v, want overridden by %s", entry, mine)
+	}
+	if entry := o.became(mine, event); text(entry, "outcome") != "started" {
+		t.Errorf("the agent: %v", entry)
+	}
+	if x := o.ends(o.run()); text(x, "agent_id") != mine || text(x, "status") != "completed" {
+		t.Errorf("%s of %s", text(x, "status"), text(x, "agent_id"))
+	}
+
+	event = ticket("tkt_2", "p3") // it does not match here, so Dispatch runs
+	if entry := o.became("agent_system_dispatch", event); text(entry, "outcome") != "started" {
+		t.Errorf("Dispatch alone: %v", entry)
+	}
+	if entry := o.became(mine, event); text(entry, "outcome") != "condition_not_met" {
+		t.Errorf("the agent: %v", entry)
+	}
+}
+
+// caused publishes the event for which agents of stories listen, as a product
+// does because of a call: what it was told stands in the event.
+func (o *org) caused(call any, n int) string {
+	o.t.Helper()
+	depth, err := strconv.Atoi(text(call, "headers", "X-One-Agents-Depth"))
+	if err != nil || text(call, "headers", "X-One-Agents-Execution") == "" {
+		o.t.Fatalf("the product was not told what caused the call: %v", at(call, "headers"))
+	}
+	e := o.envelope("psa", "ticket.escalated", doc{"ticket_id": fmt.Sprintf("tkt_%d", n), "escalated_to": "p1"})
+	e["metadata"] = doc{"agent_triggered": true, "causation": doc{
+		"execution_id": text(call, "headers", "X-One-Agents-Execution"), "depth": depth,
+	}}
+	o.put("psa", "ticket.escalated", e)
+	return text(e, "id")
+}
+
+func TestAgentsThatWakeEachOtherComeToAnEnd(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	open := o.agentWith("psa", "ticket.escalated", doc{"trigger": doc{"allow_agent_triggered": true}}, note("tell", "hello"))
+	wary := o.agent(doc{"id": "pause", "type": "wait", "duration_seconds": 1})
+	o.escalate()
+	for n := 1; ; n++ {
+		o.eventually("the product was called again", func() bool { return len(o.done("add_note")) == n })
+		calls := o.done("add_note")
+		event := o.caused(calls[n-1], n)
+		entry := o.became(open, event)
+		if outcome := text(entry, "outcome"); n <= 5 && outcome != "started" {
+			t.Fatalf("with %d runs behind it an event is %s, want started: %v", n, outcome, entry)
+		} else if n == 6 {
+			if outcome != "loop_guard" || !strings.Contains(text(entry, "detail"), "6 runs") {
+				t.Errorf("with 6 runs behind it: %v, want loop_guard", entry)
+			}
+			break
+		}
+		if entry := o.became(wary, event); text(entry, "outcome") != "loop_guard" {
+			t.Errorf("an agent that does not allow it: %v", entry)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"started": 6, "loop_guard": 1}, o.tally(open)); diff != "" {
+		t.Errorf("the agent that allows it (-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAgentRunsNoMoreOftenThanItMay(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	once := o.agentWith("psa", "ticket.escalated", doc{"execution_limit": doc{"max_per_hour": 1}}, note("tell", "once"))
+	thrice := o.agentWith("psa", "ticket.sla_warning", doc{"execution_limit": doc{"max_per_hour": 3}}, note("tell", "thrice"))
+	publish := func(n int) string {
+		return o.publish("psa", "ticket.escalated", doc{"ticket_id": fmt.Sprintf("tkt_%d", n), "escalated_to": "p1"})
+	}
+	if entry := o.became(once, publish(1)); text(entry, "outcome") != "started" {
+		t.Errorf("the first: %v", entry)
+	}
+	entry := o.became(once, publish(2))
+	if detail := text(entry, "detail"); text(entry, "outcome") != "limit_reached" ||
+		!strings.HasPrefix(detail, "max_per_hour is 1 and 1 started; the next may start at 20") {
+		t.Errorf("the second: %v", entry)
+	}
+
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() { o.publish("psa", "ticket.sla_warning", doc{"ticket_id": fmt.Sprintf("tkt_%d", n)}) })
+	}
+	wg.Wait()
+	o.eventually("all twenty are explained", func() bool { return len(o.activity(thrice)) == 20 })
+	if diff := cmp.Diff(map[string]int{"started": 3, "limit_reached": 17}, o.tally(thrice)); diff != "" {
+		t.Errorf("twenty at once (-want +got)\n%s", diff)
+	}
+	o.eventually("what was started has ended", func() bool {
+		runs := o.runs()
+		return len(runs) == 4 && !slices.ContainsFunc(runs, func(x any) bool { return !ended(x) })
+	})
+	if n := len(o.done("add_note")); n != 4 {
+		t.Errorf("%d notes, want 4", n)
+	}
+}
+
+func TestAnAgentSeesTheClientsInItsScope(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	only := o.agentWith("psa", "ticket.escalated", doc{"client_scope": doc{"include": []any{"cli_acme"}}}, note("tell", "only"))
+	but := o.agentWith("psa", "ticket.escalated", doc{"client_scope": doc{"exclude": []any{"cli_acme"}}}, note("tell", "but"))
+	publish := func(ticket, client string) string {
+		payload := doc{"ticket_id": ticket, "escalated_to": "p1"}
+		if client != "" {
+			payload["client_id"] = client
+		}
+		return o.publish("psa", "ticket.escalated", payload)
+	}
+	got := map[string]string{}
+	for name, event := range map[string]string{
+		"acme": publish("tkt_1", "cli_acme"), "globex": publish("tkt_2", "cli_globex"), "no client": publish("tkt_3", ""),
+	} {
+		for kind, agent := range map[string]string{"only acme": only, "all but acme": but} {
+			entry := o.became(agent, event)
+			got[kind+", "+name] = strings.TrimSpace(text(entry, "outcome") + " " + text(entry, "detail"))
+		}
+	}
+	if diff := cmp.Diff(map[string]string{
+		"only acme, acme":         "started",
+		"only acme, globex":       `out_of_scope client_scope does not include client "cli_globex"`,
+		"only acme, no client":    "out_of_scope the event names no client, and client_scope includes only some",
+		"all but acme, acme":      `out_of_scope client_scope excludes client "cli_acme"`,
+		"all but acme, globex":    "started",
+		"all but acme, no client": "started",
+	}, got); diff != "" {
+		t.Errorf("what became of them (-want +got)\n%s", diff)
+	}
+}
+
+// It is not parallel: a stand-in that is told the rules of another story begins
+// to count the times of these again.
+//
+//nolint:paralleltest // see above.
+func TestATraceTellsWhatWentWrongAtEachStep(t *testing.T) {
+	o := open(t).tenant(t)
+	long := strings.Repeat("long ", 100)
+	answer := doc{"type": "object", "required": []any{"noise"}, "properties": doc{"noise": doc{"type": "boolean"}}}
+	o.rule("_model", doc{"contains": "Judge well", "status": 503, "times": 1}, doc{"contains": "Talk nonsense", "respond": "As an AI I cannot."})
+	o.rule("_products",
+		doc{"product": "psa", "action": "update_ticket", "status": 503, "times": 2},
+		doc{"product": "psa", "action": "create_ticket", "delay_ms": 8000})
+	o.agent(
+		doc{"id": "judge", "type": "ai_reason", "model": "standard", "prompt": "Judge well: {{ event_payload.ticket_id }}", "output_schema": answer},
+		doc{"id": "nonsense", "type": "ai_reason", "model": "quick", "prompt": "Talk nonsense.", "output_schema": answer, "on_error": "continue"},
+		doc{
+			"id": "flaky", "type": "product_action", "product": "psa", "action": "update_ticket", "retry": doc{"max_attempts": 3, "backoff_seconds": 1},
+			"params": doc{"ticket_id": "{{ event_payload.ticket_id }}", "category": long},
+		},
+		doc{
+			"id": "slow", "type": "product_action", "product": "psa", "action": "create_ticket", "timeout_seconds": 1, "on_error": "continue",
+			"params": doc{"subject": "Too slow"},
+		},
+		doc{
+			"id": "never", "type": "product_action", "product": "psa", "action": "add_note", "if": doc{"field": "escalated_to", "operator": "eq", "value": "p4"},
+			"params": doc{"ticket_id": "{{ event_payload.ticket_id }}", "body": "never"},
+		},
+		note("tell", "hello {{ event_payload.ticket_id }}"),
+	)
+	ticket := o.escalate()
+	x := o.ends(o.run())
+
+	want := "judge:completed nonsense:failed flaky:completed slow:failed never:skipped tell:completed"
+	if got := statuses(x); got != want || text(x, "status") != "completed" {
+		t.Fatalf("%s with %q, want completed with %q", text(x, "status"), got, want)
+	}
+	o.shows(x, map[string]shown{
+		"judge":    {tries: 2, credits: 20},
+		"nonsense": {tries: 2, code: "invalid_model_output"},
+		"flaky":    {tries: 3},
+		"slow":     {tries: 1, code: "step_timeout"},
+		"never":    {},
+		"tell":     {tries: 1},
+	})
+	flaky := at(x, "steps", 2)
+	if category := text(flaky, "input", "category"); text(flaky, "input", "ticket_id") != ticket ||
+		!strings.HasSuffix(category, "…") || len(category) > 170 || !strings.HasPrefix(long, strings.TrimSuffix(category, "…")) {
+		t.Errorf("input of flaky = %v", at(flaky, "input"))
+	}
+	if why := text(x, "steps", 4, "input", "if"); !strings.Contains(why, `"p1"`) || !strings.Contains(why, "escalated_to") {
+		t.Errorf("never was skipped because %q", why)
+	}
+	if credits := o.must(http.StatusOK, o.get("/api/credits")); number(credits, "total_used") != 20 || number(x, "credits_used") != 20 {
+		t.Errorf("credits = %v, and of the run %v; want 20", credits, at(x, "credits_used"))
+	}
+
+	keys := map[string]bool{}
+	for _, c := range o.calls("update_ticket") {
+		keys[text(c, "idempotency_key")] = true
+		if text(c, "params", "category") != long {
+			t.Errorf("the product was sent %v", at(c, "params"))
+		}
+	}
+	if diff := cmp.Diff(map[string]bool{text(x, "id") + ":flaky": true}, keys); diff != "" || len(o.done("update_ticket")) != 1 {
+		t.Errorf("%d updates, keys (-want +got)\n%s", len(o.done("update_ticket")), diff)
+	}
+	asked := o.asked("judge")
+	if len(asked) != 2 || number(asked[0], "status") != 503 || number(asked[1], "status") != 200 || text(asked[0], "model") == text(asked[1], "model") {
+		t.Errorf("judge asked %v, want two models", asked)
+	}
+	if n := len(o.asked("nonsense")); n != 2 {
+		t.Errorf("nonsense was asked for %d times, want 2", n)
+	}
+}
+
+// A shown is what a trace says of a step.
+type shown struct {
+	tries, credits float64
+	code           string
+}
+
+// shows compares the trace of an execution, and looks whether each step that was
+// tried says what was put in and when.
+func (o *org) shows(x doc, want map[string]shown) {
+	o.t.Helper()
+	got := map[string]shown{}
+	last := text(x, "created_at")
+	for _, s := range list(x, "steps") {
+		name := text(s, "step_id")
+		got[name] = shown{tries: number(s, "attempts"), credits: number(s, "credits_used"), code: text(s, "error", "code")}
+		if at(s, "input") == nil || (at(s, "output") == nil) != (text(s, "status") != "completed") {
+			o.t.Errorf("%s has input %v and output %v", name, at(s, "input"), at(s, "output"))
+		}
+		if (text(s, "error", "message") == "") != (text(s, "status") != "failed") {
+			o.t.Errorf("%s is %s and says %v", name, text(s, "status"), at(s, "error"))
+		}
+		if begun, done := text(s, "started_at"), text(s, "completed_at"); begun < last || done < begun || at(s, "duration_ms") == nil {
+			o.t.Errorf("%s from %s to %s (%v ms) comes after %s", name, begun, done, at(s, "duration_ms"), last)
+		}
+		last = text(s, "completed_at")
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(shown{})); diff != "" {
+		o.t.Errorf("the trace (-want +got)\n%s", diff)
+	}
+}
+
+// asked returns what models were asked for a step.
+func (o *org) asked(step string) []any {
+	o.t.Helper()
+	all := list(o.send(http.MethodGet, o.outputs.Products+"/_model/calls?org_id="+o.name, nil, nil).body, "calls")
+	return slices.DeleteFunc(all, func(c any) bool { return text(c, "step_id") != step })
+}
