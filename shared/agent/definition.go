@@ -267,6 +267,12 @@ func (g GateStep) Expiry() OnExpiry {
 	return g.OnExpiry
 }
 
+// Insists reports whether the step is a gate that a run passes only when a person
+// has said yes: it cannot be skipped, passed over or answered by silence.
+func (s Step) Insists() bool {
+	return s.GateStep != nil && s.If == nil && s.OnError != Continue && s.Expiry() != Approve
+}
+
 // Mentions reports whether a word stands anywhere in the definition: whether
 // what it names is worth reading.
 func (d Definition) Mentions(word string) bool { return strings.Contains(canonical(d), word) }

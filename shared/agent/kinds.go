@@ -289,7 +289,7 @@ func readGate(p *parser, o object, s *Step, _ int, gated bool) bool {
 		p.fault(o.at("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
 	}
 	s.GateStep = g
-	return gated || s.If == nil && s.OnError != Continue && g.Expiry() != Approve
+	return gated || s.Insists()
 }
 
 func (p *parser) approvers(o object) Approvers {

@@ -272,11 +272,17 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 		steps []string
 		want  string // the steps that are shown; those in brackets with parameters
 	}{
-		"an action":                           {[]string{ask("g"), act("b")}, "[b]"},
-		"nothing":                             {[]string{act("a"), ask("g")}, ""},
-		"not what was before it":              {[]string{act("a"), ask("g"), act("b")}, "[b]"},
-		"not what follows the next question":  {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
-		"what follows a question with an if":  {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
+		"an action":                          {[]string{ask("g"), act("b")}, "[b]"},
+		"nothing":                            {[]string{act("a"), ask("g")}, ""},
+		"not what was before it":             {[]string{act("a"), ask("g"), act("b")}, "[b]"},
+		"not what follows the next question": {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
+		"what follows a question with an if": {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
+		"what follows a question that may be passed over": {
+			[]string{ask("g"), ask("h", `"on_error": "continue"`), act("c")}, "[c]",
+		},
+		"what follows a question that silence answers": {
+			[]string{ask("g"), ask("h", `"on_expiry": "approve"`), act("c")}, "[c]",
+		},
 		"not what will be skipped":            {[]string{ask("g"), act("b", `"if": `+calm), act("c")}, "[c]"},
 		"what depends on an answer before it": {[]string{think("judge", noise), ask("g"), judged("b", "judge.noise")}, "[b]"},
 		"that it depends on an answer after it": {

@@ -18,7 +18,8 @@ import (
 const maxShows = 64 << 10
 
 // An outlook is what follows a gate, seen from it: every action up to the next
-// question, with its parameters when they are known already.
+// question that a person must answer, with its parameters when they are known
+// already.
 type outlook struct {
 	scope   render.Scope
 	facts   agent.Facts
@@ -66,12 +67,12 @@ func ways(s agent.Step) [][]agent.Step {
 }
 
 // look lists the actions of steps, and reports whether the run may go beyond
-// them without another question. Parameters are shown if certain.
+// them without another person's yes. Parameters are shown if certain.
 func (o *outlook) look(steps []agent.Step, certain bool) bool {
 	for _, s := range steps {
 		switch {
 		case certain && s.If != nil && o.known(s.If.Paths()) && !o.holds(*s.If):
-		case s.GateStep != nil && s.If == nil:
+		case s.Insists():
 			return false
 		case s.ActionStep != nil:
 			o.actions = append(o.actions, o.action(s, certain))

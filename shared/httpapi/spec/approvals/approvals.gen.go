@@ -111,7 +111,7 @@ type ShownAction struct {
 
 // Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
 type Shows struct {
-	// Actions The actions that follow the gate, up to the next one.
+	// Actions The actions that follow the gate, up to the next one that a person must answer.
 	Actions []ShownAction `json:"actions"`
 	Message string        `json:"message"`
 }
