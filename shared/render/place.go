@@ -30,7 +30,7 @@ func Encoded(text string, s Scope, encode Encoding) (string, error) {
 			out = encode(shown)
 		}
 		if size += len(shown); size > MaxOutput {
-			return "", tooLong()
+			return "", tooLong(MaxOutput)
 		}
 		b.WriteString(out)
 	}

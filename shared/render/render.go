@@ -31,9 +31,10 @@ var ErrTemplate = fault.New(fault.Invalid, "template_error", "A template could n
 
 // The bounds of a template.
 const (
-	MaxOutput  = 64 << 10 // bytes of one rendered text
-	maxFilters = 10       // in one placeholder
-	maxSource  = 2000     // bytes of one placeholder
+	MaxOutput  = 64 << 10  // bytes of one rendered text
+	maxValue   = 256 << 10 // bytes of all that Value fills together; an event is no larger
+	maxFilters = 10        // in one placeholder
+	maxSource  = 2000      // bytes of one placeholder
 )
 
 // A Scope holds what templates may name.
@@ -107,16 +108,29 @@ func Text(text string, s Scope) (string, error) {
 	return Encoded(text, s, func(value string) string { return value })
 }
 
-// Value returns v with every text in it filled, at any depth. A text that is
-// one placeholder and nothing else becomes the value itself, of its own kind.
+// Value returns v with every text in it filled, at any depth, or ErrTemplate. A
+// text that is one placeholder and nothing else becomes the value itself, of its
+// own kind. All texts together are bounded: many of them may name the same value.
 func Value(v any, s Scope) (any, error) {
+	left := maxValue
+	return value(v, s, &left)
+}
+
+func value(v any, s Scope, left *int) (any, error) {
 	switch v := v.(type) {
 	case string:
-		return one(v, s)
+		filled, err := one(v, s)
+		if err != nil {
+			return nil, err
+		}
+		if *left -= len(String(filled)); *left < 0 {
+			return nil, tooLong(maxValue)
+		}
+		return filled, nil
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			e, err := Value(v[i], s)
+			e, err := value(v[i], s, left)
 			if err != nil {
 				return nil, err
 			}
@@ -126,7 +140,7 @@ func Value(v any, s Scope) (any, error) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k := range v {
-			e, err := Value(v[k], s)
+			e, err := value(v[k], s, left)
 			if err != nil {
 				return nil, err
 			}
@@ -365,7 +379,7 @@ func evaluate(source string, s Scope) (v any, err error) {
 		return nil, err
 	}
 	if len(String(v)) > MaxOutput {
-		return nil, tooLong()
+		return nil, tooLong(MaxOutput)
 	}
 	return plain(v), nil
 }
@@ -387,7 +401,7 @@ func config() expressions.Config {
 	// These two multiply sizes: look before the memory is taken.
 	c.AddFilter("replace", func(s, from, to string) (string, error) {
 		if n := strings.Count(s, from); n*len(to)+len(s) > MaxOutput {
-			return "", tooLong()
+			return "", tooLong(MaxOutput)
 		}
 		return strings.ReplaceAll(s, from, to), nil
 	})
@@ -400,7 +414,7 @@ func config() expressions.Config {
 			size += len(texts[i])
 		}
 		if size > MaxOutput {
-			return "", tooLong()
+			return "", tooLong(MaxOutput)
 		}
 		return strings.Join(texts, by), nil
 	})
@@ -420,8 +434,8 @@ func known() []string {
 	}
 }
 
-func tooLong() error {
-	return ErrTemplate.Sayf("The output is longer than %d bytes.", MaxOutput)
+func tooLong(most int) error {
+	return ErrTemplate.Sayf("The output is longer than %d bytes.", most)
 }
 
 // Marked returns text with every placeholder replaced by a name in double
@@ -448,7 +462,7 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 		data[name] = v
 		b.WriteString("[[" + name + "]]")
 		if size += len(String(v)); size > MaxOutput {
-			return "", nil, tooLong()
+			return "", nil, tooLong(MaxOutput)
 		}
 	}
 	return b.String(), data, nil

@@ -89,6 +89,38 @@ func TestABadTemplateIsAnError(t *testing.T) {
 	}
 }
 
+func TestTheValuesOfAnObjectAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+
+	of := func(n int, text string) map[string]any {
+		list := make([]any, n)
+		for i := range list {
+			list[i] = text
+		}
+		return map[string]any{"list": list}
+	}
+	for name, tc := range map[string]struct {
+		in   any
+		fits bool
+	}{
+		"a value that is all of an event":   {of(1, "{{ event_payload }}"), true},
+		"a few texts":                       {of(4, "{{ event_payload.big }}"), true},
+		"many texts":                        {of(1000, "a {{ event_payload.big }}"), false},
+		"many values":                       {of(1000, "{{ event_payload }}"), false},
+		"many texts, one in another":        {map[string]any{"a": of(3, "{{ event_payload.big }}"), "b": []any{of(3, "{{ event_payload.big }}")}}, false},
+		"many texts that say nothing of it": {of(1000, "{{ event_payload.none }}"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := render.Value(tc.in, scope())
+			if tc.fits != (err == nil) || !tc.fits && !errors.Is(err, render.ErrTemplate) {
+				t.Errorf("%d bytes, %v", len(render.String(got)), err)
+			}
+		})
+	}
+}
+
 func TestPathsNamesWhatATemplateNeeds(t *testing.T) {
 	t.Parallel()
 
