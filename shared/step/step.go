@@ -12,6 +12,9 @@ package step
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -167,27 +170,49 @@ func shorten(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// maxShown is how much of a text the trace shows of what went in, in bytes.
-const maxShown = 160
+// The bounds of what the trace shows of what went in, in bytes: of a text, and
+// about of all together. A step is one item of the store.
+const (
+	maxShown    = 160
+	maxShownAll = 32 << 10
+)
 
-// Shown returns v as the trace shows it: long texts and lists are cut.
+// Shown returns v as the trace shows it: long texts and lists are cut, and what
+// does not fit is left out. An object that was cut says so in the field "…".
 func Shown(v any) any {
-	const most = 20
+	left := maxShownAll
+	return shown(v, &left)
+}
+
+func shown(v any, left *int) any {
+	const most, scalar = 20, 8
 	switch v := v.(type) {
 	case string:
-		return shorten(v, maxShown)
+		s := shorten(v, maxShown)
+		*left -= len(s)
+		return s
 	case []any:
 		out := make([]any, 0, min(len(v), most))
 		for _, e := range v[:min(len(v), most)] {
-			out = append(out, Shown(e))
+			if *left <= 0 {
+				break
+			}
+			out = append(out, shown(e, left))
 		}
 		return out
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = Shown(e)
+		out := make(map[string]any, min(len(v), most))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if *left <= 0 {
+				out["…"] = fmt.Sprintf("%d more", len(v)-len(out))
+				break
+			}
+			name := shorten(k, maxShown)
+			*left -= len(name)
+			out[name] = shown(v[k], left)
 		}
 		return out
 	}
+	*left -= scalar
 	return v
 }

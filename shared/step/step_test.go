@@ -3,6 +3,7 @@ package step_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -311,6 +312,32 @@ func TestATraceShowsLongParametersCut(t *testing.T) {
 	}
 	if sent, _ := h.commands[0].Params["body"].(string); len(sent) != 5000 {
 		t.Errorf("%d bytes were sent", len(sent))
+	}
+}
+
+// The trace of a step is one item of the store, with a bound of its own.
+func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
+	t.Parallel()
+
+	wide := map[string]any{}
+	for i := range 5000 {
+		wide[fmt.Sprintf("%s_%04d", strings.Repeat("k", 90), i)] = strings.Repeat("v", 90)
+	}
+	deep := map[string]any{}
+	for range 5 {
+		deep = map[string]any{"a": []any{deep, wide}, "b": []any{wide, deep}}
+	}
+	for name, v := range map[string]any{
+		"many fields": wide, "many fields at depth": deep, "one long name": map[string]any{strings.Repeat("k", 100_000): int64(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got := document.Canonical(step.Shown(v))
+			if len(got) > 64<<10 || !strings.Contains(got, "…") {
+				t.Errorf("%d bytes are shown: %.200s", len(got), got)
+			}
+		})
 	}
 }
 
