@@ -30,6 +30,12 @@ func act(name string, more ...string) string {
 		"ticket_id": "{{ event_payload.ticket_id }}", "body": "note of ` + name + `", "visibility": "internal"}` + fields(more) + `}`
 }
 
+// says is a product action called b with this text.
+func says(text string) string {
+	return `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+		"ticket_id": "t", "body": "` + text + `", "visibility": "internal"}}`
+}
+
 func ask(name string, more ...string) string {
 	return `{"id": "` + name + `", "type": "approval_gate", "message": "May {{ agent.name }} go on with {{ event_payload.ticket_id }}?"` +
 		fields(more) + `}`
@@ -153,6 +159,27 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 		"a skipped branch has no steps": {
 			steps: list(`{"id": "br", "type": "branch", "if": `+calm+`, "cases": [{"when": `+urgent+`, "steps": `+list(act("x"))+`}]}`, act("b")),
 			want:  "completed: br skipped, b completed", acts: []string{"b"},
+		},
+		"an if on the profile of a client that has none does not hold, whatever it asks": {
+			steps: list(act("a", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "ne", "value": 1}`),
+				act("b", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "exists", "value": false}`), act("c")),
+			want: "completed: a skipped, b skipped, c completed", acts: []string{"c"},
+		},
+		"a default stands in for a profile that is not there": {
+			steps: list(says("{{ client_context.recent_incidents | default: 0 }}")),
+			want:  "completed: b completed", acts: []string{"b"},
+		},
+		"without a default a profile that is not there fails its step": {
+			steps: list(says("{{ client_context.recent_incidents }}")),
+			want:  "failed (template_error): b failed (template_error)",
+		},
+		"an answer has the name that output_var gives it, and that of its step": {
+			steps: list(think("judge", noise, `"output_var": "verdict"`), says("{{ verdict.noise }} {{ steps.judge.output.noise }}")),
+			want:  "completed: judge completed, b completed", acts: []string{"b"},
+		},
+		"what a skipped step would have said is missing": {
+			steps: list(think("judge", noise, `"if": `+calm), says("{{ judge.noise }}")),
+			want:  "failed (template_error): judge skipped, b failed (template_error)",
 		},
 		"a branch takes the first case that holds": {
 			steps: list(think("judge", noise), when("br", isNoise, list(act("yes")), list(act("no"))), act("end")),
