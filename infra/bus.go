@@ -8,8 +8,13 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// archiveDays is how long every event can be replayed.
-const archiveDays = 30
+const (
+	// archiveDays is how long every event can be replayed.
+	archiveDays = 30
+	// archive is the archive's name; what the emulator's CloudFormation cannot
+	// make is made under the same name afterwards.
+	archive = prefix
+)
 
 // newBus declares the bus on which the products publish, and the way from
 // there to the events queue. Targets get the whole event, since the dispatcher
@@ -20,7 +25,7 @@ func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.Ev
 	})
 	if s.Archive {
 		awsevents.NewCfnArchive(stack, jsii.String("Archive"), &awsevents.CfnArchiveProps{
-			ArchiveName:   jsii.String(prefix),
+			ArchiveName:   jsii.String(archive),
 			Description:   jsii.String("Every event, so that nothing is lost for good."),
 			SourceArn:     bus.EventBusArn(),
 			RetentionDays: jsii.Number(archiveDays),

@@ -26,6 +26,7 @@ func newOutputs(stack awscdk.Stack, o outputs) {
 		"ApiEndpoint":         o.api.ApiEndpoint(),
 		"ApiId":               o.api.ApiId(),
 		"BusName":             o.bus.EventBusName(),
+		"ArchiveName":         jsii.String(archive),
 		"TableName":           o.table.TableName(),
 		"EventsQueueUrl":      o.queues.Events.QueueUrl(),
 		"UndeliveredQueueUrl": o.queues.Undelivered.QueueUrl(),

@@ -493,7 +493,7 @@ func TestTheSweeperRunsEveryMinuteAndNeverPilesUp(t *testing.T) {
 
 func TestOutputsAreWhatTheToolsRead(t *testing.T) {
 	want := []string{
-		"ApiEndpoint", "ApiId", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl",
+		"ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl",
 		"RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
 	}
 	for _, f := range plan() {

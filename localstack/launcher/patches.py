@@ -18,7 +18,7 @@ import time
 
 from ministack import app
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc, ses_v2, sns, stepfunctions
+from ministack.services import eventbridge, lambda_svc, ses_v2, sns, stepfunctions
 
 TESTED = "1.5.33"
 
@@ -265,6 +265,26 @@ def keep_time_of_sms(patch: str) -> None:
     )
 
 
+def replay_to_the_rules_named(patch: str) -> None:
+    """A replay went to every rule of the bus; on AWS it goes to those that its
+    destination names, if it names any."""
+    rewrite(
+        patch,
+        eventbridge._start_replay,
+        '                replayed["ReplayName"] = name\n',
+        '                replayed["ReplayName"] = name\n'
+        '                replayed["_FilterArns"] = dest.get("FilterArns") or []\n',
+    )
+    rewrite(
+        patch,
+        eventbridge._dispatch_event,
+        '        if rule.get("State") != "ENABLED":\n',
+        '        if event.get("_FilterArns") and rule.get("Arn") not in event["_FilterArns"]:\n'
+        "            continue\n"
+        '        if rule.get("State") != "ENABLED":\n',
+    )
+
+
 PATCHES = (
     answer_at_once,
     collect_logs_at_once,
@@ -277,6 +297,7 @@ PATCHES = (
     check_outputs,
     keep_headers_of_email,
     keep_time_of_sms,
+    replay_to_the_rules_named,
 )
 
 

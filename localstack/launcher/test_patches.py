@@ -10,7 +10,7 @@ from unittest import mock
 
 import launch
 import patches
-from ministack.services import lambda_svc, stepfunctions
+from ministack.services import eventbridge, lambda_svc, stepfunctions
 
 patches.apply_all()
 
@@ -143,6 +143,38 @@ class Patches(unittest.TestCase):
             stepfunctions._run_execution("arn")
         failed.assert_called_once()
         self.assertLess(time.monotonic() - began, 0.1)
+
+    def test_a_replay_goes_to_the_rules_that_it_names(self):
+        self.addCleanup(eventbridge.reset)
+        arns, bus = {}, json.loads(eventbridge._create_event_bus({"Name": "b"})[2])["EventBusArn"]
+        for name in ("one", "two"):
+            rule = {"Name": name, "EventBusName": "b", "EventPattern": '{"source": ["psa"]}'}
+            arns[name] = json.loads(eventbridge._put_rule(rule)[2])["RuleArn"]
+            target = {"Id": "t", "Arn": f"arn:aws:sqs:us-east-1:000000000000:{name}"}
+            eventbridge._put_targets({"Rule": name, "EventBusName": "b", "Targets": [target]})
+        archive = json.loads(eventbridge._create_archive({"ArchiveName": "a", "EventSourceArn": bus})[2])["ArchiveArn"]
+
+        def replayed(name, rules):
+            reached = []
+            entry = {"EventBusName": "b", "Source": "psa", "DetailType": "t", "Detail": "{}"}
+
+            def invoke(target, *_):
+                reached.append(target["Arn"].rsplit(":")[-1])
+
+            with mock.patch.object(eventbridge, "_invoke_target", invoke):
+                eventbridge._put_events({"Entries": [entry]})
+                reached.clear()
+                eventbridge._start_replay({
+                    "ReplayName": name, "EventSourceArn": archive, "EventStartTime": 0, "EventEndTime": 1e12,
+                    "Destination": {"Arn": bus} | rules,
+                })
+                end = time.monotonic() + 5
+                while eventbridge._replays[name]["State"] != "COMPLETED" and time.monotonic() < end:
+                    time.sleep(0.001)
+            return sorted(set(reached))
+
+        self.assertEqual(replayed("r1", {}), ["one", "two"])
+        self.assertEqual(replayed("r2", {"FilterArns": [arns["two"]]}), ["two"])
 
     def test_the_poller_does_not_idle(self):
         self.assertEqual(lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS, 0)
