@@ -14,7 +14,11 @@
 // and acts on what that says, so an extra call does nothing.
 package flow
 
-import "theoneagents.app/agents/shared/id"
+import (
+	"strconv"
+
+	"theoneagents.app/agents/shared/id"
+)
 
 // A Cursor says which run a machine is about.
 type Cursor struct {
@@ -51,6 +55,11 @@ type Next struct {
 	// Name is the name under which Runs starts Waits: one per turn of the
 	// runner, so that handing over twice starts once.
 	Name string `json:"name"`
+}
+
+// NameOf returns the Name of a turn of the runner, which has one for each lease.
+func NameOf(x id.Execution, attempt int64) string {
+	return string(x) + "-" + strconv.FormatInt(attempt, 10)
 }
 
 // A Step is what a machine does next.

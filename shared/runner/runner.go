@@ -19,8 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
-	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -265,7 +263,5 @@ func (t *session) client(ctx context.Context) (map[string]any, error) {
 	return p, nil
 }
 
-// name returns the name under which this turn hands over: one for each lease.
-func (t *session) name() string {
-	return strings.Join([]string{string(t.x.ID), strconv.FormatInt(t.x.Lease.Attempt, 10)}, "-")
-}
+// name returns the name under which this turn hands over.
+func (t *session) name() string { return flow.NameOf(t.x.ID, t.x.Lease.Attempt) }
