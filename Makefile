@@ -4,11 +4,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key publish show letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
 local  := .local/bin/local
+operate := .local/bin/operate
 say    := @printf '\n-- %s\n'
 step   := @localstack/local/step.sh
 host   := env -u GOOS -u GOARCH # what runs here, whatever the functions are built for
@@ -16,6 +17,9 @@ host   := env -u GOOS -u GOARCH # what runs here, whatever the functions are bui
 # $(call given,NAME,otherwise) is what was given to make as NAME=…; the
 # environment does not count, since everyone has a USER there.
 given = $(if $(filter command,$(firstword $(origin $(1)))),'$($(1))',$(2))
+
+# Which system is operated, and how the program answers.
+where = -stack $(call given,STACK,'') $(if $(call given,JSON),-json)
 
 # Folders are among the sources so that a file that goes is a change too.
 sources := go.mod go.sum $(shell find events functions infra localstack shared \
@@ -48,6 +52,20 @@ publish: $(local) ## put an event on the bus: FILE=events/psa/ticket.created.jso
 
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
+
+letters: $(operate) ## list dead letters [REASON=failed ORG=… JSON=1 STACK=…]
+	@$(operate) letters $(where) -reason $(call given,REASON,'') -org $(call given,ORG,'')
+
+redrive: $(operate) ## put the events of dead letters back on the bus [REASON=failed ORG=… EVENT=evt_… FORCE=1 DRY=1 STACK=…]
+	@$(operate) redrive $(where) -reason $(call given,REASON,'') -org $(call given,ORG,'') -id $(call given,EVENT,'') \
+		$(if $(call given,FORCE),-force) $(if $(call given,DRY),-dry-run)
+
+inspect: $(operate) ## show a run whole, with what the platform knows of it: RUN=exec_… [ORG=org_demo JSON=1 STACK=…]
+	@$(operate) run $(where) -org $(call given,ORG,org_demo) $(call given,RUN,'')
+
+replay: $(operate) ## replay events from the archive: FROM=2026-03-09T14:00:00Z TO=… [ORG=… EVENT=psa:ticket.created NAME=… STACK=…]
+	@$(operate) replay $(where) -from $(call given,FROM,'') -to $(call given,TO,'') -org $(call given,ORG,'') \
+		-type $(call given,EVENT,'') -name $(call given,NAME,'')
 
 test: check build lint test-unit fuzz test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
 
@@ -99,7 +117,7 @@ fmt: ## format the code
 generate: ## make the generated code again
 	go generate ./...
 
-build: .local/venv/installed .local/tools/installed .local/functions/built dist/infra $(local) .local/bin/products ## install the tools and build the programs
+build: .local/venv/installed .local/tools/installed .local/functions/built dist/infra $(local) $(operate) .local/bin/products ## install the tools and build the programs
 
 check:
 	@PYTHON=$(PYTHON) localstack/local/tools.sh

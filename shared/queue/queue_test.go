@@ -412,3 +412,17 @@ func TestALetterIsJSON(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+func TestAReplayedEventIsHandledAsEveryOther(t *testing.T) {
+	t.Parallel()
+
+	m := message(t, created, envelope(created, nil))
+	m.Body = strings.Replace(m.Body, `{"`, `{"replay-name":"replay-1","`, 1)
+	r := &room{}
+	if failed := r.handle(t, m); len(failed) != 0 || len(r.letters) != 0 {
+		t.Fatalf("%v come again, letters %v", failed, r.letters)
+	}
+	if diff := cmp.Diff([]id.Event{"evt_1"}, r.dispatched); diff != "" {
+		t.Errorf("dispatched (-want +got)\n%s", diff)
+	}
+}

@@ -53,7 +53,7 @@ func (a App) Mend(ctx context.Context, o Outputs) error {
 	return errors.Join(
 		setExpiry(ctx, dynamodb.NewFromConfig(c), o.Table, t.expiry()),
 		setCORS(ctx, apigatewayv2.NewFromConfig(c), o.Stack["ApiId"], t.cors()),
-		setArchive(ctx, eventbridge.NewFromConfig(c), o.Bus),
+		setArchive(ctx, eventbridge.NewFromConfig(c), o.Bus, o.Stack["ArchiveName"]),
 		confirmSender(ctx, sesv2.NewFromConfig(c), t.sender()),
 	)
 }
@@ -102,8 +102,8 @@ func setCORS(ctx context.Context, api *apigatewayv2.Client, id string, c *cors) 
 	return nil
 }
 
-func setArchive(ctx context.Context, events *eventbridge.Client, name string) error {
-	found, err := events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(name)})
+func setArchive(ctx context.Context, events *eventbridge.Client, busName, name string) error {
+	found, err := events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(busName)})
 	if err != nil {
 		return fmt.Errorf("find the bus: %w", err)
 	}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// letters lists dead letters.
+func letters(ctx context.Context, w world, args []string) error {
+	a := argue("letters")
+	reason := a.set.String("reason", "", "only letters with this reason, like failed or unknown_org")
+	org := a.set.String("org", "", "only letters about events of this organization")
+	rest, err := a.parse(w, args)
+	if err != nil {
+		return err
+	}
+	a.nothing(rest)
+	if err := a.err(); err != nil {
+		return err
+	}
+	at, err := a.place(ctx)
+	if err != nil {
+		return err
+	}
+	// What is malformed may name an organization that is none, so that it is
+	// compared and not judged.
+	return list(ctx, w, sqs.NewFromConfig(at.config), at, choice{reason: *reason, org: *org}, *a.json)
+}
+
+// A listing is what there is to say about dead letters.
+type listing struct {
+	Letters []letter `json:"letters"`
+	Whole   bool     `json:"whole"` // no other letter could be seen
+	Queues  levels   `json:"queues"`
+}
+
+// list prints the letters that are meant.
+func list(ctx context.Context, w world, api inbox, at place, which choice, asJSON bool) (err error) {
+	p := pile{api: api, url: at.deadLetters, now: w.now}
+	l := listing{Letters: []letter{}}
+	if l.Queues, err = levelsOf(ctx, api, at); err != nil {
+		return err
+	}
+	found, whole, err := p.take(ctx)
+	err = errors.Join(err, p.putBack(ctx, found))
+	l.Whole = whole && l.Queues.DeadLetters.Hidden == 0
+	for _, f := range found {
+		if which.has(f) {
+			l.Letters = append(l.Letters, f)
+		}
+	}
+	if asJSON {
+		return errors.Join(err, w.document(l))
+	}
+	err = errors.Join(err, w.table(l))
+	w.rest(l, len(found), whole)
+	return err
+}
+
+// table prints letters, a line each.
+func (w world) table(l listing) error {
+	if len(l.Letters) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "AGE\tREASON\tORG\tTYPE\tEVENT\tMESSAGE")
+	for _, x := range l.Letters {
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", age(w.now().Sub(x.Sent)),
+			cell(x.Reason), cell(x.about.Org), cell(x.about.name()), cell(x.about.ID), plain(short(x.Message, 160)))
+	}
+	return t.Flush()
+}
+
+// cell returns a text for a table.
+func cell(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return plain(short(s, 60))
+}
+
+// rest says what the table does not show.
+func (w world) rest(l listing, seen int, whole bool) {
+	w.say("%d of %d letters", len(l.Letters), seen)
+	if !whole {
+		w.say("There are more than can be looked at in %v: redrive some first.", patience)
+	}
+	if n := l.Queues.DeadLetters.Hidden; n > 0 {
+		w.say("About %d more are hidden, because somebody looks at them or a look was killed; they come back within %v.", n, hold)
+	}
+	if u := l.Queues.Undelivered; u != (level{}) {
+		w.say("About %d events could not be delivered and are on their way to become letters.", u.Visible+u.Hidden)
+	}
+	if e := l.Queues.Events; e != (level{}) {
+		w.say("About %d events wait for the dispatcher, or to be tried again.", e.Visible+e.Hidden)
+	}
+}
+
+// age returns a duration for people.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(max(d, 0).Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}

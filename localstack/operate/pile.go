@@ -1,0 +1,176 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// inbox is the part of the SQS client that is used.
+type inbox interface {
+	ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, opts ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	ChangeMessageVisibilityBatch(
+		ctx context.Context, in *sqs.ChangeMessageVisibilityBatchInput, opts ...func(*sqs.Options),
+	) (*sqs.ChangeMessageVisibilityBatchOutput, error)
+	DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, opts ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+	GetQueueAttributes(
+		ctx context.Context, in *sqs.GetQueueAttributesInput, opts ...func(*sqs.Options),
+	) (*sqs.GetQueueAttributesOutput, error)
+}
+
+const (
+	// hold is how long a letter that was taken is hidden from others, unless it
+	// is put back earlier.
+	hold = 2 * time.Minute
+	// patience is how long taking goes on: shorter than hold, so that the first
+	// letter does not come up again before the last.
+	patience = 100 * time.Second
+	// wait is how long a call waits for letters, in seconds. A call that waits
+	// asks all of SQS's servers; one that does not asks a few, and may find
+	// nothing although there is something.
+	wait = 1
+	// most is how many messages one call takes.
+	most = 10
+)
+
+// A pile is the queue of dead letters. SQS cannot list what is in a queue: it
+// hands messages out, and hides each for a while. So a pile is looked at by
+// taking all of it and putting it back. Nothing is lost by that, however it
+// ends: what was not put back comes back by itself after hold. The letters'
+// queue has no redrive policy, so being taken often moves a letter nowhere, and
+// its 14 days go on.
+type pile struct {
+	api inbox
+	url string
+	now func() time.Time
+}
+
+// take takes the letters, oldest first; whole is false when there were more than
+// could be taken in time. Whoever takes must put back, after an error too.
+func (p pile) take(ctx context.Context) (found []letter, whole bool, err error) {
+	taken := map[string]letter{}
+	end := p.now().Add(patience)
+	for p.now().Before(end) {
+		out, err := p.api.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &p.url, MaxNumberOfMessages: most, WaitTimeSeconds: wait, VisibilityTimeout: int32(hold / time.Second),
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
+		})
+		if err != nil {
+			return inOrder(taken), false, fmt.Errorf("take letters: %w", err)
+		}
+		if len(out.Messages) == 0 {
+			return inOrder(taken), true, nil
+		}
+		for _, m := range out.Messages {
+			l := read(aws.ToString(m.Body))
+			l.ID, l.receipt, l.Sent = aws.ToString(m.MessageId), aws.ToString(m.ReceiptHandle), sentAt(m)
+			taken[l.ID] = l // the newest receipt counts
+		}
+	}
+	return inOrder(taken), false, nil
+}
+
+func inOrder(taken map[string]letter) []letter {
+	all := make([]letter, 0, len(taken))
+	for _, l := range taken {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b letter) int {
+		return cmp.Or(a.Sent.Compare(b.Sent), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+func sentAt(m types.Message) time.Time {
+	ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// putBack lets others see the letters again. It does so after an interruption
+// too.
+func (p pile) putBack(ctx context.Context, letters []letter) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	var left int
+	var errs []error
+	for some := range slices.Chunk(letters, most) {
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &p.url}
+		for i, l := range some {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(l.receipt), VisibilityTimeout: 0,
+			})
+		}
+		out, err := p.api.ChangeMessageVisibilityBatch(ctx, in)
+		if err != nil {
+			errs = append(errs, err)
+			left += len(some)
+			continue
+		}
+		left += len(out.Failed)
+	}
+	if left == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d letters were not put back; they come back by themselves within %v: %w",
+		left, hold, errors.Join(append(errs, errStill)...))
+}
+
+var errStill = errors.New("SQS hides them still")
+
+// throwAway deletes a letter.
+func (p pile) throwAway(ctx context.Context, l letter) error {
+	_, err := p.api.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &p.url, ReceiptHandle: &l.receipt})
+	if err != nil {
+		return fmt.Errorf("delete the letter %s: %w", l.ID, err)
+	}
+	return nil
+}
+
+// A level says how many messages are in a queue. SQS counts approximately.
+type level struct {
+	Visible int `json:"visible"`
+	Hidden  int `json:"hidden"` // handed out, and not deleted yet
+}
+
+func levelOf(ctx context.Context, api inbox, url string) (level, error) {
+	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	}})
+	if err != nil {
+		return level{}, fmt.Errorf("count the messages of %s: %w", url, err)
+	}
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // SQS says numbers
+		return n
+	}
+	return level{
+		Visible: number(types.QueueAttributeNameApproximateNumberOfMessages),
+		Hidden:  number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+	}, nil
+}
+
+// levels are those of the queues through which an event may go.
+type levels struct {
+	Events      level `json:"events"`
+	Undelivered level `json:"undelivered"`
+	DeadLetters level `json:"dead_letters"`
+}
+
+func levelsOf(ctx context.Context, api inbox, at place) (l levels, err error) {
+	var errs [3]error
+	l.Events, errs[0] = levelOf(ctx, api, at.events)
+	l.Undelivered, errs[1] = levelOf(ctx, api, at.undelivered)
+	l.DeadLetters, errs[2] = levelOf(ctx, api, at.deadLetters)
+	return l, errors.Join(errs[:]...)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"theoneagents.app/agents/localstack/local/cloud"
+)
+
+// A place is a deployed system: how to reach it, and what its parts are called.
+type place struct {
+	config      aws.Config
+	bus         string
+	archive     string
+	table       string
+	events      string        // URL of the queue of events
+	undelivered string        // URL of the queue of what could not be delivered
+	deadLetters string        // URL of the queue of letters
+	runs        string        // ARN of the Express machine
+	waits       string        // ARN of the Standard machine
+	settle      time.Duration // after which a new rule is surely in force
+}
+
+// settle is how long AWS may take until a new rule is in force: it promises no
+// more than that this is short. The emulator's are at once.
+const settle = 30 * time.Second
+
+// place finds the system that the arguments name.
+func (a *arguments) place(ctx context.Context) (place, error) {
+	if *a.stack != "" {
+		cfg, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return place{}, fmt.Errorf("read the AWS settings: %w", err)
+		}
+		outputs, err := outputsOf(ctx, cloudformation.NewFromConfig(cfg), *a.stack)
+		if err != nil {
+			return place{}, err
+		}
+		p, err := placeOf(cfg, "the stack "+*a.stack, outputs)
+		p.settle = settle
+		return p, err
+	}
+	file := filepath.Join(*a.state, "outputs.json")
+	o, err := cloud.ReadOutputs(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return place{}, fmt.Errorf("nothing runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
+	}
+	if err != nil {
+		return place{}, err
+	}
+	return placeOf(cloud.Config(o.Endpoint), file, o.Stack)
+}
+
+// stacks is the part of the CloudFormation client that is used.
+type stacks interface {
+	DescribeStacks(
+		ctx context.Context, in *cloudformation.DescribeStacksInput, opts ...func(*cloudformation.Options),
+	) (*cloudformation.DescribeStacksOutput, error)
+}
+
+// outputsOf returns the outputs of a stack.
+func outputsOf(ctx context.Context, api stacks, name string) (map[string]string, error) {
+	found, err := api.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	if err != nil {
+		return nil, fmt.Errorf("look for the stack %s: %w", name, err)
+	}
+	outputs := map[string]string{}
+	for _, s := range found.Stacks {
+		for _, o := range s.Outputs {
+			outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+		}
+	}
+	return outputs, nil
+}
+
+// placeOf returns the system with these outputs, which came from somewhere.
+func placeOf(cfg aws.Config, from string, outputs map[string]string) (place, error) {
+	p := place{config: cfg}
+	var missing []string
+	for name, to := range map[string]*string{
+		"BusName": &p.bus, "ArchiveName": &p.archive, "TableName": &p.table,
+		"EventsQueueUrl": &p.events, "UndeliveredQueueUrl": &p.undelivered, "DeadLetterQueueUrl": &p.deadLetters,
+		"RunsMachineArn": &p.runs, "WaitsMachineArn": &p.waits,
+	} {
+		if *to = outputs[name]; *to == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return p, fmt.Errorf("%s has no outputs %s: deploy it again", from, strings.Join(missing, ", "))
+	}
+	return p, nil
+}

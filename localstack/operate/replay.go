@@ -1,0 +1,375 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"theoneagents.app/agents/shared/id"
+)
+
+// replay replays events from the archive.
+func replay(ctx context.Context, w world, args []string) error {
+	a := argue("replay")
+	from := a.set.String("from", "", "time of the first event, like 2026-03-09T14:00:00Z")
+	to := a.set.String("to", "", "time at which the events end")
+	org := a.set.String("org", "", "only events of this organization")
+	kind := a.set.String("type", "", "only events of this type, like psa:ticket.created")
+	name := a.set.String("name", "", "name of the replay; by default it follows from the flags, so that the same is replayed once")
+	rest, err := a.parse(w, args)
+	if err != nil {
+		return err
+	}
+	a.nothing(rest)
+	s := span{From: a.moment("from", *from), To: a.moment("to", *to), Org: a.org(*org)}
+	a.refuse(!s.From.Before(s.To) && !s.To.IsZero(), "-from must be before -to")
+	a.refuse(s.To.After(w.now()), "-to must not be in the future")
+	var ok bool
+	s.Product, s.Type, ok = strings.Cut(*kind, ":")
+	a.refuse(*kind != "" && (!ok || s.Product == "" || s.Type == ""), "-type %q is no event type like psa:ticket.created", *kind)
+	a.refuse(strings.Trim(*name, letterDigits) != "" || len(*name) > maxName, "-name may have %d letters, digits, dots, dashes and underscores", maxName)
+	if err := a.err(); err != nil {
+		return err
+	}
+	at, err := a.place(ctx)
+	if err != nil {
+		return err
+	}
+	return replayer{
+		world: w, events: eventbridge.NewFromConfig(at.config), queues: sqs.NewFromConfig(at.config), at: at,
+		span: s, name: cmp.Or(*name, s.name()), json: *a.json,
+	}.run(ctx)
+}
+
+const (
+	letterDigits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	maxName      = 60
+	// poll is how often it is asked whether a replay is done.
+	poll = 2 * time.Second
+)
+
+// A span says which events are replayed; what is empty means all.
+type span struct {
+	From, To      time.Time
+	Org           id.Org
+	Product, Type string
+}
+
+// narrow reports whether the rules of the bus let more through than is meant.
+func (s span) narrow() bool { return s.Org != "" || s.Type != "" }
+
+// name returns the name of the replay of the span: always the same, so that
+// whoever repeats it waits for the first instead of starting a second.
+func (s span) name() string {
+	sum := sha256.Sum256(fmt.Append(nil, s.From.Unix(), s.To.Unix(), s.Org, " ", s.Product, " ", s.Type))
+	return "replay-" + hex.EncodeToString(sum[:8])
+}
+
+// A replayer replays events from the archive to the rules of the bus.
+type replayer struct {
+	world
+
+	events *eventbridge.Client
+	queues inbox
+	at     place
+	span   span
+	name   string
+	json   bool
+}
+
+// An outcome is what a replay came to. EventBridge does not say how many events
+// it has delivered.
+type outcome struct {
+	Name       string    `json:"name"`
+	State      string    `json:"state"`
+	Reason     string    `json:"reason,omitempty"`
+	Repeated   bool      `json:"repeated"` // it had been started before
+	Started    time.Time `json:"started_at,omitzero"`
+	Ended      time.Time `json:"ended_at,omitzero"`
+	LastEvent  time.Time `json:"last_event_at,omitzero"` // of the last event that was replayed, if it is told
+	Archived   int64     `json:"archived"`               // events in the whole archive
+	LettersWas int       `json:"dead_letters_before"`
+	Queues     levels    `json:"queues"`
+}
+
+// run replays the span, or waits for the replay of the same name.
+func (r replayer) run(ctx context.Context) error {
+	archive, err := r.archive(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := levelsOf(ctx, r.queues, r.at)
+	if err != nil {
+		return err
+	}
+	o := outcome{Name: r.name, Archived: archive.EventCount, LettersWas: before.DeadLetters.Visible}
+	now, err := r.state(ctx)
+	switch {
+	case err != nil:
+		return err
+	case now != nil:
+		o.Repeated = true
+	default:
+		if err := r.start(ctx, archive); err != nil {
+			return errors.Join(err, r.tidy(ctx))
+		}
+	}
+	if now, err = r.wait(ctx); err != nil {
+		return fmt.Errorf("%w\nthe replay %s goes on by itself; the same command waits for it and tidies up", err, r.name)
+	}
+	o.State, o.Reason = string(now.State), aws.ToString(now.StateReason)
+	o.Started, o.Ended, o.LastEvent = aws.ToTime(now.ReplayStartTime), aws.ToTime(now.ReplayEndTime), aws.ToTime(now.EventLastReplayedTime)
+	o.Queues, err = levelsOf(ctx, r.queues, r.at)
+	return errors.Join(err, r.tidy(ctx), r.tell(o))
+}
+
+func (r replayer) archive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, error) {
+	found, err := r.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.at.archive})
+	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
+		return nil, fmt.Errorf("the bus %s has no archive %s, so there is nothing to replay: deploy it again", r.at.bus, r.at.archive)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for the archive %s: %w", r.at.archive, err)
+	}
+	days := int(aws.ToInt32(found.RetentionDays))
+	if oldest := r.now().AddDate(0, 0, -days); days > 0 && r.span.To.Before(oldest) {
+		return nil, fmt.Errorf("the archive %s keeps events for %d days; all of those are older", r.at.archive, days)
+	}
+	return found, nil
+}
+
+// state returns the replay of the name, or nil when there is none.
+func (r replayer) state(ctx context.Context) (*eventbridge.DescribeReplayOutput, error) {
+	now, err := r.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &r.name})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return nil, nil //nolint:nilnil // there is none.
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the replay %s: %w", r.name, err)
+	}
+	return now, nil
+}
+
+// start starts the replay, to the rules of the bus or to narrower ones.
+func (r replayer) start(ctx context.Context, archive *eventbridge.DescribeArchiveOutput) error {
+	rules, err := r.rules(ctx)
+	if err != nil {
+		return err
+	}
+	var arns []string
+	for i, rule := range rules {
+		arn := aws.ToString(rule.Arn)
+		if r.span.narrow() {
+			if arn, err = r.narrower(ctx, i, rule); err != nil {
+				return err
+			}
+		}
+		arns = append(arns, arn)
+	}
+	if r.span.narrow() { // what is replayed before the rules are in force is missed
+		if err := r.sleep(ctx, r.at.settle); err != nil {
+			return err
+		}
+	}
+	_, err = r.events.StartReplay(ctx, &eventbridge.StartReplayInput{
+		ReplayName: &r.name, EventSourceArn: archive.ArchiveArn,
+		EventStartTime: &r.span.From, EventEndTime: &r.span.To,
+		Destination: &types.ReplayDestination{Arn: archive.EventSourceArn, FilterArns: arns},
+	})
+	if _, exists := errors.AsType[*types.ResourceAlreadyExistsException](err); err != nil && !exists {
+		return fmt.Errorf("start the replay %s: %w", r.name, err)
+	}
+	return nil
+}
+
+// wait waits until the replay is at its end.
+func (r replayer) wait(ctx context.Context) (*eventbridge.DescribeReplayOutput, error) {
+	for {
+		now, err := r.state(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if now != nil {
+			switch now.State {
+			case types.ReplayStateCompleted, types.ReplayStateCancelled, types.ReplayStateFailed:
+				return now, nil
+			case types.ReplayStateStarting, types.ReplayStateRunning, types.ReplayStateCancelling:
+			}
+		}
+		if err := r.sleep(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// A pattern is what a rule of ours compares with.
+type pattern struct {
+	Source []string       `json:"source"`
+	Type   []string       `json:"detail-type"`
+	Detail map[string]any `json:"detail,omitempty"`
+	Replay []string       `json:"replay-name,omitempty"`
+}
+
+// rules returns the rules of the bus through which the span goes: those that
+// are switched on, are neither of AWS (as the one that fills the archive is)
+// nor of a replay, and let the type through.
+func (r replayer) rules(ctx context.Context) ([]types.Rule, error) {
+	var found []types.Rule
+	in := &eventbridge.ListRulesInput{EventBusName: &r.at.bus}
+	for {
+		page, err := r.events.ListRules(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("list the rules of the bus %s: %w", r.at.bus, err)
+		}
+		for _, rule := range page.Rules {
+			p, err := patternOf(rule)
+			if err == nil && r.meant(rule, p) {
+				found = append(found, rule)
+			}
+		}
+		if in.NextToken = page.NextToken; in.NextToken == nil {
+			break
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no rule of the bus %s lets %s through", r.at.bus, cmp.Or(r.span.Product+":"+r.span.Type, "anything"))
+	}
+	return found, nil
+}
+
+func (r replayer) meant(rule types.Rule, p pattern) bool {
+	return rule.State == types.RuleStateEnabled && rule.ManagedBy == nil && len(p.Replay) == 0 &&
+		(r.span.Type == "" || slices.Contains(p.Source, r.span.Product) && slices.Contains(p.Type, r.span.Type))
+}
+
+func patternOf(rule types.Rule) (p pattern, err error) {
+	return p, json.Unmarshal([]byte(aws.ToString(rule.EventPattern)), &p)
+}
+
+// narrower makes a rule that lets less through than another, of this replay
+// alone, to the same targets, and returns its ARN. A replay itself can be
+// limited to rules and times only.
+func (r replayer) narrower(ctx context.Context, n int, rule types.Rule) (arn string, err error) {
+	p, err := patternOf(rule)
+	if err != nil {
+		return "", err
+	}
+	p.Replay = []string{r.name}
+	if r.span.Type != "" {
+		p.Source, p.Type = []string{r.span.Product}, []string{r.span.Type}
+	}
+	if r.span.Org != "" {
+		p.Detail = map[string]any{"org_id": []string{string(r.span.Org)}}
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.at.bus, Rule: rule.Name})
+	if err != nil {
+		return "", fmt.Errorf("list the targets of %s: %w", aws.ToString(rule.Name), err)
+	}
+	name := r.ruleName(n)
+	made, err := r.events.PutRule(ctx, &eventbridge.PutRuleInput{
+		Name: &name, EventBusName: &r.at.bus, EventPattern: aws.String(string(text)),
+		Description: aws.String("Of the replay " + r.name + "; it may be deleted when that is over."),
+	})
+	if err != nil {
+		return "", fmt.Errorf("make the rule %s: %w", name, err)
+	}
+	put, err := r.events.PutTargets(ctx, &eventbridge.PutTargetsInput{EventBusName: &r.at.bus, Rule: &name, Targets: targets.Targets})
+	if err != nil {
+		return "", fmt.Errorf("set the targets of %s: %w", name, err)
+	}
+	if put.FailedEntryCount > 0 {
+		e := put.FailedEntries[0]
+		return "", fmt.Errorf("set the targets of %s: %w", name, &refusal{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)})
+	}
+	return aws.ToString(made.RuleArn), nil
+}
+
+func (r replayer) ruleName(n int) string { return fmt.Sprintf("%s-%d", r.name, n) }
+
+// tidy deletes the rules that were made for the replay, also those that a
+// command which was killed has left. Until then they do no harm: they let
+// through nothing but this replay.
+func (r replayer) tidy(ctx context.Context) error {
+	if !r.span.narrow() {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	page, err := r.events.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &r.at.bus, NamePrefix: aws.String(r.name + "-")})
+	if err != nil {
+		return fmt.Errorf("list the rules of the replay %s: %w", r.name, err)
+	}
+	var errs []error
+	for _, rule := range page.Rules {
+		if p, err := patternOf(rule); err == nil && slices.Equal(p.Replay, []string{r.name}) {
+			errs = append(errs, r.remove(ctx, rule.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r replayer) remove(ctx context.Context, name *string) error {
+	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.at.bus, Rule: name})
+	if err != nil {
+		return fmt.Errorf("list the targets of %s: %w", *name, err)
+	}
+	if len(targets.Targets) > 0 {
+		var ids []string
+		for _, t := range targets.Targets {
+			ids = append(ids, aws.ToString(t.Id))
+		}
+		gone, err := r.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{EventBusName: &r.at.bus, Rule: name, Ids: ids})
+		if err != nil || gone.FailedEntryCount > 0 {
+			return errors.Join(err, fmt.Errorf("the targets of the rule %s are still there; delete it by hand", *name))
+		}
+	}
+	if _, err := r.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{EventBusName: &r.at.bus, Name: name}); err != nil {
+		return fmt.Errorf("delete the rule %s: %w", *name, err)
+	}
+	return nil
+}
+
+// tell says what came of it. A replay that has failed is an error.
+func (r replayer) tell(o outcome) error {
+	var failed error
+	if o.State != string(types.ReplayStateCompleted) {
+		failed = fmt.Errorf("the replay %s is %s: %s", o.Name, o.State, cmp.Or(o.Reason, "no reason is given; -name gives it another name, to try again"))
+	}
+	if r.json {
+		return errors.Join(r.document(o), failed)
+	}
+	if o.Repeated {
+		r.say("This was replayed before, and not again: -name gives it another name, to do that.")
+	}
+	r.say("%s  %s  started %s, ended %s", o.Name, o.State, stamp(o.Started), stamp(o.Ended))
+	if !o.LastEvent.IsZero() {
+		r.say("The last event that was replayed is of %s.", stamp(o.LastEvent))
+	}
+	r.say("EventBridge does not count what it replays; the archive holds %d events in all.", o.Archived)
+	r.say("About %d events wait for the dispatcher. Dead letters: about %d before, %d now.",
+		o.Queues.Events.Visible+o.Queues.Events.Hidden, o.LettersWas, o.Queues.DeadLetters.Visible)
+	return failed
+}
+
+// stamp returns a time for people; a dash for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}

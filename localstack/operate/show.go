@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// show prints a run whole.
+func show(ctx context.Context, w world, args []string) error {
+	a := argue("run")
+	org := a.set.String("org", "", "organization of the run")
+	rest, err := a.parse(w, args)
+	if err != nil {
+		return err
+	}
+	o := a.org(*org)
+	a.refuse(*org == "", "-org is missing: the organization of the run")
+	a.refuse(len(rest) != 1, "name one execution, like exec_01KK9VH6M0AAAAAAAAAAAAAAAA")
+	for _, r := range rest {
+		a.refuse(!id.Valid("exec_", r), "%q is no execution: exec_ and up to 64 letters, digits or underscores", r)
+	}
+	if err := a.err(); err != nil {
+		return err
+	}
+	at, err := a.place(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := readerOf(at)
+	if err != nil {
+		return err
+	}
+	all, err := r.read(ctx, o, id.Execution(rest[0]))
+	if err != nil {
+		return err
+	}
+	if *a.json {
+		return w.document(all)
+	}
+	_, err = fmt.Fprint(w.out, all.text(w.now()))
+	return err
+}
+
+// readerOf returns who reads the runs of a system.
+func readerOf(at place) (reader, error) {
+	known, err := catalog.Load(events.Files)
+	if err != nil {
+		return reader{}, fmt.Errorf("catalogue: %w", err)
+	}
+	system, err := agent.SystemAgents(agent.Rules{Catalog: known})
+	if err != nil {
+		return reader{}, fmt.Errorf("system agents: %w", err)
+	}
+	store := dynamo.New(dynamodb.NewFromConfig(at.config), at.table)
+	return reader{
+		records: store, definitions: agent.Library{System: system, Shelf: store},
+		machines: sfn.NewFromConfig(at.config), at: at,
+	}, nil
+}
+
+// A page is a text that grows.
+type page struct{ strings.Builder }
+
+func (p *page) line(format string, args ...any) { _, _ = fmt.Fprintf(p, format+"\n", args...) }
+
+// field adds a line with a name, unless there is nothing to say.
+func (p *page) field(name, format string, args ...any) {
+	p.line("  %-10s %s", name, fmt.Sprintf(format, args...))
+}
+
+// text returns the run for people.
+func (a whole) text(now time.Time) string {
+	var p page
+	a.Run.print(&p, now)
+	p.line("event")
+	p.line("  %s  %s  published %s", plain(string(a.Event.ID)), plain(a.Event.Name()), stamp(a.Event.Published))
+	if a.Event.Client != "" {
+		p.field("client", "%s", plain(string(a.Event.Client)))
+	}
+	p.field("payload", "%s", inline(a.Event.Payload))
+	if a.Activity.ID != "" {
+		p.field("activity", "%s  %s at %s", a.Activity.ID, a.Activity.Outcome, stamp(a.Activity.At))
+	}
+	p.line("steps")
+	for _, s := range a.Steps {
+		printStep(&p, s)
+	}
+	for _, q := range a.Approvals {
+		q.print(&p)
+	}
+	a.Ledger.print(&p)
+	a.Machines.print(&p)
+	return p.String()
+}
+
+func (r record) print(p *page, now time.Time) {
+	p.line("%s  %s", r.ID, r.Org)
+	p.field("status", "%s%s", r.Status, because(r))
+	p.field("agent", "%s, version %d", r.Agent, r.Version)
+	suspended := ""
+	if r.Suspended {
+		suspended = ", suspended"
+	}
+	p.field("plan", "%s%s", r.Plan, suspended)
+	if r.RetryOf != "" {
+		p.field("retry of", "%s", r.RetryOf)
+	}
+	p.field("credits", "%d", r.Credits)
+	p.field("times", "created %s, started %s, completed %s", stamp(r.Created), stamp(r.Started), stamp(r.Completed))
+	p.field("lease", "%s", r.lease(now))
+	due := "nobody need look"
+	if !r.Due.IsZero() {
+		due = fmt.Sprintf("%s (%s): then the sweeper looks", stamp(r.Due), distance(r.Due, now))
+	}
+	p.field("due", "%s", due)
+	p.field("revision", "%d", r.Revision)
+}
+
+func because(r record) string {
+	switch {
+	case r.Error != nil:
+		return ": " + plain(r.Error.Code+": "+r.Error.Message)
+	case r.Reason != "":
+		return ": " + string(r.Reason)
+	}
+	return ""
+}
+
+// lease says who moves the run on.
+func (r record) lease(now time.Time) string {
+	switch {
+	case r.Status.Ended():
+		return fmt.Sprintf("over, after %d", r.Attempt)
+	case r.Owner == "":
+		return fmt.Sprintf("nobody's; there were %d", r.Attempt)
+	}
+	return fmt.Sprintf("number %d, of %s, until %s (%s)", r.Attempt, r.Owner, stamp(r.Until), distance(r.Until, now))
+}
+
+func distance(t, now time.Time) string {
+	d := t.Sub(now).Round(time.Second)
+	if d < 0 {
+		return (-d).String() + " ago"
+	}
+	return "in " + d.String()
+}
+
+func printStep(p *page, s execution.Step) {
+	p.line("  %-20s %-15s %-9s", s.ID, s.Kind, s.Status)
+	if !s.Started.IsZero() {
+		p.line("      %s to %s, %d ms, under lease %d, %d tries", stamp(s.Started), stamp(s.Ended), s.Duration().Milliseconds(), s.Attempt, s.Tries)
+	}
+	if s.Charge != nil {
+		p.line("      costs %d credits (%s, %s)", s.Charge.Amount, s.Charge.Tier, s.Charge.Month)
+	}
+	if s.Usage != nil {
+		p.line("      %s, %d tokens in, %d out", plain(s.Usage.Model), s.Usage.InputTokens, s.Usage.OutputTokens)
+	}
+	if !s.Until.IsZero() {
+		p.line("      until %s", stamp(s.Until))
+	}
+	if s.Error != nil {
+		p.line("      %s", plain(s.Error.Code+": "+s.Error.Message))
+	}
+	if s.Input != nil {
+		p.line("      in  %s", inline(s.Input))
+	}
+	if s.Output != nil {
+		p.line("      out %s", inline(s.Output))
+	}
+}
+
+// inline returns a document on a line, cut; -json shows it whole.
+func inline(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return plain(short(string(text), 200))
+}
+
+func (q question) print(p *page) {
+	p.line("approval %s  of step %s", q.ID, q.Step)
+	waits := "no machine has parked a token"
+	if q.Parked {
+		waits = "a machine has parked its token"
+	}
+	p.field("status", "%s, %d of %d votes, asked %s, until %s; %s",
+		q.Status, len(q.Votes), q.Min, stamp(q.Created), stamp(q.Expires), waits)
+	p.field("question", "%s", plain(short(q.Message, 200)))
+	for _, a := range q.Actions {
+		p.field("then", "%s: %s %s %s", a.Step, a.Product, a.Action, inline(a.Params))
+	}
+	for _, v := range q.Votes {
+		said := "denied"
+		if v.Approve {
+			said = "approved"
+		}
+		p.field("vote", "%s %s at %s  %s", plain(string(v.User)), said, stamp(v.At), plain(short(v.Note, 200)))
+	}
+	if q.DecidedBy != "" {
+		p.field("decided", "by %s at %s", plain(string(q.DecidedBy)), stamp(q.DecidedAt))
+	}
+}
+
+func (l ledger) print(p *page) {
+	p.line("ledger")
+	for _, h := range l.Held {
+		p.field("reserved", "%d credits for %s (%s, %s)", h.Amount, h.Step, h.Tier, h.Month)
+	}
+	for _, c := range l.Charged {
+		p.field("charged", "%d credits for %s (%s, %s)", c.Amount, c.Step, c.Tier, c.Month)
+	}
+	for _, s := range l.Returned {
+		p.field("released", "%s cost nothing: its price was given back, or never taken", s)
+	}
+	for _, b := range l.Balances {
+		p.field("balance", "%s: %d of %d credits remain", b.Month, b.Remaining, b.Allocation)
+		for tier, n := range l.Used[b.Month] {
+			p.field("agent", "%s: %d credits used at %s", b.Month, n, tier)
+		}
+	}
+	p.field("agent", "%d runs in all", l.Runs)
+}
+
+func (m machines) print(p *page) {
+	p.line("machines")
+	p.line("  %s", m.Runs)
+	if len(m.Waits) == 0 {
+		p.line("  no execution of the machine that waits: the run was never handed over, or so long ago that AWS has forgotten (90 days)")
+	}
+	if m.More > 0 {
+		p.line("  %d earlier turns were not looked for", m.More)
+	}
+	for _, w := range m.Waits {
+		p.line("  %s  %s  started %s, stopped %s  %s", w.Name, w.Status, stamp(w.Started), stamp(w.Stopped), plain(w.Error))
+		for _, e := range w.Last {
+			p.line("      %s  %s  %s", stamp(e.At), e.Type, plain(e.State))
+		}
+	}
+}
