@@ -91,7 +91,7 @@ func (w world) rest(l listing, seen int, whole bool) {
 		w.say("There are more than can be looked at in %v: redrive some first.", patience)
 	}
 	if n := l.Queues.DeadLetters.Hidden; n > 0 {
-		w.say("About %d more are hidden, because somebody looks at them or a look was killed; they come back within %v.", n, hold)
+		w.say("About %d more are hidden, because somebody looks at them or was killed meanwhile; they come back by themselves (after %v, if it was this program).", n, hold)
 	}
 	if u := l.Queues.Undelivered; u != (level{}) {
 		w.say("About %d events could not be delivered and are on their way to become letters.", u.Visible+u.Hidden)

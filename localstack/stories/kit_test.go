@@ -119,10 +119,21 @@ type org struct {
 // tenant makes an organization known and returns it, as its owner sees it.
 func (s *stage) tenant(t *testing.T) *org {
 	t.Helper()
-	o := &org{stage: s, t: t, name: "org_" + rand.Text()[:16], user: "user_" + rand.Text()[:8], role: "owner"}
+	o := s.stranger(t)
+	o.becomesKnown()
+	return o
+}
+
+// stranger returns an organization of which nobody has told yet.
+func (s *stage) stranger(t *testing.T) *org {
+	t.Helper()
+	return &org{stage: s, t: t, name: "org_" + rand.Text()[:16], user: "user_" + rand.Text()[:8], role: "owner"}
+}
+
+func (o *org) becomesKnown() {
+	o.t.Helper()
 	o.publish("hub", "org.created", doc{"plan": "growth"})
 	o.eventually("the organization is known", func() bool { return o.get("/api/agents").status == http.StatusOK })
-	return o
 }
 
 // as returns the organization as another person sees it.

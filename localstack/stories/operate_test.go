@@ -1,0 +1,157 @@
+package stories_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// operate runs the operators' program on the system and returns what it prints.
+func (o *org) operate(args ...string) doc {
+	o.t.Helper()
+	args = append(args, "-json", "-state", filepath.Dir(os.Getenv("LOCAL_OUTPUTS")))
+	cmd := exec.CommandContext(o.t.Context(), "../../.local/bin/operate", args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	printed, err := cmd.Output()
+	if err != nil {
+		o.t.Fatalf("operate %v: %v: %s", args, err, &said)
+	}
+	var out doc
+	if err := json.Unmarshal(printed, &out); err != nil {
+		o.t.Fatalf("operate %v: %v: %s", args, err, printed)
+	}
+	return out
+}
+
+// reasons returns the reasons of the letters about events of the organization.
+func (o *org) reasons() string {
+	o.t.Helper()
+	var reasons []string
+	for _, l := range list(o.operate("letters", "-org", o.name), "letters") {
+		reasons = append(reasons, text(l, "reason"))
+	}
+	slices.Sort(reasons)
+	return strings.Join(reasons, " ")
+}
+
+// listed waits until the organization has these letters. Other stories look at
+// the queue too, and hide them for a moment.
+func (o *org) listed(want string) {
+	o.t.Helper()
+	o.eventually("the letters are "+want, func() bool { return o.reasons() == want })
+}
+
+// redriven redrives the organization's letters until what is listed says that
+// it is done, and returns the events that were put back.
+func (o *org) redriven(want string) (events []string) {
+	o.t.Helper()
+	o.eventually("the letters that are left are "+want, func() bool {
+		for _, l := range list(o.operate("redrive", "-org", o.name), "letters") {
+			if at(l, "redriven") == true {
+				events = append(events, text(l, "event_id"))
+			}
+		}
+		return o.reasons() == want
+	})
+	return events
+}
+
+// witness publishes a ticket and waits for its run, which is then one of n:
+// whatever was on its way before it has arrived.
+func (o *org) witness(n int) {
+	o.t.Helper()
+	ticket := "tkt_" + rand.Text()[:10]
+	o.publish("psa", "ticket.created", doc{"ticket_id": ticket})
+	o.eventually("the witness ran", func() bool {
+		return slices.ContainsFunc(o.done("update_ticket"), func(c any) bool { return text(c, "params", "ticket_id") == ticket })
+	})
+	if got := len(o.runs()); got != n {
+		o.t.Errorf("%d executions, want %d: %v", got, n, o.runs())
+	}
+}
+
+func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).stranger(t)
+	began := time.Now().Add(-time.Second)
+	early := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_early", "subject": "VPN down"})
+	o.put("psa", "ticket.created", early)
+	broken := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_broken"})
+	broken["published_at"] = "yesterday"
+	o.put("psa", "ticket.created", broken)
+	o.listed("malformed unknown_org")
+
+	o.becomesKnown()
+	if got := o.redriven("malformed"); len(got) != 1 || got[0] != text(early, "id") {
+		t.Fatalf("redriven %v, want %s alone", got, text(early, "id"))
+	}
+	x := o.ends(o.run())
+	if text(x, "status") != "completed" || text(x, "trigger_event", "id") != text(early, "id") {
+		t.Fatalf("the run is %v", x)
+	}
+
+	if got := o.redriven("malformed"); len(got) != 0 {
+		t.Errorf("the second time %v was redriven", got)
+	}
+	o.put("psa", "ticket.created", early) // as by one that was killed before it deleted the letter
+	o.witness(2)
+
+	replayed := o.operate("replay", "-org", o.name, "-from", began.UTC().Format(time.RFC3339), "-to", time.Now().UTC().Format(time.RFC3339))
+	if text(replayed, "state") != "COMPLETED" || at(replayed, "repeated") != false {
+		t.Errorf("replay = %v", replayed)
+	}
+	o.listed("malformed malformed") // the broken event has come again, so the others have been on their way too
+	o.witness(3)
+	updates := slices.DeleteFunc(o.done("update_ticket"), func(c any) bool { return text(c, "params", "ticket_id") != "tkt_early" })
+	if len(updates) != 1 {
+		t.Errorf("the ticket was updated %d times, want once", len(updates))
+	}
+}
+
+func TestAnOperatorSeesARunWhole(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.alert()
+	exec := o.run()
+	approval := o.asks(exec)
+	var x doc
+	o.eventually("the machine waits", func() bool {
+		x = o.operate("run", exec, "-org", o.name)
+		return at(x, "approvals", 0, "machine_waits") == true && text(x, "machines", "waits", 0, "status") == "RUNNING"
+	})
+	if text(x, "approvals", 0, "id") != approval || text(x, "approvals", 0, "status") != "pending" ||
+		text(x, "execution", "status") != "waiting_approval" || text(x, "execution", "due") == "" {
+		t.Errorf("while it waits: %v", x)
+	}
+
+	o.decides(approval, "approved")
+	o.ends(exec)
+	o.eventually("the machine is done", func() bool {
+		x = o.operate("run", exec, "-org", o.name)
+		return text(x, "machines", "waits", 0, "status") == "SUCCEEDED"
+	})
+	if text(x, "approvals", 0, "votes", 0, "user") != o.user || text(x, "approvals", 0, "actions", 0, "action") != "isolate_device" {
+		t.Errorf("approval %v", at(x, "approvals", 0))
+	}
+	var charged float64
+	for _, c := range list(x, "ledger", "charged") {
+		charged += number(c, "amount")
+	}
+	b := at(x, "ledger", "balances", 0)
+	if charged != number(x, "execution", "credits_used") || number(b, "allocation")-number(b, "remaining") != charged || len(list(x, "ledger", "held")) != 0 {
+		t.Errorf("ledger %v of a run that cost %v", at(x, "ledger"), at(x, "execution", "credits_used"))
+	}
+	if len(list(x, "steps")) != len(list(o.get("/api/executions/"+exec).body, "steps")) || text(x, "event", "source_product") != "defend" {
+		t.Errorf("run %v", x)
+	}
+}
