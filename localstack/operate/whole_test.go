@@ -90,7 +90,7 @@ func stored(t *testing.T) *memory.Store {
 		must(err)
 		return x
 	}
-	x, _ = read().Leased("arn:owner", start)
+	x, _ = read().Leased("arn:owner", 0, start)
 	must(s.Commit(t.Context(), execution.Change{Execution: x}))
 	held := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
 	c, _ := read().Reserved("second", held)

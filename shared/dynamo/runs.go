@@ -56,6 +56,8 @@ type standing struct {
 	Owner     string `dynamodbav:"lo,omitempty"`
 	Until     int64  `dynamodbav:"lu,omitempty"`
 	Attempt   int64  `dynamodbav:"la,omitempty"`
+	Done      int    `dynamodbav:"sd,omitempty"`
+	Idle      int    `dynamodbav:"li,omitempty"`
 	Holds     string `dynamodbav:"h,omitempty"` // JSON
 	Last      string `dynamodbav:"l,omitempty"` // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
@@ -89,6 +91,7 @@ func standingOf(x execution.Execution) (standing, error) {
 		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
+		Done: x.Done, Idle: x.Idle,
 		Rested: x.Rested, Due: dueOf(x), Revision: x.Revision + 1,
 	}
 	if i.Due != "" {
@@ -127,9 +130,9 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
-		Lease:    execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
-		Rested:   i.Rested,
-		Revision: i.Revision,
+		Lease:  execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
+		Rested: i.Rested,
+		Done:   i.Done, Idle: i.Idle, Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
 			Client: id.Client(i.Client), Published: timeOf(i.Published),

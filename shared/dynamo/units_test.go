@@ -92,7 +92,7 @@ func (w *world) begun() execution.Execution {
 
 // leased stores a new run under a lease.
 func (w *world) leased() execution.Execution {
-	x, _ := w.begun().Leased(owner, start())
+	x, _ := w.begun().Leased(owner, 0, start())
 	return w.committed(execution.Change{Execution: x})
 }
 
@@ -478,7 +478,7 @@ func runPatterns() map[string]pattern {
 			return func(ctx context.Context) error { return w.store.SaveStep(ctx, org, x.ID, answer()) }
 		},
 		"Commit: lease": commits(func(w *world) execution.Change {
-			x, _ := w.begun().Leased(owner, start())
+			x, _ := w.begun().Leased(owner, 0, start())
 			return execution.Change{Execution: x}
 		}),
 		"Commit: renew": commits(func(w *world) execution.Change {
@@ -491,7 +491,7 @@ func runPatterns() map[string]pattern {
 		}),
 		"Commit: lease after a rest": commits(func(w *world) execution.Change {
 			x, _ := w.asking()
-			x, _ = x.Leased(owner, start())
+			x, _ = x.Leased(owner, 0, start())
 			return execution.Change{Execution: x}
 		}),
 		"Commit: reserve": commits(func(w *world) execution.Change {

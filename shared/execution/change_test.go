@@ -254,7 +254,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const allocation = int64(100_000)
 		b := bank{remaining: allocation}
-		x, _ := begun().Leased("one", at(0))
+		x, _ := begun().Leased("one", 0, at(0))
 		done := execution.Steps{}
 		inHand := map[id.Step]bool{} // reserved and neither answered nor given back
 		now := 0

@@ -15,7 +15,8 @@
 // If the table is down nothing moves and nothing is lost: the bus, the queue
 // and the machines repeat. If a function dies, its machine repeats it; if the
 // machine is gone too, the sweeper finds the record by the time at which it was
-// due, and starts another.
+// due, and starts another. A step that brings down every worker is given up in
+// the end, so that nothing is tried for ever.
 package execution
 
 import (
@@ -98,6 +99,8 @@ type Execution struct {
 	Due      time.Time // when somebody should look; zero when nobody need
 	Holds    map[id.Step]credit.Hold
 	Last     *Step // the step that ended with the run, kept in its record
+	Done     int   // the steps that were at their end when the lease was taken
+	Idle     int   // leases before this one since a step was last at its end
 	Revision int64 // counts the writes; 0 before the first
 }
 
@@ -140,15 +143,28 @@ func (x Execution) RetryID(n int) id.Execution {
 	return id.Execution("exec_" + id.Derive(x.Completed, string(x.Org), string(x.ID), "retry", strconv.Itoa(n)))
 }
 
+// MaxIdle is how many leases in a row may end without a step at its end. A step
+// that brings its worker down each time is given up then: about ten machines
+// have tried it, for longer than a disturbance of the cloud usually lasts.
+const MaxIdle = 60
+
+// Stuck reports whether the step at which the run stands is to be given up.
+func (x Execution) Stuck() bool { return x.Idle >= MaxIdle }
+
 // Leased returns the run with its lease taken by owner, and whether it could
-// be. An owner that calls again has lost its first call, so it may. A run that
-// is at its end is nobody's.
-func (x Execution) Leased(owner string, now time.Time) (Execution, bool) {
+// be; done is how many of its steps are at their end. An owner that calls again
+// has lost its first call, so it may. A run that is at its end is nobody's.
+func (x Execution) Leased(owner string, done int, now time.Time) (Execution, bool) {
 	if x.Status.Ended() || x.Lease.Owner != "" && x.Lease.Owner != owner && now.Before(x.Lease.Until) {
 		return x, false
 	}
 	x.Lease = Lease{Owner: owner, Until: now.Add(LeaseTime), Attempt: x.Lease.Attempt + 1}
 	x.Status = Running
+	if x.Lease.Attempt > 1 && x.Done == done {
+		x.Idle++
+	} else {
+		x.Done, x.Idle = done, 0
+	}
 	if x.Started.IsZero() {
 		x.Started = now
 	}

@@ -30,7 +30,7 @@ func begun() execution.Execution {
 // leased returns a run whose lease owner has taken.
 func leased(t *testing.T, x execution.Execution, owner string, seconds int) execution.Execution {
 	t.Helper()
-	x, ok := x.Leased(owner, at(seconds))
+	x, ok := x.Leased(owner, 0, at(seconds))
 	if !ok {
 		t.Fatalf("%s cannot have the lease", owner)
 	}
@@ -78,7 +78,7 @@ func TestALeaseIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			got, ok := tc.x.Leased(tc.owner, at(tc.seconds))
+			got, ok := tc.x.Leased(tc.owner, 0, at(tc.seconds))
 			if ok != tc.want {
 				t.Fatalf("Leased = %t", ok)
 			}
@@ -352,5 +352,29 @@ func TestTheFinalStatusesAreThree(t *testing.T) {
 		if s.Ended() != want {
 			t.Errorf("a step that is %s: %t", s, !want)
 		}
+	}
+}
+
+func TestARunIsStuckAfterManyLeasesWithoutAStepAtItsEnd(t *testing.T) {
+	t.Parallel()
+
+	x := begun()
+	lease := func(done int) {
+		t.Helper()
+		var ok bool
+		if x, ok = x.Leased("one", done, at(1)); !ok {
+			t.Fatal("it cannot be leased")
+		}
+	}
+	for range execution.MaxIdle {
+		if lease(0); x.Stuck() {
+			t.Fatalf("it is stuck after %d leases", x.Lease.Attempt)
+		}
+	}
+	if lease(0); !x.Stuck() {
+		t.Error("it is not stuck")
+	}
+	if lease(1); x.Stuck() || x.Idle != 0 {
+		t.Errorf("a step is at its end, and it is stuck: %+v", x)
 	}
 }

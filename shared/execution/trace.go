@@ -79,6 +79,17 @@ func (t Trace) Last(step id.Step) bool {
 	return false
 }
 
+// Ended returns how many of the recorded steps are at their end.
+func (s Steps) Ended() int {
+	n := 0
+	for _, step := range s {
+		if step.Status.Ended() {
+			n++
+		}
+	}
+	return n
+}
+
 // Charged returns what the recorded steps cost.
 func (s Steps) Charged() int64 {
 	var sum int64

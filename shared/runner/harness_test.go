@@ -288,7 +288,7 @@ func (w *world) poor(left int64) {
 	w.must(w.store.Create(w.over, x))
 	x.Revision = 1
 	h := credit.Hold{Month: credit.MonthOf(time.Now()), Tier: credit.Expert, Amount: w.balance().Remaining - left}
-	x, _ = x.Leased("past", time.Now())
+	x, _ = x.Leased("past", 0, time.Now())
 	c, _ := x.Reserved("judge", h)
 	w.must(w.store.Commit(w.over, c))
 	x = c.Execution

@@ -24,6 +24,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
@@ -106,7 +107,7 @@ func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error
 	if x.Status.Ended() {
 		return done, s.settle(ctx, call.Owner, x, steps)
 	}
-	leased, ok := x.Leased(call.Owner, now)
+	leased, ok := x.Leased(call.Owner, steps.Ended(), now)
 	if !ok {
 		return done, nil // somebody else has it, or the sweeper will see that nobody has
 	}
@@ -156,15 +157,22 @@ func (t *session) walk(ctx context.Context) (flow.Next, error) {
 				return t.rest(ctx, flow.NextRun, t.Now(), nil)
 			}
 		}
-		next, stop, err := t.step(ctx, at)
+		next, stop, err := t.step(ctx, at, first && t.x.Stuck())
 		if err != nil || stop {
 			return next, err
 		}
 	}
 }
 
-// step does one step, or comes to rest at it.
-func (t *session) step(ctx context.Context, at execution.Traced) (next flow.Next, stop bool, err error) {
+// ErrGivenUp is a step that brought down every worker that tried it.
+var ErrGivenUp = fault.New(fault.Internal, "internal_error", "The step was given up: each worker that tried it came to an untimely end. It may have been done.")
+
+// step does one step, or comes to rest at it. A stuck one is given up, unless it
+// waits: then nobody can have come down with it.
+func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (next flow.Next, stop bool, err error) {
+	if stuck && at.Status != execution.StepWaiting {
+		return t.record(ctx, at, t.givenUp(at))
+	}
 	scope, facts, err := t.sees(ctx)
 	if err != nil {
 		return next, false, err
@@ -192,6 +200,12 @@ func (t *session) step(ctx context.Context, at execution.Traced) (next flow.Next
 		return next, false, err
 	}
 	return t.record(ctx, at, result)
+}
+
+func (t *session) givenUp(at execution.Traced) execution.Step {
+	s := execution.Step{ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: t.Now(), Ended: t.Now(), Output: at.Output}
+	s.Error = step.Failure(step.Task{Definition: at.Definition}, ErrGivenUp)
+	return s
 }
 
 func (t *session) skipped(at execution.Traced, why string) execution.Step {

@@ -1221,3 +1221,38 @@ func TestARunKeepsItsVersion(t *testing.T) {
 		w.audit()
 	})
 }
+
+// ---- what brings its worker down ----
+
+func TestAStepThatBringsItsWorkerDownEachTimeIsGivenUp(t *testing.T) {
+	t.Parallel()
+
+	deadly := func(port string) func(at site) fault {
+		return func(at site) fault { return given(at.port == port, fault{kill: true}) }
+	}
+	for name, tc := range map[string]struct {
+		steps string
+		port  string
+		want  string
+	}{
+		"an action":             {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
+		"a question":            {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
+		"a message":             {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // it is not sent twice
+		"one that may go wrong": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.faults.set(deadly(tc.port))
+				x := w.wake(w.agent(tc.steps))
+				w.pass(time.Hour)
+				w.expect(x, tc.want)
+				run, _ := w.stored(x)
+				if run.Lease.Attempt > execution.MaxIdle+5 {
+					t.Errorf("%d leases", run.Lease.Attempt)
+				}
+				w.audit()
+			})
+		})
+	}
+}

@@ -48,7 +48,7 @@ func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution
 func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	t.Helper()
 	lease := func(x execution.Execution) execution.Execution {
-		x, _ = x.Leased("owner", x.Created)
+		x, _ = x.Leased("owner", 0, x.Created)
 		return x
 	}
 	life := []func(execution.Execution) execution.Execution{
@@ -241,7 +241,7 @@ func lists() []promise {
 		{"pages of one status have no duplicates and no gaps while new runs arrive", func(t trial, s Store) {
 			o := anOrg()
 			run := func(x execution.Execution) execution.Execution {
-				x, _ = x.Leased("owner", x.Created)
+				x, _ = x.Leased("owner", 0, x.Created)
 				return x
 			}
 			want := slices.Concat(

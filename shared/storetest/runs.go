@@ -20,7 +20,8 @@ func runs() []promise {
 		}},
 		{"a run with everything is read as it was written", func(t trial, s Store) {
 			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
-			x, _ = x.Leased("arn:aws:states:x", x.Created.Add(1234567))
+			x, _ = x.Leased("arn:aws:states:x", 0, x.Created.Add(1234567))
+			x.Done, x.Idle = 2, 3
 			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
 			x.Credits, x.Rested = 40, true
 			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))

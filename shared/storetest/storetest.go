@@ -182,7 +182,7 @@ func committed(t trial, s Store, c execution.Change) execution.Execution {
 // leased returns a run under a lease.
 func leased(t trial, s Store, x execution.Execution) execution.Execution {
 	t.Helper()
-	x, _ = x.Leased("owner", x.Created.Add(time.Second))
+	x, _ = x.Leased("owner", 0, x.Created.Add(time.Second))
 	return committed(t, s, execution.Change{Execution: x})
 }
 

@@ -113,7 +113,7 @@ func (y *yard) sweep() sweep.Report {
 // leased is a run that a worker has just taken.
 func leased(now time.Time) func(execution.Execution) execution.Change {
 	return func(x execution.Execution) execution.Change {
-		x, _ = x.Leased("worker", now)
+		x, _ = x.Leased("worker", 0, now)
 		return execution.Change{Execution: x}
 	}
 }
@@ -124,7 +124,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 	hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
 	holding := func(now time.Time) func(execution.Execution) execution.Change {
 		return func(x execution.Execution) execution.Change {
-			x, _ = x.Leased("worker", now)
+			x, _ = x.Leased("worker", 0, now)
 			c, _ := x.Reserved("judge", hold)
 			return c
 		}
