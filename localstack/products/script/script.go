@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -16,6 +17,11 @@ type Cue struct {
 	Status  int    `json:"status,omitempty"`   // 400 and above: fail with it
 	DelayMS int    `json:"delay_ms,omitempty"` // wait before anything else
 	Times   int    `json:"times,omitempty"`    // how often the rule is good; 0 means always
+
+	// Chance is how likely the rule is to be used when it fits, above 0 and up
+	// to 1; missing means always. The same Seed draws the same lots.
+	Chance float64 `json:"chance,omitempty"`
+	Seed   uint64  `json:"seed,omitempty"`
 }
 
 // ErrCue says that a rule cannot be followed.
@@ -28,6 +34,8 @@ func (c Cue) Check() error {
 		return fmt.Errorf("%w: status %d", ErrCue, c.Status)
 	case c.DelayMS < 0 || c.Times < 0:
 		return fmt.Errorf("%w: a negative delay_ms or times", ErrCue)
+	case !(c.Chance >= 0 && c.Chance <= 1):
+		return fmt.Errorf("%w: chance %v is not between 0 and 1", ErrCue, c.Chance)
 	}
 	return nil
 }
@@ -65,6 +73,12 @@ type Rules[R any] struct {
 type counted[R any] struct {
 	rule R
 	used int
+	lots *rand.Rand // nil: it does not leave it to chance
+}
+
+// drawn reports whether the rule is to be used this time.
+func (c *counted[R]) drawn(chance float64) bool {
+	return c.lots == nil || c.lots.Float64() < chance
 }
 
 // New returns an empty list of rules, whose cues cue finds.
@@ -74,10 +88,15 @@ func New[R any](cue func(R) Cue) *Rules[R] { return &Rules[R]{cue: cue} }
 func (s *Rules[R]) Set(rules []R) error {
 	list := make([]counted[R], 0, len(rules))
 	for n, r := range rules {
-		if err := s.cue(r).Check(); err != nil {
+		cue := s.cue(r)
+		if err := cue.Check(); err != nil {
 			return fmt.Errorf("rule %d: %w", n, err)
 		}
-		list = append(list, counted[R]{rule: r})
+		c := counted[R]{rule: r}
+		if cue.Chance > 0 {
+			c.lots = rand.New(rand.NewPCG(cue.Seed, 0)) //nolint:gosec // to be repeated, not to be secret.
+		}
+		list = append(list, c)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,8 +104,8 @@ func (s *Rules[R]) Set(rules []R) error {
 	return nil
 }
 
-// Take returns the first rule about org that fits and is still good, and uses
-// it once. Without such a rule it returns the zero rule.
+// Take returns the first rule about org that fits, is still good and is in luck,
+// and uses it once. Without such a rule it returns the zero rule.
 func (s *Rules[R]) Take(org string, fits func(R) bool) R {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +113,7 @@ func (s *Rules[R]) Take(org string, fits func(R) bool) R {
 	for n := range s.list {
 		c := &s.list[n]
 		cue := s.cue(c.rule)
-		if cue.Covers(org) && (cue.Times == 0 || c.used < cue.Times) && fits(c.rule) {
+		if cue.Covers(org) && (cue.Times == 0 || c.used < cue.Times) && fits(c.rule) && c.drawn(cue.Chance) {
 			c.used++
 			return c.rule
 		}

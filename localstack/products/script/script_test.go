@@ -3,6 +3,8 @@ package script_test
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,11 +70,40 @@ func TestARuleIsUsedNoMoreOftenThanItIsGoodFor(t *testing.T) {
 	}
 }
 
+func TestARuleOfChanceIsUsedAboutThatOftenAndTheSameAgainForItsSeed(t *testing.T) {
+	t.Parallel()
+
+	const calls = 10_000
+	draw := func(seed uint64) (used int, which []string) {
+		s := rules(t, rule{Name: "lucky", Cue: script.Cue{Chance: 0.2, Seed: seed}}, rule{Name: "else"})
+		for range calls {
+			name := s.Take("org_a", any1).Name
+			if name == "lucky" {
+				used++
+			}
+			which = append(which, name)
+		}
+		return used, which
+	}
+	used, which := draw(7)
+	if used < calls*18/100 || used > calls*22/100 {
+		t.Errorf("used %d of %d times, want about a fifth", used, calls)
+	}
+	if _, again := draw(7); !slices.Equal(again, which) {
+		t.Error("the same seed drew other lots")
+	}
+	if _, other := draw(8); slices.Equal(other, which) {
+		t.Error("another seed drew the same lots")
+	}
+}
+
 func TestRulesThatCannotBeFollowedChangeNothing(t *testing.T) {
 	t.Parallel()
 
 	s := rules(t, rule{Name: "old"})
-	for _, c := range []script.Cue{{Status: 42}, {Status: 600}, {DelayMS: -1}, {Times: -1}} {
+	for _, c := range []script.Cue{
+		{Status: 42}, {Status: 600}, {DelayMS: -1}, {Times: -1}, {Chance: -0.1}, {Chance: 1.1}, {Chance: math.NaN()},
+	} {
 		if err := s.Set([]rule{{Cue: c}}); !errors.Is(err, script.ErrCue) {
 			t.Errorf("%+v: err = %v, want ErrCue", c, err)
 		}
