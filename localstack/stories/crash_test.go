@@ -1,46 +1,23 @@
 package stories_test
 
 import (
-	"bytes"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"theoneagents.app/agents/localstack/local/proc"
 )
 
 // processes returns the ids of the processes that run a function of this
 // system, and of no other on this machine.
 func (s *stage) processes(t *testing.T, function string) []int {
 	t.Helper()
-	environs, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil || len(environs) == 0 {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
 		t.Skip("this machine does not tell which processes it runs")
 	}
-	var ids []int
-	for _, file := range environs {
-		env, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended, or is somebody else's
-		}
-		vars := "\x00" + string(env)
-		if strings.Contains(vars, "\x00AWS_LAMBDA_FUNCTION_NAME="+function+"\x00") &&
-			strings.Contains(vars, "\x00AWS_ENDPOINT_URL="+s.outputs.Endpoint+"\x00") && isBootstrap(file) {
-			id, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-func isBootstrap(environ string) bool {
-	cmd, err := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline"))
-	return err == nil && bytes.Contains(cmd, []byte("bootstrap"))
+	return proc.With("bootstrap", "AWS_LAMBDA_FUNCTION_NAME="+function, "AWS_ENDPOINT_URL="+s.outputs.Endpoint)
 }
 
 // It is not parallel: other stories would lose their functions too. They would

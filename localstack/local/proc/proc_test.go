@@ -1,9 +1,11 @@
 package proc_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,28 @@ func eventually(t *testing.T, holds func() bool) {
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it did not come to be")
+		}
+	}
+}
+
+func TestAProcessIsFoundByItsProgramAndAllOfItsVariables(t *testing.T) {
+	t.Parallel()
+
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("this machine does not tell which processes it runs")
+	}
+	p := program(t, "sleep 60")
+	p.Env = []string{"MARK=" + p.Record, "OTHER=1"}
+	started, err := proc.Start(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = proc.Stop(context.Background(), p.Record) })
+	// Between fork and exec it has neither its name nor its variables.
+	eventually(t, func() bool { return slices.Equal(proc.With("sh", p.Env...), []int{started.PID}) })
+	for _, of := range [][]string{{"sh", p.Env[0], "OTHER=2"}, {"sh", p.Env[0] + "x"}, {"bootstrap", p.Env[0]}} {
+		if got := proc.With(of[0], of[1:]...); len(got) != 0 {
+			t.Errorf("%q found %v, want none", of, got)
 		}
 	}
 }
