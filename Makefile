@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key publish show letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis crash test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -92,9 +92,10 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 	$(say) "launcher tests"
 	.local/venv/bin/python -B -m unittest discover -s localstack/launcher
 
-test-stories: build ## run the store's suite and the stories on an emulator of their own
+test-stories: build .local/bin/crash ## run the store's suite, the stories and a short crash on an emulator of their own
 	$(say) "stories"
-	$(local) with -state .local/test -- go test -count=1 ./shared/dynamo/... ./localstack/stories/...
+	$(local) with -state .local/test -- sh -c 'go test -count=1 ./shared/dynamo/... ./localstack/stories/... && \
+		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry'
 
 test-contract: build .local/schemathesis/installed ## hold the deployed API against its document, briefly, on an emulator of its own
 	$(say) "contract"
@@ -102,6 +103,9 @@ test-contract: build .local/schemathesis/installed ## hold the deployed API agai
 
 schemathesis: .local/schemathesis/installed ## the same against make run, as long as you like: EXAMPLES=200 [SEED=…]
 	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))
+
+crash: .local/bin/crash ## against make run: kill functions and fail calls while events pass, then audit [EVENTS=1000 RATE=5 SEED=…]
+	@.local/bin/crash -events $(call given,EVENTS,1000) -rate $(call given,RATE,5) -seed $(call given,SEED,0)
 
 test-dynamodb-local: ## run the store's suite on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "the store on DynamoDB Local"

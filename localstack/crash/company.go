@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"theoneagents.app/agents/localstack/crash/audit"
+)
+
+// A company is the organizations of one performance.
+type company struct {
+	*system
+
+	orgs      []*org
+	published []audit.Publication
+	sent      []message
+	attending sync.WaitGroup
+}
+
+// A message is what the bus was given.
+type message struct {
+	name   string
+	detail json.RawMessage
+}
+
+// company introduces the organizations.
+func (s *system) company(ctx context.Context) (*company, error) {
+	c := &company{system: s}
+	errs := make([]error, tenants)
+	var wave sync.WaitGroup
+	for n := range tenants {
+		o := newOrg(s, n)
+		c.orgs = append(c.orgs, o)
+		wave.Go(func() { errs[n] = o.introduce(ctx) })
+	}
+	wave.Wait()
+	return c, errors.Join(errs...)
+}
+
+// attend lets the people of each organization look and act until it is at rest.
+func (c *company) attend(ctx context.Context, p plan) {
+	for _, o := range c.orgs {
+		for _, h := range p.events {
+			if h.org == o.number {
+				o.plans[o.event(h)] = h
+			}
+		}
+		c.attending.Go(func() { o.attend(ctx) })
+	}
+}
+
+// endure lets functions be killed while people call them, until it is calm.
+func (c *company) endure(f *faults) {
+	for _, o := range c.orgs {
+		o.faults = f
+	}
+}
+
+// calm says that the last fault was at that time.
+func (c *company) calm(at time.Time) {
+	for _, o := range c.orgs {
+		o.mu.Lock()
+		o.calm = at
+		o.mu.Unlock()
+	}
+}
+
+// What a hurry makes of the deployed minutes: a message is hidden for longer
+// than the dispatcher may take, and the sweeper comes again soon.
+const (
+	hidden = "12" // seconds
+	sweeps = 5 * time.Second
+)
+
+// hurry lets messages whose function died come again in seconds, and rings the
+// sweeper often, until everything is at rest. What is promised stays the same;
+// only the waits are shorter.
+func (c *company) hurry(ctx context.Context) (restore func(), err error) {
+	was, err := c.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &c.outputs.Events, AttributeNames: []queue.QueueAttributeName{queue.QueueAttributeNameVisibilityTimeout},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read how long messages are hidden: %w", err)
+	}
+	hide := func(ctx context.Context, seconds string) error {
+		_, err := c.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+			QueueUrl: &c.outputs.Events, Attributes: map[string]string{string(queue.QueueAttributeNameVisibilityTimeout): seconds},
+		})
+		return err
+	}
+	if err := hide(ctx, hidden); err != nil {
+		return nil, fmt.Errorf("hide messages for seconds only: %w", err)
+	}
+	c.attending.Go(func() {
+		for sleep(ctx, sweeps) && c.restless() {
+			c.ring(ctx, "sweeper")
+		}
+	})
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := hide(ctx, was.Attributes[string(queue.QueueAttributeNameVisibilityTimeout)]); err != nil {
+			c.say("messages stay hidden for %s s only: %v", hidden, err)
+		}
+	}, nil
+}
+
+// restless reports whether somebody still looks.
+func (c *company) restless() bool {
+	return slices.ContainsFunc(c.orgs, (*org).restless)
+}
+
+// settle waits until no event is under way and every run is at its end.
+func (c *company) settle(ctx context.Context, limit time.Duration) error {
+	quiet := 0
+	err := until(ctx, limit, func() bool {
+		n, err := c.waiting(ctx)
+		busy := err != nil || n > 0
+		for _, o := range c.orgs {
+			busy = busy || o.busy(ctx)
+		}
+		if quiet++; busy {
+			quiet = 0
+		}
+		return quiet > 10 // a second: nothing is between queue and list
+	})
+	for _, o := range c.orgs {
+		o.leave()
+	}
+	c.attending.Wait()
+	if err != nil {
+		return fmt.Errorf("not everything came to rest within %v: %w", limit, err)
+	}
+	return nil
+}
+
+// people adds up what people did.
+func (c *company) people() deeds {
+	var all deeds
+	for _, o := range c.orgs {
+		o.mu.Lock()
+		all.verdicts += o.deeds.verdicts
+		all.cancels += o.deeds.cancels
+		all.retries += o.deeds.retries
+		all.repeats += o.deeds.repeats
+		o.mu.Unlock()
+	}
+	return all
+}
+
+// gather collects what can be seen.
+func (c *company) gather(ctx context.Context) (audit.Evidence, error) {
+	e := audit.Evidence{Published: c.published}
+	orgs, errs := make([]audit.Org, len(c.orgs)), make([]error, len(c.orgs))
+	var wave sync.WaitGroup
+	for n, o := range c.orgs {
+		wave.Go(func() { orgs[n], errs[n] = o.gather(ctx) })
+	}
+	wave.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return e, err
+	}
+	e.Orgs = orgs
+	for n, o := range c.orgs {
+		e.Orgs[n].Trespasses = o.trespass(ctx, orgs[(n+1)%len(orgs)])
+	}
+	var err error
+	if e.Letters, err = c.letters(ctx); err != nil {
+		return e, err
+	}
+	if e.Calls, err = c.calls(ctx, c.orgs); err != nil {
+		return e, err
+	}
+	e.Lines, err = c.lines(ctx)
+	return e, err
+}

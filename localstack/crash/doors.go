@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/logging"
+
+	"theoneagents.app/agents/localstack/crash/audit"
+	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/local/cloud"
+)
+
+// A system is the deployed one, by its public doors.
+type system struct {
+	world
+
+	outputs cloud.Outputs
+	state   string // folder that its state is in
+	key     *hub.Key
+	bus     *eventbridge.Client
+	queues  *sqs.Client
+	logs    *cloudwatchlogs.Client
+
+	nonce string // tells this time from others on the same system
+	began time.Time
+}
+
+// open finds the system that the outputs describe.
+func open(ctx context.Context, w world) (*system, error) {
+	outputs, err := cloud.ReadOutputs(w.outputs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: type make run first", err)
+	}
+	file, err := filepath.Abs(w.outputs)
+	if err != nil {
+		return nil, err
+	}
+	s := &system{world: w, outputs: outputs, state: filepath.Dir(file), began: w.now()}
+	s.nonce = strings.ToUpper(strconv.FormatInt(s.began.UnixMilli(), 36))
+	if s.key, err = hub.Open(filepath.Join(s.state, "hub.pem")); err != nil {
+		return nil, err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(outputs.Region), config.WithBaseEndpoint(outputs.Endpoint),
+		config.WithLogger(logging.Nop{}), // an answer of the bus that is cut short is no news here
+		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil // the emulator takes any
+		})))
+	if err != nil {
+		return nil, err
+	}
+	s.bus, s.queues, s.logs = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
+	return s, nil
+}
+
+func split(event string) (product, kind string) {
+	product, kind, _ = strings.Cut(event, ":")
+	return product, kind
+}
+
+// put puts an event on the bus. The SDK repeats it when the reply is lost.
+func (s *system) put(ctx context.Context, name string, detail any) error {
+	text, err := json.Marshal(detail)
+	if err != nil {
+		return err
+	}
+	product, kind := split(name)
+	out, err := s.bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []bus.PutEventsRequestEntry{{
+		EventBusName: &s.outputs.Bus, Source: &product, DetailType: &kind, Detail: aws.String(string(text)),
+	}}})
+	if err == nil && out.FailedEntryCount != 0 {
+		err = fmt.Errorf("the bus refused it: %s", aws.ToString(out.Entries[0].ErrorMessage))
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", name, err)
+	}
+	return nil
+}
+
+// waiting returns how many messages the queues of events hold.
+func (s *system) waiting(ctx context.Context) (int, error) {
+	sum := 0
+	for _, url := range []string{s.outputs.Events, s.outputs.Undelivered} {
+		out, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &url, AttributeNames: []queue.QueueAttributeName{queue.QueueAttributeNameAll},
+		})
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range []queue.QueueAttributeName{
+			queue.QueueAttributeNameApproximateNumberOfMessages, queue.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		} {
+			n, err := strconv.Atoi(out.Attributes[string(name)])
+			if err != nil {
+				return 0, fmt.Errorf("%s of %s: %w", name, url, err)
+			}
+			sum += n
+		}
+	}
+	return sum, nil
+}
+
+// letters returns what the dead-letter queue holds, and leaves it there.
+func (s *system) letters(ctx context.Context) ([]audit.Letter, error) {
+	var letters []audit.Letter
+	seen := map[string]bool{}
+	for empty := 0; empty < 2; {
+		out, err := s.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &s.outputs.DeadLetters, MaxNumberOfMessages: 10, VisibilityTimeout: 20,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the dead letters: %w", err)
+		}
+		if len(out.Messages) == 0 {
+			empty++
+		}
+		for _, m := range out.Messages {
+			var l audit.Letter
+			if err := json.Unmarshal([]byte(*m.Body), &l); err != nil {
+				return nil, fmt.Errorf("a dead letter is no JSON: %w", err)
+			}
+			if !seen[*m.MessageId] && strings.Contains(string(l.Event), s.nonce) {
+				letters = append(letters, l)
+			}
+			seen[*m.MessageId] = true
+		}
+	}
+	return letters, nil
+}
+
+// lines returns what the functions have logged since we began.
+func (s *system) lines(ctx context.Context) ([]audit.Line, error) {
+	var lines []audit.Line
+	for name, function := range s.outputs.Stack {
+		if !strings.HasSuffix(name, "FunctionName") {
+			continue
+		}
+		pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs, &cloudwatchlogs.FilterLogEventsInput{
+			LogGroupName: aws.String("/aws/lambda/" + function), StartTime: aws.Int64(s.began.UnixMilli()),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			var missing interface{ ErrorCode() string }
+			if errors.As(err, &missing) && missing.ErrorCode() == "ResourceNotFoundException" {
+				break // it was never called
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read the log of %s: %w", function, err)
+			}
+			for _, e := range page.Events {
+				lines = append(lines, audit.Line{Function: function, Text: aws.ToString(e.Message)})
+			}
+		}
+	}
+	return lines, nil
+}
+
+// calls returns what reached the stand-ins for our organizations.
+func (s *system) calls(ctx context.Context, orgs []*org) ([]audit.Call, error) {
+	var calls []audit.Call
+	for _, o := range orgs {
+		r := s.request(ctx, http.MethodGet, s.outputs.Products+"/_calls?org_id="+o.name, "", nil)
+		var page struct {
+			Calls []audit.Call `json:"calls"`
+		}
+		if err := r.into(&page); err != nil {
+			return nil, err
+		}
+		calls = append(calls, page.Calls...)
+	}
+	return calls, nil
+}
+
+// rules tells the products how to behave to our organizations.
+func (s *system) rules(ctx context.Context, orgs []*org, seed uint64) error {
+	products, models := []doc{}, []doc{}
+	for n, o := range orgs {
+		if seed == 0 {
+			break
+		}
+		lot := seed + uint64(n)*10
+		products = append(products,
+			doc{"org_id": o.name, "status": 503, "chance": 0.2, "seed": lot, "delay_ms": 50},
+			// A fifth of all is a quarter of the rest.
+			doc{"org_id": o.name, "lost_reply": true, "chance": 0.25, "seed": lot + 1, "delay_ms": 50},
+			doc{"org_id": o.name, "delay_ms": 150})
+		models = append(models,
+			doc{"org_id": o.name, "status": 503, "chance": 0.1, "seed": lot + 2},
+			doc{"org_id": o.name, "delay_ms": 200})
+	}
+	for path, rules := range map[string][]doc{"/_products": products, "/_model": models} {
+		if r := s.request(ctx, http.MethodPut, s.outputs.Products+path, "", doc{"rules": rules}); r.code != http.StatusOK {
+			return fmt.Errorf("tell the stand-ins: %s", r)
+		}
+	}
+	return nil
+}
+
+// ring invokes a function as its schedule would, and does not wait for it.
+func (s *system) ring(ctx context.Context, function string) {
+	s.request(ctx, http.MethodPost, s.outputs.Endpoint+"/2015-03-31/functions/"+s.function(function)+"/invocations", "event", doc{})
+}
+
+// function returns the deployed name of a function.
+func (s *system) function(name string) string {
+	return s.outputs.Stack[strings.ToUpper(name[:1])+name[1:]+"FunctionName"]
+}
+
+// A reply is what was answered; the code is 0 when nothing was.
+type reply struct {
+	code int
+	body []byte
+	err  error
+	what string
+}
+
+func (r reply) String() string {
+	return fmt.Sprintf("%s: status %d: %.500s %v", r.what, r.code, r.body, r.err)
+}
+
+// lost reports whether nobody knows if the request was done.
+func (r reply) lost() bool { return r.code == 0 || r.code >= http.StatusInternalServerError }
+
+func (r reply) into(v any) error {
+	if r.code != http.StatusOK {
+		return errors.New(r.String())
+	}
+	if err := json.Unmarshal(r.body, v); err != nil {
+		return fmt.Errorf("%s: %w", r.what, err)
+	}
+	return nil
+}
+
+func (r reply) text(name string) string {
+	var v doc
+	if json.Unmarshal(r.body, &v) != nil {
+		return ""
+	}
+	text, _ := v[name].(string)
+	return text
+}
+
+// request sends a request once. The token "event" makes it an asynchronous
+// invocation.
+func (s *system) request(ctx context.Context, method, address, token string, body any) reply {
+	what := method + " " + address
+	text, err := json.Marshal(body)
+	if err != nil {
+		return reply{err: err, what: what}
+	}
+	if body == nil {
+		text = nil
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
+	if err != nil {
+		return reply{err: err, what: what}
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	switch token {
+	case "":
+	case "event":
+		req.Header.Set("X-Amz-Invocation-Type", "Event")
+	default:
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return reply{err: err, what: what}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return reply{err: err, what: what}
+	}
+	return reply{code: resp.StatusCode, body: answer, what: what}
+}
+
+// until asks again and again, until it is so.
+func until(ctx context.Context, limit time.Duration, is func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// sleep returns after d, or earlier with false when all is over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(max(0, d))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

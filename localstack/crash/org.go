@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"theoneagents.app/agents/localstack/crash/audit"
+	"theoneagents.app/agents/localstack/hub"
+)
+
+// An org is an organization, as its people see it.
+type org struct {
+	*system
+
+	number int
+	name   string
+	word   string // in every payload
+	poor   bool
+	plans  map[string]happening // by event id
+	faults *faults
+
+	mu        sync.Mutex
+	tokens    map[string]string
+	left      bool      // nobody looks any more
+	calm      time.Time // of the last fault; zero before
+	sight     map[string]*sight
+	asked     map[string]bool // approvals that somebody looked at
+	moves     map[string][]string
+	still     map[string]audit.Standstill
+	balances  []audit.Credits
+	verdicts  []audit.Verdict
+	retried   map[string]int
+	cancelled []string
+	deeds     deeds
+	acting    sync.WaitGroup
+}
+
+// deeds count what people did.
+type deeds struct {
+	verdicts, cancels, retries int
+	repeats                    int // requests sent again because no answer came
+}
+
+// A sight is what was last seen of a run.
+type sight struct {
+	status, event, agent string
+	trace                string    // its steps and their statuses
+	since                time.Time // when it was first seen so
+	handled              bool      // people have done with it what they do
+}
+
+func (s sight) open() bool {
+	return s.status != "completed" && s.status != "failed" && s.status != "cancelled"
+}
+
+func newOrg(s *system, n int) *org {
+	return &org{
+		system: s, number: n, name: fmt.Sprintf("org_%sq%d", s.nonce, n), word: fmt.Sprintf("word_%sw%d", s.nonce, n),
+		poor: n == tenants-1, plans: map[string]happening{}, tokens: map[string]string{}, sight: map[string]*sight{},
+		asked: map[string]bool{}, moves: map[string][]string{}, still: map[string]audit.Standstill{}, retried: map[string]int{},
+	}
+}
+
+// leave ends the looking.
+func (o *org) leave() {
+	o.mu.Lock()
+	o.left = true
+	o.mu.Unlock()
+}
+
+func (o *org) restless() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.left
+}
+
+// as returns a session of a person.
+func (o *org) as(user string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t := o.tokens[user]; t != "" {
+		return t, nil
+	}
+	t, err := o.key.Mint(hub.Claims{
+		Org: o.name, User: user, Roles: []string{"owner"}, ID: "jti_" + o.nonce + user, Issued: o.now(), TTL: 12 * time.Hour,
+	})
+	o.tokens[user] = t
+	return t, err
+}
+
+// once calls the API once, as the person who runs the organization.
+func (o *org) once(ctx context.Context, method, path string, body any) reply {
+	return o.by(ctx, "user_ann", method, path, body)
+}
+
+func (o *org) by(ctx context.Context, user, method, path string, body any) reply {
+	token, err := o.as(user)
+	if err != nil {
+		return reply{err: err, what: path}
+	}
+	return o.request(ctx, method, o.outputs.API+path, token, body)
+}
+
+// surely repeats a request until somebody answers it, as people do. It returns
+// how often it was sent.
+func (o *org) surely(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
+	for sent = 1; ; sent++ {
+		r = o.by(ctx, user, method, path, body)
+		if !r.lost() && r.code != http.StatusTooManyRequests || sent == 20 || !sleep(ctx, 250*time.Millisecond) {
+			break
+		}
+	}
+	o.mu.Lock()
+	o.deeds.repeats += sent - 1
+	o.mu.Unlock()
+	return r, sent
+}
+
+// get reads into v what is at a path, however often it takes.
+func (o *org) get(ctx context.Context, path string, v any) (reply, error) {
+	r, _ := o.surely(ctx, "user_ann", http.MethodGet, path, nil)
+	return r, r.into(v)
+}
+
+// all reads all pages of a list, and hands them over.
+func (o *org) all(ctx context.Context, path string, query url.Values, page func(r reply) (next string, err error)) error {
+	query.Set("limit", "200")
+	for {
+		r, _ := o.surely(ctx, "user_ann", http.MethodGet, path+"?"+query.Encode(), nil)
+		next, err := page(r)
+		if err != nil || next == "" {
+			return err
+		}
+		query.Set("cursor", next)
+	}
+}
+
+// busy reports whether a run of the organization is not at its end.
+func (o *org) busy(ctx context.Context) bool {
+	for _, status := range []string{"pending", "running", "waiting_approval"} {
+		r := o.once(ctx, http.MethodGet, "/api/executions?limit=1&status="+status, nil)
+		var page struct {
+			Executions []audit.Run `json:"executions"`
+		}
+		if r.into(&page) != nil || len(page.Executions) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// gather reads all that the API shows to the organization.
+func (o *org) gather(ctx context.Context) (audit.Org, error) {
+	g := gathering{org: o, seen: audit.Org{Name: o.name, Word: o.word, Activity: map[string][]audit.Activity{}}}
+	for _, read := range []func(context.Context) error{g.agents, g.runs, g.approvals, g.credits} {
+		if err := read(ctx); err != nil {
+			return g.seen, err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g.seen.Balances, g.seen.Moves, g.seen.Still = slices.Clone(o.balances), maps.Clone(o.moves), maps.Clone(o.still)
+	g.seen.Verdicts, g.seen.Retries, g.seen.Cancelled = slices.Clone(o.verdicts), maps.Clone(o.retried), slices.Clone(o.cancelled)
+	return g.seen, nil
+}
+
+// A gathering reads the pages of an organization.
+type gathering struct {
+	*org
+
+	seen audit.Org
+}
+
+// read reads a page and keeps it.
+func (g *gathering) read(ctx context.Context, path string, v any) (string, error) {
+	r, err := g.get(ctx, path, v)
+	g.seen.Pages = append(g.seen.Pages, audit.Page{Path: path, Text: string(r.body)})
+	return string(r.body), err
+}
+
+func (g *gathering) agents(ctx context.Context) error {
+	var list struct {
+		Agents []audit.Agent `json:"agents"`
+	}
+	if _, err := g.read(ctx, "/api/agents", &list); err != nil {
+		return err
+	}
+	for _, a := range list.Agents {
+		if _, err := g.read(ctx, "/api/agents/"+a.ID, &a); err != nil {
+			return err
+		}
+		g.seen.Agents = append(g.seen.Agents, a)
+		err := g.all(ctx, "/api/agents/"+a.ID+"/activity", url.Values{}, func(r reply) (string, error) {
+			var page struct {
+				Activity []audit.Activity `json:"activity"`
+				Next     string           `json:"next_cursor"`
+			}
+			g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+			err := r.into(&page)
+			g.seen.Activity[a.ID] = append(g.seen.Activity[a.ID], page.Activity...)
+			return page.Next, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gathering) runs(ctx context.Context) error {
+	var ids []string
+	err := g.all(ctx, "/api/executions", url.Values{}, func(r reply) (string, error) {
+		var page struct {
+			Executions []audit.Run `json:"executions"`
+			Next       string      `json:"next_cursor"`
+		}
+		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+		err := r.into(&page)
+		for _, x := range page.Executions {
+			ids = append(ids, x.ID)
+		}
+		return page.Next, err
+	})
+	for _, id := range ids {
+		var x audit.Run
+		text, failed := g.read(ctx, "/api/executions/"+id, &x)
+		if failed != nil {
+			return failed
+		}
+		x.Text = text
+		g.seen.Runs = append(g.seen.Runs, x)
+	}
+	return err
+}
+
+func (g *gathering) approvals(ctx context.Context) error {
+	return g.all(ctx, "/api/approvals", url.Values{}, func(r reply) (string, error) {
+		var page struct {
+			Approvals []audit.Approval `json:"approvals"`
+			Next      string           `json:"next_cursor"`
+		}
+		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+		err := r.into(&page)
+		g.seen.Approvals = append(g.seen.Approvals, page.Approvals...)
+		return page.Next, err
+	})
+}
+
+func (g *gathering) credits(ctx context.Context) error {
+	_, err := g.read(ctx, "/api/credits", &g.seen.Credits)
+	return err
+}
+
+// trespass tries to read and change what belongs to another organization.
+func (o *org) trespass(ctx context.Context, other audit.Org) []audit.Trespass {
+	var tries []audit.Trespass
+	try := func(method, path string, body any) {
+		r, _ := o.surely(ctx, "user_ann", method, path, body)
+		tries = append(tries, audit.Trespass{Path: method + " " + path, Code: r.code})
+	}
+	for n, x := range other.Runs {
+		if n%20 == 0 {
+			try(http.MethodGet, "/api/executions/"+x.ID, nil)
+			try(http.MethodPost, "/api/executions/"+x.ID+"/cancel", nil)
+			try(http.MethodPost, "/api/executions/"+x.ID+"/retry", nil)
+		}
+	}
+	for n, p := range other.Approvals {
+		if n%20 == 0 {
+			try(http.MethodGet, "/api/approvals/"+p.ID, nil)
+			try(http.MethodPost, "/api/approvals/"+p.ID+"/decision", doc{"decision": "approved"})
+		}
+	}
+	return tries
+}
+
+// raw returns v as JSON.
+func raw(v any) json.RawMessage {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return text
+}

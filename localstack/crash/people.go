@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/localstack/crash/audit"
+)
+
+// attend looks at the runs of the organization about every second, notes how
+// they move, and does what people do, until everybody has left.
+func (o *org) attend(ctx context.Context) {
+	for o.restless() {
+		began := o.now()
+		o.look(ctx)
+		o.answer(ctx)
+		o.budget(ctx)
+		if !sleep(ctx, time.Second-o.now().Sub(began)) {
+			break
+		}
+	}
+	o.acting.Wait()
+}
+
+// look notes what there is to see of the newest runs and of those still open.
+func (o *org) look(ctx context.Context) {
+	var page struct {
+		Executions []audit.Run `json:"executions"`
+	}
+	if o.once(ctx, http.MethodGet, "/api/executions?limit=200", nil).into(&page) != nil {
+		return // another time
+	}
+	seen := map[string]bool{}
+	for _, x := range page.Executions {
+		seen[x.ID] = true
+		o.see(ctx, x)
+	}
+	for _, id := range o.open() {
+		var x audit.Run
+		if (!seen[id] || o.isCalm()) && o.once(ctx, http.MethodGet, "/api/executions/"+id, nil).into(&x) == nil {
+			o.see(ctx, x)
+		}
+	}
+}
+
+func (o *org) open() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var ids []string
+	for id, s := range o.sight {
+		if s.open() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (o *org) isCalm() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.calm.IsZero()
+}
+
+// see notes the status of a run, asks for the rest when it is new, and lets
+// somebody act on it.
+func (o *org) see(ctx context.Context, x audit.Run) {
+	o.mu.Lock()
+	known := o.sight[x.ID]
+	if moves := o.moves[x.ID]; len(moves) == 0 || moves[len(moves)-1] != x.Status {
+		o.moves[x.ID] = append(moves, x.Status)
+	}
+	o.mu.Unlock()
+	if known == nil {
+		if x.Event.ID == "" && o.once(ctx, http.MethodGet, "/api/executions/"+x.ID, nil).into(&x) != nil {
+			return // another time
+		}
+		known = &sight{event: x.Event.ID, agent: x.Agent, since: o.now()}
+		known.handled = x.RetryOf != "" // a second life is not interfered with
+	}
+	o.mu.Lock()
+	o.sight[x.ID] = known
+	known.status = x.Status
+	if trace := traced(x); len(x.Steps) > 0 && trace != known.trace || !known.open() {
+		o.measure(x.ID, known)
+		known.trace, known.since = trace, o.now()
+	} else if len(x.Steps) > 0 {
+		known.since = later(known.since, awake(x))
+		o.measure(x.ID, known)
+	}
+	o.mu.Unlock()
+	o.meddle(ctx, x.ID, known)
+}
+
+// measure notes how long a run has stood still since the last fault.
+func (o *org) measure(run string, s *sight) {
+	if o.calm.IsZero() {
+		return
+	}
+	if lasted := o.now().Sub(later(o.calm, s.since)); s.trace != "" && lasted > o.still[run].Lasted {
+		o.still[run] = audit.Standstill{Lasted: lasted, Status: s.trace}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func traced(x audit.Run) string {
+	words := []string{x.Status}
+	for _, s := range x.Steps {
+		words = append(words, s.ID+":"+s.Status)
+	}
+	return strings.Join(words, " ")
+}
+
+// awake returns until when the run rightly waits, or the zero time.
+func awake(x audit.Run) time.Time {
+	for _, s := range x.Steps {
+		if s.Status != "waiting" || s.Started == nil {
+			continue
+		}
+		if s.Type == "wait" {
+			return s.Started.Add(pause * time.Second)
+		}
+		return s.Started.Add(gate * time.Second)
+	}
+	return time.Time{}
+}
+
+// meddle does to a run what is planned for its event: some are cancelled, and
+// some of those that failed are tried again.
+func (o *org) meddle(ctx context.Context, run string, s *sight) {
+	h := o.plans[s.event]
+	switch {
+	case s.handled:
+	case s.open() && h.cancel:
+		s.handled = true
+		o.rudely(ctx, h, "executions")
+		o.acting.Go(func() { o.cancel(ctx, run) })
+	case (s.status == "failed" || s.status == "cancelled") && h.retry:
+		s.handled = true
+		o.rudely(ctx, h, "executions")
+		o.acting.Go(func() { o.retry(ctx, run) })
+	}
+}
+
+// rudely kills the function that is about to be called, if that is planned for
+// the event and the faults are not over.
+func (o *org) rudely(ctx context.Context, h happening, function string) {
+	if h.rude && !o.isCalm() {
+		o.acting.Go(func() { o.faults.strike(ctx, kill{function: function, lot: h.lot}) })
+	}
+}
+
+func (o *org) cancel(ctx context.Context, run string) {
+	r, _ := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deeds.cancels++
+	if r.code == http.StatusOK {
+		o.cancelled = append(o.cancelled, run)
+	}
+}
+
+func (o *org) retry(ctx context.Context, run string) {
+	_, sent := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/retry", nil)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deeds.retries++
+	o.retried[run] += sent
+}
+
+// answer lets people decide about the questions that are new.
+func (o *org) answer(ctx context.Context) {
+	var page struct {
+		Approvals []audit.Approval `json:"approvals"`
+	}
+	if o.once(ctx, http.MethodGet, "/api/approvals?status=pending&limit=200", nil).into(&page) != nil {
+		return // another time
+	}
+	for _, p := range page.Approvals {
+		o.mu.Lock()
+		s, asked := o.sight[p.Run], o.asked[p.ID]
+		o.asked[p.ID] = asked || s != nil
+		o.mu.Unlock()
+		if s == nil || asked {
+			continue
+		}
+		h := o.plans[s.event]
+		o.rudely(ctx, h, "approvals")
+		switch h.verdict {
+		case "approve":
+			o.acting.Go(func() { o.decide(ctx, p.ID, "user_bob", "approved") })
+		case "deny":
+			o.acting.Go(func() { o.decide(ctx, p.ID, "user_bob", "denied") })
+		case "both":
+			o.acting.Go(func() { o.decide(ctx, p.ID, "user_bob", "approved") })
+			o.acting.Go(func() { o.decide(ctx, p.ID, "user_cem", "denied") })
+		}
+	}
+}
+
+func (o *org) decide(ctx context.Context, approval, user, decision string) {
+	r, _ := o.surely(ctx, user, http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": decision})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deeds.verdicts++
+	o.verdicts = append(o.verdicts, audit.Verdict{
+		Approval: approval, User: user, Decision: decision, Code: r.code, Status: r.text("status"),
+	})
+}
+
+// budget notes the credits on the way.
+func (o *org) budget(ctx context.Context) {
+	var c audit.Credits
+	if o.once(ctx, http.MethodGet, "/api/credits", nil).into(&c) != nil {
+		return // another time
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.balances = append(o.balances, c)
+}
+
+// insist says every verdict again, the opposite too, and cancels once more what
+// is cancelled.
+func (o *org) insist(ctx context.Context) {
+	o.mu.Lock()
+	verdicts, cancelled := slices.Clone(o.verdicts), slices.Clone(o.cancelled)
+	o.mu.Unlock()
+	for _, v := range verdicts {
+		for _, decision := range []string{"approved", "denied"} {
+			path := "/api/approvals/" + v.Approval + "/decision"
+			o.surely(ctx, v.User, http.MethodPost, path, doc{"decision": decision})
+		}
+	}
+	for _, run := range cancelled {
+		o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"theoneagents.app/agents/localstack/crash/audit"
+)
+
+// rest is how long everything may take to come to rest after the last fault: a
+// message whose function died comes again after a minute, and what it starts
+// may have to be repaired too.
+const rest = 5 * time.Minute
+
+// perform does what the options say, and returns errViolated when something
+// does not hold.
+func (s *system) perform(ctx context.Context, o options) error {
+	p := newPlan(o)
+	s.say("seed %d, marked %s\n%v", o.seed, s.nonce, p)
+	c, err := s.company(ctx)
+	if err != nil {
+		return err
+	}
+	if o.hurry {
+		restore, err := c.hurry(ctx)
+		if err != nil {
+			return err
+		}
+		defer restore()
+	}
+	f, err := s.misbehave(ctx, o, p, c)
+	if err != nil {
+		return err
+	}
+	s.say("After %.0f s the faults are over; now everything comes to rest.", s.now().Sub(s.began).Seconds())
+	if err := c.settle(ctx, rest); err != nil {
+		s.say("%v", err) // the audit says what is wrong
+	}
+	f.rested = s.now()
+	s.say("After %.0f s it is at rest; now it is audited, and everything is done again.", f.rested.Sub(s.began).Seconds())
+	before, err := c.gather(ctx)
+	if err != nil {
+		return err
+	}
+	violations := audit.Audit(before)
+	if err := c.again(ctx); err != nil {
+		return err
+	}
+	after, err := c.gather(ctx)
+	if err != nil {
+		return err
+	}
+	violations = append(violations, audit.Again(before, after)...)
+	s.report(f, before, c.people())
+	return s.judge(violations, o)
+}
+
+// misbehave publishes the events while everything goes wrong.
+func (s *system) misbehave(ctx context.Context, o options, p plan, c *company) (*faults, error) {
+	f := s.faults(p.kills)
+	c.endure(f)
+	if err := s.rules(ctx, c.orgs, o.seed); err != nil {
+		return nil, err
+	}
+	c.attend(ctx, p)
+	var wave sync.WaitGroup
+	var failed error
+	began := s.now()
+	wave.Go(func() { failed = c.publish(ctx, p, began) })
+	wave.Go(func() { f.kill(ctx, began) })
+	wave.Wait()
+	if failed != nil {
+		return nil, failed
+	}
+	f.ended, f.spoilt = s.now(), f.deaths()
+	c.calm(f.ended)
+	return f, s.rules(ctx, c.orgs, 0)
+}
+
+// publish puts the events on the bus in their time.
+func (c *company) publish(ctx context.Context, p plan, began time.Time) error {
+	for _, h := range p.events {
+		if !sleep(ctx, h.at-c.now().Sub(began)) {
+			return ctx.Err()
+		}
+		o := c.orgs[h.org]
+		name, detail := o.detail(h)
+		m := message{name, raw(detail)}
+		times := 1
+		if h.twice {
+			times = 2
+		}
+		for range times {
+			if err := c.put(ctx, m.name, m.detail); err != nil {
+				return err
+			}
+		}
+		c.sent = append(c.sent, m)
+		content := fmt.Sprintf("%s %d %s", o.name, h.twin, h.name)
+		c.published = append(c.published, audit.Publication{
+			ID: o.event(h), Org: o.name, Name: h.name, Reason: h.flaw, Content: content, At: c.now(),
+		})
+	}
+	return nil
+}
+
+// again does once more what was done: every event is delivered, word for word,
+// every letter handed in, every verdict and cancellation told again.
+func (c *company) again(ctx context.Context) error {
+	letters, err := c.letters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range c.sent {
+		if err := c.put(ctx, m.name, m.detail); err != nil {
+			return err
+		}
+	}
+	for _, l := range letters {
+		if err := c.redrive(ctx, l.Event); err != nil {
+			return err
+		}
+	}
+	var wave sync.WaitGroup
+	for _, o := range c.orgs {
+		wave.Go(func() { o.insist(ctx) })
+	}
+	wave.Wait()
+	return c.settle(ctx, rest)
+}
+
+// judge tells what does not hold, and how to look at it.
+func (s *system) judge(violations []audit.Violation, o options) error {
+	if len(violations) == 0 {
+		s.say("Every invariant holds.")
+		return nil
+	}
+	const most = 10 // of each
+	told := make(map[audit.Invariant]int)
+	for _, v := range violations {
+		if told[v.Invariant]++; told[v.Invariant] > most {
+			continue
+		}
+		s.say("VIOLATED %v", v)
+		if v.Run != "" {
+			s.say("    look: make show ORG=%s RUN=%s", v.Org, v.Run)
+		}
+	}
+	for invariant, n := range told {
+		if n > most {
+			s.say("VIOLATED %s\n    and %d more times", invariant, n-most)
+		}
+	}
+	return fmt.Errorf("%w: %d violations with seed %d", errViolated, len(violations), o.seed)
+}
