@@ -517,6 +517,18 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		}
 	})
 
+	t.Run("and an event that is published again with another time is the same event", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a := d.agent("agent_a")
+		e := d.created()
+		d.must(d.Dispatch(t.Context(), e))
+		d.now = d.now.Add(time.Hour)
+		e.Published = d.now
+		d.must(d.Dispatch(t.Context(), e))
+		d.expect(a, agent.Started)
+	})
+
 	t.Run("but those that were published after it start although they arrive together", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)

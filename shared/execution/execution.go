@@ -132,9 +132,12 @@ func New(x Execution, now time.Time) Execution {
 }
 
 // ID returns the name of the run that an event starts of an agent: always the
-// same, so that it is started once however often the bus delivers.
+// same for the same event id, whatever else the event says, so that it is
+// started once however often the bus delivers and products publish it. Its time
+// is the one in the event's id, or none.
 func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
-	return id.Execution("exec_" + id.Derive(e.Published, string(org), string(a), string(e.ID)))
+	made, _ := id.Made(e.ID)
+	return id.Execution("exec_" + id.Derive(made, string(org), string(a), string(e.ID)))
 }
 
 // RetryID returns the name of the n-th retry of the run, from 1: always the

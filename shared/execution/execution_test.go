@@ -308,24 +308,25 @@ func TestTheNameOfARunFollowsFromAgentAndEvent(t *testing.T) {
 	again := trigger()
 	again.Payload = map[string]any{"told": "otherwise"}
 	again.Client = "cli_1"
+	again.Published = at(1)
 	if got := execution.ID("org_a", "agent_1", again); got != first {
 		t.Errorf("told again it is %s, not %s", got, first)
 	}
-	other, later := trigger(), trigger()
+	other := trigger()
 	other.ID = "evt_2"
-	later.Published = at(1)
 	for name, got := range map[string]id.Execution{
 		"another organization": execution.ID("org_b", "agent_1", trigger()),
 		"another agent":        execution.ID("org_a", "agent_2", trigger()),
 		"another event":        execution.ID("org_a", "agent_1", other),
-		"another time":         execution.ID("org_a", "agent_1", later),
 	} {
 		if got == first {
 			t.Errorf("%s has the same name", name)
 		}
 	}
-	if sooner := execution.ID("org_z", "agent_z", trigger()); sooner >= execution.ID("org_a", "agent_1", later) {
-		t.Error("names do not sort by time")
+	sooner, later := trigger(), trigger()
+	sooner.ID, later.ID = "evt_01KK9FJ34B5DJ4KEMMXJ64H3TP", "evt_01KK9FJ34C5DJ4KEMMXJ64H3TP"
+	if execution.ID("org_z", "agent_z", sooner) >= execution.ID("org_a", "agent_1", later) {
+		t.Error("names do not sort by the time that is in the events' names")
 	}
 }
 

@@ -91,6 +91,17 @@ func Derive(at time.Time, parts ...string) string {
 	return u.String()
 }
 
+// Made returns when an identifier was made, and whether it says: a prefix and a
+// ULID does.
+func Made[T ~string](name T) (time.Time, bool) {
+	_, text, _ := strings.Cut(string(name), "_")
+	u, err := ulid.ParseStrict(text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return u.Timestamp(), true
+}
+
 // Hash returns a hash of parts in which ("ab", "c") and ("a", "bc") differ.
 func Hash(parts ...string) [sha256.Size]byte {
 	h := sha256.New()

@@ -149,15 +149,17 @@ func (w *world) announce() {
 func (w *world) hire(ahead time.Duration, yesterday bool) {
 	s := *w.store
 	s.yesterday = yesterday
-	w.others = append(w.others, w.build(func() time.Time { return time.Now().Add(ahead) }, &s))
+	hired := w.build(func() time.Time { return time.Now().Add(ahead) }, &s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.others = append(w.others, hired)
 }
 
 // on returns the deployment that answers a call: for the same parts the same.
 func (w *world) on(parts ...any) *staff {
-	if len(w.others) == 0 {
-		return w.staff
-	}
+	w.mu.Lock()
 	all := append([]*staff{w.staff}, w.others...)
+	w.mu.Unlock()
 	return all[int(chance(append([]any{"staff"}, parts...)...)*float64(len(all)))]
 }
 

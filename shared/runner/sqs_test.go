@@ -91,7 +91,7 @@ func (q *sqs) poll() {
 
 // receive returns a batch, or how long until there is something; negative when
 // the queue is empty.
-func (q *sqs) receive() (batch []*message, wait time.Duration) {
+func (q *sqs) receive() (batch []message, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
@@ -112,12 +112,12 @@ func (q *sqs) receive() (batch []*message, wait time.Duration) {
 		}
 		m.receives++
 		m.visible = now.Add(visibility)
-		batch = append(batch, m)
+		batch = append(batch, *m)
 	}
 	return batch, wait
 }
 
-func (q *sqs) handle(batch []*message) {
+func (q *sqs) handle(batch []message) {
 	w := q.world
 	var in events.SQSEvent
 	for _, m := range batch {
@@ -146,13 +146,13 @@ func (q *sqs) handle(batch []*message) {
 	}
 	for _, m := range batch {
 		if !failed[m.name] {
-			q.remove(m)
+			q.remove(m.name)
 		}
 	}
 }
 
 // remove deletes a message, unless that is lost.
-func (q *sqs) remove(m *message) {
+func (q *sqs) remove(name string) {
 	if at, x := q.world.faults.next("queue.Delete", ""); x.before != nil {
 		q.world.faults.struck(at, fault{kind: "delivered again", before: x.before})
 		return
@@ -160,7 +160,7 @@ func (q *sqs) remove(m *message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, other := range q.messages {
-		if other == m {
+		if other.name == name {
 			q.messages = append(q.messages[:i], q.messages[i+1:]...)
 			return
 		}
