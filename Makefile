@@ -76,8 +76,8 @@ test-unit: ## run the tests that need nothing else
 
 simulate: ## let everything go wrong in virtual time, and say what was seen [SEEDS=500 FIRST=1 TROUBLE=1]
 	$(say) "simulation"
-	@mkdir -p .local
-	go test -timeout 0 -count=1 -run TestEveryRunEnds ./shared/runner -args -figures $(CURDIR)/.local/simulation.txt \
+	@mkdir -p .local && rm -f .local/simulation.txt
+	go test -timeout 0 -count=1 -run 'TestEveryRunEnds|TestAnySingleFault' ./shared/runner -args -figures $(CURDIR)/.local/simulation.txt \
 		-seeds $(call given,SEEDS,500) -first $(call given,FIRST,1) -trouble $(call given,TROUBLE,1)
 	@cat .local/simulation.txt
 

@@ -345,7 +345,7 @@ func (w *world) tally() tally {
 		t.Runs, t.Steps = append(t.Runs, x), append(t.Steps, steps)
 	}
 	var err error
-	t.Stats, err = w.store.Stats(w.over, w.org)
+	t.Stats, err = w.store.Store.Stats(w.over, w.org)
 	w.must(err)
 	for _, n := range w.senders.sent {
 		t.Sent += n
@@ -359,10 +359,10 @@ func (w *world) retire() {
 	heads, err := w.store.Agents(w.over, w.org)
 	w.must(err)
 	for _, h := range heads {
-		a, err := w.store.Agent(w.over, w.org, h.ID)
+		a, err := w.store.Store.Agent(w.over, w.org, h.ID)
 		w.must(err)
 		if a.Definition.Limit != nil {
-			w.must(w.store.DeleteAgent(w.over, a))
+			w.must(w.store.Store.DeleteAgent(w.over, a))
 		}
 	}
 }

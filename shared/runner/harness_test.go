@@ -299,9 +299,9 @@ func (w *world) poor(left int64) {
 	c = x.End(func(x execution.Execution) execution.Execution { return x.Complete(time.Now()) }, execution.Steps{"judge": answer}, false)
 	c.Step = &answer
 	w.must(w.store.Commit(w.over, c))
-	found, err := w.store.Agent(w.over, w.org, a)
+	found, err := w.store.Store.Agent(w.over, w.org, a)
 	w.must(err)
-	w.must(w.store.DeleteAgent(w.over, found))
+	w.must(w.store.Store.DeleteAgent(w.over, found))
 }
 
 func (w *world) define(name id.Agent, definition string) id.Agent {
@@ -316,7 +316,7 @@ func (w *world) define(name id.Agent, definition string) id.Agent {
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
 		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
 	}}
-	w.must(w.store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
+	w.must(w.store.Store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
 	return name
 }
 
@@ -402,7 +402,7 @@ func (w *world) stored(x id.Execution) (execution.Execution, execution.Steps) {
 }
 
 func (w *world) runs() []execution.Execution {
-	p, err := w.store.Executions(w.over, w.org, execution.Query{Limit: 10_000})
+	p, err := w.store.Store.Executions(w.over, w.org, execution.Query{Limit: 10_000})
 	w.must(err)
 	return p.Executions
 }
@@ -438,13 +438,13 @@ func (w *world) expect(x id.Execution, want string) {
 }
 
 func (w *world) balance() credit.Balance {
-	b, err := w.store.Balance(w.over, w.org, credit.MonthOf(time.Now()))
+	b, err := w.store.Store.Balance(w.over, w.org, credit.MonthOf(time.Now()))
 	w.must(err)
 	return b
 }
 
 func (w *world) stats(a id.Agent) agent.Stats {
-	s, err := w.store.Stats(w.over, w.org)
+	s, err := w.store.Store.Stats(w.over, w.org)
 	w.must(err)
 	return s[a]
 }

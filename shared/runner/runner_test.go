@@ -1209,13 +1209,13 @@ func TestARunKeepsItsVersion(t *testing.T) {
 		name := w.agent(list(pause("p", 300), act("old")))
 		x := w.wake(name)
 		w.pass(time.Minute)
-		a, err := w.store.Agent(w.over, w.org, name)
+		a, err := w.store.Store.Agent(w.over, w.org, name)
 		w.must(err)
 		changed := a
 		changed.Version++
 		changed.Definition.Steps = slices.Clone(a.Definition.Steps)
 		changed.Definition.Steps[1].ID = "new"
-		w.must(w.store.SaveAgent(w.over, a, changed, agent.Cap{}))
+		w.must(w.store.Store.SaveAgent(w.over, a, changed, agent.Cap{}))
 		w.pass(time.Hour)
 		w.expect(x, "completed: p completed, old completed")
 		w.audit()

@@ -51,14 +51,7 @@ func TestEveryRunEndsWhateverGoesWrong(t *testing.T) {
 	t.Parallel()
 
 	f := &figures{faults: map[string]int{}, checks: map[invariant]int{}, ends: map[string]int{}}
-	t.Cleanup(func() {
-		if *report == "" {
-			return
-		}
-		if err := os.WriteFile(*report, []byte(f.String()+"\n"), 0o600); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { figuresTo(t, f.String()) })
 	for i, seed := range chosen() {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +76,22 @@ func TestEveryRunEndsWhateverGoesWrong(t *testing.T) {
 				f.add(w)
 			})
 		})
+	}
+}
+
+// figuresTo adds figures to the file that -figures names.
+func figuresTo(t *testing.T, text string) {
+	t.Helper()
+	if *report == "" {
+		return
+	}
+	f, err := os.OpenFile(*report, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // what matters is the write.
+	if _, err := fmt.Fprintf(f, "%s\n\n", text); err != nil {
+		t.Error(err)
 	}
 }
 

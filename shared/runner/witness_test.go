@@ -126,7 +126,7 @@ func (w *world) saw(c execution.Change) {
 func (w *world) balances(when string) {
 	w.Helper()
 	month := credit.MonthOf(time.Now())
-	b, err := w.store.Balance(w.over, w.org, month)
+	b, err := w.store.Store.Balance(w.over, w.org, month)
 	w.must(err)
 	var held, used int64
 	for _, x := range w.runs() {
@@ -134,7 +134,7 @@ func (w *world) balances(when string) {
 			held += h.Amount
 		}
 	}
-	stats, err := w.store.Stats(w.over, w.org)
+	stats, err := w.store.Store.Stats(w.over, w.org)
 	w.must(err)
 	for _, s := range stats {
 		used += s.Used(month)
