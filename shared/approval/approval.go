@@ -13,6 +13,9 @@
 // the run, it reads the record again and acts on what it says. A verdict is one
 // conditional write; ringing afterwards may fail, and is repeated by whoever
 // gives the verdict again and by the sweeper.
+//
+// If the machines are down a verdict is taken and stands, and the run goes on
+// when they are back. If nobody can be told, the question stands all the same.
 package approval
 
 import (

@@ -6,6 +6,9 @@
 // ticket. A place keeps the fact that outweighs all others, which is the same
 // one in whatever order they come. A profile is made of these facts when
 // somebody asks for it.
+//
+// If the table is down an event is not dispatched before its fact is kept; the
+// queue brings it again.
 package client
 
 import (

@@ -10,6 +10,11 @@
 // anything is written: a refusal costs the write of its reason and leaves no
 // claim, so that no twin is called the duplicate of a run that never began.
 // Claim and Admit then decide between those that looked at the same time.
+//
+// If the table is down nothing is decided and the queue brings the event again;
+// if the machines are, the run is recorded, and the queue and then the sweeper
+// start it. If the dispatcher dies in the middle, each agent is where it was or
+// has its run.
 package dispatch
 
 import (

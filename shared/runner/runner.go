@@ -12,6 +12,11 @@
 // The lease is written together with what the first step writes anyway, if that
 // is something, and the last step together with the end: a run costs as few
 // writes as it can without ever having done what it has not recorded as begun.
+//
+// If the runner dies its machine calls again; if that is gone too, the sweeper
+// does. A step that brings down every worker is given up after
+// execution.MaxIdle of them. If the outside is down the steps say so, each in
+// its own words; see package step.
 package runner
 
 import (

@@ -1,5 +1,9 @@
 // Package tenant keeps what the Hub says about an organization: that it
 // exists, what it has bought, and whether it is suspended.
+//
+// The record has a clock for what was bought and one for the suspension, so that
+// the Hub's events may come twice and in any order. If the Hub is down, what it
+// last said holds.
 package tenant
 
 import (
