@@ -14,9 +14,8 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A kindReader reads the configuration of a kind of step into the step. The
-// last argument and the result say whether a person was asked on every path.
-type kindReader func(p *parser, o object, s *Step, depth int, gated bool) bool
+// A kindReader reads the configuration of a kind of step into the step.
+type kindReader func(p *parser, o object, s *Step, depth int)
 
 // reads returns the reader of a kind, or nil: the table of kinds.
 func reads(k Kind) kindReader {
@@ -61,9 +60,7 @@ func (p *parser) template(path, text string) []string {
 
 // answered reports whether a path begins at what a model has said.
 func (p *parser) answered(path string) bool {
-	return slices.ContainsFunc(p.answers, func(a string) bool {
-		return strings.HasPrefix(path+".", a+".")
-	})
+	return begins(path, p.answers)
 }
 
 // names reports a path whose root is not known at this step.
@@ -71,15 +68,15 @@ func (p *parser) names(at, path string) {
 	root, rest, _ := strings.Cut(path, ".")
 	step, _, _ := strings.Cut(rest, ".")
 	switch {
-	case root == "steps" && p.ids[id.Step(step)]:
+	case root == "steps" && slices.Contains(p.past.names, "steps."+step):
 		if rest != step && !strings.HasPrefix(rest+".", step+".output.") {
 			p.fault(at, "a step has only an output: steps.%s.output", step)
 		}
 	case root == "steps":
-		p.fault(at, "there is no step %q before this one", step)
-	case slices.Contains(roots(), root) || p.vars[root]:
+		p.fault(at, "there is no step %q before this one on this path", step)
+	case slices.Contains(roots(), root) || slices.Contains(p.past.names, root):
 	default:
-		p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps",
+		p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path",
 			root, strings.Join(roots(), ", "))
 	}
 }
@@ -102,7 +99,7 @@ func (p *parser) templates(path string, v any) {
 
 var varName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-func readAI(p *parser, o object, s *Step, _ int, gated bool) bool {
+func readAI(p *parser, o object, s *Step, _ int) {
 	a := &AIStep{
 		Model:     needChoice(o, "model", credit.Tiers()...),
 		Prompt:    o.needText("prompt", MaxText),
@@ -120,10 +117,15 @@ func readAI(p *parser, o object, s *Step, _ int, gated bool) bool {
 		p.fault(o.at("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
 	case reserved(a.OutputVar):
 		p.fault(o.at("output_var"), "%q is the name of something else", a.OutputVar)
+	case a.OutputVar == string(s.ID):
+	case p.ids[id.Step(a.OutputVar)]:
+		p.fault(o.at("output_var"), "%q is another step's id", a.OutputVar)
+	case slices.Contains(p.past.names, a.OutputVar):
+		p.fault(o.at("output_var"), "%q is what an earlier step's output is called", a.OutputVar)
 	}
+	p.vars[a.OutputVar] = true
 	s.AIStep = a
 	p.answers = append(p.answers, s.Var(), "steps."+string(s.ID))
-	return gated
 }
 
 func (p *parser) schema(path string, v any) map[string]any {
@@ -138,14 +140,14 @@ func (p *parser) schema(path string, v any) map[string]any {
 	return m
 }
 
-func readAction(p *parser, o object, s *Step, _ int, gated bool) bool {
+func readAction(p *parser, o object, s *Step, _ int) {
 	a := &ActionStep{Product: o.needText("product", 40), Action: o.needText("action", 100), Params: map[string]any{}}
 	s.ActionStep = a
 	if v, ok := o.get("params"); ok {
 		m, isObject := v.(map[string]any)
 		if !isObject {
 			p.fault(o.at("params"), "must be an object, not %s", document.Kind(v))
-			return gated
+			return
 		}
 		a.Params = m
 	}
@@ -155,14 +157,13 @@ func readAction(p *parser, o object, s *Step, _ int, gated bool) bool {
 		if a.Product != "" && a.Action != "" {
 			p.fault(o.at("action"), "there is no action %s of product %s", a.Action, a.Product)
 		}
-		return gated
+		return
 	}
 	p.params(o.at("params"), action, a.Params)
-	if action.Destructive && !gated {
+	if action.Destructive && !p.past.asked {
 		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
 	}
-	return gated
 }
 
 func (p *parser) params(path string, action catalog.Action, given map[string]any) {
@@ -200,7 +201,7 @@ func (p *parser) param(path string, param catalog.Param, v any) {
 	}
 }
 
-func readNotification(p *parser, o object, s *Step, _ int, gated bool) bool {
+func readNotification(p *parser, o object, s *Step, _ int) {
 	n := &NotificationStep{
 		Channel: needChoice(o, "channel", channels()...),
 		Subject: o.text("subject", MaxName),
@@ -210,7 +211,6 @@ func readNotification(p *parser, o object, s *Step, _ int, gated bool) bool {
 	p.template(o.at("subject"), n.Subject)
 	p.template(o.at("body"), n.Body)
 	s.NotificationStep = n
-	return gated
 }
 
 func channels() []Channel { return []Channel{SMS, Email, Slack, Teams, Webhook} }
@@ -261,7 +261,7 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 	return nil
 }
 
-func readGate(p *parser, o object, s *Step, _ int, gated bool) bool {
+func readGate(p *parser, o object, s *Step, _ int) {
 	g := &GateStep{
 		Message:      o.needText("message", MaxText),
 		MinApprovals: int(o.integer("min_approvals", 1, 20)),
@@ -289,7 +289,6 @@ func readGate(p *parser, o object, s *Step, _ int, gated bool) bool {
 		p.fault(o.at("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
 	}
 	s.GateStep = g
-	return gated || s.Insists()
 }
 
 func (p *parser) approvers(o object) Approvers {
@@ -314,34 +313,35 @@ func (p *parser) approvers(o object) Approvers {
 	return a
 }
 
-func readBranch(p *parser, o object, s *Step, depth int, gated bool) bool {
+func readBranch(p *parser, o object, s *Step, depth int) {
 	b := &BranchStep{}
 	s.BranchStep = b
-	// A branch asks a person on every path only if each of its ways does, and
-	// there is no way around it.
-	every := s.If == nil && s.OnError != Continue
+	before := p.past
+	var ways []past
+	if s.If != nil || s.OnError == Continue {
+		ways = append(ways, before) // there is a way around it
+	}
 	for i, v := range o.needList("cases", MaxCases) {
 		c := p.object(index(o.at("cases"), i), v)
 		way := Case{Steps: []Step{}}
+		p.past = before
 		if v, ok := c.need("when"); ok {
 			way.When = p.condition(c.at("when"), v, 1, InEvent, InClient, InRun)
 		}
-		asked := gated
 		if list := c.needList("steps", MaxSteps); list != nil {
-			way.Steps, asked = p.steps(c.at("steps"), list, depth+1, gated)
+			way.Steps = p.steps(c.at("steps"), list, depth+1)
 		}
-		every = every && asked
 		c.done()
-		b.Cases = append(b.Cases, way)
+		b.Cases, ways = append(b.Cases, way), append(ways, p.past)
 	}
-	asked := gated
+	p.past = before
 	if list := o.list("else", MaxSteps); list != nil {
-		b.Else, asked = p.steps(o.at("else"), list, depth+1, gated)
+		b.Else = p.steps(o.at("else"), list, depth+1)
 	}
-	return gated || every && asked
+	p.past = joined(append(ways, p.past))
 }
 
-func readWait(p *parser, o object, s *Step, _ int, gated bool) bool {
+func readWait(p *parser, o object, s *Step, _ int) {
 	w := &WaitStep{Duration: o.integer("duration_seconds", 1, MaxWait), Until: o.text("until", 200)}
 	_, hasDuration := o.get("duration_seconds")
 	_, hasUntil := o.get("until")
@@ -357,5 +357,4 @@ func readWait(p *parser, o object, s *Step, _ int, gated bool) bool {
 		}
 	}
 	s.WaitStep = w
-	return gated
 }

@@ -48,8 +48,9 @@ type parser struct {
 
 	rules Rules
 	event catalog.EventType // what the trigger names, if it is known
-	ids   map[id.Step]bool  // the steps so far
-	vars  map[string]bool   // the names that templates may begin with, so far
+	ids   map[id.Step]bool  // the steps so far, on every way
+	vars  map[string]bool   // and their output_vars
+	past  past              // of the step that is read next
 	count int               // steps at all depths
 
 	// answers are what templates find models' answers under: event text may
@@ -80,7 +81,7 @@ func (p *parser) definition(doc map[string]any) Definition {
 		d.Limit = p.limit(v)
 	}
 	if list := o.needList("steps", MaxSteps); list != nil {
-		d.Steps, _ = p.steps("steps", list, 1, false)
+		d.Steps = p.steps("steps", list, 1)
 	}
 	o.done()
 	if p.count > MaxSteps {
@@ -301,24 +302,21 @@ func (p *parser) limit(v any) *Limit {
 // stepID is what a step may be called.
 var stepID = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-// steps reads a sequence of steps. gated says whether a person has been asked
-// on every path before it; the second result says so for what comes after it.
-func (p *parser) steps(path string, list []any, depth int, gated bool) ([]Step, bool) {
+// steps reads a sequence of steps, and leaves the past of what comes after it.
+func (p *parser) steps(path string, list []any, depth int) []Step {
 	if depth > MaxDepth {
 		p.fault(path, "steps nest at most %d deep", MaxDepth)
-		return []Step{}, gated
+		return []Step{}
 	}
 	out := make([]Step, 0, len(list))
 	for i, v := range list {
 		p.count++
-		var s Step
-		s, gated = p.step(index(path, i), v, depth, gated)
-		out = append(out, s)
+		out = append(out, p.step(index(path, i), v, depth))
 	}
-	return out, gated
+	return out
 }
 
-func (p *parser) step(path string, v any, depth int, gated bool) (Step, bool) {
+func (p *parser) step(path string, v any, depth int) Step {
 	o := p.object(path, v)
 	s := Step{
 		ID:      id.Step(o.needText("id", 64)),
@@ -332,7 +330,10 @@ func (p *parser) step(path string, v any, depth int, gated bool) (Step, bool) {
 		p.fault(o.at("id"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
 	case p.ids[s.ID]:
 		p.fault(o.at("id"), "%q is used twice", s.ID)
+	case p.vars[string(s.ID)]:
+		p.fault(o.at("id"), "%q is an earlier step's output_var", s.ID)
 	}
+	p.ids[s.ID] = true
 	if v, ok := o.get("if"); ok {
 		c := p.condition(o.at("if"), v, 1, InEvent, InClient, InRun)
 		s.If = &c
@@ -343,11 +344,11 @@ func (p *parser) step(path string, v any, depth int, gated bool) (Step, bool) {
 	low, high := p.timeouts(s.Kind)
 	s.Timeout = int(o.integer("timeout_seconds", low, high))
 	if read := reads(s.Kind); read != nil {
-		gated = read(p, o, &s, depth, gated)
+		read(p, o, &s, depth)
 		o.done()
 	}
-	p.ids[s.ID], p.vars[s.Var()] = true, true
-	return s, gated
+	p.past = p.past.after(s)
+	return s
 }
 
 func (p *parser) timeouts(k Kind) (low, high int64) {

@@ -284,9 +284,24 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a template of its own step":            {[]string{"steps.0.system", `"{{ steps.triage.output.id }}"`}, []string{`steps[0].system: there is no step "triage" before this one`}},
 	"a template of a step of the same case": {[]string{"steps.3.cases.0.steps.0", `{"id":"pause","type":"wait","until":"{{ steps.tell.output.at }}"}`}, []string{`steps[3].cases[0].steps[0].until: there is no step "tell" before this one`}},
 	"a template of the branch around it":    {[]string{"steps.3.else.0.body", `"{{ steps.route.output }}"`}, []string{`steps[3].else[0].body: there is no step "route" before this one`}},
-	"a template of a step's input":          {[]string{"steps.3.else.0.body", `"{{ steps.triage.input }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
-	"a template of what is almost output":   {[]string{"steps.3.else.0.body", `"{{ steps.triage.outputs.noise }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
-	"a template of all steps":               {[]string{"steps.3.else.0.body", `"{{ steps }}"`}, []string{`steps[3].else[0].body: there is no step ""`}},
+	"a template of a step of another case": {
+		[]string{"steps.3.else.0.body", `"{{ steps.pause.output.waited_seconds }}"`}, []string{`steps[3].else[0].body: there is no step "pause" before this one on this path`},
+	},
+	"a template of an output variable of another case": {
+		[]string{"steps.3.cases.0.steps.0", `{"id":"think","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`, "steps.3.else.0.body", `"{{ thought.text }}"`},
+		[]string{`steps[3].else[0].body: nothing is called "thought"; there are event_payload, event, client_context, agent, execution, steps.<id>.output and the output variables of earlier steps on this path`},
+	},
+	"a condition on a step of another case": {
+		[]string{"steps.3.else.0.if", `{"context":"run","field":"steps.pause.output.waited_seconds","operator":"gt","value":1}`},
+		[]string{`steps[3].else[0].if.field: there is no step "pause" before this one on this path`},
+	},
+	"a condition of a case on a step of the case before": {
+		[]string{"steps.3.cases.1", `{"when":{"context":"run","field":"steps.pause.output","operator":"exists","value":true},"steps":[{"id":"p2","type":"wait","duration_seconds":1}]}`},
+		[]string{`steps[3].cases[1].when.field: there is no step "pause" before this one on this path`},
+	},
+	"a template of a step's input":        {[]string{"steps.3.else.0.body", `"{{ steps.triage.input }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
+	"a template of what is almost output": {[]string{"steps.3.else.0.body", `"{{ steps.triage.outputs.noise }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
+	"a template of all steps":             {[]string{"steps.3.else.0.body", `"{{ steps }}"`}, []string{`steps[3].else[0].body: there is no step ""`}},
 
 	"a gate without a message":              {[]string{"steps.1.message", ""}, []string{"steps[1].message: is required"}},
 	"a gate of nine seconds":                {[]string{"steps.1.timeout_seconds", `9`}, []string{"steps[1].timeout_seconds: must be a whole number from 10 to 31536000"}},
@@ -331,6 +346,38 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a wait until a day":             {[]string{"steps.5.until", `"2026-03-09"`}, []string{"steps[5].until: must be a time like"}},
 	"a wait until nothing":           {[]string{"steps.5.until", `""`}, []string{"steps[5].until: must be a time like"}},
 	"a wait until an unknown moment": {[]string{"steps.5.until", `"{{ calendar.next }}"`}, []string{`steps[5].until: nothing is called "calendar"`}},
+
+	"an output_var that an earlier step has": {
+		[]string{"steps.5", `{"id":"again","type":"ai_reason","model":"quick","prompt":"p","output_var":"verdict"}`},
+		[]string{`steps[5].output_var: "verdict" is what an earlier step's output is called`},
+	},
+	"an output_var that a step before the branch has": {
+		[]string{"steps.3.else.0", `{"id":"again","type":"ai_reason","model":"quick","prompt":"p","output_var":"verdict"}`},
+		[]string{`steps[3].else[0].output_var: "verdict" is what an earlier step's output is called`},
+	},
+	"an output_var that a step of a case before has": {
+		[]string{"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
+			"steps.5", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`},
+		[]string{`steps[5].output_var: "thought" is what an earlier step's output is called`},
+	},
+	"an output_var that is an earlier step": {
+		[]string{"steps.5", `{"id":"again","type":"ai_reason","model":"quick","prompt":"p","output_var":"note"}`},
+		[]string{`steps[5].output_var: "note" is another step's id`},
+	},
+	"an output_var that is the branch around it": {
+		[]string{"steps.3.else.0", `{"id":"again","type":"ai_reason","model":"quick","prompt":"p","output_var":"route"}`},
+		[]string{`steps[3].else[0].output_var: "route" is another step's id`},
+	},
+	"an output_var that is a step with an output_var": {
+		[]string{"steps.5", `{"id":"again","type":"ai_reason","model":"quick","prompt":"p","output_var":"triage"}`},
+		[]string{`steps[5].output_var: "triage" is another step's id`},
+	},
+	"a step that is called like an earlier output_var": {
+		[]string{"steps.5.id", `"verdict"`}, []string{`steps[5].id: "verdict" is an earlier step's output_var`},
+	},
+	"a step that is called like the branch around it": {
+		[]string{"steps.3.else.0.id", `"route"`}, []string{`steps[3].else[0].id: "route" is used twice`},
+	},
 
 	"faults in several places": {
 		[]string{"name", `""`, "colour", `1`, "steps.0.model", `"x"`, "steps.3.cases.0.steps.0.duration_seconds", `"x"`, "client_scope", `5`},
@@ -430,12 +477,18 @@ func TestADefinitionAtItsBoundsIsTaken(t *testing.T) {
 		"a template of an approval":           {"steps.3.else.0.body", `"{{ steps.ask.output.decided_by }}"`},
 		"a template of a step of a case":      {"steps.5.until", `"{{ steps.pause.output.at | default: event.published_at }}"`},
 		"a recipient that the event chooses":  {"steps.3.else.0.recipients.0", `"{{ event_payload.hook }}"`},
-		"a step that is called like a root":   {"steps.2.id", `"event"`},
-		"a step that is called steps":         {"steps.2.id", `"steps"`},
-		"a condition on an output variable":   {"steps.4.if", `{"context":"run","field":"verdict.noise","operator":"eq","value":false}`},
-		"a condition on the event in a run":   {"steps.4.if", `{"context":"run","field":"event_payload.priority","operator":"eq","value":"p1"}`},
-		"a filter on an enum by its letters":  {"trigger.filters.0", `{"field":"priority","operator":"starts_with","value":"p"}`},
-		"a filter that a field is missing":    {"trigger.filters.0", `{"field":"priority","operator":"exists","value":false}`},
+		"an output_var of two cases of which one is taken": {
+			"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
+			"steps.3.else.0", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
+			"steps.4.params.body", `"{{ thought.text }}"`,
+		},
+		"an output_var that is its own step": {"steps.0.output_var", `"triage"`, "steps.3.else.0.body", `"{{ triage.noise }}"`},
+		"a step that is called like a root":  {"steps.2.id", `"event"`},
+		"a step that is called steps":        {"steps.2.id", `"steps"`},
+		"a condition on an output variable":  {"steps.4.if", `{"context":"run","field":"verdict.noise","operator":"eq","value":false}`},
+		"a condition on the event in a run":  {"steps.4.if", `{"context":"run","field":"event_payload.priority","operator":"eq","value":"p1"}`},
+		"a filter on an enum by its letters": {"trigger.filters.0", `{"field":"priority","operator":"starts_with","value":"p"}`},
+		"a filter that a field is missing":   {"trigger.filters.0", `{"field":"priority","operator":"exists","value":false}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,8 @@ type maker struct {
 	*rapid.T
 
 	catalog catalog.Catalog
-	ids     []string // the steps so far; templates may name them
+	ids     []string // the steps before this one on its path; templates may name them
+	fillers int      // steps that only make a way not empty
 	left    int      // how many more steps there may be
 }
 
@@ -205,14 +206,22 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 
 func (m *maker) branch(s map[string]any, depth int, asked, every bool) bool {
 	var cases []any
+	before := m.ids
+	after := before
 	for range rapid.IntRange(1, 2).Draw(m.T, "cases") {
+		m.ids = slices.Clip(before)
+		when := m.condition(2, "event", "client_context", "run")
 		steps, ok := m.steps(depth+1, asked)
 		if steps == nil {
-			steps, ok = []any{map[string]any{"id": fmt.Sprintf("x%d_%d", m.left, len(cases)+10*len(m.ids)), "type": "wait", "duration_seconds": int64(1)}}, asked
+			m.fillers++
+			steps, ok = []any{map[string]any{"id": fmt.Sprintf("x%d", m.fillers), "type": "wait", "duration_seconds": int64(1)}}, asked
 		}
 		every = every && ok
-		cases = append(cases, map[string]any{"when": m.condition(2, "event", "client_context"), "steps": steps})
+		cases = append(cases, map[string]any{"when": when, "steps": steps})
+		after = slices.Concat(after, m.ids[len(before):])
 	}
+	m.ids = slices.Clip(before)
+	defer func() { m.ids = slices.Concat(after, m.ids[len(before):]) }()
 	s["cases"] = cases
 	if !m.maybe("no else") {
 		if steps, ok := m.steps(depth+1, asked); steps != nil {

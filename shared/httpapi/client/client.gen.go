@@ -754,7 +754,7 @@ type AIStep struct {
 	// OutputSchema A JSON Schema that the answer must satisfy.
 	OutputSchema *map[string]interface{} `json:"output_schema,omitempty"`
 
-	// OutputVar The name of the output in later steps; otherwise the step's id.
+	// OutputVar The name of the output in later steps; otherwise the step's id. No step may be called so, nor an earlier output on the same path.
 	OutputVar *string    `json:"output_var,omitempty"`
 	Prompt    string     `json:"prompt"`
 	Retry     *StepRetry `json:"retry,omitempty"`
