@@ -58,7 +58,8 @@ func (p *parser) template(path, text string) []string {
 	return paths
 }
 
-// answered reports whether a path begins at what a model has said.
+// answered reports whether a path begins at what a model has said, or at what a
+// product that was told so may have repeated.
 func (p *parser) answered(path string) bool {
 	return begins(path, p.answers)
 }
@@ -125,7 +126,7 @@ func readAI(p *parser, o object, s *Step, _ int) {
 	}
 	p.vars[a.OutputVar] = true
 	s.AIStep = a
-	p.answers = append(p.answers, s.Var(), "steps."+string(s.ID))
+	p.answers = append(p.answers, s.names()...)
 }
 
 func (p *parser) schema(path string, v any) map[string]any {
@@ -152,6 +153,9 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		a.Params = m
 	}
 	p.templates(o.at("params"), a.Params)
+	if paths, err := render.Named(a.Params); err == nil && slices.ContainsFunc(paths, p.answered) {
+		p.answers = append(p.answers, s.names()...)
+	}
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
 		if a.Product != "" && a.Action != "" {

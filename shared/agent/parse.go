@@ -53,8 +53,9 @@ type parser struct {
 	past  past              // of the step that is read next
 	count int               // steps at all depths
 
-	// answers are what templates find models' answers under: event text may
-	// have talked the model into anything, so it must not choose who is told.
+	// answers are what templates find models' answers under, and what products
+	// reply to actions whose parameters name one: event text may have talked the
+	// model into anything, so it must not choose who is told.
 	answers []string
 }
 

@@ -280,6 +280,25 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{"steps.3.else.0.recipients.0", `"https://x.example/{{ event.id | append: steps.triage.output.url }}"`},
 		[]string{"steps[3].else[0].recipients[0]: what a model answered cannot choose who is told"},
 	},
+	"a recipient that an action echoes from a model": {
+		[]string{"steps.4.params.body", `"{{ verdict.email }}"`, "steps.5", `{"id":"last","type":"notification","channel":"email","recipients":["{{ steps.note.output.body }}"],"body":"b"}`},
+		[]string{"steps[5].recipients[0]: what a model answered cannot choose who is told"},
+	},
+	"a recipient that an action echoes from deep in its parameters": {
+		[]string{
+			"steps.3.else.0", `{"id":"made","type":"product_action","product":"psa","action":"create_ticket","params":{"subject":"s","description":"a {{ event.id | append: steps.triage.output.x }}","client_id":"c"}}`,
+			"steps.5", `{"id":"last","type":"notification","channel":"email","recipients":["{{ made.description }}"],"body":"b"}`,
+		},
+		[]string{"steps[5].recipients[0]: what a model answered cannot choose who is told"},
+	},
+	"a recipient that an action echoes from another's echo": {
+		[]string{
+			"steps.4.params.body", `"{{ verdict.email }}"`,
+			"steps.5", `{"id":"more","type":"product_action","product":"psa","action":"add_note","params":{"ticket_id":"{{ note.id }}","body":"b","visibility":"internal"}}`,
+			"steps.6", `{"id":"last","type":"approval_gate","message":"?","notify":[{"channel":"email","recipients":["{{ more.email }}"]}]}`,
+		},
+		[]string{"steps[6].notify[0].recipients[0]: what a model answered cannot choose who is told"},
+	},
 	"a template of a later step":            {[]string{"steps.0.prompt", `"{{ steps.note.output.id }}"`}, []string{`steps[0].prompt: there is no step "note" before this one`}},
 	"a template of its own step":            {[]string{"steps.0.system", `"{{ steps.triage.output.id }}"`}, []string{`steps[0].system: there is no step "triage" before this one`}},
 	"a template of a step of the same case": {[]string{"steps.3.cases.0.steps.0", `{"id":"pause","type":"wait","until":"{{ steps.tell.output.at }}"}`}, []string{`steps[3].cases[0].steps[0].until: there is no step "tell" before this one`}},
@@ -356,8 +375,10 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{`steps[3].else[0].output_var: "verdict" is what an earlier step's output is called`},
 	},
 	"an output_var that a step of a case before has": {
-		[]string{"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
-			"steps.5", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`},
+		[]string{
+			"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
+			"steps.5", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
+		},
 		[]string{`steps[5].output_var: "thought" is what an earlier step's output is called`},
 	},
 	"an output_var that is an earlier step": {
@@ -483,6 +504,9 @@ func TestADefinitionAtItsBoundsIsTaken(t *testing.T) {
 			"steps.4.params.body", `"{{ thought.text }}"`,
 		},
 		"an output_var that is its own step": {"steps.0.output_var", `"triage"`, "steps.3.else.0.body", `"{{ triage.noise }}"`},
+		"a recipient that an action finds out by itself": {
+			"steps.5", `{"id":"last","type":"notification","channel":"email","recipients":["{{ steps.note.output.email }}"],"body":"b"}`,
+		},
 		"a step that is called like a root":  {"steps.2.id", `"event"`},
 		"a step that is called steps":        {"steps.2.id", `"steps"`},
 		"a condition on an output variable":  {"steps.4.if", `{"context":"run","field":"verdict.noise","operator":"eq","value":false}`},

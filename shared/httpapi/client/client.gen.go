@@ -1262,7 +1262,9 @@ type FilterableFieldType string
 
 // GateNotice defines model for GateNotice.
 type GateNotice struct {
-	Channel    Channel    `json:"channel"`
+	Channel Channel `json:"channel"`
+
+	// Recipients Numbers, addresses or https URLs. A template may name what the event says, but no model's answer, nor the reply to an action whose parameters name one.
 	Recipients Recipients `json:"recipients"`
 }
 
@@ -1346,9 +1348,11 @@ type NotificationStep struct {
 	ID      StepID  `json:"id"`
 
 	// If A demand on the event or on the client's profile; or a group.
-	If         *Condition `json:"if,omitempty"`
-	Name       *string    `json:"name,omitempty"`
-	OnError    *OnError   `json:"on_error,omitempty"`
+	If      *Condition `json:"if,omitempty"`
+	Name    *string    `json:"name,omitempty"`
+	OnError *OnError   `json:"on_error,omitempty"`
+
+	// Recipients Numbers, addresses or https URLs. A template may name what the event says, but no model's answer, nor the reply to an action whose parameters name one.
 	Recipients Recipients `json:"recipients"`
 	Retry      *StepRetry `json:"retry,omitempty"`
 	Subject    *string    `json:"subject,omitempty"`
@@ -1383,7 +1387,7 @@ type Outcome string
 // Product defines model for Product.
 type Product string
 
-// Recipients defines model for Recipients.
+// Recipients Numbers, addresses or https URLs. A template may name what the event says, but no model's answer, nor the reply to an action whose parameters name one.
 type Recipients = []string
 
 // ShownAction defines model for ShownAction.
