@@ -180,3 +180,121 @@ func TestEveryDestructiveActionNeedsAGate(t *testing.T) {
 		t.Errorf("%d actions are destructive", n)
 	}
 }
+
+// think returns a step whose output is not known before it is done.
+func think(id string) string {
+	return fmt.Sprintf(`{"id":"%s","type":"ai_reason","model":"quick","prompt":"p","output_var":"%s_said"}`, id, id)
+}
+
+// called returns the step under another id.
+func called(id, step string) string {
+	_, rest, _ := strings.Cut(step, ",")
+	return `{"id":"` + id + `",` + rest
+}
+
+// harmTo returns what is destructive to the device that a template names.
+func (p *plan) harmTo(template string) string {
+	return strings.Replace(p.harm(), `"device_id":"d"`, `"device_id":"`+template+`"`, 1)
+}
+
+// Whoever says yes sees what will be done: the parameters of what is destructive
+// are known when the last gate before it asks.
+func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
+	t.Parallel()
+
+	const ifs = `"if":` + always
+	way := func(steps ...string) []string { return steps }
+	for name, tc := range map[string]struct {
+		steps func(p *plan) []string
+		want  string // the paths that are refused
+	}{
+		"what the event says": {func(p *plan) []string {
+			return way(p.gate(), p.harmTo("{{ event_payload.device_id }}{{ event.id }}{{ client_context.x | default: 1 }}{{ agent.id }}{{ execution.id }}"))
+		}, ""},
+		"what was found out before the gate": {func(p *plan) []string { return way(think("ai"), p.gate(), p.harmTo("{{ ai_said.x }}")) }, ""},
+		"what is found out after the gate":   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[2].params.device_id"},
+		"by the step's id":                   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ steps.ai.output.x }}")) }, "steps[2].params.device_id"},
+		"in a filter's argument": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.harmTo(`{{ event_payload.x | default: ai_said.x }}`))
+		}, "steps[2].params.device_id"},
+		"what an action replies after the gate": {func(p *plan) []string {
+			return way(p.gate(), called("made", p.harm()), p.harmTo("{{ made.x }}"))
+		}, "steps[2].params.device_id"},
+		"what the gate itself says": {func(p *plan) []string {
+			return way(called("ask", p.gate()), p.harmTo("{{ steps.ask.output.note }}"))
+		}, "steps[1].params.device_id"},
+		"what an earlier gate has said": {func(p *plan) []string {
+			return way(called("ask", p.gate()), p.gate(), p.harmTo("{{ steps.ask.output.note }}"))
+		}, ""},
+		"what is not destructive": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ ai_said.x }}"), "isolate_", "unisolate_", 1))
+		}, ""},
+
+		"after a second gate":                {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(), p.harmTo("{{ ai_said.x }}")) }, ""},
+		"after a second gate that has an if": {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(ifs), p.harmTo("{{ ai_said.x }}")) }, "steps[3].params.device_id"},
+		"after the second gate":              {func(p *plan) []string { return way(p.gate(), p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[3].params.device_id"},
+		"of each step that is too late": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}"), p.harmTo("{{ ai_said.x }}"))
+		}, "steps[2].params.device_id steps[3].params.device_id"},
+		"without a gate only the gate is told": {func(p *plan) []string { return way(think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[1]"},
+
+		"in a case, after the gate before the branch": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.harmTo("{{ ai_said.x }}")), nil))
+		}, "steps[2].cases[0].steps[0].params.device_id"},
+		"in a case, after a gate of its own": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate(), p.harmTo("{{ ai_said.x }}")), nil))
+		}, ""},
+		"in another case than the gate": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.harmTo("{{ ai_said.x }}"))))
+		}, "steps[2].else[0].params.device_id"},
+		"after a branch that asks again on every way": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x }}"))
+		}, ""},
+		"after a branch that asks again on one way": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.tell())), p.harmTo("{{ ai_said.x }}"))
+		}, "steps[3].params.device_id"},
+		"after a branch that asks again and has no else": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), nil), p.harmTo("{{ ai_said.x }}"))
+		}, "steps[3].params.device_id"},
+		"after a branch that asks again and has an if": {func(p *plan) []string {
+			return way(p.gate(), think("ai"), p.branch(ifs, way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x }}"))
+		}, "steps[3].params.device_id"},
+		"what a case finds out after the gate": {func(p *plan) []string {
+			return way(p.gate(), p.branch("", way(think("ai")), nil), p.harmTo("{{ ai_said.x | default: 1 }}"))
+		}, "steps[2].params.device_id"},
+		"what a case finds out before its gate": {func(p *plan) []string {
+			return way(p.branch("", way(think("ai"), p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x | default: 1 }}"))
+		}, ""},
+		"what a case finds out after its gate": {func(p *plan) []string {
+			return way(p.branch("", way(p.gate(), think("ai")), way(p.gate())), p.harmTo("{{ ai_said.x | default: 1 }}"))
+		}, "steps[1].params.device_id"},
+		"which way was taken before the gate": {func(p *plan) []string {
+			return way(called("br", p.branch("", way(p.gate()), way(p.gate()))), p.harmTo("{{ steps.br.output.case }}"))
+		}, ""},
+		"which way was taken after the gate": {func(p *plan) []string {
+			return way(p.gate(), called("br", p.branch("", way(p.tell()), nil)), p.harmTo("{{ steps.br.output.case }}"))
+		}, "steps[2].params.device_id"},
+		"which way was taken after the gate, on one way": {func(p *plan) []string {
+			return way(p.gate(), called("br", p.branch("", way(p.gate()), nil)), p.harmTo("{{ steps.br.output.case }}"))
+		}, "steps[2].params.device_id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			doc := read(t, "reference")
+			edit(t, doc, "steps", "["+strings.Join(tc.steps(&plan{}), ",")+"]")
+			_, err := rules(t).Parse(doc)
+			var refused []string
+			for _, f := range faults(err) {
+				path, message, _ := strings.Cut(f, ": ")
+				if !strings.Contains(message, "ask after the step") && !strings.Contains(message, "is destructive") {
+					t.Errorf("another fault: %s", f)
+				}
+				refused = append(refused, path)
+			}
+			if got := strings.Join(refused, " "); got != tc.want {
+				t.Errorf("refused %q, want %q", got, tc.want)
+			}
+		})
+	}
+}

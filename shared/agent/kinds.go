@@ -82,18 +82,18 @@ func (p *parser) names(at, path string) {
 	}
 }
 
-// templates reports faults of the texts at any depth of v.
-func (p *parser) templates(path string, v any) {
+// eachText calls f with the texts at any depth of v, and where they are.
+func eachText(path string, v any, f func(path, text string)) {
 	switch v := v.(type) {
 	case string:
-		p.template(path, v)
+		f(path, v)
 	case []any:
 		for i := range v {
-			p.templates(index(path, i), v[i])
+			eachText(index(path, i), v[i], f)
 		}
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			p.templates(path+"."+k, v[k])
+			eachText(path+"."+k, v[k], f)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		}
 		a.Params = m
 	}
-	p.templates(o.at("params"), a.Params)
+	eachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
 	if paths, err := render.Named(a.Params); err == nil && slices.ContainsFunc(paths, p.answered) {
 		p.answers = append(p.answers, s.names()...)
 	}
@@ -164,9 +164,29 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		return
 	}
 	p.params(o.at("params"), action, a.Params)
-	if action.Destructive && !p.past.asked {
+	switch {
+	case !action.Destructive:
+	case p.past.asked:
+		eachText(o.at("params"), a.Params, func(path, text string) { p.blind(path, text, action) })
+	default:
 		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
+	}
+}
+
+// blind reports a text of a destructive action that names what is found out only
+// after a person has agreed to it.
+func (p *parser) blind(path, text string, action catalog.Action) {
+	paths, err := render.Paths(text)
+	if err != nil {
+		return // which template reports
+	}
+	for _, named := range paths {
+		if begins(named, p.past.late) {
+			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
+				"ask after the step it depends on", named, action.Name())
+			return
+		}
 	}
 }
 
@@ -320,7 +340,7 @@ func (p *parser) approvers(o object) Approvers {
 func readBranch(p *parser, o object, s *Step, depth int) {
 	b := &BranchStep{}
 	s.BranchStep = b
-	before := p.past
+	before := p.past.awaiting(*s)
 	var ways []past
 	if s.If != nil || s.OnError == Continue {
 		ways = append(ways, before) // there is a way around it

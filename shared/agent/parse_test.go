@@ -260,6 +260,14 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{"steps.1.if", `{"field":"priority","operator":"eq","value":"p1"}`}, []string{"steps[2]: defend:isolate_device is destructive"},
 	},
 
+	"harm that nobody sees before they approve": {
+		[]string{"steps.2.params.device_id", `"{{ steps.ask.output.note }}"`, "steps.2.params.reason", `"{{ event.id }} {{ ask.note }} {{ ask.decision }}"`},
+		[]string{
+			`steps[2].params.device_id: "steps.ask.output.note" is not known yet when the approval_gate before defend:isolate_device asks, so nobody would see what they approve: ask after the step it depends on`,
+			`steps[2].params.reason: "ask.note" is not known yet`,
+		},
+	},
+
 	"an unknown channel":                     {[]string{"steps.3.else.0.channel", `"pager"`}, []string{"steps[3].else[0].channel: must be one of sms, email, slack, teams, webhook"}},
 	"no recipients":                          {[]string{"steps.3.else.0.recipients", ""}, []string{"steps[3].else[0].recipients: is required"}},
 	"an empty list of recipients":            {[]string{"steps.3.else.0.recipients", `[]`}, []string{"steps[3].else[0].recipients: must not be empty"}},

@@ -9,6 +9,9 @@ import (
 type past struct {
 	names []string // what templates call the outputs there may be: "steps.triage", "verdict"
 	asked bool     // a person has said yes, on every way
+	// late are those of the names that were not known on some way when the last
+	// gate asked that a run passes only with a person's yes.
+	late []string
 }
 
 // names returns what templates call the output of a step.
@@ -25,8 +28,22 @@ func (s Step) names() []string {
 
 // after returns the past of what follows the step.
 func (p past) after(s Step) past {
+	switch {
+	case s.Insists():
+		p.asked, p.late = true, s.names()
+	case s.BranchStep == nil: // a branch is done before the gates in it ask
+		p = p.awaiting(s)
+	}
 	p.names = slices.Concat(p.names, s.names())
-	p.asked = p.asked || s.Insists()
+	return p
+}
+
+// awaiting returns the past in which the step is done, without its names: a
+// branch's for the steps in it.
+func (p past) awaiting(s Step) past {
+	if p.asked {
+		p.late = slices.Concat(p.late, s.names())
+	}
 	return p
 }
 
@@ -36,6 +53,7 @@ func joined(ways []past) past {
 	all := past{asked: true}
 	for _, w := range ways {
 		all.names = each(slices.Concat(all.names, w.names))
+		all.late = each(slices.Concat(all.late, w.late))
 		all.asked = all.asked && w.asked
 	}
 	return all

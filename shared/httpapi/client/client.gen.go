@@ -774,9 +774,11 @@ type ActionStep struct {
 	ID     StepID `json:"id"`
 
 	// If A demand on the event or on the client's profile; or a group.
-	If      *Condition              `json:"if,omitempty"`
-	Name    *string                 `json:"name,omitempty"`
-	OnError *OnError                `json:"on_error,omitempty"`
+	If      *Condition `json:"if,omitempty"`
+	Name    *string    `json:"name,omitempty"`
+	OnError *OnError   `json:"on_error,omitempty"`
+
+	// Params A destructive action must have an approval gate before it on every path, and whoever approves sees what it will do: its parameters may name only what is known when the last such gate before it asks.
 	Params  *map[string]interface{} `json:"params,omitempty"`
 	Product string                  `json:"product"`
 	Retry   *StepRetry              `json:"retry,omitempty"`
