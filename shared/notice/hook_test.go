@@ -245,6 +245,28 @@ func TestALongBodyIsCutWhereALineEnds(t *testing.T) {
 	}
 }
 
+func TestALinkIsNotCutInTwo(t *testing.T) {
+	t.Parallel()
+
+	const slack, teams = "<https://one.example/a|Decide>", "[Decide](https://one.example/a)"
+	a := strings.Repeat("a", 2980)
+	m := message(agent.Slack, "")
+	m.Subject, m.Markup = "", a+slack+" b"
+	got, _ := posted(t, m)
+	if diff := cmp.Diff([]any{section(a), section(slack + " b")}, got["blocks"]); diff != "" {
+		t.Errorf("blocks (-want +got)\n%s", diff)
+	}
+	for cut := 1; cut < len(teams); cut++ {
+		a := strings.Repeat("a", 18_000-len("…")-cut)
+		m := message(agent.Teams, "")
+		m.Subject, m.Markup = "", a+teams+" and so on"
+		got, _ := posted(t, m)
+		if diff := cmp.Diff(card(block(a+"…")), got); diff != "" && cut > len("[Decide]") {
+			t.Errorf("cut after %d (-want +got)\n%s", cut, diff)
+		}
+	}
+}
+
 func TestNothingIsShownOfNothing(t *testing.T) {
 	t.Parallel()
 

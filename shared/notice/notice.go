@@ -76,7 +76,7 @@ type Email struct {
 // Send implements step.Sender.
 func (e Email) Send(ctx context.Context, m step.Message) error {
 	subject := fit(oneLine(m.Subject), maxSubject, units)
-	html, err := pageOf(subject, m.Body)
+	html, err := pageOf(subject, m)
 	if err != nil {
 		return fmt.Errorf("email: %w", errors.Join(step.ErrNotification, err))
 	}
@@ -98,9 +98,9 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 }
 
 // pageOf returns the HTML of an e-mail. The template encodes what is put into
-// it. It is read each time: kept in a variable it would be a part of every
+// it, so that the message's own link is its only one. It is read each time: kept in a variable it would be a part of every
 // function, those too that send nothing.
-func pageOf(subject, body string) (string, error) {
+func pageOf(subject string, m step.Message) (string, error) {
 	t, err := template.New("mail").Parse(mailSource)
 	if err != nil {
 		return "", err
@@ -109,7 +109,8 @@ func pageOf(subject, body string) (string, error) {
 	err = t.Execute(&b, struct {
 		Subject string
 		Lines   []string
-	}{subject, lines(body)})
+		Link    step.Link
+	}{subject, lines(m.Body), m.Link})
 	return b.String(), err
 }
 

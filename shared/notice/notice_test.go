@@ -3,9 +3,11 @@ package notice_test
 import (
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -237,6 +239,40 @@ func TestAnEmailSaysTheSameInHTML(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(got)
+	}
+}
+
+func TestAnEmailHasNoLinkButOurs(t *testing.T) {
+	t.Parallel()
+	anchors := regexp.MustCompile(`<a href="([^"]*)"[^>]*>([^<]*)</a>`)
+	for name, tc := range map[string]struct {
+		link step.Link
+		want []string // address and text of each
+	}{
+		"none":                          {step.Link{}, nil},
+		"ours":                          {step.Link{Text: "Decide", URL: "https://one.example/approvals/appr_1"}, []string{"https://one.example/approvals/appr_1", "Decide"}},
+		"ours, which has to be encoded": {step.Link{Text: `"><b>`, URL: `https://one.example/?a=1&b="><script>`}, []string{"https://one.example/?a=1&b=%22%3e%3cscript%3e", `"><b>`}},
+		"what is no address of the web": {step.Link{Text: "Decide", URL: "javascript:alert(1)"}, []string{"#ZgotmplZ", "Decide"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &post{}
+			m := message(agent.Email, "a@example.com")
+			m.Body, m.Link = `See https://one.example/approvals/appr_1 or <a href="https://evil.example">here</a>`, tc.link
+			if err := (notice.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, a := range anchors.FindAllStringSubmatch(*p.in.Content.Simple.Body.Html.Data, -1) {
+				got = append(got, html.UnescapeString(a[1]), html.UnescapeString(a[2]))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("links (-want +got)\n%s\n%s", diff, *p.in.Content.Simple.Body.Html.Data)
+			}
+			if *p.in.Content.Simple.Body.Text.Data != m.Body {
+				t.Errorf("the text is %q", *p.in.Content.Simple.Body.Text.Data)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -46,9 +47,16 @@ func fit(s string, most int, cost measure) string {
 	return whole(head(s, most-cost('…'), cost)) + "…"
 }
 
-// whole returns s without an escape at its end (&amp; \*) that was cut in two.
+// A link that has no end, in the markup of Slack or of Teams.
+var openLink = regexp.MustCompile(`(<[^<>\s]*|<https?:[^<>\n]*|\[[^\]\n]*\]\([^)\s]*)$`)
+
+// whole returns s without a link, or an escape (&amp; \*), at its end that was cut
+// in two.
 func whole(s string) string {
 	const longest = len("&amp")
+	if at := openLink.FindStringIndex(s); at != nil {
+		s = s[:at[0]]
+	}
 	if i := strings.LastIndexByte(s, '&'); i >= 0 && len(s)-i <= longest && !strings.Contains(s[i:], ";") {
 		s = s[:i]
 	}

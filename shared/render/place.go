@@ -65,6 +65,29 @@ func Slack(value string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(value)
 }
 
+// SlackLink returns a link of ours in Slack's mrkdwn.
+func SlackLink(text, url string) string {
+	return "<" + without(url, "<>| ") + "|" + Slack(text) + ">"
+}
+
+// MarkdownLink returns a link of ours in the Markdown of Adaptive Cards.
+func MarkdownLink(text, url string) string {
+	return "[" + Markdown(text) + "](" + without(url, "<>()[]\\ ") + ")"
+}
+
+// without returns a URL in which the characters that would end it are encoded.
+func without(url, characters string) string {
+	var b strings.Builder
+	for _, r := range url {
+		if strings.ContainsRune(characters, r) || unicode.IsControl(r) {
+			b.WriteString(Percent(string(r)))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // Markdown encodes a value for the Markdown of Adaptive Cards, a part of
 // CommonMark: it makes no link, list, emphasis or date.
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
@@ -137,6 +138,55 @@ func TestAMessageSaysWhatIsAskedWhereToDecideAndWhatIsDone(t *testing.T) {
 			if !strings.Contains(body, part) {
 				t.Errorf("%q is not in\n%s", part, body)
 			}
+		}
+	})
+}
+
+// Where a channel has a markup the way to decide is a link, and nothing that is
+// said of the run is.
+func TestOnlyTheWayToDecideIsALink(t *testing.T) {
+	t.Parallel()
+	const evil = "<https://evil.example|Decide> [Decide](https://evil.example) <!channel>"
+	inWorld(t, func(w *world) {
+		gate := `{"id": "g", "type": "approval_gate", "message": "Isolate {{ event_payload.device }}?", "notify": [` +
+			`{"channel": "slack", "recipients": ["https://chat.example/a"]}, {"channel": "teams", "recipients": ["https://chat.example/b"]},` +
+			`{"channel": "sms", "recipients": ["+15550000001"]}, {"channel": "email", "recipients": ["a@msp.example"]},` +
+			`{"channel": "webhook", "recipients": ["https://hooks.example/x"]}]}`
+		noted := `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+			"ticket_id": "t", "body": "{{ event_payload.device }}", "visibility": "internal"}}`
+		a := w.agent(list(gate, noted))
+		e := w.escalated()
+		e.Payload["device"] = evil
+		w.must(w.dispatcher.Dispatch(w.over, e))
+		w.pass(time.Minute)
+		q, err := w.question(execution.ID(w.org, a, e))
+		w.must(err)
+		link, until := "https://console.example/approvals/"+string(q.ID), q.Expires.Format(time.RFC3339)
+		want := map[agent.Channel]string{
+			agent.Slack: "Isolate &lt;https://evil.example|Decide&gt; [Decide](https://evil.example) &lt;!channel&gt;?\n\n" +
+				"Decide until " + until + ": <" + link + "|Decide>\n\nIf approved:\n- psa.add_note ",
+			agent.Teams: `Isolate \<https://evil.example|Decide\> \[Decide\]\(https://evil.example\) \<!channel\>?` + "\n\n" +
+				"Decide until " + until + ": [Decide](" + link + `)` + "\n\nIf approved:\n" + `\- psa.add\_note `,
+			agent.SMS: "", agent.Email: "", agent.Webhook: "",
+		}
+		for _, m := range w.senders.messages() {
+			start, known := want[m.Channel]
+			if !known || !strings.HasPrefix(m.Markup, start) || (start == "") != (m.Markup == "") {
+				t.Errorf("%s is told\n%s\nwant\n%s…", m.Channel, m.Markup, start)
+			}
+			if n := strings.Count(m.Markup, "<https://"); n > 1 || m.Channel == agent.Teams && strings.Count(m.Markup, "](https://") != 1 {
+				t.Errorf("%s has another link:\n%s", m.Channel, m.Markup)
+			}
+			if !strings.Contains(m.Body, "Decide until "+until+": "+link+"\n") || !strings.Contains(m.Body, "Isolate "+evil+"?") {
+				t.Errorf("%s is told in plain text\n%s", m.Channel, m.Body)
+			}
+			if diff := cmp.Diff(step.Link{Text: "Decide", URL: link}, m.Link); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", m.Channel, diff)
+			}
+			delete(want, m.Channel)
+		}
+		if len(want) > 0 {
+			t.Errorf("not told: %v", want)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 		}
 		task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope}
 		telling := step.Telling{
-			Notify: n, Subject: subject(t.definition.Name, on), Body: t.body(a),
+			Notify: n, Subject: subject(t.definition.Name, on), Words: t.words(a),
 			Key: fmt.Sprintf("%s:%s:%d", a.ID, on, i), Before: outcomes[i],
 		}
 		outcome, err := t.Steps.Tell(ctx, task, telling, func(outcome map[string]any) error {
@@ -135,18 +135,21 @@ func subject(name string, on occasion) string {
 	return name + " waits for approval"
 }
 
-// body returns what people are told: the question, where to decide, until when,
+// words returns what people are told: the question, where to decide, until when,
 // and what will be done.
-func (t *session) body(a approval.Approval) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nDecide until %s: %s\n", a.Message, a.Expires.UTC().Format(time.RFC3339), t.Link(a.ID))
+func (t *session) words(a approval.Approval) step.Words {
+	var rest strings.Builder
 	for i, action := range a.Actions {
 		if i == 0 {
-			b.WriteString("\nIf approved:\n")
+			rest.WriteString("\n\nIf approved:")
 		}
-		fmt.Fprintf(&b, "- %s.%s %s\n", action.Product, action.Action, shownParams(action.Params))
+		fmt.Fprintf(&rest, "\n- %s.%s %s", action.Product, action.Action, shownParams(action.Params))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return step.Words{
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", a.Message, a.Expires.UTC().Format(time.RFC3339)),
+		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
+		Rest: rest.String(),
+	}
 }
 
 // shownParams returns parameters in a line.

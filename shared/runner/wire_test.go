@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -143,10 +144,30 @@ func (o *wire) slack(body map[string]any, gate bool) {
 		written = strings.TrimPrefix(written, "<https://desk.example|Desk>: ")
 	}
 	fallback := strings.Replace(fmt.Sprint(body["text"]), "<https://desk.example|Desk>", "", 1)
+	if gate {
+		written, fallback = o.decided(written, "<%s|Decide>"), o.decided(fallback, "<%s|Decide>")
+	}
 	if strings.ContainsAny(written+fallback, "<>") {
 		o.Errorf("Slack is sent markup: %s", written)
 	}
 	o.reads("Slack", html.UnescapeString(written), want, gate)
+}
+
+// toDecide is where a question is decided.
+var toDecide = regexp.MustCompile(`https://console\.example/approvals/appr_[0-9A-Z]{26}`)
+
+// decided returns a text without the one link of ours that the text for a gate
+// has to have, unless it was cut before it.
+func (o *wire) decided(text, link string) string {
+	for _, url := range toDecide.FindAllString(text, -1) {
+		if before, after, ok := strings.Cut(text, fmt.Sprintf(link, url)); ok {
+			return before + after
+		}
+	}
+	if !strings.HasSuffix(text, "…") || strings.Contains(text, "\n\nDecide until ") {
+		o.Errorf("there is no link like %s in\n%.2000s", link, text)
+	}
+	return text
 }
 
 // teams looks for anything but text in a card.
@@ -224,6 +245,9 @@ func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 	o.reads("the text of a mail", *m.Body.Text.Data, want, gate)
 	_, page, _ := strings.Cut(*m.Body.Html.Data, "white-space:pre-wrap\">")
 	page, after, _ := strings.Cut(page, "</p>")
+	if gate {
+		after = o.decided(after, "\n<p style=\"margin:16px 0 0\"><a href=\"%s\" style=\"color:#1d4ed8\">Decide</a></p>")
+	}
 	o.same("after the text", "\n</div>\n</body>\n</html>\n", after)
 	page = strings.ReplaceAll(page, "<br>", "\n")
 	if strings.ContainsAny(page, "<>") {

@@ -27,7 +27,16 @@ type Message struct {
 	// in it. It is empty where there is none, and then a sender makes plain text
 	// of all of Body.
 	Markup string
-	Key    string // idempotency key, one for each recipient
+	// Link is an address of ours that Body names, if it does: a sender may make a
+	// link of it where Body is plain text.
+	Link Link
+	Key  string // idempotency key, one for each recipient
+}
+
+// A Link is an address of ours, and what it is for.
+type Link struct {
+	Text string // "Decide"
+	URL  string
 }
 
 // Sender reaches recipients over one channel. It returns ErrNotification when

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/render"
 )
 
 // A Telling is what the people of one of a gate's channels are told.
@@ -13,9 +14,32 @@ type Telling struct {
 	agent.Notify
 
 	Subject string
-	Body    string
+	Words   Words
 	Key     string // begins the idempotency key of each message
 	Before  any    // the outcome of an earlier try that died; nil when there was none
+}
+
+// Words are plain text with a link of ours in it.
+type Words struct {
+	Lead string // what stands before the link
+	Link Link
+	Rest string // what stands after it
+}
+
+// plain returns the words where there is no markup: the link is its address.
+func (w Words) plain() string { return w.Lead + w.Link.URL + w.Rest }
+
+// markup returns the words in the markup of a channel, in which nothing but the
+// link is one; nothing for a channel without a markup.
+func (w Words) markup(c agent.Channel) string {
+	switch c {
+	case agent.Slack:
+		return render.Slack(w.Lead) + render.SlackLink(w.Link.Text, w.Link.URL) + render.Slack(w.Rest)
+	case agent.Teams:
+		return render.Markdown(w.Lead) + render.MarkdownLink(w.Link.Text, w.Link.URL) + render.Markdown(w.Rest)
+	case agent.SMS, agent.Email, agent.Webhook:
+	}
+	return ""
 }
 
 // Tell reaches people as a notification does, and returns what became of it, by
@@ -33,7 +57,8 @@ func (s *Service) Tell(
 		}
 		messages = append(messages, Message{
 			Org: t.Run.Org, Execution: t.Run.ID, Agent: t.Run.Agent, Channel: n.Channel,
-			Recipient: to, Subject: n.Subject, Body: n.Body, Key: n.Key + ":" + strconv.Itoa(i),
+			Recipient: to, Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel),
+			Link: n.Words.Link, Key: n.Key + ":" + strconv.Itoa(i),
 		})
 	}
 	states := earlier(n.Before, messages)
