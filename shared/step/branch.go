@@ -6,18 +6,39 @@ import (
 	"theoneagents.app/agents/shared/execution"
 )
 
-// branch takes the first case that holds; -1 stands for else.
+// maxWhys is how much a branch says of its cases, in bytes: its row stays below
+// the 1 KB that cost one write unit.
+const maxWhys = 480
+
+// branch takes the first case that holds; -1 stands for else. The trace shows
+// what each case that was looked at came to.
 func (s *Service) branch(_ context.Context, t Task) (execution.Step, error) {
 	taken, label := -1, "else"
+	var whys []string
 	for i, c := range t.Definition.Cases {
-		if ok, _ := c.When.Holds(t.Facts); ok {
-			taken, label = i, "case"
+		ok, why := c.When.Holds(t.Facts)
+		if ok {
+			taken, label, whys = i, "case", append(whys, "it holds")
 			break
 		}
+		whys = append(whys, why)
 	}
 	output := map[string]any{"taken": label}
 	if taken >= 0 {
 		output["case"] = int64(taken)
 	}
-	return execution.Step{Status: execution.StepCompleted, Case: &taken, Output: output}, nil
+	return execution.Step{
+		Status: execution.StepCompleted, Case: &taken, Output: output,
+		Input: map[string]any{"cases": shortened(whys)},
+	}, nil
+}
+
+// shortened returns sentences that share the room there is.
+func shortened(whys []string) []any {
+	most := min(maxWhys/max(len(whys), 1), maxShown)
+	out := make([]any, len(whys))
+	for i, why := range whys {
+		out[i] = shorten(why, most)
+	}
+	return out
 }

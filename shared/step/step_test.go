@@ -2,6 +2,7 @@ package step_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -677,13 +678,14 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cases string
 		want  int
+		why   []any
 	}{
-		"the only one":      {is("yes", "true"), 0},
-		"the second":        {is("yes", "false") + "," + is("f", "0.5"), 1},
-		"the first of two":  {is("yes", "true") + "," + is("f", "0.5"), 0},
-		"none":              {is("yes", "false"), -1},
-		"a field not there": {is("gone", "null"), -1},
-		"null that is":      {is("nothing", "null"), 0},
+		"the only one":      {is("yes", "true"), 0, []any{"it holds"}},
+		"the second":        {is("yes", "false") + "," + is("f", "0.5"), 1, []any{"event yes must be eq false; it is true", "it holds"}},
+		"the first of two":  {is("yes", "true") + "," + is("f", "0.5"), 0, []any{"it holds"}},
+		"none":              {is("yes", "false"), -1, []any{"event yes must be eq false; it is true"}},
+		"a field not there": {is("gone", "null"), -1, []any{"event gone must be eq null; it is missing"}},
+		"null that is":      {is("nothing", "null"), 0, []any{"it holds"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -698,7 +700,79 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 			if diff := cmp.Diff(want, s.Output); diff != "" {
 				t.Errorf("output (-want +got)\n%s", diff)
 			}
+			if diff := cmp.Diff(map[string]any{"cases": tc.why}, s.Input); diff != "" {
+				t.Errorf("why (-want +got)\n%s", diff)
+			}
 		})
+	}
+}
+
+// A step is one row of the store; a larger one than 1 KB costs more to write.
+func TestWhatExplainsAStepIsShort(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("as long as a prompt may be ", 700)
+	for name, text := range map[string]string{
+		"a branch with long values": `{"id": "s", "type": "branch", "cases": [` + strings.Join([]string{
+			when("a", long), when("b", long), when("c", long), when("d", long), when("e", long),
+		}, ",") + `]}`,
+		"a branch with a case that tries much": `{"id": "s", "type": "branch", "cases": [{"when": {"any": [` + strings.Repeat(
+			`{"field": "subject", "operator": "eq", "value": "`+long+`"},`, 40) + `{"field": "gone", "operator": "exists", "value": true}]}, "steps": [` + inner("x") + `]}]}`,
+		"a question with a long prompt": `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "` + long + `{{ event_payload.long }}"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, text)
+			row, err := json.Marshal(s)
+			if err != nil || len(row) > 1000 || s.Input == nil {
+				t.Errorf("the step has %d bytes: %.1200s, %v", len(row), row, err)
+			}
+		})
+	}
+}
+
+// A prompt is shown as far as the row that has the answer has room for it.
+func TestAPromptCostsTheRowOfItsAnswerNoKilobyte(t *testing.T) {
+	t.Parallel()
+	const keys = 120 // bytes of the row besides the step
+	prompt := strings.Repeat("Classify this ticket. ", 20)
+	shortest := 1000
+	for n := range 200 {
+		s, _ := do(t, &hands{answers: []answer{{text: strings.Repeat("x", 10*n)}}}, `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "`+prompt+`"}`)
+		with, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, _ := document.Lookup(s.Input, "prompt")
+		text, _ := found.(string)
+		cut, whole := strings.CutSuffix(text, "…")
+		if !whole || !strings.HasPrefix(prompt, cut) || len(cut) < 24 || len(cut) > 160 {
+			t.Errorf("an answer of %d bytes leaves %q", 10*n, text)
+		}
+		without := len(with) - len(`"prompt":"",`) - len(text)
+		if (without+keys)/1024 != (len(with)+keys)/1024 && len(cut) > 24 {
+			t.Errorf("the row has %d bytes, and %d with %q", without+keys, len(with)+keys, text)
+		}
+		shortest = min(shortest, len(cut))
+	}
+	if shortest > 60 {
+		t.Errorf("the shortest has %d bytes", shortest)
+	}
+}
+
+// when returns a case that takes a text for the subject.
+func when(name, subject string) string {
+	return `{"when": {"field": "subject", "operator": "eq", "value": "` + subject + `"}, "steps": [` + inner(name) + `]}`
+}
+
+func TestAQuestionIsInTheTrace(t *testing.T) {
+	t.Parallel()
+	s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, plain+`}`)
+	want := map[string]any{
+		"model": "standard", "prompt": "Judge [[event_payload.subject]].",
+		"data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": 0.5},
+	}
+	if diff := cmp.Diff(want, s.Input); diff != "" {
+		t.Errorf("input (-want +got)\n%s", diff)
 	}
 }
 
