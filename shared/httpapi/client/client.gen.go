@@ -1036,9 +1036,11 @@ type BranchStep struct {
 	If      *Condition `json:"if,omitempty"`
 	Name    *string    `json:"name,omitempty"`
 	OnError *OnError   `json:"on_error,omitempty"`
-	Retry   *StepRetry `json:"retry,omitempty"`
 
-	// TimeoutSeconds For all tries together.
+	// Retry Has no meaning: a branch calls nothing that could fail.
+	Retry *StepRetry `json:"retry,omitempty"`
+
+	// TimeoutSeconds Has no meaning: a branch takes no time, and its steps have their own.
 	TimeoutSeconds *StepTimeout   `json:"timeout_seconds,omitempty"`
 	Type           BranchStepType `json:"type"`
 }
@@ -1280,16 +1282,18 @@ type GateStep struct {
 	ID         StepID      `json:"id"`
 
 	// If A demand on the event or on the client's profile; or a group.
-	If             *Condition        `json:"if,omitempty"`
-	Message        string            `json:"message"`
-	MinApprovals   *int              `json:"min_approvals,omitempty"`
-	Name           *string           `json:"name,omitempty"`
-	Notify         *[]GateNotice     `json:"notify,omitempty"`
-	OnError        *OnError          `json:"on_error,omitempty"`
-	OnExpiry       *GateStepOnExpiry `json:"on_expiry,omitempty"`
-	Retry          *StepRetry        `json:"retry,omitempty"`
-	TimeoutSeconds *GateTimeout      `json:"timeout_seconds,omitempty"`
-	Type           GateStepType      `json:"type"`
+	If           *Condition        `json:"if,omitempty"`
+	Message      string            `json:"message"`
+	MinApprovals *int              `json:"min_approvals,omitempty"`
+	Name         *string           `json:"name,omitempty"`
+	Notify       *[]GateNotice     `json:"notify,omitempty"`
+	OnError      *OnError          `json:"on_error,omitempty"`
+	OnExpiry     *GateStepOnExpiry `json:"on_expiry,omitempty"`
+
+	// Retry Has no meaning: a question is put once.
+	Retry          *StepRetry   `json:"retry,omitempty"`
+	TimeoutSeconds *GateTimeout `json:"timeout_seconds,omitempty"`
+	Type           GateStepType `json:"type"`
 }
 
 // GateStepOnExpiry defines model for GateStep.OnExpiry.
@@ -1525,9 +1529,11 @@ type WaitStep struct {
 	ID              StepID `json:"id"`
 
 	// If A demand on the event or on the client's profile; or a group.
-	If             *Condition   `json:"if,omitempty"`
-	Name           *string      `json:"name,omitempty"`
-	OnError        *OnError     `json:"on_error,omitempty"`
+	If      *Condition `json:"if,omitempty"`
+	Name    *string    `json:"name,omitempty"`
+	OnError *OnError   `json:"on_error,omitempty"`
+
+	// Retry Has no meaning: a wait does not fail in a way that passes.
 	Retry          *StepRetry   `json:"retry,omitempty"`
 	TimeoutSeconds *int         `json:"timeout_seconds,omitempty"`
 	Type           WaitStepType `json:"type"`
