@@ -191,6 +191,25 @@ func TestOnlyTheWayToDecideIsALink(t *testing.T) {
 	})
 }
 
+// What an event says may make a question as long as it likes.
+func TestALongQuestionDoesNotPushOutItsLink(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		a := w.agent(list(`{"id": "g", "type": "approval_gate", "message": "May {{ event_payload.ticket_id }} go on?", ` + twoChannels + `}`))
+		e := w.escalated()
+		e.Payload["ticket_id"] = strings.Repeat("ä", 30_000)
+		w.must(w.dispatcher.Dispatch(w.over, e))
+		w.pass(time.Minute)
+		q, err := w.question(execution.ID(w.org, a, e))
+		w.must(err)
+		for _, m := range w.senders.messages() {
+			if at := strings.Index(m.Body, "https://console.example/approvals/"+string(q.ID)); at < 0 || at > 3000 {
+				t.Errorf("%s: the link is at %d", m.Channel, at)
+			}
+		}
+	})
+}
+
 func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
@@ -346,7 +365,7 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 		"the rest of a way":     {[]string{when("br", urgent, list(ask("g"), act("y")), list(act("n"))), act("c")}, "[y] [c]"},
 		"a question in the way": {[]string{ask("g"), when("br", urgent, list(ask("h"), act("y")), list(act("n"))), act("c")}, ""},
 		"every way when it is not known": {
-			[]string{ask("g"), think("judge", noise), when("br", isNoise, list(act("y")), list(ask("h"), act("n"))), act("c")}, "y [c]",
+			[]string{ask("g"), think("judge", noise), when("br", isNoise, list(act("y")), list(ask("h"), act("n"))), act("c")}, "[y] [c]",
 		},
 		"what cannot be filled": {[]string{ask("g"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
 			"params": {"ticket_id": "{{ event_payload.gone }}", "body": "b", "visibility": "internal"}}`}, "b"},

@@ -67,7 +67,8 @@ func ways(s agent.Step) [][]agent.Step {
 }
 
 // look lists the actions of steps, and reports whether the run may go beyond
-// them without another person's yes. Parameters are shown if certain.
+// them without another person's yes. Unless it is certain that it comes to them,
+// no condition among them is decided yet.
 func (o *outlook) look(steps []agent.Step, certain bool) bool {
 	for _, s := range steps {
 		switch {
@@ -75,7 +76,7 @@ func (o *outlook) look(steps []agent.Step, certain bool) bool {
 		case s.Insists():
 			return false
 		case s.ActionStep != nil:
-			o.actions = append(o.actions, o.action(s, certain))
+			o.actions = append(o.actions, o.action(s))
 		case s.BranchStep != nil:
 			if !o.branch(s, certain) {
 				return false
@@ -116,10 +117,10 @@ func (o *outlook) holds(c agent.Condition) bool {
 
 // action returns what a step will do. What cannot be filled is shown like what
 // is not known: the step will say why.
-func (o *outlook) action(s agent.Step, certain bool) approval.Action {
+func (o *outlook) action(s agent.Step) approval.Action {
 	a := approval.Action{Step: s.ID, Product: s.Product, Action: s.Action}
 	paths, err := render.Named(s.Params)
-	if !certain || err != nil || !o.known(paths) {
+	if err != nil || !o.known(paths) {
 		return a
 	}
 	if params, err := step.Params(step.Task{Definition: s, Scope: o.scope}); err == nil {

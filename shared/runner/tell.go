@@ -146,10 +146,21 @@ func (t *session) words(a approval.Approval) step.Words {
 		fmt.Fprintf(&rest, "\n- %s.%s %s", action.Product, action.Action, shownParams(action.Params))
 	}
 	return step.Words{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", a.Message, a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", brief(a.Message), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 		Rest: rest.String(),
 	}
+}
+
+// maxLead is how much of a question people are told, in characters: in no channel
+// may it push out the link to where all of it stands.
+const maxLead = 1000
+
+func brief(question string) string {
+	if runes := []rune(question); len(runes) > maxLead {
+		return string(runes[:maxLead]) + "…"
+	}
+	return question
 }
 
 // shownParams returns parameters in a line.

@@ -2,7 +2,6 @@ package step
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -76,55 +75,21 @@ func (s *Service) reason(ctx context.Context, t Task) (execution.Step, error) {
 		return execution.Step{}, fmt.Errorf("reserve: %w", err)
 	}
 	result := s.ask(ctx, t, q)
-	input := map[string]any{"model": string(tier), "data": Shown(q.Data)}
-	result.Input = input
+	result.Input = map[string]any{
+		"model": string(tier), "prompt": shorten(q.Prompt, maxPrompt), "data": shownTo(q.Data, maxData),
+	}
 	if result.Status == execution.StepCompleted {
 		result.Charge = &hold
 	}
-	// About as Do completes it, to see how large it will be.
-	result.ID, result.Kind, result.Started, result.Ended = t.Definition.ID, t.Definition.Kind, s.Now(), s.Now()
-	input["prompt"] = excerpt(q.Prompt, roomOf(result)-len(`"prompt":"",`))
 	return result, nil
 }
 
-// What the row of a step has besides the step, in bytes: its keys, which have
-// the organization's name and the step's.
+// How much the trace shows of a prompt and of each of its values, in bytes: with
+// them the row of an answer is usually below the kilobyte that a write unit pays.
 const (
-	leastBesides = 85
-	mostBesides  = 160
+	maxPrompt = 80
+	maxData   = 110
 )
-
-// roomOf returns how much longer a step may be before its row has another
-// kilobyte: each costs a write unit, and one with an answer two.
-func roomOf(s execution.Step) int {
-	const unit = 1 << 10
-	least, most := jsonSize(s)+leastBesides, jsonSize(s)+mostBesides
-	if least/unit != most/unit {
-		return 0
-	}
-	return unit - most%unit
-}
-
-// excerpt returns the beginning of a prompt, in at most so many bytes of JSON if
-// it can be shown at all then.
-func excerpt(prompt string, room int) string {
-	const least, less = 24, 8
-	for n := maxShown; n > least; n -= less {
-		if cut := shorten(prompt, n); jsonSize(cut)-len(`""`) <= room {
-			return cut
-		}
-	}
-	return shorten(prompt, least)
-}
-
-// jsonSize returns how many bytes v has as JSON.
-func jsonSize(v any) int {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return 0 // what came as JSON goes as JSON
-	}
-	return len(text)
-}
 
 func question(t Task) (Question, error) {
 	a := t.Definition.AIStep
