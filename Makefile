@@ -72,6 +72,7 @@ test: check build lint test-unit simulate fuzz test-launcher test-stories test-c
 test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
 	go test $(race) ./events/... ./functions/... ./localstack/... ./shared/...
+	$(if $(race),go test -run TestEveryOrder ./shared/runner)
 	go test ./infra/...
 
 simulate: ## let everything go wrong in virtual time, and say what was seen [SEEDS=500 FIRST=1 TROUBLE=1]

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,8 @@ type cloud struct {
 	*staff           // the process that answers when a test does not care which
 	others  []*staff // that answer too; see hire
 	witness *witness
-	ledgers sync.Mutex // held while a change is applied and looked at
+	ledgers sync.Mutex            // held while a change is applied and looked at
+	order   atomic.Pointer[order] // in which calls are made; nil: as they come
 
 	mu       sync.Mutex
 	names    int
@@ -306,18 +308,31 @@ func (w *world) poor(left int64) {
 
 func (w *world) define(name id.Agent, definition string) id.Agent {
 	w.Helper()
-	doc, err := document.Object([]byte(definition))
-	w.must(err)
-	d, err := rules().Parse(doc)
-	if err != nil {
-		w.Fatalf("%+v in\n%s", err, definition)
-	}
+	d := w.read(definition)
 	a := agent.Agent{Definition: d, Head: agent.Head{
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
 		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
 	}}
 	w.must(w.store.Store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
 	return name
+}
+
+// definitions are those that were read before, by their text.
+var definitions sync.Map
+
+func (w *world) read(definition string) agent.Definition {
+	w.Helper()
+	if d, ok := definitions.Load(definition); ok {
+		return d.(agent.Definition) //nolint:errcheck,forcetypeassert // nothing else is there.
+	}
+	doc, err := document.Object([]byte(definition))
+	w.must(err)
+	d, err := rules().Parse(doc)
+	if err != nil {
+		w.Fatalf("%+v in\n%s", err, definition)
+	}
+	definitions.Store(definition, d)
+	return d
 }
 
 // event returns a new event of the world's organization.
@@ -623,6 +638,9 @@ func (f *faults) next(port string, run id.Execution) (site, fault) {
 // through makes one call of a port, and lets go wrong what is planned.
 func through[T any](ctx context.Context, w *world, port string, run id.Execution, effect func() (T, error)) (T, error) {
 	var none T
+	if o := w.order.Load(); o != nil {
+		o.hold(ctx, port)
+	}
 	p := processOf(ctx)
 	if p.dead() {
 		return none, errDied
