@@ -25,7 +25,7 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 }
 
 func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
-	return parts.API(ctx, "approvals", getenv, func(p parts.Parts, e httpapi.Edge) http.Handler {
-		return httpapi.Approvals(p.Approvals(), e)
+	return parts.API(ctx, "approvals", getenv, func(p parts.Parts, env *boot.Env) http.Handler {
+		return httpapi.Approvals(p.Approvals(), p.Edge(env))
 	})
 }

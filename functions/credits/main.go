@@ -25,7 +25,7 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 }
 
 func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
-	return parts.API(ctx, "credits", getenv, func(p parts.Parts, e httpapi.Edge) http.Handler {
-		return httpapi.Credits(p.Store, p.Store, e)
+	return parts.API(ctx, "credits", getenv, func(p parts.Parts, env *boot.Env) http.Handler {
+		return httpapi.Credits(p.Store, p.Store, p.Edge(env))
 	})
 }

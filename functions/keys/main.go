@@ -1,4 +1,5 @@
-// Command keys answers the API's requests about integration keys.
+// Command keys answers the API's requests about integration keys, and tells the
+// secret of webhooks.
 package main
 
 import (
@@ -25,7 +26,7 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 }
 
 func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
-	return parts.API(ctx, "keys", getenv, func(p parts.Parts, e httpapi.Edge) http.Handler {
-		return httpapi.Keys(p.Keys(), e)
+	return parts.API(ctx, "keys", getenv, func(p parts.Parts, env *boot.Env) http.Handler {
+		return httpapi.Keys(p.Keys(env), p.Edge(env))
 	})
 }

@@ -35,7 +35,7 @@ func TestItSaysEverythingThatIsMissing(t *testing.T) {
 	t.Parallel()
 
 	_, err := handler(t.Context(), func(string) string { return "" })
-	for _, name := range []string{"TABLE_NAME", "HUB_JWKS_URL", "HUB_ISSUER", "HUB_AUDIENCE", "CURSOR_SECRET", "RATE_LIMIT"} {
+	for _, name := range []string{"TABLE_NAME", "HUB_JWKS_URL", "HUB_ISSUER", "HUB_AUDIENCE", "CURSOR_SECRET", "RATE_LIMIT", "WEBHOOK_SECRET"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}

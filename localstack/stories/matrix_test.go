@@ -58,13 +58,13 @@ type verdict func(endpoint) int
 
 func always(status int) verdict { return func(endpoint) int { return status } }
 
-// may returns the verdict on somebody who sees everything but keys, and may do
+// may returns the verdict on somebody who sees everything but keys and secrets, and may do
 // what is named besides.
 func may(edit, remove, decide, manage bool) verdict {
 	return func(e endpoint) int {
 		ok := edit
 		switch {
-		case strings.HasPrefix(e.path, "/api/keys"):
+		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret":
 			ok = manage
 		case e.method == http.MethodGet:
 			ok = true

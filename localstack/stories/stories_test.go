@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
 func TestANewTicketIsClassifiedUpdatedAndAnswered(t *testing.T) {
@@ -571,6 +573,57 @@ func TestEveryChannelReachesItsRecipient(t *testing.T) {
 			t.Errorf("%d messages by %s, want 1", kinds[k], k)
 		}
 	}
+	body, header := o.webhook()
+	if err := o.verifies(body, header); err != nil {
+		t.Errorf("with the secret that the API tells: %v", err)
+	}
+	if o.tenant(t).verifies(body, header) == nil {
+		t.Error("another organization's secret verifies the webhook too")
+	}
+}
+
+// webhook returns the one webhook that came, as it came: it had no white space,
+// so showing it has not changed it.
+func (o *org) webhook() (body []byte, header http.Header) {
+	o.t.Helper()
+	resp, err := http.Get(o.outputs.Products + "/_calls?org_id=" + url.QueryEscape(o.name))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read.
+	var came struct {
+		Calls []struct {
+			Kind    string
+			Body    json.RawMessage
+			Headers map[string]string
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&came); err != nil {
+		o.t.Fatal(err)
+	}
+	header = http.Header{}
+	for _, c := range came.Calls {
+		if c.Kind != "webhook" {
+			continue
+		}
+		body = c.Body
+		for name, value := range c.Headers {
+			header.Set(name, value)
+		}
+	}
+	return body, header
+}
+
+// verifies does what the receiver of a webhook does, with the secret of the
+// organization.
+func (o *org) verifies(body []byte, header http.Header) error {
+	o.t.Helper()
+	secret := text(o.must(http.StatusOK, o.get("/api/webhook-secret")), "secret")
+	receiver, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return receiver.Verify(body, header)
 }
 
 // A chat has no idempotency key, as a text message has none: it stands here for

@@ -56,7 +56,7 @@ const (
 	Edit   Act = "edit"   // create, change, activate, clone, cancel, retry
 	Delete Act = "delete" // delete an agent
 	Decide Act = "decide" // say yes or no to an approval; the gate may still refuse
-	Manage Act = "manage" // integration keys
+	Manage Act = "manage" // integration keys, the secret of webhooks
 )
 
 // Human reports whether the caller is a person.

@@ -78,6 +78,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"POST /api/executions/{id}/cancel": caller.Edit,
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
+		"GET /api/webhook-secret": caller.Manage,
 	}
 	w := newWorld(t)
 	for _, rt := range w.routes {
@@ -249,8 +250,9 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	w.do(t, call{as: "read_write", what: "GET /api/agents"})
 	w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]})
 	w.do(t, call{what: "GET /api/agents", header: map[string]string{"X-Integration-Key": "ik_live_wrong"}})
+	w.do(t, call{as: "owner@org_a", what: "GET /api/webhook-secret"})
 	log := w.log.String()
-	if strings.Contains(log, "ik_live_") || strings.Contains(log, "owner@org_a") {
+	if strings.Contains(log, "ik_live_") || strings.Contains(log, "whsec_") || strings.Contains(log, "owner@org_a") {
 		t.Errorf("the log has a secret: %s", log)
 	}
 	for _, want := range []string{`"key_id":"key_NEW2"`, `"user_id":"user_owner"`} {
@@ -264,7 +266,7 @@ func TestEveryResponseIsGuarded(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
-	for _, c := range []call{{what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/agents"}, {what: "GET /docs"}, {what: "GET /nothing"}} {
+	for _, c := range []call{{what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/webhook-secret"}, {what: "GET /docs"}, {what: "GET /nothing"}} {
 		h := w.do(t, c).header
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", c.what, h)

@@ -149,6 +149,10 @@ func written() []golden {
 		{"every fault", call{as: owner, what: "POST /api/keys", body: `{"name": "", "access": "admin", "org_id": "org_b"}`}, nil},
 		{"gone", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "DELETE /api/keys/key_NEW1"}, nil},
+
+		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
+		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/key"
 )
 
-// keys are the operations on integration keys.
+// keys are the operations on integration keys and on the secret of webhooks.
 type keys struct {
 	Edge
 
@@ -19,7 +19,8 @@ type keys struct {
 
 var _ spec.StrictServerInterface = keys{}
 
-// Keys returns the handler of the integration keys' endpoints.
+// Keys returns the handler of the endpoints of integration keys and of the
+// secret of webhooks.
 func Keys(svc *key.Service, edge Edge) http.Handler {
 	return edge.mount(keys{edge, svc}.routes())
 }
@@ -65,6 +66,15 @@ func (g keys) DeleteKey(ctx context.Context, q spec.DeleteKeyRequestObject) (spe
 		return nil, named(err, key.ErrNotFound, "Key", q.ID, whoIn(ctx).Org)
 	}
 	return spec.DeleteKey204Response{}, nil
+}
+
+func readGetWebhookSecret(*input) spec.GetWebhookSecretRequestObject {
+	return spec.GetWebhookSecretRequestObject{}
+}
+
+// GetWebhookSecret implements the contract.
+func (g keys) GetWebhookSecret(ctx context.Context, _ spec.GetWebhookSecretRequestObject) (spec.GetWebhookSecretResponseObject, error) {
+	return spec.GetWebhookSecret200JSONResponse{Secret: g.svc.WebhookSecret(whoIn(ctx))}, nil
 }
 
 func viewKey(k key.Key) spec.Key {

@@ -52,6 +52,7 @@ func (g keys) routes() []route {
 		{"GET /api/keys", caller.Manage, false, serve(readListKeys, g.ListKeys, speckeys.ListKeysResponseObject.VisitListKeysResponse)},
 		{"POST /api/keys", caller.Manage, false, serve(readCreateKey, g.CreateKey, speckeys.CreateKeyResponseObject.VisitCreateKeyResponse)},
 		{"DELETE /api/keys/{id}", caller.Manage, false, serve(readDeleteKey, g.DeleteKey, speckeys.DeleteKeyResponseObject.VisitDeleteKeyResponse)},
+		{"GET /api/webhook-secret", caller.Manage, false, serve(readGetWebhookSecret, g.GetWebhookSecret, speckeys.GetWebhookSecretResponseObject.VisitGetWebhookSecretResponse)},
 	}
 }
 

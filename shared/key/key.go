@@ -1,5 +1,6 @@
-// Package key lets programs call the API: integration keys of one organization,
-// shown once and stored as a hash.
+// Package key lets programs know each other: by the integration keys of one
+// organization they call the API, shown once and stored as a hash; by its secret
+// they tell that a webhook comes from us, derived from a master and not stored.
 package key
 
 import (
@@ -66,12 +67,13 @@ type Store interface {
 	KeyByHash(ctx context.Context, h Hash) (Key, error)
 }
 
-// Service keeps keys on behalf of callers.
+// Service keeps keys on behalf of callers, and tells them their secret.
 type Service struct {
 	Store  Store
 	Now    func() time.Time
 	NewID  func() id.Key
 	Random func() [32]byte
+	Master Master
 }
 
 // Create stores a new key and returns it with its secret, which nobody can

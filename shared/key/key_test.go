@@ -1,7 +1,9 @@
 package key_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -164,6 +166,27 @@ func TestOnlyWhatLooksLikeASecretIsOne(t *testing.T) {
 	b, _ := key.HashOf("ik_live_" + body[:42] + "d")
 	if a == b || len(a) != 64 {
 		t.Errorf("the hashes are %s and %s", a, b)
+	}
+}
+
+func TestAnOrganizationLearnsTheSecretThatItsWebhooksAreSignedWith(t *testing.T) {
+	t.Parallel()
+
+	svc := service(&shelf{})
+	svc.Master = key.Master("a master")
+	shown := svc.WebhookSecret(owner)
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(shown, "whsec_"))
+	if err != nil || !strings.HasPrefix(shown, "whsec_") || !bytes.Equal(secret, svc.Master.Secret(owner.Org)) {
+		t.Errorf("the secret is %s, %v; want whsec_ and %x in base64", shown, err, svc.Master.Secret(owner.Org))
+	}
+	// Made by openssl. With another secret every receiver would refuse what we sign.
+	if want := "whsec_C7YOGWUEdfn3eyNES+BZW4iRp02qHfjkdFWi3mYJ1o4="; shown != want {
+		t.Errorf("the secret is %s, want %s", shown, want)
+	}
+	stranger := owner
+	stranger.Org = "org_b"
+	if svc.WebhookSecret(stranger) == shown {
+		t.Error("another organization has the same secret")
 	}
 }
 

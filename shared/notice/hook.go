@@ -3,8 +3,6 @@ package notice
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +19,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -54,8 +52,8 @@ func Client(allowed []string) *http.Client {
 // Hook posts to chats and webhooks.
 type Hook struct {
 	HTTP   *http.Client
-	Hosts  []string // allowed over plain http
-	Secret []byte   // from which each organization's signing secret is derived
+	Hosts  []string   // allowed over plain http
+	Master key.Master // of the secrets that webhooks are signed with
 	Now    func() time.Time
 }
 
@@ -140,7 +138,7 @@ func content(m step.Message) ([]byte, error) {
 // (github.com/standard-webhooks/standard-webhooks, spec of 2023). The id is the
 // idempotency key: the same at every try.
 func (h Hook) sign(header http.Header, m step.Message, body []byte) error {
-	signer, err := standardwebhooks.NewWebhookRaw(secretOf(h.Secret, m.Org))
+	signer, err := standardwebhooks.NewWebhookRaw(h.Master.Secret(m.Org))
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
@@ -153,11 +151,4 @@ func (h Hook) sign(header http.Header, m step.Message, body []byte) error {
 	header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
 	header.Set("Webhook-Signature", signature)
 	return nil
-}
-
-// secretOf returns the organization's own signing secret.
-func secretOf(master []byte, org id.Org) []byte {
-	mac := hmac.New(sha256.New, master)
-	mac.Write([]byte("webhook\n" + string(org)))
-	return mac.Sum(nil)
 }

@@ -21,6 +21,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notice"
 	"theoneagents.app/agents/shared/step"
 )
@@ -65,7 +66,7 @@ func (h *hook) host() string { return strings.TrimPrefix(h.url, "http://") }
 // sender returns a sender that may reach these hosts.
 func sender(hosts ...string) notice.Hook {
 	return notice.Hook{
-		HTTP: notice.Client(hosts), Hosts: hosts, Secret: []byte(secret),
+		HTTP: notice.Client(hosts), Hosts: hosts, Master: key.Master(secret),
 		Now: func() time.Time { return time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC) },
 	}
 }

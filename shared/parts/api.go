@@ -44,14 +44,15 @@ func (p Parts) Edge(env *boot.Env) httpapi.Edge {
 	}
 }
 
-// API opens the parts of a group of endpoints and returns its Lambda handler.
-func API(ctx context.Context, name string, getenv boot.Getenv, group func(Parts, httpapi.Edge) http.Handler) (gateway.Handler, error) {
+// API opens the parts of a group of endpoints and returns its Lambda handler. It
+// fails when the environment lacks what the group asks of it.
+func API(ctx context.Context, name string, getenv boot.Getenv, group func(Parts, *boot.Env) http.Handler) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
 	p, err := Open(ctx, name, env)
 	if err != nil {
 		return nil, err
 	}
-	handler := gateway.Handle(group(p, p.Edge(env)))
+	handler := gateway.Handle(group(p, env))
 	return Metered(p, route, handler), env.Err()
 }
 
@@ -82,10 +83,10 @@ func (p Parts) Approvals() *approval.Service {
 	return &approval.Service{Store: p.Store, Doorbell: p.Doorbell, Now: p.Now}
 }
 
-// Keys returns the service of integration keys.
-func (p Parts) Keys() *key.Service {
+// Keys returns the service of keys.
+func (p Parts) Keys(env *boot.Env) *key.Service {
 	return &key.Service{
-		Store: p.Store, Now: p.Now, Random: random,
+		Store: p.Store, Now: p.Now, Random: random, Master: master(env),
 		NewID: func() id.Key { return id.Key("key_" + ulid.Make().String()) },
 	}
 }

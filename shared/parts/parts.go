@@ -25,6 +25,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/notice"
 	"theoneagents.app/agents/shared/product"
@@ -109,7 +110,7 @@ func (p Parts) model(env *boot.Env) step.Model {
 func (p Parts) senders(env *boot.Env) map[agent.Channel]step.Sender {
 	hook := notice.Hook{
 		HTTP: notice.Client(p.Rules.Hosts), Hosts: p.Rules.Hosts,
-		Secret: []byte(env.Need(boot.EnvHookSecret)), Now: p.Now,
+		Master: master(env), Now: p.Now,
 	}
 	once := 1 // SNS and SES would send twice
 	return map[agent.Channel]step.Sender{
@@ -120,6 +121,9 @@ func (p Parts) senders(env *boot.Env) map[agent.Channel]step.Sender {
 		agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
 	}
 }
+
+// master returns the secret behind the signatures of webhooks.
+func master(env *boot.Env) key.Master { return key.Master(env.Need(boot.EnvHookSecret)) }
 
 // random returns 32 random bytes.
 func random() [32]byte {

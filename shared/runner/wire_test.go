@@ -20,6 +20,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notice"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/step"
@@ -37,7 +38,7 @@ type wire struct {
 // connect puts the clients for the outside into the world.
 func (o *wire) connect(w *world) {
 	client := &http.Client{Transport: o}
-	hook := notice.Hook{HTTP: client, Secret: []byte("a secret of this test"), Now: time.Now}
+	hook := notice.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
 	w.runner.Steps = &step.Service{
 		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client}},
 		Senders: map[agent.Channel]step.Sender{

@@ -64,6 +64,12 @@ type NewKey struct {
 	Name string `json:"name"`
 }
 
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	// Secret `whsec_` and 32 bytes in base64.
+	Secret string `json:"secret"`
+}
+
 // AgentID defines model for AgentID.
 type AgentID = string
 
@@ -141,6 +147,27 @@ func (response DeleteKey204Response) VisitDeleteKeyResponse(w http.ResponseWrite
 	return nil
 }
 
+type GetWebhookSecretRequestObject struct {
+}
+
+type GetWebhookSecretResponseObject interface {
+	VisitGetWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookSecret200JSONResponse WebhookSecret
+
+func (response GetWebhookSecret200JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListKeys List integration keys
@@ -152,4 +179,7 @@ type StrictServerInterface interface {
 	// DeleteKey Revoke an integration key
 	// (DELETE /api/keys/{id})
 	DeleteKey(ctx context.Context, request DeleteKeyRequestObject) (DeleteKeyResponseObject, error)
+	// GetWebhookSecret Get the secret of webhooks
+	// (GET /api/webhook-secret)
+	GetWebhookSecret(ctx context.Context, request GetWebhookSecretRequestObject) (GetWebhookSecretResponseObject, error)
 }
