@@ -283,6 +283,13 @@ const (
 	Broken          Outcome = "agent_error" // it needs what the catalogue no longer has
 )
 
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{
+		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, Suspended, Broken,
+	}
+}
+
 // maxCausalDepth is how many runs may stand behind an event that still starts
 // one.
 const maxCausalDepth = 5

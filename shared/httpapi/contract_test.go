@@ -79,6 +79,7 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 	for schema, words := range map[string][]string{
 		"AgentStatus":      texts(agent.Statuses()),
 		"AgentType":        texts(agent.Types()),
+		"Outcome":          texts(agent.Outcomes()),
 		"Operator":         texts(agent.Operators()),
 		"TemplateCategory": texts(template.Categories()),
 		"ExecutionStatus":  texts(execution.Statuses()),
