@@ -259,9 +259,12 @@ func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 }
 
 // reads says if a text is not the one that was wanted: it may be cut, and more
-// may stand behind that of a gate.
+// may stand behind that of a gate, whose question may be cut too.
 func (o *wire) reads(where, got, want string, more bool) {
-	if cut, ok := strings.CutSuffix(got, "…"); ok && len(cut) > 1000 {
+	if question, _, ok := strings.Cut(got, "…\n\nDecide until "); more && ok && len([]rune(question)) == 1000 {
+		got = question + "…"
+	}
+	if cut, ok := strings.CutSuffix(got, "…"); ok && len(cut) >= 1000 {
 		got, want = cut, want[:min(len(cut), len(want))]
 	}
 	if more {
