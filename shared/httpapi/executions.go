@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"theoneagents.app/agents/shared/execution"
@@ -149,11 +150,34 @@ func viewFailure(f *execution.Failure) *spec.Failure {
 func viewStep(s execution.Traced) spec.StepTrace {
 	v := spec.StepTrace{
 		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
-		Input: s.Input, Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
+		Input: viewInput(s), Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
 		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
 	}
 	if !s.Ended.IsZero() && !s.Started.IsZero() {
 		v.DurationMs = milliseconds(s.Duration())
 	}
 	return v
+}
+
+// maxPrompt is how much of a prompt a trace shows, in characters.
+const maxPrompt = 500
+
+// viewInput returns what a step was given. The prompt of an AI step is the one of
+// the definition that the run has; what filled it in stands beside it.
+func viewInput(s execution.Traced) any {
+	input, ok := s.Input.(map[string]any)
+	if s.Definition.AIStep == nil || !ok {
+		return s.Input
+	}
+	input = maps.Clone(input)
+	input["prompt"] = cut(s.Definition.Prompt, maxPrompt)
+	return input
+}
+
+// cut returns the beginning of a text.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }

@@ -75,21 +75,12 @@ func (s *Service) reason(ctx context.Context, t Task) (execution.Step, error) {
 		return execution.Step{}, fmt.Errorf("reserve: %w", err)
 	}
 	result := s.ask(ctx, t, q)
-	result.Input = map[string]any{
-		"model": string(tier), "prompt": shorten(q.Prompt, maxPrompt), "data": shownTo(q.Data, maxData),
-	}
+	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)} // the prompt stands in the definition
 	if result.Status == execution.StepCompleted {
 		result.Charge = &hold
 	}
 	return result, nil
 }
-
-// How much the trace shows of a prompt and of each of its values, in bytes: with
-// them the row of an answer is usually below the kilobyte that a write unit pays.
-const (
-	maxPrompt = 80
-	maxData   = 110
-)
 
 func question(t Task) (Question, error) {
 	a := t.Definition.AIStep

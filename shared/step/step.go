@@ -179,19 +179,16 @@ const (
 
 // Shown returns v as the trace shows it: long texts and lists are cut, and what
 // does not fit is left out. An object that was cut says so in the field "…".
-func Shown(v any) any { return shownTo(v, maxShown) }
-
-// shownTo is Shown with so many bytes of each text.
-func shownTo(v any, text int) any {
+func Shown(v any) any {
 	left := maxShownAll
-	return shown(v, text, &left)
+	return shown(v, &left)
 }
 
-func shown(v any, text int, left *int) any {
+func shown(v any, left *int) any {
 	const most, scalar = 20, 8
 	switch v := v.(type) {
 	case string:
-		s := shorten(v, text)
+		s := shorten(v, maxShown)
 		*left -= len(s)
 		return s
 	case []any:
@@ -200,7 +197,7 @@ func shown(v any, text int, left *int) any {
 			if *left <= 0 {
 				break
 			}
-			out = append(out, shown(e, text, left))
+			out = append(out, shown(e, left))
 		}
 		return out
 	case map[string]any:
@@ -212,7 +209,7 @@ func shown(v any, text int, left *int) any {
 			}
 			name := shorten(k, maxShown)
 			*left -= len(name)
-			out[name] = shown(v[k], text, left)
+			out[name] = shown(v[k], left)
 		}
 		return out
 	}
