@@ -44,9 +44,9 @@ func occasionOf(s execution.Step, a approval.Approval) occasion {
 const tellTime = 30 * time.Second
 
 // tell tells the gate's channels of its question a, which was just written,
-// unless they were told. What
-// became of it stands in the step's output under "notified". The question
-// stands whether or not anybody hears of it, so what fails is only reported.
+// unless they were told. What became of it stands in the step's output under
+// "notified". The question stands whether or not anybody hears of it, so what
+// fails is only reported.
 func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope) {
 	g := at.Definition.GateStep
 	if len(g.Notify) == 0 {
