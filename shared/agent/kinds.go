@@ -61,7 +61,7 @@ func (p *parser) template(path, text string) []string {
 // answered reports whether a path begins at what a model has said, or at what a
 // product that was told so may have repeated.
 func (p *parser) answered(path string) bool {
-	return begins(path, p.answers)
+	return Begins(path, p.answers)
 }
 
 // names reports a path whose root is not known at this step.
@@ -126,7 +126,7 @@ func readAI(p *parser, o object, s *Step, _ int) {
 	}
 	p.vars[a.OutputVar] = true
 	s.AIStep = a
-	p.answers = append(p.answers, s.names()...)
+	p.answers = append(p.answers, s.Names()...)
 }
 
 func (p *parser) schema(path string, v any) map[string]any {
@@ -154,7 +154,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 	}
 	eachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
 	if paths, err := render.Named(a.Params); err == nil && slices.ContainsFunc(paths, p.answered) {
-		p.answers = append(p.answers, s.names()...)
+		p.answers = append(p.answers, s.Names()...)
 	}
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
@@ -182,7 +182,7 @@ func (p *parser) blind(path, text string, action catalog.Action) {
 		return // which template reports
 	}
 	for _, named := range paths {
-		if begins(named, p.past.late) {
+		if Begins(named, p.past.late) {
 			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
 				"ask after the step it depends on", named, action.Name())
 			return

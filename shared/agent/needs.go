@@ -54,24 +54,24 @@ func (r Rules) has(n need) bool {
 
 func (d Definition) eachNeed(f func(need)) {
 	f(need{"event", d.Trigger.Event()})
-	eachStep(d.Steps, func(s Step) {
+	EachStep(d.Steps, func(s Step) {
 		if s.ActionStep != nil {
 			f(need{"action", s.Product + ":" + s.Action})
 		}
 	})
 }
 
-// eachStep calls f with the steps at all depths.
-func eachStep(steps []Step, f func(Step)) {
+// EachStep calls f with the steps at all depths.
+func EachStep(steps []Step, f func(Step)) {
 	for _, s := range steps {
 		f(s)
 		if s.BranchStep == nil {
 			continue
 		}
 		for _, c := range s.Cases {
-			eachStep(c.Steps, f)
+			EachStep(c.Steps, f)
 		}
-		eachStep(s.Else, f)
+		EachStep(s.Else, f)
 	}
 }
 

@@ -14,8 +14,9 @@ type past struct {
 	late []string
 }
 
-// names returns what templates call the output of a step.
-func (s Step) names() []string {
+// Names returns what templates call the output of a step: "steps.triage",
+// "verdict".
+func (s Step) Names() []string {
 	var names []string
 	if s.ID != "" {
 		names = append(names, "steps."+string(s.ID))
@@ -30,11 +31,11 @@ func (s Step) names() []string {
 func (p past) after(s Step) past {
 	switch {
 	case s.Insists():
-		p.asked, p.late = true, s.names()
+		p.asked, p.late = true, s.Names()
 	case s.BranchStep == nil: // a branch is done before the gates in it ask
 		p = p.awaiting(s)
 	}
-	p.names = slices.Concat(p.names, s.names())
+	p.names = slices.Concat(p.names, s.Names())
 	return p
 }
 
@@ -42,7 +43,7 @@ func (p past) after(s Step) past {
 // branch's for the steps in it.
 func (p past) awaiting(s Step) past {
 	if p.asked {
-		p.late = slices.Concat(p.late, s.names())
+		p.late = slices.Concat(p.late, s.Names())
 	}
 	return p
 }
@@ -59,7 +60,7 @@ func joined(ways []past) past {
 	return all
 }
 
-// begins reports whether a path begins at one of the names.
-func begins(path string, names []string) bool {
+// Begins reports whether a path begins at one of the names.
+func Begins(path string, names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(path+".", name+".") })
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"slices"
-	"strings"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
@@ -34,28 +33,11 @@ func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) out
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.Traced) bool { return s.ID == at })
 	for _, s := range trace[i:] {
-		o.await(s.Definition)
-		if s.ID != at {
-			ahead = append(ahead, s.Definition)
-		}
+		ahead = append(ahead, s.Definition)
 	}
-	o.look(ahead, true)
+	agent.EachStep(ahead, func(s agent.Step) { o.open = append(o.open, s.Names()...) })
+	o.look(ahead[1:], true) // what comes after the gate itself
 	return o
-}
-
-// await remembers what a step that is still to come, and those in it, are called.
-func (o *outlook) await(s agent.Step) {
-	o.open = append(o.open, "steps."+string(s.ID))
-	if s.Var() != "" {
-		o.open = append(o.open, s.Var())
-	}
-	if s.BranchStep != nil {
-		for _, way := range ways(s) {
-			for _, inner := range way {
-				o.await(inner)
-			}
-		}
-	}
 }
 
 func ways(s agent.Step) [][]agent.Step {
@@ -131,11 +113,7 @@ func (o *outlook) action(s agent.Step) approval.Action {
 
 // known reports whether none of the paths begins at what is still to come.
 func (o *outlook) known(paths []string) bool {
-	return !slices.ContainsFunc(paths, func(path string) bool {
-		return slices.ContainsFunc(o.open, func(name string) bool {
-			return strings.HasPrefix(path+".", name+".")
-		})
-	})
+	return !slices.ContainsFunc(paths, func(path string) bool { return agent.Begins(path, o.open) })
 }
 
 // bound returns what the run keeps to after the gate, or ErrTemplate when it is

@@ -46,20 +46,6 @@ func load(t *testing.T) []template.Template {
 	return all
 }
 
-// steps calls f for every step at any depth.
-func steps(list []agent.Step, f func(agent.Step)) {
-	for _, s := range list {
-		f(s)
-		if s.BranchStep == nil {
-			continue
-		}
-		for _, c := range s.Cases {
-			steps(c.Steps, f)
-		}
-		steps(s.Else, f)
-	}
-}
-
 // texts calls f for every text at any depth.
 func texts(v any, f func(string)) {
 	switch v := v.(type) {
@@ -96,7 +82,7 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			fill := d.Scope.Include != nil
-			steps(d.Steps, func(s agent.Step) {
+			agent.EachStep(d.Steps, func(s agent.Step) {
 				if s.Name == "" {
 					t.Errorf("%s has no name", s.ID)
 				}
