@@ -54,7 +54,7 @@ func contract() handler { return file("application/json", openAPI, "default-src 
 // docs returns the handler of the page: the contract rendered once, with
 // nothing from elsewhere, and allowed nothing but to call this API.
 func docs() handler {
-	page, err := render(openAPI)
+	page, err := pageOf(openAPI)
 	if err != nil {
 		panic(err) // both are files of ours; a test renders them
 	}
@@ -226,8 +226,8 @@ func (d outline) schemas() ([]schema, error) {
 	return all, nil
 }
 
-// render returns the page that shows a document.
-func render(document []byte) ([]byte, error) {
+// pageOf returns the page that shows a document.
+func pageOf(document []byte) ([]byte, error) {
 	var d outline
 	if err := json.Unmarshal(document, &d); err != nil {
 		return nil, err

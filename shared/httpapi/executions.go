@@ -8,6 +8,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	spec "theoneagents.app/agents/shared/httpapi/spec/executions"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
 )
 
 // executions are the operations on runs.
@@ -170,14 +171,6 @@ func viewInput(s execution.Traced) any {
 		return s.Input
 	}
 	input = maps.Clone(input)
-	input["prompt"] = cut(s.Definition.Prompt, maxPrompt)
+	input["prompt"] = render.Beginning(s.Definition.Prompt, maxPrompt)
 	return input
-}
-
-// cut returns the beginning of a text.
-func cut(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
 }

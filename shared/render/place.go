@@ -123,3 +123,11 @@ func markdownLine(b *strings.Builder, line string) {
 		b.WriteByte(line[i])
 	}
 }
+
+// Beginning returns a text, or so many characters of it and an ellipsis.
+func Beginning(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
+}

@@ -20,7 +20,7 @@ import (
 const slack = time.Second
 
 // gate comes to rest at a question, or acts on its answer.
-func (t *session) gate(ctx context.Context, at execution.Traced, scope render.Scope) (flow.Next, bool, error) {
+func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
 		next, err := t.rest(ctx, flow.NextGate, t.Now(), nil)
 		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
@@ -37,12 +37,12 @@ func (t *session) gate(ctx context.Context, at execution.Traced, scope render.Sc
 	case a.Status == approval.Denied:
 		return t.stop(ctx, at, a, execution.ApprovalDenied)
 	case over:
-		return t.expire(ctx, at, expired, scope)
+		return t.expire(ctx, at, expired)
 	case a.Status == approval.Expired:
 		return t.silent(ctx, at, a)
 	}
 	a, _ = a.Reminded(t.Now())
-	next, err := t.restAt(ctx, at, at.Step, a, scope)
+	next, err := t.restAt(ctx, at, at.Step, a)
 	return next, true, err
 }
 
@@ -59,7 +59,7 @@ func firstWake(s agent.Step) time.Duration {
 // have not been told. The question is written too, so that an answer of this
 // moment is seen.
 func (t *session) restAt(
-	ctx context.Context, at execution.Traced, s execution.Step, a approval.Approval, scope render.Scope,
+	ctx context.Context, at execution.Traced, s execution.Step, a approval.Approval,
 ) (flow.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Asked(a.Next()).Rest(t.steps)
@@ -70,7 +70,9 @@ func (t *session) restAt(
 		return flow.Next{}, err
 	}
 	t.note(s)
-	t.tell(ctx, at, a, scope)
+	if err := t.tell(ctx, at, a); err != nil {
+		return flow.Next{}, err
+	}
 	seconds := max(int64((a.Next().Sub(t.Now())+slack)/time.Second), 1)
 	return flow.Next{Next: flow.NextGate, Seconds: seconds, Name: t.name()}, nil
 }
@@ -102,11 +104,9 @@ func (t *session) stop(
 }
 
 // expire writes down that the time is over, and does what the gate says of it.
-func (t *session) expire(
-	ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope,
-) (flow.Next, bool, error) {
+func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
 	if at.Definition.Expiry() == agent.Escalate && !at.Escalated {
-		next, err := t.escalate(ctx, at, a, scope)
+		next, err := t.escalate(ctx, at, a)
 		return next, true, err
 	}
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
@@ -127,9 +127,7 @@ func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Ap
 }
 
 // escalate puts the question to others, with a new clock.
-func (t *session) escalate(
-	ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope,
-) (flow.Next, error) {
+func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, error) {
 	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
 	if seconds == 0 {
@@ -142,7 +140,7 @@ func (t *session) escalate(
 	}
 	s := at.Step
 	s.Escalated = true
-	return t.restAt(ctx, at, s, a, scope)
+	return t.restAt(ctx, at, s, a)
 }
 
 func approvers(a agent.Approvers) approval.Approvers {
@@ -202,17 +200,7 @@ func (t *session) askAgain(ctx context.Context, at execution.Traced, token strin
 	if err != nil {
 		return err
 	}
-	return t.told(ctx, at, a)
-}
-
-// told tells people what an earlier call, which died, has not.
-func (t *session) told(ctx context.Context, at execution.Traced, a approval.Approval) error {
-	scope, _, err := t.sees(ctx)
-	if err != nil {
-		return err
-	}
-	t.tell(ctx, at, a, scope)
-	return nil
+	return t.tell(ctx, at, a) // what an earlier call, which died, has not
 }
 
 // askFirst writes question and token in one, and tells people.
@@ -236,8 +224,7 @@ func (t *session) askFirst(ctx context.Context, at execution.Traced, token strin
 		return err
 	}
 	t.note(s)
-	t.tell(ctx, at, a, scope)
-	return nil
+	return t.tell(ctx, at, a)
 }
 
 // question returns the question of a gate, and its step while it is open; or

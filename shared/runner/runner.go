@@ -189,7 +189,7 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 	}
 	switch at.Definition.Kind {
 	case agent.Gate:
-		next, stop, err = t.gate(ctx, at, scope)
+		next, stop, err = t.gate(ctx, at)
 		return next, stop, err
 	case agent.Waiting:
 		return t.wait(ctx, at, scope)

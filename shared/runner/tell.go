@@ -46,11 +46,15 @@ const tellTime = 30 * time.Second
 // tell tells the gate's channels of its question a, which was just written,
 // unless they were told. What became of it stands in the step's output under
 // "notified". The question stands whether or not anybody hears of it, so what
-// fails is only reported.
-func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval, scope render.Scope) {
+// fails at a channel is only reported.
+func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval) error {
 	g := at.Definition.GateStep
 	if len(g.Notify) == 0 {
-		return
+		return nil
+	}
+	scope, _, err := t.sees(ctx)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
@@ -76,12 +80,13 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 			err = t.heard(ctx, &a, &s, on, outcomes)
 		}
 		if errors.Is(err, execution.ErrStale) {
-			return // somebody has decided meanwhile
+			return nil // somebody has decided meanwhile
 		}
 		if err != nil {
 			t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
 		}
 	}
+	return nil
 }
 
 // toldOn returns the outcomes that are recorded for an occasion, by channel.
@@ -146,7 +151,7 @@ func (t *session) words(a approval.Approval) step.Words {
 		fmt.Fprintf(&rest, "\n- %s.%s %s", action.Product, action.Action, shownParams(action.Params))
 	}
 	return step.Words{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", brief(a.Message), a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", render.Beginning(a.Message, maxLead), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 		Rest: rest.String(),
 	}
@@ -155,13 +160,6 @@ func (t *session) words(a approval.Approval) step.Words {
 // maxLead is how much of a question people are told, in characters: in no channel
 // may it push out the link to where all of it stands.
 const maxLead = 1000
-
-func brief(question string) string {
-	if runes := []rune(question); len(runes) > maxLead {
-		return string(runes[:maxLead]) + "…"
-	}
-	return question
-}
 
 // shownParams returns parameters in a line.
 func shownParams(params map[string]any) string {

@@ -125,13 +125,13 @@ func (s *Service) messages(t Task) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	markup, err := Markup(n.Channel, n.Body, t.Scope)
+	markup, err := markup(n.Channel, n.Body, t.Scope)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Message, 0, len(n.Recipients))
 	for i, r := range n.Recipients {
-		to, err := Address(s.Rules, n.Channel, r, t.Scope)
+		to, err := address(s.Rules, n.Channel, r, t.Scope)
 		if err != nil {
 			return nil, err
 		}
@@ -143,9 +143,9 @@ func (s *Service) messages(t Task) ([]Message, error) {
 	return out, nil
 }
 
-// Markup returns a body in the markup of a channel, its values encoded, or
+// markup returns a body in the markup of a channel, its values encoded, or
 // nothing for a channel without one. It returns render.ErrTemplate.
-func Markup(c agent.Channel, body string, s render.Scope) (string, error) {
+func markup(c agent.Channel, body string, s render.Scope) (string, error) {
 	switch c {
 	case agent.Slack:
 		return render.Encoded(body, s, render.Slack)
@@ -156,11 +156,11 @@ func Markup(c agent.Channel, body string, s render.Scope) (string, error) {
 	return "", nil
 }
 
-// Address returns the recipient that a text names: a value is encoded for the
+// address returns the recipient that a text names: a value is encoded for the
 // URL that it is a part of, and one that is the whole address is taken as it is.
 // It returns render.ErrTemplate, or agent.ErrRecipient for what the channel
 // cannot reach.
-func Address(rules agent.Rules, c agent.Channel, text string, s render.Scope) (string, error) {
+func address(rules agent.Rules, c agent.Channel, text string, s render.Scope) (string, error) {
 	fill := render.Text
 	switch c {
 	case agent.Slack, agent.Teams, agent.Webhook:

@@ -51,7 +51,7 @@ func (s *Service) Tell(
 	messages := make([]Message, 0, len(n.Recipients))
 	var unreachable []int
 	for i, r := range n.Recipients {
-		to, err := Address(s.Rules, n.Channel, r, t.Scope)
+		to, err := address(s.Rules, n.Channel, r, t.Scope)
 		if err != nil {
 			to, unreachable = r, append(unreachable, i)
 		}
