@@ -40,6 +40,17 @@ func Decode(data []byte) (any, error) {
 	return exact(v, 0)
 }
 
+// Values are a part of a larger document that is read as Decode reads: its
+// numbers stay exact.
+type Values map[string]any
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *Values) UnmarshalJSON(text []byte) error {
+	got, err := Decode(text)
+	*v, _ = got.(map[string]any)
+	return err
+}
+
 // Object returns the one JSON object that data holds.
 func Object(data []byte) (map[string]any, error) {
 	v, err := Decode(data)

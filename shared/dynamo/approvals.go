@@ -86,19 +86,10 @@ func votesJSON(votes []approval.Vote) (string, error) {
 }
 
 type actionDoc struct {
-	Step    id.Step `json:"step"`
-	Product string  `json:"product"`
-	Action  string  `json:"action"`
-	Params  params  `json:"params"`
-}
-
-// params are read with their numbers exact.
-type params map[string]any
-
-func (p *params) UnmarshalJSON(text []byte) error {
-	v, err := document.Decode(text)
-	*p, _ = v.(map[string]any)
-	return err
+	Step    id.Step         `json:"step"`
+	Product string          `json:"product"`
+	Action  string          `json:"action"`
+	Params  document.Values `json:"params"`
 }
 
 func actionsJSON(actions []approval.Action) (string, error) {

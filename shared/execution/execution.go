@@ -20,7 +20,6 @@
 package execution
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -302,23 +301,8 @@ type Step struct {
 
 // Bound is what people saw at a gate, and what the run keeps to after it.
 type Bound struct {
-	Client map[string]any             `json:"client"` // the client's profile
-	Params map[id.Step]map[string]any `json:"params"` // of the actions that follow
-}
-
-// UnmarshalJSON keeps numbers exact.
-func (b *Bound) UnmarshalJSON(text []byte) error {
-	doc, err := document.Object(text)
-	if err != nil {
-		return fmt.Errorf("what a gate has shown: %w", err)
-	}
-	b.Client, _ = doc["client"].(map[string]any)
-	params, _ := doc["params"].(map[string]any)
-	b.Params = make(map[id.Step]map[string]any, len(params))
-	for step, v := range params {
-		b.Params[id.Step(step)], _ = v.(map[string]any)
-	}
-	return nil
+	Client document.Values             `json:"client"` // the client's profile
+	Params map[id.Step]document.Values `json:"params"` // of the actions that follow
 }
 
 // Usage is what a model says about its answer.

@@ -100,7 +100,8 @@ func (s Steps) Charged() int64 {
 }
 
 // Bound returns what people saw at the last gate that the run has passed; nil
-// when it has passed none.
+// when it has passed none. What an earlier one has shown of what is still to
+// come, the last one has shown too.
 func (t Trace) Bound() *Bound {
 	for _, s := range slices.Backward(t) {
 		if s.Bound != nil && s.Status == StepCompleted {
@@ -108,17 +109,4 @@ func (t Trace) Bound() *Bound {
 		}
 	}
 	return nil
-}
-
-// Agreed returns the parameters of an action as people saw them, and whether
-// they did; those of the last gate count.
-func (t Trace) Agreed(action id.Step) (params map[string]any, ok bool) {
-	for _, s := range slices.Backward(t) {
-		if s.Bound != nil && s.Status == StepCompleted {
-			if params, ok = s.Bound.Params[action]; ok {
-				return params, true
-			}
-		}
-	}
-	return nil, false
 }

@@ -211,7 +211,7 @@ func (t *session) askFirst(ctx context.Context, at execution.Traced, token strin
 	}
 	a, s, err := t.question(at, scope, facts)
 	if err != nil {
-		if err := t.fail(ctx, at, step.Failure(step.Task{Definition: at.Definition}, err)); err != nil {
+		if _, _, err := t.record(ctx, at, t.failed(at, err)); err != nil {
 			return err
 		}
 		return t.Doorbell.Ring(ctx, token)
@@ -255,13 +255,4 @@ func (t *session) question(
 		Input:  map[string]any{"message": step.Shown(message)},
 		Output: map[string]any{"approval_id": string(a.ID)}, Bound: bound,
 	}, nil
-}
-
-// fail records a gate whose question cannot be put.
-func (t *session) fail(ctx context.Context, at execution.Traced, f *execution.Failure) error {
-	s := execution.Step{
-		ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Error: f, Started: t.Now(), Ended: t.Now(),
-	}
-	_, _, err := t.record(ctx, at, s)
-	return err
 }

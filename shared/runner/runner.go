@@ -176,7 +176,7 @@ var ErrGivenUp = fault.New(fault.Internal, "internal_error", "The step was given
 // waits: then nobody can have come down with it.
 func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (next flow.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
-		return t.record(ctx, at, t.givenUp(at))
+		return t.record(ctx, at, t.failed(at, ErrGivenUp))
 	}
 	scope, facts, err := t.sees(ctx)
 	if err != nil {
@@ -199,7 +199,9 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 	if at.Status == execution.StepRunning {
 		task.Before = &at.Step
 	}
-	task.Agreed, _ = t.trace().Agreed(at.ID)
+	if b := t.trace().Bound(); b != nil {
+		task.Agreed = b.Params[at.ID]
+	}
 	result, err := t.work(ctx, task)
 	if err != nil {
 		return next, false, err
@@ -207,10 +209,12 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 	return t.record(ctx, at, result)
 }
 
-func (t *session) givenUp(at execution.Traced) execution.Step {
-	s := execution.Step{ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: t.Now(), Ended: t.Now(), Output: at.Output}
-	s.Error = step.Failure(step.Task{Definition: at.Definition}, ErrGivenUp)
-	return s
+// failed returns the step after something that was not its doing.
+func (t *session) failed(at execution.Traced, err error) execution.Step {
+	return execution.Step{
+		ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: t.Now(), Ended: t.Now(), Output: at.Output,
+		Error: step.Failure(step.Task{Definition: at.Definition}, err),
+	}
 }
 
 func (t *session) skipped(at execution.Traced, why string) execution.Step {

@@ -119,7 +119,7 @@ func (o *outlook) known(paths []string) bool {
 // bound returns what the run keeps to after the gate, or ErrTemplate when it is
 // too large to be shown.
 func (o *outlook) bound() (*execution.Bound, error) {
-	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]map[string]any{}}
+	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]document.Values{}}
 	size := 0
 	for _, a := range o.actions {
 		if a.Params != nil {

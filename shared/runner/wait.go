@@ -20,9 +20,7 @@ func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Sc
 	if at.Status != execution.StepWaiting {
 		until, err := waitUntil(at.Definition.WaitStep, scope, now)
 		if err != nil {
-			failed := execution.Step{ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: now, Ended: now}
-			failed.Error = step.Failure(step.Task{Definition: at.Definition}, err)
-			return t.record(ctx, at, failed)
+			return t.record(ctx, at, t.failed(at, err))
 		}
 		s.Status, s.Started, s.Until = execution.StepWaiting, now, until
 		s.Input = map[string]any{"until": until.UTC().Format(time.RFC3339)}

@@ -5,6 +5,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
@@ -183,7 +184,7 @@ func steps() []promise {
 			Input: map[string]any{"n": int64(9007199254740993), "f": 1.5}, Output: []any{"a", nil, int64(2)},
 			Bound: &execution.Bound{
 				Client: map[string]any{"n": int64(9007199254740993)},
-				Params: map[id.Step]map[string]any{"act": {"f": 1.5, "n": int64(2)}},
+				Params: map[id.Step]document.Values{"act": {"f": 1.5, "n": int64(2)}},
 			},
 			Error:  &execution.Failure{Code: "c", Message: "m", Step: name},
 			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},
