@@ -1,6 +1,6 @@
 // Products stands in, on a developer's machine, for all that the platform finds
-// outside itself: the Hub, the products' actions, chat and webhooks, and the AI
-// models. It keeps everything in memory and shows what reached it.
+// outside itself: the Hub, the console, the products' actions, chat and webhooks,
+// and the AI models. It keeps everything in memory and shows what reached it.
 package main
 
 import (

@@ -118,6 +118,8 @@ func TestEveryPartIsAtItsPlace(t *testing.T) {
 		status                   int
 	}{
 		{"health", "GET", "/_health", `{"status":"ok"}`, 200},
+		{"the page to decide at", "GET", "/console/approvals/appr_01M86VAQSBRA25DW1399XSRMSD", `/api/approvals/appr_01M86VAQSBRA25DW1399XSRMSD/decision`, 200},
+		{"no page of a name that is none", "GET", "/console/approvals/appr_%22%3Brm", `there is no such page`, 404},
 		{"the Hub's keys", "GET", "/hub/jwks.json", `"kty":"EC"`, 200},
 		{"calls of the model", "GET", "/_model/calls", `{"calls":[]}`, 200},
 		{"what the products keep", "GET", "/_products/state?org_id=org_a", `{"tickets":{},"notes":{},"devices":{}}`, 200},

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -39,6 +40,7 @@ func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit i
 	mux.HandleFunc("GET /hub/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		reply.Raw(w, http.StatusOK, "application/json", jwks)
 	})
+	mux.HandleFunc("GET /console/approvals/{approval}", console)
 	mux.HandleFunc("GET /_calls", w.list)
 	mux.HandleFunc("DELETE /_calls", w.forget)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -47,6 +49,25 @@ func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit i
 	desk.New(w.calls, now, limit).Mount(mux)
 	model.New(journal.New[model.Call](limit, maxBytes), now).Mount(mux)
 	return mux, nil
+}
+
+var approval = regexp.MustCompile(`^appr_[0-9A-Z]{26}$`)
+
+// console stands in for the page to which the link in a gate's message leads: it
+// says how to decide without one.
+func console(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("approval")
+	if !approval.MatchString(name) {
+		reply.Error(w, http.StatusNotFound, "there is no such page")
+		return
+	}
+	reply.Raw(w, http.StatusOK, "text/plain; charset=utf-8", []byte(`In the console a person would decide here. Without it, in the project's folder:
+
+  curl -s -X POST -H "Authorization: Bearer $(make -s token ROLE=admin)" -H 'Content-Type: application/json' \
+    -d '{"decision": "approved"}' "<api_url>/api/approvals/`+name+`/decision"
+
+api_url is in .local/outputs.json; of another organization than org_demo, the token has ORG=org_….
+`))
 }
 
 // of returns a test whether a call is one of the org that r asks for, which is

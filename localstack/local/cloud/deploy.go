@@ -44,7 +44,7 @@ func (a App) context() map[string]string {
 	return map[string]string{
 		"allowedHosts":  strings.TrimPrefix(a.Products, "http://"),
 		"architecture":  architecture,
-		"consoleUrl":    a.Endpoint,
+		"consoleUrl":    a.Products + "/console",
 		"cursorSecret":  cursorSecret,
 		"archive":       "false", // the emulator's CloudFormation refuses it: see Mend
 		"hubJwksUrl":    a.Products + "/hub/jwks.json",
