@@ -217,6 +217,7 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 			if err := json.Unmarshal([]byte(tc.condition), &c); err != nil {
 				t.Fatal(err)
 			}
+			c.Value = object(t, tc.condition)["value"] // a document's, with exact numbers
 			if ok, why := c.Holds(facts); ok != tc.want {
 				t.Errorf("Holds = %t: %s", ok, why)
 			}

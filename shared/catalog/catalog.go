@@ -8,11 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+
+	"theoneagents.app/agents/shared/document"
 )
 
 // A FieldType is what kind of value stands in a field or a parameter.
@@ -173,13 +174,22 @@ func decode[T any](files fs.FS, name string) (T, error) {
 	if err != nil {
 		return v, err
 	}
+	doc, err := document.Object(data)
+	if err != nil {
+		return v, err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		return v, err
 	}
-	_, err = d.Token()
-	return v, expect(errors.Is(err, io.EOF), "there is more than one value")
+	switch v := any(&v).(type) { // the numbers of a sample are a document's
+	case *EventType:
+		v.Sample, _ = doc["sample_payload"].(map[string]any)
+	case *Action:
+		v.Sample, _ = doc["sample_params"].(map[string]any)
+	}
+	return v, nil
 }
 
 func expect(ok bool, format string, args ...any) error {

@@ -86,8 +86,8 @@ func TestAWrongFileIsReportedByName(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ file, content, want string }{
-		"no JSON":                            {"psa/a.json", `{`, "unexpected EOF"},
-		"an empty file":                      {"psa/a.json", ``, "EOF"},
+		"no JSON":                            {"psa/a.json", `{`, "it ends too early"},
+		"an empty file":                      {"psa/a.json", ``, "it is empty"},
 		"an unknown field":                   {"psa/a.json", strings.Replace(ticket, `"category"`, `"kategory"`, 1), "kategory"},
 		"an unknown field of a field":        {"psa/ticket.created.json", strings.Replace(ticket, `"label"`, `"lable"`, 1), "lable"},
 		"a field of the wrong type":          {"psa/ticket.created.json", strings.Replace(ticket, `"service_desk"`, `5`, 1), "category"},

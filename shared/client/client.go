@@ -30,7 +30,7 @@ const (
 // nothing is known.
 type Profile struct {
 	Known     bool
-	Score     any      // the posture's, int64 or float64; nil until a product told it
+	Score     any      // the posture's, a document's number; nil until a product told it
 	Incidents int      // tickets that were opened within Recent
 	Devices   []string // all of them, sorted
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 )
@@ -26,7 +27,7 @@ type Fact struct {
 	Name  string    // of the device or the ticket
 	At    time.Time // when the event was published
 	Event id.Event  // of a posture
-	Score any       // of a posture: int64 or float64
+	Score any       // of a posture: a document's number
 	Ended bool      // the device was removed, or the ticket resolved
 }
 
@@ -75,11 +76,11 @@ func FactOf(e event.Event) (Fact, bool) {
 }
 
 func number(v any) (any, bool) {
-	switch v.(type) {
-	case int64, float64:
-		return v, true
+	_, ok := document.NumberText(v)
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	return v, true
 }
 
 // maxName is how long the name of a device or a ticket may be, in bytes.

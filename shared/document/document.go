@@ -1,9 +1,9 @@
 // Package document reads JSON whose shape is not ours: events, definitions,
-// what a model or a product answered.
+// bodies of requests, and the answers of models and products.
 //
-// A document is nil, bool, string, int64, float64, []any or map[string]any. A
-// number that is a whole number in 64 bits stays exact, since identifiers of
-// other products are often large numbers.
+// A document is nil, bool, string, int64, Number, []any or map[string]any. No
+// number loses a digit, since identifiers of other products are often large
+// numbers, and each number and each document has one text.
 package document
 
 import (
@@ -12,32 +12,123 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"maps"
+	"slices"
 	"strconv"
-	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is how deep a document may nest.
-const MaxDepth = 64
+// MaxDepth is how deep a document may nest: the payload of an event 64 deep, and
+// the envelope around it.
+const MaxDepth = 65
 
-// The faults of a text that is no document.
+// The faults of a text that is no document. They may be shown to users.
 var (
-	errMore = errors.New("there is more than one value")
-	errDeep = fmt.Errorf("it nests deeper than %d", MaxDepth)
+	errEmpty = errors.New("it is empty")
+	errShort = errors.New("it ends too early")
+	errUTF8  = errors.New("it is not UTF-8")
+	errMore  = errors.New("there is more than one value")
+	errDeep  = fmt.Errorf("it nests deeper than %d", MaxDepth)
 )
 
-// Decode returns the one JSON value that data holds.
+// Decode returns the one JSON value that data holds. It is the reader of all
+// JSON from outside, and strict as RFC 7493 (I-JSON) asks: the text is UTF-8,
+// and no object has a name twice, since two readers could understand it
+// differently. It is lenient in one thing: half a surrogate pair, which programs
+// in JavaScript leave when they cut a text inside an emoji, becomes U+FFFD. The
+// error is a sentence that may be shown.
 func Decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
+	if !utf8.Valid(data) {
+		return nil, errUTF8
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true))
+	v, err := decode(d, 0)
+	if err != nil {
+		return nil, sentence(err)
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errMore
 	}
-	return exact(v, 0)
+	return v, nil
+}
+
+func decode(d *jsontext.Decoder, depth int) (any, error) {
+	if depth > MaxDepth {
+		return nil, errDeep
+	}
+	token, err := d.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch token.Kind() {
+	case 'n':
+		return nil, nil //nolint:nilnil // null is a document.
+	case 't', 'f':
+		return token.Bool(), nil
+	case '"':
+		return token.String(), nil
+	case '0':
+		return NumberOf(token.String())
+	case '[':
+		return decodeArray(d, depth)
+	}
+	return decodeObject(d, depth)
+}
+
+func decodeArray(d *jsontext.Decoder, depth int) (any, error) {
+	list := []any{}
+	for d.PeekKind() != ']' {
+		v, err := decode(d, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	_, err := d.ReadToken()
+	return list, err
+}
+
+func decodeObject(d *jsontext.Decoder, depth int) (any, error) {
+	object := map[string]any{}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		key := name.String() // the token is valid only until the next one
+		if object[key], err = decode(d, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.ReadToken()
+	return object, err
+}
+
+// sentence turns an error of the library into words of ours, with the place.
+func sentence(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errShort
+	case errors.Is(err, io.EOF):
+		return errEmpty
+	case !errors.As(err, &syntax):
+		return err
+	}
+	pointer := string(syntax.JSONPointer)
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("it names %.80q twice, at %.200s", syntax.JSONPointer.LastToken(), pointer)
+	}
+	return fmt.Errorf("it is not JSON from byte %d on%s", syntax.ByteOffset+1, at(pointer))
+}
+
+func at(pointer string) string {
+	if pointer == "" {
+		return ""
+	}
+	return fmt.Sprintf(", at %.200s", pointer)
 }
 
 // Values are a part of a larger document that is read as Decode reads: its
@@ -64,66 +155,7 @@ func Object(data []byte) (map[string]any, error) {
 	return m, nil
 }
 
-func exact(v any, depth int) (any, error) {
-	if depth > MaxDepth {
-		return nil, errDeep
-	}
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		return number(string(v))
-	case []any:
-		for i := range v {
-			if v[i], err = exact(v[i], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if v[k], err = exact(v[k], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
-}
-
-func number(s string) (any, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, nil
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsInf(f, 0) {
-		return nil, fmt.Errorf("the number %.40s is too large", s)
-	}
-	return f, nil
-}
-
-// Lookup returns what stands at a dotted path ("a.b.0.c") and whether anything
-// does; null does. A number selects from an array.
-func Lookup(doc any, path string) (any, bool) {
-	for part := range strings.SplitSeq(path, ".") {
-		switch v := doc.(type) {
-		case map[string]any:
-			next, ok := v[part]
-			if !ok {
-				return nil, false
-			}
-			doc = next
-		case []any:
-			n, err := strconv.ParseUint(part, 10, 31) // takes no sign
-			if err != nil || int(n) >= len(v) {
-				return nil, false
-			}
-			doc = v[n]
-		default:
-			return nil, false
-		}
-	}
-	return doc, true
-}
-
-// Kind returns what v is, in the words of JSON and with an article.
+// Kind returns the kind of v in the words of JSON, with an article.
 func Kind(v any) string {
 	switch v.(type) {
 	case nil:
@@ -132,60 +164,83 @@ func Kind(v any) string {
 		return "a boolean"
 	case string:
 		return "a string"
-	case int64, float64, int:
+	case int64, Number:
 		return "a number"
 	case []any:
 		return "an array"
-	case map[string]any:
+	case map[string]any, Values:
 		return "an object"
 	}
-	return fmt.Sprintf("a %T", v)
+	return "no JSON value"
 }
 
-// Canonical returns the JSON of v with sorted keys: the same text for the same
-// document.
-func Canonical(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "" // a document always has JSON
-	}
-	return string(b)
-}
+// Canonical returns the JSON of a document with sorted keys, without blanks and
+// without escapes that are not needed: the same text for the same document, and
+// one that people can read. Of another value with JSON, such as a definition, it is
+// the text of that JSON as a document.
+func Canonical(v any) string { return string(appendCanonical(nil, v)) }
 
-// Compare returns -1, 0 or 1 as number a is less than, equal to or greater than
-// number b, and whether both are numbers. Whole numbers are compared exactly.
-func Compare(a, b any) (int, bool) {
-	x, xInt := a.(int64)
-	y, yInt := b.(int64)
-	if xInt && yInt {
-		return order(x, y), true
-	}
-	f, fOK := float(a)
-	g, gOK := float(b)
-	if !fOK || !gOK {
-		return 0, false
-	}
-	return order(f, g), true
-}
-
-func order[T int64 | float64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-func float(v any) (float64, bool) {
+func appendCanonical(b []byte, v any) []byte {
 	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
+	case bool:
+		return strconv.AppendBool(b, v)
+	case string:
+		return appendText(b, v)
+	case int64, Number:
+		text, _ := NumberText(v)
+		return append(b, text...)
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendCanonical(b, e)
+		}
+		return append(b, ']')
+	case map[string]any:
+		return appendObject(b, v)
+	case Values:
+		return appendObject(b, v)
+	case nil:
+		return append(b, "null"...)
 	}
-	return 0, false
+	return appendOther(b, v)
+}
+
+// appendOther appends what is no document itself; null when it has no JSON.
+func appendOther(b []byte, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	doc, err := Decode(data)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	return appendCanonical(b, doc)
+}
+
+func appendObject(b []byte, object map[string]any) []byte {
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(object)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, name), ':')
+		b = appendCanonical(b, object[name])
+	}
+	return append(b, '}')
+}
+
+// appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD: a
+// text of ours may hold them, a document from outside never does.
+func appendText(b []byte, s string) []byte {
+	quoted, err := jsontext.AppendQuote(b, s)
+	if err != nil {
+		quoted, _ = jsontext.AppendQuote(b, string([]rune(s)))
+	}
+	return quoted
 }
 
 // Same reports whether two scalars are equal: same kind, same value, nothing

@@ -3,7 +3,6 @@ package document_test
 import (
 	"encoding/json"
 	"math"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -26,15 +25,20 @@ func TestOneValueIsDecodedExactly(t *testing.T) {
 		"a whole number":                    {`12345678901234567`, int64(12345678901234567)},
 		"the largest whole number":          {`9223372036854775807`, int64(math.MaxInt64)},
 		"the smallest whole number":         {`-9223372036854775808`, int64(math.MinInt64)},
-		"one larger than the largest":       {`9223372036854775808`, float64(1 << 63)},
-		"a fraction":                        {`0.97`, 0.97},
-		"a fraction that is a whole number": {`5.0`, 5.0},
-		"a power":                           {`1e3`, 1000.0},
-		"a number too small to keep":        {`1e-999`, 0.0},
+		"one larger than the largest":       {`9223372036854775808`, document.Number("9223372036854775808")},
+		"a fraction":                        {`0.970`, document.Number("0.97")},
+		"a fraction that is a whole number": {`5.0`, int64(5)},
+		"a power":                           {`1e3`, int64(1000)},
+		"a small number":                    {`-1.20e-3`, document.Number("-0.0012")},
+		"a large power":                     {`6.02e23`, document.Number("602000000000000000000000")},
+		"nothing with a sign":               {`-0.0e5`, int64(0)},
+		"an identifier of 400 digits":       {strings.Repeat("9", 400), document.Number(strings.Repeat("9", 400))},
+		"half a surrogate pair":             {`"a\ud83d"`, "a\ufffd"},
+		"a surrogate pair":                  {`"\ud83d\ude00"`, "\U0001F600"},
 		"an empty array":                    {`[]`, []any{}},
 		"an empty object":                   {`{}`, map[string]any{}},
 		"numbers at depth":                  {`{"a":[{"b":12345678901234567}]}`, map[string]any{"a": []any{map[string]any{"b": int64(12345678901234567)}}}},
-		"the last of one name twice":        {`{"a":1,"a":2}`, map[string]any{"a": int64(2)}},
+		"names in another case":             {`{"a":1,"A":2}`, map[string]any{"a": int64(1), "A": int64(2)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,19 +68,26 @@ func TestWhatIsNotOneValueIsRefused(t *testing.T) {
 
 	deep := document.MaxDepth + 1
 	for name, tc := range map[string]struct{ in, want string }{
-		"nothing":                 {``, "EOF"},
-		"blanks":                  {"  \n", "EOF"},
-		"half an object":          {`{"a":`, "unexpected EOF"},
-		"two values":              {`{} {}`, "more than one value"},
-		"a value and rubbish":     {`{} x`, "more than one value"},
-		"a number too large":      {`1e999`, "too large"},
-		"a number far too large":  {`[` + strings.Repeat("9", 400) + `]`, "too large"},
-		"arrays too deep":         {strings.Repeat("[", deep) + "1" + strings.Repeat("]", deep), "nests deeper"},
-		"objects too deep":        {strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep), "nests deeper"},
-		"arrays deeper than JSON": {strings.Repeat("[", 20_000), "depth"},
-		"a bare word":             {`yes`, "invalid character"},
-		"not a number":            {`NaN`, "invalid character"},
-		"a comment":               {`{} // x`, "more than one value"},
+		"nothing":                     {``, "it is empty"},
+		"blanks":                      {"  \n", "it is empty"},
+		"half an object":              {`{"a":`, "it ends too early"},
+		"two values":                  {`{} {}`, "more than one value"},
+		"a value and rubbish":         {`{} x`, "more than one value"},
+		"a number too large":          {`1e999`, "too large"},
+		"a number far too large":      {`[1e99999999999999999999]`, "too large"},
+		"a number far too small":      {`1e-999`, "too small"},
+		"one name twice":              {`{"a":1,"a":2}`, `it names "a" twice, at /a`},
+		"one name twice, at depth":    {`{"x":[{"a":1,"\u0061":2}]}`, `it names "a" twice, at /x/0/a`},
+		"bytes that are no text":      {"\"\xff\"", "it is not UTF-8"},
+		"a byte order mark":           {"\ufeff{}", "it is not JSON"},
+		"a trailing comma":            {`{"a":[1,]}`, "it is not JSON"},
+		"a number with a zero before": {`[01]`, "it is not JSON"},
+		"arrays too deep":             {strings.Repeat("[", deep) + "1" + strings.Repeat("]", deep), "nests deeper"},
+		"objects too deep":            {strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep), "nests deeper"},
+		"arrays deeper than JSON":     {strings.Repeat("[", 20_000), "nests deeper"},
+		"a bare word":                 {`yes`, "it is not JSON from byte 1 on"},
+		"not a number":                {`NaN`, "it is not JSON"},
+		"a comment":                   {`{} // x`, "more than one value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +108,7 @@ func TestOnlyAnObjectIsAnObject(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`null`: "it is null, not an object", `[]`: "it is an array, not an object", `"x"`: "it is a string",
-		`5`: "it is a number", `true`: "it is a boolean", `{`: "unexpected EOF",
+		`5`: "it is a number", `true`: "it is a boolean", `{`: "it ends too early",
 	} {
 		m, err := document.Object([]byte(in))
 		if m != nil || err == nil || !strings.Contains(err.Error(), want) {
@@ -118,21 +129,33 @@ func TestAPathFindsAValue(t *testing.T) {
 		want  any
 		there bool
 	}{
-		"a name":                    {"a.null", nil, true},
-		"a name that is missing":    {"a.nope", nil, false},
-		"an index":                  {"a.b.0", int64(1), true},
-		"a name behind an index":    {"a.b.1.c", "x", true},
-		"an index out of range":     {"a.b.2", nil, false},
-		"a negative index":          {"a.b.-1", nil, false},
-		"an index with a sign":      {"a.b.+1", nil, false},
-		"an index of minus nothing": {"a.b.-0", nil, false},
-		"an index that is a word":   {"a.b.first", nil, false},
-		"an index beyond all range": {"a.b.99999999999999999999", nil, false},
-		"something behind a scalar": {"a.b.0.x", nil, false},
-		"something behind null":     {"a.null.x", nil, false},
-		"the empty path":            {"", "nameless", true},
-		"a path that ends in a dot": {"a.", nil, false},
-		"a name with a dot":         {"a.b.c", nil, false},
+		"a name":                      {"a.null", nil, true},
+		"a name that is missing":      {"a.nope", nil, false},
+		"an index":                    {"a.b.0", int64(1), true},
+		"a name behind an index":      {"a.b.1.c", "x", true},
+		"an index out of range":       {"a.b.2", nil, false},
+		"a negative index":            {"a.b.-1", map[string]any{"c": "x"}, true},
+		"an index in brackets":        {"a.b[1].c", "x", true},
+		"a negative one in brackets":  {"a.b[-2]", int64(1), true},
+		"a negative one out of range": {"a.b[-3]", nil, false},
+		"a key in quotes":             {`["a.b"]`, "never found", true},
+		"a key in other quotes":       {`['a.b']`, "never found", true},
+		"a key behind a name":         {`a["b"][1]["c"]`, "x", true},
+		"the size of a list":          {"a.b.size", int64(2), true},
+		"the first of a list":         {"a.b.first", int64(1), true},
+		"the last of a list":          {"a.b.last.c", "x", true},
+		"the size of a text":          {"a.b[1].c.size", int64(1), true},
+		"the size of an object":       {"a.size", int64(2), true},
+		"the first of an object":      {"a.first", nil, false},
+		"an index with a sign":        {"a.b.+1", nil, false},
+		"an index of minus nothing":   {"a.b.-0", int64(1), true},
+		"an index that is a word":     {"a.b.one", nil, false},
+		"an index beyond all range":   {"a.b.99999999999999999999", nil, false},
+		"something behind a scalar":   {"a.b.0.x", nil, false},
+		"something behind null":       {"a.null.x", nil, false},
+		"the empty path":              {"", "nameless", true},
+		"a path that ends in a dot":   {"a.", nil, false},
+		"a name with a dot":           {"a.b.c", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,10 +179,14 @@ func TestComparingCoercesNothing(t *testing.T) {
 		compares bool
 	}{
 		"equal whole numbers":                     {int64(5), int64(5), true, 0, true},
-		"a whole number and a fraction":           {int64(5), 5.5, false, -1, true},
-		"a whole number and the same as fraction": {int64(5), 5.0, true, 0, true},
+		"a whole number and a fraction":           {int64(5), document.Number("5.5"), false, -1, true},
+		"neighbours of 21 digits":                 {document.Number("123456789012345678901"), document.Number("123456789012345678902"), false, -1, true},
+		"a long number and a short one":           {document.Number("123456789012345678901"), int64(5), false, 1, true},
+		"a negative fraction and a positive one":  {document.Number("-0.5"), document.Number("0.5"), false, -1, true},
+		"negative fractions":                      {document.Number("-0.25"), document.Number("-0.5"), false, 1, true},
+		"a fraction and a longer one":             {document.Number("0.12"), document.Number("0.123"), false, -1, true},
 		"neighbours beyond what a float can tell": {big, big - 1, false, 1, true},
-		"fractions":                          {0.1, 0.2, false, -1, true},
+		"fractions":                          {document.Number("0.1"), document.Number("0.2"), false, -1, true},
 		"a number and its text":              {int64(5), "5", false, 0, false},
 		"a number and a boolean":             {int64(1), true, false, 0, false},
 		"equal strings":                      {"a", "a", true, 0, false},
@@ -201,13 +228,13 @@ func TestAKindIsNamedInTheWordsOfJSON(t *testing.T) {
 	t.Parallel()
 
 	for want, v := range map[string]any{
-		"null": nil, "a boolean": true, "a string": "x", "an array": []any{}, "an object": map[string]any{}, "a int32": int32(1),
+		"null": nil, "a boolean": true, "a string": "x", "an array": []any{}, "an object": map[string]any{}, "no JSON value": int32(1),
 	} {
 		if got := document.Kind(v); got != want {
 			t.Errorf("Kind(%#v) = %q, want %q", v, got, want)
 		}
 	}
-	for _, v := range []any{int64(1), 1.5, 1} {
+	for _, v := range []any{int64(1), document.Number("1.5")} {
 		if got := document.Kind(v); got != "a number" {
 			t.Errorf("Kind(%#v) = %q", v, got)
 		}
@@ -222,6 +249,8 @@ func TestCanonicalIsOneTextForOneDocument(t *testing.T) {
 		"other blanks":           {`{ "a" : [ 1 , 2 ] }`, `{"a":[1,2]}`},
 		"another way to escape":  {`{"a":"\u0061"}`, `{"a":"a"}`},
 		"a number as a power":    {`{"a":1e3}`, `{"a":1000}`},
+		"a fraction with zeros":  {`[-1.50, 0.0, 25E-1]`, `[-1.5,0,2.5]`},
+		"what HTML would escape": {`"R\u0026D <b>\u2028"`, "\"R&D <b>\u2028\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +291,7 @@ func values() *rapid.Generator[any] { return value(3) }
 func value(depth int) *rapid.Generator[any] {
 	scalars := []*rapid.Generator[any]{
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.String().AsAny(), rapid.Int64().AsAny(),
-		rapid.Float64Range(-1e9, 1e9).Filter(func(f float64) bool { return f != math.Trunc(f) }).AsAny(),
+		rapid.Map(rapid.StringMatching(`-?[1-9][0-9]{0,40}\.[0-9]{0,9}[1-9]`), func(s string) any { return document.Number(s) }),
 	}
 	if depth == 0 {
 		return rapid.OneOf(scalars...)
@@ -293,49 +322,6 @@ func TestADocumentSurvivesItsJSON(t *testing.T) {
 	})
 }
 
-// walk is Lookup as a person would do it by hand.
-func walk(doc any, parts []string) (any, bool) {
-	if len(parts) == 0 {
-		return doc, true
-	}
-	switch v := doc.(type) {
-	case map[string]any:
-		if next, ok := v[parts[0]]; ok {
-			return walk(next, parts[1:])
-		}
-	case []any:
-		for i := range v {
-			if selects(parts[0], i) {
-				return walk(v[i], parts[1:])
-			}
-		}
-	}
-	return nil, false
-}
-
-// selects reports whether part is the number i, written with any zeros before.
-func selects(part string, i int) bool {
-	digits := strings.TrimLeft(part, "0")
-	return part != "" && (digits == strconv.Itoa(i) || i == 0 && digits == "")
-}
-
-func FuzzLookup(f *testing.F) {
-	for _, path := range []string{"", "a", "a.b", "a.0", "a.0.b", "a.-1", "a..b", "a.01", "a.+0", "."} {
-		f.Add([]byte(`{"a":[{"b":1}],"":{"":2}}`), path)
-	}
-	f.Fuzz(func(t *testing.T, data []byte, path string) {
-		doc, err := document.Decode(data)
-		if err != nil {
-			return
-		}
-		got, ok := document.Lookup(doc, path)
-		want, wantOK := walk(doc, strings.Split(path, "."))
-		if ok != wantOK || document.Canonical(got) != document.Canonical(want) {
-			t.Errorf("Lookup(%s, %q) = %v, %t; want %v, %t", data, path, got, ok, want, wantOK)
-		}
-	})
-}
-
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{`null`, `{"a":[1,2.5,"x"]}`, `1e999`, `{"a":1,"a":2}`, `[[[[]]]]`, `9223372036854775808`, `-0`, `"\ud800"`} {
 		f.Add([]byte(seed))
@@ -349,7 +335,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the canonical text of %q cannot be read: %v", data, err)
 		}
-		if a, b := document.Canonical(v), document.Canonical(again); a != b && !strings.Contains(a, "-0") {
+		if a, b := document.Canonical(v), document.Canonical(again); a != b {
 			t.Errorf("%q: %s became %s", data, a, b)
 		}
 	})

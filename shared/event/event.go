@@ -5,7 +5,6 @@
 package event
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -122,28 +121,96 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 	return e, nil
 }
 
-// decode reads the envelope; the payload apart, so that its numbers stay exact.
+// decode reads the envelope. Each field of it has its exact name and type; null
+// stands for an optional field that is absent. Fields that the envelope does not
+// have are ignored.
 func decode(detail []byte) (Event, error) {
-	type envelope Event
-	wire := struct {
-		envelope
-
-		Payload json.RawMessage `json:"payload"`
-	}{}
-	if err := json.Unmarshal(detail, &wire); err != nil {
+	doc, err := document.Object(detail)
+	if err != nil {
 		return Event{}, err
 	}
-	e := Event(wire.envelope)
-	if wire.Payload == nil {
-		return e, nil
+	r := reader{doc: doc}
+	e := Event{
+		ID: id.Event(r.text("id")), Type: r.text("event_type"), Product: r.text("source_product"), Org: id.Org(r.text("org_id")),
+		Client: id.Client(r.text("client_id")), Payload: r.object("payload"), Published: r.time("published_at"),
 	}
-	payload, err := document.Object(wire.Payload)
-	if err != nil {
-		return Event{}, fmt.Errorf("payload: %w", err)
+	if m := r.object("metadata"); m != nil {
+		e.Metadata = r.metadata(m)
 	}
-	e.Payload = payload
-	return e, nil
+	return e, errors.Join(r.faults...)
 }
+
+// A reader reads the fields of an envelope and collects what is wrong with them.
+type reader struct {
+	doc    map[string]any
+	faults []error
+}
+
+func (r *reader) refuse(field, want string, got any) {
+	r.faults = append(r.faults, fmt.Errorf("%s must be %s, not %s", field, want, document.Kind(got)))
+}
+
+// text returns a string; "" for one that is absent.
+func (r *reader) text(field string) string {
+	s, ok := r.doc[field].(string)
+	if v := r.doc[field]; !ok && v != nil {
+		r.refuse(field, "a string", v)
+	}
+	return s
+}
+
+// object returns an object; nil for one that is absent.
+func (r *reader) object(field string) map[string]any {
+	m, ok := r.doc[field].(map[string]any)
+	if v := r.doc[field]; !ok && v != nil {
+		r.refuse(field, "an object", v)
+	}
+	return m
+}
+
+// time returns a time; zero for one that is absent or none.
+func (r *reader) time(field string) time.Time {
+	t, err := time.Parse(time.RFC3339, r.text(field))
+	if err != nil {
+		return time.Time{} // of no year in which events are published
+	}
+	return t
+}
+
+func (r *reader) metadata(doc map[string]any) *Metadata {
+	m := &Metadata{}
+	inner := reader{doc: doc}
+	triggered, ok := doc["agent_triggered"].(bool)
+	if v := doc["agent_triggered"]; !ok && v != nil {
+		r.refuse("metadata.agent_triggered", "a boolean", v)
+	}
+	m.AgentTriggered = triggered
+	if c := inner.object("causation"); c != nil {
+		m.Causation = inner.causation(c)
+	}
+	for _, f := range inner.faults {
+		r.faults = append(r.faults, fmt.Errorf("metadata.%w", f))
+	}
+	return m
+}
+
+func (r *reader) causation(doc map[string]any) *Causation {
+	inner := reader{doc: doc}
+	c := &Causation{Execution: id.Execution(inner.text("execution_id"))}
+	depth, ok := doc["depth"].(int64)
+	if v := doc["depth"]; !ok && v != nil {
+		r.refuse("causation.depth", "a whole number", v)
+	}
+	c.Depth = int(max(min(depth, maxDepth), -maxDepth))
+	for _, f := range inner.faults {
+		r.faults = append(r.faults, fmt.Errorf("causation.%w", f))
+	}
+	return c
+}
+
+// maxDepth is where a causal depth is cut: far beyond every depth that starts an
+// agent.
+const maxDepth = 1 << 20
 
 // UnmarshalJSON reads an envelope without judging it.
 func (e *Event) UnmarshalJSON(data []byte) error {

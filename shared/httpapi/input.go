@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -64,8 +63,6 @@ func bodyOf(r *http.Request) ([]byte, error) {
 		return nil, ErrTooLarge
 	case len(data) > 0 && !isJSON(r.Header.Values("Content-Type")):
 		return nil, ErrMedia
-	case !utf8.Valid(data):
-		return nil, ErrRequest.Sayf("The body is not UTF-8.")
 	}
 	return data, nil
 }
@@ -208,16 +205,10 @@ func (in *input) document() *map[string]any {
 		return &doc
 	}
 	got, err := document.Object(in.body)
-	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		in.fail(ErrRequest.Sayf("The body is not a JSON object: it ends too early."))
-	case err != nil:
+	if err != nil {
 		in.fail(ErrRequest.Sayf("The body is not a JSON object: %v.", err))
-	default:
+	} else {
 		doc = got
-		if name, found := repeated(in.body); found {
-			in.fail(ErrRequest.Sayf("The body names %q twice.", name))
-		}
 	}
 	return &doc
 }

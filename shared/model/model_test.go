@@ -187,7 +187,7 @@ func TestBedrockMustUseATool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"n": int64(12345678901234567), "s": "<b>&", "f": 0.5, "list": []any{int64(1), nil, true}}
+	want := map[string]any{"n": int64(12345678901234567), "s": "<b>&", "f": document.Number("0.5"), "list": []any{int64(1), nil, true}}
 	if diff := cmp.Diff(any(want), answer); diff != "" {
 		t.Errorf("answer (-want +got)\n%s", diff)
 	}

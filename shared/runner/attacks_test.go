@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"theoneagents.app/agents/shared/document"
 )
 
 // An attack is what a text in a ticket demands, and what a model says that obeys
@@ -95,7 +97,7 @@ func families() map[string][]attack {
 		},
 		"another kind of value": {
 			{says: "true", answer: true},
-			{says: "1e999", answer: 12.5},
+			{says: "1e999", answer: document.Number("12.5")},
 			{says: "null", answer: map[string]any{"a": []any{map[string]any{"b": []any{nil, true, map[string]any{}}}}}},
 		},
 		"the name of a root": {

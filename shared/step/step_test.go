@@ -137,7 +137,7 @@ func rules(t *testing.T) agent.Rules {
 func task(t *testing.T, h *hands, text string) step.Task {
 	t.Helper()
 	payload := map[string]any{
-		"n": int64(12345678901234567), "f": 0.5, "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
+		"n": int64(12345678901234567), "f": document.Number("0.5"), "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
 		"list": []any{int64(1), "two"}, "phone": "+15551234567", "long": strings.Repeat("x", 5000),
 		"bad": "nobody", "address": "a@example.com",
 	}
@@ -202,7 +202,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 	}{
 		"a text":                         {"as it is", "as it is"},
 		"a whole number":                 {"{{ event_payload.n }}", int64(12345678901234567)},
-		"a fraction":                     {"{{event_payload.f}}", 0.5},
+		"a fraction":                     {"{{event_payload.f}}", document.Number("0.5")},
 		"a boolean":                      {"{{ event_payload.yes }}", true},
 		"null":                           {"{{ event_payload.nothing }}", nil},
 		"a list":                         {"{{ event_payload.list }}", []any{int64(1), "two"}},
@@ -739,7 +739,7 @@ func TestAQuestionIsInTheTrace(t *testing.T) {
 	t.Parallel()
 	s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, plain+`}`)
 	want := map[string]any{
-		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": 0.5},
+		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": document.Number("0.5")},
 	}
 	if diff := cmp.Diff(want, s.Input); diff != "" {
 		t.Errorf("input (-want +got)\n%s", diff)
@@ -833,7 +833,7 @@ func TestAQuestionKeepsDataApart(t *testing.T) {
 	if q.Prompt != "Judge [[event_payload.subject]]." || q.System != "Be brief about [[event_payload.f]]." {
 		t.Errorf("prompt %q, system %q", q.Prompt, q.System)
 	}
-	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": 0.5}, q.Data); diff != "" {
+	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": document.Number("0.5")}, q.Data); diff != "" {
 		t.Errorf("data (-want +got)\n%s", diff)
 	}
 	if q.Org != "org_a" || q.Execution != "exec_1" || q.Step != "s" || q.Tier != credit.Standard || q.Mend != nil || q.Schema == nil {

@@ -181,10 +181,10 @@ func steps() []promise {
 		one := 1
 		return execution.Step{
 			ID: name, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
-			Input: map[string]any{"n": int64(9007199254740993), "f": 1.5}, Output: []any{"a", nil, int64(2)},
+			Input: map[string]any{"n": int64(9007199254740993), "f": document.Number("1.5")}, Output: []any{"a", nil, int64(2)},
 			Bound: &execution.Bound{
 				Client: map[string]any{"n": int64(9007199254740993)},
-				Params: map[id.Step]document.Values{"act": {"f": 1.5, "n": int64(2)}},
+				Params: map[id.Step]document.Values{"act": {"f": document.Number("1.5"), "n": int64(2)}},
 			},
 			Error:  &execution.Failure{Code: "c", Message: "m", Step: name},
 			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},
