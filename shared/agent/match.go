@@ -124,12 +124,18 @@ type Facts struct {
 	Run    map[string]any // what templates see; nil before a run
 }
 
-// lookup finds a field of an event: in the payload, then in the envelope.
+// lookup finds a field of an event: in the payload, then in the envelope. The
+// names that templates use for the two, event_payload and event, are understood
+// as well.
 func (f Facts) lookup(field string) (any, bool) {
 	if v, ok := document.Lookup(f.Event.Payload, field); ok {
 		return v, true
 	}
-	return document.Lookup(f.Event.Document(), field)
+	envelope := f.Event.Document()
+	if v, ok := document.Lookup(envelope, field); ok {
+		return v, true
+	}
+	return document.Lookup(map[string]any{"event_payload": f.Event.Payload, "event": envelope}, field)
 }
 
 func (f Facts) find(c Context, field string) (any, bool) {
@@ -202,25 +208,6 @@ func (c Condition) lacksProfile(f Facts) bool {
 		return slices.ContainsFunc(c.Any, func(s Condition) bool { return s.lacksProfile(f) })
 	}
 	return c.Context == InClient && f.Client == nil
-}
-
-// explain says what was wanted and what was found.
-func explain(field string, o Operator, want, found any, there bool) string {
-	got := "it is missing"
-	if there {
-		got = "it is " + short(found)
-	}
-	return fmt.Sprintf("%s must be %s %s; %s", field, o, short(want), got)
-}
-
-// short returns the JSON of v, cut to what fits in a sentence.
-func short(v any) string {
-	const most = 80
-	s := []rune(document.Canonical(v))
-	if len(s) <= most {
-		return string(s)
-	}
-	return string(s[:most]) + "…"
 }
 
 // uses reports whether the condition looks at a context.

@@ -429,9 +429,9 @@ func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
 		says string
 		mend func()
 	}{
-		{agent.Filtered, `priority must be eq "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
+		{agent.Filtered, `priority must be "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
 		{agent.OutOfScope, `client "cli_other"`, func() { e.Client = "cli_acme" }},
-		{agent.ConditionNotMet, `event type must be eq "incident"; it is "request"`, func() { e.Payload["type"] = "incident" }},
+		{agent.ConditionNotMet, `event type must be "incident"; it is "request"`, func() { e.Payload["type"] = "incident" }},
 		{agent.LoopGuard, "an agent caused the event", func() { e.Metadata = nil }},
 		{agent.Started, "", func() {}},
 	} {

@@ -212,7 +212,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 		why    string // is in the reason
 	}{
 		"nothing against it":              {want: agent.Started},
-		"a filter":                        {more: []string{ofPriority}, want: agent.Filtered, why: `priority must be eq "p4"; it is "p1"`},
+		"a filter":                        {more: []string{ofPriority}, want: agent.Filtered, why: `priority must be "p4"; it is "p1"`},
 		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: agent.OutOfScope, why: "cli_1"},
 		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: agent.OutOfScope, why: "cli_1"},
 		"a client that is included":       {more: []string{`client_scope={"include": ["cli_1"]}`}, want: agent.Started},

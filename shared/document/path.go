@@ -19,8 +19,8 @@ import (
 // or behind a dot, counted from the end when it is negative; any key in brackets
 // and quotes, with \" and \\ for what would end it.
 //
-// Of a list there are also size, first and last; of a text and an object there
-// is size, unless the object has a key of that name.
+// Of a list there are also size, first and last, and of a text there is size. An
+// object has only its keys: a missing field that is called size is missing.
 type Path []string
 
 // The bounds of a path.
@@ -177,12 +177,8 @@ func (p Path) In(doc any) (any, bool) {
 func child(doc any, part string) (any, bool) {
 	switch v := doc.(type) {
 	case map[string]any:
-		if next, ok := v[part]; ok {
-			return next, true
-		}
-		if part == "size" {
-			return int64(len(v)), true
-		}
+		next, ok := v[part]
+		return next, ok
 	case string:
 		if part == "size" {
 			return int64(utf8.RuneCountInString(v)), true

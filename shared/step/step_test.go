@@ -681,10 +681,10 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 		why   []any
 	}{
 		"the only one":      {is("yes", "true"), 0, []any{"it holds"}},
-		"the second":        {is("yes", "false") + "," + is("f", "0.5"), 1, []any{"event yes must be eq false; it is true", "it holds"}},
+		"the second":        {is("yes", "false") + "," + is("f", "0.5"), 1, []any{"event yes must be false; it is true", "it holds"}},
 		"the first of two":  {is("yes", "true") + "," + is("f", "0.5"), 0, []any{"it holds"}},
-		"none":              {is("yes", "false"), -1, []any{"event yes must be eq false; it is true"}},
-		"a field not there": {is("gone", "null"), -1, []any{"event gone must be eq null; it is missing"}},
+		"none":              {is("yes", "false"), -1, []any{"event yes must be false; it is true"}},
+		"a field not there": {is("gone", "null"), -1, []any{"event gone must be null; it is missing"}},
 		"null that is":      {is("nothing", "null"), 0, []any{"it holds"}},
 	} {
 		t.Run(name, func(t *testing.T) {
