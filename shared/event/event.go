@@ -33,7 +33,7 @@ type Event struct {
 	Type      string         `json:"event_type"`
 	Product   string         `json:"source_product"`
 	Org       id.Org         `json:"org_id"`
-	Client    id.Client      `json:"client_id,omitempty"`
+	Client    id.Client      `json:"client_id,omitempty"` // the envelope's, or else the payload's
 	Payload   map[string]any `json:"payload"`
 	Metadata  *Metadata      `json:"metadata,omitempty"`
 	Published time.Time      `json:"published_at"`
@@ -79,7 +79,17 @@ func (e Event) Content() string {
 	return id.Digest(e.Name(), string(e.Client), document.Canonical(e.Payload))
 }
 
-// Document returns the envelope as a document, for filters and templates.
+// Envelope returns the envelope as templates see it: as Document, but client_id is
+// always there, and null for an event without a client.
+func (e Event) Envelope() map[string]any {
+	d := e.Document()
+	if e.Client == "" {
+		d["client_id"] = nil
+	}
+	return d
+}
+
+// Document returns the envelope as a document, for filters and conditions.
 func (e Event) Document() map[string]any {
 	d := map[string]any{
 		"id": string(e.ID), "event_type": e.Type, "source_product": e.Product,
@@ -118,7 +128,29 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 	if e.Product != source || e.Type != detailType {
 		return Event{}, ErrMismatch.Sayf("The envelope says %s; the bus says %s:%s.", e.Name(), source, detailType)
 	}
+	if size := len(document.Canonical(e.Payload)); size > MaxSize {
+		return Event{}, ErrTooLarge.Sayf("The payload has %d bytes when its numbers are written out; %d are allowed.", size, MaxSize)
+	}
+	if e.Client == "" {
+		e.Client = clientIn(e.Payload)
+	}
 	return e, nil
+}
+
+// clientIn returns the client that a payload names in its own client_id, as many
+// products do instead of the envelope; "" when it names none.
+func clientIn(payload map[string]any) id.Client {
+	var text string
+	switch v := payload["client_id"].(type) {
+	case string:
+		text = v
+	case int64:
+		text, _ = document.NumberText(v)
+	}
+	if !id.Foreign(text) {
+		return ""
+	}
+	return id.Client(text)
 }
 
 // decode reads the envelope. Each field of it has its exact name and type; null

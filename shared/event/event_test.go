@@ -421,3 +421,55 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTheClientIsThatOfTheEnvelopeOrElseOfThePayload(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		envelope, payload string
+		want              id.Client
+	}{
+		"the envelope's":                {`"cli_a"`, `{}`, "cli_a"},
+		"the envelope's before another": {`"cli_a"`, `{"client_id": "cli_b"}`, "cli_a"},
+		"the payload's":                 {"", `{"client_id": "cli_b"}`, "cli_b"},
+		"the payload's behind null":     {`null`, `{"client_id": "cli_b"}`, "cli_b"},
+		"a number":                      {"", `{"client_id": 4711}`, "4711"},
+		"null":                          {"", `{"client_id": null}`, ""},
+		"an empty one":                  {"", `{"client_id": ""}`, ""},
+		"one that is no identifier":     {"", `{"client_id": "cli b"}`, ""},
+		"one that begins another key":   {"", `{"client_id": "cli#b"}`, ""},
+		"an object":                     {"", `{"client_id": {"id": "cli_b"}}`, ""},
+		"none":                          {"", `{}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			detail := with(t, "client_id", tc.envelope)
+			var doc map[string]json.RawMessage
+			if err := json.Unmarshal(detail, &doc); err != nil {
+				t.Fatal(err)
+			}
+			doc["payload"] = json.RawMessage(tc.payload)
+			detail, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := event.Parse("psa", "ticket.created", detail)
+			if err != nil || e.Client != tc.want {
+				t.Errorf("client %q, %v; want %q", e.Client, err, tc.want)
+			}
+			if v, there := e.Envelope()["client_id"]; !there || tc.want == "" && v != nil {
+				t.Errorf("templates see %v, %t", v, there)
+			}
+		})
+	}
+}
+
+func TestAPayloadThatIsLargeOnlyWrittenOutIsTooLarge(t *testing.T) {
+	t.Parallel()
+
+	detail := with(t, "payload", `{"n": [`+strings.Repeat("1e300,", 1000)+`0]}`)
+	if _, err := event.Parse("psa", "ticket.created", detail); !errors.Is(err, event.ErrTooLarge) {
+		t.Errorf("err = %v, want ErrTooLarge", err)
+	}
+}

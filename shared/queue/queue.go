@@ -164,25 +164,38 @@ func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMess
 	return nil
 }
 
-// envelope returns an event without its payload, each field cut to what tells
+// maxEnvelope is how large an event may be in a letter after its payload is cut
+// out, in bytes.
+const maxEnvelope = 64 << 10
+
+// envelope returns an event without its payload. Everything else of it stays
+// whole, unless it is too large itself: then each field is cut to what tells
 // whose it is.
 func envelope(detail json.RawMessage) json.RawMessage {
-	const most = 200
-	cut := map[string]any{}
 	whole, err := document.Object(detail)
 	if err != nil {
-		cut["unreadable"] = string(detail[:most])
+		const most = 200
+		whole = map[string]any{"unreadable": strings.ToValidUTF8(string(detail[:most]), "")}
 	}
+	delete(whole, "payload")
+	out := document.Canonical(whole)
+	if len(out) > maxEnvelope {
+		out = document.Canonical(identity(whole))
+	}
+	return json.RawMessage(out)
+}
+
+// identity returns the fields of an envelope that tell whose event it is, each
+// cut.
+func identity(whole map[string]any) map[string]any {
+	const most = 200
+	cut := map[string]any{}
 	for _, field := range []string{"id", "event_type", "source_product", "org_id", "client_id", "published_at"} {
 		if s, ok := whole[field].(string); ok {
-			cut[field] = s[:min(len(s), most)]
+			cut[field] = strings.ToValidUTF8(s[:min(len(s), most)], "")
 		}
 	}
-	out, err := json.Marshal(cut)
-	if err != nil {
-		return json.RawMessage("null")
-	}
-	return out
+	return cut
 }
 
 // Sender is the part of the SQS client that is used.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/queue"
@@ -209,25 +211,39 @@ func TestWhatCannotBeHandledBecomesALetter(t *testing.T) {
 	}
 }
 
-func TestALetterAboutALargeEventHasItsEnvelope(t *testing.T) {
+func TestALetterAboutALargeEventHasItsWholeEnvelope(t *testing.T) {
 	t.Parallel()
-	r := &room{}
-	r.handle(t, message(t, created, envelope(created, map[string]any{
-		"payload": map[string]any{"d": strings.Repeat("x", event.MaxSize)}, "client_id": strings.Repeat("é", 5000),
-	})))
-	var got map[string]string
-	if err := json.Unmarshal(r.letters[0].Event, &got); err != nil {
-		t.Fatal(err)
-	}
-	if len(got["client_id"]) > 210 {
-		t.Errorf("the client has %d bytes", len(got["client_id"]))
-	}
-	delete(got, "client_id")
-	want := map[string]string{
+
+	large := map[string]any{"d": strings.Repeat("x", event.MaxSize)}
+	identity := map[string]any{
 		"id": "evt_1", "event_type": "ticket.created", "source_product": "psa", "org_id": "org_acme", "published_at": "2026-03-09T14:23:01Z",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("event (-want +got)\n%s", diff)
+	client, metadata := strings.Repeat("é", 5000), map[string]any{"causation": map[string]any{"execution_id": "exec_1", "depth": int64(2)}}
+	for name, tc := range map[string]struct{ change, want map[string]any }{
+		"the payload is cut out": {
+			map[string]any{"payload": large, "client_id": client, "metadata": metadata, "schema": int64(3)},
+			map[string]any{"client_id": client, "metadata": metadata, "schema": int64(3)},
+		},
+		"an envelope that is too large itself tells whose it is": {
+			map[string]any{"payload": map[string]any{}, "client_id": strings.Repeat("é", event.MaxSize), "metadata": metadata},
+			map[string]any{"client_id": strings.Repeat("é", 100)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			r := &room{}
+			r.handle(t, message(t, created, envelope(created, tc.change)))
+			got, err := document.Object(r.letters[0].Event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := maps.Clone(identity)
+			maps.Copy(want, tc.want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("event (-want +got)\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -251,7 +251,7 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 	// The roots come last: a step may be called like one, and hides nothing.
 	maps.Copy(scope, map[string]any{
 		"event_payload": x.Trigger.Payload,
-		"event":         x.Trigger.Document(),
+		"event":         x.Trigger.Envelope(),
 		"agent":         map[string]any{"id": string(x.Agent), "name": t.definition.Name, "version": int64(x.Version)},
 		"execution": map[string]any{
 			"id": string(x.ID), "created_at": x.Created.UTC().Format(time.RFC3339), "retry_of": string(x.RetryOf),
