@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"session", "httpapi"},                  // the outside: people
 	{"model", "product", "notice"},          // the outside: models, products
 	{"gateway", "boot"},                     // how a function is plugged in
-	{"parts"},                               // what functions are made of
+	{"wire"},                                // what functions are made of
 	{"storetest"},                           // only for tests
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"theoneagents.app/agents/shared/wire"
 )
 
 // A message of which nothing can be read goes to the dead-letter queue, and to
@@ -29,9 +31,9 @@ func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 
-	handle, err := handler(context.Background(), func(name string) string {
+	handle, err := wire.NewHandler(context.Background(), "dispatcher", func(name string) string {
 		return map[string]string{"DEAD_LETTER_QUEUE_URL": aws.URL + "/letters"}[name] + "x"
-	})
+	}, handler, about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
 func TestItSaysEverythingThatIsMissing(t *testing.T) {
 	t.Parallel()
 
-	_, err := handler(t.Context(), func(string) string { return "" })
+	_, err := wire.NewHandler(t.Context(), "dispatcher", func(string) string { return "" }, handler, about)
 	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "UNDELIVERED_QUEUE_ARN"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)

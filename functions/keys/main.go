@@ -1,32 +1,9 @@
-// Command keys answers the API's requests about integration keys, and tells the
-// secret of webhooks.
+// Command keys answers the API's requests about integration keys and the secret of webhooks.
 package main
 
 import (
-	"context"
-	"net/http"
-
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"theoneagents.app/agents/shared/boot"
-	"theoneagents.app/agents/shared/gateway"
-	"theoneagents.app/agents/shared/httpapi"
-	"theoneagents.app/agents/shared/parts"
+	"theoneagents.app/agents/shared/wire"
 )
 
-func main() { boot.Main(run) }
-
-func run(ctx context.Context, getenv boot.Getenv) error {
-	handle, err := handler(ctx, getenv)
-	if err != nil {
-		return err
-	}
-	lambda.StartWithOptions(handle, lambda.WithContext(ctx))
-	return nil
-}
-
-func handler(ctx context.Context, getenv boot.Getenv) (gateway.Handler, error) {
-	return parts.API(ctx, "keys", getenv, func(p parts.Parts, env *boot.Env) http.Handler {
-		return httpapi.Keys(p.Keys(env), p.Edge(env))
-	})
-}
+func main() { boot.Main(wire.Serve("keys")) }

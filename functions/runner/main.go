@@ -2,45 +2,22 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"theoneagents.app/agents/shared/boot"
-	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/flow"
-	"theoneagents.app/agents/shared/id"
-	"theoneagents.app/agents/shared/parts"
 	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/wire"
 )
 
-func main() { boot.Main(run) }
+func main() { boot.Main(wire.Start("runner", handler, about)) }
 
-func run(ctx context.Context, getenv boot.Getenv) error {
-	handle, err := handler(ctx, getenv)
-	if err != nil {
-		return err
-	}
-	lambda.StartWithOptions(handle, lambda.WithContext(ctx))
-	return nil
-}
-
-type handle = func(context.Context, flow.Call) (flow.Next, error)
-
-func handler(ctx context.Context, getenv boot.Getenv) (handle, error) {
-	env := boot.NewEnv(getenv)
-	p, err := parts.Open(ctx, "runner", env)
-	if err != nil {
-		return nil, err
-	}
-	console := env.Need(boot.EnvConsole)
+func handler(w *wire.Wire) wire.Handler[flow.Call, flow.Next] {
 	s := &runner.Service{
-		Store: p.Store, Definitions: p.Library, Profiles: &client.Service{Store: p.Store, Now: p.Now},
-		Steps: p.Steps(env), Doorbell: p.Doorbell, Now: p.Now, Report: p.Report,
-		Link: func(a id.Approval) string { return console + "/approvals/" + string(a) },
+		Store: w.Store(), Definitions: w.Definitions(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
+		Now: w.Now, Report: w.Report, Link: w.Link(),
 	}
-	return parts.Metered(p, about, s.Handle), env.Err()
+	return s.Handle
 }
 
 func about(call flow.Call) slog.Attr { return slog.String("execution", string(call.Cursor.Execution)) }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/wire"
 )
 
 const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
@@ -12,9 +13,9 @@ const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
 func TestItRefusesWhatNoMachineAsks(t *testing.T) {
 	t.Parallel()
 
-	handle, err := handler(t.Context(), func(name string) string {
+	handle, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
 		return map[string]string{"MODELS": models}[name] + strings.Repeat(" ", len(name))
-	})
+	}, handler, about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func TestItRefusesWhatNoMachineAsks(t *testing.T) {
 func TestItSaysEverythingThatIsMissing(t *testing.T) {
 	t.Parallel()
 
-	_, err := handler(t.Context(), func(string) string { return "" })
+	_, err := wire.NewHandler(t.Context(), "runner", func(string) string { return "" }, handler, about)
 	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/wire"
 )
 
 func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
@@ -25,7 +26,7 @@ func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 
-	handle, err := handler(context.Background(), func(name string) string { return "x" + name })
+	handle, err := wire.NewHandler(context.Background(), "sweeper", func(name string) string { return "x" + name }, handler, about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
 func TestItSaysEverythingThatIsMissing(t *testing.T) {
 	t.Parallel()
 
-	_, err := handler(t.Context(), func(string) string { return "" })
+	_, err := wire.NewHandler(t.Context(), "sweeper", func(string) string { return "" }, handler, about)
 	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)

@@ -22,7 +22,7 @@ import (
 )
 
 // A Handler is a Lambda handler of HTTP requests.
-type Handler func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
+type Handler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
 // Handle returns the Lambda handler for h. It never returns an error: one would
 // become a bare 500 without our body.

@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/gateway"
+	"theoneagents.app/agents/shared/httpapi"
+	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/session"
+)
+
+// groups is the table of the API's functions: the endpoints that each answers.
+var groups = map[string]func(*Wire) http.Handler{
+	"agents":     func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
+	"approvals":  func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
+	"credits":    func(w *Wire) http.Handler { return httpapi.Credits(w.Store(), w.Store(), w.edge()) },
+	"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
+	"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
+	"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+}
+
+// Serve returns the program of an API function, which is called name in the
+// table.
+func Serve(name string) Program {
+	return Start(name, handlerOf(name), route)
+}
+
+// handlerOf returns the constructor of a group's handler.
+func handlerOf(name string) func(*Wire) gateway.Handler {
+	return func(w *Wire) gateway.Handler {
+		group, ok := groups[name]
+		if !ok {
+			w.env.Fault("function", fmt.Errorf("there is no group of endpoints %q", name))
+			return nil
+		}
+		return gateway.Handle(group(w))
+	}
+}
+
+// route says which endpoint an invocation is about.
+func route(in events.APIGatewayV2HTTPRequest) slog.Attr {
+	return slog.String("route", in.RouteKey)
+}
+
+// keysTimeout is how long the Hub may take to send its signing keys.
+const keysTimeout = 5 * time.Second
+
+// edge returns what every group of endpoints needs: who asks, how often they
+// may, and how cursors are signed.
+func (w *Wire) edge() httpapi.Edge {
+	cursor := sha256.Sum256([]byte(w.env.Need(boot.EnvCursorSecret)))
+	return httpapi.Edge{
+		Auth: &httpapi.Auth{
+			Sessions: &session.Verifier{
+				Keys:   &session.Keys{URL: w.env.Need(boot.EnvJWKS), Client: &http.Client{Timeout: keysTimeout}, Now: w.Now},
+				Issuer: w.env.Need(boot.EnvIssuer), Audience: w.env.Need(boot.EnvAudience), Now: w.Now,
+				Revoked: w.Store().Revoked,
+			},
+			Keys: w.Store(), Tenants: w.Store(), Origins: w.env.List(boot.EnvOrigins),
+		},
+		Limits: &limit.Limiter{Store: w.Store(), Limit: w.env.Count(boot.EnvRateLimit), Now: w.Now, Report: w.Report},
+		Log:    w.Log, RequestID: gateway.RequestID, Now: w.Now, CursorKey: cursor[:],
+	}
+}

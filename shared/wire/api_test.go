@@ -1,0 +1,78 @@
+package wire
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"theoneagents.app/agents/shared/boot"
+)
+
+// settings has a value for every setting that there may be.
+func settings(name string) string {
+	if name == boot.EnvRateLimit {
+		return "100"
+	}
+	return "of " + name
+}
+
+// needs are the settings without which a group of endpoints does not start.
+func needs(group string) []string {
+	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit}
+	switch group {
+	case "executions":
+		return append(all, boot.EnvRuns)
+	case "keys":
+		return append(all, boot.EnvHookSecret)
+	}
+	return all
+}
+
+func TestEveryGroupOfEndpointsAsksForCredentials(t *testing.T) {
+	t.Parallel()
+
+	for name := range groups {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			handle, err := NewHandler(t.Context(), name, settings, handlerOf(name), route)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := events.APIGatewayV2HTTPRequest{RawPath: "/api/" + name}
+			request.RequestContext.HTTP.Method = http.MethodGet
+			got, err := handle(t.Context(), request)
+			if err != nil || got.StatusCode != http.StatusUnauthorized || !strings.Contains(got.Body, `"unauthorized"`) {
+				t.Errorf("status %d, %v, body %s; want 401 in our words", got.StatusCode, err, got.Body)
+			}
+		})
+	}
+}
+
+func TestAGroupWithoutOneOfItsSettingsDoesNotStart(t *testing.T) {
+	t.Parallel()
+
+	for name := range groups {
+		for _, missing := range needs(name) {
+			_, err := NewHandler(t.Context(), name, func(setting string) string {
+				if setting == missing {
+					return ""
+				}
+				return settings(setting)
+			}, handlerOf(name), route)
+			if err == nil || !strings.Contains(err.Error(), missing+" is not set") {
+				t.Errorf("%s without %s: %v", name, missing, err)
+			}
+		}
+	}
+}
+
+func TestAGroupThatIsNotInTheTableDoesNotStart(t *testing.T) {
+	t.Parallel()
+
+	if _, err := NewHandler(t.Context(), "nope", settings, handlerOf("nope"), route); err == nil || !strings.Contains(err.Error(), `"nope"`) {
+		t.Errorf("err = %v, want it to name the group", err)
+	}
+}

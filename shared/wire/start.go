@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/meter"
+)
+
+// A Program is what the main of a function runs until its process ends. It fails
+// when a setting is missing.
+type Program = func(context.Context, boot.Getenv) error
+
+// A Handler answers the invocations of a function.
+type Handler[In, Out any] = func(context.Context, In) (Out, error)
+
+// Start returns the program of the function that is called name: make returns
+// its handler, and about names what an invocation is about in its log line.
+func Start[In, Out any](name string, make func(*Wire) Handler[In, Out], about func(In) slog.Attr) Program {
+	return func(ctx context.Context, getenv boot.Getenv) error {
+		handle, err := NewHandler(ctx, name, getenv, make, about)
+		if err != nil {
+			return err
+		}
+		lambda.StartWithOptions(handle, lambda.WithContext(ctx))
+		return nil
+	}
+}
+
+// NewHandler returns the handler that Start starts. It names every setting that
+// is missing.
+func NewHandler[In, Out any](
+	ctx context.Context, name string, getenv boot.Getenv, make func(*Wire) Handler[In, Out], about func(In) slog.Attr,
+) (Handler[In, Out], error) {
+	w, err := New(ctx, name, getenv)
+	if err != nil {
+		return nil, err
+	}
+	handle := make(w)
+	if err := w.Err(); err != nil {
+		return nil, err
+	}
+	return counted(w, about, handle), nil
+}
+
+// metered returns a configuration whose clients count their calls.
+func metered(cfg aws.Config) aws.Config {
+	cfg.APIOptions = append(cfg.APIOptions, meter.Middleware)
+	return cfg
+}
+
+// counted returns a handler that logs one line an invocation: its subject, and
+// the calls and units that it cost.
+func counted[In, Out any](w *Wire, about func(In) slog.Attr, handle Handler[In, Out]) Handler[In, Out] {
+	return func(ctx context.Context, in In) (Out, error) {
+		ctx, m := meter.With(ctx)
+		out, err := handle(ctx, in)
+		c := m.Count()
+		w.Log.InfoContext(ctx, "invocation", about(in), slog.Any("calls", c.Calls),
+			slog.Float64("read_units", c.Read), slog.Float64("write_units", c.Write), slog.Bool("failed", err != nil))
+		return out, err
+	}
+}

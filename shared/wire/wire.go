@@ -1,0 +1,234 @@
+// Package wire makes the dependencies of the functions from the settings in the
+// environment: one constructor for each client, store and service. A constructor
+// demands the settings that it uses, so a function that starts has all that it
+// needs, and one that lacks a setting says which before it takes any work.
+package wire
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/oklog/ulid/v2"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/model"
+	"theoneagents.app/agents/shared/notice"
+	"theoneagents.app/agents/shared/product"
+	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/step"
+	"theoneagents.app/agents/shared/stepfn"
+	"theoneagents.app/agents/shared/template"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// A Wire makes the dependencies of one function. What a constructor misses is
+// remembered; Err returns all of it.
+type Wire struct {
+	Log    *slog.Logger
+	Now    func() time.Time
+	Report func(context.Context, error) // logs a failure that will be retried
+
+	env *boot.Env
+	aws aws.Config
+
+	// Each of these is made once.
+	Store   func() *dynamo.Store
+	Catalog func() catalog.Catalog
+	System  func() []agent.Agent
+}
+
+// New returns the wire of the function that is called name.
+func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("aws: %w", err)
+	}
+	log := boot.Logger(name)
+	w := &Wire{Log: log, Now: time.Now, Report: boot.Reporter(log), env: boot.NewEnv(getenv), aws: metered(cfg)}
+	w.Store = sync.OnceValue(func() *dynamo.Store {
+		return dynamo.New(dynamodb.NewFromConfig(w.aws), w.env.Need(boot.EnvTable))
+	})
+	w.Catalog = sync.OnceValue(func() catalog.Catalog {
+		c, err := catalog.Load(events.Files)
+		w.env.Fault("catalogue", err)
+		return c
+	})
+	w.System = sync.OnceValue(func() []agent.Agent {
+		all, err := agent.SystemAgents(w.Rules())
+		w.env.Fault("system agents", err)
+		return all
+	})
+	return w, nil
+}
+
+// Err returns everything that the function lacks, or nil.
+func (w *Wire) Err() error { return w.env.Err() }
+
+// Rules returns the rules that definitions are held against.
+func (w *Wire) Rules() agent.Rules {
+	return agent.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts)}
+}
+
+// Definitions finds the definition of a run.
+func (w *Wire) Definitions() agent.Library {
+	return agent.Library{System: w.System(), Shelf: w.Store()}
+}
+
+// Machine starts runs.
+func (w *Wire) Machine() stepfn.Machine {
+	return stepfn.Machine{API: sfn.NewFromConfig(w.aws), ARN: w.env.Need(boot.EnvRuns)}
+}
+
+// Doorbell wakes runs that wait for a person.
+func (w *Wire) Doorbell() stepfn.Doorbell { return stepfn.Doorbell{API: sfn.NewFromConfig(w.aws)} }
+
+// Letters is the dead-letter queue.
+func (w *Wire) Letters() queue.DeadLetters {
+	return queue.DeadLetters{API: sqs.NewFromConfig(w.aws), URL: w.env.Need(boot.EnvDeadLetters)}
+}
+
+// Undelivered returns the ARN of the queue of raw messages that died.
+func (w *Wire) Undelivered() string { return w.env.Need(boot.EnvUndelivered) }
+
+// Executions returns the service of runs.
+func (w *Wire) Executions() *execution.Service {
+	s := w.canceller()
+	s.Machine = w.Machine()
+	return s
+}
+
+// canceller returns the service of runs for a function that cancels runs and
+// starts none: it needs no machine.
+func (w *Wire) canceller() *execution.Service {
+	return &execution.Service{
+		Store: w.Store(), Definitions: w.Definitions(), Tenants: w.Store(), Balances: w.Store(), Gates: w.Store(),
+		Doorbell: w.Doorbell(), Now: w.Now, Report: w.Report,
+	}
+}
+
+// Agents returns the service of agents.
+func (w *Wire) Agents() *agent.Service {
+	return &agent.Service{
+		Store: w.Store(), Plans: w.Store(), Runs: w.canceller(), Rules: w.Rules(), System: w.System(), Now: w.Now,
+		NewID: func() id.Agent { return id.Agent("agent_" + ulid.Make().String()) },
+	}
+}
+
+// Templates returns the service of templates, which reads them when they are
+// first asked for.
+func (w *Wire) Templates() *template.Service {
+	return &template.Service{
+		Agents: w.Agents(),
+		All:    sync.OnceValues(func() ([]template.Template, error) { return template.Load(template.Files, w.Rules()) }),
+	}
+}
+
+// Approvals returns the service of approvals.
+func (w *Wire) Approvals() *approval.Service {
+	return &approval.Service{Store: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}
+}
+
+// Clients returns the service of the profiles of clients.
+func (w *Wire) Clients() *client.Service { return &client.Service{Store: w.Store(), Now: w.Now} }
+
+// Tenants returns the service of organizations.
+func (w *Wire) Tenants() *tenant.Service { return &tenant.Service{Store: w.Store(), Now: w.Now} }
+
+// Keys returns the service of keys.
+func (w *Wire) Keys() *key.Service {
+	return &key.Service{
+		Store: w.Store(), Now: w.Now, Random: random, Master: w.master(),
+		NewID: func() id.Key { return id.Key("key_" + ulid.Make().String()) },
+	}
+}
+
+// Steps returns the service that does steps.
+func (w *Wire) Steps() *step.Service {
+	return &step.Service{
+		Model:    w.model(),
+		Products: product.Client{Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}},
+		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: Sleep,
+	}
+}
+
+// Link returns the address of the page on which an approval is decided.
+func (w *Wire) Link() func(id.Approval) string {
+	console := w.env.Need(boot.EnvConsole)
+	return func(a id.Approval) string { return console + "/approvals/" + string(a) }
+}
+
+// callTimeout is how long one call of a product may take.
+const callTimeout = 10 * time.Second
+
+func (w *Wire) model() step.Model {
+	names, err := model.ParseNames(w.env.Need(boot.EnvModels))
+	w.env.Fault(boot.EnvModels, err)
+	endpoint := w.env.May(boot.EnvModelURL, "")
+	if w.env.May(boot.EnvProvider, "bedrock") == "openai" {
+		return model.NewOpenAI(endpoint, w.env.May(boot.EnvModelKey, ""), &http.Client{}, names)
+	}
+	return model.Bedrock{Names: names, API: bedrockruntime.NewFromConfig(w.aws, func(o *bedrockruntime.Options) {
+		o.RetryMaxAttempts = 1 // each call is billed; the step decides
+		if endpoint != "" {
+			o.BaseEndpoint = &endpoint
+		}
+	})}
+}
+
+func (w *Wire) senders() map[agent.Channel]step.Sender {
+	hosts := w.Rules().Hosts
+	hook := notice.Hook{HTTP: notice.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
+	once := 1 // SNS and SES would send twice
+	return map[agent.Channel]step.Sender{
+		agent.SMS: notice.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
+		agent.Email: notice.Email{
+			API: sesv2.NewFromConfig(w.aws, func(o *sesv2.Options) { o.RetryMaxAttempts = once }), From: w.env.Need(boot.EnvSender),
+		},
+		agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
+	}
+}
+
+// master returns the secret from which the signing secrets of webhooks are
+// derived.
+func (w *Wire) master() key.Master { return key.Master(w.env.Need(boot.EnvHookSecret)) }
+
+// random returns 32 random bytes.
+func random() [32]byte {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return b
+}
+
+// Sleep waits, or returns early with the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
