@@ -34,8 +34,10 @@ func TestARefusalSaysWhatMustBeAndWhatIs(t *testing.T) {
 		"a list":           {agent.Contains, "R&D", []any{"R&D"}, `event x must contain "R&D"; it is ["R&D"] (an array, not a string)`},
 		"a number as text": {agent.Eq, "5", int64(5), `event x must be "5"; it is 5 (a number, not a string)`},
 		"a text as number": {agent.Gt, int64(5), "7", `event x must be greater than 5; it is "7" (a string, not a number)`},
-		"a decomposed character": {agent.Eq, "Café", "Cafe\u0301",
-			"(they differ from character 4 on: U+00E9 (é) is wanted, U+0065 (e) U+0301 is found)"},
+		"a decomposed character": {
+			agent.Eq, "Café", "Cafe\u0301",
+			"(they differ from character 4 on: U+00E9 (é) is wanted, U+0065 (e) U+0301 is found)",
+		},
 		"a blank at the end":    {agent.Eq, "Café", "Café ", `(they differ from character 5 on: the end is wanted, U+0020 is found)`},
 		"a no-break space":      {agent.Eq, "a b", "a\u00a0b", `(they differ from character 2 on: U+0020 U+0062 (b) is wanted, U+00A0 U+0062 (b) is found)`},
 		"an invisible one":      {agent.Eq, "ab", "a\u200bb", `from character 2 on: U+0062 (b) is wanted, U+200B U+0062 (b) is found`},

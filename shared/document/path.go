@@ -1,6 +1,7 @@
 package document
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -84,7 +85,7 @@ func cutName(s string) (name, rest string, err error) {
 	}
 	switch {
 	case s == "":
-		return "", s, fmt.Errorf("the path ends where a name is expected")
+		return "", s, errors.New("the path ends where a name is expected")
 	case end == 0:
 		return "", s, fmt.Errorf("%q stands where a name is expected: a path is like alerts[0].name; other keys are written [\"…\"]", firstOf(s))
 	}

@@ -16,14 +16,17 @@ import (
 	"theoneagents.app/agents/shared/session"
 )
 
-// groups is the table of the API's functions: the endpoints that each answers.
-var groups = map[string]func(*Wire) http.Handler{
-	"agents":     func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
-	"approvals":  func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
-	"credits":    func(w *Wire) http.Handler { return httpapi.Credits(w.Store(), w.Store(), w.edge()) },
-	"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
-	"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
-	"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+// groups returns the table of the API's functions: the endpoints that each
+// answers.
+func groups() map[string]func(*Wire) http.Handler {
+	return map[string]func(*Wire) http.Handler{
+		"agents":     func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
+		"approvals":  func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
+		"credits":    func(w *Wire) http.Handler { return httpapi.Credits(w.Store(), w.Store(), w.edge()) },
+		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
+		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
+		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+	}
 }
 
 // Serve returns the program of an API function, which is called name in the
@@ -35,7 +38,7 @@ func Serve(name string) Program {
 // handlerOf returns the constructor of a group's handler.
 func handlerOf(name string) func(*Wire) gateway.Handler {
 	return func(w *Wire) gateway.Handler {
-		group, ok := groups[name]
+		group, ok := groups()[name]
 		if !ok {
 			w.env.Fault("function", fmt.Errorf("there is no group of endpoints %q", name))
 			return nil

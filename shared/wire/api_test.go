@@ -33,7 +33,7 @@ func needs(group string) []string {
 func TestEveryGroupOfEndpointsAsksForCredentials(t *testing.T) {
 	t.Parallel()
 
-	for name := range groups {
+	for name := range groups() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
@@ -54,7 +54,7 @@ func TestEveryGroupOfEndpointsAsksForCredentials(t *testing.T) {
 func TestAGroupWithoutOneOfItsSettingsDoesNotStart(t *testing.T) {
 	t.Parallel()
 
-	for name := range groups {
+	for name := range groups() {
 		for _, missing := range needs(name) {
 			_, err := NewHandler(t.Context(), name, func(setting string) string {
 				if setting == missing {

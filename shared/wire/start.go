@@ -18,11 +18,11 @@ type Program = func(context.Context, boot.Getenv) error
 // A Handler answers the invocations of a function.
 type Handler[In, Out any] = func(context.Context, In) (Out, error)
 
-// Start returns the program of the function that is called name: make returns
+// Start returns the program of the function that is called name: build returns
 // its handler, and about names what an invocation is about in its log line.
-func Start[In, Out any](name string, make func(*Wire) Handler[In, Out], about func(In) slog.Attr) Program {
+func Start[In, Out any](name string, build func(*Wire) Handler[In, Out], about func(In) slog.Attr) Program {
 	return func(ctx context.Context, getenv boot.Getenv) error {
-		handle, err := NewHandler(ctx, name, getenv, make, about)
+		handle, err := NewHandler(ctx, name, getenv, build, about)
 		if err != nil {
 			return err
 		}
@@ -34,13 +34,13 @@ func Start[In, Out any](name string, make func(*Wire) Handler[In, Out], about fu
 // NewHandler returns the handler that Start starts. It names every setting that
 // is missing.
 func NewHandler[In, Out any](
-	ctx context.Context, name string, getenv boot.Getenv, make func(*Wire) Handler[In, Out], about func(In) slog.Attr,
+	ctx context.Context, name string, getenv boot.Getenv, build func(*Wire) Handler[In, Out], about func(In) slog.Attr,
 ) (Handler[In, Out], error) {
 	w, err := New(ctx, name, getenv)
 	if err != nil {
 		return nil, err
 	}
-	handle := make(w)
+	handle := build(w)
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
