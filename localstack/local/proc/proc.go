@@ -4,6 +4,7 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// How long a program may take to end by itself, and how often to look.
+// How long a program may take to end by itself unless it says otherwise, and how
+// often to look.
 const (
 	grace = 5 * time.Second
 	tick  = 20 * time.Millisecond
@@ -29,16 +31,20 @@ type Program struct {
 	Log    string // file for what it prints; each start begins a new one
 	Record string // file that remembers the process
 
-	Address string // where it answers
-	Version string // tells one build of it from another
+	Address string        // where it answers
+	Version string        // tells one build of it from another
+	Owner   string        // tells whose it is
+	Grace   time.Duration // how long it may take to end by itself; 0 means some seconds
 }
 
 // A Process is a program that was started.
 type Process struct {
-	PID     int    `json:"pid"`
-	Birth   string `json:"birth"`
-	Address string `json:"address"`
-	Version string `json:"version"`
+	PID     int           `json:"pid"`
+	Birth   string        `json:"birth"`
+	Address string        `json:"address"`
+	Version string        `json:"version"`
+	Owner   string        `json:"owner,omitempty"`
+	Grace   time.Duration `json:"grace,omitempty"`
 }
 
 // Start starts p in a session of its own, so that it lives on, and records it.
@@ -57,7 +63,7 @@ func Start(p Program) (Process, error) {
 	}
 	go func() { _ = cmd.Wait() }() // else it would stay a zombie as long as we live
 
-	started := Process{PID: cmd.Process.Pid, Address: p.Address, Version: p.Version}
+	started := Process{PID: cmd.Process.Pid, Address: p.Address, Version: p.Version, Owner: p.Owner, Grace: p.Grace}
 	if started.Birth, err = birth(started.PID); err != nil {
 		return Process{}, fmt.Errorf("%s ended at once: see %s", p.Args[0], p.Log)
 	}
@@ -99,7 +105,7 @@ func (p Process) alive() bool {
 
 func (p Process) end(ctx context.Context) error {
 	_ = syscall.Kill(p.PID, syscall.SIGTERM) // it may be gone meanwhile, which is as good
-	if !p.gone(ctx, grace) {
+	if !p.gone(ctx, cmp.Or(p.Grace, grace)) {
 		_ = syscall.Kill(-p.PID, syscall.SIGKILL)
 		if !p.gone(ctx, grace) {
 			return fmt.Errorf("process %d does not end", p.PID)
@@ -129,12 +135,15 @@ func save(record string, p Process) error {
 	if err != nil {
 		return err
 	}
-	f, err := create(record)
+	f, err := create(record + ".new")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(record+".new", record)
 }
 
 func create(path string) (*os.File, error) {
