@@ -1,6 +1,7 @@
 // Products stands in, on a developer's machine, for all that the platform finds
 // outside itself: the Hub, the console, the products' actions, chat and webhooks,
-// and the AI models. It keeps everything in memory and shows what reached it.
+// and the AI models. It keeps everything in memory, and on disk where -keep says
+// so, and shows what reached it.
 package main
 
 import (
@@ -32,6 +33,7 @@ func main() {
 // A config is what the command line says.
 type config struct {
 	listen, key, endpoint string
+	keep, mark            string
 	limit                 int
 }
 
@@ -41,6 +43,8 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:4580", "address to listen at")
 	f.StringVar(&c.key, "key", ".local/hub.pem", "file with the Hub's key; made if absent")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of the AWS emulator, for text messages and e-mails")
+	f.StringVar(&c.keep, "keep", "", "folder in which everything is kept for the next start; without it everything is forgotten")
+	f.StringVar(&c.mark, "mark", "", "what GET /_health says: whose they are")
 	f.IntVar(&c.limit, "calls-limit", 50_000, "how many calls are kept")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -52,7 +56,7 @@ func parse(args []string) (config, error) {
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, args []string, now func() time.Time, log *slog.Logger) error {
+func run(ctx context.Context, args []string, now func() time.Time, log *slog.Logger) (failed error) {
 	c, err := parse(args)
 	if err != nil {
 		return err
@@ -63,9 +67,20 @@ func run(ctx context.Context, args []string, now func() time.Time, log *slog.Log
 	}
 	clock := func() time.Time { return now().UTC() }
 	sent := outbox.New(c.endpoint, &http.Client{Timeout: 10 * time.Second}, clock)
-	handler, err := newHandler(key, sent, clock, c.limit, log)
+	w := newWorld(sent, clock, c.limit, log)
+	w.mark = c.mark
+	handler, err := w.handler(key)
 	if err != nil {
 		return err
+	}
+	if c.keep != "" {
+		k, err := w.keep(c.keep)
+		if err != nil {
+			return err
+		}
+		defer func() { failed = errors.Join(failed, k.close()) }()
+		go k.run(ctx, now)
+		handler = k.watch(handler)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.listen)
 	if err != nil {

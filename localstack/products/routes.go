@@ -22,20 +22,41 @@ const maxBytes = 128 << 20
 type world struct {
 	calls  *journal.Log[journal.Call]
 	outbox *outbox.Outbox
+	desk   *desk.Desk
+	model  *model.Model
 	log    *slog.Logger
+	mark   string // tells whose it is
+}
+
+// newWorld returns a world that keeps at most limit entries of each kind.
+func newWorld(sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) *world {
+	calls := journal.New[journal.Call](limit, maxBytes)
+	return &world{
+		calls: calls, outbox: sent, log: log,
+		desk:  desk.New(calls, now, limit),
+		model: model.New(journal.New[model.Call](limit, maxBytes), now),
+	}
 }
 
 // newHandler answers for the whole outside. It keeps at most limit entries of
 // each kind.
 func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) (http.Handler, error) {
+	return newWorld(sent, now, limit, log).handler(key)
+}
+
+// handler answers for the whole outside.
+func (w *world) handler(key *hub.Key) (http.Handler, error) {
 	jwks, err := key.JWKS()
 	if err != nil {
 		return nil, err
 	}
-	w := &world{calls: journal.New[journal.Call](limit, maxBytes), outbox: sent, log: log}
+	health := map[string]string{"status": "ok"}
+	if w.mark != "" {
+		health["stack"] = w.mark
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
-		reply.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		reply.JSON(w, http.StatusOK, health)
 	})
 	mux.HandleFunc("GET /hub/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		reply.Raw(w, http.StatusOK, "application/json", jwks)
@@ -46,8 +67,8 @@ func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit i
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply.Error(w, http.StatusNotFound, "nothing answers "+r.Method+" "+r.URL.Path)
 	})
-	desk.New(w.calls, now, limit).Mount(mux)
-	model.New(journal.New[model.Call](limit, maxBytes), now).Mount(mux)
+	w.desk.Mount(mux)
+	w.model.Mount(mux)
 	return mux, nil
 }
 

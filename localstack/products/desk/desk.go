@@ -61,6 +61,7 @@ func (d *Desk) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /hooks/{org}/{channel}", d.hook)
 	mux.HandleFunc("GET /_products/state", d.state)
 	mux.HandleFunc("PUT /_products", d.rule)
+	mux.HandleFunc("GET /_products", d.inForce)
 }
 
 // An answer is what a call is told.

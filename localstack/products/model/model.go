@@ -71,6 +71,7 @@ func (m *Model) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /bedrock/model/{model}/converse", m.converse)
 	mux.HandleFunc("POST /openai/v1/chat/completions", m.complete)
 	mux.HandleFunc("PUT /_model", m.rule)
+	mux.HandleFunc("GET /_model", m.inForce)
 	mux.HandleFunc("GET /_model/calls", m.list)
 	mux.HandleFunc("DELETE /_model/calls", m.forget)
 }

@@ -104,6 +104,18 @@ func (s *Rules[R]) Set(rules []R) error {
 	return nil
 }
 
+// List returns the rules in order.
+func (s *Rules[R]) List() []R {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	list := make([]R, 0, len(s.list))
+	for _, c := range s.list {
+		list = append(list, c.rule)
+	}
+	return list
+}
+
 // Take returns the first rule about org that fits, is still good and is in luck,
 // and uses it once. Without such a rule it returns the zero rule.
 func (s *Rules[R]) Take(org string, fits func(R) bool) R {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"theoneagents.app/agents/localstack/local/proc"
+)
+
+// How often what changed is written down, and which part of the time that may
+// take.
+const (
+	writeEvery = time.Second
+	writeShare = 20
+)
+
+// A keeper keeps the world in a folder, so that the next start continues with it.
+type keeper struct {
+	folder  string
+	world   *world
+	log     *slog.Logger
+	changed atomic.Bool
+	writing sync.Mutex
+	release func()
+}
+
+// A memory is everything that is kept.
+type memory struct {
+	Calls  any `json:"calls"`
+	Desk   any `json:"desk"`
+	Model  any `json:"model"`
+	Outbox any `json:"outbox"`
+}
+
+func (w *world) memory() memory {
+	return memory{Calls: w.calls, Desk: w.desk, Model: w.model, Outbox: w.outbox}
+}
+
+// keep returns who keeps w in a folder, after it has read what is kept there.
+// One program at a time may do that.
+func (w *world) keep(folder string) (*keeper, error) {
+	k := &keeper{folder: folder, world: w, log: w.log}
+	release, err := proc.Hold(k.marker())
+	if errors.Is(err, proc.ErrHeld) {
+		return nil, fmt.Errorf("other products work on the data in %s: end them first", folder)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.release = release
+	text, err := os.ReadFile(k.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := w.memory()
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s cannot be read (%w): make reset forgets it and starts anew", k.file(), err)
+	}
+	return k, nil
+}
+
+func (k *keeper) file() string   { return filepath.Join(k.folder, "kept.json") }
+func (k *keeper) marker() string { return filepath.Join(k.folder, "running") }
+
+// watch notes that something may have changed.
+func (k *keeper) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			k.changed.Store(true)
+		}
+	})
+}
+
+// run writes down what changes until ctx ends.
+func (k *keeper) run(ctx context.Context, now func() time.Time) {
+	pause := writeEvery
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if !k.changed.Swap(false) {
+			continue
+		}
+		began := now()
+		if err := k.write(); err != nil {
+			k.changed.Store(true)
+			k.log.ErrorContext(ctx, "keep", "err", err)
+		}
+		pause = max(writeEvery, writeShare*now().Sub(began))
+	}
+}
+
+// write writes everything down, whole or not at all.
+func (k *keeper) write() error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+
+	text, err := json.Marshal(k.world.memory())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(k.file()+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(k.file()+".new", k.file())
+}
+
+// close writes everything down a last time.
+func (k *keeper) close() error {
+	defer k.release()
+	if err := k.write(); err != nil {
+		return err
+	}
+	return os.Remove(k.marker())
+}
