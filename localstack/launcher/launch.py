@@ -1,21 +1,24 @@
 """Starts MiniStack, the local cloud, as this project needs it.
 
-    launch.py --port 4566 --state .local/emulator
+    launch.py --port 4566 --state .local/emulator --mark /home/me/one-agents/.local [--keep]
 
-It listens on 127.0.0.1 alone, keeps everything in memory, and gives the
-functions an environment of their own: nothing of the caller's (credentials,
-profiles, proxies) reaches them.
+It listens on 127.0.0.1 alone, and gives the functions an environment of their
+own: nothing of the caller's (credentials, profiles, proxies) reaches them. With
+--keep its data outlives it (see keep.py), without it everything stays in memory.
+The mark, which its health tells, says whose it is.
 """
 
 import argparse
 import os
 import pathlib
+import shutil
+import sys
 
 # What a process needs from the one that starts it, whoever that is.
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ")
 
 
-def environment(port: int, state: pathlib.Path, inherited: dict) -> dict:
+def environment(port: int, state: pathlib.Path, inherited: dict, keep: bool = False) -> dict:
     """Returns the environment of the emulator and of the functions it runs."""
     return {name: inherited[name] for name in INHERITED if name in inherited} | {
         # Where it listens, and what it calls itself.
@@ -30,8 +33,9 @@ def environment(port: int, state: pathlib.Path, inherited: dict) -> dict:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         # It leaves nothing behind outside the project.
-        "PERSIST_STATE": "0",
-        "S3_PERSIST": "0",
+        "PERSIST_STATE": "1" if keep else "0",
+        "STATE_DIR": str(state),
+        "S3_PERSIST": "1" if keep else "0",
         "S3_DATA_DIR": str(state / "s3"),
         "TMPDIR": str(state / "tmp"),
         # Servers that nobody here talks to.
@@ -47,20 +51,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=pathlib.Path, required=True)
+    parser.add_argument("--mark", default="", help="tells whose emulator it is")
+    parser.add_argument("--keep", action="store_true", help="keep the data on disk")
     args = parser.parse_args()
 
     state = args.state.resolve()
-    (state / "tmp").mkdir(parents=True, exist_ok=True)
-    env = environment(args.port, state, dict(os.environ))
+    shutil.rmtree(state / "tmp", ignore_errors=True)  # no use to a later start
+    (state / "tmp").mkdir(parents=True)
+    env = environment(args.port, state, dict(os.environ), args.keep)
     os.environ.clear()
     os.environ.update(env)
 
     # MiniStack reads its settings when it is imported, so only now.
     import patches
 
-    patches.apply_all()
+    patches.apply_all(args.mark)
+    if args.keep:
+        import keep
 
-    import sys
+        try:
+            keep.Keeper(state, args.port).install()
+        except keep.Unreadable as err:
+            sys.exit(str(err))
 
     from ministack import app
 

@@ -1,0 +1,309 @@
+"""Keeps the emulator's data on disk, so that the next start continues with it.
+
+MiniStack writes its state only when it ends well, one service after the other
+while they still change, and starts empty when a file cannot be read. Here the
+state of all services is one snapshot:
+
+- A snapshot is the memory of one moment: a forked process writes it, while the
+  emulator goes on. It counts only when all of it is written, so that a crash, a
+  full disk or a kill leaves the snapshot before it.
+- While data changes, a snapshot is made every few seconds. At the end one is
+  made too, and no request is answered after it: what was answered is kept.
+- Data that cannot be read stops the start with a sentence.
+
+Below the folder of the state:
+
+    kept/<n>/<service>.json   a snapshot; kept/current names the newest
+    kept/<n>/snapshot.json    when it was made, and at which port
+    lambda-blobs/             the code of the functions
+    s3/                       the objects, written as they come
+    running                   there from the start until everything was kept; it
+                              names the process, which has it locked
+"""
+
+import asyncio
+import copy
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import time
+
+from ministack import app
+from ministack.core import persistence
+from ministack.services import dynamodb, lambda_svc, ses, sqs
+
+from patches import Misfit, rewrite
+
+EVERY = 5  # seconds between snapshots
+SHARE = 20  # a snapshot may take this part of the time: 1/20
+LIMIT = 120  # seconds that a snapshot may take
+
+# Requests that change nothing.
+READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")
+
+
+class Unreadable(Exception):
+    """The data of an earlier start cannot be used."""
+
+
+class Keeper:
+    """Keeps the state of an emulator that listens at port below a folder."""
+
+    def __init__(self, state: pathlib.Path, port: int):
+        self.state, self.port = state, port
+        self.kept = state / "kept"
+        self.changed = False
+        self.child = None  # the process that writes a snapshot
+
+    def hold(self) -> None:
+        """Makes this process the only one that works on the data."""
+        self.running = open(self.state / "running", "a+")
+        try:
+            fcntl.flock(self.running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            self.running.seek(0)
+            raise Unreadable(
+                f"The process {self.running.read()} works on the data in {self.state}: end it first."
+            ) from err
+        self.running.truncate(0)
+        self.running.write(str(os.getpid()))
+        self.running.flush()
+
+    # What earlier starts kept.
+
+    def read(self) -> dict:
+        """Returns the kept state by service; none when there is nothing."""
+        current = self.kept / "current"
+        if not current.exists():
+            return {}
+        try:
+            made = json.loads((current / "snapshot.json").read_text())
+            return {name: self._service(current / f"{name}.json", name, made["port"]) for name in made["services"]}
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise Unreadable(
+                f"The data in {self.kept} cannot be read ({err}): make reset forgets it and starts anew."
+            ) from err
+
+    def _service(self, path: pathlib.Path, name: str, port: int):
+        text = path.read_text()
+        if port != self.port:  # the addresses of queues name the port
+            text = text.replace(f"://localhost:{port}/000000000000/", f"://localhost:{self.port}/000000000000/")
+        data = json.loads(text, object_hook=persistence._json_object_hook)
+        made, known = data["__ministack_format__"], persistence._state_format_version(name)
+        if made > known:
+            raise ValueError(f"{path.name} has format {made} of a newer MiniStack, this one reads {known}")
+        return data["payload"]
+
+    # Snapshots.
+
+    def write(self) -> None:
+        """Writes a snapshot in this process and makes it the current one."""
+        number = 1 + max((int(p.name) for p in self.kept.glob("[0-9]*") if p.name.isdigit()), default=0)
+        folder = self.kept / str(number)
+        folder.mkdir(parents=True)
+        try:
+            services = []
+            for name, get in app._build_persistence_save_dict().items():
+                state = get()
+                if state is None:  # the service could not be loaded
+                    continue
+                services.append(name)
+                version = persistence._state_format_version(name)
+                (folder / f"{name}.json").write_text(
+                    json.dumps({"__ministack_format__": version, "payload": state}, default=persistence._json_default)
+                )
+            at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+            (folder / "snapshot.json").write_text(json.dumps({"at": at, "port": self.port, "services": services}))
+            link = self.kept / "next"
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder.name)
+            os.replace(link, self.kept / "current")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for old in self.kept.glob("[0-9]*"):
+            if old.name != folder.name:
+                shutil.rmtree(old, ignore_errors=True)
+        prune_code(referenced)
+
+    def fork(self, patient: bool) -> None:
+        """Starts a process that writes the memory of this moment."""
+        self.changed = False
+        with dynamodb._lock, sqs._queues_lock:  # no write is half done
+            self.child = os.fork()
+        if self.child:
+            return
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for s in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(s, signal.SIG_DFL)
+            # What is open belongs to the emulator alone: a connection that it
+            # closes must be closed.
+            os.closerange(3, 65536)
+            if patient:
+                os.nice(10)
+            copy.deepcopy = lambda value, memo=None: value  # all of this memory is a copy
+            self.write()
+            code = 0
+        except BaseException as err:
+            print(f"keep: the data was not written: {err}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
+
+    def reap(self) -> bool | None:
+        """Reports whether the process has written everything, or None while it
+        is at it."""
+        pid, status = os.waitpid(self.child, os.WNOHANG)
+        if not pid:
+            return None
+        self.child = None
+        return os.waitstatus_to_exitcode(status) == 0
+
+    def kill(self) -> None:
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+        self.child = None
+
+    async def loop(self) -> None:
+        """Makes snapshots while there are changes."""
+        pause = EVERY
+        while True:
+            await asyncio.sleep(pause)
+            if not self.changed:
+                continue
+            began = time.monotonic()
+            self.fork(patient=True)
+            done = None
+            while done is None:
+                await asyncio.sleep(0.02)
+                done = self.reap()
+                if done is None and time.monotonic() > began + LIMIT:
+                    self.kill()
+                    done = False
+            self.changed = self.changed or not done
+            pause = max(EVERY, SHARE * (time.monotonic() - began))
+
+    def end(self) -> None:
+        """Keeps everything and ends the emulator. It runs on the event loop, so
+        that no request is answered any more."""
+        if self.child:
+            self.kill()
+        began, done = time.monotonic(), None
+        self.fork(patient=False)
+        while done is None and time.monotonic() < began + LIMIT:
+            time.sleep(0.005)
+            done = self.reap()
+        if done:
+            (self.state / "running").unlink(missing_ok=True)
+        os._exit(0 if done else 1)
+
+    # Plugging in.
+
+    def install(self) -> None:
+        """Makes MiniStack start with the kept state and keep it."""
+        self.hold()
+        kept = self.read()
+        keep_email("keep_email")
+        keep_code("keep_code")
+        for name in ("_load_persisted_state", "_build_persistence_save_dict", "save_all", "_state_map", "app"):
+            if not hasattr(app, name):
+                raise Misfit("keep", f"ministack.app.{name} is gone")
+
+        def load() -> None:
+            for name, module in app._state_map.items():
+                if kept.get(name):
+                    try:
+                        app._get_module(module).load_persisted_state(kept[name])
+                    except Exception as err:
+                        print(f"The kept data of {name} does not fit: {err!r}: make reset forgets it.", file=sys.stderr, flush=True)
+                        os._exit(1)
+            kept.clear()
+
+        app._load_persisted_state = load
+        app.save_all = lambda services: None  # end has done it
+        serve = app.app
+
+        async def watched(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await serve(scope, receive, self.starting(send))
+                return
+            if scope["type"] == "http" and changes(scope):
+                self.changed = True
+            await serve(scope, receive, send)
+
+        app.app = watched
+
+    def starting(self, send):
+        async def started(message):
+            if message["type"] == "lifespan.startup.complete":
+                loop = asyncio.get_running_loop()
+                for s in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(s, self.end)
+                self.task = loop.create_task(self.loop())
+            await send(message)
+
+        return started
+
+
+def changes(scope) -> bool:
+    """Reports whether a request may change data."""
+    if scope["method"] in ("GET", "HEAD") and "/_aws/" not in scope["path"]:
+        return False
+    target = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"x-amz-target"), "")
+    return not target.rpartition(".")[2].startswith(READS)
+
+
+def keep_email(patch: str) -> None:
+    """The e-mails that were sent were not among the state."""
+    for needed in ("_sent_emails", "get_state", "_restore_state", "_restore_regional_store"):
+        if not hasattr(ses, needed):
+            raise Misfit(patch, f"ses.{needed} is gone")
+    rewrite(
+        patch,
+        ses.get_state,
+        '    return copy.deepcopy({\n',
+        '    return copy.deepcopy({\n        "_sent_emails": _sent_emails,\n',
+    )
+    rewrite(
+        patch,
+        ses._restore_state,
+        '    _restore_regional_store(_identities, data.get("_identities", {}))\n',
+        '    _restore_regional_store(_identities, data.get("_identities", {}))\n'
+        '    _restore_regional_store(_sent_emails, data.get("_sent_emails", {}))\n',
+    )
+
+
+referenced = set()  # the code that the newest snapshot needs
+prune_code = None
+
+
+def keep_code(patch: str) -> None:
+    """Each snapshot hashed the code of every function, which its record has
+    already, and deleted what it did not need before it was the current one."""
+    global prune_code
+    for needed in ("_externalize_code_zip", "_prune_orphan_code_blobs", "_b64_sha_to_hex", "CODE_BLOB_DIR", "_BLOB_REF_KEY"):
+        if not hasattr(lambda_svc, needed):
+            raise Misfit(patch, f"lambda_svc.{needed} is gone")
+    prune_code, write = lambda_svc._prune_orphan_code_blobs, lambda_svc._externalize_code_zip
+    folder = pathlib.Path(lambda_svc.CODE_BLOB_DIR)
+
+    def externalize(function: dict, needed: set) -> None:
+        name = lambda_svc._b64_sha_to_hex((function.get("config") or {}).get("CodeSha256", ""))
+        if not isinstance(function.get("code_zip"), bytes) or not name or not (folder / f"{name}.zip").exists():
+            write(function, needed)
+            return
+        function["code_zip"] = {lambda_svc._BLOB_REF_KEY: name}
+        needed.add(name)
+
+    def remember(needed: set) -> None:
+        referenced.clear()
+        referenced.update(needed)
+
+    lambda_svc._externalize_code_zip = externalize
+    lambda_svc._prune_orphan_code_blobs = remember
