@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key publish show letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis crash test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis crash test-dynamodb-local lint fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -28,17 +28,24 @@ sources := go.mod go.sum $(shell find events functions infra localstack shared \
 # The race detector needs a C compiler.
 race := $(if $(shell command -v cc),-race)
 
+# The targets of a group stand below its title, a comment with three #.
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^### / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nlocalstack/README.md shows a first day with them.\n'
+
+### The system on this machine
 
 run: check build ## start everything, deploy it, and show a first run [PORT=4566 PRODUCTS_PORT=4580]
-	@$(local) up -port $(call given,PORT,4566) -products-port $(call given,PRODUCTS_PORT,4580)
+	@$(local) up $(if $(call given,PORT),-port $(call given,PORT)) $(if $(call given,PRODUCTS_PORT),-products-port $(call given,PRODUCTS_PORT))
 
-stop: $(local) ## end what make run started
+stop: $(local) ## end what make run started; the data stays, and make run goes on with it
 	@$(local) stop
 
-reset: $(local) ## end it and forget the local data
+reset: $(local) ## end it and forget the data
 	@$(local) reset
+
+### Use it
 
 token: $(local) ## print a session [ORG=org_demo USER=user_demo ROLE=owner TTL=3600 FORM=session]
 	@$(local) token -org $(call given,ORG,org_demo) -user $(call given,USER,user_demo) -role $(call given,ROLE,owner) \
@@ -47,11 +54,25 @@ token: $(local) ## print a session [ORG=org_demo USER=user_demo ROLE=owner TTL=3
 key: $(local) ## print a new integration key [ORG=org_demo ACCESS=read_write NAME=…]
 	@$(local) key -org $(call given,ORG,org_demo) -access $(call given,ACCESS,read_write) -name $(call given,NAME,'make key')
 
-publish: $(local) ## put an event on the bus: FILE=events/psa/ticket.created.json [ORG=org_demo EVENT=psa:…]
-	@$(local) publish -file $(call given,FILE,'') -org $(call given,ORG,'') -event $(call given,EVENT,'')
+org: $(local) ## make an organization known, or change its plan: ORG=org_acme [PLAN=growth]
+	@$(local) org -org $(call given,ORG,'') -plan $(call given,PLAN,growth)
+
+publish: $(local) ## put an event on the bus: EVENT=psa:ticket.created, or FILE=my.json [EVENT=… ORG=org_demo ANYWAY=1]
+	@$(local) publish -file $(call given,FILE,'') -org $(call given,ORG,'') -event $(call given,EVENT,'') $(if $(call given,ANYWAY),-anyway)
 
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
+
+calls: $(local) ## list what reached the products, chat, SMS and e-mail [ORG=… KIND=action JSON=1]
+	@$(local) calls -org $(call given,ORG,'') -kind $(call given,KIND,'') $(if $(call given,JSON),-json)
+
+watch: $(local) ## the same, and go on with what comes [ORG=… KIND=…]
+	@$(local) calls -follow -org $(call given,ORG,'') -kind $(call given,KIND,'')
+
+logs: $(local) ## print what the functions said [FUNCTION=runner FIND=exec_… SINCE=10m]
+	@$(local) logs -function $(call given,FUNCTION,'') -find $(call given,FIND,'') -since $(call given,SINCE,10m)
+
+### Operate it, here or on AWS
 
 letters: $(operate) ## list dead letters [REASON=failed ORG=… JSON=1 STACK=…]
 	@$(operate) letters $(where) -reason $(call given,REASON,'') -org $(call given,ORG,'')
@@ -66,6 +87,8 @@ inspect: $(operate) ## show a run whole, with what the platform knows of it: RUN
 replay: $(operate) ## replay events from the archive: FROM=2026-03-09T14:00:00Z TO=… [ORG=… EVENT=psa:ticket.created NAME=… STACK=…]
 	@$(operate) replay $(where) -from $(call given,FROM,'') -to $(call given,TO,'') -org $(call given,ORG,'') \
 		-type $(call given,EVENT,'') -name $(call given,NAME,'')
+
+### Check it
 
 test: check build lint test-unit simulate fuzz test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
 
@@ -116,6 +139,8 @@ crash: .local/bin/crash ## against make run: kill functions and fail calls while
 test-dynamodb-local: ## run the store's suite on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "the store on DynamoDB Local"
 	@$(PYTHON) -B localstack/dynamodb-local/beside.py go test -count=1 ./shared/dynamo/...
+
+### Change it
 
 lint: ## check the style
 	$(say) "style"

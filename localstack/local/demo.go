@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -15,6 +16,8 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/localstack/local/steps"
 	"theoneagents.app/agents/localstack/local/timeline"
+	"theoneagents.app/agents/shared/credit"
+	ids "theoneagents.app/agents/shared/id"
 )
 
 // demoOrg is the organization that a fresh local cloud has.
@@ -32,7 +35,7 @@ func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.O
 	if err != nil {
 		return err
 	}
-	if err := seed(ctx, w, report, o, owner); err != nil {
+	if err := seed(ctx, w, report, o, owner, demoOrg, string(credit.Growth)); err != nil {
 		return err
 	}
 	ticket, err := newTicket(w.now())
@@ -51,22 +54,44 @@ func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.O
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("the run of %s did not come to its end: %w\nGET /api/agents/agent_system_dispatch/activity says why it did not start; what the functions say is in %s", ticket.ID, err, h.log("emulator"))
+		return fmt.Errorf("the demonstration failed: the run of %s did not come to its end: %w\n%s", ticket.ID, err, w.lookAt(ctx, h, o, ticket.ID, run))
 	}
 	w.say("")
 	if err := run.Print(w.out); err != nil {
 		return err
 	}
+	if run.Status != "completed" {
+		return fmt.Errorf("the demonstration failed: its run is %s, not completed\n%s", run.Status, w.lookAt(ctx, h, o, ticket.ID, run))
+	}
 	return w.invite(h, o, run)
 }
 
-// seed makes the organization known, unless it is.
-func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, owner api) error {
-	if owner.known(ctx) == nil {
+// lookAt says where to find out why the demonstration failed.
+func (w world) lookAt(ctx context.Context, h home, o cloud.Outputs, event string, run timeline.Run) string {
+	var b strings.Builder
+	if n := w.rules(ctx, o); n > 0 {
+		fmt.Fprintf(&b, "%d rules make the products or the model behave otherwise: make obey shows them, make obey RULES=none takes them away\n", n)
+	}
+	if run.ID != "" {
+		fmt.Fprintf(&b, "make inspect RUN=%s shows the run whole\n", run.ID)
+	} else {
+		fmt.Fprintf(&b, "GET %s/api/agents/agent_system_dispatch/activity says why it did not start, make letters whether %s became a dead letter\n", o.API, event)
+	}
+	fmt.Fprintf(&b, "make logs shows what the functions said, %s what the emulator said; the system keeps running", h.log("emulator"))
+	return b.String()
+}
+
+// seed makes an organization known, unless it is.
+func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, owner api, org, plan string) error {
+	err := owner.known(ctx)
+	if err == nil {
 		return nil
 	}
-	return report.Do(ctx, "Making "+demoOrg+" known by hub:org.created", func(ctx context.Context) error {
-		e := newEvent("hub", "org.created", demoOrg, json.RawMessage(`{"plan":"growth"}`), w.now())
+	if r, ok := errors.AsType[*refusal](err); !ok || r.Status != http.StatusForbidden {
+		return err
+	}
+	return report.Do(ctx, "Making "+org+" known by hub:org.created", func(ctx context.Context) error {
+		e := newEvent("hub", "org.created", org, json.RawMessage(`{"plan":"`+plan+`"}`), w.now())
 		if err := put(ctx, o, e); err != nil {
 			return err
 		}
@@ -147,11 +172,17 @@ func show(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "show")
 	org := f.String("org", demoOrg, "organization")
 	id := f.String("run", "", "execution to show; by default the newest")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
+	if err := checkOrg(*org); err != nil {
+		return err
+	}
+	if *id != "" && !ids.Valid("exec_", *id) {
+		return misusef("%q is no execution: exec_ and up to 64 letters, digits or underscores", *id)
+	}
 	h := home(*state)
-	o, err := h.readOutputs()
+	o, err := h.readOutputs(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -178,6 +209,20 @@ func show(ctx context.Context, w world, args []string) error {
 	return run.Print(w.out)
 }
 
+// rules returns how many rules the stand-ins obey.
+func (w world) rules(ctx context.Context, o cloud.Outputs) int {
+	total := 0
+	for _, path := range []string{"/_products", "/_model"} {
+		var found struct {
+			Rules []json.RawMessage `json:"rules"`
+		}
+		if (api{base: o.Products, http: w.http}).call(ctx, http.MethodGet, path, nil, &found) == nil {
+			total += len(found.Rules)
+		}
+	}
+	return total
+}
+
 // invite prints what to try next.
 func (w world) invite(h home, o cloud.Outputs, run timeline.Run) error {
 	owner, err := w.as(h, o, demoOrg)
@@ -194,6 +239,8 @@ Try, in this folder:
   curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/executions/%[5]s'
   curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/credits'
   curl -s '%[3]s/_calls?org_id=%[4]s'
+
+localstack/README.md says what else there is on a laptop; make help lists it.
 `, o.API, owner.token, o.Products, demoOrg, run.ID, o.Docs)
 	return nil
 }

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"theoneagents.app/agents/localstack/local/cloud"
+	"theoneagents.app/agents/localstack/local/proc"
 )
 
 // A home is the folder in which a local cloud keeps its state. Each has a cloud
@@ -23,10 +27,50 @@ func (h home) path(name ...string) string {
 func (h home) outputs() string    { return h.path("outputs.json") }
 func (h home) hubKey() string     { return h.path("hub.pem") }
 func (h home) deployment() string { return h.path("deployed.json") }
+func (h home) ports() string      { return h.path("ports.json") }
 func (h home) emulator() string   { return h.path("emulator.json") }
 func (h home) products() string   { return h.path("products.json") }
 
+func (h home) emulatorData() string { return h.path("emulator") }
+func (h home) productsData() string { return h.path("products") }
+
 func (h home) log(name string) string { return h.path("logs", name+".log") }
+
+// mark tells this local cloud from those of other checkouts: it is the path of
+// its folder.
+func (h home) mark() string {
+	path, err := filepath.Abs(string(h))
+	if err != nil {
+		return string(h)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// find returns the process that a record names, if it runs and is ours. The
+// record of a folder that was copied names the process of the original.
+func (h home) find(record string) (proc.Process, bool) {
+	p, alive := proc.Find(record)
+	return p, alive && h.owns(p)
+}
+
+func (h home) owns(p proc.Process) bool {
+	if p.Owner == "" || p.Owner == h.mark() {
+		return true
+	}
+	_, err := os.Stat(p.Owner)
+	return errors.Is(err, fs.ErrNotExist) // the folder was moved here
+}
+
+// end ends the process that a record names, if it is ours, and forgets it.
+func (h home) end(ctx context.Context, record string) (bool, error) {
+	if _, ours := h.find(record); !ours {
+		return false, proc.Forget(record)
+	}
+	return proc.Stop(ctx, record)
+}
 
 // flags returns the flags of a command, the state folder among them.
 func flags(w world, name string) (*flag.FlagSet, *string) {
@@ -35,30 +79,74 @@ func flags(w world, name string) (*flag.FlagSet, *string) {
 	return f, f.String("state", ".local", "folder of the local cloud's state")
 }
 
-// errNothingRuns says that there are no outputs.
-var errNothingRuns = errors.New("nothing runs here yet: type make run first")
+// parse reads the flags of a command that takes nothing else.
+func parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return asked(err)
+	}
+	if f.NArg() > 0 {
+		return misusef("%s: %q belongs to no flag", f.Name(), f.Arg(0))
+	}
+	return nil
+}
 
-func (h home) readOutputs() (cloud.Outputs, error) {
+// asked makes a misuse of an error of package flag, unless it is a call for help.
+func asked(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return errHelp
+	}
+	return &misuse{""} // it was printed, with the flags that there are
+}
+
+// errNothingRuns says that there are no outputs.
+var errNothingRuns = errors.New("nothing runs here: type make run first")
+
+// readOutputs returns where the system of this folder is. It makes sure that it
+// is still there, and not the emulator of another checkout at the same port.
+func (h home) readOutputs(ctx context.Context, w world) (cloud.Outputs, error) {
 	o, err := cloud.ReadOutputs(h.outputs())
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, errNothingRuns
 	}
-	return o, err
+	if err != nil {
+		return o, fmt.Errorf("%w: make run writes it anew", err)
+	}
+	if err := o.Present(ctx, w.http); err != nil {
+		return o, err
+	}
+	return o, nil
 }
 
 // lock makes sure that one command at a time changes the local cloud. The lock
 // ends with the process, however that ends.
 func (h home) lock() (release func(), err error) {
 	if err := os.MkdirAll(string(h), 0o750); err != nil {
-		return nil, err
+		return nil, h.denied(err)
 	}
 	f, err := os.OpenFile(h.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, h.denied(err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("another make run, test, stop or reset is at work in %s: wait until it has ended", h)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// denied says whose the folder is when this user may not write to it.
+func (h home) denied(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	owner := "another user"
+	if info, err := os.Stat(string(h)); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			owner = "user " + strconv.Itoa(int(stat.Uid))
+			if u, err := user.LookupId(strconv.Itoa(int(stat.Uid))); err == nil {
+				owner = u.Username
+			}
+		}
+	}
+	return fmt.Errorf("this user may not write to %s, which belongs to %s: work as %s, or let %s remove it", h, owner, owner, owner)
 }

@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/local/nearest"
+	"theoneagents.app/agents/shared/caller"
+	ids "theoneagents.app/agents/shared/id"
+	keys "theoneagents.app/agents/shared/key"
 )
 
 // session is how long a session lives.
@@ -21,7 +27,10 @@ func token(w world, args []string) error {
 	role := f.String("role", "owner", "owner, admin, member or viewer")
 	ttl := f.Int("ttl", int(session.Seconds()), "seconds until it expires; negative makes one that has")
 	form := f.String("form", string(hub.Session), `"session" or "hub": how the claims are named`)
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	if err := checkClaims(*org, *user, *role, *form); err != nil {
 		return err
 	}
 	text, err := w.mint(home(*state), hub.Claims{
@@ -34,11 +43,29 @@ func token(w world, args []string) error {
 	return nil
 }
 
+// checkClaims returns a misuse when a session would be refused everywhere.
+func checkClaims(org, user, role, form string) error {
+	if err := checkOrg(org); err != nil {
+		return err
+	}
+	if !ids.Foreign(user) {
+		return misusef("%q is no user: up to 128 printable characters without # or space", user)
+	}
+	roles := []string{string(caller.Owner), string(caller.Admin), string(caller.Member), string(caller.Viewer)}
+	if !slices.Contains(roles, role) {
+		return misusef("there is no role %q: a role is %s", role, nearest.List(roles))
+	}
+	if forms := []string{string(hub.Session), string(hub.Tenant)}; !slices.Contains(forms, form) {
+		return misusef("there is no form %q: it is %s", form, nearest.List(forms))
+	}
+	return nil
+}
+
 // mint returns the session that says c, from now on.
 func (w world) mint(h home, c hub.Claims) (string, error) {
 	key, err := hub.Open(h.hubKey())
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w (make reset makes a new one)", h.denied(err))
 	}
 	c.ID, c.Issued = "jti_"+ulid.Make().String(), w.now()
 	return key.Mint(c)
@@ -50,11 +77,20 @@ func key(ctx context.Context, w world, args []string) error {
 	org := f.String("org", "org_demo", "organization")
 	access := f.String("access", "read_write", "read or read_write")
 	name := f.String("name", "make key", "what the key is called")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
+	if err := checkOrg(*org); err != nil {
+		return err
+	}
+	if accesses := []string{string(caller.Read), string(caller.ReadWrite)}; !slices.Contains(accesses, *access) {
+		return misusef("there is no access %q: it is %s", *access, nearest.List(accesses))
+	}
+	if n := len([]rune(*name)); n < 1 || n > keys.MaxName {
+		return misusef("the name of a key has 1 to %d characters, not %d", keys.MaxName, n)
+	}
 	h := home(*state)
-	o, err := h.readOutputs()
+	o, err := h.readOutputs(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,29 @@ func main() {
 		out: os.Stdout, err: os.Stderr,
 	}
 	err := run(ctx, w, os.Args[1:])
+	code := exitCode(ctx, err)
 	stop()
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if code == 0 {
+		return
 	}
+	if text := err.Error(); text != "" {
+		_, _ = fmt.Fprintln(os.Stderr, text)
+	}
+	os.Exit(code)
+}
+
+// exitCode returns the exit code that says how a command ended.
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil, errors.Is(err, errHelp):
+		return 0
+	case errors.Is(err, errInterrupted), ctx.Err() != nil:
+		return exitInterrupted
+	}
+	if _, wrong := errors.AsType[*misuse](err); wrong || errors.Is(err, errUsage) {
+		return exitMisuse
+	}
+	return exitFailed
 }
 
 // A world is all that a command may touch.
@@ -41,7 +59,7 @@ type world struct {
 // say prints a line. There is nobody to tell when that fails.
 func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
 
-var errUsage = errors.New("usage: local up|with|stop|reset|token|key|publish|show [flags]; -h after one of them lists its flags")
+var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|calls|logs [flags]; -h after one of them lists its flags")
 
 func run(ctx context.Context, w world, args []string) error {
 	if len(args) == 0 {
@@ -61,10 +79,16 @@ func run(ctx context.Context, w world, args []string) error {
 		return token(w, rest)
 	case "key":
 		return key(ctx, w, rest)
+	case "org":
+		return newOrg(ctx, w, rest)
 	case "publish":
 		return publish(ctx, w, rest)
 	case "show":
 		return show(ctx, w, rest)
+	case "calls":
+		return calls(ctx, w, rest)
+	case "logs":
+		return logs(ctx, w, rest)
 	}
 	return errUsage
 }

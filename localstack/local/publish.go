@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +19,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/oklog/ulid/v2"
 
+	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/localstack/local/cloud"
+	"theoneagents.app/agents/localstack/local/nearest"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/fault"
 )
 
 // An envelope is how products publish an event.
@@ -31,19 +40,25 @@ type envelope struct {
 	Published time.Time       `json:"published_at"`
 }
 
-// publish puts an event on the bus and prints its id.
+// publish puts an event on the bus and prints its id. An event that could have no
+// effect is refused before that.
 func publish(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "publish")
 	file := f.String("file", "", "an envelope, an event type of the catalogue (its sample is published), or a payload")
-	name := f.String("event", "", "name of a payload's event, like psa:ticket.created")
+	name := f.String("event", "", "name of a payload's event, like psa:ticket.created; without a file its sample is published")
 	org := f.String("org", "", "organization; by default that of the envelope, or "+demoOrg)
-	if err := f.Parse(args); err != nil {
+	anyway := f.Bool("anyway", false, "publish it too when its type or its organization is unknown")
+	if err := parse(f, args); err != nil {
 		return err
 	}
-	if *file == "" {
-		return errors.New("say what to publish, for example make publish FILE=events/psa/ticket.created.json")
+	if err := checkOrg(*org); *org != "" && err != nil {
+		return err
 	}
-	text, err := os.ReadFile(*file)
+	known, err := catalog.Load(events.Files)
+	if err != nil {
+		return fmt.Errorf("catalogue: %w", err)
+	}
+	text, err := source(*file, *name, known)
 	if err != nil {
 		return err
 	}
@@ -52,11 +67,22 @@ func publish(ctx context.Context, w world, args []string) error {
 	}
 	e, err := readEvent(text, *name, *org, w.now())
 	if err != nil {
-		return fmt.Errorf("%s: %w", *file, err)
+		return misusef("%s: %v", cmp.Or(*file, *name), err)
 	}
-	o, err := home(*state).readOutputs()
+	if !*anyway {
+		if err := checkType(e.name(), known); err != nil {
+			return err
+		}
+	}
+	h := home(*state)
+	o, err := h.readOutputs(ctx, w)
 	if err != nil {
 		return err
+	}
+	if !*anyway {
+		if err := w.checkKnown(ctx, h, o, e); err != nil {
+			return err
+		}
 	}
 	if err := put(ctx, o, e); err != nil {
 		return err
@@ -65,40 +91,163 @@ func publish(ctx context.Context, w world, args []string) error {
 	return nil
 }
 
+// source returns the text of a file, or without one the catalogue's entry of an
+// event.
+func source(file, name string, known catalog.Catalog) ([]byte, error) {
+	if file == "" && name == "" {
+		return nil, misusef("say what to publish: an event of the catalogue with make publish EVENT=psa:ticket.created, or a file with make publish FILE=…")
+	}
+	if file == "" {
+		if err := checkType(name, known); err != nil {
+			return nil, err
+		}
+		product, kind, _ := strings.Cut(name, ":")
+		return events.Files.ReadFile(product + "/" + kind + ".json")
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the operator's path.
+	switch {
+	case err == nil:
+		return text, nil
+	case errors.Is(err, fs.ErrNotExist) && nameOf(file) != "":
+		return nil, misusef("there is no file %s: do you mean %s?", file, nearest.List(filesOf(nearest.Names(nameOf(file), namesOf(known), 3))))
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, misusef("there is no file %s", file)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, misusef("this user may not read %s", file)
+	}
+	return nil, misusef("%s cannot be read: %v", file, errors.Unwrap(err))
+}
+
+// checkType returns a misuse unless the catalogue has an event of this name.
+func checkType(name string, known catalog.Catalog) error {
+	if _, ok := known.Event(name); ok {
+		return nil
+	}
+	return misusef("no product publishes %q; do you mean %s? ANYWAY=1 publishes it all the same (an event of an unknown type matches no rule)",
+		name, nearest.List(nearest.Names(name, namesOf(known), 3)))
+}
+
+func namesOf(known catalog.Catalog) []string {
+	var names []string
+	for _, e := range known.Events() {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func filesOf(names []string) []string {
+	var files []string
+	for _, n := range names {
+		files = append(files, "events/"+strings.Replace(n, ":", "/", 1)+".json")
+	}
+	return files
+}
+
+// orgCreated is the event that makes an organization known.
+const orgCreated = "hub:org.created"
+
+// checkKnown returns a misuse when the organization of an event is unknown and
+// the event does not make it known.
+func (w world) checkKnown(ctx context.Context, h home, o cloud.Outputs, e envelope) error {
+	if e.name() == orgCreated {
+		return nil
+	}
+	owner, err := w.as(h, o, e.Org)
+	if err != nil {
+		return err
+	}
+	err = owner.known(ctx)
+	if r, ok := errors.AsType[*refusal](err); ok && r.Status == http.StatusForbidden {
+		return misusef("the organization %s is unknown%s: make org ORG=%s makes it known, and ANYWAY=1 publishes the event all the same", e.Org, w.orgsLike(ctx, o, e.Org), e.Org)
+	}
+	return err
+}
+
 // readEvent makes an event of a file: of an envelope itself, where what is
 // missing is filled in; of an entry of the catalogue its sample; of any other
 // object an event with that payload.
 func readEvent(text []byte, name, org string, now time.Time) (envelope, error) {
-	var file struct {
-		envelope
-
-		Sample json.RawMessage `json:"sample_payload"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
+	doc, err := document.Object(text)
+	if err != nil {
 		return envelope{}, err
 	}
-	e := file.envelope
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return envelope{}, err
+	}
+	product, kind, _ := strings.Cut(name, ":")
 	switch {
-	case file.Sample != nil:
-		e.Payload, e.Client = file.Sample, clientOf(file.Sample)
-	case e.Payload == nil || e.Type == "":
-		e = envelope{Payload: text}
+	case doc["sample_payload"] != nil:
+		fields = map[string]json.RawMessage{
+			"source_product": fields["source_product"], "event_type": fields["event_type"], "payload": fields["sample_payload"],
+		}
+		if client := clientOf(fields["payload"]); client != "" {
+			fields["client_id"] = quoted(client)
+		}
+	case isEnvelope(doc):
+	case product == "" || kind == "":
+		return envelope{}, errors.New("this is a payload alone: say which event it is of, like EVENT=psa:ticket.created")
+	default:
+		fields = map[string]json.RawMessage{"payload": text}
 	}
-	if e.Product == "" && e.Type == "" {
-		e.Product, e.Type, _ = strings.Cut(name, ":")
+	fill(fields, "source_product", product)
+	fill(fields, "event_type", kind)
+	if org != "" {
+		fields["org_id"] = quoted(org)
 	}
-	if e.Product == "" || e.Type == "" {
-		return e, errors.New("this is a payload alone: say which event it is of, like EVENT=psa:ticket.created")
+	fill(fields, "org_id", demoOrg)
+	fill(fields, "id", "evt_"+ulid.Make().String())
+	fill(fields, "published_at", now.UTC().Truncate(time.Second).Format(time.RFC3339))
+	return judged(fields)
+}
+
+// isEnvelope reports whether a document is meant as an envelope: it has a
+// payload, and a field that says of what.
+func isEnvelope(doc map[string]any) bool {
+	_, payload := doc["payload"]
+	return payload && slices.ContainsFunc([]string{"event_type", "source_product", "org_id", "published_at"}, func(field string) bool {
+		_, has := doc[field]
+		return has
+	})
+}
+
+// fill sets a field that is missing, if there is something to set.
+func fill(fields map[string]json.RawMessage, name, value string) {
+	if fields[name] == nil && value != "" {
+		fields[name] = quoted(value)
 	}
-	fresh := newEvent(e.Product, e.Type, cmp.Or(org, e.Org, demoOrg), e.Payload, now)
-	if e.ID != "" && file.Sample == nil { // the id of an entry of the catalogue is none of an event
-		fresh.ID = e.ID
+}
+
+func quoted(s string) json.RawMessage {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil
 	}
-	if !e.Published.IsZero() {
-		fresh.Published = e.Published
+	return text
+}
+
+// judged returns the envelope with these fields, as the dispatcher would judge
+// it.
+func judged(fields map[string]json.RawMessage) (envelope, error) {
+	for name, value := range fields {
+		if value == nil {
+			delete(fields, name)
+		}
 	}
-	fresh.Client, fresh.Metadata = e.Client, e.Metadata
-	return fresh, nil
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return envelope{}, err
+	}
+	var read event.Event
+	_ = json.Unmarshal(text, &read) // what Parse says about it is better
+	if _, err := event.Parse(read.Product, read.Type, text); err != nil {
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			return envelope{}, errors.New(f.Message)
+		}
+		return envelope{}, err
+	}
+	var e envelope
+	return e, json.Unmarshal(text, &e)
 }
 
 // clientOf returns the client that a payload is about: products say it in the
@@ -130,6 +279,9 @@ func newEvent(product, name, org string, payload json.RawMessage, now time.Time)
 		Payload: payload, Published: now.UTC().Truncate(time.Second),
 	}
 }
+
+// name returns the qualified name of an event.
+func (e envelope) name() string { return e.Product + ":" + e.Type }
 
 // put puts an event on the bus.
 func put(ctx context.Context, o cloud.Outputs, e envelope) error {

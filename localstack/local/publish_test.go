@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,7 @@ func TestAFileBecomesAnEvent(t *testing.T) {
 
 	now := time.Date(2026, 3, 9, 14, 23, 1, 5, time.UTC)
 	then := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	payload := []byte(`{"ticket_id": "tkt_1"}`)
+	payload := []byte(`{"ticket_id":"tkt_1"}`)
 	tests := map[string]struct {
 		text, name, org string
 		want            envelope
@@ -24,7 +26,7 @@ func TestAFileBecomesAnEvent(t *testing.T) {
 		},
 		"a client of the sample is one of the envelope too": {
 			`{"sample_payload": {"client_id": "c"}}`, "psa:ticket.created", "",
-			envelope{Type: "ticket.created", Product: "psa", Org: "org_demo", Client: "c", Payload: []byte(`{"client_id": "c"}`), Published: now.Truncate(time.Second)},
+			envelope{Type: "ticket.created", Product: "psa", Org: "org_demo", Client: "c", Payload: []byte(`{"client_id":"c"}`), Published: now.Truncate(time.Second)},
 		},
 		"its own id is none of an event": {
 			`{"id": "psa:ticket.created", "source_product": "psa", "event_type": "ticket.created", "sample_payload": {"ticket_id": "tkt_1"}}`, "", "org_a",
@@ -72,6 +74,72 @@ func TestAPayloadWithoutANameIsRefused(t *testing.T) {
 		if e, err := readEvent([]byte(text), "", "", time.Time{}); err == nil {
 			t.Errorf("%s: made %+v", text, e)
 		}
+	}
+}
+
+func TestAnEventThatCouldHaveNoEffectIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	tests := map[string]struct {
+		text string   // of the file; empty: none is given
+		args []string // besides the file
+		want []string // parts of the sentence
+	}{
+		"nothing to publish":           {"", nil, []string{"EVENT=psa:ticket.created"}},
+		"an unknown event":             {"", []string{"-event", "psa:tikcet.created"}, []string{`"psa:tikcet.created"`, "psa:ticket.created"}},
+		"an event without its product": {"", []string{"-event", "ticket.created"}, []string{"psa:ticket.created"}},
+		"a malformed organization":     {"", []string{"-event", "psa:ticket.created", "-org", "acme"}, []string{`"acme"`, "org_"}},
+		"a payload of an unknown event": {
+			`{"a": 1}`, []string{"-event", "psa:ticket.craeted"}, []string{"psa:ticket.created"},
+		},
+		"an envelope of an unknown event": {
+			`{"event_type": "ticket.made", "source_product": "psa", "payload": {}}`, nil, []string{`"psa:ticket.made"`, "psa:ticket."},
+		},
+		"no JSON":                           {`{"a": }`, []string{"-event", "psa:ticket.created"}, []string{"JSON"}},
+		"a doubled name":                    {`{"a": 1, "a": 2}`, []string{"-event", "psa:ticket.created"}, []string{"twice"}},
+		"no object":                         {`[1]`, []string{"-event", "psa:ticket.created"}, []string{"object"}},
+		"an envelope with a text for a map": {`{"event_type": "ticket.created", "source_product": "psa", "payload": "x"}`, nil, []string{"payload must be an object"}},
+		"an envelope with a number as type": {`{"event_type": 5, "source_product": "psa", "payload": {}}`, nil, []string{"event_type must be a string"}},
+		"an envelope without a type":        {`{"source_product": "psa", "payload": {}}`, nil, []string{"event_type"}},
+		"an envelope with a bad id":         {`{"id": "5", "event_type": "ticket.created", "source_product": "psa", "payload": {}}`, nil, []string{"evt_"}},
+		"an envelope with a bad time":       {`{"event_type": "ticket.created", "source_product": "psa", "payload": {}, "published_at": "now"}`, nil, []string{"published_at"}},
+		"an event that is too large": {
+			`{"a": "` + strings.Repeat("x", 256<<10) + `"}`, []string{"-event", "psa:ticket.created"}, []string{"262144"},
+		},
+		"a file that is not there":         {"", []string{"-file", "events/psa/ticket.craeted.json"}, []string{"no file", "events/psa/ticket.created.json"}},
+		"a file of one's own is not there": {"", []string{"-file", "my.json"}, []string{"no file my.json"}},
+		"a folder":                         {"", []string{"-file", dir}, []string{"directory"}},
+		"too much":                         {"", []string{"-event", "psa:ticket.created", "x"}, []string{`"x" belongs to no flag`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			args := append([]string{"publish", "-state", t.TempDir()}, test.args...)
+			if test.text != "" {
+				file := filepath.Join(t.TempDir(), "my.json")
+				if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				args = append(args[:3:3], append([]string{"-file", file}, test.args...)...)
+			}
+			w, _ := newWorld(t)
+			err := run(t.Context(), w, args)
+			if exitCode(t.Context(), err) != exitMisuse {
+				t.Fatalf("err = %v, want a misuse", err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			for _, alien := range []string{"unmarshal", "Go ", "struct", "main."} {
+				if strings.Contains(err.Error(), alien) {
+					t.Errorf("%q has words of a library: %q", err, alien)
+				}
+			}
+		})
 	}
 }
 

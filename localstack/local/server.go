@@ -7,19 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"strconv"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/localstack/local/proc"
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
+// patient is how long a server may take to keep its data when it ends.
+const patient = 2 * time.Minute
+
+// errEnded says that a server ended instead of answering.
+var errEnded = errors.New("ended at once")
+
 // A server is a program of ours that answers at a local address.
 type server struct {
 	name    string
+	home    home
 	record  string // file that remembers its process
+	data    string // folder of what it keeps; one process at a time works on it
 	log     string
 	version string // tells one build of it from another
 	env     []string
@@ -31,10 +39,10 @@ type server struct {
 // same build, at the wanted address (an empty one is any), and answering. One
 // that is of no use is ended.
 func (s server) running(ctx context.Context, report steps.Reporter, want string) (proc.Process, bool, error) {
-	p, alive := proc.Find(s.record)
+	p, alive := s.home.find(s.record)
 	switch {
 	case !alive:
-		return p, false, nil
+		return p, false, s.release(ctx, report)
 	case want != "" && p.Address != want:
 		return p, false, fmt.Errorf("the %s of this project already runs at %s, not at %s: type make stop first", s.name, p.Address, want)
 	case p.Version != s.version:
@@ -44,9 +52,24 @@ func (s server) running(ctx context.Context, report steps.Reporter, want string)
 	default:
 		return p, true, nil
 	}
-	_, err := proc.Stop(ctx, s.record)
+	_, err := s.home.end(ctx, s.record)
 	return p, false, err
 }
+
+// release ends a process that works on the data and has no record: a make run
+// that started it was killed before it wrote one.
+func (s server) release(ctx context.Context, report steps.Reporter) error {
+	p, held := proc.Holder(s.marker())
+	if !held {
+		return nil
+	}
+	report.Say("A make run that was killed left the %s behind: starting it again.", s.name)
+	return p.End(ctx, patient)
+}
+
+// marker is the file that the server holds while it runs, and removes after it
+// has kept everything.
+func (s server) marker() string { return filepath.Join(s.data, "running") }
 
 // start starts the server at url and waits until it answers.
 func (s server) start(ctx context.Context, report steps.Reporter, url string) (proc.Process, error) {
@@ -54,7 +77,8 @@ func (s server) start(ctx context.Context, report steps.Reporter, url string) (p
 	err := report.Do(ctx, "Starting the "+s.name+" at "+url, func(ctx context.Context) error {
 		var err error
 		p, err = proc.Start(proc.Program{
-			Args: s.args(url), Env: s.env, Log: s.log, Record: s.record, Address: url, Version: s.version,
+			Args: s.args(url), Env: s.env, Log: s.log, Record: s.record,
+			Address: url, Version: s.version, Owner: s.home.mark(), Grace: patient,
 		})
 		if err != nil {
 			return err
@@ -70,7 +94,7 @@ func (s server) await(ctx context.Context, url string) error {
 	defer cancel()
 	for !s.healthy(ctx, url) {
 		if _, alive := proc.Find(s.record); !alive {
-			return fmt.Errorf("the %s ended at once; its last words, from %s:\n%s", s.name, s.log, lastWords(s.log))
+			return fmt.Errorf("the %s %w; its last words, from %s:\n%s", s.name, errEnded, s.log, lastWords(s.log))
 		}
 		select {
 		case <-ctx.Done():
@@ -81,34 +105,38 @@ func (s server) await(ctx context.Context, url string) error {
 	return nil
 }
 
+// startsTried is how often a server is started when others take its port first.
+const startsTried = 5
+
+// startAt chooses an address and starts the server there. When another program
+// is faster at the address, as the other of two make runs may be, it chooses
+// again.
+func (s server) startAt(ctx context.Context, report steps.Reporter, at site, who func(context.Context, string) string) (proc.Process, error) {
+	for try := 1; ; try++ {
+		url, err := at.choose(ctx, report, who)
+		if err != nil {
+			return proc.Process{}, err
+		}
+		p, err := s.start(ctx, report, url)
+		if errors.Is(err, errEnded) && free(ctx, url) != nil && !at.port.given && try < startsTried {
+			report.Say("Port %s was taken by %s meanwhile.", portOf(url), who(ctx, url))
+			continue
+		}
+		return p, err
+	}
+}
+
+func portOf(url string) string {
+	_, port, _ := strings.Cut(hostOf(url), ":")
+	return port
+}
+
 func lastWords(log string) string {
 	text, err := os.ReadFile(log) //nolint:gosec // ours.
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-600):])
-}
-
-// address returns the URL of a local port; for port 0, which stands for any,
-// it is empty.
-func address(port int) string {
-	if port == 0 {
-		return ""
-	}
-	return "http://127.0.0.1:" + strconv.Itoa(port)
-}
-
-// or returns url, or the address of a free port when that is empty.
-func or(ctx context.Context, url string) (string, error) {
-	if url != "" {
-		return url, nil
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return "http://" + l.Addr().String(), nil
+	return strings.TrimSpace(string(text[max(0, len(text)-600):]))
 }
 
 // digest returns a text that changes with the contents of files.

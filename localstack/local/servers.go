@@ -2,13 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"theoneagents.app/agents/localstack/local/cloud"
+	"theoneagents.app/agents/localstack/local/proc"
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
@@ -17,6 +23,7 @@ const (
 	pythonPath   = ".local/venv/bin/python"
 	launcherPath = "localstack/launcher/launch.py"
 	patchesPath  = "localstack/launcher/patches.py"
+	keepPath     = "localstack/launcher/keep.py"
 	pinsPath     = "localstack/requirements.txt"
 	productsPath = ".local/bin/products"
 	cdkPath      = ".local/tools/node_modules/.bin/cdk"
@@ -24,60 +31,143 @@ const (
 
 // A found is the emulator to use.
 type found struct {
-	url   string
-	birth string // tells this start of it from others; empty when it is not ours
+	url  string
+	ours bool
 }
 
 // emulator finds an emulator or starts one.
 func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (found, error) {
-	want, err := p.endpoint()
+	elsewhere, err := p.endpoint()
 	if err != nil {
 		return found{}, err
 	}
-	version, err := digest(launcherPath, patchesPath, pinsPath)
+	s, err := p.emulatorServer(w)
 	if err != nil {
 		return found{}, err
 	}
-	s := server{
-		name: "emulator", record: p.home.emulator(), log: p.home.log("emulator"), version: version, env: w.environ,
-		args: func(url string) []string {
-			_, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
-			return []string{pythonPath, "-B", launcherPath, "--port", port, "--state", p.home.path("emulator")}
-		},
-		healthy: func(ctx context.Context, url string) bool {
-			return cloud.Look(ctx, w.http, url) == cloud.Emulator
-		},
+	want := elsewhere
+	if want == "" {
+		want = p.port.url()
 	}
 	process, running, err := s.running(ctx, report, want)
 	if err != nil || running {
-		return found{process.Address, process.Birth}, err
+		return found{process.Address, true}, err
 	}
-	if want, err = or(ctx, want); err != nil {
-		return found{}, err
+	at := site{server: s.name, option: "PORT", port: p.port, last: p.home.lastPorts().Emulator, first: emulatorPort}
+	if elsewhere != "" {
+		answer, _ := cloud.Look(ctx, w.http, elsewhere)
+		switch answer {
+		case cloud.Emulator:
+			report.Say("Using the emulator that answers at %s, as AWS_ENDPOINT_URL says; make stop will leave it alone.", elsewhere)
+			return found{url: elsewhere}, nil
+		case cloud.Stranger:
+			return found{}, fmt.Errorf("AWS_ENDPOINT_URL is %s, where a program answers that is no AWS emulator: correct it or unset it", elsewhere)
+		case cloud.Nobody:
+		}
+		if err := isLocal(elsewhere); err != nil {
+			return found{}, err
+		}
+		if err := at.port.Set(portOf(elsewhere)); err != nil {
+			return found{}, err
+		}
 	}
-	switch cloud.Look(ctx, w.http, want) {
-	case cloud.Emulator:
-		report.Say("Using the emulator that already answers at %s; make stop will leave it alone.", want)
-		return found{url: want}, nil
-	case cloud.Stranger:
-		return found{}, fmt.Errorf("something that is no AWS emulator answers at %s: end it, or choose another port with make run PORT=…", want)
-	case cloud.Nobody:
-	}
-	if err := isLocal(want); err != nil {
-		return found{}, err
-	}
-	process, err = s.start(ctx, report, want)
-	return found{want, process.Birth}, err
+	p.tellLoss(w, report, s)
+	process, err = s.startAt(ctx, report, at, w.whose)
+	return found{process.Address, true}, err
 }
 
-// endpoint returns where the emulator is or shall be.
+func (p plan) emulatorServer(w world) (server, error) {
+	version, err := digest(launcherPath, patchesPath, keepPath, pinsPath)
+	if err != nil {
+		return server{}, err
+	}
+	mark := p.home.mark()
+	return server{
+		name: "emulator", home: p.home, record: p.home.emulator(), data: p.home.emulatorData(), log: p.home.log("emulator"),
+		version: version, env: w.environ,
+		args: func(url string) []string {
+			args := []string{pythonPath, "-B", launcherPath, "--port", portOf(url), "--state", p.home.emulatorData(), "--mark", mark}
+			if p.keep {
+				args = append(args, "--keep")
+			}
+			return args
+		},
+		healthy: func(ctx context.Context, url string) bool {
+			answer, whose := cloud.Look(ctx, w.http, url)
+			return answer == cloud.Emulator && whose == mark
+		},
+	}, nil
+}
+
+// whose says who answers at a URL, for people.
+func (w world) whose(ctx context.Context, at string) string {
+	answer, mark := cloud.Look(ctx, w.http, at)
+	switch {
+	case answer == cloud.Emulator && mark != "":
+		return "the emulator of " + mark
+	case answer == cloud.Emulator:
+		return "another emulator"
+	case w.productsAt(ctx, at) != "":
+		return "the products of " + w.productsAt(ctx, at)
+	}
+	return "another program"
+}
+
+// productsAt returns the mark of the stand-ins that answer at a URL, if such do.
+func (w world) productsAt(ctx context.Context, at string) string {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	var health struct {
+		Stack string `json:"stack"`
+	}
+	if (api{base: at, http: w.http}).call(ctx, "GET", "/_health", nil, &health) != nil {
+		return ""
+	}
+	return health.Stack
+}
+
+// A snapshot says when the emulator kept its data.
+type snapshot struct {
+	At time.Time `json:"at"`
+}
+
+// lastKept returns when the emulator's data was kept, or the zero time.
+func (h home) lastKept() time.Time {
+	var made snapshot
+	text, err := os.ReadFile(filepath.Join(h.emulatorData(), "kept", "current", "snapshot.json"))
+	if err != nil || json.Unmarshal(text, &made) != nil {
+		return time.Time{}
+	}
+	return made.At
+}
+
+// tellLoss says which data is lost because the emulator was killed, and whether
+// the clock stands before the data.
+func (p plan) tellLoss(w world, report steps.Reporter, s server) {
+	kept := p.home.lastKept()
+	if ahead := kept.Sub(w.now()); ahead > time.Minute {
+		report.Say("The clock of this machine is %s behind the data, which was kept at %s: new runs will sort before old ones.",
+			ahead.Round(time.Second), kept.Local().Format(time.DateTime))
+	}
+	if _, err := os.Stat(s.marker()); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if kept.IsZero() {
+		report.Say("The emulator was killed before it had kept any data: it starts empty.")
+		return
+	}
+	report.Say("The emulator was killed: it continues with its data of %s. Later changes are lost.", kept.Local().Format(time.DateTime))
+}
+
+// endpoint returns where AWS_ENDPOINT_URL says that the emulator is, if it is
+// set.
 func (p plan) endpoint() (string, error) {
 	if p.elsewhere == "" {
-		return address(p.port), nil
+		return "", nil
 	}
 	u, err := url.Parse(p.elsewhere)
 	if err != nil || u.Scheme != "http" || u.Port() == "" || strings.Trim(u.Path, "/") != "" {
-		return "", fmt.Errorf("AWS_ENDPOINT_URL is %q, not the address of an emulator like http://127.0.0.1:4566: correct it or unset it", p.elsewhere)
+		return "", misusef("AWS_ENDPOINT_URL is %q, not the address of an emulator like http://127.0.0.1:4566: correct it or unset it", p.elsewhere)
 	}
 	return "http://" + u.Host, nil
 }
@@ -100,27 +190,32 @@ func (p plan) products(ctx context.Context, w world, report steps.Reporter, endp
 	if err != nil {
 		return "", err
 	}
+	mark := p.home.mark()
 	s := server{
-		name: "products", record: p.home.products(), log: p.home.log("products"), version: version + " " + endpoint,
-		env: cloud.Environment(w.environ, endpoint),
+		name: "products", home: p.home, record: p.home.products(), data: p.home.productsData(), log: p.home.log("products"),
+		version: version + " " + endpoint, env: cloud.Environment(w.environ, endpoint),
 		args: func(url string) []string {
-			return []string{productsPath, "-listen", strings.TrimPrefix(url, "http://"), "-key", p.home.hubKey(), "-endpoint", endpoint}
+			args := []string{productsPath, "-listen", hostOf(url), "-key", p.home.hubKey(), "-endpoint", endpoint, "-mark", mark}
+			if p.keep {
+				args = append(args, "-keep", p.home.productsData())
+			}
+			return args
 		},
-		healthy: func(ctx context.Context, url string) bool {
-			return api{base: url, http: w.http}.call(ctx, http.MethodGet, "/_health", nil, nil) == nil
-		},
+		healthy: func(ctx context.Context, url string) bool { return w.productsAt(ctx, url) == mark },
 	}
-	want := address(p.productsPort)
-	process, running, err := s.running(ctx, report, want)
+	process, running, err := s.running(ctx, report, p.productsPort.url())
 	if err != nil || running {
 		return process.Address, err
 	}
-	if want, err = or(ctx, want); err != nil {
-		return "", err
-	}
-	if cloud.Open(ctx, want) {
-		return "", fmt.Errorf("something else answers at %s, where the products should: end it, or choose another port with make run PRODUCTS_PORT=…", want)
-	}
-	_, err = s.start(ctx, report, want)
-	return want, err
+	at := site{server: s.name, option: "PRODUCTS_PORT", port: p.productsPort, last: p.home.lastPorts().Products, first: productsPort}
+	process, err = s.startAt(ctx, report, at, w.whose)
+	return process.Address, err
+}
+
+// kept reports whether the emulator kept everything when it ended.
+func (h home) kept() bool {
+	marker := filepath.Join(h.emulatorData(), "running")
+	_, held := proc.Holder(marker)
+	_, err := os.Stat(marker)
+	return !held && errors.Is(err, fs.ErrNotExist)
 }

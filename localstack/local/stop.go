@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/localstack/local/proc"
@@ -13,7 +14,7 @@ import (
 
 func stop(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "stop")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	h := home(*state)
@@ -22,14 +23,14 @@ func stop(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	defer release()
-	return h.stop(ctx, w)
+	return h.stop(ctx, w, true)
 }
 
 // reset forgets the local data: what ran, and what it left in the state folder.
 // What make installed and built stays.
 func reset(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "reset")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	h := home(*state)
@@ -38,14 +39,15 @@ func reset(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	defer release()
-	if err := h.stop(ctx, w); err != nil {
+	if err := h.stop(ctx, w, false); err != nil {
 		return err
 	}
 	for _, left := range []string{
-		h.outputs(), h.deployment(), h.hubKey(), h.path("stack.json"), h.path("emulator"), h.path("logs"), h.path("cdk.out"),
+		h.outputs(), h.deployment(), h.hubKey(), h.ports(), h.path("stack.json"),
+		h.emulatorData(), h.productsData(), h.path("logs"), h.path("cdk.out"),
 	} {
 		if err := os.RemoveAll(left); err != nil {
-			return err
+			return h.denied(err)
 		}
 	}
 	w.say("The local data is forgotten.")
@@ -53,8 +55,8 @@ func reset(ctx context.Context, w world, args []string) error {
 }
 
 // stop ends what we started and says so.
-func (h home) stop(ctx context.Context, w world) error {
-	o, _ := h.readOutputs() // none is fine
+func (h home) stop(ctx context.Context, w world, keep bool) error {
+	o, failed := cloud.ReadOutputs(h.outputs())
 	ended, err := end(ctx, h)
 	if err != nil {
 		return err
@@ -64,19 +66,60 @@ func (h home) stop(ctx context.Context, w world) error {
 	} else {
 		w.say("Ended the %s.", strings.Join(ended, " and the "))
 	}
-	if o.Endpoint != "" && cloud.Look(ctx, w.http, o.Endpoint) == cloud.Emulator {
-		w.say("The emulator at %s was there before make run, so it and its data stay.", o.Endpoint)
+	if failed == nil && o.Mark == "" {
+		if answer, _ := cloud.Look(ctx, w.http, o.Endpoint); answer == cloud.Emulator {
+			w.say("The emulator at %s was there before make run, so it and its data stay.", o.Endpoint)
+		}
+	}
+	if !keep || len(ended) == 0 {
+		return nil
+	}
+	return h.sayKept(w)
+}
+
+// sayKept says what the next make run will find.
+func (h home) sayKept(w world) error {
+	switch last := h.lastKept(); {
+	case h.kept() && !last.IsZero():
+		w.say("The data is kept in %s: make run continues with it, make reset forgets it.", h.emulatorData())
+	case !h.kept() && last.IsZero():
+		return errors.New("the emulator could not keep its data, so the next make run starts empty: " + h.why())
+	case !h.kept():
+		return errors.New("the emulator could not keep its newest data, so the next make run continues with that of " +
+			last.Local().Format(time.DateTime) + ": " + h.why())
 	}
 	return nil
 }
 
-// end ends the servers and returns the names of those that ran. The outputs go
-// with them: they would lead nowhere.
+// why returns what the emulator said last about keeping its data.
+func (h home) why() string {
+	text, err := os.ReadFile(h.log("emulator"))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if why, ok := strings.CutPrefix(lines[i], "keep: "); ok {
+			return why
+		}
+	}
+	return "it ended before it was done, see " + h.log("emulator")
+}
+
+// end ends the servers, those too that have no record because the make run that
+// started them was killed, and returns the names of those that ran. The emulator
+// ends first, since a run that found no products would fail. The outputs go with
+// them: they would lead nowhere.
 func end(ctx context.Context, h home) ([]string, error) {
 	var ended []string
 	var errs []error
-	for _, s := range []struct{ name, record string }{{"products", h.products()}, {"emulator", h.emulator()}} {
-		was, err := proc.Stop(ctx, s.record)
+	for _, s := range []struct{ name, record, data string }{
+		{"emulator", h.emulator(), h.emulatorData()}, {"products", h.products(), h.productsData()},
+	} {
+		was, err := h.end(ctx, s.record)
+		if p, held := proc.Holder(server{data: s.data}.marker()); err == nil && held {
+			was, err = true, p.End(ctx, patient)
+		}
 		if was {
 			ended = append(ended, s.name)
 		}

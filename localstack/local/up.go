@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/localstack/local/cloud"
@@ -17,19 +18,20 @@ import (
 // A plan says which local cloud is wanted.
 type plan struct {
 	home         home
-	port         int    // of the emulator
-	productsPort int    // of the stand-ins
+	port         port   // of the emulator
+	productsPort port   // of the stand-ins
 	elsewhere    string // URL of an emulator to use instead, if one answers there
+	keep         bool   // the data outlives the servers
 }
 
 func up(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "up")
-	p := plan{elsewhere: w.getenv("AWS_ENDPOINT_URL")}
-	f.IntVar(&p.port, "port", 4566, "port of the emulator; 0 takes a free one")
-	f.IntVar(&p.productsPort, "products-port", 4580, "port of the products; 0 takes a free one")
+	p := plan{elsewhere: w.getenv("AWS_ENDPOINT_URL"), keep: true}
+	f.Var(&p.port, "port", "port of the emulator, 0 for any free one; by default that of the last time, or the first free one from 4566 on")
+	f.Var(&p.productsPort, "products-port", "port of the products, 0 for any free one; by default that of the last time, or the first free one from 4580 on")
 	quiet := f.Bool("quiet", false, "print no progress")
 	noDemo := f.Bool("no-demo", false, "publish no first event")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	p.home = home(*state)
@@ -41,28 +43,51 @@ func up(ctx context.Context, w world, args []string) error {
 
 	began, report := w.now(), w.report(*quiet)
 	o, err := start(ctx, w, report, p)
+	if err == nil && !*noDemo {
+		err = demo(ctx, w, report, p.home, o)
+	}
+	if err != nil && ctx.Err() != nil {
+		return interrupted(p.home)
+	}
 	if err != nil || *noDemo {
 		return err
 	}
-	if err := demo(ctx, w, report, p.home, o); err != nil {
-		return err
-	}
-	report.Say("Ready after %.1f s, and it keeps running: make stop ends it.", w.now().Sub(began).Seconds())
+	report.Say("Ready after %.1f s, and it keeps running: make stop ends it and keeps its data.", w.now().Sub(began).Seconds())
 	return nil
+}
+
+// errInterrupted says that a signal ended the command.
+var errInterrupted = errors.New("Interrupted.") //nolint:revive,staticcheck // printed as it is.
+
+// interrupted says what a make run that was interrupted leaves running.
+func interrupted(h home) error {
+	var left []string
+	for _, s := range []struct{ name, record string }{{"emulator", h.emulator()}, {"products", h.products()}} {
+		if _, alive := h.find(s.record); alive {
+			left = append(left, s.name)
+		}
+	}
+	switch len(left) {
+	case 0:
+		return fmt.Errorf("%w Nothing is left running; make run starts anew", errInterrupted)
+	case 1:
+		return fmt.Errorf("%w The %s keeps running: make run goes on, make stop ends it", errInterrupted, left[0])
+	}
+	return fmt.Errorf("%w The %s keep running: make run goes on, make stop ends them", errInterrupted, strings.Join(left, " and the "))
 }
 
 // with brings up a local cloud of its own, runs a command beside it, and always
 // ends the cloud again.
 func with(ctx context.Context, w world, args []string) (err error) {
 	f, state := flags(w, "with")
-	var p plan
-	f.IntVar(&p.port, "port", 0, "port of the emulator; 0 takes a free one")
-	f.IntVar(&p.productsPort, "products-port", 0, "port of the products; 0 takes a free one")
+	p := plan{port: port{given: true}, productsPort: port{given: true}}
+	f.Var(&p.port, "port", "port of the emulator; 0 takes a free one")
+	f.Var(&p.productsPort, "products-port", "port of the products; 0 takes a free one")
 	if err := f.Parse(args); err != nil {
-		return err
+		return asked(err)
 	}
 	if f.NArg() == 0 {
-		return errors.New("local with: name the command to run")
+		return misusef("local with: name the command to run")
 	}
 	p.home = home(*state)
 	release, err := p.home.lock()
@@ -88,7 +113,7 @@ func with(ctx context.Context, w world, args []string) (err error) {
 
 // command runs a command that finds the local cloud by its environment.
 func (w world) command(ctx context.Context, h home, args []string) error {
-	o, err := h.readOutputs()
+	o, err := h.readOutputs(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -115,6 +140,13 @@ func start(ctx context.Context, w world, report steps.Reporter, p plan) (cloud.O
 	}
 	products, err := p.products(ctx, w, report, e.url)
 	if err != nil {
+		return cloud.Outputs{}, err
+	}
+	now := ports{Products: products}
+	if e.ours {
+		now.Emulator = e.url
+	}
+	if err := p.home.rememberPorts(now); err != nil {
 		return cloud.Outputs{}, err
 	}
 	return p.home.deploy(ctx, w, report, e, products)

@@ -44,30 +44,32 @@ const (
 	Stranger Answer = "something else"
 )
 
-// Look asks who answers at endpoint, the URL of an emulator.
-func Look(ctx context.Context, client *http.Client, endpoint string) Answer {
+// Look asks who answers at endpoint, the URL of an emulator, and which mark it
+// has: those that this project starts say whose they are.
+func Look(ctx context.Context, client *http.Client, endpoint string) (Answer, string) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_localstack/health", http.NoBody)
 	if err != nil {
-		return Stranger
+		return Stranger, ""
 	}
 	resp, err := client.Do(req)
 	if err != nil {
 		if Open(ctx, endpoint) {
-			return Stranger
+			return Stranger, ""
 		}
-		return Nobody
+		return Nobody, ""
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var health struct {
 		Services map[string]any `json:"services"`
+		Stack    string         `json:"stack"`
 	}
 	if json.NewDecoder(resp.Body).Decode(&health) != nil || len(health.Services) == 0 {
-		return Stranger
+		return Stranger, ""
 	}
-	return Emulator
+	return Emulator, health.Stack
 }
 
 // Open reports whether anything listens at the host and port of a URL.

@@ -21,11 +21,13 @@ func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
 	tests := map[string]struct {
 		body string
 		want cloud.Answer
+		mark string
 	}{
-		"an emulator":    {`{"services": {"sqs": "available"}}`, cloud.Emulator},
-		"a page":         {`<html>`, cloud.Stranger},
-		"another JSON":   {`{"status": "ok"}`, cloud.Stranger},
-		"nothing to say": {``, cloud.Stranger},
+		"an emulator":               {`{"services": {"sqs": "available"}}`, cloud.Emulator, ""},
+		"an emulator of a checkout": {`{"services": {"sqs": "available"}, "stack": "/a/.local"}`, cloud.Emulator, "/a/.local"},
+		"a page":                    {`<html>`, cloud.Stranger, ""},
+		"another JSON":              {`{"status": "ok"}`, cloud.Stranger, ""},
+		"nothing to say":            {``, cloud.Stranger, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -34,11 +36,11 @@ func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = io.WriteString(w, test.body)
 			}))
-			if got := cloud.Look(t.Context(), server.Client(), server.URL); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
+			if got, mark := cloud.Look(t.Context(), server.Client(), server.URL); got != test.want || mark != test.mark {
+				t.Errorf("got %s of %q, want %s of %q", got, mark, test.want, test.mark)
 			}
 			server.Close()
-			if got := cloud.Look(t.Context(), server.Client(), server.URL); got != cloud.Nobody {
+			if got, _ := cloud.Look(t.Context(), server.Client(), server.URL); got != cloud.Nobody {
 				t.Errorf("after it closed: %s", got)
 			}
 		})
@@ -65,7 +67,7 @@ func TestOutputsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
 
 	path := filepath.Join(t.TempDir(), "outputs.json")
-	want := cloud.NewOutputs("http://127.0.0.1:4566", "http://127.0.0.1:4580", map[string]string{
+	want := cloud.NewOutputs("http://127.0.0.1:4566", "/a/.local", "http://127.0.0.1:4580", map[string]string{
 		"ApiId": "abc", "BusName": "bus", "TableName": "table", "DeadLetterQueueUrl": "dead",
 	})
 	if err := want.Write(path); err != nil {
@@ -83,6 +85,32 @@ func TestOutputsAreReadAsTheyWereWritten(t *testing.T) {
 	}
 	if want := "http://127.0.0.1:4580/hooks/{org}/{channel}"; got.Hook != want {
 		t.Errorf("hook %s, want %s", got.Hook, want)
+	}
+}
+
+func TestOutputsLeadOnlyToTheirOwnEmulator(t *testing.T) {
+	t.Parallel()
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"services": {"sqs": "available"}, "stack": "/a/.local"}`)
+	}))
+	t.Cleanup(server.Close)
+	tests := map[string]struct {
+		outputs cloud.Outputs
+		want    string // part of the sentence; empty: it is there
+	}{
+		"its own":            {cloud.Outputs{Endpoint: server.URL, Mark: "/a/.local"}, ""},
+		"one that was found": {cloud.Outputs{Endpoint: server.URL}, ""},
+		"another checkout's": {cloud.Outputs{Endpoint: server.URL, Mark: "/b/.local"}, "another emulator answers (/a/.local)"},
+		"one that ended":     {cloud.Outputs{Endpoint: "http://127.0.0.1:1", Mark: "/a/.local"}, "has ended"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // they share a server.
+			err := test.outputs.Present(t.Context(), server.Client())
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("err = %v, want %q", err, test.want)
+			}
+		})
 	}
 }
 

@@ -33,13 +33,6 @@ func Config(endpoint string) aws.Config {
 	}
 }
 
-// Deployed reports whether the emulator at endpoint has the table.
-func Deployed(ctx context.Context, endpoint, name string) bool {
-	_, err := dynamodb.NewFromConfig(Config(endpoint)).
-		DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(name)})
-	return err == nil
-}
-
 // Mend sets, by API calls, what the emulator's CloudFormation drops: the
 // table's time to live, the API's CORS and the bus's archive; and confirms the
 // sender's address, which on AWS its owner does once. The values come from the

@@ -1,8 +1,11 @@
 package cloud
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 )
 
@@ -24,13 +27,17 @@ type Outputs struct {
 	Runs        string `json:"runs_machine_arn"`
 	Waits       string `json:"waits_machine_arn"`
 
+	// Mark tells the emulator from those of other checkouts; it is empty when
+	// this project has not started it.
+	Mark string `json:"mark,omitempty"`
+
 	// Stack is every output of the CDK app under its own name.
 	Stack map[string]string `json:"stack"`
 }
 
 // NewOutputs returns the outputs of a stack that was deployed to endpoint, for
-// products at the URL products.
-func NewOutputs(endpoint, products string, stack map[string]string) Outputs {
+// products at the URL products; the emulator there has the mark.
+func NewOutputs(endpoint, mark, products string, stack map[string]string) Outputs {
 	api := endpoint + "/_aws/execute-api/" + stack["ApiId"] + "/$default"
 	return Outputs{
 		API: api, Endpoint: endpoint, Region: Region,
@@ -39,7 +46,7 @@ func NewOutputs(endpoint, products string, stack map[string]string) Outputs {
 		Docs: api + "/docs", Origin: endpoint,
 		DeadLetters: stack["DeadLetterQueueUrl"], Events: stack["EventsQueueUrl"], Undelivered: stack["UndeliveredQueueUrl"],
 		Runs: stack["RunsMachineArn"], Waits: stack["WaitsMachineArn"],
-		Stack: stack,
+		Mark: mark, Stack: stack,
 	}
 }
 
@@ -56,16 +63,30 @@ func ReadOutputs(path string) (Outputs, error) {
 	return o, nil
 }
 
+// Present returns an error unless the emulator is where the outputs say, and is
+// the one that they are about.
+func (o Outputs) Present(ctx context.Context, client *http.Client) error {
+	answer, mark := Look(ctx, client, o.Endpoint)
+	switch {
+	case answer != Emulator:
+		return fmt.Errorf("the emulator at %s has ended: make run starts it again, with its data", o.Endpoint)
+	case o.Mark != "" && mark != o.Mark:
+		return fmt.Errorf("at %s another emulator answers (%s), since this one ended: make run starts it again, with its data", o.Endpoint, cmp.Or(mark, "without a mark"))
+	}
+	return nil
+}
+
 // Write writes o to a file, which is there whole or not at all.
 func (o Outputs) Write(path string) error {
 	text, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replace(path, append(text, '\n'))
+	return Replace(path, append(text, '\n'))
 }
 
-func replace(path string, text []byte) error {
+// Replace writes a file, which then has the old text or the new one, whole.
+func Replace(path string, text []byte) error {
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err
 	}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"strings"
+	"testing"
+)
+
+func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
+	t.Parallel()
+
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"a role":                       {[]string{"token", "-role", "boss"}, "owner, admin, member or viewer"},
+		"a form":                       {[]string{"token", "-form", "saml"}, "session or hub"},
+		"an organization of a session": {[]string{"token", "-org", "system"}, `"system" is no organization`},
+		"a user":                       {[]string{"token", "-user", "a b"}, `"a b" is no user`},
+		"an access":                    {[]string{"key", "-access", "write"}, "read or read_write"},
+		"an organization of a key":     {[]string{"key", "-org", "org_a#b"}, "is no organization"},
+		"a key without a name":         {[]string{"key", "-name", ""}, "characters, not 0"},
+		"a run":                        {[]string{"show", "-run", "run_1"}, "exec_"},
+		"an organization of a run":     {[]string{"show", "-org", "acme"}, "is no organization"},
+		"no organization":              {[]string{"org"}, "ORG="},
+		"a new organization":           {[]string{"org", "-org", "acme"}, "is no organization"},
+		"a plan":                       {[]string{"org", "-org", "org_a", "-plan", "gold"}, "starter, growth or scale"},
+		"a kind of call":               {[]string{"calls", "-kind", "fax"}, "action, webhook, slack, teams, sms or email"},
+		"an organization of calls":     {[]string{"calls", "-org", "x"}, "is no organization"},
+		"lines as JSON":                {[]string{"calls", "-follow", "-json"}, "no JSON"},
+		"a time to look back":          {[]string{"logs", "-since", "-5m"}, "10m"},
+		"an address of an emulator":    {[]string{"up"}, "AWS_ENDPOINT_URL"},
+		"no command":                   {[]string{"with"}, "name the command"},
+		"more than flags":              {[]string{"stop", "now"}, `"now" belongs to no flag`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w, _ := newWorld(t)
+			w.getenv = func(string) string { return "nowhere" }
+			args := test.args
+			if args[0] != "stop" {
+				args = append(args[:1:1], append([]string{"-state", t.TempDir()}, args[1:]...)...)
+			}
+			err := run(t.Context(), w, args)
+			if code := exitCode(t.Context(), err); code != exitMisuse || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("exit code %d: %v, want %q", code, err, test.want)
+			}
+		})
+	}
+}
+
+func TestTheExitCodeSaysHowItEnded(t *testing.T) {
+	t.Parallel()
+
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := map[string]struct {
+		ctx  context.Context //nolint:containedctx // of a row.
+		err  error
+		want int
+	}{
+		"well":               {t.Context(), nil, 0},
+		"well in time":       {over, nil, 0},
+		"a failure":          {t.Context(), errors.New("no luck"), exitFailed},
+		"a misuse":           {t.Context(), misusef("no"), exitMisuse},
+		"no command":         {t.Context(), errUsage, exitMisuse},
+		"a flag of no kind":  {t.Context(), asked(errors.New("flag provided but not defined")), exitMisuse},
+		"a call for help":    {t.Context(), asked(flag.ErrHelp), 0},
+		"Ctrl-C":             {over, errors.New("signal: killed"), exitInterrupted},
+		"Ctrl-C at make run": {t.Context(), interrupted(home(t.TempDir())), exitInterrupted},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := exitCode(test.ctx, test.err); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"syscall"
+
+	"theoneagents.app/agents/localstack/local/cloud"
+	"theoneagents.app/agents/localstack/local/steps"
+)
+
+// The ports where a first make run looks.
+const (
+	emulatorPort = 4566
+	productsPort = 4580
+)
+
+// portsTried is how many ports after the first one are tried.
+const portsTried = 100
+
+// A port is where a server shall listen: a number, 0 for any free port, or
+// unset, which means the one of the last time, or else the first free one from
+// the default on.
+type port struct {
+	number int
+	given  bool
+}
+
+// Set reads a port from the command line.
+func (p *port) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q is no port: a port is a number from 1 to 65535, or 0 for any free one", s)
+	}
+	p.number, p.given = n, true
+	return nil
+}
+
+func (p *port) String() string {
+	if !p.given {
+		return ""
+	}
+	return strconv.Itoa(p.number)
+}
+
+// url returns the address that was asked for by number, or nothing.
+func (p *port) url() string {
+	if !p.given {
+		return ""
+	}
+	return address(p.number)
+}
+
+// address returns the URL of a local port; for port 0, which stands for any,
+// it is empty.
+func address(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return "http://127.0.0.1:" + strconv.Itoa(port)
+}
+
+// hostOf returns host and port of a URL that this program made.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Host
+}
+
+// free returns nil when a program could listen at a URL now, and else why not.
+func free(ctx context.Context, at string) error {
+	if cloud.Open(ctx, at) { // a program that listens at every address need not be in the way of Listen
+		return syscall.EADDRINUSE
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", hostOf(at))
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// anyFree returns the address of a free port.
+func anyFree(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer func() { _ = l.Close() }()
+	return "http://" + l.Addr().String(), nil
+}
+
+// A site is where a server may be put.
+type site struct {
+	server string // name of the server
+	option string // how make run is told another port
+	port   port
+	last   string // URL of the last time
+	first  int    // port to begin with
+}
+
+// choose returns a free address, and says so when it is not the expected one.
+func (s site) choose(ctx context.Context, report steps.Reporter, who func(context.Context, string) string) (string, error) {
+	if s.port.given {
+		if s.port.number == 0 {
+			return anyFree(ctx)
+		}
+		return s.insist(ctx, who)
+	}
+	if s.last != "" && free(ctx, s.last) == nil {
+		return s.last, nil
+	}
+	wanted := s.first
+	if u, err := url.Parse(s.last); err == nil && s.last != "" {
+		if n, err := strconv.Atoi(u.Port()); err == nil {
+			wanted = n
+		}
+	}
+	for n := wanted; n < wanted+portsTried && n <= 65535; n++ {
+		if free(ctx, address(n)) != nil {
+			continue
+		}
+		if n != wanted {
+			report.Say("Port %d is taken by %s: the %s gets port %d.", wanted, who(ctx, address(wanted)), s.server, n)
+		}
+		return address(n), nil
+	}
+	return "", fmt.Errorf("the ports from %d to %d are all taken: choose another one with make run %s=…", wanted, wanted+portsTried-1, s.option)
+}
+
+// insist returns the address that was asked for, if it is free.
+func (s site) insist(ctx context.Context, who func(context.Context, string) string) (string, error) {
+	at := s.port.url()
+	err := free(ctx, at)
+	switch {
+	case err == nil:
+		return at, nil
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return "", fmt.Errorf("this user may not listen at port %d: choose one above 1023 with make run %s=…", s.port.number, s.option)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "", fmt.Errorf("port %d is taken by %s: end it, or choose another port with make run %s=…", s.port.number, who(ctx, at), s.option)
+	}
+	return "", fmt.Errorf("the %s cannot listen at %s: %w", s.server, at, err)
+}
+
+// ports are the addresses of the last time.
+type ports struct {
+	Emulator string `json:"emulator,omitempty"`
+	Products string `json:"products,omitempty"`
+}
+
+// lastPorts returns where the servers were the last time; a record that cannot
+// be read is as good as none.
+func (h home) lastPorts() ports {
+	var p ports
+	text, err := os.ReadFile(h.ports())
+	if err != nil || json.Unmarshal(text, &p) != nil {
+		return ports{}
+	}
+	return p
+}
+
+func (h home) rememberPorts(p ports) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return cloud.Replace(h.ports(), text)
+}
