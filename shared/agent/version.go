@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
@@ -29,8 +30,9 @@ type VersionPage struct {
 	Next     int // the Before of the next page; 0 at the end
 }
 
-// Versions returns versions of an agent that the caller's organization can see,
-// the newest first, or ErrNotFound. A system agent has one.
+// Versions returns versions of an agent of the caller's organization, of a
+// deleted one too, the newest first, or ErrNotFound when there never was one. A
+// system agent has one.
 func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agent, q VersionQuery) (VersionPage, error) {
 	if a, ok := find(s.System, agent); ok {
 		if q.Before > 0 && q.Before <= a.Version {
@@ -38,14 +40,19 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		}
 		return VersionPage{Versions: []Version{{a.Version, a.Created, a.Definition}}}, nil
 	}
-	if _, err := s.current(ctx, who.Org, agent); err != nil {
-		return VersionPage{}, err
+	_, missing := s.current(ctx, who.Org, agent)
+	if missing != nil && !errors.Is(missing, ErrNotFound) {
+		return VersionPage{}, missing
 	}
-	return s.Store.Versions(ctx, who.Org, agent, q)
+	p, err := s.Store.Versions(ctx, who.Org, agent, q)
+	if err == nil && len(p.Versions) == 0 && missing != nil { // a deleted agent has its versions for ever
+		return VersionPage{}, missing
+	}
+	return p, err
 }
 
-// Version returns one version of an agent that the caller's organization can
-// see, ErrNotFound, or ErrVersion.
+// Version returns one version of an agent of the caller's organization, of a
+// deleted one too, ErrNotFound, or ErrVersion.
 func (s *Service) Version(ctx context.Context, who caller.Caller, agent id.Agent, number int) (Version, error) {
 	p, err := s.Versions(ctx, who, agent, VersionQuery{Before: number + 1, Limit: 1})
 	switch {

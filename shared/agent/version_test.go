@@ -22,6 +22,34 @@ func TestAVersionIsFoundByItsNumberInItsOrganizationAlone(t *testing.T) {
 	}
 }
 
+func TestTheVersionsOfADeletedAgentStayReadable(t *testing.T) {
+	t.Parallel()
+
+	w, s, a := created(t)
+	w.shelf = []agent.Version{{Number: 2}, {Number: 1, Definition: a.Definition}}
+	if err := s.Delete(t.Context(), member, a.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), member, a.ID); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("the agent itself: err = %v", err)
+	}
+	if p, err := s.Versions(t.Context(), member, a.ID, agent.VersionQuery{Limit: 5}); err != nil || len(p.Versions) != 2 {
+		t.Errorf("all: %+v, %v", p, err)
+	}
+	for number, want := range map[int]error{1: nil, 2: nil, 3: agent.ErrVersion} {
+		if _, err := s.Version(t.Context(), member, a.ID, number); !errors.Is(err, want) {
+			t.Errorf("version %d: err = %v, want %v", number, err, want)
+		}
+	}
+	if _, err := s.Versions(t.Context(), stranger, a.ID, agent.VersionQuery{Limit: 5}); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("a stranger: err = %v", err)
+	}
+	w.shelf = nil
+	if _, err := s.Version(t.Context(), member, "agent_2", 1); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("an agent that never was: err = %v", err)
+	}
+}
+
 func TestASystemAgentHasOneVersionForEverybody(t *testing.T) {
 	t.Parallel()
 
