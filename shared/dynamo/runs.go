@@ -35,6 +35,7 @@ type origin struct {
 	Agent     string `dynamodbav:"ag"`
 	Version   int    `dynamodbav:"v"`
 	RetryOf   string `dynamodbav:"ro,omitempty"`
+	By        string `dynamodbav:"by,omitempty"` // <type>:<id>, of a retry
 	Created   int64  `dynamodbav:"c"`
 	Digest    string `dynamodbav:"dg"` // where the payload is
 	Event     string `dynamodbav:"ev"`
@@ -51,6 +52,7 @@ type standing struct {
 	Reason    string `dynamodbav:"rs,omitempty"`
 	Error     string `dynamodbav:"er,omitempty"` // JSON
 	Credits   int64  `dynamodbav:"cr,omitempty"`
+	Warnings  int    `dynamodbav:"wn,omitempty"`
 	Started   int64  `dynamodbav:"s,omitempty"`
 	Completed int64  `dynamodbav:"e,omitempty"`
 	Owner     string `dynamodbav:"lo,omitempty"`
@@ -75,7 +77,7 @@ func originOf(x execution.Execution) (origin, error) {
 	agentList, agentErr := runsOfAgent(x.Org, x.Agent)
 	o := origin{
 		OrgList: orgList, AgentList: agentList, At: place(x.Created, string(x.ID)),
-		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), Created: nanos(x.Created),
+		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
 	}
@@ -88,7 +90,7 @@ func originOf(x execution.Execution) (origin, error) {
 
 func standingOf(x execution.Execution) (standing, error) {
 	i := standing{
-		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits,
+		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
 		Done: x.Done, Idle: x.Idle,
@@ -114,6 +116,20 @@ func standingOf(x execution.Execution) (standing, error) {
 	return i, errors.Join(errs[:]...)
 }
 
+// byOf returns a starter as a text.
+func byOf(s execution.Starter) string {
+	if s.Type == "" {
+		return ""
+	}
+	return string(s.Type) + ":" + s.ID
+}
+
+// starterOf is the reverse of byOf.
+func starterOf(text string) execution.Starter {
+	kind, name, _ := strings.Cut(text, ":")
+	return execution.Starter{Type: execution.StarterType(kind), ID: name}
+}
+
 // toJSON returns the JSON of v. It is for no web page, so it leaves characters
 // as they are and takes no more room than it must.
 func toJSON(v any) (string, error) {
@@ -127,8 +143,8 @@ func toJSON(v any) (string, error) {
 // execution returns the run that an item keeps, without its trigger's payload.
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
 	x := execution.Execution{
-		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf),
-		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits,
+		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
+		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:  execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
 		Rested: i.Rested,

@@ -124,6 +124,7 @@ type Ending func(Execution) Execution
 func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	c := x.settled(done, underWay)
 	c.Execution = end(c.Execution)
+	c.Execution.Warnings = done.PassedOver(c.Execution.Error)
 	c.closeAt(c.Execution.Completed)
 	c.Tally.Runs, c.Tally.LastRun = 1, c.Execution.Completed
 	c.Tally.Duration = c.Execution.Duration()

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
@@ -84,11 +85,13 @@ type Execution struct {
 	Version int         // of the definition that it runs
 	Trigger event.Event // what woke the agent
 	RetryOf id.Execution
+	By      Starter // who asked for the retry; zero for a run that its event started
 
 	Status    Status
 	Reason    Reason
 	Error     *Failure
 	Credits   int64 // charged so far
+	Warnings  int   // failed steps that were passed over, counted at the end
 	Created   time.Time
 	Started   time.Time
 	Completed time.Time
@@ -101,6 +104,39 @@ type Execution struct {
 	Done     int   // the steps that were at their end when the lease was taken
 	Idle     int   // leases before this one since a step was last at its end
 	Revision int64 // counts the writes; 0 before the first
+}
+
+// A StarterType is a kind of starter.
+type StarterType string
+
+// The kinds of starters.
+const (
+	ByEvent StarterType = "event"
+	ByUser  StarterType = "user"
+	ByKey   StarterType = "key"
+)
+
+// A Starter is the event, the person or the integration key that started a run.
+type Starter struct {
+	Type StarterType
+	ID   string
+}
+
+// StarterOf returns the caller as a starter.
+func StarterOf(who caller.Caller) Starter {
+	if who.Human() {
+		return Starter{Type: ByUser, ID: string(who.User)}
+	}
+	return Starter{Type: ByKey, ID: string(who.Key)}
+}
+
+// StartedBy returns what started the run. It is zero for a retry that was
+// recorded before retries said who asked for them.
+func (x Execution) StartedBy() Starter {
+	if x.RetryOf == "" {
+		return Starter{Type: ByEvent, ID: string(x.Trigger.ID)}
+	}
+	return x.By
 }
 
 // A Lease says who moves the run on. Attempt is a fencing token: it grows with
@@ -222,14 +258,14 @@ func (x Execution) Cancel(r Reason, now time.Time) (Execution, error) {
 	return x.ended(Cancelled, r, now), nil
 }
 
-// Retry returns a new run of the same event, or ErrState. The definition is the
-// agent's current one.
-func (x Execution) Retry(as id.Execution, version int, now time.Time) (Execution, error) {
+// Retry returns a new run of the same event, asked for by somebody, or ErrState.
+// The definition is the agent's current one.
+func (x Execution) Retry(as id.Execution, version int, by Starter, now time.Time) (Execution, error) {
 	if x.Status != Failed && x.Status != Cancelled {
 		return x, ErrState.Sayf("Only a failed or cancelled execution can be retried; this one is %s.", x.Status)
 	}
 	return New(Execution{
-		ID: as, Org: x.Org, Agent: x.Agent, Version: version, Trigger: x.Trigger, RetryOf: x.ID,
+		ID: as, Org: x.Org, Agent: x.Agent, Version: version, Trigger: x.Trigger, RetryOf: x.ID, By: by,
 	}, now), nil
 }
 
@@ -250,14 +286,20 @@ func (x Execution) Changed() time.Time {
 // so that nobody pays for listing each under a status that it is about to leave.
 func (x Execution) Lasting() bool { return x.Rested || x.Status == Asking || x.Status.Ended() }
 
-// Duration returns how long the run took from its start to its end.
-func (x Execution) Duration() time.Duration {
-	from := x.Started
-	if from.IsZero() {
-		from = x.Created
+// Began returns when the first worker took the run; for one that none has taken,
+// when it was recorded.
+func (x Execution) Began() time.Time {
+	if x.Started.IsZero() {
+		return x.Created
 	}
-	return max(x.Completed.Sub(from), 0)
+	return x.Started
 }
+
+// Duration returns how long the run took from its start to its end.
+func (x Execution) Duration() time.Duration { return max(x.Completed.Sub(x.Began()), 0) }
+
+// Offset returns how long after the start of its run a step began.
+func (x Execution) Offset(s Step) time.Duration { return max(s.Started.Sub(x.Began()), 0) }
 
 // A StepStatus is where a step stands.
 type StepStatus string

@@ -128,6 +128,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
 	}
 	x.Credits = max(x.Credits, done.Charged())
+	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // of an open run, or one that ended before they were counted
 	return x, TraceOf(d, done, x.Status.Ended()), nil
 }
 
@@ -259,7 +260,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 		return Execution{}, nil, err
 	}
 	if x.Status != Failed && x.Status != Cancelled {
-		_, err := x.Retry("", 0, s.Now())
+		_, err := x.Retry("", 0, StarterOf(who), s.Now())
 		return Execution{}, nil, err
 	}
 	d, version, err := s.Definitions.Current(ctx, who.Org, x.Agent)
@@ -269,7 +270,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if err := s.mayStart(ctx, who.Org); err != nil {
 		return Execution{}, nil, err
 	}
-	again, open, err := s.retryOf(ctx, x, version)
+	again, open, err := s.retryOf(ctx, who, x, version)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
 	}
@@ -286,9 +287,11 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 const maxRetries = 1000
 
 // retryOf records the next retry of a run, or finds the one that is open.
-func (s *Service) retryOf(ctx context.Context, x Execution, version int) (again Execution, open bool, err error) {
+func (s *Service) retryOf(
+	ctx context.Context, who caller.Caller, x Execution, version int,
+) (again Execution, open bool, err error) {
 	for n := 1; n <= maxRetries; n++ {
-		again, err := x.Retry(x.RetryID(n), version, s.Now())
+		again, err := x.Retry(x.RetryID(n), version, StarterOf(who), s.Now())
 		if err != nil {
 			return Execution{}, false, err
 		}

@@ -90,6 +90,18 @@ func (s Steps) Ended() int {
 	return n
 }
 
+// PassedOver returns how many of the recorded steps failed without ending their
+// run, which failed with f; nil for a run that did not fail.
+func (s Steps) PassedOver(f *Failure) int {
+	n := 0
+	for _, step := range s {
+		if step.Status == StepFailed && (f == nil || f.Step != step.ID) {
+			n++
+		}
+	}
+	return n
+}
+
 // Charged returns what the recorded steps cost.
 func (s Steps) Charged() int64 {
 	var sum int64

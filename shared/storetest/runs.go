@@ -24,7 +24,7 @@ func runs() []promise {
 			x, _ = x.Leased("arn:aws:states:x", 0, x.Created.Add(1234567))
 			x.Done, x.Idle = 2, 3
 			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
-			x.Credits, x.Rested = 40, true
+			x.Credits, x.Warnings, x.Rested = 40, 3, true
 			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))
 			x.Last = &execution.Step{ID: "act", Status: execution.StepFailed, Output: map[string]any{"n": int64(9007199254740993)}}
 			x = committed(t, s, execution.Change{Execution: x})
@@ -77,7 +77,7 @@ func runs() []promise {
 		{"a retry has the event of the run that it repeats", func(t trial, s Store) {
 			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			x = committed(t, s, execution.Change{Execution: x.Fail(execution.Failure{Code: "x"}, day().Add(time.Minute))})
-			want, err := x.Retry("exec_again", 4, day().Add(time.Hour))
+			want, err := x.Retry("exec_again", 4, execution.Starter{Type: execution.ByUser, ID: "auth0|7:b"}, day().Add(time.Hour))
 			ok(t, err)
 			ok(t, s.Create(t.Context(), want))
 			want.Revision = 1
