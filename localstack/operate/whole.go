@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
@@ -187,7 +186,8 @@ func entryOf(x execution.Execution) entry {
 	if x.RetryOf != "" {
 		return entry{}
 	}
-	return entry{activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published), agent.Started, x.Created}
+	e := x.Entry()
+	return entry{e.ID, e.Outcome, e.At}
 }
 
 // steps returns the steps in the order of the definition; if that is not to be

@@ -75,7 +75,9 @@ type Runs interface {
 	// Standing returns a run as it is now, or execution.ErrNotFound.
 	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
-	// Refuse records why an agent did not run.
+	// Refuse records why an agent did not run, and when that was decided. An
+	// entry that is recorded stays as it is: the first decision about an event
+	// is the one that is listed.
 	Refuse(ctx context.Context, e activity.Entry) error
 }
 

@@ -241,19 +241,21 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&e)
 			}
+			decided := d.now
 			for range 3 { // it may be delivered again
 				d.must(d.Dispatch(t.Context(), e))
+				d.now = d.now.Add(time.Second)
 			}
 			got := d.entries(a)
 			if len(got) != 1 {
 				t.Fatalf("%d entries: %+v", len(got), got)
 			}
 			want := activity.Entry{
-				ID: activity.ID(org, a, e.ID, e.Published), Org: org, Agent: a, At: got[0].At, Event: e.ID,
+				ID: activity.ID(org, a, e.ID, e.Published), Org: org, Agent: a, At: decided, Event: e.ID,
 				EventType: "ticket.created", Product: "psa", Outcome: tc.want, Detail: got[0].Detail,
 			}
 			if tc.want == agent.Started {
-				want.Execution = execution.ID(org, a, e)
+				want.ID, want.Execution = activity.StartID(org, a, e.ID, e.Published), execution.ID(org, a, e)
 			}
 			if diff := cmp.Diff(want, got[0]); diff != "" {
 				t.Errorf("entry (-want +got)\n%s", diff)
@@ -511,8 +513,9 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		for range 3 {
 			for _, e := range []event.Event{first, twin, third} {
 				d.must(d.Dispatch(t.Context(), e))
+				d.now = d.now.Add(time.Millisecond)
 			}
-			d.expect(a, agent.Started, agent.Started, agent.Duplicate)
+			d.expect(a, agent.Started, agent.Duplicate, agent.Started)
 			d.now = d.now.Add(24 * time.Hour)
 		}
 	})

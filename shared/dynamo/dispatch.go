@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/document"
@@ -137,35 +136,4 @@ func (s *Store) admit(
 	}, cond, args)
 	w.err = errors.Join(w.err, err)
 	return "", s.write(ctx, w)
-}
-
-type refusalItem struct {
-	primary
-
-	ID        string `dynamodbav:"id"`
-	At        int64  `dynamodbav:"seen"`
-	Event     string `dynamodbav:"event"`
-	EventType string `dynamodbav:"type"`
-	Product   string `dynamodbav:"product"`
-	Outcome   string `dynamodbav:"outcome"`
-	Detail    string `dynamodbav:"detail,omitempty"`
-	Expires   int64  `dynamodbav:"expires"`
-}
-
-// Refuse implements dispatch.Runs. Its key follows from the entry's id, so that
-// an event that is delivered again finds its entry.
-func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
-	return s.write(ctx, put(refusalItem{
-		primary: refusalKey(e.Org, e.Agent, e.ID), ID: string(e.ID), At: nanos(e.At),
-		Event: string(e.Event), EventType: e.EventType, Product: e.Product,
-		Outcome: string(e.Outcome), Detail: e.Detail, Expires: e.At.Add(activity.Kept).Unix(),
-	}, "", nil))
-}
-
-func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
-	return activity.Entry{
-		ID: id.Activity(i.ID), Org: o, Agent: a, At: happened(id.Activity(i.ID)),
-		Event: id.Event(i.Event), EventType: i.EventType, Product: i.Product,
-		Outcome: agent.Outcome(i.Outcome), Detail: i.Detail,
-	}
 }

@@ -17,7 +17,7 @@
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition, for ever
 //	ORG#o#AGENT#a          LIMIT                   when the agent started in the last day
-//	ORG#o#AGENT#a          ACT#<time>#<id>         why it did not; kept 7 days
+//	ORG#o#AGENT#a          ACT#<time>#<id>         why it did not, or that this was decided late; kept 30 days
 //	ORG#o#SEEN#<digest>    SEEN                    what an event told an agent, and which run had it last
 //	ORG#o#EXEC#e           META                    a run
 //	ORG#o#EXEC#e           STEP#s                  a step of it
@@ -84,7 +84,9 @@
 //	Release                          1      0     1      update of the payload, after a race
 //	Admit                            1      0     1      put, on what Counted has seen
 //	Create                           1      0     4      put; 3 are the indexes
-//	Refuse                           1      0     1      put
+//	Refuse                           1      0     1      put, of an event whose time is within 10 s of the decision
+//	Refuse, again                    1      0     1      put that is refused: the first decision stands
+//	Refuse, late                     2      0     2      put of a mark at the event's time, of the entry at the decision's
 //	Execution                        2      2     0      query of the run and its steps, get of the payload
 //	Standing                         1      1     0      get
 //	SaveStep                         1      0     1      put
@@ -118,6 +120,22 @@
 // most 1,000 in a call, and returns a short page rather than read on; counting
 // reads half a unit for each, at most for the newest 10,000. Overdue reads about
 // 40 runs a unit.
+//
+// # Activity
+//
+// A list of activity is sorted by the time of the decision, and an event that is
+// delivered again must find its first decision. One item has one key, which
+// cannot be made of both the event and a time that only the first delivery knew.
+// So the key of a refusal is made of the event's time, and the list reads 10
+// seconds further than its page and sorts what it has read: that is one write,
+// and no read before it. Only the refusal of an event whose time is further from
+// the decision costs two: the item at its key then keeps the first decision and
+// is not listed, and a copy at the decision's time is. The copy is made of that
+// item, so a redelivery that finds it writes the same copy, or nothing new.
+//
+// Starts are runs, which the index sorts by the second of their record. A page
+// of activity reads the second in which it ends to its end, so that entries of
+// one second are in their order too.
 //
 // # Races
 //

@@ -89,9 +89,37 @@ func limitKey(o id.Org, a id.Agent) primary {
 	return in(pk, err, "LIMIT")
 }
 
-func refusalKey(o id.Org, a id.Agent, e id.Activity) primary {
+// refusalKey returns the key of a refusal's entry at a time: the time of its
+// event, or that of the decision.
+func refusalKey(o id.Org, a id.Agent, e id.Activity, at time.Time) primary {
 	pk, err := agentPartition(o, a)
-	return in(pk, err, "ACT", second(happened(e)), string(e))
+	return in(pk, err, "ACT", second(at), string(e))
+}
+
+// refusalTime returns the time in the sort key of a refusal.
+func refusalTime(sk string) time.Time {
+	parts := strings.Split(sk, "#")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	t, err := time.Parse(secondFormat, parts[1])
+	if err != nil {
+		return time.Time{} // a year of five digits
+	}
+	return t
+}
+
+// refusalsIn returns the bounds of the sort keys of the refusals from one second
+// to another, both included; zero for no bound.
+func refusalsIn(from, to time.Time) (first, last string) {
+	first, last = begins("ACT#")
+	if !from.IsZero() {
+		first = "ACT#" + second(from)
+	}
+	if !to.IsZero() {
+		_, last = begins("ACT#" + second(to) + "#")
+	}
+	return first, last
 }
 
 func runPartition(o id.Org, x id.Execution) (string, error) {
@@ -204,7 +232,15 @@ func shard(n int) string { return fmt.Sprintf("OPEN#%d", n) }
 // which is what people see, then its id.
 func place(t time.Time, name string) string { return second(t) + "#" + name }
 
-func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+const secondFormat = "2006-01-02T15:04:05Z"
+
+func second(t time.Time) string { return t.UTC().Format(secondFormat) }
+
+// secondOf returns the time of a place.
+func secondOf(place string) (time.Time, error) {
+	at, _, _ := strings.Cut(place, "#")
+	return time.Parse(secondFormat, at)
+}
 
 // up returns t, or the next whole second.
 func up(t time.Time) time.Time {

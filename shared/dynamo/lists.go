@@ -9,8 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
-	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/flow"
@@ -322,98 +320,4 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.C
 		}
 	}
 	return cursors, nil
-}
-
-// An entryRow is an activity entry and its place.
-type entryRow struct {
-	at    string
-	entry activity.Entry
-}
-
-func (r entryRow) place() string { return r.at }
-
-// Activity implements activity.Store. It merges two lists: the runs, by their
-// index, and the refusals, by their keys.
-func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
-	q.Limit = max(q.Limit, 1)
-	started, startedEnd, err := s.started(ctx, o, a, q)
-	if err != nil {
-		return activity.Page{}, err
-	}
-	refused, refusedEnd, err := s.refusals(ctx, o, a, q)
-	if err != nil {
-		return activity.Page{}, err
-	}
-	rows, next := merged(started, refused, max(startedEnd, refusedEnd), q.Limit)
-	p := activity.Page{Next: next}
-	for _, r := range rows {
-		p.Entries = append(p.Entries, r.entry)
-	}
-	return p, nil
-}
-
-// started lists the runs that events began.
-func (s *Store) started(ctx context.Context, o id.Org, a id.Agent, q activity.Query) ([]entryRow, string, error) {
-	found, end, err := s.list(ctx, listing{
-		query: runsQuery(o, execution.Query{Agent: a, From: q.Since}).before(q.After),
-		after: q.After, want: q.Limit,
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	var rows []entryRow
-	for _, f := range found {
-		x, err := runIn(o, f.item)
-		if err != nil {
-			return nil, "", err
-		}
-		if x.RetryOf == "" { // a person began the others
-			rows = append(rows, entryRow{at: f.at, entry: startOf(x)})
-		}
-	}
-	return rows, end, nil
-}
-
-func startOf(x execution.Execution) activity.Entry {
-	return activity.Entry{
-		ID:  activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
-		Org: x.Org, Agent: x.Agent, At: x.Created,
-		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: agent.Started, Execution: x.ID,
-	}
-}
-
-// refusals lists the recorded entries.
-func (s *Store) refusals(ctx context.Context, o id.Org, a id.Agent, q activity.Query) ([]entryRow, string, error) {
-	const prefix = "ACT#"
-	pk, err := agentPartition(o, a)
-	k := query{partition: pk, err: err, from: prefix, to: prefix + last, strong: true, limit: q.Limit + 2}
-	if q.After != "" {
-		k = k.before(prefix + q.After)
-	}
-	k.backwards = true
-	items, next, err := s.page(ctx, k)
-	if err != nil {
-		return nil, "", err
-	}
-	var rows []entryRow
-	end := ""
-	for _, i := range items {
-		var r refusalItem
-		if err := attributevalue.UnmarshalMap(i, &r); err != nil {
-			return nil, "", err
-		}
-		at := r.SK[len(prefix):]
-		if q.After != "" && at >= q.After {
-			continue
-		}
-		end = at
-		if !timeOf(r.At).Before(q.Since) {
-			rows = append(rows, entryRow{at: at, entry: r.entry(o, a)})
-		}
-	}
-	if next == nil {
-		end = ""
-	}
-	return rows, end, nil
 }

@@ -1,13 +1,6 @@
 package dynamo
 
-import (
-	"strings"
-	"time"
-
-	"github.com/oklog/ulid/v2"
-
-	"theoneagents.app/agents/shared/id"
-)
+import "time"
 
 // nanos returns a time as a number that keeps it exactly; 0 for none.
 func nanos(t time.Time) int64 {
@@ -23,13 +16,4 @@ func timeOf(n int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, n).UTC()
-}
-
-// happened returns the time that an entry's id holds.
-func happened(a id.Activity) time.Time {
-	u, err := ulid.ParseStrict(strings.TrimPrefix(string(a), "act_"))
-	if err != nil {
-		return time.Time{}
-	}
-	return ulid.Time(u.Time()).UTC()
 }

@@ -67,9 +67,10 @@ func start() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, tim
 // run returns the run of a new event.
 func (w *world) run(a id.Agent) execution.Execution {
 	w.next++
+	published := start().Add(time.Duration(w.next) * time.Second)
 	e := event.Event{
-		ID: id.Event(fmt.Sprintf("evt_01JP%022d", w.next)), Type: "ticket.created", Product: "psa", Org: org,
-		Client: "client_01JCLIENT", Published: start().Add(time.Duration(w.next) * time.Second),
+		ID: id.Event("evt_" + id.Derive(published, strconv.Itoa(w.next))), Type: "ticket.created", Product: "psa", Org: org,
+		Client: "client_01JCLIENT", Published: published,
 		Payload: map[string]any{
 			"ticket_id": fmt.Sprintf("tkt_%d", w.next), "priority": "p2", "type": "incident",
 			"subject": "The printer on the second floor does not answer", "created_by": "user_7",
@@ -444,6 +445,17 @@ func dispatchPatterns() map[string]pattern {
 		},
 		"Refuse": func(w *world) call {
 			e := w.entry()
+			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
+		},
+		"Refuse, again": func(w *world) call {
+			e := w.entry()
+			w.ok(w.store.Refuse(w.t.Context(), e))
+			e.At = e.At.Add(time.Hour)
+			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
+		},
+		"Refuse, late": func(w *world) call {
+			e := w.entry()
+			e.At = e.At.Add(time.Hour)
 			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
 		},
 	}

@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"time"
 
+	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
@@ -137,6 +138,16 @@ func (x Execution) StartedBy() Starter {
 		return Starter{Type: ByEvent, ID: string(x.Trigger.ID)}
 	}
 	return x.By
+}
+
+// Entry returns the activity entry of a run that an event started.
+func (x Execution) Entry() activity.Entry {
+	return activity.Entry{
+		ID:  activity.StartID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
+		Org: x.Org, Agent: x.Agent, At: x.Created,
+		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
+		Outcome: agent.Started, Execution: x.ID,
+	}
 }
 
 // A Lease says who moves the run on. Attempt is a fencing token: it grows with

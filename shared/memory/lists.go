@@ -6,10 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -100,40 +97,20 @@ func (s *Store) Activity(_ context.Context, o id.Org, a id.Agent, q activity.Que
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []row[activity.Entry]
-	for _, e := range s.org(o).refusals {
-		if e.Agent != a || e.At.Before(q.Since) {
-			continue
+	keep := func(e activity.Entry) {
+		if e.Agent == a && !e.At.Before(q.Since) {
+			rows = append(rows, row[activity.Entry]{at: string(e.Place()), of: e})
 		}
-		e.At = happened(e.ID)
-		rows = append(rows, row[activity.Entry]{at: place(e.At, string(e.ID)), of: e})
+	}
+	for _, e := range s.org(o).refusals {
+		keep(e)
 	}
 	for _, r := range s.org(o).runs {
-		x := r.execution
-		if x.Agent != a || x.RetryOf != "" || x.Created.Truncate(time.Second).Before(up(q.Since)) {
-			continue
+		if r.execution.RetryOf == "" { // a person or a key began the others
+			keep(r.execution.Entry())
 		}
-		rows = append(rows, row[activity.Entry]{at: place(x.Created, string(x.ID)), of: started(x)})
 	}
 	var p activity.Page
 	p.Entries, p.Next = page(rows, q.After, q.Limit)
 	return p, nil
-}
-
-// started returns the entry of a run that an event began.
-func started(x execution.Execution) activity.Entry {
-	return activity.Entry{
-		ID:  activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
-		Org: x.Org, Agent: x.Agent, At: x.Created,
-		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: agent.Started, Execution: x.ID,
-	}
-}
-
-// happened returns the time that an entry's id holds.
-func happened(a id.Activity) time.Time {
-	u, err := ulid.ParseStrict(strings.TrimPrefix(string(a), "act_"))
-	if err != nil {
-		return time.Time{}
-	}
-	return ulid.Time(u.Time()).UTC()
 }

@@ -295,6 +295,8 @@ func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 func (s *Store) Refuse(_ context.Context, e activity.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.org(e.Org).refusals[e.ID] = e
+	if refusals := s.org(e.Org).refusals; refusals[e.ID].ID == "" {
+		refusals[e.ID] = e
+	}
 	return nil
 }

@@ -1,7 +1,11 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -174,13 +178,7 @@ func history(t trial, s Store, o id.Org, a id.Agent, q activity.Query, between f
 }
 
 func activities() []promise {
-	started := func(x execution.Execution) activity.Entry {
-		return activity.Entry{
-			ID: activity.ID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published), Org: x.Org, Agent: x.Agent, At: x.Created,
-			Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-			Outcome: agent.Started, Execution: x.ID,
-		}
-	}
+	nothing := func() {}
 	return []promise{
 		{"an agent's runs and refusals are one list, newest first, without duplicates or gaps", func(t trial, s Store) {
 			o := anOrg()
@@ -188,8 +186,7 @@ func activities() []promise {
 			for n := range 40 {
 				e := refusal(o, "agent_1", n)
 				if n%5 == 0 || n > 25 && n < 31 {
-					x := begun(t, s, aRun(o, "agent_1", n))
-					e = started(x)
+					e = begun(t, s, aRun(o, "agent_1", n)).Entry()
 				} else {
 					ok(t, s.Refuse(t.Context(), e))
 				}
@@ -211,14 +208,68 @@ func activities() []promise {
 				}
 			}
 		}},
-		{"an event that is delivered twice is one entry", func(t trial, s Store) {
-			e := refusal(anOrg(), "agent_1", 1)
+		{"the first decision about an event is the entry, however often and late the event is delivered", func(t trial, s Store) {
+			for _, lag := range []time.Duration{0, time.Minute, -time.Minute, 20 * 24 * time.Hour} {
+				want := refusal(anOrg(), "agent_1", 1)
+				want.At = want.At.Add(lag)
+				for n := range 4 {
+					again := want
+					again.At, again.Detail = want.At.Add(time.Duration(n)*time.Hour), fmt.Sprintf("decision %d", n)
+					if n == 0 {
+						want = again
+					}
+					ok(t, s.Refuse(t.Context(), again))
+				}
+				got := history(t, s, want.Org, want.Agent, activity.Query{Limit: 5}, nothing)
+				same(t, "entries", got, []activity.Entry{want})
+			}
+		}},
+		{"of many racing deliveries of an event one decision is the entry", func(t trial, s Store) {
+			for _, lag := range []time.Duration{0, time.Hour} {
+				e := refusal(anOrg(), "agent_1", 1)
+				race(t, racers, nil, func(i int) error {
+					again := e
+					again.At = e.At.Add(lag + time.Duration(i)*time.Second)
+					return s.Refuse(t.Context(), again)
+				})
+				same(t, "entries", len(history(t, s, e.Org, e.Agent, activity.Query{Limit: 5}, nothing)), 1)
+			}
+		}},
+		{"an event that was refused and is replayed may start a run, and then has both entries", func(t trial, s Store) {
+			x := aRun(anOrg(), "agent_1", 1)
+			e := refusal(x.Org, x.Agent, 1)
 			ok(t, s.Refuse(t.Context(), e))
-			want := e
-			e.At, e.Detail = e.At.Add(time.Hour), "still"
-			ok(t, s.Refuse(t.Context(), e))
-			want.Detail = "still"
-			same(t, "entries", history(t, s, e.Org, e.Agent, activity.Query{Limit: 5}, func() {}), []activity.Entry{want})
+			x.Created = x.Created.Add(time.Hour)
+			start := begun(t, s, x).Entry()
+			same(t, "entries", history(t, s, x.Org, x.Agent, activity.Query{Limit: 5}, nothing), []activity.Entry{start, e})
+			if start.ID == e.ID {
+				t.Errorf("both entries are called %s", e.ID)
+			}
+		}},
+		{"events that come in any order, late, again and many at once are one list, sorted by the time of the decision", func(t trial, s Store) {
+			for seed := range uint64(30) {
+				ordered(t, s, rand.New(rand.NewPCG(seed, 0)))
+			}
+		}},
+		{"many decisions of one second are one list, in their order", func(t trial, s Store) {
+			o := anOrg()
+			want := make([]activity.Entry, 160)
+			race(t, len(want), nil, func(n int) error {
+				at := day().Add(time.Duration(n*7919%len(want)) * time.Millisecond)
+				if n%2 == 0 {
+					x := aRun(o, "agent_1", n)
+					x.Created = at
+					want[n] = x.Entry()
+					return s.Create(t.Context(), x)
+				}
+				want[n] = refusal(o, "agent_1", n)
+				want[n].At = at
+				return s.Refuse(t.Context(), want[n])
+			})
+			slices.SortFunc(want, latest)
+			for _, limit := range []int{7, 50, 200} {
+				same(t, fmt.Sprintf("pages of %d", limit), history(t, s, o, "agent_1", activity.Query{Limit: limit}, nothing), want)
+			}
 		}},
 		{"retries are not activity", func(t trial, s Store) {
 			o := anOrg()
@@ -229,7 +280,7 @@ func activities() []promise {
 				begun(t, s, x)
 			}
 			for _, limit := range []int{1, 3, 100} {
-				same(t, "entries", history(t, s, o, "agent_1", activity.Query{Limit: limit}, func() {}), []activity.Entry{started(want)})
+				same(t, "entries", history(t, s, o, "agent_1", activity.Query{Limit: limit}, nothing), []activity.Entry{want.Entry()})
 			}
 		}},
 		{"what is older than asked for is not listed", func(t trial, s Store) {
@@ -238,7 +289,7 @@ func activities() []promise {
 				ok(t, s.Refuse(t.Context(), refusal(o, "agent_1", 2*n)))
 				begun(t, s, aRun(o, "agent_1", 2*n+1))
 			}
-			got := history(t, s, o, "agent_1", activity.Query{Limit: 3, Since: day().Add(8 * time.Second)}, func() {})
+			got := history(t, s, o, "agent_1", activity.Query{Limit: 3, Since: day().Add(8 * time.Second)}, nothing)
 			same(t, "entries", len(got), 12)
 			same(t, "oldest", got[11].At, day().Add(8*time.Second))
 		}},
@@ -248,4 +299,50 @@ func activities() []promise {
 			same(t, "page", p, activity.Page{})
 		}},
 	}
+}
+
+// latest is the order of a list of activity.
+func latest(a, b activity.Entry) int { return cmp.Compare(b.Place(), a.Place()) }
+
+// ordered lets 30 events of one agent be judged in a random order, at once or
+// late, some of them again, and holds the list against the first decisions.
+func ordered(t trial, s Store, r *rand.Rand) {
+	t.Helper()
+	any := func(some ...time.Duration) time.Duration { return some[r.IntN(len(some))] }
+	o, now := anOrg(), day().Add(time.Hour)
+	published := map[int]time.Time{}
+	refused, started := map[int]activity.Entry{}, map[int]activity.Entry{}
+	for range 40 {
+		now = now.Add(any(0, 1, time.Microsecond, 300*time.Millisecond, time.Second, 9*time.Second, time.Minute))
+		n := r.IntN(30)
+		if published[n].IsZero() {
+			published[n] = now.Add(-any(0, time.Millisecond, time.Second, 9*time.Second, 11*time.Second, -time.Second, -time.Hour, 48*time.Hour))
+		}
+		e, x := refusal(o, "agent_1", n), aRun(o, "agent_1", n)
+		x.Trigger.Published, x.Created = published[n], now
+		e.ID, e.At = activity.ID(o, "agent_1", e.Event, published[n]), now
+		if _, again := started[n]; again || r.IntN(3) == 0 {
+			err := s.Create(t.Context(), x)
+			if !again {
+				ok(t, err)
+				started[n] = x.Entry()
+			} else {
+				is(t, err, execution.ErrExists)
+			}
+			continue
+		}
+		ok(t, s.Refuse(t.Context(), e))
+		if _, again := refused[n]; !again {
+			refused[n] = e
+		}
+	}
+	want := slices.Concat(slices.Collect(maps.Values(refused)), slices.Collect(maps.Values(started)))
+	slices.SortFunc(want, latest)
+	for _, limit := range []int{1, 4, 100} {
+		got := history(t, s, o, "agent_1", activity.Query{Limit: limit}, func() {})
+		same(t, fmt.Sprintf("pages of %d", limit), got, want)
+	}
+	since := now.Add(-3 * time.Minute)
+	got := history(t, s, o, "agent_1", activity.Query{Limit: 4, Since: since}, func() {})
+	same(t, "recent", got, slices.DeleteFunc(want, func(e activity.Entry) bool { return e.At.Before(since) }))
 }

@@ -2274,7 +2274,14 @@ type ClientInterface interface {
 
 	// ListActivity List an agent's activity
 	//
-	// What became of every event that the agent listened for in the last 7 days, newest first.
+	// What was decided about every event that the agent listened for, newest
+	// decision first, for 30 days. Starts and refusals are sorted by the same
+	// clock: `at` is the time of the decision, not the time at which the event
+	// was published. An event that is delivered again changes nothing: the
+	// first refusal stays where it is. An event that was refused and is
+	// replayed later may still start a run, and then has both entries.
+	//
+	// For a system agent the list holds the events of your organization alone.
 	//
 	// Corresponds with GET /api/agents/{id}/activity (the `ListActivity` operationId).
 	ListActivity(ctx context.Context, id AgentID, params *ListActivityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2616,7 +2623,14 @@ func (c *Client) UpdateAgent(ctx context.Context, id AgentID, params *UpdateAgen
 
 // ListActivity List an agent's activity
 //
-// What became of every event that the agent listened for in the last 7 days, newest first.
+// What was decided about every event that the agent listened for, newest
+// decision first, for 30 days. Starts and refusals are sorted by the same
+// clock: `at` is the time of the decision, not the time at which the event
+// was published. An event that is delivered again changes nothing: the
+// first refusal stays where it is. An event that was refused and is
+// replayed later may still start a run, and then has both entries.
+//
+// For a system agent the list holds the events of your organization alone.
 //
 // Corresponds with GET /api/agents/{id}/activity (the `ListActivity` operationId).
 func (c *Client) ListActivity(ctx context.Context, id AgentID, params *ListActivityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4472,7 +4486,14 @@ type ClientWithResponsesInterface interface {
 
 	// ListActivityWithResponse List an agent's activity
 	//
-	// What became of every event that the agent listened for in the last 7 days, newest first.
+	// What was decided about every event that the agent listened for, newest
+	// decision first, for 30 days. Starts and refusals are sorted by the same
+	// clock: `at` is the time of the decision, not the time at which the event
+	// was published. An event that is delivered again changes nothing: the
+	// first refusal stays where it is. An event that was refused and is
+	// replayed later may still start a run, and then has both entries.
+	//
+	// For a system agent the list holds the events of your organization alone.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9053,7 +9074,14 @@ func (c *ClientWithResponses) UpdateAgentWithResponse(ctx context.Context, id Ag
 
 // ListActivityWithResponse List an agent's activity
 //
-// What became of every event that the agent listened for in the last 7 days, newest first.
+// What was decided about every event that the agent listened for, newest
+// decision first, for 30 days. Starts and refusals are sorted by the same
+// clock: `at` is the time of the decision, not the time at which the event
+// was published. An event that is delivered again changes nothing: the
+// first refusal stays where it is. An event that was refused and is
+// replayed later may still start a run, and then has both entries.
+//
+// For a system agent the list holds the events of your organization alone.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -1,0 +1,264 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A refusal must be found in two ways: by its event, so that a redelivery finds
+// the first decision, and by the time of that decision, which the list is sorted
+// by. One item has one key. The key is made of the event's time, so the first
+// write is the one that stands; and an event is usually judged within seconds,
+// so the list reads a little further than its page and sorts what it has read.
+//
+// An event that is judged earlier or later than that costs a second write: the
+// item at its key then only marks that the event was judged, and when, and a
+// copy at the key of that time is the one that is listed.
+
+// prompt is how far the time of an event and that of its decision may lie apart
+// for one item to serve both ways.
+const prompt = 10 * time.Second
+
+type refusalItem struct {
+	primary
+
+	ID        string `dynamodbav:"id"`
+	At        int64  `dynamodbav:"seen"` // when it was decided
+	Event     string `dynamodbav:"event"`
+	EventType string `dynamodbav:"type"`
+	Product   string `dynamodbav:"product"`
+	Outcome   string `dynamodbav:"outcome"`
+	Detail    string `dynamodbav:"detail,omitempty"`
+	Moved     bool   `dynamodbav:"moved,omitempty"` // a copy at the time of the decision is listed instead
+	Expires   int64  `dynamodbav:"expires"`
+}
+
+// Refuse implements dispatch.Runs. The first decision about an event stands. If
+// its copy was not written, because the dispatcher died, a redelivery writes it.
+func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
+	made, _ := id.Made(e.ID)
+	moved := e.At.Sub(made).Abs() > prompt
+	err := s.write(ctx, put(refusalAt(made, e, moved), "attribute_not_exists(pk)", nil))
+	if r := refused(err); r != nil {
+		stands, _ := r.at(0)
+		var first refusalItem
+		if err := attributevalue.UnmarshalMap(stands, &first); err != nil {
+			return err
+		}
+		e, moved, err = first.entry(e.Org, e.Agent), first.Moved, nil
+	}
+	if err != nil || !moved {
+		return err
+	}
+	return s.write(ctx, put(refusalAt(e.At, e, false), "", nil))
+}
+
+func refusalAt(at time.Time, e activity.Entry, moved bool) refusalItem {
+	return refusalItem{
+		primary: refusalKey(e.Org, e.Agent, e.ID, at), ID: string(e.ID), At: nanos(e.At),
+		Event: string(e.Event), EventType: e.EventType, Product: e.Product, Outcome: string(e.Outcome), Detail: e.Detail,
+		Moved: moved, Expires: e.At.Add(activity.Kept).Unix(),
+	}
+}
+
+// entry returns the entry that an item keeps.
+func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
+	return activity.Entry{
+		ID: id.Activity(i.ID), Org: o, Agent: a, At: timeOf(i.At),
+		Event: id.Event(i.Event), EventType: i.EventType, Product: i.Product,
+		Outcome: agent.Outcome(i.Outcome), Detail: i.Detail,
+	}
+}
+
+// listed returns the entry as lists show it. Items that were written before a
+// late decision was copied stand at the time of their event, and show that.
+func (i refusalItem) listed(o id.Org, a id.Agent) activity.Entry {
+	e := i.entry(o, a)
+	if at := refusalTime(i.SK); e.At.Sub(at).Abs() > prompt+time.Second {
+		e.At = at
+	}
+	return e
+}
+
+// Activity implements activity.Store. It merges two lists, each of which is read
+// until it is complete down to some time: the runs, by their index, and the
+// refusals, by their keys.
+func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
+	q.Limit = max(q.Limit, 1)
+	w := window{Query: q, org: o, agent: a}
+	if q.After != "" {
+		var ok bool
+		if w.before, ok = activity.Place(q.After).Time(); !ok {
+			return activity.Page{}, fmt.Errorf("dynamo: %q is no place in a list of activity", q.After)
+		}
+	}
+	started, startedEnd, err := s.started(ctx, w)
+	if err != nil {
+		return activity.Page{}, err
+	}
+	declined, declinedEnd, err := s.declined(ctx, w)
+	if err != nil {
+		return activity.Page{}, err
+	}
+	rows, next := merged(started, declined, string(max(startedEnd, declinedEnd)), q.Limit)
+	p := activity.Page{Next: next}
+	for _, r := range rows {
+		p.Entries = append(p.Entries, r.Entry)
+	}
+	return p, nil
+}
+
+// An entryRow is an entry of a list.
+type entryRow struct{ activity.Entry }
+
+func (r entryRow) place() string { return string(r.Place()) }
+
+// A window is the part of an agent's activity that a query is about.
+type window struct {
+	activity.Query
+
+	org    id.Org
+	agent  id.Agent
+	before time.Time // the time of After; zero for the newest
+}
+
+// has reports whether an entry belongs to the window.
+func (w window) has(e activity.Entry) bool {
+	return !e.At.Before(w.Since) && (w.After == "" || string(e.Place()) < w.After)
+}
+
+// started lists the runs that events began. Their index sorts them by the second
+// of their record, so it is read to the end of the second in which the page ends:
+// an agent's entry in the index is one write, and a partition takes about 1,000
+// of these a second. It returns the place down to which the list is complete, ""
+// for its end.
+func (s *Store) started(ctx context.Context, w window) ([]entryRow, activity.Place, error) {
+	k := runsQuery(w.org, execution.Query{Agent: w.agent})
+	if !w.Since.IsZero() {
+		k.from = second(w.Since)
+	}
+	if !w.before.IsZero() {
+		_, k.to = begins(second(w.before) + "#")
+	}
+	k.backwards, k.limit = true, w.Limit+2
+	var keys []item
+	for {
+		page, next, err := s.page(ctx, k)
+		if err != nil {
+			return nil, "", err
+		}
+		keys = append(keys, page...)
+		most, ended, err := w.cut(keys)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case most < len(keys):
+			rows, err := s.starts(ctx, w, keys[:most])
+			return rows, activity.PlaceAt(ended), err
+		case next == nil:
+			rows, err := s.starts(ctx, w, keys)
+			return rows, "", err
+		}
+		k.start, k.limit = next, maxBatch
+	}
+}
+
+// cut returns how many of the index's entries a page needs, all if it needs more,
+// and the second in which they end. Those of the second in which the page before
+// ended do not count, since that page may have had them.
+func (w window) cut(keys []item) (most int, ended time.Time, err error) {
+	need := w.Limit
+	for n, k := range keys {
+		at, err := secondOf(textOf(k, "at"))
+		switch {
+		case err != nil:
+			return 0, time.Time{}, err
+		case n >= need && !at.Equal(ended):
+			return n, ended, nil
+		case !w.before.IsZero() && at.Equal(w.before.Truncate(time.Second)):
+			need++
+		}
+		ended = at
+	}
+	return len(keys), ended, nil
+}
+
+// starts reads the runs of the index's entries.
+func (s *Store) starts(ctx context.Context, w window, keys []item) ([]entryRow, error) {
+	found, err := s.items(ctx, keys, nil)
+	if err != nil {
+		return nil, err
+	}
+	var rows []entryRow
+	for _, f := range found {
+		x, err := runIn(w.org, f.item)
+		if err != nil {
+			return nil, err
+		}
+		if e := x.Entry(); x.RetryOf == "" && w.has(e) { // a person or a key began the others
+			rows = append(rows, entryRow{e})
+		}
+	}
+	return rows, nil
+}
+
+// declined lists the refusals. Each stands within prompt of the time in its key,
+// so it is read that much further than the page. It returns the place down to
+// which the list is complete, "" for its end.
+func (s *Store) declined(ctx context.Context, w window) ([]entryRow, activity.Place, error) {
+	pk, err := agentPartition(w.org, w.agent)
+	k := query{partition: pk, err: err, strong: true, backwards: true, limit: w.Limit + 2}
+	from, to := w.Since, w.before
+	if !from.IsZero() {
+		from = from.Add(-prompt)
+	}
+	if !to.IsZero() {
+		to = to.Add(prompt)
+	}
+	k.from, k.to = refusalsIn(from, to)
+	var rows []entryRow
+	for {
+		page, next, err := s.page(ctx, k)
+		if err != nil {
+			return nil, "", err
+		}
+		var oldest time.Time
+		for _, i := range page {
+			var r refusalItem
+			if err := attributevalue.UnmarshalMap(i, &r); err != nil {
+				return nil, "", err
+			}
+			oldest = refusalTime(textOf(i, schema.SortKey))
+			if e := r.listed(w.org, w.agent); !r.Moved && w.has(e) {
+				rows = append(rows, entryRow{e})
+			}
+		}
+		if next == nil {
+			return rows, "", nil
+		}
+		if end := activity.PlaceAt(oldest.Add(time.Second + prompt)); !oldest.IsZero() && complete(rows, end) >= w.Limit {
+			return rows, end, nil
+		}
+		k.start, k.limit = next, 0
+	}
+}
+
+// complete counts the rows from a place on.
+func complete(rows []entryRow, from activity.Place) int {
+	n := 0
+	for _, r := range rows {
+		if r.Place() >= from {
+			n++
+		}
+	}
+	return n
+}
