@@ -78,8 +78,8 @@ const (
 // A Step is one thing that an agent does. Which of the fields of its
 // configuration it has depends on its kind.
 type Step struct {
-	ID      id.Step    `json:"id"`
 	Kind    Kind       `json:"type"`
+	ID      id.Step    `json:"id"`
 	Name    string     `json:"name,omitempty"`
 	If      *Condition `json:"if,omitempty"`
 	OnError OnError    `json:"on_error,omitempty"`

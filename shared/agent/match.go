@@ -104,7 +104,8 @@ type Condition struct {
 	Any      []Condition `json:"any,omitempty"`
 }
 
-// MarshalJSON keeps a value of null or false, which omitempty would drop.
+// MarshalJSON keeps a value of null or false, which omitempty would drop, and
+// the order in which people write a comparison.
 func (c Condition) MarshalJSON() ([]byte, error) {
 	switch {
 	case c.All != nil:
@@ -112,9 +113,12 @@ func (c Condition) MarshalJSON() ([]byte, error) {
 	case c.Any != nil:
 		return json.Marshal(map[string]any{"any": c.Any})
 	}
-	return json.Marshal(map[string]any{
-		"context": c.Context, "field": c.Field, "operator": c.Operator, "value": c.Value,
-	})
+	return json.Marshal(struct {
+		Context  Context  `json:"context"`
+		Field    string   `json:"field"`
+		Operator Operator `json:"operator"`
+		Value    any      `json:"value"`
+	}{c.Context, c.Field, c.Operator, c.Value})
 }
 
 // Facts are what conditions look at.

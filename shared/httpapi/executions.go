@@ -125,6 +125,8 @@ func viewRun(x execution.Execution) spec.Execution {
 	return spec.Execution{
 		ID: string(x.ID), AgentID: string(x.Agent), Status: spec.ExecutionStatus(x.Status),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
+		AgentVersion: x.Version, SourceProduct: x.Trigger.Product, EventType: x.Trigger.Type, ClientID: text(x.Trigger.Client),
+		StartedBy: viewStarter(x.StartedBy()), DurationMs: duration(x), Warnings: x.Warnings,
 	}
 }
 
@@ -135,10 +137,29 @@ func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
 		TriggerEvent: spec.TriggerEvent{
 			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload,
 		},
-		Status: spec.ExecutionStatus(x.Status), StatusReason: text(x.Reason), Error: viewFailure(x.Error),
-		RetryOf: text(x.RetryOf), Steps: each(t, viewStep), CreditsUsed: x.Credits,
-		CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
+		Status:      spec.ExecutionStatus(x.Status),
+		Steps:       each(t, func(s execution.Traced) spec.StepTrace { return viewStep(x, s) }),
+		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
+		StatusReason: text(x.Reason), Error: viewFailure(x.Error), RetryOf: text(x.RetryOf),
+		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
+		StartedBy: viewStarter(x.StartedBy()), DurationMs: duration(x), Warnings: x.Warnings,
 	}
+}
+
+// duration returns how long a run took, or null before its end.
+func duration(x execution.Execution) *int64 {
+	if !x.Status.Ended() {
+		return nil
+	}
+	return milliseconds(x.Duration())
+}
+
+// viewStarter returns what started a run, or null when that was not recorded.
+func viewStarter(s execution.Starter) *spec.StartedBy {
+	if s.Type == "" {
+		return nil
+	}
+	return &spec.StartedBy{Type: spec.StartedByType(s.Type), ID: s.ID}
 }
 
 func viewFailure(f *execution.Failure) *spec.Failure {
@@ -148,14 +169,20 @@ func viewFailure(f *execution.Failure) *spec.Failure {
 	return &spec.Failure{Code: f.Code, Message: f.Message, StepID: text(f.Step)}
 }
 
-func viewStep(s execution.Traced) spec.StepTrace {
+func viewStep(x execution.Execution, s execution.Traced) spec.StepTrace {
 	v := spec.StepTrace{
 		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
 		Input: viewInput(s), Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
 		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
 	}
+	if !s.Started.IsZero() {
+		v.StartedOffsetMs = milliseconds(x.Offset(s.Step))
+	}
 	if !s.Ended.IsZero() && !s.Started.IsZero() {
 		v.DurationMs = milliseconds(s.Duration())
+	}
+	if u := s.Usage; u != nil {
+		v.Model, v.Tokens = text(u.Model), &spec.Tokens{Input: u.InputTokens, Output: u.OutputTokens}
 	}
 	return v
 }

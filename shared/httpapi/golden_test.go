@@ -14,11 +14,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/execution"
 )
 
 // A golden is a call whose whole response is kept in testdata.
@@ -78,6 +80,10 @@ func written() []golden {
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions"}, nil},
 		{"too often", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, hurry},
 		{"first", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, change},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, remove},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, remove},
+		{"deleted agent of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/versions/1"}, remove},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, remove},
 		{"none", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/2"}, nil},
 		{"no number", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/01"}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions/1"}, nil},
@@ -100,23 +106,24 @@ func written() []golden {
 		{"of another organization's agent", call{as: "viewer@org_b", what: "GET /api/executions?agent_id=" + agentID}, nil},
 		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-03-09&limit=1e2"}, nil},
 		{"limits", call{as: owner, what: "GET /api/executions?limit=201&cursor="}, nil},
+		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, pass},
 
 		{"completed", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, nil},
 		{"failed", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, nil},
 		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID}, nil},
+		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, pass},
+		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, remove},
 
 		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/cancel"}, nil},
 		{"with a body", call{as: member, what: "POST /api/executions/" + askingID + "/cancel", body: `{"why": "bored"}`}, nil},
 
 		{"failed", call{as: member, what: "POST /api/executions/" + failedID + "/retry", body: `{}`}, nil},
+		{"by a key", call{as: "read_write", what: "POST /api/executions/" + failedID + "/retry"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/retry"}, nil},
 		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *world) { w.broken = credit.ErrInsufficient }},
 		{"suspended", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, suspend},
-		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(t *testing.T, w *world) {
-			t.Helper()
-			w.do(t, call{as: owner, what: "DELETE /api/agents/" + agentID})
-		}},
+		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, remove},
 
 		{"pending", call{as: "viewer@org_a", what: "GET /api/approvals?status=pending"}, nil},
 		{"first page", call{as: "read", what: "GET /api/approvals?limit=1"}, nil},
@@ -184,6 +191,34 @@ func lose(t *testing.T, w *world) {
 	if w.agents.Rules.Catalog, err = catalog.Load(files); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// remove deletes the agent.
+func remove(t *testing.T, w *world) {
+	t.Helper()
+	w.do(t, call{as: "owner@org_a", what: "DELETE /api/agents/" + agentID})
+}
+
+// passedID is a run that passed over a failed step; see pass.
+const passedID = "exec_01PASSED"
+
+// pass records a run in which a failed step was passed over.
+func pass(t *testing.T, w *world) {
+	t.Helper()
+	w.run(t, passedID, time.Second, func(x execution.Execution) execution.Change {
+		at := x.Started.Add(7 * time.Millisecond)
+		steps := execution.Steps{"tell": {
+			ID: "tell", Kind: agent.Notification, Status: execution.StepFailed, Tries: 3, Started: at, Ended: at.Add(31 * time.Millisecond),
+			Error: &execution.Failure{Code: "notification_failed", Message: "None of 1 recipients could be reached.", Step: "tell"},
+			Output: map[string]any{"channel": "slack", "recipients": []any{map[string]any{
+				"recipient": "https://hooks.example.com/a", "status": "failed", "reason": "HTTP 503",
+			}}},
+		}}
+		step := steps["tell"]
+		c := x.End(func(x execution.Execution) execution.Execution { return x.Complete(x.Started.Add(45 * time.Millisecond)) }, steps, false)
+		c.Step = &step
+		return c
+	})
 }
 
 // change makes a second version of the agent.

@@ -255,7 +255,9 @@ func (w *world) fill(t *testing.T) {
 		check(err)
 		step := execution.Step{
 			ID: "classify", Kind: agent.AI, Status: execution.StepCompleted, Input: map[string]any{"prompt": "Classify"},
-			Output: map[string]any{"text": "p1"}, Tries: 1, Charge: &hold, Started: x.Started, Ended: x.Started.Add(843 * time.Millisecond),
+			Output: map[string]any{"text": "p1"}, Tries: 1, Charge: &hold,
+			Usage:   &execution.Usage{Model: "anthropic.claude-sonnet-4-5", InputTokens: 812, OutputTokens: 211},
+			Started: x.Started.Add(12 * time.Millisecond), Ended: x.Started.Add(855 * time.Millisecond),
 		}
 		check(w.store.SaveStep(ctx, "org_a", doneID, step))
 		steps["classify"] = step
@@ -292,7 +294,7 @@ func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then fun
 	began := now.Add(-ago)
 	x := execution.New(execution.Execution{
 		ID: name, Org: "org_a", Agent: agentID, Version: 1, Trigger: event.Event{
-			ID: "evt_01HXYZ", Type: "ticket.created", Product: "psa", Org: "org_a", Published: began,
+			ID: "evt_01HXYZ", Type: "ticket.created", Product: "psa", Org: "org_a", Client: "cli_acme", Published: began,
 			Payload: map[string]any{"ticket_id": "tkt_abc123", "priority": "p1", "large": int64(9007199254740993)},
 		},
 	}, began)

@@ -221,19 +221,19 @@ func (e Channel) Valid() bool {
 
 // Defines values for ComparisonContext.
 const (
-	ClientContext ComparisonContext = "client_context"
-	Event         ComparisonContext = "event"
-	Run           ComparisonContext = "run"
+	ComparisonContextClientContext ComparisonContext = "client_context"
+	ComparisonContextEvent         ComparisonContext = "event"
+	ComparisonContextRun           ComparisonContext = "run"
 )
 
 // Valid indicates whether the value is a known member of the ComparisonContext enum.
 func (e ComparisonContext) Valid() bool {
 	switch e {
-	case ClientContext:
+	case ComparisonContextClientContext:
 		return true
-	case Event:
+	case ComparisonContextEvent:
 		return true
-	case Run:
+	case ComparisonContextRun:
 		return true
 	default:
 		return false
@@ -609,6 +609,27 @@ func (e Product) Valid() bool {
 	}
 }
 
+// Defines values for StartedByType.
+const (
+	StartedByTypeEvent StartedByType = "event"
+	StartedByTypeKey   StartedByType = "key"
+	StartedByTypeUser  StartedByType = "user"
+)
+
+// Valid indicates whether the value is a known member of the StartedByType enum.
+func (e StartedByType) Valid() bool {
+	switch e {
+	case StartedByTypeEvent:
+		return true
+	case StartedByTypeKey:
+		return true
+	case StartedByTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StepStatus.
 const (
 	StepStatusCompleted StepStatus = "completed"
@@ -793,16 +814,31 @@ type ActionStepType string
 
 // Activity defines model for Activity.
 type Activity struct {
+	// At When the platform decided about the event; the list is sorted by it.
 	At time.Time `json:"at"`
 
-	// Detail Why, in a sentence.
+	// Detail Why no execution was started, in a sentence: which filter or condition failed and the value that was found. Empty when one was started.
 	Detail    string `json:"detail"`
 	EventID   string `json:"event_id"`
 	EventType string `json:"event_type"`
 
-	// ExecutionID The run, when one was started.
-	ExecutionID   *string `json:"execution_id"`
-	ID            string  `json:"id"`
+	// ExecutionID The execution, when one was started.
+	ExecutionID *string `json:"execution_id"`
+	ID          string  `json:"id"`
+
+	// Outcome What was decided about an event at an agent.
+	//
+	// - `started`: an execution was started.
+	// - `filtered`: a filter of the trigger does not hold.
+	// - `out_of_scope`: `client_scope` does not let the event's client through.
+	// - `condition_not_met`: a condition does not hold.
+	// - `client_context_missing`: a condition needs the client's profile, and there is none.
+	// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+	// - `limit_reached`: `execution_limit` lets no more executions start for now.
+	// - `org_suspended`: the organization is suspended.
+	// - `agent_error`: the agent names an event type or an action that no longer exists.
 	Outcome       Outcome `json:"outcome"`
 	SourceProduct string  `json:"source_product"`
 }
@@ -1179,31 +1215,73 @@ type EveryClient string
 
 // Execution defines model for Execution.
 type Execution struct {
-	AgentID     string          `json:"agent_id"`
-	CompletedAt *time.Time      `json:"completed_at"`
-	CreatedAt   time.Time       `json:"created_at"`
-	CreditsUsed int64           `json:"credits_used"`
-	ID          string          `json:"id"`
-	Status      ExecutionStatus `json:"status"`
+	AgentID string `json:"agent_id"`
+
+	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	AgentVersion int `json:"agent_version"`
+
+	// ClientID The client that the trigger event is about; null when it names none.
+	ClientID    *string    `json:"client_id"`
+	CompletedAt *time.Time `json:"completed_at"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CreditsUsed int64      `json:"credits_used"`
+
+	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	DurationMs *int64 `json:"duration_ms"`
+
+	// EventType The type of the trigger event.
+	EventType string `json:"event_type"`
+	ID        string `json:"id"`
+
+	// SourceProduct The product that published the trigger event.
+	SourceProduct string `json:"source_product"`
+
+	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	StartedBy *StartedBy      `json:"started_by"`
+	Status    ExecutionStatus `json:"status"`
+
+	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	Warnings int `json:"warnings"`
 }
 
 // ExecutionDetail defines model for ExecutionDetail.
 type ExecutionDetail struct {
-	AgentID     string     `json:"agent_id"`
+	AgentID string `json:"agent_id"`
+
+	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	AgentVersion int `json:"agent_version"`
+
+	// ClientID The client that the trigger event is about; null when it names none.
+	ClientID    *string    `json:"client_id"`
 	CompletedAt *time.Time `json:"completed_at"`
 	CreatedAt   time.Time  `json:"created_at"`
 	CreditsUsed int64      `json:"credits_used"`
-	Error       *Failure   `json:"error"`
-	ID          string     `json:"id"`
+
+	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	DurationMs *int64   `json:"duration_ms"`
+	Error      *Failure `json:"error"`
+
+	// EventType The type of the trigger event.
+	EventType string `json:"event_type"`
+	ID        string `json:"id"`
 
 	// RetryOf The execution that this one repeats.
-	RetryOf *string         `json:"retry_of"`
-	Status  ExecutionStatus `json:"status"`
+	RetryOf *string `json:"retry_of"`
+
+	// SourceProduct The product that published the trigger event.
+	SourceProduct string `json:"source_product"`
+
+	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	StartedBy *StartedBy      `json:"started_by"`
+	Status    ExecutionStatus `json:"status"`
 
 	// StatusReason Why it was cancelled, or the code of its error.
 	StatusReason *string      `json:"status_reason"`
 	Steps        []StepTrace  `json:"steps"`
 	TriggerEvent TriggerEvent `json:"trigger_event"`
+
+	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	Warnings int `json:"warnings"`
 }
 
 // ExecutionLimit How often the agent runs at most.
@@ -1390,7 +1468,19 @@ type OtherClients struct {
 	Exclude ClientIDs `json:"exclude"`
 }
 
-// Outcome defines model for Outcome.
+// Outcome What was decided about an event at an agent.
+//
+// - `started`: an execution was started.
+// - `filtered`: a filter of the trigger does not hold.
+// - `out_of_scope`: `client_scope` does not let the event's client through.
+// - `condition_not_met`: a condition does not hold.
+// - `client_context_missing`: a condition needs the client's profile, and there is none.
+// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+// - `limit_reached`: `execution_limit` lets no more executions start for now.
+// - `org_suspended`: the organization is suspended.
+// - `agent_error`: the agent names an event type or an action that no longer exists.
 type Outcome string
 
 // Product defines model for Product.
@@ -1416,6 +1506,18 @@ type Shows struct {
 	Message string        `json:"message"`
 }
 
+// StartedBy The event, person or integration key that started an execution. An event starts the first execution of an agent for it; a person or a key starts a retry.
+type StartedBy struct {
+	// ID The event's id, the user's id or the key's id; never a secret.
+	ID string `json:"id"`
+
+	// Type Whether `id` names an event, a user or an integration key.
+	Type StartedByType `json:"type"`
+}
+
+// StartedByType Whether `id` names an event, a user or an integration key.
+type StartedByType string
+
 // Step One thing that the agent does; `{{ path }}` in any text is filled in when it does it.
 type Step struct {
 	union json.RawMessage
@@ -1438,23 +1540,35 @@ type StepStatus string
 // StepTimeout For all tries together.
 type StepTimeout = int
 
-// StepTrace defines model for StepTrace.
+// StepTrace What happened at a step. A step that failed and was passed over (`on_error: continue`) keeps its error here.
 type StepTrace struct {
+	// Attempts How often the product, the model or the receiver was called; of a message to many, the most for one of them. 0 for steps that call nothing.
 	Attempts    int        `json:"attempts"`
 	CompletedAt *time.Time `json:"completed_at"`
 	CreditsUsed int64      `json:"credits_used"`
-	DurationMs  *int64     `json:"duration_ms"`
-	Error       *Failure   `json:"error"`
+
+	// DurationMs Exact milliseconds from the start of the step to its end; null before the end.
+	DurationMs *int64   `json:"duration_ms"`
+	Error      *Failure `json:"error"`
 
 	// Input What the step was given, filled in; null before.
 	Input interface{} `json:"input"`
 
-	// Output What later steps see; null before, and when there is none.
+	// Model The id of the model that answered an AI step; null for other steps and without an answer.
+	Model *string `json:"model"`
+
+	// Output What later steps see; null before the step ends, and when it has no output. A notification lists what became of each message: `{"channel": "email", "recipients": [{"recipient", "status", "reason"}]}`, where `status` is `sent`, `failed`, `unknown` (it may have been sent and is not sent again), `sending` or `pending`, and `reason` says why a message failed.
 	Output    interface{} `json:"output"`
 	StartedAt *time.Time  `json:"started_at"`
-	Status    StepStatus  `json:"status"`
-	StepID    string      `json:"step_id"`
-	StepType  StepType    `json:"step_type"`
+
+	// StartedOffsetMs Exact milliseconds from the start of the execution to the start of the step; null before.
+	StartedOffsetMs *int64     `json:"started_offset_ms"`
+	Status          StepStatus `json:"status"`
+	StepID          string     `json:"step_id"`
+	StepType        StepType   `json:"step_type"`
+
+	// Tokens What an AI step sent to the model and got back, over all its tries that were answered; null for other steps and without an answer.
+	Tokens *Tokens `json:"tokens"`
 }
 
 // StepType defines model for StepType.
@@ -1495,6 +1609,15 @@ type TemplateTrigger struct {
 
 // TemplateTriggerType defines model for TemplateTrigger.Type.
 type TemplateTriggerType string
+
+// Tokens Numbers of tokens, as the model counts them.
+type Tokens struct {
+	// Input The prompt and its data.
+	Input int64 `json:"input"`
+
+	// Output The answer.
+	Output int64 `json:"output"`
+}
 
 // Trigger The event that wakes the agent.
 type Trigger struct {
@@ -2238,7 +2361,7 @@ type ClientInterface interface {
 
 	// DeleteAgent Delete an agent
 	//
-	// Cancels its open executions and deletes it. Past executions stay readable.
+	// Cancels its open executions and deletes it. Past executions and all versions stay readable.
 	//
 	// Corresponds with DELETE /api/agents/{id} (the `DeleteAgent` operationId).
 	DeleteAgent(ctx context.Context, id AgentID, params *DeleteAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2308,14 +2431,16 @@ type ClientInterface interface {
 	//
 	// Every definition that the agent has had, newest first. A new version is
 	// made by every change of more than name, description and status. A page
-	// may be shorter than its limit. A system agent has one version.
+	// may be shorter than its limit. A system agent has one version. The
+	// versions of a deleted agent stay readable, although the agent itself is
+	// 404.
 	//
 	// Corresponds with GET /api/agents/{id}/versions (the `ListAgentVersions` operationId).
 	ListAgentVersions(ctx context.Context, id AgentID, params *ListAgentVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAgentVersion Get a version of an agent
 	//
-	// The definition as it was, for instance when an execution began with it. Another version is `not_found`.
+	// The definition as it was, for instance when an execution began with it. It stays readable after the agent is deleted. Another version is `not_found`.
 	//
 	// Corresponds with GET /api/agents/{id}/versions/{version} (the `GetAgentVersion` operationId).
 	GetAgentVersion(ctx context.Context, id AgentID, version int, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2382,7 +2507,7 @@ type ClientInterface interface {
 
 	// GetExecution Get an execution
 	//
-	// The whole record with the event that woke the agent and the trace, step by step.
+	// The whole record with the event that woke the agent and the trace, step by step. It stays readable after the agent is deleted.
 	//
 	// Corresponds with GET /api/executions/{id} (the `GetExecution` operationId).
 	GetExecution(ctx context.Context, id ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2547,7 +2672,7 @@ func (c *Client) CreateAgent(ctx context.Context, body CreateAgentJSONRequestBod
 
 // DeleteAgent Delete an agent
 //
-// Cancels its open executions and deletes it. Past executions stay readable.
+// Cancels its open executions and deletes it. Past executions and all versions stay readable.
 //
 // Corresponds with DELETE /api/agents/{id} (the `DeleteAgent` operationId).
 func (c *Client) DeleteAgent(ctx context.Context, id AgentID, params *DeleteAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2687,7 +2812,9 @@ func (c *Client) CloneAgent(ctx context.Context, id AgentID, body CloneAgentJSON
 //
 // Every definition that the agent has had, newest first. A new version is
 // made by every change of more than name, description and status. A page
-// may be shorter than its limit. A system agent has one version.
+// may be shorter than its limit. A system agent has one version. The
+// versions of a deleted agent stay readable, although the agent itself is
+// 404.
 //
 // Corresponds with GET /api/agents/{id}/versions (the `ListAgentVersions` operationId).
 func (c *Client) ListAgentVersions(ctx context.Context, id AgentID, params *ListAgentVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2704,7 +2831,7 @@ func (c *Client) ListAgentVersions(ctx context.Context, id AgentID, params *List
 
 // GetAgentVersion Get a version of an agent
 //
-// The definition as it was, for instance when an execution began with it. Another version is `not_found`.
+// The definition as it was, for instance when an execution began with it. It stays readable after the agent is deleted. Another version is `not_found`.
 //
 // Corresponds with GET /api/agents/{id}/versions/{version} (the `GetAgentVersion` operationId).
 func (c *Client) GetAgentVersion(ctx context.Context, id AgentID, version int, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2861,7 +2988,7 @@ func (c *Client) ListExecutions(ctx context.Context, params *ListExecutionsParam
 
 // GetExecution Get an execution
 //
-// The whole record with the event that woke the agent and the trace, step by step.
+// The whole record with the event that woke the agent and the trace, step by step. It stays readable after the agent is deleted.
 //
 // Corresponds with GET /api/executions/{id} (the `GetExecution` operationId).
 func (c *Client) GetExecution(ctx context.Context, id ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4446,7 +4573,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteAgentWithResponse Delete an agent
 	//
-	// Cancels its open executions and deletes it. Past executions stay readable.
+	// Cancels its open executions and deletes it. Past executions and all versions stay readable.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4522,7 +4649,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every definition that the agent has had, newest first. A new version is
 	// made by every change of more than name, description and status. A page
-	// may be shorter than its limit. A system agent has one version.
+	// may be shorter than its limit. A system agent has one version. The
+	// versions of a deleted agent stay readable, although the agent itself is
+	// 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4531,7 +4660,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAgentVersionWithResponse Get a version of an agent
 	//
-	// The definition as it was, for instance when an execution began with it. Another version is `not_found`.
+	// The definition as it was, for instance when an execution began with it. It stays readable after the agent is deleted. Another version is `not_found`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4612,7 +4741,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetExecutionWithResponse Get an execution
 	//
-	// The whole record with the event that woke the agent and the trace, step by step.
+	// The whole record with the event that woke the agent and the trace, step by step. It stays readable after the agent is deleted.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9010,7 +9139,7 @@ func (c *ClientWithResponses) CreateAgentWithResponse(ctx context.Context, body 
 
 // DeleteAgentWithResponse Delete an agent
 //
-// Cancels its open executions and deletes it. Past executions stay readable.
+// Cancels its open executions and deletes it. Past executions and all versions stay readable.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9128,7 +9257,9 @@ func (c *ClientWithResponses) CloneAgentWithResponse(ctx context.Context, id Age
 //
 // Every definition that the agent has had, newest first. A new version is
 // made by every change of more than name, description and status. A page
-// may be shorter than its limit. A system agent has one version.
+// may be shorter than its limit. A system agent has one version. The
+// versions of a deleted agent stay readable, although the agent itself is
+// 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9143,7 +9274,7 @@ func (c *ClientWithResponses) ListAgentVersionsWithResponse(ctx context.Context,
 
 // GetAgentVersionWithResponse Get a version of an agent
 //
-// The definition as it was, for instance when an execution began with it. Another version is `not_found`.
+// The definition as it was, for instance when an execution began with it. It stays readable after the agent is deleted. Another version is `not_found`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9278,7 +9409,7 @@ func (c *ClientWithResponses) ListExecutionsWithResponse(ctx context.Context, pa
 
 // GetExecutionWithResponse Get an execution
 //
-// The whole record with the event that woke the agent and the trace, step by step.
+// The whole record with the event that woke the agent and the trace, step by step. It stays readable after the agent is deleted.
 //
 // Returns a wrapper object for the known response body format(s).
 //

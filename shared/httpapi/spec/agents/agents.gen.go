@@ -207,18 +207,34 @@ func (e TemplateTriggerType) Valid() bool {
 
 // Activity defines model for Activity.
 type Activity struct {
-	At time.Time `json:"at"`
+	ID string `json:"id"`
 
-	// Detail Why, in a sentence.
-	Detail    string `json:"detail"`
-	EventID   string `json:"event_id"`
-	EventType string `json:"event_type"`
+	// At When the platform decided about the event; the list is sorted by it.
+	At            time.Time `json:"at"`
+	EventID       string    `json:"event_id"`
+	EventType     string    `json:"event_type"`
+	SourceProduct string    `json:"source_product"`
 
-	// ExecutionID The run, when one was started.
-	ExecutionID   *string `json:"execution_id"`
-	ID            string  `json:"id"`
-	Outcome       Outcome `json:"outcome"`
-	SourceProduct string  `json:"source_product"`
+	// Outcome What was decided about an event at an agent.
+	//
+	// - `started`: an execution was started.
+	// - `filtered`: a filter of the trigger does not hold.
+	// - `out_of_scope`: `client_scope` does not let the event's client through.
+	// - `condition_not_met`: a condition does not hold.
+	// - `client_context_missing`: a condition needs the client's profile, and there is none.
+	// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+	// - `limit_reached`: `execution_limit` lets no more executions start for now.
+	// - `org_suspended`: the organization is suspended.
+	// - `agent_error`: the agent names an event type or an action that no longer exists.
+	Outcome Outcome `json:"outcome"`
+
+	// Detail Why no execution was started, in a sentence: which filter or condition failed and the value that was found. Empty when one was started.
+	Detail string `json:"detail"`
+
+	// ExecutionID The execution, when one was started.
+	ExecutionID *string `json:"execution_id"`
 }
 
 // ActivityList defines model for ActivityList.
@@ -231,31 +247,31 @@ type ActivityList struct {
 
 // Agent defines model for Agent.
 type Agent struct {
-	Category    Category    `json:"category"`
-	ClientScope ClientScope `json:"client_scope"`
-	Conditions  []Condition `json:"conditions"`
+	ID          string    `json:"id"`
+	OrgID       string    `json:"org_id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Type        AgentType `json:"type"`
+
+	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
+	Status     AgentStatus `json:"status"`
+	Category   Category    `json:"category"`
+	Trigger    Trigger     `json:"trigger"`
+	Conditions []Condition `json:"conditions"`
+	Steps      []Step      `json:"steps"`
 
 	// ConflictBehavior Whether system agents run on the same event too.
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
-	CreatedAt        time.Time        `json:"created_at"`
-	Description      string           `json:"description"`
+	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
-	ID               string           `json:"id"`
-	Name             string           `json:"name"`
-	OrgID            string           `json:"org_id"`
 
 	// Stats How the agent's runs went, for the caller's organization.
 	Stats AgentStats `json:"stats"`
 
-	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
-	Status    AgentStatus `json:"status"`
-	Steps     []Step      `json:"steps"`
-	Trigger   Trigger     `json:"trigger"`
-	Type      AgentType   `json:"type"`
-	UpdatedAt time.Time   `json:"updated_at"`
-
 	// Version Grows with every change of more than name, description and status.
-	Version int `json:"version"`
+	Version   int       `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // AgentInput defines model for AgentInput.
@@ -272,11 +288,11 @@ type AgentPatch = map[string]any
 
 // AgentStats How the agent's runs went, for the caller's organization.
 type AgentStats struct {
-	AvgDurationMs        *int64     `json:"avg_duration_ms"`
-	CreditsUsedThisMonth int64      `json:"credits_used_this_month"`
-	LastRunAt            *time.Time `json:"last_run_at"`
-	SuccessRate          *float64   `json:"success_rate"`
 	TotalRuns            int64      `json:"total_runs"`
+	SuccessRate          *float64   `json:"success_rate"`
+	AvgDurationMs        *int64     `json:"avg_duration_ms"`
+	LastRunAt            *time.Time `json:"last_run_at"`
+	CreditsUsedThisMonth int64      `json:"credits_used_this_month"`
 }
 
 // AgentStatus Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
@@ -284,19 +300,19 @@ type AgentStatus string
 
 // AgentSummary defines model for AgentSummary.
 type AgentSummary struct {
-	Category Category `json:"category"`
-	ID       string   `json:"id"`
-	Name     string   `json:"name"`
+	ID string `json:"id"`
 
 	// OrgID `system` for system agents.
-	OrgID string `json:"org_id"`
+	OrgID string    `json:"org_id"`
+	Name  string    `json:"name"`
+	Type  AgentType `json:"type"`
+
+	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
+	Status   AgentStatus `json:"status"`
+	Category Category    `json:"category"`
 
 	// Stats How the agent's runs went, for the caller's organization.
 	Stats AgentStats `json:"stats"`
-
-	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
-	Status AgentStatus `json:"status"`
-	Type   AgentType   `json:"type"`
 }
 
 // AgentType defines model for AgentType.
@@ -304,26 +320,27 @@ type AgentType string
 
 // AgentVersion A definition as it was; name and description are those that it began with.
 type AgentVersion struct {
+	Version     int         `json:"version"`
+	CreatedAt   time.Time   `json:"created_at"`
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
 	Category    Category    `json:"category"`
-	ClientScope ClientScope `json:"client_scope"`
+	Trigger     Trigger     `json:"trigger"`
 	Conditions  []Condition `json:"conditions"`
+	Steps       []Step      `json:"steps"`
 
 	// ConflictBehavior Whether system agents run on the same event too.
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
-	CreatedAt        time.Time        `json:"created_at"`
-	Description      string           `json:"description"`
+	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
-	Name             string           `json:"name"`
-	Steps            []Step           `json:"steps"`
-	Trigger          Trigger          `json:"trigger"`
-	Version          int              `json:"version"`
 }
 
 // AgentVersionList defines model for AgentVersionList.
 type AgentVersionList struct {
+	Versions []AgentVersion `json:"versions"`
+
 	// NextCursor The `cursor` of the next page; null at the end.
-	NextCursor *NextCursor    `json:"next_cursor"`
-	Versions   []AgentVersion `json:"versions"`
+	NextCursor *NextCursor `json:"next_cursor"`
 }
 
 // Category defines model for Category.
@@ -350,7 +367,19 @@ type ExecutionLimit = agent.Limit
 // NextCursor The `cursor` of the next page; null at the end.
 type NextCursor = string
 
-// Outcome defines model for Outcome.
+// Outcome What was decided about an event at an agent.
+//
+// - `started`: an execution was started.
+// - `filtered`: a filter of the trigger does not hold.
+// - `out_of_scope`: `client_scope` does not let the event's client through.
+// - `condition_not_met`: a condition does not hold.
+// - `client_context_missing`: a condition needs the client's profile, and there is none.
+// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+// - `limit_reached`: `execution_limit` lets no more executions start for now.
+// - `org_suspended`: the organization is suspended.
+// - `agent_error`: the agent names an event type or an action that no longer exists.
 type Outcome string
 
 // Step defines model for Step.
@@ -358,17 +387,18 @@ type Step = agent.Step
 
 // Template defines model for Template.
 type Template struct {
+	ID string `json:"id"`
+
 	// Category What part of a business a template is for; an agent has another category.
 	Category TemplateCategory `json:"category"`
+	Name     string           `json:"name"`
 
 	// Description Says what to fill in after cloning.
 	Description string `json:"description"`
-	ID          string `json:"id"`
-	Name        string `json:"name"`
+	Version     string `json:"version"`
 
 	// Trigger The event that wakes the agent.
 	Trigger TemplateTrigger `json:"trigger"`
-	Version string          `json:"version"`
 }
 
 // TemplateCategory What part of a business a template is for; an agent has another category.
@@ -381,9 +411,9 @@ type TemplateList struct {
 
 // TemplateTrigger The event that wakes the agent.
 type TemplateTrigger struct {
+	Type          TemplateTriggerType `json:"type"`
 	EventType     string              `json:"event_type"`
 	SourceProduct string              `json:"source_product"`
-	Type          TemplateTriggerType `json:"type"`
 }
 
 // TemplateTriggerType defines model for TemplateTrigger.Type.

@@ -57,23 +57,23 @@ func (e Decision) Valid() bool {
 
 // Approval defines model for Approval.
 type Approval struct {
-	AgentID   string     `json:"agent_id"`
-	CreatedAt time.Time  `json:"created_at"`
-	DecidedAt *time.Time `json:"decided_at"`
+	ID          string         `json:"id"`
+	ExecutionID string         `json:"execution_id"`
+	AgentID     string         `json:"agent_id"`
+	StepID      string         `json:"step_id"`
+	Message     string         `json:"message"`
+	Status      ApprovalStatus `json:"status"`
+	ExpiresAt   time.Time      `json:"expires_at"`
+	CreatedAt   time.Time      `json:"created_at"`
 
 	// DecidedBy The user who decided.
-	DecidedBy   *string   `json:"decided_by"`
-	ExecutionID string    `json:"execution_id"`
-	ExpiresAt   time.Time `json:"expires_at"`
-	ID          string    `json:"id"`
-	Message     string    `json:"message"`
-	Note        *string   `json:"note"`
+	DecidedBy *string    `json:"decided_by"`
+	DecidedAt *time.Time `json:"decided_at"`
+	Note      *string    `json:"note"`
+	Votes     []Vote     `json:"votes"`
 
 	// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
-	Shows  Shows          `json:"shows"`
-	Status ApprovalStatus `json:"status"`
-	StepID string         `json:"step_id"`
-	Votes  []Vote         `json:"votes"`
+	Shows Shows `json:"shows"`
 }
 
 // ApprovalList defines model for ApprovalList.
@@ -101,27 +101,28 @@ type NextCursor = string
 
 // ShownAction defines model for ShownAction.
 type ShownAction struct {
-	Action string `json:"action"`
+	StepID  string `json:"step_id"`
+	Product string `json:"product"`
+	Action  string `json:"action"`
 
 	// Params Null when they depend on what happens after the gate.
-	Params  *map[string]interface{} `json:"params"`
-	Product string                  `json:"product"`
-	StepID  string                  `json:"step_id"`
+	Params *map[string]interface{} `json:"params"`
 }
 
 // Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
 type Shows struct {
+	Message string `json:"message"`
+
 	// Actions The actions that follow the gate, up to the next one that a person must answer.
 	Actions []ShownAction `json:"actions"`
-	Message string        `json:"message"`
 }
 
 // Vote defines model for Vote.
 type Vote struct {
-	At       time.Time `json:"at"`
+	UserID   string    `json:"user_id"`
 	Decision Decision  `json:"decision"`
 	Note     *string   `json:"note"`
-	UserID   string    `json:"user_id"`
+	At       time.Time `json:"at"`
 }
 
 // AgentID defines model for AgentID.

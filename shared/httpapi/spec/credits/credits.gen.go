@@ -20,29 +20,29 @@ type CreditHistory struct {
 
 // CreditMonth defines model for CreditMonth.
 type CreditMonth struct {
-	Allocation int64 `json:"allocation"`
 	Month      Month `json:"month"`
 	TotalUsed  int64 `json:"total_used"`
+	Allocation int64 `json:"allocation"`
 }
 
 // Credits defines model for Credits.
 type Credits struct {
+	OrgID      string           `json:"org_id"`
+	Month      Month            `json:"month"`
+	TotalUsed  int64            `json:"total_used"`
 	Allocation int64            `json:"allocation"`
+	Remaining  int64            `json:"remaining"`
 	ByAgent    map[string]int64 `json:"by_agent"`
 	ByModel    CreditsByModel   `json:"by_model"`
-	Month      Month            `json:"month"`
-	OrgID      string           `json:"org_id"`
-	Remaining  int64            `json:"remaining"`
-	TotalUsed  int64            `json:"total_used"`
 	UpdatedAt  time.Time        `json:"updated_at"`
 }
 
 // CreditsByModel defines model for CreditsByModel.
 type CreditsByModel struct {
-	Expert   int64 `json:"expert"`
-	Premium  int64 `json:"premium"`
 	Quick    int64 `json:"quick"`
 	Standard int64 `json:"standard"`
+	Premium  int64 `json:"premium"`
+	Expert   int64 `json:"expert"`
 }
 
 // Month defines model for Month.

@@ -102,14 +102,14 @@ type EventList struct {
 
 // EventType defines model for EventType.
 type EventType struct {
-	Category         Category               `json:"category"`
-	Description      string                 `json:"description"`
-	DisplayName      string                 `json:"display_name"`
-	EventType        string                 `json:"event_type"`
-	FilterableFields []FilterableField      `json:"filterable_fields"`
 	ID               string                 `json:"id"`
-	SamplePayload    map[string]interface{} `json:"sample_payload"`
 	SourceProduct    string                 `json:"source_product"`
+	EventType        string                 `json:"event_type"`
+	DisplayName      string                 `json:"display_name"`
+	Description      string                 `json:"description"`
+	FilterableFields []FilterableField      `json:"filterable_fields"`
+	SamplePayload    map[string]interface{} `json:"sample_payload"`
+	Category         Category               `json:"category"`
 }
 
 // FilterableField defines model for FilterableField.

@@ -61,6 +61,27 @@ func (e ExecutionStatus) Valid() bool {
 	}
 }
 
+// Defines values for StartedByType.
+const (
+	Event StartedByType = "event"
+	Key   StartedByType = "key"
+	User  StartedByType = "user"
+)
+
+// Valid indicates whether the value is a known member of the StartedByType enum.
+func (e StartedByType) Valid() bool {
+	switch e {
+	case Event:
+		return true
+	case Key:
+		return true
+	case User:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StepStatus.
 const (
 	StepStatusCompleted StepStatus = "completed"
@@ -123,40 +144,82 @@ func (e StepType) Valid() bool {
 
 // Execution defines model for Execution.
 type Execution struct {
-	AgentID     string          `json:"agent_id"`
-	CompletedAt *time.Time      `json:"completed_at"`
-	CreatedAt   time.Time       `json:"created_at"`
-	CreditsUsed int64           `json:"credits_used"`
 	ID          string          `json:"id"`
+	AgentID     string          `json:"agent_id"`
 	Status      ExecutionStatus `json:"status"`
+	CreditsUsed int64           `json:"credits_used"`
+	CreatedAt   time.Time       `json:"created_at"`
+	CompletedAt *time.Time      `json:"completed_at"`
+
+	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	AgentVersion int `json:"agent_version"`
+
+	// SourceProduct The product that published the trigger event.
+	SourceProduct string `json:"source_product"`
+
+	// EventType The type of the trigger event.
+	EventType string `json:"event_type"`
+
+	// ClientID The client that the trigger event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	StartedBy *StartedBy `json:"started_by"`
+
+	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	DurationMs *int64 `json:"duration_ms"`
+
+	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	Warnings int `json:"warnings"`
 }
 
 // ExecutionDetail defines model for ExecutionDetail.
 type ExecutionDetail struct {
-	AgentID     string     `json:"agent_id"`
-	CompletedAt *time.Time `json:"completed_at"`
-	CreatedAt   time.Time  `json:"created_at"`
-	CreditsUsed int64      `json:"credits_used"`
-	Error       *Failure   `json:"error"`
-	ID          string     `json:"id"`
-
-	// RetryOf The execution that this one repeats.
-	RetryOf *string         `json:"retry_of"`
-	Status  ExecutionStatus `json:"status"`
+	ID           string          `json:"id"`
+	AgentID      string          `json:"agent_id"`
+	TriggerEvent TriggerEvent    `json:"trigger_event"`
+	Status       ExecutionStatus `json:"status"`
+	Steps        []StepTrace     `json:"steps"`
+	CreditsUsed  int64           `json:"credits_used"`
+	CreatedAt    time.Time       `json:"created_at"`
+	CompletedAt  *time.Time      `json:"completed_at"`
 
 	// StatusReason Why it was cancelled, or the code of its error.
-	StatusReason *string      `json:"status_reason"`
-	Steps        []StepTrace  `json:"steps"`
-	TriggerEvent TriggerEvent `json:"trigger_event"`
+	StatusReason *string  `json:"status_reason"`
+	Error        *Failure `json:"error"`
+
+	// RetryOf The execution that this one repeats.
+	RetryOf *string `json:"retry_of"`
+
+	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	AgentVersion int `json:"agent_version"`
+
+	// SourceProduct The product that published the trigger event.
+	SourceProduct string `json:"source_product"`
+
+	// EventType The type of the trigger event.
+	EventType string `json:"event_type"`
+
+	// ClientID The client that the trigger event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	StartedBy *StartedBy `json:"started_by"`
+
+	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	DurationMs *int64 `json:"duration_ms"`
+
+	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	Warnings int `json:"warnings"`
 }
 
 // ExecutionList defines model for ExecutionList.
 type ExecutionList struct {
 	Executions []Execution `json:"executions"`
+	Total      int         `json:"total"`
 
 	// NextCursor The `cursor` of the next page; null at the end.
 	NextCursor *NextCursor `json:"next_cursor"`
-	Total      int         `json:"total"`
 
 	// TotalRelation Whether there are exactly `total`, or at least.
 	TotalRelation ExecutionListTotalRelation `json:"total_relation"`
@@ -178,37 +241,71 @@ type Failure struct {
 // NextCursor The `cursor` of the next page; null at the end.
 type NextCursor = string
 
+// StartedBy The event, person or integration key that started an execution. An event starts the first execution of an agent for it; a person or a key starts a retry.
+type StartedBy struct {
+	// Type Whether `id` names an event, a user or an integration key.
+	Type StartedByType `json:"type"`
+
+	// ID The event's id, the user's id or the key's id; never a secret.
+	ID string `json:"id"`
+}
+
+// StartedByType Whether `id` names an event, a user or an integration key.
+type StartedByType string
+
 // StepStatus defines model for StepStatus.
 type StepStatus string
 
-// StepTrace defines model for StepTrace.
+// StepTrace What happened at a step. A step that failed and was passed over (`on_error: continue`) keeps its error here.
 type StepTrace struct {
-	Attempts    int        `json:"attempts"`
-	CompletedAt *time.Time `json:"completed_at"`
-	CreditsUsed int64      `json:"credits_used"`
+	StepID   string     `json:"step_id"`
+	StepType StepType   `json:"step_type"`
+	Status   StepStatus `json:"status"`
+
+	// Output What later steps see; null before the step ends, and when it has no output. A notification lists what became of each message: `{"channel": "email", "recipients": [{"recipient", "status", "reason"}]}`, where `status` is `sent`, `failed`, `unknown` (it may have been sent and is not sent again), `sending` or `pending`, and `reason` says why a message failed.
+	Output      interface{} `json:"output"`
+	CreditsUsed int64       `json:"credits_used"`
+
+	// DurationMs Exact milliseconds from the start of the step to its end; null before the end.
 	DurationMs  *int64     `json:"duration_ms"`
-	Error       *Failure   `json:"error"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+
+	// StartedOffsetMs Exact milliseconds from the start of the execution to the start of the step; null before.
+	StartedOffsetMs *int64 `json:"started_offset_ms"`
+
+	// Attempts How often the product, the model or the receiver was called; of a message to many, the most for one of them. 0 for steps that call nothing.
+	Attempts int `json:"attempts"`
 
 	// Input What the step was given, filled in; null before.
 	Input interface{} `json:"input"`
+	Error *Failure    `json:"error"`
 
-	// Output What later steps see; null before, and when there is none.
-	Output    interface{} `json:"output"`
-	StartedAt *time.Time  `json:"started_at"`
-	Status    StepStatus  `json:"status"`
-	StepID    string      `json:"step_id"`
-	StepType  StepType    `json:"step_type"`
+	// Model The id of the model that answered an AI step; null for other steps and without an answer.
+	Model *string `json:"model"`
+
+	// Tokens What an AI step sent to the model and got back, over all its tries that were answered; null for other steps and without an answer.
+	Tokens *Tokens `json:"tokens"`
 }
 
 // StepType defines model for StepType.
 type StepType string
 
+// Tokens Numbers of tokens, as the model counts them.
+type Tokens struct {
+	// Input The prompt and its data.
+	Input int64 `json:"input"`
+
+	// Output The answer.
+	Output int64 `json:"output"`
+}
+
 // TriggerEvent defines model for TriggerEvent.
 type TriggerEvent struct {
-	EventType     string                 `json:"event_type"`
 	ID            string                 `json:"id"`
-	Payload       map[string]interface{} `json:"payload"`
+	EventType     string                 `json:"event_type"`
 	SourceProduct string                 `json:"source_product"`
+	Payload       map[string]interface{} `json:"payload"`
 }
 
 // AgentID defines model for AgentID.

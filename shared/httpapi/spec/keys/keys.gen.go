@@ -33,10 +33,10 @@ func (e KeyAccess) Valid() bool {
 
 // Key defines model for Key.
 type Key struct {
-	Access    KeyAccess `json:"access"`
-	CreatedAt time.Time `json:"created_at"`
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
+	Access    KeyAccess `json:"access"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // KeyAccess defines model for KeyAccess.
@@ -44,8 +44,8 @@ type KeyAccess string
 
 // KeyInput defines model for KeyInput.
 type KeyInput struct {
-	Access KeyAccess `json:"access"`
 	Name   string    `json:"name"`
+	Access KeyAccess `json:"access"`
 }
 
 // KeyList defines model for KeyList.
@@ -55,13 +55,13 @@ type KeyList struct {
 
 // NewKey defines model for NewKey.
 type NewKey struct {
-	Access    KeyAccess `json:"access"`
-	CreatedAt time.Time `json:"created_at"`
-	ID        string    `json:"id"`
+	ID     string    `json:"id"`
+	Name   string    `json:"name"`
+	Access KeyAccess `json:"access"`
 
 	// Key The secret, shown this once.
-	Key  string `json:"key"`
-	Name string `json:"name"`
+	Key       string    `json:"key"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // WebhookSecret defines model for WebhookSecret.
