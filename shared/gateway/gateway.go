@@ -99,10 +99,12 @@ func plain(in events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 // unreadable is the answer to a request that is none, in the shape of every
 // other error.
 func unreadable(requestID string) events.APIGatewayV2HTTPResponse {
-	body, err := json.Marshal(map[string]any{
-		"error": "invalid_request", "message": "The request could not be read.",
-		"status": http.StatusBadRequest, "request_id": requestID,
-	})
+	body, err := json.Marshal(struct {
+		Error     string `json:"error"`
+		Message   string `json:"message"`
+		Status    int    `json:"status"`
+		RequestID string `json:"request_id"`
+	}{"invalid_request", "The request could not be read.", http.StatusBadRequest, requestID})
 	if err != nil {
 		body = nil // texts and a number always have JSON
 	}
