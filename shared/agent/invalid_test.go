@@ -330,7 +330,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 
 	const (
 		mended = `{"steps": [{"id": "rest", "type": "wait", "duration_seconds": 60}]`
-		gone   = "steps[4].action: there is no action add_note of product psa"
+		gone   = `steps[4].action: there is no action "add_note" of product "psa"; it has add_time_entry, create_ticket, delete_ticket, link_tickets, update_ticket`
 	)
 	for name, tc := range map[string]struct {
 		fields  string

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/render"
 )
@@ -159,7 +161,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
 		if a.Product != "" && a.Action != "" {
-			p.fault(o.at("action"), "there is no action %s of product %s", a.Action, a.Product)
+			p.fault(o.at("action"), "there is no action %q of product %q; %s", a.Action, a.Product, p.rules.otherActions(*a))
 		}
 		return
 	}
@@ -172,6 +174,14 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
 	}
+}
+
+// otherActions ends the sentence about an action that does not exist.
+func (r Rules) otherActions(a ActionStep) string {
+	if actions := r.Catalog.ActionsOf(a.Product); len(actions) > 0 {
+		return "it has " + fault.Offer(a.Action, actions)
+	}
+	return fmt.Sprintf("no product %q has actions, %s", a.Product, offered(a.Product, r.Catalog.ActionProducts()))
 }
 
 // blind reports a text of a destructive action that names what is found out only
@@ -194,13 +204,13 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		param, ok := action.Param(name)
 		if !ok {
-			p.fault(path+"."+name, "%s has no parameter %q", action.Name(), name)
+			p.fault(path+"."+name, "%s has no parameter %q; %s", action.Name(), name, offered(name, action.ParamNames()))
 			continue
 		}
 		p.param(path+"."+name, param, given[name])
 	}
 	for _, param := range action.Params {
-		if _, ok := given[param.Name]; param.Required && !ok {
+		if param.Required && given[param.Name] == nil {
 			p.fault(path+"."+param.Name, "is required by %s", action.Name())
 		}
 	}
@@ -210,8 +220,8 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 // become anything.
 func (p *parser) param(path string, param catalog.Param, v any) {
 	text, isText := v.(string)
-	if isText && strings.Contains(text, "{{") {
-		return
+	if v == nil || isText && strings.Contains(text, "{{") {
+		return // null is no parameter
 	}
 	want := map[catalog.FieldType]string{
 		catalog.String: "a string", catalog.Enum: "a string", catalog.Number: "a number",
@@ -221,7 +231,7 @@ func (p *parser) param(path string, param catalog.Param, v any) {
 	case document.Kind(v) != want:
 		p.fault(path, "must be %s, not %s", want, document.Kind(v))
 	case param.Type == catalog.Enum && !slices.Contains(param.EnumValues, text):
-		p.fault(path, "must be one of %s", strings.Join(param.EnumValues, ", "))
+		p.fault(path, "must be one of %s", fault.Offer(text, param.EnumValues))
 	}
 }
 

@@ -2,9 +2,10 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/document"
@@ -78,7 +79,7 @@ func (p *parser) definition(doc map[string]any) Definition {
 	if v, ok := o.get("client_scope"); ok {
 		d.Scope = p.scope(v)
 	}
-	if v, ok := o.get("execution_limit"); ok && v != nil {
+	if v, ok := o.get("execution_limit"); ok {
 		d.Limit = p.limit(v)
 	}
 	if list := o.needList("steps", MaxSteps); list != nil {
@@ -102,7 +103,7 @@ func (p *parser) trigger(v any) Trigger {
 	}
 	event, ok := p.rules.Catalog.Event(t.Event())
 	if !ok && t.EventType != "" && t.Product != "" {
-		p.fault("trigger.event_type", "there is no event %s in the catalogue", t.Event())
+		p.fault("trigger.event_type", "there is no event %s; %s", t.Event(), p.rules.otherEvents(t))
 	}
 	p.event = event
 	for i, v := range o.list("filters", MaxFilters) {
@@ -110,6 +111,17 @@ func (p *parser) trigger(v any) Trigger {
 	}
 	o.done()
 	return t
+}
+
+// otherEvents ends the sentence about an event that does not exist.
+func (r Rules) otherEvents(t Trigger) string {
+	if near := fault.Nearest(t.Event(), r.Catalog.EventNames()); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if types := r.Catalog.EventTypesOf(t.Product); len(types) > 0 {
+		return t.Product + " has " + fault.Offer(t.EventType, types)
+	}
+	return fmt.Sprintf("no product %q publishes events, %s", t.Product, offered(t.Product, r.Catalog.EventProducts()))
 }
 
 func (p *parser) filter(path string, v any, known bool) Filter {
@@ -121,7 +133,7 @@ func (p *parser) filter(path string, v any, known bool) Filter {
 	switch {
 	case !known || f.Field == "" || f.Operator == "":
 	case !ok:
-		p.fault(path+".field", "%s has no filterable field %q", p.event.Name(), f.Field)
+		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, offered(f.Field, p.event.FieldPaths()))
 	default:
 		p.fits(path, field, f)
 	}
@@ -155,7 +167,7 @@ func (p *parser) member(path string, field catalog.Field, v any) {
 	s, isText := v.(string)
 	switch {
 	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
-		p.fault(path, "%s is one of %s", field.Path, strings.Join(field.EnumValues, ", "))
+		p.fault(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
 	case field.Type == catalog.String && !isText:
 		p.fault(path, "%s is a string, not %s", field.Path, document.Kind(v))
 	case field.Type == catalog.Number && document.Kind(v) != "a number":
@@ -167,7 +179,7 @@ func (p *parser) member(path string, field catalog.Field, v any) {
 
 // value reads what an operator compares with.
 func (p *parser) value(o object, op Operator) any {
-	v, ok := o.need("value")
+	v, ok := o.needAny("value") // null is a value
 	if !ok || op == "" {
 		return v
 	}
@@ -213,6 +225,7 @@ const maxConditionDepth = 5
 
 func (p *parser) condition(path string, v any, depth int, contexts ...Context) Condition {
 	o := p.object(path, v)
+	o.absent("all", "any", "context", "field", "operator", "value")
 	for _, group := range []string{"all", "any"} {
 		if _, ok := o.get(group); !ok {
 			continue
@@ -293,7 +306,7 @@ func (p *parser) limit(v any) *Limit {
 		PerDay:   int(o.integer("max_per_day", 1, 1000)),
 		Cooldown: int(o.integer("cooldown_minutes", 1, 1440)),
 	}
-	if o.fields != nil && len(o.fields) == 0 {
+	if o.fields != nil && !slices.ContainsFunc(slices.Collect(maps.Values(o.fields)), func(v any) bool { return v != nil }) {
 		p.fault("execution_limit", "must have max_per_hour, max_per_day or cooldown_minutes")
 	}
 	o.done()
@@ -346,10 +359,23 @@ func (p *parser) step(path string, v any, depth int) Step {
 	s.Timeout = int(o.integer("timeout_seconds", low, high))
 	if read := reads(s.Kind); read != nil {
 		read(p, o, &s, depth)
+		o.absent(stepFields()...)
 		o.done()
 	}
 	p.past = p.past.after(s)
 	return s
+}
+
+// stepFields returns the fields that only some kinds of step have.
+func stepFields() []string {
+	return []string{
+		"model", "prompt", "system", "output_schema", "output_var", // ai_reason
+		"product", "action", "params", // product_action
+		"channel", "recipients", "subject", "body", // notification
+		"message", "approvers", "min_approvals", "on_expiry", "notify", "escalate_to", // approval_gate
+		"cases", "else", // branch
+		"duration_seconds", "until", // wait
+	}
 }
 
 func (p *parser) timeouts(k Kind) (low, high int64) {

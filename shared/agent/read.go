@@ -51,14 +51,14 @@ func (o object) at(field string) string {
 	return o.path + "." + field
 }
 
-// get returns a field and whether it is there.
+// get returns a field and whether it is there. A field that is null is absent.
 func (o object) get(field string) (any, bool) {
 	o.known[field] = true
-	v, ok := o.fields[field]
-	return v, ok
+	v := o.fields[field]
+	return v, v != nil
 }
 
-// need reports a field that is not there.
+// need reports a field that is not there; a field that is null is not.
 func (o object) need(field string) (any, bool) {
 	v, ok := o.get(field)
 	if !ok && o.fields != nil {
@@ -67,13 +67,45 @@ func (o object) need(field string) (any, bool) {
 	return v, ok
 }
 
-// done reports the fields that nobody asked for.
+// needAny returns a required field whose value may be null.
+func (o object) needAny(field string) (any, bool) {
+	o.known[field] = true
+	v, ok := o.fields[field]
+	if !ok && o.fields != nil {
+		o.fault(o.at(field), "is required")
+	}
+	return v, ok
+}
+
+// absent accepts fields of the object's other forms that are null: programs
+// write null for what a form does not have.
+func (o object) absent(fields ...string) {
+	for _, field := range fields {
+		if v, ok := o.fields[field]; ok && v == nil {
+			o.known[field] = true
+		}
+	}
+}
+
+// done reports the fields that are not known, with the known ones.
 func (o object) done() {
 	for _, field := range slices.Sorted(maps.Keys(o.fields)) {
 		if !o.known[field] {
-			o.fault(o.at(field), "is not a known field")
+			o.fault(o.at(field), "is not a known field; %s", offered(field, slices.Sorted(maps.Keys(o.known))))
 		}
 	}
+}
+
+// offered ends a sentence about a name that does not exist: with the one that
+// was probably meant, or with all that there are.
+func offered(given string, names []string) string {
+	if near := fault.Nearest(given, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if len(names) == 0 {
+		return "there is none"
+	}
+	return "there are " + fault.Offer(given, names)
 }
 
 // text reads an optional text of at most limit characters.
@@ -131,18 +163,18 @@ func needChoice[T ~string](o object, field string, options ...T) T {
 func asChoice[T ~string](r *reader, path string, v any, options ...T) T {
 	s, ok := v.(string)
 	if !ok || !slices.Contains(options, T(s)) {
-		r.fault(path, "must be one of %s", join(options))
+		r.fault(path, "must be one of %s", fault.Offer(s, texts(options)))
 		return ""
 	}
 	return T(s)
 }
 
-func join[T ~string](options []T) string {
-	texts := make([]string, len(options))
+func texts[T ~string](options []T) []string {
+	out := make([]string, len(options))
 	for i, o := range options {
-		texts[i] = string(o)
+		out[i] = string(o)
 	}
-	return strings.Join(texts, ", ")
+	return out
 }
 
 // integer reads an optional whole number; 0 stands for none.

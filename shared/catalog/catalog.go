@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -60,6 +61,15 @@ func (t EventType) Field(path string) (Field, bool) {
 	return t.Filterable[i], true
 }
 
+// FieldPaths returns what filters may ask about, in the order of the catalogue.
+func (t EventType) FieldPaths() []string {
+	paths := make([]string, len(t.Filterable))
+	for i, f := range t.Filterable {
+		paths[i] = f.Path
+	}
+	return paths
+}
+
 // A Field is a place in an event that filters may look at.
 type Field struct {
 	Path       string    `json:"path"`
@@ -100,6 +110,15 @@ type Param struct {
 	EnumValues  []string  `json:"enum_values,omitempty"`
 }
 
+// ParamNames returns the names of the parameters in their order.
+func (a Action) ParamNames() []string {
+	names := make([]string, len(a.Params))
+	for i, p := range a.Params {
+		names[i] = p.Name
+	}
+	return names
+}
+
 // A Catalog is all event types and actions. It does not change.
 type Catalog struct {
 	events  map[string]EventType
@@ -123,6 +142,53 @@ func (c Catalog) Events() []EventType { return sorted(c.events, EventType.Name) 
 
 // Actions returns all actions by name.
 func (c Catalog) Actions() []Action { return sorted(c.actions, Action.Name) }
+
+// EventNames returns the qualified names of all event types, sorted.
+func (c Catalog) EventNames() []string { return slices.Sorted(maps.Keys(c.events)) }
+
+// EventProducts returns the products that publish events, sorted.
+func (c Catalog) EventProducts() []string {
+	var products []string
+	for _, t := range c.events {
+		products = append(products, t.Product)
+	}
+	slices.Sort(products)
+	return slices.Compact(products)
+}
+
+// ActionProducts returns the products that have actions, sorted.
+func (c Catalog) ActionProducts() []string {
+	var products []string
+	for _, a := range c.actions {
+		products = append(products, a.Product)
+	}
+	slices.Sort(products)
+	return slices.Compact(products)
+}
+
+// ActionsOf returns the names of a product's actions, sorted.
+func (c Catalog) ActionsOf(product string) []string {
+	var names []string
+	for _, a := range c.actions {
+		if a.Product == product {
+			names = append(names, a.Action)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// EventTypesOf returns the event types of a product without its name, sorted.
+func (c Catalog) EventTypesOf(product string) []string {
+	var names []string
+	for _, t := range c.events {
+		if t.Product == product {
+			names = append(names, t.Type)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 func sorted[T any](m map[string]T, name func(T) string) []T {
 	all := make([]T, 0, len(m))
