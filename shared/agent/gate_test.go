@@ -209,13 +209,13 @@ func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
 		want  string // the paths that are refused
 	}{
 		"what the event says": {func(p *plan) []string {
-			return way(p.gate(), p.harmTo("{{ event_payload.device_id }}{{ event.id }}{{ client_context.x | default: 1 }}{{ agent.id }}{{ execution.id }}"))
+			return way(p.gate(), p.harmTo("{{ event_payload.device_id }}{{ event.id }}{{ client_context.recent_incidents | default: 1 }}{{ agent.id }}{{ execution.id }}"))
 		}, ""},
-		"what was found out before the gate": {func(p *plan) []string { return way(think("ai"), p.gate(), p.harmTo("{{ ai_said.x }}")) }, ""},
-		"what is found out after the gate":   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[2].params.device_id"},
-		"by the step's id":                   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ steps.ai.output.x }}")) }, "steps[2].params.device_id"},
+		"what was found out before the gate": {func(p *plan) []string { return way(think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},
+		"what is found out after the gate":   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[2].params.device_id"},
+		"by the step's id":                   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ steps.ai.output.text }}")) }, "steps[2].params.device_id"},
 		"in a filter's argument": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.harmTo(`{{ event_payload.x | default: ai_said.x }}`))
+			return way(p.gate(), think("ai"), p.harmTo(`{{ event_payload.x | default: ai_said.text }}`))
 		}, "steps[2].params.device_id"},
 		"what an action replies after the gate": {func(p *plan) []string {
 			return way(p.gate(), called("made", p.harm()), p.harmTo("{{ made.x }}"))
@@ -227,46 +227,46 @@ func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
 			return way(called("ask", p.gate()), p.gate(), p.harmTo("{{ steps.ask.output.note }}"))
 		}, ""},
 		"what is not destructive": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ ai_said.x }}"), "isolate_", "unisolate_", 1))
+			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ ai_said.text }}"), "isolate_", "unisolate_", 1))
 		}, ""},
 
-		"after a second gate":                {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(), p.harmTo("{{ ai_said.x }}")) }, ""},
-		"after a second gate that has an if": {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(ifs), p.harmTo("{{ ai_said.x }}")) }, "steps[3].params.device_id"},
-		"after the second gate":              {func(p *plan) []string { return way(p.gate(), p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[3].params.device_id"},
+		"after a second gate":                {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},
+		"after a second gate that has an if": {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(ifs), p.harmTo("{{ ai_said.text }}")) }, "steps[3].params.device_id"},
+		"after the second gate":              {func(p *plan) []string { return way(p.gate(), p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[3].params.device_id"},
 		"of each step that is too late": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.x }}"), p.harmTo("{{ ai_said.x }}"))
+			return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}"), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[2].params.device_id steps[3].params.device_id"},
-		"without a gate only the gate is told": {func(p *plan) []string { return way(think("ai"), p.harmTo("{{ ai_said.x }}")) }, "steps[1]"},
+		"without a gate only the gate is told": {func(p *plan) []string { return way(think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[1]"},
 
 		"in a case, after the gate before the branch": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.harmTo("{{ ai_said.x }}")), nil))
+			return way(p.gate(), think("ai"), p.branch("", way(p.harmTo("{{ ai_said.text }}")), nil))
 		}, "steps[2].cases[0].steps[0].params.device_id"},
 		"in a case, after a gate of its own": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.gate(), p.harmTo("{{ ai_said.x }}")), nil))
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate(), p.harmTo("{{ ai_said.text }}")), nil))
 		}, ""},
 		"in another case than the gate": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.harmTo("{{ ai_said.x }}"))))
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.harmTo("{{ ai_said.text }}"))))
 		}, "steps[2].else[0].params.device_id"},
 		"after a branch that asks again on every way": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x }}"))
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.text }}"))
 		}, ""},
 		"after a branch that asks again on one way": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.tell())), p.harmTo("{{ ai_said.x }}"))
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), way(p.tell())), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[3].params.device_id"},
 		"after a branch that asks again and has no else": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), nil), p.harmTo("{{ ai_said.x }}"))
+			return way(p.gate(), think("ai"), p.branch("", way(p.gate()), nil), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[3].params.device_id"},
 		"after a branch that asks again and has an if": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), p.branch(ifs, way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x }}"))
+			return way(p.gate(), think("ai"), p.branch(ifs, way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[3].params.device_id"},
 		"what a case finds out after the gate": {func(p *plan) []string {
-			return way(p.gate(), p.branch("", way(think("ai")), nil), p.harmTo("{{ ai_said.x | default: 1 }}"))
+			return way(p.gate(), p.branch("", way(think("ai")), nil), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, "steps[2].params.device_id"},
 		"what a case finds out before its gate": {func(p *plan) []string {
-			return way(p.branch("", way(think("ai"), p.gate()), way(p.gate())), p.harmTo("{{ ai_said.x | default: 1 }}"))
+			return way(p.branch("", way(think("ai"), p.gate()), way(p.gate())), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, ""},
 		"what a case finds out after its gate": {func(p *plan) []string {
-			return way(p.branch("", way(p.gate(), think("ai")), way(p.gate())), p.harmTo("{{ ai_said.x | default: 1 }}"))
+			return way(p.branch("", way(p.gate(), think("ai")), way(p.gate())), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, "steps[1].params.device_id"},
 		"which way was taken before the gate": {func(p *plan) []string {
 			return way(called("br", p.branch("", way(p.gate()), way(p.gate()))), p.harmTo("{{ steps.br.output.case }}"))

@@ -13,7 +13,6 @@ import (
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
-	"theoneagents.app/agents/shared/render"
 )
 
 // A kindReader reads the configuration of a kind of step into the step.
@@ -45,44 +44,6 @@ func roots() []string {
 
 // reserved reports whether templates find something of ours under the name.
 func reserved(name string) bool { return name == "steps" || slices.Contains(roots(), name) }
-
-// template reports a text whose placeholders cannot be filled, and returns what
-// they name.
-func (p *parser) template(path, text string) []string {
-	paths, err := render.Paths(text)
-	if err != nil {
-		p.fault(path, "%s", faultMessage(err))
-		return nil
-	}
-	for _, named := range paths {
-		p.names(path, named)
-	}
-	return paths
-}
-
-// answered reports whether a path begins at what a model has said, or at what a
-// product that was told so may have repeated.
-func (p *parser) answered(path string) bool {
-	return Begins(path, p.answers)
-}
-
-// names reports a path whose root is not known at this step.
-func (p *parser) names(at, path string) {
-	root, rest, _ := strings.Cut(path, ".")
-	step, _, _ := strings.Cut(rest, ".")
-	switch {
-	case root == "steps" && slices.Contains(p.past.names, "steps."+step):
-		if rest != step && !strings.HasPrefix(rest+".", step+".output.") {
-			p.fault(at, "a step has only an output: steps.%s.output", step)
-		}
-	case root == "steps":
-		p.fault(at, "there is no step %q before this one on this path", step)
-	case slices.Contains(roots(), root) || slices.Contains(p.past.names, root):
-	default:
-		p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path",
-			root, strings.Join(roots(), ", "))
-	}
-}
 
 // eachText calls f with the texts at any depth of v, and where they are.
 func eachText(path string, v any, f func(path, text string)) {
@@ -135,7 +96,7 @@ func (p *parser) schema(path string, v any) map[string]any {
 	m, ok := v.(map[string]any)
 	if !ok {
 		p.fault(path, "must be a JSON Schema object, not %s", document.Kind(v))
-		return nil
+		return map[string]any{} // so that paths into the output are no faults too
 	}
 	if _, err := CompileSchema(m); err != nil {
 		p.fault(path, "is not a JSON Schema: %.300s", err)
@@ -155,7 +116,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		a.Params = m
 	}
 	eachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
-	if paths, err := render.Named(a.Params); err == nil && slices.ContainsFunc(paths, p.answered) {
+	if slices.ContainsFunc(named(a.Params), p.answered) {
 		p.answers = append(p.answers, s.Names()...)
 	}
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
@@ -187,14 +148,10 @@ func (r Rules) otherActions(a ActionStep) string {
 // blind reports a text of a destructive action that names what is found out only
 // after a person has agreed to it.
 func (p *parser) blind(path, text string, action catalog.Action) {
-	paths, err := render.Paths(text)
-	if err != nil {
-		return // which template reports
-	}
-	for _, named := range paths {
-		if Begins(named, p.past.late) {
+	for _, named := range named(text) {
+		if beginsAt(named, p.past.late) {
 			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
-				"ask after the step it depends on", named, action.Name())
+				"ask after the step it depends on", named.String(), action.Name())
 			return
 		}
 	}
@@ -257,8 +214,11 @@ func (p *parser) recipients(o object, c Channel) []string {
 			if slices.ContainsFunc(p.template(path, r), p.answered) {
 				p.fault(path, "what a model answered cannot choose who is told")
 			}
+			p.fills(path, c, r)
 		} else if err := p.rules.Reaches(c, r); err != nil && r != "" {
 			p.fault(path, "%s", faultMessage(err))
+		} else if p.rules.isReserved(r) {
+			p.warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", r)
 		}
 	}
 	return list
@@ -386,9 +346,22 @@ func readWait(p *parser, o object, s *Step, _ int) {
 	case strings.Contains(w.Until, "{{"):
 		p.template(o.at("until"), w.Until)
 	case hasUntil:
-		if _, err := time.Parse(time.RFC3339, w.Until); err != nil {
-			p.fault(o.at("until"), "must be a time like 2026-03-09T14:23:01Z")
-		}
+		p.until(o.at("until"), w.Until)
 	}
 	s.WaitStep = w
+}
+
+// until reports a moment that is none, that lies more than a year ahead, or that
+// is over.
+func (p *parser) until(path, text string) {
+	at, err := time.Parse(time.RFC3339, text)
+	switch now := p.rules.now(); {
+	case err != nil:
+		p.fault(path, "must be a time like 2026-03-09T14:23:01Z")
+	case now.IsZero():
+	case at.Sub(now) > MaxWait*time.Second:
+		p.fault(path, "%s is more than a year away, and a step waits for a year at most", text)
+	case at.Before(now):
+		p.warn(path, "%s is over, so the step does not wait", text)
+	}
 }

@@ -64,7 +64,7 @@ func (d dealer) fields(paths ...string) map[string]string {
 func (d dealer) demand(p pair, context agent.Context) demand {
 	found, paths := p.payload, []string{"x", "y", "deep.x", "client_id", "event_type", "nowhere.x"}
 	if context == agent.InClient {
-		found, paths = p.profile, []string{"score", "devices.count"}
+		found, paths = p.profile, []string{"security_posture_score", "device_inventory.count"}
 	}
 	out := demand{context: context, field: among(d, paths...), op: among(d, agent.Operators()...), wanted: d.value()}
 	if v, ok := found[out.field]; ok && !d.one(4) {
@@ -98,7 +98,7 @@ func (d dealer) pair() pair {
 		p.payload["client_id"] = d.value() // hides that of the envelope
 	}
 	if d.one(2) {
-		p.profile = d.fields("score", "devices.count")
+		p.profile = d.fields("security_posture_score", "device_inventory.count")
 	}
 	if d.one(3) {
 		p.triggered, p.depth = d.one(2), d.IntN(9)-1

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"time"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/document"
@@ -19,17 +20,41 @@ type Rules struct {
 	// Hosts are the private hosts ("127.0.0.1:4580") that webhooks may reach,
 	// and over plain http; empty in the cloud.
 	Hosts []string
+	// Now is the clock that literal times are held against; nil: they are not.
+	Now func() time.Time
+}
+
+func (r Rules) now() time.Time {
+	if r.Now == nil {
+		return time.Time{}
+	}
+	return r.Now()
 }
 
 // Parse reads a definition and checks it whole. It returns ErrConfig with every
 // fault and its path if there is any.
 func (r Rules) Parse(doc map[string]any) (Definition, error) {
-	p := parser{reader: &reader{}, rules: r, ids: map[id.Step]bool{}, vars: map[string]bool{}}
+	p := newParser(r)
 	d := p.definition(doc)
 	if len(p.faults) > 0 {
 		return Definition{}, ErrConfig.Naming(p.faults)
 	}
 	return d, nil
+}
+
+// Warnings returns what is allowed in a definition and probably wrong, and where.
+// Faults are among it: a definition that was stored under older rules may break
+// one that its next update is held against.
+func (r Rules) Warnings(d Definition) []fault.Detail {
+	p := newParser(r)
+	p.definition(d.document())
+	return slices.Concat(p.faults, p.warnings)
+}
+
+func newParser(r Rules) *parser {
+	return &parser{
+		reader: &reader{}, rules: r, ids: map[id.Step]bool{}, vars: map[string]bool{}, outputs: map[string]any{},
+	}
 }
 
 // UnmarshalJSON reads a definition that was checked when it was stored.
@@ -38,7 +63,8 @@ func (d *Definition) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	p := parser{reader: &reader{}, ids: map[id.Step]bool{}, vars: map[string]bool{}}
+	p := newParser(Rules{})
+	p.stored = true
 	*d = p.definition(doc)
 	return nil
 }
@@ -47,12 +73,15 @@ func (d *Definition) UnmarshalJSON(data []byte) error {
 type parser struct {
 	*reader
 
-	rules Rules
-	event catalog.EventType // what the trigger names, if it is known
-	ids   map[id.Step]bool  // the steps so far, on every way
-	vars  map[string]bool   // and their output_vars
-	past  past              // of the step that is read next
-	count int               // steps at all depths
+	rules   Rules
+	stored  bool              // it was checked when it was stored: only read it
+	event   catalog.EventType // what the trigger names, if it is known
+	payload any               // the schema of its payload, made of the sample; nil if it is not known
+	outputs map[string]any    // the schemas of the outputs so far, by what templates call them
+	ids     map[id.Step]bool  // the steps so far, on every way
+	vars    map[string]bool   // and their output_vars
+	past    past              // of the step that is read next
+	count   int               // steps at all depths
 
 	// answers are what templates find models' answers under, and what products
 	// reply to actions whose parameters name one: event text may have talked the
@@ -106,6 +135,9 @@ func (p *parser) trigger(v any) Trigger {
 		p.fault("trigger.event_type", "there is no event %s; %s", t.Event(), p.rules.otherEvents(t))
 	}
 	p.event = event
+	if ok {
+		p.payload = payloadOf(event)
+	}
 	for i, v := range o.list("filters", MaxFilters) {
 		t.Filters = append(t.Filters, p.filter(index("trigger.filters", i), v, ok))
 	}
@@ -129,11 +161,14 @@ func (p *parser) filter(path string, v any, known bool) Filter {
 	f := Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", Operators()...)}
 	f.Value = p.value(o, f.Operator)
 	o.done()
-	field, ok := p.event.Field(f.Field)
+	place, err := document.ParsePath(f.Field)
+	field, ok := p.event.Field(place.String())
 	switch {
+	case f.Field != "" && err != nil:
+		p.fault(o.at("field"), "%v", err)
 	case !known || f.Field == "" || f.Operator == "":
 	case !ok:
-		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, offered(f.Field, p.event.FieldPaths()))
+		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, offered(lastNames(place), p.event.FieldPaths()))
 	default:
 		p.fits(path, field, f)
 	}
@@ -246,9 +281,7 @@ func (p *parser) condition(path string, v any, depth int, contexts ...Context) C
 		Operator: needChoice(o, "operator", Operators()...),
 	}
 	c.Value = p.value(o, c.Operator)
-	if c.Context == InRun && c.Field != "" {
-		p.names(o.at("field"), c.Field)
-	}
+	p.looksUp(o, c, slices.Contains(contexts, InRun))
 	o.done()
 	return c
 }
@@ -363,6 +396,9 @@ func (p *parser) step(path string, v any, depth int) Step {
 		o.done()
 	}
 	p.past = p.past.after(s)
+	for _, name := range s.Names() {
+		p.outputs[name] = s.output()
+	}
 	return s
 }
 

@@ -3,6 +3,8 @@ package agent
 import (
 	"slices"
 	"strings"
+
+	"theoneagents.app/agents/shared/document"
 )
 
 // A past is what a step can look back at, whichever way a run has come to it.
@@ -62,5 +64,13 @@ func joined(ways []past) past {
 
 // Begins reports whether a path begins at one of the names.
 func Begins(path string, names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(path+".", name+".") })
+	parsed, err := document.ParsePath(path)
+	if err != nil {
+		parsed = strings.Split(path, ".")
+	}
+	return beginsAt(parsed, names)
+}
+
+func beginsAt(path document.Path, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return path.Begins(strings.Split(name, ".")) })
 }

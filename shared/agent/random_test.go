@@ -21,9 +21,10 @@ type maker struct {
 	*rapid.T
 
 	catalog catalog.Catalog
-	ids     []string // the steps before this one on its path; templates may name them
-	fillers int      // steps that only make a way not empty
-	left    int      // how many more steps there may be
+	ids     []string        // the steps before this one on its path; templates may name them
+	texts   map[string]bool // the models' steps without a schema
+	fillers int             // steps that only make a way not empty
+	left    int             // how many more steps there may be
 }
 
 func pick[T any](m *maker, what string, from ...T) T { return rapid.SampledFrom(from).Draw(m.T, what) }
@@ -37,9 +38,9 @@ func (m *maker) text(what string, most int) string {
 
 // words returns a text that may have placeholders.
 func (m *maker) words(what string) string {
-	paths := []string{"event_payload.subject", "event.id", "agent.name", "execution.id", `client_context.score | default: "none"`}
+	paths := []string{"event_payload.subject", "event.id", "agent.name", "execution.id", `client_context.security_posture_score | default: "none"`}
 	for _, id := range m.ids {
-		paths = append(paths, "steps."+id+".output", "steps."+id+`.output.x | default: 5`)
+		paths = append(paths, "steps."+id+".output", m.output(id)+` | default: 5`)
 	}
 	s := m.text(what, 20)
 	if rapid.Bool().Draw(m.T, "templated") {
@@ -74,6 +75,14 @@ func (m *maker) wanted(o agent.Operator) any {
 	return m.scalar()
 }
 
+// output returns a path into the output of a step.
+func (m *maker) output(id string) string {
+	if m.texts[id] {
+		return "steps." + id + ".output.text"
+	}
+	return "steps." + id + ".output.x"
+}
+
 func (m *maker) condition(depth int, contexts ...string) map[string]any {
 	if depth > 0 && m.maybe("group") {
 		list := make([]any, rapid.IntRange(1, 3).Draw(m.T, "members"))
@@ -88,8 +97,11 @@ func (m *maker) condition(depth int, contexts ...string) map[string]any {
 	if context == "run" {
 		field = "event_payload." + field
 		if len(m.ids) > 0 {
-			field = "steps." + pick(m, "step", m.ids...) + ".output.x"
+			field = m.output(pick(m, "step", m.ids...))
 		}
+	}
+	if context == "client_context" {
+		field = pick(m, "field of the profile", "security_posture_score", "recent_incidents", "device_inventory.devices[0]")
 	}
 	return map[string]any{"context": context, "field": field, "operator": string(o), "value": m.wanted(o)}
 }
@@ -166,7 +178,9 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 		if m.maybe("system") {
 			s["system"] = m.words("system")
 		}
+		m.texts[id] = true
 		if m.maybe("schema") {
+			delete(m.texts, id)
 			s["output_schema"] = map[string]any{"type": "object", "required": []any{"x"}, "minProperties": int64(1)}
 		}
 		if m.maybe("var") {
@@ -262,7 +276,7 @@ func (m *maker) channel() (channel string, recipients []any) {
 // definitions returns a generator of valid definitions, as documents.
 func definitions(c catalog.Catalog) *rapid.Generator[map[string]any] {
 	return rapid.Custom(func(t *rapid.T) map[string]any {
-		m := &maker{T: t, catalog: c, left: rapid.IntRange(1, 20).Draw(t, "at most")}
+		m := &maker{T: t, catalog: c, texts: map[string]bool{}, left: rapid.IntRange(1, 20).Draw(t, "at most")}
 		e := pick(m, "event", c.Events()...)
 		filters := []any{}
 		for _, f := range e.Filterable {

@@ -14,11 +14,16 @@ import (
 // A reader turns documents into definitions and collects every fault that it
 // meets, so that a person can mend them all at once.
 type reader struct {
-	faults []fault.Detail
+	faults   []fault.Detail
+	warnings []fault.Detail // what is allowed and probably wrong
 }
 
 func (r *reader) fault(path, format string, args ...any) {
 	r.faults = append(r.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) warn(path, format string, args ...any) {
+	r.warnings = append(r.warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // An object is a JSON object that is being read. Each field that is asked for

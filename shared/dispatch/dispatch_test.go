@@ -830,7 +830,7 @@ func TestProfilesAreReadOnlyWhenAConditionLooksAtThem(t *testing.T) {
 		t.Errorf("%d profiles were read", d.reads)
 	}
 	for _, name := range []id.Agent{"agent_b", "agent_c"} {
-		d.agent(name, `conditions=[{"any": [{"context": "client_context", "field": "x", "operator": "exists", "value": true}]}]`)
+		d.agent(name, `conditions=[{"any": [{"context": "client_context", "field": "recent_incidents", "operator": "exists", "value": true}]}]`)
 	}
 	d.must(d.Dispatch(t.Context(), d.created()))
 	if d.reads != 1 {

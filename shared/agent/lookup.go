@@ -1,0 +1,500 @@
+package agent
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/render"
+)
+
+// A view is what is known of the values that paths below a root find.
+type view struct {
+	root   string // how paths begin that lead into it, "" for none
+	schema any
+	likely bool // the schema is made of a sample: what it does not have may come all the same
+}
+
+// envelope is the schema of an event without its payload.
+func envelope() map[string]any {
+	return closed(map[string]any{
+		"id": typed("string"), "event_type": typed("string"), "source_product": typed("string"),
+		"org_id": typed("string"), "client_id": typed("string"), "published_at": typed("string"),
+		"metadata": closed(map[string]any{
+			"agent_triggered": typed("boolean"),
+			"causation":       closed(map[string]any{"execution_id": typed("string"), "depth": typed("number")}),
+		}),
+		"payload": true,
+	})
+}
+
+// profile is the schema of a client's profile.
+func profile() map[string]any {
+	return closed(map[string]any{
+		"security_posture_score": typed("number"),
+		"recent_incidents":       typed("number"),
+		"device_inventory": closed(map[string]any{
+			"count":   typed("number"),
+			"devices": map[string]any{"type": "array", "items": typed("string")},
+		}),
+	})
+}
+
+// ownRoots are the schemas of what templates see of the agent and of its run.
+func ownRoots() map[string]any {
+	return map[string]any{
+		"agent":     closed(map[string]any{"id": typed("string"), "name": typed("string"), "version": typed("number")}),
+		"execution": closed(map[string]any{"id": typed("string"), "created_at": typed("string"), "retry_of": typed("string")}),
+	}
+}
+
+// payloadOf returns a schema for the payload of an event type, made of the
+// catalogue's sample and filterable fields.
+func payloadOf(t catalog.EventType) any {
+	schema, ok := sampled(map[string]any(t.Sample)).(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	if !ok || properties == nil {
+		return true
+	}
+	for _, f := range t.Filterable {
+		path, err := document.ParsePath(f.Path)
+		if err == nil {
+			withField(schema, path, f)
+		}
+	}
+	return schema
+}
+
+// withField adds a filterable field to the schema of a payload.
+func withField(schema map[string]any, path document.Path, f catalog.Field) {
+	for i, name := range path {
+		properties, ok := schema["properties"].(map[string]any)
+		if !ok {
+			return // a list or a value without parts: the catalogue's tests refuse that
+		}
+		if i == len(path)-1 {
+			properties[name] = fieldSchema(f)
+			return
+		}
+		child, ok := properties[name].(map[string]any)
+		if !ok {
+			child = closed(map[string]any{})
+			properties[name] = child
+		}
+		schema = child
+	}
+}
+
+func fieldSchema(f catalog.Field) map[string]any {
+	if f.Type != catalog.Enum {
+		return map[string]any{"type": []any{string(f.Type), "null"}}
+	}
+	values := []any{nil}
+	for _, v := range f.EnumValues {
+		values = append(values, v)
+	}
+	return map[string]any{"enum": values}
+}
+
+// output returns the schema of what the step leaves to those after it. What a
+// product answers is not known.
+func (s Step) output() any {
+	switch {
+	case s.AIStep == nil:
+		return true
+	case s.Schema == nil:
+		return closed(map[string]any{"text": typed("string")})
+	}
+	return s.Schema
+}
+
+// named returns the paths that the placeholders of every text in v name; none of
+// a text that is no template, which template reports.
+func named(v any) []document.Path {
+	texts, err := render.Named(v)
+	if err != nil {
+		return nil
+	}
+	paths := make([]document.Path, 0, len(texts))
+	for _, text := range texts {
+		if path, err := document.ParsePath(text); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// template reports a text whose placeholders cannot be filled, and returns what
+// they name.
+func (p *parser) template(at, text string) []document.Path {
+	if _, err := render.Paths(text); err != nil {
+		p.fault(at, "%s", faultMessage(err))
+		return nil
+	}
+	paths := named(text)
+	for _, path := range paths {
+		p.names(at, path)
+	}
+	return paths
+}
+
+// answered reports whether a path begins at what a model has said, or at what a
+// product that was told so may have repeated.
+func (p *parser) answered(path document.Path) bool { return beginsAt(path, p.answers) }
+
+// names reports a path that templates cannot find at this step, and returns what
+// may stand there.
+func (p *parser) names(at string, path document.Path) place {
+	if p.stored {
+		return anywhere()
+	}
+	v, rest, ok := p.viewOf(at, path)
+	if !ok {
+		return anywhere()
+	}
+	return p.within(at, v, rest)
+}
+
+// viewOf returns the view that a path of a template leads into, and the rest of
+// the path; it reports a path whose root is not known at this step.
+func (p *parser) viewOf(at string, path document.Path) (view, document.Path, bool) {
+	root, rest := path[0], path[1:]
+	own := ownRoots()[root]
+	switch {
+	case root == "steps":
+		return p.outputOf(at, path)
+	case root == "event_payload":
+		return p.payloadView(root), rest, true
+	case root == "event" && len(rest) > 0 && rest[0] == "payload":
+		return p.payloadView("event.payload"), rest[1:], true
+	case root == "event":
+		return view{root: root, schema: envelope()}, rest, true
+	case root == "client_context":
+		return view{root: root, schema: profile()}, rest, true
+	case own != nil:
+		return view{root: root, schema: own}, rest, true
+	case slices.Contains(p.past.names, root):
+		return view{root: root, schema: p.outputs[root]}, rest, true
+	}
+	p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path%s",
+		root, strings.Join(roots(), ", "), p.meant(path))
+	return view{}, nil, false
+}
+
+// meant ends the sentence about an unknown root with the one that was probably
+// meant.
+func (p *parser) meant(path document.Path) string {
+	if p.hasPayload(path[0]) {
+		return fmt.Sprintf("; did you mean event_payload.%s?", path)
+	}
+	known := roots()
+	for _, name := range p.past.names {
+		if !strings.HasPrefix(name, "steps.") {
+			known = append(known, name)
+		}
+	}
+	return fault.DidYouMean(path[0], known)
+}
+
+// outputOf returns the view of a step's output that steps.<id>.output names.
+func (p *parser) outputOf(at string, path document.Path) (view, document.Path, bool) {
+	step := ""
+	if len(path) > 1 {
+		step = path[1]
+	}
+	name := "steps." + step
+	if !slices.Contains(p.past.names, name) {
+		var ids []string
+		for _, known := range p.past.names {
+			if id, ok := strings.CutPrefix(known, "steps."); ok {
+				ids = append(ids, id)
+			}
+		}
+		p.fault(at, "there is no step %q before this one on this path%s", step, fault.DidYouMean(step, ids))
+		return view{}, nil, false
+	}
+	switch {
+	case len(path) == 2:
+		return view{schema: true}, nil, true
+	case path[2] != "output":
+		p.fault(at, "a step has only an output: steps.%s.output", step)
+		return view{}, nil, false
+	}
+	return view{root: name + ".output", schema: p.outputs[name]}, path[3:], true
+}
+
+func (p *parser) payloadView(root string) view {
+	if p.payload == nil {
+		return view{root: root, schema: true}
+	}
+	return view{root: root, schema: p.payload, likely: true}
+}
+
+// hasPayload reports whether the catalogue knows a field of the payload.
+func (p *parser) hasPayload(name string) bool {
+	schema, _ := p.payload.(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	_, ok := properties[name]
+	return ok
+}
+
+// within reports a path that does not lead anywhere in a view, and returns what
+// may stand there. What a sample does not have is probably wrong, and what a
+// schema forbids is wrong.
+func (p *parser) within(at string, v view, path document.Path) place {
+	s := newShape(v.schema)
+	got := s.at(path)
+	if got.kinds != noKind {
+		if got.naming == unlisted {
+			p.warn(at, "%s", p.lacks(s, v, path))
+		}
+		return got
+	}
+	if v.likely {
+		p.warn(at, "%s", p.lacks(s, v, path))
+	} else {
+		p.fault(at, "%s", p.lacks(s, v, path))
+	}
+	return anywhere()
+}
+
+// lacks says which name of a path a view does not have, and what it has there.
+func (p *parser) lacks(s *shape, v view, path document.Path) string {
+	n := 1
+	for n < len(path) && s.at(path[:n]).kinds != noKind && s.at(path[:n]).naming != unlisted {
+		n++
+	}
+	parent, name := s.at(path[:n-1]), path[n-1]
+	where := v.root
+	if n > 1 {
+		where = strings.TrimPrefix(v.root+"."+path[:n-1].String(), ".")
+	}
+	if v.likely {
+		if where == "" {
+			where = "the payload"
+		}
+		where = fmt.Sprintf("%s in the catalogue's sample of %s", where, p.event.Name())
+	} else if where == "" {
+		where = "it"
+	}
+	switch {
+	case parent.kinds&kindObject == noKind && parent.kinds != noKind:
+		return fmt.Sprintf("%s is %s and has no %q", where, parent.kinds, name)
+	case len(parent.names) == 0:
+		return fmt.Sprintf("%s has no %q", where, name)
+	case fault.Nearest(name, parent.names) != "":
+		return fmt.Sprintf("%s has no %q; did you mean %s?", where, name, fault.Nearest(name, parent.names))
+	}
+	return fmt.Sprintf("%s has no %q; it has %s", where, name, fault.Offer(name, parent.names))
+}
+
+// lastNames returns a path as filters write it, without the roots that templates
+// need.
+func lastNames(path document.Path) string {
+	for len(path) > 1 && slices.Contains([]string{"event_payload", "payload", "event"}, path[0]) {
+		path = path[1:]
+	}
+	return path.String()
+}
+
+// looksUp reports a condition whose field is no path or can never be found, and
+// one that can never hold.
+func (p *parser) looksUp(o object, c Condition, inSteps bool) {
+	if c.Field == "" || p.stored {
+		return
+	}
+	at := o.at("field")
+	path, err := document.ParsePath(c.Field)
+	if err != nil {
+		p.fault(at, "%v", err)
+		return
+	}
+	got := anywhere()
+	switch c.Context {
+	case InRun:
+		got = p.names(at, path)
+	case InClient:
+		got = p.ofClient(at, path)
+	case InEvent:
+		got = p.ofEvent(at, path, inSteps)
+	}
+	p.canHold(o, c, got)
+}
+
+// ofClient looks a path up in the profile of the event's client.
+func (p *parser) ofClient(at string, path document.Path) place {
+	if path[0] == "client_context" && len(path) > 1 {
+		p.fault(at, "the field is looked up in the client's profile already: write %q", path[1:].String())
+		return anywhere()
+	}
+	return p.within(at, view{root: "client_context", schema: profile()}, path)
+}
+
+// ofEvent looks a path up in the payload of the event and then in its envelope.
+// It reports what templates write and conditions on the event do not.
+func (p *parser) ofEvent(at string, path document.Path, inSteps bool) place {
+	root, rest := path[0], path[1:]
+	if p.hasPayload(root) {
+		return p.within(at, p.payloadView(""), path)
+	}
+	if say := p.misplaced(path, inSteps); say != "" {
+		p.fault(at, "%s", say)
+		return anywhere()
+	}
+	fields, _ := envelope()["properties"].(map[string]any)
+	switch {
+	case root == "payload":
+		return p.within(at, p.payloadView(""), rest)
+	case fields[root] != nil:
+		return p.within(at, view{schema: envelope(), likely: p.payload != nil}, path)
+	}
+	return p.within(at, p.payloadView(""), path)
+}
+
+// misplaced says what to write instead of a path that a condition on the event
+// cannot find, or "".
+func (p *parser) misplaced(path document.Path, inSteps bool) string {
+	root, rest := path[0], path[1:]
+	fields, _ := envelope()["properties"].(map[string]any)
+	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || beginsAt(path, p.past.names))
+	switch {
+	case root == "event_payload" && len(rest) == 0:
+		return "a condition on the event names a field of the payload, such as \"priority\", and not the payload"
+	case root == "event_payload":
+		return fmt.Sprintf("a condition on the event names a field of the payload without event_payload: write %q", rest.String())
+	case root == "event" && len(rest) > 0 && fields[rest[0]] != nil:
+		return fmt.Sprintf("a condition on the event names a field of the event without event: write %q", rest.String())
+	case root == "client_context" && len(rest) > 0:
+		return fmt.Sprintf("a field of the client's profile needs \"context\": \"client_context\": add it, and write %q", rest.String())
+	case ofStep && !inSteps:
+		return "an agent's conditions are judged before its first step: put a condition on a step's output into a later step's if, " +
+			"or into a branch's when, with \"context\": \"run\""
+	case ofStep:
+		return "a condition on a step's output needs \"context\": \"run\": add it"
+	case inSteps && slices.Contains(p.past.names, root):
+		return fmt.Sprintf("%s is the output of an earlier step, and a condition on it needs \"context\": \"run\": add it, "+
+			"or write %q for a field of the event", root, "payload."+path.String())
+	}
+	return ""
+}
+
+// canHold warns of a condition that can never hold.
+func (p *parser) canHold(o object, c Condition, got place) {
+	at, is := o.at("operator"), fmt.Sprintf("%s is %s", c.Field, got.kinds)
+	if got.kinds == allKind && got.values == nil {
+		return
+	}
+	switch c.Operator {
+	case Contains, StartsWith, EndsWith:
+		if got.kinds&kindString == noKind {
+			p.warn(at, "%s looks into strings and %s, so the condition never holds", c.Operator, is)
+		}
+	case Gt, Gte, Lt, Lte:
+		if got.kinds&kindNumber == noKind {
+			p.warn(at, "%s compares numbers and %s, so the condition never holds", c.Operator, is)
+		}
+	case Eq:
+		p.canBe(o.at("value"), c.Field, []any{c.Value}, got)
+	case In:
+		list, _ := c.Value.([]any)
+		p.canBe(o.at("value"), c.Field, list, got)
+	case Ne, NotIn, Exists:
+	}
+}
+
+// canBe warns of a field that is never one of some values.
+func (p *parser) canBe(at, field string, wanted []any, got place) {
+	for _, v := range wanted {
+		if got.kinds&kindOf(v) != noKind &&
+			(got.values == nil || slices.ContainsFunc(got.values, func(known any) bool { return document.Same(known, v) })) {
+			return
+		}
+	}
+	var names []string
+	for _, known := range got.values {
+		if known != nil {
+			names = append(names, render.String(known))
+		}
+	}
+	switch {
+	case len(wanted) == 0:
+	case len(names) == 0:
+		p.warn(at, "%s is %s, so the condition never holds", field, got.kinds)
+	default:
+		p.warn(at, "%s is one of %s, so the condition never holds", field, fault.Offer(render.String(wanted[0]), names))
+	}
+}
+
+var (
+	// alone is a text that is one placeholder without filters.
+	alone = regexp.MustCompile(`^\s*\{\{\s*([^|{}]+?)\s*\}\}\s*$`)
+	// joins is a text that makes one text of a list.
+	joins = regexp.MustCompile(`\|\s*join\b`)
+)
+
+// fills warns of a recipient whose placeholder the catalogue's sample fills with
+// what cannot be reached.
+func (p *parser) fills(at string, c Channel, text string) {
+	if p.stored || p.payload == nil {
+		return
+	}
+	if joins.MatchString(text) {
+		p.warn(at, "join makes one text of a list, and a text is one recipient; give the list itself, which becomes a recipient each")
+		return
+	}
+	whole := alone.FindStringSubmatch(text)
+	for _, path := range named(text) {
+		if path[0] != "event_payload" {
+			continue
+		}
+		v, ok := path[1:].In(map[string]any(p.event.Sample))
+		if !ok || v == nil {
+			continue
+		}
+		list, isList := v.([]any)
+		switch {
+		case whole == nil && kindOf(v)&(kindArray|kindObject) != noKind:
+			p.warn(at, "%s is %s in the catalogue's sample of %s, which a text around it makes one recipient; "+
+				"let the placeholder stand alone", path, document.Kind(v), p.event.Name())
+		case whole == nil:
+		case !isList:
+			p.reachable(at, c, path, v)
+		default:
+			for _, e := range list {
+				p.reachable(at, c, path, e)
+			}
+		}
+	}
+}
+
+func (p *parser) reachable(at string, c Channel, path document.Path, v any) {
+	text, ok := v.(string)
+	if !ok {
+		p.warn(at, "%s is %s in the catalogue's sample of %s, not a recipient", path, document.Kind(v), p.event.Name())
+		return
+	}
+	if err := p.rules.Reaches(c, strings.TrimSpace(text)); err != nil {
+		p.warn(at, "%s in the catalogue's sample of %s cannot be a recipient of %s: %s", path, p.event.Name(), c, faultMessage(err))
+	}
+}
+
+var (
+	// fictional are the telephone numbers that belong to nobody.
+	fictional = regexp.MustCompile(`^\+1(555[0-9]{7}|[0-9]{3}55501[0-9]{2})$`)
+	// exampleHost are the hosts that are reserved for examples and tests (RFC 2606, RFC 6761).
+	exampleHost = regexp.MustCompile(`(?i)^(.+\.)?(example\.(com|net|org)|[^.]+\.(example|test|invalid|localhost)|localhost)\.?$`)
+)
+
+// isReserved reports whether an address, a number or a URL is reserved for examples.
+func (r Rules) isReserved(recipient string) bool {
+	if m := link.FindStringSubmatch(recipient); m != nil {
+		host, _, _ := strings.Cut(m[2], ":")
+		return !slices.Contains(r.Hosts, m[2]) && exampleHost.MatchString(host)
+	}
+	_, host, isAddress := strings.Cut(recipient, "@")
+	return fictional.MatchString(recipient) || isAddress && address.MatchString(recipient) && exampleHost.MatchString(host)
+}
