@@ -37,7 +37,8 @@
 // has ever rested: most end within seconds and are entered once, at their end.
 // open has the runs that are due, in four partitions (OPEN#0 to OPEN#3), by the
 // time at which they are. A run has a record of about 700 bytes, and about 950 at
-// its end with its last step in it, which leaves some room below 1 KB. Its
+// its end with its last step in it, which leaves some room below 1 KB; a retry has
+// about 70 more, for the run that it repeats and the caller who asked. Its
 // event's payload stands in SEEN once for all runs of the same content, retries
 // included.
 //

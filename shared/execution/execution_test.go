@@ -299,6 +299,26 @@ func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
 	}
 }
 
+func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
+	t.Parallel()
+
+	x := leased(t, begun(), "one", 1)
+	for name, tc := range map[string]struct {
+		x       execution.Execution
+		started time.Time
+		want    time.Duration
+	}{
+		"a step in the same second":           {x, at(1).Add(12 * time.Millisecond), 12 * time.Millisecond},
+		"a step after a long wait":            {x, at(7201), 2 * time.Hour},
+		"a clock that ran backwards":          {x, at(0), 0},
+		"a step of a run that nobody has had": {begun(), at(3), 3 * time.Second},
+	} {
+		if got := tc.x.Offset(execution.Step{Started: tc.started}); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 func TestTheNameOfARunFollowsFromAgentAndEvent(t *testing.T) {
 	t.Parallel()
 

@@ -374,6 +374,85 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	}
 }
 
+func TestARetrySaysWhoAskedForIt(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		who  caller.Caller
+		want execution.Starter
+	}{
+		"a person": {who, execution.Starter{Type: execution.ByUser, ID: "user_1"}},
+		"a key": {
+			caller.Caller{Org: "org_a", Key: "key_7", Access: caller.ReadWrite}, execution.Starter{Type: execution.ByKey, ID: "key_7"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
+			if _, _, err := w.service().Retry(t.Context(), tc.who, "exec_1"); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := w.runs[0].StartedBy(), (execution.Starter{Type: execution.ByEvent, ID: "evt_1"}); got != want {
+				t.Errorf("the first run was started by %+v, want %+v", got, want)
+			}
+			if got := w.runs[1].StartedBy(); got != tc.want {
+				t.Errorf("the retry was started by %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+	old := execution.Execution{RetryOf: "exec_0", Trigger: trigger()}
+	if got := old.StartedBy(); got != (execution.Starter{}) {
+		t.Errorf("a retry that does not say was started by %+v", got)
+	}
+}
+
+func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
+	t.Parallel()
+
+	broken := execution.Step{ID: "a", Kind: agent.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
+	last := execution.Step{ID: "b", Status: execution.StepFailed, Error: &execution.Failure{Code: "product_error", Step: "b"}}
+	x := leased(t, begun(), "one", 1)
+	complete := func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }
+	fail := func(x execution.Execution) execution.Execution { return x.Fail(*last.Error, at(9)) }
+	cancel := func(x execution.Execution) execution.Execution {
+		x, _ = x.Cancel(execution.CancelledByUser, at(9))
+		return x
+	}
+	for name, tc := range map[string]struct {
+		end  execution.Ending
+		done execution.Steps
+		want int
+	}{
+		"nothing failed":                       {complete, execution.Steps{"a": {ID: "a", Status: execution.StepCompleted}}, 0},
+		"completed after a failed step":        {complete, execution.Steps{"a": broken}, 1},
+		"completed after two":                  {complete, execution.Steps{"a": broken, "b": last}, 2},
+		"failed, but not at the step before":   {fail, execution.Steps{"a": broken, "b": last}, 1},
+		"failed at its first step":             {fail, execution.Steps{"b": last}, 0},
+		"cancelled after a failed step":        {cancel, execution.Steps{"a": broken}, 1},
+		"cancelled before anything has failed": {cancel, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			c := x.End(tc.end, tc.done, false)
+			if c.Execution.Warnings != tc.want {
+				t.Errorf("%d warnings, want %d", c.Execution.Warnings, tc.want)
+			}
+			w := with(c.Execution)
+			w.steps = tc.done
+			w.runs[0].Warnings = 0 // as one that ended before they were counted
+			got, tr, err := w.service().Get(t.Context(), who, "exec_1")
+			if err != nil || got.Warnings != tc.want {
+				t.Errorf("an old record: %d warnings, %v; want %d", got.Warnings, err, tc.want)
+			}
+			if s, failed := tc.done["a"]; failed && tr[0].Error != s.Error {
+				t.Errorf("the trace has the error %v, want %v", tr[0].Error, s.Error)
+			}
+		})
+	}
+}
+
 // A person who asks twice, or a client that repeats a request whose answer was
 // lost, does not have the work done twice.
 func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
