@@ -173,22 +173,14 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 	}
 }
 
-// param reports a value that the parameter cannot take. A placeholder may
-// become anything.
+// param reports a value that the parameter cannot take. What a placeholder
+// becomes is known, and checked, when the step runs.
 func (p *parser) param(path string, param catalog.Param, v any) {
-	text, isText := v.(string)
-	if v == nil || isText && strings.Contains(text, "{{") {
+	if text, isText := v.(string); v == nil || isText && strings.Contains(text, "{{") {
 		return // null is no parameter
 	}
-	want := map[catalog.FieldType]string{
-		catalog.String: "a string", catalog.Enum: "a string", catalog.Number: "a number",
-		catalog.Boolean: "a boolean", catalog.Object: "an object", catalog.Array: "an array",
-	}[param.Type]
-	switch {
-	case document.Kind(v) != want:
-		p.fault(path, "must be %s, not %s", want, document.Kind(v))
-	case param.Type == catalog.Enum && !slices.Contains(param.EnumValues, text):
-		p.fault(path, "must be one of %s", fault.Offer(text, param.EnumValues))
+	if _, why := param.Fit(v); why != "" {
+		p.fault(path, "%s", why)
 	}
 }
 

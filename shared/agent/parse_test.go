@@ -243,7 +243,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a required param that is missing": {[]string{"steps.4.params.body", ""}, []string{"steps[4].params.body: is required by psa:add_note"}},
 	"no params at all":                 {[]string{"steps.4.params", ""}, []string{"steps[4].params.ticket_id: is required", "steps[4].params.body: is required"}},
 	"an unknown param":                 {[]string{"steps.4.params.colour", `1`}, []string{`steps[4].params.colour: psa:add_note has no parameter "colour"`}},
-	"a param of another type":          {[]string{"steps.4.params.body", `5`}, []string{"steps[4].params.body: must be a string, not a number"}},
+	"a param of another type":          {[]string{"steps.4.params.body", `true`}, []string{"steps[4].params.body: must be a string, not a boolean: true"}},
 	"a param that is null":             {[]string{"steps.4.params.body", `null`}, []string{"steps[4].params.body: is required by psa:add_note"}},
 	"a param that is none of its values": {
 		[]string{"steps.4.params.visibility", `"secret"`}, []string{"steps[4].params.visibility: must be one of public, internal"},

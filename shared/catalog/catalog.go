@@ -108,6 +108,7 @@ type Param struct {
 	Required    bool      `json:"required"`
 	Description string    `json:"description"`
 	EnumValues  []string  `json:"enum_values,omitempty"`
+	MaxLength   int       `json:"max_length,omitempty"` // of a string, in characters; 0: MaxText
 }
 
 // ParamNames returns the names of the parameters in their order.

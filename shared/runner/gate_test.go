@@ -335,7 +335,7 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 
 	judged := func(name, path string) string {
 		return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "add_note", "params": {
-			"ticket_id": "t", "body": "{{ ` + path + ` | default: 'none' }}", "visibility": "internal"}}`
+			"ticket_id": "t", "body": "It says {{ ` + path + ` | default: 'none' }}", "visibility": "internal"}}`
 	}
 	for name, tc := range map[string]struct {
 		steps []string

@@ -137,7 +137,7 @@ const trusting = `{
 				{"id": "quiet", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 					"ticket_id": "{{ event_payload.ticket_id }}", "body": "{{ judge.summary }}", "visibility": "internal"}}]}],
 			"else": [{"id": "open", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {
-				"subject": "{{ judge.summary }}", "description": "{{ loose.answer }}", "priority": "{{ judge.priority }}", "client_id": "{{ event.client_id }}"}}]},
+				"subject": "{{ judge.summary }}", "description": "Loosely: {{ loose.answer }}", "priority": "{{ judge.priority }}", "client_id": "{{ event.client_id }}"}}]},
 		{"id": "low", "if": {"context": "run", "field": "steps.judge.output.priority", "operator": "ne", "value": "p1"},
 			"type": "notification", "channel": "sms", "recipients": ["+15550000000"], "body": "{{ free.text }}"},
 		{"id": "sms", "type": "notification", "channel": "sms", "recipients": ["+15551234567"], "body": "AI: {{ free.text }}"},
@@ -187,7 +187,7 @@ func (in injection) due() []deed {
 		return append(out, deed{"quiet", "psa", "add_note", ticket(map[string]any{"visibility": "internal", "body": in.says})})
 	}
 	return append(out, deed{"open", "psa", "create_ticket", map[string]any{
-		"subject": in.says, "description": in.loose()["answer"], "priority": "p1", "client_id": "cli_1",
+		"subject": in.says, "description": "Loosely: " + render.String(in.loose()["answer"]), "priority": "p1", "client_id": "cli_1",
 	}})
 }
 

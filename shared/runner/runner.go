@@ -49,6 +49,9 @@ type Profiles interface {
 // Steps does the steps that are not waited for, and tells people of those that
 // are.
 type Steps interface {
+	// Params returns the parameters with which an action will be called, or why
+	// it cannot be.
+	Params(t step.Task) (map[string]any, error)
 	Do(ctx context.Context, t step.Task) (execution.Step, error)
 	Tell(ctx context.Context, t step.Task, n step.Telling, intend func(outcome map[string]any) error) (map[string]any, error)
 }

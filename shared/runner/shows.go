@@ -20,6 +20,7 @@ const maxShows = 64 << 10
 // question that a person must answer, with its parameters when they are known
 // already.
 type outlook struct {
+	params  func(step.Task) (map[string]any, error)
 	scope   render.Scope
 	facts   agent.Facts
 	open    []string // what templates call the outputs that are still to come
@@ -28,7 +29,7 @@ type outlook struct {
 
 // outlook returns what follows the gate at which the run stands.
 func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) outlook {
-	o := outlook{scope: scope, facts: facts}
+	o := outlook{params: t.Steps.Params, scope: scope, facts: facts}
 	var ahead []agent.Step
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.Traced) bool { return s.ID == at })
@@ -105,7 +106,7 @@ func (o *outlook) action(s agent.Step) approval.Action {
 	if err != nil || !o.known(paths) {
 		return a
 	}
-	if params, err := step.Params(step.Task{Definition: s, Scope: o.scope}); err == nil {
+	if params, err := o.params(step.Task{Definition: s, Scope: o.scope}); err == nil {
 		a.Params = params
 	}
 	return a

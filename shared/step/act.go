@@ -28,7 +28,7 @@ type Products interface {
 // act makes a product do something.
 func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
 	a := t.Definition.ActionStep
-	params, err := Params(t)
+	params, err := s.Params(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
@@ -49,12 +49,24 @@ func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
 }
 
 // Params returns the parameters of an action: those that people agreed to, or
-// the definition's, filled.
-func Params(t Task) (map[string]any, error) {
+// the definition's, filled and as the product takes them. A gate shows the same.
+// It returns render.ErrTemplate for what the product would not take.
+func (s *Service) Params(t Task) (map[string]any, error) {
 	if t.Agreed != nil {
 		return t.Agreed, nil
 	}
 	v, err := render.Value(t.Definition.Params, t.Scope)
+	if err != nil {
+		return nil, err
+	}
 	params, _ := v.(map[string]any) // an object stays one
-	return params, err
+	action, known := s.Rules.Catalog.Action(t.Definition.Product, t.Definition.Action)
+	if !known {
+		return params, nil // the product says that it does not know it
+	}
+	fit, why := action.Fit(params)
+	if why != "" {
+		return nil, render.ErrTemplate.Sayf("%s.%s: %s.", t.Definition.Product, t.Definition.Action, why)
+	}
+	return fit, nil
 }

@@ -106,8 +106,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (h *hands) service() *step.Service {
+	catalogue, err := loaded()
+	if err != nil {
+		panic(err)
+	}
 	return &step.Service{
-		Model: h, Products: h, Now: time.Now, Sleep: sleep, Rules: agent.Rules{Hosts: []string{"127.0.0.1:4580"}},
+		Model: h, Products: h, Now: time.Now, Sleep: sleep,
+		Rules: agent.Rules{Catalog: catalogue, Hosts: []string{"127.0.0.1:4580"}},
 		Senders: map[agent.Channel]step.Sender{
 			agent.SMS: h, agent.Email: h, agent.Slack: h, agent.Teams: h, agent.Webhook: h,
 		},
@@ -213,13 +218,14 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &hands{}
-			job := task(t, h, note+`}`)
-			job.Definition.Params = map[string]any{"body": tc.param, "ai_classified": true}
+			job := task(t, h, `{"id": "s", "type": "product_action", "product": "books", "action": "create_invoice_draft", "params":
+				{"client_id": "c", "lines": []}}`)
+			job.Definition.Params = map[string]any{"client_id": "c", "lines": []any{map[string]any{"v": tc.param, "yes": true}}}
 			s, _ := doTask(t, h, job)
 			if got := outcome(s); got != "completed" {
 				t.Fatalf("the step is %s", got)
 			}
-			if diff := cmp.Diff(map[string]any{"body": tc.want, "ai_classified": true}, h.commands[0].Params); diff != "" {
+			if diff := cmp.Diff([]any{map[string]any{"v": tc.want, "yes": true}}, h.commands[0].Params["lines"]); diff != "" {
 				t.Errorf("params (-want +got)\n%s", diff)
 			}
 		})
@@ -853,5 +859,46 @@ func TestWithoutCreditsNoModelIsAsked(t *testing.T) {
 	s, _ := do(t, h, plain+`}`)
 	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 {
 		t.Errorf("%s after %d questions", got, len(h.asked))
+	}
+}
+
+func TestParametersAreCheckedBeforeTheProductIsCalled(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		param, value string // of update_ticket
+		want         any
+		why          string
+	}{
+		"a whole number becomes text":            {"status", "{{ event_payload.n }}", "12345678901234567", ""},
+		"null drops an optional parameter":       {"status", "{{ event_payload.nothing }}", nil, ""},
+		"null fails a required one":              {"ticket_id", "{{ event_payload.nothing }}", nil, "psa.update_ticket: ticket_id must be a string, not null; the parameter is required."},
+		"a value that is none of the enum's":     {"priority", "{{ event_payload.bad }}", nil, `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "nobody".`},
+		"a list where text is wanted":            {"status", "{{ event_payload.list }}", nil, `psa.update_ticket: status must be a string, not an array: [1,"two"].`},
+		"a text where a boolean is wanted":       {"ai_classified", "{{ event_payload.bad }}", nil, `psa.update_ticket: ai_classified must be true or false, not a string: "nobody".`},
+		"a boolean where a boolean is wanted":    {"ai_classified", "{{ event_payload.yes }}", true, ""},
+		"a number among text is text all along":  {"status", "n={{ event_payload.n }}", "n=12345678901234567", ""},
+		"what a product does not know is passed": {"other", "{{ event_payload.n }}", int64(12345678901234567), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hands{}
+			job := task(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "update_ticket", "params": {"ticket_id": "t"}}`)
+			job.Definition.Params = map[string]any{"ticket_id": "t", tc.param: tc.value}
+			s, _ := doTask(t, h, job)
+			if tc.why != "" {
+				if outcome(s) != "failed template_error" || s.Error.Message != tc.why || len(h.commands) > 0 {
+					t.Errorf("%s after %d calls: %+v", outcome(s), len(h.commands), s.Error)
+				}
+				return
+			}
+			want := map[string]any{"ticket_id": "t", tc.param: tc.want}
+			if tc.want == nil {
+				delete(want, tc.param)
+			}
+			if diff := cmp.Diff(want, h.commands[0].Params); diff != "" {
+				t.Errorf("params (-want +got)\n%s", diff)
+			}
+		})
 	}
 }
