@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"meter"},                               // what it costs
 	{"dynamo", "memory", "stepfn", "queue"}, // the outside: stores, AWS
 	{"session", "httpapi"},                  // the outside: people
+	{"httpcall"},                            // the outside: why a call over HTTP failed
 	{"model", "product", "notice"},          // the outside: models, products
 	{"gateway", "boot"},                     // how a function is plugged in
 	{"wire"},                                // what functions are made of

@@ -6,7 +6,19 @@
 //	X-One-Agents-Execution: <execution>      what caused it,
 //	X-One-Agents-Depth: <n>                  for the events that follow
 //
-// with the parameters as a JSON object; the reply is a JSON object.
+// with the parameters as a JSON object. Any status from 200 to 299 says that the
+// work is done, whatever the answer is:
+//
+//	a JSON object             is the output of the step, with every digit
+//	nothing                   {}
+//	any other JSON            {"value": [1]}
+//	any other text            {"text": "OK"}
+//	longer than 64 KiB,       {"text": "its beginning", "truncated": true}
+//	or broken off
+//	no text (control codes)   {"unreadable": true}
+//
+// The statuses 408, 425, 429 and from 500 may be others a moment later; such a
+// call is repeated under the same key, after the time that Retry-After asks for.
 package product
 
 import (
@@ -14,54 +26,44 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/step"
 )
 
-// maxReply is how large a reply may be, in bytes.
-const maxReply = 64 << 10
+// The bounds of a reply, in bytes: of one that is kept whole, and of what is
+// kept of any other.
+const (
+	maxReply = 64 << 10
+	maxKept  = 4 << 10
+)
 
 // Client asks products to act.
 type Client struct {
 	Base string // without a slash at its end
 	HTTP *http.Client
+	Now  func() time.Time
 }
-
-// A failure is what went wrong, in words that may be shown.
-type failure struct {
-	reason string
-	cause  error
-}
-
-func (f failure) Error() string {
-	if f.cause != nil {
-		return f.reason + ": " + f.cause.Error()
-	}
-	return f.reason
-}
-
-func (f failure) Unwrap() error { return f.cause }
-
-// Reason returns what may be shown.
-func (f failure) Reason() string { return f.reason }
 
 // Act implements step.Products.
 func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, error) {
 	body, err := json.Marshal(cmd.Params)
 	if err != nil {
-		return nil, failure{reason: "the parameters cannot be sent", cause: err}
+		return nil, httpcall.Failure{Words: "the parameters cannot be sent", Cause: err}
 	}
 	// Product and action come from the catalogue, whose names need no escaping.
 	url := c.Base + "/products/" + cmd.Product + "/actions/" + cmd.Action
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, failure{reason: "the product cannot be called", cause: err}
+		return nil, httpcall.Failure{Words: "the product cannot be called", Cause: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", cmd.Key)
@@ -70,14 +72,16 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	req.Header.Set("X-One-Agents-Depth", strconv.Itoa(cmd.Depth))
 	resp, err := c.straight().Do(req)
 	if err != nil {
-		return nil, failure{reason: "the product could not be reached or gave no answer", cause: errors.Join(step.ErrAgain, err)}
+		return nil, httpcall.Failure{
+			Words: "the product could not be reached or gave no answer", Cause: errors.Join(step.ErrAgain, err),
+		}
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read; nothing depends on its end.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err != nil {
-		return nil, failure{reason: "the product's answer broke off", cause: errors.Join(step.ErrAgain, err)}
+	if !httpcall.Done(resp.StatusCode) {
+		return nil, c.refusal(resp, data)
 	}
-	return reply(resp.StatusCode, data)
+	return output(data, err == nil && len(data) <= maxReply), nil
 }
 
 // straight returns the client that follows no redirect: that would turn the
@@ -88,35 +92,47 @@ func (c Client) straight() *http.Client {
 	return &h
 }
 
-// reply judges an answer.
-func reply(status int, data []byte) (map[string]any, error) {
-	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
-		return nil, failure{reason: said(status, data), cause: step.ErrAgain}
-	case status < http.StatusOK || status >= http.StatusMultipleChoices:
-		return nil, failure{reason: said(status, data)}
-	case len(data) > maxReply:
-		return nil, failure{reason: fmt.Sprintf("the product's answer is larger than %d bytes", maxReply)}
-	case len(bytes.TrimSpace(data)) == 0:
-		return map[string]any{}, nil
+// refusal returns the failure that an answer stands for.
+func (c Client) refusal(resp *http.Response, data []byte) error {
+	f := httpcall.Failure{Words: "the product " + httpcall.Answered(resp.StatusCode, data)}
+	if httpcall.Passing(resp.StatusCode) {
+		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, c.Now())
 	}
-	v, err := document.Object(data)
-	if err != nil {
-		return nil, failure{reason: "the product's answer is no JSON object"}
-	}
-	return v, nil
+	return f
 }
 
-// said returns what a product says of its refusal.
-func said(status int, data []byte) string {
-	text := fmt.Sprintf("the product answered %d", status)
-	v, err := document.Object(data)
-	if err != nil {
-		return text
+// output returns what the step keeps of an answer that says the work is done;
+// whole is whether all of it was read.
+func output(data []byte, whole bool) map[string]any {
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))) // a byte order mark says nothing
+	switch v, err := document.Decode(data); {
+	case whole && len(data) == 0:
+		return map[string]any{}
+	case whole && err == nil:
+		if object, is := v.(map[string]any); is {
+			return object
+		}
+		return map[string]any{"value": v}
 	}
-	const most = 200
-	if message, ok := v["message"].(string); ok && message != "" && len(message) <= most {
-		return text + " (" + strings.TrimRight(message, ".") + ")"
+	text, cut := beginning(data)
+	switch {
+	case strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }):
+		return map[string]any{"unreadable": true}
+	case cut || !whole:
+		return map[string]any{"text": text, "truncated": true}
 	}
-	return text
+	return map[string]any{"text": text}
+}
+
+// beginning returns as much of a text as is kept, in whole characters, and
+// whether something is left out.
+func beginning(data []byte) (text string, cut bool) {
+	if cut = len(data) > maxKept; cut {
+		n := maxKept
+		for n > 0 && !utf8.RuneStart(data[n]) {
+			n--
+		}
+		data = data[:n]
+	}
+	return strings.ToValidUTF8(string(data), "\ufffd"), cut
 }

@@ -28,8 +28,11 @@ func client(t *testing.T, h http.HandlerFunc) product.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return product.Client{Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}}
+	return product.Client{Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}, Now: func() time.Time { return noon }}
 }
+
+// noon is when everything is asked.
+var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 
 func answers(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -111,51 +114,133 @@ func TestAnswersAreSorted(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handler http.HandlerFunc
 		again   bool
-		reason  string // "" for success
+		reason  string
 	}{
-		"created":                       {handler: answers(201, `{}`)},
-		"without a word":                {handler: answers(204, ``)},
-		"blank":                         {handler: answers(200, " \n")},
-		"busy":                          {handler: answers(429, `{"message": "Slow down."}`), again: true, reason: "the product answered 429 (Slow down)"},
-		"slow":                          {handler: answers(408, ``), again: true, reason: "the product answered 408"},
-		"broken":                        {handler: answers(500, `{"message": "Oops"}`), again: true, reason: "the product answered 500 (Oops)"},
-		"down":                          {handler: answers(503, `<html>`), again: true, reason: "the product answered 503"},
-		"a refusal":                     {handler: answers(422, `{"message": "No such ticket"}`), reason: "the product answered 422 (No such ticket)"},
-		"a refusal without a word":      {handler: answers(404, ``), reason: "the product answered 404"},
-		"a refusal of too many words":   {handler: answers(400, `{"message": "`+long+`"}`), reason: "the product answered 400"},
-		"a refusal that is no text":     {handler: answers(400, `{"message": {"a": 1}}`), reason: "the product answered 400"},
-		"an answer that is too large":   {handler: answers(200, `{"d": "`+long+`"}`), reason: "the product's answer is larger than 65536 bytes"},
-		"an answer that is no JSON":     {handler: answers(200, `done`), reason: "the product's answer is no JSON object"},
-		"an answer that is a list":      {handler: answers(200, `[]`), reason: "the product's answer is no JSON object"},
-		"an answer that is two objects": {handler: answers(200, `{}{}`), reason: "the product's answer is no JSON object"},
-		"not modified":                  {handler: answers(304, ``), reason: "the product answered 304"},
+		"busy":                        {handler: answers(429, `{"message": "Slow down."}`), again: true, reason: "the product answered 429 (Slow down)"},
+		"slow":                        {handler: answers(408, ``), again: true, reason: "the product answered 408"},
+		"early":                       {handler: answers(425, ``), again: true, reason: "the product answered 425"},
+		"broken":                      {handler: answers(500, `{"message": "Oops"}`), again: true, reason: "the product answered 500 (Oops)"},
+		"down":                        {handler: answers(503, `<html><h1>Down</h1>`), again: true, reason: "the product answered 503 (Down)"},
+		"a refusal":                   {handler: answers(422, `{"message": "No such ticket"}`), reason: "the product answered 422 (No such ticket)"},
+		"a refusal in an object":      {handler: answers(400, `{"error": {"code": 7, "message": "No such ticket"}}`), reason: "the product answered 400 (No such ticket)"},
+		"a refusal without a word":    {handler: answers(404, ``), reason: "the product answered 404"},
+		"a refusal of too many words": {handler: answers(400, `{"message": "`+long[:50_000]+`"}`), reason: "the product answered 400 (" + long[:200] + "… (49800 more characters))"},
+		"a refusal that is no text":   {handler: answers(400, `{"message": {"a": 1}}`), reason: `the product answered 400 ({"message": {"a": 1}})`},
+		"not modified":                {handler: answers(304, ``), reason: "the product answered 304"},
 		"hung up": {
 			handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 			again:   true, reason: "the product could not be reached or gave no answer",
-		},
-		"broken off": {
-			handler: func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Length", "100")
-				io.WriteString(w, `{"a":`) //nolint:errcheck // it is broken off anyway.
-			},
-			again: true, reason: "the product's answer broke off",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			reply, err := client(t, tc.handler).Act(t.Context(), command())
-			if tc.reason == "" {
-				if err != nil || reply == nil {
-					t.Errorf("got %v, %v", reply, err)
-				}
-				return
-			}
 			var s interface{ Reason() string }
 			if !errors.As(err, &s) || s.Reason() != tc.reason {
 				t.Errorf("got %v, %v; want %q", reply, err, tc.reason)
 			}
 			if errors.Is(err, step.ErrAgain) != tc.again {
 				t.Errorf("tried again: %v, want %v", !tc.again, tc.again)
+			}
+		})
+	}
+}
+
+func TestDoneIsDoneWhateverTheAnswer(t *testing.T) {
+	t.Parallel()
+
+	long := strings.Repeat("ü", 35<<10)
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   map[string]any
+	}{
+		"an object is kept whole":            {200, ` {"id": 12345678901234567, "none": null, "list": [1, "a"]} `, map[string]any{"id": int64(12345678901234567), "none": nil, "list": []any{int64(1), "a"}}},
+		"an object of almost 64 KiB":         {201, `{"d": "` + long[:65_000] + `"}`, map[string]any{"d": long[:65_000]}},
+		"without a word":                     {204, ``, map[string]any{}},
+		"created":                            {201, `{}`, map[string]any{}},
+		"accepted":                           {202, ``, map[string]any{}},
+		"a status that few know":             {299, `{"a": 1}`, map[string]any{"a": int64(1)}},
+		"blank":                              {200, " \n", map[string]any{}},
+		"null":                               {200, `null`, map[string]any{"value": nil}},
+		"a list":                             {200, `[1]`, map[string]any{"value": []any{int64(1)}}},
+		"a number":                           {200, `7`, map[string]any{"value": int64(7)}},
+		"a string":                           {200, `"done"`, map[string]any{"value": "done"}},
+		"a word":                             {200, `OK`, map[string]any{"text": "OK"}},
+		"HTML":                               {200, `<p>Done &amp; dusted</p>`, map[string]any{"text": "<p>Done &amp; dusted</p>"}},
+		"two objects":                        {200, `{}{}`, map[string]any{"text": "{}{}"}},
+		"an object that is cut":              {200, `{"a": `, map[string]any{"text": `{"a":`}},
+		"an object that is too deep":         {200, strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat(`}`, 70), map[string]any{"text": strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat(`}`, 70)}},
+		"an object after a byte order mark":  {200, "\ufeff{\"a\": 1}", map[string]any{"a": int64(1)}},
+		"text in another encoding":           {200, "erledigt f\xfcr Sie", map[string]any{"text": "erledigt f\ufffdr Sie"}},
+		"text of more than 4 KiB":            {200, long[:5000], map[string]any{"text": long[:4096], "truncated": true}},
+		"text that is cut in a character":    {200, "x" + long[:5000], map[string]any{"text": "x" + long[:4094], "truncated": true}},
+		"an object that is larger than that": {201, `{"d": "` + long + `"}`, map[string]any{"text": `{"d": "` + long[:4088], "truncated": true}},
+		"no text at all":                     {200, "\x89PNG\r\n\x1a\n\x00\x00", map[string]any{"unreadable": true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := client(t, answers(tc.status, tc.body)).Act(t.Context(), command())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("output (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnAnswerThatBreaksOffIsDoneToo(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]map[string]any{
+		`{"a": 1`: {"text": `{"a": 1`, "truncated": true}, `{"a": 1}`: {"text": `{"a": 1}`, "truncated": true}, ``: {"text": "", "truncated": true},
+	} {
+		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, body) //nolint:errcheck // it is broken off anyway.
+		})
+		got, err := c.Act(t.Context(), command())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("output of %q (-want +got)\n%s", body, diff)
+		}
+	}
+}
+
+func TestABusyProductSaysWhenToAskAgain(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status int
+		header string
+		want   time.Duration
+		again  bool
+	}{
+		"in seconds":                  {429, "30", 30 * time.Second, true},
+		"as a date":                   {503, noon.Add(45 * time.Second).Format(http.TimeFormat), 45 * time.Second, true},
+		"a date that is over":         {503, noon.Add(-time.Hour).Format(http.TimeFormat), 0, true},
+		"nothing":                     {429, "", 0, true},
+		"what cannot be read":         {429, "soon", 0, true},
+		"less than no time":           {429, "-5", 0, true},
+		"no number":                   {429, "NaN", 0, true},
+		"a fraction":                  {429, "1.5", 1500 * time.Millisecond, true},
+		"for ever":                    {429, "1e300", 365 * 24 * time.Hour, true},
+		"a refusal is not asked anew": {422, "30", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+				if tc.header != "" {
+					w.Header().Set("Retry-After", tc.header)
+				}
+				w.WriteHeader(tc.status)
+			})
+			_, err := c.Act(t.Context(), command())
+			var wait interface{ After() time.Duration }
+			if !errors.As(err, &wait) || wait.After() != tc.want || errors.Is(err, step.ErrAgain) != tc.again {
+				t.Errorf("got %v, want to wait %v", err, tc.want)
 			}
 		})
 	}

@@ -40,7 +40,7 @@ func (o *wire) connect(w *world) {
 	client := &http.Client{Transport: o}
 	hook := notice.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
 	w.runner.Steps = &step.Service{
-		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client}},
+		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client, Now: time.Now}},
 		Senders: map[agent.Channel]step.Sender{
 			agent.SMS: notice.SMS{API: o}, agent.Email: notice.Email{API: o, From: "agents@one.example"},
 			agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,

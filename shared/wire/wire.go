@@ -168,7 +168,7 @@ func (w *Wire) Keys() *key.Service {
 func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
-		Products: product.Client{Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}},
+		Products: product.Client{Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}, Now: w.Now},
 		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: Sleep,
 	}
 }
