@@ -207,7 +207,7 @@ func (p *parser) recipients(o object, c Channel) []string {
 				p.fault(path, "what a model answered cannot choose who is told")
 			}
 			p.fills(path, c, r)
-		} else if err := p.rules.Reaches(c, r); err != nil && r != "" {
+		} else if _, err := p.rules.Recipient(c, r); err != nil && r != "" {
 			p.fault(path, "%s", faultMessage(err))
 		} else if p.rules.isReserved(r) {
 			p.warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", r)

@@ -125,30 +125,62 @@ func Failure(t Task, err error) *execution.Failure {
 // try calls f until it succeeds, fails for good, or has been called as often as
 // the step may be tried. It returns how often it was called.
 func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error) (int, error) {
-	pause := backoff(t.Definition)
 	for n := 1; ; n++ {
 		err := f(ctx)
-		if err == nil || !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
+		if err == nil {
+			return n, nil
+		}
+		pause, final := s.again(ctx, t, n, err)
+		if final != nil {
+			return n, final
+		}
+		if s.Sleep(ctx, pause) != nil {
 			return n, err
 		}
-		if s.Sleep(ctx, max(pause, after(err))) != nil {
-			return n, err
-		}
-		pause *= 2
 	}
+}
+
+// again returns how long to wait before the next try, after the n-th failed with
+// err; or the error that stands when there is no other. A pause that the other
+// side asks for is kept in full: if the step does not have the time, it fails at
+// once and says so.
+func (s *Service) again(ctx context.Context, t Task, n int, err error) (time.Duration, error) {
+	if !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
+		return 0, err
+	}
+	asked := after(err)
+	if end, limited := ctx.Deadline(); limited && asked > 0 {
+		if left := time.Until(end); asked >= left {
+			return 0, overdue{err, asked, left}
+		}
+	}
+	return max(backoff(t.Definition)<<(n-1), asked), nil
+}
+
+// overdue is a failure after which the other side asks for a longer pause than
+// the step has time.
+type overdue struct {
+	error
+
+	asked, left time.Duration
+}
+
+func (o overdue) Unwrap() error { return o.error }
+
+// Reason returns what may be shown.
+func (o overdue) Reason() string {
+	return fmt.Sprintf("%s and asks for a pause of %d s, but the step has only %d s left",
+		reasonOf(o.error), int64((o.asked+time.Second-1)/time.Second), int64(o.left/time.Second))
 }
 
 // after returns how long whoever failed wants to be left alone.
 func after(err error) time.Duration {
 	var w interface{ After() time.Duration }
 	if errors.As(err, &w) {
-		return min(w.After(), maxAfter)
+		return w.After()
 	}
 	return 0
 }
-
-// maxAfter is how long a step lets itself be put off.
-const maxAfter = 20 * time.Second
 
 // backoff returns the pause before the second try.
 func backoff(d agent.Step) time.Duration {

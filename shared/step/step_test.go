@@ -356,7 +356,7 @@ func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
 			{"ticket_id": "{{ event_payload.gone }}", "body": "b", "visibility": "internal"}}`,
 		"a question":     `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}"}`,
 		"a notification": `{"id": "s", "type": "notification", "channel": "sms", "recipients": ["+15551234567"], "body": "{{ event_payload.gone }}"}`,
-		"a recipient":    `{"id": "s", "type": "notification", "channel": "sms", "recipients": ["+15551234567", "{{ event_payload.gone }}"], "body": "b"}`,
+		"all recipients": `{"id": "s", "type": "notification", "channel": "sms", "recipients": ["{{ event_payload.gone }}"], "body": "b"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -536,8 +536,8 @@ func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
 			h := &hands{}
 			job := task(t, h, notification(tc.channel, one, two))
 			var list []any
-			for _, s := range tc.before {
-				list = append(list, map[string]any{"recipient": "r", "status": s})
+			for i, s := range tc.before {
+				list = append(list, map[string]any{"recipient": []string{one, two}[i], "status": s})
 			}
 			job.Before = &execution.Step{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": list}}
 			s, _ := doTask(t, h, job)

@@ -3,7 +3,6 @@ package step
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/render"
@@ -48,25 +47,12 @@ func (w Words) markup(c agent.Channel) string {
 func (s *Service) Tell(
 	ctx context.Context, t Task, n Telling, intend func(outcome map[string]any) error,
 ) (map[string]any, error) {
-	messages := make([]Message, 0, len(n.Recipients))
-	var unreachable []int
-	for i, r := range n.Recipients {
-		to, err := address(s.Rules, n.Channel, r, t.Scope)
-		if err != nil {
-			to, unreachable = r, append(unreachable, i)
-		}
-		messages = append(messages, Message{
-			Org: t.Run.Org, Execution: t.Run.ID, Agent: t.Run.Agent, Channel: n.Channel,
-			Recipient: to, Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel),
-			Link: n.Words.Link, Key: n.Key + ":" + strconv.Itoa(i),
-		})
-	}
-	states := earlier(n.Before, messages)
-	for _, i := range unreachable {
-		states[i] = refused
-	}
-	_, err := s.deliver(ctx, t, messages, states, func() error { return intend(outcomes(messages, states)) })
-	return outcomes(messages, states), err
+	ds := s.deliveries(t, n.Notify, Message{
+		Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel), Link: n.Words.Link, Key: n.Key,
+	})
+	ds.resume(n.Before)
+	_, err := s.deliver(ctx, t, ds, func() error { return intend(ds.outcome()) })
+	return ds.outcome(), err
 }
 
 // Told reports whether the outcome of a telling is final.
