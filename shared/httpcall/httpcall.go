@@ -75,6 +75,19 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), longest)
 }
 
+// Unconnected reports whether a call without an answer was surely not sent: the
+// connection never stood.
+func Unconnected(err error) bool {
+	op, is := errors.AsType[*net.OpError](err)
+	return is && op.Op == "dial" || Insecure(err)
+}
+
+// Insecure reports whether a call failed because there is no secure connection.
+func Insecure(err error) bool {
+	_, is := securing(err)
+	return is
+}
+
 // Unanswered says why a call got no answer.
 func Unanswered(err error) string {
 	if words, is := resolving(err); is {

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/step"
@@ -131,6 +133,16 @@ func toolInput(in document.Interface) (string, error) {
 	return string(text), nil
 }
 
+// throttledFor returns how long the answer that err stands for asks to be left
+// alone.
+func throttledFor(err error) time.Duration {
+	answer, is := errors.AsType[*smithyhttp.ResponseError](err)
+	if !is || answer.Response == nil || answer.Response.Response == nil {
+		return 0
+	}
+	return retryAfter(answer.Response.Header)
+}
+
 // bedrockFailure sorts errors by what is to be done; see step.ErrElsewhere.
 func bedrockFailure(err error) error {
 	var (
@@ -146,7 +158,7 @@ func bedrockFailure(err error) error {
 	)
 	switch {
 	case errors.As(err, &throttled):
-		return busy(err, 0)
+		return busy(err, throttledFor(err))
 	case errors.As(err, &unavailable), errors.As(err, &internal), errors.As(err, &notReady):
 		return elsewhere("the model is down", err)
 	case errors.As(err, &slow):

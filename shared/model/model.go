@@ -12,10 +12,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -93,37 +95,31 @@ func prompt(q step.Question) ([]string, error) {
 	return parts, nil
 }
 
-// A failure is what went wrong, in words that may be shown.
-type failure struct {
-	reason string
-	cause  error
-	after  time.Duration // when it may pass
-}
-
-func (f failure) Error() string { return f.reason + ": " + f.cause.Error() }
-func (f failure) Unwrap() error { return f.cause }
-
-// Reason returns what may be shown.
-func (f failure) Reason() string { return f.reason }
-
-// After returns how long to wait before asking again.
-func (f failure) After() time.Duration { return f.after }
-
 // unasked is how long a busy model is left alone that does not say how long.
 const unasked = time.Second
 
 // busy returns the failure of a model that has no capacity for us.
 func busy(cause error, after time.Duration) error {
-	return failure{"the model is busy", errors.Join(step.ErrAgain, cause), max(after, unasked)}
+	return httpcall.Failure{Words: "the model is busy", Cause: errors.Join(step.ErrAgain, cause), Wait: max(after, unasked)}
+}
+
+// retryAfter returns how long an answer asks to be left alone. A date counts from
+// the answer's own clock, and means nothing without it.
+func retryAfter(h http.Header) time.Duration {
+	now, err := http.ParseTime(h.Get("Date"))
+	if _, dated := http.ParseTime(h.Get("Retry-After")); err != nil && dated == nil {
+		return 0
+	}
+	return httpcall.RetryAfter(h, now)
 }
 
 // elsewhere returns a failure after which another model may answer.
 func elsewhere(reason string, cause error) error {
-	return failure{reason, errors.Join(step.ErrElsewhere, cause), 0}
+	return httpcall.Failure{Words: reason, Cause: errors.Join(step.ErrElsewhere, cause)}
 }
 
 // lasting returns a failure that will not pass.
-func lasting(reason string, cause error) error { return failure{reason, cause, 0} }
+func lasting(reason string, cause error) error { return httpcall.Failure{Words: reason, Cause: cause} }
 
 // cut returns the failure of an answer that reached the limit of its tokens.
 func cut() error { return lasting("the answer was cut off", step.ErrCut) }

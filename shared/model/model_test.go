@@ -423,12 +423,17 @@ func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
 
 func TestABusyModelSaysHowLong(t *testing.T) {
 	t.Parallel()
-	for header, want := range map[string]time.Duration{"": time.Second, "7": 7 * time.Second, "-1": time.Second, "soon": time.Second} {
-		p := &provider{status: 429, body: `{}`, retryAfter: header}
-		_, err := openAI(t, p).Ask(t.Context(), question())
-		var w interface{ After() time.Duration }
-		if !errors.As(err, &w) || w.After() != want {
-			t.Errorf("%q: %v, want %v", header, err, want)
+	for header, want := range map[string]time.Duration{
+		"": time.Second, "7": 7 * time.Second, "-1": time.Second, "soon": time.Second,
+		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): time.Hour, "Mon, 09 Mar 2026 14:23:01 GMT": time.Second,
+	} {
+		for name, ask := range map[string]func(*testing.T, *provider) step.Model{"OpenAI": openAI, "Bedrock": bedrock} {
+			p := &provider{status: 429, kind: "ThrottlingException", body: `{}`, retryAfter: header}
+			_, err := ask(t, p).Ask(t.Context(), question())
+			var w interface{ After() time.Duration }
+			if !errors.As(err, &w) || (w.After()-want).Abs() > 30*time.Second*time.Duration(want/time.Hour) {
+				t.Errorf("%s after %q: %v, want %v", name, header, w, want)
+			}
 		}
 	}
 }

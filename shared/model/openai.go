@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/openai/openai-go/v3"
@@ -97,16 +96,12 @@ func (o OpenAI) params(q step.Question) (openai.ChatCompletionNewParams, error) 
 	return params, nil
 }
 
-// retryAfter returns how long an answer asks to be left alone.
-func retryAfter(r *http.Response) time.Duration {
+// waitOf returns how long an answer, if there is one, asks to be left alone.
+func waitOf(r *http.Response) time.Duration {
 	if r == nil {
 		return 0
 	}
-	seconds, err := strconv.Atoi(r.Header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
+	return retryAfter(r.Header)
 }
 
 // openAIFailure sorts errors by what is to be done; see step.ErrElsewhere.
@@ -118,7 +113,7 @@ func openAIFailure(err error) error {
 	case !errors.As(err, &api):
 		return elsewhere("the model could not be reached", err)
 	case api.StatusCode == http.StatusTooManyRequests:
-		return busy(err, retryAfter(api.Response))
+		return busy(err, waitOf(api.Response))
 	case api.StatusCode == http.StatusRequestTimeout:
 		return elsewhere("the model took too long", err)
 	case api.StatusCode >= http.StatusInternalServerError:

@@ -2,8 +2,12 @@ package notice
 
 import (
 	"cmp"
+	"net/http"
+	"regexp"
 	"strings"
 
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -78,3 +82,32 @@ func teams(m step.Message) map[string]any {
 		},
 	}}}
 }
+
+// refuses reports whether a chat's answer of a status from 200 to 299 says that
+// the message was not taken. Slack says "ok", a connector of Teams says "1", and
+// Workflows of Teams answer 202 or with JSON; any other text is an error.
+func refuses(c agent.Channel, status int, answer []byte) bool {
+	text := strings.TrimSpace(string(answer))
+	if text == "" || status == http.StatusAccepted || status == http.StatusNoContent {
+		return false
+	}
+	switch v, _ := document.Decode([]byte(text)); v := v.(type) {
+	case map[string]any:
+		return v["ok"] == false || v["success"] == false || said(v["error"])
+	case string:
+		text = v
+	case int64, bool:
+		return c == agent.Slack || text != "1" && text != "true"
+	}
+	return !strings.EqualFold(text, "ok")
+}
+
+// said reports whether the field error of an answer names one.
+func said(v any) bool { return v != nil && v != false && v != "" }
+
+// throttled is how Teams says in a text that it takes no more for now
+// (learn.microsoft.com, "Rate limiting for connectors").
+var throttled = regexp.MustCompile(`(?i)HTTP error 429\b`)
+
+// throttles reports whether a refusal may pass.
+func throttles(answer []byte) bool { return throttled.Match(answer) }

@@ -19,6 +19,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/step"
 )
@@ -26,7 +27,7 @@ import (
 // The bounds of a call to an address that a tenant has chosen.
 const (
 	hookTimeout = 10 * time.Second
-	maxAnswer   = 1 << 20 // bytes that are read before the connection is given up
+	maxAnswer   = 64 << 10 // bytes of an answer that are read
 )
 
 // Client returns an HTTP client for addresses that tenants choose: the address
@@ -64,11 +65,11 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	body, err := content(m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.Channel, errors.Join(step.ErrNotification, err))
+		return lasting("the message cannot be written", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Recipient, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.Channel, errors.Join(step.ErrNotification, err))
+		return lasting("it cannot be called", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if m.Channel == agent.Webhook {
@@ -81,41 +82,50 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 		return unanswered(m.Channel, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing depends on its end.
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)); err != nil && m.Channel == agent.Webhook {
-		return fmt.Errorf("%s: %w", m.Channel, errors.Join(step.ErrAgain, err))
-	}
-	return judge(m.Channel, resp.StatusCode)
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	return h.judge(m.Channel, resp, text, err == nil && len(text) <= maxAnswer)
 }
 
 func (h Hook) mayReach(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
-		return fmt.Errorf("not an https address: %w", step.ErrNotification)
+		return lasting("its address is not one of https", err)
 	}
 	return nil
 }
 
-// unanswered sorts a call without an answer: before the connection stood nothing
-// was sent.
-func unanswered(c agent.Channel, err error) error {
-	op, ok := errors.AsType[*net.OpError](err)
-	switch {
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort):
-		return fmt.Errorf("%s: %w", c, errors.Join(step.ErrNotification, err))
-	case ok && op.Op == "dial", c == agent.Webhook:
-		return fmt.Errorf("%s: %w", c, errors.Join(step.ErrAgain, err))
-	}
-	return fmt.Errorf("%s: %w", c, err)
+// lasting returns the failure of a message that was not sent and never will be.
+func lasting(words string, cause error) error {
+	return httpcall.Failure{Words: words, Cause: errors.Join(step.ErrNotification, cause)}
 }
 
-func judge(c agent.Channel, status int) error {
+// unanswered sorts a call without an answer: before the connection stood nothing
+// was sent, and what is wrong with an address or a certificate does not pass.
+func unanswered(c agent.Channel, err error) error {
+	f := httpcall.Failure{Words: httpcall.Unanswered(err), Cause: err}
 	switch {
-	case status >= http.StatusOK && status < http.StatusMultipleChoices:
-		return nil
-	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return fmt.Errorf("%s answered %d: %w", c, status, step.ErrAgain)
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):
+		f.Cause = errors.Join(step.ErrNotification, err)
+	case httpcall.Unconnected(err), c == agent.Webhook:
+		f.Cause = errors.Join(step.ErrAgain, err)
 	}
-	return fmt.Errorf("%s answered %d: %w", c, status, step.ErrNotification)
+	return f
+}
+
+// judge sorts an answer; whole is whether all of its text was read. A webhook is
+// done by its status. A chat may refuse a message with status 200.
+func (h Hook) judge(c agent.Channel, resp *http.Response, text []byte, whole bool) error {
+	f := httpcall.Failure{Words: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
+	switch {
+	case httpcall.Passing(resp.StatusCode):
+		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
+	case !httpcall.Done(resp.StatusCode):
+	case c == agent.Webhook, !whole, !refuses(c, resp.StatusCode, text):
+		return nil
+	case throttles(text):
+		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
+	}
+	return f
 }
 
 // content returns the message in the format of its channel: Slack's, Teams', or

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -333,7 +334,9 @@ func TestAnswersOfHooksAreSorted(t *testing.T) {
 		"down":              {status(503), again, again},
 		"not modified":      {status(304), never, never},
 		"no answer":         {hangsUp, unknown, again},
-		"a broken answer":   {breaksOff, sent, again},
+		"early":             {status(425), again, again},
+		"slow":              {status(408), again, again},
+		"a broken answer":   {breaksOff, sent, sent},
 		"an endless answer": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 2<<20)) }, sent, sent}, //nolint:errcheck // the client gives up.
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -346,6 +349,111 @@ func TestAnswersOfHooksAreSorted(t *testing.T) {
 				if h.calls() != 1 {
 					t.Errorf("%s: %d calls", c, h.calls())
 				}
+			}
+		})
+	}
+}
+
+func answers(code int, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		io.WriteString(w, text) //nolint:errcheck // the client complains.
+	}
+}
+
+func TestAChatMayRefuseWithStatus200(t *testing.T) {
+	t.Parallel()
+
+	const throttled = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0."
+	for name, tc := range map[string]struct {
+		channel agent.Channel
+		status  int
+		text    string
+		want    string
+		reason  string
+	}{
+		"a connector of Teams says 1":      {agent.Teams, 200, "1", sent, ""},
+		"Workflows of Teams accept":        {agent.Teams, 202, "", sent, ""},
+		"Workflows answer with JSON":       {agent.Teams, 200, `{"ok": true}`, sent, ""},
+		"Teams says what failed":           {agent.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
+		"Teams says any other text":        {agent.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
+		"Teams says it in JSON":            {agent.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
+		"Teams is busy":                    {agent.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
+		"a page answers for Teams":         {agent.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
+		"Slack says ok":                    {agent.Slack, 200, "ok", sent, ""},
+		"Slack says that it is not":        {agent.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
+		"Slack says why with a status":     {agent.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
+		"Slack does not take what it gets": {agent.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
+		"a webhook may say what it wants":  {agent.Webhook, 200, "failed with error", sent, ""},
+		"a webhook that refuses":           {agent.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := listen(t, answers(tc.status, tc.text))
+			err := sender(h.host()).Send(t.Context(), message(tc.channel, h.url))
+			if sort(err) != tc.want || err != nil && reasonOf(err) != tc.reason {
+				t.Errorf("%s, %q; want %s, %q", sort(err), reasonOf(err), tc.want, tc.reason)
+			}
+		})
+	}
+}
+
+// reasonOf returns what may be shown of a failure.
+func reasonOf(err error) string {
+	var s interface{ Reason() string }
+	if !errors.As(err, &s) {
+		return ""
+	}
+	return s.Reason()
+}
+
+func TestAHookSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []agent.Channel{agent.Slack, agent.Teams, agent.Webhook} {
+		for header, want := range map[string]time.Duration{"30": 30 * time.Second, "Mon, 09 Mar 2026 14:23:11 GMT": 10 * time.Second, "": 0} {
+			h := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", header)
+				w.WriteHeader(http.StatusTooManyRequests)
+			})
+			err := sender(h.host()).Send(t.Context(), message(c, h.url))
+			var wait interface{ After() time.Duration }
+			if !errors.As(err, &wait) || wait.After() != want {
+				t.Errorf("%s after %q: %v", c, header, err)
+			}
+		}
+	}
+}
+
+func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
+	t.Parallel()
+
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	secure := httptest.NewTLSServer(nil)
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(nil)
+	t.Cleanup(plain.Close)
+	silent := listen(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for name, tc := range map[string]struct{ url, allowed, want, reason string }{
+		"no such name":      {"https://hooks.acme.invalid/x", "", again, "the name hooks.acme.invalid does not exist in DNS"},
+		"nothing listens":   {closed.URL, strings.TrimPrefix(closed.URL, "http://"), again, "it refused the connection"},
+		"a private address": {"https://10.0.0.1/", "", never, "its address is private or reserved, and only public addresses are called"},
+		"a port of our own": {"https://8.8.8.8:22/", "", never, "its port is not among the ports that are called: 80, 443, 8443"},
+		"a certificate":     {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
+		"no TLS":            {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
+		"no answer":         {silent.url, silent.host(), unknown, "it did not answer in time"},
+		"plain http":        {"http://example.com/", "", never, "its address is not one of https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			err := sender(tc.allowed).Send(ctx, message(agent.Slack, tc.url))
+			if name == "no such name" && strings.HasPrefix(reasonOf(err), "DNS ") {
+				t.Skip("there is no DNS here")
+			}
+			if sort(err) != tc.want || reasonOf(err) != tc.reason {
+				t.Errorf("%s, %q (%v); want %s, %q", sort(err), reasonOf(err), err, tc.want, tc.reason)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 	"html/template"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +23,7 @@ import (
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/smithy-go"
 
+	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -52,7 +53,7 @@ func (s SMS) Send(ctx context.Context, m step.Message) error {
 			"org_id": text(string(m.Org)), "idempotency_key": text(m.Key),
 		},
 	})
-	return sorted("sms", err)
+	return sorted("Amazon SNS", err)
 }
 
 // Mailer is the part of the SES client that is used.
@@ -78,7 +79,7 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 	subject := fit(oneLine(m.Subject), maxSubject, units)
 	html, err := pageOf(subject, m)
 	if err != nil {
-		return fmt.Errorf("email: %w", errors.Join(step.ErrNotification, err))
+		return lasting("the message cannot be written", err)
 	}
 	utf8 := func(s string) *sestypes.Content { return &sestypes.Content{Data: &s, Charset: aws.String("UTF-8")} }
 	_, err = e.API.SendEmail(ctx, &sesv2.SendEmailInput{
@@ -94,7 +95,7 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 			},
 		}},
 	})
-	return sorted("email", err)
+	return sorted("Amazon SES", err)
 }
 
 // pageOf returns the HTML of an e-mail. The template encodes what is put into
@@ -114,25 +115,64 @@ func pageOf(subject string, m step.Message) (string, error) {
 	return b.String(), err
 }
 
-// throttled reports whether a code means that there were too many calls. SNS has
-// one of its own.
-func throttled(code string) bool {
+// overloaded reports whether a code means that there were too many calls. SNS
+// has one of its own.
+func overloaded(code string) bool {
 	_, usual := retry.DefaultThrottleErrorCodes[code]
 	return usual || code == "Throttled"
 }
 
 // sorted sorts an AWS error: one that the service answered means that nothing
-// was sent; without an answer nobody knows.
-func sorted(channel string, err error) error {
+// was sent, as does a connection that never stood; otherwise the outcome is
+// unknown.
+func sorted(service string, err error) error {
 	if err == nil {
 		return nil
 	}
 	api, answered := errors.AsType[smithy.APIError](err)
 	switch {
+	case !answered && httpcall.Unconnected(err):
+		return httpcall.Failure{Words: service + " could not be reached", Cause: errors.Join(step.ErrAgain, err)}
 	case !answered:
-		return fmt.Errorf("%s: %w", channel, err)
-	case api.ErrorFault() == smithy.FaultServer, throttled(api.ErrorCode()):
-		return fmt.Errorf("%s: %w", channel, errors.Join(step.ErrAgain, err))
+		return httpcall.Failure{Words: service + " gave no answer", Cause: err}
+	case api.ErrorFault() == smithy.FaultServer, overloaded(api.ErrorCode()):
+		return httpcall.Failure{Words: refusal(service, api.ErrorCode()), Cause: errors.Join(step.ErrAgain, err)}
 	}
-	return fmt.Errorf("%s: %w", channel, errors.Join(step.ErrNotification, err))
+	return lasting(refusal(service, api.ErrorCode()), err)
+}
+
+// refusals say what the codes of SES and SNS mean for a message.
+var refusals = map[string]string{
+	"MessageRejected":                    "rejected the message; the address or the sender may not be verified",
+	"MailFromDomainNotVerifiedException": "has not verified the sender's domain",
+	"AccountSuspendedException":          "has suspended the platform's account",
+	"SendingPausedException":             "has paused the platform's sending",
+	"LimitExceededException":             "is at the platform's sending limit",
+	"BadRequestException":                "cannot use the address or the message",
+	"InvalidParameter":                   "cannot use the phone number or the message",
+	"InvalidParameterValue":              "cannot use the phone number or the message",
+	"ValidationException":                "cannot use the phone number or the message",
+	"OptedOut":                           "may not send to the number, which has opted out",
+	"OptedOutException":                  "may not send to the number, which has opted out",
+	"AuthorizationError":                 "does not let the platform send",
+	"AccessDenied":                       "does not let the platform send",
+	"AccessDeniedException":              "does not let the platform send",
+}
+
+var codes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,60}$`)
+
+// refusal says why a service did not take a message, with its code.
+func refusal(service, code string) string {
+	words, known := refusals[code]
+	switch {
+	case known:
+	case overloaded(code):
+		words = "takes no more messages at the moment"
+	default:
+		words = "did not take the message"
+	}
+	if !codes.MatchString(code) {
+		return service + " " + words
+	}
+	return service + " " + words + " (" + code + ")"
 }

@@ -157,6 +157,31 @@ func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
 	}
 }
 
+func TestARefusalOfAWSIsSaidInOurWordsWithItsCode(t *testing.T) {
+	t.Parallel()
+
+	for code, want := range map[string]string{
+		"OptedOut":         "Amazon SNS may not send to the number, which has opted out (OptedOut)",
+		"Throttled":        "Amazon SNS takes no more messages at the moment (Throttled)",
+		"SomethingElse":    "Amazon SNS did not take the message (SomethingElse)",
+		"some &lt;b> text": "Amazon SNS did not take the message",
+	} {
+		c := &cloud{status: 400, body: refusal(code)}
+		if got := reasonOf(c.sms(t).Send(t.Context(), message(agent.SMS, "+15551234567"))); got != want {
+			t.Errorf("%s: %q, want %q", code, got, want)
+		}
+	}
+	c := &cloud{status: 400, kind: "MessageRejected", body: `{"message": "arn:aws:ses:secret"}`}
+	got := reasonOf(c.email(t).Send(t.Context(), message(agent.Email, "a@example.com")))
+	if want := "Amazon SES rejected the message; the address or the sender may not be verified (MessageRejected)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c = &cloud{hang: true}
+	if got := reasonOf(c.email(t).Send(t.Context(), message(agent.Email, "a@example.com"))); got != "Amazon SES gave no answer" {
+		t.Error(got)
+	}
+}
+
 // phone and post remember what they are given.
 type phone struct{ in *sns.PublishInput }
 
