@@ -98,8 +98,8 @@ func (p *parser) schema(path string, v any) map[string]any {
 		p.fault(path, "must be a JSON Schema object, not %s", document.Kind(v))
 		return map[string]any{} // so that paths into the output are no faults too
 	}
-	if _, err := CompileSchema(m); err != nil {
-		p.fault(path, "is not a JSON Schema: %.300s", err)
+	for _, why := range schemaFaults(m) {
+		p.fault(path, "%s", why)
 	}
 	return m
 }

@@ -2,9 +2,15 @@ package agent
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 )
 
@@ -20,15 +26,256 @@ type nowhere struct{}
 func (nowhere) Load(string) (any, error) { return nil, errElsewhere }
 
 // CompileSchema returns the JSON Schema (draft 2020-12 unless it says
-// otherwise) that doc describes.
+// otherwise) that doc describes. Formats are asserted.
 func CompileSchema(doc map[string]any) (*jsonschema.Schema, error) {
 	const name = "urn:output"
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nowhere{})
+	c.AssertFormat()
 	if err := c.AddResource(name, doc); err != nil {
 		return nil, err
 	}
 	return c.Compile(name)
+}
+
+// Empty reports whether an answer says nothing: it is null where the schema does
+// not ask for null, blank text, or an object without any of the properties that
+// the schema names.
+func (a AIStep) Empty(answer any) bool {
+	switch v := answer.(type) {
+	case nil:
+		types, _ := a.Schema["type"].([]any)
+		values, _ := a.Schema["enum"].([]any)
+		constant, fixed := a.Schema["const"]
+		asked := a.Schema["type"] == "null" || slices.Contains(types, any("null")) || fixed && constant == nil
+		return !asked && !slices.ContainsFunc(values, func(v any) bool { return v == nil })
+	case string:
+		return strings.TrimSpace(v) == ""
+	case map[string]any:
+		names, _ := a.Schema["properties"].(map[string]any)
+		return len(v) == 0 && len(names) > 0
+	}
+	return false
+}
+
+// Misfit says why an answer does not fit the step's output_schema, with the
+// place of what is wrong; nothing when it fits.
+func (a AIStep) Misfit(answer any) string {
+	schema, err := CompileSchema(a.Schema)
+	if err != nil {
+		return "the output_schema cannot be used"
+	}
+	if err := schema.Validate(answer); err != nil {
+		return misfit("the answer", answer, err)
+	}
+	return ""
+}
+
+// schemaFaults returns what is wrong with an output_schema: what would not be
+// checked, and what makes it no JSON Schema.
+func schemaFaults(doc map[string]any) []string {
+	r := schemaReader{root: doc}
+	r.read("", doc)
+	if len(r.faults) > 0 {
+		return r.faults
+	}
+	_, err := CompileSchema(doc)
+	if err == nil {
+		return nil
+	}
+	if invalid, is := errors.AsType[*jsonschema.SchemaValidationError](err); is {
+		return []string{"is not a JSON Schema: " + misfit("it", doc, invalid.Err)}
+	}
+	return []string{"is not a JSON Schema: a $ref, an $id or an $anchor in it points to nothing, or to two parts"}
+}
+
+// A schemaReader looks for what a schema says that would not be checked.
+type schemaReader struct {
+	root   map[string]any
+	faults []string
+}
+
+func (r *schemaReader) fault(pointer, format string, args ...any) {
+	place := ""
+	if pointer != "" {
+		place = pointer + ": "
+	}
+	r.faults = append(r.faults, place+fmt.Sprintf(format, args...))
+}
+
+// keywords are those of draft 2020-12 that are checked or that explain, and what
+// stands under each.
+var keywords = map[string]under{
+	"$schema": aValue, "$id": aValue, "$anchor": aValue, "$dynamicAnchor": aValue, "$ref": aValue, "$dynamicRef": aValue, "$comment": aValue,
+	"$defs": namedSchemas, "definitions": namedSchemas,
+	"allOf": schemaList, "anyOf": schemaList, "oneOf": schemaList, "prefixItems": schemaList,
+	"not": aSchema, "if": aSchema, "then": aSchema, "else": aSchema, "items": aSchema, "contains": aSchema, "additionalProperties": aSchema,
+	"propertyNames": aSchema, "unevaluatedItems": aSchema, "unevaluatedProperties": aSchema,
+	"properties": namedSchemas, "patternProperties": namedSchemas, "dependentSchemas": namedSchemas,
+	"type": aValue, "enum": aValue, "const": aValue, "multipleOf": aValue, "maximum": aValue, "exclusiveMaximum": aValue, "minimum": aValue,
+	"exclusiveMinimum": aValue, "maxLength": aValue, "minLength": aValue, "pattern": aValue, "maxItems": aValue, "minItems": aValue,
+	"uniqueItems": aValue, "maxContains": aValue, "minContains": aValue, "maxProperties": aValue, "minProperties": aValue, "required": aValue,
+	"dependentRequired": aValue, "format": aValue,
+	"title": aValue, "description": aValue, "default": aValue, "deprecated": aValue, "readOnly": aValue, "writeOnly": aValue, "examples": aValue,
+}
+
+// older are the keywords that only earlier drafts have.
+var older = map[string]under{
+	"items": schemaOrList, "additionalItems": aSchema, "dependencies": namedSchemas, "$recursiveRef": aValue, "$recursiveAnchor": aValue,
+}
+
+// under is what stands under a keyword.
+type under int
+
+const (
+	aValue under = iota
+	aSchema
+	schemaList
+	schemaOrList
+	namedSchemas
+)
+
+const latest = "https://json-schema.org/draft/2020-12/schema"
+
+// drafts are the values of $schema that are known, latest first.
+func drafts() []string {
+	return []string{
+		latest, "https://json-schema.org/draft/2019-09/schema", "http://json-schema.org/draft-07/schema",
+	}
+}
+
+// old reports whether the schema names an earlier draft.
+func (r *schemaReader) old() bool {
+	draft, named := r.root["$schema"].(string)
+	return named && strings.TrimSuffix(draft, "#") != latest
+}
+
+// read reads the schema at a place.
+func (r *schemaReader) read(pointer string, v any) {
+	const most = 20 // faults that are named
+	s, ok := v.(map[string]any)
+	if !ok || len(r.faults) >= most {
+		return // true and false are schemas; the rest is for the compiler
+	}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		place := pointer + "/" + escaped(name)
+		below, known := keywords[name]
+		if other, is := older[name]; is && r.old() {
+			below, known = other, true
+		}
+		if !known {
+			r.fault(pointer, "%s", unknownKeyword(name, s))
+			continue
+		}
+		r.keyword(place, name, s[name])
+		r.below(place, below, s[name])
+	}
+}
+
+// below reads the schemas that stand under a keyword.
+func (r *schemaReader) below(place string, below under, v any) {
+	list, isList := v.([]any)
+	named, isNamed := v.(map[string]any)
+	switch {
+	case below == namedSchemas && isNamed:
+		for _, name := range slices.Sorted(maps.Keys(named)) {
+			r.read(place+"/"+escaped(name), named[name])
+		}
+	case (below == schemaList || below == schemaOrList) && isList:
+		for i := range list {
+			r.read(fmt.Sprintf("%s/%d", place, i), list[i])
+		}
+	case below == aSchema || below == schemaOrList:
+		r.read(place, v)
+	}
+}
+
+// keyword reports a value of a keyword that is not supported.
+func (r *schemaReader) keyword(place, name string, v any) {
+	text, isText := v.(string)
+	object, _ := v.(map[string]any)
+	switch {
+	case name == "$schema" && !slices.Contains(drafts(), strings.TrimSuffix(text, "#")):
+		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(document.Canonical(v)))
+	case name == "format" && isText && !slices.Contains(formats(), text):
+		r.fault(place, "%q is not a format that is checked; there are %s", cut(text), strings.Join(formats(), ", "))
+	case name == "pattern" && isText:
+		r.pattern(place, text)
+	case name == "patternProperties":
+		for _, p := range slices.Sorted(maps.Keys(object)) {
+			r.pattern(place, p)
+		}
+	case name == "$ref" && isText:
+		r.reference(place, text)
+	}
+}
+
+func (r *schemaReader) pattern(place, text string) {
+	if _, err := regexp.Compile(text); err != nil {
+		r.fault(place, "is not a JSON Schema: %q is not a regular expression of RE2, which has no lookaround and no backreferences", cut(text))
+	}
+}
+
+// reference reports a $ref that leads out of the schema, or nowhere.
+func (r *schemaReader) reference(place, ref string) {
+	pointer, own := strings.CutPrefix(ref, "#")
+	if !own {
+		r.fault(place, "is not a JSON Schema: %q is not a part of this schema; a $ref may be # or begin with #/", cut(ref))
+		return
+	}
+	if !strings.HasPrefix(pointer, "/") {
+		return // the whole, or an anchor, which the compiler looks for
+	}
+	var at any = r.root
+	for token := range strings.SplitSeq(pointer[1:], "/") {
+		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		next, found := child(at, name)
+		if !found && !strings.Contains(pointer, "%") {
+			r.fault(place, "is not a JSON Schema: there is nothing at %q", cut(ref))
+			return
+		}
+		at = next
+	}
+}
+
+// formats are the formats that are checked.
+func formats() []string {
+	return []string{
+		"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uri-reference", "uri-template", "iri",
+		"iri-reference", "uuid", "json-pointer", "relative-json-pointer", "regex",
+	}
+}
+
+// unknownKeyword says what to write instead of a keyword that there is not.
+func unknownKeyword(name string, s map[string]any) string {
+	said := fmt.Sprintf("%q is not a keyword of JSON Schema draft 2020-12, so it would not be checked; ", cut(name))
+	kind, _ := s["type"].(string)
+	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+	for _, keyword := range slices.Sorted(maps.Keys(keywords)) {
+		if strings.ToLower(keyword) == plain || strings.ToLower(keyword)+"s" == plain || strings.ToLower(keyword) == plain+"s" {
+			return said + fmt.Sprintf("write %q", keyword)
+		}
+	}
+	switch {
+	case name == "nullable" && s[name] == true && kind != "":
+		return said + fmt.Sprintf(`write "type": [%q, "null"]`, kind)
+	case name == "nullable" && s[name] == true:
+		return said + `add "null" to "type", such as "type": ["string", "null"]`
+	case name == "contentEncoding", name == "contentMediaType", name == "contentSchema":
+		return fmt.Sprintf("%q is not checked; leave it out", name)
+	}
+	if instead, is := insteads[name]; is {
+		return said + "write " + instead
+	}
+	return said + "leave it out"
+}
+
+// insteads are what to write for keywords of other languages and older drafts.
+var insteads = map[string]string{
+	"id": `"$id"`, "optional": `the other names in "required" of the object`, "values": `"enum"`, "options": `"enum"`, "choices": `"enum"`,
+	"min": `"minimum", "minLength" or "minItems"`, "max": `"maximum", "maxLength" or "maxItems"`, "length": `"minLength" and "maxLength"`,
+	"regex": `"pattern"`, "divisibleBy": `"multipleOf"`, "extends": `"allOf"`, "disallow": `"not"`, "additionalItems": `"prefixItems" and "items"`,
+	"dependencies": `"dependentRequired" or "dependentSchemas"`, "$recursiveRef": `"$dynamicRef"`, "$recursiveAnchor": `"$dynamicAnchor"`,
 }
 
 // faultMessage returns what a fault says, without its code.

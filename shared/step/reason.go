@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"strings"
+	"unicode"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
@@ -101,7 +104,10 @@ func question(t Task) (Question, error) {
 
 // ask asks, and asks once more with the fault when the answer cannot be used.
 func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
-	var total execution.Step
+	var (
+		total execution.Step
+		why   string
+	)
 	for range 2 {
 		var a Answer
 		tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
@@ -112,26 +118,26 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
 			return err
 		})
 		total.Tries += tries
-		if errors.Is(err, ErrCut) {
+		if err == nil || a.Usage != (execution.Usage{}) {
 			total.Usage = added(total.Usage, a.Usage)
-			q.Mend = &Mend{Answer: shorten(a.Text, 4000), Fault: "it was cut off because it is too long; be brief"}
-			continue
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrCut) {
 			total.Status = execution.StepFailed
 			total.Error = Failure(t, ErrModel.Sayf("The model did not answer: %s.", reasonOf(err)))
 			return total
 		}
-		total.Usage = added(total.Usage, a.Usage)
-		output, why := judge(t.Definition.AIStep, a.Text)
-		if why == "" {
-			total.Status, total.Output = execution.StepCompleted, output
-			return total
+		if err == nil {
+			if total.Output, why = judge(t.Definition.AIStep, a.Text); why == "" {
+				total.Status = execution.StepCompleted
+				return total
+			}
+		} else {
+			why = "the answer was cut off because it is too long"
 		}
 		q.Mend = &Mend{Answer: shorten(a.Text, 4000), Fault: shorten(why, 1000)}
 	}
-	total.Status = execution.StepFailed
-	total.Error = Failure(t, ErrOutput.Sayf("The model's answer does not fit the output_schema: %s", q.Mend.Fault))
+	total.Status, total.Output = execution.StepFailed, nil
+	total.Error = Failure(t, ErrOutput.Sayf("%s", sentence(why)))
 	return total
 }
 
@@ -147,26 +153,51 @@ func added(sum *execution.Usage, u execution.Usage) *execution.Usage {
 const maxAnswer = 32 << 10
 
 // judge returns the output of the step, or why the answer is none. Without a
-// schema any text will do.
+// schema any text will do that says something.
 func judge(a *agent.AIStep, text string) (output any, why string) {
+	if blank(text) {
+		return nil, "the answer is empty"
+	}
 	if len(text) > maxAnswer {
-		return nil, fmt.Sprintf("it has %d bytes; %d are allowed", len(text), maxAnswer)
+		return nil, fmt.Sprintf("the answer has %d bytes; %d are allowed", len(text), maxAnswer)
 	}
 	if a.Schema == nil {
 		return map[string]any{"text": text}, ""
 	}
-	v, err := document.Decode([]byte(text))
+	v, err := document.Decode([]byte(unfenced(text)))
 	if err != nil {
-		return nil, fmt.Sprintf("it is not JSON: %v", err)
+		return nil, fmt.Sprintf("the answer does not fit the output_schema: %v; it begins %q", err, shorten(strings.TrimSpace(text), maxShown))
 	}
-	schema, err := agent.CompileSchema(a.Schema)
-	if err != nil {
-		return nil, fmt.Sprintf("the output_schema cannot be used: %v", err)
+	if a.Empty(v) {
+		return nil, "the answer is empty: " + document.Canonical(v)
 	}
-	if err := schema.Validate(v); err != nil {
-		return nil, err.Error()
+	if why := a.Misfit(v); why != "" {
+		return nil, "the answer does not fit the output_schema: " + why
 	}
 	return v, ""
+}
+
+// fence is Markdown for a block of code, as which models like to answer.
+var fence = regexp.MustCompile("(?s)^```[A-Za-z0-9]*\\s(.*?)\\s*```$")
+
+// unfenced returns what stands in a text that is one block of code, and any other
+// text as it is.
+func unfenced(text string) string {
+	if m := fence.FindStringSubmatch(strings.TrimSpace(text)); m != nil && !strings.Contains(m[1], "```") {
+		return m[1]
+	}
+	return text
+}
+
+// blank reports whether an answer says nothing: it has no visible character, but
+// for the marks of a block of code around nothing.
+func blank(text string) bool {
+	if strings.Trim(strings.TrimSpace(text), "`") == "" {
+		return true
+	}
+	return !strings.ContainsFunc(unfenced(text), func(r rune) bool {
+		return !unicode.IsSpace(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r)
+	})
 }
 
 // reasonOf returns what may be said of a failure outside: never its text, which

@@ -29,7 +29,7 @@ import (
 var (
 	ErrProduct      = fault.New(fault.Invalid, "product_error", "The product refused or failed.")
 	ErrModel        = fault.New(fault.Invalid, "model_unavailable", "The model did not answer.")
-	ErrOutput       = fault.New(fault.Invalid, "invalid_model_output", "The model's answer does not fit the output_schema.")
+	ErrOutput       = fault.New(fault.Invalid, "invalid_model_output", "The model's answer cannot be used.")
 	ErrNotification = fault.New(fault.Invalid, "notification_failed", "Nobody could be notified.")
 	ErrTimeout      = fault.New(fault.Invalid, "step_timeout", "The step took longer than its timeout_seconds.")
 )

@@ -761,8 +761,10 @@ func inner(text string) string {
 // ---- questions ----
 
 const (
-	schema = `"output_schema": {"type": "object", "required": ["p"], "properties": {"p": {"enum": ["p1", "p2"]}, "n": {"type": "integer"}}}`
-	plain  = `{"id": "s", "type": "ai_reason", "model": "standard", "system": "Be brief about {{ event_payload.f }}.", "prompt": "Judge {{ event_payload.subject }}."`
+	schema   = `"output_schema": {"type": "object", "required": ["p"], "properties": {"p": {"enum": ["p1", "p2"]}, "n": {"type": "integer"}}}`
+	loose    = `"output_schema": {"type": "object", "properties": {"p": {"enum": ["p1"]}}}`
+	anything = `"output_schema": {}`
+	plain    = `{"id": "s", "type": "ai_reason", "model": "standard", "system": "Be brief about {{ event_payload.f }}.", "prompt": "Judge {{ event_payload.subject }}."`
 )
 
 func TestAModelAnswers(t *testing.T) {
@@ -778,7 +780,17 @@ func TestAModelAnswers(t *testing.T) {
 		spare   bool // whether the last question went to the other model
 	}{
 		"without a schema any text will do":        {answers: []answer{{text: `{"p": 1}`}}, want: "completed", output: map[string]any{"text": `{"p": 1}`}, asked: 1},
-		"without a schema even none":               {answers: []answer{{text: ``}}, want: "completed", output: map[string]any{"text": ``}, asked: 1},
+		"an empty one is none":                     {answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},
+		"a blank one is none":                      {answers: []answer{{text: " \n\u00a0\u200b"}}, want: "failed invalid_model_output", asked: 2},
+		"an empty block of code is none":           {answers: []answer{{text: "```json\n\n```"}}, want: "failed invalid_model_output", asked: 2},
+		"an empty one is asked for again":          {answers: []answer{{text: ``}, {text: "now"}}, want: "completed", output: map[string]any{"text": "now"}, asked: 2},
+		"an empty object is none":                  {more: loose, answers: []answer{{text: `{}`}}, want: "failed invalid_model_output", asked: 2},
+		"null is none":                             {more: anything, answers: []answer{{text: `null`}}, want: "failed invalid_model_output", asked: 2},
+		"a blank string is none":                   {more: anything, answers: []answer{{text: `" "`}}, want: "failed invalid_model_output", asked: 2},
+		"an empty list is one":                     {more: anything, answers: []answer{{text: `[]`}}, want: "completed", output: []any{}, asked: 1},
+		"null is one where the schema asks for it": {more: `"output_schema": {"type": ["string", "null"]}`, answers: []answer{{text: `null`}}, want: "completed", asked: 1},
+		"JSON in a block of code is JSON":          {more: schema, answers: []answer{{text: "```json\n{\"p\": \"p2\"}\n```\n"}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 1},
+		"without a schema a block of code is text": {answers: []answer{{text: "```\nx\n```"}}, want: "completed", output: map[string]any{"text": "```\nx\n```"}, asked: 1},
 		"with a schema it is JSON":                 {more: schema, answers: []answer{{text: ` {"p": "p1", "n": 12345678901234567} `}}, want: "completed", output: map[string]any{"p": "p1", "n": int64(12345678901234567)}, asked: 1},
 		"one that is not is mended":                {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
 		"one that does not fit is mended":          {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
@@ -900,5 +912,26 @@ func TestParametersAreCheckedBeforeTheProductIsCalled(t *testing.T) {
 				t.Errorf("params (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAnUnusableAnswerSaysWhere(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]string{
+		``:                         "The answer is empty.",
+		`null`:                     "The answer is empty: null.",
+		`{"p": "urgent"}`:          `The answer does not fit the output_schema: /p must be one of p1, p2; it is "urgent".`,
+		`{}`:                       `The answer is empty: {}.`,
+		`{"n": 1.5}`:               `The answer does not fit the output_schema: /n must be an integer; it is 1.5; /p is missing.`,
+		`["p1"]`:                   `The answer does not fit the output_schema: the answer must be an object; it is ["p1"].`,
+		`Sure! It is p1.`:          `The answer does not fit the output_schema: it is not JSON from byte 1 on; it begins "Sure! It is p1.".`,
+		strings.Repeat("x", 32769): "The answer has 32769 bytes; 32768 are allowed.",
+	} {
+		h := &hands{answers: []answer{{text: text}}}
+		s, _ := do(t, h, plain+", "+schema+`}`)
+		if outcome(s) != "failed invalid_model_output" || s.Error.Message != want || s.Charge != nil || s.Tries != 2 {
+			t.Errorf("%.40q: %s after %d tries: %q, want %q", text, outcome(s), s.Tries, s.Error.Message, want)
+		}
 	}
 }

@@ -1,0 +1,301 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"theoneagents.app/agents/shared/document"
+)
+
+// maxMisfits is how many faults of one document are named.
+const maxMisfits = 3
+
+// misfit says where a document does not fit a schema, in sentences without a
+// full stop: /priority must be one of p1, p2; it is "urgent". whole is what the
+// document itself is called.
+func misfit(whole string, doc any, err error) string {
+	invalid, is := errors.AsType[*jsonschema.ValidationError](err)
+	if !is {
+		return whole + " does not fit the schema"
+	}
+	var all []string
+	for _, e := range leaves(invalid) {
+		all = append(all, said(whole, doc, e)...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if more := len(all) - maxMisfits; more > 0 {
+		all = append(all[:maxMisfits], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, "; ")
+}
+
+// leaves returns what is wrong at the end of each way through a schema. Of
+// alternatives it takes the nearest one.
+func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	switch e.ErrorKind.(type) {
+	case *kind.AnyOf, *kind.OneOf:
+		return nearest(e)
+	case *kind.Contains, *kind.MinContains, *kind.MaxContains, *kind.PropertyNames, *kind.Not:
+		return []*jsonschema.ValidationError{e}
+	}
+	if len(e.Causes) == 0 {
+		return []*jsonschema.ValidationError{e}
+	}
+	var all []*jsonschema.ValidationError
+	for _, c := range e.Causes {
+		all = append(all, leaves(c)...)
+	}
+	return all
+}
+
+// nearest returns what is wrong with the alternative that a value comes nearest
+// to: the one that fails deepest in the value. Where the value has the wrong kind
+// for every one, all of them are what is wrong.
+func nearest(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	var best []*jsonschema.ValidationError
+	kinds := &kind.Type{}
+	for _, c := range e.Causes {
+		way := leaves(c)
+		if t, is := way[0].ErrorKind.(*kind.Type); is && len(way[0].InstanceLocation) == len(e.InstanceLocation) {
+			kinds.Want = append(kinds.Want, t.Want...)
+			continue
+		}
+		if best == nil || depth(way) > depth(best) {
+			best = way
+		}
+	}
+	switch {
+	case best != nil:
+		return best
+	case len(kinds.Want) > 0:
+		return []*jsonschema.ValidationError{{InstanceLocation: e.InstanceLocation, ErrorKind: kinds}}
+	}
+	return []*jsonschema.ValidationError{e}
+}
+
+func depth(way []*jsonschema.ValidationError) int {
+	deepest := slices.MaxFunc(way, func(a, b *jsonschema.ValidationError) int {
+		return cmp.Compare(len(a.InstanceLocation), len(b.InstanceLocation))
+	})
+	return len(deepest.InstanceLocation)
+}
+
+// said returns the sentences for one fault.
+func said(whole string, doc any, e *jsonschema.ValidationError) []string {
+	at := pointer(e.InstanceLocation)
+	name := cmp.Or(at, whole)
+	one := func(format string, args ...any) []string { return []string{name + " " + fmt.Sprintf(format, args...)} }
+	v := value(doc, e.InstanceLocation)
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		return namedBelow(at, k.Missing, "is missing")
+	case *kind.AdditionalProperties:
+		return namedBelow(at, k.Properties, "is not allowed")
+	case *kind.DependentRequired:
+		return namedBelow(at, k.Missing, "is missing; it goes with "+cut(k.Prop))
+	case *kind.Dependency:
+		return namedBelow(at, k.Missing, "is missing; it goes with "+cut(k.Prop))
+	case *kind.PropertyNames:
+		return namedBelow(at, []string{k.Property}, "has a name that is not allowed")
+	case *kind.Type:
+		return one("must be %s; it is %s", kindsOf(k.Want), beginning(document.Canonical(v)))
+	case *kind.Enum:
+		return one("must be one of %s; it is %s", choices(k.Want), beginning(document.Canonical(v)))
+	case *kind.Const:
+		return one("must be %s; it is %s", beginning(document.Canonical(k.Want)), beginning(document.Canonical(v)))
+	case *kind.Format:
+		return one("must be %s; it is %s", formatOf(k.Want), beginning(document.Canonical(v)))
+	case *kind.Pattern:
+		return one("must match the pattern %s; it is %s", cut(k.Want), beginning(document.Canonical(v)))
+	case *kind.FalseSchema:
+		return one("is not allowed")
+	case *kind.Not:
+		return one("is what the schema excludes with not; it is %s", beginning(document.Canonical(v)))
+	case *kind.AnyOf:
+		return one("fits none of the alternatives in anyOf; it is %s", beginning(document.Canonical(v)))
+	case *kind.OneOf:
+		if len(k.Subschemas) > 0 {
+			return one("fits more than one of the alternatives in oneOf; it is %s", beginning(document.Canonical(v)))
+		}
+		return one("fits none of the alternatives in oneOf; it is %s", beginning(document.Canonical(v)))
+	}
+	if words := counted(e.ErrorKind); words != "" {
+		return one("%s", words)
+	}
+	return one("does not fit the schema")
+}
+
+// counted returns the sentence for a fault that has a number in it.
+func counted(k jsonschema.ErrorKind) string {
+	switch k := k.(type) {
+	case *kind.MinLength:
+		return fmt.Sprintf("must have at least %d characters; it has %d", k.Want, k.Got)
+	case *kind.MaxLength:
+		return fmt.Sprintf("must have at most %d characters; it has %d", k.Want, k.Got)
+	case *kind.MinItems:
+		return fmt.Sprintf("must have at least %d items; it has %d", k.Want, k.Got)
+	case *kind.MaxItems:
+		return fmt.Sprintf("must have at most %d items; it has %d", k.Want, k.Got)
+	case *kind.AdditionalItems:
+		return fmt.Sprintf("has %d items too many", k.Count)
+	case *kind.MinProperties:
+		return fmt.Sprintf("must have at least %d properties; it has %d", k.Want, k.Got)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("must have at most %d properties; it has %d", k.Want, k.Got)
+	case *kind.UniqueItems:
+		return fmt.Sprintf("must not repeat an item; items %d and %d are equal", k.Duplicates[0], k.Duplicates[1])
+	case *kind.Contains:
+		return "must have an item that fits contains; it has none"
+	case *kind.MinContains:
+		return fmt.Sprintf("must have at least %d items that fit contains; it has %d", k.Want, len(k.Got))
+	case *kind.MaxContains:
+		return fmt.Sprintf("must have at most %d items that fit contains; it has %d", k.Want, len(k.Got))
+	case *kind.Minimum:
+		return fmt.Sprintf("must be at least %s; it is %s", decimal(k.Want), decimal(k.Got))
+	case *kind.Maximum:
+		return fmt.Sprintf("must be at most %s; it is %s", decimal(k.Want), decimal(k.Got))
+	case *kind.ExclusiveMinimum:
+		return fmt.Sprintf("must be more than %s; it is %s", decimal(k.Want), decimal(k.Got))
+	case *kind.ExclusiveMaximum:
+		return fmt.Sprintf("must be less than %s; it is %s", decimal(k.Want), decimal(k.Got))
+	case *kind.MultipleOf:
+		return fmt.Sprintf("must be a multiple of %s; it is %s", decimal(k.Want), decimal(k.Got))
+	}
+	return ""
+}
+
+// namedBelow returns a sentence for each of the names below a place.
+func namedBelow(at string, names []string, says string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = at + "/" + cut(escaped(name)) + " " + says
+	}
+	return out
+}
+
+// pointer returns a place as a JSON pointer.
+func pointer(location []string) string {
+	var b strings.Builder
+	for _, name := range location {
+		b.WriteString("/" + cut(escaped(name)))
+	}
+	return b.String()
+}
+
+// escaped returns a name as it stands in a JSON pointer.
+func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
+// value returns what stands at a place of a document.
+func value(doc any, location []string) any {
+	for _, name := range location {
+		doc, _ = child(doc, name)
+	}
+	return doc
+}
+
+// child returns what stands below a document under a name, and whether anything
+// does.
+func child(doc any, name string) (any, bool) {
+	switch v := doc.(type) {
+	case map[string]any:
+		next, found := v[name]
+		return next, found
+	case []any:
+		if n, err := strconv.Atoi(name); err == nil && n >= 0 && n < len(v) {
+			return v[n], true
+		}
+	}
+	return nil, false
+}
+
+// kindsOf returns the names of types in words.
+func kindsOf(types []string) string {
+	words := make([]string, 0, len(types))
+	for _, t := range types {
+		word := "a " + t
+		switch t {
+		case "null":
+			continue
+		case "array", "integer", "object":
+			word = "an " + t
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if slices.Contains(types, "null") {
+		words = append(words, "null")
+	}
+	return strings.Join(words, " or ")
+}
+
+// choices returns the values of an enum in a line.
+func choices(values []any) string {
+	const most = 12
+	words := make([]string, 0, most+1)
+	for i, v := range values {
+		if i == most {
+			words = append(words, fmt.Sprintf("… %d more", len(values)-most))
+			break
+		}
+		text, isText := v.(string)
+		if !isText || text == "" {
+			text = document.Canonical(v)
+		}
+		words = append(words, beginning(text))
+	}
+	return strings.Join(words, ", ")
+}
+
+// formatOf returns what a format asks for.
+func formatOf(name string) string {
+	words, known := map[string]string{
+		"date-time": "a date-time such as 2026-03-09T14:23:01Z", "date": "a date such as 2026-03-09", "time": "a time such as 14:23:01Z",
+		"duration": "a duration such as PT15M", "email": "an e-mail address", "hostname": "a host name", "ipv4": "an IPv4 address",
+		"ipv6": "an IPv6 address", "uri": "a URI such as https://example.com/x", "uuid": "a UUID", "regex": "a regular expression of RE2",
+	}[name]
+	if !known {
+		return "of the format " + cut(name)
+	}
+	return words
+}
+
+// decimal returns a number as it is written in JSON.
+func decimal(r *big.Rat) string {
+	if r == nil {
+		return "no number"
+	}
+	const most = 40
+	places, _ := r.FloatPrec()
+	return beginning(r.FloatString(min(places, most)))
+}
+
+// beginning returns a text, or as much of it as an error shows, without control
+// characters.
+func beginning(text string) string {
+	const most = 80
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d more characters)", string(runes[:most]), len(runes)-most)
+}
+
+// cut returns a name, or its beginning.
+func cut(name string) string {
+	const most = 60
+	runes := []rune(name)
+	if len(runes) <= most {
+		return name
+	}
+	return string(runes[:most]) + "…"
+}
