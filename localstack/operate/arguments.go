@@ -10,7 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/localstack/local/nearest"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A misuse says everything that is wrong with what was typed.
@@ -91,6 +97,34 @@ func (a *arguments) org(s string) id.Org {
 	o, ok := id.ParseOrg(s)
 	a.refuse(s != "" && !ok, "-org %q is no organization: org_ and up to 40 letters or digits", s)
 	return o
+}
+
+// reasons are those that a letter can have.
+func reasons() []string {
+	return []string{
+		event.ErrMalformed.Code, event.ErrTooLarge.Code, tenant.ErrUnknown.Code, event.ErrMismatch.Code, queue.ErrFailed.Code, unreadable,
+	}
+}
+
+// reason notes a reason that no letter can have.
+func (a *arguments) reason(s string) {
+	a.refuse(s != "" && !slices.Contains(reasons(), s), "-reason %q is none of the reasons %s", s, nearest.List(reasons()))
+}
+
+// kind reads the qualified name of an event type, which may be missing.
+func (a *arguments) kind(s string) (product, kind string) {
+	if s == "" {
+		return "", ""
+	}
+	known, err := catalog.Load(events.Files)
+	a.refuse(err != nil, "the catalogue cannot be read: %v", err)
+	var names []string
+	for _, e := range known.Events() {
+		names = append(names, e.Name())
+	}
+	a.refuse(!slices.Contains(names, s), "-type %q is no event type of the catalogue; do you mean %s?", s, nearest.List(nearest.Names(s, names, 3)))
+	product, kind, _ = strings.Cut(s, ":")
+	return product, kind
 }
 
 // moment reads a time.

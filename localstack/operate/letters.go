@@ -20,6 +20,8 @@ func letters(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	a.nothing(rest)
+	a.reason(*reason)
+	a.org(*org)
 	if err := a.err(); err != nil {
 		return err
 	}
@@ -27,8 +29,6 @@ func letters(ctx context.Context, w world, args []string) error {
 	if err != nil {
 		return err
 	}
-	// What is malformed may name an organization that is none, so that it is
-	// compared and not judged.
 	return list(ctx, w, sqs.NewFromConfig(at.config), at, choice{reason: *reason, org: *org}, *a.json)
 }
 

@@ -18,6 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
 )
 
 var start = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
@@ -366,6 +369,13 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 			"replay -from 2026-03-09T15:00:00Z -to 2026-03-09T14:59:00Z -type ticket -name a/b extra",
 			[]string{"-from must be before", "-to must not be in the future", "-type", "-name", `"extra"`},
 		},
+		"letters of an unknown reason": {
+			"letters -reason faild -org acme", []string{`"faild"`, "malformed", "unknown_org", "failed or unreadable", `"acme"`},
+		},
+		"a redrive of an unknown reason": {"redrive -reason lost -org org_a#b", []string{`"lost"`, "too_large", "-org"}},
+		"a replay of an unknown event": {
+			"replay -from 2026-03-09T14:00:00Z -to 2026-03-09T14:01:00Z -type psa:ticket.craeted", []string{"psa:ticket.created"},
+		},
 		"a redrive of what cannot succeed": {"redrive -reason too_large -speed 3", []string{"-reason too_large cannot succeed", "-speed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -382,6 +392,59 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestARedriveOfAnEventWithoutALetterSaysWhichThereAre(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		events []string
+		want   string
+	}{
+		"none":   {nil, "there are no letters"},
+		"others": {[]string{"evt_2", "evt_3"}, "evt_2, evt_3"},
+		"many":   {[]string{"evt_2", "evt_3", "evt_4", "evt_5", "evt_6", "evt_7"}, "6 events in all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			q, b := &sqsQueue{now: start}, &fakeBus{}
+			for _, e := range tc.events {
+				q.letter("failed", envelope(e, "org_a"))
+			}
+			err := q.redriver(b, choice{event: "evt_1"}).run(t.Context())
+			if _, ok := errors.AsType[*misuse](err); !ok || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("err = %v, want a misuse with %q", err, tc.want)
+			}
+			if len(b.got) != 0 || q.visible() != len(tc.events) {
+				t.Errorf("%d on the bus, %d letters", len(b.got), q.visible())
+			}
+		})
+	}
+}
+
+type runs []id.Execution
+
+func (r runs) Executions(_ context.Context, _ id.Org, q execution.Query) (execution.Page, error) {
+	var page execution.Page
+	for _, x := range r[:min(q.Limit, len(r))] {
+		page.Executions = append(page.Executions, execution.Execution{ID: x})
+	}
+	return page, nil
+}
+
+func TestARunThatIsNotThereIsAnsweredWithTheNewest(t *testing.T) {
+	t.Parallel()
+
+	for want, there := range map[string]runs{
+		"it has none at all":                    nil,
+		"its newest are exec_2, exec_3, exec_4": {"exec_2", "exec_3", "exec_4", "exec_5"},
+	} {
+		err := missing(t.Context(), there, "org_a", "exec_1")
+		if _, ok := errors.AsType[*misuse](err); !ok || !strings.Contains(err.Error(), want) {
+			t.Errorf("err = %v, want %q", err, want)
+		}
 	}
 }
 

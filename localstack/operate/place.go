@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ func (a *arguments) place(ctx context.Context) (place, error) {
 		return place{}, fmt.Errorf("nothing runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
 	}
 	if err != nil {
+		return place{}, err
+	}
+	if err := o.Present(ctx, &http.Client{Timeout: 5 * time.Second}); err != nil {
 		return place{}, err
 	}
 	return placeOf(cloud.Config(o.Endpoint), file, o.Stack)

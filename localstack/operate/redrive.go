@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"theoneagents.app/agents/localstack/local/nearest"
 )
 
 // redrive puts the events of letters back on the bus.
@@ -24,6 +28,8 @@ func redrive(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	a.nothing(rest)
+	a.reason(*reason)
+	a.org(*org)
 	why := hopeless(*reason)
 	a.refuse(why != "" && !*force, "-reason %s cannot succeed: %s (-force puts back what is whole all the same)", *reason, why)
 	if err := a.err(); err != nil {
@@ -79,6 +85,9 @@ type report struct {
 // once is a new letter, and not met.
 func (r redriver) run(ctx context.Context) error {
 	found, whole, err := r.pile.take(ctx) // what was taken before an error is redriven too
+	if missing := r.missing(found, whole); err == nil && missing != nil {
+		return errors.Join(missing, r.pile.putBack(ctx, found))
+	}
 	told := report{Letters: []redriven{}, DryRun: r.dry, Whole: whole}
 	var back []letter
 	for _, l := range found {
@@ -97,6 +106,29 @@ func (r redriver) run(ctx context.Context) error {
 		})
 	}
 	return errors.Join(err, ctx.Err(), r.pile.putBack(ctx, back), r.tell(told))
+}
+
+// missing returns a misuse when no letter is about the event that is meant.
+func (r redriver) missing(found []letter, whole bool) error {
+	if r.which.event == "" || !whole || slices.ContainsFunc(found, func(l letter) bool { return l.about.ID == r.which.event }) {
+		return nil
+	}
+	const near = 5
+	var ids []string
+	for _, l := range found {
+		if l.about.ID != "" {
+			ids = append(ids, plain(short(l.about.ID, 80)))
+		}
+	}
+	slices.Sort(ids)
+	there := "there are no letters, unless another program looks at them now"
+	if ids = slices.Compact(ids); len(ids) > 0 {
+		there = "there are letters about " + strings.Join(nearest.Names(r.which.event, ids, near), ", ")
+		if len(ids) > near {
+			there += fmt.Sprintf(" and others, %d events in all", len(ids))
+		}
+	}
+	return &misuse{what: "operate redrive", faults: []string{fmt.Sprintf("no letter is about the event %q; %s", r.which.event, there)}}
 }
 
 // one redrives a letter, and says why not. The letter goes only after the bus

@@ -36,9 +36,7 @@ func replay(ctx context.Context, w world, args []string) error {
 	s := span{From: a.moment("from", *from), To: a.moment("to", *to), Org: a.org(*org)}
 	a.refuse(!s.From.Before(s.To) && !s.To.IsZero(), "-from must be before -to")
 	a.refuse(s.To.After(w.now()), "-to must not be in the future")
-	var ok bool
-	s.Product, s.Type, ok = strings.Cut(*kind, ":")
-	a.refuse(*kind != "" && (!ok || s.Product == "" || s.Type == ""), "-type %q is no event type like psa:ticket.created", *kind)
+	s.Product, s.Type = a.kind(*kind)
 	a.refuse(strings.Trim(*name, letterDigits) != "" || len(*name) > maxName, "-name may have %d letters, digits, dots, dashes and underscores", maxName)
 	if err := a.err(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func show(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	all, err := r.read(ctx, o, id.Execution(rest[0]))
+	if errors.Is(err, execution.ErrNotFound) {
+		return missing(ctx, r.newest, o, rest[0])
+	}
 	if err != nil {
 		return err
 	}
@@ -52,6 +56,30 @@ func show(ctx context.Context, w world, args []string) error {
 	}
 	_, err = fmt.Fprint(w.out, all.text(w.now()))
 	return err
+}
+
+// lister is the part of the store that lists runs.
+type lister interface {
+	Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error)
+}
+
+// missing returns a misuse that says which runs there are instead of one.
+func missing(ctx context.Context, runs lister, o id.Org, run string) error {
+	m := &misuse{what: "operate run"}
+	page, err := runs.Executions(ctx, o, execution.Query{Limit: 3})
+	switch {
+	case err != nil:
+		m.faults = []string{fmt.Sprintf("%s has no run %s", o, run)}
+	case len(page.Executions) == 0:
+		m.faults = []string{fmt.Sprintf("%s has no run %s; it has none at all", o, run)}
+	default:
+		var ids []string
+		for _, x := range page.Executions {
+			ids = append(ids, string(x.ID))
+		}
+		m.faults = []string{fmt.Sprintf("%s has no run %s; its newest are %s", o, run, strings.Join(ids, ", "))}
+	}
+	return m
 }
 
 // readerOf returns who reads the runs of a system.
@@ -67,7 +95,7 @@ func readerOf(at place) (reader, error) {
 	store := dynamo.New(dynamodb.NewFromConfig(at.config), at.table)
 	return reader{
 		records: store, definitions: agent.Library{System: system, Shelf: store},
-		machines: sfn.NewFromConfig(at.config), at: at,
+		machines: sfn.NewFromConfig(at.config), at: at, newest: store,
 	}, nil
 }
 

@@ -146,6 +146,7 @@ type reader struct {
 	records     records
 	definitions definitions
 	machines    watcher
+	newest      lister
 	at          place
 }
 
