@@ -28,6 +28,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -39,9 +40,11 @@ from ministack.services import dynamodb, lambda_svc, ses, sqs
 
 from patches import Misfit, rewrite
 
-EVERY = 5  # seconds between snapshots
 SHARE = 20  # a snapshot may take this part of the time: 1/20
 LIMIT = 120  # seconds that a snapshot may take
+
+# Services whose state names queues by their addresses, which hold the port.
+NAME_QUEUES = ("sqs", "lambda", "cloudformation")
 
 # Requests that change nothing.
 READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")
@@ -52,10 +55,11 @@ class Unreadable(Exception):
 
 
 class Keeper:
-    """Keeps the state of an emulator that listens at port below a folder."""
+    """Keeps the state of an emulator that listens at port below a folder, every
+    so many seconds while it changes."""
 
-    def __init__(self, state: pathlib.Path, port: int):
-        self.state, self.port = state, port
+    def __init__(self, state: pathlib.Path, port: int, every: float):
+        self.state, self.port, self.every = state, port, every
         self.kept = state / "kept"
         self.changed = False
         self.child = None  # the process that writes a snapshot
@@ -91,12 +95,15 @@ class Keeper:
 
     def _service(self, path: pathlib.Path, name: str, port: int):
         text = path.read_text()
-        if port != self.port:  # the addresses of queues name the port
+        if port != self.port and name in NAME_QUEUES:
             text = text.replace(f"://localhost:{port}/000000000000/", f"://localhost:{self.port}/000000000000/")
         data = json.loads(text, object_hook=persistence._json_object_hook)
         made, known = data["__ministack_format__"], persistence._state_format_version(name)
         if made > known:
             raise ValueError(f"{path.name} has format {made} of a newer MiniStack, this one reads {known}")
+        for code in re.findall(r'"%s": "([0-9a-f]{64})"' % lambda_svc._BLOB_REF_KEY, text) if name == "lambda" else ():
+            if not os.path.exists(os.path.join(lambda_svc.CODE_BLOB_DIR, f"{code}.zip")):
+                raise ValueError(f"the code {code} of a function is missing")
         return data["payload"]
 
     # Snapshots.
@@ -172,7 +179,7 @@ class Keeper:
 
     async def loop(self) -> None:
         """Makes snapshots while there are changes."""
-        pause = EVERY
+        pause = self.every
         while True:
             await asyncio.sleep(pause)
             if not self.changed:
@@ -187,7 +194,7 @@ class Keeper:
                     self.kill()
                     done = False
             self.changed = self.changed or not done
-            pause = max(EVERY, SHARE * (time.monotonic() - began))
+            pause = max(self.every, SHARE * (time.monotonic() - began))
 
     def end(self) -> None:
         """Keeps everything and ends the emulator. It runs on the event loop, so

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--state", type=pathlib.Path, required=True)
     parser.add_argument("--mark", default="", help="tells whose emulator it is")
     parser.add_argument("--keep", action="store_true", help="keep the data on disk")
+    parser.add_argument("--every", type=float, default=5, help="seconds between writes of data that changes")
     args = parser.parse_args()
 
     state = args.state.resolve()
@@ -70,7 +71,7 @@ def main() -> None:
         import keep
 
         try:
-            keep.Keeper(state, args.port).install()
+            keep.Keeper(state, args.port, args.every).install()
         except keep.Unreadable as err:
             sys.exit(str(err))
 
