@@ -40,7 +40,7 @@ from ministack.services import dynamodb, lambda_svc, ses, sqs
 
 from patches import Misfit, rewrite
 
-SHARE = 20  # a snapshot may take this part of the time: 1/20
+SHARE = 20  # snapshots may take this part of a processor: 1/20
 LIMIT = 120  # seconds that a snapshot may take
 
 # Services whose state names queues by their addresses, which hold the port.
@@ -63,6 +63,7 @@ class Keeper:
         self.kept = state / "kept"
         self.changed = False
         self.child = None  # the process that writes a snapshot
+        self.cost = 0  # seconds of a processor that the last one took
 
     def hold(self) -> None:
         """Makes this process the only one that works on the data."""
@@ -166,10 +167,10 @@ class Keeper:
     def reap(self) -> bool | None:
         """Reports whether the process has written everything, or None while it
         is at it."""
-        pid, status = os.waitpid(self.child, os.WNOHANG)
+        pid, status, used = os.wait4(self.child, os.WNOHANG)
         if not pid:
             return None
-        self.child = None
+        self.child, self.cost = None, used.ru_utime + used.ru_stime
         return os.waitstatus_to_exitcode(status) == 0
 
     def kill(self) -> None:
@@ -194,7 +195,7 @@ class Keeper:
                     self.kill()
                     done = False
             self.changed = self.changed or not done
-            pause = max(self.every, SHARE * (time.monotonic() - began))
+            pause = max(self.every, SHARE * self.cost)
 
     def end(self) -> None:
         """Keeps everything and ends the emulator. It runs on the event loop, so

@@ -70,7 +70,7 @@ func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.O
 func (w world) lookAt(ctx context.Context, h home, o cloud.Outputs, event string, run timeline.Run) string {
 	var b strings.Builder
 	if n := w.rules(ctx, o); n > 0 {
-		fmt.Fprintf(&b, "%d rules make the products or the model behave otherwise: make obey shows them, make obey RULES=none takes them away\n", n)
+		fmt.Fprintf(&b, "Rules change how the products or the model behave (%d, see GET %s/_products and /_model): take them away with curl -X PUT -d '{\"rules\": []}'\n", n, o.Products)
 	}
 	if run.ID != "" {
 		fmt.Fprintf(&b, "make inspect RUN=%s shows the run whole\n", run.ID)

@@ -128,7 +128,7 @@ func (s site) choose(ctx context.Context, report steps.Reporter, who func(contex
 			continue
 		}
 		if n != wanted {
-			report.Say("Port %d is taken by %s: the %s gets port %d.", wanted, who(ctx, address(wanted)), s.server, n)
+			report.Say("Port %d is taken by %s: using port %d for the %s.", wanted, who(ctx, address(wanted)), n, s.server)
 		}
 		return address(n), nil
 	}

@@ -1,7 +1,13 @@
 #!/bin/sh
 # tools.sh: says which of the tools that everything else needs are missing, and
-# what to do about it, in a sentence each.
+# what else is in the way, in a sentence each with what to do about it.
 missing=0
+
+# complain SENTENCE
+complain() {
+	echo "$1"
+	missing=1
+}
 
 # need NAME MAJOR.MINOR FOUND: FOUND is empty when the tool is not there.
 need() {
@@ -24,12 +30,27 @@ at_least() {
 need Go 1.26 "$(go env GOVERSION 2>/dev/null | sed 's/^go//')"
 need Node 20.0 "$(node --version 2>/dev/null | sed 's/^v//')"
 need Python 3.11 "$("${PYTHON:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
-if ! command -v npm >/dev/null; then
-	echo "npm is missing: install it (it comes with Node, or as a package of its own)."
-	missing=1
+command -v npm >/dev/null || complain "npm is missing: install it (it comes with Node, or as a package of its own)."
+if command -v "${PYTHON:-python3}" >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
+	complain "Python's venv is missing: install it (on Debian and Ubuntu the package python3-venv)."
 fi
-if ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
-	echo "Python's venv is missing: install it (on Debian and Ubuntu the package python3-venv)."
-	missing=1
+
+# What another user has made cannot be written.
+for folder in . .local dist; do
+	[ ! -e "$folder" ] || [ -w "$folder" ] ||
+		complain "This user may not write to $(cd "$folder" && pwd), which belongs to $(stat -c %U "$folder" 2>/dev/null || stat -f %Su "$folder"): work as that user, or let that user remove it."
+done
+
+# The tools take about 1 GB, and what is deployed about 300 MB.
+need_mb=1500
+[ -e .local/tools/installed ] && need_mb=300
+free_mb=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+if [ "${free_mb:-$need_mb}" -lt "$need_mb" ]; then
+	complain "Only $free_mb MB are free in $(pwd): make room for $need_mb MB."
+fi
+
+# An environment whose Python was removed or replaced is made anew.
+if [ -e .local/venv/installed ] && ! .local/venv/bin/python -c 'import hypercorn' 2>/dev/null; then
+	rm -f .local/venv/installed
 fi
 exit $missing

@@ -25,10 +25,20 @@ func birth(pid int) (string, error) {
 	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
 	fields := strings.Fields(rest) // from the third field, the state, on
 	const state, start = 0, 19
-	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
+	if len(fields) <= start || fields[state] == "X" || fields[state] == "Z" && threads(pid) <= 1 {
 		return "", errGone
 	}
 	return strings.TrimSpace(string(boot)) + " " + fields[start], nil
+}
+
+// threads counts the threads of a process. One whose first thread has ended keeps
+// its files and its port until the last has.
+func threads(pid int) int {
+	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return 0
+	}
+	return len(tasks)
 }
 
 // birthByPS asks ps, where there is no /proc.
