@@ -215,7 +215,9 @@ func pass(t *testing.T, w *world) {
 			}}},
 		}}
 		step := steps["tell"]
-		c := x.End(func(x execution.Execution) execution.Execution { return x.Complete(x.Started.Add(45 * time.Millisecond)) }, steps, false)
+		c := x.End(func(x execution.Execution) execution.Execution {
+			return x.Complete(x.Started.Add(45 * time.Millisecond))
+		}, steps, false)
 		c.Step = &step
 		return c
 	})

@@ -308,15 +308,15 @@ func latest(a, b activity.Entry) int { return cmp.Compare(b.Place(), a.Place()) 
 // late, some of them again, and holds the list against the first decisions.
 func ordered(t trial, s Store, r *rand.Rand) {
 	t.Helper()
-	any := func(some ...time.Duration) time.Duration { return some[r.IntN(len(some))] }
+	one := func(some ...time.Duration) time.Duration { return some[r.IntN(len(some))] }
 	o, now := anOrg(), day().Add(time.Hour)
 	published := map[int]time.Time{}
 	refused, started := map[int]activity.Entry{}, map[int]activity.Entry{}
 	for range 40 {
-		now = now.Add(any(0, 1, time.Microsecond, 300*time.Millisecond, time.Second, 9*time.Second, time.Minute))
+		now = now.Add(one(0, 1, time.Microsecond, 300*time.Millisecond, time.Second, 9*time.Second, time.Minute))
 		n := r.IntN(30)
 		if published[n].IsZero() {
-			published[n] = now.Add(-any(0, time.Millisecond, time.Second, 9*time.Second, 11*time.Second, -time.Second, -time.Hour, 48*time.Hour))
+			published[n] = now.Add(-one(0, time.Millisecond, time.Second, 9*time.Second, 11*time.Second, -time.Second, -time.Hour, 48*time.Hour))
 		}
 		e, x := refusal(o, "agent_1", n), aRun(o, "agent_1", n)
 		x.Trigger.Published, x.Created = published[n], now
