@@ -51,6 +51,12 @@ func open(t *testing.T) *stage {
 		}
 		t.Skip("no system runs; make test-stories starts one")
 	}
+	return openAt(t, file)
+}
+
+// openAt returns the system that a file of outputs describes.
+func openAt(t *testing.T, file string) *stage {
+	t.Helper()
 	outputs, err := cloud.ReadOutputs(file)
 	if err != nil {
 		t.Fatal(err)
