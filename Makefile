@@ -158,21 +158,18 @@ check:
 	@PYTHON=$(PYTHON) localstack/local/tools.sh
 
 .local/venv/installed: localstack/requirements.txt
-	@rm -rf $(@D)
-	$(step) "Installing the emulator" sh -c '$(PYTHON) -m venv $(@D) && \
-		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
-	@touch $@
+	$(step) "Installing the emulator" sh -c '[ $@ -nt $< ] || { rm -rf $(@D) && \
+		$(PYTHON) -m venv $(@D) && \
+		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@; }'
 
 .local/schemathesis/installed: localstack/hostile/requirements.txt
-	@rm -rf $(@D)
-	$(step) "Installing schemathesis" sh -c '$(PYTHON) -m venv $(@D) && \
-		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
-	@touch $@
+	$(step) "Installing schemathesis" sh -c '[ $@ -nt $< ] || { rm -rf $(@D) && \
+		$(PYTHON) -m venv $(@D) && \
+		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@; }'
 
 .local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json
-	@mkdir -p $(@D) && cp $^ $(@D)
-	$(step) "Installing CDK" npm --prefix $(@D) ci --no-audit --no-fund
-	@touch $@
+	$(step) "Installing CDK" sh -c '[ $@ -nt $< ] && [ $@ -nt $(lastword $^) ] || { mkdir -p $(@D) && cp $^ $(@D) && \
+		npm --prefix $(@D) ci --no-audit --no-fund && touch $@; }'
 
 # A program that is as it was keeps its file, so that it is not deployed again.
 .local/functions/built: $(sources)

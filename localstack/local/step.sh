@@ -1,16 +1,21 @@
 #!/bin/sh
 # step.sh TEXT COMMAND…: runs a command, prints a dot for every two seconds that
 # it takes, and shows what it said only when it fails. It speaks on the standard
-# error, so that the output of what is built for is clean.
+# error, so that the output of what is built for is clean. One step at a time runs
+# in a checkout, where there is flock.
 exec >&2
+if command -v flock >/dev/null && mkdir -p .local && exec 9>.local/step.lock && ! flock -n 9; then
+	echo "Another make builds in this folder: waiting for it."
+	flock 9
+fi
 text=$1
 shift
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
-trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
+trap 'kill "$pid" 2>/dev/null; echo " interrupted"; exit 130' INT TERM
 began=$(date +%s)
 printf '%s ' "$text"
-"$@" >"$said" 2>&1 </dev/null &
+"$@" >"$said" 2>&1 </dev/null 9>&- &
 pid=$!
 ticks=0
 while kill -0 "$pid" 2>/dev/null; do
