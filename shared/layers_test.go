@@ -16,23 +16,23 @@ const module = "theoneagents.app/agents/"
 // layers lists every folder of shared, earliest first. A package imports only
 // from layers above its own. To add a package, say here where it stands.
 var layers = [][]string{
-	{"fault", "id", "document"},                     // words that everyone uses
-	{"caller", "event", "credit", "render"},         // who asks, what happened, what it costs, what is said
-	{"tenant", "client", "catalog", "key", "limit"}, // who may, for whom, what there is to do, how often
-	{"agent"},                               // what is to be done
-	{"template"},                            // what it may begin with
-	{"flow", "activity", "approval"},        // what machines, and people, are told of it
-	{"execution"},                           // one run of it
-	{"step"},                                // what a run does
-	{"dispatch", "runner", "sweep"},         // what begins, moves on and repairs runs
-	{"meter"},                               // what it costs
-	{"dynamo", "memory", "stepfn", "queue"}, // the outside: stores, AWS
-	{"session", "httpapi"},                  // the outside: people
-	{"httpcall"},                            // the outside: why a call over HTTP failed
-	{"model", "product", "notice"},          // the outside: models, products
-	{"gateway", "boot"},                     // how a function is plugged in
-	{"wire"},                                // what functions are made of
-	{"storetest"},                           // only for tests
+	{"fault", "id", "document"},                               // words that everyone uses
+	{"caller", "event", "credit", "render"},                   // who asks, what happened, what it costs, what is said
+	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // who may, for whom, what there is to do, how often; what we publish
+	{"agent"},                        // what is to be done
+	{"template"},                     // what it may begin with
+	{"flow", "activity", "approval"}, // what machines, and people, are told of it
+	{"execution"},                    // one run of it
+	{"step"},                         // what a run does
+	{"dispatch", "runner", "sweep"},  // what begins, moves on and repairs runs
+	{"meter"},                        // what it costs
+	{"dynamo", "memory", "stepfn", "queue", "bus"}, // the outside: stores, AWS
+	{"session", "httpapi"},                         // the outside: people
+	{"httpcall"},                                   // the outside: why a call over HTTP failed
+	{"model", "product", "notice"},                 // the outside: models, products
+	{"gateway", "boot"},                            // how a function is plugged in
+	{"wire"},                                       // what functions are made of
+	{"storetest"},                                  // only for tests
 }
 
 // outside is the first layer that may touch the world.

@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/outbox"
 )
 
 // Rules are what a definition is held against.
@@ -133,6 +134,9 @@ func (p *parser) trigger(v any) Trigger {
 	event, ok := p.rules.Catalog.Event(t.Event())
 	if !ok && t.EventType != "" && t.Product != "" {
 		p.fault("trigger.event_type", "there is no event %s; %s", t.Event(), p.rules.otherEvents(t))
+	}
+	if t.Product == outbox.Product && !t.AllowAgentTriggered {
+		p.fault("trigger.allow_agent_triggered", "must be true: agents cause every event of the product %s, so this trigger would never match", t.Product)
 	}
 	p.event = event
 	if ok {

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/outbox"
 )
 
 // A maker makes valid definitions at random.
@@ -289,12 +290,14 @@ func definitions(c catalog.Catalog) *rapid.Generator[map[string]any] {
 			conditions = append(conditions, m.condition(3, "event", "client_context"))
 		}
 		steps, _ := m.steps(1, false)
+		trigger := map[string]any{"type": "bus_event", "source_product": e.Product, "event_type": e.Type, "filters": filters}
+		if e.Product == outbox.Product || m.maybe("agent-triggered") {
+			trigger["allow_agent_triggered"] = true
+		}
 		doc := map[string]any{
 			"name": m.text("name", 50), "description": rapid.StringN(0, 50, -1).Draw(t, "description"),
-			"category": pick(m, "category", catalog.Categories()...),
-			"trigger": map[string]any{
-				"type": "bus_event", "source_product": e.Product, "event_type": e.Type, "filters": filters,
-			},
+			"category":   pick(m, "category", catalog.Categories()...),
+			"trigger":    trigger,
 			"conditions": conditions, "steps": steps,
 			"conflict_behavior": pick(m, "conflict", "additive", "override"),
 			"client_scope": pick[any](m, "scope", "all", map[string]any{"include": []any{"cli_a"}},

@@ -31,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -224,7 +225,11 @@ func (s *Service) judge(l agent.Listener, f agent.Facts) (agent.Outcome, string)
 			return agent.Broken, fmt.Sprintf("the catalogue no longer has %s; change the agent", strings.Join(missing, ", "))
 		}
 	}
-	return l.Definition.Judge(f)
+	outcome, why := l.Definition.Judge(f)
+	if outcome == agent.Started && outbox.Failed(f.Event) == l.Agent {
+		return agent.LoopGuard, "the event is about a failure of this agent, and an agent is never started by its own failure"
+	}
+	return outcome, why
 }
 
 // act starts the run, or records why not.

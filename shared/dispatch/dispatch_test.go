@@ -270,6 +270,46 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	}
 }
 
+// An agent that listens for failures of agents is not started by its own.
+func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		about any // the agent_id of the payload
+		depth int
+		want  agent.Outcome
+		why   string
+	}{
+		"the failure of another":         {about: "agent_b", depth: 1, want: agent.Started},
+		"its own failure":                {about: "agent_a", depth: 1, want: agent.LoopGuard, why: "its own failure"},
+		"an event about no agent":        {about: nil, depth: 1, want: agent.Started},
+		"an agent_id that is no text":    {about: int64(7), depth: 1, want: agent.Started},
+		"the fifth failure in a chain":   {about: "agent_b", depth: 5, want: agent.Started},
+		"one more than the guard allows": {about: "agent_b", depth: 6, want: agent.LoopGuard, why: "6 runs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a := d.agent("agent_a", `trigger={"type": "bus_event", "source_product": "agents", "event_type": "execution.failed", "allow_agent_triggered": true}`)
+			e := d.event("agents:execution.failed", map[string]any{"agent_id": tc.about, "execution_id": "exec_1", "code": "product_error"})
+			e.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Execution: "exec_1", Depth: tc.depth}}
+			d.must(d.Dispatch(t.Context(), e))
+			d.must(d.Dispatch(t.Context(), e)) // the outbox may publish it twice
+			d.expect(a, tc.want)
+			if got := d.entries(a)[0].Detail; !strings.Contains(got, tc.why) {
+				t.Errorf("the reason is %q", got)
+			}
+		})
+	}
+	t.Run("an event of a product that names it", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		a, e := d.agent("agent_a"), d.created()
+		e.Payload["agent_id"] = "agent_a"
+		d.must(d.Dispatch(t.Context(), e))
+		d.expect(a, agent.Started)
+	})
+}
+
 func TestOnlyActiveAgentsOfTheEventListen(t *testing.T) {
 	t.Parallel()
 	d := open(t)
