@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -25,29 +26,31 @@ type factory struct {
 	allow  map[permission]*[]awsiam.PolicyStatement // what a permission is in IAM
 }
 
-func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, q queues) (*factory, error) {
+func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) (*factory, error) {
 	models, err := parseModels(s.Models)
 	if err != nil {
 		return nil, err
 	}
 	return &factory{
 		stack: stack, s: s, table: table,
-		values: environment(s, table, q),
+		values: environment(s, table, bus, q),
 		allow: map[permission]*[]awsiam.PolicyStatement{
-			sendLetters:  statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
-			invokeModels: modelStatements(stack, s.Provider, models),
-			ringDoorbell: doorbellStatements(),
-			sendSMS:      smsStatements(),
-			sendEmail:    emailStatements(stack, s.Sender),
+			sendLetters:   statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
+			invokeModels:  modelStatements(stack, s.Provider, models),
+			ringDoorbell:  doorbellStatements(),
+			sendSMS:       smsStatements(),
+			sendEmail:     emailStatements(stack, s.Sender),
+			publishEvents: statements("events:PutEvents", bus.EventBusArn()),
 		},
 	}, nil
 }
 
 // environment returns the values that functions can be told, all but those that
 // come from the machines.
-func environment(s settings, table awsdynamodb.Table, q queues) map[string]*string {
+func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) map[string]*string {
 	return map[string]*string{
 		boot.EnvTable:        table.TableName(),
+		boot.EnvBus:          bus.EventBusName(),
 		boot.EnvDeadLetters:  q.DeadLetters.QueueUrl(),
 		boot.EnvUndelivered:  q.Undelivered.QueueArn(),
 		boot.EnvJWKS:         jsii.String(s.JWKS),

@@ -35,6 +35,9 @@ const (
 	invokeModels permission = "ask a model"
 	sendSMS      permission = "text a telephone"
 	sendEmail    permission = "send e-mail"
+
+	// publishEvents is for whoever settles runs or publishes what others stored.
+	publishEvents permission = "publish the platform's own events"
 )
 
 const (
@@ -53,8 +56,8 @@ func plan() []function {
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: readAndCount()},
 		{name: docs, timeout: apiTimeout},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters}},
-		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail}},
-		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns}, table: all(), grants: []permission{startRuns, ringDoorbell}},
+		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
+		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 	}
 }
 
@@ -79,6 +82,7 @@ func forRunner() []string {
 	return []string{
 		boot.EnvTable, boot.EnvProducts, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL,
 		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
+		boot.EnvBus,
 	}
 }
 

@@ -29,7 +29,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	table := newTable(stack)
 	queues := newQueues(stack)
 	bus := newBus(stack, s, rules, queues)
-	f, err := newFactory(stack, s, table, queues)
+	f, err := newFactory(stack, s, table, bus, queues)
 	if err != nil {
 		return nil, err
 	}

@@ -101,8 +101,8 @@ func TestEachFunctionMayDoWhatItIsFor(t *testing.T) {
 		"credits":    readAndCount(),
 		"docs":       nil,
 		"dispatcher": append(append(all(), receive...), "sqs:SendMessage", "states:StartExecution"),
-		"runner":     append(all(), "bedrock:InvokeModel", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
-		"sweeper":    append(all(), "states:SendTaskSuccess", "states:StartExecution"),
+		"runner":     append(all(), "bedrock:InvokeModel", "events:PutEvents", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
+		"sweeper":    append(all(), "events:PutEvents", "states:SendTaskSuccess", "states:StartExecution"),
 	} {
 		want = append(want, tracing...)
 		slices.Sort(want)

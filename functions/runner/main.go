@@ -15,7 +15,7 @@ func main() { boot.Main(wire.Start("runner", handler, about)) }
 func handler(w *wire.Wire) wire.Handler[flow.Call, flow.Next] {
 	s := &runner.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
-		Now: w.Now, Report: w.Report, Link: w.Link(),
+		Outbox: w.Outbox(), Now: w.Now, Report: w.Report, Link: w.Link(),
 	}
 	return s.Handle
 }

@@ -9,11 +9,14 @@
 package agent
 
 import (
+	"fmt"
 	"time"
 
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/outbox"
 )
 
 // The faults of this package.
@@ -122,6 +125,19 @@ func (a Agent) to(s Status, now time.Time) (Agent, error) {
 	}
 	a.Status, a.Updated = s, now
 	return a, nil
+}
+
+// Announces returns the events of the platform that are stored with a change of
+// the agent: that it was deactivated because its definition is no longer valid.
+func (a Agent) Announces(before Agent) []event.Event {
+	if before.Status == Invalid || a.Status != Invalid {
+		return nil
+	}
+	return []event.Event{outbox.EventOf(outbox.Notice{
+		Type: outbox.AgentError, Org: a.Org, Agent: a.ID, AgentName: a.Name, Code: ErrConfig.Code,
+		Message: "The agent was deactivated: the catalogue no longer has an event type or an action that it names.",
+		At:      a.Updated, Key: fmt.Sprintf("%s %d", a.ID, before.Revision),
+	})}
 }
 
 // A Listener is an agent that waits for an event.

@@ -4,6 +4,7 @@ package boot
 // app sets them; the functions read them through Getenv.
 const (
 	EnvTable        = "TABLE_NAME"            // the one DynamoDB table
+	EnvBus          = "BUS_NAME"              // the bus, of whoever publishes events of the platform
 	EnvRuns         = "RUNS_MACHINE_ARN"      // the Express machine
 	EnvDeadLetters  = "DEAD_LETTER_QUEUE_URL" // where refused events go, with their reason
 	EnvUndelivered  = "UNDELIVERED_QUEUE_ARN" // raw messages that nobody could handle

@@ -208,7 +208,8 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 		}
 		ws = append(ws, put(v, "attribute_not_exists(pk)", nil))
 	}
-	return append(ws, listens(before, after, doc)...), nil
+	ws = append(ws, listens(before, after, doc)...)
+	return append(ws, outboxWrites(after.Announces(before))...), nil
 }
 
 // woke reports whether an agent has become active.

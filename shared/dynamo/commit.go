@@ -93,6 +93,7 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 		k.stats = len(k.writes)
 		k.writes = append(k.writes, statsWrite(x, *c.Tally, later))
 	}
+	k.writes = append(k.writes, outboxWrites(c.Outbox)...)
 	return k, nil
 }
 

@@ -27,6 +27,7 @@
 //	ORG#o#CLIENT#c         POSTURE                 how secure a client is
 //	ORG#o#CLIENT#c         DEVICE#<digest>         a device of it, there or removed
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of it; kept 31 days
+//	ORG#o#OUTBOX#e         EVENT                   an event of the platform; kept 30 days
 //	ORG#o#RATE             MINUTE#<minute>         how many requests were admitted; kept an hour
 //
 // Five indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
@@ -36,9 +37,11 @@
 // ORG#o#AGENT#a#failed), but a run only when it has ended, waits for people or
 // has ever rested: most end within seconds and are entered once, at their end.
 // open has the runs that are due, in four partitions (OPEN#0 to OPEN#3), by the
-// time at which they are. A run has a record of about 700 bytes, and about 950 at
-// its end with its last step in it, which leaves some room below 1 KB; a retry has
-// about 70 more, for the run that it repeats and the caller who asked. Its
+// time at which they are, and in four more (OUTBOX#0 to OUTBOX#3) the events of
+// the platform that are not published yet. A run has a record of about 700 bytes,
+// and about 950 at its end with its last step in it, which leaves some room below
+// 1 KB; a retry has about 70 more, for the run that it repeats and the caller who
+// asked. Its
 // event's payload stands in SEEN once for all runs of the same content, retries
 // included.
 //
@@ -75,6 +78,7 @@
 //	SaveAgent, new                   1      0     4      transaction: head, version
 //	SaveAgent, becoming active       1      0     6      transaction: head, count, listener
 //	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
+//	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
@@ -102,6 +106,9 @@
 //	Commit: end after a rest         1      0     9      the same transaction; 5 are indexes
 //	Commit: end, answers paid        1      0     7      the same transaction: what was held becomes used
 //	Commit: end, nothing answered    1      0     11     transaction: run, step, balance, stats; 3 are indexes
+//	Commit: end, failed              1      0     10     transaction: run with its last step, stats, event; 4 are indexes
+//	Published                        1      0     2      update of the event; 1 is the index
+//	Unpublished, nothing             4      2     0      query of each part of open
 //	Approval                         1      1     0      get
 //	SaveDecision                     1      0     8      transaction: question, run; 4 are indexes
 //	Executions                       2      51.5  0      query of by_org, get of 50 runs

@@ -193,6 +193,11 @@ func rateKey(o id.Org, minute time.Time) primary {
 	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
 }
 
+func outboxKey(o id.Org, e id.Event) primary {
+	pk, err := join("ORG", string(o), "OUTBOX", string(e))
+	return in(pk, err, "EVENT")
+}
+
 func statsPartition(o id.Org) (string, error) { return join("ORG", string(o), "STATS") }
 
 func statsKey(o id.Org, a id.Agent) primary {
@@ -227,6 +232,10 @@ const shards = 4
 func shardOf(x id.Execution) string { return shard(int(id.Hash(string(x))[0]) % shards) }
 
 func shard(n int) string { return fmt.Sprintf("OPEN#%d", n) }
+
+func outboxShardOf(e id.Event) string { return outboxShard(int(id.Hash(string(e))[0]) % shards) }
+
+func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
 
 // place returns the place of something in a list: its time in whole seconds,
 // which is what people see, then its id.

@@ -16,6 +16,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -39,6 +40,7 @@ var (
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)
 	_ limit.Store        = (*Store)(nil)
+	_ outbox.Store       = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations in one table. It has no clock:

@@ -186,6 +186,16 @@ func ending(x execution.Execution, last execution.Step, done execution.Steps) ex
 	return x.End(func(x execution.Execution) execution.Execution { return x.Complete(start().Add(time.Hour)) }, done, false)
 }
 
+// failing returns the change that ends a run as failed with its last step, and
+// its event.
+func failing(x execution.Execution, last execution.Step) execution.Change {
+	x.Last = &last
+	f := execution.Failure{Code: "product_error", Message: "The product is not available.", Step: last.ID}
+	c := x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, start().Add(time.Hour)) }, nil, false)
+	c.Outbox = []event.Event{c.Execution.FailedEvent("P1 Escalation Notify")}
+	return c
+}
+
 func (w *world) ok(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -387,6 +397,12 @@ func agentPatterns() map[string]pattern {
 				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
 			}
 		},
+		"SaveAgent, becoming invalid": func(w *world) call {
+			before := w.saved("ticket.escalated", agent.Active)
+			after := before
+			after.Status = agent.Invalid
+			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, before, after, agent.Cap{}) }
+		},
 		"SaveAgent, active, new version": func(w *world) call {
 			before := w.saved("ticket.escalated", agent.Active)
 			after := before
@@ -532,6 +548,15 @@ func runPatterns() map[string]pattern {
 		"Commit: end, nothing answered": commits(func(w *world) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{})
 		}),
+		"Commit: end, failed": commits(func(w *world) execution.Change { return failing(w.leased(), w.brief()) }),
+		"Published": func(w *world) call {
+			c := failing(w.leased(), w.brief())
+			w.committed(c)
+			return func(ctx context.Context) error { return w.store.Published(ctx, org, c.Outbox[0].ID) }
+		},
+		"Unpublished, nothing": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Unpublished(ctx, start(), 500)) }
+		},
 		"Approval": func(w *world) call {
 			_, a := w.asking()
 			return func(ctx context.Context) error { return got(w.store.Approval(ctx, org, a.ID)) }

@@ -7,6 +7,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -21,6 +22,7 @@ type Change struct {
 	Reserve  *credit.Hold       // to be taken from its month's balance, if that has enough
 	Released []credit.Hold      // to be given back to their months' balances
 	Tally    *Tally             // to be added to the stats of the agent
+	Outbox   []event.Event      // of the platform itself, to be published after the change
 }
 
 // Gains returns what the balance of each month gains by the change; what is

@@ -96,6 +96,7 @@ func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active a
 			Number: after.Version, Created: after.Updated, Definition: clone(after.Definition),
 		}
 	}
+	o.store(after.Announces(before))
 	return nil
 }
 

@@ -17,10 +17,12 @@ import (
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -44,6 +46,7 @@ var (
 	_ runner.Store       = (*Store)(nil)
 	_ sweep.Store        = (*Store)(nil)
 	_ limit.Store        = (*Store)(nil)
+	_ outbox.Store       = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations. It is safe for concurrent use.
@@ -67,8 +70,9 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
-	permits   map[time.Time]int // taken, by minute
-	revoked   map[string]bool   // sessions
+	permits   map[time.Time]int        // taken, by minute
+	revoked   map[string]bool          // sessions
+	outbox    map[id.Event]event.Event // that are not published yet
 }
 
 // New returns an empty store.
@@ -92,6 +96,7 @@ func (s *Store) org(o id.Org) *org {
 			facts:     map[subject]client.Fact{},
 			permits:   map[time.Time]int{},
 			revoked:   map[string]bool{},
+			outbox:    map[id.Event]event.Event{},
 		}
 	}
 	return s.orgs[o]

@@ -172,6 +172,7 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	if c.Tally != nil {
 		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.Tally)
 	}
+	o.store(c.Outbox)
 	return nil
 }
 

@@ -51,6 +51,7 @@ func (w *world) audit() {
 	}
 	w.auditEvents()
 	w.auditOutside()
+	w.auditHeard()
 }
 
 func used(s agent.Stats) int64 {
@@ -67,7 +68,11 @@ func used(s agent.Stats) int64 {
 // before it and still is.
 func (w *world) auditEvents() {
 	w.Helper()
-	for _, p := range w.witness.events {
+	events := slices.Clone(w.witness.events)
+	for _, e := range w.bus.all() {
+		events = append(events, published{event: e})
+	}
+	for _, p := range events {
 		if p.event.Org != w.org && p.letter != "unknown_org" {
 			continue
 		}
@@ -80,12 +85,20 @@ func (w *world) auditEvents() {
 		heads, err := w.store.Agents(w.over, w.org)
 		w.must(err)
 		for _, a := range heads {
-			if a.Created.Before(p.event.Published) && a.Updated.Equal(a.Created) {
+			if a.Created.Before(p.event.Published) && a.Updated.Equal(a.Created) && w.listens(a.ID, p.event) {
 				w.holds(nothingLost, slices.Contains(letters, "failed") || w.answered(a.ID, p.event),
 					"nothing says what became of %s at %s; letters %v", p.event.ID, a.ID, letters)
 			}
 		}
 	}
+}
+
+// listens reports whether an agent's trigger names an event.
+func (w *world) listens(a id.Agent, e event.Event) bool {
+	w.Helper()
+	found, err := w.store.Store.Agent(w.over, w.org, a)
+	w.must(err)
+	return found.Definition.Trigger.Event() == e.Name()
 }
 
 // answered reports whether there is a run of the agent for the event, or a
@@ -379,6 +392,11 @@ func (w *world) repeat() {
 		// bus again is to do it.
 		if p.event.Org == w.org && !slices.Contains(w.queue.lettersOf(p.event.ID), "failed") {
 			w.queue.put(p.event, p.letter, 0)
+		}
+	}
+	for _, e := range w.bus.all() {
+		if e.Org == w.org {
+			w.queue.put(e, "", 0)
 		}
 	}
 	for _, x := range before.Runs {

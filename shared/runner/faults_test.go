@@ -50,6 +50,12 @@ func tales() []tale {
 		{name: "a wait", tell: one(act("a"), pause("p", 90), act("b"))},
 		{name: "a message", tell: one(act("a"), tell("n"), act("b"))},
 		{name: "a step that fails and one that follows it", tell: one(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`, act("b"))},
+		{name: "a run that fails, and who hears of it", tell: func(w *world) {
+			w.agent(list(act("a"), hopeless("f")))
+			w.hears(list(says("heard")))
+			w.hears(list(hopeless("f")))
+			w.publish(w.escalated(), "", 0)
+		}},
 		{name: "people say yes", tell: people([]string{ask("g", twoChannels), act("b")}, decide(true))},
 		{name: "people say no", tell: people([]string{act("a"), ask("g"), act("b")}, decide(false))},
 		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
@@ -169,11 +175,11 @@ func (s tale) calls(t *testing.T) map[string]int {
 		w.faults.mu.Lock()
 		defer w.faults.mu.Unlock()
 		for at, n := range w.faults.seen {
-			if slices.Contains(ports(), at.port) && at.port != "store.Overdue" {
+			if slices.Contains(ports(), at.port) && at.port != "store.Overdue" && at.port != "store.Unpublished" {
 				seen[at.port] += n
 			}
 		}
-		seen["store.Overdue"] = 3 // the sweeper's calls are all alike
+		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls are all alike
 	})
 	return seen
 }
@@ -200,11 +206,11 @@ func (s tale) nth(port string, n int, f fault) func(site) fault {
 // own machinery.
 func ports() []string {
 	return []string{
-		"letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "model.Ask",
+		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "model.Ask",
 		"product.Act", "queue.Handle", "sender.Send",
 		"store.Admit", "store.Agent", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
 		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.Holder", "store.KeepFact", "store.Listeners",
-		"store.Overdue", "store.Refuse", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Version",
+		"store.Overdue", "store.Published", "store.Refuse", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/sweep"
@@ -56,6 +57,7 @@ type cloud struct {
 	store    *store
 	machines *machines
 	queue    *sqs
+	bus      *bus
 	model    *models
 	products *products
 	senders  *senders
@@ -127,6 +129,7 @@ func newWorld(t testing.TB) *world {
 	w.machines = &machines{world: w, doors: map[string]chan struct{}{}, names: map[string]bool{}}
 	w.model = &models{world: w, reply: func(q step.Question, _ int) said { return said{text: fitting(q.Schema)} }}
 	w.products = &products{world: w, effects: map[string]effect{}, reply: func(step.Command, int) done { return done{} }}
+	w.bus = &bus{world: w}
 	w.senders = &senders{world: w, sent: map[string]int{}}
 	w.staff = w.build(time.Now, w.store)
 	w.queue = newQueue(w)
@@ -186,14 +189,15 @@ func (w *world) build(now func() time.Time, kept *store) *staff {
 		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
 		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Custodian: out.agents,
 	}
+	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
 	out.runner = &runner.Service{
-		Store: kept, Definitions: library, Profiles: clients, Doorbell: w.machines, Now: now, Report: w.report,
+		Store: kept, Definitions: library, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
 		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
 			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
 		},
 	}
-	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Now: now, Sleep: sleep}
+	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Now: now, Sleep: sleep}
 	return out
 }
 
@@ -244,7 +248,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) sweepEveryMinute() {
 	for sleep(w.over, time.Minute) == nil {
 		r, err := callMany(w, 58*time.Second, w.on("sweep", time.Now().Minute()).sweeper.Watch)
-		if r.Started+r.Settled+r.Failed > 0 || err != nil {
+		if r.Started+r.Settled+r.Failed+r.Published > 0 || err != nil {
 			w.note("sweep %+v %v", r, err)
 		}
 		w.mu.Lock()
@@ -253,6 +257,7 @@ func (w *world) sweepEveryMinute() {
 		w.swept.Started += r.Started
 		w.swept.Settled += r.Settled
 		w.swept.Failed += r.Failed
+		w.swept.Published += r.Published
 		w.mu.Unlock()
 	}
 }
@@ -282,6 +287,15 @@ func (w *world) limited(steps, more string) id.Agent {
 		"name": "An agent", "category": "service_desk",
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.escalated", "allow_agent_triggered": true},
 		"steps": `+steps+more+`}`)
+}
+
+// hears stores an active agent that listens for failed runs.
+func (w *world) hears(steps string) id.Agent {
+	w.Helper()
+	return w.define(id.Agent("agent_"+w.name("h")), `{
+		"name": "A listener", "category": "operations",
+		"trigger": {"type": "bus_event", "source_product": "agents", "event_type": "execution.failed", "allow_agent_triggered": true},
+		"steps": `+steps+`}`)
 }
 
 // poor leaves so many credits of the month, as a run has used the others.
@@ -608,6 +622,19 @@ func (x fault) name() string {
 		return "refused call"
 	}
 	return "pause"
+}
+
+// count returns how often a port was called.
+func (f *faults) count(port string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for at, calls := range f.seen {
+		if at.port == port {
+			n += calls
+		}
+	}
+	return n
 }
 
 // set plans what goes wrong from now on; nil for nothing.

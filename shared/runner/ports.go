@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -23,4 +24,10 @@ type Store interface {
 
 	// Approval returns the question of a gate, or approval.ErrNotFound.
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
+}
+
+// Outbox publishes the platform's own events after they were stored with a
+// change. What it cannot publish, the sweeper does.
+type Outbox interface {
+	Publish(ctx context.Context, stored []event.Event)
 }

@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -92,7 +93,7 @@ func TestEveryCallOfTheStoreMayGoWrong(t *testing.T) {
 		reflect.TypeFor[execution.Store](), reflect.TypeFor[execution.Tenants](), reflect.TypeFor[execution.Balances](),
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.Shelf](), reflect.TypeFor[agent.Plans](),
-		reflect.TypeFor[tenant.Store](),
+		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -63,6 +63,7 @@ type Service struct {
 	Profiles    Profiles
 	Steps       Steps
 	Doorbell    approval.Doorbell
+	Outbox      Outbox
 	// Link returns the address at which people decide.
 	Link func(id.Approval) string
 	Now  func() time.Time
@@ -138,7 +139,18 @@ func (s *Service) settle(ctx context.Context, owner string, x execution.Executio
 	if !ok {
 		return nil
 	}
-	return s.Store.Commit(ctx, c)
+	return s.commit(ctx, c)
+}
+
+// commit applies a change and publishes the events that were stored with it.
+func (s *Service) commit(ctx context.Context, c execution.Change) error {
+	if err := s.Store.Commit(ctx, c); err != nil {
+		return err
+	}
+	if len(c.Outbox) > 0 {
+		s.Outbox.Publish(ctx, c.Outbox)
+	}
+	return nil
 }
 
 // room is the time that must be left to record what a step did.

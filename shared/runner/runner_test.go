@@ -45,6 +45,11 @@ func pause(name string, seconds int, more ...string) string {
 	return fmt.Sprintf(`{"id": %q, "type": "wait", "duration_seconds": %d%s}`, name, seconds, fields(more))
 }
 
+// hopeless is a step that fails.
+func hopeless(name string) string {
+	return `{"id": "` + name + `", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}"}`
+}
+
 func think(name string, more ...string) string {
 	return `{"id": "` + name + `", "type": "ai_reason", "model": "standard", "prompt": "Judge {{ event_payload.ticket_id }}."` + fields(more) + `}`
 }

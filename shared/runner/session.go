@@ -47,7 +47,7 @@ func (t *session) commit(ctx context.Context, change func(execution.Execution) e
 	t.lock()
 	defer t.unlock()
 	c := change(t.x)
-	if err := t.Store.Commit(ctx, c); err != nil {
+	if err := t.Service.commit(ctx, c); err != nil {
 		return err
 	}
 	t.x, t.leased = c.Execution, true
@@ -162,6 +162,9 @@ func (t *session) end(ctx context.Context, ending execution.Ending, last *execut
 		x.Last = inline
 		c := x.End(ending, t.steps, false)
 		c.Step = row
+		if c.Execution.Status == execution.Failed {
+			c.Outbox = append(c.Outbox, c.Execution.FailedEvent(t.definition.Name))
+		}
 		return c
 	})
 	if errors.Is(err, execution.ErrStale) && last != nil {

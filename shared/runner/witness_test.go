@@ -26,11 +26,12 @@ const (
 	oneVerdict    invariant = "one verdict: and what is done agrees with it and with what was shown"
 	apart         invariant = "apart: nothing of one organization is in what another reads, does or is told"
 	again         invariant = "again is nothing new: repeating changes nothing that is done"
+	heard         invariant = "each failed run is heard once: by one event id, which starts every listener but the agent that failed"
 	nothingToMend invariant = "nothing to mend: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, nothingToMend}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, heard, nothingToMend}
 }
 
 // A witness sees every change when it happens.

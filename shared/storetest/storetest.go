@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -49,6 +50,7 @@ type Store interface {
 	runner.Store
 	sweep.Store
 	limit.Store
+	outbox.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
@@ -81,6 +83,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"keys":      keys(),
 		"orgs":      orgs(),
 		"limits":    limits(),
+		"outbox":    outboxes(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

@@ -37,10 +37,17 @@ type Machine interface {
 	Restart(ctx context.Context, c flow.Cursor, at time.Time) error
 }
 
+// Outbox publishes the platform's own events whose writers did not.
+type Outbox interface {
+	// Sweep publishes them and returns how many.
+	Sweep(ctx context.Context) (int, error)
+}
+
 // Service sweeps.
 type Service struct {
 	Store   Store
 	Machine Machine
+	Outbox  Outbox
 	Now     func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -53,6 +60,7 @@ type Report struct {
 	Started   int // started again
 	Settled   int // at their end, with a price still held
 	Failed    int // to be tried in the next sweep
+	Published int // events of the platform that their writers did not publish
 }
 
 // Most is how many runs one sweep looks at.
@@ -80,13 +88,21 @@ const room = 10 * time.Second
 func (r Report) plus(o Report) Report {
 	return Report{
 		Looked: r.Looked + o.Looked, Prolonged: r.Prolonged + o.Prolonged, Started: r.Started + o.Started,
-		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed,
+		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed, Published: r.Published + o.Published,
 	}
 }
 
-// Sweep repairs what is overdue. One run that cannot be repaired does not keep
-// the others.
+// Sweep repairs what is overdue and publishes the events that are left. One that
+// fails does not keep the others.
 func (s *Service) Sweep(ctx context.Context) (Report, error) {
+	r, err := s.runs(ctx)
+	published, failed := s.Outbox.Sweep(ctx)
+	r.Published = published
+	return r, errors.Join(err, failed)
+}
+
+// runs repairs the runs that are overdue.
+func (s *Service) runs(ctx context.Context) (Report, error) {
 	due, err := s.Store.Overdue(ctx, s.Now(), Most)
 	if err != nil {
 		return Report{}, fmt.Errorf("find what is overdue: %w", err)

@@ -31,6 +31,7 @@ type yard struct {
 	now       time.Time
 	restarted []id.Execution
 	broken    map[id.Execution]error
+	left      []error       // what becomes of each event that is left in the outbox
 	behind    []flow.Cursor // what the index says besides
 	raced     bool          // whether somebody writes just before the sweeper
 }
@@ -58,12 +59,26 @@ func open(t *testing.T) *yard {
 	t.Helper()
 	y := &yard{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
 	now := func() time.Time { return y.now }
-	y.Service = sweep.Service{Store: yardStore{y.store, y}, Machine: y, Now: now}
+	y.Service = sweep.Service{Store: yardStore{y.store, y}, Machine: y, Outbox: yardOutbox{y}, Now: now}
 	keeper := &tenant.Service{Store: y.store, Now: now}
 	y.must(keeper.Keep(t.Context(), event.Event{
 		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},
 	}))
 	return y
+}
+
+// yardOutbox is the outbox as the sweeper sees it.
+type yardOutbox struct{ yard *yard }
+
+// Sweep implements sweep.Outbox.
+func (o yardOutbox) Sweep(context.Context) (int, error) {
+	n := 0
+	for _, err := range o.yard.left {
+		if err == nil {
+			n++
+		}
+	}
+	return n, errors.Join(o.yard.left...)
 }
 
 // Restart implements sweep.Machine.
@@ -244,6 +259,22 @@ func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
 	}
 	if r.Looked != 4 || r.Failed != 2 || len(y.restarted) != 2 {
 		t.Errorf("%+v, restarted %v", r, y.restarted)
+	}
+}
+
+func TestASweepAlsoPublishesWhatIsLeftInTheOutbox(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	down := errors.New("the bus is down")
+	y.left = []error{nil, down, nil}
+	y.run("exec_1", nil)
+	y.now = y.now.Add(time.Minute)
+	if r, err := y.Sweep(t.Context()); !errors.Is(err, down) || r != (sweep.Report{Looked: 1, Started: 1, Published: 2}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	y.Store, y.left = blind{yardStore{y.store, y}}, []error{nil}
+	if r, err := y.Sweep(t.Context()); !errors.Is(err, errBlind) || r.Published != 1 {
+		t.Errorf("when the runs cannot be read: %+v, %v", r, err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -27,6 +28,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/bus"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dynamo"
@@ -35,6 +37,7 @@ import (
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/notice"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/step"
@@ -161,6 +164,14 @@ func (w *Wire) Keys() *key.Service {
 	return &key.Service{
 		Store: w.Store(), Now: w.Now, Random: random, Master: w.master(),
 		NewID: func() id.Key { return id.Key("key_" + ulid.Make().String()) },
+	}
+}
+
+// Outbox returns the service that publishes the platform's own events.
+func (w *Wire) Outbox() *outbox.Service {
+	return &outbox.Service{
+		Store: w.Store(), Bus: bus.EventBridge{API: eventbridge.NewFromConfig(w.aws), Name: w.env.Need(boot.EnvBus)},
+		Now: w.Now, Report: w.Report,
 	}
 }
 

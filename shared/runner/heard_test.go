@@ -1,0 +1,87 @@
+package runner_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/step"
+)
+
+func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		a := w.agent(list(act("a"), hopeless("f")))
+		listener := w.hears(list(says("heard")))
+		self := w.hears(list(hopeless("f")))
+		x := w.wake(a)
+		w.pass(5 * time.Minute)
+		w.expect(x, "failed (template_error): a completed, f failed (template_error)")
+		told := w.bus.told(w.org, outbox.ExecutionFailed)
+		if len(told[x]) != 1 {
+			t.Fatalf("the bus has %v", told)
+		}
+		for _, e := range w.bus.all() {
+			if e.Payload["execution_id"] != string(x) {
+				continue
+			}
+			w.expect(execution.ID(w.org, listener, e), "completed: b completed")
+			own := execution.ID(w.org, self, e)
+			w.expect(own, "failed (template_error): f failed (template_error)")
+			if len(told[own]) != 1 {
+				t.Errorf("the failure of the listener was told as %v", told[own])
+			}
+			if e.Depth() != 1 {
+				t.Errorf("depth %d", e.Depth())
+			}
+		}
+		// The failure of the second listener starts the first again, and not itself.
+		runs := map[string]int{}
+		for _, r := range w.runs() {
+			runs[string(r.Agent)]++
+		}
+		if runs[string(listener)] != 2 || runs[string(self)] != 1 {
+			t.Errorf("runs by agent: %v", runs)
+		}
+		w.audit()
+	})
+}
+
+func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.wake(w.agent(list(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`)))
+		cancelled := w.wake(w.agent(list(pause("p", 600))))
+		denied := w.wake(w.agent(list(ask("g"))))
+		w.pass(time.Minute)
+		w.must(w.cancel(cancelled))
+		w.must(w.decide(w.owner(), denied, false))
+		w.pass(time.Hour)
+		if all := w.bus.all(); len(all) > 0 {
+			t.Errorf("the bus has %+v", all)
+		}
+		if n := w.faults.count("store.Published") + w.faults.count("bus.Put"); n > 0 {
+			t.Errorf("%d calls", n)
+		}
+		w.audit()
+	})
+}
+
+// Each code that a step can fail with has a sentence of its own.
+func TestEachCodeOfAStepHasASentence(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		step.ErrProduct, step.ErrModel, step.ErrOutput, step.ErrNotification, step.ErrTimeout,
+		render.ErrTemplate, agent.ErrRecipient, credit.ErrInsufficient, runner.ErrGivenUp, errors.New("not a fault"),
+	} {
+		if code := step.Failure(step.Task{}, err).Code; execution.Sentences()[code] == "" {
+			t.Errorf("%s has no sentence", code)
+		}
+	}
+}
