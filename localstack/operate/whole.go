@@ -289,7 +289,7 @@ func (r reader) balances(ctx context.Context, o id.Org, months map[credit.Month]
 		if err != nil {
 			return nil, fmt.Errorf("read the balance of %s: %w", m, err)
 		}
-		all = append(all, balance(b))
+		all = append(all, balance{Month: b.Month, Allocation: b.Allocation, Remaining: b.Remaining, Updated: b.Updated})
 	}
 	return all, nil
 }

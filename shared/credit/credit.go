@@ -111,6 +111,15 @@ type Month string
 // MonthOf returns the month of t.
 func MonthOf(t time.Time) Month { return Month(t.UTC().Format("2006-01")) }
 
+// Start returns when the month begins; zero for what is no month.
+func (m Month) Start() time.Time {
+	t, err := time.Parse("2006-01", string(m))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // Before returns the month n months earlier.
 func (m Month) Before(n int) Month {
 	t, err := time.Parse("2006-01", string(m))
@@ -125,6 +134,7 @@ type Hold struct {
 	Month  Month `json:"month"` // whose balance it was taken from
 	Tier   Tier  `json:"tier"`
 	Amount int64 `json:"amount"`
+	Low    Low   `json:"low,omitzero"` // the thresholds that it reached
 }
 
 // A Balance is how an organization stands in a month.
@@ -132,5 +142,6 @@ type Balance struct {
 	Month      Month
 	Allocation int64
 	Remaining  int64 // without what is reserved; negative after a smaller plan
+	Told       Marks // the thresholds that a hold has reached
 	Updated    time.Time
 }

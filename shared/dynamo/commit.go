@@ -58,7 +58,7 @@ func (s *Store) mend(ctx context.Context, c execution.Change, k commit, r *refus
 	for part, m := range k.months {
 		switch i, failed := r.at(part); {
 		case failed && i != nil:
-			return credit.ErrInsufficient
+			return insufficient(c, m, i)
 		case failed:
 			if err := s.open(ctx, c.Execution.Org, m, c.Execution.Changed()); err != nil {
 				return fmt.Errorf("open %s of %s: %w", m, c.Execution.Org, err)
@@ -84,10 +84,10 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 	if c.Gate != nil {
 		k.writes = append(k.writes, approvalWrite(*c.Gate))
 	}
-	delta := c.Gains()
+	delta, freed := c.Gains(), c.Freed()
 	for _, m := range slices.Sorted(maps.Keys(delta)) {
 		k.months[len(k.writes)] = m
-		k.writes = append(k.writes, balanceWrite(x, m, delta[m]))
+		k.writes = append(k.writes, balanceWrite(c, m, delta[m], freed[m]))
 	}
 	if c.Tally != nil {
 		k.stats = len(k.writes)
@@ -130,16 +130,50 @@ func names(i any) func(yield func(string) bool) {
 	}
 }
 
-// balanceWrite gives to a balance, or takes from it if it has enough.
-func balanceWrite(x execution.Execution, m credit.Month, n int64) write {
+// balanceWrite gives to a balance, or takes from it if it has enough. The slack
+// above the next threshold moves with the balance, so that a hold which reaches
+// no threshold costs no more; whoever changes the thresholds removes it, and the
+// next watched hold reads the balance and sets it anew.
+func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Marks) write {
 	w := write{
-		op: opUpdate, key: monthKey(x.Org, m), cond: "attribute_exists(pk)",
-		set: map[string]any{"updated": nanos(x.Changed())}, add: map[string]int64{"remaining": n},
+		op: opUpdate, key: monthKey(c.Execution.Org, m), cond: "attribute_exists(pk)",
+		set: map[string]any{"updated": nanos(c.Execution.Changed())}, add: map[string]int64{"remaining": n, "slack": n},
 	}
-	if n < 0 {
-		w.cond, w.args = "remaining >= :need", map[string]any{":need": -n}
+	if freed != 0 {
+		delete(w.add, "slack")
+		w.add["told"], w.remove = -int64(freed), []string{"slack"}
+	}
+	if n >= 0 {
+		return w
+	}
+	w.cond, w.args = "remaining >= :need", map[string]any{":need": -n}
+	switch {
+	case c.Seen != nil && c.Reserve != nil && c.Reserve.Month == m:
+		after, _ := c.Seen.With(-n)
+		delete(w.add, "slack")
+		w.set["slack"], w.set["told"] = after.Slack(), int64(after.Told)
+		w.remove = nil
+		w.cond = "remaining = :seen AND allocation = :allocation AND told = :told"
+		w.args = map[string]any{":seen": c.Seen.Remaining, ":allocation": c.Seen.Allocation, ":told": int64(c.Seen.Told)}
+		if c.Seen.Told == 0 {
+			w.cond = "remaining = :seen AND allocation = :allocation AND (attribute_not_exists(told) OR told = :told)"
+		}
+	case c.Watched:
+		w.cond += " AND slack > :need"
 	}
 	return w
+}
+
+// insufficient returns why a hold was refused by a balance.
+func insufficient(c execution.Change, m credit.Month, i item) error {
+	var month monthItem
+	if err := attributevalue.UnmarshalMap(i, &month); err != nil {
+		return fmt.Errorf("read %s of %s: %w", m, c.Execution.Org, err)
+	}
+	if b := month.balance(m); c.Watched && b.Remaining+c.Gains()[m] >= 0 {
+		return &credit.Reached{Balance: b}
+	}
+	return credit.ErrInsufficient
 }
 
 // kept is for how many months stats say what was used.

@@ -100,6 +100,7 @@
 //	Commit: renew                    1      0     3      update; 2 are the index of what is due
 //	Commit: postpone                 1      0     5      update; 4 are the indexes of what is due and by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
+//	Commit: reserve, marked          1      0     4      the same transaction, on the balance as it was seen
 //	Commit: no answer                1      0     6      transaction: run, step, balance
 //	Commit: ask                      1      0     12     transaction: run, step, question; 6 are indexes
 //	Commit: end                      1      0     7      transaction: run with its last step, stats; 3 are indexes

@@ -95,8 +95,8 @@ func (s *Store) moved(ctx context.Context, t tenant.Tenant, m credit.Month) ([]w
 	}
 	return []write{{
 		op: opUpdate, key: monthKey(t.Org, m),
-		set:  map[string]any{"allocation": t.Plan.Allocation(), "updated": nanos(t.Updated)},
-		add:  map[string]int64{"remaining": diff},
+		set: map[string]any{"allocation": t.Plan.Allocation(), "updated": nanos(t.Updated)},
+		add: map[string]int64{"remaining": diff}, remove: []string{"slack"},
 		cond: "allocation = :was", args: map[string]any{":was": i.Allocation},
 	}}, nil
 }
@@ -106,6 +106,8 @@ type monthItem struct {
 
 	Allocation int64 `dynamodbav:"allocation"`
 	Remaining  int64 `dynamodbav:"remaining"`
+	Slack      int64 `dynamodbav:"slack,omitempty"` // above the next threshold; see balanceWrite
+	Told       int64 `dynamodbav:"told,omitempty"`  // credit.Marks
 	Updated    int64 `dynamodbav:"updated"`
 }
 
@@ -128,7 +130,7 @@ func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.B
 }
 
 func (i monthItem) balance(m credit.Month) credit.Balance {
-	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Updated: timeOf(i.Updated)}
+	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Told: credit.Marks(i.Told), Updated: timeOf(i.Updated)}
 }
 
 // Balances implements httpapi.Balances. The plan is read only if there is a
@@ -175,7 +177,7 @@ func (s *Store) open(ctx context.Context, o id.Org, m credit.Month, now time.Tim
 	n := t.Plan.Allocation()
 	cond, args := revised(t.Revision)
 	err = s.write(ctx,
-		put(monthItem{primary: monthKey(o, m), Allocation: n, Remaining: n, Updated: nanos(now)}, "attribute_not_exists(pk)", nil),
+		put(monthItem{primary: monthKey(o, m), Allocation: n, Remaining: n, Slack: t.Plan.Unused(m).Slack(), Updated: nanos(now)}, "attribute_not_exists(pk)", nil),
 		write{op: opCheck, key: tenantKey(o), cond: cond, args: args},
 	)
 	if refused(err) == nil {

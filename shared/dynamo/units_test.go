@@ -524,6 +524,16 @@ func runPatterns() map[string]pattern {
 		}),
 		"Commit: reserve": commits(func(w *world) execution.Change {
 			c, _ := w.leased().Reserved("classify_ticket", hold())
+			c.Watched = true
+			return c
+		}),
+		"Commit: reserve, marked": commits(func(w *world) execution.Change {
+			seen, err := w.store.Balance(w.t.Context(), org, month)
+			w.ok(err)
+			h := hold()
+			h.Low = credit.Low{Marks: 1, Used: 80_000, Allocation: 100_000}
+			c, _ := w.leased().Reserved("classify_ticket", h)
+			c.Watched, c.Seen = true, &seen
 			return c
 		}),
 		"Commit: no answer": commits(func(w *world) execution.Change {

@@ -20,6 +20,8 @@ type Change struct {
 	Closed   []Step             // steps to record, so that no answer to them can be recorded any more
 	Gate     *approval.Approval // the question to write; its Revision is the stored one
 	Reserve  *credit.Hold       // to be taken from its month's balance, if that has enough
+	Watched  bool               // whether Reserve is refused with credit.Reached when it is the first to reach a threshold
+	Seen     *credit.Balance    // for which Reserve is marked; another balance refuses it with credit.Reached
 	Released []credit.Hold      // to be given back to their months' balances
 	Tally    *Tally             // to be added to the stats of the agent
 	Outbox   []event.Event      // of the platform itself, to be published after the change
@@ -36,6 +38,16 @@ func (c Change) Gains() map[credit.Month]int64 {
 		gains[c.Reserve.Month] -= c.Reserve.Amount
 	}
 	return gains
+}
+
+// Freed returns the thresholds of each month that the released holds had
+// reached: the next hold that reaches them tells the organization.
+func (c Change) Freed() map[credit.Month]credit.Marks {
+	freed := map[credit.Month]credit.Marks{}
+	for _, h := range c.Released {
+		freed[h.Month] |= h.Low.Marks
+	}
+	return freed
 }
 
 // A Tally is what a run adds to the stats of its agent.
@@ -111,6 +123,7 @@ func (c Change) closeAt(t time.Time) {
 // paid for.
 func (x Execution) Rest(done Steps) Change {
 	c := x.settled(done, true)
+	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
 	if len(c.Tally.Used) == 0 {
 		c.Tally = nil
 	}
@@ -137,6 +150,7 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 		c.Tally.Failed = 1
 	case Cancelled, Pending, Running, Asking:
 	}
+	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
 	return c
 }
 
@@ -149,6 +163,7 @@ func (x Execution) Settle(done Steps) (Change, bool) {
 	c := x.settled(done, false)
 	c.closeAt(x.Completed)
 	c.Execution.Due = time.Time{}
+	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
 	if len(c.Tally.Used) == 0 {
 		c.Tally = nil
 	}

@@ -1,6 +1,10 @@
 package execution
 
 import (
+	"fmt"
+	"strconv"
+
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/outbox"
 )
@@ -15,8 +19,28 @@ func (x Execution) FailedEvent(agentName string) event.Event {
 	return outbox.EventOf(outbox.Notice{
 		Type: outbox.ExecutionFailed, Org: x.Org, Client: x.Trigger.Client, Agent: x.Agent, AgentName: agentName,
 		Execution: x.ID, Step: f.Step, Event: x.Trigger.ID, Code: f.Code, Message: f.Sentence(),
-		At: x.Completed, Key: string(x.ID), Depth: x.Trigger.Depth() + 1,
+		At: x.Completed, Key: string(x.ID), Cause: x.ID, Depth: x.Trigger.Depth() + 1,
 	})
+}
+
+// lowEvents returns the events that tell of the thresholds that holds of the run
+// reached, now that they are charged. There is one for each organization, month
+// and threshold, whichever run reaches it.
+func (x Execution) lowEvents(charged []credit.Hold) []event.Event {
+	var list []event.Event
+	for _, h := range charged {
+		for _, percent := range h.Low.Marks.Percents() {
+			list = append(list, outbox.EventOf(outbox.Notice{
+				Type: outbox.CreditsLow, Org: x.Org, Code: "credits_low",
+				Message: fmt.Sprintf("%d percent of the credits of %s are used.", percent, h.Month),
+				More: map[string]any{
+					"threshold_percent": percent, "used": h.Low.Used, "allocation": h.Low.Allocation, "month": string(h.Month),
+				},
+				At: x.Changed(), Since: h.Month.Start(), Key: strconv.FormatInt(percent, 10), Cause: x.ID, Depth: x.Trigger.Depth() + 1,
+			}))
+		}
+	}
+	return list
 }
 
 // Sentence returns what the code of a failure means, in our words alone.

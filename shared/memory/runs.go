@@ -205,13 +205,23 @@ func (o *org) move(c execution.Change) error {
 		if b.Remaining+delta[c.Reserve.Month] < 0 {
 			return credit.ErrInsufficient
 		}
+		_, low := b.With(-delta[c.Reserve.Month])
+		other := c.Seen != nil && (c.Seen.Remaining != b.Remaining || c.Seen.Allocation != b.Allocation || c.Seen.Told != b.Told)
+		if other || c.Watched && c.Seen == nil && low.Marks != 0 {
+			return &credit.Reached{Balance: b}
+		}
 	}
+	freed := c.Freed()
 	for m, n := range delta {
 		b, err := o.balance(m)
 		if err != nil {
 			return err
 		}
 		b.Remaining += n
+		b.Told &^= freed[m]
+		if c.Reserve != nil && c.Reserve.Month == m {
+			b.Told |= c.Reserve.Low.Marks
+		}
 		b.Updated = c.Execution.Changed()
 		o.months[m] = b
 	}

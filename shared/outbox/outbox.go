@@ -51,15 +51,21 @@ type Notice struct {
 	Message   string // our sentence for the code
 	More      map[string]any
 
-	At    time.Time
-	Key   string // tells the notice from others of its type in the organization
-	Depth int    // how many runs stand behind it; at least 1
+	At    time.Time    // when it happened
+	Since time.Time    // the time in the event's id; zero: At
+	Key   string       // tells the notice from others of its type and time in the organization
+	Cause id.Execution // the run that caused it, if any
+	Depth int          // how many runs stand behind it; at least 1
 }
 
 // EventOf returns the event that tells of n: the same for the same time, type,
 // organization and key.
 func EventOf(n Notice) event.Event {
 	at := n.At.UTC().Truncate(time.Second)
+	since := n.Since
+	if since.IsZero() {
+		since = n.At
+	}
 	payload := map[string]any{
 		"agent_id": orNull(n.Agent), "agent_name": orNull(n.AgentName), "execution_id": orNull(n.Execution),
 		"step_id": orNull(n.Step), "code": n.Code, "message": n.Message,
@@ -69,11 +75,11 @@ func EventOf(n Notice) event.Event {
 		payload[name] = v
 	}
 	return event.Event{
-		ID:   id.Event("evt_" + id.Derive(n.At, string(n.Org), Product, n.Type, n.Key)),
+		ID:   id.Event("evt_" + id.Derive(since, string(n.Org), Product, n.Type, n.Key)),
 		Type: n.Type, Product: Product, Org: n.Org, Client: n.Client, Payload: payload, Published: at,
 		Metadata: &event.Metadata{
 			AgentTriggered: true,
-			Causation:      &event.Causation{Execution: n.Execution, Depth: max(n.Depth, 1)},
+			Causation:      &event.Causation{Execution: n.Cause, Depth: max(n.Depth, 1)},
 		},
 	}
 }

@@ -20,7 +20,7 @@ func failed(exec id.Execution) outbox.Notice {
 	return outbox.Notice{
 		Type: outbox.ExecutionFailed, Org: "org_acme", Client: "cli_1", Agent: "agent_a", AgentName: "Ann's agent",
 		Execution: exec, Step: "act", Event: "evt_1", Code: "product_error", Message: "A product refused.",
-		At: day(), Key: string(exec), Depth: 3,
+		At: day(), Key: string(exec), Cause: exec, Depth: 3,
 	}
 }
 

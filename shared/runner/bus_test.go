@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -89,11 +90,31 @@ func (w *world) auditHeard() {
 		}
 	}
 	w.holds(heard, len(ids) == len(told), "the bus has events about %d runs, of which %d are known", len(told), len(ids))
+	w.auditLow()
 	left, err := w.store.Store.Unpublished(w.over, time.Now().Add(time.Hour), 10_000)
 	w.must(err)
 	w.holds(heard, len(left) == 0, "%d events are still in the outbox", len(left))
 	for _, e := range w.bus.all() {
 		a, _ := e.Payload["agent_id"].(string)
 		w.holds(heard, e.Org != w.org || !slices.Contains(started[e.ID], id.Agent(a)), "%s was started by its own failure %s", a, e.ID)
+	}
+}
+
+// auditLow checks that each threshold of a month's credits is told once, and not
+// before it is reached.
+func (w *world) auditLow() {
+	w.Helper()
+	told := map[string]id.Event{}
+	for _, e := range w.bus.all() {
+		if e.Org != w.org || e.Type != outbox.CreditsLow {
+			continue
+		}
+		percent, _ := e.Payload["threshold_percent"].(int64)
+		used, _ := e.Payload["used"].(int64)
+		most, _ := e.Payload["allocation"].(int64)
+		key := fmt.Sprint(e.Payload["month"], percent)
+		w.holds(heard, told[key] == "" || told[key] == e.ID, "%s is told by %s and %s", key, told[key], e.ID)
+		w.holds(heard, used*100 >= percent*most && used <= most, "%s: %d of %d are used", key, used, most)
+		told[key] = e.ID
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
@@ -68,6 +70,87 @@ func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
 		}
 		if n := w.faults.count("store.Published") + w.faults.count("bus.Put"); n > 0 {
 			t.Errorf("%d calls", n)
+		}
+		w.audit()
+	})
+}
+
+// lows returns the thresholds that the bus was told of, and how often.
+func (w *world) lows() map[int64]int {
+	told := map[int64]int{}
+	for _, e := range w.bus.all() {
+		if e.Type != outbox.CreditsLow || e.Org != w.org {
+			continue
+		}
+		if percent, ok := e.Payload["threshold_percent"].(int64); ok {
+			told[percent]++
+		}
+	}
+	return told
+}
+
+func TestLowCreditsAreToldOnceHoweverManyRunsUseThem(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.poor(4_100) // 79.5 percent are used
+		a := w.agent(list(think("judge")))
+		for range 30 {
+			go w.wake(a)
+		}
+		w.pass(5 * time.Minute)
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+			t.Errorf("told (-want +got)\n%s", diff)
+		}
+		for _, e := range w.bus.all() {
+			used, _ := e.Payload["used"].(int64)
+			if used < 16_000 || used > 16_500 || e.Payload["month"] != string(credit.MonthOf(time.Now())) || e.Payload["agent_id"] != nil {
+				t.Errorf("%+v", e.Payload)
+			}
+		}
+		w.audit()
+	})
+}
+
+// An answer that is not given is not paid for: the next that is tells.
+func TestCreditsThatAreReleasedAreNotTold(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.poor(4_010)
+		fail := true
+		w.model.reply = func(q step.Question, _ int) said {
+			if fail {
+				return said{err: errFault}
+			}
+			return said{text: fitting(q.Schema)}
+		}
+		a := w.agent(list(think("judge")))
+		w.wake(a)
+		w.pass(5 * time.Minute)
+		if told := w.lows(); len(told) > 0 {
+			t.Errorf("told of %v, and nothing was charged", told)
+		}
+		fail = false
+		w.wake(a)
+		w.pass(5 * time.Minute)
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+			t.Errorf("told (-want +got)\n%s", diff)
+		}
+		w.audit()
+	})
+}
+
+func TestTheLastCreditsAreToldAtEachThreshold(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.poor(4_020)
+		a := w.agent(list(think("judge")))
+		for range 201 {
+			w.wake(a)
+			w.pass(time.Second)
+		}
+		w.pass(5 * time.Minute)
+		if diff := cmp.Diff(map[int64]int{80: 1, 95: 1, 100: 1}, w.lows()); diff != "" {
+			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		w.audit()
 	})

@@ -264,11 +264,21 @@ func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, e
 	if held, ok := r.held(); ok {
 		return held, r.lease(ctx)
 	}
-	err := r.commit(ctx, func(x execution.Execution) execution.Change {
-		c, _ := x.Reserved(r.step, h)
-		return c
-	})
-	return h, err
+	var seen *credit.Balance
+	for range tries {
+		err := r.commit(ctx, func(x execution.Execution) execution.Change {
+			c, _ := x.Reserved(r.step, h)
+			c.Watched, c.Seen = true, seen
+			return c
+		})
+		reached, ok := errors.AsType[*credit.Reached](err)
+		if !ok {
+			return h, err
+		}
+		seen = &reached.Balance
+		_, h.Low = seen.With(h.Amount)
+	}
+	return h, fmt.Errorf("reserve for %s: lost %d races at a threshold of the credits", r.step, tries)
 }
 
 func (r reservation) held() (credit.Hold, bool) {

@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"orgs":      orgs(),
 		"limits":    limits(),
 		"outbox":    outboxes(),
+		"low":       low(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()
