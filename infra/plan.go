@@ -55,7 +55,7 @@ func plan() []function {
 		{name: "events", timeout: apiTimeout, routes: []string{"events"}, env: forAPI(), table: readAndCount()},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: readAndCount()},
 		{name: docs, timeout: apiTimeout},
-		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters}},
+		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 	}
@@ -75,7 +75,7 @@ func forAPI(more ...string) []string {
 }
 
 func forDispatcher() []string {
-	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvUndelivered}
+	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvUndelivered, boot.EnvConsole, boot.EnvSender}
 }
 
 func forRunner() []string {

@@ -100,7 +100,7 @@ func TestEachFunctionMayDoWhatItIsFor(t *testing.T) {
 		"events":     readAndCount(),
 		"credits":    readAndCount(),
 		"docs":       nil,
-		"dispatcher": append(append(all(), receive...), "sqs:SendMessage", "states:StartExecution"),
+		"dispatcher": append(append(all(), receive...), "ses:SendEmail", "sqs:SendMessage", "states:StartExecution"),
 		"runner":     append(all(), "bedrock:InvokeModel", "events:PutEvents", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
 		"sweeper":    append(all(), "events:PutEvents", "states:SendTaskSuccess", "states:StartExecution"),
 	} {

@@ -19,13 +19,13 @@ var layers = [][]string{
 	{"fault", "id", "document"},                               // words that everyone uses
 	{"caller", "event", "credit", "render"},                   // who asks, what happened, what it costs, what is said
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // who may, for whom, what there is to do, how often; what we publish
-	{"agent"},                        // what is to be done
-	{"template"},                     // what it may begin with
-	{"flow", "activity", "approval"}, // what machines, and people, are told of it
-	{"execution"},                    // one run of it
-	{"step"},                         // what a run does
-	{"dispatch", "runner", "sweep"},  // what begins, moves on and repairs runs
-	{"meter"},                        // what it costs
+	{"agent"},                                // what is to be done
+	{"template"},                             // what it may begin with
+	{"flow", "activity", "approval"},         // what machines, and people, are told of it
+	{"execution"},                            // one run of it
+	{"step"},                                 // what a run does
+	{"dispatch", "runner", "sweep", "alert"}, // what begins, moves on and repairs runs, and tells owners
+	{"meter"},                                // what it costs
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // the outside: stores, AWS
 	{"session", "httpapi"},                         // the outside: people
 	{"httpcall"},                                   // the outside: why a call over HTTP failed

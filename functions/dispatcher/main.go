@@ -20,7 +20,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 		Dispatcher: &dispatch.Service{
 			Tenants: w.Store(), Agents: w.Store(), System: w.System(), Rules: w.Rules(), Custodian: w.Agents(),
 			Profiles: w.Clients(), Runs: w.Store(), Machine: w.Machine(),
-			Orgs: w.Tenants(), Clients: w.Clients(), Now: w.Now,
+			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), Now: w.Now,
 		},
 		Letters: w.Letters(), Undelivered: w.Undelivered(), Report: w.Report,
 	}

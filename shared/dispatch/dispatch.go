@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,13 @@ type Keeper interface {
 	Keep(ctx context.Context, e event.Event) error
 }
 
+// Owners are told of failures that no agent listens for.
+type Owners interface {
+	// Tell tells the owners of an organization of an event of the platform, at
+	// once or with the next e-mail. It may be called again with the same event.
+	Tell(ctx context.Context, t tenant.Tenant, e event.Event) error
+}
+
 // Service dispatches events.
 type Service struct {
 	Tenants   execution.Tenants
@@ -118,6 +126,7 @@ type Service struct {
 	Machine   Machine
 	Orgs      Keeper // is told before anybody asks whether the organization is known
 	Clients   Keeper // is told of the events of known ones, before they are judged
+	Owners    Owners // is told of the platform's own events without a listener
 	Now       func() time.Time
 }
 
@@ -152,7 +161,16 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
 	}
+	if e.Product == outbox.Product && !heard(e, listeners) {
+		errs = append(errs, s.Owners.Tell(ctx, t, e))
+	}
 	return errors.Join(errs...)
+}
+
+// heard reports whether an agent other than the one that failed listens for an
+// event of the platform.
+func heard(e event.Event, listeners []agent.Listener) bool {
+	return slices.ContainsFunc(listeners, func(l agent.Listener) bool { return l.Agent != outbox.Failed(e) })
 }
 
 // listeners returns all agents that listen for the event, system agents that

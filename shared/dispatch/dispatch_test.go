@@ -45,6 +45,8 @@ type desk struct {
 	reads   int                // of profiles
 	asked   int                // how often an agent was to be taken out of service
 	stuck   error              // what that answers
+	letters []id.Event         // of what owners were told
+	deaf    error              // what telling them answers
 }
 
 func open(t *testing.T) *desk {
@@ -54,7 +56,7 @@ func open(t *testing.T) *desk {
 	d.Service = dispatch.Service{
 		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Custodian: d,
 		Rules: agent.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
-		Clients: &client.Service{Store: d.Store, Now: now}, Now: now,
+		Clients: &client.Service{Store: d.Store, Now: now}, Owners: d, Now: now,
 	}
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	return d
@@ -97,6 +99,15 @@ func (d *desk) Invalidate(ctx context.Context, o id.Org, a id.Agent) error {
 	}
 	agents := agent.Service{Store: d.Store, Rules: d.Rules, Now: d.Now}
 	return agents.Invalidate(ctx, o, a)
+}
+
+// Tell implements dispatch.Owners.
+func (d *desk) Tell(_ context.Context, t tenant.Tenant, e event.Event) error {
+	if t.Org != org {
+		d.Errorf("the owners of %s are told", t.Org)
+	}
+	d.letters = append(d.letters, e.ID)
+	return d.deaf
 }
 
 // Start implements dispatch.Machine.
@@ -307,6 +318,46 @@ func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
 		e.Payload["agent_id"] = "agent_a"
 		d.must(d.Dispatch(t.Context(), e))
 		d.expect(a, agent.Started)
+	})
+}
+
+func TestOwnersAreToldOfFailuresThatNoAgentListensFor(t *testing.T) {
+	t.Parallel()
+	listening := func(event string) string {
+		return `trigger={"type": "bus_event", "source_product": "agents", "event_type": "` + event + `", "allow_agent_triggered": true}`
+	}
+	for name, tc := range map[string]struct {
+		agents []string // what each listens for; the first is agent_0
+		event  string
+		about  any
+		want   bool
+	}{
+		"nobody listens":                      {event: "agents:execution.failed", want: true},
+		"an agent listens":                    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_x"},
+		"only the one that failed listens":    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0", want: true},
+		"another listens too":                 {agents: []string{listening("execution.failed"), listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0"},
+		"an agent listens for another":        {agents: []string{listening("credits.low")}, event: "agents:agent.error", want: true},
+		"an event of a product nobody awaits": {event: "psa:ticket.created"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			for n, more := range tc.agents {
+				d.agent(id.Agent(fmt.Sprintf("agent_%d", n)), more)
+			}
+			d.must(d.Dispatch(t.Context(), d.event(tc.event, map[string]any{"agent_id": tc.about})))
+			if (len(d.letters) == 1) != tc.want || len(d.letters) > 1 {
+				t.Errorf("owners were told of %v; want it: %t", d.letters, tc.want)
+			}
+		})
+	}
+	t.Run("an e-mail that could not be sent brings the event again", func(t *testing.T) {
+		t.Parallel()
+		d := open(t)
+		d.deaf = errors.New("busy")
+		if err := d.Dispatch(t.Context(), d.event("agents:credits.low", map[string]any{"agent_id": nil})); !errors.Is(err, d.deaf) {
+			t.Errorf("err = %v", err)
+		}
 	})
 }
 

@@ -12,6 +12,7 @@
 //	ORG#o                  ACTIVE                  how many agents are active
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
 //	ORG#o                  PAUSE#a                 a paused system agent
+//	ORG#o                  ALERTS                  what the owners were told of failures
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  REVOKED#<digest>        a session that was taken back; kept until it has expired
 //	KEY#<hash>             KEY                     an integration key, by its hash
@@ -110,6 +111,8 @@
 //	Commit: end, failed              1      0     10     transaction: run with its last step, stats, event; 4 are indexes
 //	Published                        1      0     2      update of the event; 1 is the index
 //	Unpublished, nothing             4      2     0      query of each part of open
+//	Alerts                           1      1     0      get, for a failure that no agent listens for
+//	SaveAlerts                       1      0     1      put; more with many failures in an hour
 //	Approval                         1      1     0      get
 //	SaveDecision                     1      0     8      transaction: question, run; 4 are indexes
 //	Executions                       2      51.5  0      query of by_org, get of 50 runs

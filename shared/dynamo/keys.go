@@ -193,6 +193,9 @@ func rateKey(o id.Org, minute time.Time) primary {
 	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
 }
 
+// alertsKey is the key of what the owners of an organization were told.
+func alertsKey(o id.Org) primary { return inOrg(o, "ALERTS") }
+
 func outboxKey(o id.Org, e id.Event) primary {
 	pk, err := join("ORG", string(o), "OUTBOX", string(e))
 	return in(pk, err, "EVENT")

@@ -10,6 +10,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dispatch"
@@ -41,6 +42,7 @@ var (
 	_ sweep.Store        = (*Store)(nil)
 	_ limit.Store        = (*Store)(nil)
 	_ outbox.Store       = (*Store)(nil)
+	_ alert.Store        = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations in one table. It has no clock:

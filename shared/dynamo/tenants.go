@@ -21,14 +21,26 @@ type tenantItem struct {
 	Updated   int64  `dynamodbav:"updated"`
 	PlanAt    int64  `dynamodbav:"plan_at,omitempty"`
 	StateAt   int64  `dynamodbav:"state_at,omitempty"`
+	OwnersAt  int64  `dynamodbav:"owners_at,omitempty"`
 	Revision  int64  `dynamodbav:"rev"`
+
+	Owners []ownerItem `dynamodbav:"owners,omitempty"`
+}
+
+type ownerItem struct {
+	User  string `dynamodbav:"user,omitempty"`
+	Email string `dynamodbav:"email"`
 }
 
 func (i tenantItem) tenant(o id.Org) tenant.Tenant {
+	var owners []tenant.Owner
+	for _, w := range i.Owners {
+		owners = append(owners, tenant.Owner{User: id.User(w.User), Email: w.Email})
+	}
 	return tenant.Tenant{
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
-		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt),
+		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt),
 	}
 }
 
@@ -71,10 +83,14 @@ func (s *Store) SaveTenant(ctx context.Context, t tenant.Tenant, month credit.Mo
 
 func tenantWrite(t tenant.Tenant) write {
 	cond, args := revised(t.Revision)
+	var owners []ownerItem
+	for _, w := range t.Owners {
+		owners = append(owners, ownerItem{User: string(w.User), Email: w.Email})
+	}
 	return put(tenantItem{
 		primary: tenantKey(t.Org), Plan: string(t.Plan), Suspended: t.Suspended,
 		Created: nanos(t.Created), Updated: nanos(t.Updated), Revision: t.Revision + 1,
-		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt),
+		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt), Owners: owners, OwnersAt: nanos(t.OwnersAt),
 	}, cond, args)
 }
 

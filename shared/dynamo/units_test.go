@@ -21,6 +21,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/client"
@@ -566,6 +567,14 @@ func runPatterns() map[string]pattern {
 		},
 		"Unpublished, nothing": func(w *world) call {
 			return func(ctx context.Context) error { return got(w.store.Unpublished(ctx, start(), 500)) }
+		},
+		"Alerts": func(w *world) call {
+			return func(ctx context.Context) error { return got(w.store.Alerts(ctx, org)) }
+		},
+		"SaveAlerts": func(w *world) call {
+			o := id.Org("org_" + rand.Text())
+			r := alert.Record{Mailed: start(), Open: []alert.Failure{{Event: "evt_1", At: start(), Code: "product_error"}}}
+			return func(ctx context.Context) error { return w.store.SaveAlerts(ctx, o, r) }
 		},
 		"Approval": func(w *world) call {
 			_, a := w.asking()

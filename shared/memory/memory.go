@@ -13,6 +13,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
@@ -47,6 +48,7 @@ var (
 	_ sweep.Store        = (*Store)(nil)
 	_ limit.Store        = (*Store)(nil)
 	_ outbox.Store       = (*Store)(nil)
+	_ alert.Store        = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations. It is safe for concurrent use.
@@ -73,6 +75,7 @@ type org struct {
 	permits   map[time.Time]int        // taken, by minute
 	revoked   map[string]bool          // sessions
 	outbox    map[id.Event]event.Event // that are not published yet
+	alerts    alert.Record
 }
 
 // New returns an empty store.

@@ -22,7 +22,7 @@ func (o *org) known() (tenant.Tenant, error) {
 	if o.tenant.Revision == 0 {
 		return tenant.Tenant{}, tenant.ErrUnknown
 	}
-	return o.tenant, nil
+	return clone(o.tenant), nil
 }
 
 // Plan implements agent.Plans.
@@ -45,7 +45,7 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 		o.months[month] = b
 	}
 	t.Revision++
-	o.tenant = t
+	o.tenant = clone(t)
 	return nil
 }
 

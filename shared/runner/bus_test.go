@@ -7,10 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/step"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A bus takes the platform's own events and delivers them to the queue.
@@ -91,6 +94,7 @@ func (w *world) auditHeard() {
 	}
 	w.holds(heard, len(ids) == len(told), "the bus has events about %d runs, of which %d are known", len(told), len(ids))
 	w.auditLow()
+	w.auditMail()
 	left, err := w.store.Store.Unpublished(w.over, time.Now().Add(time.Hour), 10_000)
 	w.must(err)
 	w.holds(heard, len(left) == 0, "%d events are still in the outbox", len(left))
@@ -98,6 +102,54 @@ func (w *world) auditHeard() {
 		a, _ := e.Payload["agent_id"].(string)
 		w.holds(heard, e.Org != w.org || !slices.Contains(started[e.ID], id.Agent(a)), "%s was started by its own failure %s", a, e.ID)
 	}
+}
+
+// A mail is the mail server that sends to owners.
+type mail struct {
+	world *world
+
+	mu   sync.Mutex
+	sent map[id.Org][]time.Time
+}
+
+// Send implements step.Sender.
+func (m *mail) Send(ctx context.Context, letter step.Message) error {
+	return throughErr(ctx, m.world, "mail.Send", "", func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.sent[letter.Org] = append(m.sent[letter.Org], time.Now())
+		m.world.note("the owner %s of %s gets %q", letter.Recipient, letter.Org, letter.Subject)
+		return nil
+	})
+}
+
+// owned names an owner of the organization, who is told of failures.
+func (w *world) owned() {
+	hub := tenant.Service{Store: w.store.Store, Now: time.Now}
+	w.must(hub.Keep(w.over, event.Event{
+		ID: "evt_owner", Product: "hub", Type: "subscription.changed", Org: w.org, Published: time.Now().Add(time.Second),
+		Payload: map[string]any{"plan": string(plan), "owners": []any{map[string]any{"user_id": "user_owner", "email": "owner@acme.example"}}},
+	}))
+}
+
+// auditMail checks that an owner got one e-mail an hour at most. A process may
+// hang between the moment it decided to send and the moment it sends.
+func (w *world) auditMail() {
+	w.Helper()
+	w.mail.mu.Lock()
+	defer w.mail.mu.Unlock()
+	sent := w.mail.sent[w.org]
+	for n := range sent {
+		w.holds(heard, n == 0 || sent[n].Sub(sent[n-1]) >= alert.Interval-skew-dispatchTime, "e-mails at %v", sent)
+	}
+}
+
+func (s *store) Alerts(ctx context.Context, o id.Org) (alert.Record, error) {
+	return through(ctx, s.world, "store.Alerts", "", func() (alert.Record, error) { return s.Store.Alerts(ctx, o) })
+}
+
+func (s *store) SaveAlerts(ctx context.Context, o id.Org, r alert.Record) error {
+	return throughErr(ctx, s.world, "store.SaveAlerts", "", func() error { return s.Store.SaveAlerts(ctx, o, r) })
 }
 
 // auditLow checks that each threshold of a month's credits is told once, and not

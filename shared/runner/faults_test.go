@@ -56,6 +56,14 @@ func tales() []tale {
 			w.hears(list(hopeless("f")))
 			w.publish(w.escalated(), "", 0)
 		}},
+		{name: "runs that fail, and owners who hear of it", tell: func(w *world) {
+			w.owned()
+			w.agent(list(hopeless("f")))
+			for range 3 {
+				w.publish(w.escalated(), "", 0)
+				w.pass(5 * time.Minute)
+			}
+		}},
 		{name: "people say yes", tell: people([]string{ask("g", twoChannels), act("b")}, decide(true))},
 		{name: "people say no", tell: people([]string{act("a"), ask("g"), act("b")}, decide(false))},
 		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
@@ -206,11 +214,11 @@ func (s tale) nth(port string, n int, f fault) func(site) fault {
 // own machinery.
 func ports() []string {
 	return []string{
-		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "model.Ask",
+		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
 		"product.Act", "queue.Handle", "sender.Send",
-		"store.Admit", "store.Agent", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
+		"store.Admit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
 		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.Holder", "store.KeepFact", "store.Listeners",
-		"store.Overdue", "store.Published", "store.Refuse", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",
+		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",
 	}
 }
 

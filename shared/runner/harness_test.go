@@ -18,6 +18,7 @@ import (
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
@@ -58,6 +59,7 @@ type cloud struct {
 	machines *machines
 	queue    *sqs
 	bus      *bus
+	mail     *mail
 	model    *models
 	products *products
 	senders  *senders
@@ -130,6 +132,7 @@ func newWorld(t testing.TB) *world {
 	w.model = &models{world: w, reply: func(q step.Question, _ int) said { return said{text: fitting(q.Schema)} }}
 	w.products = &products{world: w, effects: map[string]effect{}, reply: func(step.Command, int) done { return done{} }}
 	w.bus = &bus{world: w}
+	w.mail = &mail{world: w, sent: map[id.Org][]time.Time{}}
 	w.senders = &senders{world: w, sent: map[string]int{}}
 	w.staff = w.build(time.Now, w.store)
 	w.queue = newQueue(w)
@@ -188,6 +191,7 @@ func (w *world) build(now func() time.Time, kept *store) *staff {
 	out.dispatcher = &dispatch.Service{
 		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
 		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Custodian: out.agents,
+		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
 	out.runner = &runner.Service{

@@ -156,6 +156,29 @@ func TestTheLastCreditsAreToldAtEachThreshold(t *testing.T) {
 	})
 }
 
+func TestOwnersHearOnceOfThreeFailuresWithinAnHour(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.owned()
+		a := w.agent(list(hopeless("f")))
+		for range 3 {
+			w.wake(a)
+			w.pass(5 * time.Minute)
+		}
+		if n := len(w.mail.sent[w.org]); n != 1 {
+			t.Errorf("%d e-mails for three failures within an hour", n)
+		}
+		w.hears(list(says("heard")))
+		w.pass(time.Hour)
+		w.wake(a)
+		w.pass(5 * time.Minute)
+		if n := len(w.mail.sent[w.org]); n != 1 {
+			t.Errorf("%d e-mails, and an agent listens", n)
+		}
+		w.audit()
+	})
+}
+
 // Each code that a step can fail with has a sentence of its own.
 func TestEachCodeOfAStepHasASentence(t *testing.T) {
 	t.Parallel()

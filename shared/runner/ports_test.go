@@ -9,6 +9,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
@@ -93,7 +94,7 @@ func TestEveryCallOfTheStoreMayGoWrong(t *testing.T) {
 		reflect.TypeFor[execution.Store](), reflect.TypeFor[execution.Tenants](), reflect.TypeFor[execution.Balances](),
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.Shelf](), reflect.TypeFor[agent.Plans](),
-		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](),
+		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -128,6 +128,7 @@ func (s *simulation) run() {
 	s.senders.reply = s.sends
 	other := s.in("org_other")
 	other.announce()
+	s.owned()
 	other.poor(150) // some of its steps find too few credits
 	s.listeners = map[id.Org][]id.Agent{}
 	for _, w := range []*world{s.world, other} {

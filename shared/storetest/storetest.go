@@ -18,6 +18,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
@@ -51,6 +52,7 @@ type Store interface {
 	sweep.Store
 	limit.Store
 	outbox.Store
+	alert.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
@@ -85,6 +87,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"limits":    limits(),
 		"outbox":    outboxes(),
 		"low":       low(),
+		"alerts":    alerts(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,8 @@ func tenants() []promise {
 		{"a tenant is read as it was written", func(t trial, s Store) {
 			want := tenant.Tenant{
 				Org: anOrg(), Plan: credit.Growth, Suspended: true, Created: day(), Updated: day().Add(123456789),
-				PlanAt: day().Add(time.Hour), StateAt: day().Add(time.Minute),
+				PlanAt: day().Add(time.Hour), StateAt: day().Add(time.Minute), OwnersAt: day().Add(time.Second),
+				Owners: []tenant.Owner{{User: "user_olivia", Email: "olivia@brightside.example"}, {Email: "b@c.example"}},
 			}
 			ok(t, s.SaveTenant(t.Context(), want, month))
 			got, err := s.Tenant(t.Context(), want.Org)

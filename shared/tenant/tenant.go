@@ -1,7 +1,7 @@
 // Package tenant keeps what the Hub says about an organization: that it
 // exists, what it has bought, and whether it is suspended.
 //
-// The record has a clock for what was bought and one for the suspension, so that
+// The record has a clock for what was bought, one for the suspension and one for the owners, so that
 // the Hub's events may come twice and in any order. If the Hub is down, what it
 // last said holds.
 package tenant
@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"theoneagents.app/agents/shared/credit"
@@ -33,6 +34,8 @@ type Tenant struct {
 	Updated   time.Time // of the newest event that was applied
 	PlanAt    time.Time // of the event that said what it has bought
 	StateAt   time.Time // of the event that said whether it is suspended
+	Owners    []Owner   // who is told of failures; none when the Hub named none
+	OwnersAt  time.Time // of the event that named them
 	Revision  int64     // counts the writes; 0 before the first
 }
 
@@ -49,8 +52,8 @@ func Keeps(name string) bool {
 	return name == created || name == changed || name == suspended || name == revoked
 }
 
-// Apply returns the tenant as it is after e. The plan and the suspension have a
-// clock each, and an event that is older than what is known of one does not
+// Apply returns the tenant as it is after e. The plan, the suspension and the
+// owners have a clock each, and an event that is older than what is known of one does not
 // change it, so that events may come in any order and twice. Of one moment, a
 // change outweighs the beginning, and so does a suspension.
 func (t Tenant) Apply(e event.Event) (Tenant, error) {
@@ -70,6 +73,9 @@ func (t Tenant) Apply(e event.Event) (Tenant, error) {
 		}
 		if beginning && at.After(t.StateAt) {
 			t.Suspended, t.StateAt = false, at // only a new beginning lifts it
+		}
+		if owners, ok := ownersOf(e); ok && (at.After(t.OwnersAt) || !beginning && at.Equal(t.OwnersAt)) {
+			t.Owners, t.OwnersAt = owners, at
 		}
 		if t.Created.IsZero() || at.Before(t.Created) {
 			t.Org, t.Created = e.Org, at
@@ -150,7 +156,7 @@ func (s *Service) keep(ctx context.Context, e event.Event) error {
 		return err
 	}
 	after, err := before.Apply(e)
-	if err != nil || after == before {
+	if err != nil || reflect.DeepEqual(after, before) {
 		return err
 	}
 	return s.Store.SaveTenant(ctx, after, credit.MonthOf(s.Now()))

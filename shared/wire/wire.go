@@ -26,6 +26,7 @@ import (
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/bus"
@@ -175,6 +176,13 @@ func (w *Wire) Outbox() *outbox.Service {
 	}
 }
 
+// Alerts returns the service that tells owners of failures.
+func (w *Wire) Alerts() *alert.Service {
+	return &alert.Service{
+		Store: w.Store(), Mail: w.email(), Console: w.env.Need(boot.EnvConsole), Now: w.Now, Report: w.Report,
+	}
+}
+
 // Steps returns the service that does steps.
 func (w *Wire) Steps() *step.Service {
 	return &step.Service{
@@ -211,13 +219,21 @@ func (w *Wire) model() step.Model {
 func (w *Wire) senders() map[agent.Channel]step.Sender {
 	hosts := w.Rules().Hosts
 	hook := notice.Hook{HTTP: notice.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
-	once := 1 // SNS and SES would send twice
 	return map[agent.Channel]step.Sender{
-		agent.SMS: notice.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
-		agent.Email: notice.Email{
-			API: sesv2.NewFromConfig(w.aws, func(o *sesv2.Options) { o.RetryMaxAttempts = once }), From: w.env.Need(boot.EnvSender),
-		},
+		agent.SMS:   notice.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
+		agent.Email: w.email(),
 		agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
+	}
+}
+
+// once is how often a message is sent: SNS and SES would send it twice.
+const once = 1
+
+// email returns the sender of e-mail.
+func (w *Wire) email() notice.Email {
+	return notice.Email{
+		API:  sesv2.NewFromConfig(w.aws, func(o *sesv2.Options) { o.RetryMaxAttempts = once }),
+		From: w.env.Need(boot.EnvSender),
 	}
 }
 

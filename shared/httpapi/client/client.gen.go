@@ -569,6 +569,7 @@ func (e Outcome) Valid() bool {
 
 // Defines values for Product.
 const (
+	ProductAgents     Product = "agents"
 	ProductBackups    Product = "backups"
 	ProductBooks      Product = "books"
 	ProductCompliance Product = "compliance"
@@ -584,6 +585,8 @@ const (
 // Valid indicates whether the value is a known member of the Product enum.
 func (e Product) Valid() bool {
 	switch e {
+	case ProductAgents:
+		return true
 	case ProductBackups:
 		return true
 	case ProductBooks:
@@ -1621,7 +1624,7 @@ type Tokens struct {
 
 // Trigger The event that wakes the agent.
 type Trigger struct {
-	// AllowAgentTriggered Whether events that agents caused wake it too.
+	// AllowAgentTriggered Whether events that agents caused wake it too. It must be true for events of the product `agents`, which agents cause always. An agent is never woken by its own failure.
 	AllowAgentTriggered *bool       `json:"allow_agent_triggered,omitempty"`
 	EventType           string      `json:"event_type"`
 	Filters             *[]Filter   `json:"filters,omitempty"`

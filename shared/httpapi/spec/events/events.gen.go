@@ -52,6 +52,7 @@ func (e Category) Valid() bool {
 
 // Defines values for Product.
 const (
+	ProductAgents     Product = "agents"
 	ProductBackups    Product = "backups"
 	ProductBooks      Product = "books"
 	ProductCompliance Product = "compliance"
@@ -67,6 +68,8 @@ const (
 // Valid indicates whether the value is a known member of the Product enum.
 func (e Product) Valid() bool {
 	switch e {
+	case ProductAgents:
+		return true
 	case ProductBackups:
 		return true
 	case ProductBooks:
