@@ -52,7 +52,7 @@ func plan() []function {
 		{name: "executions", timeout: apiTimeout, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: all(), grants: []permission{startRuns, ringDoorbell}},
 		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: all()},
-		{name: "events", timeout: apiTimeout, routes: []string{"events"}, env: forAPI(), table: readAndCount()},
+		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: readAndCount()},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: readAndCount()},
 		{name: docs, timeout: apiTimeout},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},

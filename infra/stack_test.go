@@ -399,7 +399,7 @@ func TestTheAPIHasOneDoorForEachFunctionAndOneForTheRest(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "credits": "credits",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function

@@ -89,7 +89,10 @@ type Head struct {
 	Version  int
 	Revision int64    // counts the writes; 0 before the first
 	Needs    []string // what the definition needs of the catalogue; of heads from before it was kept: none
-	Stats    Stats
+	// Placeholders are what the template that the agent was cloned from has in
+	// place of real recipients.
+	Placeholders []string
+	Stats        Stats
 }
 
 // An Agent is a definition with a name and a status.

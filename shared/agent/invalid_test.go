@@ -348,7 +348,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 		"activating it when all is back":    {`{"status": "active"}`, true, agent.Active, 1, ""},
 		"nothing at all when all is back":   {`{}`, true, agent.Paused, 1, ""},
 		"another name when all is back":     {`{"name": "New"}`, true, agent.Paused, 1, ""},
-		"a status that nobody may ask for":  {`{"status": "error"}`, true, agent.Invalid, 1, ""},
+		"its own status when all is back":   {`{"status": "error"}`, true, agent.Paused, 1, ""},
 		"back to a draft when all is there": {`{"status": "draft"}`, true, agent.Invalid, 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

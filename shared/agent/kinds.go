@@ -142,7 +142,7 @@ func (r Rules) otherActions(a ActionStep) string {
 	if actions := r.Catalog.ActionsOf(a.Product); len(actions) > 0 {
 		return "it has " + fault.Offer(a.Action, actions)
 	}
-	return fmt.Sprintf("no product %q has actions, %s", a.Product, offered(a.Product, r.Catalog.ActionProducts()))
+	return fmt.Sprintf("no product %q has actions: %s", a.Product, fault.Suggest(a.Product, r.Catalog.ActionProducts()))
 }
 
 // blind reports a text of a destructive action that names what is found out only
@@ -161,7 +161,7 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		param, ok := action.Param(name)
 		if !ok {
-			p.fault(path+"."+name, "%s has no parameter %q; %s", action.Name(), name, offered(name, action.ParamNames()))
+			p.fault(path+"."+name, "%s has no parameter %q; %s", action.Name(), name, fault.Suggest(name, action.ParamNames()))
 			continue
 		}
 		p.param(path+"."+name, param, given[name])

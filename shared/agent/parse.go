@@ -157,7 +157,7 @@ func (r Rules) otherEvents(t Trigger) string {
 	if types := r.Catalog.EventTypesOf(t.Product); len(types) > 0 {
 		return t.Product + " has " + fault.Offer(t.EventType, types)
 	}
-	return fmt.Sprintf("no product %q publishes events, %s", t.Product, offered(t.Product, r.Catalog.EventProducts()))
+	return fmt.Sprintf("no product %q publishes events: %s", t.Product, fault.Suggest(t.Product, r.Catalog.EventProducts()))
 }
 
 func (p *parser) filter(path string, v any, known bool) Filter {
@@ -172,7 +172,7 @@ func (p *parser) filter(path string, v any, known bool) Filter {
 		p.fault(o.at("field"), "%v", err)
 	case !known || f.Field == "" || f.Operator == "":
 	case !ok:
-		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, offered(lastNames(place), p.event.FieldPaths()))
+		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, fault.Suggest(lastNames(place), p.event.FieldPaths()))
 	default:
 		p.fits(path, field, f)
 	}

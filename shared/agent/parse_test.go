@@ -244,7 +244,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	},
 	"the id of a step that has an output_var": {[]string{"steps.3.else.0.body", `"{{ triage.noise }}"`}, []string{`steps[3].else[0].body: nothing is called "triage"`}},
 
-	"an unknown product":               {[]string{"steps.4.product", `"erp"`}, []string{`steps[4].action: there is no action "add_note" of product "erp"; no product "erp" has actions, there are `}},
+	"an unknown product":               {[]string{"steps.4.product", `"erp"`}, []string{`steps[4].action: there is no action "add_note" of product "erp"; no product "erp" has actions: there are `}},
 	"an unknown action":                {[]string{"steps.4.action", `"explode"`}, []string{`steps[4].action: there is no action "explode" of product "psa"; it has `}},
 	"no action":                        {[]string{"steps.4.action", ""}, []string{"steps[4].action: is required"}},
 	"params that are an array":         {[]string{"steps.4.params", `[]`}, []string{"steps[4].params: must be an object, not an array"}},

@@ -96,21 +96,9 @@ func (o object) absent(fields ...string) {
 func (o object) done() {
 	for _, field := range slices.Sorted(maps.Keys(o.fields)) {
 		if !o.known[field] {
-			o.fault(o.at(field), "is not a known field; %s", offered(field, slices.Sorted(maps.Keys(o.known))))
+			o.fault(o.at(field), "is not a known field; %s", fault.Suggest(field, slices.Sorted(maps.Keys(o.known))))
 		}
 	}
-}
-
-// offered ends a sentence about a name that does not exist: with the one that
-// was probably meant, or with all that there are.
-func offered(given string, names []string) string {
-	if near := fault.Nearest(given, names); near != "" {
-		return "did you mean " + near + "?"
-	}
-	if len(names) == 0 {
-		return "there is none"
-	}
-	return "there are " + fault.Offer(given, names)
 }
 
 // text reads an optional text of at most limit characters.

@@ -35,6 +35,15 @@ type Store interface {
 	// against active; one too many is ErrLimit, exactly, however many try.
 	SaveAgent(ctx context.Context, before, after Agent, active Cap) error
 
+	// SaveRequested writes a new agent as SaveAgent does, and the request that
+	// made it, in one transaction. If the organization has a request of the same
+	// key that came after since, it writes nothing and returns ErrRequested.
+	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time) error
+
+	// Requested returns the last request of a key, and whether there is one; it
+	// may be gone some time after RequestKept.
+	Requested(ctx context.Context, org id.Org, key string) (Request, bool, error)
+
 	// DeleteAgent removes the agent if its revision is still a.Revision, or
 	// returns ErrStale. Its versions stay, for the runs that had them.
 	DeleteAgent(ctx context.Context, a Agent) error
@@ -150,19 +159,17 @@ func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
 	return a
 }
 
-// Create stores a new agent as a draft, or returns ErrConfig.
-func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]any) (Agent, error) {
-	d, err := s.Rules.Parse(doc)
-	if err != nil {
-		return Agent{}, err
-	}
-	return s.create(ctx, who.Org, d, Custom)
-}
-
-func (s *Service) create(ctx context.Context, org id.Org, d Definition, typ Type) (Agent, error) {
-	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now()}}
+// draft returns a new agent. It keeps the placeholders of the template that it is
+// a copy of.
+func (s *Service) draft(org id.Org, d Definition, typ Type, placeholders []string) Agent {
+	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now(), Placeholders: placeholders}}
 	a = a.with(d, a.Created)
 	a.Version = 1
+	return a
+}
+
+func (s *Service) create(ctx context.Context, org id.Org, d Definition, typ Type, placeholders []string) (Agent, error) {
+	a := s.draft(org, d, typ, placeholders)
 	a, err := s.save(ctx, Agent{}, a, Cap{})
 	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
@@ -186,12 +193,17 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.Copy(ctx, who, a.Definition, name)
+	return s.copied(ctx, who, a.Definition, name, a.Placeholders)
 }
 
-// Copy stores a draft with the definition, checked again, under another name if
-// one is given.
+// Copy stores a draft with the definition of a template, checked again, under
+// another name if one is given. The copy cannot be activated while a recipient of
+// the template's that is reserved for examples stands in it.
 func (s *Service) Copy(ctx context.Context, who caller.Caller, d Definition, name string) (Agent, error) {
+	return s.copied(ctx, who, d, name, s.Rules.placeholders(d))
+}
+
+func (s *Service) copied(ctx context.Context, who caller.Caller, d Definition, name string, placeholders []string) (Agent, error) {
 	doc := d.document()
 	if name != "" {
 		doc["name"] = name
@@ -200,7 +212,7 @@ func (s *Service) Copy(ctx context.Context, who caller.Caller, d Definition, nam
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.create(ctx, who.Org, d, Cloned)
+	return s.create(ctx, who.Org, d, Cloned, placeholders)
 }
 
 // A Patch is what an update changes: top-level fields of the definition, and
@@ -259,44 +271,71 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	return s.counted(ctx, who.Org, after) // not read again: somebody else may have changed it since
 }
 
-// patched returns the agent after p, checked whole.
+// patched returns the agent after p. It is checked whole, unless p only pauses
+// it: an active agent that newer rules would refuse can always be paused.
 func (s *Service) patched(a Agent, p Patch) (Agent, error) {
-	fields := maps.Clone(p.Fields)
-	status, err := statusOf(fields)
+	fields := given(p.Fields)
+	status, err := statusOf(fields, a.Status)
 	if err != nil {
 		return a, err
 	}
 	delete(fields, "status")
+	if len(fields) == 0 && a.Status == Active && status == Paused {
+		return a.to(status, s.Now())
+	}
 	doc := a.Definition.document()
 	maps.Copy(doc, fields)
 	d, err := s.Rules.Parse(doc)
 	if err != nil {
 		return a, err
 	}
+	before := a
 	if len(fields) > 0 && !equal(d, a.Definition) || a.Status == Invalid {
 		a = a.with(d, s.Now())
 	}
-	if status == "" {
-		return a, nil
+	if status != "" {
+		if a, err = a.to(status, s.Now()); err != nil {
+			return a, err
+		}
 	}
-	return a.to(status, s.Now())
+	if left := a.unfilled(); a.Status == Active && len(left) > 0 && !equal(before, a) {
+		return a, ErrConfig.Naming(left)
+	}
+	return a, nil
 }
 
-func statusOf(fields map[string]any) (Status, error) {
+// given returns the fields that a patch changes: those that are null are absent,
+// but the limit, which null removes, and the required ones, which Parse refuses.
+func given(fields map[string]any) map[string]any {
+	fields = maps.Clone(fields)
+	for _, optional := range []string{"status", "description", "conditions", "conflict_behavior", "client_scope"} {
+		if v, ok := fields[optional]; ok && v == nil {
+			delete(fields, optional)
+		}
+	}
+	return fields
+}
+
+// statusOf returns the status that the fields ask for; none if they repeat that
+// of a broken agent, which no caller can ask for.
+func statusOf(fields map[string]any, now Status) (Status, error) {
 	v, ok := fields["status"]
 	if !ok {
 		return "", nil
 	}
 	text, _ := v.(string)
-	if s := Status(text); s == Draft || s == Active || s == Paused {
+	switch s := Status(text); {
+	case s == Draft || s == Active || s == Paused:
 		return s, nil
+	case s == Invalid && now == Invalid:
+		return "", nil
 	}
 	return "", ErrField.Sayf("status must be active, paused or draft.")
 }
 
 // pause does the only thing that may be done to a system agent.
 func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch) (Agent, error) {
-	status, err := statusOf(p.Fields)
+	status, err := statusOf(p.Fields, a.Status)
 	if len(p.Fields) != 1 || err != nil || status != Active && status != Paused {
 		return Agent{}, ErrSystem
 	}

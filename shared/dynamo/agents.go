@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -30,14 +31,15 @@ type headItem struct {
 	Version     int    `dynamodbav:"version"`
 	Revision    int64  `dynamodbav:"rev"`
 
-	Needs []string `dynamodbav:"needs,omitempty"` // of the catalogue
+	Needs        []string `dynamodbav:"needs,omitempty"`        // of the catalogue
+	Placeholders []string `dynamodbav:"placeholders,omitempty"` // of its template
 }
 
 func (i headItem) head(o id.Org) agent.Head {
 	return agent.Head{
 		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
 		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
-		Version: i.Version, Revision: i.Revision, Needs: i.Needs,
+		Version: i.Version, Revision: i.Revision, Needs: i.Needs, Placeholders: i.Placeholders,
 	}
 }
 
@@ -187,6 +189,47 @@ func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active
 	return agent.ErrStale
 }
 
+// A requestItem is a request that made an agent and may come again.
+type requestItem struct {
+	primary
+
+	Digest  string `dynamodbav:"digest"`
+	Agent   string `dynamodbav:"agent"`
+	Made    int64  `dynamodbav:"made"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+// SaveRequested implements agent.Store.
+func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+	ws, err := saves(agent.Agent{}, a, agent.Cap{})
+	if err != nil {
+		return err
+	}
+	request := len(ws)
+	ws = append(ws, put(requestItem{
+		primary: requestKey(a.Org, r.Key), Digest: r.Digest, Agent: string(r.Agent), Made: nanos(r.Made),
+		Expires: r.Made.Add(agent.RequestKept + forgotten).Unix(),
+	}, "attribute_not_exists(pk) OR made <= :since", map[string]any{":since": nanos(since)}))
+	err = s.write(ctx, ws...)
+	if refusal := refused(err); refusal != nil {
+		if _, came := refusal.at(request); came {
+			return agent.ErrRequested
+		}
+		return agent.ErrStale
+	}
+	return err
+}
+
+// Requested implements agent.Store.
+func (s *Store) Requested(ctx context.Context, o id.Org, key string) (agent.Request, bool, error) {
+	var i requestItem
+	found, err := s.get(ctx, requestKey(o, key), &i)
+	if err != nil || !found {
+		return agent.Request{}, false, err
+	}
+	return agent.Request{Key: key, Digest: i.Digest, Agent: id.Agent(i.Agent), Made: timeOf(i.Made)}, true, nil
+}
+
 // saves returns what saving an agent writes: its head, the count of those that
 // are active if it changes, a new version, and whether it listens.
 func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
@@ -223,7 +266,7 @@ func headWrite(before, after agent.Agent) write {
 		primary: headKey(after.Org, after.ID), ID: string(after.ID), Name: after.Name,
 		Description: after.Definition.Description, Type: string(after.Type), Status: string(after.Status),
 		Category: after.Category, Created: nanos(after.Created), Updated: nanos(after.Updated),
-		Version: after.Version, Revision: before.Revision + 1, Needs: after.Needs,
+		Version: after.Version, Revision: before.Revision + 1, Needs: after.Needs, Placeholders: after.Placeholders,
 	}, cond, args)
 }
 

@@ -80,6 +80,8 @@
 //	SaveAgent, becoming active       1      0     6      transaction: head, count, listener
 //	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
 //	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
+//	SaveRequested                    1      0     6      transaction: head, version, request; only for a request with a key
+//	Requested                        1      1     0      get, for the same requests
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener

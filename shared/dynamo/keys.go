@@ -64,6 +64,10 @@ func listenKey(o id.Org, event string, a id.Agent) primary {
 	return inOrg(o, "LISTEN", event, string(a))
 }
 
+// requestKey has a digest, because a caller may use any character in its name for
+// a request.
+func requestKey(o id.Org, key string) primary { return inOrg(o, "REQUEST", id.Digest(key)) }
+
 func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)) }
 
 func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }

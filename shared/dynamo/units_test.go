@@ -410,6 +410,18 @@ func agentPatterns() map[string]pattern {
 			after.Version++
 			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, before, after, agent.Cap{}) }
 		},
+		"SaveRequested": func(w *world) call {
+			a := w.newAgent("ticket.escalated")
+			return func(ctx context.Context) error {
+				return w.store.SaveRequested(ctx, a, agent.Request{Key: "k", Digest: "d", Agent: a.ID, Made: a.Created}, a.Created.Add(-agent.RequestKept))
+			}
+		},
+		"Requested": func(w *world) call {
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Requested(ctx, org, "k")
+				return err
+			}
+		},
 		"DeleteAgent, active": func(w *world) call {
 			a := w.saved("ticket.escalated", agent.Active)
 			return func(ctx context.Context) error { return w.store.DeleteAgent(ctx, a) }

@@ -36,6 +36,20 @@ func Nearest(given string, names []string) string {
 	return ""
 }
 
+// Suggest ends a sentence about a name that does not exist: with the one that was
+// probably meant, or with all that there are.
+func Suggest(given string, names []string) string {
+	switch near := Nearest(given, names); {
+	case near != "":
+		return "did you mean " + near + "?"
+	case len(names) == 0:
+		return "there is none"
+	case len(names) == 1:
+		return "there is " + names[0]
+	}
+	return "there are " + Offer(given, names)
+}
+
 // DidYouMean returns "; did you mean <name>?" if a name was probably meant, and
 // "" otherwise: the end of a sentence about a name that does not exist.
 func DidYouMean(given string, names []string) string {

@@ -59,6 +59,21 @@ func TestAnOfferBeginsWithTheNearestNameAndCountsWhatItLeavesOut(t *testing.T) {
 	}
 }
 
+func TestASuggestionIsTheNearestNameOrAllThereAre(t *testing.T) {
+	t.Parallel()
+
+	for want, names := range map[string][]string{
+		"did you mean body?":         {"ticket_id", "body"},
+		"there is none":              nil,
+		"there is ticket_id":         {"ticket_id"},
+		"there are title, ticket_id": {"title", "ticket_id"},
+	} {
+		if got := fault.Suggest("bodi", names); got != want {
+			t.Errorf("Suggest = %q, want %q", got, want)
+		}
+	}
+}
+
 func TestEveryNameIsNearestToItselfAndNoneIsInvented(t *testing.T) {
 	t.Parallel()
 

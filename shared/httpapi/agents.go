@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/template"
@@ -61,16 +63,40 @@ func (g agents) ListAgents(ctx context.Context, q spec.ListAgentsRequestObject) 
 }
 
 func readCreateAgent(in *input) spec.CreateAgentRequestObject {
-	return spec.CreateAgentRequestObject{Body: in.document()}
+	q := spec.CreateAgentRequestObject{Body: in.document()}
+	q.Params.IdempotencyKey = in.idempotencyKey()
+	return q
 }
 
 // CreateAgent implements the contract.
 func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject) (spec.CreateAgentResponseObject, error) {
-	a, err := g.svc.Create(ctx, whoIn(ctx), *q.Body)
+	var a agent.Agent
+	var err error
+	if key := value(q.Params.IdempotencyKey); key != "" {
+		a, err = g.svc.CreateOnce(ctx, whoIn(ctx), key, *q.Body)
+	} else {
+		a, err = g.svc.Create(ctx, whoIn(ctx), *q.Body)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return spec.CreateAgent201JSONResponse{Body: g.view(a), Headers: spec.CreateAgent201ResponseHeaders{ETag: tag(a)}}, nil
+}
+
+// idempotencyKeys is what a caller may call a request.
+var idempotencyKeys = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
+
+// idempotencyKey returns the name that the caller has given the request, or nil.
+func (in *input) idempotencyKey() *string {
+	keys, ok := in.r.Header["Idempotency-Key"]
+	if !ok {
+		return nil
+	}
+	if len(keys) != 1 || !idempotencyKeys.MatchString(keys[0]) {
+		in.fault("Idempotency-Key", "must be given once, as 1 to 255 printable ASCII characters")
+		return nil
+	}
+	return &keys[0]
 }
 
 func readGetAgent(in *input) spec.GetAgentRequestObject {
@@ -98,7 +124,11 @@ func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	a, err := g.svc.Update(ctx, whoIn(ctx), id.Agent(q.ID), agent.Patch{Fields: *q.Body, Match: match})
+	fields, err := g.writable(ctx, id.Agent(q.ID), *q.Body)
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	a, err := g.svc.Update(ctx, whoIn(ctx), id.Agent(q.ID), agent.Patch{Fields: fields, Match: match})
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -233,6 +263,7 @@ func (g agents) view(a agent.Agent) spec.Agent {
 		Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
+		Warnings: each(g.svc.Rules.Warnings(d), func(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }),
 	}
 }
 

@@ -31,6 +31,29 @@ func (g events) readListEvents(in *input) spec.ListEventsRequestObject {
 	}}
 }
 
+// readListActions knows the products that have actions.
+func (g events) readListActions(in *input) spec.ListActionsRequestObject {
+	return spec.ListActionsRequestObject{Params: spec.ListActionsParams{
+		Product: oneOf[spec.Product](in, "product", g.catalog.ActionProducts()), Destructive: in.boolean("destructive"),
+	}}
+}
+
+// ListActions implements the contract.
+func (g events) ListActions(_ context.Context, q spec.ListActionsRequestObject) (spec.ListActionsResponseObject, error) {
+	product, destructive := value(q.Params.Product), q.Params.Destructive
+	actions := slices.DeleteFunc(g.catalog.Actions(), func(a catalog.Action) bool {
+		return product != "" && a.Product != string(product) || destructive != nil && a.Destructive != *destructive
+	})
+	return spec.ListActions200JSONResponse{Actions: each(actions, viewAction)}, nil
+}
+
+func viewAction(a catalog.Action) spec.CatalogAction {
+	return spec.CatalogAction{
+		ID: a.Name(), Product: a.Product, Action: a.Action, DisplayName: a.DisplayName, Description: a.Description,
+		Destructive: a.Destructive, Params: each(a.Params, func(p catalog.Param) spec.ActionParam { return p }),
+	}
+}
+
 func (g events) products() []string {
 	all := each(g.catalog.Events(), func(t catalog.EventType) string { return t.Product })
 	return slices.Compact(all) // the catalogue is sorted by product

@@ -44,12 +44,18 @@ func written() []golden {
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, lose},
 
 		{"a draft", call{as: member, what: "POST /api/agents", body: definition}, nil},
+		{"with a key", call{as: member, what: "POST /api/agents", body: definition, header: withKey("a key")}, nil},
+		{"repeated with its key", call{as: member, what: "POST /api/agents", body: definition, header: withKey("a key")}, create},
+		{"a key of another request", call{as: member, what: "POST /api/agents", body: `{"name": "B"}`, header: withKey("a key")}, create},
+		{"a long key", call{as: member, what: "POST /api/agents", body: definition, header: withKey(strings.Repeat("k", 256))}, nil},
 		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, lose},
 
+		{"read-only fields that changed", call{as: member, what: "PUT /api/agents/" + agentID, body: readOnlyChanged}, nil},
+		{"not filled in", call{as: member, what: "PUT /api/agents/agent_NEW3", body: `{"status": "active"}`}, cloneTemplate},
 		{"pause", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}, nil},
 		{"new version", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all", "execution_limit": null}`}, nil},
 		{"nothing", call{as: member, what: "PUT /api/agents/" + agentID, body: `{}`}, nil},
@@ -70,6 +76,7 @@ func written() []golden {
 		{"with a name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": "Mine"}`}, nil},
 		{"system without a body", call{as: member, what: "POST /api/agents/" + systemID + "/clone"}, nil},
 		{"bad name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": ""}`}, nil},
+		{"null", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": null}`}, nil},
 
 		{"what was read", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"1"`}}, nil},
 		{"what has changed", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"2"`}}, nil},
@@ -95,6 +102,7 @@ func written() []golden {
 		{"all", call{as: "viewer@org_b", what: "GET /api/templates"}, nil},
 		{"of a category", call{as: "read", what: "GET /api/templates?category=security"}, nil},
 		{"unknown value", call{as: "read", what: "GET /api/templates?category=service_desk"}, nil},
+		{"whole", call{as: "viewer@org_b", what: "GET /api/templates/tmpl_c"}, nil},
 		{"with a name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": "Mine"}`}, nil},
 		{"without a body", call{as: "read_write", what: "POST /api/templates/tmpl_b/clone"}, nil},
 		{"bad name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": ""}`}, nil},
@@ -104,7 +112,9 @@ func written() []golden {
 		{"first page", call{as: "read", what: "GET /api/executions?limit=1&status=completed"}, nil},
 		{"of a time", call{as: "read", what: "GET /api/executions?from=2026-03-09T14:21:00Z&to=2026-03-09T15:22:00%2B01:00"}, nil},
 		{"of another organization's agent", call{as: "viewer@org_b", what: "GET /api/executions?agent_id=" + agentID}, nil},
-		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-03-09&limit=1e2"}, nil},
+		{"of days", call{as: "read", what: "GET /api/executions?from=2026-03-09&to=2026-03-10"}, nil},
+		{"of the day before", call{as: "read", what: "GET /api/executions?from=2026-03-08&to=2026-03-09"}, nil},
+		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-02-30&limit=1e2"}, nil},
 		{"limits", call{as: owner, what: "GET /api/executions?limit=201&cursor="}, nil},
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, pass},
 
@@ -137,6 +147,7 @@ func written() []golden {
 			t.Helper()
 			w.ask(t, approval.Approval{ID: "appr_01LATE", Status: approval.Expired, Created: now.Add(-time.Hour), Expires: now.Add(-time.Minute)})
 		}},
+		{"null note", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "approved", "note": null}`}, nil},
 		{"long note", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: longNote}, nil},
 		{"every fault", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "maybe", "note": 1, "by": "me"}`}, nil},
 		{"null", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": null, "note": null}`}, nil},
@@ -144,6 +155,11 @@ func written() []golden {
 		{"all", call{as: "viewer@org_a", what: "GET /api/events"}, nil},
 		{"of a product", call{as: "read", what: "GET /api/events?source_product=psa&category=service_desk"}, nil},
 		{"unknown values", call{as: "read", what: "GET /api/events?source_product=phone&category=fun"}, nil},
+
+		{"all", call{as: "viewer@org_a", what: "GET /api/actions"}, nil},
+		{"of a product", call{as: "read", what: "GET /api/actions?product=psa&destructive=false"}, nil},
+		{"destructive", call{as: "read", what: "GET /api/actions?destructive=true"}, nil},
+		{"unknown values", call{as: "read", what: "GET /api/actions?product=defend&destructive=1&prodct=psa"}, nil},
 
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits"}, nil},
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
@@ -161,6 +177,25 @@ func written() []golden {
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
 	}
+}
+
+// readOnlyChanged has a wrong value for every read-only field.
+const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", "version": 2, "stats": {"total_runs": 99},
+	"created_at": "2026-03-09T13:23:00Z", "updated_at": "2026-03-09T14:22:02Z", "warnings": "none", "name": "B"}`
+
+// withKey returns the header that names a request.
+func withKey(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
+
+// create sends a request with a key.
+func create(t *testing.T, w *world) {
+	t.Helper()
+	w.do(t, call{as: "member@org_a", what: "POST /api/agents", body: definition, header: withKey("a key")})
+}
+
+// cloneTemplate clones a template that is to be filled in.
+func cloneTemplate(t *testing.T, w *world) {
+	t.Helper()
+	w.do(t, call{as: "member@org_a", what: "POST /api/templates/tmpl_c/clone"})
 }
 
 // fillPlan makes five drafts and activates so many that the plan allows no more.

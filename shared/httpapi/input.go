@@ -92,7 +92,7 @@ func (in *input) fault(path, message string) {
 func (in *input) done() error {
 	for _, name := range slices.Sorted(maps.Keys(in.query)) {
 		if !in.known[name] {
-			in.fault(name, "is not a known parameter")
+			in.fault(name, unknown("parameter", name, slices.Sorted(maps.Keys(in.known))))
 		}
 	}
 	if !in.read && len(in.body) > 0 {
@@ -141,19 +141,34 @@ func oneOf[T, V ~string](in *input, name string, values []V) *T {
 		return nil
 	}
 	if !slices.Contains(values, V(*s)) {
-		in.fault(name, "must be one of "+join(values))
+		in.fault(name, "must be one of "+offer(*s, values))
 		return nil
 	}
 	v := T(*s)
 	return &v
 }
 
-func join[V ~string](values []V) string {
+// offer lists values, the one that was probably meant first.
+func offer[V ~string](given string, values []V) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
 		texts[i] = string(v)
 	}
-	return strings.Join(texts, ", ")
+	return fault.Offer(given, texts)
+}
+
+// boolean returns a query parameter that is true or false, or nil.
+func (in *input) boolean(name string) *bool {
+	s := in.param(name)
+	if s == nil {
+		return nil
+	}
+	if *s != "true" && *s != "false" {
+		in.fault(name, "must be true or false")
+		return nil
+	}
+	b := *s == "true"
+	return &b
 }
 
 // ref returns a query parameter that may name something, or nil.
@@ -166,7 +181,8 @@ func (in *input) ref(name, prefix string) *string {
 	return s
 }
 
-// time returns a query parameter that is a time, or nil.
+// time returns a query parameter that is a time, or a date, which stands for its
+// midnight in UTC; or nil.
 func (in *input) time(name string) *time.Time {
 	s := in.param(name)
 	if s == nil {
@@ -174,7 +190,10 @@ func (in *input) time(name string) *time.Time {
 	}
 	t, err := time.Parse(time.RFC3339, *s)
 	if err != nil {
-		in.fault(name, "must be a time like 2026-03-01T00:00:00Z")
+		t, err = time.Parse(time.DateOnly, *s)
+	}
+	if err != nil {
+		in.fault(name, "must be a time like 2026-03-01T00:00:00Z or a date like 2026-03-01")
 		return nil
 	}
 	return &t
@@ -218,10 +237,19 @@ func (in *input) object(known ...string) object {
 	doc := *in.document()
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains(known, name) {
-			in.fault(name, "is not a known field")
+			in.fault(name, unknown("field", name, known))
 		}
 	}
 	return object{in, doc}
+}
+
+// unknown says that a name is not known, and which there are.
+func unknown(what, name string, known []string) string {
+	message := "is not a known " + what
+	if len(known) == 0 {
+		return message
+	}
+	return message + "; " + fault.Suggest(name, known)
 }
 
 // An object is a small body.
@@ -231,10 +259,11 @@ type object struct {
 	fields map[string]any
 }
 
-// text returns a field of low to high characters, or nil.
+// text returns a field of low to high characters, or nil. A field that is null
+// is absent.
 func (o object) text(name string, low, high int) *string {
-	v, ok := o.fields[name]
-	if !ok {
+	v := o.fields[name]
+	if v == nil {
 		return nil
 	}
 	s, ok := v.(string)
@@ -262,14 +291,14 @@ func (o object) needText(name string, low, high int) string {
 
 // needOne returns a required field that has one of the values.
 func needOne[T ~string](o object, name string, values ...T) T {
-	v, ok := o.fields[name]
-	if !ok {
+	v := o.fields[name]
+	if v == nil {
 		o.fault(name, "is required")
 		return ""
 	}
 	s, ok := v.(string)
 	if !ok || !slices.Contains(values, T(s)) {
-		o.fault(name, "must be one of "+join(values))
+		o.fault(name, "must be one of "+offer(s, values))
 	}
 	return T(s)
 }

@@ -24,6 +24,7 @@ func (g agents) routes() []route {
 		{"POST /api/agents/{id}/clone", caller.Edit, false, serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
 		{"GET /api/agents/{id}/activity", caller.See, false, serve(readListActivity, g.ListActivity, specagents.ListActivityResponseObject.VisitListActivityResponse)},
 		{"GET /api/templates", caller.See, false, serve(readListTemplates, g.ListTemplates, specagents.ListTemplatesResponseObject.VisitListTemplatesResponse)},
+		{"GET /api/templates/{id}", caller.See, false, serve(readGetTemplate, g.GetTemplate, specagents.GetTemplateResponseObject.VisitGetTemplateResponse)},
 		{"POST /api/templates/{id}/clone", caller.Edit, false, serve(readCloneTemplate, g.CloneTemplate, specagents.CloneTemplateResponseObject.VisitCloneTemplateResponse)},
 		{"GET /api/agents/{id}/versions", caller.See, false, serve(readListAgentVersions, g.ListAgentVersions, specagents.ListAgentVersionsResponseObject.VisitListAgentVersionsResponse)},
 		{"GET /api/agents/{id}/versions/{version}", caller.See, false, serve(readGetAgentVersion, g.GetAgentVersion, specagents.GetAgentVersionResponseObject.VisitGetAgentVersionResponse)},
@@ -66,6 +67,7 @@ func (g credits) routes() []route {
 func (g events) routes() []route {
 	return []route{
 		{"GET /api/events", caller.See, false, serve(g.readListEvents, g.ListEvents, specevents.ListEventsResponseObject.VisitListEventsResponse)},
+		{"GET /api/actions", caller.See, false, serve(g.readListActions, g.ListActions, specevents.ListActionsResponseObject.VisitListActionsResponse)},
 	}
 }
 

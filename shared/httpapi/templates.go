@@ -25,6 +25,34 @@ func (g agents) ListTemplates(_ context.Context, q spec.ListTemplatesRequestObje
 	return spec.ListTemplates200JSONResponse{Templates: each(all, viewTemplate)}, nil
 }
 
+func readGetTemplate(in *input) spec.GetTemplateRequestObject {
+	return spec.GetTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound)}
+}
+
+// GetTemplate implements the contract.
+func (g agents) GetTemplate(_ context.Context, q spec.GetTemplateRequestObject) (spec.GetTemplateResponseObject, error) {
+	t, err := g.templates.Get(id.Template(q.ID))
+	if err != nil {
+		return nil, namedTemplate(err, q.ID)
+	}
+	v, d := viewTemplate(t), t.Definition
+	return spec.GetTemplate200JSONResponse{
+		ID: v.ID, Category: v.Category, Name: v.Name, Description: v.Description, Version: v.Version, Trigger: v.Trigger,
+		Definition: spec.TemplateDefinition{
+			Category: spec.Category(d.Category), Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
+			ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
+		},
+	}, nil
+}
+
+// namedTemplate makes the fault of a missing template say which.
+func namedTemplate(err error, name string) error {
+	if errors.Is(err, template.ErrNotFound) {
+		return template.ErrNotFound.Sayf("Template %s not found", name)
+	}
+	return err
+}
+
 func readCloneTemplate(in *input) spec.CloneTemplateRequestObject {
 	q := spec.CloneTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound), Body: &spec.CloneInput{}}
 	if len(in.body) > 0 {
@@ -36,11 +64,8 @@ func readCloneTemplate(in *input) spec.CloneTemplateRequestObject {
 // CloneTemplate implements the contract.
 func (g agents) CloneTemplate(ctx context.Context, q spec.CloneTemplateRequestObject) (spec.CloneTemplateResponseObject, error) {
 	a, err := g.templates.Clone(ctx, whoIn(ctx), id.Template(q.ID), value(q.Body.Name))
-	switch {
-	case errors.Is(err, template.ErrNotFound):
-		return nil, template.ErrNotFound.Sayf("Template %s not found", q.ID)
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, namedTemplate(err, q.ID)
 	}
 	return spec.CloneTemplate201JSONResponse{Body: g.view(a), Headers: spec.CloneTemplate201ResponseHeaders{ETag: tag(a)}}, nil
 }

@@ -72,7 +72,7 @@ func TestTheClientReadsWhatTheServerWrites(t *testing.T) {
 		return c
 	}
 	c := as("owner@org_a")
-	made, err := c.CreateAgentWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(definition))
+	made, err := c.CreateAgentWithBodyWithResponse(t.Context(), nil, "application/json", strings.NewReader(definition))
 	if err != nil || made.JSON201 == nil || made.JSON201.Status != client.AgentStatusDraft {
 		t.Fatalf("create: %v, %s", err, made.Body)
 	}

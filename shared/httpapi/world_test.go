@@ -220,6 +220,10 @@ func (w *world) templates(t *testing.T) *template.Service {
 			"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}]}}`)}
 	}
 	all, err := template.Load(fstest.MapFS{
+		"files/c.json": {Data: []byte(`{"id": "tmpl_c", "category": "operations", "name": "Ticket Mail", "description": "Fill in who is told.",
+			"version": "1.0.0", "definition": {"category": "service_desk",
+			"trigger": {"type": "bus_event", "event_type": "ticket.created", "source_product": "psa"},
+			"steps": [{"id": "tell", "type": "notification", "channel": "email", "recipients": ["desk@example.com"], "body": "Look."}]}}`)},
 		"files/a.json": file("tmpl_a", "security", "Alert Delay"), "files/b.json": file("tmpl_b", "operations", "Ticket Delay"),
 	}, agent.Rules{Catalog: w.catalog})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/id"
@@ -77,7 +78,10 @@ func (s *Store) Stats(_ context.Context, o id.Org) (map[id.Agent]agent.Stats, er
 func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.org(after.Org)
+	return s.org(after.Org).save(before, after, active)
+}
+
+func (o *org) save(before, after agent.Agent, active agent.Cap) error {
 	if o.agents[after.ID].Revision != before.Revision {
 		return agent.ErrStale
 	}
@@ -98,6 +102,29 @@ func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active a
 	}
 	o.store(after.Announces(before))
 	return nil
+}
+
+// SaveRequested implements agent.Store.
+func (s *Store) SaveRequested(_ context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(a.Org)
+	if earlier, ok := o.requests[r.Key]; ok && earlier.Made.After(since) {
+		return agent.ErrRequested
+	}
+	if err := o.save(agent.Agent{}, a, agent.Cap{}); err != nil {
+		return err
+	}
+	o.requests[r.Key] = r
+	return nil
+}
+
+// Requested implements agent.Store.
+func (s *Store) Requested(_ context.Context, o id.Org, key string) (agent.Request, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(o).requests[key]
+	return r, ok, nil
 }
 
 // active returns how many agents are active.

@@ -63,7 +63,8 @@ type org struct {
 	months    map[credit.Month]credit.Balance
 	agents    map[id.Agent]agent.Agent
 	versions  map[id.Agent]map[int]agent.Version
-	pauses    map[id.Agent]string // and the event that the agent listens for
+	requests  map[string]agent.Request // by key
+	pauses    map[id.Agent]string      // and the event that the agent listens for
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
@@ -88,6 +89,7 @@ func (s *Store) org(o id.Org) *org {
 			months:    map[credit.Month]credit.Balance{},
 			agents:    map[id.Agent]agent.Agent{},
 			versions:  map[id.Agent]map[int]agent.Version{},
+			requests:  map[string]agent.Request{},
 			pauses:    map[id.Agent]string{},
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},

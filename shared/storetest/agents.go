@@ -214,6 +214,63 @@ func agents() []promise {
 			same(t, "winners", won, 5)
 			same(t, "listeners", len(listening(t, s, o, created)), 5)
 		}},
+		{"a request makes its agent once, however often it comes", func(t trial, s Store) {
+			o, other := anOrg(), anOrg()
+			request := func(a agent.Agent, at time.Time) agent.Request {
+				return agent.Request{Key: "make it, #1", Digest: "digest of " + string(a.ID), Agent: a.ID, Made: at}
+			}
+			agents := make([]agent.Agent, racers)
+			for i := range agents {
+				agents[i] = anAgent(t, o)
+			}
+			_, found, err := s.Requested(t.Context(), o, "make it, #1")
+			ok(t, err)
+			same(t, "found before", found, false)
+			won := race(t, racers, agent.ErrRequested, func(i int) error {
+				return s.SaveRequested(t.Context(), agents[i], request(agents[i], day()), day().Add(-agent.RequestKept))
+			})
+			same(t, "winners", won, 1)
+			heads, err := s.Agents(t.Context(), o)
+			ok(t, err)
+			same(t, "agents", len(heads), 1)
+			same(t, "revision", heads[0].Revision, 1)
+			got, found, err := s.Requested(t.Context(), o, "make it, #1")
+			ok(t, err)
+			same(t, "found", found, true)
+			same(t, "request", got, request(agent.Agent{Head: heads[0]}, day()))
+
+			_, found, err = s.Requested(t.Context(), other, "make it, #1")
+			ok(t, err)
+			same(t, "found by another organization", found, false)
+			b := anAgent(t, other)
+			ok(t, s.SaveRequested(t.Context(), b, request(b, day()), day().Add(-agent.RequestKept)))
+		}},
+		{"a request may come anew once the first is old", func(t trial, s Store) {
+			o := anOrg()
+			a, b, c := anAgent(t, o), anAgent(t, o), anAgent(t, o)
+			request := func(a agent.Agent, at time.Time) error {
+				r := agent.Request{Key: "k", Digest: "d", Agent: a.ID, Made: at}
+				return s.SaveRequested(t.Context(), a, r, at.Add(-agent.RequestKept))
+			}
+			ok(t, request(a, day()))
+			is(t, request(b, day().Add(agent.RequestKept-1)), agent.ErrRequested)
+			_, err := s.Agent(t.Context(), o, b.ID)
+			is(t, err, agent.ErrNotFound)
+			ok(t, request(b, day().Add(agent.RequestKept)))
+			is(t, request(c, day().Add(agent.RequestKept)), agent.ErrRequested)
+			got, _, err := s.Requested(t.Context(), o, "k")
+			ok(t, err)
+			same(t, "agent", got.Agent, b.ID)
+		}},
+		{"the placeholders of an agent's template are kept", func(t trial, s Store) {
+			a := anAgent(t, anOrg())
+			a.Placeholders = []string{"+15550000000", "https://hooks.example.com/x"}
+			a = saved(t, s, agent.Agent{}, a)
+			b := saved(t, s, a, in(a, agent.Active))
+			got, err := s.Agent(t.Context(), b.Org, b.ID)
+			ok(t, err)
+			same(t, "placeholders", got.Placeholders, a.Placeholders)
+		}},
 		{"an agent in error neither listens nor takes room", func(t trial, s Store) {
 			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
 			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))

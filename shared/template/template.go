@@ -155,16 +155,25 @@ func (s *Service) List(c Category) ([]Template, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(t Template) bool { return t.Category != c }), nil
 }
 
-// Clone stores a draft that is a copy of a template, under the template's name
-// unless another is given, or returns ErrNotFound.
-func (s *Service) Clone(ctx context.Context, who caller.Caller, name id.Template, as string) (agent.Agent, error) {
+// Get returns a template, or ErrNotFound.
+func (s *Service) Get(name id.Template) (Template, error) {
 	all, err := s.All()
 	if err != nil {
-		return agent.Agent{}, err
+		return Template{}, err
 	}
 	i := slices.IndexFunc(all, func(t Template) bool { return t.ID == name })
 	if i < 0 {
-		return agent.Agent{}, ErrNotFound
+		return Template{}, ErrNotFound
 	}
-	return s.Agents.Copy(ctx, who, all[i].Definition, as)
+	return all[i], nil
+}
+
+// Clone stores a draft that is a copy of a template, under the template's name
+// unless another is given, or returns ErrNotFound.
+func (s *Service) Clone(ctx context.Context, who caller.Caller, name id.Template, as string) (agent.Agent, error) {
+	t, err := s.Get(name)
+	if err != nil {
+		return agent.Agent{}, err
+	}
+	return s.Agents.Copy(ctx, who, t.Definition, as)
 }

@@ -115,7 +115,20 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 	}
 }
 
-func TestEveryCloneIsADraftThatCanBeActivated(t *testing.T) {
+// filled returns steps in which real recipients stand for those that are reserved
+// for examples.
+func filled(t *testing.T, steps []agent.Step) any {
+	t.Helper()
+	doc, err := document.Decode([]byte(strings.NewReplacer(
+		"+15550000000", "+12125551234", "example.com", "msp.com",
+	).Replace(document.Canonical(steps))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestEveryCloneIsADraftThatCanBeActivatedOnceItIsFilledIn(t *testing.T) {
 	t.Parallel()
 
 	store := memory.New()
@@ -140,12 +153,84 @@ func TestEveryCloneIsADraftThatCanBeActivated(t *testing.T) {
 		if diff := cmp.Diff(tm.Definition, a.Definition); diff != "" {
 			t.Errorf("%s (-template +clone):\n%s", tm.ID, diff)
 		}
-		if _, err := agents.Update(t.Context(), who, a.ID, agent.Patch{Fields: map[string]any{"status": "active"}}); err != nil {
+		active := map[string]any{"status": "active"}
+		_, err = agents.Update(t.Context(), who, a.ID, agent.Patch{Fields: active})
+		var left []string
+		for _, d := range fault.From(err).Details {
+			left = append(left, d.Path)
+			if !strings.Contains(d.Message, "is a placeholder of the template and reaches nobody") {
+				t.Errorf("%s: %s: %s", tm.ID, d.Path, d.Message)
+			}
+		}
+		if diff := cmp.Diff(unfilled(tm.Definition), left); diff != "" {
+			t.Errorf("%s (-placeholders +refused):\n%s", tm.ID, diff)
+		}
+		copied, err := agents.Clone(t.Context(), who, a.ID, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := agents.Update(t.Context(), who, copied.ID, agent.Patch{Fields: active}); (err != nil) != (len(left) > 0) {
+			t.Errorf("%s: a clone of its clone: %v", tm.ID, err)
+		}
+		active["steps"] = filled(t, tm.Definition.Steps)
+		if _, err := agents.Update(t.Context(), who, a.ID, agent.Patch{Fields: active}); err != nil {
 			t.Errorf("%s: %v", tm.ID, err)
 		}
 	}
 	if a, err := s.Clone(t.Context(), who, all[0].ID, "Mine"); err != nil || a.Name != "Mine" || a.Definition.Name != "Mine" {
 		t.Errorf("%+v, %v", a.Head, err)
+	}
+}
+
+// unfilled returns where a definition has a recipient that is reserved.
+func unfilled(d agent.Definition) []string {
+	var paths []string
+	var look func(at string, steps []agent.Step)
+	list := func(at string, recipients []string) {
+		for i, r := range recipients {
+			if nobody.MatchString(r) {
+				paths = append(paths, at+".recipients["+strconv.Itoa(i)+"]")
+			}
+		}
+	}
+	look = func(at string, steps []agent.Step) {
+		for i, s := range steps {
+			at := at + "[" + strconv.Itoa(i) + "]"
+			if s.BranchStep != nil {
+				for j, c := range s.Cases {
+					look(at+".cases["+strconv.Itoa(j)+"].steps", c.Steps)
+				}
+				look(at+".else", s.Else)
+			}
+			if s.GateStep != nil {
+				for j, n := range s.Notify {
+					list(at+".notify["+strconv.Itoa(j)+"]", n.Recipients)
+				}
+			}
+			if s.NotificationStep != nil {
+				list(at, s.Recipients)
+			}
+		}
+	}
+	look("steps", d.Steps)
+	return paths
+}
+
+func TestATemplateWarnsOnlyOfWhatIsToBeFilledIn(t *testing.T) {
+	t.Parallel()
+
+	r := rules(t)
+	for _, tm := range load(t) {
+		var warned []string
+		for _, w := range r.Warnings(tm.Definition) {
+			warned = append(warned, w.Path)
+			if !strings.Contains(w.Message, "is reserved for examples") {
+				t.Errorf("%s: %s: %s", tm.ID, w.Path, w.Message)
+			}
+		}
+		if diff := cmp.Diff(unfilled(tm.Definition), warned); diff != "" {
+			t.Errorf("%s (-placeholders +warned):\n%s", tm.ID, diff)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (w *Wire) Err() error { return w.env.Err() }
 
 // Rules returns the rules that definitions are held against.
 func (w *Wire) Rules() agent.Rules {
-	return agent.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts)}
+	return agent.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts), Now: w.Now}
 }
 
 // Definitions finds the definition of a run.

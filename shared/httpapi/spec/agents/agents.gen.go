@@ -272,6 +272,9 @@ type Agent struct {
 	Version   int       `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Warnings What is allowed in the definition and probably wrong, such as a field of the payload that the catalogue does not know, or a recipient that is reserved for examples. Lists of agents leave them out.
+	Warnings []Warning `json:"warnings"`
 }
 
 // AgentInput defines model for AgentInput.
@@ -404,6 +407,47 @@ type Template struct {
 // TemplateCategory What part of a business a template is for; an agent has another category.
 type TemplateCategory string
 
+// TemplateDefinition What a clone begins with, without the name and the description, which are the template's.
+type TemplateDefinition struct {
+	Category Category `json:"category"`
+	Trigger  Trigger  `json:"trigger"`
+
+	// Conditions The conditions on the event and the client.
+	Conditions []Condition `json:"conditions"`
+
+	// Steps The steps, in order.
+	Steps []Step `json:"steps"`
+
+	// ConflictBehavior Whether system agents run on the same event too.
+	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
+	ClientScope      ClientScope      `json:"client_scope"`
+	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
+}
+
+// TemplateDetail A template with its definition.
+type TemplateDetail struct {
+	// ID Its identifier.
+	ID string `json:"id"`
+
+	// Category What part of a business a template is for; an agent has another category.
+	Category TemplateCategory `json:"category"`
+
+	// Name The name of a clone, unless another is given.
+	Name string `json:"name"`
+
+	// Description Says what to fill in after cloning.
+	Description string `json:"description"`
+
+	// Version The version of the template.
+	Version string `json:"version"`
+
+	// Trigger The event that wakes the agent.
+	Trigger TemplateTrigger `json:"trigger"`
+
+	// Definition What a clone begins with, without the name and the description, which are the template's.
+	Definition TemplateDefinition `json:"definition"`
+}
+
 // TemplateList defines model for TemplateList.
 type TemplateList struct {
 	Templates []Template `json:"templates"`
@@ -421,6 +465,15 @@ type TemplateTriggerType string
 
 // Trigger defines model for Trigger.
 type Trigger = agent.Trigger
+
+// Warning A place of the definition that is probably wrong.
+type Warning struct {
+	// Path Where it is.
+	Path string `json:"path"`
+
+	// Message What is probably wrong, in a sentence.
+	Message string `json:"message"`
+}
 
 // AgentID defines model for AgentID.
 type AgentID = string
@@ -453,6 +506,12 @@ type ListAgentsParams struct {
 
 	// Category Only agents of this category.
 	Category *Category `form:"category,omitempty" json:"category,omitempty"`
+}
+
+// CreateAgentParams defines parameters for CreateAgent.
+type CreateAgentParams struct {
+	// IdempotencyKey A name for this request that the caller has not used before, such as a UUID. With another body, or when its agent was deleted, it is 409 `conflict`.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAgentParams defines parameters for DeleteAgent.
@@ -526,7 +585,8 @@ func (response ListAgents200JSONResponse) VisitListAgentsResponse(w http.Respons
 }
 
 type CreateAgentRequestObject struct {
-	Body *CreateAgentJSONRequestBody
+	Params CreateAgentParams
+	Body   *CreateAgentJSONRequestBody
 }
 
 type CreateAgentResponseObject interface {
@@ -756,6 +816,28 @@ func (response ListTemplates200JSONResponse) VisitListTemplatesResponse(w http.R
 	return err
 }
 
+type GetTemplateRequestObject struct {
+	ID TemplateID `json:"id"`
+}
+
+type GetTemplateResponseObject interface {
+	VisitGetTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetTemplate200JSONResponse TemplateDetail
+
+func (response GetTemplate200JSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloneTemplateRequestObject struct {
 	ID   TemplateID `json:"id"`
 	Body *CloneTemplateJSONRequestBody
@@ -819,6 +901,9 @@ type StrictServerInterface interface {
 	// ListTemplates List templates
 	// (GET /api/templates)
 	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// GetTemplate Get a template
+	// (GET /api/templates/{id})
+	GetTemplate(ctx context.Context, request GetTemplateRequestObject) (GetTemplateResponseObject, error)
 	// CloneTemplate Clone a template
 	// (POST /api/templates/{id}/clone)
 	CloneTemplate(ctx context.Context, request CloneTemplateRequestObject) (CloneTemplateResponseObject, error)

@@ -95,6 +95,39 @@ func (e Product) Valid() bool {
 	}
 }
 
+// ActionList defines model for ActionList.
+type ActionList struct {
+	// Actions Sorted by product and name.
+	Actions []CatalogAction `json:"actions"`
+}
+
+// ActionParam defines model for ActionParam.
+type ActionParam = catalog.Param
+
+// CatalogAction Something that a product does when a step asks it to.
+type CatalogAction struct {
+	// ID The qualified name.
+	ID string `json:"id"`
+
+	// Product The `product` of the step.
+	Product string `json:"product"`
+
+	// Action The `action` of the step.
+	Action string `json:"action"`
+
+	// DisplayName A name for people.
+	DisplayName string `json:"display_name"`
+
+	// Description What it does.
+	Description string `json:"description"`
+
+	// Destructive Whether an approval gate must stand before it.
+	Destructive bool `json:"destructive"`
+
+	// Params The parameters, in the order of the catalogue.
+	Params []ActionParam `json:"params"`
+}
+
 // Category defines model for Category.
 type Category string
 
@@ -136,6 +169,15 @@ type KeyID = string
 // TemplateID defines model for TemplateID.
 type TemplateID = string
 
+// ListActionsParams defines parameters for ListActions.
+type ListActionsParams struct {
+	// Product Only actions of this product.
+	Product *Product `form:"product,omitempty" json:"product,omitempty"`
+
+	// Destructive Only destructive actions, or only the others.
+	Destructive *bool `form:"destructive,omitempty" json:"destructive,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// SourceProduct Only event types of this product.
@@ -143,6 +185,28 @@ type ListEventsParams struct {
 
 	// Category Only event types of this category.
 	Category *Category `form:"category,omitempty" json:"category,omitempty"`
+}
+
+type ListActionsRequestObject struct {
+	Params ListActionsParams
+}
+
+type ListActionsResponseObject interface {
+	VisitListActionsResponse(w http.ResponseWriter) error
+}
+
+type ListActions200JSONResponse ActionList
+
+func (response ListActions200JSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListEventsRequestObject struct {
@@ -169,6 +233,9 @@ func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.Respons
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListActions List the action catalogue
+	// (GET /api/actions)
+	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
 	// ListEvents List the event catalogue
 	// (GET /api/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)

@@ -291,6 +291,9 @@ type StepTrace struct {
 // StepType defines model for StepType.
 type StepType string
 
+// TimeOrDate A time as RFC 3339 has it, or a date.
+type TimeOrDate = time.Time
+
 // Tokens Numbers of tokens, as the model counts them.
 type Tokens struct {
 	// Input The prompt and its data.
@@ -337,11 +340,11 @@ type ListExecutionsParams struct {
 	// Status Only executions in this status.
 	Status *ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// From Only executions created at this time or later.
-	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+	// From Only executions created at this time or later; a date is its midnight in UTC.
+	From *TimeOrDate `form:"from,omitempty" json:"from,omitempty"`
 
-	// To Only executions created before this time.
-	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+	// To Only executions created before this time; a date is its midnight in UTC.
+	To *TimeOrDate `form:"to,omitempty" json:"to,omitempty"`
 
 	// Limit How many entries a page has at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`

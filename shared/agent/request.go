@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// RequestKept is for how long a request that made an agent may be repeated.
+const RequestKept = 24 * time.Hour
+
+// The faults of repeated requests.
+var (
+	// ErrRequested tells a service that there is a request of this key already.
+	ErrRequested = fault.New(fault.Stale, "requested", "There is a request of this key already.")
+	ErrKeyReused = fault.New(fault.Conflict, "conflict", "The Idempotency-Key was used for another request.")
+)
+
+// A Request is one that made an agent. Under its key it may come again, and then
+// makes no other.
+type Request struct {
+	Key    string // the caller's name for it, within the organization
+	Digest string // of its body
+	Agent  id.Agent
+	Made   time.Time
+}
+
+// Create stores a new agent as a draft, or returns ErrConfig.
+func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]any) (Agent, error) {
+	d, err := s.Rules.Parse(doc)
+	if err != nil {
+		return Agent{}, err
+	}
+	return s.create(ctx, who.Org, d, Custom, nil)
+}
+
+// CreateOnce is Create for a request that has a key. Within RequestKept the same
+// key and body return the agent that the first of them made, as it is now;
+// another body is ErrKeyReused, and so is an agent that was deleted since.
+func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string, doc map[string]any) (Agent, error) {
+	r := Request{Key: key, Digest: id.Digest(canonical(doc)), Made: s.Now()}
+	if a, found, err := s.repeated(ctx, who, r); found || err != nil {
+		return a, err
+	}
+	d, err := s.Rules.Parse(doc)
+	if err != nil {
+		return Agent{}, err
+	}
+	a := s.draft(who.Org, d, Custom, nil)
+	a.Needs, r.Agent = d.Needs(), a.ID
+	switch err := s.Store.SaveRequested(ctx, a, r, r.Made.Add(-RequestKept)); {
+	case errors.Is(err, ErrRequested): // the same request came meanwhile
+		a, found, err := s.repeated(ctx, who, r)
+		if err == nil && !found {
+			err = ErrBusy
+		}
+		return a, err
+	case err != nil:
+		return Agent{}, err
+	}
+	a.Revision++
+	return a, nil
+}
+
+// repeated returns the agent of an earlier request with the same key, and whether
+// there was one.
+func (s *Service) repeated(ctx context.Context, who caller.Caller, r Request) (Agent, bool, error) {
+	earlier, found, err := s.Store.Requested(ctx, who.Org, r.Key)
+	switch {
+	case err != nil || !found || !earlier.Made.After(r.Made.Add(-RequestKept)):
+		return Agent{}, false, err
+	case earlier.Digest != r.Digest:
+		return Agent{}, true, ErrKeyReused.Sayf(
+			"The Idempotency-Key %q was used with another body at %s. Use a new key for another agent.", r.Key, earlier.Made.UTC().Format(time.RFC3339))
+	}
+	a, err := s.Get(ctx, who, earlier.Agent)
+	if errors.Is(err, ErrNotFound) {
+		err = ErrKeyReused.Sayf("Agent %s, which the request with the Idempotency-Key %q made, was deleted. Use a new key for another agent.",
+			earlier.Agent, r.Key)
+	}
+	return a, true, err
+}

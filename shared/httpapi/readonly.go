@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A sameness reports whether a caller may send a value for a read-only field,
+// given the agent as it is shown now.
+type sameness func(sent any, now map[string]any) bool
+
+// readOnly are the fields of an agent that an update accepts unchanged. Those
+// that change by themselves may be older than they are now.
+func readOnly() map[string]sameness {
+	equal := func(field string) sameness {
+		return func(sent any, now map[string]any) bool { return document.Same(sent, now[field]) }
+	}
+	return map[string]sameness{
+		"id": equal("id"), "org_id": equal("org_id"), "type": equal("type"),
+		"created_at": func(sent any, now map[string]any) bool {
+			at, ok := timeIn(sent)
+			created, _ := timeIn(now["created_at"])
+			return ok && at.Equal(created)
+		},
+		"updated_at": func(sent any, now map[string]any) bool {
+			at, ok := timeIn(sent)
+			created, _ := timeIn(now["created_at"])
+			updated, _ := timeIn(now["updated_at"])
+			return ok && !at.Before(created) && !at.After(updated)
+		},
+		"version": func(sent any, now map[string]any) bool {
+			n, ok := sent.(int64)
+			current, _ := now["version"].(int64)
+			return ok && n >= 1 && n <= current
+		},
+		"stats":    func(sent any, now map[string]any) bool { return olderStats(sent, now["stats"]) },
+		"warnings": func(sent any, _ map[string]any) bool { return areWarnings(sent) },
+	}
+}
+
+func timeIn(v any) (time.Time, bool) {
+	text, _ := v.(string)
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// olderStats reports whether stats are those of now or may have been at an
+// earlier time: runs only become more.
+func olderStats(sent, now any) bool {
+	old, ok := sent.(map[string]any)
+	current, _ := now.(map[string]any)
+	if !ok || !slices.Equal(slices.Sorted(maps.Keys(old)), slices.Sorted(maps.Keys(current))) {
+		return false
+	}
+	for _, v := range old {
+		if kind := document.Kind(v); kind != "a number" && kind != "a string" && kind != "null" {
+			return false
+		}
+	}
+	order, ok := document.Compare(old["total_runs"], current["total_runs"])
+	if !ok || order != 0 {
+		return ok && order < 0
+	}
+	// The credits begin anew each month.
+	return !slices.ContainsFunc([]string{"success_rate", "avg_duration_ms", "last_run_at"}, func(field string) bool {
+		return document.Canonical(old[field]) != document.Canonical(current[field])
+	})
+}
+
+func areWarnings(sent any) bool {
+	list, ok := sent.([]any)
+	return ok && !slices.ContainsFunc(list, func(v any) bool {
+		w, _ := v.(map[string]any)
+		_, isPath := w["path"].(string)
+		_, isMessage := w["message"].(string)
+		return len(w) != 2 || !isPath || !isMessage
+	})
+}
+
+// writable returns the fields of an update without the read-only ones, or
+// ErrRequest when one of these is not what the agent has. System agents have no
+// other fields to update, which the service says.
+func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any) (map[string]any, error) {
+	checks := readOnly()
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(field string) bool { return checks[field] != nil }) {
+		return body, nil
+	}
+	a, err := g.svc.Get(ctx, whoIn(ctx), name)
+	if err != nil {
+		return nil, err
+	}
+	if a.Type == agent.System {
+		return body, nil
+	}
+	now, err := g.shown(a)
+	if err != nil {
+		return nil, err
+	}
+	fields := maps.Clone(body)
+	var faults []fault.Detail
+	for _, field := range slices.Sorted(maps.Keys(body)) {
+		check, ok := checks[field]
+		if !ok {
+			continue
+		}
+		if v := body[field]; v != nil && !check(v, now) {
+			faults = append(faults, fault.Detail{Path: field, Message: fmt.Sprintf("is read-only; it is %.200s", document.Canonical(now[field]))})
+		}
+		delete(fields, field)
+	}
+	if len(faults) > 0 {
+		return nil, ErrRequest.Naming(faults)
+	}
+	return fields, nil
+}
+
+// shown returns an agent as the API shows it, as a document.
+func (g agents) shown(a agent.Agent) (map[string]any, error) {
+	data, err := json.Marshal(g.view(a))
+	if err != nil {
+		return nil, err
+	}
+	return document.Object(data)
+}
