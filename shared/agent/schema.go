@@ -223,8 +223,8 @@ func (r *schemaReader) reference(place, ref string) {
 		r.fault(place, "is not a JSON Schema: %q is not a part of this schema; a $ref may be # or begin with #/", cut(ref))
 		return
 	}
-	if !strings.HasPrefix(pointer, "/") {
-		return // the whole, or an anchor, which the compiler looks for
+	if !strings.HasPrefix(pointer, "/") || strings.Contains(document.Canonical(r.root), `"$id"`) {
+		return // the whole, an anchor, or relative to a part's own $id: the compiler looks for it
 	}
 	var at any = r.root
 	for token := range strings.SplitSeq(pointer[1:], "/") {
