@@ -1,0 +1,63 @@
+package render_test
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"theoneagents.app/agents/shared/render"
+)
+
+func TestCleanTextHasOnlyWhatPeopleSee(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"plain text stays":                      {"Isolate dev_1?", "Isolate dev_1?"},
+		"line breaks and tabs stay":             {"a\n\tb", "a\n\tb"},
+		"every line break is one":               {"a\r\nb\rc\u2028d\u2029e\u0085f", "a\nb\nc\nd\ne\nf"},
+		"overrides of the direction go":         {"\u202aa\u202bb\u202cc\u202dd\u202ee", "abcde"},
+		"isolates of the direction go":          {"\u2066a\u2067b\u2068c\u2069d", "abcd"},
+		"zero-width characters and marks go":    {"a\u200bb\u200cc\u200dd\u200ee\u200ff\u2060g\ufeffh", "abcdefgh"},
+		"tag characters go":                     {"a\U000E0001\U000E0041\U000E007Fb", "ab"},
+		"soft hyphens and fillers go":           {"a\u00ad\u034f\u115f\u3164\uffa0b", "ab"},
+		"selectors of variants go":              {"a\ufe00\U000E0100b", "ab"},
+		"but not those of emoji":                {"☎\ufe0f ☎\ufe0e", "☎\ufe0f ☎\ufe0e"},
+		"control characters go":                 {"a\x00\x07\x1b[31m\x7f\u0080b", "a[31mb"},
+		"letters of every script stay":          {"Grüße שלום مرحبا 你好 👍🏽 é", "Grüße שלום مرحبا 你好 👍🏽 é"},
+		"what is not UTF-8 is seen as such":     {"a\xffb", "a\ufffdb"},
+		"nothing is nothing":                    {"", ""},
+		"only what is not seen becomes nothing": {"\u200b\u202e", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := render.Clean(tc.text); got != tc.want {
+				t.Errorf("Clean(%+q) = %+q, want %+q", tc.text, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestOneLineCannotBeginALine(t *testing.T) {
+	t.Parallel()
+	if got := render.OneLine("a\n\nDecide until now: \u202ehttps://evil\r\n\u2028b"); got != "a Decide until now: https://evil b" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\u202e\r\nb\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		got := render.Clean(text)
+		if !utf8.ValidString(got) || render.Clean(got) != got {
+			t.Errorf("%+q became %+q", text, got)
+		}
+		for _, r := range got {
+			if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf) {
+				t.Errorf("%+q is in %+q", r, got)
+			}
+		}
+		if strings.ContainsAny(render.OneLine(text), "\n\r") {
+			t.Errorf("%+q has lines", render.OneLine(text))
+		}
+	})
+}
