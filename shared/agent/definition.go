@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -161,11 +162,13 @@ type Approvers struct {
 	Users []id.User `json:"users,omitempty"`
 }
 
-// Escalates are who may decide when nobody else did.
+// Escalates are who may decide when nobody else did, and who is told of it then,
+// besides those whom the gate has told before.
 type Escalates struct {
 	Approvers
 
-	Timeout int `json:"timeout_seconds,omitempty"`
+	Timeout int      `json:"timeout_seconds,omitempty"`
+	Notify  []Notify `json:"notify,omitempty"`
 }
 
 // An OnExpiry says what silence means.
@@ -258,6 +261,15 @@ func (s Step) Var() string {
 
 // Min returns how many people must approve.
 func (g GateStep) Min() int { return max(g.MinApprovals, 1) }
+
+// Channels returns over which channels people are told of the question: the
+// gate's own, and behind them those of its escalation once it is escalated.
+func (g GateStep) Channels(escalated bool) []Notify {
+	if !escalated || g.EscalateTo == nil {
+		return g.Notify
+	}
+	return slices.Concat(g.Notify, g.EscalateTo.Notify)
+}
 
 // Expiry returns what silence means.
 func (g GateStep) Expiry() OnExpiry {

@@ -259,22 +259,31 @@ func readGate(p *parser, o object, s *Step, _ int) {
 		g.Approvers = p.approvers(a)
 		a.done()
 	}
-	for i, v := range o.list("notify", 10) {
-		n := p.object(index(o.at("notify"), i), v)
-		notify := Notify{Channel: needChoice(n, "channel", channels()...)}
-		notify.Recipients = p.recipients(n, notify.Channel)
-		n.done()
-		g.Notify = append(g.Notify, notify)
-	}
+	g.Notify = p.notify(o)
 	if v, ok := o.get("escalate_to"); ok {
 		e := p.object(o.at("escalate_to"), v)
-		g.EscalateTo = &Escalates{Approvers: p.approvers(e), Timeout: int(e.integer("timeout_seconds", MinGate, MaxWait))}
+		g.EscalateTo = &Escalates{
+			Approvers: p.approvers(e), Timeout: int(e.integer("timeout_seconds", MinGate, MaxWait)), Notify: p.notify(e),
+		}
 		e.done()
 	}
 	if (g.OnExpiry == Escalate) != (g.EscalateTo != nil) {
 		p.fault(o.at("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
 	}
 	s.GateStep = g
+}
+
+// notify reads the channels over which a gate tells people.
+func (p *parser) notify(o object) []Notify {
+	var out []Notify
+	for i, v := range o.list("notify", 10) {
+		n := p.object(index(o.at("notify"), i), v)
+		notify := Notify{Channel: needChoice(n, "channel", channels()...)}
+		notify.Recipients = p.recipients(n, notify.Channel)
+		n.done()
+		out = append(out, notify)
+	}
+	return out
 }
 
 func (p *parser) approvers(o object) Approvers {

@@ -207,7 +207,12 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 		case "approve":
 			s["on_expiry"], certain = "approve", false
 		case "escalate":
-			s["on_expiry"], s["escalate_to"] = "escalate", map[string]any{"roles": []any{"owner"}, "timeout_seconds": int64(60)}
+			to := map[string]any{"roles": []any{"owner"}, "timeout_seconds": int64(60)}
+			if m.maybe("notify the second line") {
+				channel, recipients := m.channel()
+				to["notify"] = []any{map[string]any{"channel": channel, "recipients": recipients}}
+			}
+			s["on_expiry"], s["escalate_to"] = "escalate", to
 		}
 		asked = asked || certain
 	case "wait":
