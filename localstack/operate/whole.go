@@ -207,7 +207,7 @@ func (r reader) steps(ctx context.Context, x execution.Execution, done execution
 	case err != nil:
 		return nil, fmt.Errorf("read version %d of %s: %w", x.Version, x.Agent, err)
 	default:
-		for _, s := range execution.TraceOf(d, done, x.Status.Ended()) {
+		for _, s := range execution.TraceOf(d, done, x.Status.Ended()).Told(done) {
 			steps = append(steps, s.Step)
 		}
 	}

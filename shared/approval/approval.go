@@ -25,6 +25,7 @@ import (
 	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -62,9 +63,13 @@ type Approval struct {
 	Step      id.Step
 	Message   string
 	Actions   []Action // what the run does if they approve
+	Then      []Following
+	Chat      Chat // the question as messages tell it
 	Status    Status
 	Approvers Approvers
-	Min       int // how many must approve
+	Min       int            // how many must approve
+	OnExpiry  agent.OnExpiry // what silence means; empty when it was not recorded
+	Escalated bool           // whether it was put to others
 	Token     string
 	Created   time.Time
 	Expires   time.Time
@@ -82,6 +87,59 @@ type Action struct {
 	Product string
 	Action  string
 	Params  map[string]any // nil: they depend on what happens after the gate
+}
+
+// A Following is a step that follows a gate, before the next question that a
+// person must answer.
+type Following struct {
+	Step    id.Step
+	Kind    agent.Kind
+	Name    string
+	Certain bool     // whether the run surely comes to it, unless a step before it fails
+	Within  *Place   // the way of a branch to which it belongs
+	Message *Message // of a notification
+	Branch  *Way     // of a branch
+	Wait    *Wait    // of a wait
+}
+
+// A Place is a way of a branch: one of its cases, or -1 for else.
+type Place struct {
+	Step id.Step
+	Case int
+}
+
+// A Message is what a run tells people after a gate.
+type Message struct {
+	Channel    agent.Channel
+	Recipients []string // nil: they depend on what happens after the gate
+	More       int      // how many recipients were left out
+	Text       *Text    // nil: it depends on what happens after the gate
+}
+
+// A Text is what a message says.
+type Text struct {
+	Subject string
+	Body    string
+	Cut     int // how many characters of Body were left out
+}
+
+// A Way is where a branch leads.
+type Way struct {
+	Open bool // whether it depends on what happens after the gate
+	Case int  // the case, or -1 for else; without a meaning while it is open
+}
+
+// A Wait is how long a run waits.
+type Wait struct {
+	Seconds int64  // 0: until a time
+	Until   string // empty: it depends on what happens after the gate
+}
+
+// A Chat is a question as messages tell it, whose readers cannot see what the
+// definition says and what was filled in.
+type Chat struct {
+	Question string   // each value in one line; cut
+	Values   []string // what an event, a model or a product said; cut
 }
 
 // Approvers are who may decide besides owners and admins.
@@ -127,6 +185,33 @@ func (a Approval) May(who caller.Caller) error {
 	return ErrNotYours
 }
 
+// CanDecide reports whether a first verdict of who would be taken at this moment.
+func (a Approval) CanDecide(who caller.Caller, now time.Time) bool {
+	voted := slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.User == who.User })
+	return a.May(who) == nil && a.Status == Pending && now.Before(a.Expires) && !voted
+}
+
+// Deciders returns the roles that may decide, from the most powerful to the
+// least: owner and admin always may.
+func (a Approval) Deciders() []caller.Role {
+	roles := []caller.Role{caller.Owner, caller.Admin}
+	if slices.Contains(a.Approvers.Roles, caller.Member) {
+		roles = append(roles, caller.Member)
+	}
+	return roles
+}
+
+// Given returns how many people have approved.
+func (a Approval) Given() int {
+	n := 0
+	for _, v := range a.Votes {
+		if v.Approve {
+			n++
+		}
+	}
+	return n
+}
+
 // Decide returns the approval as it is after who gives the verdict: the first
 // denial decides, or the approval by as many different people as it takes.
 // Saying the same thing twice changes nothing.
@@ -169,9 +254,9 @@ func (a Approval) Expire(now time.Time) (Approval, bool) {
 	return a, true
 }
 
-// Escalated returns the question put to others, with a new clock.
-func (a Approval) Escalated(to Approvers, expires time.Time) Approval {
-	a.Approvers, a.Expires = to, expires
+// Escalate returns the question put to others, with a new clock.
+func (a Approval) Escalate(to Approvers, expires time.Time) Approval {
+	a.Approvers, a.Expires, a.Escalated = to, expires, true
 	return a
 }
 

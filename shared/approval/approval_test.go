@@ -201,7 +201,7 @@ func expired(a approval.Approval) approval.Approval {
 func closed(a approval.Approval) approval.Approval { return a.Close(at(5)) }
 
 func escalated(a approval.Approval) approval.Approval {
-	return a.Escalated(approval.Approvers{Roles: []caller.Role{caller.Member}}, at(180))
+	return a.Escalate(approval.Approvers{Roles: []caller.Role{caller.Member}}, at(180))
 }
 
 func TestAVerdictDoesNotChangeWhatWasRead(t *testing.T) {
@@ -266,7 +266,7 @@ func TestAnEscalatedQuestionIsPutToOthers(t *testing.T) {
 
 	a := pending()
 	a.Approvers = approval.Approvers{Users: []id.User{"anna"}}
-	a = a.Escalated(approval.Approvers{Users: []id.User{"bert"}}, at(180))
+	a = a.Escalate(approval.Approvers{Users: []id.User{"bert"}}, at(180))
 	if a.Status != approval.Pending || !a.Expires.Equal(at(180)) {
 		t.Errorf("%s until %v", a.Status, a.Expires)
 	}
@@ -353,7 +353,7 @@ func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
 				a = a.Close(at(minute))
 			case "escalate":
 				if a.Status == approval.Pending {
-					a = a.Escalated(a.Approvers, at(minute+60))
+					a = a.Escalate(a.Approvers, at(minute+60))
 				}
 			}
 			if final.Status != "" && !cmp.Equal(final, a) {
@@ -405,5 +405,64 @@ func TestAQuestionRemindsOnceWhenHalfOfItsTimeIsOver(t *testing.T) {
 	a.Status = approval.Approved
 	if _, due := a.Reminded(at(30)); due {
 		t.Error("it reminds of what is decided")
+	}
+}
+
+func TestWhoCanDecideAtThisMoment(t *testing.T) {
+	t.Parallel()
+	voted := pending()
+	voted.Min = 2
+	voted, _ = voted.Decide(person("ada", caller.Admin), approval.Verdict{Approve: true}, at(1))
+	over := pending()
+	over.Status = approval.Approved
+	closed := pending().Close(at(1))
+	named := pending()
+	named.Approvers = approval.Approvers{Users: []id.User{"max"}}
+	for name, tc := range map[string]struct {
+		a      approval.Approval
+		who    caller.Caller
+		minute int
+		want   bool
+	}{
+		"an owner":                              {pending(), person("olga", caller.Owner), 1, true},
+		"an admin":                              {pending(), person("ada", caller.Admin), 1, true},
+		"a member whom nobody names":            {pending(), person("max", caller.Member), 1, false},
+		"a member who is named":                 {named, person("max", caller.Member), 1, true},
+		"a viewer":                              {named, person("max", caller.Viewer), 1, false},
+		"a key":                                 {pending(), caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, false},
+		"a person who has voted":                {voted, person("ada", caller.Admin), 2, false},
+		"another person":                        {voted, person("olga", caller.Owner), 2, true},
+		"when it is decided":                    {over, person("olga", caller.Owner), 1, false},
+		"when its run was cancelled":            {closed, person("olga", caller.Owner), 2, false},
+		"when its time is over":                 {pending(), person("olga", caller.Owner), 120, false},
+		"a moment before its time is over":      {pending(), person("olga", caller.Owner), 119, true},
+		"when nobody has noticed that it is so": {expired(pending()), person("olga", caller.Owner), 121, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tc.a.CanDecide(tc.who, at(tc.minute)); got != tc.want {
+				t.Errorf("it says %t", got)
+			}
+			if tc.want {
+				if _, err := tc.a.Decide(tc.who, approval.Verdict{Approve: true}, at(tc.minute)); err != nil {
+					t.Errorf("and the verdict is refused: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestTheRolesThatMayDecideAlwaysNameOwnersAndAdmins(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ gate, want []caller.Role }{
+		{nil, []caller.Role{caller.Owner, caller.Admin}},
+		{[]caller.Role{caller.Member, caller.Owner}, []caller.Role{caller.Owner, caller.Admin, caller.Member}},
+		{[]caller.Role{caller.Admin}, []caller.Role{caller.Owner, caller.Admin}},
+	} {
+		a := pending()
+		a.Approvers.Roles = tc.gate
+		if diff := cmp.Diff(tc.want, a.Deciders()); diff != "" {
+			t.Errorf("%v (-want +got)\n%s", tc.gate, diff)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/document"
@@ -29,9 +30,13 @@ type approvalItem struct {
 	Step      string `dynamodbav:"step"`
 	Message   string `dynamodbav:"message,omitempty"`
 	Actions   string `dynamodbav:"actions,omitempty"` // JSON
+	Then      string `dynamodbav:"then,omitempty"`    // JSON
+	Chat      string `dynamodbav:"chat,omitempty"`    // JSON
 	Status    string `dynamodbav:"status"`
 	Approvers string `dynamodbav:"approvers"` // JSON
 	Min       int    `dynamodbav:"min"`
+	OnExpiry  string `dynamodbav:"on_expiry,omitempty"`
+	Escalated bool   `dynamodbav:"escalated,omitempty"`
 	Token     string `dynamodbav:"token,omitempty"`
 	Created   int64  `dynamodbav:"created"`
 	Expires   int64  `dynamodbav:"expires_at"`
@@ -55,6 +60,83 @@ type voteDoc struct {
 	At      time.Time `json:"at"`
 }
 
+// The documents of what follows a gate and of how messages tell its question.
+type (
+	followingDoc struct {
+		Step    id.Step     `json:"step"`
+		Kind    agent.Kind  `json:"kind"`
+		Name    string      `json:"name,omitempty"`
+		Certain bool        `json:"certain,omitempty"`
+		Within  *placeDoc   `json:"within,omitempty"`
+		Message *messageDoc `json:"message,omitempty"`
+		Branch  *wayDoc     `json:"branch,omitempty"`
+		Wait    *waitDoc    `json:"wait,omitempty"`
+	}
+	placeDoc struct {
+		Step id.Step `json:"step"`
+		Case int     `json:"case"`
+	}
+	messageDoc struct {
+		Channel    agent.Channel `json:"channel"`
+		Recipients []string      `json:"recipients"`
+		More       int           `json:"more,omitempty"`
+		Text       *textDoc      `json:"text,omitempty"`
+	}
+	textDoc struct {
+		Subject string `json:"subject,omitempty"`
+		Body    string `json:"body"`
+		Cut     int    `json:"cut,omitempty"`
+	}
+	wayDoc struct {
+		Open bool `json:"open,omitempty"`
+		Case int  `json:"case"`
+	}
+	waitDoc struct {
+		Seconds int64  `json:"seconds,omitempty"`
+		Until   string `json:"until,omitempty"`
+	}
+	chatDoc struct {
+		Question string   `json:"question"`
+		Values   []string `json:"values,omitempty"`
+	}
+)
+
+func thenJSON(then []approval.Following) (string, error) {
+	if len(then) == 0 {
+		return "", nil
+	}
+	docs := make([]followingDoc, 0, len(then))
+	for _, f := range then {
+		d := followingDoc{
+			Step: f.Step, Kind: f.Kind, Name: f.Name, Certain: f.Certain,
+			Within: (*placeDoc)(f.Within), Branch: (*wayDoc)(f.Branch), Wait: (*waitDoc)(f.Wait),
+		}
+		if m := f.Message; m != nil {
+			d.Message = &messageDoc{m.Channel, m.Recipients, m.More, (*textDoc)(m.Text)}
+		}
+		docs = append(docs, d)
+	}
+	return toJSON(docs)
+}
+
+func (d followingDoc) following() approval.Following {
+	f := approval.Following{
+		Step: d.Step, Kind: d.Kind, Name: d.Name, Certain: d.Certain,
+		Within: (*approval.Place)(d.Within), Branch: (*approval.Way)(d.Branch), Wait: (*approval.Wait)(d.Wait),
+	}
+	if m := d.Message; m != nil {
+		f.Message = &approval.Message{Channel: m.Channel, Recipients: m.Recipients, More: m.More, Text: (*approval.Text)(m.Text)}
+	}
+	return f
+}
+
+func chatJSON(c approval.Chat) (string, error) {
+	if c.Question == "" {
+		return "", nil
+	}
+	return toJSON(chatDoc(c))
+}
+
 // approvalWrite stores an approval, if it is still at its revision.
 func approvalWrite(a approval.Approval) write {
 	list, listErr := approvalsOfOrg(a.Org)
@@ -62,15 +144,18 @@ func approvalWrite(a approval.Approval) write {
 	approvers, approversErr := toJSON(approversDoc(a.Approvers))
 	votes, votesErr := votesJSON(a.Votes)
 	actions, actionsErr := actionsJSON(a.Actions)
+	then, thenErr := thenJSON(a.Then)
+	chat, chatErr := chatJSON(a.Chat)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
 		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: place(a.Created, string(a.ID)),
 		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
-		Message: a.Message, Actions: actions, Status: string(a.Status), Approvers: approvers, Min: a.Min, Token: a.Token,
+		Message: a.Message, Actions: actions, Then: then, Chat: chat, Status: string(a.Status),
+		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
 		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
 	}, cond, args)
-	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr)
+	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr)
 	return w
 }
 
@@ -109,12 +194,19 @@ func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
 		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
 		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
+		OnExpiry: agent.OnExpiry(i.OnExpiry), Escalated: i.Escalated,
 	}
 	var approvers approversDoc
 	var votes []voteDoc
 	var actions []actionDoc
-	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes), fromJSON(i.Actions, &actions))
-	a.Approvers = approval.Approvers(approvers)
+	var then []followingDoc
+	var chat chatDoc
+	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes), fromJSON(i.Actions, &actions),
+		fromJSON(i.Then, &then), fromJSON(i.Chat, &chat))
+	a.Approvers, a.Chat = approval.Approvers(approvers), approval.Chat(chat)
+	for _, d := range then {
+		a.Then = append(a.Then, d.following())
+	}
 	for _, v := range votes {
 		a.Votes = append(a.Votes, approval.Vote(v))
 	}

@@ -21,7 +21,7 @@
 //	ORG#o#AGENT#a          ACT#<time>#<id>         why it did not, or that this was decided late; kept 30 days
 //	ORG#o#SEEN#<digest>    SEEN                    what an event told an agent, and which run had it last
 //	ORG#o#EXEC#e           META                    a run
-//	ORG#o#EXEC#e           STEP#s                  a step of it
+//	ORG#o#EXEC#e           STEP#s                  a step of it; STEP#g:outcome: who heard the outcome of gate g
 //	ORG#o#APPR#q           APPROVAL                a question
 //	ORG#o#CREDIT           MONTH#2026-03           a balance
 //	ORG#o#STATS            AGENT#a                 the counters of an agent

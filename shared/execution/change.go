@@ -135,11 +135,15 @@ type Ending func(Execution) Execution
 
 // End returns the change that ends a run. A call may be under way when somebody
 // else than the holder of the lease ends it: its price stays held, and is
-// settled by Settle.
+// settled by Settle. The run stays due while people who were asked have not been
+// told of the outcome; see Concluded.
 func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	c := x.settled(done, underWay)
 	c.Execution = end(c.Execution)
 	c.Execution.Warnings = done.PassedOver(c.Execution.Error)
+	if len(done.Owing(true)) > 0 {
+		c.Execution = c.Execution.owing()
+	}
 	c.closeAt(c.Execution.Completed)
 	c.Tally.Runs, c.Tally.LastRun = 1, c.Execution.Completed
 	c.Tally.Duration = c.Execution.Duration()
@@ -155,14 +159,15 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 }
 
 // Settle returns the change that settles what a run that is at its end still
-// holds, and whether there is anything.
+// holds, and whether there is anything. The run stays due while people are to be
+// told of an outcome.
 func (x Execution) Settle(done Steps) (Change, bool) {
 	if !x.Status.Ended() || len(x.Holds) == 0 {
 		return Change{Execution: x}, false
 	}
 	c := x.settled(done, false)
 	c.closeAt(x.Completed)
-	c.Execution.Due = time.Time{}
+	c.Execution = c.Execution.Concluded(done)
 	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
 	if len(c.Tally.Used) == 0 {
 		c.Tally = nil

@@ -220,6 +220,31 @@ func (x Execution) Leased(owner string, done int, now time.Time) (Execution, boo
 	return x, true
 }
 
+// Recalled returns a run that is at its end with its lease taken by owner, to do
+// what is still owed after it, and whether it could be taken: not from a worker
+// that may be alive. Idle counts how often it was taken without progress.
+func (x Execution) Recalled(owner string, done int, now time.Time) (Execution, bool) {
+	if !x.Status.Ended() || x.Lease.Owner != owner && now.Before(x.Lease.Until) {
+		return x, false
+	}
+	if x.Done == done {
+		x.Idle++
+	} else {
+		x.Done, x.Idle = done, 0
+	}
+	x.Lease = Lease{Owner: owner, Attempt: x.Lease.Attempt + 1}
+	return x.Renewed(now), true
+}
+
+// Concluded returns a run that is at its end, due no longer unless something is
+// still owed: a price that is held, or an outcome of which people were not told.
+func (x Execution) Concluded(done Steps) Execution {
+	if x.Status.Ended() && len(x.Holds) == 0 && len(done.Owing(true)) == 0 {
+		x.Due = time.Time{}
+	}
+	return x
+}
+
 // Renewed returns the run with its lease prolonged.
 func (x Execution) Renewed(now time.Time) Execution {
 	x.Lease.Until = now.Add(LeaseTime)
@@ -248,6 +273,19 @@ func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
 		x.Due = time.Time{}
 	} else {
 		x.Due = now.Add(LeaseTime + Grace)
+	}
+	return x
+}
+
+// owing returns a run at its end that is due: somebody looks whether the worker
+// that may have it has told people of the outcome of its gates.
+func (x Execution) owing() Execution {
+	from := x.Completed
+	if x.Lease.Until.After(from) {
+		from = x.Lease.Until
+	}
+	if due := from.Add(Grace); due.After(x.Due) {
+		x.Due = due
 	}
 	return x
 }
@@ -354,8 +392,22 @@ type Step struct {
 
 // Bound is what people saw at a gate, and what the run keeps to after it.
 type Bound struct {
-	Client document.Values             `json:"client"` // the client's profile
-	Params map[id.Step]document.Values `json:"params"` // of the actions that follow
+	Client   document.Values             `json:"client"`             // the client's profile
+	Params   map[id.Step]document.Values `json:"params"`             // of the actions that follow
+	Messages map[id.Step]Written         `json:"messages,omitempty"` // of the notifications that follow
+}
+
+// Written is a message as people saw it at a gate, as far as it was known there.
+type Written struct {
+	Recipients []string `json:"recipients,omitempty"` // nil: they were not known
+	Text       *Text    `json:"text,omitempty"`       // nil: it was not known, or too long to be kept
+}
+
+// A Text is what a message says.
+type Text struct {
+	Subject string `json:"subject,omitempty"`
+	Body    string `json:"body"`
+	Markup  string `json:"markup,omitempty"` // Body for a channel with a markup
 }
 
 // Usage is what a model says about its answer.

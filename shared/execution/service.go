@@ -129,7 +129,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 	}
 	x.Credits = max(x.Credits, done.Charged())
 	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // of an open run, or one that ended before they were counted
-	return x, TraceOf(d, done, x.Status.Ended()), nil
+	return x, TraceOf(d, done, x.Status.Ended()).Told(done), nil
 }
 
 // internal hides a fault that the caller did not cause.

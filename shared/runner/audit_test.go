@@ -172,6 +172,9 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 			asked[a.Step] = a
 		}
 	}
+	for _, a := range asked {
+		w.auditOutcome(a, steps[a.Step], steps[execution.OutcomeOf(a.Step)])
+	}
 	d, err := agent.Library{System: systemAgents(), Shelf: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
 	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Started}
@@ -183,6 +186,66 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 		if e.command.Execution == x.ID {
 			w.holds(oneEffect, p.acted[e.command.Key], "%s: %s was done, which the run does not know of", x.ID, e.command.Key)
 		}
+	}
+}
+
+// auditOutcome checks that those whom a question has reached, and nobody else,
+// heard what became of it; row says whom the run believes to have told.
+func (w *world) auditOutcome(a approval.Approval, gate, row execution.Step) {
+	w.Helper()
+	want := "decided"
+	switch {
+	case a.Status == approval.Expired:
+		want = "expired"
+	case a.DecidedBy == "":
+		want = "withdrawn"
+	}
+	type person struct {
+		channel   agent.Channel
+		recipient string
+	}
+	asked, reached, told := map[person]bool{}, map[person]bool{}, map[person]int{}
+	for _, list := range execution.NotifiedIn(gate.Output) { // who may have been asked is asked
+		for _, d := range list {
+			for _, r := range d.Recipients {
+				who := person{d.Channel, r.Recipient}
+				asked[who] = asked[who] || slices.Contains([]string{"sending", "unknown"}, string(r.Status))
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, m := range w.senders.list {
+		rest, ours := strings.CutPrefix(m.Key, string(a.ID)+":")
+		if !ours {
+			continue
+		}
+		occasion, _, _ := strings.Cut(rest, ":")
+		who := person{m.Channel, m.Recipient}
+		switch {
+		case !isOutcome(m):
+			asked[who] = true
+			reached[who] = reached[who] || w.senders.sent[m.Key] > 0
+		case !seen[m.Key]:
+			seen[m.Key] = true
+			told[who] += w.senders.sent[m.Key]
+			w.holds(heardOfIt, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
+				a.ID, a.Status, who, asked[who], occasion)
+		}
+	}
+	status := map[person]string{}
+	for _, list := range execution.NotifiedIn(row.Output) {
+		for _, d := range list {
+			for _, r := range d.Recipients {
+				status[person{d.Channel, r.Recipient}] = string(r.Status)
+			}
+		}
+	}
+	for who := range reached {
+		got := status[who]
+		w.holds(heardOfIt, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
+			"%s: %v was asked, and the outcome is %q", a.ID, who, got)
+		w.holds(heardOfIt, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
+			"%s: %v was told the outcome %d times, and it is %q", a.ID, who, told[who], got)
 	}
 }
 

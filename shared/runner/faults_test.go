@@ -65,13 +65,19 @@ func tales() []tale {
 			}
 		}},
 		{name: "people say yes", tell: people([]string{ask("g", twoChannels), act("b")}, decide(true))},
-		{name: "people say no", tell: people([]string{act("a"), ask("g"), act("b")}, decide(false))},
+		{name: "people say no", tell: people([]string{act("a"), ask("g", twoChannels), act("b")}, decide(false))},
+		{name: "people say yes before a wait and the next question", tell: people(
+			[]string{ask("g", twoChannels), pause("p", 90), ask("h", twoChannels)}, func(w *world, x id.Execution) {
+				decide(true)(w, x)
+				w.pass(5 * time.Minute)
+				decide(true)(w, x)
+			})},
 		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
 		{name: "people say nothing and others yes", tell: people([]string{ask("g", `"timeout_seconds": 600, `+escalates), act("b")}, func(w *world, x id.Execution) {
 			w.pass(12 * time.Minute)
 			w.insist(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
 		})},
-		{name: "a cancellation at a gate", tell: people([]string{ask("g"), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
 		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
 		{name: "a deleted agent", tell: func(w *world) {
 			a := w.agent(list(ask("g"), act("b")))
@@ -215,7 +221,7 @@ func (s tale) nth(port string, n int, f fault) func(site) fault {
 func ports() []string {
 	return []string{
 		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
-		"product.Act", "queue.Handle", "sender.Send",
+		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send",
 		"store.Admit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
 		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.Holder", "store.KeepFact", "store.Listeners",
 		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",

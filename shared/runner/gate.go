@@ -49,7 +49,7 @@ func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, boo
 // firstWake returns how long a machine waits at a question before it wakes
 // without an answer: until people are reminded, if there is somebody to remind.
 func firstWake(s agent.Step) time.Duration {
-	if len(s.Notify) > 0 {
+	if len(s.Channels(false)) > 0 {
 		return s.TimeLimit() / 2
 	}
 	return s.TimeLimit()
@@ -84,10 +84,7 @@ func (t *session) passed(at execution.Traced, a approval.Approval) execution.Ste
 	output := map[string]any{
 		"approval_id": string(a.ID), "decision": string(a.Status), "decided_by": string(a.DecidedBy), "note": a.Note,
 	}
-	if before, ok := s.Output.(map[string]any); ok && before["notified"] != nil {
-		output["notified"] = before["notified"]
-	}
-	s.Output = output
+	s.Output = execution.NotifiedIn(s.Output).Settled().In(output)
 	return s
 }
 
@@ -134,8 +131,8 @@ func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.
 		seconds = agent.DefaultGate
 	}
 	a.Status = approval.Pending
-	a = a.Escalated(approvers(to.Approvers), now.Add(time.Duration(seconds)*time.Second))
-	if len(at.Definition.Notify) > 0 {
+	a = a.Escalate(approvers(to.Approvers), now.Add(time.Duration(seconds)*time.Second))
+	if len(at.Definition.Channels(true)) > 0 {
 		a = a.Halfway(now)
 	}
 	s := at.Step
@@ -236,6 +233,7 @@ func (t *session) question(
 	if err != nil {
 		return approval.Approval{}, execution.Step{}, err
 	}
+	message = render.Clean(message)
 	ahead := t.outlook(at.ID, scope, facts)
 	bound, err := ahead.bound()
 	if err != nil {
@@ -244,10 +242,14 @@ func (t *session) question(
 	now, g := t.Now(), at.Definition.GateStep
 	a := approval.Approval{
 		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
-		Message: message, Actions: ahead.actions, Status: approval.Pending,
-		Approvers: approvers(g.Approvers), Min: g.Min(), Created: now, Expires: now.Add(at.Definition.TimeLimit()),
+		Message: message, Actions: ahead.actions, Then: ahead.following(), Status: approval.Pending,
+		Approvers: approvers(g.Approvers), Min: g.Min(), OnExpiry: g.Expiry(),
+		Created: now, Expires: now.Add(at.Definition.TimeLimit()),
 	}
-	if len(g.Notify) > 0 {
+	if len(g.Channels(true)) > 0 {
+		a.Chat = chat(g.Message, scope)
+	}
+	if len(g.Channels(false)) > 0 {
 		a = a.Halfway(now)
 	}
 	return a, execution.Step{

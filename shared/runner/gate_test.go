@@ -12,7 +12,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
@@ -46,17 +46,20 @@ func (w *world) told() []string {
 // notified returns what the trace says of who was told, by occasion.
 func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	w.Helper()
-	_, steps := w.stored(x)
-	found, _ := document.Lookup(steps[gate].Output, "notified")
-	doc, _ := found.(map[string]any)
+	calm := *w.executions // what is looked at does not go wrong
+	calm.Store, calm.Definitions = w.store.Store, agent.Library{System: systemAgents(), Shelf: w.store.Store}
+	_, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
+	w.must(err)
 	out := map[string][]string{}
-	for on, v := range doc {
-		channels, _ := v.([]any)
-		for _, c := range channels {
-			list, _ := document.Lookup(c, "recipients")
-			for _, r := range list.([]any) { //nolint:errcheck,forcetypeassert // a panic is a failure.
-				state, _ := document.Lookup(r, "status")
-				out[on] = append(out[on], fmt.Sprint(state))
+	for _, s := range trace {
+		if s.ID != gate {
+			continue
+		}
+		for on, list := range execution.NotifiedIn(s.Output) {
+			for _, d := range list {
+				for _, r := range d.Recipients {
+					out[string(on)] = append(out[string(on)], string(r.Status))
+				}
 			}
 		}
 	}
@@ -80,8 +83,8 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 				w.pass(time.Minute)
 				w.must(w.decide(w.owner(), x, true))
 			},
-			want:  []string{asked},
-			trace: map[string][]string{"asked": {"sent", "sent", "sent"}},
+			want:  []string{asked, "Approved: An agent (3)"},
+			trace: map[string][]string{"asked": {"sent", "sent", "sent"}, "decided": {"sent", "sent", "sent"}},
 		},
 		"again when half of the time is over": {
 			gate: twoChannels,
@@ -89,15 +92,21 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 				w.pass(40 * time.Minute)
 				w.must(w.decide(w.owner(), x, true))
 			},
-			want:  []string{asked, reminded},
-			trace: map[string][]string{"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"}},
+			want: []string{asked, reminded, "Approved: An agent (3)"},
+			trace: map[string][]string{
+				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"}, "decided": {"sent", "sent", "sent"},
+			},
 		},
 		"and when it is put to others, who are reminded too": {
 			gate: twoChannels + "," + escalates,
-			want: []string{asked, reminded, "Nobody decided: An agent waits for approval (3)", reminded},
+			want: []string{
+				asked, reminded, "Nobody decided: An agent waits for approval (3)", reminded,
+				"Expired: An agent waits no longer for approval (3)",
+			},
 			trace: map[string][]string{
 				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"},
 				"escalated": {"sent", "sent", "sent"}, "reminded_again": {"sent", "sent", "sent"},
+				"expired": {"sent", "sent", "sent"},
 			},
 		},
 		"but not when the gate names no channel": {gate: `"timeout_seconds": 3600`, trace: map[string][]string{}},
@@ -174,7 +183,7 @@ func TestOnlyTheWayToDecideIsALink(t *testing.T) {
 			if !known || !strings.HasPrefix(m.Markup, start) || (start == "") != (m.Markup == "") {
 				t.Errorf("%s is told\n%s\nwant\n%s…", m.Channel, m.Markup, start)
 			}
-			if n := strings.Count(m.Markup, "<https://"); n > 1 || m.Channel == agent.Teams && strings.Count(m.Markup, "](https://") != 1 {
+			if n := strings.Count(strings.ReplaceAll(m.Markup, `\<`, ""), "<https://"); n > 1 || m.Channel == agent.Teams && strings.Count(m.Markup, "](https://") != 1 {
 				t.Errorf("%s has another link:\n%s", m.Channel, m.Markup)
 			}
 			if !strings.Contains(m.Body, "Decide until "+until+": "+link+"\n") || !strings.Contains(m.Body, "Isolate "+evil+"?") {
@@ -227,7 +236,9 @@ func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
 		w.must(w.decide(w.owner(), x, true))
 		w.pass(time.Minute)
 		w.expect(x, "completed: g completed, b completed")
-		if diff := cmp.Diff(map[string][]string{"asked": {"unknown", "failed", "sent"}}, w.notified(x, "g")); diff != "" {
+		if diff := cmp.Diff(map[string][]string{
+			"asked": {"unknown", "failed", "sent"}, "decided": {"unknown", "sent"}, // whom the question surely did not reach hears nothing
+		}, w.notified(x, "g")); diff != "" {
 			t.Errorf("trace (-want +got)\n%s", diff)
 		}
 	})

@@ -813,6 +813,7 @@ func unaware(c execution.Change) execution.Change {
 	if c.Gate != nil {
 		gate := *c.Gate
 		gate.Actions, gate.Remind = nil, time.Time{}
+		gate.Then, gate.Chat, gate.OnExpiry, gate.Escalated = nil, approval.Chat{}, "", false
 		c.Gate = &gate
 	}
 	if c.Step != nil {
@@ -841,6 +842,7 @@ func (s *store) Approval(ctx context.Context, o id.Org, a id.Approval) (approval
 	got, err := through(ctx, s.world, "store.Approval", "", func() (approval.Approval, error) { return s.Store.Approval(ctx, o, a) })
 	if s.yesterday {
 		got.Actions, got.Remind = nil, time.Time{}
+		got.Then, got.Chat, got.OnExpiry, got.Escalated = nil, approval.Chat{}, "", false
 	}
 	return got, err
 }
@@ -1232,7 +1234,11 @@ type senders struct {
 
 // Send implements step.Sender.
 func (s *senders) Send(ctx context.Context, m step.Message) error {
-	return throughErr(ctx, s.world, "sender.Send", m.Execution, func() error {
+	port := "sender.Send"
+	if isOutcome(m) {
+		port = "sender.Outcome"
+	}
+	return throughErr(ctx, s.world, port, m.Execution, func() error {
 		if err := sleep(ctx, latency); err != nil {
 			return err
 		}
@@ -1247,6 +1253,13 @@ func (s *senders) Send(ctx context.Context, m step.Message) error {
 		s.sent[m.Key]++
 		return nil
 	})
+}
+
+// isOutcome reports whether a message says what became of a question.
+func isOutcome(m step.Message) bool {
+	approval, rest, _ := strings.Cut(m.Key, ":")
+	occasion, _, _ := strings.Cut(rest, ":")
+	return strings.HasPrefix(approval, "appr_") && slices.Contains([]string{"decided", "expired", "withdrawn"}, occasion)
 }
 
 func (s *senders) messages() []step.Message {

@@ -61,6 +61,7 @@ func (in injection) happens(w *world) {
 		if in.person == silent {
 			told = append(told, in.asked()...) // a reminder
 		}
+		told = append(told, in.asked()...) // the outcome
 	}
 	if diff := cmp.Diff(want, out.deeds); diff != "" {
 		w.Errorf("done in all (-want +got)\n%s", diff)
@@ -221,7 +222,7 @@ func (in injection) answered(w *world, x id.Execution) bool {
 		w.Errorf("%d questions, want one that is open: %v", len(w.questions()), err)
 		return false
 	}
-	if want := "May I? The model says " + in.says; q.Message != want {
+	if want := "May I? The model says " + seen(in.says); q.Message != want {
 		w.Errorf("the question is %q, want %q", q.Message, want)
 	}
 	shown := approval.Action{Step: "isolate", Product: "defend", Action: "isolate_device", Params: in.isolation().Params}

@@ -294,7 +294,7 @@ func footprints(call string) (reads, writes footprint) {
 		return theRun, theDue | theQuestion
 	case "store.SaveStep":
 		return 0, theSteps
-	case "product.Act", "model.Ask", "sender.Send":
+	case "product.Act", "model.Ask", "sender.Send", "sender.Outcome":
 		return 0, theOutside
 	case "store.Version", "store.Facts", "machine.Ring", "machine.Restart":
 		return 0, 0
@@ -911,8 +911,8 @@ func (p *play) heardOf(a *actor) {
 }
 
 // stopped checks that nothing began after the run was cancelled, by whomever:
-// who looked at the record afterwards left products, models and people alone. A
-// call that was on its way may be made.
+// who looked at the record afterwards left products, models and people alone, but
+// for telling them so. A call that was on its way may be made.
 func (p *play) stopped(x execution.Execution) {
 	if p.ended == 0 || x.Status != execution.Cancelled {
 		return
@@ -920,7 +920,7 @@ func (p *play) stopped(x execution.Execution) {
 	var looked [3]int // when an actor could see it; 0: not yet
 	for n := p.ended; n < len(p.letters); n++ {
 		l := p.letters[n]
-		if l.call == passing {
+		if l.call == passing || l.call == "sender.Outcome" {
 			continue
 		}
 		switch reads, writes := footprints(l.call); {

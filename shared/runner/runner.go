@@ -17,6 +17,10 @@
 // does. A step that brings down every worker is given up after
 // execution.MaxIdle of them. If the outside is down the steps say so, each in
 // its own words; see package step.
+//
+// Who was asked at a gate hears what became of the question. No step waits for
+// that: people are told while the run stands still anyway, or after its end, and
+// until then a run at its end stays due.
 package runner
 
 import (
@@ -52,8 +56,11 @@ type Steps interface {
 	// Params returns the parameters with which an action will be called, or why
 	// it cannot be.
 	Params(t step.Task) (map[string]any, error)
+	// Recipients returns whom a notification will reach, as far as the addresses
+	// can be told.
+	Recipients(t step.Task) []string
 	Do(ctx context.Context, t step.Task) (execution.Step, error)
-	Tell(ctx context.Context, t step.Task, n step.Telling, intend func(outcome map[string]any) error) (map[string]any, error)
+	Tell(ctx context.Context, t step.Task, n step.Telling, intend func(execution.Delivery) error) (execution.Delivery, error)
 }
 
 // Service moves runs on.
@@ -114,7 +121,9 @@ func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error
 	}
 	now := s.Now()
 	if x.Status.Ended() {
-		return done, s.settle(ctx, call.Owner, x, steps)
+		next, err := s.settle(ctx, call.Owner, x, steps)
+		next.Cursor = call.Cursor
+		return next, err
 	}
 	leased, ok := x.Leased(call.Owner, steps.Ended(), now)
 	if !ok {
@@ -124,22 +133,44 @@ func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error
 	if err != nil {
 		return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
 	}
-	next, err := s.begin(leased, steps, d).walk(ctx)
+	t := s.begin(leased, steps, d)
+	next, err := t.walk(ctx)
+	if err == nil && t.x.Status.Ended() {
+		next, err = t.conclude(ctx)
+	}
 	next.Cursor = call.Cursor
 	return next, err
 }
 
-// settle pays for what was answered after the run had ended, unless another
-// worker is still alive and will.
-func (s *Service) settle(ctx context.Context, owner string, x execution.Execution, steps execution.Steps) error {
+// settle pays for what was answered after the run had ended, and tells people of
+// the outcomes that they have not heard, unless another worker is still alive and
+// will.
+func (s *Service) settle(
+	ctx context.Context, owner string, x execution.Execution, steps execution.Steps,
+) (flow.Next, error) {
+	done := flow.Next{Next: flow.NextDone}
 	if owner != x.Lease.Owner && s.Now().Before(x.Lease.Until) {
-		return nil
+		return done, nil
 	}
-	c, ok := x.Settle(steps)
-	if !ok {
-		return nil
+	if c, ok := x.Settle(steps); ok {
+		if err := s.commit(ctx, c); err != nil {
+			return done, err
+		}
+		x = c.Execution
+		x.Revision++
 	}
-	return s.commit(ctx, c)
+	switch recalled, ok := x.Recalled(owner, steps.Ended(), s.Now()); {
+	case !ok || x.Due.IsZero():
+		return done, nil
+	case len(steps.Owing(true)) == 0:
+		return done, s.Store.Commit(ctx, execution.Change{Execution: x.Concluded(steps)})
+	default:
+		d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
+		if err != nil {
+			return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
+		}
+		return s.begin(recalled, steps, d).conclude(ctx)
+	}
 }
 
 // commit applies a change and publishes the events that were stored with it.
@@ -215,7 +246,7 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 		task.Before = &at.Step
 	}
 	if b := t.trace().Bound(); b != nil {
-		task.Agreed = b.Params[at.ID]
+		task.Agreed, task.Written = b.Params[at.ID], b.Messages[at.ID]
 	}
 	result, err := t.work(ctx, task)
 	if err != nil {

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"encoding/json"
 	"slices"
+	"unicode/utf8"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
@@ -12,24 +14,25 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// maxShows is how large the parameters may be that a gate shows, in bytes of
-// JSON.
+// maxShows is how large the parameters and messages may be that a gate shows and
+// the run keeps to, in bytes of JSON.
 const maxShows = 64 << 10
 
-// An outlook is what follows a gate, seen from it: every action up to the next
-// question that a person must answer, with its parameters when they are known
-// already.
+// An outlook is what follows a gate, seen from it: every step up to the next
+// question that a person must answer, as far as it is known already.
 type outlook struct {
-	params  func(step.Task) (map[string]any, error)
-	scope   render.Scope
-	facts   agent.Facts
-	open    []string // what templates call the outputs that are still to come
-	actions []approval.Action
+	steps    Steps
+	scope    render.Scope
+	facts    agent.Facts
+	open     []string // what templates call the outputs that are still to come
+	actions  []approval.Action
+	then     []approval.Following
+	messages map[id.Step]execution.Written
 }
 
 // outlook returns what follows the gate at which the run stands.
 func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) outlook {
-	o := outlook{params: t.Steps.Params, scope: scope, facts: facts}
+	o := outlook{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
 	var ahead []agent.Step
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.Traced) bool { return s.ID == at })
@@ -37,60 +40,80 @@ func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) out
 		ahead = append(ahead, s.Definition)
 	}
 	agent.EachStep(ahead, func(s agent.Step) { o.open = append(o.open, s.Names()...) })
-	o.look(ahead[1:], true) // what comes after the gate itself
+	o.look(ahead[1:], true, nil) // what comes after the gate itself
 	return o
 }
 
-func ways(s agent.Step) [][]agent.Step {
-	out := [][]agent.Step{s.Else}
-	for _, c := range s.Cases {
-		out = append(out, c.Steps)
-	}
-	return out
-}
-
-// look lists the actions of steps, and reports whether the run may go beyond
-// them without another person's yes. Unless it is certain that it comes to them,
-// no condition among them is decided yet.
-func (o *outlook) look(steps []agent.Step, certain bool) bool {
+// look lists steps, which belong to a way of a branch or to none, and reports
+// whether the run may go beyond them without another person's yes. Unless it is
+// certain that it comes to them, no condition among them is decided yet.
+func (o *outlook) look(steps []agent.Step, certain bool, within *approval.Place) bool {
 	for _, s := range steps {
+		decided := certain && (s.If == nil || o.known(s.If.Paths()))
+		if decided && s.If != nil && !o.holds(*s.If) {
+			continue
+		}
+		f := approval.Following{Step: s.ID, Kind: s.Kind, Name: s.Name, Certain: decided, Within: within}
 		switch {
-		case certain && s.If != nil && o.known(s.If.Paths()) && !o.holds(*s.If):
-		case s.Insists():
-			return false
 		case s.ActionStep != nil:
 			o.actions = append(o.actions, o.action(s))
+		case s.NotificationStep != nil:
+			f.Message = o.message(s)
+		case s.WaitStep != nil:
+			f.Wait = o.wait(s)
 		case s.BranchStep != nil:
-			if !o.branch(s, certain) {
+			if !o.branch(s, f, decided) {
 				return false
 			}
+			continue
+		}
+		o.then = append(o.then, f)
+		if s.Insists() {
+			return false
 		}
 	}
 	return true
 }
 
 // branch looks into the way that will be taken, or into all of them.
-func (o *outlook) branch(s agent.Step, certain bool) bool {
-	if s.If != nil && !o.known(s.If.Paths()) {
-		certain = false
+func (o *outlook) branch(s agent.Step, f approval.Following, certain bool) bool {
+	n, known := o.taken(s, certain)
+	f.Branch = &approval.Way{Open: !known}
+	if known {
+		f.Branch.Case = n
 	}
-	for _, c := range s.Cases {
-		if !certain || !o.known(c.When.Paths()) {
-			certain = false
-			break
-		}
-		if o.holds(c.When) {
-			return o.look(c.Steps, true) || s.If != nil
-		}
-	}
-	if certain {
-		return o.look(s.Else, true) || s.If != nil
+	o.then = append(o.then, f)
+	if known {
+		return o.look(way(s, n), true, &approval.Place{Step: s.ID, Case: n}) || s.If != nil
 	}
 	beyond := false
-	for _, way := range ways(s) {
-		beyond = o.look(way, false) || beyond
+	for n := range s.Cases {
+		beyond = o.look(way(s, n), false, &approval.Place{Step: s.ID, Case: n}) || beyond
 	}
+	beyond = o.look(s.Else, false, &approval.Place{Step: s.ID, Case: -1}) || beyond
 	return beyond || s.If != nil
+}
+
+// taken returns the case that a branch will take, or -1 for else, and whether
+// that is known already.
+func (o *outlook) taken(s agent.Step, certain bool) (n int, known bool) {
+	for n, c := range s.Cases {
+		switch {
+		case !certain || !o.known(c.When.Paths()):
+			return 0, false
+		case o.holds(c.When):
+			return n, true
+		}
+	}
+	return -1, certain
+}
+
+// way returns the steps of a case, or those of else for -1.
+func way(s agent.Step, n int) []agent.Step {
+	if n < 0 {
+		return s.Else
+	}
+	return s.Cases[n].Steps
 }
 
 func (o *outlook) holds(c agent.Condition) bool {
@@ -106,7 +129,7 @@ func (o *outlook) action(s agent.Step) approval.Action {
 	if err != nil || !o.known(paths) {
 		return a
 	}
-	if params, err := o.params(step.Task{Definition: s, Scope: o.scope}); err == nil {
+	if params, err := o.steps.Params(step.Task{Definition: s, Scope: o.scope}); err == nil {
 		a.Params = params
 	}
 	return a
@@ -117,8 +140,49 @@ func (o *outlook) known(paths []string) bool {
 	return !slices.ContainsFunc(paths, func(path string) bool { return agent.Begins(path, o.open) })
 }
 
-// bound returns what the run keeps to after the gate, or ErrTemplate when it is
-// too large to be shown.
+// message returns what a notification will say and whom it will reach, as far as
+// that is known, and keeps it for the run to say exactly that. What cannot be
+// filled is shown like what is not known.
+func (o *outlook) message(s agent.Step) *approval.Message {
+	m := &approval.Message{Channel: s.Channel}
+	task, w := step.Task{Definition: s, Scope: o.scope}, execution.Written{}
+	if o.filled(s.Recipients...) {
+		w.Recipients = o.steps.Recipients(task)
+		m.Recipients = w.Recipients
+	}
+	if o.filled(s.Subject, s.Body) {
+		if text, err := step.Text(task); err == nil {
+			w.Text, m.Text = &text, &approval.Text{Subject: text.Subject, Body: text.Body}
+		}
+	}
+	if w.Recipients != nil || w.Text != nil {
+		o.messages[s.ID] = w
+	}
+	return m
+}
+
+// wait returns how long a wait will take, as far as that is known.
+func (o *outlook) wait(s agent.Step) *approval.Wait {
+	w := &approval.Wait{Seconds: s.Duration}
+	if s.Duration == 0 && o.filled(s.Until) {
+		w.Until, _ = render.Text(s.Until, o.scope) // what cannot be filled is not known
+	}
+	return w
+}
+
+// filled reports whether everything that the texts name is known.
+func (o *outlook) filled(texts ...string) bool {
+	for _, text := range texts {
+		if paths, err := render.Paths(text); err != nil || !o.known(paths) {
+			return false
+		}
+	}
+	return true
+}
+
+// bound returns what the run keeps to after the gate, or ErrTemplate when the
+// actions are too large to be shown. A message for which there is no room is
+// shown in part and filled again when it is sent.
 func (o *outlook) bound() (*execution.Bound, error) {
 	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]document.Values{}}
 	size := 0
@@ -131,5 +195,94 @@ func (o *outlook) bound() (*execution.Bound, error) {
 	if size > maxShows {
 		return nil, render.ErrTemplate.Sayf("The actions after this gate have %d bytes of parameters; %d can be shown.", size, maxShows)
 	}
+	for _, f := range o.then {
+		w, ok := o.messages[f.Step]
+		if !ok {
+			continue
+		}
+		need := jsonSize(w)
+		if size+need > maxShows {
+			continue
+		}
+		if b.Messages == nil {
+			b.Messages = map[id.Step]execution.Written{}
+		}
+		b.Messages[f.Step] = w
+		size += need
+	}
 	return b, nil
+}
+
+// jsonSize returns how large v is as JSON.
+func jsonSize(v any) int {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return maxShows + 1
+	}
+	return len(b)
+}
+
+// The bounds of what an approval shows of messages: of all together, in bytes,
+// and of the text of one, in characters.
+const (
+	maxThen = 48 << 10
+	maxBody = 2000
+)
+
+// following returns what an approval shows of the steps that follow, with long
+// messages cut.
+func (o *outlook) following() []approval.Following {
+	messages := 0
+	for _, f := range o.then {
+		if f.Message != nil {
+			messages++
+		}
+	}
+	out := slices.Clone(o.then)
+	for i, f := range out {
+		if f.Message != nil {
+			m := cut(*f.Message, maxThen/messages)
+			out[i].Message = &m
+		}
+	}
+	return out
+}
+
+// cut returns a message in about so many bytes: recipients and text each have
+// half of them. What is left out is counted.
+func cut(m approval.Message, most int) approval.Message {
+	left, kept := most/2, 0
+	for _, r := range m.Recipients {
+		if left -= len(r); left < 0 {
+			break
+		}
+		kept++
+	}
+	if m.More = len(m.Recipients) - kept; m.More > 0 {
+		m.Recipients = m.Recipients[:kept:kept]
+	}
+	if m.Text != nil {
+		text := *m.Text
+		text.Body = beginning(text.Body, maxBody, most/2)
+		text.Cut = utf8.RuneCountInString(m.Text.Body) - utf8.RuneCountInString(text.Body)
+		text.Subject = render.Beginning(text.Subject, agent.MaxName)
+		m.Text = &text
+	}
+	return m
+}
+
+// beginning returns the first characters of a text, at most so many and in at
+// most so many bytes of JSON.
+func beginning(text string, characters, bytes int) string {
+	const escaped = len(`\u0000`)
+	for i, r := range text {
+		characters--
+		if bytes -= utf8.RuneLen(r); r < ' ' || r == '"' || r == '\\' {
+			bytes -= escaped - 1
+		}
+		if characters < 0 || bytes < 0 {
+			return text[:i]
+		}
+	}
+	return text
 }

@@ -372,7 +372,8 @@ func (s *simulation) gate() []string {
 	case 0:
 		more = append(more, `"on_expiry": "approve"`)
 	case 1:
-		more = append(more, fmt.Sprintf(`"on_expiry": "escalate", "escalate_to": {"roles": ["member"], "timeout_seconds": %d}`, 10+s.dice.IntN(1800)))
+		more = append(more, fmt.Sprintf(`"on_expiry": "escalate", "escalate_to": {"roles": ["member"], "timeout_seconds": %d,
+			"notify": [{"channel": "email", "recipients": ["second@msp.example"]}, {"channel": "sms", "recipients": ["+15551234567"]}]}`, 10+s.dice.IntN(1800)))
 	}
 	return more
 }

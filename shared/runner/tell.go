@@ -5,38 +5,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
 
-// An occasion is why people are told of a question.
-type occasion string
-
-// The occasions, in their order.
-const (
-	asked         occasion = "asked"
-	reminded      occasion = "reminded"
-	escalated     occasion = "escalated"
-	remindedAgain occasion = "reminded_again"
-)
-
-// occasionOf returns what people should have been told last.
-func occasionOf(s execution.Step, a approval.Approval) occasion {
+// occasionOf returns what people should have been told of an open question last.
+func occasionOf(s execution.Step, a approval.Approval) execution.Occasion {
 	switch waits := !a.Remind.IsZero(); {
 	case s.Escalated && waits:
-		return escalated
+		return execution.OnEscalated
 	case s.Escalated:
-		return remindedAgain
+		return execution.OnRemindedAgain
 	case waits:
-		return asked
+		return execution.OnAsked
 	}
-	return reminded
+	return execution.OnReminded
 }
 
 // tellTime is how long telling people may take in one turn. Who was not reached
@@ -44,81 +34,104 @@ func occasionOf(s execution.Step, a approval.Approval) occasion {
 const tellTime = 30 * time.Second
 
 // tell tells the gate's channels of its question a, which was just written,
-// unless they were told. What became of it stands in the step's output under
-// "notified". The question stands whether or not anybody hears of it, so what
-// fails at a channel is only reported.
+// unless they were told, and then of the outcomes of the gates before it. What
+// became of it stands in the step's output under "notified". The question stands
+// whether or not anybody hears of it, so what fails at a channel is only reported.
 func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval) error {
-	g := at.Definition.GateStep
-	if len(g.Notify) == 0 {
+	channels := at.Definition.Channels(t.steps[at.ID].Escalated)
+	if len(channels) == 0 && !t.owes() {
 		return nil
 	}
 	scope, _, err := t.sees(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, tellTime)
-	defer cancel()
 	a.Revision++
-	s, on := t.steps[at.ID], occasionOf(t.steps[at.ID], a)
-	before := toldOn(s, on)
-	outcomes := make([]any, len(g.Notify))
-	copy(outcomes, before)
-	for i, n := range g.Notify {
-		if step.Told(outcomes[i]) {
+	if len(channels) > 0 {
+		err = t.tellOf(ctx, at, &a, broadcast{session: t, step: at.Definition, scope: scope, channels: channels})
+	}
+	if err == nil {
+		err = t.outcomes(ctx, &a)
+	}
+	switch {
+	case errors.Is(err, execution.ErrStale):
+		return nil // somebody has decided meanwhile
+	case err != nil:
+		t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
+	}
+	return nil
+}
+
+// tellOf tells people of an open question.
+func (t *session) tellOf(ctx context.Context, at execution.Traced, a *approval.Approval, b broadcast) error {
+	s := t.steps[at.ID]
+	on := occasionOf(s, *a)
+	b.words, b.subject, b.key = t.words(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
+	return b.send(ctx, execution.NotifiedIn(s.Output)[on], func(list []execution.Delivery) error {
+		return t.heard(ctx, a, &s, on, list)
+	})
+}
+
+// A broadcast is one message to the people of all of a gate's channels.
+type broadcast struct {
+	*session
+
+	step     agent.Step
+	scope    render.Scope
+	channels []agent.Notify
+	subject  string
+	words    step.Words
+	key      string // begins the idempotency key of each message
+	// only says who of a channel is told, by recipient as the trace shows it; nil:
+	// everybody.
+	only func(channel int) map[string]bool
+}
+
+// send delivers the message over the channels over which it was not, and lets
+// keep record how far it got: before each message that must not be sent twice, and
+// at the end.
+func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep func([]execution.Delivery) error) error {
+	limited, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	list = append([]execution.Delivery(nil), list...)
+	for i, n := range b.channels {
+		if i < len(list) && list[i].Final() {
 			continue
 		}
-		task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope}
-		telling := step.Telling{
-			Notify: n, Subject: subject(t.definition.Name, on), Words: t.words(a),
-			Key: fmt.Sprintf("%s:%s:%d", a.ID, on, i), Before: outcomes[i],
+		telling := step.Telling{Notify: n, Subject: b.subject, Words: b.words, Key: fmt.Sprintf("%s:%d", b.key, i)}
+		if i < len(list) {
+			telling.Before = list[i]
+		} else {
+			list = append(list, execution.Delivery{Channel: n.Channel})
 		}
-		outcome, err := t.Steps.Tell(ctx, task, telling, func(outcome map[string]any) error {
-			outcomes[i] = outcome
-			return t.heard(ctx, &a, &s, on, outcomes)
+		if b.only != nil {
+			told := b.only(i)
+			telling.Only = func(recipient string) bool { return told[recipient] }
+		}
+		task := step.Task{Run: b.x, Definition: b.step, Scope: b.scope}
+		far, err := b.Steps.Tell(limited, task, telling, func(far execution.Delivery) error {
+			list[i] = far
+			return keep(list)
 		})
-		if outcomes[i] = outcome; err == nil {
-			err = t.heard(ctx, &a, &s, on, outcomes)
-		}
-		if errors.Is(err, execution.ErrStale) {
-			return nil // somebody has decided meanwhile
-		}
 		if err != nil {
-			t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
+			return err
+		}
+		list[i] = far
+		if err := keep(list); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// toldOn returns the outcomes that are recorded for an occasion, by channel.
-func toldOn(s execution.Step, on occasion) []any {
-	output, _ := s.Output.(map[string]any)
-	notified, _ := output["notified"].(map[string]any)
-	list, _ := notified[string(on)].([]any)
-	return list
-}
-
-// heard records who was told, if nobody else has touched the run meanwhile: of
-// two who tell people of the same question, one stops before its first message.
-// Nor may the question have been decided: a decision says when the sweeper looks
-// whether the run has heard of it, and that must stand.
+// heard records who was told of a question, if nobody else has touched the run
+// meanwhile: of two who tell people of the same question, one stops before its
+// first message. Nor may the question have been decided: a decision says when the
+// sweeper looks whether the run has heard of it, and that must stand.
 func (t *session) heard(
-	ctx context.Context, a *approval.Approval, s *execution.Step, on occasion, outcomes []any,
+	ctx context.Context, a *approval.Approval, s *execution.Step, on execution.Occasion, list []execution.Delivery,
 ) error {
-	output, _ := s.Output.(map[string]any)
-	notified, _ := output["notified"].(map[string]any)
-	output, notified = maps.Clone(output), maps.Clone(notified)
-	if notified == nil {
-		notified = map[string]any{}
-	}
-	list := make([]any, 0, len(outcomes))
-	for _, o := range outcomes {
-		if o != nil {
-			list = append(list, o)
-		}
-	}
-	notified[string(on)] = list
-	output["notified"] = notified
-	s.Output = output
+	s.Output = execution.NotifiedIn(s.Output).With(on, list).In(s.Output)
 	err := t.commit(context.WithoutCancel(ctx), func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x, Step: s, Gate: a}
 	})
@@ -129,37 +142,144 @@ func (t *session) heard(
 	return err
 }
 
-func subject(name string, on occasion) string {
+func subject(name string, on execution.Occasion) string {
+	name = render.OneLine(name)
 	switch on {
-	case reminded, remindedAgain:
+	case execution.OnReminded, execution.OnRemindedAgain:
 		return "Reminder: " + name + " waits for approval"
-	case escalated:
+	case execution.OnEscalated:
 		return "Nobody decided: " + name + " waits for approval"
-	case asked:
+	case execution.OnAsked, execution.OnDecided, execution.OnExpired, execution.OnWithdrawn:
 	}
 	return name + " waits for approval"
 }
 
 // words returns what people are told: the question, where to decide, until when,
-// and what will be done.
+// what will be done, and which of the words are not the definition's.
 func (t *session) words(a approval.Approval) step.Words {
 	var rest strings.Builder
-	for i, action := range a.Actions {
+	for i, line := range ahead(a) {
 		if i == 0 {
 			rest.WriteString("\n\nIf approved:")
 		}
-		fmt.Fprintf(&rest, "\n- %s.%s %s", action.Product, action.Action, shownParams(action.Params))
+		rest.WriteString("\n- " + line)
+	}
+	if len(a.Chat.Values) > 0 {
+		rest.WriteString("\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " "))
 	}
 	return step.Words{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", render.Beginning(a.Message, maxLead), a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question(a), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
-		Rest: rest.String(),
+		Rest: render.Clean(rest.String()),
 	}
 }
 
-// maxLead is how much of a question people are told, in characters: in no channel
-// may it push out the link to where all of it stands.
-const maxLead = 1000
+// question returns a question as messages tell it.
+func question(a approval.Approval) string {
+	if a.Chat.Question != "" {
+		return a.Chat.Question
+	}
+	return render.Beginning(render.Clean(a.Message), maxLead)
+}
+
+// The bounds of how messages tell a question, in characters: in no channel may it
+// push out the link to where all of it stands.
+const (
+	maxLead   = 1000
+	maxValue  = 60
+	maxValues = 8
+)
+
+// chat returns a question as messages tell it. A value stands in one line, so
+// that it cannot look like a line of ours, and is named as not being ours.
+func chat(message string, scope render.Scope) approval.Chat {
+	var c approval.Chat
+	named := map[string]bool{}
+	for _, root := range []string{"agent", "execution"} { // what these say is ours
+		ours, _ := scope[root].(map[string]any)
+		for _, v := range ours {
+			named[render.OneLine(render.String(v))] = true
+		}
+	}
+	text, err := render.Encoded(message, scope, func(value string) string {
+		value = render.OneLine(value)
+		if value != "" && !named[value] {
+			named[value] = true
+			c.Values = append(c.Values, "“"+render.Beginning(value, maxValue)+"”")
+		}
+		return value
+	})
+	if err != nil {
+		return approval.Chat{} // the question itself could not be put either
+	}
+	if more := len(c.Values) - maxValues; more > 0 {
+		c.Values = append(c.Values[:maxValues:maxValues], fmt.Sprintf("and %d more", more))
+	}
+	c.Question = render.Beginning(render.Clean(text), maxLead)
+	return c
+}
+
+// ahead returns what follows a question in lines.
+func ahead(a approval.Approval) []string {
+	params := map[id.Step]approval.Action{}
+	for _, action := range a.Actions {
+		params[action.Step] = action
+	}
+	var lines []string
+	for _, f := range a.Then {
+		action, acts := params[f.Step]
+		var line string
+		switch {
+		case acts:
+			line = shownAction(action)
+		case f.Message != nil:
+			line = shownMessage(*f.Message)
+		case f.Branch != nil && f.Branch.Open:
+			line = string(f.Step) + ": which way it takes is not known yet"
+		default:
+			continue
+		}
+		if !f.Certain {
+			line = "perhaps " + line
+		}
+		lines = append(lines, line)
+	}
+	if a.Then == nil { // asked before the rest was recorded
+		for _, action := range a.Actions {
+			lines = append(lines, shownAction(action))
+		}
+	}
+	return lines
+}
+
+// shownAction returns an action in a line.
+func shownAction(a approval.Action) string {
+	return fmt.Sprintf("%s.%s %s", a.Product, a.Action, shownParams(a.Params))
+}
+
+// shownMessage returns a message in a line.
+func shownMessage(m approval.Message) string {
+	const most, few = 100, 3
+	to := "recipients that are not known yet"
+	if m.Recipients != nil {
+		named := make([]string, 0, few)
+		for _, r := range m.Recipients[:min(few, len(m.Recipients))] {
+			named = append(named, render.Beginning(render.OneLine(r), most))
+		}
+		to = strings.Join(named, ", ")
+		if more := len(m.Recipients) - len(named) + m.More; more > 0 {
+			to += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	if m.Text == nil {
+		return fmt.Sprintf("%s to %s (with what the steps before it find out)", m.Channel, to)
+	}
+	says := m.Text.Subject
+	if says == "" {
+		says = m.Text.Body
+	}
+	return fmt.Sprintf("%s to %s: “%s”", m.Channel, to, render.Beginning(render.OneLine(says), most))
+}
 
 // shownParams returns parameters in a line.
 func shownParams(params map[string]any) string {

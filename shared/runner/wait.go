@@ -36,13 +36,20 @@ func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Sc
 		s.Error = step.Failure(step.Task{Definition: at.Definition}, step.ErrTimeout)
 		return t.record(ctx, at, s)
 	}
+	if err := t.outcomes(ctx, nil); err != nil { // the run stands still anyway
+		return flow.Next{}, true, err
+	}
+	s.Attempt = t.x.Lease.Attempt
+	if t.owes() && !t.weary() {
+		next, err := t.rest(ctx, flow.NextRun, t.Now(), &s)
+		return next, true, err
+	}
 	due := s.Until
 	if limit.Before(due) {
 		due = limit
 	}
-	s.Attempt = t.x.Lease.Attempt
 	next, err := t.rest(ctx, flow.NextWait, due, &s)
-	next.Seconds = max(int64((due.Sub(now)+time.Second-1)/time.Second), 1)
+	next.Seconds = max(int64((due.Sub(t.Now())+time.Second-1)/time.Second), 1)
 	return next, true, err
 }
 

@@ -139,19 +139,42 @@ func (o *wire) slack(body map[string]any, gate bool) {
 		fmt.Fprint(&said, text)
 	}
 	written, want := said.String(), o.in.says
+	m := o.asked(fmt.Sprint(lookup(blocks[0], "text.text")))
 	if gate {
-		want = "May I? The model says " + o.in.says + "\n\nDecide until "
+		want = m.text
 	} else {
 		written = strings.TrimPrefix(written, "<https://desk.example|Desk>: ")
 	}
 	fallback := strings.Replace(fmt.Sprint(body["text"]), "<https://desk.example|Desk>", "", 1)
 	if gate {
-		written, fallback = o.decided(written, "<%s|Decide>"), o.decided(fallback, "<%s|Decide>")
+		written, fallback = o.decided(written, "<%s|"+m.link+">", m.end), o.decided(fallback, "<%s|"+m.link+">", m.end)
 	}
 	if strings.ContainsAny(written+fallback, "<>") {
 		o.Errorf("Slack is sent markup: %s", written)
 	}
-	o.reads("Slack", html.UnescapeString(written), want, gate)
+	o.reads("Slack", html.UnescapeString(written), want, gate, m.end)
+}
+
+// asking is what the people of a gate are told: of the question, or of what
+// became of it.
+type asking struct {
+	text string // the beginning of the message
+	end  string // what stands behind the question
+	link string // what leads to it
+}
+
+// asked returns what the people of a gate are told under a subject.
+func (o *wire) asked(subject string) asking {
+	ask := asking{"May I? The model says " + inLine(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
+	if strings.HasSuffix(subject, "waits for approval") {
+		return ask
+	}
+	first, _, _ := strings.Cut(subject, ": ")
+	said := map[string]string{
+		"Approved": "Approved by user_owner.\nNote: as I see it", "Denied": "Denied by user_owner.\nNote: as I see it",
+		"Expired": "Nobody decided in time. The execution was cancelled.",
+	}[first]
+	return asking{said + "\n\nThe question was: May I? The model says " + inLine(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
 }
 
 // toDecide is where a question is decided.
@@ -159,13 +182,13 @@ var toDecide = regexp.MustCompile(`https://console\.example/approvals/appr_[0-9A
 
 // decided returns a text without the one link of ours that the text for a gate
 // has to have, unless it was cut before it.
-func (o *wire) decided(text, link string) string {
+func (o *wire) decided(text, link, end string) string {
 	for _, url := range toDecide.FindAllString(text, -1) {
 		if before, after, ok := strings.Cut(text, fmt.Sprintf(link, url)); ok {
 			return before + after
 		}
 	}
-	if !strings.HasSuffix(text, "…") || strings.Contains(text, "\n\nDecide until ") {
+	if !strings.HasSuffix(text, "…") || strings.Contains(text, end) {
 		o.Errorf("there is no link like %s in\n%.2000s", link, text)
 	}
 	return text
@@ -186,7 +209,7 @@ func (o *wire) teams(body map[string]any) {
 			read.WriteString(o.unmarked(paragraph) + "\n")
 		}
 		if i == 1 {
-			o.reads("Teams", strings.TrimSuffix(read.String(), "\n"), strings.Join(lines("It says: "+o.in.says), "\n"), false)
+			o.reads("Teams", strings.TrimSuffix(read.String(), "\n"), strings.Join(lines("It says: "+o.in.says), "\n"), false, "")
 		}
 	}
 }
@@ -221,7 +244,7 @@ func (o *wire) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.O
 		o.Errorf("more than a text message: %+v", in)
 	}
 	o.same("attributes", []string{"idempotency_key", "org_id"}, slices.Sorted(maps.Keys(in.MessageAttributes)))
-	o.reads("an SMS", *in.Message, "AI: "+visible(o.in.says), false)
+	o.reads("an SMS", *in.Message, "AI: "+visible(o.in.says), false, "")
 	return &sns.PublishOutput{}, nil
 }
 
@@ -239,29 +262,29 @@ func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 		}
 	}
 	gate := to.ToAddresses[0] == "boss@desk.example"
-	want := "It says " + o.in.says
+	want, ask := "It says "+o.in.says, o.asked(*m.Subject.Data)
 	if gate {
-		want = "May I? The model says " + o.in.says + "\n\nDecide until "
+		want = ask.text
 	}
-	o.reads("the text of a mail", *m.Body.Text.Data, want, gate)
+	o.reads("the text of a mail", *m.Body.Text.Data, want, gate, ask.end)
 	_, page, _ := strings.Cut(*m.Body.Html.Data, "white-space:pre-wrap\">")
 	page, after, _ := strings.Cut(page, "</p>")
 	if gate {
-		after = o.decided(after, "\n<p style=\"margin:16px 0 0\"><a href=\"%s\" style=\"color:#1d4ed8\">Decide</a></p>")
+		after = o.decided(after, "\n<p style=\"margin:16px 0 0\"><a href=\"%s\" style=\"color:#1d4ed8\">"+ask.link+"</a></p>", ask.end)
 	}
 	o.same("after the text", "\n</div>\n</body>\n</html>\n", after)
 	page = strings.ReplaceAll(page, "<br>", "\n")
 	if strings.ContainsAny(page, "<>") {
 		o.Errorf("a mail has markup: %s", page)
 	}
-	o.reads("the page of a mail", html.UnescapeString(page), strings.Join(lines(want), "\n"), gate)
+	o.reads("the page of a mail", html.UnescapeString(page), strings.Join(lines(want), "\n"), gate, ask.end)
 	return &sesv2.SendEmailOutput{}, nil
 }
 
 // reads says if a text is not the one that was wanted: it may be cut, and more
 // may stand behind that of a gate, whose question may be cut too.
-func (o *wire) reads(where, got, want string, more bool) {
-	if question, _, ok := strings.Cut(got, "…\n\nDecide until "); more && ok && len([]rune(question)) == 1000 {
+func (o *wire) reads(where, got, want string, more bool, end string) {
+	if question, _, ok := strings.Cut(got, "…"+end); more && ok && len([]rune(question)) >= 1000 {
 		got = question + "…"
 	}
 	if cut, ok := strings.CutSuffix(got, "…"); ok && len(cut) >= 1000 {
@@ -297,4 +320,26 @@ func visible(s string) string {
 // lines returns the lines of a text, without what controls something.
 func lines(s string) []string {
 	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(visible(s)), "\n")
+}
+
+// seen returns a text without what changes how the rest is read.
+func seen(s string) string {
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// inLine returns what is seen of a text, in one line.
+func inLine(s string) string {
+	var lines []string
+	for line := range strings.SplitSeq(seen(s), "\n") {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
 }

@@ -27,11 +27,12 @@ const (
 	apart         invariant = "apart: nothing of one organization is in what another reads, does or is told"
 	again         invariant = "again is nothing new: repeating changes nothing that is done"
 	heard         invariant = "each failed run is heard once: by one event id, which starts every listener but the agent that failed"
+	heardOfIt     invariant = "heard of it: who was asked hears the outcome, once at most, and nobody else does"
 	nothingToMend invariant = "nothing to mend: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, heard, nothingToMend}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, heard, heardOfIt, nothingToMend}
 }
 
 // A witness sees every change when it happens.

@@ -49,12 +49,13 @@ func repeatable(c agent.Channel) bool { return c == agent.Webhook }
 // notify tells people. Where a channel has no idempotency key, what is about to
 // be sent is recorded first, and after a crash it is not sent a second time.
 func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
-	m, err := message(t)
+	text, err := Text(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
-	n := t.Definition.NotificationStep
-	ds := s.deliveries(t, agent.Notify{Channel: n.Channel, Recipients: n.Recipients}, m)
+	m := Message{Subject: text.Subject, Body: text.Body, Markup: text.Markup, Key: t.Key()}
+	ds := s.deliveries(t, notifies(t), m)
+	ds.hold(t.Written.Recipients)
 	if t.Before != nil {
 		ds.resume(t.Before.Output)
 	}
@@ -75,22 +76,6 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 		result.Status, result.Error = execution.StepFailed, Failure(t, ds.failure())
 	}
 	return result, nil
-}
-
-// message returns what every recipient is told, or render.ErrTemplate. It is
-// filled before the first is told.
-func message(t Task) (Message, error) {
-	n := t.Definition.NotificationStep
-	subject, err := render.Text(n.Subject, t.Scope)
-	if err != nil {
-		return Message{}, err
-	}
-	body, err := render.Text(n.Body, t.Scope)
-	if err != nil {
-		return Message{}, err
-	}
-	markup, err := markup(n.Channel, n.Body, t.Scope)
-	return Message{Subject: subject, Body: body, Markup: markup, Key: t.Key()}, err
 }
 
 // markup returns a body in the markup of a channel, its values encoded, or

@@ -42,10 +42,11 @@ var ErrAgain = errors.New("it may work in a moment")
 type Task struct {
 	Run        execution.Execution
 	Definition agent.Step
-	Scope      render.Scope    // what templates see
-	Facts      agent.Facts     // what conditions see
-	Before     *execution.Step // what an earlier try that died has recorded
-	Agreed     map[string]any  // the parameters of an action as people saw them at a gate; nil: as the definition says
+	Scope      render.Scope      // what templates see
+	Facts      agent.Facts       // what conditions see
+	Before     *execution.Step   // what an earlier try that died has recorded
+	Agreed     map[string]any    // the parameters of an action as people saw them at a gate; nil: as the definition says
+	Written    execution.Written // a message as people saw it at a gate; what is nil in it is as the definition says
 	Session    Session
 }
 

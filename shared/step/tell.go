@@ -2,9 +2,11 @@ package step
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -14,8 +16,11 @@ type Telling struct {
 
 	Subject string
 	Words   Words
-	Key     string // begins the idempotency key of each message
-	Before  any    // the outcome of an earlier try that died; nil when there was none
+	Key     string             // begins the idempotency key of each message
+	Before  execution.Delivery // what became of an earlier try that died; empty when there was none
+	// Only says which recipients are told, as the trace shows them, once each; nil:
+	// all.
+	Only func(recipient string) bool
 }
 
 // Words are plain text with a link of ours in it.
@@ -41,26 +46,51 @@ func (w Words) markup(c agent.Channel) string {
 	return ""
 }
 
-// Tell reaches people as a notification does, and returns what became of it, by
-// recipient. Before a message that must not be sent twice it hands intend the
-// outcome so far, to be recorded; its error is all that Tell returns.
+// Tell reaches people as a notification does, and returns what became of it.
+// Before a message is sent it hands intend the delivery so far, to be recorded;
+// the error of intend is all that Tell returns. What is recorded as being sent may
+// have arrived, over every channel.
 func (s *Service) Tell(
-	ctx context.Context, t Task, n Telling, intend func(outcome map[string]any) error,
-) (map[string]any, error) {
+	ctx context.Context, t Task, n Telling, intend func(execution.Delivery) error,
+) (execution.Delivery, error) {
 	ds := s.deliveries(t, n.Notify, Message{
 		Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel), Link: n.Words.Link, Key: n.Key,
 	})
-	ds.resume(n.Before)
-	_, err := s.deliver(ctx, t, ds, func() error { return intend(ds.outcome()) })
-	return ds.outcome(), err
+	if n.Only != nil {
+		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(shorten(d.Recipient, maxShown)) })
+	}
+	ds.resume(restarted(n).Document())
+	far := func() execution.Delivery { return execution.DeliveryOf(ds.outcome()) }
+	if repeatable(n.Channel) && ds.has(waiting) {
+		if err := intend(begun(far())); err != nil {
+			return far(), fmt.Errorf("intend: %w", err)
+		}
+	}
+	_, err := s.deliver(ctx, t, ds, func() error { return intend(far()) })
+	return far(), err
 }
 
-// Told reports whether the outcome of a telling is final.
-func Told(outcome any) bool {
-	doc, _ := outcome.(map[string]any)
-	list, _ := doc["recipients"].([]any)
-	return len(list) > 0 && !slices.ContainsFunc(list, func(v any) bool {
-		entry, _ := v.(map[string]any)
-		return entry["status"] == waiting || entry["status"] == sending
-	})
+// restarted returns an earlier try as one that may go on: where the channel
+// honours the idempotency key, what was being sent is sent again.
+func restarted(n Telling) execution.Delivery {
+	d := n.Before
+	if repeatable(n.Channel) {
+		d.Recipients = slices.Clone(d.Recipients)
+		for i, r := range d.Recipients {
+			if r.Status == execution.DeliverySending {
+				d.Recipients[i].Status = execution.DeliveryPending
+			}
+		}
+	}
+	return d
+}
+
+// begun returns a delivery in which everything that waits is being sent.
+func begun(d execution.Delivery) execution.Delivery {
+	for i, r := range d.Recipients {
+		if r.Status == execution.DeliveryPending {
+			d.Recipients[i].Status = execution.DeliverySending
+		}
+	}
+	return d
 }

@@ -3,7 +3,8 @@
 // Every run that is not at its end is due at some time, and the store finds
 // those whose time has passed without looking at the others. Most often there
 // is nothing to do: whoever holds the lease is merely slow. Otherwise the run
-// is started again; the runner reads the record and does what is right. Either
+// is started again; the runner reads the record and does what is right. So is a
+// run at its end of whose outcome the people who were asked have not heard. Either
 // way it is marked as one that rests, so that it is listed however long machines
 // stay away. A sweep writes nothing that anybody else would not write in the
 // same way, so it may run twice or beside everything else.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -196,6 +197,26 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 				}
 			},
 			after: time.Minute, want: sweep.Report{Looked: 1, Settled: 1}, ends: true,
+		},
+		"a start of a run at its end of whose outcome people have not heard": {
+			change: func(y *yard) func(execution.Execution) execution.Change {
+				return func(x execution.Execution) execution.Change {
+					told := execution.Notified{execution.OnAsked: {{
+						Channel: agent.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}},
+					}}}
+					gate := execution.Step{
+						ID: "g", Kind: agent.Gate, Status: execution.StepWaiting, Asked: y.now, Attempt: 1, Output: told.In(nil),
+					}
+					y.must(y.store.Commit(y.Context(), execution.Change{Execution: x.Asked(y.now.Add(time.Hour)), Step: &gate}))
+					x, done, err := y.store.Execution(y.Context(), org, x.ID)
+					y.must(err)
+					return x.End(func(x execution.Execution) execution.Execution {
+						x, _ = x.Cancel(execution.CancelledByUser, y.now)
+						return x
+					}, done, false)
+				}
+			},
+			after: time.Minute, want: sweep.Report{Looked: 1, Started: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,269 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/step"
+)
+
+// Who was asked hears the outcome: that the question was decided, that it
+// expired, or that its run was cancelled. No step waits for that. People are told
+// when the run stands still anyway: after its next question was put, while it
+// waits, or after its end, when it stays due until they are told.
+
+// owes reports whether people are to be told of an outcome.
+func (t *session) owes() bool { return len(t.owing()) > 0 }
+
+func (t *session) owing() []execution.Step { return t.steps.Owing(t.x.Status.Ended()) }
+
+// weary reports whether the run has come to a rest without progress so often that
+// telling people must not be what keeps it: they are told after its end.
+func (t *session) weary() bool { return !t.x.Status.Ended() && t.x.Idle > execution.MaxIdle/2 }
+
+// outcomes tells people of the outcomes that they have not heard, as far as there
+// is time. While a question is open its record is written too, so that a decision
+// of this moment is seen.
+func (t *session) outcomes(ctx context.Context, open *approval.Approval) error {
+	for _, gate := range t.owing() {
+		if t.weary() || !fits(ctx, tellTime) {
+			return nil
+		}
+		if err := t.outcome(ctx, gate, open); err != nil {
+			return fmt.Errorf("outcome of %s: %w", gate.ID, err)
+		}
+	}
+	return nil
+}
+
+// conclude does what is owed after the end of a run. What it has no time for is
+// done in another turn.
+func (t *session) conclude(ctx context.Context) (flow.Next, error) {
+	if err := t.outcomes(ctx, nil); err != nil {
+		return flow.Next{}, err
+	}
+	if t.owes() {
+		return flow.Next{Next: flow.NextRun, Seconds: 1, Name: t.name()}, nil
+	}
+	return flow.Next{Next: flow.NextDone}, nil
+}
+
+// outcome tells those who were asked at a gate what became of the question, once
+// each. The row that says so is written before a message that must not be sent
+// twice, and closed at the end.
+func (t *session) outcome(ctx context.Context, gate execution.Step, open *approval.Approval) error {
+	row := t.steps[execution.OutcomeOf(gate.ID)]
+	if row.ID == "" {
+		row = execution.Step{
+			ID: execution.OutcomeOf(gate.ID), Kind: agent.Notification, Status: execution.StepRunning, Started: t.Now(),
+		}
+	}
+	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(gate.Asked, t.x.ID, gate.ID))
+	def, known := t.stepOf(gate)
+	switch {
+	case errors.Is(err, approval.ErrNotFound) || !known:
+		return t.told(ctx, row, "", nil, open)
+	case err != nil:
+		return err
+	}
+	on := outcomeOf(a)
+	list := execution.NotifiedIn(row.Output)[on]
+	if t.x.Stuck() {
+		for i := range list {
+			list[i] = list[i].Closed("Every worker that sent this crashed.")
+		}
+		return t.told(ctx, row, on, list, open)
+	}
+	scope, _, err := t.sees(ctx)
+	if err != nil {
+		return err
+	}
+	channels := def.Channels(gate.Escalated)
+	b := broadcast{
+		session: t, step: def, scope: scope, channels: channels,
+		subject: outcomeSubject(t.definition.Name, a), words: t.verdict(a, def, gate),
+		key: fmt.Sprintf("%s:%s", a.ID, on), only: reached(execution.NotifiedIn(gate.Output), channels),
+	}
+	err = b.send(ctx, list, func(far []execution.Delivery) error {
+		list = append(list[:0:0], far...)
+		if len(list) == len(b.channels) && final(list) {
+			return nil // it is recorded with the end
+		}
+		row.Output = execution.Notified(nil).With(on, list).In(nil)
+		return t.keep(ctx, row, open)
+	})
+	if err != nil || len(list) < len(b.channels) || !final(list) {
+		return err
+	}
+	return t.told(ctx, row, on, list, open)
+}
+
+// reached returns a function that says whom the question may have reached over
+// each channel, and over no earlier one: two lines may share an address.
+func reached(heard execution.Notified, channels []agent.Notify) func(channel int) map[string]bool {
+	return func(channel int) map[string]bool {
+		told := heard.Reached(channel)
+		for i, n := range channels[:channel] {
+			if n.Channel == channels[channel].Channel {
+				maps.DeleteFunc(told, func(r string, _ bool) bool { return heard.Reached(i)[r] })
+			}
+		}
+		return told
+	}
+}
+
+// stepOf returns the definition of a gate.
+func (t *session) stepOf(gate execution.Step) (def agent.Step, known bool) {
+	agent.EachStep(t.definition.Steps, func(s agent.Step) {
+		if s.ID == gate.ID && s.GateStep != nil {
+			def, known = s, true
+		}
+	})
+	return def, known
+}
+
+func final(list []execution.Delivery) bool {
+	for _, d := range list {
+		if !d.Final() {
+			return false
+		}
+	}
+	return true
+}
+
+// told closes the row of an outcome.
+func (t *session) told(
+	ctx context.Context, row execution.Step, on execution.Occasion, list []execution.Delivery, open *approval.Approval,
+) error {
+	if on != "" {
+		row.Output = execution.Notified(nil).With(on, list).In(nil)
+	}
+	row.Status, row.Ended = execution.StepCompleted, t.Now()
+	return t.keep(ctx, row, open)
+}
+
+// keep records the row of an outcome, if nobody else has touched the run
+// meanwhile. A run at its end that owes nothing any more is due no longer.
+func (t *session) keep(ctx context.Context, row execution.Step, open *approval.Approval) error {
+	row.Attempt = t.x.Lease.Attempt
+	before := t.steps
+	t.note(row)
+	err := t.commit(context.WithoutCancel(ctx), func(x execution.Execution) execution.Change {
+		if x.Lease.Owner != "" {
+			x = x.Renewed(t.Now())
+		}
+		return execution.Change{Execution: x.Concluded(t.steps), Step: &row, Gate: open}
+	})
+	switch {
+	case err != nil:
+		t.steps = before
+	case open != nil:
+		open.Revision++
+	}
+	return err
+}
+
+// outcomeOf returns what became of a question that is open no longer.
+func outcomeOf(a approval.Approval) execution.Occasion {
+	switch {
+	case a.Status == approval.Expired:
+		return execution.OnExpired
+	case a.DecidedBy == "":
+		return execution.OnWithdrawn
+	}
+	return execution.OnDecided
+}
+
+func outcomeSubject(name string, a approval.Approval) string {
+	name = render.OneLine(name)
+	switch outcomeOf(a) {
+	case execution.OnExpired:
+		return "Expired: " + name + " waits no longer for approval"
+	case execution.OnWithdrawn:
+		return "Withdrawn: " + name + " waits no longer for approval"
+	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
+	}
+	if a.Status == approval.Approved {
+		return "Approved: " + name
+	}
+	return "Denied: " + name
+}
+
+// maxNote is how much of a note the message of an outcome has, in characters.
+const maxNote = 300
+
+// verdict returns what people are told of an outcome: what became of the question,
+// by whom, and what follows from it.
+func (t *session) verdict(a approval.Approval, def agent.Step, gate execution.Step) step.Words {
+	var lead strings.Builder
+	switch outcomeOf(a) {
+	case execution.OnExpired:
+		lead.WriteString("Nobody decided in time. " + silence(def, gate))
+	case execution.OnWithdrawn:
+		lead.WriteString("The question was withdrawn. " + t.cancelled())
+	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
+		lead.WriteString(decided(a))
+		if a.Status == approval.Approved && gate.Status != execution.StepCompleted {
+			lead.WriteString(" Nothing was done: " + t.cancelled())
+		}
+	}
+	if note := render.OneLine(a.Note); note != "" && a.DecidedBy != "" {
+		lead.WriteString("\nNote: " + shortened(note, maxNote))
+	}
+	lead.WriteString("\n\nThe question was: " + question(a) + "\n\nSee ")
+	return step.Words{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
+}
+
+// shortened returns the beginning of a text, and says how much was left out.
+func shortened(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d more characters)", string(runes[:most]), len(runes)-most)
+}
+
+// decided returns who has decided, and what.
+func decided(a approval.Approval) string {
+	if a.Status != approval.Approved {
+		return fmt.Sprintf("Denied by %s.", a.DecidedBy)
+	}
+	var by []string
+	for _, v := range a.Votes {
+		if v.Approve {
+			by = append(by, string(v.User))
+		}
+	}
+	if len(by) == 0 {
+		by = []string{string(a.DecidedBy)}
+	}
+	return fmt.Sprintf("Approved by %s.", strings.Join(by, ", "))
+}
+
+// silence returns what follows from a question that nobody has answered.
+func silence(def agent.Step, gate execution.Step) string {
+	if def.Expiry() == agent.Approve && gate.Status == execution.StepCompleted {
+		return "The gate says that the execution goes on then."
+	}
+	return "The execution was cancelled."
+}
+
+// cancelled returns by whom a run was cancelled.
+func (t *session) cancelled() string {
+	switch t.x.Reason {
+	case execution.AgentDeleted:
+		return "The execution was cancelled because its agent was deleted."
+	case execution.CancelledByUser:
+		return "A person has cancelled the execution."
+	case execution.ApprovalDenied, execution.ApprovalExpired:
+	}
+	return "The execution has ended."
+}
