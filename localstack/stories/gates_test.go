@@ -122,7 +122,8 @@ func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
 	want := doc{"message": "Isolate " + ticket + "?", "actions": []any{
 		doc{"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params},
 	}}
-	if diff := cmp.Diff(want, at(first, "shows")); diff != "" {
+	shows, _ := at(first, "shows").(doc)
+	if diff := cmp.Diff(want, doc{"message": shows["message"], "actions": shows["actions"]}); diff != "" {
 		t.Errorf("shows (-want +got)\n%s", diff)
 	}
 	if r := mia.decides(approval, "approved"); r.status != http.StatusForbidden {
@@ -181,4 +182,170 @@ func moment(t *testing.T, v any, field string) time.Time {
 func seconds(t *testing.T, from, to any, field string) float64 {
 	t.Helper()
 	return moment(t, to, field).Sub(moment(t, from, field)).Seconds()
+}
+
+// hookOf returns where messages of a channel may go.
+func (o *org) hookOf(channel string) string {
+	return strings.NewReplacer("{org}", o.name, "{channel}", channel).Replace(o.outputs.Hook)
+}
+
+// header returns the header of a message to Slack.
+func header(call any) string { return text(call, "body", "blocks", 0, "text", "text") }
+
+func TestWhoWasAskedInSlackHearsTheOutcomeThere(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		seconds int
+		happens func(o *org, exec, approval string)
+		header  string
+		says    string
+		on      string
+	}{
+		"approved": {600, func(o *org, _, approval string) {
+			o.must(http.StatusOK, o.as("user_ann", "admin").decides(approval, "approved"))
+		}, "Approved: Story agent", "Approved by user_ann.", "decided"},
+		"denied": {600, func(o *org, _, approval string) {
+			o.must(http.StatusOK, o.as("user_ann", "admin").decides(approval, "denied"))
+		}, "Denied: Story agent", "Denied by user_ann.", "decided"},
+		"expired": {
+			10, func(*org, string, string) {}, "Expired: Story agent waits no longer for approval", "Nobody decided in time.", "expired",
+		},
+		"cancelled": {600, func(o *org, exec, _ string) {
+			o.must(http.StatusOK, o.post("/api/executions/"+exec+"/cancel", nil))
+		}, "Withdrawn: Story agent waits no longer for approval", "A person has cancelled the execution.", "withdrawn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := open(t).tenant(t)
+			o.agent(gateWith(doc{
+				"timeout_seconds": tc.seconds, "notify": []any{doc{"channel": "slack", "recipients": []any{o.hookOf("slack")}}},
+			}), note("tell", "hello"))
+			o.escalate()
+			exec := o.run()
+			approval := o.asks(exec)
+			o.eventually("the question has arrived", func() bool { return len(o.calls("slack")) > 0 })
+			tc.happens(o, exec, approval)
+			var last any
+			o.eventually("Slack hears the outcome", func() bool {
+				calls := o.calls("slack")
+				last = calls[len(calls)-1]
+				return header(last) == tc.header
+			})
+			if said := fmt.Sprint(at(last, "body")); !strings.Contains(said, tc.says) || !strings.Contains(said, "/approvals/"+approval) {
+				t.Errorf("Slack reads %s", said)
+			}
+			o.ends(exec)
+			o.eventually("the trace says so", func() bool {
+				x := o.must(http.StatusOK, o.get("/api/executions/"+exec))
+				return text(x, "steps", 0, "output", "notified", tc.on, 0, "recipients", 0, "status") == "sent"
+			})
+			outcomes := 0
+			for _, c := range o.calls("slack") {
+				if header(c) == tc.header {
+					outcomes++
+				}
+			}
+			if outcomes != 1 {
+				t.Errorf("Slack heard the outcome %d times", outcomes)
+			}
+		})
+	}
+}
+
+func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.agent(gateWith(doc{
+		"notify": []any{doc{"channel": "slack", "recipients": []any{o.hookOf("slack")}}}, "on_expiry": "escalate",
+		"escalate_to": doc{
+			"users": []any{"user_mia"}, "timeout_seconds": 600,
+			"notify": []any{doc{"channel": "teams", "recipients": []any{o.hookOf("teams")}}},
+		},
+	}), isolate())
+	o.escalate()
+	exec := o.run()
+	approval := o.asks(exec)
+	mia := o.as("user_mia", "member")
+	for _, tc := range []struct {
+		who  *org
+		name string
+		may  bool
+	}{
+		{o, "the owner", true},
+		{o.as("user_ada", "admin"), "an admin", true},
+		{mia, "who is not asked yet", false},
+		{o.as("user_vera", "viewer"), "a viewer", false},
+	} {
+		a := tc.who.must(http.StatusOK, tc.who.get("/api/approvals/"+approval))
+		if at(a, "can_decide") != tc.may || at(a, "escalated") != false || text(a, "on_expiry") != "escalate" {
+			t.Errorf("%s: %v", tc.name, a)
+		}
+	}
+	o.eventually("the second line is told", func() bool { return len(o.calls("teams")) == 1 })
+	a := mia.must(http.StatusOK, mia.get("/api/approvals/"+approval))
+	want := doc{"roles": []any{"owner", "admin"}, "users": []any{"user_mia"}}
+	if diff := cmp.Diff(want, at(a, "approvers")); diff != "" || at(a, "can_decide") != true || at(a, "escalated") != true {
+		t.Errorf("after the escalation: %v\n%s", a, diff)
+	}
+	listed := mia.must(http.StatusOK, mia.get("/api/approvals?status=pending"))
+	if at(listed, "approvals", 0, "can_decide") != true || number(listed, "approvals", 0, "min_approvals") != 1 {
+		t.Errorf("listed: %v", listed)
+	}
+	a = mia.must(http.StatusOK, mia.decides(approval, "approved"))
+	if at(a, "can_decide") != false || number(a, "approvals_given") != 1 {
+		t.Errorf("after the verdict: %v", a)
+	}
+	o.eventually("both lines hear the outcome", func() bool { return len(o.calls("teams")) == 2 && len(o.calls("slack")) >= 3 })
+	if calls := o.calls("slack"); header(calls[len(calls)-1]) != "Approved: Story agent" {
+		t.Errorf("Slack reads %v", calls)
+	}
+}
+
+func TestAGateShowsTheMessagesAndBranchesThatFollow(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	hook := o.hookOf("webhook")
+	o.agent(gateWith(doc{"timeout_seconds": 600}), isolate(), doc{
+		"id": "which", "type": "branch",
+		"cases": []any{doc{"when": doc{"field": "escalated_to", "operator": "eq", "value": "p1"}, "steps": []any{doc{
+			"id": "inform", "type": "notification", "channel": "webhook", "recipients": []any{hook},
+			"subject": "Isolated", "body": "For {{ event_payload.ticket_id }}, escalated to {{ event_payload.escalated_to }}.",
+		}}}},
+		"else": []any{note("other", "no")},
+	})
+	ticket := o.escalate()
+	exec := o.run()
+	approval := o.asks(exec)
+	a := o.must(http.StatusOK, o.get("/api/approvals/"+approval))
+	said := "For " + ticket + ", escalated to p1."
+	want := []any{
+		doc{
+			"step_id": text(a, "shows", "then", 0, "step_id"), "type": "product_action", "name": nil, "certain": true,
+			"within": nil, "message": nil, "branch": nil, "wait": nil,
+		},
+		doc{
+			"step_id": "which", "type": "branch", "name": nil, "certain": true,
+			"within": nil, "message": nil, "branch": doc{"taken": "case", "case": float64(0)}, "wait": nil,
+		},
+		doc{
+			"step_id": "inform", "type": "notification", "name": nil, "certain": true,
+			"within": doc{"step_id": "which", "taken": "case", "case": float64(0)},
+			"message": doc{
+				"channel": "webhook", "recipients": []any{hook}, "recipients_left_out": float64(0),
+				"subject": "Isolated", "text": said, "text_left_out": float64(0),
+			},
+			"branch": nil, "wait": nil,
+		},
+	}
+	if diff := cmp.Diff(want, at(a, "shows", "then")); diff != "" {
+		t.Errorf("shows.then (-want +got)\n%s", diff)
+	}
+	o.must(http.StatusOK, o.decides(approval, "approved"))
+	o.ends(exec)
+	if calls := o.calls("webhook"); len(calls) != 1 || text(calls[0], "body", "body") != said {
+		t.Errorf("the webhook was told %v", calls)
+	}
 }

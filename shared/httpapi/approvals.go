@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 	"theoneagents.app/agents/shared/id"
 )
@@ -54,7 +55,8 @@ func (g approvals) ListApprovals(
 		return nil, err
 	}
 	return spec.ListApprovals200JSONResponse{
-		Approvals: each(page.Approvals, viewApproval), NextCursor: w.to(place{After: page.Next}),
+		Approvals:  each(page.Approvals, func(a approval.Approval) spec.Approval { return g.view(ctx, a) }),
+		NextCursor: w.to(place{After: page.Next}),
 	}, nil
 }
 
@@ -70,7 +72,7 @@ func (g approvals) GetApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetApproval200JSONResponse(viewApproval(a)), nil
+	return spec.GetApproval200JSONResponse(g.view(ctx, a)), nil
 }
 
 // maxNote is how many characters a note may have.
@@ -94,24 +96,26 @@ func (g approvals) DecideApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.DecideApproval200JSONResponse(viewApproval(a)), nil
+	return spec.DecideApproval200JSONResponse(g.view(ctx, a)), nil
 }
 
-func viewApproval(a approval.Approval) spec.Approval {
-	return spec.Approval{
+func (g approvals) view(ctx context.Context, a approval.Approval) spec.Approval {
+	view := spec.Approval{
 		ID: string(a.ID), ExecutionID: string(a.Execution), AgentID: string(a.Agent), StepID: string(a.Step),
 		Message: a.Message, Status: spec.ApprovalStatus(a.Status),
 		ExpiresAt: whole(a.Expires), CreatedAt: whole(a.Created),
 		DecidedBy: text(a.DecidedBy), DecidedAt: when(a.DecidedAt), Note: text(a.Note),
-		Votes: each(a.Votes, viewVote),
-		Shows: spec.Shows{Message: a.Message, Actions: each(a.Actions, viewShown)},
+		Votes: each(a.Votes, viewVote), Shows: viewShows(a),
+		Approvers: spec.Deciders{
+			Roles: each(a.Deciders(), func(r caller.Role) spec.DecidersRoles { return spec.DecidersRoles(r) }),
+			Users: each(a.Approvers.Users, func(u id.User) string { return string(u) }),
+		},
+		MinApprovals: max(a.Min, 1), ApprovalsGiven: a.Given(),
+		Escalated: a.Escalated, CanDecide: a.CanDecide(whoIn(ctx), g.Now()),
 	}
-}
-
-func viewShown(a approval.Action) spec.ShownAction {
-	view := spec.ShownAction{StepID: string(a.Step), Product: a.Product, Action: a.Action}
-	if a.Params != nil {
-		view.Params = &a.Params
+	if a.OnExpiry != "" {
+		e := spec.OnExpiry(a.OnExpiry)
+		view.OnExpiry = &e
 	}
 	return view
 }

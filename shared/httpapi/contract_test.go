@@ -84,6 +84,7 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 		"TemplateCategory": texts(template.Categories()),
 		"ExecutionStatus":  texts(execution.Statuses()),
 		"ApprovalStatus":   texts(approval.Statuses()),
+		"OnExpiry":         texts([]agent.OnExpiry{agent.Deny, agent.Approve, agent.Escalate}),
 		"ModelTier":        texts(credit.Tiers()),
 		"Category":         catalog.Categories(),
 		"Product":          products,

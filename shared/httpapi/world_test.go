@@ -284,6 +284,18 @@ func (w *world) fill(t *testing.T) {
 			{Step: "isolate", Product: "defend", Action: "isolate_device", Params: map[string]any{"device_id": "dev_1"}},
 			{Step: "note", Product: "psa", Action: "add_note"},
 		},
+		Then: []approval.Following{
+			{Step: "isolate", Kind: agent.Action, Name: "Isolate the device", Certain: true},
+			{Step: "tell", Kind: agent.Notification, Certain: true, Message: &approval.Message{
+				Channel: agent.Email, Recipients: []string{"lead@msp.example"}, More: 2,
+				Text: &approval.Text{Subject: "Isolated", Body: "dev_1 is isolated.", Cut: 12},
+			}},
+			{Step: "which", Kind: agent.Branching, Certain: true, Branch: &approval.Way{Open: true}},
+			{Step: "note", Kind: agent.Action, Within: &approval.Place{Step: "which", Case: -1}},
+			{Step: "call", Kind: agent.Notification, Within: &approval.Place{Step: "which"}, Message: &approval.Message{Channel: agent.SMS}},
+			{Step: "then", Kind: agent.Branching, Certain: true, Branch: &approval.Way{Case: 1}},
+			{Step: "later", Kind: agent.Waiting, Certain: true, Wait: &approval.Wait{Seconds: 60}},
+		},
 	})
 	w.ask(t, approval.Approval{
 		ID: oldID, Status: approval.Approved, Created: now.Add(-2 * time.Hour), Expires: now, DecidedBy: "user_admin",
@@ -315,7 +327,7 @@ func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then fun
 func (w *world) approval(a approval.Approval) approval.Approval {
 	a.Org, a.Execution, a.Agent, a.Step = "org_a", askingID, agentID, "confirm"
 	a.Message, a.Min, a.Token = "Really?", 1, "doorbell-token"
-	a.Approvers.Users = []id.User{"user_member"}
+	a.Approvers.Users, a.OnExpiry = []id.User{"user_member"}, agent.Deny
 	return a
 }
 

@@ -291,6 +291,27 @@ func (e ConflictBehavior) Valid() bool {
 	}
 }
 
+// Defines values for DecidersRoles.
+const (
+	Admin  DecidersRoles = "admin"
+	Member DecidersRoles = "member"
+	Owner  DecidersRoles = "owner"
+)
+
+// Valid indicates whether the value is a known member of the DecidersRoles enum.
+func (e DecidersRoles) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Member:
+		return true
+	case Owner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Decision.
 const (
 	DecisionApproved Decision = "approved"
@@ -396,27 +417,6 @@ func (e FilterableFieldType) Valid() bool {
 	}
 }
 
-// Defines values for GateStepOnExpiry.
-const (
-	Approve  GateStepOnExpiry = "approve"
-	Deny     GateStepOnExpiry = "deny"
-	Escalate GateStepOnExpiry = "escalate"
-)
-
-// Valid indicates whether the value is a known member of the GateStepOnExpiry enum.
-func (e GateStepOnExpiry) Valid() bool {
-	switch e {
-	case Approve:
-		return true
-	case Deny:
-		return true
-	case Escalate:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for GateStepType.
 const (
 	GateStepTypeApprovalGate GateStepType = "approval_gate"
@@ -501,6 +501,27 @@ func (e OnError) Valid() bool {
 	case Continue:
 		return true
 	case Fail:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OnExpiry.
+const (
+	Approve  OnExpiry = "approve"
+	Deny     OnExpiry = "deny"
+	Escalate OnExpiry = "escalate"
+)
+
+// Valid indicates whether the value is a known member of the OnExpiry enum.
+func (e OnExpiry) Valid() bool {
+	switch e {
+	case Approve:
+		return true
+	case Deny:
+		return true
+	case Escalate:
 		return true
 	default:
 		return false
@@ -639,6 +660,45 @@ func (e Product) Valid() bool {
 	case ProductPsa:
 		return true
 	case ProductRmm:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownBranchTaken.
+const (
+	ShownBranchTakenCase        ShownBranchTaken = "case"
+	ShownBranchTakenElse        ShownBranchTaken = "else"
+	ShownBranchTakenLessThanNil ShownBranchTaken = "<nil>"
+)
+
+// Valid indicates whether the value is a known member of the ShownBranchTaken enum.
+func (e ShownBranchTaken) Valid() bool {
+	switch e {
+	case ShownBranchTakenCase:
+		return true
+	case ShownBranchTakenElse:
+		return true
+	case ShownBranchTakenLessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownPlaceTaken.
+const (
+	ShownPlaceTakenCase ShownPlaceTaken = "case"
+	ShownPlaceTakenElse ShownPlaceTaken = "else"
+)
+
+// Valid indicates whether the value is a known member of the ShownPlaceTaken enum.
+func (e ShownPlaceTaken) Valid() bool {
+	switch e {
+	case ShownPlaceTakenCase:
+		return true
+	case ShownPlaceTakenElse:
 		return true
 	default:
 		return false
@@ -1107,19 +1167,39 @@ type AnyOf struct {
 
 // Approval defines model for Approval.
 type Approval struct {
-	AgentID   string     `json:"agent_id"`
+	AgentID string `json:"agent_id"`
+
+	// ApprovalsGiven How many have approved so far.
+	ApprovalsGiven int `json:"approvals_given"`
+
+	// Approvers Who may decide now. Owners and admins always may, so their roles are always in the list.
+	Approvers Deciders `json:"approvers"`
+
+	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for a person who has voted already, and for a question that is open no longer.
+	CanDecide bool       `json:"can_decide"`
 	CreatedAt time.Time  `json:"created_at"`
 	DecidedAt *time.Time `json:"decided_at"`
 
 	// DecidedBy The user who decided.
-	DecidedBy   *string   `json:"decided_by"`
+	DecidedBy *string `json:"decided_by"`
+
+	// Escalated Whether the question was put to the approvers of `escalate_to`, because nobody else decided in time.
+	Escalated   bool      `json:"escalated"`
 	ExecutionID string    `json:"execution_id"`
 	ExpiresAt   time.Time `json:"expires_at"`
 	ID          string    `json:"id"`
-	Message     string    `json:"message"`
-	Note        *string   `json:"note"`
 
-	// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+	// Message The question, filled in. Characters that change the direction of writing or are invisible were removed.
+	Message string `json:"message"`
+
+	// MinApprovals How many different people must approve. One denial decides.
+	MinApprovals int     `json:"min_approvals"`
+	Note         *string `json:"note"`
+
+	// OnExpiry What happens when nobody decides before `expires_at`: `deny` cancels the execution, `approve` lets it go on, `escalate` puts the question to the approvers of `escalate_to` and, once `escalated` is true, cancels the execution. Null for a question that was asked before this was recorded.
+	OnExpiry *OnExpiry `json:"on_expiry"`
+
+	// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
 	Shows  Shows          `json:"shows"`
 	Status ApprovalStatus `json:"status"`
 	StepID string         `json:"step_id"`
@@ -1280,6 +1360,17 @@ type CreditsByModel struct {
 	Standard int64 `json:"standard"`
 }
 
+// Deciders Who may decide now. Owners and admins always may, so their roles are always in the list.
+type Deciders struct {
+	Roles []DecidersRoles `json:"roles"`
+
+	// Users Members who may decide although their role is not in the list.
+	Users []string `json:"users"`
+}
+
+// DecidersRoles defines model for Deciders.Roles.
+type DecidersRoles string
+
 // Decision defines model for Decision.
 type Decision string
 
@@ -1305,8 +1396,10 @@ type Error struct {
 	Status int `json:"status"`
 }
 
-// Escalation Who may decide when nobody else did in time.
+// Escalation Who may decide when nobody else did in time, instead of the gate's `approvers`; owners and admins still may. If they do not decide in time either, the execution is cancelled.
 type Escalation struct {
+	// Notify Who is told when the question is escalated, besides the recipients of the gate's own `notify`. From then on both are reminded, and both hear the outcome.
+	Notify         *[]GateNotice  `json:"notify,omitempty"`
 	Roles          *ApproverRoles `json:"roles,omitempty"`
 	TimeoutSeconds *GateTimeout   `json:"timeout_seconds,omitempty"`
 	Users          *ApproverUsers `json:"users,omitempty"`
@@ -1475,27 +1568,28 @@ type GateStep struct {
 	// Approvers Who may decide besides owners and admins.
 	Approvers *Approvers `json:"approvers,omitempty"`
 
-	// EscalateTo Who may decide when nobody else did in time.
+	// EscalateTo Who may decide when nobody else did in time, instead of the gate's `approvers`; owners and admins still may. If they do not decide in time either, the execution is cancelled.
 	EscalateTo *Escalation `json:"escalate_to,omitempty"`
 	ID         StepID      `json:"id"`
 
 	// If A demand on the event or on the client's profile; or a group.
-	If           *Condition        `json:"if,omitempty"`
-	Message      string            `json:"message"`
-	MinApprovals *int              `json:"min_approvals,omitempty"`
-	Name         *string           `json:"name,omitempty"`
-	Notify       *[]GateNotice     `json:"notify,omitempty"`
-	OnError      *OnError          `json:"on_error,omitempty"`
-	OnExpiry     *GateStepOnExpiry `json:"on_expiry,omitempty"`
+	If           *Condition `json:"if,omitempty"`
+	Message      string     `json:"message"`
+	MinApprovals *int       `json:"min_approvals,omitempty"`
+	Name         *string    `json:"name,omitempty"`
+
+	// Notify Who is told that the gate asks, and reminded when half of the time is over. The same recipients are told when the question is decided, expires or is withdrawn because the execution was cancelled: those whom the question has reached, once each. The step's output says under `notified` what became of each message.
+	Notify  *[]GateNotice `json:"notify,omitempty"`
+	OnError *OnError      `json:"on_error,omitempty"`
+
+	// OnExpiry What happens when nobody decides in time.
+	OnExpiry *OnExpiry `json:"on_expiry,omitempty"`
 
 	// Retry Has no meaning: a question is put once.
 	Retry          *StepRetry   `json:"retry,omitempty"`
 	TimeoutSeconds *GateTimeout `json:"timeout_seconds,omitempty"`
 	Type           GateStepType `json:"type"`
 }
-
-// GateStepOnExpiry defines model for GateStep.OnExpiry.
-type GateStepOnExpiry string
 
 // GateStepType defines model for GateStep.Type.
 type GateStepType string
@@ -1574,6 +1668,9 @@ type NotificationStepType string
 // OnError defines model for OnError.
 type OnError string
 
+// OnExpiry defines model for OnExpiry.
+type OnExpiry string
+
 // OnlyClients defines model for OnlyClients.
 type OnlyClients struct {
 	Include ClientIDs `json:"include"`
@@ -1618,11 +1715,96 @@ type ShownAction struct {
 	StepID  string                  `json:"step_id"`
 }
 
-// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+// ShownBranch defines model for ShownBranch.
+type ShownBranch struct {
+	// Case The number of the case that is taken, from 0; null for `else`, or when it is not known yet.
+	Case *int `json:"case"`
+
+	// Taken Null when it depends on what happens after the gate; then the steps of every way are listed.
+	Taken *ShownBranchTaken `json:"taken"`
+}
+
+// ShownBranchTaken Null when it depends on what happens after the gate; then the steps of every way are listed.
+type ShownBranchTaken string
+
+// ShownMessage A message as it will be sent. A message that is too long to be kept with the question is shown in part and filled in again when it is sent.
+type ShownMessage struct {
+	// Channel What comes as a webhook is signed: see `GET /api/webhook-secret`.
+	Channel Channel `json:"channel"`
+
+	// Recipients Null when they depend on what happens after the gate.
+	Recipients *[]string `json:"recipients"`
+
+	// RecipientsLeftOut How many recipients are not in the list, because it was cut.
+	RecipientsLeftOut int `json:"recipients_left_out"`
+
+	// Subject Null when there is none, or when it depends on what happens after the gate.
+	Subject *string `json:"subject"`
+
+	// Text Null when it depends on what happens after the gate.
+	Text *string `json:"text"`
+
+	// TextLeftOut How many characters the text has beyond those shown.
+	TextLeftOut int `json:"text_left_out"`
+}
+
+// ShownPlace defines model for ShownPlace.
+type ShownPlace struct {
+	// Case The number of the case, from 0; null for `else`.
+	Case *int `json:"case"`
+
+	// StepID The branch.
+	StepID string `json:"step_id"`
+
+	// Taken One of its cases, or `else`.
+	Taken ShownPlaceTaken `json:"taken"`
+}
+
+// ShownPlaceTaken One of its cases, or `else`.
+type ShownPlaceTaken string
+
+// ShownStep defines model for ShownStep.
+type ShownStep struct {
+	// Branch Which way a branch takes; null for other steps.
+	Branch *ShownBranch `json:"branch"`
+
+	// Certain False when a condition decides whether the execution comes to this step, and depends on what happens after the gate.
+	Certain bool `json:"certain"`
+
+	// Message What a notification says; null for other steps.
+	Message *ShownMessage `json:"message"`
+
+	// Name The name that the definition gives the step.
+	Name   *string  `json:"name"`
+	StepID string   `json:"step_id"`
+	Type   StepType `json:"type"`
+
+	// Wait How long a wait lasts; null for other steps.
+	Wait *ShownWait `json:"wait"`
+
+	// Within The way of a branch to which the step belongs; null outside of branches.
+	Within *ShownPlace `json:"within"`
+}
+
+// ShownWait defines model for ShownWait.
+type ShownWait struct {
+	// DurationSeconds Null when it waits until a time.
+	DurationSeconds *int64 `json:"duration_seconds"`
+
+	// Until The time, or null when the wait has a duration, or the time depends on what happens after the gate.
+	Until *string `json:"until"`
+}
+
+// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
 type Shows struct {
-	// Actions The actions that follow the gate, up to the next one that a person must answer.
+	// Actions The actions among the steps that follow, with their parameters.
 	Actions []ShownAction `json:"actions"`
-	Message string        `json:"message"`
+
+	// Message The question.
+	Message string `json:"message"`
+
+	// Then Every step that follows, in order. The parameters of an action are in `actions`.
+	Then []ShownStep `json:"then"`
 }
 
 // StartedBy The event, person or integration key that started an execution. An event starts the first execution of an agent for it; a person or a key starts a retry.

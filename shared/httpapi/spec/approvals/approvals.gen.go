@@ -37,6 +37,54 @@ func (e ApprovalStatus) Valid() bool {
 	}
 }
 
+// Defines values for Channel.
+const (
+	Email   Channel = "email"
+	Slack   Channel = "slack"
+	Sms     Channel = "sms"
+	Teams   Channel = "teams"
+	Webhook Channel = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the Channel enum.
+func (e Channel) Valid() bool {
+	switch e {
+	case Email:
+		return true
+	case Slack:
+		return true
+	case Sms:
+		return true
+	case Teams:
+		return true
+	case Webhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecidersRoles.
+const (
+	Admin  DecidersRoles = "admin"
+	Member DecidersRoles = "member"
+	Owner  DecidersRoles = "owner"
+)
+
+// Valid indicates whether the value is a known member of the DecidersRoles enum.
+func (e DecidersRoles) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Member:
+		return true
+	case Owner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Decision.
 const (
 	DecisionApproved Decision = "approved"
@@ -55,16 +103,108 @@ func (e Decision) Valid() bool {
 	}
 }
 
+// Defines values for OnExpiry.
+const (
+	Approve  OnExpiry = "approve"
+	Deny     OnExpiry = "deny"
+	Escalate OnExpiry = "escalate"
+)
+
+// Valid indicates whether the value is a known member of the OnExpiry enum.
+func (e OnExpiry) Valid() bool {
+	switch e {
+	case Approve:
+		return true
+	case Deny:
+		return true
+	case Escalate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownBranchTaken.
+const (
+	ShownBranchTakenCase        ShownBranchTaken = "case"
+	ShownBranchTakenElse        ShownBranchTaken = "else"
+	ShownBranchTakenLessThanNil ShownBranchTaken = "<nil>"
+)
+
+// Valid indicates whether the value is a known member of the ShownBranchTaken enum.
+func (e ShownBranchTaken) Valid() bool {
+	switch e {
+	case ShownBranchTakenCase:
+		return true
+	case ShownBranchTakenElse:
+		return true
+	case ShownBranchTakenLessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownPlaceTaken.
+const (
+	ShownPlaceTakenCase ShownPlaceTaken = "case"
+	ShownPlaceTakenElse ShownPlaceTaken = "else"
+)
+
+// Valid indicates whether the value is a known member of the ShownPlaceTaken enum.
+func (e ShownPlaceTaken) Valid() bool {
+	switch e {
+	case ShownPlaceTakenCase:
+		return true
+	case ShownPlaceTakenElse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StepType.
+const (
+	AiReason      StepType = "ai_reason"
+	ApprovalGate  StepType = "approval_gate"
+	Branch        StepType = "branch"
+	Notification  StepType = "notification"
+	ProductAction StepType = "product_action"
+	Wait          StepType = "wait"
+)
+
+// Valid indicates whether the value is a known member of the StepType enum.
+func (e StepType) Valid() bool {
+	switch e {
+	case AiReason:
+		return true
+	case ApprovalGate:
+		return true
+	case Branch:
+		return true
+	case Notification:
+		return true
+	case ProductAction:
+		return true
+	case Wait:
+		return true
+	default:
+		return false
+	}
+}
+
 // Approval defines model for Approval.
 type Approval struct {
-	ID          string         `json:"id"`
-	ExecutionID string         `json:"execution_id"`
-	AgentID     string         `json:"agent_id"`
-	StepID      string         `json:"step_id"`
-	Message     string         `json:"message"`
-	Status      ApprovalStatus `json:"status"`
-	ExpiresAt   time.Time      `json:"expires_at"`
-	CreatedAt   time.Time      `json:"created_at"`
+	ID          string `json:"id"`
+	ExecutionID string `json:"execution_id"`
+	AgentID     string `json:"agent_id"`
+	StepID      string `json:"step_id"`
+
+	// Message The question, filled in. Characters that change the direction of writing or are invisible were removed.
+	Message   string         `json:"message"`
+	Status    ApprovalStatus `json:"status"`
+	ExpiresAt time.Time      `json:"expires_at"`
+	CreatedAt time.Time      `json:"created_at"`
 
 	// DecidedBy The user who decided.
 	DecidedBy *string    `json:"decided_by"`
@@ -72,8 +212,26 @@ type Approval struct {
 	Note      *string    `json:"note"`
 	Votes     []Vote     `json:"votes"`
 
-	// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+	// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
 	Shows Shows `json:"shows"`
+
+	// Approvers Who may decide now. Owners and admins always may, so their roles are always in the list.
+	Approvers Deciders `json:"approvers"`
+
+	// MinApprovals How many different people must approve. One denial decides.
+	MinApprovals int `json:"min_approvals"`
+
+	// ApprovalsGiven How many have approved so far.
+	ApprovalsGiven int `json:"approvals_given"`
+
+	// OnExpiry What happens when nobody decides before `expires_at`: `deny` cancels the execution, `approve` lets it go on, `escalate` puts the question to the approvers of `escalate_to` and, once `escalated` is true, cancels the execution. Null for a question that was asked before this was recorded.
+	OnExpiry *OnExpiry `json:"on_expiry"`
+
+	// Escalated Whether the question was put to the approvers of `escalate_to`, because nobody else decided in time.
+	Escalated bool `json:"escalated"`
+
+	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for a person who has voted already, and for a question that is open no longer.
+	CanDecide bool `json:"can_decide"`
 }
 
 // ApprovalList defines model for ApprovalList.
@@ -87,6 +245,20 @@ type ApprovalList struct {
 // ApprovalStatus defines model for ApprovalStatus.
 type ApprovalStatus string
 
+// Channel What comes as a webhook is signed: see `GET /api/webhook-secret`.
+type Channel string
+
+// Deciders Who may decide now. Owners and admins always may, so their roles are always in the list.
+type Deciders struct {
+	Roles []DecidersRoles `json:"roles"`
+
+	// Users Members who may decide although their role is not in the list.
+	Users []string `json:"users"`
+}
+
+// DecidersRoles defines model for Deciders.Roles.
+type DecidersRoles string
+
 // Decision defines model for Decision.
 type Decision string
 
@@ -99,6 +271,9 @@ type DecisionInput struct {
 // NextCursor The `cursor` of the next page; null at the end.
 type NextCursor = string
 
+// OnExpiry defines model for OnExpiry.
+type OnExpiry string
+
 // ShownAction defines model for ShownAction.
 type ShownAction struct {
 	StepID  string `json:"step_id"`
@@ -109,13 +284,101 @@ type ShownAction struct {
 	Params *map[string]interface{} `json:"params"`
 }
 
-// Shows What a verdict is about. If it is approved, the run does exactly this, whatever has changed since.
+// ShownBranch defines model for ShownBranch.
+type ShownBranch struct {
+	// Taken Null when it depends on what happens after the gate; then the steps of every way are listed.
+	Taken *ShownBranchTaken `json:"taken"`
+
+	// Case The number of the case that is taken, from 0; null for `else`, or when it is not known yet.
+	Case *int `json:"case"`
+}
+
+// ShownBranchTaken Null when it depends on what happens after the gate; then the steps of every way are listed.
+type ShownBranchTaken string
+
+// ShownMessage A message as it will be sent. A message that is too long to be kept with the question is shown in part and filled in again when it is sent.
+type ShownMessage struct {
+	// Channel What comes as a webhook is signed: see `GET /api/webhook-secret`.
+	Channel Channel `json:"channel"`
+
+	// Recipients Null when they depend on what happens after the gate.
+	Recipients *[]string `json:"recipients"`
+
+	// RecipientsLeftOut How many recipients are not in the list, because it was cut.
+	RecipientsLeftOut int `json:"recipients_left_out"`
+
+	// Subject Null when there is none, or when it depends on what happens after the gate.
+	Subject *string `json:"subject"`
+
+	// Text Null when it depends on what happens after the gate.
+	Text *string `json:"text"`
+
+	// TextLeftOut How many characters the text has beyond those shown.
+	TextLeftOut int `json:"text_left_out"`
+}
+
+// ShownPlace defines model for ShownPlace.
+type ShownPlace struct {
+	// StepID The branch.
+	StepID string `json:"step_id"`
+
+	// Taken One of its cases, or `else`.
+	Taken ShownPlaceTaken `json:"taken"`
+
+	// Case The number of the case, from 0; null for `else`.
+	Case *int `json:"case"`
+}
+
+// ShownPlaceTaken One of its cases, or `else`.
+type ShownPlaceTaken string
+
+// ShownStep defines model for ShownStep.
+type ShownStep struct {
+	StepID string   `json:"step_id"`
+	Type   StepType `json:"type"`
+
+	// Name The name that the definition gives the step.
+	Name *string `json:"name"`
+
+	// Certain False when a condition decides whether the execution comes to this step, and depends on what happens after the gate.
+	Certain bool `json:"certain"`
+
+	// Within The way of a branch to which the step belongs; null outside of branches.
+	Within *ShownPlace `json:"within"`
+
+	// Message What a notification says; null for other steps.
+	Message *ShownMessage `json:"message"`
+
+	// Branch Which way a branch takes; null for other steps.
+	Branch *ShownBranch `json:"branch"`
+
+	// Wait How long a wait lasts; null for other steps.
+	Wait *ShownWait `json:"wait"`
+}
+
+// ShownWait defines model for ShownWait.
+type ShownWait struct {
+	// DurationSeconds Null when it waits until a time.
+	DurationSeconds *int64 `json:"duration_seconds"`
+
+	// Until The time, or null when the wait has a duration, or the time depends on what happens after the gate.
+	Until *string `json:"until"`
+}
+
+// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
 type Shows struct {
+	// Message The question.
 	Message string `json:"message"`
 
-	// Actions The actions that follow the gate, up to the next one that a person must answer.
+	// Actions The actions among the steps that follow, with their parameters.
 	Actions []ShownAction `json:"actions"`
+
+	// Then Every step that follows, in order. The parameters of an action are in `actions`.
+	Then []ShownStep `json:"then"`
 }
+
+// StepType defines model for StepType.
+type StepType string
 
 // Vote defines model for Vote.
 type Vote struct {
