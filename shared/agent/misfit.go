@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/render"
 )
 
 // maxMisfits is how many faults of one document are named.
@@ -287,7 +288,7 @@ func beginning(text string) string {
 	if len(runes) <= most {
 		return text
 	}
-	return fmt.Sprintf("%s… (%d more characters)", string(runes[:most]), len(runes)-most)
+	return fmt.Sprintf("%s… (%s more characters)", string(runes[:most]), render.Count(len(runes)-most))
 }
 
 // cut returns a name, or its beginning.

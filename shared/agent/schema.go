@@ -74,7 +74,7 @@ func (a AIStep) Misfit(answer any) string {
 // schemaFaults returns what is wrong with an output_schema: what would not be
 // checked, and what makes it no JSON Schema.
 func schemaFaults(doc map[string]any) []string {
-	r := schemaReader{root: doc}
+	r := schemaReader{root: doc, based: strings.Contains(document.Canonical(doc), `"$id"`)}
 	r.read("", doc)
 	if len(r.faults) > 0 {
 		return r.faults
@@ -92,6 +92,7 @@ func schemaFaults(doc map[string]any) []string {
 // A schemaReader looks for what a schema says that would not be checked.
 type schemaReader struct {
 	root   map[string]any
+	based  bool // a $id in it may be what references are relative to
 	faults []string
 }
 
@@ -198,14 +199,14 @@ func (r *schemaReader) keyword(place, name string, v any) {
 	case name == "$schema" && !slices.Contains(drafts(), strings.TrimSuffix(text, "#")):
 		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(document.Canonical(v)))
 	case name == "format" && isText && !slices.Contains(formats(), text):
-		r.fault(place, "%q is not a format that is checked; there are %s", cut(text), strings.Join(formats(), ", "))
+		r.fault(place, "%q is not a format that is checked; %s", cut(text), offered(text, formats()))
 	case name == "pattern" && isText:
 		r.pattern(place, text)
 	case name == "patternProperties":
 		for _, p := range slices.Sorted(maps.Keys(object)) {
 			r.pattern(place, p)
 		}
-	case name == "$ref" && isText:
+	case name == "$ref" && isText && !r.based:
 		r.reference(place, text)
 	}
 }
@@ -250,12 +251,6 @@ func formats() []string {
 func unknownKeyword(name string, s map[string]any) string {
 	said := fmt.Sprintf("%q is not a keyword of JSON Schema draft 2020-12, so it would not be checked; ", cut(name))
 	kind, _ := s["type"].(string)
-	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
-	for _, keyword := range slices.Sorted(maps.Keys(keywords)) {
-		if strings.ToLower(keyword) == plain || strings.ToLower(keyword)+"s" == plain || strings.ToLower(keyword) == plain+"s" {
-			return said + fmt.Sprintf("write %q", keyword)
-		}
-	}
 	switch {
 	case name == "nullable" && s[name] == true && kind != "":
 		return said + fmt.Sprintf(`write "type": [%q, "null"]`, kind)
@@ -266,6 +261,10 @@ func unknownKeyword(name string, s map[string]any) string {
 	}
 	if instead, is := insteads[name]; is {
 		return said + "write " + instead
+	}
+	plain := strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)
+	if near := fault.Nearest(plain, slices.Sorted(maps.Keys(keywords))); near != "" && name != "nullable" {
+		return said + fmt.Sprintf("write %q", near)
 	}
 	return said + "leave it out"
 }

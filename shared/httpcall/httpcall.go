@@ -24,6 +24,7 @@ import (
 	"code.dny.dev/ssrf"
 
 	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/render"
 )
 
 // A Failure is what went wrong with a call.
@@ -221,7 +222,7 @@ func Excerpt(text string) string {
 	}, text)
 	runes := []rune(strings.Join(strings.Fields(text), " "))
 	if over := len(runes) - MaxExcerpt; over > 0 || beyond > 0 {
-		return fmt.Sprintf("%s… (%d more characters)", string(runes[:min(len(runes), MaxExcerpt)]), max(over, 0)+beyond)
+		return fmt.Sprintf("%s… (%s more characters)", string(runes[:min(len(runes), MaxExcerpt)]), render.Count(max(over, 0)+beyond))
 	}
 	return string(runes)
 }

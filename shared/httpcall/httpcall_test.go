@@ -20,7 +20,7 @@ func TestTheBeginningOfAnAnswerIsOneReadableLine(t *testing.T) {
 		"text with a comparison":      {"a < b > c", "a < b > c"},
 		"what is no Unicode":          {"f\xfcr", "f\ufffdr"},
 		"a long text":                 {strings.Repeat("ü", 250), strings.Repeat("ü", 200) + "… (50 more characters)"},
-		"a very long text":            {strings.Repeat("x", 40_000), strings.Repeat("x", 200) + "… (39800 more characters)"},
+		"a very long text":            {strings.Repeat("x", 40_000), strings.Repeat("x", 200) + "… (39,800 more characters)"},
 		"a message":                   {`{"message": "No such ticket."}`, "No such ticket."},
 		"a detail":                    {`{"title": "Bad", "detail": "No such ticket"}`, "No such ticket"},
 		"an error":                    {`{"error": "not_found"}`, "not_found"},

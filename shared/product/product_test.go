@@ -124,7 +124,7 @@ func TestAnswersAreSorted(t *testing.T) {
 		"a refusal":                   {handler: answers(422, `{"message": "No such ticket"}`), reason: "the product answered 422 (No such ticket)"},
 		"a refusal in an object":      {handler: answers(400, `{"error": {"code": 7, "message": "No such ticket"}}`), reason: "the product answered 400 (No such ticket)"},
 		"a refusal without a word":    {handler: answers(404, ``), reason: "the product answered 404"},
-		"a refusal of too many words": {handler: answers(400, `{"message": "`+long[:50_000]+`"}`), reason: "the product answered 400 (" + long[:200] + "… (49800 more characters))"},
+		"a refusal of too many words": {handler: answers(400, `{"message": "`+long[:50_000]+`"}`), reason: "the product answered 400 (" + long[:200] + "… (49,800 more characters))"},
 		"a refusal that is no text":   {handler: answers(400, `{"message": {"a": 1}}`), reason: `the product answered 400 ({"message": {"a": 1}})`},
 		"not modified":                {handler: answers(304, ``), reason: "the product answered 304"},
 		"hung up": {

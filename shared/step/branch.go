@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/render"
 )
 
 // maxWhys is how much a branch says of its cases, in bytes: its row stays below
@@ -38,7 +39,7 @@ func shortened(whys []string) []any {
 	most := min(maxWhys/max(len(whys), 1), maxShown)
 	out := make([]any, len(whys))
 	for i, why := range whys {
-		out[i] = shorten(why, most)
+		out[i] = render.Cut(why, most)
 	}
 	return out
 }

@@ -163,7 +163,7 @@ func (ds *deliveries) resume(outcome any) {
 	for _, d := range ds.list {
 		for i, v := range list {
 			entry, _ := v.(map[string]any)
-			if used[i] || entry["recipient"] != shorten(d.Recipient, maxShown) {
+			if used[i] || entry["recipient"] != render.Cut(d.Recipient, maxShown) {
 				continue
 			}
 			used[i] = true
@@ -301,9 +301,9 @@ func (ds deliveries) failure() error {
 func (ds deliveries) outcome() map[string]any {
 	list := make([]any, 0, len(ds.list))
 	for _, d := range ds.list {
-		entry := map[string]any{"recipient": shorten(d.Recipient, maxShown), "status": d.status}
+		entry := map[string]any{"recipient": render.Cut(d.Recipient, maxShown), "status": d.status}
 		if d.reason != "" {
-			entry["reason"] = shorten(d.reason, maxReason)
+			entry["reason"] = render.Cut(d.reason, maxReason)
 		}
 		list = append(list, entry)
 	}

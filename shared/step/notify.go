@@ -92,5 +92,5 @@ func markup(c agent.Channel, body string, s render.Scope) (string, error) {
 }
 
 func shownMessage(m Message) any {
-	return map[string]any{"subject": shorten(m.Subject, maxShown), "body": shorten(m.Body, maxShown)}
+	return map[string]any{"subject": render.Cut(m.Subject, maxShown), "body": render.Cut(m.Body, maxShown)}
 }

@@ -134,7 +134,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
 		} else {
 			why = "the answer was cut off because it is too long"
 		}
-		q.Mend = &Mend{Answer: shorten(a.Text, 4000), Fault: shorten(why, 1000)}
+		q.Mend = &Mend{Answer: render.Cut(a.Text, 4000), Fault: render.Cut(why, 1000)}
 	}
 	total.Status, total.Output = execution.StepFailed, nil
 	total.Error = Failure(t, ErrOutput.Sayf("%s", sentence(why)))
@@ -166,7 +166,7 @@ func judge(a *agent.AIStep, text string) (output any, why string) {
 	}
 	v, err := document.Decode([]byte(unfenced(text)))
 	if err != nil {
-		return nil, fmt.Sprintf("the answer does not fit the output_schema: %v; it begins %q", err, shorten(strings.TrimSpace(text), maxShown))
+		return nil, fmt.Sprintf("the answer does not fit the output_schema: %v; it begins %q", err, render.Cut(strings.TrimSpace(text), maxShown))
 	}
 	if a.Empty(v) {
 		return nil, "the answer is empty: " + document.Canonical(v)

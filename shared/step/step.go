@@ -16,7 +16,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
@@ -120,7 +119,7 @@ func failed(t Task, err error) execution.Step {
 // Failure returns a fault as it stands in the trace.
 func Failure(t Task, err error) *execution.Failure {
 	f := fault.From(err)
-	return &execution.Failure{Code: f.Code, Message: shorten(f.Message, 500), Step: t.Definition.ID}
+	return &execution.Failure{Code: f.Code, Message: render.Cut(f.Message, 500), Step: t.Definition.ID}
 }
 
 // try calls f until it succeeds, fails for good, or has been called as often as
@@ -192,17 +191,6 @@ func backoff(d agent.Step) time.Duration {
 	return unasked
 }
 
-// shorten cuts a text to at most n bytes, at a character.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
-}
-
 // The bounds of what the trace shows of what went in, in bytes: of a text, and
 // about of all together. A step is one item of the store.
 const (
@@ -211,7 +199,8 @@ const (
 )
 
 // Shown returns v as the trace shows it: long texts and lists are cut, and what
-// does not fit is left out. An object that was cut says so in the field "…".
+// does not fit is left out. A text that was cut says so at its end, a list in a
+// last item, "… 30 more", and an object in the field "…".
 func Shown(v any) any {
 	left := maxShownAll
 	return shown(v, &left)
@@ -221,7 +210,7 @@ func shown(v any, left *int) any {
 	const most, scalar = 20, 8
 	switch v := v.(type) {
 	case string:
-		s := shorten(v, maxShown)
+		s := render.Cut(v, maxShown)
 		*left -= len(s)
 		return s
 	case []any:
@@ -232,17 +221,22 @@ func shown(v any, left *int) any {
 			}
 			out = append(out, shown(e, left))
 		}
+		if more := len(v) - len(out); more > 0 {
+			out = append(out, "… "+render.Count(more)+" more")
+		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, min(len(v), most))
 		for _, k := range slices.Sorted(maps.Keys(v)) {
 			if *left <= 0 {
-				out["…"] = fmt.Sprintf("%d more", len(v)-len(out))
 				break
 			}
-			name := shorten(k, maxShown)
+			name := render.Cut(k, maxShown)
 			*left -= len(name)
 			out[name] = shown(v[k], left)
+		}
+		if more := len(v) - len(out); more > 0 {
+			out["…"] = render.Count(more) + " more"
 		}
 		return out
 	}

@@ -935,3 +935,41 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 		}
 	}
 }
+
+func TestATraceSaysHowMuchItLeavesOut(t *testing.T) {
+	t.Parallel()
+
+	list := func(n int) []any {
+		out := make([]any, n)
+		for i := range out {
+			out[i] = int64(i)
+		}
+		return out
+	}
+	for name, tc := range map[string]struct{ given, want any }{
+		"a list of twenty":   {list(20), list(20)},
+		"a list of fifty":    {list(50), append(list(20), "… 30 more")},
+		"a list in a list":   {[]any{list(21)}, []any{append(list(20), "… 1 more")}},
+		"many":               {list(100_000), append(list(20), "… 99,980 more")},
+		"a text":             {strings.Repeat("x", 5000), strings.Repeat("x", 136) + "… (4,864 more characters)"},
+		"a text in a list":   {[]any{strings.Repeat("x", 161)}, []any{strings.Repeat("x", 139) + "… (22 more characters)"}},
+		"what is short":      {map[string]any{"a": "b", "n": nil}, map[string]any{"a": "b", "n": nil}},
+		"names that are cut": {map[string]any{strings.Repeat("k", 170) + "a": "1", strings.Repeat("k", 170) + "b": "2"}, map[string]any{strings.Repeat("k", 139) + "… (32 more characters)": "2", "…": "1 more"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tc.want, step.Shown(tc.given)); diff != "" {
+				t.Errorf("shown (-want +got)\n%s", diff)
+			}
+		})
+	}
+	wide := map[string]any{}
+	for i := range 1000 {
+		wide[fmt.Sprintf("k%04d", i)] = strings.Repeat("v", 150)
+	}
+	shown, _ := step.Shown(map[string]any{"a": wide, "b": list(3)}).(map[string]any)
+	inner, _ := shown["a"].(map[string]any)
+	if want := fmt.Sprintf("%d more", 1000-(len(inner)-1)); inner["…"] != want || shown["…"] != "1 more" {
+		t.Errorf("it shows %d fields and %v, then %v", len(inner)-1, inner["…"], shown["…"])
+	}
+}
