@@ -1,6 +1,31 @@
 // Package desk stands in for the products and for the places that chat messages
 // and webhooks go to. It really does the work: it keeps tickets, notes and
 // devices for each org, and does nothing twice under one idempotency key.
+//
+// PUT /_products says how it is to behave instead. A PUT replaces all rules, and
+// the first rule that fits and has times left is used:
+//
+//	{"rules": [
+//	  {"product": "psa", "action": "add_note", "status": 429, "retry_after": 5, "times": 1},
+//	  {"product": "psa", "action": "create_ticket", "status": 201, "body": "OK"},
+//	  {"product": "psa", "action": "update_ticket", "lost_reply": true, "times": 1},
+//	  {"product": "hooks", "action": "teams", "body": "Webhook message delivery failed with error: …"},
+//	  {"product": "hooks", "action": "slack", "status": 404, "body": "channel_is_archived"},
+//	  {"org_id": "org_x", "status": 503, "delay_ms": 200, "chance": 0.2, "seed": 7}
+//	]}
+//
+//	product      such as psa; hooks for chats and webhooks. Without it: all
+//	action       such as add_note; of hooks slack, teams or webhook. Without it: all
+//	org_id       whose calls. Without it: all
+//	status       from 400 on the call fails and no work is done; from 200 to 399
+//	             the work is done and answered with it
+//	retry_after  the header Retry-After of the answer, in seconds
+//	body         the text of the answer, JSON or not; what is no string is sent
+//	             as JSON
+//	delay_ms     how long to wait before the answer
+//	lost_reply   do the work, then drop the connection
+//	times        how often the rule is good. Without it: always
+//	chance       how likely the rule is to be used, from 0 to 1, by lots of seed
 package desk
 
 import (
@@ -9,6 +34,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/localstack/products/journal"
@@ -27,6 +53,32 @@ type Rule struct {
 	Product   string `json:"product,omitempty"`
 	Action    string `json:"action,omitempty"`
 	LostReply bool   `json:"lost_reply,omitempty"` // do the work, then drop the connection
+
+	// Body is the text of the answer: a string as it is, anything else as JSON.
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// says returns an answer as the rule changes it.
+func (r Rule) says(a answer) answer {
+	a.cue = r.Cue
+	if r.Status != 0 {
+		a.status = r.Status
+	}
+	if r.Body == nil || string(r.Body) == "null" {
+		return a
+	}
+	var text string
+	if json.Unmarshal(r.Body, &text) != nil {
+		text = string(r.Body)
+	}
+	a.text, a.contentType = []byte(text), "text/plain; charset=utf-8"
+	switch begins := strings.TrimSpace(text); {
+	case json.Valid(a.text):
+		a.contentType = "application/json"
+	case strings.HasPrefix(begins, "<"):
+		a.contentType = "text/html; charset=utf-8"
+	}
+	return a
 }
 
 // A Script is what PUT /_products takes.
@@ -70,6 +122,7 @@ type answer struct {
 	contentType string
 	text        []byte
 	repeated    bool
+	cue         script.Cue // what its header says
 }
 
 func said(status int, v any) answer {
@@ -134,9 +187,9 @@ func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) an
 	switch {
 	case rule.Fails():
 		_ = rule.Wait(ctx)
-		return refused(rule.Status, "a rule says so")
+		return rule.says(refused(rule.Status, "a rule says so"))
 	case t.key == "":
-		return work()
+		return rule.done(work())
 	}
 	sum := sha256.Sum256([]byte(params))
 	a, err := d.replies.do(ctx, within(t.org, t.product, t.action, t.key), string(sum[:]), work)
@@ -149,7 +202,16 @@ func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) an
 	if a.repeated {
 		_ = rule.Wait(ctx)
 	}
-	return a
+	return rule.done(a)
+}
+
+// done returns the answer of work as the rule changes it; work that could not be
+// done says so.
+func (r Rule) done(a answer) answer {
+	if a.status >= http.StatusBadRequest {
+		return a
+	}
+	return r.says(a)
 }
 
 func (d *Desk) work(t task) answer {
@@ -185,7 +247,7 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	if rule.Fails() {
 		thanks = refused(rule.Status, "a rule says so")
 	}
-	d.finish(w, call, thanks, rule.LostReply)
+	d.finish(w, call, rule.says(thanks), rule.LostReply)
 }
 
 // welcome returns what a channel says to a message that it takes.
@@ -229,6 +291,7 @@ func (d *Desk) finish(w http.ResponseWriter, call journal.Call, a answer, lost b
 	if a.repeated {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
+	a.cue.Header(w.Header())
 	reply.Raw(w, a.status, a.contentType, a.text)
 }
 
@@ -261,13 +324,13 @@ func (d *Desk) rule(w http.ResponseWriter, r *http.Request) {
 		reply.Unreadable(w, err)
 		return
 	}
-	s, err := reply.Decode[Script](body)
+	rules, err := script.Read[Rule](body)
 	if err == nil {
-		err = d.rules.Set(s.Rules)
+		err = d.rules.Set(rules)
 	}
 	if err != nil {
 		reply.Unreadable(w, err)
 		return
 	}
-	reply.JSON(w, http.StatusOK, s)
+	reply.JSON(w, http.StatusOK, Script{Rules: rules})
 }

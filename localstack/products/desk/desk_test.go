@@ -353,14 +353,90 @@ func TestHooksAnswerLikeTheRealThing(t *testing.T) {
 	}
 }
 
-func TestMisspeltRulesAreRefused(t *testing.T) {
+func TestARuleChangesAnAnswer(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		path, rule        string
+		status            int
+		text, kind, after string
+		done              bool
+	}{
+		"busy for a while":           {addNote, `{"status": 429, "retry_after": 30}`, 429, `{"error":"too_many_requests","message":"a rule says so"}`, "application/json", "30", false},
+		"a refusal in words":         {addNote, `{"status": 422, "body": "No such ticket"}`, 422, "No such ticket", "text/plain; charset=utf-8", "", false},
+		"done with a word":           {addNote, `{"body": "OK"}`, 200, "OK", "text/plain; charset=utf-8", "", true},
+		"created with a list":        {addNote, `{"status": 201, "body": "[1]"}`, 201, "[1]", "application/json", "", true},
+		"done with an object":        {addNote, `{"body": {"id": 12345678901234567890}}`, 200, `{"id": 12345678901234567890}`, "application/json", "", true},
+		"done without a word":        {addNote, `{"status": 204, "body": ""}`, 204, "", "text/plain; charset=utf-8", "", true},
+		"done with a page":           {addNote, `{"body": "<p>Done</p>"}`, 200, "<p>Done</p>", "text/html; charset=utf-8", "", true},
+		"Teams that says what fails": {"/hooks/org_a/teams", `{"action": "teams", "body": "delivery failed"}`, 200, "delivery failed", "text/plain; charset=utf-8", "", true},
+		"Slack that is busy":         {"/hooks/org_a/slack", `{"product": "hooks", "status": 429, "retry_after": 2, "body": "rate_limited"}`, 429, "rate_limited", "text/plain; charset=utf-8", "2", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, mux := handler()
+			send := func(method, path, body string) *httptest.ResponseRecorder {
+				w := httptest.NewRecorder()
+				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+				r.Header.Set("X-Org-Id", "org_a")
+				r.Header.Set("Idempotency-Key", "k1")
+				mux.ServeHTTP(w, r)
+				return w
+			}
+			send("PUT", "/_products", `{"rules": [`+tc.rule+`]}`)
+			for range 2 {
+				w := send("POST", tc.path, `{"ticket_id": "t"}`)
+				if w.Code != tc.status || w.Body.String() != tc.text || w.Header().Get("Content-Type") != tc.kind || w.Header().Get("Retry-After") != tc.after {
+					t.Errorf("%d %s, headers %v", w.Code, w.Body, w.Header())
+				}
+			}
+			done := strings.Contains(send("GET", "/_products/state?org_id=org_a", "").Body.String(), "note_")
+			if tc.path == addNote && done != tc.done {
+				t.Errorf("the work is done: %v", done)
+			}
+		})
+	}
+}
+
+func TestNumbersKeepTheirDigits(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
-	for _, rules := range []string{`{"rules": [{"actoin": "x"}]}`, `{"rules": [{"status": 1}]}`, `{"rules": {}}`, `x`} {
+	const params = `{"fields":{"amount":0.10,"id":12345678901234567890},"subject":"VPN"}`
+	status, text, err := s.call(t, "POST", createTicket, "k1", params)
+	if err != nil || status != http.StatusOK || !strings.Contains(text, `{"amount":0.10,"id":12345678901234567890}`) {
+		t.Errorf("%d %s, err %v", status, text, err)
+	}
+	if got := string(s.listed()[0].Params); got != params {
+		t.Errorf("listed are %s", got)
+	}
+	if _, state, err := s.call(t, "GET", "/_products/state?org_id=org_a", "", ""); err != nil || !strings.Contains(state, "12345678901234567890") {
+		t.Errorf("kept is %s, err %v", state, err)
+	}
+}
+
+func TestRulesThatCannotBeFollowedAreRefused(t *testing.T) {
+	t.Parallel()
+
+	s := open(t)
+	for rules, want := range map[string]string{
+		`{"rules": [{}, {"actoin": "x"}]}`:  `rule 1 has no field \"actoin\"; there are action, body, chance, delay_ms, lost_reply, org_id, product, retry_after, seed, status, times`,
+		`{"rules": [{"Status": 500}]}`:      `rule 0 has no field \"Status\"`,
+		`{"rules": [{"status": 1}]}`:        `status 1`,
+		`{"rules": [{"status": "500"}]}`:    `rule 0 has a string as status, which must be a whole number`,
+		`{"rules": [{"retry_after": 1.5}]}`: `rule 0 has a number 1.5 as retry_after, which must be a whole number`,
+		`{"rules": [{"retry_after": -1}]}`:  `a negative delay_ms, times or retry_after`,
+		`{"rules": [7]}`:                    `rule 0 is not a JSON object`,
+		`{"rules": {}}`:                     `the body must be {\"rules\": [{…}, …]}`,
+		`{}`:                                `the body must be {\"rules\": [{…}, …]}`,
+		`{"rules": [], "rule": []}`:         `the body has no field \"rule\"`,
+		`[]`:                                `the body is not a JSON object`,
+		`x`:                                 `the body is not JSON`,
+	} {
 		status, text, err := s.call(t, "PUT", "/_products", "", rules)
-		if err != nil || status != http.StatusBadRequest {
-			t.Errorf("%s: %d %s, err %v", rules, status, text, err)
+		if err != nil || status != http.StatusBadRequest || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s, err %v; want %s", rules, status, text, err, want)
 		}
 	}
 }

@@ -86,6 +86,7 @@ func (m *Model) converse(w http.ResponseWriter, r *http.Request) {
 	}
 	t := m.ask(r, q)
 	if t.status != http.StatusOK {
+		t.cue.Header(w.Header())
 		bedrockError(w, t.status, t.text)
 		return
 	}

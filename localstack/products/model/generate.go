@@ -8,14 +8,16 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"theoneagents.app/agents/localstack/products/reply"
 )
 
 // generate returns JSON that fits the schema, always the same for the same
 // schema and hints. What a hint says is taken where the schema allows it. It
 // knows what output schemas are made of, not all of JSON Schema.
 func generate(text json.RawMessage, h hint) json.RawMessage {
-	var root any
-	if err := json.Unmarshal(text, &root); err != nil {
+	root, err := reply.Decode[any](text) // numbers keep their digits
+	if err != nil {
 		return json.RawMessage("{}")
 	}
 	budget := maxSteps
@@ -260,7 +262,7 @@ func (g generator) array(s schema, at place) any {
 // and another one at each turn as far as there is room.
 func (s schema) number(step float64, turn int) any {
 	low, high := s.bounds(step)
-	unit, multiple := s["multipleOf"].(float64)
+	unit, multiple := number(s["multipleOf"])
 	if multiple && unit > 0 {
 		low, high = math.Ceil(low/unit)*unit, math.Floor(high/unit)*unit
 	} else {
@@ -282,23 +284,33 @@ func (s schema) number(step float64, turn int) any {
 	return v
 }
 
+// number returns a number of a schema.
+func number(v any) (float64, bool) {
+	n, is := v.(json.Number)
+	if !is {
+		return 0, false
+	}
+	f, err := n.Float64()
+	return f, err == nil
+}
+
 // bounds returns the least and the greatest number that s allows.
 func (s schema) bounds(step float64) (low, high float64) {
 	low, high = math.Inf(-1), math.Inf(1)
-	if v, is := s["minimum"].(float64); is {
+	if v, is := number(s["minimum"]); is {
 		low = v
 	}
-	if v, is := s["maximum"].(float64); is {
+	if v, is := number(s["maximum"]); is {
 		high = v
 	}
 	gap := step
 	if gap == 0 {
 		gap = 1.0 / 1024
 	}
-	if v, is := s["exclusiveMinimum"].(float64); is {
+	if v, is := number(s["exclusiveMinimum"]); is {
 		low = max(low, v+gap)
 	}
-	if v, is := s["exclusiveMaximum"].(float64); is {
+	if v, is := number(s["exclusiveMaximum"]); is {
 		high = min(high, v-gap)
 	}
 	if step == 1 {
@@ -309,7 +321,7 @@ func (s schema) bounds(step float64) (low, high float64) {
 
 // count returns a keyword that counts something.
 func (s schema) count(key string, otherwise int) int {
-	n, is := s[key].(float64)
+	n, is := number(s[key])
 	if !is || n < 0 || n > math.MaxInt32 {
 		return otherwise
 	}

@@ -1,6 +1,22 @@
 // Package model stands in for the AI models. It speaks two dialects, Bedrock
 // Converse and OpenAI's chat completions, with one brain behind both: rules say
 // what it answers, and without a rule it thinks of something that fits.
+//
+// PUT /_model says how it is to behave. A PUT replaces all rules, and the first
+// rule that fits and has times left is used:
+//
+//	{"rules": [
+//	  {"contains": "VPN", "respond": {"priority": "p1", "category": "network"}},
+//	  {"contains": "Summarize", "respond": "It is noise.", "times": 1},
+//	  {"status": 429, "retry_after": 5, "times": 2},
+//	  {"org_id": "org_x", "status": 503, "delay_ms": 200, "chance": 0.2, "seed": 7}
+//	]}
+//
+//	contains     a text in the prompt or the system prompt. Without it: all
+//	respond      the answer: an object as data, a text as it is
+//	status       from 400 on the call fails with it
+//
+// and org_id, retry_after, delay_ms, times and chance as in package desk.
 package model
 
 import (
@@ -89,6 +105,7 @@ type thought struct {
 	status int             // 200, or why there is no answer
 	data   json.RawMessage // nil: text is the answer
 	text   string
+	cue    script.Cue // what the header of the answer says
 }
 
 // words returns the answer as text.
@@ -126,7 +143,7 @@ func (m *Model) think(r *http.Request, q question) thought {
 	}
 	switch {
 	case rule.Fails():
-		return thought{status: rule.Status, text: "a rule says so"}
+		return thought{status: rule.Status, text: "a rule says so", cue: rule.Cue}
 	case rule.Respond != nil && string(rule.Respond) != "null":
 		return recite(rule.Respond, q.schema != nil)
 	case q.schema != nil:
@@ -165,15 +182,15 @@ func (m *Model) rule(w http.ResponseWriter, r *http.Request) {
 		reply.Unreadable(w, err)
 		return
 	}
-	s, err := reply.Decode[Script](body)
+	rules, err := script.Read[Rule](body)
 	if err == nil {
-		err = m.rules.Set(s.Rules)
+		err = m.rules.Set(rules)
 	}
 	if err != nil {
 		reply.Unreadable(w, err)
 		return
 	}
-	reply.JSON(w, http.StatusOK, s)
+	reply.JSON(w, http.StatusOK, Script{Rules: rules})
 }
 
 // of returns a test whether a call is one of the org that r asks for, which is

@@ -67,6 +67,7 @@ func (m *Model) complete(w http.ResponseWriter, r *http.Request) {
 	at := m.now()
 	t := m.ask(r, q)
 	if t.status != http.StatusOK {
+		t.cue.Header(w.Header())
 		openAIError(w, t.status, t.text)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -14,9 +15,13 @@ import (
 // A Cue is what every rule may say, whatever it is about.
 type Cue struct {
 	Org     string `json:"org_id,omitempty"`   // empty means every org
-	Status  int    `json:"status,omitempty"`   // 400 and above: fail with it
+	Status  int    `json:"status,omitempty"`   // 400 and above: fail with it; below: do the work and answer with it
 	DelayMS int    `json:"delay_ms,omitempty"` // wait before anything else
 	Times   int    `json:"times,omitempty"`    // how often the rule is good; 0 means always
+
+	// RetryAfter is sent as the header Retry-After, in seconds; 0 means not at
+	// all.
+	RetryAfter int `json:"retry_after,omitempty"`
 
 	// Chance is how likely the rule is to be used when it fits, above 0 and up
 	// to 1; missing means always. The same Seed draws the same lots.
@@ -32,12 +37,19 @@ func (c Cue) Check() error {
 	switch {
 	case c.Status != 0 && (c.Status < http.StatusOK || c.Status > 599):
 		return fmt.Errorf("%w: status %d", ErrCue, c.Status)
-	case c.DelayMS < 0 || c.Times < 0:
-		return fmt.Errorf("%w: a negative delay_ms or times", ErrCue)
+	case c.DelayMS < 0 || c.Times < 0 || c.RetryAfter < 0:
+		return fmt.Errorf("%w: a negative delay_ms, times or retry_after", ErrCue)
 	case !(c.Chance >= 0 && c.Chance <= 1):
 		return fmt.Errorf("%w: chance %v is not between 0 and 1", ErrCue, c.Chance)
 	}
 	return nil
+}
+
+// Header sets the header that the cue asks for.
+func (c Cue) Header(h http.Header) {
+	if c.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(c.RetryAfter))
+	}
 }
 
 // Fails reports whether the cue is to fail.
