@@ -149,7 +149,7 @@ func (r Rules) otherActions(a ActionStep) string {
 // after a person has agreed to it.
 func (p *parser) blind(path, text string, action catalog.Action) {
 	for _, named := range named(text) {
-		if beginsAt(named, p.past.late) {
+		if Begins(named, p.past.late) {
 			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
 				"ask after the step it depends on", named.String(), action.Name())
 			return

@@ -115,15 +115,9 @@ func (s Step) output() any {
 // named returns the paths that the placeholders of every text in v name; none of
 // a text that is no template, which template reports.
 func named(v any) []document.Path {
-	texts, err := render.Named(v)
+	paths, err := render.Named(v)
 	if err != nil {
 		return nil
-	}
-	paths := make([]document.Path, 0, len(texts))
-	for _, text := range texts {
-		if path, err := document.ParsePath(text); err == nil {
-			paths = append(paths, path)
-		}
 	}
 	return paths
 }
@@ -131,11 +125,11 @@ func named(v any) []document.Path {
 // template reports a text whose placeholders cannot be filled, and returns what
 // they name.
 func (p *parser) template(at, text string) []document.Path {
-	if _, err := render.Paths(text); err != nil {
+	paths, err := render.Paths(text)
+	if err != nil {
 		p.fault(at, "%s", faultMessage(err))
 		return nil
 	}
-	paths := named(text)
 	for _, path := range paths {
 		p.names(at, path)
 	}
@@ -144,7 +138,7 @@ func (p *parser) template(at, text string) []document.Path {
 
 // answered reports whether a path begins at what a model has said, or at what a
 // product that was told so may have repeated.
-func (p *parser) answered(path document.Path) bool { return beginsAt(path, p.answers) }
+func (p *parser) answered(path document.Path) bool { return Begins(path, p.answers) }
 
 // names reports a path that templates cannot find at this step, and returns what
 // may stand there.
@@ -360,7 +354,7 @@ func (p *parser) ofEvent(at string, path document.Path, inSteps bool) place {
 func (p *parser) misplaced(path document.Path, inSteps bool) string {
 	root, rest := path[0], path[1:]
 	fields, _ := envelope()["properties"].(map[string]any)
-	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || beginsAt(path, p.past.names))
+	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || Begins(path, p.past.names))
 	switch {
 	case root == "event_payload" && len(rest) == 0:
 		return "a condition on the event names a field of the payload, such as \"priority\", and not the payload"

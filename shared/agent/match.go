@@ -190,15 +190,26 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 }
 
 // Paths returns what the condition looks up of the run, as templates call it.
-func (c Condition) Paths() []string {
-	var paths []string
+func (c Condition) Paths() []document.Path {
+	var paths []document.Path
 	if c.Context == InRun {
-		paths = append(paths, c.Field)
+		paths = append(paths, c.path())
 	}
 	for _, inner := range slices.Concat(c.All, c.Any) {
 		paths = append(paths, inner.Paths()...)
 	}
 	return paths
+}
+
+// path returns the place that the condition looks at. A field outside the grammar
+// of paths, in a definition of earlier times, is split at its dots, as
+// document.Lookup does.
+func (c Condition) path() document.Path {
+	path, err := document.ParsePath(c.Field)
+	if err != nil {
+		return strings.Split(c.Field, ".")
+	}
+	return path
 }
 
 // lacksProfile reports whether a condition that does not hold fails for want of

@@ -63,14 +63,6 @@ func joined(ways []past) past {
 }
 
 // Begins reports whether a path begins at one of the names.
-func Begins(path string, names []string) bool {
-	parsed, err := document.ParsePath(path)
-	if err != nil {
-		parsed = strings.Split(path, ".")
-	}
-	return beginsAt(parsed, names)
-}
-
-func beginsAt(path document.Path, names []string) bool {
+func Begins(path document.Path, names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return path.Begins(strings.Split(name, ".")) })
 }

@@ -17,22 +17,32 @@ func Encoded(text string, s Scope, encode Encoding) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return encoded(parts, begin(s), encode)
+}
+
+func encoded(parts []part, w *work, encode Encoding) (string, error) {
+	if len(parts) == 1 && parts[0].hole == nil && len(parts[0].text) <= MaxOutput {
+		return parts[0].text, nil
+	}
 	var b strings.Builder
 	size := 0
 	for _, p := range parts {
-		shown, out := p.text, p.text
-		if p.hole != nil {
-			v, err := p.hole.fill(s)
-			if err != nil {
+		if p.hole == nil {
+			if err := grow(&size, len(p.text)); err != nil {
 				return "", err
 			}
-			shown = String(v)
-			out = encode(shown)
+			b.WriteString(p.text)
+			continue
 		}
-		if size += len(shown); size > MaxOutput {
-			return "", tooLong(MaxOutput)
+		v, err := p.hole.fill(w)
+		if err != nil {
+			return "", err
 		}
-		b.WriteString(out)
+		value := String(v)
+		if err := p.hole.shown(value, &size); err != nil {
+			return "", err
+		}
+		b.WriteString(encode(value))
 	}
 	return b.String(), nil
 }

@@ -1,12 +1,33 @@
 // Package render fills the placeholders of a definition with the values of a
 // run.
 //
-// A placeholder is a Liquid output, {{ path | filter: argument }}
-// (github.com/osteele/liquid supplies the expressions and the filters). Tags do
-// not exist here: a template chooses what to show, never what to do. What a
-// value contains is never expanded again, a variable that is missing is an
-// error unless it has a default, and the output is bounded after every filter,
-// so that no template can be made to grow without end.
+// A placeholder shows a value, which may go through filters first:
+//
+//	{{ event_payload.subject | default: "none" | truncate: 100 }}
+//	{{ value | filter: argument, argument, name: argument | filter }}
+//
+// A value or an argument is a path as package document reads it, a text in single
+// or double quotes, a number, true, false or null (nil). A text in quotes ends
+// at the next quote of its kind, and knows no escapes: a text that holds quotes of
+// one kind stands in those of the other. Filters lists all filters; each has the
+// meaning that the documentation of Shopify's Liquid gives it, with these rules
+// for all of them:
+//
+//   - A missing value is an error unless a default follows, and so is a missing
+//     argument. What a default does not need is not looked up.
+//   - Null passes through every filter but default and json as null. In a text it
+//     is nothing.
+//   - Numbers are exact decimals, and never rounded but by a division without
+//     end. A text that denotes a number is one; another text is an error.
+//   - A value that is no list is a list of one where a filter wants a list.
+//   - Every filter takes a value of any size that an event may have. The
+//     result of the last one is bounded, and so is the work of all.
+//
+// Tags ({% … %}) do not exist here: a template chooses what to show, never what to
+// do. What a value contains is never expanded again. Whatever can be known to be
+// wrong without values, such as a filter that does not exist or a literal argument
+// that it does not take, Paths refuses, so that it is refused when a definition is
+// saved.
 //
 // Where a text has a markup or a syntax of its own, Encoded makes the values
 // plain text in it: what an event says adds no link, mention or path.
@@ -14,13 +35,10 @@ package render
 
 import (
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/osteele/liquid/expressions"
-	"github.com/osteele/liquid/filters"
 
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
@@ -40,38 +58,47 @@ const (
 // A Scope holds what templates may name.
 type Scope map[string]any
 
-// A placeholder is one output of a template.
-type placeholder struct {
-	path    string   // what it shows, or "" for a literal
-	value   string   // source of what it shows
-	filters []string // sources, in order
-	paths   []string // what the filters' arguments name
-}
-
-// A part of a template is a text or a placeholder.
-type part struct {
-	text string
-	hole *placeholder
-}
-
-// Paths returns what the placeholders of text name, or why text is no template.
-func Paths(text string) ([]string, error) {
+// Paths returns the paths that the placeholders of text name, in their order, or
+// ErrTemplate when no values could fill it.
+func Paths(text string) ([]document.Path, error) {
 	parts, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	var paths []string
+	var paths []document.Path
 	for _, p := range parts {
-		if p.hole != nil {
-			paths = append(paths, p.hole.named()...)
+		if p.hole == nil {
+			continue
+		}
+		before := len(paths)
+		if paths = p.hole.paths(paths); len(paths) > before {
+			continue
+		}
+		if _, err := p.hole.fill(&work{left: maxWork, timeless: true}); err != nil {
+			return nil, err // as it will be in every run
 		}
 	}
 	return paths, nil
 }
 
-// Named returns what the placeholders of every text in v name, at any depth, or
-// why one is no template.
-func Named(v any) (paths []string, err error) {
+// paths appends the paths that the placeholder names.
+func (h *placeholder) paths(to []document.Path) []document.Path {
+	if h.value.path != nil {
+		to = append(to, h.value.path)
+	}
+	for _, c := range h.calls {
+		for _, a := range c.args {
+			if a != nil && a.path != nil {
+				to = append(to, a.path)
+			}
+		}
+	}
+	return to
+}
+
+// Named returns the paths that the placeholders of every text in v name, at any
+// depth, or ErrTemplate when no values could fill one.
+func Named(v any) (paths []document.Path, err error) {
 	switch v := v.(type) {
 	case string:
 		return Paths(v)
@@ -84,8 +111,8 @@ func Named(v any) (paths []string, err error) {
 			paths = append(paths, more...)
 		}
 	case map[string]any:
-		for _, e := range v {
-			more, err := Named(e)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			more, err := Named(v[k])
 			if err != nil {
 				return nil, err
 			}
@@ -93,13 +120,6 @@ func Named(v any) (paths []string, err error) {
 		}
 	}
 	return paths, nil
-}
-
-func (h placeholder) named() []string {
-	if h.path == "" {
-		return h.paths
-	}
-	return append([]string{h.path}, h.paths...)
 }
 
 // Text returns text with its placeholders filled as the values are, for a place
@@ -112,25 +132,24 @@ func Text(text string, s Scope) (string, error) {
 // text that is one placeholder and nothing else becomes the value itself, of its
 // own kind. All texts together are bounded: many of them may name the same value.
 func Value(v any, s Scope) (any, error) {
-	left := maxValue
-	return value(v, s, &left)
+	f := filling{work: begin(s), left: maxValue}
+	return f.value(v)
 }
 
-func value(v any, s Scope, left *int) (any, error) {
+// A filling fills all texts of a value.
+type filling struct {
+	*work
+	left int // bytes that their values may still have
+}
+
+func (f *filling) value(v any) (any, error) {
 	switch v := v.(type) {
 	case string:
-		filled, err := one(v, s)
-		if err != nil {
-			return nil, err
-		}
-		if *left -= len(String(filled)); *left < 0 {
-			return nil, tooLong(maxValue)
-		}
-		return filled, nil
+		return f.one(v)
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			e, err := value(v[i], s, left)
+			e, err := f.value(v[i])
 			if err != nil {
 				return nil, err
 			}
@@ -139,8 +158,8 @@ func value(v any, s Scope, left *int) (any, error) {
 		return out, nil
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for k := range v {
-			e, err := value(v[k], s, left)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			e, err := f.value(v[k])
 			if err != nil {
 				return nil, err
 			}
@@ -151,291 +170,266 @@ func value(v any, s Scope, left *int) (any, error) {
 	return v, nil
 }
 
-func one(text string, s Scope) (any, error) {
+func (f *filling) one(text string) (any, error) {
 	parts, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if len(parts) == 1 && parts[0].hole != nil {
-		return parts[0].hole.fill(s)
+	if len(parts) != 1 || parts[0].hole == nil {
+		filled, err := encoded(parts, f.work, func(value string) string { return value })
+		if err == nil {
+			err = f.take(len(filled))
+		}
+		return filled, err
 	}
-	return Text(text, s)
+	hole := parts[0].hole
+	v, err := hole.fill(f.work)
+	if err != nil {
+		return nil, err
+	}
+	size := len(String(v))
+	if size > maxValue {
+		return nil, hole.tooLong(size, maxValue)
+	}
+	return v, f.take(size)
 }
 
-// String returns v as it stands in a text: nothing for null, JSON for what has
-// parts.
+func (f *filling) take(size int) error {
+	if f.left -= size; f.left < 0 {
+		return ErrTemplate.Sayf("The filled texts have more than %d bytes together.", maxValue)
+	}
+	return nil
+}
+
+// String returns v as it stands in a text: nothing for null, JSON for a list or an
+// object.
 func String(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
-	case []any, map[string]any:
-		return document.Canonical(v)
-	case float64:
-		return document.Canonical(v)
+	case document.Number:
+		return string(v)
 	case time.Time:
 		return v.UTC().Format(time.RFC3339)
+	case number:
+		return String(v.plain())
 	}
-	return fmt.Sprint(v)
+	return document.Canonical(v)
 }
 
-func parse(text string) ([]part, error) {
-	if strings.Contains(text, "{%") {
-		return nil, ErrTemplate.Sayf("Tags ({%% … %%}) are not allowed; only outputs ({{ … }}) are.")
+// clockKey is where a scope holds the time of now. No path leads there.
+const clockKey = "\x00now"
+
+// At returns the scope with the time that "now" is for the filter date. Without
+// one, a template that asks for it fails.
+func (s Scope) At(now time.Time) Scope {
+	out := maps.Clone(s)
+	if out == nil {
+		out = Scope{}
 	}
-	var parts []part
-	for text != "" {
-		before, rest, found := strings.Cut(text, "{{")
-		if before != "" {
-			parts = append(parts, part{text: before})
-		}
-		if !found {
-			break
-		}
-		end := indexOutside(rest, "}}")
-		if end < 0 {
-			return nil, ErrTemplate.Sayf("A placeholder is not closed: {{%.40s", rest)
-		}
-		hole, err := parseHole(rest[:end])
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, part{hole: &hole})
-		text = rest[end+len("}}"):]
-	}
-	return parts, nil
+	out[clockKey] = now.UTC().Format(time.RFC3339Nano)
+	return out
 }
 
-// indexOutside returns where sep first stands outside quotes, or -1.
-func indexOutside(s, sep string) int {
-	var quote byte
-	for i := range len(s) {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case strings.HasPrefix(s[i:], sep):
-			return i
+// fill returns the value that the placeholder shows, or ErrTemplate.
+func (h *placeholder) fill(w *work) (v any, err error) {
+	defer func() {
+		// The last line of defence: no template of a tenant may end the process.
+		if p := recover(); p != nil {
+			v, err = nil, ErrTemplate.Sayf("%s cannot be filled.", braced(h.source))
 		}
-	}
-	return -1
-}
-
-func splitOutside(s, sep string) []string {
-	var out []string
-	for {
-		i := indexOutside(s, sep)
-		if i < 0 {
-			return append(out, s)
-		}
-		out, s = append(out, s[:i]), s[i+len(sep):]
-	}
-}
-
-var (
-	wholePath = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+|\[[0-9]+\])*$`)
-	literal   = regexp.MustCompile(`^("[^"]*"|'[^']*'|-?[0-9]+(\.[0-9]+)?|true|false|nil)$`)
-	filter    = regexp.MustCompile(`^[a-z_]+$`)
-)
-
-func parseHole(source string) (placeholder, error) {
-	source = strings.TrimSpace(source)
-	segments := splitOutside(source, "|")
-	value := strings.TrimSpace(segments[0])
-	h := placeholder{value: value}
-	switch {
-	case len(source) > maxSource || len(segments)-1 > maxFilters:
-		return h, ErrTemplate.Sayf("A placeholder may have %d bytes and %d filters: {{ %.40s …", maxSource, maxFilters, source)
-	case wholePath.MatchString(value):
-		h.path = dotted(value)
-	case !literal.MatchString(value):
-		return h, ErrTemplate.Sayf("A placeholder must begin with a path such as event_payload.subject: {{ %.60s }}", source)
-	}
-	for _, s := range segments[1:] {
-		paths, err := parseFilter(strings.TrimSpace(s))
-		if err != nil {
-			return h, err
-		}
-		h.filters, h.paths = append(h.filters, strings.TrimSpace(s)), append(h.paths, paths...)
-	}
-	return h, nil
-}
-
-func parseFilter(source string) (paths []string, err error) {
-	name, args, has := strings.Cut(source, ":")
-	name = strings.TrimSpace(name)
-	if !filter.MatchString(name) || !slices.Contains(known(), name) {
-		return nil, ErrTemplate.Sayf("There is no filter %.40q.", name)
-	}
-	if !has {
-		return nil, nil
-	}
-	for _, arg := range splitOutside(args, ",") {
-		switch arg = strings.TrimSpace(arg); {
-		case literal.MatchString(arg):
-		case wholePath.MatchString(arg):
-			paths = append(paths, dotted(arg))
-		default:
-			return nil, ErrTemplate.Sayf("The filter %s takes literals and paths, not %.40q.", name, arg)
-		}
-	}
-	return paths, nil
-}
-
-// dotted turns a[0].b into a.0.b.
-func dotted(path string) string {
-	return strings.NewReplacer("[", ".", "]", "").Replace(path)
-}
-
-// fill evaluates the placeholder one filter at a time, so that a result that is
-// too large is seen before the next filter makes it larger.
-func (h placeholder) fill(s Scope) (any, error) {
-	if h.path != "" && !exists(s, h.path) && !h.defaults() {
-		return nil, ErrTemplate.Sayf("There is no value at %s.", h.path)
-	}
-	for _, p := range h.paths {
-		if !exists(s, p) {
-			return nil, ErrTemplate.Sayf("There is no value at %s.", p)
-		}
-	}
-	if len(h.filters) == 0 && h.path != "" {
-		if v, ok := document.Lookup(map[string]any(s), h.path); ok {
-			return v, nil
-		}
-	}
-	v, err := evaluate(h.value, s)
-	for _, f := range h.filters {
-		if err != nil {
-			break
-		}
-		v, err = evaluate(piped+" | "+f, bind(s, v))
-	}
-	if err != nil {
-		return nil, ErrTemplate.Sayf("{{ %.60s }}: %v.", h.value, err)
+	}()
+	if v, err = h.run(w); err != nil {
+		return nil, ErrTemplate.Sayf("%s: %s.", braced(h.source), err)
 	}
 	return v, nil
 }
 
-func (h placeholder) defaults() bool {
-	return slices.ContainsFunc(h.filters, func(f string) bool { return strings.HasPrefix(f, "default") })
+// missing is the fault of paths that lead to no value.
+func missing(paths []string) error {
+	return fmt.Errorf("there is no value at %s", strings.Join(paths, " or "))
 }
 
-// exists reports whether a path names something; a collection also has a size,
-// a first and a last.
-func exists(s Scope, path string) bool {
-	if _, ok := document.Lookup(map[string]any(s), path); ok {
+// run evaluates the placeholder. A value that is missing passes through the
+// filters as such, and so does null, until a default takes its place.
+func (h *placeholder) run(w *work) (any, error) {
+	v, ok := h.value.in(w)
+	var absent []string
+	if !ok {
+		absent = append(absent, h.value.path.String())
+	}
+	if len(h.calls) == 0 && ok {
+		return plain(v), nil
+	}
+	for i := range h.calls {
+		c := &h.calls[i]
+		if c.filter.apply == nil {
+			var err error
+			if v, absent, err = c.stand(w, v, absent); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(absent) > 0 || v == nil && c.filter.Name != "json" {
+			continue
+		}
+		args, lacks, err := c.arguments(w)
+		if err != nil {
+			return nil, err
+		}
+		if lacks != "" {
+			absent = append(absent, lacks)
+			continue
+		}
+		if v, err = c.apply(w, v, args); err != nil {
+			return nil, err
+		}
+	}
+	if len(absent) > 0 {
+		return nil, missing(absent)
+	}
+	v = plain(v)
+	if text, ok := v.(string); ok && len(text) > MaxOutput {
+		return nil, lengthy(len(text), MaxOutput)
+	}
+	return v, nil
+}
+
+// lengthy is the fault of a value that is too long for its place.
+func lengthy(size, most int) error {
+	return fmt.Errorf("its value has %d bytes; %d are allowed; the filter truncate shortens a text", size, most)
+}
+
+func (h *placeholder) tooLong(size, most int) error {
+	return ErrTemplate.Sayf("%s: %s.", braced(h.source), lengthy(size, most))
+}
+
+// in returns the value of an expression, and whether there is one.
+func (e *expression) in(w *work) (any, bool) {
+	if e.path == nil {
+		return e.literal, true
+	}
+	v, ok := e.path.In(map[string]any(w.scope))
+	return v, ok
+}
+
+// stand returns the value of a default where one is needed, and the paths that
+// lead to no value.
+func (c *call) stand(w *work, v any, absent []string) (any, []string, error) {
+	if len(absent) == 0 {
+		if !blank(v) {
+			return v, nil, nil
+		}
+		if allow := c.args[1]; v == false && allow != nil {
+			given, ok := allow.in(w)
+			if !ok {
+				return nil, []string{allow.path.String()}, nil
+			}
+			if shows, err := c.filter.accept(1, given); err != nil || shows == true {
+				return v, nil, err
+			}
+		}
+	}
+	other, ok := c.args[0].in(w)
+	if !ok {
+		return nil, append(absent, c.args[0].path.String()), nil
+	}
+	return other, nil, nil
+}
+
+// blank reports whether a default takes the place of a value.
+func blank(v any) bool {
+	switch v := v.(type) {
+	case nil:
 		return true
-	}
-	head, last, ok := cutLast(path)
-	if !ok || !slices.Contains([]string{"size", "first", "last"}, last) {
-		return false
-	}
-	v, ok := document.Lookup(map[string]any(s), head)
-	switch v.(type) {
-	case []any, string, map[string]any:
-		return ok
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
 	}
 	return false
 }
 
-func cutLast(path string) (head, last string, ok bool) {
-	i := strings.LastIndexByte(path, '.')
-	if i < 0 {
-		return "", "", false
-	}
-	return path[:i], path[i+1:], true
-}
-
-// piped names the value that a filter works on.
-const piped = "piped__"
-
-func bind(s Scope, v any) Scope {
-	out := make(Scope, len(s)+1)
-	for k := range s {
-		out[k] = s[k]
-	}
-	out[piped] = v
-	return out
-}
-
-func evaluate(source string, s Scope) (v any, err error) {
-	defer func() {
-		// The library panics on some arguments; a template of a tenant must
-		// never end the process.
-		if p := recover(); p != nil {
-			v, err = nil, fmt.Errorf("it cannot be evaluated: %v", p)
+// arguments returns the values of the arguments as the filter wants them, or the
+// first path that leads to no value.
+func (c *call) arguments(w *work) (args []any, lacks string, err error) {
+	args = make([]any, len(c.args))
+	for i, e := range c.args {
+		if e == nil {
+			continue
 		}
-	}()
-	x, err := expressions.Parse(source)
-	if err != nil {
-		return nil, err
+		v, ok := e.in(w)
+		if !ok {
+			return nil, e.path.String(), nil
+		}
+		if args[i], err = c.filter.accept(i, known(v)); err != nil {
+			return nil, "", err
+		}
 	}
-	v, err = x.Evaluate(expressions.NewContext(s, config()))
-	if err != nil {
-		return nil, err
-	}
-	if len(String(v)) > MaxOutput {
-		return nil, tooLong(MaxOutput)
-	}
-	return plain(v), nil
+	return args, "", nil
 }
 
-// plain turns the library's numbers into a document's.
+func (c *call) apply(w *work, v any, args []any) (any, error) {
+	v = known(v)
+	if !c.filter.reckons {
+		v = plain(v)
+	}
+	if err := w.spend(cost(v)); err != nil {
+		return nil, err
+	}
+	v, err := c.filter.apply(w, v, args)
+	if err != nil {
+		return nil, err
+	}
+	return v, w.spend(cost(v))
+}
+
+// plain returns a value as documents have it.
 func plain(v any) any {
-	switch v := v.(type) {
-	case int:
-		return int64(v)
-	case float32:
-		return float64(v)
+	if n, ok := v.(number); ok {
+		return n.plain()
 	}
 	return v
 }
 
-func config() expressions.Config {
-	c := expressions.NewConfig()
-	filters.AddStandardFilters(&c)
-	// These two multiply sizes: look before the memory is taken.
-	c.AddFilter("replace", func(s, from, to string) (string, error) {
-		if n := strings.Count(s, from); n*len(to)+len(s) > MaxOutput {
-			return "", tooLong(MaxOutput)
-		}
-		return strings.ReplaceAll(s, from, to), nil
-	})
-	c.AddFilter("join", func(list []any, sep func(string) string) (string, error) {
-		by := sep(" ")
-		texts := make([]string, len(list))
-		size := len(by) * len(list)
-		for i := range list {
-			texts[i] = String(list[i])
-			size += len(texts[i])
-		}
-		if size > MaxOutput {
-			return "", tooLong(MaxOutput)
-		}
-		return strings.Join(texts, by), nil
-	})
-	return c
-}
-
-// known returns the filters that templates may use: those of the library that
-// neither evaluate nor format without bound.
-func known() []string {
-	return []string{
-		"abs", "append", "at_least", "at_most", "capitalize", "ceil", "compact", "concat", "date", "default",
-		"divided_by", "downcase", "escape", "escape_once", "first", "floor", "join", "json", "last", "lstrip",
-		"map", "minus", "modulo", "newline_to_br", "plus", "prepend", "remove", "remove_first", "remove_last",
-		"replace", "replace_first", "replace_last", "reverse", "round", "rstrip", "size", "slice", "sort",
-		"sort_natural", "split", "strip", "strip_html", "strip_newlines", "sum", "times", "truncate",
-		"truncatewords", "uniq", "upcase", "url_decode", "url_encode", "where",
+// known returns a value as one that filters know: those of documents, and numbers
+// of calculations.
+func known(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string, int64, document.Number, []any, map[string]any, number:
+		return v
+	case time.Time:
+		return String(v)
 	}
+	doc, err := document.Decode([]byte(document.Canonical(v)))
+	if err != nil {
+		return nil
+	}
+	return doc
 }
 
-func tooLong(most int) error {
-	return ErrTemplate.Sayf("The output is longer than %d bytes.", most)
+func jsonText(v any) string { return document.Canonical(v) }
+
+// shown adds the size of a placeholder's value to that of a text, or says that it
+// is too long.
+func (h *placeholder) shown(value string, size *int) error {
+	if len(value) > MaxOutput {
+		return h.tooLong(len(value), MaxOutput)
+	}
+	return grow(size, len(value))
+}
+
+func grow(size *int, by int) error {
+	if *size += by; *size > MaxOutput {
+		return ErrTemplate.Sayf("The filled text has more than %d bytes.", MaxOutput)
+	}
+	return nil
 }
 
 // Marked returns text with every placeholder replaced by a name in double
@@ -446,6 +440,7 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	w := begin(s)
 	var b strings.Builder
 	data := map[string]any{}
 	size := 0
@@ -454,25 +449,32 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 			b.WriteString(p.text)
 			continue
 		}
-		v, err := p.hole.fill(s)
+		v, err := p.hole.fill(w)
 		if err != nil {
 			return "", nil, err
 		}
 		name := p.hole.name()
 		data[name] = v
 		b.WriteString("[[" + name + "]]")
-		if size += len(String(v)); size > MaxOutput {
-			return "", nil, tooLong(MaxOutput)
+		if err := p.hole.shown(String(v), &size); err != nil {
+			return "", nil, err
 		}
 	}
 	return b.String(), data, nil
 }
 
-// name returns what the placeholder shows: its path, and the filters that make
-// it another value.
-func (h placeholder) name() string {
-	if len(h.filters) == 1 && h.defaults() && h.path != "" {
-		return h.path
+// name returns the path of the placeholder's value, with the filters that make
+// another value of it.
+func (h *placeholder) name() string {
+	name := h.value.source
+	if h.value.path != nil {
+		name = h.value.path.String()
 	}
-	return strings.Join(append([]string{h.value}, h.filters...), " | ")
+	if len(h.calls) == 1 && h.calls[0].filter.apply == nil && h.value.path != nil {
+		return name // a default makes no other value of the path's
+	}
+	for _, c := range h.calls {
+		name += " | " + c.source
+	}
+	return name
 }

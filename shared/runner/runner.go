@@ -36,6 +36,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -288,7 +289,11 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 	x := t.x
 	outputs := map[string]any{}
 	scope = map[string]any{}
+	turn := x.Created // when the step's turn came: the same for every worker that tries it
 	for _, s := range t.trace() {
+		if s.Ended.After(turn) {
+			turn = s.Ended
+		}
 		if s.Status == execution.StepCompleted {
 			outputs[string(s.ID)] = map[string]any{"output": s.Output}
 			scope[s.Definition.Var()] = s.Output
@@ -308,7 +313,7 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 	if facts.Client, err = t.client(ctx); facts.Client != nil {
 		scope["client_context"] = facts.Client
 	}
-	return scope, facts, err
+	return render.Scope(scope).At(turn), facts, err
 }
 
 // client returns the profile of the event's client, if the definition asks for

@@ -136,8 +136,8 @@ func (o *outlook) action(s agent.Step) approval.Action {
 }
 
 // known reports whether none of the paths begins at what is still to come.
-func (o *outlook) known(paths []string) bool {
-	return !slices.ContainsFunc(paths, func(path string) bool { return agent.Begins(path, o.open) })
+func (o *outlook) known(paths []document.Path) bool {
+	return !slices.ContainsFunc(paths, func(path document.Path) bool { return agent.Begins(path, o.open) })
 }
 
 // message returns what a notification will say and whom it will reach, as far as

@@ -1,0 +1,295 @@
+package render
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"theoneagents.app/agents/shared/document"
+)
+
+// maxItems is how many items a list of a filter may have. The list of an event
+// has no more.
+const maxItems = 512 << 10
+
+// perItem is the work of comparing an item with others, in bytes.
+const perItem = 100
+
+var errItems = errors.New("its result would have more than 524288 items")
+
+func listFilters() []Filter {
+	by := []Argument{optional("property", propertyKind)}
+	return []Filter{
+		{
+			Name: "join", Arguments: []Argument{optional("separator", textKind)}, apply: join,
+			Does:    "Makes a text of a list, with a separator (a blank) between the items.",
+			Example: `{{ event_payload.tags | compact | join: ", " }}`, Shows: "vpn, mail, vpn",
+		},
+		{
+			Name: "first", apply: end(0),
+			Does:    "Takes the first item of a list.",
+			Example: `{{ event_payload.tags | first }}`, Shows: "vpn",
+		},
+		{
+			Name: "last", apply: end(-1),
+			Does:    "Takes the last item of a list.",
+			Example: `{{ "a b c" | split: " " | last }}`, Shows: "c",
+		},
+		{
+			Name: "reverse", apply: onItems(func(list []any) []any { slices.Reverse(list); return list }),
+			Does:    "Turns the order of a list around.",
+			Example: `{{ "a b c" | split: " " | reverse | join }}`, Shows: "c b a",
+		},
+		{
+			Name: "concat", Arguments: []Argument{needed("list", listKind)}, apply: concat,
+			Does:    "Puts another list behind a list.",
+			Example: `{{ "a b" | split: " " | concat: event_payload.tags | join: "+" }}`, Shows: "a+b+vpn+mail++vpn",
+		},
+		{
+			Name: "sort", Arguments: by, apply: sorted(strings.Clone),
+			Does:    "Sorts a list, or a list of objects by a property: numbers by their value, then texts by their characters, capital letters first, then all else; null is last.",
+			Example: `{{ event_payload.tags | compact | sort | join }} {{ event_payload.devices | sort: "free_gb" | map: "name" | join }}`,
+			Shows:   "mail vpn vpn pc-2 PC-1",
+		},
+		{
+			Name: "sort_natural", Arguments: by, apply: sorted(downcase),
+			Does:    "Sorts as sort does, and capital letters like small ones.",
+			Example: `{{ "b C a" | split: " " | sort_natural | join }}`, Shows: "a b C",
+		},
+	}
+}
+
+func selectingFilters() []Filter {
+	by := []Argument{optional("property", propertyKind)}
+	return []Filter{
+		{
+			Name: "uniq", Arguments: by, apply: uniq,
+			Does:    "Leaves each item of a list once, or each value of a property.",
+			Example: `{{ event_payload.tags | uniq | join: "," }}`, Shows: "vpn,mail,",
+		},
+		{
+			Name: "compact", Arguments: by, apply: compact,
+			Does:    "Leaves out the items that are null, or whose property is missing or null.",
+			Example: `{{ event_payload.tags | compact | size }}`, Shows: "3",
+		},
+		{
+			Name: "map", Arguments: []Argument{needed("property", propertyKind)}, apply: mapped,
+			Does:    "Makes a list of one property of each item.",
+			Example: `{{ event_payload.devices | map: "name" | join: ", " }}`, Shows: "PC-1, pc-2",
+		},
+		{
+			Name: "where", Arguments: []Argument{needed("property", propertyKind), optional("value", anyKind)}, apply: where,
+			Does:    "Leaves the items whose property has a value, or, without a value, is neither missing, null nor false.",
+			Example: `{{ event_payload.devices | where: "online" | map: "name" | first }} {{ event_payload.devices | where: "name", "pc-2" | size }}`, Shows: "PC-1 1",
+		},
+		{
+			Name: "sum", Arguments: by, apply: sum,
+			Does:    "Adds the numbers of a list, or of a property of its items. It passes over null.",
+			Example: `{{ event_payload.devices | sum: "free_gb" }}`, Shows: "16.5",
+		},
+	}
+}
+
+// items returns the items of a list. Any other value is a list of one: products
+// leave the list away when there is but one item.
+func items(v any) []any {
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
+}
+
+// onItems makes a filter of a function that may change its list.
+func onItems(f func([]any) []any) func(*work, any, []any) (any, error) {
+	return func(_ *work, v any, _ []any) (any, error) { return f(slices.Clone(items(v))), nil }
+}
+
+// property returns a field of an item, by its name or by a path, or null.
+func property(item any, name string) any {
+	object, ok := item.(map[string]any)
+	if !ok {
+		return nil
+	}
+	if v, ok := object[name]; ok {
+		return v
+	}
+	v, _ := document.Lookup(object, name)
+	return v
+}
+
+// properties returns what a filter looks at: the items, or a property of each.
+func properties(list []any, args []any) []any {
+	name := argument(args, 0, "")
+	if name == "" {
+		return list
+	}
+	out := make([]any, len(list))
+	for i := range list {
+		out[i] = property(list[i], name)
+	}
+	return out
+}
+
+func join(w *work, v any, args []any) (any, error) {
+	list, by := items(v), argument(args, 0, " ")
+	texts := make([]string, len(list))
+	size := len(by) * max(len(list)-1, 0)
+	for i := range list {
+		texts[i] = String(list[i])
+		size += len(texts[i])
+	}
+	if err := w.fits(size); err != nil {
+		return nil, err
+	}
+	return strings.Join(texts, by), nil
+}
+
+func end(at int) func(*work, any, []any) (any, error) {
+	return func(_ *work, v any, _ []any) (any, error) {
+		list, ok := v.([]any)
+		if !ok || len(list) == 0 {
+			return nil, nil //nolint:nilnil // there is no such item: null
+		}
+		return list[(at+len(list))%len(list)], nil
+	}
+}
+
+func size(_ *work, v any, _ []any) (any, error) {
+	switch v := v.(type) {
+	case []any:
+		return int64(len(v)), nil
+	case map[string]any:
+		return int64(len(v)), nil
+	}
+	return int64(utf8.RuneCountInString(String(v))), nil
+}
+
+func concat(_ *work, v any, args []any) (any, error) {
+	list, more := items(v), argument[[]any](args, 0, nil)
+	if len(list)+len(more) > maxItems {
+		return nil, errItems
+	}
+	return slices.Concat(list, more), nil
+}
+
+// A keyed item is sorted by its key.
+type keyed struct {
+	item, key any
+	text      string // of a key without a natural order
+}
+
+// sorted makes a filter that sorts by the text that a function makes of a key's.
+func sorted(by func(string) string) func(*work, any, []any) (any, error) {
+	return func(w *work, v any, args []any) (any, error) {
+		list := items(v)
+		if err := w.spend(perItem * len(list)); err != nil {
+			return nil, err
+		}
+		keys := properties(list, args)
+		rows := make([]keyed, len(list))
+		for i := range list {
+			rows[i] = keyed{item: list[i], key: keys[i], text: by(String(keys[i]))}
+		}
+		slices.SortStableFunc(rows, compare)
+		out := make([]any, len(rows))
+		for i := range rows {
+			out[i] = rows[i].item
+		}
+		return out, nil
+	}
+}
+
+func compare(a, b keyed) int {
+	if n, ok := document.Compare(a.key, b.key); ok {
+		return n
+	}
+	return cmp.Or(cmp.Compare(rank(a.key), rank(b.key)), cmp.Compare(a.text, b.text))
+}
+
+// rank orders values of different kinds.
+func rank(v any) int {
+	switch v.(type) {
+	case int64, document.Number:
+		return 0
+	case string:
+		return 1
+	case bool:
+		return 2
+	case []any:
+		return 3
+	case nil:
+		return 5
+	}
+	return 4
+}
+
+func uniq(w *work, v any, args []any) (any, error) {
+	list := items(v)
+	if err := w.spend(perItem * len(list)); err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(list))
+	out := []any{}
+	for i, key := range properties(list, args) {
+		if text := jsonText(key); !seen[text] {
+			seen[text] = true
+			out = append(out, list[i])
+		}
+	}
+	return out, nil
+}
+
+func compact(_ *work, v any, args []any) (any, error) {
+	list := items(v)
+	out := []any{}
+	for i, key := range properties(list, args) {
+		if key != nil {
+			out = append(out, list[i])
+		}
+	}
+	return out, nil
+}
+
+func mapped(_ *work, v any, args []any) (any, error) { return properties(items(v), args), nil }
+
+func where(_ *work, v any, args []any) (any, error) {
+	list := items(v)
+	var wanted any
+	if len(args) > 1 {
+		wanted = args[1]
+	}
+	text := jsonText(wanted)
+	out := []any{}
+	for i, found := range properties(list, args) {
+		holds := found != nil && found != false
+		if wanted != nil {
+			holds = jsonText(found) == text
+		}
+		if holds {
+			out = append(out, list[i])
+		}
+	}
+	return out, nil
+}
+
+func sum(w *work, v any, args []any) (any, error) {
+	total := whole(0)
+	for _, found := range properties(items(v), args) {
+		if found == nil {
+			continue
+		}
+		n, err := numberOf(found)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.spend(total.weight() + n.weight()); err != nil {
+			return nil, err
+		}
+		if total, err = w.number(add(total, n)); err != nil {
+			return nil, err
+		}
+	}
+	return total, nil
+}
