@@ -199,7 +199,7 @@ func (r *schemaReader) keyword(place, name string, v any) {
 	case name == "$schema" && !slices.Contains(drafts(), strings.TrimSuffix(text, "#")):
 		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(document.Canonical(v)))
 	case name == "format" && isText && !slices.Contains(formats(), text):
-		r.fault(place, "%q is not a format that is checked; %s", cut(text), offered(text, formats()))
+		r.fault(place, "%q is not a format that is checked; %s", cut(text), fault.Suggest(text, formats()))
 	case name == "pattern" && isText:
 		r.pattern(place, text)
 	case name == "patternProperties":

@@ -57,7 +57,7 @@ func (s *Service) Tell(
 		Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel), Link: n.Words.Link, Key: n.Key,
 	})
 	if n.Only != nil {
-		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(shorten(d.Recipient, maxShown)) })
+		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(render.Cut(d.Recipient, maxShown)) })
 	}
 	ds.resume(restarted(n).Document())
 	far := func() execution.Delivery { return execution.DeliveryOf(ds.outcome()) }
