@@ -30,10 +30,14 @@ func Offer(given string, names []string) string {
 // Nearest returns the name that was probably meant, or "" if none is like the
 // one that was given.
 func Nearest(given string, names []string) string {
-	if sorted := byDistance(given, names); len(sorted) > 0 && alike(given, sorted[0]) {
-		return sorted[0]
+	if len(names) == 0 {
+		return ""
 	}
-	return ""
+	meant := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(rank(given, a), rank(given, b)) })
+	if !alike(given, meant) {
+		return ""
+	}
+	return meant
 }
 
 // Suggest ends a sentence about a name that does not exist: with the one that was
@@ -65,16 +69,6 @@ func rank(given, name string) int {
 		return 2 * maxCompare
 	}
 	return distance(given, name)
-}
-
-func byDistance(given string, names []string) []string {
-	sorted := slices.Clone(names)
-	far := make(map[string]int, len(names))
-	for _, n := range names {
-		far[n] = distance(given, n)
-	}
-	slices.SortStableFunc(sorted, func(a, b string) int { return cmp.Compare(far[a], far[b]) })
-	return sorted
 }
 
 // alike reports whether one name may be a misspelling of the other: about one

@@ -34,6 +34,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -241,16 +242,23 @@ func (h *placeholder) fill(w *work) (v any, err error) {
 			v, err = nil, ErrTemplate.Sayf("%s cannot be filled.", braced(h.source))
 		}
 	}()
-	if v, err = h.run(w); err != nil {
+	v, err = h.run(w)
+	absent, isAbsent := errors.AsType[missing](err)
+	switch {
+	case isAbsent && len(h.calls) == 0:
+		return nil, ErrTemplate.Sayf("There is no value at %s.", absent)
+	case isAbsent:
+		return nil, ErrTemplate.Sayf("There is no value at %s, which %s needs.", absent, braced(h.source))
+	case err != nil:
 		return nil, ErrTemplate.Sayf("%s: %s.", braced(h.source), err)
 	}
 	return v, nil
 }
 
 // missing is the fault of paths that lead to no value.
-func missing(paths []string) error {
-	return fmt.Errorf("there is no value at %s", strings.Join(paths, " or "))
-}
+type missing []string
+
+func (m missing) Error() string { return strings.Join(m, " or ") }
 
 // run evaluates the placeholder. A value that is missing passes through the
 // filters as such, and so does null, until a default takes its place.
