@@ -39,7 +39,7 @@ func (b Bedrock) Ask(ctx context.Context, q step.Question) (step.Answer, error) 
 	}
 	out, err := b.API.Converse(ctx, in)
 	if err != nil {
-		return step.Answer{}, bedrockFailure(err)
+		return step.Answer{Usage: execution.Usage{Model: *in.ModelId}}, bedrockFailure(err)
 	}
 	return answer(*in.ModelId, out)
 }

@@ -46,7 +46,7 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		option.WithHeader("X-One-Agents-Step", string(q.Step)),
 	)
 	if err != nil {
-		return step.Answer{}, openAIFailure(err)
+		return step.Answer{Usage: execution.Usage{Model: o.names.of(q)}}, openAIFailure(err)
 	}
 	if raw != nil && raw.StatusCode >= http.StatusMultipleChoices { // the client takes it for an answer
 		return step.Answer{}, lasting("the model refused the question", errNothing)

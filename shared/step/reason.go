@@ -54,7 +54,8 @@ var (
 	ErrCut       = errors.New("the answer was cut off")
 )
 
-// Model asks a model. With an error it may say what the failed call used.
+// Model asks a model. With an error it may say which model failed, and what the
+// failed call used.
 type Model interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
