@@ -23,7 +23,9 @@ func TestAMistypedFieldIsAWarningBesideTheAgent(t *testing.T) {
 
 	o := open(t).tenant(t)
 	a := o.must(http.StatusCreated, o.post("/api/agents", notifies("desk@example.com", "{{ event_payload.subjct }}")))
-	said := func(v any) string { return strings.Join(append(texts(list(v, "warnings"), "path"), texts(list(v, "warnings"), "message")...), "\n") }
+	said := func(v any) string {
+		return strings.Join(append(texts(list(v, "warnings"), "path"), texts(list(v, "warnings"), "message")...), "\n")
+	}
 	for _, want := range []string{"steps[0].recipients[0]", "steps[0].body", "desk@example.com is reserved for examples", "did you mean subject?"} {
 		if !strings.Contains(said(a), want) {
 			t.Errorf("%q is not among\n%s", want, said(a))

@@ -3,8 +3,10 @@
 //
 // A definition is a document that is checked whole when it comes in and never
 // again while it is stored, but for one thing that changes without it: whether
-// the catalogue still has what it names. Every change of it makes a new version,
-// which never changes; a run keeps the version it began with. System agents come with the
+// the catalogue still has what it names. Rules that became stricter since hold
+// for its next update or activation, and until then it runs; Rules.Warnings names
+// what they will refuse. Every change of it makes a new version, which never
+// changes; a run keeps the version it began with. System agents come with the
 // program, one file each, and every organization has them.
 package agent
 

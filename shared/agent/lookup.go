@@ -55,7 +55,7 @@ func ownRoots() map[string]any {
 // payloadOf returns a schema for the payload of an event type, made of the
 // catalogue's sample and filterable fields.
 func payloadOf(t catalog.EventType) any {
-	schema, ok := sampled(map[string]any(t.Sample)).(map[string]any)
+	schema, ok := sampled(t.Sample).(map[string]any)
 	properties, _ := schema["properties"].(map[string]any)
 	if !ok || properties == nil {
 		return true
@@ -445,7 +445,7 @@ func (p *parser) fills(at string, c Channel, text string) {
 		if path[0] != "event_payload" {
 			continue
 		}
-		v, ok := path[1:].In(map[string]any(p.event.Sample))
+		v, ok := path[1:].In(p.event.Sample)
 		if !ok || v == nil {
 			continue
 		}

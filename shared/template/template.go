@@ -4,9 +4,9 @@
 // A template is a file, files/<name>.json, called tmpl_<name>: a new one is a
 // new file. Its definition is what the API takes, without the name and the
 // description, which are the template's own. It is valid as it stands, so that a
-// clone is too; what only the organization knows (a phone number, an address, a
-// client) has a value that reaches nobody, and the description says what to
-// fill in.
+// clone is too. What only the organization knows has a value that reaches nobody:
+// an address, a number or a host that is reserved for examples. The description
+// says what to fill in, and a clone cannot be activated before that.
 package template
 
 import (
