@@ -51,10 +51,11 @@ func TestAFailedRunIsHeard(t *testing.T) {
 	for _, run := range o.runsOf(failed) {
 		x = o.ends(text(run, "id"))
 	}
-	said := ""
+	var texts []string
 	for _, m := range o.reached("slack") {
-		said += text(m, "body", "text") + "\n"
+		texts = append(texts, text(m, "body", "text"))
 	}
+	said := strings.Join(texts, "\n")
 	for _, want := range []string{text(x, "id"), "template_error", "Story agent", "Listener"} {
 		if !strings.Contains(strings.ReplaceAll(said, "\\", ""), want) {
 			t.Errorf("the channel does not name %s: %s", want, said)

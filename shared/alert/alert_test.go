@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +59,7 @@ func (o *office) failure(n int) event.Event {
 	return outbox.EventOf(outbox.Notice{
 		Type: outbox.ExecutionFailed, Org: "org_acme", Agent: "agent_a", AgentName: "Night\nwatch", Step: "act",
 		Execution: id.Execution(fmt.Sprintf("exec_%d", n)), Code: "product_error", Message: "A product refused.",
-		At: o.now, Key: fmt.Sprint(n),
+		At: o.now, Key: strconv.Itoa(n),
 	})
 }
 

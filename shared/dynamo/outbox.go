@@ -94,7 +94,7 @@ func (s *Store) Published(ctx context.Context, o id.Org, e id.Event) error {
 		cond: "attribute_exists(pk)",
 	})
 	if refused(err) != nil {
-		return nil // it was published and has expired
+		return nil //nolint:nilerr // it was published and has expired.
 	}
 	return err
 }

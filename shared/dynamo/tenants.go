@@ -123,8 +123,9 @@ type monthItem struct {
 	Allocation int64 `dynamodbav:"allocation"`
 	Remaining  int64 `dynamodbav:"remaining"`
 	Slack      int64 `dynamodbav:"slack,omitempty"` // above the next threshold; see balanceWrite
-	Told       int64 `dynamodbav:"told,omitempty"`  // credit.Marks
 	Updated    int64 `dynamodbav:"updated"`
+
+	Told credit.Marks `dynamodbav:"told,omitempty"`
 }
 
 // Balance implements execution.Balances. A month in which nothing was taken is
@@ -146,7 +147,7 @@ func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.B
 }
 
 func (i monthItem) balance(m credit.Month) credit.Balance {
-	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Told: credit.Marks(i.Told), Updated: timeOf(i.Updated)}
+	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Told: i.Told, Updated: timeOf(i.Updated)}
 }
 
 // Balances implements httpapi.Balances. The plan is read only if there is a

@@ -53,7 +53,7 @@ func (f Failure) Sentence() string {
 
 // Sentences returns what the code of each failure that ends a run means.
 func Sentences() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // codes and sentences, no credentials.
 		"credit_insufficient":  "Too few credits were left this month for an AI step.",
 		"internal_error":       "A step was given up because of a problem of the platform.",
 		"invalid_model_output": "The AI model's answer did not fit the step's output_schema.",

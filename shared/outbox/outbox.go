@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"theoneagents.app/agents/shared/event"
@@ -71,9 +72,7 @@ func EventOf(n Notice) event.Event {
 		"step_id": orNull(n.Step), "code": n.Code, "message": n.Message,
 		"client_id": orNull(n.Client), "event_id": orNull(n.Event),
 	}
-	for name, v := range n.More {
-		payload[name] = v
-	}
+	maps.Copy(payload, n.More)
 	return event.Event{
 		ID:   id.Event("evt_" + id.Derive(since, string(n.Org), Product, n.Type, n.Key)),
 		Type: n.Type, Product: Product, Org: n.Org, Client: n.Client, Payload: payload, Published: at,

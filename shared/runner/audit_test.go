@@ -96,9 +96,14 @@ func (w *world) auditEvents() {
 // listens reports whether an agent's trigger names an event.
 func (w *world) listens(a id.Agent, e event.Event) bool {
 	w.Helper()
-	found, err := w.store.Store.Agent(w.over, w.org, a)
-	w.must(err)
-	return found.Definition.Trigger.Event() == e.Name()
+	name, ok := w.triggers[a]
+	if !ok {
+		found, err := w.store.Store.Agent(w.over, w.org, a)
+		w.must(err)
+		name = found.Definition.Trigger.Event()
+		w.triggers[a] = name
+	}
+	return name == e.Name()
 }
 
 // answered reports whether there is a run of the agent for the event, or a

@@ -60,6 +60,7 @@ type cloud struct {
 	queue    *sqs
 	bus      *bus
 	mail     *mail
+	triggers map[id.Agent]string // what agents listen for, as the auditor found; no trigger changes here
 	model    *models
 	products *products
 	senders  *senders
@@ -124,7 +125,7 @@ var systemAgents = sync.OnceValue(func() []agent.Agent {
 const plan = credit.Starter
 
 func newWorld(t testing.TB) *world {
-	w := &world{cloud: &cloud{TB: t, faults: newFaults(), witness: newWitness()}, org: "org_acme"}
+	w := &world{cloud: &cloud{TB: t, faults: newFaults(), witness: newWitness(), triggers: map[id.Agent]string{}}, org: "org_acme"}
 	w.over, w.end = context.WithCancel(t.Context())
 	w.store = &store{Store: memory.New(), world: w}
 	w.library = agent.Library{System: systemAgents(), Shelf: w.store}
