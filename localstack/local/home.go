@@ -43,8 +43,8 @@ func (h home) mark() string {
 	if err != nil {
 		return string(h)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if direct, err := filepath.EvalSymlinks(path); err == nil {
+		return direct
 	}
 	return path
 }

@@ -19,7 +19,11 @@ func taken(t *testing.T) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	return l.Addr().(*net.TCPAddr).Port
+	n, err := strconv.Atoi(portOf("http://" + l.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // unused returns a port at which nothing listens.
@@ -54,20 +58,18 @@ func TestAServerGetsAPortThatIsFree(t *testing.T) {
 		"the next after a busy default":  {site{first: busy}, "", "is taken by the emulator of /other/.local"},
 		"the next after the last, taken": {site{last: address(busy), first: idle}, "", "is taken by the emulator of /other/.local"},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // the ports are theirs together.
-			var said bytes.Buffer
-			got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, somebody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got == address(busy) || test.want != "" && got != test.want || free(t.Context(), got) != nil {
-				t.Errorf("got %s, want %q", got, test.want)
-			}
-			if !strings.Contains(said.String(), test.says) || test.says == "" && said.Len() > 0 {
-				t.Errorf("said %q, want %q", &said, test.says)
-			}
-		})
+	for name, test := range tests { // one after the other: they look at the same ports
+		var said bytes.Buffer
+		got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, somebody)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got == address(busy) || test.want != "" && got != test.want || free(t.Context(), got) != nil {
+			t.Errorf("%s: got %s, want %q", name, got, test.want)
+		}
+		if !strings.Contains(said.String(), test.says) || test.says == "" && said.Len() > 0 {
+			t.Errorf("%s: said %q, want %q", name, &said, test.says)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (fou
 	if err != nil {
 		return found{}, err
 	}
-	want := elsewhere
+	want := strings.Replace(elsewhere, "//localhost:", "//127.0.0.1:", 1) // where ours would listen
 	if want == "" {
 		want = p.port.url()
 	}

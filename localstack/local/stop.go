@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,8 +99,8 @@ func (h home) why() string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if why, ok := strings.CutPrefix(lines[i], "keep: "); ok {
+	for _, line := range slices.Backward(lines) {
+		if why, ok := strings.CutPrefix(line, "keep: "); ok {
 			return why
 		}
 	}

@@ -42,14 +42,14 @@ type memory struct {
 	Outbox any `json:"outbox"`
 }
 
-func (w *world) memory() memory {
-	return memory{Calls: w.calls, Desk: w.desk, Model: w.model, Outbox: w.outbox}
+func (o *world) memory() memory {
+	return memory{Calls: o.calls, Desk: o.desk, Model: o.model, Outbox: o.outbox}
 }
 
-// keep returns who keeps w in a folder, after it has read what is kept there.
+// keep returns who keeps o in a folder, after it has read what is kept there.
 // One program at a time may do that.
-func (w *world) keep(folder string) (*keeper, error) {
-	k := &keeper{folder: folder, world: w, log: w.log}
+func (o *world) keep(folder string) (*keeper, error) {
+	k := &keeper{folder: folder, world: o, log: o.log}
 	release, err := proc.Hold(k.marker())
 	if errors.Is(err, proc.ErrHeld) {
 		return nil, fmt.Errorf("other products work on the data in %s: end them first", folder)
@@ -65,7 +65,7 @@ func (w *world) keep(folder string) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := w.memory()
+	all := o.memory()
 	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, fmt.Errorf("%s cannot be read (%w): make reset forgets it and starts anew", k.file(), err)
 	}

@@ -45,14 +45,14 @@ func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit i
 }
 
 // handler answers for the whole outside.
-func (w *world) handler(key *hub.Key) (http.Handler, error) {
+func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	jwks, err := key.JWKS()
 	if err != nil {
 		return nil, err
 	}
 	health := map[string]string{"status": "ok"}
-	if w.mark != "" {
-		health["stack"] = w.mark
+	if o.mark != "" {
+		health["stack"] = o.mark
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
@@ -62,13 +62,13 @@ func (w *world) handler(key *hub.Key) (http.Handler, error) {
 		reply.Raw(w, http.StatusOK, "application/json", jwks)
 	})
 	mux.HandleFunc("GET /console/approvals/{approval}", console)
-	mux.HandleFunc("GET /_calls", w.list)
-	mux.HandleFunc("DELETE /_calls", w.forget)
+	mux.HandleFunc("GET /_calls", o.list)
+	mux.HandleFunc("DELETE /_calls", o.forget)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply.Error(w, http.StatusNotFound, "nothing answers "+r.Method+" "+r.URL.Path)
 	})
-	w.desk.Mount(mux)
-	w.model.Mount(mux)
+	o.desk.Mount(mux)
+	o.model.Mount(mux)
 	return mux, nil
 }
 

@@ -105,7 +105,9 @@ func TestOutputsLeadOnlyToTheirOwnEmulator(t *testing.T) {
 		"one that ended":     {cloud.Outputs{Endpoint: "http://127.0.0.1:1", Mark: "/a/.local"}, "has ended"},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // they share a server.
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
 			err := test.outputs.Present(t.Context(), server.Client())
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("err = %v, want %q", err, test.want)

@@ -13,14 +13,17 @@ func Names(word string, names []string, n int) []string {
 	type found struct {
 		name     string
 		distance int
+		rank     int // the beginning counts more
 	}
 	word = strings.ToLower(word)
 	all := make([]found, 0, len(names))
 	for _, name := range names {
-		all = append(all, found{name, distance(word, strings.ToLower(name))})
+		lower := strings.ToLower(name)
+		d := distance(word, lower)
+		all = append(all, found{name, d, d - common(word, lower)})
 	}
 	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.name, b.name))
 	})
 	var near []string
 	for _, f := range all[:min(n, len(all))] {
@@ -29,6 +32,15 @@ func Names(word string, names []string, n int) []string {
 		}
 	}
 	return near
+}
+
+// common counts the letters with which both begin.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance counts the letters to insert, delete or replace; a name that has the

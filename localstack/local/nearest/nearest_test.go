@@ -17,6 +17,7 @@ func TestTheNameThatWasMeantComesFirst(t *testing.T) {
 		"PSA:Ticket.Updated": "psa:ticket.updated",
 		"rmm:alert":          "rmm:alert.triggered",
 		"hub:org_created":    "hub:org.created",
+		"rmm:x":              "rmm:alert.triggered",
 	}
 	for word, want := range tests {
 		if got := nearest.Names(word, names, 3); len(got) == 0 || got[0] != want {
