@@ -76,6 +76,9 @@ const (
 	Waiting      Kind = "wait"
 )
 
+// Kinds returns all kinds of step.
+func Kinds() []Kind { return []Kind{AI, Action, Notification, Gate, Branching, Waiting} }
+
 // A Step is one thing that an agent does. Which of the fields of its
 // configuration it has depends on its kind.
 type Step struct {
@@ -103,6 +106,9 @@ const (
 	Fail     OnError = "fail"
 	Continue OnError = "continue"
 )
+
+// OnErrors returns all ways to take an error.
+func OnErrors() []OnError { return []OnError{Fail, Continue} }
 
 // A Retry says how often a step is tried.
 type Retry struct {
@@ -137,6 +143,9 @@ const (
 	Teams   Channel = "teams"
 	Webhook Channel = "webhook"
 )
+
+// Channels returns all channels.
+func Channels() []Channel { return []Channel{SMS, Email, Slack, Teams, Webhook} }
 
 // A NotificationStep tells people.
 type NotificationStep struct {
@@ -180,6 +189,9 @@ const (
 	Approve  OnExpiry = "approve"
 	Escalate OnExpiry = "escalate"
 )
+
+// OnExpiries returns all meanings of silence.
+func OnExpiries() []OnExpiry { return []OnExpiry{Deny, Approve, Escalate} }
 
 // A Notify is who is told that a gate asks.
 type Notify struct {

@@ -186,7 +186,7 @@ func (p *parser) param(path string, param catalog.Param, v any) {
 
 func readNotification(p *parser, o object, s *Step, _ int) {
 	n := &NotificationStep{
-		Channel: needChoice(o, "channel", channels()...),
+		Channel: needChoice(o, "channel", Channels()...),
 		Subject: o.text("subject", MaxName),
 		Body:    o.needText("body", MaxText),
 	}
@@ -195,8 +195,6 @@ func readNotification(p *parser, o object, s *Step, _ int) {
 	p.template(o.at("body"), n.Body)
 	s.NotificationStep = n
 }
-
-func channels() []Channel { return []Channel{SMS, Email, Slack, Teams, Webhook} }
 
 func (p *parser) recipients(o object, c Channel) []string {
 	list := o.texts("recipients", o.needList("recipients", MaxRecipients), 2000)
@@ -251,7 +249,7 @@ func readGate(p *parser, o object, s *Step, _ int) {
 	g := &GateStep{
 		Message:      o.needText("message", MaxText),
 		MinApprovals: int(o.integer("min_approvals", 1, 20)),
-		OnExpiry:     choice(o, "on_expiry", "", Deny, Approve, Escalate),
+		OnExpiry:     choice(o, "on_expiry", "", OnExpiries()...),
 	}
 	p.template(o.at("message"), g.Message)
 	if v, ok := o.get("approvers"); ok {
@@ -278,7 +276,7 @@ func (p *parser) notify(o object) []Notify {
 	var out []Notify
 	for i, v := range o.list("notify", 10) {
 		n := p.object(index(o.at("notify"), i), v)
-		notify := Notify{Channel: needChoice(n, "channel", channels()...)}
+		notify := Notify{Channel: needChoice(n, "channel", Channels()...)}
 		notify.Recipients = p.recipients(n, notify.Channel)
 		n.done()
 		out = append(out, notify)

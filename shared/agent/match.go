@@ -93,6 +93,9 @@ const (
 	InRun    Context = "run" // in steps only
 )
 
+// Contexts returns all contexts.
+func Contexts() []Context { return []Context{InEvent, InClient, InRun} }
+
 // A Condition is a demand on an event, a client's profile or a run; or a group
 // of which all or any must hold.
 type Condition struct {

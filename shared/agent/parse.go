@@ -371,9 +371,9 @@ func (p *parser) step(path string, v any, depth int) Step {
 	o := p.object(path, v)
 	s := Step{
 		ID:      id.Step(o.needText("id", 64)),
-		Kind:    needChoice(o, "type", AI, Action, Notification, Gate, Branching, Waiting),
+		Kind:    needChoice(o, "type", Kinds()...),
 		Name:    o.text("name", MaxName),
-		OnError: choice(o, "on_error", "", Fail, Continue),
+		OnError: choice(o, "on_error", "", OnErrors()...),
 	}
 	switch {
 	case s.ID == "":

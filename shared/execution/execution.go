@@ -71,6 +71,11 @@ const (
 	AgentDeleted    Reason = "agent_deleted"
 )
 
+// Reasons returns all reasons of a cancellation.
+func Reasons() []Reason {
+	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted}
+}
+
 // A Failure is what went wrong.
 type Failure struct {
 	Code    string  `json:"code"`
@@ -362,6 +367,11 @@ const (
 	StepFailed    StepStatus = "failed"
 	StepSkipped   StepStatus = "skipped"
 )
+
+// StepStatuses returns all statuses of a step.
+func StepStatuses() []StepStatus {
+	return []StepStatus{StepPending, StepRunning, StepWaiting, StepCompleted, StepFailed, StepSkipped}
+}
 
 // Ended reports whether the status is final.
 func (s StepStatus) Ended() bool {
