@@ -1,7 +1,6 @@
 package httpapi
 
 //go:generate go run order.go
-//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config client/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/agents/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/executions/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/approvals/gen.yaml openapi.yaml

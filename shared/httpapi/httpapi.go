@@ -4,8 +4,9 @@
 // The contract is openapi.yaml, written first. From it come, by go generate,
 // the types of all responses and a strict interface for each Lambda (spec/…, its
 // tags), which the groups here implement: an operation without a handler,
-// a status or a field that the contract does not have is a compile error. The
-// Go client (client/) comes from it too.
+// a status or a field that the contract does not have is a compile error.
+// make test-clients generates clients in other languages from the deployed
+// document and plays a story through each.
 //
 // The rest of what oapi-codegen offers a server is left out (nothing.tmpl).
 // Its handlers take the first of two parameters of one name, ignore unknown

@@ -205,15 +205,22 @@ func (e TemplateTriggerType) Valid() bool {
 	}
 }
 
-// Activity defines model for Activity.
+// Activity What the agent did with one event, and why.
 type Activity struct {
+	// ID The id of the entry.
 	ID string `json:"id"`
 
 	// At When the platform decided about the event; the list is sorted by it.
-	At            time.Time `json:"at"`
-	EventID       string    `json:"event_id"`
-	EventType     string    `json:"event_type"`
-	SourceProduct string    `json:"source_product"`
+	At time.Time `json:"at"`
+
+	// EventID The id of the event.
+	EventID string `json:"event_id"`
+
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that published the event.
+	SourceProduct string `json:"source_product"`
 
 	// Outcome What was decided about an event at an agent.
 	//
@@ -237,40 +244,65 @@ type Activity struct {
 	ExecutionID *string `json:"execution_id"`
 }
 
-// ActivityList defines model for ActivityList.
+// ActivityList A page of activity entries, newest first.
 type ActivityList struct {
+	// Activity The entries of this page.
 	Activity []Activity `json:"activity"`
 
-	// NextCursor The `cursor` of the next page; null at the end.
+	// NextCursor Send it as `cursor` to get the next page; null on the last page.
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
-// Agent defines model for Agent.
+// Agent An agent with its whole definition.
 type Agent struct {
-	ID          string    `json:"id"`
-	OrgID       string    `json:"org_id"`
-	Name        string    `json:"name"`
-	Description string    `json:"description"`
-	Type        AgentType `json:"type"`
+	// ID The id of the agent.
+	ID string `json:"id"`
 
-	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
-	Status     AgentStatus `json:"status"`
-	Category   Category    `json:"category"`
-	Trigger    Trigger     `json:"trigger"`
+	// OrgID The organization that owns the agent; `system` for system agents.
+	OrgID string `json:"org_id"`
+
+	// Name The name of the agent.
+	Name string `json:"name"`
+
+	// Description What the agent does, in the words of its author.
+	Description string `json:"description"`
+
+	// Type `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
+	Type AgentType `json:"type"`
+
+	// Status Only an `active` agent runs. Allowed changes: `draft` to `active`, `active` to
+	// `paused`, `paused` to `active`; the same status again changes nothing, and any
+	// other change is 409 `conflict`. The platform sets `error` when an event type or
+	// action that an active agent names no longer exists; no event starts such an agent,
+	// and it does not count against the plan. An update that makes the definition valid
+	// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
+	Status AgentStatus `json:"status"`
+
+	// Category What part of the business an agent or an event type belongs to.
+	Category Category `json:"category"`
+	Trigger  Trigger  `json:"trigger"`
+
+	// Conditions Conditions that must all hold before the agent runs.
 	Conditions []Condition `json:"conditions"`
-	Steps      []Step      `json:"steps"`
 
-	// ConflictBehavior Whether system agents run on the same event too.
+	// Steps The steps that an execution runs, in this order.
+	Steps []Step `json:"steps"`
+
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
 
-	// Stats How the agent's runs went, for the caller's organization.
+	// Stats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
 	Stats AgentStats `json:"stats"`
 
-	// Version Grows with every change of more than name, description and status.
-	Version   int       `json:"version"`
+	// Version The number of the current definition. Every change of more than name, description and status makes a new version.
+	Version int `json:"version"`
+
+	// CreatedAt When the agent was created.
 	CreatedAt time.Time `json:"created_at"`
+
+	// UpdatedAt When the agent was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
 
 	// Warnings What is allowed in the definition and probably wrong, such as a field of the payload that the catalogue does not know, or a recipient that is reserved for examples. Lists of agents leave them out.
@@ -280,94 +312,137 @@ type Agent struct {
 // AgentInput defines model for AgentInput.
 type AgentInput = map[string]any
 
-// AgentList defines model for AgentList.
+// AgentList All agents that match the query.
 type AgentList struct {
+	// Agents The agents, system agents first.
 	Agents []AgentSummary `json:"agents"`
-	Total  int            `json:"total"`
+
+	// Total The number of agents in the list.
+	Total int `json:"total"`
 }
 
 // AgentPatch defines model for AgentPatch.
 type AgentPatch = map[string]any
 
-// AgentStats How the agent's runs went, for the caller's organization.
+// AgentStats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
 type AgentStats struct {
-	TotalRuns            int64      `json:"total_runs"`
-	SuccessRate          *float64   `json:"success_rate"`
-	AvgDurationMs        *int64     `json:"avg_duration_ms"`
-	LastRunAt            *time.Time `json:"last_run_at"`
-	CreditsUsedThisMonth int64      `json:"credits_used_this_month"`
+	// TotalRuns The number of executions that have ended.
+	TotalRuns int64 `json:"total_runs"`
+
+	// SuccessRate Completed executions divided by completed and failed ones; null before the first.
+	SuccessRate *float64 `json:"success_rate"`
+
+	// AvgDurationMs The average duration of an execution in milliseconds; null before the first.
+	AvgDurationMs *int64 `json:"avg_duration_ms"`
+
+	// LastRunAt When the last execution started; null before the first.
+	LastRunAt *time.Time `json:"last_run_at"`
+
+	// CreditsUsedThisMonth Credits charged in the current calendar month (UTC).
+	CreditsUsedThisMonth int64 `json:"credits_used_this_month"`
 }
 
-// AgentStatus Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
+// AgentStatus Only an `active` agent runs. Allowed changes: `draft` to `active`, `active` to
+// `paused`, `paused` to `active`; the same status again changes nothing, and any
+// other change is 409 `conflict`. The platform sets `error` when an event type or
+// action that an active agent names no longer exists; no event starts such an agent,
+// and it does not count against the plan. An update that makes the definition valid
+// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
 type AgentStatus string
 
-// AgentSummary defines model for AgentSummary.
+// AgentSummary An agent without its definition, as lists show it.
 type AgentSummary struct {
+	// ID The id of the agent.
 	ID string `json:"id"`
 
-	// OrgID `system` for system agents.
-	OrgID string    `json:"org_id"`
-	Name  string    `json:"name"`
-	Type  AgentType `json:"type"`
+	// OrgID The organization that owns the agent; `system` for system agents.
+	OrgID string `json:"org_id"`
 
-	// Status Whether the agent listens: only an active one does. `error` is set by the platform on an active agent whose event type or action no longer exists; no event starts it, and it does not count against the plan. An update after which the definition is valid leaves it: the agent is paused then, or active if the update says so.
-	Status   AgentStatus `json:"status"`
-	Category Category    `json:"category"`
+	// Name The name of the agent.
+	Name string `json:"name"`
 
-	// Stats How the agent's runs went, for the caller's organization.
+	// Type `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
+	Type AgentType `json:"type"`
+
+	// Status Only an `active` agent runs. Allowed changes: `draft` to `active`, `active` to
+	// `paused`, `paused` to `active`; the same status again changes nothing, and any
+	// other change is 409 `conflict`. The platform sets `error` when an event type or
+	// action that an active agent names no longer exists; no event starts such an agent,
+	// and it does not count against the plan. An update that makes the definition valid
+	// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
+	Status AgentStatus `json:"status"`
+
+	// Category What part of the business an agent or an event type belongs to.
+	Category Category `json:"category"`
+
+	// Stats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
 	Stats AgentStats `json:"stats"`
 }
 
-// AgentType defines model for AgentType.
+// AgentType `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
 type AgentType string
 
-// AgentVersion A definition as it was; name and description are those that it began with.
+// AgentVersion A definition as it was. A version never changes.
 type AgentVersion struct {
-	Version     int         `json:"version"`
-	CreatedAt   time.Time   `json:"created_at"`
-	Name        string      `json:"name"`
-	Description string      `json:"description"`
-	Category    Category    `json:"category"`
-	Trigger     Trigger     `json:"trigger"`
-	Conditions  []Condition `json:"conditions"`
-	Steps       []Step      `json:"steps"`
+	// Version The number of the version, counted from 1.
+	Version int `json:"version"`
 
-	// ConflictBehavior Whether system agents run on the same event too.
+	// CreatedAt When the version was made.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Name The name of the agent when the version was made.
+	Name string `json:"name"`
+
+	// Description The description of the agent when the version was made.
+	Description string `json:"description"`
+
+	// Category What part of the business an agent or an event type belongs to.
+	Category Category `json:"category"`
+	Trigger  Trigger  `json:"trigger"`
+
+	// Conditions Conditions that must all hold before the agent runs.
+	Conditions []Condition `json:"conditions"`
+
+	// Steps The steps that an execution runs, in this order.
+	Steps []Step `json:"steps"`
+
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
 }
 
-// AgentVersionList defines model for AgentVersionList.
+// AgentVersionList A page of versions, newest first.
 type AgentVersionList struct {
+	// Versions The versions of this page.
 	Versions []AgentVersion `json:"versions"`
 
-	// NextCursor The `cursor` of the next page; null at the end.
+	// NextCursor Send it as `cursor` to get the next page; null on the last page.
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
-// Category defines model for Category.
+// Category What part of the business an agent or an event type belongs to.
 type Category string
 
 // ClientScope defines model for ClientScope.
 type ClientScope = agent.Scope
 
-// CloneInput defines model for CloneInput.
+// CloneInput Options of a clone.
 type CloneInput struct {
-	// Name Otherwise the name of what is cloned.
+	// Name The name of the new agent. Without it, the clone has the name of its original.
 	Name *string `json:"name,omitempty"`
 }
 
 // Condition defines model for Condition.
 type Condition = agent.Condition
 
-// ConflictBehavior Whether system agents run on the same event too.
+// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
 type ConflictBehavior string
 
 // ExecutionLimit defines model for ExecutionLimit.
 type ExecutionLimit = agent.Limit
 
-// NextCursor The `cursor` of the next page; null at the end.
+// NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
 
 // Outcome What was decided about an event at an agent.
@@ -388,27 +463,33 @@ type Outcome string
 // Step defines model for Step.
 type Step = agent.Step
 
-// Template defines model for Template.
+// Template A ready-made agent to clone.
 type Template struct {
+	// ID The id of the template.
 	ID string `json:"id"`
 
-	// Category What part of a business a template is for; an agent has another category.
+	// Category What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
 	Category TemplateCategory `json:"category"`
-	Name     string           `json:"name"`
 
-	// Description Says what to fill in after cloning.
+	// Name The name of the template.
+	Name string `json:"name"`
+
+	// Description What the agent does, and what to fill in after cloning.
 	Description string `json:"description"`
-	Version     string `json:"version"`
 
-	// Trigger The event that wakes the agent.
+	// Version The version of the template.
+	Version string `json:"version"`
+
+	// Trigger The event that starts the agent.
 	Trigger TemplateTrigger `json:"trigger"`
 }
 
-// TemplateCategory What part of a business a template is for; an agent has another category.
+// TemplateCategory What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
 type TemplateCategory string
 
 // TemplateDefinition What a clone begins with, without the name and the description, which are the template's.
 type TemplateDefinition struct {
+	// Category What part of the business an agent or an event type belongs to.
 	Category Category `json:"category"`
 	Trigger  Trigger  `json:"trigger"`
 
@@ -418,7 +499,7 @@ type TemplateDefinition struct {
 	// Steps The steps, in order.
 	Steps []Step `json:"steps"`
 
-	// ConflictBehavior Whether system agents run on the same event too.
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
@@ -429,7 +510,7 @@ type TemplateDetail struct {
 	// ID Its identifier.
 	ID string `json:"id"`
 
-	// Category What part of a business a template is for; an agent has another category.
+	// Category What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
 	Category TemplateCategory `json:"category"`
 
 	// Name The name of a clone, unless another is given.
@@ -441,26 +522,32 @@ type TemplateDetail struct {
 	// Version The version of the template.
 	Version string `json:"version"`
 
-	// Trigger The event that wakes the agent.
+	// Trigger The event that starts the agent.
 	Trigger TemplateTrigger `json:"trigger"`
 
 	// Definition What a clone begins with, without the name and the description, which are the template's.
 	Definition TemplateDefinition `json:"definition"`
 }
 
-// TemplateList defines model for TemplateList.
+// TemplateList All templates that match the query.
 type TemplateList struct {
+	// Templates The templates, sorted by category and name.
 	Templates []Template `json:"templates"`
 }
 
-// TemplateTrigger The event that wakes the agent.
+// TemplateTrigger The event that starts the agent.
 type TemplateTrigger struct {
-	Type          TemplateTriggerType `json:"type"`
-	EventType     string              `json:"event_type"`
-	SourceProduct string              `json:"source_product"`
+	// Type Always `bus_event`: an event on the bus.
+	Type TemplateTriggerType `json:"type"`
+
+	// EventType The event type, as in the catalogue.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that publishes the event.
+	SourceProduct string `json:"source_product"`
 }
 
-// TemplateTriggerType defines model for TemplateTrigger.Type.
+// TemplateTriggerType Always `bus_event`: an event on the bus.
 type TemplateTriggerType string
 
 // Trigger defines model for Trigger.
@@ -516,31 +603,31 @@ type CreateAgentParams struct {
 
 // DeleteAgentParams defines parameters for DeleteAgent.
 type DeleteAgentParams struct {
-	// IfMatch The `ETag` that was read; if the agent has changed since, nothing happens and the answer is 412.
+	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, nothing is done and the answer is 412.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // UpdateAgentParams defines parameters for UpdateAgent.
 type UpdateAgentParams struct {
-	// IfMatch The `ETag` that was read; if the agent has changed since, nothing happens and the answer is 412.
+	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, nothing is done and the answer is 412.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // ListActivityParams defines parameters for ListActivity.
 type ListActivityParams struct {
-	// Limit How many entries a page has at most.
+	// Limit The number of entries on a page, at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, with the same filters.
+	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListAgentVersionsParams defines parameters for ListAgentVersions.
 type ListAgentVersionsParams struct {
-	// Limit How many entries a page has at most.
+	// Limit The number of entries on a page, at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, with the same filters.
+	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 

@@ -193,24 +193,43 @@ func (e StepType) Valid() bool {
 	}
 }
 
-// Approval defines model for Approval.
+// Approval A question of a gate to people, and what they decided.
 type Approval struct {
-	ID          string `json:"id"`
+	// ID The id of the approval.
+	ID string `json:"id"`
+
+	// ExecutionID The execution that waits.
 	ExecutionID string `json:"execution_id"`
-	AgentID     string `json:"agent_id"`
-	StepID      string `json:"step_id"`
+
+	// AgentID The agent that runs.
+	AgentID string `json:"agent_id"`
+
+	// StepID The gate.
+	StepID string `json:"step_id"`
 
 	// Message The question, filled in. Characters that change the direction of writing or are invisible were removed.
-	Message   string         `json:"message"`
-	Status    ApprovalStatus `json:"status"`
-	ExpiresAt time.Time      `json:"expires_at"`
-	CreatedAt time.Time      `json:"created_at"`
+	Message string `json:"message"`
 
-	// DecidedBy The user who decided.
-	DecidedBy *string    `json:"decided_by"`
+	// Status Where an approval is: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
+	Status ApprovalStatus `json:"status"`
+
+	// ExpiresAt When the gate expires without a decision.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// CreatedAt When the gate asked.
+	CreatedAt time.Time `json:"created_at"`
+
+	// DecidedBy The user whose decision was final; null before, and when it expired.
+	DecidedBy *string `json:"decided_by"`
+
+	// DecidedAt When it was decided or expired; null before.
 	DecidedAt *time.Time `json:"decided_at"`
-	Note      *string    `json:"note"`
-	Votes     []Vote     `json:"votes"`
+
+	// Note The note of the final decision; null without one.
+	Note *string `json:"note"`
+
+	// Votes Every decision that people sent, oldest first. With `min_approvals` above 1 the approval stays `pending` until enough of them approve.
+	Votes []Vote `json:"votes"`
 
 	// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
 	Shows Shows `json:"shows"`
@@ -234,22 +253,24 @@ type Approval struct {
 	CanDecide bool `json:"can_decide"`
 }
 
-// ApprovalList defines model for ApprovalList.
+// ApprovalList A page of approvals, newest first.
 type ApprovalList struct {
+	// Approvals The approvals of this page.
 	Approvals []Approval `json:"approvals"`
 
-	// NextCursor The `cursor` of the next page; null at the end.
+	// NextCursor Send it as `cursor` to get the next page; null on the last page.
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
-// ApprovalStatus defines model for ApprovalStatus.
+// ApprovalStatus Where an approval is: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
 type ApprovalStatus string
 
-// Channel What comes as a webhook is signed: see `GET /api/webhook-secret`.
+// Channel A way to reach people. A `webhook` is an HTTP POST that is signed; `GET /api/webhook-secret` says how to verify it.
 type Channel string
 
 // Deciders Who may decide now. Owners and admins always may, so their roles are always in the list.
 type Deciders struct {
+	// Roles Roles whose holders may decide.
 	Roles []DecidersRoles `json:"roles"`
 
 	// Users Members who may decide although their role is not in the list.
@@ -259,32 +280,40 @@ type Deciders struct {
 // DecidersRoles defines model for Deciders.Roles.
 type DecidersRoles string
 
-// Decision defines model for Decision.
+// Decision The verdict on an approval.
 type Decision string
 
-// DecisionInput defines model for DecisionInput.
+// DecisionInput A decision on an approval.
 type DecisionInput struct {
+	// Decision The verdict on an approval.
 	Decision Decision `json:"decision"`
-	Note     *string  `json:"note,omitempty"`
+
+	// Note A note for the record.
+	Note *string `json:"note,omitempty"`
 }
 
-// NextCursor The `cursor` of the next page; null at the end.
+// NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
 
-// OnExpiry defines model for OnExpiry.
+// OnExpiry What a gate does when its time is over without a decision.
 type OnExpiry string
 
-// ShownAction defines model for ShownAction.
+// ShownAction An action that an approval would let the execution do.
 type ShownAction struct {
-	StepID  string `json:"step_id"`
-	Product string `json:"product"`
-	Action  string `json:"action"`
+	// StepID The step that acts.
+	StepID string `json:"step_id"`
 
-	// Params Null when they depend on what happens after the gate.
+	// Product The product in which it acts.
+	Product string `json:"product"`
+
+	// Action The action.
+	Action string `json:"action"`
+
+	// Params Its parameters, filled in; null when they depend on what happens after the gate.
 	Params *map[string]interface{} `json:"params"`
 }
 
-// ShownBranch defines model for ShownBranch.
+// ShownBranch The way that a branch takes.
 type ShownBranch struct {
 	// Taken Null when it depends on what happens after the gate; then the steps of every way are listed.
 	Taken *ShownBranchTaken `json:"taken"`
@@ -298,7 +327,7 @@ type ShownBranchTaken string
 
 // ShownMessage A message as it will be sent. A message that is too long to be kept with the question is shown in part and filled in again when it is sent.
 type ShownMessage struct {
-	// Channel What comes as a webhook is signed: see `GET /api/webhook-secret`.
+	// Channel A way to reach people. A `webhook` is an HTTP POST that is signed; `GET /api/webhook-secret` says how to verify it.
 	Channel Channel `json:"channel"`
 
 	// Recipients Null when they depend on what happens after the gate.
@@ -317,7 +346,7 @@ type ShownMessage struct {
 	TextLeftOut int `json:"text_left_out"`
 }
 
-// ShownPlace defines model for ShownPlace.
+// ShownPlace A way of a branch.
 type ShownPlace struct {
 	// StepID The branch.
 	StepID string `json:"step_id"`
@@ -332,10 +361,13 @@ type ShownPlace struct {
 // ShownPlaceTaken One of its cases, or `else`.
 type ShownPlaceTaken string
 
-// ShownStep defines model for ShownStep.
+// ShownStep A step that follows the gate.
 type ShownStep struct {
-	StepID string   `json:"step_id"`
-	Type   StepType `json:"type"`
+	// StepID The step.
+	StepID string `json:"step_id"`
+
+	// Type The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+	Type StepType `json:"type"`
 
 	// Name The name that the definition gives the step.
 	Name *string `json:"name"`
@@ -356,7 +388,7 @@ type ShownStep struct {
 	Wait *ShownWait `json:"wait"`
 }
 
-// ShownWait defines model for ShownWait.
+// ShownWait How long a wait lasts.
 type ShownWait struct {
 	// DurationSeconds Null when it waits until a time.
 	DurationSeconds *int64 `json:"duration_seconds"`
@@ -377,15 +409,22 @@ type Shows struct {
 	Then []ShownStep `json:"then"`
 }
 
-// StepType defines model for StepType.
+// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
 type StepType string
 
-// Vote defines model for Vote.
+// Vote The decision of one person.
 type Vote struct {
-	UserID   string    `json:"user_id"`
-	Decision Decision  `json:"decision"`
-	Note     *string   `json:"note"`
-	At       time.Time `json:"at"`
+	// UserID Who decided.
+	UserID string `json:"user_id"`
+
+	// Decision The verdict on an approval.
+	Decision Decision `json:"decision"`
+
+	// Note What they noted; null without a note.
+	Note *string `json:"note"`
+
+	// At When they decided.
+	At time.Time `json:"at"`
 }
 
 // AgentID defines model for AgentID.
@@ -414,10 +453,10 @@ type ListApprovalsParams struct {
 	// Status Only approvals in this status.
 	Status *ApprovalStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit How many entries a page has at most.
+	// Limit The number of entries on a page, at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, with the same filters.
+	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 

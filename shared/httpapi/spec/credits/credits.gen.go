@@ -13,39 +13,67 @@ import (
 	"time"
 )
 
-// CreditHistory defines model for CreditHistory.
+// CreditHistory The use of credits in the past 12 months.
 type CreditHistory struct {
+	// History The months, newest first, those without use included.
 	History []CreditMonth `json:"history"`
 }
 
-// CreditMonth defines model for CreditMonth.
+// CreditMonth The use of credits in one month.
 type CreditMonth struct {
-	Month      Month `json:"month"`
-	TotalUsed  int64 `json:"total_used"`
+	// Month A calendar month in UTC, as `YYYY-MM`.
+	Month Month `json:"month"`
+
+	// TotalUsed Credits charged in the month.
+	TotalUsed int64 `json:"total_used"`
+
+	// Allocation Credits that the plan allowed in the month.
 	Allocation int64 `json:"allocation"`
 }
 
-// Credits defines model for Credits.
+// Credits The use of credits in the current calendar month (UTC).
 type Credits struct {
-	OrgID      string           `json:"org_id"`
-	Month      Month            `json:"month"`
-	TotalUsed  int64            `json:"total_used"`
-	Allocation int64            `json:"allocation"`
-	Remaining  int64            `json:"remaining"`
-	ByAgent    map[string]int64 `json:"by_agent"`
-	ByModel    CreditsByModel   `json:"by_model"`
-	UpdatedAt  time.Time        `json:"updated_at"`
+	// OrgID The organization.
+	OrgID string `json:"org_id"`
+
+	// Month A calendar month in UTC, as `YYYY-MM`.
+	Month Month `json:"month"`
+
+	// TotalUsed Credits charged this month: the sum of `by_agent`, and of `by_model`.
+	TotalUsed int64 `json:"total_used"`
+
+	// Allocation Credits that the plan allows in a month.
+	Allocation int64 `json:"allocation"`
+
+	// Remaining Credits that are left. Those that running steps have reserved are not; 0 when a smaller plan is overspent.
+	Remaining int64 `json:"remaining"`
+
+	// ByAgent Credits charged this month for each agent, by its id.
+	ByAgent map[string]int64 `json:"by_agent"`
+
+	// ByModel Credits charged this month for each class of models.
+	ByModel CreditsByModel `json:"by_model"`
+
+	// UpdatedAt When the figures last changed.
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// CreditsByModel defines model for CreditsByModel.
+// CreditsByModel Credits charged this month for each class of models.
 type CreditsByModel struct {
-	Quick    int64 `json:"quick"`
+	// Quick Credits charged for `quick` models.
+	Quick int64 `json:"quick"`
+
+	// Standard Credits charged for `standard` models.
 	Standard int64 `json:"standard"`
-	Premium  int64 `json:"premium"`
-	Expert   int64 `json:"expert"`
+
+	// Premium Credits charged for `premium` models.
+	Premium int64 `json:"premium"`
+
+	// Expert Credits charged for `expert` models.
+	Expert int64 `json:"expert"`
 }
 
-// Month defines model for Month.
+// Month A calendar month in UTC, as `YYYY-MM`.
 type Month = string
 
 // AgentID defines model for AgentID.

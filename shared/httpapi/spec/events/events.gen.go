@@ -95,7 +95,7 @@ func (e Product) Valid() bool {
 	}
 }
 
-// ActionList defines model for ActionList.
+// ActionList All actions that match the query.
 type ActionList struct {
 	// Actions Sorted by product and name.
 	Actions []CatalogAction `json:"actions"`
@@ -128,30 +128,46 @@ type CatalogAction struct {
 	Params []ActionParam `json:"params"`
 }
 
-// Category defines model for Category.
+// Category What part of the business an agent or an event type belongs to.
 type Category string
 
-// EventList defines model for EventList.
+// EventList All event types that match the query.
 type EventList struct {
+	// Events The event types.
 	Events []EventType `json:"events"`
 }
 
-// EventType defines model for EventType.
+// EventType A type of event that agents may be triggered by.
 type EventType struct {
-	ID               string                 `json:"id"`
-	SourceProduct    string                 `json:"source_product"`
-	EventType        string                 `json:"event_type"`
-	DisplayName      string                 `json:"display_name"`
-	Description      string                 `json:"description"`
-	FilterableFields []FilterableField      `json:"filterable_fields"`
-	SamplePayload    map[string]interface{} `json:"sample_payload"`
-	Category         Category               `json:"category"`
+	// ID The qualified name: product, colon, type.
+	ID string `json:"id"`
+
+	// SourceProduct The product that publishes it.
+	SourceProduct string `json:"source_product"`
+
+	// EventType The type, unique within its product.
+	EventType string `json:"event_type"`
+
+	// DisplayName A name for people.
+	DisplayName string `json:"display_name"`
+
+	// Description When the product publishes it.
+	Description string `json:"description"`
+
+	// FilterableFields The fields that a trigger's filters may name.
+	FilterableFields []FilterableField `json:"filterable_fields"`
+
+	// SamplePayload A realistic payload.
+	SamplePayload map[string]interface{} `json:"sample_payload"`
+
+	// Category What part of the business an agent or an event type belongs to.
+	Category Category `json:"category"`
 }
 
 // FilterableField defines model for FilterableField.
 type FilterableField = catalog.Field
 
-// Product defines model for Product.
+// Product A product that publishes events.
 type Product string
 
 // AgentID defines model for AgentID.

@@ -142,14 +142,28 @@ func (e StepType) Valid() bool {
 	}
 }
 
-// Execution defines model for Execution.
+// AnyValue defines model for AnyValue.
+type AnyValue = any
+
+// Execution An execution without its trace, as lists show it.
 type Execution struct {
-	ID          string          `json:"id"`
-	AgentID     string          `json:"agent_id"`
-	Status      ExecutionStatus `json:"status"`
-	CreditsUsed int64           `json:"credits_used"`
-	CreatedAt   time.Time       `json:"created_at"`
-	CompletedAt *time.Time      `json:"completed_at"`
+	// ID The id of the execution.
+	ID string `json:"id"`
+
+	// AgentID The agent that runs.
+	AgentID string `json:"agent_id"`
+
+	// Status Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
+	Status ExecutionStatus `json:"status"`
+
+	// CreditsUsed Credits charged so far.
+	CreditsUsed int64 `json:"credits_used"`
+
+	// CreatedAt When the execution was recorded.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CompletedAt When it ended; null before.
+	CompletedAt *time.Time `json:"completed_at"`
 
 	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
 	AgentVersion int `json:"agent_version"`
@@ -173,22 +187,39 @@ type Execution struct {
 	Warnings int `json:"warnings"`
 }
 
-// ExecutionDetail defines model for ExecutionDetail.
+// ExecutionDetail An execution with its trigger event and its trace.
 type ExecutionDetail struct {
-	ID           string          `json:"id"`
-	AgentID      string          `json:"agent_id"`
-	TriggerEvent TriggerEvent    `json:"trigger_event"`
-	Status       ExecutionStatus `json:"status"`
-	Steps        []StepTrace     `json:"steps"`
-	CreditsUsed  int64           `json:"credits_used"`
-	CreatedAt    time.Time       `json:"created_at"`
-	CompletedAt  *time.Time      `json:"completed_at"`
+	// ID The id of the execution.
+	ID string `json:"id"`
 
-	// StatusReason Why it was cancelled, or the code of its error.
-	StatusReason *string  `json:"status_reason"`
-	Error        *Failure `json:"error"`
+	// AgentID The agent that runs.
+	AgentID string `json:"agent_id"`
 
-	// RetryOf The execution that this one repeats.
+	// TriggerEvent The event that started the execution.
+	TriggerEvent TriggerEvent `json:"trigger_event"`
+
+	// Status Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
+	Status ExecutionStatus `json:"status"`
+
+	// Steps The trace: every step of the definition in order. The steps of the case that a branch took follow the branch; cases that were not taken are absent.
+	Steps []StepTrace `json:"steps"`
+
+	// CreditsUsed Credits charged so far.
+	CreditsUsed int64 `json:"credits_used"`
+
+	// CreatedAt When the execution was recorded.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CompletedAt When it ended; null before.
+	CompletedAt *time.Time `json:"completed_at"`
+
+	// StatusReason Why it is in a final status: the code of its error when it failed, or `approval_denied`, `approval_expired`, `cancelled_by_user` or `agent_deleted` when it was cancelled. Null otherwise.
+	StatusReason *string `json:"status_reason"`
+
+	// Error What went wrong, when the execution failed; null otherwise.
+	Error *Failure `json:"error"`
+
+	// RetryOf The execution that this one repeats; null when an event started it.
 	RetryOf *string `json:"retry_of"`
 
 	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
@@ -213,32 +244,40 @@ type ExecutionDetail struct {
 	Warnings int `json:"warnings"`
 }
 
-// ExecutionList defines model for ExecutionList.
+// ExecutionList A page of executions, newest first.
 type ExecutionList struct {
+	// Executions The executions of this page.
 	Executions []Execution `json:"executions"`
-	Total      int         `json:"total"`
 
-	// NextCursor The `cursor` of the next page; null at the end.
+	// Total The number of executions that match the query, up to 10,000.
+	Total int `json:"total"`
+
+	// NextCursor Send it as `cursor` to get the next page; null on the last page.
 	NextCursor *NextCursor `json:"next_cursor"`
 
-	// TotalRelation Whether there are exactly `total`, or at least.
+	// TotalRelation Whether `total` is exact (`eq`) or a lower bound (`gte`).
 	TotalRelation ExecutionListTotalRelation `json:"total_relation"`
 }
 
-// ExecutionListTotalRelation Whether there are exactly `total`, or at least.
+// ExecutionListTotalRelation Whether `total` is exact (`eq`) or a lower bound (`gte`).
 type ExecutionListTotalRelation string
 
-// ExecutionStatus defines model for ExecutionStatus.
+// ExecutionStatus Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
 type ExecutionStatus string
 
-// Failure defines model for Failure.
+// Failure Why a step or an execution failed.
 type Failure struct {
-	Code    string  `json:"code"`
-	Message string  `json:"message"`
-	StepID  *string `json:"step_id"`
+	// Code A stable code: `product_error`, `notification_failed`, `invalid_recipient`, `model_unavailable`, `invalid_model_output`, `credit_insufficient`, `template_error`, `step_timeout` or `internal_error`.
+	Code string `json:"code"`
+
+	// Message A sentence for people that says what went wrong.
+	Message string `json:"message"`
+
+	// StepID The step that failed; null when no step is at fault.
+	StepID *string `json:"step_id"`
 }
 
-// NextCursor The `cursor` of the next page; null at the end.
+// NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
 
 // StartedBy The event, person or integration key that started an execution. An event starts the first execution of an agent for it; a person or a key starts a retry.
@@ -253,33 +292,42 @@ type StartedBy struct {
 // StartedByType Whether `id` names an event, a user or an integration key.
 type StartedByType string
 
-// StepStatus defines model for StepStatus.
+// StepStatus Where a step is: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final ones `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
 type StepStatus string
 
 // StepTrace What happened at a step. A step that failed and was passed over (`on_error: continue`) keeps its error here.
 type StepTrace struct {
-	StepID   string     `json:"step_id"`
-	StepType StepType   `json:"step_type"`
-	Status   StepStatus `json:"status"`
+	// StepID The id of the step in the definition.
+	StepID string `json:"step_id"`
 
-	// Output What later steps see; null before the step ends, and when it has no output. A notification lists what became of each message: `{"channel": "email", "recipients": [{"recipient", "status", "reason"}]}`, where `status` is `sent`, `failed`, `unknown` (it may have been sent and is not sent again), `sending` or `pending`, and `reason` says why a message failed.
-	Output      interface{} `json:"output"`
-	CreditsUsed int64       `json:"credits_used"`
+	// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+	StepType StepType `json:"step_type"`
+
+	// Status Where a step is: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final ones `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
+	Status StepStatus `json:"status"`
+	Output AnyValue   `json:"output"`
+
+	// CreditsUsed Credits that the step was charged.
+	CreditsUsed int64 `json:"credits_used"`
 
 	// DurationMs Exact milliseconds from the start of the step to its end; null before the end.
-	DurationMs  *int64     `json:"duration_ms"`
-	StartedAt   *time.Time `json:"started_at"`
+	DurationMs *int64 `json:"duration_ms"`
+
+	// StartedAt When the step began; null before.
+	StartedAt *time.Time `json:"started_at"`
+
+	// CompletedAt When the step ended; null before.
 	CompletedAt *time.Time `json:"completed_at"`
 
 	// StartedOffsetMs Exact milliseconds from the start of the execution to the start of the step; null before.
 	StartedOffsetMs *int64 `json:"started_offset_ms"`
 
 	// Attempts How often the product, the model or the receiver was called; of a message to many, the most for one of them. 0 for steps that call nothing.
-	Attempts int `json:"attempts"`
+	Attempts int      `json:"attempts"`
+	Input    AnyValue `json:"input"`
 
-	// Input What the step was given, filled in; null before.
-	Input interface{} `json:"input"`
-	Error *Failure    `json:"error"`
+	// Error Why the step failed; null otherwise.
+	Error *Failure `json:"error"`
 
 	// Model The id of the model that answered an AI step; null for other steps and without an answer.
 	Model *string `json:"model"`
@@ -288,7 +336,7 @@ type StepTrace struct {
 	Tokens *Tokens `json:"tokens"`
 }
 
-// StepType defines model for StepType.
+// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
 type StepType string
 
 // TimeOrDate A time as RFC 3339 has it, or a date.
@@ -303,12 +351,19 @@ type Tokens struct {
 	Output int64 `json:"output"`
 }
 
-// TriggerEvent defines model for TriggerEvent.
+// TriggerEvent The event that started the execution.
 type TriggerEvent struct {
-	ID            string                 `json:"id"`
-	EventType     string                 `json:"event_type"`
-	SourceProduct string                 `json:"source_product"`
-	Payload       map[string]interface{} `json:"payload"`
+	// ID The id that the product gave the event.
+	ID string `json:"id"`
+
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that published the event.
+	SourceProduct string `json:"source_product"`
+
+	// Payload What the event says. Products may send more than the catalogue lists.
+	Payload map[string]interface{} `json:"payload"`
 }
 
 // AgentID defines model for AgentID.
@@ -346,10 +401,10 @@ type ListExecutionsParams struct {
 	// To Only executions created before this time; a date is its midnight in UTC.
 	To *TimeOrDate `form:"to,omitempty" json:"to,omitempty"`
 
-	// Limit How many entries a page has at most.
+	// Limit The number of entries on a page, at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, with the same filters.
+	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 

@@ -31,40 +31,58 @@ func (e KeyAccess) Valid() bool {
 	}
 }
 
-// Key defines model for Key.
+// Key An integration key without its secret.
 type Key struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Access    KeyAccess `json:"access"`
+	// ID The id of the key.
+	ID string `json:"id"`
+
+	// Name The name that it was given.
+	Name string `json:"name"`
+
+	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
+	Access KeyAccess `json:"access"`
+
+	// CreatedAt When it was created.
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// KeyAccess defines model for KeyAccess.
+// KeyAccess What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
 type KeyAccess string
 
-// KeyInput defines model for KeyInput.
+// KeyInput A key to create.
 type KeyInput struct {
-	Name   string    `json:"name"`
+	// Name A name for people: which program uses the key.
+	Name string `json:"name"`
+
+	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
 }
 
-// KeyList defines model for KeyList.
+// KeyList The organization's integration keys.
 type KeyList struct {
+	// Keys The keys, without their secrets.
 	Keys []Key `json:"keys"`
 }
 
-// NewKey defines model for NewKey.
+// NewKey A new integration key with its secret.
 type NewKey struct {
-	ID     string    `json:"id"`
-	Name   string    `json:"name"`
+	// ID The id of the key.
+	ID string `json:"id"`
+
+	// Name The name that it was given.
+	Name string `json:"name"`
+
+	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
 
-	// Key The secret, shown this once.
-	Key       string    `json:"key"`
+	// Key The secret to send as `X-Integration-Key`. It is shown this once; only its hash is stored.
+	Key string `json:"key"`
+
+	// CreatedAt When it was created.
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// WebhookSecret defines model for WebhookSecret.
+// WebhookSecret The secret that webhooks are signed with.
 type WebhookSecret struct {
 	// Secret `whsec_` and 32 bytes in base64.
 	Secret string `json:"secret"`
