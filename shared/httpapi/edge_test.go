@@ -296,7 +296,12 @@ func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
 			t.Errorf("%s is not shown", rt.pattern)
 		}
 	}
-	if m := regexp.MustCompile(`(?i)(src|href|action)\s*=\s*"?(https?:)?//`).FindString(page.text); m != "" {
+	for _, shown := range []string{"<th>missing field</th>", "hmac.compare_digest", "not for integration keys.", "P1 escalation: {{event_payload.ticket_id}}"} {
+		if !strings.Contains(page.text, shown) {
+			t.Errorf("the page does not show %q: a table, a code sample, who may call, or an example", shown)
+		}
+	}
+	if m := regexp.MustCompile(`(?i)<(?:[b-z]|a[a-z])[^>]*(src|href|action)\s*=\s*"?(https?:)?//`).FindString(page.text); m != "" {
 		t.Errorf("the page loads something: %s", m)
 	}
 	policy := page.header.Get("Content-Security-Policy")

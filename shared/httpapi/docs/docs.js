@@ -42,3 +42,11 @@ document.addEventListener('submit', async (event) => {
   out.textContent = '…';
   try { out.textContent = await answer(...request(event.target)); } catch (error) { out.textContent = String(error); }
 });
+
+// A link to an operation or a schema opens it.
+function reveal() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+}
+addEventListener('hashchange', reveal);
+reveal();
