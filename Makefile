@@ -4,12 +4,13 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract schemathesis crash test-dynamodb-local lint fmt generate build check
+.PHONY: help run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract test-clients schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
 local  := .local/bin/local
 operate := .local/bin/operate
+lint-api := $(CURDIR)/.local/lint-api/node_modules/.bin
 say    := @printf '\n-- %s\n'
 step   := @localstack/local/step.sh
 host   := env -u GOOS -u GOARCH # what runs here, whatever the functions are built for
@@ -90,7 +91,7 @@ replay: $(operate) ## replay events from the archive: FROM=2026-03-09T14:00:00Z 
 
 ### Check it
 
-test: check build lint test-unit simulate fuzz test-launcher test-stories test-contract ## check everything, the stories on an emulator of their own
+test: check build lint lint-api test-unit simulate fuzz test-launcher test-stories test-contract test-clients ## check everything, the stories on an emulator of their own
 
 test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
@@ -130,6 +131,12 @@ test-contract: build .local/schemathesis/installed ## hold the deployed API agai
 	$(say) "contract"
 	$(local) with -state .local/test -- .local/schemathesis/bin/python -B localstack/hostile/contract.py --short --examples 3
 
+clients := .local/clients-python/installed .local/clients-typescript/installed
+
+test-clients: build $(clients) ## generate a Python and a TypeScript client, and play a story through each, on an emulator of their own
+	$(say) "generated clients"
+	$(local) with -state .local/test -- localstack/clients/test.sh
+
 schemathesis: .local/schemathesis/installed ## the same against make run, as long as you like: EXAMPLES=200 [SEED=…]
 	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))
 
@@ -145,6 +152,12 @@ test-dynamodb-local: ## run the store's suite on DynamoDB Local (needs Java 17 a
 lint: ## check the style
 	$(say) "style"
 	$(tool) golangci-lint run
+
+lint-api: .local/lint-api/installed ## check the API document with Spectral and Redocly; a warning is a failure
+	$(say) "API document"
+	@cd .ci/openapi && $(lint-api)/spectral lint --fail-severity hint --ruleset spectral.yaml $(CURDIR)/shared/httpapi/openapi.gen.json
+	$(step) "Redocly" env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+		$(lint-api)/redocly lint --config .ci/openapi/redocly.yaml shared/httpapi/openapi.gen.json
 
 fmt: ## format the code
 	$(tool) golangci-lint fmt
@@ -166,6 +179,22 @@ check:
 	$(step) "Installing schemathesis" sh -c '[ $@ -nt $< ] || { rm -rf $(@D) && \
 		$(PYTHON) -m venv $(@D) && \
 		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $< && touch $@; }'
+
+.local/clients-python/installed: localstack/clients/python/requirements.txt
+	@rm -rf $(@D)
+	$(step) "Installing the Python client's generator" sh -c '$(PYTHON) -m venv $(@D) && \
+		$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $<'
+	@touch $@
+
+.local/clients-typescript/installed: localstack/clients/typescript/package.json localstack/clients/typescript/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(step) "Installing the TypeScript client's generator" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.local/lint-api/installed: .ci/openapi/package.json .ci/openapi/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(step) "Installing Spectral and Redocly" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 .local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json
 	$(step) "Installing CDK" sh -c '[ $@ -nt $< ] && [ $@ -nt $(lastword $^) ] || { mkdir -p $(@D) && cp $^ $(@D) && \

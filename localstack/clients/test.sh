@@ -1,0 +1,37 @@
+#!/bin/sh
+# test.sh: generates a Python client and TypeScript types from the document that
+# the system of LOCAL_OUTPUTS serves, checks them strictly, and plays a story
+# through each. Make calls it: make test-clients.
+set -eu
+here=$(dirname "$0")
+out=.local/clients
+python=.local/clients-python/bin
+node=.local/clients-typescript
+
+rm -rf "$out"
+mkdir -p "$out/python" "$out/typescript"
+api=$(sed -n 's/^ *"api_url": *"\([^"]*\)".*/\1/p' "$LOCAL_OUTPUTS")
+"$python/python" -c 'import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=30).read())' \
+	"$api/api/openapi.json" >"$out/openapi.json"
+
+python_story() {
+	# A warning says that the generator left something out.
+	PATH="$PWD/$python:$PATH" openapi-python-client generate --fail-on-warning --meta none \
+		--path "$out/openapi.json" --output-path "$out/python/one_agents"
+	# The generated code has casts that mypy finds needless; the story is checked.
+	MYPYPATH="$out/python" "$python/mypy" --strict --follow-imports silent --cache-dir .local/clients-python/mypy "$here/python/story.py"
+	PYTHONPATH="$out/python" "$python/python" -B "$here/python/story.py" "$LOCAL_OUTPUTS"
+}
+
+typescript_story() {
+	cp "$here/typescript/package.json" "$here/typescript/tsconfig.json" "$here/typescript/story.ts" "$out/typescript"
+	ln -s "$PWD/$node/node_modules" "$out/typescript/node_modules"
+	"$node/node_modules/.bin/openapi-typescript" "$out/openapi.json" --output "$out/typescript/schema.ts"
+	"$node/node_modules/.bin/tsc" --project "$out/typescript"
+	node "$out/typescript/built/story.js" "$LOCAL_OUTPUTS"
+}
+
+python_story &
+story=$!
+typescript_story
+wait "$story"
