@@ -28,7 +28,7 @@ at_least() {
 }
 
 need Go 1.26 "$(go env GOVERSION 2>/dev/null | sed 's/^go//')"
-need Node 20.0 "$(node --version 2>/dev/null | sed 's/^v//')"
+need Node 20.19 "$(node --version 2>/dev/null | sed 's/^v//')"
 need Python 3.11 "$("${PYTHON:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 command -v npm >/dev/null || complain "npm is missing: install it (it comes with Node, or as a package of its own)."
 if command -v "${PYTHON:-python3}" >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
