@@ -20,7 +20,7 @@ func Names(word string, names []string, n int) []string {
 	for _, name := range names {
 		lower := strings.ToLower(name)
 		d := distance(word, lower)
-		all = append(all, found{name, d, d - common(word, lower)})
+		all = append(all, found{name, d, d - 3*common(word, lower)})
 	}
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.name, b.name))
