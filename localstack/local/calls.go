@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/local/cloud"
-	"theoneagents.app/agents/localstack/local/nearest"
 	"theoneagents.app/agents/localstack/products/journal"
 )
 
@@ -37,7 +36,7 @@ func calls(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if kinds := []string{"action", "webhook", "slack", "teams", "sms", "email"}; *kind != "" && !slices.Contains(kinds, *kind) {
-		return misusef("there is no kind of call %q: it is %s", *kind, nearest.List(kinds))
+		return misusef("there is no kind of call %q: it is %s", *kind, strings.Join(kinds, ", "))
 	}
 	if *follow && *asJSON {
 		return misusef("follow prints lines, no JSON")

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"theoneagents.app/agents/localstack/hub"
-	"theoneagents.app/agents/localstack/local/nearest"
 	"theoneagents.app/agents/shared/caller"
 	ids "theoneagents.app/agents/shared/id"
 	keys "theoneagents.app/agents/shared/key"
@@ -53,10 +53,10 @@ func checkClaims(org, user, role, form string) error {
 	}
 	roles := []string{string(caller.Owner), string(caller.Admin), string(caller.Member), string(caller.Viewer)}
 	if !slices.Contains(roles, role) {
-		return misusef("there is no role %q: a role is %s", role, nearest.List(roles))
+		return misusef("there is no role %q: a role is %s", role, strings.Join(roles, ", "))
 	}
 	if forms := []string{string(hub.Session), string(hub.Tenant)}; !slices.Contains(forms, form) {
-		return misusef("there is no form %q: it is %s", form, nearest.List(forms))
+		return misusef("there is no form %q: it is %s", form, strings.Join(forms, ", "))
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func key(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if accesses := []string{string(caller.Read), string(caller.ReadWrite)}; !slices.Contains(accesses, *access) {
-		return misusef("there is no access %q: it is %s", *access, nearest.List(accesses))
+		return misusef("there is no access %q: it is %s", *access, strings.Join(accesses, ", "))
 	}
 	if n := len([]rune(*name)); n < 1 || n > keys.MaxName {
 		return misusef("the name of a key has 1 to %d characters, not %d", keys.MaxName, n)

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"theoneagents.app/agents/localstack/local/cloud"
-	"theoneagents.app/agents/localstack/local/nearest"
+	"theoneagents.app/agents/shared/fault"
 )
 
 // groupPrefix begins the name of the log group of every function.
@@ -45,7 +45,7 @@ func logs(ctx context.Context, w world, args []string) error {
 	if *name != "" {
 		i := slices.IndexFunc(groups, func(g string) bool { return functionOf(g) == *name })
 		if i < 0 {
-			return misusef("no function %q has said anything; those that have are %s", *name, nearest.List(functionsOf(groups)))
+			return misusef("no function %q has said anything; %s", *name, fault.Suggest(*name, functionsOf(groups)))
 		}
 		groups = groups[i : i+1]
 	}

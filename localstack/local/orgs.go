@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/localstack/local/cloud"
-	"theoneagents.app/agents/localstack/local/nearest"
 	"theoneagents.app/agents/localstack/local/steps"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -42,7 +42,7 @@ func newOrg(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if plans := []string{string(credit.Starter), string(credit.Growth), string(credit.Scale)}; !slices.Contains(plans, *plan) {
-		return misusef("there is no plan %q: a plan is %s", *plan, nearest.List(plans))
+		return misusef("there is no plan %q: a plan is %s", *plan, strings.Join(plans, ", "))
 	}
 	h := home(*state)
 	o, err := h.readOutputs(ctx, w)
@@ -75,7 +75,7 @@ func (w world) orgsLike(ctx context.Context, o cloud.Outputs, org string) string
 	if len(names) == 0 {
 		return ""
 	}
-	return " (known: " + strings.Join(nearest.Names(org, names, 5), ", ") + ")"
+	return " (known: " + fault.Offer(org, names) + ")"
 }
 
 // orgs returns the known organizations. It reads the whole table, which is only

@@ -21,7 +21,6 @@ import (
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/localstack/local/cloud"
-	"theoneagents.app/agents/localstack/local/nearest"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
@@ -109,7 +108,7 @@ func source(file, name string, known catalog.Catalog) ([]byte, error) {
 	case err == nil:
 		return text, nil
 	case errors.Is(err, fs.ErrNotExist) && nameOf(file) != "":
-		return nil, misusef("there is no file %s: do you mean %s?", file, nearest.List(filesOf(nearest.Names(nameOf(file), namesOf(known), 3))))
+		return nil, misusef("there is no file %s%s", file, fault.DidYouMean(file, filesOf(namesOf(known))))
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, misusef("there is no file %s", file)
 	case errors.Is(err, fs.ErrPermission):
@@ -123,8 +122,8 @@ func checkType(name string, known catalog.Catalog) error {
 	if _, ok := known.Event(name); ok {
 		return nil
 	}
-	return misusef("no product publishes %q; do you mean %s? ANYWAY=1 publishes it all the same (an event of an unknown type matches no rule)",
-		name, nearest.List(nearest.Names(name, namesOf(known), 3)))
+	return misusef("no product publishes %q; %s (ANYWAY=1 publishes it all the same, and it matches no rule)",
+		name, fault.Suggest(name, namesOf(known)))
 }
 
 func namesOf(known catalog.Catalog) []string {

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/events"
-	"theoneagents.app/agents/localstack/local/nearest"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/tenant"
@@ -108,7 +108,7 @@ func reasons() []string {
 
 // reason notes a reason that no letter can have.
 func (a *arguments) reason(s string) {
-	a.refuse(s != "" && !slices.Contains(reasons(), s), "-reason %q is none of the reasons %s", s, nearest.List(reasons()))
+	a.refuse(s != "" && !slices.Contains(reasons(), s), "-reason %q is none of the reasons %s", s, strings.Join(reasons(), ", "))
 }
 
 // kind reads the qualified name of an event type, which may be missing.
@@ -122,7 +122,7 @@ func (a *arguments) kind(s string) (product, kind string) {
 	for _, e := range known.Events() {
 		names = append(names, e.Name())
 	}
-	a.refuse(!slices.Contains(names, s), "-type %q is no event type of the catalogue; do you mean %s?", s, nearest.List(nearest.Names(s, names, 3)))
+	a.refuse(!slices.Contains(names, s), "-type %q is no event type of the catalogue; %s", s, fault.Suggest(s, names))
 	product, kind, _ = strings.Cut(s, ":")
 	return product, kind
 }

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"theoneagents.app/agents/localstack/local/nearest"
+	"theoneagents.app/agents/shared/fault"
 )
 
 // redrive puts the events of letters back on the bus.
@@ -113,7 +112,6 @@ func (r redriver) missing(found []letter, whole bool) error {
 	if r.which.event == "" || !whole || slices.ContainsFunc(found, func(l letter) bool { return l.about.ID == r.which.event }) {
 		return nil
 	}
-	const near = 5
 	var ids []string
 	for _, l := range found {
 		if l.about.ID != "" {
@@ -123,10 +121,7 @@ func (r redriver) missing(found []letter, whole bool) error {
 	slices.Sort(ids)
 	there := "there are no letters, unless another program looks at them now"
 	if ids = slices.Compact(ids); len(ids) > 0 {
-		there = "there are letters about " + strings.Join(nearest.Names(r.which.event, ids, near), ", ")
-		if len(ids) > near {
-			there += fmt.Sprintf(" and others, %d events in all", len(ids))
-		}
+		there = "there are letters about " + fault.Offer(r.which.event, ids)
 	}
 	return &misuse{what: "operate redrive", faults: []string{fmt.Sprintf("no letter is about the event %q; %s", r.which.event, there)}}
 }
