@@ -88,11 +88,14 @@ func (f Filter) accept(at int, v any) (any, error) {
 
 // named returns the filter with the name, or an error that lists what there is.
 func named(name string) (Filter, error) {
-	all := Filters()
-	i := slices.IndexFunc(all, func(f Filter) bool { return f.Name == name })
-	if i >= 0 {
-		return all[i], nil
+	for _, group := range groups() {
+		for _, f := range group() {
+			if f.Name == name {
+				return f, nil
+			}
+		}
 	}
+	all := Filters()
 	names := make([]string, len(all))
 	for i := range all {
 		names[i] = all[i].Name
@@ -129,9 +132,18 @@ func optional(name string, k kind) Argument { return Argument{Name: name, Option
 //	 "devices": [{"name": "PC-1", "online": true, "free_gb": 12.5},
 //	             {"name": "pc-2", "online": false, "free_gb": 4}]}
 func Filters() []Filter {
-	all := slices.Concat(textFilters(), cuttingFilters(), listFilters(), selectingFilters(), numberFilters(), roundingFilters(), otherFilters())
+	var all []Filter
+	for _, group := range groups() {
+		all = append(all, group()...)
+	}
 	slices.SortFunc(all, func(a, b Filter) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// groups are the tables of all filters. They are made only as far as a name is
+// looked for.
+func groups() []func() []Filter {
+	return []func() []Filter{otherFilters, cuttingFilters, textFilters, numberFilters, listFilters, selectingFilters, roundingFilters}
 }
 
 func otherFilters() []Filter {

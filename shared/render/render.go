@@ -481,8 +481,9 @@ func (h *placeholder) name() string {
 	if len(h.calls) == 1 && h.calls[0].filter.apply == nil && h.value.path != nil {
 		return name // a default makes no other value of the path's
 	}
+	sources := []string{name}
 	for _, c := range h.calls {
-		name += " | " + c.source
+		sources = append(sources, c.source)
 	}
-	return name
+	return strings.Join(sources, " | ")
 }
