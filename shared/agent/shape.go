@@ -118,7 +118,6 @@ func either(a, b place) place {
 type shape struct {
 	schema any
 	alone  bool // $ref hides the keywords beside it, as before draft 2019-09
-	parts  bool // schemas in it have an $id of their own, so that a $ref may not begin at the root
 	left   int  // how many more schemas may be looked at
 }
 
@@ -131,7 +130,6 @@ func newShape(schema any) *shape {
 	if m, ok := schema.(map[string]any); ok {
 		draft, given := m["$schema"].(string)
 		s.alone = given && !strings.Contains(draft, "2020-12") && !strings.Contains(draft, "2019-09")
-		s.parts = strings.Contains(document.Canonical(schema), `"$id"`)
 	}
 	return s
 }
@@ -184,8 +182,11 @@ func (s *shape) below(node any, path document.Path) place {
 // resolve returns the part of the schema that a $ref within it names.
 func (s *shape) resolve(ref string) (any, bool) {
 	pointer, ok := strings.CutPrefix(ref, "#")
-	if !ok || s.parts || pointer != "" && !strings.HasPrefix(pointer, "/") || strings.Contains(pointer, "%") {
+	if !ok || pointer != "" && !strings.HasPrefix(pointer, "/") || strings.Contains(pointer, "%") {
 		return nil, false
+	}
+	if strings.Contains(document.Canonical(s.schema), `"$id"`) {
+		return nil, false // a part may have an $id of its own, at which its references begin
 	}
 	node := s.schema
 	for _, part := range strings.Split(pointer, "/")[1:] {
