@@ -248,6 +248,11 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(pause("p", 600, `"timeout_seconds": 60`), act("b")),
 			want:  "failed (step_timeout): p failed (step_timeout), b skipped",
 		},
+		"now is the time at which the step's turn has come": {
+			steps: list(pause("p", 600), `{"id": "q", "type": "wait", "timeout_seconds": 60,
+				"until": "{{ 'now' | date: '%s' | plus: 300 | date: '%FT%TZ' }}"}`, act("b")),
+			want: "failed (step_timeout): p completed, q failed (step_timeout), b skipped",
+		},
 		"a step may be called like what templates always find": {
 			steps: list(act("event"), act("agent"), act("steps"), act("execution"),
 				`{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
