@@ -250,6 +250,12 @@ func params(t *testing.T, a catalog.Action, sample map[string]any) {
 			continue
 		}
 		typed(t, p.Name, p.Type, p.EnumValues, v)
+		if _, why := p.Fit(v); why != "" {
+			t.Errorf("the sample does not fit: %s %s", p.Name, why)
+		}
+		if p.MaxLength < 0 || p.MaxLength > 0 && p.Type != catalog.String {
+			t.Errorf("%s of type %s has the max_length %d", p.Name, p.Type, p.MaxLength)
+		}
 	}
 	for name := range sample {
 		if !seen[name] {

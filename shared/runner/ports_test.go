@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
@@ -67,6 +68,22 @@ func (s *store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, e
 
 func (s *store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
 	return throughErr(ctx, s.world, "store.SaveAgent", "", func() error { return s.Store.SaveAgent(ctx, before, after, active) })
+}
+
+func (s *store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveRequested", "", func() error { return s.Store.SaveRequested(ctx, a, r, since) })
+}
+
+func (s *store) Requested(ctx context.Context, o id.Org, key string) (agent.Request, bool, error) {
+	type found struct {
+		request agent.Request
+		there   bool
+	}
+	f, err := through(ctx, s.world, "store.Requested", "", func() (found, error) {
+		r, there, err := s.Store.Requested(ctx, o, key)
+		return found{r, there}, err
+	})
+	return f.request, f.there, err
 }
 
 func (s *store) DeleteAgent(ctx context.Context, a agent.Agent) error {
