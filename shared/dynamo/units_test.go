@@ -413,7 +413,7 @@ func agentPatterns() map[string]pattern {
 		"SaveRequested": func(w *world) call {
 			a := w.newAgent("ticket.escalated")
 			return func(ctx context.Context) error {
-				return w.store.SaveRequested(ctx, a, agent.Request{Key: "k", Digest: "d", Agent: a.ID, Made: a.Created}, a.Created.Add(-agent.RequestKept))
+				return w.store.SaveRequested(ctx, a, agent.Request{Key: "k" + string(a.ID), Digest: "d", Agent: a.ID, Made: a.Created}, a.Created.Add(-agent.RequestKept))
 			}
 		},
 		"Requested": func(w *world) call {

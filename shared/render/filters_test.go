@@ -624,14 +624,10 @@ func TestTheWorkOfATextIsBounded(t *testing.T) {
 		"{{ long" + strings.Repeat(" | upcase", 9) + " | size }}",
 		"{{ long | split: '' | sort | uniq | size }}",
 		"{{ number | plus: 1 | modulo: 7 }}",
-		"{{ number | plus: one | modulo: 7 }}",
 		"{{ number | divided_by: 7.0 | modulo: 7 }}",
-		"{{ number | times: number | modulo: 7 }}",
 	} {
-		start := time.Now()
-		_, err := render.Text(strings.Repeat(hole, 1000), scope)
-		if took := time.Since(start); !errors.Is(err, render.ErrTemplate) || took > 30*time.Second {
-			t.Errorf("%s took %v: %v", hole, took, err)
+		if _, err := render.Text(strings.Repeat(hole, 1000), scope); !errors.Is(err, render.ErrTemplate) || !strings.Contains(err.Error(), "work on too much") {
+			t.Errorf("%s: %v", hole, err)
 		}
 	}
 }
