@@ -83,14 +83,17 @@ func mailbox(text string) string {
 }
 
 var (
-	// separators stand between the digits of a phone number, for people.
-	separators = strings.NewReplacer(
-		" ", "", "\u00a0", "", "\u202f", "", "\u2009", "", "\t", "", ".", "", "-", "", "\u2010", "", "\u2011", "", "\u2012", "", "\u2013", "",
-		"/", "", "(", "", ")", "",
-	)
 	trunk  = regexp.MustCompile(`\(0\)`) // +44 (0)20: dialled only within the country
 	digits = regexp.MustCompile(`^[0-9]+$`)
 )
+
+// unseparated returns a phone number without what people write between its digits.
+func unseparated(number string) string {
+	return strings.NewReplacer(
+		" ", "", "\u00a0", "", "\u202f", "", "\u2009", "", "\t", "", ".", "", "-", "", "\u2010", "", "\u2011", "", "\u2012", "", "\u2013", "",
+		"/", "", "(", "", ")", "",
+	).Replace(number)
+}
 
 // phone returns a phone number in the form of E.164, and whether it is one whose
 // country code is missing. What is no phone number stays as it is.
@@ -111,7 +114,7 @@ func phone(text string) (number string, missing bool) {
 	if abroad {
 		number = trunk.ReplaceAllString(number, "")
 	}
-	number = separators.Replace(number)
+	number = unseparated(number)
 	bare := strings.TrimPrefix(strings.TrimPrefix(number, "+"), "00")
 	switch {
 	case !digits.MatchString(bare):

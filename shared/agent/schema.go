@@ -74,7 +74,7 @@ func (a AIStep) Misfit(answer any) string {
 // schemaFaults returns what is wrong with an output_schema: what would not be
 // checked, and what makes it no JSON Schema.
 func schemaFaults(doc map[string]any) []string {
-	r := schemaReader{root: doc, based: strings.Contains(document.Canonical(doc), `"$id"`)}
+	r := schemaReader{root: doc, keywords: keywords(), older: older(), based: strings.Contains(document.Canonical(doc), `"$id"`)}
 	r.read("", doc)
 	if len(r.faults) > 0 {
 		return r.faults
@@ -91,9 +91,11 @@ func schemaFaults(doc map[string]any) []string {
 
 // A schemaReader looks for what a schema says that would not be checked.
 type schemaReader struct {
-	root   map[string]any
-	based  bool // a $id in it may be what references are relative to
-	faults []string
+	root     map[string]any
+	keywords map[string]under
+	older    map[string]under
+	based    bool // a $id in it may be what references are relative to
+	faults   []string
 }
 
 func (r *schemaReader) fault(pointer, format string, args ...any) {
@@ -104,25 +106,29 @@ func (r *schemaReader) fault(pointer, format string, args ...any) {
 	r.faults = append(r.faults, place+fmt.Sprintf(format, args...))
 }
 
-// keywords are those of draft 2020-12 that are checked or that explain, and what
+// keywords returns those of draft 2020-12 that are checked or that explain, and what
 // stands under each.
-var keywords = map[string]under{
-	"$schema": aValue, "$id": aValue, "$anchor": aValue, "$dynamicAnchor": aValue, "$ref": aValue, "$dynamicRef": aValue, "$comment": aValue,
-	"$defs": namedSchemas, "definitions": namedSchemas,
-	"allOf": schemaList, "anyOf": schemaList, "oneOf": schemaList, "prefixItems": schemaList,
-	"not": aSchema, "if": aSchema, "then": aSchema, "else": aSchema, "items": aSchema, "contains": aSchema, "additionalProperties": aSchema,
-	"propertyNames": aSchema, "unevaluatedItems": aSchema, "unevaluatedProperties": aSchema,
-	"properties": namedSchemas, "patternProperties": namedSchemas, "dependentSchemas": namedSchemas,
-	"type": aValue, "enum": aValue, "const": aValue, "multipleOf": aValue, "maximum": aValue, "exclusiveMaximum": aValue, "minimum": aValue,
-	"exclusiveMinimum": aValue, "maxLength": aValue, "minLength": aValue, "pattern": aValue, "maxItems": aValue, "minItems": aValue,
-	"uniqueItems": aValue, "maxContains": aValue, "minContains": aValue, "maxProperties": aValue, "minProperties": aValue, "required": aValue,
-	"dependentRequired": aValue, "format": aValue,
-	"title": aValue, "description": aValue, "default": aValue, "deprecated": aValue, "readOnly": aValue, "writeOnly": aValue, "examples": aValue,
+func keywords() map[string]under {
+	return map[string]under{
+		"$schema": aValue, "$id": aValue, "$anchor": aValue, "$dynamicAnchor": aValue, "$ref": aValue, "$dynamicRef": aValue, "$comment": aValue,
+		"$defs": namedSchemas, "definitions": namedSchemas,
+		"allOf": schemaList, "anyOf": schemaList, "oneOf": schemaList, "prefixItems": schemaList,
+		"not": aSchema, "if": aSchema, "then": aSchema, "else": aSchema, "items": aSchema, "contains": aSchema, "additionalProperties": aSchema,
+		"propertyNames": aSchema, "unevaluatedItems": aSchema, "unevaluatedProperties": aSchema,
+		"properties": namedSchemas, "patternProperties": namedSchemas, "dependentSchemas": namedSchemas,
+		"type": aValue, "enum": aValue, "const": aValue, "multipleOf": aValue, "maximum": aValue, "exclusiveMaximum": aValue, "minimum": aValue,
+		"exclusiveMinimum": aValue, "maxLength": aValue, "minLength": aValue, "pattern": aValue, "maxItems": aValue, "minItems": aValue,
+		"uniqueItems": aValue, "maxContains": aValue, "minContains": aValue, "maxProperties": aValue, "minProperties": aValue, "required": aValue,
+		"dependentRequired": aValue, "format": aValue,
+		"title": aValue, "description": aValue, "default": aValue, "deprecated": aValue, "readOnly": aValue, "writeOnly": aValue, "examples": aValue,
+	}
 }
 
-// older are the keywords that only earlier drafts have.
-var older = map[string]under{
-	"items": schemaOrList, "additionalItems": aSchema, "dependencies": namedSchemas, "$recursiveRef": aValue, "$recursiveAnchor": aValue,
+// older returns the keywords that only earlier drafts have.
+func older() map[string]under {
+	return map[string]under{
+		"items": schemaOrList, "additionalItems": aSchema, "dependencies": namedSchemas, "$recursiveRef": aValue, "$recursiveAnchor": aValue,
+	}
 }
 
 // under is what stands under a keyword.
@@ -160,8 +166,8 @@ func (r *schemaReader) read(pointer string, v any) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		place := pointer + "/" + escaped(name)
-		below, known := keywords[name]
-		if other, is := older[name]; is && r.old() {
+		below, known := r.keywords[name]
+		if other, is := r.older[name]; is && r.old() {
 			below, known = other, true
 		}
 		if !known {
@@ -259,22 +265,24 @@ func unknownKeyword(name string, s map[string]any) string {
 	case name == "contentEncoding", name == "contentMediaType", name == "contentSchema":
 		return fmt.Sprintf("%q is not checked; leave it out", name)
 	}
-	if instead, is := insteads[name]; is {
+	if instead, is := insteads()[name]; is {
 		return said + "write " + instead
 	}
 	plain := strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)
-	if near := fault.Nearest(plain, slices.Sorted(maps.Keys(keywords))); near != "" && name != "nullable" {
+	if near := fault.Nearest(plain, slices.Sorted(maps.Keys(keywords()))); near != "" && name != "nullable" {
 		return said + fmt.Sprintf("write %q", near)
 	}
 	return said + "leave it out"
 }
 
-// insteads are what to write for keywords of other languages and older drafts.
-var insteads = map[string]string{
-	"id": `"$id"`, "optional": `the other names in "required" of the object`, "values": `"enum"`, "options": `"enum"`, "choices": `"enum"`,
-	"min": `"minimum", "minLength" or "minItems"`, "max": `"maximum", "maxLength" or "maxItems"`, "length": `"minLength" and "maxLength"`,
-	"regex": `"pattern"`, "divisibleBy": `"multipleOf"`, "extends": `"allOf"`, "disallow": `"not"`, "additionalItems": `"prefixItems" and "items"`,
-	"dependencies": `"dependentRequired" or "dependentSchemas"`, "$recursiveRef": `"$dynamicRef"`, "$recursiveAnchor": `"$dynamicAnchor"`,
+// insteads returns the replacements for keywords of other languages and older drafts.
+func insteads() map[string]string {
+	return map[string]string{
+		"id": `"$id"`, "optional": `the other names in "required" of the object`, "values": `"enum"`, "options": `"enum"`, "choices": `"enum"`,
+		"min": `"minimum", "minLength" or "minItems"`, "max": `"maximum", "maxLength" or "maxItems"`, "length": `"minLength" and "maxLength"`,
+		"regex": `"pattern"`, "divisibleBy": `"multipleOf"`, "extends": `"allOf"`, "disallow": `"not"`, "additionalItems": `"prefixItems" and "items"`,
+		"dependencies": `"dependentRequired" or "dependentSchemas"`, "$recursiveRef": `"$dynamicRef"`, "$recursiveAnchor": `"$dynamicAnchor"`,
+	}
 }
 
 // faultMessage returns what a fault says, without its code.

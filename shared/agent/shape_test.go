@@ -32,35 +32,63 @@ func TestASchemaForbidsWhatNoAnswerCanHave(t *testing.T) {
 	t.Parallel()
 
 	for schema, paths := range map[string]map[string]bool{
-		`{}`:                {"a": true, "a.b[0].c": true, "size": true, "[0]": true},
+		`{}`: {"a": true, "a.b[0].c": true, "size": true, "[0]": true},
+
 		`{"type":"object"}`: {"a.b": true, "[0]": true, "size": true},
-		`{"type":"object","properties":{"a":{"type":"string"}}}`:                                                  {"a": true, "a.size": true, "a.b": false, "b": true},
-		`{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}`:                     {"a": true, "b": false, "size": true, "first": false},
-		`{"properties":{"a":{}},"additionalProperties":false}`:                                                    {"a.b": true, "b": false, "[0]": true},
-		`{"type":["object","null"],"properties":{"a":{}},"additionalProperties":false}`:                           {"a": true, "b": false},
-		`{"type":"object","additionalProperties":{"type":"number"}}`:                                              {"a": true, "a.b": false},
-		`{"type":"object","additionalProperties":false,"patternProperties":{"^x_":{"type":"number"}}}`:            {"x_a": true, "x_a.b": false, "y": false},
-		`{"type":"object","properties":{"a":{}},"unevaluatedProperties":false}`:                                   {"a": true, "b": false},
+
+		`{"type":"object","properties":{"a":{"type":"string"}}}`: {"a": true, "a.size": true, "a.b": false, "b": true},
+
+		`{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}`: {"a": true, "b": false, "size": true, "first": false},
+
+		`{"properties":{"a":{}},"additionalProperties":false}`: {"a.b": true, "b": false, "[0]": true},
+
+		`{"type":["object","null"],"properties":{"a":{}},"additionalProperties":false}`: {"a": true, "b": false},
+
+		`{"type":"object","additionalProperties":{"type":"number"}}`: {"a": true, "a.b": false},
+
+		`{"type":"object","additionalProperties":false,"patternProperties":{"^x_":{"type":"number"}}}`: {"x_a": true, "x_a.b": false, "y": false},
+
+		`{"type":"object","properties":{"a":{}},"unevaluatedProperties":false}`: {"a": true, "b": false},
+
 		`{"type":"object","properties":{"a":{}},"allOf":[{"properties":{"b":{}}}],"unevaluatedProperties":false}`: {"b": true},
-		`{"type":"array","items":{"type":"object","properties":{"a":{}},"additionalProperties":false}}`:           {"[0].a": true, "first.a": true, "last.b": false, "[-1].a": true, "a": false, "size": true, "size.a": false},
-		`{"type":"array","prefixItems":[{"type":"string"}],"items":false}`:                                        {"[0]": true, "[1]": false, "last": true, "[0].a": false},
-		`{"type":"array","maxItems":2}`:                                                                           {"[1]": true, "[2]": false, "last": true},
-		`{"type":"string"}`:                                                                                       {"size": true, "a": false, "[0]": false},
-		`{"type":"boolean"}`:                                                                                      {"size": false},
-		`{"enum":[{"a":1},{"b":[1]}]}`:                                                                            {"a": true, "b[0]": true, "b[1]": false, "c": false},
-		`{"const":{"a":1}}`:                                                                                       {"a": true, "b": false},
-		`{"type":"object","properties":{"a":false}}`:                                                              {"a": false, "b": true},
+
+		`{"type":"array","items":{"type":"object","properties":{"a":{}},"additionalProperties":false}}`: {"[0].a": true, "first.a": true, "last.b": false, "[-1].a": true, "a": false, "size": true, "size.a": false},
+
+		`{"type":"array","prefixItems":[{"type":"string"}],"items":false}`: {"[0]": true, "[1]": false, "last": true, "[0].a": false},
+
+		`{"type":"array","maxItems":2}`: {"[1]": true, "[2]": false, "last": true},
+
+		`{"type":"string"}`: {"size": true, "a": false, "[0]": false},
+
+		`{"type":"boolean"}`: {"size": false},
+
+		`{"enum":[{"a":1},{"b":[1]}]}`: {"a": true, "b[0]": true, "b[1]": false, "c": false},
+
+		`{"const":{"a":1}}`: {"a": true, "b": false},
+
+		`{"type":"object","properties":{"a":false}}`: {"a": false, "b": true},
+
 		`{"$defs":{"n":{"type":"object","properties":{"next":{"$ref":"#/$defs/n"}},"additionalProperties":false}},"$ref":"#/$defs/n"}`: {"next.next.next": true, "next.next.prev": false},
-		`{"$defs":{"a/b":{"type":"string"}},"properties":{"x":{"$ref":"#/$defs/a~1b"}}}`:                                               {"x": true, "x.y": false},
+
+		`{"$defs":{"a/b":{"type":"string"}},"properties":{"x":{"$ref":"#/$defs/a~1b"}}}`: {"x": true, "x.y": false},
+
 		`{"$ref":"#"}`: {"a.b.c": true},
+
 		`{"anyOf":[{"type":"object","properties":{"a":{}},"additionalProperties":false},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`: {"a": true, "b": true, "c": false},
-		`{"oneOf":[{"type":"string"},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`:                                                    {"b": true, "c": false, "size": true},
-		`{"allOf":[{"properties":{"a":{}}},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`:                                              {"a": false, "b": true},
-		`{"not":{"required":["a"]}}`:             {"a": true},
+
+		`{"oneOf":[{"type":"string"},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`: {"b": true, "c": false, "size": true},
+
+		`{"allOf":[{"properties":{"a":{}}},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`: {"a": false, "b": true},
+
+		`{"not":{"required":["a"]}}`: {"a": true},
+
 		`{"if":{"required":["a"]},"then":false}`: {"a": true},
+
 		`{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"o":{"type":"object"}},"$ref":"#/definitions/o","additionalProperties":false}`: {"a": true},
-		`{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":[{"type":"string"}],"additionalItems":false}`:                          {"[0]": true, "[1]": false},
-		`{"$defs":{"e":{"$id":"urn:e","$defs":{"o":{"type":"object"}},"properties":{"a":{"$ref":"#/$defs/o"}}}},"$ref":"#/$defs/e"}`:                        {"a.b": true},
+
+		`{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":[{"type":"string"}],"additionalItems":false}`: {"[0]": true, "[1]": false},
+
+		`{"$defs":{"e":{"$id":"urn:e","$defs":{"o":{"type":"object"}},"properties":{"a":{"$ref":"#/$defs/o"}}}},"$ref":"#/$defs/e"}`: {"a.b": true},
 	} {
 		for text, want := range paths {
 			path, err := document.ParsePath(text)

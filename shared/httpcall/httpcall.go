@@ -124,7 +124,7 @@ func resolving(err error) (string, bool) {
 	case dns.IsTimeout:
 		return fmt.Sprintf("DNS did not answer for the name %s in time", Excerpt(dns.Name)), true
 	}
-	return fmt.Sprintf("DNS has no answer for the name %s", Excerpt(dns.Name)), true
+	return "DNS has no answer for the name " + Excerpt(dns.Name), true
 }
 
 // securing says why there is no secure connection.

@@ -141,29 +141,31 @@ func sorted(service string, err error) error {
 	return lasting(refusal(service, api.ErrorCode()), err)
 }
 
-// refusals say what the codes of SES and SNS mean for a message.
-var refusals = map[string]string{
-	"MessageRejected":                    "rejected the message; the address or the sender may not be verified",
-	"MailFromDomainNotVerifiedException": "has not verified the sender's domain",
-	"AccountSuspendedException":          "has suspended the platform's account",
-	"SendingPausedException":             "has paused the platform's sending",
-	"LimitExceededException":             "is at the platform's sending limit",
-	"BadRequestException":                "cannot use the address or the message",
-	"InvalidParameter":                   "cannot use the phone number or the message",
-	"InvalidParameterValue":              "cannot use the phone number or the message",
-	"ValidationException":                "cannot use the phone number or the message",
-	"OptedOut":                           "may not send to the number, which has opted out",
-	"OptedOutException":                  "may not send to the number, which has opted out",
-	"AuthorizationError":                 "does not let the platform send",
-	"AccessDenied":                       "does not let the platform send",
-	"AccessDeniedException":              "does not let the platform send",
+// refusals returns what the codes of SES and SNS mean for a message.
+func refusals() map[string]string {
+	return map[string]string{
+		"MessageRejected":                    "rejected the message; the address or the sender may not be verified",
+		"MailFromDomainNotVerifiedException": "has not verified the sender's domain",
+		"AccountSuspendedException":          "has suspended the platform's account",
+		"SendingPausedException":             "has paused the platform's sending",
+		"LimitExceededException":             "is at the platform's sending limit",
+		"BadRequestException":                "cannot use the address or the message",
+		"InvalidParameter":                   "cannot use the phone number or the message",
+		"InvalidParameterValue":              "cannot use the phone number or the message",
+		"ValidationException":                "cannot use the phone number or the message",
+		"OptedOut":                           "may not send to the number, which has opted out",
+		"OptedOutException":                  "may not send to the number, which has opted out",
+		"AuthorizationError":                 "does not let the platform send",
+		"AccessDenied":                       "does not let the platform send",
+		"AccessDeniedException":              "does not let the platform send",
+	}
 }
 
 var codes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,60}$`)
 
 // refusal says why a service did not take a message, with its code.
 func refusal(service, code string) string {
-	words, known := refusals[code]
+	words, known := refusals()[code]
 	switch {
 	case known:
 	case overloaded(code):

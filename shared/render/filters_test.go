@@ -420,57 +420,108 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 	t.Parallel()
 
 	for in, want := range map[string]string{
-		"{{ a | trunc: 5 }}":                   `There is no filter "trunc" in {{ a | trunc: 5 }}; there are truncate, `,
-		"{{ a | uppcase }}":                    `there are upcase, `,
-		"{{ a | strftime: '%Y' }}":             `abs, append, at_least, at_most, capitalize`,
-		"{{ a | sotr }}":                       `there are sort, `,
-		"{{ a | | upcase }}":                   `{{ a | | upcase }}: a filter's name follows after |;`,
-		"{{ a | upcase: 1 }}":                  `{{ a | upcase: 1 }}: upcase has too many arguments: upcase.`,
-		"{{ a | truncate: 1, '', 2 }}":         `truncate has too many arguments: truncate[: length][, ellipsis].`,
-		"{{ a | append }}":                     `append needs its argument text: append: text.`,
-		"{{ a | replace: 'x' }}":               `replace needs its argument replacement: replace: search, replacement.`,
-		"{{ a | default }}":                    `default needs its argument value: default: value[, allow_false: true].`,
+		"{{ a | trunc: 5 }}": `There is no filter "trunc" in {{ a | trunc: 5 }}; there are truncate, `,
+
+		"{{ a | uppcase }}": `there are upcase, `,
+
+		"{{ a | strftime: '%Y' }}": `abs, append, at_least, at_most, capitalize`,
+
+		"{{ a | sotr }}": `there are sort, `,
+
+		"{{ a | | upcase }}": `{{ a | | upcase }}: a filter's name follows after |;`,
+
+		"{{ a | upcase: 1 }}": `{{ a | upcase: 1 }}: upcase has too many arguments: upcase.`,
+
+		"{{ a | truncate: 1, '', 2 }}": `truncate has too many arguments: truncate[: length][, ellipsis].`,
+
+		"{{ a | append }}": `append needs its argument text: append: text.`,
+
+		"{{ a | replace: 'x' }}": `replace needs its argument replacement: replace: search, replacement.`,
+
+		"{{ a | default }}": `default needs its argument value: default: value[, allow_false: true].`,
+
 		"{{ a | default: allow_false: true }}": `default needs its argument value`,
-		"{{ a | default: 1, allow: true }}":    `default has no argument with the name allow: default: value`,
+
+		"{{ a | default: 1, allow: true }}": `default has no argument with the name allow: default: value`,
+
 		"{{ a | default: 1, allow_false: 1 }}": `the argument allow_false of default: 1 is neither true nor false.`,
+
 		"{{ a | default: allow_false: true, allow_false: true, 1 }}": `default has its argument allow_false twice.`,
-		"{{ a | truncate: length: 5 }}":                              `truncate has no argument with the name length`,
-		"{{ a | append: }}":                                          `append lacks an argument after its colon or comma: append: text.`,
-		"{{ a | append: 'x', }}":                                     `append lacks an argument`,
-		"{{ a | truncate: 'x' }}":                                    `the argument length of truncate: "x" is not a number.`,
-		"{{ a | truncate: -5 }}":                                     `the argument length of truncate: -5 is less than 0.`,
-		"{{ a | truncate: 1.5 }}":                                    `the argument length of truncate: 1.5 is not a whole number.`,
-		"{{ a | slice: true }}":                                      `the argument first of slice: true is not a number.`,
-		"{{ a | slice: nil }}":                                       `the argument first of slice: null is not a number.`,
-		"{{ a | divided_by: 0 }}":                                    `the argument number of divided_by: a number cannot be divided by zero.`,
-		"{{ a | divided_by: 0.00 }}":                                 `a number cannot be divided by zero.`,
-		"{{ a | modulo: '0' }}":                                      `a number cannot be divided by zero.`,
-		"{{ a | plus: 'x' }}":                                        `"x" is not a number.`,
-		"{{ a | concat: 'x' }}":                                      `the argument list of concat: "x" is not a list.`,
-		"{{ a | map: 5 }}":                                           `the argument property of map: 5 is not the name of a property.`,
-		"{{ a | map: '' }}":                                          `the argument property of map: "" is not the name of a property.`,
-		"{{ a | date: '%Q' }}":                                       `the argument format of date: "%Q" is not a directive of a date's format; there are %Y`,
-		"{{ a | date: '%Y %' }}":                                     `"%" is not a directive`,
-		"{{ a | date: '%500d' }}":                                    `"%500d" is not a directive`,
-		"{{ a | date: '%é' }}":                                       `"%é" is not a directive`,
-		"{{ a | date: '%Y', 'Europ/London' }}":                       `the argument zone of date: "Europ/London" is not a time zone;`,
-		"{{ a | date: '%Y', 'Local' }}":                              `"Local" is not a time zone;`,
-		"{{ a | date: '%Y', '../etc/passwd' }}":                      `"../etc/passwd" is not a time zone;`,
-		"{{ 'x' | plus: 1 }}":                                        `{{ 'x' | plus: 1 }}: "x" is not a number.`,
-		"{{ '3/9/2026' | date: '%Y' }}":                              `"3/9/2026" is not a date;`,
-		"{{ 1 + 1 }}":                                                `{{ 1 + 1 }}: "+" does not belong after 1; a filter follows after |.`,
-		"{{ a == b }}":                                               `"=" does not belong after a; a filter follows after |.`,
-		"{{ a b }}":                                                  `"b" does not belong after a; a filter follows after |.`,
-		"{{ }}":                                                      `{{  }}: a placeholder names a value, such as event_payload.subject.`,
-		"{{- a -}}":                                                  `a placeholder begins with {{ and ends with }}, without a dash.`,
-		"{{ a.b":                                                     `A placeholder is not closed by }}: {{ a.b`,
-		"{{ a | append: 'x }}":                                       `a text in quotes has no closing quote;`,
-		"{{ a. }}":                                                   `{{ a. }}: " " stands where a name is expected`,
-		"{{ a[x] }}":                                                 `is no index`,
-		"{{ 1.2.3 }}":                                                `"1.2.3" is neither a number nor a path.`,
-		"{{ 1e999 }}":                                                `"1e999" is neither a number nor a path.`,
-		"{% if a %}":                                                 `Tags ({% … %}) are not allowed; only outputs ({{ … }}) are.`,
-		"{{ a" + strings.Repeat(" | upcase", 11) + "}}":              `a placeholder may have 10 filters.`,
+
+		"{{ a | truncate: length: 5 }}": `truncate has no argument with the name length`,
+
+		"{{ a | append: }}": `append lacks an argument after its colon or comma: append: text.`,
+
+		"{{ a | append: 'x', }}": `append lacks an argument`,
+
+		"{{ a | truncate: 'x' }}": `the argument length of truncate: "x" is not a number.`,
+
+		"{{ a | truncate: -5 }}": `the argument length of truncate: -5 is less than 0.`,
+
+		"{{ a | truncate: 1.5 }}": `the argument length of truncate: 1.5 is not a whole number.`,
+
+		"{{ a | slice: true }}": `the argument first of slice: true is not a number.`,
+
+		"{{ a | slice: nil }}": `the argument first of slice: null is not a number.`,
+
+		"{{ a | divided_by: 0 }}": `the argument number of divided_by: a number cannot be divided by zero.`,
+
+		"{{ a | divided_by: 0.00 }}": `a number cannot be divided by zero.`,
+
+		"{{ a | modulo: '0' }}": `a number cannot be divided by zero.`,
+
+		"{{ a | plus: 'x' }}": `"x" is not a number.`,
+
+		"{{ a | concat: 'x' }}": `the argument list of concat: "x" is not a list.`,
+
+		"{{ a | map: 5 }}": `the argument property of map: 5 is not the name of a property.`,
+
+		"{{ a | map: '' }}": `the argument property of map: "" is not the name of a property.`,
+
+		"{{ a | date: '%Q' }}": `the argument format of date: "%Q" is not a directive of a date's format; there are %Y`,
+
+		"{{ a | date: '%Y %' }}": `"%" is not a directive`,
+
+		"{{ a | date: '%500d' }}": `"%500d" is not a directive`,
+
+		"{{ a | date: '%é' }}": `"%é" is not a directive`,
+
+		"{{ a | date: '%Y', 'Europ/London' }}": `the argument zone of date: "Europ/London" is not a time zone;`,
+
+		"{{ a | date: '%Y', 'Local' }}": `"Local" is not a time zone;`,
+
+		"{{ a | date: '%Y', '../etc/passwd' }}": `"../etc/passwd" is not a time zone;`,
+
+		"{{ 'x' | plus: 1 }}": `{{ 'x' | plus: 1 }}: "x" is not a number.`,
+
+		"{{ '3/9/2026' | date: '%Y' }}": `"3/9/2026" is not a date;`,
+
+		"{{ 1 + 1 }}": `{{ 1 + 1 }}: "+" does not belong after 1; a filter follows after |.`,
+
+		"{{ a == b }}": `"=" does not belong after a; a filter follows after |.`,
+
+		"{{ a b }}": `"b" does not belong after a; a filter follows after |.`,
+
+		"{{ }}": `{{  }}: a placeholder names a value, such as event_payload.subject.`,
+
+		"{{- a -}}": `a placeholder begins with {{ and ends with }}, without a dash.`,
+
+		"{{ a.b": `A placeholder is not closed by }}: {{ a.b`,
+
+		"{{ a | append: 'x }}": `a text in quotes has no closing quote;`,
+
+		"{{ a. }}": `{{ a. }}: " " stands where a name is expected`,
+
+		"{{ a[x] }}": `is no index`,
+
+		"{{ 1.2.3 }}": `"1.2.3" is neither a number nor a path.`,
+
+		"{{ 1e999 }}": `"1e999" is neither a number nor a path.`,
+
+		"{% if a %}": `Tags ({% … %}) are not allowed; only outputs ({{ … }}) are.`,
+
+		"{{ a" + strings.Repeat(" | upcase", 11) + "}}": `a placeholder may have 10 filters.`,
+
 		"{{ a | append: '" + strings.Repeat("x", 2000) + "' }}": `a placeholder may have 2000 bytes.`,
 	} {
 		t.Run(in, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,7 +228,7 @@ func (s *Service) deliver(ctx context.Context, t Task, ds deliveries, intend fun
 }
 
 // next returns the message that may be sent first, or nil when none waits.
-func (ds deliveries) next() *delivery {
+func (ds *deliveries) next() *delivery {
 	var first *delivery
 	for _, d := range ds.list {
 		if d.status == waiting && (first == nil || d.due.Before(first.due)) {
@@ -238,7 +239,7 @@ func (ds deliveries) next() *delivery {
 }
 
 // record notes that the outcomes so far stand in the record.
-func (ds deliveries) record() {
+func (ds *deliveries) record() {
 	for _, d := range ds.list {
 		d.recorded = d.status
 	}
@@ -269,12 +270,10 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 }
 
 // has reports whether the outcome of a message is one of these.
-func (ds deliveries) has(statuses ...string) bool {
+func (ds *deliveries) has(statuses ...string) bool {
 	for _, d := range ds.list {
-		for _, status := range statuses {
-			if d.status == status {
-				return true
-			}
+		if slices.Contains(statuses, d.status) {
+			return true
 		}
 	}
 	return false
@@ -282,7 +281,7 @@ func (ds deliveries) has(statuses ...string) bool {
 
 // failure returns why no recipient was told: the fault that all addresses share,
 // or ErrNotification, with the first reason.
-func (ds deliveries) failure() error {
+func (ds *deliveries) failure() error {
 	first, shared := ds.list[0], true
 	for _, d := range ds.list {
 		shared = shared && d.fault != nil && fault.From(d.fault).Code == fault.From(first.fault).Code
@@ -298,7 +297,7 @@ func (ds deliveries) failure() error {
 }
 
 // outcome returns what became of the messages, as the trace shows it.
-func (ds deliveries) outcome() map[string]any {
+func (ds *deliveries) outcome() map[string]any {
 	list := make([]any, 0, len(ds.list))
 	for _, d := range ds.list {
 		entry := map[string]any{"recipient": render.Cut(d.Recipient, maxShown), "status": d.status}

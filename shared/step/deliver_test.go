@@ -51,8 +51,8 @@ func TestARecipientFailsAlone(t *testing.T) {
 		want                        []string // after the first, who is told
 	}{
 		"null":               {"email", "{{ event_payload.c }}", `{"c": null}`, []string{"failed {{ event_payload.c }}: The recipient is null."}},
-		"missing":            {"email", "{{ event_payload.c }}", `{}`, []string{"failed {{ event_payload.c }}: {{ event_payload.c }}: there is no value at event_payload.c."}},
-		"missing in an URL":  {"slack", "https://chat.example/{{ event_payload.c }}", `{}`, []string{"failed https://chat.example/{{ event_payload.c }}: {{ event_payload.c }}: there is no value at event_payload.c."}},
+		"missing":            {"email", "{{ event_payload.c }}", `{}`, []string{"failed {{ event_payload.c }}: There is no value at event_payload.c."}},
+		"missing in an URL":  {"slack", "https://chat.example/{{ event_payload.c }}", `{}`, []string{"failed https://chat.example/{{ event_payload.c }}: There is no value at event_payload.c."}},
 		"empty":              {"email", "{{ event_payload.c }}", `{"c": ""}`, []string{"failed {{ event_payload.c }}: The recipient is empty."}},
 		"blank":              {"email", "{{ event_payload.c }}", `{"c": " \n"}`, []string{"failed {{ event_payload.c }}: The recipient is empty."}},
 		"surrounded":         {"email", "{{ event_payload.c }}", `{"c": " john@acme.example "}`, []string{"sent " + john}},
@@ -92,14 +92,20 @@ func TestAStepThatToldNobodySaysWhy(t *testing.T) {
 		send                error
 		want, message       string
 	}{
-		"a missing address":     {`"{{ event_payload.c }}"`, `{}`, nil, "failed template_error", "{{ event_payload.c }}: there is no value at event_payload.c."},
+		"a missing address":     {`"{{ event_payload.c }}"`, `{}`, nil, "failed template_error", "There is no value at event_payload.c."},
 		"an address that is no": {`"{{ event_payload.c }}"`, `{"c": "John"}`, nil, "failed invalid_recipient", `"John" is not an e-mail address.`},
-		"two that are no": {`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John", "d": ""}`, nil, "failed invalid_recipient",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`},
-		"of two kinds": {`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John"}`, nil, "failed notification_failed",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`},
-		"a refusal": {`"a@x.example"`, `{}`, errors.Join(step.ErrNotification, reason("Amazon SES refused it (MessageRejected)")), "failed notification_failed",
-			"Amazon SES refused it (MessageRejected)."},
+		"two that are no": {
+			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John", "d": ""}`, nil, "failed invalid_recipient",
+			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+		},
+		"of two kinds": {
+			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John"}`, nil, "failed notification_failed",
+			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+		},
+		"a refusal": {
+			`"a@x.example"`, `{}`, errors.Join(step.ErrNotification, reason("Amazon SES refused it (MessageRejected)")), "failed notification_failed",
+			"Amazon SES refused it (MessageRejected).",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -118,7 +118,7 @@ func legalEvent(t *rapid.T, typ catalog.EventType) event.Event {
 		fixed[f.Path] = f.Type != catalog.String
 	}
 	left := 200 << 10
-	payload, _ := grown(t, "", map[string]any(typ.Sample), fixed, &left).(map[string]any)
+	payload, _ := grown(t, "", typ.Sample, fixed, &left).(map[string]any)
 	product, name, _ := strings.Cut(typ.Name(), ":")
 	detail := document.Canonical(map[string]any{
 		"id": "evt_1", "event_type": name, "source_product": product, "org_id": "org_a", "client_id": "cli_1",

@@ -43,7 +43,7 @@ func notifies(t Task) agent.Notify {
 
 // hold holds the deliveries to the recipients that people saw at a gate; nil: to
 // any.
-func (ds deliveries) hold(shown []string) {
+func (ds *deliveries) hold(shown []string) {
 	for _, d := range ds.list {
 		if shown != nil && !slices.Contains(shown, d.Recipient) {
 			d.status, d.reason = refused, "It is not among the recipients that people saw when they approved."
