@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
@@ -49,16 +50,20 @@ func file(contentType string, data []byte, policy string) handler {
 // contract returns the handler of the contract itself.
 func contract() handler { return file("application/json", openAPI, "default-src 'none'") }
 
-// docs returns the handler of the page: the contract rendered once, with
-// nothing from elsewhere, and allowed nothing but to call this API.
+// docs returns the handler of the page: the contract, rendered when the page is
+// first asked for, with nothing from elsewhere, and allowed nothing but to call
+// this API.
 func docs() handler {
-	page, err := pageOf(openAPI)
-	if err != nil {
-		panic(err) // both are files of ours; a test renders them
-	}
+	page := sync.OnceValues(func() ([]byte, error) { return pageOf(openAPI) })
 	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hash(docsStyle), hash(docsScript))
-	return file("text/html; charset=utf-8", page, policy)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		data, err := page()
+		if err != nil {
+			return fmt.Errorf("render the contract: %w", err)
+		}
+		return file("text/html; charset=utf-8", data, policy)(w, r)
+	}
 }
 
 // hash returns the source expression that allows this inline text alone.

@@ -75,11 +75,18 @@ type node struct {
 }
 
 // A contractReader reads the document for the page.
-type contractReader struct{ root node }
+type contractReader struct {
+	root   node
+	shared map[string]node // the components by their kind, which references lead to
+}
 
 // outlineOf reads a document.
 func outlineOf(document []byte) (outline, error) {
-	r := contractReader{nodeOf(document)}
+	r := contractReader{root: nodeOf(document), shared: map[string]node{}}
+	components := r.root.node("components")
+	for _, kind := range components.names {
+		r.shared[kind] = components.node(kind)
+	}
 	if len(r.root.names) == 0 {
 		return outline{}, fmt.Errorf("the contract is not a JSON object: %.50q", document)
 	}
@@ -90,7 +97,7 @@ func outlineOf(document []byte) (outline, error) {
 		name := tag.text("name")
 		o.Groups = append(o.Groups, group{name, tag.text("description"), all[name]})
 	}
-	schemas := r.root.node("components").node("schemas")
+	schemas := r.shared["schemas"]
 	for _, name := range slices.Sorted(slices.Values(schemas.names)) {
 		s := schemas.node(name)
 		o.Schemas = append(o.Schemas, schema{name, s.text("description"), r.typeOf(s), r.properties(s)})
@@ -259,7 +266,7 @@ func (r contractReader) follow(n node) node {
 	if ref == "" {
 		return n
 	}
-	return r.root.node("components").node(path.Base(path.Dir(ref))).node(path.Base(ref))
+	return r.shared[path.Base(path.Dir(ref))].node(path.Base(ref))
 }
 
 // nodeOf reads an object; what is none has no names.
