@@ -518,7 +518,7 @@ func (h *hostile) badQuery(r *mathrand.Rand) bad {
 		return bad{method: http.MethodGet, path: name + "=" + pick(r, "", "ACTIVE", "Pending", "%00", "active%20", "active,paused", "nothing", "null", "%F0%9F%92%A9", noise(r, letters, 5000), noise(r, letters, 12))}
 	case 4:
 		return bad{method: http.MethodGet, path: "/api/executions?" + pick(r, "from", "to") + "=" + pick(r, "", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z",
-			"2026-03-01", "1700000000", "2026-03-01T00:00:00", "2026-03-01T25:00:00Z", "2026-03-01T00:00:00+99:00", "now()", "%00", "0000", "99999-01-01T00:00:00Z", noise(r, "0123456789-:TZ", 20))}
+			"2026-3-1", "2026-02-30", "1700000000", "2026-03-01T00:00:00", "2026-03-01T25:00:00Z", "2026-03-01T00:00:00+99:00", "now()", "%00", "0000", "99999-01-01T00:00:00Z", noise(r, "0123456789-:TZ", 20))}
 	}
 	return bad{method: http.MethodGet, path: pick(r, "/api/executions?status=failed&status=failed", "/api/agents?type=custom&type=custom", "/api/executions?agent_id=", "/api/executions?agent_id=%23", "/api/executions?agent_id=exec_1",
 		"/api/executions?agent_id=agent_"+noise(r, letters, 100), "/api/executions?limit", "/api/executions?=", "/api/executions?%zz=1", "/api/executions?limit=%", "/api/executions?limit=1;limit=2", "/api/agents?limit=1", "/api/agents?a;b",

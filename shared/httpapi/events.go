@@ -34,7 +34,7 @@ func (g events) readListEvents(in *input) spec.ListEventsRequestObject {
 // readListActions knows the products that have actions.
 func (g events) readListActions(in *input) spec.ListActionsRequestObject {
 	return spec.ListActionsRequestObject{Params: spec.ListActionsParams{
-		Product: oneOf[spec.Product](in, "product", g.catalog.ActionProducts()), Destructive: in.boolean("destructive"),
+		Product: oneOf[spec.Product](in, "product", g.catalog.EventProducts()), Destructive: in.boolean("destructive"),
 	}}
 }
 

@@ -462,6 +462,9 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 			return "", nil, err
 		}
 		name := p.hole.name()
+		if other, taken := data[name]; taken && document.Canonical(other) != document.Canonical(v) {
+			name = p.hole.written() // cut or replaced in another way
+		}
 		data[name] = v
 		b.WriteString("[[" + name + "]]")
 		if err := p.hole.shown(String(v), &size); err != nil {
@@ -471,17 +474,24 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 	return b.String(), data, nil
 }
 
-// name returns the path of the placeholder's value, with the filters that make
-// another value of it.
+// name returns the path of the placeholder's value when that shows the value or its
+// beginning, and otherwise its source.
 func (h *placeholder) name() string {
-	name := h.value.source
+	changes := slices.ContainsFunc(h.calls, func(c call) bool {
+		return !slices.Contains([]string{"default", "truncate", "truncatewords"}, c.filter.Name)
+	})
+	if h.value.path != nil && !changes {
+		return h.value.path.String()
+	}
+	return h.written()
+}
+
+// written returns the source of the placeholder, its path in the usual form.
+func (h *placeholder) written() string {
+	sources := []string{h.value.source}
 	if h.value.path != nil {
-		name = h.value.path.String()
+		sources[0] = h.value.path.String()
 	}
-	if len(h.calls) == 1 && h.calls[0].filter.apply == nil && h.value.path != nil {
-		return name // a default makes no other value of the path's
-	}
-	sources := []string{name}
 	for _, c := range h.calls {
 		sources = append(sources, c.source)
 	}

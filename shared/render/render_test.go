@@ -157,3 +157,36 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestAModelFindsValuesUnderTheirPaths(t *testing.T) {
+	t.Parallel()
+
+	s := render.Scope{"event_payload": map[string]any{"subject": "VPN is down", "priority": "p1"}}
+	for name, tc := range map[string]struct {
+		in, prompt string
+		data       map[string]any
+	}{
+		"a path":                {"{{ event_payload.subject }}", "[[event_payload.subject]]", map[string]any{"event_payload.subject": "VPN is down"}},
+		"a default":             {`{{ event_payload.nope | default: "none" }}`, "[[event_payload.nope]]", map[string]any{"event_payload.nope": "none"}},
+		"a cut":                 {`{{ event_payload.subject | default: "none" | truncate: 100 }}`, "[[event_payload.subject]]", map[string]any{"event_payload.subject": "VPN is down"}},
+		"another value":         {"{{ event_payload.priority | upcase }}", "[[event_payload.priority | upcase]]", map[string]any{"event_payload.priority | upcase": "P1"}},
+		"the same value twice":  {"{{ event_payload.priority }} {{ event_payload['priority'] }}", "[[event_payload.priority]] [[event_payload.priority]]", map[string]any{"event_payload.priority": "p1"}},
+		"two cuts of one value": {"{{ event_payload.subject }} {{ event_payload.subject | truncate: 6 }}", "[[event_payload.subject]] [[event_payload.subject | truncate: 6]]", map[string]any{"event_payload.subject": "VPN is down", "event_payload.subject | truncate: 6": "VPN..."}},
+		"two defaults": {
+			`{{ event_payload.nope | default: "a" }} {{ event_payload.nope | default: "b" }}`, `[[event_payload.nope]] [[event_payload.nope | default: "b"]]`,
+			map[string]any{"event_payload.nope": "a", `event_payload.nope | default: "b"`: "b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			prompt, data, err := render.Marked(tc.in, s)
+			if err != nil || prompt != tc.prompt {
+				t.Errorf("Marked(%q) = %q, %v", tc.in, prompt, err)
+			}
+			if diff := cmp.Diff(tc.data, data); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -429,7 +429,7 @@ type ClientScope = agent.Scope
 
 // CloneInput Options of a clone.
 type CloneInput struct {
-	// Name The name of the new agent. Without it, the clone has the name of its original.
+	// Name The name of the new agent. Without it, or with null, the clone has the name of its original.
 	Name *string `json:"name,omitempty"`
 }
 

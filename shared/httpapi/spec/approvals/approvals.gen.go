@@ -288,7 +288,7 @@ type DecisionInput struct {
 	// Decision The verdict on an approval.
 	Decision Decision `json:"decision"`
 
-	// Note A note for the record.
+	// Note A note for the record; null means none.
 	Note *string `json:"note,omitempty"`
 }
 
