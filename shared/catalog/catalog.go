@@ -149,22 +149,22 @@ func (c Catalog) EventNames() []string { return slices.Sorted(maps.Keys(c.events
 
 // EventProducts returns the products that publish events, sorted.
 func (c Catalog) EventProducts() []string {
-	var products []string
-	for _, t := range c.events {
-		products = append(products, t.Product)
-	}
-	slices.Sort(products)
-	return slices.Compact(products)
+	return products(c.events, func(t EventType) string { return t.Product })
 }
 
 // ActionProducts returns the products that have actions, sorted.
 func (c Catalog) ActionProducts() []string {
-	var products []string
-	for _, a := range c.actions {
-		products = append(products, a.Product)
+	return products(c.actions, func(a Action) string { return a.Product })
+}
+
+// products returns the products of event types or actions, each once and sorted.
+func products[T any](all map[string]T, of func(T) string) []string {
+	var names []string
+	for _, v := range all {
+		names = append(names, of(v))
 	}
-	slices.Sort(products)
-	return slices.Compact(products)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ActionsOf returns the names of a product's actions, sorted.
