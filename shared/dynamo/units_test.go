@@ -697,14 +697,19 @@ func TestUnits(t *testing.T) {
 	for _, crowd := range []int{0, 10_000} {
 		w.crowd(crowd)
 		for name, p := range all {
-			want, got := rows[name], w.usage(p)
+			want := rows[name]
+			measured := func() used {
+				u := w.usage(p)
+				if !exact && strings.Contains(want.how, "transaction") {
+					u.Write = want.Write
+				}
+				return u
+			}
+			got := measured()
 			// A call whose reply is lost is repeated by the SDK, and then costs
 			// something else: what a call costs is the same the next time.
 			for again := 0; got != want.used && again < 2; again++ {
-				got = w.usage(p)
-			}
-			if !exact && strings.Contains(want.how, "transaction") {
-				got.Write = want.Write
+				got = measured()
 			}
 			if got != want.used {
 				t.Errorf("%s, among %d runs: %+v, want %+v", name, crowd, got, want.used)
