@@ -96,13 +96,13 @@ test: check build lint lint-api test-unit simulate fuzz test-launcher test-stori
 test-unit: ## run the tests that need nothing else
 	$(say) "unit tests"
 	go test $(race) ./events/... ./functions/... ./localstack/... ./shared/...
-	$(if $(race),go test -run TestEveryOrder ./shared/runner)
+	$(if $(race),go test -run TestEveryOrder ./shared/simulation)
 	go test ./infra/...
 
 simulate: ## let everything go wrong in virtual time, and say what was seen [SEEDS=500 FIRST=1 TROUBLE=1]
 	$(say) "simulation"
 	@mkdir -p .local && rm -f .local/simulation.txt
-	go test -timeout 0 -count=1 -run 'TestEveryRunEnds|TestAnySingleFault' ./shared/runner -args -figures $(CURDIR)/.local/simulation.txt \
+	go test -timeout 0 -count=1 -run 'TestEveryRunEnds|TestAnySingleFault' ./shared/simulation -args -figures $(CURDIR)/.local/simulation.txt \
 		-seeds $(call given,SEEDS,500) -first $(call given,FIRST,1) -trouble $(call given,TROUBLE,1)
 	@cat .local/simulation.txt
 

@@ -3,10 +3,10 @@ package main
 import (
 	"encoding/json"
 
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 )
 
-// The machines, in the States Language, as the picture in package flow shows
+// The machines, in the States Language, as the picture in package machine shows
 // them. They carry a cursor and nothing else, and know no agent.
 
 type (
@@ -45,7 +45,7 @@ func runsDefinition() definition {
 		TimeoutSeconds: expressSeconds,
 		States: states{
 			"Run":      callRunner("Next"),
-			"Next":     {"Type": "Choice", "Choices": []object{next(flow.NextDone, "Done")}, "Default": "HandOver"},
+			"Next":     {"Type": "Choice", "Choices": []object{next(machine.NextDone, "Done")}, "Default": "HandOver"},
 			"HandOver": handOver("Done"),
 			"Done":     {"Type": "Succeed"},
 		},
@@ -62,31 +62,31 @@ func waitsDefinition() definition {
 		StartAt: "Next",
 		States: states{
 			"Next": {"Type": "Choice", "Choices": []object{
-				next(flow.NextRun, "Run"),
-				next(flow.NextGate, "Ask"),
-				next(flow.NextWait, "Sleep"),
-				next(flow.NextDone, "Done"),
+				next(machine.NextRun, "Run"),
+				next(machine.NextGate, "Ask"),
+				next(machine.NextWait, "Sleep"),
+				next(machine.NextDone, "Done"),
 			}},
 			"Run":   callRunner("Next"),
 			"Ask":   ask("Run"),
-			"Sleep": {"Type": "Wait", "SecondsPath": flow.PathSeconds, "Next": "Run"},
+			"Sleep": {"Type": "Wait", "SecondsPath": machine.PathSeconds, "Next": "Run"},
 			"Done":  {"Type": "Succeed"},
 		},
 	}
 }
 
 // next is a case of a choice.
-func next(step flow.Step, state string) object {
-	return object{"Variable": flow.PathNext, "StringEquals": string(step), "Next": state}
+func next(step machine.Step, state string) object {
+	return object{"Variable": machine.PathNext, "StringEquals": string(step), "Next": state}
 }
 
-// callRunner lets the runner go on; its answer, a flow.Next, is the output. The
+// callRunner lets the runner go on; its answer, a machine.Next, is the output. The
 // runner may be called again whatever went wrong: it reads the record first.
 func callRunner(then string) object {
 	return object{
 		"Type":           "Task",
 		"Resource":       "arn:aws:states:::lambda:invoke",
-		"Parameters":     object{"FunctionName": runnerARN, "Payload": call(flow.OpRun)},
+		"Parameters":     object{"FunctionName": runnerARN, "Payload": call(machine.OpRun)},
 		"OutputPath":     "$.Payload",
 		"TimeoutSeconds": planned(runner).timeout + grace,
 		"Retry":          []object{again("States.TaskFailed", "States.Timeout")},
@@ -94,22 +94,22 @@ func callRunner(then string) object {
 	}
 }
 
-// call is a flow.Call.
-func call(op flow.Op) object {
-	return object{"op": string(op), "cursor.$": flow.PathCursor, "owner.$": "$$.Execution.Id"}
+// call is a machine.Call.
+func call(op machine.Op) object {
+	return object{"op": string(op), "cursor.$": machine.PathCursor, "owner.$": "$$.Execution.Id"}
 }
 
 // ask puts a question and waits for the doorbell. However that ends, answered,
 // timed out or failed, the runner goes on: the record says what happened, and
 // that is why the result is thrown away. States.ALL has the timeout in it.
 func ask(then string) object {
-	payload := call(flow.OpAsk)
+	payload := call(machine.OpAsk)
 	payload["token.$"] = "$$.Task.Token"
 	return object{
 		"Type":               "Task",
 		"Resource":           "arn:aws:states:::lambda:invoke.waitForTaskToken",
 		"Parameters":         object{"FunctionName": runnerARN, "Payload": payload},
-		"TimeoutSecondsPath": flow.PathSeconds,
+		"TimeoutSecondsPath": machine.PathSeconds,
 		"ResultPath":         nil,
 		"Retry": []object{again("Lambda.ServiceException", "Lambda.AWSLambdaException",
 			"Lambda.SdkClientException", "Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException")},
@@ -125,7 +125,7 @@ func handOver(then string) object {
 	return object{
 		"Type":           "Task",
 		"Resource":       "arn:aws:states:::states:startExecution",
-		"Parameters":     object{"StateMachineArn": waitsARN, "Name.$": flow.PathName, "Input.$": "$"},
+		"Parameters":     object{"StateMachineArn": waitsARN, "Name.$": machine.PathName, "Input.$": "$"},
 		"TimeoutSeconds": grace,
 		"Retry": []object{
 			{"ErrorEquals": alreadyExists(), "MaxAttempts": 0},

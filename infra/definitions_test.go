@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // asJSON returns a definition as the machine reads it: states by name.
@@ -155,13 +155,13 @@ func TestHandingOverTwiceIsNotAFailure(t *testing.T) {
 }
 
 func TestEveryStepOfTheFlowHasAState(t *testing.T) {
-	steps := constants(t, "../shared/flow/flow.go", func(spec *ast.ValueSpec) bool {
+	steps := constants(t, "../shared/machine/flow.go", func(spec *ast.ValueSpec) bool {
 		kind, ok := spec.Type.(*ast.Ident)
 		return ok && kind.Name == "Step"
 	})
 	got := map[string]string{}
 	for _, c := range each(asJSON(t, waitsDefinition())["Next"]["Choices"]) {
-		if dig(c, "Variable") != flow.PathNext {
+		if dig(c, "Variable") != machine.PathNext {
 			t.Errorf("a choice looks at %v", dig(c, "Variable"))
 		}
 		got[fmt.Sprint(dig(c, "StringEquals"))] = fmt.Sprint(dig(c, "Next"))
@@ -220,20 +220,20 @@ func TestTheRunnerIsCalledWithACall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var c flow.Call
+		var c machine.Call
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&c); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == flow.OpAsk) || asks != (c.Token != "") || c.Owner == "" {
+		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == machine.OpAsk) || asks != (c.Token != "") || c.Owner == "" {
 			t.Errorf("%s sends %s", name, raw)
 		}
 	})
 }
 
 func TestPathsAreThoseOfTheAnswer(t *testing.T) {
-	raw, err := json.Marshal(flow.Next{})
+	raw, err := json.Marshal(machine.Next{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestPathsAreThoseOfTheAnswer(t *testing.T) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{flow.PathCursor, flow.PathNext, flow.PathSeconds, flow.PathName} {
+	for _, path := range []string{machine.PathCursor, machine.PathNext, machine.PathSeconds, machine.PathName} {
 		if _, ok := fields[strings.TrimPrefix(path, "$.")]; !ok {
 			t.Errorf("%s is no field of %s", path, raw)
 		}

@@ -5,14 +5,14 @@ import (
 	"log/slog"
 
 	"theoneagents.app/agents/shared/boot"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/wire"
 )
 
 func main() { boot.Main(wire.Start("runner", handler, about)) }
 
-func handler(w *wire.Wire) wire.Handler[flow.Call, flow.Next] {
+func handler(w *wire.Wire) wire.Handler[machine.Call, machine.Next] {
 	s := &runner.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
 		Outbox: w.Outbox(), Now: w.Now, Report: w.Report, Link: w.Link(),
@@ -20,4 +20,6 @@ func handler(w *wire.Wire) wire.Handler[flow.Call, flow.Next] {
 	return s.Handle
 }
 
-func about(call flow.Call) slog.Attr { return slog.String("execution", string(call.Cursor.Execution)) }
+func about(call machine.Call) slog.Attr {
+	return slog.String("execution", string(call.Cursor.Execution))
+}

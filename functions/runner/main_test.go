@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/wire"
 )
 
@@ -19,7 +19,7 @@ func TestItRefusesWhatNoMachineAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := handle(t.Context(), flow.Call{Op: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {
+	if _, err := handle(t.Context(), machine.Call{Op: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {
 		t.Errorf("err = %v, want it to name the operation", err)
 	}
 }

@@ -22,9 +22,9 @@ import (
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // An envelope is how products publish an event.
@@ -166,7 +166,7 @@ func (w world) checkKnown(ctx context.Context, h home, o cloud.Outputs, e envelo
 // missing is filled in; of an entry of the catalogue its sample; of any other
 // object an event with that payload.
 func readEvent(text []byte, name, org string, now time.Time) (envelope, error) {
-	doc, err := document.Object(text)
+	doc, err := jsonvalue.Object(text)
 	if err != nil {
 		return envelope{}, err
 	}

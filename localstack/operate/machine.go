@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // watcher is the part of the Step Functions client that is used.
@@ -65,7 +65,7 @@ func machinesOf(ctx context.Context, api watcher, at place, x execution.Executio
 	oldest := max(1, x.Lease.Attempt-turns+1)
 	m.More = oldest - 1
 	for n := oldest; n <= x.Lease.Attempt; n++ {
-		w, found, err := waitingOf(ctx, api, at, flow.NameOf(x.ID, n))
+		w, found, err := waitingOf(ctx, api, at, machine.NameOf(x.ID, n))
 		if err != nil {
 			return m, err
 		}

@@ -11,8 +11,8 @@ import (
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // rules returns the rules of the program, with its catalogue.
@@ -37,7 +37,7 @@ func read(t testing.TB, name string) map[string]any {
 
 func object(t testing.TB, text string) map[string]any {
 	t.Helper()
-	doc, err := document.Object([]byte(text))
+	doc, err := jsonvalue.Object([]byte(text))
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -46,7 +46,7 @@ func object(t testing.TB, text string) map[string]any {
 
 func value(t testing.TB, text string) any {
 	t.Helper()
-	v, err := document.Decode([]byte(text))
+	v, err := jsonvalue.Decode([]byte(text))
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}

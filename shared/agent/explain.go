@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // demand returns what an operator demands of a value, to stand behind "must".
@@ -70,8 +70,8 @@ func (o Operator) nuance(want, found any) string {
 		return ""
 	case Eq, Gt, Gte, Lt, Lte, Contains, StartsWith, EndsWith:
 	}
-	if kind := document.Kind(found); found != nil && want != nil && kind != document.Kind(want) {
-		return fmt.Sprintf(" (%s, not %s)", kind, document.Kind(want))
+	if kind := jsonvalue.Kind(found); found != nil && want != nil && kind != jsonvalue.Kind(want) {
+		return fmt.Sprintf(" (%s, not %s)", kind, jsonvalue.Kind(want))
 	}
 	if o == Eq {
 		return alike(want, found)
@@ -152,7 +152,7 @@ const maxShort = 80
 
 // short returns the JSON of v, cut to what fits in a sentence.
 func short(v any) string {
-	s := []rune(document.Canonical(v))
+	s := []rune(jsonvalue.Canonical(v))
 	if len(s) <= maxShort {
 		return string(s)
 	}

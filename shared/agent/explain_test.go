@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func TestARefusalSaysWhatMustBeAndWhatIs(t *testing.T) {
@@ -23,7 +23,7 @@ func TestARefusalSaysWhatMustBeAndWhatIs(t *testing.T) {
 		"ne":               {agent.Ne, "p1", "p1", `event x must not be "p1"; it is "p1"`},
 		"gt":               {agent.Gt, int64(5), int64(5), `event x must be greater than 5; it is 5`},
 		"gte":              {agent.Gte, int64(5), int64(4), `event x must be at least 5; it is 4`},
-		"lt":               {agent.Lt, document.Number("0.5"), int64(1), `event x must be less than 0.5; it is 1`},
+		"lt":               {agent.Lt, jsonvalue.Number("0.5"), int64(1), `event x must be less than 0.5; it is 1`},
 		"lte":              {agent.Lte, int64(5), int64(6), `event x must be at most 5; it is 6`},
 		"contains":         {agent.Contains, "Smith & Sons <UK>", "Jones", `event x must contain "Smith & Sons <UK>"; it is "Jones"`},
 		"starts_with":      {agent.StartsWith, "VPN", "WiFi", `event x must start with "VPN"; it is "WiFi"`},

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func FuzzDefinition(f *testing.F) {
@@ -24,7 +24,7 @@ func FuzzDefinition(f *testing.F) {
 	f.Add([]byte(`{"name":"\u0000","steps":[{"id":"a","type":"ai_reason","output_schema":{"$ref":"#"},"prompt":"{{ a | b }}"}]}`))
 	r := rules(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := document.Object(data)
+		doc, err := jsonvalue.Object(data)
 		if err != nil {
 			return
 		}
@@ -59,28 +59,28 @@ func FuzzFilter(f *testing.F) {
 		f.Add(string(o), []byte(``), []byte(`false`))
 	}
 	f.Fuzz(func(t *testing.T, operator string, found, wanted []byte) {
-		v, err := document.Decode(wanted)
+		v, err := jsonvalue.Decode(wanted)
 		if err != nil {
 			return
 		}
 		raw := ""
 		if len(found) > 0 {
-			w, err := document.Decode(found)
+			w, err := jsonvalue.Decode(found)
 			if err != nil {
 				return
 			}
-			raw = document.Canonical(w)
+			raw = jsonvalue.Canonical(w)
 		}
 		o := agent.Operator(operator)
-		want := oracle(o, raw, document.Canonical(v))
-		if got := matches(t, o, raw, document.Canonical(v)); got != want {
-			t.Errorf("%s %s %s is %t, want %t", raw, o, document.Canonical(v), got, want)
+		want := oracle(o, raw, jsonvalue.Canonical(v))
+		if got := matches(t, o, raw, jsonvalue.Canonical(v)); got != want {
+			t.Errorf("%s %s %s is %t, want %t", raw, o, jsonvalue.Canonical(v), got, want)
 		}
 		// ne and not_in are the opposites, whatever they are asked.
-		if e, n := matches(t, agent.Eq, raw, document.Canonical(v)), matches(t, agent.Ne, raw, document.Canonical(v)); e == n {
+		if e, n := matches(t, agent.Eq, raw, jsonvalue.Canonical(v)), matches(t, agent.Ne, raw, jsonvalue.Canonical(v)); e == n {
 			t.Errorf("%s eq and ne %s are both %t", raw, wanted, e)
 		}
-		if i, n := matches(t, agent.In, raw, document.Canonical(v)), matches(t, agent.NotIn, raw, document.Canonical(v)); i == n {
+		if i, n := matches(t, agent.In, raw, jsonvalue.Canonical(v)), matches(t, agent.NotIn, raw, jsonvalue.Canonical(v)); i == n {
 			t.Errorf("%s in and not_in %s are both %t", raw, wanted, i)
 		}
 	})
@@ -97,11 +97,11 @@ func FuzzCondition(f *testing.F) {
 	}
 	r := rules(f)
 	f.Fuzz(func(t *testing.T, condition, payload []byte) {
-		c, err := document.Decode(condition)
+		c, err := jsonvalue.Decode(condition)
 		if err != nil {
 			return
 		}
-		p, err := document.Object(payload)
+		p, err := jsonvalue.Object(payload)
 		if err != nil {
 			return
 		}

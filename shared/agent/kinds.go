@@ -10,9 +10,9 @@ import (
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A kindReader reads the configuration of a kind of step into the step.
@@ -95,7 +95,7 @@ func readAI(p *parser, o object, s *Step, _ int) {
 func (p *parser) schema(path string, v any) map[string]any {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fault(path, "must be a JSON Schema object, not %s", document.Kind(v))
+		p.fault(path, "must be a JSON Schema object, not %s", jsonvalue.Kind(v))
 		return map[string]any{} // so that paths into the output are no faults too
 	}
 	for _, why := range schemaFaults(m) {
@@ -110,7 +110,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 	if v, ok := o.get("params"); ok {
 		m, isObject := v.(map[string]any)
 		if !isObject {
-			p.fault(o.at("params"), "must be an object, not %s", document.Kind(v))
+			p.fault(o.at("params"), "must be an object, not %s", jsonvalue.Kind(v))
 			return
 		}
 		a.Params = m

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -61,7 +61,7 @@ func payloadOf(t catalog.EventType) any {
 		return true
 	}
 	for _, f := range t.Filterable {
-		path, err := document.ParsePath(f.Path)
+		path, err := jsonvalue.ParsePath(f.Path)
 		if err == nil {
 			withField(schema, path, f)
 		}
@@ -70,7 +70,7 @@ func payloadOf(t catalog.EventType) any {
 }
 
 // withField adds a filterable field to the schema of a payload.
-func withField(schema map[string]any, path document.Path, f catalog.Field) {
+func withField(schema map[string]any, path jsonvalue.Path, f catalog.Field) {
 	for i, name := range path {
 		properties, ok := schema["properties"].(map[string]any)
 		if !ok {
@@ -114,7 +114,7 @@ func (s Step) output() any {
 
 // named returns the paths that the placeholders of every text in v name; none of
 // a text that is no template, which template reports.
-func named(v any) []document.Path {
+func named(v any) []jsonvalue.Path {
 	paths, err := render.Named(v)
 	if err != nil {
 		return nil
@@ -124,7 +124,7 @@ func named(v any) []document.Path {
 
 // template reports a text whose placeholders cannot be filled, and returns what
 // they name.
-func (p *parser) template(at, text string) []document.Path {
+func (p *parser) template(at, text string) []jsonvalue.Path {
 	paths, err := render.Paths(text)
 	if err != nil {
 		p.fault(at, "%s", faultMessage(err))
@@ -138,11 +138,11 @@ func (p *parser) template(at, text string) []document.Path {
 
 // answered reports whether a path begins at what a model has said, or at what a
 // product that was told so may have repeated.
-func (p *parser) answered(path document.Path) bool { return Begins(path, p.answers) }
+func (p *parser) answered(path jsonvalue.Path) bool { return Begins(path, p.answers) }
 
 // names reports a path that templates cannot find at this step, and returns what
 // may stand there.
-func (p *parser) names(at string, path document.Path) place {
+func (p *parser) names(at string, path jsonvalue.Path) place {
 	if p.stored {
 		return anywhere()
 	}
@@ -155,7 +155,7 @@ func (p *parser) names(at string, path document.Path) place {
 
 // viewOf returns the view that a path of a template leads into, and the rest of
 // the path; it reports a path whose root is not known at this step.
-func (p *parser) viewOf(at string, path document.Path) (view, document.Path, bool) {
+func (p *parser) viewOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, bool) {
 	root, rest := path[0], path[1:]
 	own := ownRoots()[root]
 	switch {
@@ -181,7 +181,7 @@ func (p *parser) viewOf(at string, path document.Path) (view, document.Path, boo
 
 // meant ends the sentence about an unknown root with the one that was probably
 // meant.
-func (p *parser) meant(path document.Path) string {
+func (p *parser) meant(path jsonvalue.Path) string {
 	if p.hasPayload(path[0]) {
 		return fmt.Sprintf("; did you mean event_payload.%s?", path)
 	}
@@ -195,7 +195,7 @@ func (p *parser) meant(path document.Path) string {
 }
 
 // outputOf returns the view of a step's output that steps.<id>.output names.
-func (p *parser) outputOf(at string, path document.Path) (view, document.Path, bool) {
+func (p *parser) outputOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, bool) {
 	step := ""
 	if len(path) > 1 {
 		step = path[1]
@@ -239,7 +239,7 @@ func (p *parser) hasPayload(name string) bool {
 // within reports a path that does not lead anywhere in a view, and returns what
 // may stand there. What a sample does not have is probably wrong, and what a
 // schema forbids is wrong.
-func (p *parser) within(at string, v view, path document.Path) place {
+func (p *parser) within(at string, v view, path jsonvalue.Path) place {
 	s := newShape(v.schema)
 	got := s.at(path)
 	if got.kinds != noKind {
@@ -257,7 +257,7 @@ func (p *parser) within(at string, v view, path document.Path) place {
 }
 
 // lacks says which name of a path a view does not have, and what it has there.
-func (p *parser) lacks(s *shape, v view, path document.Path) string {
+func (p *parser) lacks(s *shape, v view, path jsonvalue.Path) string {
 	n := 1
 	for n < len(path) && s.at(path[:n]).kinds != noKind && s.at(path[:n]).naming != unlisted {
 		n++
@@ -288,7 +288,7 @@ func (p *parser) lacks(s *shape, v view, path document.Path) string {
 
 // lastNames returns a path as filters write it, without the roots that templates
 // need.
-func lastNames(path document.Path) string {
+func lastNames(path jsonvalue.Path) string {
 	for len(path) > 1 && slices.Contains([]string{"event_payload", "payload", "event"}, path[0]) {
 		path = path[1:]
 	}
@@ -302,7 +302,7 @@ func (p *parser) looksUp(o object, c Condition, inSteps bool) {
 		return
 	}
 	at := o.at("field")
-	path, err := document.ParsePath(c.Field)
+	path, err := jsonvalue.ParsePath(c.Field)
 	if err != nil {
 		p.fault(at, "%v", err)
 		return
@@ -320,7 +320,7 @@ func (p *parser) looksUp(o object, c Condition, inSteps bool) {
 }
 
 // ofClient looks a path up in the profile of the event's client.
-func (p *parser) ofClient(at string, path document.Path) place {
+func (p *parser) ofClient(at string, path jsonvalue.Path) place {
 	if path[0] == "client_context" && len(path) > 1 {
 		p.fault(at, "the field is looked up in the client's profile already: write %q", path[1:].String())
 		return anywhere()
@@ -330,7 +330,7 @@ func (p *parser) ofClient(at string, path document.Path) place {
 
 // ofEvent looks a path up in the payload of the event and then in its envelope.
 // It reports what templates write and conditions on the event do not.
-func (p *parser) ofEvent(at string, path document.Path, inSteps bool) place {
+func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 	root, rest := path[0], path[1:]
 	if p.hasPayload(root) {
 		return p.within(at, p.payloadView(""), path)
@@ -351,7 +351,7 @@ func (p *parser) ofEvent(at string, path document.Path, inSteps bool) place {
 
 // misplaced says what to write instead of a path that a condition on the event
 // cannot find, or "".
-func (p *parser) misplaced(path document.Path, inSteps bool) string {
+func (p *parser) misplaced(path jsonvalue.Path, inSteps bool) string {
 	root, rest := path[0], path[1:]
 	fields, _ := envelope()["properties"].(map[string]any)
 	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || Begins(path, p.past.names))
@@ -404,7 +404,7 @@ func (p *parser) canHold(o object, c Condition, got place) {
 func (p *parser) canBe(at, field string, wanted []any, got place) {
 	for _, v := range wanted {
 		if got.kinds&kindOf(v) != noKind &&
-			(got.values == nil || slices.ContainsFunc(got.values, func(known any) bool { return document.Same(known, v) })) {
+			(got.values == nil || slices.ContainsFunc(got.values, func(known any) bool { return jsonvalue.Same(known, v) })) {
 			return
 		}
 	}
@@ -453,7 +453,7 @@ func (p *parser) fills(at string, c Channel, text string) {
 		switch {
 		case whole == nil && kindOf(v)&(kindArray|kindObject) != noKind:
 			p.warn(at, "%s is %s in the catalogue's sample of %s, which a text around it makes one recipient; "+
-				"let the placeholder stand alone", path, document.Kind(v), p.event.Name())
+				"let the placeholder stand alone", path, jsonvalue.Kind(v), p.event.Name())
 		case whole == nil:
 		case !isList:
 			p.reachable(at, c, path, v)
@@ -465,10 +465,10 @@ func (p *parser) fills(at string, c Channel, text string) {
 	}
 }
 
-func (p *parser) reachable(at string, c Channel, path document.Path, v any) {
+func (p *parser) reachable(at string, c Channel, path jsonvalue.Path, v any) {
 	text, ok := v.(string)
 	if !ok {
-		p.warn(at, "%s is %s in the catalogue's sample of %s, not a recipient", path, document.Kind(v), p.event.Name())
+		p.warn(at, "%s is %s in the catalogue's sample of %s, not a recipient", path, jsonvalue.Kind(v), p.event.Name())
 		return
 	}
 	if err := p.rules.Reaches(c, strings.TrimSpace(text)); err != nil {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // An Operator compares a value that was found with one that was wanted.
@@ -48,10 +48,10 @@ func (o Operator) holds(found any, there bool, want any) bool {
 	case Exists:
 		return want == there
 	case Eq:
-		return there && document.Same(found, want)
+		return there && jsonvalue.Same(found, want)
 	case In:
 		list, ok := want.([]any)
-		return there && ok && slices.ContainsFunc(list, func(v any) bool { return document.Same(found, v) })
+		return there && ok && slices.ContainsFunc(list, func(v any) bool { return jsonvalue.Same(found, v) })
 	case Gt, Gte, Lt, Lte:
 		return there && o.compares(found, want)
 	case Contains, StartsWith, EndsWith:
@@ -61,7 +61,7 @@ func (o Operator) holds(found any, there bool, want any) bool {
 }
 
 func (o Operator) compares(found, want any) bool {
-	n, ok := document.Compare(found, want)
+	n, ok := jsonvalue.Compare(found, want)
 	return ok && (o == Gt && n > 0 || o == Gte && n >= 0 || o == Lt && n < 0 || o == Lte && n <= 0)
 }
 
@@ -135,14 +135,14 @@ type Facts struct {
 // names that templates use for the two, event_payload and event, are understood
 // as well.
 func (f Facts) lookup(field string) (any, bool) {
-	if v, ok := document.Lookup(f.Event.Payload, field); ok {
+	if v, ok := jsonvalue.Lookup(f.Event.Payload, field); ok {
 		return v, true
 	}
 	envelope := f.Event.Document()
-	if v, ok := document.Lookup(envelope, field); ok {
+	if v, ok := jsonvalue.Lookup(envelope, field); ok {
 		return v, true
 	}
-	return document.Lookup(map[string]any{"event_payload": f.Event.Payload, "event": envelope}, field)
+	return jsonvalue.Lookup(map[string]any{"event_payload": f.Event.Payload, "event": envelope}, field)
 }
 
 func (f Facts) find(c Context, field string) (any, bool) {
@@ -151,9 +151,9 @@ func (f Facts) find(c Context, field string) (any, bool) {
 		if f.Client == nil {
 			return nil, false
 		}
-		return document.Lookup(f.Client, field)
+		return jsonvalue.Lookup(f.Client, field)
 	case InRun:
-		return document.Lookup(f.Run, field)
+		return jsonvalue.Lookup(f.Run, field)
 	case InEvent:
 		return f.lookup(field)
 	}
@@ -193,8 +193,8 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 }
 
 // Paths returns what the condition looks up of the run, as templates call it.
-func (c Condition) Paths() []document.Path {
-	var paths []document.Path
+func (c Condition) Paths() []jsonvalue.Path {
+	var paths []jsonvalue.Path
 	if c.Context == InRun {
 		paths = append(paths, c.path())
 	}
@@ -206,9 +206,9 @@ func (c Condition) Paths() []document.Path {
 
 // path returns the place that the condition looks at. A field outside the grammar
 // of paths, in a definition of earlier times, is split at its dots, as
-// document.Lookup does.
-func (c Condition) path() document.Path {
-	path, err := document.ParsePath(c.Field)
+// jsonvalue.Lookup does.
+func (c Condition) path() jsonvalue.Path {
+	path, err := jsonvalue.ParsePath(c.Field)
 	if err != nil {
 		return strings.Split(c.Field, ".")
 	}

@@ -12,9 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // happened returns an event with this payload.
@@ -618,7 +618,7 @@ func matches(t fataler, o agent.Operator, found, wanted string) bool {
 		if raw == "" {
 			continue
 		}
-		v, err := document.Decode([]byte(raw))
+		v, err := jsonvalue.Decode([]byte(raw))
 		if err != nil {
 			t.Fatalf("%s: %v", raw, err)
 		}
@@ -651,7 +651,7 @@ func trees(depth int, payload map[string]string) *rapid.Generator[tree] {
 		field := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "field")
 		o := rapid.SampledFrom(agent.Operators()).Draw(t, "operator")
 		wanted := anything().Draw(t, "wanted")
-		v, err := document.Decode([]byte(wanted))
+		v, err := jsonvalue.Decode([]byte(wanted))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -671,7 +671,7 @@ func TestGroupsAgreeWithThePlainWay(t *testing.T) {
 		raw := map[string]string{"x": anything().Draw(t, "x"), "y": scalars().Draw(t, "y")}
 		payload := map[string]any{}
 		for field, text := range raw {
-			v, err := document.Decode([]byte(text))
+			v, err := jsonvalue.Decode([]byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}

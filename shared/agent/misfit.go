@@ -12,7 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -108,26 +108,26 @@ func said(whole string, doc any, e *jsonschema.ValidationError) []string {
 	case *kind.PropertyNames:
 		return namedBelow(at, []string{k.Property}, "has a name that is not allowed")
 	case *kind.Type:
-		return one("must be %s; it is %s", kindsOf(k.Want), beginning(document.Canonical(v)))
+		return one("must be %s; it is %s", kindsOf(k.Want), beginning(jsonvalue.Canonical(v)))
 	case *kind.Enum:
-		return one("must be one of %s; it is %s", choices(k.Want), beginning(document.Canonical(v)))
+		return one("must be one of %s; it is %s", choices(k.Want), beginning(jsonvalue.Canonical(v)))
 	case *kind.Const:
-		return one("must be %s; it is %s", beginning(document.Canonical(k.Want)), beginning(document.Canonical(v)))
+		return one("must be %s; it is %s", beginning(jsonvalue.Canonical(k.Want)), beginning(jsonvalue.Canonical(v)))
 	case *kind.Format:
-		return one("must be %s; it is %s", formatOf(k.Want), beginning(document.Canonical(v)))
+		return one("must be %s; it is %s", formatOf(k.Want), beginning(jsonvalue.Canonical(v)))
 	case *kind.Pattern:
-		return one("must match the pattern %s; it is %s", cut(k.Want), beginning(document.Canonical(v)))
+		return one("must match the pattern %s; it is %s", cut(k.Want), beginning(jsonvalue.Canonical(v)))
 	case *kind.FalseSchema:
 		return one("is not allowed")
 	case *kind.Not:
-		return one("is what the schema excludes with not; it is %s", beginning(document.Canonical(v)))
+		return one("is what the schema excludes with not; it is %s", beginning(jsonvalue.Canonical(v)))
 	case *kind.AnyOf:
-		return one("fits none of the alternatives in anyOf; it is %s", beginning(document.Canonical(v)))
+		return one("fits none of the alternatives in anyOf; it is %s", beginning(jsonvalue.Canonical(v)))
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
-			return one("fits more than one of the alternatives in oneOf; it is %s", beginning(document.Canonical(v)))
+			return one("fits more than one of the alternatives in oneOf; it is %s", beginning(jsonvalue.Canonical(v)))
 		}
-		return one("fits none of the alternatives in oneOf; it is %s", beginning(document.Canonical(v)))
+		return one("fits none of the alternatives in oneOf; it is %s", beginning(jsonvalue.Canonical(v)))
 	}
 	if words := counted(e.ErrorKind); words != "" {
 		return one("%s", words)
@@ -250,7 +250,7 @@ func choices(values []any) string {
 		}
 		text, isText := v.(string)
 		if !isText || text == "" {
-			text = document.Canonical(v)
+			text = jsonvalue.Canonical(v)
 		}
 		words = append(words, beginning(text))
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A demand is a filter or a condition as JSON has it, for the oracle.
@@ -201,7 +201,7 @@ func (p pair) outcome() agent.Outcome {
 }
 
 func decoded(t testing.TB, raw string) any {
-	v, err := document.Decode([]byte(raw))
+	v, err := jsonvalue.Decode([]byte(raw))
 	if err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
 )
 
@@ -60,7 +60,7 @@ func newParser(r Rules) *parser {
 
 // UnmarshalJSON reads a definition that was checked when it was stored.
 func (d *Definition) UnmarshalJSON(data []byte) error {
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (p *parser) filter(path string, v any, known bool) Filter {
 	f := Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", Operators()...)}
 	f.Value = p.value(o, f.Operator)
 	o.done()
-	place, err := document.ParsePath(f.Field)
+	place, err := jsonvalue.ParsePath(f.Field)
 	field, ok := p.event.Field(place.String())
 	switch {
 	case f.Field != "" && err != nil:
@@ -208,11 +208,11 @@ func (p *parser) member(path string, field catalog.Field, v any) {
 	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
 		p.fault(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
 	case field.Type == catalog.String && !isText:
-		p.fault(path, "%s is a string, not %s", field.Path, document.Kind(v))
-	case field.Type == catalog.Number && document.Kind(v) != "a number":
-		p.fault(path, "%s is a number, not %s", field.Path, document.Kind(v))
-	case field.Type == catalog.Boolean && document.Kind(v) != "a boolean":
-		p.fault(path, "%s is a boolean, not %s", field.Path, document.Kind(v))
+		p.fault(path, "%s is a string, not %s", field.Path, jsonvalue.Kind(v))
+	case field.Type == catalog.Number && jsonvalue.Kind(v) != "a number":
+		p.fault(path, "%s is a number, not %s", field.Path, jsonvalue.Kind(v))
+	case field.Type == catalog.Boolean && jsonvalue.Kind(v) != "a boolean":
+		p.fault(path, "%s is a boolean, not %s", field.Path, jsonvalue.Kind(v))
 	}
 }
 
@@ -223,7 +223,7 @@ func (p *parser) value(o object, op Operator) any {
 		return v
 	}
 	path := o.at("value")
-	kind := document.Kind(v)
+	kind := jsonvalue.Kind(v)
 	switch op {
 	case In, NotIn:
 		p.scalars(path, v)
@@ -254,7 +254,7 @@ func (p *parser) scalars(path string, v any) {
 		return
 	}
 	for i, e := range list {
-		if k := document.Kind(e); k == "an array" || k == "an object" {
+		if k := jsonvalue.Kind(e); k == "an array" || k == "an object" {
 			p.fault(index(path, i), "must be a string, a number, a boolean or null, not %s", k)
 		}
 	}
@@ -444,7 +444,7 @@ func (d Definition) document() map[string]any {
 	if err != nil {
 		return nil // a definition always has JSON
 	}
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		return nil
 	}

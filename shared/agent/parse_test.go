@@ -13,7 +13,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func TestTheExampleOfTheReferenceIsRead(t *testing.T) {
@@ -50,9 +50,9 @@ func TestADefinitionIsGivenBackAsItCame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			want := document.Canonical(read(t, name))
+			want := jsonvalue.Canonical(read(t, name))
 			d := parse(t, read(t, name))
-			if got := document.Canonical(object(t, text(t, d))); got != want {
+			if got := jsonvalue.Canonical(object(t, text(t, d))); got != want {
 				t.Errorf("-want +got:\n%s\n%s", want, got)
 			}
 			if err := rules(t).Valid(d); err != nil {

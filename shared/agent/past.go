@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A past is what a step can look back at, whichever way a run has come to it.
@@ -63,6 +63,6 @@ func joined(ways []past) past {
 }
 
 // Begins reports whether a path begins at one of the names.
-func Begins(path document.Path, names []string) bool {
+func Begins(path jsonvalue.Path, names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return path.Begins(strings.Split(name, ".")) })
 }

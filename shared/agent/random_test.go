@@ -13,7 +13,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
 )
 
@@ -53,7 +53,7 @@ func (m *maker) words(what string) string {
 func (m *maker) scalar() any {
 	return rapid.OneOf(
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.StringN(0, 5, -1).AsAny(), rapid.Int64Range(-1e6, 1e6).AsAny(),
-		rapid.SampledFrom([]any{document.Number("0.5"), document.Number("-1.25"), document.Number("1000000000000000000000")}),
+		rapid.SampledFrom([]any{jsonvalue.Number("0.5"), jsonvalue.Number("-1.25"), jsonvalue.Number("1000000000000000000000")}),
 	).Draw(m.T, "scalar")
 }
 
@@ -322,19 +322,19 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
 		// As it comes in, so that numbers are what a request has.
-		doc, err := document.Object([]byte(document.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
+		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		d, err := r.Parse(doc)
 		if err != nil {
-			t.Fatalf("refused:\n%s\n%s", strings.Join(faults(err), "\n"), document.Canonical(doc))
+			t.Fatalf("refused:\n%s\n%s", strings.Join(faults(err), "\n"), jsonvalue.Canonical(doc))
 		}
 		first, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(document.Canonical(doc), canonical(t, first)); diff != "" {
+		if diff := cmp.Diff(jsonvalue.Canonical(doc), canonical(t, first)); diff != "" {
 			t.Errorf("shown otherwise than it came:\n%s", diff)
 		}
 		var stored agent.Definition
@@ -355,11 +355,11 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 }
 
 func canonical(t fataler, data []byte) string {
-	v, err := document.Decode(data)
+	v, err := jsonvalue.Decode(data)
 	if err != nil {
 		t.Fatalf("%s: %v", data, err)
 	}
-	return document.Canonical(v)
+	return jsonvalue.Canonical(v)
 }
 
 func TestOneUnknownFieldAnywhereIsRefused(t *testing.T) {
@@ -367,7 +367,7 @@ func TestOneUnknownFieldAnywhereIsRefused(t *testing.T) {
 
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
-		doc, err := document.Object([]byte(document.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
+		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
 		if err != nil {
 			t.Fatal(err)
 		}

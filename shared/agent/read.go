@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A reader turns documents into definitions and collects every fault that it
@@ -41,7 +41,7 @@ func (r *reader) object(path string, v any) object {
 	m, ok := v.(map[string]any)
 	switch {
 	case !ok:
-		r.fault(path, "must be an object, not %s", document.Kind(v))
+		r.fault(path, "must be an object, not %s", jsonvalue.Kind(v))
 	case m == nil:
 		m = map[string]any{} // no fields are not no object
 	}
@@ -124,7 +124,7 @@ func (r *reader) asText(path string, v any, low, high int) string {
 	n := utf8.RuneCountInString(s)
 	switch {
 	case !ok:
-		r.fault(path, "must be a string, not %s", document.Kind(v))
+		r.fault(path, "must be a string, not %s", jsonvalue.Kind(v))
 	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
 		r.fault(path, "must be text without NUL")
 	case n < low:
@@ -191,7 +191,7 @@ func (o object) boolean(field string) bool {
 	}
 	b, ok := v.(bool)
 	if !ok {
-		o.fault(o.at(field), "must be true or false, not %s", document.Kind(v))
+		o.fault(o.at(field), "must be true or false, not %s", jsonvalue.Kind(v))
 	}
 	return b
 }
@@ -205,7 +205,7 @@ func (o object) list(field string, limit int) []any {
 	list, ok := v.([]any)
 	switch {
 	case !ok:
-		o.fault(o.at(field), "must be an array, not %s", document.Kind(v))
+		o.fault(o.at(field), "must be an array, not %s", jsonvalue.Kind(v))
 	case len(list) > limit:
 		o.fault(o.at(field), "has %d entries; %d are allowed", len(list), limit)
 		list = list[:limit]

@@ -10,8 +10,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // ErrRecipient refuses somebody who cannot be reached.
@@ -74,7 +74,7 @@ func (a AIStep) Misfit(answer any) string {
 // schemaFaults returns what is wrong with an output_schema: what would not be
 // checked, and what makes it no JSON Schema.
 func schemaFaults(doc map[string]any) []string {
-	r := schemaReader{root: doc, keywords: keywords(), older: older(), based: strings.Contains(document.Canonical(doc), `"$id"`)}
+	r := schemaReader{root: doc, keywords: keywords(), older: older(), based: strings.Contains(jsonvalue.Canonical(doc), `"$id"`)}
 	r.read("", doc)
 	if len(r.faults) > 0 {
 		return r.faults
@@ -203,7 +203,7 @@ func (r *schemaReader) keyword(place, name string, v any) {
 	object, _ := v.(map[string]any)
 	switch {
 	case name == "$schema" && !slices.Contains(drafts(), strings.TrimSuffix(text, "#")):
-		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(document.Canonical(v)))
+		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(jsonvalue.Canonical(v)))
 	case name == "format" && isText && !slices.Contains(formats(), text):
 		r.fault(place, "%q is not a format that is checked; %s", cut(text), fault.Suggest(text, formats()))
 	case name == "pattern" && isText:
@@ -230,7 +230,7 @@ func (r *schemaReader) reference(place, ref string) {
 		r.fault(place, "is not a JSON Schema: %q is not a part of this schema; a $ref may be # or begin with #/", cut(ref))
 		return
 	}
-	if !strings.HasPrefix(pointer, "/") || strings.Contains(document.Canonical(r.root), `"$id"`) {
+	if !strings.HasPrefix(pointer, "/") || strings.Contains(jsonvalue.Canonical(r.root), `"$id"`) {
 		return // the whole, an anchor, or relative to a part's own $id: the compiler looks for it
 	}
 	var at any = r.root

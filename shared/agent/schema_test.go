@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // schemaFaults returns what is said on saving an agent whose step has this
@@ -131,7 +131,7 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, err := document.Decode([]byte(tc.answer))
+			answer, err := jsonvalue.Decode([]byte(tc.answer))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,11 +148,11 @@ func FuzzMisfit(f *testing.F) {
 	f.Add(`{"allOf": [{"minProperties": 2}, {"maxProperties": 0}], "prefixItems": [false]}`, `{"a": 1}`)
 	f.Add(`{"$ref": "#"}`, `1`)
 	f.Fuzz(func(t *testing.T, schema, answer string) {
-		doc, err := document.Object([]byte(schema))
+		doc, err := jsonvalue.Object([]byte(schema))
 		if err != nil {
 			return
 		}
-		v, err := document.Decode([]byte(answer))
+		v, err := jsonvalue.Decode([]byte(answer))
 		if err != nil {
 			return
 		}

@@ -10,8 +10,8 @@ import (
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // Store keeps the agents of organizations.
@@ -389,4 +389,4 @@ func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent, match 
 // equal reports whether two values have the same JSON.
 func equal[T any](a, b T) bool { return canonical(a) == canonical(b) }
 
-func canonical(v any) string { return document.Canonical(v) }
+func canonical(v any) string { return jsonvalue.Canonical(v) }

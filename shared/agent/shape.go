@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // kinds is a set of kinds of JSON values.
@@ -135,12 +135,12 @@ func newShape(schema any) *shape {
 }
 
 // at returns what may stand at a path.
-func (s *shape) at(path document.Path) place {
+func (s *shape) at(path jsonvalue.Path) place {
 	s.left = maxShape
 	return s.below(s.schema, path)
 }
 
-func (s *shape) below(node any, path document.Path) place {
+func (s *shape) below(node any, path jsonvalue.Path) place {
 	if s.left--; s.left < 0 {
 		return anywhere()
 	}
@@ -185,7 +185,7 @@ func (s *shape) resolve(ref string) (any, bool) {
 	if !ok || pointer != "" && !strings.HasPrefix(pointer, "/") || strings.Contains(pointer, "%") {
 		return nil, false
 	}
-	if strings.Contains(document.Canonical(s.schema), `"$id"`) {
+	if strings.Contains(jsonvalue.Canonical(s.schema), `"$id"`) {
 		return nil, false // a part may have an $id of its own, at which its references begin
 	}
 	node := s.schema
@@ -211,7 +211,7 @@ func (s *shape) resolve(ref string) (any, bool) {
 
 // here returns what a schema's own keywords allow, without those that refer to
 // other schemas for the same value.
-func (s *shape) here(m map[string]any, path document.Path) place {
+func (s *shape) here(m map[string]any, path jsonvalue.Path) place {
 	allowed := typesOf(m["type"])
 	if values, ok := valuesOf(m); ok {
 		out := place{naming: listed, values: []any{}}
@@ -280,7 +280,7 @@ func valuesOf(m map[string]any) ([]any, bool) {
 }
 
 // property returns what objects may have at a path that begins with a name.
-func (s *shape) property(m map[string]any, name string, rest document.Path) place {
+func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) place {
 	properties, _ := m["properties"].(map[string]any)
 	patterns, _ := m["patternProperties"].(map[string]any)
 	out, found := anywhere(), false
@@ -326,7 +326,7 @@ var wholeIndex = regexp.MustCompile(`^-?[0-9]{1,9}$`)
 
 // item returns what arrays may have at a path that begins with a name or an
 // index.
-func (s *shape) item(m map[string]any, part string, rest document.Path) place {
+func (s *shape) item(m map[string]any, part string, rest jsonvalue.Path) place {
 	tuple, isTuple := m["prefixItems"].([]any)
 	others, limited := m["items"]
 	if old, ok := others.([]any); ok {

@@ -10,19 +10,19 @@ import (
 	"pgregory.net/rapid"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // asking returns a definition whose second step asks whether the output of its
 // first one has a value at a path.
-func asking(schema map[string]any, path document.Path) map[string]any {
+func asking(schema map[string]any, path jsonvalue.Path) map[string]any {
 	return map[string]any{
 		"name": "Asks", "category": "service_desk",
 		"trigger": map[string]any{"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
 		"steps": []any{
 			map[string]any{"id": "say", "type": "ai_reason", "model": "quick", "prompt": "p", "output_schema": schema},
 			map[string]any{"id": "rest", "type": "wait", "duration_seconds": int64(1), "if": map[string]any{
-				"context": "run", "field": slices.Concat(document.Path{"steps", "say", "output"}, path).String(), "operator": "exists", "value": true,
+				"context": "run", "field": slices.Concat(jsonvalue.Path{"steps", "say", "output"}, path).String(), "operator": "exists", "value": true,
 			}},
 		},
 	}
@@ -91,7 +91,7 @@ func TestASchemaForbidsWhatNoAnswerCanHave(t *testing.T) {
 		`{"$defs":{"e":{"$id":"urn:e","$defs":{"o":{"type":"object"}},"properties":{"a":{"$ref":"#/$defs/o"}}}},"$ref":"#/$defs/e"}`: {"a.b": true},
 	} {
 		for text, want := range paths {
-			path, err := document.ParsePath(text)
+			path, err := jsonvalue.ParsePath(text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,16 +104,16 @@ func TestASchemaForbidsWhatNoAnswerCanHave(t *testing.T) {
 }
 
 // eachPath calls f with every path that leads to a value.
-func eachPath(v any, at document.Path, f func(document.Path)) {
+func eachPath(v any, at jsonvalue.Path, f func(jsonvalue.Path)) {
 	f(at)
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			eachPath(v[name], slices.Concat(at, document.Path{name}), f)
+			eachPath(v[name], slices.Concat(at, jsonvalue.Path{name}), f)
 		}
 	case []any:
 		for i, e := range v {
-			eachPath(e, slices.Concat(at, document.Path{strconv.Itoa(i)}), f)
+			eachPath(e, slices.Concat(at, jsonvalue.Path{strconv.Itoa(i)}), f)
 		}
 	}
 }
@@ -181,9 +181,9 @@ func TestAPathThatAnAnswerHasIsAllowed(t *testing.T) {
 		if compiled.Validate(v) != nil {
 			return
 		}
-		eachPath(v, nil, func(path document.Path) {
+		eachPath(v, nil, func(path jsonvalue.Path) {
 			if _, err := r.Parse(asking(schema, path)); err != nil && errors.Is(err, agent.ErrConfig) {
-				t.Errorf("%v has %s and %v allows it: %v", document.Canonical(v), path, document.Canonical(schema), faults(err))
+				t.Errorf("%v has %s and %v allows it: %v", jsonvalue.Canonical(v), path, jsonvalue.Canonical(schema), faults(err))
 			}
 		})
 	})

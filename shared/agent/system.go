@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 //go:embed system/*.json
@@ -37,7 +37,7 @@ func systemAgent(rules Rules, file string) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		return Agent{}, err
 	}

@@ -10,9 +10,9 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -64,7 +64,7 @@ func sample(t testing.TB, name string) event.Event {
 		t.Fatalf("there is no event %s", name)
 	}
 	e := event.Event{ID: "evt_1", Product: typ.Product, Type: typ.Type, Org: "org_a", Client: "cli_acme"}
-	e.Payload = object(t, document.Canonical(typ.Sample))
+	e.Payload = object(t, jsonvalue.Canonical(typ.Sample))
 	return e
 }
 
@@ -117,7 +117,7 @@ func TestDispatchIsAsItWasPublished(t *testing.T) {
 	}
 	properties, _ := classify.Schema["properties"].(map[string]any)
 	enum := func(name string) any {
-		v, _ := document.Lookup(properties, name+".enum")
+		v, _ := jsonvalue.Lookup(properties, name+".enum")
 		return v
 	}
 	if diff := cmp.Diff([]any{"p1", "p2", "p3", "p4"}, enum("priority")); diff != "" {
@@ -224,7 +224,7 @@ func TestASystemAgentNeedsLittleOfItsEvent(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if client, _ := document.Lookup(got, "client_id"); client != "cli_acme" {
+		if client, _ := jsonvalue.Lookup(got, "client_id"); client != "cli_acme" {
 			t.Errorf("%s: for client %v", name, client)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A FieldType is what kind of value stands in a field or a parameter.
@@ -241,7 +241,7 @@ func decode[T any](files fs.FS, name string) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		return v, err
 	}

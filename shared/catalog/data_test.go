@@ -10,7 +10,7 @@ import (
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // What names, labels and descriptions look like.
@@ -50,7 +50,7 @@ func raw(t *testing.T, file string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func fields(t *testing.T, fields []catalog.Field, sample map[string]any) {
 		if f.Type == catalog.Object || f.Type == catalog.Array {
 			t.Errorf("%s is of type %s, which no filter compares", f.Path, f.Type)
 		}
-		v, ok := document.Lookup(sample, f.Path)
+		v, ok := jsonvalue.Lookup(sample, f.Path)
 		if !ok {
 			t.Errorf("the sample has no %s", f.Path)
 			continue
@@ -139,7 +139,7 @@ func typed(t *testing.T, name string, typ catalog.FieldType, values []string, sa
 	if !ok {
 		t.Errorf("%s: there is no type %q", name, typ)
 	}
-	if got := document.Kind(sample); got != want {
+	if got := jsonvalue.Kind(sample); got != want {
 		t.Errorf("the sample of %s is %s, want %s", name, got, want)
 	}
 	if typ != catalog.Enum {

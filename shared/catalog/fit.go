@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -54,12 +54,12 @@ func (p Param) Fit(v any) (fit any, why string) {
 		}
 		return nil, ""
 	}
-	number := document.Kind(v) == document.Kind(int64(0))
+	number := jsonvalue.Kind(v) == jsonvalue.Kind(int64(0))
 	switch {
 	case number && (p.Type == String || p.Type == Enum):
 		v = render.String(v)
-	case document.Kind(v) != p.kind():
-		return nil, "must be " + p.wants() + ", not " + document.Kind(v) + ": " + shown(v) + p.hint(v)
+	case jsonvalue.Kind(v) != p.kind():
+		return nil, "must be " + p.wants() + ", not " + jsonvalue.Kind(v) + ": " + shown(v) + p.hint(v)
 	}
 	text, _ := v.(string)
 	switch length := utf8.RuneCountInString(text); {
@@ -79,7 +79,7 @@ func (p Param) longest() int {
 	return MaxText
 }
 
-// kind returns the kind of the parameter's values, as document.Kind names it.
+// kind returns the kind of the parameter's values, as jsonvalue.Kind names it.
 func (p Param) kind() string {
 	return map[FieldType]string{
 		String: "a string", Enum: "a string", Number: "a number",
@@ -105,7 +105,7 @@ func (p Param) hint(v any) string {
 	if p.Type != Number || !isText {
 		return ""
 	}
-	if n, err := document.Decode([]byte(text)); err != nil || document.Kind(n) != p.kind() {
+	if n, err := jsonvalue.Decode([]byte(text)); err != nil || jsonvalue.Kind(n) != p.kind() {
 		return ""
 	}
 	return " (the filter plus: 0 makes a number of it)"

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func TestAValueFitsItsParameterOrTheReasonIsSaid(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAValueFitsItsParameterOrTheReasonIsSaid(t *testing.T) {
 
 func decoded(t *testing.T, text string) any {
 	t.Helper()
-	v, err := document.Decode([]byte(text))
+	v, err := jsonvalue.Decode([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ import (
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 var now = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
@@ -38,7 +38,7 @@ func TestAnEventIsAFactAboutItsClient(t *testing.T) {
 		want  client.Fact // of no kind: nothing is kept
 	}{
 		"a score":                   {said("defend:posture.updated", score(int64(72))), client.Fact{Kind: client.Posture, At: now, Event: "evt_1", Score: int64(72)}},
-		"a score with a fraction":   {said("defend:posture.updated", score(document.Number("72.5"))), client.Fact{Kind: client.Posture, At: now, Event: "evt_1", Score: document.Number("72.5")}},
+		"a score with a fraction":   {said("defend:posture.updated", score(jsonvalue.Number("72.5"))), client.Fact{Kind: client.Posture, At: now, Event: "evt_1", Score: jsonvalue.Number("72.5")}},
 		"a score in words":          {said("defend:posture.updated", score("72")), client.Fact{}},
 		"a score of null":           {said("defend:posture.updated", score(nil)), client.Fact{}},
 		"no score":                  {said("defend:posture.updated", nil), client.Fact{}},
@@ -113,13 +113,13 @@ func TestAProfileIsMadeOfFacts(t *testing.T) {
 		}
 	}
 	scored := doc(0)
-	scored["security_posture_score"] = document.Number("71.5")
+	scored["security_posture_score"] = jsonvalue.Number("71.5")
 	for name, tc := range map[string]struct {
 		facts []client.Fact
 		want  map[string]any
 	}{
 		"nothing is known":          {nil, nil},
-		"a score":                   {[]client.Fact{{Kind: client.Posture, Score: document.Number("71.5")}}, scored},
+		"a score":                   {[]client.Fact{{Kind: client.Posture, Score: jsonvalue.Number("71.5")}}, scored},
 		"devices":                   {[]client.Fact{device("c", false), device("a", false), device("b", true)}, doc(0, "a", "c")},
 		"a device that has gone":    {[]client.Fact{device("b", true)}, doc(0)},
 		"tickets":                   {[]client.Fact{ticket(1, 0), ticket(2, client.Recent-1), ticket(3, client.Recent)}, doc(2)},

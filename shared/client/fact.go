@@ -5,9 +5,9 @@ import (
 	"math"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A Kind is what a fact is about.
@@ -76,7 +76,7 @@ func FactOf(e event.Event) (Fact, bool) {
 }
 
 func number(v any) (any, bool) {
-	_, ok := document.NumberText(v)
+	_, ok := jsonvalue.NumberText(v)
 	if !ok {
 		return nil, false
 	}

@@ -30,8 +30,8 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -97,7 +97,7 @@ type Profiles interface {
 
 // Machine starts runs. Starting the same run twice is not an error.
 type Machine interface {
-	Start(ctx context.Context, c flow.Cursor) error
+	Start(ctx context.Context, c machine.Cursor) error
 }
 
 // Keeper keeps our own records up to date with what products say.
@@ -284,7 +284,7 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (a
 	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
 		return "", "", fmt.Errorf("record: %w", err)
 	}
-	return agent.Started, "", s.Machine.Start(ctx, flow.Cursor{Org: x.Org, Execution: x.ID})
+	return agent.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
 }
 
 // A refusal says why a run is not let in; the zero value lets it in.

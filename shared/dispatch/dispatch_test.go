@@ -20,11 +20,11 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/dispatch"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -111,7 +111,7 @@ func (d *desk) Tell(_ context.Context, t tenant.Tenant, e event.Event) error {
 }
 
 // Start implements dispatch.Machine.
-func (d *desk) Start(ctx context.Context, c flow.Cursor) error {
+func (d *desk) Start(ctx context.Context, c machine.Cursor) error {
 	x, _, err := d.Execution(ctx, c.Org, c.Execution)
 	if err != nil {
 		return fmt.Errorf("started before it is recorded: %w", err)
@@ -169,7 +169,7 @@ func (d *desk) define(more ...string) agent.Definition {
 	for field, value := range fields {
 		parts = append(parts, `"`+field+`": `+value)
 	}
-	doc, err := document.Object([]byte("{" + strings.Join(parts, ",") + "}"))
+	doc, err := jsonvalue.Object([]byte("{" + strings.Join(parts, ",") + "}"))
 	d.must(err)
 	def, err := agent.Rules{Catalog: catalogue(d.T)}.Parse(doc)
 	d.must(err)

@@ -11,10 +11,10 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 type approvalItem struct {
@@ -171,10 +171,10 @@ func votesJSON(votes []approval.Vote) (string, error) {
 }
 
 type actionDoc struct {
-	Step    id.Step         `json:"step"`
-	Product string          `json:"product"`
-	Action  string          `json:"action"`
-	Params  document.Values `json:"params"`
+	Step    id.Step          `json:"step"`
+	Product string           `json:"product"`
+	Action  string           `json:"action"`
+	Params  jsonvalue.Values `json:"params"`
 }
 
 func actionsJSON(actions []approval.Action) (string, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/client"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A factItem is the fact that outweighs all others of its place.
@@ -73,7 +73,7 @@ func (i factItem) fact() (client.Fact, error) {
 	f := client.Fact{Kind: kindOf(i.SK), Name: i.Name, At: timeOf(i.Told), Event: id.Event(i.Event), Ended: i.Ended}
 	var err error
 	if i.Score != "" {
-		f.Score, err = document.Decode([]byte(i.Score))
+		f.Score, err = jsonvalue.Decode([]byte(i.Score))
 	}
 	return f, err
 }

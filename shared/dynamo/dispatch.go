@@ -8,9 +8,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/dispatch"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A payloadItem keeps what an event told an agent, for every run of it, and
@@ -73,7 +73,7 @@ func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[strin
 	case !found:
 		return nil, fmt.Errorf("dynamo: the payload %s is missing", digest)
 	}
-	p, err := document.Object([]byte(i.Payload))
+	p, err := jsonvalue.Object([]byte(i.Payload))
 	if err != nil {
 		return nil, fmt.Errorf("payload %s: %w", digest, err)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // The bounds of all places in a list.
@@ -299,7 +299,7 @@ func keysOf(entries []item) []item {
 }
 
 // Overdue implements sweep.Store.
-func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	index := schema.Open()
 	var due []item
 	for n := range shards {
@@ -313,10 +313,10 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.C
 		due = append(due, items...)
 	}
 	slices.SortFunc(due, func(a, b item) int { return cmp.Compare(textOf(a, "due"), textOf(b, "due")) })
-	var cursors []flow.Cursor
+	var cursors []machine.Cursor
 	for _, i := range due[:min(len(due), limit)] {
 		if o, exec, ok := runOf(textOf(i, schema.PartitionKey)); ok {
-			cursors = append(cursors, flow.Cursor{Org: o, Execution: exec})
+			cursors = append(cursors, machine.Cursor{Org: o, Execution: exec})
 		}
 	}
 	return cursors, nil

@@ -10,11 +10,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A runItem is the record of a run, without the payload of its event. It is
@@ -208,7 +208,7 @@ func exactly(text json.RawMessage) (any, error) {
 	if text == nil {
 		return nil, nil //nolint:nilnil // nothing is a document too.
 	}
-	return document.Decode(text)
+	return jsonvalue.Decode(text)
 }
 
 // Create implements execution.Store. The payload is kept by Claim.

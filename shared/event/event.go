@@ -10,9 +10,9 @@ import (
 	"regexp"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // MaxSize is how large the JSON of an event may be, in bytes: what a state
@@ -76,7 +76,7 @@ func (e Event) AgentTriggered() bool { return e.Depth() > 0 }
 // Content returns a digest of what the event says, whatever its id and time:
 // events of one content within a short time are one event told twice.
 func (e Event) Content() string {
-	return id.Digest(e.Name(), string(e.Client), document.Canonical(e.Payload))
+	return id.Digest(e.Name(), string(e.Client), jsonvalue.Canonical(e.Payload))
 }
 
 // Envelope returns the envelope as templates see it: as Document, but client_id is
@@ -128,7 +128,7 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 	if e.Product != source || e.Type != detailType {
 		return Event{}, ErrMismatch.Sayf("The envelope says %s; the bus says %s:%s.", e.Name(), source, detailType)
 	}
-	if size := len(document.Canonical(e.Payload)); size > MaxSize {
+	if size := len(jsonvalue.Canonical(e.Payload)); size > MaxSize {
 		return Event{}, ErrTooLarge.Sayf("The payload has %d bytes when its numbers are written out; %d are allowed.", size, MaxSize)
 	}
 	if e.Client == "" {
@@ -145,7 +145,7 @@ func clientIn(payload map[string]any) id.Client {
 	case string:
 		text = v
 	case int64:
-		text, _ = document.NumberText(v)
+		text, _ = jsonvalue.NumberText(v)
 	}
 	if !id.Foreign(text) {
 		return ""
@@ -157,7 +157,7 @@ func clientIn(payload map[string]any) id.Client {
 // stands for an optional field that is absent. Fields that the envelope does not
 // have are ignored.
 func decode(detail []byte) (Event, error) {
-	doc, err := document.Object(detail)
+	doc, err := jsonvalue.Object(detail)
 	if err != nil {
 		return Event{}, err
 	}
@@ -179,7 +179,7 @@ type reader struct {
 }
 
 func (r *reader) refuse(field, want string, got any) {
-	r.faults = append(r.faults, fmt.Errorf("%s must be %s, not %s", field, want, document.Kind(got)))
+	r.faults = append(r.faults, fmt.Errorf("%s must be %s, not %s", field, want, jsonvalue.Kind(got)))
 }
 
 // text returns a string; "" for one that is absent.

@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 const whole = `{
@@ -52,7 +52,7 @@ func TestAWholeEnvelopeIsReadExactly(t *testing.T) {
 	want := event.Event{
 		ID: "evt_01HXYZ", Type: "ticket.created", Product: "psa", Org: "org_a", Client: "cli_acme",
 		Payload: map[string]any{
-			"ticket_id": int64(12345678901234567), "priority": "p2", "ratio": document.Number("0.97"), "none": nil,
+			"ticket_id": int64(12345678901234567), "priority": "p2", "ratio": jsonvalue.Number("0.97"), "none": nil,
 			"tags": []any{"a", map[string]any{"n": int64(9007199254740993)}},
 		},
 		Metadata:  &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Execution: "exec_1", Depth: 2}},

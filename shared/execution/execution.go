@@ -27,10 +27,10 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // The faults of this package.
@@ -402,9 +402,9 @@ type Step struct {
 
 // Bound is what people saw at a gate, and what the run keeps to after it.
 type Bound struct {
-	Client   document.Values             `json:"client"`             // the client's profile
-	Params   map[id.Step]document.Values `json:"params"`             // of the actions that follow
-	Messages map[id.Step]Written         `json:"messages,omitempty"` // of the notifications that follow
+	Client   jsonvalue.Values             `json:"client"`             // the client's profile
+	Params   map[id.Step]jsonvalue.Values `json:"params"`             // of the actions that follow
+	Messages map[id.Step]Written          `json:"messages,omitempty"` // of the notifications that follow
 }
 
 // Written is a message as people saw it at a gate, as far as it was known there.

@@ -10,8 +10,8 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -93,7 +93,7 @@ type Gates interface {
 
 // Machine starts runs. Starting the same run twice is not an error.
 type Machine interface {
-	Start(ctx context.Context, c flow.Cursor) error
+	Start(ctx context.Context, c machine.Cursor) error
 }
 
 // Service keeps runs on behalf of callers.
@@ -277,7 +277,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if open {
 		return s.Get(ctx, who, again.ID)
 	}
-	if err := s.Machine.Start(ctx, flow.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
+	if err := s.Machine.Start(ctx, machine.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
 		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // it is recorded, so it will start
 	}
 	return again, TraceOf(d, nil, false), nil

@@ -17,8 +17,8 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -36,7 +36,7 @@ type world struct {
 	meddle   func(*world)
 	commits  []execution.Change
 	asked    execution.Query // the last
-	started  []flow.Cursor
+	started  []machine.Cursor
 	rings    []string
 	reported []error
 	broken   error // what machine and doorbell say
@@ -125,7 +125,7 @@ func (w *world) Approval(_ context.Context, _ id.Org, appr id.Approval) (approva
 	return w.gate, nil
 }
 
-func (w *world) Start(_ context.Context, c flow.Cursor) error {
+func (w *world) Start(_ context.Context, c machine.Cursor) error {
 	w.started = append(w.started, c)
 	return w.broken
 }
@@ -369,7 +369,7 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	if len(w.runs) != 2 || w.runs[0].Status != execution.Failed {
 		t.Errorf("stored %+v", w.runs)
 	}
-	if diff := cmp.Diff([]flow.Cursor{{Org: "org_a", Execution: name}}, w.started); diff != "" {
+	if diff := cmp.Diff([]machine.Cursor{{Org: "org_a", Execution: name}}, w.started); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A place is where a walk through a list has come to.
@@ -40,7 +40,7 @@ func (e Edge) signer() signer {
 
 // walk returns the walk through a list with these filters.
 func (s signer) walk(ctx context.Context, list string, filters ...any) walk {
-	return walk{s, id.Hash(list, string(whoIn(ctx).Org), document.Canonical(filters))}
+	return walk{s, id.Hash(list, string(whoIn(ctx).Org), jsonvalue.Canonical(filters))}
 }
 
 // from returns the place that a cursor stands for, or ErrRequest. The place

@@ -19,8 +19,8 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A golden is a call whose whole response is kept in testdata.
@@ -413,7 +413,7 @@ func kept(t *testing.T, c call, r reply) string {
 	}
 	var body any
 	if r.text != "" {
-		doc, err := document.Decode([]byte(r.text))
+		doc, err := jsonvalue.Decode([]byte(r.text))
 		if err != nil {
 			doc = "(not JSON)"
 		}

@@ -13,9 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // The bounds of a request.
@@ -223,7 +223,7 @@ func (in *input) document() *map[string]any {
 		in.fail(ErrRequest.Sayf("The request needs a body: a JSON object."))
 		return &doc
 	}
-	got, err := document.Object(in.body)
+	got, err := jsonvalue.Object(in.body)
 	if err != nil {
 		in.fail(ErrRequest.Sayf("The body is not a JSON object: %v.", err))
 	} else {
@@ -270,7 +270,7 @@ func (o object) text(name string, low, high int) *string {
 	n := utf8.RuneCountInString(s)
 	switch {
 	case !ok:
-		o.fault(name, "must be a string, not "+document.Kind(v))
+		o.fault(name, "must be a string, not "+jsonvalue.Kind(v))
 	case n < low || n > high:
 		o.fault(name, "must have "+strconv.Itoa(low)+" to "+strconv.Itoa(high)+" characters")
 	case strings.ContainsRune(s, 0):

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A sameness reports whether a caller may send a value for a read-only field,
@@ -22,7 +22,7 @@ type sameness func(sent any, now map[string]any) bool
 // that change by themselves may be older than they are now.
 func readOnly() map[string]sameness {
 	equal := func(field string) sameness {
-		return func(sent any, now map[string]any) bool { return document.Same(sent, now[field]) }
+		return func(sent any, now map[string]any) bool { return jsonvalue.Same(sent, now[field]) }
 	}
 	return map[string]sameness{
 		"id": equal("id"), "org_id": equal("org_id"), "type": equal("type"),
@@ -62,17 +62,17 @@ func olderStats(sent, now any) bool {
 		return false
 	}
 	for _, v := range old {
-		if kind := document.Kind(v); kind != "a number" && kind != "a string" && kind != "null" {
+		if kind := jsonvalue.Kind(v); kind != "a number" && kind != "a string" && kind != "null" {
 			return false
 		}
 	}
-	order, ok := document.Compare(old["total_runs"], current["total_runs"])
+	order, ok := jsonvalue.Compare(old["total_runs"], current["total_runs"])
 	if !ok || order != 0 {
 		return ok && order < 0
 	}
 	// The credits begin anew each month.
 	return !slices.ContainsFunc([]string{"success_rate", "avg_duration_ms", "last_run_at"}, func(field string) bool {
-		return document.Canonical(old[field]) != document.Canonical(current[field])
+		return jsonvalue.Canonical(old[field]) != jsonvalue.Canonical(current[field])
 	})
 }
 
@@ -113,7 +113,7 @@ func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any
 			continue
 		}
 		if v := body[field]; v != nil && !check(v, now) {
-			faults = append(faults, fault.Detail{Path: field, Message: fmt.Sprintf("is read-only; it is %.200s", document.Canonical(now[field]))})
+			faults = append(faults, fault.Detail{Path: field, Message: fmt.Sprintf("is read-only; it is %.200s", jsonvalue.Canonical(now[field]))})
 		}
 		delete(fields, field)
 	}
@@ -129,5 +129,5 @@ func (g agents) shown(a agent.Agent) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return document.Object(data)
+	return jsonvalue.Object(data)
 }

@@ -22,13 +22,13 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/template"
 	"theoneagents.app/agents/shared/tenant"
@@ -51,7 +51,7 @@ type world struct {
 	secrets  map[string]string // the secrets of keys, by access
 	log      *bytes.Buffer
 	made     int // how many ids were given
-	machine  machine
+	machine  machines
 	broken   error // what every credit balance answers, when set
 }
 
@@ -108,13 +108,13 @@ var catalogueFiles = fstest.MapFS{
 }
 
 // machine is a state machine and the doorbells of its runs.
-type machine struct{ starts, rings int }
+type machines struct{ starts, rings int }
 
-func (m *machine) Start(context.Context, flow.Cursor) error { m.starts++; return nil }
-func (m *machine) Ring(context.Context, string) error       { m.rings++; return nil }
-func (w *world) id(prefix string) string                    { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
-func (w *world) next(context.Context) string                { return "req_1" }
-func (w *world) report(context.Context, error)              {}
+func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
+func (m *machines) Ring(context.Context, string) error          { m.rings++; return nil }
+func (w *world) id(prefix string) string                       { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
+func (w *world) next(context.Context) string                   { return "req_1" }
+func (w *world) report(context.Context, error)                 {}
 func (w *world) Caller(_ context.Context, token string) (caller.Caller, error) {
 	role, org, _ := strings.Cut(token, "@")
 	who := caller.Caller{Org: id.Org(org), User: id.User("user_" + role), Roles: []caller.Role{caller.Role(role)}}
@@ -346,7 +346,7 @@ func (w *world) ask(t *testing.T, a approval.Approval) {
 
 func parsed(t *testing.T, text string) map[string]any {
 	t.Helper()
-	doc, err := document.Object([]byte(text))
+	doc, err := jsonvalue.Object([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -459,6 +459,6 @@ func (w *world) pattern(r *http.Request) string {
 
 // field returns what stands at a dotted path of the body.
 func (r reply) field(path string) any {
-	v, _ := document.Lookup(r.body, path)
+	v, _ := jsonvalue.Lookup(r.body, path)
 	return v
 }

@@ -23,7 +23,7 @@ import (
 
 	"code.dny.dev/ssrf"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -165,7 +165,7 @@ func Answered(status int, body []byte) string {
 // Said returns what a body says of a failure, in one line: the message of a
 // JSON object where it has one, and else the beginning of its text.
 func Said(body []byte) string {
-	if doc, err := document.Object(body); err == nil {
+	if doc, err := jsonvalue.Object(body); err == nil {
 		if message := messageOf(doc); message != "" {
 			return Excerpt(message)
 		}

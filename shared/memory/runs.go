@@ -11,8 +11,8 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // A run is an execution and its recorded steps.
@@ -251,7 +251,7 @@ func added(s agent.Stats, t execution.Tally) agent.Stats {
 }
 
 // Overdue implements sweep.Store.
-func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []execution.Execution
@@ -263,9 +263,9 @@ func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]flow.Cur
 		}
 	}
 	slices.SortFunc(due, func(a, b execution.Execution) int { return a.Due.Compare(b.Due) })
-	cursors := make([]flow.Cursor, 0, min(len(due), limit))
+	cursors := make([]machine.Cursor, 0, min(len(due), limit))
 	for _, x := range due[:min(len(due), limit)] {
-		cursors = append(cursors, flow.Cursor{Org: x.Org, Execution: x.ID})
+		cursors = append(cursors, machine.Cursor{Org: x.Org, Execution: x.ID})
 	}
 	return cursors, nil
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/step"
 )
@@ -50,7 +50,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	p.request = r
-	if p.asked, err = document.Object(data); err != nil {
+	if p.asked, err = jsonvalue.Object(data); err != nil {
 		panic(err)
 	}
 	if p.stall != nil {
@@ -111,7 +111,7 @@ const preamble = "Names in [[double brackets]] stand for values"
 
 // at returns what stands at a path of what was asked.
 func (p *provider) at(path string) any {
-	v, _ := document.Lookup(p.asked, path)
+	v, _ := jsonvalue.Lookup(p.asked, path)
 	return v
 }
 
@@ -183,11 +183,11 @@ func TestBedrockMustUseATool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := document.Decode([]byte(got.Text))
+	answer, err := jsonvalue.Decode([]byte(got.Text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"n": int64(12345678901234567), "s": "<b>&", "f": document.Number("0.5"), "list": []any{int64(1), nil, true}}
+	want := map[string]any{"n": int64(12345678901234567), "s": "<b>&", "f": jsonvalue.Number("0.5"), "list": []any{int64(1), nil, true}}
 	if diff := cmp.Diff(any(want), answer); diff != "" {
 		t.Errorf("answer (-want +got)\n%s", diff)
 	}

@@ -34,8 +34,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/httpcall"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -105,7 +105,7 @@ func (c Client) refusal(resp *http.Response, data []byte) error {
 // whole is whether all of it was read.
 func output(data []byte, whole bool) map[string]any {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))) // a byte order mark says nothing
-	switch v, err := document.Decode(data); {
+	switch v, err := jsonvalue.Decode(data); {
 	case whole && len(data) == 0:
 		return map[string]any{}
 	case whole && err == nil:

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/step"
 )
@@ -52,7 +52,7 @@ func TestACommandIsAPost(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if params, err = document.Decode(data); err != nil {
+		if params, err = jsonvalue.Decode(data); err != nil {
 			t.Error(err)
 		}
 		got = r
@@ -92,7 +92,7 @@ func TestAHostileValueAddsNothingToACommand(t *testing.T) {
 		c := client(t, func(_ http.ResponseWriter, r *http.Request) {
 			data, err := io.ReadAll(r.Body)
 			if err == nil {
-				got, err = document.Decode(data)
+				got, err = jsonvalue.Decode(data)
 			}
 			if err != nil || r.URL.Path != "/products/psa/actions/add_note" || r.Header.Get("X-Org-Id") != "org_a" {
 				t.Errorf("%q: %s of %s, %v", hostile, r.URL, r.Header.Get("X-Org-Id"), err)

@@ -24,9 +24,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"theoneagents.app/agents/shared/dispatch"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -172,15 +172,15 @@ const maxEnvelope = 64 << 10
 // whole, unless it is too large itself: then each field is cut to what tells
 // whose it is.
 func envelope(detail json.RawMessage) json.RawMessage {
-	whole, err := document.Object(detail)
+	whole, err := jsonvalue.Object(detail)
 	if err != nil {
 		const most = 200
 		whole = map[string]any{"unreadable": strings.ToValidUTF8(string(detail[:most]), "")}
 	}
 	delete(whole, "payload")
-	out := document.Canonical(whole)
+	out := jsonvalue.Canonical(whole)
 	if len(out) > maxEnvelope {
-		out = document.Canonical(identity(whole))
+		out = jsonvalue.Canonical(identity(whole))
 	}
 	return json.RawMessage(out)
 }

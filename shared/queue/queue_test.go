@@ -19,9 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/dispatch"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/queue"
 )
 
@@ -234,7 +234,7 @@ func TestALetterAboutALargeEventHasItsWholeEnvelope(t *testing.T) {
 
 			r := &room{}
 			r.handle(t, message(t, created, envelope(created, tc.change)))
-			got, err := document.Object(r.letters[0].Event)
+			got, err := jsonvalue.Object(r.letters[0].Event)
 			if err != nil {
 				t.Fatal(err)
 			}

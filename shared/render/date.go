@@ -11,7 +11,7 @@ import (
 	_ "time/tzdata" // a function's machine may have no time zones
 	"unicode"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func date(w *work, v any, args []any) (any, error) {
@@ -100,7 +100,7 @@ func (w *work) time(v any) (time.Time, error) {
 	var t time.Time
 	ok := false
 	switch v := v.(type) {
-	case int64, document.Number, number:
+	case int64, jsonvalue.Number, number:
 		t, ok = since1970(v)
 	case string:
 		text := strings.TrimSpace(v)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -39,11 +39,11 @@ func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
 		{int64(1741530181123), "2025-03-09T14:23:01.123000000+00:00"},
 		{"1741530181123", "2025-03-09T14:23:01.123000000+00:00"},
 		{"1741530181.25", "2025-03-09T14:23:01.250000000+00:00"},
-		{document.Number("1741530181.123456789123"), "2025-03-09T14:23:01.123456789+00:00"},
-		{document.Number("1741530181123.5"), "2025-03-09T14:23:01.123500000+00:00"},
+		{jsonvalue.Number("1741530181.123456789123"), "2025-03-09T14:23:01.123456789+00:00"},
+		{jsonvalue.Number("1741530181123.5"), "2025-03-09T14:23:01.123500000+00:00"},
 		{int64(0), "1970-01-01T00:00:00.000000000+00:00"},
 		{int64(-1), "1969-12-31T23:59:59.000000000+00:00"},
-		{document.Number("-0.25"), "1969-12-31T23:59:59.750000000+00:00"},
+		{jsonvalue.Number("-0.25"), "1969-12-31T23:59:59.750000000+00:00"},
 		{"/Date(1741530181123)/", "2025-03-09T14:23:01.123000000+00:00"},
 		{"/Date(1741530181123+0100)/", "2025-03-09T15:23:01.123000000+01:00"},
 		{"/Date(-1)/", "1969-12-31T23:59:59.999000000+00:00"},
@@ -73,7 +73,7 @@ func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
 		{"/Date(999999999999999999)/", refused},
 		{int64(1741530181123456), refused}, // microseconds
 		{int64(9223372036854775807), refused},
-		{document.Number("1" + strings.Repeat("0", 300)), refused},
+		{jsonvalue.Number("1" + strings.Repeat("0", 300)), refused},
 		{strings.Repeat("1", 250_000), refused},
 		{"1e400", refused},
 		{true, refused},

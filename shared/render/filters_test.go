@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
 // payload decodes the payload of an event and returns the scope with it.
 func payload(t testing.TB, text string) render.Scope {
 	t.Helper()
-	doc, err := document.Object([]byte(text))
+	doc, err := jsonvalue.Object([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -559,11 +559,11 @@ func TestEveryFilterTakesEveryKindOfValue(t *testing.T) {
 
 	values := map[string]any{
 		"null": nil, "true": true, "false": false, "zero": int64(0), "one": int64(1), "minus": int64(-1), "big": int64(9223372036854775807),
-		"least": int64(-9223372036854775808), "fraction": document.Number("-0.5"), "tiny": document.Number("0." + strings.Repeat("0", 399) + "1"),
-		"huge": document.Number("1" + strings.Repeat("0", 400)), "digits": "00123", "exponent": "1E5", "far": "1E400", "beyond": "1E99999999999", "empty": "",
+		"least": int64(-9223372036854775808), "fraction": jsonvalue.Number("-0.5"), "tiny": jsonvalue.Number("0." + strings.Repeat("0", 399) + "1"),
+		"huge": jsonvalue.Number("1" + strings.Repeat("0", 400)), "digits": "00123", "exponent": "1E5", "far": "1E400", "beyond": "1E99999999999", "empty": "",
 		"blank": " ", "text": "R&D <b>", "lines": "a\r\n\r\nb\n", "emoji": "👨‍👩‍👧", "broken": "\xff\xfe", "control": "\x00\x1b", "time": "2026-03-09T14:23:01Z",
 		"format": "%", "year": "%Y", "zone": "Europe/London", "list": []any{"a", nil, int64(2)}, "none": []any{}, "nested": []any{[]any{[]any{}}, map[string]any{"a": nil}},
-		"object": map[string]any{"a": map[string]any{}, "<": "&"}, "nothing": map[string]any{}, "go": time.Unix(0, 0), "int": 7, "values": document.Values{"a": int64(1)},
+		"object": map[string]any{"a": map[string]any{}, "<": "&"}, "nothing": map[string]any{}, "go": time.Unix(0, 0), "int": 7, "values": jsonvalue.Values{"a": int64(1)},
 		"quotient": 1.5e300, "ms": int64(1741530181123), "cut": "<b <script>&#0;",
 	}
 	names := slices.Sorted(maps.Keys(values))
@@ -629,7 +629,7 @@ func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
 	values := map[string]any{
 		"letters": fill("x"), "quotes": fill(`"`), "tags": fill("<b>"), "open": fill("<"), "entities": fill("&amp;"), "lines": fill("\n"), "emoji": fill("👨‍👩‍👧"),
 		"marks": "e" + fill("\u0301"), "sharp": fill("ß"), "words": fill("a "), "comments": fill("<!--"), "styles": fill("<style>"), "control": fill("\x01"),
-		"digits": fill("7"), "number": document.Number(fill("7")), "fraction": document.Number("0." + fill("7")), "list": slices.Repeat([]any{"a"}, size/4),
+		"digits": fill("7"), "number": jsonvalue.Number(fill("7")), "fraction": jsonvalue.Number("0." + fill("7")), "list": slices.Repeat([]any{"a"}, size/4),
 		"numbers": slices.Repeat([]any{int64(7)}, size/2), "objects": slices.Repeat([]any{map[string]any{"a": "b"}}, size/10),
 	}
 	for name, v := range values {
@@ -655,7 +655,7 @@ func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
 func TestLongNumbersCanBeReckonedWith(t *testing.T) {
 	t.Parallel()
 
-	long := document.Number(strings.Repeat("7", 256<<10))
+	long := jsonvalue.Number(strings.Repeat("7", 256<<10))
 	for in, want := range map[string]string{
 		"{{ n | plus: 1 | truncate: 5 }}": "77...", "{{ n | modulo: 10 }}": "7", "{{ n | at_most: 5 }}": "5", "{{ n | round: -262143 | slice: 0, 3 }}": "800",
 	} {
@@ -669,7 +669,7 @@ func TestTheWorkOfATextIsBounded(t *testing.T) {
 	t.Parallel()
 
 	scope := render.Scope{
-		"long": strings.Repeat("x", 256<<10), "number": document.Number(strings.Repeat("7", 256<<10)), "one": document.Number("0." + strings.Repeat("0", 260_000) + "1"),
+		"long": strings.Repeat("x", 256<<10), "number": jsonvalue.Number(strings.Repeat("7", 256<<10)), "one": jsonvalue.Number("0." + strings.Repeat("0", 260_000) + "1"),
 	}
 	for _, hole := range []string{
 		"{{ long" + strings.Repeat(" | upcase", 9) + " | size }}",

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // maxItems is how many items a list of a filter may have. The list of an event
@@ -115,7 +115,7 @@ func property(item any, name string) any {
 	if v, ok := object[name]; ok {
 		return v
 	}
-	v, _ := document.Lookup(object, name)
+	v, _ := jsonvalue.Lookup(object, name)
 	return v
 }
 
@@ -202,7 +202,7 @@ func sorted(by func(string) string) func(*work, any, []any) (any, error) {
 }
 
 func compare(a, b keyed) int {
-	if n, ok := document.Compare(a.key, b.key); ok {
+	if n, ok := jsonvalue.Compare(a.key, b.key); ok {
 		return n
 	}
 	return cmp.Or(cmp.Compare(rank(a.key), rank(b.key)), cmp.Compare(a.text, b.text))
@@ -211,7 +211,7 @@ func compare(a, b keyed) int {
 // rank orders values of different kinds.
 func rank(v any) int {
 	switch v.(type) {
-	case int64, document.Number:
+	case int64, jsonvalue.Number:
 		return 0
 	case string:
 		return 1

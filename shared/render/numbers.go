@@ -7,7 +7,7 @@ import (
 	"math/big"
 	"strings"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A number in a calculation is coefficient × 10^-scale, exactly.
@@ -131,7 +131,7 @@ func numberOf(v any) (number, error) {
 		return v, nil
 	case int64:
 		return whole(v), nil
-	case document.Number:
+	case jsonvalue.Number:
 		return readNumber(string(v))
 	case string:
 		if n, err := readNumber(strings.TrimSpace(v)); err == nil {
@@ -148,7 +148,7 @@ func readNumber(text string) (number, error) {
 	if len(text) > maxDigits {
 		return number{}, errNumber
 	}
-	v, err := document.NumberOf(text)
+	v, err := jsonvalue.NumberOf(text)
 	if err != nil {
 		return number{}, err
 	}
@@ -157,7 +157,7 @@ func readNumber(text string) (number, error) {
 		n.coefficient = big.NewInt(v)
 		return n, nil
 	}
-	plain, _ := document.NumberText(v)
+	plain, _ := jsonvalue.NumberText(v)
 	digits, fraction, _ := strings.Cut(plain, ".")
 	n.scale = len(fraction)
 	var ok bool
@@ -184,7 +184,7 @@ func (n number) plain() any {
 	if negative {
 		text = "-" + text
 	}
-	v, err := document.NumberOf(text)
+	v, err := jsonvalue.NumberOf(text)
 	if err != nil {
 		return text // which cannot happen: it is a number's
 	}
@@ -198,7 +198,7 @@ func (n number) whole() (int, bool) {
 	switch v := v.(type) {
 	case int64:
 		return int(v), true
-	case document.Number:
+	case jsonvalue.Number:
 		if strings.Contains(string(v), ".") {
 			return 0, false
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -59,7 +59,7 @@ func FuzzArithmetic(f *testing.F) {
 // rational returns a number that is short enough for a fuzz test.
 func rational(t *testing.T, text string) *big.Rat {
 	t.Helper()
-	if _, err := document.NumberOf(text); err != nil || len(text) > 60 {
+	if _, err := jsonvalue.NumberOf(text); err != nil || len(text) > 60 {
 		t.Skip()
 	}
 	n, ok := new(big.Rat).SetString(text)
@@ -72,8 +72,8 @@ func rational(t *testing.T, text string) *big.Rat {
 func reckoned(t *testing.T, in string, s render.Scope) *big.Rat {
 	t.Helper()
 	v, err := render.Unguarded("{{ "+in+" }}", s)
-	text, isNumber := document.NumberText(v)
-	if canonical, cerr := document.NumberOf(text); err != nil || !isNumber || cerr != nil || canonical != v {
+	text, isNumber := jsonvalue.NumberText(v)
+	if canonical, cerr := jsonvalue.NumberOf(text); err != nil || !isNumber || cerr != nil || canonical != v {
 		t.Fatalf("%s of %v is %v, %v: no number with its one text", in, s, v, err)
 	}
 	n, _ := new(big.Rat).SetString(text)

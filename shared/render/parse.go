@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A part of a template is a text or a placeholder.
@@ -25,7 +25,7 @@ type placeholder struct {
 
 // An expression is a path, or a literal value.
 type expression struct {
-	path    document.Path // nil for a literal
+	path    jsonvalue.Path // nil for a literal
 	literal any
 	source  string
 }
@@ -227,7 +227,7 @@ func (s *scanner) number() (expression, error) {
 }
 
 func (s *scanner) path() (expression, error) {
-	path, rest, err := document.CutPath(s.rest)
+	path, rest, err := jsonvalue.CutPath(s.rest)
 	if err != nil {
 		return expression{}, err
 	}

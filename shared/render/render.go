@@ -6,7 +6,7 @@
 //	{{ event_payload.subject | default: "none" | truncate: 100 }}
 //	{{ value | filter: argument, argument, name: argument | filter }}
 //
-// A value or an argument is a path as package document reads it, a text in single
+// A value or an argument is a path as package jsonvalue reads it, a text in single
 // or double quotes, a number, true, false or null (nil). A text in quotes ends
 // at the next quote of its kind, and knows no escapes: a text that holds quotes of
 // one kind stands in those of the other. Filters lists all filters; each has the
@@ -41,8 +41,8 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // ErrTemplate is a template that cannot be filled.
@@ -61,12 +61,12 @@ type Scope map[string]any
 
 // Paths returns the paths that the placeholders of text name, in their order, or
 // ErrTemplate when no values could fill it.
-func Paths(text string) ([]document.Path, error) {
+func Paths(text string) ([]jsonvalue.Path, error) {
 	parts, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	var paths []document.Path
+	var paths []jsonvalue.Path
 	for _, p := range parts {
 		if p.hole == nil {
 			continue
@@ -83,7 +83,7 @@ func Paths(text string) ([]document.Path, error) {
 }
 
 // paths appends the paths that the placeholder names.
-func (h *placeholder) paths(to []document.Path) []document.Path {
+func (h *placeholder) paths(to []jsonvalue.Path) []jsonvalue.Path {
 	if h.value.path != nil {
 		to = append(to, h.value.path)
 	}
@@ -99,7 +99,7 @@ func (h *placeholder) paths(to []document.Path) []document.Path {
 
 // Named returns the paths that the placeholders of every text in v name, at any
 // depth, or ErrTemplate when no values could fill one.
-func Named(v any) (paths []document.Path, err error) {
+func Named(v any) (paths []jsonvalue.Path, err error) {
 	switch v := v.(type) {
 	case string:
 		return Paths(v)
@@ -210,14 +210,14 @@ func String(v any) string {
 		return ""
 	case string:
 		return v
-	case document.Number:
+	case jsonvalue.Number:
 		return string(v)
 	case time.Time:
 		return v.UTC().Format(time.RFC3339)
 	case number:
 		return String(v.plain())
 	}
-	return document.Canonical(v)
+	return jsonvalue.Canonical(v)
 }
 
 // clockKey is where a scope holds the time of now. No path leads there.
@@ -410,19 +410,19 @@ func plain(v any) any {
 // of calculations.
 func known(v any) any {
 	switch v := v.(type) {
-	case nil, bool, string, int64, document.Number, []any, map[string]any, number:
+	case nil, bool, string, int64, jsonvalue.Number, []any, map[string]any, number:
 		return v
 	case time.Time:
 		return String(v)
 	}
-	doc, err := document.Decode([]byte(document.Canonical(v)))
+	doc, err := jsonvalue.Decode([]byte(jsonvalue.Canonical(v)))
 	if err != nil {
 		return nil
 	}
 	return doc
 }
 
-func jsonText(v any) string { return document.Canonical(v) }
+func jsonText(v any) string { return jsonvalue.Canonical(v) }
 
 // shown adds the size of a placeholder's value to that of a text, or says that it
 // is too long.
@@ -462,7 +462,7 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 			return "", nil, err
 		}
 		name := p.hole.name()
-		if other, taken := data[name]; taken && document.Canonical(other) != document.Canonical(v) {
+		if other, taken := data[name]; taken && jsonvalue.Canonical(other) != jsonvalue.Canonical(v) {
 			name = p.hole.written() // cut or replaced in another way
 		}
 		data[name] = v

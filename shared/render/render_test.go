@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -15,7 +15,7 @@ func scope() render.Scope {
 	return render.Scope{
 		"event_payload": map[string]any{
 			"subject": "VPN is {{ agent.id }} down", "priority": "p1", "count": int64(12345678901234567),
-			"tags": []any{"a", "b"}, "none": nil, "id": document.Number("123456789012345678901234567890"), "open": true, "big": strings.Repeat("x", 60_000),
+			"tags": []any{"a", "b"}, "none": nil, "id": jsonvalue.Number("123456789012345678901234567890"), "open": true, "big": strings.Repeat("x", 60_000),
 		},
 		"steps": map[string]any{"triage": map[string]any{"output": map[string]any{"noise": false}}},
 	}
@@ -51,10 +51,10 @@ func TestAPlaceholderShowsAValue(t *testing.T) {
 		"the last item of a list is known":    {"{{ event_payload.tags.last }}{{ event_payload.tags.first }}", "ba"},
 		"a key may stand in quotes":           {`{{ event_payload["priority"] | append: event_payload['tags'][0] }}`, "p1a"},
 		"quotes may stand in other quotes":    {`{{ 'say "hi"' | append: "it's" }}`, `say "hi"it's`},
-		"a literal is a value":                {[]any{"{{ 7.50 }}", "{{ -1 }}", "{{ true }}", "{{ nil }}", "{{ null }}", "{{ 2.0 }}"}, []any{document.Number("7.5"), int64(-1), true, nil, nil, int64(2)}},
+		"a literal is a value":                {[]any{"{{ 7.50 }}", "{{ -1 }}", "{{ true }}", "{{ nil }}", "{{ null }}", "{{ 2.0 }}"}, []any{jsonvalue.Number("7.5"), int64(-1), true, nil, nil, int64(2)}},
 		"line breaks are blanks":              {"{{\n event_payload.priority\n|\tappend :\n'x'\n}}", "p1x"},
 		"a long number in a text is exact":    {`{{ event_payload.id }}/{{ event_payload.id | plus: 1 }}`, "123456789012345678901234567890/123456789012345678901234567891"},
-		"a lone number of any length is one":  {`{{ event_payload.id }}`, document.Number("123456789012345678901234567890")},
+		"a lone number of any length is one":  {`{{ event_payload.id }}`, jsonvalue.Number("123456789012345678901234567890")},
 		"a single brace is text":              {`{ "a": {{ event_payload.open }} }`, `{ "a": true }`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestPathsNamesWhatATemplateNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []document.Path{{"a", "b"}, {"c", "0", "d"}, {"e"}}
+	want := []jsonvalue.Path{{"a", "b"}, {"c", "0", "d"}, {"e"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

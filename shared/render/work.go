@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"theoneagents.app/agents/shared/document"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // work is what filling the placeholders of one text, or of all texts of one
@@ -63,7 +63,7 @@ func cost(v any) int {
 	switch v := v.(type) {
 	case string:
 		return 8 + len(v)
-	case document.Number:
+	case jsonvalue.Number:
 		return 8 + len(v)
 	case number:
 		return 8 + v.digits()

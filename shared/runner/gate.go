@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -20,15 +20,15 @@ import (
 const slack = time.Second
 
 // gate comes to rest at a question, or acts on its answer.
-func (t *session) gate(ctx context.Context, at execution.Traced) (flow.Next, bool, error) {
+func (t *session) gate(ctx context.Context, at execution.Traced) (machine.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
-		next, err := t.rest(ctx, flow.NextGate, t.Now(), nil)
+		next, err := t.rest(ctx, machine.NextGate, t.Now(), nil)
 		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
 		return next, true, err
 	}
 	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
 	if err != nil {
-		return flow.Next{}, true, fmt.Errorf("approval of %s: %w", at.ID, err)
+		return machine.Next{}, true, fmt.Errorf("approval of %s: %w", at.ID, err)
 	}
 	expired, over := a.Expire(t.Now())
 	switch {
@@ -60,21 +60,21 @@ func firstWake(s agent.Step) time.Duration {
 // moment is seen.
 func (t *session) restAt(
 	ctx context.Context, at execution.Traced, s execution.Step, a approval.Approval,
-) (flow.Next, error) {
+) (machine.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Asked(a.Next()).Rest(t.steps)
 		c.Step, c.Gate = &s, &a
 		return c
 	})
 	if err != nil {
-		return flow.Next{}, err
+		return machine.Next{}, err
 	}
 	t.note(s)
 	if err := t.tell(ctx, at, a); err != nil {
-		return flow.Next{}, err
+		return machine.Next{}, err
 	}
 	seconds := max(int64((a.Next().Sub(t.Now())+slack)/time.Second), 1)
-	return flow.Next{Next: flow.NextGate, Seconds: seconds, Name: t.name()}, nil
+	return machine.Next{Next: machine.NextGate, Seconds: seconds, Name: t.name()}, nil
 }
 
 // passed returns the step after people have said yes.
@@ -91,7 +91,7 @@ func (t *session) passed(at execution.Traced, a approval.Approval) execution.Ste
 // stop cancels the run because people said no, or nothing.
 func (t *session) stop(
 	ctx context.Context, at execution.Traced, a approval.Approval, r execution.Reason,
-) (flow.Next, bool, error) {
+) (machine.Next, bool, error) {
 	s := t.passed(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
 		x, _ = x.Cancel(r, t.Now()) // it is not at its end: it was just read
@@ -101,7 +101,7 @@ func (t *session) stop(
 }
 
 // expire writes down that the time is over, and does what the gate says of it.
-func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
+func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == agent.Escalate && !at.Escalated {
 		next, err := t.escalate(ctx, at, a)
 		return next, true, err
@@ -110,13 +110,13 @@ func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Ap
 		return execution.Change{Execution: x, Gate: &a}
 	})
 	if err != nil {
-		return flow.Next{}, true, err
+		return machine.Next{}, true, err
 	}
 	return t.silent(ctx, at, a)
 }
 
 // silent does what the gate says of an expired question.
-func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, bool, error) {
+func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == agent.Approve {
 		return t.record(ctx, at, t.passed(at, a))
 	}
@@ -124,7 +124,7 @@ func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Ap
 }
 
 // escalate puts the question to others, with a new clock.
-func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (flow.Next, error) {
+func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, error) {
 	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
 	if seconds == 0 {
@@ -151,7 +151,7 @@ func approvers(a agent.Approvers) approval.Approvers {
 // ask puts the question of the gate at which the run stands, and leaves the
 // token with it. If there is nothing to wait for it rings at once: a run that
 // somebody has does not stand anywhere yet.
-func (s *Service) ask(ctx context.Context, call flow.Call) error {
+func (s *Service) ask(ctx context.Context, call machine.Call) error {
 	for range tries {
 		err := s.tryAsk(ctx, call)
 		if !errors.Is(err, execution.ErrStale) {
@@ -161,7 +161,7 @@ func (s *Service) ask(ctx context.Context, call flow.Call) error {
 	return fmt.Errorf("lost %d races", tries)
 }
 
-func (s *Service) tryAsk(ctx context.Context, call flow.Call) error {
+func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -46,14 +46,14 @@ func (t *session) outcomes(ctx context.Context, open *approval.Approval) error {
 
 // conclude does what is owed after the end of a run. What it has no time for is
 // done in another turn.
-func (t *session) conclude(ctx context.Context) (flow.Next, error) {
+func (t *session) conclude(ctx context.Context) (machine.Next, error) {
 	if err := t.outcomes(ctx, nil); err != nil {
-		return flow.Next{}, err
+		return machine.Next{}, err
 	}
 	if t.owes() {
-		return flow.Next{Next: flow.NextRun, Seconds: 1, Name: t.name()}, nil
+		return machine.Next{Next: machine.NextRun, Seconds: 1, Name: t.name()}, nil
 	}
-	return flow.Next{Next: flow.NextDone}, nil
+	return machine.Next{Next: machine.NextDone}, nil
 }
 
 // outcome tells those who were asked at a gate what became of the question, once

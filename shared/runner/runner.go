@@ -34,8 +34,8 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -80,42 +80,42 @@ type Service struct {
 }
 
 // Handle does what a machine asks. An error means: call me again.
-func (s *Service) Handle(ctx context.Context, call flow.Call) (flow.Next, error) {
+func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, error) {
 	// The record keeps the owner for as long as it has the lease; names of
 	// machines are long.
 	call.Owner = id.Digest(call.Owner)
 	switch call.Op {
-	case flow.OpRun:
+	case machine.OpRun:
 		next, err := s.run(ctx, call)
 		if err != nil {
-			return flow.Next{}, fmt.Errorf("run %s: %w", call.Cursor.Execution, err)
+			return machine.Next{}, fmt.Errorf("run %s: %w", call.Cursor.Execution, err)
 		}
 		return next, nil
-	case flow.OpAsk:
+	case machine.OpAsk:
 		if err := s.ask(ctx, call); err != nil {
-			return flow.Next{}, fmt.Errorf("ask %s: %w", call.Cursor.Execution, err)
+			return machine.Next{}, fmt.Errorf("ask %s: %w", call.Cursor.Execution, err)
 		}
-		return flow.Next{Cursor: call.Cursor, Next: flow.NextDone}, nil
+		return machine.Next{Cursor: call.Cursor, Next: machine.NextDone}, nil
 	}
-	return flow.Next{}, fmt.Errorf("unknown operation %q", call.Op)
+	return machine.Next{}, fmt.Errorf("unknown operation %q", call.Op)
 }
 
 // tries is how often a run that changed under our hands is read again.
 const tries = 10
 
-func (s *Service) run(ctx context.Context, call flow.Call) (flow.Next, error) {
+func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, error) {
 	for range tries {
 		next, err := s.advance(ctx, call)
 		if !errors.Is(err, execution.ErrStale) {
 			return next, err
 		}
 	}
-	return flow.Next{}, fmt.Errorf("lost %d races", tries)
+	return machine.Next{}, fmt.Errorf("lost %d races", tries)
 }
 
 // advance reads the run and moves it as far as it goes.
-func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error) {
-	done := flow.Next{Cursor: call.Cursor, Next: flow.NextDone}
+func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next, error) {
+	done := machine.Next{Cursor: call.Cursor, Next: machine.NextDone}
 	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
 	if err != nil {
 		return done, err
@@ -148,8 +148,8 @@ func (s *Service) advance(ctx context.Context, call flow.Call) (flow.Next, error
 // will.
 func (s *Service) settle(
 	ctx context.Context, owner string, x execution.Execution, steps execution.Steps,
-) (flow.Next, error) {
-	done := flow.Next{Next: flow.NextDone}
+) (machine.Next, error) {
+	done := machine.Next{Next: machine.NextDone}
 	if owner != x.Lease.Owner && s.Now().Before(x.Lease.Until) {
 		return done, nil
 	}
@@ -195,7 +195,7 @@ func fits(ctx context.Context, limit time.Duration) bool {
 }
 
 // walk does one step after another.
-func (t *session) walk(ctx context.Context) (flow.Next, error) {
+func (t *session) walk(ctx context.Context) (machine.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
 		if !more {
@@ -203,10 +203,10 @@ func (t *session) walk(ctx context.Context) (flow.Next, error) {
 		}
 		if !first {
 			if err := t.unchanged(ctx); err != nil {
-				return flow.Next{}, err
+				return machine.Next{}, err
 			}
 			if !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
-				return t.rest(ctx, flow.NextRun, t.Now(), nil)
+				return t.rest(ctx, machine.NextRun, t.Now(), nil)
 			}
 		}
 		next, stop, err := t.step(ctx, at, first && t.x.Stuck())
@@ -221,7 +221,7 @@ var ErrGivenUp = fault.New(fault.Internal, "internal_error", "The step was given
 
 // step does one step, or comes to rest at it. A stuck one is given up, unless it
 // waits: then nobody can have come down with it.
-func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (next flow.Next, stop bool, err error) {
+func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (next machine.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
 		return t.record(ctx, at, t.failed(at, ErrGivenUp))
 	}
@@ -272,7 +272,7 @@ func (t *session) skipped(at execution.Traced, why string) execution.Step {
 }
 
 // record writes down what happened at a step and says whether the run goes on.
-func (t *session) record(ctx context.Context, at execution.Traced, s execution.Step) (flow.Next, bool, error) {
+func (t *session) record(ctx context.Context, at execution.Traced, s execution.Step) (machine.Next, bool, error) {
 	if s.Status == execution.StepFailed && at.Definition.OnError != agent.Continue {
 		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
 		return next, true, err
@@ -281,7 +281,7 @@ func (t *session) record(ctx context.Context, at execution.Traced, s execution.S
 		next, err := t.complete(ctx, &s)
 		return next, true, err
 	}
-	return flow.Next{}, false, t.save(ctx, s)
+	return machine.Next{}, false, t.save(ctx, s)
 }
 
 // sees returns what templates and conditions see at this point of the run.
@@ -338,4 +338,4 @@ func (t *session) client(ctx context.Context) (map[string]any, error) {
 }
 
 // name returns the name under which this turn hands over.
-func (t *session) name() string { return flow.NameOf(t.x.ID, t.x.Lease.Attempt) }
+func (t *session) name() string { return machine.NameOf(t.x.ID, t.x.Lease.Attempt) }

@@ -11,8 +11,8 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -135,10 +135,10 @@ const maxInline = 240
 
 // complete ends the run after its last step. A large one is written before the
 // end: whoever comes after a crash finds nothing left to do, and ends it too.
-func (t *session) complete(ctx context.Context, last *execution.Step) (flow.Next, error) {
+func (t *session) complete(ctx context.Context, last *execution.Step) (machine.Next, error) {
 	if last != nil && size(*last) > maxInline {
 		if err := t.save(ctx, *last); err != nil {
-			return flow.Next{}, err
+			return machine.Next{}, err
 		}
 		last = nil
 	}
@@ -147,8 +147,8 @@ func (t *session) complete(ctx context.Context, last *execution.Step) (flow.Next
 
 // end ends the run with the step that decided it, in one write: whoever found
 // the step without the end would go on after it.
-func (t *session) end(ctx context.Context, ending execution.Ending, last *execution.Step) (flow.Next, error) {
-	done := flow.Next{Next: flow.NextDone}
+func (t *session) end(ctx context.Context, ending execution.Ending, last *execution.Step) (machine.Next, error) {
+	done := machine.Next{Next: machine.NextDone}
 	var inline, row *execution.Step
 	if last != nil {
 		s := *last
@@ -183,7 +183,7 @@ func size(s execution.Step) int {
 
 // rest puts the run to rest until due and hands it to the machine that waits. A
 // step that begins to wait is recorded with it.
-func (t *session) rest(ctx context.Context, next flow.Step, due time.Time, s *execution.Step) (flow.Next, error) {
+func (t *session) rest(ctx context.Context, next machine.Step, due time.Time, s *execution.Step) (machine.Next, error) {
 	now := t.Now()
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Suspended(due).Rest(t.steps)
@@ -191,7 +191,7 @@ func (t *session) rest(ctx context.Context, next flow.Step, due time.Time, s *ex
 		return c
 	})
 	seconds := max(int64(due.Sub(now).Round(time.Second)/time.Second), 1)
-	return flow.Next{Next: next, Seconds: seconds, Name: t.name()}, err
+	return machine.Next{Next: next, Seconds: seconds, Name: t.name()}, err
 }
 
 // work does a step and keeps the lease alive meanwhile. A step whose lease is

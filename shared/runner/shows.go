@@ -7,9 +7,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -136,8 +136,8 @@ func (o *outlook) action(s agent.Step) approval.Action {
 }
 
 // known reports whether none of the paths begins at what is still to come.
-func (o *outlook) known(paths []document.Path) bool {
-	return !slices.ContainsFunc(paths, func(path document.Path) bool { return agent.Begins(path, o.open) })
+func (o *outlook) known(paths []jsonvalue.Path) bool {
+	return !slices.ContainsFunc(paths, func(path jsonvalue.Path) bool { return agent.Begins(path, o.open) })
 }
 
 // message returns what a notification will say and whom it will reach, as far as
@@ -184,12 +184,12 @@ func (o *outlook) filled(texts ...string) bool {
 // actions are too large to be shown. A message for which there is no room is
 // shown in part and filled again when it is sent.
 func (o *outlook) bound() (*execution.Bound, error) {
-	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]document.Values{}}
+	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]jsonvalue.Values{}}
 	size := 0
 	for _, a := range o.actions {
 		if a.Params != nil {
 			b.Params[a.Step] = a.Params
-			size += len(document.Canonical(a.Params))
+			size += len(jsonvalue.Canonical(a.Params))
 		}
 	}
 	if size > maxShows {

@@ -7,14 +7,14 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
 
 // wait comes to rest until the time has come. What decides is the time in the
 // record, not the machine's.
-func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Scope) (flow.Next, bool, error) {
+func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Scope) (machine.Next, bool, error) {
 	now := t.Now()
 	s := at.Step
 	if at.Status != execution.StepWaiting {
@@ -37,18 +37,18 @@ func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Sc
 		return t.record(ctx, at, s)
 	}
 	if err := t.outcomes(ctx, nil); err != nil { // the run stands still anyway
-		return flow.Next{}, true, err
+		return machine.Next{}, true, err
 	}
 	s.Attempt = t.x.Lease.Attempt
 	if t.owes() && !t.weary() {
-		next, err := t.rest(ctx, flow.NextRun, t.Now(), &s)
+		next, err := t.rest(ctx, machine.NextRun, t.Now(), &s)
 		return next, true, err
 	}
 	due := s.Until
 	if limit.Before(due) {
 		due = limit
 	}
-	next, err := t.rest(ctx, flow.NextWait, due, &s)
+	next, err := t.rest(ctx, machine.NextWait, due, &s)
 	next.Seconds = max(int64((due.Sub(t.Now())+time.Second-1)/time.Second), 1)
 	return next, true, err
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // ErrInvalid refuses a token. What is wrong with it is for the log only.
@@ -119,7 +119,7 @@ type fields struct {
 }
 
 func read(data []byte) (*fields, error) {
-	doc, err := document.Object(data)
+	doc, err := jsonvalue.Object(data)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (f *fields) date(name string) *jwt.NumericDate {
 	if !ok {
 		return nil
 	}
-	text, ok := document.NumberText(v)
+	text, ok := jsonvalue.NumberText(v)
 	if !ok {
 		f.refuse(true, name+" is not a number")
 		return nil

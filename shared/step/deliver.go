@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -115,12 +115,12 @@ func addressees(rules agent.Rules, c agent.Channel, text string, s render.Scope)
 
 // named returns the recipients that a value of a text names.
 func named(rules agent.Rules, c agent.Channel, text string, v any) []addressee {
-	switch document.Kind(v) {
+	switch jsonvalue.Kind(v) {
 	case "a string", "a number":
 	case "null":
 		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The recipient is null.")}}
 	default:
-		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The recipient is %s, not an address.", document.Kind(v))}}
+		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The recipient is %s, not an address.", jsonvalue.Kind(v))}}
 	}
 	written := render.String(v)
 	var out []addressee

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -34,7 +34,7 @@ func told(s execution.Step) []string {
 func with(t *testing.T, h *hands, text, payload string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
-	more, err := document.Object([]byte(payload))
+	more, err := jsonvalue.Object([]byte(payload))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // FuzzOutput says that whatever a model answers, the step has an output that
@@ -28,7 +28,7 @@ func FuzzOutput(f *testing.F) {
 		h := &hands{answers: []answer{{text: first}, {text: second}}}
 		task := task(t, h, plain+`}`)
 		if schema != "" {
-			doc, err := document.Object([]byte(schema))
+			doc, err := jsonvalue.Object([]byte(schema))
 			if err != nil {
 				return
 			}
@@ -59,7 +59,7 @@ func FuzzOutput(f *testing.F) {
 			}
 			return
 		}
-		output, err := document.Decode(stored)
+		output, err := jsonvalue.Decode(stored)
 		if err != nil {
 			t.Fatalf("%s is not read: %v", stored, err)
 		}

@@ -11,9 +11,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/template"
@@ -100,7 +100,7 @@ func fills(t *rapid.T, d agent.Definition, e event.Event) {
 func done(t *rapid.T, s agent.Step, scope render.Scope, e event.Event) any {
 	h := &hands{answers: []answer{{text: "Done."}}}
 	if s.AIStep != nil && s.Schema != nil {
-		h.answers = []answer{{text: document.Canonical(allowed(t, string(s.ID), s.Schema))}}
+		h.answers = []answer{{text: jsonvalue.Canonical(allowed(t, string(s.ID), s.Schema))}}
 	}
 	run := execution.New(execution.Execution{ID: "exec_1", Org: e.Org, Agent: "agent_1", Version: 1, Trigger: e}, time.Now())
 	got, err := h.service().Do(t.Context(), step.Task{Run: run, Definition: s, Scope: scope, Session: h})
@@ -120,7 +120,7 @@ func legalEvent(t *rapid.T, typ catalog.EventType) event.Event {
 	left := 200 << 10
 	payload, _ := grown(t, "", typ.Sample, fixed, &left).(map[string]any)
 	product, name, _ := strings.Cut(typ.Name(), ":")
-	detail := document.Canonical(map[string]any{
+	detail := jsonvalue.Canonical(map[string]any{
 		"id": "evt_1", "event_type": name, "source_product": product, "org_id": "org_a", "client_id": "cli_1",
 		"payload": payload, "published_at": "2026-03-09T14:23:01Z",
 	})
@@ -152,7 +152,7 @@ func grown(t *rapid.T, path string, v any, fixed map[string]bool, left *int) any
 		}
 		for range rapid.IntRange(0, 200).Draw(t, "more of "+path) {
 			if len(v) > 0 && *left > 1000 {
-				*left -= len(document.Canonical(v[0]))
+				*left -= len(jsonvalue.Canonical(v[0]))
 				out = append(out, v[0])
 			}
 		}
@@ -175,10 +175,10 @@ func prose(t *rapid.T, path, sample string, left *int) string {
 	}).Draw(t, "text of "+path)
 	n := rapid.SampledFrom([]int{0, 1, 3, 50, 1000, 70_000, 190_000}).Draw(t, "bytes of "+path)
 	text := strings.Repeat(bit, n/max(len(bit), 1))
-	for len(text) > 0 && len(document.Canonical(text)) > *left {
+	for len(text) > 0 && len(jsonvalue.Canonical(text)) > *left {
 		text = strings.ToValidUTF8(text[:len(text)/2], "")
 	}
-	*left -= len(document.Canonical(text))
+	*left -= len(jsonvalue.Canonical(text))
 	return text
 }
 

@@ -11,9 +11,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -165,12 +165,12 @@ func judge(a *agent.AIStep, text string) (output any, why string) {
 	if a.Schema == nil {
 		return map[string]any{"text": text}, ""
 	}
-	v, err := document.Decode([]byte(unfenced(text)))
+	v, err := jsonvalue.Decode([]byte(unfenced(text)))
 	if err != nil {
 		return nil, fmt.Sprintf("the answer does not fit the output_schema: %v; it begins %q", err, render.Cut(strings.TrimSpace(text), maxShown))
 	}
 	if a.Empty(v) {
-		return nil, "the answer is empty: " + document.Canonical(v)
+		return nil, "the answer is empty: " + jsonvalue.Canonical(v)
 	}
 	if why := a.Misfit(v); why != "" {
 		return nil, "the answer does not fit the output_schema: " + why

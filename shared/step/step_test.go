@@ -15,9 +15,9 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -122,7 +122,7 @@ func (h *hands) service() *step.Service {
 // steps reads the JSON of one step.
 func read(t *testing.T, text string) agent.Step {
 	t.Helper()
-	doc, err := document.Object([]byte(`{"name": "n", "category": "security", "steps": [` + text + `],
+	doc, err := jsonvalue.Object([]byte(`{"name": "n", "category": "security", "steps": [` + text + `],
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func rules(t *testing.T) agent.Rules {
 func task(t *testing.T, h *hands, text string) step.Task {
 	t.Helper()
 	payload := map[string]any{
-		"n": int64(12345678901234567), "f": document.Number("0.5"), "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
+		"n": int64(12345678901234567), "f": jsonvalue.Number("0.5"), "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
 		"list": []any{int64(1), "two"}, "phone": "+15551234567", "long": strings.Repeat("x", 5000),
 		"bad": "nobody", "address": "a@example.com",
 	}
@@ -207,7 +207,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 	}{
 		"a text":                         {"as it is", "as it is"},
 		"a whole number":                 {"{{ event_payload.n }}", int64(12345678901234567)},
-		"a fraction":                     {"{{event_payload.f}}", document.Number("0.5")},
+		"a fraction":                     {"{{event_payload.f}}", jsonvalue.Number("0.5")},
 		"a boolean":                      {"{{ event_payload.yes }}", true},
 		"null":                           {"{{ event_payload.nothing }}", nil},
 		"a list":                         {"{{ event_payload.list }}", []any{int64(1), "two"}},
@@ -313,7 +313,7 @@ func TestATraceShowsLongParametersCut(t *testing.T) {
 	h := &hands{}
 	s, _ := do(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
 		{"ticket_id": "t", "body": "{{ event_payload.long }}", "visibility": "internal"}}`)
-	shown, _ := document.Lookup(s.Input, "body")
+	shown, _ := jsonvalue.Lookup(s.Input, "body")
 	if text, _ := shown.(string); len(text) > 200 || !strings.HasPrefix(text, "xxx") {
 		t.Errorf("the trace shows %q", shown)
 	}
@@ -340,7 +340,7 @@ func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			got := document.Canonical(step.Shown(v))
+			got := jsonvalue.Canonical(step.Shown(v))
 			if len(got) > 64<<10 || !strings.Contains(got, "…") {
 				t.Errorf("%d bytes are shown: %.200s", len(got), got)
 			}
@@ -413,11 +413,11 @@ const (
 
 // states returns what the step says of each recipient.
 func states(s execution.Step) string {
-	recipients, _ := document.Lookup(s.Output, "recipients")
+	recipients, _ := jsonvalue.Lookup(s.Output, "recipients")
 	list, _ := recipients.([]any)
 	words := make([]string, 0, len(list))
 	for _, r := range list {
-		word, _ := document.Lookup(r, "status")
+		word, _ := jsonvalue.Lookup(r, "status")
 		words = append(words, word.(string)) //nolint:errcheck,forcetypeassert // a panic is a failure.
 	}
 	return strings.Join(words, " ")
@@ -609,7 +609,7 @@ func TestValuesArePlainTextWhereTheyLand(t *testing.T) {
 			if m := h.messages[0]; m.Body != plain || m.Subject != hostile || m.Markup != tc.markup {
 				t.Errorf("body %q, subject %q, markup %q; want markup %q", m.Body, m.Subject, m.Markup, tc.markup)
 			}
-			if shown, _ := document.Lookup(s.Input, "body"); shown != plain {
+			if shown, _ := jsonvalue.Lookup(s.Input, "body"); shown != plain {
 				t.Errorf("the trace shows %q", shown)
 			}
 		})
@@ -745,7 +745,7 @@ func TestAQuestionIsInTheTrace(t *testing.T) {
 	t.Parallel()
 	s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, plain+`}`)
 	want := map[string]any{
-		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": document.Number("0.5")},
+		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": jsonvalue.Number("0.5")},
 	}
 	if diff := cmp.Diff(want, s.Input); diff != "" {
 		t.Errorf("input (-want +got)\n%s", diff)
@@ -851,7 +851,7 @@ func TestAQuestionKeepsDataApart(t *testing.T) {
 	if q.Prompt != "Judge [[event_payload.subject]]." || q.System != "Be brief about [[event_payload.f]]." {
 		t.Errorf("prompt %q, system %q", q.Prompt, q.System)
 	}
-	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": document.Number("0.5")}, q.Data); diff != "" {
+	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": jsonvalue.Number("0.5")}, q.Data); diff != "" {
 		t.Errorf("data (-want +got)\n%s", diff)
 	}
 	if q.Org != "org_a" || q.Execution != "exec_1" || q.Step != "s" || q.Tier != credit.Standard || q.Mend != nil || q.Schema == nil {

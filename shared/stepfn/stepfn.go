@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // API is the part of the client that is used.
@@ -39,18 +39,18 @@ type Machine struct {
 
 // Start starts a run that was just recorded. A run that was started already is
 // not an error.
-func (m Machine) Start(ctx context.Context, c flow.Cursor) error {
+func (m Machine) Start(ctx context.Context, c machine.Cursor) error {
 	return m.start(ctx, c, string(c.Execution))
 }
 
 // Restart starts a run again at a time when nobody else seems to. The same run
 // at the same second is started once.
-func (m Machine) Restart(ctx context.Context, c flow.Cursor, at time.Time) error {
+func (m Machine) Restart(ctx context.Context, c machine.Cursor, at time.Time) error {
 	return m.start(ctx, c, string(c.Execution)+"-r"+strconv.FormatInt(at.Unix(), 10))
 }
 
-func (m Machine) start(ctx context.Context, c flow.Cursor, name string) error {
-	input, err := json.Marshal(map[string]flow.Cursor{"cursor": c})
+func (m Machine) start(ctx context.Context, c machine.Cursor, name string) error {
+	input, err := json.Marshal(map[string]machine.Cursor{"cursor": c})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Execution, err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/stepfn"
 )
 
@@ -59,8 +59,8 @@ func begun() *cloud {
 	return &cloud{status: 200, body: `{"executionArn": "arn:x", "startDate": 1773066181.0}`}
 }
 
-func cursor() flow.Cursor {
-	return flow.Cursor{Org: "org_a", Execution: "exec_01KK9VH6M0AAAAAAAAAAAAAAAA"}
+func cursor() machine.Cursor {
+	return machine.Cursor{Org: "org_a", Execution: "exec_01KK9VH6M0AAAAAAAAAAAAAAAA"}
 }
 
 func TestARunIsStartedUnderItsName(t *testing.T) {
@@ -86,7 +86,7 @@ func TestARunIsStartedUnderItsName(t *testing.T) {
 			if len(tc.want) > 80 {
 				t.Errorf("a name may have 80 characters, not %d", len(tc.want))
 			}
-			var got struct{ Cursor flow.Cursor }
+			var got struct{ Cursor machine.Cursor }
 			if err := json.Unmarshal([]byte(c.asked["input"]), &got); err != nil {
 				t.Fatal(err)
 			}
@@ -107,8 +107,8 @@ func TestTheCursorIsWhereTheMachineLooksForIt(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.asked["input"]), &input); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := input[strings.TrimPrefix(flow.PathCursor, "$.")]; !ok {
-		t.Errorf("nothing at %s of %v", flow.PathCursor, input)
+	if _, ok := input[strings.TrimPrefix(machine.PathCursor, "$.")]; !ok {
+		t.Errorf("nothing at %s of %v", machine.PathCursor, input)
 	}
 }
 

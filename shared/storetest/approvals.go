@@ -7,9 +7,9 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // asked stores a run that waits for people, and returns the question.
@@ -22,7 +22,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 		Remind: x.Created.Add(time.Minute),
 		Actions: []approval.Action{
 			{Step: "act", Product: "psa", Action: "add_note", Params: map[string]any{
-				"n": int64(9007199254740993), "f": document.Number("0.5"), "list": []any{"a", nil, true}, "o": map[string]any{"x": int64(1)},
+				"n": int64(9007199254740993), "f": jsonvalue.Number("0.5"), "list": []any{"a", nil, true}, "o": map[string]any{"x": int64(1)},
 			}},
 			{Step: "later", Product: "psa", Action: "add_note"},
 		},

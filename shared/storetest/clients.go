@@ -12,9 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"theoneagents.app/agents/shared/client"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func clients() []promise {
@@ -38,7 +38,7 @@ func clients() []promise {
 			same(t, "facts", known(t, s, o, "client_1"), want)
 			same(t, "of another client", known(t, s, o, "client_2"), nil)
 			same(t, "of one whose name is the beginning", known(t, s, o, "client_"), nil)
-			score.At, score.Score = score.At.Add(1), document.Number("71.5")
+			score.At, score.Score = score.At.Add(1), jsonvalue.Number("71.5")
 			keep(t, s, o, score)
 			same(t, "a fraction", known(t, s, o, "client_1")[2], score)
 		}},
@@ -105,7 +105,7 @@ func sayings(r *rapid.T, o id.Org) []event.Event {
 		name := rapid.SampledFrom(slices.Sorted(maps.Keys(fields))).Draw(r, "name")
 		values := []any{"a", "b", "c", "a", "b", "c", "", int64(7), nil}
 		if name == "defend:posture.updated" {
-			values = []any{int64(40), document.Number("71.5"), int64(90), "90", nil}
+			values = []any{int64(40), jsonvalue.Number("71.5"), int64(90), "90", nil}
 		}
 		product, kind, _ := strings.Cut(name, ":")
 		said[i] = event.Event{

@@ -5,10 +5,10 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/machine"
 )
 
 func runs() []promise {
@@ -148,14 +148,14 @@ func runs() []promise {
 // share a store with them.
 func overdue(t trial, s Store) {
 	o, then := anOrg(), time.Date(1999, time.January, 1, 0, 0, 0, int(day().UnixNano()%1e9), time.UTC)
-	var want []flow.Cursor
+	var want []machine.Cursor
 	for n := range 12 {
 		x := begun(t, s, aRun(o, "agent_1", n))
 		x.Due = then.Add(time.Duration(n) * time.Nanosecond)
 		committed(t, s, execution.Change{Execution: x})
-		want = append(want, flow.Cursor{Org: o, Execution: x.ID})
+		want = append(want, machine.Cursor{Org: o, Execution: x.ID})
 	}
-	at := func(n, limit int) []flow.Cursor {
+	at := func(n, limit int) []machine.Cursor {
 		got, err := s.Overdue(t.Context(), then.Add(time.Duration(n)*time.Nanosecond), limit)
 		ok(t, err)
 		return got
@@ -181,10 +181,10 @@ func steps() []promise {
 		one := 1
 		return execution.Step{
 			ID: name, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
-			Input: map[string]any{"n": int64(9007199254740993), "f": document.Number("1.5")}, Output: []any{"a", nil, int64(2)},
+			Input: map[string]any{"n": int64(9007199254740993), "f": jsonvalue.Number("1.5")}, Output: []any{"a", nil, int64(2)},
 			Bound: &execution.Bound{
 				Client: map[string]any{"n": int64(9007199254740993)},
-				Params: map[id.Step]document.Values{"act": {"f": document.Number("1.5"), "n": int64(2)}},
+				Params: map[id.Step]jsonvalue.Values{"act": {"f": jsonvalue.Number("1.5"), "n": int64(2)}},
 			},
 			Error:  &execution.Failure{Code: "c", Message: "m", Step: name},
 			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // Store finds what is overdue.
@@ -30,12 +30,12 @@ type Store interface {
 
 	// Overdue returns up to limit runs that were due before now, the longest
 	// overdue first. It may be a moment behind.
-	Overdue(ctx context.Context, now time.Time, limit int) ([]flow.Cursor, error)
+	Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error)
 }
 
 // Machine starts runs again. The same run at the same second is started once.
 type Machine interface {
-	Restart(ctx context.Context, c flow.Cursor, at time.Time) error
+	Restart(ctx context.Context, c machine.Cursor, at time.Time) error
 }
 
 // Outbox publishes the platform's own events whose writers did not.
@@ -119,7 +119,7 @@ func (s *Service) runs(ctx context.Context) (Report, error) {
 	return r, errors.Join(errs...)
 }
 
-func (s *Service) repair(ctx context.Context, c flow.Cursor, r *Report) error {
+func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error {
 	x, done, err := s.Store.Execution(ctx, c.Org, c.Execution)
 	if err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/flow"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -32,9 +32,9 @@ type yard struct {
 	now       time.Time
 	restarted []id.Execution
 	broken    map[id.Execution]error
-	left      []error       // what becomes of each event that is left in the outbox
-	behind    []flow.Cursor // what the index says besides
-	raced     bool          // whether somebody writes just before the sweeper
+	left      []error          // what becomes of each event that is left in the outbox
+	behind    []machine.Cursor // what the index says besides
+	raced     bool             // whether somebody writes just before the sweeper
 }
 
 // yardStore is the store as the sweeper sees it.
@@ -44,7 +44,7 @@ type yardStore struct {
 	yard *yard
 }
 
-func (s yardStore) Overdue(ctx context.Context, now time.Time, limit int) ([]flow.Cursor, error) {
+func (s yardStore) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	list, err := s.Store.Overdue(ctx, now, limit)
 	return append(slices.Clone(s.yard.behind), list...), err
 }
@@ -83,7 +83,7 @@ func (o yardOutbox) Sweep(context.Context) (int, error) {
 }
 
 // Restart implements sweep.Machine.
-func (y *yard) Restart(_ context.Context, c flow.Cursor, at time.Time) error {
+func (y *yard) Restart(_ context.Context, c machine.Cursor, at time.Time) error {
 	if !at.Equal(y.now) {
 		y.Errorf("restarted at %v, and it is %v", at, y.now)
 	}
@@ -270,7 +270,7 @@ func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
 	for _, name := range []id.Execution{"exec_1", "exec_2", "exec_3"} {
 		y.run(name, nil)
 	}
-	y.behind = []flow.Cursor{{Org: org, Execution: "exec_gone"}}
+	y.behind = []machine.Cursor{{Org: org, Execution: "exec_gone"}}
 	down := errors.New("down")
 	y.broken["exec_2"] = down
 	y.now = y.now.Add(time.Minute)
@@ -304,7 +304,7 @@ func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
 	y := open(t)
 	y.run("exec_young", nil)
 	y.run("exec_over", func(x execution.Execution) execution.Change { return execution.Change{Execution: x.Complete(y.now)} })
-	y.behind = []flow.Cursor{{Org: org, Execution: "exec_young"}, {Org: org, Execution: "exec_over"}}
+	y.behind = []machine.Cursor{{Org: org, Execution: "exec_young"}, {Org: org, Execution: "exec_over"}}
 	if r := y.sweep(); r != (sweep.Report{Looked: 2}) || len(y.restarted) > 0 {
 		t.Errorf("%+v, restarted %v", r, y.restarted)
 	}
@@ -452,4 +452,4 @@ var errBlind = errors.New("blind")
 
 type blind struct{ yardStore }
 
-func (blind) Overdue(context.Context, time.Time, int) ([]flow.Cursor, error) { return nil, errBlind }
+func (blind) Overdue(context.Context, time.Time, int) ([]machine.Cursor, error) { return nil, errBlind }

@@ -24,9 +24,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // Files holds the templates.
@@ -100,7 +100,7 @@ func parse(data []byte, rules agent.Rules) (Template, error) {
 		Version     string          `json:"version"`
 		Definition  json.RawMessage `json:"definition"`
 	}
-	if _, err := document.Object(data); err != nil {
+	if _, err := jsonvalue.Object(data); err != nil {
 		return Template{}, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -116,7 +116,7 @@ func parse(data []byte, rules agent.Rules) (Template, error) {
 	case f.Version == "" || f.Description == "":
 		return Template{}, errors.New("it needs a version and a description")
 	}
-	doc, err := document.Object(f.Definition)
+	doc, err := jsonvalue.Object(f.Definition)
 	if err != nil {
 		return Template{}, fmt.Errorf("definition: %w", err)
 	}

@@ -19,9 +19,9 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/document"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/template"
@@ -119,9 +119,9 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 // for examples.
 func filled(t *testing.T, steps []agent.Step) any {
 	t.Helper()
-	doc, err := document.Decode([]byte(strings.NewReplacer(
+	doc, err := jsonvalue.Decode([]byte(strings.NewReplacer(
 		"+15550000000", "+12125551234", "example.com", "msp.com",
-	).Replace(document.Canonical(steps))))
+	).Replace(jsonvalue.Canonical(steps))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestATemplateNamesOnlyWhatItsEventHas(t *testing.T) {
 	for _, tm := range load(t) {
 		typ, _ := r.Catalog.Event(tm.Definition.Trigger.Event())
 		sample := map[string]any{"event_payload": typ.Sample}
-		doc, err := document.Decode([]byte(document.Canonical(tm.Definition.Steps)))
+		doc, err := jsonvalue.Decode([]byte(jsonvalue.Canonical(tm.Definition.Steps)))
 		if err != nil {
 			t.Fatal(err)
 		}

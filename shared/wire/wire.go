@@ -37,7 +37,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/model"
-	"theoneagents.app/agents/shared/notice"
+	"theoneagents.app/agents/shared/notify"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/queue"
@@ -218,9 +218,9 @@ func (w *Wire) model() step.Model {
 
 func (w *Wire) senders() map[agent.Channel]step.Sender {
 	hosts := w.Rules().Hosts
-	hook := notice.Hook{HTTP: notice.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
+	hook := notify.Hook{HTTP: notify.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
 	return map[agent.Channel]step.Sender{
-		agent.SMS:   notice.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
+		agent.SMS:   notify.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
 		agent.Email: w.email(),
 		agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
 	}
@@ -230,8 +230,8 @@ func (w *Wire) senders() map[agent.Channel]step.Sender {
 const once = 1
 
 // email returns the sender of e-mail.
-func (w *Wire) email() notice.Email {
-	return notice.Email{
+func (w *Wire) email() notify.Email {
+	return notify.Email{
 		API:  sesv2.NewFromConfig(w.aws, func(o *sesv2.Options) { o.RetryMaxAttempts = once }),
 		From: w.env.Need(boot.EnvSender),
 	}

@@ -1,0 +1,164 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"code.dny.dev/ssrf"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/httpcall"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/step"
+)
+
+// The bounds of a call to an address that a tenant has chosen.
+const (
+	hookTimeout = 10 * time.Second
+	maxAnswer   = 64 << 10 // bytes of an answer that are read
+)
+
+// Client returns an HTTP client for addresses that tenants choose: the address
+// that a name resolves to is checked when the connection is made, so a name
+// cannot point elsewhere after it was looked at. Private addresses are refused
+// but for allowed ones ("127.0.0.1:4580"). Redirects are not followed and no
+// proxy is used.
+func Client(allowed []string) *http.Client {
+	guard := ssrf.New(ssrf.WithPorts(80, 443, 8443)) //nolint:mnd // the usual ports of https.
+	dialer := &net.Dialer{Timeout: hookTimeout, Control: func(network, address string, c syscall.RawConn) error {
+		if slices.Contains(allowed, address) {
+			return nil
+		}
+		return guard.Safe(network, address, c)
+	}}
+	return &http.Client{
+		Timeout:       hookTimeout,
+		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: hookTimeout, MaxIdleConns: 20},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Hook posts to chats and webhooks.
+type Hook struct {
+	HTTP   *http.Client
+	Hosts  []string   // allowed over plain http
+	Master key.Master // of the secrets that webhooks are signed with
+	Now    func() time.Time
+}
+
+// Send implements step.Sender.
+func (h Hook) Send(ctx context.Context, m step.Message) error {
+	if err := h.mayReach(m.Recipient); err != nil {
+		return err
+	}
+	body, err := content(m)
+	if err != nil {
+		return lasting("the message cannot be written", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Recipient, bytes.NewReader(body))
+	if err != nil {
+		return lasting("it cannot be called", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if m.Channel == agent.Webhook {
+		if err := h.sign(req.Header, m, body); err != nil {
+			return err
+		}
+	}
+	resp, err := h.HTTP.Do(req)
+	if err != nil {
+		return unanswered(m.Channel, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing depends on its end.
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	return h.judge(m.Channel, resp, text, err == nil && len(text) <= maxAnswer)
+}
+
+func (h Hook) mayReach(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
+		return lasting("its address is not one of https", err)
+	}
+	return nil
+}
+
+// lasting returns the failure of a message that was not sent and never will be.
+func lasting(words string, cause error) error {
+	return httpcall.Failure{Words: words, Cause: errors.Join(step.ErrNotification, cause)}
+}
+
+// unanswered sorts a call without an answer: before the connection stood nothing
+// was sent, and what is wrong with an address or a certificate does not pass.
+func unanswered(c agent.Channel, err error) error {
+	f := httpcall.Failure{Words: httpcall.Unanswered(err), Cause: err}
+	switch {
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):
+		f.Cause = errors.Join(step.ErrNotification, err)
+	case httpcall.Unconnected(err), c == agent.Webhook:
+		f.Cause = errors.Join(step.ErrAgain, err)
+	}
+	return f
+}
+
+// judge sorts an answer; whole is whether all of its text was read. A webhook is
+// done by its status. A chat may refuse a message with status 200.
+func (h Hook) judge(c agent.Channel, resp *http.Response, text []byte, whole bool) error {
+	f := httpcall.Failure{Words: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
+	switch {
+	case httpcall.Passing(resp.StatusCode):
+		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
+	case !httpcall.Done(resp.StatusCode):
+	case c == agent.Webhook, !whole, !refuses(c, resp.StatusCode, text):
+		return nil
+	case throttles(text):
+		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
+	}
+	return f
+}
+
+// content returns the message in the format of its channel: Slack's, Teams', or
+// our own.
+func content(m step.Message) ([]byte, error) {
+	switch m.Channel {
+	case agent.Slack:
+		return json.Marshal(slack(m))
+	case agent.Teams:
+		return json.Marshal(teams(m))
+	case agent.Webhook, agent.SMS, agent.Email:
+	}
+	return json.Marshal(map[string]any{
+		"type": "agent.notification", "org_id": m.Org, "agent_id": m.Agent, "execution_id": m.Execution,
+		"subject": m.Subject, "body": m.Body,
+	})
+}
+
+// sign adds the headers of Standard Webhooks
+// (github.com/standard-webhooks/standard-webhooks, spec of 2023). The id is the
+// idempotency key: the same at every try.
+func (h Hook) sign(header http.Header, m step.Message, body []byte) error {
+	signer, err := standardwebhooks.NewWebhookRaw(h.Master.Secret(m.Org))
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	now := h.Now()
+	signature, err := signer.Sign(m.Key, now, body)
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	header.Set("Webhook-Id", m.Key)
+	header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
+	header.Set("Webhook-Signature", signature)
+	return nil
+}

@@ -1,0 +1,489 @@
+package simulation_test
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
+)
+
+// audit checks what must hold when everything is over, whatever went wrong. It
+// reads the records and what the outside saw, and shares no rule with the
+// services.
+func (w *world) audit() {
+	w.Helper()
+	type sum struct{ runs, completed, failed, credits int64 }
+	agents := map[id.Agent]sum{}
+	for _, head := range w.runs() {
+		x, steps := w.stored(head.ID)
+		w.auditRun(x, steps)
+		s := agents[x.Agent]
+		s.runs++
+		if x.Status == execution.Completed {
+			s.completed++
+		}
+		if x.Status == execution.Failed {
+			s.failed++
+		}
+		s.credits += x.Credits
+		agents[x.Agent] = s
+	}
+	for a, want := range agents {
+		stats := w.stats(a)
+		got := sum{runs: stats.Runs, completed: stats.Completed, failed: stats.Failed, credits: used(stats)}
+		w.holds(sums, got == want, "stats of %s: got %+v, want %+v", a, got, want)
+	}
+	w.balances("at the end")
+	for key, n := range w.senders.sent {
+		w.holds(oneEffect, n <= 1, "the message %s was sent %d times", key, n)
+	}
+	w.auditEvents()
+	w.auditOutside()
+	w.auditHeard()
+}
+
+func used(s agent.Stats) int64 {
+	var n int64
+	for _, month := range s.Credits {
+		for _, amount := range month {
+			n += amount
+		}
+	}
+	return n
+}
+
+// auditEvents looks what became of each event at each agent that was there
+// before it and still is.
+func (w *world) auditEvents() {
+	w.Helper()
+	events := slices.Clone(w.witness.events)
+	for _, e := range w.bus.all() {
+		events = append(events, published{event: e})
+	}
+	for _, p := range events {
+		if p.event.Org != w.org && p.letter != "unknown_org" {
+			continue
+		}
+		letters := w.queue.lettersOf(p.event.ID)
+		if p.letter != "" {
+			w.holds(nothingLost, slices.Contains(letters, p.letter) || slices.Contains(letters, "failed"), // it died each time
+				"%s has letters %v, want %s", p.event.ID, letters, p.letter)
+			continue
+		}
+		heads, err := w.store.Agents(w.over, w.org)
+		w.must(err)
+		for _, a := range heads {
+			if a.Created.Before(p.event.Published) && a.Updated.Equal(a.Created) && w.listens(a.ID, p.event) {
+				w.holds(nothingLost, slices.Contains(letters, "failed") || w.answered(a.ID, p.event),
+					"nothing says what became of %s at %s; letters %v", p.event.ID, a.ID, letters)
+			}
+		}
+	}
+}
+
+// listens reports whether an agent's trigger names an event.
+func (w *world) listens(a id.Agent, e event.Event) bool {
+	w.Helper()
+	name, ok := w.triggers[a]
+	if !ok {
+		found, err := w.store.Store.Agent(w.over, w.org, a)
+		w.must(err)
+		name = found.Definition.Trigger.Event()
+		w.triggers[a] = name
+	}
+	return name == e.Name()
+}
+
+// answered reports whether there is a run of the agent for the event, or a
+// reason why there is none.
+func (w *world) answered(a id.Agent, e event.Event) bool {
+	for _, x := range w.runs() {
+		if x.Agent == a && x.Trigger.ID == e.ID {
+			return true
+		}
+	}
+	p, err := w.store.Activity(w.over, w.org, a, activity.Query{Limit: 10_000})
+	w.must(err)
+	return slices.ContainsFunc(p.Entries, func(entry activity.Entry) bool {
+		return entry.Event == e.ID && entry.Outcome != agent.Started && entry.Detail != ""
+	})
+}
+
+// auditOutside looks at what products and people saw.
+func (w *world) auditOutside() {
+	w.Helper()
+	keys := map[string]string{}
+	for _, c := range w.products.calls {
+		org := w.witness.owner[c.Execution]
+		w.holds(apart, c.Org == org, "%s is done for %s, its run belongs to %s", c.Key, c.Org, org)
+		what := string(c.Execution) + " " + c.Product + "." + c.Action + " " + event.Event{Payload: c.Params}.Content()
+		before, tried := keys[what]
+		w.holds(oneEffect, !tried || before == c.Key, "%s was tried as %s and as %s", what, before, c.Key)
+		keys[what] = c.Key
+	}
+	for _, m := range w.senders.list {
+		org := w.witness.owner[m.Execution]
+		w.holds(apart, m.Org == org, "the message %s is of %s, its run belongs to %s", m.Key, m.Org, org)
+	}
+	for _, q := range w.model.asked {
+		org := w.witness.owner[q.Execution]
+		w.holds(apart, q.Org == org, "a question is of %s, its run %s belongs to %s", q.Org, q.Execution, org)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, line := range w.reported { // what would stand in a log about one run names no other organization
+		for run, org := range w.witness.owner {
+			if strings.Contains(line.Error(), string(run)) {
+				foreign := slices.ContainsFunc([]string{"org_acme", "org_other"}, func(o string) bool {
+					return o != string(org) && strings.Contains(line.Error(), o)
+				})
+				w.holds(apart, !foreign, "a report about %s of %s says %q", run, org, line)
+			}
+		}
+	}
+}
+
+func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
+	w.Helper()
+	w.holds(movesOn, x.Status.Ended(), "%s is still %s, due %v", x.ID, x.Status, x.Due)
+	w.holds(sums, len(x.Holds) == 0 && x.Due.IsZero(), "%s (%s) holds %v and is due at %v", x.ID, x.Status, x.Holds, x.Due)
+	var charged int64
+	for _, s := range steps {
+		if s.Charge == nil {
+			continue
+		}
+		charged += s.Charge.Amount
+		w.holds(sums, s.Status == execution.StepCompleted && s.Kind == agent.AI,
+			"%s: step %s (%s) is charged and %s", x.ID, s.ID, s.Kind, s.Status)
+	}
+	w.holds(sums, charged == x.Credits, "%s was charged %d, its steps %d", x.ID, x.Credits, charged)
+	asked := map[id.Step]approval.Approval{}
+	for _, a := range w.questions() {
+		if a.Execution == x.ID {
+			_, twice := asked[a.Step]
+			w.holds(oneVerdict, !twice && a.Org == x.Org, "%s: two questions at %s, or one of %s", x.ID, a.Step, a.Org)
+			asked[a.Step] = a
+		}
+	}
+	for _, a := range asked {
+		w.auditOutcome(a, steps[a.Step], steps[execution.OutcomeOf(a.Step)])
+	}
+	d, err := agent.Library{System: systemAgents(), Shelf: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
+	w.must(err)
+	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Started}
+	p.walk(d.Steps)
+	for key := range asked {
+		w.holds(oneVerdict, p.seen[key], "%s: a question at %s, which the run did not reach", x.ID, key)
+	}
+	for _, e := range w.products.effects {
+		if e.command.Execution == x.ID {
+			w.holds(oneEffect, p.acted[e.command.Key], "%s: %s was done, which the run does not know of", x.ID, e.command.Key)
+		}
+	}
+}
+
+// auditOutcome checks that those whom a question has reached, and nobody else,
+// heard what became of it; row says whom the run believes to have told.
+func (w *world) auditOutcome(a approval.Approval, gate, row execution.Step) {
+	w.Helper()
+	want := "decided"
+	switch {
+	case a.Status == approval.Expired:
+		want = "expired"
+	case a.DecidedBy == "":
+		want = "withdrawn"
+	}
+	type person struct {
+		channel   agent.Channel
+		recipient string
+	}
+	asked, reached, told := map[person]bool{}, map[person]bool{}, map[person]int{}
+	for _, list := range execution.NotifiedIn(gate.Output) { // who may have been asked is asked
+		for _, d := range list {
+			for _, r := range d.Recipients {
+				who := person{d.Channel, r.Recipient}
+				asked[who] = asked[who] || slices.Contains([]string{"sending", "unknown"}, string(r.Status))
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, m := range w.senders.list {
+		rest, ours := strings.CutPrefix(m.Key, string(a.ID)+":")
+		if !ours {
+			continue
+		}
+		occasion, _, _ := strings.Cut(rest, ":")
+		who := person{m.Channel, m.Recipient}
+		switch {
+		case !isOutcome(m):
+			asked[who] = true
+			reached[who] = reached[who] || w.senders.sent[m.Key] > 0
+		case !seen[m.Key]:
+			seen[m.Key] = true
+			told[who] += w.senders.sent[m.Key]
+			w.holds(heardOfIt, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
+				a.ID, a.Status, who, asked[who], occasion)
+		}
+	}
+	status := map[person]string{}
+	for _, list := range execution.NotifiedIn(row.Output) {
+		for _, d := range list {
+			for _, r := range d.Recipients {
+				status[person{d.Channel, r.Recipient}] = string(r.Status)
+			}
+		}
+	}
+	for who := range reached {
+		got := status[who]
+		w.holds(heardOfIt, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
+			"%s: %v was asked, and the outcome is %q", a.ID, who, got)
+		w.holds(heardOfIt, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
+			"%s: %v was told the outcome %d times, and it is %q", a.ID, who, told[who], got)
+	}
+}
+
+// lag returns how long after its time something may happen when much goes wrong.
+func (w *world) lag() time.Duration { return time.Duration(max(*trouble, 1) * float64(10*time.Minute)) }
+
+// skew is how far the clocks of two deployments may be apart.
+const skew = 4 * time.Second
+
+// A path is what a run may have done, step after step.
+type path struct {
+	world *world
+	run   execution.Execution
+	steps execution.Steps
+	asked map[id.Step]approval.Approval
+
+	open  bool      // whether the run may get this far
+	since time.Time // it got here at the earliest then
+	seen  map[id.Step]bool
+	acted map[string]bool // by idempotency key
+}
+
+func (p *path) walk(defs []agent.Step) {
+	if p.seen == nil {
+		p.seen, p.acted = map[id.Step]bool{}, map[string]bool{}
+	}
+	for _, def := range defs {
+		p.seen[def.ID] = p.open
+		s := p.steps[def.ID]
+		p.judge(def, s)
+		if def.Kind == agent.Branching && s.Status == execution.StepCompleted {
+			if *s.Case < 0 {
+				p.walk(def.Else)
+			} else {
+				p.walk(def.Cases[*s.Case].Steps)
+			}
+		}
+	}
+	p.world.holds(oneWay, !p.open || p.run.Status != execution.Failed || p.run.Error != nil, "%s failed without an error", p.run.ID)
+}
+
+func (p *path) judge(def agent.Step, s execution.Step) {
+	w, over := p.world, s.Status == execution.StepCompleted || s.Status == execution.StepSkipped || s.Status == execution.StepFailed
+	w.holds(oneWay, s.Status == "" || p.open, "%s: step %s is %s, but the run should not have got there", p.run.ID, def.ID, s.Status)
+	w.holds(oneWay, p.run.Status != execution.Completed || !p.open || over, "%s completed with step %s %q", p.run.ID, def.ID, s.Status)
+	w.holds(oneWay, !over || !s.Ended.Before(p.since.Add(-skew)),
+		"%s: step %s ended at %v, before the one before it at %v", p.run.ID, def.ID, s.Ended, p.since)
+	switch def.Kind {
+	case agent.Action:
+		p.action(def, s)
+	case agent.Gate:
+		p.gate(def, s)
+	case agent.Waiting:
+		if s.Status == execution.StepCompleted {
+			w.holds(movesOn, s.Ended.Sub(s.Until) <= w.lag() || !s.Started.Add(w.lag()).Before(s.Ended),
+				"%s: step %s waited until %v instead of %v", p.run.ID, def.ID, s.Ended, s.Until)
+			w.holds(oneWay, s.Ended.Sub(s.Started) >= time.Duration(def.Duration)*time.Second-skew,
+				"%s: step %s waited only %v", p.run.ID, def.ID, s.Ended.Sub(s.Started))
+		}
+	case agent.AI, agent.Notification, agent.Branching:
+	}
+	if !over || s.Status == execution.StepFailed && def.OnError != agent.Continue {
+		p.open = false
+	}
+	if over {
+		p.since = s.Ended
+	}
+}
+
+func (p *path) action(def agent.Step, s execution.Step) {
+	w := p.world
+	e, did := w.products.did(p.run.ID, def.ID)
+	w.holds(oneEffect, s.Status != execution.StepCompleted || did, "%s: step %s is completed, but the product did nothing", p.run.ID, def.ID)
+	if !did {
+		return
+	}
+	p.acted[e.command.Key] = true
+	w.holds(oneVerdict, p.open, "%s: %s was done, which the run should not have reached", p.run.ID, e.command.Key)
+	w.holds(oneWay, !p.open || !e.at.Before(p.since.Add(-skew)),
+		"%s: %s was done at %v, before its turn at %v", p.run.ID, e.command.Key, e.at, p.since)
+	w.holds(oneEffect, s.Status != execution.StepSkipped, "%s: %s was done, and skipped", p.run.ID, e.command.Key)
+	for _, a := range p.asked {
+		for _, shown := range a.Actions {
+			if p.steps[a.Step].Status == execution.StepCompleted && shown.Step == def.ID && shown.Params != nil {
+				w.holds(oneVerdict, reflect.DeepEqual(shown.Params, e.command.Params),
+					"%s: people saw %v at %s, and %v was done", p.run.ID, shown.Params, a.Step, e.command.Params)
+			}
+		}
+	}
+}
+
+func (p *path) gate(def agent.Step, s execution.Step) {
+	w := p.world
+	a, asked := p.asked[def.ID]
+	silent := a.Status == approval.Expired && def.OnExpiry == agent.Approve
+	said := a.Status == approval.Approved || silent
+	w.holds(oneVerdict, !asked || a.Status != approval.Pending, "%s: the question at %s is still open", p.run.ID, def.ID)
+	w.holds(oneVerdict, s.Status != execution.StepSkipped || !asked, "%s: gate %s is skipped and asked", p.run.ID, def.ID)
+	w.holds(oneVerdict, s.Status != execution.StepCompleted || asked, "%s: gate %s is completed and never asked", p.run.ID, def.ID)
+	want := map[approval.Status]execution.Reason{
+		approval.Denied: execution.ApprovalDenied, approval.Expired: execution.ApprovalExpired,
+	}[a.Status]
+	closed := p.run.Reason == execution.CancelledByUser || p.run.Reason == execution.AgentDeleted
+	w.holds(oneVerdict, !asked || said || p.run.Reason == want || closed,
+		"%s: gate %s is %s, but the run is %s (%s)", p.run.ID, def.ID, a.Status, p.run.Status, p.run.Reason)
+	late := s.Ended.Sub(a.DecidedAt)
+	w.holds(movesOn, a.DecidedAt.IsZero() || s.Status != execution.StepCompleted || late <= w.lag(),
+		"%s: the run went on %v after the decision at %s", p.run.ID, late, def.ID)
+	yes := 0
+	for _, v := range a.Votes {
+		if v.Approve {
+			yes++
+		}
+		w.holds(oneVerdict, v.At.Before(a.Expires.Add(skew)) && (p.run.Completed.IsZero() || !v.At.After(p.run.Completed.Add(skew))),
+			"%s: a vote at %v; the time was over at %v, the run at %v", p.run.ID, v.At, a.Expires, p.run.Completed)
+	}
+	w.holds(oneVerdict, a.Status != approval.Approved || yes >= def.Min() && yes == len(a.Votes),
+		"%s: gate %s is approved by %d of %d", p.run.ID, def.ID, yes, len(a.Votes))
+	if asked && !said {
+		p.open = false
+	}
+}
+
+// ---- while things may still be under way ----
+
+// patience is how long after the last fault a run may stand still; see movesOn.
+const patience = 90 * time.Second
+
+// moved checks that every run is at its end, waits for good reason, or was
+// moved on: nobody is past the time at which somebody should have looked.
+func (w *world) moved() {
+	w.Helper()
+	now := time.Now()
+	for _, head := range w.runs() {
+		x, steps := w.stored(head.ID)
+		if x.Status.Ended() || now.Before(x.Lease.Until) {
+			continue // settled elsewhere, or under way
+		}
+		waits := false
+		for _, s := range steps {
+			if s.Status != execution.StepWaiting {
+				continue
+			}
+			if s.Kind == agent.Waiting {
+				waits = waits || now.Before(s.Until.Add(patience))
+				continue
+			}
+			for _, a := range w.questions() {
+				waits = waits || a.Execution == x.ID && a.Step == s.ID && a.Status == approval.Pending && now.Before(a.Expires.Add(patience))
+			}
+		}
+		w.holds(movesOn, waits, "%s is %s and stands still, due %v, at %v", x.ID, x.Status, x.Due, now)
+	}
+}
+
+// ---- again ----
+
+// A tally is everything that is done.
+type tally struct {
+	Runs      []execution.Execution
+	Steps     []execution.Steps
+	Questions []approval.Approval
+	Stats     map[id.Agent]agent.Stats
+	Remaining int64
+	Effects   int
+	Sent      int
+}
+
+func (w *world) tally() tally {
+	w.Helper()
+	t := tally{Questions: w.questions(), Remaining: w.balance().Remaining, Effects: len(w.products.effects)}
+	for _, head := range w.runs() {
+		x, steps := w.stored(head.ID)
+		t.Runs, t.Steps = append(t.Runs, x), append(t.Steps, steps)
+	}
+	var err error
+	t.Stats, err = w.store.Store.Stats(w.over, w.org)
+	w.must(err)
+	for _, n := range w.senders.sent {
+		t.Sent += n
+	}
+	return t
+}
+
+// retire removes the agents with a limit: an event that was refused because too
+// many had started may start when it comes again later.
+func (w *world) retire() {
+	heads, err := w.store.Agents(w.over, w.org)
+	w.must(err)
+	for _, h := range heads {
+		a, err := w.store.Store.Agent(w.over, w.org, h.ID)
+		w.must(err)
+		if a.Definition.Limit != nil {
+			w.must(w.store.Store.DeleteAgent(w.over, a))
+		}
+	}
+}
+
+// repeat does everything once more that machines, queues and people may repeat
+// when all is over, and checks that nothing has changed.
+func (w *world) repeat() {
+	w.Helper()
+	w.retire()
+	before := w.tally()
+	for _, p := range w.witness.events {
+		// What became a letter because it failed is not done: to put that on the
+		// bus again is to do it.
+		if p.event.Org == w.org && !slices.Contains(w.queue.lettersOf(p.event.ID), "failed") {
+			w.queue.put(p.event, p.letter, 0)
+		}
+	}
+	for _, e := range w.bus.all() {
+		if e.Org == w.org {
+			w.queue.put(e, "", 0)
+		}
+	}
+	for _, x := range before.Runs {
+		for _, owner := range []string{"again", "once more"} {
+			call := machine.Call{Op: machine.OpRun, Cursor: machine.Cursor{Org: x.Org, Execution: x.ID}, Owner: owner}
+			next, err := w.runner.Handle(w.over, call)
+			w.holds(again, err == nil && next.Next == machine.NextDone, "%s goes on: %+v, %v", x.ID, next, err)
+			call.Op, call.Token = machine.OpAsk, w.name("token")
+			_, err = w.runner.Handle(w.over, call)
+			w.holds(again, err == nil, "%s cannot be asked about: %v", x.ID, err)
+		}
+		err := w.executions.Cancel(w.over, w.person("user_owner", caller.Owner), x.ID)
+		w.holds(again, errors.Is(err, execution.ErrState), "%s is cancelled at its end: %v", x.ID, err)
+	}
+	for _, a := range before.Questions {
+		_, err := w.approvals.Decide(w.over, w.person("user_late", caller.Owner), a.ID, approval.Verdict{Approve: true})
+		w.holds(again, errors.Is(err, approval.ErrDecided) || errors.Is(err, approval.ErrExpired), "%s is decided again: %v", a.ID, err)
+	}
+	w.pass(10 * time.Minute)
+	diff := cmp.Diff(before, w.tally())
+	w.holds(again, diff == "", "(-before +after)\n%s", diff)
+}

@@ -1,0 +1,266 @@
+package simulation_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+)
+
+// A tale is something that happens in a world, with people who ask again when
+// they get no answer.
+type tale struct {
+	name string
+	tell func(w *world)
+	lost string // a port of the machinery whose first call is lost besides
+}
+
+// tales go through every call of every port.
+func tales() []tale {
+	one := func(steps ...string) func(w *world) {
+		return func(w *world) {
+			w.agent(list(steps...))
+			w.publish(w.escalated(), "", 0)
+		}
+	}
+	people := func(steps []string, then func(w *world, x id.Execution)) func(w *world) {
+		return func(w *world) {
+			a, e := w.agent(list(steps...)), w.escalated()
+			w.publish(e, "", 0)
+			w.pass(5 * time.Minute)
+			then(w, execution.ID(w.org, a, e))
+		}
+	}
+	decide := func(yes bool) func(w *world, x id.Execution) {
+		return func(w *world, x id.Execution) { w.insist(func() error { return w.decide(w.owner(), x, yes) }) }
+	}
+	return []tale{
+		{name: "a machine that is lost", tell: one(act("a"), act("b")), lost: "machine.lostRuns"},
+		{name: "a machine that is lost behind a gate", tell: people([]string{ask("g"), act("b")}, decide(true)), lost: "machine.lostWaits"},
+		{name: "actions", tell: one(act("a"), act("b"), act("c"))},
+		{name: "an answer and the way that it opens", tell: one(think("judge", noise), when("br", isNoise, list(act("y")), list(act("n"))), act("z"))},
+		{name: "a wait", tell: one(act("a"), pause("p", 90), act("b"))},
+		{name: "a message", tell: one(act("a"), tell("n"), act("b"))},
+		{name: "a step that fails and one that follows it", tell: one(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`, act("b"))},
+		{name: "a run that fails, and who hears of it", tell: func(w *world) {
+			w.agent(list(act("a"), hopeless("f")))
+			w.hears(list(says("heard")))
+			w.hears(list(hopeless("f")))
+			w.publish(w.escalated(), "", 0)
+		}},
+		{name: "runs that fail, and owners who hear of it", tell: func(w *world) {
+			w.owned()
+			w.agent(list(hopeless("f")))
+			for range 3 {
+				w.publish(w.escalated(), "", 0)
+				w.pass(5 * time.Minute)
+			}
+		}},
+		{name: "people say yes", tell: people([]string{ask("g", twoChannels), act("b")}, decide(true))},
+		{name: "people say no", tell: people([]string{act("a"), ask("g", twoChannels), act("b")}, decide(false))},
+		{name: "people say yes before a wait and the next question", tell: people(
+			[]string{ask("g", twoChannels), pause("p", 90), ask("h", twoChannels)}, func(w *world, x id.Execution) {
+				decide(true)(w, x)
+				w.pass(5 * time.Minute)
+				decide(true)(w, x)
+			})},
+		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
+		{name: "people say nothing and others yes", tell: people([]string{ask("g", `"timeout_seconds": 600, `+escalates), act("b")}, func(w *world, x id.Execution) {
+			w.pass(12 * time.Minute)
+			w.insist(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
+		})},
+		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
+		{name: "a deleted agent", tell: func(w *world) {
+			a := w.agent(list(ask("g"), act("b")))
+			w.publish(w.escalated(), "", 0)
+			w.pass(5 * time.Minute)
+			w.insist(func() error { return w.agents.Delete(w.over, w.owner(), a, 0) })
+		}},
+		{name: "a retry", tell: people([]string{act("a"), ask("g"), act("b")}, func(w *world, x id.Execution) {
+			w.insist(func() error { return w.decide(w.owner(), x, false) })
+			w.pass(5 * time.Minute)
+			w.insist(func() error {
+				_, _, err := w.executions.Retry(w.over, w.owner(), x)
+				return err
+			})
+		})},
+		{name: "a limit, a twin and what does not match", tell: func(w *world) {
+			w.limited(list(act("a")), `, "execution_limit": {"max_per_hour": 1}`)
+			w.limited(list(act("a")), `, "client_scope": {"exclude": ["cli_1"]}`)
+			e := w.escalated()
+			w.publish(e, "", 0)
+			twin := e
+			twin.ID = "evt_twin"
+			w.publish(twin, "", time.Minute)
+			w.publish(w.escalated(), "", 2*time.Minute)
+		}},
+		{name: "a client's facts", tell: func(w *world) {
+			w.limited(list(act("a")), `, "conditions": [{"context": "client_context", "field": "security_posture_score", "operator": "lt", "value": 50}]`)
+			w.publish(w.event("defend:posture.updated", map[string]any{"security_posture_score": int64(20)}), "", 0)
+			w.publish(w.escalated(), "", 10*time.Minute)
+		}},
+		{name: "events that cannot be handled", tell: func(w *world) {
+			w.agent(list(act("a")))
+			w.publish(w.escalated(), "malformed", 0)
+			stranger := w.escalated()
+			stranger.Org = "org_nobody"
+			w.publish(stranger, "unknown_org", 0)
+		}},
+	}
+}
+
+// insist does something again until it is done: a person who gets no answer asks
+// again, and finds that it was done.
+func (w *world) insist(f func() error) {
+	for range 5 {
+		_, err := call(w, 15*time.Second, func(context.Context) (struct{}, error) { return struct{}{}, f() })
+		if err == nil || !expected(err) {
+			return
+		}
+		w.pass(time.Second)
+	}
+}
+
+// misfortunes are what may happen at one call.
+func misfortunes() map[string]fault {
+	return map[string]fault{
+		"refused":      {before: errFault},
+		"reply lost":   {after: errFault},
+		"crash before": {kill: true},
+		"crash after":  {kill: true, late: true},
+		"zombie":       {pause: 80 * time.Second},
+	}
+}
+
+// Whatever single thing goes wrong at whatever call, the invariants hold: each
+// call of each tale is made to fail in each way. The matrix says how often each
+// call was made to fail; a port that no tale calls fails the test.
+func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
+	t.Parallel()
+	m := matrix{cells: map[string]map[string]int{}}
+	t.Cleanup(func() {
+		t.Log(m.String())
+		for _, port := range ports() {
+			if m.cells[port] == nil {
+				t.Errorf("no tale calls %s", port)
+			}
+		}
+		figuresTo(t, m.String())
+	})
+	kinds := misfortunes()
+	for _, s := range tales() {
+		for port, n := range s.calls(t) {
+			for k := range n {
+				for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+					m.count(port, kind)
+					t.Run(fmt.Sprintf("%s, %s, call %d, %s", s.name, port, k+1, kind), func(t *testing.T) {
+						t.Parallel()
+						inWorld(t, func(w *world) {
+							w.faults.set(s.nth(port, k+1, kinds[kind]))
+							s.tell(w)
+							w.pass(3 * time.Hour)
+							w.audit()
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// calls returns how often each port is called when nothing goes wrong.
+func (s tale) calls(t *testing.T) map[string]int {
+	t.Helper()
+	seen := map[string]int{}
+	inWorld(t, func(w *world) {
+		w.faults.set(s.nth("", 0, fault{}))
+		s.tell(w)
+		w.pass(3 * time.Hour)
+		w.audit()
+		w.faults.mu.Lock()
+		defer w.faults.mu.Unlock()
+		for at, n := range w.faults.seen {
+			if slices.Contains(ports(), at.port) && at.port != "store.Overdue" && at.port != "store.Unpublished" {
+				seen[at.port] += n
+			}
+		}
+		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls are all alike
+	})
+	return seen
+}
+
+// nth makes one call of a port go wrong, whatever run it is about.
+func (s tale) nth(port string, n int, f fault) func(site) fault {
+	var mu sync.Mutex
+	count := 0
+	return func(at site) fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if at.port == s.lost {
+			return given(at.n == 1, fault{kind: "machine lost", before: errFault})
+		}
+		if at.port != port {
+			return fault{}
+		}
+		count++
+		return given(count == n, f)
+	}
+}
+
+// ports are all places where a call may go wrong, but for those of the bubble's
+// own machinery.
+func ports() []string {
+	return []string{
+		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
+		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send",
+		"store.Admit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
+		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.Holder", "store.KeepFact", "store.Listeners",
+		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",
+	}
+}
+
+// A matrix says how many faults of a kind were tried at the calls of a port.
+type matrix struct {
+	mu    sync.Mutex
+	cells map[string]map[string]int
+}
+
+// count counts a fault.
+func (m *matrix) count(port, kind string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cells[port] == nil {
+		m.cells[port] = map[string]int{}
+	}
+	m.cells[port][kind]++
+}
+
+func (m *matrix) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kinds := slices.Sorted(maps.Keys(misfortunes()))
+	var b strings.Builder
+	total := 0
+	fmt.Fprintf(&b, "%-20s", "single faults")
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "%14s", k)
+	}
+	for _, port := range slices.Sorted(maps.Keys(m.cells)) {
+		fmt.Fprintf(&b, "\n%-20s", port)
+		for _, k := range kinds {
+			fmt.Fprintf(&b, "%14d", m.cells[port][k])
+			total += m.cells[port][k]
+		}
+	}
+	fmt.Fprintf(&b, "\n%d single faults in %d tales", total, len(tales()))
+	return b.String()
+}

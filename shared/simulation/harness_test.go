@@ -1,0 +1,1270 @@
+package simulation_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/step"
+	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// A world is the whole system in one bubble of virtual time: the real services
+// over a store in memory, machines that behave as package machine pictures them,
+// and stand-ins for what is outside. Everything that may go wrong in the cloud
+// may be made to go wrong here, at every call; see faults.
+// One world may be seen with the eyes of several organizations; see in.
+type world struct {
+	*cloud
+
+	org id.Org
+}
+
+// A cloud is what all organizations of a world share.
+type cloud struct {
+	testing.TB
+
+	library  agent.Library
+	faults   *faults
+	store    *store
+	machines *machines
+	queue    *sqs
+	bus      *bus
+	mail     *mail
+	triggers map[id.Agent]string // what agents listen for, as the auditor found; no trigger changes here
+	model    *models
+	products *products
+	senders  *senders
+
+	*staff           // the process that answers when a test does not care which
+	others  []*staff // that answer too; see hire
+	witness *witness
+	ledgers sync.Mutex            // held while a change is applied and looked at
+	order   atomic.Pointer[order] // in which calls are made; nil: as they come
+
+	mu       sync.Mutex
+	names    int
+	swept    sweep.Report // the sum of all sweeps
+	reported []error
+	history  []string
+	over     context.Context //nolint:containedctx // of everything in the bubble.
+	end      context.CancelFunc
+}
+
+// A staff is one of each service, as a deployment of the programs has them.
+type staff struct {
+	tenants    *tenant.Service
+	dispatcher *dispatch.Service
+	runner     *runner.Service
+	approvals  *approval.Service
+	executions *execution.Service
+	agents     *agent.Service
+	sweeper    *sweep.Service
+}
+
+// inWorld runs a story in a bubble of its own.
+func inWorld(t *testing.T, story func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(inner *testing.T) {
+		w := newWorld(inner)
+		defer func() {
+			if t.Failed() || inner.Failed() {
+				t.Log(strings.Join(w.history, "\n"))
+			}
+			w.end()
+		}()
+		story(w)
+	})
+}
+
+var rules = sync.OnceValue(func() agent.Rules {
+	c, err := catalog.Load(events.Files)
+	if err != nil {
+		panic(err)
+	}
+	return agent.Rules{Catalog: c}
+})
+
+var systemAgents = sync.OnceValue(func() []agent.Agent {
+	list, err := agent.SystemAgents(rules())
+	if err != nil {
+		panic(err)
+	}
+	return list
+})
+
+const plan = credit.Starter
+
+func newWorld(t testing.TB) *world {
+	w := &world{cloud: &cloud{TB: t, faults: newFaults(), witness: newWitness(), triggers: map[id.Agent]string{}}, org: "org_acme"}
+	w.over, w.end = context.WithCancel(t.Context())
+	w.store = &store{Store: memory.New(), world: w}
+	w.library = agent.Library{System: systemAgents(), Shelf: w.store}
+	w.machines = &machines{world: w, doors: map[string]chan struct{}{}, names: map[string]bool{}}
+	w.model = &models{world: w, reply: func(q step.Question, _ int) said { return said{text: fitting(q.Schema)} }}
+	w.products = &products{world: w, effects: map[string]effect{}, reply: func(step.Command, int) done { return done{} }}
+	w.bus = &bus{world: w}
+	w.mail = &mail{world: w, sent: map[id.Org][]time.Time{}}
+	w.senders = &senders{world: w, sent: map[string]int{}}
+	w.staff = w.build(time.Now, w.store)
+	w.queue = newQueue(w)
+	w.announce()
+	go w.sweepEveryMinute()
+	return w
+}
+
+// in returns the world as another organization sees it.
+func (w *world) in(o id.Org) *world { return &world{cloud: w.cloud, org: o} }
+
+// announce makes the organization known.
+func (w *world) announce() {
+	w.must(w.tenants.Keep(w.over, event.Event{
+		ID: "evt_org", Product: "hub", Type: "org.created", Org: w.org, Published: time.Now(),
+		Payload: map[string]any{"plan": string(plan)},
+	}))
+}
+
+// hire adds another deployment of the services, whose clock is ahead, and which
+// may be one of yesterday's: it does not know what records have today.
+func (w *world) hire(ahead time.Duration, yesterday bool) {
+	s := *w.store
+	s.yesterday = yesterday
+	hired := w.build(func() time.Time { return time.Now().Add(ahead) }, &s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.others = append(w.others, hired)
+}
+
+// on returns the deployment that answers a call: for the same parts the same.
+func (w *world) on(parts ...any) *staff {
+	w.mu.Lock()
+	all := append([]*staff{w.staff}, w.others...)
+	w.mu.Unlock()
+	return all[int(chance(append([]any{"staff"}, parts...)...)*float64(len(all)))]
+}
+
+// build plugs the services together as the programs do.
+func (w *world) build(now func() time.Time, kept *store) *staff {
+	library := agent.Library{System: systemAgents(), Shelf: kept}
+	channels := map[agent.Channel]step.Sender{
+		agent.SMS: w.senders, agent.Email: w.senders, agent.Slack: w.senders, agent.Teams: w.senders, agent.Webhook: w.senders,
+	}
+	out := &staff{tenants: &tenant.Service{Store: kept, Now: now}}
+	clients := &client.Service{Store: kept, Now: now}
+	out.approvals = &approval.Service{Store: kept, Doorbell: w.machines, Now: now}
+	out.executions = &execution.Service{
+		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept,
+		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
+	}
+	out.agents = &agent.Service{
+		Store: kept, Plans: kept, Runs: out.executions, Rules: rules(), System: systemAgents(), Now: now,
+		NewID: func() id.Agent { return id.Agent("agent_" + w.name("a")) },
+	}
+	out.dispatcher = &dispatch.Service{
+		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
+		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Custodian: out.agents,
+		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
+	}
+	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
+	out.runner = &runner.Service{
+		Store: kept, Definitions: library, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
+		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
+		Steps: &step.Service{
+			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
+		},
+	}
+	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Now: now, Sleep: sleep}
+	return out
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) report(_ context.Context, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reported = append(w.reported, err)
+}
+
+// name returns a name that no other has.
+func (w *world) name(kind string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names++
+	return fmt.Sprintf("%s%d", kind, w.names)
+}
+
+// note keeps a line of what happened, shown when a test fails.
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.history = append(w.history, time.Now().Format("02 15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// sweepEveryMinute is the schedule of the sweeper.
+func (w *world) sweepEveryMinute() {
+	for sleep(w.over, time.Minute) == nil {
+		r, err := callMany(w, 58*time.Second, w.on("sweep", time.Now().Minute()).sweeper.Watch)
+		if r.Started+r.Settled+r.Failed+r.Published > 0 || err != nil {
+			w.note("sweep %+v %v", r, err)
+		}
+		w.mu.Lock()
+		w.swept.Looked += r.Looked
+		w.swept.Prolonged += r.Prolonged
+		w.swept.Started += r.Started
+		w.swept.Settled += r.Settled
+		w.swept.Failed += r.Failed
+		w.swept.Published += r.Published
+		w.mu.Unlock()
+	}
+}
+
+// repairs returns what the sweeper did so far but look.
+func (w *world) repairs() sweep.Report {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.swept
+	r.Looked, r.Prolonged = 0, 0
+	return r
+}
+
+// ---- what people and products do ----
+
+// agent stores an active agent that listens for psa:ticket.escalated, with these
+// steps, and returns its id.
+func (w *world) agent(steps string) id.Agent {
+	w.Helper()
+	return w.limited(steps, "")
+}
+
+// limited is agent with more fields of the definition.
+func (w *world) limited(steps, more string) id.Agent {
+	w.Helper()
+	return w.define(id.Agent("agent_"+w.name("a")), `{
+		"name": "An agent", "category": "service_desk",
+		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.escalated", "allow_agent_triggered": true},
+		"steps": `+steps+more+`}`)
+}
+
+// hears stores an active agent that listens for failed runs.
+func (w *world) hears(steps string) id.Agent {
+	w.Helper()
+	return w.define(id.Agent("agent_"+w.name("h")), `{
+		"name": "A listener", "category": "operations",
+		"trigger": {"type": "bus_event", "source_product": "agents", "event_type": "execution.failed", "allow_agent_triggered": true},
+		"steps": `+steps+`}`)
+}
+
+// poor leaves so many credits of the month, as a run has used the others.
+func (w *world) poor(left int64) {
+	w.Helper()
+	a := w.agent(list(think("judge")))
+	x := execution.New(execution.Execution{ID: "exec_past", Org: w.org, Agent: a, Version: 1, Trigger: w.escalated()}, time.Now())
+	w.must(w.store.Create(w.over, x))
+	x.Revision = 1
+	h := credit.Hold{Month: credit.MonthOf(time.Now()), Tier: credit.Expert, Amount: w.balance().Remaining - left}
+	x, _ = x.Leased("past", 0, time.Now())
+	c, _ := x.Reserved("judge", h)
+	w.must(w.store.Commit(w.over, c))
+	x = c.Execution
+	x.Revision++
+	answer := execution.Step{ID: "judge", Kind: agent.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
+	c = x.End(func(x execution.Execution) execution.Execution { return x.Complete(time.Now()) }, execution.Steps{"judge": answer}, false)
+	c.Step = &answer
+	w.must(w.store.Commit(w.over, c))
+	found, err := w.store.Store.Agent(w.over, w.org, a)
+	w.must(err)
+	w.must(w.store.Store.DeleteAgent(w.over, found))
+}
+
+func (w *world) define(name id.Agent, definition string) id.Agent {
+	w.Helper()
+	d := w.read(definition)
+	a := agent.Agent{Definition: d, Head: agent.Head{
+		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
+		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
+	}}
+	w.must(w.store.Store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
+	return name
+}
+
+// definitions are those that were read before, by their text.
+var definitions sync.Map
+
+func (w *world) read(definition string) agent.Definition {
+	w.Helper()
+	if d, ok := definitions.Load(definition); ok {
+		return d.(agent.Definition) //nolint:errcheck,forcetypeassert // nothing else is there.
+	}
+	doc, err := jsonvalue.Object([]byte(definition))
+	w.must(err)
+	d, err := rules().Parse(doc)
+	if err != nil {
+		w.Fatalf("%+v in\n%s", err, definition)
+	}
+	definitions.Store(definition, d)
+	return d
+}
+
+// event returns a new event of the world's organization.
+func (w *world) event(name string, payload map[string]any) event.Event {
+	product, kind, _ := strings.Cut(name, ":")
+	return event.Event{
+		ID: id.Event("evt_" + w.name("e")), Product: product, Type: kind, Org: w.org, Client: "cli_1",
+		Payload: payload, Published: time.Now().Truncate(time.Second),
+	}
+}
+
+// escalated is the event for which the agents of a world listen.
+func (w *world) escalated() event.Event {
+	name := w.name("tkt_")
+	return w.event("psa:ticket.escalated", map[string]any{"ticket_id": name, "escalated_to": "p1"})
+}
+
+// wake publishes an event for the agent and returns the run that it starts.
+func (w *world) wake(a id.Agent) id.Execution {
+	w.Helper()
+	e := w.escalated()
+	w.must(w.dispatcher.Dispatch(w.over, e))
+	return execution.ID(w.org, a, e)
+}
+
+// scored sets the security posture score of the client of all events.
+func (w *world) scored(score int64) {
+	w.must(w.dispatcher.Clients.Keep(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
+}
+
+func (w *world) person(name string, role caller.Role) caller.Caller {
+	return caller.Caller{Org: w.org, User: id.User(name), Roles: []caller.Role{role}}
+}
+
+// decide gives a verdict of somebody on the open question of a run.
+func (w *world) decide(who caller.Caller, x id.Execution, yes bool) error {
+	a, err := w.question(x)
+	if err != nil {
+		return err
+	}
+	_, err = call(w, 15*time.Second, func(ctx context.Context) (approval.Approval, error) {
+		return w.on("decide", x, who.User).approvals.Decide(ctx, who, a.ID, approval.Verdict{Approve: yes, Note: "as I see it"})
+	})
+	w.note("%s decides %v of %s: %v", who.User, yes, x, err)
+	return err
+}
+
+var errNoQuestion = errors.New("there is no open question")
+
+// question returns the open question of a run.
+func (w *world) question(x id.Execution) (approval.Approval, error) {
+	for _, a := range w.questions() {
+		if a.Execution == x && a.Status == approval.Pending {
+			return a, nil
+		}
+	}
+	return approval.Approval{}, errNoQuestion
+}
+
+func (w *world) questions() []approval.Approval {
+	p, err := w.store.Approvals(w.over, w.org, approval.Query{Limit: 10_000})
+	w.must(err)
+	return p.Approvals
+}
+
+func (w *world) cancel(x id.Execution) error {
+	_, err := call(w, 15*time.Second, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, w.on("cancel", x).executions.Cancel(ctx, w.person("user_owner", caller.Owner), x)
+	})
+	w.note("cancel %s: %v", x, err)
+	return err
+}
+
+// ---- what can be seen ----
+
+// a run as it is in the store.
+func (w *world) stored(x id.Execution) (execution.Execution, execution.Steps) {
+	w.Helper()
+	run, steps, err := w.store.Store.Execution(w.over, w.org, x)
+	w.must(err)
+	return run, steps
+}
+
+func (w *world) runs() []execution.Execution {
+	p, err := w.store.Store.Executions(w.over, w.org, execution.Query{Limit: 10_000})
+	w.must(err)
+	return p.Executions
+}
+
+// tale returns how a run went in one line: "completed: a completed, b skipped".
+func (w *world) tale(x id.Execution) string {
+	w.Helper()
+	calm := *w.executions // what is looked at does not go wrong
+	calm.Store, calm.Definitions = w.store.Store, agent.Library{System: systemAgents(), Shelf: w.store.Store}
+	run, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
+	w.must(err)
+	parts := make([]string, 0, len(trace))
+	for _, s := range trace {
+		part := string(s.ID) + " " + string(s.Status)
+		if s.Error != nil {
+			part += " (" + s.Error.Code + ")"
+		}
+		parts = append(parts, part)
+	}
+	status := string(run.Status)
+	if run.Reason != "" {
+		status += " (" + string(run.Reason) + ")"
+	}
+	return status + ": " + strings.Join(parts, ", ")
+}
+
+// expect fails the test unless the run went so.
+func (w *world) expect(x id.Execution, want string) {
+	w.Helper()
+	if got := w.tale(x); got != want {
+		w.Errorf("%s\n got %s\nwant %s", x, got, want)
+	}
+}
+
+func (w *world) balance() credit.Balance {
+	b, err := w.store.Store.Balance(w.over, w.org, credit.MonthOf(time.Now()))
+	w.must(err)
+	return b
+}
+
+func (w *world) stats(a id.Agent) agent.Stats {
+	s, err := w.store.Store.Stats(w.over, w.org)
+	w.must(err)
+	return s[a]
+}
+
+// ---- processes and what goes wrong in them ----
+
+// A process is one invocation of a function. What it calls after its death has
+// no effect.
+type process struct {
+	died chan struct{}
+	once sync.Once
+	many bool // whether it works for many organizations at once
+
+	mu  sync.Mutex
+	org id.Org // for which it works
+}
+
+func (p *process) die() { p.once.Do(func() { close(p.died) }) }
+
+func (p *process) dead() bool {
+	if p == nil {
+		return false
+	}
+	select {
+	case <-p.died:
+		return true
+	default:
+		return false
+	}
+}
+
+type processKey struct{}
+
+func processOf(ctx context.Context) *process {
+	p, _ := ctx.Value(processKey{}).(*process)
+	return p
+}
+
+var (
+	errDied  = errors.New("the process has died")
+	errFault = errors.New("injected fault")
+)
+
+// call runs f as an invocation of a function that may take so long. One that
+// dies or takes too long fails; what it was doing may be done or not.
+func call[T any](w *world, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	return invoke(w, &process{died: make(chan struct{})}, limit, f)
+}
+
+// callMany is call for a function that works for many organizations at once.
+func callMany[T any](w *world, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	return invoke(w, &process{died: make(chan struct{}), many: true}, limit, f)
+}
+
+func invoke[T any](w *world, p *process, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(w.over, processKey{}, p), limit)
+	type outcome struct {
+		value T
+		err   error
+	}
+	finished := make(chan outcome, 1)
+	go func() {
+		defer cancel()
+		v, err := f(ctx)
+		finished <- outcome{v, err}
+	}()
+	var none T
+	select {
+	case o := <-finished:
+		if p.dead() {
+			return none, errDied
+		}
+		return o.value, o.err
+	case <-p.died:
+		cancel()
+		return none, errDied
+	case <-time.After(limit):
+		p.die()
+		return none, errDied
+	case <-w.over.Done():
+		cancel()
+		return none, errDied
+	}
+}
+
+// A fault is what goes wrong at one call; the zero value is nothing.
+type fault struct {
+	kind   string        // what it is called in the figures
+	pause  time.Duration // before the effect; the process notices nothing
+	before error         // there is no effect
+	after  error         // there is, but the reply is lost
+	kill   bool          // the process dies, before the effect or, with late, after it
+	late   bool
+}
+
+// A site is where a fault may happen: the n-th call of a port for a run.
+type site struct {
+	port string // "store.Commit", "model.Ask", "machine.Start" …
+	run  id.Execution
+	n    int // from 1
+}
+
+// faults says what goes wrong.
+type faults struct {
+	mu   sync.Mutex
+	seen map[site]int
+	plan func(site) fault // nil: nothing
+	done map[string]int   // by kind
+	last map[id.Execution]time.Time
+}
+
+func newFaults() *faults {
+	return &faults{seen: map[site]int{}, done: map[string]int{}, last: map[id.Execution]time.Time{}}
+}
+
+// struck counts a fault.
+func (f *faults) struck(at site, x fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done[x.name()]++
+	f.last[at.run] = time.Now().Add(x.pause)
+}
+
+// since returns when a run was last struck, itself or with everybody.
+func (f *faults) since(run id.Execution) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at := f.last[run]; at.After(f.last[""]) {
+		return at
+	}
+	return f.last[""]
+}
+
+// name returns what a fault is called.
+func (x fault) name() string {
+	switch {
+	case x.kind != "":
+		return x.kind
+	case x.kill && x.late:
+		return "crash after the effect"
+	case x.kill:
+		return "crash before the effect"
+	case x.after != nil:
+		return "lost reply"
+	case x.before != nil:
+		return "refused call"
+	}
+	return "pause"
+}
+
+// count returns how often a port was called.
+func (f *faults) count(port string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for at, calls := range f.seen {
+		if at.port == port {
+			n += calls
+		}
+	}
+	return n
+}
+
+// set plans what goes wrong from now on; nil for nothing.
+func (f *faults) set(plan func(site) fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan = plan
+}
+
+func (f *faults) current() func(site) fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.plan
+}
+
+func (f *faults) next(port string, run id.Execution) (site, fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at := site{port: port, run: run}
+	f.seen[at]++
+	at.n = f.seen[at]
+	if f.plan == nil {
+		return at, fault{}
+	}
+	return at, f.plan(at)
+}
+
+// through makes one call of a port, and lets go wrong what is planned.
+func through[T any](ctx context.Context, w *world, port string, run id.Execution, effect func() (T, error)) (T, error) {
+	var none T
+	if o := w.order.Load(); o != nil {
+		o.hold(ctx, port)
+	}
+	p := processOf(ctx)
+	if p.dead() {
+		return none, errDied
+	}
+	w.reads(p, run)
+	at, x := w.faults.next(port, run)
+	if x != (fault{}) {
+		w.note("fault at %+v: %+v", at, x)
+		w.faults.struck(at, x)
+	}
+	if x.pause > 0 {
+		time.Sleep(x.pause)
+	}
+	switch {
+	case x.kill && !x.late && p != nil:
+		p.die()
+		return none, errDied
+	case p.dead():
+		return none, errDied
+	case x.before != nil:
+		return none, x.before
+	}
+	v, err := effect()
+	switch {
+	case x.kill && p != nil:
+		p.die()
+		return none, errDied
+	case x.after != nil && err == nil:
+		return none, x.after
+	case p.dead():
+		return none, errDied
+	}
+	return v, err
+}
+
+func throughErr(ctx context.Context, w *world, port string, run id.Execution, effect func() error) error {
+	_, err := through(ctx, w, port, run, func() (struct{}, error) { return struct{}{}, effect() })
+	return err
+}
+
+// ---- the store ----
+
+// A store is the store in memory, whose calls may go wrong.
+type store struct {
+	*memory.Store
+
+	world     *world
+	yesterday bool // whether it is used by yesterday's program
+}
+
+func (s *store) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.Claim", x.ID, func() (id.Execution, error) { return s.Store.Claim(ctx, x, now, until) })
+}
+
+func (s *store) Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.Holder", x.ID, func() (id.Execution, error) { return s.Store.Holder(ctx, x, now) })
+}
+
+func (s *store) Release(ctx context.Context, x execution.Execution) error {
+	return throughErr(ctx, s.world, "store.Release", x.ID, func() error { return s.Store.Release(ctx, x) })
+}
+
+func (s *store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+	return through(ctx, s.world, "store.Counted", "", func() (dispatch.Counted, error) { return s.Store.Counted(ctx, o, a) })
+}
+
+func (s *store) Admit(
+	ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time,
+) (string, error) {
+	return through(ctx, s.world, "store.Admit", x.ID, func() (string, error) { return s.Store.Admit(ctx, x, l, seen, now) })
+}
+
+func (s *store) Create(ctx context.Context, x execution.Execution) error {
+	return throughErr(ctx, s.world, "store.Create", x.ID, func() error {
+		err := s.Store.Create(ctx, x)
+		if err == nil {
+			s.world.in(x.Org).begun(x)
+		}
+		return err
+	})
+}
+
+type standing struct {
+	run   execution.Execution
+	steps execution.Steps
+}
+
+func (s *store) Execution(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, execution.Steps, error) {
+	got, err := through(ctx, s.world, "store.Execution", x, func() (standing, error) {
+		run, steps, err := s.Store.Execution(ctx, o, x)
+		return standing{run, s.known(steps)}, err
+	})
+	return got.run, got.steps, err
+}
+
+func (s *store) Standing(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, error) {
+	return through(ctx, s.world, "store.Standing", x, func() (execution.Execution, error) { return s.Store.Standing(ctx, o, x) })
+}
+
+func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved execution.Step) error {
+	return throughErr(ctx, s.world, "store.SaveStep", x, func() error {
+		err := s.Store.SaveStep(ctx, o, x, saved)
+		s.world.note("%s: step %s %s under %d: %v", x, saved.ID, saved.Status, saved.Attempt, err)
+		return err
+	})
+}
+
+func (s *store) Commit(ctx context.Context, c execution.Change) error {
+	if s.yesterday {
+		c = unaware(c)
+	}
+	return throughErr(ctx, s.world, "store.Commit", c.Execution.ID, func() error {
+		s.world.ledgers.Lock()
+		defer s.world.ledgers.Unlock()
+		err := s.Store.Commit(ctx, c)
+		s.world.note("%s", told(c, err))
+		if err == nil {
+			s.world.in(c.Execution.Org).saw(c)
+		}
+		return err
+	})
+}
+
+// known returns the steps as the program reads them: yesterday's does not know
+// what a gate has shown.
+func (s *store) known(steps execution.Steps) execution.Steps {
+	if s.yesterday {
+		for name, one := range steps {
+			one.Bound = nil
+			steps[name] = one
+		}
+	}
+	return steps
+}
+
+// unaware returns a change as yesterday's program makes it. It writes questions
+// and steps whole, without what it does not know of.
+func unaware(c execution.Change) execution.Change {
+	if c.Gate != nil {
+		gate := *c.Gate
+		gate.Actions, gate.Remind = nil, time.Time{}
+		gate.Then, gate.Chat, gate.OnExpiry, gate.Escalated = nil, approval.Chat{}, "", false
+		c.Gate = &gate
+	}
+	if c.Step != nil {
+		one := *c.Step
+		one.Bound = nil
+		c.Step = &one
+	}
+	return c
+}
+
+// told puts a change into a line.
+func told(c execution.Change, err error) string {
+	x := c.Execution
+	line := fmt.Sprintf("%s: revision %d, %s %s, lease %d of %q until %s, due %s, holds %v", x.ID, x.Revision+1, x.Status, x.Reason,
+		x.Lease.Attempt, x.Lease.Owner, x.Lease.Until.Format("15:04:05"), x.Due.Format("02 15:04:05"), slices.Sorted(maps.Keys(x.Holds)))
+	if c.Step != nil {
+		line += fmt.Sprintf(", step %s %s", c.Step.ID, c.Step.Status)
+	}
+	if c.Gate != nil {
+		line += fmt.Sprintf(", gate %s %s", c.Gate.Step, c.Gate.Status)
+	}
+	return fmt.Sprintf("%s: %v", line, err)
+}
+
+func (s *store) Approval(ctx context.Context, o id.Org, a id.Approval) (approval.Approval, error) {
+	got, err := through(ctx, s.world, "store.Approval", "", func() (approval.Approval, error) { return s.Store.Approval(ctx, o, a) })
+	if s.yesterday {
+		got.Actions, got.Remind = nil, time.Time{}
+		got.Then, got.Chat, got.OnExpiry, got.Escalated = nil, approval.Chat{}, "", false
+	}
+	return got, err
+}
+
+func (s *store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveDecision", a.Execution, func() error {
+		return s.Store.SaveDecision(ctx, a, due)
+	})
+}
+
+func (s *store) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
+	return through(ctx, s.world, "store.Overdue", "", func() ([]machine.Cursor, error) { return s.Store.Overdue(ctx, now, limit) })
+}
+
+func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
+	return through(ctx, s.world, "store.Version", "", func() (agent.Definition, error) { return s.Store.Version(ctx, o, a, version) })
+}
+
+func (s *store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
+	return throughErr(ctx, s.world, "store.KeepFact", "", func() error { return s.Store.KeepFact(ctx, o, c, f) })
+}
+
+func (s *store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
+	return through(ctx, s.world, "store.Facts", "", func() ([]client.Fact, error) { return s.Store.Facts(ctx, o, c) })
+}
+
+// ---- the machines ----
+
+// machines are the two state machines, as package machine pictures them.
+type machines struct {
+	world *world
+
+	mu    sync.Mutex
+	doors map[string]chan struct{} // by task token
+	names map[string]bool          // under which Waits was started
+	begun int                      // how often Runs was started
+}
+
+// The times of the machines, as infra declares them.
+const (
+	runnerLimit  = 120 * time.Second
+	expressLimit = 300 * time.Second
+	retries      = 5
+	latency      = 20 * time.Millisecond // of everything that the cloud does
+)
+
+// Start implements dispatch.Machine and execution.Machine.
+func (m *machines) Start(ctx context.Context, c machine.Cursor) error {
+	return throughErr(ctx, m.world, "machine.Start", c.Execution, func() error { m.express(c); return nil })
+}
+
+// Restart implements sweep.Machine.
+func (m *machines) Restart(ctx context.Context, c machine.Cursor, _ time.Time) error {
+	return throughErr(ctx, m.world, "machine.Restart", c.Execution, func() error {
+		m.world.repaired(c.Execution)
+		m.express(c)
+		return nil
+	})
+}
+
+// express begins an execution of Runs; sometimes two of them.
+func (m *machines) express(c machine.Cursor) {
+	m.mu.Lock()
+	m.begun++
+	m.mu.Unlock()
+	begin := func() { go m.runs(c, m.world.name("runs")) }
+	begin()
+	if at, x := m.world.faults.next("machine.twice", c.Execution); x.after != nil {
+		m.world.faults.struck(at, x)
+		begin()
+	}
+}
+
+// lost says whether a machine ends here without a word, as a machine does that
+// is stopped, or whose events were lost.
+func (m *machines) lost(state string, c machine.Cursor) bool {
+	at, x := m.world.faults.next("machine.lost"+state, c.Execution)
+	if x.before != nil {
+		m.world.faults.struck(at, x)
+	}
+	return x.before != nil
+}
+
+func (m *machines) runs(c machine.Cursor, owner string) {
+	begun := time.Now()
+	if sleep(m.world.over, latency) != nil || m.lost("Runs", c) {
+		return
+	}
+	next, err := m.run(c, owner)
+	switch {
+	case err != nil:
+		m.world.note("%s: Runs %s failed: %v", c.Execution, owner, err)
+	case time.Since(begun) > expressLimit:
+		m.world.note("%s: Runs %s took too long", c.Execution, owner)
+	case next.Next != machine.NextDone:
+		m.handOver(next)
+	}
+}
+
+// run calls the runner, again after a failure.
+func (m *machines) run(c machine.Cursor, owner string) (machine.Next, error) {
+	return m.call(machine.Call{Op: machine.OpRun, Cursor: c, Owner: owner}, retries)
+}
+
+func (m *machines) call(msg machine.Call, again int) (machine.Next, error) {
+	for n := 0; ; n++ {
+		if err := sleep(m.world.over, latency); err != nil {
+			return machine.Next{}, err
+		}
+		next, err := call(m.world, runnerLimit, func(ctx context.Context) (machine.Next, error) {
+			return through(ctx, m.world, "machine.Invoke", msg.Cursor.Execution, func() (machine.Next, error) {
+				return m.world.on(msg.Owner, n).runner.Handle(ctx, msg)
+			})
+		})
+		m.world.note("%s: %s by %s: %s %v", msg.Cursor.Execution, msg.Op, msg.Owner, next.Next, err)
+		if err == nil || n >= again {
+			return next, err
+		}
+		pause := min(time.Second<<n, 10*time.Second)
+		if err := sleep(m.world.over, jitter(pause, msg.Owner, n)); err != nil {
+			return machine.Next{}, err
+		}
+	}
+}
+
+// jitter returns a part of d that is the same for the same.
+func jitter(d time.Duration, parts ...any) time.Duration {
+	return time.Duration(float64(d) * chance(parts...))
+}
+
+// chance returns a number from 0 up to 1 that is the same for the same parts.
+func chance(parts ...any) float64 {
+	h := fnv.New64a()
+	fmt.Fprintln(h, parts...) //nolint:errcheck // a hash never fails.
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
+}
+
+// handOver starts Waits, once for each name.
+func (m *machines) handOver(next machine.Next) {
+	for n := range retries + 1 {
+		err := throughErr(m.world.over, m.world, "machine.HandOver", next.Cursor.Execution, func() error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if !m.names[next.Name] {
+				m.names[next.Name] = true
+				go m.waits(next)
+			}
+			return nil
+		})
+		if err == nil || sleep(m.world.over, jitter(time.Second<<n, next.Name, n)) != nil {
+			return
+		}
+	}
+}
+
+func (m *machines) waits(next machine.Next) {
+	c, owner := next.Cursor, "waits:"+next.Name
+	var err error
+	for {
+		switch next.Next {
+		case machine.NextRun:
+		case machine.NextGate:
+			m.ask(next, owner)
+		case machine.NextWait:
+			err = sleep(m.world.over, time.Duration(next.Seconds)*time.Second)
+		case machine.NextDone:
+			return
+		}
+		if err != nil || m.lost("Waits", c) {
+			return
+		}
+		if next, err = m.run(c, owner); err != nil {
+			m.world.note("%s: Waits %s failed: %v", c.Execution, owner, err)
+			return
+		}
+	}
+}
+
+// ask is the state that puts a question and waits for the doorbell. However it
+// ends, the machine goes on.
+func (m *machines) ask(next machine.Next, owner string) {
+	token, door := m.world.name("token"), make(chan struct{}, 1)
+	m.mu.Lock()
+	m.doors[token] = door
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.doors, token)
+	}()
+	timeout := time.After(time.Duration(next.Seconds) * time.Second)
+	if _, err := m.call(machine.Call{Op: machine.OpAsk, Cursor: next.Cursor, Owner: owner, Token: token}, 0); err != nil {
+		return
+	}
+	select {
+	case <-door:
+	case <-timeout:
+	case <-m.world.over.Done():
+	}
+}
+
+// Ring implements approval.Doorbell. Nobody behind the door is no error.
+func (m *machines) Ring(ctx context.Context, token string) error {
+	return throughErr(ctx, m.world, "machine.Ring", "", func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if door := m.doors[token]; door != nil {
+			select {
+			case door <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	})
+}
+
+// ---- the outside ----
+
+// said is what a model says.
+type said struct {
+	text  string
+	err   error
+	takes time.Duration
+}
+
+// models stand in for a model.
+type models struct {
+	world *world
+	reply func(q step.Question, n int) said // n counts the questions of a step, from 1
+
+	mu    sync.Mutex
+	asked []step.Question
+}
+
+// Ask implements step.Model.
+func (m *models) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
+	return through(ctx, m.world, "model.Ask", q.Execution, func() (step.Answer, error) {
+		m.mu.Lock()
+		m.asked = append(m.asked, q)
+		n := 0
+		for _, other := range m.asked {
+			if other.Execution == q.Execution && other.Step == q.Step {
+				n++
+			}
+		}
+		a := m.reply(q, n)
+		m.mu.Unlock()
+		if err := sleep(ctx, a.takes+latency); err != nil {
+			return step.Answer{}, err
+		}
+		return step.Answer{Text: a.text, Usage: execution.Usage{Model: string(q.Tier), InputTokens: 10, OutputTokens: 5}}, a.err
+	})
+}
+
+// questions returns what was asked so far.
+func (m *models) questions() []step.Question {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.asked)
+}
+
+// fitting returns an answer that satisfies a simple schema.
+func fitting(schema map[string]any) string {
+	if schema == nil {
+		return "a text"
+	}
+	b, err := json.Marshal(fit(schema))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func fit(schema map[string]any) any {
+	if enum, ok := schema["enum"].([]any); ok {
+		return enum[0]
+	}
+	switch schema["type"] {
+	case "object":
+		out := map[string]any{}
+		properties, _ := schema["properties"].(map[string]any)
+		for name, sub := range properties {
+			if sub, ok := sub.(map[string]any); ok {
+				out[name] = fit(sub)
+			}
+		}
+		return out
+	case "integer", "number":
+		return 7
+	case "boolean":
+		return true
+	}
+	return "a text"
+}
+
+// done is how a product behaves.
+type done struct {
+	refuse error // it does nothing
+	lose   error // it does it, and the reply is lost
+	takes  time.Duration
+}
+
+// An effect is what a product did.
+type effect struct {
+	command step.Command
+	at      time.Time
+}
+
+// products stand in for all products. They honour idempotency keys.
+type products struct {
+	world *world
+	reply func(c step.Command, n int) done // n counts the calls under the key, from 1
+
+	mu      sync.Mutex
+	calls   []step.Command
+	effects map[string]effect // by idempotency key
+}
+
+// Act implements step.Products.
+func (p *products) Act(ctx context.Context, c step.Command) (map[string]any, error) {
+	return through(ctx, p.world, "product.Act", c.Execution, func() (map[string]any, error) {
+		d := p.called(c)
+		if err := sleep(ctx, d.takes+latency); err != nil {
+			return nil, errors.Join(step.ErrAgain, err)
+		}
+		if d.refuse != nil {
+			return nil, d.refuse
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		before, again := p.effects[c.Key]
+		switch {
+		case !again:
+			p.effects[c.Key] = effect{command: c, at: time.Now()}
+			p.world.note("%s: %s.%s is done", c.Key, c.Product, c.Action)
+		case !reflect.DeepEqual(before.command, c):
+			p.world.Errorf("the key %s was used for two commands:\n%+v\n%+v", c.Key, before.command, c)
+		}
+		return map[string]any{"ok": true, "key": c.Key}, d.lose
+	})
+}
+
+func (p *products) called(c step.Command) done {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, c)
+	n := 0
+	for _, other := range p.calls {
+		if other.Key == c.Key {
+			n++
+		}
+	}
+	return p.reply(c, n)
+}
+
+// keys returns the idempotency keys of all calls so far, without the run.
+func (p *products) keys() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keys := make([]string, 0, len(p.calls))
+	for _, c := range p.calls {
+		_, key, _ := strings.Cut(c.Key, ":")
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// did returns what was done under a key.
+func (p *products) did(x id.Execution, s id.Step) (effect, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e, ok := p.effects[string(x)+":"+string(s)]
+	return e, ok
+}
+
+// senders stand in for all ways to reach people.
+type senders struct {
+	world *world
+	reply func(m step.Message) error
+
+	mu   sync.Mutex
+	list []step.Message
+	sent map[string]int // by idempotency key: how often it reached somebody
+}
+
+// Send implements step.Sender.
+func (s *senders) Send(ctx context.Context, m step.Message) error {
+	port := "sender.Send"
+	if isOutcome(m) {
+		port = "sender.Outcome"
+	}
+	return throughErr(ctx, s.world, port, m.Execution, func() error {
+		if err := sleep(ctx, latency); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.list = append(s.list, m)
+		if s.reply != nil {
+			if err := s.reply(m); err != nil {
+				return err
+			}
+		}
+		s.sent[m.Key]++
+		return nil
+	})
+}
+
+// isOutcome reports whether a message says what became of a question.
+func isOutcome(m step.Message) bool {
+	approval, rest, _ := strings.Cut(m.Key, ":")
+	occasion, _, _ := strings.Cut(rest, ":")
+	return strings.HasPrefix(approval, "appr_") && slices.Contains([]string{"decided", "expired", "withdrawn"}, occasion)
+}
+
+func (s *senders) messages() []step.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.list)
+}

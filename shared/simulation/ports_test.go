@@ -1,0 +1,128 @@
+package simulation_test
+
+import (
+	"context"
+	"reflect"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/alert"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/runner"
+	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// The calls of the store that are not about one run may go wrong too. What looks
+// at the store in a test goes to the store inside.
+
+func (s *store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
+	return through(ctx, s.world, "store.Tenant", "", func() (tenant.Tenant, error) { return s.Store.Tenant(ctx, o) })
+}
+
+func (s *store) SaveTenant(ctx context.Context, t tenant.Tenant, m credit.Month) error {
+	return throughErr(ctx, s.world, "store.SaveTenant", "", func() error { return s.Store.SaveTenant(ctx, t, m) })
+}
+
+func (s *store) Plan(ctx context.Context, o id.Org) (credit.Plan, error) {
+	return through(ctx, s.world, "store.Plan", "", func() (credit.Plan, error) { return s.Store.Plan(ctx, o) })
+}
+
+func (s *store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.Balance, error) {
+	return through(ctx, s.world, "store.Balance", "", func() (credit.Balance, error) { return s.Store.Balance(ctx, o, m) })
+}
+
+func (s *store) Listeners(ctx context.Context, o id.Org, event string) ([]agent.Listener, map[id.Agent]bool, error) {
+	type found struct {
+		own    []agent.Listener
+		paused map[id.Agent]bool
+	}
+	f, err := through(ctx, s.world, "store.Listeners", "", func() (found, error) {
+		own, paused, err := s.Store.Listeners(ctx, o, event)
+		return found{own, paused}, err
+	})
+	return f.own, f.paused, err
+}
+
+func (s *store) Refuse(ctx context.Context, e activity.Entry) error {
+	return throughErr(ctx, s.world, "store.Refuse", "", func() error { return s.Store.Refuse(ctx, e) })
+}
+
+func (s *store) Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error) {
+	return through(ctx, s.world, "store.Executions", "", func() (execution.Page, error) { return s.Store.Executions(ctx, o, q) })
+}
+
+func (s *store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, error) {
+	return through(ctx, s.world, "store.Agent", "", func() (agent.Agent, error) { return s.Store.Agent(ctx, o, a) })
+}
+
+func (s *store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+	return throughErr(ctx, s.world, "store.SaveAgent", "", func() error { return s.Store.SaveAgent(ctx, before, after, active) })
+}
+
+func (s *store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveRequested", "", func() error { return s.Store.SaveRequested(ctx, a, r, since) })
+}
+
+func (s *store) Requested(ctx context.Context, o id.Org, key string) (agent.Request, bool, error) {
+	type found struct {
+		request agent.Request
+		there   bool
+	}
+	f, err := through(ctx, s.world, "store.Requested", "", func() (found, error) {
+		r, there, err := s.Store.Requested(ctx, o, key)
+		return found{r, there}, err
+	})
+	return f.request, f.there, err
+}
+
+func (s *store) DeleteAgent(ctx context.Context, a agent.Agent) error {
+	return throughErr(ctx, s.world, "store.DeleteAgent", "", func() error { return s.Store.DeleteAgent(ctx, a) })
+}
+
+func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, error) {
+	return through(ctx, s.world, "store.Stats", "", func() (map[id.Agent]agent.Stats, error) { return s.Store.Stats(ctx, o) })
+}
+
+// harmless are the calls of the store that only show something to a person, or
+// are made by services that no run depends on: they cannot go wrong here.
+var harmless = []string{
+	"Agents", "Versions", "Pauses", "SavePause", // lists, and a switch that is one write
+	"Approvals",         // a list
+	"Revoke", "Revoked", // sessions
+}
+
+// Every call of the services to the store goes through a place where it may go
+// wrong; a new one fails this test until it has one.
+func TestEveryCallOfTheStoreMayGoWrong(t *testing.T) {
+	t.Parallel()
+	for _, port := range []reflect.Type{
+		reflect.TypeFor[dispatch.Agents](), reflect.TypeFor[dispatch.Runs](), reflect.TypeFor[client.Store](),
+		reflect.TypeFor[execution.Store](), reflect.TypeFor[execution.Tenants](), reflect.TypeFor[execution.Balances](),
+		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
+		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.Shelf](), reflect.TypeFor[agent.Plans](),
+		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
+	} {
+		for method := range port.Methods() {
+			name := method.Name
+			own, ok := reflect.TypeFor[*store]().MethodByName(name)
+			if !ok {
+				t.Fatalf("the store has no %s", name)
+			}
+			file, _ := runtime.FuncForPC(own.Func.Pointer()).FileLine(own.Func.Pointer())
+			if promoted := file == "<autogenerated>"; promoted != slices.Contains(harmless, name) {
+				t.Errorf("%s.%s may go wrong: %t; it is listed as harmless: %t", port, name, !promoted, !promoted)
+			}
+		}
+	}
+}

@@ -1,0 +1,1268 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/step"
+	"theoneagents.app/agents/shared/sweep"
+)
+
+// ---- steps for definitions ----
+
+// act is a product action with more fields.
+func act(name string, more ...string) string {
+	return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+		"ticket_id": "{{ event_payload.ticket_id }}", "body": "note of ` + name + `", "visibility": "internal"}` + fields(more) + `}`
+}
+
+// says is a product action called b with this text.
+func says(text string) string {
+	return `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+		"ticket_id": "t", "body": "` + text + `", "visibility": "internal"}}`
+}
+
+func ask(name string, more ...string) string {
+	return `{"id": "` + name + `", "type": "approval_gate", "message": "May {{ agent.name }} go on with {{ event_payload.ticket_id }}?"` +
+		fields(more) + `}`
+}
+
+func pause(name string, seconds int, more ...string) string {
+	return fmt.Sprintf(`{"id": %q, "type": "wait", "duration_seconds": %d%s}`, name, seconds, fields(more))
+}
+
+// hopeless is a step that fails.
+func hopeless(name string) string {
+	return `{"id": "` + name + `", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}"}`
+}
+
+func think(name string, more ...string) string {
+	return `{"id": "` + name + `", "type": "ai_reason", "model": "standard", "prompt": "Judge {{ event_payload.ticket_id }}."` + fields(more) + `}`
+}
+
+func tell(name string, more ...string) string {
+	return `{"id": "` + name + `", "type": "notification", "channel": "sms", "recipients": ["+15551234567", "+15557654321"], "body": "Look at {{ event_payload.ticket_id }}."` +
+		fields(more) + `}`
+}
+
+func when(name, condition, yes, no string) string {
+	return `{"id": "` + name + `", "type": "branch", "cases": [{"when": ` + condition + `, "steps": ` + yes + `}], "else": ` + no + `}`
+}
+
+func fields(more []string) string {
+	if len(more) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(more, ", ")
+}
+
+func list(steps ...string) string { return "[" + strings.Join(steps, ",") + "]" }
+
+const (
+	noise   = `"output_schema": {"type": "object", "required": ["noise"], "properties": {"noise": {"type": "boolean"}}}`
+	isNoise = `{"context": "run", "field": "steps.judge.output.noise", "operator": "eq", "value": true}`
+	urgent  = `{"field": "escalated_to", "operator": "eq", "value": "p1"}`
+	calm    = `{"field": "escalated_to", "operator": "eq", "value": "p4"}`
+)
+
+// owner may decide everything.
+func (w *world) owner() caller.Caller { return w.person("user_owner", caller.Owner) }
+
+// untouched fails the test when the sweeper had something to repair.
+func (w *world) untouched() {
+	w.Helper()
+	if got := w.repairs(); got != (sweep.Report{}) {
+		w.Errorf("the sweeper repaired something: %+v", got)
+	}
+}
+
+// ---- the ordinary ----
+
+func TestDispatchClassifiesATicketFromEndToEnd(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said {
+			return said{takes: 2 * time.Second, text: `{"priority": "p1", "category": "network", "required_skill": "network",
+				"urgency_notes": "The whole office is down.", "draft_response": "We are on it."}`}
+		}
+		e := w.event("psa:ticket.created", map[string]any{"ticket_id": "tkt_1", "priority": "p3", "subject": "VPN down"})
+		w.must(w.dispatcher.Dispatch(w.over, e))
+		w.pass(time.Hour)
+
+		x := execution.ID(w.org, "agent_system_dispatch", e)
+		w.expect(x, "completed: classify_ticket completed, update_ticket completed, add_draft completed")
+		if diff := cmp.Diff([]string{"update_ticket", "add_draft"}, w.products.keys()); diff != "" {
+			t.Errorf("calls of the product (-want +got)\n%s", diff)
+		}
+		update, _ := w.products.did(x, "update_ticket")
+		if diff := cmp.Diff(map[string]any{
+			"ticket_id": "tkt_1", "priority": "p1", "category": "network", "ai_classified": true,
+		}, update.command.Params); diff != "" {
+			t.Errorf("update_ticket (-want +got)\n%s", diff)
+		}
+		draft, _ := w.products.did(x, "add_draft")
+		if got := draft.command.Params["body"]; got != "We are on it." {
+			t.Errorf("draft = %v", got)
+		}
+		if draft.command.Depth != 1 {
+			t.Errorf("depth = %d, want 1", draft.command.Depth)
+		}
+		if b := w.balance(); b.Remaining != plan.Allocation()-20 {
+			t.Errorf("%d credits remain of %d, want 20 charged", b.Remaining, b.Allocation)
+		}
+		stats := w.stats("agent_system_dispatch")
+		if stats.Runs != 1 || stats.Completed != 1 || used(stats) != 20 || stats.Duration < 2*time.Second {
+			t.Errorf("stats = %+v", stats)
+		}
+		if w.machines.begun != 1 || len(w.machines.names) != 0 {
+			t.Errorf("%d machines began and %d waited, want 1 and 0", w.machines.begun, len(w.machines.names))
+		}
+		w.untouched()
+		w.audit()
+	})
+}
+
+func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		steps string
+		setup func(w *world)
+		want  string
+		acts  []string
+	}{
+		"an if that does not hold skips its step": {
+			steps: list(act("a", `"if": `+calm), act("b", `"if": `+urgent)),
+			want:  "completed: a skipped, b completed", acts: []string{"b"},
+		},
+		"an if that does not hold skips a gate, and nobody is asked": {
+			steps: list(ask("g", `"if": `+calm), act("b")),
+			want:  "completed: g skipped, b completed", acts: []string{"b"},
+		},
+		"an if that does not hold skips a wait": {
+			steps: list(pause("p", 600, `"if": `+calm), act("b")),
+			want:  "completed: p skipped, b completed", acts: []string{"b"},
+		},
+		"an if that does not hold skips the last step": {
+			steps: list(act("a"), act("b", `"if": `+calm)),
+			want:  "completed: a completed, b skipped", acts: []string{"a"},
+		},
+		"a skipped branch has no steps": {
+			steps: list(`{"id": "br", "type": "branch", "if": `+calm+`, "cases": [{"when": `+urgent+`, "steps": `+list(act("x"))+`}]}`, act("b")),
+			want:  "completed: br skipped, b completed", acts: []string{"b"},
+		},
+		"an if on the profile of a client that has none does not hold, whatever it asks": {
+			steps: list(act("a", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "ne", "value": 1}`),
+				act("b", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "exists", "value": false}`), act("c")),
+			want: "completed: a skipped, b skipped, c completed", acts: []string{"c"},
+		},
+		"a default stands in for a profile that is not there": {
+			steps: list(says("{{ client_context.recent_incidents | default: 0 }}")),
+			want:  "completed: b completed", acts: []string{"b"},
+		},
+		"without a default a profile that is not there fails its step": {
+			steps: list(says("{{ client_context.recent_incidents }}")),
+			want:  "failed (template_error): b failed (template_error)",
+		},
+		"an answer has the name that output_var gives it, and that of its step": {
+			steps: list(think("judge", noise, `"output_var": "verdict"`), says("{{ verdict.noise }} {{ steps.judge.output.noise }}")),
+			want:  "completed: judge completed, b completed", acts: []string{"b"},
+		},
+		"what a skipped step would have said is missing": {
+			steps: list(think("judge", noise, `"if": `+calm), says("{{ judge.noise }}")),
+			want:  "failed (template_error): judge skipped, b failed (template_error)",
+		},
+		"a branch takes the first case that holds": {
+			steps: list(think("judge", noise), when("br", isNoise, list(act("yes")), list(act("no"))), act("end")),
+			want:  "completed: judge completed, br completed, yes completed, end completed", acts: []string{"yes", "end"},
+		},
+		"a branch takes else": {
+			steps: list(when("br", calm, list(act("yes")), list(act("no")))),
+			want:  "completed: br completed, no completed", acts: []string{"no"},
+		},
+		"a branch without a case that holds and without else does nothing": {
+			steps: list(when("br", calm, list(act("yes")), "[]")),
+			want:  "completed: br completed",
+		},
+		"branches nest": {
+			steps: list(when("b1", urgent, list(when("b2", calm, list(act("x")), list(when("b3", urgent, list(act("y"), act("z")), "[]"))), act("u")), list(act("v")))),
+			want:  "completed: b1 completed, b2 completed, b3 completed, y completed, z completed, u completed", acts: []string{"y", "z", "u"},
+		},
+		"a failed step ends the run": {
+			steps: list(act("a"), act("b"), act("c")),
+			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
+			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
+		},
+		"a failed step that is too large for the record ends the run": {
+			steps: list(act("a"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+				"ticket_id": "`+strings.Repeat("t", 150)+`", "body": "`+strings.Repeat("x", 500)+`", "visibility": "internal"}}`, act("c")),
+			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
+			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
+		},
+		"a failed step with on_error continue does not": {
+			steps: list(act("a", `"on_error": "continue"`), act("b")),
+			setup: func(w *world) { w.products.refuses("a", errors.New("no")) },
+			want:  "completed: a failed (product_error), b completed", acts: []string{"b"},
+		},
+		"the last step may fail with on_error continue": {
+			steps: list(act("a"), act("b", `"on_error": "continue"`)),
+			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
+			want:  "completed: a completed, b failed (product_error)", acts: []string{"a"},
+		},
+		"a template without a value fails its step": {
+			steps: list(act("a", `"name": "A"`), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
+				"params": {"ticket_id": "{{ event_payload.nothing }}", "body": "b", "visibility": "internal"}}`),
+			want: "failed (template_error): a completed, b failed (template_error)", acts: []string{"a"},
+		},
+		"a gate whose message cannot be filled fails": {
+			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}"}`, act("b")),
+			want:  "failed (template_error): g failed (template_error), b skipped",
+		},
+		"a gate whose message cannot be filled may be passed over": {
+			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}", "on_error": "continue"}`, act("b")),
+			want:  "completed: g failed (template_error), b completed", acts: []string{"b"},
+		},
+		"a wait until a time that is none fails": {
+			steps: list(`{"id": "p", "type": "wait", "until": "{{ event_payload.ticket_id }}"}`, act("b")),
+			want:  "failed (template_error): p failed (template_error), b skipped",
+		},
+		"a wait until a time that is over does not wait": {
+			steps: list(`{"id": "p", "type": "wait", "until": "1999-01-01T00:00:00Z"}`, act("b")),
+			want:  "completed: p completed, b completed", acts: []string{"b"},
+		},
+		"a wait that is longer than its step may take fails": {
+			steps: list(pause("p", 600, `"timeout_seconds": 60`), act("b")),
+			want:  "failed (step_timeout): p failed (step_timeout), b skipped",
+		},
+		"now is the time at which the step's turn has come": {
+			steps: list(pause("p", 600), `{"id": "q", "type": "wait", "timeout_seconds": 60,
+				"until": "{{ 'now' | date: '%s' | plus: 300 | date: '%FT%TZ' }}"}`, act("b")),
+			want: "failed (step_timeout): p completed, q failed (step_timeout), b skipped",
+		},
+		"a step may be called like what templates always find": {
+			steps: list(act("event"), act("agent"), act("steps"), act("execution"),
+				`{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+				"ticket_id": "{{ event.payload.ticket_id }}", "visibility": "internal",
+				"body": "{{ agent.name }} {{ execution.id }} {{ steps.event.output.ok }}"}}`),
+			want: "completed: event completed, agent completed, steps completed, execution completed, b completed",
+			acts: []string{"event", "agent", "steps", "execution", "b"},
+		},
+		"a message is sent to each recipient": {
+			steps: list(tell("n"), act("b")),
+			want:  "completed: n completed, b completed", acts: []string{"b"},
+		},
+		"a product that is down for a moment is asked again under the same key": {
+			steps: list(act("a")),
+			setup: func(w *world) {
+				w.products.reply = func(_ step.Command, n int) done {
+					if n < 3 {
+						return done{lose: step.ErrAgain}
+					}
+					return done{}
+				}
+			},
+			want: "completed: a completed", acts: []string{"a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				if tc.setup != nil {
+					tc.setup(w)
+				}
+				x := w.wake(w.agent(tc.steps))
+				w.pass(time.Hour)
+				w.expect(x, tc.want)
+				if got := slices.Compact(w.acts(x)); !slices.Equal(got, tc.acts) {
+					t.Errorf("the product did %v, want %v", got, tc.acts)
+				}
+				w.untouched()
+				w.audit()
+			})
+		})
+	}
+}
+
+// refuses makes the product refuse a step for good.
+func (p *products) refuses(s id.Step, err error) {
+	p.reply = func(c step.Command, _ int) done {
+		if strings.HasSuffix(c.Key, ":"+string(s)) {
+			return done{refuse: err}
+		}
+		return done{}
+	}
+}
+
+// acts returns the steps of a run that products did, in order.
+func (w *world) acts(x id.Execution) []string {
+	var steps []string
+	for _, key := range w.products.keys() {
+		if _, ok := w.products.did(x, id.Step(key)); ok {
+			steps = append(steps, key)
+		}
+	}
+	return steps
+}
+
+// ---- gates ----
+
+func TestAGateWaitsForPeople(t *testing.T) {
+	t.Parallel()
+
+	const hour = `"timeout_seconds": 3600`
+	escalating := list(ask("g", hour, `"on_expiry": "escalate"`, `"escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800}`), act("b"))
+	for name, tc := range map[string]struct {
+		steps  string
+		people func(w *world, x id.Execution)
+		want   string
+		status approval.Status
+	}{
+		"who says yes": {
+			steps: list(ask("g", hour), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.owner(), x, true))
+			},
+			want: "completed: g completed, b completed", status: approval.Approved,
+		},
+		"who say yes to the last step": {
+			steps: list(act("a"), ask("g", hour)),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.owner(), x, true))
+			},
+			want: "completed: a completed, g completed", status: approval.Approved,
+		},
+		"who says no": {
+			steps: list(ask("g", hour), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.owner(), x, false))
+			},
+			want: "cancelled (approval_denied): g completed, b skipped", status: approval.Denied,
+		},
+		"who say nothing": {
+			steps: list(ask("g", hour), act("b")),
+			want:  "cancelled (approval_expired): g completed, b skipped", status: approval.Expired,
+		},
+		"who say nothing, which means yes": {
+			steps: list(ask("g", hour, `"on_expiry": "approve"`), act("b")),
+			want:  "completed: g completed, b completed", status: approval.Expired,
+		},
+		"who say nothing, and then their boss says yes": {
+			steps: escalating,
+			people: func(w *world, x id.Execution) {
+				boss := w.person("user_boss", caller.Member)
+				if err := w.decide(boss, x, true); !errors.Is(err, approval.ErrNotYours) {
+					w.Errorf("before the escalation the boss gets %v", err)
+				}
+				w.pass(time.Hour + time.Minute)
+				w.must(w.decide(boss, x, true))
+			},
+			want: "completed: g completed, b completed", status: approval.Approved,
+		},
+		"who say nothing, and their boss neither": {
+			steps: escalating,
+			people: func(w *world, x id.Execution) {
+				w.pass(time.Hour + 29*time.Minute)
+				if _, err := w.question(x); err != nil {
+					w.Error("it is too early to give up:", err)
+				}
+			},
+			want: "cancelled (approval_expired): g completed, b skipped", status: approval.Expired,
+		},
+		"of whom two must say yes": {
+			steps: list(ask("g", hour, `"min_approvals": 2`), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.person("user_1", caller.Admin), x, true))
+				w.must(w.decide(w.person("user_1", caller.Admin), x, true))
+				w.pass(time.Minute)
+				if got := len(w.products.keys()); got != 0 {
+					w.Errorf("%d calls after one vote of two", got)
+				}
+				w.must(w.decide(w.person("user_2", caller.Admin), x, true))
+			},
+			want: "completed: g completed, b completed", status: approval.Approved,
+		},
+		"of whom one says yes and one says no": {
+			steps: list(ask("g", hour, `"min_approvals": 2`), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.person("user_1", caller.Admin), x, true))
+				w.must(w.decide(w.person("user_2", caller.Admin), x, false))
+			},
+			want: "cancelled (approval_denied): g completed, b skipped", status: approval.Denied,
+		},
+		"of whom too few say yes": {
+			steps: list(ask("g", hour, `"min_approvals": 2`), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.person("user_1", caller.Admin), x, true))
+			},
+			want: "cancelled (approval_expired): g completed, b skipped", status: approval.Expired,
+		},
+		"twice": {
+			steps: list(ask("g", hour), act("a"), ask("h", hour), act("b")),
+			people: func(w *world, x id.Execution) {
+				w.must(w.decide(w.owner(), x, true))
+				w.pass(time.Minute)
+				w.must(w.decide(w.owner(), x, true))
+			},
+			want: "completed: g completed, a completed, h completed, b completed", status: approval.Approved,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				x := w.wake(w.agent(tc.steps))
+				w.pass(time.Minute)
+				if run, _ := w.stored(x); run.Status != execution.Asking {
+					t.Fatalf("after a minute the run is %s", run.Status)
+				}
+				if tc.people != nil {
+					tc.people(w, x)
+				}
+				w.pass(3 * time.Hour)
+				w.expect(x, tc.want)
+				if got := w.questions()[0].Status; got != tc.status {
+					t.Errorf("the approval is %s, want %s", got, tc.status)
+				}
+				w.untouched()
+				w.audit()
+			})
+		})
+	}
+}
+
+func TestALostDoorbellIsMadeUpForByTheSweeper(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x := w.wake(w.agent(list(ask("g"), act("b"))))
+		w.pass(time.Minute)
+		w.faults.set(func(at site) fault {
+			if at.port == "machine.Ring" {
+				return fault{before: errFault}
+			}
+			return fault{}
+		})
+		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
+			t.Fatalf("the decision returned %v", err)
+		}
+		w.pass(90 * time.Second)
+		w.expect(x, "completed: g completed, b completed")
+		w.pass(3 * time.Hour)
+		w.audit()
+	})
+}
+
+// A worker that saw an open question comes to rest just after the answer. It must
+// not put off the sweeper until the question would have expired.
+func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x := w.wake(w.agent(list(ask("g"), act("b"))))
+		w.pass(time.Minute)
+		commits := 0
+		w.faults.set(func(at site) fault {
+			switch {
+			case at.port == "store.Commit":
+				if commits++; commits == 1 {
+					return fault{pause: 5 * time.Second}
+				}
+			case strings.HasPrefix(at.port, "machine.lost"), at.port == "machine.Ring":
+				return fault{before: errFault}
+			}
+			return fault{}
+		})
+		go w.handle(x, "early") //nolint:errcheck // what counts is what it did.
+		w.pass(time.Second)
+		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
+			t.Fatalf("the decision returned %v", err)
+		}
+		w.pass(10 * time.Second)
+		w.faults.set(nil)
+		w.pass(2 * time.Minute)
+		w.expect(x, "completed: g completed, b completed")
+		w.audit()
+	})
+}
+
+// A machine that should be long gone must not put a question that the run has
+// not come to.
+func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
+	t.Parallel()
+
+	for name, f := range map[string]fault{"while another works": {pause: 5 * time.Second}, "after another died": {kill: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.asleep()
+				asleep := w.faults.current()
+				x := w.wake(w.agent(list(act("a"), ask("g", `"if": `+calm), act("b"))))
+				w.faults.set(func(at site) fault {
+					if at.port == "store.Standing" && at.n == 1 {
+						return f
+					}
+					return asleep(at)
+				})
+				go w.handle(x, "one") //nolint:errcheck // what counts is what it did.
+				w.pass(time.Second)
+				_, err := call(w, runnerLimit, func(ctx context.Context) (machine.Next, error) {
+					return w.runner.Handle(ctx, machine.Call{
+						Op: machine.OpAsk, Cursor: machine.Cursor{Org: w.org, Execution: x}, Owner: "late", Token: "token",
+					})
+				})
+				w.must(err)
+				w.faults.set(nil)
+				w.pass(10 * time.Minute)
+				w.expect(x, "completed: a completed, g skipped, b completed")
+				w.audit()
+			})
+		})
+	}
+}
+
+func TestAnEarlierVoteLeavesTheRunInSightOfTheSweeper(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x := w.wake(w.agent(list(ask("g", `"min_approvals": 2`, `"timeout_seconds": 600`), act("b"))))
+		w.faults.set(func(at site) fault {
+			if at.port == "machine.lostWaits" {
+				return fault{before: errFault}
+			}
+			return fault{}
+		})
+		w.pass(time.Minute)
+		w.must(w.decide(w.person("user_1", caller.Admin), x, true))
+		if run, _ := w.stored(x); run.Due.IsZero() {
+			t.Error("the run is not due at any time")
+		}
+		w.faults.set(nil)
+		w.pass(time.Hour)
+		w.expect(x, "cancelled (approval_expired): g completed, b skipped")
+		w.audit()
+	})
+}
+
+// ---- waits ----
+
+func TestAWaitEndsInTime(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x := w.wake(w.agent(list(act("a"), pause("p", 3*24*3600), act("b"))))
+		w.pass(2 * 24 * time.Hour)
+		w.expect(x, "running: a completed, p waiting, b pending")
+		w.pass(25 * time.Hour)
+		w.expect(x, "completed: a completed, p completed, b completed")
+		b, _ := w.products.did(x, "b")
+		if _, steps := w.stored(x); b.at.Sub(steps["p"].Started) > 3*24*time.Hour+5*time.Second {
+			t.Errorf("the run went on after %v", b.at.Sub(steps["p"].Started))
+		}
+		w.untouched()
+		w.audit()
+	})
+}
+
+func TestACancelledWaitNeverEnds(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x := w.wake(w.agent(list(act("a"), pause("p", 3600), act("b"))))
+		w.pass(time.Minute)
+		w.must(w.cancel(x))
+		w.pass(24 * time.Hour)
+		w.expect(x, "cancelled (cancelled_by_user): a completed, p skipped, b skipped")
+		if got := w.acts(x); len(got) != 1 {
+			t.Errorf("the product did %v", got)
+		}
+		w.untouched()
+		w.audit()
+	})
+}
+
+// ---- cancel ----
+
+func TestARunMayBeCancelledAtAnyPoint(t *testing.T) {
+	t.Parallel()
+
+	t.Run("before it starts", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			x := w.wake(w.agent(list(act("a"))))
+			w.must(w.cancel(x))
+			w.pass(time.Hour)
+			w.expect(x, "cancelled (cancelled_by_user): a skipped")
+			if got := len(w.products.keys()); got != 0 {
+				t.Errorf("%d calls of the product", got)
+			}
+			w.untouched()
+			w.audit()
+		})
+	})
+
+	t.Run("while a step is being done", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			w.products.reply = func(step.Command, int) done { return done{takes: 3 * time.Second} }
+			x := w.wake(w.agent(list(act("a"), act("b"))))
+			w.pass(2 * time.Second)
+			w.must(w.cancel(x))
+			w.expect(x, "cancelled (cancelled_by_user): a skipped, b skipped")
+			w.pass(time.Hour)
+			if got := w.acts(x); !slices.Equal(got, []string{"a"}) {
+				t.Errorf("the product did %v", got)
+			}
+			if run, _ := w.stored(x); run.Status != execution.Cancelled {
+				t.Errorf("the run is %s", run.Status)
+			}
+			w.audit()
+		})
+	})
+
+	t.Run("while people are asked", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			x := w.wake(w.agent(list(ask("g"), act("b"))))
+			w.pass(time.Minute)
+			a, err := w.question(x)
+			w.must(err)
+			w.must(w.cancel(x))
+			_, err = w.approvals.Decide(w.over, w.owner(), a.ID, approval.Verdict{Approve: true})
+			if !errors.Is(err, approval.ErrDecided) {
+				t.Errorf("deciding after the cancellation returned %v", err)
+			}
+			w.pass(3 * time.Hour)
+			w.expect(x, "cancelled (cancelled_by_user): g skipped, b skipped")
+			if got := w.questions()[0].Status; got != approval.Denied {
+				t.Errorf("the gate is %s, want denied", got)
+			}
+			w.untouched()
+			w.audit()
+		})
+	})
+
+	t.Run("but not once it is over", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			x := w.wake(w.agent(list(act("a"))))
+			w.pass(time.Minute)
+			if err := w.cancel(x); !errors.Is(err, execution.ErrState) {
+				t.Errorf("cancelling returned %v", err)
+			}
+			w.expect(x, "completed: a completed")
+		})
+	})
+}
+
+func TestAnAnswerIsKeptWhenItsRunIsCancelledMeanwhile(t *testing.T) {
+	t.Parallel()
+
+	large := strings.Repeat("long ", 200)
+	for name, steps := range map[string]string{
+		"in the middle": list(think("judge"), act("b")),
+		"at the end":    list(act("a"), `{"id": "judge", "type": "ai_reason", "model": "standard", "prompt": "Judge."}`),
+	} {
+		for kind, answer := range map[string]string{"small": "short", "large": large} {
+			for how, takes := range map[string]time.Duration{"soon": 8 * time.Second, "late": 28 * time.Second} {
+				t.Run(strings.Join([]string{name, kind, how}, ", "), func(t *testing.T) {
+					t.Parallel()
+					inWorld(t, func(w *world) {
+						w.model.reply = func(step.Question, int) said { return said{text: answer, takes: takes} }
+						a := w.agent(steps)
+						x := w.wake(a)
+						w.pass(takes - 2*time.Second)
+						w.must(w.cancel(x))
+						w.pass(time.Hour)
+						run, done := w.stored(x)
+						if run.Status != execution.Cancelled || done["judge"].Output == nil || run.Credits != 20 || used(w.stats(a)) != 20 {
+							t.Errorf("%s: %s charged %d, stats %d; the step %+v", run.Status, run.Reason, run.Credits, used(w.stats(a)), done["judge"])
+						}
+						w.audit()
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said { return said{text: "late", takes: 20 * time.Second} }
+		w.faults.set(func(at site) fault {
+			switch at.port {
+			case "machine.Invoke":
+				return fault{}
+			case "model.Ask":
+				return fault{kill: true, late: true}
+			case "store.Execution":
+				if at.n > 1 && at.n < 9 { // every later call of the machine
+					return fault{kill: true}
+				}
+			}
+			return fault{}
+		})
+		x := w.wake(w.agent(list(think("judge"), act("b"))))
+		w.pass(21 * time.Second)
+		w.faults.set(nil)
+		w.must(w.cancel(x))
+		if b := w.balance(); b.Remaining != b.Allocation-20 {
+			t.Errorf("%d remain of %d: the price must be held until the lease is over", b.Remaining, b.Allocation)
+		}
+		w.pass(5 * time.Minute)
+		if b := w.balance(); b.Remaining != b.Allocation {
+			t.Errorf("%d remain of %d", b.Remaining, b.Allocation)
+		}
+		w.audit()
+	})
+}
+
+// Whoever ends a run does not know whether its worker still waits for a model.
+// The worker settles the price, or the sweeper when its lease is over.
+func TestAnotherMachineDoesNotSettleWhatTheWorkerHolds(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said { return said{text: "an answer", takes: 9 * time.Second} }
+		x := w.wake(w.agent(list(think("judge"), act("b"))))
+		w.pass(5 * time.Second)
+		w.must(w.cancel(x))
+		if next, err := w.handle(x, "another"); err != nil || next.Next != machine.NextDone {
+			t.Errorf("the other machine got %+v, %v", next, err)
+		}
+		w.pass(time.Hour)
+		if run, _ := w.stored(x); run.Credits != 20 {
+			t.Errorf("charged %d, want 20", run.Credits)
+		}
+		w.audit()
+	})
+}
+
+// A cancelled run does not let a model think for long.
+func TestALongThoughtOfACancelledRunIsStopped(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said { return said{text: "an answer", takes: 55 * time.Second} }
+		x := w.wake(w.agent(list(think("judge"), act("b"))))
+		w.pass(5 * time.Second)
+		w.must(w.cancel(x))
+		w.pass(execution.RenewTime)
+		if run, _ := w.stored(x); len(run.Holds) > 0 || run.Credits > 0 {
+			t.Errorf("after %v it still holds %v and charged %d", execution.RenewTime, run.Holds, run.Credits)
+		}
+		w.pass(time.Hour)
+		w.audit()
+	})
+}
+
+// ---- models ----
+
+func TestAModelIsChargedOnlyForAnAnswer(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		reply func(n int) said
+		spent int64 // before
+		want  string
+		asked int
+		used  int64
+	}{
+		"that fits": {
+			reply: func(int) said { return said{text: `{"noise": true}`} },
+			want:  "completed: judge completed, b completed", asked: 1, used: 20,
+		},
+		"that fits after a repair": {
+			reply: func(n int) said {
+				return said{text: []string{`{"noise": "perhaps"}`, `{"noise": false}`}[n-1]}
+			},
+			want: "completed: judge completed, b completed", asked: 2, used: 20,
+		},
+		"and not for two that do not fit": {
+			reply: func(int) said { return said{text: `not JSON`} },
+			want:  "failed (invalid_model_output): judge failed (invalid_model_output), b skipped", asked: 2,
+		},
+		"and not when it is down": {
+			reply: func(int) said { return said{err: step.ErrAgain} },
+			want:  "failed (model_unavailable): judge failed (model_unavailable), b skipped", asked: 3,
+		},
+		"that comes when it is up again": {
+			reply: func(n int) said {
+				if n == 1 {
+					return said{err: step.ErrAgain}
+				}
+				return said{text: `{"noise": true}`}
+			},
+			want: "completed: judge completed, b completed", asked: 2, used: 20,
+		},
+		"and not when it refuses": {
+			reply: func(int) said { return said{err: errFault} },
+			want:  "failed (model_unavailable): judge failed (model_unavailable), b skipped", asked: 1,
+		},
+		"and not when it takes too long": {
+			reply: func(int) said { return said{text: `{"noise": true}`, takes: 2 * time.Minute} },
+			want:  "failed (step_timeout): judge failed (step_timeout), b skipped", asked: 1,
+		},
+		"and not asked without credits": {
+			spent: plan.Allocation() - 19,
+			reply: func(int) said { return said{text: `{"noise": true}`} },
+			want:  "failed (credit_insufficient): judge failed (credit_insufficient), b skipped",
+		},
+		"and asked with just enough": {
+			spent: plan.Allocation() - 20,
+			reply: func(int) said { return said{text: `{"noise": true}`} },
+			want:  "completed: judge completed, b completed", asked: 1, used: 20,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.model.reply = func(_ step.Question, n int) said { return tc.reply(n) }
+				w.spend(tc.spent)
+				before := w.balance().Remaining
+				a := w.agent(list(think("judge", noise), act("b")))
+				x := w.wake(a)
+				w.pass(time.Hour)
+				w.expect(x, tc.want)
+				if got := len(w.model.questions()); got != tc.asked {
+					t.Errorf("asked %d times, want %d", got, tc.asked)
+				}
+				if got := before - w.balance().Remaining; got != tc.used || used(w.stats(a)) != tc.used {
+					t.Errorf("%d charged, %d in the stats; want %d", got, used(w.stats(a)), tc.used)
+				}
+				w.untouched()
+			})
+		})
+	}
+}
+
+// spend uses up credits, so that the auditor's sums do not hold any more.
+func (w *world) spend(n int64) {
+	if n == 0 {
+		return
+	}
+	x := execution.New(execution.Execution{ID: "exec_spent", Org: w.org, Agent: "agent_other"}, time.Now())
+	w.must(w.store.Create(w.over, x))
+	x.Revision = 1
+	c, _ := x.Reserved("s", credit.Hold{Month: credit.MonthOf(time.Now()), Tier: credit.Quick, Amount: n})
+	c.Execution.Due = time.Time{}
+	w.must(w.store.Commit(w.over, c))
+}
+
+// ---- leases ----
+
+func TestALongStepKeepsItsLease(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		steps       string
+		takes, acts time.Duration
+	}{
+		"one long step":            {list(think("judge"), act("b")), 55 * time.Second, time.Second},
+		"many steps of some time":  {list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f"), act("g"), act("h"), act("i")), time.Minute, 9 * time.Second},
+		"several long steps":       {list(think("j1"), think("j2"), think("j3")), 40 * time.Second, time.Second},
+		"a step as long as may be": {list(act("a", `"timeout_seconds": 60`), act("b", `"timeout_seconds": 60`)), time.Minute, 58 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.model.reply = func(step.Question, int) said { return said{text: "yes", takes: tc.takes} }
+				w.products.reply = func(step.Command, int) done { return done{takes: min(tc.takes, tc.acts)} }
+				w.pass(34 * time.Second) // so that a sweep comes when only the first lease would be over
+				x := w.wake(w.agent(tc.steps))
+				w.pass(time.Hour)
+				if run, _ := w.stored(x); run.Status != execution.Completed {
+					t.Errorf("the run is %s", w.tale(x))
+				}
+				seen := map[string]bool{}
+				for _, key := range w.products.keys() {
+					if seen[key] {
+						t.Errorf("%s was called twice", key)
+					}
+					seen[key] = true
+				}
+				w.untouched()
+				w.audit()
+			})
+		})
+	}
+}
+
+// handle calls the runner once, as a machine does.
+func (w *world) handle(x id.Execution, owner string) (machine.Next, error) {
+	return call(w, runnerLimit, func(ctx context.Context) (machine.Next, error) {
+		return w.runner.Handle(ctx, machine.Call{Op: machine.OpRun, Cursor: machine.Cursor{Org: w.org, Execution: x}, Owner: owner})
+	})
+}
+
+// asleep makes the machines start nothing, so that a test is the machine.
+func (w *world) asleep() {
+	w.faults.set(func(at site) fault {
+		if strings.HasPrefix(at.port, "machine.lost") {
+			return fault{before: errFault}
+		}
+		return fault{}
+	})
+}
+
+func TestASecondOwnerDoesNothingWhileTheLeaseLives(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.asleep()
+		w.products.reply = func(step.Command, int) done { return done{takes: 20 * time.Second} }
+		x := w.wake(w.agent(list(act("a"), act("b"))))
+		go w.handle(x, "one") //nolint:errcheck // what counts is what it did.
+		w.pass(15 * time.Second)
+		next, err := w.handle(x, "two")
+		if err != nil || next.Next != machine.NextDone {
+			t.Errorf("the second owner got %+v, %v", next, err)
+		}
+		w.pass(time.Minute)
+		if diff := cmp.Diff([]string{"a", "b"}, w.products.keys()); diff != "" {
+			t.Errorf("calls (-want +got)\n%s", diff)
+		}
+		w.audit()
+	})
+}
+
+func TestTheSameOwnerTakesOverFromItsDeadCall(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.asleep()
+		w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
+		x := w.wake(w.agent(list(act("a"), act("b"))))
+		asleep := w.faults.current()
+		w.faults.set(func(at site) fault {
+			if at.port == "product.Act" && at.n == 1 {
+				return fault{kill: true, late: true}
+			}
+			return asleep(at)
+		})
+		if _, err := w.handle(x, "one"); err == nil {
+			t.Fatal("the first call did not die")
+		}
+		if next, err := w.handle(x, "one"); err != nil || next.Next != machine.NextDone {
+			t.Errorf("the second call got %+v, %v", next, err)
+		}
+		w.expect(x, "completed: a completed, b completed")
+		if diff := cmp.Diff([]string{"a", "a", "b"}, w.products.keys()); diff != "" {
+			t.Errorf("calls (-want +got)\n%s", diff)
+		}
+		w.audit()
+	})
+}
+
+func TestAZombieWritesNothing(t *testing.T) {
+	t.Parallel()
+
+	t.Run("when another has the run", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			w.asleep()
+			asleep := w.faults.current()
+			x := w.wake(w.agent(list(act("a"), act("b"), act("c"))))
+			w.faults.set(func(at site) fault {
+				switch {
+				case at.port == "product.Act" && at.n == 2: // the zombie's b
+					return fault{pause: 100 * time.Second}
+				case at.port == "store.Commit" && at.n > 1 && at.n < 12:
+					return fault{before: errFault} // nor can it renew its lease
+				}
+				return asleep(at)
+			})
+			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
+			w.pass(40 * time.Second)
+			w.faults.set(asleep)
+			if next, err := w.handle(x, "heir"); err != nil || next.Next != machine.NextDone {
+				t.Errorf("the heir got %+v, %v", next, err)
+			}
+			w.expect(x, "completed: a completed, b completed, c completed")
+			before, _ := w.stored(x)
+			w.pass(time.Hour)
+			after, _ := w.stored(x)
+			if before.Revision != after.Revision {
+				t.Errorf("the zombie wrote: revision %d became %d", before.Revision, after.Revision)
+			}
+			if diff := cmp.Diff([]string{"a", "b", "c", "b"}, w.products.keys()); diff != "" {
+				t.Errorf("calls (-want +got)\n%s", diff)
+			}
+			w.audit()
+		})
+	})
+
+	t.Run("when its run was cancelled after its lease was over", func(t *testing.T) {
+		t.Parallel()
+		inWorld(t, func(w *world) {
+			w.asleep()
+			asleep := w.faults.current()
+			w.model.reply = func(step.Question, int) said { return said{text: "too late", takes: 45 * time.Second} }
+			x := w.wake(w.agent(list(think("judge"), act("b"))))
+			w.faults.set(func(at site) fault {
+				if at.port == "store.Commit" && at.n > 1 && at.n < 8 {
+					return fault{before: errFault} // it cannot renew its lease
+				}
+				return asleep(at)
+			})
+			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
+			w.pass(43 * time.Second)
+			w.faults.set(asleep)
+			w.must(w.cancel(x))
+			w.pass(time.Hour)
+			w.expect(x, "cancelled (cancelled_by_user): judge skipped, b skipped")
+			w.audit()
+		})
+	})
+}
+
+// ---- crashes ----
+
+func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
+	t.Parallel()
+
+	steps := list(act("a"), think("judge", noise), when("br", isNoise, list(act("yes")), list(act("no"))), pause("p", 60), act("b"))
+	for _, port := range []string{
+		"store.Execution", "store.Commit", "store.SaveStep", "store.Standing", "product.Act", "model.Ask", "machine.Invoke",
+	} {
+		for n := 1; n <= 6; n++ {
+			for name, f := range map[string]fault{
+				"dies before":      {kill: true},
+				"dies after":       {kill: true, late: true},
+				"fails before":     {before: errFault},
+				"loses the reply":  {after: errFault},
+				"sleeps before it": {pause: 40 * time.Second},
+			} {
+				t.Run(fmt.Sprintf("%s %s %d", name, port, n), func(t *testing.T) {
+					t.Parallel()
+					inWorld(t, func(w *world) {
+						w.faults.set(func(at site) fault {
+							if at.port == port && at.n == n {
+								return f
+							}
+							return fault{}
+						})
+						a, e := w.agent(steps), w.escalated()
+						go w.publish(e, "", 0)
+						x := execution.ID(w.org, a, e)
+						w.pass(time.Hour)
+						want := "completed: a completed, judge completed, br completed, yes completed, p completed, b completed"
+						switch got := w.tale(x); {
+						case got == want:
+						case strings.HasPrefix(got, "failed") && (port == "product.Act" || port == "model.Ask"): // it may refuse
+						default:
+							t.Errorf("\n got %s\nwant %s", got, want)
+						}
+						w.audit()
+					})
+				})
+			}
+		}
+	}
+}
+
+// Whatever dies between the record of how a run's last step went and the end of
+// the run, the end is the one that the step has decided.
+func TestACrashDoesNotTurnAnEndIntoAnother(t *testing.T) {
+	t.Parallel()
+
+	big := `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
+		"ticket_id": "` + strings.Repeat("t", 150) + `", "body": "` + strings.Repeat("x", 500) + `", "visibility": "internal"}}`
+	for name, tc := range map[string]struct {
+		steps string
+		no    bool
+		want  string
+	}{
+		"a failed step that is large": {
+			steps: list(big, act("c")),
+			want:  "failed (product_error): b failed (product_error), c skipped",
+		},
+		"a denial with a long note": {
+			steps: list(ask("b"), act("c")), no: true,
+			want: "cancelled (approval_denied): b completed, c skipped",
+		},
+	} {
+		for n := 1; n <= 8; n++ {
+			for how, f := range map[string]fault{"before": {kill: true}, "after": {kill: true, late: true}} {
+				t.Run(fmt.Sprintf("%s, death %s write %d", name, how, n), func(t *testing.T) {
+					t.Parallel()
+					inWorld(t, func(w *world) {
+						w.products.refuses("b", errors.New("no"))
+						seen := 0
+						w.faults.set(func(at site) fault {
+							if at.port == "store.Commit" || at.port == "store.SaveStep" {
+								if seen++; seen == n {
+									return f
+								}
+							}
+							return fault{}
+						})
+						x := w.wake(w.agent(tc.steps))
+						w.pass(5 * time.Minute)
+						if tc.no {
+							a, err := w.question(x)
+							w.must(err)
+							_, err = w.approvals.Decide(w.over, w.owner(), a.ID, approval.Verdict{Note: strings.Repeat("no ", 600)})
+							w.must(err)
+						}
+						w.pass(3 * time.Hour)
+						w.expect(x, tc.want)
+						w.audit()
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestAnExpressMachineMayStartTwice(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
+		w.faults.set(func(at site) fault {
+			if at.port == "machine.twice" {
+				return fault{after: errFault}
+			}
+			return fault{}
+		})
+		x := w.wake(w.agent(list(act("a"), ask("g"), act("b"), pause("p", 300), act("c"))))
+		w.pass(time.Minute)
+		w.must(w.decide(w.owner(), x, true))
+		w.pass(5 * time.Hour)
+		w.expect(x, "completed: a completed, g completed, b completed, p completed, c completed")
+		if diff := cmp.Diff([]string{"a", "b", "c"}, w.products.keys()); diff != "" {
+			t.Errorf("calls (-want +got)\n%s", diff)
+		}
+		w.audit()
+	})
+}
+
+func TestARunThatNeverStartedIsStartedBySweeper(t *testing.T) {
+	t.Parallel()
+
+	for name, port := range map[string]string{"the machine was lost": "machine.lostRuns", "the start failed": "machine.Start"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.faults.set(func(at site) fault {
+					if at.port == port && at.n == 1 {
+						return fault{before: errFault}
+					}
+					return fault{}
+				})
+				e := w.escalated()
+				a := w.agent(list(act("a")))
+				err := w.dispatcher.Dispatch(w.over, e)
+				if (err != nil) != (port == "machine.Start") {
+					t.Fatalf("the dispatch returned %v", err)
+				}
+				w.pass(90 * time.Second)
+				w.expect(execution.ID(w.org, a, e), "completed: a completed")
+				w.audit()
+			})
+		})
+	}
+}
+
+func TestFaultFreeHoursLeaveTheSweeperNothingToDo(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(q step.Question, _ int) said {
+			return said{text: fitting(q.Schema), takes: time.Duration(chance(q.Execution, q.Step) * 50 * float64(time.Second))}
+		}
+		w.products.reply = func(c step.Command, _ int) done {
+			return done{takes: time.Duration(chance(c.Key) * 20 * float64(time.Second))}
+		}
+		agents := []id.Agent{
+			w.agent(list(think("judge", noise), when("br", isNoise, list(act("y"), tell("t")), list(act("n"))), act("e"))),
+			w.agent(list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f"), act("g"))),
+			w.agent(list(ask("g", `"timeout_seconds": 900`, `"on_expiry": "approve"`), act("a"), pause("p", 700), think("j"), act("b"))),
+			w.agent(list(pause("p", 61), ask("g", `"timeout_seconds": 61`), act("b"))),
+			w.agent(list(think("j1"), think("j2"), think("j3"), think("j4"))),
+		}
+		for i := range 30 {
+			for range agents[:1] {
+				w.must(w.dispatcher.Dispatch(w.over, w.escalated()))
+			}
+			w.pass(time.Duration(i) * 7 * time.Second)
+		}
+		w.pass(2 * time.Hour)
+		if got := len(w.runs()); got != 150 {
+			t.Errorf("%d runs, want 150", got)
+		}
+		w.untouched()
+		w.audit()
+	})
+}
+
+func TestUnknownOperationsAreRefused(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		if _, err := w.runner.Handle(w.over, machine.Call{Op: "fly"}); err == nil {
+			t.Error("no error")
+		}
+		_, err := w.handle("exec_nothing", "one")
+		if !errors.Is(err, execution.ErrNotFound) {
+			t.Errorf("a run that is not there: %v", err)
+		}
+	})
+}
+
+// A run of a deleted agent keeps the version that it began with.
+func TestARunKeepsItsVersion(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		name := w.agent(list(pause("p", 300), act("old")))
+		x := w.wake(name)
+		w.pass(time.Minute)
+		a, err := w.store.Store.Agent(w.over, w.org, name)
+		w.must(err)
+		changed := a
+		changed.Version++
+		changed.Definition.Steps = slices.Clone(a.Definition.Steps)
+		changed.Definition.Steps[1].ID = "new"
+		w.must(w.store.Store.SaveAgent(w.over, a, changed, agent.Cap{}))
+		w.pass(time.Hour)
+		w.expect(x, "completed: p completed, old completed")
+		w.audit()
+	})
+}
+
+// ---- what brings its worker down ----
+
+func TestAStepThatBringsItsWorkerDownEachTimeIsGivenUp(t *testing.T) {
+	t.Parallel()
+
+	deadly := func(port string) func(at site) fault {
+		return func(at site) fault { return given(at.port == port, fault{kill: true}) }
+	}
+	for name, tc := range map[string]struct {
+		steps string
+		port  string
+		want  string
+	}{
+		"an action":             {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
+		"a question":            {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
+		"a message":             {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // it is not sent twice
+		"one that may go wrong": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.faults.set(deadly(tc.port))
+				x := w.wake(w.agent(tc.steps))
+				w.pass(time.Hour)
+				w.expect(x, tc.want)
+				run, _ := w.stored(x)
+				if run.Lease.Attempt > execution.MaxIdle+5 {
+					t.Errorf("%d leases", run.Lease.Attempt)
+				}
+				w.audit()
+			})
+		})
+	}
+}

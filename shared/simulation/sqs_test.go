@@ -1,0 +1,192 @@
+package simulation_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/queue"
+)
+
+// An sqs is the bus' queue: it delivers at least once, in any order, in batches,
+// and again what was not deleted. What was received too often comes back through
+// the queue of the undelivered.
+type sqs struct {
+	world *world
+
+	mu       sync.Mutex
+	messages []*message
+	letters  []queue.Letter
+	bell     chan struct{}
+}
+
+type message struct {
+	name        string
+	body        string
+	receives    int
+	visible     time.Time
+	undelivered bool
+}
+
+const (
+	visibility   = time.Minute // six times the dispatcher's timeout
+	dispatchTime = 10 * time.Second
+	batchSize    = 10
+	undelivered  = "arn:undelivered"
+)
+
+func newQueue(w *world) *sqs {
+	q := &sqs{world: w, bell: make(chan struct{}, 1)}
+	go q.poll()
+	return q
+}
+
+// publish puts an event on the bus, which delivers it after a while. What must
+// become of it is for the auditor.
+func (w *world) publish(e event.Event, letter string, after time.Duration) {
+	w.witness.mu.Lock()
+	w.witness.events = append(w.witness.events, published{e, letter})
+	w.witness.mu.Unlock()
+	w.queue.put(e, letter, after)
+}
+
+func (q *sqs) put(e event.Event, letter string, after time.Duration) {
+	doc := e.Document()
+	if letter == "malformed" {
+		doc["payload"] = "no object"
+	}
+	body, err := json.Marshal(map[string]any{"source": e.Product, "detail-type": e.Type, "detail": doc})
+	q.world.must(err)
+	q.mu.Lock()
+	q.messages = append(q.messages, &message{name: q.world.name("m"), body: string(body), visible: time.Now().Add(after)})
+	q.mu.Unlock()
+	select {
+	case q.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (q *sqs) poll() {
+	for q.world.over.Err() == nil {
+		batch, wait := q.receive()
+		switch {
+		case len(batch) > 0:
+			go q.handle(batch)
+		case wait < 0: // nothing is there
+			select {
+			case <-q.bell:
+			case <-q.world.over.Done():
+			}
+		default:
+			_ = sleep(q.world.over, wait+latency) // it ends with the world
+		}
+	}
+}
+
+// receive returns a batch, or how long until there is something; negative when
+// the queue is empty.
+func (q *sqs) receive() (batch []message, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	wait = -1
+	for _, m := range q.messages {
+		if in := m.visible.Sub(now); in > 0 {
+			if wait < 0 || in < wait {
+				wait = in
+			}
+			continue
+		}
+		if !m.undelivered && m.receives >= queue.MaxReceives {
+			m.undelivered, m.receives = true, 0
+		}
+		if len(batch) == batchSize || len(batch) > 0 && batch[0].undelivered != m.undelivered {
+			wait = 0
+			continue
+		}
+		m.receives++
+		m.visible = now.Add(visibility)
+		batch = append(batch, *m)
+	}
+	return batch, wait
+}
+
+func (q *sqs) handle(batch []message) {
+	w := q.world
+	var in events.SQSEvent
+	for _, m := range batch {
+		arn := "arn:events"
+		if m.undelivered {
+			arn = undelivered
+		}
+		in.Records = append(in.Records, events.SQSMessage{
+			MessageId: m.name, Body: m.body, EventSourceARN: arn,
+			Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
+		})
+	}
+	h := queue.Handler{
+		Dispatcher: w.on("batch", batch[0].name, batch[0].receives).dispatcher, Letters: q, Undelivered: undelivered, Report: w.report,
+	}
+	out, err := callMany(w, dispatchTime, func(ctx context.Context) (events.SQSEventResponse, error) {
+		return through(ctx, w, "queue.Handle", id.Execution(""), func() (events.SQSEventResponse, error) { return h.Handle(ctx, in) })
+	})
+	if err != nil {
+		w.note("a batch of %d failed: %v", len(batch), err)
+		return // all are delivered again
+	}
+	failed := map[string]bool{}
+	for _, f := range out.BatchItemFailures {
+		failed[f.ItemIdentifier] = true
+	}
+	for _, m := range batch {
+		if !failed[m.name] {
+			q.remove(m.name)
+		}
+	}
+}
+
+// remove deletes a message, unless that is lost.
+func (q *sqs) remove(name string) {
+	if at, x := q.world.faults.next("queue.Delete", ""); x.before != nil {
+		q.world.faults.struck(at, fault{kind: "delivered again", before: x.before})
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, other := range q.messages {
+		if other.name == name {
+			q.messages = append(q.messages[:i], q.messages[i+1:]...)
+			return
+		}
+	}
+}
+
+// Send implements queue.Letters.
+func (q *sqs) Send(ctx context.Context, l queue.Letter) error {
+	return throughErr(ctx, q.world, "letters.Send", "", func() error {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.letters = append(q.letters, l)
+		return nil
+	})
+}
+
+// lettersOf returns the reasons of the letters about an event.
+func (q *sqs) lettersOf(e id.Event) []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var reasons []string
+	for _, l := range q.letters {
+		var about struct{ ID id.Event }
+		if json.Unmarshal(l.Event, &about) == nil && about.ID == e {
+			reasons = append(reasons, l.Reason)
+		}
+	}
+	return reasons
+}

@@ -1,0 +1,345 @@
+package simulation_test
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/notify"
+	"theoneagents.app/agents/shared/product"
+	"theoneagents.app/agents/shared/step"
+)
+
+// A wire is where everything ends that leaves the process.
+type wire struct {
+	testing.TB
+
+	in    injection
+	deeds []deed
+	told  []string
+}
+
+// connect puts the clients for the outside into the world.
+func (o *wire) connect(w *world) {
+	client := &http.Client{Transport: o}
+	hook := notify.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
+	w.runner.Steps = &step.Service{
+		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client, Now: time.Now}},
+		Senders: map[agent.Channel]step.Sender{
+			agent.SMS: notify.SMS{API: o}, agent.Email: notify.Email{API: o, From: "agents@one.example"},
+			agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
+		},
+		Rules: rules(), Now: time.Now, Sleep: sleep,
+	}
+}
+
+// both are the products that the auditor looks at, and the way to real ones.
+type both struct {
+	audited step.Products
+	real    step.Products
+}
+
+// Act implements step.Products.
+func (b both) Act(ctx context.Context, c step.Command) (map[string]any, error) {
+	if _, err := b.audited.Act(ctx, c); err != nil {
+		return nil, err
+	}
+	return b.real.Act(ctx, c)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	body, err := jsonvalue.Object(data)
+	if err != nil || r.Method != http.MethodPost {
+		o.Errorf("%s %s: %q", r.Method, r.URL, data)
+	}
+	if r.URL.Host == "products.example" {
+		o.acts(r, body)
+	} else {
+		o.posts(r, body)
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(`{"ok": true}`)),
+	}, nil
+}
+
+// acts looks at a command on its way to a product.
+func (o *wire) acts(r *http.Request, body map[string]any) {
+	name, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), ":")
+	want := http.Header{
+		"Content-Type": {"application/json"}, "Idempotency-Key": {name + ":" + key}, "X-Org-Id": {"org_acme"},
+		"X-One-Agents-Execution": {name}, "X-One-Agents-Depth": {"1"},
+	}
+	if diff := cmp.Diff(want, r.Header); diff != "" {
+		o.Errorf("headers (-want +got)\n%s", diff)
+	}
+	var d deed
+	if n, err := fmt.Sscanf(strings.ReplaceAll(r.URL.String(), "/", " "), "https:  products.example products %s actions %s", &d.Product, &d.Action); n != 2 {
+		o.Errorf("%s is no address of an action: %v", r.URL, err)
+	}
+	d.Step, d.Params = key, body
+	o.deeds = append(o.deeds, d)
+}
+
+// posts looks at a message on its way to a chat or a webhook.
+func (o *wire) posts(r *http.Request, body map[string]any) {
+	o.told = append(o.told, "post "+r.URL.String())
+	if r.Host != r.URL.Host || r.URL.User != nil || r.URL.Fragment != "" || strings.Count(r.URL.RawQuery, "&") > 0 {
+		o.Errorf("the address is %s at %s", r.URL, r.Host)
+	}
+	o.same("header names", []string{"Content-Type"}, slices.DeleteFunc(slices.Sorted(maps.Keys(r.Header)), func(name string) bool {
+		return r.URL.Host == "hook.example" && strings.HasPrefix(name, "Webhook-")
+	}))
+	switch r.URL.Host {
+	case "slack.example":
+		o.slack(body, r.URL.Path == "/gate")
+	case "teams.example":
+		o.teams(body)
+	default:
+		o.same("the webhook's fields", []string{"agent_id", "body", "execution_id", "org_id", "subject", "type"}, slices.Sorted(maps.Keys(body)))
+		if body["org_id"] != "org_acme" || body["agent_id"] != "agent_trusting" || body["type"] != "agent.notification" {
+			o.Errorf("the webhook says it comes from %v of %v", body["agent_id"], body["org_id"])
+		}
+		o.same("the webhook's texts", []any{o.in.says, o.in.says}, []any{body["subject"], body["body"]})
+	}
+}
+
+// slack looks for anything but text in a message for Slack.
+func (o *wire) slack(body map[string]any, gate bool) {
+	o.same("Slack's fields", []string{"blocks", "text"}, slices.Sorted(maps.Keys(body)))
+	blocks, _ := body["blocks"].([]any)
+	var said strings.Builder
+	for i, b := range blocks {
+		text := lookup(b, "text.text")
+		if i == 0 {
+			o.same("the header's kind", "plain_text", lookup(b, "text.type"))
+			continue
+		}
+		o.same("the section is verbatim", true, lookup(b, "text.verbatim"))
+		fmt.Fprint(&said, text)
+	}
+	written, want := said.String(), o.in.says
+	m := o.asked(fmt.Sprint(lookup(blocks[0], "text.text")))
+	if gate {
+		want = m.text
+	} else {
+		written = strings.TrimPrefix(written, "<https://desk.example|Desk>: ")
+	}
+	fallback := strings.Replace(fmt.Sprint(body["text"]), "<https://desk.example|Desk>", "", 1)
+	if gate {
+		written, fallback = o.decided(written, "<%s|"+m.link+">", m.end), o.decided(fallback, "<%s|"+m.link+">", m.end)
+	}
+	if strings.ContainsAny(written+fallback, "<>") {
+		o.Errorf("Slack is sent markup: %s", written)
+	}
+	o.reads("Slack", html.UnescapeString(written), want, gate, m.end)
+}
+
+// asking is what the people of a gate are told: of the question, or of what
+// became of it.
+type asking struct {
+	text string // the beginning of the message
+	end  string // what stands behind the question
+	link string // what leads to it
+}
+
+// asked returns what the people of a gate are told under a subject.
+func (o *wire) asked(subject string) asking {
+	ask := asking{"May I? The model says " + inLine(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
+	if strings.HasSuffix(subject, "waits for approval") {
+		return ask
+	}
+	first, _, _ := strings.Cut(subject, ": ")
+	said := map[string]string{
+		"Approved": "Approved by user_owner.\nNote: as I see it", "Denied": "Denied by user_owner.\nNote: as I see it",
+		"Expired": "Nobody decided in time. The execution was cancelled.",
+	}[first]
+	return asking{said + "\n\nThe question was: May I? The model says " + inLine(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
+}
+
+// toDecide is where a question is decided.
+var toDecide = regexp.MustCompile(`https://console\.example/approvals/appr_[0-9A-Z]{26}`)
+
+// decided returns a text without the one link of ours that the text for a gate
+// has to have, unless it was cut before it.
+func (o *wire) decided(text, link, end string) string {
+	for _, url := range toDecide.FindAllString(text, -1) {
+		if before, after, ok := strings.Cut(text, fmt.Sprintf(link, url)); ok {
+			return before + after
+		}
+	}
+	if !strings.HasSuffix(text, "…") || strings.Contains(text, end) {
+		o.Errorf("there is no link like %s in\n%.2000s", link, text)
+	}
+	return text
+}
+
+// teams looks for anything but text in a card.
+func (o *wire) teams(body map[string]any) {
+	cards, _ := body["attachments"].([]any)
+	blocks, _ := lookup(body, "attachments.0.content.body").([]any)
+	if len(cards) != 1 || len(blocks) != 2 || lookup(body, "attachments.0.content.actions") != nil {
+		o.Errorf("Teams is sent %v", body)
+		return
+	}
+	for i, b := range blocks {
+		text := fmt.Sprint(lookup(b, "text"))
+		var read strings.Builder
+		for paragraph := range strings.SplitSeq(text, "\n\n") {
+			read.WriteString(o.unmarked(paragraph) + "\n")
+		}
+		if i == 1 {
+			o.reads("Teams", strings.TrimSuffix(read.String(), "\n"), strings.Join(lines("It says: "+o.in.says), "\n"), false, "")
+		}
+	}
+}
+
+// unmarked returns a paragraph of Markdown without its escapes, and says if
+// there is anything in it but text.
+func (o *wire) unmarked(paragraph string) string {
+	const always, first = "`*_{}[]()<>~&", "-+=#|"
+	if start := strings.TrimSpace(paragraph); start != "" && strings.Contains(first, start[:1]) {
+		o.Errorf("a paragraph for Teams begins with markup: %q", paragraph)
+	}
+	if number := strings.TrimLeft(strings.TrimSpace(paragraph), "0123456789"); strings.HasPrefix(number, ".") && number != strings.TrimSpace(paragraph) {
+		o.Errorf("a paragraph for Teams begins a list: %q", paragraph)
+	}
+	var b strings.Builder
+	for i := 0; i < len(paragraph); i++ {
+		switch c := paragraph[i]; {
+		case c == '\\' && i+1 < len(paragraph):
+			i++
+		case c == '\\', strings.IndexByte(always, c) >= 0:
+			o.Errorf("Teams is sent markup: %q", paragraph)
+		}
+		b.WriteByte(paragraph[i])
+	}
+	return b.String()
+}
+
+// Publish implements notify.Publisher.
+func (o *wire) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	o.told = append(o.told, "sms "+*in.PhoneNumber)
+	if in.TopicArn != nil || in.TargetArn != nil || in.Subject != nil || in.MessageStructure != nil {
+		o.Errorf("more than a text message: %+v", in)
+	}
+	o.same("attributes", []string{"idempotency_key", "org_id"}, slices.Sorted(maps.Keys(in.MessageAttributes)))
+	o.reads("an SMS", *in.Message, "AI: "+visible(o.in.says), false, "")
+	return &sns.PublishOutput{}, nil
+}
+
+// SendEmail implements notify.Mailer.
+func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error) {
+	to := in.Destination
+	o.told = append(o.told, "email "+strings.Join(slices.Concat(to.ToAddresses, to.CcAddresses, to.BccAddresses), ","))
+	m := in.Content.Simple
+	if *in.FromEmailAddress != "agents@one.example" || in.ReplyToAddresses != nil || m.Attachments != nil || len(m.Headers) != 2 {
+		o.Errorf("a mail from %s, answers to %v, with headers %+v", *in.FromEmailAddress, in.ReplyToAddresses, m.Headers)
+	}
+	for _, text := range []string{*m.Subject.Data, *m.Headers[0].Value, *m.Headers[1].Value} {
+		if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }) {
+			o.Errorf("a header has lines: %q", text)
+		}
+	}
+	gate := to.ToAddresses[0] == "boss@desk.example"
+	want, ask := "It says "+o.in.says, o.asked(*m.Subject.Data)
+	if gate {
+		want = ask.text
+	}
+	o.reads("the text of a mail", *m.Body.Text.Data, want, gate, ask.end)
+	_, page, _ := strings.Cut(*m.Body.Html.Data, "white-space:pre-wrap\">")
+	page, after, _ := strings.Cut(page, "</p>")
+	if gate {
+		after = o.decided(after, "\n<p style=\"margin:16px 0 0\"><a href=\"%s\" style=\"color:#1d4ed8\">"+ask.link+"</a></p>", ask.end)
+	}
+	o.same("after the text", "\n</div>\n</body>\n</html>\n", after)
+	page = strings.ReplaceAll(page, "<br>", "\n")
+	if strings.ContainsAny(page, "<>") {
+		o.Errorf("a mail has markup: %s", page)
+	}
+	o.reads("the page of a mail", html.UnescapeString(page), strings.Join(lines(want), "\n"), gate, ask.end)
+	return &sesv2.SendEmailOutput{}, nil
+}
+
+// reads says if a text is not the one that was wanted: it may be cut, and more
+// may stand behind that of a gate, whose question may be cut too.
+func (o *wire) reads(where, got, want string, more bool, end string) {
+	if question, _, ok := strings.Cut(got, "…"+end); more && ok && len([]rune(question)) >= 1000 {
+		got = question + "…"
+	}
+	if cut, ok := strings.CutSuffix(got, "…"); ok && len(cut) >= 1000 {
+		got, want = cut, want[:min(len(cut), len(want))]
+	}
+	if more {
+		got = got[:min(len(got), len(want))]
+	}
+	o.same(where, want, got)
+}
+
+func (o *wire) same(what string, want, got any) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		o.Errorf("%s (-want +got)\n%s", what, diff)
+	}
+}
+
+func lookup(v any, path string) any {
+	v, _ = jsonvalue.Lookup(v, path)
+	return v
+}
+
+// visible returns a text without what controls something but lines and tabs.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !strings.ContainsRune("\r\n\t", r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// lines returns the lines of a text, without what controls something.
+func lines(s string) []string {
+	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(visible(s)), "\n")
+}
+
+// seen returns a text without what changes how the rest is read.
+func seen(s string) string {
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// inLine returns what is seen of a text, in one line.
+func inLine(s string) string {
+	var lines []string
+	for line := range strings.SplitSeq(seen(s), "\n") {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
+}
