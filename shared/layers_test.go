@@ -20,7 +20,9 @@ var layers = [][]string{
 	{"fault", "id", "jsonvalue"},                              // words of every room
 	{"caller", "event", "credit", "render"},                   // who asks, what happened, what it costs, what is said
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // the org and its rights; products' events and actions; events of ours
-	{"agent"},                                // what to do
+	{"condition"},                            // what must hold of an event
+	{"definition"},                           // what to do
+	{"agent"},                                // who does it: status, versions, statistics
 	{"template"},                             // ready-made agents
 	{"machine", "activity", "approval"},      // what machines and people are told of a run
 	{"execution"},                            // one run
@@ -47,7 +49,7 @@ var behind = map[string]string{
 }
 
 // outside is the first layer that may touch the world.
-const outside = 9
+const outside = 11
 
 // world are import prefixes that no layer before outside may use.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -88,7 +89,7 @@ func readerOf(at place) (reader, error) {
 	if err != nil {
 		return reader{}, fmt.Errorf("catalogue: %w", err)
 	}
-	system, err := agent.SystemAgents(agent.Rules{Catalog: known})
+	system, err := agent.SystemAgents(definition.Rules{Catalog: known})
 	if err != nil {
 		return reader{}, fmt.Errorf("system agents: %w", err)
 	}

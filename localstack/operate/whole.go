@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -35,7 +36,7 @@ type records interface {
 
 // definitions finds the definition that a run has.
 type definitions interface {
-	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
+	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 }
 
 // A whole is everything that is known of a run.
@@ -74,9 +75,9 @@ type record struct {
 
 // An entry is how the activity of the agent tells of the run.
 type entry struct {
-	ID      id.Activity   `json:"id,omitempty"` // none for a retry, which a person began
-	Outcome agent.Outcome `json:"outcome,omitempty"`
-	At      time.Time     `json:"at,omitzero"`
+	ID      id.Activity        `json:"id,omitempty"` // none for a retry, which a person began
+	Outcome definition.Outcome `json:"outcome,omitempty"`
+	At      time.Time          `json:"at,omitzero"`
 }
 
 // A question is an approval as it is stored, but for its token.
@@ -263,7 +264,7 @@ func (r reader) ledger(ctx context.Context, x execution.Execution, steps []execu
 		case s.Charge != nil:
 			l.Charged = append(l.Charged, price{*s.Charge, s.ID})
 			months[s.Charge.Month] = true
-		case s.Kind == agent.AI && s.Status.Ended() && !s.Started.IsZero():
+		case s.Kind == definition.AI && s.Status.Ended() && !s.Started.IsZero():
 			l.Returned = append(l.Returned, s.ID)
 		}
 	}

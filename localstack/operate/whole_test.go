@@ -17,6 +17,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -25,13 +26,13 @@ import (
 )
 
 // A shelf has one definition, or none.
-type shelf struct{ steps []agent.Step }
+type shelf struct{ steps []definition.Step }
 
-func (s shelf) Version(context.Context, id.Org, id.Agent, int) (agent.Definition, error) {
+func (s shelf) Version(context.Context, id.Org, id.Agent, int) (definition.Definition, error) {
 	if s.steps == nil {
-		return agent.Definition{}, agent.ErrNotFound
+		return definition.Definition{}, agent.ErrNotFound
 	}
-	return agent.Definition{Steps: s.steps}, nil
+	return definition.Definition{Steps: s.steps}, nil
 }
 
 // A stepFunctions knows executions by their ARNs.
@@ -103,17 +104,17 @@ func stored(t *testing.T) *memory.Store {
 	}
 	x = read()
 	for _, step := range []execution.Step{
-		{ID: "first", Kind: agent.AI, Status: execution.StepCompleted, Charge: &held, Tries: 1, Attempt: 1, Started: start, Ended: start.Add(time.Second)},
-		{ID: "free", Kind: agent.AI, Status: execution.StepFailed, Attempt: 1, Started: start, Ended: start, Error: &execution.Failure{Code: "model_unavailable"}},
+		{ID: "first", Kind: definition.AI, Status: execution.StepCompleted, Charge: &held, Tries: 1, Attempt: 1, Started: start, Ended: start.Add(time.Second)},
+		{ID: "free", Kind: definition.AI, Status: execution.StepFailed, Attempt: 1, Started: start, Ended: start, Error: &execution.Failure{Code: "model_unavailable"}},
 	} {
 		must(s.SaveStep(t.Context(), acme, ran, step))
 	}
-	gate := execution.Step{ID: "gate", Kind: agent.Gate, Status: execution.StepWaiting, Asked: start, Attempt: 1, Started: start}
+	gate := execution.Step{ID: "gate", Kind: definition.Gate, Status: execution.StepWaiting, Asked: start, Attempt: 1, Started: start}
 	must(s.Commit(t.Context(), execution.Change{Execution: x, Step: &gate, Gate: &q}))
 	return s
 }
 
-func readerOn(s *memory.Store, steps []agent.Step, known map[string]types.ExecutionStatus) (reader, *stepFunctions) {
+func readerOn(s *memory.Store, steps []definition.Step, known map[string]types.ExecutionStatus) (reader, *stepFunctions) {
 	cloud := &stepFunctions{known: known}
 	return reader{
 		records: s, definitions: shelf{steps}, machines: cloud,
@@ -130,8 +131,8 @@ func handedOver() map[string]types.ExecutionStatus {
 func TestARunIsReadWhole(t *testing.T) {
 	t.Parallel()
 
-	r, _ := readerOn(stored(t), []agent.Step{
-		{ID: "first", Kind: agent.AI}, {ID: "free", Kind: agent.AI}, {ID: "second", Kind: agent.AI}, {ID: "gate", Kind: agent.Gate}, {ID: "isolate", Kind: agent.Action},
+	r, _ := readerOn(stored(t), []definition.Step{
+		{ID: "first", Kind: definition.AI}, {ID: "free", Kind: definition.AI}, {ID: "second", Kind: definition.AI}, {ID: "gate", Kind: definition.Gate}, {ID: "isolate", Kind: definition.Action},
 	}, handedOver())
 	all, err := r.read(t.Context(), acme, ran)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -29,7 +29,7 @@ type Entry struct {
 	Event     id.Event
 	EventType string
 	Product   string
-	Outcome   agent.Outcome
+	Outcome   definition.Outcome
 	Detail    string
 	Execution id.Execution // when it was started
 }
@@ -44,7 +44,7 @@ func ID(org id.Org, a id.Agent, e id.Event, published time.Time) id.Activity {
 
 // StartID returns the name of the start of an agent by an event.
 func StartID(org id.Org, a id.Agent, e id.Event, published time.Time) id.Activity {
-	return id.Activity("act_" + id.Derive(made(e, published), string(org), string(a), string(e), string(agent.Started)))
+	return id.Activity("act_" + id.Derive(made(e, published), string(org), string(a), string(e), string(definition.Started)))
 }
 
 func made(e id.Event, published time.Time) time.Time {

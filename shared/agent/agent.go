@@ -1,23 +1,22 @@
-// Package agent is what a tenant wants done: when an event arrives, under
-// these conditions, run these steps.
+// Package agent keeps the agents of an organization: their status, versions and
+// statistics.
 //
-// A definition is a document that is checked whole when it comes in and never
-// again while it is stored, but for one thing that changes without it: whether
-// the catalogue still has what it names. Rules that became stricter since hold
-// for its next update or activation, and until then it runs; Rules.Warnings names
-// what they will refuse. Every change of it makes a new version, which never
-// changes; a run keeps the version it began with. System agents come with the
-// program, one file each, and every organization has them.
+// Every change of a definition makes a new version. A version never changes, and a
+// run keeps the version that it began with. System agents are files of this
+// program, one for each agent; every organization has them.
 package agent
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
 )
 
@@ -101,12 +100,12 @@ type Head struct {
 type Agent struct {
 	Head
 
-	Definition Definition
+	Definition definition.Definition
 }
 
 // with returns the agent with another definition. A change of more than name
 // and description is a new version.
-func (a Agent) with(d Definition, now time.Time) Agent {
+func (a Agent) with(d definition.Definition, now time.Time) Agent {
 	same := a.Definition
 	same.Name, same.Description = d.Name, d.Description
 	if !equal(same, d) {
@@ -139,7 +138,7 @@ func (a Agent) Announces(before Agent) []event.Event {
 		return nil
 	}
 	return []event.Event{outbox.EventOf(outbox.Notice{
-		Type: outbox.AgentError, Org: a.Org, Agent: a.ID, AgentName: a.Name, Code: ErrConfig.Code,
+		Type: outbox.AgentError, Org: a.Org, Agent: a.ID, AgentName: a.Name, Code: definition.ErrConfig.Code,
 		Message: "The agent was deactivated: the catalogue no longer has an event type or an action that it names.",
 		At:      a.Updated, Key: fmt.Sprintf("%s %d", a.ID, before.Revision),
 	})}
@@ -150,7 +149,7 @@ type Listener struct {
 	Agent      id.Agent
 	Version    int
 	System     bool
-	Definition Definition
+	Definition definition.Definition
 }
 
 // Stats say how the runs of an agent went. Times are zero and counts 0 before
@@ -188,4 +187,22 @@ func (s Stats) Used(m credit.Month) int64 {
 		sum += n
 	}
 	return sum
+}
+
+// unfilled names each place where a placeholder of the agent's template still
+// stands.
+func (a Agent) unfilled() []fault.Detail {
+	if len(a.Placeholders) == 0 {
+		return nil
+	}
+	var left []fault.Detail
+	jsonvalue.EachText("steps", a.Definition.Document()["steps"], func(path, text string) {
+		if slices.Contains(a.Placeholders, text) {
+			left = append(left, fault.Detail{
+				Path:    path,
+				Message: text + " is a placeholder of the template and reaches nobody; put a real recipient in its place",
+			})
+		}
+	})
+	return left
 }

@@ -48,7 +48,7 @@ func (s *Service) heads(ctx context.Context, org id.Org) (heads []Head, moved bo
 	}
 	heads = make([]Head, 0, len(stored))
 	for _, h := range stored {
-		if h.Status == Active && s.Rules.lost(h.Needs) {
+		if h.Status == Active && s.Rules.Lost(h.Needs) {
 			a, err := s.current(ctx, org, h.ID)
 			switch {
 			case errors.Is(err, ErrNotFound): // deleted since

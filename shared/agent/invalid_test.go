@@ -16,6 +16,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/memory"
@@ -23,7 +24,7 @@ import (
 )
 
 // without returns the rules of a catalogue that has lost files.
-func without(t testing.TB, files ...string) agent.Rules {
+func without(t testing.TB, files ...string) definition.Rules {
 	t.Helper()
 	left := fstest.MapFS{}
 	err := fs.WalkDir(events.Files, ".", func(path string, d fs.DirEntry, err error) error {
@@ -41,7 +42,7 @@ func without(t testing.TB, files ...string) agent.Rules {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return agent.Rules{Catalog: c}
+	return definition.Rules{Catalog: c}
 }
 
 const (
@@ -66,21 +67,24 @@ func TestWhatADefinitionNeedsIsNamedOnce(t *testing.T) {
 	branches["steps"] = nested["steps"]
 	for name, tc := range map[string]struct {
 		doc     map[string]any
-		rules   agent.Rules
+		rules   definition.Rules
 		needs   []string
 		missing []string
 	}{
 		"nothing is missing": {doc, rules(t), []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"}, nil},
 		"an action":          {doc, without(t, note), nil, []string{"action psa:add_note"}},
 		"the event":          {doc, without(t, ticket), nil, []string{"event psa:ticket.created"}},
-		"everything":         {doc, agent.Rules{}, nil, []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"}},
+		"everything":         {doc, definition.Rules{}, nil, []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"}},
 		"something else":     {doc, without(t, "psa/ticket.resolved.json"), nil, nil},
 		"deep in branches":   {branches, without(t, note), []string{"action psa:add_note", "action psa:update_ticket", "event psa:ticket.created"}, []string{"action psa:add_note"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			d := parse(t, tc.doc)
+			d, err := rules(t).Parse(tc.doc)
+			if err != nil {
+				t.Fatal(err, faults(err))
+			}
 			if diff := cmp.Diff(tc.needs, d.Needs()); tc.needs != nil && diff != "" {
 				t.Errorf("needs -want +got:\n%s", diff)
 			}
@@ -363,7 +367,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 				s.Rules = rules(t)
 			}
 			_, err := s.put("agent_1", tc.fields)
-			if tc.fault != "" && (!errors.Is(err, agent.ErrConfig) || !slices.Contains(faults(err), tc.fault)) {
+			if tc.fault != "" && (!errors.Is(err, definition.ErrConfig) || !slices.Contains(faults(err), tc.fault)) {
 				t.Errorf("err = %v with %v, want %q", err, faults(err), tc.fault)
 			}
 			if left := tc.want != agent.Invalid; left != (err == nil) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -14,7 +15,7 @@ type Shelf interface {
 
 	// Version returns a version of an agent, of a deleted one too, or
 	// ErrNotFound.
-	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (Definition, error)
+	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error)
 }
 
 // A Library finds definitions: those of system agents in the program, the
@@ -34,7 +35,7 @@ func find(agents []Agent, name id.Agent) (Agent, bool) {
 }
 
 // Version returns a version of an agent, of a deleted one too, or ErrNotFound.
-func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (Definition, error) {
+func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, nil
 	}
@@ -43,7 +44,7 @@ func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, versio
 
 // Current returns the definition that a new run of the agent has, and its
 // version, or ErrNotFound. The agent may be paused.
-func (l Library) Current(ctx context.Context, org id.Org, agent id.Agent) (Definition, int, error) {
+func (l Library) Current(ctx context.Context, org id.Org, agent id.Agent) (definition.Definition, int, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, a.Version, nil
 	}

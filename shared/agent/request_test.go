@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 )
 
 func TestARequestWithAKeyMakesOneAgent(t *testing.T) {
@@ -42,11 +43,11 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	edit(t, doc, "name", `"Another"`)
+	doc["name"] = "Another"
 	if _, err := s.CreateOnce(t.Context(), member, "k", doc); !errors.Is(err, agent.ErrKeyReused) || !strings.Contains(err.Error(), "another body") {
 		t.Errorf("another body: %v", err)
 	}
-	edit(t, doc, "steps", `[]`)
+	doc["steps"] = []any{}
 	if _, err := s.CreateOnce(t.Context(), member, "k", doc); !errors.Is(err, agent.ErrKeyReused) {
 		t.Errorf("another body that is not valid: %v", err)
 	}
@@ -64,8 +65,8 @@ func TestARefusedRequestLeavesItsKeyFree(t *testing.T) {
 	w := newWorld()
 	s := w.service(t)
 	doc := read(t, "reference")
-	edit(t, doc, "steps", `[]`)
-	if _, err := s.CreateOnce(t.Context(), member, "k", doc); !errors.Is(err, agent.ErrConfig) {
+	doc["steps"] = []any{}
+	if _, err := s.CreateOnce(t.Context(), member, "k", doc); !errors.Is(err, definition.ErrConfig) {
 		t.Fatal(err)
 	}
 	if _, err := s.CreateOnce(t.Context(), member, "k", read(t, "reference")); err != nil {
@@ -95,7 +96,7 @@ func TestAnActiveAgentThatNewerRulesRefuseCanBePaused(t *testing.T) {
 	if err != nil || got.Status != agent.Paused {
 		t.Errorf("pausing: %+v, %v", got.Head, err)
 	}
-	if _, err := s.Update(t.Context(), member, a.ID, agent.Patch{Fields: map[string]any{"status": "active"}}); !errors.Is(err, agent.ErrConfig) {
+	if _, err := s.Update(t.Context(), member, a.ID, agent.Patch{Fields: map[string]any{"status": "active"}}); !errors.Is(err, definition.ErrConfig) {
 		t.Errorf("activating: %v", err)
 	}
 }
@@ -107,7 +108,7 @@ func TestTimeDoesNotMakeADefinitionInvalid(t *testing.T) {
 	s := w.service(t)
 	s.Rules.Now = func() time.Time { return w.clock }
 	doc := read(t, "everything")
-	edit(t, doc, "steps.5.until", `"2026-04-01T00:00:00Z"`)
+	doc["steps"] = object(t, `{"steps": [{"id": "rest", "type": "wait", "until": "2026-04-01T00:00:00Z"}]}`)["steps"]
 	a, err := s.Create(t.Context(), member, doc)
 	if err != nil {
 		t.Fatal(err)

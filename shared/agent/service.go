@@ -10,6 +10,7 @@ import (
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -77,7 +78,7 @@ type Service struct {
 	Store  Store
 	Plans  Plans
 	Runs   Runs
-	Rules  Rules
+	Rules  definition.Rules
 	System []Agent // every organization has them
 	Now    func() time.Time
 	NewID  func() id.Agent
@@ -161,14 +162,14 @@ func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
 
 // draft returns a new agent. It keeps the placeholders of the template that it is
 // a copy of.
-func (s *Service) draft(org id.Org, d Definition, typ Type, placeholders []string) Agent {
+func (s *Service) draft(org id.Org, d definition.Definition, typ Type, placeholders []string) Agent {
 	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now(), Placeholders: placeholders}}
 	a = a.with(d, a.Created)
 	a.Version = 1
 	return a
 }
 
-func (s *Service) create(ctx context.Context, org id.Org, d Definition, typ Type, placeholders []string) (Agent, error) {
+func (s *Service) create(ctx context.Context, org id.Org, d definition.Definition, typ Type, placeholders []string) (Agent, error) {
 	a := s.draft(org, d, typ, placeholders)
 	a, err := s.save(ctx, Agent{}, a, Cap{})
 	if err != nil {
@@ -199,12 +200,12 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 // Copy stores a draft with the definition of a template, checked again, under
 // another name if one is given. The copy cannot be activated while a recipient of
 // the template's that is reserved for examples stands in it.
-func (s *Service) Copy(ctx context.Context, who caller.Caller, d Definition, name string) (Agent, error) {
-	return s.copied(ctx, who, d, name, s.Rules.placeholders(d))
+func (s *Service) Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (Agent, error) {
+	return s.copied(ctx, who, d, name, s.Rules.Placeholders(d))
 }
 
-func (s *Service) copied(ctx context.Context, who caller.Caller, d Definition, name string, placeholders []string) (Agent, error) {
-	doc := d.document()
+func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.Definition, name string, placeholders []string) (Agent, error) {
+	doc := d.Document()
 	if name != "" {
 		doc["name"] = name
 	}
@@ -283,7 +284,7 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	if len(fields) == 0 && a.Status == Active && status == Paused {
 		return a.to(status, s.Now())
 	}
-	doc := a.Definition.document()
+	doc := a.Definition.Document()
 	maps.Copy(doc, fields)
 	d, err := s.Rules.Parse(doc)
 	if err != nil {
@@ -299,7 +300,7 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 		}
 	}
 	if left := a.unfilled(); a.Status == Active && len(left) > 0 && !equal(before, a) {
-		return a, ErrConfig.Naming(left)
+		return a, definition.ErrConfig.Naming(left)
 	}
 	return a, nil
 }

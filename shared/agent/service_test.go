@@ -15,7 +15,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 )
@@ -148,10 +150,10 @@ func (w *world) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
 	return w.stuck
 }
 
-func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error) {
+func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
 	found, err := w.Agent(context.Background(), org, a)
 	if err != nil || found.Version != version {
-		return agent.Definition{}, agent.ErrNotFound
+		return definition.Definition{}, agent.ErrNotFound
 	}
 	return found.Definition, nil
 }
@@ -247,11 +249,11 @@ func TestABadDefinitionIsNotStored(t *testing.T) {
 
 	w := newWorld()
 	_, err := w.service(t).Create(t.Context(), member, object(t, `{"name":"x","status":"active"}`))
-	if !errors.Is(err, agent.ErrConfig) || len(faults(err)) < 4 || len(w.agents) != 0 {
+	if !errors.Is(err, definition.ErrConfig) || len(faults(err)) < 4 || len(w.agents) != 0 {
 		t.Errorf("%v with %v; %d stored", err, faults(err), len(w.agents))
 	}
 	w, s, before := created(t)
-	if _, err := put(t, s, `{"steps":[],"name":"new"}`); !errors.Is(err, agent.ErrConfig) {
+	if _, err := put(t, s, `{"steps":[],"name":"new"}`); !errors.Is(err, definition.ErrConfig) {
 		t.Errorf("err = %v", err)
 	}
 	if diff := cmp.Diff(before, w.agents["agent_1"]); diff != "" {
@@ -375,7 +377,7 @@ func TestACloneIsADraftThatCanBeChanged(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.Clone(t.Context(), member, "agent_1", strings.Repeat("x", 201)); !errors.Is(err, agent.ErrConfig) {
+	if _, err := s.Clone(t.Context(), member, "agent_1", strings.Repeat("x", 201)); !errors.Is(err, definition.ErrConfig) {
 		t.Errorf("a name that is too long: %v", err)
 	}
 	if _, err := s.Clone(t.Context(), member, "agent_none", ""); !errors.Is(err, agent.ErrNotFound) {
@@ -448,12 +450,12 @@ func TestAnUpdateReplacesTheFieldsThatAreGiven(t *testing.T) {
 	}
 	want := before.Definition
 	want.Description = ""
-	want.Trigger = agent.Trigger{Type: "bus_event", Product: "psa", EventType: "ticket.created", Filters: []agent.Filter{}}
+	want.Trigger = definition.Trigger{Type: "bus_event", Product: "psa", EventType: "ticket.created", Filters: []condition.Filter{}}
 	if diff := cmp.Diff(text(t, want), text(t, got.Definition)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for _, fields := range []string{`{"id":"agent_2"}`, `{"version":7}`, `{"org_id":"org_b"}`, `{"type":"system"}`, `{"stats":{}}`, `{"Status":"active"}`} {
-		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrConfig) {
+		if _, err := put(t, s, fields); !errors.Is(err, definition.ErrConfig) {
 			t.Errorf("%s: %v, want ErrConfig", fields, err)
 		}
 	}
@@ -529,7 +531,7 @@ func TestAnErrorIsLeftByAValidUpdateOnly(t *testing.T) {
 	a.Definition.Trigger.EventType = "ticket.vanished"
 	w.agents["agent_1"] = a
 	for _, fields := range []string{`{"status":"active"}`, `{"name":"x"}`, `{}`} {
-		if _, err := put(t, s, fields); !errors.Is(err, agent.ErrConfig) || w.agents["agent_1"].Status != agent.Invalid {
+		if _, err := put(t, s, fields); !errors.Is(err, definition.ErrConfig) || w.agents["agent_1"].Status != agent.Invalid {
 			t.Errorf("%s: %v; it is %s", fields, err, w.agents["agent_1"].Status)
 		}
 	}

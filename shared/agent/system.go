@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -16,7 +17,7 @@ var systemFiles embed.FS
 
 // SystemAgents returns the agents that every organization has: one for each
 // file of system/, called agent_system_<file>.
-func SystemAgents(rules Rules) ([]Agent, error) {
+func SystemAgents(rules definition.Rules) ([]Agent, error) {
 	entries, err := systemFiles.ReadDir("system")
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func SystemAgents(rules Rules) ([]Agent, error) {
 	return agents, nil
 }
 
-func systemAgent(rules Rules, file string) (Agent, error) {
+func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	data, err := systemFiles.ReadFile(path.Join("system", file))
 	if err != nil {
 		return Agent{}, err

@@ -9,7 +9,9 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -49,7 +51,7 @@ func TestEverySystemAgentIsValidAndEverybodys(t *testing.T) {
 			if err := rules(t).Valid(a.Definition); err != nil {
 				t.Errorf("%v", faults(err))
 			}
-			if a.Definition.Conflict != agent.Additive || a.Created.IsZero() {
+			if a.Definition.Conflict != definition.Additive || a.Created.IsZero() {
 				t.Errorf("%s, created %v", a.Definition.Conflict, a.Created)
 			}
 		})
@@ -76,7 +78,7 @@ func TestASystemAgentUnderstandsTheSampleOfItsEvent(t *testing.T) {
 			t.Parallel()
 
 			e := sample(t, a.Definition.Trigger.Event())
-			if got, why := a.Definition.Judge(agent.Facts{Event: e, Client: map[string]any{}}); got != agent.Started {
+			if got, why := a.Definition.Judge(condition.Facts{Event: e, Client: map[string]any{}}); got != definition.Started {
 				t.Errorf("the sample starts nothing: %s (%s)", got, why)
 			}
 			scope := render.Scope{
@@ -151,11 +153,11 @@ func TestSecurityResponseAsksBeforeItIsolates(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	e := sample(t, "defend:alert.fired")
-	for severity, want := range map[string]agent.Outcome{
-		"critical": agent.Started, "high": agent.Filtered, "medium": agent.Filtered, "low": agent.Filtered, "CRITICAL": agent.Filtered,
+	for severity, want := range map[string]definition.Outcome{
+		"critical": definition.Started, "high": definition.Filtered, "medium": definition.Filtered, "low": definition.Filtered, "CRITICAL": definition.Filtered,
 	} {
 		e.Payload["severity"] = severity
-		if got, _ := d.Judge(agent.Facts{Event: e}); got != want {
+		if got, _ := d.Judge(condition.Facts{Event: e}); got != want {
 			t.Errorf("%s: %s, want %s", severity, got, want)
 		}
 	}
@@ -181,7 +183,7 @@ func TestGuardianOpensATicketForTroubleOnly(t *testing.T) {
 	}
 	for answer, want := range map[any]bool{false: true, true: false, nil: false, "false": false} {
 		run := map[string]any{"steps": map[string]any{"assess_alert": map[string]any{"output": map[string]any{"noise": answer}}}}
-		if got, _ := open.If.Holds(agent.Facts{Event: sample(t, "rmm:alert.triggered"), Run: run}); got != want {
+		if got, _ := open.If.Holds(condition.Facts{Event: sample(t, "rmm:alert.triggered"), Run: run}); got != want {
 			t.Errorf("noise %v: a ticket: %t", answer, got)
 		}
 	}
@@ -233,7 +235,7 @@ func TestASystemAgentNeedsLittleOfItsEvent(t *testing.T) {
 func TestASystemAgentThatDoesNotFitTheCatalogueIsReportedByFile(t *testing.T) {
 	t.Parallel()
 
-	_, err := agent.SystemAgents(agent.Rules{Catalog: catalog.Catalog{}})
+	_, err := agent.SystemAgents(definition.Rules{Catalog: catalog.Catalog{}})
 	if err == nil || !strings.Contains(err.Error(), ".json") {
 		t.Errorf("err = %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -14,7 +15,7 @@ import (
 type Version struct {
 	Number     int
 	Created    time.Time
-	Definition Definition
+	Definition definition.Definition
 }
 
 // A VersionQuery says which versions to list.

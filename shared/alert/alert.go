@@ -19,7 +19,7 @@ import (
 	"time"
 	"unicode"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -193,7 +193,7 @@ func (s *Service) send(ctx context.Context, t tenant.Tenant, r Record, e event.E
 	var again error
 	for i, owner := range t.Owners {
 		err := s.Mail.Send(ctx, step.Message{
-			Org: t.Org, Channel: agent.Email, Recipient: owner.Email, Subject: subject, Body: body,
+			Org: t.Org, Channel: definition.Email, Recipient: owner.Email, Subject: subject, Body: body,
 			Link: step.Link{Text: "Open the console", URL: s.Console}, Key: fmt.Sprintf("%s:owner:%d", e.ID, i),
 		})
 		switch {

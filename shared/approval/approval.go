@@ -25,8 +25,8 @@ import (
 	"slices"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 )
@@ -67,9 +67,9 @@ type Approval struct {
 	Chat      Chat // the question as messages tell it
 	Status    Status
 	Approvers Approvers
-	Min       int            // how many must approve
-	OnExpiry  agent.OnExpiry // what silence means; empty when it was not recorded
-	Escalated bool           // whether it was put to others
+	Min       int                 // how many must approve
+	OnExpiry  definition.OnExpiry // what silence means; empty when it was not recorded
+	Escalated bool                // whether it was put to others
 	Token     string
 	Created   time.Time
 	Expires   time.Time
@@ -93,7 +93,7 @@ type Action struct {
 // person must answer.
 type Following struct {
 	Step    id.Step
-	Kind    agent.Kind
+	Kind    definition.Kind
 	Name    string
 	Certain bool     // whether the run surely comes to it, unless a step before it fails
 	Within  *Place   // the way of a branch to which it belongs
@@ -110,7 +110,7 @@ type Place struct {
 
 // A Message is what a run tells people after a gate.
 type Message struct {
-	Channel    agent.Channel
+	Channel    definition.Channel
 	Recipients []string // nil: they depend on what happens after the gate
 	More       int      // how many recipients were left out
 	Text       *Text    // nil: it depends on what happens after the gate

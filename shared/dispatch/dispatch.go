@@ -27,6 +27,8 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
@@ -72,7 +74,7 @@ type Runs interface {
 	// Admit counts the run against the agent's limit. It returns why not when
 	// the limit is reached. A run that was counted is not counted again. What
 	// the caller has seen saves a read while it is still so.
-	Admit(ctx context.Context, x execution.Execution, l agent.Limit, seen Counted, now time.Time) (why string, err error)
+	Admit(ctx context.Context, x execution.Execution, l definition.Limit, seen Counted, now time.Time) (why string, err error)
 
 	// Standing returns a run as it is now, or execution.ErrNotFound.
 	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
@@ -119,7 +121,7 @@ type Service struct {
 	Tenants   execution.Tenants
 	Agents    Agents
 	System    []agent.Agent // every organization has them
-	Rules     agent.Rules
+	Rules     definition.Rules
 	Custodian Custodian
 	Profiles  Profiles
 	Runs      Runs
@@ -189,8 +191,8 @@ func (s *Service) listeners(ctx context.Context, e event.Event) ([]agent.Listene
 }
 
 // facts gathers what conditions look at, the client's profile only if one does.
-func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Listener) (agent.Facts, error) {
-	f := agent.Facts{Event: e}
+func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Listener) (condition.Facts, error) {
+	f := condition.Facts{Event: e}
 	for _, l := range listeners {
 		if e.Client == "" || !l.Definition.UsesClient() {
 			continue
@@ -208,28 +210,28 @@ func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Li
 // A verdict says whether an agent runs.
 type verdict struct {
 	listener agent.Listener
-	outcome  agent.Outcome
+	outcome  definition.Outcome
 	why      string
 }
 
 // verdicts judges all listeners together, since one may override others.
-func (s *Service) verdicts(listeners []agent.Listener, f agent.Facts, suspended bool) []verdict {
+func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspended bool) []verdict {
 	var overrides id.Agent
 	out := make([]verdict, 0, len(listeners))
 	for _, l := range listeners {
 		v := verdict{listener: l}
 		v.outcome, v.why = s.judge(l, f)
-		if v.outcome == agent.Started && suspended {
-			v.outcome, v.why = agent.Suspended, "the organization is suspended"
+		if v.outcome == definition.Started && suspended {
+			v.outcome, v.why = definition.Suspended, "the organization is suspended"
 		}
-		if v.outcome == agent.Started && !l.System && l.Definition.Conflict == agent.Override {
+		if v.outcome == definition.Started && !l.System && l.Definition.Conflict == definition.Override {
 			overrides = l.Agent
 		}
 		out = append(out, v)
 	}
 	for i, v := range out {
-		if overrides != "" && v.listener.System && v.outcome == agent.Started {
-			out[i].outcome, out[i].why = agent.Overridden, fmt.Sprintf("%s matches and overrides system agents", overrides)
+		if overrides != "" && v.listener.System && v.outcome == definition.Started {
+			out[i].outcome, out[i].why = definition.Overridden, fmt.Sprintf("%s matches and overrides system agents", overrides)
 		}
 	}
 	return out
@@ -237,24 +239,24 @@ func (s *Service) verdicts(listeners []agent.Listener, f agent.Facts, suspended 
 
 // judge says whether the event wakes one agent. System agents come with the
 // catalogue; the others may have outlived what they name in it.
-func (s *Service) judge(l agent.Listener, f agent.Facts) (agent.Outcome, string) {
+func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome, string) {
 	if !l.System {
 		if missing := s.Rules.Missing(l.Definition); len(missing) > 0 {
-			return agent.Broken, fmt.Sprintf("the catalogue no longer has %s; change the agent", strings.Join(missing, ", "))
+			return definition.Broken, fmt.Sprintf("the catalogue no longer has %s; change the agent", strings.Join(missing, ", "))
 		}
 	}
 	outcome, why := l.Definition.Judge(f)
-	if outcome == agent.Started && outbox.Failed(f.Event) == l.Agent {
-		return agent.LoopGuard, "the event is about a failure of this agent, and an agent is never started by its own failure"
+	if outcome == definition.Started && outbox.Failed(f.Event) == l.Agent {
+		return definition.LoopGuard, "the event is about a failure of this agent, and an agent is never started by its own failure"
 	}
 	return outcome, why
 }
 
 // act starts the run, or records why not.
 func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
-	if v.outcome == agent.Started {
+	if v.outcome == definition.Started {
 		outcome, why, err := s.start(ctx, e, v.listener)
-		if err != nil || outcome == agent.Started {
+		if err != nil || outcome == definition.Started {
 			return err
 		}
 		v.outcome, v.why = outcome, why
@@ -263,13 +265,13 @@ func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
 		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
 		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: v.why,
 	})
-	if err != nil || v.outcome != agent.Broken {
+	if err != nil || v.outcome != definition.Broken {
 		return err
 	}
 	return s.Custodian.Invalidate(ctx, e.Org, v.listener.Agent) // only now: it no longer listens afterwards
 }
 
-func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (agent.Outcome, string, error) {
+func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {
 	now := s.Now()
 	x := execution.New(execution.Execution{
 		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
@@ -284,18 +286,18 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (a
 	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
 		return "", "", fmt.Errorf("record: %w", err)
 	}
-	return agent.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
+	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
 }
 
 // A refusal says why a run is not let in; the zero value lets it in.
 type refusal struct {
-	outcome agent.Outcome
+	outcome definition.Outcome
 	why     string
 	holds   bool // whether the run has its event's content all the same
 }
 
 func duplicate(of id.Execution) refusal {
-	return refusal{outcome: agent.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
+	return refusal{outcome: definition.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
 }
 
 // said returns when an event said what it says. The window of twins is one of
@@ -311,7 +313,7 @@ func said(e event.Event, now time.Time) time.Time {
 
 // admit lets a run have its content and its place within the limit. It looks
 // at both before it takes one.
-func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Limit, now time.Time) (refusal, error) {
+func (s *Service) admit(ctx context.Context, x execution.Execution, l *definition.Limit, now time.Time) (refusal, error) {
 	at := said(x.Trigger, now)
 	holder, err := s.Runs.Holder(ctx, x, at)
 	switch {
@@ -326,7 +328,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Lim
 			return refusal{}, fmt.Errorf("look at the limit: %w", err)
 		}
 		if _, why := seen.Starts.Admit(x.ID, *l, now); why != "" {
-			return refusal{agent.LimitReached, why, holder == x.ID}, nil
+			return refusal{definition.LimitReached, why, holder == x.ID}, nil
 		}
 	}
 	if holder == "" {
@@ -345,7 +347,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Lim
 	case err != nil:
 		return refusal{}, fmt.Errorf("admit: %w", err)
 	case why != "":
-		return refusal{agent.LimitReached, why, true}, nil
+		return refusal{definition.LimitReached, why, true}, nil
 	}
 	return refusal{}, nil
 }
@@ -353,11 +355,11 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *agent.Lim
 // refused returns why the run is not let in, unless an earlier delivery of its
 // event began it: then what has come since does not count. What the run has
 // and does not need it gives back.
-func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (agent.Outcome, string, error) {
+func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (definition.Outcome, string, error) {
 	_, err := s.Runs.Standing(ctx, x.Org, x.ID)
 	switch {
 	case err == nil:
-		return agent.Started, "", nil
+		return definition.Started, "", nil
 	case !errors.Is(err, execution.ErrNotFound):
 		return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
 	}

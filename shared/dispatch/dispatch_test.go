@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -55,7 +56,7 @@ func open(t *testing.T) *desk {
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
 		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Custodian: d,
-		Rules: agent.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
+		Rules: definition.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
 		Clients: &client.Service{Store: d.Store, Now: now}, Owners: d, Now: now,
 	}
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
@@ -154,7 +155,7 @@ func (d *desk) agent(name id.Agent, more ...string) id.Agent {
 	return name
 }
 
-func (d *desk) define(more ...string) agent.Definition {
+func (d *desk) define(more ...string) definition.Definition {
 	d.Helper()
 	fields := map[string]string{
 		"name": `"An agent"`, "category": `"service_desk"`,
@@ -171,7 +172,7 @@ func (d *desk) define(more ...string) agent.Definition {
 	}
 	doc, err := jsonvalue.Object([]byte("{" + strings.Join(parts, ",") + "}"))
 	d.must(err)
-	def, err := agent.Rules{Catalog: catalogue(d.T)}.Parse(doc)
+	def, err := definition.Rules{Catalog: catalogue(d.T)}.Parse(doc)
 	d.must(err)
 	return def
 }
@@ -185,9 +186,9 @@ func (d *desk) entries(a id.Agent) []activity.Entry {
 }
 
 // told returns the outcomes of the agent's activity, newest first.
-func (d *desk) told(a id.Agent) []agent.Outcome {
+func (d *desk) told(a id.Agent) []definition.Outcome {
 	d.Helper()
-	var out []agent.Outcome
+	var out []definition.Outcome
 	for _, e := range d.entries(a) {
 		out = append(out, e.Outcome)
 	}
@@ -195,7 +196,7 @@ func (d *desk) told(a id.Agent) []agent.Outcome {
 }
 
 // expect fails the test unless the agent's activity says this, newest first.
-func (d *desk) expect(a id.Agent, want ...agent.Outcome) {
+func (d *desk) expect(a id.Agent, want ...definition.Outcome) {
 	d.Helper()
 	if got := d.told(a); !slices.Equal(got, want) {
 		d.Errorf("%s: got %v, want %v", a, got, want)
@@ -219,27 +220,27 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 		more   []string
 		change func(*event.Event)
 		score  any // of the client's posture, when there is one
-		want   agent.Outcome
+		want   definition.Outcome
 		why    string // is in the reason
 	}{
-		"nothing against it":              {want: agent.Started},
-		"a filter":                        {more: []string{ofPriority}, want: agent.Filtered, why: `priority must be "p4"; it is "p1"`},
-		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: agent.OutOfScope, why: "cli_1"},
-		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: agent.OutOfScope, why: "cli_1"},
-		"a client that is included":       {more: []string{`client_scope={"include": ["cli_1"]}`}, want: agent.Started},
-		"no client to be included":        {more: []string{`client_scope={"include": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.OutOfScope},
-		"no client to be excluded":        {more: []string{`client_scope={"exclude": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: agent.Started},
-		"a condition":                     {more: []string{`conditions=[{"field": "ticket_id", "operator": "eq", "value": "x"}]`}, want: agent.ConditionNotMet, why: "ticket_id"},
-		"a client's profile":              {more: []string{posture}, score: int64(40), want: agent.ConditionNotMet, why: "it is 40"},
-		"a client's profile that will do": {more: []string{posture}, score: int64(50), want: agent.Started},
-		"a client without a profile":      {more: []string{posture}, want: agent.NoProfile, why: "no profile"},
-		"a profile without a client":      {more: []string{posture}, change: func(e *event.Event) { e.Client = "" }, want: agent.NoProfile},
-		"an agent that caused it":         {change: caused(1), want: agent.LoopGuard, why: "agent caused"},
-		"an agent that may have":          {more: []string{aware}, change: caused(5), want: agent.Started},
-		"too many agents behind it":       {more: []string{aware}, change: caused(6), want: agent.LoopGuard, why: "6 runs"},
-		"a filter before all others":      {more: []string{ofPriority, `client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: agent.Filtered},
-		"the scope before conditions":     {more: []string{`client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: agent.OutOfScope},
-		"conditions before loops":         {more: []string{posture}, change: caused(9), want: agent.NoProfile},
+		"nothing against it":              {want: definition.Started},
+		"a filter":                        {more: []string{ofPriority}, want: definition.Filtered, why: `priority must be "p4"; it is "p1"`},
+		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: definition.OutOfScope, why: "cli_1"},
+		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: definition.OutOfScope, why: "cli_1"},
+		"a client that is included":       {more: []string{`client_scope={"include": ["cli_1"]}`}, want: definition.Started},
+		"no client to be included":        {more: []string{`client_scope={"include": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: definition.OutOfScope},
+		"no client to be excluded":        {more: []string{`client_scope={"exclude": ["cli_1"]}`}, change: func(e *event.Event) { e.Client = "" }, want: definition.Started},
+		"a condition":                     {more: []string{`conditions=[{"field": "ticket_id", "operator": "eq", "value": "x"}]`}, want: definition.ConditionNotMet, why: "ticket_id"},
+		"a client's profile":              {more: []string{posture}, score: int64(40), want: definition.ConditionNotMet, why: "it is 40"},
+		"a client's profile that will do": {more: []string{posture}, score: int64(50), want: definition.Started},
+		"a client without a profile":      {more: []string{posture}, want: definition.NoProfile, why: "no profile"},
+		"a profile without a client":      {more: []string{posture}, change: func(e *event.Event) { e.Client = "" }, want: definition.NoProfile},
+		"an agent that caused it":         {change: caused(1), want: definition.LoopGuard, why: "agent caused"},
+		"an agent that may have":          {more: []string{aware}, change: caused(5), want: definition.Started},
+		"too many agents behind it":       {more: []string{aware}, change: caused(6), want: definition.LoopGuard, why: "6 runs"},
+		"a filter before all others":      {more: []string{ofPriority, `client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: definition.Filtered},
+		"the scope before conditions":     {more: []string{`client_scope={"include": ["cli_2"]}`, posture}, change: caused(9), want: definition.OutOfScope},
+		"conditions before loops":         {more: []string{posture}, change: caused(9), want: definition.NoProfile},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,16 +266,16 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 				ID: activity.ID(org, a, e.ID, e.Published), Org: org, Agent: a, At: decided, Event: e.ID,
 				EventType: "ticket.created", Product: "psa", Outcome: tc.want, Detail: got[0].Detail,
 			}
-			if tc.want == agent.Started {
+			if tc.want == definition.Started {
 				want.ID, want.Execution = activity.StartID(org, a, e.ID, e.Published), execution.ID(org, a, e)
 			}
 			if diff := cmp.Diff(want, got[0]); diff != "" {
 				t.Errorf("entry (-want +got)\n%s", diff)
 			}
-			if !strings.Contains(got[0].Detail, tc.why) || tc.want != agent.Started && got[0].Detail == "" {
+			if !strings.Contains(got[0].Detail, tc.why) || tc.want != definition.Started && got[0].Detail == "" {
 				t.Errorf("the reason is %q", got[0].Detail)
 			}
-			if runs := len(slices.Compact(d.started)); (runs == 1) != (tc.want == agent.Started) {
+			if runs := len(slices.Compact(d.started)); (runs == 1) != (tc.want == definition.Started) {
 				t.Errorf("%d runs were started", runs)
 			}
 		})
@@ -287,15 +288,15 @@ func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
 	for name, tc := range map[string]struct {
 		about any // the agent_id of the payload
 		depth int
-		want  agent.Outcome
+		want  definition.Outcome
 		why   string
 	}{
-		"the failure of another":         {about: "agent_b", depth: 1, want: agent.Started},
-		"its own failure":                {about: "agent_a", depth: 1, want: agent.LoopGuard, why: "its own failure"},
-		"an event about no agent":        {about: nil, depth: 1, want: agent.Started},
-		"an agent_id that is no text":    {about: int64(7), depth: 1, want: agent.Started},
-		"the fifth failure in a chain":   {about: "agent_b", depth: 5, want: agent.Started},
-		"one more than the guard allows": {about: "agent_b", depth: 6, want: agent.LoopGuard, why: "6 runs"},
+		"the failure of another":         {about: "agent_b", depth: 1, want: definition.Started},
+		"its own failure":                {about: "agent_a", depth: 1, want: definition.LoopGuard, why: "its own failure"},
+		"an event about no agent":        {about: nil, depth: 1, want: definition.Started},
+		"an agent_id that is no text":    {about: int64(7), depth: 1, want: definition.Started},
+		"the fifth failure in a chain":   {about: "agent_b", depth: 5, want: definition.Started},
+		"one more than the guard allows": {about: "agent_b", depth: 6, want: definition.LoopGuard, why: "6 runs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -317,7 +318,7 @@ func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
 		a, e := d.agent("agent_a"), d.created()
 		e.Payload["agent_id"] = "agent_a"
 		d.must(d.Dispatch(t.Context(), e))
-		d.expect(a, agent.Started)
+		d.expect(a, definition.Started)
 	})
 }
 
@@ -372,7 +373,7 @@ func TestOnlyActiveAgentsOfTheEventListen(t *testing.T) {
 	after.Status = agent.Paused
 	d.must(d.SaveAgent(t.Context(), paused, after, agent.Cap{}))
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Started)
+	d.expect(a, definition.Started)
 	d.expect(other)
 	d.expect("agent_c")
 }
@@ -389,9 +390,9 @@ func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
 		system(d)
 		a, b := d.agent("agent_a", `conflict_behavior="override"`), d.agent("agent_b")
 		d.must(d.Dispatch(t.Context(), d.created()))
-		d.expect(a, agent.Started)
-		d.expect(b, agent.Started)
-		d.expect("agent_system_x", agent.Overridden)
+		d.expect(a, definition.Started)
+		d.expect(b, definition.Started)
+		d.expect("agent_system_x", definition.Overridden)
 		if why := d.entries("agent_system_x")[0].Detail; !strings.Contains(why, "agent_a") {
 			t.Errorf("the reason is %q", why)
 		}
@@ -403,8 +404,8 @@ func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
 		system(d)
 		a := d.agent("agent_a", `conflict_behavior="override"`, ofPriority)
 		d.must(d.Dispatch(t.Context(), d.created()))
-		d.expect(a, agent.Filtered)
-		d.expect("agent_system_x", agent.Started)
+		d.expect(a, definition.Filtered)
+		d.expect("agent_system_x", definition.Started)
 	})
 
 	t.Run("and a system agent says its own reason first", func(t *testing.T) {
@@ -413,7 +414,7 @@ func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
 		d.System = []agent.Agent{{Head: agent.Head{ID: "agent_system_x", Version: 1}, Definition: d.define(ofPriority)}}
 		d.agent("agent_a", `conflict_behavior="override"`)
 		d.must(d.Dispatch(t.Context(), d.created()))
-		d.expect("agent_system_x", agent.Filtered)
+		d.expect("agent_system_x", definition.Filtered)
 	})
 
 	t.Run("and those that are paused are not even asked", func(t *testing.T) {
@@ -433,12 +434,12 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 	d.now = d.now.Add(time.Minute)
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.suspended", map[string]any{})))
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Suspended)
-	d.expect(b, agent.Filtered)
+	d.expect(a, definition.Suspended)
+	d.expect(b, definition.Filtered)
 	d.now = d.now.Add(time.Minute)
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Started, agent.Suspended)
+	d.expect(a, definition.Started, definition.Suspended)
 }
 
 const adding = `steps=[{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
@@ -463,15 +464,15 @@ func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
 			d := open(t)
 			a := d.agent("agent_a", tc.more...)
 			d.System = []agent.Agent{{Definition: d.define(), Head: agent.Head{ID: "agent_system_x", Version: 1}}}
-			d.Rules = agent.Rules{Catalog: catalogue(t, tc.lost)}
+			d.Rules = definition.Rules{Catalog: catalogue(t, tc.lost)}
 			for range 2 {
 				d.must(d.Dispatch(t.Context(), d.created()))
 			}
-			d.expect(a, agent.Broken)
+			d.expect(a, definition.Broken)
 			if got := d.entries(a)[0].Detail; !strings.Contains(got, tc.want) {
 				t.Errorf("the reason is %q, want %q in it", got, tc.want)
 			}
-			d.expect("agent_system_x", agent.Started, agent.Started)
+			d.expect("agent_system_x", definition.Started, definition.Started)
 			stored, err := d.Agent(t.Context(), org, a)
 			d.must(err)
 			if stored.Status != agent.Invalid || d.asked != 1 {
@@ -485,11 +486,11 @@ func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a, b, c := d.agent("agent_a", adding), d.agent("agent_b", adding, ofPriority), d.agent("agent_c")
-	d.Rules = agent.Rules{Catalog: catalogue(t, "psa/actions/create_ticket.json")}
+	d.Rules = definition.Rules{Catalog: catalogue(t, "psa/actions/create_ticket.json")}
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Started)
-	d.expect(b, agent.Filtered)
-	d.expect(c, agent.Started)
+	d.expect(a, definition.Started)
+	d.expect(b, definition.Filtered)
+	d.expect(c, definition.Started)
 	if d.asked != 0 {
 		t.Errorf("asked for %d agents", d.asked)
 	}
@@ -499,7 +500,7 @@ func TestAnAgentThatCannotBeTakenOutOfServiceIsTriedAgainUnderTheSameEntry(t *te
 	t.Parallel()
 	d := open(t)
 	a, b := d.agent("agent_a", adding), d.agent("agent_b")
-	d.Rules = agent.Rules{Catalog: catalogue(t, "psa/actions/add_note.json")}
+	d.Rules = definition.Rules{Catalog: catalogue(t, "psa/actions/add_note.json")}
 	d.stuck = errors.New("the store is away")
 	e := d.created()
 	if err := d.Dispatch(t.Context(), e); !errors.Is(err, d.stuck) {
@@ -507,10 +508,10 @@ func TestAnAgentThatCannotBeTakenOutOfServiceIsTriedAgainUnderTheSameEntry(t *te
 	}
 	d.stuck = nil
 	d.must(d.Dispatch(t.Context(), e))
-	d.expect(a, agent.Broken)
-	d.expect(b, agent.Started)
+	d.expect(a, definition.Broken)
+	d.expect(b, definition.Started)
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Broken)
+	d.expect(a, definition.Broken)
 }
 
 func TestAnUnknownOrganizationIsRefused(t *testing.T) {
@@ -546,7 +547,7 @@ func TestOneEventStartsAnAgentOnceForEver(t *testing.T) {
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("the run was recorded again (-first +again)\n%s", diff)
 	}
-	d.expect(a, agent.Started)
+	d.expect(a, definition.Started)
 	if len(slices.Compact(d.started)) != 1 {
 		t.Errorf("started %v", d.started)
 	}
@@ -558,15 +559,15 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*event.Event)
 		after  time.Duration
-		want   agent.Outcome
+		want   definition.Outcome
 	}{
-		"the same said again at once":    {want: agent.Duplicate},
-		"the same said again just so":    {after: dispatch.Window - time.Second, want: agent.Duplicate},
-		"the same after the window":      {after: dispatch.Window, want: agent.Started},
-		"another payload":                {change: func(e *event.Event) { e.Payload = map[string]any{"ticket_id": "other"} }, want: agent.Started},
-		"another client":                 {change: func(e *event.Event) { e.Client = "cli_2" }, want: agent.Started},
-		"no client":                      {change: func(e *event.Event) { e.Client = "" }, want: agent.Started},
-		"the same told by another agent": {change: func(e *event.Event) { e.Metadata = &event.Metadata{} }, want: agent.Duplicate},
+		"the same said again at once":    {want: definition.Duplicate},
+		"the same said again just so":    {after: dispatch.Window - time.Second, want: definition.Duplicate},
+		"the same after the window":      {after: dispatch.Window, want: definition.Started},
+		"another payload":                {change: func(e *event.Event) { e.Payload = map[string]any{"ticket_id": "other"} }, want: definition.Started},
+		"another client":                 {change: func(e *event.Event) { e.Client = "cli_2" }, want: definition.Started},
+		"no client":                      {change: func(e *event.Event) { e.Client = "" }, want: definition.Started},
+		"the same told by another agent": {change: func(e *event.Event) { e.Metadata = &event.Metadata{} }, want: definition.Duplicate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -583,10 +584,10 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 				tc.change(&twin)
 			}
 			d.must(d.Dispatch(t.Context(), twin))
-			d.expect(a, tc.want, agent.Started)
+			d.expect(a, tc.want, definition.Started)
 			d.must(d.Dispatch(t.Context(), first)) // the first may still be delivered again
-			d.expect(a, tc.want, agent.Started)
-			if tc.want == agent.Duplicate && !strings.Contains(d.entries(a)[0].Detail, string(execution.ID(org, a, first))) {
+			d.expect(a, tc.want, definition.Started)
+			if tc.want == definition.Duplicate && !strings.Contains(d.entries(a)[0].Detail, string(execution.ID(org, a, first))) {
 				t.Errorf("the reason is %q", d.entries(a)[0].Detail)
 			}
 		})
@@ -606,7 +607,7 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 				d.must(d.Dispatch(t.Context(), e))
 				d.now = d.now.Add(time.Millisecond)
 			}
-			d.expect(a, agent.Started, agent.Duplicate, agent.Started)
+			d.expect(a, definition.Started, definition.Duplicate, definition.Started)
 			d.now = d.now.Add(24 * time.Hour)
 		}
 	})
@@ -620,7 +621,7 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		d.now = d.now.Add(time.Hour)
 		e.Published = d.now
 		d.must(d.Dispatch(t.Context(), e))
-		d.expect(a, agent.Started)
+		d.expect(a, definition.Started)
 	})
 
 	t.Run("but those that were published after it start although they arrive together", func(t *testing.T) {
@@ -632,7 +633,7 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		second := d.event("psa:ticket.created", first.Payload)
 		d.must(d.Dispatch(t.Context(), first))
 		d.must(d.Dispatch(t.Context(), second))
-		d.expect(a, agent.Started, agent.Started)
+		d.expect(a, definition.Started, definition.Started)
 	})
 
 	t.Run("but a clock that is ahead holds up nobody for longer", func(t *testing.T) {
@@ -644,7 +645,7 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		d.must(d.Dispatch(t.Context(), first))
 		d.now = d.now.Add(dispatch.Window)
 		d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
-		d.expect(a, agent.Started, agent.Started)
+		d.expect(a, definition.Started, definition.Started)
 	})
 
 	t.Run("but each agent for itself", func(t *testing.T) {
@@ -656,8 +657,8 @@ func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
 		b := d.agent("agent_b")
 		d.now = d.now.Add(time.Second)
 		d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
-		d.expect(a, agent.Duplicate, agent.Started)
-		d.expect(b, agent.Started)
+		d.expect(a, definition.Duplicate, definition.Started)
+		d.expect(b, definition.Started)
 	})
 }
 
@@ -675,13 +676,13 @@ func TestALimitCountsRuns(t *testing.T) {
 	for _, e := range all { // each is delivered again, and nothing changes
 		d.must(d.Dispatch(t.Context(), e))
 	}
-	d.expect(a, agent.LimitReached, agent.LimitReached, agent.Started, agent.Started)
+	d.expect(a, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
 	if why := d.entries(a)[0].Detail; !strings.Contains(why, "max_per_hour is 2") {
 		t.Errorf("the reason is %q", why)
 	}
 	d.now = d.now.Add(time.Hour)
 	d.must(d.Dispatch(t.Context(), d.created()))
-	d.expect(a, agent.Started, agent.LimitReached, agent.LimitReached, agent.Started, agent.Started)
+	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
 }
 
 // An event that the limit refuses has started nothing, so its twin is no
@@ -694,13 +695,13 @@ func TestATwinOfAnEventThatTheLimitRefusedIsJudgedForItself(t *testing.T) {
 	d.now = d.now.Add(time.Minute)
 	refused := d.created()
 	d.must(d.Dispatch(t.Context(), refused))
-	d.expect(a, agent.LimitReached, agent.Started)
+	d.expect(a, definition.LimitReached, definition.Started)
 	d.now = d.now.Add(time.Second)
 	d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", refused.Payload)))
-	d.expect(a, agent.LimitReached, agent.LimitReached, agent.Started)
+	d.expect(a, definition.LimitReached, definition.LimitReached, definition.Started)
 	d.now = d.now.Add(time.Minute)
 	d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", refused.Payload)))
-	d.expect(a, agent.Started, agent.LimitReached, agent.LimitReached, agent.Started)
+	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started)
 }
 
 // A racing is a store in which something happens between the look and the
@@ -737,13 +738,13 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 		other, loser := d.created(), d.created()
 		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), other)) }
 		d.must(d.Dispatch(t.Context(), loser))
-		if got := d.outcome(a, loser); got != agent.LimitReached {
+		if got := d.outcome(a, loser); got != definition.LimitReached {
 			t.Errorf("the loser: %s", got)
 		}
 		d.now = d.now.Add(2 * time.Minute)
 		twin := d.event("psa:ticket.created", loser.Payload)
 		d.must(d.Dispatch(t.Context(), twin))
-		if got := d.outcome(a, twin); got != agent.Started {
+		if got := d.outcome(a, twin); got != definition.Started {
 			t.Errorf("its twin: %s", got)
 		}
 	})
@@ -758,7 +759,7 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 		twin := d.event("psa:ticket.created", first.Payload)
 		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), twin)) }
 		d.must(d.Dispatch(t.Context(), first))
-		if got := d.outcome(a, first); got != agent.Duplicate {
+		if got := d.outcome(a, first); got != definition.Duplicate {
 			t.Errorf("the first: %s", got)
 		}
 		if len(r.released) != 0 {
@@ -775,7 +776,7 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 		e := d.created()
 		r.meanwhile = func() { d.must(d.Dispatch(t.Context(), e)) }
 		d.must(d.Dispatch(t.Context(), e))
-		d.expect(a, agent.Started)
+		d.expect(a, definition.Started)
 		if len(r.released) != 0 {
 			t.Errorf("%v gave back what a run has", r.released)
 		}
@@ -791,20 +792,20 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 		_, err := d.Claim(t.Context(), x, d.now, d.now.Add(dispatch.Window))
 		d.must(err)
 		d.must(d.Dispatch(t.Context(), e)) // again
-		if got := d.outcome(a, e); got != agent.LimitReached {
+		if got := d.outcome(a, e); got != definition.LimitReached {
 			t.Errorf("delivered again: %s", got)
 		}
 		d.now = d.now.Add(2 * time.Minute)
 		twin := d.event("psa:ticket.created", e.Payload)
 		d.must(d.Dispatch(t.Context(), twin))
-		if got := d.outcome(a, twin); got != agent.Started {
+		if got := d.outcome(a, twin); got != definition.Started {
 			t.Errorf("its twin: %s", got)
 		}
 	})
 }
 
 // outcome returns what became of an event at the agent.
-func (d *desk) outcome(a id.Agent, e event.Event) agent.Outcome {
+func (d *desk) outcome(a id.Agent, e event.Event) definition.Outcome {
 	d.Helper()
 	for _, entry := range d.entries(a) {
 		if entry.Event == e.ID {
@@ -826,7 +827,7 @@ func (c *counting) Claim(ctx context.Context, x execution.Execution, now, until 
 	return c.Store.Claim(ctx, x, now, until)
 }
 
-func (c *counting) Admit(ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time) (string, error) {
+func (c *counting) Admit(ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time) (string, error) {
 	c.writes = append(c.writes, "admit")
 	return c.Store.Admit(ctx, x, l, seen, now)
 }
@@ -884,7 +885,7 @@ func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
 			d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))
 			d.now = d.now.Add(time.Second)
 			d.must(d.Dispatch(t.Context(), first))
-			d.expect(a, agent.Started, agent.Started)
+			d.expect(a, definition.Started, definition.Started)
 		})
 	}
 }
@@ -905,7 +906,7 @@ func TestOneAgentThatFailsDoesNotKeepTheOthers(t *testing.T) {
 	d.broken = nil
 	d.must(d.Dispatch(t.Context(), e))
 	for _, a := range agents {
-		d.expect(a, agent.Started)
+		d.expect(a, definition.Started)
 		if !slices.Contains(d.started, execution.ID(org, a, e)) {
 			t.Errorf("%s was not started", a)
 		}
@@ -940,7 +941,7 @@ func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
 	for _, e := range []event.Event{first, d.created(), first} {
 		d.must(d.Dispatch(t.Context(), e))
 	}
-	d.expect(a, agent.ConditionNotMet, agent.ConditionNotMet)
+	d.expect(a, definition.ConditionNotMet, definition.ConditionNotMet)
 	d.now = d.now.Add(time.Minute)
 	other := d.created()
 	other.Client = "cli_2"
@@ -950,7 +951,7 @@ func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
 	}
 	d.now = d.now.Add(time.Minute)
 	d.must(d.Dispatch(t.Context(), d.created()))
-	if outcome := d.told(a)[0]; outcome != agent.Started {
+	if outcome := d.told(a)[0]; outcome != definition.Started {
 		t.Errorf("at the third ticket: %s", outcome)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -28,7 +28,7 @@ type Counted struct {
 // Admit returns the starts with the run counted, or why the limit does not let
 // it in. A run that was counted is not counted again. What no longer matters is
 // left out.
-func (s Starts) Admit(exec id.Execution, l agent.Limit, now time.Time) (counted Starts, why string) {
+func (s Starts) Admit(exec id.Execution, l definition.Limit, now time.Time) (counted Starts, why string) {
 	if s.Has(exec) {
 		return s, ""
 	}
@@ -47,7 +47,7 @@ func (s Starts) Has(exec id.Execution) bool {
 }
 
 // refuses returns why the limit lets nothing in at this time, or "".
-func (s Starts) refuses(l agent.Limit, now time.Time) string {
+func (s Starts) refuses(l definition.Limit, now time.Time) string {
 	if why := s.full("max_per_hour", l.PerHour, time.Hour, now); why != "" {
 		return why
 	}

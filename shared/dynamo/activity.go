@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -75,7 +75,7 @@ func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
 	return activity.Entry{
 		ID: id.Activity(i.ID), Org: o, Agent: a, At: timeOf(i.At),
 		Event: id.Event(i.Event), EventType: i.EventType, Product: i.Product,
-		Outcome: agent.Outcome(i.Outcome), Detail: i.Detail,
+		Outcome: definition.Outcome(i.Outcome), Detail: i.Detail,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -86,15 +87,15 @@ func (s *Store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, e
 
 // Version returns a version of an agent, of a deleted one too, or
 // agent.ErrNotFound.
-func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
+func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
 	var i versionItem
 	switch found, err := s.get(ctx, versionKey(o, a, version), &i); {
 	case err != nil:
-		return agent.Definition{}, err
+		return definition.Definition{}, err
 	case !found:
-		return agent.Definition{}, agent.ErrNotFound
+		return definition.Definition{}, agent.ErrNotFound
 	}
-	return definition(i.Definition)
+	return definitionOf(i.Definition)
 }
 
 // Versions implements agent.Store. A page ends early after 1 MB, which is about
@@ -116,7 +117,7 @@ func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.Ver
 		if err := attributevalue.UnmarshalMap(i, &v); err != nil {
 			return agent.VersionPage{}, err
 		}
-		d, err := definition(v.Definition)
+		d, err := definitionOf(v.Definition)
 		if err != nil {
 			return agent.VersionPage{}, fmt.Errorf("version %d of %s: %w", v.Number, a, err)
 		}
@@ -129,10 +130,10 @@ func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.Ver
 	return p, nil
 }
 
-func definition(text string) (agent.Definition, error) {
-	var d agent.Definition
+func definitionOf(text string) (definition.Definition, error) {
+	var d definition.Definition
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return agent.Definition{}, fmt.Errorf("read a definition: %w", err)
+		return definition.Definition{}, fmt.Errorf("read a definition: %w", err)
 	}
 	return d, nil
 }
@@ -361,7 +362,7 @@ func (s *Store) Listeners(ctx context.Context, o id.Org, event string) ([]agent.
 			paused[id.Agent(l.Agent)] = true
 			continue
 		}
-		d, err := definition(l.Definition)
+		d, err := definitionOf(l.Definition)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", l.Agent, err)
 		}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -63,24 +63,24 @@ type voteDoc struct {
 // The documents of what follows a gate and of how messages tell its question.
 type (
 	followingDoc struct {
-		Step    id.Step     `json:"step"`
-		Kind    agent.Kind  `json:"kind"`
-		Name    string      `json:"name,omitempty"`
-		Certain bool        `json:"certain,omitempty"`
-		Within  *placeDoc   `json:"within,omitempty"`
-		Message *messageDoc `json:"message,omitempty"`
-		Branch  *wayDoc     `json:"branch,omitempty"`
-		Wait    *waitDoc    `json:"wait,omitempty"`
+		Step    id.Step         `json:"step"`
+		Kind    definition.Kind `json:"kind"`
+		Name    string          `json:"name,omitempty"`
+		Certain bool            `json:"certain,omitempty"`
+		Within  *placeDoc       `json:"within,omitempty"`
+		Message *messageDoc     `json:"message,omitempty"`
+		Branch  *wayDoc         `json:"branch,omitempty"`
+		Wait    *waitDoc        `json:"wait,omitempty"`
 	}
 	placeDoc struct {
 		Step id.Step `json:"step"`
 		Case int     `json:"case"`
 	}
 	messageDoc struct {
-		Channel    agent.Channel `json:"channel"`
-		Recipients []string      `json:"recipients"`
-		More       int           `json:"more,omitempty"`
-		Text       *textDoc      `json:"text,omitempty"`
+		Channel    definition.Channel `json:"channel"`
+		Recipients []string           `json:"recipients"`
+		More       int                `json:"more,omitempty"`
+		Text       *textDoc           `json:"text,omitempty"`
 	}
 	textDoc struct {
 		Subject string `json:"subject,omitempty"`
@@ -194,7 +194,7 @@ func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
 		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
 		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
-		OnExpiry: agent.OnExpiry(i.OnExpiry), Escalated: i.Escalated,
+		OnExpiry: definition.OnExpiry(i.OnExpiry), Escalated: i.Escalated,
 	}
 	var approvers approversDoc
 	var votes []voteDoc

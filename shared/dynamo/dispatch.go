@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -104,7 +104,7 @@ func (s *Store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Cou
 // Admit implements dispatch.Runs. What was seen is written on, and read again
 // only if it has changed since.
 func (s *Store) Admit(
-	ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time,
+	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time,
 ) (string, error) {
 	for try := range tries {
 		why, err := s.admit(ctx, x, l, seen, now)
@@ -122,7 +122,7 @@ func (s *Store) Admit(
 }
 
 func (s *Store) admit(
-	ctx context.Context, x execution.Execution, l agent.Limit, before dispatch.Counted, now time.Time,
+	ctx context.Context, x execution.Execution, l definition.Limit, before dispatch.Counted, now time.Time,
 ) (string, error) {
 	after, why := before.Starts.Admit(x.ID, l, now)
 	if why != "" || before.Starts.Has(x.ID) {

@@ -26,6 +26,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/event"
@@ -144,7 +145,7 @@ func question(x execution.Execution) approval.Approval {
 // action returns a step that made a product do something.
 func action(name id.Step) execution.Step {
 	return execution.Step{
-		ID: name, Kind: agent.Action, Status: execution.StepCompleted, Tries: 1, Attempt: 1,
+		ID: name, Kind: definition.Action, Status: execution.StepCompleted, Tries: 1, Attempt: 1,
 		Input:   map[string]any{"ticket_id": "tkt_abc123", "priority": "p1", "category": "network", "ai_classified": true},
 		Output:  map[string]any{"ticket_id": "tkt_abc123", "updated": true},
 		Started: start(), Ended: start().Add(80 * time.Millisecond),
@@ -171,7 +172,7 @@ func (w *world) brief() execution.Step {
 func answer() execution.Step {
 	h := hold()
 	return execution.Step{
-		ID: "classify_ticket", Kind: agent.AI, Status: execution.StepCompleted, Tries: 1, Attempt: 1, Charge: &h,
+		ID: "classify_ticket", Kind: definition.AI, Status: execution.StepCompleted, Tries: 1, Attempt: 1, Charge: &h,
 		Usage:  &execution.Usage{Model: "anthropic.claude-sonnet", InputTokens: 812, OutputTokens: 211},
 		Output: map[string]any{"priority": "p1", "category": "network", "draft_response": strings.Repeat("We are on it. ", 20)},
 		Input:  map[string]any{"prompt": strings.Repeat("Classify the ticket. ", 10)},
@@ -214,7 +215,7 @@ func (w *world) saved(event string, st agent.Status) agent.Agent {
 }
 
 func (w *world) newAgent(event string) agent.Agent {
-	var d agent.Definition
+	var d definition.Definition
 	w.ok(json.Unmarshal([]byte(`{
 		"name": "P1 Escalation Notify", "description": "SMS notify senior technicians", "category": "service_desk",
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "`+event+`",
@@ -235,7 +236,7 @@ func (w *world) entry() activity.Entry {
 	return activity.Entry{
 		ID: activity.ID(org, x.Agent, x.Trigger.ID, x.Trigger.Published), Org: org, Agent: x.Agent, At: x.Created,
 		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: agent.Filtered, Detail: "priority is p2, not p1",
+		Outcome: definition.Filtered, Detail: "priority is p2, not p1",
 	}
 }
 
@@ -465,7 +466,7 @@ func dispatchPatterns() map[string]pattern {
 			seen, err := w.store.Counted(w.t.Context(), org, x.Agent)
 			w.ok(err)
 			return func(ctx context.Context) error {
-				return got(w.store.Admit(ctx, x, agent.Limit{PerHour: 5}, seen, x.Created))
+				return got(w.store.Admit(ctx, x, definition.Limit{PerHour: 5}, seen, x.Created))
 			}
 		},
 		"Create": func(w *world) call {

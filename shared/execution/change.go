@@ -4,9 +4,9 @@ import (
 	"maps"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 )
@@ -102,7 +102,7 @@ func (x Execution) settled(done Steps, underWay bool) Change {
 			c.Released = append(c.Released, h)
 			if !done[step].Status.Ended() {
 				c.Closed = append(c.Closed, Step{
-					ID: step, Kind: agent.AI, Status: StepSkipped, Attempt: x.Lease.Attempt,
+					ID: step, Kind: definition.AI, Status: StepSkipped, Attempt: x.Lease.Attempt,
 				})
 			}
 		}

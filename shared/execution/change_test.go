@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -105,7 +105,7 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 				Execution: c.Execution,
 				Released:  []credit.Hold{hold(credit.Premium)},
 				Closed: []execution.Step{{ // so that its answer cannot come any more
-					ID: "b", Kind: agent.AI, Status: execution.StepSkipped, Started: at(9), Ended: at(9), Attempt: 1,
+					ID: "b", Kind: definition.AI, Status: execution.StepSkipped, Started: at(9), Ended: at(9), Attempt: 1,
 				}},
 				Tally: &execution.Tally{
 					Runs: 1, Completed: tc.completed, Failed: tc.failed, Duration: 8 * time.Second, LastRun: at(9),

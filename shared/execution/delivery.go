@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -51,7 +51,7 @@ func (s DeliveryStatus) arrived() bool {
 
 // A Delivery is what became of a message over one channel.
 type Delivery struct {
-	Channel    agent.Channel
+	Channel    definition.Channel
 	Recipients []Receipt
 	NotTold    string // how many recipients were left out, and why; may be empty
 }
@@ -105,7 +105,7 @@ func DeliveryOf(v any) Delivery {
 	doc, _ := v.(map[string]any)
 	channel, _ := doc["channel"].(string)
 	left, _ := doc["not_told"].(string)
-	d := Delivery{Channel: agent.Channel(channel), NotTold: left}
+	d := Delivery{Channel: definition.Channel(channel), NotTold: left}
 	list, _ := doc["recipients"].([]any)
 	for _, v := range list {
 		entry, _ := v.(map[string]any)
@@ -223,7 +223,7 @@ func (s Steps) Owing(ended bool) []Step {
 	var out []Step
 	for _, step := range s {
 		closed := ended || step.Status.Ended()
-		if step.Kind == agent.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).anybody() {
+		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).anybody() {
 			out = append(out, step)
 		}
 	}

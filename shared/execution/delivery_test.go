@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -14,7 +14,7 @@ import (
 // asked returns a gate that has told somebody with this status.
 func asked(status execution.StepStatus, told string) execution.Step {
 	return execution.Step{
-		ID: "g", Kind: agent.Gate, Status: status, Asked: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
+		ID: "g", Kind: definition.Gate, Status: status, Asked: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 		Output: map[string]any{"approval_id": "appr_1", "notified": map[string]any{"asked": []any{
 			map[string]any{"channel": "sms", "recipients": []any{map[string]any{"recipient": "+15550000001", "status": told}}},
 		}}},
@@ -31,8 +31,8 @@ func TestPeopleAreOwedTheOutcomeOfWhatTheyMayHaveHeard(t *testing.T) {
 		ended bool
 		want  bool
 	}{
-		"no gate":                                 {execution.Steps{"a": {ID: "a", Kind: agent.Action, Status: execution.StepCompleted}}, true, false},
-		"a gate without a channel":                {execution.Steps{"g": {ID: "g", Kind: agent.Gate, Status: execution.StepCompleted}}, true, false},
+		"no gate":                                 {execution.Steps{"a": {ID: "a", Kind: definition.Action, Status: execution.StepCompleted}}, true, false},
+		"a gate without a channel":                {execution.Steps{"g": {ID: "g", Kind: definition.Gate, Status: execution.StepCompleted}}, true, false},
 		"a gate that was answered":                {execution.Steps{"g": asked(execution.StepCompleted, "sent")}, false, true},
 		"a question that is open":                 {execution.Steps{"g": asked(execution.StepWaiting, "sent")}, false, false},
 		"a question of a run at its end":          {execution.Steps{"g": asked(execution.StepWaiting, "sent")}, true, true},
@@ -42,8 +42,8 @@ func TestPeopleAreOwedTheOutcomeOfWhatTheyMayHaveHeard(t *testing.T) {
 		"a message that waited":                   {execution.Steps{"g": asked(execution.StepCompleted, "pending")}, true, false},
 		"an outcome that some have heard":         {execution.Steps{"g": asked(execution.StepCompleted, "sent"), "g:outcome": row(execution.StepRunning)}, true, true},
 		"an outcome that everybody has heard":     {execution.Steps{"g": asked(execution.StepCompleted, "sent"), "g:outcome": row(execution.StepCompleted)}, true, false},
-		"an output that a program cannot read":    {execution.Steps{"g": {ID: "g", Kind: agent.Gate, Status: execution.StepCompleted, Output: map[string]any{"notified": "?"}}}, true, false},
-		"a notification is no question to people": {execution.Steps{"n": {ID: "n", Kind: agent.Notification, Status: execution.StepCompleted, Output: asked("", "sent").Output}}, true, false},
+		"an output that a program cannot read":    {execution.Steps{"g": {ID: "g", Kind: definition.Gate, Status: execution.StepCompleted, Output: map[string]any{"notified": "?"}}}, true, false},
+		"a notification is no question to people": {execution.Steps{"n": {ID: "n", Kind: definition.Notification, Status: execution.StepCompleted, Output: asked("", "sent").Output}}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,10 +97,10 @@ func TestADeliveryIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	want := execution.Notified{
 		execution.OnAsked: {
-			{Channel: agent.Slack, Recipients: []execution.Receipt{{Recipient: "https://a", Status: execution.DeliverySent}}},
-			{Channel: agent.SMS, Recipients: []execution.Receipt{{Recipient: "+1", Status: execution.DeliveryFailed, Reason: "no"}}},
+			{Channel: definition.Slack, Recipients: []execution.Receipt{{Recipient: "https://a", Status: execution.DeliverySent}}},
+			{Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+1", Status: execution.DeliveryFailed, Reason: "no"}}},
 		},
-		execution.OnDecided: {{Channel: agent.Slack, Recipients: []execution.Receipt{{Recipient: "https://a", Status: execution.DeliveryUnknown}}}},
+		execution.OnDecided: {{Channel: definition.Slack, Recipients: []execution.Receipt{{Recipient: "https://a", Status: execution.DeliveryUnknown}}}},
 	}
 	output := want.In(map[string]any{"decision": "approved"})
 	if diff := cmp.Diff(want, execution.NotifiedIn(output)); diff != "" || output["decision"] != "approved" {
@@ -115,10 +115,10 @@ func TestADeliveryIsReadAsItWasWritten(t *testing.T) {
 
 func TestATraceSaysWhoHeardTheOutcome(t *testing.T) {
 	t.Parallel()
-	d := agent.Definition{Steps: []agent.Step{{ID: "g", Kind: agent.Gate, GateStep: &agent.GateStep{}}}}
+	d := definition.Definition{Steps: []definition.Step{{ID: "g", Kind: definition.Gate, GateStep: &definition.GateStep{}}}}
 	done := execution.Steps{"g": asked(execution.StepWaiting, "sent")}
 	done["g:outcome"] = execution.Step{ID: "g:outcome", Output: execution.Notified{}.With(execution.OnWithdrawn, []execution.Delivery{
-		{Channel: agent.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}}},
+		{Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}}},
 	}).In(nil)}
 	trace := execution.TraceOf(d, done, true).Told(done)
 	n := execution.NotifiedIn(trace[0].Output)

@@ -24,9 +24,9 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -151,7 +151,7 @@ func (x Execution) Entry() activity.Entry {
 		ID:  activity.StartID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
 		Org: x.Org, Agent: x.Agent, At: x.Created,
 		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: agent.Started, Execution: x.ID,
+		Outcome: definition.Started, Execution: x.ID,
 	}
 }
 
@@ -381,23 +381,23 @@ func (s StepStatus) Ended() bool {
 // A Step is what happened at one step of a run. It is a document of ours: the
 // stores keep its JSON.
 type Step struct {
-	ID        id.Step      `json:"id"`
-	Kind      agent.Kind   `json:"type"`
-	Status    StepStatus   `json:"status"`
-	Input     any          `json:"input,omitempty"`  // rendered, long values shortened
-	Output    any          `json:"output,omitempty"` // what later steps see
-	Error     *Failure     `json:"error,omitempty"`
-	Tries     int          `json:"tries,omitempty"`
-	Charge    *credit.Hold `json:"charge,omitempty"` // what the answer costs
-	Usage     *Usage       `json:"usage,omitempty"`
-	Case      *int         `json:"case,omitempty"` // the case that a branch took; -1 for else
-	Until     time.Time    `json:"until,omitzero"` // when a wait ends
-	Asked     time.Time    `json:"asked,omitzero"` // when a gate first asked
-	Escalated bool         `json:"escalated,omitempty"`
-	Bound     *Bound       `json:"bound,omitempty"` // what a gate has shown
-	Started   time.Time    `json:"started,omitzero"`
-	Ended     time.Time    `json:"ended,omitzero"`
-	Attempt   int64        `json:"attempt"` // the lease under which it was written
+	ID        id.Step         `json:"id"`
+	Kind      definition.Kind `json:"type"`
+	Status    StepStatus      `json:"status"`
+	Input     any             `json:"input,omitempty"`  // rendered, long values shortened
+	Output    any             `json:"output,omitempty"` // what later steps see
+	Error     *Failure        `json:"error,omitempty"`
+	Tries     int             `json:"tries,omitempty"`
+	Charge    *credit.Hold    `json:"charge,omitempty"` // what the answer costs
+	Usage     *Usage          `json:"usage,omitempty"`
+	Case      *int            `json:"case,omitempty"` // the case that a branch took; -1 for else
+	Until     time.Time       `json:"until,omitzero"` // when a wait ends
+	Asked     time.Time       `json:"asked,omitzero"` // when a gate first asked
+	Escalated bool            `json:"escalated,omitempty"`
+	Bound     *Bound          `json:"bound,omitempty"` // what a gate has shown
+	Started   time.Time       `json:"started,omitzero"`
+	Ended     time.Time       `json:"ended,omitzero"`
+	Attempt   int64           `json:"attempt"` // the lease under which it was written
 }
 
 // Bound is what people saw at a gate, and what the run keeps to after it.

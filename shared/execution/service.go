@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/tenant"
@@ -70,10 +70,10 @@ type Page struct {
 type Definitions interface {
 	// Version returns a version of an agent, of a deleted one too, or
 	// agent.ErrNotFound.
-	Version(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error)
+	Version(ctx context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error)
 
 	// Current returns what a new run of the agent does, or agent.ErrNotFound.
-	Current(ctx context.Context, org id.Org, a id.Agent) (agent.Definition, int, error)
+	Current(ctx context.Context, org id.Org, a id.Agent) (definition.Definition, int, error)
 }
 
 // Tenants tells whether an organization may start anything.
@@ -243,7 +243,7 @@ func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Ti
 // Asking returns the step at which people are asked, and whether there is one.
 func (s Steps) Asking() (Step, bool) {
 	for _, step := range s {
-		if step.Kind == agent.Gate && step.Status == StepWaiting {
+		if step.Kind == definition.Gate && step.Status == StepWaiting {
 			return step, true
 		}
 	}

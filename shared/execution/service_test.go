@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -95,18 +96,18 @@ func (w *world) Commit(_ context.Context, c execution.Change) error {
 	return nil
 }
 
-func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error) {
+func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
 	if org != "org_a" || a != "agent_1" || version != 3 && version != 4 {
-		return agent.Definition{}, agent.ErrNotFound
+		return definition.Definition{}, agent.ErrNotFound
 	}
-	return definition(), nil
+	return nested(), nil
 }
 
-func (w *world) Current(context.Context, id.Org, id.Agent) (agent.Definition, int, error) {
+func (w *world) Current(context.Context, id.Org, id.Agent) (definition.Definition, int, error) {
 	if w.gone {
-		return agent.Definition{}, 0, agent.ErrNotFound
+		return definition.Definition{}, 0, agent.ErrNotFound
 	}
-	return agent.Definition{Steps: []agent.Step{step("new")}}, 4, nil
+	return definition.Definition{Steps: []definition.Step{step("new")}}, 4, nil
 }
 
 func (w *world) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return w.tenant, nil }
@@ -161,7 +162,7 @@ func with(runs ...execution.Execution) *world {
 func asking(t *testing.T) *world {
 	t.Helper()
 	w := with(leased(t, begun(), "one", 1).Asked(at(7200)))
-	w.steps = execution.Steps{"a": {ID: "a", Kind: agent.Gate, Status: execution.StepWaiting, Asked: at(2)}}
+	w.steps = execution.Steps{"a": {ID: "a", Kind: definition.Gate, Status: execution.StepWaiting, Asked: at(2)}}
 	w.gate = approval.Approval{
 		ID: approval.ID(at(2), "exec_1", "a"), Org: "org_a", Execution: "exec_1", Status: approval.Pending,
 		Token: "token", Expires: at(7200), Min: 1, Revision: 5,
@@ -410,7 +411,7 @@ func TestARetrySaysWhoAskedForIt(t *testing.T) {
 func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 	t.Parallel()
 
-	broken := execution.Step{ID: "a", Kind: agent.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
+	broken := execution.Step{ID: "a", Kind: definition.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
 	last := execution.Step{ID: "b", Status: execution.StepFailed, Error: &execution.Failure{Code: "product_error", Step: "b"}}
 	x := leased(t, begun(), "one", 1)
 	complete := func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }

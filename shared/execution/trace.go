@@ -3,7 +3,7 @@ package execution
 import (
 	"slices"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -16,18 +16,18 @@ type Trace []Traced
 type Traced struct {
 	Step
 
-	Definition agent.Step
+	Definition definition.Step
 }
 
 // Steps are the recorded steps of a run.
 type Steps map[id.Step]Step
 
 // TraceOf returns the trace of a run of d with these recorded steps.
-func TraceOf(d agent.Definition, done Steps, ended bool) Trace {
+func TraceOf(d definition.Definition, done Steps, ended bool) Trace {
 	return trace(nil, d.Steps, done, ended)
 }
 
-func trace(t Trace, steps []agent.Step, done Steps, ended bool) Trace {
+func trace(t Trace, steps []definition.Step, done Steps, ended bool) Trace {
 	for _, def := range steps {
 		s, ok := done[def.ID]
 		if !ok {
@@ -43,7 +43,7 @@ func trace(t Trace, steps []agent.Step, done Steps, ended bool) Trace {
 }
 
 // taken returns the steps of the case that a branch took.
-func taken(def agent.Step, s Step) []agent.Step {
+func taken(def definition.Step, s Step) []definition.Step {
 	switch {
 	case def.BranchStep == nil || s.Case == nil || s.Status != StepCompleted:
 		return nil

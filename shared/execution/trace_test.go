@@ -4,27 +4,29 @@ import (
 	"strings"
 	"testing"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
 
-func step(name id.Step) agent.Step { return agent.Step{ID: name, Kind: agent.Notification} }
+func step(name id.Step) definition.Step {
+	return definition.Step{ID: name, Kind: definition.Notification}
+}
 
-func branch(name id.Step, otherwise []agent.Step, cases ...[]agent.Step) agent.Step {
-	b := &agent.BranchStep{Else: otherwise}
+func branch(name id.Step, otherwise []definition.Step, cases ...[]definition.Step) definition.Step {
+	b := &definition.BranchStep{Else: otherwise}
 	for _, steps := range cases {
-		b.Cases = append(b.Cases, agent.Case{Steps: steps})
+		b.Cases = append(b.Cases, definition.Case{Steps: steps})
 	}
-	return agent.Step{ID: name, Kind: agent.Branching, BranchStep: b}
+	return definition.Step{ID: name, Kind: definition.Branching, BranchStep: b}
 }
 
 // definition is a, b (x: x1 x2 | y: y1 c (deep: deep1 | else: deep2) | else: z1), d.
-func definition() agent.Definition {
-	deep := branch("c", []agent.Step{step("deep2")}, []agent.Step{step("deep1")})
-	return agent.Definition{Steps: []agent.Step{
+func nested() definition.Definition {
+	deep := branch("c", []definition.Step{step("deep2")}, []definition.Step{step("deep1")})
+	return definition.Definition{Steps: []definition.Step{
 		step("a"),
-		branch("b", []agent.Step{step("z1")}, []agent.Step{step("x1"), step("x2")}, []agent.Step{step("y1"), deep}),
+		branch("b", []definition.Step{step("z1")}, []definition.Step{step("x1"), step("x2")}, []definition.Step{step("y1"), deep}),
 		step("d"),
 	}}
 }
@@ -38,10 +40,10 @@ func recorded(t *testing.T, text string) execution.Steps {
 		if !ok {
 			t.Fatalf("%q is no step", word)
 		}
-		s := execution.Step{ID: id.Step(name), Kind: agent.Notification}
+		s := execution.Step{ID: id.Step(name), Kind: definition.Notification}
 		if status, way, ok := strings.Cut(status, ":"); ok {
 			n := map[string]int{"0": 0, "1": 1, "2": 2, "else": -1}[way]
-			s.Kind, s.Case, s.Status = agent.Branching, &n, execution.StepStatus(status)
+			s.Kind, s.Case, s.Status = definition.Branching, &n, execution.StepStatus(status)
 		} else {
 			s.Status = execution.StepStatus(status)
 		}
@@ -92,7 +94,7 @@ func TestTheTraceListsWhatWasTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			tr := execution.TraceOf(definition(), recorded(t, tc.done), tc.ended)
+			tr := execution.TraceOf(nested(), recorded(t, tc.done), tc.ended)
 			if got := shown(tr); got != tc.want {
 				t.Errorf("trace\n%s\nwant\n%s", got, tc.want)
 			}
@@ -112,7 +114,7 @@ func TestTheTraceListsWhatWasTaken(t *testing.T) {
 func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
 	t.Parallel()
 
-	d := agent.Definition{Steps: []agent.Step{branch("b", nil, []agent.Step{step("x")}), step("d")}}
+	d := definition.Definition{Steps: []definition.Step{branch("b", nil, []definition.Step{step("x")}), step("d")}}
 	if got, want := shown(execution.TraceOf(d, recorded(t, "b=completed:else"), false)), "b=completed d=pending"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -137,7 +139,7 @@ func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			if got := execution.TraceOf(definition(), recorded(t, tc.done), false).Last(tc.step); got != tc.want {
+			if got := execution.TraceOf(nested(), recorded(t, tc.done), false).Last(tc.step); got != tc.want {
 				t.Errorf("Last(%s) = %t", tc.step, got)
 			}
 		})
@@ -145,7 +147,7 @@ func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
 	if (execution.Trace{}).Last("a") {
 		t.Error("an empty trace has a last step")
 	}
-	end := agent.Definition{Steps: []agent.Step{step("a"), branch("b", nil, []agent.Step{step("x")})}}
+	end := definition.Definition{Steps: []definition.Step{step("a"), branch("b", nil, []definition.Step{step("x")})}}
 	if execution.TraceOf(end, recorded(t, "a=completed"), false).Last("b") {
 		t.Error("a branch at the end is the last, although its steps follow")
 	}

@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
 	"theoneagents.app/agents/shared/id"
@@ -156,7 +157,7 @@ func (g agents) DeleteAgent(ctx context.Context, q spec.DeleteAgentRequestObject
 func readCloneAgent(in *input) spec.CloneAgentRequestObject {
 	q := spec.CloneAgentRequestObject{ID: in.agent(), Body: &spec.CloneInput{}}
 	if len(in.body) > 0 {
-		q.Body.Name = in.object("name").text("name", 1, agent.MaxName)
+		q.Body.Name = in.object("name").text("name", 1, definition.MaxName)
 	}
 	return q
 }

@@ -63,7 +63,7 @@ func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
 		"from a longer name":                {http.Header{"Origin": {"https://console.theoneagents.app.evil.example"}}, 403},
 		"from two origins":                  {http.Header{"Origin": {"https://console.theoneagents.app", "https://evil.example"}}, 403},
 	} {
-		r := call{what: "POST /api/agents", body: definition}.request(w)
+		r := call{what: "POST /api/agents", body: exampleAgent}.request(w)
 		r.AddCookie(&http.Cookie{Name: "hub_session", Value: "owner@org_a"})
 		maps.Copy(r.Header, tt.header)
 		if rec := serveOnce(w, r); rec.Code != tt.want {

@@ -20,7 +20,9 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/template"
 )
@@ -158,14 +160,14 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 	for place, words := range map[string][]string{
 		"AgentStatus":          texts(agent.Statuses()),
 		"AgentType":            texts(agent.Types()),
-		"Outcome":              texts(agent.Outcomes()),
-		"Operator":             texts(agent.Operators()),
-		"StepType":             texts(agent.Kinds()),
-		"Channel":              texts(agent.Channels()),
-		"OnError":              texts(agent.OnErrors()),
-		"OnExpiry":             texts(agent.OnExpiries()),
-		"ConditionContext":     texts(agent.Contexts()),
-		"ConflictBehavior":     texts([]agent.Conflict{agent.Additive, agent.Override}),
+		"Outcome":              texts(definition.Outcomes()),
+		"Operator":             texts(condition.Operators()),
+		"StepType":             texts(definition.Kinds()),
+		"Channel":              texts(definition.Channels()),
+		"OnError":              texts(definition.OnErrors()),
+		"OnExpiry":             texts(definition.OnExpiries()),
+		"ConditionContext":     texts(condition.Contexts()),
+		"ConflictBehavior":     texts([]definition.Conflict{definition.Additive, definition.Override}),
 		"TemplateCategory":     texts(template.Categories()),
 		"ExecutionStatus":      texts(execution.Statuses()),
 		"StepStatus":           texts(execution.StepStatuses()),
@@ -180,8 +182,8 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 		"StartedBy.type":    {"event", "user", "key"},
 		"Category":          catalog.Categories(),
 		"Product":           unique(products),
-		"CreditsByModel":    texts(credit.Tiers()), // its properties
-		"Step":              texts(agent.Kinds()),  // its discriminator
+		"CreditsByModel":    texts(credit.Tiers()),     // its properties
+		"Step":              texts(definition.Kinds()), // its discriminator
 	} {
 		known := theWords(theContract(t), place)
 		slices.Sort(known)

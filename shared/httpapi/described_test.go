@@ -15,9 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	files "theoneagents.app/agents/events"
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/render"
 )
@@ -310,11 +311,11 @@ func TestTheTablesOfTheDocumentAreComplete(t *testing.T) {
 		text  string
 		words []string
 	}{
-		"operators":               {text("Operator", ""), texts(agent.Operators())},
-		"outcomes":                {text("Outcome", ""), texts(agent.Outcomes())},
+		"operators":               {text("Operator", ""), texts(condition.Operators())},
+		"outcomes":                {text("Outcome", ""), texts(definition.Outcomes())},
 		"reasons of cancellation": {text("ExecutionDetail", "status_reason"), texts(execution.Reasons())},
 		"codes of failures":       {text("Failure", "code"), code.EnumValues},
-		"kinds of step":           {text("StepType", ""), texts(agent.Kinds())},
+		"kinds of step":           {text("StepType", ""), texts(definition.Kinds())},
 		"filters":                 {text("Step", ""), each(render.Filters(), func(f render.Filter) string { return f.Name })},
 	} {
 		for _, word := range tc.words {

@@ -14,11 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -43,11 +43,11 @@ func written() []golden {
 		{"twice and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, lose},
 
-		{"a draft", call{as: member, what: "POST /api/agents", body: definition}, nil},
-		{"with a key", call{as: member, what: "POST /api/agents", body: definition, header: withKey("a key")}, nil},
-		{"repeated with its key", call{as: member, what: "POST /api/agents", body: definition, header: withKey("a key")}, create},
+		{"a draft", call{as: member, what: "POST /api/agents", body: exampleAgent}, nil},
+		{"with a key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, nil},
+		{"repeated with its key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, create},
 		{"a key of another request", call{as: member, what: "POST /api/agents", body: `{"name": "B"}`, header: withKey("a key")}, create},
-		{"a long key", call{as: member, what: "POST /api/agents", body: definition, header: withKey(strings.Repeat("k", 256))}, nil},
+		{"a long key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey(strings.Repeat("k", 256))}, nil},
 		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
@@ -189,7 +189,7 @@ func withKey(key string) map[string]string { return map[string]string{"Idempoten
 // create sends a request with a key.
 func create(t *testing.T, w *world) {
 	t.Helper()
-	w.do(t, call{as: "member@org_a", what: "POST /api/agents", body: definition, header: withKey("a key")})
+	w.do(t, call{as: "member@org_a", what: "POST /api/agents", body: exampleAgent, header: withKey("a key")})
 }
 
 // cloneTemplate clones a template that is to be filled in.
@@ -210,7 +210,7 @@ func fillPlan(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	for n := range 5 {
-		made := w.do(t, call{as: "owner@org_a", what: "POST /api/agents", body: definition}).field("id")
+		made := w.do(t, call{as: "owner@org_a", what: "POST /api/agents", body: exampleAgent}).field("id")
 		if n > 0 {
 			w.do(t, call{as: "owner@org_a", what: fmt.Sprintf("PUT /api/agents/%v", made), body: `{"status": "active"}`})
 		}
@@ -243,7 +243,7 @@ func pass(t *testing.T, w *world) {
 	w.run(t, passedID, time.Second, func(x execution.Execution) execution.Change {
 		at := x.Started.Add(7 * time.Millisecond)
 		steps := execution.Steps{"tell": {
-			ID: "tell", Kind: agent.Notification, Status: execution.StepFailed, Tries: 3, Started: at, Ended: at.Add(31 * time.Millisecond),
+			ID: "tell", Kind: definition.Notification, Status: execution.StepFailed, Tries: 3, Started: at, Ended: at.Add(31 * time.Millisecond),
 			Error: &execution.Failure{Code: "notification_failed", Message: "None of 1 recipients could be reached.", Step: "tell"},
 			Output: map[string]any{"channel": "slack", "recipients": []any{map[string]any{
 				"recipient": "https://hooks.example.com/a", "status": "failed", "reason": "HTTP 503",
@@ -284,7 +284,7 @@ func suspend(t *testing.T, w *world) {
 
 // valid are bodies that the operations with a body take.
 var valid = map[string]string{
-	"POST /api/agents":                  definition,
+	"POST /api/agents":                  exampleAgent,
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,

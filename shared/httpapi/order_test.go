@@ -171,7 +171,7 @@ func TestAnAgentHasTheKeysOfTheRequestAndOfTheListInTheirOrder(t *testing.T) {
 	list, request := sample(t, "agents").fields["agents"].items[0], sample(t, "create_agent")
 	comparison := orderOf(t, `{"context": "", "field": "", "operator": "", "value": ""}`)
 	for what, c := range map[string]call{
-		"created":   {as: "owner@org_a", what: "POST /api/agents", body: definition},
+		"created":   {as: "owner@org_a", what: "POST /api/agents", body: exampleAgent},
 		"read":      {as: "owner@org_a", what: "GET /api/agents/" + agentID},
 		"updated":   {as: "owner@org_a", what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`},
 		"cloned":    {as: "owner@org_a", what: "POST /api/agents/" + agentID + "/clone"},

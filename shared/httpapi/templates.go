@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/template"
@@ -56,7 +56,7 @@ func namedTemplate(err error, name string) error {
 func readCloneTemplate(in *input) spec.CloneTemplateRequestObject {
 	q := spec.CloneTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound), Body: &spec.CloneInput{}}
 	if len(in.body) > 0 {
-		q.Body.Name = in.object("name").text("name", 1, agent.MaxName)
+		q.Body.Name = in.object("name").text("name", 1, definition.MaxName)
 	}
 	return q
 }

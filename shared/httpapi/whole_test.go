@@ -64,7 +64,7 @@ func TestResponsesOverHTTPFitTheContract(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.handler)
 	defer server.Close()
-	made := w.send(t, server, "POST /api/agents", definition)
+	made := w.send(t, server, "POST /api/agents", exampleAgent)
 	if made.status != http.StatusCreated || made.field("status") != "draft" || made.field("steps[2].cases[0].steps[0].id") != "note" {
 		t.Errorf("create: %d %s", made.status, made.text)
 	}

@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -66,7 +67,7 @@ const (
 	oldID     = "appr_01OLD"
 )
 
-const definition = `{
+const exampleAgent = `{
 	"name": "P1 Escalation Notify",
 	"description": "Tells the seniors.",
 	"category": "service_desk",
@@ -112,9 +113,9 @@ type machines struct{ starts, rings int }
 
 func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
 func (m *machines) Ring(context.Context, string) error          { m.rings++; return nil }
-func (w *world) id(prefix string) string                       { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
-func (w *world) next(context.Context) string                   { return "req_1" }
-func (w *world) report(context.Context, error)                 {}
+func (w *world) id(prefix string) string                        { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
+func (w *world) next(context.Context) string                    { return "req_1" }
+func (w *world) report(context.Context, error)                  {}
 func (w *world) Caller(_ context.Context, token string) (caller.Caller, error) {
 	role, org, _ := strings.Cut(token, "@")
 	who := caller.Caller{Org: id.Org(org), User: id.User("user_" + role), Roles: []caller.Role{caller.Role(role)}}
@@ -165,8 +166,8 @@ func newWorld(t *testing.T) *world {
 func (w *world) wire(t *testing.T) {
 	t.Helper()
 	clock := func() time.Time { return now }
-	rules := agent.Rules{Catalog: w.catalog}
-	d, err := rules.Parse(parsed(t, definition))
+	rules := definition.Rules{Catalog: w.catalog}
+	d, err := rules.Parse(parsed(t, exampleAgent))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func (w *world) templates(t *testing.T) *template.Service {
 			"trigger": {"type": "bus_event", "event_type": "ticket.created", "source_product": "psa"},
 			"steps": [{"id": "tell", "type": "notification", "channel": "email", "recipients": ["desk@example.com"], "body": "Look."}]}}`)},
 		"files/a.json": file("tmpl_a", "security", "Alert Delay"), "files/b.json": file("tmpl_b", "operations", "Ticket Delay"),
-	}, agent.Rules{Catalog: w.catalog})
+	}, definition.Rules{Catalog: w.catalog})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func (w *world) fill(t *testing.T) {
 	for _, org := range []id.Org{"org_a", "org_b"} {
 		check(w.store.SaveTenant(ctx, tenant.Tenant{Org: org, Plan: credit.Growth, Created: now, Updated: now}, "2026-03"))
 	}
-	d, err := w.agents.Rules.Parse(parsed(t, definition))
+	d, err := w.agents.Rules.Parse(parsed(t, exampleAgent))
 	check(err)
 	check(w.store.SaveAgent(ctx, agent.Agent{}, agent.Agent{Definition: d, Head: agent.Head{
 		ID: agentID, Org: "org_a", Name: d.Name, Type: agent.Custom, Status: agent.Active, Category: d.Category,
@@ -258,7 +259,7 @@ func (w *world) fill(t *testing.T) {
 		x, steps, err := w.store.Execution(ctx, "org_a", doneID)
 		check(err)
 		step := execution.Step{
-			ID: "classify", Kind: agent.AI, Status: execution.StepCompleted, Input: map[string]any{"prompt": "Classify"},
+			ID: "classify", Kind: definition.AI, Status: execution.StepCompleted, Input: map[string]any{"prompt": "Classify"},
 			Output: map[string]any{"text": "p1"}, Tries: 1, Charge: &hold,
 			Usage:   &execution.Usage{Model: "anthropic.claude-sonnet-4-5", InputTokens: 812, OutputTokens: 211},
 			Started: x.Started.Add(12 * time.Millisecond), Ended: x.Started.Add(855 * time.Millisecond),
@@ -272,7 +273,7 @@ func (w *world) fill(t *testing.T) {
 		return x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, x.Started.Add(time.Second)) }, nil, false)
 	})
 	w.run(t, askingID, time.Minute, func(x execution.Execution) execution.Change {
-		step := execution.Step{ID: "confirm", Kind: agent.Gate, Status: execution.StepWaiting, Asked: x.Started, Started: x.Started}
+		step := execution.Step{ID: "confirm", Kind: definition.Gate, Status: execution.StepWaiting, Asked: x.Started, Started: x.Started}
 		gate := w.approval(approval.Approval{
 			ID: approval.ID(x.Started, x.ID, "confirm"), Status: approval.Pending, Created: x.Started, Expires: now.Add(time.Hour),
 		})
@@ -285,16 +286,16 @@ func (w *world) fill(t *testing.T) {
 			{Step: "note", Product: "psa", Action: "add_note"},
 		},
 		Then: []approval.Following{
-			{Step: "isolate", Kind: agent.Action, Name: "Isolate the device", Certain: true},
-			{Step: "tell", Kind: agent.Notification, Certain: true, Message: &approval.Message{
-				Channel: agent.Email, Recipients: []string{"lead@msp.example"}, More: 2,
+			{Step: "isolate", Kind: definition.Action, Name: "Isolate the device", Certain: true},
+			{Step: "tell", Kind: definition.Notification, Certain: true, Message: &approval.Message{
+				Channel: definition.Email, Recipients: []string{"lead@msp.example"}, More: 2,
 				Text: &approval.Text{Subject: "Isolated", Body: "dev_1 is isolated.", Cut: 12},
 			}},
-			{Step: "which", Kind: agent.Branching, Certain: true, Branch: &approval.Way{Open: true}},
-			{Step: "note", Kind: agent.Action, Within: &approval.Place{Step: "which", Case: -1}},
-			{Step: "call", Kind: agent.Notification, Within: &approval.Place{Step: "which"}, Message: &approval.Message{Channel: agent.SMS}},
-			{Step: "then", Kind: agent.Branching, Certain: true, Branch: &approval.Way{Case: 1}},
-			{Step: "later", Kind: agent.Waiting, Certain: true, Wait: &approval.Wait{Seconds: 60}},
+			{Step: "which", Kind: definition.Branching, Certain: true, Branch: &approval.Way{Open: true}},
+			{Step: "note", Kind: definition.Action, Within: &approval.Place{Step: "which", Case: -1}},
+			{Step: "call", Kind: definition.Notification, Within: &approval.Place{Step: "which"}, Message: &approval.Message{Channel: definition.SMS}},
+			{Step: "then", Kind: definition.Branching, Certain: true, Branch: &approval.Way{Case: 1}},
+			{Step: "later", Kind: definition.Waiting, Certain: true, Wait: &approval.Wait{Seconds: 60}},
 		},
 	})
 	w.ask(t, approval.Approval{
@@ -327,7 +328,7 @@ func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then fun
 func (w *world) approval(a approval.Approval) approval.Approval {
 	a.Org, a.Execution, a.Agent, a.Step = "org_a", askingID, agentID, "confirm"
 	a.Message, a.Min, a.Token = "Really?", 1, "doorbell-token"
-	a.Approvers.Users, a.OnExpiry = []id.User{"user_member"}, agent.Deny
+	a.Approvers.Users, a.OnExpiry = []id.User{"user_member"}, definition.Deny
 	return a
 }
 

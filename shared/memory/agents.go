@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -39,12 +40,12 @@ func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
 
 // Version returns a version of an agent, of a deleted one too, or
 // agent.ErrNotFound.
-func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
+func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, ok := s.org(o).versions[a][version]
 	if !ok {
-		return agent.Definition{}, agent.ErrNotFound
+		return definition.Definition{}, agent.ErrNotFound
 	}
 	return clone(v.Definition), nil
 }

@@ -9,6 +9,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -71,7 +72,7 @@ func (s *Store) Counted(_ context.Context, o id.Org, a id.Agent) (dispatch.Count
 }
 
 // Admit implements dispatch.Runs. What the caller has seen saves nothing here.
-func (s *Store) Admit(_ context.Context, x execution.Execution, l agent.Limit, _ dispatch.Counted, now time.Time) (string, error) {
+func (s *Store) Admit(_ context.Context, x execution.Execution, l definition.Limit, _ dispatch.Counted, now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, c := s.org(x.Org).starts, s.org(x.Org).starts[x.Agent]

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
@@ -86,7 +86,7 @@ func teams(m step.Message) map[string]any {
 // refuses reports whether a chat's answer of a status from 200 to 299 says that
 // the message was not taken. Slack says "ok", a connector of Teams says "1", and
 // Workflows of Teams answer 202 or with JSON; any other text is an error.
-func refuses(c agent.Channel, status int, answer []byte) bool {
+func refuses(c definition.Channel, status int, answer []byte) bool {
 	text := strings.TrimSpace(string(answer))
 	if text == "" || status == http.StatusAccepted || status == http.StatusNoContent {
 		return false
@@ -97,7 +97,7 @@ func refuses(c agent.Channel, status int, answer []byte) bool {
 	case string:
 		text = v
 	case int64, bool:
-		return c == agent.Slack || text != "1" && text != "true"
+		return c == definition.Slack || text != "1" && text != "true"
 	}
 	return !strings.EqualFold(text, "ok")
 }

@@ -18,7 +18,7 @@ import (
 	"code.dny.dev/ssrf"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/step"
@@ -72,7 +72,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 		return lasting("it cannot be called", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if m.Channel == agent.Webhook {
+	if m.Channel == definition.Webhook {
 		if err := h.sign(req.Header, m, body); err != nil {
 			return err
 		}
@@ -101,12 +101,12 @@ func lasting(words string, cause error) error {
 
 // unanswered sorts a call without an answer: before the connection stood nothing
 // was sent, and what is wrong with an address or a certificate does not pass.
-func unanswered(c agent.Channel, err error) error {
+func unanswered(c definition.Channel, err error) error {
 	f := httpcall.Failure{Words: httpcall.Unanswered(err), Cause: err}
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):
 		f.Cause = errors.Join(step.ErrNotification, err)
-	case httpcall.Unconnected(err), c == agent.Webhook:
+	case httpcall.Unconnected(err), c == definition.Webhook:
 		f.Cause = errors.Join(step.ErrAgain, err)
 	}
 	return f
@@ -114,13 +114,13 @@ func unanswered(c agent.Channel, err error) error {
 
 // judge sorts an answer; whole is whether all of its text was read. A webhook is
 // done by its status. A chat may refuse a message with status 200.
-func (h Hook) judge(c agent.Channel, resp *http.Response, text []byte, whole bool) error {
+func (h Hook) judge(c definition.Channel, resp *http.Response, text []byte, whole bool) error {
 	f := httpcall.Failure{Words: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
 	switch {
 	case httpcall.Passing(resp.StatusCode):
 		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
 	case !httpcall.Done(resp.StatusCode):
-	case c == agent.Webhook, !whole, !refuses(c, resp.StatusCode, text):
+	case c == definition.Webhook, !whole, !refuses(c, resp.StatusCode, text):
 		return nil
 	case throttles(text):
 		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())
@@ -132,11 +132,11 @@ func (h Hook) judge(c agent.Channel, resp *http.Response, text []byte, whole boo
 // our own.
 func content(m step.Message) ([]byte, error) {
 	switch m.Channel {
-	case agent.Slack:
+	case definition.Slack:
 		return json.Marshal(slack(m))
-	case agent.Teams:
+	case definition.Teams:
 		return json.Marshal(teams(m))
-	case agent.Webhook, agent.SMS, agent.Email:
+	case definition.Webhook, definition.SMS, definition.Email:
 	}
 	return json.Marshal(map[string]any{
 		"type": "agent.notification", "org_id": m.Org, "agent_id": m.Agent, "execution_id": m.Execution,

@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notify"
@@ -102,22 +102,22 @@ func card(blocks ...any) map[string]any {
 func TestEachChatHasItsFormat(t *testing.T) {
 	t.Parallel()
 
-	plain := message(agent.Slack, "")
+	plain := message(definition.Slack, "")
 	const (
 		subject  = "Disk  Bcc: everyone@example.com"
 		slack    = "It's \"full\" &lt;b&gt;&amp;\nnow\r\n."
 		markdown = `It's "full" \<b\>\&` + "\n\nnow\n\n\\."
 	)
 	for name, tc := range map[string]struct {
-		channel agent.Channel
+		channel definition.Channel
 		subject string
 		want    map[string]any
 	}{
-		"Slack":                   {agent.Slack, plain.Subject, map[string]any{"text": subject + "\n" + slack, "blocks": []any{header(subject), section(slack)}}},
-		"Slack without a subject": {agent.Slack, "", map[string]any{"text": slack, "blocks": []any{section(slack)}}},
-		"Teams":                   {agent.Teams, plain.Subject, card(title(subject), block(markdown))},
-		"Teams without a subject": {agent.Teams, "", card(block(markdown))},
-		"a webhook": {agent.Webhook, plain.Subject, map[string]any{
+		"Slack":                   {definition.Slack, plain.Subject, map[string]any{"text": subject + "\n" + slack, "blocks": []any{header(subject), section(slack)}}},
+		"Slack without a subject": {definition.Slack, "", map[string]any{"text": slack, "blocks": []any{section(slack)}}},
+		"Teams":                   {definition.Teams, plain.Subject, card(title(subject), block(markdown))},
+		"Teams without a subject": {definition.Teams, "", card(block(markdown))},
+		"a webhook": {definition.Webhook, plain.Subject, map[string]any{
 			"type": "agent.notification", "org_id": "org_a", "agent_id": "agent_1", "execution_id": "exec_1",
 			"subject": plain.Subject, "body": plain.Body,
 		}},
@@ -140,7 +140,7 @@ func TestEachChatHasItsFormat(t *testing.T) {
 			if h.method != http.MethodPost || h.header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s of %s", h.method, h.header.Get("Content-Type"))
 			}
-			if signed := h.header.Get("Webhook-Signature") != ""; signed != (tc.channel == agent.Webhook) {
+			if signed := h.header.Get("Webhook-Signature") != ""; signed != (tc.channel == definition.Webhook) {
 				t.Errorf("signed: %v", signed)
 			}
 			for name := range h.header {
@@ -170,14 +170,14 @@ func TestAnAuthorMayUseTheMarkupOfAChat(t *testing.T) {
 	t.Parallel()
 
 	const subject = "<!channel> [a](b)"
-	for channel, tc := range map[agent.Channel]struct {
+	for channel, tc := range map[definition.Channel]struct {
 		markup string
 		want   map[string]any
 	}{
-		agent.Slack: {"<!here> *now*", map[string]any{
+		definition.Slack: {"<!here> *now*", map[string]any{
 			"text": "&lt;!channel&gt; [a](b)\n<!here> *now*", "blocks": []any{header(subject), section("<!here> *now*")},
 		}},
-		agent.Teams: {"[log](https://a.example) **now**", card(title(`\<!channel\> \[a\]\(b\)`), block("[log](https://a.example) **now**"))},
+		definition.Teams: {"[log](https://a.example) **now**", card(title(`\<!channel\> \[a\]\(b\)`), block("[log](https://a.example) **now**"))},
 	} {
 		m := message(channel, "")
 		m.Subject, m.Markup = subject, tc.markup
@@ -198,7 +198,7 @@ func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := message(agent.Slack, "")
+			m := message(definition.Slack, "")
 			m.Subject, m.Body = text, text
 			got, _ := posted(t, m)
 			count := func(v any, path string) int {
@@ -221,7 +221,7 @@ func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
 				t.Errorf("the text has %d characters, and %d blocks %d", n, len(blocks), whole)
 			}
 
-			m.Channel = agent.Teams
+			m.Channel = definition.Teams
 			got, size := posted(t, m)
 			count(got, "attachments.0.content.body.0.text")
 			count(got, "attachments.0.content.body.1.text")
@@ -236,7 +236,7 @@ func TestALongBodyIsCutWhereALineEnds(t *testing.T) {
 	t.Parallel()
 
 	a, b, c := strings.Repeat("a", 2000)+"\n", strings.Repeat("b", 2996), strings.Repeat("c", 9000)
-	m := message(agent.Slack, "")
+	m := message(definition.Slack, "")
 	m.Subject, m.Body = "", a+b+"&"+c
 	got, _ := posted(t, m)
 	want := []any{
@@ -252,7 +252,7 @@ func TestALinkIsNotCutInTwo(t *testing.T) {
 
 	const slack, teams = "<https://one.example/a|Decide>", "[Decide](https://one.example/a)"
 	a := strings.Repeat("a", 2980)
-	m := message(agent.Slack, "")
+	m := message(definition.Slack, "")
 	m.Subject, m.Markup = "", a+slack+" b"
 	got, _ := posted(t, m)
 	if diff := cmp.Diff([]any{section(a), section(slack + " b")}, got["blocks"]); diff != "" {
@@ -260,7 +260,7 @@ func TestALinkIsNotCutInTwo(t *testing.T) {
 	}
 	for cut := 1; cut < len(teams); cut++ {
 		a := strings.Repeat("a", 18_000-len("…")-cut)
-		m := message(agent.Teams, "")
+		m := message(definition.Teams, "")
 		m.Subject, m.Markup = "", a+teams+" and so on"
 		got, _ := posted(t, m)
 		if diff := cmp.Diff(card(block(a+"…")), got); diff != "" && cut > len("[Decide]") {
@@ -272,7 +272,7 @@ func TestALinkIsNotCutInTwo(t *testing.T) {
 func TestNothingIsShownOfNothing(t *testing.T) {
 	t.Parallel()
 
-	for channel, want := range map[agent.Channel]map[string]any{agent.Slack: {"text": " \n"}, agent.Teams: card()} {
+	for channel, want := range map[definition.Channel]map[string]any{definition.Slack: {"text": " \n"}, definition.Teams: card()} {
 		m := message(channel, "")
 		m.Subject, m.Body = "\n", " \n"
 		got, _ := posted(t, m)
@@ -285,7 +285,7 @@ func TestNothingIsShownOfNothing(t *testing.T) {
 func TestAWebhookIsSignedWithTheOrganizationsSecret(t *testing.T) {
 	t.Parallel()
 	h := listen(t, status(204))
-	m := message(agent.Webhook, h.url)
+	m := message(definition.Webhook, h.url)
 	if err := sender(h.host()).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestAnswersOfHooksAreSorted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for c, want := range map[agent.Channel]string{agent.Slack: tc.chat, agent.Teams: tc.chat, agent.Webhook: tc.webhook} {
+			for c, want := range map[definition.Channel]string{definition.Slack: tc.chat, definition.Teams: tc.chat, definition.Webhook: tc.webhook} {
 				h := listen(t, tc.answer)
 				if got := sort(sender(h.host()).Send(t.Context(), message(c, h.url))); got != want {
 					t.Errorf("%s: %s, want %s", c, got, want)
@@ -366,26 +366,26 @@ func TestAChatMayRefuseWithStatus200(t *testing.T) {
 
 	const throttled = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0."
 	for name, tc := range map[string]struct {
-		channel agent.Channel
+		channel definition.Channel
 		status  int
 		text    string
 		want    string
 		reason  string
 	}{
-		"a connector of Teams says 1":      {agent.Teams, 200, "1", sent, ""},
-		"Workflows of Teams accept":        {agent.Teams, 202, "", sent, ""},
-		"Workflows answer with JSON":       {agent.Teams, 200, `{"ok": true}`, sent, ""},
-		"Teams says what failed":           {agent.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
-		"Teams says any other text":        {agent.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
-		"Teams says it in JSON":            {agent.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
-		"Teams is busy":                    {agent.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
-		"a page answers for Teams":         {agent.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
-		"Slack says ok":                    {agent.Slack, 200, "ok", sent, ""},
-		"Slack says that it is not":        {agent.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
-		"Slack says why with a status":     {agent.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
-		"Slack does not take what it gets": {agent.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
-		"a webhook may say what it wants":  {agent.Webhook, 200, "failed with error", sent, ""},
-		"a webhook that refuses":           {agent.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
+		"a connector of Teams says 1":      {definition.Teams, 200, "1", sent, ""},
+		"Workflows of Teams accept":        {definition.Teams, 202, "", sent, ""},
+		"Workflows answer with JSON":       {definition.Teams, 200, `{"ok": true}`, sent, ""},
+		"Teams says what failed":           {definition.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
+		"Teams says any other text":        {definition.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
+		"Teams says it in JSON":            {definition.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
+		"Teams is busy":                    {definition.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
+		"a page answers for Teams":         {definition.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
+		"Slack says ok":                    {definition.Slack, 200, "ok", sent, ""},
+		"Slack says that it is not":        {definition.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
+		"Slack says why with a status":     {definition.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
+		"Slack does not take what it gets": {definition.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
+		"a webhook may say what it wants":  {definition.Webhook, 200, "failed with error", sent, ""},
+		"a webhook that refuses":           {definition.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -409,7 +409,7 @@ func reasonOf(err error) string {
 
 func TestAHookSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	for _, c := range []agent.Channel{agent.Slack, agent.Teams, agent.Webhook} {
+	for _, c := range []definition.Channel{definition.Slack, definition.Teams, definition.Webhook} {
 		for header, want := range map[string]time.Duration{"30": 30 * time.Second, "Mon, 09 Mar 2026 14:23:11 GMT": 10 * time.Second, "": 0} {
 			h := listen(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", header)
@@ -448,7 +448,7 @@ func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
-			err := sender(tc.allowed).Send(ctx, message(agent.Slack, tc.url))
+			err := sender(tc.allowed).Send(ctx, message(definition.Slack, tc.url))
 			if name == "no such name" && strings.HasPrefix(reasonOf(err), "DNS ") {
 				t.Skip("there is no DNS here")
 			}
@@ -464,7 +464,7 @@ func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
 	s := httptest.NewServer(nil)
 	closed := s.URL
 	s.Close()
-	for _, c := range []agent.Channel{agent.Slack, agent.Teams, agent.Webhook} {
+	for _, c := range []definition.Channel{definition.Slack, definition.Teams, definition.Webhook} {
 		if got := sort(sender(strings.TrimPrefix(closed, "http://")).Send(t.Context(), message(c, closed))); got != again {
 			t.Errorf("%s: %s, want %s", c, got, again)
 		}
@@ -476,7 +476,7 @@ func TestATimeThatIsOverLeavesAChatUnknown(t *testing.T) {
 	over := make(chan struct{})
 	h := listen(t, func(http.ResponseWriter, *http.Request) { <-over })
 	defer close(over)
-	for c, want := range map[agent.Channel]string{agent.Slack: unknown, agent.Webhook: again} {
+	for c, want := range map[definition.Channel]string{definition.Slack: unknown, definition.Webhook: again} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if got := sort(sender(h.host()).Send(ctx, message(c, h.url))); got != want {
@@ -491,7 +491,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		other := listen(t, status(200))
 		h := listen(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.url, code) })
-		got := sort(sender(h.host(), other.host()).Send(t.Context(), message(agent.Webhook, h.url)))
+		got := sort(sender(h.host(), other.host()).Send(t.Context(), message(definition.Webhook, h.url)))
 		if got != never || other.calls() != 0 {
 			t.Errorf("%d: %s, and %d calls of the other", code, got, other.calls())
 		}
@@ -510,7 +510,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			for _, c := range []agent.Channel{agent.Slack, agent.Webhook} {
+			for _, c := range []definition.Channel{definition.Slack, definition.Webhook} {
 				err := sender().Send(ctx, message(c, url))
 				if got := sort(err); got != never && !strings.Contains(url, "127.1") && !strings.Contains(url, "2130706433") || got == sent {
 					t.Errorf("%s: %s (%v), want %s", c, got, err, never)
@@ -524,7 +524,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		calls := 0
 		s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls++ }))
 		defer s.Close()
-		if got := sort(sender().Send(t.Context(), message(agent.Webhook, s.URL))); got != never || calls != 0 {
+		if got := sort(sender().Send(t.Context(), message(definition.Webhook, s.URL))); got != never || calls != 0 {
 			t.Errorf("%s after %d calls", got, calls)
 		}
 	})
@@ -534,7 +534,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		h, neighbour := listen(t, status(200)), listen(t, status(200))
 		s := sender(h.host())
 		s.Hosts = append(s.Hosts, neighbour.host()) // its scheme would be allowed, its address is not
-		if got := sort(s.Send(t.Context(), message(agent.Webhook, neighbour.url))); got != never || neighbour.calls() != 0 {
+		if got := sort(s.Send(t.Context(), message(definition.Webhook, neighbour.url))); got != never || neighbour.calls() != 0 {
 			t.Errorf("%s after %d calls", got, neighbour.calls())
 		}
 	})
@@ -549,7 +549,7 @@ func TestOnlyHTTPSIsCalled(t *testing.T) {
 	} {
 		s := sender()
 		s.HTTP = notify.Client([]string{h.host()})
-		if got := sort(s.Send(t.Context(), message(agent.Webhook, url))); got != never || h.calls() != 0 {
+		if got := sort(s.Send(t.Context(), message(definition.Webhook, url))); got != never || h.calls() != 0 {
 			t.Errorf("%q: %s after %d calls", url, got, h.calls())
 		}
 	}

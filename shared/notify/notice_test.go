@@ -17,12 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/notify"
 	"theoneagents.app/agents/shared/step"
 )
 
-func message(c agent.Channel, to string) step.Message {
+func message(c definition.Channel, to string) step.Message {
 	return step.Message{
 		Org: "org_a", Execution: "exec_1", Agent: "agent_1", Channel: c, Recipient: to,
 		Subject: "Disk\r\nBcc: everyone@example.com", Body: "It's \"full\" <b>&\nnow\r\n.", Key: "exec_1:s:0",
@@ -120,7 +120,7 @@ func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := sort(tc.cloud.sms(t).Send(t.Context(), message(agent.SMS, "+15551234567"))); got != tc.want {
+			if got := sort(tc.cloud.sms(t).Send(t.Context(), message(definition.SMS, "+15551234567"))); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 			if n := tc.cloud.calls.Load(); n != 1 {
@@ -147,7 +147,7 @@ func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := sort(tc.cloud.email(t).Send(t.Context(), message(agent.Email, "a@example.com"))); got != tc.want {
+			if got := sort(tc.cloud.email(t).Send(t.Context(), message(definition.Email, "a@example.com"))); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 			if n := tc.cloud.calls.Load(); n != 1 {
@@ -167,17 +167,17 @@ func TestARefusalOfAWSIsSaidInOurWordsWithItsCode(t *testing.T) {
 		"some &lt;b> text": "Amazon SNS did not take the message",
 	} {
 		c := &cloud{status: 400, body: refusal(code)}
-		if got := reasonOf(c.sms(t).Send(t.Context(), message(agent.SMS, "+15551234567"))); got != want {
+		if got := reasonOf(c.sms(t).Send(t.Context(), message(definition.SMS, "+15551234567"))); got != want {
 			t.Errorf("%s: %q, want %q", code, got, want)
 		}
 	}
 	c := &cloud{status: 400, kind: "MessageRejected", body: `{"message": "arn:aws:ses:secret"}`}
-	got := reasonOf(c.email(t).Send(t.Context(), message(agent.Email, "a@example.com")))
+	got := reasonOf(c.email(t).Send(t.Context(), message(definition.Email, "a@example.com")))
 	if want := "Amazon SES rejected the message; the address or the sender may not be verified (MessageRejected)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c = &cloud{hang: true}
-	if got := reasonOf(c.email(t).Send(t.Context(), message(agent.Email, "a@example.com"))); got != "Amazon SES gave no answer" {
+	if got := reasonOf(c.email(t).Send(t.Context(), message(definition.Email, "a@example.com"))); got != "Amazon SES gave no answer" {
 		t.Error(got)
 	}
 }
@@ -200,7 +200,7 @@ func (p *post) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 func TestAnSMSSaysWhoseItIs(t *testing.T) {
 	t.Parallel()
 	p := &phone{}
-	m := message(agent.SMS, "+15551234567")
+	m := message(definition.SMS, "+15551234567")
 	if err := (notify.SMS{API: p}).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestAnSMSIsAsLongAsSNSTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &phone{}
-			m := message(agent.SMS, "+15551234567")
+			m := message(definition.SMS, "+15551234567")
 			m.Body = tc.body
 			if err := (notify.SMS{API: p}).Send(t.Context(), m); err != nil {
 				t.Fatal(err)
@@ -243,7 +243,7 @@ func TestAnSMSIsAsLongAsSNSTakes(t *testing.T) {
 func TestAnEmailSaysTheSameInHTML(t *testing.T) {
 	t.Parallel()
 	p := &post{}
-	m := message(agent.Email, "a@example.com")
+	m := message(definition.Email, "a@example.com")
 	m.Subject, m.Body = "<b>Disk</b>\x00\u2028", "<a href=\"https://evil.example\">Log in</a> &amp;\r\n\r\n  https://b.example\x00\n</p><script>alert(1)</script>"
 	if err := (notify.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestAnEmailHasNoLinkButOurs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &post{}
-			m := message(agent.Email, "a@example.com")
+			m := message(definition.Email, "a@example.com")
 			m.Body, m.Link = `See https://one.example/approvals/appr_1 or <a href="https://evil.example">here</a>`, tc.link
 			if err := (notify.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
 				t.Fatal(err)
@@ -304,7 +304,7 @@ func TestAnEmailHasNoLinkButOurs(t *testing.T) {
 func TestAnEmailWithoutASubjectHasNoHeading(t *testing.T) {
 	t.Parallel()
 	p := &post{}
-	m := message(agent.Email, "a@example.com")
+	m := message(definition.Email, "a@example.com")
 	m.Subject = ""
 	if err := (notify.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -317,7 +317,7 @@ func TestAnEmailWithoutASubjectHasNoHeading(t *testing.T) {
 func TestASubjectAddsNoHeaders(t *testing.T) {
 	t.Parallel()
 	p := &post{}
-	m := message(agent.Email, "a@example.com")
+	m := message(definition.Email, "a@example.com")
 	if err := (notify.Email{API: p, From: "agents@example.com"}).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}

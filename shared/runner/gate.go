@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
@@ -48,7 +49,7 @@ func (t *session) gate(ctx context.Context, at execution.Traced) (machine.Next, 
 
 // firstWake returns how long a machine waits at a question before it wakes
 // without an answer: until people are reminded, if there is somebody to remind.
-func firstWake(s agent.Step) time.Duration {
+func firstWake(s definition.Step) time.Duration {
 	if len(s.Channels(false)) > 0 {
 		return s.TimeLimit() / 2
 	}
@@ -102,7 +103,7 @@ func (t *session) stop(
 
 // expire writes down that the time is over, and does what the gate says of it.
 func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
-	if at.Definition.Expiry() == agent.Escalate && !at.Escalated {
+	if at.Definition.Expiry() == definition.Escalate && !at.Escalated {
 		next, err := t.escalate(ctx, at, a)
 		return next, true, err
 	}
@@ -117,7 +118,7 @@ func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Ap
 
 // silent does what the gate says of an expired question.
 func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
-	if at.Definition.Expiry() == agent.Approve {
+	if at.Definition.Expiry() == definition.Approve {
 		return t.record(ctx, at, t.passed(at, a))
 	}
 	return t.stop(ctx, at, a, execution.ApprovalExpired)
@@ -128,7 +129,7 @@ func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.
 	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
 	if seconds == 0 {
-		seconds = agent.DefaultGate
+		seconds = definition.DefaultGate
 	}
 	a.Status = approval.Pending
 	a = a.Escalate(approvers(to.Approvers), now.Add(time.Duration(seconds)*time.Second))
@@ -140,7 +141,7 @@ func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.
 	return t.restAt(ctx, at, s, a)
 }
 
-func approvers(a agent.Approvers) approval.Approvers {
+func approvers(a definition.Approvers) approval.Approvers {
 	out := approval.Approvers{Users: a.Users}
 	for _, r := range a.Roles {
 		out.Roles = append(out.Roles, caller.Role(r))
@@ -227,7 +228,7 @@ func (t *session) askFirst(ctx context.Context, at execution.Traced, token strin
 // question returns the question of a gate, and its step while it is open; or
 // ErrTemplate.
 func (t *session) question(
-	at execution.Traced, scope render.Scope, facts agent.Facts,
+	at execution.Traced, scope render.Scope, facts condition.Facts,
 ) (approval.Approval, execution.Step, error) {
 	message, err := render.Text(at.Definition.Message, scope)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"maps"
 	"strings"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
@@ -63,7 +63,7 @@ func (t *session) outcome(ctx context.Context, gate execution.Step, open *approv
 	row := t.steps[execution.OutcomeOf(gate.ID)]
 	if row.ID == "" {
 		row = execution.Step{
-			ID: execution.OutcomeOf(gate.ID), Kind: agent.Notification, Status: execution.StepRunning, Started: t.Now(),
+			ID: execution.OutcomeOf(gate.ID), Kind: definition.Notification, Status: execution.StepRunning, Started: t.Now(),
 		}
 	}
 	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(gate.Asked, t.x.ID, gate.ID))
@@ -108,7 +108,7 @@ func (t *session) outcome(ctx context.Context, gate execution.Step, open *approv
 
 // reached returns a function that says whom the question may have reached over
 // each channel, and over no earlier one: two lines may share an address.
-func reached(heard execution.Notified, channels []agent.Notify) func(channel int) map[string]bool {
+func reached(heard execution.Notified, channels []definition.Notify) func(channel int) map[string]bool {
 	return func(channel int) map[string]bool {
 		told := heard.Reached(channel)
 		for i, n := range channels[:channel] {
@@ -121,8 +121,8 @@ func reached(heard execution.Notified, channels []agent.Notify) func(channel int
 }
 
 // stepOf returns the definition of a gate.
-func (t *session) stepOf(gate execution.Step) (def agent.Step, known bool) {
-	agent.EachStep(t.definition.Steps, func(s agent.Step) {
+func (t *session) stepOf(gate execution.Step) (def definition.Step, known bool) {
+	definition.EachStep(t.definition.Steps, func(s definition.Step) {
 		if s.ID == gate.ID && s.GateStep != nil {
 			def, known = s, true
 		}
@@ -202,7 +202,7 @@ const maxNote = 300
 
 // verdict returns what people are told of an outcome: what became of the question,
 // by whom, and what follows from it.
-func (t *session) verdict(a approval.Approval, def agent.Step, gate execution.Step) step.Words {
+func (t *session) verdict(a approval.Approval, def definition.Step, gate execution.Step) step.Words {
 	var lead strings.Builder
 	switch outcomeOf(a) {
 	case execution.OnExpired:
@@ -249,8 +249,8 @@ func decided(a approval.Approval) string {
 }
 
 // silence returns what follows from a question that nobody has answered.
-func silence(def agent.Step, gate execution.Step) string {
-	if def.Expiry() == agent.Approve && gate.Status == execution.StepCompleted {
+func silence(def definition.Step, gate execution.Step) string {
+	if def.Expiry() == definition.Approve && gate.Status == execution.StepCompleted {
 		return "The gate says that the execution goes on then."
 	}
 	return "The execution was cancelled."

@@ -30,8 +30,9 @@ import (
 	"maps"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -43,7 +44,7 @@ import (
 // Definitions finds what a run does.
 type Definitions interface {
 	// Version returns a version of an agent, of a deleted one too.
-	Version(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Definition, error)
+	Version(ctx context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error)
 }
 
 // Profiles finds what is known of a client; nil when there is nothing.
@@ -235,12 +236,12 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 		}
 	}
 	switch at.Definition.Kind {
-	case agent.Gate:
+	case definition.Gate:
 		next, stop, err = t.gate(ctx, at)
 		return next, stop, err
-	case agent.Waiting:
+	case definition.Waiting:
 		return t.wait(ctx, at, scope)
-	case agent.AI, agent.Action, agent.Notification, agent.Branching:
+	case definition.AI, definition.Action, definition.Notification, definition.Branching:
 	}
 	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Session: reservation{t, at.ID}}
 	if at.Status == execution.StepRunning {
@@ -273,7 +274,7 @@ func (t *session) skipped(at execution.Traced, why string) execution.Step {
 
 // record writes down what happened at a step and says whether the run goes on.
 func (t *session) record(ctx context.Context, at execution.Traced, s execution.Step) (machine.Next, bool, error) {
-	if s.Status == execution.StepFailed && at.Definition.OnError != agent.Continue {
+	if s.Status == execution.StepFailed && at.Definition.OnError != definition.Continue {
 		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
 		return next, true, err
 	}
@@ -285,7 +286,7 @@ func (t *session) record(ctx context.Context, at execution.Traced, s execution.S
 }
 
 // sees returns what templates and conditions see at this point of the run.
-func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.Facts, err error) {
+func (t *session) sees(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
 	scope = map[string]any{}
@@ -309,7 +310,7 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts agent.F
 		},
 		"steps": outputs,
 	})
-	facts = agent.Facts{Event: x.Trigger, Run: scope}
+	facts = condition.Facts{Event: x.Trigger, Run: scope}
 	if facts.Client, err = t.client(ctx); facts.Client != nil {
 		scope["client_context"] = facts.Client
 	}
@@ -325,7 +326,7 @@ func (t *session) client(ctx context.Context) (map[string]any, error) {
 	if t.profiled || t.x.Trigger.Client == "" {
 		return t.profile, nil
 	}
-	if !t.definition.Mentions(string(agent.InClient)) {
+	if !t.definition.Mentions(string(condition.InClient)) {
 		t.profiled = true // looking through the definition once is enough
 		return nil, nil   //nolint:nilnil // no profile is no error.
 	}

@@ -8,8 +8,8 @@ import (
 	"maps"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
@@ -21,7 +21,7 @@ import (
 type session struct {
 	*Service
 
-	definition agent.Definition
+	definition definition.Definition
 	steps      execution.Steps
 	profile    map[string]any
 	profiled   bool
@@ -33,7 +33,7 @@ type session struct {
 	leased bool
 }
 
-func (s *Service) begin(x execution.Execution, steps execution.Steps, d agent.Definition) *session {
+func (s *Service) begin(x execution.Execution, steps execution.Steps, d definition.Definition) *session {
 	return &session{Service: s, definition: d, steps: steps, turn: make(chan struct{}, 1), x: x}
 }
 
@@ -197,7 +197,7 @@ func (t *session) rest(ctx context.Context, next machine.Step, due time.Time, s 
 // work does a step and keeps the lease alive meanwhile. A step whose lease is
 // lost is stopped.
 func (t *session) work(ctx context.Context, task step.Task) (execution.Step, error) {
-	if task.Definition.Kind != agent.AI { // it writes the lease with its reservation
+	if task.Definition.Kind != definition.AI { // it writes the lease with its reservation
 		if err := t.lease(ctx); err != nil {
 			return execution.Step{}, err
 		}

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -23,7 +24,7 @@ const maxShows = 64 << 10
 type outlook struct {
 	steps    Steps
 	scope    render.Scope
-	facts    agent.Facts
+	facts    condition.Facts
 	open     []string // what templates call the outputs that are still to come
 	actions  []approval.Action
 	then     []approval.Following
@@ -31,15 +32,15 @@ type outlook struct {
 }
 
 // outlook returns what follows the gate at which the run stands.
-func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) outlook {
+func (t *session) outlook(at id.Step, scope render.Scope, facts condition.Facts) outlook {
 	o := outlook{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
-	var ahead []agent.Step
+	var ahead []definition.Step
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.Traced) bool { return s.ID == at })
 	for _, s := range trace[i:] {
 		ahead = append(ahead, s.Definition)
 	}
-	agent.EachStep(ahead, func(s agent.Step) { o.open = append(o.open, s.Names()...) })
+	definition.EachStep(ahead, func(s definition.Step) { o.open = append(o.open, s.Names()...) })
 	o.look(ahead[1:], true, nil) // what comes after the gate itself
 	return o
 }
@@ -47,7 +48,7 @@ func (t *session) outlook(at id.Step, scope render.Scope, facts agent.Facts) out
 // look lists steps, which belong to a way of a branch or to none, and reports
 // whether the run may go beyond them without another person's yes. Unless it is
 // certain that it comes to them, no condition among them is decided yet.
-func (o *outlook) look(steps []agent.Step, certain bool, within *approval.Place) bool {
+func (o *outlook) look(steps []definition.Step, certain bool, within *approval.Place) bool {
 	for _, s := range steps {
 		decided := certain && (s.If == nil || o.known(s.If.Paths()))
 		if decided && s.If != nil && !o.holds(*s.If) {
@@ -76,7 +77,7 @@ func (o *outlook) look(steps []agent.Step, certain bool, within *approval.Place)
 }
 
 // branch looks into the way that will be taken, or into all of them.
-func (o *outlook) branch(s agent.Step, f approval.Following, certain bool) bool {
+func (o *outlook) branch(s definition.Step, f approval.Following, certain bool) bool {
 	n, known := o.taken(s, certain)
 	f.Branch = &approval.Way{Open: !known}
 	if known {
@@ -96,7 +97,7 @@ func (o *outlook) branch(s agent.Step, f approval.Following, certain bool) bool 
 
 // taken returns the case that a branch will take, or -1 for else, and whether
 // that is known already.
-func (o *outlook) taken(s agent.Step, certain bool) (n int, known bool) {
+func (o *outlook) taken(s definition.Step, certain bool) (n int, known bool) {
 	for n, c := range s.Cases {
 		switch {
 		case !certain || !o.known(c.When.Paths()):
@@ -109,21 +110,21 @@ func (o *outlook) taken(s agent.Step, certain bool) (n int, known bool) {
 }
 
 // way returns the steps of a case, or those of else for -1.
-func way(s agent.Step, n int) []agent.Step {
+func way(s definition.Step, n int) []definition.Step {
 	if n < 0 {
 		return s.Else
 	}
 	return s.Cases[n].Steps
 }
 
-func (o *outlook) holds(c agent.Condition) bool {
+func (o *outlook) holds(c condition.Condition) bool {
 	ok, _ := c.Holds(o.facts)
 	return ok
 }
 
 // action returns what a step will do. What cannot be filled is shown like what
 // is not known: the step will say why.
-func (o *outlook) action(s agent.Step) approval.Action {
+func (o *outlook) action(s definition.Step) approval.Action {
 	a := approval.Action{Step: s.ID, Product: s.Product, Action: s.Action}
 	paths, err := render.Named(s.Params)
 	if err != nil || !o.known(paths) {
@@ -137,13 +138,13 @@ func (o *outlook) action(s agent.Step) approval.Action {
 
 // known reports whether none of the paths begins at what is still to come.
 func (o *outlook) known(paths []jsonvalue.Path) bool {
-	return !slices.ContainsFunc(paths, func(path jsonvalue.Path) bool { return agent.Begins(path, o.open) })
+	return !slices.ContainsFunc(paths, func(path jsonvalue.Path) bool { return definition.Begins(path, o.open) })
 }
 
 // message returns what a notification will say and whom it will reach, as far as
 // that is known, and keeps it for the run to say exactly that. What cannot be
 // filled is shown like what is not known.
-func (o *outlook) message(s agent.Step) *approval.Message {
+func (o *outlook) message(s definition.Step) *approval.Message {
 	m := &approval.Message{Channel: s.Channel}
 	task, w := step.Task{Definition: s, Scope: o.scope}, execution.Written{}
 	if o.filled(s.Recipients...) {
@@ -162,7 +163,7 @@ func (o *outlook) message(s agent.Step) *approval.Message {
 }
 
 // wait returns how long a wait will take, as far as that is known.
-func (o *outlook) wait(s agent.Step) *approval.Wait {
+func (o *outlook) wait(s definition.Step) *approval.Wait {
 	w := &approval.Wait{Seconds: s.Duration}
 	if s.Duration == 0 && o.filled(s.Until) {
 		w.Until, _ = render.Text(s.Until, o.scope) // what cannot be filled is not known
@@ -265,7 +266,7 @@ func cut(m approval.Message, most int) approval.Message {
 		text := *m.Text
 		text.Body = beginning(text.Body, maxBody, most/2)
 		text.Cut = utf8.RuneCountInString(m.Text.Body) - utf8.RuneCountInString(text.Body)
-		text.Subject = render.Beginning(text.Subject, agent.MaxName)
+		text.Subject = render.Beginning(text.Subject, definition.MaxName)
 		m.Text = &text
 	}
 	return m

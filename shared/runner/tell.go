@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/render"
@@ -76,9 +76,9 @@ func (t *session) tellOf(ctx context.Context, at execution.Traced, a *approval.A
 type broadcast struct {
 	*session
 
-	step     agent.Step
+	step     definition.Step
 	scope    render.Scope
-	channels []agent.Notify
+	channels []definition.Notify
 	subject  string
 	words    step.Words
 	key      string // begins the idempotency key of each message

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
@@ -54,7 +54,7 @@ func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Sc
 }
 
 // waitUntil returns when the wait ends, at most a year from now.
-func waitUntil(w *agent.WaitStep, scope render.Scope, now time.Time) (time.Time, error) {
+func waitUntil(w *definition.WaitStep, scope render.Scope, now time.Time) (time.Time, error) {
 	if w.Duration > 0 {
 		return now.Add(time.Duration(w.Duration) * time.Second), nil
 	}
@@ -66,7 +66,7 @@ func waitUntil(w *agent.WaitStep, scope render.Scope, now time.Time) (time.Time,
 	switch {
 	case err != nil:
 		return time.Time{}, render.ErrTemplate.Sayf("until became %.60q, which is no time like 2026-03-09T14:23:01Z.", text)
-	case until.After(now.Add(agent.MaxWait * time.Second)):
+	case until.After(now.Add(definition.MaxWait * time.Second)):
 		return time.Time{}, render.ErrTemplate.Sayf("until became %s, which is more than a year away.", text)
 	}
 	return until, nil

@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -117,7 +118,7 @@ func (w *world) answered(a id.Agent, e event.Event) bool {
 	p, err := w.store.Activity(w.over, w.org, a, activity.Query{Limit: 10_000})
 	w.must(err)
 	return slices.ContainsFunc(p.Entries, func(entry activity.Entry) bool {
-		return entry.Event == e.ID && entry.Outcome != agent.Started && entry.Detail != ""
+		return entry.Event == e.ID && entry.Outcome != definition.Started && entry.Detail != ""
 	})
 }
 
@@ -165,7 +166,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 			continue
 		}
 		charged += s.Charge.Amount
-		w.holds(sums, s.Status == execution.StepCompleted && s.Kind == agent.AI,
+		w.holds(sums, s.Status == execution.StepCompleted && s.Kind == definition.AI,
 			"%s: step %s (%s) is charged and %s", x.ID, s.ID, s.Kind, s.Status)
 	}
 	w.holds(sums, charged == x.Credits, "%s was charged %d, its steps %d", x.ID, x.Credits, charged)
@@ -206,7 +207,7 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.Step) {
 		want = "withdrawn"
 	}
 	type person struct {
-		channel   agent.Channel
+		channel   definition.Channel
 		recipient string
 	}
 	asked, reached, told := map[person]bool{}, map[person]bool{}, map[person]int{}
@@ -273,7 +274,7 @@ type path struct {
 	acted map[string]bool // by idempotency key
 }
 
-func (p *path) walk(defs []agent.Step) {
+func (p *path) walk(defs []definition.Step) {
 	if p.seen == nil {
 		p.seen, p.acted = map[id.Step]bool{}, map[string]bool{}
 	}
@@ -281,7 +282,7 @@ func (p *path) walk(defs []agent.Step) {
 		p.seen[def.ID] = p.open
 		s := p.steps[def.ID]
 		p.judge(def, s)
-		if def.Kind == agent.Branching && s.Status == execution.StepCompleted {
+		if def.Kind == definition.Branching && s.Status == execution.StepCompleted {
 			if *s.Case < 0 {
 				p.walk(def.Else)
 			} else {
@@ -292,27 +293,27 @@ func (p *path) walk(defs []agent.Step) {
 	p.world.holds(oneWay, !p.open || p.run.Status != execution.Failed || p.run.Error != nil, "%s failed without an error", p.run.ID)
 }
 
-func (p *path) judge(def agent.Step, s execution.Step) {
+func (p *path) judge(def definition.Step, s execution.Step) {
 	w, over := p.world, s.Status == execution.StepCompleted || s.Status == execution.StepSkipped || s.Status == execution.StepFailed
 	w.holds(oneWay, s.Status == "" || p.open, "%s: step %s is %s, but the run should not have got there", p.run.ID, def.ID, s.Status)
 	w.holds(oneWay, p.run.Status != execution.Completed || !p.open || over, "%s completed with step %s %q", p.run.ID, def.ID, s.Status)
 	w.holds(oneWay, !over || !s.Ended.Before(p.since.Add(-skew)),
 		"%s: step %s ended at %v, before the one before it at %v", p.run.ID, def.ID, s.Ended, p.since)
 	switch def.Kind {
-	case agent.Action:
+	case definition.Action:
 		p.action(def, s)
-	case agent.Gate:
+	case definition.Gate:
 		p.gate(def, s)
-	case agent.Waiting:
+	case definition.Waiting:
 		if s.Status == execution.StepCompleted {
 			w.holds(movesOn, s.Ended.Sub(s.Until) <= w.lag() || !s.Started.Add(w.lag()).Before(s.Ended),
 				"%s: step %s waited until %v instead of %v", p.run.ID, def.ID, s.Ended, s.Until)
 			w.holds(oneWay, s.Ended.Sub(s.Started) >= time.Duration(def.Duration)*time.Second-skew,
 				"%s: step %s waited only %v", p.run.ID, def.ID, s.Ended.Sub(s.Started))
 		}
-	case agent.AI, agent.Notification, agent.Branching:
+	case definition.AI, definition.Notification, definition.Branching:
 	}
-	if !over || s.Status == execution.StepFailed && def.OnError != agent.Continue {
+	if !over || s.Status == execution.StepFailed && def.OnError != definition.Continue {
 		p.open = false
 	}
 	if over {
@@ -320,7 +321,7 @@ func (p *path) judge(def agent.Step, s execution.Step) {
 	}
 }
 
-func (p *path) action(def agent.Step, s execution.Step) {
+func (p *path) action(def definition.Step, s execution.Step) {
 	w := p.world
 	e, did := w.products.did(p.run.ID, def.ID)
 	w.holds(oneEffect, s.Status != execution.StepCompleted || did, "%s: step %s is completed, but the product did nothing", p.run.ID, def.ID)
@@ -342,10 +343,10 @@ func (p *path) action(def agent.Step, s execution.Step) {
 	}
 }
 
-func (p *path) gate(def agent.Step, s execution.Step) {
+func (p *path) gate(def definition.Step, s execution.Step) {
 	w := p.world
 	a, asked := p.asked[def.ID]
-	silent := a.Status == approval.Expired && def.OnExpiry == agent.Approve
+	silent := a.Status == approval.Expired && def.OnExpiry == definition.Approve
 	said := a.Status == approval.Approved || silent
 	w.holds(oneVerdict, !asked || a.Status != approval.Pending, "%s: the question at %s is still open", p.run.ID, def.ID)
 	w.holds(oneVerdict, s.Status != execution.StepSkipped || !asked, "%s: gate %s is skipped and asked", p.run.ID, def.ID)
@@ -394,7 +395,7 @@ func (w *world) moved() {
 			if s.Status != execution.StepWaiting {
 				continue
 			}
-			if s.Kind == agent.Waiting {
+			if s.Kind == definition.Waiting {
 				waits = waits || now.Before(s.Until.Add(patience))
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
@@ -171,19 +172,19 @@ func TestOnlyTheWayToDecideIsALink(t *testing.T) {
 		q, err := w.question(execution.ID(w.org, a, e))
 		w.must(err)
 		link, until := "https://console.example/approvals/"+string(q.ID), q.Expires.Format(time.RFC3339)
-		want := map[agent.Channel]string{
-			agent.Slack: "Isolate &lt;https://evil.example|Decide&gt; [Decide](https://evil.example) &lt;!channel&gt;?\n\n" +
+		want := map[definition.Channel]string{
+			definition.Slack: "Isolate &lt;https://evil.example|Decide&gt; [Decide](https://evil.example) &lt;!channel&gt;?\n\n" +
 				"Decide until " + until + ": <" + link + "|Decide>\n\nIf approved:\n- psa.add_note ",
-			agent.Teams: `Isolate \<https://evil.example|Decide\> \[Decide\]\(https://evil.example\) \<!channel\>?` + "\n\n" +
+			definition.Teams: `Isolate \<https://evil.example|Decide\> \[Decide\]\(https://evil.example\) \<!channel\>?` + "\n\n" +
 				"Decide until " + until + ": [Decide](" + link + `)` + "\n\nIf approved:\n" + `\- psa.add\_note `,
-			agent.SMS: "", agent.Email: "", agent.Webhook: "",
+			definition.SMS: "", definition.Email: "", definition.Webhook: "",
 		}
 		for _, m := range w.senders.messages() {
 			start, known := want[m.Channel]
 			if !known || !strings.HasPrefix(m.Markup, start) || (start == "") != (m.Markup == "") {
 				t.Errorf("%s is told\n%s\nwant\n%s…", m.Channel, m.Markup, start)
 			}
-			if n := strings.Count(strings.ReplaceAll(m.Markup, `\<`, ""), "<https://"); n > 1 || m.Channel == agent.Teams && strings.Count(m.Markup, "](https://") != 1 {
+			if n := strings.Count(strings.ReplaceAll(m.Markup, `\<`, ""), "<https://"); n > 1 || m.Channel == definition.Teams && strings.Count(m.Markup, "](https://") != 1 {
 				t.Errorf("%s has another link:\n%s", m.Channel, m.Markup)
 			}
 			if !strings.Contains(m.Body, "Decide until "+until+": "+link+"\n") || !strings.Contains(m.Body, "Isolate "+evil+"?") {

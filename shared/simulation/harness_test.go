@@ -24,6 +24,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -106,12 +107,12 @@ func inWorld(t *testing.T, story func(w *world)) {
 	})
 }
 
-var rules = sync.OnceValue(func() agent.Rules {
+var rules = sync.OnceValue(func() definition.Rules {
 	c, err := catalog.Load(events.Files)
 	if err != nil {
 		panic(err)
 	}
-	return agent.Rules{Catalog: c}
+	return definition.Rules{Catalog: c}
 })
 
 var systemAgents = sync.OnceValue(func() []agent.Agent {
@@ -175,8 +176,8 @@ func (w *world) on(parts ...any) *staff {
 // build plugs the services together as the programs do.
 func (w *world) build(now func() time.Time, kept *store) *staff {
 	library := agent.Library{System: systemAgents(), Shelf: kept}
-	channels := map[agent.Channel]step.Sender{
-		agent.SMS: w.senders, agent.Email: w.senders, agent.Slack: w.senders, agent.Teams: w.senders, agent.Webhook: w.senders,
+	channels := map[definition.Channel]step.Sender{
+		definition.SMS: w.senders, definition.Email: w.senders, definition.Slack: w.senders, definition.Teams: w.senders, definition.Webhook: w.senders,
 	}
 	out := &staff{tenants: &tenant.Service{Store: kept, Now: now}}
 	clients := &client.Service{Store: kept, Now: now}
@@ -316,7 +317,7 @@ func (w *world) poor(left int64) {
 	w.must(w.store.Commit(w.over, c))
 	x = c.Execution
 	x.Revision++
-	answer := execution.Step{ID: "judge", Kind: agent.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
+	answer := execution.Step{ID: "judge", Kind: definition.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
 	c = x.End(func(x execution.Execution) execution.Execution { return x.Complete(time.Now()) }, execution.Steps{"judge": answer}, false)
 	c.Step = &answer
 	w.must(w.store.Commit(w.over, c))
@@ -325,9 +326,9 @@ func (w *world) poor(left int64) {
 	w.must(w.store.Store.DeleteAgent(w.over, found))
 }
 
-func (w *world) define(name id.Agent, definition string) id.Agent {
+func (w *world) define(name id.Agent, text string) id.Agent {
 	w.Helper()
-	d := w.read(definition)
+	d := w.read(text)
 	a := agent.Agent{Definition: d, Head: agent.Head{
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
 		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
@@ -339,18 +340,18 @@ func (w *world) define(name id.Agent, definition string) id.Agent {
 // definitions are those that were read before, by their text.
 var definitions sync.Map
 
-func (w *world) read(definition string) agent.Definition {
+func (w *world) read(text string) definition.Definition {
 	w.Helper()
-	if d, ok := definitions.Load(definition); ok {
-		return d.(agent.Definition) //nolint:errcheck,forcetypeassert // nothing else is there.
+	if d, ok := definitions.Load(text); ok {
+		return d.(definition.Definition) //nolint:errcheck,forcetypeassert // nothing else is there.
 	}
-	doc, err := jsonvalue.Object([]byte(definition))
+	doc, err := jsonvalue.Object([]byte(text))
 	w.must(err)
 	d, err := rules().Parse(doc)
 	if err != nil {
-		w.Fatalf("%+v in\n%s", err, definition)
+		w.Fatalf("%+v in\n%s", err, text)
 	}
-	definitions.Store(definition, d)
+	definitions.Store(text, d)
 	return d
 }
 
@@ -740,7 +741,7 @@ func (s *store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Cou
 }
 
 func (s *store) Admit(
-	ctx context.Context, x execution.Execution, l agent.Limit, seen dispatch.Counted, now time.Time,
+	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time,
 ) (string, error) {
 	return through(ctx, s.world, "store.Admit", x.ID, func() (string, error) { return s.Store.Admit(ctx, x, l, seen, now) })
 }
@@ -858,8 +859,8 @@ func (s *store) Overdue(ctx context.Context, now time.Time, limit int) ([]machin
 	return through(ctx, s.world, "store.Overdue", "", func() ([]machine.Cursor, error) { return s.Store.Overdue(ctx, now, limit) })
 }
 
-func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error) {
-	return through(ctx, s.world, "store.Version", "", func() (agent.Definition, error) { return s.Store.Version(ctx, o, a, version) })
+func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
+	return through(ctx, s.world, "store.Version", "", func() (definition.Definition, error) { return s.Store.Version(ctx, o, a, version) })
 }
 
 func (s *store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {

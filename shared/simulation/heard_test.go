@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/render"
@@ -184,7 +184,7 @@ func TestEachCodeOfAStepHasASentence(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		step.ErrProduct, step.ErrModel, step.ErrOutput, step.ErrNotification, step.ErrTimeout,
-		render.ErrTemplate, agent.ErrRecipient, credit.ErrInsufficient, runner.ErrGivenUp, errors.New("not a fault"),
+		render.ErrTemplate, definition.ErrRecipient, credit.ErrInsufficient, runner.ErrGivenUp, errors.New("not a fault"),
 	} {
 		if code := step.Failure(step.Task{}, err).Code; execution.Sentences()[code] == "" {
 			t.Errorf("%s has no sentence", code)

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
@@ -280,7 +280,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 				w.pass(61 * time.Minute)
 				q, err := w.question(x)
 				w.must(err)
-				if !q.Escalated || q.OnExpiry != agent.Escalate {
+				if !q.Escalated || q.OnExpiry != definition.Escalate {
 					t.Errorf("escalated: %t, on expiry %q", q.Escalated, q.OnExpiry)
 				}
 				w.pass(20 * time.Minute)
@@ -288,7 +288,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 				w.pass(time.Minute)
 				first, boss := []string{}, []string{}
 				for _, m := range w.senders.messages() {
-					if m.Channel == agent.SMS {
+					if m.Channel == definition.SMS {
 						first = append(first, m.Subject)
 					} else {
 						boss = append(boss, m.Recipient+": "+m.Subject)
@@ -399,10 +399,10 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 	}
 	message := func(body string) *approval.Message {
 		return &approval.Message{
-			Channel: agent.Email, Recipients: []string{"a@msp.example"}, Text: &approval.Text{Subject: "Hi", Body: body},
+			Channel: definition.Email, Recipients: []string{"a@msp.example"}, Text: &approval.Text{Subject: "Hi", Body: body},
 		}
 	}
-	sure := func(name id.Step, k agent.Kind) approval.Following {
+	sure := func(name id.Step, k definition.Kind) approval.Following {
 		return approval.Following{Step: name, Kind: k, Certain: true}
 	}
 	told := func(f approval.Following, m *approval.Message) approval.Following {
@@ -428,59 +428,59 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 	}{
 		"a message": {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.escalated_to }}")},
-			[]approval.Following{told(sure("n", agent.Notification), message("p1"))},
+			[]approval.Following{told(sure("n", definition.Notification), message("p1"))},
 		},
 		"a message of which the text is not known": {
 			[]string{ask("g"), think("judge"), mail("n", to, "{{ judge.text }}")},
 			[]approval.Following{
-				sure("judge", agent.AI), told(sure("n", agent.Notification), &approval.Message{Channel: agent.Email, Recipients: []string{"a@msp.example"}}),
+				sure("judge", definition.AI), told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}}),
 			},
 		},
 		"a message of which the recipient is not known": {
 			[]string{ask("g"), act("b"), mail("n", `"{{ steps.b.output.mail }}"`, "Hello")},
 			[]approval.Following{
-				sure("b", agent.Action),
-				told(sure("n", agent.Notification), &approval.Message{Channel: agent.Email, Text: &approval.Text{Subject: "Hi", Body: "Hello"}}),
+				sure("b", definition.Action),
+				told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Text: &approval.Text{Subject: "Hi", Body: "Hello"}}),
 			},
 		},
 		"a message that cannot be filled": {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.gone }}")},
-			[]approval.Following{told(sure("n", agent.Notification), &approval.Message{Channel: agent.Email, Recipients: []string{"a@msp.example"}})},
+			[]approval.Following{told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}})},
 		},
 		"the way of a branch": {
 			[]string{ask("g"), when("br", urgent, list(mail("n", to, "yes")), list(act("z")))},
 			[]approval.Following{
-				way(sure("br", agent.Branching), approval.Way{Case: 0}),
-				within(told(sure("n", agent.Notification), message("yes")), true, "br", 0),
+				way(sure("br", definition.Branching), approval.Way{Case: 0}),
+				within(told(sure("n", definition.Notification), message("yes")), true, "br", 0),
 			},
 		},
 		"the other way of a branch": {
 			[]string{ask("g"), when("br", calm, list(act("y")), list(mail("n", to, "no")))},
 			[]approval.Following{
-				way(sure("br", agent.Branching), approval.Way{Case: -1}),
-				within(told(sure("n", agent.Notification), message("no")), true, "br", -1),
+				way(sure("br", definition.Branching), approval.Way{Case: -1}),
+				within(told(sure("n", definition.Notification), message("no")), true, "br", -1),
 			},
 		},
 		"every way of an open branch": {
 			[]string{ask("g"), think("judge", noise), when("br", isNoise, list(act("y")), list(mail("n", to, "no")))},
 			[]approval.Following{
-				sure("judge", agent.AI), way(sure("br", agent.Branching), approval.Way{Open: true}),
-				within(sure("y", agent.Action), false, "br", 0), within(told(sure("n", agent.Notification), message("no")), false, "br", -1),
+				sure("judge", definition.AI), way(sure("br", definition.Branching), approval.Way{Open: true}),
+				within(sure("y", definition.Action), false, "br", 0), within(told(sure("n", definition.Notification), message("no")), false, "br", -1),
 			},
 		},
 		"a step with a condition that is not known": {
 			[]string{ask("g"), think("judge", noise), act("b", `"if": `+isNoise)},
-			[]approval.Following{sure("judge", agent.AI), {Step: "b", Kind: agent.Action}},
+			[]approval.Following{sure("judge", definition.AI), {Step: "b", Kind: definition.Action}},
 		},
-		"not what will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", agent.Action)}},
+		"not what will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", definition.Action)}},
 		"a wait": {
 			[]string{ask("g"), pause("p", 60), `{"id": "u", "type": "wait", "until": "{{ event_payload.at }}"}`},
 			[]approval.Following{
-				waits(sure("p", agent.Waiting), approval.Wait{Seconds: 60}), waits(sure("u", agent.Waiting), approval.Wait{Until: "2031-01-01T00:00:00Z"}),
+				waits(sure("p", definition.Waiting), approval.Wait{Seconds: 60}), waits(sure("u", definition.Waiting), approval.Wait{Until: "2031-01-01T00:00:00Z"}),
 			},
 		},
 		"up to the next question": {
-			[]string{ask("g"), act("b"), ask("h"), act("c")}, []approval.Following{sure("b", agent.Action), sure("h", agent.Gate)},
+			[]string{ask("g"), act("b"), ask("h"), act("c")}, []approval.Following{sure("b", definition.Action), sure("h", definition.Gate)},
 		},
 		"nothing": {[]string{ask("g")}, nil},
 	} {

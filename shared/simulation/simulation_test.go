@@ -18,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
@@ -327,7 +328,7 @@ func expected(err error, may ...error) bool {
 func (s *simulation) steps(depth, n int) []string {
 	var out []string
 	for range n {
-		if s.made == agent.MaxSteps {
+		if s.made == definition.MaxSteps {
 			break
 		}
 		s.made++
@@ -350,7 +351,7 @@ func (s *simulation) steps(depth, n int) []string {
 			out = append(out, tell(name, more...))
 		case k < 10:
 			out = append(out, pause(name, 1+s.dice.IntN(7200), more...))
-		case depth < 4 && s.made < agent.MaxSteps-10:
+		case depth < 4 && s.made < definition.MaxSteps-10:
 			yes, no := s.steps(depth+1, 1+s.dice.IntN(3)), s.steps(depth+1, s.dice.IntN(3))
 			out = append(out, when(name, []string{urgent, calm}[s.dice.IntN(2)], list(yes...), list(no...)))
 		default:

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notify"
@@ -41,9 +41,9 @@ func (o *wire) connect(w *world) {
 	hook := notify.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
 	w.runner.Steps = &step.Service{
 		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client, Now: time.Now}},
-		Senders: map[agent.Channel]step.Sender{
-			agent.SMS: notify.SMS{API: o}, agent.Email: notify.Email{API: o, From: "agents@one.example"},
-			agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
+		Senders: map[definition.Channel]step.Sender{
+			definition.SMS: notify.SMS{API: o}, definition.Email: notify.Email{API: o, From: "agents@one.example"},
+			definition.Slack: hook, definition.Teams: hook, definition.Webhook: hook,
 		},
 		Rules: rules(), Now: time.Now, Sleep: sleep,
 	}

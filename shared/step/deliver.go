@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -40,7 +40,7 @@ type delivery struct {
 
 // deliveries are the messages of one step or of one channel of a gate.
 type deliveries struct {
-	channel agent.Channel
+	channel definition.Channel
 	list    []*delivery
 	leftOut int // recipients beyond agent.MaxRecipients
 }
@@ -50,7 +50,7 @@ type deliveries struct {
 // become, is spread, and each address is told once. The key of a message begins
 // with m.Key and follows from the recipient's place in the definition, within a
 // list from the address, so that it is the same at every try.
-func (s *Service) deliveries(t Task, n agent.Notify, m Message) deliveries {
+func (s *Service) deliveries(t Task, n definition.Notify, m Message) deliveries {
 	m.Org, m.Execution, m.Agent, m.Channel = t.Run.Org, t.Run.ID, t.Run.Agent, n.Channel
 	out, known := deliveries{channel: n.Channel}, map[string]bool{}
 	for i, text := range n.Recipients {
@@ -65,12 +65,12 @@ func (s *Service) deliveries(t Task, n agent.Notify, m Message) deliveries {
 				d.status, d.reason = refused, sentence(fault.From(a.fault).Message)
 			}
 			once := strings.ToLower(a.to)
-			if n.Channel != agent.Email {
+			if n.Channel != definition.Email {
 				once = a.to
 			}
 			switch {
 			case known[once]:
-			case len(out.list) == agent.MaxRecipients:
+			case len(out.list) == definition.MaxRecipients:
 				out.leftOut++
 			default:
 				out.list = append(out.list, d)
@@ -91,7 +91,7 @@ type addressee struct {
 // addressees returns the recipients that a text of a definition names. A value
 // is encoded for the URL that it is a part of, and one that is the whole address
 // is taken as it is.
-func addressees(rules agent.Rules, c agent.Channel, text string, s render.Scope) []addressee {
+func addressees(rules definition.Rules, c definition.Channel, text string, s render.Scope) []addressee {
 	v, err := address(c, text, s)
 	if err != nil {
 		return []addressee{{to: text, fault: err}}
@@ -101,7 +101,7 @@ func addressees(rules agent.Rules, c agent.Channel, text string, s render.Scope)
 	case !isList:
 		list = []any{v}
 	case len(list) == 0:
-		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The list is empty.")}}
+		return []addressee{{to: text, fault: definition.ErrRecipient.Sayf("The list is empty.")}}
 	}
 	var out []addressee
 	for _, v := range list {
@@ -114,13 +114,13 @@ func addressees(rules agent.Rules, c agent.Channel, text string, s render.Scope)
 }
 
 // named returns the recipients that a value of a text names.
-func named(rules agent.Rules, c agent.Channel, text string, v any) []addressee {
+func named(rules definition.Rules, c definition.Channel, text string, v any) []addressee {
 	switch jsonvalue.Kind(v) {
 	case "a string", "a number":
 	case "null":
-		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The recipient is null.")}}
+		return []addressee{{to: text, fault: definition.ErrRecipient.Sayf("The recipient is null.")}}
 	default:
-		return []addressee{{to: text, fault: agent.ErrRecipient.Sayf("The recipient is %s, not an address.", jsonvalue.Kind(v))}}
+		return []addressee{{to: text, fault: definition.ErrRecipient.Sayf("The recipient is %s, not an address.", jsonvalue.Kind(v))}}
 	}
 	written := render.String(v)
 	var out []addressee
@@ -141,14 +141,14 @@ func named(rules agent.Rules, c agent.Channel, text string, v any) []addressee {
 
 // address returns what the placeholders of a recipient become, or
 // render.ErrTemplate.
-func address(c agent.Channel, text string, s render.Scope) (any, error) {
+func address(c definition.Channel, text string, s render.Scope) (any, error) {
 	if render.Alone(text) {
 		return render.Value(text, s)
 	}
 	switch c {
-	case agent.Slack, agent.Teams, agent.Webhook:
+	case definition.Slack, definition.Teams, definition.Webhook:
 		return render.Encoded(text, s, render.Percent)
-	case agent.SMS, agent.Email:
+	case definition.SMS, definition.Email:
 	}
 	return render.Text(text, s)
 }
@@ -308,7 +308,7 @@ func (ds *deliveries) outcome() map[string]any {
 	}
 	out := map[string]any{"channel": string(ds.channel), "recipients": list}
 	if ds.leftOut > 0 {
-		out["not_told"] = fmt.Sprintf("%d more recipients; a message goes to at most %d.", ds.leftOut, agent.MaxRecipients)
+		out["not_told"] = fmt.Sprintf("%d more recipients; a message goes to at most %d.", ds.leftOut, definition.MaxRecipients)
 	}
 	return out
 }

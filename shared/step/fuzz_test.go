@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -63,7 +63,7 @@ func FuzzOutput(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s is not read: %v", stored, err)
 		}
-		compiled, err := agent.CompileSchema(task.Definition.Schema)
+		compiled, err := definition.CompileSchema(task.Definition.Schema)
 		if err != nil {
 			t.Fatalf("%s has an output: %v", schema, err)
 		}

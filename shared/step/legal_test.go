@@ -11,6 +11,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -21,9 +22,9 @@ import (
 
 // ours returns the definitions of the system agents and of all templates, by
 // name.
-func ours(t *testing.T) map[string]agent.Definition {
+func ours(t *testing.T) map[string]definition.Definition {
 	t.Helper()
-	all := map[string]agent.Definition{}
+	all := map[string]definition.Definition{}
 	system, err := agent.SystemAgents(rules(t))
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +62,7 @@ func TestALegalEventMakesNoStepOfOursFail(t *testing.T) {
 }
 
 // fills does the steps of a definition with an event, those of every branch.
-func fills(t *rapid.T, d agent.Definition, e event.Event) {
+func fills(t *rapid.T, d definition.Definition, e event.Event) {
 	outputs := map[string]any{}
 	scope := render.Scope{
 		"event_payload": e.Payload, "event": e.Envelope(), "steps": outputs,
@@ -74,21 +75,21 @@ func fills(t *rapid.T, d agent.Definition, e event.Event) {
 			"device_inventory": map[string]any{"count": int64(1), "devices": []any{"dev_1"}},
 		}
 	}
-	agent.EachStep(d.Steps, func(s agent.Step) {
+	definition.EachStep(d.Steps, func(s definition.Step) {
 		var output any
 		switch s.Kind {
-		case agent.Branching:
+		case definition.Branching:
 			return
-		case agent.Gate:
+		case definition.Gate:
 			if _, err := render.Text(s.Message, scope); err != nil {
 				t.Errorf("the question of %s: %v", s.ID, err)
 			}
 			output = map[string]any{"decision": "approved"}
-		case agent.Waiting:
+		case definition.Waiting:
 			if until, err := render.Text(s.Until, scope); err != nil {
 				t.Errorf("the wait %s until %q: %v", s.ID, until, err)
 			}
-		case agent.AI, agent.Action, agent.Notification:
+		case definition.AI, definition.Action, definition.Notification:
 			output = done(t, s, scope, e)
 		}
 		outputs[string(s.ID)] = map[string]any{"output": output}
@@ -97,7 +98,7 @@ func fills(t *rapid.T, d agent.Definition, e event.Event) {
 }
 
 // done does a step and returns its output. Products and channels take everything.
-func done(t *rapid.T, s agent.Step, scope render.Scope, e event.Event) any {
+func done(t *rapid.T, s definition.Step, scope render.Scope, e event.Event) any {
 	h := &hands{answers: []answer{{text: "Done."}}}
 	if s.AIStep != nil && s.Schema != nil {
 		h.answers = []answer{{text: jsonvalue.Canonical(allowed(t, string(s.ID), s.Schema))}}

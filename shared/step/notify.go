@@ -3,7 +3,7 @@ package step
 import (
 	"context"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/render"
@@ -14,7 +14,7 @@ type Message struct {
 	Org       id.Org
 	Execution id.Execution
 	Agent     id.Agent
-	Channel   agent.Channel
+	Channel   definition.Channel
 	Recipient string
 	Subject   string // plain text
 	Body      string // plain text
@@ -44,7 +44,7 @@ type Sender interface {
 
 // repeatable reports whether a channel honours the idempotency key, so that a
 // message of which nobody knows whether it was sent may be sent again.
-func repeatable(c agent.Channel) bool { return c == agent.Webhook }
+func repeatable(c definition.Channel) bool { return c == definition.Webhook }
 
 // notify tells people. Where a channel has no idempotency key, what is about to
 // be sent is recorded first, and after a crash it is not sent a second time.
@@ -80,13 +80,13 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 
 // markup returns a body in the markup of a channel, its values encoded, or
 // nothing for a channel without one. It returns render.ErrTemplate.
-func markup(c agent.Channel, body string, s render.Scope) (string, error) {
+func markup(c definition.Channel, body string, s render.Scope) (string, error) {
 	switch c {
-	case agent.Slack:
+	case definition.Slack:
 		return render.Encoded(body, s, render.Slack)
-	case agent.Teams:
+	case definition.Teams:
 		return render.Encoded(body, s, render.Markdown)
-	case agent.SMS, agent.Email, agent.Webhook:
+	case definition.SMS, definition.Email, definition.Webhook:
 	}
 	return "", nil
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"unicode"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -155,7 +155,7 @@ const maxAnswer = 32 << 10
 
 // judge returns the output of the step, or why the answer is none. Without a
 // schema any text will do that says something.
-func judge(a *agent.AIStep, text string) (output any, why string) {
+func judge(a *definition.AIStep, text string) (output any, why string) {
 	if blank(text) {
 		return nil, "the answer is empty"
 	}

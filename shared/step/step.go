@@ -17,8 +17,9 @@ import (
 	"slices"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/render"
@@ -40,9 +41,9 @@ var ErrAgain = errors.New("it may work in a moment")
 // A Task is one step to do.
 type Task struct {
 	Run        execution.Execution
-	Definition agent.Step
+	Definition definition.Step
 	Scope      render.Scope      // what templates see
-	Facts      agent.Facts       // what conditions see
+	Facts      condition.Facts   // what conditions see
 	Before     *execution.Step   // what an earlier try that died has recorded
 	Agreed     map[string]any    // the parameters of an action as people saw them at a gate; nil: as the definition says
 	Written    execution.Written // a message as people saw it at a gate; what is nil in it is as the definition says
@@ -67,25 +68,25 @@ func (t Task) Key() string { return string(t.Run.ID) + ":" + string(t.Definition
 type Service struct {
 	Model    Model
 	Products Products
-	Senders  map[agent.Channel]Sender
-	Rules    agent.Rules
+	Senders  map[definition.Channel]Sender
+	Rules    definition.Rules
 	Now      func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // doer returns what does a kind of step: the table of kinds.
-func (s *Service) doer(k agent.Kind) func(context.Context, Task) (execution.Step, error) {
+func (s *Service) doer(k definition.Kind) func(context.Context, Task) (execution.Step, error) {
 	switch k {
-	case agent.AI:
+	case definition.AI:
 		return s.reason
-	case agent.Action:
+	case definition.Action:
 		return s.act
-	case agent.Notification:
+	case definition.Notification:
 		return s.notify
-	case agent.Branching:
+	case definition.Branching:
 		return s.branch
-	case agent.Gate, agent.Waiting:
+	case definition.Gate, definition.Waiting:
 		return nil
 	}
 	return nil
@@ -183,7 +184,7 @@ func after(err error) time.Duration {
 }
 
 // backoff returns the pause before the second try.
-func backoff(d agent.Step) time.Duration {
+func backoff(d definition.Step) time.Duration {
 	const unasked = 200 * time.Millisecond
 	if d.Retry != nil && d.Retry.Backoff > 0 {
 		return time.Duration(d.Retry.Backoff) * time.Second

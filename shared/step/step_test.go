@@ -12,9 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -112,15 +113,15 @@ func (h *hands) service() *step.Service {
 	}
 	return &step.Service{
 		Model: h, Products: h, Now: time.Now, Sleep: sleep,
-		Rules: agent.Rules{Catalog: catalogue, Hosts: []string{"127.0.0.1:4580"}},
-		Senders: map[agent.Channel]step.Sender{
-			agent.SMS: h, agent.Email: h, agent.Slack: h, agent.Teams: h, agent.Webhook: h,
+		Rules: definition.Rules{Catalog: catalogue, Hosts: []string{"127.0.0.1:4580"}},
+		Senders: map[definition.Channel]step.Sender{
+			definition.SMS: h, definition.Email: h, definition.Slack: h, definition.Teams: h, definition.Webhook: h,
 		},
 	}
 }
 
 // steps reads the JSON of one step.
-func read(t *testing.T, text string) agent.Step {
+func read(t *testing.T, text string) definition.Step {
 	t.Helper()
 	doc, err := jsonvalue.Object([]byte(`{"name": "n", "category": "security", "steps": [` + text + `],
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}}`))
@@ -134,9 +135,9 @@ func read(t *testing.T, text string) agent.Step {
 	return d.Steps[0]
 }
 
-func rules(t *testing.T) agent.Rules {
+func rules(t *testing.T) definition.Rules {
 	t.Helper()
-	return agent.Rules{Catalog: known(t), Hosts: []string{"127.0.0.1:4580"}}
+	return definition.Rules{Catalog: known(t), Hosts: []string{"127.0.0.1:4580"}}
 }
 
 func task(t *testing.T, h *hands, text string) step.Task {
@@ -150,7 +151,7 @@ func task(t *testing.T, h *hands, text string) step.Task {
 	return step.Task{
 		Run:        execution.Execution{ID: "exec_1", Org: "org_a", Agent: "agent_1", Trigger: e},
 		Definition: read(t, text), Session: h,
-		Scope: render.Scope{"event_payload": payload}, Facts: agent.Facts{Event: e, Run: map[string]any{"event_payload": payload}},
+		Scope: render.Scope{"event_payload": payload}, Facts: condition.Facts{Event: e, Run: map[string]any{"event_payload": payload}},
 	}
 }
 
@@ -478,7 +479,7 @@ func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
 	do(t, h, notification("webhook", "https://a.example/", "https://b.example/"))
 	for i, m := range h.messages {
 		want := step.Message{
-			Org: "org_a", Execution: "exec_1", Agent: "agent_1", Channel: agent.Webhook, Recipient: []string{"https://a.example/", "https://b.example/"}[i],
+			Org: "org_a", Execution: "exec_1", Agent: "agent_1", Channel: definition.Webhook, Recipient: []string{"https://a.example/", "https://b.example/"}[i],
 			Subject: "About 12345678901234567", Body: "It's {{ event_payload.n }}", Key: "exec_1:s:" + []string{"0", "1"}[i],
 		}
 		if diff := cmp.Diff(want, m); diff != "" {
@@ -501,7 +502,7 @@ func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 		t.Errorf("the intents say %s", got)
 	}
 	for _, s := range h.intended {
-		if s.ID != "s" || s.Kind != agent.Notification || s.Status != execution.StepRunning || s.Started.IsZero() {
+		if s.ID != "s" || s.Kind != definition.Notification || s.Status != execution.StepRunning || s.Started.IsZero() {
 			t.Errorf("the intent is %+v", s)
 		}
 	}

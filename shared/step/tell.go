@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"slices"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/render"
 )
 
 // A Telling is what the people of one of a gate's channels are told.
 type Telling struct {
-	agent.Notify
+	definition.Notify
 
 	Subject string
 	Words   Words
@@ -35,13 +35,13 @@ func (w Words) plain() string { return w.Lead + w.Link.URL + w.Rest }
 
 // markup returns the words in the markup of a channel, in which nothing but the
 // link is one; nothing for a channel without a markup.
-func (w Words) markup(c agent.Channel) string {
+func (w Words) markup(c definition.Channel) string {
 	switch c {
-	case agent.Slack:
+	case definition.Slack:
 		return render.Slack(w.Lead) + render.SlackLink(w.Link.Text, w.Link.URL) + render.Slack(w.Rest)
-	case agent.Teams:
+	case definition.Teams:
 		return render.Markdown(w.Lead) + render.MarkdownLink(w.Link.Text, w.Link.URL) + render.Markdown(w.Rest)
-	case agent.SMS, agent.Email, agent.Webhook:
+	case definition.SMS, definition.Email, definition.Webhook:
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/step"
 )
@@ -28,7 +28,7 @@ func line(d execution.Delivery) string {
 func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://a.example/", "https://b.example/"
-	before := func(c agent.Channel, to []string, states ...execution.DeliveryStatus) execution.Delivery {
+	before := func(c definition.Channel, to []string, states ...execution.DeliveryStatus) execution.Delivery {
 		d := execution.Delivery{Channel: c}
 		for i, s := range states {
 			d.Recipients = append(d.Recipients, execution.Receipt{Recipient: to[i], Status: s})
@@ -36,7 +36,7 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 		return d
 	}
 	for name, tc := range map[string]struct {
-		channel agent.Channel
+		channel definition.Channel
 		to      []string
 		before  execution.Delivery
 		only    func(string) bool
@@ -44,36 +44,36 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 		want    string
 	}{
 		"each message of a channel that cannot tell it twice": {
-			channel: agent.SMS, to: []string{one, two},
+			channel: definition.SMS, to: []string{one, two},
 			log: []string{"sending pending", "send " + one, "sent sending", "send " + two}, want: "sent sent",
 		},
 		"all messages of one that can, at once": {
-			channel: agent.Webhook, to: []string{a, b}, log: []string{"sending sending", "send " + a, "send " + b}, want: "sent sent",
+			channel: definition.Webhook, to: []string{a, b}, log: []string{"sending sending", "send " + a, "send " + b}, want: "sent sent",
 		},
 		"after a crash what was being sent is sent again where that is the same message": {
-			channel: agent.Webhook, to: []string{a, b}, before: before(agent.Webhook, []string{a, b}, "sent", "sending"),
+			channel: definition.Webhook, to: []string{a, b}, before: before(definition.Webhook, []string{a, b}, "sent", "sending"),
 			log: []string{"sent sending", "send " + b}, want: "sent sent",
 		},
 		"and not where it would be another": {
-			channel: agent.SMS, to: []string{one, two}, before: before(agent.SMS, []string{one, two}, "sending", "pending"),
+			channel: definition.SMS, to: []string{one, two}, before: before(definition.SMS, []string{one, two}, "sending", "pending"),
 			log: []string{"unknown sending", "send " + two}, want: "unknown sent",
 		},
-		"what is final already": {channel: agent.SMS, to: []string{one}, before: before(agent.SMS, []string{one}, "failed"), want: "failed"},
+		"what is final already": {channel: definition.SMS, to: []string{one}, before: before(definition.SMS, []string{one}, "failed"), want: "failed"},
 		"only those who are meant": {
-			channel: agent.SMS, to: []string{one, two}, only: func(r string) bool { return r == two },
+			channel: definition.SMS, to: []string{one, two}, only: func(r string) bool { return r == two },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
 		"each of those once": {
-			channel: agent.SMS, to: []string{two, two}, only: func(string) bool { return true },
+			channel: definition.SMS, to: []string{two, two}, only: func(string) bool { return true },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
-		"nobody who is meant": {channel: agent.SMS, to: []string{one}, only: func(string) bool { return false }},
+		"nobody who is meant": {channel: definition.SMS, to: []string{one}, only: func(string) bool { return false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &hands{}
 			n := step.Telling{
-				Notify: agent.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Words: step.Words{Lead: "L"},
+				Notify: definition.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Words: step.Words{Lead: "L"},
 				Key: "appr_1:asked:0", Before: tc.before, Only: tc.only,
 			}
 			d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(d execution.Delivery) error {
@@ -99,7 +99,7 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
-	n := step.Telling{Notify: agent.Notify{Channel: agent.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
+	n := step.Telling{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
 	d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return nil })
 	if err != nil || d.Recipients[0].Status != execution.DeliveryFailed || d.Recipients[0].Reason == "" || d.Recipients[1].Status != execution.DeliverySent {
 		t.Errorf("%+v, %v", d, err)
@@ -108,10 +108,10 @@ func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
 
 func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
 	t.Parallel()
-	for _, c := range []agent.Channel{agent.SMS, agent.Webhook} {
+	for _, c := range []definition.Channel{definition.SMS, definition.Webhook} {
 		h := &hands{}
-		to := map[agent.Channel]string{agent.SMS: one, agent.Webhook: "https://a.example/"}[c]
-		n := step.Telling{Notify: agent.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
+		to := map[definition.Channel]string{definition.SMS: one, definition.Webhook: "https://a.example/"}[c]
+		n := step.Telling{Notify: definition.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
 		_, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return execution.ErrStale })
 		if !errors.Is(err, execution.ErrStale) || len(h.messages) > 0 {
 			t.Errorf("%s: %v after %d messages", c, err, len(h.messages))

@@ -3,7 +3,7 @@ package step
 import (
 	"slices"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/render"
 )
@@ -37,8 +37,8 @@ func (s *Service) Recipients(t Task) []string {
 	return out
 }
 
-func notifies(t Task) agent.Notify {
-	return agent.Notify{Channel: t.Definition.Channel, Recipients: t.Definition.Recipients}
+func notifies(t Task) definition.Notify {
+	return definition.Notify{Channel: t.Definition.Channel, Recipients: t.Definition.Recipients}
 }
 
 // hold holds the deliveries to the recipients that people saw at a gate; nil: to

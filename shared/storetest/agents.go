@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -104,7 +105,7 @@ func agents() []promise {
 			next.Name = next.Definition.Name
 			next = saved(t, s, first, next)
 			ok(t, s.DeleteAgent(t.Context(), next))
-			for v, want := range map[int]agent.Definition{1: first.Definition, 2: next.Definition} {
+			for v, want := range map[int]definition.Definition{1: first.Definition, 2: next.Definition} {
 				got, err := s.Version(t.Context(), first.Org, first.ID, v)
 				ok(t, err)
 				same(t, "definition", got, want)

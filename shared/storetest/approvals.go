@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -27,19 +27,19 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 			{Step: "later", Product: "psa", Action: "add_note"},
 		},
 		Then: []approval.Following{
-			{Step: "act", Kind: agent.Action, Name: "Write it down", Certain: true},
-			{Step: "way", Kind: agent.Branching, Certain: true, Branch: &approval.Way{Case: -1}},
-			{Step: "open", Kind: agent.Branching, Branch: &approval.Way{Open: true}},
-			{Step: "tell", Kind: agent.Notification, Within: &approval.Place{Step: "open", Case: 1}, Message: &approval.Message{
-				Channel: agent.Email, Recipients: []string{"a@msp.example"}, More: 2, Text: &approval.Text{Subject: "Hi", Body: "ä\n", Cut: 3},
+			{Step: "act", Kind: definition.Action, Name: "Write it down", Certain: true},
+			{Step: "way", Kind: definition.Branching, Certain: true, Branch: &approval.Way{Case: -1}},
+			{Step: "open", Kind: definition.Branching, Branch: &approval.Way{Open: true}},
+			{Step: "tell", Kind: definition.Notification, Within: &approval.Place{Step: "open", Case: 1}, Message: &approval.Message{
+				Channel: definition.Email, Recipients: []string{"a@msp.example"}, More: 2, Text: &approval.Text{Subject: "Hi", Body: "ä\n", Cut: 3},
 			}},
-			{Step: "later", Kind: agent.Notification, Message: &approval.Message{Channel: agent.SMS}},
-			{Step: "pause", Kind: agent.Waiting, Wait: &approval.Wait{Seconds: 60}},
-			{Step: "until", Kind: agent.Waiting, Wait: &approval.Wait{Until: "2026-03-09T14:23:01Z"}},
+			{Step: "later", Kind: definition.Notification, Message: &approval.Message{Channel: definition.SMS}},
+			{Step: "pause", Kind: definition.Waiting, Wait: &approval.Wait{Seconds: 60}},
+			{Step: "until", Kind: definition.Waiting, Wait: &approval.Wait{Until: "2026-03-09T14:23:01Z"}},
 		},
 		Chat:      approval.Chat{Question: "May I?", Values: []string{"tkt_1"}},
 		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
-		OnExpiry:  agent.Escalate, Escalated: true,
+		OnExpiry:  definition.Escalate, Escalated: true,
 	}
 	committed(t, s, execution.Change{Execution: x.Asked(a.Expires), Gate: &a})
 	a.Revision = 1

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -95,7 +95,7 @@ func dispatches() []promise {
 			same(t, "owners", len(owners), 1)
 		}},
 		{"exactly as many racing runs are let in as the limit says", func(t trial, s Store) {
-			o, l := anOrg(), agent.Limit{PerHour: 7}
+			o, l := anOrg(), definition.Limit{PerHour: 7}
 			var seen dispatch.Counted // by all of them
 			var mu sync.Mutex
 			in, out := 0, 0
@@ -114,7 +114,7 @@ func dispatches() []promise {
 			same(t, "refused", out, racers-7)
 		}},
 		{"a run that was counted is not counted again", func(t trial, s Store) {
-			o, l := anOrg(), agent.Limit{PerDay: 2}
+			o, l := anOrg(), definition.Limit{PerDay: 2}
 			race(t, racers, nil, func(i int) error {
 				why, err := s.Admit(t.Context(), aRun(o, "agent_1", i%2), l, dispatch.Counted{}, day())
 				if why != "" {
@@ -133,7 +133,7 @@ func dispatches() []promise {
 			same(t, "why", why, "")
 		}},
 		{"an agent rests as long as its limit says", func(t trial, s Store) {
-			o, l := anOrg(), agent.Limit{Cooldown: 15}
+			o, l := anOrg(), definition.Limit{Cooldown: 15}
 			for n, want := range []string{"", "cooldown_minutes is 15 and the last run started at 2026-03-09T14:23:01Z; " +
 				"the next may start at 2026-03-09T14:38:01Z", "", "cooldown_minutes is 15"} {
 				why, err := s.Admit(t.Context(), aRun(o, "agent_1", n), l, dispatch.Counted{}, day().Add(time.Duration(n)*10*time.Minute))
@@ -154,7 +154,7 @@ func refusal(o id.Org, a id.Agent, n int) activity.Entry {
 	e := anEvent(o, n)
 	return activity.Entry{
 		ID: activity.ID(o, a, e.ID, e.Published), Org: o, Agent: a, At: e.Published,
-		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: agent.Filtered, Detail: "n is too small",
+		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: definition.Filtered, Detail: "n is too small",
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -117,10 +118,10 @@ func orgs() []promise {
 			f, g := fill(t, s, one), fill(t, s, two)
 			unchanged(t, s, f)
 			unchanged(t, s, g)
-			why, err := s.Admit(t.Context(), aRun(one, "agent_1", 9), agent.Limit{PerDay: 1}, dispatch.Counted{}, day())
+			why, err := s.Admit(t.Context(), aRun(one, "agent_1", 9), definition.Limit{PerDay: 1}, dispatch.Counted{}, day())
 			ok(t, err)
 			same(t, "why", why, "")
-			why, err = s.Admit(t.Context(), aRun(two, "agent_1", 9), agent.Limit{PerDay: 1}, dispatch.Counted{}, day())
+			why, err = s.Admit(t.Context(), aRun(two, "agent_1", 9), definition.Limit{PerDay: 1}, dispatch.Counted{}, day())
 			ok(t, err)
 			same(t, "why", why, "")
 			ok(t, s.DeleteAgent(t.Context(), g.agent))

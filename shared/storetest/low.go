@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -112,7 +112,7 @@ func low() []promise {
 			x, err := reserve(t, s, aRun(o, "agent_1", 0), 19_500)
 			ok(t, err)
 			same(t, "unpublished", len(left(t, s, o, day().Add(time.Hour))), 0)
-			answer := execution.Step{ID: "think", Kind: agent.AI, Status: execution.StepCompleted, Charge: &credit.Hold{}}
+			answer := execution.Step{ID: "think", Kind: definition.AI, Status: execution.StepCompleted, Charge: &credit.Hold{}}
 			done := func(x execution.Execution) execution.Execution { return x.Complete(x.Created.Add(time.Minute)) }
 			committed(t, s, x.End(done, execution.Steps{"think": answer}, false))
 			var percents []any

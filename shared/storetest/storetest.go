@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -54,7 +55,7 @@ type Store interface {
 	outbox.Store
 	alert.Store
 
-	Version(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Definition, error)
+	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 }
 
@@ -209,9 +210,9 @@ func read(t trial, s Store, x execution.Execution) (execution.Execution, executi
 }
 
 // aDefinition returns a definition that listens for an event of psa.
-func aDefinition(t trial, name, eventType string) agent.Definition {
+func aDefinition(t trial, name, eventType string) definition.Definition {
 	t.Helper()
-	var d agent.Definition
+	var d definition.Definition
 	ok(t, json.Unmarshal([]byte(`{
 		"name": "`+name+`", "description": "d", "category": "service_desk",
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "`+eventType+`",

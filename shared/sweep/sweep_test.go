@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -202,10 +202,10 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 			change: func(y *yard) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					told := execution.Notified{execution.OnAsked: {{
-						Channel: agent.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}},
+						Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}},
 					}}}
 					gate := execution.Step{
-						ID: "g", Kind: agent.Gate, Status: execution.StepWaiting, Asked: y.now, Attempt: 1, Output: told.In(nil),
+						ID: "g", Kind: definition.Gate, Status: execution.StepWaiting, Asked: y.now, Attempt: 1, Output: told.In(nil),
 					}
 					y.must(y.store.Commit(y.Context(), execution.Change{Execution: x.Asked(y.now.Add(time.Hour)), Step: &gate}))
 					x, done, err := y.store.Execution(y.Context(), org, x.ID)

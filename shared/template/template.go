@@ -24,6 +24,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -58,11 +59,11 @@ type Template struct {
 	ID         id.Template
 	Category   Category
 	Version    string
-	Definition agent.Definition // has the template's name and description
+	Definition definition.Definition // has the template's name and description
 }
 
 // Load reads the templates, sorted by category and name, and checks each whole.
-func Load(files fs.FS, rules agent.Rules) ([]Template, error) {
+func Load(files fs.FS, rules definition.Rules) ([]Template, error) {
 	names, err := fs.Glob(files, "files/*.json")
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func Load(files fs.FS, rules agent.Rules) ([]Template, error) {
 	return all, nil
 }
 
-func parse(data []byte, rules agent.Rules) (Template, error) {
+func parse(data []byte, rules definition.Rules) (Template, error) {
 	var f struct {
 		ID          id.Template     `json:"id"`
 		Category    Category        `json:"category"`
@@ -136,7 +137,7 @@ func parse(data []byte, rules agent.Rules) (Template, error) {
 // Agents keeps agents; see agent.Service.
 type Agents interface {
 	// Copy stores a draft with the definition, under another name if one is given.
-	Copy(ctx context.Context, who caller.Caller, d agent.Definition, name string) (agent.Agent, error)
+	Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (agent.Agent, error)
 }
 
 // Service shows templates and clones them on behalf of callers.

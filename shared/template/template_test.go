@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -28,13 +29,13 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-func rules(t *testing.T) agent.Rules {
+func rules(t *testing.T) definition.Rules {
 	t.Helper()
 	c, err := catalog.Load(events.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return agent.Rules{Catalog: c}
+	return definition.Rules{Catalog: c}
 }
 
 func load(t *testing.T) []template.Template {
@@ -75,14 +76,14 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 			t.Parallel()
 
 			d := tm.Definition
-			if d.Description == "" || d.Conflict != agent.Additive || tm.Version != "1.0.0" {
+			if d.Description == "" || d.Conflict != definition.Additive || tm.Version != "1.0.0" {
 				t.Errorf("%+v", tm)
 			}
 			if err := r.Valid(d); err != nil {
 				t.Errorf("%v", err)
 			}
 			fill := d.Scope.Include != nil
-			agent.EachStep(d.Steps, func(s agent.Step) {
+			definition.EachStep(d.Steps, func(s definition.Step) {
 				if s.Name == "" {
 					t.Errorf("%s has no name", s.ID)
 				}
@@ -117,7 +118,7 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 
 // filled returns steps in which real recipients stand for those that are reserved
 // for examples.
-func filled(t *testing.T, steps []agent.Step) any {
+func filled(t *testing.T, steps []definition.Step) any {
 	t.Helper()
 	doc, err := jsonvalue.Decode([]byte(strings.NewReplacer(
 		"+15550000000", "+12125551234", "example.com", "msp.com",
@@ -183,9 +184,9 @@ func TestEveryCloneIsADraftThatCanBeActivatedOnceItIsFilledIn(t *testing.T) {
 }
 
 // unfilled returns where a definition has a recipient that is reserved.
-func unfilled(d agent.Definition) []string {
+func unfilled(d definition.Definition) []string {
 	var paths []string
-	var look func(at string, steps []agent.Step)
+	var look func(at string, steps []definition.Step)
 	list := func(at string, recipients []string) {
 		for i, r := range recipients {
 			if nobody.MatchString(r) {
@@ -193,7 +194,7 @@ func unfilled(d agent.Definition) []string {
 			}
 		}
 	}
-	look = func(at string, steps []agent.Step) {
+	look = func(at string, steps []definition.Step) {
 		for i, s := range steps {
 			at := at + "[" + strconv.Itoa(i) + "]"
 			if s.BranchStep != nil {
@@ -311,12 +312,12 @@ func TestSLAEscalationIsAsItWasPublished(t *testing.T) {
 
 // desk keeps what was copied.
 type desk struct {
-	copied agent.Definition
+	copied definition.Definition
 	name   string
 	err    error
 }
 
-func (d *desk) Copy(_ context.Context, who caller.Caller, def agent.Definition, name string) (agent.Agent, error) {
+func (d *desk) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
 	d.copied, d.name = def, name
 	return agent.Agent{Head: agent.Head{ID: "agent_1", Org: who.Org}, Definition: def}, d.err
 }
@@ -343,12 +344,12 @@ func shop(t *testing.T, d *desk) *template.Service {
 	return &template.Service{All: func() ([]template.Template, error) { return all, d.err }, Agents: d}
 }
 
-const definition = `{"category": "service_desk", "trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
+const exampleAgent = `{"category": "service_desk", "trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
 	"steps": [{"id": "wait", "type": "wait", "duration_seconds": 1}]}`
 
 func file(name, category, title string) *fstest.MapFile {
 	return &fstest.MapFile{Data: []byte(`{"id": "` + name + `", "category": "` + category + `", "name": "` + title +
-		`", "description": "Waits.", "version": "1.0.0", "definition": ` + definition + `}`)}
+		`", "description": "Waits.", "version": "1.0.0", "definition": ` + exampleAgent + `}`)}
 }
 
 func TestTheListIsSortedByCategoryAndName(t *testing.T) {
@@ -409,7 +410,7 @@ func TestAFileThatIsNotRightIsNamed(t *testing.T) {
 		"no version":          {"1.0.0", ""},
 		"no description":      {"Waits.", ""},
 		"no name":             {`"A"`, `""`},
-		"no definition":       {definition, "null"},
+		"no definition":       {exampleAgent, "null"},
 		"two names":           {`{"category": "service_desk"`, `{"name": "B", "category": "service_desk"`},
 		"two descriptions":    {`{"category": "service_desk"`, `{"description": "B", "category": "service_desk"`},
 		"unknown event":       {"ticket.created", "ticket.eaten"},

@@ -32,6 +32,7 @@ import (
 	"theoneagents.app/agents/shared/bus"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -91,8 +92,8 @@ func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 func (w *Wire) Err() error { return w.env.Err() }
 
 // Rules returns the rules that definitions are held against.
-func (w *Wire) Rules() agent.Rules {
-	return agent.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts), Now: w.Now}
+func (w *Wire) Rules() definition.Rules {
+	return definition.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts), Now: w.Now}
 }
 
 // Definitions finds the definition of a run.
@@ -216,13 +217,13 @@ func (w *Wire) model() step.Model {
 	})}
 }
 
-func (w *Wire) senders() map[agent.Channel]step.Sender {
+func (w *Wire) senders() map[definition.Channel]step.Sender {
 	hosts := w.Rules().Hosts
 	hook := notify.Hook{HTTP: notify.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
-	return map[agent.Channel]step.Sender{
-		agent.SMS:   notify.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
-		agent.Email: w.email(),
-		agent.Slack: hook, agent.Teams: hook, agent.Webhook: hook,
+	return map[definition.Channel]step.Sender{
+		definition.SMS:   notify.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
+		definition.Email: w.email(),
+		definition.Slack: hook, definition.Teams: hook, definition.Webhook: hook,
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"net/http"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 )
 
 // Defines values for AgentStatus.
@@ -425,7 +426,7 @@ type AgentVersionList struct {
 type Category string
 
 // ClientScope defines model for ClientScope.
-type ClientScope = agent.Scope
+type ClientScope = definition.Scope
 
 // CloneInput Options of a clone.
 type CloneInput struct {
@@ -434,13 +435,13 @@ type CloneInput struct {
 }
 
 // Condition defines model for Condition.
-type Condition = agent.Condition
+type Condition = condition.Condition
 
 // ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
 type ConflictBehavior string
 
 // ExecutionLimit defines model for ExecutionLimit.
-type ExecutionLimit = agent.Limit
+type ExecutionLimit = definition.Limit
 
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
@@ -461,7 +462,7 @@ type NextCursor = string
 type Outcome string
 
 // Step defines model for Step.
-type Step = agent.Step
+type Step = definition.Step
 
 // Template A ready-made agent to clone.
 type Template struct {
@@ -551,7 +552,7 @@ type TemplateTrigger struct {
 type TemplateTriggerType string
 
 // Trigger defines model for Trigger.
-type Trigger = agent.Trigger
+type Trigger = definition.Trigger
 
 // Warning A place of the definition that is probably wrong.
 type Warning struct {

@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -27,10 +28,10 @@ func happened(t testing.TB, payload string) event.Event {
 }
 
 // filtered reports whether a filter lets an event pass.
-func filtered(e event.Event, f agent.Filter) bool {
-	d := agent.Definition{Trigger: agent.Trigger{Filters: []agent.Filter{f}}}
-	outcome, _ := d.Judge(agent.Facts{Event: e})
-	return outcome == agent.Started
+func filtered(e event.Event, f condition.Filter) bool {
+	d := definition.Definition{Trigger: definition.Trigger{Filters: []condition.Filter{f}}}
+	outcome, _ := d.Judge(condition.Facts{Event: e})
+	return outcome == definition.Started
 }
 
 func TestAFilterComparesWithoutCoercion(t *testing.T) {
@@ -141,13 +142,13 @@ func TestAFilterComparesWithoutCoercion(t *testing.T) {
 			if tc.found != "" {
 				payload = `{"x":` + tc.found + `}`
 			}
-			f := agent.Filter{Field: "x", Operator: agent.Operator(tc.operator), Value: value(t, tc.wanted)}
+			f := condition.Filter{Field: "x", Operator: condition.Operator(tc.operator), Value: value(t, tc.wanted)}
 			if got := filtered(happened(t, payload), f); got != tc.want {
 				t.Errorf("%s %s %s is %t", tc.found, tc.operator, tc.wanted, got)
 			}
 			// As a condition it says the same.
-			c := agent.Condition{Context: agent.InEvent, Field: "x", Operator: f.Operator, Value: f.Value}
-			ok, why := c.Holds(agent.Facts{Event: happened(t, payload)})
+			c := condition.Condition{Context: condition.InEvent, Field: "x", Operator: f.Operator, Value: f.Value}
+			ok, why := c.Holds(condition.Facts{Event: happened(t, payload)})
 			if ok != tc.want || ok != (why == "") {
 				t.Errorf("as a condition it is %t: %q", ok, why)
 			}
@@ -158,8 +159,8 @@ func TestAFilterComparesWithoutCoercion(t *testing.T) {
 func TestAnUnknownOperatorNeverHolds(t *testing.T) {
 	t.Parallel()
 
-	for _, o := range []agent.Operator{"", "EQ", "like"} {
-		if filtered(happened(t, `{"x":1}`), agent.Filter{Field: "x", Operator: o, Value: int64(1)}) {
+	for _, o := range []condition.Operator{"", "EQ", "like"} {
+		if filtered(happened(t, `{"x":1}`), condition.Filter{Field: "x", Operator: o, Value: int64(1)}) {
 			t.Errorf("%q holds", o)
 		}
 	}
@@ -174,16 +175,16 @@ func TestAFieldIsLookedUpInThePayloadAndThenInTheEnvelope(t *testing.T) {
 		"source_product": `"psa"`, "event_type": `"ticket.created"`, "org_id": `"org_a"`,
 		"published_at": `"2026-03-09T14:23:01Z"`, "payload.priority": `"p1"`, "payload.device.tags.0": `"a"`,
 	} {
-		if !filtered(e, agent.Filter{Field: field, Operator: agent.Eq, Value: value(t, want)}) {
+		if !filtered(e, condition.Filter{Field: field, Operator: condition.Eq, Value: value(t, want)}) {
 			t.Errorf("%s is not %s", field, want)
 		}
 	}
 	delete(e.Payload, "client_id")
-	if !filtered(e, agent.Filter{Field: "client_id", Operator: agent.Eq, Value: "cli_acme"}) {
+	if !filtered(e, condition.Filter{Field: "client_id", Operator: condition.Eq, Value: "cli_acme"}) {
 		t.Error("the client of the envelope is not found")
 	}
 	e.Client = ""
-	if !filtered(e, agent.Filter{Field: "client_id", Operator: agent.Exists, Value: false}) {
+	if !filtered(e, condition.Filter{Field: "client_id", Operator: condition.Exists, Value: false}) {
 		t.Error("a client that there is not exists")
 	}
 }
@@ -191,7 +192,7 @@ func TestAFieldIsLookedUpInThePayloadAndThenInTheEnvelope(t *testing.T) {
 func TestAConditionLooksWhereItSays(t *testing.T) {
 	t.Parallel()
 
-	facts := agent.Facts{
+	facts := condition.Facts{
 		Event:  happened(t, `{"x":"event"}`),
 		Client: object(t, `{"x":"client","security_posture_score":72,"device_inventory":{"count":2,"devices":[{"id":"d"}]}}`),
 		Run:    object(t, `{"x":"run","steps":{"triage":{"output":{"noise":true}}}}`),
@@ -213,7 +214,7 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			var c agent.Condition
+			var c condition.Condition
 			if err := json.Unmarshal([]byte(tc.condition), &c); err != nil {
 				t.Fatal(err)
 			}
@@ -228,56 +229,56 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 // Leaves of groups: one that holds, one that does not, and one that needs the
 // profile of the client.
 var (
-	holds   = agent.Condition{Context: agent.InEvent, Field: "a", Operator: agent.Eq, Value: int64(1)}
-	fails   = agent.Condition{Context: agent.InEvent, Field: "a", Operator: agent.Eq, Value: int64(2)}
-	profile = agent.Condition{Context: agent.InClient, Field: "score", Operator: agent.Lt, Value: int64(80)}
-	absent  = agent.Condition{Context: agent.InClient, Field: "score", Operator: agent.Exists, Value: false}
+	holds   = condition.Condition{Context: condition.InEvent, Field: "a", Operator: condition.Eq, Value: int64(1)}
+	fails   = condition.Condition{Context: condition.InEvent, Field: "a", Operator: condition.Eq, Value: int64(2)}
+	profile = condition.Condition{Context: condition.InClient, Field: "score", Operator: condition.Lt, Value: int64(80)}
+	absent  = condition.Condition{Context: condition.InClient, Field: "score", Operator: condition.Exists, Value: false}
 )
 
-func all(c ...agent.Condition) agent.Condition  { return agent.Condition{All: c} }
-func some(c ...agent.Condition) agent.Condition { return agent.Condition{Any: c} }
+func all(c ...condition.Condition) condition.Condition  { return condition.Condition{All: c} }
+func some(c ...condition.Condition) condition.Condition { return condition.Condition{Any: c} }
 
 func TestGroupsOfConditions(t *testing.T) {
 	t.Parallel()
 
 	known := map[string]any{"score": int64(72)}
-	const none, yes = agent.NoProfile, agent.Started
-	const no = agent.ConditionNotMet
+	const none, yes = definition.NoProfile, definition.Started
+	const no = definition.ConditionNotMet
 	for name, tc := range map[string]struct {
-		conditions []agent.Condition
-		with       agent.Outcome // when the client has a profile with a score of 72
-		without    agent.Outcome // when it has none
+		conditions []condition.Condition
+		with       definition.Outcome // when the client has a profile with a score of 72
+		without    definition.Outcome // when it has none
 	}{
 		"no condition":                              {nil, yes, yes},
-		"one that holds":                            {[]agent.Condition{holds}, yes, yes},
-		"one that does not":                         {[]agent.Condition{fails}, no, no},
-		"all of a list must hold":                   {[]agent.Condition{holds, fails}, no, no},
-		"all hold":                                  {[]agent.Condition{all(holds, holds)}, yes, yes},
-		"one of all does not":                       {[]agent.Condition{all(holds, fails)}, no, no},
-		"any holds":                                 {[]agent.Condition{some(fails, holds)}, yes, yes},
-		"none of any holds":                         {[]agent.Condition{some(fails, fails)}, no, no},
-		"any of all":                                {[]agent.Condition{some(all(holds, fails), all(holds))}, yes, yes},
-		"all of any":                                {[]agent.Condition{all(some(fails, holds), some(fails))}, no, no},
-		"the profile":                               {[]agent.Condition{profile}, yes, none},
-		"a field that the profile has not":          {[]agent.Condition{absent}, no, none},
-		"the event first, which fails":              {[]agent.Condition{fails, profile}, no, no},
-		"the profile first, and the event fails":    {[]agent.Condition{profile, fails}, no, none},
-		"the profile in a group":                    {[]agent.Condition{all(holds, profile)}, yes, none},
-		"the event fails first in a group":          {[]agent.Condition{all(fails, profile)}, no, no},
-		"any, and the event holds":                  {[]agent.Condition{some(profile, holds)}, yes, yes},
-		"any, and only the profile might":           {[]agent.Condition{some(fails, profile)}, yes, none},
-		"any of which no profile would help":        {[]agent.Condition{some(fails, all(fails, profile))}, no, no},
-		"any of which one lacks the profile deeper": {[]agent.Condition{some(fails, all(holds, profile))}, yes, none},
+		"one that holds":                            {[]condition.Condition{holds}, yes, yes},
+		"one that does not":                         {[]condition.Condition{fails}, no, no},
+		"all of a list must hold":                   {[]condition.Condition{holds, fails}, no, no},
+		"all hold":                                  {[]condition.Condition{all(holds, holds)}, yes, yes},
+		"one of all does not":                       {[]condition.Condition{all(holds, fails)}, no, no},
+		"any holds":                                 {[]condition.Condition{some(fails, holds)}, yes, yes},
+		"none of any holds":                         {[]condition.Condition{some(fails, fails)}, no, no},
+		"any of all":                                {[]condition.Condition{some(all(holds, fails), all(holds))}, yes, yes},
+		"all of any":                                {[]condition.Condition{all(some(fails, holds), some(fails))}, no, no},
+		"the profile":                               {[]condition.Condition{profile}, yes, none},
+		"a field that the profile has not":          {[]condition.Condition{absent}, no, none},
+		"the event first, which fails":              {[]condition.Condition{fails, profile}, no, no},
+		"the profile first, and the event fails":    {[]condition.Condition{profile, fails}, no, none},
+		"the profile in a group":                    {[]condition.Condition{all(holds, profile)}, yes, none},
+		"the event fails first in a group":          {[]condition.Condition{all(fails, profile)}, no, no},
+		"any, and the event holds":                  {[]condition.Condition{some(profile, holds)}, yes, yes},
+		"any, and only the profile might":           {[]condition.Condition{some(fails, profile)}, yes, none},
+		"any of which no profile would help":        {[]condition.Condition{some(fails, all(fails, profile))}, no, no},
+		"any of which one lacks the profile deeper": {[]condition.Condition{some(fails, all(holds, profile))}, yes, none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			d := agent.Definition{Conditions: tc.conditions}
+			d := definition.Definition{Conditions: tc.conditions}
 			e := happened(t, `{"a":1}`)
-			if got, why := d.Judge(agent.Facts{Event: e, Client: known}); got != tc.with || (got == yes) != (why == "") {
+			if got, why := d.Judge(condition.Facts{Event: e, Client: known}); got != tc.with || (got == yes) != (why == "") {
 				t.Errorf("with a profile: %s (%s), want %s", got, why, tc.with)
 			}
-			if got, why := d.Judge(agent.Facts{Event: e}); got != tc.without || (got == yes) != (why == "") {
+			if got, why := d.Judge(condition.Facts{Event: e}); got != tc.without || (got == yes) != (why == "") {
 				t.Errorf("without a profile: %s (%s), want %s", got, why, tc.without)
 			}
 		})
@@ -288,15 +289,15 @@ func TestADefinitionSaysWhetherItNeedsTheProfile(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		conditions []agent.Condition
+		conditions []condition.Condition
 		want       bool
 	}{
 		"no condition":   {nil, false},
-		"the event":      {[]agent.Condition{holds, some(fails, all(holds))}, false},
-		"the profile":    {[]agent.Condition{holds, profile}, true},
-		"deep in groups": {[]agent.Condition{some(fails, all(holds, some(profile)))}, true},
+		"the event":      {[]condition.Condition{holds, some(fails, all(holds))}, false},
+		"the profile":    {[]condition.Condition{holds, profile}, true},
+		"deep in groups": {[]condition.Condition{some(fails, all(holds, some(profile)))}, true},
 	} {
-		if got := (agent.Definition{Conditions: tc.conditions}).UsesClient(); got != tc.want {
+		if got := (definition.Definition{Conditions: tc.conditions}).UsesClient(); got != tc.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -310,25 +311,25 @@ func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		scope  agent.Scope
+		scope  definition.Scope
 		client id.Client
 		want   bool
 		shown  string
 	}{
-		"all, a client":              {agent.Scope{}, "cli_a", true, `"all"`},
-		"all, no client":             {agent.Scope{}, "", true, `"all"`},
-		"included":                   {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_a", true, `{"include":["cli_a"]}`},
-		"not included":               {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_b", false, `{"include":["cli_a"]}`},
-		"include, no client":         {agent.Scope{Include: []id.Client{"cli_a"}}, "", false, `{"include":["cli_a"]}`},
-		"include nobody":             {agent.Scope{Include: []id.Client{}}, "cli_a", false, `{"include":[]}`},
-		"include nobody, no client":  {agent.Scope{Include: []id.Client{}}, "", false, `{"include":[]}`},
-		"include the empty client":   {agent.Scope{Include: []id.Client{""}}, "", false, `{"include":[""]}`},
-		"excluded":                   {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", false, `{"exclude":["cli_a"]}`},
-		"not excluded":               {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_b", true, `{"exclude":["cli_a"]}`},
-		"exclude, no client":         {agent.Scope{Exclude: []id.Client{"cli_a"}}, "", true, `{"exclude":["cli_a"]}`},
-		"exclude the empty client":   {agent.Scope{Exclude: []id.Client{""}}, "", true, `{"exclude":[""]}`},
-		"exclude nobody":             {agent.Scope{Exclude: []id.Client{}}, "cli_a", true, `{"exclude":[]}`},
-		"included in another letter": {agent.Scope{Include: []id.Client{"CLI_A"}}, "cli_a", false, `{"include":["CLI_A"]}`},
+		"all, a client":              {definition.Scope{}, "cli_a", true, `"all"`},
+		"all, no client":             {definition.Scope{}, "", true, `"all"`},
+		"included":                   {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_a", true, `{"include":["cli_a"]}`},
+		"not included":               {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_b", false, `{"include":["cli_a"]}`},
+		"include, no client":         {definition.Scope{Include: []id.Client{"cli_a"}}, "", false, `{"include":["cli_a"]}`},
+		"include nobody":             {definition.Scope{Include: []id.Client{}}, "cli_a", false, `{"include":[]}`},
+		"include nobody, no client":  {definition.Scope{Include: []id.Client{}}, "", false, `{"include":[]}`},
+		"include the empty client":   {definition.Scope{Include: []id.Client{""}}, "", false, `{"include":[""]}`},
+		"excluded":                   {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", false, `{"exclude":["cli_a"]}`},
+		"not excluded":               {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_b", true, `{"exclude":["cli_a"]}`},
+		"exclude, no client":         {definition.Scope{Exclude: []id.Client{"cli_a"}}, "", true, `{"exclude":["cli_a"]}`},
+		"exclude the empty client":   {definition.Scope{Exclude: []id.Client{""}}, "", true, `{"exclude":[""]}`},
+		"exclude nobody":             {definition.Scope{Exclude: []id.Client{}}, "cli_a", true, `{"exclude":[]}`},
+		"included in another letter": {definition.Scope{Include: []id.Client{"CLI_A"}}, "cli_a", false, `{"include":["CLI_A"]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -338,11 +339,11 @@ func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
 			}
 			e := happened(t, `{}`)
 			e.Client = tc.client
-			want := agent.OutOfScope
+			want := definition.OutOfScope
 			if tc.want {
-				want = agent.Started
+				want = definition.Started
 			}
-			if got, _ := (agent.Definition{Scope: tc.scope}).Judge(agent.Facts{Event: e}); got != want {
+			if got, _ := (definition.Definition{Scope: tc.scope}).Judge(condition.Facts{Event: e}); got != want {
 				t.Errorf("Judge = %s, want %s", got, want)
 			}
 			if got := text(t, tc.scope); got != tc.shown {
@@ -356,20 +357,20 @@ func TestTheScopeSaysWhyAnEventIsNotSeen(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		scope  agent.Scope
+		scope  definition.Scope
 		client id.Client
 		want   string
 	}{
-		"not included": {agent.Scope{Include: []id.Client{"cli_a"}}, "cli_b", `client_scope does not include client "cli_b"`},
-		"excluded":     {agent.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", `client_scope excludes client "cli_a"`},
-		"no client":    {agent.Scope{Include: []id.Client{"cli_a"}}, "", "the event names no client, and client_scope includes only some"},
+		"not included": {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_b", `client_scope does not include client "cli_b"`},
+		"excluded":     {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", `client_scope excludes client "cli_a"`},
+		"no client":    {definition.Scope{Include: []id.Client{"cli_a"}}, "", "the event names no client, and client_scope includes only some"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			e := happened(t, `{}`)
 			e.Client = tc.client
-			if _, got := (agent.Definition{Scope: tc.scope}).Judge(agent.Facts{Event: e}); got != tc.want {
+			if _, got := (definition.Definition{Scope: tc.scope}).Judge(condition.Facts{Event: e}); got != tc.want {
 				t.Errorf("it says %q, want %q", got, tc.want)
 			}
 		})
@@ -385,28 +386,28 @@ func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		metadata *event.Metadata
 		allowed  bool
-		want     agent.Outcome
+		want     definition.Outcome
 	}{
-		"what no agent caused":                    {nil, false, agent.Started},
-		"what no agent caused, and it says so":    {by(false, 0), false, agent.Started},
-		"what an agent caused":                    {&event.Metadata{AgentTriggered: true}, false, agent.LoopGuard},
-		"what an agent caused, and it is allowed": {&event.Metadata{AgentTriggered: true}, true, agent.Started},
-		"depth 1, not allowed":                    {by(true, 1), false, agent.LoopGuard},
-		"depth 1":                                 {by(true, 1), true, agent.Started},
-		"depth 4":                                 {by(true, 4), true, agent.Started},
-		"depth 5 still starts":                    {by(true, 5), true, agent.Started},
-		"depth 6 does not":                        {by(true, 6), true, agent.LoopGuard},
-		"depth 600 does not":                      {by(true, 600), true, agent.LoopGuard},
-		"depth 6 without the mark does not":       {by(false, 6), true, agent.LoopGuard},
-		"a depth without the mark, not allowed":   {by(false, 2), false, agent.LoopGuard},
+		"what no agent caused":                    {nil, false, definition.Started},
+		"what no agent caused, and it says so":    {by(false, 0), false, definition.Started},
+		"what an agent caused":                    {&event.Metadata{AgentTriggered: true}, false, definition.LoopGuard},
+		"what an agent caused, and it is allowed": {&event.Metadata{AgentTriggered: true}, true, definition.Started},
+		"depth 1, not allowed":                    {by(true, 1), false, definition.LoopGuard},
+		"depth 1":                                 {by(true, 1), true, definition.Started},
+		"depth 4":                                 {by(true, 4), true, definition.Started},
+		"depth 5 still starts":                    {by(true, 5), true, definition.Started},
+		"depth 6 does not":                        {by(true, 6), true, definition.LoopGuard},
+		"depth 600 does not":                      {by(true, 600), true, definition.LoopGuard},
+		"depth 6 without the mark does not":       {by(false, 6), true, definition.LoopGuard},
+		"a depth without the mark, not allowed":   {by(false, 2), false, definition.LoopGuard},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			e := happened(t, `{}`)
 			e.Metadata = tc.metadata
-			d := agent.Definition{Trigger: agent.Trigger{AllowAgentTriggered: tc.allowed}}
-			if got, why := d.Judge(agent.Facts{Event: e}); got != tc.want || (got == agent.Started) != (why == "") {
+			d := definition.Definition{Trigger: definition.Trigger{AllowAgentTriggered: tc.allowed}}
+			if got, why := d.Judge(condition.Facts{Event: e}); got != tc.want || (got == definition.Started) != (why == "") {
 				t.Errorf("%s (%s), want %s", got, why, tc.want)
 			}
 		})
@@ -416,26 +417,26 @@ func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
 	t.Parallel()
 
-	d := agent.Definition{
-		Trigger:    agent.Trigger{Filters: []agent.Filter{{Field: "priority", Operator: agent.Eq, Value: "p1"}}},
-		Scope:      agent.Scope{Include: []id.Client{"cli_acme"}},
-		Conditions: []agent.Condition{{Context: agent.InEvent, Field: "type", Operator: agent.Eq, Value: "incident"}},
+	d := definition.Definition{
+		Trigger:    definition.Trigger{Filters: []condition.Filter{{Field: "priority", Operator: condition.Eq, Value: "p1"}}},
+		Scope:      definition.Scope{Include: []id.Client{"cli_acme"}},
+		Conditions: []condition.Condition{{Context: condition.InEvent, Field: "type", Operator: condition.Eq, Value: "incident"}},
 	}
 	e := happened(t, `{"priority":"p2","type":"request"}`)
 	e.Client = "cli_other"
 	e.Metadata = &event.Metadata{AgentTriggered: true}
 	for _, tc := range []struct {
-		want agent.Outcome
+		want definition.Outcome
 		says string
 		mend func()
 	}{
-		{agent.Filtered, `priority must be "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
-		{agent.OutOfScope, `client "cli_other"`, func() { e.Client = "cli_acme" }},
-		{agent.ConditionNotMet, `event type must be "incident"; it is "request"`, func() { e.Payload["type"] = "incident" }},
-		{agent.LoopGuard, "an agent caused the event", func() { e.Metadata = nil }},
-		{agent.Started, "", func() {}},
+		{definition.Filtered, `priority must be "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
+		{definition.OutOfScope, `client "cli_other"`, func() { e.Client = "cli_acme" }},
+		{definition.ConditionNotMet, `event type must be "incident"; it is "request"`, func() { e.Payload["type"] = "incident" }},
+		{definition.LoopGuard, "an agent caused the event", func() { e.Metadata = nil }},
+		{definition.Started, "", func() {}},
 	} {
-		got, why := d.Judge(agent.Facts{Event: e})
+		got, why := d.Judge(condition.Facts{Event: e})
 		if got != tc.want || !strings.Contains(why, tc.says) {
 			t.Errorf("%s (%s); want %s (%s)", got, why, tc.want, tc.says)
 		}
@@ -447,13 +448,13 @@ func TestAReasonIsNeverLong(t *testing.T) {
 	t.Parallel()
 
 	e := happened(t, `{"x":"`+strings.Repeat("ä", 5000)+`"}`)
-	d := agent.Definition{Trigger: agent.Trigger{Filters: []agent.Filter{{Field: "x", Operator: agent.Eq, Value: strings.Repeat("ö", 5000)}}}}
-	if _, why := d.Judge(agent.Facts{Event: e}); len(why) > 1000 || !strings.Contains(why, "…") {
+	d := definition.Definition{Trigger: definition.Trigger{Filters: []condition.Filter{{Field: "x", Operator: condition.Eq, Value: strings.Repeat("ö", 5000)}}}}
+	if _, why := d.Judge(condition.Facts{Event: e}); len(why) > 1000 || !strings.Contains(why, "…") {
 		t.Errorf("%d bytes: %.100s", len(why), why)
 	}
-	missing := agent.Filter{Field: "nope", Operator: agent.Eq, Value: "x"}
-	d.Trigger.Filters = []agent.Filter{missing}
-	if _, why := d.Judge(agent.Facts{Event: e}); !strings.Contains(why, "it is missing") {
+	missing := condition.Filter{Field: "nope", Operator: condition.Eq, Value: "x"}
+	d.Trigger.Filters = []condition.Filter{missing}
+	if _, why := d.Judge(condition.Facts{Event: e}); !strings.Contains(why, "it is missing") {
 		t.Errorf("why = %q", why)
 	}
 }
@@ -510,7 +511,7 @@ func unquoted(raw string) string {
 }
 
 // oracle reports whether found, as JSON or "", satisfies the operator.
-func oracle(o agent.Operator, found, wanted string) bool {
+func oracle(o condition.Operator, found, wanted string) bool {
 	f, w := kindOf(found), kindOf(wanted)
 	same := func(a, b string) bool {
 		x, y := kindOf(a), kindOf(b)
@@ -533,35 +534,35 @@ func oracle(o agent.Operator, found, wanted string) bool {
 	}
 	numbers, strs := f == isNumber && w == isNumber, f == isString && w == isString
 	switch o {
-	case agent.Eq:
+	case condition.Eq:
 		return same(found, wanted)
-	case agent.Ne:
+	case condition.Ne:
 		return !same(found, wanted)
-	case agent.In:
+	case condition.In:
 		return among()
-	case agent.NotIn:
+	case condition.NotIn:
 		return !among()
-	case agent.Exists:
+	case condition.Exists:
 		return wanted == strconv.FormatBool(f != isNothing)
-	case agent.Gt:
+	case condition.Gt:
 		return numbers && order(found, wanted) > 0
-	case agent.Gte:
+	case condition.Gte:
 		return numbers && order(found, wanted) >= 0
-	case agent.Lt:
+	case condition.Lt:
 		return numbers && order(found, wanted) < 0
-	case agent.Lte:
+	case condition.Lte:
 		return numbers && order(found, wanted) <= 0
-	case agent.Contains:
+	case condition.Contains:
 		a, b := unquoted2(strs, found, wanted)
 		for i := range len(a) - len(b) + 1 {
 			if a[i:i+len(b)] == b {
 				return strs
 			}
 		}
-	case agent.StartsWith:
+	case condition.StartsWith:
 		a, b := unquoted2(strs, found, wanted)
 		return strs && len(a) >= len(b) && a[:len(b)] == b
-	case agent.EndsWith:
+	case condition.EndsWith:
 		a, b := unquoted2(strs, found, wanted)
 		return strs && len(a) >= len(b) && a[len(a)-len(b):] == b
 	}
@@ -597,7 +598,7 @@ func TestTheMatcherAgreesWithOneThatIsSlowAndPlain(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
-		o := rapid.SampledFrom(agent.Operators()).Draw(t, "operator")
+		o := rapid.SampledFrom(condition.Operators()).Draw(t, "operator")
 		found := rapid.OneOf(rapid.Just(""), anything(), anything()).Draw(t, "found")
 		wanted := anything().Draw(t, "wanted")
 		if got, want := matches(t, o, found, wanted), oracle(o, found, wanted); got != want {
@@ -612,7 +613,7 @@ type fataler interface {
 }
 
 // matches asks the real matcher.
-func matches(t fataler, o agent.Operator, found, wanted string) bool {
+func matches(t fataler, o condition.Operator, found, wanted string) bool {
 	payload := map[string]any{}
 	for field, raw := range map[string]string{"x": found, "want": wanted} {
 		if raw == "" {
@@ -626,7 +627,7 @@ func matches(t fataler, o agent.Operator, found, wanted string) bool {
 	}
 	want := payload["want"]
 	delete(payload, "want")
-	return filtered(event.Event{Payload: payload}, agent.Filter{Field: "x", Operator: o, Value: want})
+	return filtered(event.Event{Payload: payload}, condition.Filter{Field: "x", Operator: o, Value: want})
 }
 
 // trees returns a generator of conditions, with the answer that the oracle
@@ -649,18 +650,18 @@ func trees(depth int, payload map[string]string) *rapid.Generator[tree] {
 			return out
 		}
 		field := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "field")
-		o := rapid.SampledFrom(agent.Operators()).Draw(t, "operator")
+		o := rapid.SampledFrom(condition.Operators()).Draw(t, "operator")
 		wanted := anything().Draw(t, "wanted")
 		v, err := jsonvalue.Decode([]byte(wanted))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return tree{agent.Condition{Context: agent.InEvent, Field: field, Operator: o, Value: v}, oracle(o, payload[field], wanted)}
+		return tree{condition.Condition{Context: condition.InEvent, Field: field, Operator: o, Value: v}, oracle(o, payload[field], wanted)}
 	})
 }
 
 type tree struct {
-	c     agent.Condition
+	c     condition.Condition
 	holds bool
 }
 
@@ -678,12 +679,12 @@ func TestGroupsAgreeWithThePlainWay(t *testing.T) {
 			payload[field] = v
 		}
 		tree := trees(3, raw).Draw(t, "condition")
-		got, why := tree.c.Holds(agent.Facts{Event: event.Event{Payload: payload}})
+		got, why := tree.c.Holds(condition.Facts{Event: event.Event{Payload: payload}})
 		if got != tree.holds || got != (why == "") {
 			t.Errorf("%v is %t (%s), want %t", tree.c, got, why, tree.holds)
 		}
-		outcome, _ := (agent.Definition{Conditions: []agent.Condition{tree.c}}).Judge(agent.Facts{Event: event.Event{Payload: payload}})
-		want := map[bool]agent.Outcome{true: agent.Started, false: agent.ConditionNotMet}[tree.holds]
+		outcome, _ := (definition.Definition{Conditions: []condition.Condition{tree.c}}).Judge(condition.Facts{Event: event.Event{Payload: payload}})
+		want := map[bool]definition.Outcome{true: definition.Started, false: definition.ConditionNotMet}[tree.holds]
 		if outcome != want {
 			t.Errorf("Judge = %s, want %s", outcome, want)
 		}

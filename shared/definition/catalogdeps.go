@@ -1,4 +1,4 @@
-package agent
+package definition
 
 import (
 	"slices"
@@ -34,8 +34,8 @@ func (r Rules) Missing(d Definition) []string {
 	return each(gone)
 }
 
-// lost reports whether the catalogue no longer has one of these needs.
-func (r Rules) lost(needs []string) bool {
+// Lost reports whether the catalogue no longer has one of these needs.
+func (r Rules) Lost(needs []string) bool {
 	return slices.ContainsFunc(needs, func(text string) bool {
 		kind, name, _ := strings.Cut(text, " ")
 		return !r.has(need{kind, name})

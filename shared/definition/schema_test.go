@@ -1,11 +1,11 @@
-package agent_test
+package definition_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -135,7 +135,7 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := (agent.AIStep{Schema: object(t, tc.schema)}).Misfit(answer); got != tc.want {
+			if got := (definition.AIStep{Schema: object(t, tc.schema)}).Misfit(answer); got != tc.want {
 				t.Errorf("it says %q, want %q", got, tc.want)
 			}
 		})
@@ -156,11 +156,11 @@ func FuzzMisfit(f *testing.F) {
 		if err != nil {
 			return
 		}
-		compiled, err := agent.CompileSchema(doc)
+		compiled, err := definition.CompileSchema(doc)
 		if err != nil {
 			return
 		}
-		said := agent.AIStep{Schema: doc}.Misfit(v)
+		said := definition.AIStep{Schema: doc}.Misfit(v)
 		invalid := compiled.Validate(v)
 		if (invalid == nil) != (said == "") {
 			t.Errorf("%s for %s: %q, but %v", answer, schema, said, invalid)

@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"testing"

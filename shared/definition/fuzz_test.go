@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
@@ -39,7 +40,7 @@ func FuzzDefinition(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q has no JSON: %v", data, err)
 		}
-		var stored agent.Definition
+		var stored definition.Definition
 		if err := json.Unmarshal(first, &stored); err != nil {
 			t.Fatalf("%s is not read: %v", first, err)
 		}
@@ -53,7 +54,7 @@ func FuzzDefinition(f *testing.F) {
 }
 
 func FuzzFilter(f *testing.F) {
-	for _, o := range agent.Operators() {
+	for _, o := range condition.Operators() {
 		f.Add(string(o), []byte(`"p1"`), []byte(`["p1",1,null]`))
 		f.Add(string(o), []byte(`1.0`), []byte(`1`))
 		f.Add(string(o), []byte(``), []byte(`false`))
@@ -71,16 +72,16 @@ func FuzzFilter(f *testing.F) {
 			}
 			raw = jsonvalue.Canonical(w)
 		}
-		o := agent.Operator(operator)
+		o := condition.Operator(operator)
 		want := oracle(o, raw, jsonvalue.Canonical(v))
 		if got := matches(t, o, raw, jsonvalue.Canonical(v)); got != want {
 			t.Errorf("%s %s %s is %t, want %t", raw, o, jsonvalue.Canonical(v), got, want)
 		}
 		// ne and not_in are the opposites, whatever they are asked.
-		if e, n := matches(t, agent.Eq, raw, jsonvalue.Canonical(v)), matches(t, agent.Ne, raw, jsonvalue.Canonical(v)); e == n {
+		if e, n := matches(t, condition.Eq, raw, jsonvalue.Canonical(v)), matches(t, condition.Ne, raw, jsonvalue.Canonical(v)); e == n {
 			t.Errorf("%s eq and ne %s are both %t", raw, wanted, e)
 		}
-		if i, n := matches(t, agent.In, raw, jsonvalue.Canonical(v)), matches(t, agent.NotIn, raw, jsonvalue.Canonical(v)); i == n {
+		if i, n := matches(t, condition.In, raw, jsonvalue.Canonical(v)), matches(t, condition.NotIn, raw, jsonvalue.Canonical(v)); i == n {
 			t.Errorf("%s in and not_in %s are both %t", raw, wanted, i)
 		}
 	})
@@ -96,8 +97,8 @@ func FuzzCondition(f *testing.F) {
 		f.Add([]byte(seed), []byte(`{"a":{"b":[1]}}`))
 	}
 	r := rules(f)
-	f.Fuzz(func(t *testing.T, condition, payload []byte) {
-		c, err := jsonvalue.Decode(condition)
+	f.Fuzz(func(t *testing.T, tried, payload []byte) {
+		c, err := jsonvalue.Decode(tried)
 		if err != nil {
 			return
 		}
@@ -114,16 +115,16 @@ func FuzzCondition(f *testing.F) {
 		d.Trigger.Filters = nil
 		e := event.Event{Payload: p}
 		for _, client := range []map[string]any{nil, {"score": int64(72)}} {
-			facts := agent.Facts{Event: e, Client: client}
+			facts := condition.Facts{Event: e, Client: client}
 			ok, why := d.Conditions[0].Holds(facts)
 			if ok != (why == "") {
-				t.Errorf("%s is %t, because %q", condition, ok, why)
+				t.Errorf("%s is %t, because %q", tried, ok, why)
 			}
 			switch outcome, _ := d.Judge(facts); {
-			case ok != (outcome == agent.Started):
-				t.Errorf("%s is %t, and the outcome %s", condition, ok, outcome)
-			case outcome == agent.NoProfile && (client != nil || !d.UsesClient()):
-				t.Errorf("%s lacks a profile that there is, or that it does not need", condition)
+			case ok != (outcome == definition.Started):
+				t.Errorf("%s is %t, and the outcome %s", tried, ok, outcome)
+			case outcome == definition.NoProfile && (client != nil || !d.UsesClient()):
+				t.Errorf("%s lacks a profile that there is, or that it does not need", tried)
 			}
 		}
 	})

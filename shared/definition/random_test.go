@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"encoding/json"
@@ -11,8 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
 )
@@ -57,21 +58,21 @@ func (m *maker) scalar() any {
 	).Draw(m.T, "scalar")
 }
 
-func (m *maker) wanted(o agent.Operator) any {
+func (m *maker) wanted(o condition.Operator) any {
 	switch o {
-	case agent.In, agent.NotIn:
+	case condition.In, condition.NotIn:
 		list := make([]any, rapid.IntRange(1, 3).Draw(m.T, "values"))
 		for i := range list {
 			list[i] = m.scalar()
 		}
 		return list
-	case agent.Exists:
+	case condition.Exists:
 		return rapid.Bool().Draw(m.T, "exists")
-	case agent.Gt, agent.Gte, agent.Lt, agent.Lte:
+	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		return rapid.Int64().Draw(m.T, "number")
-	case agent.Contains, agent.StartsWith, agent.EndsWith:
+	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		return rapid.StringN(0, 5, -1).Draw(m.T, "part")
-	case agent.Eq, agent.Ne:
+	case condition.Eq, condition.Ne:
 	}
 	return m.scalar()
 }
@@ -92,7 +93,7 @@ func (m *maker) condition(depth int, contexts ...string) map[string]any {
 		}
 		return map[string]any{pick(m, "kind of group", "all", "any"): list}
 	}
-	o := pick(m, "operator", agent.Operators()...)
+	o := pick(m, "operator", condition.Operators()...)
 	context := pick(m, "context", contexts...)
 	field := pick(m, "field", "priority", "a.b.0.c", "client_id")
 	if context == "run" {
@@ -109,30 +110,30 @@ func (m *maker) condition(depth int, contexts ...string) map[string]any {
 
 // filter returns a filter that the catalogue allows for a field.
 func (m *maker) filter(f catalog.Field) map[string]any {
-	operators := []agent.Operator{agent.Exists}
+	operators := []condition.Operator{condition.Exists}
 	member := func() any { return rapid.StringN(0, 5, -1).Draw(m.T, "member") }
 	switch f.Type {
 	case catalog.Number:
-		operators = append(operators, agent.Eq, agent.Ne, agent.Gt, agent.Gte, agent.Lt, agent.Lte, agent.In, agent.NotIn)
+		operators = append(operators, condition.Eq, condition.Ne, condition.Gt, condition.Gte, condition.Lt, condition.Lte, condition.In, condition.NotIn)
 		member = func() any { return rapid.Int64().Draw(m.T, "member") }
 	case catalog.Boolean:
-		operators = append(operators, agent.Eq, agent.Ne)
+		operators = append(operators, condition.Eq, condition.Ne)
 		member = func() any { return rapid.Bool().Draw(m.T, "member") }
 	case catalog.Enum:
-		operators = append(operators, agent.Eq, agent.Ne, agent.In, agent.NotIn, agent.Contains)
+		operators = append(operators, condition.Eq, condition.Ne, condition.In, condition.NotIn, condition.Contains)
 		member = func() any { return pick(m, "member", f.EnumValues...) }
 	case catalog.String:
-		operators = append(operators, agent.Eq, agent.Ne, agent.In, agent.NotIn, agent.Contains, agent.StartsWith, agent.EndsWith)
+		operators = append(operators, condition.Eq, condition.Ne, condition.In, condition.NotIn, condition.Contains, condition.StartsWith, condition.EndsWith)
 	case catalog.Object, catalog.Array:
 	}
 	o := pick(m, "operator", operators...)
 	v := m.wanted(o)
 	switch o {
-	case agent.Eq, agent.Ne:
+	case condition.Eq, condition.Ne:
 		v = member()
-	case agent.In, agent.NotIn:
+	case condition.In, condition.NotIn:
 		v = []any{member()}
-	case agent.Exists, agent.Gt, agent.Gte, agent.Lt, agent.Lte, agent.Contains, agent.StartsWith, agent.EndsWith:
+	case condition.Exists, condition.Gt, condition.Gte, condition.Lt, condition.Lte, condition.Contains, condition.StartsWith, condition.EndsWith:
 	}
 	return map[string]any{"field": f.Path, "operator": string(o), "value": v}
 }
@@ -155,7 +156,7 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 	m.left--
 	id := fmt.Sprintf("s%d", m.left)
 	kinds := []string{"ai_reason", "product_action", "notification", "approval_gate", "wait"}
-	if depth < agent.MaxDepth && m.left > 3 {
+	if depth < definition.MaxDepth && m.left > 3 {
 		kinds = append(kinds, "branch", "branch")
 	}
 	s := map[string]any{"id": id, "type": pick(m, "type", kinds...)}
@@ -216,7 +217,7 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 		}
 		asked = asked || certain
 	case "wait":
-		s["duration_seconds"] = rapid.Int64Range(1, agent.MaxWait).Draw(m.T, "seconds")
+		s["duration_seconds"] = rapid.Int64Range(1, definition.MaxWait).Draw(m.T, "seconds")
 	case "branch":
 		asked = m.branch(s, depth, asked, certain)
 	}
@@ -337,7 +338,7 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 		if diff := cmp.Diff(jsonvalue.Canonical(doc), canonical(t, first)); diff != "" {
 			t.Errorf("shown otherwise than it came:\n%s", diff)
 		}
-		var stored agent.Definition
+		var stored definition.Definition
 		if err := json.Unmarshal(first, &stored); err != nil {
 			t.Fatal(err)
 		}

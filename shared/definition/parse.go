@@ -1,4 +1,4 @@
-package agent
+package definition
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -48,7 +49,7 @@ func (r Rules) Parse(doc map[string]any) (Definition, error) {
 // one that its next update is held against.
 func (r Rules) Warnings(d Definition) []fault.Detail {
 	p := newParser(r)
-	p.definition(d.document())
+	p.definition(d.Document())
 	return slices.Concat(p.faults, p.warnings)
 }
 
@@ -97,14 +98,14 @@ func (p *parser) definition(doc map[string]any) Definition {
 		Description: o.text("description", MaxDescription),
 		Category:    needChoice(o, "category", catalog.Categories()...),
 		Conflict:    choice(o, "conflict_behavior", Additive, Additive, Override),
-		Conditions:  []Condition{},
+		Conditions:  []condition.Condition{},
 		Steps:       []Step{},
 	}
 	if v, ok := o.need("trigger"); ok {
 		d.Trigger = p.trigger(v)
 	}
 	for i, v := range o.list("conditions", MaxFilters) {
-		d.Conditions = append(d.Conditions, p.condition(index("conditions", i), v, 1, InEvent, InClient))
+		d.Conditions = append(d.Conditions, p.condition(index("conditions", i), v, 1, condition.InEvent, condition.InClient))
 	}
 	if v, ok := o.get("client_scope"); ok {
 		d.Scope = p.scope(v)
@@ -129,7 +130,7 @@ func (p *parser) trigger(v any) Trigger {
 		EventType:           o.needText("event_type", 100),
 		Product:             o.needText("source_product", 40),
 		AllowAgentTriggered: o.boolean("allow_agent_triggered"),
-		Filters:             []Filter{},
+		Filters:             []condition.Filter{},
 	}
 	event, ok := p.rules.Catalog.Event(t.Event())
 	if !ok && t.EventType != "" && t.Product != "" {
@@ -160,9 +161,9 @@ func (r Rules) otherEvents(t Trigger) string {
 	return fmt.Sprintf("no product %q publishes events: %s", t.Product, fault.Suggest(t.Product, r.Catalog.EventProducts()))
 }
 
-func (p *parser) filter(path string, v any, known bool) Filter {
+func (p *parser) filter(path string, v any, known bool) condition.Filter {
 	o := p.object(path, v)
-	f := Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", Operators()...)}
+	f := condition.Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", condition.Operators()...)}
 	f.Value = p.value(o, f.Operator)
 	o.done()
 	place, err := jsonvalue.ParsePath(f.Field)
@@ -180,24 +181,24 @@ func (p *parser) filter(path string, v any, known bool) Filter {
 }
 
 // fits reports an operator or a value that can never match the field.
-func (p *parser) fits(path string, field catalog.Field, f Filter) {
+func (p *parser) fits(path string, field catalog.Field, f condition.Filter) {
 	switch f.Operator {
-	case Gt, Gte, Lt, Lte:
+	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if field.Type != catalog.Number {
 			p.fault(path+".operator", "%s compares numbers, and %s is of type %s", f.Operator, field.Path, field.Type)
 		}
-	case Contains, StartsWith, EndsWith:
+	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if field.Type != catalog.String && field.Type != catalog.Enum {
 			p.fault(path+".operator", "%s looks into strings, and %s is of type %s", f.Operator, field.Path, field.Type)
 		}
-	case Eq, Ne:
+	case condition.Eq, condition.Ne:
 		p.member(path+".value", field, f.Value)
-	case In, NotIn:
+	case condition.In, condition.NotIn:
 		list, _ := f.Value.([]any)
 		for i, v := range list {
 			p.member(index(path+".value", i), field, v)
 		}
-	case Exists:
+	case condition.Exists:
 	}
 }
 
@@ -217,7 +218,7 @@ func (p *parser) member(path string, field catalog.Field, v any) {
 }
 
 // value reads what an operator compares with.
-func (p *parser) value(o object, op Operator) any {
+func (p *parser) value(o object, op condition.Operator) any {
 	v, ok := o.needAny("value") // null is a value
 	if !ok || op == "" {
 		return v
@@ -225,21 +226,21 @@ func (p *parser) value(o object, op Operator) any {
 	path := o.at("value")
 	kind := jsonvalue.Kind(v)
 	switch op {
-	case In, NotIn:
+	case condition.In, condition.NotIn:
 		p.scalars(path, v)
-	case Exists:
+	case condition.Exists:
 		if kind != "a boolean" {
 			p.fault(path, "exists takes true or false, not %s", kind)
 		}
-	case Gt, Gte, Lt, Lte:
+	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if kind != "a number" {
 			p.fault(path, "%s takes a number, not %s", op, kind)
 		}
-	case Contains, StartsWith, EndsWith:
+	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if kind != "a string" {
 			p.fault(path, "%s takes a string, not %s", op, kind)
 		}
-	case Eq, Ne:
+	case condition.Eq, condition.Ne:
 		if kind == "an array" || kind == "an object" {
 			p.fault(path, "%s takes a string, a number, a boolean or null, not %s", op, kind)
 		}
@@ -262,14 +263,14 @@ func (p *parser) scalars(path string, v any) {
 
 const maxConditionDepth = 5
 
-func (p *parser) condition(path string, v any, depth int, contexts ...Context) Condition {
+func (p *parser) condition(path string, v any, depth int, contexts ...condition.Context) condition.Condition {
 	o := p.object(path, v)
 	o.absent("all", "any", "context", "field", "operator", "value")
 	for _, group := range []string{"all", "any"} {
 		if _, ok := o.get(group); !ok {
 			continue
 		}
-		c := Condition{}
+		c := condition.Condition{}
 		list := p.group(o, group, depth, contexts)
 		if group == "all" {
 			c.All = list
@@ -279,24 +280,24 @@ func (p *parser) condition(path string, v any, depth int, contexts ...Context) C
 		o.done()
 		return c
 	}
-	c := Condition{
-		Context:  choice(o, "context", InEvent, contexts...),
+	c := condition.Condition{
+		Context:  choice(o, "context", condition.InEvent, contexts...),
 		Field:    o.needText("field", 200),
-		Operator: needChoice(o, "operator", Operators()...),
+		Operator: needChoice(o, "operator", condition.Operators()...),
 	}
 	c.Value = p.value(o, c.Operator)
-	p.looksUp(o, c, slices.Contains(contexts, InRun))
+	p.looksUp(o, c, slices.Contains(contexts, condition.InRun))
 	o.done()
 	return c
 }
 
-func (p *parser) group(o object, name string, depth int, contexts []Context) []Condition {
+func (p *parser) group(o object, name string, depth int, contexts []condition.Context) []condition.Condition {
 	list := o.needList(name, MaxFilters)
 	if depth >= maxConditionDepth {
 		p.fault(o.at(name), "conditions nest at most %d deep", maxConditionDepth)
-		return []Condition{}
+		return []condition.Condition{}
 	}
-	out := make([]Condition, 0, len(list))
+	out := make([]condition.Condition, 0, len(list))
 	for i, v := range list {
 		out = append(out, p.condition(index(o.at(name), i), v, depth+1, contexts...))
 	}
@@ -386,7 +387,7 @@ func (p *parser) step(path string, v any, depth int) Step {
 	}
 	p.ids[s.ID] = true
 	if v, ok := o.get("if"); ok {
-		c := p.condition(o.at("if"), v, 1, InEvent, InClient, InRun)
+		c := p.condition(o.at("if"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
 		s.If = &c
 	}
 	if v, ok := o.get("retry"); ok {
@@ -438,8 +439,8 @@ func (p *parser) retry(path string, v any) *Retry {
 	return r
 }
 
-// document returns the definition as a document, to be changed and read again.
-func (d Definition) document() map[string]any {
+// Document returns the definition as a document, to be changed and read again.
+func (d Definition) Document() map[string]any {
 	data, err := json.Marshal(d)
 	if err != nil {
 		return nil // a definition always has JSON
@@ -454,7 +455,7 @@ func (d Definition) document() map[string]any {
 // Valid returns nil if the definition still obeys the rules, or ErrConfig: an
 // event type or an action may have left the catalogue.
 func (r Rules) Valid(d Definition) error {
-	_, err := r.Parse(d.document())
+	_, err := r.Parse(d.Document())
 	return err
 }
 

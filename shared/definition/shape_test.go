@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
@@ -173,7 +173,7 @@ func TestAPathThatAnAnswerHasIsAllowed(t *testing.T) {
 			return
 		}
 		schema["$defs"] = map[string]any{"d": schemas(2).Draw(t, "definition")}
-		compiled, err := agent.CompileSchema(schema)
+		compiled, err := definition.CompileSchema(schema)
 		if err != nil {
 			return
 		}
@@ -182,7 +182,7 @@ func TestAPathThatAnAnswerHasIsAllowed(t *testing.T) {
 			return
 		}
 		eachPath(v, nil, func(path jsonvalue.Path) {
-			if _, err := r.Parse(asking(schema, path)); err != nil && errors.Is(err, agent.ErrConfig) {
+			if _, err := r.Parse(asking(schema, path)); err != nil && errors.Is(err, definition.ErrConfig) {
 				t.Errorf("%v has %s and %v allows it: %v", jsonvalue.Canonical(v), path, jsonvalue.Canonical(schema), faults(err))
 			}
 		})

@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"fmt"
@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -18,9 +19,9 @@ import (
 
 // A demand is a filter or a condition as JSON has it, for the oracle.
 type demand struct {
-	context agent.Context
+	context condition.Context
 	field   string
-	op      agent.Operator
+	op      condition.Operator
 	wanted  string
 	all     bool // of a group, otherwise any
 	of      []demand
@@ -61,20 +62,20 @@ func (d dealer) fields(paths ...string) map[string]string {
 }
 
 // demand returns a demand on what is there, which it often meets.
-func (d dealer) demand(p pair, context agent.Context) demand {
+func (d dealer) demand(p pair, context condition.Context) demand {
 	found, paths := p.payload, []string{"x", "y", "deep.x", "client_id", "event_type", "nowhere.x"}
-	if context == agent.InClient {
+	if context == condition.InClient {
 		found, paths = p.profile, []string{"security_posture_score", "device_inventory.count"}
 	}
-	out := demand{context: context, field: among(d, paths...), op: among(d, agent.Operators()...), wanted: d.value()}
+	out := demand{context: context, field: among(d, paths...), op: among(d, condition.Operators()...), wanted: d.value()}
 	if v, ok := found[out.field]; ok && !d.one(4) {
 		out.wanted = v
 	}
 	switch out.op {
-	case agent.In, agent.NotIn:
+	case condition.In, condition.NotIn:
 		list := []string{out.wanted, d.value()}
 		out.wanted = "[" + strings.Join(list[d.IntN(2):], ",") + "]"
-	case agent.Exists:
+	case condition.Exists:
 		out.wanted = among(d, "true", "true", "false")
 	default:
 	}
@@ -89,7 +90,7 @@ func (d dealer) condition(p pair, depth int) demand {
 		}
 		return g
 	}
-	return d.demand(p, among(d, agent.InEvent, agent.InEvent, agent.InClient))
+	return d.demand(p, among(d, condition.InEvent, condition.InEvent, condition.InClient))
 }
 
 func (d dealer) pair() pair {
@@ -104,7 +105,7 @@ func (d dealer) pair() pair {
 		p.triggered, p.depth = d.one(2), d.IntN(9)-1
 	}
 	for range among(d, 0, 0, 1, 1, 2) {
-		p.filters = append(p.filters, d.demand(p, agent.InEvent))
+		p.filters = append(p.filters, d.demand(p, condition.InEvent))
 	}
 	for range among(d, 0, 0, 1, 2) {
 		p.conditions = append(p.conditions, d.condition(p, 2))
@@ -119,8 +120,8 @@ func (d dealer) pair() pair {
 }
 
 // found returns what stands at a field, as JSON; "" for nothing.
-func (p pair) found(context agent.Context, field string) string {
-	if context == agent.InClient {
+func (p pair) found(context condition.Context, field string) string {
+	if context == condition.InClient {
 		return p.profile[field]
 	}
 	if raw, ok := p.payload[field]; ok {
@@ -147,7 +148,7 @@ const (
 func (p pair) truth(d demand) truth {
 	if d.of == nil {
 		switch {
-		case d.context == agent.InClient && p.profile == nil:
+		case d.context == condition.InClient && p.profile == nil:
 			return unknown
 		case oracle(d.op, p.found(d.context, d.field), d.wanted):
 			return met
@@ -175,29 +176,29 @@ func (p pair) truth(d demand) truth {
 }
 
 // outcome is what must become of the event at the agent.
-func (p pair) outcome() agent.Outcome {
+func (p pair) outcome() definition.Outcome {
 	for _, f := range p.filters {
 		if p.truth(f) != met {
-			return agent.Filtered
+			return definition.Filtered
 		}
 	}
 	if p.include != nil && (p.client == "" || !slices.Contains(p.include, p.client)) ||
 		p.client != "" && slices.Contains(p.exclude, p.client) {
-		return agent.OutOfScope
+		return definition.OutOfScope
 	}
 	for _, c := range p.conditions {
 		switch p.truth(c) {
 		case unmet:
-			return agent.ConditionNotMet
+			return definition.ConditionNotMet
 		case unknown:
-			return agent.NoProfile
+			return definition.NoProfile
 		case met:
 		}
 	}
 	if p.triggered && (!p.allowed || p.depth > 5) || p.depth > 0 && !p.allowed || p.depth > 5 {
-		return agent.LoopGuard
+		return definition.LoopGuard
 	}
-	return agent.Started
+	return definition.Started
 }
 
 func decoded(t testing.TB, raw string) any {
@@ -224,27 +225,27 @@ func nested(t testing.TB, fields map[string]string) map[string]any {
 	return doc
 }
 
-func (d demand) condition(t testing.TB) agent.Condition {
-	var subs []agent.Condition
+func (d demand) condition(t testing.TB) condition.Condition {
+	var subs []condition.Condition
 	for _, sub := range d.of {
 		subs = append(subs, sub.condition(t))
 	}
 	switch {
 	case subs == nil:
-		return agent.Condition{Context: d.context, Field: d.field, Operator: d.op, Value: decoded(t, d.wanted)}
+		return condition.Condition{Context: d.context, Field: d.field, Operator: d.op, Value: decoded(t, d.wanted)}
 	case d.all:
-		return agent.Condition{All: subs}
+		return condition.Condition{All: subs}
 	}
-	return agent.Condition{Any: subs}
+	return condition.Condition{Any: subs}
 }
 
 // judged asks the real matcher.
-func (p pair) judged(t testing.TB) (agent.Outcome, string) {
-	d := agent.Definition{
-		Trigger: agent.Trigger{AllowAgentTriggered: p.allowed}, Scope: agent.Scope{Include: p.include, Exclude: p.exclude},
+func (p pair) judged(t testing.TB) (definition.Outcome, string) {
+	d := definition.Definition{
+		Trigger: definition.Trigger{AllowAgentTriggered: p.allowed}, Scope: definition.Scope{Include: p.include, Exclude: p.exclude},
 	}
 	for _, f := range p.filters {
-		d.Trigger.Filters = append(d.Trigger.Filters, agent.Filter{Field: f.field, Operator: f.op, Value: decoded(t, f.wanted)})
+		d.Trigger.Filters = append(d.Trigger.Filters, condition.Filter{Field: f.field, Operator: f.op, Value: decoded(t, f.wanted)})
 	}
 	for _, c := range p.conditions {
 		d.Conditions = append(d.Conditions, c.condition(t))
@@ -253,7 +254,7 @@ func (p pair) judged(t testing.TB) (agent.Outcome, string) {
 		ID: "evt_1", Type: "a", Product: "psa", Org: "org_a", Client: p.client, Payload: nested(t, p.payload), Published: time.Unix(0, 0),
 		Metadata: &event.Metadata{AgentTriggered: p.triggered, Causation: &event.Causation{Depth: p.depth}},
 	}
-	return d.Judge(agent.Facts{Event: e, Client: nested(t, p.profile)})
+	return d.Judge(condition.Facts{Event: e, Client: nested(t, p.profile)})
 }
 
 // A hundred thousand agents meet an event each, and the matcher says of all
@@ -262,19 +263,19 @@ func TestTheMatcherAgreesWithTheOracleAboutManyPairs(t *testing.T) {
 	t.Parallel()
 
 	const shards, each = 4, 26_000
-	counts := make([]map[agent.Outcome]int, shards)
+	counts := make([]map[definition.Outcome]int, shards)
 	t.Run("shards", func(t *testing.T) {
 		for shard := range shards {
 			t.Run(strconv.Itoa(shard), func(t *testing.T) {
 				t.Parallel()
 
 				d := dealer{rand.New(rand.NewPCG(2026, uint64(shard)))}
-				counts[shard] = map[agent.Outcome]int{}
+				counts[shard] = map[definition.Outcome]int{}
 				for range each {
 					p := d.pair()
 					got, why := p.judged(t)
 					want := p.outcome()
-					if got != want || (got == agent.Started) != (why == "") {
+					if got != want || (got == definition.Started) != (why == "") {
 						t.Fatalf("%s (%s), want %s:\n%+v", got, why, want, p)
 					}
 					counts[shard][got]++
@@ -282,7 +283,7 @@ func TestTheMatcherAgreesWithTheOracleAboutManyPairs(t *testing.T) {
 			})
 		}
 	})
-	sum, total := map[agent.Outcome]int{}, 0
+	sum, total := map[definition.Outcome]int{}, 0
 	for _, c := range counts {
 		for outcome, n := range c {
 			sum[outcome] += n
@@ -297,8 +298,8 @@ func TestTheMatcherAgreesWithTheOracleAboutManyPairs(t *testing.T) {
 	if total < 100_000 {
 		t.Errorf("%d pairs, want 100,000", total)
 	}
-	for _, o := range []agent.Outcome{
-		agent.Started, agent.Filtered, agent.OutOfScope, agent.ConditionNotMet, agent.NoProfile, agent.LoopGuard,
+	for _, o := range []definition.Outcome{
+		definition.Started, definition.Filtered, definition.OutOfScope, definition.ConditionNotMet, definition.NoProfile, definition.LoopGuard,
 	} {
 		if sum[o] < total/50 {
 			t.Errorf("only %d of %d pairs are %s; the test shows little about it", sum[o], total, o)

@@ -1,4 +1,4 @@
-package agent
+package definition
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
@@ -297,7 +298,7 @@ func lastNames(path jsonvalue.Path) string {
 
 // looksUp reports a condition whose field is no path or can never be found, and
 // one that can never hold.
-func (p *parser) looksUp(o object, c Condition, inSteps bool) {
+func (p *parser) looksUp(o object, c condition.Condition, inSteps bool) {
 	if c.Field == "" || p.stored {
 		return
 	}
@@ -309,11 +310,11 @@ func (p *parser) looksUp(o object, c Condition, inSteps bool) {
 	}
 	got := anywhere()
 	switch c.Context {
-	case InRun:
+	case condition.InRun:
 		got = p.names(at, path)
-	case InClient:
+	case condition.InClient:
 		got = p.ofClient(at, path)
-	case InEvent:
+	case condition.InEvent:
 		got = p.ofEvent(at, path, inSteps)
 	}
 	p.canHold(o, c, got)
@@ -377,26 +378,26 @@ func (p *parser) misplaced(path jsonvalue.Path, inSteps bool) string {
 }
 
 // canHold warns of a condition that can never hold.
-func (p *parser) canHold(o object, c Condition, got place) {
+func (p *parser) canHold(o object, c condition.Condition, got place) {
 	at, is := o.at("operator"), fmt.Sprintf("%s is %s", c.Field, got.kinds)
 	if got.kinds == allKind && got.values == nil {
 		return
 	}
 	switch c.Operator {
-	case Contains, StartsWith, EndsWith:
+	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if got.kinds&kindString == noKind {
 			p.warn(at, "%s looks into strings and %s, so the condition never holds", c.Operator, is)
 		}
-	case Gt, Gte, Lt, Lte:
+	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if got.kinds&kindNumber == noKind {
 			p.warn(at, "%s compares numbers and %s, so the condition never holds", c.Operator, is)
 		}
-	case Eq:
+	case condition.Eq:
 		p.canBe(o.at("value"), c.Field, []any{c.Value}, got)
-	case In:
+	case condition.In:
 		list, _ := c.Value.([]any)
 		p.canBe(o.at("value"), c.Field, list, got)
-	case Ne, NotIn, Exists:
+	case condition.Ne, condition.NotIn, condition.Exists:
 	}
 }
 

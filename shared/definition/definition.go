@@ -1,12 +1,30 @@
-package agent
+// Package definition reads what an agent does: its trigger, scope, conditions and
+// steps.
+//
+// A definition is a JSON document. Rules.Parse checks it whole when a person saves
+// it, and names every fault with its path. A stored definition is not checked
+// again, with one exception: Rules.Lost reports that the catalogue no longer has
+// what the definition names. Rules that became stricter since apply to the next
+// update or activation; Rules.Warnings names what they will refuse.
+//
+//	parse, reader       the document and its fields
+//	steps               one descriptor for each kind of step
+//	dataflow, lookup    what a step may read of earlier steps
+//	shape, schema       what an answer that fits an output_schema can contain
+//	catalogdeps         the events and actions that a definition needs
+//	recipient           addresses of people and channels
+//	judge               whether an event starts the agent
+package definition
 
 import (
 	"slices"
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // The bounds of a definition.
@@ -24,24 +42,24 @@ const (
 // A Definition is what an agent is: when it wakes and what it does then. It is
 // a document: its JSON is the format of the API.
 type Definition struct {
-	Name        string      `json:"name"`
-	Description string      `json:"description"`
-	Category    string      `json:"category"`
-	Trigger     Trigger     `json:"trigger"`
-	Conditions  []Condition `json:"conditions"`
-	Steps       []Step      `json:"steps"`
-	Conflict    Conflict    `json:"conflict_behavior"`
-	Scope       Scope       `json:"client_scope"`
-	Limit       *Limit      `json:"execution_limit,omitempty"`
+	Name        string                `json:"name"`
+	Description string                `json:"description"`
+	Category    string                `json:"category"`
+	Trigger     Trigger               `json:"trigger"`
+	Conditions  []condition.Condition `json:"conditions"`
+	Steps       []Step                `json:"steps"`
+	Conflict    Conflict              `json:"conflict_behavior"`
+	Scope       Scope                 `json:"client_scope"`
+	Limit       *Limit                `json:"execution_limit,omitempty"`
 }
 
 // A Trigger is the event that wakes an agent.
 type Trigger struct {
-	Type                string   `json:"type"` // always "bus_event"
-	EventType           string   `json:"event_type"`
-	Product             string   `json:"source_product"`
-	Filters             []Filter `json:"filters"`
-	AllowAgentTriggered bool     `json:"allow_agent_triggered,omitempty"`
+	Type                string             `json:"type"` // always "bus_event"
+	EventType           string             `json:"event_type"`
+	Product             string             `json:"source_product"`
+	Filters             []condition.Filter `json:"filters"`
+	AllowAgentTriggered bool               `json:"allow_agent_triggered,omitempty"`
 }
 
 // Event returns the qualified name of the event.
@@ -82,13 +100,13 @@ func Kinds() []Kind { return []Kind{AI, Action, Notification, Gate, Branching, W
 // A Step is one thing that an agent does. Which of the fields of its
 // configuration it has depends on its kind.
 type Step struct {
-	Kind    Kind       `json:"type"`
-	ID      id.Step    `json:"id"`
-	Name    string     `json:"name,omitempty"`
-	If      *Condition `json:"if,omitempty"`
-	OnError OnError    `json:"on_error,omitempty"`
-	Retry   *Retry     `json:"retry,omitempty"`
-	Timeout int        `json:"timeout_seconds,omitempty"`
+	Kind    Kind                 `json:"type"`
+	ID      id.Step              `json:"id"`
+	Name    string               `json:"name,omitempty"`
+	If      *condition.Condition `json:"if,omitempty"`
+	OnError OnError              `json:"on_error,omitempty"`
+	Retry   *Retry               `json:"retry,omitempty"`
+	Timeout int                  `json:"timeout_seconds,omitempty"`
 
 	*AIStep
 	*ActionStep
@@ -207,8 +225,8 @@ type BranchStep struct {
 
 // A Case is one way to go.
 type Case struct {
-	When  Condition `json:"when"`
-	Steps []Step    `json:"steps"`
+	When  condition.Condition `json:"when"`
+	Steps []Step              `json:"steps"`
 }
 
 // A WaitStep lets time pass.
@@ -299,4 +317,4 @@ func (s Step) Insists() bool {
 
 // Mentions reports whether a word stands anywhere in the definition: whether
 // what it names is worth reading.
-func (d Definition) Mentions(word string) bool { return strings.Contains(canonical(d), word) }
+func (d Definition) Mentions(word string) bool { return strings.Contains(jsonvalue.Canonical(d), word) }

@@ -1,13 +1,13 @@
-package agent
+// Package condition compares the values of an event, a client's profile or a run
+// with the values that an agent demands, and explains each refusal in a sentence.
+package condition
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"theoneagents.app/agents/shared/event"
-	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
@@ -81,6 +81,15 @@ type Filter struct {
 	Field    string   `json:"field"`
 	Operator Operator `json:"operator"`
 	Value    any      `json:"value"`
+}
+
+// Holds reports whether the event satisfies the filter, and if not, why in words.
+func (f Filter) Holds(facts Facts) (ok bool, why string) {
+	found, there := facts.lookup(f.Field)
+	if f.Operator.holds(found, there, f.Value) {
+		return true, ""
+	}
+	return false, explain(f.Field, f.Operator, f.Value, found, there)
 }
 
 // A Context is where a condition looks.
@@ -196,7 +205,7 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 func (c Condition) Paths() []jsonvalue.Path {
 	var paths []jsonvalue.Path
 	if c.Context == InRun {
-		paths = append(paths, c.path())
+		paths = append(paths, c.Path())
 	}
 	for _, inner := range slices.Concat(c.All, c.Any) {
 		paths = append(paths, inner.Paths()...)
@@ -204,10 +213,10 @@ func (c Condition) Paths() []jsonvalue.Path {
 	return paths
 }
 
-// path returns the place that the condition looks at. A field outside the grammar
+// Path returns the place that the condition looks at. A field outside the grammar
 // of paths, in a definition of earlier times, is split at its dots, as
 // jsonvalue.Lookup does.
-func (c Condition) path() jsonvalue.Path {
+func (c Condition) Path() jsonvalue.Path {
 	path, err := jsonvalue.ParsePath(c.Field)
 	if err != nil {
 		return strings.Split(c.Field, ".")
@@ -215,124 +224,22 @@ func (c Condition) path() jsonvalue.Path {
 	return path
 }
 
-// lacksProfile reports whether a condition that does not hold fails for want of
+// LacksProfile reports whether a condition that does not hold fails for want of
 // the client's profile: with one it might hold.
-func (c Condition) lacksProfile(f Facts) bool {
+func (c Condition) LacksProfile(f Facts) bool {
 	switch {
 	case c.All != nil:
 		i := slices.IndexFunc(c.All, func(s Condition) bool { ok, _ := s.Holds(f); return !ok })
-		return i >= 0 && c.All[i].lacksProfile(f)
+		return i >= 0 && c.All[i].LacksProfile(f)
 	case c.Any != nil:
-		return slices.ContainsFunc(c.Any, func(s Condition) bool { return s.lacksProfile(f) })
+		return slices.ContainsFunc(c.Any, func(s Condition) bool { return s.LacksProfile(f) })
 	}
 	return c.Context == InClient && f.Client == nil
 }
 
-// uses reports whether the condition looks at a context.
-func (c Condition) uses(x Context) bool {
+// LooksAt reports whether the condition looks at a context.
+func (c Condition) LooksAt(x Context) bool {
 	return c.Context == x ||
-		slices.ContainsFunc(c.All, func(s Condition) bool { return s.uses(x) }) ||
-		slices.ContainsFunc(c.Any, func(s Condition) bool { return s.uses(x) })
-}
-
-// A Scope says which clients' events an agent sees: all, or only some, or all
-// but some.
-type Scope struct {
-	Include []id.Client
-	Exclude []id.Client
-}
-
-// MarshalJSON writes "all", {"include": […]} or {"exclude": […]}.
-func (s Scope) MarshalJSON() ([]byte, error) {
-	switch {
-	case s.Include != nil:
-		return json.Marshal(map[string]any{"include": s.Include})
-	case s.Exclude != nil:
-		return json.Marshal(map[string]any{"exclude": s.Exclude})
-	}
-	return json.Marshal("all")
-}
-
-// Allows reports whether events of c are seen. Only an exclusion lets an event
-// without a client pass.
-func (s Scope) Allows(c id.Client) bool { return s.refuses(c) == "" }
-
-// refuses returns why events of c are not seen, or "".
-func (s Scope) refuses(c id.Client) string {
-	switch {
-	case s.Include != nil && c == "":
-		return "the event names no client, and client_scope includes only some"
-	case s.Include != nil && !slices.Contains(s.Include, c):
-		return fmt.Sprintf("client_scope does not include client %q", c)
-	case c != "" && slices.Contains(s.Exclude, c):
-		return fmt.Sprintf("client_scope excludes client %q", c)
-	}
-	return ""
-}
-
-// An Outcome is what became of an event at an agent.
-type Outcome string
-
-// The outcomes.
-const (
-	Started         Outcome = "started"
-	Filtered        Outcome = "filtered"
-	OutOfScope      Outcome = "out_of_scope"
-	ConditionNotMet Outcome = "condition_not_met"
-	NoProfile       Outcome = "client_context_missing"
-	LoopGuard       Outcome = "loop_guard"
-	Overridden      Outcome = "overridden"
-	Duplicate       Outcome = "duplicate"
-	LimitReached    Outcome = "limit_reached"
-	Suspended       Outcome = "org_suspended"
-	Broken          Outcome = "agent_error" // it needs what the catalogue no longer has
-)
-
-// Outcomes returns all outcomes.
-func Outcomes() []Outcome {
-	return []Outcome{
-		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, Suspended, Broken,
-	}
-}
-
-// maxCausalDepth is how many runs may stand behind an event that still starts
-// one.
-const maxCausalDepth = 5
-
-// Judge says whether the event wakes an agent of this definition as far as the
-// definition alone can tell, and if not, why in words. The trigger itself is
-// taken to match.
-func (d Definition) Judge(f Facts) (Outcome, string) {
-	for _, filter := range d.Trigger.Filters {
-		found, there := f.lookup(filter.Field)
-		if !filter.Operator.holds(found, there, filter.Value) {
-			return Filtered, explain(filter.Field, filter.Operator, filter.Value, found, there)
-		}
-	}
-	if why := d.Scope.refuses(f.Event.Client); why != "" {
-		return OutOfScope, why
-	}
-	for _, c := range d.Conditions {
-		if ok, why := c.Holds(f); !ok {
-			if c.lacksProfile(f) {
-				return NoProfile, why
-			}
-			return ConditionNotMet, why
-		}
-	}
-	if depth := f.Event.Depth(); depth > 0 {
-		switch {
-		case !d.Trigger.AllowAgentTriggered:
-			return LoopGuard, "an agent caused the event, and the trigger does not allow that"
-		case depth > maxCausalDepth:
-			return LoopGuard, fmt.Sprintf("%d runs stand behind the event; %d are allowed", depth, maxCausalDepth)
-		}
-	}
-	return Started, ""
-}
-
-// UsesClient reports whether the trigger's conditions look at the client's
-// profile.
-func (d Definition) UsesClient() bool {
-	return slices.ContainsFunc(d.Conditions, func(c Condition) bool { return c.uses(InClient) })
+		slices.ContainsFunc(c.All, func(s Condition) bool { return s.LooksAt(x) }) ||
+		slices.ContainsFunc(c.Any, func(s Condition) bool { return s.LooksAt(x) })
 }

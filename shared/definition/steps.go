@@ -1,4 +1,4 @@
-package agent
+package definition
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -44,22 +45,6 @@ func roots() []string {
 
 // reserved reports whether templates find something of ours under the name.
 func reserved(name string) bool { return name == "steps" || slices.Contains(roots(), name) }
-
-// eachText calls f with the texts at any depth of v, and where they are.
-func eachText(path string, v any, f func(path, text string)) {
-	switch v := v.(type) {
-	case string:
-		f(path, v)
-	case []any:
-		for i := range v {
-			eachText(index(path, i), v[i], f)
-		}
-	case map[string]any:
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			eachText(path+"."+k, v[k], f)
-		}
-	}
-}
 
 var varName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
@@ -115,7 +100,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		}
 		a.Params = m
 	}
-	eachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
+	jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
 	if slices.ContainsFunc(named(a.Params), p.answered) {
 		p.answers = append(p.answers, s.Names()...)
 	}
@@ -130,7 +115,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 	switch {
 	case !action.Destructive:
 	case p.past.asked:
-		eachText(o.at("params"), a.Params, func(path, text string) { p.blind(path, text, action) })
+		jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.blind(path, text, action) })
 	default:
 		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
@@ -319,7 +304,7 @@ func readBranch(p *parser, o object, s *Step, depth int) {
 		way := Case{Steps: []Step{}}
 		p.past = before
 		if v, ok := c.need("when"); ok {
-			way.When = p.condition(c.at("when"), v, 1, InEvent, InClient, InRun)
+			way.When = p.condition(c.at("when"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
 		}
 		if list := c.needList("steps", MaxSteps); list != nil {
 			way.Steps = p.steps(c.at("steps"), list, depth+1)

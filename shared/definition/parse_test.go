@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"encoding/json"
@@ -11,8 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
@@ -20,18 +21,18 @@ func TestTheExampleOfTheReferenceIsRead(t *testing.T) {
 	t.Parallel()
 
 	got := parse(t, read(t, "reference"))
-	want := agent.Definition{
+	want := definition.Definition{
 		Name: "P1 Escalation Notify", Description: "SMS notify senior technicians when a ticket is escalated to P1",
 		Category: "service_desk",
-		Trigger: agent.Trigger{
+		Trigger: definition.Trigger{
 			Type: "bus_event", EventType: "ticket.escalated", Product: "psa",
-			Filters: []agent.Filter{{Field: "escalated_to", Operator: agent.Eq, Value: "p1"}},
+			Filters: []condition.Filter{{Field: "escalated_to", Operator: condition.Eq, Value: "p1"}},
 		},
-		Conditions: []agent.Condition{}, Conflict: agent.Additive,
-		Steps: []agent.Step{{
-			ID: "notify_senior", Kind: agent.Notification,
-			NotificationStep: &agent.NotificationStep{
-				Channel: agent.SMS, Recipients: []string{"+15551234567"}, Body: "P1 escalation: {{event_payload.ticket_id}}",
+		Conditions: []condition.Condition{}, Conflict: definition.Additive,
+		Steps: []definition.Step{{
+			ID: "notify_senior", Kind: definition.Notification,
+			NotificationStep: &definition.NotificationStep{
+				Channel: definition.SMS, Recipients: []string{"+15551234567"}, Body: "P1 escalation: {{event_payload.ticket_id}}",
 			},
 		}},
 	}
@@ -71,7 +72,7 @@ func TestWhatIsNotSaidHasADefault(t *testing.T) {
 	}
 	edit(t, doc, "trigger.filters", "")
 	got := parse(t, doc)
-	if got.Conflict != agent.Additive || got.Conditions == nil || got.Trigger.Filters == nil || !got.Scope.Allows("cli_x") || got.Limit != nil {
+	if got.Conflict != definition.Additive || got.Conditions == nil || got.Trigger.Filters == nil || !got.Scope.Allows("cli_x") || got.Limit != nil {
 		t.Errorf("%+v", got)
 	}
 	edit(t, doc, "execution_limit", "null")
@@ -453,10 +454,10 @@ func TestABadDefinitionIsRefusedWithEveryFault(t *testing.T) {
 				edit(t, doc, pair[0], pair[1])
 			}
 			d, err := rules(t).Parse(doc)
-			if !errors.Is(err, agent.ErrConfig) {
+			if !errors.Is(err, definition.ErrConfig) {
 				t.Fatalf("err = %v, want ErrConfig", err)
 			}
-			if diff := cmp.Diff(agent.Definition{}, d); diff != "" {
+			if diff := cmp.Diff(definition.Definition{}, d); diff != "" {
 				t.Errorf("something came back all the same:\n%s", diff)
 			}
 			got := faults(err)
@@ -538,7 +539,7 @@ func TestADefinitionAtItsBoundsIsTaken(t *testing.T) {
 				edit(t, doc, pair[0], pair[1])
 			}
 			d := parse(t, doc)
-			var stored agent.Definition
+			var stored definition.Definition
 			if err := json.Unmarshal([]byte(text(t, d)), &stored); err != nil {
 				t.Fatal(err)
 			}
@@ -624,18 +625,18 @@ func TestAnyJSONObjectIsReadWithoutHarm(t *testing.T) {
 		`{"conditions":[null,{"all":null},{"any":[null]}],"client_scope":{"include":null},"execution_limit":[]}`,
 		`{"trigger":{"filters":[null,{}]},"steps":[{"type":"ai_reason","output_schema":null,"retry":null,"if":[]}]}`,
 	} {
-		if _, err := rules(t).Parse(object(t, in)); !errors.Is(err, agent.ErrConfig) {
+		if _, err := rules(t).Parse(object(t, in)); !errors.Is(err, definition.ErrConfig) {
 			t.Errorf("%s: %v, want ErrConfig", in, err)
 		}
-		var d agent.Definition
+		var d definition.Definition
 		if err := json.Unmarshal([]byte(in), &d); err != nil {
 			t.Errorf("%s, stored, is not read: %v", in, err)
 		}
 	}
-	if _, err := rules(t).Parse(nil); !errors.Is(err, agent.ErrConfig) {
+	if _, err := rules(t).Parse(nil); !errors.Is(err, definition.ErrConfig) {
 		t.Errorf("nothing: %v, want ErrConfig", err)
 	}
-	var d agent.Definition
+	var d definition.Definition
 	if err := json.Unmarshal([]byte(`[]`), &d); err == nil {
 		t.Error("an array was read as a definition")
 	}
@@ -644,54 +645,54 @@ func TestAnyJSONObjectIsReadWithoutHarm(t *testing.T) {
 func TestARecipientMustBeReachable(t *testing.T) {
 	t.Parallel()
 
-	local := agent.Rules{Hosts: []string{"127.0.0.1:4580", "localhost"}}
+	local := definition.Rules{Hosts: []string{"127.0.0.1:4580", "localhost"}}
 	for name, tc := range map[string]struct {
-		channel   agent.Channel
+		channel   definition.Channel
 		recipient string
 		want      bool
 	}{
-		"a number":                            {agent.SMS, "+15551234567", true},
-		"a number without a plus":             {agent.SMS, "15551234567", false},
-		"a number that begins with zero":      {agent.SMS, "+05551234567", false},
-		"a number that is too long":           {agent.SMS, "+1234567890123456", false},
-		"a number with blanks":                {agent.SMS, "+1 555 123 4567", false},
-		"a number with a line break":          {agent.SMS, "+15551234567\n", false},
-		"an address":                          {agent.Email, "jane.o'doe+x@mail.msp.example", true},
-		"an address without a domain":         {agent.Email, "jane@localhost", false},
-		"two addresses":                       {agent.Email, "a@b.example,c@d.example", false},
-		"an address with a line break":        {agent.Email, "a@b.example\r\nBcc: c@d.example", false},
-		"an address with a name":              {agent.Email, "Jane <a@b.example>", false},
-		"an address that is too long":         {agent.Email, strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 100) + "example", false},
-		"a URL":                               {agent.Webhook, "https://hooks.example/a/b?c=d", true},
-		"a URL with a port":                   {agent.Slack, "https://hooks.example:8443/x", true},
-		"a URL without a path":                {agent.Teams, "https://hooks.example", true},
-		"a URL without TLS":                   {agent.Webhook, "http://hooks.example/x", false},
-		"a local URL":                         {agent.Webhook, "http://127.0.0.1:4580/hooks/org_a/webhook", true},
-		"a local URL of another port":         {agent.Webhook, "http://127.0.0.1:22/x", false},
-		"a local URL by name":                 {agent.Slack, "http://localhost/x", true},
-		"a host that begins like a local one": {agent.Webhook, "http://127.0.0.1:4580.evil.example/x", false},
-		"a URL with a user":                   {agent.Webhook, "https://user:pass@hooks.example/x", false},
-		"a local host as a user":              {agent.Webhook, "http://127.0.0.1:4580@evil.example/x", false},
-		"a URL with a fragment":               {agent.Webhook, "https://hooks.example/x#y", false},
-		"a URL with a backslash":              {agent.Webhook, `https://hooks.example\@evil.example/`, false},
-		"a URL of another scheme":             {agent.Webhook, "ftp://hooks.example/x", false},
-		"a URL with a path that goes up":      {agent.Webhook, "https://hooks.example/a/../b", false},
-		"a URL that ends in a path up":        {agent.Webhook, "https://hooks.example/a/..", false},
-		"a URL with a path that goes nowhere": {agent.Webhook, "https://hooks.example/./b?c", false},
-		"a URL with dots in its names":        {agent.Webhook, "https://hooks.example/a..b/.c/d.?e=/../f", true},
-		"a URL with a blank":                  {agent.Webhook, "https://hooks.example/a b", false},
-		"no URL":                              {agent.Slack, "#general", false},
+		"a number":                            {definition.SMS, "+15551234567", true},
+		"a number without a plus":             {definition.SMS, "15551234567", false},
+		"a number that begins with zero":      {definition.SMS, "+05551234567", false},
+		"a number that is too long":           {definition.SMS, "+1234567890123456", false},
+		"a number with blanks":                {definition.SMS, "+1 555 123 4567", false},
+		"a number with a line break":          {definition.SMS, "+15551234567\n", false},
+		"an address":                          {definition.Email, "jane.o'doe+x@mail.msp.example", true},
+		"an address without a domain":         {definition.Email, "jane@localhost", false},
+		"two addresses":                       {definition.Email, "a@b.example,c@d.example", false},
+		"an address with a line break":        {definition.Email, "a@b.example\r\nBcc: c@d.example", false},
+		"an address with a name":              {definition.Email, "Jane <a@b.example>", false},
+		"an address that is too long":         {definition.Email, strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 100) + "example", false},
+		"a URL":                               {definition.Webhook, "https://hooks.example/a/b?c=d", true},
+		"a URL with a port":                   {definition.Slack, "https://hooks.example:8443/x", true},
+		"a URL without a path":                {definition.Teams, "https://hooks.example", true},
+		"a URL without TLS":                   {definition.Webhook, "http://hooks.example/x", false},
+		"a local URL":                         {definition.Webhook, "http://127.0.0.1:4580/hooks/org_a/webhook", true},
+		"a local URL of another port":         {definition.Webhook, "http://127.0.0.1:22/x", false},
+		"a local URL by name":                 {definition.Slack, "http://localhost/x", true},
+		"a host that begins like a local one": {definition.Webhook, "http://127.0.0.1:4580.evil.example/x", false},
+		"a URL with a user":                   {definition.Webhook, "https://user:pass@hooks.example/x", false},
+		"a local host as a user":              {definition.Webhook, "http://127.0.0.1:4580@evil.example/x", false},
+		"a URL with a fragment":               {definition.Webhook, "https://hooks.example/x#y", false},
+		"a URL with a backslash":              {definition.Webhook, `https://hooks.example\@evil.example/`, false},
+		"a URL of another scheme":             {definition.Webhook, "ftp://hooks.example/x", false},
+		"a URL with a path that goes up":      {definition.Webhook, "https://hooks.example/a/../b", false},
+		"a URL that ends in a path up":        {definition.Webhook, "https://hooks.example/a/..", false},
+		"a URL with a path that goes nowhere": {definition.Webhook, "https://hooks.example/./b?c", false},
+		"a URL with dots in its names":        {definition.Webhook, "https://hooks.example/a..b/.c/d.?e=/../f", true},
+		"a URL with a blank":                  {definition.Webhook, "https://hooks.example/a b", false},
+		"no URL":                              {definition.Slack, "#general", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			err := local.Reaches(tc.channel, tc.recipient)
-			if tc.want != (err == nil) || err != nil && !errors.Is(err, agent.ErrRecipient) {
+			if tc.want != (err == nil) || err != nil && !errors.Is(err, definition.ErrRecipient) {
 				t.Errorf("Reaches(%s, %q) = %v", tc.channel, tc.recipient, err)
 			}
 		})
 	}
-	if err := (agent.Rules{}).Reaches(agent.Webhook, "http://127.0.0.1:4580/x"); !errors.Is(err, agent.ErrRecipient) {
+	if err := (definition.Rules{}).Reaches(definition.Webhook, "http://127.0.0.1:4580/x"); !errors.Is(err, definition.ErrRecipient) {
 		t.Errorf("without configuration a local URL is reached: %v", err)
 	}
 }
@@ -700,8 +701,8 @@ func TestADefinitionIsNoLongerValidWhenTheCatalogueChanges(t *testing.T) {
 	t.Parallel()
 
 	d := parse(t, read(t, "everything"))
-	err := agent.Rules{Catalog: catalog.Catalog{}}.Valid(d)
-	if !errors.Is(err, agent.ErrConfig) {
+	err := definition.Rules{Catalog: catalog.Catalog{}}.Valid(d)
+	if !errors.Is(err, definition.ErrConfig) {
 		t.Fatalf("err = %v, want ErrConfig", err)
 	}
 	got := strings.Join(faults(err), "\n")
@@ -711,7 +712,7 @@ func TestADefinitionIsNoLongerValidWhenTheCatalogueChanges(t *testing.T) {
 		}
 	}
 	// It is still read, and as it was.
-	var stored agent.Definition
+	var stored definition.Definition
 	if err := json.Unmarshal([]byte(text(t, d)), &stored); err != nil || text(t, stored) != text(t, d) {
 		t.Errorf("%v: %s", err, text(t, stored))
 	}
@@ -721,16 +722,16 @@ func TestAStepSaysHowLongAndHowOften(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		step     agent.Step
+		step     definition.Step
 		limit    time.Duration
 		attempts int
 	}{
-		"a gate":                {agent.Step{Kind: agent.Gate}, 2 * time.Hour, 3},
-		"a gate that says":      {agent.Step{Kind: agent.Gate, Timeout: 600}, 10 * time.Minute, 3},
-		"a question to a model": {agent.Step{Kind: agent.AI}, time.Minute, 3},
-		"an action":             {agent.Step{Kind: agent.Action}, 30 * time.Second, 3},
-		"an action that says":   {agent.Step{Kind: agent.Action, Timeout: 5, Retry: &agent.Retry{MaxAttempts: 1}}, 5 * time.Second, 1},
-		"a notification":        {agent.Step{Kind: agent.Notification}, 30 * time.Second, 3},
+		"a gate":                {definition.Step{Kind: definition.Gate}, 2 * time.Hour, 3},
+		"a gate that says":      {definition.Step{Kind: definition.Gate, Timeout: 600}, 10 * time.Minute, 3},
+		"a question to a model": {definition.Step{Kind: definition.AI}, time.Minute, 3},
+		"an action":             {definition.Step{Kind: definition.Action}, 30 * time.Second, 3},
+		"an action that says":   {definition.Step{Kind: definition.Action, Timeout: 5, Retry: &definition.Retry{MaxAttempts: 1}}, 5 * time.Second, 1},
+		"a notification":        {definition.Step{Kind: definition.Notification}, 30 * time.Second, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -740,13 +741,13 @@ func TestAStepSaysHowLongAndHowOften(t *testing.T) {
 			}
 		})
 	}
-	if got := (agent.Step{Kind: agent.Waiting}).TimeLimit(); got <= agent.MaxWait*time.Second {
+	if got := (definition.Step{Kind: definition.Waiting}).TimeLimit(); got <= definition.MaxWait*time.Second {
 		t.Errorf("a wait ends by its time limit of %v", got)
 	}
-	if (agent.GateStep{}).Min() != 1 || (agent.GateStep{MinApprovals: 3}).Min() != 3 {
+	if (definition.GateStep{}).Min() != 1 || (definition.GateStep{MinApprovals: 3}).Min() != 3 {
 		t.Error("how many must approve")
 	}
-	if (agent.GateStep{}).Expiry() != agent.Deny || (agent.GateStep{OnExpiry: agent.Approve}).Expiry() != agent.Approve {
+	if (definition.GateStep{}).Expiry() != definition.Deny || (definition.GateStep{OnExpiry: definition.Approve}).Expiry() != definition.Approve {
 		t.Error("what silence means")
 	}
 }
@@ -755,16 +756,16 @@ func TestAStepIsFoundUnderItsVariable(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		step agent.Step
+		step definition.Step
 		want string
 	}{
-		"a step is found by its id":              {agent.Step{ID: "triage", AIStep: &agent.AIStep{}}, "triage"},
-		"a variable stands for it":               {agent.Step{ID: "triage", AIStep: &agent.AIStep{OutputVar: "verdict"}}, "verdict"},
-		"an action is found by its id":           {agent.Step{ID: "note", ActionStep: &agent.ActionStep{}}, "note"},
-		"a step does not hide the event":         {agent.Step{ID: "event", ActionStep: &agent.ActionStep{}}, ""},
-		"a step does not hide the payload":       {agent.Step{ID: "event_payload", AIStep: &agent.AIStep{}}, ""},
-		"a step does not hide the steps":         {agent.Step{ID: "steps", AIStep: &agent.AIStep{}}, ""},
-		"a variable stands for one called event": {agent.Step{ID: "event", AIStep: &agent.AIStep{OutputVar: "x"}}, "x"},
+		"a step is found by its id":              {definition.Step{ID: "triage", AIStep: &definition.AIStep{}}, "triage"},
+		"a variable stands for it":               {definition.Step{ID: "triage", AIStep: &definition.AIStep{OutputVar: "verdict"}}, "verdict"},
+		"an action is found by its id":           {definition.Step{ID: "note", ActionStep: &definition.ActionStep{}}, "note"},
+		"a step does not hide the event":         {definition.Step{ID: "event", ActionStep: &definition.ActionStep{}}, ""},
+		"a step does not hide the payload":       {definition.Step{ID: "event_payload", AIStep: &definition.AIStep{}}, ""},
+		"a step does not hide the steps":         {definition.Step{ID: "steps", AIStep: &definition.AIStep{}}, ""},
+		"a variable stands for one called event": {definition.Step{ID: "event", AIStep: &definition.AIStep{OutputVar: "x"}}, "x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

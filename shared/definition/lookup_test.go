@@ -1,4 +1,4 @@
-package agent_test
+package definition_test
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
 )
 
 // said is one case: edits of a definition, and what is said of it; nothing when
@@ -124,7 +124,7 @@ var never = map[string]said{
 	"a misspelt channel":                                  {[]string{"steps.3.else.0.channel", `"emial"`}, []string{"must be one of email, sms"}},
 }
 
-func clocked(t *testing.T) agent.Rules {
+func clocked(t *testing.T) definition.Rules {
 	t.Helper()
 	r := rules(t)
 	r.Now = func() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC) }

@@ -1,0 +1,120 @@
+package definition_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"theoneagents.app/agents/events"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
+)
+
+// rules returns the rules of the program, with its catalogue.
+func rules(t testing.TB) definition.Rules {
+	t.Helper()
+	c, err := catalog.Load(events.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return definition.Rules{Catalog: c}
+}
+
+// read returns the definition of testdata as a document.
+func read(t testing.TB, name string) map[string]any {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object(t, string(data))
+}
+
+func object(t testing.TB, text string) map[string]any {
+	t.Helper()
+	doc, err := jsonvalue.Object([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return doc
+}
+
+func value(t testing.TB, text string) any {
+	t.Helper()
+	v, err := jsonvalue.Decode([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+// edit returns v with the JSON text at a dotted path; "" removes what is there,
+// and an index beyond the last adds to an array.
+func edit(t testing.TB, v any, path, text string) any {
+	t.Helper()
+	first, rest, deeper := strings.Cut(path, ".")
+	switch v := v.(type) {
+	case map[string]any:
+		switch {
+		case deeper:
+			v[first] = edit(t, v[first], rest, text)
+		case text == "":
+			delete(v, first)
+		default:
+			v[first] = value(t, text)
+		}
+		return v
+	case []any:
+		i, err := strconv.Atoi(first)
+		if err != nil || i > len(v) {
+			t.Fatalf("%s is no index of %d values", first, len(v))
+		}
+		switch {
+		case deeper:
+			v[i] = edit(t, v[i], rest, text)
+		case i == len(v):
+			v = append(v, value(t, text))
+		case text == "":
+			v = append(v[:i], v[i+1:]...)
+		default:
+			v[i] = value(t, text)
+		}
+		return v
+	}
+	t.Fatalf("there is nothing at %s", path)
+	return nil
+}
+
+// faults returns what a definition is refused for, as "path: message".
+func faults(err error) []string {
+	var out []string
+	for _, d := range fault.From(err).Details {
+		out = append(out, d.Path+": "+d.Message)
+	}
+	return out
+}
+
+// parse reads a definition that must be right.
+func parse(t testing.TB, doc map[string]any) definition.Definition {
+	t.Helper()
+	d, err := rules(t).Parse(doc)
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, strings.Join(faults(err), "\n"))
+	}
+	return d
+}
+
+// text returns the JSON of v.
+func text(t testing.TB, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
