@@ -76,7 +76,7 @@ func waitsDefinition() definition {
 }
 
 // next is a case of a choice.
-func next(step machine.Step, state string) object {
+func next(step machine.State, state string) object {
 	return object{"Variable": machine.PathNext, "StringEquals": string(step), "Next": state}
 }
 

@@ -154,10 +154,10 @@ func TestHandingOverTwiceIsNotAFailure(t *testing.T) {
 	}
 }
 
-func TestEveryStepOfTheFlowHasAState(t *testing.T) {
-	steps := constants(t, "../shared/machine/flow.go", func(spec *ast.ValueSpec) bool {
+func TestEveryStateOfAMachineIsDeclared(t *testing.T) {
+	steps := constants(t, "../shared/machine/machine.go", func(spec *ast.ValueSpec) bool {
 		kind, ok := spec.Type.(*ast.Ident)
-		return ok && kind.Name == "Step"
+		return ok && kind.Name == "State"
 	})
 	got := map[string]string{}
 	for _, c := range each(asJSON(t, waitsDefinition())["Next"]["Choices"]) {

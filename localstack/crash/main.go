@@ -70,5 +70,5 @@ func run(ctx context.Context, w world, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.perform(ctx, o)
+	return s.run(ctx, o)
 }

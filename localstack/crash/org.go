@@ -63,7 +63,7 @@ func (s sight) open() bool {
 func newOrg(s *system, n int) *org {
 	return &org{
 		system: s, number: n, name: fmt.Sprintf("org_%sq%d", s.nonce, n), word: fmt.Sprintf("word_%sw%d", s.nonce, n),
-		poor: n == tenants-1, plans: map[string]happening{}, tokens: map[string]string{}, sight: map[string]*sight{},
+		poor: n == tenantCount-1, plans: map[string]happening{}, tokens: map[string]string{}, sight: map[string]*sight{},
 		asked: map[string]bool{}, moves: map[string][]string{}, still: map[string]audit.Standstill{}, retried: map[string]int{},
 	}
 }

@@ -16,9 +16,9 @@ type options struct {
 	hurry  bool
 }
 
-// tenants is how many organizations there are. The last is the poor one: it has
+// tenantCount is how many organizations there are. The last is the poor one: it has
 // the smallest plan and asks the dearest model.
-const tenants = 4
+const tenantCount = 4
 
 // A plan is what is to happen.
 type plan struct {
@@ -90,7 +90,7 @@ func newPlan(o options) plan {
 	p := plan{length: time.Duration(float64(o.events) / o.rate * float64(time.Second))}
 	for n := range o.events {
 		h := happening{
-			at: time.Duration(r.Int64N(int64(p.length))), number: n, org: r.IntN(tenants), name: draw(r, eventShares()),
+			at: time.Duration(r.Int64N(int64(p.length))), number: n, org: r.IntN(tenantCount), name: draw(r, eventShares()),
 			level: fmt.Sprintf("p%d", 1+r.IntN(4)), flaw: draw(r, flawShares()), twice: r.IntN(12) == 0, twin: n,
 			verdict: draw(r, verdictShares()), cancel: r.IntN(12) == 0, retry: r.IntN(4) == 0, rude: r.IntN(3) == 0, lot: r.Uint64(),
 		}
@@ -138,7 +138,7 @@ func (p plan) String() string {
 		kills[k.function]++
 	}
 	return strings.Join([]string{
-		fmt.Sprintf("%d events for %d organizations within %v: %v", len(p.events), tenants, p.length.Round(time.Second), kinds),
+		fmt.Sprintf("%d events for %d organizations within %v: %v", len(p.events), tenantCount, p.length.Round(time.Second), kinds),
 		fmt.Sprintf("flawed %v, published twice %d, with the content of another %d", flaws, twice, twins),
 		fmt.Sprintf("%d kills: %v; a product fails one call in five and loses one reply in five", len(p.kills), kills),
 	}, "\n")

@@ -48,7 +48,7 @@ func checkClaims(org, user, role, form string) error {
 	if err := checkOrg(org); err != nil {
 		return err
 	}
-	if !ids.Foreign(user) {
+	if !ids.ValidExternal(user) {
 		return misusef("%q is no user: up to 128 printable characters without # or space", user)
 	}
 	roles := []string{string(caller.Owner), string(caller.Admin), string(caller.Member), string(caller.Viewer)}

@@ -50,7 +50,7 @@ func argue(command string) *arguments {
 
 // parse reads the arguments, goes on after those that are wrong, and returns
 // what is no flag. Only a call for help ends it.
-func (a *arguments) parse(w world, args []string) (rest []string, err error) {
+func (a *arguments) parse(w surroundings, args []string) (rest []string, err error) {
 	for len(args) > 0 {
 		err := a.set.Parse(args)
 		if errors.Is(err, flag.ErrHelp) {
@@ -135,7 +135,7 @@ func (a *arguments) moment(name, s string) time.Time {
 }
 
 // document prints v as JSON.
-func (w world) document(v any) error {
+func (w surroundings) document(v any) error {
 	out := json.NewEncoder(w.out)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", "  ")

@@ -11,7 +11,7 @@ import (
 )
 
 // letters lists dead letters.
-func letters(ctx context.Context, w world, args []string) error {
+func letters(ctx context.Context, w surroundings, args []string) error {
 	a := argue("letters")
 	reason := a.set.String("reason", "", "only letters with this reason, like failed or unknown_org")
 	org := a.set.String("org", "", "only letters about events of this organization")
@@ -25,7 +25,7 @@ func letters(ctx context.Context, w world, args []string) error {
 	if err := a.err(); err != nil {
 		return err
 	}
-	at, err := a.place(ctx)
+	at, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ type listing struct {
 }
 
 // list prints the letters that are meant.
-func list(ctx context.Context, w world, api inbox, at place, which choice, asJSON bool) (err error) {
-	p := pile{api: api, url: at.deadLetters, now: w.now}
+func list(ctx context.Context, w surroundings, api inbox, at target, which choice, asJSON bool) (err error) {
+	p := deadLetters{api: api, url: at.deadLetters, now: w.now}
 	l := listing{Letters: []letter{}}
 	if l.Queues, err = levelsOf(ctx, api, at); err != nil {
 		return err
@@ -63,7 +63,7 @@ func list(ctx context.Context, w world, api inbox, at place, which choice, asJSO
 }
 
 // table prints letters, a line each.
-func (w world) table(l listing) error {
+func (w surroundings) table(l listing) error {
 	if len(l.Letters) == 0 {
 		return nil
 	}
@@ -85,7 +85,7 @@ func cell(s string) string {
 }
 
 // rest says what the table does not show.
-func (w world) rest(l listing, seen int, whole bool) {
+func (w surroundings) rest(l listing, seen int, whole bool) {
 	w.say("%d of %d letters", len(l.Letters), seen)
 	if !whole {
 		w.say("There are more than can be looked at in %v: redrive some first.", patience)

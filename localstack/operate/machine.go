@@ -57,7 +57,7 @@ type moment struct {
 
 // machinesOf looks for the executions that belong to a run: each lease may have
 // handed over once, under a name that follows from it.
-func machinesOf(ctx context.Context, api watcher, at place, x execution.Execution) (machines, error) {
+func machinesOf(ctx context.Context, api watcher, at target, x execution.Execution) (machines, error) {
 	runs := at.runs[strings.LastIndex(at.runs, ":")+1:]
 	m := machines{Waits: []waiting{}, Runs: fmt.Sprintf(
 		"%s is an Express machine and keeps no executions; its errors are in the log group /aws/vendedlogs/states/%s, under the execution name %s (-r… when started again)",
@@ -76,7 +76,7 @@ func machinesOf(ctx context.Context, api watcher, at place, x execution.Executio
 	return m, nil
 }
 
-func waitingOf(ctx context.Context, api watcher, at place, name string) (w waiting, found bool, err error) {
+func waitingOf(ctx context.Context, api watcher, at target, name string) (w waiting, found bool, err error) {
 	arn := strings.Replace(at.waits, ":stateMachine:", ":execution:", 1) + ":" + name
 	is, err := api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if _, none := errors.AsType[*types.ExecutionDoesNotExist](err); none {

@@ -20,7 +20,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, world{now: time.Now, sleep: sleep, out: os.Stdout}, os.Args[1:])
+	err := run(ctx, surroundings{now: time.Now, sleep: sleep, out: os.Stdout}, os.Args[1:])
 	stop()
 	if err == nil {
 		return
@@ -32,15 +32,17 @@ func main() {
 	os.Exit(1)
 }
 
-// A world is all that a command may touch besides the system.
-type world struct {
+// surroundings are all that a command may touch besides the system.
+type surroundings struct {
 	now   func() time.Time
 	sleep func(ctx context.Context, d time.Duration) error
 	out   io.Writer
 }
 
 // say prints a line. There is nobody to tell when that fails.
-func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
+func (w surroundings) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(w.out, format+"\n", args...)
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
@@ -64,8 +66,8 @@ Each takes -json, and says with -h what its flags mean. The system is the one
 that make run started (-state .local), or with -stack NAME that of a
 CloudFormation stack in the account and region of the AWS settings in force.`
 
-func run(ctx context.Context, w world, args []string) error {
-	commands := map[string]func(context.Context, world, []string) error{
+func run(ctx context.Context, w surroundings, args []string) error {
+	commands := map[string]func(context.Context, surroundings, []string) error{
 		"letters": letters, "redrive": redrive, "run": show, "replay": replay,
 	}
 	if len(args) > 0 {

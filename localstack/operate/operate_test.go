@@ -156,13 +156,13 @@ func (b *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput,
 	return &eventbridge.PutEventsOutput{}, nil
 }
 
-func (q *sqsQueue) world(out *bytes.Buffer) world {
-	return world{now: func() time.Time { return q.now }, sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, out: out}
+func (q *sqsQueue) world(out *bytes.Buffer) surroundings {
+	return surroundings{now: func() time.Time { return q.now }, sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, out: out}
 }
 
 func (q *sqsQueue) redriver(b *fakeBus, which choice) redriver {
 	w := q.world(&bytes.Buffer{})
-	return redriver{world: w, pile: pile{api: q, url: "letters", now: w.now}, bus: b, name: "bus", which: which}
+	return redriver{surroundings: w, letters: deadLetters{api: q, url: "letters", now: w.now}, bus: b, name: "bus", which: which}
 }
 
 func TestListingShowsEveryLetterAndHidesNone(t *testing.T) {
@@ -184,7 +184,7 @@ func TestListingShowsEveryLetterAndHidesNone(t *testing.T) {
 		{choice{reason: "unreadable"}, "1 of 27 letters"},
 	} {
 		var out bytes.Buffer
-		if err := list(t.Context(), q.world(&out), q, place{}, which.choice, false); err != nil {
+		if err := list(t.Context(), q.world(&out), q, target{}, which.choice, false); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(out.String(), which.want) || strings.ContainsRune(out.String(), '\x1b') {
@@ -205,7 +205,7 @@ func TestALetterIsShownWithItsEvent(t *testing.T) {
 	q := &sqsQueue{now: start}
 	q.letter("failed", envelope("evt_1", "org_a"))
 	var out bytes.Buffer
-	if err := list(t.Context(), q.world(&out), q, place{}, choice{}, false); err != nil {
+	if err := list(t.Context(), q.world(&out), q, target{}, choice{}, false); err != nil {
 		t.Fatal(err)
 	}
 	row := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[1]), " ")
@@ -220,12 +220,12 @@ func TestLettersThatAreNotPutBackAreSpokenOf(t *testing.T) {
 	q := &sqsQueue{now: start, broken: "put back"}
 	q.letter("failed", envelope("evt_1", "org_a"))
 	var out bytes.Buffer
-	err := list(t.Context(), q.world(&out), q, place{}, choice{}, false)
+	err := list(t.Context(), q.world(&out), q, target{}, choice{}, false)
 	if err == nil || !strings.Contains(err.Error(), "come back by themselves within 2m0s") {
 		t.Errorf("err = %v", err)
 	}
 	out.Reset()
-	if err := list(t.Context(), q.world(&out), q, place{}, choice{}, false); err != nil || !strings.Contains(out.String(), "About 1 more are hidden") {
+	if err := list(t.Context(), q.world(&out), q, target{}, choice{}, false); err != nil || !strings.Contains(out.String(), "About 1 more are hidden") {
 		t.Errorf("the next look prints %s, %v", out.String(), err)
 	}
 	q.now = q.now.Add(hold)
@@ -485,12 +485,12 @@ func TestAStackSaysWhereTheSystemIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := placeOf(aws.Config{}, "the stack", outputs); err != nil || p.deadLetters != "d" || p.archive != "archive" || p.waits != "w" {
+	if p, err := targetOf(aws.Config{}, "the stack", outputs); err != nil || p.deadLetters != "d" || p.archive != "archive" || p.waits != "w" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	delete(outputs, "ArchiveName")
 	delete(outputs, "TableName")
-	if _, err := placeOf(aws.Config{}, "the stack", outputs); err == nil || !strings.Contains(err.Error(), "the stack has no outputs ArchiveName, TableName") {
+	if _, err := targetOf(aws.Config{}, "the stack", outputs); err == nil || !strings.Contains(err.Error(), "the stack has no outputs ArchiveName, TableName") {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // redrive puts the events of letters back on the bus.
-func redrive(ctx context.Context, w world, args []string) error {
+func redrive(ctx context.Context, w surroundings, args []string) error {
 	a := argue("redrive")
 	reason := a.set.String("reason", "", "only letters with this reason, like failed or unknown_org")
 	org := a.set.String("org", "", "only letters about events of this organization")
@@ -34,12 +34,12 @@ func redrive(ctx context.Context, w world, args []string) error {
 	if err := a.err(); err != nil {
 		return err
 	}
-	at, err := a.place(ctx)
+	at, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
 	return redriver{
-		world: w, pile: pile{api: sqs.NewFromConfig(at.config), url: at.deadLetters, now: w.now},
+		surroundings: w, letters: deadLetters{api: sqs.NewFromConfig(at.config), url: at.deadLetters, now: w.now},
 		bus: eventbridge.NewFromConfig(at.config), name: at.bus,
 		which: choice{reason: *reason, org: *org, event: *event}, force: *force, dry: *dry, json: *a.json,
 	}.run(ctx)
@@ -52,15 +52,15 @@ type putter interface {
 
 // A redriver puts the events of letters back on the bus.
 type redriver struct {
-	world
+	surroundings
 
-	pile  pile
-	bus   putter
-	name  string // of the bus
-	which choice
-	force bool
-	dry   bool
-	json  bool
+	letters deadLetters
+	bus     putter
+	name    string // of the bus
+	which   choice
+	force   bool
+	dry     bool
+	json    bool
 }
 
 // A redriven says what became of a letter that was meant.
@@ -83,9 +83,9 @@ type report struct {
 // run redrives the letters that were there when it began: what fails again at
 // once is a new letter, and not met.
 func (r redriver) run(ctx context.Context) error {
-	found, whole, err := r.pile.take(ctx) // what was taken before an error is redriven too
+	found, whole, err := r.letters.take(ctx) // what was taken before an error is redriven too
 	if missing := r.missing(found, whole); err == nil && missing != nil {
-		return errors.Join(missing, r.pile.putBack(ctx, found))
+		return errors.Join(missing, r.letters.putBack(ctx, found))
 	}
 	told := report{Letters: []redriven{}, DryRun: r.dry, Whole: whole}
 	var back []letter
@@ -104,7 +104,7 @@ func (r redriver) run(ctx context.Context) error {
 			Event: l.about.ID, Name: l.about.name(), Org: l.about.Org, Reason: l.Reason, Done: done, Why: why,
 		})
 	}
-	return errors.Join(err, ctx.Err(), r.pile.putBack(ctx, back), r.tell(told))
+	return errors.Join(err, ctx.Err(), r.letters.putBack(ctx, back), r.tell(told))
 }
 
 // missing returns a misuse when no letter is about the event that is meant.
@@ -136,7 +136,7 @@ func (r redriver) one(ctx context.Context, l letter) (why string, err error) {
 	if err := r.put(ctx, l); err != nil {
 		return "the bus has not taken it", err
 	}
-	if err := r.pile.throwAway(ctx, l); err != nil {
+	if err := r.letters.throwAway(ctx, l); err != nil {
 		return "the bus has it, but the letter is still there", err
 	}
 	return "", nil

@@ -21,7 +21,7 @@ import (
 )
 
 // replay replays events from the archive.
-func replay(ctx context.Context, w world, args []string) error {
+func replay(ctx context.Context, w surroundings, args []string) error {
 	a := argue("replay")
 	from := a.set.String("from", "", "time of the first event, like 2026-03-09T14:00:00Z")
 	to := a.set.String("to", "", "time at which the events end")
@@ -41,12 +41,12 @@ func replay(ctx context.Context, w world, args []string) error {
 	if err := a.err(); err != nil {
 		return err
 	}
-	at, err := a.place(ctx)
+	at, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
 	return replayer{
-		world: w, events: eventbridge.NewFromConfig(at.config), queues: sqs.NewFromConfig(at.config), at: at,
+		surroundings: w, events: eventbridge.NewFromConfig(at.config), queues: sqs.NewFromConfig(at.config), at: at,
 		span: s, name: cmp.Or(*name, s.name()), json: *a.json,
 	}.run(ctx)
 }
@@ -77,11 +77,11 @@ func (s span) name() string {
 
 // A replayer replays events from the archive to the rules of the bus.
 type replayer struct {
-	world
+	surroundings
 
 	events *eventbridge.Client
 	queues inbox
-	at     place
+	at     target
 	span   span
 	name   string
 	json   bool

@@ -163,8 +163,8 @@ func (e *eventBridge) replayer(t *testing.T, s span) (replayer, *bytes.Buffer) {
 	q := &sqsQueue{now: start}
 	s.From, s.To = start.Add(-time.Hour), start
 	return replayer{
-		world: q.world(&out), events: e.client(t), queues: q,
-		at: place{bus: "bus", archive: "archive", settle: time.Minute}, span: s, name: s.name(),
+		surroundings: q.world(&out), events: e.client(t), queues: q,
+		at: target{bus: "bus", archive: "archive", settle: time.Minute}, span: s, name: s.name(),
 	}, &out
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // show prints a run whole.
-func show(ctx context.Context, w world, args []string) error {
+func show(ctx context.Context, w surroundings, args []string) error {
 	a := argue("run")
 	org := a.set.String("org", "", "organization of the run")
 	rest, err := a.parse(w, args)
@@ -37,7 +37,7 @@ func show(ctx context.Context, w world, args []string) error {
 	if err := a.err(); err != nil {
 		return err
 	}
-	at, err := a.place(ctx)
+	at, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func missing(ctx context.Context, runs lister, o id.Org, run string) error {
 }
 
 // readerOf returns who reads the runs of a system.
-func readerOf(at place) (reader, error) {
+func readerOf(at target) (reader, error) {
 	known, err := catalog.Load(events.Files)
 	if err != nil {
 		return reader{}, fmt.Errorf("catalogue: %w", err)
@@ -95,7 +95,7 @@ func readerOf(at place) (reader, error) {
 	}
 	store := dynamo.New(dynamodb.NewFromConfig(at.config), at.table)
 	return reader{
-		records: store, definitions: agent.Library{System: system, Shelf: store},
+		records: store, definitions: agent.Definitions{System: system, Versions: store},
 		machines: sfn.NewFromConfig(at.config), at: at, newest: store,
 	}, nil
 }
@@ -111,7 +111,7 @@ func (p *page) field(name, format string, args ...any) {
 }
 
 // text returns the run for people.
-func (a whole) text(now time.Time) string {
+func (a runReport) text(now time.Time) string {
 	var p page
 	a.Run.print(&p, now)
 	p.line("event")
@@ -187,7 +187,7 @@ func distance(t, now time.Time) string {
 	return "in " + d.String()
 }
 
-func printStep(p *page, s execution.Step) {
+func printStep(p *page, s execution.StepRecord) {
 	p.line("  %-20s %-15s %-9s", s.ID, s.Kind, s.Status)
 	if !s.Started.IsZero() {
 		p.line("      %s to %s, %d ms, under lease %d, %d tries", stamp(s.Started), stamp(s.Ended), s.Duration().Milliseconds(), s.Attempt, s.Tries)

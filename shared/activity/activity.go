@@ -48,7 +48,7 @@ func StartID(org id.Org, a id.Agent, e id.Event, published time.Time) id.Activit
 }
 
 func made(e id.Event, published time.Time) time.Time {
-	if t, ok := id.Made(e); ok {
+	if t, ok := id.TimeOf(e); ok {
 		return t
 	}
 	return published

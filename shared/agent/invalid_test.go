@@ -131,7 +131,7 @@ type shop struct {
 func opened(t *testing.T, plan credit.Plan) *shop {
 	t.Helper()
 	shelf := &shelf{Store: memory.New()}
-	s := &shop{Service: newWorld().service(t), t: t, shelf: shelf}
+	s := &shop{Service: newFixture().service(t), t: t, shelf: shelf}
 	s.Store, s.Plans = shelf, shelf
 	err := shelf.SaveTenant(t.Context(), tenant.Tenant{Org: member.Org, Plan: plan, Created: time.Now()}, "2026-03")
 	if err != nil {

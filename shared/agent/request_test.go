@@ -13,7 +13,7 @@ import (
 func TestARequestWithAKeyMakesOneAgent(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	first, err := s.CreateOnce(t.Context(), member, "key 1", read(t, "reference"))
 	if err != nil || first.Status != agent.Draft || first.Version != 1 || first.Revision != 1 {
@@ -36,7 +36,7 @@ func TestARequestWithAKeyMakesOneAgent(t *testing.T) {
 func TestAKeyIsForOneRequest(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	doc := read(t, "reference")
 	a, err := s.CreateOnce(t.Context(), member, "k", doc)
@@ -62,7 +62,7 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 func TestARefusedRequestLeavesItsKeyFree(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	doc := read(t, "reference")
 	doc["steps"] = []any{}
@@ -77,7 +77,7 @@ func TestARefusedRequestLeavesItsKeyFree(t *testing.T) {
 func TestAnActiveAgentThatNewerRulesRefuseCanBePaused(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	a, err := s.Create(t.Context(), member, read(t, "everything"))
 	if err != nil {
@@ -104,7 +104,7 @@ func TestAnActiveAgentThatNewerRulesRefuseCanBePaused(t *testing.T) {
 func TestTimeDoesNotMakeADefinitionInvalid(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	s.Rules.Now = func() time.Time { return w.clock }
 	doc := read(t, "everything")
@@ -123,7 +123,7 @@ func TestTimeDoesNotMakeADefinitionInvalid(t *testing.T) {
 func TestFieldsOfAnUpdateThatAreNullAreAbsent(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	a, err := s.Create(t.Context(), member, read(t, "everything"))
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A world is a store of agents and everything else that the service asks.
-type world struct {
+// A fixture is a store of agents and everything else that the service asks.
+type fixture struct {
 	mu       sync.Mutex
 	agents   map[id.Agent]agent.Agent
 	pauses   map[id.Org]map[id.Agent]bool
@@ -34,23 +34,23 @@ type world struct {
 	requests map[string]agent.Request
 	shelf    []agent.Version // of all agents together, the newest first
 
-	races  int          // how many writes are lost
-	caps   []agent.Cap  // of the writes
-	events []string     // for which system agents were paused
-	log    []string     // what happened, in order
-	meddle func(*world) // happens before the next write
-	stuck  error        // what cancelling says
+	races  int            // how many writes are lost
+	caps   []agent.Cap    // of the writes
+	events []string       // for which system agents were paused
+	log    []string       // what happened, in order
+	meddle func(*fixture) // happens before the next write
+	stuck  error          // what cancelling says
 }
 
-func newWorld() *world {
-	return &world{
+func newFixture() *fixture {
+	return &fixture{
 		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]bool{}, plan: credit.Growth,
 		requests: map[string]agent.Request{},
 		stats:    map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 	}
 }
 
-func (w *world) Agent(_ context.Context, org id.Org, a id.Agent) (agent.Agent, error) {
+func (w *fixture) Agent(_ context.Context, org id.Org, a id.Agent) (agent.Agent, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if found, ok := w.agents[a]; ok && found.Org == org {
@@ -59,7 +59,7 @@ func (w *world) Agent(_ context.Context, org id.Org, a id.Agent) (agent.Agent, e
 	return agent.Agent{}, agent.ErrNotFound
 }
 
-func (w *world) Agents(_ context.Context, org id.Org) ([]agent.Head, error) {
+func (w *fixture) Agents(_ context.Context, org id.Org) ([]agent.Head, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var heads []agent.Head
@@ -71,9 +71,11 @@ func (w *world) Agents(_ context.Context, org id.Org) ([]agent.Head, error) {
 	return heads, nil
 }
 
-func (w *world) Stats(context.Context, id.Org) (map[id.Agent]agent.Stats, error) { return w.stats, nil }
+func (w *fixture) Stats(context.Context, id.Org) (map[id.Agent]agent.Stats, error) {
+	return w.stats, nil
+}
 
-func (w *world) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.meddle != nil {
@@ -101,7 +103,7 @@ func (w *world) SaveAgent(_ context.Context, before, after agent.Agent, active a
 	return nil
 }
 
-func (w *world) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (w *fixture) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
 	if earlier, ok := w.requests[r.Key]; ok && earlier.Made.After(since) {
 		return agent.ErrRequested
 	}
@@ -109,12 +111,12 @@ func (w *world) SaveRequested(ctx context.Context, a agent.Agent, r agent.Reques
 	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{})
 }
 
-func (w *world) Requested(_ context.Context, _ id.Org, key string) (agent.Request, bool, error) {
+func (w *fixture) Requested(_ context.Context, _ id.Org, key string) (agent.Request, bool, error) {
 	r, ok := w.requests[key]
 	return r, ok, nil
 }
 
-func (w *world) DeleteAgent(_ context.Context, a agent.Agent) error {
+func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 || w.agents[a.ID].Revision != a.Revision {
@@ -126,13 +128,13 @@ func (w *world) DeleteAgent(_ context.Context, a agent.Agent) error {
 	return nil
 }
 
-func (w *world) Pauses(_ context.Context, org id.Org) (map[id.Agent]bool, error) {
+func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.pauses[org]), nil
 }
 
-func (w *world) SavePause(_ context.Context, org id.Org, a id.Agent, event string, paused bool) error {
+func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, paused bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pauses[org] == nil {
@@ -143,14 +145,14 @@ func (w *world) SavePause(_ context.Context, org id.Org, a id.Agent, event strin
 	return nil
 }
 
-func (w *world) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
+func (w *fixture) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
 
-func (w *world) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
+func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
 	w.log = append(w.log, fmt.Sprintf("cancel %s %s", org, a))
 	return w.stuck
 }
 
-func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
+func (w *fixture) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
 	found, err := w.Agent(context.Background(), org, a)
 	if err != nil || found.Version != version {
 		return definition.Definition{}, agent.ErrNotFound
@@ -160,7 +162,7 @@ func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) 
 
 // Versions returns the shelf, of which a test fills in what it needs. It is that
 // of the first organization.
-func (w *world) Versions(_ context.Context, o id.Org, _ id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {
+func (w *fixture) Versions(_ context.Context, o id.Org, _ id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {
 	var p agent.VersionPage
 	if o != member.Org {
 		return p, nil
@@ -173,7 +175,7 @@ func (w *world) Versions(_ context.Context, o id.Org, _ id.Agent, q agent.Versio
 	return p, nil
 }
 
-func (w *world) service(t testing.TB) *agent.Service {
+func (w *fixture) service(t testing.TB) *agent.Service {
 	t.Helper()
 	r := rules(t)
 	system, err := agent.SystemAgents(r)
@@ -205,9 +207,9 @@ var (
 const dispatch id.Agent = "agent_system_dispatch"
 
 // created returns a world with one draft, agent_1, made of everything.json.
-func created(t testing.TB) (*world, *agent.Service, agent.Agent) {
+func created(t testing.TB) (*fixture, *agent.Service, agent.Agent) {
 	t.Helper()
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	a, err := s.Create(t.Context(), member, read(t, "everything"))
 	if err != nil {
@@ -247,7 +249,7 @@ func TestANewAgentIsADraftOfItsOwn(t *testing.T) {
 func TestABadDefinitionIsNotStored(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	_, err := w.service(t).Create(t.Context(), member, object(t, `{"name":"x","status":"active"}`))
 	if !errors.Is(err, definition.ErrConfig) || len(faults(err)) < 4 || len(w.agents) != 0 {
 		t.Errorf("%v with %v; %d stored", err, faults(err), len(w.agents))
@@ -565,7 +567,7 @@ func TestAPlanBoundsTheActiveAgents(t *testing.T) {
 func TestOfManyActivationsAtOnceAsManyWinAsThePlanAllows(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld()
+	w := newFixture()
 	w.plan = credit.Starter
 	s := w.service(t)
 	const many = 20
@@ -624,7 +626,7 @@ func TestWhoHasSeenAnotherRevisionIsRefused(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	// Somebody changes it between reading and writing.
-	w.meddle = func(w *world) {
+	w.meddle = func(w *fixture) {
 		a := w.agents["agent_1"]
 		a.Revision++
 		w.agents["agent_1"] = a
@@ -710,7 +712,7 @@ func TestASystemAgentIsOnlyPaused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newWorld()
+			w := newFixture()
 			_, err := w.service(t).Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, fields)})
 			if !errors.Is(err, agent.ErrSystem) || len(w.pauses) != 0 || len(w.agents) != 0 {
 				t.Errorf("%v; pauses %v", err, w.pauses)
@@ -718,7 +720,7 @@ func TestASystemAgentIsOnlyPaused(t *testing.T) {
 		})
 	}
 
-	w := newWorld()
+	w := newFixture()
 	s := w.service(t)
 	for _, status := range []agent.Status{agent.Paused, agent.Paused, agent.Active, agent.Active, agent.Paused} {
 		a, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: map[string]any{"status": string(status)}})
@@ -778,7 +780,7 @@ func TestARunFindsItsDefinition(t *testing.T) {
 	if _, err := put(t, s, `{"category":"security"}`); err != nil {
 		t.Fatal(err)
 	}
-	l := agent.Library{System: s.System, Shelf: w}
+	l := agent.Definitions{System: s.System, Versions: w}
 	d, version, err := l.Current(t.Context(), "org_a", "agent_1")
 	if err != nil || version != 2 || d.Category != "security" {
 		t.Errorf("Current = version %d, %v", version, err)

@@ -96,9 +96,9 @@ type Service struct {
 	Now   func() time.Time
 }
 
-// Keep records what e says about its client. It may be called again with the
+// Project records what e says about its client. It may be called again with the
 // same event, and an event that says nothing changes nothing.
-func (s *Service) Keep(ctx context.Context, e event.Event) error {
+func (s *Service) Project(ctx context.Context, e event.Event) error {
 	f, ok := FactOf(e)
 	if !ok {
 		return nil

@@ -176,10 +176,10 @@ func TestAStoreThatFailsIsNoEmptyProfile(t *testing.T) {
 	if _, err := s.Profile(t.Context(), "org_a", "cli_1"); !errors.Is(err, errDown) {
 		t.Errorf("err = %v", err)
 	}
-	if err := s.Keep(t.Context(), said("rmm:device.added", map[string]any{"device_id": "d"})); !errors.Is(err, errDown) {
+	if err := s.Project(t.Context(), said("rmm:device.added", map[string]any{"device_id": "d"})); !errors.Is(err, errDown) {
 		t.Errorf("err = %v", err)
 	}
-	if err := s.Keep(t.Context(), said("rmm:device.added", nil)); err != nil {
+	if err := s.Project(t.Context(), said("rmm:device.added", nil)); err != nil {
 		t.Errorf("an event that says nothing: err = %v", err)
 	}
 }

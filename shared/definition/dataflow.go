@@ -11,9 +11,9 @@ import (
 type past struct {
 	names []string // what templates call the outputs there may be: "steps.triage", "verdict"
 	asked bool     // a person has said yes, on every way
-	// late are those of the names that were not known on some way when the last
+	// afterGate are those of the names that were not known on some way when the last
 	// gate asked that a run passes only with a person's yes.
-	late []string
+	afterGate []string
 }
 
 // Names returns what templates call the output of a step: "steps.triage",
@@ -32,8 +32,8 @@ func (s Step) Names() []string {
 // after returns the past of what follows the step.
 func (p past) after(s Step) past {
 	switch {
-	case s.Insists():
-		p.asked, p.late = true, s.Names()
+	case s.RequiresApproval():
+		p.asked, p.afterGate = true, s.Names()
 	case s.BranchStep == nil: // a branch is done before the gates in it ask
 		p = p.awaiting(s)
 	}
@@ -45,7 +45,7 @@ func (p past) after(s Step) past {
 // branch's for the steps in it.
 func (p past) awaiting(s Step) past {
 	if p.asked {
-		p.late = slices.Concat(p.late, s.Names())
+		p.afterGate = slices.Concat(p.afterGate, s.Names())
 	}
 	return p
 }
@@ -56,7 +56,7 @@ func joined(ways []past) past {
 	all := past{asked: true}
 	for _, w := range ways {
 		all.names = each(slices.Concat(all.names, w.names))
-		all.late = each(slices.Concat(all.late, w.late))
+		all.afterGate = each(slices.Concat(all.afterGate, w.afterGate))
 		all.asked = all.asked && w.asked
 	}
 	return all

@@ -309,9 +309,9 @@ func (g GateStep) Expiry() OnExpiry {
 	return g.OnExpiry
 }
 
-// Insists reports whether the step is a gate that a run passes only when a person
+// RequiresApproval reports whether the step is a gate that a run passes only when a person
 // has said yes: it cannot be skipped, passed over or answered by silence.
-func (s Step) Insists() bool {
+func (s Step) RequiresApproval() bool {
 	return s.GateStep != nil && s.If == nil && s.OnError != Continue && s.Expiry() != Approve
 }
 

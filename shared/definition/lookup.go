@@ -137,9 +137,9 @@ func (p *parser) template(at, text string) []jsonvalue.Path {
 	return paths
 }
 
-// answered reports whether a path begins at what a model has said, or at what a
+// fromModel reports whether a path begins at what a model has said, or at what a
 // product that was told so may have repeated.
-func (p *parser) answered(path jsonvalue.Path) bool { return Begins(path, p.answers) }
+func (p *parser) fromModel(path jsonvalue.Path) bool { return Begins(path, p.answers) }
 
 // names reports a path that templates cannot find at this step, and returns what
 // may stand there.

@@ -329,7 +329,7 @@ func (p *parser) clients(o object, field string) []id.Client {
 	list := o.list(field, 1000)
 	out := make([]id.Client, 0, len(list))
 	for i, s := range o.texts(field, list, 128) {
-		if s != "" && !id.Foreign(s) {
+		if s != "" && !id.ValidExternal(s) {
 			p.fault(index(o.at(field), i), "must be a client id: printable, without # or space")
 		}
 		out = append(out, id.Client(s))

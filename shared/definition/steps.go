@@ -101,7 +101,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 		a.Params = m
 	}
 	jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
-	if slices.ContainsFunc(named(a.Params), p.answered) {
+	if slices.ContainsFunc(named(a.Params), p.fromModel) {
 		p.answers = append(p.answers, s.Names()...)
 	}
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
@@ -115,7 +115,7 @@ func readAction(p *parser, o object, s *Step, _ int) {
 	switch {
 	case !action.Destructive:
 	case p.past.asked:
-		jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.blind(path, text, action) })
+		jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.unseen(path, text, action) })
 	default:
 		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
@@ -130,11 +130,11 @@ func (r Rules) otherActions(a ActionStep) string {
 	return fmt.Sprintf("no product %q has actions: %s", a.Product, fault.Suggest(a.Product, r.Catalog.ActionProducts()))
 }
 
-// blind reports a text of a destructive action that names what is found out only
+// unseen reports a text of a destructive action that names what is found out only
 // after a person has agreed to it.
-func (p *parser) blind(path, text string, action catalog.Action) {
+func (p *parser) unseen(path, text string, action catalog.Action) {
 	for _, named := range named(text) {
-		if Begins(named, p.past.late) {
+		if Begins(named, p.past.afterGate) {
 			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
 				"ask after the step it depends on", named.String(), action.Name())
 			return
@@ -186,7 +186,7 @@ func (p *parser) recipients(o object, c Channel) []string {
 	for i, r := range list {
 		path := index(o.at("recipients"), i)
 		if strings.Contains(r, "{{") {
-			if slices.ContainsFunc(p.template(path, r), p.answered) {
+			if slices.ContainsFunc(p.template(path, r), p.fromModel) {
 				p.fault(path, "what a model answered cannot choose who is told")
 			}
 			p.fills(path, c, r)
@@ -283,7 +283,7 @@ func (p *parser) approvers(o object) Approvers {
 		a.Roles = append(a.Roles, role)
 	}
 	for i, u := range o.texts("users", o.list("users", 100), 128) {
-		if u != "" && !id.Foreign(u) {
+		if u != "" && !id.ValidExternal(u) {
 			p.fault(index(o.at("users"), i), "must be a user id: printable, without # or space")
 		}
 		a.Users = append(a.Users, id.User(u))

@@ -56,28 +56,28 @@ type Runs interface {
 	// Create stores a new run, or returns execution.ErrExists.
 	Create(ctx context.Context, x execution.Execution) error
 
-	// Holder returns the run that has the content of x's event for its agent at
+	// DedupHolder returns the run that has the content of x's event for its agent at
 	// a time, as it was claimed; "" when none has.
-	Holder(ctx context.Context, x execution.Execution, at time.Time) (id.Execution, error)
+	DedupHolder(ctx context.Context, x execution.Execution, at time.Time) (id.Execution, error)
 
-	// Claim lets the run have its event's content for the agent from at until
+	// ClaimDedup lets the run have its event's content for the agent from at until
 	// then, and keeps the payload. It returns the run that has it, which is
 	// another one when that claimed it first and its time is not over at at.
-	Claim(ctx context.Context, x execution.Execution, at, until time.Time) (id.Execution, error)
+	ClaimDedup(ctx context.Context, x execution.Execution, at, until time.Time) (id.Execution, error)
 
-	// Release lets others claim the content at once, if the run has it.
-	Release(ctx context.Context, x execution.Execution) error
+	// ReleaseDedup lets others claim the content at once, if the run has it.
+	ReleaseDedup(ctx context.Context, x execution.Execution) error
 
-	// Counted returns the runs that count against the agent's limit now.
-	Counted(ctx context.Context, org id.Org, a id.Agent) (Counted, error)
+	// LimitStarts returns the runs that count against the agent's limit now.
+	LimitStarts(ctx context.Context, org id.Org, a id.Agent) (LimitStarts, error)
 
-	// Admit counts the run against the agent's limit. It returns why not when
+	// AdmitWithinLimit counts the run against the agent's limit. It returns why not when
 	// the limit is reached. A run that was counted is not counted again. What
 	// the caller has seen saves a read while it is still so.
-	Admit(ctx context.Context, x execution.Execution, l definition.Limit, seen Counted, now time.Time) (why string, err error)
+	AdmitWithinLimit(ctx context.Context, x execution.Execution, l definition.Limit, seen LimitStarts, now time.Time) (why string, err error)
 
-	// Standing returns a run as it is now, or execution.ErrNotFound.
-	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
+	// Header returns a run as it is now, or execution.ErrNotFound.
+	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
 	// Refuse records why an agent did not run, and when that was decided. An
 	// entry that is recorded stays as it is: the first decision about an event
@@ -85,8 +85,8 @@ type Runs interface {
 	Refuse(ctx context.Context, e activity.Entry) error
 }
 
-// Custodian takes out of service what cannot work.
-type Custodian interface {
+// Deactivator takes out of service what cannot work.
+type Deactivator interface {
 	// Invalidate moves an active agent that needs what the catalogue no longer
 	// has to the status error; it does nothing to any other.
 	Invalidate(ctx context.Context, org id.Org, agent id.Agent) error
@@ -102,11 +102,11 @@ type Machine interface {
 	Start(ctx context.Context, c machine.Cursor) error
 }
 
-// Keeper keeps our own records up to date with what products say.
-type Keeper interface {
-	// Keep records what e says. It may be called again with the same event, and
+// Projector keeps our own records up to date with what products say.
+type Projector interface {
+	// Project records what e says. It may be called again with the same event, and
 	// one that says nothing changes nothing.
-	Keep(ctx context.Context, e event.Event) error
+	Project(ctx context.Context, e event.Event) error
 }
 
 // Owners are told of failures that no agent listens for.
@@ -118,25 +118,25 @@ type Owners interface {
 
 // Service dispatches events.
 type Service struct {
-	Tenants   execution.Tenants
-	Agents    Agents
-	System    []agent.Agent // every organization has them
-	Rules     definition.Rules
-	Custodian Custodian
-	Profiles  Profiles
-	Runs      Runs
-	Machine   Machine
-	Orgs      Keeper // is told before anybody asks whether the organization is known
-	Clients   Keeper // is told of the events of known ones, before they are judged
-	Owners    Owners // is told of the platform's own events without a listener
-	Now       func() time.Time
+	Tenants     execution.Tenants
+	Agents      Agents
+	System      []agent.Agent // every organization has them
+	Rules       definition.Rules
+	Deactivator Deactivator
+	Profiles    Profiles
+	Runs        Runs
+	Machine     Machine
+	Orgs        Projector // is told before anybody asks whether the organization is known
+	Clients     Projector // is told of the events of known ones, before they are judged
+	Owners      Owners    // is told of the platform's own events without a listener
+	Now         func() time.Time
 }
 
 // Dispatch starts a run of every agent that e wakes. It may be called again
 // with the same event. It returns ErrUnknownOrg when nobody knows the
 // organization; every other error means that it should be called again.
 func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
-	if err := s.Orgs.Keep(ctx, e); err != nil {
+	if err := s.Orgs.Project(ctx, e); err != nil {
 		return fmt.Errorf("keep %s: %w", e.Name(), err)
 	}
 	t, err := s.Tenants.Tenant(ctx, e.Org)
@@ -146,7 +146,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	case err != nil:
 		return err
 	}
-	if err := s.Clients.Keep(ctx, e); err != nil {
+	if err := s.Clients.Project(ctx, e); err != nil {
 		return fmt.Errorf("keep %s: %w", e.Name(), err)
 	}
 	listeners, err := s.listeners(ctx, e)
@@ -268,7 +268,7 @@ func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
 	if err != nil || v.outcome != definition.Broken {
 		return err
 	}
-	return s.Custodian.Invalidate(ctx, e.Org, v.listener.Agent) // only now: it no longer listens afterwards
+	return s.Deactivator.Invalidate(ctx, e.Org, v.listener.Agent) // only now: it no longer listens afterwards
 }
 
 func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {
@@ -315,16 +315,16 @@ func said(e event.Event, now time.Time) time.Time {
 // at both before it takes one.
 func (s *Service) admit(ctx context.Context, x execution.Execution, l *definition.Limit, now time.Time) (refusal, error) {
 	at := said(x.Trigger, now)
-	holder, err := s.Runs.Holder(ctx, x, at)
+	holder, err := s.Runs.DedupHolder(ctx, x, at)
 	switch {
 	case err != nil:
 		return refusal{}, fmt.Errorf("look who has the content: %w", err)
 	case holder != "" && holder != x.ID:
 		return duplicate(holder), nil
 	}
-	var seen Counted
+	var seen LimitStarts
 	if l != nil {
-		if seen, err = s.Runs.Counted(ctx, x.Org, x.Agent); err != nil {
+		if seen, err = s.Runs.LimitStarts(ctx, x.Org, x.Agent); err != nil {
 			return refusal{}, fmt.Errorf("look at the limit: %w", err)
 		}
 		if _, why := seen.Starts.Admit(x.ID, *l, now); why != "" {
@@ -332,7 +332,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 		}
 	}
 	if holder == "" {
-		if holder, err = s.Runs.Claim(ctx, x, at, at.Add(Window)); err != nil {
+		if holder, err = s.Runs.ClaimDedup(ctx, x, at, at.Add(Window)); err != nil {
 			return refusal{}, fmt.Errorf("claim: %w", err)
 		}
 		if holder != x.ID {
@@ -342,7 +342,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 	if l == nil {
 		return refusal{}, nil
 	}
-	why, err := s.Runs.Admit(ctx, x, *l, seen, now)
+	why, err := s.Runs.AdmitWithinLimit(ctx, x, *l, seen, now)
 	switch {
 	case err != nil:
 		return refusal{}, fmt.Errorf("admit: %w", err)
@@ -356,7 +356,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 // event began it: then what has come since does not count. What the run has
 // and does not need it gives back.
 func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (definition.Outcome, string, error) {
-	_, err := s.Runs.Standing(ctx, x.Org, x.ID)
+	_, err := s.Runs.Header(ctx, x.Org, x.ID)
 	switch {
 	case err == nil:
 		return definition.Started, "", nil
@@ -364,7 +364,7 @@ func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal
 		return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
 	}
 	if no.holds {
-		if err := s.Runs.Release(ctx, x); err != nil {
+		if err := s.Runs.ReleaseDedup(ctx, x); err != nil {
 			return "", "", fmt.Errorf("give the content back: %w", err)
 		}
 	}

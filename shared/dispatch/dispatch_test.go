@@ -55,7 +55,7 @@ func open(t *testing.T) *desk {
 	d := &desk{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
-		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Custodian: d,
+		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Deactivator: d,
 		Rules: definition.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
 		Clients: &client.Service{Store: d.Store, Now: now}, Owners: d, Now: now,
 	}
@@ -713,17 +713,17 @@ type racing struct {
 	released  []id.Execution
 }
 
-func (r *racing) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+func (r *racing) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	if f := r.meanwhile; f != nil {
 		r.meanwhile = nil
 		f()
 	}
-	return r.Store.Claim(ctx, x, now, until)
+	return r.Store.ClaimDedup(ctx, x, now, until)
 }
 
-func (r *racing) Release(ctx context.Context, x execution.Execution) error {
+func (r *racing) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	r.released = append(r.released, x.ID)
-	return r.Store.Release(ctx, x)
+	return r.Store.ReleaseDedup(ctx, x)
 }
 
 func TestARaceIsDecidedAfterTheLook(t *testing.T) {
@@ -789,7 +789,7 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 		d.must(d.Dispatch(t.Context(), d.created()))
 		e := d.created()
 		x := execution.Execution{ID: execution.ID(org, a, e), Org: org, Agent: a, Trigger: e}
-		_, err := d.Claim(t.Context(), x, d.now, d.now.Add(dispatch.Window))
+		_, err := d.ClaimDedup(t.Context(), x, d.now, d.now.Add(dispatch.Window))
 		d.must(err)
 		d.must(d.Dispatch(t.Context(), e)) // again
 		if got := d.outcome(a, e); got != definition.LimitReached {
@@ -822,19 +822,19 @@ type counting struct {
 	writes []string
 }
 
-func (c *counting) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+func (c *counting) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	c.writes = append(c.writes, "claim")
-	return c.Store.Claim(ctx, x, now, until)
+	return c.Store.ClaimDedup(ctx, x, now, until)
 }
 
-func (c *counting) Admit(ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time) (string, error) {
+func (c *counting) AdmitWithinLimit(ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time) (string, error) {
 	c.writes = append(c.writes, "admit")
-	return c.Store.Admit(ctx, x, l, seen, now)
+	return c.Store.AdmitWithinLimit(ctx, x, l, seen, now)
 }
 
-func (c *counting) Release(ctx context.Context, x execution.Execution) error {
+func (c *counting) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	c.writes = append(c.writes, "release")
-	return c.Store.Release(ctx, x)
+	return c.Store.ReleaseDedup(ctx, x)
 }
 
 func (c *counting) Refuse(ctx context.Context, e activity.Entry) error {

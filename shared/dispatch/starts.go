@@ -19,8 +19,8 @@ type Start struct {
 	At        time.Time    `json:"t"`
 }
 
-// Counted are the starts of an agent as they are recorded.
-type Counted struct {
+// LimitStarts are the starts of an agent as they are recorded.
+type LimitStarts struct {
 	Starts   Starts
 	Revision int64 // of the record, counts the writes; 0 before the first
 }

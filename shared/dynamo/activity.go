@@ -45,7 +45,7 @@ type refusalItem struct {
 // Refuse implements dispatch.Runs. The first decision about an event stands. If
 // its copy was not written, because the dispatcher died, a redelivery writes it.
 func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
-	made, _ := id.Made(e.ID)
+	made, _ := id.TimeOf(e.ID)
 	moved := e.At.Sub(made).Abs() > prompt
 	err := s.write(ctx, put(refusalAt(made, e, moved), "attribute_not_exists(pk)", nil))
 	if r := refused(err); r != nil {
@@ -120,7 +120,7 @@ func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Q
 // An entryRow is an entry of a list.
 type entryRow struct{ activity.Entry }
 
-func (r entryRow) place() string { return string(r.Place()) }
+func (r entryRow) sortKey() string { return string(r.Place()) }
 
 // A window is the part of an agent's activity that a query is about.
 type window struct {

@@ -148,7 +148,7 @@ func approvalWrite(a approval.Approval) write {
 	chat, chatErr := chatJSON(a.Chat)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
-		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: place(a.Created, string(a.ID)),
+		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: sortKey(a.Created, string(a.ID)),
 		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
 		Message: a.Message, Actions: actions, Then: then, Chat: chat, Status: string(a.Status),
 		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
@@ -263,7 +263,7 @@ func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (appr
 func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
 	run := execution.Execution{ID: a.Execution, Due: due}
 	err := s.write(ctx, approvalWrite(a), write{
-		op: opUpdate, key: metaKey(a.Org, a.Execution), foreign: true,
+		op: opUpdate, key: metaKey(a.Org, a.Execution), shared: true,
 		set:  map[string]any{"due": dueOf(run), "open_shard": shardOf(run.ID)},
 		cond: "st = :asking", args: map[string]any{":asking": string(execution.Asking)},
 	})

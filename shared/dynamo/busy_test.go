@@ -85,7 +85,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // together is a change that needs a transaction.
 func together() execution.Change {
 	x := execution.Execution{ID: "exec_1", Org: "org_1", Agent: "agent_1", Revision: 1}
-	return execution.Change{Execution: x, Tally: &execution.Tally{Runs: 1}}
+	return execution.Change{Execution: x, StatsDelta: &execution.StatsDelta{Runs: 1}}
 }
 
 func TestAConflictIsTriedAgain(t *testing.T) {

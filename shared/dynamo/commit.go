@@ -89,9 +89,9 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 		k.months[len(k.writes)] = m
 		k.writes = append(k.writes, balanceWrite(c, m, delta[m], freed[m]))
 	}
-	if c.Tally != nil {
+	if c.StatsDelta != nil {
 		k.stats = len(k.writes)
-		k.writes = append(k.writes, statsWrite(x, *c.Tally, later))
+		k.writes = append(k.writes, statsWrite(x, *c.StatsDelta, later))
 	}
 	k.writes = append(k.writes, outboxWrites(c.Outbox)...)
 	return k, nil
@@ -182,7 +182,7 @@ const kept = 14
 // statsWrite adds a tally to the stats of an agent. The time of the last run
 // moves only forwards: a write that would move it back is refused, and made
 // again without it.
-func statsWrite(x execution.Execution, t execution.Tally, later bool) write {
+func statsWrite(x execution.Execution, t execution.StatsDelta, later bool) write {
 	w := write{op: opUpdate, key: statsKey(x.Org, x.Agent), add: map[string]int64{}}
 	add := func(name string, n int64) {
 		if n != 0 {

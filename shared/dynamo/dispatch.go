@@ -23,9 +23,9 @@ type payloadItem struct {
 	FreeAt  int64  `dynamodbav:"free_at"` // when another run may have it
 }
 
-// Claim implements dispatch.Runs. It is one write, which also keeps the payload:
+// ClaimDedup implements dispatch.Runs. It is one write, which also keeps the payload:
 // runs of one agent for the same content share it.
-func (s *Store) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+func (s *Store) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	payload, err := toJSON(x.Trigger.Payload)
 	if err != nil {
 		return "", fmt.Errorf("write the payload of %s: %w", x.ID, err)
@@ -41,8 +41,8 @@ func (s *Store) Claim(ctx context.Context, x execution.Execution, now, until tim
 	return x.ID, err
 }
 
-// Holder implements dispatch.Runs.
-func (s *Store) Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+// DedupHolder implements dispatch.Runs.
+func (s *Store) DedupHolder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
 	var i payloadItem
 	found, err := s.get(ctx, payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), &i)
 	if err != nil || !found || i.FreeAt <= nanos(now) {
@@ -51,9 +51,9 @@ func (s *Store) Holder(ctx context.Context, x execution.Execution, now time.Time
 	return id.Execution(i.Run), nil
 }
 
-// Release implements dispatch.Runs. The payload stays: earlier runs for the same
+// ReleaseDedup implements dispatch.Runs. The payload stays: earlier runs for the same
 // content may share it.
-func (s *Store) Release(ctx context.Context, x execution.Execution) error {
+func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	err := s.write(ctx, write{
 		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"free_at": int64(0)},
 		cond: "run = :run", args: map[string]any{":run": string(x.ID)},
@@ -88,23 +88,23 @@ type limitItem struct {
 	Expires  int64  `dynamodbav:"expires"`
 }
 
-// Counted implements dispatch.Runs.
-func (s *Store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+// LimitStarts implements dispatch.Runs.
+func (s *Store) LimitStarts(ctx context.Context, o id.Org, a id.Agent) (dispatch.LimitStarts, error) {
 	var i limitItem
 	if _, err := s.get(ctx, limitKey(o, a), &i); err != nil {
-		return dispatch.Counted{}, err
+		return dispatch.LimitStarts{}, err
 	}
-	c := dispatch.Counted{Revision: i.Revision}
+	c := dispatch.LimitStarts{Revision: i.Revision}
 	if err := fromJSON(i.Starts, &c.Starts); err != nil {
 		return c, fmt.Errorf("starts of %s: %w", a, err)
 	}
 	return c, nil
 }
 
-// Admit implements dispatch.Runs. What was seen is written on, and read again
+// AdmitWithinLimit implements dispatch.Runs. What was seen is written on, and read again
 // only if it has changed since.
-func (s *Store) Admit(
-	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time,
+func (s *Store) AdmitWithinLimit(
+	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time,
 ) (string, error) {
 	for try := range tries {
 		why, err := s.admit(ctx, x, l, seen, now)
@@ -114,7 +114,7 @@ func (s *Store) Admit(
 		if err := s.pause(ctx, try); err != nil {
 			return "", err
 		}
-		if seen, err = s.Counted(ctx, x.Org, x.Agent); err != nil {
+		if seen, err = s.LimitStarts(ctx, x.Org, x.Agent); err != nil {
 			return "", err
 		}
 	}
@@ -122,7 +122,7 @@ func (s *Store) Admit(
 }
 
 func (s *Store) admit(
-	ctx context.Context, x execution.Execution, l definition.Limit, before dispatch.Counted, now time.Time,
+	ctx context.Context, x execution.Execution, l definition.Limit, before dispatch.LimitStarts, now time.Time,
 ) (string, error) {
 	after, why := before.Starts.Admit(x.ID, l, now)
 	if why != "" || before.Starts.Has(x.ID) {

@@ -86,17 +86,17 @@
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
 //	Listeners                        1      1     0      query, of all definitions that listen; others cost nothing
-//	Holder                           1      1     0      get of the payload
-//	Counted                          1      1     0      get, for an agent with a limit
-//	Claim                            1      0     1      put of the payload
-//	Release                          1      0     1      update of the payload, after a race
-//	Admit                            1      0     1      put, on what Counted has seen
+//	DedupHolder                      1      1     0      get of the payload
+//	LimitStarts                      1      1     0      get, for an agent with a limit
+//	ClaimDedup                       1      0     1      put of the payload
+//	ReleaseDedup                     1      0     1      update of the payload, after a race
+//	AdmitWithinLimit                 1      0     1      put, on what LimitStarts has seen
 //	Create                           1      0     4      put; 3 are the indexes
 //	Refuse                           1      0     1      put, of an event whose time is within 10 s of the decision
 //	Refuse, again                    1      0     1      put that is refused: the first decision stands
 //	Refuse, late                     2      0     2      put of a mark at the event's time, of the entry at the decision's
 //	Execution                        2      2     0      query of the run and its steps, get of the payload
-//	Standing                         1      1     0      get
+//	Header                           1      1     0      get
 //	SaveStep                         1      0     1      put
 //	Commit: lease                    1      0     1      update
 //	Commit: lease after a rest       1      0     5      update; 4 are the indexes by status

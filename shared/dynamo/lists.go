@@ -49,7 +49,7 @@ type listed struct {
 	item item
 }
 
-func (l listed) place() string { return l.at }
+func (l listed) sortKey() string { return l.at }
 
 // list reads up to l.want items that l.keep wants, and the place from which to
 // go on; "" at the end. An entry of the index without such an item is skipped,
@@ -206,17 +206,17 @@ func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed
 // which to go on; "" at the end. What one of them has not read yet begins at
 // end, and bounds what may be said of the other.
 func merged[R placed](a, b []R, end string, limit int) ([]R, string) {
-	rows := slices.DeleteFunc(slices.Concat(a, b), func(r R) bool { return r.place() < end })
-	slices.SortFunc(rows, func(a, b R) int { return cmp.Compare(b.place(), a.place()) })
-	rows = slices.CompactFunc(rows, func(a, b R) bool { return a.place() == b.place() })
+	rows := slices.DeleteFunc(slices.Concat(a, b), func(r R) bool { return r.sortKey() < end })
+	slices.SortFunc(rows, func(a, b R) int { return cmp.Compare(b.sortKey(), a.sortKey()) })
+	rows = slices.CompactFunc(rows, func(a, b R) bool { return a.sortKey() == b.sortKey() })
 	if limit = max(limit, 1); len(rows) > limit {
-		return rows[:limit], rows[limit-1].place()
+		return rows[:limit], rows[limit-1].sortKey()
 	}
 	return rows, end
 }
 
 // placed is what has a place in a list.
-type placed interface{ place() string }
+type placed interface{ sortKey() string }
 
 // fleeting reports whether a run may be in a status without lasting in it.
 func fleeting(st execution.Status) bool { return st == execution.Pending || st == execution.Running }

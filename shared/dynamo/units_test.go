@@ -39,13 +39,13 @@ import (
 
 // A pattern is a way to use the table that doc.go lists. It prepares what it
 // needs and returns the one call that is measured.
-type pattern func(w *world) call
+type pattern func(w *fixture) call
 
 // A call is one call of a store.
 type call func(ctx context.Context) error
 
-// A world is one organization with everything of a usual size.
-type world struct {
+// A fixture is one organization with everything of a usual size.
+type fixture struct {
 	t     *testing.T
 	db    *dynamodb.Client
 	table string
@@ -67,7 +67,7 @@ const (
 func start() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC) }
 
 // run returns the run of a new event.
-func (w *world) run(a id.Agent) execution.Execution {
+func (w *fixture) run(a id.Agent) execution.Execution {
 	w.next++
 	published := start().Add(time.Duration(w.next) * time.Second)
 	e := event.Event{
@@ -84,9 +84,9 @@ func (w *world) run(a id.Agent) execution.Execution {
 }
 
 // begun stores a new run as the dispatcher does.
-func (w *world) begun() execution.Execution {
+func (w *fixture) begun() execution.Execution {
 	x := w.run(w.agent.ID)
-	_, err := w.store.Claim(w.t.Context(), x, x.Created, x.Created.Add(dispatch.Window))
+	_, err := w.store.ClaimDedup(w.t.Context(), x, x.Created, x.Created.Add(dispatch.Window))
 	w.ok(err)
 	w.ok(w.store.Create(w.t.Context(), x))
 	x.Revision = 1
@@ -94,19 +94,19 @@ func (w *world) begun() execution.Execution {
 }
 
 // leased stores a new run under a lease.
-func (w *world) leased() execution.Execution {
+func (w *fixture) leased() execution.Execution {
 	x, _ := w.begun().Leased(owner, 0, start())
 	return w.committed(execution.Change{Execution: x})
 }
 
-func (w *world) committed(c execution.Change) execution.Execution {
+func (w *fixture) committed(c execution.Change) execution.Execution {
 	w.ok(w.store.Commit(w.t.Context(), c))
 	c.Execution.Revision++
 	return c.Execution
 }
 
 // holding stores a new run that holds a price.
-func (w *world) holding() execution.Execution {
+func (w *fixture) holding() execution.Execution {
 	c, _ := w.leased().Reserved("classify_ticket", hold())
 	return w.committed(c)
 }
@@ -114,21 +114,21 @@ func (w *world) holding() execution.Execution {
 func hold() credit.Hold { return credit.Hold{Month: month, Tier: credit.Standard, Amount: 20} }
 
 // resting stores a new run that waits for a time.
-func (w *world) resting() execution.Execution {
-	return w.committed(execution.Change{Execution: w.leased().Suspended(start())})
+func (w *fixture) resting() execution.Execution {
+	return w.committed(execution.Change{Execution: w.leased().Parked(start())})
 }
 
 // failed stores a new run that has failed.
-func (w *world) failed() {
+func (w *fixture) failed() {
 	f := execution.Failure{Code: "product_error", Message: "The product is not available."}
 	w.committed(execution.Change{Execution: w.leased().Fail(f, start())})
 }
 
 // asking stores a new run that waits for people, and returns the question.
-func (w *world) asking() (execution.Execution, approval.Approval) {
+func (w *fixture) asking() (execution.Execution, approval.Approval) {
 	x := w.leased()
 	a := question(x)
-	x = w.committed(execution.Change{Execution: x.Asked(a.Expires), Gate: &a})
+	x = w.committed(execution.Change{Execution: x.AwaitingApproval(a.Expires), Gate: &a})
 	a.Revision = 1
 	return x, a
 }
@@ -143,8 +143,8 @@ func question(x execution.Execution) approval.Approval {
 }
 
 // action returns a step that made a product do something.
-func action(name id.Step) execution.Step {
-	return execution.Step{
+func action(name id.Step) execution.StepRecord {
+	return execution.StepRecord{
 		ID: name, Kind: definition.Action, Status: execution.StepCompleted, Tries: 1, Attempt: 1,
 		Input:   map[string]any{"ticket_id": "tkt_abc123", "priority": "p1", "category": "network", "ai_classified": true},
 		Output:  map[string]any{"ticket_id": "tkt_abc123", "updated": true},
@@ -153,7 +153,7 @@ func action(name id.Step) execution.Step {
 }
 
 // brief returns a step as large as the record of its run keeps any.
-func (w *world) brief() execution.Step {
+func (w *fixture) brief() execution.StepRecord {
 	s := action("add_note")
 	s.Input = nil
 	size := func() int {
@@ -169,9 +169,9 @@ func (w *world) brief() execution.Step {
 }
 
 // answer returns a step that asked a model.
-func answer() execution.Step {
+func answer() execution.StepRecord {
 	h := hold()
-	return execution.Step{
+	return execution.StepRecord{
 		ID: "classify_ticket", Kind: definition.AI, Status: execution.StepCompleted, Tries: 1, Attempt: 1, Charge: &h,
 		Usage:  &execution.Usage{Model: "anthropic.claude-sonnet", InputTokens: 812, OutputTokens: 211},
 		Output: map[string]any{"priority": "p1", "category": "network", "draft_response": strings.Repeat("We are on it. ", 20)},
@@ -182,7 +182,7 @@ func answer() execution.Step {
 }
 
 // ending returns the change that ends a run with its last step.
-func ending(x execution.Execution, last execution.Step, done execution.Steps) execution.Change {
+func ending(x execution.Execution, last execution.StepRecord, done execution.Steps) execution.Change {
 	x.Last = &last
 	done[last.ID] = last
 	return x.End(func(x execution.Execution) execution.Execution { return x.Complete(start().Add(time.Hour)) }, done, false)
@@ -190,7 +190,7 @@ func ending(x execution.Execution, last execution.Step, done execution.Steps) ex
 
 // failing returns the change that ends a run as failed with its last step, and
 // its event.
-func failing(x execution.Execution, last execution.Step) execution.Change {
+func failing(x execution.Execution, last execution.StepRecord) execution.Change {
 	x.Last = &last
 	f := execution.Failure{Code: "product_error", Message: "The product is not available.", Step: last.ID}
 	c := x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, start().Add(time.Hour)) }, nil, false)
@@ -198,7 +198,7 @@ func failing(x execution.Execution, last execution.Step) execution.Change {
 	return c
 }
 
-func (w *world) ok(err error) {
+func (w *fixture) ok(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -206,7 +206,7 @@ func (w *world) ok(err error) {
 }
 
 // saved stores a new agent in a status, which listens for an event of psa.
-func (w *world) saved(event string, st agent.Status) agent.Agent {
+func (w *fixture) saved(event string, st agent.Status) agent.Agent {
 	a := w.newAgent(event)
 	a.Status = st
 	w.ok(w.store.SaveAgent(w.t.Context(), agent.Agent{}, a, agent.Cap{}))
@@ -214,7 +214,7 @@ func (w *world) saved(event string, st agent.Status) agent.Agent {
 	return a
 }
 
-func (w *world) newAgent(event string) agent.Agent {
+func (w *fixture) newAgent(event string) agent.Agent {
 	var d definition.Definition
 	w.ok(json.Unmarshal([]byte(`{
 		"name": "P1 Escalation Notify", "description": "SMS notify senior technicians", "category": "service_desk",
@@ -231,7 +231,7 @@ func (w *world) newAgent(event string) agent.Agent {
 }
 
 // entry returns a refusal of a new event.
-func (w *world) entry() activity.Entry {
+func (w *fixture) entry() activity.Entry {
 	x := w.run(w.agent.ID)
 	return activity.Entry{
 		ID: activity.ID(org, x.Agent, x.Trigger.ID, x.Trigger.Published), Org: org, Agent: x.Agent, At: x.Created,
@@ -241,16 +241,16 @@ func (w *world) entry() activity.Entry {
 }
 
 // newWorld makes a world in which there is nothing.
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db, name := connect(t, direct()), table(t)
-	return &world{t: t, db: db, table: name, store: dynamo.New(db, name)}
+	return &fixture{t: t, db: db, table: name, store: dynamo.New(db, name)}
 }
 
 // settled makes a world with what every pattern needs.
-func settled(t *testing.T) *world {
+func settled(t *testing.T) *fixture {
 	t.Helper()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.ok(w.store.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
 	w.agent, w.draft = w.saved("ticket.created", agent.Active), w.saved("ticket.escalated", agent.Draft)
 	hash, _ := key.HashOf("secret")
@@ -271,7 +271,7 @@ func settled(t *testing.T) *world {
 }
 
 // crowd adds many runs of the same agent, which are completed.
-func (w *world) crowd(n int) {
+func (w *fixture) crowd(n int) {
 	runs := make(chan execution.Execution)
 	var wg sync.WaitGroup
 	for range 16 {
@@ -310,59 +310,59 @@ func patterns() map[string]pattern {
 
 func orgPatterns() map[string]pattern {
 	return map[string]pattern{
-		"Tenant, Plan": func(w *world) call {
+		"Tenant, Plan": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Tenant(ctx, org)) }
 		},
-		"SaveTenant": func(w *world) call {
+		"SaveTenant": func(w *fixture) call {
 			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
 			return func(ctx context.Context) error { return w.store.SaveTenant(ctx, x, month) }
 		},
-		"Balance": func(w *world) call {
+		"Balance": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month)) }
 		},
-		"Balance of a month without use": func(w *world) call {
+		"Balance of a month without use": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month.Before(1))) }
 		},
-		"Balances of 12 months": func(w *world) call {
+		"Balances of 12 months": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Balances(ctx, org, month, 12)) }
 		},
-		"CreateKey": func(w *world) call {
+		"CreateKey": func(w *fixture) call {
 			k := w.newKey()
 			return func(ctx context.Context) error { return w.store.CreateKey(ctx, k) }
 		},
-		"RevokeKey": func(w *world) call {
+		"RevokeKey": func(w *fixture) call {
 			k := w.newKey()
 			w.ok(w.store.CreateKey(w.t.Context(), k))
 			return func(ctx context.Context) error { return w.store.RevokeKey(ctx, org, k.ID) }
 		},
-		"Keys": func(w *world) call {
+		"Keys": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Keys(ctx, org)) }
 		},
-		"KeyByHash": func(w *world) call {
+		"KeyByHash": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
 		},
-		"Revoke": func(w *world) call {
+		"Revoke": func(w *fixture) call {
 			r := tenant.Revocation{Org: org, JTI: "ses_01J", Expires: start()}
 			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
 		},
-		"Revoked": func(w *world) call {
+		"Revoked": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, org, "ses_01J")) }
 		},
-		"Lease": func(w *world) call {
+		"Lease": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				_, _, err := w.store.Lease(ctx, org, start().Truncate(time.Minute), 10, 100)
 				return err
 			}
 		},
-		"KeepFact": func(w *world) call {
+		"KeepFact": func(w *fixture) call {
 			w.next++
 			f := ticket(1000 + w.next)
 			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JANOTHER", f) }
 		},
-		"KeepFact, again": func(w *world) call {
+		"KeepFact, again": func(w *fixture) call {
 			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JCLIENT", ticket(1)) }
 		},
-		"Facts": func(w *world) call {
+		"Facts": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Facts(ctx, org, "client_01JCLIENT")) }
 		},
 	}
@@ -370,28 +370,28 @@ func orgPatterns() map[string]pattern {
 
 func agentPatterns() map[string]pattern {
 	return map[string]pattern{
-		"Agent": func(w *world) call {
+		"Agent": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Agent(ctx, org, w.agent.ID)) }
 		},
-		"Version": func(w *world) call {
+		"Version": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Version(ctx, org, w.agent.ID, 1)) }
 		},
-		"Versions": func(w *world) call {
+		"Versions": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				return got(w.store.Versions(ctx, org, w.agent.ID, agent.VersionQuery{Limit: 50}))
 			}
 		},
-		"Agents": func(w *world) call {
+		"Agents": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Agents(ctx, org)) }
 		},
-		"Stats": func(w *world) call {
+		"Stats": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Stats(ctx, org)) }
 		},
-		"SaveAgent, new": func(w *world) call {
+		"SaveAgent, new": func(w *fixture) call {
 			a := w.newAgent("ticket.escalated")
 			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{}) }
 		},
-		"SaveAgent, becoming active": func(w *world) call {
+		"SaveAgent, becoming active": func(w *fixture) call {
 			before := w.saved("ticket.escalated", agent.Draft)
 			after := before
 			after.Status = agent.Active
@@ -399,38 +399,38 @@ func agentPatterns() map[string]pattern {
 				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
 			}
 		},
-		"SaveAgent, becoming invalid": func(w *world) call {
+		"SaveAgent, becoming invalid": func(w *fixture) call {
 			before := w.saved("ticket.escalated", agent.Active)
 			after := before
 			after.Status = agent.Invalid
 			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, before, after, agent.Cap{}) }
 		},
-		"SaveAgent, active, new version": func(w *world) call {
+		"SaveAgent, active, new version": func(w *fixture) call {
 			before := w.saved("ticket.escalated", agent.Active)
 			after := before
 			after.Version++
 			return func(ctx context.Context) error { return w.store.SaveAgent(ctx, before, after, agent.Cap{}) }
 		},
-		"SaveRequested": func(w *world) call {
+		"SaveRequested": func(w *fixture) call {
 			a := w.newAgent("ticket.escalated")
 			return func(ctx context.Context) error {
 				return w.store.SaveRequested(ctx, a, agent.Request{Key: "k" + string(a.ID), Digest: "d", Agent: a.ID, Made: a.Created}, a.Created.Add(-agent.RequestKept))
 			}
 		},
-		"Requested": func(w *world) call {
+		"Requested": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				_, _, err := w.store.Requested(ctx, org, "k")
 				return err
 			}
 		},
-		"DeleteAgent, active": func(w *world) call {
+		"DeleteAgent, active": func(w *fixture) call {
 			a := w.saved("ticket.escalated", agent.Active)
 			return func(ctx context.Context) error { return w.store.DeleteAgent(ctx, a) }
 		},
-		"Pauses": func(w *world) call {
+		"Pauses": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Pauses(ctx, org)) }
 		},
-		"SavePause": func(w *world) call {
+		"SavePause": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", true)
 			}
@@ -440,50 +440,50 @@ func agentPatterns() map[string]pattern {
 
 func dispatchPatterns() map[string]pattern {
 	return map[string]pattern{
-		"Listeners": func(w *world) call {
+		"Listeners": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				_, _, err := w.store.Listeners(ctx, org, "psa:ticket.created")
 				return err
 			}
 		},
-		"Claim": func(w *world) call {
+		"ClaimDedup": func(w *fixture) call {
 			x := w.run(w.agent.ID)
-			return func(ctx context.Context) error { return got(w.store.Claim(ctx, x, x.Created, x.Created)) }
+			return func(ctx context.Context) error { return got(w.store.ClaimDedup(ctx, x, x.Created, x.Created)) }
 		},
-		"Holder": func(w *world) call {
+		"DedupHolder": func(w *fixture) call {
 			x := w.begun()
-			return func(ctx context.Context) error { return got(w.store.Holder(ctx, x, x.Created)) }
+			return func(ctx context.Context) error { return got(w.store.DedupHolder(ctx, x, x.Created)) }
 		},
-		"Release": func(w *world) call {
+		"ReleaseDedup": func(w *fixture) call {
 			x := w.begun()
-			return func(ctx context.Context) error { return w.store.Release(ctx, x) }
+			return func(ctx context.Context) error { return w.store.ReleaseDedup(ctx, x) }
 		},
-		"Counted": func(w *world) call {
-			return func(ctx context.Context) error { return got(w.store.Counted(ctx, org, w.draft.ID)) }
+		"LimitStarts": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.LimitStarts(ctx, org, w.draft.ID)) }
 		},
-		"Admit": func(w *world) call {
+		"AdmitWithinLimit": func(w *fixture) call {
 			x := w.run(w.draft.ID)
-			seen, err := w.store.Counted(w.t.Context(), org, x.Agent)
+			seen, err := w.store.LimitStarts(w.t.Context(), org, x.Agent)
 			w.ok(err)
 			return func(ctx context.Context) error {
-				return got(w.store.Admit(ctx, x, definition.Limit{PerHour: 5}, seen, x.Created))
+				return got(w.store.AdmitWithinLimit(ctx, x, definition.Limit{PerHour: 5}, seen, x.Created))
 			}
 		},
-		"Create": func(w *world) call {
+		"Create": func(w *fixture) call {
 			x := w.run(w.agent.ID)
 			return func(ctx context.Context) error { return w.store.Create(ctx, x) }
 		},
-		"Refuse": func(w *world) call {
+		"Refuse": func(w *fixture) call {
 			e := w.entry()
 			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
 		},
-		"Refuse, again": func(w *world) call {
+		"Refuse, again": func(w *fixture) call {
 			e := w.entry()
 			w.ok(w.store.Refuse(w.t.Context(), e))
 			e.At = e.At.Add(time.Hour)
 			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
 		},
-		"Refuse, late": func(w *world) call {
+		"Refuse, late": func(w *fixture) call {
 			e := w.entry()
 			e.At = e.At.Add(time.Hour)
 			return func(ctx context.Context) error { return w.store.Refuse(ctx, e) }
@@ -492,8 +492,8 @@ func dispatchPatterns() map[string]pattern {
 }
 
 // commits is the pattern of committing what change returns.
-func commits(change func(w *world) execution.Change) pattern {
-	return func(w *world) call {
+func commits(change func(w *fixture) execution.Change) pattern {
+	return func(w *fixture) call {
 		c := change(w)
 		return func(ctx context.Context) error { return w.store.Commit(ctx, c) }
 	}
@@ -501,7 +501,7 @@ func commits(change func(w *world) execution.Change) pattern {
 
 func runPatterns() map[string]pattern {
 	return map[string]pattern{
-		"Execution": func(w *world) call {
+		"Execution": func(w *fixture) call {
 			x := w.leased()
 			for _, name := range []id.Step{"a", "b", "c"} {
 				w.ok(w.store.SaveStep(w.t.Context(), org, x.ID, action(name)))
@@ -511,37 +511,37 @@ func runPatterns() map[string]pattern {
 				return err
 			}
 		},
-		"Standing": func(w *world) call {
+		"Header": func(w *fixture) call {
 			x := w.leased()
-			return func(ctx context.Context) error { return got(w.store.Standing(ctx, org, x.ID)) }
+			return func(ctx context.Context) error { return got(w.store.Header(ctx, org, x.ID)) }
 		},
-		"SaveStep": func(w *world) call {
+		"SaveStep": func(w *fixture) call {
 			x := w.leased()
 			return func(ctx context.Context) error { return w.store.SaveStep(ctx, org, x.ID, answer()) }
 		},
-		"Commit: lease": commits(func(w *world) execution.Change {
+		"Commit: lease": commits(func(w *fixture) execution.Change {
 			x, _ := w.begun().Leased(owner, 0, start())
 			return execution.Change{Execution: x}
 		}),
-		"Commit: renew": commits(func(w *world) execution.Change {
+		"Commit: renew": commits(func(w *fixture) execution.Change {
 			return execution.Change{Execution: w.leased().Renewed(start().Add(time.Hour))}
 		}),
-		"Commit: postpone": commits(func(w *world) execution.Change {
+		"Commit: postpone": commits(func(w *fixture) execution.Change {
 			x := w.leased()
-			x.Due, x.Rested = x.Due.Add(time.Minute), true
+			x.Due, x.WasParked = x.Due.Add(time.Minute), true
 			return execution.Change{Execution: x}
 		}),
-		"Commit: lease after a rest": commits(func(w *world) execution.Change {
+		"Commit: lease after a rest": commits(func(w *fixture) execution.Change {
 			x, _ := w.asking()
 			x, _ = x.Leased(owner, 0, start())
 			return execution.Change{Execution: x}
 		}),
-		"Commit: reserve": commits(func(w *world) execution.Change {
+		"Commit: reserve": commits(func(w *fixture) execution.Change {
 			c, _ := w.leased().Reserved("classify_ticket", hold())
 			c.Watched = true
 			return c
 		}),
-		"Commit: reserve, marked": commits(func(w *world) execution.Change {
+		"Commit: reserve, marked": commits(func(w *fixture) execution.Change {
 			seen, err := w.store.Balance(w.t.Context(), org, month)
 			w.ok(err)
 			h := hold()
@@ -550,50 +550,50 @@ func runPatterns() map[string]pattern {
 			c.Watched, c.Seen = true, &seen
 			return c
 		}),
-		"Commit: no answer": commits(func(w *world) execution.Change {
-			c, _ := w.holding().Released(execution.Step{ID: "classify_ticket", Status: execution.StepFailed})
+		"Commit: no answer": commits(func(w *fixture) execution.Change {
+			c, _ := w.holding().Released(execution.StepRecord{ID: "classify_ticket", Status: execution.StepFailed})
 			return c
 		}),
-		"Commit: ask": commits(func(w *world) execution.Change {
+		"Commit: ask": commits(func(w *fixture) execution.Change {
 			x := w.leased()
 			step, a := action("confirm_isolation"), question(x)
 			step.Status = execution.StepWaiting
-			return execution.Change{Execution: x.Asked(a.Expires), Step: &step, Gate: &a}
+			return execution.Change{Execution: x.AwaitingApproval(a.Expires), Step: &step, Gate: &a}
 		}),
-		"Commit: end": commits(func(w *world) execution.Change {
+		"Commit: end": commits(func(w *fixture) execution.Change {
 			return ending(w.leased(), w.brief(), execution.Steps{})
 		}),
-		"Commit: end after a rest": commits(func(w *world) execution.Change {
+		"Commit: end after a rest": commits(func(w *fixture) execution.Change {
 			return ending(w.resting(), w.brief(), execution.Steps{})
 		}),
-		"Commit: end, answers paid": commits(func(w *world) execution.Change {
+		"Commit: end, answers paid": commits(func(w *fixture) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{"classify_ticket": answer()})
 		}),
-		"Commit: end, nothing answered": commits(func(w *world) execution.Change {
+		"Commit: end, nothing answered": commits(func(w *fixture) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{})
 		}),
-		"Commit: end, failed": commits(func(w *world) execution.Change { return failing(w.leased(), w.brief()) }),
-		"Published": func(w *world) call {
+		"Commit: end, failed": commits(func(w *fixture) execution.Change { return failing(w.leased(), w.brief()) }),
+		"Published": func(w *fixture) call {
 			c := failing(w.leased(), w.brief())
 			w.committed(c)
 			return func(ctx context.Context) error { return w.store.Published(ctx, org, c.Outbox[0].ID) }
 		},
-		"Unpublished, nothing": func(w *world) call {
+		"Unpublished, nothing": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Unpublished(ctx, start(), 500)) }
 		},
-		"Alerts": func(w *world) call {
+		"Alerts": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Alerts(ctx, org)) }
 		},
-		"SaveAlerts": func(w *world) call {
+		"SaveAlerts": func(w *fixture) call {
 			o := id.Org("org_" + rand.Text())
 			r := alert.Record{Mailed: start(), Open: []alert.Failure{{Event: "evt_1", At: start(), Code: "product_error"}}}
 			return func(ctx context.Context) error { return w.store.SaveAlerts(ctx, o, r) }
 		},
-		"Approval": func(w *world) call {
+		"Approval": func(w *fixture) call {
 			_, a := w.asking()
 			return func(ctx context.Context) error { return got(w.store.Approval(ctx, org, a.ID)) }
 		},
-		"SaveDecision": func(w *world) call {
+		"SaveDecision": func(w *fixture) call {
 			_, a := w.asking()
 			a.Status = approval.Approved
 			return func(ctx context.Context) error { return w.store.SaveDecision(ctx, a, start()) }
@@ -603,7 +603,7 @@ func runPatterns() map[string]pattern {
 
 func listPatterns() map[string]pattern {
 	page := func(q execution.Query) pattern {
-		return func(w *world) call {
+		return func(w *fixture) call {
 			q.Limit = 50
 			return func(ctx context.Context) error { return got(w.store.Executions(ctx, org, q)) }
 		}
@@ -612,7 +612,7 @@ func listPatterns() map[string]pattern {
 		return execution.Query{Status: st, Now: start().Add(100 * 24 * time.Hour)}
 	}
 	ofAgent := func(q execution.Query) pattern {
-		return func(w *world) call {
+		return func(w *fixture) call {
 			q.Agent = w.agent.ID
 			return page(q)(w)
 		}
@@ -623,24 +623,24 @@ func listPatterns() map[string]pattern {
 		"Executions, failed":              page(of(execution.Failed)),
 		"Executions of an agent, failed":  ofAgent(of(execution.Failed)),
 		"Executions, running, none young": page(of(execution.Running)),
-		"Approvals, pending": func(w *world) call {
+		"Approvals, pending": func(w *fixture) call {
 			q := approval.Query{Limit: 50, Status: approval.Pending}
 			return func(ctx context.Context) error { return got(w.store.Approvals(ctx, org, q)) }
 		},
-		"Approvals": func(w *world) call {
+		"Approvals": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Approvals(ctx, org, approval.Query{Limit: 50})) }
 		},
-		"Activity": func(w *world) call {
+		"Activity": func(w *fixture) call {
 			q := activity.Query{Limit: 50, Since: start()}
 			return func(ctx context.Context) error { return got(w.store.Activity(ctx, org, w.agent.ID, q)) }
 		},
-		"Overdue, nothing": func(w *world) call {
+		"Overdue, nothing": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Overdue(ctx, start(), 500)) }
 		},
 	}
 }
 
-func (w *world) newKey() key.Key {
+func (w *fixture) newKey() key.Key {
 	hash, _ := key.HashOf(rand.Text())
 	return key.Key{ID: id.Key("key_" + rand.Text()), Org: org, Name: "CI", Access: caller.Read, Hash: hash, Created: start()}
 }
@@ -726,7 +726,7 @@ func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
 	t.Parallel()
 
 	const listening, others = 3, 10_000
-	w := newWorld(t)
+	w := newFixture(t)
 	for range listening {
 		w.saved("ticket.created", agent.Active)
 	}
@@ -737,16 +737,16 @@ func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
 		}
 		return err
 	}
-	alone := w.usage(func(*world) call { return listeners })
+	alone := w.usage(func(*fixture) call { return listeners })
 	w.flock(others)
-	if got := w.usage(func(*world) call { return listeners }); got != alone || got.calls != 1 || got.Read != 1 {
+	if got := w.usage(func(*fixture) call { return listeners }); got != alone || got.calls != 1 || got.Read != 1 {
 		t.Errorf("among %d agents: %+v, alone %+v; want one query of one unit", others, got, alone)
 	}
 }
 
 // flock adds many copies of active agents that listen for other events: of
 // everything in the organization's own partition, under other names.
-func (w *world) flock(n int) {
+func (w *fixture) flock(n int) {
 	w.t.Helper()
 	var requests []types.WriteRequest
 	events := []string{"ticket.escalated", "ticket.sla_warning", "ticket.create", "ticket.created2"}
@@ -796,7 +796,7 @@ func renamed(row map[string]types.AttributeValue, from, to string) map[string]ty
 }
 
 // usage returns what a pattern uses.
-func (w *world) usage(p pattern) used {
+func (w *fixture) usage(p pattern) used {
 	w.t.Helper()
 	do := p(w)
 	ctx, m := meter.With(w.t.Context())
@@ -806,7 +806,7 @@ func (w *world) usage(p pattern) used {
 
 // counts checks what counting costs at most, that it is exact as far as it goes,
 // and that it stops.
-func (w *world) counts(most int) {
+func (w *fixture) counts(most int) {
 	w.t.Helper()
 	now := start().Add(time.Duration(w.next) * time.Second) // some of the runs are young
 	for name, c := range map[string]struct {

@@ -28,22 +28,22 @@ const (
 
 // A write is one change of one item, alone or as a part of a transaction.
 type write struct {
-	op      op
-	key     primary
-	item    item           // of a put
-	set     map[string]any // of an update
-	add     map[string]int64
-	remove  []string
-	cond    string         // "" for none; it names attributes that are not reserved
-	args    map[string]any // the values that cond mentions
-	foreign bool           // whether the item's nonce is left to other writes
-	err     error
+	op     op
+	key    primary
+	item   item           // of a put
+	set    map[string]any // of an update
+	add    map[string]int64
+	remove []string
+	cond   string         // "" for none; it names attributes that are not reserved
+	args   map[string]any // the values that cond mentions
+	shared bool           // whether the item's nonce is left to other writes
+	err    error
 }
 
 // wrote is the attribute with the nonce of the last write. A reply may be lost
 // and the SDK then repeats what was applied: a write whose condition fails finds
 // its own nonce, and knows that it had won.
-const wrote = "w"
+const nonceAttribute = "w"
 
 // keyed is an item with its key.
 type keyed interface{ errOf() error }
@@ -94,7 +94,7 @@ func (s *Store) write(ctx context.Context, ws ...write) error {
 	for try := range tries {
 		err := s.once(ctx, ws, nonce)
 		if !busy(err) {
-			return mine(err, nonce)
+			return ownWrite(err, nonce)
 		}
 		if err := s.pause(ctx, try); err != nil {
 			return err
@@ -103,11 +103,11 @@ func (s *Store) write(ctx context.Context, ws ...write) error {
 	return fmt.Errorf("write %d items: %w", len(ws), errBusy)
 }
 
-// mine returns nil when the refusal comes from the write's own earlier try.
-func mine(err error, nonce string) error {
+// ownWrite returns nil when the refusal comes from the write's own earlier try.
+func ownWrite(err error, nonce string) error {
 	if r := refused(err); r != nil {
 		for _, i := range r.parts {
-			if textOf(i, wrote) == nonce {
+			if textOf(i, nonceAttribute) == nonce {
 				return nil
 			}
 		}
@@ -256,7 +256,7 @@ func (w write) expressed(nonce string) (expressions, error) {
 	switch w.op {
 	case opPut:
 		x.item = maps.Clone(w.item)
-		x.item[wrote] = text(nonce)
+		x.item[nonceAttribute] = text(nonce)
 	case opUpdate:
 		if err := x.change(w, nonce); err != nil {
 			return x, err
@@ -283,11 +283,11 @@ func (x *expressions) value(name string, v any) error {
 // is a reserved word.
 func (x *expressions) change(w write, nonce string) error {
 	set := maps.Clone(w.set)
-	if !w.foreign {
+	if !w.shared {
 		if set == nil {
 			set = map[string]any{}
 		}
-		set[wrote] = nonce
+		set[nonceAttribute] = nonce
 	}
 	x.names = map[string]string{}
 	var sets, adds, removes []string

@@ -147,7 +147,7 @@ func clientIn(payload map[string]any) id.Client {
 	case int64:
 		text, _ = jsonvalue.NumberText(v)
 	}
-	if !id.Foreign(text) {
+	if !id.ValidExternal(text) {
 		return ""
 	}
 	return id.Client(text)
@@ -273,7 +273,7 @@ func (e Event) faults() []error {
 	refuse(!types.MatchString(e.Product) || len(e.Product) > 40, "source_product must be like psa")
 	_, ok := id.ParseOrg(string(e.Org))
 	refuse(!ok, "org_id must be org_ and up to 40 letters or digits")
-	refuse(e.Client != "" && !id.Foreign(string(e.Client)), "client_id must be up to 128 printable characters without # or space")
+	refuse(e.Client != "" && !id.ValidExternal(string(e.Client)), "client_id must be up to 128 printable characters without # or space")
 	refuse(e.Payload == nil, "payload must be an object")
 	year := e.Published.Year()
 	refuse(year < earliest || year > latest, "published_at must be a time like 2026-03-09T14:23:01Z")

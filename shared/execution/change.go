@@ -16,15 +16,15 @@ import (
 type Change struct {
 	Execution Execution
 
-	Step     *Step              // a step to record
-	Closed   []Step             // steps to record, so that no answer to them can be recorded any more
-	Gate     *approval.Approval // the question to write; its Revision is the stored one
-	Reserve  *credit.Hold       // to be taken from its month's balance, if that has enough
-	Watched  bool               // whether Reserve is refused with credit.Reached when it is the first to reach a threshold
-	Seen     *credit.Balance    // for which Reserve is marked; another balance refuses it with credit.Reached
-	Released []credit.Hold      // to be given back to their months' balances
-	Tally    *Tally             // to be added to the stats of the agent
-	Outbox   []event.Event      // of the platform itself, to be published after the change
+	Step       *StepRecord        // a step to record
+	Closed     []StepRecord       // steps to record, so that no answer to them can be recorded any more
+	Gate       *approval.Approval // the question to write; its Revision is the stored one
+	Reserve    *credit.Hold       // to be taken from its month's balance, if that has enough
+	Watched    bool               // whether Reserve is refused with credit.Reached when it is the first to reach a threshold
+	Seen       *credit.Balance    // for which Reserve is marked; another balance refuses it with credit.Reached
+	Released   []credit.Hold      // to be given back to their months' balances
+	StatsDelta *StatsDelta        // to be added to the stats of the agent
+	Outbox     []event.Event      // of the platform itself, to be published after the change
 }
 
 // Gains returns what the balance of each month gains by the change; what is
@@ -50,8 +50,8 @@ func (c Change) Freed() map[credit.Month]credit.Marks {
 	return freed
 }
 
-// A Tally is what a run adds to the stats of its agent.
-type Tally struct {
+// A StatsDelta is what a run adds to the stats of its agent.
+type StatsDelta struct {
 	Runs, Completed, Failed int64
 	Duration                time.Duration
 	LastRun                 time.Time // zero leaves it
@@ -76,7 +76,7 @@ func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 // Released returns the change that gives back what an AI step held, and records
 // that it has no answer: in one, so that an answer that comes late finds the
 // step closed.
-func (x Execution) Released(step Step) (c Change, ok bool) {
+func (x Execution) Released(step StepRecord) (c Change, ok bool) {
 	h, held := x.Holds[step.ID]
 	if !held || step.Charge != nil {
 		return Change{Execution: x}, false
@@ -89,19 +89,19 @@ func (x Execution) Released(step Step) (c Change, ok bool) {
 // settled returns the change in which what was answered is used and, unless a
 // call may still be under way, the rest is given back, and closed for answers.
 func (x Execution) settled(done Steps, underWay bool) Change {
-	c := Change{Tally: &Tally{}}
+	c := Change{StatsDelta: &StatsDelta{}}
 	holds := map[id.Step]credit.Hold{}
 	for step, h := range x.Holds {
 		switch {
 		case done[step].Charge != nil:
-			c.Tally.Used = append(c.Tally.Used, h)
+			c.StatsDelta.Used = append(c.StatsDelta.Used, h)
 			x.Credits += h.Amount
 		case underWay:
 			holds[step] = h
 		default:
 			c.Released = append(c.Released, h)
 			if !done[step].Status.Ended() {
-				c.Closed = append(c.Closed, Step{
+				c.Closed = append(c.Closed, StepRecord{
 					ID: step, Kind: definition.AI, Status: StepSkipped, Attempt: x.Lease.Attempt,
 				})
 			}
@@ -119,13 +119,13 @@ func (c Change) closeAt(t time.Time) {
 	}
 }
 
-// Rest returns the change that puts a run to rest: what was answered so far is
+// Park returns the change that puts a run to rest: what was answered so far is
 // paid for.
-func (x Execution) Rest(done Steps) Change {
+func (x Execution) Park(done Steps) Change {
 	c := x.settled(done, true)
-	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
-	if len(c.Tally.Used) == 0 {
-		c.Tally = nil
+	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
+	if len(c.StatsDelta.Used) == 0 {
+		c.StatsDelta = nil
 	}
 	return c
 }
@@ -145,16 +145,16 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 		c.Execution = c.Execution.owing()
 	}
 	c.closeAt(c.Execution.Completed)
-	c.Tally.Runs, c.Tally.LastRun = 1, c.Execution.Completed
-	c.Tally.Duration = c.Execution.Duration()
+	c.StatsDelta.Runs, c.StatsDelta.LastRun = 1, c.Execution.Completed
+	c.StatsDelta.Duration = c.Execution.Duration()
 	switch c.Execution.Status {
 	case Completed:
-		c.Tally.Completed = 1
+		c.StatsDelta.Completed = 1
 	case Failed:
-		c.Tally.Failed = 1
+		c.StatsDelta.Failed = 1
 	case Cancelled, Pending, Running, Asking:
 	}
-	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
+	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
 	return c
 }
 
@@ -168,9 +168,9 @@ func (x Execution) Settle(done Steps) (Change, bool) {
 	c := x.settled(done, false)
 	c.closeAt(x.Completed)
 	c.Execution = c.Execution.Concluded(done)
-	c.Outbox = c.Execution.lowEvents(c.Tally.Used)
-	if len(c.Tally.Used) == 0 {
-		c.Tally = nil
+	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
+	if len(c.StatsDelta.Used) == 0 {
+		c.StatsDelta = nil
 	}
 	return c, true
 }

@@ -20,8 +20,8 @@ func hold(t credit.Tier) credit.Hold {
 }
 
 // answered returns a step whose answer costs what was held.
-func answered(step id.Step, h credit.Hold) execution.Step {
-	return execution.Step{ID: step, Status: execution.StepCompleted, Charge: &h}
+func answered(step id.Step, h credit.Hold) execution.StepRecord {
+	return execution.StepRecord{ID: step, Status: execution.StepCompleted, Charge: &h}
 }
 
 func TestAPriceIsTakenOnce(t *testing.T) {
@@ -49,7 +49,7 @@ func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
 	t.Parallel()
 
 	taken, _ := begun().Reserved("a", hold(credit.Premium))
-	failed := execution.Step{ID: "a", Status: execution.StepFailed}
+	failed := execution.StepRecord{ID: "a", Status: execution.StepFailed}
 	back, ok := taken.Execution.Released(failed)
 	if diff := cmp.Diff([]credit.Hold{hold(credit.Premium)}, back.Released); !ok || diff != "" || len(back.Execution.Holds) != 0 {
 		t.Errorf("%t %+v", ok, back)
@@ -60,7 +60,7 @@ func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
 	if again, ok := back.Execution.Released(failed); ok || len(again.Released) != 0 {
 		t.Errorf("the second time: %+v", again)
 	}
-	if other, ok := taken.Execution.Released(execution.Step{ID: "b"}); ok || len(other.Released) != 0 || len(other.Execution.Holds) != 1 {
+	if other, ok := taken.Execution.Released(execution.StepRecord{ID: "b"}); ok || len(other.Released) != 0 || len(other.Execution.Holds) != 1 {
 		t.Errorf("of another step: %+v", other)
 	}
 	if paid, ok := taken.Execution.Released(answered("a", hold(credit.Premium))); ok || len(paid.Released) != 0 {
@@ -104,10 +104,10 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 			want := execution.Change{
 				Execution: c.Execution,
 				Released:  []credit.Hold{hold(credit.Premium)},
-				Closed: []execution.Step{{ // so that its answer cannot come any more
+				Closed: []execution.StepRecord{{ // so that its answer cannot come any more
 					ID: "b", Kind: definition.AI, Status: execution.StepSkipped, Started: at(9), Ended: at(9), Attempt: 1,
 				}},
-				Tally: &execution.Tally{
+				StatsDelta: &execution.StatsDelta{
 					Runs: 1, Completed: tc.completed, Failed: tc.failed, Duration: 8 * time.Second, LastRun: at(9),
 					Used: []credit.Hold{hold(credit.Standard)},
 				},
@@ -157,10 +157,10 @@ func TestWhatMayStillBeAnsweredStaysHeldAndIsSettledLater(t *testing.T) {
 				t.Fatalf("Settle = %+v, %t", c, ok)
 			}
 			var used []credit.Hold
-			if c.Tally != nil {
-				used = c.Tally.Used
-				if c.Tally.Runs != 0 || !c.Tally.LastRun.IsZero() {
-					t.Errorf("it counts as another run: %+v", c.Tally)
+			if c.StatsDelta != nil {
+				used = c.StatsDelta.Used
+				if c.StatsDelta.Runs != 0 || !c.StatsDelta.LastRun.IsZero() {
+					t.Errorf("it counts as another run: %+v", c.StatsDelta)
 				}
 			}
 			if diff := cmp.Diff(tc.used, used); diff != "" {
@@ -180,7 +180,7 @@ func TestAnOpenRunIsNotSettled(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
-	if c, ok := x.Settle(done); ok || c.Tally != nil || c.Released != nil {
+	if c, ok := x.Settle(done); ok || c.StatsDelta != nil || c.Released != nil {
 		t.Errorf("Settle = %+v, %t", c, ok)
 	}
 	if _, ok := begun().Complete(at(1)).Settle(nil); ok {
@@ -192,14 +192,14 @@ func TestARunAtRestHasPaidForItsAnswers(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
-	c := x.Rest(done)
-	if c.Tally == nil || c.Tally.Runs != 0 || len(c.Tally.Used) != 1 || len(c.Released) != 0 {
+	c := x.Park(done)
+	if c.StatsDelta == nil || c.StatsDelta.Runs != 0 || len(c.StatsDelta.Used) != 1 || len(c.Released) != 0 {
 		t.Errorf("the first time: %+v", c)
 	}
 	if len(c.Execution.Holds) != 1 || c.Execution.Credits != 20 {
 		t.Errorf("%+v", c.Execution)
 	}
-	if again := c.Execution.Rest(done); again.Tally != nil || len(again.Released) != 0 || again.Execution.Credits != 20 {
+	if again := c.Execution.Park(done); again.StatsDelta != nil || len(again.Released) != 0 || again.Execution.Credits != 20 {
 		t.Errorf("the second time: %+v", again)
 	}
 }
@@ -232,9 +232,9 @@ func (b *bank) commit(c execution.Change) {
 	for _, h := range c.Released {
 		b.remaining += h.Amount
 	}
-	if c.Tally != nil {
-		b.runs += c.Tally.Runs
-		for _, h := range c.Tally.Used {
+	if c.StatsDelta != nil {
+		b.runs += c.StatsDelta.Runs
+		for _, h := range c.StatsDelta.Used {
 			b.used += h.Amount
 		}
 	}
@@ -286,7 +286,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 					continue
 				}
 				var ok bool
-				failed := execution.Step{ID: step, Status: execution.StepFailed}
+				failed := execution.StepRecord{ID: step, Status: execution.StepFailed}
 				if c, ok = x.Released(failed); ok {
 					done[step] = failed
 				}
@@ -295,7 +295,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 				if x.Status.Ended() {
 					continue
 				}
-				c = x.Suspended(at(now)).Rest(done)
+				c = x.Parked(at(now)).Park(done)
 			case "end":
 				if x.Status.Ended() {
 					continue
@@ -357,7 +357,7 @@ func TestSeveralAnswersAreSettledTogether(t *testing.T) {
 		want = append(want, hold(tier))
 	}
 	c := x.End(func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }, done, false)
-	if diff := cmp.Diff(want, c.Tally.Used, anyOrder); diff != "" || c.Execution.Credits != 325 {
+	if diff := cmp.Diff(want, c.StatsDelta.Used, anyOrder); diff != "" || c.Execution.Credits != 325 {
 		t.Errorf("%d credits; -want +got:\n%s", c.Execution.Credits, diff)
 	}
 }

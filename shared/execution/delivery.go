@@ -219,23 +219,23 @@ func OutcomeOf(gate id.Step) id.Step { return gate + ":outcome" }
 // Owing returns the gates whose question is answered, and of whose outcome the
 // people who were asked have not all been told; of a run at its end no question
 // is open. The order is that in which they asked.
-func (s Steps) Owing(ended bool) []Step {
-	var out []Step
+func (s Steps) Owing(ended bool) []StepRecord {
+	var out []StepRecord
 	for _, step := range s {
 		closed := ended || step.Status.Ended()
 		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).anybody() {
 			out = append(out, step)
 		}
 	}
-	slices.SortFunc(out, func(a, b Step) int {
+	slices.SortFunc(out, func(a, b StepRecord) int {
 		return cmp.Or(a.Asked.Compare(b.Asked), cmp.Compare(a.ID, b.ID))
 	})
 	return out
 }
 
-// Told returns the trace with what people were told of the outcome of each gate,
+// Delivered returns the trace with what people were told of the outcome of each gate,
 // which stands in a row of its own, in the output of the gate.
-func (t Trace) Told(done Steps) Trace {
+func (t Trace) Delivered(done Steps) Trace {
 	t = slices.Clone(t)
 	for i, s := range t {
 		row, ok := done[OutcomeOf(s.ID)]

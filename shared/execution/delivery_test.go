@@ -12,8 +12,8 @@ import (
 )
 
 // asked returns a gate that has told somebody with this status.
-func asked(status execution.StepStatus, told string) execution.Step {
-	return execution.Step{
+func asked(status execution.StepStatus, told string) execution.StepRecord {
+	return execution.StepRecord{
 		ID: "g", Kind: definition.Gate, Status: status, Asked: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 		Output: map[string]any{"approval_id": "appr_1", "notified": map[string]any{"asked": []any{
 			map[string]any{"channel": "sms", "recipients": []any{map[string]any{"recipient": "+15550000001", "status": told}}},
@@ -23,8 +23,8 @@ func asked(status execution.StepStatus, told string) execution.Step {
 
 func TestPeopleAreOwedTheOutcomeOfWhatTheyMayHaveHeard(t *testing.T) {
 	t.Parallel()
-	row := func(st execution.StepStatus) execution.Step {
-		return execution.Step{ID: execution.OutcomeOf("g"), Status: st}
+	row := func(st execution.StepStatus) execution.StepRecord {
+		return execution.StepRecord{ID: execution.OutcomeOf("g"), Status: st}
 	}
 	for name, tc := range map[string]struct {
 		steps execution.Steps
@@ -78,7 +78,7 @@ func TestARunAtItsEndStaysDueWhilePeopleAreToBeTold(t *testing.T) {
 	if _, ok := recalled.Recalled("w2", 0, now.Add(time.Second)); ok {
 		t.Error("a second worker takes it from one that is alive")
 	}
-	if again, ok := recalled.Recalled("w2", 0, now.Add(time.Minute)); !ok || again.Lease.Attempt != 2 || again.Idle != recalled.Idle+1 {
+	if again, ok := recalled.Recalled("w2", 0, now.Add(time.Minute)); !ok || again.Lease.Attempt != 2 || again.StalledLeases != recalled.StalledLeases+1 {
 		t.Errorf("after its lease: %+v, %t", again.Lease, ok)
 	}
 	if _, ok := x.Recalled("w1", 0, now); ok {
@@ -87,7 +87,7 @@ func TestARunAtItsEndStaysDueWhilePeopleAreToBeTold(t *testing.T) {
 	if got := recalled.Concluded(steps); got.Due.IsZero() {
 		t.Error("it is due no longer, and nobody was told")
 	}
-	steps[execution.OutcomeOf("g")] = execution.Step{Status: execution.StepCompleted}
+	steps[execution.OutcomeOf("g")] = execution.StepRecord{Status: execution.StepCompleted}
 	if got := recalled.Concluded(steps); !got.Due.IsZero() {
 		t.Errorf("everybody was told, and it is due %v", got.Due)
 	}
@@ -117,10 +117,10 @@ func TestATraceSaysWhoHeardTheOutcome(t *testing.T) {
 	t.Parallel()
 	d := definition.Definition{Steps: []definition.Step{{ID: "g", Kind: definition.Gate, GateStep: &definition.GateStep{}}}}
 	done := execution.Steps{"g": asked(execution.StepWaiting, "sent")}
-	done["g:outcome"] = execution.Step{ID: "g:outcome", Output: execution.Notified{}.With(execution.OnWithdrawn, []execution.Delivery{
+	done["g:outcome"] = execution.StepRecord{ID: "g:outcome", Output: execution.Notified{}.With(execution.OnWithdrawn, []execution.Delivery{
 		{Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}}},
 	}).In(nil)}
-	trace := execution.TraceOf(d, done, true).Told(done)
+	trace := execution.TraceOf(d, done, true).Delivered(done)
 	n := execution.NotifiedIn(trace[0].Output)
 	if len(trace) != 1 || len(n[execution.OnAsked]) != 1 || len(n[execution.OnWithdrawn]) != 1 {
 		t.Errorf("the trace says %v", trace)

@@ -102,14 +102,14 @@ type Execution struct {
 	Started   time.Time
 	Completed time.Time
 
-	Lease    Lease
-	Rested   bool      // whether it ever was put to rest, or was found without progress
-	Due      time.Time // when somebody should look; zero when nobody need
-	Holds    map[id.Step]credit.Hold
-	Last     *Step // the step that ended with the run, kept in its record
-	Done     int   // the steps that were at their end when the lease was taken
-	Idle     int   // leases before this one since a step was last at its end
-	Revision int64 // counts the writes; 0 before the first
+	Lease         Lease
+	WasParked     bool      // whether it ever was put to rest, or was found without progress
+	Due           time.Time // when somebody should look; zero when nobody need
+	Holds         map[id.Step]credit.Hold
+	Last          *StepRecord // the step that ended with the run, kept in its record
+	Done          int         // the steps that were at their end when the lease was taken
+	StalledLeases int         // leases before this one since a step was last at its end
+	Revision      int64       // counts the writes; 0 before the first
 }
 
 // A StarterType is a kind of starter.
@@ -187,7 +187,7 @@ func New(x Execution, now time.Time) Execution {
 // started once however often the bus delivers and products publish it. Its time
 // is the one in the event's id, or none.
 func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
-	made, _ := id.Made(e.ID)
+	made, _ := id.TimeOf(e.ID)
 	return id.Execution("exec_" + id.Derive(made, string(org), string(a), string(e.ID)))
 }
 
@@ -197,13 +197,13 @@ func (x Execution) RetryID(n int) id.Execution {
 	return id.Execution("exec_" + id.Derive(x.Completed, string(x.Org), string(x.ID), "retry", strconv.Itoa(n)))
 }
 
-// MaxIdle is how many leases in a row may end without a step at its end. A step
+// MaxStalledLeases is how many leases in a row may end without a step at its end. A step
 // that brings its worker down each time is given up then: about ten machines
 // have tried it, for longer than a disturbance of the cloud usually lasts.
-const MaxIdle = 60
+const MaxStalledLeases = 60
 
 // Stuck reports whether the step at which the run stands is to be given up.
-func (x Execution) Stuck() bool { return x.Idle >= MaxIdle }
+func (x Execution) Stuck() bool { return x.StalledLeases >= MaxStalledLeases }
 
 // Leased returns the run with its lease taken by owner, and whether it could
 // be; done is how many of its steps are at their end. An owner that calls again
@@ -215,9 +215,9 @@ func (x Execution) Leased(owner string, done int, now time.Time) (Execution, boo
 	x.Lease = Lease{Owner: owner, Until: now.Add(LeaseTime), Attempt: x.Lease.Attempt + 1}
 	x.Status = Running
 	if x.Lease.Attempt > 1 && x.Done == done {
-		x.Idle++
+		x.StalledLeases++
 	} else {
-		x.Done, x.Idle = done, 0
+		x.Done, x.StalledLeases = done, 0
 	}
 	if x.Started.IsZero() {
 		x.Started = now
@@ -233,9 +233,9 @@ func (x Execution) Recalled(owner string, done int, now time.Time) (Execution, b
 		return x, false
 	}
 	if x.Done == done {
-		x.Idle++
+		x.StalledLeases++
 	} else {
-		x.Done, x.Idle = done, 0
+		x.Done, x.StalledLeases = done, 0
 	}
 	x.Lease = Lease{Owner: owner, Attempt: x.Lease.Attempt + 1}
 	return x.Renewed(now), true
@@ -257,16 +257,16 @@ func (x Execution) Renewed(now time.Time) Execution {
 	return x
 }
 
-// Suspended returns the run put to rest until due, when somebody looks.
-func (x Execution) Suspended(due time.Time) Execution {
+// Parked returns the run put to rest until due, when somebody looks.
+func (x Execution) Parked(due time.Time) Execution {
 	x.Lease.Owner, x.Lease.Until = "", time.Time{}
-	x.Due, x.Rested = due.Add(Grace), true
+	x.Due, x.WasParked = due.Add(Grace), true
 	return x
 }
 
-// Asked returns the run waiting for people until expires.
-func (x Execution) Asked(expires time.Time) Execution {
-	x = x.Suspended(expires)
+// AwaitingApproval returns the run waiting for people until expires.
+func (x Execution) AwaitingApproval(expires time.Time) Execution {
+	x = x.Parked(expires)
 	x.Status = Asking
 	return x
 }
@@ -335,10 +335,12 @@ func (x Execution) Changed() time.Time {
 	return x.Created
 }
 
-// Lasting reports whether the run may stay as it is for long. Most runs begin
+// ListedByStatus reports whether the run may stay as it is for long. Most runs begin
 // and end within seconds: while they are under way they are found by their age,
 // so that nobody pays for listing each under a status that it is about to leave.
-func (x Execution) Lasting() bool { return x.Rested || x.Status == Asking || x.Status.Ended() }
+func (x Execution) ListedByStatus() bool {
+	return x.WasParked || x.Status == Asking || x.Status.Ended()
+}
 
 // Began returns when the first worker took the run; for one that none has taken,
 // when it was recorded.
@@ -353,7 +355,7 @@ func (x Execution) Began() time.Time {
 func (x Execution) Duration() time.Duration { return max(x.Completed.Sub(x.Began()), 0) }
 
 // Offset returns how long after the start of its run a step began.
-func (x Execution) Offset(s Step) time.Duration { return max(s.Started.Sub(x.Began()), 0) }
+func (x Execution) Offset(s StepRecord) time.Duration { return max(s.Started.Sub(x.Began()), 0) }
 
 // A StepStatus is where a step stands.
 type StepStatus string
@@ -378,30 +380,30 @@ func (s StepStatus) Ended() bool {
 	return s == StepCompleted || s == StepFailed || s == StepSkipped
 }
 
-// A Step is what happened at one step of a run. It is a document of ours: the
+// A StepRecord is what happened at one step of a run. It is a document of ours: the
 // stores keep its JSON.
-type Step struct {
-	ID        id.Step         `json:"id"`
-	Kind      definition.Kind `json:"type"`
-	Status    StepStatus      `json:"status"`
-	Input     any             `json:"input,omitempty"`  // rendered, long values shortened
-	Output    any             `json:"output,omitempty"` // what later steps see
-	Error     *Failure        `json:"error,omitempty"`
-	Tries     int             `json:"tries,omitempty"`
-	Charge    *credit.Hold    `json:"charge,omitempty"` // what the answer costs
-	Usage     *Usage          `json:"usage,omitempty"`
-	Case      *int            `json:"case,omitempty"` // the case that a branch took; -1 for else
-	Until     time.Time       `json:"until,omitzero"` // when a wait ends
-	Asked     time.Time       `json:"asked,omitzero"` // when a gate first asked
-	Escalated bool            `json:"escalated,omitempty"`
-	Bound     *Bound          `json:"bound,omitempty"` // what a gate has shown
-	Started   time.Time       `json:"started,omitzero"`
-	Ended     time.Time       `json:"ended,omitzero"`
-	Attempt   int64           `json:"attempt"` // the lease under which it was written
+type StepRecord struct {
+	ID               id.Step           `json:"id"`
+	Kind             definition.Kind   `json:"type"`
+	Status           StepStatus        `json:"status"`
+	Input            any               `json:"input,omitempty"`  // rendered, long values shortened
+	Output           any               `json:"output,omitempty"` // what later steps see
+	Error            *Failure          `json:"error,omitempty"`
+	Tries            int               `json:"tries,omitempty"`
+	Charge           *credit.Hold      `json:"charge,omitempty"` // what the answer costs
+	Usage            *Usage            `json:"usage,omitempty"`
+	Case             *int              `json:"case,omitempty"` // the case that a branch took; -1 for else
+	Until            time.Time         `json:"until,omitzero"` // when a wait ends
+	Asked            time.Time         `json:"asked,omitzero"` // when a gate first asked
+	Escalated        bool              `json:"escalated,omitempty"`
+	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"` // what a gate has shown
+	Started          time.Time         `json:"started,omitzero"`
+	Ended            time.Time         `json:"ended,omitzero"`
+	Attempt          int64             `json:"attempt"` // the lease under which it was written
 }
 
-// Bound is what people saw at a gate, and what the run keeps to after it.
-type Bound struct {
+// ShownToApprovers is what people saw at a gate, and what the run keeps to after it.
+type ShownToApprovers struct {
 	Client   jsonvalue.Values             `json:"client"`             // the client's profile
 	Params   map[id.Step]jsonvalue.Values `json:"params"`             // of the actions that follow
 	Messages map[id.Step]Written          `json:"messages,omitempty"` // of the notifications that follow
@@ -428,7 +430,7 @@ type Usage struct {
 }
 
 // Credits returns what the step cost.
-func (s Step) Credits() int64 {
+func (s StepRecord) Credits() int64 {
 	if s.Charge == nil {
 		return 0
 	}
@@ -436,4 +438,4 @@ func (s Step) Credits() int64 {
 }
 
 // Duration returns how long the step took, or has taken until now.
-func (s Step) Duration() time.Duration { return max(s.Ended.Sub(s.Started), 0) }
+func (s StepRecord) Duration() time.Duration { return max(s.Ended.Sub(s.Started), 0) }

@@ -50,8 +50,8 @@ func TestALeaseIsTaken(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1) // until 26
-	resting := held.Suspended(at(100))
-	asking := held.Asked(at(100))
+	resting := held.Parked(at(100))
+	asking := held.AwaitingApproval(at(100))
 	cancelled, err := held.Cancel(execution.CancelledByUser, at(2))
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestARunStartsOnce(t *testing.T) {
 	t.Parallel()
 
 	x := leased(t, begun(), "one", 1)
-	x = leased(t, x.Asked(at(500)), "two", 30)
+	x = leased(t, x.AwaitingApproval(at(500)), "two", 30)
 	x = leased(t, x, "three", 90)
 	if !x.Started.Equal(at(1)) || x.Lease.Attempt != 3 {
 		t.Errorf("started %v at attempt %d; want %v at attempt 3", x.Started, x.Lease.Attempt, at(1))
@@ -120,8 +120,8 @@ func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
 		owner string
 	}{
 		"a renewed lease":    {held.Renewed(at(10)), at(10).Add(execution.LeaseTime + execution.Grace), "one"},
-		"a run at rest":      {held.Suspended(at(3600)), at(3600).Add(execution.Grace), ""},
-		"a run that asks":    {held.Asked(at(7200)), at(7200).Add(execution.Grace), ""},
+		"a run at rest":      {held.Parked(at(3600)), at(3600).Add(execution.Grace), ""},
+		"a run that asks":    {held.AwaitingApproval(at(7200)), at(7200).Add(execution.Grace), ""},
 		"a run that is over": {held.Complete(at(5)), time.Time{}, "one"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,16 +145,16 @@ func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
 		"not a new run":              {begun(), false},
 		"not a run at work":          {held, false},
 		"not a run at work for long": {held.Renewed(at(100)), false},
-		"a run at rest":              {held.Suspended(at(99)), true},
-		"a run that asks":            {held.Asked(at(99)), true},
-		"a run at work after a rest": {leased(t, held.Suspended(at(99)), "two", 100), true},
+		"a run at rest":              {held.Parked(at(99)), true},
+		"a run that asks":            {held.AwaitingApproval(at(99)), true},
+		"a run at work after a rest": {leased(t, held.Parked(at(99)), "two", 100), true},
 		"a completed run":            {held.Complete(at(2)), true},
 		"a failed run":               {held.Fail(execution.Failure{Code: "x"}, at(2)), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			if got := tc.x.Lasting(); got != tc.want {
+			if got := tc.x.ListedByStatus(); got != tc.want {
 				t.Errorf("Lasting = %t, want %t", got, tc.want)
 			}
 		})
@@ -204,8 +204,8 @@ func TestOnlyAnOpenRunIsCancelled(t *testing.T) {
 	}{
 		"a pending run":         {begun(), true},
 		"a running run":         {held, true},
-		"a run that asks":       {held.Asked(at(99)), true},
-		"a run at rest":         {held.Suspended(at(99)), true},
+		"a run that asks":       {held.AwaitingApproval(at(99)), true},
+		"a run at rest":         {held.Parked(at(99)), true},
 		"not a completed run":   {held.Complete(at(2)), false},
 		"not a failed run":      {held.Fail(execution.Failure{}, at(2)), false},
 		"not one cancelled yet": {cancelled, false},
@@ -245,7 +245,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 		"a cancelled run":     {cancelled, true},
 		"not a pending run":   {begun(), false},
 		"not a running run":   {held, false},
-		"not a run that asks": {held.Asked(at(99)), false},
+		"not a run that asks": {held.AwaitingApproval(at(99)), false},
 		"not a completed run": {held.Complete(at(2)), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -293,9 +293,9 @@ func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
 			}
 		})
 	}
-	s := execution.Step{Started: at(1), Ended: at(3)}
-	if s.Duration() != 2*time.Second || (execution.Step{Started: at(1)}).Duration() != 0 {
-		t.Errorf("a step took %v, an open one %v", s.Duration(), execution.Step{Started: at(1)}.Duration())
+	s := execution.StepRecord{Started: at(1), Ended: at(3)}
+	if s.Duration() != 2*time.Second || (execution.StepRecord{Started: at(1)}).Duration() != 0 {
+		t.Errorf("a step took %v, an open one %v", s.Duration(), execution.StepRecord{Started: at(1)}.Duration())
 	}
 }
 
@@ -313,7 +313,7 @@ func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
 		"a clock that ran backwards":          {x, at(0), 0},
 		"a step of a run that nobody has had": {begun(), at(3), 3 * time.Second},
 	} {
-		if got := tc.x.Offset(execution.Step{Started: tc.started}); got != tc.want {
+		if got := tc.x.Offset(execution.StepRecord{Started: tc.started}); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
@@ -388,7 +388,7 @@ func TestARunIsStuckAfterManyLeasesWithoutAStepAtItsEnd(t *testing.T) {
 			t.Fatal("it cannot be leased")
 		}
 	}
-	for range execution.MaxIdle {
+	for range execution.MaxStalledLeases {
 		if lease(0); x.Stuck() {
 			t.Fatalf("it is stuck after %d leases", x.Lease.Attempt)
 		}
@@ -396,7 +396,7 @@ func TestARunIsStuckAfterManyLeasesWithoutAStepAtItsEnd(t *testing.T) {
 	if lease(0); !x.Stuck() {
 		t.Error("it is not stuck")
 	}
-	if lease(1); x.Stuck() || x.Idle != 0 {
+	if lease(1); x.Stuck() || x.StalledLeases != 0 {
 		t.Errorf("a step is at its end, and it is stuck: %+v", x)
 	}
 }

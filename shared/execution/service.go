@@ -129,7 +129,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 	}
 	x.Credits = max(x.Credits, done.Charged())
 	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // of an open run, or one that ended before they were counted
-	return x, TraceOf(d, done, x.Status.Ended()).Told(done), nil
+	return x, TraceOf(d, done, x.Status.Ended()).Delivered(done), nil
 }
 
 // internal hides a fault that the caller did not cause.
@@ -241,13 +241,13 @@ func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Ti
 }
 
 // Asking returns the step at which people are asked, and whether there is one.
-func (s Steps) Asking() (Step, bool) {
+func (s Steps) Asking() (StepRecord, bool) {
 	for _, step := range s {
 		if step.Kind == definition.Gate && step.Status == StepWaiting {
 			return step, true
 		}
 	}
-	return Step{}, false
+	return StepRecord{}, false
 }
 
 // Retry starts a new run of the event of a failed or cancelled one, with the

@@ -23,9 +23,9 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A world is a store and everything else that the service asks, for one
+// A fixture is a store and everything else that the service asks, for one
 // organization.
-type world struct {
+type fixture struct {
 	runs    []execution.Execution
 	steps   execution.Steps
 	gate    approval.Approval
@@ -34,7 +34,7 @@ type world struct {
 	gone    bool // the agent is deleted; its versions stay
 
 	races    int // how many commits are lost
-	meddle   func(*world)
+	meddle   func(*fixture)
 	commits  []execution.Change
 	asked    execution.Query // the last
 	started  []machine.Cursor
@@ -43,7 +43,7 @@ type world struct {
 	broken   error // what machine and doorbell say
 }
 
-func (w *world) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
+func (w *fixture) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
 	for _, x := range w.runs {
 		if x.Org == org && x.ID == exec {
 			return x, w.steps, nil
@@ -53,7 +53,7 @@ func (w *world) Execution(_ context.Context, org id.Org, exec id.Execution) (exe
 }
 
 // Executions returns two runs a page.
-func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (execution.Page, error) {
+func (w *fixture) Executions(_ context.Context, org id.Org, q execution.Query) (execution.Page, error) {
 	w.asked = q
 	var mine []execution.Execution
 	for _, x := range w.runs {
@@ -72,7 +72,7 @@ func (w *world) Executions(_ context.Context, org id.Org, q execution.Query) (ex
 	return page, nil
 }
 
-func (w *world) Create(_ context.Context, x execution.Execution) error {
+func (w *fixture) Create(_ context.Context, x execution.Execution) error {
 	if slices.ContainsFunc(w.runs, func(old execution.Execution) bool { return old.ID == x.ID }) {
 		return execution.ErrExists
 	}
@@ -80,7 +80,7 @@ func (w *world) Create(_ context.Context, x execution.Execution) error {
 	return nil
 }
 
-func (w *world) Commit(_ context.Context, c execution.Change) error {
+func (w *fixture) Commit(_ context.Context, c execution.Change) error {
 	if w.meddle != nil {
 		w.meddle(w)
 		w.meddle = nil
@@ -96,47 +96,47 @@ func (w *world) Commit(_ context.Context, c execution.Change) error {
 	return nil
 }
 
-func (w *world) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
+func (w *fixture) Version(_ context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error) {
 	if org != "org_a" || a != "agent_1" || version != 3 && version != 4 {
 		return definition.Definition{}, agent.ErrNotFound
 	}
 	return nested(), nil
 }
 
-func (w *world) Current(context.Context, id.Org, id.Agent) (definition.Definition, int, error) {
+func (w *fixture) Current(context.Context, id.Org, id.Agent) (definition.Definition, int, error) {
 	if w.gone {
 		return definition.Definition{}, 0, agent.ErrNotFound
 	}
 	return definition.Definition{Steps: []definition.Step{step("new")}}, 4, nil
 }
 
-func (w *world) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return w.tenant, nil }
+func (w *fixture) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return w.tenant, nil }
 
-func (w *world) Balance(_ context.Context, _ id.Org, m credit.Month) (credit.Balance, error) {
+func (w *fixture) Balance(_ context.Context, _ id.Org, m credit.Month) (credit.Balance, error) {
 	if m != "2026-03" {
 		return credit.Balance{}, fmt.Errorf("asked for %s", m)
 	}
 	return w.balance, nil
 }
 
-func (w *world) Approval(_ context.Context, _ id.Org, appr id.Approval) (approval.Approval, error) {
+func (w *fixture) Approval(_ context.Context, _ id.Org, appr id.Approval) (approval.Approval, error) {
 	if w.gate.ID != appr {
 		return approval.Approval{}, approval.ErrNotFound
 	}
 	return w.gate, nil
 }
 
-func (w *world) Start(_ context.Context, c machine.Cursor) error {
+func (w *fixture) Start(_ context.Context, c machine.Cursor) error {
 	w.started = append(w.started, c)
 	return w.broken
 }
 
-func (w *world) Ring(_ context.Context, token string) error {
+func (w *fixture) Ring(_ context.Context, token string) error {
 	w.rings = append(w.rings, token)
 	return w.broken
 }
 
-func (w *world) service() *execution.Service {
+func (w *fixture) service() *execution.Service {
 	return &execution.Service{
 		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Machine: w, Doorbell: w,
 		Now:    func() time.Time { return at(60) },
@@ -147,11 +147,11 @@ func (w *world) service() *execution.Service {
 var who = caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Member}}
 
 // with returns a world that has these runs.
-func with(runs ...execution.Execution) *world {
+func with(runs ...execution.Execution) *fixture {
 	for i := range runs {
 		runs[i].Revision = 1
 	}
-	return &world{
+	return &fixture{
 		runs: runs, tenant: tenant.Tenant{Org: "org_a", Plan: credit.Growth, Revision: 1},
 		balance: credit.Balance{Month: "2026-03", Allocation: 100, Remaining: 100},
 	}
@@ -159,9 +159,9 @@ func with(runs ...execution.Execution) *world {
 
 // asking returns a run that waits for people at its first step, and what is
 // recorded of it.
-func asking(t *testing.T) *world {
+func asking(t *testing.T) *fixture {
 	t.Helper()
-	w := with(leased(t, begun(), "one", 1).Asked(at(7200)))
+	w := with(leased(t, begun(), "one", 1).AwaitingApproval(at(7200)))
 	w.steps = execution.Steps{"a": {ID: "a", Kind: definition.Gate, Status: execution.StepWaiting, Asked: at(2)}}
 	w.gate = approval.Approval{
 		ID: approval.ID(at(2), "exec_1", "a"), Org: "org_a", Execution: "exec_1", Status: approval.Pending,
@@ -218,7 +218,7 @@ func TestACancelledRunIsAtItsEnd(t *testing.T) {
 	if x.Status != execution.Cancelled || x.Reason != execution.CancelledByUser || !x.Completed.Equal(at(60)) {
 		t.Errorf("%+v", x)
 	}
-	if c := w.commits[0]; c.Tally == nil || c.Tally.Runs != 1 || c.Tally.Completed+c.Tally.Failed != 0 || c.Gate != nil || len(w.rings) != 0 {
+	if c := w.commits[0]; c.StatsDelta == nil || c.StatsDelta.Runs != 1 || c.StatsDelta.Completed+c.StatsDelta.Failed != 0 || c.Gate != nil || len(w.rings) != 0 {
 		t.Errorf("%+v; rings %v", c, w.rings)
 	}
 	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) {
@@ -308,7 +308,7 @@ func TestACancellationThatLosesARaceIsTriedAgain(t *testing.T) {
 	}
 	// The run came to its end between reading and writing.
 	w = with(leased(t, begun(), "one", 1))
-	w.meddle = func(w *world) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
+	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
 	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) || w.runs[0].Status != execution.Completed {
 		t.Errorf("%v; %s", err, w.runs[0].Status)
 	}
@@ -349,7 +349,7 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 	}
 	// A run that ends meanwhile is no error.
 	w = with(begun())
-	w.meddle = func(w *world) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
+	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
 	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
 		t.Error(err)
 	}
@@ -411,8 +411,8 @@ func TestARetrySaysWhoAskedForIt(t *testing.T) {
 func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 	t.Parallel()
 
-	broken := execution.Step{ID: "a", Kind: definition.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
-	last := execution.Step{ID: "b", Status: execution.StepFailed, Error: &execution.Failure{Code: "product_error", Step: "b"}}
+	broken := execution.StepRecord{ID: "a", Kind: definition.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
+	last := execution.StepRecord{ID: "b", Status: execution.StepFailed, Error: &execution.Failure{Code: "product_error", Step: "b"}}
 	x := leased(t, begun(), "one", 1)
 	complete := func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }
 	fail := func(x execution.Execution) execution.Execution { return x.Fail(*last.Error, at(9)) }
@@ -497,18 +497,18 @@ func TestWhatMayNotBeRetriedIsNot(t *testing.T) {
 	for name, tc := range map[string]struct {
 		run  execution.Execution
 		who  caller.Caller
-		with func(*world)
+		with func(*fixture)
 		want error
 	}{
-		"a run that is open":                {begun(), who, func(*world) {}, execution.ErrState},
-		"a run that was completed":          {leased(t, begun(), "one", 1).Complete(at(2)), who, func(*world) {}, execution.ErrState},
-		"a run of another organization":     {failed, stranger, func(*world) {}, execution.ErrNotFound},
-		"a run of an agent that is gone":    {failed, who, func(w *world) { w.gone = true }, agent.ErrNotFound},
-		"a run of a suspended organization": {failed, who, func(w *world) { w.tenant.Suspended = true }, tenant.ErrSuspended},
-		"a run when no credit is left":      {failed, who, func(w *world) { w.balance.Remaining = 0 }, credit.ErrInsufficient},
-		"a run when the plan is overspent":  {failed, who, func(w *world) { w.balance.Remaining = -500 }, credit.ErrInsufficient},
+		"a run that is open":                {begun(), who, func(*fixture) {}, execution.ErrState},
+		"a run that was completed":          {leased(t, begun(), "one", 1).Complete(at(2)), who, func(*fixture) {}, execution.ErrState},
+		"a run of another organization":     {failed, stranger, func(*fixture) {}, execution.ErrNotFound},
+		"a run of an agent that is gone":    {failed, who, func(w *fixture) { w.gone = true }, agent.ErrNotFound},
+		"a run of a suspended organization": {failed, who, func(w *fixture) { w.tenant.Suspended = true }, tenant.ErrSuspended},
+		"a run when no credit is left":      {failed, who, func(w *fixture) { w.balance.Remaining = 0 }, credit.ErrInsufficient},
+		"a run when the plan is overspent":  {failed, who, func(w *fixture) { w.balance.Remaining = -500 }, credit.ErrInsufficient},
 		// The status comes first: what never could be retried says so.
-		"an open run of an agent that is gone": {begun(), who, func(w *world) { w.gone = true }, execution.ErrState},
+		"an open run of an agent that is gone": {begun(), who, func(w *fixture) { w.gone = true }, execution.ErrState},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,17 +10,17 @@ import (
 // A Trace is a run step by step: every step of the definition in order, those
 // of a branch that was taken after their branch. What was not reached is
 // pending, or skipped once the run is at its end.
-type Trace []Traced
+type Trace []TraceEntry
 
-// A Traced is a step of the definition and what happened at it.
-type Traced struct {
-	Step
+// A TraceEntry is a step of the definition and what happened at it.
+type TraceEntry struct {
+	StepRecord
 
 	Definition definition.Step
 }
 
 // Steps are the recorded steps of a run.
-type Steps map[id.Step]Step
+type Steps map[id.Step]StepRecord
 
 // TraceOf returns the trace of a run of d with these recorded steps.
 func TraceOf(d definition.Definition, done Steps, ended bool) Trace {
@@ -31,19 +31,19 @@ func trace(t Trace, steps []definition.Step, done Steps, ended bool) Trace {
 	for _, def := range steps {
 		s, ok := done[def.ID]
 		if !ok {
-			s = Step{ID: def.ID, Kind: def.Kind, Status: StepPending}
+			s = StepRecord{ID: def.ID, Kind: def.Kind, Status: StepPending}
 		}
 		if ended && !s.Status.Ended() {
 			s.Status = StepSkipped
 		}
-		t = append(t, Traced{Step: s, Definition: def})
+		t = append(t, TraceEntry{StepRecord: s, Definition: def})
 		t = trace(t, taken(def, s), done, ended)
 	}
 	return t
 }
 
 // taken returns the steps of the case that a branch took.
-func taken(def definition.Step, s Step) []definition.Step {
+func taken(def definition.Step, s StepRecord) []definition.Step {
 	switch {
 	case def.BranchStep == nil || s.Case == nil || s.Status != StepCompleted:
 		return nil
@@ -56,13 +56,13 @@ func taken(def definition.Step, s Step) []definition.Step {
 }
 
 // Next returns the first step that is not at its end, and whether there is one.
-func (t Trace) Next() (Traced, bool) {
+func (t Trace) Next() (TraceEntry, bool) {
 	for _, s := range t {
 		if !s.Status.Ended() {
 			return s, true
 		}
 	}
-	return Traced{}, false
+	return TraceEntry{}, false
 }
 
 // Last reports whether step is the last of the trace that is not at its end,
@@ -111,13 +111,13 @@ func (s Steps) Charged() int64 {
 	return sum
 }
 
-// Bound returns what people saw at the last gate that the run has passed; nil
+// ShownToApprovers returns what people saw at the last gate that the run has passed; nil
 // when it has passed none. What an earlier one has shown of what is still to
 // come, the last one has shown too.
-func (t Trace) Bound() *Bound {
+func (t Trace) ShownToApprovers() *ShownToApprovers {
 	for _, s := range slices.Backward(t) {
-		if s.Bound != nil && s.Status == StepCompleted {
-			return s.Bound
+		if s.ShownToApprovers != nil && s.Status == StepCompleted {
+			return s.ShownToApprovers
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func recorded(t *testing.T, text string) execution.Steps {
 		if !ok {
 			t.Fatalf("%q is no step", word)
 		}
-		s := execution.Step{ID: id.Step(name), Kind: definition.Notification}
+		s := execution.StepRecord{ID: id.Step(name), Kind: definition.Notification}
 		if status, way, ok := strings.Cut(status, ":"); ok {
 			n := map[string]int{"0": 0, "1": 1, "2": 2, "else": -1}[way]
 			s.Kind, s.Case, s.Status = definition.Branching, &n, execution.StepStatus(status)

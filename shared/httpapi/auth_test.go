@@ -9,7 +9,7 @@ import (
 func TestOneCredentialIsEnoughAndTwoAreTooMany(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	bearer, cookie, secret := "Bearer owner@org_a", "hub_session=owner@org_a", w.secrets["read"]
 	for name, tt := range map[string]struct {
 		header http.Header
@@ -47,7 +47,7 @@ func TestOneCredentialIsEnoughAndTwoAreTooMany(t *testing.T) {
 func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, tt := range map[string]struct {
 		header http.Header
 		want   int
@@ -81,7 +81,7 @@ func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
 func TestARevokedKeyIsOfNoUse(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	w.do(t, call{as: "owner@org_a", what: "DELETE /api/keys/key_NEW1"})
 	if got := w.do(t, call{as: "read", what: "GET /api/agents"}).status; got != http.StatusUnauthorized {
 		t.Errorf("%d, want 401", got)

@@ -16,7 +16,7 @@ import (
 func TestAWalkHasNoGapAndNoDuplicateWhileRunsArrive(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for n := range 20 {
 		w.pending(t, id.Execution(fmt.Sprintf("exec_OLD%02d", n)), time.Duration(10+n/3)*time.Minute)
 	}
@@ -53,7 +53,7 @@ func TestAWalkHasNoGapAndNoDuplicateWhileRunsArrive(t *testing.T) {
 	}
 }
 
-func (w *world) pending(t *testing.T, name id.Execution, ago time.Duration) {
+func (w *fixture) pending(t *testing.T, name id.Execution, ago time.Duration) {
 	t.Helper()
 	x := execution.New(execution.Execution{ID: name, Org: "org_a", Agent: agentID, Version: 1}, now.Add(-ago))
 	if err := w.store.Create(t.Context(), x); err != nil {
@@ -64,7 +64,7 @@ func (w *world) pending(t *testing.T, name id.Execution, ago time.Duration) {
 func TestACursorIsOfNoUseElsewhere(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	cursor, ok := w.do(t, call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}).field("next_cursor").(string)
 	if !ok {
 		t.Fatal("there is no cursor")

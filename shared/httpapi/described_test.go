@@ -234,7 +234,7 @@ func TestTheDocumentOffersWhatTheRoutesAccept(t *testing.T) {
 	t.Parallel()
 
 	type offer struct{ Schemes, Roles, Accesses []string }
-	w := newWorld(t)
+	w := newFixture(t)
 	document := served(t)
 	asked := map[string]bool{}
 	for _, rt := range w.routes {

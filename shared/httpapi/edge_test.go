@@ -23,7 +23,7 @@ import (
 func TestTheContractAndTheTableHaveTheSameRoutes(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	var mounted, described []string
 	for _, rt := range w.routes {
 		mounted = append(mounted, rt.pattern)
@@ -48,7 +48,7 @@ func TestTheContractAndTheTableHaveTheSameRoutes(t *testing.T) {
 func TestOnlyTheContractItselfIsOpen(t *testing.T) {
 	t.Parallel()
 
-	for _, rt := range newWorld(t).routes {
+	for _, rt := range newFixture(t).routes {
 		want := rt.pattern == "GET /docs" || rt.pattern == "GET /api/openapi.json"
 		if rt.open != want {
 			t.Errorf("%s: open is %t", rt.pattern, rt.open)
@@ -80,7 +80,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
 		"GET /api/webhook-secret": caller.Manage,
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, rt := range w.routes {
 		act, special := acts[rt.pattern]
 		method, path, _ := strings.Cut(rt.pattern, " ")
@@ -109,7 +109,7 @@ func TestWhoMayWhat(t *testing.T) {
 func TestWhatBelongsToAnotherOrganizationDoesNotExist(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	has := map[string]string{"agents": agentID, "executions": failedID, "approvals": pendingID, "keys": "key_NEW1"}
 	for _, rt := range w.routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
@@ -130,7 +130,7 @@ func TestWhatBelongsToAnotherOrganizationDoesNotExist(t *testing.T) {
 func TestWhatHasNoRouteIsAnsweredInOurShape(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, target := range []string{
 		"/", "/api", "/api/agents/", "/api/agents/x/y/z", "//api/agents", "/api//agents", "/api/../api/agents",
 		"/api/agents/./x", "/api/agents/..", "/API/agents", "/api/agents/%2e%2e", "/api/agents/a/clone/",
@@ -158,7 +158,7 @@ func TestWhatHasNoRouteIsAnsweredInOurShape(t *testing.T) {
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, c := range []call{
 		{as: "viewer@org_a", what: "HEAD /api/agents/" + agentID},
 		{as: "viewer@org_a", what: "HEAD /api/agents/agent_NONE"},
@@ -174,7 +174,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 func TestAPanicIsOurFaultAndLeaksNothing(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	h := w.edge.mount([]route{{"GET /boom", caller.See, false, func(http.ResponseWriter, *http.Request) error {
 		panic("the password is swordfish")
 	}}})
@@ -211,7 +211,7 @@ func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newWorld(t)
+			w := newFixture(t)
 			w.agents.Store = loser{w.agents.Store}
 			tc.call.as = "owner@org_a"
 			got := w.do(t, tc.call)
@@ -229,7 +229,7 @@ func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
 func TestAWriteThatCameTooLateSaysWhichToTheLogAlone(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	h := w.edge.mount([]route{{"GET /late", caller.See, false, func(http.ResponseWriter, *http.Request) error {
 		return fmt.Errorf("save swordfish: %w", approval.ErrStale)
 	}}})
@@ -246,7 +246,7 @@ func TestAWriteThatCameTooLateSaysWhichToTheLogAlone(t *testing.T) {
 func TestSecretsAreNotLogged(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	w.do(t, call{as: "read_write", what: "GET /api/agents"})
 	w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]})
 	w.do(t, call{what: "GET /api/agents", header: map[string]string{"X-Integration-Key": "ik_live_wrong"}})
@@ -265,7 +265,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 func TestEveryResponseIsGuarded(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, c := range []call{{what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/agents"}, {as: "owner@org_a", what: "GET /api/webhook-secret"}, {what: "GET /docs"}, {what: "GET /nothing"}} {
 		h := w.do(t, c).header
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
@@ -288,7 +288,7 @@ func TestAWeakCursorKeyIsRefusedAtTheStart(t *testing.T) {
 func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	page := w.do(t, call{what: "GET /docs"})
 	for _, rt := range w.routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
@@ -321,7 +321,7 @@ func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
 }
 
 // serveOnce returns what a request that call cannot express is answered.
-func serveOnce(w *world, r *http.Request) *httptest.ResponseRecorder {
+func serveOnce(w *fixture, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return rec

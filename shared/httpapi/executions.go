@@ -138,7 +138,7 @@ func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
 			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload,
 		},
 		Status:      spec.ExecutionStatus(x.Status),
-		Steps:       each(t, func(s execution.Traced) spec.StepTrace { return viewStep(x, s) }),
+		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s) }),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
 		StatusReason: text(x.Reason), Error: viewFailure(x.Error), RetryOf: text(x.RetryOf),
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
@@ -169,14 +169,14 @@ func viewFailure(f *execution.Failure) *spec.Failure {
 	return &spec.Failure{Code: f.Code, Message: f.Message, StepID: text(f.Step)}
 }
 
-func viewStep(x execution.Execution, s execution.Traced) spec.StepTrace {
+func viewStep(x execution.Execution, s execution.TraceEntry) spec.StepTrace {
 	v := spec.StepTrace{
 		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
 		Input: viewInput(s), Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
 		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
 	}
 	if !s.Started.IsZero() {
-		v.StartedOffsetMs = milliseconds(x.Offset(s.Step))
+		v.StartedOffsetMs = milliseconds(x.Offset(s.StepRecord))
 	}
 	if !s.Ended.IsZero() && !s.Started.IsZero() {
 		v.DurationMs = milliseconds(s.Duration())
@@ -192,7 +192,7 @@ const maxPrompt = 500
 
 // viewInput returns what a step was given. The prompt of an AI step is the one of
 // the definition that the run has; what filled it in stands beside it.
-func viewInput(s execution.Traced) any {
+func viewInput(s execution.TraceEntry) any {
 	input, ok := s.Input.(map[string]any)
 	if s.Definition.AIStep == nil || !ok {
 		return s.Input

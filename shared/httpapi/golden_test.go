@@ -27,7 +27,7 @@ import (
 type golden struct {
 	name string
 	call call
-	with func(t *testing.T, w *world) // changes the world before the call
+	with func(t *testing.T, w *fixture) // changes the world before the call
 }
 
 // written are the goldens that somebody thought of: what each operation does,
@@ -131,7 +131,7 @@ func written() []golden {
 		{"failed", call{as: member, what: "POST /api/executions/" + failedID + "/retry", body: `{}`}, nil},
 		{"by a key", call{as: "read_write", what: "POST /api/executions/" + failedID + "/retry"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/retry"}, nil},
-		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *world) { w.broken = credit.ErrInsufficient }},
+		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *fixture) { w.broken = credit.ErrInsufficient }},
 		{"suspended", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, suspend},
 		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, remove},
 
@@ -143,7 +143,7 @@ func written() []golden {
 		{"approve", call{as: member, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "approved", "note": "Go."}`}, nil},
 		{"deny", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "denied"}`}, nil},
 		{"decided", call{as: owner, what: "POST /api/approvals/" + oldID + "/decision", body: `{"decision": "denied"}`}, nil},
-		{"expired", call{as: owner, what: "POST /api/approvals/appr_01LATE/decision", body: `{"decision": "denied"}`}, func(t *testing.T, w *world) {
+		{"expired", call{as: owner, what: "POST /api/approvals/appr_01LATE/decision", body: `{"decision": "denied"}`}, func(t *testing.T, w *fixture) {
 			t.Helper()
 			w.ask(t, approval.Approval{ID: "appr_01LATE", Status: approval.Expired, Created: now.Add(-time.Hour), Expires: now.Add(-time.Minute)})
 		}},
@@ -163,9 +163,9 @@ func written() []golden {
 
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits"}, nil},
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
-		{"our fault", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *world) { w.broken = os.ErrDeadlineExceeded }},
+		{"our fault", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits/history"}, nil},
-		{"our fault", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *world) { w.broken = os.ErrDeadlineExceeded }},
+		{"our fault", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 
 		{"all", call{as: owner, what: "GET /api/keys"}, nil},
 		{"new", call{as: "admin@org_a", what: "POST /api/keys", body: `{"name": "CI", "access": "read_write"}`}, nil},
@@ -187,19 +187,19 @@ const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", 
 func withKey(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
 
 // create sends a request with a key.
-func create(t *testing.T, w *world) {
+func create(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "member@org_a", what: "POST /api/agents", body: exampleAgent, header: withKey("a key")})
 }
 
 // cloneTemplate clones a template that is to be filled in.
-func cloneTemplate(t *testing.T, w *world) {
+func cloneTemplate(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "member@org_a", what: "POST /api/templates/tmpl_c/clone"})
 }
 
 // fillPlan makes five drafts and activates so many that the plan allows no more.
-func fillPlan(t *testing.T, w *world) {
+func fillPlan(t *testing.T, w *fixture) {
 	t.Helper()
 	org, err := w.store.Tenant(t.Context(), "org_a")
 	if err != nil {
@@ -218,7 +218,7 @@ func fillPlan(t *testing.T, w *world) {
 }
 
 // lose takes the action of the agent out of the catalogue.
-func lose(t *testing.T, w *world) {
+func lose(t *testing.T, w *fixture) {
 	t.Helper()
 	files := maps.Clone(catalogueFiles)
 	delete(files, "psa/actions/add_note.json")
@@ -229,7 +229,7 @@ func lose(t *testing.T, w *world) {
 }
 
 // remove deletes the agent.
-func remove(t *testing.T, w *world) {
+func remove(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "owner@org_a", what: "DELETE /api/agents/" + agentID})
 }
@@ -238,7 +238,7 @@ func remove(t *testing.T, w *world) {
 const passedID = "exec_01PASSED"
 
 // pass records a run in which a failed step was passed over.
-func pass(t *testing.T, w *world) {
+func pass(t *testing.T, w *fixture) {
 	t.Helper()
 	w.run(t, passedID, time.Second, func(x execution.Execution) execution.Change {
 		at := x.Started.Add(7 * time.Millisecond)
@@ -259,18 +259,18 @@ func pass(t *testing.T, w *world) {
 }
 
 // change makes a second version of the agent.
-func change(t *testing.T, w *world) {
+func change(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "owner@org_a", what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all"}`})
 }
 
 // hurry spends what org_a may ask in this minute.
-func hurry(_ *testing.T, w *world) {
+func hurry(_ *testing.T, w *fixture) {
 	for w.edge.Limits.Take(context.Background(), "org_a").Allowed {
 	}
 }
 
-func suspend(t *testing.T, w *world) {
+func suspend(t *testing.T, w *fixture) {
 	t.Helper()
 	org, err := w.store.Tenant(t.Context(), "org_a")
 	if err != nil {
@@ -356,12 +356,12 @@ func TestEveryEndpointAndFaultAnswersAsBefore(t *testing.T) {
 
 	shown := map[string]bool{} // the routes of which a success is kept
 	for _, g := range written() {
-		w := newWorld(t)
+		w := newFixture(t)
 		pattern := w.pattern(g.call.request(w))
 		shown[pattern] = shown[pattern] || g.with == nil && w.do(t, g.call).status < 300
 		check(t, pattern, g)
 	}
-	for _, rt := range newWorld(t).routes {
+	for _, rt := range newFixture(t).routes {
 		if !shown[rt.pattern] && !rt.open {
 			t.Errorf("no golden shows what %s does", rt.pattern)
 		}
@@ -376,7 +376,7 @@ func check(t *testing.T, pattern string, g golden) {
 	t.Run(pattern+" "+g.name, func(t *testing.T) {
 		t.Parallel()
 
-		w := newWorld(t)
+		w := newFixture(t)
 		if g.with != nil {
 			g.with(t, w)
 		}

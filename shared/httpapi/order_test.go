@@ -160,7 +160,7 @@ func TestAnswersHaveTheKeysOfTheReferenceInItsOrderThenOurs(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 
-			orderOf(t, newWorld(t).do(t, tc.call).text).like(t, "$", tc.of(sample(t, tc.sample)))
+			orderOf(t, newFixture(t).do(t, tc.call).text).like(t, "$", tc.of(sample(t, tc.sample)))
 		})
 	}
 }
@@ -180,7 +180,7 @@ func TestAnAgentHasTheKeysOfTheRequestAndOfTheListInTheirOrder(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 
-			got := orderOf(t, newWorld(t).do(t, c).text)
+			got := orderOf(t, newFixture(t).do(t, c).text)
 			got.agrees(t, "$", list)
 			got.agrees(t, "$", request)
 			for _, step := range got.fields["steps"].items {

@@ -18,7 +18,7 @@ func encoded(t *testing.T, v any) string {
 }
 
 // shownAgent returns the body of GET for the agent of the world.
-func shownAgent(t *testing.T, w *world) map[string]any {
+func shownAgent(t *testing.T, w *fixture) map[string]any {
 	t.Helper()
 	got := w.do(t, call{as: "member@org_a", what: "GET /api/agents/" + agentID})
 	body, ok := got.body.(map[string]any)
@@ -31,11 +31,11 @@ func shownAgent(t *testing.T, w *world) map[string]any {
 func TestWhatGetReturnsCanBePut(t *testing.T) {
 	t.Parallel()
 
-	for name, setUp := range map[string]func(*testing.T, *world){"active": nil, "in error": lose, "of a second version": change} {
+	for name, setUp := range map[string]func(*testing.T, *fixture){"active": nil, "in error": lose, "of a second version": change} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newWorld(t)
+			w := newFixture(t)
 			if setUp != nil {
 				setUp(t, w)
 			}
@@ -57,7 +57,7 @@ func TestWhatGetReturnsCanBePut(t *testing.T) {
 func TestABodyThatWasReadBeforeAChangeIsAccepted(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	old := shownAgent(t, w)
 	change(t, w)
 	old["name"] = "B"
@@ -73,7 +73,7 @@ func TestABodyThatWasReadBeforeAChangeIsAccepted(t *testing.T) {
 func TestAReadOnlyFieldIsAcceptedOnlyIfItCanHaveBeenRead(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	stats, ok := shownAgent(t, w)["stats"].(map[string]any)
 	if !ok {
 		t.Fatal("no stats")
@@ -131,7 +131,7 @@ func TestAReadOnlyFieldIsAcceptedOnlyIfItCanHaveBeenRead(t *testing.T) {
 func TestASystemAgentTakesNoReadOnlyFields(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	got := w.do(t, call{as: "owner@org_a", what: "PUT /api/agents/" + systemID, body: `{"id": "` + systemID + `", "status": "paused"}`})
 	if got.status != http.StatusForbidden {
 		t.Errorf("%d %s", got.status, got.text)

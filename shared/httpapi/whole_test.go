@@ -18,7 +18,7 @@ import (
 func TestWholeHandlersAnswerRawEventsInOurShape(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	w.edge.RequestID = gateway.RequestID
 	handle := gateway.Handle(w.edge.mount(w.routes))
 	files, err := filepath.Glob("../gateway/testdata/*.json")
@@ -61,7 +61,7 @@ func TestWholeHandlersAnswerRawEventsInOurShape(t *testing.T) {
 func TestResponsesOverHTTPFitTheContract(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	server := httptest.NewServer(w.handler)
 	defer server.Close()
 	made := w.send(t, server, "POST /api/agents", exampleAgent)
@@ -78,7 +78,7 @@ func TestResponsesOverHTTPFitTheContract(t *testing.T) {
 
 // send sends a request to a server as an owner, and holds the response against
 // the contract.
-func (w *world) send(t *testing.T, server *httptest.Server, what, body string) reply {
+func (w *fixture) send(t *testing.T, server *httptest.Server, what, body string) reply {
 	t.Helper()
 	method, target, _ := strings.Cut(what, " ")
 	r, err := http.NewRequestWithContext(t.Context(), method, server.URL+target, strings.NewReader(body))

@@ -29,7 +29,7 @@ import (
 
 // A Failure is what went wrong with a call.
 type Failure struct {
-	Words string        // may be shown
+	Text  string        // may be shown
 	Cause error         // is never shown; it says whether the call may be repeated
 	Wait  time.Duration // what the other side asks for before the next call
 }
@@ -37,16 +37,16 @@ type Failure struct {
 // Error returns the words and the cause, for logs.
 func (f Failure) Error() string {
 	if f.Cause != nil {
-		return f.Words + ": " + f.Cause.Error()
+		return f.Text + ": " + f.Cause.Error()
 	}
-	return f.Words
+	return f.Text
 }
 
 // Unwrap returns the cause.
 func (f Failure) Unwrap() error { return f.Cause }
 
 // Reason returns what may be shown.
-func (f Failure) Reason() string { return f.Words }
+func (f Failure) Reason() string { return f.Text }
 
 // After returns how long the other side asks to wait before the next call.
 func (f Failure) After() time.Duration { return f.Wait }

@@ -70,10 +70,10 @@ func Valid(prefix, s string) bool {
 // and events are named by other products.
 var printable = regexp.MustCompile(`^[\x21\x22\x24-\x7e]{1,128}$`)
 
-// Foreign reports whether s may be an identifier that another product made: 1
+// ValidExternal reports whether s may be an identifier that another product made: 1
 // to 128 printable ASCII characters without spaces and without '#', which
 // separates the parts of a storage key.
-func Foreign(s string) bool { return printable.MatchString(s) }
+func ValidExternal(s string) bool { return printable.MatchString(s) }
 
 // Derive returns the ULID of at and of parts: the same for the same, and
 // different for different parts, however they are split.
@@ -91,9 +91,9 @@ func Derive(at time.Time, parts ...string) string {
 	return u.String()
 }
 
-// Made returns when an identifier was made, and whether it says: a prefix and a
+// TimeOf returns when an identifier was made, and whether it says: a prefix and a
 // ULID does.
-func Made[T ~string](name T) (time.Time, bool) {
+func TimeOf[T ~string](name T) (time.Time, bool) {
 	_, text, _ := strings.Cut(string(name), "_")
 	u, err := ulid.ParseStrict(text)
 	if err != nil {

@@ -101,7 +101,7 @@ func TestAForeignIdentifierCannotEndAKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			if got := id.Foreign(tc.in); got != tc.want {
+			if got := id.ValidExternal(tc.in); got != tc.want {
 				t.Errorf("Foreign(%q) = %t", tc.in, got)
 			}
 		})

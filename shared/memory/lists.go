@@ -18,9 +18,9 @@ type row[T any] struct {
 	of T
 }
 
-// place returns the place of something in a list: its time in whole seconds,
+// sortKey returns the place of something in a list: its time in whole seconds,
 // which is what people see, then its id.
-func place(t time.Time, name string) string {
+func sortKey(t time.Time, name string) string {
 	return second(t) + "#" + name
 }
 
@@ -57,7 +57,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 	var rows []row[execution.Execution]
 	for _, r := range s.org(o).runs {
 		if x := r.execution; wants(q, x) {
-			rows = append(rows, row[execution.Execution]{at: place(x.Created, string(x.ID)), of: r.standing()})
+			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: r.standing()})
 		}
 	}
 	var p execution.Page
@@ -72,7 +72,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 func wants(q execution.Query, x execution.Execution) bool {
 	created := x.Created.Truncate(time.Second)
 	return (q.Agent == "" || q.Agent == x.Agent) &&
-		(q.Status == "" || q.Status == x.Status && (x.Lasting() || !created.Before(q.Youngest()))) &&
+		(q.Status == "" || q.Status == x.Status && (x.ListedByStatus() || !created.Before(q.Youngest()))) &&
 		!created.Before(up(q.From)) &&
 		(q.To.IsZero() || created.Before(up(q.To)))
 }
@@ -84,7 +84,7 @@ func (s *Store) Approvals(_ context.Context, o id.Org, q approval.Query) (approv
 	var rows []row[approval.Approval]
 	for _, a := range s.org(o).approvals {
 		if q.Status == "" || q.Status == a.Status {
-			rows = append(rows, row[approval.Approval]{at: place(a.Created, string(a.ID)), of: clone(a)})
+			rows = append(rows, row[approval.Approval]{at: sortKey(a.Created, string(a.ID)), of: clone(a)})
 		}
 	}
 	var p approval.Page

@@ -68,7 +68,7 @@ type org struct {
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
-	starts    map[id.Agent]dispatch.Counted
+	starts    map[id.Agent]dispatch.LimitStarts
 	refusals  map[id.Activity]activity.Entry
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
@@ -94,7 +94,7 @@ func (s *Store) org(o id.Org) *org {
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},
 			claims:    map[string]claim{},
-			starts:    map[id.Agent]dispatch.Counted{},
+			starts:    map[id.Agent]dispatch.LimitStarts{},
 			refusals:  map[id.Activity]activity.Entry{},
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},

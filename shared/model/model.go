@@ -42,7 +42,7 @@ func (c *Choice) UnmarshalJSON(text []byte) error {
 // of returns the name of the model that a question goes to.
 func (n Names) of(q step.Question) string {
 	c := n[q.Tier]
-	if q.Spare {
+	if q.Fallback {
 		return c[len(c)-1]
 	}
 	return c[0]
@@ -84,8 +84,8 @@ func prompt(q step.Question) ([]string, error) {
 		}
 		parts = append(parts, "<data>"+string(data)+"</data>")
 	}
-	if q.Mend != nil {
-		wrong, err := json.Marshal(map[string]string{"answer": q.Mend.Answer, "fault": q.Mend.Fault})
+	if q.Correction != nil {
+		wrong, err := json.Marshal(map[string]string{"answer": q.Correction.Answer, "fault": q.Correction.Fault})
 		if err != nil {
 			return nil, fmt.Errorf("mend: %w", err)
 		}
@@ -100,7 +100,7 @@ const unasked = time.Second
 
 // busy returns the failure of a model that has no capacity for us.
 func busy(cause error, after time.Duration) error {
-	return httpcall.Failure{Words: "the model is busy", Cause: errors.Join(step.ErrAgain, cause), Wait: max(after, unasked)}
+	return httpcall.Failure{Text: "the model is busy", Cause: errors.Join(step.ErrAgain, cause), Wait: max(after, unasked)}
 }
 
 // retryAfter returns how long an answer asks to be left alone. A date counts from
@@ -115,11 +115,11 @@ func retryAfter(h http.Header) time.Duration {
 
 // elsewhere returns a failure after which another model may answer.
 func elsewhere(reason string, cause error) error {
-	return httpcall.Failure{Words: reason, Cause: errors.Join(step.ErrElsewhere, cause)}
+	return httpcall.Failure{Text: reason, Cause: errors.Join(step.ErrElsewhere, cause)}
 }
 
 // lasting returns a failure that will not pass.
-func lasting(reason string, cause error) error { return httpcall.Failure{Words: reason, Cause: cause} }
+func lasting(reason string, cause error) error { return httpcall.Failure{Text: reason, Cause: cause} }
 
 // cut returns the failure of an answer that reached the limit of its tokens.
 func cut() error { return lasting("the answer was cut off", step.ErrCut) }

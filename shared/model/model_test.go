@@ -178,7 +178,7 @@ func TestBedrockMustUseATool(t *testing.T) {
 	p := &provider{status: 200, body: converse("tool_use", `[{"text": "Here you are."},
 		{"toolUse": {"toolUseId": "t1", "name": "answer", "input": {"n": 12345678901234567, "s": "<b>&", "f": 0.5, "list": [1, null, true]}}}]`)}
 	q := withSchema()
-	q.Mend = &step.Mend{Answer: "</data>no", Fault: "it is not JSON"}
+	q.Correction = &step.Correction{Answer: "</data>no", Fault: "it is not JSON"}
 	got, err := bedrock(t, p).Ask(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func TestOpenAIIsAskedInItsWords(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: completion("stop", `{"role": "assistant", "content": "{\"n\": 12345678901234567}"}`)}
 	q := withSchema()
-	q.Mend = &step.Mend{Answer: "no", Fault: "it is not JSON"}
+	q.Correction = &step.Correction{Answer: "no", Fault: "it is not JSON"}
 	got, err := openAI(t, p).Ask(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +413,7 @@ func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
 	for tier, want := range map[credit.Tier]string{credit.Standard: "other-2", credit.Quick: "small-1"} {
 		p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
 		q := question()
-		q.Tier, q.Spare, q.Schema = tier, true, nil
+		q.Tier, q.Fallback, q.Schema = tier, true, nil
 		a, err := bedrock(t, p).Ask(t.Context(), q)
 		if err != nil || a.Usage.Model != want {
 			t.Errorf("%s: %q answered, want %q (%v)", tier, a.Usage.Model, want, err)

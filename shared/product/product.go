@@ -57,13 +57,13 @@ type Client struct {
 func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, error) {
 	body, err := json.Marshal(cmd.Params)
 	if err != nil {
-		return nil, httpcall.Failure{Words: "the parameters cannot be sent", Cause: err}
+		return nil, httpcall.Failure{Text: "the parameters cannot be sent", Cause: err}
 	}
 	// Product and action come from the catalogue, whose names need no escaping.
 	url := c.Base + "/products/" + cmd.Product + "/actions/" + cmd.Action
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, httpcall.Failure{Words: "the product cannot be called", Cause: err}
+		return nil, httpcall.Failure{Text: "the product cannot be called", Cause: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", cmd.Key)
@@ -73,7 +73,7 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	resp, err := c.straight().Do(req)
 	if err != nil {
 		return nil, httpcall.Failure{
-			Words: "the product could not be reached or gave no answer", Cause: errors.Join(step.ErrAgain, err),
+			Text: "the product could not be reached or gave no answer", Cause: errors.Join(step.ErrAgain, err),
 		}
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read; nothing depends on its end.
@@ -94,7 +94,7 @@ func (c Client) straight() *http.Client {
 
 // refusal returns the failure that an answer stands for.
 func (c Client) refusal(resp *http.Response, data []byte) error {
-	f := httpcall.Failure{Words: "the product " + httpcall.Answered(resp.StatusCode, data)}
+	f := httpcall.Failure{Text: "the product " + httpcall.Answered(resp.StatusCode, data)}
 	if httpcall.Passing(resp.StatusCode) {
 		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, c.Now())
 	}

@@ -21,7 +21,7 @@ import (
 const slack = time.Second
 
 // gate comes to rest at a question, or acts on its answer.
-func (t *session) gate(ctx context.Context, at execution.Traced) (machine.Next, bool, error) {
+func (t *turn) gate(ctx context.Context, at execution.TraceEntry) (machine.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
 		next, err := t.rest(ctx, machine.NextGate, t.Now(), nil)
 		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
@@ -43,7 +43,7 @@ func (t *session) gate(ctx context.Context, at execution.Traced) (machine.Next, 
 		return t.silent(ctx, at, a)
 	}
 	a, _ = a.Reminded(t.Now())
-	next, err := t.restAt(ctx, at, at.Step, a)
+	next, err := t.restAt(ctx, at, at.StepRecord, a)
 	return next, true, err
 }
 
@@ -59,11 +59,11 @@ func firstWake(s definition.Step) time.Duration {
 // restAt waits on for the answer, with a new token, and tells people what they
 // have not been told. The question is written too, so that an answer of this
 // moment is seen.
-func (t *session) restAt(
-	ctx context.Context, at execution.Traced, s execution.Step, a approval.Approval,
+func (t *turn) restAt(
+	ctx context.Context, at execution.TraceEntry, s execution.StepRecord, a approval.Approval,
 ) (machine.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
-		c := x.Asked(a.Next()).Rest(t.steps)
+		c := x.AwaitingApproval(a.Next()).Park(t.steps)
 		c.Step, c.Gate = &s, &a
 		return c
 	})
@@ -79,8 +79,8 @@ func (t *session) restAt(
 }
 
 // passed returns the step after people have said yes.
-func (t *session) passed(at execution.Traced, a approval.Approval) execution.Step {
-	s := at.Step
+func (t *turn) passed(at execution.TraceEntry, a approval.Approval) execution.StepRecord {
+	s := at.StepRecord
 	s.Status, s.Ended = execution.StepCompleted, t.Now()
 	output := map[string]any{
 		"approval_id": string(a.ID), "decision": string(a.Status), "decided_by": string(a.DecidedBy), "note": a.Note,
@@ -90,8 +90,8 @@ func (t *session) passed(at execution.Traced, a approval.Approval) execution.Ste
 }
 
 // stop cancels the run because people said no, or nothing.
-func (t *session) stop(
-	ctx context.Context, at execution.Traced, a approval.Approval, r execution.Reason,
+func (t *turn) stop(
+	ctx context.Context, at execution.TraceEntry, a approval.Approval, r execution.Reason,
 ) (machine.Next, bool, error) {
 	s := t.passed(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
@@ -102,7 +102,7 @@ func (t *session) stop(
 }
 
 // expire writes down that the time is over, and does what the gate says of it.
-func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
+func (t *turn) expire(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == definition.Escalate && !at.Escalated {
 		next, err := t.escalate(ctx, at, a)
 		return next, true, err
@@ -117,7 +117,7 @@ func (t *session) expire(ctx context.Context, at execution.Traced, a approval.Ap
 }
 
 // silent does what the gate says of an expired question.
-func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, bool, error) {
+func (t *turn) silent(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == definition.Approve {
 		return t.record(ctx, at, t.passed(at, a))
 	}
@@ -125,7 +125,7 @@ func (t *session) silent(ctx context.Context, at execution.Traced, a approval.Ap
 }
 
 // escalate puts the question to others, with a new clock.
-func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.Approval) (machine.Next, error) {
+func (t *turn) escalate(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, error) {
 	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
 	if seconds == 0 {
@@ -136,7 +136,7 @@ func (t *session) escalate(ctx context.Context, at execution.Traced, a approval.
 	if len(at.Definition.Channels(true)) > 0 {
 		a = a.Halfway(now)
 	}
-	s := at.Step
+	s := at.StepRecord
 	s.Escalated = true
 	return t.restAt(ctx, at, s, a)
 }
@@ -183,7 +183,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 }
 
 // askAgain leaves a new token with a question that is open already.
-func (t *session) askAgain(ctx context.Context, at execution.Traced, token string) error {
+func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token string) error {
 	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (t *session) askAgain(ctx context.Context, at execution.Traced, token strin
 	}
 	a.Token = token
 	err = t.commit(ctx, func(x execution.Execution) execution.Change {
-		return execution.Change{Execution: x.Asked(a.Next()), Gate: &a}
+		return execution.Change{Execution: x.AwaitingApproval(a.Next()), Gate: &a}
 	})
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (t *session) askAgain(ctx context.Context, at execution.Traced, token strin
 }
 
 // askFirst writes question and token in one, and tells people.
-func (t *session) askFirst(ctx context.Context, at execution.Traced, token string) error {
+func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token string) error {
 	scope, facts, err := t.sees(ctx)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (t *session) askFirst(ctx context.Context, at execution.Traced, token strin
 	}
 	a.Token = token
 	err = t.commit(ctx, func(x execution.Execution) execution.Change {
-		return execution.Change{Execution: x.Asked(a.Next()), Step: &s, Gate: &a}
+		return execution.Change{Execution: x.AwaitingApproval(a.Next()), Step: &s, Gate: &a}
 	})
 	if err != nil {
 		return err
@@ -227,18 +227,18 @@ func (t *session) askFirst(ctx context.Context, at execution.Traced, token strin
 
 // question returns the question of a gate, and its step while it is open; or
 // ErrTemplate.
-func (t *session) question(
-	at execution.Traced, scope render.Scope, facts condition.Facts,
-) (approval.Approval, execution.Step, error) {
+func (t *turn) question(
+	at execution.TraceEntry, scope render.Scope, facts condition.Facts,
+) (approval.Approval, execution.StepRecord, error) {
 	message, err := render.Text(at.Definition.Message, scope)
 	if err != nil {
-		return approval.Approval{}, execution.Step{}, err
+		return approval.Approval{}, execution.StepRecord{}, err
 	}
 	message = render.Clean(message)
-	ahead := t.outlook(at.ID, scope, facts)
-	bound, err := ahead.bound()
+	ahead := t.preview(at.ID, scope, facts)
+	bound, err := ahead.shown()
 	if err != nil {
-		return approval.Approval{}, execution.Step{}, err
+		return approval.Approval{}, execution.StepRecord{}, err
 	}
 	now, g := t.Now(), at.Definition.GateStep
 	a := approval.Approval{
@@ -253,9 +253,9 @@ func (t *session) question(
 	if len(g.Channels(false)) > 0 {
 		a = a.Halfway(now)
 	}
-	return a, execution.Step{
+	return a, execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
 		Input:  map[string]any{"message": step.Shown(message)},
-		Output: map[string]any{"approval_id": string(a.ID)}, Bound: bound,
+		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: bound,
 	}, nil
 }

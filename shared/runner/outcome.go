@@ -21,18 +21,20 @@ import (
 // waits, or after its end, when it stays due until they are told.
 
 // owes reports whether people are to be told of an outcome.
-func (t *session) owes() bool { return len(t.owing()) > 0 }
+func (t *turn) owes() bool { return len(t.owing()) > 0 }
 
-func (t *session) owing() []execution.Step { return t.steps.Owing(t.x.Status.Ended()) }
+func (t *turn) owing() []execution.StepRecord { return t.steps.Owing(t.x.Status.Ended()) }
 
 // weary reports whether the run has come to a rest without progress so often that
 // telling people must not be what keeps it: they are told after its end.
-func (t *session) weary() bool { return !t.x.Status.Ended() && t.x.Idle > execution.MaxIdle/2 }
+func (t *turn) weary() bool {
+	return !t.x.Status.Ended() && t.x.StalledLeases > execution.MaxStalledLeases/2
+}
 
 // outcomes tells people of the outcomes that they have not heard, as far as there
 // is time. While a question is open its record is written too, so that a decision
 // of this moment is seen.
-func (t *session) outcomes(ctx context.Context, open *approval.Approval) error {
+func (t *turn) outcomes(ctx context.Context, open *approval.Approval) error {
 	for _, gate := range t.owing() {
 		if t.weary() || !fits(ctx, tellTime) {
 			return nil
@@ -46,7 +48,7 @@ func (t *session) outcomes(ctx context.Context, open *approval.Approval) error {
 
 // conclude does what is owed after the end of a run. What it has no time for is
 // done in another turn.
-func (t *session) conclude(ctx context.Context) (machine.Next, error) {
+func (t *turn) conclude(ctx context.Context) (machine.Next, error) {
 	if err := t.outcomes(ctx, nil); err != nil {
 		return machine.Next{}, err
 	}
@@ -59,10 +61,10 @@ func (t *session) conclude(ctx context.Context) (machine.Next, error) {
 // outcome tells those who were asked at a gate what became of the question, once
 // each. The row that says so is written before a message that must not be sent
 // twice, and closed at the end.
-func (t *session) outcome(ctx context.Context, gate execution.Step, open *approval.Approval) error {
+func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *approval.Approval) error {
 	row := t.steps[execution.OutcomeOf(gate.ID)]
 	if row.ID == "" {
-		row = execution.Step{
+		row = execution.StepRecord{
 			ID: execution.OutcomeOf(gate.ID), Kind: definition.Notification, Status: execution.StepRunning, Started: t.Now(),
 		}
 	}
@@ -88,7 +90,7 @@ func (t *session) outcome(ctx context.Context, gate execution.Step, open *approv
 	}
 	channels := def.Channels(gate.Escalated)
 	b := broadcast{
-		session: t, step: def, scope: scope, channels: channels,
+		turn: t, step: def, scope: scope, channels: channels,
 		subject: outcomeSubject(t.definition.Name, a), words: t.verdict(a, def, gate),
 		key: fmt.Sprintf("%s:%s", a.ID, on), only: reached(execution.NotifiedIn(gate.Output), channels),
 	}
@@ -121,7 +123,7 @@ func reached(heard execution.Notified, channels []definition.Notify) func(channe
 }
 
 // stepOf returns the definition of a gate.
-func (t *session) stepOf(gate execution.Step) (def definition.Step, known bool) {
+func (t *turn) stepOf(gate execution.StepRecord) (def definition.Step, known bool) {
 	definition.EachStep(t.definition.Steps, func(s definition.Step) {
 		if s.ID == gate.ID && s.GateStep != nil {
 			def, known = s, true
@@ -140,8 +142,8 @@ func final(list []execution.Delivery) bool {
 }
 
 // told closes the row of an outcome.
-func (t *session) told(
-	ctx context.Context, row execution.Step, on execution.Occasion, list []execution.Delivery, open *approval.Approval,
+func (t *turn) told(
+	ctx context.Context, row execution.StepRecord, on execution.Occasion, list []execution.Delivery, open *approval.Approval,
 ) error {
 	if on != "" {
 		row.Output = execution.Notified(nil).With(on, list).In(nil)
@@ -152,7 +154,7 @@ func (t *session) told(
 
 // keep records the row of an outcome, if nobody else has touched the run
 // meanwhile. A run at its end that owes nothing any more is due no longer.
-func (t *session) keep(ctx context.Context, row execution.Step, open *approval.Approval) error {
+func (t *turn) keep(ctx context.Context, row execution.StepRecord, open *approval.Approval) error {
 	row.Attempt = t.x.Lease.Attempt
 	before := t.steps
 	t.note(row)
@@ -202,7 +204,7 @@ const maxNote = 300
 
 // verdict returns what people are told of an outcome: what became of the question,
 // by whom, and what follows from it.
-func (t *session) verdict(a approval.Approval, def definition.Step, gate execution.Step) step.Words {
+func (t *turn) verdict(a approval.Approval, def definition.Step, gate execution.StepRecord) step.MessageText {
 	var lead strings.Builder
 	switch outcomeOf(a) {
 	case execution.OnExpired:
@@ -219,7 +221,7 @@ func (t *session) verdict(a approval.Approval, def definition.Step, gate executi
 		lead.WriteString("\nNote: " + shortened(note, maxNote))
 	}
 	lead.WriteString("\n\nThe question was: " + question(a) + "\n\nSee ")
-	return step.Words{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
+	return step.MessageText{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
 }
 
 // shortened returns the beginning of a text, and says how much was left out.
@@ -249,7 +251,7 @@ func decided(a approval.Approval) string {
 }
 
 // silence returns what follows from a question that nobody has answered.
-func silence(def definition.Step, gate execution.Step) string {
+func silence(def definition.Step, gate execution.StepRecord) string {
 	if def.Expiry() == definition.Approve && gate.Status == execution.StepCompleted {
 		return "The gate says that the execution goes on then."
 	}
@@ -257,7 +259,7 @@ func silence(def definition.Step, gate execution.Step) string {
 }
 
 // cancelled returns by whom a run was cancelled.
-func (t *session) cancelled() string {
+func (t *turn) cancelled() string {
 	switch t.x.Reason {
 	case execution.AgentDeleted:
 		return "The execution was cancelled because its agent was deleted."

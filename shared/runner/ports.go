@@ -14,13 +14,13 @@ type Store interface {
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error)
 	Commit(ctx context.Context, c execution.Change) error
 
-	// Standing returns the run alone, as it is now, without its trigger's
+	// Header returns the run alone, as it is now, without its trigger's
 	// payload: enough to see whether somebody has changed it.
-	Standing(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
+	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
 	// SaveStep records a step, unless it is recorded as ended already or by a
 	// later attempt; then it returns execution.ErrStale.
-	SaveStep(ctx context.Context, org id.Org, exec id.Execution, s execution.Step) error
+	SaveStep(ctx context.Context, org id.Org, exec id.Execution, s execution.StepRecord) error
 
 	// Approval returns the question of a gate, or approval.ErrNotFound.
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)

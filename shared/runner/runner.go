@@ -15,7 +15,7 @@
 //
 // If the runner dies its machine calls again; if that is gone too, the sweeper
 // does. A step that brings down every worker is given up after
-// execution.MaxIdle of them. If the outside is down the steps say so, each in
+// execution.MaxStalledLeases of them. If the outside is down the steps say so, each in
 // its own words; see package step.
 //
 // Who was asked at a gate hears what became of the question. No step waits for
@@ -61,8 +61,8 @@ type Steps interface {
 	// Recipients returns whom a notification will reach, as far as the addresses
 	// can be told.
 	Recipients(t step.Task) []string
-	Do(ctx context.Context, t step.Task) (execution.Step, error)
-	Tell(ctx context.Context, t step.Task, n step.Telling, intend func(execution.Delivery) error) (execution.Delivery, error)
+	Do(ctx context.Context, t step.Task) (execution.StepRecord, error)
+	Tell(ctx context.Context, t step.Task, n step.GateMessage, intend func(execution.Delivery) error) (execution.Delivery, error)
 }
 
 // Service moves runs on.
@@ -196,7 +196,7 @@ func fits(ctx context.Context, limit time.Duration) bool {
 }
 
 // walk does one step after another.
-func (t *session) walk(ctx context.Context) (machine.Next, error) {
+func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
 		if !more {
@@ -222,7 +222,7 @@ var ErrGivenUp = fault.New(fault.Internal, "internal_error", "The step was given
 
 // step does one step, or comes to rest at it. A stuck one is given up, unless it
 // waits: then nobody can have come down with it.
-func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (next machine.Next, stop bool, err error) {
+func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (next machine.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
 		return t.record(ctx, at, t.failed(at, ErrGivenUp))
 	}
@@ -243,11 +243,11 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 		return t.wait(ctx, at, scope)
 	case definition.AI, definition.Action, definition.Notification, definition.Branching:
 	}
-	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Session: reservation{t, at.ID}}
+	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Lease: reservation{t, at.ID}}
 	if at.Status == execution.StepRunning {
-		task.Before = &at.Step
+		task.Before = &at.StepRecord
 	}
-	if b := t.trace().Bound(); b != nil {
+	if b := t.trace().ShownToApprovers(); b != nil {
 		task.Agreed, task.Written = b.Params[at.ID], b.Messages[at.ID]
 	}
 	result, err := t.work(ctx, task)
@@ -258,22 +258,22 @@ func (t *session) step(ctx context.Context, at execution.Traced, stuck bool) (ne
 }
 
 // failed returns the step after something that was not its doing.
-func (t *session) failed(at execution.Traced, err error) execution.Step {
-	return execution.Step{
+func (t *turn) failed(at execution.TraceEntry, err error) execution.StepRecord {
+	return execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: t.Now(), Ended: t.Now(), Output: at.Output,
 		Error: step.Failure(step.Task{Definition: at.Definition}, err),
 	}
 }
 
-func (t *session) skipped(at execution.Traced, why string) execution.Step {
-	return execution.Step{
+func (t *turn) skipped(at execution.TraceEntry, why string) execution.StepRecord {
+	return execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepSkipped,
 		Input: map[string]any{"if": step.Shown(why)}, Started: t.Now(), Ended: t.Now(),
 	}
 }
 
 // record writes down what happened at a step and says whether the run goes on.
-func (t *session) record(ctx context.Context, at execution.Traced, s execution.Step) (machine.Next, bool, error) {
+func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (machine.Next, bool, error) {
 	if s.Status == execution.StepFailed && at.Definition.OnError != definition.Continue {
 		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
 		return next, true, err
@@ -286,7 +286,7 @@ func (t *session) record(ctx context.Context, at execution.Traced, s execution.S
 }
 
 // sees returns what templates and conditions see at this point of the run.
-func (t *session) sees(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
+func (t *turn) sees(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
 	scope = map[string]any{}
@@ -319,8 +319,8 @@ func (t *session) sees(ctx context.Context) (scope map[string]any, facts conditi
 
 // client returns the profile of the event's client, if the definition asks for
 // it: as people saw it at the last gate, or as it is; it is read once a turn.
-func (t *session) client(ctx context.Context) (map[string]any, error) {
-	if b := t.trace().Bound(); b != nil {
+func (t *turn) client(ctx context.Context) (map[string]any, error) {
+	if b := t.trace().ShownToApprovers(); b != nil {
 		return b.Client, nil
 	}
 	if t.profiled || t.x.Trigger.Client == "" {
@@ -339,4 +339,4 @@ func (t *session) client(ctx context.Context) (map[string]any, error) {
 }
 
 // name returns the name under which this turn hands over.
-func (t *session) name() string { return machine.NameOf(t.x.ID, t.x.Lease.Attempt) }
+func (t *turn) name() string { return machine.NameOf(t.x.ID, t.x.Lease.Attempt) }

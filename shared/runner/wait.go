@@ -14,9 +14,9 @@ import (
 
 // wait comes to rest until the time has come. What decides is the time in the
 // record, not the machine's.
-func (t *session) wait(ctx context.Context, at execution.Traced, scope render.Scope) (machine.Next, bool, error) {
+func (t *turn) wait(ctx context.Context, at execution.TraceEntry, scope render.Scope) (machine.Next, bool, error) {
 	now := t.Now()
-	s := at.Step
+	s := at.StepRecord
 	if at.Status != execution.StepWaiting {
 		until, err := waitUntil(at.Definition.WaitStep, scope, now)
 		if err != nil {

@@ -52,7 +52,7 @@ func whoOf(f *fields) caller.Caller {
 	}
 	name, ok := id.ParseOrg(org)
 	f.refuse(!ok, "it is of no organization that can be")
-	f.refuse(!id.Foreign(user), "it is of no user that can be")
+	f.refuse(!id.ValidExternal(user), "it is of no user that can be")
 	f.refuse(len(roles) == 0, "it has no role")
 	who := caller.Caller{Org: name, User: id.User(user)}
 	for _, r := range roles {

@@ -407,7 +407,7 @@ func FuzzToken(f *testing.F) {
 			return
 		}
 		_, known := id.ParseOrg(string(who.Org))
-		if !known || !id.Foreign(string(who.User)) || len(who.Roles) == 0 || !who.Human() {
+		if !known || !id.ValidExternal(string(who.User)) || len(who.Roles) == 0 || !who.Human() {
 			t.Errorf("%s %s made %+v", header, claims, who)
 		}
 		// A lenient reader of the same claims must not see another organization.

@@ -181,7 +181,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 	for _, a := range asked {
 		w.auditOutcome(a, steps[a.Step], steps[execution.OutcomeOf(a.Step)])
 	}
-	d, err := agent.Library{System: systemAgents(), Shelf: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
+	d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
 	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Started}
 	p.walk(d.Steps)
@@ -197,7 +197,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 
 // auditOutcome checks that those whom a question has reached, and nobody else,
 // heard what became of it; row says whom the run believes to have told.
-func (w *world) auditOutcome(a approval.Approval, gate, row execution.Step) {
+func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord) {
 	w.Helper()
 	want := "decided"
 	switch {
@@ -293,7 +293,7 @@ func (p *path) walk(defs []definition.Step) {
 	p.world.holds(oneWay, !p.open || p.run.Status != execution.Failed || p.run.Error != nil, "%s failed without an error", p.run.ID)
 }
 
-func (p *path) judge(def definition.Step, s execution.Step) {
+func (p *path) judge(def definition.Step, s execution.StepRecord) {
 	w, over := p.world, s.Status == execution.StepCompleted || s.Status == execution.StepSkipped || s.Status == execution.StepFailed
 	w.holds(oneWay, s.Status == "" || p.open, "%s: step %s is %s, but the run should not have got there", p.run.ID, def.ID, s.Status)
 	w.holds(oneWay, p.run.Status != execution.Completed || !p.open || over, "%s completed with step %s %q", p.run.ID, def.ID, s.Status)
@@ -321,7 +321,7 @@ func (p *path) judge(def definition.Step, s execution.Step) {
 	}
 }
 
-func (p *path) action(def definition.Step, s execution.Step) {
+func (p *path) action(def definition.Step, s execution.StepRecord) {
 	w := p.world
 	e, did := w.products.did(p.run.ID, def.ID)
 	w.holds(oneEffect, s.Status != execution.StepCompleted || did, "%s: step %s is completed, but the product did nothing", p.run.ID, def.ID)
@@ -343,7 +343,7 @@ func (p *path) action(def definition.Step, s execution.Step) {
 	}
 }
 
-func (p *path) gate(def definition.Step, s execution.Step) {
+func (p *path) gate(def definition.Step, s execution.StepRecord) {
 	w := p.world
 	a, asked := p.asked[def.ID]
 	silent := a.Status == approval.Expired && def.OnExpiry == definition.Approve

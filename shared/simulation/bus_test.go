@@ -126,7 +126,7 @@ func (m *mail) Send(ctx context.Context, letter step.Message) error {
 // owned names an owner of the organization, who is told of failures.
 func (w *world) owned() {
 	hub := tenant.Service{Store: w.store.Store, Now: time.Now}
-	w.must(hub.Keep(w.over, event.Event{
+	w.must(hub.Project(w.over, event.Event{
 		ID: "evt_owner", Product: "hub", Type: "subscription.changed", Org: w.org, Published: time.Now().Add(time.Second),
 		Payload: map[string]any{"plan": string(plan), "owners": []any{map[string]any{"user_id": "user_owner", "email": "owner@acme.example"}}},
 	}))

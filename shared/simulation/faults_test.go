@@ -15,16 +15,16 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A tale is something that happens in a world, with people who ask again when
+// A scenario is something that happens in a world, with people who ask again when
 // they get no answer.
-type tale struct {
+type scenario struct {
 	name string
 	tell func(w *world)
 	lost string // a port of the machinery whose first call is lost besides
 }
 
-// tales go through every call of every port.
-func tales() []tale {
+// scenarios go through every call of every port.
+func scenarios() []scenario {
 	one := func(steps ...string) func(w *world) {
 		return func(w *world) {
 			w.agent(list(steps...))
@@ -42,7 +42,7 @@ func tales() []tale {
 	decide := func(yes bool) func(w *world, x id.Execution) {
 		return func(w *world, x id.Execution) { w.insist(func() error { return w.decide(w.owner(), x, yes) }) }
 	}
-	return []tale{
+	return []scenario{
 		{name: "a machine that is lost", tell: one(act("a"), act("b")), lost: "machine.lostRuns"},
 		{name: "a machine that is lost behind a gate", tell: people([]string{ask("g"), act("b")}, decide(true)), lost: "machine.lostWaits"},
 		{name: "actions", tell: one(act("a"), act("b"), act("c"))},
@@ -142,8 +142,8 @@ func misfortunes() map[string]fault {
 }
 
 // Whatever single thing goes wrong at whatever call, the invariants hold: each
-// call of each tale is made to fail in each way. The matrix says how often each
-// call was made to fail; a port that no tale calls fails the test.
+// call of each scenario is made to fail in each way. The matrix says how often each
+// call was made to fail; a port that no scenario calls fails the test.
 func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 	t.Parallel()
 	m := matrix{cells: map[string]map[string]int{}}
@@ -151,13 +151,13 @@ func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 		t.Log(m.String())
 		for _, port := range ports() {
 			if m.cells[port] == nil {
-				t.Errorf("no tale calls %s", port)
+				t.Errorf("no scenario calls %s", port)
 			}
 		}
 		figuresTo(t, m.String())
 	})
 	kinds := misfortunes()
-	for _, s := range tales() {
+	for _, s := range scenarios() {
 		for port, n := range s.calls(t) {
 			for k := range n {
 				for _, kind := range slices.Sorted(maps.Keys(kinds)) {
@@ -178,7 +178,7 @@ func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 }
 
 // calls returns how often each port is called when nothing goes wrong.
-func (s tale) calls(t *testing.T) map[string]int {
+func (s scenario) calls(t *testing.T) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
 	inWorld(t, func(w *world) {
@@ -199,7 +199,7 @@ func (s tale) calls(t *testing.T) map[string]int {
 }
 
 // nth makes one call of a port go wrong, whatever run it is about.
-func (s tale) nth(port string, n int, f fault) func(site) fault {
+func (s scenario) nth(port string, n int, f fault) func(site) fault {
 	var mu sync.Mutex
 	count := 0
 	return func(at site) fault {
@@ -222,9 +222,9 @@ func ports() []string {
 	return []string{
 		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
 		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send",
-		"store.Admit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.Claim", "store.Commit", "store.Counted", "store.Create",
-		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.Holder", "store.KeepFact", "store.Listeners",
-		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Standing", "store.Tenant", "store.Unpublished", "store.Version",
+		"store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
+		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.DedupHolder", "store.KeepFact", "store.Listeners",
+		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version",
 	}
 }
 
@@ -261,6 +261,6 @@ func (m *matrix) String() string {
 			total += m.cells[port][k]
 		}
 	}
-	fmt.Fprintf(&b, "\n%d single faults in %d tales", total, len(tales()))
+	fmt.Fprintf(&b, "\n%d single faults in %d scenarios", total, len(scenarios()))
 	return b.String()
 }

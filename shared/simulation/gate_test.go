@@ -48,7 +48,7 @@ func (w *world) told() []string {
 func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	w.Helper()
 	calm := *w.executions // what is looked at does not go wrong
-	calm.Store, calm.Definitions = w.store.Store, agent.Library{System: systemAgents(), Shelf: w.store.Store}
+	calm.Store, calm.Definitions = w.store.Store, agent.Definitions{System: systemAgents(), Versions: w.store.Store}
 	_, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
 	w.must(err)
 	out := map[string][]string{}

@@ -54,7 +54,7 @@ type world struct {
 type cloud struct {
 	testing.TB
 
-	library  agent.Library
+	library  agent.Definitions
 	faults   *faults
 	store    *store
 	machines *machines
@@ -129,7 +129,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{cloud: &cloud{TB: t, faults: newFaults(), witness: newWitness(), triggers: map[id.Agent]string{}}, org: "org_acme"}
 	w.over, w.end = context.WithCancel(t.Context())
 	w.store = &store{Store: memory.New(), world: w}
-	w.library = agent.Library{System: systemAgents(), Shelf: w.store}
+	w.library = agent.Definitions{System: systemAgents(), Versions: w.store}
 	w.machines = &machines{world: w, doors: map[string]chan struct{}{}, names: map[string]bool{}}
 	w.model = &models{world: w, reply: func(q step.Question, _ int) said { return said{text: fitting(q.Schema)} }}
 	w.products = &products{world: w, effects: map[string]effect{}, reply: func(step.Command, int) done { return done{} }}
@@ -148,7 +148,7 @@ func (w *world) in(o id.Org) *world { return &world{cloud: w.cloud, org: o} }
 
 // announce makes the organization known.
 func (w *world) announce() {
-	w.must(w.tenants.Keep(w.over, event.Event{
+	w.must(w.tenants.Project(w.over, event.Event{
 		ID: "evt_org", Product: "hub", Type: "org.created", Org: w.org, Published: time.Now(),
 		Payload: map[string]any{"plan": string(plan)},
 	}))
@@ -175,7 +175,7 @@ func (w *world) on(parts ...any) *staff {
 
 // build plugs the services together as the programs do.
 func (w *world) build(now func() time.Time, kept *store) *staff {
-	library := agent.Library{System: systemAgents(), Shelf: kept}
+	library := agent.Definitions{System: systemAgents(), Versions: kept}
 	channels := map[definition.Channel]step.Sender{
 		definition.SMS: w.senders, definition.Email: w.senders, definition.Slack: w.senders, definition.Teams: w.senders, definition.Webhook: w.senders,
 	}
@@ -192,7 +192,7 @@ func (w *world) build(now func() time.Time, kept *store) *staff {
 	}
 	out.dispatcher = &dispatch.Service{
 		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
-		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Custodian: out.agents,
+		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
 		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
@@ -317,7 +317,7 @@ func (w *world) poor(left int64) {
 	w.must(w.store.Commit(w.over, c))
 	x = c.Execution
 	x.Revision++
-	answer := execution.Step{ID: "judge", Kind: definition.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
+	answer := execution.StepRecord{ID: "judge", Kind: definition.AI, Status: execution.StepCompleted, Charge: &h, Started: time.Now(), Ended: time.Now()}
 	c = x.End(func(x execution.Execution) execution.Execution { return x.Complete(time.Now()) }, execution.Steps{"judge": answer}, false)
 	c.Step = &answer
 	w.must(w.store.Commit(w.over, c))
@@ -380,7 +380,7 @@ func (w *world) wake(a id.Agent) id.Execution {
 
 // scored sets the security posture score of the client of all events.
 func (w *world) scored(score int64) {
-	w.must(w.dispatcher.Clients.Keep(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
+	w.must(w.dispatcher.Clients.Project(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
 }
 
 func (w *world) person(name string, role caller.Role) caller.Caller {
@@ -442,11 +442,11 @@ func (w *world) runs() []execution.Execution {
 	return p.Executions
 }
 
-// tale returns how a run went in one line: "completed: a completed, b skipped".
-func (w *world) tale(x id.Execution) string {
+// story returns how a run went in one line: "completed: a completed, b skipped".
+func (w *world) story(x id.Execution) string {
 	w.Helper()
 	calm := *w.executions // what is looked at does not go wrong
-	calm.Store, calm.Definitions = w.store.Store, agent.Library{System: systemAgents(), Shelf: w.store.Store}
+	calm.Store, calm.Definitions = w.store.Store, agent.Definitions{System: systemAgents(), Versions: w.store.Store}
 	run, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
 	w.must(err)
 	parts := make([]string, 0, len(trace))
@@ -467,7 +467,7 @@ func (w *world) tale(x id.Execution) string {
 // expect fails the test unless the run went so.
 func (w *world) expect(x id.Execution, want string) {
 	w.Helper()
-	if got := w.tale(x); got != want {
+	if got := w.story(x); got != want {
 		w.Errorf("%s\n got %s\nwant %s", x, got, want)
 	}
 }
@@ -724,26 +724,26 @@ type store struct {
 	yesterday bool // whether it is used by yesterday's program
 }
 
-func (s *store) Claim(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
-	return through(ctx, s.world, "store.Claim", x.ID, func() (id.Execution, error) { return s.Store.Claim(ctx, x, now, until) })
+func (s *store) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.ClaimDedup", x.ID, func() (id.Execution, error) { return s.Store.ClaimDedup(ctx, x, now, until) })
 }
 
-func (s *store) Holder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
-	return through(ctx, s.world, "store.Holder", x.ID, func() (id.Execution, error) { return s.Store.Holder(ctx, x, now) })
+func (s *store) DedupHolder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.DedupHolder", x.ID, func() (id.Execution, error) { return s.Store.DedupHolder(ctx, x, now) })
 }
 
-func (s *store) Release(ctx context.Context, x execution.Execution) error {
-	return throughErr(ctx, s.world, "store.Release", x.ID, func() error { return s.Store.Release(ctx, x) })
+func (s *store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
+	return throughErr(ctx, s.world, "store.ReleaseDedup", x.ID, func() error { return s.Store.ReleaseDedup(ctx, x) })
 }
 
-func (s *store) Counted(ctx context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
-	return through(ctx, s.world, "store.Counted", "", func() (dispatch.Counted, error) { return s.Store.Counted(ctx, o, a) })
+func (s *store) LimitStarts(ctx context.Context, o id.Org, a id.Agent) (dispatch.LimitStarts, error) {
+	return through(ctx, s.world, "store.LimitStarts", "", func() (dispatch.LimitStarts, error) { return s.Store.LimitStarts(ctx, o, a) })
 }
 
-func (s *store) Admit(
-	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.Counted, now time.Time,
+func (s *store) AdmitWithinLimit(
+	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time,
 ) (string, error) {
-	return through(ctx, s.world, "store.Admit", x.ID, func() (string, error) { return s.Store.Admit(ctx, x, l, seen, now) })
+	return through(ctx, s.world, "store.AdmitWithinLimit", x.ID, func() (string, error) { return s.Store.AdmitWithinLimit(ctx, x, l, seen, now) })
 }
 
 func (s *store) Create(ctx context.Context, x execution.Execution) error {
@@ -769,11 +769,11 @@ func (s *store) Execution(ctx context.Context, o id.Org, x id.Execution) (execut
 	return got.run, got.steps, err
 }
 
-func (s *store) Standing(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, error) {
-	return through(ctx, s.world, "store.Standing", x, func() (execution.Execution, error) { return s.Store.Standing(ctx, o, x) })
+func (s *store) Header(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, error) {
+	return through(ctx, s.world, "store.Header", x, func() (execution.Execution, error) { return s.Store.Header(ctx, o, x) })
 }
 
-func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved execution.Step) error {
+func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved execution.StepRecord) error {
 	return throughErr(ctx, s.world, "store.SaveStep", x, func() error {
 		err := s.Store.SaveStep(ctx, o, x, saved)
 		s.world.note("%s: step %s %s under %d: %v", x, saved.ID, saved.Status, saved.Attempt, err)
@@ -802,7 +802,7 @@ func (s *store) Commit(ctx context.Context, c execution.Change) error {
 func (s *store) known(steps execution.Steps) execution.Steps {
 	if s.yesterday {
 		for name, one := range steps {
-			one.Bound = nil
+			one.ShownToApprovers = nil
 			steps[name] = one
 		}
 	}
@@ -820,7 +820,7 @@ func unaware(c execution.Change) execution.Change {
 	}
 	if c.Step != nil {
 		one := *c.Step
-		one.Bound = nil
+		one.ShownToApprovers = nil
 		c.Step = &one
 	}
 	return c

@@ -254,7 +254,7 @@ func (in injection) ends(w *world, x id.Execution) {
 	run, _ := w.stored(x)
 	got := strings.TrimSpace(string(run.Status) + " " + string(run.Reason))
 	if got != want {
-		w.Errorf("%s, want %s", w.tale(x), want)
+		w.Errorf("%s, want %s", w.story(x), want)
 	}
 	if n := len(w.runs()); n != 1 || run.Org != w.org || run.Agent != "agent_trusting" {
 		w.Errorf("%d runs, of %s and %s", n, run.Org, run.Agent)

@@ -278,7 +278,7 @@ func footprints(call string) (reads, writes footprint) {
 		return 0, everything
 	case "store.Execution":
 		return theRun | theDue | theSteps, 0
-	case "store.Standing", "store.Executions":
+	case "store.Header", "store.Executions":
 		return theRun, 0
 	case "store.Overdue":
 		return theDue, 0
@@ -526,7 +526,7 @@ func (p *play) let(i int) {
 		p.actors[i].made++
 	}
 	p.letters = append(p.letters, letter{i, made.call, made.since - p.steps + len(p.letters) + 1})
-	x, err := p.store.Store.Standing(p.over, p.org, p.run)
+	x, err := p.store.Store.Header(p.over, p.org, p.run)
 	p.must(err)
 	if p.ended == 0 && x.Status.Ended() {
 		p.ended = len(p.letters)
@@ -607,7 +607,7 @@ func situations() []situation {
 			[]string{"worker", "cancel", "delete", "other", "sweep"},
 		},
 		{
-			"between", list(act("a"), act("b")), func(p *play) { p.works("store.Standing") },
+			"between", list(act("a"), act("b")), func(p *play) { p.works("store.Header") },
 			[]string{"worker", "cancel", "delete", "remove", "other", "twin"},
 		},
 		{
@@ -938,7 +938,7 @@ func (p *play) stopped(x execution.Execution) {
 
 // ending returns how the word ended in one line.
 func (p *play) ending() string {
-	parts := []string{p.tale(p.run)}
+	parts := []string{p.story(p.run)}
 	for _, q := range p.questions() {
 		parts = append(parts, fmt.Sprintf("%s %s by %q of %d", q.Step, q.Status, q.DecidedBy, len(q.Votes)))
 	}

@@ -110,7 +110,7 @@ func TestEveryCallOfTheStoreMayGoWrong(t *testing.T) {
 		reflect.TypeFor[dispatch.Agents](), reflect.TypeFor[dispatch.Runs](), reflect.TypeFor[client.Store](),
 		reflect.TypeFor[execution.Store](), reflect.TypeFor[execution.Tenants](), reflect.TypeFor[execution.Balances](),
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
-		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.Shelf](), reflect.TypeFor[agent.Plans](),
+		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
 	} {
 		for method := range port.Methods() {

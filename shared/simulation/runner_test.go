@@ -509,7 +509,7 @@ func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
 				asleep := w.faults.current()
 				x := w.wake(w.agent(list(act("a"), ask("g", `"if": `+calm), act("b"))))
 				w.faults.set(func(at site) fault {
-					if at.port == "store.Standing" && at.n == 1 {
+					if at.port == "store.Header" && at.n == 1 {
 						return f
 					}
 					return asleep(at)
@@ -878,7 +878,7 @@ func TestALongStepKeepsItsLease(t *testing.T) {
 				x := w.wake(w.agent(tc.steps))
 				w.pass(time.Hour)
 				if run, _ := w.stored(x); run.Status != execution.Completed {
-					t.Errorf("the run is %s", w.tale(x))
+					t.Errorf("the run is %s", w.story(x))
 				}
 				seen := map[string]bool{}
 				for _, key := range w.products.keys() {
@@ -1027,7 +1027,7 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 
 	steps := list(act("a"), think("judge", noise), when("br", isNoise, list(act("yes")), list(act("no"))), pause("p", 60), act("b"))
 	for _, port := range []string{
-		"store.Execution", "store.Commit", "store.SaveStep", "store.Standing", "product.Act", "model.Ask", "machine.Invoke",
+		"store.Execution", "store.Commit", "store.SaveStep", "store.Header", "product.Act", "model.Ask", "machine.Invoke",
 	} {
 		for n := 1; n <= 6; n++ {
 			for name, f := range map[string]fault{
@@ -1051,7 +1051,7 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 						x := execution.ID(w.org, a, e)
 						w.pass(time.Hour)
 						want := "completed: a completed, judge completed, br completed, yes completed, p completed, b completed"
-						switch got := w.tale(x); {
+						switch got := w.story(x); {
 						case got == want:
 						case strings.HasPrefix(got, "failed") && (port == "product.Act" || port == "model.Ask"): // it may refuse
 						default:
@@ -1258,7 +1258,7 @@ func TestAStepThatBringsItsWorkerDownEachTimeIsGivenUp(t *testing.T) {
 				w.pass(time.Hour)
 				w.expect(x, tc.want)
 				run, _ := w.stored(x)
-				if run.Lease.Attempt > execution.MaxIdle+5 {
+				if run.Lease.Attempt > execution.MaxStalledLeases+5 {
 					t.Errorf("%d leases", run.Lease.Attempt)
 				}
 				w.audit()

@@ -119,7 +119,7 @@ func (w *world) saw(c execution.Change) {
 	// Whoever commits under a lease took it in the same write.
 	leased := before == execution.Pending && x.Status.Ended() && x.Lease.Attempt > 0
 	w.holds(oneWay, leased || ways(before, x.Status), "%s went from %s to %s", x.ID, before, x.Status)
-	if c.Reserve != nil || len(c.Released) > 0 || c.Tally != nil {
+	if c.Reserve != nil || len(c.Released) > 0 || c.StatsDelta != nil {
 		w.balances("after a change of " + string(x.ID))
 	}
 }

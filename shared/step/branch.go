@@ -13,7 +13,7 @@ const maxWhys = 480
 
 // branch takes the first case that holds; -1 stands for else. The trace shows
 // what each case that was looked at came to.
-func (s *Service) branch(_ context.Context, t Task) (execution.Step, error) {
+func (s *Service) branch(_ context.Context, t Task) (execution.StepRecord, error) {
 	taken, label := -1, "else"
 	var whys []string
 	for i, c := range t.Definition.Cases {
@@ -28,7 +28,7 @@ func (s *Service) branch(_ context.Context, t Task) (execution.Step, error) {
 	if taken >= 0 {
 		output["case"] = int64(taken)
 	}
-	return execution.Step{
+	return execution.StepRecord{
 		Status: execution.StepCompleted, Case: &taken, Output: output,
 		Input: map[string]any{"cases": shortened(whys)},
 	}, nil

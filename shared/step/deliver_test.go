@@ -15,7 +15,7 @@ import (
 )
 
 // told returns the step's recipients as lines: status, recipient, reason.
-func told(s execution.Step) []string {
+func told(s execution.StepRecord) []string {
 	output, _ := s.Output.(map[string]any)
 	list, _ := output["recipients"].([]any)
 	lines := make([]string, 0, len(list))
@@ -164,7 +164,7 @@ func TestAfterACrashTheRecordDecidesWhoWasTold(t *testing.T) {
 	record := func(recipient, status string) any {
 		return map[string]any{"recipient": recipient, "status": status, "reason": "R."}
 	}
-	job.Before = &execution.Step{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": []any{
+	job.Before = &execution.StepRecord{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": []any{
 		record("a@x.example", "sent"), record("b@x.example", "sending"), record("c@x.example", "failed"),
 		record("gone@x.example", "sent"), record("never@x.example", "pending"),
 	}}}

@@ -104,7 +104,7 @@ func done(t *rapid.T, s definition.Step, scope render.Scope, e event.Event) any 
 		h.answers = []answer{{text: jsonvalue.Canonical(allowed(t, string(s.ID), s.Schema))}}
 	}
 	run := execution.New(execution.Execution{ID: "exec_1", Org: e.Org, Agent: "agent_1", Version: 1, Trigger: e}, time.Now())
-	got, err := h.service().Do(t.Context(), step.Task{Run: run, Definition: s, Scope: scope, Session: h})
+	got, err := h.service().Do(t.Context(), step.Task{Run: run, Definition: s, Scope: scope, Lease: h})
 	if err != nil || got.Status != execution.StepCompleted {
 		t.Fatalf("%s %s: %v, %+v", s.Kind, s.ID, err, got.Error)
 	}

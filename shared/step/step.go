@@ -42,23 +42,23 @@ var ErrAgain = errors.New("it may work in a moment")
 type Task struct {
 	Run        execution.Execution
 	Definition definition.Step
-	Scope      render.Scope      // what templates see
-	Facts      condition.Facts   // what conditions see
-	Before     *execution.Step   // what an earlier try that died has recorded
-	Agreed     map[string]any    // the parameters of an action as people saw them at a gate; nil: as the definition says
-	Written    execution.Written // a message as people saw it at a gate; what is nil in it is as the definition says
-	Session    Session
+	Scope      render.Scope          // what templates see
+	Facts      condition.Facts       // what conditions see
+	Before     *execution.StepRecord // what an earlier try that died has recorded
+	Agreed     map[string]any        // the parameters of an action as people saw them at a gate; nil: as the definition says
+	Written    execution.Written     // a message as people saw it at a gate; what is nil in it is as the definition says
+	Lease      Lease
 }
 
-// Session is the hold that a worker has on the run.
-type Session interface {
+// Lease is the hold that a worker has on the run.
+type Lease interface {
 	// Reserve holds back the price of the step before a model is called, or
 	// returns credit.ErrInsufficient. A price that an earlier try holds already
 	// is not taken again. It returns the price that is held.
 	Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error)
 
 	// Intend records what is about to happen, before it does.
-	Intend(ctx context.Context, s execution.Step) error
+	Intend(ctx context.Context, s execution.StepRecord) error
 }
 
 // Key returns the idempotency key of the step: the same at every try.
@@ -76,7 +76,7 @@ type Service struct {
 }
 
 // doer returns what does a kind of step: the table of kinds.
-func (s *Service) doer(k definition.Kind) func(context.Context, Task) (execution.Step, error) {
+func (s *Service) doer(k definition.Kind) func(context.Context, Task) (execution.StepRecord, error) {
 	switch k {
 	case definition.AI:
 		return s.reason
@@ -94,17 +94,17 @@ func (s *Service) doer(k definition.Kind) func(context.Context, Task) (execution
 
 // Do does a step within its time and returns what happened, or an error when
 // it should be tried again.
-func (s *Service) Do(ctx context.Context, t Task) (execution.Step, error) {
+func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) {
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
 	defer cancel()
 	result, err := s.doer(t.Definition.Kind)(limited, t)
 	if err != nil {
-		return execution.Step{}, err
+		return execution.StepRecord{}, err
 	}
 	switch bad := result.Status == execution.StepFailed; {
 	case bad && ctx.Err() != nil:
-		return execution.Step{}, context.Cause(ctx) // we were stopped; that says nothing of the step
+		return execution.StepRecord{}, context.Cause(ctx) // we were stopped; that says nothing of the step
 	case bad && limited.Err() != nil:
 		result.Error = Failure(t, ErrTimeout.Sayf("The step took longer than %v.", t.Definition.TimeLimit()))
 	}
@@ -113,8 +113,8 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.Step, error) {
 }
 
 // failed returns a failed step.
-func failed(t Task, err error) execution.Step {
-	return execution.Step{Status: execution.StepFailed, Error: Failure(t, err)}
+func failed(t Task, err error) execution.StepRecord {
+	return execution.StepRecord{Status: execution.StepFailed, Error: Failure(t, err)}
 }
 
 // Failure returns a fault as it stands in the trace.

@@ -28,7 +28,7 @@ import (
 // hands are the session, the model, the products and the channels of a test.
 type hands struct {
 	reserved []credit.Hold
-	intended []execution.Step
+	intended []execution.StepRecord
 	asked    []step.Question
 	commands []step.Command
 	messages []step.Message
@@ -56,7 +56,7 @@ func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error
 	return hold, nil
 }
 
-func (h *hands) Intend(_ context.Context, s execution.Step) error {
+func (h *hands) Intend(_ context.Context, s execution.StepRecord) error {
 	if h.intend != nil {
 		return h.intend
 	}
@@ -150,18 +150,18 @@ func task(t *testing.T, h *hands, text string) step.Task {
 	e := event.Event{ID: "evt_1", Product: "psa", Type: "ticket.created", Org: "org_a", Payload: payload}
 	return step.Task{
 		Run:        execution.Execution{ID: "exec_1", Org: "org_a", Agent: "agent_1", Trigger: e},
-		Definition: read(t, text), Session: h,
+		Definition: read(t, text), Lease: h,
 		Scope: render.Scope{"event_payload": payload}, Facts: condition.Facts{Event: e, Run: map[string]any{"event_payload": payload}},
 	}
 }
 
 // do does a step in virtual time and returns what happened and how long it took.
-func do(t *testing.T, h *hands, text string) (execution.Step, time.Duration) {
+func do(t *testing.T, h *hands, text string) (execution.StepRecord, time.Duration) {
 	t.Helper()
 	return doTask(t, h, task(t, h, text))
 }
 
-func doTask(t *testing.T, h *hands, task step.Task) (s execution.Step, took time.Duration) {
+func doTask(t *testing.T, h *hands, task step.Task) (s execution.StepRecord, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -178,7 +178,7 @@ func doTask(t *testing.T, h *hands, task step.Task) (s execution.Step, took time
 }
 
 // outcome returns how a step went in a word.
-func outcome(s execution.Step) string {
+func outcome(s execution.StepRecord) string {
 	if s.Error != nil {
 		return string(s.Status) + " " + s.Error.Code
 	}
@@ -413,7 +413,7 @@ const (
 )
 
 // states returns what the step says of each recipient.
-func states(s execution.Step) string {
+func states(s execution.StepRecord) string {
 	recipients, _ := jsonvalue.Lookup(s.Output, "recipients")
 	list, _ := recipients.([]any)
 	words := make([]string, 0, len(list))
@@ -540,7 +540,7 @@ func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
 			for i, s := range tc.before {
 				list = append(list, map[string]any{"recipient": []string{one, two}[i], "status": s})
 			}
-			job.Before = &execution.Step{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": list}}
+			job.Before = &execution.StepRecord{ID: "s", Status: execution.StepRunning, Output: map[string]any{"recipients": list}}
 			s, _ := doTask(t, h, job)
 			var sends []string
 			for _, m := range h.messages {
@@ -831,8 +831,8 @@ func TestAModelAnswers(t *testing.T) {
 			if diff := cmp.Diff(tc.output, s.Output); diff != "" {
 				t.Errorf("output (-want +got)\n%s", diff)
 			}
-			if last := h.asked[len(h.asked)-1]; last.Spare != tc.spare {
-				t.Errorf("the other model was asked: %t", last.Spare)
+			if last := h.asked[len(h.asked)-1]; last.Fallback != tc.spare {
+				t.Errorf("the other model was asked: %t", last.Fallback)
 			}
 			switch paid := s.Charge != nil; {
 			case len(h.reserved) != 1 || h.reserved[0].Amount != 20 || h.reserved[0].Tier != credit.Standard:
@@ -855,10 +855,10 @@ func TestAQuestionKeepsDataApart(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": jsonvalue.Number("0.5")}, q.Data); diff != "" {
 		t.Errorf("data (-want +got)\n%s", diff)
 	}
-	if q.Org != "org_a" || q.Execution != "exec_1" || q.Step != "s" || q.Tier != credit.Standard || q.Mend != nil || q.Schema == nil {
+	if q.Org != "org_a" || q.Execution != "exec_1" || q.Step != "s" || q.Tier != credit.Standard || q.Correction != nil || q.Schema == nil {
 		t.Errorf("question = %+v", q)
 	}
-	if m := h.asked[1].Mend; m == nil || m.Answer != "p9" || m.Fault == "" {
+	if m := h.asked[1].Correction; m == nil || m.Answer != "p9" || m.Fault == "" {
 		t.Errorf("the second question says %+v", m)
 	}
 	if s.Usage == nil || *s.Usage != (execution.Usage{Model: "m", InputTokens: 20, OutputTokens: 4}) {

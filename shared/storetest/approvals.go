@@ -41,7 +41,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
 		OnExpiry:  definition.Escalate, Escalated: true,
 	}
-	committed(t, s, execution.Change{Execution: x.Asked(a.Expires), Gate: &a})
+	committed(t, s, execution.Change{Execution: x.AwaitingApproval(a.Expires), Gate: &a})
 	a.Revision = 1
 	return a
 }
@@ -67,7 +67,7 @@ func approvals() []promise {
 		}},
 		{"a verdict is read as it was given, and its run is due", func(t trial, s Store) {
 			want := voted(asked(t, s, anOrg(), 1), approval.Approved)
-			before, err := s.Standing(t.Context(), want.Org, want.Execution)
+			before, err := s.Header(t.Context(), want.Org, want.Execution)
 			ok(t, err)
 			due := day().Add(42 * time.Second)
 			ok(t, s.SaveDecision(t.Context(), want, due))
@@ -75,7 +75,7 @@ func approvals() []promise {
 			got, err := s.Approval(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			same(t, "approval", got, want)
-			after, err := s.Standing(t.Context(), want.Org, want.Execution)
+			after, err := s.Header(t.Context(), want.Org, want.Execution)
 			ok(t, err)
 			before.Due = due
 			same(t, "run", after, before)
@@ -104,7 +104,7 @@ func approvals() []promise {
 		}},
 		{"a run that no longer waits takes no verdict", func(t trial, s Store) {
 			a := asked(t, s, anOrg(), 1)
-			x, err := s.Standing(t.Context(), a.Org, a.Execution)
+			x, err := s.Header(t.Context(), a.Org, a.Execution)
 			ok(t, err)
 			x.Status = execution.Running
 			committed(t, s, execution.Change{Execution: x})
@@ -115,7 +115,7 @@ func approvals() []promise {
 		}},
 		{"either a verdict or a cancellation wins", func(t trial, s Store) {
 			a := asked(t, s, anOrg(), 1)
-			x, err := s.Standing(t.Context(), a.Org, a.Execution)
+			x, err := s.Header(t.Context(), a.Org, a.Execution)
 			ok(t, err)
 			closed := a.Close(day())
 			x, err = x.Cancel(execution.CancelledByUser, day())
@@ -177,7 +177,7 @@ func approvals() []promise {
 			ok(t, s.SaveDecision(t.Context(), voted(first, approval.Pending), day()))
 			first.Revision++
 			same(t, "after a vote", listed(approval.Pending), []id.Approval{first.ID})
-			x, err := s.Standing(t.Context(), o, first.Execution)
+			x, err := s.Header(t.Context(), o, first.Execution)
 			ok(t, err)
 			first.Status = approval.Expired
 			committed(t, s, execution.Change{Execution: x, Gate: &first})

@@ -66,7 +66,7 @@ func clients() []promise {
 				again := rapid.SliceOfN(rapid.SampledFrom(said), 0, 5).Draw(r, "again")
 				service := client.Service{Store: s, Now: day}
 				for _, e := range rapid.Permutation(slices.Concat(said, again)).Draw(r, "order") {
-					if err := service.Keep(t.Context(), e); err != nil {
+					if err := service.Project(t.Context(), e); err != nil {
 						r.Fatal(err)
 					}
 				}

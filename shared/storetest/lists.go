@@ -53,9 +53,9 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	}
 	life := []func(execution.Execution) execution.Execution{
 		lease,
-		func(x execution.Execution) execution.Execution { return x.Asked(day().Add(time.Hour)) },
+		func(x execution.Execution) execution.Execution { return x.AwaitingApproval(day().Add(time.Hour)) },
 		lease,
-		func(x execution.Execution) execution.Execution { return x.Suspended(day().Add(time.Hour)) },
+		func(x execution.Execution) execution.Execution { return x.Parked(day().Add(time.Hour)) },
 		lease,
 		func(x execution.Execution) execution.Execution { return x.Complete(day()) },
 	}
@@ -81,7 +81,7 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 		young := begun(t, s, aRun(o, "agent_0", 20+n))
 		keep(committed(t, s, execution.Change{Execution: end(young)}))
 		rested := begun(t, s, aRun(o, "agent_1", 30+n))
-		rested = committed(t, s, execution.Change{Execution: rested.Asked(day())})
+		rested = committed(t, s, execution.Change{Execution: rested.AwaitingApproval(day())})
 		keep(committed(t, s, execution.Change{Execution: end(rested)}))
 	}
 	slices.SortFunc(all, newest)
@@ -246,13 +246,13 @@ func lists() []promise {
 			}
 			want := slices.Concat(
 				staged(t, s, o, 60, 20, run),
-				staged(t, s, o, 30, 20, func(x execution.Execution) execution.Execution { return run(x.Suspended(x.Created)) }),
+				staged(t, s, o, 30, 20, func(x execution.Execution) execution.Execution { return run(x.Parked(x.Created)) }),
 				staged(t, s, o, 0, 20, run),
 			)
 			n := 1000
 			arrive := func() {
 				staged(t, s, o, n, 1, run)
-				staged(t, s, o, n+1, 1, func(x execution.Execution) execution.Execution { return run(x.Suspended(x.Created)) })
+				staged(t, s, o, n+1, 1, func(x execution.Execution) execution.Execution { return run(x.Parked(x.Created)) })
 				n += 2
 			}
 			q := execution.Query{Status: execution.Running, Limit: 7, Now: day().Add(time.Minute)}
@@ -273,7 +273,7 @@ func lists() []promise {
 			}
 			same(t, "young", listed(execution.Young), 1)
 			same(t, "old", listed(execution.Young+time.Second), 0)
-			committed(t, s, execution.Change{Execution: x.Suspended(day())})
+			committed(t, s, execution.Change{Execution: x.Parked(day())})
 			same(t, "young, rested", listed(time.Minute), 1)
 			same(t, "old, rested", listed(365*24*time.Hour), 1)
 		}},

@@ -67,7 +67,7 @@ func low() []promise {
 			committed(t, s, holding(t, s, aRun(o, "agent_1", 0), 15_900))
 			x, err := reserve(t, s, aRun(o, "agent_1", 1), 100)
 			ok(t, err)
-			back, _ := x.Released(execution.Step{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+			back, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
 			committed(t, s, back)
 			same(t, "told", balance(t, s, o).Told, 0)
 			other, err := reserve(t, s, aRun(o, "agent_1", 2), 100)
@@ -112,7 +112,7 @@ func low() []promise {
 			x, err := reserve(t, s, aRun(o, "agent_1", 0), 19_500)
 			ok(t, err)
 			same(t, "unpublished", len(left(t, s, o, day().Add(time.Hour))), 0)
-			answer := execution.Step{ID: "think", Kind: definition.AI, Status: execution.StepCompleted, Charge: &credit.Hold{}}
+			answer := execution.StepRecord{ID: "think", Kind: definition.AI, Status: execution.StepCompleted, Charge: &credit.Hold{}}
 			done := func(x execution.Execution) execution.Execution { return x.Complete(x.Created.Add(time.Minute)) }
 			committed(t, s, x.End(done, execution.Steps{"think": answer}, false))
 			var percents []any

@@ -171,7 +171,7 @@ func aRun(o id.Org, a id.Agent, n int) execution.Execution {
 // begun stores a run as the dispatcher does, and returns it as it is stored.
 func begun(t trial, s Store, x execution.Execution) execution.Execution {
 	t.Helper()
-	if _, err := s.Claim(t.Context(), x, x.Created, x.Created.Add(dispatch.Window)); err != nil {
+	if _, err := s.ClaimDedup(t.Context(), x, x.Created, x.Created.Add(dispatch.Window)); err != nil {
 		t.Fatal(err)
 	}
 	ok(t, s.Create(t.Context(), x))

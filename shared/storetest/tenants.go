@@ -133,7 +133,7 @@ func credits() []promise {
 			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
 			got, _ := read(t, s, x)
 			same(t, "holds", got.Holds, x.Holds)
-			back, _ := x.Released(execution.Step{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+			back, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
 			x = committed(t, s, back)
 			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
 			got, _ = read(t, s, x)
@@ -147,7 +147,7 @@ func credits() []promise {
 			x = committed(t, s, x.End(done, nil, true)) // somebody else ends it, and a call is under way
 			closing, _ := x.Settle(nil)
 			same(t, "closed steps", len(closing.Closed), 1)
-			answer := execution.Step{ID: "think", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}
+			answer := execution.StepRecord{ID: "think", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}
 			other := committed(t, s, holding(t, s, aRun(o, "agent_1", 2), 200))
 			ok(t, s.SaveStep(t.Context(), o, other.ID, answer))
 			unread, _ := done(other).Settle(nil)
@@ -270,7 +270,7 @@ func credits() []promise {
 					used = append(used, credit.Hold{Month: m, Tier: tier, Amount: tier.Price()})
 					want[m][tier] = tier.Price()
 				}
-				x = committed(t, s, execution.Change{Execution: x, Tally: &execution.Tally{Used: used}})
+				x = committed(t, s, execution.Change{Execution: x, StatsDelta: &execution.StatsDelta{Used: used}})
 			}
 			stats, err := s.Stats(t.Context(), o)
 			ok(t, err)

@@ -129,7 +129,7 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error
 	case x.Due.IsZero() || now.Before(x.Due):
 		return nil // the index was a moment behind
 	case now.Before(x.Lease.Until):
-		x.Due, x.Rested = x.Lease.Until.Add(execution.Grace), true
+		x.Due, x.WasParked = x.Lease.Until.Add(execution.Grace), true
 		r.Prolonged++
 		return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
 	}
@@ -151,7 +151,7 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error
 // are due, so that some which cannot be moved do not keep the rest. It comes
 // before the start, whose worker would otherwise be the one to lose the race.
 func (s *Service) postpone(ctx context.Context, x execution.Execution, now time.Time) error {
-	x.Due, x.Rested = now.Add(execution.Grace), true
+	x.Due, x.WasParked = now.Add(execution.Grace), true
 	return s.Store.Commit(ctx, execution.Change{Execution: x})
 }
 

@@ -62,7 +62,7 @@ func open(t *testing.T) *yard {
 	now := func() time.Time { return y.now }
 	y.Service = sweep.Service{Store: yardStore{y.store, y}, Machine: y, Outbox: yardOutbox{y}, Now: now}
 	keeper := &tenant.Service{Store: y.store, Now: now}
-	y.must(keeper.Keep(t.Context(), event.Event{
+	y.must(keeper.Project(t.Context(), event.Event{
 		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},
 	}))
 	return y
@@ -165,7 +165,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 		"a start of a run at rest when its time has come": {
 			change: func(y *yard) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
-					return execution.Change{Execution: x.Suspended(y.now.Add(time.Hour))}
+					return execution.Change{Execution: x.Parked(y.now.Add(time.Hour))}
 				}
 			},
 			after: time.Hour + time.Minute, want: sweep.Report{Looked: 1, Started: 1},
@@ -173,7 +173,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 		"nothing while a run rests": {
 			change: func(y *yard) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
-					return execution.Change{Execution: x.Suspended(y.now.Add(time.Hour))}
+					return execution.Change{Execution: x.Parked(y.now.Add(time.Hour))}
 				}
 			},
 			after: time.Hour, want: sweep.Report{},
@@ -204,10 +204,10 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 					told := execution.Notified{execution.OnAsked: {{
 						Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}},
 					}}}
-					gate := execution.Step{
+					gate := execution.StepRecord{
 						ID: "g", Kind: definition.Gate, Status: execution.StepWaiting, Asked: y.now, Attempt: 1, Output: told.In(nil),
 					}
-					y.must(y.store.Commit(y.Context(), execution.Change{Execution: x.Asked(y.now.Add(time.Hour)), Step: &gate}))
+					y.must(y.store.Commit(y.Context(), execution.Change{Execution: x.AwaitingApproval(y.now.Add(time.Hour)), Step: &gate}))
 					x, done, err := y.store.Execution(y.Context(), org, x.ID)
 					y.must(err)
 					return x.End(func(x execution.Execution) execution.Execution {
@@ -337,13 +337,13 @@ func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
 				y.must(y.store.Commit(t.Context(), change(y.now)(x)))
 			}
 			before := y.stored("exec_1")
-			if y.sweep(); y.stored("exec_1").Rested {
+			if y.sweep(); y.stored("exec_1").WasParked {
 				t.Error("a run that is not overdue was marked")
 			}
 			y.now = y.now.Add(time.Minute)
 			y.sweep()
 			marked := y.stored("exec_1")
-			if !marked.Rested || marked.Status != before.Status || marked.Lease != before.Lease {
+			if !marked.WasParked || marked.Status != before.Status || marked.Lease != before.Lease {
 				t.Errorf("%+v, want %+v marked", marked, before)
 			}
 			y.now = y.now.Add(time.Second)

@@ -34,7 +34,7 @@ func ownersOf(e event.Event) ([]Owner, bool) {
 		entry, _ := v.(map[string]any)
 		user, _ := entry["user_id"].(string)
 		email, _ := entry["email"].(string)
-		if !mailbox.MatchString(email) || seen[email] || user != "" && !id.Foreign(user) || len(owners) == maxOwners {
+		if !mailbox.MatchString(email) || seen[email] || user != "" && !id.ValidExternal(user) || len(owners) == maxOwners {
 			continue
 		}
 		seen[email] = true

@@ -132,9 +132,9 @@ type Service struct {
 // tries is how often a write that lost a race is tried again.
 const tries = 10
 
-// Keep records what e says. It may be called again with the same event, and an
+// Project records what e says. It may be called again with the same event, and an
 // event that says nothing of a tenant changes nothing.
-func (s *Service) Keep(ctx context.Context, e event.Event) error {
+func (s *Service) Project(ctx context.Context, e event.Event) error {
 	switch {
 	case e.Name() == revoked:
 		return s.revoke(ctx, e)

@@ -337,7 +337,7 @@ func TestASessionThatTheHubTakesBackIsKept(t *testing.T) {
 	service := tenant.Service{Store: s, Now: func() time.Time { return start }}
 	good := revocation(map[string]any{"jti": "ses_1", "expires_at": "2026-03-09T15:30:00Z"})
 	want := tenant.Revocation{Org: "org_a", JTI: "ses_1", Expires: time.Date(2026, time.March, 9, 15, 30, 0, 0, time.UTC)}
-	if err := service.Keep(t.Context(), good); err != nil || len(s.revoked) != 1 || s.revoked[0] != want {
+	if err := service.Project(t.Context(), good); err != nil || len(s.revoked) != 1 || s.revoked[0] != want {
 		t.Errorf("%+v, %v; want %+v", s.revoked, err, want)
 	}
 	for name, payload := range map[string]map[string]any{
@@ -347,7 +347,7 @@ func TestASessionThatTheHubTakesBackIsKept(t *testing.T) {
 		"no time":   {"jti": "ses_1"},
 		"no moment": {"jti": "ses_1", "expires_at": "soon"},
 	} {
-		if err := service.Keep(t.Context(), revocation(payload)); !errors.Is(err, event.ErrMalformed) {
+		if err := service.Project(t.Context(), revocation(payload)); !errors.Is(err, event.ErrMalformed) {
 			t.Errorf("%s: err = %v, want ErrMalformed", name, err)
 		}
 	}
@@ -372,7 +372,7 @@ func TestWhatTheHubSaysIsKept(t *testing.T) {
 
 			s := &shelf{races: tc.races}
 			svc := tenant.Service{Store: s, Now: func() time.Time { return start.AddDate(0, 1, 0) }}
-			err := svc.Keep(t.Context(), created(0, "growth"))
+			err := svc.Project(t.Context(), created(0, "growth"))
 			if (err != nil) != tc.lost || s.saves != tc.saves {
 				t.Errorf("Keep = %v after %d tries, want %d", err, s.saves, tc.saves)
 			}
@@ -389,7 +389,7 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	s := &shelf{}
 	svc := tenant.Service{Store: s, Now: func() time.Time { return start }}
 	for _, e := range []event.Event{created(5, "growth"), created(5, "growth"), created(4, "growth"), created(4, "growth")} {
-		if err := svc.Keep(t.Context(), e); err != nil {
+		if err := svc.Project(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -397,10 +397,10 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	if s.saves != 2 {
 		t.Errorf("%d writes, want 2", s.saves)
 	}
-	if err := svc.Keep(t.Context(), said("client.review_due", 6, "")); err != nil || s.saves != 2 {
+	if err := svc.Project(t.Context(), said("client.review_due", 6, "")); err != nil || s.saves != 2 {
 		t.Errorf("an event that says nothing of a tenant: %v, %d writes", err, s.saves)
 	}
-	if err := svc.Keep(t.Context(), changed(6, "enterprise")); !errors.Is(err, event.ErrMalformed) || s.saves != 2 {
+	if err := svc.Project(t.Context(), changed(6, "enterprise")); !errors.Is(err, event.ErrMalformed) || s.saves != 2 {
 		t.Errorf("a malformed event: %v, %d writes", err, s.saves)
 	}
 }

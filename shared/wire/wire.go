@@ -97,8 +97,8 @@ func (w *Wire) Rules() definition.Rules {
 }
 
 // Definitions finds the definition of a run.
-func (w *Wire) Definitions() agent.Library {
-	return agent.Library{System: w.System(), Shelf: w.Store()}
+func (w *Wire) Definitions() agent.Definitions {
+	return agent.Definitions{System: w.System(), Versions: w.Store()}
 }
 
 // Machine starts runs.

@@ -49,7 +49,7 @@ const (
 // A Next is the runner's answer: what the machine does then.
 type Next struct {
 	Cursor Cursor `json:"cursor"`
-	Next   Step   `json:"next"`
+	Next   State  `json:"next"`
 	// Seconds is how long to ask or to sleep; 0 otherwise.
 	Seconds int64 `json:"seconds"`
 	// Name is the name under which Runs starts Waits: one per turn of the
@@ -62,15 +62,15 @@ func NameOf(x id.Execution, attempt int64) string {
 	return string(x) + "-" + strconv.FormatInt(attempt, 10)
 }
 
-// A Step is what a machine does next.
-type Step string
+// A State is what a machine does next.
+type State string
 
 // The steps.
 const (
-	NextDone Step = "done" // the run is over, or somebody else has it
-	NextRun  Step = "run"  // time ran short: call the runner again
-	NextGate Step = "gate" // put a question and wait for its answer
-	NextWait Step = "wait" // sleep
+	NextDone State = "done" // the run is over, or somebody else has it
+	NextRun  State = "run"  // time ran short: call the runner again
+	NextGate State = "gate" // put a question and wait for its answer
+	NextWait State = "wait" // sleep
 )
 
 // Fields of the messages as the machines' definitions name them.

@@ -21,7 +21,7 @@ import (
 func dispatches() []promise {
 	claim := func(t trial, s Store, x execution.Execution, now time.Time) id.Execution {
 		t.Helper()
-		got, err := s.Claim(t.Context(), x, now, now.Add(dispatch.Window))
+		got, err := s.ClaimDedup(t.Context(), x, now, now.Add(dispatch.Window))
 		ok(t, err)
 		return got
 	}
@@ -45,32 +45,32 @@ func dispatches() []promise {
 			first, twin := named(x, "first"), named(x, "twin")
 			holder := func(now time.Time) id.Execution {
 				t.Helper()
-				got, err := s.Holder(t.Context(), twin, now)
+				got, err := s.DedupHolder(t.Context(), twin, now)
 				ok(t, err)
 				return got
 			}
 			same(t, "before", holder(day()), "")
-			ok(t, s.Release(t.Context(), first))
+			ok(t, s.ReleaseDedup(t.Context(), first))
 			same(t, "of nothing", holder(day()), "")
 			claim(t, s, first, day())
 			same(t, "claimed", holder(day()), first.ID)
 			same(t, "in the last moment", holder(day().Add(dispatch.Window-1)), first.ID)
 			same(t, "afterwards", holder(day().Add(dispatch.Window)), "")
-			ok(t, s.Release(t.Context(), twin))
+			ok(t, s.ReleaseDedup(t.Context(), twin))
 			same(t, "given back by another", holder(day()), first.ID)
 			for range 2 {
-				ok(t, s.Release(t.Context(), first))
+				ok(t, s.ReleaseDedup(t.Context(), first))
 				same(t, "given back", holder(day()), "")
 			}
 			same(t, "claimed again", claim(t, s, twin, day()), twin.ID)
-			ok(t, s.Release(t.Context(), first))
+			ok(t, s.ReleaseDedup(t.Context(), first))
 			same(t, "given back too late", holder(day()), twin.ID)
 		}},
 		{"what is given back is still the payload of those that had it before", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			later := named(x, "later")
 			claim(t, s, later, x.Created.Add(dispatch.Window))
-			ok(t, s.Release(t.Context(), later))
+			ok(t, s.ReleaseDedup(t.Context(), later))
 			got, _ := read(t, s, x)
 			same(t, "payload", got.Trigger.Payload, x.Trigger.Payload)
 		}},
@@ -86,7 +86,7 @@ func dispatches() []promise {
 			var mu sync.Mutex
 			owners := map[id.Execution]int{}
 			race(t, racers, nil, func(i int) error {
-				got, err := s.Claim(t.Context(), named(x, strconv.Itoa(i)), day(), day().Add(dispatch.Window))
+				got, err := s.ClaimDedup(t.Context(), named(x, strconv.Itoa(i)), day(), day().Add(dispatch.Window))
 				mu.Lock()
 				defer mu.Unlock()
 				owners[got]++
@@ -96,11 +96,11 @@ func dispatches() []promise {
 		}},
 		{"exactly as many racing runs are let in as the limit says", func(t trial, s Store) {
 			o, l := anOrg(), definition.Limit{PerHour: 7}
-			var seen dispatch.Counted // by all of them
+			var seen dispatch.LimitStarts // by all of them
 			var mu sync.Mutex
 			in, out := 0, 0
 			race(t, racers, nil, func(i int) error {
-				why, err := s.Admit(t.Context(), aRun(o, "agent_1", i), l, seen, day())
+				why, err := s.AdmitWithinLimit(t.Context(), aRun(o, "agent_1", i), l, seen, day())
 				mu.Lock()
 				defer mu.Unlock()
 				if why == "" {
@@ -116,19 +116,19 @@ func dispatches() []promise {
 		{"a run that was counted is not counted again", func(t trial, s Store) {
 			o, l := anOrg(), definition.Limit{PerDay: 2}
 			race(t, racers, nil, func(i int) error {
-				why, err := s.Admit(t.Context(), aRun(o, "agent_1", i%2), l, dispatch.Counted{}, day())
+				why, err := s.AdmitWithinLimit(t.Context(), aRun(o, "agent_1", i%2), l, dispatch.LimitStarts{}, day())
 				if why != "" {
 					t.Errorf("racer %d is refused: %s", i, why)
 				}
 				return err
 			})
-			seen, err := s.Counted(t.Context(), o, "agent_1")
+			seen, err := s.LimitStarts(t.Context(), o, "agent_1")
 			ok(t, err)
 			same(t, "counted", len(seen.Starts), 2)
-			why, err := s.Admit(t.Context(), aRun(o, "agent_1", 3), l, seen, day().Add(24*time.Hour-1))
+			why, err := s.AdmitWithinLimit(t.Context(), aRun(o, "agent_1", 3), l, seen, day().Add(24*time.Hour-1))
 			ok(t, err)
 			same(t, "why", why, "max_per_day is 2 and 2 started; the next may start at 2026-03-10T14:23:01Z")
-			why, err = s.Admit(t.Context(), aRun(o, "agent_1", 3), l, seen, day().Add(24*time.Hour))
+			why, err = s.AdmitWithinLimit(t.Context(), aRun(o, "agent_1", 3), l, seen, day().Add(24*time.Hour))
 			ok(t, err)
 			same(t, "why", why, "")
 		}},
@@ -136,13 +136,13 @@ func dispatches() []promise {
 			o, l := anOrg(), definition.Limit{Cooldown: 15}
 			for n, want := range []string{"", "cooldown_minutes is 15 and the last run started at 2026-03-09T14:23:01Z; " +
 				"the next may start at 2026-03-09T14:38:01Z", "", "cooldown_minutes is 15"} {
-				why, err := s.Admit(t.Context(), aRun(o, "agent_1", n), l, dispatch.Counted{}, day().Add(time.Duration(n)*10*time.Minute))
+				why, err := s.AdmitWithinLimit(t.Context(), aRun(o, "agent_1", n), l, dispatch.LimitStarts{}, day().Add(time.Duration(n)*10*time.Minute))
 				ok(t, err)
 				if !strings.HasPrefix(why, want) || (want == "") != (why == "") {
 					t.Errorf("run %d: why = %q, want %q", n, why, want)
 				}
 			}
-			why, err := s.Admit(t.Context(), aRun(o, "agent_2", 1), l, dispatch.Counted{}, day())
+			why, err := s.AdmitWithinLimit(t.Context(), aRun(o, "agent_2", 1), l, dispatch.LimitStarts{}, day())
 			ok(t, err)
 			same(t, "another agent", why, "")
 		}},

@@ -67,8 +67,8 @@ func isolate(id string) doc {
 	}
 }
 
-// cast returns the agents of the organization.
-func (o *org) cast() []doc {
+// agents returns the agents of the organization.
+func (o *org) agents() []doc {
 	thoughts := []any{think("think", "quick"), note("then")}
 	if o.poor {
 		thoughts = []any{think("think", "expert"), think("rethink", "expert"), think("overthink", "expert"), think("dream", "expert"), note("then")}
@@ -130,7 +130,7 @@ func (o *org) introduce(ctx context.Context) error {
 	if err := until(ctx, 30*time.Second, func() bool { return o.once(ctx, http.MethodGet, "/api/agents", nil).code == http.StatusOK }); err != nil {
 		return fmt.Errorf("%s does not become known: %w", o.name, err)
 	}
-	agents := o.cast()
+	agents := o.agents()
 	if o.poor { // its plan has room for five
 		agents = agents[:5]
 	}

@@ -132,11 +132,11 @@ func sorted(service string, err error) error {
 	api, answered := errors.AsType[smithy.APIError](err)
 	switch {
 	case !answered && httpcall.Unconnected(err):
-		return httpcall.Failure{Words: service + " could not be reached", Cause: errors.Join(step.ErrAgain, err)}
+		return httpcall.Failure{Text: service + " could not be reached", Cause: errors.Join(step.ErrAgain, err)}
 	case !answered:
-		return httpcall.Failure{Words: service + " gave no answer", Cause: err}
+		return httpcall.Failure{Text: service + " gave no answer", Cause: err}
 	case api.ErrorFault() == smithy.FaultServer, overloaded(api.ErrorCode()):
-		return httpcall.Failure{Words: refusal(service, api.ErrorCode()), Cause: errors.Join(step.ErrAgain, err)}
+		return httpcall.Failure{Text: refusal(service, api.ErrorCode()), Cause: errors.Join(step.ErrAgain, err)}
 	}
 	return lasting(refusal(service, api.ErrorCode()), err)
 }

@@ -8,8 +8,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// Shelf keeps the versions of the agents of organizations.
-type Shelf interface {
+// VersionStore keeps the versions of the agents of organizations.
+type VersionStore interface {
 	// Agent returns an agent of the organization, or ErrNotFound.
 	Agent(ctx context.Context, org id.Org, agent id.Agent) (Agent, error)
 
@@ -18,11 +18,11 @@ type Shelf interface {
 	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error)
 }
 
-// A Library finds definitions: those of system agents in the program, the
+// A Definitions finds definitions: those of system agents in the program, the
 // others on the shelf.
-type Library struct {
-	System []Agent
-	Shelf  Shelf
+type Definitions struct {
+	System   []Agent
+	Versions VersionStore
 }
 
 // find returns the agent of this name, if it is among those given.
@@ -35,19 +35,19 @@ func find(agents []Agent, name id.Agent) (Agent, bool) {
 }
 
 // Version returns a version of an agent, of a deleted one too, or ErrNotFound.
-func (l Library) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
+func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, nil
 	}
-	return l.Shelf.Version(ctx, org, agent, version)
+	return l.Versions.Version(ctx, org, agent, version)
 }
 
 // Current returns the definition that a new run of the agent has, and its
 // version, or ErrNotFound. The agent may be paused.
-func (l Library) Current(ctx context.Context, org id.Org, agent id.Agent) (definition.Definition, int, error) {
+func (l Definitions) Current(ctx context.Context, org id.Org, agent id.Agent) (definition.Definition, int, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, a.Version, nil
 	}
-	a, err := l.Shelf.Agent(ctx, org, agent)
+	a, err := l.Versions.Agent(ctx, org, agent)
 	return a.Definition, a.Version, err
 }

@@ -41,13 +41,13 @@ const (
 	most = 10
 )
 
-// A pile is the queue of dead letters. SQS cannot list what is in a queue: it
+// A deadLetters is the queue of dead letters. SQS cannot list what is in a queue: it
 // hands messages out, and hides each for a while. So a pile is looked at by
 // taking all of it and putting it back. Nothing is lost by that, however it
 // ends: what was not put back comes back by itself after hold. The letters'
 // queue has no redrive policy, so being taken often moves a letter nowhere, and
 // its 14 days go on.
-type pile struct {
+type deadLetters struct {
 	api inbox
 	url string
 	now func() time.Time
@@ -55,7 +55,7 @@ type pile struct {
 
 // take takes the letters, oldest first; whole is false when there were more than
 // could be taken in time. Whoever takes must put back, after an error too.
-func (p pile) take(ctx context.Context) (found []letter, whole bool, err error) {
+func (p deadLetters) take(ctx context.Context) (found []letter, whole bool, err error) {
 	taken := map[string]letter{}
 	end := p.now().Add(patience)
 	for p.now().Before(end) {
@@ -99,7 +99,7 @@ func sentAt(m types.Message) time.Time {
 
 // putBack lets others see the letters again. It does so after an interruption
 // too.
-func (p pile) putBack(ctx context.Context, letters []letter) error {
+func (p deadLetters) putBack(ctx context.Context, letters []letter) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	var left int
@@ -129,7 +129,7 @@ func (p pile) putBack(ctx context.Context, letters []letter) error {
 var errStill = errors.New("SQS hides them still")
 
 // throwAway deletes a letter.
-func (p pile) throwAway(ctx context.Context, l letter) error {
+func (p deadLetters) throwAway(ctx context.Context, l letter) error {
 	_, err := p.api.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &p.url, ReceiptHandle: &l.receipt})
 	if err != nil {
 		return fmt.Errorf("delete the letter %s: %w", l.ID, err)
@@ -167,7 +167,7 @@ type levels struct {
 	DeadLetters level `json:"dead_letters"`
 }
 
-func levelsOf(ctx context.Context, api inbox, at place) (l levels, err error) {
+func levelsOf(ctx context.Context, api inbox, at target) (l levels, err error) {
 	var errs [3]error
 	l.Events, errs[0] = levelOf(ctx, api, at.events)
 	l.Undelivered, errs[1] = levelOf(ctx, api, at.undelivered)

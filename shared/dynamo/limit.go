@@ -58,7 +58,7 @@ func (s *Store) addTo(ctx context.Context, w write, x expressions, nonce string)
 	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		count(ctx, meter.Units{Write: writeUnits(sizeOf(failed.Item))})
 		after, err = numberOf(failed.Item, taken)
-		return after, textOf(failed.Item, wrote) == nonce, err
+		return after, textOf(failed.Item, nonceAttribute) == nonce, err
 	}
 	if err != nil {
 		return 0, false, err

@@ -22,11 +22,11 @@ func runs() []promise {
 		{"a run with everything is read as it was written", func(t trial, s Store) {
 			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
 			x, _ = x.Leased("arn:aws:states:x", 0, x.Created.Add(1234567))
-			x.Done, x.Idle = 2, 3
+			x.Done, x.StalledLeases = 2, 3
 			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
-			x.Credits, x.Warnings, x.Rested = 40, 3, true
+			x.Credits, x.Warnings, x.WasParked = 40, 3, true
 			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))
-			x.Last = &execution.Step{ID: "act", Status: execution.StepFailed, Output: map[string]any{"n": int64(9007199254740993)}}
+			x.Last = &execution.StepRecord{ID: "act", Status: execution.StepFailed, Output: map[string]any{"n": int64(9007199254740993)}}
 			x = committed(t, s, execution.Change{Execution: x})
 			got, _ := read(t, s, x)
 			same(t, "run", got, x)
@@ -41,20 +41,20 @@ func runs() []promise {
 		{"a run that does not exist is not found", func(t trial, s Store) {
 			_, _, err := s.Execution(t.Context(), anOrg(), "exec_1")
 			is(t, err, execution.ErrNotFound)
-			_, err = s.Standing(t.Context(), anOrg(), "exec_1")
+			_, err = s.Header(t.Context(), anOrg(), "exec_1")
 			is(t, err, execution.ErrNotFound)
 			is(t, s.Commit(t.Context(), execution.Change{Execution: aRun(anOrg(), "agent_1", 1)}), execution.ErrStale)
 		}},
 		{"how a run stands is known without its payload", func(t trial, s Store) {
 			want := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
-			got, err := s.Standing(t.Context(), want.Org, want.ID)
+			got, err := s.Header(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			want.Trigger.Payload = nil
 			same(t, "run", got, want)
 		}},
 		{"a change of what stands leaves the payload", func(t trial, s Store) {
 			want := begun(t, s, aRun(anOrg(), "agent_1", 1))
-			x, err := s.Standing(t.Context(), want.Org, want.ID)
+			x, err := s.Header(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			got, _ := read(t, s, committed(t, s, execution.Change{Execution: x.Renewed(day())}))
 			same(t, "payload", got.Trigger.Payload, want.Trigger.Payload)
@@ -98,9 +98,9 @@ func runs() []promise {
 		{"a commit with one stale part changes nothing", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
-			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
+			c.Step = &execution.StepRecord{ID: "ask", Status: execution.StepWaiting}
 			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Revision: 7, Created: day()}
-			c.Tally = &execution.Tally{Runs: 1}
+			c.StatsDelta = &execution.StatsDelta{Runs: 1}
 			is(t, s.Commit(t.Context(), c), execution.ErrStale)
 			got, steps := read(t, s, c.Execution)
 			same(t, "revision", got.Revision, c.Execution.Revision)
@@ -115,9 +115,9 @@ func runs() []promise {
 		{"everything in a commit happens", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
-			c.Step = &execution.Step{ID: "ask", Status: execution.StepWaiting}
+			c.Step = &execution.StepRecord{ID: "ask", Status: execution.StepWaiting}
 			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Created: day()}
-			c.Tally = &execution.Tally{Runs: 1}
+			c.StatsDelta = &execution.StatsDelta{Runs: 1}
 			got, steps := read(t, s, committed(t, s, c))
 			same(t, "revision", got.Revision, c.Execution.Revision+1)
 			same(t, "steps", steps, execution.Steps{"ask": *c.Step})
@@ -164,7 +164,7 @@ func overdue(t trial, s Store) {
 	same(t, "in between", at(5, 100), want[:5])
 	same(t, "limited", at(12, 7), want[:7])
 	for n, c := range want {
-		x, err := s.Standing(t.Context(), o, c.Execution)
+		x, err := s.Header(t.Context(), o, c.Execution)
 		ok(t, err)
 		if n%2 == 0 {
 			x.Due = time.Time{}
@@ -177,12 +177,12 @@ func overdue(t trial, s Store) {
 }
 
 func steps() []promise {
-	step := func(name id.Step, st execution.StepStatus, attempt int64) execution.Step {
+	step := func(name id.Step, st execution.StepStatus, attempt int64) execution.StepRecord {
 		one := 1
-		return execution.Step{
+		return execution.StepRecord{
 			ID: name, Kind: "wait", Status: st, Attempt: attempt, Case: &one, Tries: 2,
 			Input: map[string]any{"n": int64(9007199254740993), "f": jsonvalue.Number("1.5")}, Output: []any{"a", nil, int64(2)},
-			Bound: &execution.Bound{
+			ShownToApprovers: &execution.ShownToApprovers{
 				Client: map[string]any{"n": int64(9007199254740993)},
 				Params: map[id.Step]jsonvalue.Values{"act": {"f": jsonvalue.Number("1.5"), "n": int64(2)}},
 			},
@@ -236,7 +236,7 @@ func steps() []promise {
 			got, steps := read(t, s, x)
 			same(t, "steps", steps, execution.Steps{"a": last})
 			same(t, "last", got.Last, &last)
-			got, err := s.Standing(t.Context(), x.Org, x.ID)
+			got, err := s.Header(t.Context(), x.Org, x.ID)
 			ok(t, err)
 			same(t, "last", got.Last, &last)
 		}},

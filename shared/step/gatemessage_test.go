@@ -72,8 +72,8 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &hands{}
-			n := step.Telling{
-				Notify: definition.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Words: step.Words{Lead: "L"},
+			n := step.GateMessage{
+				Notify: definition.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Text: step.MessageText{Lead: "L"},
 				Key: "appr_1:asked:0", Before: tc.before, Only: tc.only,
 			}
 			d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(d execution.Delivery) error {
@@ -99,7 +99,7 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
-	n := step.Telling{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
+	n := step.GateMessage{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
 	d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return nil })
 	if err != nil || d.Recipients[0].Status != execution.DeliveryFailed || d.Recipients[0].Reason == "" || d.Recipients[1].Status != execution.DeliverySent {
 		t.Errorf("%+v, %v", d, err)
@@ -111,7 +111,7 @@ func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
 	for _, c := range []definition.Channel{definition.SMS, definition.Webhook} {
 		h := &hands{}
 		to := map[definition.Channel]string{definition.SMS: one, definition.Webhook: "https://a.example/"}[c]
-		n := step.Telling{Notify: definition.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
+		n := step.GateMessage{Notify: definition.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
 		_, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return execution.ErrStale })
 		if !errors.Is(err, execution.ErrStale) || len(h.messages) > 0 {
 			t.Errorf("%s: %v after %d messages", c, err, len(h.messages))

@@ -19,9 +19,9 @@ import (
 // the run keeps to, in bytes of JSON.
 const maxShows = 64 << 10
 
-// An outlook is what follows a gate, seen from it: every step up to the next
+// An preview is what follows a gate, seen from it: every step up to the next
 // question that a person must answer, as far as it is known already.
-type outlook struct {
+type preview struct {
 	steps    Steps
 	scope    render.Scope
 	facts    condition.Facts
@@ -31,24 +31,24 @@ type outlook struct {
 	messages map[id.Step]execution.Written
 }
 
-// outlook returns what follows the gate at which the run stands.
-func (t *session) outlook(at id.Step, scope render.Scope, facts condition.Facts) outlook {
-	o := outlook{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
+// preview returns what follows the gate at which the run stands.
+func (t *turn) preview(at id.Step, scope render.Scope, facts condition.Facts) preview {
+	o := preview{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
 	var ahead []definition.Step
 	trace := t.trace()
-	i := slices.IndexFunc(trace, func(s execution.Traced) bool { return s.ID == at })
+	i := slices.IndexFunc(trace, func(s execution.TraceEntry) bool { return s.ID == at })
 	for _, s := range trace[i:] {
 		ahead = append(ahead, s.Definition)
 	}
 	definition.EachStep(ahead, func(s definition.Step) { o.open = append(o.open, s.Names()...) })
-	o.look(ahead[1:], true, nil) // what comes after the gate itself
+	o.walk(ahead[1:], true, nil) // what comes after the gate itself
 	return o
 }
 
-// look lists steps, which belong to a way of a branch or to none, and reports
+// walk lists steps, which belong to a way of a branch or to none, and reports
 // whether the run may go beyond them without another person's yes. Unless it is
 // certain that it comes to them, no condition among them is decided yet.
-func (o *outlook) look(steps []definition.Step, certain bool, within *approval.Place) bool {
+func (o *preview) walk(steps []definition.Step, certain bool, within *approval.Place) bool {
 	for _, s := range steps {
 		decided := certain && (s.If == nil || o.known(s.If.Paths()))
 		if decided && s.If != nil && !o.holds(*s.If) {
@@ -69,7 +69,7 @@ func (o *outlook) look(steps []definition.Step, certain bool, within *approval.P
 			continue
 		}
 		o.then = append(o.then, f)
-		if s.Insists() {
+		if s.RequiresApproval() {
 			return false
 		}
 	}
@@ -77,7 +77,7 @@ func (o *outlook) look(steps []definition.Step, certain bool, within *approval.P
 }
 
 // branch looks into the way that will be taken, or into all of them.
-func (o *outlook) branch(s definition.Step, f approval.Following, certain bool) bool {
+func (o *preview) branch(s definition.Step, f approval.Following, certain bool) bool {
 	n, known := o.taken(s, certain)
 	f.Branch = &approval.Way{Open: !known}
 	if known {
@@ -85,19 +85,19 @@ func (o *outlook) branch(s definition.Step, f approval.Following, certain bool) 
 	}
 	o.then = append(o.then, f)
 	if known {
-		return o.look(way(s, n), true, &approval.Place{Step: s.ID, Case: n}) || s.If != nil
+		return o.walk(way(s, n), true, &approval.Place{Step: s.ID, Case: n}) || s.If != nil
 	}
 	beyond := false
 	for n := range s.Cases {
-		beyond = o.look(way(s, n), false, &approval.Place{Step: s.ID, Case: n}) || beyond
+		beyond = o.walk(way(s, n), false, &approval.Place{Step: s.ID, Case: n}) || beyond
 	}
-	beyond = o.look(s.Else, false, &approval.Place{Step: s.ID, Case: -1}) || beyond
+	beyond = o.walk(s.Else, false, &approval.Place{Step: s.ID, Case: -1}) || beyond
 	return beyond || s.If != nil
 }
 
 // taken returns the case that a branch will take, or -1 for else, and whether
 // that is known already.
-func (o *outlook) taken(s definition.Step, certain bool) (n int, known bool) {
+func (o *preview) taken(s definition.Step, certain bool) (n int, known bool) {
 	for n, c := range s.Cases {
 		switch {
 		case !certain || !o.known(c.When.Paths()):
@@ -117,14 +117,14 @@ func way(s definition.Step, n int) []definition.Step {
 	return s.Cases[n].Steps
 }
 
-func (o *outlook) holds(c condition.Condition) bool {
+func (o *preview) holds(c condition.Condition) bool {
 	ok, _ := c.Holds(o.facts)
 	return ok
 }
 
 // action returns what a step will do. What cannot be filled is shown like what
 // is not known: the step will say why.
-func (o *outlook) action(s definition.Step) approval.Action {
+func (o *preview) action(s definition.Step) approval.Action {
 	a := approval.Action{Step: s.ID, Product: s.Product, Action: s.Action}
 	paths, err := render.Named(s.Params)
 	if err != nil || !o.known(paths) {
@@ -137,14 +137,14 @@ func (o *outlook) action(s definition.Step) approval.Action {
 }
 
 // known reports whether none of the paths begins at what is still to come.
-func (o *outlook) known(paths []jsonvalue.Path) bool {
+func (o *preview) known(paths []jsonvalue.Path) bool {
 	return !slices.ContainsFunc(paths, func(path jsonvalue.Path) bool { return definition.Begins(path, o.open) })
 }
 
 // message returns what a notification will say and whom it will reach, as far as
 // that is known, and keeps it for the run to say exactly that. What cannot be
 // filled is shown like what is not known.
-func (o *outlook) message(s definition.Step) *approval.Message {
+func (o *preview) message(s definition.Step) *approval.Message {
 	m := &approval.Message{Channel: s.Channel}
 	task, w := step.Task{Definition: s, Scope: o.scope}, execution.Written{}
 	if o.filled(s.Recipients...) {
@@ -163,7 +163,7 @@ func (o *outlook) message(s definition.Step) *approval.Message {
 }
 
 // wait returns how long a wait will take, as far as that is known.
-func (o *outlook) wait(s definition.Step) *approval.Wait {
+func (o *preview) wait(s definition.Step) *approval.Wait {
 	w := &approval.Wait{Seconds: s.Duration}
 	if s.Duration == 0 && o.filled(s.Until) {
 		w.Until, _ = render.Text(s.Until, o.scope) // what cannot be filled is not known
@@ -172,7 +172,7 @@ func (o *outlook) wait(s definition.Step) *approval.Wait {
 }
 
 // filled reports whether everything that the texts name is known.
-func (o *outlook) filled(texts ...string) bool {
+func (o *preview) filled(texts ...string) bool {
 	for _, text := range texts {
 		if paths, err := render.Paths(text); err != nil || !o.known(paths) {
 			return false
@@ -181,11 +181,11 @@ func (o *outlook) filled(texts ...string) bool {
 	return true
 }
 
-// bound returns what the run keeps to after the gate, or ErrTemplate when the
+// shown returns what the run keeps to after the gate, or ErrTemplate when the
 // actions are too large to be shown. A message for which there is no room is
 // shown in part and filled again when it is sent.
-func (o *outlook) bound() (*execution.Bound, error) {
-	b := &execution.Bound{Client: o.facts.Client, Params: map[id.Step]jsonvalue.Values{}}
+func (o *preview) shown() (*execution.ShownToApprovers, error) {
+	b := &execution.ShownToApprovers{Client: o.facts.Client, Params: map[id.Step]jsonvalue.Values{}}
 	size := 0
 	for _, a := range o.actions {
 		if a.Params != nil {
@@ -232,7 +232,7 @@ const (
 
 // following returns what an approval shows of the steps that follow, with long
 // messages cut.
-func (o *outlook) following() []approval.Following {
+func (o *preview) following() []approval.Following {
 	messages := 0
 	for _, f := range o.then {
 		if f.Message != nil {

@@ -26,7 +26,7 @@ type Products interface {
 }
 
 // act makes a product do something.
-func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
+func (s *Service) act(ctx context.Context, t Task) (execution.StepRecord, error) {
 	a := t.Definition.ActionStep
 	params, err := s.Params(t)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Service) act(ctx context.Context, t Task) (execution.Step, error) {
 		})
 		return err
 	})
-	result := execution.Step{Status: execution.StepCompleted, Output: reply}
+	result := execution.StepRecord{Status: execution.StepCompleted, Output: reply}
 	if err != nil {
 		result = failed(t, ErrProduct.Sayf("%s.%s: %s.", a.Product, a.Action, reasonOf(err)))
 	}

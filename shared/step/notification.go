@@ -48,7 +48,7 @@ func repeatable(c definition.Channel) bool { return c == definition.Webhook }
 
 // notify tells people. Where a channel has no idempotency key, what is about to
 // be sent is recorded first, and after a crash it is not sent a second time.
-func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
+func (s *Service) notify(ctx context.Context, t Task) (execution.StepRecord, error) {
 	text, err := Text(t)
 	if err != nil {
 		return failed(t, err), nil
@@ -59,14 +59,14 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.Step, error) {
 	if t.Before != nil {
 		ds.resume(t.Before.Output)
 	}
-	result := execution.Step{Status: execution.StepRunning, Started: s.Now(), Input: shownMessage(m)}
+	result := execution.StepRecord{Status: execution.StepRunning, Started: s.Now(), Input: shownMessage(m)}
 	result.ID, result.Kind = t.Definition.ID, t.Definition.Kind
 	result.Tries, err = s.deliver(ctx, t, ds, func() error {
 		result.Output = ds.outcome()
-		return t.Session.Intend(ctx, result)
+		return t.Lease.Intend(ctx, result)
 	})
 	if err != nil {
-		return execution.Step{}, err
+		return execution.StepRecord{}, err
 	}
 	result.Status, result.Output = execution.StepCompleted, ds.outcome()
 	switch {

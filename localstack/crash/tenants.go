@@ -15,8 +15,8 @@ import (
 	"theoneagents.app/agents/localstack/crash/audit"
 )
 
-// A company is the organizations of one performance.
-type company struct {
+// A tenants is the organizations of one performance.
+type tenants struct {
 	*system
 
 	orgs      []*org
@@ -31,12 +31,12 @@ type message struct {
 	detail json.RawMessage
 }
 
-// company introduces the organizations.
-func (s *system) company(ctx context.Context) (*company, error) {
-	c := &company{system: s}
-	errs := make([]error, tenants)
+// tenants introduces the organizations.
+func (s *system) tenants(ctx context.Context) (*tenants, error) {
+	c := &tenants{system: s}
+	errs := make([]error, tenantCount)
 	var wave sync.WaitGroup
-	for n := range tenants {
+	for n := range tenantCount {
 		o := newOrg(s, n)
 		c.orgs = append(c.orgs, o)
 		wave.Go(func() { errs[n] = o.introduce(ctx) })
@@ -46,7 +46,7 @@ func (s *system) company(ctx context.Context) (*company, error) {
 }
 
 // attend lets the people of each organization look and act until it is at rest.
-func (c *company) attend(ctx context.Context, p plan) {
+func (c *tenants) attend(ctx context.Context, p plan) {
 	for _, o := range c.orgs {
 		for _, h := range p.events {
 			if h.org == o.number {
@@ -58,14 +58,14 @@ func (c *company) attend(ctx context.Context, p plan) {
 }
 
 // endure lets functions be killed while people call them, until it is calm.
-func (c *company) endure(f *faults) {
+func (c *tenants) endure(f *faults) {
 	for _, o := range c.orgs {
 		o.faults = f
 	}
 }
 
 // calm says that the last fault was at that time.
-func (c *company) calm(at time.Time) {
+func (c *tenants) calm(at time.Time) {
 	for _, o := range c.orgs {
 		o.mu.Lock()
 		o.calm = at
@@ -83,7 +83,7 @@ const (
 // hurry lets messages whose function died come again in seconds, and rings the
 // sweeper often, until everything is at rest. What is promised stays the same;
 // only the waits are shorter.
-func (c *company) hurry(ctx context.Context) (restore func(), err error) {
+func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 	was, err := c.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &c.outputs.Events, AttributeNames: []queue.QueueAttributeName{queue.QueueAttributeNameVisibilityTimeout},
 	})
@@ -114,12 +114,12 @@ func (c *company) hurry(ctx context.Context) (restore func(), err error) {
 }
 
 // restless reports whether somebody still looks.
-func (c *company) restless() bool {
+func (c *tenants) restless() bool {
 	return slices.ContainsFunc(c.orgs, (*org).restless)
 }
 
 // settle waits until no event is under way and every run is at its end.
-func (c *company) settle(ctx context.Context, limit time.Duration) error {
+func (c *tenants) settle(ctx context.Context, limit time.Duration) error {
 	quiet := 0
 	err := until(ctx, limit, func() bool {
 		n, err := c.waiting(ctx)
@@ -143,7 +143,7 @@ func (c *company) settle(ctx context.Context, limit time.Duration) error {
 }
 
 // people adds up what people did.
-func (c *company) people() deeds {
+func (c *tenants) people() deeds {
 	var all deeds
 	for _, o := range c.orgs {
 		o.mu.Lock()
@@ -157,7 +157,7 @@ func (c *company) people() deeds {
 }
 
 // gather collects what can be seen.
-func (c *company) gather(ctx context.Context) (audit.Evidence, error) {
+func (c *tenants) gather(ctx context.Context) (audit.Evidence, error) {
 	e := audit.Evidence{Published: c.published}
 	orgs, errs := make([]audit.Org, len(c.orgs)), make([]error, len(c.orgs))
 	var wave sync.WaitGroup

@@ -96,13 +96,13 @@ func (h Hook) mayReach(address string) error {
 
 // lasting returns the failure of a message that was not sent and never will be.
 func lasting(words string, cause error) error {
-	return httpcall.Failure{Words: words, Cause: errors.Join(step.ErrNotification, cause)}
+	return httpcall.Failure{Text: words, Cause: errors.Join(step.ErrNotification, cause)}
 }
 
 // unanswered sorts a call without an answer: before the connection stood nothing
 // was sent, and what is wrong with an address or a certificate does not pass.
 func unanswered(c definition.Channel, err error) error {
-	f := httpcall.Failure{Words: httpcall.Unanswered(err), Cause: err}
+	f := httpcall.Failure{Text: httpcall.Unanswered(err), Cause: err}
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):
 		f.Cause = errors.Join(step.ErrNotification, err)
@@ -115,7 +115,7 @@ func unanswered(c definition.Channel, err error) error {
 // judge sorts an answer; whole is whether all of its text was read. A webhook is
 // done by its status. A chat may refuse a message with status 200.
 func (h Hook) judge(c definition.Channel, resp *http.Response, text []byte, whole bool) error {
-	f := httpcall.Failure{Words: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
+	f := httpcall.Failure{Text: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
 	switch {
 	case httpcall.Passing(resp.StatusCode):
 		f.Cause, f.Wait = step.ErrAgain, httpcall.RetryAfter(resp.Header, h.Now())

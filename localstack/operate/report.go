@@ -39,15 +39,15 @@ type definitions interface {
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 }
 
-// A whole is everything that is known of a run.
-type whole struct {
-	Run       record           `json:"execution"`
-	Event     event.Event      `json:"event"`
-	Activity  entry            `json:"activity"`
-	Steps     []execution.Step `json:"steps"`
-	Approvals []question       `json:"approvals"`
-	Ledger    ledger           `json:"ledger"`
-	Machines  machines         `json:"machines"`
+// A runReport is everything that is known of a run.
+type runReport struct {
+	Run       record                 `json:"execution"`
+	Event     event.Event            `json:"event"`
+	Activity  entry                  `json:"activity"`
+	Steps     []execution.StepRecord `json:"steps"`
+	Approvals []question             `json:"approvals"`
+	Ledger    ledger                 `json:"ledger"`
+	Machines  machines               `json:"machines"`
 }
 
 // A record is a run as it is stored.
@@ -148,20 +148,20 @@ type reader struct {
 	definitions definitions
 	machines    watcher
 	newest      lister
-	at          place
+	at          target
 }
 
 // read returns the run, or execution.ErrNotFound.
-func (r reader) read(ctx context.Context, o id.Org, exec id.Execution) (whole, error) {
+func (r reader) read(ctx context.Context, o id.Org, exec id.Execution) (runReport, error) {
 	x, done, err := r.records.Execution(ctx, o, exec)
 	if err != nil {
-		return whole{}, fmt.Errorf("read %s of %s: %w", exec, o, err)
+		return runReport{}, fmt.Errorf("read %s of %s: %w", exec, o, err)
 	}
 	t, err := r.records.Tenant(ctx, o)
 	if err != nil && !errors.Is(err, tenant.ErrUnknown) {
-		return whole{}, fmt.Errorf("read %s: %w", o, err)
+		return runReport{}, fmt.Errorf("read %s: %w", o, err)
 	}
-	all := whole{Run: recordOf(x, t), Event: x.Trigger, Activity: entryOf(x)}
+	all := runReport{Run: recordOf(x, t), Event: x.Trigger, Activity: entryOf(x)}
 	if all.Steps, err = r.steps(ctx, x, done); err != nil {
 		return all, err
 	}
@@ -194,29 +194,29 @@ func entryOf(x execution.Execution) entry {
 
 // steps returns the steps in the order of the definition; if that is not to be
 // found, the recorded ones in the order of time.
-func (r reader) steps(ctx context.Context, x execution.Execution, done execution.Steps) ([]execution.Step, error) {
+func (r reader) steps(ctx context.Context, x execution.Execution, done execution.Steps) ([]execution.StepRecord, error) {
 	d, err := r.definitions.Version(ctx, x.Org, x.Agent, x.Version)
-	steps := []execution.Step{}
+	steps := []execution.StepRecord{}
 	switch {
 	case errors.Is(err, agent.ErrNotFound):
 		for _, s := range done {
 			steps = append(steps, s)
 		}
-		slices.SortFunc(steps, func(a, b execution.Step) int {
+		slices.SortFunc(steps, func(a, b execution.StepRecord) int {
 			return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
 		})
 	case err != nil:
 		return nil, fmt.Errorf("read version %d of %s: %w", x.Version, x.Agent, err)
 	default:
-		for _, s := range execution.TraceOf(d, done, x.Status.Ended()).Told(done) {
-			steps = append(steps, s.Step)
+		for _, s := range execution.TraceOf(d, done, x.Status.Ended()).Delivered(done) {
+			steps = append(steps, s.StepRecord)
 		}
 	}
 	return steps, nil
 }
 
 // approvals returns the questions of the gates that asked.
-func (r reader) approvals(ctx context.Context, x execution.Execution, steps []execution.Step) ([]question, error) {
+func (r reader) approvals(ctx context.Context, x execution.Execution, steps []execution.StepRecord) ([]question, error) {
 	asked := []question{}
 	for _, s := range steps {
 		if s.Asked.IsZero() {
@@ -250,7 +250,7 @@ func questionOf(a approval.Approval) question {
 	return q
 }
 
-func (r reader) ledger(ctx context.Context, x execution.Execution, steps []execution.Step) (ledger, error) {
+func (r reader) ledger(ctx context.Context, x execution.Execution, steps []execution.StepRecord) (ledger, error) {
 	l := ledger{Held: []price{}, Charged: []price{}, Returned: []id.Step{}}
 	months := map[credit.Month]bool{credit.MonthOf(x.Created): true}
 	for _, step := range slices.Sorted(maps.Keys(x.Holds)) { // the step may not be recorded yet

@@ -103,13 +103,13 @@ func stored(t *testing.T) *memory.Store {
 		Actions: []approval.Action{{Step: "isolate", Product: "defend", Action: "isolate_device", Params: map[string]any{"device_id": "dev_1"}}},
 	}
 	x = read()
-	for _, step := range []execution.Step{
+	for _, step := range []execution.StepRecord{
 		{ID: "first", Kind: definition.AI, Status: execution.StepCompleted, Charge: &held, Tries: 1, Attempt: 1, Started: start, Ended: start.Add(time.Second)},
 		{ID: "free", Kind: definition.AI, Status: execution.StepFailed, Attempt: 1, Started: start, Ended: start, Error: &execution.Failure{Code: "model_unavailable"}},
 	} {
 		must(s.SaveStep(t.Context(), acme, ran, step))
 	}
-	gate := execution.Step{ID: "gate", Kind: definition.Gate, Status: execution.StepWaiting, Asked: start, Attempt: 1, Started: start}
+	gate := execution.StepRecord{ID: "gate", Kind: definition.Gate, Status: execution.StepWaiting, Asked: start, Attempt: 1, Started: start}
 	must(s.Commit(t.Context(), execution.Change{Execution: x, Step: &gate, Gate: &q}))
 	return s
 }
@@ -118,7 +118,7 @@ func readerOn(s *memory.Store, steps []definition.Step, known map[string]types.E
 	cloud := &stepFunctions{known: known}
 	return reader{
 		records: s, definitions: shelf{steps}, machines: cloud,
-		at: place{runs: "arn:aws:states:eu-central-1:123456789012:stateMachine:one-agents-runs", waits: waits},
+		at: target{runs: "arn:aws:states:eu-central-1:123456789012:stateMachine:one-agents-runs", waits: waits},
 	}, cloud
 }
 
@@ -175,7 +175,7 @@ func TestATokenIsNotShownAndATerminalIsNotObeyed(t *testing.T) {
 	}
 	text := all.text(start.Add(time.Minute))
 	var out bytes.Buffer
-	if err := (world{out: &out}).document(all); err != nil {
+	if err := (surroundings{out: &out}).document(all); err != nil {
 		t.Fatal(err)
 	}
 	if !json.Valid(out.Bytes()) || strings.Contains(text+out.String(), "secret-token") || strings.ContainsRune(text, '\x1b') {
@@ -215,7 +215,7 @@ func TestOnlyTheNewestTurnsAreLookedFor(t *testing.T) {
 
 	_, cloud := readerOn(nil, nil, nil)
 	x := execution.Execution{ID: ran, Lease: execution.Lease{Attempt: 100}}
-	m, err := machinesOf(t.Context(), cloud, place{waits: waits}, x)
+	m, err := machinesOf(t.Context(), cloud, target{waits: waits}, x)
 	if err != nil || m.More != 80 || len(cloud.asked) != turns || !slices.Contains(cloud.asked, strings.Replace(waits, ":stateMachine:", ":execution:", 1)+":"+string(ran)+"-100") {
 		t.Errorf("%+v, %v after %d questions", m, err, len(cloud.asked))
 	}

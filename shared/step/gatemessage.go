@@ -10,12 +10,12 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A Telling is what the people of one of a gate's channels are told.
-type Telling struct {
+// A GateMessage is what the people of one of a gate's channels are told.
+type GateMessage struct {
 	definition.Notify
 
 	Subject string
-	Words   Words
+	Text    MessageText
 	Key     string             // begins the idempotency key of each message
 	Before  execution.Delivery // what became of an earlier try that died; empty when there was none
 	// Only says which recipients are told, as the trace shows them, once each; nil:
@@ -23,19 +23,19 @@ type Telling struct {
 	Only func(recipient string) bool
 }
 
-// Words are plain text with a link of ours in it.
-type Words struct {
+// MessageText are plain text with a link of ours in it.
+type MessageText struct {
 	Lead string // what stands before the link
 	Link Link
 	Rest string // what stands after it
 }
 
 // plain returns the words where there is no markup: the link is its address.
-func (w Words) plain() string { return w.Lead + w.Link.URL + w.Rest }
+func (w MessageText) plain() string { return w.Lead + w.Link.URL + w.Rest }
 
 // markup returns the words in the markup of a channel, in which nothing but the
 // link is one; nothing for a channel without a markup.
-func (w Words) markup(c definition.Channel) string {
+func (w MessageText) markup(c definition.Channel) string {
 	switch c {
 	case definition.Slack:
 		return render.Slack(w.Lead) + render.SlackLink(w.Link.Text, w.Link.URL) + render.Slack(w.Rest)
@@ -51,10 +51,10 @@ func (w Words) markup(c definition.Channel) string {
 // the error of intend is all that Tell returns. What is recorded as being sent may
 // have arrived, over every channel.
 func (s *Service) Tell(
-	ctx context.Context, t Task, n Telling, intend func(execution.Delivery) error,
+	ctx context.Context, t Task, n GateMessage, intend func(execution.Delivery) error,
 ) (execution.Delivery, error) {
 	ds := s.deliveries(t, n.Notify, Message{
-		Subject: n.Subject, Body: n.Words.plain(), Markup: n.Words.markup(n.Channel), Link: n.Words.Link, Key: n.Key,
+		Subject: n.Subject, Body: n.Text.plain(), Markup: n.Text.markup(n.Channel), Link: n.Text.Link, Key: n.Key,
 	})
 	if n.Only != nil {
 		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(render.Cut(d.Recipient, maxShown)) })
@@ -72,7 +72,7 @@ func (s *Service) Tell(
 
 // restarted returns an earlier try as one that may go on: where the channel
 // honours the idempotency key, what was being sent is sent again.
-func restarted(n Telling) execution.Delivery {
+func restarted(n GateMessage) execution.Delivery {
 	d := n.Before
 	if repeatable(n.Channel) {
 		d.Recipients = slices.Clone(d.Recipients)

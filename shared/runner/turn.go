@@ -16,9 +16,9 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// A session is one turn: a lease on a run, and what is known of the run under
+// A turn is one turn: a lease on a run, and what is known of the run under
 // it. The lease is taken with the first write.
-type session struct {
+type turn struct {
 	*Service
 
 	definition definition.Definition
@@ -28,22 +28,22 @@ type session struct {
 
 	// A step and the renewal of the lease write by turns. It is a channel, since
 	// whoever waits for a lock stops the virtual time of a simulation.
-	turn   chan struct{}
+	busy   chan struct{}
 	x      execution.Execution
 	leased bool
 }
 
-func (s *Service) begin(x execution.Execution, steps execution.Steps, d definition.Definition) *session {
-	return &session{Service: s, definition: d, steps: steps, turn: make(chan struct{}, 1), x: x}
+func (s *Service) begin(x execution.Execution, steps execution.Steps, d definition.Definition) *turn {
+	return &turn{Service: s, definition: d, steps: steps, busy: make(chan struct{}, 1), x: x}
 }
 
-func (t *session) lock()   { t.turn <- struct{}{} }
-func (t *session) unlock() { <-t.turn }
+func (t *turn) lock()   { t.busy <- struct{}{} }
+func (t *turn) unlock() { <-t.busy }
 
-func (t *session) trace() execution.Trace { return execution.TraceOf(t.definition, t.steps, false) }
+func (t *turn) trace() execution.Trace { return execution.TraceOf(t.definition, t.steps, false) }
 
 // commit applies a change that is made of the run as it is now.
-func (t *session) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
+func (t *turn) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
 	t.lock()
 	defer t.unlock()
 	c := change(t.x)
@@ -57,7 +57,7 @@ func (t *session) commit(ctx context.Context, change func(execution.Execution) e
 
 // lease writes the lease down, unless a write has done so already. One that is
 // as good as over is taken again, if nobody else has touched the run.
-func (t *session) lease(ctx context.Context) error {
+func (t *turn) lease(ctx context.Context) error {
 	t.lock()
 	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-room))
 	t.unlock()
@@ -71,14 +71,14 @@ func (t *session) lease(ctx context.Context) error {
 }
 
 // renew prolongs the lease.
-func (t *session) renew(ctx context.Context) error {
+func (t *turn) renew(ctx context.Context) error {
 	return t.commit(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x.Renewed(t.Now())}
 	})
 }
 
 // aging returns how long the lease may be left alone.
-func (t *session) aging() time.Duration {
+func (t *turn) aging() time.Duration {
 	t.lock()
 	defer t.unlock()
 	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
@@ -86,8 +86,8 @@ func (t *session) aging() time.Duration {
 
 // unchanged returns ErrStale when somebody has changed the run: it may be
 // cancelled, or another worker may have it.
-func (t *session) unchanged(ctx context.Context) error {
-	now, err := t.Store.Standing(ctx, t.x.Org, t.x.ID)
+func (t *turn) unchanged(ctx context.Context) error {
+	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (t *session) unchanged(ctx context.Context) error {
 }
 
 // save records a step of which others follow.
-func (t *session) save(ctx context.Context, s execution.Step) error {
+func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	if err := t.lease(ctx); errors.Is(err, execution.ErrStale) {
 		return t.late(ctx, s)
 	} else if err != nil {
@@ -121,7 +121,7 @@ func (t *session) save(ctx context.Context, s execution.Step) error {
 }
 
 // note remembers a step that is recorded.
-func (t *session) note(s execution.Step) {
+func (t *turn) note(s execution.StepRecord) {
 	t.steps = maps.Clone(t.steps)
 	if t.steps == nil {
 		t.steps = execution.Steps{}
@@ -135,7 +135,7 @@ const maxInline = 240
 
 // complete ends the run after its last step. A large one is written before the
 // end: whoever comes after a crash finds nothing left to do, and ends it too.
-func (t *session) complete(ctx context.Context, last *execution.Step) (machine.Next, error) {
+func (t *turn) complete(ctx context.Context, last *execution.StepRecord) (machine.Next, error) {
 	if last != nil && size(*last) > maxInline {
 		if err := t.save(ctx, *last); err != nil {
 			return machine.Next{}, err
@@ -147,9 +147,9 @@ func (t *session) complete(ctx context.Context, last *execution.Step) (machine.N
 
 // end ends the run with the step that decided it, in one write: whoever found
 // the step without the end would go on after it.
-func (t *session) end(ctx context.Context, ending execution.Ending, last *execution.Step) (machine.Next, error) {
+func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution.StepRecord) (machine.Next, error) {
 	done := machine.Next{Next: machine.NextDone}
-	var inline, row *execution.Step
+	var inline, row *execution.StepRecord
 	if last != nil {
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
@@ -173,7 +173,7 @@ func (t *session) end(ctx context.Context, ending execution.Ending, last *execut
 	return done, err
 }
 
-func size(s execution.Step) int {
+func size(s execution.StepRecord) int {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return maxInline + 1
@@ -183,10 +183,10 @@ func size(s execution.Step) int {
 
 // rest puts the run to rest until due and hands it to the machine that waits. A
 // step that begins to wait is recorded with it.
-func (t *session) rest(ctx context.Context, next machine.Step, due time.Time, s *execution.Step) (machine.Next, error) {
+func (t *turn) rest(ctx context.Context, next machine.State, due time.Time, s *execution.StepRecord) (machine.Next, error) {
 	now := t.Now()
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
-		c := x.Suspended(due).Rest(t.steps)
+		c := x.Parked(due).Park(t.steps)
 		c.Step = s
 		return c
 	})
@@ -196,16 +196,16 @@ func (t *session) rest(ctx context.Context, next machine.Step, due time.Time, s 
 
 // work does a step and keeps the lease alive meanwhile. A step whose lease is
 // lost is stopped.
-func (t *session) work(ctx context.Context, task step.Task) (execution.Step, error) {
+func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, error) {
 	if task.Definition.Kind != definition.AI { // it writes the lease with its reservation
 		if err := t.lease(ctx); err != nil {
-			return execution.Step{}, err
+			return execution.StepRecord{}, err
 		}
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	type outcome struct {
-		step execution.Step
+		step execution.StepRecord
 		err  error
 	}
 	finished := make(chan outcome, 1)
@@ -234,7 +234,7 @@ func (t *session) work(ctx context.Context, task step.Task) (execution.Step, err
 // late keeps the answer that a model gave although the run was changed
 // meanwhile, if its price is still held: it is paid for. It returns ErrStale, so
 // that the run is read again.
-func (t *session) late(ctx context.Context, s execution.Step) error {
+func (t *turn) late(ctx context.Context, s execution.StepRecord) error {
 	for range tries {
 		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
 		if err != nil {
@@ -254,12 +254,12 @@ func (t *session) late(ctx context.Context, s execution.Step) error {
 
 // A reservation is what a step may do with the run that it belongs to.
 type reservation struct {
-	*session
+	*turn
 
 	step id.Step
 }
 
-// Reserve implements step.Session.
+// Reserve implements step.Lease.
 func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error) {
 	if held, ok := r.held(); ok {
 		return held, r.lease(ctx)
@@ -288,8 +288,8 @@ func (r reservation) held() (credit.Hold, bool) {
 	return h, ok
 }
 
-// Intend implements step.Session.
-func (r reservation) Intend(ctx context.Context, s execution.Step) error {
+// Intend implements step.Lease.
+func (r reservation) Intend(ctx context.Context, s execution.StepRecord) error {
 	r.lock()
 	s.Attempt = r.x.Lease.Attempt
 	org, exec := r.x.Org, r.x.ID

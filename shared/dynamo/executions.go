@@ -76,7 +76,7 @@ func originOf(x execution.Execution) (origin, error) {
 	orgList, err := runsOfOrg(x.Org)
 	agentList, agentErr := runsOfAgent(x.Org, x.Agent)
 	o := origin{
-		OrgList: orgList, AgentList: agentList, At: place(x.Created, string(x.ID)),
+		OrgList: orgList, AgentList: agentList, At: sortKey(x.Created, string(x.ID)),
 		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
@@ -93,8 +93,8 @@ func standingOf(x execution.Execution) (standing, error) {
 		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
-		Done: x.Done, Idle: x.Idle,
-		Rested: x.Rested, Due: dueOf(x), Revision: x.Revision + 1,
+		Done: x.Done, Idle: x.StalledLeases,
+		Rested: x.WasParked, Due: dueOf(x), Revision: x.Revision + 1,
 	}
 	if i.Due != "" {
 		i.Shard = shardOf(x.ID)
@@ -109,7 +109,7 @@ func standingOf(x execution.Execution) (standing, error) {
 	if x.Last != nil {
 		i.Last, errs[2] = toJSON(x.Last)
 	}
-	if x.Lasting() {
+	if x.ListedByStatus() {
 		i.StatusList, errs[3] = runsOfStatus(x.Org, x.Status)
 		i.AgentStatusList, errs[4] = runsOfAgentStatus(x.Org, x.Agent, x.Status)
 	}
@@ -146,9 +146,9 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
-		Lease:  execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
-		Rested: i.Rested,
-		Done:   i.Done, Idle: i.Idle, Revision: i.Revision,
+		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
+		WasParked: i.Rested,
+		Done:      i.Done, StalledLeases: i.Idle, Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
 			Client: id.Client(i.Client), Published: timeOf(i.Published),
@@ -177,7 +177,7 @@ func readDue(text string, out *time.Time) (err error) {
 	return err
 }
 
-func readStep(text string, out **execution.Step) error {
+func readStep(text string, out **execution.StepRecord) error {
 	if text == "" {
 		return nil
 	}
@@ -188,20 +188,20 @@ func readStep(text string, out **execution.Step) error {
 
 // stepOf reads a step; its input and its output apart, so that their numbers
 // stay exact.
-func stepOf(text string) (execution.Step, error) {
+func stepOf(text string) (execution.StepRecord, error) {
 	doc := struct {
-		execution.Step
+		execution.StepRecord
 
 		Input  json.RawMessage `json:"input"`
 		Output json.RawMessage `json:"output"`
 	}{}
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
-		return execution.Step{}, fmt.Errorf("read a step: %w", err)
+		return execution.StepRecord{}, fmt.Errorf("read a step: %w", err)
 	}
 	var inErr, outErr error
-	doc.Step.Input, inErr = exactly(doc.Input)
-	doc.Step.Output, outErr = exactly(doc.Output)
-	return doc.Step, errors.Join(inErr, outErr)
+	doc.StepRecord.Input, inErr = exactly(doc.Input)
+	doc.StepRecord.Output, outErr = exactly(doc.Output)
+	return doc.StepRecord, errors.Join(inErr, outErr)
 }
 
 func exactly(text json.RawMessage) (any, error) {
@@ -273,8 +273,8 @@ func recorded(items []item) (*runItem, execution.Steps, error) {
 	return meta, steps, nil
 }
 
-// Standing implements runner.Store.
-func (s *Store) Standing(ctx context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
+// Header implements runner.Store.
+func (s *Store) Header(ctx context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
 	var i runItem
 	switch found, err := s.get(ctx, metaKey(o, exec), &i); {
 	case err != nil:
@@ -295,7 +295,7 @@ type stepItem struct {
 
 // stepWrite records a step, unless it is recorded as ended or by a later
 // attempt.
-func stepWrite(o id.Org, exec id.Execution, step execution.Step) write {
+func stepWrite(o id.Org, exec id.Execution, step execution.StepRecord) write {
 	doc, err := toJSON(step)
 	w := put(stepItem{
 		primary: stepKey(o, exec, step.ID), Doc: doc, Attempt: step.Attempt, Ended: step.Status.Ended(),
@@ -306,7 +306,7 @@ func stepWrite(o id.Org, exec id.Execution, step execution.Step) write {
 }
 
 // SaveStep implements runner.Store.
-func (s *Store) SaveStep(ctx context.Context, o id.Org, exec id.Execution, step execution.Step) error {
+func (s *Store) SaveStep(ctx context.Context, o id.Org, exec id.Execution, step execution.StepRecord) error {
 	err := s.write(ctx, stepWrite(o, exec, step))
 	if refused(err) != nil {
 		return execution.ErrStale

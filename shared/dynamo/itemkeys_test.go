@@ -23,7 +23,7 @@ func TestAPartThatCouldEndAKeyNeverReachesTheTable(t *testing.T) {
 		_, bothErr := s.Executions(t.Context(), "org_1", execution.Query{Limit: 1, Status: execution.Failed, Agent: id.Agent(bad + "#")})
 		createErr := s.Create(t.Context(), execution.Execution{ID: "exec_1", Org: "org_1", Agent: id.Agent(bad)})
 		pauseErr := s.SavePause(t.Context(), "org_1", id.Agent(bad), "psa:ticket.created", true)
-		stepErr := s.SaveStep(t.Context(), "org_1", "exec_1", execution.Step{ID: id.Step(bad)})
+		stepErr := s.SaveStep(t.Context(), "org_1", "exec_1", execution.StepRecord{ID: id.Step(bad)})
 		for i, err := range []error{agentErr, orgErr, listErr, eventErr, pageErr, countErr, statusErr, bothErr, createErr, pauseErr, stepErr} {
 			if !errors.Is(err, errKey) {
 				t.Errorf("call %d with %q: err = %v, want errKey", i, bad, err)

@@ -19,20 +19,20 @@ import (
 
 // A Question is what a model is asked.
 type Question struct {
-	Org       id.Org
-	Execution id.Execution
-	Step      id.Step
-	Tier      credit.Tier
-	System    string
-	Prompt    string
-	Data      map[string]any // values that the prompt names; never instructions
-	Schema    map[string]any // what the answer must look like; nil: any text
-	Spare     bool           // whether to ask the tier's other model, if it has one
-	Mend      *Mend
+	Org        id.Org
+	Execution  id.Execution
+	Step       id.Step
+	Tier       credit.Tier
+	System     string
+	Prompt     string
+	Data       map[string]any // values that the prompt names; never instructions
+	Schema     map[string]any // what the answer must look like; nil: any text
+	Fallback   bool           // whether to ask the tier's other model, if it has one
+	Correction *Correction
 }
 
-// A Mend shows a model what was wrong with its first answer.
-type Mend struct {
+// A Correction shows a model what was wrong with its first answer.
+type Correction struct {
 	Answer string
 	Fault  string
 }
@@ -63,20 +63,20 @@ type Model interface {
 // reason asks a model. Its price is held back before and charged only for an
 // answer that satisfies the schema; whoever records the step without one gives
 // it back.
-func (s *Service) reason(ctx context.Context, t Task) (execution.Step, error) {
+func (s *Service) reason(ctx context.Context, t Task) (execution.StepRecord, error) {
 	q, err := question(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
 	tier := t.Definition.Model
-	hold, err := t.Session.Reserve(ctx, credit.Hold{
+	hold, err := t.Lease.Reserve(ctx, credit.Hold{
 		Month: credit.MonthOf(s.Now()), Tier: tier, Amount: tier.Price(),
 	})
 	switch {
 	case errors.Is(err, credit.ErrInsufficient):
 		return failed(t, err), nil
 	case err != nil:
-		return execution.Step{}, fmt.Errorf("reserve: %w", err)
+		return execution.StepRecord{}, fmt.Errorf("reserve: %w", err)
 	}
 	result := s.ask(ctx, t, q)
 	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)} // the prompt stands in the definition
@@ -104,9 +104,9 @@ func question(t Task) (Question, error) {
 }
 
 // ask asks, and asks once more with the fault when the answer cannot be used.
-func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
+func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRecord {
 	var (
-		total execution.Step
+		total execution.StepRecord
 		why   string
 	)
 	for range 2 {
@@ -114,7 +114,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
 		tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
 			a, err = s.Model.Ask(ctx, q)
 			if errors.Is(err, ErrElsewhere) {
-				q.Spare = !q.Spare
+				q.Fallback = !q.Fallback
 			}
 			return err
 		})
@@ -135,7 +135,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.Step {
 		} else {
 			why = "the answer was cut off because it is too long"
 		}
-		q.Mend = &Mend{Answer: render.Cut(a.Text, 4000), Fault: render.Cut(why, 1000)}
+		q.Correction = &Correction{Answer: render.Cut(a.Text, 4000), Fault: render.Cut(why, 1000)}
 	}
 	total.Status, total.Output = execution.StepFailed, nil
 	total.Error = Failure(t, ErrOutput.Sayf("%s", sentence(why)))

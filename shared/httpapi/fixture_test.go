@@ -38,9 +38,9 @@ import (
 // now is when everything in these tests happens.
 var now = time.Date(2026, time.March, 9, 14, 23, 1, 987_654_321, time.UTC)
 
-// A world is the real services over a store in memory, with one of everything
+// A fixture is the real services over a store in memory, with one of everything
 // in org_a, and nothing in org_b.
-type world struct {
+type fixture struct {
 	store    *memory.Store
 	catalog  catalog.Catalog
 	agents   *agent.Service
@@ -113,10 +113,10 @@ type machines struct{ starts, rings int }
 
 func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
 func (m *machines) Ring(context.Context, string) error          { m.rings++; return nil }
-func (w *world) id(prefix string) string                        { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
-func (w *world) next(context.Context) string                    { return "req_1" }
-func (w *world) report(context.Context, error)                  {}
-func (w *world) Caller(_ context.Context, token string) (caller.Caller, error) {
+func (w *fixture) id(prefix string) string                      { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
+func (w *fixture) next(context.Context) string                  { return "req_1" }
+func (w *fixture) report(context.Context, error)                {}
+func (w *fixture) Caller(_ context.Context, token string) (caller.Caller, error) {
 	role, org, _ := strings.Cut(token, "@")
 	who := caller.Caller{Org: id.Org(org), User: id.User("user_" + role), Roles: []caller.Role{caller.Role(role)}}
 	if !who.Roles[0].Known() {
@@ -125,23 +125,23 @@ func (w *world) Caller(_ context.Context, token string) (caller.Caller, error) {
 	return who, nil
 }
 
-func (w *world) Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error) {
+func (w *fixture) Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error) {
 	if w.broken != nil {
 		return credit.Balance{}, w.broken
 	}
 	return w.store.Balance(ctx, org, m)
 }
 
-func (w *world) Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error) {
+func (w *fixture) Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error) {
 	if w.broken != nil {
 		return nil, w.broken
 	}
 	return w.store.Balances(ctx, org, last, n)
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{store: memory.New(), secrets: map[string]string{}, log: &bytes.Buffer{}, contract: theContract(t)}
+	w := &fixture{store: memory.New(), secrets: map[string]string{}, log: &bytes.Buffer{}, contract: theContract(t)}
 	var err error
 	if w.catalog, err = catalog.Load(catalogueFiles); err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // wire makes the services and mounts every group on one handler.
-func (w *world) wire(t *testing.T) {
+func (w *fixture) wire(t *testing.T) {
 	t.Helper()
 	clock := func() time.Time { return now }
 	rules := definition.Rules{Catalog: w.catalog}
@@ -177,7 +177,7 @@ func (w *world) wire(t *testing.T) {
 		Created: now, Updated: now, Version: 1, Revision: 1,
 	}}}
 	runs := &execution.Service{
-		Store: w.store, Definitions: agent.Library{System: system, Shelf: w.store}, Tenants: w.store, Balances: w,
+		Store: w.store, Definitions: agent.Definitions{System: system, Versions: w.store}, Tenants: w.store, Balances: w,
 		Gates: w.store, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
 	}
 	w.agents = &agent.Service{
@@ -212,7 +212,7 @@ func (w *world) wire(t *testing.T) {
 }
 
 // templates returns the service of two templates.
-func (w *world) templates(t *testing.T) *template.Service {
+func (w *fixture) templates(t *testing.T) *template.Service {
 	t.Helper()
 	file := func(name, category, title string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte(`{"id": "` + name + `", "category": "` + category + `", "name": "` + title + `",
@@ -234,7 +234,7 @@ func (w *world) templates(t *testing.T) *template.Service {
 }
 
 // fill gives org_a one of everything.
-func (w *world) fill(t *testing.T) {
+func (w *fixture) fill(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	check := func(err error) {
@@ -258,7 +258,7 @@ func (w *world) fill(t *testing.T) {
 		check(w.store.Commit(ctx, c))
 		x, steps, err := w.store.Execution(ctx, "org_a", doneID)
 		check(err)
-		step := execution.Step{
+		step := execution.StepRecord{
 			ID: "classify", Kind: definition.AI, Status: execution.StepCompleted, Input: map[string]any{"prompt": "Classify"},
 			Output: map[string]any{"text": "p1"}, Tries: 1, Charge: &hold,
 			Usage:   &execution.Usage{Model: "anthropic.claude-sonnet-4-5", InputTokens: 812, OutputTokens: 211},
@@ -273,11 +273,11 @@ func (w *world) fill(t *testing.T) {
 		return x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, x.Started.Add(time.Second)) }, nil, false)
 	})
 	w.run(t, askingID, time.Minute, func(x execution.Execution) execution.Change {
-		step := execution.Step{ID: "confirm", Kind: definition.Gate, Status: execution.StepWaiting, Asked: x.Started, Started: x.Started}
+		step := execution.StepRecord{ID: "confirm", Kind: definition.Gate, Status: execution.StepWaiting, Asked: x.Started, Started: x.Started}
 		gate := w.approval(approval.Approval{
 			ID: approval.ID(x.Started, x.ID, "confirm"), Status: approval.Pending, Created: x.Started, Expires: now.Add(time.Hour),
 		})
-		return execution.Change{Execution: x.Asked(gate.Expires), Step: &step, Gate: &gate}
+		return execution.Change{Execution: x.AwaitingApproval(gate.Expires), Step: &step, Gate: &gate}
 	})
 	w.ask(t, approval.Approval{
 		ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour),
@@ -306,7 +306,7 @@ func (w *world) fill(t *testing.T) {
 }
 
 // run records a run of the agent that began ago, and what became of it.
-func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then func(execution.Execution) execution.Change) {
+func (w *fixture) run(t *testing.T, name id.Execution, ago time.Duration, then func(execution.Execution) execution.Change) {
 	t.Helper()
 	began := now.Add(-ago)
 	x := execution.New(execution.Execution{
@@ -325,7 +325,7 @@ func (w *world) run(t *testing.T, name id.Execution, ago time.Duration, then fun
 	}
 }
 
-func (w *world) approval(a approval.Approval) approval.Approval {
+func (w *fixture) approval(a approval.Approval) approval.Approval {
 	a.Org, a.Execution, a.Agent, a.Step = "org_a", askingID, agentID, "confirm"
 	a.Message, a.Min, a.Token = "Really?", 1, "doorbell-token"
 	a.Approvers.Users, a.OnExpiry = []id.User{"user_member"}, definition.Deny
@@ -333,7 +333,7 @@ func (w *world) approval(a approval.Approval) approval.Approval {
 }
 
 // ask stores an approval beside the run that waits.
-func (w *world) ask(t *testing.T, a approval.Approval) {
+func (w *fixture) ask(t *testing.T, a approval.Approval) {
 	t.Helper()
 	x, _, err := w.store.Execution(t.Context(), "org_a", askingID)
 	if err != nil {
@@ -362,7 +362,7 @@ type call struct {
 	header map[string]string
 }
 
-func (c call) request(w *world) *http.Request {
+func (c call) request(w *fixture) *http.Request {
 	method, target, _ := strings.Cut(c.what, " ")
 	r := httptest.NewRequest(method, target, strings.NewReader(c.body))
 	if c.body != "" {
@@ -392,7 +392,7 @@ type reply struct {
 }
 
 // do sends a request and holds the response against the contract.
-func (w *world) do(t *testing.T, c call) reply {
+func (w *fixture) do(t *testing.T, c call) reply {
 	t.Helper()
 	rec := httptest.NewRecorder()
 	r := c.request(w)
@@ -416,7 +416,7 @@ var (
 )
 
 // fits reports how a response differs from the contract.
-func (w *world) fits(r *http.Request, res reply) error {
+func (w *fixture) fits(r *http.Request, res reply) error {
 	if id := res.header.Get("X-Request-Id"); id != "req_1" {
 		return fmt.Errorf("X-Request-Id is %q", id)
 	}
@@ -453,7 +453,7 @@ func (w *world) fits(r *http.Request, res reply) error {
 }
 
 // pattern returns the route that r takes, or nothing.
-func (w *world) pattern(r *http.Request) string {
+func (w *fixture) pattern(r *http.Request) string {
 	_, pattern := w.patterns.Handler(r)
 	return pattern
 }

@@ -18,8 +18,8 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// A place is a deployed system: how to reach it, and what its parts are called.
-type place struct {
+// A target is a deployed system: how to reach it, and what its parts are called.
+type target struct {
 	config      aws.Config
 	bus         string
 	archive     string
@@ -36,33 +36,33 @@ type place struct {
 // more than that this is short. The emulator's are at once.
 const settle = 30 * time.Second
 
-// place finds the system that the arguments name.
-func (a *arguments) place(ctx context.Context) (place, error) {
+// target finds the system that the arguments name.
+func (a *arguments) target(ctx context.Context) (target, error) {
 	if *a.stack != "" {
 		cfg, err := config.LoadDefaultConfig(ctx)
 		if err != nil {
-			return place{}, fmt.Errorf("read the AWS settings: %w", err)
+			return target{}, fmt.Errorf("read the AWS settings: %w", err)
 		}
 		outputs, err := outputsOf(ctx, cloudformation.NewFromConfig(cfg), *a.stack)
 		if err != nil {
-			return place{}, err
+			return target{}, err
 		}
-		p, err := placeOf(cfg, "the stack "+*a.stack, outputs)
+		p, err := targetOf(cfg, "the stack "+*a.stack, outputs)
 		p.settle = settle
 		return p, err
 	}
 	file := filepath.Join(*a.state, "outputs.json")
 	o, err := cloud.ReadOutputs(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return place{}, fmt.Errorf("nothing runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
+		return target{}, fmt.Errorf("nothing runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
 	}
 	if err != nil {
-		return place{}, err
+		return target{}, err
 	}
 	if err := o.Present(ctx, &http.Client{Timeout: 5 * time.Second}); err != nil {
-		return place{}, err
+		return target{}, err
 	}
-	return placeOf(cloud.Config(o.Endpoint), file, o.Stack)
+	return targetOf(cloud.Config(o.Endpoint), file, o.Stack)
 }
 
 // stacks is the part of the CloudFormation client that is used.
@@ -87,9 +87,9 @@ func outputsOf(ctx context.Context, api stacks, name string) (map[string]string,
 	return outputs, nil
 }
 
-// placeOf returns the system with these outputs, which came from somewhere.
-func placeOf(cfg aws.Config, from string, outputs map[string]string) (place, error) {
-	p := place{config: cfg}
+// targetOf returns the system with these outputs, which came from somewhere.
+func targetOf(cfg aws.Config, from string, outputs map[string]string) (target, error) {
+	p := target{config: cfg}
 	var missing []string
 	for name, to := range map[string]*string{
 		"BusName": &p.bus, "ArchiveName": &p.archive, "TableName": &p.table,

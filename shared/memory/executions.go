@@ -28,8 +28,8 @@ type claim struct {
 	until     time.Time
 }
 
-// Claim implements dispatch.Runs.
-func (s *Store) Claim(_ context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+// ClaimDedup implements dispatch.Runs.
+func (s *Store) ClaimDedup(_ context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	claims, content := s.org(x.Org).claims, contentOf(x)
@@ -43,8 +43,8 @@ func (s *Store) Claim(_ context.Context, x execution.Execution, now, until time.
 // contentOf names what an event tells the agent of a run.
 func contentOf(x execution.Execution) string { return string(x.Agent) + "#" + x.Trigger.Content() }
 
-// Holder implements dispatch.Runs.
-func (s *Store) Holder(_ context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
+// DedupHolder implements dispatch.Runs.
+func (s *Store) DedupHolder(_ context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.org(x.Org).claims[contentOf(x)]; now.Before(c.until) {
@@ -53,8 +53,8 @@ func (s *Store) Holder(_ context.Context, x execution.Execution, now time.Time) 
 	return "", nil
 }
 
-// Release implements dispatch.Runs.
-func (s *Store) Release(_ context.Context, x execution.Execution) error {
+// ReleaseDedup implements dispatch.Runs.
+func (s *Store) ReleaseDedup(_ context.Context, x execution.Execution) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	claims, content := s.org(x.Org).claims, contentOf(x)
@@ -64,20 +64,20 @@ func (s *Store) Release(_ context.Context, x execution.Execution) error {
 	return nil
 }
 
-// Counted implements dispatch.Runs.
-func (s *Store) Counted(_ context.Context, o id.Org, a id.Agent) (dispatch.Counted, error) {
+// LimitStarts implements dispatch.Runs.
+func (s *Store) LimitStarts(_ context.Context, o id.Org, a id.Agent) (dispatch.LimitStarts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.org(o).starts[a], nil
 }
 
-// Admit implements dispatch.Runs. What the caller has seen saves nothing here.
-func (s *Store) Admit(_ context.Context, x execution.Execution, l definition.Limit, _ dispatch.Counted, now time.Time) (string, error) {
+// AdmitWithinLimit implements dispatch.Runs. What the caller has seen saves nothing here.
+func (s *Store) AdmitWithinLimit(_ context.Context, x execution.Execution, l definition.Limit, _ dispatch.LimitStarts, now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, c := s.org(x.Org).starts, s.org(x.Org).starts[x.Agent]
 	starts, why := c.Starts.Admit(x.ID, l, now)
-	all[x.Agent] = dispatch.Counted{Starts: starts, Revision: c.Revision + 1}
+	all[x.Agent] = dispatch.LimitStarts{Starts: starts, Revision: c.Revision + 1}
 	return why, nil
 }
 
@@ -110,8 +110,8 @@ func (s *Store) Execution(_ context.Context, o id.Org, exec id.Execution) (execu
 	return clone(r.execution), steps, nil
 }
 
-// Standing implements runner.Store.
-func (s *Store) Standing(_ context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
+// Header implements runner.Store.
+func (s *Store) Header(_ context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.org(o).runs[exec]
@@ -129,7 +129,7 @@ func (r *run) standing() execution.Execution {
 }
 
 // SaveStep implements runner.Store.
-func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step execution.Step) error {
+func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step execution.StepRecord) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.org(o).runs[exec]
@@ -141,7 +141,7 @@ func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step ex
 }
 
 // takes reports whether a step may be recorded.
-func (r *run) takes(step execution.Step) bool {
+func (r *run) takes(step execution.StepRecord) bool {
 	old, ok := r.steps[step.ID]
 	return !ok || !old.Status.Ended() && old.Attempt <= step.Attempt
 }
@@ -155,7 +155,7 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	switch {
 	case !ok || r.execution.Revision != c.Execution.Revision:
 		return execution.ErrStale
-	case slices.ContainsFunc(recorded(c), func(step execution.Step) bool { return !r.takes(step) }):
+	case slices.ContainsFunc(recorded(c), func(step execution.StepRecord) bool { return !r.takes(step) }):
 		return execution.ErrStale
 	case c.Gate != nil && o.approvals[c.Gate.ID].Revision != c.Gate.Revision:
 		return execution.ErrStale
@@ -170,15 +170,15 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	if c.Gate != nil {
 		o.put(*c.Gate)
 	}
-	if c.Tally != nil {
-		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.Tally)
+	if c.StatsDelta != nil {
+		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.StatsDelta)
 	}
 	o.store(c.Outbox)
 	return nil
 }
 
 // recorded returns the steps that a change records.
-func recorded(c execution.Change) []execution.Step {
+func recorded(c execution.Change) []execution.StepRecord {
 	if c.Step == nil {
 		return c.Closed
 	}
@@ -230,7 +230,7 @@ func (o *org) move(c execution.Change) error {
 }
 
 // added returns the stats with a tally.
-func added(s agent.Stats, t execution.Tally) agent.Stats {
+func added(s agent.Stats, t execution.StatsDelta) agent.Stats {
 	s.Runs += t.Runs
 	s.Completed += t.Completed
 	s.Failed += t.Failed

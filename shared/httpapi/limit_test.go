@@ -12,7 +12,7 @@ import (
 func TestEveryAuthenticatedAnswerTellsTheLimit(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, rt := range w.routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
 		for _, as := range []string{"owner@org_b", "viewer@org_b", ""} {
@@ -29,7 +29,7 @@ func TestEveryAuthenticatedAnswerTellsTheLimit(t *testing.T) {
 func TestWhoAsksTooOftenWaits(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t)
+	w := newFixture(t)
 	l, ok := w.edge.Limits.(*limit.Limiter)
 	if !ok {
 		t.Fatalf("limits are a %T", w.edge.Limits)

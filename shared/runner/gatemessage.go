@@ -17,7 +17,7 @@ import (
 )
 
 // occasionOf returns what people should have been told of an open question last.
-func occasionOf(s execution.Step, a approval.Approval) execution.Occasion {
+func occasionOf(s execution.StepRecord, a approval.Approval) execution.Occasion {
 	switch waits := !a.Remind.IsZero(); {
 	case s.Escalated && waits:
 		return execution.OnEscalated
@@ -37,7 +37,7 @@ const tellTime = 30 * time.Second
 // unless they were told, and then of the outcomes of the gates before it. What
 // became of it stands in the step's output under "notified". The question stands
 // whether or not anybody hears of it, so what fails at a channel is only reported.
-func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Approval) error {
+func (t *turn) tell(ctx context.Context, at execution.TraceEntry, a approval.Approval) error {
 	channels := at.Definition.Channels(t.steps[at.ID].Escalated)
 	if len(channels) == 0 && !t.owes() {
 		return nil
@@ -48,7 +48,7 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 	}
 	a.Revision++
 	if len(channels) > 0 {
-		err = t.tellOf(ctx, at, &a, broadcast{session: t, step: at.Definition, scope: scope, channels: channels})
+		err = t.tellOf(ctx, at, &a, broadcast{turn: t, step: at.Definition, scope: scope, channels: channels})
 	}
 	if err == nil {
 		err = t.outcomes(ctx, &a)
@@ -63,24 +63,24 @@ func (t *session) tell(ctx context.Context, at execution.Traced, a approval.Appr
 }
 
 // tellOf tells people of an open question.
-func (t *session) tellOf(ctx context.Context, at execution.Traced, a *approval.Approval, b broadcast) error {
+func (t *turn) tellOf(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
 	s := t.steps[at.ID]
 	on := occasionOf(s, *a)
-	b.words, b.subject, b.key = t.words(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
+	b.words, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
 	return b.send(ctx, execution.NotifiedIn(s.Output)[on], func(list []execution.Delivery) error {
-		return t.heard(ctx, a, &s, on, list)
+		return t.reminded(ctx, a, &s, on, list)
 	})
 }
 
 // A broadcast is one message to the people of all of a gate's channels.
 type broadcast struct {
-	*session
+	*turn
 
 	step     definition.Step
 	scope    render.Scope
 	channels []definition.Notify
 	subject  string
-	words    step.Words
+	words    step.MessageText
 	key      string // begins the idempotency key of each message
 	// only says who of a channel is told, by recipient as the trace shows it; nil:
 	// everybody.
@@ -98,7 +98,7 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 		if i < len(list) && list[i].Final() {
 			continue
 		}
-		telling := step.Telling{Notify: n, Subject: b.subject, Words: b.words, Key: fmt.Sprintf("%s:%d", b.key, i)}
+		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.words, Key: fmt.Sprintf("%s:%d", b.key, i)}
 		if i < len(list) {
 			telling.Before = list[i]
 		} else {
@@ -124,12 +124,12 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 	return nil
 }
 
-// heard records who was told of a question, if nobody else has touched the run
+// reminded records who was told of a question, if nobody else has touched the run
 // meanwhile: of two who tell people of the same question, one stops before its
 // first message. Nor may the question have been decided: a decision says when the
 // sweeper looks whether the run has heard of it, and that must stand.
-func (t *session) heard(
-	ctx context.Context, a *approval.Approval, s *execution.Step, on execution.Occasion, list []execution.Delivery,
+func (t *turn) reminded(
+	ctx context.Context, a *approval.Approval, s *execution.StepRecord, on execution.Occasion, list []execution.Delivery,
 ) error {
 	s.Output = execution.NotifiedIn(s.Output).With(on, list).In(s.Output)
 	err := t.commit(context.WithoutCancel(ctx), func(x execution.Execution) execution.Change {
@@ -154,9 +154,9 @@ func subject(name string, on execution.Occasion) string {
 	return name + " waits for approval"
 }
 
-// words returns what people are told: the question, where to decide, until when,
+// messageText returns what people are told: the question, where to decide, until when,
 // what will be done, and which of the words are not the definition's.
-func (t *session) words(a approval.Approval) step.Words {
+func (t *turn) messageText(a approval.Approval) step.MessageText {
 	var rest strings.Builder
 	for i, line := range ahead(a) {
 		if i == 0 {
@@ -167,7 +167,7 @@ func (t *session) words(a approval.Approval) step.Words {
 	if len(a.Chat.Values) > 0 {
 		rest.WriteString("\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " "))
 	}
-	return step.Words{
+	return step.MessageText{
 		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question(a), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 		Rest: render.Clean(rest.String()),

@@ -14,12 +14,12 @@ import (
 // may have to be repaired too.
 const rest = 5 * time.Minute
 
-// perform does what the options say, and returns errViolated when something
+// run does what the options say, and returns errViolated when something
 // does not hold.
-func (s *system) perform(ctx context.Context, o options) error {
+func (s *system) run(ctx context.Context, o options) error {
 	p := newPlan(o)
 	s.say("seed %d, marked %s\n%v", o.seed, s.nonce, p)
-	c, err := s.company(ctx)
+	c, err := s.tenants(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *system) perform(ctx context.Context, o options) error {
 }
 
 // misbehave publishes the events while everything goes wrong.
-func (s *system) misbehave(ctx context.Context, o options, p plan, c *company) (*faults, error) {
+func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
 	f := s.faults(p.kills)
 	c.endure(f)
 	if err := s.rules(ctx, c.orgs, o.seed); err != nil {
@@ -80,7 +80,7 @@ func (s *system) misbehave(ctx context.Context, o options, p plan, c *company) (
 }
 
 // publish puts the events on the bus in their time.
-func (c *company) publish(ctx context.Context, p plan, began time.Time) error {
+func (c *tenants) publish(ctx context.Context, p plan, began time.Time) error {
 	for _, h := range p.events {
 		if !sleep(ctx, h.at-c.now().Sub(began)) {
 			return ctx.Err()
@@ -108,7 +108,7 @@ func (c *company) publish(ctx context.Context, p plan, began time.Time) error {
 
 // again does once more what was done: every event is delivered, word for word,
 // every letter handed in, every verdict and cancellation told again.
-func (c *company) again(ctx context.Context) error {
+func (c *tenants) again(ctx context.Context) error {
 	letters, err := c.letters(ctx)
 	if err != nil {
 		return err

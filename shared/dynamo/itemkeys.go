@@ -1,0 +1,277 @@
+package dynamo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/key"
+)
+
+// errKey says that something cannot be part of a key.
+var errKey = errors.New("dynamo: a part of a key is empty or has a '#' or a control character")
+
+// A primary is the primary key of an item, and why there can be none.
+type primary struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+
+	err error
+}
+
+// errOf lets an item say what is wrong with its key.
+func (p primary) errOf() error { return p.err }
+
+// join is the only place where parts become a key: none of them may be empty or
+// hold what could end it.
+func join(parts ...string) (string, error) {
+	for _, p := range parts {
+		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r == '#' || r < 0x20 || r == 0x7f }) {
+			return "", fmt.Errorf("%w: %q", errKey, parts)
+		}
+	}
+	return strings.Join(parts, "#"), nil
+}
+
+// in returns the key with the partition key pk and the parts of a sort key.
+func in(pk string, err error, sk ...string) primary {
+	s, skErr := join(sk...)
+	return primary{PK: pk, SK: s, err: errors.Join(err, skErr)}
+}
+
+func orgPartition(o id.Org) (string, error) { return join("ORG", string(o)) }
+
+// inOrg returns the key of an item of an organization's own partition.
+func inOrg(o id.Org, sk ...string) primary {
+	pk, err := orgPartition(o)
+	return in(pk, err, sk...)
+}
+
+func tenantKey(o id.Org) primary { return inOrg(o, "ORG") }
+
+func headKey(o id.Org, a id.Agent) primary { return inOrg(o, "AGENT", string(a)) }
+
+func activeKey(o id.Org) primary { return inOrg(o, "ACTIVE") }
+
+func listenKey(o id.Org, event string, a id.Agent) primary {
+	return inOrg(o, "LISTEN", event, string(a))
+}
+
+// requestKey has a digest, because a caller may use any character in its name for
+// a request.
+func requestKey(o id.Org, key string) primary { return inOrg(o, "REQUEST", id.Digest(key)) }
+
+func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)) }
+
+func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }
+
+// hashKey is the one key that does not begin with the organization: whoever
+// shows a secret has not said where it belongs.
+func hashKey(h key.Hash) primary {
+	pk, err := join("KEY", string(h))
+	return in(pk, err, "KEY")
+}
+
+func agentPartition(o id.Org, a id.Agent) (string, error) {
+	return join("ORG", string(o), "AGENT", string(a))
+}
+
+func versionKey(o id.Org, a id.Agent, version int) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "VERSION", fmt.Sprintf("%06d", version))
+}
+
+func limitKey(o id.Org, a id.Agent) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "LIMIT")
+}
+
+// refusalKey returns the key of a refusal's entry at a time: the time of its
+// event, or that of the decision.
+func refusalKey(o id.Org, a id.Agent, e id.Activity, at time.Time) primary {
+	pk, err := agentPartition(o, a)
+	return in(pk, err, "ACT", second(at), string(e))
+}
+
+// refusalTime returns the time in the sort key of a refusal.
+func refusalTime(sk string) time.Time {
+	parts := strings.Split(sk, "#")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	t, err := time.Parse(secondFormat, parts[1])
+	if err != nil {
+		return time.Time{} // a year of five digits
+	}
+	return t
+}
+
+// refusalsIn returns the bounds of the sort keys of the refusals from one second
+// to another, both included; zero for no bound.
+func refusalsIn(from, to time.Time) (first, last string) {
+	first, last = begins("ACT#")
+	if !from.IsZero() {
+		first = "ACT#" + second(from)
+	}
+	if !to.IsZero() {
+		_, last = begins("ACT#" + second(to) + "#")
+	}
+	return first, last
+}
+
+func runPartition(o id.Org, x id.Execution) (string, error) {
+	return join("ORG", string(o), "EXEC", string(x))
+}
+
+func metaKey(o id.Org, x id.Execution) primary {
+	pk, err := runPartition(o, x)
+	return in(pk, err, "META")
+}
+
+func stepKey(o id.Org, x id.Execution, step id.Step) primary {
+	pk, err := runPartition(o, x)
+	return in(pk, err, "STEP", string(step))
+}
+
+// runOf returns the run that a partition belongs to.
+func runOf(pk string) (o id.Org, x id.Execution, ok bool) {
+	p := strings.Split(pk, "#")
+	if len(p) != 4 || p[0] != "ORG" || p[2] != "EXEC" {
+		return "", "", false
+	}
+	return id.Org(p[1]), id.Execution(p[3]), true
+}
+
+// digestOf names what an event tells an agent.
+func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.Content()) }
+
+func payloadKey(o id.Org, digest string) primary {
+	pk, err := join("ORG", string(o), "SEEN", digest)
+	return in(pk, err, "SEEN")
+}
+
+func clientPartition(o id.Org, c id.Client) (string, error) {
+	return join("ORG", string(o), "CLIENT", string(c))
+}
+
+// factKey is the place of a fact. It has a digest, because a device and a
+// ticket may be called anything.
+func factKey(o id.Org, c id.Client, f client.Fact) primary {
+	pk, err := clientPartition(o, c)
+	kind := strings.ToUpper(string(f.Kind))
+	if f.Name == "" {
+		return in(pk, err, kind)
+	}
+	return in(pk, err, kind, id.Digest(f.Name))
+}
+
+// kindOf returns what the fact at a sort key is about.
+func kindOf(sk string) client.Kind {
+	kind, _, _ := strings.Cut(sk, "#")
+	return client.Kind(strings.ToLower(kind))
+}
+
+func approvalKey(o id.Org, a id.Approval) primary {
+	pk, err := join("ORG", string(o), "APPR", string(a))
+	return in(pk, err, "APPROVAL")
+}
+
+func monthKey(o id.Org, m credit.Month) primary {
+	pk, err := join("ORG", string(o), "CREDIT")
+	return in(pk, err, "MONTH", string(m))
+}
+
+// revokedKey has a digest, because a session may be called anything.
+func revokedKey(o id.Org, jti string) primary { return inOrg(o, "REVOKED", id.Digest(jti)) }
+
+// rateKey is the key of how many requests an organization sent in a minute.
+func rateKey(o id.Org, minute time.Time) primary {
+	pk, err := join("ORG", string(o), "RATE")
+	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
+}
+
+// alertsKey is the key of what the owners of an organization were told.
+func alertsKey(o id.Org) primary { return inOrg(o, "ALERTS") }
+
+func outboxKey(o id.Org, e id.Event) primary {
+	pk, err := join("ORG", string(o), "OUTBOX", string(e))
+	return in(pk, err, "EVENT")
+}
+
+func statsPartition(o id.Org) (string, error) { return join("ORG", string(o), "STATS") }
+
+func statsKey(o id.Org, a id.Agent) primary {
+	pk, err := statsPartition(o)
+	return in(pk, err, "AGENT", string(a))
+}
+
+// The partitions of the indexes.
+
+func runsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "RUNS") }
+
+func runsOfAgent(o id.Org, a id.Agent) (string, error) { return agentPartition(o, a) }
+
+func approvalsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "APPROVALS") }
+
+func runsOfStatus(o id.Org, st execution.Status) (string, error) {
+	return join("ORG", string(o), "RUNS", string(st))
+}
+
+func runsOfAgentStatus(o id.Org, a id.Agent, st execution.Status) (string, error) {
+	return join("ORG", string(o), "AGENT", string(a), string(st))
+}
+
+func approvalsOfStatus(o id.Org, st approval.Status) (string, error) {
+	return join("ORG", string(o), "APPROVALS", string(st))
+}
+
+// shards is how many partitions the index of open runs has: each takes 1,000
+// writes a second.
+const shards = 4
+
+func shardOf(x id.Execution) string { return shard(int(id.Hash(string(x))[0]) % shards) }
+
+func shard(n int) string { return fmt.Sprintf("OPEN#%d", n) }
+
+func outboxShardOf(e id.Event) string { return outboxShard(int(id.Hash(string(e))[0]) % shards) }
+
+func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
+
+// sortKey returns the place of something in a list: its time in whole seconds,
+// which is what people see, then its id.
+func sortKey(t time.Time, name string) string { return second(t) + "#" + name }
+
+const secondFormat = "2006-01-02T15:04:05Z"
+
+func second(t time.Time) string { return t.UTC().Format(secondFormat) }
+
+// secondOf returns the time of a place.
+func secondOf(place string) (time.Time, error) {
+	at, _, _ := strings.Cut(place, "#")
+	return time.Parse(secondFormat, at)
+}
+
+// up returns t, or the next whole second.
+func up(t time.Time) time.Time {
+	if s := t.Truncate(time.Second); !s.Equal(t) {
+		return s.Add(time.Second)
+	}
+	return t
+}
+
+// dueFormat has a fixed width, so that times sort as texts.
+const dueFormat = "2006-01-02T15:04:05.000000000Z"
+
+func dueOf(x execution.Execution) string {
+	if x.Due.IsZero() {
+		return ""
+	}
+	return x.Due.UTC().Format(dueFormat)
+}
