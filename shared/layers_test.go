@@ -17,8 +17,9 @@ const module = "theoneagents.app/agents/"
 // package imports only from layers above its own. To add a package, put its name
 // where it stands.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue"},                              // words of every room
-	{"caller", "event", "credit", "render"},                   // who asks, what happened, what it costs, what is said
+	{"fault", "id", "jsonvalue"},            // words of every room
+	{"input"},                               // reads the fields of documents from outside
+	{"caller", "event", "credit", "render"}, // who asks, what happened, what it costs, what is said
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // the org and its rights; products' events and actions; events of ours
 	{"condition"},                            // what must hold of an event
 	{"definition"},                           // what to do
@@ -49,7 +50,7 @@ var behind = map[string]string{
 }
 
 // outside is the first layer that may touch the world.
-const outside = 11
+const outside = 12
 
 // world are import prefixes that no layer before outside may use.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}

@@ -32,10 +32,10 @@ func read(t testing.TB, name string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return object(t, string(data))
+	return Object(t, string(data))
 }
 
-func object(t testing.TB, text string) map[string]any {
+func Object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	doc, err := jsonvalue.Object([]byte(text))
 	if err != nil {

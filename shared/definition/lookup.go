@@ -9,6 +9,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 )
@@ -128,7 +129,7 @@ func named(v any) []jsonvalue.Path {
 func (p *parser) template(at, text string) []jsonvalue.Path {
 	paths, err := render.Paths(text)
 	if err != nil {
-		p.fault(at, "%s", faultMessage(err))
+		p.Fault(at, "%s", faultMessage(err))
 		return nil
 	}
 	for _, path := range paths {
@@ -175,7 +176,7 @@ func (p *parser) viewOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, b
 	case slices.Contains(p.past.names, root):
 		return view{root: root, schema: p.outputs[root]}, rest, true
 	}
-	p.fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path%s",
+	p.Fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path%s",
 		root, strings.Join(roots(), ", "), p.meant(path))
 	return view{}, nil, false
 }
@@ -209,14 +210,14 @@ func (p *parser) outputOf(at string, path jsonvalue.Path) (view, jsonvalue.Path,
 				ids = append(ids, id)
 			}
 		}
-		p.fault(at, "there is no step %q before this one on this path%s", step, fault.DidYouMean(step, ids))
+		p.Fault(at, "there is no step %q before this one on this path%s", step, fault.DidYouMean(step, ids))
 		return view{}, nil, false
 	}
 	switch {
 	case len(path) == 2:
 		return view{schema: true}, nil, true
 	case path[2] != "output":
-		p.fault(at, "a step has only an output: steps.%s.output", step)
+		p.Fault(at, "a step has only an output: steps.%s.output", step)
 		return view{}, nil, false
 	}
 	return view{root: name + ".output", schema: p.outputs[name]}, path[3:], true
@@ -245,14 +246,14 @@ func (p *parser) within(at string, v view, path jsonvalue.Path) place {
 	got := s.at(path)
 	if got.kinds != noKind {
 		if got.naming == unlisted {
-			p.warn(at, "%s", p.lacks(s, v, path))
+			p.Warn(at, "%s", p.lacks(s, v, path))
 		}
 		return got
 	}
 	if v.likely {
-		p.warn(at, "%s", p.lacks(s, v, path))
+		p.Warn(at, "%s", p.lacks(s, v, path))
 	} else {
-		p.fault(at, "%s", p.lacks(s, v, path))
+		p.Fault(at, "%s", p.lacks(s, v, path))
 	}
 	return anywhere()
 }
@@ -298,14 +299,14 @@ func lastNames(path jsonvalue.Path) string {
 
 // looksUp reports a condition whose field is no path or can never be found, and
 // one that can never hold.
-func (p *parser) looksUp(o object, c condition.Condition, inSteps bool) {
+func (p *parser) looksUp(o input.Object, c condition.Condition, inSteps bool) {
 	if c.Field == "" || p.stored {
 		return
 	}
-	at := o.at("field")
+	at := o.At("field")
 	path, err := jsonvalue.ParsePath(c.Field)
 	if err != nil {
-		p.fault(at, "%v", err)
+		p.Fault(at, "%v", err)
 		return
 	}
 	got := anywhere()
@@ -323,7 +324,7 @@ func (p *parser) looksUp(o object, c condition.Condition, inSteps bool) {
 // ofClient looks a path up in the profile of the event's client.
 func (p *parser) ofClient(at string, path jsonvalue.Path) place {
 	if path[0] == "client_context" && len(path) > 1 {
-		p.fault(at, "the field is looked up in the client's profile already: write %q", path[1:].String())
+		p.Fault(at, "the field is looked up in the client's profile already: write %q", path[1:].String())
 		return anywhere()
 	}
 	return p.within(at, view{root: "client_context", schema: profile()}, path)
@@ -337,7 +338,7 @@ func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 		return p.within(at, p.payloadView(""), path)
 	}
 	if say := p.misplaced(path, inSteps); say != "" {
-		p.fault(at, "%s", say)
+		p.Fault(at, "%s", say)
 		return anywhere()
 	}
 	fields, _ := envelope()["properties"].(map[string]any)
@@ -378,25 +379,25 @@ func (p *parser) misplaced(path jsonvalue.Path, inSteps bool) string {
 }
 
 // canHold warns of a condition that can never hold.
-func (p *parser) canHold(o object, c condition.Condition, got place) {
-	at, is := o.at("operator"), fmt.Sprintf("%s is %s", c.Field, got.kinds)
+func (p *parser) canHold(o input.Object, c condition.Condition, got place) {
+	at, is := o.At("operator"), fmt.Sprintf("%s is %s", c.Field, got.kinds)
 	if got.kinds == allKind && got.values == nil {
 		return
 	}
 	switch c.Operator {
 	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if got.kinds&kindString == noKind {
-			p.warn(at, "%s looks into strings and %s, so the condition never holds", c.Operator, is)
+			p.Warn(at, "%s looks into strings and %s, so the condition never holds", c.Operator, is)
 		}
 	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if got.kinds&kindNumber == noKind {
-			p.warn(at, "%s compares numbers and %s, so the condition never holds", c.Operator, is)
+			p.Warn(at, "%s compares numbers and %s, so the condition never holds", c.Operator, is)
 		}
 	case condition.Eq:
-		p.canBe(o.at("value"), c.Field, []any{c.Value}, got)
+		p.canBe(o.At("value"), c.Field, []any{c.Value}, got)
 	case condition.In:
 		list, _ := c.Value.([]any)
-		p.canBe(o.at("value"), c.Field, list, got)
+		p.canBe(o.At("value"), c.Field, list, got)
 	case condition.Ne, condition.NotIn, condition.Exists:
 	}
 }
@@ -418,9 +419,9 @@ func (p *parser) canBe(at, field string, wanted []any, got place) {
 	switch {
 	case len(wanted) == 0:
 	case len(names) == 0:
-		p.warn(at, "%s is %s, so the condition never holds", field, got.kinds)
+		p.Warn(at, "%s is %s, so the condition never holds", field, got.kinds)
 	default:
-		p.warn(at, "%s is one of %s, so the condition never holds", field, fault.Offer(render.String(wanted[0]), names))
+		p.Warn(at, "%s is one of %s, so the condition never holds", field, fault.Offer(render.String(wanted[0]), names))
 	}
 }
 
@@ -438,7 +439,7 @@ func (p *parser) fills(at string, c Channel, text string) {
 		return
 	}
 	if joins.MatchString(text) {
-		p.warn(at, "join makes one text of a list, and a text is one recipient; give the list itself, which becomes a recipient each")
+		p.Warn(at, "join makes one text of a list, and a text is one recipient; give the list itself, which becomes a recipient each")
 		return
 	}
 	whole := alone.FindStringSubmatch(text)
@@ -453,7 +454,7 @@ func (p *parser) fills(at string, c Channel, text string) {
 		list, isList := v.([]any)
 		switch {
 		case whole == nil && kindOf(v)&(kindArray|kindObject) != noKind:
-			p.warn(at, "%s is %s in the catalogue's sample of %s, which a text around it makes one recipient; "+
+			p.Warn(at, "%s is %s in the catalogue's sample of %s, which a text around it makes one recipient; "+
 				"let the placeholder stand alone", path, jsonvalue.Kind(v), p.event.Name())
 		case whole == nil:
 		case !isList:
@@ -469,11 +470,11 @@ func (p *parser) fills(at string, c Channel, text string) {
 func (p *parser) reachable(at string, c Channel, path jsonvalue.Path, v any) {
 	text, ok := v.(string)
 	if !ok {
-		p.warn(at, "%s is %s in the catalogue's sample of %s, not a recipient", path, jsonvalue.Kind(v), p.event.Name())
+		p.Warn(at, "%s is %s in the catalogue's sample of %s, not a recipient", path, jsonvalue.Kind(v), p.event.Name())
 		return
 	}
 	if err := p.rules.Reaches(c, strings.TrimSpace(text)); err != nil {
-		p.warn(at, "%s in the catalogue's sample of %s cannot be a recipient of %s: %s", path, p.event.Name(), c, faultMessage(err))
+		p.Warn(at, "%s in the catalogue's sample of %s cannot be a recipient of %s: %s", path, p.event.Name(), c, faultMessage(err))
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 func happened(t testing.TB, payload string) event.Event {
 	t.Helper()
 	return event.Event{
-		ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Client: "cli_acme", Payload: object(t, payload),
+		ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Client: "cli_acme", Payload: Object(t, payload),
 		Published: time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC),
 	}
 }
@@ -194,8 +194,8 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 
 	facts := condition.Facts{
 		Event:  happened(t, `{"x":"event"}`),
-		Client: object(t, `{"x":"client","security_posture_score":72,"device_inventory":{"count":2,"devices":[{"id":"d"}]}}`),
-		Run:    object(t, `{"x":"run","steps":{"triage":{"output":{"noise":true}}}}`),
+		Client: Object(t, `{"x":"client","security_posture_score":72,"device_inventory":{"count":2,"devices":[{"id":"d"}]}}`),
+		Run:    Object(t, `{"x":"run","steps":{"triage":{"output":{"noise":true}}}}`),
 	}
 	for name, tc := range map[string]struct {
 		condition string
@@ -218,7 +218,7 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 			if err := json.Unmarshal([]byte(tc.condition), &c); err != nil {
 				t.Fatal(err)
 			}
-			c.Value = object(t, tc.condition)["value"] // a document's, with exact numbers
+			c.Value = Object(t, tc.condition)["value"] // a document's, with exact numbers
 			if ok, why := c.Holds(facts); ok != tc.want {
 				t.Errorf("Holds = %t: %s", ok, why)
 			}

@@ -3,7 +3,6 @@ package definition
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
 )
@@ -38,8 +38,8 @@ func (r Rules) now() time.Time {
 func (r Rules) Parse(doc map[string]any) (Definition, error) {
 	p := newParser(r)
 	d := p.definition(doc)
-	if len(p.faults) > 0 {
-		return Definition{}, ErrConfig.Naming(p.faults)
+	if len(p.Faults) > 0 {
+		return Definition{}, ErrConfig.Naming(p.Faults)
 	}
 	return d, nil
 }
@@ -50,12 +50,12 @@ func (r Rules) Parse(doc map[string]any) (Definition, error) {
 func (r Rules) Warnings(d Definition) []fault.Detail {
 	p := newParser(r)
 	p.definition(d.Document())
-	return slices.Concat(p.faults, p.warnings)
+	return slices.Concat(p.Faults, p.Warnings)
 }
 
 func newParser(r Rules) *parser {
 	return &parser{
-		reader: &reader{}, rules: r, ids: map[id.Step]bool{}, vars: map[string]bool{}, outputs: map[string]any{},
+		Reader: &input.Reader{}, rules: r, ids: map[id.Step]bool{}, vars: map[string]bool{}, outputs: map[string]any{},
 	}
 }
 
@@ -73,7 +73,7 @@ func (d *Definition) UnmarshalJSON(data []byte) error {
 
 // A parser reads one definition.
 type parser struct {
-	*reader
+	*input.Reader
 
 	rules   Rules
 	stored  bool              // it was checked when it was stored: only read it
@@ -92,61 +92,61 @@ type parser struct {
 }
 
 func (p *parser) definition(doc map[string]any) Definition {
-	o := p.object("", doc)
+	o := p.Object("", doc)
 	d := Definition{
-		Name:        o.needText("name", MaxName),
-		Description: o.text("description", MaxDescription),
-		Category:    needChoice(o, "category", catalog.Categories()...),
-		Conflict:    choice(o, "conflict_behavior", Additive, Additive, Override),
+		Name:        o.NeedText("name", MaxName),
+		Description: o.Text("description", MaxDescription),
+		Category:    input.NeedChoice(o, "category", catalog.Categories()...),
+		Conflict:    input.Choice(o, "conflict_behavior", Additive, Additive, Override),
 		Conditions:  []condition.Condition{},
 		Steps:       []Step{},
 	}
-	if v, ok := o.need("trigger"); ok {
+	if v, ok := o.Need("trigger"); ok {
 		d.Trigger = p.trigger(v)
 	}
-	for i, v := range o.list("conditions", MaxFilters) {
-		d.Conditions = append(d.Conditions, p.condition(index("conditions", i), v, 1, condition.InEvent, condition.InClient))
+	for i, v := range o.List("conditions", MaxFilters) {
+		d.Conditions = append(d.Conditions, p.condition(input.Index("conditions", i), v, 1, condition.InEvent, condition.InClient))
 	}
-	if v, ok := o.get("client_scope"); ok {
+	if v, ok := o.Get("client_scope"); ok {
 		d.Scope = p.scope(v)
 	}
-	if v, ok := o.get("execution_limit"); ok {
+	if v, ok := o.Get("execution_limit"); ok {
 		d.Limit = p.limit(v)
 	}
-	if list := o.needList("steps", MaxSteps); list != nil {
+	if list := o.NeedList("steps", MaxSteps); list != nil {
 		d.Steps = p.steps("steps", list, 1)
 	}
-	o.done()
+	o.Done()
 	if p.count > MaxSteps {
-		p.fault("steps", "there are %d steps at all depths; %d are allowed", p.count, MaxSteps)
+		p.Fault("steps", "there are %d steps at all depths; %d are allowed", p.count, MaxSteps)
 	}
 	return d
 }
 
 func (p *parser) trigger(v any) Trigger {
-	o := p.object("trigger", v)
+	o := p.Object("trigger", v)
 	t := Trigger{
-		Type:                needChoice(o, "type", "bus_event"),
-		EventType:           o.needText("event_type", 100),
-		Product:             o.needText("source_product", 40),
-		AllowAgentTriggered: o.boolean("allow_agent_triggered"),
+		Type:                input.NeedChoice(o, "type", "bus_event"),
+		EventType:           o.NeedText("event_type", 100),
+		Product:             o.NeedText("source_product", 40),
+		AllowAgentTriggered: o.Bool("allow_agent_triggered"),
 		Filters:             []condition.Filter{},
 	}
 	event, ok := p.rules.Catalog.Event(t.Event())
 	if !ok && t.EventType != "" && t.Product != "" {
-		p.fault("trigger.event_type", "there is no event %s; %s", t.Event(), p.rules.otherEvents(t))
+		p.Fault("trigger.event_type", "there is no event %s; %s", t.Event(), p.rules.otherEvents(t))
 	}
 	if t.Product == outbox.Product && !t.AllowAgentTriggered {
-		p.fault("trigger.allow_agent_triggered", "must be true: agents cause every event of the product %s, so this trigger would never match", t.Product)
+		p.Fault("trigger.allow_agent_triggered", "must be true: agents cause every event of the product %s, so this trigger would never match", t.Product)
 	}
 	p.event = event
 	if ok {
 		p.payload = payloadOf(event)
 	}
-	for i, v := range o.list("filters", MaxFilters) {
-		t.Filters = append(t.Filters, p.filter(index("trigger.filters", i), v, ok))
+	for i, v := range o.List("filters", MaxFilters) {
+		t.Filters = append(t.Filters, p.filter(input.Index("trigger.filters", i), v, ok))
 	}
-	o.done()
+	o.Done()
 	return t
 }
 
@@ -162,18 +162,18 @@ func (r Rules) otherEvents(t Trigger) string {
 }
 
 func (p *parser) filter(path string, v any, known bool) condition.Filter {
-	o := p.object(path, v)
-	f := condition.Filter{Field: o.needText("field", 200), Operator: needChoice(o, "operator", condition.Operators()...)}
+	o := p.Object(path, v)
+	f := condition.Filter{Field: o.NeedText("field", 200), Operator: input.NeedChoice(o, "operator", condition.Operators()...)}
 	f.Value = p.value(o, f.Operator)
-	o.done()
+	o.Done()
 	place, err := jsonvalue.ParsePath(f.Field)
 	field, ok := p.event.Field(place.String())
 	switch {
 	case f.Field != "" && err != nil:
-		p.fault(o.at("field"), "%v", err)
+		p.Fault(o.At("field"), "%v", err)
 	case !known || f.Field == "" || f.Operator == "":
 	case !ok:
-		p.fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, fault.Suggest(lastNames(place), p.event.FieldPaths()))
+		p.Fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, fault.Suggest(lastNames(place), p.event.FieldPaths()))
 	default:
 		p.fits(path, field, f)
 	}
@@ -185,18 +185,18 @@ func (p *parser) fits(path string, field catalog.Field, f condition.Filter) {
 	switch f.Operator {
 	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if field.Type != catalog.Number {
-			p.fault(path+".operator", "%s compares numbers, and %s is of type %s", f.Operator, field.Path, field.Type)
+			p.Fault(path+".operator", "%s compares numbers, and %s is of type %s", f.Operator, field.Path, field.Type)
 		}
 	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if field.Type != catalog.String && field.Type != catalog.Enum {
-			p.fault(path+".operator", "%s looks into strings, and %s is of type %s", f.Operator, field.Path, field.Type)
+			p.Fault(path+".operator", "%s looks into strings, and %s is of type %s", f.Operator, field.Path, field.Type)
 		}
 	case condition.Eq, condition.Ne:
 		p.member(path+".value", field, f.Value)
 	case condition.In, condition.NotIn:
 		list, _ := f.Value.([]any)
 		for i, v := range list {
-			p.member(index(path+".value", i), field, v)
+			p.member(input.Index(path+".value", i), field, v)
 		}
 	case condition.Exists:
 	}
@@ -207,42 +207,42 @@ func (p *parser) member(path string, field catalog.Field, v any) {
 	s, isText := v.(string)
 	switch {
 	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
-		p.fault(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
+		p.Fault(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
 	case field.Type == catalog.String && !isText:
-		p.fault(path, "%s is a string, not %s", field.Path, jsonvalue.Kind(v))
+		p.Fault(path, "%s is a string, not %s", field.Path, jsonvalue.Kind(v))
 	case field.Type == catalog.Number && jsonvalue.Kind(v) != "a number":
-		p.fault(path, "%s is a number, not %s", field.Path, jsonvalue.Kind(v))
+		p.Fault(path, "%s is a number, not %s", field.Path, jsonvalue.Kind(v))
 	case field.Type == catalog.Boolean && jsonvalue.Kind(v) != "a boolean":
-		p.fault(path, "%s is a boolean, not %s", field.Path, jsonvalue.Kind(v))
+		p.Fault(path, "%s is a boolean, not %s", field.Path, jsonvalue.Kind(v))
 	}
 }
 
 // value reads what an operator compares with.
-func (p *parser) value(o object, op condition.Operator) any {
-	v, ok := o.needAny("value") // null is a value
+func (p *parser) value(o input.Object, op condition.Operator) any {
+	v, ok := o.NeedAny("value") // null is a value
 	if !ok || op == "" {
 		return v
 	}
-	path := o.at("value")
+	path := o.At("value")
 	kind := jsonvalue.Kind(v)
 	switch op {
 	case condition.In, condition.NotIn:
 		p.scalars(path, v)
 	case condition.Exists:
 		if kind != "a boolean" {
-			p.fault(path, "exists takes true or false, not %s", kind)
+			p.Fault(path, "exists takes true or false, not %s", kind)
 		}
 	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if kind != "a number" {
-			p.fault(path, "%s takes a number, not %s", op, kind)
+			p.Fault(path, "%s takes a number, not %s", op, kind)
 		}
 	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if kind != "a string" {
-			p.fault(path, "%s takes a string, not %s", op, kind)
+			p.Fault(path, "%s takes a string, not %s", op, kind)
 		}
 	case condition.Eq, condition.Ne:
 		if kind == "an array" || kind == "an object" {
-			p.fault(path, "%s takes a string, a number, a boolean or null, not %s", op, kind)
+			p.Fault(path, "%s takes a string, a number, a boolean or null, not %s", op, kind)
 		}
 	}
 	return v
@@ -251,12 +251,12 @@ func (p *parser) value(o object, op condition.Operator) any {
 func (p *parser) scalars(path string, v any) {
 	list, ok := v.([]any)
 	if !ok || len(list) == 0 || len(list) > 200 {
-		p.fault(path, "must be an array of 1 to 200 values")
+		p.Fault(path, "must be an array of 1 to 200 values")
 		return
 	}
 	for i, e := range list {
 		if k := jsonvalue.Kind(e); k == "an array" || k == "an object" {
-			p.fault(index(path, i), "must be a string, a number, a boolean or null, not %s", k)
+			p.Fault(input.Index(path, i), "must be a string, a number, a boolean or null, not %s", k)
 		}
 	}
 }
@@ -264,10 +264,10 @@ func (p *parser) scalars(path string, v any) {
 const maxConditionDepth = 5
 
 func (p *parser) condition(path string, v any, depth int, contexts ...condition.Context) condition.Condition {
-	o := p.object(path, v)
-	o.absent("all", "any", "context", "field", "operator", "value")
+	o := p.Object(path, v)
+	o.AllowNull("all", "any", "context", "field", "operator", "value")
 	for _, group := range []string{"all", "any"} {
-		if _, ok := o.get(group); !ok {
+		if _, ok := o.Get(group); !ok {
 			continue
 		}
 		c := condition.Condition{}
@@ -277,29 +277,29 @@ func (p *parser) condition(path string, v any, depth int, contexts ...condition.
 		} else {
 			c.Any = list
 		}
-		o.done()
+		o.Done()
 		return c
 	}
 	c := condition.Condition{
-		Context:  choice(o, "context", condition.InEvent, contexts...),
-		Field:    o.needText("field", 200),
-		Operator: needChoice(o, "operator", condition.Operators()...),
+		Context:  input.Choice(o, "context", condition.InEvent, contexts...),
+		Field:    o.NeedText("field", 200),
+		Operator: input.NeedChoice(o, "operator", condition.Operators()...),
 	}
 	c.Value = p.value(o, c.Operator)
 	p.looksUp(o, c, slices.Contains(contexts, condition.InRun))
-	o.done()
+	o.Done()
 	return c
 }
 
-func (p *parser) group(o object, name string, depth int, contexts []condition.Context) []condition.Condition {
-	list := o.needList(name, MaxFilters)
+func (p *parser) group(o input.Object, name string, depth int, contexts []condition.Context) []condition.Condition {
+	list := o.NeedList(name, MaxFilters)
 	if depth >= maxConditionDepth {
-		p.fault(o.at(name), "conditions nest at most %d deep", maxConditionDepth)
+		p.Fault(o.At(name), "conditions nest at most %d deep", maxConditionDepth)
 		return []condition.Condition{}
 	}
 	out := make([]condition.Condition, 0, len(list))
 	for i, v := range list {
-		out = append(out, p.condition(index(o.at(name), i), v, depth+1, contexts...))
+		out = append(out, p.condition(input.Index(o.At(name), i), v, depth+1, contexts...))
 	}
 	return out
 }
@@ -310,27 +310,27 @@ func (p *parser) scope(v any) Scope {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fault("client_scope", `must be "all", {"include": […]} or {"exclude": […]}`)
+		p.Fault("client_scope", `must be "all", {"include": […]} or {"exclude": […]}`)
 		return Scope{}
 	}
-	o := p.object("client_scope", m)
+	o := p.Object("client_scope", m)
 	s := Scope{Include: p.clients(o, "include"), Exclude: p.clients(o, "exclude")}
 	if (s.Include == nil) == (s.Exclude == nil) {
-		p.fault("client_scope", "must have either include or exclude")
+		p.Fault("client_scope", "must have either include or exclude")
 	}
-	o.done()
+	o.Done()
 	return s
 }
 
-func (p *parser) clients(o object, field string) []id.Client {
-	if _, ok := o.get(field); !ok {
+func (p *parser) clients(o input.Object, field string) []id.Client {
+	if _, ok := o.Get(field); !ok {
 		return nil
 	}
-	list := o.list(field, 1000)
+	list := o.List(field, 1000)
 	out := make([]id.Client, 0, len(list))
-	for i, s := range o.texts(field, list, 128) {
+	for i, s := range o.Texts(field, list, 128) {
 		if s != "" && !id.ValidExternal(s) {
-			p.fault(index(o.at(field), i), "must be a client id: printable, without # or space")
+			p.Fault(input.Index(o.At(field), i), "must be a client id: printable, without # or space")
 		}
 		out = append(out, id.Client(s))
 	}
@@ -338,16 +338,16 @@ func (p *parser) clients(o object, field string) []id.Client {
 }
 
 func (p *parser) limit(v any) *Limit {
-	o := p.object("execution_limit", v)
+	o := p.Object("execution_limit", v)
 	l := &Limit{
-		PerHour:  int(o.integer("max_per_hour", 1, 1000)),
-		PerDay:   int(o.integer("max_per_day", 1, 1000)),
-		Cooldown: int(o.integer("cooldown_minutes", 1, 1440)),
+		PerHour:  int(o.Int("max_per_hour", 1, 1000)),
+		PerDay:   int(o.Int("max_per_day", 1, 1000)),
+		Cooldown: int(o.Int("cooldown_minutes", 1, 1440)),
 	}
-	if o.fields != nil && !slices.ContainsFunc(slices.Collect(maps.Values(o.fields)), func(v any) bool { return v != nil }) {
-		p.fault("execution_limit", "must have max_per_hour, max_per_day or cooldown_minutes")
+	if o.Empty() {
+		p.Fault("execution_limit", "must have max_per_hour, max_per_day or cooldown_minutes")
 	}
-	o.done()
+	o.Done()
 	return l
 }
 
@@ -357,48 +357,48 @@ var stepID = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // steps reads a sequence of steps, and leaves the past of what comes after it.
 func (p *parser) steps(path string, list []any, depth int) []Step {
 	if depth > MaxDepth {
-		p.fault(path, "steps nest at most %d deep", MaxDepth)
+		p.Fault(path, "steps nest at most %d deep", MaxDepth)
 		return []Step{}
 	}
 	out := make([]Step, 0, len(list))
 	for i, v := range list {
 		p.count++
-		out = append(out, p.step(index(path, i), v, depth))
+		out = append(out, p.step(input.Index(path, i), v, depth))
 	}
 	return out
 }
 
 func (p *parser) step(path string, v any, depth int) Step {
-	o := p.object(path, v)
+	o := p.Object(path, v)
 	s := Step{
-		ID:      id.Step(o.needText("id", 64)),
-		Kind:    needChoice(o, "type", Kinds()...),
-		Name:    o.text("name", MaxName),
-		OnError: choice(o, "on_error", "", OnErrors()...),
+		ID:      id.Step(o.NeedText("id", 64)),
+		Kind:    input.NeedChoice(o, "type", Kinds()...),
+		Name:    o.Text("name", MaxName),
+		OnError: input.Choice(o, "on_error", "", OnErrors()...),
 	}
 	switch {
 	case s.ID == "":
 	case !stepID.MatchString(string(s.ID)):
-		p.fault(o.at("id"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
+		p.Fault(o.At("id"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
 	case p.ids[s.ID]:
-		p.fault(o.at("id"), "%q is used twice", s.ID)
+		p.Fault(o.At("id"), "%q is used twice", s.ID)
 	case p.vars[string(s.ID)]:
-		p.fault(o.at("id"), "%q is an earlier step's output_var", s.ID)
+		p.Fault(o.At("id"), "%q is an earlier step's output_var", s.ID)
 	}
 	p.ids[s.ID] = true
-	if v, ok := o.get("if"); ok {
-		c := p.condition(o.at("if"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
+	if v, ok := o.Get("if"); ok {
+		c := p.condition(o.At("if"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
 		s.If = &c
 	}
-	if v, ok := o.get("retry"); ok {
-		s.Retry = p.retry(o.at("retry"), v)
+	if v, ok := o.Get("retry"); ok {
+		s.Retry = p.retry(o.At("retry"), v)
 	}
 	low, high := p.timeouts(s.Kind)
-	s.Timeout = int(o.integer("timeout_seconds", low, high))
+	s.Timeout = int(o.Int("timeout_seconds", low, high))
 	if read := reads(s.Kind); read != nil {
 		read(p, o, &s, depth)
-		o.absent(stepFields()...)
-		o.done()
+		o.AllowNull(stepFields()...)
+		o.Done()
 	}
 	p.past = p.past.after(s)
 	for _, name := range s.Names() {
@@ -432,10 +432,10 @@ func (p *parser) timeouts(k Kind) (low, high int64) {
 }
 
 func (p *parser) retry(path string, v any) *Retry {
-	o := p.object(path, v)
-	o.need("max_attempts")
-	r := &Retry{MaxAttempts: int(o.integer("max_attempts", 1, 5)), Backoff: int(o.integer("backoff_seconds", 0, 30))}
-	o.done()
+	o := p.Object(path, v)
+	o.Need("max_attempts")
+	r := &Retry{MaxAttempts: int(o.Int("max_attempts", 1, 5)), Backoff: int(o.Int("backoff_seconds", 0, 30))}
+	o.Done()
 	return r
 }
 

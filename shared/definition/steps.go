@@ -13,11 +13,12 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A kindReader reads the configuration of a kind of step into the step.
-type kindReader func(p *parser, o object, s *Step, depth int)
+type kindReader func(p *parser, o input.Object, s *Step, depth int)
 
 // reads returns the reader of a kind, or nil: the table of kinds.
 func reads(k Kind) kindReader {
@@ -48,29 +49,29 @@ func reserved(name string) bool { return name == "steps" || slices.Contains(root
 
 var varName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-func readAI(p *parser, o object, s *Step, _ int) {
+func readAI(p *parser, o input.Object, s *Step, _ int) {
 	a := &AIStep{
-		Model:     needChoice(o, "model", credit.Tiers()...),
-		Prompt:    o.needText("prompt", MaxText),
-		System:    o.text("system", MaxText),
-		OutputVar: o.text("output_var", 64),
+		Model:     input.NeedChoice(o, "model", credit.Tiers()...),
+		Prompt:    o.NeedText("prompt", MaxText),
+		System:    o.Text("system", MaxText),
+		OutputVar: o.Text("output_var", 64),
 	}
-	p.template(o.at("prompt"), a.Prompt)
-	p.template(o.at("system"), a.System)
-	if v, ok := o.get("output_schema"); ok {
-		a.Schema = p.schema(o.at("output_schema"), v)
+	p.template(o.At("prompt"), a.Prompt)
+	p.template(o.At("system"), a.System)
+	if v, ok := o.Get("output_schema"); ok {
+		a.Schema = p.schema(o.At("output_schema"), v)
 	}
 	switch {
 	case a.OutputVar == "":
 	case !varName.MatchString(a.OutputVar):
-		p.fault(o.at("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
+		p.Fault(o.At("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
 	case reserved(a.OutputVar):
-		p.fault(o.at("output_var"), "%q is the name of something else", a.OutputVar)
+		p.Fault(o.At("output_var"), "%q is the name of something else", a.OutputVar)
 	case a.OutputVar == string(s.ID):
 	case p.ids[id.Step(a.OutputVar)]:
-		p.fault(o.at("output_var"), "%q is another step's id", a.OutputVar)
+		p.Fault(o.At("output_var"), "%q is another step's id", a.OutputVar)
 	case slices.Contains(p.past.names, a.OutputVar):
-		p.fault(o.at("output_var"), "%q is what an earlier step's output is called", a.OutputVar)
+		p.Fault(o.At("output_var"), "%q is what an earlier step's output is called", a.OutputVar)
 	}
 	p.vars[a.OutputVar] = true
 	s.AIStep = a
@@ -80,44 +81,44 @@ func readAI(p *parser, o object, s *Step, _ int) {
 func (p *parser) schema(path string, v any) map[string]any {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fault(path, "must be a JSON Schema object, not %s", jsonvalue.Kind(v))
+		p.Fault(path, "must be a JSON Schema object, not %s", jsonvalue.Kind(v))
 		return map[string]any{} // so that paths into the output are no faults too
 	}
 	for _, why := range schemaFaults(m) {
-		p.fault(path, "%s", why)
+		p.Fault(path, "%s", why)
 	}
 	return m
 }
 
-func readAction(p *parser, o object, s *Step, _ int) {
-	a := &ActionStep{Product: o.needText("product", 40), Action: o.needText("action", 100), Params: map[string]any{}}
+func readAction(p *parser, o input.Object, s *Step, _ int) {
+	a := &ActionStep{Product: o.NeedText("product", 40), Action: o.NeedText("action", 100), Params: map[string]any{}}
 	s.ActionStep = a
-	if v, ok := o.get("params"); ok {
+	if v, ok := o.Get("params"); ok {
 		m, isObject := v.(map[string]any)
 		if !isObject {
-			p.fault(o.at("params"), "must be an object, not %s", jsonvalue.Kind(v))
+			p.Fault(o.At("params"), "must be an object, not %s", jsonvalue.Kind(v))
 			return
 		}
 		a.Params = m
 	}
-	jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.template(path, text) })
+	jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.template(path, text) })
 	if slices.ContainsFunc(named(a.Params), p.fromModel) {
 		p.answers = append(p.answers, s.Names()...)
 	}
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
 		if a.Product != "" && a.Action != "" {
-			p.fault(o.at("action"), "there is no action %q of product %q; %s", a.Action, a.Product, p.rules.otherActions(*a))
+			p.Fault(o.At("action"), "there is no action %q of product %q; %s", a.Action, a.Product, p.rules.otherActions(*a))
 		}
 		return
 	}
-	p.params(o.at("params"), action, a.Params)
+	p.params(o.At("params"), action, a.Params)
 	switch {
 	case !action.Destructive:
 	case p.past.asked:
-		jsonvalue.EachText(o.at("params"), a.Params, func(path, text string) { p.unseen(path, text, action) })
+		jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.unseen(path, text, action) })
 	default:
-		p.fault(o.path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
+		p.Fault(o.Path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
 	}
 }
@@ -135,7 +136,7 @@ func (r Rules) otherActions(a ActionStep) string {
 func (p *parser) unseen(path, text string, action catalog.Action) {
 	for _, named := range named(text) {
 		if Begins(named, p.past.afterGate) {
-			p.fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
+			p.Fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
 				"ask after the step it depends on", named.String(), action.Name())
 			return
 		}
@@ -146,14 +147,14 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		param, ok := action.Param(name)
 		if !ok {
-			p.fault(path+"."+name, "%s has no parameter %q; %s", action.Name(), name, fault.Suggest(name, action.ParamNames()))
+			p.Fault(path+"."+name, "%s has no parameter %q; %s", action.Name(), name, fault.Suggest(name, action.ParamNames()))
 			continue
 		}
 		p.param(path+"."+name, param, given[name])
 	}
 	for _, param := range action.Params {
 		if param.Required && given[param.Name] == nil {
-			p.fault(path+"."+param.Name, "is required by %s", action.Name())
+			p.Fault(path+"."+param.Name, "is required by %s", action.Name())
 		}
 	}
 }
@@ -165,35 +166,35 @@ func (p *parser) param(path string, param catalog.Param, v any) {
 		return // null is no parameter
 	}
 	if _, why := param.Fit(v); why != "" {
-		p.fault(path, "%s", why)
+		p.Fault(path, "%s", why)
 	}
 }
 
-func readNotification(p *parser, o object, s *Step, _ int) {
+func readNotification(p *parser, o input.Object, s *Step, _ int) {
 	n := &NotificationStep{
-		Channel: needChoice(o, "channel", Channels()...),
-		Subject: o.text("subject", MaxName),
-		Body:    o.needText("body", MaxText),
+		Channel: input.NeedChoice(o, "channel", Channels()...),
+		Subject: o.Text("subject", MaxName),
+		Body:    o.NeedText("body", MaxText),
 	}
 	n.Recipients = p.recipients(o, n.Channel)
-	p.template(o.at("subject"), n.Subject)
-	p.template(o.at("body"), n.Body)
+	p.template(o.At("subject"), n.Subject)
+	p.template(o.At("body"), n.Body)
 	s.NotificationStep = n
 }
 
-func (p *parser) recipients(o object, c Channel) []string {
-	list := o.texts("recipients", o.needList("recipients", MaxRecipients), 2000)
+func (p *parser) recipients(o input.Object, c Channel) []string {
+	list := o.Texts("recipients", o.NeedList("recipients", MaxRecipients), 2000)
 	for i, r := range list {
-		path := index(o.at("recipients"), i)
+		path := input.Index(o.At("recipients"), i)
 		if strings.Contains(r, "{{") {
 			if slices.ContainsFunc(p.template(path, r), p.fromModel) {
-				p.fault(path, "what a model answered cannot choose who is told")
+				p.Fault(path, "what a model answered cannot choose who is told")
 			}
 			p.fills(path, c, r)
 		} else if _, err := p.rules.Recipient(c, r); err != nil && r != "" {
-			p.fault(path, "%s", faultMessage(err))
+			p.Fault(path, "%s", faultMessage(err))
 		} else if p.rules.isReserved(r) {
-			p.warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", r)
+			p.Warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", r)
 		}
 	}
 	return list
@@ -230,68 +231,68 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 	return nil
 }
 
-func readGate(p *parser, o object, s *Step, _ int) {
+func readGate(p *parser, o input.Object, s *Step, _ int) {
 	g := &GateStep{
-		Message:      o.needText("message", MaxText),
-		MinApprovals: int(o.integer("min_approvals", 1, 20)),
-		OnExpiry:     choice(o, "on_expiry", "", OnExpiries()...),
+		Message:      o.NeedText("message", MaxText),
+		MinApprovals: int(o.Int("min_approvals", 1, 20)),
+		OnExpiry:     input.Choice(o, "on_expiry", "", OnExpiries()...),
 	}
-	p.template(o.at("message"), g.Message)
-	if v, ok := o.get("approvers"); ok {
-		a := p.object(o.at("approvers"), v)
+	p.template(o.At("message"), g.Message)
+	if v, ok := o.Get("approvers"); ok {
+		a := p.Object(o.At("approvers"), v)
 		g.Approvers = p.approvers(a)
-		a.done()
+		a.Done()
 	}
 	g.Notify = p.notify(o)
-	if v, ok := o.get("escalate_to"); ok {
-		e := p.object(o.at("escalate_to"), v)
+	if v, ok := o.Get("escalate_to"); ok {
+		e := p.Object(o.At("escalate_to"), v)
 		g.EscalateTo = &Escalates{
-			Approvers: p.approvers(e), Timeout: int(e.integer("timeout_seconds", MinGate, MaxWait)), Notify: p.notify(e),
+			Approvers: p.approvers(e), Timeout: int(e.Int("timeout_seconds", MinGate, MaxWait)), Notify: p.notify(e),
 		}
-		e.done()
+		e.Done()
 	}
 	if (g.OnExpiry == Escalate) != (g.EscalateTo != nil) {
-		p.fault(o.at("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
+		p.Fault(o.At("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
 	}
 	s.GateStep = g
 }
 
 // notify reads the channels over which a gate tells people.
-func (p *parser) notify(o object) []Notify {
+func (p *parser) notify(o input.Object) []Notify {
 	var out []Notify
-	for i, v := range o.list("notify", 10) {
-		n := p.object(index(o.at("notify"), i), v)
-		notify := Notify{Channel: needChoice(n, "channel", Channels()...)}
+	for i, v := range o.List("notify", 10) {
+		n := p.Object(input.Index(o.At("notify"), i), v)
+		notify := Notify{Channel: input.NeedChoice(n, "channel", Channels()...)}
 		notify.Recipients = p.recipients(n, notify.Channel)
-		n.done()
+		n.Done()
 		out = append(out, notify)
 	}
 	return out
 }
 
-func (p *parser) approvers(o object) Approvers {
+func (p *parser) approvers(o input.Object) Approvers {
 	var a Approvers
-	for i, v := range o.list("roles", 4) {
+	for i, v := range o.List("roles", 4) {
 		role, _ := v.(string)
 		switch role {
 		case "owner", "admin", "member":
 		case "viewer":
-			p.fault(index(o.at("roles"), i), "viewers never decide")
+			p.Fault(input.Index(o.At("roles"), i), "viewers never decide")
 		default:
-			p.fault(index(o.at("roles"), i), "must be one of owner, admin, member")
+			p.Fault(input.Index(o.At("roles"), i), "must be one of owner, admin, member")
 		}
 		a.Roles = append(a.Roles, role)
 	}
-	for i, u := range o.texts("users", o.list("users", 100), 128) {
+	for i, u := range o.Texts("users", o.List("users", 100), 128) {
 		if u != "" && !id.ValidExternal(u) {
-			p.fault(index(o.at("users"), i), "must be a user id: printable, without # or space")
+			p.Fault(input.Index(o.At("users"), i), "must be a user id: printable, without # or space")
 		}
 		a.Users = append(a.Users, id.User(u))
 	}
 	return a
 }
 
-func readBranch(p *parser, o object, s *Step, depth int) {
+func readBranch(p *parser, o input.Object, s *Step, depth int) {
 	b := &BranchStep{}
 	s.BranchStep = b
 	before := p.past.awaiting(*s)
@@ -299,38 +300,38 @@ func readBranch(p *parser, o object, s *Step, depth int) {
 	if s.If != nil || s.OnError == Continue {
 		ways = append(ways, before) // there is a way around it
 	}
-	for i, v := range o.needList("cases", MaxCases) {
-		c := p.object(index(o.at("cases"), i), v)
+	for i, v := range o.NeedList("cases", MaxCases) {
+		c := p.Object(input.Index(o.At("cases"), i), v)
 		way := Case{Steps: []Step{}}
 		p.past = before
-		if v, ok := c.need("when"); ok {
-			way.When = p.condition(c.at("when"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
+		if v, ok := c.Need("when"); ok {
+			way.When = p.condition(c.At("when"), v, 1, condition.InEvent, condition.InClient, condition.InRun)
 		}
-		if list := c.needList("steps", MaxSteps); list != nil {
-			way.Steps = p.steps(c.at("steps"), list, depth+1)
+		if list := c.NeedList("steps", MaxSteps); list != nil {
+			way.Steps = p.steps(c.At("steps"), list, depth+1)
 		}
-		c.done()
+		c.Done()
 		b.Cases, ways = append(b.Cases, way), append(ways, p.past)
 	}
 	p.past = before
-	if list := o.list("else", MaxSteps); list != nil {
-		b.Else = p.steps(o.at("else"), list, depth+1)
+	if list := o.List("else", MaxSteps); list != nil {
+		b.Else = p.steps(o.At("else"), list, depth+1)
 	}
 	p.past = joined(append(ways, p.past))
 }
 
-func readWait(p *parser, o object, s *Step, _ int) {
-	w := &WaitStep{Duration: o.integer("duration_seconds", 1, MaxWait), Until: o.text("until", 200)}
-	_, hasDuration := o.get("duration_seconds")
-	_, hasUntil := o.get("until")
+func readWait(p *parser, o input.Object, s *Step, _ int) {
+	w := &WaitStep{Duration: o.Int("duration_seconds", 1, MaxWait), Until: o.Text("until", 200)}
+	_, hasDuration := o.Get("duration_seconds")
+	_, hasUntil := o.Get("until")
 	if hasDuration == hasUntil {
-		p.fault(o.path, "must have either duration_seconds or until")
+		p.Fault(o.Path, "must have either duration_seconds or until")
 	}
 	switch {
 	case strings.Contains(w.Until, "{{"):
-		p.template(o.at("until"), w.Until)
+		p.template(o.At("until"), w.Until)
 	case hasUntil:
-		p.until(o.at("until"), w.Until)
+		p.until(o.At("until"), w.Until)
 	}
 	s.WaitStep = w
 }
@@ -341,11 +342,11 @@ func (p *parser) until(path, text string) {
 	at, err := time.Parse(time.RFC3339, text)
 	switch now := p.rules.now(); {
 	case err != nil:
-		p.fault(path, "must be a time like 2026-03-09T14:23:01Z")
+		p.Fault(path, "must be a time like 2026-03-09T14:23:01Z")
 	case now.IsZero():
 	case at.Sub(now) > MaxWait*time.Second:
-		p.fault(path, "%s is more than a year away, and a step waits for a year at most", text)
+		p.Fault(path, "%s is more than a year away, and a step waits for a year at most", text)
 	case at.Before(now):
-		p.warn(path, "%s is over, so the step does not wait", text)
+		p.Warn(path, "%s is over, so the step does not wait", text)
 	}
 }

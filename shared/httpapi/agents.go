@@ -36,13 +36,13 @@ func Agents(svc *agent.Service, templates *template.Service, act activity.Store,
 	return edge.mount(agents{edge, edge.signer(), svc, templates, act}.routes())
 }
 
-func (in *input) agent() string { return in.id("agent_", agent.ErrNotFound) }
+func (in *request) agent() string { return in.id("agent_", agent.ErrNotFound) }
 
 func (g agents) named(ctx context.Context, err error, name string) error {
 	return named(err, agent.ErrNotFound, "Agent", name, whoIn(ctx).Org)
 }
 
-func readListAgents(in *input) spec.ListAgentsRequestObject {
+func readListAgents(in *request) spec.ListAgentsRequestObject {
 	return spec.ListAgentsRequestObject{Params: spec.ListAgentsParams{
 		Status:   oneOf[spec.AgentStatus](in, "status", agent.Statuses()),
 		Type:     oneOf[spec.AgentType](in, "type", agent.Types()),
@@ -63,7 +63,7 @@ func (g agents) ListAgents(ctx context.Context, q spec.ListAgentsRequestObject) 
 	return spec.ListAgents200JSONResponse{Agents: each(heads, g.summary), Total: len(heads)}, nil
 }
 
-func readCreateAgent(in *input) spec.CreateAgentRequestObject {
+func readCreateAgent(in *request) spec.CreateAgentRequestObject {
 	q := spec.CreateAgentRequestObject{Body: in.document()}
 	q.Params.IdempotencyKey = in.idempotencyKey()
 	return q
@@ -88,19 +88,19 @@ func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject
 var idempotencyKeys = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
 
 // idempotencyKey returns the name that the caller has given the request, or nil.
-func (in *input) idempotencyKey() *string {
+func (in *request) idempotencyKey() *string {
 	keys, ok := in.r.Header["Idempotency-Key"]
 	if !ok {
 		return nil
 	}
 	if len(keys) != 1 || !idempotencyKeys.MatchString(keys[0]) {
-		in.fault("Idempotency-Key", "must be given once, as 1 to 255 printable ASCII characters")
+		in.Fault("Idempotency-Key", "must be given once, as 1 to 255 printable ASCII characters")
 		return nil
 	}
 	return &keys[0]
 }
 
-func readGetAgent(in *input) spec.GetAgentRequestObject {
+func readGetAgent(in *request) spec.GetAgentRequestObject {
 	return spec.GetAgentRequestObject{ID: in.agent()}
 }
 
@@ -113,7 +113,7 @@ func (g agents) GetAgent(ctx context.Context, q spec.GetAgentRequestObject) (spe
 	return spec.GetAgent200JSONResponse{Body: g.view(a), Headers: spec.GetAgent200ResponseHeaders{ETag: tag(a)}}, nil
 }
 
-func readUpdateAgent(in *input) spec.UpdateAgentRequestObject {
+func readUpdateAgent(in *request) spec.UpdateAgentRequestObject {
 	q := spec.UpdateAgentRequestObject{ID: in.agent(), Body: in.document()}
 	q.Params.IfMatch = in.ifMatch()
 	return q
@@ -136,7 +136,7 @@ func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject
 	return spec.UpdateAgent200JSONResponse{Body: g.view(a), Headers: spec.UpdateAgent200ResponseHeaders{ETag: tag(a)}}, nil
 }
 
-func readDeleteAgent(in *input) spec.DeleteAgentRequestObject {
+func readDeleteAgent(in *request) spec.DeleteAgentRequestObject {
 	q := spec.DeleteAgentRequestObject{ID: in.agent()}
 	q.Params.IfMatch = in.ifMatch()
 	return q
@@ -154,10 +154,10 @@ func (g agents) DeleteAgent(ctx context.Context, q spec.DeleteAgentRequestObject
 	return spec.DeleteAgent204Response{}, nil
 }
 
-func readCloneAgent(in *input) spec.CloneAgentRequestObject {
+func readCloneAgent(in *request) spec.CloneAgentRequestObject {
 	q := spec.CloneAgentRequestObject{ID: in.agent(), Body: &spec.CloneInput{}}
 	if len(in.body) > 0 {
-		q.Body.Name = in.object("name").text("name", 1, definition.MaxName)
+		q.Body.Name = in.object().OptionalText("name", 1, definition.MaxName)
 	}
 	return q
 }
@@ -171,7 +171,7 @@ func (g agents) CloneAgent(ctx context.Context, q spec.CloneAgentRequestObject) 
 	return spec.CloneAgent201JSONResponse{Body: g.view(a), Headers: spec.CloneAgent201ResponseHeaders{ETag: tag(a)}}, nil
 }
 
-func readListActivity(in *input) spec.ListActivityRequestObject {
+func readListActivity(in *request) spec.ListActivityRequestObject {
 	return spec.ListActivityRequestObject{ID: in.agent(), Params: spec.ListActivityParams{
 		Limit: in.limit(), Cursor: in.param("cursor"),
 	}}
@@ -203,7 +203,7 @@ func (g agents) ListActivity(ctx context.Context, q spec.ListActivityRequestObje
 func tag(a agent.Agent) string { return `"` + strconv.FormatInt(a.Revision, 10) + `"` }
 
 // ifMatch returns the tags of all If-Match headers, or nil without one.
-func (in *input) ifMatch() *string {
+func (in *request) ifMatch() *string {
 	tags, ok := in.r.Header["If-Match"]
 	if !ok {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
 )
 
 // approvals are the operations on questions to people.
@@ -25,13 +26,13 @@ func Approvals(svc *approval.Service, edge Edge) http.Handler {
 	return edge.mount(approvals{edge, edge.signer(), svc}.routes())
 }
 
-func (in *input) approval() string { return in.id("appr_", approval.ErrNotFound) }
+func (in *request) approval() string { return in.id("appr_", approval.ErrNotFound) }
 
 func (g approvals) named(ctx context.Context, err error, name string) error {
 	return named(err, approval.ErrNotFound, "Approval", name, whoIn(ctx).Org)
 }
 
-func readListApprovals(in *input) spec.ListApprovalsRequestObject {
+func readListApprovals(in *request) spec.ListApprovalsRequestObject {
 	return spec.ListApprovalsRequestObject{Params: spec.ListApprovalsParams{
 		Status: oneOf[spec.ApprovalStatus](in, "status", approval.Statuses()),
 		Limit:  in.limit(),
@@ -60,7 +61,7 @@ func (g approvals) ListApprovals(
 	}, nil
 }
 
-func readGetApproval(in *input) spec.GetApprovalRequestObject {
+func readGetApproval(in *request) spec.GetApprovalRequestObject {
 	return spec.GetApprovalRequestObject{ID: in.approval()}
 }
 
@@ -78,11 +79,11 @@ func (g approvals) GetApproval(
 // maxNote is how many characters a note may have.
 const maxNote = 2000
 
-func readDecideApproval(in *input) spec.DecideApprovalRequestObject {
+func readDecideApproval(in *request) spec.DecideApprovalRequestObject {
 	q := spec.DecideApprovalRequestObject{ID: in.approval(), Body: &spec.DecisionInput{}}
-	o := in.object("decision", "note")
-	q.Body.Decision = needOne(o, "decision", spec.DecisionApproved, spec.DecisionDenied)
-	q.Body.Note = o.text("note", 0, maxNote)
+	o := in.object()
+	q.Body.Decision = input.NeedChoice(o, "decision", spec.DecisionApproved, spec.DecisionDenied)
+	q.Body.Note = o.OptionalText("note", 0, maxNote)
 	return q
 }
 

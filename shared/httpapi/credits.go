@@ -42,7 +42,7 @@ func Credits(balances Balances, tally Tally, edge Edge) http.Handler {
 	return edge.mount(credits{edge, balances, tally}.routes())
 }
 
-func readGetCredits(*input) spec.GetCreditsRequestObject { return spec.GetCreditsRequestObject{} }
+func readGetCredits(*request) spec.GetCreditsRequestObject { return spec.GetCreditsRequestObject{} }
 
 // GetCredits implements the contract.
 func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject) (spec.GetCreditsResponseObject, error) {
@@ -84,7 +84,7 @@ func changed(b credit.Balance) time.Time {
 	return begin
 }
 
-func readGetCreditHistory(*input) spec.GetCreditHistoryRequestObject {
+func readGetCreditHistory(*request) spec.GetCreditHistoryRequestObject {
 	return spec.GetCreditHistoryRequestObject{}
 }
 

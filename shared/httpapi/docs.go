@@ -33,7 +33,7 @@ func Documents(edge Edge) http.Handler { return edge.mount(documents()) }
 // file returns the handler of something that is always the same.
 func file(contentType string, data []byte, policy string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := newInput(r)
+		in, err := newRequest(r)
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func Events(c catalog.Catalog, edge Edge) http.Handler {
 }
 
 // readListEvents knows the products that the catalogue has.
-func (g events) readListEvents(in *input) spec.ListEventsRequestObject {
+func (g events) readListEvents(in *request) spec.ListEventsRequestObject {
 	return spec.ListEventsRequestObject{Params: spec.ListEventsParams{
 		SourceProduct: oneOf[spec.Product](in, "source_product", g.products()),
 		Category:      oneOf[spec.Category](in, "category", catalog.Categories()),
@@ -32,7 +32,7 @@ func (g events) readListEvents(in *input) spec.ListEventsRequestObject {
 }
 
 // readListActions knows the products that have actions.
-func (g events) readListActions(in *input) spec.ListActionsRequestObject {
+func (g events) readListActions(in *request) spec.ListActionsRequestObject {
 	return spec.ListActionsRequestObject{Params: spec.ListActionsParams{
 		Product: oneOf[spec.Product](in, "product", g.catalog.EventProducts()), Destructive: in.boolean("destructive"),
 	}}

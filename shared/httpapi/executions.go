@@ -26,13 +26,13 @@ func Executions(svc *execution.Service, edge Edge) http.Handler {
 	return edge.mount(executions{edge, edge.signer(), svc}.routes())
 }
 
-func (in *input) execution() string { return in.id("exec_", execution.ErrNotFound) }
+func (in *request) execution() string { return in.id("exec_", execution.ErrNotFound) }
 
 func (g executions) named(ctx context.Context, err error, name string) error {
 	return named(err, execution.ErrNotFound, "Execution", name, whoIn(ctx).Org)
 }
 
-func readListExecutions(in *input) spec.ListExecutionsRequestObject {
+func readListExecutions(in *request) spec.ListExecutionsRequestObject {
 	return spec.ListExecutionsRequestObject{Params: spec.ListExecutionsParams{
 		AgentID: in.ref("agent_id", "agent_"),
 		Status:  oneOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
@@ -73,7 +73,7 @@ func (g executions) ListExecutions(
 	return list, nil
 }
 
-func readGetExecution(in *input) spec.GetExecutionRequestObject {
+func readGetExecution(in *request) spec.GetExecutionRequestObject {
 	return spec.GetExecutionRequestObject{ID: in.execution()}
 }
 
@@ -88,7 +88,7 @@ func (g executions) GetExecution(
 	return spec.GetExecution200JSONResponse(viewTrace(x, t)), nil
 }
 
-func readCancelExecution(in *input) spec.CancelExecutionRequestObject {
+func readCancelExecution(in *request) spec.CancelExecutionRequestObject {
 	return spec.CancelExecutionRequestObject{ID: in.execution()}
 }
 
@@ -106,7 +106,7 @@ func (g executions) CancelExecution(
 	return spec.CancelExecution200JSONResponse(viewTrace(x, t)), nil
 }
 
-func readRetryExecution(in *input) spec.RetryExecutionRequestObject {
+func readRetryExecution(in *request) spec.RetryExecutionRequestObject {
 	return spec.RetryExecutionRequestObject{ID: in.execution()}
 }
 

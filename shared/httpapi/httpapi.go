@@ -71,10 +71,10 @@ type route struct {
 // request, do does it, and write is the generated method that writes what do
 // returns, status included.
 func serve[Q, A any](
-	read func(*input) Q, do func(context.Context, Q) (A, error), write func(A, http.ResponseWriter) error,
+	read func(*request) Q, do func(context.Context, Q) (A, error), write func(A, http.ResponseWriter) error,
 ) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := newInput(r)
+		in, err := newRequest(r)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	spec "theoneagents.app/agents/shared/httpapi/spec/keys"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/key"
 )
 
@@ -25,7 +26,7 @@ func Keys(svc *key.Service, edge Edge) http.Handler {
 	return edge.mount(keys{edge, svc}.routes())
 }
 
-func readListKeys(*input) spec.ListKeysRequestObject { return spec.ListKeysRequestObject{} }
+func readListKeys(*request) spec.ListKeysRequestObject { return spec.ListKeysRequestObject{} }
 
 // ListKeys implements the contract.
 func (g keys) ListKeys(ctx context.Context, _ spec.ListKeysRequestObject) (spec.ListKeysResponseObject, error) {
@@ -36,11 +37,11 @@ func (g keys) ListKeys(ctx context.Context, _ spec.ListKeysRequestObject) (spec.
 	return spec.ListKeys200JSONResponse{Keys: each(all, viewKey)}, nil
 }
 
-func readCreateKey(in *input) spec.CreateKeyRequestObject {
-	o := in.object("name", "access")
+func readCreateKey(in *request) spec.CreateKeyRequestObject {
+	o := in.object()
 	return spec.CreateKeyRequestObject{Body: &spec.KeyInput{
-		Name:   o.needText("name", 1, key.MaxName),
-		Access: needOne(o, "access", spec.Read, spec.ReadWrite),
+		Name:   o.NeedText("name", key.MaxName),
+		Access: input.NeedChoice(o, "access", spec.Read, spec.ReadWrite),
 	}}
 }
 
@@ -56,7 +57,7 @@ func (g keys) CreateKey(ctx context.Context, q spec.CreateKeyRequestObject) (spe
 	}, nil
 }
 
-func readDeleteKey(in *input) spec.DeleteKeyRequestObject {
+func readDeleteKey(in *request) spec.DeleteKeyRequestObject {
 	return spec.DeleteKeyRequestObject{ID: in.id("key_", key.ErrNotFound)}
 }
 
@@ -68,7 +69,7 @@ func (g keys) DeleteKey(ctx context.Context, q spec.DeleteKeyRequestObject) (spe
 	return spec.DeleteKey204Response{}, nil
 }
 
-func readGetWebhookSecret(*input) spec.GetWebhookSecretRequestObject {
+func readGetWebhookSecret(*request) spec.GetWebhookSecretRequestObject {
 	return spec.GetWebhookSecretRequestObject{}
 }
 

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/template"
 )
 
-func readListTemplates(in *input) spec.ListTemplatesRequestObject {
+func readListTemplates(in *request) spec.ListTemplatesRequestObject {
 	return spec.ListTemplatesRequestObject{Params: spec.ListTemplatesParams{
 		Category: oneOf[spec.TemplateCategory](in, "category", template.Categories()),
 	}}
@@ -25,7 +25,7 @@ func (g agents) ListTemplates(_ context.Context, q spec.ListTemplatesRequestObje
 	return spec.ListTemplates200JSONResponse{Templates: each(all, viewTemplate)}, nil
 }
 
-func readGetTemplate(in *input) spec.GetTemplateRequestObject {
+func readGetTemplate(in *request) spec.GetTemplateRequestObject {
 	return spec.GetTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound)}
 }
 
@@ -53,10 +53,10 @@ func namedTemplate(err error, name string) error {
 	return err
 }
 
-func readCloneTemplate(in *input) spec.CloneTemplateRequestObject {
+func readCloneTemplate(in *request) spec.CloneTemplateRequestObject {
 	q := spec.CloneTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound), Body: &spec.CloneInput{}}
 	if len(in.body) > 0 {
-		q.Body.Name = in.object("name").text("name", 1, definition.MaxName)
+		q.Body.Name = in.object().OptionalText("name", 1, definition.MaxName)
 	}
 	return q
 }

@@ -14,7 +14,7 @@ import (
 var versions = regexp.MustCompile(`^[1-9][0-9]{0,5}$`)
 
 // version returns the number in the path. What cannot be one is missing.
-func (in *input) version() int {
+func (in *request) version() int {
 	text := in.r.PathValue("version")
 	n, err := strconv.Atoi(text)
 	if err != nil || !versions.MatchString(text) {
@@ -23,7 +23,7 @@ func (in *input) version() int {
 	return n
 }
 
-func readListAgentVersions(in *input) spec.ListAgentVersionsRequestObject {
+func readListAgentVersions(in *request) spec.ListAgentVersionsRequestObject {
 	return spec.ListAgentVersionsRequestObject{ID: in.agent(), Params: spec.ListAgentVersionsParams{
 		Limit: in.limit(), Cursor: in.param("cursor"),
 	}}
@@ -53,7 +53,7 @@ func (g agents) ListAgentVersions(ctx context.Context, q spec.ListAgentVersionsR
 	return spec.ListAgentVersions200JSONResponse{Versions: each(page.Versions, viewVersion), NextCursor: w.to(next)}, nil
 }
 
-func readGetAgentVersion(in *input) spec.GetAgentVersionRequestObject {
+func readGetAgentVersion(in *request) spec.GetAgentVersionRequestObject {
 	return spec.GetAgentVersionRequestObject{ID: in.agent(), Version: in.version()}
 }
 

@@ -11,10 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
@@ -25,21 +25,23 @@ const (
 	maxLimit     = 200
 )
 
-// An input is a request that is being read. What is asked for is known; done
-// reports what nobody asked for, together with all faults.
-type input struct {
+// A request is being read. Reading a parameter or a field makes it known; done
+// reports the unknown ones together with all faults.
+type request struct {
+	input.Reader
+
 	r      *http.Request
 	query  url.Values
 	body   []byte
-	known  map[string]bool // the query parameters that were asked for
-	read   bool            // whether the body was asked for
-	faults []fault.Detail
-	err    error // the first fault that is worse than a detail
+	known  map[string]bool // the query parameters that were read
+	read   bool            // whether the body was read
+	fields input.Object    // of a body whose fields are read one by one
+	err    error           // the first fault that is worse than a detail
 }
 
 // newInput returns the input of r, or ErrRequest, ErrTooLarge or ErrMedia when
 // it cannot be read at all.
-func newInput(r *http.Request) (*input, error) {
+func newRequest(r *http.Request) (*request, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, ErrRequest.Sayf("The query string cannot be read.").Because(err)
@@ -48,7 +50,7 @@ func newInput(r *http.Request) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &input{r: r, query: query, body: body, known: map[string]bool{}}, nil
+	return &request{r: r, query: query, body: body, known: map[string]bool{}}, nil
 }
 
 func bodyOf(r *http.Request) ([]byte, error) {
@@ -78,38 +80,35 @@ func isJSON(values []string) bool {
 }
 
 // fail remembers the first fault that is worse than a detail.
-func (in *input) fail(err error) {
+func (in *request) fail(err error) {
 	if in.err == nil {
 		in.err = err
 	}
 }
 
-func (in *input) fault(path, message string) {
-	in.faults = append(in.faults, fault.Detail{Path: path, Message: message})
-}
-
 // done returns what is wrong with the request.
-func (in *input) done() error {
+func (in *request) done() error {
 	for _, name := range slices.Sorted(maps.Keys(in.query)) {
 		if !in.known[name] {
-			in.fault(name, unknown("parameter", name, slices.Sorted(maps.Keys(in.known))))
+			in.Fault(name, "%s", unknown(name, slices.Sorted(maps.Keys(in.known))))
 		}
 	}
 	if !in.read && len(in.body) > 0 {
 		in.object() // an operation without a body takes an empty object
 	}
+	in.fields.Done()
 	switch {
 	case in.err != nil:
 		return in.err
-	case len(in.faults) > 0:
-		return ErrRequest.Naming(in.faults)
+	case len(in.Faults) > 0:
+		return ErrRequest.Naming(in.Faults)
 	}
 	return nil
 }
 
 // id returns the identifier in the path. One that cannot name anything is
 // missing, before it becomes part of a key.
-func (in *input) id(prefix string, missing error) string {
+func (in *request) id(prefix string, missing error) string {
 	s := in.r.PathValue("id")
 	if !id.Valid(prefix, s) {
 		in.fail(missing)
@@ -118,30 +117,30 @@ func (in *input) id(prefix string, missing error) string {
 }
 
 // param returns a query parameter, or nil.
-func (in *input) param(name string) *string {
+func (in *request) param(name string) *string {
 	in.known[name] = true
 	values, ok := in.query[name]
 	switch {
 	case !ok:
 		return nil
 	case len(values) > 1:
-		in.fault(name, "is given more than once")
+		in.Fault(name, "is given more than once")
 		return nil
 	case values[0] == "":
-		in.fault(name, "must not be empty")
+		in.Fault(name, "must not be empty")
 		return nil
 	}
 	return &values[0]
 }
 
 // oneOf returns a query parameter that has one of the values, or nil.
-func oneOf[T, V ~string](in *input, name string, values []V) *T {
+func oneOf[T, V ~string](in *request, name string, values []V) *T {
 	s := in.param(name)
 	if s == nil {
 		return nil
 	}
 	if !slices.Contains(values, V(*s)) {
-		in.fault(name, "must be one of "+offer(*s, values))
+		in.Fault(name, "must be one of %s", offer(*s, values))
 		return nil
 	}
 	v := T(*s)
@@ -158,13 +157,13 @@ func offer[V ~string](given string, values []V) string {
 }
 
 // boolean returns a query parameter that is true or false, or nil.
-func (in *input) boolean(name string) *bool {
+func (in *request) boolean(name string) *bool {
 	s := in.param(name)
 	if s == nil {
 		return nil
 	}
 	if *s != "true" && *s != "false" {
-		in.fault(name, "must be true or false")
+		in.Fault(name, "must be true or false")
 		return nil
 	}
 	b := *s == "true"
@@ -172,10 +171,10 @@ func (in *input) boolean(name string) *bool {
 }
 
 // ref returns a query parameter that may name something, or nil.
-func (in *input) ref(name, prefix string) *string {
+func (in *request) ref(name, prefix string) *string {
 	s := in.param(name)
 	if s != nil && !id.Valid(prefix, *s) {
-		in.fault(name, "must be an identifier that begins with "+prefix)
+		in.Fault(name, "must be an identifier that begins with %s", prefix)
 		return nil
 	}
 	return s
@@ -183,7 +182,7 @@ func (in *input) ref(name, prefix string) *string {
 
 // time returns a query parameter that is a time, or a date, which stands for its
 // midnight in UTC; or nil.
-func (in *input) time(name string) *time.Time {
+func (in *request) time(name string) *time.Time {
 	s := in.param(name)
 	if s == nil {
 		return nil
@@ -193,7 +192,7 @@ func (in *input) time(name string) *time.Time {
 		t, err = time.Parse(time.DateOnly, *s)
 	}
 	if err != nil {
-		in.fault(name, "must be a time like 2026-03-01T00:00:00Z or a date like 2026-03-01")
+		in.Fault(name, "must be a time like 2026-03-01T00:00:00Z or a date like 2026-03-01")
 		return nil
 	}
 	return &t
@@ -202,7 +201,7 @@ func (in *input) time(name string) *time.Time {
 var digits = regexp.MustCompile(`^[0-9]{1,3}$`)
 
 // limit returns how many entries a page may have.
-func (in *input) limit() *int {
+func (in *request) limit() *int {
 	n := defaultLimit
 	s := in.param("limit")
 	if s == nil {
@@ -210,13 +209,13 @@ func (in *input) limit() *int {
 	}
 	n, err := strconv.Atoi(*s)
 	if err != nil || !digits.MatchString(*s) || n < 1 || n > maxLimit {
-		in.fault("limit", "must be a whole number from 1 to 200")
+		in.Fault("limit", "must be a whole number from 1 to 200")
 	}
 	return &n
 }
 
 // document returns the body, which must be a JSON object.
-func (in *input) document() *map[string]any {
+func (in *request) document() *map[string]any {
 	in.read = true
 	doc := map[string]any{}
 	if len(in.body) == 0 {
@@ -232,73 +231,17 @@ func (in *input) document() *map[string]any {
 	return &doc
 }
 
-// object reads a small body and reports every field that is not known.
-func (in *input) object(known ...string) object {
-	doc := *in.document()
-	for _, name := range slices.Sorted(maps.Keys(doc)) {
-		if !slices.Contains(known, name) {
-			in.fault(name, unknown("field", name, known))
-		}
-	}
-	return object{in, doc}
+// object returns the body, to be read field by field.
+func (in *request) object() input.Object {
+	in.fields = in.Object("", *in.document())
+	return in.fields
 }
 
-// unknown says that a name is not known, and which there are.
-func unknown(what, name string, known []string) string {
-	message := "is not a known " + what
+// unknown returns the fault of an unknown query parameter.
+func unknown(name string, known []string) string {
+	const message = "is not a known parameter"
 	if len(known) == 0 {
 		return message
 	}
 	return message + "; " + fault.Suggest(name, known)
-}
-
-// An object is a small body.
-type object struct {
-	*input
-
-	fields map[string]any
-}
-
-// text returns a field of low to high characters, or nil. A field that is null
-// is absent.
-func (o object) text(name string, low, high int) *string {
-	v := o.fields[name]
-	if v == nil {
-		return nil
-	}
-	s, ok := v.(string)
-	n := utf8.RuneCountInString(s)
-	switch {
-	case !ok:
-		o.fault(name, "must be a string, not "+jsonvalue.Kind(v))
-	case n < low || n > high:
-		o.fault(name, "must have "+strconv.Itoa(low)+" to "+strconv.Itoa(high)+" characters")
-	case strings.ContainsRune(s, 0):
-		o.fault(name, "must not contain NUL")
-	}
-	return &s
-}
-
-// needText returns a required field of low to high characters.
-func (o object) needText(name string, low, high int) string {
-	s := o.text(name, low, high)
-	if s == nil {
-		o.fault(name, "is required")
-		return ""
-	}
-	return *s
-}
-
-// needOne returns a required field that has one of the values.
-func needOne[T ~string](o object, name string, values ...T) T {
-	v := o.fields[name]
-	if v == nil {
-		o.fault(name, "is required")
-		return ""
-	}
-	s, ok := v.(string)
-	if !ok || !slices.Contains(values, T(s)) {
-		o.fault(name, "must be one of "+offer(s, values))
-	}
-	return T(s)
 }

@@ -40,7 +40,7 @@ func FuzzBody(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.SetPathValue("id", "appr_1")
-		in, err := newInput(r)
+		in, err := newRequest(r)
 		if err != nil {
 			return
 		}
@@ -63,7 +63,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.RawQuery = query
-		in, err := newInput(r)
+		in, err := newRequest(r)
 		if err != nil {
 			return
 		}
