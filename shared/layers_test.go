@@ -17,7 +17,7 @@ const module = "theoneagents.app/agents/"
 // package imports only from layers above its own. To add a package, put its name
 // where it stands.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue"},            // words of every room
+	{"fault", "id", "jsonvalue", "retry", "clock"}, // words of every room
 	{"input"},                               // reads the fields of documents from outside
 	{"caller", "event", "credit", "render"}, // who asks, what happened, what it costs, what is said
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // the org and its rights; products' events and actions; events of ours

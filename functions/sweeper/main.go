@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/clock"
 	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/wire"
@@ -15,7 +16,7 @@ import (
 func main() { boot.Main(wire.Start("sweeper", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
-	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Now: w.Now, Sleep: wire.Sleep}
+	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Now: w.Now, Sleep: clock.Sleep}
 	return func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
 		r, err := s.Watch(ctx)
 		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(w.Now(), map[string]int{

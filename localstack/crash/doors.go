@@ -308,15 +308,3 @@ func until(ctx context.Context, limit time.Duration, is func() bool) error {
 	}
 	return nil
 }
-
-// sleep returns after d, or earlier with false when all is over.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(max(0, d))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"theoneagents.app/agents/localstack/local/proc"
+	"theoneagents.app/agents/shared/clock"
 )
 
 // faults kill functions, and count.
@@ -42,7 +43,7 @@ func (s *system) faults(kills []kill) *faults {
 // kill kills what is to be killed, in its time.
 func (f *faults) kill(ctx context.Context, began time.Time) {
 	for _, k := range f.kills {
-		if !sleep(ctx, k.at-f.now().Sub(began)) {
+		if clock.Sleep(ctx, k.at-f.now().Sub(began)) != nil {
 			break
 		}
 		f.strike(ctx, k)
@@ -68,7 +69,7 @@ func (f *faults) strike(ctx context.Context, k kill) {
 	}
 	victim := f.awake(ctx, victims)
 	if victim != nil {
-		sleep(ctx, time.Duration(k.lot%1000)*work(k.function)/1000)
+		_ = clock.Sleep(ctx, time.Duration(k.lot%1000)*work(k.function)/1000) // the kill follows either way
 	} else {
 		victim = victims[k.lot%uint64(len(victims))]
 	}
@@ -101,7 +102,7 @@ func (f *faults) awake(ctx context.Context, of []*os.Process) *os.Process {
 				return p
 			}
 		}
-		if !sleep(ctx, time.Millisecond) {
+		if clock.Sleep(ctx, time.Millisecond) != nil {
 			break
 		}
 	}

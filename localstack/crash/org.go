@@ -13,6 +13,7 @@ import (
 
 	"theoneagents.app/agents/localstack/crash/audit"
 	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/shared/clock"
 )
 
 // An org is an organization, as its people see it.
@@ -113,7 +114,7 @@ func (o *org) by(ctx context.Context, user, method, path string, body any) reply
 func (o *org) surely(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
 	for sent = 1; ; sent++ {
 		r = o.by(ctx, user, method, path, body)
-		if !r.lost() && r.code != http.StatusTooManyRequests || sent == 20 || !sleep(ctx, 250*time.Millisecond) {
+		if !r.lost() && r.code != http.StatusTooManyRequests || sent == 20 || clock.Sleep(ctx, 250*time.Millisecond) != nil {
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/crash/audit"
+	"theoneagents.app/agents/shared/clock"
 )
 
 // attend looks at the runs of the organization about every second, notes how
@@ -18,7 +19,7 @@ func (o *org) attend(ctx context.Context) {
 		o.look(ctx)
 		o.answer(ctx)
 		o.budget(ctx)
-		if !sleep(ctx, time.Second-o.now().Sub(began)) {
+		if clock.Sleep(ctx, time.Second-o.now().Sub(began)) != nil {
 			break
 		}
 	}

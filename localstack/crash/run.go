@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/crash/audit"
+	"theoneagents.app/agents/shared/clock"
 )
 
 // rest is how long everything may take to come to rest after the last fault: a
@@ -82,7 +83,7 @@ func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (
 // publish puts the events on the bus in their time.
 func (c *tenants) publish(ctx context.Context, p plan, began time.Time) error {
 	for _, h := range p.events {
-		if !sleep(ctx, h.at-c.now().Sub(began)) {
+		if clock.Sleep(ctx, h.at-c.now().Sub(began)) != nil {
 			return ctx.Err()
 		}
 		o := c.orgs[h.org]

@@ -13,6 +13,7 @@ import (
 	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"theoneagents.app/agents/localstack/crash/audit"
+	"theoneagents.app/agents/shared/clock"
 )
 
 // A tenants is the organizations of one performance.
@@ -100,7 +101,7 @@ func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 		return nil, fmt.Errorf("hide messages for seconds only: %w", err)
 	}
 	c.attending.Go(func() {
-		for sleep(ctx, sweeps) && c.restless() {
+		for clock.Sleep(ctx, sweeps) == nil && c.restless() {
 			c.ring(ctx, "sweeper")
 		}
 	})

@@ -16,11 +16,13 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"theoneagents.app/agents/shared/clock"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, surroundings{now: time.Now, sleep: sleep, out: os.Stdout}, os.Args[1:])
+	err := run(ctx, surroundings{now: time.Now, sleep: clock.Sleep, out: os.Stdout}, os.Args[1:])
 	stop()
 	if err == nil {
 		return
@@ -42,17 +44,6 @@ type surroundings struct {
 // say prints a line. There is nobody to tell when that fails.
 func (w surroundings) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(w.out, format+"\n", args...)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 const usage = `operate letters  [-reason R] [-org O]                       list dead letters

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/retry"
 )
 
 // Invalidate moves an agent of the organization to Invalid if it is active and
@@ -21,21 +22,20 @@ func (s *Service) Invalidate(ctx context.Context, org id.Org, agent id.Agent) er
 // current returns an agent of the organization itself as it is once the
 // catalogue has been asked, or ErrNotFound.
 func (s *Service) current(ctx context.Context, org id.Org, agent id.Agent) (Agent, error) {
-	for range tries {
-		a, err := s.Store.Agent(ctx, org, agent)
+	var a Agent
+	err := retry.Races(ErrStale, func() (err error) {
+		a, err = s.Store.Agent(ctx, org, agent)
 		if err != nil || a.Status != Active || len(s.Rules.Missing(a.Definition)) == 0 {
-			return a, err
+			return err
 		}
 		broken := a
 		broken.Status, broken.Updated = Invalid, s.Now()
-		switch broken, err = s.save(ctx, a, broken, Cap{}); {
-		case err == nil:
-			return broken, nil
-		case !errors.Is(err, ErrStale):
-			return Agent{}, fmt.Errorf("move %s to %s: %w", agent, Invalid, err)
+		if a, err = s.save(ctx, a, broken, Cap{}); err != nil {
+			return fmt.Errorf("move %s to %s: %w", agent, Invalid, err)
 		}
-	}
-	return Agent{}, ErrBusy.Because(fmt.Errorf("move %s to %s: lost %d races", agent, Invalid, tries))
+		return nil
+	})
+	return a, busy(err, "move %s to %s", agent, Invalid)
 }
 
 // heads returns the heads of the organization's own agents as they are once the

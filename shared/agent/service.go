@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/retry"
 )
 
 // Store keeps the agents of organizations.
@@ -223,9 +224,6 @@ type Patch struct {
 	Match  int64 // the revision that the caller has seen; 0 for any
 }
 
-// tries is how often an update that lost a race is tried again.
-const tries = 20
-
 // Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged
 // when the caller has seen another revision, or ErrSystem for anything but the
 // status of a system agent.
@@ -233,16 +231,18 @@ func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if a, ok := find(s.System, agent); ok {
 		return s.pause(ctx, who, a, p)
 	}
-	for range tries {
-		a, err := s.update(ctx, who, agent, p)
+	var after Agent
+	err := retry.Races(ErrStale, func() (err error) {
+		after, err = s.update(ctx, who, agent, p)
 		if errors.Is(err, ErrLimit) {
 			err = s.relieved(ctx, who.Org, err)
 		}
-		if !errors.Is(err, ErrStale) {
-			return a, err
-		}
+		return err
+	})
+	if err != nil {
+		return Agent{}, busy(err, "update %s", agent)
 	}
-	return Agent{}, ErrBusy.Because(fmt.Errorf("update %s: lost %d races", agent, tries))
+	return after, nil
 }
 
 func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
@@ -359,13 +359,16 @@ func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent,
 	if _, ok := find(s.System, agent); ok {
 		return ErrSystem.Sayf("System agents cannot be deleted; pause it instead.")
 	}
-	for range tries {
-		err := s.delete(ctx, who.Org, agent, match)
-		if !errors.Is(err, ErrStale) {
-			return err
-		}
+	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who.Org, agent, match) })
+	return busy(err, "delete %s", agent)
+}
+
+// busy returns err, or ErrBusy when the operation lost every race.
+func busy(err error, operation string, args ...any) error {
+	if errors.Is(err, retry.ErrLost) {
+		return ErrBusy.Because(fmt.Errorf(operation+": %w", append(args, err)...))
 	}
-	return ErrBusy.Because(fmt.Errorf("delete %s: lost %d races", agent, tries))
+	return err
 }
 
 // delete cancels before the agent goes, so that a failure can be tried again,

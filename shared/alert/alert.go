@@ -24,6 +24,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -137,9 +138,6 @@ type Service struct {
 	Report func(ctx context.Context, err error)
 }
 
-// tries is how often a write that lost a race is tried again.
-const tries = 20
-
 // Tell tells the owners of an organization of an event of the platform, or
 // records it for the next e-mail. It may be called again with the same event. An
 // error means that it should be.
@@ -147,13 +145,10 @@ func (s *Service) Tell(ctx context.Context, t tenant.Tenant, e event.Event) erro
 	if len(t.Owners) == 0 {
 		return nil
 	}
-	for range tries {
-		err := s.tell(ctx, t, e)
-		if !errors.Is(err, ErrStale) {
-			return err
-		}
+	if err := retry.Races(ErrStale, func() error { return s.tell(ctx, t, e) }); err != nil {
+		return fmt.Errorf("record %s for the owners of %s: %w", e.ID, e.Org, err)
 	}
-	return fmt.Errorf("record %s for the owners of %s: lost %d races", e.ID, e.Org, tries)
+	return nil
 }
 
 func (s *Service) tell(ctx context.Context, t tenant.Tenant, e event.Event) error {

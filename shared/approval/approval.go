@@ -29,6 +29,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/retry"
 )
 
 // The faults of this package.
@@ -335,9 +336,6 @@ type Service struct {
 // sweeper looks.
 const grace = 25 * time.Second
 
-// tries is how often a verdict that lost a race is tried again.
-const tries = 30
-
 // List returns a page of the caller's approvals.
 func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
 	return s.Store.Approvals(ctx, who.Org, q)
@@ -351,13 +349,15 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, appr id.Approval) 
 // Decide records a verdict and wakes the run. When the run cannot be woken the
 // verdict stands, and giving it again tries once more.
 func (s *Service) Decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {
-	for range tries {
-		a, err := s.decide(ctx, who, appr, v)
-		if !errors.Is(err, ErrStale) {
-			return a, err
-		}
+	var a Approval
+	err := retry.Races(ErrStale, func() (err error) {
+		a, err = s.decide(ctx, who, appr, v)
+		return err
+	})
+	if errors.Is(err, retry.ErrLost) {
+		err = ErrStale.Because(fmt.Errorf("decide %s: %w", appr, err))
 	}
-	return Approval{}, ErrStale.Because(fmt.Errorf("decide %s: lost %d races", appr, tries))
+	return a, err
 }
 
 func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {

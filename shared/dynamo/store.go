@@ -8,41 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
-	"theoneagents.app/agents/shared/alert"
-	"theoneagents.app/agents/shared/approval"
-	"theoneagents.app/agents/shared/client"
-	"theoneagents.app/agents/shared/dispatch"
-	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/key"
-	"theoneagents.app/agents/shared/limit"
-	"theoneagents.app/agents/shared/outbox"
-	"theoneagents.app/agents/shared/runner"
-	"theoneagents.app/agents/shared/sweep"
-	"theoneagents.app/agents/shared/tenant"
-)
-
-// What the services ask of a store.
-var (
-	_ tenant.Store       = (*Store)(nil)
-	_ agent.Store        = (*Store)(nil)
-	_ agent.Plans        = (*Store)(nil)
-	_ execution.Store    = (*Store)(nil)
-	_ execution.Balances = (*Store)(nil)
-	_ execution.Gates    = (*Store)(nil)
-	_ execution.Tenants  = (*Store)(nil)
-	_ approval.Store     = (*Store)(nil)
-	_ key.Store          = (*Store)(nil)
-	_ dispatch.Agents    = (*Store)(nil)
-	_ dispatch.Runs      = (*Store)(nil)
-	_ client.Store       = (*Store)(nil)
-	_ activity.Store     = (*Store)(nil)
-	_ runner.Store       = (*Store)(nil)
-	_ sweep.Store        = (*Store)(nil)
-	_ limit.Store        = (*Store)(nil)
-	_ outbox.Store       = (*Store)(nil)
-	_ alert.Store        = (*Store)(nil)
+	"theoneagents.app/agents/shared/clock"
 )
 
 // A Store keeps everything of all organizations in one table. It has no clock:
@@ -68,22 +34,11 @@ func WithSleep(sleep func(context.Context, time.Duration) error) Option {
 
 // New returns the store that keeps everything in a table.
 func New(db *dynamodb.Client, table string, opts ...Option) *Store {
-	s := &Store{db: db, table: table, nonce: rand.Text, sleep: sleep}
+	s := &Store{db: db, table: table, nonce: rand.Text, sleep: clock.Sleep}
 	for _, o := range opts {
 		o(s)
 	}
 	return s
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // tries is how often something that lost a race or met a conflict is tried.

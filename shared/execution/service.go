@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -135,7 +136,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 // internal hides a fault that the caller did not cause.
 func internal(err error) error { return errors.New(err.Error()) }
 
-// tries is how often a change that lost a race is tried again.
+// tries is how often CancelAll looks for open runs of a deleted agent.
 const tries = 30
 
 // Cancel ends a run on behalf of a person, or returns ErrNotFound or ErrState.
@@ -187,13 +188,11 @@ func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found in
 }
 
 func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
-	for range tries {
-		err := s.tryCancel(ctx, org, exec, r)
-		if !errors.Is(err, ErrStale) {
-			return err
-		}
+	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, r) })
+	if errors.Is(err, retry.ErrLost) {
+		return ErrStale.Because(fmt.Errorf("cancel %s: %w", exec, err))
 	}
-	return ErrStale.Because(fmt.Errorf("cancel %s: lost %d races", exec, tries))
+	return err
 }
 
 func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {

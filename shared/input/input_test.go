@@ -60,7 +60,7 @@ func TestEveryFaultOfAnObjectIsNamedWithItsPath(t *testing.T) {
 		},
 		"an empty list":   {`{"name": "a", "colour": "red", "tags": [], "value": 1}`, []string{"b.tags: must not be empty"}},
 		"NUL":             {`{"name": "a\u0000", "colour": "red", "tags": ["a"], "value": 1}`, []string{"b.name: must be text without NUL"}},
-		"unknown":         {`{` + valid + `, "nmae": 1}`, []string{"b.nmae: is not a known field; did you mean name?"}},
+		"unknown":         {`{` + valid + `, "nam": 1}`, []string{"b.nam: is not a known field; did you mean name?"}},
 		"unknown, unlike": {`{` + valid + `, "x": 1}`, []string{"b.x: is not a known field; there are colour, count, name, note, on, second, tags, value"}},
 		"a form's field":  {`{` + valid + `, "other": 1}`, []string{"b.other: is not a known field; there are colour, count, name, note, on, second, tags, value"}},
 	} {

@@ -19,36 +19,9 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
-	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
-	"theoneagents.app/agents/shared/limit"
-	"theoneagents.app/agents/shared/outbox"
-	"theoneagents.app/agents/shared/runner"
-	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
-)
-
-// What the services ask of a store.
-var (
-	_ tenant.Store       = (*Store)(nil)
-	_ agent.Store        = (*Store)(nil)
-	_ agent.Plans        = (*Store)(nil)
-	_ execution.Store    = (*Store)(nil)
-	_ execution.Balances = (*Store)(nil)
-	_ execution.Gates    = (*Store)(nil)
-	_ execution.Tenants  = (*Store)(nil)
-	_ approval.Store     = (*Store)(nil)
-	_ key.Store          = (*Store)(nil)
-	_ dispatch.Agents    = (*Store)(nil)
-	_ dispatch.Runs      = (*Store)(nil)
-	_ client.Store       = (*Store)(nil)
-	_ activity.Store     = (*Store)(nil)
-	_ runner.Store       = (*Store)(nil)
-	_ sweep.Store        = (*Store)(nil)
-	_ limit.Store        = (*Store)(nil)
-	_ outbox.Store       = (*Store)(nil)
-	_ alert.Store        = (*Store)(nil)
 )
 
 // A Store keeps everything of all organizations. It is safe for concurrent use.

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -153,13 +153,7 @@ func approvers(a definition.Approvers) approval.Approvers {
 // token with it. If there is nothing to wait for it rings at once: a run that
 // somebody has does not stand anywhere yet.
 func (s *Service) ask(ctx context.Context, call machine.Call) error {
-	for range tries {
-		err := s.tryAsk(ctx, call)
-		if !errors.Is(err, execution.ErrStale) {
-			return err
-		}
-	}
-	return fmt.Errorf("lost %d races", tries)
+	return retry.Races(execution.ErrStale, func() error { return s.tryAsk(ctx, call) })
 }
 
 func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {

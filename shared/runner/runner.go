@@ -25,7 +25,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -38,6 +37,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -101,17 +101,16 @@ func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, 
 	return machine.Next{}, fmt.Errorf("unknown operation %q", call.Op)
 }
 
-// tries is how often a run that changed under our hands is read again.
-const tries = 10
-
 func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, error) {
-	for range tries {
-		next, err := s.advance(ctx, call)
-		if !errors.Is(err, execution.ErrStale) {
-			return next, err
-		}
+	var next machine.Next
+	err := retry.Races(execution.ErrStale, func() (err error) {
+		next, err = s.advance(ctx, call)
+		return err
+	})
+	if err != nil {
+		return machine.Next{}, err
 	}
-	return machine.Next{}, fmt.Errorf("lost %d races", tries)
+	return next, nil
 }
 
 // advance reads the run and moves it as far as it goes.

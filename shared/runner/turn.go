@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -235,21 +236,18 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 // meanwhile, if its price is still held: it is paid for. It returns ErrStale, so
 // that the run is read again.
 func (t *turn) late(ctx context.Context, s execution.StepRecord) error {
-	for range tries {
+	err := retry.Races(execution.ErrStale, func() error {
 		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
 		if err != nil {
 			return err
 		}
 		if _, held := x.Holds[s.ID]; s.Charge == nil || !held || steps[s.ID].Status.Ended() {
-			break
+			return nil
 		}
 		s.Attempt = x.Lease.Attempt
-		err = t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
-		if !errors.Is(err, execution.ErrStale) {
-			return errors.Join(execution.ErrStale, err)
-		}
-	}
-	return execution.ErrStale
+		return t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
+	})
+	return errors.Join(execution.ErrStale, err)
 }
 
 // A reservation is what a step may do with the run that it belongs to.
@@ -265,7 +263,7 @@ func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, e
 		return held, r.lease(ctx)
 	}
 	var seen *credit.Balance
-	for range tries {
+	for range retry.Tries {
 		err := r.commit(ctx, func(x execution.Execution) execution.Change {
 			c, _ := x.Reserved(r.step, h)
 			c.Watched, c.Seen = true, seen
@@ -278,7 +276,7 @@ func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, e
 		seen = &reached.Balance
 		_, h.Low = seen.With(h.Amount)
 	}
-	return h, fmt.Errorf("reserve for %s: lost %d races at a threshold of the credits", r.step, tries)
+	return h, fmt.Errorf("reserve for %s: lost %d races at a threshold of the credits", r.step, retry.Tries)
 }
 
 func (r reservation) held() (credit.Hold, bool) {

@@ -43,6 +43,7 @@ type Store interface {
 	execution.Store
 	execution.Balances
 	execution.Gates
+	execution.Tenants
 	approval.Store
 	key.Store
 	dispatch.Agents

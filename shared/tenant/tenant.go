@@ -17,6 +17,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/retry"
 )
 
 // The faults of this package.
@@ -129,9 +130,6 @@ type Service struct {
 	Now   func() time.Time
 }
 
-// tries is how often a write that lost a race is tried again.
-const tries = 10
-
 // Project records what e says. It may be called again with the same event, and an
 // event that says nothing of a tenant changes nothing.
 func (s *Service) Project(ctx context.Context, e event.Event) error {
@@ -141,13 +139,10 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 	case !Keeps(e.Name()):
 		return nil
 	}
-	var err error
-	for range tries {
-		if err = s.keep(ctx, e); !errors.Is(err, ErrStale) {
-			return err
-		}
+	if err := retry.Races(ErrStale, func() error { return s.keep(ctx, e) }); err != nil {
+		return fmt.Errorf("keep %s: %w", e.Org, err)
 	}
-	return fmt.Errorf("keep %s after %d tries: %w", e.Org, tries, err)
+	return nil
 }
 
 func (s *Service) keep(ctx context.Context, e event.Event) error {

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -365,7 +366,7 @@ func TestWhatTheHubSaysIsKept(t *testing.T) {
 	}{
 		"at once":                    {0, 1, false},
 		"after races that were lost": {5, 6, false},
-		"not when every race is":     {1000, 10, true},
+		"not when every race is":     {1000, retry.Tries, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,7 @@ import (
 	"theoneagents.app/agents/shared/bus"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/clock"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
@@ -189,7 +190,7 @@ func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
 		Products: product.Client{Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}, Now: w.Now},
-		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: Sleep,
+		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep,
 	}
 }
 
@@ -247,16 +248,4 @@ func random() [32]byte {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	return b
-}
-
-// Sleep waits, or returns early with the context's error.
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"theoneagents.app/agents/shared/clock"
 )
 
 // A Cue is what every rule may say, whatever it is about.
@@ -63,14 +65,7 @@ func (c Cue) Wait(ctx context.Context) error {
 	if c.DelayMS == 0 {
 		return nil
 	}
-	t := time.NewTimer(time.Duration(c.DelayMS) * time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return clock.Sleep(ctx, time.Duration(c.DelayMS)*time.Millisecond)
 }
 
 // Rules is a list of rules in order, each good for some number of times. It may
