@@ -11,71 +11,6 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// An Operator compares a value that was found with one that was wanted.
-type Operator string
-
-// The operators.
-const (
-	Eq         Operator = "eq"
-	Ne         Operator = "ne"
-	Gt         Operator = "gt"
-	Gte        Operator = "gte"
-	Lt         Operator = "lt"
-	Lte        Operator = "lte"
-	Contains   Operator = "contains"
-	In         Operator = "in"
-	NotIn      Operator = "not_in"
-	Exists     Operator = "exists"
-	StartsWith Operator = "starts_with"
-	EndsWith   Operator = "ends_with"
-)
-
-// Operators returns all operators.
-func Operators() []Operator {
-	return []Operator{Eq, Ne, Gt, Gte, Lt, Lte, Contains, In, NotIn, Exists, StartsWith, EndsWith}
-}
-
-// holds reports whether what was found satisfies the operator. Nothing is
-// coerced: a mismatched type does not match, and ne and not_in are exactly the
-// opposite of eq and in. A missing value satisfies only ne, not_in and
-// exists false; null exists.
-func (o Operator) holds(found any, there bool, want any) bool {
-	switch o {
-	case Ne:
-		return !Eq.holds(found, there, want)
-	case NotIn:
-		return !In.holds(found, there, want)
-	case Exists:
-		return want == there
-	case Eq:
-		return there && jsonvalue.Same(found, want)
-	case In:
-		list, ok := want.([]any)
-		return there && ok && slices.ContainsFunc(list, func(v any) bool { return jsonvalue.Same(found, v) })
-	case Gt, Gte, Lt, Lte:
-		return there && o.compares(found, want)
-	case Contains, StartsWith, EndsWith:
-		return there && o.finds(found, want)
-	}
-	return false
-}
-
-func (o Operator) compares(found, want any) bool {
-	n, ok := jsonvalue.Compare(found, want)
-	return ok && (o == Gt && n > 0 || o == Gte && n >= 0 || o == Lt && n < 0 || o == Lte && n <= 0)
-}
-
-func (o Operator) finds(found, want any) bool {
-	f, fOK := found.(string)
-	w, wOK := want.(string)
-	if !fOK || !wOK {
-		return false
-	}
-	return o == StartsWith && strings.HasPrefix(f, w) ||
-		o == EndsWith && strings.HasSuffix(f, w) ||
-		o == Contains && strings.Contains(f, w)
-}
-
 // A Filter is one demand on an event.
 type Filter struct {
 	Field    string   `json:"field"`
@@ -86,7 +21,7 @@ type Filter struct {
 // Holds reports whether the event satisfies the filter, and if not, why in words.
 func (f Filter) Holds(facts Facts) (ok bool, why string) {
 	found, there := facts.lookup(f.Field)
-	if f.Operator.holds(found, there, f.Value) {
+	if f.Operator.row().holds(found, there, f.Value) {
 		return true, ""
 	}
 	return false, explain(f.Field, f.Operator, f.Value, found, there)
@@ -195,7 +130,7 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 		return false, "there is no profile of the client"
 	}
 	found, there := f.find(c.Context, c.Field)
-	if c.Operator.holds(found, there, c.Value) {
+	if c.Operator.row().holds(found, there, c.Value) {
 		return true, ""
 	}
 	return false, explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)

@@ -1,6 +1,7 @@
 package condition
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,72 +12,49 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// demand returns what an operator demands of a value, to stand behind "must".
-func (o Operator) demand(want any) string {
-	switch o {
-	case Eq:
-		return "be " + short(want)
-	case Ne:
-		return "not be " + short(want)
-	case Gt:
-		return "be greater than " + short(want)
-	case Gte:
-		return "be at least " + short(want)
-	case Lt:
-		return "be less than " + short(want)
-	case Lte:
-		return "be at most " + short(want)
-	case Contains:
-		return "contain " + short(want)
-	case StartsWith:
-		return "start with " + short(want)
-	case EndsWith:
-		return "end with " + short(want)
-	case In:
-		return "be one of " + short(want)
-	case NotIn:
-		return "not be one of " + short(want)
-	case Exists:
-		if want == false {
-			return "not exist"
-		}
-		return "exist"
-	}
-	return fmt.Sprintf("be %s %s", o, short(want))
-}
-
 // explain returns a sentence that says what a field must be and what it is.
 func explain(field string, o Operator, want, found any, there bool) string {
-	demand := fmt.Sprintf("%s must %s", field, o.demand(want))
+	row := o.row()
+	demand := field + " must "
+	switch {
+	case strings.Contains(row.demand, "%s"):
+		demand += strings.Replace(row.demand, "%s", short(want), 1)
+	case want == false:
+		demand += "not " + row.demand
+	default:
+		demand += row.demand
+	}
 	if !there {
 		return demand + "; it is missing"
 	}
-	return fmt.Sprintf("%s; it is %s%s", demand, short(found), o.nuance(want, found))
+	return fmt.Sprintf("%s; it is %s%s", demand, short(found), row.differs(want, found))
 }
 
-// nuance returns why a value does not satisfy the operator where the two texts
-// alone do not show it: their types differ, or they look alike.
-func (o Operator) nuance(want, found any) string {
-	switch o {
-	case Ne, NotIn, Exists:
-		return ""
-	case In:
-		list, _ := want.([]any)
-		for _, v := range list {
-			if why := alike(v, found); why != "" {
-				return why
-			}
-		}
-		return ""
-	case Eq, Gt, Gte, Lt, Lte, Contains, StartsWith, EndsWith:
-	}
+// ---- differences that a reader may not see ----
+
+func silent(_, _ any) string { return "" }
+
+// otherType returns that the two values have different types, or "".
+func otherType(want, found any) string {
 	if kind := jsonvalue.Kind(found); found != nil && want != nil && kind != jsonvalue.Kind(want) {
 		return fmt.Sprintf(" (%s, not %s)", kind, jsonvalue.Kind(want))
 	}
-	if o == Eq {
-		return alike(want, found)
+	return ""
+}
+
+func unlike(want, found any) string { return cmp.Or(otherType(want, found), alike(want, found)) }
+
+func hides(want, found any) string { return cmp.Or(otherType(want, found), hidden(want, found)) }
+
+// nearOne returns how the value differs from an entry of a list that it looks like.
+func nearOne(want, found any) string {
+	list, _ := want.([]any)
+	for _, v := range list {
+		if why := alike(v, found); why != "" {
+			return why
+		}
 	}
-	return hidden(want, found)
+	return ""
 }
 
 // hidden returns that a text holds the wanted one in another form, or "".

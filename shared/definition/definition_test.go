@@ -32,10 +32,10 @@ func read(t testing.TB, name string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Object(t, string(data))
+	return object(t, string(data))
 }
 
-func Object(t testing.TB, text string) map[string]any {
+func object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	doc, err := jsonvalue.Object([]byte(text))
 	if err != nil {

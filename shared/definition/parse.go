@@ -175,90 +175,18 @@ func (p *parser) filter(path string, v any, known bool) condition.Filter {
 	case !ok:
 		p.Fault(path+".field", "%s has no filterable field %q; %s", p.event.Name(), f.Field, fault.Suggest(lastNames(place), p.event.FieldPaths()))
 	default:
-		p.fits(path, field, f)
+		p.Faults = append(p.Faults, f.Operator.Fits(path, field, f.Value)...)
 	}
 	return f
 }
 
-// fits reports an operator or a value that can never match the field.
-func (p *parser) fits(path string, field catalog.Field, f condition.Filter) {
-	switch f.Operator {
-	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
-		if field.Type != catalog.Number {
-			p.Fault(path+".operator", "%s compares numbers, and %s is of type %s", f.Operator, field.Path, field.Type)
-		}
-	case condition.Contains, condition.StartsWith, condition.EndsWith:
-		if field.Type != catalog.String && field.Type != catalog.Enum {
-			p.Fault(path+".operator", "%s looks into strings, and %s is of type %s", f.Operator, field.Path, field.Type)
-		}
-	case condition.Eq, condition.Ne:
-		p.member(path+".value", field, f.Value)
-	case condition.In, condition.NotIn:
-		list, _ := f.Value.([]any)
-		for i, v := range list {
-			p.member(input.Index(path+".value", i), field, v)
-		}
-	case condition.Exists:
-	}
-}
-
-// member reports a value that the field cannot have.
-func (p *parser) member(path string, field catalog.Field, v any) {
-	s, isText := v.(string)
-	switch {
-	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
-		p.Fault(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
-	case field.Type == catalog.String && !isText:
-		p.Fault(path, "%s is a string, not %s", field.Path, jsonvalue.Kind(v))
-	case field.Type == catalog.Number && jsonvalue.Kind(v) != "a number":
-		p.Fault(path, "%s is a number, not %s", field.Path, jsonvalue.Kind(v))
-	case field.Type == catalog.Boolean && jsonvalue.Kind(v) != "a boolean":
-		p.Fault(path, "%s is a boolean, not %s", field.Path, jsonvalue.Kind(v))
-	}
-}
-
-// value reads what an operator compares with.
+// value reads the value that an operator compares with.
 func (p *parser) value(o input.Object, op condition.Operator) any {
 	v, ok := o.NeedAny("value") // null is a value
-	if !ok || op == "" {
-		return v
-	}
-	path := o.At("value")
-	kind := jsonvalue.Kind(v)
-	switch op {
-	case condition.In, condition.NotIn:
-		p.scalars(path, v)
-	case condition.Exists:
-		if kind != "a boolean" {
-			p.Fault(path, "exists takes true or false, not %s", kind)
-		}
-	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
-		if kind != "a number" {
-			p.Fault(path, "%s takes a number, not %s", op, kind)
-		}
-	case condition.Contains, condition.StartsWith, condition.EndsWith:
-		if kind != "a string" {
-			p.Fault(path, "%s takes a string, not %s", op, kind)
-		}
-	case condition.Eq, condition.Ne:
-		if kind == "an array" || kind == "an object" {
-			p.Fault(path, "%s takes a string, a number, a boolean or null, not %s", op, kind)
-		}
+	if ok && op != "" {
+		p.Faults = append(p.Faults, op.Takes(o.At("value"), v)...)
 	}
 	return v
-}
-
-func (p *parser) scalars(path string, v any) {
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 || len(list) > 200 {
-		p.Fault(path, "must be an array of 1 to 200 values")
-		return
-	}
-	for i, e := range list {
-		if k := jsonvalue.Kind(e); k == "an array" || k == "an object" {
-			p.Fault(input.Index(path, i), "must be a string, a number, a boolean or null, not %s", k)
-		}
-	}
 }
 
 const maxConditionDepth = 5

@@ -53,7 +53,7 @@ func TestADefinitionIsGivenBackAsItCame(t *testing.T) {
 
 			want := jsonvalue.Canonical(read(t, name))
 			d := parse(t, read(t, name))
-			if got := jsonvalue.Canonical(Object(t, text(t, d))); got != want {
+			if got := jsonvalue.Canonical(object(t, text(t, d))); got != want {
 				t.Errorf("-want +got:\n%s\n%s", want, got)
 			}
 			if err := rules(t).Valid(d); err != nil {
@@ -625,7 +625,7 @@ func TestAnyJSONObjectIsReadWithoutHarm(t *testing.T) {
 		`{"conditions":[null,{"all":null},{"any":[null]}],"client_scope":{"include":null},"execution_limit":[]}`,
 		`{"trigger":{"filters":[null,{}]},"steps":[{"type":"ai_reason","output_schema":null,"retry":null,"if":[]}]}`,
 	} {
-		if _, err := rules(t).Parse(Object(t, in)); !errors.Is(err, definition.ErrConfig) {
+		if _, err := rules(t).Parse(object(t, in)); !errors.Is(err, definition.ErrConfig) {
 			t.Errorf("%s: %v, want ErrConfig", in, err)
 		}
 		var d definition.Definition

@@ -14,7 +14,7 @@ import (
 // output_schema.
 func schemaFaults(t *testing.T, schema string) []string {
 	t.Helper()
-	doc := Object(t, `{"name": "n", "category": "security",
+	doc := object(t, `{"name": "n", "category": "security",
 		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
 		"steps": [{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "p", "output_schema": `+schema+`}]}`)
 	_, err := rules(t).Parse(doc)
@@ -135,7 +135,7 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := (definition.AIStep{Schema: Object(t, tc.schema)}).Misfit(answer); got != tc.want {
+			if got := (definition.AIStep{Schema: object(t, tc.schema)}).Misfit(answer); got != tc.want {
 				t.Errorf("it says %q, want %q", got, tc.want)
 			}
 		})

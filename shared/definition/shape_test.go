@@ -95,7 +95,7 @@ func TestASchemaForbidsWhatNoAnswerCanHave(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = rules(t).Parse(asking(Object(t, schema), path))
+			_, err = rules(t).Parse(asking(object(t, schema), path))
 			if got := err == nil; got != want {
 				t.Errorf("%s: %s is allowed: %v, want %v (%v)", schema, text, got, want, faults(err))
 			}

@@ -1,4 +1,4 @@
-package definition_test
+package condition_test
 
 import (
 	"strings"

@@ -1,0 +1,260 @@
+package condition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/jsonvalue"
+)
+
+// An Operator compares the value of a field with the value of a definition.
+type Operator string
+
+// The operators. Each has one row in table.
+const (
+	Eq         Operator = "eq"
+	Ne         Operator = "ne"
+	Gt         Operator = "gt"
+	Gte        Operator = "gte"
+	Lt         Operator = "lt"
+	Lte        Operator = "lte"
+	Contains   Operator = "contains"
+	In         Operator = "in"
+	NotIn      Operator = "not_in"
+	Exists     Operator = "exists"
+	StartsWith Operator = "starts_with"
+	EndsWith   Operator = "ends_with"
+)
+
+// An operator is everything that one Operator means.
+type operator struct {
+	name Operator
+
+	// takes returns the faults of a value in a definition, by their paths below it.
+	takes func(want any) []fault.Detail
+
+	// fits returns the faults of the operator (path "operator") and of its value
+	// (path "value") for a field of the catalogue: a comparison that never holds.
+	fits func(field catalog.Field, want any) []fault.Detail
+
+	// demand says what the field's value must do; %s stands for the wanted value.
+	demand string
+
+	// holds reports whether a value satisfies the operator. Nothing is coerced: a
+	// value of another type does not match. A missing field satisfies only ne,
+	// not_in and exists false; a field that is null exists.
+	holds func(found any, there bool, want any) bool
+
+	// differs returns why a value does not satisfy the operator although a reader
+	// may not see it: another type, capitals, invisible characters; or "".
+	differs func(want, found any) string
+}
+
+// table has one row for each operator. It is an array, so that a comparison
+// allocates nothing.
+func table() [12]operator {
+	return [...]operator{
+		{Eq, scalar, member, "be %s", equal, unlike},
+		{Ne, scalar, member, "not be %s", unequal, silent},
+		{Gt, number, numeric, "be greater than %s", greater, otherType},
+		{Gte, number, numeric, "be at least %s", atLeast, otherType},
+		{Lt, number, numeric, "be less than %s", less, otherType},
+		{Lte, number, numeric, "be at most %s", atMost, otherType},
+		{Contains, text, textual, "contain %s", contains, hides},
+		{In, scalars, members, "be one of %s", oneOf, nearOne},
+		{NotIn, scalars, members, "not be one of %s", noneOf, silent},
+		{Exists, boolean, anyField, "exist", exists, silent},
+		{StartsWith, text, textual, "start with %s", startsWith, hides},
+		{EndsWith, text, textual, "end with %s", endsWith, hides},
+	}
+}
+
+// row returns the operator's row. A definition that was stored by a later program
+// may name an operator that has none: it never holds.
+func (o Operator) row() operator {
+	for _, r := range table() {
+		if r.name == o {
+			return r
+		}
+	}
+	return operator{
+		name: o, takes: func(any) []fault.Detail { return nil }, fits: anyField, demand: "be " + string(o) + " %s",
+		holds: func(any, bool, any) bool { return false }, differs: silent,
+	}
+}
+
+// Operators returns all operators.
+func Operators() []Operator {
+	var names []Operator
+	for _, r := range table() {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// Takes returns the faults of a value that a definition compares with. Their paths
+// begin with path, the path of the value.
+func (o Operator) Takes(path string, want any) []fault.Detail {
+	return under(path, o, o.row().takes(want))
+}
+
+// Fits returns the faults of a comparison that can never hold for the field: of the
+// operator or of its value. Their paths begin with path, the path of the filter.
+func (o Operator) Fits(path string, field catalog.Field, want any) []fault.Detail {
+	return under(path+".", o, o.row().fits(field, want))
+}
+
+// under returns faults with a longer path and with the operator in their texts.
+func under(path string, o Operator, faults []fault.Detail) []fault.Detail {
+	for i := range faults {
+		faults[i].Path = path + faults[i].Path
+		faults[i].Message = strings.ReplaceAll(faults[i].Message, "{operator}", string(o))
+	}
+	return faults
+}
+
+func one(path, format string, args ...any) []fault.Detail {
+	return []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}}
+}
+
+// ---- the values that operators take ----
+
+func scalar(want any) []fault.Detail {
+	if k := jsonvalue.Kind(want); k == "an array" || k == "an object" {
+		return one("", "{operator} takes a string, a number, a boolean or null, not %s", k)
+	}
+	return nil
+}
+
+func number(want any) []fault.Detail  { return ofKind(want, "a number", "a number") }
+func text(want any) []fault.Detail    { return ofKind(want, "a string", "a string") }
+func boolean(want any) []fault.Detail { return ofKind(want, "a boolean", "true or false") }
+
+func ofKind(want any, kind, words string) []fault.Detail {
+	if k := jsonvalue.Kind(want); k != kind {
+		return one("", "{operator} takes %s, not %s", words, k)
+	}
+	return nil
+}
+
+// maxListed is how many values in and not_in may list.
+const maxListed = 200
+
+func scalars(want any) []fault.Detail {
+	list, ok := want.([]any)
+	if !ok || len(list) == 0 || len(list) > maxListed {
+		return one("", "must be an array of 1 to %d values", maxListed)
+	}
+	var faults []fault.Detail
+	for i, v := range list {
+		if k := jsonvalue.Kind(v); k == "an array" || k == "an object" {
+			faults = append(faults, one(fmt.Sprintf("[%d]", i), "must be a string, a number, a boolean or null, not %s", k)...)
+		}
+	}
+	return faults
+}
+
+// ---- the fields that operators fit ----
+
+func anyField(catalog.Field, any) []fault.Detail { return nil }
+
+func numeric(field catalog.Field, _ any) []fault.Detail {
+	if field.Type != catalog.Number {
+		return one("operator", "{operator} compares numbers, and %s is of type %s", field.Path, field.Type)
+	}
+	return nil
+}
+
+func textual(field catalog.Field, _ any) []fault.Detail {
+	if field.Type != catalog.String && field.Type != catalog.Enum {
+		return one("operator", "{operator} looks into strings, and %s is of type %s", field.Path, field.Type)
+	}
+	return nil
+}
+
+func member(field catalog.Field, want any) []fault.Detail { return memberAt("value", field, want) }
+
+func members(field catalog.Field, want any) []fault.Detail {
+	var faults []fault.Detail
+	list, _ := want.([]any)
+	for i, v := range list {
+		faults = append(faults, memberAt(fmt.Sprintf("value[%d]", i), field, v)...)
+	}
+	return faults
+}
+
+// memberAt reports a value that the field cannot have.
+func memberAt(path string, field catalog.Field, v any) []fault.Detail {
+	s, isText := v.(string)
+	kind := jsonvalue.Kind(v)
+	switch {
+	case field.Type == catalog.Enum && (!isText || !slices.Contains(field.EnumValues, s)):
+		return one(path, "%s is one of %s", field.Path, fault.Offer(s, field.EnumValues))
+	case field.Type == catalog.String && !isText:
+		return one(path, "%s is a string, not %s", field.Path, kind)
+	case field.Type == catalog.Number && kind != "a number":
+		return one(path, "%s is a number, not %s", field.Path, kind)
+	case field.Type == catalog.Boolean && kind != "a boolean":
+		return one(path, "%s is a boolean, not %s", field.Path, kind)
+	}
+	return nil
+}
+
+// ---- how operators decide ----
+
+func equal(found any, there bool, want any) bool { return there && jsonvalue.Same(found, want) }
+
+func unequal(found any, there bool, want any) bool { return !equal(found, there, want) }
+
+func oneOf(found any, there bool, want any) bool {
+	list, ok := want.([]any)
+	return there && ok && slices.ContainsFunc(list, func(v any) bool { return jsonvalue.Same(found, v) })
+}
+
+func noneOf(found any, there bool, want any) bool { return !oneOf(found, there, want) }
+
+func exists(_ any, there bool, want any) bool { return want == there }
+
+func greater(found any, there bool, want any) bool {
+	n, ok := jsonvalue.Compare(found, want)
+	return there && ok && n > 0
+}
+
+func atLeast(found any, there bool, want any) bool {
+	n, ok := jsonvalue.Compare(found, want)
+	return there && ok && n >= 0
+}
+
+func less(found any, there bool, want any) bool {
+	n, ok := jsonvalue.Compare(found, want)
+	return there && ok && n < 0
+}
+
+func atMost(found any, there bool, want any) bool {
+	n, ok := jsonvalue.Compare(found, want)
+	return there && ok && n <= 0
+}
+
+func contains(found any, there bool, want any) bool {
+	f, w, ok := texts(found, want)
+	return there && ok && strings.Contains(f, w)
+}
+
+func startsWith(found any, there bool, want any) bool {
+	f, w, ok := texts(found, want)
+	return there && ok && strings.HasPrefix(f, w)
+}
+
+func endsWith(found any, there bool, want any) bool {
+	f, w, ok := texts(found, want)
+	return there && ok && strings.HasSuffix(f, w)
+}
+
+func texts(found, want any) (f, w string, ok bool) {
+	f, fOK := found.(string)
+	w, wOK := want.(string)
+	return f, w, fOK && wOK
+}
