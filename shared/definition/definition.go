@@ -81,22 +81,6 @@ type Limit struct {
 	Cooldown int `json:"cooldown_minutes,omitempty"`
 }
 
-// A Kind is a kind of step.
-type Kind string
-
-// The kinds of step.
-const (
-	AI           Kind = "ai_reason"
-	Action       Kind = "product_action"
-	Notification Kind = "notification"
-	Gate         Kind = "approval_gate"
-	Branching    Kind = "branch"
-	Waiting      Kind = "wait"
-)
-
-// Kinds returns all kinds of step.
-func Kinds() []Kind { return []Kind{AI, Action, Notification, Gate, Branching, Waiting} }
-
 // A Step is one thing that an agent does. Which of the fields of its
 // configuration it has depends on its kind.
 type Step struct {
@@ -235,37 +219,13 @@ type WaitStep struct {
 	Until    string `json:"until,omitempty"`
 }
 
-// The times of a gate and of a wait, in seconds.
-const (
-	DefaultGate = 7200
-	MinGate     = 10
-	MaxWait     = 31_536_000 // a year
-)
-
-// The longest that one step without a wait may take, and how long it may take
-// when it does not say.
-const (
-	MaxTimeout     = 60 * time.Second
-	DefaultTimeout = 30 * time.Second
-)
-
-// TimeLimit returns how long the step may take, all its tries together; for a
-// gate how long it asks.
+// TimeLimit returns how long the step may take, all its tries together. For a gate
+// it is how long the gate waits for a decision.
 func (s Step) TimeLimit() time.Duration {
 	if s.Timeout > 0 {
 		return time.Duration(s.Timeout) * time.Second
 	}
-	switch s.Kind {
-	case Gate:
-		return DefaultGate * time.Second
-	case Waiting:
-		return (MaxWait + 1) * time.Second
-	case AI:
-		return MaxTimeout
-	case Action, Notification, Branching:
-		return DefaultTimeout
-	}
-	return DefaultTimeout
+	return time.Duration(s.Kind.row().unset) * time.Second
 }
 
 // Attempts returns how often the step may be tried.

@@ -321,11 +321,13 @@ func (p *parser) step(path string, v any, depth int) Step {
 	if v, ok := o.Get("retry"); ok {
 		s.Retry = p.retry(o.At("retry"), v)
 	}
-	low, high := p.timeouts(s.Kind)
-	s.Timeout = int(o.Int("timeout_seconds", low, high))
-	if read := reads(s.Kind); read != nil {
-		read(p, o, &s, depth)
-		o.AllowNull(stepFields()...)
+	row := s.Kind.row()
+	s.Timeout = int(o.Int("timeout_seconds", row.low, row.high))
+	if row.read != nil {
+		row.read(p, o, &s, depth)
+		for _, other := range stepKinds() {
+			o.AllowNull(other.fields...)
+		}
 		o.Done()
 	}
 	p.past = p.past.after(s)
@@ -333,30 +335,6 @@ func (p *parser) step(path string, v any, depth int) Step {
 		p.outputs[name] = s.output()
 	}
 	return s
-}
-
-// stepFields returns the fields that only some kinds of step have.
-func stepFields() []string {
-	return []string{
-		"model", "prompt", "system", "output_schema", "output_var", // ai_reason
-		"product", "action", "params", // product_action
-		"channel", "recipients", "subject", "body", // notification
-		"message", "approvers", "min_approvals", "on_expiry", "notify", "escalate_to", // approval_gate
-		"cases", "else", // branch
-		"duration_seconds", "until", // wait
-	}
-}
-
-func (p *parser) timeouts(k Kind) (low, high int64) {
-	switch k {
-	case Gate:
-		return MinGate, MaxWait
-	case Waiting:
-		return 1, MaxWait
-	case AI, Action, Notification, Branching:
-		return 1, int64(MaxTimeout.Seconds())
-	}
-	return 1, MaxWait
 }
 
 func (p *parser) retry(path string, v any) *Retry {

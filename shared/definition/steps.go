@@ -17,28 +17,6 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A kindReader reads the configuration of a kind of step into the step.
-type kindReader func(p *parser, o input.Object, s *Step, depth int)
-
-// reads returns the reader of a kind, or nil: the table of kinds.
-func reads(k Kind) kindReader {
-	switch k {
-	case AI:
-		return readAI
-	case Action:
-		return readAction
-	case Notification:
-		return readNotification
-	case Gate:
-		return readGate
-	case Branching:
-		return readBranch
-	case Waiting:
-		return readWait
-	}
-	return nil
-}
-
 // roots are the names that a template may always begin with.
 func roots() []string {
 	return []string{"event_payload", "event", "client_context", "agent", "execution"}
@@ -247,7 +225,7 @@ func readGate(p *parser, o input.Object, s *Step, _ int) {
 	if v, ok := o.Get("escalate_to"); ok {
 		e := p.Object(o.At("escalate_to"), v)
 		g.EscalateTo = &Escalates{
-			Approvers: p.approvers(e), Timeout: int(e.Int("timeout_seconds", MinGate, MaxWait)), Notify: p.notify(e),
+			Approvers: p.approvers(e), Timeout: int(e.Int("timeout_seconds", minGate, MaxWait)), Notify: p.notify(e),
 		}
 		e.Done()
 	}

@@ -194,6 +194,32 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 	}
 }
 
+// A kind of step has in the document the fields that its row in package definition
+// has, and those that every step has.
+func TestTheContractKnowsEveryFieldOfAStep(t *testing.T) {
+	t.Parallel()
+
+	doc := theContract(t)
+	common := []string{"id", "type", "name", "if", "on_error", "retry", "timeout_seconds"}
+	mapping := doc.Components.Schemas["Step"].Value.Discriminator.Mapping
+	for _, k := range definition.Kinds() {
+		ref, ok := mapping[string(k)]
+		if !ok {
+			t.Errorf("the discriminator of Step does not have %s", k)
+			continue
+		}
+		name := ref.Ref[strings.LastIndex(ref.Ref, "/")+1:]
+		known := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Value.Properties))
+		fields := slices.DeleteFunc(slices.Clone(known), func(f string) bool { return slices.Contains(common, f) })
+		if want := slices.Sorted(slices.Values(k.Fields())); !slices.Equal(fields, want) {
+			t.Errorf("%s has the fields %v in the document, %v in package definition", k, fields, want)
+		}
+		if !slices.ContainsFunc(doc.Components.Schemas["Step"].Value.OneOf, func(s *openapi3.SchemaRef) bool { return s.Ref == ref.Ref }) {
+			t.Errorf("%s is not among the forms of Step", name)
+		}
+	}
+}
+
 // theWords returns the words that a schema or a property of one allows: its
 // enum, the cases of its discriminator, or the names of its properties.
 func theWords(doc *openapi3.T, place string) []string {

@@ -204,8 +204,8 @@ func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
 		call call
 		want string // what the log says; empty: no warning
 	}{
-		"an update that lost too often":  {call{what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`}, "update agent_01CUSTOM: lost 20 races"},
-		"a deletion that lost too often": {call{what: "DELETE /api/agents/" + agentID}, "delete agent_01CUSTOM: lost 20 races"},
+		"an update that lost too often":  {call{what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`}, "update agent_01CUSTOM: lost 30 races in a row"},
+		"a deletion that lost too often": {call{what: "DELETE /api/agents/" + agentID}, "delete agent_01CUSTOM: lost 30 races in a row"},
 		"a move that is not allowed":     {call{what: "PUT /api/agents/" + agentID, body: `{"status": "draft"}`}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,22 +75,19 @@ type Service struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// doer returns what does a kind of step: the table of kinds.
-func (s *Service) doer(k definition.Kind) func(context.Context, Task) (execution.StepRecord, error) {
-	switch k {
-	case definition.AI:
-		return s.reason
-	case definition.Action:
-		return s.act
-	case definition.Notification:
-		return s.notify
-	case definition.Branching:
-		return s.branch
-	case definition.Gate, definition.Waiting:
-		return nil
+// kinds returns the table of the kinds of step that are done here, with the method
+// that does each.
+func kinds() map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error) {
+	return map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error){
+		definition.AI:           (*Service).reason,
+		definition.Action:       (*Service).act,
+		definition.Notification: (*Service).notify,
+		definition.Branching:    (*Service).branch,
 	}
-	return nil
 }
+
+// Does reports whether a Service does steps of this kind.
+func Does(k definition.Kind) bool { return kinds()[k] != nil }
 
 // Do does a step within its time and returns what happened, or an error when
 // it should be tried again.
@@ -98,7 +95,7 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) 
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
 	defer cancel()
-	result, err := s.doer(t.Definition.Kind)(limited, t)
+	result, err := kinds()[t.Definition.Kind](s, limited, t)
 	if err != nil {
 		return execution.StepRecord{}, err
 	}

@@ -974,3 +974,16 @@ func TestATraceSaysHowMuchItLeavesOut(t *testing.T) {
 		t.Errorf("it shows %d fields and %v, then %v", len(inner)-1, inner["…"], shown["…"])
 	}
 }
+
+func TestEveryKindOfStepIsDoneOrWaitedFor(t *testing.T) {
+	t.Parallel()
+
+	for _, k := range definition.Kinds() {
+		switch done := step.Does(k); {
+		case !done && !k.Waits():
+			t.Errorf("no method of step.Service does %s; add a row to kinds", k)
+		case done && k.Waits():
+			t.Errorf("a run waits for %s, and step.Service does it as well", k)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package definition
+
+import "theoneagents.app/agents/shared/input"
+
+// A Kind is a kind of step.
+type Kind string
+
+// The kinds of step. Each has one row in stepKinds.
+const (
+	AI           Kind = "ai_reason"
+	Action       Kind = "product_action"
+	Notification Kind = "notification"
+	Gate         Kind = "approval_gate"
+	Branching    Kind = "branch"
+	Waiting      Kind = "wait"
+)
+
+// The times of steps, in seconds: how long they may take, and how long they take
+// unless timeout_seconds says otherwise.
+const (
+	maxTimeout     = 60
+	defaultTimeout = 30
+	minGate        = 10
+	DefaultGate    = 7200
+	MaxWait        = 31_536_000 // a year
+)
+
+// A stepKind is everything that a definition has to know of one kind of step.
+type stepKind struct {
+	name   Kind
+	fields []string // those that not every kind has
+
+	// read reads these fields into the step.
+	read func(p *parser, o input.Object, s *Step, depth int)
+
+	low, high int64 // bounds of timeout_seconds
+	unset     int64 // timeout_seconds of a step that has none
+
+	// waits is whether a run waits for the step, for people or for a time, and does
+	// not do it.
+	waits bool
+}
+
+// stepKinds has one row for each kind of step.
+func stepKinds() []stepKind {
+	return []stepKind{
+		{
+			name: AI, read: readAI, low: 1, high: maxTimeout, unset: maxTimeout,
+			fields: []string{"model", "prompt", "system", "output_schema", "output_var"},
+		},
+		{
+			name: Action, read: readAction, low: 1, high: maxTimeout, unset: defaultTimeout,
+			fields: []string{"product", "action", "params"},
+		},
+		{
+			name: Notification, read: readNotification, low: 1, high: maxTimeout, unset: defaultTimeout,
+			fields: []string{"channel", "recipients", "subject", "body"},
+		},
+		{
+			name: Gate, read: readGate, low: minGate, high: MaxWait, unset: DefaultGate, waits: true,
+			fields: []string{"message", "approvers", "min_approvals", "on_expiry", "notify", "escalate_to"},
+		},
+		{
+			name: Branching, read: readBranch, low: 1, high: maxTimeout, unset: defaultTimeout,
+			fields: []string{"cases", "else"},
+		},
+		{
+			name: Waiting, read: readWait, low: 1, high: MaxWait, unset: MaxWait + 1, waits: true,
+			fields: []string{"duration_seconds", "until"},
+		},
+	}
+}
+
+// row returns the row of the kind. A kind that this program does not know has no
+// fields.
+func (k Kind) row() stepKind {
+	for _, row := range stepKinds() {
+		if row.name == k {
+			return row
+		}
+	}
+	return stepKind{name: k, low: 1, high: MaxWait, unset: defaultTimeout}
+}
+
+// Kinds returns all kinds of step.
+func Kinds() []Kind {
+	var names []Kind
+	for _, row := range stepKinds() {
+		names = append(names, row.name)
+	}
+	return names
+}
+
+// Fields returns the fields of a step of this kind that not every kind has.
+func (k Kind) Fields() []string { return k.row().fields }
+
+// Waits reports whether a run waits for a step of this kind, for people or for a
+// time. Package step does the others.
+func (k Kind) Waits() bool { return k.row().waits }
