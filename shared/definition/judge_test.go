@@ -370,6 +370,8 @@ func oracle(o condition.Operator, found, wanted string) bool {
 	case condition.EndsWith:
 		a, b := unquoted2(strs, found, wanted)
 		return strs && len(a) >= len(b) && a[len(a)-len(b):] == b
+	default:
+		panic("the oracle has no case for the operator " + string(o))
 	}
 	return false
 }

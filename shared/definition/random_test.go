@@ -58,23 +58,22 @@ func (m *maker) scalar() any {
 	).Draw(m.T, "scalar")
 }
 
+// wanted returns a value that the operator takes.
 func (m *maker) wanted(o condition.Operator) any {
-	switch o {
-	case condition.In, condition.NotIn:
-		list := make([]any, rapid.IntRange(1, 3).Draw(m.T, "values"))
-		for i := range list {
-			list[i] = m.scalar()
-		}
-		return list
-	case condition.Exists:
-		return rapid.Bool().Draw(m.T, "exists")
-	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
-		return rapid.Int64().Draw(m.T, "number")
-	case condition.Contains, condition.StartsWith, condition.EndsWith:
-		return rapid.StringN(0, 5, -1).Draw(m.T, "part")
-	case condition.Eq, condition.Ne:
+	list := make([]any, rapid.IntRange(1, 3).Draw(m.T, "values"))
+	for i := range list {
+		list[i] = m.scalar()
 	}
-	return m.scalar()
+	candidates := []any{
+		list, m.scalar(), rapid.Bool().Draw(m.T, "exists"), rapid.Int64().Draw(m.T, "number"), rapid.StringN(0, 5, -1).Draw(m.T, "part"),
+	}
+	for _, v := range candidates {
+		if len(o.Takes("", v)) == 0 {
+			return v
+		}
+	}
+	m.Fatalf("%s takes none of %v", o, candidates)
+	return nil
 }
 
 // output returns a path into the output of a step.
