@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"go.yaml.in/yaml/v4"
 
 	files "theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
@@ -24,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/httpapi/spec/document"
 	"theoneagents.app/agents/shared/template"
 )
 
@@ -48,102 +47,22 @@ func theContract(t *testing.T) *openapi3.T {
 func TestTheServedDocumentIsTheContract(t *testing.T) {
 	t.Parallel()
 
-	var node yaml.Node
+	const file = "openapi.gen.json"
 	source, err := os.ReadFile("openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := yaml.Unmarshal(source, &node); err != nil {
-		t.Fatal(err)
-	}
-	data, err := jsonOf(&node)
+	want, err := document.JSON(source)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var want bytes.Buffer
-	if err := json.Indent(&want, data, "", " "); err != nil {
-		t.Fatal(err)
-	}
-	want.WriteByte('\n')
-	const file = "openapi.gen.json"
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(file, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 	got, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, want.Bytes()) {
+	if !bytes.Equal(got, want) {
 		t.Errorf("%s is not what openapi.yaml says; run go generate", file)
 	}
-}
-
-// jsonOf returns the JSON of a YAML node, its names in their order and its
-// aliases written out, since readers see the served document.
-func jsonOf(n *yaml.Node) ([]byte, error) {
-	switch n.Kind {
-	case yaml.DocumentNode:
-		return jsonOf(n.Content[0])
-	case yaml.AliasNode:
-		return jsonOf(n.Alias)
-	case yaml.SequenceNode:
-		var items [][]byte
-		for _, c := range n.Content {
-			item, err := jsonOf(c)
-			if err != nil {
-				return nil, err
-			}
-			items = append(items, item)
-		}
-		return slices.Concat([]byte("["), bytes.Join(items, []byte(",")), []byte("]")), nil
-	case yaml.MappingNode:
-		fields, err := fieldsOf(n)
-		return slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")), err
-	case yaml.ScalarNode:
-		var v any
-		if err := n.Decode(&v); err != nil {
-			return nil, err
-		}
-		return plain(v)
-	}
-	return nil, fmt.Errorf("line %d: a node of kind %v", n.Line, n.Kind)
-}
-
-// fieldsOf returns the names and values of a mapping, with those of a mapping
-// that it merges.
-func fieldsOf(n *yaml.Node) ([][]byte, error) {
-	var fields [][]byte
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if merged := n.Content[i+1]; n.Content[i].Value == "<<" {
-			more, err := fieldsOf(merged.Alias)
-			if err != nil {
-				return nil, err
-			}
-			fields = append(fields, more...)
-			continue
-		}
-		name, err := plain(n.Content[i].Value)
-		if err != nil {
-			return nil, err
-		}
-		value, err := jsonOf(n.Content[i+1])
-		if err != nil {
-			return nil, err
-		}
-		fields = append(fields, slices.Concat(name, []byte(":"), value))
-	}
-	return fields, nil
-}
-
-// plain returns the JSON of v without escapes for HTML.
-func plain(v any) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSpace(out.Bytes()), err
 }
 
 func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {

@@ -7,4 +7,4 @@ package httpapi
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/events/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/credits/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/keys/gen.yaml openapi.yaml
-//go:generate env UPDATE=all go test -run ^TestTheServedDocumentIsTheContract$ .
+//go:generate go run serve.go
