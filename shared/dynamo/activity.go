@@ -14,25 +14,25 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A refusal must be found in two ways: by its event, so that a redelivery finds
-// the first decision, and by the time of that decision, which the list is sorted
-// by. One item has one key. The key is made of the event's time, so the first
-// write is the one that stands; and an event is usually judged within seconds,
-// so the list reads a little further than its page and sorts what it has read.
+// A refusal must be found by its event, so that a redelivery finds the first
+// decision, and by the time of that decision, which sorts the list. An item has
+// one key: it is made of the event's time, so the first write wins. Most events
+// are evaluated within seconds, so the list reads a little further than its
+// page and sorts the entries.
 //
-// An event that is judged earlier or later than that costs a second write: the
-// item at its key then only marks that the event was judged, and when, and a
-// copy at the key of that time is the one that is listed.
+// An event evaluated further from its own time costs a second write: the item
+// at its key becomes a mark with the time of the decision, and a copy at the
+// key of that time is listed.
 
-// prompt is how far the time of an event and that of its decision may lie apart
-// for one item to serve both ways.
+// prompt is the largest distance between the time of an event and that of its
+// decision at which one item serves both lookups.
 const prompt = 10 * time.Second
 
 type refusalItem struct {
 	primary
 
 	ID        string `dynamodbav:"id"`
-	At        int64  `dynamodbav:"seen"` // when it was decided
+	At        int64  `dynamodbav:"seen"` // the time of the decision
 	Event     string `dynamodbav:"event"`
 	EventType string `dynamodbav:"type"`
 	Product   string `dynamodbav:"product"`
@@ -42,8 +42,9 @@ type refusalItem struct {
 	Expires   int64  `dynamodbav:"expires"`
 }
 
-// Refuse implements dispatch.Runs. The first decision about an event stands. If
-// its copy was not written, because the dispatcher died, a redelivery writes it.
+// Refuse implements dispatch.Runs. The first decision about an event wins. When
+// the dispatcher crashed before it wrote the copy, a redelivery writes the
+// copy.
 func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
 	made, _ := id.TimeOf(e.ID)
 	moved := e.At.Sub(made).Abs() > prompt
@@ -70,7 +71,7 @@ func refusalAt(at time.Time, e activity.Entry, moved bool) refusalItem {
 	}
 }
 
-// entry returns the entry that an item keeps.
+// entry returns the entry stored in an item.
 func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
 	return activity.Entry{
 		ID: id.Activity(i.ID), Org: o, Agent: a, At: timeOf(i.At),
@@ -79,8 +80,8 @@ func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
 	}
 }
 
-// listed returns the entry as lists show it. Items that were written before a
-// late decision was copied stand at the time of their event, and show that.
+// listed returns the entry as lists show it. Items from before late decisions
+// were copied are listed at the time of their event, and show that time.
 func (i refusalItem) listed(o id.Org, a id.Agent) activity.Entry {
 	e := i.entry(o, a)
 	if at := refusalTime(i.SK); e.At.Sub(at).Abs() > prompt+time.Second {
@@ -89,16 +90,16 @@ func (i refusalItem) listed(o id.Org, a id.Agent) activity.Entry {
 	return e
 }
 
-// Activity implements activity.Store. It merges two lists, each of which is read
-// until it is complete down to some time: the runs, by their index, and the
-// refusals, by their keys.
+// Activity implements activity.Store. It merges two lists, each complete down
+// to some time: the runs, read by their index, and the refusals, read by their
+// keys.
 func (s *Store) Activity(ctx context.Context, o id.Org, a id.Agent, q activity.Query) (activity.Page, error) {
 	q.Limit = max(q.Limit, 1)
 	w := window{Query: q, org: o, agent: a}
 	if q.After != "" {
 		var ok bool
 		if w.before, ok = activity.Place(q.After).Time(); !ok {
-			return activity.Page{}, fmt.Errorf("dynamo: %q is no place in a list of activity", q.After)
+			return activity.Page{}, fmt.Errorf("dynamo: %q is not a position in a list of activity", q.After)
 		}
 	}
 	started, startedEnd, err := s.started(ctx, w)
@@ -122,7 +123,7 @@ type entryRow struct{ activity.Entry }
 
 func (r entryRow) sortKey() string { return string(r.Place()) }
 
-// A window is the part of an agent's activity that a query is about.
+// A window is the part of an agent's activity that a query selects.
 type window struct {
 	activity.Query
 
@@ -136,11 +137,11 @@ func (w window) has(e activity.Entry) bool {
 	return !e.At.Before(w.Since) && (w.After == "" || string(e.Place()) < w.After)
 }
 
-// started lists the runs that events began. Their index sorts them by the second
-// of their record, so it is read to the end of the second in which the page ends:
-// an agent's entry in the index is one write, and a partition takes about 1,000
-// of these a second. It returns the place down to which the list is complete, ""
-// for its end.
+// started lists the runs that events started. Their index sorts them by the
+// second of their record, so it is read to the end of the second in which the
+// page ends. An agent's entry in the index is one write, and a partition takes
+// about 1,000 writes a second, which bounds that second. started returns the
+// position down to which the list is complete, "" at its end.
 func (s *Store) started(ctx context.Context, w window) ([]entryRow, activity.Place, error) {
 	k := runsQuery(w.org, execution.Query{Agent: w.agent})
 	if !w.Since.IsZero() {
@@ -172,9 +173,9 @@ func (s *Store) started(ctx context.Context, w window) ([]entryRow, activity.Pla
 	}
 }
 
-// cut returns how many of the index's entries a page needs, all if it needs more,
-// and the second in which they end. Those of the second in which the page before
-// ended do not count, since that page may have had them.
+// cut returns the number of index entries that a page needs, all if it needs
+// more, and the second in which they end. Entries of the second in which the
+// previous page ended do not count: that page may have returned them.
 func (w window) cut(keys []item) (most int, ended time.Time, err error) {
 	need := w.Limit
 	for n, k := range keys {
@@ -204,16 +205,16 @@ func (s *Store) starts(ctx context.Context, w window, keys []item) ([]entryRow, 
 		if err != nil {
 			return nil, err
 		}
-		if e := x.Entry(); x.RetryOf == "" && w.has(e) { // a person or a key began the others
+		if e := x.Entry(); x.RetryOf == "" && w.has(e) { // a retry is started by a caller, not by an event
 			rows = append(rows, entryRow{e})
 		}
 	}
 	return rows, nil
 }
 
-// declined lists the refusals. Each stands within prompt of the time in its key,
-// so it is read that much further than the page. It returns the place down to
-// which the list is complete, "" for its end.
+// declined lists the refusals. The decision of each is within prompt of the
+// time in its key, so declined reads that much further than the page. It
+// returns the position down to which the list is complete, "" at its end.
 func (s *Store) declined(ctx context.Context, w window) ([]entryRow, activity.Place, error) {
 	pk, err := agentPartition(w.org, w.agent)
 	k := query{partition: pk, err: err, strong: true, backwards: true, limit: w.Limit + 2}
@@ -252,7 +253,7 @@ func (s *Store) declined(ctx context.Context, w window) ([]entryRow, activity.Pl
 	}
 }
 
-// complete counts the rows from a place on.
+// complete counts the rows at or after a position.
 func complete(rows []entryRow, from activity.Place) int {
 	n := 0
 	for _, r := range rows {

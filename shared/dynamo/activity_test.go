@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Before a late decision was copied, its item stood at the time of its event
-// alone, and lists showed that time. The list stays sorted among such items.
-func TestARefusalOfEarlierDaysIsListedWhereItStands(t *testing.T) {
+// Before late decisions were copied, a refusal was stored and listed only at
+// the time of its event. Lists stay sorted with such items in them.
+func TestARefusalWithoutACopyIsListedAtTheTimeOfItsEvent(t *testing.T) {
 	t.Parallel()
 
 	published := time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A headItem is an agent without its definition, whose name and description may
+// A headItem is an agent without its definition. Its name and description may
 // change without a new version.
 type headItem struct {
 	primary
@@ -32,7 +32,7 @@ type headItem struct {
 	Version     int    `dynamodbav:"version"`
 	Revision    int64  `dynamodbav:"rev"`
 
-	Needs        []string `dynamodbav:"needs,omitempty"`        // of the catalogue
+	Needs        []string `dynamodbav:"needs,omitempty"`        // products and actions of the catalogue
 	Placeholders []string `dynamodbav:"placeholders,omitempty"` // of its template
 }
 
@@ -52,7 +52,7 @@ type versionItem struct {
 	Definition string `dynamodbav:"definition"`
 }
 
-// A listenItem is an active agent, or a system agent that is paused.
+// A listenItem is an active agent, or a paused system agent.
 type listenItem struct {
 	primary
 
@@ -85,7 +85,7 @@ func (s *Store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, e
 	return agent.Agent{Head: i.head(o), Definition: d}, nil
 }
 
-// Version returns a version of an agent, of a deleted one too, or
+// Version returns a version of an agent, also of a deleted one, or
 // agent.ErrNotFound.
 func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
 	var i versionItem
@@ -99,7 +99,7 @@ func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) 
 }
 
 // Versions implements agent.Store. A page ends early after 1 MB, which is about
-// what a response may have.
+// the size limit of a response.
 func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.VersionQuery) (agent.VersionPage, error) {
 	pk, err := agentPartition(o, a)
 	q := query{partition: pk, err: err, backwards: true, strong: true, limit: vq.Limit}
@@ -124,7 +124,7 @@ func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.Ver
 		p.Versions = append(p.Versions, agent.Version{Number: v.Number, Created: timeOf(v.Created), Definition: d})
 		p.Next = v.Number
 	}
-	if next == nil || p.Next == 1 { // DynamoDB does not know that nothing comes before the first
+	if next == nil || p.Next == 1 { // DynamoDB returns a cursor even when no version precedes the first
 		p.Next = 0
 	}
 	return p, nil
@@ -158,7 +158,7 @@ func (s *Store) Agents(ctx context.Context, o id.Org) ([]agent.Head, error) {
 	return heads, nil
 }
 
-// inOrg reads the items of an organization's own partition whose sort keys
+// inOrg reads the items in an organization's own partition whose sort keys
 // begin with a prefix.
 func (s *Store) inOrg(ctx context.Context, o id.Org, prefix string) ([]item, error) {
 	pk, err := orgPartition(o)
@@ -183,14 +183,14 @@ func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active
 	if r == nil {
 		return err
 	}
-	// One too many is the answer only if nothing else was wrong.
-	if _, full := r.at(partActive); full && len(r.parts) == 1 && woke(before, after) {
+	// The limit is the answer only if every other condition held.
+	if _, full := r.at(partActive); full && len(r.parts) == 1 && becameActive(before, after) {
 		return agent.ErrLimit
 	}
 	return agent.ErrStale
 }
 
-// A requestItem is a request that made an agent and may come again.
+// A requestItem is a create request with its idempotency key.
 type requestItem struct {
 	primary
 
@@ -209,7 +209,7 @@ func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Reques
 	request := len(ws)
 	ws = append(ws, put(requestItem{
 		primary: requestKey(a.Org, r.Key), Digest: r.Digest, Agent: string(r.Agent), Made: nanos(r.Made),
-		Expires: r.Made.Add(agent.RequestKept + forgotten).Unix(),
+		Expires: r.Made.Add(agent.RequestKept + retention).Unix(),
 	}, "attribute_not_exists(pk) OR made <= :since", map[string]any{":since": nanos(since)}))
 	err = s.write(ctx, ws...)
 	if refusal := refused(err); refusal != nil {
@@ -231,8 +231,8 @@ func (s *Store) Requested(ctx context.Context, o id.Org, key string) (agent.Requ
 	return agent.Request{Key: key, Digest: i.Digest, Agent: id.Agent(i.Agent), Made: timeOf(i.Made)}, true, nil
 }
 
-// saves returns what saving an agent writes: its head, the count of those that
-// are active if it changes, a new version, and whether it listens.
+// saves returns the writes that save an agent: its head, the count of active
+// agents if it changes, a new version, and its listener.
 func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	doc, err := toJSON(after.Definition)
 	if err != nil {
@@ -240,9 +240,9 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	}
 	ws := []write{headWrite(before, after)}
 	switch {
-	case woke(before, after):
+	case becameActive(before, after):
 		ws = append(ws, counted(after.Org, active))
-	case woke(after, before):
+	case becameActive(after, before):
 		ws = append(ws, write{op: opUpdate, key: activeKey(after.Org), add: map[string]int64{"active": -1}})
 	}
 	if after.Version != before.Version {
@@ -256,8 +256,8 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	return append(ws, outboxWrites(after.Announces(before))...), nil
 }
 
-// woke reports whether an agent has become active.
-func woke(before, after agent.Agent) bool {
+// becameActive reports whether an agent has become active.
+func becameActive(before, after agent.Agent) bool {
 	return before.Status != agent.Active && after.Status == agent.Active
 }
 
@@ -271,7 +271,7 @@ func headWrite(before, after agent.Agent) write {
 	}, cond, args)
 }
 
-// counted returns the write that counts one more active agent, if it may.
+// counted returns the write that counts one more active agent, up to the limit.
 func counted(o id.Org, active agent.Cap) write {
 	w := write{op: opUpdate, key: activeKey(o), add: map[string]int64{"active": 1}}
 	if active.Limited {
@@ -283,8 +283,8 @@ func counted(o id.Org, active agent.Cap) write {
 	return w
 }
 
-// listens returns the writes after which an agent is found by its event if it
-// is active, and by no other.
+// listens returns the writes that make an active agent findable by its event,
+// and an inactive one not.
 func listens(before, after agent.Agent, doc string) []write {
 	var ws []write
 	was := listenKey(before.Org, before.Definition.Trigger.Event(), before.ID)

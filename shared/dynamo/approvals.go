@@ -60,7 +60,7 @@ type voteDoc struct {
 	At      time.Time `json:"at"`
 }
 
-// The documents of what follows a gate and of how messages tell its question.
+// The stored documents of the steps after a gate and of its chat messages.
 type (
 	followingDoc struct {
 		Step    id.Step         `json:"step"`
@@ -137,7 +137,7 @@ func chatJSON(c approval.Chat) (string, error) {
 	return toJSON(chatDoc(c))
 }
 
-// approvalWrite stores an approval, if it is still at its revision.
+// approvalWrite stores an approval that is still at its revision.
 func approvalWrite(a approval.Approval) write {
 	list, listErr := approvalsOfOrg(a.Org)
 	statusList, statusErr := approvalsOfStatus(a.Org, a.Status)
@@ -258,8 +258,8 @@ func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (appr
 	return p, nil
 }
 
-// SaveDecision implements approval.Store. The run's revision stays, so that
-// whoever moves the run on at the same time need not read it again.
+// SaveDecision implements approval.Store. The run's revision stays, so that the
+// worker that moves the run at the same time need not read the run again.
 func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
 	run := execution.Execution{ID: a.Execution, Due: due}
 	err := s.write(ctx, approvalWrite(a), write{

@@ -21,7 +21,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// The answers of a table that is busy.
+// The responses of a busy table.
 const (
 	conflict = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",` +
 		`"CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]}`
@@ -29,7 +29,8 @@ const (
 	rejected = `{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"no"}`
 )
 
-// A script is a table that answers what it is told, the last answer for ever.
+// A script is a table that answers with its responses in order, then repeats
+// the last.
 type script struct {
 	*dynamo.Store
 
@@ -82,13 +83,13 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// together is a change that needs a transaction.
+// together returns a change that needs a transaction.
 func together() execution.Change {
 	x := execution.Execution{ID: "exec_1", Org: "org_1", Agent: "agent_1", Revision: 1}
 	return execution.Change{Execution: x, StatsDelta: &execution.StatsDelta{Runs: 1}}
 }
 
-func TestAConflictIsTriedAgain(t *testing.T) {
+func TestAConflictIsRetried(t *testing.T) {
 	t.Parallel()
 
 	s := scripted(t, conflict, between, conflict, `{}`)
@@ -100,12 +101,12 @@ func TestAConflictIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestConflictsAreNotTriedForEver(t *testing.T) {
+func TestRetriesOfConflictsAreBounded(t *testing.T) {
 	t.Parallel()
 
 	s := scripted(t, conflict)
 	if err := s.Commit(t.Context(), together()); err == nil || errors.Is(err, execution.ErrStale) {
-		t.Errorf("err = %v, want one that is not ErrStale", err)
+		t.Errorf("err = %v, want an error other than ErrStale", err)
 	}
 	if n := len(s.requests); n < 10 || n > 100 {
 		t.Errorf("%d requests, want a few dozen", n)
@@ -128,17 +129,18 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestAnotherFailureIsNotTriedAgain(t *testing.T) {
+func TestAFailureThatIsNoConflictIsNotRetried(t *testing.T) {
 	t.Parallel()
 
 	s := scripted(t, rejected)
 	err := s.SaveTenant(t.Context(), tenant.Tenant{Org: "org_1", Plan: "growth"}, "2026-03")
 	if err == nil || errors.Is(err, tenant.ErrStale) || len(s.requests) != 1 {
-		t.Errorf("err = %v after %d requests, want another after 1", err, len(s.requests))
+		t.Errorf("err = %v after %d requests, want an error other than ErrStale after 1", err, len(s.requests))
 	}
 }
 
-// A change of a run alone costs one write unit: it must not be a transaction.
+// A change of a run alone costs one write unit; as a transaction it would cost
+// two.
 func TestAChangeOfARunAloneIsNoTransaction(t *testing.T) {
 	t.Parallel()
 
@@ -151,7 +153,7 @@ func TestAChangeOfARunAloneIsNoTransaction(t *testing.T) {
 	}
 }
 
-func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
+func TestUnprocessedKeysOfABatchAreReadAgain(t *testing.T) {
 	t.Parallel()
 
 	const (
@@ -169,9 +171,9 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// An index may be behind: a run that it still lists under an old status is passed
-// over, and the page is filled with what comes after.
-func TestARunThatHasLeftItsStatusIsPassedOver(t *testing.T) {
+// An index may be behind: the list skips a run that the index still holds under
+// an old status, and fills the page with later entries.
+func TestAListByStatusSkipsARunWithAnotherStatus(t *testing.T) {
 	t.Parallel()
 
 	entry := func(n string) string {
@@ -194,8 +196,8 @@ func TestARunThatHasLeftItsStatusIsPassedOver(t *testing.T) {
 	}
 }
 
-// An index may be ahead of what is read: its entry is passed over.
-func TestAnEntryWithoutItsItemIsPassedOver(t *testing.T) {
+// An index may be ahead of the table: the list skips an entry without an item.
+func TestAListSkipsAnIndexEntryWithoutAnItem(t *testing.T) {
 	t.Parallel()
 
 	const entry = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:01Z#exec_1"}}`

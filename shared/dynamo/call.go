@@ -16,11 +16,11 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// An item is what the table keeps.
+// An item is one stored item with its attributes.
 type item = map[string]types.AttributeValue
 
-// get reads the item of a key as it is now into out, and reports whether there
-// is one.
+// get reads the item of a key into out with a strong read, and reports whether
+// the item exists.
 func (s *Store) get(ctx context.Context, p primary, out any) (bool, error) {
 	if p.err != nil {
 		return false, p.err
@@ -52,7 +52,7 @@ func textOf(i item, name string) string {
 	return ""
 }
 
-// A batch is at most this large.
+// maxBatch is the number of keys that one BatchGetItem accepts.
 const maxBatch = 100
 
 // getAll reads the items of many keys, in any order; a key without an item
@@ -93,14 +93,14 @@ func (s *Store) getChunk(ctx context.Context, keys []item, strong bool, found ma
 	return fmt.Errorf("get %d items: %w", len(keys), errBusy)
 }
 
-// errBusy says that the table had no capacity or only conflicts, try after try.
+// errBusy says that every try found the table without capacity or in conflict.
 var errBusy = errors.New("dynamo: the table is too busy")
 
 // A query selects items of one partition by their sort key.
 type query struct {
 	index     *schema.Index // nil: the table itself
 	partition string
-	err       error  // why there is no partition
+	err       error  // why the partition key is invalid
 	from, to  string // bounds of the sort key, both included
 	backwards bool
 	strong    bool
@@ -129,7 +129,7 @@ func (q query) input(table string) *dynamodb.QueryInput {
 // begins returns the bounds of all sort keys that begin with a prefix.
 func begins(prefix string) (from, to string) { return prefix, prefix + "\U0010ffff" }
 
-// page reads a page of a query, and where the next one starts; nil at the end.
+// page reads one page of a query, and the start of the next; nil at the end.
 func (s *Store) page(ctx context.Context, q query) (items []item, next item, err error) {
 	switch {
 	case q.err != nil:
@@ -166,7 +166,7 @@ func (s *Store) all(ctx context.Context, q query) ([]item, error) {
 }
 
 // size counts the items of a query on an index up to a limit, without reading
-// them. Each costs what its keys have in bytes.
+// them. Each costs the bytes of its keys.
 func (s *Store) size(ctx context.Context, q query, limit int) (int, error) {
 	if q.err != nil || q.from > q.to {
 		return 0, q.err
@@ -189,8 +189,8 @@ func (s *Store) size(ctx context.Context, q query, limit int) (int, error) {
 	}
 }
 
-// entrySize returns about how large an entry of a run in an index is: the names
-// and values of its keys.
+// entrySize estimates the size of a run's entry in an index: the names and
+// values of its keys.
 func entrySize(q query) int {
 	const exec, when = 31, 21
 	names := len("pk") + len("sk") + len(q.index.PartitionKey) + len(q.index.SortKey)

@@ -12,7 +12,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A factItem is the fact that outweighs all others of its place.
+// A factItem is the fact that outweighs every other fact at its key.
 type factItem struct {
 	primary
 
@@ -25,8 +25,8 @@ type factItem struct {
 	Expires int64  `dynamodbav:"expires,omitempty"`
 }
 
-// KeepFact implements client.Store. It is one write, and no counter: whatever
-// comes again, or late, loses against what is there.
+// KeepFact implements client.Store. It is one conditional write, without a
+// counter: a repeated or late fact loses against the stored one.
 func (s *Store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
 	i := factItem{
 		primary: factKey(o, c, f), Name: f.Name, Told: nanos(f.At), Event: string(f.Event), Ended: f.Ended, Weight: f.Weight(),
@@ -46,8 +46,8 @@ func (s *Store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fa
 	return nil
 }
 
-// Facts implements client.Store. The read is strong: an event that is kept is
-// part of the profile by which it is judged.
+// Facts implements client.Store. The read is strong: the facts of an event are
+// part of the profile against which that event is evaluated.
 func (s *Store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
 	pk, err := clientPartition(o, c)
 	items, err := s.all(ctx, query{partition: pk, err: err, from: first, to: last, strong: true})

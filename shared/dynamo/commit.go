@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A commit is a change as writes, and what some of them are about.
+// A commit holds the writes of a change, and the meaning of some of them.
 type commit struct {
 	writes []write
 	months map[int]credit.Month // the writes of balances
@@ -26,7 +26,7 @@ type commit struct {
 
 // Commit implements execution.Store.
 func (s *Store) Commit(ctx context.Context, c execution.Change) error {
-	later := false // whether a later run has ended already
+	later := false // whether a later run has already ended
 	for range tries {
 		k, err := commitOf(c, later)
 		if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) Commit(ctx context.Context, c execution.Change) error {
 		if r == nil {
 			return err
 		}
-		if err := s.mend(ctx, c, k, r); err != nil {
+		if err := s.repaired(ctx, c, k, r); err != nil {
 			return err
 		}
 		_, lost := r.at(k.stats)
@@ -46,10 +46,10 @@ func (s *Store) Commit(ctx context.Context, c execution.Change) error {
 	return fmt.Errorf("write %s: %w", c.Execution.ID, errBusy)
 }
 
-// mend returns why a refused commit is refused for good, or nil after it has
-// made possible what was not: a month without a balance gets one, and stats
-// that know a later run keep it.
-func (s *Store) mend(ctx context.Context, c execution.Change, k commit, r *refusal) error {
+// repaired returns why a refused commit is refused for good. It returns nil
+// after it removed the obstacle: a month without a balance gets one, and stats
+// that hold the time of a later run keep it.
+func (s *Store) repaired(ctx context.Context, c execution.Change, k commit, r *refusal) error {
 	for part := range r.parts {
 		if _, balance := k.months[part]; !balance && (part == 0 || part != k.stats) {
 			return execution.ErrStale
@@ -70,7 +70,7 @@ func (s *Store) mend(ctx context.Context, c execution.Change, k commit, r *refus
 
 func commitOf(c execution.Change, later bool) (commit, error) {
 	x := c.Execution
-	first, err := standingWrite(x)
+	first, err := progressWrite(x)
 	if err != nil {
 		return commit{}, err
 	}
@@ -97,9 +97,10 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 	return k, nil
 }
 
-// standingWrite replaces what changes in a run, if it is still at its revision.
-func standingWrite(x execution.Execution) (write, error) {
-	st, err := standingOf(x)
+// progressWrite replaces the changing part of a run that is still at its
+// revision.
+func progressWrite(x execution.Execution) (write, error) {
+	st, err := progressOf(x)
 	if err != nil {
 		return write{}, err
 	}
@@ -130,10 +131,10 @@ func names(i any) func(yield func(string) bool) {
 	}
 }
 
-// balanceWrite gives to a balance, or takes from it if it has enough. The slack
+// balanceWrite adds to a balance, or takes from it if it has enough. The slack
 // above the next threshold moves with the balance, so that a hold which reaches
-// no threshold costs no more; whoever changes the thresholds removes it, and the
-// next watched hold reads the balance and sets it anew.
+// no threshold costs no more. A change of the thresholds removes the slack, and
+// the next watched hold reads the balance and sets it again.
 func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Marks) write {
 	w := write{
 		op: opUpdate, key: monthKey(c.Execution.Org, m), cond: "attribute_exists(pk)",
@@ -164,7 +165,7 @@ func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Mark
 	return w
 }
 
-// insufficient returns why a hold was refused by a balance.
+// insufficient returns why a balance refused a hold.
 func insufficient(c execution.Change, m credit.Month, i item) error {
 	var month monthItem
 	if err := attributevalue.UnmarshalMap(i, &month); err != nil {
@@ -176,11 +177,11 @@ func insufficient(c execution.Change, m credit.Month, i item) error {
 	return credit.ErrInsufficient
 }
 
-// kept is for how many months stats say what was used.
-const kept = 14
+// keptMonths is the number of months of usage that stats keep.
+const keptMonths = 14
 
-// statsWrite adds a tally to the stats of an agent. The time of the last run
-// moves only forwards: a write that would move it back is refused, and made
+// statsWrite adds a StatsDelta to the stats of an agent. The time of the last
+// run moves only forwards: a write that would move it back is refused, and made
 // again without it.
 func statsWrite(x execution.Execution, t execution.StatsDelta, later bool) write {
 	w := write{op: opUpdate, key: statsKey(x.Org, x.Agent), add: map[string]int64{}}
@@ -209,10 +210,10 @@ func statsWrite(x execution.Execution, t execution.StatsDelta, later bool) write
 	return w
 }
 
-// outdated returns the counters of the year before those that are kept.
+// outdated returns the counters of the year before the kept months.
 func outdated(newest credit.Month) []string {
 	var old []string
-	for n := kept; n < kept+12; n++ {
+	for n := keptMonths; n < keptMonths+12; n++ {
 		for _, t := range credit.Tiers() {
 			old = append(old, usedName(newest.Before(n), t))
 		}
@@ -220,8 +221,8 @@ func outdated(newest credit.Month) []string {
 	return old
 }
 
-// usedName returns the attribute that counts what was used of a tier in a
-// month: short, so that an item with all of them is below 1 KB.
+// usedName returns the attribute that counts the usage of a tier in a month. It
+// is short, so that an item with all of them is below 1 KB.
 func usedName(m credit.Month, t credit.Tier) string {
 	return "u" + strings.TrimPrefix(strings.ReplaceAll(string(m), "-", ""), "20") + string(t[:1])
 }

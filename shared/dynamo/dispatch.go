@@ -13,18 +13,18 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A payloadItem keeps what an event told an agent, for every run of it, and
-// which run had it last.
+// A payloadItem keeps the payload of an event for an agent, shared by all its
+// runs, and names the run that holds its deduplication claim.
 type payloadItem struct {
 	primary
 
 	Payload string `dynamodbav:"payload"` // JSON
 	Run     string `dynamodbav:"run"`
-	FreeAt  int64  `dynamodbav:"free_at"` // when another run may have it
+	FreeAt  int64  `dynamodbav:"free_at"` // when another run may take the claim
 }
 
-// ClaimDedup implements dispatch.Runs. It is one write, which also keeps the payload:
-// runs of one agent for the same content share it.
+// ClaimDedup implements dispatch.Runs. The same write stores the payload: runs
+// of one agent for the same content share it.
 func (s *Store) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	payload, err := toJSON(x.Trigger.Payload)
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *Store) DedupHolder(ctx context.Context, x execution.Execution, now time
 	return id.Execution(i.Run), nil
 }
 
-// ReleaseDedup implements dispatch.Runs. The payload stays: earlier runs for the same
-// content may share it.
+// ReleaseDedup implements dispatch.Runs. The payload stays, because earlier
+// runs for the same content may share it.
 func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	err := s.write(ctx, write{
 		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"free_at": int64(0)},
@@ -61,10 +61,10 @@ func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	if refused(err) == nil {
 		return err
 	}
-	return nil // another run has it
+	return nil // another run holds the claim
 }
 
-// payload reads what the event of a run said.
+// payload reads the event payload of a run.
 func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[string]any, error) {
 	var i payloadItem
 	switch found, err := s.get(ctx, payloadKey(o, digest), &i); {
@@ -101,8 +101,8 @@ func (s *Store) LimitStarts(ctx context.Context, o id.Org, a id.Agent) (dispatch
 	return c, nil
 }
 
-// AdmitWithinLimit implements dispatch.Runs. What was seen is written on, and read again
-// only if it has changed since.
+// AdmitWithinLimit implements dispatch.Runs. It writes on the starts that it is
+// given, and reads them again only if they have changed since.
 func (s *Store) AdmitWithinLimit(
 	ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time,
 ) (string, error) {

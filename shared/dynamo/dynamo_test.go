@@ -23,8 +23,8 @@ import (
 	"theoneagents.app/agents/shared/storetest"
 )
 
-// endpoint returns where DynamoDB is, or skips the test. With INTEGRATION=must
-// there has to be one.
+// endpoint returns the address of DynamoDB, or skips the test without one. With
+// INTEGRATION=must it fails instead.
 func endpoint(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"} {
@@ -33,9 +33,9 @@ func endpoint(t *testing.T) string {
 		}
 	}
 	if os.Getenv("INTEGRATION") == "must" {
-		t.Fatal("there is no AWS_ENDPOINT_URL_DYNAMODB and no AWS_ENDPOINT_URL")
+		t.Fatal("AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL are not set")
 	}
-	t.Skip("there is no AWS_ENDPOINT_URL_DYNAMODB and no AWS_ENDPOINT_URL")
+	t.Skip("AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL are not set")
 	return ""
 }
 
@@ -53,12 +53,12 @@ func connect(t *testing.T, transport http.RoundTripper) *dynamodb.Client {
 	})
 }
 
-// direct is the ordinary way to the endpoint.
+// direct returns a transport without faults.
 func direct() *http.Transport {
 	return &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64, IdleConnTimeout: time.Second}
 }
 
-// table makes a table for a test, which goes with it.
+// table creates a table for a test, and deletes it afterwards.
 func table(t *testing.T) string {
 	t.Helper()
 	db, name := connect(t, direct()), "storetest-"+rand.Text()
@@ -108,8 +108,8 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Store { return s })
 }
 
-// lossy loses the reply to every third request, after the table has done what
-// it asked; but not the reply to its repeat.
+// lossy loses the reply to every third request after the table has applied it,
+// but not the reply to the repeat.
 type lossy struct {
 	http.RoundTripper
 
@@ -129,8 +129,8 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Every promise holds when replies are lost and the SDK repeats what was
-// applied.
+// Every promise of the store holds when replies are lost and the SDK repeats
+// applied calls.
 func TestStoreWhenRepliesAreLost(t *testing.T) {
 	t.Parallel()
 

@@ -17,16 +17,16 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A runItem is the record of a run, without the payload of its event. It is
-// read and written more often than anything else, so its names are short, and
-// it should stay below 1 KB.
+// A runItem is the record of a run, without the payload of its event. It is the
+// item read and written most often, so its attribute names are short, and it
+// should stay below 1 KB.
 type runItem struct {
 	primary
 	origin
-	standing
+	progress
 }
 
-// An origin is what never changes in a run.
+// An origin is the part of a run that never changes.
 type origin struct {
 	OrgList   string `dynamodbav:"org_list"`
 	AgentList string `dynamodbav:"agent_list"`
@@ -37,7 +37,7 @@ type origin struct {
 	RetryOf   string `dynamodbav:"ro,omitempty"`
 	By        string `dynamodbav:"by,omitempty"` // <type>:<id>, of a retry
 	Created   int64  `dynamodbav:"c"`
-	Digest    string `dynamodbav:"dg"` // where the payload is
+	Digest    string `dynamodbav:"dg"` // key of the payload
 	Event     string `dynamodbav:"ev"`
 	EventType string `dynamodbav:"ty"`
 	Product   string `dynamodbav:"pr"`
@@ -46,8 +46,8 @@ type origin struct {
 	Metadata  string `dynamodbav:"md,omitempty"` // JSON
 }
 
-// A standing is what changes in a run.
-type standing struct {
+// A progress is the part of a run that changes.
+type progress struct {
 	Status    string `dynamodbav:"st"`
 	Reason    string `dynamodbav:"rs,omitempty"`
 	Error     string `dynamodbav:"er,omitempty"` // JSON
@@ -64,7 +64,7 @@ type standing struct {
 	Last      string `dynamodbav:"l,omitempty"` // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
 
-	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that lasts
+	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that is listed by status
 	AgentStatusList string `dynamodbav:"agent_status_list,omitempty"`
 
 	Shard    string `dynamodbav:"open_shard,omitempty"`
@@ -88,8 +88,8 @@ func originOf(x execution.Execution) (origin, error) {
 	return o, errors.Join(err, agentErr, mdErr)
 }
 
-func standingOf(x execution.Execution) (standing, error) {
-	i := standing{
+func progressOf(x execution.Execution) (progress, error) {
+	i := progress{
 		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
@@ -130,8 +130,7 @@ func starterOf(text string) execution.Starter {
 	return execution.Starter{Type: execution.StarterType(kind), ID: name}
 }
 
-// toJSON returns the JSON of v. It is for no web page, so it leaves characters
-// as they are and takes no more room than it must.
+// toJSON returns the JSON of v without escaping for HTML, which keeps it short.
 func toJSON(v any) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -140,7 +139,7 @@ func toJSON(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
-// execution returns the run that an item keeps, without its trigger's payload.
+// execution returns the run stored in an item, without its trigger's payload.
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
 	x := execution.Execution{
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
@@ -186,8 +185,8 @@ func readStep(text string, out **execution.StepRecord) error {
 	return err
 }
 
-// stepOf reads a step; its input and its output apart, so that their numbers
-// stay exact.
+// stepOf reads a step. It decodes input and output separately, so that their
+// numbers stay exact.
 func stepOf(text string) (execution.StepRecord, error) {
 	doc := struct {
 		execution.StepRecord
@@ -211,15 +210,15 @@ func exactly(text json.RawMessage) (any, error) {
 	return jsonvalue.Decode(text)
 }
 
-// Create implements execution.Store. The payload is kept by Claim.
+// Create implements execution.Store. ClaimDedup has already stored the payload.
 func (s *Store) Create(ctx context.Context, x execution.Execution) error {
 	x.Revision = 0
 	o, originErr := originOf(x)
-	st, err := standingOf(x)
+	st, err := progressOf(x)
 	if err := errors.Join(originErr, err); err != nil {
 		return fmt.Errorf("write %s: %w", x.ID, err)
 	}
-	err = s.write(ctx, put(runItem{primary: metaKey(x.Org, x.ID), origin: o, standing: st}, "attribute_not_exists(pk)", nil))
+	err = s.write(ctx, put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil))
 	if refused(err) != nil {
 		return execution.ErrExists
 	}
@@ -252,7 +251,8 @@ func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (exe
 	return x, steps, err
 }
 
-// recorded returns what the items of a run say; no record when there is none.
+// recorded returns the record and the steps of a run; a nil record when the run
+// does not exist.
 func recorded(items []item) (*runItem, execution.Steps, error) {
 	var meta *runItem
 	steps := execution.Steps{}

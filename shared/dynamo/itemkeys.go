@@ -15,10 +15,11 @@ import (
 	"theoneagents.app/agents/shared/key"
 )
 
-// errKey says that something cannot be part of a key.
+// errKey says that a text cannot be part of a key.
 var errKey = errors.New("dynamo: a part of a key is empty or has a '#' or a control character")
 
-// A primary is the primary key of an item, and why there can be none.
+// A primary is the primary key of an item, or the reason why the key is
+// invalid.
 type primary struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
@@ -26,11 +27,11 @@ type primary struct {
 	err error
 }
 
-// errOf lets an item say what is wrong with its key.
+// errOf returns why the item's key is invalid.
 func (p primary) errOf() error { return p.err }
 
-// join is the only place where parts become a key: none of them may be empty or
-// hold what could end it.
+// join is the only function that makes a key out of parts. No part may be empty
+// or hold the separator or a control character.
 func join(parts ...string) (string, error) {
 	for _, p := range parts {
 		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r == '#' || r < 0x20 || r == 0x7f }) {
@@ -64,16 +65,16 @@ func listenKey(o id.Org, event string, a id.Agent) primary {
 	return inOrg(o, "LISTEN", event, string(a))
 }
 
-// requestKey has a digest, because a caller may use any character in its name for
-// a request.
+// requestKey holds a digest, because a caller may use any character in an
+// idempotency key.
 func requestKey(o id.Org, key string) primary { return inOrg(o, "REQUEST", id.Digest(key)) }
 
 func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)) }
 
 func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }
 
-// hashKey is the one key that does not begin with the organization: whoever
-// shows a secret has not said where it belongs.
+// hashKey is the only key that does not begin with the organization: a request
+// shows its secret before its organization is known.
 func hashKey(h key.Hash) primary {
 	pk, err := join("KEY", string(h))
 	return in(pk, err, "KEY")
@@ -149,7 +150,7 @@ func runOf(pk string) (o id.Org, x id.Execution, ok bool) {
 	return id.Org(p[1]), id.Execution(p[3]), true
 }
 
-// digestOf names what an event tells an agent.
+// digestOf returns the digest of the agent and the content of the event.
 func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.Content()) }
 
 func payloadKey(o id.Org, digest string) primary {
@@ -161,8 +162,8 @@ func clientPartition(o id.Org, c id.Client) (string, error) {
 	return join("ORG", string(o), "CLIENT", string(c))
 }
 
-// factKey is the place of a fact. It has a digest, because a device and a
-// ticket may be called anything.
+// factKey is the key of a fact. It holds a digest, because the name of a device
+// or a ticket may have any character.
 func factKey(o id.Org, c id.Client, f client.Fact) primary {
 	pk, err := clientPartition(o, c)
 	kind := strings.ToUpper(string(f.Kind))
@@ -172,7 +173,7 @@ func factKey(o id.Org, c id.Client, f client.Fact) primary {
 	return in(pk, err, kind, id.Digest(f.Name))
 }
 
-// kindOf returns what the fact at a sort key is about.
+// kindOf returns the kind of the fact at a sort key.
 func kindOf(sk string) client.Kind {
 	kind, _, _ := strings.Cut(sk, "#")
 	return client.Kind(strings.ToLower(kind))
@@ -188,16 +189,17 @@ func monthKey(o id.Org, m credit.Month) primary {
 	return in(pk, err, "MONTH", string(m))
 }
 
-// revokedKey has a digest, because a session may be called anything.
+// revokedKey holds a digest, because the id of a session may have any
+// character.
 func revokedKey(o id.Org, jti string) primary { return inOrg(o, "REVOKED", id.Digest(jti)) }
 
-// rateKey is the key of how many requests an organization sent in a minute.
+// rateKey is the key of an organization's request count of one minute.
 func rateKey(o id.Org, minute time.Time) primary {
 	pk, err := join("ORG", string(o), "RATE")
 	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
 }
 
-// alertsKey is the key of what the owners of an organization were told.
+// alertsKey is the key of the alerts sent to an organization's owners.
 func alertsKey(o id.Org) primary { return inOrg(o, "ALERTS") }
 
 func outboxKey(o id.Org, e id.Event) primary {
@@ -232,8 +234,8 @@ func approvalsOfStatus(o id.Org, st approval.Status) (string, error) {
 	return join("ORG", string(o), "APPROVALS", string(st))
 }
 
-// shards is how many partitions the index of open runs has: each takes 1,000
-// writes a second.
+// shards is the number of partitions of the index of open runs; a partition
+// takes 1,000 writes a second.
 const shards = 4
 
 func shardOf(x id.Execution) string { return shard(int(id.Hash(string(x))[0]) % shards) }
@@ -244,21 +246,21 @@ func outboxShardOf(e id.Event) string { return outboxShard(int(id.Hash(string(e)
 
 func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
 
-// sortKey returns the place of something in a list: its time in whole seconds,
-// which is what people see, then its id.
+// sortKey returns the position of an entry in a list: its time in whole
+// seconds, as the API shows it, then its id.
 func sortKey(t time.Time, name string) string { return second(t) + "#" + name }
 
 const secondFormat = "2006-01-02T15:04:05Z"
 
 func second(t time.Time) string { return t.UTC().Format(secondFormat) }
 
-// secondOf returns the time of a place.
+// secondOf returns the time of a position.
 func secondOf(place string) (time.Time, error) {
 	at, _, _ := strings.Cut(place, "#")
 	return time.Parse(secondFormat, at)
 }
 
-// up returns t, or the next whole second.
+// up rounds t up to a whole second.
 func up(t time.Time) time.Time {
 	if s := t.Truncate(time.Second); !s.Equal(t) {
 		return s.Add(time.Second)

@@ -8,7 +8,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-func TestAPartThatCouldEndAKeyNeverReachesTheTable(t *testing.T) {
+func TestAKeyPartWithASeparatorNeverReachesTheTable(t *testing.T) {
 	t.Parallel()
 
 	s := New(nil, "table") // any call would panic
@@ -44,7 +44,7 @@ func TestAPartitionNamesItsRun(t *testing.T) {
 	}
 	for _, pk := range []string{"", "ORG#org_1", "ORG#org_1#APPR#appr_1", "KEY#a#EXEC#b"} {
 		if _, _, ok := runOf(pk); ok {
-			t.Errorf("%q is taken for a run", pk)
+			t.Errorf("%q is accepted as the partition of a run", pk)
 		}
 	}
 }

@@ -15,21 +15,21 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// taken is the attribute with the permits of a minute that were asked for: a
-// block may reach beyond the limit, and only what is below it was granted.
+// taken is the attribute that counts the leased permits of a minute. A block
+// may reach beyond the limit; only the permits below the limit were granted.
 const taken = "taken"
 
-// forgotten is how long something is kept after it is of no use to anybody.
-const forgotten = time.Hour
+// retention is how long an item is kept after its last use.
+const retention = time.Hour
 
-// Lease implements limit.Store. A repeat of what was applied finds its nonce,
-// unless somebody else leased meanwhile; then its first block is lost, which
-// makes the minute shorter but never longer.
+// Lease implements limit.Store. A repeat of an applied call finds its nonce,
+// unless another worker leased meanwhile. Then the first block is lost, which
+// makes the limit of this minute smaller but never larger.
 func (s *Store) Lease(ctx context.Context, o id.Org, minute time.Time, block, most int) (granted, used int, err error) {
 	nonce := s.nonce()
 	w := write{
 		op: opUpdate, key: rateKey(o, minute), add: map[string]int64{taken: int64(block)},
-		set:  map[string]any{"expires": minute.Add(forgotten).Unix()},
+		set:  map[string]any{"expires": minute.Add(retention).Unix()},
 		cond: "attribute_not_exists(pk) OR (taken < :most AND w <> :nonce)",
 		args: map[string]any{":most": most, ":nonce": nonce},
 	}
@@ -47,8 +47,8 @@ func (s *Store) Lease(ctx context.Context, o id.Org, minute time.Time, block, mo
 	return granted, min(after, most), nil
 }
 
-// addTo applies the update of a count, and returns what it is afterwards and
-// whether it was added to.
+// addTo applies the update of a count. It returns the count afterwards and
+// whether the update was applied.
 func (s *Store) addTo(ctx context.Context, w write, x expressions, nonce string) (after int, won bool, err error) {
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: w.key.item(), UpdateExpression: x.update, ConditionExpression: x.cond,
@@ -70,7 +70,7 @@ func (s *Store) addTo(ctx context.Context, w write, x expressions, nonce string)
 	return after, true, err
 }
 
-// numberOf returns a number of an item.
+// numberOf returns a number attribute of an item.
 func numberOf(i item, name string) (int, error) {
 	n, ok := i[name].(*types.AttributeValueMemberN)
 	if !ok {

@@ -15,17 +15,17 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// The bounds of all places in a list.
+// The bounds of all positions in a list.
 const (
 	first = "0"
 	last  = "~"
 )
 
-// rounds is how often one call reads on because entries of its index led to
-// nothing that it wants: a page may be short, but none takes long.
+// rounds bounds how often one call reads on when the entries of its index led
+// to no item to return. A page may then be short, but no call takes long.
 const rounds = 10
 
-// before bounds a query to what stands before a place, and at it.
+// before bounds a query to the positions up to and including after.
 func (q query) before(after string) query {
 	q.backwards = true
 	if after != "" {
@@ -37,13 +37,13 @@ func (q query) before(after string) query {
 // A listing is a part of an index, newest first.
 type listing struct {
 	query query
-	after string // the place before which it begins; "" for the newest
+	after string // the position before which it begins; "" for the newest
 	want  int
 	keep  func(item) bool // nil: all
-	rare  bool            // whether keep wants few: then much is read at once
+	rare  bool            // keep selects few items, so list reads many at once
 }
 
-// A listed is an item and its place in the list.
+// A listed is an item and its position in the list.
 type listed struct {
 	at   string
 	item item
@@ -51,12 +51,12 @@ type listed struct {
 
 func (l listed) sortKey() string { return l.at }
 
-// list reads up to l.want items that l.keep wants, and the place from which to
-// go on; "" at the end. An entry of the index without such an item is skipped,
-// since an index may be a moment ahead or behind.
+// list reads up to l.want items that l.keep selects, and the position from
+// which to continue; "" at the end. It skips an index entry without such an
+// item, since an index may be a moment ahead or behind.
 func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string, err error) {
 	l.want = max(l.want, 1)
-	l.query.limit = l.want + 2 // one to see whether there are more, one that was the last of the page before
+	l.query.limit = l.want + 2 // one to see whether more follow, one for the last of the previous page
 	if l.rare {
 		l.query.limit = maxBatch
 	}
@@ -82,7 +82,7 @@ func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string,
 			return rows, end, nil
 		case more:
 			l.query, l.after = l.query.before(end), end
-			l.query.start = nil // on by place, since part of the page is left
+			l.query.start = nil // continue by position, since part of the page is left
 		case next == nil:
 			return rows, "", nil
 		default:
@@ -92,8 +92,8 @@ func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string,
 	return rows, end, nil
 }
 
-// cut leaves of the keys those that a list still needs, if most are wanted, and
-// reports whether there are more.
+// cut drops the keys beyond those that the list needs, if most are selected,
+// and reports whether it dropped any.
 func (l listing) cut(keys *[]item, have int) bool {
 	need := l.want - have
 	if l.rare || len(*keys) <= need {
@@ -103,7 +103,8 @@ func (l listing) cut(keys *[]item, have int) bool {
 	return true
 }
 
-// items reads the items of an index's entries that are wanted, in their order.
+// items reads the items of an index's entries that keep selects, in their
+// order.
 func (s *Store) items(ctx context.Context, entries []item, keep func(item) bool) ([]listed, error) {
 	found, err := s.getAll(ctx, keysOf(entries), true)
 	if err != nil {
@@ -119,7 +120,7 @@ func (s *Store) items(ctx context.Context, entries []item, keep func(item) bool)
 	return rows, nil
 }
 
-// runsQuery selects the runs that a query is about, but for their status.
+// runsQuery selects the runs of a query, regardless of their status.
 func runsQuery(o id.Org, q execution.Query) query {
 	index := schema.ByOrg()
 	list, err := runsOfOrg(o)
@@ -130,8 +131,8 @@ func runsQuery(o id.Org, q execution.Query) query {
 	return query{index: &index, partition: list, err: err}.between(q.From, q.To)
 }
 
-// lastingQuery selects the runs that a query for one status is about, but for
-// those that do not last.
+// lastingQuery selects the runs of a query for one status that the indexes by
+// status list.
 func lastingQuery(o id.Org, q execution.Query) query {
 	index := schema.ByStatus()
 	list, err := runsOfStatus(o, q.Status)
@@ -142,22 +143,22 @@ func lastingQuery(o id.Org, q execution.Query) query {
 	return query{index: &index, partition: list, err: err}.between(q.From, q.To)
 }
 
-// youngQuery selects the runs among which are those that a query for one status
-// is about and that do not last.
+// youngQuery selects the runs of the last ten minutes. They include the runs of
+// a query for one status that the indexes by status do not list yet.
 func youngQuery(o id.Org, q execution.Query) query {
 	k := runsQuery(o, q)
 	k.from = max(k.from, second(q.Youngest()))
 	return k
 }
 
-// between bounds a query of a list to a time; the end is excluded.
+// between bounds a query of a list by time; the end is excluded.
 func (q query) between(from, to time.Time) query {
 	q.from, q.to = first, last
 	if !from.IsZero() {
 		q.from = second(up(from))
 	}
 	if !to.IsZero() {
-		q.to = second(up(to)) // a place at this time is longer, and so behind it
+		q.to = second(up(to)) // a position at this time is longer, and so sorts after it
 	}
 	return q
 }
@@ -178,9 +179,9 @@ func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (ex
 	return p, err
 }
 
-// runs lists the runs of a query. For one status it reads an index, in which
-// each entry is one that is wanted unless its run has just changed; what has
-// only just begun is not in it, and is looked for among what is young.
+// runs lists the runs of a query. For one status it reads an index by status,
+// whose entries match unless their run has just changed. A run that has only
+// just begun is not in that index, so runs also searches the young runs.
 func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
 	l := listing{after: q.After, want: q.Limit}
 	if q.Status == "" {
@@ -190,7 +191,7 @@ func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed
 	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
 	l.query = lastingQuery(o, q).before(q.After)
 	lasting, lastingEnd, err := s.list(ctx, l)
-	if err != nil || !fleeting(q.Status) {
+	if err != nil || !shortLived(q.Status) {
 		return lasting, lastingEnd, err
 	}
 	l.query, l.rare = youngQuery(o, q).before(q.After), true
@@ -202,9 +203,9 @@ func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed
 	return rows, next, nil
 }
 
-// merged returns the newest of two lists, each row once, and the place from
-// which to go on; "" at the end. What one of them has not read yet begins at
-// end, and bounds what may be said of the other.
+// merged returns the newest rows of two lists, each row once, and the position
+// from which to continue; "" at the end. Rows below end are dropped: one of the
+// lists has not been read that far.
 func merged[R placed](a, b []R, end string, limit int) ([]R, string) {
 	rows := slices.DeleteFunc(slices.Concat(a, b), func(r R) bool { return r.sortKey() < end })
 	slices.SortFunc(rows, func(a, b R) int { return cmp.Compare(b.sortKey(), a.sortKey()) })
@@ -215,11 +216,12 @@ func merged[R placed](a, b []R, end string, limit int) ([]R, string) {
 	return rows, end
 }
 
-// placed is what has a place in a list.
+// A placed has a position in a list.
 type placed interface{ sortKey() string }
 
-// fleeting reports whether a run may be in a status without lasting in it.
-func fleeting(st execution.Status) bool { return st == execution.Pending || st == execution.Running }
+// shortLived reports whether a run in this status may be missing from the
+// indexes by status.
+func shortLived(st execution.Status) bool { return st == execution.Pending || st == execution.Running }
 
 func runsOf(o id.Org, rows []listed) ([]execution.Execution, error) {
 	runs := make([]execution.Execution, 0, len(rows))
@@ -246,15 +248,15 @@ func runIn(o id.Org, i item) (execution.Execution, error) {
 	return x, nil
 }
 
-// total counts the runs of a query, at most MaxTotal; more says that there are
-// others.
+// total counts the runs of a query, at most MaxTotal; more says that the query
+// has more.
 func (s *Store) total(ctx context.Context, o id.Org, q execution.Query) (n int, more bool, err error) {
 	k := runsQuery(o, q)
 	if q.Status != "" {
 		k = lastingQuery(o, q)
 	}
 	n, err = s.size(ctx, k, execution.MaxTotal+1)
-	if err == nil && n <= execution.MaxTotal && fleeting(q.Status) {
+	if err == nil && n <= execution.MaxTotal && shortLived(q.Status) {
 		var young int
 		young, more, err = s.young(ctx, youngQuery(o, q), q.Status)
 		n += young
@@ -262,9 +264,9 @@ func (s *Store) total(ctx context.Context, o id.Org, q execution.Query) (n int, 
 	return min(n, execution.MaxTotal), more || n > execution.MaxTotal, err
 }
 
-// young counts the runs of a query that are in a status without lasting. It must
-// read them, so it looks at no more than the newest MaxTotal; more says that
-// there are others.
+// young counts the runs of a query that have a status but are not in the
+// indexes by status. It must read the runs, so it reads at most the newest
+// MaxTotal; more says that the query has more.
 func (s *Store) young(ctx context.Context, q query, st execution.Status) (n int, more bool, err error) {
 	q.backwards = true
 	for looked := 0; ; {
@@ -289,7 +291,7 @@ func (s *Store) young(ctx context.Context, q query, st execution.Status) (n int,
 	}
 }
 
-// keysOf returns the keys of the items that an index's entries lead to.
+// keysOf returns the keys of the items of an index's entries.
 func keysOf(entries []item) []item {
 	keys := make([]item, 0, len(entries))
 	for _, e := range entries {

@@ -8,11 +8,11 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// count adds a call, and what it used, to the meter of the context.
+// count adds a call and its units to the meter of the context.
 //
-// Write units are what the table says it charged; for a write that was refused,
-// about which it says nothing, what the rule says. Read units follow from the
-// size of what came back by the rule of AWS (see units), since emulators report
+// Write units are those that the table reports. The table reports none for a
+// refused write; these follow from the rule of AWS. Read units follow from the
+// size of the response by the rule of AWS (see units), since emulators report
 // them wrongly.
 func count(ctx context.Context, u meter.Units) { meter.Add(ctx, u) }
 
@@ -27,9 +27,9 @@ func charged(consumed ...types.ConsumedCapacity) float64 {
 	return sum
 }
 
-// units returns what reading this many bytes costs: one unit for each 4 KB that
-// is begun, half of it when the newest state is not asked for. Nothing costs as
-// much as one byte. A query rounds up once for each page, a get for each item.
+// units returns the cost of reading this many bytes: one unit for each 4 KB
+// that is begun, half of it for an eventually consistent read. Zero bytes cost
+// as much as one. A query rounds up once for each page, a get for each item.
 func units(bytes int, strong bool) float64 {
 	n := float64(max((bytes+4095)/4096, 1))
 	if !strong {
@@ -38,11 +38,11 @@ func units(bytes int, strong bool) float64 {
 	return n
 }
 
-// writeUnits returns what a refused write costs, whose item has this many bytes.
+// writeUnits returns the cost of a refused write to an item of this many bytes.
 func writeUnits(bytes int) float64 { return float64(max((bytes+1023)/1024, 1)) }
 
 // sizeOf returns the size of an item as AWS counts it: names and values in
-// UTF-8, numbers two digits a byte and one more.
+// UTF-8, numbers with two digits a byte and one byte more.
 func sizeOf(i item) int {
 	n := 0
 	for name, v := range i {
@@ -64,7 +64,7 @@ func valueSize(v types.AttributeValue) int {
 	return 1 // a boolean or null
 }
 
-// numberSize returns the size of a whole number; zeros at its end cost nothing.
+// numberSize returns the size of a whole number; trailing zeros cost nothing.
 func numberSize(s string) int {
 	sign := 0
 	if s != "" && s[0] == '-' {

@@ -17,8 +17,8 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 )
 
-// An outboxItem is an event of the platform. While it is in the index of what is
-// due it has to be published.
+// An outboxItem is a platform event. It is in the index open until it is
+// published.
 type outboxItem struct {
 	primary
 
@@ -28,12 +28,13 @@ type outboxItem struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
-// keptEvents is for how long an event stays after it was published, for people
-// who look for it: as long as the archive of the bus.
+// keptEvents is how long a published event is kept for inspection: as long as
+// the archive of the bus.
 const keptEvents = 30 * 24 * time.Hour
 
-// outboxWrites returns the writes that put events into the outbox. Their ids
-// are derived from what is written with them, which happens once.
+// outboxWrites returns the writes that put events into the outbox. The ids of
+// the events are derived from the change that is written in the same
+// transaction, which happens once.
 func outboxWrites(events []event.Event) []write {
 	ws := make([]write, 0, len(events))
 	for _, e := range events {
@@ -76,7 +77,7 @@ func (s *Store) Unpublished(ctx context.Context, now time.Time, limit int) ([]ev
 			return nil, fmt.Errorf("read an event of the outbox: %w", err)
 		}
 		if i.Due == "" {
-			continue // published since; the index was a moment behind
+			continue // already published; the index was a moment behind
 		}
 		var e event.Event
 		if err := json.Unmarshal([]byte(i.Doc), &e); err != nil {

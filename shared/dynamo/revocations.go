@@ -16,7 +16,7 @@ type revokedItem struct {
 // Revoke implements tenant.Store.
 func (s *Store) Revoke(ctx context.Context, r tenant.Revocation) error {
 	return s.write(ctx, put(revokedItem{
-		primary: revokedKey(r.Org, r.JTI), Expires: r.Expires.Add(forgotten).Unix(),
+		primary: revokedKey(r.Org, r.JTI), Expires: r.Expires.Add(retention).Unix(),
 	}, "", nil))
 }
 

@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// A Store keeps everything of all organizations in one table. It has no clock:
+// A Store keeps the data of all organizations in one table. It has no clock:
 // times are arguments. It is safe for concurrent use.
 type Store struct {
 	db    *dynamodb.Client
@@ -20,10 +20,10 @@ type Store struct {
 	sleep func(ctx context.Context, d time.Duration) error
 }
 
-// An Option changes how a store works.
+// An Option configures a Store.
 type Option func(*Store)
 
-// WithNonce sets where the names of writes come from; each must be another.
+// WithNonce sets the source of the nonces of writes; each must be unique.
 func WithNonce(nonce func() string) Option { return func(s *Store) { s.nonce = nonce } }
 
 // WithSleep sets how the store waits before it tries again. It must return when
@@ -32,7 +32,7 @@ func WithSleep(sleep func(context.Context, time.Duration) error) Option {
 	return func(s *Store) { s.sleep = sleep }
 }
 
-// New returns the store that keeps everything in a table.
+// New returns a store on a table.
 func New(db *dynamodb.Client, table string, opts ...Option) *Store {
 	s := &Store{db: db, table: table, nonce: rand.Text, sleep: clock.Sleep}
 	for _, o := range opts {
@@ -41,13 +41,13 @@ func New(db *dynamodb.Client, table string, opts ...Option) *Store {
 	return s
 }
 
-// tries is how often something that lost a race or met a conflict is tried.
+// tries bounds how often a write that lost a race or met a conflict is tried.
 const tries = 30
 
-// pause waits before the try after this one: a random time, the longer the
-// more often.
+// pause waits a random time before the next try; the bound of that time grows
+// with each try.
 func (s *Store) pause(ctx context.Context, try int) error {
 	const least, most = 4 * time.Millisecond, 250 * time.Millisecond
 	limit := min(least<<min(try, 10), most)
-	return s.sleep(ctx, mathrand.N(limit)+1) //nolint:gosec // it is no secret.
+	return s.sleep(ctx, mathrand.N(limit)+1) //nolint:gosec // the delay is no secret.
 }

@@ -94,9 +94,10 @@ func tenantWrite(t tenant.Tenant) write {
 	}, cond, args)
 }
 
-// moved returns what must happen to the balance of a month with a tenant's plan:
-// that it gains the difference, or that it still does not exist. Whoever makes
-// it checks in turn that the tenant is as it was.
+// moved returns the writes that a change of the plan needs in the balance of a
+// month: the balance gains the difference, or a check that it does not exist
+// yet. A writer that creates the balance checks in turn that the tenant is
+// unchanged.
 func (s *Store) moved(ctx context.Context, t tenant.Tenant, m credit.Month) ([]write, error) {
 	var i monthItem
 	found, err := s.get(ctx, monthKey(t.Org, m), &i)
@@ -128,8 +129,8 @@ type monthItem struct {
 	Told credit.Marks `dynamodbav:"told,omitempty"`
 }
 
-// Balance implements execution.Balances. A month in which nothing was taken is
-// as the plan has it.
+// Balance implements execution.Balances. A month without use has the balance of
+// the plan.
 func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.Balance, error) {
 	var i monthItem
 	found, err := s.get(ctx, monthKey(o, m), &i)
@@ -150,8 +151,8 @@ func (i monthItem) balance(m credit.Month) credit.Balance {
 	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Told: i.Told, Updated: timeOf(i.Updated)}
 }
 
-// Balances implements httpapi.Balances. The plan is read only if there is a
-// month in which nothing was taken.
+// Balances implements httpapi.Balances. It reads the plan only if one of the
+// months is without use.
 func (s *Store) Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error) {
 	from, to := monthKey(o, last.Before(n-1)), monthKey(o, last)
 	items, err := s.all(ctx, query{partition: to.PK, err: to.err, from: from.SK, to: to.SK, strong: true})
@@ -184,8 +185,8 @@ func (s *Store) Balances(ctx context.Context, o id.Org, last credit.Month, n int
 	return list, nil
 }
 
-// open makes the balance of a month with what the plan allows, unless there is
-// one. A plan that changes meanwhile makes it fail, and the caller tries again.
+// open creates the balance of a month from the plan, unless it exists. It does
+// nothing if the plan changes meanwhile, and the caller tries again.
 func (s *Store) open(ctx context.Context, o id.Org, m credit.Month, now time.Time) error {
 	t, err := s.Tenant(ctx, o)
 	if err != nil {
@@ -200,5 +201,5 @@ func (s *Store) open(ctx context.Context, o id.Org, m credit.Month, now time.Tim
 	if refused(err) == nil {
 		return err
 	}
-	return nil // somebody else was first
+	return nil // another worker created it first, or the plan changed
 }

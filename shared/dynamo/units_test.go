@@ -37,14 +37,14 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A pattern is a way to use the table that doc.go lists. It prepares what it
-// needs and returns the one call that is measured.
+// A pattern is an access pattern that doc.go lists. It prepares the items that
+// it needs and returns the one measured call.
 type pattern func(w *fixture) call
 
 // A call is one call of a store.
 type call func(ctx context.Context) error
 
-// A fixture is one organization with everything of a usual size.
+// A fixture is one organization with items of a usual size.
 type fixture struct {
 	t     *testing.T
 	db    *dynamodb.Client
@@ -105,7 +105,7 @@ func (w *fixture) committed(c execution.Change) execution.Execution {
 	return c.Execution
 }
 
-// holding stores a new run that holds a price.
+// holding stores a new run that holds credits.
 func (w *fixture) holding() execution.Execution {
 	c, _ := w.leased().Reserved("classify_ticket", hold())
 	return w.committed(c)
@@ -113,8 +113,8 @@ func (w *fixture) holding() execution.Execution {
 
 func hold() credit.Hold { return credit.Hold{Month: month, Tier: credit.Standard, Amount: 20} }
 
-// resting stores a new run that waits for a time.
-func (w *fixture) resting() execution.Execution {
+// parked stores a new run that waits for a time.
+func (w *fixture) parked() execution.Execution {
 	return w.committed(execution.Change{Execution: w.leased().Parked(start())})
 }
 
@@ -124,8 +124,8 @@ func (w *fixture) failed() {
 	w.committed(execution.Change{Execution: w.leased().Fail(f, start())})
 }
 
-// asking stores a new run that waits for people, and returns the question.
-func (w *fixture) asking() (execution.Execution, approval.Approval) {
+// waiting stores a new run that waits for approval, and returns the approval.
+func (w *fixture) waiting() (execution.Execution, approval.Approval) {
 	x := w.leased()
 	a := question(x)
 	x = w.committed(execution.Change{Execution: x.AwaitingApproval(a.Expires), Gate: &a})
@@ -142,7 +142,7 @@ func question(x execution.Execution) approval.Approval {
 	}
 }
 
-// action returns a step that made a product do something.
+// action returns the record of an action step.
 func action(name id.Step) execution.StepRecord {
 	return execution.StepRecord{
 		ID: name, Kind: definition.Action, Status: execution.StepCompleted, Tries: 1, Attempt: 1,
@@ -152,7 +152,8 @@ func action(name id.Step) execution.StepRecord {
 	}
 }
 
-// brief returns a step as large as the record of its run keeps any.
+// brief returns a step of the largest size that the record of a run keeps
+// inline.
 func (w *fixture) brief() execution.StepRecord {
 	s := action("add_note")
 	s.Input = nil
@@ -168,7 +169,7 @@ func (w *fixture) brief() execution.StepRecord {
 	return s
 }
 
-// answer returns a step that asked a model.
+// answer returns the record of a model step.
 func answer() execution.StepRecord {
 	h := hold()
 	return execution.StepRecord{
@@ -205,7 +206,7 @@ func (w *fixture) ok(err error) {
 	}
 }
 
-// saved stores a new agent in a status, which listens for an event of psa.
+// saved stores a new agent with a status that listens for an event of psa.
 func (w *fixture) saved(event string, st agent.Status) agent.Agent {
 	a := w.newAgent(event)
 	a.Status = st
@@ -240,14 +241,14 @@ func (w *fixture) entry() activity.Entry {
 	}
 }
 
-// newWorld makes a world in which there is nothing.
+// newFixture returns a fixture without items.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db, name := connect(t, direct()), table(t)
 	return &fixture{t: t, db: db, table: name, store: dynamo.New(db, name)}
 }
 
-// settled makes a world with what every pattern needs.
+// settled returns a fixture with the items that every pattern needs.
 func settled(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t)
@@ -261,16 +262,16 @@ func settled(t *testing.T) *fixture {
 		w.ok(w.store.KeepFact(t.Context(), org, "client_01JCLIENT", ticket(n)))
 	}
 	for range history {
-		w.asking()
+		w.waiting()
 		w.failed()
-		w.resting()
+		w.parked()
 	}
 	w.holding()
 	w.committed(ending(w.leased(), action("a"), execution.Steps{}))
 	return w
 }
 
-// crowd adds many runs of the same agent, which are completed.
+// crowd adds completed runs of the same agent.
 func (w *fixture) crowd(n int) {
 	runs := make(chan execution.Execution)
 	var wg sync.WaitGroup
@@ -291,15 +292,15 @@ func (w *fixture) crowd(n int) {
 	wg.Wait()
 }
 
-// got drops what a call returned.
+// got drops the result of a call.
 func got[T any](_ T, err error) error { return err }
 
-// ticket returns what the creation of the nth ticket says.
+// ticket returns the fact that the nth ticket was created.
 func ticket(n int) client.Fact {
 	return client.Fact{Kind: client.Ticket, Name: fmt.Sprintf("tkt_%05d", n), At: start().Add(time.Duration(n) * time.Minute)}
 }
 
-// patterns returns how to do what each row of doc.go says.
+// patterns returns the implementation of each row in doc.go.
 func patterns() map[string]pattern {
 	all := map[string]pattern{}
 	for _, some := range []map[string]pattern{orgPatterns(), agentPatterns(), dispatchPatterns(), runPatterns(), listPatterns()} {
@@ -491,7 +492,7 @@ func dispatchPatterns() map[string]pattern {
 	}
 }
 
-// commits is the pattern of committing what change returns.
+// commits returns the pattern that commits the change.
 func commits(change func(w *fixture) execution.Change) pattern {
 	return func(w *fixture) call {
 		c := change(w)
@@ -531,8 +532,8 @@ func runPatterns() map[string]pattern {
 			x.Due, x.WasParked = x.Due.Add(time.Minute), true
 			return execution.Change{Execution: x}
 		}),
-		"Commit: lease after a rest": commits(func(w *fixture) execution.Change {
-			x, _ := w.asking()
+		"Commit: lease after parking": commits(func(w *fixture) execution.Change {
+			x, _ := w.waiting()
 			x, _ = x.Leased(owner, 0, start())
 			return execution.Change{Execution: x}
 		}),
@@ -554,7 +555,7 @@ func runPatterns() map[string]pattern {
 			c, _ := w.holding().Released(execution.StepRecord{ID: "classify_ticket", Status: execution.StepFailed})
 			return c
 		}),
-		"Commit: ask": commits(func(w *fixture) execution.Change {
+		"Commit: wait for approval": commits(func(w *fixture) execution.Change {
 			x := w.leased()
 			step, a := action("confirm_isolation"), question(x)
 			step.Status = execution.StepWaiting
@@ -563,10 +564,10 @@ func runPatterns() map[string]pattern {
 		"Commit: end": commits(func(w *fixture) execution.Change {
 			return ending(w.leased(), w.brief(), execution.Steps{})
 		}),
-		"Commit: end after a rest": commits(func(w *fixture) execution.Change {
-			return ending(w.resting(), w.brief(), execution.Steps{})
+		"Commit: end after parking": commits(func(w *fixture) execution.Change {
+			return ending(w.parked(), w.brief(), execution.Steps{})
 		}),
-		"Commit: end, answers paid": commits(func(w *fixture) execution.Change {
+		"Commit: end, answers charged": commits(func(w *fixture) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{"classify_ticket": answer()})
 		}),
 		"Commit: end, nothing answered": commits(func(w *fixture) execution.Change {
@@ -578,7 +579,7 @@ func runPatterns() map[string]pattern {
 			w.committed(c)
 			return func(ctx context.Context) error { return w.store.Published(ctx, org, c.Outbox[0].ID) }
 		},
-		"Unpublished, nothing": func(w *fixture) call {
+		"Unpublished, none": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Unpublished(ctx, start(), 500)) }
 		},
 		"Alerts": func(w *fixture) call {
@@ -590,11 +591,11 @@ func runPatterns() map[string]pattern {
 			return func(ctx context.Context) error { return w.store.SaveAlerts(ctx, o, r) }
 		},
 		"Approval": func(w *fixture) call {
-			_, a := w.asking()
+			_, a := w.waiting()
 			return func(ctx context.Context) error { return got(w.store.Approval(ctx, org, a.ID)) }
 		},
 		"SaveDecision": func(w *fixture) call {
-			_, a := w.asking()
+			_, a := w.waiting()
 			a.Status = approval.Approved
 			return func(ctx context.Context) error { return w.store.SaveDecision(ctx, a, start()) }
 		},
@@ -634,7 +635,7 @@ func listPatterns() map[string]pattern {
 			q := activity.Query{Limit: 50, Since: start()}
 			return func(ctx context.Context) error { return got(w.store.Activity(ctx, org, w.agent.ID, q)) }
 		},
-		"Overdue, nothing": func(w *fixture) call {
+		"Overdue, none": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Overdue(ctx, start(), 500)) }
 		},
 	}
@@ -648,20 +649,20 @@ func (w *fixture) newKey() key.Key {
 // row matches a line of the table in doc.go.
 var row = regexp.MustCompile(`(?m)^//\t(\S.*?) {2,}(\d+) +([\d.]+) +([\d.]+) +(.*)$`)
 
-// A cost is what doc.go says of a pattern.
+// A cost is the documented cost of a pattern.
 type cost struct {
 	used
 
 	how string
 }
 
-// used is what was asked of the table.
+// used is the measured cost of a call.
 type used struct {
 	calls int
 	meter.Units
 }
 
-// documented returns what doc.go says of each pattern.
+// documented returns the cost of each pattern in doc.go.
 func documented(t *testing.T) map[string]cost {
 	t.Helper()
 	doc, err := os.ReadFile("doc.go")
@@ -681,8 +682,8 @@ func documented(t *testing.T) map[string]cost {
 	return rows
 }
 
-// Every access pattern costs what doc.go says, and the same when 10,000 other
-// runs of the same agent stand beside or behind what it reads.
+// Every access pattern costs what doc.go documents, also beside 10,000 other
+// runs of the same agent.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 
@@ -707,8 +708,8 @@ func TestUnits(t *testing.T) {
 				return u
 			}
 			got := measured()
-			// A call whose reply is lost is repeated by the SDK, and then costs
-			// something else: what a call costs is the same the next time.
+			// The SDK repeats a call whose reply is lost, which changes its
+			// cost. The next measurement shows the normal cost.
 			for again := 0; got != want.used && again < 2; again++ {
 				got = measured()
 			}
@@ -720,8 +721,8 @@ func TestUnits(t *testing.T) {
 	w.counts(10_000)
 }
 
-// Who listens is found by one query that costs what they are, whatever else an
-// organization has.
+// One query finds the listening agents, and its cost depends on their number
+// alone.
 func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
 	t.Parallel()
 
@@ -744,8 +745,8 @@ func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
 	}
 }
 
-// flock adds many copies of active agents that listen for other events: of
-// everything in the organization's own partition, under other names.
+// flock copies the active agents' items in the organization's own partition n
+// times, under other names and events.
 func (w *fixture) flock(n int) {
 	w.t.Helper()
 	var requests []types.WriteRequest
@@ -784,7 +785,7 @@ func (w *fixture) flock(n int) {
 	}
 }
 
-// renamed returns a copy of a row in which texts have another name.
+// renamed returns a copy of a row with one name replaced in its texts.
 func renamed(row map[string]types.AttributeValue, from, to string) map[string]types.AttributeValue {
 	row = maps.Clone(row)
 	for name, v := range row {
@@ -795,7 +796,7 @@ func renamed(row map[string]types.AttributeValue, from, to string) map[string]ty
 	return row
 }
 
-// usage returns what a pattern uses.
+// usage returns the measured cost of a pattern.
 func (w *fixture) usage(p pattern) used {
 	w.t.Helper()
 	do := p(w)
@@ -804,8 +805,8 @@ func (w *fixture) usage(p pattern) used {
 	return used{m.Count().Table, m.Count().Units}
 }
 
-// counts checks what counting costs at most, that it is exact as far as it goes,
-// and that it stops.
+// counts checks that counting is exact up to its bound, stops there, and stays
+// within its cost.
 func (w *fixture) counts(most int) {
 	w.t.Helper()
 	now := start().Add(time.Duration(w.next) * time.Second) // some of the runs are young

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// An op is what a write does.
+// An op is the operation of a write.
 type op int
 
 const (
@@ -34,18 +34,18 @@ type write struct {
 	set    map[string]any // of an update
 	add    map[string]int64
 	remove []string
-	cond   string         // "" for none; it names attributes that are not reserved
-	args   map[string]any // the values that cond mentions
-	shared bool           // whether the item's nonce is left to other writes
+	cond   string         // "" for none; it names no reserved attributes
+	args   map[string]any // the values in cond
+	shared bool           // the update leaves the item's nonce to other writes
 	err    error
 }
 
-// wrote is the attribute with the nonce of the last write. A reply may be lost
-// and the SDK then repeats what was applied: a write whose condition fails finds
-// its own nonce, and knows that it had won.
+// nonceAttribute holds the nonce of the last write. When a reply is lost, the
+// SDK repeats a call that was applied. A write whose condition fails and that
+// finds its own nonce in the item knows that it was applied.
 const nonceAttribute = "w"
 
-// keyed is an item with its key.
+// A keyed is an item with a key, which may be invalid.
 type keyed interface{ errOf() error }
 
 // put returns a write of a whole item.
@@ -54,8 +54,8 @@ func put(i keyed, cond string, args map[string]any) write {
 	return write{op: opPut, item: m, cond: cond, args: args, err: errors.Join(i.errOf(), err)}
 }
 
-// revised returns the condition that an item has this revision; that there is
-// none for revision 0.
+// revised returns the condition that an item has this revision, or for revision
+// 0 that it does not exist.
 func revised(rev int64) (cond string, args map[string]any) {
 	if rev == 0 {
 		return "attribute_not_exists(pk)", nil
@@ -63,9 +63,9 @@ func revised(rev int64) (cond string, args map[string]any) {
 	return "rev = :rev", map[string]any{":rev": rev}
 }
 
-// A refusal says which conditions of a write did not hold.
+// A refusal names the conditions of a write that did not hold.
 type refusal struct {
-	parts map[int]item // the items that did not satisfy, as they are; nil if there was none
+	parts map[int]item // the items that failed their condition; nil for a missing item
 }
 
 func (r *refusal) Error() string { return "dynamo: a condition does not hold" }
@@ -76,14 +76,15 @@ func refused(err error) *refusal {
 	return r
 }
 
-// at returns whether a part's condition failed, and the item that stands there.
+// at reports whether a part's condition failed, and returns the item at its
+// key.
 func (r *refusal) at(part int) (item, bool) {
 	i, ok := r.parts[part]
 	return i, ok
 }
 
-// write applies all writes or none. When a condition does not hold it returns a
-// refusal. Conflicts with others are tried again.
+// write applies all writes or none. It returns a refusal when a condition does
+// not hold, and retries conflicts with other writes.
 func (s *Store) write(ctx context.Context, ws ...write) error {
 	nonce := s.nonce()
 	for _, w := range ws {
@@ -103,7 +104,8 @@ func (s *Store) write(ctx context.Context, ws ...write) error {
 	return fmt.Errorf("write %d items: %w", len(ws), errBusy)
 }
 
-// ownWrite returns nil when the refusal comes from the write's own earlier try.
+// ownWrite returns nil when an earlier try of the same write caused the
+// refusal.
 func ownWrite(err error, nonce string) error {
 	if r := refused(err); r != nil {
 		for _, i := range r.parts {
@@ -116,8 +118,8 @@ func ownWrite(err error, nonce string) error {
 }
 
 func (s *Store) once(ctx context.Context, ws []write, nonce string) error {
-	// A deletion leaves nothing in which its repeat could find its nonce; in a
-	// transaction the SDK may repeat it.
+	// A deleted item cannot keep the nonce for a repeat; the SDK may repeat a
+	// transaction safely.
 	if len(ws) > 1 || ws[0].op == opDelete {
 		return s.transact(ctx, ws, nonce)
 	}
@@ -178,8 +180,8 @@ func (s *Store) transact(ctx context.Context, ws []write, nonce string) error {
 		}
 		parts = append(parts, w.part(s.table, x))
 	}
-	// The SDK names the request once for all its repeats, so that a repeat of
-	// what was applied is answered like the first.
+	// The SDK gives all its repeats of a request one idempotency token, so that
+	// a repeat of an applied transaction gets the answer of the first.
 	out, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
 		TransactItems: parts, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 	})
@@ -234,7 +236,7 @@ func (w write) part(table string, x expressions) types.TransactWriteItem {
 	return types.TransactWriteItem{}
 }
 
-// expressions are a write in the words of DynamoDB.
+// expressions are a write in DynamoDB's expression language.
 type expressions struct {
 	item   item
 	update *string
@@ -279,8 +281,8 @@ func (x *expressions) value(name string, v any) error {
 	return err
 }
 
-// change puts an update into words. Every name has a placeholder, so that none
-// is a reserved word.
+// change fills in an update expression. Every name has a placeholder, because
+// it may be a reserved word.
 func (x *expressions) change(w write, nonce string) error {
 	set := maps.Clone(w.set)
 	if !w.shared {
@@ -313,7 +315,7 @@ func (x *expressions) change(w write, nonce string) error {
 	return nil
 }
 
-// placeholders makes the words for a name and its new value.
+// placeholders returns placeholders for a name and its new value.
 func (x *expressions) placeholders(name string, v any) (n, value string, err error) {
 	n, value = "#"+name, ":_"+name
 	x.names[n] = name
@@ -327,8 +329,8 @@ func clause(word string, parts []string) string {
 	return word + strings.Join(parts, ", ")
 }
 
-// busy reports whether the write met another one or a table without capacity,
-// so that it was not applied and may be tried again.
+// busy reports whether a write met a conflict or a table without capacity, so
+// that it was not applied and may be retried.
 func busy(err error) bool {
 	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
 		return true

@@ -1,13 +1,13 @@
-// Package schema names the table's keys and indexes: what the CDK app declares
-// and package dynamo uses.
+// Package schema names the table's keys and indexes. The CDK app declares them,
+// and package dynamo uses them.
 package schema
 
 // The table's key.
 const (
 	PartitionKey = "pk"
 	SortKey      = "sk"
-	// Expires is the time, in seconds since 1970, after which an item may be
-	// deleted. It only cleans up; nothing depends on when that happens.
+	// Expires is the time, in seconds since 1970, after which DynamoDB may
+	// delete an item. It only cleans up; no code depends on when that happens.
 	Expires = "expires"
 )
 
@@ -23,21 +23,21 @@ func Indexes() []Index {
 	return []Index{ByOrg(), ByAgent(), ByStatus(), ByAgentStatus(), Open()}
 }
 
-// ByOrg lists the executions and the approvals of an organization by time.
+// ByOrg lists the runs and the approvals of an organization by time.
 func ByOrg() Index { return Index{Name: "by_org", PartitionKey: "org_list", SortKey: "at"} }
 
-// ByAgent lists the executions of an agent by time.
+// ByAgent lists the runs of an agent by time.
 func ByAgent() Index { return Index{Name: "by_agent", PartitionKey: "agent_list", SortKey: "at"} }
 
-// ByStatus lists the executions and the approvals of an organization that are in
-// a status by time. It is sparse: a run that has just begun is not in it.
+// ByStatus lists the runs and the approvals of an organization in one status,
+// by time. It is sparse: a run that has just begun is not in it.
 func ByStatus() Index { return Index{Name: "by_status", PartitionKey: "status_list", SortKey: "at"} }
 
-// ByAgentStatus lists the executions of an agent that ByStatus has.
+// ByAgentStatus lists the runs of an agent that are also in ByStatus.
 func ByAgentStatus() Index {
 	return Index{Name: "by_agent_status", PartitionKey: "agent_status_list", SortKey: "at"}
 }
 
-// Open holds what is not at its end, by the time at which somebody should look
-// at it. It is sparse: what ends leaves it.
+// Open lists the open runs by the time at which they are due, and the
+// unpublished platform events. It is sparse: an ended run leaves it.
 func Open() Index { return Index{Name: "open", PartitionKey: "open_shard", SortKey: "due"} }
