@@ -1,8 +1,8 @@
 // Package boot starts a function: it reads the environment, makes the clients,
-// and says what is missing, all at once.
+// and reports all missing settings at once.
 //
-// There is no local mode. A laptop differs from the cloud by the endpoints in
-// the environment and by nothing else.
+// It has no local mode: a laptop differs from the cloud only by the endpoints
+// in the environment.
 package boot
 
 import (
@@ -18,7 +18,7 @@ import (
 // Getenv reads the environment: os.Getenv in a program, a map in a test.
 type Getenv func(name string) string
 
-// An Env reads settings and remembers every one that is missing.
+// An Env reads settings and collects every missing or invalid one.
 type Env struct {
 	getenv Getenv
 	faults []error
@@ -27,7 +27,7 @@ type Env struct {
 // NewEnv returns a reader of the environment.
 func NewEnv(getenv Getenv) *Env { return &Env{getenv: getenv} }
 
-// Need returns a setting that must be there.
+// Need returns a required setting.
 func (e *Env) Need(name string) string {
 	v := e.getenv(name)
 	if v == "" {
@@ -36,7 +36,7 @@ func (e *Env) Need(name string) string {
 	return v
 }
 
-// May returns a setting, or def without one.
+// May returns an optional setting, or def without it.
 func (e *Env) May(name, def string) string {
 	if v := e.getenv(name); v != "" {
 		return v
@@ -44,7 +44,7 @@ func (e *Env) May(name, def string) string {
 	return def
 }
 
-// Count returns a setting that must be there and a whole number from 1.
+// Count returns a required setting that is a whole number from 1.
 func (e *Env) Count(name string) int {
 	v := e.Need(name)
 	n, err := strconv.Atoi(v)
@@ -54,7 +54,8 @@ func (e *Env) Count(name string) int {
 	return n
 }
 
-// List returns the parts of a comma-separated setting; none without one.
+// List returns the parts of a comma-separated setting; none without the
+// setting.
 func (e *Env) List(name string) []string {
 	var out []string
 	for part := range strings.SplitSeq(e.getenv(name), ",") {
@@ -65,14 +66,14 @@ func (e *Env) List(name string) []string {
 	return out
 }
 
-// Fault remembers a setting that is not right.
+// Fault records an invalid setting.
 func (e *Env) Fault(name string, err error) {
 	if err != nil {
 		e.faults = append(e.faults, fmt.Errorf("%s: %w", name, err))
 	}
 }
 
-// Err returns everything that was missing or wrong, or nil.
+// Err returns an error that names every missing or invalid setting, or nil.
 func (e *Env) Err() error {
 	if len(e.faults) == 0 {
 		return nil
@@ -80,17 +81,21 @@ func (e *Env) Err() error {
 	return fmt.Errorf("environment: %w", errors.Join(e.faults...))
 }
 
-// Logger returns the log of a function: a JSON object a line on standard error.
+// Logger returns the log of a function: a JSON object per line on standard
+// error.
 func Logger(function string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", function)
 }
 
-// Reporter returns a func that logs failures which somebody else makes up for.
+// Reporter returns a func that logs failures that will be retried.
 func Reporter(log *slog.Logger) func(context.Context, error) {
-	return func(ctx context.Context, err error) { log.WarnContext(ctx, "to be made up for", "err", err) }
+	return func(ctx context.Context, err error) {
+		log.WarnContext(ctx, "recoverable failure, will be retried", "err", err)
+	}
 }
 
-// Main runs a function's program and ends it with a message if it cannot start.
+// Main runs a function's program, and ends it with a message if it cannot
+// start.
 func Main(run func(context.Context, Getenv) error) {
 	if err := run(context.Background(), os.Getenv); err != nil {
 		slog.Error("cannot start", "err", err)

@@ -3,11 +3,11 @@ package boot
 // The names of the environment variables that configure the functions. The CDK
 // app sets them; the functions read them through Getenv.
 const (
-	EnvTable        = "TABLE_NAME"            // the one DynamoDB table
-	EnvBus          = "BUS_NAME"              // the bus, of whoever publishes events of the platform
+	EnvTable        = "TABLE_NAME"            // the DynamoDB table
+	EnvBus          = "BUS_NAME"              // the bus for platform events
 	EnvRuns         = "RUNS_MACHINE_ARN"      // the Express machine
-	EnvDeadLetters  = "DEAD_LETTER_QUEUE_URL" // where refused events go, with their reason
-	EnvUndelivered  = "UNDELIVERED_QUEUE_ARN" // raw messages that nobody could handle
+	EnvDeadLetters  = "DEAD_LETTER_QUEUE_URL" // queue of rejected events, with their reason
+	EnvUndelivered  = "UNDELIVERED_QUEUE_ARN" // queue of raw messages that no worker could handle
 	EnvJWKS         = "HUB_JWKS_URL"          // the Hub's signing keys
 	EnvIssuer       = "HUB_ISSUER"            // the iss of a session
 	EnvAudience     = "HUB_AUDIENCE"          // the aud of a session
@@ -18,7 +18,7 @@ const (
 	EnvModelURL     = "MODEL_ENDPOINT"        // base URL of the model API, when not the provider's own
 	EnvModelKey     = "MODEL_API_KEY"         // key of an OpenAI-compatible endpoint
 	EnvModels       = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
-	EnvConsole      = "CONSOLE_URL"           // base URL of the pages where people decide
+	EnvConsole      = "CONSOLE_URL"           // base URL of the approval pages
 	EnvSender       = "EMAIL_SENDER"          // From address of e-mail
 	EnvHookSecret   = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
 	EnvCursorSecret = "CURSOR_SECRET"         // signs the cursors of lists

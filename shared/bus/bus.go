@@ -1,7 +1,7 @@
 // Package bus puts events on the EventBridge bus.
 //
-// PutEvents answers with success even when it took nothing, so the entry's own
-// result decides. The call may be repeated: an event keeps its id.
+// PutEvents reports success even when EventBridge refused the entry, so the
+// result of the entry decides. Put may be repeated: an event keeps its id.
 package bus
 
 import (
@@ -16,12 +16,12 @@ import (
 	"theoneagents.app/agents/shared/event"
 )
 
-// API is the part of the EventBridge client that is used.
+// API is the used part of the EventBridge client.
 type API interface {
 	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, opts ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
 
-// EventBridge is the bus of this name.
+// EventBridge is a bus by its name.
 type EventBridge struct {
 	API  API
 	Name string

@@ -1,8 +1,9 @@
 // Package gateway connects an http.Handler to API Gateway.
 //
-// Of the adapter (aws-lambda-go-api-proxy) only ProxyWithContext is used, and
-// core.GetAPIGatewayV2ContextFromContext: its other accessors read what the
-// gateway said from a header that any client can send.
+// It uses two functions of the adapter (aws-lambda-go-api-proxy):
+// ProxyWithContext and core.GetAPIGatewayV2ContextFromContext. The adapter's
+// other accessors read the gateway's data from a header that any client can
+// send.
 package gateway
 
 import (
@@ -24,8 +25,8 @@ import (
 // A Handler is a Lambda handler of HTTP requests.
 type Handler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
-// Handle returns the Lambda handler for h. It never returns an error: one would
-// become a bare 500 without our body.
+// Handle returns the Lambda handler for h. It never returns an error: API
+// Gateway would turn an error into a bare 500 without our body.
 func Handle(h http.Handler) Handler {
 	adapter := httpadapter.NewV2(h)
 	return func(ctx context.Context, in events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
@@ -41,13 +42,13 @@ func Handle(h http.Handler) Handler {
 	}
 }
 
-// RequestID returns the name of the request that ctx belongs to.
+// RequestID returns the id of the request that ctx belongs to.
 func RequestID(ctx context.Context) string {
 	request, _ := core.GetAPIGatewayV2ContextFromContext(ctx)
 	return name(ctx, request)
 }
 
-// name returns the name that API Gateway gave a request, or else Lambda.
+// name returns the request id of API Gateway, or else that of Lambda.
 func name(ctx context.Context, request events.APIGatewayV2HTTPRequestContext) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok && request.RequestID == "" {
 		return lc.AwsRequestID
@@ -55,8 +56,8 @@ func name(ctx context.Context, request events.APIGatewayV2HTTPRequestContext) st
 	return request.RequestID
 }
 
-// readable reports whether the adapter can make a request of in. It would print
-// what it cannot read, which strangers must not make us do.
+// readable reports whether the adapter can make a request of in. The adapter
+// prints requests that it cannot read, and strangers must not fill our log.
 func readable(in events.APIGatewayV2HTTPRequest) bool {
 	uri := in.RawPath
 	if in.RawQueryString != "" {
@@ -69,17 +70,17 @@ func readable(in events.APIGatewayV2HTTPRequest) bool {
 	return err == nil && method(in.RequestContext.HTTP.Method)
 }
 
-// method reports whether s can be a method.
+// method reports whether s is a valid method.
 func method(s string) bool {
 	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-") == ""
 }
 
-// plain returns in as the adapter must see it: with a path that is one, without
-// the headers by which the adapter passes on what the gateway said, and with
-// cookies in one place, since it takes a header apart at its commas.
+// plain returns in with a valid path, without the headers that the adapter uses
+// for the gateway's data, and with all cookies in one header, since the adapter
+// splits headers at commas.
 func plain(in events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 	path := cmp.Or(in.RawPath, in.RequestContext.HTTP.Path)
-	path = strings.NewReplacer("?", "%3F", "#", "%23").Replace(path) // it was decoded on its way
+	path = strings.NewReplacer("?", "%3F", "#", "%23").Replace(path) // the gateway decoded it
 	in.RawPath = "/" + strings.TrimPrefix(path, "/")
 	in.Headers = maps.Clone(in.Headers)
 	for name, value := range in.Headers {
@@ -96,7 +97,7 @@ func plain(in events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 	return in
 }
 
-// unreadable is the answer to a request that is none, in the shape of every
+// unreadable returns the error for an invalid request, in the shape of every
 // other error.
 func unreadable(requestID string) events.APIGatewayV2HTTPResponse {
 	body, err := json.Marshal(struct {
@@ -106,7 +107,7 @@ func unreadable(requestID string) events.APIGatewayV2HTTPResponse {
 		RequestID string `json:"request_id"`
 	}{"invalid_request", "The request could not be read.", http.StatusBadRequest, requestID})
 	if err != nil {
-		body = nil // texts and a number always have JSON
+		body = nil // strings and numbers always have JSON
 	}
 	return events.APIGatewayV2HTTPResponse{
 		StatusCode: http.StatusBadRequest,

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An echo is what a handler sees of a request.
+// An echo is the request that a handler received.
 type echo struct {
 	Method    string   `json:"method"`
 	Path      string   `json:"path"`
@@ -99,7 +99,7 @@ func TestEventsBecomeRequests(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRequestIsAnsweredInOurShape(t *testing.T) {
+func TestAnInvalidRequestIsAnsweredInOurShape(t *testing.T) {
 	t.Parallel()
 
 	handle := Handle(http.HandlerFunc(see))
@@ -126,7 +126,7 @@ func TestWhatIsNoRequestIsAnsweredInOurShape(t *testing.T) {
 	}
 }
 
-func TestAHandlerThatSaysNothingIsNoCrash(t *testing.T) {
+func TestAHandlerWithoutAResponseDoesNotCrash(t *testing.T) {
 	t.Parallel()
 
 	handle := Handle(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -136,7 +136,7 @@ func TestAHandlerThatSaysNothingIsNoCrash(t *testing.T) {
 	}
 }
 
-func TestWithoutAGatewaysNameARequestHasLambdas(t *testing.T) {
+func TestARequestWithoutAnIdOfTheGatewayHasThatOfLambda(t *testing.T) {
 	t.Parallel()
 
 	in := fixture(t, "get")

@@ -38,7 +38,7 @@ func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
 	return heads, nil
 }
 
-// Version returns a version of an agent, of a deleted one too, or
+// Version returns a version of an agent, also of a deleted one, or
 // agent.ErrNotFound.
 func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
 	s.mu.Lock()
@@ -128,7 +128,7 @@ func (s *Store) Requested(_ context.Context, o id.Org, key string) (agent.Reques
 	return r, ok, nil
 }
 
-// active returns how many agents are active.
+// active returns the number of active agents.
 func (o *org) active() int {
 	n := 0
 	for _, a := range o.agents {

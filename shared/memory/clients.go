@@ -9,7 +9,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A subject is what facts compete about.
+// A subject identifies the thing that a fact is about.
 type subject struct {
 	client id.Client
 	kind   client.Kind

@@ -22,7 +22,8 @@ type run struct {
 	steps     execution.Steps
 }
 
-// A claim says which run has an event's content, and until when.
+// A claim names the run that holds an event's content, and the end of its
+// window.
 type claim struct {
 	execution id.Execution
 	until     time.Time
@@ -40,7 +41,7 @@ func (s *Store) ClaimDedup(_ context.Context, x execution.Execution, now, until 
 	return x.ID, nil
 }
 
-// contentOf names what an event tells the agent of a run.
+// contentOf identifies the content of an event for the agent of a run.
 func contentOf(x execution.Execution) string { return string(x.Agent) + "#" + x.Trigger.Content() }
 
 // DedupHolder implements dispatch.Runs.
@@ -71,7 +72,8 @@ func (s *Store) LimitStarts(_ context.Context, o id.Org, a id.Agent) (dispatch.L
 	return s.org(o).starts[a], nil
 }
 
-// AdmitWithinLimit implements dispatch.Runs. What the caller has seen saves nothing here.
+// AdmitWithinLimit implements dispatch.Runs. It ignores the starts that the
+// caller read: here they save nothing.
 func (s *Store) AdmitWithinLimit(_ context.Context, x execution.Execution, l definition.Limit, _ dispatch.LimitStarts, now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,11 +120,11 @@ func (s *Store) Header(_ context.Context, o id.Org, exec id.Execution) (executio
 	if !ok {
 		return execution.Execution{}, execution.ErrNotFound
 	}
-	return r.standing(), nil
+	return r.header(), nil
 }
 
-// standing returns the run without its trigger's payload.
-func (r *run) standing() execution.Execution {
+// header returns the run without its trigger's payload.
+func (r *run) header() execution.Execution {
 	x := r.execution
 	x.Trigger.Payload = nil
 	return clone(x)
@@ -140,7 +142,7 @@ func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step ex
 	return nil
 }
 
-// takes reports whether a step may be recorded.
+// takes reports whether a step may be recorded: no later attempt and no end is.
 func (r *run) takes(step execution.StepRecord) bool {
 	old, ok := r.steps[step.ID]
 	return !ok || !old.Status.Ended() && old.Attempt <= step.Attempt
@@ -185,7 +187,7 @@ func recorded(c execution.Change) []execution.StepRecord {
 	return append(slices.Clone(c.Closed), *c.Step)
 }
 
-// change replaces what can change in a run.
+// change replaces the changing part of a run.
 func (r *run) change(x execution.Execution) {
 	old := r.execution
 	x.ID, x.Org, x.Agent, x.Version = old.ID, old.Org, old.Agent, old.Version
@@ -194,8 +196,8 @@ func (r *run) change(x execution.Execution) {
 	r.execution = x
 }
 
-// move takes what is reserved from the balances and gives back what is
-// released, or neither.
+// move takes the reserved credits from the balances and gives the released ones
+// back, or does neither.
 func (o *org) move(c execution.Change) error {
 	delta := c.Gains()
 	if c.Reserve != nil {
@@ -229,7 +231,7 @@ func (o *org) move(c execution.Change) error {
 	return nil
 }
 
-// added returns the stats with a tally.
+// added returns the stats with a StatsDelta added.
 func added(s agent.Stats, t execution.StatsDelta) agent.Stats {
 	s.Runs += t.Runs
 	s.Completed += t.Completed

@@ -12,21 +12,21 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A row is one of a list, and its place in it.
+// A row is an entry of a list and its position.
 type row[T any] struct {
 	at string
 	of T
 }
 
-// sortKey returns the place of something in a list: its time in whole seconds,
-// which is what people see, then its id.
+// sortKey returns the position of an entry in a list: its time in whole
+// seconds, as the API shows it, then its id.
 func sortKey(t time.Time, name string) string {
 	return second(t) + "#" + name
 }
 
 func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// up returns t, or the next whole second.
+// up rounds t up to a whole second.
 func up(t time.Time) time.Time {
 	if s := t.Truncate(time.Second); !s.Equal(t) {
 		return s.Add(time.Second)
@@ -34,8 +34,8 @@ func up(t time.Time) time.Time {
 	return t
 }
 
-// page returns the rows before a place, newest first, at most limit, and the
-// place of the last one if there are more.
+// page returns at most limit rows before a position, newest first, and the
+// position of the last one if more follow.
 func page[T any](rows []row[T], after string, limit int) (list []T, next string) {
 	slices.SortFunc(rows, func(a, b row[T]) int { return strings.Compare(b.at, a.at) })
 	for i, r := range rows {
@@ -57,7 +57,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 	var rows []row[execution.Execution]
 	for _, r := range s.org(o).runs {
 		if x := r.execution; wants(q, x) {
-			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: r.standing()})
+			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: r.header()})
 		}
 	}
 	var p execution.Page
@@ -68,7 +68,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 	return p, nil
 }
 
-// wants reports whether a query asks for a run.
+// wants reports whether a run matches a query.
 func wants(q execution.Query, x execution.Execution) bool {
 	created := x.Created.Truncate(time.Second)
 	return (q.Agent == "" || q.Agent == x.Agent) &&
@@ -106,7 +106,7 @@ func (s *Store) Activity(_ context.Context, o id.Org, a id.Agent, q activity.Que
 		keep(e)
 	}
 	for _, r := range s.org(o).runs {
-		if r.execution.RetryOf == "" { // a person or a key began the others
+		if r.execution.RetryOf == "" { // a retry is started by a caller, not by an event
 			keep(r.execution.Entry())
 		}
 	}

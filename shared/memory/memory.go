@@ -1,9 +1,9 @@
-// Package memory keeps everything in memory, for simulations and tests. It
-// promises what package dynamo promises, and passes the same suite; it forgets
-// everything when the process ends.
+// Package memory is an in-memory store for simulations and tests. It keeps the
+// promises of package dynamo and passes the same suite; its data ends with the
+// process.
 //
-// What comes in and what goes out is copied, so nobody can change what is
-// stored but by a method.
+// It copies arguments and results, so only its methods can change the stored
+// data.
 package memory
 
 import (
@@ -24,20 +24,20 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A Store keeps everything of all organizations. It is safe for concurrent use.
+// A Store keeps the data of all organizations. It is safe for concurrent use.
 type Store struct {
 	mu   sync.Mutex
 	orgs map[id.Org]*org
 }
 
-// An org is what is kept of one organization.
+// An org is the data of one organization.
 type org struct {
 	tenant    tenant.Tenant
 	months    map[credit.Month]credit.Balance
 	agents    map[id.Agent]agent.Agent
 	versions  map[id.Agent]map[int]agent.Version
 	requests  map[string]agent.Request // by key
-	pauses    map[id.Agent]string      // and the event that the agent listens for
+	pauses    map[id.Agent]string      // the event that a paused system agent listens for
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
@@ -47,15 +47,15 @@ type org struct {
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
 	permits   map[time.Time]int        // taken, by minute
-	revoked   map[string]bool          // sessions
-	outbox    map[id.Event]event.Event // that are not published yet
+	revoked   map[string]bool          // ids of sessions
+	outbox    map[id.Event]event.Event // unpublished
 	alerts    alert.Record
 }
 
 // New returns an empty store.
 func New() *Store { return &Store{orgs: make(map[id.Org]*org)} }
 
-// org returns what is kept of an organization; the caller holds the lock.
+// org returns the data of an organization; the caller holds the lock.
 func (s *Store) org(o id.Org) *org {
 	if s.orgs[o] == nil {
 		s.orgs[o] = &org{
@@ -80,19 +80,19 @@ func (s *Store) org(o id.Org) *org {
 	return s.orgs[o]
 }
 
-// clone returns a copy of v that shares nothing with it. Unexported fields are
-// copied as they are; only time.Time has any.
+// clone returns a deep copy of v. Unexported fields are copied shallowly; only
+// time.Time has any.
 func clone[T any](v T) T {
 	deep(reflect.ValueOf(&v).Elem())
 	return v
 }
 
-// deep replaces what v refers to by copies.
+// deep replaces the values that v refers to by copies.
 func deep(v reflect.Value) {
 	if v.Kind() != reflect.Struct && v.Kind() != reflect.Array && v.IsZero() {
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // everything else refers to nothing.
+	switch v.Kind() { //nolint:exhaustive // other kinds hold no references.
 	case reflect.Pointer, reflect.Interface:
 		v.Set(copied(v))
 	case reflect.Slice:

@@ -49,8 +49,8 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 	return nil
 }
 
-// Balance implements execution.Balances. A month in which nothing was taken is
-// as the plan has it.
+// Balance implements execution.Balances. A month without use has the balance of
+// the plan.
 func (s *Store) Balance(_ context.Context, o id.Org, m credit.Month) (credit.Balance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

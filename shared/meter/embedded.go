@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Namespace is where the metrics of the system are.
+// Namespace is the CloudWatch namespace of the system's metrics.
 const Namespace = "OneAgents"
 
-// Embedded returns counts as attributes of a log line from which CloudWatch
-// makes metrics: its embedded metric format, specification of 2019
+// Embedded returns counts as attributes of a log line that CloudWatch turns
+// into metrics, by its embedded metric format, specification of 2019
 // (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring, "Specification:
-// Embedded metric format"). Nothing is called, so it costs a line.
+// Embedded metric format"). It makes no call; a metric costs one log line.
 func Embedded(at time.Time, counts map[string]int) []slog.Attr {
 	names := slices.Sorted(maps.Keys(counts))
 	metrics := make([]map[string]string, 0, len(names))
@@ -22,7 +22,7 @@ func Embedded(at time.Time, counts map[string]int) []slog.Attr {
 		metrics = append(metrics, map[string]string{"Name": name, "Unit": "Count"})
 		attrs = append(attrs, slog.Int(name, counts[name]))
 	}
-	return append(attrs, slog.Any("_aws", map[string]any{ //nolint:sloglint // the format wants this name.
+	return append(attrs, slog.Any("_aws", map[string]any{ //nolint:sloglint // the format requires this name.
 		"Timestamp": at.UnixMilli(),
 		"CloudWatchMetrics": []map[string]any{{
 			"Namespace": Namespace, "Dimensions": [][]string{{}}, "Metrics": metrics,

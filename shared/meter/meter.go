@@ -1,10 +1,10 @@
-// Package meter counts what an invocation asks of AWS: calls by operation, and
-// the capacity units that DynamoDB charges for them.
+// Package meter counts the AWS calls of an invocation by operation, and the
+// capacity units that DynamoDB charges for them.
 //
-// The count travels in the context. Middleware of the client counts every call,
-// each repetition by the SDK too; package dynamo adds the units. A function
-// logs one line an invocation, the same in the cloud and in the tests that hold
-// it against the budget.
+// The count travels in the context. Middleware of the client counts every
+// attempt of every call, retries of the SDK included; package dynamo adds the
+// units. A function logs one line for each invocation; tests compare the same
+// line with the budget.
 package meter
 
 import (
@@ -16,20 +16,20 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// A Meter counts. It may be used by many goroutines.
+// A Meter counts calls and units. It is safe for concurrent use.
 type Meter struct {
 	mu    sync.Mutex
 	count Count
 }
 
-// A Count is what was counted.
+// A Count is a snapshot of a meter.
 type Count struct {
 	Calls map[string]int // by service and operation, repeats of the SDK included: "DynamoDB.PutItem"
 	Table int            // calls of the table, without repeats
 	Units
 }
 
-// Units are what DynamoDB charges for.
+// Units are the capacity units that DynamoDB charges.
 type Units struct {
 	Read  float64
 	Write float64 // those of the indexes included
@@ -43,7 +43,7 @@ func With(ctx context.Context) (context.Context, *Meter) {
 	return context.WithValue(ctx, key{}, m), m
 }
 
-// of returns the meter of a context, or one that nobody reads.
+// of returns the meter of a context, or a meter that is never read.
 func of(ctx context.Context) *Meter {
 	if m, ok := ctx.Value(key{}).(*Meter); ok {
 		return m
@@ -61,7 +61,7 @@ func Add(ctx context.Context, u Units) {
 	m.count.Write += u.Write
 }
 
-// Count returns what was counted so far.
+// Count returns the counts so far.
 func (m *Meter) Count() Count {
 	m.mu.Lock()
 	defer m.mu.Unlock()

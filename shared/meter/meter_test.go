@@ -21,7 +21,7 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// client returns a client whose first calls fail so often.
+// client returns a client whose first calls fail that number of times.
 func client(t *testing.T, fails int) *sqs.Client {
 	t.Helper()
 	var mu sync.Mutex
@@ -31,7 +31,7 @@ func client(t *testing.T, fails int) *sqs.Client {
 		if fails--; fails >= 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		io.WriteString(w, `{}`) //nolint:errcheck // the client complains.
+		io.WriteString(w, `{}`) //nolint:errcheck // the client reports it.
 	}))
 	t.Cleanup(s.Close)
 	return sqs.New(sqs.Options{
@@ -76,7 +76,7 @@ func TestCallsAndUnitsAreCountedForTheirContext(t *testing.T) {
 	}
 }
 
-func TestManyMayCountAtOnce(t *testing.T) {
+func TestCountingIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	ctx, m := meter.With(t.Context())
 	c := client(t, 0)

@@ -14,13 +14,13 @@ import (
 	"theoneagents.app/agents/shared/queue"
 )
 
-// A verdict dispatches everything with one outcome.
+// A verdict is a dispatcher with one outcome for every event.
 type verdict struct{ err error }
 
 func (v verdict) Dispatch(context.Context, event.Event) error { return v.err }
 
-// FuzzMessage says that a message is dispatched, becomes one letter that is
-// JSON, or comes again, and not for ever.
+// FuzzMessage checks that a message is dispatched, or becomes one dead letter
+// that is JSON, or is delivered again a bounded number of times.
 func FuzzMessage(f *testing.F) {
 	const detail = `{"id":"evt_1","event_type":"ticket.created","source_product":"psa","org_id":"org_acme","client_id":"cli_1",` +
 		`"payload":{"a":"<&>"},"published_at":"2026-03-09T14:23:01Z"}`

@@ -1,11 +1,11 @@
-// Package queue takes events off the queue and hands them to dispatch, and what
-// cannot be handled to the dead-letter queue, with a reason.
+// Package queue hands the events of the queue to dispatch, and sends events
+// that cannot be handled to the dead-letter queue, with a reason.
 //
-// Nothing is dropped: a message leaves the queue only after it was dispatched
-// or a letter about it was sent. What fails is delivered again by the queue; the
-// last time, a letter says so. Messages that even that could not save (the
-// function died each time, or a rule could not deliver) come back through the
-// queue of the undelivered and become letters too.
+// No message is dropped: it leaves the queue only after it was dispatched or a
+// dead letter about it was sent. The queue redelivers a failed message; the
+// last failure becomes a dead letter. A message whose worker crashed at every
+// delivery, or that a rule could not deliver, arrives through the queue of
+// undelivered messages and becomes a dead letter too.
 package queue
 
 import (
@@ -30,25 +30,27 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// ErrFailed is the reason of a letter about an event that failed at every try.
+// ErrFailed is the reason of a dead letter about an event that failed at every
+// try.
 var ErrFailed = fault.New(fault.Internal, "failed", "The event could not be handled.")
 
-// MaxReceives is how often an event is tried before it becomes a letter.
+// MaxReceives is the number of deliveries after which a failing event becomes a
+// dead letter.
 const MaxReceives = 5
 
-// A Letter is what the dead-letter queue holds.
+// A Letter is an entry of the dead-letter queue.
 type Letter struct {
 	Reason  string          `json:"reason"` // code of a fault
 	Message string          `json:"message"`
 	Event   json.RawMessage `json:"event"` // the envelope; cut when it was too large
 }
 
-// Letters takes letters.
+// Letters accepts dead letters.
 type Letters interface {
 	Send(ctx context.Context, l Letter) error
 }
 
-// Dispatcher starts the runs of an event. It may be called again with the same.
+// Dispatcher starts the runs of an event. Dispatching an event again is safe.
 type Dispatcher interface {
 	Dispatch(ctx context.Context, e event.Event) error
 }
@@ -61,20 +63,20 @@ type Handler struct {
 	Report      func(ctx context.Context, err error)
 }
 
-// A message is what a rule puts into the queue.
+// A message is a rule's message in the queue.
 type message struct {
 	Source     string          `json:"source"`
 	DetailType string          `json:"detail-type"`
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// Handle handles a batch and names the messages to deliver again.
+// Handle handles a batch and names the messages to redeliver.
 func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	var (
 		mu   sync.Mutex
 		wave sync.WaitGroup
 	)
-	// An empty list, not null: not everybody takes null for none.
+	// An empty list, not null: not every reader accepts null for an empty list.
 	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	handle := func(r events.SQSMessage) {
 		if err := h.one(ctx, r); err != nil {
@@ -84,8 +86,8 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
 		}
 	}
-	// What makes an organization known goes first: its first event may be in
-	// the same batch.
+	// Events that announce an organization go first: the organization's first
+	// event may be in the same batch.
 	first, rest := split(batch.Records)
 	for _, r := range first {
 		handle(r)
@@ -112,16 +114,16 @@ func split(records []events.SQSMessage) (first, rest []events.SQSMessage) {
 	return first, rest
 }
 
-// one dispatches a message, or sends a letter about it. An error means: deliver
-// it again.
+// one dispatches a message, or sends a dead letter about it. After an error the
+// queue redelivers the message.
 func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 	var m message
 	if err := json.Unmarshal([]byte(r.Body), &m); err != nil {
 		quoted, _ := json.Marshal(r.Body) // a string always has JSON
-		return h.refuse(ctx, event.ErrMalformed.Sayf("The message is no event of a bus."), quoted)
+		return h.refuse(ctx, event.ErrMalformed.Sayf("The message is not an EventBridge event."), quoted)
 	}
 	if r.EventSourceARN == h.Undelivered {
-		return h.refuse(ctx, ErrFailed.Sayf("The event could not be delivered, or its handling died each time."), m.Detail)
+		return h.refuse(ctx, ErrFailed.Sayf("The event could not be delivered, or its worker crashed every time."), m.Detail)
 	}
 	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
 	if err == nil {
@@ -138,7 +140,7 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 	return err
 }
 
-// hopeless reports whether trying again cannot help.
+// hopeless reports whether a retry cannot help.
 func hopeless(err error) bool {
 	return slices.ContainsFunc([]*fault.Error{
 		event.ErrMalformed, event.ErrTooLarge, event.ErrMismatch, dispatch.ErrUnknownOrg,
@@ -164,13 +166,13 @@ func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMess
 	return nil
 }
 
-// maxEnvelope is how large an event may be in a letter after its payload is cut
-// out, in bytes.
+// maxEnvelope is the largest size, in bytes, of an event in a dead letter after
+// its payload is cut out.
 const maxEnvelope = 64 << 10
 
-// envelope returns an event without its payload. Everything else of it stays
-// whole, unless it is too large itself: then each field is cut to what tells
-// whose it is.
+// envelope returns an event without its payload. The other fields stay whole,
+// unless they are too large: then only those that identify the event stay, each
+// cut.
 func envelope(detail json.RawMessage) json.RawMessage {
 	whole, err := jsonvalue.Object(detail)
 	if err != nil {
@@ -185,8 +187,8 @@ func envelope(detail json.RawMessage) json.RawMessage {
 	return json.RawMessage(out)
 }
 
-// identity returns the fields of an envelope that tell whose event it is, each
-// cut.
+// identity returns the fields of an envelope that identify the event and its
+// organization, each cut.
 func identity(whole map[string]any) map[string]any {
 	const most = 200
 	cut := map[string]any{}
@@ -198,7 +200,7 @@ func identity(whole map[string]any) map[string]any {
 	return cut
 }
 
-// Sender is the part of the SQS client that is used.
+// Sender is the used part of the SQS client.
 type Sender interface {
 	SendMessage(ctx context.Context, in *sqs.SendMessageInput, opts ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
 }
@@ -209,8 +211,8 @@ type DeadLetters struct {
 	URL string
 }
 
-// Send implements Letters. The event stays as long as it was: escaped as for HTML
-// one full of tags would be too large for the queue.
+// Send implements Letters. It does not escape for HTML: an event full of tags
+// would grow beyond the size limit of the queue.
 func (d DeadLetters) Send(ctx context.Context, l Letter) error {
 	var body bytes.Buffer
 	out := json.NewEncoder(&body)

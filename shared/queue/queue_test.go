@@ -30,8 +30,8 @@ const (
 	undelivered = "arn:aws:sqs:eu-central-1:123456789012:one-agents-undelivered"
 )
 
-// A room is a handler between a dispatcher and a dead-letter queue that remember
-// everything.
+// A room is a handler between a dispatcher and a dead-letter queue that record
+// their calls.
 type room struct {
 	mu         sync.Mutex
 	dispatched []id.Event
@@ -81,7 +81,7 @@ func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
 	return failed
 }
 
-// envelope returns a detail with fields changed; a nil field is left out.
+// envelope returns a detail with changed fields; a nil field is left out.
 func envelope(name string, change map[string]any) map[string]any {
 	product, kind, _ := strings.Cut(name, ":")
 	d := map[string]any{
@@ -105,7 +105,7 @@ func text(t *testing.T, v any) string {
 	return string(b)
 }
 
-// message returns what a rule puts into the queue about an event.
+// message returns a rule's message about an event.
 func message(t *testing.T, name string, detail any) events.SQSMessage {
 	t.Helper()
 	source, kind, _ := strings.Cut(name, ":")
@@ -122,7 +122,7 @@ func message(t *testing.T, name string, detail any) events.SQSMessage {
 
 const created = "psa:ticket.created"
 
-// fixture reads a batch as Lambda gets it.
+// fixture reads a batch as Lambda receives it.
 func fixture(t *testing.T, name string) events.SQSEvent {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -151,7 +151,7 @@ func TestARawBatchIsDispatched(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeHandledBecomesALetter(t *testing.T) {
+func TestAnEventThatCannotBeHandledBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 
 	big := strings.Repeat("x", event.MaxSize)
@@ -261,7 +261,7 @@ func TestAnEventOfExactlyTheLargestSizePasses(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
+func TestAMessageThatIsNoEventBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 
 	for name, body := range map[string]string{
@@ -283,7 +283,7 @@ func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
 	}
 }
 
-func TestWhatFailsIsDeliveredAgainAndThenALetter(t *testing.T) {
+func TestAFailingEventIsRedeliveredAndThenADeadLetter(t *testing.T) {
 	t.Parallel()
 
 	for receives := 1; receives <= queue.MaxReceives+1; receives++ {
@@ -301,7 +301,7 @@ func TestWhatFailsIsDeliveredAgainAndThenALetter(t *testing.T) {
 	}
 }
 
-func TestAMessageWithoutACountIsNotGivenUp(t *testing.T) {
+func TestAMessageWithoutAReceiveCountIsRedelivered(t *testing.T) {
 	t.Parallel()
 	r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
 	m := message(t, created, envelope(created, nil))
@@ -311,7 +311,7 @@ func TestAMessageWithoutACountIsNotGivenUp(t *testing.T) {
 	}
 }
 
-func TestWhatCouldNotBeDeliveredBecomesALetterAtOnce(t *testing.T) {
+func TestAnUndeliveredMessageBecomesADeadLetterAtOnce(t *testing.T) {
 	t.Parallel()
 
 	for name, detail := range map[string]any{
@@ -333,7 +333,7 @@ func TestWhatCouldNotBeDeliveredBecomesALetterAtOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
+func TestOnlyFailedMessagesAreRedelivered(t *testing.T) {
 	t.Parallel()
 	r := &room{fails: map[id.Event]error{"evt_2": errors.New("down"), "evt_5": errors.New("down")}}
 	var batch []events.SQSMessage
@@ -368,7 +368,7 @@ func TestAMessageStaysWhenItsLetterCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestWhatMakesAnOrganizationKnownGoesFirst(t *testing.T) {
+func TestTheEventThatAnnouncesAnOrganizationIsDispatchedFirst(t *testing.T) {
 	t.Parallel()
 
 	at := func(m events.SQSMessage, sent string) events.SQSMessage {
@@ -429,14 +429,14 @@ func TestALetterIsJSON(t *testing.T) {
 	}
 }
 
-func TestAReplayedEventIsHandledAsEveryOther(t *testing.T) {
+func TestAReplayedEventIsHandledLikeAnyOther(t *testing.T) {
 	t.Parallel()
 
 	m := message(t, created, envelope(created, nil))
 	m.Body = strings.Replace(m.Body, `{"`, `{"replay-name":"replay-1","`, 1)
 	r := &room{}
 	if failed := r.handle(t, m); len(failed) != 0 || len(r.letters) != 0 {
-		t.Fatalf("%v come again, letters %v", failed, r.letters)
+		t.Fatalf("%v are redelivered, letters %v", failed, r.letters)
 	}
 	if diff := cmp.Diff([]id.Event{"evt_1"}, r.dispatched); diff != "" {
 		t.Errorf("dispatched (-want +got)\n%s", diff)

@@ -1,9 +1,9 @@
 // Package stepfn starts and wakes state machines (AWS Step Functions).
 //
-// Names are what makes starting safe to repeat: Standard machines refuse a name
-// that was used, and that refusal means "it was started". Express machines do
-// not look at names in the cloud and may start twice; the runner's lease makes
-// that harmless.
+// The name of an execution makes a start idempotent: a Standard machine refuses
+// a used name, and this package takes that refusal as success. An Express
+// machine in the cloud ignores names and may start twice; the runner's lease
+// makes that harmless.
 package stepfn
 
 import (
@@ -21,7 +21,7 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// API is the part of the client that is used.
+// API is the used part of the Step Functions client.
 type API interface {
 	StartExecution(
 		ctx context.Context, in *sfn.StartExecutionInput, opts ...func(*sfn.Options),
@@ -31,20 +31,20 @@ type API interface {
 	) (*sfn.SendTaskSuccessOutput, error)
 }
 
-// Machine is the Express machine on which runs start.
+// Machine is the Express machine of runs.
 type Machine struct {
 	API API
 	ARN string
 }
 
-// Start starts a run that was just recorded. A run that was started already is
-// not an error.
+// Start starts a run that was just recorded. It succeeds if the run was already
+// started.
 func (m Machine) Start(ctx context.Context, c machine.Cursor) error {
 	return m.start(ctx, c, string(c.Execution))
 }
 
-// Restart starts a run again at a time when nobody else seems to. The same run
-// at the same second is started once.
+// Restart starts a run again that no worker seems to hold. It starts the same
+// run at the same second once.
 func (m Machine) Restart(ctx context.Context, c machine.Cursor, at time.Time) error {
 	return m.start(ctx, c, string(c.Execution)+"-r"+strconv.FormatInt(at.Unix(), 10))
 }
@@ -66,13 +66,13 @@ func (m Machine) start(ctx context.Context, c machine.Cursor, name string) error
 	return nil
 }
 
-// Doorbell wakes the machine that waits behind a task token.
+// Doorbell wakes the machine that waits with a task token.
 type Doorbell struct {
 	API API
 }
 
-// Ring wakes the machine. One that is awake already, or that never waited, is
-// not an error.
+// Ring wakes the machine. It succeeds if the machine is already awake or never
+// waited.
 func (d Doorbell) Ring(ctx context.Context, token string) error {
 	if token == "" {
 		return nil

@@ -18,7 +18,7 @@ import (
 	"theoneagents.app/agents/shared/stepfn"
 )
 
-// cloud answers every call in one way, and remembers the last one.
+// cloud gives every call the same answer, and records the last call.
 type cloud struct {
 	status int
 	body   string
@@ -41,7 +41,7 @@ func (c *cloud) client(t *testing.T) *sfn.Client {
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		w.WriteHeader(c.status)
-		io.WriteString(w, c.body) //nolint:errcheck // the client complains.
+		io.WriteString(w, c.body) //nolint:errcheck // the client reports it.
 	}))
 	t.Cleanup(s.Close)
 	return sfn.New(sfn.Options{
@@ -84,7 +84,7 @@ func TestARunIsStartedUnderItsName(t *testing.T) {
 				t.Errorf("%s of %v", c.target, c.asked)
 			}
 			if len(tc.want) > 80 {
-				t.Errorf("a name may have 80 characters, not %d", len(tc.want))
+				t.Errorf("the name has %d characters, want at most 80", len(tc.want))
 			}
 			var got struct{ Cursor machine.Cursor }
 			if err := json.Unmarshal([]byte(c.asked["input"]), &got); err != nil {
@@ -97,7 +97,7 @@ func TestARunIsStartedUnderItsName(t *testing.T) {
 	}
 }
 
-func TestTheCursorIsWhereTheMachineLooksForIt(t *testing.T) {
+func TestTheCursorIsAtThePathThatTheMachineReads(t *testing.T) {
 	t.Parallel()
 	c := begun()
 	if err := (stepfn.Machine{API: c.client(t), ARN: arn}).Start(t.Context(), cursor()); err != nil {
@@ -112,7 +112,7 @@ func TestTheCursorIsWhereTheMachineLooksForIt(t *testing.T) {
 	}
 }
 
-func TestWhatHasHappenedAlreadyIsSuccess(t *testing.T) {
+func TestARepeatedStartOrRingSucceeds(t *testing.T) {
 	t.Parallel()
 
 	start := func(ctx context.Context, c *sfn.Client) error {
@@ -161,7 +161,7 @@ func TestARingCarriesTheToken(t *testing.T) {
 	}
 }
 
-func TestWithoutATokenNobodyIsRung(t *testing.T) {
+func TestARingWithoutATokenCallsNothing(t *testing.T) {
 	t.Parallel()
 	c := refusal("InvalidToken")
 	if err := (stepfn.Doorbell{API: c.client(t)}).Ring(t.Context(), ""); err != nil || c.calls != 0 {

@@ -42,7 +42,7 @@ func agents() []promise {
 			is(t, err, agent.ErrNotFound)
 			is(t, s.DeleteAgent(t.Context(), agent.Agent{Head: agent.Head{Org: anOrg(), ID: "agent_1", Revision: 1}}), agent.ErrStale)
 		}},
-		{"a head says what the definition needs, as it was last written", func(t trial, s Store) {
+		{"a head has the needs of its definition, as last written", func(t trial, s Store) {
 			a := anAgent(t, anOrg())
 			needs := func(want ...string) {
 				t.Helper()
@@ -54,7 +54,7 @@ func agents() []promise {
 				ok(t, err)
 				same(t, "needs of the agent", whole.Needs, want)
 			}
-			a.Needs = nil // as it was written before they were kept
+			a.Needs = nil // as agents were stored before they had needs
 			a = saved(t, s, agent.Agent{}, a)
 			needs()
 			b := in(a, agent.Active)
@@ -115,7 +115,7 @@ func agents() []promise {
 			_, err = s.Agent(t.Context(), first.Org, first.ID)
 			is(t, err, agent.ErrNotFound)
 		}},
-		{"versions are listed by page, the newest first, with the time when they began", func(t trial, s Store) {
+		{"versions are listed by page, newest first, with the time of their creation", func(t trial, s Store) {
 			o := anOrg()
 			a := anAgent(t, o)
 			var want []agent.Version
@@ -215,7 +215,7 @@ func agents() []promise {
 			same(t, "winners", won, 5)
 			same(t, "listeners", len(listening(t, s, o, created)), 5)
 		}},
-		{"a request makes its agent once, however often it comes", func(t trial, s Store) {
+		{"a repeated create request creates its agent once", func(t trial, s Store) {
 			o, other := anOrg(), anOrg()
 			request := func(a agent.Agent, at time.Time) agent.Request {
 				return agent.Request{Key: "make it, #1", Digest: "digest of " + string(a.ID), Agent: a.ID, Made: at}
@@ -246,7 +246,7 @@ func agents() []promise {
 			b := anAgent(t, other)
 			ok(t, s.SaveRequested(t.Context(), b, request(b, day()), day().Add(-agent.RequestKept)))
 		}},
-		{"a request may come anew once the first is old", func(t trial, s Store) {
+		{"an idempotency key may be used anew once its first request is old", func(t trial, s Store) {
 			o := anOrg()
 			a, b, c := anAgent(t, o), anAgent(t, o), anAgent(t, o)
 			request := func(a agent.Agent, at time.Time) error {
@@ -272,7 +272,7 @@ func agents() []promise {
 			ok(t, err)
 			same(t, "placeholders", got.Placeholders, a.Placeholders)
 		}},
-		{"an agent in error neither listens nor takes room", func(t trial, s Store) {
+		{"an agent in error neither listens nor counts as active", func(t trial, s Store) {
 			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
 			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
 			a = saved(t, s, a, in(a, agent.Active))
@@ -287,7 +287,7 @@ func agents() []promise {
 			same(t, "status", a.Status, agent.Invalid)
 			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one), agent.ErrLimit)
 		}},
-		{"an agent that is paused or deleted makes room for another", func(t trial, s Store) {
+		{"an agent that is paused or deleted no longer counts as active", func(t trial, s Store) {
 			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
 			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
 			a = saved(t, s, a, in(a, agent.Active))
@@ -300,7 +300,7 @@ func agents() []promise {
 			ok(t, s.DeleteAgent(t.Context(), b))
 			ok(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one))
 		}},
-		{"an active agent changes without counting again", func(t trial, s Store) {
+		{"an active agent that changes is not counted again", func(t trial, s Store) {
 			one := agent.Cap{Limited: true, Most: 1}
 			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
 			for range 3 {
@@ -308,11 +308,11 @@ func agents() []promise {
 				a.Revision++
 			}
 		}},
-		{"a plan without room lets no agent become active", func(t trial, s Store) {
+		{"a plan without active agents lets no agent become active", func(t trial, s Store) {
 			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
 			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), agent.Cap{Limited: true}), agent.ErrLimit)
 		}},
-		{"a system agent is paused for one organization alone, until it is woken", func(t trial, s Store) {
+		{"a system agent is paused for one organization alone, until it is resumed", func(t trial, s Store) {
 			o := anOrg()
 			for range 2 {
 				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, true))

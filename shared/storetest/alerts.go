@@ -7,7 +7,7 @@ import (
 
 func alerts() []promise {
 	return []promise{
-		{"an organization whose owners were told nothing has an empty record", func(t trial, s Store) {
+		{"an organization without alerts has an empty record", func(t trial, s Store) {
 			got, err := s.Alerts(t.Context(), anOrg())
 			ok(t, err)
 			same(t, "record", got, alert.Record{})

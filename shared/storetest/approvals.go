@@ -12,7 +12,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// asked stores a run that waits for people, and returns the question.
+// asked stores a run that waits for approval, and returns the approval.
 func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 	t.Helper()
 	x := leased(t, s, begun(t, s, aRun(o, "agent_1", n)))
@@ -46,7 +46,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 	return a
 }
 
-// voted returns the approval with a vote more.
+// voted returns the approval with one more vote.
 func voted(a approval.Approval, st approval.Status) approval.Approval {
 	a.Votes = append(a.Votes, approval.Vote{User: "user_1", Approve: true, Note: "yes", At: day().Add(123456789)})
 	a.Status, a.DecidedBy, a.DecidedAt, a.Note = st, "user_1", day().Add(time.Minute), "yes"
@@ -55,17 +55,17 @@ func voted(a approval.Approval, st approval.Status) approval.Approval {
 
 func approvals() []promise {
 	return []promise{
-		{"a question is read as it was asked", func(t trial, s Store) {
+		{"an approval is read as it was written", func(t trial, s Store) {
 			want := asked(t, s, anOrg(), 1)
 			got, err := s.Approval(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			same(t, "approval", got, want)
 		}},
-		{"a question that was not asked is not found", func(t trial, s Store) {
+		{"an approval that does not exist is not found", func(t trial, s Store) {
 			_, err := s.Approval(t.Context(), anOrg(), "appr_1")
 			is(t, err, approval.ErrNotFound)
 		}},
-		{"a verdict is read as it was given, and its run is due", func(t trial, s Store) {
+		{"a decision is read as it was written, and its run is due", func(t trial, s Store) {
 			want := voted(asked(t, s, anOrg(), 1), approval.Approved)
 			before, err := s.Header(t.Context(), want.Org, want.Execution)
 			ok(t, err)
@@ -80,7 +80,7 @@ func approvals() []promise {
 			before.Due = due
 			same(t, "run", after, before)
 		}},
-		{"one of many racing verdicts wins", func(t trial, s Store) {
+		{"one of many racing decisions wins", func(t trial, s Store) {
 			a := asked(t, s, anOrg(), 1)
 			won := race(t, racers, approval.ErrStale, func(int) error {
 				return s.SaveDecision(t.Context(), voted(a, approval.Denied), day())
@@ -102,7 +102,7 @@ func approvals() []promise {
 			ok(t, err)
 			same(t, "votes", len(got.Votes), 20)
 		}},
-		{"a run that no longer waits takes no verdict", func(t trial, s Store) {
+		{"a run that no longer waits accepts no decision", func(t trial, s Store) {
 			a := asked(t, s, anOrg(), 1)
 			x, err := s.Header(t.Context(), a.Org, a.Execution)
 			ok(t, err)
@@ -113,7 +113,7 @@ func approvals() []promise {
 			ok(t, err)
 			same(t, "approval", got, a)
 		}},
-		{"either a verdict or a cancellation wins", func(t trial, s Store) {
+		{"either a decision or a cancellation wins", func(t trial, s Store) {
 			a := asked(t, s, anOrg(), 1)
 			x, err := s.Header(t.Context(), a.Org, a.Execution)
 			ok(t, err)
@@ -128,7 +128,7 @@ func approvals() []promise {
 			})
 			same(t, "winners", won, 1)
 		}},
-		{"questions are listed newest first, by status, without duplicates or gaps", func(t trial, s Store) {
+		{"approvals are listed newest first, by status, without duplicates or gaps", func(t trial, s Store) {
 			o := anOrg()
 			var all, denied []id.Approval
 			for n := range 25 {
@@ -159,7 +159,7 @@ func approvals() []promise {
 			same(t, "denied", walk(approval.Query{Limit: 4, Status: approval.Denied}), denied)
 			same(t, "expired", len(walk(approval.Query{Limit: 4, Status: approval.Expired})), 0)
 		}},
-		{"a question is listed in the status that it has now, whatever stands before it", func(t trial, s Store) {
+		{"an approval is listed under its current status, also behind many of other statuses", func(t trial, s Store) {
 			o := anOrg()
 			first := asked(t, s, o, 0)
 			for n := range 30 {

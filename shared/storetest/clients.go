@@ -28,7 +28,7 @@ func clients() []promise {
 		}
 	}
 	return []promise{
-		{"a fact is read as it was kept, whatever its thing is called", func(t trial, s Store) {
+		{"a fact is read as it was written, with any characters in its name", func(t trial, s Store) {
 			o := anOrg()
 			score := client.Fact{Kind: client.Posture, At: day().Add(1), Event: "evt_1", Score: int64(9007199254740993)}
 			gone := fact(client.Device, "a#b\n\x00ü", 1)
@@ -42,7 +42,7 @@ func clients() []promise {
 			keep(t, s, o, score)
 			same(t, "a fraction", known(t, s, o, "client_1")[2], score)
 		}},
-		{"a place keeps the fact that outweighs the others", func(t trial, s Store) {
+		{"the fact that outweighs the others is kept", func(t trial, s Store) {
 			o := anOrg()
 			later := fact(client.Device, "d", 5)
 			keep(t, s, o, later, fact(client.Device, "d", 4))
@@ -52,14 +52,14 @@ func clients() []promise {
 			keep(t, s, o, gone, later)
 			same(t, "of one moment the removal", known(t, s, o, "client_1"), []client.Fact{gone})
 		}},
-		{"of many racing facts about one thing the heaviest stays", func(t trial, s Store) {
+		{"of many racing facts about one thing the heaviest is kept", func(t trial, s Store) {
 			o := anOrg()
 			race(t, racers, nil, func(i int) error {
 				return s.KeepFact(t.Context(), o, "client_1", fact(client.Ticket, "t", i*7%racers))
 			})
 			same(t, "the earliest", known(t, s, o, "client_1"), []client.Fact{fact(client.Ticket, "t", 0)})
 		}},
-		{"a profile is that of all that was said, in whatever order and however often", func(t trial, s Store) {
+		{"a profile does not depend on the order and the repetition of events", func(t trial, s Store) {
 			rapid.Check(t.T, func(r *rapid.T) {
 				o := anOrg()
 				said := sayings(r, o)
@@ -93,8 +93,8 @@ func known(t trial, s Store, o id.Org, c id.Client) []client.Fact {
 	return facts
 }
 
-// sayings draws what products say in a month, often of the same things and at
-// the same moments.
+// sayings draws a month of events from products, often about the same things
+// and at the same moments.
 func sayings(r *rapid.T, o id.Org) []event.Event {
 	fields := map[string]string{
 		"defend:posture.updated": "security_posture_score", "rmm:device.added": "device_id", "rmm:device.removed": "device_id",
@@ -118,8 +118,8 @@ func sayings(r *rapid.T, o id.Org) []event.Event {
 	return said
 }
 
-// plainly returns the profile of client_1 that events make, by looking at all
-// of them for each thing that it says.
+// plainly computes the profile of client_1 the slow way: for each fact it
+// searches all events.
 func plainly(said []event.Event) map[string]any {
 	var score any
 	var scored event.Event
@@ -151,7 +151,7 @@ func plainly(said []event.Event) map[string]any {
 			earlier(seen, ticket, e.Published)
 		}
 	}
-	maps.Copy(seen, opened) // a ticket that was seen opened was not opened when it was resolved
+	maps.Copy(seen, opened) // a ticket with both events is opened no longer
 	maps.DeleteFunc(seen, func(_ string, at time.Time) bool { return !at.After(day().Add(-30 * 24 * time.Hour)) })
 	if score == nil && len(last) == 0 && len(seen) == 0 {
 		return nil

@@ -30,7 +30,7 @@ func dispatches() []promise {
 		return x
 	}
 	return []promise{
-		{"an event's content belongs to the first run until its time is over", func(t trial, s Store) {
+		{"the first run holds the deduplication claim of an event's content until it expires", func(t trial, s Store) {
 			x := aRun(anOrg(), "agent_1", 1)
 			first, twin := named(x, "first"), named(x, "twin")
 			same(t, "first", claim(t, s, first, day()), first.ID)
@@ -40,7 +40,7 @@ func dispatches() []promise {
 			same(t, "twin afterwards", claim(t, s, twin, day().Add(dispatch.Window)), twin.ID)
 			same(t, "first afterwards", claim(t, s, first, day().Add(dispatch.Window+1)), twin.ID)
 		}},
-		{"who looks finds the run that has the content, until its time is over or it gives it back", func(t trial, s Store) {
+		{"the holder of a claim is found until the claim expires or is released", func(t trial, s Store) {
 			x := aRun(anOrg(), "agent_1", 1)
 			first, twin := named(x, "first"), named(x, "twin")
 			holder := func(now time.Time) id.Execution {
@@ -66,7 +66,7 @@ func dispatches() []promise {
 			ok(t, s.ReleaseDedup(t.Context(), first))
 			same(t, "given back too late", holder(day()), twin.ID)
 		}},
-		{"what is given back is still the payload of those that had it before", func(t trial, s Store) {
+		{"the payload of a released claim is kept for the earlier runs", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			later := named(x, "later")
 			claim(t, s, later, x.Created.Add(dispatch.Window))
@@ -74,14 +74,14 @@ func dispatches() []promise {
 			got, _ := read(t, s, x)
 			same(t, "payload", got.Trigger.Payload, x.Trigger.Payload)
 		}},
-		{"other content and other agents are not twins", func(t trial, s Store) {
+		{"other content and other agents are no duplicates", func(t trial, s Store) {
 			o := anOrg()
 			for i, x := range []execution.Execution{aRun(o, "agent_1", 1), aRun(o, "agent_1", 2), aRun(o, "agent_2", 1)} {
 				x = named(x, strconv.Itoa(i))
 				same(t, "owner", claim(t, s, x, day()), x.ID)
 			}
 		}},
-		{"of many racing twins one run has the content, and all know which", func(t trial, s Store) {
+		{"of many racing duplicates one run holds the claim, and all know which", func(t trial, s Store) {
 			x := aRun(anOrg(), "agent_1", 1)
 			var mu sync.Mutex
 			owners := map[id.Execution]int{}
@@ -94,9 +94,9 @@ func dispatches() []promise {
 			})
 			same(t, "owners", len(owners), 1)
 		}},
-		{"exactly as many racing runs are let in as the limit says", func(t trial, s Store) {
+		{"exactly as many racing runs are admitted as the limit allows", func(t trial, s Store) {
 			o, l := anOrg(), definition.Limit{PerHour: 7}
-			var seen dispatch.LimitStarts // by all of them
+			var seen dispatch.LimitStarts // the same for all racers
 			var mu sync.Mutex
 			in, out := 0, 0
 			race(t, racers, nil, func(i int) error {
@@ -132,7 +132,7 @@ func dispatches() []promise {
 			ok(t, err)
 			same(t, "why", why, "")
 		}},
-		{"an agent rests as long as its limit says", func(t trial, s Store) {
+		{"an agent is limited for as long as its limit says", func(t trial, s Store) {
 			o, l := anOrg(), definition.Limit{Cooldown: 15}
 			for n, want := range []string{"", "cooldown_minutes is 15 and the last run started at 2026-03-09T14:23:01Z; " +
 				"the next may start at 2026-03-09T14:38:01Z", "", "cooldown_minutes is 15"} {
@@ -149,7 +149,7 @@ func dispatches() []promise {
 	}
 }
 
-// refusal returns what became of the nth event.
+// refusal returns the entry of the nth event, which was refused.
 func refusal(o id.Org, a id.Agent, n int) activity.Entry {
 	e := anEvent(o, n)
 	return activity.Entry{
@@ -158,7 +158,8 @@ func refusal(o id.Org, a id.Agent, n int) activity.Entry {
 	}
 }
 
-// history returns all entries, page by page, doing something between two pages.
+// history returns all entries, page by page, and calls between after each page
+// but the last.
 func history(t trial, s Store, o id.Org, a id.Agent, q activity.Query, between func()) []activity.Entry {
 	t.Helper()
 	var all []activity.Entry
@@ -208,7 +209,7 @@ func activities() []promise {
 				}
 			}
 		}},
-		{"the first decision about an event is the entry, however often and late the event is delivered", func(t trial, s Store) {
+		{"the first decision about an event is the entry, also when the event is redelivered late", func(t trial, s Store) {
 			for _, lag := range []time.Duration{0, time.Minute, -time.Minute, 20 * 24 * time.Hour} {
 				want := refusal(anOrg(), "agent_1", 1)
 				want.At = want.At.Add(lag)
@@ -235,7 +236,7 @@ func activities() []promise {
 				same(t, "entries", len(history(t, s, e.Org, e.Agent, activity.Query{Limit: 5}, nothing)), 1)
 			}
 		}},
-		{"an event that was refused and is replayed may start a run, and then has both entries", func(t trial, s Store) {
+		{"a refused event may start a run when it is replayed, and then has both entries", func(t trial, s Store) {
 			x := aRun(anOrg(), "agent_1", 1)
 			e := refusal(x.Org, x.Agent, 1)
 			ok(t, s.Refuse(t.Context(), e))
@@ -246,7 +247,7 @@ func activities() []promise {
 				t.Errorf("both entries are called %s", e.ID)
 			}
 		}},
-		{"events that come in any order, late, again and many at once are one list, sorted by the time of the decision", func(t trial, s Store) {
+		{"late, repeated and concurrent events are one list, sorted by the time of the decision", func(t trial, s Store) {
 			for seed := range uint64(30) {
 				ordered(t, s, rand.New(rand.NewPCG(seed, 0)))
 			}
@@ -283,7 +284,7 @@ func activities() []promise {
 				same(t, "entries", history(t, s, o, "agent_1", activity.Query{Limit: limit}, nothing), []activity.Entry{want.Entry()})
 			}
 		}},
-		{"what is older than asked for is not listed", func(t trial, s Store) {
+		{"entries older than the query are not listed", func(t trial, s Store) {
 			o := anOrg()
 			for n := range 10 {
 				ok(t, s.Refuse(t.Context(), refusal(o, "agent_1", 2*n)))
@@ -293,7 +294,7 @@ func activities() []promise {
 			same(t, "entries", len(got), 12)
 			same(t, "oldest", got[11].At, day().Add(8*time.Second))
 		}},
-		{"nothing is listed of an agent that heard nothing", func(t trial, s Store) {
+		{"the list of an agent without events is empty", func(t trial, s Store) {
 			p, err := s.Activity(t.Context(), anOrg(), "agent_1", activity.Query{Limit: 5})
 			ok(t, err)
 			same(t, "page", p, activity.Page{})
@@ -304,8 +305,8 @@ func activities() []promise {
 // latest is the order of a list of activity.
 func latest(a, b activity.Entry) int { return cmp.Compare(b.Place(), a.Place()) }
 
-// ordered lets 30 events of one agent be judged in a random order, at once or
-// late, some of them again, and holds the list against the first decisions.
+// ordered has 30 events of one agent evaluated in a random order, on time or
+// late, some of them twice, and compares the list with the first decisions.
 func ordered(t trial, s Store, r *rand.Rand) {
 	t.Helper()
 	one := func(some ...time.Duration) time.Duration { return some[r.IntN(len(some))] }

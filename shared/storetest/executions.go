@@ -45,14 +45,14 @@ func runs() []promise {
 			is(t, err, execution.ErrNotFound)
 			is(t, s.Commit(t.Context(), execution.Change{Execution: aRun(anOrg(), "agent_1", 1)}), execution.ErrStale)
 		}},
-		{"how a run stands is known without its payload", func(t trial, s Store) {
+		{"the record header of a run is read without its payload", func(t trial, s Store) {
 			want := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			got, err := s.Header(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			want.Trigger.Payload = nil
 			same(t, "run", got, want)
 		}},
-		{"a change of what stands leaves the payload", func(t trial, s Store) {
+		{"a change of a record header leaves the payload", func(t trial, s Store) {
 			want := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			x, err := s.Header(t.Context(), want.Org, want.ID)
 			ok(t, err)
@@ -84,7 +84,7 @@ func runs() []promise {
 			got, _ := read(t, s, want)
 			same(t, "retry", got, want)
 		}},
-		{"runs of one content have its payload, whoever claims it", func(t trial, s Store) {
+		{"runs of one content share its payload, also after another run claims it", func(t trial, s Store) {
 			first := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			twin := first
 			twin.ID, twin.Trigger.ID, twin.Created = "exec_twin", "evt_twin", first.Created.Add(time.Hour)
@@ -112,7 +112,7 @@ func runs() []promise {
 			_, err = s.Approval(t.Context(), o, "appr_1")
 			is(t, err, approval.ErrNotFound)
 		}},
-		{"everything in a commit happens", func(t trial, s Store) {
+		{"every part of a commit is applied", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			c.Step = &execution.StepRecord{ID: "ask", Status: execution.StepWaiting}
@@ -129,7 +129,7 @@ func runs() []promise {
 			ok(t, err)
 			same(t, "gate's revision", a.Revision, 1)
 		}},
-		{"what is stored does not change with what was handed over or out", func(t trial, s Store) {
+		{"changing an argument or a result does not change the stored data", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			want := anEvent(x.Org, 1).Payload
 			x.Trigger.Payload["n"] = "changed"
@@ -140,11 +140,11 @@ func runs() []promise {
 			same(t, "payload", got.Trigger.Payload, want)
 			same(t, "depth", got.Trigger.Metadata.Causation.Depth, 1)
 		}},
-		{"what is overdue is found, the longest overdue first", overdue},
+		{"overdue runs are found, the longest overdue first", overdue},
 	}
 }
 
-// overdue has times long before those of the other promises, so that it may
+// overdue uses times long before those of the other promises, so that it may
 // share a store with them.
 func overdue(t trial, s Store) {
 	o, then := anOrg(), time.Date(1999, time.January, 1, 0, 0, 0, int(day().UnixNano()%1e9), time.UTC)
@@ -227,7 +227,7 @@ func steps() []promise {
 			})
 			same(t, "winners", won, 1)
 		}},
-		{"the step in the record of a run is one of its steps, whatever else was recorded", func(t trial, s Store) {
+		{"the last step in the record of a run is among its steps", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 1)))
 			last := step("a", execution.StepCompleted, 2)

@@ -40,7 +40,7 @@ func keys() []promise {
 			ok(t, err)
 			same(t, "key", k, want[1])
 		}},
-		{"a key that was revoked is gone", func(t trial, s Store) {
+		{"a revoked key is not found", func(t trial, s Store) {
 			k := aKey(anOrg(), 0)
 			ok(t, s.CreateKey(t.Context(), k))
 			ok(t, s.RevokeKey(t.Context(), k.Org, k.ID))
@@ -57,14 +57,14 @@ func keys() []promise {
 			won := race(t, racers, key.ErrNotFound, func(int) error { return s.RevokeKey(t.Context(), k.Org, k.ID) })
 			same(t, "winners", won, 1)
 		}},
-		{"a hash that nobody has is not found", func(t trial, s Store) {
+		{"a hash without a key is not found", func(t trial, s Store) {
 			_, err := s.KeyByHash(t.Context(), aKey("org_1", 1).Hash)
 			is(t, err, key.ErrNotFound)
 		}},
 	}
 }
 
-// A filled is an organization with one of everything.
+// A filled is an organization with one item of each kind.
 type filled struct {
 	agent agent.Agent
 	run   execution.Execution
@@ -72,7 +72,8 @@ type filled struct {
 	key   key.Key
 }
 
-// fill gives an organization one of everything, with the same names in each.
+// fill stores one item of each kind for an organization, with the same names in
+// each.
 func fill(t trial, s Store, o id.Org) filled {
 	t.Helper()
 	f := filled{agent: in(anAgent(t, o), agent.Active), key: aKey(o, 0)}
@@ -93,12 +94,12 @@ func fill(t trial, s Store, o id.Org) filled {
 
 func orgs() []promise {
 	return []promise{
-		{"nothing of one organization is seen by another", func(t trial, s Store) {
+		{"no organization can read another's items", func(t trial, s Store) {
 			f := fill(t, s, announced(t, s, credit.Growth))
 			sees(t, s, anOrg(), f)
-			sees(t, s, f.run.Org[:len(f.run.Org)-1], f) // nor by one whose name is the beginning of its name
+			sees(t, s, f.run.Org[:len(f.run.Org)-1], f) // nor by one whose id is a prefix of its id
 		}},
-		{"nothing of one organization is changed by another", func(t trial, s Store) {
+		{"no organization can change another's items", func(t trial, s Store) {
 			f := fill(t, s, announced(t, s, credit.Growth))
 			other := announced(t, s, credit.Growth)
 			a, x, gate, d := f.agent, f.run, f.gate, voted(f.gate, approval.Denied)
@@ -113,7 +114,7 @@ func orgs() []promise {
 			same(t, "allocation", balance(t, s, f.run.Org).Allocation, 100_000)
 			unchanged(t, s, f)
 		}},
-		{"two organizations with the same names do not meet", func(t trial, s Store) {
+		{"two organizations with the same ids share no items", func(t trial, s Store) {
 			one, two := announced(t, s, credit.Growth), announced(t, s, credit.Growth)
 			f, g := fill(t, s, one), fill(t, s, two)
 			unchanged(t, s, f)
@@ -130,7 +131,7 @@ func orgs() []promise {
 	}
 }
 
-// sees reports what another organization sees of one.
+// sees reports each item of one organization that another can read.
 func sees(t trial, s Store, other id.Org, f filled) {
 	t.Helper()
 	ctx := t.Context()
@@ -164,11 +165,11 @@ func sees(t trial, s Store, other id.Org, f filled) {
 	ok(t, err)
 	es, err := s.Activity(ctx, other, f.agent.ID, activity.Query{Limit: 10})
 	ok(t, err)
-	same(t, "what is seen", len(heads)+len(stats)+len(pauses)+len(list)+len(paused)+len(ks)+len(facts)+
+	same(t, "items seen", len(heads)+len(stats)+len(pauses)+len(list)+len(paused)+len(ks)+len(facts)+
 		len(xs.Executions)+xs.Total+len(byAgent.Executions)+len(as.Approvals)+len(es.Entries), 0)
 }
 
-// unchanged reports what is no longer as fill left it.
+// unchanged reports each item that is no longer as fill stored it.
 func unchanged(t trial, s Store, f filled) {
 	t.Helper()
 	o, ctx := f.run.Org, t.Context()

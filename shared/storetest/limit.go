@@ -29,7 +29,7 @@ func limits() []promise {
 				}
 			}
 		}},
-		{"a block is at most what there is", func(t trial, s Store) {
+		{"a block is at most the remaining permits", func(t trial, s Store) {
 			granted, used := leases(t, s, anOrg(), 8, 5)
 			same(t, "granted and used", [2]int{granted, used}, [2]int{5, 5})
 		}},
@@ -42,13 +42,13 @@ func limits() []promise {
 			ok(t, err)
 			same(t, "granted in the next minute", granted, 10)
 		}},
-		{"a lower limit grants nothing that was granted before", func(t trial, s Store) {
+		{"a lower limit grants no permit twice", func(t trial, s Store) {
 			o := anOrg()
 			leases(t, s, o, 8, 10)
 			granted, used := leases(t, s, o, 8, 5)
 			same(t, "granted and used", [2]int{granted, used}, [2]int{0, 5})
 		}},
-		{"racing leases never take more than there is", func(t trial, s Store) {
+		{"racing leases never take more permits than the limit", func(t trial, s Store) {
 			o := anOrg()
 			const most = 50
 			var sum atomic.Int64

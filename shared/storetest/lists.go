@@ -9,8 +9,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// many stores n runs, two in each second, agents taking turns, and returns
-// them newest first.
+// many stores n runs, two in each second, alternating between two agents, and
+// returns them newest first.
 func many(t trial, s Store, o id.Org, n int) []execution.Execution {
 	t.Helper()
 	all := make([]execution.Execution, n)
@@ -29,8 +29,8 @@ func many(t trial, s Store, o id.Org, n int) []execution.Execution {
 	return all
 }
 
-// staged stores n runs of agent_1 that have come as far as as says, one in each
-// second from the one that is given, and returns them newest first.
+// staged stores n runs of agent_1 in the state that as returns, one in each
+// second from the given one, and returns them newest first.
 func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution) execution.Execution) []execution.Execution {
 	t.Helper()
 	all := make([]execution.Execution, n)
@@ -43,8 +43,8 @@ func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution
 	return all
 }
 
-// throughAll stores runs of two agents that went through all statuses, one more
-// of them each, and returns them newest first.
+// throughAll stores runs of two agents, each of which stops one status further
+// than the one before, and returns them newest first.
 func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	t.Helper()
 	lease := func(x execution.Execution) execution.Execution {
@@ -88,7 +88,7 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	return all
 }
 
-// newest is the order of lists: by whole seconds, then by id, from the end.
+// newest orders runs as lists do: by whole seconds, then by id, newest first.
 func newest(a, b execution.Execution) int {
 	if c := b.Created.Truncate(time.Second).Compare(a.Created.Truncate(time.Second)); c != 0 {
 		return c
@@ -99,8 +99,8 @@ func newest(a, b execution.Execution) int {
 	return 1
 }
 
-// walked returns all runs that a query finds, page by page, doing something
-// between two pages.
+// walked returns all runs of a query, page by page, and calls between after
+// each page but the last.
 func walked(t trial, s Store, o id.Org, q execution.Query, between func()) []execution.Execution {
 	t.Helper()
 	var all []execution.Execution
@@ -119,7 +119,7 @@ func walked(t trial, s Store, o id.Org, q execution.Query, between func()) []exe
 	}
 }
 
-// that returns the runs of which something holds.
+// that returns the runs for which holds is true.
 func that(all []execution.Execution, holds func(execution.Execution) bool) []execution.Execution {
 	var some []execution.Execution
 	for _, x := range all {
@@ -140,7 +140,7 @@ func lists() []promise {
 				same(t, fmt.Sprintf("pages of %d", limit), walked(t, s, o, execution.Query{Limit: limit}, nothing), want)
 			}
 		}},
-		{"nothing is listed of an organization without runs", func(t trial, s Store) {
+		{"the list of an organization without runs is empty", func(t trial, s Store) {
 			p, err := s.Executions(t.Context(), anOrg(), execution.Query{Limit: 10, Count: true})
 			ok(t, err)
 			same(t, "page", p, execution.Page{})
@@ -205,7 +205,7 @@ func lists() []promise {
 				return x.Agent == "agent_1" && x.Status == execution.Failed
 			}))
 		}},
-		{"a page of one status is full, whatever stands before it", func(t trial, s Store) {
+		{"a page of one status is full, also behind many runs of other statuses", func(t trial, s Store) {
 			o := anOrg()
 			want := staged(t, s, o, 0, 7, func(x execution.Execution) execution.Execution {
 				return x.Fail(execution.Failure{Code: "product_error"}, x.Created)
@@ -220,7 +220,7 @@ func lists() []promise {
 				same(t, "total", p.Total, len(want))
 			}
 		}},
-		{"every run is listed and counted in its status alone, whatever it was before", func(t trial, s Store) {
+		{"every run is listed and counted under its current status alone", func(t trial, s Store) {
 			o := anOrg()
 			all := throughAll(t, s, o)
 			for _, st := range execution.Statuses() {
@@ -261,7 +261,7 @@ func lists() []promise {
 			q.To = day().Add(100 * time.Second)
 			same(t, "of an agent", walked(t, s, o, q, arrive), want)
 		}},
-		{"one that is under way is listed in its status while it is young, and for ever once it has rested", func(t trial, s Store) {
+		{"a run under way is listed by status while it is young, and always once it was parked", func(t trial, s Store) {
 			o := anOrg()
 			x := leased(t, s, begun(t, s, aRun(o, "agent_1", 0)))
 			listed := func(after time.Duration) (n int) {
@@ -277,7 +277,7 @@ func lists() []promise {
 			same(t, "young, rested", listed(time.Minute), 1)
 			same(t, "old, rested", listed(365*24*time.Hour), 1)
 		}},
-		{"a list shows how the runs stand now", func(t trial, s Store) {
+		{"a list shows the current state of the runs", func(t trial, s Store) {
 			x := ended(t, s, leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1))), time.Minute)
 			p, err := s.Executions(t.Context(), x.Org, execution.Query{Status: execution.Completed, Limit: 10})
 			ok(t, err)

@@ -12,7 +12,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// low are the promises about holds that reach a threshold of the credits.
+// low returns the promises about holds that reach a threshold of the credits.
 func low() []promise {
 	return []promise{
 		{"a watched hold that reaches no threshold is taken like any other", func(t trial, s Store) {
@@ -55,14 +55,14 @@ func low() []promise {
 			same(t, "remaining", balance(t, s, o).Remaining, 4_095)
 			same(t, "told", balance(t, s, o).Told, 0)
 		}},
-		{"a watched hold of more than remains is insufficient", func(t trial, s Store) {
+		{"a watched hold of more credits than remain is refused as insufficient", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			committed(t, s, holding(t, s, aRun(o, "agent_1", 0), 19_950))
 			_, err := reserve(t, s, aRun(o, "agent_1", 1), 100)
 			is(t, err, credit.ErrInsufficient)
 			same(t, "remaining", balance(t, s, o).Remaining, 50)
 		}},
-		{"a threshold that a released hold had reached is free for the next", func(t trial, s Store) {
+		{"a threshold that a released hold had reached can be reached again", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			committed(t, s, holding(t, s, aRun(o, "agent_1", 0), 15_900))
 			x, err := reserve(t, s, aRun(o, "agent_1", 1), 100)

@@ -13,7 +13,7 @@ import (
 
 func outboxes() []promise {
 	return []promise{
-		{"an event that is stored with a change is unpublished until it is published", func(t trial, s Store) {
+		{"an event that is stored with a change is unpublished until Published is called", func(t trial, s Store) {
 			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			want := failing(x)
 			ok(t, s.Commit(t.Context(), want))
@@ -23,7 +23,7 @@ func outboxes() []promise {
 				same(t, "unpublished", len(left(t, s, x.Org, day().Add(time.Hour))), 0)
 			}
 		}},
-		{"an event is left to its writer for a while", func(t trial, s Store) {
+		{"an event is left to its writer for a while before it counts as unpublished", func(t trial, s Store) {
 			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			c := failing(x)
 			ok(t, s.Commit(t.Context(), c))
@@ -38,12 +38,12 @@ func outboxes() []promise {
 			is(t, s.Commit(t.Context(), c), execution.ErrStale)
 			same(t, "unpublished", len(left(t, s, x.Org, day().Add(time.Hour))), 0)
 		}},
-		{"of many who end a run one stores its event", func(t trial, s Store) {
+		{"of many racing ends of a run one stores its event", func(t trial, s Store) {
 			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			same(t, "winners", race(t, racers, execution.ErrStale, func(int) error { return s.Commit(t.Context(), failing(x)) }), 1)
 			same(t, "unpublished", len(left(t, s, x.Org, day().Add(time.Hour))), 1)
 		}},
-		{"to publish an event that is not there changes nothing", func(t trial, s Store) {
+		{"publishing an event that does not exist changes nothing", func(t trial, s Store) {
 			o := anOrg()
 			ok(t, s.Published(t.Context(), o, "evt_none"))
 			same(t, "unpublished", len(left(t, s, o, day().Add(time.Hour))), 0)

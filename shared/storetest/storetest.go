@@ -1,5 +1,5 @@
-// Package storetest is the suite that every store must pass: what the services
-// are promised, one sentence each.
+// Package storetest is the suite that every store must pass: the promises to
+// the services, one sentence each.
 package storetest
 
 import (
@@ -35,7 +35,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// Store is everything that the services together ask of a store.
+// Store is the union of the services' store interfaces.
 type Store interface {
 	tenant.Store
 	agent.Store
@@ -63,7 +63,7 @@ type Store interface {
 // A trial is the test of one promise.
 type trial struct{ *testing.T }
 
-// A promise is what a store must do, and how to see whether it does.
+// A promise is a sentence about a store and the check of it.
 type promise struct {
 	is    string
 	check func(t trial, s Store)
@@ -103,11 +103,11 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	}
 }
 
-// racers is how many try the same thing at once.
+// racers is the number of goroutines in a race.
 const racers = 30
 
-// race does the same thing many times at once and returns how often it
-// succeeded. The only error it may have is lost.
+// race calls do n times at once and returns the number of successes. The only
+// permitted error is lost.
 func race(t trial, n int, lost error, do func(i int) error) int {
 	t.Helper()
 	var won atomic.Int32
@@ -126,7 +126,7 @@ func race(t trial, n int, lost error, do func(i int) error) int {
 	return int(won.Load())
 }
 
-// insist does something again until it no longer loses races.
+// insist repeats do until it no longer loses races.
 func insist(lost error, do func() error) error {
 	for {
 		if err := do(); !errors.Is(err, lost) {
@@ -135,15 +135,15 @@ func insist(lost error, do func() error) error {
 	}
 }
 
-// day is when everything here happens.
+// day is the time of all tests here.
 func day() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC) }
 
 const month credit.Month = "2026-03"
 
-// anOrg returns an organization of which nothing is known yet.
+// anOrg returns an organization without any data.
 func anOrg() id.Org { return id.Org("org_" + rand.Text()) }
 
-// announced returns an organization that has bought a plan.
+// announced returns an organization with a plan.
 func announced(t trial, s Store, plan credit.Plan) id.Org {
 	t.Helper()
 	o := anOrg()
@@ -151,7 +151,7 @@ func announced(t trial, s Store, plan credit.Plan) id.Org {
 	return o
 }
 
-// anEvent returns an event that says something else for each n.
+// anEvent returns an event with a different content for each n.
 func anEvent(o id.Org, n int) event.Event {
 	return event.Event{
 		ID: id.Event(fmt.Sprintf("evt_%d", n)), Type: "ticket.created", Product: "psa", Org: o, Client: "client_1",
@@ -169,7 +169,7 @@ func aRun(o id.Org, a id.Agent, n int) execution.Execution {
 	}, e.Published)
 }
 
-// begun stores a run as the dispatcher does, and returns it as it is stored.
+// begun stores a run as the dispatcher does, and returns the stored run.
 func begun(t trial, s Store, x execution.Execution) execution.Execution {
 	t.Helper()
 	if _, err := s.ClaimDedup(t.Context(), x, x.Created, x.Created.Add(dispatch.Window)); err != nil {
@@ -180,7 +180,7 @@ func begun(t trial, s Store, x execution.Execution) execution.Execution {
 	return x
 }
 
-// committed commits a change and returns the run as it is afterwards.
+// committed commits a change and returns the run afterwards.
 func committed(t trial, s Store, c execution.Change) execution.Execution {
 	t.Helper()
 	ok(t, s.Commit(t.Context(), c))
@@ -195,14 +195,14 @@ func leased(t trial, s Store, x execution.Execution) execution.Execution {
 	return committed(t, s, execution.Change{Execution: x})
 }
 
-// ended commits the end of a run with a change of its own, until no other wins.
+// ended commits the end of a run, and repeats it while other commits win.
 func ended(t trial, s Store, x execution.Execution, after time.Duration) execution.Execution {
 	t.Helper()
 	now := x.Created.Add(after)
 	return committed(t, s, x.End(func(x execution.Execution) execution.Execution { return x.Complete(now) }, nil, false))
 }
 
-// read returns a run as it is stored.
+// read returns the stored run.
 func read(t trial, s Store, x execution.Execution) (execution.Execution, execution.Steps) {
 	t.Helper()
 	got, steps, err := s.Execution(t.Context(), x.Org, x.ID)
@@ -236,7 +236,7 @@ func anAgent(t trial, o id.Org) agent.Agent {
 	}}
 }
 
-// saved stores an agent and returns it as it is stored.
+// saved stores an agent and returns the stored agent.
 func saved(t trial, s Store, before, after agent.Agent) agent.Agent {
 	t.Helper()
 	ok(t, s.SaveAgent(t.Context(), before, after, agent.Cap{}))
@@ -244,7 +244,7 @@ func saved(t trial, s Store, before, after agent.Agent) agent.Agent {
 	return after
 }
 
-// in returns an agent in a status.
+// in returns an agent with another status.
 func in(a agent.Agent, status agent.Status) agent.Agent {
 	a.Status = status
 	return a
@@ -258,7 +258,7 @@ func ok(t trial, err error) {
 	}
 }
 
-// is reports an error that is not the one that was wanted.
+// is reports an error other than the wanted one.
 func is(t trial, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
@@ -266,7 +266,7 @@ func is(t trial, got, want error) {
 	}
 }
 
-// same reports how two values differ; nothing and empty are the same.
+// same reports how two values differ; nil and empty are equal.
 func same[T any](t trial, what string, got, want T) {
 	t.Helper()
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {

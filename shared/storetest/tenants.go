@@ -24,7 +24,7 @@ func tenants() []promise {
 				same(t, "revoked", got, session == r)
 			}
 		}},
-		{"an organization that nobody announced is unknown", func(t trial, s Store) {
+		{"an organization that was not announced is unknown", func(t trial, s Store) {
 			o := anOrg()
 			_, err := s.Tenant(t.Context(), o)
 			is(t, err, tenant.ErrUnknown)
@@ -88,7 +88,7 @@ func bought(t trial, s Store, o id.Org, plan credit.Plan) {
 	}))
 }
 
-// holding returns a run and the change by which it holds a price.
+// holding returns a run and the change by which it holds credits.
 func holding(t trial, s Store, x execution.Execution, amount int64) execution.Change {
 	t.Helper()
 	c, _ := leased(t, s, begun(t, s, x)).Reserved("think", credit.Hold{Month: month, Tier: credit.Expert, Amount: amount})
@@ -97,13 +97,13 @@ func holding(t trial, s Store, x execution.Execution, amount int64) execution.Ch
 
 func credits() []promise {
 	return []promise{
-		{"a month from which nothing was taken is as the plan has it now", func(t trial, s Store) {
+		{"a month without use has the balance of the current plan", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 20_000, Remaining: 20_000})
 			bought(t, s, o, credit.Growth)
 			same(t, "balance", balance(t, s, o), credit.Balance{Month: month, Allocation: 100_000, Remaining: 100_000})
 		}},
-		{"the balances of months are those of each, the newest first", func(t trial, s Store) {
+		{"the balances of months are listed newest first", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			each := func(n int) {
 				t.Helper()
@@ -127,7 +127,7 @@ func credits() []promise {
 			each(2) // all have use
 			each(1)
 		}},
-		{"what is reserved no longer remains, and is back when it is released", func(t trial, s Store) {
+		{"a reservation reduces the remaining credits until it is released", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 200))
 			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
@@ -139,12 +139,12 @@ func credits() []promise {
 			got, _ = read(t, s, x)
 			same(t, "holds", got.Holds, map[id.Step]credit.Hold{})
 		}},
-		{"a step that is closed takes no answer, and one that was answered is not closed", func(t trial, s Store) {
+		{"a closed step takes no answer, and an answered step is not closed", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			held := holding(t, s, aRun(o, "agent_1", 1), 200)
 			x := committed(t, s, held)
 			done := func(x execution.Execution) execution.Execution { return x.Complete(x.Created.Add(time.Minute)) }
-			x = committed(t, s, x.End(done, nil, true)) // somebody else ends it, and a call is under way
+			x = committed(t, s, x.End(done, nil, true)) // another worker ends it during a call
 			closing, _ := x.Settle(nil)
 			same(t, "closed steps", len(closing.Closed), 1)
 			answer := execution.StepRecord{ID: "think", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}
@@ -157,12 +157,12 @@ func credits() []promise {
 			_, steps := read(t, s, x)
 			same(t, "step", steps["think"].Status, execution.StepSkipped)
 		}},
-		{"a balance says about when it changed", func(t trial, s Store) {
+		{"a balance has about the time of its last change", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 200))
 			same(t, "updated", balance(t, s, o).Updated, x.Lease.Until.Add(-execution.LeaseTime))
 		}},
-		{"more than remains is refused and changes nothing", func(t trial, s Store) {
+		{"a reservation of more than remains is refused and changes nothing", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 20_001)
 			is(t, s.Commit(t.Context(), c), credit.ErrInsufficient)
@@ -177,7 +177,7 @@ func credits() []promise {
 			same(t, "remaining", balance(t, s, o).Remaining, 0)
 			is(t, s.Commit(t.Context(), holding(t, s, aRun(o, "agent_1", 2), 1)), credit.ErrInsufficient)
 		}},
-		{"what is released pays for what is reserved in the same change", func(t trial, s Store) {
+		{"released credits pay for a reservation in the same change", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			x := committed(t, s, holding(t, s, aRun(o, "agent_1", 1), 20_000))
 			h := credit.Hold{Month: month, Tier: credit.Expert, Amount: 200}
@@ -186,7 +186,7 @@ func credits() []promise {
 			}))
 			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
 		}},
-		{"an organization that nobody announced has no credits", func(t trial, s Store) {
+		{"an organization that was not announced has no credits", func(t trial, s Store) {
 			is(t, s.Commit(t.Context(), holding(t, s, aRun(anOrg(), "agent_1", 1), 5)), tenant.ErrUnknown)
 		}},
 		{"as many racing reservations succeed as the balance allows", func(t trial, s Store) {
@@ -200,7 +200,7 @@ func credits() []promise {
 			same(t, "winners", won, 5)
 			same(t, "remaining", balance(t, s, o).Remaining, 0)
 		}},
-		{"one run reserves once, however often it is tried", func(t trial, s Store) {
+		{"a repeated reservation of one run is applied once", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			won := race(t, racers, execution.ErrStale, func(int) error { return s.Commit(t.Context(), c) })
@@ -258,7 +258,7 @@ func credits() []promise {
 			want.Credits = stats["agent_1"].Credits
 			same(t, "stats", stats, map[id.Agent]agent.Stats{"agent_1": want})
 		}},
-		{"stats keep months and tiers apart, and those of a year ago", func(t trial, s Store) {
+		{"stats keep months and tiers apart, for more than a year", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			x := begun(t, s, aRun(o, "agent_1", 1))
 			want := map[credit.Month]map[credit.Tier]int64{}

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/session"
 )
 
-// groups returns the table of the API's functions: the endpoints that each
+// groups returns the API's functions by name, each with the endpoints that it
 // answers.
 func groups() map[string]func(*Wire) http.Handler {
 	return map[string]func(*Wire) http.Handler{
@@ -29,8 +29,7 @@ func groups() map[string]func(*Wire) http.Handler {
 	}
 }
 
-// Serve returns the program of an API function, which is called name in the
-// table.
+// Serve returns the program of the API function with this name.
 func Serve(name string) Program {
 	return Start(name, handlerOf(name), route)
 }
@@ -47,16 +46,16 @@ func handlerOf(name string) func(*Wire) gateway.Handler {
 	}
 }
 
-// route says which endpoint an invocation is about.
+// route returns the endpoint of an invocation, for the log.
 func route(in events.APIGatewayV2HTTPRequest) slog.Attr {
 	return slog.String("route", in.RouteKey)
 }
 
-// keysTimeout is how long the Hub may take to send its signing keys.
+// keysTimeout bounds a download of the Hub's signing keys.
 const keysTimeout = 5 * time.Second
 
-// edge returns what every group of endpoints needs: who asks, how often they
-// may, and how cursors are signed.
+// edge returns the parts that every group of endpoints needs: authentication,
+// rate limit and the signing of cursors.
 func (w *Wire) edge() httpapi.Edge {
 	cursor := sha256.Sum256([]byte(w.env.Need(boot.EnvCursorSecret)))
 	return httpapi.Edge{

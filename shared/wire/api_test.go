@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/boot"
 )
 
-// settings has a value for every setting that there may be.
+// settings has a value for every setting.
 func settings(name string) string {
 	if name == boot.EnvRateLimit {
 		return "100"
@@ -18,7 +18,7 @@ func settings(name string) string {
 	return "of " + name
 }
 
-// needs are the settings without which a group of endpoints does not start.
+// needs returns the settings that a group of endpoints requires.
 func needs(group string) []string {
 	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit}
 	switch group {
@@ -30,7 +30,7 @@ func needs(group string) []string {
 	return all
 }
 
-func TestEveryGroupOfEndpointsAsksForCredentials(t *testing.T) {
+func TestEveryGroupOfEndpointsRequiresCredentials(t *testing.T) {
 	t.Parallel()
 
 	for name := range groups() {
@@ -45,7 +45,7 @@ func TestEveryGroupOfEndpointsAsksForCredentials(t *testing.T) {
 			request.RequestContext.HTTP.Method = http.MethodGet
 			got, err := handle(t.Context(), request)
 			if err != nil || got.StatusCode != http.StatusUnauthorized || !strings.Contains(got.Body, `"unauthorized"`) {
-				t.Errorf("status %d, %v, body %s; want 401 in our words", got.StatusCode, err, got.Body)
+				t.Errorf("status %d, %v, body %s; want 401 with our error", got.StatusCode, err, got.Body)
 			}
 		})
 	}

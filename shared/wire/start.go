@@ -11,15 +11,15 @@ import (
 	"theoneagents.app/agents/shared/meter"
 )
 
-// A Program is what the main of a function runs until its process ends. It fails
-// when a setting is missing.
+// A Program is the main function of a Lambda function. It runs until its
+// process ends, and fails when a setting is missing.
 type Program = func(context.Context, boot.Getenv) error
 
 // A Handler answers the invocations of a function.
 type Handler[In, Out any] = func(context.Context, In) (Out, error)
 
-// Start returns the program of the function that is called name: build returns
-// its handler, and about names what an invocation is about in its log line.
+// Start returns the program of the function with this name. build returns its
+// handler; about returns the subject of an invocation for its log line.
 func Start[In, Out any](name string, build func(*Wire) Handler[In, Out], about func(In) slog.Attr) Program {
 	return func(ctx context.Context, getenv boot.Getenv) error {
 		handle, err := NewHandler(ctx, name, getenv, build, about)
@@ -31,8 +31,8 @@ func Start[In, Out any](name string, build func(*Wire) Handler[In, Out], about f
 	}
 }
 
-// NewHandler returns the handler that Start starts. It names every setting that
-// is missing.
+// NewHandler returns the handler that Start starts. Its error names every
+// missing setting.
 func NewHandler[In, Out any](
 	ctx context.Context, name string, getenv boot.Getenv, build func(*Wire) Handler[In, Out], about func(In) slog.Attr,
 ) (Handler[In, Out], error) {
@@ -53,8 +53,8 @@ func metered(cfg aws.Config) aws.Config {
 	return cfg
 }
 
-// counted returns a handler that logs one line an invocation: its subject, and
-// the calls and units that it cost.
+// counted returns a handler that logs one line for each invocation: its
+// subject, its calls and its units.
 func counted[In, Out any](w *Wire, about func(In) slog.Attr, handle Handler[In, Out]) Handler[In, Out] {
 	return func(ctx context.Context, in In) (Out, error) {
 		ctx, m := meter.With(ctx)

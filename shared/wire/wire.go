@@ -1,7 +1,7 @@
 // Package wire makes the dependencies of the functions from the settings in the
-// environment: one constructor for each client, store and service. A constructor
-// demands the settings that it uses, so a function that starts has all that it
-// needs, and one that lacks a setting says which before it takes any work.
+// environment: one constructor for each client, store and service. A
+// constructor demands the settings that it uses, so a function either starts
+// with all of them or names the missing ones before it handles an invocation.
 package wire
 
 import (
@@ -49,8 +49,8 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A Wire makes the dependencies of one function. What a constructor misses is
-// remembered; Err returns all of it.
+// A Wire makes the dependencies of one function. It collects the settings that
+// its constructors miss; Err returns all of them.
 type Wire struct {
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -65,7 +65,7 @@ type Wire struct {
 	System  func() []agent.Agent
 }
 
-// New returns the wire of the function that is called name.
+// New returns the wire of the function with this name.
 func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -89,10 +89,10 @@ func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 	return w, nil
 }
 
-// Err returns everything that the function lacks, or nil.
+// Err returns an error that names all missing settings, or nil.
 func (w *Wire) Err() error { return w.env.Err() }
 
-// Rules returns the rules that definitions are held against.
+// Rules returns the rules for validating definitions.
 func (w *Wire) Rules() definition.Rules {
 	return definition.Rules{Catalog: w.Catalog(), Hosts: w.env.List(boot.EnvAllowedHosts), Now: w.Now}
 }
@@ -107,7 +107,7 @@ func (w *Wire) Machine() stepfn.Machine {
 	return stepfn.Machine{API: sfn.NewFromConfig(w.aws), ARN: w.env.Need(boot.EnvRuns)}
 }
 
-// Doorbell wakes runs that wait for a person.
+// Doorbell wakes runs that wait for approval.
 func (w *Wire) Doorbell() stepfn.Doorbell { return stepfn.Doorbell{API: sfn.NewFromConfig(w.aws)} }
 
 // Letters is the dead-letter queue.
@@ -115,7 +115,7 @@ func (w *Wire) Letters() queue.DeadLetters {
 	return queue.DeadLetters{API: sqs.NewFromConfig(w.aws), URL: w.env.Need(boot.EnvDeadLetters)}
 }
 
-// Undelivered returns the ARN of the queue of raw messages that died.
+// Undelivered returns the ARN of the queue of undelivered raw messages.
 func (w *Wire) Undelivered() string { return w.env.Need(boot.EnvUndelivered) }
 
 // Executions returns the service of runs.
@@ -125,8 +125,8 @@ func (w *Wire) Executions() *execution.Service {
 	return s
 }
 
-// canceller returns the service of runs for a function that cancels runs and
-// starts none: it needs no machine.
+// canceller returns the service of runs for a function that only cancels runs,
+// and so needs no machine.
 func (w *Wire) canceller() *execution.Service {
 	return &execution.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Tenants: w.Store(), Balances: w.Store(), Gates: w.Store(),
@@ -142,8 +142,7 @@ func (w *Wire) Agents() *agent.Service {
 	}
 }
 
-// Templates returns the service of templates, which reads them when they are
-// first asked for.
+// Templates returns the service of templates, which reads them at first use.
 func (w *Wire) Templates() *template.Service {
 	return &template.Service{
 		Agents: w.Agents(),
@@ -156,7 +155,7 @@ func (w *Wire) Approvals() *approval.Service {
 	return &approval.Service{Store: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}
 }
 
-// Clients returns the service of the profiles of clients.
+// Clients returns the service of client profiles.
 func (w *Wire) Clients() *client.Service { return &client.Service{Store: w.Store(), Now: w.Now} }
 
 // Tenants returns the service of organizations.
@@ -170,7 +169,7 @@ func (w *Wire) Keys() *key.Service {
 	}
 }
 
-// Outbox returns the service that publishes the platform's own events.
+// Outbox returns the service that publishes platform events.
 func (w *Wire) Outbox() *outbox.Service {
 	return &outbox.Service{
 		Store: w.Store(), Bus: bus.EventBridge{API: eventbridge.NewFromConfig(w.aws), Name: w.env.Need(boot.EnvBus)},
@@ -178,14 +177,14 @@ func (w *Wire) Outbox() *outbox.Service {
 	}
 }
 
-// Alerts returns the service that tells owners of failures.
+// Alerts returns the service that e-mails owners about failures.
 func (w *Wire) Alerts() *alert.Service {
 	return &alert.Service{
 		Store: w.Store(), Mail: w.email(), Console: w.env.Need(boot.EnvConsole), Now: w.Now, Report: w.Report,
 	}
 }
 
-// Steps returns the service that does steps.
+// Steps returns the service that executes steps.
 func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
@@ -194,13 +193,13 @@ func (w *Wire) Steps() *step.Service {
 	}
 }
 
-// Link returns the address of the page on which an approval is decided.
+// Link returns the address of the page that shows an approval.
 func (w *Wire) Link() func(id.Approval) string {
 	console := w.env.Need(boot.EnvConsole)
 	return func(a id.Approval) string { return console + "/approvals/" + string(a) }
 }
 
-// callTimeout is how long one call of a product may take.
+// callTimeout bounds one call of a product.
 const callTimeout = 10 * time.Second
 
 func (w *Wire) model() step.Model {
@@ -211,7 +210,7 @@ func (w *Wire) model() step.Model {
 		return model.NewOpenAI(endpoint, w.env.May(boot.EnvModelKey, ""), &http.Client{}, names)
 	}
 	return model.Bedrock{Names: names, API: bedrockruntime.NewFromConfig(w.aws, func(o *bedrockruntime.Options) {
-		o.RetryMaxAttempts = 1 // each call is billed; the step decides
+		o.RetryMaxAttempts = 1 // each call is billed; the step decides about retries
 		if endpoint != "" {
 			o.BaseEndpoint = &endpoint
 		}
@@ -228,7 +227,8 @@ func (w *Wire) senders() map[definition.Channel]step.Sender {
 	}
 }
 
-// once is how often a message is sent: SNS and SES would send it twice.
+// once is the number of attempts to send a message: SNS and SES would deliver a
+// second attempt again.
 const once = 1
 
 // email returns the sender of e-mail.
