@@ -1,4 +1,4 @@
-// Package caller says who asks and what they may do.
+// Package caller defines the authenticated caller of a request and its rights.
 package caller
 
 import (
@@ -8,10 +8,10 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// ErrForbidden refuses what the caller's role does not allow.
+// ErrForbidden refuses an act that the caller's role does not allow.
 var ErrForbidden = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
 
-// A Role is what a person is in their organization.
+// A Role is the role of a person in their organization.
 type Role string
 
 // The roles, from the most to the least powerful.
@@ -25,7 +25,7 @@ const (
 // Known reports whether r is a role.
 func (r Role) Known() bool { return slices.Contains([]Role{Owner, Admin, Member, Viewer}, r) }
 
-// An Access is what an integration key may do.
+// An Access is the right of an integration key.
 type Access string
 
 // The accesses.
@@ -44,10 +44,10 @@ type Caller struct {
 	User   id.User // empty for a program
 	Roles  []Role
 	Key    id.Key // empty for a person
-	Access Access // what the key may do
+	Access Access // the right of the key
 }
 
-// An Act is something that needs a right.
+// An Act is an operation that needs a right.
 type Act string
 
 // The acts.

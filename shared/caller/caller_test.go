@@ -16,7 +16,7 @@ func TestARightFollowsFromRoleOrKey(t *testing.T) {
 	program := func(access caller.Access) caller.Caller {
 		return caller.Caller{Org: "org_a", Key: "key_1", Access: access}
 	}
-	// A key is no person, whatever else stands beside it.
+	// A caller with a key is no person, even with a user and roles.
 	disguised := program(caller.Read)
 	disguised.User, disguised.Roles = "user_1", []caller.Role{caller.Owner}
 	acts := []caller.Act{caller.See, caller.Edit, caller.Delete, caller.Decide, caller.Manage}
@@ -59,7 +59,7 @@ func TestARightFollowsFromRoleOrKey(t *testing.T) {
 	}
 }
 
-func TestOnlyTheListedWordsAreKnown(t *testing.T) {
+func TestOnlyTheListedRolesAndAccessesAreKnown(t *testing.T) {
 	t.Parallel()
 
 	for _, r := range []caller.Role{caller.Owner, caller.Admin, caller.Member, caller.Viewer} {
@@ -84,7 +84,7 @@ func TestHasAsksForOneOfSeveralRoles(t *testing.T) {
 
 	c := caller.Caller{Roles: []caller.Role{caller.Member, caller.Viewer}}
 	if !c.Has(caller.Owner, caller.Viewer) || c.Has(caller.Owner, caller.Admin) || c.Has() || (caller.Caller{}).Has(caller.Viewer) {
-		t.Error("Has does not find the roles that there are")
+		t.Error("Has does not find the caller's roles")
 	}
 	if !c.Human() || (caller.Caller{Key: "key_1"}).Human() {
 		t.Error("a person has no key and a program has one")

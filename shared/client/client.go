@@ -1,14 +1,14 @@
-// Package client keeps what products say about the clients of an organization:
-// how secure they are, which devices they have, and which tickets they opened.
+// Package client keeps the products' data about the clients of an organization:
+// the security score, the devices and the recent tickets of each.
 //
-// Events come twice, late and in any order, so nothing is counted as it comes.
-// An event is a fact, and each fact has a place: the posture, one device, one
-// ticket. A place keeps the fact that outweighs all others, which is the same
-// one in whatever order they come. A profile is made of these facts when
-// somebody asks for it.
+// Events come repeatedly, late and in any order, so events are not counted as
+// they come. An event is a fact, and each fact has a key: the posture, one
+// device or one ticket. Each key keeps the fact that outweighs all others,
+// which does not depend on the order of events. A profile is computed from
+// these facts when it is read.
 //
-// If the table is down an event is not dispatched before its fact is kept; the
-// queue brings it again.
+// The fact of an event is stored before the event is dispatched. While the
+// table is down the queue redelivers the event.
 package client
 
 import (
@@ -22,21 +22,21 @@ import (
 
 // The bounds of a profile.
 const (
-	Recent     = 30 * 24 * time.Hour // for how long a ticket counts
-	MaxDevices = 1000                // how many devices are listed; all are counted
+	Recent     = 30 * 24 * time.Hour // the time for which a ticket counts
+	MaxDevices = 1000                // the maximum of listed devices; all are counted
 )
 
-// A Profile is what is known of a client. The zero value is of one of whom
-// nothing is known.
+// A Profile is the data about a client. The zero value is an unknown client.
 type Profile struct {
 	Known     bool
-	Score     any      // the posture's, a document's number; nil until a product told it
+	Score     any      // the posture's score, a number of package jsonvalue; nil if unknown
 	Incidents int      // tickets that were opened within Recent
-	Devices   []string // all of them, sorted
+	Devices   []string // all device ids, sorted
 }
 
-// ProfileOf returns what facts say at a time, one of each place. A ticket that
-// no longer counts says nothing: its fact may be deleted at any time.
+// ProfileOf returns the profile that facts make at a time, with one fact for
+// each key. A ticket that no longer counts is ignored: its fact may be deleted
+// at any time.
 func ProfileOf(facts []Fact, now time.Time) Profile {
 	var p Profile
 	for _, f := range facts {
@@ -59,8 +59,8 @@ func ProfileOf(facts []Fact, now time.Time) Profile {
 	return p
 }
 
-// Document returns the profile as conditions and templates see it, or nil when
-// nothing is known.
+// Document returns the profile as conditions and templates see it, or nil for
+// an unknown client.
 func (p Profile) Document() map[string]any {
 	if !p.Known {
 		return nil
@@ -81,23 +81,23 @@ func (p Profile) Document() map[string]any {
 
 // Store keeps facts.
 type Store interface {
-	// KeepFact puts a fact in its place, unless what is there outweighs it or
-	// is the same: then it changes nothing.
+	// KeepFact stores a fact at its key. It changes nothing if the stored fact
+	// outweighs it or is the same.
 	KeepFact(ctx context.Context, org id.Org, client id.Client, f Fact) error
 
-	// Facts returns the fact of each place of a client, in any order, those
-	// that were just kept included.
+	// Facts returns the fact at each key of a client in any order, those just
+	// stored included.
 	Facts(ctx context.Context, org id.Org, client id.Client) ([]Fact, error)
 }
 
-// Service keeps what events say about clients, and tells it.
+// Service projects events into facts, and reads profiles.
 type Service struct {
 	Store Store
 	Now   func() time.Time
 }
 
-// Project records what e says about its client. It may be called again with the
-// same event, and an event that says nothing changes nothing.
+// Project stores the fact in e. It is idempotent, and ignores an event without
+// a fact.
 func (s *Service) Project(ctx context.Context, e event.Event) error {
 	f, ok := FactOf(e)
 	if !ok {
@@ -106,7 +106,7 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 	return s.Store.KeepFact(ctx, e.Org, e.Client, f)
 }
 
-// Profile returns what is known of a client now; nil when nothing is.
+// Profile returns the current profile of a client; nil for an unknown client.
 func (s *Service) Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error) {
 	facts, err := s.Store.Facts(ctx, org, client)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 var now = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
 
-// said returns what a product says of client cli_1 now.
+// said returns an event of a product about client cli_1, published now.
 func said(name string, payload map[string]any) event.Event {
 	product, kind, _ := strings.Cut(name, ":")
 	return event.Event{ID: "evt_1", Product: product, Type: kind, Org: "org_a", Client: "cli_1", Payload: payload, Published: now}
@@ -35,7 +35,7 @@ func TestAnEventIsAFactAboutItsClient(t *testing.T) {
 	longest := strings.Repeat("ö", 128)
 	for name, tc := range map[string]struct {
 		event event.Event
-		want  client.Fact // of no kind: nothing is kept
+		want  client.Fact // without a kind if the event has no fact
 	}{
 		"a score":                   {said("defend:posture.updated", score(int64(72))), client.Fact{Kind: client.Posture, At: now, Event: "evt_1", Score: int64(72)}},
 		"a score with a fraction":   {said("defend:posture.updated", score(jsonvalue.Number("72.5"))), client.Fact{Kind: client.Posture, At: now, Event: "evt_1", Score: jsonvalue.Number("72.5")}},
@@ -71,7 +71,7 @@ func TestAnEventIsAFactAboutItsClient(t *testing.T) {
 	}
 }
 
-// The catalogue and this package must speak of the same events and fields.
+// The catalogue and this package must agree on events and fields.
 func TestEverySampleThatIsKeptIsAFact(t *testing.T) {
 	t.Parallel()
 
@@ -150,7 +150,7 @@ func TestAProfileIsMadeOfFacts(t *testing.T) {
 	})
 }
 
-func TestOnlyATicketExpiresAndNotBeforeItStopsToCount(t *testing.T) {
+func TestOnlyATicketExpiresAndNotBeforeItStopsCounting(t *testing.T) {
 	t.Parallel()
 
 	for kind, want := range map[client.Kind]time.Time{client.Posture: {}, client.Device: {}, client.Ticket: now.Add(31 * 24 * time.Hour)} {
@@ -169,7 +169,7 @@ func (broken) KeepFact(context.Context, id.Org, id.Client, client.Fact) error { 
 
 func (broken) Facts(context.Context, id.Org, id.Client) ([]client.Fact, error) { return nil, errDown }
 
-func TestAStoreThatFailsIsNoEmptyProfile(t *testing.T) {
+func TestAFailingStoreIsAnErrorAndNotAnEmptyProfile(t *testing.T) {
 	t.Parallel()
 
 	s := client.Service{Store: broken{}, Now: func() time.Time { return now }}
@@ -180,6 +180,6 @@ func TestAStoreThatFailsIsNoEmptyProfile(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	if err := s.Project(t.Context(), said("rmm:device.added", nil)); err != nil {
-		t.Errorf("an event that says nothing: err = %v", err)
+		t.Errorf("an event without a fact: err = %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A Kind is what a fact is about.
+// A Kind is the kind of thing that a fact describes.
 type Kind string
 
 // The kinds.
@@ -20,18 +20,18 @@ const (
 	Ticket  Kind = "ticket"
 )
 
-// A Fact is what one event says about a client. Its kind and its name are its
-// place: a client has one posture, and any number of devices and tickets.
+// A Fact is the statement of one event about a client. Its kind and its name
+// are its key: a client has one posture, and any number of devices and tickets.
 type Fact struct {
 	Kind  Kind
 	Name  string    // of the device or the ticket
 	At    time.Time // when the event was published
 	Event id.Event  // of a posture
-	Score any       // of a posture: a document's number
+	Score any       // of a posture: a number of package jsonvalue
 	Ended bool      // the device was removed, or the ticket resolved
 }
 
-// The events that say something about their client.
+// The events with facts about their client.
 const (
 	postureUpdated = "defend:posture.updated"
 	deviceAdded    = "rmm:device.added"
@@ -40,7 +40,7 @@ const (
 	ticketResolved = "psa:ticket.resolved"
 )
 
-// Keeps reports whether events of this name say something about their client.
+// Keeps reports whether events of this name have a fact about their client.
 func Keeps(name string) bool {
 	switch name {
 	case postureUpdated, deviceAdded, deviceRemoved, ticketCreated, ticketResolved:
@@ -49,9 +49,8 @@ func Keeps(name string) bool {
 	return false
 }
 
-// FactOf returns what an event says about its client, and whether it says
-// anything: an event without a client, or without the field that matters, does
-// not.
+// FactOf returns the fact in an event, and whether it has one: an event without
+// a client, or without the required field, has none.
 func FactOf(e event.Event) (Fact, bool) {
 	if e.Client == "" {
 		return Fact{}, false
@@ -83,7 +82,7 @@ func number(v any) (any, bool) {
 	return v, true
 }
 
-// maxName is how long the name of a device or a ticket may be, in bytes.
+// maxName is the maximum length, in bytes, of the name of a device or a ticket.
 const maxName = 256
 
 func name(v any) (string, bool) {
@@ -91,11 +90,11 @@ func name(v any) (string, bool) {
 	return s, s != "" && len(s) <= maxName
 }
 
-// Weight orders the facts of one place: the greater text outweighs the other.
-// The newest posture does, of one moment that of the later event; so does what
-// was last said of a device, of one moment its removal. Of a ticket it is the
-// earliest opening; what was only seen resolved is taken to be opened then,
-// until its opening is known.
+// Weight orders the facts at one key: the greater text outweighs the smaller.
+// The newest posture outweighs the others; at the same moment the greater event
+// id does. The newest fact about a device outweighs the others; at the same
+// moment its removal does. The earliest opening of a ticket outweighs the
+// others. A ticket whose opening is unknown counts as opened at its resolution.
 func (f Fact) Weight() string {
 	at := f.At.UnixNano()
 	switch f.Kind {
@@ -109,7 +108,8 @@ func (f Fact) Weight() string {
 	return ""
 }
 
-// Expires returns the time after which the fact says nothing; never for zero.
+// Expires returns the time after which the fact no longer counts; never for
+// zero.
 func (f Fact) Expires() time.Time {
 	if f.Kind != Ticket {
 		return time.Time{}

@@ -1,11 +1,11 @@
-// Package id names things: one type for each kind of identifier, and the rules
-// for making and reading them.
+// Package id defines identifiers: one type for each kind, and the rules for
+// making and reading them.
 //
 // An identifier is a prefix and a ULID (github.com/ulid/spec): 26 characters of
 // Crockford base 32 whose first ten are the milliseconds since 1970, so that
-// identifiers sort by time. What may happen twice has a derived identifier: the
-// time of its cause and a hash of what makes it unique, so that the second time
-// finds the first.
+// identifiers sort by time. A record that may be created twice has a derived
+// identifier: the time of its cause and a hash of its unique properties, so
+// that the second attempt finds the first.
 package id
 
 import (
@@ -28,9 +28,9 @@ type (
 	Execution string
 	// Event names an event; products make it.
 	Event string
-	// Approval names a question put to people.
+	// Approval names an approval.
 	Approval string
-	// Activity names what became of an event at an agent.
+	// Activity names an entry of an agent's activity.
 	Activity string
 	// Template names an agent template, by a word and not a ULID.
 	Template string
@@ -44,30 +44,30 @@ type (
 	Step string
 )
 
-// System is the organization that owns the agents every organization has. It
-// is never a caller.
+// System is the organization that owns the agents of every organization. It is
+// never a caller.
 const System Org = "system"
 
-// orgs is what an organization may be called: nothing that could end one part
-// of a storage key and begin another.
+// orgs matches the id of a tenant's organization, which holds no separator of
+// storage keys.
 var orgs = regexp.MustCompile(`^org_[A-Za-z0-9]{1,40}$`)
 
-// ParseOrg returns s as the name of a tenant's organization and whether it is
-// one. The system organization is not.
+// ParseOrg returns s as the id of a tenant's organization, and whether it is
+// valid. The id of the system organization is not.
 func ParseOrg(s string) (Org, bool) { return Org(s), orgs.MatchString(s) }
 
-// words is what may stand behind a prefix in an identifier that a caller sends.
+// words matches the part behind the prefix of an identifier from a caller.
 var words = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 
-// Valid reports whether s may be an identifier with this prefix ("agent_"). One
-// that is not cannot name anything, and must not become part of a key.
+// Valid reports whether s may be an identifier with this prefix ("agent_"). An
+// invalid one names no record, and must not become part of a key.
 func Valid(prefix, s string) bool {
 	rest, ok := strings.CutPrefix(s, prefix)
 	return ok && words.MatchString(rest)
 }
 
-// printable is what an identifier made elsewhere may look like: users, clients
-// and events are named by other products.
+// printable matches an external identifier: other products name users, clients
+// and events.
 var printable = regexp.MustCompile(`^[\x21\x22\x24-\x7e]{1,128}$`)
 
 // ValidExternal reports whether s may be an identifier that another product made: 1
@@ -75,12 +75,12 @@ var printable = regexp.MustCompile(`^[\x21\x22\x24-\x7e]{1,128}$`)
 // separates the parts of a storage key.
 func ValidExternal(s string) bool { return printable.MatchString(s) }
 
-// Derive returns the ULID of at and of parts: the same for the same, and
-// different for different parts, however they are split.
+// Derive returns a ULID of at and parts. Equal arguments give the same ULID and
+// different ones different ULIDs, also when the parts are split differently.
 func Derive(at time.Time, parts ...string) string {
 	var u ulid.ULID
-	// A time before 1970 or beyond the year 10889 cannot be kept: zero is as
-	// good as any, since only uniqueness is promised then.
+	// A ULID cannot hold a time before 1970 or after the year 10889. Zero
+	// replaces it, since only uniqueness is promised then.
 	if ms := at.UnixMilli(); ms > 0 && uint64(ms) <= ulid.MaxTime() {
 		if err := u.SetTime(uint64(ms)); err != nil {
 			u = ulid.ULID{}
@@ -91,8 +91,8 @@ func Derive(at time.Time, parts ...string) string {
 	return u.String()
 }
 
-// TimeOf returns when an identifier was made, and whether it says: a prefix and a
-// ULID does.
+// TimeOf returns the time in an identifier, and whether it has one: a prefix
+// and a ULID does.
 func TimeOf[T ~string](name T) (time.Time, bool) {
 	_, text, _ := strings.Cut(string(name), "_")
 	u, err := ulid.ParseStrict(text)
@@ -112,7 +112,8 @@ func Hash(parts ...string) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// Digest returns Hash as 32 hexadecimal digits: enough to tell contents apart.
+// Digest returns Hash as 32 hexadecimal digits, which is enough to tell
+// contents apart.
 func Digest(parts ...string) string {
 	sum := Hash(parts...)
 	return hex.EncodeToString(sum[:16])

@@ -76,7 +76,7 @@ func TestAnIdentifierHasItsPrefix(t *testing.T) {
 	}
 }
 
-func TestAForeignIdentifierCannotEndAKey(t *testing.T) {
+func TestAnExternalIdentifierHoldsNoKeySeparator(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -102,7 +102,7 @@ func TestAForeignIdentifierCannotEndAKey(t *testing.T) {
 			t.Parallel()
 
 			if got := id.ValidExternal(tc.in); got != tc.want {
-				t.Errorf("Foreign(%q) = %t", tc.in, got)
+				t.Errorf("ValidExternal(%q) = %t", tc.in, got)
 			}
 		})
 	}
@@ -145,7 +145,7 @@ func TestDerivedIdentifiersSortByTime(t *testing.T) {
 	})
 }
 
-func TestATimeThatCannotBeKeptIsNone(t *testing.T) {
+func TestATimeOutsideTheRangeOfAULIDBecomesZero(t *testing.T) {
 	t.Parallel()
 
 	want := id.Derive(time.UnixMilli(0), "a")
@@ -165,7 +165,7 @@ func TestATimeThatCannotBeKeptIsNone(t *testing.T) {
 	}
 }
 
-func TestPartsAreToldApartHoweverTheyAreSplit(t *testing.T) {
+func TestPartsThatAreSplitDifferentlyHaveDifferentHashes(t *testing.T) {
 	t.Parallel()
 
 	at := time.UnixMilli(1_700_000_000_000)

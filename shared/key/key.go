@@ -1,6 +1,7 @@
-// Package key lets programs know each other: by the integration keys of one
-// organization they call the API, shown once and stored as a hash; by its secret
-// they tell that a webhook comes from us, derived from a master and not stored.
+// Package key manages two kinds of secrets. Programs call the API with the
+// integration keys of an organization, which are shown once and stored as a
+// hash. Receivers verify our webhooks with the organization's signing secret,
+// which is derived from a master secret and not stored.
 package key
 
 import (
@@ -23,13 +24,13 @@ var (
 	ErrAccess   = fault.New(fault.Invalid, "invalid_request", "A key's access is read or read_write.")
 )
 
-// MaxName is how many characters the name of a key may have.
+// MaxName is the maximum length of a key's name in characters.
 const MaxName = 200
 
-// prefix begins every secret, so that a leaked one is recognized.
+// prefix begins every secret, so that scanners recognize a leaked one.
 const prefix = "ik_live_"
 
-// secrets is what a secret looks like: the prefix and 32 bytes in base64url.
+// secrets matches a secret: the prefix and 32 bytes in base64url.
 var secrets = regexp.MustCompile(`^ik_live_[A-Za-z0-9_-]{43}$`)
 
 // A Key is an integration key without its secret.
@@ -60,14 +61,14 @@ type Store interface {
 	// Keys returns the keys of the organization, oldest first.
 	Keys(ctx context.Context, org id.Org) ([]Key, error)
 
-	// RevokeKey forgets a key of the organization, or returns ErrNotFound.
+	// RevokeKey deletes a key of the organization, or returns ErrNotFound.
 	RevokeKey(ctx context.Context, org id.Org, k id.Key) error
 
-	// KeyByHash returns the key that has this hash, or ErrNotFound.
+	// KeyByHash returns the key with this hash, or ErrNotFound.
 	KeyByHash(ctx context.Context, h Hash) (Key, error)
 }
 
-// Service keeps keys on behalf of callers, and tells them their secret.
+// Service manages the keys of callers, and returns their secrets.
 type Service struct {
 	Store  Store
 	Now    func() time.Time
@@ -76,8 +77,8 @@ type Service struct {
 	Master Master
 }
 
-// Create stores a new key and returns it with its secret, which nobody can
-// learn again.
+// Create stores a new key and returns it with its secret, which cannot be read
+// again.
 func (s *Service) Create(ctx context.Context, who caller.Caller, name string, access caller.Access) (Key, string, error) {
 	if n := len([]rune(name)); n < 1 || n > MaxName {
 		return Key{}, "", ErrName
@@ -97,7 +98,7 @@ func (s *Service) List(ctx context.Context, who caller.Caller) ([]Key, error) {
 	return s.Store.Keys(ctx, who.Org)
 }
 
-// Revoke forgets a key of the caller's organization.
+// Revoke deletes a key of the caller's organization.
 func (s *Service) Revoke(ctx context.Context, who caller.Caller, k id.Key) error {
 	return s.Store.RevokeKey(ctx, who.Org, k)
 }

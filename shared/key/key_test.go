@@ -137,7 +137,7 @@ func TestAKeyNeedsANameAndAnAccess(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatLooksLikeASecretIsOne(t *testing.T) {
+func TestOnlyTheFormOfASecretIsHashedAsOne(t *testing.T) {
 	t.Parallel()
 
 	body := strings.Repeat("aB3_-", 8) + "abc"
@@ -179,7 +179,8 @@ func TestAnOrganizationLearnsTheSecretThatItsWebhooksAreSignedWith(t *testing.T)
 	if err != nil || !strings.HasPrefix(shown, "whsec_") || !bytes.Equal(secret, svc.Master.Secret(owner.Org)) {
 		t.Errorf("the secret is %s, %v; want whsec_ and %x in base64", shown, err, svc.Master.Secret(owner.Org))
 	}
-	// Made by openssl. With another secret every receiver would refuse what we sign.
+	// OpenSSL made this value. With another secret every receiver would refuse
+	// our signatures.
 	if want := "whsec_C7YOGWUEdfn3eyNES+BZW4iRp02qHfjkdFWi3mYJ1o4="; shown != want {
 		t.Errorf("the secret is %s, want %s", shown, want)
 	}

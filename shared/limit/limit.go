@@ -1,13 +1,14 @@
-// Package limit bounds how many requests an organization sends in a minute.
+// Package limit bounds the requests that an organization sends in a minute.
 //
-// A minute of an organization has so many permits, one a request. An instance
-// of a function does not ask the store for each: it leases a block and spends it
-// on its own. Its first block is a hundredth of the permits and each further one
-// twice as large, up to a tenth: an instance that answers much asks seldom, and
-// one that answers little holds little. A minute costs the store about a dozen
-// writes for each busy instance and one for each other, however many requests
-// come. What an instance leased and did not spend is lost when the minute ends;
-// an organization may be refused a little early, but never gets more than it may.
+// An organization has a number of permits for each minute, one for each
+// request. An instance of a function leases permits from the store in blocks.
+// Its first block is a hundredth of the permits and each further one twice as
+// large, up to a tenth: a busy instance asks the store seldom, and an idle one
+// holds few permits. A minute costs the store about a dozen writes for each
+// busy instance and one for each other, regardless of the number of requests.
+// Permits that an instance leased and did not spend are lost when the minute
+// ends: an organization may be refused a little early, but never gets more
+// requests than its limit.
 package limit
 
 import (
@@ -22,33 +23,34 @@ import (
 // ErrLimited says that the organization has no permit left in this minute.
 var ErrLimited = fault.New(fault.Limited, "rate_limited", "The organization has sent too many requests in this minute; wait until it is over.")
 
-// Store gives permits away.
+// Store leases permits.
 type Store interface {
 	// Lease takes a block of the limit permits that the organization has in the
-	// minute that begins then, or as many as are left, and returns how many it
-	// took and how many have been taken by everybody, these included. However
-	// many lease at once, they never take more than limit together.
+	// minute that begins at minute, or the rest of them. It returns the number
+	// that it took, and the number that all instances have taken, these
+	// included. Concurrent leases never take more than limit together.
 	Lease(ctx context.Context, org id.Org, minute time.Time, block, limit int) (granted, used int, err error)
 }
 
-// Grant is the rule of every store: how much of a block may be taken when this
-// much was taken before.
+// Grant is the rule of every store: how many permits of a block may be taken
+// after used permits were taken before.
 func Grant(used, block, limit int) int { return max(0, min(block, limit-used)) }
 
-// Block returns how many permits an instance leases that has leased this often
-// in the minute.
+// Block returns the size of an instance's next block after its given number of
+// leases in the minute.
 func Block(limit, leases int) int {
-	const doublings = 4 // by then it is beyond a tenth
+	const doublings = 4 // more doublings exceed a tenth
 	return max(1, min(limit/10, max(1, limit/100)<<min(leases, doublings)))
 }
 
-// A Verdict is what became of one request.
+// A Verdict is the decision about one request.
 type Verdict struct {
 	Allowed bool
 	Limit   int // permits of a minute
 
-	// Remaining is how many permits are left. What other instances hold counts
-	// as spent; what they have leased since this one last asked is not known.
+	// Remaining is the number of permits left. Permits that other instances
+	// leased count as spent; their leases since the last lease of this instance
+	// are unknown.
 	Remaining int
 
 	Reset time.Time // when the minute ends
@@ -61,30 +63,30 @@ type Limiter struct {
 	Store  Store
 	Limit  int // permits of a minute
 	Now    func() time.Time
-	Report func(context.Context, error) // is told what the store could not do
+	Report func(context.Context, error) // receives failures of the store
 
 	mu     sync.Mutex
-	minute time.Time // the one that shares are of
+	minute time.Time // the minute of the shares
 	shares map[id.Org]*share
 }
 
-// A share is what an instance knows of an organization's minute.
+// A share is an organization's minute as one instance knows it.
 type share struct {
-	mu   sync.Mutex // held while the store is asked, so that it is asked once
-	left int        // permits that were leased and not spent
-	used int        // permits that anybody has leased
-	out  bool       // whether the store had none left
+	mu   sync.Mutex // held during a lease, so that only one goroutine leases
+	left int        // permits leased and not spent
+	used int        // permits leased by all instances
+	out  bool       // the store had no permits left
 
-	leases int // how often this instance has leased
+	leases int // number of leases by this instance
 }
 
 const (
-	most     = 10_000      // organizations that an instance remembers
+	most     = 10_000      // organizations in the memory of an instance
 	patience = time.Second // that a request waits for the store
 )
 
-// Take spends a permit of the organization. When the store fails the request is
-// let through: nobody is refused because we cannot count.
+// Take spends a permit of the organization. When the store fails, Take admits
+// the request: our fault must not refuse a caller.
 func (l *Limiter) Take(ctx context.Context, org id.Org) Verdict {
 	s, minute, now := l.share(org)
 	s.mu.Lock()
@@ -102,7 +104,7 @@ func (l *Limiter) Take(ctx context.Context, org id.Org) Verdict {
 	return v
 }
 
-// share returns what is known of the organization's minute, and of no other.
+// share returns the organization's share of the current minute.
 func (l *Limiter) share(org id.Org) (s *share, minute, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,8 +120,8 @@ func (l *Limiter) share(org id.Org) (s *share, minute, now time.Time) {
 	return l.shares[org], minute, now
 }
 
-// forget makes room for one more organization. What is forgotten was leased and
-// is lost, as if another instance had it.
+// forget drops shares to make room for one more organization. Their leased
+// permits are lost, as if another instance held them.
 func (l *Limiter) forget() {
 	for org := range l.shares {
 		if len(l.shares) < most {
@@ -129,7 +131,7 @@ func (l *Limiter) forget() {
 	}
 }
 
-// lease asks the store for another block and reports whether it answered.
+// lease leases another block, and reports whether the store answered.
 func (l *Limiter) lease(ctx context.Context, s *share, org id.Org, minute time.Time) bool {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/limit"
 )
 
-// shelf is a store that counts how often it is asked.
+// shelf is a store that counts its leases.
 type shelf struct {
 	mu    sync.Mutex
 	taken map[string]int
@@ -79,9 +79,9 @@ func TestAMinuteHasItsPermitsAndTheNextHasThemAgain(t *testing.T) {
 	}
 }
 
-// Whatever many instances do at once, together they never let in more than the
-// limit; each says at least what is truly left without what others hold.
-func TestInstancesTogetherNeverLetInMore(t *testing.T) {
+// Concurrent instances never admit more than the limit together. Each reports
+// at most the permits that are left.
+func TestConcurrentInstancesNeverAdmitMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 
 	for range 50 {
@@ -108,12 +108,12 @@ func TestInstancesTogetherNeverLetInMore(t *testing.T) {
 		wg.Wait()
 		least := min(most-(instances-1)*(limit.Block(most, 100)-1), instances*400)
 		if got := int(allowed.Load()); got > most || got < least {
-			t.Errorf("%d instances let in %d, want %d to %d", instances, got, least, most)
+			t.Errorf("%d instances admitted %d, want %d to %d", instances, got, least, most)
 		}
 	}
 }
 
-func TestNobodyIsRefusedBecauseTheStoreFails(t *testing.T) {
+func TestARequestIsAdmittedWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 
 	s, c := &shelf{err: errors.New("no table")}, at(1)
@@ -126,7 +126,7 @@ func TestNobodyIsRefusedBecauseTheStoreFails(t *testing.T) {
 		}
 	}
 	if len(told) != 20 || !errors.Is(told[0], s.err) {
-		t.Errorf("told %d times: %v", len(told), told)
+		t.Errorf("%d reports: %v", len(told), told)
 	}
 	s.err = nil
 	for n := range 12 {
@@ -136,7 +136,7 @@ func TestNobodyIsRefusedBecauseTheStoreFails(t *testing.T) {
 	}
 }
 
-func TestAnInstanceRemembersSoManyOrganizations(t *testing.T) {
+func TestAnInstanceRemembersABoundedNumberOfOrganizations(t *testing.T) {
 	t.Parallel()
 
 	s, c := &shelf{}, at(1)
@@ -174,7 +174,7 @@ func TestGrantIsBoundedByBlockAndLimit(t *testing.T) {
 	}
 }
 
-func TestManyInstancesThatAnswerLittleRefuseNobody(t *testing.T) {
+func TestManyIdleInstancesRefuseNoRequest(t *testing.T) {
 	t.Parallel()
 
 	s, c := &shelf{}, at(1)

@@ -10,8 +10,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// claims are what a token says, read strictly. They are what golang-jwt
-// validates.
+// claims are the strictly parsed claims of a token. golang-jwt validates them.
 type claims struct {
 	who           caller.Caller
 	iss, jti, sub string
@@ -19,7 +18,8 @@ type claims struct {
 	exp, nbf, iat *jwt.NumericDate
 }
 
-// UnmarshalJSON reads claims, of either form, or says what is wrong with them.
+// UnmarshalJSON parses claims of either form, or returns what is wrong with
+// them.
 func (c *claims) UnmarshalJSON(data []byte) error {
 	f, err := read(data)
 	if err != nil {
@@ -36,28 +36,28 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 	return f.err
 }
 
-// whoOf returns whom the claims name: {org_id, user_id, roles, jti} or, in
-// other tokens of the Hub, {tenantId, sub, orgRole}.
+// whoOf returns the caller that the claims name: {org_id, user_id, roles, jti}
+// or, in other tokens of the Hub, {tenantId, sub, orgRole}.
 func whoOf(f *fields) caller.Caller {
 	_, first := f.get("org_id")
 	_, second := f.get("tenantId")
-	f.refuse(first == second, "it names no organization, or two")
+	f.refuse(first == second, "the token must have either org_id or tenantId")
 	var org, user string
 	var roles []string
 	if first {
 		org, user, roles = f.text("org_id"), f.text("user_id"), f.texts("roles")
-		f.refuse(f.text("jti") == "", "it has no jti")
+		f.refuse(f.text("jti") == "", "the token has no jti")
 	} else {
 		org, user, roles = f.text("tenantId"), f.text("sub"), []string{f.text("orgRole")}
 	}
 	name, ok := id.ParseOrg(org)
-	f.refuse(!ok, "it is of no organization that can be")
-	f.refuse(!id.ValidExternal(user), "it is of no user that can be")
-	f.refuse(len(roles) == 0, "it has no role")
+	f.refuse(!ok, "the organization is not a valid id like org_a")
+	f.refuse(!id.ValidExternal(user), "the user is not a valid id")
+	f.refuse(len(roles) == 0, "the token has no role")
 	who := caller.Caller{Org: name, User: id.User(user)}
 	for _, r := range roles {
 		role := caller.Role(r)
-		f.refuse(!role.Known(), "it has a role that does not exist")
+		f.refuse(!role.Known(), "the token has an unknown role")
 		if !slices.Contains(who.Roles, role) {
 			who.Roles = append(who.Roles, role)
 		}
@@ -68,12 +68,12 @@ func whoOf(f *fields) caller.Caller {
 // Validate is called by golang-jwt after its own checks.
 func (c *claims) Validate() error {
 	if c.who.Org == "" {
-		return errors.New("there are no claims")
+		return errors.New("the token has no claims")
 	}
 	return nil
 }
 
-// The rest is what golang-jwt asks.
+// The remaining methods of jwt.Claims.
 
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.exp, nil }
 func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.iat, nil }

@@ -12,8 +12,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// FuzzVerdict holds our verdict against that of another library: what we let
-// in, it must let in too, as the same organization's.
+// FuzzVerdict compares our verdict with that of another library: a token that
+// we accept must be accepted by the other, for the same organization.
 func FuzzVerdict(f *testing.F) {
 	signers := []string{"ES256", "EdDSA", "RS256", "ES384", "weak"}
 	for n, name := range signers {
@@ -38,7 +38,7 @@ func FuzzVerdict(f *testing.F) {
 		}
 		org, err := verdict(string(token))
 		if err != nil || org != string(who.Org) {
-			t.Errorf("%s of %s %s is let in as %s; another library says %q, %v", token, header, claims, who.Org, org, err)
+			t.Errorf("%s of %s %s is accepted as %s; another library says %q, %v", token, header, claims, who.Org, org, err)
 		}
 	})
 }
@@ -73,8 +73,9 @@ func verdict(token string) (string, error) {
 	return own.Org + own.Tenant, err
 }
 
-// elsewhere reports whether a token's header says more than how it is signed:
-// go-jose reads keys and certificates in it, which we never do.
+// elsewhere reports whether a token's header holds more than its signing
+// algorithm and key: go-jose reads keys and certificates in it, which we never
+// do.
 func elsewhere(token string) bool {
 	segment, _, _ := strings.Cut(token, ".")
 	var said map[string]any

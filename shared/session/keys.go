@@ -18,8 +18,8 @@ import (
 	"github.com/MicahParks/jwkset"
 )
 
-// How keys are kept: for how long, how soon they are asked for again, and how
-// long an answer may take and be.
+// The lifetime of a set of keys, the pause between fetches, and the bounds of a
+// fetch in time and bytes.
 const (
 	maxAge  = time.Hour
 	pause   = 10 * time.Second
@@ -27,15 +27,16 @@ const (
 	maxSet  = 256 << 10
 )
 
-// errKey says that no key of the Hub fits a token.
-var errKey = errors.New("no key of the Hub fits it")
+// errKey says that no key of the Hub matches a token.
+var errKey = errors.New("no key of the Hub matches the token")
 
-// Keys are the Hub's public keys, fetched when they are first needed. A key
-// that is not known is asked for once, since the Hub may have made a new one,
-// but at most every ten seconds, since anybody can send a token that names one.
+// Keys are the Hub's public keys, fetched at first use. An unknown key makes
+// Keys fetch the set again, since the Hub may have made a new one, but at most
+// every ten seconds, since any client can send a token that names an unknown
+// key.
 //
-// (The cache of keyfunc keeps a goroutine, which a function between two
-// requests does not run, and cannot tell a wrong key from a Hub that is down.)
+// (The cache of keyfunc keeps a goroutine, which a function does not run
+// between two requests, and cannot tell a wrong key from a Hub that is down.)
 type Keys struct {
 	URL    string
 	Client *http.Client
@@ -43,9 +44,9 @@ type Keys struct {
 
 	mu    sync.Mutex
 	set   map[string]jwkset.JWK
-	got   time.Time // when the set was fetched
-	asked time.Time // when it was last tried
-	err   error     // how that went
+	got   time.Time // the time of the last successful fetch
+	asked time.Time // the time of the last fetch
+	err   error     // the error of the last fetch
 }
 
 // key returns the key that h names, or errKey.
@@ -65,8 +66,8 @@ func (k *Keys) key(ctx context.Context, h header) (crypto.PublicKey, error) {
 	return fit(jwk, h.alg)
 }
 
-// refresh fetches the set, unless it was asked for a moment ago: then that
-// answer stands.
+// refresh fetches the set, unless the last fetch is less than a pause ago: then
+// it returns the error of that one.
 func (k *Keys) refresh(ctx context.Context) error {
 	now := k.Now()
 	if now.Sub(k.asked) < pause {
@@ -93,9 +94,9 @@ func (k *Keys) fetch(ctx context.Context) (map[string]jwkset.JWK, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read.
+	defer res.Body.Close() //nolint:errcheck // the body was only read.
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", res.Status)
+		return nil, fmt.Errorf("the status is %s, want 200 OK", res.Status)
 	}
 	var set jwkset.JWKSMarshal
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxSet)).Decode(&set); err != nil {
@@ -104,7 +105,7 @@ func (k *Keys) fetch(ctx context.Context) (map[string]jwkset.JWK, error) {
 	return usable(set), nil
 }
 
-// usable returns the signing keys of a set, by name. Others are none of ours.
+// usable returns the signing keys of a set by name.
 func usable(set jwkset.JWKSMarshal) map[string]jwkset.JWK {
 	keys := map[string]jwkset.JWK{}
 	for _, m := range set.Keys {
@@ -116,7 +117,7 @@ func usable(set jwkset.JWKSMarshal) map[string]jwkset.JWK {
 	return keys
 }
 
-// fit returns the key of jwk if it can sign with alg, or errKey.
+// fit returns the key of jwk if it can verify alg, or errKey.
 func fit(jwk jwkset.JWK, alg string) (crypto.PublicKey, error) {
 	if named := jwk.Marshal().ALG.String(); named != "" && named != alg {
 		return nil, errKey

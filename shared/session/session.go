@@ -1,10 +1,9 @@
 // Package session reads the Hub's session tokens.
 //
-// The library that checks signatures (golang-jwt) is lenient where a token can
-// lie: it takes unknown critical headers, any type, and of a claim that is
-// there twice the last. So a token is read strictly first, here, and every
-// claim has one type. What comes out is a caller; nothing else of a token is
-// ever used.
+// The library that checks signatures (golang-jwt) is too lenient: it accepts
+// unknown critical headers and any typ, and of a repeated claim it takes the
+// last. So this package first parses a token strictly, with one type for each
+// claim. The result is a caller; no other part of a token is ever used.
 package session
 
 import (
@@ -24,29 +23,29 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// ErrInvalid refuses a token. What is wrong with it is for the log only.
+// ErrInvalid refuses a token. Its cause is only logged.
 var ErrInvalid = fault.New(fault.Unauthenticated, "unauthorized", "The session is not valid.")
 
-// MaxToken is how long a token may be: more does not fit into the headers of a
-// request anyway.
+// MaxToken is the maximum length of a token. A longer one would not fit into
+// the headers of a request.
 const MaxToken = 8192
 
-// leeway is how far the Hub's clock and ours may be apart.
+// leeway is the permitted difference between the Hub's clock and ours.
 const leeway = 2 * time.Second
 
-// A Verifier reads tokens.
+// A Verifier reads tokens and checks them.
 type Verifier struct {
 	Keys     *Keys
 	Issuer   string
 	Audience string
 	Now      func() time.Time
-	// Revoked reports whether the Hub has taken a token back, by its jti; nil
-	// when there is nothing to ask.
+	// Revoked reports whether the Hub has revoked a token, by its jti; nil to
+	// skip this check.
 	Revoked func(ctx context.Context, org id.Org, jti string) (bool, error)
 }
 
-// Caller returns whose session token is, or ErrInvalid. Any other error is
-// ours: the keys could not be had.
+// Caller returns the caller whose session token is, or ErrInvalid. Any other
+// error is ours: the keys or the revocations could not be read.
 func (v *Verifier) Caller(ctx context.Context, token string) (caller.Caller, error) {
 	h, err := headerOf(token)
 	if err != nil {
@@ -76,24 +75,24 @@ func (v *Verifier) revoked(ctx context.Context, c claims) error {
 	}
 	revoked, err := v.Revoked(ctx, c.who.Org, c.jti)
 	if revoked {
-		return ErrInvalid.Because(errors.New("it was revoked"))
+		return ErrInvalid.Because(errors.New("the token was revoked"))
 	}
 	return err
 }
 
-// A header says how a token is signed.
+// A header names the algorithm and the key that signed a token.
 type header struct{ alg, kid string }
 
-// headerOf returns the header of a token, if it is one that we understand
-// wholly.
+// headerOf returns the header of a token. It refuses a header with parameters
+// that it does not understand.
 func headerOf(token string) (header, error) {
 	if len(token) > MaxToken {
-		return header{}, fmt.Errorf("it has %d characters", len(token))
+		return header{}, fmt.Errorf("the token has %d characters, want at most %d", len(token), MaxToken)
 	}
 	segment, _, _ := strings.Cut(token, ".")
 	data, err := base64.RawURLEncoding.Strict().DecodeString(segment)
 	if err != nil {
-		return header{}, errors.New("its header is not base64url")
+		return header{}, errors.New("the header is not base64url")
 	}
 	f, err := read(data)
 	if err != nil {
@@ -105,14 +104,13 @@ func headerOf(token string) (header, error) {
 		f.refuse(!strings.EqualFold(s, "JWT"), "typ is not JWT")
 	}
 	_, critical := f.get("crit")
-	f.refuse(critical, "it has critical headers")
-	f.refuse(h.alg != "RS256" && h.alg != "ES256" && h.alg != "EdDSA", "alg is not one of ours")
-	f.refuse(h.kid == "", "it has no kid")
+	f.refuse(critical, "the header has critical parameters")
+	f.refuse(h.alg != "RS256" && h.alg != "ES256" && h.alg != "EdDSA", "alg is not RS256, ES256 or EdDSA")
+	f.refuse(h.kid == "", "the header has no kid")
 	return h, f.err
 }
 
-// fields are a JSON object of a token that is being read; err is the first
-// thing wrong with it.
+// fields are a JSON object of a token during parsing; err is the first error.
 type fields struct {
 	doc map[string]any
 	err error
@@ -137,7 +135,7 @@ func (f *fields) get(name string) (any, bool) {
 	return v, ok
 }
 
-// text returns a string; what is not there is empty.
+// text returns a string; a missing one is empty.
 func (f *fields) text(name string) string {
 	v, ok := f.doc[name]
 	s, isText := v.(string)
@@ -152,16 +150,16 @@ func (f *fields) texts(name string) []string {
 	out := make([]string, 0, len(list))
 	for _, v := range list {
 		s, ok := v.(string)
-		f.refuse(!ok, name+" holds something else than strings")
+		f.refuse(!ok, name+" holds an element that is not a string")
 		out = append(out, s)
 	}
 	return out
 }
 
-// lastSecond is the last that has four digits in its year.
+// lastSecond is the last second whose year has four digits.
 const lastSecond = 253402300799
 
-// date returns a time in seconds since 1970; nil when it is not there.
+// date returns a time in seconds since 1970, or nil for a missing one.
 func (f *fields) date(name string) *jwt.NumericDate {
 	v, ok := f.doc[name]
 	if !ok {

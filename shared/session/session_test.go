@@ -56,11 +56,11 @@ var keys = sync.OnceValue(func() map[string]crypto.Signer {
 	return all
 })
 
-// A hub serves keys as the Hub does, by their names above.
+// A hub serves the keys above as the Hub does, by name.
 type hub struct {
 	mu    sync.Mutex
 	names []string
-	extra []map[string]string // more keys, as they are
+	extra []map[string]string // more keys
 	down  bool
 	asked int
 }
@@ -113,8 +113,8 @@ func verifier(h *hub) *Verifier {
 	}
 }
 
-// good are claims that pass, as JSON without the braces; what is given replaces
-// what is there, and what is empty goes.
+// good returns valid claims as JSON. Each pair of changes replaces a claim; an
+// empty value removes it.
 func good(changes ...string) string {
 	fields := []string{"org_id", "user_id", "roles", "jti", "iss", "aud", "exp", "nbf", "iat"}
 	values := map[string]string{
@@ -137,7 +137,7 @@ func good(changes ...string) string {
 	return "{" + strings.Join(out, ", ") + "}"
 }
 
-// unix returns a time so many seconds from now, as a claim.
+// unix returns the time this many seconds from now, as a claim.
 func unix(seconds int64) string { return strconv.FormatInt(now.Unix()+seconds, 10) }
 
 func other(changes ...string) string {
@@ -315,7 +315,7 @@ func TestAttacksAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, %v; want ErrInvalid", name, got, err)
 		}
 		if fault.From(err).Message != ErrInvalid.Message {
-			t.Errorf("%s: the caller is told why: %v", name, err)
+			t.Errorf("%s: the error shows its cause to the caller: %v", name, err)
 		}
 	}
 }
@@ -335,7 +335,7 @@ func TestARevokedTokenIsRefused(t *testing.T) {
 	}
 }
 
-func TestKeysAreFetchedOnceAndAgainForAnUnknownOne(t *testing.T) {
+func TestKeysAreFetchedOnceAndAgainForAnUnknownKey(t *testing.T) {
 	t.Parallel()
 
 	h := newHub()
@@ -384,7 +384,7 @@ func TestAHubThatIsDownIsNotTheCallersFault(t *testing.T) {
 	for range 2 {
 		_, err := v.Caller(t.Context(), sign(t, "ES256", head("ES256"), good()))
 		if err == nil || errors.Is(err, ErrInvalid) {
-			t.Errorf("err = %v, want one of ours", err)
+			t.Errorf("err = %v, want another error than ErrInvalid", err)
 		}
 	}
 	if h.asked != 1 {
@@ -410,7 +410,8 @@ func FuzzToken(f *testing.F) {
 		if !known || !id.ValidExternal(string(who.User)) || len(who.Roles) == 0 || !who.Human() {
 			t.Errorf("%s %s made %+v", header, claims, who)
 		}
-		// A lenient reader of the same claims must not see another organization.
+		// A lenient parser of the same claims must not find another
+		// organization.
 		var lax map[string]any
 		if json.Unmarshal([]byte(claims), &lax) != nil || lax["org_id"] != string(who.Org) && lax["tenantId"] != string(who.Org) {
 			t.Errorf("%s made %+v", claims, who)

@@ -7,22 +7,23 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// An Owner is a person who is told by e-mail when something fails and no agent
-// of the organization listens for it.
+// An Owner is a person who receives an e-mail when something fails and no agent
+// of the organization listens for the failure.
 type Owner struct {
 	User  id.User
 	Email string
 }
 
-// maxOwners is how many owners are kept: they are read with every event.
+// maxOwners bounds the stored owners, since every event reads them.
 const maxOwners = 10
 
-// mailbox is what an address of an owner may look like: plain, without a name.
+// mailbox matches the address of an owner: plain, without a display name.
 var mailbox = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$`)
 
-// ownersOf returns the owners that an event of the Hub names, and whether it
-// names any list. An entry without a plain address is left out: it keeps nobody
-// from being told, and the organization from being known even less.
+// ownersOf returns the owners in an event of the Hub, and whether the event has
+// a list of them. It skips an entry without a plain address, so that a bad
+// entry neither keeps the other owners from being notified nor the organization
+// from being announced.
 func ownersOf(e event.Event) ([]Owner, bool) {
 	list, ok := e.Payload["owners"].([]any)
 	if !ok {

@@ -8,25 +8,25 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// revoked is the event by which the Hub takes a session back.
+// revoked is the Hub's event that revokes a session.
 const revoked = "hub:session.revoked"
 
-// maxJTI is how long the name of a session may be.
+// maxJTI is the maximum length of the id of a session.
 const maxJTI = 1024
 
-// A Revocation takes a session back: its token is refused, although it is good
-// until it expires.
+// A Revocation revokes a session: its token is refused although it has not
+// expired.
 type Revocation struct {
 	Org     id.Org
 	JTI     string
-	Expires time.Time // when it is refused anyway
+	Expires time.Time // when the token expires
 }
 
-// revocationOf returns what an event takes back.
+// revocationOf returns the revocation in an event.
 func revocationOf(e event.Event) (Revocation, error) {
 	jti, _ := e.Payload["jti"].(string)
 	if jti == "" || len(jti) > maxJTI {
-		return Revocation{}, event.ErrMalformed.Sayf("The payload's jti must be the name of a session.")
+		return Revocation{}, event.ErrMalformed.Sayf("The payload's jti must be the id of a session.")
 	}
 	text, _ := e.Payload["expires_at"].(string)
 	expires, err := time.Parse(time.RFC3339, text)

@@ -1,9 +1,9 @@
-// Package tenant keeps what the Hub says about an organization: that it
-// exists, what it has bought, and whether it is suspended.
+// Package tenant keeps the Hub's data about an organization: that it exists,
+// its plan, its owners, and whether it is suspended.
 //
-// The record has a clock for what was bought, one for the suspension and one for the owners, so that
-// the Hub's events may come twice and in any order. If the Hub is down, what it
-// last said holds.
+// The record has one clock each for the plan, the suspension and the owners, so
+// that the Hub's events may be repeated and arrive in any order. While the Hub
+// is down, its last data is valid.
 package tenant
 
 import (
@@ -33,33 +33,34 @@ type Tenant struct {
 	Suspended bool
 	Created   time.Time
 	Updated   time.Time // of the newest event that was applied
-	PlanAt    time.Time // of the event that said what it has bought
-	StateAt   time.Time // of the event that said whether it is suspended
-	Owners    []Owner   // who is told of failures; none when the Hub named none
-	OwnersAt  time.Time // of the event that named them
+	PlanAt    time.Time // of the event that set the plan
+	StateAt   time.Time // of the event that set the suspension
+	Owners    []Owner   // recipients of alerts; none when the Hub named none
+	OwnersAt  time.Time // of the event that set the owners
 	Revision  int64     // counts the writes; 0 before the first
 }
 
-// The events of the Hub that keep a tenant.
+// The events of the Hub that change a tenant.
 const (
 	created   = "hub:org.created"
 	changed   = "hub:subscription.changed"
 	suspended = "hub:org.suspended"
 )
 
-// Keeps reports whether an event of this name says something about a tenant,
-// or a session of its people.
+// Keeps reports whether an event of this name changes a tenant or revokes a
+// session.
 func Keeps(name string) bool {
 	return name == created || name == changed || name == suspended || name == revoked
 }
 
-// Apply returns the tenant as it is after e. The plan, the suspension and the
-// owners have a clock each, and an event that is older than what is known of one does not
-// change it, so that events may come in any order and twice. Of one moment, a
-// change outweighs the beginning, and so does a suspension.
+// Apply returns the tenant after e. The plan, the suspension and the owners
+// have a clock each, and an event older than the clock of a part does not
+// change that part, so that events may be repeated and arrive in any order.
+// Among events of the same moment, a change outweighs the creation, and so does
+// a suspension.
 func (t Tenant) Apply(e event.Event) (Tenant, error) {
 	at := e.Published
-	if t.Revision > 0 && t.PlanAt.IsZero() { // it was stored without its clocks
+	if t.Revision > 0 && t.PlanAt.IsZero() { // stored before the clocks existed
 		t.PlanAt, t.StateAt = t.Updated, t.Updated
 	}
 	switch e.Name() {
@@ -73,7 +74,7 @@ func (t Tenant) Apply(e event.Event) (Tenant, error) {
 			t.Plan, t.PlanAt = plan, at
 		}
 		if beginning && at.After(t.StateAt) {
-			t.Suspended, t.StateAt = false, at // only a new beginning lifts it
+			t.Suspended, t.StateAt = false, at // only a new creation lifts the suspension
 		}
 		if owners, ok := ownersOf(e); ok && (at.After(t.OwnersAt) || !beginning && at.Equal(t.OwnersAt)) {
 			t.Owners, t.OwnersAt = owners, at
@@ -103,7 +104,7 @@ func planOf(e event.Event) (credit.Plan, error) {
 	return "", event.ErrMalformed.Sayf("The payload's plan must be starter, growth or scale.")
 }
 
-// Store keeps tenants.
+// Store keeps tenants and revocations.
 type Store interface {
 	// Tenant returns the organization, or ErrUnknown.
 	Tenant(ctx context.Context, org id.Org) (Tenant, error)
@@ -113,8 +114,8 @@ type Store interface {
 	// transaction. Otherwise it returns ErrStale.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
-	// Revoke records a revocation, at least until the session has expired.
-	// Doing it again changes nothing.
+	// Revoke records a revocation at least until the session has expired.
+	// Repeating it changes nothing.
 	Revoke(ctx context.Context, r Revocation) error
 
 	// Revoked reports whether a session of the organization was revoked.
@@ -130,8 +131,8 @@ type Service struct {
 	Now   func() time.Time
 }
 
-// Project records what e says. It may be called again with the same event, and an
-// event that says nothing of a tenant changes nothing.
+// Project records e. It is idempotent, and ignores events that do not concern a
+// tenant.
 func (s *Service) Project(ctx context.Context, e event.Event) error {
 	switch {
 	case e.Name() == revoked:

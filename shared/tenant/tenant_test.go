@@ -20,7 +20,8 @@ import (
 
 var start = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
 
-// said returns an event of the Hub that many minutes after the start.
+// said returns an event of the Hub, published this many minutes after the
+// start.
 func said(name string, minute int, plan credit.Plan) event.Event {
 	e := event.Event{
 		ID: "evt_1", Product: "hub", Type: name, Org: "org_a", Payload: map[string]any{},
@@ -38,8 +39,8 @@ func changed(minute int, plan credit.Plan) event.Event {
 }
 func suspended(minute int) event.Event { return said("org.suspended", minute, "") }
 
-// apply applies events in this order. One of an organization that is not known
-// yet is told again later, as the queue does.
+// apply applies events in this order. An event of an unknown organization is
+// applied again later, as the queue redelivers it.
 func apply(events ...event.Event) (tenant.Tenant, error) {
 	var t tenant.Tenant
 	for rounds := 0; len(events) > 0 && rounds <= len(events); rounds++ {
@@ -70,7 +71,7 @@ func naming(e event.Event, owners any) event.Event {
 	return e
 }
 
-func TestTheHubNamesWhoIsToldOfFailures(t *testing.T) {
+func TestTheHubNamesTheOwnersThatReceiveAlerts(t *testing.T) {
 	t.Parallel()
 
 	one := func(user, email string) any { return map[string]any{"user_id": user, "email": email} }
@@ -122,7 +123,7 @@ func TestTheHubNamesWhoIsToldOfFailures(t *testing.T) {
 	}
 }
 
-func TestTheHubSaysWhatAnOrganizationIs(t *testing.T) {
+func TestTheHubSetsPlanAndSuspension(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -163,7 +164,7 @@ func TestTheHubSaysWhatAnOrganizationIs(t *testing.T) {
 	}
 }
 
-func TestATenantThatWasStoredWithoutItsClocksGoesByItsLastChange(t *testing.T) {
+func TestATenantWithoutClocksUsesTheTimeOfItsLastChange(t *testing.T) {
 	t.Parallel()
 
 	old := tenant.Tenant{Org: "org_a", Plan: credit.Growth, Suspended: true, Created: start, Updated: at(5), Revision: 2}
@@ -190,7 +191,7 @@ func TestATenantThatWasStoredWithoutItsClocksGoesByItsLastChange(t *testing.T) {
 
 func at(minute int) time.Time { return start.Add(time.Duration(minute) * time.Minute) }
 
-func TestAPlanThatIsNoneIsMalformed(t *testing.T) {
+func TestAnUnknownPlanIsMalformed(t *testing.T) {
 	t.Parallel()
 
 	for name, payload := range map[string]map[string]any{
@@ -217,7 +218,7 @@ func TestAPlanThatIsNoneIsMalformed(t *testing.T) {
 	}
 }
 
-func TestASuspensionOfNobodyIsUnknown(t *testing.T) {
+func TestASuspensionOfAnUnknownOrganizationIsRefused(t *testing.T) {
 	t.Parallel()
 
 	if _, err := (tenant.Tenant{}).Apply(suspended(0)); !errors.Is(err, tenant.ErrUnknown) {
@@ -225,7 +226,7 @@ func TestASuspensionOfNobodyIsUnknown(t *testing.T) {
 	}
 }
 
-func TestOnlyFourEventsSaySomethingOfATenant(t *testing.T) {
+func TestOnlyFourEventsConcernATenant(t *testing.T) {
 	t.Parallel()
 
 	for name, want := range map[string]bool{
@@ -243,8 +244,8 @@ func TestOnlyFourEventsSaySomethingOfATenant(t *testing.T) {
 	}
 }
 
-// histories returns a generator of what the Hub says over time: no two of one
-// kind in the same moment.
+// histories generates the Hub's events over time: no two of one kind at the
+// same moment.
 func histories() *rapid.Generator[[]event.Event] {
 	return rapid.Custom(func(t *rapid.T) []event.Event {
 		plans := rapid.SampledFrom([]credit.Plan{credit.Starter, credit.Growth, credit.Scale})
@@ -289,12 +290,12 @@ func TestEventsMayComeInAnyOrderAndTwice(t *testing.T) {
 		}
 		got.Revision = want.Revision
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("told otherwise -want +got:\n%s", diff)
+			t.Errorf("in another order -want +got:\n%s", diff)
 		}
 	})
 }
 
-// shelf keeps one tenant, and loses the first races.
+// shelf stores one tenant, and loses the first races.
 type shelf struct {
 	kept  tenant.Tenant
 	month credit.Month
@@ -328,7 +329,7 @@ func (s *shelf) Revoke(_ context.Context, r tenant.Revocation) error {
 
 func (s *shelf) Revoked(context.Context, id.Org, string) (bool, error) { return false, nil }
 
-func TestASessionThatTheHubTakesBackIsKept(t *testing.T) {
+func TestARevocationOfTheHubIsStored(t *testing.T) {
 	t.Parallel()
 
 	revocation := func(payload map[string]any) event.Event {
@@ -357,7 +358,7 @@ func TestASessionThatTheHubTakesBackIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatTheHubSaysIsKept(t *testing.T) {
+func TestAnEventOfTheHubIsStored(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -375,7 +376,7 @@ func TestWhatTheHubSaysIsKept(t *testing.T) {
 			svc := tenant.Service{Store: s, Now: func() time.Time { return start.AddDate(0, 1, 0) }}
 			err := svc.Project(t.Context(), created(0, "growth"))
 			if (err != nil) != tc.lost || s.saves != tc.saves {
-				t.Errorf("Keep = %v after %d tries, want %d", err, s.saves, tc.saves)
+				t.Errorf("Project = %v after %d tries, want %d", err, s.saves, tc.saves)
 			}
 			if !tc.lost && (s.kept.Plan != credit.Growth || s.month != "2026-04") {
 				t.Errorf("kept %+v, moved %s", s.kept, s.month)
@@ -384,7 +385,7 @@ func TestWhatTheHubSaysIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatChangesNothingIsNotWritten(t *testing.T) {
+func TestAnEventThatChangesNothingIsNotWritten(t *testing.T) {
 	t.Parallel()
 
 	s := &shelf{}
@@ -394,12 +395,12 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The first, and the earlier one, which says since when it exists.
+	// The first event, and the earlier one, which moves the time of creation.
 	if s.saves != 2 {
 		t.Errorf("%d writes, want 2", s.saves)
 	}
 	if err := svc.Project(t.Context(), said("client.review_due", 6, "")); err != nil || s.saves != 2 {
-		t.Errorf("an event that says nothing of a tenant: %v, %d writes", err, s.saves)
+		t.Errorf("an event that does not concern a tenant: %v, %d writes", err, s.saves)
 	}
 	if err := svc.Project(t.Context(), changed(6, "enterprise")); !errors.Is(err, event.ErrMalformed) || s.saves != 2 {
 		t.Errorf("a malformed event: %v, %d writes", err, s.saves)
