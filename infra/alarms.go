@@ -7,12 +7,12 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newAlarms declares what a person should look at. None of it loses anything:
-// events wait in queues and runs in the table.
+// newAlarms declares the alarms for operators. No alarm means lost data: events
+// stay in the queues and runs in the table.
 func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]awslambda.Function) {
 	fiveMinutes := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5))}
 	repairs := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("OneAgents"), MetricName: jsii.String("RunsRestarted"), // the sweeper's log says how many
+		Namespace: jsii.String("OneAgents"), MetricName: jsii.String("RunsRestarted"), // the sweeper logs the number
 		Statistic: jsii.String("Sum"), Period: fiveMinutes.Period,
 	})
 	for _, a := range []struct {
@@ -20,13 +20,13 @@ func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]aw
 		metric    awscloudwatch.Metric
 		above     int
 	}{
-		{"dead-letters", "Events were set aside; each says why.", q.DeadLetters.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
-		{"late-events", "Events wait for more than five minutes.", q.Events.MetricApproximateAgeOfOldestMessage(fiveMinutes), 300},
+		{"dead-letters", "The dead-letter queue holds events; each has its reason.", q.DeadLetters.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
+		{"late-events", "Events have waited in the queue for more than five minutes.", q.Events.MetricApproximateAgeOfOldestMessage(fiveMinutes), 300},
 		{"unswept", "The scheduler could not start the sweeper.", q.Unswept.MetricApproximateNumberOfMessagesVisible(fiveMinutes), 0},
-		{"sweeper-errors", "The sweeper fails, so nothing is repaired.", functions[sweeper].MetricErrors(fiveMinutes), 2},
-		{"repairs", "Many runs did not move on by themselves.", repairs, 20},
-		{"runs-failed", "Runs were left to the sweeper.", m.Runs.MetricFailed(fiveMinutes), 0},
-		{"waits-failed", "Waiting runs were left to the sweeper.", m.Waits.MetricFailed(fiveMinutes), 0},
+		{"sweeper-errors", "The sweeper fails, so stuck runs are not restarted.", functions[sweeper].MetricErrors(fiveMinutes), 2},
+		{"repairs", "The sweeper restarted more than 20 runs in five minutes.", repairs, 20},
+		{"runs-failed", "Executions of the Runs machine failed; the sweeper restarts their runs.", m.Runs.MetricFailed(fiveMinutes), 0},
+		{"waits-failed", "Executions of the Waits machine failed; the sweeper restarts their runs.", m.Waits.MetricFailed(fiveMinutes), 0},
 	} {
 		awscloudwatch.NewAlarm(stack, jsii.String("Alarm-"+a.name), &awscloudwatch.AlarmProps{
 			AlarmName:          named(a.name),

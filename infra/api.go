@@ -8,9 +8,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newAPI declares the one door. The routes only tell the functions apart; what
-// is below them, and who may come in, is for the functions. Whatever has no
-// route goes to docs, so that API Gateway never answers in its own words.
+// newAPI declares the HTTP API. Its routes only select a function, which serves
+// all paths below its routes and authenticates the caller. All other paths go
+// to docs, so that API Gateway never answers with an error format of its own.
 func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Function) awsapigatewayv2.HttpApi {
 	api := awsapigatewayv2.NewHttpApi(stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
 		ApiName:            jsii.String(prefix),
@@ -32,9 +32,9 @@ func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Funct
 	return api
 }
 
-// integration leads to a function. Its permissions stay those of each route, as
-// by default: one for the whole API would not fit the default route, whose ARN
-// has no path.
+// integration connects a route to a function. Each route keeps its own
+// permission, as by default: one for the whole API would not match the default
+// route, whose ARN has no path.
 func integration(name string, fn awslambda.Function) awsapigatewayv2integrations.HttpLambdaIntegration {
 	return awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String("Integration-"+name), fn,
 		&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
@@ -42,8 +42,8 @@ func integration(name string, fn awslambda.Function) awsapigatewayv2integrations
 		})
 }
 
-// cors lets our own pages call with their cookie. API Gateway then answers
-// every OPTIONS request by itself.
+// cors lets our own pages call the API with their cookie. API Gateway then
+// answers every OPTIONS request itself.
 func cors(origins []string) *awsapigatewayv2.CorsPreflightOptions {
 	return &awsapigatewayv2.CorsPreflightOptions{
 		AllowOrigins:     jsii.Strings(origins...),

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// archiveDays is how long every event can be replayed.
+	// archiveDays is the time for which every event can be replayed.
 	archiveDays = 30
-	// archive is the archive's name; what the emulator's CloudFormation cannot
-	// make is made under the same name afterwards.
+	// archive is the archive's name. The emulator's CloudFormation cannot
+	// create it; the local launcher creates it afterwards under the same name.
 	archive = prefix
 )
 
-// newBus declares the bus on which the products publish, and the way from
-// there to the events queue. Targets get the whole event, since the dispatcher
-// compares the envelope with what EventBridge says about it.
+// newBus declares the bus for the products, and the rules from there to the
+// events queue. Targets receive the whole event, since the dispatcher compares
+// the event's envelope with EventBridge's own fields.
 func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.EventBus {
 	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
 		EventBusName: jsii.String(prefix),
@@ -26,7 +26,7 @@ func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.Ev
 	if s.Archive {
 		awsevents.NewCfnArchive(stack, jsii.String("Archive"), &awsevents.CfnArchiveProps{
 			ArchiveName:   jsii.String(archive),
-			Description:   jsii.String("Every event, so that nothing is lost for good."),
+			Description:   jsii.String("Every event of the bus, for replays."),
 			SourceArn:     bus.EventBusArn(),
 			RetentionDays: jsii.Number(archiveDays),
 		})
@@ -39,8 +39,8 @@ func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.Ev
 	return bus
 }
 
-// newRule declares a rule by its plain resource: the higher construct adds two
-// statements for each rule to the queues' policies, and SQS takes twenty.
+// newRule declares a rule as a plain resource: the higher construct adds two
+// statements for each rule to the queues' policies, and SQS accepts twenty.
 func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
 	awsevents.NewCfnRule(stack, jsii.String("Rule-"+r.Product), &awsevents.CfnRuleProps{
 		Name:         named(r.Product),
@@ -55,7 +55,7 @@ func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
 	})
 }
 
-// letRulesSend allows every rule of our bus, and no other, to send to a queue.
+// letRulesSend allows the rules of our bus, and no others, to send to a queue.
 func letRulesSend(stack awscdk.Stack, queue awssqs.Queue) {
 	rules := stack.FormatArn(&awscdk.ArnComponents{
 		Service:      jsii.String("events"),

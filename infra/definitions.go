@@ -6,15 +6,15 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// The machines, in the States Language, as the picture in package machine shows
-// them. They carry a cursor and nothing else, and know no agent.
+// The machines in the States Language; package machine has their picture. They
+// carry a cursor and nothing else, and know no agent.
 
 type (
 	object map[string]any
 	states map[string]object
 )
 
-// A definition is a machine.
+// A definition is a state machine.
 type definition struct {
 	Comment        string
 	StartAt        string
@@ -29,18 +29,18 @@ const (
 )
 
 const (
-	// expressSeconds is the most that AWS lets an Express execution take.
+	// expressSeconds is the maximum duration of an Express execution.
 	expressSeconds = 300
-	// grace is how much later than the runner its caller gives up, so that it
-	// hears the runner's own error first.
+	// grace is how much later than the runner its caller times out, so that the
+	// caller receives the runner's own error first.
 	grace = 5
 )
 
-// runsDefinition is the machine on which every run starts: cheap, but over
-// after five minutes. It runs a run to its end or hands it over.
+// runsDefinition is the machine on which every run starts: cheap, but limited
+// to five minutes. It executes a run to its end or hands it over.
 func runsDefinition() definition {
 	return definition{
-		Comment:        "Runs a run until it ends or has to wait, and then hands it over.",
+		Comment:        "Executes a run until it ends or waits, and hands a waiting run over.",
 		StartAt:        "Run",
 		TimeoutSeconds: expressSeconds,
 		States: states{
@@ -52,13 +52,13 @@ func runsDefinition() definition {
 	}
 }
 
-// waitsDefinition is the machine that waits for people and for time. It has no
+// waitsDefinition is the machine that waits for approvals and times. It has no
 // timeout of its own: each state has one, and AWS ends any execution after a
 // year, which a run with several long waits may exceed. The sweeper finds such
 // a run by its record and starts it again.
 func waitsDefinition() definition {
 	return definition{
-		Comment: "Holds a run while it waits, and goes on with it.",
+		Comment: "Waits for approvals and times, then continues the run.",
 		StartAt: "Next",
 		States: states{
 			"Next": {"Type": "Choice", "Choices": []object{
@@ -75,13 +75,13 @@ func waitsDefinition() definition {
 	}
 }
 
-// next is a case of a choice.
+// next is a branch of a choice.
 func next(step machine.State, state string) object {
 	return object{"Variable": machine.PathNext, "StringEquals": string(step), "Next": state}
 }
 
-// callRunner lets the runner go on; its answer, a machine.Next, is the output. The
-// runner may be called again whatever went wrong: it reads the record first.
+// callRunner calls the runner; its answer, a machine.Next, is the output. The
+// call may be retried after any failure: the runner reads the record first.
 func callRunner(then string) object {
 	return object{
 		"Type":           "Task",
@@ -99,9 +99,9 @@ func call(op machine.Op) object {
 	return object{"op": string(op), "cursor.$": machine.PathCursor, "owner.$": "$$.Execution.Id"}
 }
 
-// ask puts a question and waits for the doorbell. However that ends, answered,
-// timed out or failed, the runner goes on: the record says what happened, and
-// that is why the result is thrown away. States.ALL has the timeout in it.
+// ask sends the requests for approval and waits for the doorbell. However the
+// wait ends, by a decision, a timeout or a failure, the runner continues from
+// the record, so the result is discarded. States.ALL includes the timeout.
 func ask(then string) object {
 	payload := call(machine.OpAsk)
 	payload["token.$"] = "$$.Task.Token"
@@ -119,8 +119,9 @@ func ask(then string) object {
 }
 
 // handOver starts the other machine under a name that is the same for the same
-// turn, so that doing it twice starts it once. That it exists already is what
-// we want; it must be named first, or it would be retried as any other failure.
+// turn, so that a repeated start has no effect. The error for an existing
+// execution counts as success; it must be listed first, or it would be retried
+// like other failures.
 func handOver(then string) object {
 	return object{
 		"Type":           "Task",
@@ -136,14 +137,14 @@ func handOver(then string) object {
 	}
 }
 
-// alreadyExists is what AWS calls the error in a state, and its bare name,
-// which the emulator uses.
+// alreadyExists returns the names of this error: the one that AWS uses in a
+// state, and the bare one of the emulator.
 func alreadyExists() []string {
 	return []string{"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"}
 }
 
-// again retries soon, since a person may be waiting, and a few times only:
-// after that the sweeper brings the run back.
+// again retries soon, since a person may be waiting, and only a few times:
+// after that the sweeper restarts the run.
 func again(errors ...string) object {
 	return object{
 		"ErrorEquals": errors, "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 5,

@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// asJSON returns a definition as the machine reads it: states by name.
+// asJSON returns a definition's states by name, as the machine reads them.
 func asJSON(t *testing.T, d definition) map[string]map[string]any {
 	t.Helper()
 	raw, err := d.json()
@@ -33,7 +33,7 @@ func definitions() map[string]definition {
 	return map[string]definition{"runs": runsDefinition(), "waits": waitsDefinition()}
 }
 
-// exits returns the states to which a state leads.
+// exits returns the states that may follow a state.
 func exits(state map[string]any) []string {
 	var out []string
 	add := func(v any) {
@@ -63,22 +63,22 @@ func TestEveryStateExistsAndIsReached(t *testing.T) {
 			}
 			reached[at] = true
 			if states[at] == nil {
-				t.Errorf("%s: there is no state %s", name, at)
+				t.Errorf("%s: no state %s", name, at)
 			}
 			todo = append(todo, exits(states[at])...)
 		}
 		for state, s := range states {
 			if !reached[state] {
-				t.Errorf("%s: nothing leads to %s", name, state)
+				t.Errorf("%s: no state leads to %s", name, state)
 			}
 			if len(exits(s)) == 0 && s["Type"] != "Succeed" {
-				t.Errorf("%s: %s leads nowhere", name, state)
+				t.Errorf("%s: %s has no next state and is no end", name, state)
 			}
 		}
 	}
 }
 
-// tasks calls f for each state that calls something.
+// tasks calls f for each task state.
 func tasks(t *testing.T, f func(name string, task map[string]any)) {
 	t.Helper()
 	for machine, d := range definitions() {
@@ -90,21 +90,21 @@ func tasks(t *testing.T, f func(name string, task map[string]any)) {
 	}
 }
 
-func TestTasksMayFailAndMayNotHang(t *testing.T) {
+func TestTasksHandleFailuresAndHaveATimeout(t *testing.T) {
 	tasks(t, func(name string, task map[string]any) {
 		if task["Retry"] == nil && task["Catch"] == nil {
-			t.Errorf("%s has no way to fail", name)
+			t.Errorf("%s does not handle failures", name)
 		}
 		if task["TimeoutSeconds"] == nil && task["TimeoutSecondsPath"] == nil {
-			t.Errorf("%s has no timeout, and there is none by default", name)
+			t.Errorf("%s has no timeout, and AWS sets none by default", name)
 		}
 	})
 }
 
-func TestTheRunnerTimesOutBeforeWhoCallsIt(t *testing.T) {
+func TestTheRunnerTimesOutBeforeItsCaller(t *testing.T) {
 	for name, d := range definitions() {
 		if got, least := asJSON(t, d)["Run"]["TimeoutSeconds"], float64(planned(runner).timeout); number(t, got) <= least {
-			t.Errorf("%s: gives up after %v s, the runner after %v", name, got, least)
+			t.Errorf("%s: times out after %v s, the runner after %v", name, got, least)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func TestExpressNeverWaits(t *testing.T) {
 	}
 }
 
-func TestWildcardsStandAloneAndLast(t *testing.T) {
+func TestAWildcardIsAloneAndLastInItsList(t *testing.T) {
 	tasks(t, func(name string, task map[string]any) {
 		for _, field := range []string{"Retry", "Catch"} {
 			rules := each(task[field])
@@ -162,7 +162,7 @@ func TestEveryStateOfAMachineIsDeclared(t *testing.T) {
 	got := map[string]string{}
 	for _, c := range each(asJSON(t, waitsDefinition())["Next"]["Choices"]) {
 		if dig(c, "Variable") != machine.PathNext {
-			t.Errorf("a choice looks at %v", dig(c, "Variable"))
+			t.Errorf("a choice reads %v", dig(c, "Variable"))
 		}
 		got[fmt.Sprint(dig(c, "StringEquals"))] = fmt.Sprint(dig(c, "Next"))
 	}
@@ -172,7 +172,7 @@ func TestEveryStateOfAMachineIsDeclared(t *testing.T) {
 	}
 	slices.Sort(steps)
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(got)), steps); diff != "" {
-		t.Errorf("steps (-chosen +in flow):\n%s", diff)
+		t.Errorf("steps (-chosen +in machine):\n%s", diff)
 	}
 	next := asJSON(t, runsDefinition())["Next"]
 	if first := each(next["Choices"])[0]; next["Default"] != "HandOver" || dig(first, "StringEquals") != "done" || dig(first, "Next") != "Done" {
@@ -190,7 +190,7 @@ func TestTheCursorSurvivesEveryState(t *testing.T) {
 				if s["InputPath"] != nil || s["OutputPath"] != nil {
 					t.Errorf("%s/%s changes what passes", machine, name)
 				}
-			case s["Next"] == "Done", discards, s["OutputPath"] == "$.Payload": // over, untouched, or the runner's answer, which has it
+			case s["Next"] == "Done", discards, s["OutputPath"] == "$.Payload": // the end, an unchanged input, or the runner's answer, which has the cursor
 			default:
 				t.Errorf("%s/%s loses the cursor", machine, name)
 			}
@@ -205,7 +205,7 @@ func TestTheCursorSurvivesEveryState(t *testing.T) {
 	}
 }
 
-func TestTheRunnerIsCalledWithACall(t *testing.T) {
+func TestTheRunnerIsCalledWithAMachineCall(t *testing.T) {
 	tasks(t, func(name string, task map[string]any) {
 		payload, ok := dig(task, "Parameters", "Payload").(map[string]any)
 		if !ok {
@@ -232,7 +232,7 @@ func TestTheRunnerIsCalledWithACall(t *testing.T) {
 	})
 }
 
-func TestPathsAreThoseOfTheAnswer(t *testing.T) {
+func TestPathsAreFieldsOfTheRunnersAnswer(t *testing.T) {
 	raw, err := json.Marshal(machine.Next{})
 	if err != nil {
 		t.Fatal(err)

@@ -17,13 +17,13 @@ import (
 	"theoneagents.app/agents/shared/boot"
 )
 
-// A factory makes functions as the plan describes them.
+// A factory makes functions from the plan.
 type factory struct {
 	stack  awscdk.Stack
 	s      settings
 	table  awsdynamodb.Table
-	values map[string]*string                       // of the environment, by name
-	allow  map[permission]*[]awsiam.PolicyStatement // what a permission is in IAM
+	values map[string]*string                       // of the environment variables, by name
+	allow  map[permission]*[]awsiam.PolicyStatement // the IAM statements of a permission
 }
 
 func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) (*factory, error) {
@@ -45,8 +45,8 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus aws
 	}, nil
 }
 
-// environment returns the values that functions can be told, all but those that
-// come from the machines.
+// environment returns the values of the environment variables, except those
+// that depend on the machines.
 func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) map[string]*string {
 	return map[string]*string{
 		boot.EnvTable:        table.TableName(),
@@ -71,8 +71,8 @@ func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q 
 	}
 }
 
-// resolve returns the value, or a reference that CloudFormation resolves when
-// it deploys, so that the value is in no template.
+// resolve returns the value, or a reference that CloudFormation resolves during
+// deployment, so that the template does not hold the value.
 func (s secret) resolve() *string {
 	if s.Value != "" || s.Name == "" {
 		return jsii.String(s.Value)
@@ -80,7 +80,8 @@ func (s secret) resolve() *string {
 	return awscdk.SecretValue_SecretsManager(jsii.String(s.Name), nil).UnsafeUnwrap()
 }
 
-// makeOthers makes every function but the runner, which the machines need first.
+// makeOthers makes every function but the runner, which the machines need
+// first.
 func (f *factory) makeOthers(m machines) (map[string]awslambda.Function, error) {
 	f.values[boot.EnvRuns] = m.Runs.StateMachineArn()
 	f.allow[startRuns] = statements("states:StartExecution", m.Runs.StateMachineArn())
@@ -98,7 +99,8 @@ func (f *factory) makeOthers(m machines) (map[string]awslambda.Function, error) 
 	return made, nil
 }
 
-// make makes one function, and fails when it wants what is not there yet.
+// make makes one function. It fails when a value or a permission is not
+// defined.
 func (f *factory) make(p function) (awslambda.Function, error) {
 	env := map[string]*string{}
 	for _, name := range p.env {
@@ -115,7 +117,7 @@ func (f *factory) make(p function) (awslambda.Function, error) {
 	for _, grant := range p.grants {
 		granted, ok := f.allow[grant]
 		if !ok {
-			return nil, fmt.Errorf("function %s: nothing says how it may %s", p.name, grant)
+			return nil, fmt.Errorf("function %s: no IAM statements for permission %q", p.name, grant)
 		}
 		for _, statement := range *granted {
 			fn.AddToRolePolicy(statement)

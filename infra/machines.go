@@ -47,7 +47,8 @@ func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function) 
 }
 
 // newRuns declares the Express machine. It keeps no history, so its errors go
-// to a log; the prefix of whose name keeps it out of a policy of limited size.
+// to a log group. The vendedlogs prefix of the name keeps the group out of a
+// policy of limited size.
 func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, waits awsstepfunctions.StateMachine) awsstepfunctions.StateMachine {
 	logs := awslogs.NewLogGroup(stack, jsii.String("RunsLog"), &awslogs.LogGroupProps{
 		LogGroupName:  jsii.String("/aws/vendedlogs/states/" + *named("runs")),

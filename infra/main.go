@@ -1,6 +1,6 @@
-// Command infra is the CDK app: everything that One Agents has on AWS, in one
-// stack. What differs between environments comes in as CDK context (see
-// settings); nothing here knows where it is deployed.
+// Command infra is the CDK app: all AWS resources of One Agents in one stack.
+// CDK context configures the environments (see settings); the code knows no
+// account or region.
 package main
 
 import (
@@ -22,7 +22,7 @@ func main() {
 	}
 }
 
-// run writes the cloud assembly to where the cdk command wants it.
+// run writes the cloud assembly to the folder that the cdk command names.
 func run(catalogue fs.FS) error {
 	defer jsii.Close()
 

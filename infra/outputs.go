@@ -11,7 +11,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// outputs are what somebody outside may want to know the name of.
+// outputs are the resources whose names tools and operators need.
 type outputs struct {
 	table     awsdynamodb.Table
 	bus       awsevents.EventBus

@@ -17,8 +17,8 @@ func statements(action string, resources ...*string) *[]awsiam.PolicyStatement {
 	})}
 }
 
-// modelStatements allows the configured models and no others; models of
-// somebody else than Bedrock need nothing from IAM.
+// modelStatements allows the configured models and no others. A provider other
+// than Bedrock needs no IAM permission.
 func modelStatements(stack awscdk.Stack, provider string, models map[string][]string) *[]awsiam.PolicyStatement {
 	if provider != bedrock {
 		return &[]awsiam.PolicyStatement{}
@@ -33,7 +33,7 @@ func modelStatements(stack awscdk.Stack, provider string, models map[string][]st
 	return statements("bedrock:InvokeModel", arns...)
 }
 
-// A modelResource is what IAM must allow for a call to a model.
+// A modelResource is a resource that IAM must allow for a call of a model.
 type modelResource struct {
 	kind, name string
 }
@@ -43,7 +43,8 @@ const (
 	inferenceProfile = "inference-profile"
 )
 
-// account returns whose the resource is: Amazon's, or, when nil, ours.
+// account returns the account of the resource: empty for Amazon's, nil for
+// ours.
 func (r modelResource) account() *string {
 	if r.kind == foundationModel {
 		return jsii.String("")
@@ -52,8 +53,8 @@ func (r modelResource) account() *string {
 }
 
 // modelResources returns the resources behind model ids. An id with a geography
-// in front ("us.", "global.") is an inference profile, which wants permission
-// for itself and for the model in every region that it may pick.
+// in front ("us.", "global.") is an inference profile. It needs a permission
+// for itself and for the model in every region that it may choose.
 func modelResources(ids []string) []modelResource {
 	var out []modelResource
 	for _, id := range slices.Compact(ids) {
@@ -67,22 +68,22 @@ func modelResources(ids []string) []modelResource {
 	return out
 }
 
-// doorbellStatements allows ringing wherever one has the token. IAM has no
-// resource for it: who may wake what is decided by who knows the token.
+// doorbellStatements allows ringing every task token. IAM has no resource for
+// task tokens: knowing a token is the right to use it.
 func doorbellStatements() *[]awsiam.PolicyStatement {
 	return statements("states:SendTaskSuccess", jsii.String("*"))
 }
 
-// smsStatements allows messages to telephones, which have no ARN to name; every
-// topic has one, so topics are left out.
+// smsStatements allows messages to telephones, which have no ARN. Every topic
+// has an ARN, so excluding all ARNs excludes the topics.
 func smsStatements() *[]awsiam.PolicyStatement {
 	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions: jsii.Strings("sns:Publish"), NotResources: jsii.Strings("arn:*:sns:*:*:*"),
 	})}
 }
 
-// emailStatements allows mail from the sender, whether its address or its
-// domain is what SES has verified.
+// emailStatements allows e-mail from the sender, for an SES identity that is
+// its address or its domain.
 func emailStatements(stack awscdk.Stack, sender string) *[]awsiam.PolicyStatement {
 	identity := func(name string) *string {
 		return stack.FormatArn(&awscdk.ArnComponents{

@@ -6,7 +6,7 @@ import (
 	"theoneagents.app/agents/shared/boot"
 )
 
-// The functions that something here names.
+// The functions that the code here names.
 const (
 	docs       = "docs"
 	dispatcher = "dispatcher"
@@ -14,30 +14,30 @@ const (
 	sweeper    = "sweeper"
 )
 
-// A function is one program below functions/, built to dist/<name>/bootstrap.
+// A function is a program below functions/, built to dist/<name>/bootstrap.
 type function struct {
 	name    string
 	timeout int          // seconds
-	routes  []string     // what it answers below /api
-	env     []string     // names of package boot
-	table   []string     // what it may do to items
-	grants  []permission // what else it may do
+	routes  []string     // the paths that it answers below /api
+	env     []string     // environment variables, of package boot
+	table   []string     // DynamoDB actions
+	grants  []permission // other permissions
 }
 
-// A permission is something that a function may do besides using the table.
+// A permission is a right of a function other than access to the table.
 type permission string
 
 // The permissions.
 const (
 	startRuns    permission = "start a run on the Express machine"
-	ringDoorbell permission = "wake a run that waits for a person"
-	sendLetters  permission = "set an event aside with a reason"
-	invokeModels permission = "ask a model"
-	sendSMS      permission = "text a telephone"
+	ringDoorbell permission = "wake a run that waits for approval"
+	sendLetters  permission = "send a dead letter"
+	invokeModels permission = "call a model"
+	sendSMS      permission = "send a text message"
 	sendEmail    permission = "send e-mail"
 
-	// publishEvents is for whoever settles runs or publishes what others stored.
-	publishEvents permission = "publish the platform's own events"
+	// publishEvents is for functions that end runs or publish stored events.
+	publishEvents permission = "publish platform events"
 )
 
 const (
@@ -45,7 +45,8 @@ const (
 	apiTimeout = 15  // seconds; API Gateway gives up after 30
 )
 
-// plan lists the functions: what each is told and what it may do, no more.
+// plan lists the functions, each with only the settings and permissions that it
+// needs.
 func plan() []function {
 	return []function{
 		{name: "agents", timeout: apiTimeout, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
@@ -61,15 +62,14 @@ func plan() []function {
 	}
 }
 
-// planned returns the function of that name; asking for one that is not in the
-// plan is a mistake in this program.
+// planned returns the function with this name. An unknown name is a bug.
 func planned(name string) function {
 	functions := plan()
 	return functions[slices.IndexFunc(functions, func(f function) bool { return f.name == name })]
 }
 
-// forAPI is the environment of whoever answers people: the table, how to tell
-// who asks, and more.
+// forAPI is the environment of a function that answers API requests: the table,
+// the authentication, and more.
 func forAPI(more ...string) []string {
 	return append([]string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvOrigins, boot.EnvAllowedHosts, boot.EnvCursorSecret, boot.EnvRateLimit}, more...)
 }
@@ -86,16 +86,16 @@ func forRunner() []string {
 	}
 }
 
-// Actions on the table are named one by one; a transaction is authorised by
-// those of its parts. Scan is in none of them, so that nothing can come to cost
-// the whole table.
+// Actions on the table are listed one by one; the actions of its parts
+// authorise a transaction. Scan is not among them, so that no call reads the
+// whole table.
 
-// all is for whoever changes records.
+// all is for functions that change records.
 func all() []string {
 	return append(readAndCount(), "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 }
 
-// readAndCount is for whoever only shows: the count of requests is a write too.
+// readAndCount is for functions that only read: counting a request is a write.
 func readAndCount() []string {
 	return []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 }

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// visibilityFactor times the dispatcher's timeout is how long a message
-	// stays hidden; less, and Lambda's own retries deliver it twice.
+	// visibilityFactor times the dispatcher's timeout is the visibility timeout
+	// of a message. With less, Lambda's own retries deliver it twice.
 	visibilityFactor = 6
-	// maxReceives is how often a message is tried. Throttling counts as a try,
-	// so fewer would give up during a burst.
+	// maxReceives is the number of deliveries of a message. Throttling counts
+	// as a delivery, so a smaller number would give up during a burst.
 	maxReceives = 6
 	batch       = 10
-	keepDays    = 14 // the most that SQS keeps
+	keepDays    = 14 // the maximum of SQS
 )
 
-// queues are the ways of a message: from Events to the dispatcher; if that
+// queues are the path of a message: from Events to the dispatcher; if that
 // fails, or the bus cannot deliver, to Undelivered, raw; from there through the
-// dispatcher, which adds the reason, to DeadLetters, for people to read.
-// Unswept holds what the scheduler could not deliver, which is no event.
+// dispatcher, which adds the reason, to DeadLetters, for operators. Unswept
+// holds the scheduler's undelivered calls of the sweeper, which are not events.
 type queues struct {
 	Events, Undelivered, DeadLetters, Unswept awssqs.Queue
 }
@@ -49,8 +49,9 @@ func newQueue(scope constructs.Construct, id, name string, p *awssqs.QueueProps)
 	return awssqs.NewQueue(scope, jsii.String(id+"Queue"), p)
 }
 
-// feed gives the dispatcher its messages. Without the flag on the mapping too,
-// Lambda ignores which ones failed and deletes the whole batch.
+// feed connects the queues to the dispatcher. Without the flag for partial
+// failures Lambda ignores the list of failed messages and deletes the whole
+// batch.
 func feed(dispatcher awslambda.Function, q queues) {
 	for _, queue := range []awssqs.Queue{q.Events, q.Undelivered} {
 		dispatcher.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{

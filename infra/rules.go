@@ -14,26 +14,26 @@ const (
 	maxRules   = 300  // rules of a bus
 )
 
-// A rule lets one product's events of known types through.
+// A rule matches one product's events of known types.
 type rule struct {
 	Product string
 	Types   []string
 }
 
-// pattern returns what EventBridge compares an event with.
+// pattern returns the rule's EventBridge pattern.
 func (r rule) pattern() map[string][]string {
 	return map[string][]string{"source": {r.Product}, "detail-type": r.Types}
 }
 
-// productRules returns a rule for each product of the catalogue. One for each
-// agent would not scale: a bus holds 300.
+// productRules returns a rule for each product of the catalogue. A rule for
+// each agent would not scale: a bus holds 300.
 func productRules(catalogue fs.FS) ([]rule, error) {
 	files, err := fs.Glob(catalogue, "*/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list event types: %w", err)
 	}
 	var rules []rule
-	for _, file := range files { // sorted, so a product's files are together
+	for _, file := range files { // sorted, so the files of a product are adjacent
 		product, name := path.Dir(file), strings.TrimSuffix(path.Base(file), ".json")
 		if n := len(rules); n == 0 || rules[n-1].Product != product {
 			rules = append(rules, rule{Product: product})
@@ -44,7 +44,7 @@ func productRules(catalogue fs.FS) ([]rule, error) {
 	return rules, check(rules)
 }
 
-// check refuses here what EventBridge would refuse in the middle of a deployment.
+// check refuses rules that EventBridge would refuse during a deployment.
 func check(rules []rule) error {
 	if len(rules) > maxRules {
 		return fmt.Errorf("%d products: a bus holds %d rules", len(rules), maxRules)

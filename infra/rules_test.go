@@ -33,7 +33,7 @@ func TestTheCatalogueFitsTheBus(t *testing.T) {
 	}
 }
 
-func TestWhatTheBusWouldRefuseIsRefusedHere(t *testing.T) {
+func TestRulesBeyondTheLimitsOfEventBridgeAreRefused(t *testing.T) {
 	long, many := fstest.MapFS{}, fstest.MapFS{}
 	for n := range 100 {
 		long[fmt.Sprintf("psa/a_rather_long_event_type.%03d.json", n)] = &fstest.MapFile{}
@@ -43,7 +43,7 @@ func TestWhatTheBusWouldRefuseIsRefusedHere(t *testing.T) {
 	}
 	for name, files := range map[string]fstest.MapFS{"2048": long, "300": many} {
 		if _, err := productRules(files); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("err = %v, want one about %s", err, name)
+			t.Errorf("err = %v, want an error that names %s", err, name)
 		}
 	}
 }

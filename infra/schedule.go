@@ -8,9 +8,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// sweepEveryMinute starts the sweeper. A sweep that fails is not tried again,
-// neither by the scheduler for longer than a minute nor by Lambda: the next one
-// does the same and more.
+// sweepEveryMinute schedules the sweeper. Lambda does not retry a failed sweep,
+// and the scheduler retries for at most a minute: the next sweep covers the same
+// runs.
 func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.Function, q queues) {
 	minute := awscdk.Duration_Minutes(jsii.Number(1))
 	sweeper.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
@@ -19,7 +19,7 @@ func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.Function, q queues) 
 	})
 	awsscheduler.NewSchedule(stack, jsii.String("Sweep"), &awsscheduler.ScheduleProps{
 		ScheduleName: named("sweep"),
-		Description:  jsii.String("Repairs what a crash left."),
+		Description:  jsii.String("Restarts the runs that a crash left unfinished."),
 		Schedule:     awsscheduler.ScheduleExpression_Rate(minute),
 		Target: awsschedulertargets.NewLambdaInvoke(sweeper, &awsschedulertargets.ScheduleTargetBaseProps{
 			MaxEventAge:     minute,

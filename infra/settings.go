@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// settings are what differs between environments. Each is a key of the CDK
-// context; what is not given is as in production.
+// settings differ between environments. Each is a key of the CDK context; a
+// missing one has the value for production.
 type settings struct {
 	ProductsURL  string   // productsUrl: base URL of the products' action endpoints
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
 	Issuer       string   // hubIssuer
 	Audience     string   // hubAudience
-	Console      string   // consoleUrl: where people decide, below /approvals/
+	Console      string   // consoleUrl: base URL of the approval pages, below /approvals/
 	Origins      []string // origins: web pages that may call the API with a cookie
 	AllowedHosts string   // allowedHosts: private host:port that may be called
 	Provider     string   // modelProvider: "bedrock" or "openai"
 	ModelURL     string   // modelEndpoint
 	ModelKey     secret   // modelKey, modelKeySecretName
-	Models       string   // models: a JSON object, tier → model id, or a list of it and a spare one
+	Models       string   // models: a JSON object, tier → model id, or a list of a model and its fallback
 	Sender       string   // emailSender
 	HookSecret   secret   // webhookSecret, webhookSecretName
 	CursorSecret secret   // cursorSecret, cursorSecretName
@@ -34,12 +34,13 @@ type settings struct {
 	Dist         string   // dist: folder of the built programs
 }
 
-// A secret is given by value, or by its name in Secrets Manager. The value wins.
+// A secret is given by value, or by its name in Secrets Manager. The value has
+// priority.
 type secret struct {
 	Value, Name string
 }
 
-// The values of the settings that are choices.
+// The permitted values of some settings.
 const (
 	bedrock = "bedrock"
 	openai  = "openai"
@@ -47,12 +48,11 @@ const (
 	x8664   = "x86_64"
 )
 
-// tiers returns the names of the models that an agent may ask for.
+// tiers returns the model tiers of the definition language.
 func tiers() []string { return []string{"expert", "premium", "quick", "standard"} }
 
-// productionModels returns the model of each tier, and the one that is asked
-// when that is down. All are inference profiles:
-// newer models cannot be called on demand without one.
+// productionModels returns the model of each tier and its fallback model. All
+// are inference profiles: newer models cannot be called on demand without one.
 func productionModels() map[string][]string {
 	return map[string][]string{
 		"quick":    {"us.amazon.nova-lite-v1:0", "us.amazon.nova-micro-v1:0"},
@@ -62,7 +62,7 @@ func productionModels() map[string][]string {
 	}
 }
 
-// readSettings reads the context and says at once everything that is wrong.
+// readSettings reads the context. Its error names every invalid setting.
 func readSettings(get func(key string) any) (settings, error) {
 	text := func(key, otherwise string) string {
 		if v, ok := get(key).(string); ok {
@@ -109,7 +109,7 @@ func list(s string) []string {
 	return out
 }
 
-// flag reads a boolean, which is text when it comes from the command line.
+// flag reads a boolean, which is a string when it comes from the command line.
 func flag(v any, otherwise bool) (bool, error) {
 	switch v {
 	case nil:
@@ -119,10 +119,10 @@ func flag(v any, otherwise bool) (bool, error) {
 	case false, "false":
 		return false, nil
 	}
-	return false, fmt.Errorf("archive: %v is neither true nor false", v)
+	return false, fmt.Errorf("archive: want true or false, got %v", v)
 }
 
-// count reads a whole number from 1, which is text when it comes from the
+// count reads a whole number from 1, which is a string when it comes from the
 // command line.
 func count(key string, v any, otherwise int) (int, error) {
 	if v == nil {
@@ -136,8 +136,8 @@ func count(key string, v any, otherwise int) (int, error) {
 	return n, nil
 }
 
-// readModels returns the models as JSON. They come as an object from a file and
-// as text from the command line.
+// readModels returns the models as JSON. They are an object in a file and a
+// string on the command line.
 func readModels(v any) (string, error) {
 	text, isText := v.(string)
 	switch {
@@ -160,7 +160,7 @@ func readModels(v any) (string, error) {
 	return string(raw), nil
 }
 
-// parseModels returns the models of each tier: one, or one and a spare one.
+// parseModels returns the models of each tier: one, or one and its fallback.
 func parseModels(raw string) (map[string][]string, error) {
 	var tiers map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(raw), &tiers); err != nil {

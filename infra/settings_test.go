@@ -31,7 +31,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 	}
 }
 
-func TestNothingGivenMeansProduction(t *testing.T) {
+func TestSettingsDefaultToProduction(t *testing.T) {
 	got, err := readSettings(func(string) any { return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestNothingGivenMeansProduction(t *testing.T) {
 	}
 }
 
-func TestEveryWrongSettingIsNamed(t *testing.T) {
+func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
 		"archive": "maybe", "rateLimit": 0.5, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
 		"models": `{"quick":"only"}`,

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheTemplateIsAsReviewed shows in a review what a change does to the
-// cloud. UPDATE=1 go test ./infra writes it anew.
+// TestTheTemplateIsAsReviewed shows the effect of a change on AWS in its
+// review. UPDATE=1 go test ./infra rewrites the file.
 func TestTheTemplateIsAsReviewed(t *testing.T) {
 	golden := filepath.Join("testdata", "template.json")
 	hash := regexp.MustCompile(`\b[0-9a-f]{64}\b`)
@@ -29,6 +29,6 @@ func TestTheTemplateIsAsReviewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("the template changed; UPDATE=1 accepts it (-want +got):\n%s", diff)
+		t.Errorf("the template changed; UPDATE=1 accepts the change (-want +got):\n%s", diff)
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// prefix begins the name of every resource that has one.
+// prefix begins the names of all named resources.
 const prefix = "one-agents"
 
 // named returns the name of a resource.
 func named(what string) *string { return jsii.String(prefix + "-" + what) }
 
-// newStack declares everything. The order is that of the references: the
-// machines call the runner, and the other functions start the machines; the
-// runner starts none, or they would wait for each other.
+// newStack declares all resources in the order of their references: the
+// machines call the runner, and the other functions start the machines. The
+// runner starts none, or the references would form a cycle.
 func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.Stack, error) {
 	rules, err := productRules(catalogue)
 	if err != nil {
@@ -24,7 +24,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	}
 	stack := awscdk.NewStack(scope, jsii.String("OneAgents"), &awscdk.StackProps{
 		StackName:   jsii.String(prefix),
-		Description: jsii.String("One Agents: runs what organizations have defined, when their products' events arrive."),
+		Description: jsii.String("One Agents: runs the agents of organizations on the events of their products."),
 	})
 	table := newTable(stack)
 	queues := newQueues(stack)

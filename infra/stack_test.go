@@ -18,8 +18,8 @@ import (
 	"theoneagents.app/agents/shared/dynamo/schema"
 )
 
-// Each test here guards a decision: what fails is not a typo but a change that
-// somebody should want.
+// Each test here guards a decision: it fails on a change that must be
+// deliberate.
 
 func TestTheTableOutlivesTheStackAndCanBeRestored(t *testing.T) {
 	_, table := inProduction(t).named(t, "AWS::DynamoDB::Table", "TableName", "one-agents")
@@ -43,7 +43,7 @@ func TestTheTableOutlivesTheStackAndCanBeRestored(t *testing.T) {
 	}
 }
 
-func TestIndexesAreThoseOfTheSchemaAndHoldKeysOnly(t *testing.T) {
+func TestIndexesMatchTheSchemaAndHoldKeysOnly(t *testing.T) {
 	_, table := inProduction(t).named(t, "AWS::DynamoDB::Table", "TableName", "one-agents")
 	var got []schema.Index
 	for _, index := range each(table.Properties["GlobalSecondaryIndexes"]) {
@@ -54,7 +54,7 @@ func TestIndexesAreThoseOfTheSchemaAndHoldKeysOnly(t *testing.T) {
 			SortKey:      fmt.Sprint(dig(keys[1], "AttributeName")),
 		})
 		if projection := dig(index, "Projection", "ProjectionType"); projection != "KEYS_ONLY" {
-			t.Errorf("%v projects %v: each write would pay for its item again", dig(index, "IndexName"), projection)
+			t.Errorf("%v projects %v: each write would be charged once more for the whole item", dig(index, "IndexName"), projection)
 		}
 	}
 	if diff := cmp.Diff(schema.Indexes(), got); diff != "" {
@@ -62,7 +62,7 @@ func TestIndexesAreThoseOfTheSchemaAndHoldKeysOnly(t *testing.T) {
 	}
 }
 
-func TestNobodyMayScan(t *testing.T) {
+func TestNoFunctionMayScanTheTable(t *testing.T) {
 	allowed := all()
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
@@ -73,8 +73,8 @@ func TestNobodyMayScan(t *testing.T) {
 	}
 }
 
-func TestPermissionsAreNamed(t *testing.T) {
-	// Tracing, the delivery of logs and task tokens cannot be limited to a resource.
+func TestPermissionsNameTheirActionsAndResources(t *testing.T) {
+	// Tracing, log delivery and task tokens cannot be limited to a resource.
 	unlimited := regexp.MustCompile(`^(states:SendTaskSuccess|xray:Put|xray:GetSampling|logs:(Create|Get|Update|Delete)LogDelivery|logs:ListLogDeliveries|logs:PutResourcePolicy|logs:DescribeResourcePolicies|logs:DescribeLogGroups)`)
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
@@ -88,7 +88,7 @@ func TestPermissionsAreNamed(t *testing.T) {
 	}
 }
 
-func TestEachFunctionMayDoWhatItIsFor(t *testing.T) {
+func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	tmpl := inProduction(t)
 	tracing := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 	receive := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"}
@@ -128,7 +128,7 @@ func TestMailComesFromTheSenderOnly(t *testing.T) {
 	}
 }
 
-// mapped returns the event source mappings, each with its queue and function.
+// mapped calls f for each event source mapping, with its queue and function.
 func mapped(t *testing.T, tmpl template, f func(name string, mapping, queue, function resource)) {
 	t.Helper()
 	for id, mapping := range tmpl.of("AWS::Lambda::EventSourceMapping") {
@@ -138,22 +138,22 @@ func mapped(t *testing.T, tmpl template, f func(name string, mapping, queue, fun
 	}
 }
 
-func TestMappingsSayWhichMessagesFailed(t *testing.T) {
+func TestMappingsReportFailedMessages(t *testing.T) {
 	n := 0
 	mapped(t, inProduction(t), func(name string, mapping, _, _ resource) {
 		n++
 		if got := dump(mapping.Properties["FunctionResponseTypes"]); got != `["ReportBatchItemFailures"]` {
-			t.Errorf("%s answers with %s: Lambda would delete what failed", name, got)
+			t.Errorf("%s answers with %s: Lambda would delete failed messages", name, got)
 		}
 		if mapping.Properties["BatchSize"] != 10.0 {
 			t.Errorf("%s takes %v messages, want 10", name, mapping.Properties["BatchSize"])
 		}
 		if window := mapping.Properties["MaximumBatchingWindowInSeconds"]; window != nil {
-			t.Errorf("%s waits %v s for more: every run would start later", name, window)
+			t.Errorf("%s waits %v s for more messages: every run would start later", name, window)
 		}
 	})
 	if n != 2 {
-		t.Errorf("%d mappings, want those of events and undelivered", n)
+		t.Errorf("%d mappings, want 2, for events and undelivered", n)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestMessagesStayHiddenForSixTimeouts(t *testing.T) {
 	})
 }
 
-func TestEventsAreTriedOftenEnough(t *testing.T) {
+func TestAnEventIsDeliveredAtLeastFiveTimes(t *testing.T) {
 	tmpl := inProduction(t)
 	undelivered, _ := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-undelivered")
 	_, events := tmpl.named(t, "AWS::SQS::Queue", "QueueName", "one-agents-events")
@@ -174,7 +174,7 @@ func TestEventsAreTriedOftenEnough(t *testing.T) {
 		t.Errorf("%v tries, want at least 5", tries)
 	}
 	if to := dump(dig(events.Properties, "RedrivePolicy", "deadLetterTargetArn")); !strings.Contains(to, undelivered) {
-		t.Errorf("given up to %s, want %s", to, undelivered)
+		t.Errorf("failed events go to %s, want %s", to, undelivered)
 	}
 }
 
@@ -224,18 +224,18 @@ func TestEveryTargetGetsTheWholeEventAndHasADeadLetterQueue(t *testing.T) {
 	}
 }
 
-func TestRulesMaySendWhateverTheirNumber(t *testing.T) {
+func TestOnePolicyLetsAllRulesSendToAQueue(t *testing.T) {
 	policies := inProduction(t).of("AWS::SQS::QueuePolicy")
 	if len(policies) != 2 {
-		t.Errorf("%d policies, want those of events and undelivered", len(policies))
+		t.Errorf("%d policies, want 2, for events and undelivered", len(policies))
 	}
 	for id, policy := range policies {
 		statements := each(dig(policy.Properties, "PolicyDocument", "Statement"))
 		if len(statements) != 1 {
-			t.Errorf("%s has %d statements; SQS takes 20, so one must do for all rules", id, len(statements))
+			t.Errorf("%s has %d statements; want 1 for all rules, since SQS accepts 20", id, len(statements))
 		}
 		if source := dump(dig(statements[0], "Condition", "ArnLike")); !strings.Contains(source, "rule/one-agents/*") {
-			t.Errorf("%s lets in %s", id, source)
+			t.Errorf("%s allows %s", id, source)
 		}
 	}
 }
@@ -252,7 +252,7 @@ func TestTheArchiveKeepsEveryEventForThirtyDays(t *testing.T) {
 	}
 }
 
-func TestContextChangesWhatItSays(t *testing.T) {
+func TestContextChangesTheTemplate(t *testing.T) {
 	tmpl, err := synthesize(map[string]any{
 		"archive": "false", "architecture": "x86_64", "webhookSecret": "whsec_1",
 		"modelProvider": "openai", "modelKeySecretName": "one-agents/model", "productsUrl": "http://127.0.0.1:4800",
@@ -283,25 +283,26 @@ func TestContextChangesWhatItSays(t *testing.T) {
 	}
 }
 
-func TestFunctionsAreToldWhatBootNames(t *testing.T) {
+func TestFunctionsHaveTheEnvironmentOfPackageBoot(t *testing.T) {
 	known, used := bootNames(t), map[string]bool{}
 	for id, f := range inProduction(t).of("AWS::Lambda::Function") {
 		variables, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
 		for name := range variables {
 			used[name] = true
 			if !slices.Contains(known, name) {
-				t.Errorf("%s is told %s, which package boot does not name", id, name)
+				t.Errorf("%s has the variable %s, which package boot does not define", id, name)
 			}
 		}
 	}
 	for _, name := range known {
 		if !used[name] {
-			t.Errorf("package boot names %s, which no function is told", name)
+			t.Errorf("package boot defines %s, which no function has", name)
 		}
 	}
 }
 
-// bootNames reads the constants of package boot, so that a new one is noticed.
+// bootNames reads the constants of package boot, so that the test covers a new
+// one.
 func bootNames(t *testing.T) []string {
 	t.Helper()
 	return constants(t, "../shared/boot/names.go", func(spec *ast.ValueSpec) bool {
@@ -390,7 +391,7 @@ func TestMachinesHaveAnARNForEveryPlaceholder(t *testing.T) {
 	}
 }
 
-func TestTheAPIHasOneDoorForEachFunctionAndOneForTheRest(t *testing.T) {
+func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	tmpl := inProduction(t)
 	got := map[string]string{}
 	for _, r := range tmpl.of("AWS::ApiGatewayV2::Route") {
@@ -409,7 +410,7 @@ func TestTheAPIHasOneDoorForEachFunctionAndOneForTheRest(t *testing.T) {
 	}
 }
 
-// functionBehind returns the name of the function that a route leads to.
+// functionBehind returns the name of the function behind a route.
 func functionBehind(t *testing.T, tmpl template, route resource) string {
 	t.Helper()
 	target := dump(route.Properties["Target"])
@@ -439,12 +440,12 @@ func TestEveryRouteMayCallItsFunction(t *testing.T) {
 	}
 	for _, r := range tmpl.of("AWS::ApiGatewayV2::Route") {
 		route := fmt.Sprint(r.Properties["RouteKey"])
-		arn := "/*/*" // the default route's is stage/$default, without a path
+		arn := "/*/*" // the ARN of the default route is stage/$default, without a path
 		if path, ok := strings.CutPrefix(route, "ANY "); ok {
 			arn += path
 		}
 		if !got[arn] {
-			t.Errorf("%s: nothing permits %s", route, arn)
+			t.Errorf("%s: no permission for %s", route, arn)
 		}
 	}
 }
@@ -472,17 +473,17 @@ func TestOnlyOurPagesMayCallWithACookie(t *testing.T) {
 	}
 }
 
-func TestTheSweeperRunsEveryMinuteAndNeverPilesUp(t *testing.T) {
+func TestTheSweeperRunsEveryMinuteWithoutRetries(t *testing.T) {
 	tmpl := inProduction(t)
 	_, schedule := tmpl.named(t, "AWS::Scheduler::Schedule", "Name", "one-agents-sweep")
 	if got := schedule.Properties["ScheduleExpression"]; got != "rate(1 minute)" {
 		t.Errorf("every %v", got)
 	}
 	if dig(schedule.Properties, "Target", "DeadLetterConfig", "Arn") == nil {
-		t.Error("a sweep that could not start leaves no trace")
+		t.Error("a sweep that could not start goes to no queue")
 	}
 	if got := number(t, dig(schedule.Properties, "Target", "RetryPolicy", "MaximumEventAgeInSeconds")); got > 60 {
-		t.Errorf("a sweep may start %v s late, when the next has begun", got)
+		t.Errorf("a sweep may start %v s late, want less than the minute until the next", got)
 	}
 	for id, c := range tmpl.of("AWS::Lambda::EventInvokeConfig") {
 		if number(t, c.Properties["MaximumRetryAttempts"]) != 0 {
@@ -491,7 +492,7 @@ func TestTheSweeperRunsEveryMinuteAndNeverPilesUp(t *testing.T) {
 	}
 }
 
-func TestOutputsAreWhatTheToolsRead(t *testing.T) {
+func TestTheStackHasTheOutputsThatTheToolsRead(t *testing.T) {
 	want := []string{
 		"ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl",
 		"RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",

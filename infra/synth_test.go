@@ -16,8 +16,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// dist is a folder of programs that stand in for the real ones: synthesis only
-// needs something to hash.
+// dist is a folder of dummy programs: synthesis only needs files to hash.
 var dist string
 
 func TestMain(m *testing.M) {
@@ -43,7 +42,7 @@ func withDist(run func() int) int {
 	return run()
 }
 
-// catalogue has two products with events, one with actions only.
+// catalogue has two products with events and one with actions only.
 func catalogue() fstest.MapFS {
 	return fstest.MapFS{
 		"psa/ticket.created.json":       {},
@@ -56,7 +55,7 @@ func catalogue() fstest.MapFS {
 	}
 }
 
-// A template is what CloudFormation would get.
+// A template is the CloudFormation template.
 type template struct {
 	raw       []byte
 	Resources map[string]resource
@@ -69,11 +68,11 @@ type resource struct {
 	Properties     map[string]any
 }
 
-// production is the template without any context of its own. Synthesis takes a
-// second, so the tests share it.
+// production is the template without further context. Synthesis takes a second,
+// so the tests share it.
 var production = sync.OnceValues(func() (template, error) { return synthesize(nil) })
 
-// synthesize makes the template for a context, on top of that of cdk.json.
+// synthesize makes the template for a context that extends that of cdk.json.
 func synthesize(context map[string]any) (template, error) {
 	var file struct{ Context map[string]any }
 	raw, err := os.ReadFile("../cdk.json")
@@ -122,7 +121,8 @@ func (t template) of(kind string) map[string]resource {
 	return out
 }
 
-// named returns the resource of a type whose name ends so, and its logical id.
+// named returns the resource of a type whose property is name, and its logical
+// id.
 func (t template) named(tt *testing.T, kind, property, name string) (string, resource) {
 	tt.Helper()
 	for id, r := range t.of(kind) {
@@ -146,7 +146,8 @@ func dig(v any, path ...string) any {
 	return v
 }
 
-// each returns the elements of a list, of which CloudFormation lets one stand alone.
+// each returns the elements of a list. CloudFormation may replace a list of one
+// by its element.
 func each(v any) []any {
 	switch v := v.(type) {
 	case nil:
@@ -166,7 +167,7 @@ func number(t *testing.T, v any) float64 {
 	return n
 }
 
-// dump says what is in a value, references included.
+// dump returns a value as text, references included.
 func dump(v any) string {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -175,7 +176,7 @@ func dump(v any) string {
 	return string(raw)
 }
 
-// A statement is one of a role's inline policies.
+// A statement is one statement of a role's inline policies.
 type statement struct {
 	roles     string // JSON of the roles that have it
 	actions   []string
@@ -190,13 +191,13 @@ func (t template) statements(tt *testing.T) []statement {
 		for _, s := range each(dig(policy.Properties, "PolicyDocument", "Statement")) {
 			raw, ok := s.(map[string]any)
 			if !ok {
-				tt.Fatalf("odd statement %v", s)
+				tt.Fatalf("unexpected statement %v", s)
 			}
 			one := statement{roles: dump(policy.Properties["Roles"]), resources: dump(raw["Resource"]), raw: raw}
 			for _, action := range each(raw["Action"]) {
 				name, ok := action.(string)
 				if !ok {
-					tt.Fatalf("odd action %v", action)
+					tt.Fatalf("unexpected action %v", action)
 				}
 				one.actions = append(one.actions, name)
 			}
@@ -206,7 +207,7 @@ func (t template) statements(tt *testing.T) []statement {
 	return out
 }
 
-// actionsOf returns what the role of a function may do, besides logging.
+// actionsOf returns the permitted actions of a function's role, except logging.
 func (t template) actionsOf(tt *testing.T, function string) []string {
 	tt.Helper()
 	var out []string

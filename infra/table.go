@@ -9,9 +9,9 @@ import (
 	"theoneagents.app/agents/shared/dynamo/schema"
 )
 
-// newTable declares the one table. It outlives the stack: what organizations
-// did is not ours to delete with a deployment. Its indexes hold keys only, so
-// that a write is not paid for once more for each of them.
+// newTable declares the table. It outlives the stack: a deployment must not
+// delete the records of organizations. Its indexes hold keys only, so that a
+// write is not charged for the whole item once more for each index.
 func newTable(scope constructs.Construct) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(scope, jsii.String("Table"), &awsdynamodb.TableProps{
 		TableName:           jsii.String(prefix),

@@ -1,5 +1,5 @@
-// Command dispatcher takes events off the queue and starts the runs that they
-// wake.
+// Command dispatcher reads events from the queue and starts the runs of the
+// matching agents.
 package main
 
 import (

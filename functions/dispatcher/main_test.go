@@ -13,9 +13,9 @@ import (
 	"theoneagents.app/agents/shared/wire"
 )
 
-// A message of which nothing can be read goes to the dead-letter queue, and to
-// no other service.
-func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
+// An unreadable message goes to the dead-letter queue, and no other service is
+// called.
+func TestAMessageThatIsNoEventBecomesADeadLetter(t *testing.T) {
 	letters := make(chan string, 1)
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body struct{ MessageBody string }
@@ -39,14 +39,14 @@ func TestAMessageThatIsNoEventBecomesALetter(t *testing.T) {
 	}
 	out, err := handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: "nonsense"}}})
 	if err != nil || len(out.BatchItemFailures) != 0 {
-		t.Fatalf("out = %+v, %v; want the message gone", out, err)
+		t.Fatalf("out = %+v, %v; want the message to leave the queue", out, err)
 	}
 	if letter := <-letters; !strings.Contains(letter, `"reason":"malformed"`) {
 		t.Errorf("letter = %s", letter)
 	}
 }
 
-func TestItSaysEverythingThatIsMissing(t *testing.T) {
+func TestTheDispatcherNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "dispatcher", func(string) string { return "" }, handler, about)

@@ -1,5 +1,5 @@
-// Command docs shows the API's contract to anybody, and answers every path that
-// is no endpoint.
+// Command docs serves the API's contract without authentication, and answers
+// every path without an endpoint.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-func TestItShowsTheContractToAnybody(t *testing.T) {
+func TestTheContractNeedsNoCredentials(t *testing.T) {
 	t.Parallel()
 
 	for path, want := range map[string]struct {

@@ -1,4 +1,5 @@
-// Command runner moves runs on, one call of a state machine at a time.
+// Command runner executes the steps of runs, one call of a state machine at a
+// time.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 
 const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
 
-func TestItRefusesWhatNoMachineAsks(t *testing.T) {
+func TestTheRunnerRefusesAnUnknownOperation(t *testing.T) {
 	t.Parallel()
 
 	handle, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
@@ -24,7 +24,7 @@ func TestItRefusesWhatNoMachineAsks(t *testing.T) {
 	}
 }
 
-func TestItSaysEverythingThatIsMissing(t *testing.T) {
+func TestTheRunnerNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "runner", func(string) string { return "" }, handler, about)

@@ -1,4 +1,4 @@
-// Command sweeper repairs every minute what a crash left behind.
+// Command sweeper restarts every minute the runs that a crash left unfinished.
 package main
 
 import (
@@ -27,5 +27,5 @@ func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
 	}
 }
 
-// about is empty: every sweep is about everything that is overdue.
+// about is empty: a sweep has no single subject.
 func about(json.RawMessage) slog.Attr { return slog.Attr{} }

@@ -12,7 +12,7 @@ import (
 	"theoneagents.app/agents/shared/wire"
 )
 
-func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
+func TestTheSweeperDoesNothingWithoutOverdueRuns(t *testing.T) {
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if target := r.Header.Get("X-Amz-Target"); target != "DynamoDB_20120810.Query" {
 			t.Errorf("a call of %s", target)
@@ -30,7 +30,7 @@ func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second) // too little for a second sweep
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second) // too short for a second sweep
 	defer cancel()
 	got, err := handle(soon, nil)
 	if err != nil || got != (sweep.Report{}) {
@@ -38,7 +38,7 @@ func TestWhereNothingIsOverdueItDoesNothing(t *testing.T) {
 	}
 }
 
-func TestItSaysEverythingThatIsMissing(t *testing.T) {
+func TestTheSweeperNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "sweeper", func(string) string { return "" }, handler, about)
