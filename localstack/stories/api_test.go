@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// A full answer has headers too.
+// A full is an answer with its headers.
 type full struct {
 	reply
 
 	header http.Header
 }
 
-// ask calls the API with these headers and no others.
+// ask calls the API with exactly these headers.
 func (o *org) ask(method, path string, body any, header http.Header) full {
 	o.t.Helper()
 	b := bad{method: method, path: path, header: header.Clone()}
@@ -48,7 +48,7 @@ func (o *org) ask(method, path string, body any, header http.Header) full {
 	return f
 }
 
-// bearer returns the headers of a session, and what is added to them.
+// bearer returns the headers of a session, with more headers added.
 func (o *org) bearer(more ...string) http.Header {
 	h := http.Header{"Authorization": {"Bearer " + o.session(nil)}}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -57,7 +57,7 @@ func (o *org) bearer(more ...string) http.Header {
 	return h
 }
 
-// plan sets the organization's plan and waits until it is so.
+// plan sets the organization's plan and waits until it is in effect.
 func (o *org) plan(name string, credits float64) {
 	o.t.Helper()
 	o.publish("hub", "subscription.changed", doc{"plan": name})
@@ -92,7 +92,8 @@ func ended(x any) bool {
 }
 
 // walk reads the whole list of executions in pages of 50 and returns it with
-// the last page's total. No execution may come twice or out of order.
+// the last page's total. It checks that no execution is repeated or out of
+// order.
 func (o *org) walk() (all []any, total float64) {
 	o.t.Helper()
 	seen := map[string]bool{}
@@ -100,7 +101,7 @@ func (o *org) walk() (all []any, total float64) {
 		page := o.must(http.StatusOK, o.get(path))
 		for _, x := range list(page, "executions") {
 			if seen[text(x, "id")] {
-				o.t.Errorf("%s is there twice", text(x, "id"))
+				o.t.Errorf("%s is listed twice", text(x, "id"))
 			}
 			if text(x, "created_at") > last {
 				o.t.Errorf("%s of %s comes after %s", text(x, "id"), text(x, "created_at"), last)
@@ -116,11 +117,12 @@ func (o *org) walk() (all []any, total float64) {
 	}
 }
 
-// A load is what an agent of the story of many runs does, and how often.
+// A load is the number of runs of an agent in the story of many runs, and their
+// end.
 type load struct {
 	event string
 	runs  int
-	end   string // how each of them ends
+	end   string // the status in which each run ends
 	steps []any
 }
 
@@ -140,7 +142,8 @@ func loads() []load {
 	}
 }
 
-// start publishes the events of all loads, mixed, and returns how many.
+// start publishes the events of all loads in a mixed order, and returns their
+// number.
 func (o *org) start(all []load) (n int) {
 	o.t.Helper()
 	var wg sync.WaitGroup
@@ -162,7 +165,7 @@ func (o *org) start(all []load) (n int) {
 	return n
 }
 
-// push ends what would wait: it denies the gates and cancels the waits of the
+// push ends the waiting runs: it denies the gates and cancels the waits of the
 // agent lazy.
 func (o *org) push(lazy string) {
 	o.t.Helper()
@@ -177,7 +180,7 @@ func (o *org) push(lazy string) {
 	}
 }
 
-// spent adds up what the traces of executions say about each model.
+// spent adds up the credits of each model in the traces of executions.
 func (o *org) spent(all []any) doc {
 	o.t.Helper()
 	models := map[float64]string{5: "quick", 20: "standard", 100: "premium", 200: "expert"}
@@ -192,7 +195,7 @@ func (o *org) spent(all []any) doc {
 	return sum
 }
 
-// counted returns the stats of an agent that a list of executions makes.
+// counted computes the stats of an agent from a list of executions.
 func counted(all []any, agent string) doc {
 	var runs, completed, failed, credits float64
 	var last string
@@ -238,7 +241,7 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 		}
 		for id := range before {
 			if !there[id] {
-				t.Errorf("%s is gone", id)
+				t.Errorf("%s is missing", id)
 			}
 		}
 		if total < float64(len(found)) {
@@ -253,7 +256,7 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 	o.addUp(agents, all)
 }
 
-// addUp compares what is kept of the agents and of the credits with the list.
+// addUp compares the stats of the agents and the credits with the list.
 func (o *org) addUp(agents []string, all []any) {
 	o.t.Helper()
 	total, byAgent := 0., doc{}
@@ -326,7 +329,7 @@ func TestATemplateIsClonedFilledInAndRuns(t *testing.T) {
 	}
 }
 
-// texts returns a field of each.
+// texts returns a field of each document.
 func texts(all []any, field string) (out []string) {
 	for _, x := range all {
 		out = append(out, text(x, field))
@@ -388,8 +391,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	if tag == "" {
 		t.Fatal("no ETag")
 	}
-	// atOnce sends 20 updates side by side, all of them different, and returns
-	// the answers.
+	// atOnce sends 20 different updates concurrently and returns the answers.
 	atOnce := func(what string, header ...string) []full {
 		answers := make([]full, 20)
 		var wg sync.WaitGroup
@@ -410,7 +412,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 		o.refuses(http.StatusPreconditionFailed, "precondition_failed", r.reply)
 	}
 	if won != 1 {
-		t.Errorf("%d updates with one tag were taken, want 1", won)
+		t.Errorf("%d updates with one tag succeeded, want 1", won)
 	}
 	o.refuses(http.StatusPreconditionFailed, "precondition_failed",
 		o.ask(http.MethodPut, path, doc{"name": "Stale"}, o.bearer("If-Match", tag)).reply)
@@ -424,7 +426,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	}
 	for v := range 20 {
 		if !seen[float64(v+3)] {
-			t.Errorf("nobody made version %d", v+3)
+			t.Errorf("no update made version %d", v+3)
 		}
 	}
 	now := o.ask(http.MethodGet, path, nil, o.bearer())
@@ -434,7 +436,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	}
 }
 
-// active returns the organization's own agents that are active.
+// active returns the organization's own active agents.
 func (o *org) active() []string {
 	o.t.Helper()
 	own := slices.DeleteFunc(list(o.must(http.StatusOK, o.get("/api/agents?status=active")), "agents"), func(a any) bool {
@@ -520,7 +522,7 @@ func TestASystemAgentIsPausedForOneOrganizationAlone(t *testing.T) {
 	o.eventually("both agents ran", func() bool { return len(o.runs()) == 3 })
 }
 
-func TestADeletedAgentLeavesItsPastBehind(t *testing.T) {
+func TestADeletedAgentKeepsItsExecutions(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -530,7 +532,7 @@ func TestADeletedAgentLeavesItsPastBehind(t *testing.T) {
 	o.must(http.StatusOK, o.decides(o.asks(denied), "denied"))
 	o.ends(denied)
 	o.escalate()
-	o.eventually("the second run is there", func() bool { return len(o.runs()) == 2 })
+	o.eventually("the second run exists", func() bool { return len(o.runs()) == 2 })
 	open := text(o.runs()[0], "id")
 	if open == denied {
 		open = text(o.runs()[1], "id")
@@ -559,12 +561,12 @@ func TestADeletedAgentLeavesItsPastBehind(t *testing.T) {
 	}
 }
 
-// explained publishes the event for which agents of stories listen and returns
-// what became of it, as the agent's activity says.
+// explained publishes the event of escalate and returns the entry in the
+// agent's activity.
 func (o *org) explained(agent string) (entry any) {
 	o.t.Helper()
 	event := o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_" + rand.Text()[:10], "escalated_to": "p1"})
-	o.eventually("the event is explained", func() bool {
+	o.eventually("the event is in the activity", func() bool {
 		all := list(o.get("/api/agents/"+agent+"/activity").body, "activity")
 		i := slices.IndexFunc(all, func(e any) bool { return text(e, "event_id") == event })
 		entry = at(all, max(i, 0))
@@ -590,7 +592,7 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 
 	o.publish("hub", "org.suspended", doc{"reason": "unpaid"})
 	var entry any
-	o.eventually("an event starts nothing", func() bool {
+	o.eventually("an event starts no execution", func() bool {
 		entry = o.explained(a)
 		return text(entry, "outcome") == "org_suspended"
 	})
@@ -626,8 +628,7 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 	}
 }
 
-// takenBack returns a session that was good until the Hub took it back, and is
-// refused now.
+// takenBack returns a session that was valid until the Hub revoked it.
 func (o *org) takenBack() string {
 	o.t.Helper()
 	jti := "jti_" + rand.Text()
@@ -646,7 +647,7 @@ func (o *org) takenBack() string {
 	return session
 }
 
-func TestACookieWritesFromOurPagesAlone(t *testing.T) {
+func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -689,7 +690,7 @@ func TestACookieWritesFromOurPagesAlone(t *testing.T) {
 			readable = o.outputs.Origin
 		}
 		if got := r.header.Get("Access-Control-Allow-Origin"); got != readable {
-			t.Errorf("%s: the answer may be read from %q, want %q", c.what, got, readable)
+			t.Errorf("%s: %q may read the answer, want %q", c.what, got, readable)
 		}
 		if r.status == http.StatusForbidden {
 			o.refuses(http.StatusForbidden, "forbidden", r.reply)
@@ -698,7 +699,7 @@ func TestACookieWritesFromOurPagesAlone(t *testing.T) {
 	o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, http.Header{"Cookie": {"hub_session=" + o.session(nil)}}).reply)
 }
 
-func TestEveryAnswerTellsTheRateLimit(t *testing.T) {
+func TestEveryAnswerHasTheRateLimit(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -723,7 +724,7 @@ func TestEveryAnswerTellsTheRateLimit(t *testing.T) {
 	}
 }
 
-func TestGuardianTellsNoiseFromTrouble(t *testing.T) {
+func TestGuardianOpensATicketForTroubleAndNotForNoise(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -744,7 +745,7 @@ func TestGuardianTellsNoiseFromTrouble(t *testing.T) {
 			"value": 97.2, "threshold": 90, "device_id": "dev_1", "client_id": "client_1",
 		})
 	}
-	o.eventually("both alerts are judged", func() bool { return len(o.runs()) == 2 })
+	o.eventually("both alerts are handled", func() bool { return len(o.runs()) == 2 })
 	for _, r := range o.runs() {
 		x := o.ends(text(r, "id"))
 		message := text(x, "trigger_event", "payload", "message")

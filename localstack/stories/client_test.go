@@ -18,7 +18,8 @@ func (o *org) ago(age time.Duration, product, eventType string, payload doc) doc
 }
 
 // bears creates an agent that logs time on an escalated ticket of a client with
-// this many devices: what conditions, a text and a number see of its profile.
+// this many devices. Its conditions, a text and a number use the client's
+// profile.
 func (o *org) bears(devices int) {
 	o.t.Helper()
 	demand := func(field string, value any) doc {
@@ -43,8 +44,8 @@ func (o *org) bears(devices int) {
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+a, doc{"status": "active"}))
 }
 
-// logs asks with events of the client, each of another ticket, until time was
-// logged with these words.
+// logs publishes events of the client, each of another ticket, until time was
+// logged with these values.
 func (o *org) logs(minutes int, summary string) {
 	o.t.Helper()
 	o.eventually(summary, func() bool {
@@ -55,7 +56,7 @@ func (o *org) logs(minutes int, summary string) {
 	})
 }
 
-func TestTheProfileOfAClientIsRightHoweverEventsCome(t *testing.T) {
+func TestTheProfileOfAClientDoesNotDependOnTheOrderOfEvents(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -86,7 +87,7 @@ func TestTheProfileOfAClientIsRightHoweverEventsCome(t *testing.T) {
 	o.logs(2, "score 72, 3 tickets, dev_1 dev_2")
 
 	slices.Reverse(facts)
-	tell(facts) // again
+	tell(facts) // a repetition
 	tell([]doc{o.ago(0, "rmm", "device.added", doc{"device_id": "dev_3"})})
 	o.logs(3, "score 72, 3 tickets, dev_1 dev_2 dev_3")
 }

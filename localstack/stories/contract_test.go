@@ -24,16 +24,16 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// A contract is what a system says of itself in its OpenAPI document, made
-// ready so that every answer can be held against it.
+// A contract is the OpenAPI document of a system, prepared for checking every
+// answer.
 type contract struct {
 	document   doc
 	operations map[string]operation // by pattern: "GET /api/agents/{id}"
 	patterns   *http.ServeMux       // finds the pattern of a request
-	problem    described            // how everything is refused that is no operation
+	problem    described            // the answer to a request for no operation
 }
 
-// An operation is what it may answer, by status.
+// An operation holds its documented answers by status.
 type operation map[string]described
 
 // A described answer has these headers and one of these bodies.
@@ -48,8 +48,8 @@ type heading struct {
 	number   bool
 }
 
-// served is the document of the system that LOCAL_OUTPUTS describes, as that
-// system serves it, so that what is deployed is held against its own words.
+// served is the document of the system in LOCAL_OUTPUTS as that system serves
+// it, so that the deployed API is checked against its own document.
 var served = sync.OnceValues(func() (*contract, error) {
 	outputs, err := cloud.ReadOutputs(os.Getenv("LOCAL_OUTPUTS"))
 	if err != nil {
@@ -63,7 +63,7 @@ var served = sync.OnceValues(func() (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read.
+	defer resp.Body.Close() //nolint:errcheck // the body was only read.
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ var served = sync.OnceValues(func() (*contract, error) {
 })
 
 // newContract reads an OpenAPI document of version 3.1, whose schemas are JSON
-// Schema as it is.
+// Schema.
 func newContract(text []byte) (*contract, error) {
 	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -87,7 +87,7 @@ func newContract(text []byte) (*contract, error) {
 	}
 	document, ok := parsed.(doc)
 	if !ok {
-		return nil, errors.New("it is no object")
+		return nil, errors.New("not a JSON object")
 	}
 	r := reader{document, jsonschema.NewCompiler()}
 	r.compiler.DefaultDraft(jsonschema.Draft2020)
@@ -119,20 +119,20 @@ func newContract(text []byte) (*contract, error) {
 	return c, nil
 }
 
-// here is what schemas call the document that they stand in.
+// here is the URL of the document in its schemas.
 const here = "https://api.example/openapi.json"
 
-// whole is a time of the API: UTC, whole seconds.
+// whole matches a time of the API: UTC, whole seconds.
 var whole = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 
 func inSeconds(v any) error {
 	if s, ok := v.(string); ok && !whole.MatchString(s) {
-		return errors.New("is no time in UTC and whole seconds")
+		return errors.New("is not a time in UTC and whole seconds")
 	}
 	return nil
 }
 
-// A reader reads a document.
+// A reader reads an OpenAPI document.
 type reader struct {
 	document doc
 	compiler *jsonschema.Compiler
@@ -140,11 +140,11 @@ type reader struct {
 
 func object(v any) doc { m, _ := v.(doc); return m }
 
-// escaped returns a name as it stands in a pointer.
+// escaped returns a name in the encoding of a JSON pointer.
 func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
-// follow returns the object at a pointer, and where it stands if only a
-// reference to it stands there.
+// follow returns the object at a pointer and follows a reference there. It
+// returns the pointer of the object as well.
 func (r reader) follow(pointer string) (doc, string, error) {
 	for range 5 {
 		var v any = r.document
@@ -153,7 +153,7 @@ func (r reader) follow(pointer string) (doc, string, error) {
 		}
 		found, ok := v.(doc)
 		if !ok {
-			return nil, "", fmt.Errorf("nothing stands at %s", pointer)
+			return nil, "", fmt.Errorf("nothing is at %s", pointer)
 		}
 		ref, ok := found["$ref"].(string)
 		if !ok {
@@ -191,8 +191,8 @@ func (r reader) described(pointer string) (described, error) {
 	return d, nil
 }
 
-// operation returns the pattern of the operation that a request is for, or
-// nothing. The gateway decodes a path once, before it looks where it leads.
+// operation returns the pattern of the operation of a request, or "". The
+// gateway decodes a path once before it selects a route.
 func (c *contract) operation(method, target string) string {
 	raw, _, _ := strings.Cut(target, "?")
 	decoded, err := url.PathUnescape(raw)
@@ -203,9 +203,9 @@ func (c *contract) operation(method, target string) string {
 	return pattern
 }
 
-// fits returns an error unless the document describes an answer: by its status,
-// its headers and its body when the request is for an operation, and as an
-// error when it is not. The target is path and query, as they were sent.
+// fits checks an answer against the document: by status, headers and body for a
+// request of an operation, and as an error otherwise. The target is path and
+// query as sent.
 func (c *contract) fits(method, target string, resp *http.Response, body []byte) error {
 	pattern, d := c.operation(method, target), c.problem
 	switch answer, described := c.operations[pattern][strconv.Itoa(resp.StatusCode)]; {
@@ -214,7 +214,7 @@ func (c *contract) fits(method, target string, resp *http.Response, body []byte)
 	case pattern != "":
 		return unfit(resp, body, fmt.Errorf("%s has no status %d", pattern, resp.StatusCode))
 	case resp.StatusCode < http.StatusBadRequest:
-		return unfit(resp, body, errors.New("there is no such operation, and it is no error"))
+		return unfit(resp, body, errors.New("no such operation, and the answer is not an error"))
 	}
 	if err := d.fits(resp, body, method == http.MethodHead); err != nil {
 		return unfit(resp, body, err)
@@ -223,12 +223,12 @@ func (c *contract) fits(method, target string, resp *http.Response, body []byte)
 }
 
 func unfit(resp *http.Response, body []byte, err error) error {
-	return fmt.Errorf("the answer is not what the document says: %w\n%d %v\n%.1000s", err, resp.StatusCode, resp.Header, body)
+	return fmt.Errorf("the answer does not match the document: %w\n%d %v\n%.1000s", err, resp.StatusCode, resp.Header, body)
 }
 
 func (d described) fits(resp *http.Response, body []byte, head bool) error {
 	if resp.Header.Get("X-Request-Id") == "" {
-		return errors.New("the request has no X-Request-Id")
+		return errors.New("the answer has no X-Request-Id")
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.headers)) {
 		if err := d.headers[name].fits(resp.Header.Values(name)); err != nil {
@@ -237,7 +237,7 @@ func (d described) fits(resp *http.Response, body []byte, head bool) error {
 	}
 	if len(d.content) == 0 || head {
 		if len(body) > 0 {
-			return errors.New("there is a body")
+			return errors.New("the answer has a body, want none")
 		}
 		return nil
 	}
@@ -245,7 +245,7 @@ func (d described) fits(resp *http.Response, body []byte, head bool) error {
 	schema, ok := d.content[media]
 	switch {
 	case !ok:
-		return fmt.Errorf("no body of type %q is described", media)
+		return fmt.Errorf("no documented body has the type %q", media)
 	case media != "application/json":
 		return nil
 	}
@@ -259,23 +259,23 @@ func (d described) fits(resp *http.Response, body []byte, head bool) error {
 func (h heading) fits(values []string) error {
 	switch {
 	case len(values) > 1:
-		return fmt.Errorf("it is there %d times", len(values))
+		return fmt.Errorf("the header occurs %d times, want 1", len(values))
 	case len(values) == 0 && h.required:
-		return errors.New("it is missing")
+		return errors.New("the header is missing")
 	case len(values) == 0:
 		return nil
 	case !h.number:
 		return h.schema.Validate(values[0])
 	}
 	if _, err := strconv.ParseFloat(values[0], 64); err != nil {
-		return fmt.Errorf("%q is no number", values[0])
+		return fmt.Errorf("%q is not a number", values[0])
 	}
 	return h.schema.Validate(json.Number(values[0]))
 }
 
-// TestNoAnswerThatTheDocumentDoesNotDescribeGetsPast holds answers against the
-// document that are wrong in one way each.
-func TestNoAnswerThatTheDocumentDoesNotDescribeGetsPast(t *testing.T) {
+// TestAnAnswerOutsideTheDocumentIsFound checks answers that each break the
+// document in one way.
+func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 	t.Parallel()
 
 	text, err := os.ReadFile("../../shared/httpapi/openapi.gen.json")
@@ -298,8 +298,8 @@ func TestNoAnswerThatTheDocumentDoesNotDescribeGetsPast(t *testing.T) {
 		name, what string
 		status     int
 		body       string
-		header     http.Header // besides a good X-Request-Id and Content-Type
-		want       string      // a part of what is said; empty: it is right
+		header     http.Header // besides a valid X-Request-Id and Content-Type
+		want       string      // a part of the error; empty: the answer is valid
 	}{
 		{"a new key", "POST /api/keys", 201, key, nil, ""},
 		{"a page", "GET /api/executions?limit=1", 200, page, http.Header{"X-Ratelimit-Limit": {"100"}}, ""},
@@ -322,8 +322,8 @@ func TestNoAnswerThatTheDocumentDoesNotDescribeGetsPast(t *testing.T) {
 		{"a number beyond its bound", "GET /api/executions", 200, strings.Replace(page, `"total":1`, `"total":10001`, 1), nil, "/total"},
 		{"no JSON", "GET /api/executions", 200, "{", nil, "EOF"},
 		{"another type", "GET /api/executions", 200, page, http.Header{"Content-Type": {"text/html"}}, `"text/html"`},
-		{"a body after a deletion", "DELETE /api/keys/key_1", 204, "{}", nil, "there is a body"},
-		{"an agent without its ETag", "POST /api/agents", 201, "{}", nil, "ETag: it is missing"},
+		{"a body after a deletion", "DELETE /api/keys/key_1", 204, "{}", nil, "has a body"},
+		{"an agent without its ETag", "POST /api/agents", 201, "{}", nil, "ETag: the header is missing"},
 		{"a header that is no number", "GET /api/executions", 200, page, http.Header{"X-Ratelimit-Limit": {"many"}}, "X-RateLimit-Limit"},
 		{"a header below its bound", "GET /api/executions", 200, page, http.Header{"X-Ratelimit-Remaining": {"-1"}}, "X-RateLimit-Remaining"},
 		{"a header twice", "GET /api/executions", 200, page, http.Header{"X-Ratelimit-Reset": {"1", "1"}}, "2 times"},

@@ -12,15 +12,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 )
 
-// A bill is what one run asked of AWS, added up from the lines that the
-// functions log.
+// A bill is the AWS usage of one run, added up from the log lines of the
+// functions.
 type bill struct {
 	Invocations map[string]int
 	Calls       map[string]int
 	Read, Write float64
 }
 
-// invocation is the line that a function logs at the end of each.
+// An invocation is the log line of one invocation of a function.
 type invocation struct {
 	Message   string         `json:"msg"`
 	Execution string         `json:"execution"`
@@ -30,7 +30,7 @@ type invocation struct {
 	Write     float64        `json:"write_units"`
 }
 
-// lines returns what a function has logged since a time.
+// lines returns a function's log lines since a time.
 func (o *org) lines(function string, since time.Time) []invocation {
 	o.t.Helper()
 	var lines []invocation
@@ -52,8 +52,8 @@ func (o *org) lines(function string, since time.Time) []invocation {
 	return lines
 }
 
-// costs does something that starts one run, waits for its end and returns what
-// it cost.
+// costs calls start, which starts one run, waits for the end of the run and
+// returns its bill.
 func (o *org) costs(start func()) bill {
 	o.t.Helper()
 	began, before := time.Now(), map[string]bool{}
@@ -62,7 +62,7 @@ func (o *org) costs(start func()) bill {
 	}
 	start()
 	exec := ""
-	o.eventually("another run is there", func() bool {
+	o.eventually("another run exists", func() bool {
 		for _, x := range o.runs() {
 			if !before[text(x, "id")] {
 				exec = text(x, "id")
@@ -105,9 +105,9 @@ func (b *bill) add(function string, l invocation) {
 	b.Write += l.Write
 }
 
-// The budget of a run of three steps without waits, in the month's second run:
-// the first also opens the month's balance. The table in shared/dynamo says of
-// what it is made.
+// The budget is that of a run of three steps without waits, the second run of
+// the month: the first also opens the month's balance. The table in
+// shared/dynamo lists its parts.
 //
 //nolint:paralleltest // other stories would be on the bill.
 func TestARunOfThreeStepsCostsNoMoreThanItsBudget(t *testing.T) {

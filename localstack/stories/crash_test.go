@@ -11,22 +11,22 @@ import (
 )
 
 // processes returns the ids of the processes that run a function of this
-// system, and of no other on this machine.
+// system, and no process of another system on this machine.
 func (s *stage) processes(t *testing.T, function string) []int {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/environ"); err != nil {
-		t.Skip("this machine does not tell which processes it runs")
+		t.Skip("this machine does not list its processes")
 	}
 	return proc.With("bootstrap", "AWS_LAMBDA_FUNCTION_NAME="+function, "AWS_ENDPOINT_URL="+s.outputs.Endpoint)
 }
 
 // It is not parallel: other stories would lose their functions too. They would
-// survive, which is what this one is about, but slower.
+// survive, as this story shows, but take longer.
 //
 //nolint:paralleltest // see above.
 func TestARunSurvivesTheDeathOfItsFunction(t *testing.T) {
 	o := open(t).tenant(t)
-	// The second of three steps takes long enough to be killed in.
+	// The second of three steps is slow enough to be killed in.
 	o.rule("_products", doc{"product": "psa", "action": "update_ticket", "delay_ms": 3000, "times": 1})
 	o.agent(note("before", "before"), doc{
 		"id": "slow", "type": "product_action", "product": "psa", "action": "update_ticket",

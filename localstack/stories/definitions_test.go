@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// notifies returns an agent that mails somebody of its own.
+// notifies returns an agent that sends an e-mail to this recipient.
 func notifies(recipient, body string) doc {
 	return doc{
 		"name": "Tell the desk", "category": "service_desk",
@@ -33,7 +33,7 @@ func TestAMistypedFieldIsAWarningBesideTheAgent(t *testing.T) {
 	}
 	got := o.must(http.StatusOK, o.get("/api/agents/"+text(a, "id")))
 	if !reflect.DeepEqual(got["warnings"], a["warnings"]) {
-		t.Errorf("get warns of\n%s\ncreate of\n%s", said(got), said(a))
+		t.Errorf("get warns of\n%s\ncreate warns of\n%s", said(got), said(a))
 	}
 	for _, other := range list(o.must(http.StatusOK, o.get("/api/agents")), "agents") {
 		if _, ok := object(other)["warnings"]; ok {
@@ -42,7 +42,7 @@ func TestAMistypedFieldIsAWarningBesideTheAgent(t *testing.T) {
 	}
 	mended := o.must(http.StatusOK, o.change(text(a, "id"), doc{"steps": notifies("desk@msp.com", "{{ event_payload.subject }}")["steps"]}))
 	if len(list(mended, "warnings")) != 0 {
-		t.Errorf("warnings of the mended agent:\n%s", said(mended))
+		t.Errorf("warnings of the corrected agent:\n%s", said(mended))
 	}
 }
 
@@ -68,7 +68,7 @@ func TestATemplateIsFilledInBeforeItRuns(t *testing.T) {
 	o.must(http.StatusOK, o.change(text(custom, "id"), doc{"status": "active"}))
 }
 
-func TestActionsAreListedAsStepsCallThem(t *testing.T) {
+func TestActionsAreListedAsStepsNameThem(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -92,7 +92,7 @@ func TestActionsAreListedAsStepsCallThem(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
+func TestAnAgentThatWasReadCanBeWrittenBack(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -111,7 +111,7 @@ func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
 	}
 }
 
-func TestARequestWithAKeyCreatesOneAgent(t *testing.T) {
+func TestARequestWithAnIdempotencyKeyCreatesOneAgent(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -148,7 +148,7 @@ func TestARequestWithAKeyCreatesOneAgent(t *testing.T) {
 	}
 }
 
-func TestDatesAndNullsAreTakenAsTheyAreMeant(t *testing.T) {
+func TestDatesAndNullsAreAccepted(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)

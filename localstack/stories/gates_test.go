@@ -21,7 +21,7 @@ func gateWith(more doc) doc {
 // runBeside waits for the organization's second execution and returns its id.
 func (o *org) runBeside(first string) (second string) {
 	o.t.Helper()
-	o.eventually("another execution is there", func() bool {
+	o.eventually("another execution exists", func() bool {
 		for _, x := range o.runs() {
 			if text(x, "id") != first {
 				second = text(x, "id")
@@ -32,7 +32,7 @@ func (o *org) runBeside(first string) (second string) {
 	return second
 }
 
-func TestSeveralPeopleMustApproveAndOneMayDeny(t *testing.T) {
+func TestAGateNeedsSeveralApprovalsAndOneDenial(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -42,14 +42,14 @@ func TestSeveralPeopleMustApproveAndOneMayDeny(t *testing.T) {
 	o.escalate()
 	exec := o.run()
 	approval := o.asks(exec)
-	for range 2 { // the same verdict by the same person is not a second one
+	for range 2 { // a repeated vote by the same person does not count twice
 		a := o.must(http.StatusOK, ann.decides(approval, "approved"))
 		if text(a, "status") != "pending" || len(list(a, "votes")) != 1 || at(a, "decided_by") != nil {
 			t.Errorf("after Ann's vote: %v", a)
 		}
 	}
 	if n := len(o.calls("isolate_device")); n != 0 {
-		t.Errorf("%d devices were isolated for one of two", n)
+		t.Errorf("%d devices were isolated after one of two approvals", n)
 	}
 	a := o.must(http.StatusOK, ben.decides(approval, "approved"))
 	if text(a, "status") != "approved" || len(list(a, "votes")) != 2 || text(a, "decided_by") != "user_ben" {
@@ -67,14 +67,14 @@ func TestSeveralPeopleMustApproveAndOneMayDeny(t *testing.T) {
 		t.Errorf("after Ben's denial: %v", a)
 	}
 	if r := o.as("user_cid", "owner").decides(approval, "approved"); r.status != http.StatusConflict {
-		t.Errorf("a verdict after the denial: %d %v", r.status, r.body)
+		t.Errorf("a vote after the denial: %d %v", r.status, r.body)
 	}
 	if x := o.ends(exec); text(x, "status_reason") != "approval_denied" || len(o.calls("isolate_device")) != 1 {
 		t.Errorf("%v with %d devices isolated in all", at(x, "status_reason"), len(o.calls("isolate_device")))
 	}
 }
 
-func TestSilenceApprovesWhereTheGateSaysSo(t *testing.T) {
+func TestATimeoutApprovesWhereTheGateSaysSo(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -88,17 +88,17 @@ func TestSilenceApprovesWhereTheGateSaysSo(t *testing.T) {
 	}
 	a := o.must(http.StatusOK, o.get("/api/approvals/"+approval))
 	if text(a, "status") != "expired" || at(a, "decided_by") != nil {
-		t.Errorf("approval = %v, want it expired, and decided by nobody", a)
+		t.Errorf("approval = %v, want it expired without a decider", a)
 	}
 	if r := o.decides(approval, "denied"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
-		t.Errorf("a late verdict: %d %v", r.status, r.body)
+		t.Errorf("a late vote: %d %v", r.status, r.body)
 	}
 }
 
-// One question from its first message to its verdict: people are told where to
-// decide and what will be done, reminded, and when they stay silent somebody
-// else is asked.
-func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
+// One approval from its first message to its decision: the message has the link
+// and the actions, the approver is reminded, and after a timeout the gate
+// escalates to another person.
+func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -127,16 +127,16 @@ func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
 		t.Errorf("shows (-want +got)\n%s", diff)
 	}
 	if r := mia.decides(approval, "approved"); r.status != http.StatusForbidden {
-		t.Errorf("a member who was not asked: %d %v", r.status, r.body)
+		t.Errorf("a member who is not an approver: %d %v", r.status, r.body)
 	}
 
 	second := first
-	o.eventually("the question has a new clock", func() bool {
+	o.eventually("the approval has a new deadline", func() bool {
 		second = o.must(http.StatusOK, o.get("/api/approvals/"+approval))
 		return text(second, "expires_at") != text(first, "expires_at")
 	})
 	if text(second, "status") != "pending" || seconds(t, first, second, "expires_at") < 600 {
-		t.Errorf("put to others: %s until %s, before until %s", text(second, "status"), text(second, "expires_at"), text(first, "expires_at"))
+		t.Errorf("escalated: %s until %s, before until %s", text(second, "status"), text(second, "expires_at"), text(first, "expires_at"))
 	}
 	o.eventually("three messages have arrived", func() bool { return len(o.calls("webhook")) == 3 })
 	var subjects []string
@@ -145,7 +145,7 @@ func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
 		body := text(c, "body", "body")
 		for _, part := range []string{"Isolate " + ticket + "?", "/approvals/" + approval, "defend.isolate_device", "P1 of " + ticket} {
 			if !strings.Contains(body, part) {
-				t.Errorf("the message does not say %s:\n%s", part, body)
+				t.Errorf("the message does not contain %s:\n%s", part, body)
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func TestAQuestionGoesFromOnePersonToTheNext(t *testing.T) {
 		t.Errorf("%s, gate %v", text(x, "status"), at(x, "steps", 0, "output"))
 	}
 	if calls := o.done("isolate_device"); len(calls) != 1 || !cmp.Equal(at(calls[0], "params"), any(params)) {
-		t.Errorf("the product was told %v, want %v once", calls, params)
+		t.Errorf("the product received %v, want %v once", calls, params)
 	}
 }
 
@@ -178,13 +178,13 @@ func moment(t *testing.T, v any, field string) time.Time {
 	return at
 }
 
-// seconds returns the time between the same field of two.
+// seconds returns the seconds between the same field of two documents.
 func seconds(t *testing.T, from, to any, field string) float64 {
 	t.Helper()
 	return moment(t, to, field).Sub(moment(t, from, field)).Seconds()
 }
 
-// hookOf returns where messages of a channel may go.
+// hookOf returns the address of a channel's stand-in.
 func (o *org) hookOf(channel string) string {
 	return strings.NewReplacer("{org}", o.name, "{channel}", channel).Replace(o.outputs.Hook)
 }
@@ -192,7 +192,7 @@ func (o *org) hookOf(channel string) string {
 // header returns the header of a message to Slack.
 func header(call any) string { return text(call, "body", "blocks", 0, "text", "text") }
 
-func TestWhoWasAskedInSlackHearsTheOutcomeThere(t *testing.T) {
+func TestApproversInSlackReceiveTheOutcomeThere(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -224,19 +224,19 @@ func TestWhoWasAskedInSlackHearsTheOutcomeThere(t *testing.T) {
 			o.escalate()
 			exec := o.run()
 			approval := o.asks(exec)
-			o.eventually("the question has arrived", func() bool { return len(o.calls("slack")) > 0 })
+			o.eventually("the request for approval has arrived", func() bool { return len(o.calls("slack")) > 0 })
 			tc.happens(o, exec, approval)
 			var last any
-			o.eventually("Slack hears the outcome", func() bool {
+			o.eventually("Slack receives the outcome", func() bool {
 				calls := o.calls("slack")
 				last = calls[len(calls)-1]
 				return header(last) == tc.header
 			})
 			if said := fmt.Sprint(at(last, "body")); !strings.Contains(said, tc.says) || !strings.Contains(said, "/approvals/"+approval) {
-				t.Errorf("Slack reads %s", said)
+				t.Errorf("Slack received %s", said)
 			}
 			o.ends(exec)
-			o.eventually("the trace says so", func() bool {
+			o.eventually("the trace has it", func() bool {
 				x := o.must(http.StatusOK, o.get("/api/executions/"+exec))
 				return text(x, "steps", 0, "output", "notified", tc.on, 0, "recipients", 0, "status") == "sent"
 			})
@@ -247,13 +247,13 @@ func TestWhoWasAskedInSlackHearsTheOutcomeThere(t *testing.T) {
 				}
 			}
 			if outcomes != 1 {
-				t.Errorf("Slack heard the outcome %d times", outcomes)
+				t.Errorf("Slack received the outcome %d times", outcomes)
 			}
 		})
 	}
 }
 
-func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
+func TestTheSecondLineIsNotifiedAfterTheFirstTimesOut(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -283,7 +283,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, a)
 		}
 	}
-	o.eventually("the second line is told", func() bool { return len(o.calls("teams")) == 1 })
+	o.eventually("the second line is notified", func() bool { return len(o.calls("teams")) == 1 })
 	a := mia.must(http.StatusOK, mia.get("/api/approvals/"+approval))
 	want := doc{"roles": []any{"owner", "admin"}, "users": []any{"user_mia"}}
 	if diff := cmp.Diff(want, at(a, "approvers")); diff != "" || at(a, "can_decide") != true || at(a, "escalated") != true {
@@ -295,11 +295,11 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 	}
 	a = mia.must(http.StatusOK, mia.decides(approval, "approved"))
 	if at(a, "can_decide") != false || number(a, "approvals_given") != 1 {
-		t.Errorf("after the verdict: %v", a)
+		t.Errorf("after the decision: %v", a)
 	}
-	o.eventually("both lines hear the outcome", func() bool { return len(o.calls("teams")) == 2 && len(o.calls("slack")) >= 3 })
+	o.eventually("both lines receive the outcome", func() bool { return len(o.calls("teams")) == 2 && len(o.calls("slack")) >= 3 })
 	if calls := o.calls("slack"); header(calls[len(calls)-1]) != "Approved: Story agent" {
-		t.Errorf("Slack reads %v", calls)
+		t.Errorf("Slack received %v", calls)
 	}
 }
 
@@ -346,6 +346,6 @@ func TestAGateShowsTheMessagesAndBranchesThatFollow(t *testing.T) {
 	o.must(http.StatusOK, o.decides(approval, "approved"))
 	o.ends(exec)
 	if calls := o.calls("webhook"); len(calls) != 1 || text(calls[0], "body", "body") != said {
-		t.Errorf("the webhook was told %v", calls)
+		t.Errorf("the webhook received %v", calls)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// failing is a step that fails, since the event has no such field.
+// failing returns a step that fails, since the event lacks its field.
 func failing() doc {
 	return doc{"id": "judge", "type": "ai_reason", "model": "quick", "prompt": "Judge {{ event_payload.gone }}."}
 }
 
-// hears makes an agent listen for the platform's events of a type.
+// hears creates an agent that listens for platform events of a type.
 func (o *org) hears(eventType string, steps ...any) string {
 	o.t.Helper()
 	return o.agentWith("agents", eventType, doc{"name": "Listener", "trigger": doc{"allow_agent_triggered": true}}, steps...)
@@ -24,13 +24,13 @@ func (o *org) runsOf(agent string) []any {
 	return list(o.must(http.StatusOK, o.get("/api/executions?agent_id="+agent)), "executions")
 }
 
-// reached returns what reached people over a channel.
+// reached returns the messages that were delivered over a channel.
 func (o *org) reached(kind string) []any {
 	o.t.Helper()
 	return slices.DeleteFunc(o.calls(""), func(c any) bool { return text(c, "kind") != kind })
 }
 
-func TestAFailedRunIsHeard(t *testing.T) {
+func TestAFailedRunStartsTheAgentsThatListenForFailures(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -42,11 +42,11 @@ func TestAFailedRunIsHeard(t *testing.T) {
 	tell, _ := at(alarm, "steps", 0).(doc)
 	tell["recipients"] = []any{strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)}
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+text(alarm, "id"), doc{"steps": []any{tell}, "status": "active"}))
-	self := o.hears("execution.failed", failing()) // fails at each failure but its own
+	self := o.hears("execution.failed", failing()) // fails at each failure except its own
 	failed := o.agent(failing())
 	o.escalate()
 
-	o.eventually("the channel heard of both failures", func() bool { return len(o.reached("slack")) == 2 })
+	o.eventually("the channel received both failures", func() bool { return len(o.reached("slack")) == 2 })
 	var x doc
 	for _, run := range o.runsOf(failed) {
 		x = o.ends(text(run, "id"))
@@ -58,7 +58,7 @@ func TestAFailedRunIsHeard(t *testing.T) {
 	said := strings.Join(texts, "\n")
 	for _, want := range []string{text(x, "id"), "template_error", "Story agent", "Listener"} {
 		if !strings.Contains(strings.ReplaceAll(said, "\\", ""), want) {
-			t.Errorf("the channel does not name %s: %s", want, said)
+			t.Errorf("the message does not contain %s: %s", want, said)
 		}
 	}
 	for _, run := range o.runsOf(text(alarm, "id")) {
@@ -70,7 +70,7 @@ func TestAFailedRunIsHeard(t *testing.T) {
 	if n := len(o.runsOf(self)); n != 1 {
 		t.Errorf("the listener that fails ran %d times, want once: for the failure of the other", n)
 	}
-	o.eventually("its activity says why it did not run for its own failure", func() bool {
+	o.eventually("its activity has the refusal for its own failure", func() bool {
 		for _, e := range list(o.must(http.StatusOK, o.get("/api/agents/"+self+"/activity")), "activity") {
 			if text(e, "outcome") == "loop_guard" && strings.Contains(text(e, "detail"), "its own failure") {
 				return true
@@ -80,12 +80,12 @@ func TestAFailedRunIsHeard(t *testing.T) {
 	})
 }
 
-func TestLowCreditsAreHeardOnce(t *testing.T) {
+func TestEachThresholdOfLowCreditsIsReportedOnce(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).stranger(t)
 	o.publish("hub", "org.created", doc{"plan": "starter"})
-	o.eventually("the organization is known", func() bool { return o.get("/api/agents").status == http.StatusOK })
+	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
 	listener := o.hears("credits.low", doc{
 		"id": "tell", "type": "notification", "channel": "slack",
 		"recipients": []any{strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)},
@@ -102,14 +102,14 @@ func TestLowCreditsAreHeardOnce(t *testing.T) {
 	o.eventually("four runs are completed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=completed&agent_id="+spender)), "executions")) == 4
 	})
-	o.eventually("the channel heard of it", func() bool { return len(o.reached("slack")) > 0 })
+	o.eventually("the channel received a message", func() bool { return len(o.reached("slack")) > 0 })
 	o.escalate() // to 21,000: 95 percent, and the run fails for want of credits
-	o.eventually("the channel heard of the next threshold", func() bool { return len(o.reached("slack")) >= 2 })
+	o.eventually("the channel received a message about the next threshold", func() bool { return len(o.reached("slack")) >= 2 })
 	o.eventually("the last run failed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=failed&agent_id="+spender)), "executions")) == 1
 	})
 	told := map[float64]int{}
-	o.eventually("every event was heard", func() bool {
+	o.eventually("every event started its listener", func() bool {
 		told = map[float64]int{}
 		for _, run := range o.runsOf(listener) {
 			told[number(o.ends(text(run, "id")), "trigger_event", "payload", "threshold_percent")]++
@@ -118,7 +118,7 @@ func TestLowCreditsAreHeardOnce(t *testing.T) {
 	})
 	for percent, n := range told {
 		if n != 1 {
-			t.Errorf("%v percent was told %d times", percent, n)
+			t.Errorf("%v percent was reported %d times", percent, n)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestOwnersGetOneEMailForThreeFailures(t *testing.T) {
 	o := open(t).stranger(t)
 	owner := "owner@" + strings.ToLower(o.name[4:]) + ".example"
 	o.publish("hub", "org.created", doc{"plan": "growth", "owners": []any{doc{"user_id": "user_olivia", "email": owner}}})
-	o.eventually("the organization is known", func() bool { return o.get("/api/agents").status == http.StatusOK })
+	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
 	agent := o.agent(failing())
 	for range 3 {
 		o.escalate()
@@ -137,7 +137,7 @@ func TestOwnersGetOneEMailForThreeFailures(t *testing.T) {
 	o.eventually("three runs failed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=failed&agent_id="+agent)), "executions")) == 3
 	})
-	o.eventually("the owner has mail", func() bool { return len(o.reached("email")) > 0 })
+	o.eventually("the owner has an e-mail", func() bool { return len(o.reached("email")) > 0 })
 	mails := o.reached("email")
 	if len(mails) != 1 || text(mails[0], "body", "to", 0) != owner || !strings.Contains(text(mails[0], "body", "subject"), "1 failure in "+o.name) {
 		t.Errorf("mails = %v, want one to the owner", mails)

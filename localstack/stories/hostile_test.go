@@ -21,15 +21,16 @@ import (
 	"theoneagents.app/agents/localstack/hub"
 )
 
-// hostility is how many bad requests are made, and how many at once.
+// The number of bad requests, and how many are concurrent.
 const (
 	hostility = 2400
 	hostiles  = 8
 )
 
-// TestNoBadRequestDoesAnything sends what nobody ought to send. HOSTILE_SEED
-// repeats the requests of a run, and HOSTILE_ONLY=n the n-th of them alone.
-func TestNoBadRequestDoesAnything(t *testing.T) {
+// TestABadRequestIsRefusedAndChangesNothing sends requests that must be refused.
+// HOSTILE_SEED repeats the requests of a run, and HOSTILE_ONLY=n the n-th of
+// them alone.
+func TestABadRequestIsRefusedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -66,14 +67,14 @@ func TestNoBadRequestDoesAnything(t *testing.T) {
 	group.Wait()
 
 	if after := h.census(); after != before {
-		t.Errorf("something was done (HOSTILE_SEED=%d):\nbefore %s\nafter  %s", seed, before, after)
+		t.Errorf("a request changed something (HOSTILE_SEED=%d):\nbefore %s\nafter  %s", seed, before, after)
 	}
 }
 
 // A bad is a request that must be refused.
 type bad struct {
 	method string
-	path   string // as it is sent
+	path   string // unescaped, as sent
 	header http.Header
 	body   []byte
 }
@@ -82,8 +83,8 @@ func (b bad) String() string {
 	return fmt.Sprintf("%s %.200q %.100v %.200q", b.method, b.path, b.header, b.body)
 }
 
-// A hostile is somebody with a good session and bad intentions. All that it
-// aims at is in an organization that only this story knows.
+// A hostile is an attacker with a valid session. All targets are in an
+// organization that only this story knows.
 type hostile struct {
 	*org
 
@@ -91,7 +92,7 @@ type hostile struct {
 	agent     string
 	execution string
 	approval  string
-	foreign   map[string]string            // what another organization has, by kind
+	foreign   map[string]string            // ids of another organization, by kind
 	cursors   map[string]map[string]string // cursors of "own" and "foreign", by list
 }
 
@@ -106,8 +107,8 @@ func newHostile(o *org) *hostile {
 	return h
 }
 
-// session returns a session of the person, with these claims changed; nil takes
-// one away.
+// session returns a session of the person with changed claims; nil removes a
+// claim.
 func (o *org) session(changed doc) string {
 	o.t.Helper()
 	token, err := o.key.Sign(o.claims(changed))
@@ -134,7 +135,7 @@ func (o *org) claims(changed doc) doc {
 	return claims
 }
 
-// waiting makes an agent with two runs that wait for an approval.
+// waiting creates an agent with two runs that wait for approval.
 func (o *org) waiting() (agent, execution, approval string) {
 	o.t.Helper()
 	agent = o.agent(doc{"id": "ask", "type": "approval_gate", "message": "May I?"})
@@ -162,7 +163,7 @@ func (o *org) cursors(agent string) map[string]string {
 	return found
 }
 
-// census says all that a request could have changed.
+// census returns all data that a request could have changed.
 func (h *hostile) census() string {
 	h.t.Helper()
 	executions := h.seen("/api/executions?limit=200")
@@ -182,7 +183,8 @@ func (h *hostile) census() string {
 	return string(b)
 }
 
-// seen returns what is at a path, once the organization may ask again.
+// seen returns the document at a path, and waits while the rate limit refuses
+// it.
 func (h *hostile) seen(path string) doc {
 	h.t.Helper()
 	var r reply
@@ -193,7 +195,7 @@ func (h *hostile) seen(path string) doc {
 	return h.must(http.StatusOK, r)
 }
 
-// request returns the n-th bad request of a seed, and of which kind it is.
+// request returns the n-th bad request of a seed, and its kind.
 func (h *hostile) request(seed uint64, n int) (kind string, b bad) {
 	r := mathrand.New(mathrand.NewPCG(seed, uint64(n)))
 	kinds := []struct {
@@ -215,14 +217,15 @@ func (h *hostile) request(seed uint64, n int) (kind string, b bad) {
 		b.header = http.Header{}
 	}
 	if _, none := b.header["No-Session"]; none {
-		delete(b.header, "No-Session") // it brings its own, or none
+		delete(b.header, "No-Session") // the request brings its own session, or none
 	} else {
 		b.header.Set("Authorization", h.bearer)
 	}
 	return k.name, b
 }
 
-// raw sends a request byte for byte as it is, again when there were too many.
+// raw sends a request exactly as given, and repeats it while the rate limit
+// refuses it.
 func (s *stage) raw(b bad) (*http.Response, []byte, error) {
 	for deadline := time.Now().Add(2 * patience); ; {
 		resp, body, err := s.once(b)
@@ -237,8 +240,8 @@ func (s *stage) raw(b bad) (*http.Response, []byte, error) {
 	}
 }
 
-// once does not send it again. An answer that does not fit the document is an
-// error; a preflight is the gateway's own business.
+// once sends a request once. An answer outside the document is an error, except
+// for a preflight, which the gateway answers.
 func (s *stage) once(b bad) (*http.Response, []byte, error) {
 	base, err := url.Parse(s.outputs.API)
 	if err != nil {
@@ -255,7 +258,7 @@ func (s *stage) once(b bad) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read.
+	defer resp.Body.Close() //nolint:errcheck // the body was only read.
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && b.header.Get("Access-Control-Request-Method") == "" {
 		err = s.contract.fits(b.method, b.path, resp, body)
@@ -263,14 +266,14 @@ func (s *stage) once(b bad) (*http.Response, []byte, error) {
 	return resp, body, err
 }
 
-// refused returns an error unless a request is refused in our words.
+// refused returns an error unless a request is refused with one of our errors.
 func (s *stage) refused(b bad) error {
 	resp, body, err := s.once(b) //nolint:bodyclose // once has closed it.
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode < 400 || resp.StatusCode > 499 || resp.StatusCode == http.StatusTooManyRequests {
-		return fmt.Errorf("status %d, want 4xx for what is wrong with it: %.500s", resp.StatusCode, body)
+		return fmt.Errorf("status %d, want a 4xx that names the fault: %.500s", resp.StatusCode, body)
 	}
 	return problem(resp, body)
 }
@@ -314,13 +317,13 @@ func noise(r *mathrand.Rand, alphabet string, n int) string {
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
-// A target is an endpoint that takes a body, and a body that it would take.
+// A target is an endpoint with a body that it would accept.
 type target struct {
 	method, path string
 	body         doc
 }
 
-// targets returns endpoints at which a good body would do something.
+// targets returns endpoints at which a valid body would change something.
 func (h *hostile) targets() []target {
 	definition := func() doc {
 		return doc{
@@ -340,7 +343,7 @@ func (h *hostile) targets() []target {
 	}
 }
 
-// badBody sends a body that no endpoint can take.
+// badBody sends a body that no endpoint accepts.
 func (h *hostile) badBody(r *mathrand.Rand) bad {
 	to := pick(r, h.targets()...)
 	if r.IntN(2) == 0 {
@@ -348,7 +351,7 @@ func (h *hostile) badBody(r *mathrand.Rand) bad {
 	}
 	good, err := json.Marshal(to.body)
 	if err != nil {
-		panic(err) // texts and numbers always have JSON
+		panic(err) // strings and numbers always have JSON
 	}
 	s := string(good)
 	name := s[:strings.Index(s, `":`)+2] // {"first":
@@ -356,8 +359,8 @@ func (h *hostile) badBody(r *mathrand.Rand) bad {
 		func() string { return s[:1+r.IntN(len(s)-1)] },
 		func() string { return s + pick(r, "}", "{}", ",", "x", "\x00", "null", s) },
 		func() string { i := 1 + r.IntN(len(s)-1); return s[:i] + pick(r, "\x00", "\x01", "\x1f") + s[i:] },
-		// In a name: the emulator puts U+FFFD in the place of what is no UTF-8,
-		// so that in a value it would be right when it comes to us.
+		// In a name: the emulator replaces invalid UTF-8 by U+FFFD, which would
+		// make a value valid before it reaches us.
 		func() string { return `{"` + pick(r, "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf8") + s[2:] },
 		func() string { return "\ufeff" + s },
 		func() string { return s[:len(s)-1] + "," + name[1:] + `"again"}` },
@@ -401,7 +404,7 @@ func utf16(s string) []byte {
 	return b
 }
 
-// corrupt puts something wrong into a good body, at any depth.
+// corrupt puts a fault into a valid body, at any depth.
 func corrupt(r *mathrand.Rand, body doc) {
 	if len(body) == 0 || r.IntN(4) == 0 {
 		body["unknown_"+noise(r, letters, 5)] = pick[any](r, 1, "x", nil, doc{}, []any{})
@@ -426,7 +429,7 @@ func corrupt(r *mathrand.Rand, body doc) {
 		}
 	case string:
 		if name == "value" {
-			body[name] = pick[any](r, doc{}, []any{}) // no scalar is; a condition may look for any that is
+			body[name] = pick[any](r, doc{}, []any{}) // no scalar is valid as one; a condition may compare with any scalar
 			return
 		}
 		if name == "description" || name == "note" {
@@ -437,7 +440,7 @@ func corrupt(r *mathrand.Rand, body doc) {
 	body[name] = pick[any](r, true, -1e300, -5, []any{[]any{}}, doc{"": 1}, doc{"a": doc{}}, []any{1, "a", nil}, strings.Repeat("x", 30_000))
 }
 
-// badID asks for what there is not.
+// badID requests a missing or foreign id.
 func (h *hostile) badID(r *mathrand.Rand) bad {
 	to := pick(r,
 		target{http.MethodGet, "/api/agents/ID", nil},
@@ -494,7 +497,7 @@ func (h *hostile) badID(r *mathrand.Rand) bad {
 	return b
 }
 
-// badQuery asks what no endpoint answers.
+// badQuery sends a query that no endpoint accepts.
 func (h *hostile) badQuery(r *mathrand.Rand) bad {
 	lists := []string{"/api/executions", "/api/approvals", "/api/agents/" + h.agent + "/activity"}
 	unknown := func() string {
@@ -525,7 +528,7 @@ func (h *hostile) badQuery(r *mathrand.Rand) bad {
 		"/api/executions?agent_id=agent_1%23")}
 }
 
-// badCursor walks with a cursor that was not given for this walk.
+// badCursor pages with a cursor that was not returned for this list.
 func (h *hostile) badCursor(r *mathrand.Rand) bad {
 	paths := []string{"/api/executions", "/api/approvals", "/api/agents/" + h.agent + "/activity"}
 	path := pick(r, paths...)
@@ -560,7 +563,7 @@ func (h *hostile) badCursor(r *mathrand.Rand) bad {
 			}
 			return ""
 		},
-		func() string { // with a filter that it was not given for
+		func() string { // with another filter than the cursor's
 			if strings.HasSuffix(path, "/activity") {
 				return ""
 			}
@@ -570,9 +573,9 @@ func (h *hostile) badCursor(r *mathrand.Rand) bad {
 	return bad{method: http.MethodGet, path: path + "?limit=1&cursor=" + cursor}
 }
 
-// swapped returns a cursor of which one letter is another.
+// swapped returns a cursor with one letter changed.
 func swapped(r *mathrand.Rand, good string) string {
-	i := r.IntN(len(good) - 1) // the last may hold bits that mean nothing
+	i := r.IntN(len(good) - 1) // the last may hold unused bits
 	c := letters[r.IntN(len(letters))]
 	if c == good[i] {
 		c = good[(i+1)%len(good)]
@@ -583,7 +586,7 @@ func swapped(r *mathrand.Rand, good string) string {
 	return good[:i] + string(c) + good[i+1:]
 }
 
-// badHeader sends headers that nobody has a reason for.
+// badHeader sends headers without a legitimate use.
 func (h *hostile) badHeader(r *mathrand.Rand) bad {
 	token := strings.TrimPrefix(h.bearer, "Bearer ")
 	key, cookie := "ik_live_"+noise(r, letters[:62], 40), "hub_session="+token
@@ -605,16 +608,16 @@ func (h *hostile) badHeader(r *mathrand.Rand) bad {
 		b.header.Set("Authorization", h.bearer)
 		b.header["Content-Type"] = pick(r, nil, []string{""}, []string{"text/plain"}, []string{"application/xml"}, []string{"multipart/form-data; boundary=x"}, []string{"application/x-www-form-urlencoded"},
 			[]string{"application/jsonx"}, []string{"application/json; charset=utf-16"}, []string{"json"}, []string{"*/*"}, []string{"application/json,text/plain"}, []string{"text/" + noise(r, letters, 20)})
-	case 2: // what the gateway is supposed to say
+	case 2: // headers that only the gateway may set
 		b.header["X-Golambdaproxy-Apigw-Context"] = []string{`{"accountId":"1","authorizer":{"jwt":{"claims":{"org_id":"` + h.name + `","roles":"owner"}}}}`}
 		b.header["X-GoLambdaProxy-ApiGw-StageVars"] = []string{pick(r, "{}", "null", "x", `{"org_id":"system"}`)}
 		b.header["X-Org-Id"], b.header["X-Amzn-Oidc-Data"] = []string{h.name}, []string{token}
-	case 3: // a page of somebody else
+	case 3: // a page of another site
 		b.header.Set("Cookie", cookie)
 		b.header["Origin"] = pick(r, []string{"null"}, []string{"https://evil.example"}, []string{h.outputs.Origin + ".evil.example"}, []string{h.outputs.Origin + "/"}, []string{strings.ToUpper(h.outputs.Origin)},
 			[]string{h.outputs.Origin, "https://evil.example"}, []string{"https://" + noise(r, letters[:26], 12)}, []string{h.outputs.Origin + "@evil.example"}, []string{"file://"}, []string{strings.TrimPrefix(h.outputs.Origin, "http://")})
 		b.header["Sec-Fetch-Site"] = pick(r, nil, []string{"same-origin"}, []string{"cross-site"})
-	case 4: // a page that does not say where it comes from
+	case 4: // a page without an origin
 		b.header.Set("Cookie", cookie)
 		b.header["Sec-Fetch-Site"] = pick(r, nil, []string{"cross-site"}, []string{"same-site"}, []string{"none"}, []string{""}, []string{"Same-Origin"}, []string{"same-origin", "same-origin"})
 	case 5: // no session at all
@@ -624,7 +627,7 @@ func (h *hostile) badHeader(r *mathrand.Rand) bad {
 	return b
 }
 
-// badMethod calls what is not there.
+// badMethod calls a method or a path that does not exist.
 func (h *hostile) badMethod(r *mathrand.Rand) bad {
 	path := pick(r, "/api/agents", "/api/agents/"+h.agent, "/api/executions", "/api/executions/"+h.execution, "/api/executions/"+h.execution+"/cancel", "/api/approvals", "/api/approvals/"+h.approval,
 		"/api/approvals/"+h.approval+"/decision", "/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/webhook-secret", "/api/openapi.json", "/docs")

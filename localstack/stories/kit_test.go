@@ -27,7 +27,7 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// patience is how long a story waits for what must happen.
+// patience is how long a story waits for an expected change.
 const patience = 60 * time.Second
 
 // A stage is the deployed system, seen from outside.
@@ -37,19 +37,19 @@ type stage struct {
 	bus     *eventbridge.Client
 	config  aws.Config
 
-	contract *contract // what every answer of the API must fit
+	contract *contract // every answer of the API must match it
 }
 
-// open finds the system that LOCAL_OUTPUTS describes. Without one the stories
-// are skipped, unless INTEGRATION=must.
+// open returns the system that LOCAL_OUTPUTS describes. Without it the stories
+// are skipped, or fail with INTEGRATION=must.
 func open(t *testing.T) *stage {
 	t.Helper()
 	file := os.Getenv("LOCAL_OUTPUTS")
 	if file == "" {
 		if os.Getenv("INTEGRATION") == "must" {
-			t.Fatal("LOCAL_OUTPUTS does not say where the system is")
+			t.Fatal("LOCAL_OUTPUTS is not set, want the file of the system's outputs")
 		}
-		t.Skip("no system runs; make test-stories starts one")
+		t.Skip("LOCAL_OUTPUTS is not set; make test-stories starts one")
 	}
 	return openAt(t, file)
 }
@@ -79,7 +79,7 @@ func openAt(t *testing.T, file string) *stage {
 // A doc is a JSON object.
 type doc = map[string]any
 
-// at returns what stands at a path of keys and indexes, or nil.
+// at returns the value at a path of keys and indexes, or nil.
 func at(v any, path ...any) any {
 	for _, p := range path {
 		switch p := p.(type) {
@@ -112,7 +112,7 @@ func list(v any, path ...any) []any {
 	return l
 }
 
-// An org is a tenant that only one story knows.
+// An org is a tenant that belongs to one story.
 type org struct {
 	*stage
 
@@ -122,7 +122,7 @@ type org struct {
 	role string
 }
 
-// tenant makes an organization known and returns it, as its owner sees it.
+// tenant announces an organization and returns it, as its owner sees it.
 func (s *stage) tenant(t *testing.T) *org {
 	t.Helper()
 	o := s.stranger(t)
@@ -130,7 +130,7 @@ func (s *stage) tenant(t *testing.T) *org {
 	return o
 }
 
-// stranger returns an organization of which nobody has told yet.
+// stranger returns an organization that was not announced.
 func (s *stage) stranger(t *testing.T) *org {
 	t.Helper()
 	return &org{stage: s, t: t, name: "org_" + rand.Text()[:16], user: "user_" + rand.Text()[:8], role: "owner"}
@@ -139,7 +139,7 @@ func (s *stage) stranger(t *testing.T) *org {
 func (o *org) becomesKnown() {
 	o.t.Helper()
 	o.publish("hub", "org.created", doc{"plan": "growth"})
-	o.eventually("the organization is known", func() bool { return o.get("/api/agents").status == http.StatusOK })
+	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
 }
 
 // as returns the organization as another person sees it.
@@ -169,7 +169,7 @@ func (o *org) publish(product, eventType string, payload doc) string {
 	return text(e, "id")
 }
 
-// put puts whatever it is given on the bus.
+// put puts any event on the bus.
 func (o *org) put(source, detailType string, detail any) {
 	o.t.Helper()
 	body, isText := detail.(string)
@@ -188,7 +188,7 @@ func (o *org) put(source, detailType string, detail any) {
 	}
 }
 
-// A reply is what the API answered.
+// A reply is an answer of the API.
 type reply struct {
 	status int
 	body   doc
@@ -210,7 +210,7 @@ func (o *org) call(method, path string, body any) reply {
 	return o.send(method, o.outputs.API+path, body, http.Header{"Authorization": {"Bearer " + token}})
 }
 
-// send calls any address; what the API answers must fit its document.
+// send calls any address; an answer of the API must match its document.
 func (o *org) send(method, address string, body any, header http.Header) reply {
 	o.t.Helper()
 	var reader io.Reader
@@ -238,7 +238,7 @@ func (o *org) send(method, address string, body any, header http.Header) reply {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read.
+	defer resp.Body.Close() //nolint:errcheck // the body was only read.
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		o.t.Fatal(err)
@@ -266,7 +266,7 @@ func (o *org) must(status int, r reply) doc {
 	return r.body
 }
 
-// eventually waits until something is so.
+// eventually waits until is returns true.
 func (o *org) eventually(what string, is func() bool) {
 	o.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -280,7 +280,7 @@ func (o *org) eventually(what string, is func() bool) {
 	}
 }
 
-// state returns what there is to see of the organization, for a failure.
+// state describes the organization for a failure message.
 func (o *org) state() string {
 	runs := o.get("/api/executions").body
 	var details []any
@@ -300,7 +300,7 @@ func (o *org) runs() []any {
 // run waits for the organization's only execution and returns its id.
 func (o *org) run() string {
 	o.t.Helper()
-	o.eventually("an execution is there", func() bool { return len(o.runs()) > 0 })
+	o.eventually("an execution exists", func() bool { return len(o.runs()) > 0 })
 	runs := o.runs()
 	if len(runs) != 1 {
 		o.t.Fatalf("%d executions, want 1: %v", len(runs), runs)
@@ -319,7 +319,7 @@ func (o *org) reaches(exec string, statuses ...string) doc {
 	return x
 }
 
-// ends waits until an execution is at its end and returns it.
+// ends waits for the end of an execution and returns it.
 func (o *org) ends(exec string) doc {
 	o.t.Helper()
 	return o.reaches(exec, "completed", "failed", "cancelled")
@@ -334,32 +334,33 @@ func (o *org) asks(exec string) string {
 			return text(a, "id")
 		}
 	}
-	o.t.Fatalf("%s waits, and there is no approval", exec)
+	o.t.Fatalf("%s waits without an approval", exec)
 	return ""
 }
 
-// decides gives a verdict.
+// decides votes on an approval.
 func (o *org) decides(approval, decision string) reply {
 	return o.post("/api/approvals/"+approval+"/decision", doc{"decision": decision, "note": "told by a story"})
 }
 
-// calls returns what reached the outside for the organization, of one action.
+// calls returns the calls of one action that the stand-ins received for the
+// organization.
 func (o *org) calls(action string) []any {
 	o.t.Helper()
 	all := list(o.send(http.MethodGet, o.outputs.Products+"/_calls?org_id="+url.QueryEscape(o.name), nil, nil).body, "calls")
 	return slices.DeleteFunc(all, func(c any) bool { return action != "" && text(c, "action") != action })
 }
 
-// done returns the calls of an action that were done, leaving out repetitions
-// that the product recognized and calls that it refused.
+// done returns the effective calls of an action, without the repetitions that
+// the product recognized and the calls that it refused.
 func (o *org) done(action string) []any {
 	return slices.DeleteFunc(o.calls(action), func(c any) bool {
 		return at(c, "repeated") == true || number(c, "status") >= http.StatusBadRequest
 	})
 }
 
-// agent creates an agent with these steps and activates it. It listens for the
-// event that escalate publishes.
+// agent creates and activates an agent with these steps that listens for the
+// event of escalate.
 func (o *org) agent(steps ...any) string {
 	o.t.Helper()
 	return o.agentOn("psa", "ticket.escalated", steps...)
@@ -370,7 +371,7 @@ func (o *org) agentOn(product, eventType string, steps ...any) string {
 	return o.agentWith(product, eventType, doc{}, steps...)
 }
 
-// agentWith is agentOn with more fields; those of trigger are added to it.
+// agentWith is agentOn with more fields; the fields of trigger are merged.
 func (o *org) agentWith(product, eventType string, more doc, steps ...any) string {
 	o.t.Helper()
 	trigger := doc{"type": "bus_event", "source_product": product, "event_type": eventType, "filters": []any{}}
@@ -393,7 +394,7 @@ func note(id, body string) doc {
 	}
 }
 
-// escalate publishes the event for which agents of stories listen.
+// escalate publishes the event that agents of stories listen for.
 func (o *org) escalate() (ticket string) {
 	ticket = "tkt_" + rand.Text()[:10]
 	o.publish("psa", "ticket.escalated", doc{"ticket_id": ticket, "escalated_to": "p1"})
@@ -409,16 +410,16 @@ func statuses(x doc) string {
 	return strings.Join(out, " ")
 }
 
-// standIns remembers the rules of all stories, which run side by side: the
-// stand-ins take all rules at once.
+// standIns holds the rules of all stories, which run in parallel: a stand-in
+// replaces all its rules at once.
 var standIns = struct {
 	sync.Mutex
 
 	rules map[string][]doc
 }{rules: map[string][]doc{}}
 
-// rule adds rules for this organization to what a stand-in ("_model" or
-// "_products") is told. The first that fits wins.
+// rule adds rules for this organization to a stand-in ("_model" or
+// "_products"). The first match wins.
 func (o *org) rule(of string, rules ...doc) {
 	o.t.Helper()
 	standIns.Lock()
@@ -430,7 +431,7 @@ func (o *org) rule(of string, rules ...doc) {
 	o.must(http.StatusOK, o.send(http.MethodPut, o.outputs.Products+"/"+of, doc{"rules": standIns.rules[of]}, nil))
 }
 
-// relent takes back the rules of this organization.
+// relent removes the rules of this organization.
 func (o *org) relent(of string) {
 	o.t.Helper()
 	standIns.Lock()

@@ -26,13 +26,13 @@ import (
 // An endpoint is an operation of the document that the API serves.
 type endpoint struct {
 	method, path string
-	open         bool // for everybody
+	open         bool // needs no authentication
 }
 
 func (e endpoint) String() string { return e.method + " " + e.path }
 
-// endpoints returns all operations there are, so that a new one is in the
-// matrix without being named here.
+// endpoints returns all operations of the document, so that the matrix includes
+// new ones.
 func (s *stage) endpoints(t *testing.T) []endpoint {
 	t.Helper()
 	var all []endpoint
@@ -52,14 +52,14 @@ func (s *stage) endpoints(t *testing.T) []endpoint {
 	return all
 }
 
-// A verdict is what becomes of a caller at an endpoint: 401, 403, or 0 when it
-// may go on.
+// A verdict is the status for a caller at an endpoint: 401, 403, or 0 if the
+// caller is admitted.
 type verdict func(endpoint) int
 
 func always(status int) verdict { return func(endpoint) int { return status } }
 
-// may returns the verdict on somebody who sees everything but keys and secrets, and may do
-// what is named besides.
+// may returns the verdict for a caller with the named rights, who may also read
+// all but keys and secrets.
 func may(edit, remove, decide, manage bool) verdict {
 	return func(e endpoint) int {
 		ok := edit
@@ -80,8 +80,8 @@ func may(edit, remove, decide, manage bool) verdict {
 	}
 }
 
-// TestEveryCallerAtEveryEndpoint asks with an empty list as body and for things
-// that there are not, so that nothing happens when the caller may.
+// TestEveryCallerAtEveryEndpoint sends an empty list as body and ids that do
+// not exist, so that an admitted call changes nothing.
 func TestEveryCallerAtEveryEndpoint(t *testing.T) {
 	t.Parallel()
 
@@ -120,7 +120,7 @@ func TestEveryCallerAtEveryEndpoint(t *testing.T) {
 	t.Logf("%d endpoints × %d callers", len(endpoints), asked/len(endpoints))
 }
 
-// judged asks at an endpoint and returns an error unless the verdict is this.
+// judged calls an endpoint and returns an error for another verdict.
 func (o *org) judged(e endpoint, header http.Header, want int) error {
 	header = header.Clone()
 	b := bad{method: e.method, path: strings.NewReplacer("{id}", "agent_01HXYZ", "{version}", "1").Replace(e.path), header: header}
@@ -142,13 +142,13 @@ func (o *org) judged(e endpoint, header http.Header, want int) error {
 	return nil
 }
 
-// A visitor is a caller and what is said to it.
+// A visitor is a caller with the expected verdict.
 type visitor struct {
 	header  http.Header
 	verdict verdict
 }
 
-// callers returns everybody who may come to the door.
+// callers returns every kind of caller.
 func (o *org) callers() map[string]visitor {
 	o.t.Helper()
 	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
@@ -162,27 +162,27 @@ func (o *org) callers() map[string]visitor {
 	revoked := o.takenBack()
 
 	all := map[string]visitor{
-		"an owner":                  {bearer(good), may(true, true, true, true)},
-		"an owner in other claims":  {bearer(o.session(doc{"org_id": nil, "user_id": nil, "roles": nil, "jti": nil, "tenantId": o.name, "sub": o.user, "orgRole": "owner"})), may(true, true, true, true)},
-		"an admin":                  {bearer(o.as("u", "admin").session(nil)), may(true, true, true, true)},
-		"a member":                  {bearer(o.as("u", "member").session(nil)), may(true, false, true, false)},
-		"a viewer":                  {bearer(o.as("u", "viewer").session(nil)), may(false, false, false, false)},
-		"a key to read":             {reader, may(false, false, false, false)},
-		"a key to write":            {key("read_write"), may(true, true, false, false)},
-		"a cookie of our page":      {http.Header{"Cookie": {cookie}, "Origin": {o.outputs.Origin}}, may(true, true, true, true)},
-		"a cookie of another page":  {http.Header{"Cookie": {cookie}, "Origin": {"https://evil.example"}}, siteless},
-		"a cookie without a page":   {http.Header{"Cookie": {cookie}}, siteless},
-		"an unknown organization":   {bearer(o.session(doc{"org_id": "org_" + rand.Text()[:16]})), always(http.StatusForbidden)},
-		"nobody":                    {http.Header{}, always(http.StatusUnauthorized)},
-		"a key that is none":        {http.Header{"X-Integration-Key": {"ik_live_" + rand.Text()}}, always(http.StatusUnauthorized)},
-		"a session and a key":       {http.Header{"Authorization": {"Bearer " + good}, "X-Integration-Key": reader["X-Integration-Key"]}, always(http.StatusUnauthorized)},
-		"a session and a cookie":    {http.Header{"Authorization": {"Bearer " + good}, "Cookie": {cookie}}, always(http.StatusUnauthorized)},
-		"two sessions":              {http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}, always(http.StatusUnauthorized)},
-		"two cookies":               {http.Header{"Cookie": {cookie + "; " + cookie}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
-		"a gateway that is none":    {forged(o.name), always(http.StatusUnauthorized)},
-		"a session taken back":      {bearer(revoked), always(http.StatusUnauthorized)},
-		"a cookie taken back":       {http.Header{"Cookie": {"hub_session=" + revoked}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
-		"a session as a basic user": {http.Header{"Authorization": {"Basic " + good}}, always(http.StatusUnauthorized)},
+		"an owner":                        {bearer(good), may(true, true, true, true)},
+		"an owner in other claims":        {bearer(o.session(doc{"org_id": nil, "user_id": nil, "roles": nil, "jti": nil, "tenantId": o.name, "sub": o.user, "orgRole": "owner"})), may(true, true, true, true)},
+		"an admin":                        {bearer(o.as("u", "admin").session(nil)), may(true, true, true, true)},
+		"a member":                        {bearer(o.as("u", "member").session(nil)), may(true, false, true, false)},
+		"a viewer":                        {bearer(o.as("u", "viewer").session(nil)), may(false, false, false, false)},
+		"a key to read":                   {reader, may(false, false, false, false)},
+		"a key to write":                  {key("read_write"), may(true, true, false, false)},
+		"a cookie of our page":            {http.Header{"Cookie": {cookie}, "Origin": {o.outputs.Origin}}, may(true, true, true, true)},
+		"a cookie of another page":        {http.Header{"Cookie": {cookie}, "Origin": {"https://evil.example"}}, siteless},
+		"a cookie without a page":         {http.Header{"Cookie": {cookie}}, siteless},
+		"an unknown organization":         {bearer(o.session(doc{"org_id": "org_" + rand.Text()[:16]})), always(http.StatusForbidden)},
+		"no credentials":                  {http.Header{}, always(http.StatusUnauthorized)},
+		"an unknown key":                  {http.Header{"X-Integration-Key": {"ik_live_" + rand.Text()}}, always(http.StatusUnauthorized)},
+		"a session and a key":             {http.Header{"Authorization": {"Bearer " + good}, "X-Integration-Key": reader["X-Integration-Key"]}, always(http.StatusUnauthorized)},
+		"a session and a cookie":          {http.Header{"Authorization": {"Bearer " + good}, "Cookie": {cookie}}, always(http.StatusUnauthorized)},
+		"two sessions":                    {http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}, always(http.StatusUnauthorized)},
+		"two cookies":                     {http.Header{"Cookie": {cookie + "; " + cookie}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
+		"forged headers of the gateway":   {forged(o.name), always(http.StatusUnauthorized)},
+		"a revoked session":               {bearer(revoked), always(http.StatusUnauthorized)},
+		"a cookie with a revoked session": {http.Header{"Cookie": {"hub_session=" + revoked}, "Origin": {o.outputs.Origin}}, always(http.StatusUnauthorized)},
+		"a session as a basic user":       {http.Header{"Authorization": {"Basic " + good}}, always(http.StatusUnauthorized)},
 	}
 	for name, token := range o.badSessions() {
 		all[name] = visitor{bearer(token), always(http.StatusUnauthorized)}
@@ -190,7 +190,7 @@ func (o *org) callers() map[string]visitor {
 	return all
 }
 
-// siteless is the verdict on a cookie that another site may have sent.
+// siteless is the verdict for a cookie that another site may have sent.
 func siteless(e endpoint) int {
 	if e.method == http.MethodGet {
 		return 0
@@ -198,8 +198,7 @@ func siteless(e endpoint) int {
 	return http.StatusForbidden
 }
 
-// forged returns the headers by which the adapter would pass on what the
-// gateway said.
+// forged returns the headers that the adapter uses for the gateway's data.
 func forged(org string) http.Header {
 	said := `{"accountId":"1","requestId":"x","authorizer":{"jwt":{"claims":{"org_id":"` + org + `","user_id":"u","roles":"owner"}},"lambda":{"org_id":"` + org + `"}}}`
 	return http.Header{
@@ -208,7 +207,7 @@ func forged(org string) http.Header {
 	}
 }
 
-// badSessions returns tokens that are no session.
+// badSessions returns invalid tokens.
 func (o *org) badSessions() map[string]string {
 	o.t.Helper()
 	now := time.Now()
@@ -284,7 +283,7 @@ func (o *org) badSessions() map[string]string {
 	return all
 }
 
-// privateKey returns the key that the Hub signs with.
+// privateKey returns the signing key of the Hub.
 func (o *org) privateKey() *ecdsa.PrivateKey {
 	o.t.Helper()
 	content, err := os.ReadFile(filepath.Join(filepath.Dir(os.Getenv("LOCAL_OUTPUTS")), "hub.pem"))
@@ -298,7 +297,7 @@ func (o *org) privateKey() *ecdsa.PrivateKey {
 	}
 	private, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok {
-		o.t.Fatalf("the hub's key is a %T", parsed)
+		o.t.Fatalf("the Hub's key is a %T", parsed)
 	}
 	return private
 }
@@ -314,8 +313,8 @@ func (o *org) signed(method jwt.SigningMethod, key any, header, body string) str
 	return said + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// What another organization has is not there, whoever asks and for whatever.
-func TestWhatBelongsToAnotherOrganizationIsNotThere(t *testing.T) {
+// For every caller an item of another organization is not found.
+func TestAnItemOfAnotherOrganizationIsNotFound(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
@@ -341,6 +340,6 @@ func TestWhatBelongsToAnotherOrganizationIsNotThere(t *testing.T) {
 		}
 	}
 	if after := victim.census(); after != before {
-		t.Errorf("something was done:\nbefore %s\nafter  %s", before, after)
+		t.Errorf("a request changed something:\nbefore %s\nafter  %s", before, after)
 	}
 }

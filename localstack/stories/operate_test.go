@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// operate runs the operators' program on the system and returns what it prints.
+// operate runs the operators' program on the system and returns its output.
 func (o *org) operate(args ...string) doc {
 	o.t.Helper()
 	args = append(args, "-json", "-state", filepath.Dir(os.Getenv("LOCAL_OUTPUTS")))
@@ -31,7 +31,8 @@ func (o *org) operate(args ...string) doc {
 	return out
 }
 
-// reasons returns the reasons of the letters about events of the organization.
+// reasons returns the reasons of the dead letters about events of the
+// organization.
 func (o *org) reasons() string {
 	o.t.Helper()
 	var reasons []string
@@ -42,18 +43,18 @@ func (o *org) reasons() string {
 	return strings.Join(reasons, " ")
 }
 
-// listed waits until the organization has these letters. Other stories look at
-// the queue too, and hide them for a moment.
+// listed waits until the organization has these dead letters. Other stories
+// read the queue too, and hide its messages for a moment.
 func (o *org) listed(want string) {
 	o.t.Helper()
-	o.eventually("the letters are "+want, func() bool { return o.reasons() == want })
+	o.eventually("the dead letters are "+want, func() bool { return o.reasons() == want })
 }
 
-// redriven redrives the organization's letters until what is listed says that
-// it is done, and returns the events that were put back.
+// redriven redrives the organization's dead letters until the list is as
+// wanted, and returns the events that were put back.
 func (o *org) redriven(want string) (events []string) {
 	o.t.Helper()
-	o.eventually("the letters that are left are "+want, func() bool {
+	o.eventually("the remaining dead letters are "+want, func() bool {
 		for _, l := range list(o.operate("redrive", "-org", o.name), "letters") {
 			if at(l, "redriven") == true {
 				events = append(events, text(l, "event_id"))
@@ -64,8 +65,8 @@ func (o *org) redriven(want string) (events []string) {
 	return events
 }
 
-// witness publishes a ticket and waits for its run, which is then one of n:
-// whatever was on its way before it has arrived.
+// witness publishes a ticket and waits for its run. Then every earlier event
+// has been handled, and the organization has n runs.
 func (o *org) witness(n int) {
 	o.t.Helper()
 	ticket := "tkt_" + rand.Text()[:10]
@@ -102,14 +103,14 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	if got := o.redriven("malformed"); len(got) != 0 {
 		t.Errorf("the second time %v was redriven", got)
 	}
-	o.put("psa", "ticket.created", early) // as by one that was killed before it deleted the letter
+	o.put("psa", "ticket.created", early) // as after a redrive that was killed before it deleted the dead letter
 	o.witness(2)
 
 	replayed := o.operate("replay", "-org", o.name, "-from", began.UTC().Format(time.RFC3339), "-to", time.Now().UTC().Format(time.RFC3339))
 	if text(replayed, "state") != "COMPLETED" || at(replayed, "repeated") != false {
 		t.Errorf("replay = %v", replayed)
 	}
-	o.listed("malformed malformed") // the broken event has come again, so the others have been on their way too
+	o.listed("malformed malformed") // the replayed malformed event is handled, so the others are too
 	o.witness(3)
 	updates := slices.DeleteFunc(o.done("update_ticket"), func(c any) bool { return text(c, "params", "ticket_id") != "tkt_early" })
 	if len(updates) != 1 {
@@ -117,7 +118,7 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	}
 }
 
-func TestAnOperatorSeesARunWhole(t *testing.T) {
+func TestAnOperatorInspectsAWholeRun(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)

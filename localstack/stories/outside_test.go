@@ -15,8 +15,8 @@ func (o *org) hook(channel string) string {
 	return strings.NewReplacer("{org}", o.name, "{channel}", channel).Replace(o.outputs.Hook)
 }
 
-// recipients returns what a step says of each recipient: status, recipient and
-// reason.
+// recipients returns the status, the recipient and the reason of each recipient
+// of a step.
 func recipients(x doc, step int) []string {
 	var lines []string
 	for _, r := range list(x, "steps", step, "output", "recipients") {
@@ -25,7 +25,7 @@ func recipients(x doc, step int) []string {
 	return lines
 }
 
-// tell returns a step that tells these recipients.
+// tell returns a step that notifies these recipients.
 func tell(channel string, recipients ...any) doc {
 	return doc{"id": "tell", "type": "notification", "channel": channel, "recipients": recipients, "subject": "S", "body": "Hello"}
 }
@@ -54,11 +54,11 @@ func TestOneBadRecipientOfThreeFailsAlone(t *testing.T) {
 	}
 }
 
-// It is not parallel: a stand-in that is told the rules of another story begins
-// to count the times of these again.
+// It is not parallel: a stand-in that receives another story's rules restarts
+// the counts of the rules here.
 //
 //nolint:paralleltest // see above.
-func TestAProductSaysWhenToComeBack(t *testing.T) {
+func TestAnActionIsRetriedAfterTheTimeThatTheProductNames(t *testing.T) {
 	o := open(t).tenant(t)
 	o.rule("_products",
 		doc{"product": "psa", "action": "add_note", "status": 429, "retry_after": 3, "times": 1},
@@ -76,18 +76,18 @@ func TestAProductSaysWhenToComeBack(t *testing.T) {
 	first, err := time.Parse(time.RFC3339Nano, text(calls[0], "at"))
 	second, err2 := time.Parse(time.RFC3339Nano, text(calls[1], "at"))
 	if err != nil || err2 != nil || second.Sub(first) < 3*time.Second {
-		t.Errorf("it was asked again after %v (%v, %v)", second.Sub(first), err, err2)
+		t.Errorf("it was called again after %v (%v, %v)", second.Sub(first), err, err2)
 	}
 	const want = "psa.update_ticket: the product answered 503 (Down for maintenance) and asks for a pause of 120 s, but the step has only "
 	if got := text(x, "error", "message"); !strings.HasPrefix(got, want) || text(x, "error", "code") != "product_error" {
 		t.Errorf("the error is %v", at(x, "error"))
 	}
 	if n := len(o.calls("update_ticket")); n != 1 {
-		t.Errorf("%d calls of a product that asks for more time than there is, want 1", n)
+		t.Errorf("%d calls of a product that names more time than the step has, want 1", n)
 	}
 }
 
-func TestWorkThatIsDoneIsDoneWhateverTheProductAnswers(t *testing.T) {
+func TestASuccessfulActionCompletesWithAnyAnswerBody(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -106,20 +106,20 @@ func TestWorkThatIsDoneIsDoneWhateverTheProductAnswers(t *testing.T) {
 		t.Fatalf("%s: %v", text(x, "status"), at(x, "error"))
 	}
 	if got := text(x, "steps", 0, "output", "text"); got != "OK" {
-		t.Errorf("a word became %v", at(x, "steps", 0, "output"))
+		t.Errorf("the output of a word is %v", at(x, "steps", 0, "output"))
 	}
 	if len(list(x, "steps", 1, "output", "value")) != 1 {
-		t.Errorf("a list became %v", at(x, "steps", 1, "output"))
+		t.Errorf("the output of a list is %v", at(x, "steps", 1, "output"))
 	}
 	if at(x, "steps", 2, "output", "truncated") != true {
-		t.Errorf("a long answer became %.100v", at(x, "steps", 2, "output"))
+		t.Errorf("the output of a long answer is %.100v", at(x, "steps", 2, "output"))
 	}
 	if n := len(o.calls("")); n != 3 {
 		t.Errorf("%d calls, want 3", n)
 	}
 }
 
-func TestAChatThatRefusesWithStatus200IsShown(t *testing.T) {
+func TestARefusalOfAChatWithStatus200FailsTheStep(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -147,7 +147,7 @@ func TestAChatThatRefusesWithStatus200IsShown(t *testing.T) {
 	}
 }
 
-func TestASchemaThatWouldNotBeCheckedIsNotSaved(t *testing.T) {
+func TestASchemaWithUnsupportedKeywordsIsNotSaved(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -202,7 +202,7 @@ func TestAParameterIsCheckedBeforeTheProductIsCalled(t *testing.T) {
 		t.Errorf("parameters (-want +got)\n%s", diff)
 	}
 	o.publish("psa", "ticket.escalated", doc{"ticket_id": "t", "escalated_to": "p1", "number": 7, "priority": "urgent", "nothing": nil})
-	o.eventually("the second run", func() bool { return len(o.runs()) == 2 })
+	o.eventually("the second run exists", func() bool { return len(o.runs()) == 2 })
 	x := o.ends(text(o.runs()[0], "id"))
 	if got := text(x, "error", "message"); got != `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "urgent".` || len(o.calls("update_ticket")) != 1 {
 		t.Errorf("the error is %v", at(x, "error"))

@@ -12,11 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// became waits until an agent's activity says what became of an event, and
-// returns the entry.
+// became waits for the entry about an event in an agent's activity, and returns
+// it.
 func (o *org) became(agent, event string) (entry any) {
 	o.t.Helper()
-	o.eventually("the event is explained", func() bool {
+	o.eventually("the event is in the activity", func() bool {
 		entry = nil
 		for _, e := range o.activity(agent) {
 			if text(e, "event_id") == event {
@@ -33,7 +33,7 @@ func (o *org) activity(agent string) []any {
 	return list(o.must(http.StatusOK, o.get("/api/agents/"+agent+"/activity?limit=200")), "activity")
 }
 
-// tally counts what became of an agent's events.
+// tally counts the outcomes in an agent's activity.
 func (o *org) tally(agent string) map[string]int {
 	counts := map[string]int{}
 	for _, e := range o.activity(agent) {
@@ -42,7 +42,7 @@ func (o *org) tally(agent string) map[string]int {
 	return counts
 }
 
-func TestAnAgentThatOverridesKeepsSystemAgentsBack(t *testing.T) {
+func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -67,7 +67,7 @@ func TestAnAgentThatOverridesKeepsSystemAgentsBack(t *testing.T) {
 		t.Errorf("%s of %s", text(x, "status"), text(x, "agent_id"))
 	}
 
-	event = ticket("tkt_2", "p3") // it does not match here, so Dispatch runs
+	event = ticket("tkt_2", "p3") // does not match the override, so Dispatch runs
 	if entry := o.became("agent_system_dispatch", event); text(entry, "outcome") != "started" {
 		t.Errorf("Dispatch alone: %v", entry)
 	}
@@ -76,13 +76,13 @@ func TestAnAgentThatOverridesKeepsSystemAgentsBack(t *testing.T) {
 	}
 }
 
-// caused publishes the event for which agents of stories listen, as a product
-// does because of a call: what it was told stands in the event.
+// caused publishes the event of escalate as the consequence of a call: the
+// event carries the metadata that the call sent to the product.
 func (o *org) caused(call any, n int) string {
 	o.t.Helper()
 	depth, err := strconv.Atoi(text(call, "headers", "X-One-Agents-Depth"))
 	if err != nil || text(call, "headers", "X-One-Agents-Execution") == "" {
-		o.t.Fatalf("the product was not told what caused the call: %v", at(call, "headers"))
+		o.t.Fatalf("the call does not carry its cause: %v", at(call, "headers"))
 	}
 	e := o.envelope("psa", "ticket.escalated", doc{"ticket_id": fmt.Sprintf("tkt_%d", n), "escalated_to": "p1"})
 	e["metadata"] = doc{"agent_triggered": true, "causation": doc{
@@ -92,7 +92,7 @@ func (o *org) caused(call any, n int) string {
 	return text(e, "id")
 }
 
-func TestAgentsThatWakeEachOtherComeToAnEnd(t *testing.T) {
+func TestTheLoopGuardStopsAgentsThatTriggerEachOther(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -121,7 +121,7 @@ func TestAgentsThatWakeEachOtherComeToAnEnd(t *testing.T) {
 	}
 }
 
-func TestAnAgentRunsNoMoreOftenThanItMay(t *testing.T) {
+func TestAnAgentStartsNoMoreOftenThanItsLimit(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -144,11 +144,11 @@ func TestAnAgentRunsNoMoreOftenThanItMay(t *testing.T) {
 		wg.Go(func() { o.publish("psa", "ticket.sla_warning", doc{"ticket_id": fmt.Sprintf("tkt_%d", n)}) })
 	}
 	wg.Wait()
-	o.eventually("all twenty are explained", func() bool { return len(o.activity(thrice)) == 20 })
+	o.eventually("all twenty are in the activity", func() bool { return len(o.activity(thrice)) == 20 })
 	if diff := cmp.Diff(map[string]int{"started": 3, "limit_reached": 17}, o.tally(thrice)); diff != "" {
 		t.Errorf("twenty at once (-want +got)\n%s", diff)
 	}
-	o.eventually("what was started has ended", func() bool {
+	o.eventually("all started executions have ended", func() bool {
 		runs := o.runs()
 		return len(runs) == 4 && !slices.ContainsFunc(runs, func(x any) bool { return !ended(x) })
 	})
@@ -157,7 +157,7 @@ func TestAnAgentRunsNoMoreOftenThanItMay(t *testing.T) {
 	}
 }
 
-func TestAnAgentSeesTheClientsInItsScope(t *testing.T) {
+func TestAnAgentRunsOnlyForTheClientsInItsScope(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -187,15 +187,15 @@ func TestAnAgentSeesTheClientsInItsScope(t *testing.T) {
 		"all but acme, globex":    "started",
 		"all but acme, no client": "started",
 	}, got); diff != "" {
-		t.Errorf("what became of them (-want +got)\n%s", diff)
+		t.Errorf("outcomes (-want +got)\n%s", diff)
 	}
 }
 
-// It is not parallel: a stand-in that is told the rules of another story begins
-// to count the times of these again.
+// It is not parallel: a stand-in that receives another story's rules restarts
+// the counts of the rules here.
 //
 //nolint:paralleltest // see above.
-func TestATraceTellsWhatWentWrongAtEachStep(t *testing.T) {
+func TestATraceHasTheErrorOfEachStep(t *testing.T) {
 	o := open(t).tenant(t)
 	long := strings.Repeat("long ", 100)
 	answer := doc{"type": "object", "required": []any{"noise"}, "properties": doc{"noise": doc{"type": "boolean"}}}
@@ -252,7 +252,7 @@ func TestATraceTellsWhatWentWrongAtEachStep(t *testing.T) {
 	for _, c := range o.calls("update_ticket") {
 		keys[text(c, "idempotency_key")] = true
 		if text(c, "params", "category") != long {
-			t.Errorf("the product was sent %v", at(c, "params"))
+			t.Errorf("the product received %v", at(c, "params"))
 		}
 	}
 	if diff := cmp.Diff(map[string]bool{text(x, "id") + ":flaky": true}, keys); diff != "" || len(o.done("update_ticket")) != 1 {
@@ -263,18 +263,18 @@ func TestATraceTellsWhatWentWrongAtEachStep(t *testing.T) {
 		t.Errorf("judge asked %v, want two models", asked)
 	}
 	if n := len(o.asked("nonsense")); n != 2 {
-		t.Errorf("nonsense was asked for %d times, want 2", n)
+		t.Errorf("the model was asked for nonsense %d times, want 2", n)
 	}
 }
 
-// A shown is what a trace says of a step.
+// A shown is the expected part of a step's trace.
 type shown struct {
 	tries, credits float64
 	code           string
 }
 
-// shows compares the trace of an execution, and looks whether each step that was
-// tried says what was put in and when.
+// shows compares the trace of an execution, and checks that each attempted step
+// has an input and times.
 func (o *org) shows(x doc, want map[string]shown) {
 	o.t.Helper()
 	got := map[string]shown{}
@@ -286,7 +286,7 @@ func (o *org) shows(x doc, want map[string]shown) {
 			o.t.Errorf("%s has input %v and output %v", name, at(s, "input"), at(s, "output"))
 		}
 		if (text(s, "error", "message") == "") != (text(s, "status") != "failed") {
-			o.t.Errorf("%s is %s and says %v", name, text(s, "status"), at(s, "error"))
+			o.t.Errorf("%s is %s with the error %v", name, text(s, "status"), at(s, "error"))
 		}
 		if begun, done := text(s, "started_at"), text(s, "completed_at"); begun < last || done < begun || at(s, "duration_ms") == nil {
 			o.t.Errorf("%s from %s to %s (%v ms) comes after %s", name, begun, done, at(s, "duration_ms"), last)
@@ -298,7 +298,7 @@ func (o *org) shows(x doc, want map[string]shown) {
 	}
 }
 
-// asked returns what models were asked for a step.
+// asked returns the models that were called for a step.
 func (o *org) asked(step string) []any {
 	o.t.Helper()
 	all := list(o.send(http.MethodGet, o.outputs.Products+"/_model/calls?org_id="+o.name, nil, nil).body, "calls")

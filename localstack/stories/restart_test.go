@@ -13,14 +13,14 @@ import (
 	"testing"
 )
 
-// A laptop is a local cloud of its own, as make run and make stop have one.
+// A laptop is a local cloud of its own, like that of make run and make stop.
 type laptop struct {
 	t     *testing.T
-	state string // its folder, seen from the project's
+	state string // its folder, relative to the project
 }
 
-// local runs the program behind make run, stop and reset, and returns what it
-// said.
+// local runs the program behind make run, stop and reset, and returns its
+// output.
 func (l laptop) local(command string, args ...string) string {
 	l.t.Helper()
 	said, err := l.try(command, args...)
@@ -40,17 +40,17 @@ func (l laptop) try(command string, args ...string) (string, error) {
 	return said.String(), err
 }
 
-// outputs is the file that says where the cloud is.
+// outputs is the file with the addresses of the cloud.
 func (l laptop) outputs() string { return filepath.Join("../..", l.state, "outputs.json") }
 
-// again returns an organization as it is seen after the cloud has begun again.
+// again returns an organization on the restarted cloud.
 func (l laptop) again(o *org) *org {
 	c := *o
 	c.stage = openAt(l.t, l.outputs())
 	return &c
 }
 
-// killEmulator ends the emulator without a warning.
+// killEmulator kills the emulator.
 func (l laptop) killEmulator() {
 	l.t.Helper()
 	text, err := os.ReadFile(filepath.Join("../..", l.state, "emulator.json"))
@@ -79,8 +79,8 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	t.Cleanup(func() { l.local("reset") })
 	l.local("up", "-port", "0", "-products-port", "0", "-no-demo")
 
-	// A run waits for a person, another is done, an event is a dead letter, and
-	// a key was given out.
+	// One run waits for approval, another has ended, an event is a dead letter,
+	// and an integration key exists.
 	o := openAt(t, l.outputs()).tenant(t)
 	agent := o.agent(gate(600), note("after", "approved"))
 	o.escalate()
@@ -90,7 +90,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	done := o.ends(o.runBeside(waiting))
 	key := text(o.must(http.StatusCreated, o.post("/api/keys", doc{"name": "a key", "access": "read"})), "key")
 	o.put("psa", "ticket.created", doc{"org_id": o.name, "id": "evt_letter"})
-	o.eventually("the malformed event is a letter", func() bool { return l.letters(o) == "malformed" })
+	o.eventually("the malformed event is a dead letter", func() bool { return l.letters(o) == "malformed" })
 	calls := len(o.calls(""))
 
 	if said := l.local("stop"); !strings.Contains(said, "make run continues with it") {
@@ -114,16 +114,16 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 		t.Errorf("the key is answered with %d", got.status)
 	}
 	if got := len(o.calls("")); got != calls {
-		t.Errorf("%d calls are known, there were %d", got, calls)
+		t.Errorf("%d calls are stored, want %d", got, calls)
 	}
 	if got := l.letters(o); got != "malformed" {
-		t.Errorf("the letters are %q", got)
+		t.Errorf("the dead letters are %q", got)
 	}
 	if got := o.must(http.StatusOK, o.decides(approval, "approved")); text(got, "status") != "approved" {
 		t.Errorf("the approval is %s", text(got, "status"))
 	}
 
-	// Its task token is lost; the sweeper wakes the run.
+	// The task token is lost; the sweeper wakes the run.
 	if x := o.ends(waiting); text(x, "status") != "completed" || len(o.done("add_note")) != 2 {
 		t.Errorf("the run that waited is %s, with %d notes", text(x, "status"), len(o.done("add_note")))
 	}
@@ -149,7 +149,8 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	}
 }
 
-// letters returns the reasons of the letters about events of an organization.
+// letters returns the reasons of the dead letters about events of an
+// organization.
 func (l laptop) letters(o *org) string {
 	l.t.Helper()
 	cmd := exec.Command("../../.local/bin/operate", "letters", "-json", "-org", o.name, "-state", filepath.Join("../..", l.state))

@@ -1,5 +1,5 @@
-// Package stories_test drives the deployed system from outside, over HTTP and
-// the bus, and tells what people and products see.
+// Package stories_test tests the deployed system from outside, over HTTP and
+// the bus. It checks the messages and calls that people and products receive.
 package stories_test
 
 import (
@@ -83,7 +83,7 @@ func TestACriticalAlertIsolatesTheDeviceOnceAPersonApproves(t *testing.T) {
 	exec := o.run()
 	approval := o.asks(exec)
 	if n := len(o.calls("isolate_device")); n != 0 {
-		t.Fatalf("the device was isolated %d times before anybody approved", n)
+		t.Fatalf("the device was isolated %d times before the approval", n)
 	}
 	a := o.must(http.StatusOK, o.decides(approval, "approved"))
 	if text(a, "status") != "approved" || text(a, "decided_by") != o.user || text(a, "decided_at") == "" {
@@ -125,7 +125,7 @@ func isolate() doc {
 	}
 }
 
-func TestNobodyAnswersAndNothingIsIsolated(t *testing.T) {
+func TestAnExpiredApprovalIsolatesNothing(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -145,7 +145,7 @@ func TestNobodyAnswersAndNothingIsIsolated(t *testing.T) {
 		t.Errorf("approval is %s, want expired", text(a, "status"))
 	}
 	if r := o.decides(approval, "approved"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
-		t.Errorf("late verdict: %d %v", r.status, r.body)
+		t.Errorf("late vote: %d %v", r.status, r.body)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestAWaitResumes(t *testing.T) {
 	o.agent(note("before", "before"), doc{"id": "pause", "type": "wait", "duration_seconds": 2}, note("after", "after"))
 	o.escalate()
 	exec := o.run()
-	o.eventually("the first note is there", func() bool { return len(o.done("add_note")) == 1 })
+	o.eventually("the first note was added", func() bool { return len(o.done("add_note")) == 1 })
 	x := o.must(http.StatusOK, o.get("/api/executions/"+exec))
 	if s := text(x, "status"); s != "running" {
 		t.Errorf("a waiting execution is %s, want running", s)
@@ -184,10 +184,11 @@ func TestACancelledWaitNeverResumes(t *testing.T) {
 	if text(x, "status") != "cancelled" || text(x, "status_reason") != "cancelled_by_user" {
 		t.Errorf("%v, %v", at(x, "status"), at(x, "status_reason"))
 	}
-	// A second agent that waits longer tells when the first would have resumed.
+	// A second agent with a longer wait shows when the first would have
+	// resumed.
 	o.agentOn("psa", "ticket.sla_warning", doc{"id": "longer", "type": "wait", "duration_seconds": 5}, note("witness", "witness"))
 	o.publish("psa", "ticket.sla_warning", doc{"ticket_id": "tkt_2"})
-	o.eventually("the witness has spoken", func() bool { return len(o.done("add_note")) > 0 })
+	o.eventually("the witness added its note", func() bool { return len(o.done("add_note")) > 0 })
 	notes := o.calls("add_note")
 	if len(notes) != 1 || text(notes[0], "params", "body") != "witness" {
 		t.Errorf("notes = %v, want the witness's alone", notes)
@@ -245,7 +246,7 @@ func TestTheSameEventTwentyTimesIsOneRun(t *testing.T) {
 	wg.Wait()
 	exec := o.run()
 	o.ends(exec)
-	// An event of another content shows that the twenty are through.
+	// An event with other content shows that the twenty were handled.
 	o.escalate()
 	o.eventually("the next event ran", func() bool { return len(o.runs()) > 1 })
 	if n := len(o.runs()); n != 2 {
@@ -265,7 +266,7 @@ func TestTheSameContentWithAnotherIDIsADuplicate(t *testing.T) {
 	for range 3 {
 		o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_1", "escalated_to": "p1"})
 	}
-	o.eventually("all three are explained", func() bool {
+	o.eventually("all three are in the activity", func() bool {
 		return len(list(o.get("/api/agents/"+a+"/activity").body, "activity")) == 3
 	})
 	var outcomes []string
@@ -296,7 +297,7 @@ func TestAnEventThatDoesNotMatchIsExplained(t *testing.T) {
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+a, doc{"status": "active"}))
 	o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_1", "escalated_to": "p2"})
 	var entry any
-	o.eventually("the refusal is there", func() bool {
+	o.eventually("the refusal is in the activity", func() bool {
 		entry = at(o.get("/api/agents/"+a+"/activity").body, "activity", 0)
 		return entry != nil
 	})
@@ -305,7 +306,7 @@ func TestAnEventThatDoesNotMatchIsExplained(t *testing.T) {
 	}
 }
 
-func TestTwentyPeopleDecideAtOnceAndOneVerdictStands(t *testing.T) {
+func TestOneOfTwentyConcurrentDecisionsWins(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -324,11 +325,11 @@ func TestTwentyPeopleDecideAtOnceAndOneVerdictStands(t *testing.T) {
 	wg.Wait()
 	won := slices.DeleteFunc(slices.Clone(replies), func(r reply) bool { return r.status != http.StatusOK })
 	if len(won) != 1 {
-		t.Fatalf("%d verdicts were taken, want 1", len(won))
+		t.Fatalf("%d decisions succeeded, want 1", len(won))
 	}
 	for _, r := range replies {
 		if r.status != http.StatusOK && (r.status != http.StatusConflict || text(r.body, "error") != "approval_already_decided") {
-			t.Errorf("a late verdict: %d %v", r.status, r.body)
+			t.Errorf("a late vote: %d %v", r.status, r.body)
 		}
 	}
 	x := o.ends(exec)
@@ -341,7 +342,7 @@ func TestTwentyPeopleDecideAtOnceAndOneVerdictStands(t *testing.T) {
 	}
 }
 
-func TestAnotherOrganizationSeesNoneOfIt(t *testing.T) {
+func TestAnotherOrganizationSeesNoneOfTheData(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
@@ -433,7 +434,7 @@ func TestARunThatWouldOverdrawFails(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeHandledIsInTheDeadLetterQueueWithItsReason(t *testing.T) {
+func TestAnEventThatCannotBeHandledIsADeadLetterWithItsReason(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -472,10 +473,10 @@ func TestWhatCannotBeHandledIsInTheDeadLetterQueueWithItsReason(t *testing.T) {
 	}
 }
 
-// letters returns what is in the dead-letter queue, and leaves it there. SQS hands
-// letters out and hides them for a while, at least for a second: the client leaves
-// out a visibility timeout of 0, and the queue's own is longer. Of many letters
-// some may be hidden at the moment, by others who look.
+// letters returns the dead letters and leaves them in the queue. SQS hides a
+// received message for a while, at least for a second: the client omits a
+// visibility timeout of 0, and the queue's own is longer. Other readers may
+// hide some of many letters at the moment.
 func (o *org) letters() []doc {
 	api, seen := sqs.NewFromConfig(o.config), map[string]doc{}
 	for {
@@ -489,7 +490,7 @@ func (o *org) letters() []doc {
 		for _, m := range out.Messages {
 			var l doc
 			if err := json.Unmarshal([]byte(*m.Body), &l); err != nil {
-				o.t.Errorf("a letter is no JSON: %s", *m.Body)
+				o.t.Errorf("a dead letter is not JSON: %s", *m.Body)
 			}
 			seen[*m.MessageId] = l
 		}
@@ -575,22 +576,22 @@ func TestEveryChannelReachesItsRecipient(t *testing.T) {
 	}
 	body, header := o.webhook()
 	if err := o.verifies(body, header); err != nil {
-		t.Errorf("with the secret that the API tells: %v", err)
+		t.Errorf("with the secret from the API: %v", err)
 	}
 	if o.tenant(t).verifies(body, header) == nil {
 		t.Error("another organization's secret verifies the webhook too")
 	}
 }
 
-// webhook returns the one webhook that came, as it came: it had no white space,
-// so showing it has not changed it.
+// webhook returns the one webhook that was received. Its body has no white
+// space, so the stand-in's listing is byte for byte the same.
 func (o *org) webhook() (body []byte, header http.Header) {
 	o.t.Helper()
 	resp, err := http.Get(o.outputs.Products + "/_calls?org_id=" + url.QueryEscape(o.name))
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read.
+	defer resp.Body.Close() //nolint:errcheck // the body was only read.
 	var came struct {
 		Calls []struct {
 			Kind    string
@@ -614,7 +615,7 @@ func (o *org) webhook() (body []byte, header http.Header) {
 	return body, header
 }
 
-// verifies does what the receiver of a webhook does, with the secret of the
+// verifies checks a webhook as its receiver does, with the secret of the
 // organization.
 func (o *org) verifies(body []byte, header http.Header) error {
 	o.t.Helper()
@@ -626,9 +627,9 @@ func (o *org) verifies(body []byte, header http.Header) error {
 	return receiver.Verify(body, header)
 }
 
-// A chat has no idempotency key, as a text message has none: it stands here for
-// both, since the emulator's SNS loses no reply.
-func TestAMessageOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
+// A chat has no idempotency key, and neither has a text message: the chat
+// stands here for both, since the emulator's SNS loses no reply.
+func TestAMessageWithUnknownDeliveryIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)

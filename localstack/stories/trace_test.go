@@ -22,7 +22,7 @@ func (o *org) inList(exec string) doc {
 	return object(runs[i])
 }
 
-func TestARunSaysWhatStartedItHowLongItTookAndWhatItPassedOver(t *testing.T) {
+func TestATraceHasTheCauseTheDurationsAndTheSkippedSteps(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -55,7 +55,7 @@ func TestARunSaysWhatStartedItHowLongItTookAndWhatItPassedOver(t *testing.T) {
 		}
 	}
 	if code := text(x, "steps", 1, "error", "code"); code != "product_error" {
-		t.Errorf("the step that was passed over has the error %q", code)
+		t.Errorf("the skipped step has the error %q", code)
 	}
 	think := at(x, "steps", 0)
 	if text(think, "model") == "" || number(think, "tokens", "input") <= 0 || number(think, "tokens", "output") <= 0 {
@@ -67,7 +67,7 @@ func TestARunSaysWhatStartedItHowLongItTookAndWhatItPassedOver(t *testing.T) {
 	end := 0.0
 	for _, s := range list(x, "steps") {
 		begin := number(s, "started_offset_ms")
-		if begin < end-1 { // each is cut to whole milliseconds
+		if begin < end-1 { // both are truncated to milliseconds
 			t.Errorf("%s begins after %v ms, the step before it ended after %v ms", text(s, "step_id"), begin, end)
 		}
 		end = begin + number(s, "duration_ms")
@@ -77,7 +77,7 @@ func TestARunSaysWhatStartedItHowLongItTookAndWhatItPassedOver(t *testing.T) {
 	}
 }
 
-func TestARetrySaysWhoAskedForItAndAllStaysReadableAfterItsAgent(t *testing.T) {
+func TestARetryNamesItsStarterAndOutlivesItsAgent(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -125,7 +125,7 @@ func TestARetrySaysWhoAskedForItAndAllStaysReadableAfterItsAgent(t *testing.T) {
 }
 
 // history returns an agent's activity, page by page, as "event outcome", newest
-// first, and whether its times fall.
+// first, and whether the times descend.
 func (o *org) history(agent string, limit int) (entries []string, falls bool) {
 	o.t.Helper()
 	falls = true
@@ -144,7 +144,7 @@ func (o *org) history(agent string, limit int) (entries []string, falls bool) {
 	}
 }
 
-func TestActivityIsSortedByTheTimeOfTheDecisionHoweverLateEventsAre(t *testing.T) {
+func TestActivityIsSortedByTheTimeOfTheDecisionAlsoForLateEvents(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
@@ -180,7 +180,7 @@ func TestActivityIsSortedByTheTimeOfTheDecisionHoweverLateEventsAre(t *testing.T
 	for _, limit := range []int{1, 2, 50} {
 		got, falls := o.history(a, limit)
 		if diff := cmp.Diff(want, got); diff != "" || !falls {
-			t.Errorf("pages of %d, times fall: %t (-want +got)\n%s", limit, falls, diff)
+			t.Errorf("pages of %d, times descend: %t (-want +got)\n%s", limit, falls, diff)
 		}
 	}
 }
