@@ -9,8 +9,8 @@ import (
 )
 
 // sweepEveryMinute schedules the sweeper. Lambda does not retry a failed sweep,
-// and the scheduler retries for at most a minute: the next sweep covers the same
-// runs.
+// and the scheduler retries for at most a minute: the next sweep covers the
+// same runs.
 func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.Function, q queues) {
 	minute := awscdk.Duration_Minutes(jsii.Number(1))
 	sweeper.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{

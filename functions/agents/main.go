@@ -1,4 +1,5 @@
-// Command agents answers the API's requests about agents, their activity and templates.
+// Command agents answers the API's requests about agents, their activity and
+// templates.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command keys answers the API's requests about integration keys and the secret of webhooks.
+// Command keys answers the API's requests about integration keys and the secret
+// of webhooks.
 package main
 
 import (

@@ -23,8 +23,8 @@ type full struct {
 	header http.Header
 }
 
-// ask calls the API with exactly these headers.
-func (o *org) ask(method, path string, body any, header http.Header) full {
+// callWith calls the API with exactly these headers.
+func (o *org) callWith(method, path string, body any, header http.Header) full {
 	o.t.Helper()
 	b := bad{method: method, path: path, header: header.Clone()}
 	if body != nil {
@@ -79,8 +79,8 @@ func (o *org) draft(steps ...any) string {
 	})), "id")
 }
 
-// refuses fails the story unless the API refused with this error.
-func (o *org) refuses(status int, code string, r reply) {
+// mustRefuse fails the story unless the API refused with this error.
+func (o *org) mustRefuse(status int, code string, r reply) {
 	o.t.Helper()
 	if r.status != status || text(r.body, "error") != code {
 		o.t.Errorf("%d %v, want %d %s", r.status, r.body, status, code)
@@ -165,12 +165,12 @@ func (o *org) start(all []load) (n int) {
 	return n
 }
 
-// push ends the waiting runs: it denies the gates and cancels the waits of the
-// agent lazy.
-func (o *org) push(lazy string) {
+// endWaiting ends the waiting runs: it denies the gates and cancels the waits
+// of the agent lazy.
+func (o *org) endWaiting(lazy string) {
 	o.t.Helper()
 	for _, a := range list(o.get("/api/approvals?status=pending&limit=200").body, "approvals") {
-		o.must(http.StatusOK, o.decides(text(a, "id"), "denied"))
+		o.must(http.StatusOK, o.decide(text(a, "id"), "denied"))
 	}
 	for _, x := range list(o.get("/api/executions?status=running&limit=200&agent_id="+lazy).body, "executions") {
 		d := o.get("/api/executions/" + text(x, "id")).body
@@ -224,7 +224,7 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products", doc{"product": "psa", "action": "update_ticket", "status": 400})
+	o.addRules("_products", doc{"product": "psa", "action": "update_ticket", "status": 400})
 	var agents []string
 	for _, l := range loads() {
 		agents = append(agents, o.agentOn("psa", l.event, l.steps...))
@@ -233,7 +233,7 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 	before := map[string]bool{}
 	var all []any
 	o.eventually("all runs ended", func() bool {
-		o.push(agents[4])
+		o.endWaiting(agents[4])
 		found, total := o.walk()
 		there := map[string]bool{}
 		for _, x := range found {
@@ -253,11 +253,11 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 	if found, total := o.walk(); len(found) != n || total != float64(n) {
 		t.Fatalf("%d executions and total %v, want %d", len(found), total, n)
 	}
-	o.addUp(agents, all)
+	o.checkSums(agents, all)
 }
 
-// addUp compares the stats of the agents and the credits with the list.
-func (o *org) addUp(agents []string, all []any) {
+// checkSums compares the stats of the agents and the credits with the list.
+func (o *org) checkSums(agents []string, all []any) {
 	o.t.Helper()
 	total, byAgent := 0., doc{}
 	for i, name := range agents {
@@ -309,8 +309,8 @@ func TestATemplateIsClonedFilledInAndRuns(t *testing.T) {
 			t.Errorf("the templates of %s differ from those of the list", c)
 		}
 	}
-	o.refuses(http.StatusBadRequest, "invalid_request", o.get("/api/templates?category=nonsense"))
-	o.refuses(http.StatusNotFound, "template_not_found", o.post("/api/templates/tmpl_nonsense/clone", nil))
+	o.mustRefuse(http.StatusBadRequest, "invalid_request", o.get("/api/templates?category=nonsense"))
+	o.mustRefuse(http.StatusNotFound, "template_not_found", o.post("/api/templates/tmpl_nonsense/clone", nil))
 
 	a := o.must(http.StatusCreated, o.post("/api/templates/tmpl_admin_rights_watch/clone", doc{"name": "Ours"}))
 	if text(a, "type") != "cloned" || text(a, "status") != "draft" || text(a, "name") != "Ours" || text(a, "org_id") != o.name {
@@ -344,7 +344,7 @@ func TestARunKeepsTheVersionItStartedWith(t *testing.T) {
 	a := o.agent(gate(600), note("tell", "old"))
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	for i, c := range []struct {
 		change  doc
 		version float64
@@ -359,7 +359,7 @@ func TestARunKeepsTheVersionItStartedWith(t *testing.T) {
 			t.Errorf("version %v after change %d, want %v", got, i, c.version)
 		}
 	}
-	o.must(http.StatusOK, o.decides(approval, "approved"))
+	o.must(http.StatusOK, o.decide(approval, "approved"))
 	x := o.ends(exec)
 	if got, want := statuses(x), "gate:completed tell:completed"; got != want || text(x, "status") != "completed" {
 		t.Errorf("%v with %q, want completed with %q", at(x, "status"), got, want)
@@ -378,7 +378,7 @@ func TestARunKeepsTheVersionItStartedWith(t *testing.T) {
 	if text(first, "steps", 1, "params", "body") != "old" || len(list(first, "steps")) != 2 {
 		t.Errorf("version 1 = %v", first)
 	}
-	o.refuses(http.StatusNotFound, "not_found", o.get("/api/agents/"+a+"/versions/4"))
+	o.mustRefuse(http.StatusNotFound, "not_found", o.get("/api/agents/"+a+"/versions/4"))
 }
 
 func TestNoUpdateIsLost(t *testing.T) {
@@ -387,7 +387,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	o := open(t).tenant(t)
 	a := o.draft(note("tell", "first"))
 	path := "/api/agents/" + a
-	tag := o.ask(http.MethodGet, path, nil, o.bearer()).header.Get("ETag")
+	tag := o.callWith(http.MethodGet, path, nil, o.bearer()).header.Get("ETag")
 	if tag == "" {
 		t.Fatal("no ETag")
 	}
@@ -397,7 +397,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range answers {
 			wg.Go(func() {
-				answers[i] = o.ask(http.MethodPut, path, doc{"steps": []any{note("tell", what+strconv.Itoa(i))}}, o.bearer(header...))
+				answers[i] = o.callWith(http.MethodPut, path, doc{"steps": []any{note("tell", what+strconv.Itoa(i))}}, o.bearer(header...))
 			})
 		}
 		wg.Wait()
@@ -409,13 +409,13 @@ func TestNoUpdateIsLost(t *testing.T) {
 			won++
 			continue
 		}
-		o.refuses(http.StatusPreconditionFailed, "precondition_failed", r.reply)
+		o.mustRefuse(http.StatusPreconditionFailed, "precondition_failed", r.reply)
 	}
 	if won != 1 {
 		t.Errorf("%d updates with one tag succeeded, want 1", won)
 	}
-	o.refuses(http.StatusPreconditionFailed, "precondition_failed",
-		o.ask(http.MethodPut, path, doc{"name": "Stale"}, o.bearer("If-Match", tag)).reply)
+	o.mustRefuse(http.StatusPreconditionFailed, "precondition_failed",
+		o.callWith(http.MethodPut, path, doc{"name": "Stale"}, o.bearer("If-Match", tag)).reply)
 
 	seen := map[float64]bool{}
 	for i, r := range atOnce("free ") {
@@ -429,8 +429,8 @@ func TestNoUpdateIsLost(t *testing.T) {
 			t.Errorf("no update made version %d", v+3)
 		}
 	}
-	now := o.ask(http.MethodGet, path, nil, o.bearer())
-	o.must(http.StatusOK, o.ask(http.MethodPut, path, doc{"name": "Fresh"}, o.bearer("If-Match", now.header.Get("ETag"))).reply)
+	now := o.callWith(http.MethodGet, path, nil, o.bearer())
+	o.must(http.StatusOK, o.callWith(http.MethodPut, path, doc{"name": "Fresh"}, o.bearer("If-Match", now.header.Get("ETag"))).reply)
 	if got := number(now.body, "version"); got != 22 {
 		t.Errorf("version %v, want 22", got)
 	}
@@ -469,16 +469,16 @@ func TestThePlanCapHoldsUnderParallelActivations(t *testing.T) {
 			o.must(http.StatusOK, r)
 			continue
 		}
-		o.refuses(http.StatusTooManyRequests, "agent_limit_reached", r)
+		o.mustRefuse(http.StatusTooManyRequests, "agent_limit_reached", r)
 	}
 	rest := slices.DeleteFunc(drafts, func(a string) bool { return slices.Contains(active, a) })
 	clone := text(o.must(http.StatusCreated, o.post("/api/agents/"+active[0]+"/clone", nil)), "id")
-	o.refuses(http.StatusTooManyRequests, "agent_limit_reached", o.change(clone, doc{"status": "active"}))
+	o.mustRefuse(http.StatusTooManyRequests, "agent_limit_reached", o.change(clone, doc{"status": "active"}))
 
 	o.must(http.StatusOK, o.change(active[0], doc{"status": "paused"}))
 	o.must(http.StatusOK, o.change(clone, doc{"status": "active"}))
-	o.refuses(http.StatusTooManyRequests, "agent_limit_reached", o.change(rest[0], doc{"status": "active"}))
-	o.refuses(http.StatusTooManyRequests, "agent_limit_reached", o.change(active[0], doc{"status": "active"}))
+	o.mustRefuse(http.StatusTooManyRequests, "agent_limit_reached", o.change(rest[0], doc{"status": "active"}))
+	o.mustRefuse(http.StatusTooManyRequests, "agent_limit_reached", o.change(active[0], doc{"status": "active"}))
 
 	o.plan("growth", 100_000)
 	for _, a := range append(rest, active[0]) {
@@ -514,9 +514,9 @@ func TestASystemAgentIsPausedForOneOrganizationAlone(t *testing.T) {
 	for _, body := range []doc{
 		{"name": "Mine"}, {"status": "paused", "name": "Mine"}, {"status": "draft"}, {"steps": []any{note("tell", "hello")}}, {},
 	} {
-		o.refuses(http.StatusForbidden, "forbidden", o.change(dispatch, body))
+		o.mustRefuse(http.StatusForbidden, "forbidden", o.change(dispatch, body))
 	}
-	o.refuses(http.StatusForbidden, "forbidden", o.call(http.MethodDelete, "/api/agents/"+dispatch, nil))
+	o.mustRefuse(http.StatusForbidden, "forbidden", o.call(http.MethodDelete, "/api/agents/"+dispatch, nil))
 	o.must(http.StatusOK, o.change(dispatch, doc{"status": "active"}))
 	o.publish("psa", "ticket.created", doc{"ticket_id": "tkt_2", "priority": "p3", "subject": "Printer", "type": "incident"})
 	o.eventually("both agents ran", func() bool { return len(o.runs()) == 3 })
@@ -529,7 +529,7 @@ func TestADeletedAgentKeepsItsExecutions(t *testing.T) {
 	a := o.agent(gate(600), note("tell", "hello"))
 	o.escalate()
 	denied := o.run()
-	o.must(http.StatusOK, o.decides(o.asks(denied), "denied"))
+	o.must(http.StatusOK, o.decide(o.approvalOf(denied), "denied"))
 	o.ends(denied)
 	o.escalate()
 	o.eventually("the second run exists", func() bool { return len(o.runs()) == 2 })
@@ -537,10 +537,10 @@ func TestADeletedAgentKeepsItsExecutions(t *testing.T) {
 	if open == denied {
 		open = text(o.runs()[1], "id")
 	}
-	approval := o.asks(open)
+	approval := o.approvalOf(open)
 
 	o.must(http.StatusNoContent, o.call(http.MethodDelete, "/api/agents/"+a, nil))
-	o.refuses(http.StatusNotFound, "agent_not_found", o.get("/api/agents/"+a))
+	o.mustRefuse(http.StatusNotFound, "agent_not_found", o.get("/api/agents/"+a))
 	x := o.ends(open)
 	if text(x, "status") != "cancelled" || text(x, "status_reason") != "agent_deleted" || statuses(x) != "gate:skipped tell:skipped" {
 		t.Errorf("%v, %v with %q", at(x, "status"), at(x, "status_reason"), statuses(x))
@@ -548,13 +548,13 @@ func TestADeletedAgentKeepsItsExecutions(t *testing.T) {
 	if s := text(o.must(http.StatusOK, o.get("/api/approvals/"+approval)), "status"); s != "denied" {
 		t.Errorf("the approval is %s, want denied", s)
 	}
-	o.refuses(http.StatusConflict, "approval_already_decided", o.decides(approval, "approved"))
+	o.mustRefuse(http.StatusConflict, "approval_already_decided", o.decide(approval, "approved"))
 	if n := len(list(o.must(http.StatusOK, o.get("/api/executions?agent_id="+a)), "executions")); n != 2 {
 		t.Errorf("%d past executions, want 2", n)
 	}
 	for _, exec := range []string{denied, open} {
 		o.must(http.StatusOK, o.get("/api/executions/"+exec))
-		o.refuses(http.StatusNotFound, "agent_not_found", o.post("/api/executions/"+exec+"/retry", nil))
+		o.mustRefuse(http.StatusNotFound, "agent_not_found", o.post("/api/executions/"+exec+"/retry", nil))
 	}
 	if n := len(o.calls("add_note")); n != 0 {
 		t.Errorf("%d notes, want none", n)
@@ -582,7 +582,7 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 	a := o.agent(gate(600), note("tell", "hello"))
 	o.escalate()
 	denied := o.run()
-	o.must(http.StatusOK, o.decides(o.asks(denied), "denied"))
+	o.must(http.StatusOK, o.decide(o.approvalOf(denied), "denied"))
 	o.ends(denied)
 	o.escalate()
 	o.eventually("the second run waits", func() bool {
@@ -599,12 +599,12 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 	if text(entry, "detail") == "" || text(entry, "execution_id") != "" {
 		t.Errorf("activity = %v", entry)
 	}
-	o.refuses(http.StatusForbidden, "forbidden", o.post("/api/executions/"+denied+"/retry", nil))
+	o.mustRefuse(http.StatusForbidden, "forbidden", o.post("/api/executions/"+denied+"/retry", nil))
 	before := len(o.runs())
 	for _, path := range []string{"/api/agents", "/api/agents/" + a, "/api/executions/" + denied, "/api/credits", "/api/approvals", "/api/templates"} {
 		o.must(http.StatusOK, o.get(path))
 	}
-	o.must(http.StatusOK, o.decides(text(waiting, "id"), "approved"))
+	o.must(http.StatusOK, o.decide(text(waiting, "id"), "approved"))
 	if x := o.ends(text(waiting, "execution_id")); text(x, "status") != "completed" {
 		t.Errorf("the open run is %v, want completed", at(x, "status"))
 	}
@@ -621,29 +621,29 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 
 	o := open(t).tenant(t)
 	token := func(session string) http.Header { return http.Header{"Authorization": {"Bearer " + session}} }
-	revoked, other := token(o.takenBack()), token(o.session(nil))
+	revoked, other := token(o.revokedSession()), token(o.session(nil))
 	for range 5 {
-		o.refuses(http.StatusUnauthorized, "unauthorized", o.ask(http.MethodGet, "/api/credits", nil, revoked).reply)
-		o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, other).reply)
+		o.mustRefuse(http.StatusUnauthorized, "unauthorized", o.callWith(http.MethodGet, "/api/credits", nil, revoked).reply)
+		o.must(http.StatusOK, o.callWith(http.MethodGet, "/api/agents", nil, other).reply)
 	}
 }
 
-// takenBack returns a session that was valid until the Hub revoked it.
-func (o *org) takenBack() string {
+// revokedSession returns a session that was valid until the Hub revoked it.
+func (o *org) revokedSession() string {
 	o.t.Helper()
 	jti := "jti_" + rand.Text()
 	session := o.session(doc{"jti": jti})
 	header := http.Header{"Authorization": {"Bearer " + session}}
-	o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, header).reply)
+	o.must(http.StatusOK, o.callWith(http.MethodGet, "/api/agents", nil, header).reply)
 	o.publish("hub", "session.revoked", doc{
 		"jti": jti, "expires_at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "signed_out",
 	})
 	var r full
 	o.eventually("the session is refused", func() bool {
-		r = o.ask(http.MethodGet, "/api/agents", nil, header)
+		r = o.callWith(http.MethodGet, "/api/agents", nil, header)
 		return r.status != http.StatusOK
 	})
-	o.refuses(http.StatusUnauthorized, "unauthorized", r.reply)
+	o.mustRefuse(http.StatusUnauthorized, "unauthorized", r.reply)
 	return session
 }
 
@@ -652,7 +652,7 @@ func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 
 	o := open(t).tenant(t)
 	preflight := func(origin string) http.Header {
-		return o.ask(http.MethodOptions, "/api/agents", nil, http.Header{
+		return o.callWith(http.MethodOptions, "/api/agents", nil, http.Header{
 			"Origin": {origin}, "Access-Control-Request-Method": {http.MethodPost}, "Access-Control-Request-Headers": {"content-type"},
 		}).header
 	}
@@ -681,7 +681,7 @@ func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 		{"the same origin", http.Header{"Sec-Fetch-Site": {"same-origin"}}, http.StatusCreated},
 	} {
 		c.header.Set("Cookie", "hub_session="+o.session(nil))
-		r := o.ask(http.MethodPost, "/api/templates/tmpl_sla_escalation/clone", nil, c.header)
+		r := o.callWith(http.MethodPost, "/api/templates/tmpl_sla_escalation/clone", nil, c.header)
 		if r.status != c.status {
 			t.Errorf("%s: %d %v, want %d", c.what, r.status, r.body, c.status)
 		}
@@ -693,10 +693,10 @@ func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 			t.Errorf("%s: %q may read the answer, want %q", c.what, got, readable)
 		}
 		if r.status == http.StatusForbidden {
-			o.refuses(http.StatusForbidden, "forbidden", r.reply)
+			o.mustRefuse(http.StatusForbidden, "forbidden", r.reply)
 		}
 	}
-	o.must(http.StatusOK, o.ask(http.MethodGet, "/api/agents", nil, http.Header{"Cookie": {"hub_session=" + o.session(nil)}}).reply)
+	o.must(http.StatusOK, o.callWith(http.MethodGet, "/api/agents", nil, http.Header{"Cookie": {"hub_session=" + o.session(nil)}}).reply)
 }
 
 func TestEveryAnswerHasTheRateLimit(t *testing.T) {
@@ -705,7 +705,7 @@ func TestEveryAnswerHasTheRateLimit(t *testing.T) {
 	o := open(t).tenant(t)
 	last := 0
 	for i, path := range []string{"/api/agents", "/api/executions", "/api/agents/agent_nonsense", "/api/executions?limit=0", "/api/credits"} {
-		r := o.ask(http.MethodGet, path, nil, o.bearer())
+		r := o.callWith(http.MethodGet, path, nil, o.bearer())
 		limit, err1 := strconv.Atoi(r.header.Get("X-RateLimit-Limit"))
 		left, err2 := strconv.Atoi(r.header.Get("X-RateLimit-Remaining"))
 		reset, err3 := strconv.ParseInt(r.header.Get("X-RateLimit-Reset"), 10, 64)
@@ -731,7 +731,7 @@ func TestGuardianOpensATicketForTroubleAndNotForNoise(t *testing.T) {
 	judge := func(noise bool, summary string) doc {
 		return doc{"noise": noise, "summary": summary, "priority": "p2", "next_steps": "Look at it."}
 	}
-	o.rule("_model",
+	o.addRules("_model",
 		doc{"contains": "Drive D: is full", "respond": judge(false, "The file server has no space left")},
 		doc{"contains": "A short spike", "respond": judge(true, "Nothing to do")},
 	)
@@ -768,7 +768,7 @@ func TestAdvisorWritesItsNote(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_model", doc{"contains": "Acme Corp", "respond": doc{"note": "Acme is well. Ask about the new office."}})
+	o.addRules("_model", doc{"contains": "Acme Corp", "respond": doc{"note": "Acme is well. Ask about the new office."}})
 	o.publish("hub", "client.review_due", doc{"client_id": "client_1", "client_name": "Acme Corp", "review_type": "quarterly"})
 	x := o.ends(o.run())
 	if text(x, "agent_id") != "agent_system_advisor" || text(x, "status") != "completed" || number(x, "credits_used") != 5 {

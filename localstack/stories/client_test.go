@@ -17,10 +17,10 @@ func (o *org) ago(age time.Duration, product, eventType string, payload doc) doc
 	return e
 }
 
-// bears creates an agent that logs time on an escalated ticket of a client with
-// this many devices. Its conditions, a text and a number use the client's
-// profile.
-func (o *org) bears(devices int) {
+// profileLogger creates an agent that logs time on an escalated ticket of a
+// client with this many devices. Its conditions, a text and a number use the
+// client's profile.
+func (o *org) profileLogger(devices int) {
 	o.t.Helper()
 	demand := func(field string, value any) doc {
 		return doc{"context": "client_context", "field": field, "operator": "eq", "value": value}
@@ -44,9 +44,9 @@ func (o *org) bears(devices int) {
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+a, doc{"status": "active"}))
 }
 
-// logs publishes events of the client, each of another ticket, until time was
-// logged with these values.
-func (o *org) logs(minutes int, summary string) {
+// waitForLog publishes events of the client, each of another ticket, until time
+// was logged with these values.
+func (o *org) waitForLog(minutes int, summary string) {
 	o.t.Helper()
 	o.eventually(summary, func() bool {
 		o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_" + rand.Text(), "escalated_to": "p1", "client_id": "cli_acme"})
@@ -81,13 +81,13 @@ func TestTheProfileOfAClientDoesNotDependOnTheOrderOfEvents(t *testing.T) {
 			o.put(text(e, "source_product"), text(e, "event_type"), string(body))
 		}
 	}
-	o.bears(2)
-	o.bears(3)
+	o.profileLogger(2)
+	o.profileLogger(3)
 	tell(facts)
-	o.logs(2, "score 72, 3 tickets, dev_1 dev_2")
+	o.waitForLog(2, "score 72, 3 tickets, dev_1 dev_2")
 
 	slices.Reverse(facts)
 	tell(facts) // a repetition
 	tell([]doc{o.ago(0, "rmm", "device.added", doc{"device_id": "dev_3"})})
-	o.logs(3, "score 72, 3 tickets, dev_1 dev_2 dev_3")
+	o.waitForLog(3, "score 72, 3 tickets, dev_1 dev_2 dev_3")
 }

@@ -27,7 +27,7 @@ func (s *stage) processes(t *testing.T, function string) []int {
 func TestARunSurvivesTheDeathOfItsFunction(t *testing.T) {
 	o := open(t).tenant(t)
 	// The second of three steps is slow enough to be killed in.
-	o.rule("_products", doc{"product": "psa", "action": "update_ticket", "delay_ms": 3000, "times": 1})
+	o.addRules("_products", doc{"product": "psa", "action": "update_ticket", "delay_ms": 3000, "times": 1})
 	o.agent(note("before", "before"), doc{
 		"id": "slow", "type": "product_action", "product": "psa", "action": "update_ticket",
 		"params": doc{"ticket_id": "{{ event_payload.ticket_id }}", "status": "open"},

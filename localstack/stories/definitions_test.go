@@ -57,12 +57,12 @@ func TestATemplateIsFilledInBeforeItRuns(t *testing.T) {
 		t.Errorf("the template has %v, its clone %v", at(shown, "definition", "steps"), a["steps"])
 	}
 	refused := o.change(text(a, "id"), doc{"status": "active"})
-	o.refuses(http.StatusBadRequest, "invalid_agent_config", refused)
+	o.mustRefuse(http.StatusBadRequest, "invalid_agent_config", refused)
 	details := list(refused.body, "details")
 	if len(details) != 1 || text(details[0], "path") != "steps[0].recipients[0]" || !strings.Contains(text(details[0], "message"), recipient) {
 		t.Errorf("details = %v, want the recipient %s", details, recipient)
 	}
-	o.refuses(http.StatusNotFound, "template_not_found", o.get("/api/templates/tmpl_nonsense"))
+	o.mustRefuse(http.StatusNotFound, "template_not_found", o.get("/api/templates/tmpl_nonsense"))
 
 	custom := o.must(http.StatusCreated, o.post("/api/agents", notifies(recipient, "x")))
 	o.must(http.StatusOK, o.change(text(custom, "id"), doc{"status": "active"}))
@@ -80,12 +80,12 @@ func TestActionsAreListedAsStepsNameThem(t *testing.T) {
 	if !slices.Contains(texts(defend, "action"), "isolate_device") || slices.Contains(texts(defend, "action"), "unisolate_device") {
 		t.Errorf("destructive actions of defend: %v", texts(defend, "action"))
 	}
-	o.refuses(http.StatusBadRequest, "invalid_request", o.get("/api/actions?product=phone"))
+	o.mustRefuse(http.StatusBadRequest, "invalid_request", o.get("/api/actions?product=phone"))
 
 	d := notifies("desk@msp.com", "x")
 	d["steps"] = []any{doc{"id": "block", "type": "product_action", "product": "defend", "action": "block_sender", "params": doc{}}}
 	refused := o.post("/api/agents", d)
-	o.refuses(http.StatusBadRequest, "invalid_agent_config", refused)
+	o.mustRefuse(http.StatusBadRequest, "invalid_agent_config", refused)
 	message := text(refused.body, "details", 0, "message")
 	if !strings.Contains(message, `there is no action "block_sender" of product "defend"; it has `) || !strings.Contains(message, "isolate_device") {
 		t.Errorf("message = %q", message)
@@ -105,7 +105,7 @@ func TestAnAgentThatWasReadCanBeWrittenBack(t *testing.T) {
 	}
 	read["org_id"], read["name"] = "org_other", "Mine"
 	refused := o.call(http.MethodPut, path, read)
-	o.refuses(http.StatusBadRequest, "invalid_request", refused)
+	o.mustRefuse(http.StatusBadRequest, "invalid_request", refused)
 	if text(refused.body, "details", 0, "path") != "org_id" || !strings.Contains(text(refused.body, "details", 0, "message"), o.name) {
 		t.Errorf("details = %v", at(refused.body, "details"))
 	}
@@ -117,7 +117,7 @@ func TestARequestWithAnIdempotencyKeyCreatesOneAgent(t *testing.T) {
 	o := open(t).tenant(t)
 	send := func(o *org, d doc) full {
 		token := o.session(nil)
-		return o.ask(http.MethodPost, "/api/agents", d, http.Header{"Authorization": {"Bearer " + token}, "Idempotency-Key": {"story / 1 #"}})
+		return o.callWith(http.MethodPost, "/api/agents", d, http.Header{"Authorization": {"Bearer " + token}, "Idempotency-Key": {"story / 1 #"}})
 	}
 	const times = 8
 	ids := make([]string, times)
@@ -153,7 +153,7 @@ func TestDatesAndNullsAreAccepted(t *testing.T) {
 
 	o := open(t).tenant(t)
 	o.must(http.StatusOK, o.get("/api/executions?from=2026-03-01&to=2100-01-01"))
-	o.refuses(http.StatusBadRequest, "invalid_request", o.get("/api/executions?from=2026-02-30"))
+	o.mustRefuse(http.StatusBadRequest, "invalid_request", o.get("/api/executions?from=2026-02-30"))
 	d := notifies("desk@msp.com", "x")
 	for _, field := range []string{"description", "conditions", "conflict_behavior", "client_scope", "execution_limit"} {
 		d[field] = nil

@@ -41,9 +41,9 @@ func TestAGateNeedsSeveralApprovalsAndOneDenial(t *testing.T) {
 
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	for range 2 { // a repeated vote by the same person does not count twice
-		a := o.must(http.StatusOK, ann.decides(approval, "approved"))
+		a := o.must(http.StatusOK, ann.decide(approval, "approved"))
 		if text(a, "status") != "pending" || len(list(a, "votes")) != 1 || at(a, "decided_by") != nil {
 			t.Errorf("after Ann's vote: %v", a)
 		}
@@ -51,7 +51,7 @@ func TestAGateNeedsSeveralApprovalsAndOneDenial(t *testing.T) {
 	if n := len(o.calls("isolate_device")); n != 0 {
 		t.Errorf("%d devices were isolated after one of two approvals", n)
 	}
-	a := o.must(http.StatusOK, ben.decides(approval, "approved"))
+	a := o.must(http.StatusOK, ben.decide(approval, "approved"))
 	if text(a, "status") != "approved" || len(list(a, "votes")) != 2 || text(a, "decided_by") != "user_ben" {
 		t.Errorf("after Ben's vote: %v", a)
 	}
@@ -61,12 +61,12 @@ func TestAGateNeedsSeveralApprovalsAndOneDenial(t *testing.T) {
 
 	o.escalate()
 	exec = o.runBeside(exec)
-	approval = o.asks(exec)
-	o.must(http.StatusOK, ann.decides(approval, "approved"))
-	if a := o.must(http.StatusOK, ben.decides(approval, "denied")); text(a, "status") != "denied" {
+	approval = o.approvalOf(exec)
+	o.must(http.StatusOK, ann.decide(approval, "approved"))
+	if a := o.must(http.StatusOK, ben.decide(approval, "denied")); text(a, "status") != "denied" {
 		t.Errorf("after Ben's denial: %v", a)
 	}
-	if r := o.as("user_cid", "owner").decides(approval, "approved"); r.status != http.StatusConflict {
+	if r := o.as("user_cid", "owner").decide(approval, "approved"); r.status != http.StatusConflict {
 		t.Errorf("a vote after the denial: %d %v", r.status, r.body)
 	}
 	if x := o.ends(exec); text(x, "status_reason") != "approval_denied" || len(o.calls("isolate_device")) != 1 {
@@ -81,7 +81,7 @@ func TestATimeoutApprovesWhereTheGateSaysSo(t *testing.T) {
 	o.agent(gateWith(doc{"on_expiry": "approve"}), note("tell", "hello"))
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	x := o.ends(exec)
 	if text(x, "status") != "completed" || len(o.done("add_note")) != 1 {
 		t.Errorf("%s with %d notes, want completed with one", text(x, "status"), len(o.done("add_note")))
@@ -90,7 +90,7 @@ func TestATimeoutApprovesWhereTheGateSaysSo(t *testing.T) {
 	if text(a, "status") != "expired" || at(a, "decided_by") != nil {
 		t.Errorf("approval = %v, want it expired without a decider", a)
 	}
-	if r := o.decides(approval, "denied"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
+	if r := o.decide(approval, "denied"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
 		t.Errorf("a late vote: %d %v", r.status, r.body)
 	}
 }
@@ -114,7 +114,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 	})
 	ticket := o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	mia := o.as("user_mia", "member")
 
 	first := o.must(http.StatusOK, mia.get("/api/approvals/"+approval))
@@ -126,7 +126,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 	if diff := cmp.Diff(want, doc{"message": shows["message"], "actions": shows["actions"]}); diff != "" {
 		t.Errorf("shows (-want +got)\n%s", diff)
 	}
-	if r := mia.decides(approval, "approved"); r.status != http.StatusForbidden {
+	if r := mia.decide(approval, "approved"); r.status != http.StatusForbidden {
 		t.Errorf("a member who is not an approver: %d %v", r.status, r.body)
 	}
 
@@ -158,7 +158,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 		t.Errorf("the reminder came after %v of 14s, want about half", early)
 	}
 
-	o.must(http.StatusOK, mia.decides(approval, "approved"))
+	o.must(http.StatusOK, mia.decide(approval, "approved"))
 	x := o.ends(exec)
 	if text(x, "status") != "completed" || text(x, "steps", 0, "output", "decided_by") != "user_mia" {
 		t.Errorf("%s, gate %v", text(x, "status"), at(x, "steps", 0, "output"))
@@ -203,10 +203,10 @@ func TestApproversInSlackReceiveTheOutcomeThere(t *testing.T) {
 		on      string
 	}{
 		"approved": {600, func(o *org, _, approval string) {
-			o.must(http.StatusOK, o.as("user_ann", "admin").decides(approval, "approved"))
+			o.must(http.StatusOK, o.as("user_ann", "admin").decide(approval, "approved"))
 		}, "Approved: Story agent", "Approved by user_ann.", "decided"},
 		"denied": {600, func(o *org, _, approval string) {
-			o.must(http.StatusOK, o.as("user_ann", "admin").decides(approval, "denied"))
+			o.must(http.StatusOK, o.as("user_ann", "admin").decide(approval, "denied"))
 		}, "Denied: Story agent", "Denied by user_ann.", "decided"},
 		"expired": {
 			10, func(*org, string, string) {}, "Expired: Story agent waits no longer for approval", "Nobody decided in time.", "expired",
@@ -223,7 +223,7 @@ func TestApproversInSlackReceiveTheOutcomeThere(t *testing.T) {
 			}), note("tell", "hello"))
 			o.escalate()
 			exec := o.run()
-			approval := o.asks(exec)
+			approval := o.approvalOf(exec)
 			o.eventually("the request for approval has arrived", func() bool { return len(o.calls("slack")) > 0 })
 			tc.happens(o, exec, approval)
 			var last any
@@ -266,7 +266,7 @@ func TestTheSecondLineIsNotifiedAfterTheFirstTimesOut(t *testing.T) {
 	}), isolate())
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	mia := o.as("user_mia", "member")
 	for _, tc := range []struct {
 		who  *org
@@ -293,7 +293,7 @@ func TestTheSecondLineIsNotifiedAfterTheFirstTimesOut(t *testing.T) {
 	if at(listed, "approvals", 0, "can_decide") != true || number(listed, "approvals", 0, "min_approvals") != 1 {
 		t.Errorf("listed: %v", listed)
 	}
-	a = mia.must(http.StatusOK, mia.decides(approval, "approved"))
+	a = mia.must(http.StatusOK, mia.decide(approval, "approved"))
 	if at(a, "can_decide") != false || number(a, "approvals_given") != 1 {
 		t.Errorf("after the decision: %v", a)
 	}
@@ -318,7 +318,7 @@ func TestAGateShowsTheMessagesAndBranchesThatFollow(t *testing.T) {
 	})
 	ticket := o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	a := o.must(http.StatusOK, o.get("/api/approvals/"+approval))
 	said := "For " + ticket + ", escalated to p1."
 	want := []any{
@@ -343,7 +343,7 @@ func TestAGateShowsTheMessagesAndBranchesThatFollow(t *testing.T) {
 	if diff := cmp.Diff(want, at(a, "shows", "then")); diff != "" {
 		t.Errorf("shows.then (-want +got)\n%s", diff)
 	}
-	o.must(http.StatusOK, o.decides(approval, "approved"))
+	o.must(http.StatusOK, o.decide(approval, "approved"))
 	o.ends(exec)
 	if calls := o.calls("webhook"); len(calls) != 1 || text(calls[0], "body", "body") != said {
 		t.Errorf("the webhook received %v", calls)

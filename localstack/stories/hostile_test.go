@@ -27,9 +27,9 @@ const (
 	hostiles  = 8
 )
 
-// TestABadRequestIsRefusedAndChangesNothing sends requests that must be refused.
-// HOSTILE_SEED repeats the requests of a run, and HOSTILE_ONLY=n the n-th of
-// them alone.
+// TestABadRequestIsRefusedAndChangesNothing sends requests that must be
+// refused. HOSTILE_SEED repeats the requests of a run, and HOSTILE_ONLY=n the
+// n-th of them alone.
 func TestABadRequestIsRefusedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 
@@ -44,7 +44,7 @@ func TestABadRequestIsRefusedAndChangesNothing(t *testing.T) {
 	}
 	t.Logf("HOSTILE_SEED=%d: %d requests", seed, hostility)
 
-	before := h.census()
+	before := h.snapshot()
 	numbers := make(chan int)
 	var group sync.WaitGroup
 	for range hostiles {
@@ -66,7 +66,7 @@ func TestABadRequestIsRefusedAndChangesNothing(t *testing.T) {
 	close(numbers)
 	group.Wait()
 
-	if after := h.census(); after != before {
+	if after := h.snapshot(); after != before {
 		t.Errorf("a request changed something (HOSTILE_SEED=%d):\nbefore %s\nafter  %s", seed, before, after)
 	}
 }
@@ -163,18 +163,18 @@ func (o *org) cursors(agent string) map[string]string {
 	return found
 }
 
-// census returns all data that a request could have changed.
-func (h *hostile) census() string {
+// snapshot returns all data that a request could have changed.
+func (h *hostile) snapshot() string {
 	h.t.Helper()
-	executions := h.seen("/api/executions?limit=200")
+	executions := h.read("/api/executions?limit=200")
 	seen := doc{
-		"agents":     list(h.seen("/api/agents"), "agents"),
+		"agents":     list(h.read("/api/agents"), "agents"),
 		"executions": list(executions, "executions"),
 		"total":      at(executions, "total"),
-		"approvals":  list(h.seen("/api/approvals?limit=200"), "approvals"),
-		"keys":       list(h.seen("/api/keys"), "keys"),
-		"agent":      h.seen("/api/agents/" + h.agent),
-		"execution":  h.seen("/api/executions/" + h.execution),
+		"approvals":  list(h.read("/api/approvals?limit=200"), "approvals"),
+		"keys":       list(h.read("/api/keys"), "keys"),
+		"agent":      h.read("/api/agents/" + h.agent),
+		"execution":  h.read("/api/executions/" + h.execution),
 	}
 	b, err := json.Marshal(seen)
 	if err != nil {
@@ -183,9 +183,9 @@ func (h *hostile) census() string {
 	return string(b)
 }
 
-// seen returns the document at a path, and waits while the rate limit refuses
+// read returns the document at a path, and waits while the rate limit refuses
 // it.
-func (h *hostile) seen(path string) doc {
+func (h *hostile) read(path string) doc {
 	h.t.Helper()
 	var r reply
 	h.eventually(path+" is there", func() bool {

@@ -125,18 +125,18 @@ type org struct {
 // tenant announces an organization and returns it, as its owner sees it.
 func (s *stage) tenant(t *testing.T) *org {
 	t.Helper()
-	o := s.stranger(t)
-	o.becomesKnown()
+	o := s.unannounced(t)
+	o.announce()
 	return o
 }
 
-// stranger returns an organization that was not announced.
-func (s *stage) stranger(t *testing.T) *org {
+// unannounced returns an organization that was not announced.
+func (s *stage) unannounced(t *testing.T) *org {
 	t.Helper()
 	return &org{stage: s, t: t, name: "org_" + rand.Text()[:16], user: "user_" + rand.Text()[:8], role: "owner"}
 }
 
-func (o *org) becomesKnown() {
+func (o *org) announce() {
 	o.t.Helper()
 	o.publish("hub", "org.created", doc{"plan": "growth"})
 	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
@@ -325,8 +325,8 @@ func (o *org) ends(exec string) doc {
 	return o.reaches(exec, "completed", "failed", "cancelled")
 }
 
-// asks waits for the approval of an execution and returns its id.
-func (o *org) asks(exec string) string {
+// approvalOf waits for the approval of an execution and returns its id.
+func (o *org) approvalOf(exec string) string {
 	o.t.Helper()
 	o.reaches(exec, "waiting_approval")
 	for _, a := range list(o.must(http.StatusOK, o.get("/api/approvals?status=pending")), "approvals") {
@@ -338,8 +338,8 @@ func (o *org) asks(exec string) string {
 	return ""
 }
 
-// decides votes on an approval.
-func (o *org) decides(approval, decision string) reply {
+// decide votes on an approval.
+func (o *org) decide(approval, decision string) reply {
 	return o.post("/api/approvals/"+approval+"/decision", doc{"decision": decision, "note": "told by a story"})
 }
 
@@ -418,9 +418,9 @@ var standIns = struct {
 	rules map[string][]doc
 }{rules: map[string][]doc{}}
 
-// rule adds rules for this organization to a stand-in ("_model" or
+// addRules adds rules for this organization to a stand-in ("_model" or
 // "_products"). The first match wins.
-func (o *org) rule(of string, rules ...doc) {
+func (o *org) addRules(of string, rules ...doc) {
 	o.t.Helper()
 	standIns.Lock()
 	defer standIns.Unlock()
@@ -431,8 +431,8 @@ func (o *org) rule(of string, rules ...doc) {
 	o.must(http.StatusOK, o.send(http.MethodPut, o.outputs.Products+"/"+of, doc{"rules": standIns.rules[of]}, nil))
 }
 
-// relent removes the rules of this organization.
-func (o *org) relent(of string) {
+// removeRules removes the rules of this organization.
+func (o *org) removeRules(of string) {
 	o.t.Helper()
 	standIns.Lock()
 	defer standIns.Unlock()

@@ -98,7 +98,7 @@ func TestEveryCallerAtEveryEndpoint(t *testing.T) {
 	for range hostiles {
 		group.Go(func() {
 			for q := range questions {
-				if err := o.judged(q.endpoint, q.header, q.want); err != nil {
+				if err := o.checkVerdict(q.endpoint, q.header, q.want); err != nil {
 					t.Errorf("%s: %s: %v", q.endpoint, q.caller, err)
 				}
 			}
@@ -120,8 +120,8 @@ func TestEveryCallerAtEveryEndpoint(t *testing.T) {
 	t.Logf("%d endpoints × %d callers", len(endpoints), asked/len(endpoints))
 }
 
-// judged calls an endpoint and returns an error for another verdict.
-func (o *org) judged(e endpoint, header http.Header, want int) error {
+// checkVerdict calls an endpoint and returns an error for another verdict.
+func (o *org) checkVerdict(e endpoint, header http.Header, want int) error {
 	header = header.Clone()
 	b := bad{method: e.method, path: strings.NewReplacer("{id}", "agent_01HXYZ", "{version}", "1").Replace(e.path), header: header}
 	if e.method == http.MethodPost || e.method == http.MethodPut {
@@ -159,7 +159,7 @@ func (o *org) callers() map[string]visitor {
 	good := o.session(nil)
 	cookie := "hub_session=" + good
 	reader := key("read")
-	revoked := o.takenBack()
+	revoked := o.revokedSession()
 
 	all := map[string]visitor{
 		"an owner":                        {bearer(good), may(true, true, true, true)},
@@ -325,7 +325,7 @@ func TestAnItemOfAnotherOrganizationIsNotFound(t *testing.T) {
 	bodies := map[string]doc{
 		"PUT /api/agents/{id}": {"name": "stolen"}, "POST /api/agents/{id}/clone": {"name": "stolen"}, "POST /api/approvals/{id}/decision": {"decision": "approved"},
 	}
-	before := victim.census()
+	before := victim.snapshot()
 	for _, e := range s.endpoints(t) {
 		if !strings.Contains(e.path, "{id}") {
 			continue
@@ -339,7 +339,7 @@ func TestAnItemOfAnotherOrganizationIsNotFound(t *testing.T) {
 			t.Errorf("%s: %d %v, want 404", e, r.status, r.body)
 		}
 	}
-	if after := victim.census(); after != before {
+	if after := victim.snapshot(); after != before {
 		t.Errorf("a request changed something:\nbefore %s\nafter  %s", before, after)
 	}
 }

@@ -43,16 +43,16 @@ func (o *org) reasons() string {
 	return strings.Join(reasons, " ")
 }
 
-// listed waits until the organization has these dead letters. Other stories
-// read the queue too, and hide its messages for a moment.
-func (o *org) listed(want string) {
+// waitForLetters waits until the organization has these dead letters. Other
+// stories read the queue too, and hide its messages for a moment.
+func (o *org) waitForLetters(want string) {
 	o.t.Helper()
 	o.eventually("the dead letters are "+want, func() bool { return o.reasons() == want })
 }
 
-// redriven redrives the organization's dead letters until the list is as
+// redrive redrives the organization's dead letters until the list is as
 // wanted, and returns the events that were put back.
-func (o *org) redriven(want string) (events []string) {
+func (o *org) redrive(want string) (events []string) {
 	o.t.Helper()
 	o.eventually("the remaining dead letters are "+want, func() bool {
 		for _, l := range list(o.operate("redrive", "-org", o.name), "letters") {
@@ -82,17 +82,17 @@ func (o *org) witness(n int) {
 func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	t.Parallel()
 
-	o := open(t).stranger(t)
+	o := open(t).unannounced(t)
 	began := time.Now().Add(-time.Second)
 	early := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_early", "subject": "VPN down"})
 	o.put("psa", "ticket.created", early)
 	broken := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_broken"})
 	broken["published_at"] = "yesterday"
 	o.put("psa", "ticket.created", broken)
-	o.listed("malformed unknown_org")
+	o.waitForLetters("malformed unknown_org")
 
-	o.becomesKnown()
-	if got := o.redriven("malformed"); len(got) != 1 || got[0] != text(early, "id") {
+	o.announce()
+	if got := o.redrive("malformed"); len(got) != 1 || got[0] != text(early, "id") {
 		t.Fatalf("redriven %v, want %s alone", got, text(early, "id"))
 	}
 	x := o.ends(o.run())
@@ -100,7 +100,7 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 		t.Fatalf("the run is %v", x)
 	}
 
-	if got := o.redriven("malformed"); len(got) != 0 {
+	if got := o.redrive("malformed"); len(got) != 0 {
 		t.Errorf("the second time %v was redriven", got)
 	}
 	o.put("psa", "ticket.created", early) // as after a redrive that was killed before it deleted the dead letter
@@ -110,7 +110,7 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	if text(replayed, "state") != "COMPLETED" || at(replayed, "repeated") != false {
 		t.Errorf("replay = %v", replayed)
 	}
-	o.listed("malformed malformed") // the replayed malformed event is handled, so the others are too
+	o.waitForLetters("malformed malformed") // the replayed malformed event is handled, so the others are too
 	o.witness(3)
 	updates := slices.DeleteFunc(o.done("update_ticket"), func(c any) bool { return text(c, "params", "ticket_id") != "tkt_early" })
 	if len(updates) != 1 {
@@ -124,7 +124,7 @@ func TestAnOperatorInspectsAWholeRun(t *testing.T) {
 	o := open(t).tenant(t)
 	o.alert()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	var x doc
 	o.eventually("the machine waits", func() bool {
 		x = o.operate("run", exec, "-org", o.name)
@@ -135,7 +135,7 @@ func TestAnOperatorInspectsAWholeRun(t *testing.T) {
 		t.Errorf("while it waits: %v", x)
 	}
 
-	o.decides(approval, "approved")
+	o.decide(approval, "approved")
 	o.ends(exec)
 	o.eventually("the machine is done", func() bool {
 		x = o.operate("run", exec, "-org", o.name)

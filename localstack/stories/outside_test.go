@@ -60,7 +60,7 @@ func TestOneBadRecipientOfThreeFailsAlone(t *testing.T) {
 //nolint:paralleltest // see above.
 func TestAnActionIsRetriedAfterTheTimeThatTheProductNames(t *testing.T) {
 	o := open(t).tenant(t)
-	o.rule("_products",
+	o.addRules("_products",
 		doc{"product": "psa", "action": "add_note", "status": 429, "retry_after": 3, "times": 1},
 		doc{"product": "psa", "action": "update_ticket", "status": 503, "retry_after": 120, "body": "Down for maintenance."},
 	)
@@ -91,7 +91,7 @@ func TestASuccessfulActionCompletesWithAnyAnswerBody(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products",
+	o.addRules("_products",
 		doc{"action": "add_note", "body": "OK"},
 		doc{"action": "update_ticket", "status": 201, "body": "[12345678901234567890]"},
 		doc{"action": "create_ticket", "body": strings.Repeat("x", 70<<10)},
@@ -123,7 +123,7 @@ func TestARefusalOfAChatWithStatus200FailsTheStep(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products",
+	o.addRules("_products",
 		doc{"product": "hooks", "action": "teams", "body": "Webhook message delivery failed with error: Bad payload."},
 		doc{"product": "hooks", "action": "slack", "status": 404, "body": "channel_is_archived"},
 	)
@@ -173,7 +173,7 @@ func TestASchemaWithUnsupportedKeywordsIsNotSaved(t *testing.T) {
 		t.Errorf("details (-want +got)\n%s", diff)
 	}
 
-	o.rule("_model", doc{"respond": doc{"at": "tomorrow"}})
+	o.addRules("_model", doc{"respond": doc{"at": "tomorrow"}})
 	made := o.must(http.StatusCreated, o.post("/api/agents", agent(doc{"type": "object", "properties": doc{
 		"at": doc{"type": "string", "format": "date-time"},
 	}})))

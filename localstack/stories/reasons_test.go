@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// became waits for the entry about an event in an agent's activity, and returns
-// it.
-func (o *org) became(agent, event string) (entry any) {
+// entryOf waits for the entry about an event in an agent's activity, and
+// returns it.
+func (o *org) entryOf(agent, event string) (entry any) {
 	o.t.Helper()
 	o.eventually("the event is in the activity", func() bool {
 		entry = nil
@@ -33,8 +33,8 @@ func (o *org) activity(agent string) []any {
 	return list(o.must(http.StatusOK, o.get("/api/agents/"+agent+"/activity?limit=200")), "activity")
 }
 
-// tally counts the outcomes in an agent's activity.
-func (o *org) tally(agent string) map[string]int {
+// outcomes counts the outcomes in an agent's activity.
+func (o *org) outcomes(agent string) map[string]int {
 	counts := map[string]int{}
 	for _, e := range o.activity(agent) {
 		counts[text(e, "outcome")]++
@@ -56,11 +56,11 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 		})
 	}
 	event := ticket("tkt_1", "p1")
-	entry := o.became("agent_system_dispatch", event)
+	entry := o.entryOf("agent_system_dispatch", event)
 	if text(entry, "outcome") != "overridden" || !strings.Contains(text(entry, "detail"), mine) || at(entry, "execution_id") != nil {
 		t.Errorf("Dispatch: %v, want overridden by %s", entry, mine)
 	}
-	if entry := o.became(mine, event); text(entry, "outcome") != "started" {
+	if entry := o.entryOf(mine, event); text(entry, "outcome") != "started" {
 		t.Errorf("the agent: %v", entry)
 	}
 	if x := o.ends(o.run()); text(x, "agent_id") != mine || text(x, "status") != "completed" {
@@ -68,17 +68,17 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 	}
 
 	event = ticket("tkt_2", "p3") // does not match the override, so Dispatch runs
-	if entry := o.became("agent_system_dispatch", event); text(entry, "outcome") != "started" {
+	if entry := o.entryOf("agent_system_dispatch", event); text(entry, "outcome") != "started" {
 		t.Errorf("Dispatch alone: %v", entry)
 	}
-	if entry := o.became(mine, event); text(entry, "outcome") != "condition_not_met" {
+	if entry := o.entryOf(mine, event); text(entry, "outcome") != "condition_not_met" {
 		t.Errorf("the agent: %v", entry)
 	}
 }
 
-// caused publishes the event of escalate as the consequence of a call: the
-// event carries the metadata that the call sent to the product.
-func (o *org) caused(call any, n int) string {
+// publishCaused publishes the event of escalate as the consequence of a call:
+// the event carries the metadata that the call sent to the product.
+func (o *org) publishCaused(call any, n int) string {
 	o.t.Helper()
 	depth, err := strconv.Atoi(text(call, "headers", "X-One-Agents-Depth"))
 	if err != nil || text(call, "headers", "X-One-Agents-Execution") == "" {
@@ -102,8 +102,8 @@ func TestTheLoopGuardStopsAgentsThatTriggerEachOther(t *testing.T) {
 	for n := 1; ; n++ {
 		o.eventually("the product was called again", func() bool { return len(o.done("add_note")) == n })
 		calls := o.done("add_note")
-		event := o.caused(calls[n-1], n)
-		entry := o.became(open, event)
+		event := o.publishCaused(calls[n-1], n)
+		entry := o.entryOf(open, event)
 		if outcome := text(entry, "outcome"); n <= 5 && outcome != "started" {
 			t.Fatalf("with %d runs behind it an event is %s, want started: %v", n, outcome, entry)
 		} else if n == 6 {
@@ -112,11 +112,11 @@ func TestTheLoopGuardStopsAgentsThatTriggerEachOther(t *testing.T) {
 			}
 			break
 		}
-		if entry := o.became(wary, event); text(entry, "outcome") != "loop_guard" {
+		if entry := o.entryOf(wary, event); text(entry, "outcome") != "loop_guard" {
 			t.Errorf("an agent that does not allow it: %v", entry)
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"started": 6, "loop_guard": 1}, o.tally(open)); diff != "" {
+	if diff := cmp.Diff(map[string]int{"started": 6, "loop_guard": 1}, o.outcomes(open)); diff != "" {
 		t.Errorf("the agent that allows it (-want +got)\n%s", diff)
 	}
 }
@@ -130,10 +130,10 @@ func TestAnAgentStartsNoMoreOftenThanItsLimit(t *testing.T) {
 	publish := func(n int) string {
 		return o.publish("psa", "ticket.escalated", doc{"ticket_id": fmt.Sprintf("tkt_%d", n), "escalated_to": "p1"})
 	}
-	if entry := o.became(once, publish(1)); text(entry, "outcome") != "started" {
+	if entry := o.entryOf(once, publish(1)); text(entry, "outcome") != "started" {
 		t.Errorf("the first: %v", entry)
 	}
-	entry := o.became(once, publish(2))
+	entry := o.entryOf(once, publish(2))
 	if detail := text(entry, "detail"); text(entry, "outcome") != "limit_reached" ||
 		!strings.HasPrefix(detail, "max_per_hour is 1 and 1 started; the next may start at 20") {
 		t.Errorf("the second: %v", entry)
@@ -145,7 +145,7 @@ func TestAnAgentStartsNoMoreOftenThanItsLimit(t *testing.T) {
 	}
 	wg.Wait()
 	o.eventually("all twenty are in the activity", func() bool { return len(o.activity(thrice)) == 20 })
-	if diff := cmp.Diff(map[string]int{"started": 3, "limit_reached": 17}, o.tally(thrice)); diff != "" {
+	if diff := cmp.Diff(map[string]int{"started": 3, "limit_reached": 17}, o.outcomes(thrice)); diff != "" {
 		t.Errorf("twenty at once (-want +got)\n%s", diff)
 	}
 	o.eventually("all started executions have ended", func() bool {
@@ -175,7 +175,7 @@ func TestAnAgentRunsOnlyForTheClientsInItsScope(t *testing.T) {
 		"acme": publish("tkt_1", "cli_acme"), "globex": publish("tkt_2", "cli_globex"), "no client": publish("tkt_3", ""),
 	} {
 		for kind, agent := range map[string]string{"only acme": only, "all but acme": but} {
-			entry := o.became(agent, event)
+			entry := o.entryOf(agent, event)
 			got[kind+", "+name] = strings.TrimSpace(text(entry, "outcome") + " " + text(entry, "detail"))
 		}
 	}
@@ -199,8 +199,8 @@ func TestATraceHasTheErrorOfEachStep(t *testing.T) {
 	o := open(t).tenant(t)
 	long := strings.Repeat("long ", 100)
 	answer := doc{"type": "object", "required": []any{"noise"}, "properties": doc{"noise": doc{"type": "boolean"}}}
-	o.rule("_model", doc{"contains": "Judge well", "status": 503, "times": 1}, doc{"contains": "Talk nonsense", "respond": "As an AI I cannot."})
-	o.rule("_products",
+	o.addRules("_model", doc{"contains": "Judge well", "status": 503, "times": 1}, doc{"contains": "Talk nonsense", "respond": "As an AI I cannot."})
+	o.addRules("_products",
 		doc{"product": "psa", "action": "update_ticket", "status": 503, "times": 2},
 		doc{"product": "psa", "action": "create_ticket", "delay_ms": 8000})
 	o.agent(
@@ -227,7 +227,7 @@ func TestATraceHasTheErrorOfEachStep(t *testing.T) {
 	if got := statuses(x); got != want || text(x, "status") != "completed" {
 		t.Fatalf("%s with %q, want completed with %q", text(x, "status"), got, want)
 	}
-	o.shows(x, map[string]shown{
+	o.checkTrace(x, map[string]shown{
 		"judge":    {tries: 2, credits: 20},
 		"nonsense": {tries: 2, code: "invalid_model_output"},
 		"flaky":    {tries: 3},
@@ -258,11 +258,11 @@ func TestATraceHasTheErrorOfEachStep(t *testing.T) {
 	if diff := cmp.Diff(map[string]bool{text(x, "id") + ":flaky": true}, keys); diff != "" || len(o.done("update_ticket")) != 1 {
 		t.Errorf("%d updates, keys (-want +got)\n%s", len(o.done("update_ticket")), diff)
 	}
-	asked := o.asked("judge")
+	asked := o.modelsOf("judge")
 	if len(asked) != 2 || number(asked[0], "status") != 503 || number(asked[1], "status") != 200 || text(asked[0], "model") == text(asked[1], "model") {
 		t.Errorf("judge asked %v, want two models", asked)
 	}
-	if n := len(o.asked("nonsense")); n != 2 {
+	if n := len(o.modelsOf("nonsense")); n != 2 {
 		t.Errorf("the model was asked for nonsense %d times, want 2", n)
 	}
 }
@@ -273,9 +273,9 @@ type shown struct {
 	code           string
 }
 
-// shows compares the trace of an execution, and checks that each attempted step
-// has an input and times.
-func (o *org) shows(x doc, want map[string]shown) {
+// checkTrace compares the trace of an execution, and checks that each attempted
+// step has an input and times.
+func (o *org) checkTrace(x doc, want map[string]shown) {
 	o.t.Helper()
 	got := map[string]shown{}
 	last := text(x, "created_at")
@@ -298,8 +298,8 @@ func (o *org) shows(x doc, want map[string]shown) {
 	}
 }
 
-// asked returns the models that were called for a step.
-func (o *org) asked(step string) []any {
+// modelsOf returns the models that were called for a step.
+func (o *org) modelsOf(step string) []any {
 	o.t.Helper()
 	all := list(o.send(http.MethodGet, o.outputs.Products+"/_model/calls?org_id="+o.name, nil, nil).body, "calls")
 	return slices.DeleteFunc(all, func(c any) bool { return text(c, "step_id") != step })

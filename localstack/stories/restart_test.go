@@ -85,7 +85,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	agent := o.agent(gate(600), note("after", "approved"))
 	o.escalate()
 	waiting := o.run()
-	approval := o.asks(waiting)
+	approval := o.approvalOf(waiting)
 	o.publish("psa", "ticket.created", doc{"ticket_id": "tkt_1", "client_id": "cli_1", "subject": "The printer is offline"})
 	done := o.ends(o.runBeside(waiting))
 	key := text(o.must(http.StatusCreated, o.post("/api/keys", doc{"name": "a key", "access": "read"})), "key")
@@ -119,7 +119,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	if got := l.letters(o); got != "malformed" {
 		t.Errorf("the dead letters are %q", got)
 	}
-	if got := o.must(http.StatusOK, o.decides(approval, "approved")); text(got, "status") != "approved" {
+	if got := o.must(http.StatusOK, o.decide(approval, "approved")); text(got, "status") != "approved" {
 		t.Errorf("the approval is %s", text(got, "status"))
 	}
 

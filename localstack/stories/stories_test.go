@@ -81,11 +81,11 @@ func TestACriticalAlertIsolatesTheDeviceOnceAPersonApproves(t *testing.T) {
 	o := open(t).tenant(t)
 	o.alert()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	if n := len(o.calls("isolate_device")); n != 0 {
 		t.Fatalf("the device was isolated %d times before the approval", n)
 	}
-	a := o.must(http.StatusOK, o.decides(approval, "approved"))
+	a := o.must(http.StatusOK, o.decide(approval, "approved"))
 	if text(a, "status") != "approved" || text(a, "decided_by") != o.user || text(a, "decided_at") == "" {
 		t.Errorf("approval = %v", a)
 	}
@@ -104,7 +104,7 @@ func TestADeniedAlertIsolatesNothing(t *testing.T) {
 	o := open(t).tenant(t)
 	o.alert()
 	exec := o.run()
-	o.must(http.StatusOK, o.decides(o.asks(exec), "denied"))
+	o.must(http.StatusOK, o.decide(o.approvalOf(exec), "denied"))
 	x := o.ends(exec)
 	if text(x, "status") != "cancelled" || text(x, "status_reason") != "approval_denied" {
 		t.Errorf("%v, %v; want cancelled, approval_denied", at(x, "status"), at(x, "status_reason"))
@@ -132,7 +132,7 @@ func TestAnExpiredApprovalIsolatesNothing(t *testing.T) {
 	o.agent(gate(10), isolate())
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	x := o.ends(exec)
 	if text(x, "status") != "cancelled" || text(x, "status_reason") != "approval_expired" {
 		t.Errorf("%v, %v; want cancelled, approval_expired", at(x, "status"), at(x, "status_reason"))
@@ -144,7 +144,7 @@ func TestAnExpiredApprovalIsolatesNothing(t *testing.T) {
 	if text(a, "status") != "expired" {
 		t.Errorf("approval is %s, want expired", text(a, "status"))
 	}
-	if r := o.decides(approval, "approved"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
+	if r := o.decide(approval, "approved"); r.status != http.StatusConflict || text(r.body, "error") != "approval_expired" {
 		t.Errorf("late vote: %d %v", r.status, r.body)
 	}
 }
@@ -205,7 +205,7 @@ func TestAFailedRunIsRetriedWithTheSameEvent(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products", doc{"product": "psa", "action": "add_note", "status": 503})
+	o.addRules("_products", doc{"product": "psa", "action": "add_note", "status": 503})
 	o.agent(note("tell", "hello"))
 	o.escalate()
 	exec := o.run()
@@ -218,7 +218,7 @@ func TestAFailedRunIsRetriedWithTheSameEvent(t *testing.T) {
 		t.Errorf("%d calls with keys that differ, want 3 with one key", len(calls))
 	}
 
-	o.relent("_products")
+	o.removeRules("_products")
 	again := o.must(http.StatusCreated, o.post("/api/executions/"+exec+"/retry", nil))
 	if text(again, "id") == exec || text(again, "retry_of") != exec {
 		t.Fatalf("retry = %v", again)
@@ -313,13 +313,13 @@ func TestOneOfTwentyConcurrentDecisionsWins(t *testing.T) {
 	o.agent(gate(600), note("tell", "hello"))
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	replies := make([]reply, 20)
 	var wg sync.WaitGroup
 	for i := range replies {
 		wg.Go(func() {
 			decision := []string{"approved", "denied"}[i%2]
-			replies[i] = o.as(fmt.Sprintf("user_%d", i), "admin").decides(approval, decision)
+			replies[i] = o.as(fmt.Sprintf("user_%d", i), "admin").decide(approval, decision)
 		})
 	}
 	wg.Wait()
@@ -350,7 +350,7 @@ func TestAnotherOrganizationSeesNoneOfTheData(t *testing.T) {
 	a := o.agent(gate(600), note("tell", "hello"))
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	for _, c := range []struct {
 		method, path string
 		body         any
@@ -378,7 +378,7 @@ func TestAnotherOrganizationSeesNoneOfTheData(t *testing.T) {
 			t.Errorf("%s shows %v", path, got)
 		}
 	}
-	o.must(http.StatusOK, o.decides(approval, "denied"))
+	o.must(http.StatusOK, o.decide(approval, "denied"))
 	o.ends(exec)
 }
 
@@ -527,7 +527,7 @@ func TestAnIntegrationKeyWorksAndNeverDecides(t *testing.T) {
 	o.agent(gate(600), note("tell", "hello"))
 	o.escalate()
 	exec := o.run()
-	approval := o.asks(exec)
+	approval := o.approvalOf(exec)
 	if r := with(http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": "approved"}); r.status != http.StatusForbidden {
 		t.Errorf("a key decided: %d %v", r.status, r.body)
 	}
@@ -633,7 +633,7 @@ func TestAMessageWithUnknownDeliveryIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products", doc{"product": "hooks", "action": "slack", "lost_reply": true})
+	o.addRules("_products", doc{"product": "hooks", "action": "slack", "lost_reply": true})
 	slack := strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)
 	o.agent(doc{
 		"id": "tell", "type": "notification", "channel": "slack", "recipients": []any{slack}, "body": "Hello",

@@ -26,7 +26,7 @@ func TestATraceHasTheCauseTheDurationsAndTheSkippedSteps(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products", doc{"product": "psa", "action": "create_ticket", "status": 422})
+	o.addRules("_products", doc{"product": "psa", "action": "create_ticket", "status": 422})
 	a := o.agent(
 		doc{"id": "think", "type": "ai_reason", "model": "quick", "prompt": "Think about {{ event_payload.ticket_id }}."},
 		doc{
@@ -81,7 +81,7 @@ func TestARetryNamesItsStarterAndOutlivesItsAgent(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.rule("_products", doc{"product": "psa", "action": "add_note", "status": 422})
+	o.addRules("_products", doc{"product": "psa", "action": "add_note", "status": 422})
 	a := o.agent(note("tell", "hello"))
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+a, doc{"conflict_behavior": "override"}))
 	o.escalate()
@@ -103,7 +103,7 @@ func TestARetryNamesItsStarterAndOutlivesItsAgent(t *testing.T) {
 	}
 
 	o.must(http.StatusNoContent, o.call(http.MethodDelete, "/api/agents/"+a, nil))
-	o.refuses(http.StatusNotFound, "agent_not_found", o.get("/api/agents/"+a))
+	o.mustRefuse(http.StatusNotFound, "agent_not_found", o.get("/api/agents/"+a))
 	for exec, by := range want {
 		x := o.must(http.StatusOK, o.get("/api/executions/"+exec))
 		if diff := cmp.Diff(by, object(x["started_by"])); diff != "" || statuses(x) != "tell:failed" || number(x, "agent_version") != 2 {
@@ -120,8 +120,8 @@ func TestARetryNamesItsStarterAndOutlivesItsAgent(t *testing.T) {
 	if v := o.must(http.StatusOK, viewer.get("/api/agents/"+a+"/versions/1")); text(v, "conflict_behavior") != "additive" {
 		t.Errorf("the first version has conflict_behavior %v", v["conflict_behavior"])
 	}
-	o.refuses(http.StatusNotFound, "not_found", viewer.get("/api/agents/"+a+"/versions/3"))
-	o.refuses(http.StatusNotFound, "agent_not_found", open(t).tenant(t).get("/api/agents/"+a+"/versions"))
+	o.mustRefuse(http.StatusNotFound, "not_found", viewer.get("/api/agents/"+a+"/versions/3"))
+	o.mustRefuse(http.StatusNotFound, "agent_not_found", open(t).tenant(t).get("/api/agents/"+a+"/versions"))
 }
 
 // history returns an agent's activity, page by page, as "event outcome", newest

@@ -70,9 +70,9 @@ func Valid(prefix, s string) bool {
 // and events.
 var printable = regexp.MustCompile(`^[\x21\x22\x24-\x7e]{1,128}$`)
 
-// ValidExternal reports whether s may be an identifier that another product made: 1
-// to 128 printable ASCII characters without spaces and without '#', which
-// separates the parts of a storage key.
+// ValidExternal reports whether s may be an identifier that another product
+// made: 1 to 128 printable ASCII characters without spaces and without '#',
+// which separates the parts of a storage key.
 func ValidExternal(s string) bool { return printable.MatchString(s) }
 
 // Derive returns a ULID of at and parts. Equal arguments give the same ULID and

@@ -12,8 +12,8 @@ func failing() doc {
 	return doc{"id": "judge", "type": "ai_reason", "model": "quick", "prompt": "Judge {{ event_payload.gone }}."}
 }
 
-// hears creates an agent that listens for platform events of a type.
-func (o *org) hears(eventType string, steps ...any) string {
+// listener creates an agent that listens for platform events of a type.
+func (o *org) listener(eventType string, steps ...any) string {
 	o.t.Helper()
 	return o.agentWith("agents", eventType, doc{"name": "Listener", "trigger": doc{"allow_agent_triggered": true}}, steps...)
 }
@@ -24,8 +24,8 @@ func (o *org) runsOf(agent string) []any {
 	return list(o.must(http.StatusOK, o.get("/api/executions?agent_id="+agent)), "executions")
 }
 
-// reached returns the messages that were delivered over a channel.
-func (o *org) reached(kind string) []any {
+// delivered returns the messages that were delivered over a channel.
+func (o *org) delivered(kind string) []any {
 	o.t.Helper()
 	return slices.DeleteFunc(o.calls(""), func(c any) bool { return text(c, "kind") != kind })
 }
@@ -34,7 +34,7 @@ func TestAFailedRunStartsTheAgentsThatListenForFailures(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	o.refuses(http.StatusBadRequest, "invalid_agent_config", o.post("/api/agents", doc{
+	o.mustRefuse(http.StatusBadRequest, "invalid_agent_config", o.post("/api/agents", doc{
 		"name": "Deaf", "category": "operations", "steps": []any{note("a", "b")},
 		"trigger": doc{"type": "bus_event", "source_product": "agents", "event_type": "execution.failed", "filters": []any{}},
 	}))
@@ -42,17 +42,17 @@ func TestAFailedRunStartsTheAgentsThatListenForFailures(t *testing.T) {
 	tell, _ := at(alarm, "steps", 0).(doc)
 	tell["recipients"] = []any{strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)}
 	o.must(http.StatusOK, o.call(http.MethodPut, "/api/agents/"+text(alarm, "id"), doc{"steps": []any{tell}, "status": "active"}))
-	self := o.hears("execution.failed", failing()) // fails at each failure except its own
+	self := o.listener("execution.failed", failing()) // fails at each failure except its own
 	failed := o.agent(failing())
 	o.escalate()
 
-	o.eventually("the channel received both failures", func() bool { return len(o.reached("slack")) == 2 })
+	o.eventually("the channel received both failures", func() bool { return len(o.delivered("slack")) == 2 })
 	var x doc
 	for _, run := range o.runsOf(failed) {
 		x = o.ends(text(run, "id"))
 	}
 	var texts []string
-	for _, m := range o.reached("slack") {
+	for _, m := range o.delivered("slack") {
 		texts = append(texts, text(m, "body", "text"))
 	}
 	said := strings.Join(texts, "\n")
@@ -83,10 +83,10 @@ func TestAFailedRunStartsTheAgentsThatListenForFailures(t *testing.T) {
 func TestEachThresholdOfLowCreditsIsReportedOnce(t *testing.T) {
 	t.Parallel()
 
-	o := open(t).stranger(t)
+	o := open(t).unannounced(t)
 	o.publish("hub", "org.created", doc{"plan": "starter"})
 	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
-	listener := o.hears("credits.low", doc{
+	listener := o.listener("credits.low", doc{
 		"id": "tell", "type": "notification", "channel": "slack",
 		"recipients": []any{strings.NewReplacer("{org}", o.name, "{channel}", "slack").Replace(o.outputs.Hook)},
 		"body":       "{{ event_payload.threshold_percent }} percent: {{ event_payload.message }}",
@@ -102,9 +102,9 @@ func TestEachThresholdOfLowCreditsIsReportedOnce(t *testing.T) {
 	o.eventually("four runs are completed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=completed&agent_id="+spender)), "executions")) == 4
 	})
-	o.eventually("the channel received a message", func() bool { return len(o.reached("slack")) > 0 })
+	o.eventually("the channel received a message", func() bool { return len(o.delivered("slack")) > 0 })
 	o.escalate() // to 21,000: 95 percent, and the run fails for want of credits
-	o.eventually("the channel received a message about the next threshold", func() bool { return len(o.reached("slack")) >= 2 })
+	o.eventually("the channel received a message about the next threshold", func() bool { return len(o.delivered("slack")) >= 2 })
 	o.eventually("the last run failed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=failed&agent_id="+spender)), "executions")) == 1
 	})
@@ -126,7 +126,7 @@ func TestEachThresholdOfLowCreditsIsReportedOnce(t *testing.T) {
 func TestOwnersGetOneEMailForThreeFailures(t *testing.T) {
 	t.Parallel()
 
-	o := open(t).stranger(t)
+	o := open(t).unannounced(t)
 	owner := "owner@" + strings.ToLower(o.name[4:]) + ".example"
 	o.publish("hub", "org.created", doc{"plan": "growth", "owners": []any{doc{"user_id": "user_olivia", "email": owner}}})
 	o.eventually("the organization is announced", func() bool { return o.get("/api/agents").status == http.StatusOK })
@@ -137,8 +137,8 @@ func TestOwnersGetOneEMailForThreeFailures(t *testing.T) {
 	o.eventually("three runs failed", func() bool {
 		return len(list(o.must(http.StatusOK, o.get("/api/executions?status=failed&agent_id="+agent)), "executions")) == 3
 	})
-	o.eventually("the owner has an e-mail", func() bool { return len(o.reached("email")) > 0 })
-	mails := o.reached("email")
+	o.eventually("the owner has an e-mail", func() bool { return len(o.delivered("email")) > 0 })
+	mails := o.delivered("email")
 	if len(mails) != 1 || text(mails[0], "body", "to", 0) != owner || !strings.Contains(text(mails[0], "body", "subject"), "1 failure in "+o.name) {
 		t.Errorf("mails = %v, want one to the owner", mails)
 	}
