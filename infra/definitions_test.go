@@ -188,7 +188,7 @@ func TestTheCursorSurvivesEveryState(t *testing.T) {
 			switch {
 			case s["Type"] == "Choice" || s["Type"] == "Wait" || s["Type"] == "Succeed":
 				if s["InputPath"] != nil || s["OutputPath"] != nil {
-					t.Errorf("%s/%s changes what passes", machine, name)
+					t.Errorf("%s/%s changes its input", machine, name)
 				}
 			case s["Next"] == "Done", discards, s["OutputPath"] == "$.Payload": // the end, an unchanged input, or the runner's answer, which has the cursor
 			default:

@@ -275,7 +275,7 @@ func TestTheSecondLineIsNotifiedAfterTheFirstTimesOut(t *testing.T) {
 	}{
 		{o, "the owner", true},
 		{o.as("user_ada", "admin"), "an admin", true},
-		{mia, "who is not asked yet", false},
+		{mia, "who is not an approver yet", false},
 		{o.as("user_vera", "viewer"), "a viewer", false},
 	} {
 		a := tc.who.must(http.StatusOK, tc.who.get("/api/approvals/"+approval))

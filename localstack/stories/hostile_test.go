@@ -188,7 +188,7 @@ func (h *hostile) snapshot() string {
 func (h *hostile) read(path string) doc {
 	h.t.Helper()
 	var r reply
-	h.eventually(path+" is there", func() bool {
+	h.eventually(path+" exists", func() bool {
 		r = h.get(path)
 		return r.status != http.StatusTooManyRequests
 	})

@@ -340,7 +340,7 @@ func (o *org) approvalOf(exec string) string {
 
 // decide votes on an approval.
 func (o *org) decide(approval, decision string) reply {
-	return o.post("/api/approvals/"+approval+"/decision", doc{"decision": decision, "note": "told by a story"})
+	return o.post("/api/approvals/"+approval+"/decision", doc{"decision": decision, "note": "decided by a story"})
 }
 
 // calls returns the calls of one action that the stand-ins received for the

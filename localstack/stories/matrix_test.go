@@ -265,8 +265,8 @@ func (o *org) badSessions() map[string]string {
 		"an expiry that is text":     es256(plain, claims(doc{"exp": "9999999999"})),
 		"roles that are no list":     es256(plain, claims(doc{"roles": 5})),
 		"roles of an unknown one":    es256(plain, claims(doc{"roles": []string{"owner", "root"}})),
-		"a user who is nobody":       es256(plain, claims(doc{"user_id": nil})),
-		"a user who is a list":       es256(plain, claims(doc{"user_id": []string{"u"}})),
+		"no user":                    es256(plain, claims(doc{"user_id": nil})),
+		"a list as user":             es256(plain, claims(doc{"user_id": []string{"u"}})),
 		"no organization":            es256(plain, claims(doc{"org_id": nil})),
 		"an organization of numbers": es256(plain, claims(doc{"org_id": 5})),
 	}

@@ -46,7 +46,7 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)
-	mine := o.agentWith("psa", "ticket.created", doc{
+	own := o.agentWith("psa", "ticket.created", doc{
 		"conflict_behavior": "override",
 		"conditions":        []any{doc{"field": "priority", "operator": "eq", "value": "p1"}},
 	}, note("tell", "hello"))
@@ -57,13 +57,13 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 	}
 	event := ticket("tkt_1", "p1")
 	entry := o.entryOf("agent_system_dispatch", event)
-	if text(entry, "outcome") != "overridden" || !strings.Contains(text(entry, "detail"), mine) || at(entry, "execution_id") != nil {
-		t.Errorf("Dispatch: %v, want overridden by %s", entry, mine)
+	if text(entry, "outcome") != "overridden" || !strings.Contains(text(entry, "detail"), own) || at(entry, "execution_id") != nil {
+		t.Errorf("Dispatch: %v, want overridden by %s", entry, own)
 	}
-	if entry := o.entryOf(mine, event); text(entry, "outcome") != "started" {
+	if entry := o.entryOf(own, event); text(entry, "outcome") != "started" {
 		t.Errorf("the agent: %v", entry)
 	}
-	if x := o.ends(o.run()); text(x, "agent_id") != mine || text(x, "status") != "completed" {
+	if x := o.ends(o.run()); text(x, "agent_id") != own || text(x, "status") != "completed" {
 		t.Errorf("%s of %s", text(x, "status"), text(x, "agent_id"))
 	}
 
@@ -71,7 +71,7 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 	if entry := o.entryOf("agent_system_dispatch", event); text(entry, "outcome") != "started" {
 		t.Errorf("Dispatch alone: %v", entry)
 	}
-	if entry := o.entryOf(mine, event); text(entry, "outcome") != "condition_not_met" {
+	if entry := o.entryOf(own, event); text(entry, "outcome") != "condition_not_met" {
 		t.Errorf("the agent: %v", entry)
 	}
 }

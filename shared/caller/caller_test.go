@@ -30,14 +30,14 @@ func TestARightFollowsFromRoleOrKey(t *testing.T) {
 		"a member may edit and decide":                 {person(caller.Member), []caller.Act{caller.See, caller.Edit, caller.Decide}},
 		"a viewer may only see":                        {person(caller.Viewer), []caller.Act{caller.See}},
 		"the stronger of two roles counts":             {person(caller.Viewer, caller.Admin), acts},
-		"a person without a role may nothing":          {person(), nil},
-		"a person of an unknown role may nothing":      {person("root"), nil},
+		"a person without a role has no rights":        {person(), nil},
+		"a person of an unknown role has no rights":    {person("root"), nil},
 		"a role is not a role in capitals":             {person("OWNER"), nil},
 		"a key to read may only see":                   {program(caller.Read), []caller.Act{caller.See}},
 		"a key to write may edit and delete":           {program(caller.ReadWrite), []caller.Act{caller.See, caller.Edit, caller.Delete}},
 		"a key of an unknown access may only see":      {program("admin"), []caller.Act{caller.See}},
 		"a key with the roles of an owner is no owner": {disguised, []caller.Act{caller.See}},
-		"an unknown caller may nothing":                {caller.Caller{}, nil},
+		"an unknown caller has no rights":              {caller.Caller{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

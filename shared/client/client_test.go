@@ -42,8 +42,8 @@ func TestAnEventIsAFactAboutItsClient(t *testing.T) {
 		"a score in words":          {said("defend:posture.updated", score("72")), client.Fact{}},
 		"a score of null":           {said("defend:posture.updated", score(nil)), client.Fact{}},
 		"no score":                  {said("defend:posture.updated", nil), client.Fact{}},
-		"a device that comes":       {said("rmm:device.added", device), client.Fact{Kind: client.Device, Name: "d", At: now}},
-		"a device that goes":        {said("rmm:device.removed", device), client.Fact{Kind: client.Device, Name: "d", At: now, Ended: true}},
+		"an added device":           {said("rmm:device.added", device), client.Fact{Kind: client.Device, Name: "d", At: now}},
+		"a removed device":          {said("rmm:device.removed", device), client.Fact{Kind: client.Device, Name: "d", At: now, Ended: true}},
 		"a device without a name":   {said("rmm:device.added", ticket), client.Fact{}},
 		"a device with no name":     {said("rmm:device.added", map[string]any{"device_id": ""}), client.Fact{}},
 		"a device with a number":    {said("rmm:device.added", map[string]any{"device_id": int64(7)}), client.Fact{}},
@@ -118,13 +118,13 @@ func TestAProfileIsMadeOfFacts(t *testing.T) {
 		facts []client.Fact
 		want  map[string]any
 	}{
-		"nothing is known":          {nil, nil},
+		"an unknown client":         {nil, nil},
 		"a score":                   {[]client.Fact{{Kind: client.Posture, Score: jsonvalue.Number("71.5")}}, scored},
 		"devices":                   {[]client.Fact{device("c", false), device("a", false), device("b", true)}, doc(0, "a", "c")},
-		"a device that has gone":    {[]client.Fact{device("b", true)}, doc(0)},
+		"only a removed device":     {[]client.Fact{device("b", true)}, doc(0)},
 		"tickets":                   {[]client.Fact{ticket(1, 0), ticket(2, client.Recent-1), ticket(3, client.Recent)}, doc(2)},
 		"a ticket by another clock": {[]client.Fact{ticket(1, -time.Hour)}, doc(1)},
-		"old tickets alone":         {[]client.Fact{ticket(1, client.Recent)}, nil},
+		"only old tickets":          {[]client.Fact{ticket(1, client.Recent)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

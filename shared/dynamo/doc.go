@@ -1,4 +1,4 @@
-// Package dynamo keeps everything in one DynamoDB table.
+// Package dynamo stores all data in one DynamoDB table.
 //
 // # Items
 //

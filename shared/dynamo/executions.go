@@ -205,7 +205,7 @@ func stepOf(text string) (execution.StepRecord, error) {
 
 func exactly(text json.RawMessage) (any, error) {
 	if text == nil {
-		return nil, nil //nolint:nilnil // nothing is a document too.
+		return nil, nil //nolint:nilnil // null is a document too.
 	}
 	return jsonvalue.Decode(text)
 }

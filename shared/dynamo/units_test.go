@@ -820,7 +820,7 @@ func (w *fixture) counts(most int) {
 		"completed": {execution.Completed, most, true, 240},
 		"failed":    {execution.Failed, history, false, 5},
 		"waiting":   {execution.Asking, history, false, 5},
-		"running":   {execution.Running, history, false, 420}, // 300 for those of the last ten minutes, 100 for the page
+		"running":   {execution.Running, history, false, 420}, // 300 for the runs of the last ten minutes, 100 for the page
 	} {
 		ctx, m := meter.With(w.t.Context())
 		p, err := w.store.Executions(ctx, org, execution.Query{Limit: 1, Count: true, Status: c.status, Now: now})

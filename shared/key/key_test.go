@@ -26,13 +26,13 @@ func (s *shelf) CreateKey(_ context.Context, k key.Key) error {
 }
 
 func (s *shelf) Keys(_ context.Context, org id.Org) ([]key.Key, error) {
-	var mine []key.Key
+	var ofOrg []key.Key
 	for _, k := range s.keys {
 		if k.Org == org {
-			mine = append(mine, k)
+			ofOrg = append(ofOrg, k)
 		}
 	}
-	return mine, s.fail
+	return ofOrg, s.fail
 }
 
 func (s *shelf) RevokeKey(_ context.Context, org id.Org, revoked id.Key) error {

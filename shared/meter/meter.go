@@ -32,7 +32,7 @@ type Count struct {
 // Units are the capacity units that DynamoDB charges.
 type Units struct {
 	Read  float64
-	Write float64 // those of the indexes included
+	Write float64 // including the writes to indexes
 }
 
 type key struct{}

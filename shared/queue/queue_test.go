@@ -169,7 +169,7 @@ func TestAnEventThatCannotBeHandledBecomesADeadLetter(t *testing.T) {
 		"no payload":                {message: message(t, created, envelope(created, map[string]any{"payload": nil})), reason: "malformed", says: "payload must"},
 		"a payload that is a list":  {message: message(t, created, envelope(created, map[string]any{"payload": []any{}})), reason: "malformed"},
 		"no time":                   {message: message(t, created, envelope(created, map[string]any{"published_at": nil})), reason: "malformed"},
-		"a time that is none":       {message: message(t, created, envelope(created, map[string]any{"published_at": "soon"})), reason: "malformed"},
+		"an invalid time":           {message: message(t, created, envelope(created, map[string]any{"published_at": "soon"})), reason: "malformed"},
 		"a detail that is a text":   {message: message(t, created, "hello"), reason: "malformed"},
 		"no detail":                 {message: message(t, created, nil), reason: "malformed"},
 		"a client of a wrong kind":  {message: message(t, created, envelope(created, map[string]any{"client_id": 7})), reason: "malformed"},
@@ -179,7 +179,7 @@ func TestAnEventThatCannotBeHandledBecomesADeadLetter(t *testing.T) {
 		"another detail-type":       {message: message(t, "psa:ticket.resolved", envelope(created, nil)), reason: "envelope_mismatch"},
 		"too large":                 {message: message(t, created, envelope(created, map[string]any{"payload": map[string]any{"d": big}})), reason: "too_large", says: "262144"},
 		"an unknown organization":   {message: message(t, created, envelope(created, nil)), fails: dispatch.ErrUnknownOrg, reason: "unknown_org"},
-		"a payload that says too little": {
+		"a payload without a required field": {
 			message: message(t, created, envelope(created, nil)), fails: fmt.Errorf("keep: %w", event.ErrMalformed.Sayf("The plan is missing.")),
 			reason: "malformed", says: "plan",
 		},
@@ -224,7 +224,7 @@ func TestALetterAboutALargeEventHasItsWholeEnvelope(t *testing.T) {
 			map[string]any{"payload": large, "client_id": client, "metadata": metadata, "schema": int64(3)},
 			map[string]any{"client_id": client, "metadata": metadata, "schema": int64(3)},
 		},
-		"an envelope that is too large itself tells whose it is": {
+		"a too large envelope keeps its identity": {
 			map[string]any{"payload": map[string]any{}, "client_id": strings.Repeat("é", event.MaxSize), "metadata": metadata},
 			map[string]any{"client_id": strings.Repeat("é", 100)},
 		},

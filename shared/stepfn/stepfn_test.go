@@ -127,16 +127,16 @@ func TestARepeatedStartOrRingSucceeds(t *testing.T) {
 		cloud *cloud
 		fails bool
 	}{
-		"a start of what was started":     {start, refusal("ExecutionAlreadyExists"), false},
-		"a restart of what was restarted": {restart, refusal("ExecutionAlreadyExists"), false},
-		"a start that is refused":         {start, refusal("ExecutionLimitExceeded"), true},
-		"a start of no machine":           {start, refusal("StateMachineDoesNotExist"), true},
-		"a start without an answer":       {start, &cloud{status: 500, body: `{}`}, true},
-		"a ring":                          {ring, &cloud{status: 200, body: `{}`}, false},
-		"a ring for who is awake":         {ring, refusal("TaskTimedOut"), false},
-		"a ring for who is gone":          {ring, refusal("TaskDoesNotExist"), false},
-		"a ring that is refused":          {ring, refusal("InvalidToken"), true},
-		"a ring that breaks":              {ring, &cloud{status: 500, body: `{}`}, true},
+		"a start of a started run":     {start, refusal("ExecutionAlreadyExists"), false},
+		"a restart of a restarted run": {restart, refusal("ExecutionAlreadyExists"), false},
+		"a start that is refused":      {start, refusal("ExecutionLimitExceeded"), true},
+		"a start of no machine":        {start, refusal("StateMachineDoesNotExist"), true},
+		"a start without an answer":    {start, &cloud{status: 500, body: `{}`}, true},
+		"a ring":                       {ring, &cloud{status: 200, body: `{}`}, false},
+		"a ring for a machine awake":   {ring, refusal("TaskTimedOut"), false},
+		"a ring for an ended machine":  {ring, refusal("TaskDoesNotExist"), false},
+		"a ring that is refused":       {ring, refusal("InvalidToken"), true},
+		"a ring that breaks":           {ring, &cloud{status: 500, body: `{}`}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

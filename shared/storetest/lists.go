@@ -274,8 +274,8 @@ func lists() []promise {
 			same(t, "young", listed(execution.Young), 1)
 			same(t, "old", listed(execution.Young+time.Second), 0)
 			committed(t, s, execution.Change{Execution: x.Parked(day())})
-			same(t, "young, rested", listed(time.Minute), 1)
-			same(t, "old, rested", listed(365*24*time.Hour), 1)
+			same(t, "young, parked", listed(time.Minute), 1)
+			same(t, "old, parked", listed(365*24*time.Hour), 1)
 		}},
 		{"a list shows the current state of the runs", func(t trial, s Store) {
 			x := ended(t, s, leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1))), time.Minute)

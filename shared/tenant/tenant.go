@@ -69,14 +69,14 @@ func (t Tenant) Apply(e event.Event) (Tenant, error) {
 		if err != nil {
 			return t, err
 		}
-		beginning := e.Name() == created
-		if at.After(t.PlanAt) || !beginning && at.Equal(t.PlanAt) {
+		isCreation := e.Name() == created
+		if at.After(t.PlanAt) || !isCreation && at.Equal(t.PlanAt) {
 			t.Plan, t.PlanAt = plan, at
 		}
-		if beginning && at.After(t.StateAt) {
+		if isCreation && at.After(t.StateAt) {
 			t.Suspended, t.StateAt = false, at // only a new creation lifts the suspension
 		}
-		if owners, ok := ownersOf(e); ok && (at.After(t.OwnersAt) || !beginning && at.Equal(t.OwnersAt)) {
+		if owners, ok := ownersOf(e); ok && (at.After(t.OwnersAt) || !isCreation && at.Equal(t.OwnersAt)) {
 			t.Owners, t.OwnersAt = owners, at
 		}
 		if t.Created.IsZero() || at.Before(t.Created) {

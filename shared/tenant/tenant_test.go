@@ -87,21 +87,21 @@ func TestTheHubNamesTheOwnersThatReceiveAlerts(t *testing.T) {
 		want   []tenant.Owner
 		count  int
 	}{
-		"none":                          {events: []event.Event{created(0, "growth")}},
-		"a beginning names one":         {events: []event.Event{naming(created(0, "growth"), anns)}, want: []tenant.Owner{ann}},
-		"a change names another":        {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(1, "growth"), bobs)}, want: []tenant.Owner{bob}},
-		"a change that names none":      {events: []event.Event{naming(created(0, "growth"), anns), changed(1, "scale")}, want: []tenant.Owner{ann}},
-		"a change to an empty list":     {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(1, "growth"), list())}},
-		"an older change comes late":    {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(2, "growth"), bobs), naming(changed(1, "growth"), anns)}, want: []tenant.Owner{bob}},
-		"the beginning comes late":      {events: []event.Event{naming(changed(1, "growth"), bobs), naming(created(0, "growth"), anns)}, want: []tenant.Owner{bob}},
-		"the same twice":                {events: []event.Event{naming(created(0, "growth"), list(one("user_ann", "ann@acme.example"), one("user_b", "ann@acme.example")))}, want: []tenant.Owner{ann}},
-		"no list":                       {events: []event.Event{naming(created(0, "growth"), "ann@acme.example")}},
-		"null":                          {events: []event.Event{naming(created(0, "growth"), nil)}},
-		"entries that are no owners":    {events: []event.Event{naming(created(0, "growth"), list("x", nil, one("user_ann", "ann@acme.example"), one("user_b", "no address"), one("user_b", "a b@c.example"), one("user_b", "x@y.example\r\nBcc: z@y.example"), one("a#b", "q@y.example"), map[string]any{"email": int64(1)}))}, want: []tenant.Owner{ann}},
-		"one without a user id":         {events: []event.Event{naming(created(0, "growth"), list(map[string]any{"email": "bob@acme.example"}))}, want: []tenant.Owner{{Email: "bob@acme.example"}}},
-		"one with a name in its place":  {events: []event.Event{naming(created(0, "growth"), list(one("user_b", "Bob <bob@acme.example>")))}},
-		"more than are told":            {events: []event.Event{naming(created(0, "growth"), crowd)}, count: 10},
-		"two events of the same moment": {events: []event.Event{naming(changed(0, "growth"), bobs), naming(created(0, "growth"), anns)}, want: []tenant.Owner{bob}},
+		"none":                           {events: []event.Event{created(0, "growth")}},
+		"a creation names one":           {events: []event.Event{naming(created(0, "growth"), anns)}, want: []tenant.Owner{ann}},
+		"a change names another":         {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(1, "growth"), bobs)}, want: []tenant.Owner{bob}},
+		"a change that names none":       {events: []event.Event{naming(created(0, "growth"), anns), changed(1, "scale")}, want: []tenant.Owner{ann}},
+		"a change to an empty list":      {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(1, "growth"), list())}},
+		"an older change comes late":     {events: []event.Event{naming(created(0, "growth"), anns), naming(changed(2, "growth"), bobs), naming(changed(1, "growth"), anns)}, want: []tenant.Owner{bob}},
+		"the creation comes late":        {events: []event.Event{naming(changed(1, "growth"), bobs), naming(created(0, "growth"), anns)}, want: []tenant.Owner{bob}},
+		"the same twice":                 {events: []event.Event{naming(created(0, "growth"), list(one("user_ann", "ann@acme.example"), one("user_b", "ann@acme.example")))}, want: []tenant.Owner{ann}},
+		"no list":                        {events: []event.Event{naming(created(0, "growth"), "ann@acme.example")}},
+		"null":                           {events: []event.Event{naming(created(0, "growth"), nil)}},
+		"entries that are no owners":     {events: []event.Event{naming(created(0, "growth"), list("x", nil, one("user_ann", "ann@acme.example"), one("user_b", "no address"), one("user_b", "a b@c.example"), one("user_b", "x@y.example\r\nBcc: z@y.example"), one("a#b", "q@y.example"), map[string]any{"email": int64(1)}))}, want: []tenant.Owner{ann}},
+		"an owner without a user id":     {events: []event.Event{naming(created(0, "growth"), list(map[string]any{"email": "bob@acme.example"}))}, want: []tenant.Owner{{Email: "bob@acme.example"}}},
+		"an address with a display name": {events: []event.Event{naming(created(0, "growth"), list(one("user_b", "Bob <bob@acme.example>")))}},
+		"more than are stored":           {events: []event.Event{naming(created(0, "growth"), crowd)}, count: 10},
+		"two events of the same moment":  {events: []event.Event{naming(changed(0, "growth"), bobs), naming(created(0, "growth"), anns)}, want: []tenant.Owner{bob}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,24 +131,24 @@ func TestTheHubSetsPlanAndSuspension(t *testing.T) {
 		plan      credit.Plan
 		suspended bool
 	}{
-		"a beginning makes it known":                   {[]event.Event{created(0, "growth")}, "growth", false},
-		"a change makes it known too":                  {[]event.Event{changed(0, "scale")}, "scale", false},
-		"a change changes the plan":                    {[]event.Event{created(0, "growth"), changed(1, "starter")}, "starter", false},
-		"a suspension stops it":                        {[]event.Event{created(0, "growth"), suspended(1)}, "growth", true},
-		"a change does not lift a suspension":          {[]event.Event{created(0, "growth"), suspended(1), changed(2, "scale")}, "scale", true},
-		"a new beginning lifts it":                     {[]event.Event{created(0, "growth"), suspended(1), created(2, "starter")}, "starter", false},
-		"an old change changes nothing":                {[]event.Event{created(0, "growth"), changed(2, "scale"), changed(1, "starter")}, "scale", false},
-		"the beginning comes late":                     {[]event.Event{changed(2, "scale"), created(0, "growth")}, "scale", false},
-		"a beginning told twice lifts nothing":         {[]event.Event{created(0, "growth"), suspended(1), created(0, "growth")}, "growth", true},
-		"a change that is older than a suspension":     {[]event.Event{created(0, "growth"), suspended(2), changed(1, "scale")}, "scale", true},
-		"a suspension that is older than a change":     {[]event.Event{created(0, "growth"), changed(2, "scale"), suspended(1)}, "scale", true},
-		"a suspension that is older than a beginning":  {[]event.Event{created(0, "growth"), created(2, "scale"), suspended(1)}, "scale", false},
-		"a suspension before all":                      {[]event.Event{suspended(1), created(0, "growth")}, "growth", true},
-		"a change in the moment of the beginning":      {[]event.Event{created(0, "growth"), changed(0, "scale")}, "scale", false},
-		"the same, told the other way round":           {[]event.Event{changed(0, "scale"), created(0, "growth")}, "scale", false},
-		"a suspension in the moment of the beginning":  {[]event.Event{created(0, "growth"), suspended(0)}, "growth", true},
-		"the same, told once more":                     {[]event.Event{created(0, "growth"), suspended(0), created(0, "growth")}, "growth", true},
-		"two changes of one moment, as they were told": {[]event.Event{created(0, "growth"), changed(1, "scale"), changed(1, "starter")}, "starter", false},
+		"a creation announces an organization":           {[]event.Event{created(0, "growth")}, "growth", false},
+		"a change announces an organization too":         {[]event.Event{changed(0, "scale")}, "scale", false},
+		"a change changes the plan":                      {[]event.Event{created(0, "growth"), changed(1, "starter")}, "starter", false},
+		"a suspension suspends the organization":         {[]event.Event{created(0, "growth"), suspended(1)}, "growth", true},
+		"a change does not lift a suspension":            {[]event.Event{created(0, "growth"), suspended(1), changed(2, "scale")}, "scale", true},
+		"a newer creation lifts a suspension":            {[]event.Event{created(0, "growth"), suspended(1), created(2, "starter")}, "starter", false},
+		"an old change changes nothing":                  {[]event.Event{created(0, "growth"), changed(2, "scale"), changed(1, "starter")}, "scale", false},
+		"the creation comes late":                        {[]event.Event{changed(2, "scale"), created(0, "growth")}, "scale", false},
+		"a repeated creation lifts no suspension":        {[]event.Event{created(0, "growth"), suspended(1), created(0, "growth")}, "growth", true},
+		"a change that is older than a suspension":       {[]event.Event{created(0, "growth"), suspended(2), changed(1, "scale")}, "scale", true},
+		"a suspension that is older than a change":       {[]event.Event{created(0, "growth"), changed(2, "scale"), suspended(1)}, "scale", true},
+		"a suspension that is older than a creation":     {[]event.Event{created(0, "growth"), created(2, "scale"), suspended(1)}, "scale", false},
+		"a suspension before all":                        {[]event.Event{suspended(1), created(0, "growth")}, "growth", true},
+		"a change in the moment of the creation":         {[]event.Event{created(0, "growth"), changed(0, "scale")}, "scale", false},
+		"the same, in the other order":                   {[]event.Event{changed(0, "scale"), created(0, "growth")}, "scale", false},
+		"a suspension in the moment of the creation":     {[]event.Event{created(0, "growth"), suspended(0)}, "growth", true},
+		"the same, with a repeated creation":             {[]event.Event{created(0, "growth"), suspended(0), created(0, "growth")}, "growth", true},
+		"two changes of one moment, in order of arrival": {[]event.Event{created(0, "growth"), changed(1, "scale"), changed(1, "starter")}, "starter", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,10 +173,10 @@ func TestATenantWithoutClocksUsesTheTimeOfItsLastChange(t *testing.T) {
 		plan      credit.Plan
 		suspended bool
 	}{
-		"a beginning told again lifts nothing": {created(0, "growth"), "growth", true},
-		"an old change changes nothing":        {changed(4, "scale"), "growth", true},
-		"a newer change changes the plan":      {changed(6, "scale"), "scale", true},
-		"a newer beginning lifts it":           {created(6, "scale"), "scale", false},
+		"a repeated creation lifts no suspension": {created(0, "growth"), "growth", true},
+		"an old change changes nothing":           {changed(4, "scale"), "growth", true},
+		"a newer change changes the plan":         {changed(6, "scale"), "scale", true},
+		"a newer creation lifts the suspension":   {created(6, "scale"), "scale", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -283,7 +283,7 @@ func TestEventsMayComeInAnyOrderAndTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := rapid.Permutation(append(slices.Clone(history),
-			rapid.SliceOfN(rapid.SampledFrom(history), 0, 5).Draw(t, "twice")...)).Draw(t, "told")
+			rapid.SliceOfN(rapid.SampledFrom(history), 0, 5).Draw(t, "twice")...)).Draw(t, "order")
 		got, err := apply(told...)
 		if err != nil {
 			t.Fatal(err)
@@ -365,9 +365,9 @@ func TestAnEventOfTheHubIsStored(t *testing.T) {
 		races, saves int
 		lost         bool
 	}{
-		"at once":                    {0, 1, false},
-		"after races that were lost": {5, 6, false},
-		"not when every race is":     {1000, retry.Tries, true},
+		"at once":                          {0, 1, false},
+		"after lost races":                 {5, 6, false},
+		"an error when every race is lost": {1000, retry.Tries, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
