@@ -32,7 +32,7 @@ type headItem struct {
 	Version     int    `dynamodbav:"version"`
 	Revision    int64  `dynamodbav:"rev"`
 
-	Needs        []string `dynamodbav:"needs,omitempty"`        // products and actions of the catalogue
+	Needs        []string `dynamodbav:"needs,omitempty"`        // events and actions of the catalogue
 	Placeholders []string `dynamodbav:"placeholders,omitempty"` // of its template
 }
 

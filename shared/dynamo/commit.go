@@ -17,11 +17,12 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A commit holds the writes of a change, and the meaning of some of them.
+// A commit holds the writes of a change, and the numbers of the writes of
+// balances and stats.
 type commit struct {
 	writes []write
-	months map[int]credit.Month // the writes of balances
-	stats  int                  // the write of the stats; 0 for none
+	months map[int]credit.Month // by the number of the write
+	stats  int                  // the number of the write; 0 for none
 }
 
 // Commit implements execution.Store.

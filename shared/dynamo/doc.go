@@ -2,16 +2,17 @@
 //
 // # Items
 //
-// Each partition key begins with the organization. Items without a bound on
-// their number have partitions of their own below it, so that a busy
+// Each partition key but KEY#<hash> begins with the organization. Items without
+// a bound on their number have partitions of their own below it, so that a busy
 // organization is spread over many partitions. Only itemkeys.go makes keys; no
 // part of a key holds a '#'.
 //
 //	pk                     sk                      item
 //	ORG#o                  ORG                     the tenant
 //	ORG#o                  AGENT#a                 an agent without its definition
-//	ORG#o                  ACTIVE                  how many agents are active
+//	ORG#o                  ACTIVE                  the number of active agents
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
+//	ORG#o                  REQUEST#<digest>        a create request with an idempotency key
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  KEY#k                   an integration key
@@ -19,7 +20,7 @@
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition; never deleted
 //	ORG#o#AGENT#a          LIMIT                   the starts of the agent in the last day
-//	ORG#o#AGENT#a          ACT#<time>#<id>         why it did not start, or a late-decision mark; kept 30 days
+//	ORG#o#AGENT#a          ACT#<time>#<id>         why the agent did not start, or the mark of a late decision; kept 30 days
 //	ORG#o#SEEN#<digest>    SEEN                    an event payload and its deduplication holder
 //	ORG#o#EXEC#e           META                    a run
 //	ORG#o#EXEC#e           STEP#s                  a step of the run; STEP#g:outcome: recipients of the outcome of gate g
@@ -36,25 +37,25 @@
 // approvals (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
 // (ORG#o#AGENT#a), each by <time>#<id>. by_status and by_agent_status list them
 // once more by status (ORG#o#RUNS#failed, ORG#o#APPROVALS#pending,
-// ORG#o#AGENT#a#failed). A run is in these two only when it has ended, waits for
-// approval or was ever parked: most runs end within seconds and are entered
+// ORG#o#AGENT#a#failed). A run is in these two only when it has ended, waits
+// for approval or was ever parked: most runs end within seconds and are entered
 // once, at their end. The index open lists the due runs by their due time in
 // four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
 // four more (OUTBOX#0 to OUTBOX#3).
 //
 // The record of a run has about 700 bytes, and about 950 at its end with its
-// last step in it, which leaves some room below 1 KB. A retry has about 70 more,
-// for the retried run and the caller. The payload of the event is stored in SEEN
-// once for all runs of the same content, retries included.
+// last step in it, which leaves some room below 1 KB. A retry has about 70
+// more, for the retried run and the caller. The payload of the event is stored
+// in SEEN once for all runs of the same content, retries included.
 //
-// CloudFormation adds at most one index in an update of an existing table. These
-// five are created with the table, which was never deployed without them.
+// CloudFormation adds at most one index in an update of an existing table.
+// These five are created with the table, which was never deployed without them.
 //
 // # Access patterns
 //
-// The table gives calls, read units and write units, indexes included, for items
-// of up to 4 KB read and 1 KB written, and lists of 50. A test measures them,
-// among a few runs and among 10,000.
+// The table gives calls, read units and write units, indexes included, for
+// items of up to 4 KB read and 1 KB written, and lists of 50. A test measures
+// them, among a few runs and among 10,000.
 //
 //	pattern                          calls  read  write  how
 //	Tenant, Plan                     1      1     0      get
@@ -104,13 +105,13 @@
 //	Commit: renew                    1      0     3      update; 2 are the index open
 //	Commit: postpone                 1      0     5      update; 4 are the indexes open and by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
-//	Commit: reserve, marked          1      0     4      the same transaction, at the revision of the balance that was read
+//	Commit: reserve, marked          1      0     4      the same transaction, if the balance is as it was read
 //	Commit: no answer                1      0     6      transaction: run, step, balance
 //	Commit: wait for approval        1      0     12     transaction: run, step, approval; 6 are indexes
 //	Commit: end                      1      0     7      transaction: run with its last step, stats; 3 are indexes
 //	Commit: end after parking        1      0     9      the same transaction; 5 are indexes
 //	Commit: end, answers charged     1      0     7      the same transaction; the held credits become used
-//	Commit: end, nothing answered    1      0     11     transaction: run, step, balance, stats; 3 are indexes
+//	Commit: end, no answer           1      0     11     transaction: run, step, balance, stats; 3 are indexes
 //	Commit: end, failed              1      0     10     transaction: run with its last step, stats, event; 4 are indexes
 //	Published                        1      0     2      update of the event; 1 is the index
 //	Unpublished, none                4      2     0      query of each part of open
@@ -128,28 +129,29 @@
 //	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
 //	Overdue, none                    4      2     0      query of each part of open
 //
-// The cost of three patterns depends on the number of runs. Counting reads keys,
-// about 40 runs a unit and at most 10,001 (250 units), also for one status.
-// Runs that are pending or running and were never parked are found among those
-// of the last ten minutes (execution.Young). A list reads these as well, 100 at a
-// time and at most 1,000 in a call, and then returns a short page. Counting them
-// costs half a unit each, at most for the newest 10,000. Overdue reads about 40
-// runs a unit.
+// The cost of three patterns depends on the number of runs. Counting reads
+// keys, about 40 runs a unit and at most 10,001 (250 units), also for one
+// status. Runs that are pending or running and were never parked are found
+// among those of the last ten minutes (execution.Young). A list reads these as
+// well, 100 at a time and at most 1,000 in a call, and then returns a short
+// page. Counting them costs half a unit each, at most for the newest 10,000.
+// Overdue reads about 40 runs a unit.
 //
 // # Activity
 //
 // A list of activity is sorted by the time of the decision, and a redelivered
-// event must find its first decision. An item has one key, and a redelivery does
-// not know the time of the first decision. So the key of a refusal is made of the
-// event's time. The list reads 10 seconds further than its page and sorts the
-// entries: a refusal is one write, with no read before it. Only an event more
-// than 10 seconds from its decision costs two writes: the item at its key keeps
-// the first decision and is not listed; a copy at the decision's time is listed.
-// The copy is made from that item, so a redelivery writes the same copy again.
+// event must find its first decision. An item has one key, and a redelivery
+// does not know the time of the first decision. So the key of a refusal is made
+// of the event's time. The list reads 10 seconds further than its page and
+// sorts the entries: a refusal is one write, with no read before it. Only an
+// event more than 10 seconds from its decision costs two writes: the item at
+// its key keeps the first decision and is not listed; a copy at the decision's
+// time is listed. The copy is made from that item, so a redelivery writes the
+// same copy again.
 //
-// Starts are runs, which the index sorts by the second of their record. A page
-// of activity always includes the whole second in which it ends, so that the
-// entries of one second are in order.
+// Starts are runs, which the index sorts by the second of their record. For a
+// page of activity the store reads the whole second in which the page ends, so
+// that the entries of one second are in order.
 //
 // # Races
 //
@@ -161,7 +163,7 @@
 // another transaction are retried, up to a bound.
 //
 // Times are stored as numbers of nanoseconds, which is exact; in keys they are
-// texts of a fixed width. Indexes lag behind the table: lists skip an index entry
-// without an item, and read the item before they act on an entry. The attribute
-// expires only cleans up.
+// texts of a fixed width. Indexes lag behind the table: lists skip an index
+// entry without an item, and read the item before they act on an entry. The
+// attribute expires only cleans up.
 package dynamo

@@ -114,8 +114,8 @@ func refusalTime(sk string) time.Time {
 	return t
 }
 
-// refusalsIn returns the bounds of the sort keys of the refusals from one second
-// to another, both included; zero for no bound.
+// refusalsIn returns the bounds of the sort keys of the refusals from one
+// second to another, both included; zero for no bound.
 func refusalsIn(from, to time.Time) (first, last string) {
 	first, last = begins("ACT#")
 	if !from.IsZero() {
@@ -255,8 +255,8 @@ const secondFormat = "2006-01-02T15:04:05Z"
 func second(t time.Time) string { return t.UTC().Format(secondFormat) }
 
 // secondOf returns the time of a position.
-func secondOf(place string) (time.Time, error) {
-	at, _, _ := strings.Cut(place, "#")
+func secondOf(position string) (time.Time, error) {
+	at, _, _ := strings.Cut(position, "#")
 	return time.Parse(secondFormat, at)
 }
 

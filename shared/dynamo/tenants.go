@@ -94,10 +94,9 @@ func tenantWrite(t tenant.Tenant) write {
 	}, cond, args)
 }
 
-// moved returns the writes that a change of the plan needs in the balance of a
-// month: the balance gains the difference, or a check that it does not exist
-// yet. A writer that creates the balance checks in turn that the tenant is
-// unchanged.
+// moved returns the write that adds the difference of two plans to the balance
+// of a month, or a check that the balance does not exist yet. A writer that
+// creates the balance checks in turn that the tenant is unchanged.
 func (s *Store) moved(ctx context.Context, t tenant.Tenant, m credit.Month) ([]write, error) {
 	var i monthItem
 	found, err := s.get(ctx, monthKey(t.Org, m), &i)

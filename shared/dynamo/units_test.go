@@ -570,7 +570,7 @@ func runPatterns() map[string]pattern {
 		"Commit: end, answers charged": commits(func(w *fixture) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{"classify_ticket": answer()})
 		}),
-		"Commit: end, nothing answered": commits(func(w *fixture) execution.Change {
+		"Commit: end, no answer": commits(func(w *fixture) execution.Change {
 			return ending(w.holding(), w.brief(), execution.Steps{})
 		}),
 		"Commit: end, failed": commits(func(w *fixture) execution.Change { return failing(w.leased(), w.brief()) }),

@@ -36,8 +36,8 @@ type Store interface {
 // after used permits were taken before.
 func Grant(used, block, limit int) int { return max(0, min(block, limit-used)) }
 
-// Block returns the size of an instance's next block after its given number of
-// leases in the minute.
+// Block returns the size of an instance's next block, when the instance has
+// leased this many blocks in the minute.
 func Block(limit, leases int) int {
 	const doublings = 4 // more doublings exceed a tenth
 	return max(1, min(limit/10, max(1, limit/100)<<min(leases, doublings)))

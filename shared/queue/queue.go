@@ -59,7 +59,7 @@ type Dispatcher interface {
 type Handler struct {
 	Dispatcher  Dispatcher
 	Letters     Letters
-	Undelivered string // ARN of the queue whose messages become letters at once
+	Undelivered string // ARN of the queue whose messages become dead letters at once
 	Report      func(ctx context.Context, err error)
 }
 

@@ -62,7 +62,7 @@ func clients() []promise {
 		{"a profile does not depend on the order and the repetition of events", func(t trial, s Store) {
 			rapid.Check(t.T, func(r *rapid.T) {
 				o := anOrg()
-				said := sayings(r, o)
+				said := drawEvents(r, o)
 				again := rapid.SliceOfN(rapid.SampledFrom(said), 0, 5).Draw(r, "again")
 				service := client.Service{Store: s, Now: day}
 				for _, e := range rapid.Permutation(slices.Concat(said, again)).Draw(r, "order") {
@@ -74,7 +74,7 @@ func clients() []promise {
 				if err != nil {
 					r.Fatal(err)
 				}
-				if d := gocmp.Diff(plainly(said), got); d != "" {
+				if d := gocmp.Diff(slowProfile(said), got); d != "" {
 					r.Fatalf("profile (-want +got):\n%s", d)
 				}
 			})
@@ -93,9 +93,9 @@ func known(t trial, s Store, o id.Org, c id.Client) []client.Fact {
 	return facts
 }
 
-// sayings draws a month of events from products, often about the same things
+// drawEvents draws a month of events from products, often about the same things
 // and at the same moments.
-func sayings(r *rapid.T, o id.Org) []event.Event {
+func drawEvents(r *rapid.T, o id.Org) []event.Event {
 	fields := map[string]string{
 		"defend:posture.updated": "security_posture_score", "rmm:device.added": "device_id", "rmm:device.removed": "device_id",
 		"psa:ticket.created": "ticket_id", "psa:ticket.resolved": "ticket_id", "psa:ticket.escalated": "ticket_id",
@@ -118,9 +118,9 @@ func sayings(r *rapid.T, o id.Org) []event.Event {
 	return said
 }
 
-// plainly computes the profile of client_1 the slow way: for each fact it
+// slowProfile computes the profile of client_1 the slow way: for each fact it
 // searches all events.
-func plainly(said []event.Event) map[string]any {
+func slowProfile(said []event.Event) map[string]any {
 	var score any
 	var scored event.Event
 	last, opened, seen := map[string]event.Event{}, map[string]time.Time{}, map[string]time.Time{}

@@ -97,7 +97,7 @@ func orgs() []promise {
 		{"no organization can read another's items", func(t trial, s Store) {
 			f := fill(t, s, announced(t, s, credit.Growth))
 			sees(t, s, anOrg(), f)
-			sees(t, s, f.run.Org[:len(f.run.Org)-1], f) // nor by one whose id is a prefix of its id
+			sees(t, s, f.run.Org[:len(f.run.Org)-1], f) // nor by an organization whose id is a prefix of this one
 		}},
 		{"no organization can change another's items", func(t trial, s Store) {
 			f := fill(t, s, announced(t, s, credit.Growth))

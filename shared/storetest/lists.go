@@ -43,8 +43,8 @@ func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution
 	return all
 }
 
-// throughAll stores runs of two agents, each of which stops one status further
-// than the one before, and returns them newest first.
+// throughAll stores runs of two agents, each of which passes one more status
+// than the run before, and returns them newest first.
 func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	t.Helper()
 	lease := func(x execution.Execution) execution.Execution {

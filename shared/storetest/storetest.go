@@ -74,22 +74,22 @@ type promise struct {
 func Run(t *testing.T, open func(*testing.T) Store) {
 	t.Helper()
 	for group, promises := range map[string][]promise{
-		"tenants":   tenants(),
-		"credits":   credits(),
-		"agents":    agents(),
-		"runs":      runs(),
-		"steps":     steps(),
-		"lists":     lists(),
-		"approvals": approvals(),
-		"dispatch":  dispatches(),
-		"activity":  activities(),
-		"clients":   clients(),
-		"keys":      keys(),
-		"orgs":      orgs(),
-		"limits":    limits(),
-		"outbox":    outboxes(),
-		"low":       low(),
-		"alerts":    alerts(),
+		"tenants":    tenants(),
+		"credits":    credits(),
+		"agents":     agents(),
+		"runs":       runs(),
+		"steps":      steps(),
+		"lists":      lists(),
+		"approvals":  approvals(),
+		"dispatch":   dispatches(),
+		"activity":   activities(),
+		"clients":    clients(),
+		"keys":       keys(),
+		"orgs":       orgs(),
+		"limits":     limits(),
+		"outbox":     outboxes(),
+		"thresholds": thresholds(),
+		"alerts":     alerts(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

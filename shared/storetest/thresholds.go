@@ -12,8 +12,9 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// low returns the promises about holds that reach a threshold of the credits.
-func low() []promise {
+// thresholds returns the promises about holds that reach a threshold of the
+// credits.
+func thresholds() []promise {
 	return []promise{
 		{"a watched hold that reaches no threshold is taken like any other", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
