@@ -7,8 +7,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newAlarms declares the alarms for operators. No alarm means lost data: events
-// stay in the queues and runs in the table.
+// newAlarms declares the alarms for operators. The system loses no data in any
+// of these conditions: events stay in the queues and runs in the table.
 func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]awslambda.Function) {
 	fiveMinutes := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5))}
 	repairs := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{

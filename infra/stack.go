@@ -12,7 +12,7 @@ import (
 const prefix = "one-agents"
 
 // named returns the name of a resource.
-func named(what string) *string { return jsii.String(prefix + "-" + what) }
+func named(name string) *string { return jsii.String(prefix + "-" + name) }
 
 // newStack declares all resources in the order of their references: the
 // machines call the runner, and the other functions start the machines. The

@@ -392,12 +392,12 @@ func TestNoUpdateIsLost(t *testing.T) {
 		t.Fatal("no ETag")
 	}
 	// atOnce sends 20 different updates concurrently and returns the answers.
-	atOnce := func(what string, header ...string) []full {
+	atOnce := func(body string, header ...string) []full {
 		answers := make([]full, 20)
 		var wg sync.WaitGroup
 		for i := range answers {
 			wg.Go(func() {
-				answers[i] = o.callWith(http.MethodPut, path, doc{"steps": []any{note("tell", what+strconv.Itoa(i))}}, o.bearer(header...))
+				answers[i] = o.callWith(http.MethodPut, path, doc{"steps": []any{note("tell", body+strconv.Itoa(i))}}, o.bearer(header...))
 			})
 		}
 		wg.Wait()
@@ -667,7 +667,7 @@ func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 	}
 
 	for _, c := range []struct {
-		what   string
+		name   string
 		header http.Header
 		status int
 	}{
@@ -683,14 +683,14 @@ func TestACookieWritesFromOurPagesOnly(t *testing.T) {
 		c.header.Set("Cookie", "hub_session="+o.session(nil))
 		r := o.callWith(http.MethodPost, "/api/templates/tmpl_sla_escalation/clone", nil, c.header)
 		if r.status != c.status {
-			t.Errorf("%s: %d %v, want %d", c.what, r.status, r.body, c.status)
+			t.Errorf("%s: %d %v, want %d", c.name, r.status, r.body, c.status)
 		}
 		readable := ""
 		if c.header.Get("Origin") == o.outputs.Origin {
 			readable = o.outputs.Origin
 		}
 		if got := r.header.Get("Access-Control-Allow-Origin"); got != readable {
-			t.Errorf("%s: %q may read the answer, want %q", c.what, got, readable)
+			t.Errorf("%s: %q may read the answer, want %q", c.name, got, readable)
 		}
 		if r.status == http.StatusForbidden {
 			o.mustRefuse(http.StatusForbidden, "forbidden", r.reply)

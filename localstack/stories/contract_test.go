@@ -295,11 +295,11 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 		page = `{"executions":[` + run + `],"total":1,"total_relation":"eq","next_cursor":null}`
 	)
 	for _, a := range []struct {
-		name, what string
-		status     int
-		body       string
-		header     http.Header // besides a valid X-Request-Id and Content-Type
-		want       string      // a part of the error; empty: the answer is valid
+		name, request string
+		status        int
+		body          string
+		header        http.Header // besides a valid X-Request-Id and Content-Type
+		want          string      // a part of the error; empty: the answer is valid
 	}{
 		{"a new key", "POST /api/keys", 201, key, nil, ""},
 		{"a page", "GET /api/executions?limit=1", 200, page, http.Header{"X-Ratelimit-Limit": {"100"}}, ""},
@@ -334,7 +334,7 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 	} {
 		resp := &http.Response{StatusCode: a.status, Header: http.Header{"X-Request-Id": {"req_1"}, "Content-Type": {"application/json"}}}
 		maps.Copy(resp.Header, a.header)
-		method, target, _ := strings.Cut(a.what, " ")
+		method, target, _ := strings.Cut(a.request, " ")
 		err := c.fits(method, target, resp, []byte(a.body))
 		if (err == nil) != (a.want == "") || err != nil && !strings.Contains(err.Error(), a.want) {
 			t.Errorf("%s: %v, want %q", a.name, err, a.want)

@@ -267,14 +267,14 @@ func (o *org) must(status int, r reply) doc {
 }
 
 // eventually waits until is returns true.
-func (o *org) eventually(what string, is func() bool) {
+func (o *org) eventually(condition string, is func() bool) {
 	o.t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		if time.Now().After(deadline) {
-			o.t.Fatalf("not within %v: %s\n%s", patience, what, o.state())
+			o.t.Fatalf("not within %v: %s\n%s", patience, condition, o.state())
 		}
 		<-tick.C
 	}

@@ -55,7 +55,7 @@ const (
 	See    Act = "see"    // every GET
 	Edit   Act = "edit"   // create, change, activate, clone, cancel, retry
 	Delete Act = "delete" // delete an agent
-	Decide Act = "decide" // say yes or no to an approval; the gate may still refuse
+	Decide Act = "decide" // approve or deny; the gate may still refuse the person
 	Manage Act = "manage" // integration keys, the secret of webhooks
 )
 

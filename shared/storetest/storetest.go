@@ -267,9 +267,9 @@ func is(t trial, got, want error) {
 }
 
 // same reports how two values differ; nil and empty are equal.
-func same[T any](t trial, what string, got, want T) {
+func same[T any](t trial, name string, got, want T) {
 	t.Helper()
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("%s (-want +got):\n%s", what, d)
+		t.Errorf("%s (-want +got):\n%s", name, d)
 	}
 }

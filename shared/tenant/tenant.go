@@ -140,13 +140,13 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 	case !Keeps(e.Name()):
 		return nil
 	}
-	if err := retry.Races(ErrStale, func() error { return s.keep(ctx, e) }); err != nil {
-		return fmt.Errorf("keep %s: %w", e.Org, err)
+	if err := retry.Races(ErrStale, func() error { return s.apply(ctx, e) }); err != nil {
+		return fmt.Errorf("project an event of %s: %w", e.Org, err)
 	}
 	return nil
 }
 
-func (s *Service) keep(ctx context.Context, e event.Event) error {
+func (s *Service) apply(ctx context.Context, e event.Event) error {
 	before, err := s.Store.Tenant(ctx, e.Org)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return err
