@@ -24,7 +24,7 @@ func (s *stage) processes(t *testing.T, function string) []int {
 // survive, as this story shows, but take longer.
 //
 //nolint:paralleltest // see above.
-func TestARunSurvivesTheDeathOfItsFunction(t *testing.T) {
+func TestARunSurvivesACrashOfItsFunction(t *testing.T) {
 	o := open(t).tenant(t)
 	// The second of three steps is slow enough to be killed in.
 	o.addRules("_products", doc{"product": "psa", "action": "update_ticket", "delay_ms": 3000, "times": 1})

@@ -32,7 +32,7 @@ func (o *org) runBeside(first string) (second string) {
 	return second
 }
 
-func TestAGateNeedsSeveralApprovalsAndOneDenial(t *testing.T) {
+func TestAGateWaitsForAllApprovalsOrOneDenial(t *testing.T) {
 	t.Parallel()
 
 	o := open(t).tenant(t)

@@ -266,13 +266,13 @@ func (o *org) must(status int, r reply) doc {
 	return r.body
 }
 
-// eventually waits until is returns true.
-func (o *org) eventually(condition string, is func() bool) {
+// eventually waits until holds returns true.
+func (o *org) eventually(condition string, holds func() bool) {
 	o.t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for !is() {
+	for !holds() {
 		if time.Now().After(deadline) {
 			o.t.Fatalf("not within %v: %s\n%s", patience, condition, o.state())
 		}

@@ -67,7 +67,7 @@ func TestAnAgentThatOverridesReplacesSystemAgents(t *testing.T) {
 		t.Errorf("%s of %s", text(x, "status"), text(x, "agent_id"))
 	}
 
-	event = ticket("tkt_2", "p3") // does not match the override, so Dispatch runs
+	event = ticket("tkt_2", "p3") // the overriding agent does not match, so Dispatch runs
 	if entry := o.entryOf("agent_system_dispatch", event); text(entry, "outcome") != "started" {
 		t.Errorf("Dispatch alone: %v", entry)
 	}

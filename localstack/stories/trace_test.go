@@ -126,19 +126,19 @@ func TestARetryNamesItsStarterAndOutlivesItsAgent(t *testing.T) {
 
 // history returns an agent's activity, page by page, as "event outcome", newest
 // first, and whether the times descend.
-func (o *org) history(agent string, limit int) (entries []string, falls bool) {
+func (o *org) history(agent string, limit int) (entries []string, descend bool) {
 	o.t.Helper()
-	falls = true
+	descend = true
 	last, cursor := "9999", ""
 	for {
 		page := o.must(http.StatusOK, o.get(fmt.Sprintf("/api/agents/%s/activity?limit=%d%s", agent, limit, cursor)))
 		for _, e := range list(page, "activity") {
 			entries = append(entries, text(e, "event_id")+" "+text(e, "outcome"))
-			falls = falls && text(e, "at") <= last
+			descend = descend && text(e, "at") <= last
 			last = text(e, "at")
 		}
 		if page["next_cursor"] == nil {
-			return entries, falls
+			return entries, descend
 		}
 		cursor = "&cursor=" + text(page, "next_cursor")
 	}
@@ -178,9 +178,9 @@ func TestActivityIsSortedByTheTimeOfTheDecisionAlsoForLateEvents(t *testing.T) {
 	decided(event("p2", "tkt_5", 0), "filtered")
 
 	for _, limit := range []int{1, 2, 50} {
-		got, falls := o.history(a, limit)
-		if diff := cmp.Diff(want, got); diff != "" || !falls {
-			t.Errorf("pages of %d, times descend: %t (-want +got)\n%s", limit, falls, diff)
+		got, descend := o.history(a, limit)
+		if diff := cmp.Diff(want, got); diff != "" || !descend {
+			t.Errorf("pages of %d, times descend: %t (-want +got)\n%s", limit, descend, diff)
 		}
 	}
 }

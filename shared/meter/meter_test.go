@@ -67,7 +67,7 @@ func TestCallsAndUnitsAreCountedForTheirContext(t *testing.T) {
 	meter.Add(one, meter.Units{Read: 0.5, Write: 2})
 	meter.Add(one, meter.Units{Read: 1, Write: 1})
 	meter.Add(two, meter.Units{Read: 4, Write: 0})
-	meter.Add(t.Context(), meter.Units{Read: 100, Write: 100}) // nobody counts
+	meter.Add(t.Context(), meter.Units{Read: 100, Write: 100}) // a context without a meter
 	if got := first.Count(); got.Read != 1.5 || got.Write != 3 || got.Table != 2 {
 		t.Errorf("the first counts %+v", got)
 	}
