@@ -83,6 +83,8 @@ func kinds() map[definition.Kind]func(*Service, context.Context, Task) (executio
 		definition.Action:       (*Service).act,
 		definition.Notification: (*Service).notify,
 		definition.Branching:    (*Service).branch,
+		definition.Gate:         nil, // the runner waits for it
+		definition.Waiting:      nil, // the same
 	}
 }
 

@@ -49,6 +49,7 @@ func jsonOf(n *yaml.Node) ([]byte, error) {
 	case yaml.MappingNode:
 		fields, err := fieldsOf(n)
 		return slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")), err
+	case yaml.StreamNode:
 	case yaml.ScalarNode:
 		var v any
 		if err := n.Decode(&v); err != nil {
