@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
+func TestAWrongArgumentIsRefusedWithTheAllowedOnes(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
@@ -17,23 +17,23 @@ func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
 	}{
 		"a role":                       {[]string{"token", "-role", "boss"}, "owner, admin, member, viewer"},
 		"a form":                       {[]string{"token", "-form", "saml"}, "session, hub"},
-		"an organization of a session": {[]string{"token", "-org", "system"}, `"system" is no organization`},
-		"a user":                       {[]string{"token", "-user", "a b"}, `"a b" is no user`},
+		"an organization of a session": {[]string{"token", "-org", "system"}, `"system" is not an organization id`},
+		"a user":                       {[]string{"token", "-user", "a b"}, `"a b" is not a user id`},
 		"an access":                    {[]string{"key", "-access", "write"}, "read, read_write"},
-		"an organization of a key":     {[]string{"key", "-org", "org_a#b"}, "is no organization"},
+		"an organization of a key":     {[]string{"key", "-org", "org_a#b"}, "is not an organization id"},
 		"a key without a name":         {[]string{"key", "-name", ""}, "characters, not 0"},
 		"a run":                        {[]string{"show", "-run", "run_1"}, "exec_"},
-		"an organization of a run":     {[]string{"show", "-org", "acme"}, "is no organization"},
+		"an organization of a run":     {[]string{"show", "-org", "acme"}, "is not an organization id"},
 		"no organization":              {[]string{"org"}, "ORG="},
-		"a new organization":           {[]string{"org", "-org", "acme"}, "is no organization"},
+		"a new organization":           {[]string{"org", "-org", "acme"}, "is not an organization id"},
 		"a plan":                       {[]string{"org", "-org", "org_a", "-plan", "gold"}, "starter, growth, scale"},
 		"a kind of call":               {[]string{"calls", "-kind", "fax"}, "action, webhook, slack, teams, sms, email"},
-		"an organization of calls":     {[]string{"calls", "-org", "x"}, "is no organization"},
-		"lines as JSON":                {[]string{"calls", "-follow", "-json"}, "no JSON"},
+		"an organization of calls":     {[]string{"calls", "-org", "x"}, "is not an organization id"},
+		"lines as JSON":                {[]string{"calls", "-follow", "-json"}, "exclude each other"},
 		"a time to look back":          {[]string{"logs", "-since", "-5m"}, "10m"},
 		"an address of an emulator":    {[]string{"up"}, "AWS_ENDPOINT_URL"},
 		"no command":                   {[]string{"with"}, "name the command"},
-		"more than flags":              {[]string{"stop", "now"}, `"now" belongs to no flag`},
+		"more than flags":              {[]string{"stop", "now"}, `unexpected argument "now"`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestTheExitCodeSaysHowItEnded(t *testing.T) {
+func TestTheExitCodeTellsFailureMisuseAndInterruptApart(t *testing.T) {
 	t.Parallel()
 
 	over, cancel := context.WithCancel(t.Context())

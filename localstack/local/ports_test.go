@@ -40,7 +40,7 @@ func unused(t *testing.T) int {
 	return n
 }
 
-func somebody(context.Context, string) string { return "the emulator of /other/.local" }
+func otherEmulator(context.Context, string) string { return "the emulator of /other/.local" }
 
 func TestAServerGetsAPortThatIsFree(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestAServerGetsAPortThatIsFree(t *testing.T) {
 	}
 	for name, test := range tests { // one after the other: they look at the same ports
 		var said bytes.Buffer
-		got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, somebody)
+		got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, otherEmulator)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -73,11 +73,11 @@ func TestAServerGetsAPortThatIsFree(t *testing.T) {
 	}
 }
 
-func TestABusyPortThatIsAskedForIsRefused(t *testing.T) {
+func TestABusyGivenPortIsRefused(t *testing.T) {
 	t.Parallel()
 
 	s := site{option: "PORT", port: port{taken(t), true}}
-	_, err := s.choose(t.Context(), steps.Reporter{}, somebody)
+	_, err := s.choose(t.Context(), steps.Reporter{}, otherEmulator)
 	if err == nil || !strings.Contains(err.Error(), "/other/.local") || !strings.Contains(err.Error(), "PORT=") {
 		t.Errorf("err = %v", err)
 	}

@@ -110,7 +110,7 @@ func TestAnEventThatCouldHaveNoEffectIsRefusedAtOnce(t *testing.T) {
 		"a file that is not there":         {"", []string{"-file", "events/psa/ticket.craeted.json"}, []string{"no file", "events/psa/ticket.created.json"}},
 		"a file of one's own is not there": {"", []string{"-file", "my.json"}, []string{"no file my.json"}},
 		"a folder":                         {"", []string{"-file", dir}, []string{"directory"}},
-		"too much":                         {"", []string{"-event", "psa:ticket.created", "x"}, []string{`"x" belongs to no flag`}},
+		"too much":                         {"", []string{"-event", "psa:ticket.created", "x"}, []string{`unexpected argument "x"`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

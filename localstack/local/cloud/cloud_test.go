@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
+func TestLookTellsAnEmulatorFromOtherPrograms(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
@@ -47,7 +47,7 @@ func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
 	}
 }
 
-func TestNothingLeadsToTheRealAWS(t *testing.T) {
+func TestTheEnvironmentCannotReachTheRealAWS(t *testing.T) {
 	t.Parallel()
 
 	env := cloud.Environment([]string{"PATH=/bin", "AWS_PROFILE=production", "AWS_ENDPOINT_URL_SQS=https://x"}, "http://127.0.0.1:4566")
@@ -101,7 +101,7 @@ func TestOutputsLeadOnlyToTheirOwnEmulator(t *testing.T) {
 	}{
 		"its own":            {cloud.Outputs{Endpoint: server.URL, Mark: "/a/.local"}, ""},
 		"one that was found": {cloud.Outputs{Endpoint: server.URL}, ""},
-		"another checkout's": {cloud.Outputs{Endpoint: server.URL, Mark: "/b/.local"}, "another emulator answers (/a/.local)"},
+		"another checkout's": {cloud.Outputs{Endpoint: server.URL, Mark: "/b/.local"}, "another one (/a/.local)"},
 		"one that ended":     {cloud.Outputs{Endpoint: "http://127.0.0.1:1", Mark: "/a/.local"}, "has ended"},
 	}
 	for name, test := range tests {
@@ -176,7 +176,7 @@ func TestAFailedDeploymentShowsItsLastLines(t *testing.T) {
 	}
 }
 
-func TestTheFingerprintChangesWithWhatIsDeployed(t *testing.T) {
+func TestTheFingerprintChangesWithProgramsAndSettings(t *testing.T) {
 	t.Parallel()
 
 	app := newApp(t, "")
