@@ -11,8 +11,8 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// attend looks at the runs of the organization about every second, notes how
-// they move, and does what people do, until everybody has left.
+// attend polls the runs of the organization about every second, records their
+// statuses and acts as the users, until leave is called.
 func (o *org) attend(ctx context.Context) {
 	for o.restless() {
 		began := o.now()
@@ -26,7 +26,7 @@ func (o *org) attend(ctx context.Context) {
 	o.acting.Wait()
 }
 
-// look notes what there is to see of the newest runs and of those still open.
+// look records the state of the newest runs and of the open ones.
 func (o *org) look(ctx context.Context) {
 	var page struct {
 		Executions []audit.Run `json:"executions"`
@@ -65,8 +65,8 @@ func (o *org) isCalm() bool {
 	return !o.calm.IsZero()
 }
 
-// see notes the status of a run, asks for the rest when it is new, and lets
-// somebody act on it.
+// see records the status of a run, reads the whole run when it is new, and lets
+// the users act on it.
 func (o *org) see(ctx context.Context, x audit.Run) {
 	o.mu.Lock()
 	known := o.sight[x.ID]
@@ -79,7 +79,7 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 			return // another time
 		}
 		known = &sight{event: x.Event.ID, agent: x.Agent, since: o.now()}
-		known.handled = x.RetryOf != "" // a second life is not interfered with
+		known.handled = x.RetryOf != "" // users do not act on a retry
 	}
 	o.mu.Lock()
 	o.sight[x.ID] = known
@@ -95,7 +95,7 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 	o.meddle(ctx, x.ID, known)
 }
 
-// measure notes how long a run has stood still since the last fault.
+// measure records the longest standstill of a run since the last fault.
 func (o *org) measure(run string, s *sight) {
 	if o.calm.IsZero() {
 		return
@@ -120,7 +120,7 @@ func traced(x audit.Run) string {
 	return strings.Join(words, " ")
 }
 
-// awake returns until when the run rightly waits, or the zero time.
+// awake returns the end of a run's wait or gate, or the zero time.
 func awake(x audit.Run) time.Time {
 	for _, s := range x.Steps {
 		if s.Status != "waiting" || s.Started == nil {
@@ -134,8 +134,8 @@ func awake(x audit.Run) time.Time {
 	return time.Time{}
 }
 
-// meddle does to a run what is planned for its event: some are cancelled, and
-// some of those that failed are tried again.
+// meddle cancels or retries a run as planned for its event: some open runs are
+// cancelled, some failed or cancelled ones are retried.
 func (o *org) meddle(ctx context.Context, run string, s *sight) {
 	h := o.plans[s.event]
 	switch {
@@ -151,8 +151,8 @@ func (o *org) meddle(ctx context.Context, run string, s *sight) {
 	}
 }
 
-// rudely kills the function that is about to be called, if that is planned for
-// the event and the faults are not over.
+// rudely kills the function that is about to be called, if the plan of the event
+// says so and the faults are not over.
 func (o *org) rudely(ctx context.Context, h happening, function string) {
 	if h.rude && !o.isCalm() {
 		o.acting.Go(func() { o.faults.strike(ctx, kill{function: function, lot: h.lot}) })
@@ -177,7 +177,7 @@ func (o *org) retry(ctx context.Context, run string) {
 	o.retried[run] += sent
 }
 
-// answer lets people decide about the questions that are new.
+// answer decides new pending approvals as planned.
 func (o *org) answer(ctx context.Context) {
 	var page struct {
 		Approvals []audit.Approval `json:"approvals"`
@@ -217,7 +217,7 @@ func (o *org) decide(ctx context.Context, approval, user, decision string) {
 	})
 }
 
-// budget notes the credits on the way.
+// budget records the credits during the test.
 func (o *org) budget(ctx context.Context) {
 	var c audit.Credits
 	if o.once(ctx, http.MethodGet, "/api/credits", nil).into(&c) != nil {
@@ -228,8 +228,8 @@ func (o *org) budget(ctx context.Context) {
 	o.balances = append(o.balances, c)
 }
 
-// insist says every verdict again, the opposite too, and cancels once more what
-// is cancelled.
+// insist repeats every decision and also sends its opposite, and repeats every
+// cancellation.
 func (o *org) insist(ctx context.Context) {
 	o.mu.Lock()
 	verdicts, cancelled := slices.Clone(o.verdicts), slices.Clone(o.cancelled)

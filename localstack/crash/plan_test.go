@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestThePlanFollowsFromItsSeed(t *testing.T) {
+func TestTheSeedDeterminesThePlan(t *testing.T) {
 	t.Parallel()
 
 	all := cmp.AllowUnexported(plan{}, happening{}, kill{})
@@ -21,7 +21,7 @@ func TestThePlanFollowsFromItsSeed(t *testing.T) {
 	}
 }
 
-func TestEveryPlanIsWholeAndInOrder(t *testing.T) {
+func TestEveryPlanIsCompleteAndOrdered(t *testing.T) {
 	t.Parallel()
 
 	for seed := range uint64(50) {
