@@ -1,7 +1,7 @@
 package desk
 
-// A shelf keeps values by key, in the order in which the keys came. When there
-// are too many it forgets the oldest. It is not safe for use by many at once.
+// A shelf keeps at most limit values by key, and drops the oldest. It is not safe
+// for concurrent use.
 type shelf[V any] struct {
 	limit  int
 	values map[string]V
