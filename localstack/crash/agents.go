@@ -148,7 +148,7 @@ func (o *org) introduce(ctx context.Context) error {
 }
 
 // detail returns an event's qualified name and its envelope for the bus.
-func (o *org) detail(h happening) (name string, detail any) {
+func (o *org) detail(h plannedEvent) (name string, detail any) {
 	product, kind := split(h.name)
 	payload := doc{
 		"ticket_id": fmt.Sprintf("tkt_%d", h.twin), "device_id": fmt.Sprintf("dev_%d", h.twin), "escalated_to": h.level, "priority": h.level,
@@ -174,4 +174,4 @@ func (o *org) detail(h happening) (name string, detail any) {
 
 // event returns the id of an event. Ids have equal length, so none is a prefix of
 // another.
-func (o *org) event(h happening) string { return fmt.Sprintf("evt_%sx%06d", o.nonce, h.number) }
+func (o *org) event(h plannedEvent) string { return fmt.Sprintf("evt_%sx%06d", o.nonce, h.number) }

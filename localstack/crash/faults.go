@@ -24,10 +24,10 @@ type faults struct {
 
 	kills []kill
 
-	mu     sync.Mutex
-	killed map[string]int
-	spoilt map[string]int // kills during an invocation
-	log    int64          // length of the emulator's log at the start
+	mu          sync.Mutex
+	killed      map[string]int
+	interrupted map[string]int // kills during an invocation
+	log         int64          // length of the emulator's log at the start
 
 	ended, rested time.Time
 }
@@ -46,12 +46,12 @@ func (f *faults) kill(ctx context.Context, began time.Time) {
 		if clock.Sleep(ctx, k.at-f.now().Sub(began)) != nil {
 			break
 		}
-		f.strike(ctx, k)
+		f.killOne(ctx, k)
 	}
 }
 
-// strike kills one process of a function, preferably during an invocation.
-func (f *faults) strike(ctx context.Context, k kill) {
+// killOne kills one process of a function, preferably during an invocation.
+func (f *faults) killOne(ctx context.Context, k kill) {
 	if k.function == "sweeper" { // it seldom runs: start an invocation to kill
 		go f.ring(ctx, "sweeper")
 	}
@@ -69,9 +69,9 @@ func (f *faults) strike(ctx context.Context, k kill) {
 	}
 	victim := f.awake(ctx, victims)
 	if victim != nil {
-		_ = clock.Sleep(ctx, time.Duration(k.lot%1000)*work(k.function)/1000) // the kill follows either way
+		_ = clock.Sleep(ctx, time.Duration(k.pick%1000)*work(k.function)/1000) // the kill follows either way
 	} else {
-		victim = victims[k.lot%uint64(len(victims))]
+		victim = victims[k.pick%uint64(len(victims))]
 	}
 	if victim.Kill() == nil {
 		f.mu.Lock()

@@ -24,47 +24,47 @@ type org struct {
 	name   string
 	word   string // part of every payload
 	poor   bool
-	plans  map[string]happening // by event id
+	plans  map[string]plannedEvent // by event id
 	faults *faults
 
-	mu        sync.Mutex
-	tokens    map[string]string
-	left      bool      // the users have stopped watching
-	calm      time.Time // of the last fault; zero before
-	sight     map[string]*sight
-	asked     map[string]bool // approvals that a user has handled
-	moves     map[string][]string
-	still     map[string]audit.Standstill
-	balances  []audit.Credits
-	verdicts  []audit.Verdict
-	retried   map[string]int
-	cancelled []string
-	deeds     deeds
-	acting    sync.WaitGroup
+	mu          sync.Mutex
+	tokens      map[string]string
+	left        bool      // the users have stopped watching
+	calm        time.Time // of the last fault; zero before
+	observation map[string]*observation
+	asked       map[string]bool // approvals that a user has handled
+	moves       map[string][]string
+	still       map[string]audit.Standstill
+	balances    []audit.Credits
+	verdicts    []audit.Verdict
+	retried     map[string]int
+	cancelled   []string
+	actions     actions
+	acting      sync.WaitGroup
 }
 
-// deeds count the actions of the users.
-type deeds struct {
+// actions count the actions of the users.
+type actions struct {
 	verdicts, cancels, retries int
 	repeats                    int // requests repeated because the answer was lost
 }
 
-// A sight is the last observed state of a run.
-type sight struct {
+// An observation is the last observed state of a run.
+type observation struct {
 	status, event, agent string
 	trace                string    // its steps and their statuses
 	since                time.Time // when this trace was first observed
 	handled              bool      // the users have acted on it
 }
 
-func (s sight) open() bool {
+func (s observation) open() bool {
 	return s.status != "completed" && s.status != "failed" && s.status != "cancelled"
 }
 
 func newOrg(s *system, n int) *org {
 	return &org{
 		system: s, number: n, name: fmt.Sprintf("org_%sq%d", s.nonce, n), word: fmt.Sprintf("word_%sw%d", s.nonce, n),
-		poor: n == tenantCount-1, plans: map[string]happening{}, tokens: map[string]string{}, sight: map[string]*sight{},
+		poor: n == tenantCount-1, plans: map[string]plannedEvent{}, tokens: map[string]string{}, observation: map[string]*observation{},
 		asked: map[string]bool{}, moves: map[string][]string{}, still: map[string]audit.Standstill{}, retried: map[string]int{},
 	}
 }
@@ -76,7 +76,7 @@ func (o *org) leave() {
 	o.mu.Unlock()
 }
 
-func (o *org) restless() bool {
+func (o *org) watching() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.left
@@ -109,9 +109,9 @@ func (o *org) by(ctx context.Context, user, method, path string, body any) reply
 	return o.request(ctx, method, o.outputs.API+path, token, body)
 }
 
-// surely repeats a request until it is answered, at most 20 times. It returns the
+// untilAnswered repeats a request until it is answered, at most 20 times. It returns the
 // number of requests sent.
-func (o *org) surely(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
+func (o *org) untilAnswered(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
 	for sent = 1; ; sent++ {
 		r = o.by(ctx, user, method, path, body)
 		if !r.lost() && r.code != http.StatusTooManyRequests || sent == 20 || clock.Sleep(ctx, 250*time.Millisecond) != nil {
@@ -119,14 +119,14 @@ func (o *org) surely(ctx context.Context, user, method, path string, body any) (
 		}
 	}
 	o.mu.Lock()
-	o.deeds.repeats += sent - 1
+	o.actions.repeats += sent - 1
 	o.mu.Unlock()
 	return r, sent
 }
 
 // get reads a path into v, with repetitions.
 func (o *org) get(ctx context.Context, path string, v any) (reply, error) {
-	r, _ := o.surely(ctx, "user_ann", http.MethodGet, path, nil)
+	r, _ := o.untilAnswered(ctx, "user_ann", http.MethodGet, path, nil)
 	return r, r.into(v)
 }
 
@@ -134,7 +134,7 @@ func (o *org) get(ctx context.Context, path string, v any) (reply, error) {
 func (o *org) all(ctx context.Context, path string, query url.Values, page func(r reply) (next string, err error)) error {
 	query.Set("limit", "200")
 	for {
-		r, _ := o.surely(ctx, "user_ann", http.MethodGet, path+"?"+query.Encode(), nil)
+		r, _ := o.untilAnswered(ctx, "user_ann", http.MethodGet, path+"?"+query.Encode(), nil)
 		next, err := page(r)
 		if err != nil || next == "" {
 			return err
@@ -264,7 +264,7 @@ func (g *gathering) credits(ctx context.Context) error {
 func (o *org) trespass(ctx context.Context, other audit.Org) []audit.Trespass {
 	var tries []audit.Trespass
 	try := func(method, path string, body any) {
-		r, _ := o.surely(ctx, "user_ann", method, path, body)
+		r, _ := o.untilAnswered(ctx, "user_ann", method, path, body)
 		tries = append(tries, audit.Trespass{Path: method + " " + path, Code: r.code})
 	}
 	for n, x := range other.Runs {

@@ -14,11 +14,11 @@ import (
 // attend polls the runs of the organization about every second, records their
 // statuses and acts as the users, until leave is called.
 func (o *org) attend(ctx context.Context) {
-	for o.restless() {
+	for o.watching() {
 		began := o.now()
 		o.look(ctx)
 		o.answer(ctx)
-		o.budget(ctx)
+		o.recordCredits(ctx)
 		if clock.Sleep(ctx, time.Second-o.now().Sub(began)) != nil {
 			break
 		}
@@ -51,7 +51,7 @@ func (o *org) open() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var ids []string
-	for id, s := range o.sight {
+	for id, s := range o.observation {
 		if s.open() {
 			ids = append(ids, id)
 		}
@@ -69,7 +69,7 @@ func (o *org) isCalm() bool {
 // the users act on it.
 func (o *org) see(ctx context.Context, x audit.Run) {
 	o.mu.Lock()
-	known := o.sight[x.ID]
+	known := o.observation[x.ID]
 	if moves := o.moves[x.ID]; len(moves) == 0 || moves[len(moves)-1] != x.Status {
 		o.moves[x.ID] = append(moves, x.Status)
 	}
@@ -78,11 +78,11 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 		if x.Event.ID == "" && o.once(ctx, http.MethodGet, "/api/executions/"+x.ID, nil).into(&x) != nil {
 			return // another time
 		}
-		known = &sight{event: x.Event.ID, agent: x.Agent, since: o.now()}
+		known = &observation{event: x.Event.ID, agent: x.Agent, since: o.now()}
 		known.handled = x.RetryOf != "" // users do not act on a retry
 	}
 	o.mu.Lock()
-	o.sight[x.ID] = known
+	o.observation[x.ID] = known
 	known.status = x.Status
 	if trace := traced(x); len(x.Steps) > 0 && trace != known.trace || !known.open() {
 		o.measure(x.ID, known)
@@ -92,11 +92,11 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 		o.measure(x.ID, known)
 	}
 	o.mu.Unlock()
-	o.meddle(ctx, x.ID, known)
+	o.act(ctx, x.ID, known)
 }
 
 // measure records the longest standstill of a run since the last fault.
-func (o *org) measure(run string, s *sight) {
+func (o *org) measure(run string, s *observation) {
 	if o.calm.IsZero() {
 		return
 	}
@@ -134,46 +134,46 @@ func awake(x audit.Run) time.Time {
 	return time.Time{}
 }
 
-// meddle cancels or retries a run as planned for its event: some open runs are
+// act cancels or retries a run as planned for its event: some open runs are
 // cancelled, some failed or cancelled ones are retried.
-func (o *org) meddle(ctx context.Context, run string, s *sight) {
+func (o *org) act(ctx context.Context, run string, s *observation) {
 	h := o.plans[s.event]
 	switch {
 	case s.handled:
 	case s.open() && h.cancel:
 		s.handled = true
-		o.rudely(ctx, h, "executions")
+		o.killCallee(ctx, h, "executions")
 		o.acting.Go(func() { o.cancel(ctx, run) })
 	case (s.status == "failed" || s.status == "cancelled") && h.retry:
 		s.handled = true
-		o.rudely(ctx, h, "executions")
+		o.killCallee(ctx, h, "executions")
 		o.acting.Go(func() { o.retry(ctx, run) })
 	}
 }
 
-// rudely kills the function that is about to be called, if the plan of the event
+// killCallee kills the function that is about to be called, if the plan of the event
 // says so and the faults are not over.
-func (o *org) rudely(ctx context.Context, h happening, function string) {
-	if h.rude && !o.isCalm() {
-		o.acting.Go(func() { o.faults.strike(ctx, kill{function: function, lot: h.lot}) })
+func (o *org) killCallee(ctx context.Context, h plannedEvent, function string) {
+	if h.killCallee && !o.isCalm() {
+		o.acting.Go(func() { o.faults.killOne(ctx, kill{function: function, pick: h.pick}) })
 	}
 }
 
 func (o *org) cancel(ctx context.Context, run string) {
-	r, _ := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+	r, _ := o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.cancels++
+	o.actions.cancels++
 	if r.code == http.StatusOK {
 		o.cancelled = append(o.cancelled, run)
 	}
 }
 
 func (o *org) retry(ctx context.Context, run string) {
-	_, sent := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/retry", nil)
+	_, sent := o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/retry", nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.retries++
+	o.actions.retries++
 	o.retried[run] += sent
 }
 
@@ -187,14 +187,14 @@ func (o *org) answer(ctx context.Context) {
 	}
 	for _, p := range page.Approvals {
 		o.mu.Lock()
-		s, asked := o.sight[p.Run], o.asked[p.ID]
+		s, asked := o.observation[p.Run], o.asked[p.ID]
 		o.asked[p.ID] = asked || s != nil
 		o.mu.Unlock()
 		if s == nil || asked {
 			continue
 		}
 		h := o.plans[s.event]
-		o.rudely(ctx, h, "approvals")
+		o.killCallee(ctx, h, "approvals")
 		switch h.verdict {
 		case "approve":
 			o.acting.Go(func() { o.decide(ctx, p.ID, "user_bob", "approved") })
@@ -208,17 +208,17 @@ func (o *org) answer(ctx context.Context) {
 }
 
 func (o *org) decide(ctx context.Context, approval, user, decision string) {
-	r, _ := o.surely(ctx, user, http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": decision})
+	r, _ := o.untilAnswered(ctx, user, http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": decision})
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.verdicts++
+	o.actions.verdicts++
 	o.verdicts = append(o.verdicts, audit.Verdict{
 		Approval: approval, User: user, Decision: decision, Code: r.code, Status: r.text("status"),
 	})
 }
 
-// budget records the credits during the test.
-func (o *org) budget(ctx context.Context) {
+// recordCredits records the credits during the test.
+func (o *org) recordCredits(ctx context.Context) {
 	var c audit.Credits
 	if o.once(ctx, http.MethodGet, "/api/credits", nil).into(&c) != nil {
 		return // another time
@@ -228,19 +228,19 @@ func (o *org) budget(ctx context.Context) {
 	o.balances = append(o.balances, c)
 }
 
-// insist repeats every decision and also sends its opposite, and repeats every
+// repeatDecisions repeats every decision and also sends its opposite, and repeats every
 // cancellation.
-func (o *org) insist(ctx context.Context) {
+func (o *org) repeatDecisions(ctx context.Context) {
 	o.mu.Lock()
 	verdicts, cancelled := slices.Clone(o.verdicts), slices.Clone(o.cancelled)
 	o.mu.Unlock()
 	for _, v := range verdicts {
 		for _, decision := range []string{"approved", "denied"} {
 			path := "/api/approvals/" + v.Approval + "/decision"
-			o.surely(ctx, v.User, http.MethodPost, path, doc{"decision": decision})
+			o.untilAnswered(ctx, v.User, http.MethodPost, path, doc{"decision": decision})
 		}
 	}
 	for _, run := range cancelled {
-		o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+		o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
 	}
 }

@@ -22,13 +22,13 @@ const tenantCount = 4
 
 // A plan has all events, user actions and kills of a test.
 type plan struct {
-	events []happening
+	events []plannedEvent
 	kills  []kill
 	length time.Duration // from the first event to the last fault
 }
 
-// A happening is an event, with the users' actions on the runs that it starts.
-type happening struct {
+// A plannedEvent is an event, with the users' actions on the runs that it starts.
+type plannedEvent struct {
 	at     time.Duration
 	number int
 	org    int
@@ -38,18 +38,18 @@ type happening struct {
 	twice  bool   // it is published twice
 	twin   int    // number of the event with the same content; its own if none
 
-	verdict string // approve, deny, none, or both at once
-	cancel  bool
-	retry   bool
-	rude    bool   // the called function is killed during the call
-	lot     uint64 // chooses the process
+	verdict    string // approve, deny, none, or both at once
+	cancel     bool
+	retry      bool
+	killCallee bool   // the called function is killed during the call
+	pick       uint64 // chooses the process
 }
 
 // A kill ends a process of a function.
 type kill struct {
 	at       time.Duration
 	function string
-	lot      uint64 // chooses the process
+	pick     uint64 // chooses the process
 }
 
 // A share is a name's probability in percent.
@@ -89,17 +89,17 @@ func newPlan(o options) plan {
 	r := rand.New(rand.NewPCG(o.seed, 1)) //nolint:gosec // repeatable, not secret.
 	p := plan{length: time.Duration(float64(o.events) / o.rate * float64(time.Second))}
 	for n := range o.events {
-		h := happening{
+		h := plannedEvent{
 			at: time.Duration(r.Int64N(int64(p.length))), number: n, org: r.IntN(tenantCount), name: draw(r, eventShares()),
 			level: fmt.Sprintf("p%d", 1+r.IntN(4)), flaw: draw(r, flawShares()), twice: r.IntN(12) == 0, twin: n,
-			verdict: draw(r, verdictShares()), cancel: r.IntN(12) == 0, retry: r.IntN(4) == 0, rude: r.IntN(3) == 0, lot: r.Uint64(),
+			verdict: draw(r, verdictShares()), cancel: r.IntN(12) == 0, retry: r.IntN(4) == 0, killCallee: r.IntN(3) == 0, pick: r.Uint64(),
 		}
 		if n > 0 && r.IntN(20) == 0 {
 			h = h.echo(p.events[r.IntN(n)], p.length)
 		}
 		p.events = append(p.events, h)
 	}
-	slices.SortStableFunc(p.events, func(a, b happening) int { return int(a.at - b.at) })
+	slices.SortStableFunc(p.events, func(a, b plannedEvent) int { return int(a.at - b.at) })
 	// Kills begin with the first event and end with the last one.
 	for at := time.Second; at < p.length; at += time.Duration(100+r.IntN(700)) * time.Millisecond {
 		p.kills = append(p.kills, kill{at, draw(r, killShares()), r.Uint64()})
@@ -109,7 +109,7 @@ func newPlan(o options) plan {
 
 // echo returns h as an event with the same content as another, one second later,
 // if both are valid.
-func (h happening) echo(of happening, length time.Duration) happening {
+func (h plannedEvent) echo(of plannedEvent, length time.Duration) plannedEvent {
 	if of.flaw == "" && h.flaw == "" {
 		h.twin, h.org, h.name, h.level = of.twin, of.org, of.name, of.level
 		h.at = min(of.at+time.Second, length-1)

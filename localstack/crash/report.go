@@ -13,7 +13,7 @@ import (
 const slow = 10 * time.Second
 
 // report prints the statistics of the test.
-func (s *system) report(f *faults, e audit.Evidence, people deeds) {
+func (s *system) report(f *faults, e audit.Evidence, people actions) {
 	ends, outcomes, reasons := map[string]int{}, map[string]int{}, map[string]int{}
 	var late, lags, still []time.Duration
 	runs, attempts, retries := 0, 0, 0
@@ -51,7 +51,7 @@ func (s *system) report(f *faults, e audit.Evidence, people deeds) {
 	s.say("events:        %d published, dead letters %v", len(e.Published), reasons)
 	s.say("activity:      %v", outcomes)
 	s.say("runs:          %d (%d of them retries): %v", runs, retries, ends)
-	s.say("killed:        %v; during an invocation %v", f.killed, f.spoilt)
+	s.say("killed:        %v; during an invocation %v", f.killed, f.interrupted)
 	s.reportCalls(e.Calls, attempts)
 	s.say("users:         %d decisions, %d cancellations, %d retries; %d requests repeated because the answer was lost",
 		people.verdicts, people.cancels, people.retries, people.repeats)

@@ -10,10 +10,10 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// rest limits the time from the last fault to the end of the last run: SQS
+// settleLimit limits the time from the last fault to the end of the last run: SQS
 // redelivers the message of a killed function after a minute, and its run may need
 // a sweep too.
-const rest = 5 * time.Minute
+const settleLimit = 5 * time.Minute
 
 // run runs the test, and returns errViolated when the audit finds a violation.
 func (s *system) run(ctx context.Context, o options) error {
@@ -30,12 +30,12 @@ func (s *system) run(ctx context.Context, o options) error {
 		}
 		defer restore()
 	}
-	f, err := s.misbehave(ctx, o, p, c)
+	f, err := s.publishUnderFaults(ctx, o, p, c)
 	if err != nil {
 		return err
 	}
 	s.say("After %.0f s the faults are over; waiting for all runs to end.", s.now().Sub(s.began).Seconds())
-	if err := c.settle(ctx, rest); err != nil {
+	if err := c.settle(ctx, settleLimit); err != nil {
 		s.say("%v", err) // the audit names the runs
 	}
 	f.rested = s.now()
@@ -57,10 +57,10 @@ func (s *system) run(ctx context.Context, o options) error {
 	return s.judge(violations, o)
 }
 
-// misbehave publishes the events while functions are killed and calls fail.
-func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
+// publishUnderFaults publishes the events while functions are killed and calls fail.
+func (s *system) publishUnderFaults(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
 	f := s.faults(p.kills)
-	c.endure(f)
+	c.injectFaults(f)
 	if err := s.rules(ctx, c.orgs, o.seed); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (
 	if failed != nil {
 		return nil, failed
 	}
-	f.ended, f.spoilt = s.now(), f.deaths()
+	f.ended, f.interrupted = s.now(), f.deaths()
 	c.calm(f.ended)
 	return f, s.rules(ctx, c.orgs, 0)
 }
@@ -125,10 +125,10 @@ func (c *tenants) again(ctx context.Context) error {
 	}
 	var wave sync.WaitGroup
 	for _, o := range c.orgs {
-		wave.Go(func() { o.insist(ctx) })
+		wave.Go(func() { o.repeatDecisions(ctx) })
 	}
 	wave.Wait()
-	return c.settle(ctx, rest)
+	return c.settle(ctx, settleLimit)
 }
 
 // judge prints the violations, with a command to look at each run.

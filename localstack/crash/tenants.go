@@ -59,8 +59,8 @@ func (c *tenants) attend(ctx context.Context, p plan) {
 	}
 }
 
-// endure lets f kill functions during users' calls, until calm.
-func (c *tenants) endure(f *faults) {
+// injectFaults lets f kill functions during users' calls, until calm.
+func (c *tenants) injectFaults(f *faults) {
 	for _, o := range c.orgs {
 		o.faults = f
 	}
@@ -102,7 +102,7 @@ func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 		return nil, fmt.Errorf("set the visibility timeout of %s to %s s: %w", c.outputs.Events, hidden, err)
 	}
 	c.attending.Go(func() {
-		for clock.Sleep(ctx, sweeps) == nil && c.restless() {
+		for clock.Sleep(ctx, sweeps) == nil && c.watching() {
 			c.ring(ctx, "sweeper")
 		}
 	})
@@ -115,9 +115,9 @@ func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 	}, nil
 }
 
-// restless reports whether the users of an organization still watch.
-func (c *tenants) restless() bool {
-	return slices.ContainsFunc(c.orgs, (*org).restless)
+// watching reports whether the users of an organization still watch.
+func (c *tenants) watching() bool {
+	return slices.ContainsFunc(c.orgs, (*org).watching)
 }
 
 // settle waits until the queues are empty and every run has ended.
@@ -145,14 +145,14 @@ func (c *tenants) settle(ctx context.Context, limit time.Duration) error {
 }
 
 // people returns the sum of all users' actions.
-func (c *tenants) people() deeds {
-	var all deeds
+func (c *tenants) people() actions {
+	var all actions
 	for _, o := range c.orgs {
 		o.mu.Lock()
-		all.verdicts += o.deeds.verdicts
-		all.cancels += o.deeds.cancels
-		all.retries += o.deeds.retries
-		all.repeats += o.deeds.repeats
+		all.verdicts += o.actions.verdicts
+		all.cancels += o.actions.cancels
+		all.retries += o.actions.retries
+		all.repeats += o.actions.repeats
 		o.mu.Unlock()
 	}
 	return all

@@ -153,7 +153,7 @@ func TestOneCommandAtATimeChangesACloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.lock(); err == nil || !strings.Contains(err.Error(), "wait") {
-		t.Errorf("err = %v, want a sentence", err)
+		t.Errorf("err = %v, want one that says to wait", err)
 	}
 	release()
 	release, err = h.lock()
@@ -168,7 +168,7 @@ func TestTheEndpointComesFromTheEnvironment(t *testing.T) {
 
 	tests := map[string]struct {
 		plan plan
-		want string // empty: a sentence
+		want string // empty: an error
 	}{
 		"an address":           {plan{elsewhere: "http://localhost:4600/"}, "http://localhost:4600"},
 		"the real AWS":         {plan{elsewhere: "https://dynamodb.us-east-1.amazonaws.com"}, ""},
@@ -300,6 +300,6 @@ func TestResetDeletesTheData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(h.hubKey()); err == nil || h.lastDeployment().Fingerprint != "" {
-		t.Error("something is left")
+		t.Error("the key or the deployment is left")
 	}
 }

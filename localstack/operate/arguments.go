@@ -78,8 +78,8 @@ func (a *arguments) refuse(bad bool, format string, args ...any) {
 	}
 }
 
-// nothing refuses arguments that are not flags.
-func (a *arguments) nothing(rest []string) {
+// onlyFlags refuses arguments that are not flags.
+func (a *arguments) onlyFlags(rest []string) {
 	for _, r := range rest {
 		a.refuse(true, "unexpected argument %q", r)
 	}

@@ -19,7 +19,7 @@ func letters(ctx context.Context, w surroundings, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	a.reason(*reason)
 	a.org(*org)
 	if err := a.err(); err != nil {

@@ -41,7 +41,7 @@ type message struct {
 
 func (q *sqsQueue) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	if in.WaitTimeSeconds == 0 {
-		return nil, errors.New("a call that does not wait may find nothing although there is something")
+		return nil, errors.New("a receive without a wait can miss messages")
 	}
 	out := &sqs.ReceiveMessageOutput{}
 	for _, m := range q.messages {
@@ -230,7 +230,7 @@ func TestLettersThatAreNotPutBackAreReported(t *testing.T) {
 	}
 	q.now = q.now.Add(hold)
 	if n := q.visible(); n != 1 {
-		t.Errorf("%d letters came back", n)
+		t.Errorf("%d letters are visible again", n)
 	}
 }
 
@@ -250,7 +250,7 @@ func TestARedriveRepublishesTheEventUnchangedAndDeletesItsLetter(t *testing.T) {
 		t.Errorf("on the bus (-want +got)\n%s", diff)
 	}
 	if len(q.messages) != 1 || q.visible() != 1 {
-		t.Errorf("%d letters are left, %d can be seen; want the other one", len(q.messages), q.visible())
+		t.Errorf("%d letters are left, %d are visible; want 1 and 1", len(q.messages), q.visible())
 	}
 }
 
@@ -319,7 +319,7 @@ func TestAFailureDuringARedriveLosesNoEvent(t *testing.T) {
 			q.letter("failed", envelope("evt_1", "org_a"))
 			tc.prepare(q, b, cancel)
 			if err := q.redriver(b, choice{}).run(ctx); err == nil {
-				t.Error("nothing is said of it")
+				t.Error("the failure is not reported")
 			}
 			if len(q.messages) != tc.left || q.visible() != tc.left || len(b.got) != tc.onBus {
 				t.Errorf("%d letters left, %d seen, %d on the bus; want %d, %d", len(q.messages), q.visible(), len(b.got), tc.left, tc.onBus)

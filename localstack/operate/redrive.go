@@ -26,7 +26,7 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	a.reason(*reason)
 	a.org(*org)
 	why := hopeless(*reason)

@@ -32,7 +32,7 @@ func replay(ctx context.Context, w surroundings, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	s := span{From: a.moment("from", *from), To: a.moment("to", *to), Org: a.org(*org)}
 	a.refuse(!s.From.Before(s.To) && !s.To.IsZero(), "-from must be before -to")
 	a.refuse(s.To.After(w.now()), "-to must not be in the future")

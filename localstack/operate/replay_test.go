@@ -229,7 +229,7 @@ func TestAReplayGoesToTheRulesOfItsSpan(t *testing.T) {
 				t.Errorf("rules afterwards (-want +got)\n%s", diff)
 			}
 			if settled != (tc.patterns != nil) {
-				t.Errorf("the rules had time to be in force: %t", settled)
+				t.Errorf("waited for the rules: %t", settled)
 			}
 			if !strings.Contains(out.String(), "COMPLETED") || !strings.Contains(out.String(), "does not count") {
 				t.Errorf("said %s", out)

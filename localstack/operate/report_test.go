@@ -217,6 +217,6 @@ func TestOnlyTheNewestLeasesAreLookedUp(t *testing.T) {
 	x := execution.Execution{ID: ran, Lease: execution.Lease{Attempt: 100}}
 	m, err := machinesOf(t.Context(), cloud, target{waits: waits}, x)
 	if err != nil || m.More != 80 || len(cloud.asked) != turns || !slices.Contains(cloud.asked, strings.Replace(waits, ":stateMachine:", ":execution:", 1)+":"+string(ran)+"-100") {
-		t.Errorf("%+v, %v after %d questions", m, err, len(cloud.asked))
+		t.Errorf("%+v, %v after %d calls", m, err, len(cloud.asked))
 	}
 }

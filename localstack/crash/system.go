@@ -195,14 +195,14 @@ func (s *system) rules(ctx context.Context, orgs []*org, seed uint64) error {
 		if seed == 0 {
 			break
 		}
-		lot := seed + uint64(n)*10
+		pick := seed + uint64(n)*10
 		products = append(products,
-			doc{"org_id": o.name, "status": 503, "chance": 0.2, "seed": lot, "delay_ms": 50},
+			doc{"org_id": o.name, "status": 503, "chance": 0.2, "seed": pick, "delay_ms": 50},
 			// A fifth of all calls is a quarter of the remaining four fifths.
-			doc{"org_id": o.name, "lost_reply": true, "chance": 0.25, "seed": lot + 1, "delay_ms": 50},
+			doc{"org_id": o.name, "lost_reply": true, "chance": 0.25, "seed": pick + 1, "delay_ms": 50},
 			doc{"org_id": o.name, "delay_ms": 150})
 		models = append(models,
-			doc{"org_id": o.name, "status": 503, "chance": 0.1, "seed": lot + 2},
+			doc{"org_id": o.name, "status": 503, "chance": 0.1, "seed": pick + 2},
 			doc{"org_id": o.name, "delay_ms": 200})
 	}
 	for path, rules := range map[string][]doc{"/_products": products, "/_model": models} {
