@@ -26,8 +26,8 @@ const demoOrg = "org_demo"
 // ticketFile describes the event that the demonstration publishes.
 const ticketFile = "events/psa/ticket.created.json"
 
-// patience limits the wait for the effect of an event.
-const patience = 30 * time.Second
+// effectTimeout limits the wait for the effect of an event.
+const effectTimeout = 30 * time.Second
 
 // demo creates org_demo, publishes a ticket and shows the run that it starts.
 func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.Outputs) error {
@@ -150,10 +150,10 @@ func (a api) run(ctx context.Context, id string) (timeline.Run, error) {
 	return run, a.call(ctx, http.MethodGet, "/api/executions/"+url.PathEscape(id), nil, &run)
 }
 
-// until repeats ask until it returns true. After patience it returns the last
+// until repeats ask until it returns true. After effectTimeout it returns the last
 // error of ask as the reason.
 func until(ctx context.Context, ask func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, effectTimeout)
 	defer cancel()
 	for {
 		yes, err := ask(ctx)

@@ -23,7 +23,7 @@ type deployment struct {
 
 // deploy deploys the system unless it is up to date, verifies it and writes the
 // outputs.
-func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e found, products string) (cloud.Outputs, error) {
+func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, products string) (cloud.Outputs, error) {
 	app := cloud.App{
 		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ,
 	}

@@ -16,8 +16,8 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// patient is how long a server may take to save its data when it ends.
-const patient = 2 * time.Minute
+// endTimeout is how long a server may take to save its data when it ends.
+const endTimeout = 2 * time.Minute
 
 // errEnded says that a server ended instead of answering.
 var errEnded = errors.New("ended at once")
@@ -64,7 +64,7 @@ func (s server) release(ctx context.Context, report steps.Reporter) error {
 		return nil
 	}
 	report.Say("A killed make run left the %s running: restarting.", s.name)
-	return p.End(ctx, patient)
+	return p.End(ctx, endTimeout)
 }
 
 // marker is the file that the server locks while it runs, and removes after it
@@ -78,7 +78,7 @@ func (s server) start(ctx context.Context, report steps.Reporter, url string) (p
 		var err error
 		p, err = proc.Start(proc.Program{
 			Args: s.args(url), Env: s.env, Log: s.log, Record: s.record,
-			Address: url, Version: s.version, Owner: s.home.mark(), Grace: patient,
+			Address: url, Version: s.version, Owner: s.home.mark(), Grace: endTimeout,
 		})
 		if err != nil {
 			return err

@@ -29,21 +29,21 @@ const (
 	cdkPath      = ".local/tools/node_modules/.bin/cdk"
 )
 
-// A found is the emulator to use; ours is true when this project started it.
-type found struct {
+// A foundEmulator is the emulator to use; ours is true when this project started it.
+type foundEmulator struct {
 	url  string
 	ours bool
 }
 
 // emulator finds an emulator or starts one.
-func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (found, error) {
+func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (foundEmulator, error) {
 	elsewhere, err := p.endpoint()
 	if err != nil {
-		return found{}, err
+		return foundEmulator{}, err
 	}
 	s, err := p.emulatorServer(w)
 	if err != nil {
-		return found{}, err
+		return foundEmulator{}, err
 	}
 	want := strings.Replace(elsewhere, "//localhost:", "//127.0.0.1:", 1) // our servers listen at 127.0.0.1
 	if want == "" {
@@ -51,7 +51,7 @@ func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (fou
 	}
 	process, running, err := s.running(ctx, report, want)
 	if err != nil || running {
-		return found{process.Address, true}, err
+		return foundEmulator{process.Address, true}, err
 	}
 	at := site{server: s.name, option: "PORT", port: p.port, last: p.home.lastPorts().Emulator, first: emulatorPort}
 	if elsewhere != "" {
@@ -59,21 +59,21 @@ func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (fou
 		switch answer {
 		case cloud.Emulator:
 			report.Say("Using the emulator at %s, from AWS_ENDPOINT_URL; make stop will not stop it.", elsewhere)
-			return found{url: elsewhere}, nil
+			return foundEmulator{url: elsewhere}, nil
 		case cloud.Stranger:
-			return found{}, fmt.Errorf("AWS_ENDPOINT_URL is %s, but the program there is not an AWS emulator: correct the variable or unset it", elsewhere)
+			return foundEmulator{}, fmt.Errorf("AWS_ENDPOINT_URL is %s, but the program there is not an AWS emulator: correct the variable or unset it", elsewhere)
 		case cloud.Nobody:
 		}
 		if err := isLocal(elsewhere); err != nil {
-			return found{}, err
+			return foundEmulator{}, err
 		}
 		if err := at.port.Set(portOf(elsewhere)); err != nil {
-			return found{}, err
+			return foundEmulator{}, err
 		}
 	}
 	p.tellLoss(w, report, s)
 	process, err = s.startAt(ctx, report, at, w.occupant)
-	return found{process.Address, true}, err
+	return foundEmulator{process.Address, true}, err
 }
 
 func (p plan) emulatorServer(w world) (server, error) {

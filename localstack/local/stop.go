@@ -119,7 +119,7 @@ func end(ctx context.Context, h home) ([]string, error) {
 	} {
 		was, err := h.end(ctx, s.record)
 		if p, held := proc.Holder(server{data: s.data}.marker()); err == nil && held {
-			was, err = true, p.End(ctx, patient)
+			was, err = true, p.End(ctx, endTimeout)
 		}
 		if was {
 			ended = append(ended, s.name)

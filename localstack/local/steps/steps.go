@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// patience is the interval between the dots of a running step.
-const patience = 2 * time.Second
+// dotInterval is the interval between the dots of a running step.
+const dotInterval = 2 * time.Second
 
 // A Reporter prints a line for each step: its name at once, a dot for every two
 // seconds, and its duration at the end.
@@ -24,7 +24,7 @@ func (r Reporter) Do(ctx context.Context, name string, step func(context.Context
 	r.print("%s ", name)
 	done := make(chan error, 1)
 	go func() { done <- step(ctx) }()
-	ticker := time.NewTicker(patience)
+	ticker := time.NewTicker(dotInterval)
 	defer ticker.Stop()
 	for {
 		select {

@@ -187,7 +187,7 @@ func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) an
 	switch {
 	case rule.Fails():
 		_ = rule.Wait(ctx)
-		return rule.says(refused(rule.Status, "a rule says so"))
+		return rule.says(refused(rule.Status, "a rule makes this call fail"))
 	case t.key == "":
 		return rule.done(work())
 	}
@@ -244,7 +244,7 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	rule := d.take(call)
 	_ = rule.Wait(r.Context())
 	if rule.Fails() {
-		thanks = refused(rule.Status, "a rule says so")
+		thanks = refused(rule.Status, "a rule makes this call fail")
 	}
 	d.finish(w, call, rule.says(thanks), rule.LostReply)
 }

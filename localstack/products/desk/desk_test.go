@@ -319,7 +319,7 @@ func TestHooksAnswerLikeTheRealServices(t *testing.T) {
 		},
 		{
 			"a rule makes a webhook fail", "/hooks/org_a/webhook", `{}`, `[{"product": "hooks", "action": "webhook", "status": 502}]`,
-			502, `{"error":"bad_gateway","message":"a rule says so"}`,
+			502, `{"error":"bad_gateway","message":"a rule makes this call fail"}`,
 			[]journal.Call{{Kind: "webhook", Product: "hooks", Action: "webhook", Org: "org_a", Status: 502, IdempotencyKey: "msg_1", Body: []byte(`{}`)}},
 		},
 		{
@@ -362,7 +362,7 @@ func TestARuleChangesAnAnswer(t *testing.T) {
 		text, kind, after string
 		done              bool
 	}{
-		"busy for a while":           {addNote, `{"status": 429, "retry_after": 30}`, 429, `{"error":"too_many_requests","message":"a rule says so"}`, "application/json", "30", false},
+		"busy for a while":           {addNote, `{"status": 429, "retry_after": 30}`, 429, `{"error":"too_many_requests","message":"a rule makes this call fail"}`, "application/json", "30", false},
 		"a refusal in words":         {addNote, `{"status": 422, "body": "No such ticket"}`, 422, "No such ticket", "text/plain; charset=utf-8", "", false},
 		"done with a word":           {addNote, `{"body": "OK"}`, 200, "OK", "text/plain; charset=utf-8", "", true},
 		"created with a list":        {addNote, `{"status": 201, "body": "[1]"}`, 201, "[1]", "application/json", "", true},

@@ -41,7 +41,7 @@ func (d *Desk) MarshalJSON() ([]byte, error) {
 
 // keep returns all things in the order of their arrival. Things are replaced and
 // never changed, so that they may be read without a lock.
-func keep(s *shelf[thing]) []keptThing {
+func keep(s *boundedMap[thing]) []keptThing {
 	all := make([]keptThing, 0, len(s.order))
 	for _, key := range s.order {
 		all = append(all, keptThing{key, s.values[key]})
@@ -75,9 +75,9 @@ func (d *Desk) UnmarshalJSON(text []byte) error {
 	p := d.products
 	p.mu.Lock()
 	p.done = k.Done
-	for shelf, things := range map[*shelf[thing]][]keptThing{p.tickets: k.Tickets, p.notes: k.Notes, p.devices: k.Devices} {
+	for boundedMap, things := range map[*boundedMap[thing]][]keptThing{p.tickets: k.Tickets, p.notes: k.Notes, p.devices: k.Devices} {
 		for _, t := range things {
-			shelf.put(t.Key, t.Thing)
+			boundedMap.put(t.Key, t.Thing)
 		}
 	}
 	p.mu.Unlock()

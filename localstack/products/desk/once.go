@@ -13,7 +13,7 @@ var errKeyReused = errors.New("the idempotency key was used with other params")
 // once does the work of each key once and remembers the answer.
 type once struct {
 	mu   sync.Mutex
-	jobs *shelf[*job]
+	jobs *boundedMap[*job]
 }
 
 // A job is work that has started or finished.
@@ -23,7 +23,7 @@ type job struct {
 	answer  answer
 }
 
-func newOnce(limit int) *once { return &once{jobs: newShelf[*job](limit)} }
+func newOnce(limit int) *once { return &once{jobs: newBoundedMap[*job](limit)} }
 
 // do calls work for the first request with the key. A later or concurrent request
 // with the key waits for that answer and gets it as a repeated one; if the request

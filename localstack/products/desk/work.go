@@ -33,14 +33,14 @@ type State struct {
 // products keeps the things of every org.
 type products struct {
 	mu      sync.Mutex
-	tickets *shelf[thing]
-	notes   *shelf[thing]
-	devices *shelf[thing]
+	tickets *boundedMap[thing]
+	notes   *boundedMap[thing]
+	devices *boundedMap[thing]
 	done    int
 }
 
 func newProducts(limit int) *products {
-	return &products{tickets: newShelf[thing](limit), notes: newShelf[thing](limit), devices: newShelf[thing](limit)}
+	return &products{tickets: newBoundedMap[thing](limit), notes: newBoundedMap[thing](limit), devices: newBoundedMap[thing](limit)}
 }
 
 // do carries out a task and returns the product's answer.
@@ -127,7 +127,7 @@ func (p *products) state(org string) State {
 	return State{Tickets: of(org, p.tickets), Notes: of(org, p.notes), Devices: of(org, p.devices)}
 }
 
-func of(org string, s *shelf[thing]) map[string]thing {
+func of(org string, s *boundedMap[thing]) map[string]thing {
 	mine := map[string]thing{}
 	for key, v := range s.values {
 		if id, ok := strings.CutPrefix(key, within(org, "")); ok {

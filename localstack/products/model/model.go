@@ -143,7 +143,7 @@ func (m *Model) think(r *http.Request, q question) thought {
 	}
 	switch {
 	case rule.Fails():
-		return thought{status: rule.Status, text: "a rule says so", cue: rule.Cue}
+		return thought{status: rule.Status, text: "a rule makes this call fail", cue: rule.Cue}
 	case rule.Respond != nil && string(rule.Respond) != "null":
 		return recite(rule.Respond, q.schema != nil)
 	case q.schema != nil:

@@ -327,7 +327,7 @@ func TestTheOpenAIDialectHasItsOwnErrors(t *testing.T) {
 	s := serve(t)
 	rules(t, s, `[{"status": 429}]`)
 	status, got := call(t, s, "POST", "/openai/v1/chat/completions", chat+"}")
-	want := `{"error":{"code":"too_many_requests","message":"a rule says so","param":null,"type":"rate_limit_error"}}`
+	want := `{"error":{"code":"too_many_requests","message":"a rule makes this call fail","param":null,"type":"rate_limit_error"}}`
 	if status != http.StatusTooManyRequests || got != want {
 		t.Errorf("%d %s, want %s", status, got, want)
 	}
