@@ -159,7 +159,7 @@ func (d *Desk) action(w http.ResponseWriter, r *http.Request) {
 		d.finish(w, call, refused(http.StatusBadRequest, "the header X-Org-Id is missing"), false)
 	default:
 		rule := d.take(call)
-		d.finish(w, call, d.perform(r.Context(), rule, t, string(call.Params)), rule.LostReply)
+		d.finish(w, call, d.execute(r.Context(), rule, t, string(call.Params)), rule.LostReply)
 	}
 }
 
@@ -177,8 +177,8 @@ func params(body []byte) (thing, json.RawMessage, error) {
 	return p, same, err
 }
 
-// perform returns the answer of t; params are its params in canonical form.
-func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) answer {
+// execute returns the answer of t; params are its params in canonical form.
+func (d *Desk) execute(ctx context.Context, rule Rule, t task, params string) answer {
 	work := func() answer {
 		// A product completes its work even when the client disconnects.
 		_ = rule.Wait(ctx)
@@ -230,7 +230,7 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	if call.IdempotencyKey == "" {
 		call.IdempotencyKey = r.Header.Get("Webhook-Id")
 	}
-	thanks, known := welcome(call.Kind)
+	thanks, known := accepted(call.Kind)
 	if !known {
 		reply.Error(w, http.StatusNotFound, "no such channel: "+call.Kind)
 		return
@@ -249,8 +249,8 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	d.finish(w, call, rule.says(thanks), rule.LostReply)
 }
 
-// welcome returns a channel's answer to an accepted message.
-func welcome(channel string) (answer, bool) {
+// accepted returns a channel's answer to an accepted message.
+func accepted(channel string) (answer, bool) {
 	switch channel {
 	case "slack":
 		return answer{status: http.StatusOK, contentType: "text/plain; charset=utf-8", text: []byte("ok")}, true

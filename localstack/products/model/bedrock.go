@@ -160,7 +160,7 @@ func texts(blocks []block) []string {
 	return all
 }
 
-func converseReply(q question, tool string, t thought) map[string]any {
+func converseReply(q question, tool string, t completion) map[string]any {
 	content, reason := map[string]any{"text": t.words()}, "end_turn"
 	if tool != "" && t.data != nil {
 		sum := sha256.Sum256([]byte(q.execution + "\x00" + q.step + "\x00" + q.prompt))

@@ -100,8 +100,8 @@ type question struct {
 	schema         json.RawMessage // nil: the answer is a text
 }
 
-// A thought is the model's answer.
-type thought struct {
+// A completion is the model's answer.
+type completion struct {
 	status int             // 200, or the status of the failure
 	data   json.RawMessage // nil: text is the answer
 	text   string
@@ -109,7 +109,7 @@ type thought struct {
 }
 
 // words returns the answer as text.
-func (t thought) words() string {
+func (t completion) words() string {
 	if t.data != nil {
 		return string(t.data)
 	}
@@ -117,9 +117,9 @@ func (t thought) words() string {
 }
 
 // ask returns the answer to q and records the call.
-func (m *Model) ask(r *http.Request, q question) thought {
+func (m *Model) ask(r *http.Request, q question) completion {
 	at := m.now()
-	t := m.think(r, q)
+	t := m.completionOf(r, q)
 	call := Call{
 		At: at, Dialect: q.dialect, Model: q.model, Org: q.org, Execution: q.execution, Step: q.step,
 		System: q.system, Prompt: q.prompt, Schema: q.schema, Status: t.status, Response: t.text,
@@ -134,37 +134,37 @@ func (m *Model) ask(r *http.Request, q question) thought {
 // overhead is the approximate size of a recorded call without its texts.
 const overhead = 1 << 10
 
-func (m *Model) think(r *http.Request, q question) thought {
+func (m *Model) completionOf(r *http.Request, q question) completion {
 	rule := m.rules.Take(q.org, func(r Rule) bool {
 		return strings.Contains(q.prompt, r.Contains) || strings.Contains(q.system, r.Contains)
 	})
 	if err := rule.Wait(r.Context()); err != nil {
-		return thought{status: statusGone, text: err.Error()}
+		return completion{status: statusGone, text: err.Error()}
 	}
 	switch {
 	case rule.Fails():
-		return thought{status: rule.Status, text: "a rule makes this call fail", cue: rule.Cue}
+		return completion{status: rule.Status, text: "a rule makes this call fail", cue: rule.Cue}
 	case rule.Respond != nil && string(rule.Respond) != "null":
-		return recite(rule.Respond, q.schema != nil)
+		return scripted(rule.Respond, q.schema != nil)
 	case q.schema != nil:
-		return thought{status: http.StatusOK, data: generate(q.schema, classify(q.prompt))}
+		return completion{status: http.StatusOK, data: generate(q.schema, classify(q.prompt))}
 	}
-	return thought{status: http.StatusOK, text: remark(q.prompt)}
+	return completion{status: http.StatusOK, text: inWords(q.prompt)}
 }
 
-// recite returns the answer of a rule. A text that contains a JSON object is data
+// scripted returns the answer of a rule. A text that contains a JSON object is data
 // when the question has a schema; any other text is returned unchanged, even when
 // it does not fit.
-func recite(respond json.RawMessage, structured bool) thought {
+func scripted(respond json.RawMessage, structured bool) completion {
 	var text string
 	if err := json.Unmarshal(respond, &text); err != nil {
-		return thought{status: http.StatusOK, data: respond}
+		return completion{status: http.StatusOK, data: respond}
 	}
 	var object map[string]json.RawMessage
 	if structured && json.Unmarshal([]byte(text), &object) == nil && object != nil {
-		return thought{status: http.StatusOK, data: json.RawMessage(text)}
+		return completion{status: http.StatusOK, data: json.RawMessage(text)}
 	}
-	return thought{status: http.StatusOK, text: text}
+	return completion{status: http.StatusOK, text: text}
 }
 
 // tokens returns the approximate number of tokens in the texts.

@@ -97,7 +97,7 @@ func readChat(body []byte) (question, error) {
 	}, nil
 }
 
-func chatReply(q question, t thought, created int64) map[string]any {
+func chatReply(q question, t completion, created int64) map[string]any {
 	in, out := tokens(q.system, q.prompt, string(q.schema)), tokens(t.words())
 	return map[string]any{
 		"id": "chatcmpl-local", "object": "chat.completion", "created": created, "model": q.model,

@@ -86,8 +86,8 @@ func draft(category, priority string) string {
 	return "Thank you for letting us know. We have taken this up as a " + about + " request. " + next
 }
 
-// remark returns the answer to a question without a schema.
-func remark(prompt string) string {
+// inWords returns the answer to a question without a schema.
+func inWords(prompt string) string {
 	ticket := plain(evidence(prompt))
 	return "In short: this looks like a " + strings.ReplaceAll(category(ticket), "_", " ") +
 		" matter of priority " + priority(ticket) + ". " + urgency(priority(ticket))
