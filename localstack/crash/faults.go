@@ -53,7 +53,7 @@ func (f *faults) kill(ctx context.Context, began time.Time) {
 // killOne kills one process of a function, preferably during an invocation.
 func (f *faults) killOne(ctx context.Context, k kill) {
 	if k.function == "sweeper" { // it seldom runs: start an invocation to kill
-		go f.ring(ctx, "sweeper")
+		go f.invokeAsync(ctx, "sweeper")
 	}
 	// Only processes that the emulator runs for this system.
 	ids := proc.With("bootstrap", "AWS_LAMBDA_FUNCTION_NAME="+f.function(k.function), "AWS_ENDPOINT_URL="+f.outputs.Endpoint)

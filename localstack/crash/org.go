@@ -109,8 +109,8 @@ func (o *org) by(ctx context.Context, user, method, path string, body any) reply
 	return o.request(ctx, method, o.outputs.API+path, token, body)
 }
 
-// untilAnswered repeats a request until it is answered, at most 20 times. It returns the
-// number of requests sent.
+// untilAnswered repeats a request until it is answered, at most 20 times. It
+// returns the number of requests sent.
 func (o *org) untilAnswered(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
 	for sent = 1; ; sent++ {
 		r = o.by(ctx, user, method, path, body)

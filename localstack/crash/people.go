@@ -32,7 +32,7 @@ func (o *org) look(ctx context.Context) {
 		Executions []audit.Run `json:"executions"`
 	}
 	if o.once(ctx, http.MethodGet, "/api/executions?limit=200", nil).into(&page) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	seen := map[string]bool{}
 	for _, x := range page.Executions {
@@ -76,7 +76,7 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 	o.mu.Unlock()
 	if known == nil {
 		if x.Event.ID == "" && o.once(ctx, http.MethodGet, "/api/executions/"+x.ID, nil).into(&x) != nil {
-			return // another time
+			return // the next poll tries again
 		}
 		known = &observation{event: x.Event.ID, agent: x.Agent, since: o.now()}
 		known.handled = x.RetryOf != "" // users do not act on a retry
@@ -151,8 +151,8 @@ func (o *org) act(ctx context.Context, run string, s *observation) {
 	}
 }
 
-// killCallee kills the function that is about to be called, if the plan of the event
-// says so and the faults are not over.
+// killCallee kills the function that is about to be called, if the plan of the
+// event says so and the faults are not over.
 func (o *org) killCallee(ctx context.Context, h plannedEvent, function string) {
 	if h.killCallee && !o.isCalm() {
 		o.acting.Go(func() { o.faults.killOne(ctx, kill{function: function, pick: h.pick}) })
@@ -183,7 +183,7 @@ func (o *org) answer(ctx context.Context) {
 		Approvals []audit.Approval `json:"approvals"`
 	}
 	if o.once(ctx, http.MethodGet, "/api/approvals?status=pending&limit=200", nil).into(&page) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	for _, p := range page.Approvals {
 		o.mu.Lock()
@@ -221,15 +221,15 @@ func (o *org) decide(ctx context.Context, approval, user, decision string) {
 func (o *org) recordCredits(ctx context.Context) {
 	var c audit.Credits
 	if o.once(ctx, http.MethodGet, "/api/credits", nil).into(&c) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.balances = append(o.balances, c)
 }
 
-// repeatDecisions repeats every decision and also sends its opposite, and repeats every
-// cancellation.
+// repeatDecisions repeats every decision and also sends its opposite, and repeats
+// every cancellation.
 func (o *org) repeatDecisions(ctx context.Context) {
 	o.mu.Lock()
 	verdicts, cancelled := slices.Clone(o.verdicts), slices.Clone(o.cancelled)

@@ -213,8 +213,8 @@ func (s *system) rules(ctx context.Context, orgs []*org, seed uint64) error {
 	return nil
 }
 
-// ring invokes a function asynchronously, as its schedule does.
-func (s *system) ring(ctx context.Context, function string) {
+// invokeAsync invokes a function asynchronously, as its schedule does.
+func (s *system) invokeAsync(ctx context.Context, function string) {
 	s.request(ctx, http.MethodPost, s.outputs.Endpoint+"/2015-03-31/functions/"+s.function(function)+"/invocations", "event", doc{})
 }
 

@@ -103,7 +103,7 @@ func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 	}
 	c.attending.Go(func() {
 		for clock.Sleep(ctx, sweeps) == nil && c.watching() {
-			c.ring(ctx, "sweeper")
+			c.invokeAsync(ctx, "sweeper")
 		}
 	})
 	return func() {

@@ -152,9 +152,9 @@ func (m *Model) completionOf(r *http.Request, q question) completion {
 	return completion{status: http.StatusOK, text: inWords(q.prompt)}
 }
 
-// scripted returns the answer of a rule. A text that contains a JSON object is data
-// when the question has a schema; any other text is returned unchanged, even when
-// it does not fit.
+// scripted returns the answer of a rule. A text that contains a JSON object is
+// data when the question has a schema; any other text is returned unchanged, even
+// when it does not fit.
 func scripted(respond json.RawMessage, structured bool) completion {
 	var text string
 	if err := json.Unmarshal(respond, &text); err != nil {
