@@ -1,5 +1,5 @@
-// The tools of the build, in a module of their own so that what they need
-// stays out of what the functions need.
+// The tools of the build, in a module of their own so that their dependencies
+// stay out of the functions' module.
 module theoneagents.app/agents/tools
 
 go 1.26.0

@@ -1,7 +1,7 @@
 #!/bin/sh
-# test.sh: generates a Python client and TypeScript types from the document that
-# the system of LOCAL_OUTPUTS serves, checks them strictly, and plays a story
-# through each. Make calls it: make test-clients.
+# test.sh: generates a Python client and TypeScript types from the OpenAPI document
+# of the system in LOCAL_OUTPUTS, type-checks a story for each, and runs the
+# stories. make test-clients calls it.
 set -eu
 here=$(dirname "$0")
 out=.local/clients
@@ -15,10 +15,10 @@ api=$(sed -n 's/^ *"api_url": *"\([^"]*\)".*/\1/p' "$LOCAL_OUTPUTS")
 	"$api/api/openapi.json" >"$out/openapi.json"
 
 python_story() {
-	# A warning says that the generator left something out.
+	# A warning means that the generator left out a part of the document.
 	PATH="$PWD/$python:$PATH" openapi-python-client generate --fail-on-warning --meta none \
 		--path "$out/openapi.json" --output-path "$out/python/one_agents"
-	# The generated code has casts that mypy finds needless; the story is checked.
+	# mypy checks only the story: it finds needless casts in the generated code.
 	MYPYPATH="$out/python" "$python/mypy" --strict --follow-imports silent --cache-dir .local/clients-python/mypy "$here/python/story.py"
 	PYTHONPATH="$out/python" "$python/python" -B "$here/python/story.py" "$LOCAL_OUTPUTS"
 }

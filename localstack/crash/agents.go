@@ -17,7 +17,7 @@ const (
 	deviceAlert     = "rmm:alert.triggered"
 )
 
-// How long agents wait, and people may.
+// The length of a wait step and the timeout of a gate.
 const (
 	pause = 2  // seconds
 	gate  = 12 // seconds
@@ -26,7 +26,8 @@ const (
 // A doc is a JSON object.
 type doc = map[string]any
 
-// note returns a step that adds a note which says of which step it is a try.
+// note returns a step that adds a note. The note's body names run and step, so
+// that the audit recognizes a call under a wrong key.
 func note(id string) doc {
 	return doc{
 		"id": id, "type": "product_action", "product": "psa", "action": "add_note",
@@ -95,7 +96,7 @@ func (o *org) agents() []doc {
 	return agents
 }
 
-// agent returns one that listens for an event.
+// agent returns an agent that listens for an event.
 func agent(name, event string, steps ...any) doc {
 	product, kind := split(event)
 	return doc{
@@ -104,7 +105,7 @@ func agent(name, event string, steps ...any) doc {
 	}
 }
 
-// urgent returns one that listens for new tickets of the highest priority.
+// urgent returns an agent that listens for new tickets of the highest priority.
 func urgent(name string, steps ...any) doc {
 	a := agent(name, ticketCreated, steps...)
 	product, kind := split(ticketCreated)
@@ -115,7 +116,7 @@ func urgent(name string, steps ...any) doc {
 	return a
 }
 
-// introduce makes the organization known and its agents active.
+// introduce creates the organization, and creates and activates its agents.
 func (o *org) introduce(ctx context.Context) error {
 	plan := "growth"
 	if o.poor {
@@ -128,10 +129,10 @@ func (o *org) introduce(ctx context.Context) error {
 		return err
 	}
 	if err := until(ctx, 30*time.Second, func() bool { return o.once(ctx, http.MethodGet, "/api/agents", nil).code == http.StatusOK }); err != nil {
-		return fmt.Errorf("%s does not become known: %w", o.name, err)
+		return fmt.Errorf("the API does not know %s after 30 s: %w", o.name, err)
 	}
 	agents := o.agents()
-	if o.poor { // its plan has room for five
+	if o.poor { // its plan allows five agents
 		agents = agents[:5]
 	}
 	for _, a := range agents {
@@ -146,9 +147,8 @@ func (o *org) introduce(ctx context.Context) error {
 	return nil
 }
 
-// detail returns the event as it goes to the bus, and the detail-type that goes
-// with it.
-func (o *org) detail(h happening) (name string, detail any) {
+// detail returns an event's qualified name and its envelope for the bus.
+func (o *org) detail(h plannedEvent) (name string, detail any) {
 	product, kind := split(h.name)
 	payload := doc{
 		"ticket_id": fmt.Sprintf("tkt_%d", h.twin), "device_id": fmt.Sprintf("dev_%d", h.twin), "escalated_to": h.level, "priority": h.level,
@@ -172,5 +172,6 @@ func (o *org) detail(h happening) (name string, detail any) {
 	return name, e
 }
 
-// event returns the id of an event; none is the beginning of another.
-func (o *org) event(h happening) string { return fmt.Sprintf("evt_%sx%06d", o.nonce, h.number) }
+// event returns the id of an event. Ids have equal length, so none is a prefix of
+// another.
+func (o *org) event(h plannedEvent) string { return fmt.Sprintf("evt_%sx%06d", o.nonce, h.number) }

@@ -18,16 +18,16 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// faults kill functions, and count.
+// faults kill processes of functions, and count the kills.
 type faults struct {
 	*system
 
 	kills []kill
 
-	mu     sync.Mutex
-	killed map[string]int
-	spoilt map[string]int // deaths in the middle of an invocation
-	log    int64          // how long the emulator's log was at first
+	mu          sync.Mutex
+	killed      map[string]int
+	interrupted map[string]int // kills during an invocation
+	log         int64          // length of the emulator's log at the start
 
 	ended, rested time.Time
 }
@@ -40,28 +40,28 @@ func (s *system) faults(kills []kill) *faults {
 	return f
 }
 
-// kill kills what is to be killed, in its time.
+// kill carries out the planned kills at their times.
 func (f *faults) kill(ctx context.Context, began time.Time) {
 	for _, k := range f.kills {
 		if clock.Sleep(ctx, k.at-f.now().Sub(began)) != nil {
 			break
 		}
-		f.strike(ctx, k)
+		f.killOne(ctx, k)
 	}
 }
 
-// strike kills one process of a function, one that is at work if there is one.
-func (f *faults) strike(ctx context.Context, k kill) {
-	if k.function == "sweeper" { // it seldom works: give it something to die in
-		go f.ring(ctx, "sweeper")
+// killOne kills one process of a function, preferably during an invocation.
+func (f *faults) killOne(ctx context.Context, k kill) {
+	if k.function == "sweeper" { // it seldom runs: start an invocation to kill
+		go f.invokeAsync(ctx, "sweeper")
 	}
-	// Only the id of a process that the emulator runs for this system.
+	// Only processes that the emulator runs for this system.
 	ids := proc.With("bootstrap", "AWS_LAMBDA_FUNCTION_NAME="+f.function(k.function), "AWS_ENDPOINT_URL="+f.outputs.Endpoint)
-	var victims []*os.Process // from now on nobody else can be meant by its id
+	var victims []*os.Process // a handle cannot come to mean a later process with the same id
 	for _, id := range ids {
 		if p, err := os.FindProcess(id); err == nil {
 			victims = append(victims, p)
-			defer p.Release() //nolint:errcheck // nothing hangs on it.
+			defer p.Release() //nolint:errcheck // an error has no consequence.
 		}
 	}
 	if len(victims) == 0 {
@@ -69,9 +69,9 @@ func (f *faults) strike(ctx context.Context, k kill) {
 	}
 	victim := f.awake(ctx, victims)
 	if victim != nil {
-		_ = clock.Sleep(ctx, time.Duration(k.lot%1000)*work(k.function)/1000) // the kill follows either way
+		_ = clock.Sleep(ctx, time.Duration(k.pick%1000)*work(k.function)/1000) // the kill follows either way
 	} else {
-		victim = victims[k.lot%uint64(len(victims))]
+		victim = victims[k.pick%uint64(len(victims))]
 	}
 	if victim.Kill() == nil {
 		f.mu.Lock()
@@ -80,7 +80,7 @@ func (f *faults) strike(ctx context.Context, k kill) {
 	}
 }
 
-// work is about how long an invocation takes.
+// work is the approximate duration of an invocation.
 func work(function string) time.Duration {
 	if function == "runner" {
 		return 200 * time.Millisecond
@@ -88,9 +88,8 @@ func work(function string) time.Duration {
 	return 15 * time.Millisecond
 }
 
-// awake returns the first of some processes that is seen to read something: its
-// next invocation, or an answer that it waited for. It is nil when none does for
-// a second.
+// awake returns the first process that reads input, which is its next invocation
+// or an awaited answer. It returns nil when no process reads for a second.
 func (f *faults) awake(ctx context.Context, of []*os.Process) *os.Process {
 	before := map[int]string{}
 	for _, p := range of {
@@ -109,11 +108,12 @@ func (f *faults) awake(ctx context.Context, of []*os.Process) *os.Process {
 	return nil
 }
 
-// hasRead says how much a process has read so far, in words that only compare.
+// hasRead returns the input counter of a process, as a text that is only good for
+// comparing.
 func hasRead(id int) string {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(id) + "/io")
 	if err != nil {
-		return "" // it is gone
+		return "" // the process has ended
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	return first
@@ -121,8 +121,8 @@ func hasRead(id int) string {
 
 func (f *faults) emulatorLog() string { return filepath.Join(f.state, "logs", "emulator.log") }
 
-// deaths counts what the emulator says of functions that died at work. It is
-// empty where the emulator is not ours.
+// deaths counts, by function, the emulator's log lines about processes that ended
+// during an invocation. Without the emulator's log it is empty.
 func (f *faults) deaths() map[string]int {
 	died := map[string]int{}
 	text, err := os.ReadFile(f.emulatorLog())
@@ -145,7 +145,7 @@ func (s *system) redrive(ctx context.Context, event json.RawMessage) error {
 		Product string `json:"source_product"`
 		Type    string `json:"event_type"`
 	}
-	_ = json.Unmarshal(event, &e) // what is no event goes back too
+	_ = json.Unmarshal(event, &e) // an invalid event is redriven too
 	_, err := s.queues.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl:    &s.outputs.Events,
 		MessageBody: aws.String(string(raw(doc{"source": e.Product, "detail-type": e.Type, "detail": event}))),

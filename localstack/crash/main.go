@@ -1,10 +1,10 @@
-// Crash puts the deployed system under load while its functions are killed, a
-// product fails and people press the wrong buttons; then it lets everything
-// come to rest and audits what can be seen from outside. make crash runs it.
+// Crash tests the deployed system under load and faults. It publishes events
+// while it kills functions, lets a product fail, and lets users decide, cancel and
+// retry. When all runs have ended, it audits the state that is visible from
+// outside. make crash runs it.
 //
-// What is to happen follows from the seed, and is printed first. When it happens
-// depends on the machine: the same seed makes the same trouble, not the same
-// race.
+// The seed determines the plan, which is printed first. The timing depends on the
+// machine: the same seed repeats the faults, but not their interleaving.
 package main
 
 import (
@@ -35,33 +35,33 @@ func main() {
 	}
 }
 
-// A world is all that the program may touch.
+// A world is the program's access to files, clock, network and terminal.
 type world struct {
-	outputs  string // file that says where the system is
+	outputs  string // file with the addresses of the system
 	now      func() time.Time
 	http     *http.Client
 	out, err io.Writer
 }
 
-// say prints a line. There is nobody to tell when that fails.
+// say prints a line. It ignores a write error, which it could not report either.
 func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
 
-// errViolated says that something did not hold.
-var errViolated = errors.New("not everything that was promised has held")
+// errViolated is the error of an audit that found violations.
+var errViolated = errors.New("the audit found violated invariants")
 
 func run(ctx context.Context, w world, args []string) error {
 	f := flag.NewFlagSet("crash", flag.ContinueOnError)
 	f.SetOutput(w.err)
 	var o options
-	f.IntVar(&o.events, "events", 1000, "how many events to publish")
-	f.Uint64Var(&o.seed, "seed", 0, "what is to happen; 0 takes another each time")
-	f.Float64Var(&o.rate, "rate", 5, "events a second")
-	f.BoolVar(&o.hurry, "hurry", false, "be short: repeat messages and sweep in seconds, not in minutes as the system is deployed")
+	f.IntVar(&o.events, "events", 1000, "number of events to publish")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the plan; 0 takes a new one each time")
+	f.Float64Var(&o.rate, "rate", 5, "events per second")
+	f.BoolVar(&o.hurry, "hurry", false, "redeliver messages and sweep within seconds, instead of the deployed minutes")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if f.NArg() > 0 || o.events < 1 || o.rate <= 0 {
-		return errors.New("crash takes flags only, at least one event, and a positive rate")
+		return errors.New("wrong arguments: crash takes only flags, -events must be at least 1 and -rate positive")
 	}
 	if o.seed == 0 {
 		o.seed = uint64(w.now().UnixNano())

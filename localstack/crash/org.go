@@ -16,73 +16,73 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// An org is an organization, as its people see it.
+// An org is an organization with its users.
 type org struct {
 	*system
 
 	number int
 	name   string
-	word   string // in every payload
+	word   string // part of every payload
 	poor   bool
-	plans  map[string]happening // by event id
+	plans  map[string]plannedEvent // by event id
 	faults *faults
 
-	mu        sync.Mutex
-	tokens    map[string]string
-	left      bool      // nobody looks any more
-	calm      time.Time // of the last fault; zero before
-	sight     map[string]*sight
-	asked     map[string]bool // approvals that somebody looked at
-	moves     map[string][]string
-	still     map[string]audit.Standstill
-	balances  []audit.Credits
-	verdicts  []audit.Verdict
-	retried   map[string]int
-	cancelled []string
-	deeds     deeds
-	acting    sync.WaitGroup
+	mu          sync.Mutex
+	tokens      map[string]string
+	left        bool      // the users have stopped watching
+	calm        time.Time // of the last fault; zero before
+	observation map[string]*observation
+	asked       map[string]bool // approvals that a user has handled
+	moves       map[string][]string
+	still       map[string]audit.Standstill
+	balances    []audit.Credits
+	verdicts    []audit.Verdict
+	retried     map[string]int
+	cancelled   []string
+	actions     actions
+	acting      sync.WaitGroup
 }
 
-// deeds count what people did.
-type deeds struct {
+// actions count the actions of the users.
+type actions struct {
 	verdicts, cancels, retries int
-	repeats                    int // requests sent again because no answer came
+	repeats                    int // requests repeated because the answer was lost
 }
 
-// A sight is what was last seen of a run.
-type sight struct {
+// An observation is the last observed state of a run.
+type observation struct {
 	status, event, agent string
 	trace                string    // its steps and their statuses
-	since                time.Time // when it was first seen so
-	handled              bool      // people have done with it what they do
+	since                time.Time // when this trace was first observed
+	handled              bool      // the users have acted on it
 }
 
-func (s sight) open() bool {
+func (s observation) open() bool {
 	return s.status != "completed" && s.status != "failed" && s.status != "cancelled"
 }
 
 func newOrg(s *system, n int) *org {
 	return &org{
 		system: s, number: n, name: fmt.Sprintf("org_%sq%d", s.nonce, n), word: fmt.Sprintf("word_%sw%d", s.nonce, n),
-		poor: n == tenantCount-1, plans: map[string]happening{}, tokens: map[string]string{}, sight: map[string]*sight{},
+		poor: n == tenantCount-1, plans: map[string]plannedEvent{}, tokens: map[string]string{}, observation: map[string]*observation{},
 		asked: map[string]bool{}, moves: map[string][]string{}, still: map[string]audit.Standstill{}, retried: map[string]int{},
 	}
 }
 
-// leave ends the looking.
+// leave makes the users stop watching.
 func (o *org) leave() {
 	o.mu.Lock()
 	o.left = true
 	o.mu.Unlock()
 }
 
-func (o *org) restless() bool {
+func (o *org) watching() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.left
 }
 
-// as returns a session of a person.
+// as returns a session of a user.
 func (o *org) as(user string) (string, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -96,7 +96,7 @@ func (o *org) as(user string) (string, error) {
 	return t, err
 }
 
-// once calls the API once, as the person who runs the organization.
+// once calls the API once, as the organization's first owner.
 func (o *org) once(ctx context.Context, method, path string, body any) reply {
 	return o.by(ctx, "user_ann", method, path, body)
 }
@@ -104,14 +104,14 @@ func (o *org) once(ctx context.Context, method, path string, body any) reply {
 func (o *org) by(ctx context.Context, user, method, path string, body any) reply {
 	token, err := o.as(user)
 	if err != nil {
-		return reply{err: err, what: path}
+		return reply{err: err, to: path}
 	}
 	return o.request(ctx, method, o.outputs.API+path, token, body)
 }
 
-// surely repeats a request until somebody answers it, as people do. It returns
-// how often it was sent.
-func (o *org) surely(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
+// untilAnswered repeats a request until it is answered, at most 20 times. It
+// returns the number of requests sent.
+func (o *org) untilAnswered(ctx context.Context, user, method, path string, body any) (r reply, sent int) {
 	for sent = 1; ; sent++ {
 		r = o.by(ctx, user, method, path, body)
 		if !r.lost() && r.code != http.StatusTooManyRequests || sent == 20 || clock.Sleep(ctx, 250*time.Millisecond) != nil {
@@ -119,22 +119,22 @@ func (o *org) surely(ctx context.Context, user, method, path string, body any) (
 		}
 	}
 	o.mu.Lock()
-	o.deeds.repeats += sent - 1
+	o.actions.repeats += sent - 1
 	o.mu.Unlock()
 	return r, sent
 }
 
-// get reads into v what is at a path, however often it takes.
+// get reads a path into v, with repetitions.
 func (o *org) get(ctx context.Context, path string, v any) (reply, error) {
-	r, _ := o.surely(ctx, "user_ann", http.MethodGet, path, nil)
+	r, _ := o.untilAnswered(ctx, "user_ann", http.MethodGet, path, nil)
 	return r, r.into(v)
 }
 
-// all reads all pages of a list, and hands them over.
+// all calls page with every page of a list.
 func (o *org) all(ctx context.Context, path string, query url.Values, page func(r reply) (next string, err error)) error {
 	query.Set("limit", "200")
 	for {
-		r, _ := o.surely(ctx, "user_ann", http.MethodGet, path+"?"+query.Encode(), nil)
+		r, _ := o.untilAnswered(ctx, "user_ann", http.MethodGet, path+"?"+query.Encode(), nil)
 		next, err := page(r)
 		if err != nil || next == "" {
 			return err
@@ -143,7 +143,7 @@ func (o *org) all(ctx context.Context, path string, query url.Values, page func(
 	}
 }
 
-// busy reports whether a run of the organization is not at its end.
+// busy reports whether a run of the organization has not ended.
 func (o *org) busy(ctx context.Context) bool {
 	for _, status := range []string{"pending", "running", "waiting_approval"} {
 		r := o.once(ctx, http.MethodGet, "/api/executions?limit=1&status="+status, nil)
@@ -157,7 +157,7 @@ func (o *org) busy(ctx context.Context) bool {
 	return false
 }
 
-// gather reads all that the API shows to the organization.
+// gather reads everything that the API shows to the organization.
 func (o *org) gather(ctx context.Context) (audit.Org, error) {
 	g := gathering{org: o, seen: audit.Org{Name: o.name, Word: o.word, Activity: map[string][]audit.Activity{}}}
 	for _, read := range []func(context.Context) error{g.agents, g.runs, g.approvals, g.credits} {
@@ -172,14 +172,14 @@ func (o *org) gather(ctx context.Context) (audit.Org, error) {
 	return g.seen, nil
 }
 
-// A gathering reads the pages of an organization.
+// A gathering collects the pages of an organization.
 type gathering struct {
 	*org
 
 	seen audit.Org
 }
 
-// read reads a page and keeps it.
+// read reads a page into v and records it.
 func (g *gathering) read(ctx context.Context, path string, v any) (string, error) {
 	r, err := g.get(ctx, path, v)
 	g.seen.Pages = append(g.seen.Pages, audit.Page{Path: path, Text: string(r.body)})
@@ -203,7 +203,7 @@ func (g *gathering) agents(ctx context.Context) error {
 				Activity []audit.Activity `json:"activity"`
 				Next     string           `json:"next_cursor"`
 			}
-			g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+			g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.to, Text: string(r.body)})
 			err := r.into(&page)
 			g.seen.Activity[a.ID] = append(g.seen.Activity[a.ID], page.Activity...)
 			return page.Next, err
@@ -222,7 +222,7 @@ func (g *gathering) runs(ctx context.Context) error {
 			Executions []audit.Run `json:"executions"`
 			Next       string      `json:"next_cursor"`
 		}
-		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.to, Text: string(r.body)})
 		err := r.into(&page)
 		for _, x := range page.Executions {
 			ids = append(ids, x.ID)
@@ -247,7 +247,7 @@ func (g *gathering) approvals(ctx context.Context) error {
 			Approvals []audit.Approval `json:"approvals"`
 			Next      string           `json:"next_cursor"`
 		}
-		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.what, Text: string(r.body)})
+		g.seen.Pages = append(g.seen.Pages, audit.Page{Path: r.to, Text: string(r.body)})
 		err := r.into(&page)
 		g.seen.Approvals = append(g.seen.Approvals, page.Approvals...)
 		return page.Next, err
@@ -259,11 +259,12 @@ func (g *gathering) credits(ctx context.Context) error {
 	return err
 }
 
-// trespass tries to read and change what belongs to another organization.
+// trespass tries to read and change the runs and approvals of another
+// organization.
 func (o *org) trespass(ctx context.Context, other audit.Org) []audit.Trespass {
 	var tries []audit.Trespass
 	try := func(method, path string, body any) {
-		r, _ := o.surely(ctx, "user_ann", method, path, body)
+		r, _ := o.untilAnswered(ctx, "user_ann", method, path, body)
 		tries = append(tries, audit.Trespass{Path: method + " " + path, Code: r.code})
 	}
 	for n, x := range other.Runs {

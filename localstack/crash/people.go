@@ -11,14 +11,14 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// attend looks at the runs of the organization about every second, notes how
-// they move, and does what people do, until everybody has left.
+// attend polls the runs of the organization about every second, records their
+// statuses and acts as the users, until leave is called.
 func (o *org) attend(ctx context.Context) {
-	for o.restless() {
+	for o.watching() {
 		began := o.now()
 		o.look(ctx)
 		o.answer(ctx)
-		o.budget(ctx)
+		o.recordCredits(ctx)
 		if clock.Sleep(ctx, time.Second-o.now().Sub(began)) != nil {
 			break
 		}
@@ -26,13 +26,13 @@ func (o *org) attend(ctx context.Context) {
 	o.acting.Wait()
 }
 
-// look notes what there is to see of the newest runs and of those still open.
+// look records the state of the newest runs and of the open ones.
 func (o *org) look(ctx context.Context) {
 	var page struct {
 		Executions []audit.Run `json:"executions"`
 	}
 	if o.once(ctx, http.MethodGet, "/api/executions?limit=200", nil).into(&page) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	seen := map[string]bool{}
 	for _, x := range page.Executions {
@@ -51,7 +51,7 @@ func (o *org) open() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var ids []string
-	for id, s := range o.sight {
+	for id, s := range o.observation {
 		if s.open() {
 			ids = append(ids, id)
 		}
@@ -65,24 +65,24 @@ func (o *org) isCalm() bool {
 	return !o.calm.IsZero()
 }
 
-// see notes the status of a run, asks for the rest when it is new, and lets
-// somebody act on it.
+// see records the status of a run, reads the whole run when it is new, and lets
+// the users act on it.
 func (o *org) see(ctx context.Context, x audit.Run) {
 	o.mu.Lock()
-	known := o.sight[x.ID]
+	known := o.observation[x.ID]
 	if moves := o.moves[x.ID]; len(moves) == 0 || moves[len(moves)-1] != x.Status {
 		o.moves[x.ID] = append(moves, x.Status)
 	}
 	o.mu.Unlock()
 	if known == nil {
 		if x.Event.ID == "" && o.once(ctx, http.MethodGet, "/api/executions/"+x.ID, nil).into(&x) != nil {
-			return // another time
+			return // the next poll tries again
 		}
-		known = &sight{event: x.Event.ID, agent: x.Agent, since: o.now()}
-		known.handled = x.RetryOf != "" // a second life is not interfered with
+		known = &observation{event: x.Event.ID, agent: x.Agent, since: o.now()}
+		known.handled = x.RetryOf != "" // users do not act on a retry
 	}
 	o.mu.Lock()
-	o.sight[x.ID] = known
+	o.observation[x.ID] = known
 	known.status = x.Status
 	if trace := traced(x); len(x.Steps) > 0 && trace != known.trace || !known.open() {
 		o.measure(x.ID, known)
@@ -92,11 +92,11 @@ func (o *org) see(ctx context.Context, x audit.Run) {
 		o.measure(x.ID, known)
 	}
 	o.mu.Unlock()
-	o.meddle(ctx, x.ID, known)
+	o.act(ctx, x.ID, known)
 }
 
-// measure notes how long a run has stood still since the last fault.
-func (o *org) measure(run string, s *sight) {
+// measure records the longest standstill of a run since the last fault.
+func (o *org) measure(run string, s *observation) {
 	if o.calm.IsZero() {
 		return
 	}
@@ -120,7 +120,7 @@ func traced(x audit.Run) string {
 	return strings.Join(words, " ")
 }
 
-// awake returns until when the run rightly waits, or the zero time.
+// awake returns the end of a run's wait or gate, or the zero time.
 func awake(x audit.Run) time.Time {
 	for _, s := range x.Steps {
 		if s.Status != "waiting" || s.Started == nil {
@@ -134,67 +134,67 @@ func awake(x audit.Run) time.Time {
 	return time.Time{}
 }
 
-// meddle does to a run what is planned for its event: some are cancelled, and
-// some of those that failed are tried again.
-func (o *org) meddle(ctx context.Context, run string, s *sight) {
+// act cancels or retries a run as planned for its event: some open runs are
+// cancelled, some failed or cancelled ones are retried.
+func (o *org) act(ctx context.Context, run string, s *observation) {
 	h := o.plans[s.event]
 	switch {
 	case s.handled:
 	case s.open() && h.cancel:
 		s.handled = true
-		o.rudely(ctx, h, "executions")
+		o.killCallee(ctx, h, "executions")
 		o.acting.Go(func() { o.cancel(ctx, run) })
 	case (s.status == "failed" || s.status == "cancelled") && h.retry:
 		s.handled = true
-		o.rudely(ctx, h, "executions")
+		o.killCallee(ctx, h, "executions")
 		o.acting.Go(func() { o.retry(ctx, run) })
 	}
 }
 
-// rudely kills the function that is about to be called, if that is planned for
-// the event and the faults are not over.
-func (o *org) rudely(ctx context.Context, h happening, function string) {
-	if h.rude && !o.isCalm() {
-		o.acting.Go(func() { o.faults.strike(ctx, kill{function: function, lot: h.lot}) })
+// killCallee kills the function that is about to be called, if the plan of the
+// event says so and the faults are not over.
+func (o *org) killCallee(ctx context.Context, h plannedEvent, function string) {
+	if h.killCallee && !o.isCalm() {
+		o.acting.Go(func() { o.faults.killOne(ctx, kill{function: function, pick: h.pick}) })
 	}
 }
 
 func (o *org) cancel(ctx context.Context, run string) {
-	r, _ := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+	r, _ := o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.cancels++
+	o.actions.cancels++
 	if r.code == http.StatusOK {
 		o.cancelled = append(o.cancelled, run)
 	}
 }
 
 func (o *org) retry(ctx context.Context, run string) {
-	_, sent := o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/retry", nil)
+	_, sent := o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/retry", nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.retries++
+	o.actions.retries++
 	o.retried[run] += sent
 }
 
-// answer lets people decide about the questions that are new.
+// answer decides new pending approvals as planned.
 func (o *org) answer(ctx context.Context) {
 	var page struct {
 		Approvals []audit.Approval `json:"approvals"`
 	}
 	if o.once(ctx, http.MethodGet, "/api/approvals?status=pending&limit=200", nil).into(&page) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	for _, p := range page.Approvals {
 		o.mu.Lock()
-		s, asked := o.sight[p.Run], o.asked[p.ID]
+		s, asked := o.observation[p.Run], o.asked[p.ID]
 		o.asked[p.ID] = asked || s != nil
 		o.mu.Unlock()
 		if s == nil || asked {
 			continue
 		}
 		h := o.plans[s.event]
-		o.rudely(ctx, h, "approvals")
+		o.killCallee(ctx, h, "approvals")
 		switch h.verdict {
 		case "approve":
 			o.acting.Go(func() { o.decide(ctx, p.ID, "user_bob", "approved") })
@@ -208,39 +208,39 @@ func (o *org) answer(ctx context.Context) {
 }
 
 func (o *org) decide(ctx context.Context, approval, user, decision string) {
-	r, _ := o.surely(ctx, user, http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": decision})
+	r, _ := o.untilAnswered(ctx, user, http.MethodPost, "/api/approvals/"+approval+"/decision", doc{"decision": decision})
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.deeds.verdicts++
+	o.actions.verdicts++
 	o.verdicts = append(o.verdicts, audit.Verdict{
 		Approval: approval, User: user, Decision: decision, Code: r.code, Status: r.text("status"),
 	})
 }
 
-// budget notes the credits on the way.
-func (o *org) budget(ctx context.Context) {
+// recordCredits records the credits during the test.
+func (o *org) recordCredits(ctx context.Context) {
 	var c audit.Credits
 	if o.once(ctx, http.MethodGet, "/api/credits", nil).into(&c) != nil {
-		return // another time
+		return // the next poll tries again
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.balances = append(o.balances, c)
 }
 
-// insist says every verdict again, the opposite too, and cancels once more what
-// is cancelled.
-func (o *org) insist(ctx context.Context) {
+// repeatDecisions repeats every decision and also sends its opposite, and repeats
+// every cancellation.
+func (o *org) repeatDecisions(ctx context.Context) {
 	o.mu.Lock()
 	verdicts, cancelled := slices.Clone(o.verdicts), slices.Clone(o.cancelled)
 	o.mu.Unlock()
 	for _, v := range verdicts {
 		for _, decision := range []string{"approved", "denied"} {
 			path := "/api/approvals/" + v.Approval + "/decision"
-			o.surely(ctx, v.User, http.MethodPost, path, doc{"decision": decision})
+			o.untilAnswered(ctx, v.User, http.MethodPost, path, doc{"decision": decision})
 		}
 	}
 	for _, run := range cancelled {
-		o.surely(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
+		o.untilAnswered(ctx, "user_ann", http.MethodPost, "/api/executions/"+run+"/cancel", nil)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// options say how much of what.
+// options are the command line's settings.
 type options struct {
 	events int
 	seed   uint64
@@ -16,43 +16,43 @@ type options struct {
 	hurry  bool
 }
 
-// tenantCount is how many organizations there are. The last is the poor one: it has
-// the smallest plan and asks the dearest model.
+// tenantCount is the number of organizations. The last one is poor: it has the
+// smallest plan and uses the most expensive model.
 const tenantCount = 4
 
-// A plan is what is to happen.
+// A plan has all events, user actions and kills of a test.
 type plan struct {
-	events []happening
+	events []plannedEvent
 	kills  []kill
 	length time.Duration // from the first event to the last fault
 }
 
-// A happening is an event, and what people do about the runs that it starts.
-type happening struct {
+// A plannedEvent is an event, with the users' actions on the runs that it starts.
+type plannedEvent struct {
 	at     time.Duration
 	number int
 	org    int
 	name   string // like psa:ticket.created
-	level  string // what a branch or filter looks at
-	flaw   string // why it becomes a letter; empty for a good one
-	twice  bool   // the bus gets it twice
-	twin   int    // the number of the event that says the same; its own if none
+	level  string // read by branches and filters
+	flaw   string // reason of its dead letter; empty for a valid event
+	twice  bool   // it is published twice
+	twin   int    // number of the event with the same content; its own if none
 
-	verdict string // approve, deny, none, or both at once
-	cancel  bool
-	retry   bool
-	rude    bool   // the function that they call is killed meanwhile
-	lot     uint64 // chooses which process
+	verdict    string // approve, deny, none, or both at once
+	cancel     bool
+	retry      bool
+	killCallee bool   // the called function is killed during the call
+	pick       uint64 // chooses the process
 }
 
 // A kill ends a process of a function.
 type kill struct {
 	at       time.Duration
 	function string
-	lot      uint64 // chooses which one
+	pick     uint64 // chooses the process
 }
 
-// shares are how often each name is drawn, of a hundred.
+// A share is a name's probability in percent.
 type share struct {
 	name string
 	part int
@@ -84,32 +84,32 @@ func killShares() []share {
 	return []share{{"runner", 45}, {"dispatcher", 20}, {"executions", 12}, {"approvals", 12}, {"sweeper", 7}, {"agents", 4}}
 }
 
-// newPlan returns what is to happen for a seed.
+// newPlan returns the plan of a seed.
 func newPlan(o options) plan {
-	r := rand.New(rand.NewPCG(o.seed, 1)) //nolint:gosec // to be repeated, not to be secret.
+	r := rand.New(rand.NewPCG(o.seed, 1)) //nolint:gosec // repeatable, not secret.
 	p := plan{length: time.Duration(float64(o.events) / o.rate * float64(time.Second))}
 	for n := range o.events {
-		h := happening{
+		h := plannedEvent{
 			at: time.Duration(r.Int64N(int64(p.length))), number: n, org: r.IntN(tenantCount), name: draw(r, eventShares()),
 			level: fmt.Sprintf("p%d", 1+r.IntN(4)), flaw: draw(r, flawShares()), twice: r.IntN(12) == 0, twin: n,
-			verdict: draw(r, verdictShares()), cancel: r.IntN(12) == 0, retry: r.IntN(4) == 0, rude: r.IntN(3) == 0, lot: r.Uint64(),
+			verdict: draw(r, verdictShares()), cancel: r.IntN(12) == 0, retry: r.IntN(4) == 0, killCallee: r.IntN(3) == 0, pick: r.Uint64(),
 		}
 		if n > 0 && r.IntN(20) == 0 {
 			h = h.echo(p.events[r.IntN(n)], p.length)
 		}
 		p.events = append(p.events, h)
 	}
-	slices.SortStableFunc(p.events, func(a, b happening) int { return int(a.at - b.at) })
-	// Kills begin with the first work and end with the last.
+	slices.SortStableFunc(p.events, func(a, b plannedEvent) int { return int(a.at - b.at) })
+	// Kills begin with the first event and end with the last one.
 	for at := time.Second; at < p.length; at += time.Duration(100+r.IntN(700)) * time.Millisecond {
 		p.kills = append(p.kills, kill{at, draw(r, killShares()), r.Uint64()})
 	}
 	return p
 }
 
-// echo returns h as an event that says the same as another soon after it, if
-// both are good.
-func (h happening) echo(of happening, length time.Duration) happening {
+// echo returns h as an event with the same content as another, one second later,
+// if both are valid.
+func (h plannedEvent) echo(of plannedEvent, length time.Duration) plannedEvent {
 	if of.flaw == "" && h.flaw == "" {
 		h.twin, h.org, h.name, h.level = of.twin, of.org, of.name, of.level
 		h.at = min(of.at+time.Second, length-1)
@@ -117,7 +117,7 @@ func (h happening) echo(of happening, length time.Duration) happening {
 	return h
 }
 
-// String tells the plan in short.
+// String returns a summary of the plan.
 func (p plan) String() string {
 	kinds, flaws, kills := map[string]int{}, map[string]int{}, map[string]int{}
 	twice, twins := 0, 0
@@ -139,7 +139,7 @@ func (p plan) String() string {
 	}
 	return strings.Join([]string{
 		fmt.Sprintf("%d events for %d organizations within %v: %v", len(p.events), tenantCount, p.length.Round(time.Second), kinds),
-		fmt.Sprintf("flawed %v, published twice %d, with the content of another %d", flaws, twice, twins),
+		fmt.Sprintf("invalid %v, published twice %d, with the content of another event %d", flaws, twice, twins),
 		fmt.Sprintf("%d kills: %v; a product fails one call in five and loses one reply in five", len(p.kills), kills),
 	}, "\n")
 }

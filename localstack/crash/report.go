@@ -8,12 +8,12 @@ import (
 	"theoneagents.app/agents/localstack/crash/audit"
 )
 
-// slow is from when on a run that took so long beyond its waits counts as held
-// up. A product that fails twice makes a run seconds late all by itself.
+// slow is the time beyond its waits from which on a run counts as held up. A
+// product that fails twice delays a run by seconds on its own.
 const slow = 10 * time.Second
 
-// report prints what happened.
-func (s *system) report(f *faults, e audit.Evidence, people deeds) {
+// report prints the statistics of the test.
+func (s *system) report(f *faults, e audit.Evidence, people actions) {
 	ends, outcomes, reasons := map[string]int{}, map[string]int{}, map[string]int{}
 	var late, lags, still []time.Duration
 	runs, attempts, retries := 0, 0, 0
@@ -48,18 +48,18 @@ func (s *system) report(f *faults, e audit.Evidence, people deeds) {
 		reasons[l.Reason]++
 	}
 	held := slices.DeleteFunc(slices.Clone(late), func(d time.Duration) bool { return d < slow })
-	s.say("events:        %d published, letters %v", len(e.Published), reasons)
+	s.say("events:        %d published, dead letters %v", len(e.Published), reasons)
 	s.say("activity:      %v", outcomes)
 	s.say("runs:          %d (%d of them retries): %v", runs, retries, ends)
-	s.say("killed:        %v; in the middle of an invocation %v", f.killed, f.spoilt)
+	s.say("killed:        %v; during an invocation %v", f.killed, f.interrupted)
 	s.reportCalls(e.Calls, attempts)
-	s.say("people:        %d verdicts, %d cancellations, %d retries; %d requests sent again for want of an answer",
+	s.say("users:         %d decisions, %d cancellations, %d retries; %d requests repeated because the answer was lost",
 		people.verdicts, people.cancels, people.retries, people.repeats)
-	s.say("dispatch:      from the bus to the run %s", spread(lags))
+	s.say("dispatch:      from publishing to the run %s", spread(lags))
 	s.say("runs took:     beyond their waits %s", spread(late))
 	s.say("repaired:      %d runs were held up for %v and more: %s", len(held), slow, spread(held))
 	s.say("stood still:   after the last fault %s", spread(still))
-	s.say("duration:      %.0f s: faults %.0f s, then %.0f s to rest", s.now().Sub(s.began).Seconds(),
+	s.say("duration:      %.0f s: faults %.0f s, then %.0f s until all runs had ended", s.now().Sub(s.began).Seconds(),
 		f.ended.Sub(s.began).Seconds(), f.rested.Sub(f.ended).Seconds())
 }
 
@@ -70,7 +70,7 @@ func end(r audit.Run) string {
 	return r.Status + ":" + r.Reason
 }
 
-// lateness is how long a run took beyond the time that it rightly waited.
+// lateness is the duration of a run without its waits and approvals.
 func lateness(o audit.Org, r audit.Run) time.Duration {
 	if r.Ended == nil {
 		return 0
@@ -98,7 +98,7 @@ func lateness(o audit.Org, r audit.Run) time.Duration {
 	return max(0, took)
 }
 
-// reportCalls prints what reached the products.
+// reportCalls prints the statistics of the calls to the stand-ins.
 func (s *system) reportCalls(calls []audit.Call, attempts int) {
 	done, failed, lost, repeated := map[string]int{}, 0, 0, 0
 	hooks := map[string]int{}
@@ -122,11 +122,11 @@ func (s *system) reportCalls(calls []audit.Call, attempts int) {
 	for _, n := range hooks {
 		again += n - 1
 	}
-	s.say("product calls: %d: done %v, failed %d, replies lost %d, recognized as repeated %d; webhooks, which honour no key, %d times more than once; %d further tries of steps",
+	s.say("product calls: %d: done %v, failed %d, replies lost %d, deduplicated by key %d; webhooks, which have no deduplication, repeated %d; further tries of steps %d",
 		len(calls), done, failed, lost, repeated, again, attempts)
 }
 
-// spread says how durations are spread.
+// spread returns the percentiles of durations.
 func spread(of []time.Duration) string {
 	if len(of) == 0 {
 		return "none"

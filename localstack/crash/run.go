@@ -10,16 +10,15 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// rest is how long everything may take to come to rest after the last fault: a
-// message whose function died comes again after a minute, and what it starts
-// may have to be repaired too.
-const rest = 5 * time.Minute
+// settleLimit limits the time from the last fault to the end of the last run: SQS
+// redelivers the message of a killed function after a minute, and its run may need
+// a sweep too.
+const settleLimit = 5 * time.Minute
 
-// run does what the options say, and returns errViolated when something
-// does not hold.
+// run runs the test, and returns errViolated when the audit finds a violation.
 func (s *system) run(ctx context.Context, o options) error {
 	p := newPlan(o)
-	s.say("seed %d, marked %s\n%v", o.seed, s.nonce, p)
+	s.say("seed %d, ids contain %s\n%v", o.seed, s.nonce, p)
 	c, err := s.tenants(ctx)
 	if err != nil {
 		return err
@@ -31,16 +30,16 @@ func (s *system) run(ctx context.Context, o options) error {
 		}
 		defer restore()
 	}
-	f, err := s.misbehave(ctx, o, p, c)
+	f, err := s.publishUnderFaults(ctx, o, p, c)
 	if err != nil {
 		return err
 	}
-	s.say("After %.0f s the faults are over; now everything comes to rest.", s.now().Sub(s.began).Seconds())
-	if err := c.settle(ctx, rest); err != nil {
-		s.say("%v", err) // the audit says what is wrong
+	s.say("After %.0f s the faults are over; waiting for all runs to end.", s.now().Sub(s.began).Seconds())
+	if err := c.settle(ctx, settleLimit); err != nil {
+		s.say("%v", err) // the audit names the runs
 	}
 	f.rested = s.now()
-	s.say("After %.0f s it is at rest; now it is audited, and everything is done again.", f.rested.Sub(s.began).Seconds())
+	s.say("After %.0f s all runs have ended; auditing, then repeating every event, redrive, decision and cancellation.", f.rested.Sub(s.began).Seconds())
 	before, err := c.gather(ctx)
 	if err != nil {
 		return err
@@ -58,10 +57,10 @@ func (s *system) run(ctx context.Context, o options) error {
 	return s.judge(violations, o)
 }
 
-// misbehave publishes the events while everything goes wrong.
-func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
+// publishUnderFaults publishes the events while functions are killed and calls fail.
+func (s *system) publishUnderFaults(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
 	f := s.faults(p.kills)
-	c.endure(f)
+	c.injectFaults(f)
 	if err := s.rules(ctx, c.orgs, o.seed); err != nil {
 		return nil, err
 	}
@@ -75,12 +74,12 @@ func (s *system) misbehave(ctx context.Context, o options, p plan, c *tenants) (
 	if failed != nil {
 		return nil, failed
 	}
-	f.ended, f.spoilt = s.now(), f.deaths()
+	f.ended, f.interrupted = s.now(), f.deaths()
 	c.calm(f.ended)
 	return f, s.rules(ctx, c.orgs, 0)
 }
 
-// publish puts the events on the bus in their time.
+// publish puts the events on the bus at their planned times.
 func (c *tenants) publish(ctx context.Context, p plan, began time.Time) error {
 	for _, h := range p.events {
 		if clock.Sleep(ctx, h.at-c.now().Sub(began)) != nil {
@@ -107,8 +106,8 @@ func (c *tenants) publish(ctx context.Context, p plan, began time.Time) error {
 	return nil
 }
 
-// again does once more what was done: every event is delivered, word for word,
-// every letter handed in, every verdict and cancellation told again.
+// again repeats everything: it publishes every event again unchanged, redrives
+// every dead letter, and repeats every decision and cancellation.
 func (c *tenants) again(ctx context.Context) error {
 	letters, err := c.letters(ctx)
 	if err != nil {
@@ -126,19 +125,19 @@ func (c *tenants) again(ctx context.Context) error {
 	}
 	var wave sync.WaitGroup
 	for _, o := range c.orgs {
-		wave.Go(func() { o.insist(ctx) })
+		wave.Go(func() { o.repeatDecisions(ctx) })
 	}
 	wave.Wait()
-	return c.settle(ctx, rest)
+	return c.settle(ctx, settleLimit)
 }
 
-// judge tells what does not hold, and how to look at it.
+// judge prints the violations, with a command to look at each run.
 func (s *system) judge(violations []audit.Violation, o options) error {
 	if len(violations) == 0 {
 		s.say("Every invariant holds.")
 		return nil
 	}
-	const most = 10 // of each
+	const most = 10 // printed violations of each invariant
 	told := make(map[audit.Invariant]int)
 	for _, v := range violations {
 		if told[v.Invariant]++; told[v.Invariant] > most {
@@ -154,5 +153,5 @@ func (s *system) judge(violations []audit.Violation, o options) error {
 			s.say("VIOLATED %s\n    and %d more times", invariant, n-most)
 		}
 	}
-	return fmt.Errorf("%w: %d violations with seed %d", errViolated, len(violations), o.seed)
+	return fmt.Errorf("%w: %d with seed %d", errViolated, len(violations), o.seed)
 }

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// A tenants is the organizations of one performance.
+// A tenants has the organizations of one test.
 type tenants struct {
 	*system
 
@@ -26,13 +26,13 @@ type tenants struct {
 	attending sync.WaitGroup
 }
 
-// A message is what the bus was given.
+// A message is a published event.
 type message struct {
 	name   string
 	detail json.RawMessage
 }
 
-// tenants introduces the organizations.
+// tenants creates the organizations and their agents.
 func (s *system) tenants(ctx context.Context) (*tenants, error) {
 	c := &tenants{system: s}
 	errs := make([]error, tenantCount)
@@ -46,7 +46,8 @@ func (s *system) tenants(ctx context.Context) (*tenants, error) {
 	return c, errors.Join(errs...)
 }
 
-// attend lets the people of each organization look and act until it is at rest.
+// attend starts the users of each organization, who watch and act until all runs
+// have ended.
 func (c *tenants) attend(ctx context.Context, p plan) {
 	for _, o := range c.orgs {
 		for _, h := range p.events {
@@ -58,14 +59,14 @@ func (c *tenants) attend(ctx context.Context, p plan) {
 	}
 }
 
-// endure lets functions be killed while people call them, until it is calm.
-func (c *tenants) endure(f *faults) {
+// injectFaults lets f kill functions during users' calls, until calm.
+func (c *tenants) injectFaults(f *faults) {
 	for _, o := range c.orgs {
 		o.faults = f
 	}
 }
 
-// calm says that the last fault was at that time.
+// calm records the time of the last fault.
 func (c *tenants) calm(at time.Time) {
 	for _, o := range c.orgs {
 		o.mu.Lock()
@@ -74,22 +75,22 @@ func (c *tenants) calm(at time.Time) {
 	}
 }
 
-// What a hurry makes of the deployed minutes: a message is hidden for longer
-// than the dispatcher may take, and the sweeper comes again soon.
+// The waits with -hurry. The visibility timeout still exceeds the dispatcher's
+// timeout.
 const (
 	hidden = "12" // seconds
 	sweeps = 5 * time.Second
 )
 
-// hurry lets messages whose function died come again in seconds, and rings the
-// sweeper often, until everything is at rest. What is promised stays the same;
-// only the waits are shorter.
+// hurry makes SQS redeliver the messages of killed functions within seconds, and
+// invokes the sweeper often, until all runs have ended. The audited promises stay
+// the same; only the waits are shorter.
 func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 	was, err := c.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &c.outputs.Events, AttributeNames: []queue.QueueAttributeName{queue.QueueAttributeNameVisibilityTimeout},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read how long messages are hidden: %w", err)
+		return nil, fmt.Errorf("read the visibility timeout of %s: %w", c.outputs.Events, err)
 	}
 	hide := func(ctx context.Context, seconds string) error {
 		_, err := c.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
@@ -98,28 +99,28 @@ func (c *tenants) hurry(ctx context.Context) (restore func(), err error) {
 		return err
 	}
 	if err := hide(ctx, hidden); err != nil {
-		return nil, fmt.Errorf("hide messages for seconds only: %w", err)
+		return nil, fmt.Errorf("set the visibility timeout of %s to %s s: %w", c.outputs.Events, hidden, err)
 	}
 	c.attending.Go(func() {
-		for clock.Sleep(ctx, sweeps) == nil && c.restless() {
-			c.ring(ctx, "sweeper")
+		for clock.Sleep(ctx, sweeps) == nil && c.watching() {
+			c.invokeAsync(ctx, "sweeper")
 		}
 	})
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		if err := hide(ctx, was.Attributes[string(queue.QueueAttributeNameVisibilityTimeout)]); err != nil {
-			c.say("messages stay hidden for %s s only: %v", hidden, err)
+			c.say("the visibility timeout of %s stays at %s s: %v", c.outputs.Events, hidden, err)
 		}
 	}, nil
 }
 
-// restless reports whether somebody still looks.
-func (c *tenants) restless() bool {
-	return slices.ContainsFunc(c.orgs, (*org).restless)
+// watching reports whether the users of an organization still watch.
+func (c *tenants) watching() bool {
+	return slices.ContainsFunc(c.orgs, (*org).watching)
 }
 
-// settle waits until no event is under way and every run is at its end.
+// settle waits until the queues are empty and every run has ended.
 func (c *tenants) settle(ctx context.Context, limit time.Duration) error {
 	quiet := 0
 	err := until(ctx, limit, func() bool {
@@ -131,33 +132,33 @@ func (c *tenants) settle(ctx context.Context, limit time.Duration) error {
 		if quiet++; busy {
 			quiet = 0
 		}
-		return quiet > 10 // a second: nothing is between queue and list
+		return quiet > 10 // for a second, so that no message is between queue and list of runs
 	})
 	for _, o := range c.orgs {
 		o.leave()
 	}
 	c.attending.Wait()
 	if err != nil {
-		return fmt.Errorf("not everything came to rest within %v: %w", limit, err)
+		return fmt.Errorf("some events or runs did not end within %v: %w", limit, err)
 	}
 	return nil
 }
 
-// people adds up what people did.
-func (c *tenants) people() deeds {
-	var all deeds
+// people returns the sum of all users' actions.
+func (c *tenants) people() actions {
+	var all actions
 	for _, o := range c.orgs {
 		o.mu.Lock()
-		all.verdicts += o.deeds.verdicts
-		all.cancels += o.deeds.cancels
-		all.retries += o.deeds.retries
-		all.repeats += o.deeds.repeats
+		all.verdicts += o.actions.verdicts
+		all.cancels += o.actions.cancels
+		all.retries += o.actions.retries
+		all.repeats += o.actions.repeats
 		o.mu.Unlock()
 	}
 	return all
 }
 
-// gather collects what can be seen.
+// gather collects the evidence for the audit.
 func (c *tenants) gather(ctx context.Context) (audit.Evidence, error) {
 	e := audit.Evidence{Published: c.published}
 	orgs, errs := make([]audit.Org, len(c.orgs)), make([]error, len(c.orgs))

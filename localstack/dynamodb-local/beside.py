@@ -1,10 +1,10 @@
-"""Runs a command beside DynamoDB Local, which counts units by AWS's rule.
+"""Runs a command with DynamoDB Local, which counts capacity units as AWS does.
 
     beside.py COMMAND…
 
-The command finds it by AWS_ENDPOINT_URL_DYNAMODB. It listens on a free port
-and keeps everything in memory. Where Java or Maven are missing this says so,
-which is fine for a person and a failure in CI.
+The command gets its address in AWS_ENDPOINT_URL_DYNAMODB. It listens on a free
+port and keeps all data in memory. When Java or Maven is missing, the command is
+skipped with a message; in CI that is a failure.
 """
 
 import os
@@ -49,7 +49,7 @@ def main(command: list) -> int:
 
 
 def install() -> None:
-    """Fetches the jars, unless those of this pom are there."""
+    """Fetches the jars, unless the jars of this pom are installed."""
     pom, mark = HERE / "pom.xml", JARS / "pom.xml"
     if mark.exists() and mark.read_bytes() == pom.read_bytes():
         return
@@ -73,7 +73,7 @@ def await_port(server: subprocess.Popen, port: int) -> None:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    sys.exit(f"DynamoDB Local does not start (it needs Java 17 or newer); see {LOG}.")
+    sys.exit(f"DynamoDB Local did not start (it needs Java 17 or newer); see {LOG}.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Holds the deployed API against its own document, with schemathesis.
+"""Checks with schemathesis that the deployed API keeps its OpenAPI document.
 
     contract.py [--outputs .local/outputs.json] [--examples 10] [--short] [--seed 1]
 
-It calls every operation of /api/openapi.json with what fits the document and
-what does not, and walks from operation to operation along the document's links.
-The questions are shared out (see SHARES), and each share is asked of an
-organization that nobody else knows, with an agent, runs and open approvals so
-that there is something to ask about. The same seed asks the same questions.
+It calls every operation of /api/openapi.json with valid and invalid requests, and
+walks from operation to operation along the document's links. The requests are
+divided into shares (see SHARES). Each share has an organization of its own with an
+agent, runs and open approvals to read and change. The same seed generates the same
+requests.
 """
 
 import argparse
@@ -25,17 +25,16 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 LOCAL = ".local/bin/local"
-PATIENCE = 60  # seconds, for what must happen
-RUNS = 6  # that wait for an approval; questions end some of them
-WALKS = 5  # for each example
+PATIENCE = 60  # seconds until a condition must hold
+RUNS = 6  # that wait for an approval; the requests end some of them
+WALKS = 5  # per example
 
-# An organization may ask only so often in a minute, and nine in ten questions
-# are about the definitions that two operations take, so these are shares of
-# their own, asked at the same time as the rest. Each operation is in one share,
-# but what is created in two, by whether it fits the schema;
-# what makes agents is beside what changes them, which goes on whatever
-# their ETag is: a made-up one would be a 412 before anybody looks at the body.
-# Walks need all operations.
+# The rate limit holds per organization, and nine in ten requests go to the
+# operations that take a definition. So these operations have shares of their own,
+# which run in parallel. Each operation is in one share, except that CreateAgent is
+# in two, with valid and with invalid bodies. The share "update" sends If-Match: *,
+# since with a generated ETag the API answers 412 before it reads the body. Walks
+# need all operations.
 QUESTIONS = ["--phases", "examples,coverage,fuzzing"]
 CHANGES = ["CloneTemplate", "CloneAgent", "UpdateAgent"]
 SHARES = {
@@ -46,8 +45,8 @@ SHARES = {
     "walks": ["--phases", "stateful"],
 }
 
-# What is left out in short: every case that the schema of an update defines,
-# 3,780 times the definitions that are created too.
+# --short leaves out the coverage cases of updates: 3,780 definitions like those
+# of CreateAgent.
 SHORT = {"update": ["--phases", "examples,fuzzing"]}
 
 AGENT = {
@@ -59,7 +58,7 @@ AGENT = {
 
 
 class Tenant:
-    """An organization, as its owner sees it."""
+    """An organization with its owner's session."""
 
     def __init__(self, outputs, state):
         self.api = outputs["api_url"]
@@ -105,11 +104,11 @@ class Tenant:
         return answer
 
 
-def eventually(what, holds):
+def eventually(condition, holds):
     deadline = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > deadline:
-            sys.exit(f"not within {PATIENCE} s: {what}")
+            sys.exit(f"not within {PATIENCE} s: {condition}")
         time.sleep(0.1)
 
 
@@ -125,12 +124,12 @@ def populate(tenant):
 
 
 class Share:
-    """Some of the questions, and what became of them."""
+    """A run of schemathesis on a share of the requests."""
 
     def __init__(self, name, tenant, asked):
         self.name = name
         self.log = tenant.state / "logs" / f"contract-{name}.log"
-        self.scratch = tempfile.TemporaryDirectory()  # schemathesis leaves files where it runs
+        self.scratch = tempfile.TemporaryDirectory()  # schemathesis leaves files in its working directory
         self.report = pathlib.Path(self.scratch.name, "report.json")
         examples = asked.examples * (WALKS if name == "walks" else 1)
         command = [
@@ -140,7 +139,7 @@ class Share:
             "--url", tenant.api,
             "--seed", str(asked.seed),
             "--max-examples", str(examples),
-            # Below what an organization may ask locally in a minute, 6,000.
+            # Below the local rate limit of an organization, 6,000 a minute.
             "--rate-limit", "5400/m",
             "--continue-on-failure",
             "--no-color",
@@ -154,7 +153,7 @@ class Share:
             self.process = subprocess.Popen(command, cwd=self.scratch.name, stdout=log, stderr=log)
 
     def ended(self):
-        """Waits, says what became of it, and returns whether all is well."""
+        """Waits for the end, prints the result and returns whether it passed."""
         code = self.process.wait()
         report = json.loads(self.report.read_text()) if self.report.is_file() else {}
         cases = report.get("test_cases", {}).get("generated", 0)
@@ -170,14 +169,14 @@ class Share:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outputs", default=os.environ.get("LOCAL_OUTPUTS") or ".local/outputs.json")
-    parser.add_argument("--examples", type=int, default=10, help=f"of each operation and phase, at most; {WALKS} walks for each")
-    parser.add_argument("--short", action="store_true", help="leave out most cases of UpdateAgent, whose definitions CreateAgent takes too")
+    parser.add_argument("--examples", type=int, default=10, help=f"maximum per operation and phase; {WALKS} walks per example")
+    parser.add_argument("--short", action="store_true", help="leave out most cases of UpdateAgent, since CreateAgent takes the same definitions")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     asked = parser.parse_args()
 
     file = pathlib.Path(asked.outputs).resolve()
     if not file.is_file():
-        sys.exit(f"{file} is not there: start the system with make run")
+        sys.exit(f"{file} does not exist: start the system with make run")
     outputs = json.loads(file.read_text())
     print(f"schemathesis: seed {asked.seed}, {asked.examples} examples", flush=True)
     tenants = {name: Tenant(outputs, file.parent) for name in SHARES}

@@ -1,6 +1,6 @@
-// Package hub is the identity of the local Hub: the key that signs the sessions
-// of people, the document by which others check them, and the sessions
-// themselves. It stands in for the service that signs sessions in the cloud.
+// Package hub stands in for the Hub, the service that signs users' sessions in the
+// cloud. It has the signing key, the JWKS that verifies the sessions, and the
+// sessions themselves.
 package hub
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// What every session of the Hub says about itself.
+// The issuer and the audience of every session.
 const (
 	Issuer   = "https://hub.theoneagents.app"
 	Audience = "one-agents"
@@ -37,9 +37,9 @@ type Key struct {
 	jwk     jwk
 }
 
-// Open returns the key in the file at path, and makes the file, readable by its
-// owner alone, where there is none. Programs that start together get the same
-// key: the file appears whole or not at all, and the first one wins.
+// Open returns the key in the file at path. A missing file is created with a new
+// key, readable only by its owner. Programs that start together get the same key:
+// the file is created atomically, and the first program wins.
 func Open(path string) (*Key, error) {
 	k, err := read(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -71,8 +71,8 @@ func read(path string) (*Key, error) {
 	return newKey(private)
 }
 
-// create writes a new key beside path and links it there, which fails with
-// fs.ErrExist when somebody else was faster.
+// create writes a new key beside path and links it there. The link fails with
+// fs.ErrExist when another program was faster.
 func create(path string) (err error) {
 	text, err := generate()
 	if err != nil {
@@ -107,7 +107,7 @@ func generate() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der}), nil
 }
 
-// A jwk is the public half of a key, as RFC 7517 writes it.
+// A jwk is a public key in the form of RFC 7517.
 type jwk struct {
 	Alg string `json:"alg"`
 	Crv string `json:"crv"`
@@ -131,7 +131,7 @@ func newKey(private *ecdsa.PrivateKey) (*Key, error) {
 	}, nil
 }
 
-// thumbprint names a key by its content, as RFC 7638 says.
+// thumbprint returns the thumbprint of a key by RFC 7638.
 func thumbprint(x, y string) string {
 	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + x + `","y":"` + y + `"}`))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -140,12 +140,12 @@ func thumbprint(x, y string) string {
 // ID returns the key's kid.
 func (k *Key) ID() string { return k.jwk.Kid }
 
-// JWKS returns the document by which anybody can check what k signed.
+// JWKS returns the JSON Web Key Set that verifies sessions signed by k.
 func (k *Key) JWKS() ([]byte, error) {
 	return json.Marshal(map[string][]jwk{"keys": {k.jwk}})
 }
 
-// A Form is one of the ways in which Hub tokens name a person.
+// A Form is one of the namings of claims in Hub tokens.
 type Form string
 
 // The forms.
@@ -154,21 +154,21 @@ const (
 	Tenant  Form = "hub"     // tenantId, sub, orgRole
 )
 
-// ErrForm says that a form is none of those known.
+// ErrForm says that a form is unknown.
 var ErrForm = errors.New("no such form of claims")
 
-// Claims are what a session says.
+// Claims are the contents of a session.
 type Claims struct {
 	Form   Form // empty means Session
 	Org    string
 	User   string
-	Roles  []string // form Tenant has room for the first alone
+	Roles  []string // form Tenant has only the first
 	ID     string   // jti, by which the session can be revoked; not in form Tenant
 	Issued time.Time
 	TTL    time.Duration
 }
 
-// Mint returns the signed session that says c.
+// Mint returns a signed session with the claims c.
 func (k *Key) Mint(c Claims) (string, error) {
 	said, err := c.said()
 	if err != nil {
@@ -180,7 +180,7 @@ func (k *Key) Mint(c Claims) (string, error) {
 	return k.Sign(said)
 }
 
-// said returns the claims that tell who the person is.
+// said returns the claims that identify the user.
 func (c Claims) said() (map[string]any, error) {
 	switch c.Form {
 	case Session, "":
@@ -194,8 +194,7 @@ func (c Claims) said() (map[string]any, error) {
 	return nil, fmt.Errorf("%w: %s", ErrForm, c.Form)
 }
 
-// Sign signs any claims at all, so that tests can make the sessions that ought
-// to be refused.
+// Sign signs any claims, so that tests can make sessions that must be refused.
 func (k *Key) Sign(claims map[string]any) (string, error) {
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))
 	t.Header["kid"] = k.ID()

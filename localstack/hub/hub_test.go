@@ -18,7 +18,7 @@ import (
 	"theoneagents.app/agents/localstack/hub"
 )
 
-func TestStartersAgreeOnOneKey(t *testing.T) {
+func TestProgramsThatStartTogetherGetOneKey(t *testing.T) {
 	t.Parallel()
 
 	path := filepath.Join(t.TempDir(), "new", "hub.pem")
@@ -54,7 +54,7 @@ func TestStartersAgreeOnOneKey(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoKeyIsRefused(t *testing.T) {
+func TestAFileWithoutAKeyIsRefused(t *testing.T) {
 	t.Parallel()
 
 	path := filepath.Join(t.TempDir(), "hub.pem")
@@ -134,7 +134,7 @@ func open(t *testing.T) *hub.Key {
 	return key
 }
 
-// check verifies signed as a stranger would, who has nothing but the JWKS.
+// check verifies signed by the JWKS alone.
 func check(t *testing.T, key *hub.Key, signed string, now time.Time) (*jwt.Token, jwt.MapClaims) {
 	t.Helper()
 	text, err := key.JWKS()

@@ -1,24 +1,25 @@
-"""Keeps the emulator's data on disk, so that the next start continues with it.
+"""Saves the emulator's data on disk, so that the next start continues with it.
 
-MiniStack writes its state only when it ends well, one service after the other
-while they still change, and starts empty when a file cannot be read. Here the
-state of all services is one snapshot:
+MiniStack writes its state only at a clean exit, service by service while they
+still change, and starts empty when a file cannot be read. This module writes the
+state of all services as one snapshot instead:
 
-- A snapshot is the memory of one moment: a forked process writes it, while the
-  emulator goes on. It counts only when all of it is written, so that a crash, a
+- A snapshot is the memory of one moment: a forked process writes it while the
+  emulator continues. It becomes current only when it is complete, so a crash, a
   full disk or a kill leaves the snapshot before it.
-- While data changes, a snapshot is made every few seconds. At the end one is
-  made too, and no request is answered after it: what was answered is kept.
-- Data that cannot be read stops the start with a sentence.
+- While data changes, a snapshot is made every few seconds. The last one is made
+  at the exit, and no request is answered after it, so every answered change is
+  saved.
+- Unreadable data stops the start with an error message.
 
-Below the folder of the state:
+Files in the state folder:
 
     kept/<n>/<service>.json   a snapshot; kept/current names the newest
-    kept/<n>/snapshot.json    when it was made, and at which port
+    kept/<n>/snapshot.json    its time and the emulator's port
     lambda-blobs/             the code of the functions
-    s3/                       the objects, written as they come
-    running                   there from the start until everything was kept; it
-                              names the process, which has it locked
+    s3/                       the objects, written at once
+    running                   exists from the start until everything was saved;
+                              it names the process, which holds a lock on it
 """
 
 import asyncio
@@ -40,10 +41,10 @@ from ministack.services import dynamodb, lambda_svc, ses, sqs
 
 from patches import Misfit, rewrite
 
-SHARE = 20  # snapshots may take this part of a processor: 1/20
-LIMIT = 120  # seconds that a snapshot may take
+SHARE = 20  # snapshots may use 1/20 of a processor
+LIMIT = 120  # maximum seconds of a snapshot
 
-# Services whose state names queues by their addresses, which hold the port.
+# Services whose state has addresses of queues, which contain the port.
 NAME_QUEUES = ("sqs", "lambda", "cloudformation")
 
 # Requests that change nothing.
@@ -51,38 +52,38 @@ READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")
 
 
 class Unreadable(Exception):
-    """The data of an earlier start cannot be used."""
+    """The data of an earlier start cannot be read."""
 
 
 class Keeper:
-    """Keeps the state of an emulator that listens at port below a folder, every
-    so many seconds while it changes."""
+    """Saves the state of the emulator at port in a folder, every `every` seconds
+    while it changes."""
 
     def __init__(self, state: pathlib.Path, port: int, every: float):
         self.state, self.port, self.every = state, port, every
         self.kept = state / "kept"
         self.changed = False
         self.child = None  # the process that writes a snapshot
-        self.cost = 0  # seconds of a processor that the last one took
+        self.cost = 0  # processor seconds of the last snapshot
 
     def hold(self) -> None:
-        """Makes this process the only one that works on the data."""
+        """Locks the data for this process."""
         self.running = open(self.state / "running", "a+")
         try:
             fcntl.flock(self.running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
             self.running.seek(0)
             raise Unreadable(
-                f"The process {self.running.read()} works on the data in {self.state}: end it first."
+                f"The process {self.running.read()} uses the data in {self.state}: end it first."
             ) from err
         self.running.truncate(0)
         self.running.write(str(os.getpid()))
         self.running.flush()
 
-    # What earlier starts kept.
+    # The data of earlier starts.
 
     def read(self) -> dict:
-        """Returns the kept state by service; none when there is nothing."""
+        """Returns the saved state by service, or {} without a snapshot."""
         current = self.kept / "current"
         if not current.exists():
             return {}
@@ -91,7 +92,7 @@ class Keeper:
             return {name: self._service(current / f"{name}.json", name, made["port"]) for name in made["services"]}
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise Unreadable(
-                f"The data in {self.kept} cannot be read ({err}): make reset forgets it and starts anew."
+                f"The data in {self.kept} cannot be read ({err}): make reset deletes it."
             ) from err
 
     def _service(self, path: pathlib.Path, name: str, port: int):
@@ -140,9 +141,9 @@ class Keeper:
         prune_code(referenced)
 
     def fork(self, patient: bool) -> None:
-        """Starts a process that writes the memory of this moment."""
+        """Starts a process that writes a snapshot of the memory."""
         self.changed = False
-        with dynamodb._lock, sqs._queues_lock:  # no write is half done
+        with dynamodb._lock, sqs._queues_lock:  # no write is in progress
             self.child = os.fork()
         if self.child:
             return
@@ -151,12 +152,12 @@ class Keeper:
             signal.set_wakeup_fd(-1)
             for s in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(s, signal.SIG_DFL)
-            # What is open belongs to the emulator alone: a connection that it
-            # closes must be closed.
+            # Close inherited files and connections: a connection stays open
+            # until every process has closed it.
             os.closerange(3, 65536)
             if patient:
                 os.nice(10)
-            copy.deepcopy = lambda value, memo=None: value  # all of this memory is a copy
+            copy.deepcopy = lambda value, memo=None: value  # the forked memory is a copy already
             self.write()
             code = 0
         except BaseException as err:
@@ -165,8 +166,8 @@ class Keeper:
             os._exit(code)
 
     def reap(self) -> bool | None:
-        """Reports whether the process has written everything, or None while it
-        is at it."""
+        """Reports whether the process wrote the snapshot, or None while it is
+        still writing."""
         pid, status, used = os.wait4(self.child, os.WNOHANG)
         if not pid:
             return None
@@ -179,7 +180,7 @@ class Keeper:
         self.child = None
 
     async def loop(self) -> None:
-        """Makes snapshots while there are changes."""
+        """Makes snapshots while data changes."""
         pause = self.every
         while True:
             await asyncio.sleep(pause)
@@ -198,8 +199,8 @@ class Keeper:
             pause = max(self.every, SHARE * self.cost)
 
     def end(self) -> None:
-        """Keeps everything and ends the emulator. It runs on the event loop, so
-        that no request is answered any more."""
+        """Saves everything and ends the emulator. It blocks the event loop, so
+        that no request is answered after the snapshot."""
         if self.child:
             self.kill()
         began, done = time.monotonic(), None
@@ -214,7 +215,7 @@ class Keeper:
     # Plugging in.
 
     def install(self) -> None:
-        """Makes MiniStack start with the kept state and keep it."""
+        """Makes MiniStack start with the saved state and save it."""
         self.hold()
         kept = self.read()
         keep_email("keep_email")
@@ -229,12 +230,12 @@ class Keeper:
                     try:
                         app._get_module(module).load_persisted_state(kept[name])
                     except Exception as err:
-                        print(f"The kept data of {name} does not fit: {err!r}: make reset forgets it.", file=sys.stderr, flush=True)
+                        print(f"MiniStack cannot load the saved data of {name}: {err!r}: make reset deletes it.", file=sys.stderr, flush=True)
                         os._exit(1)
             kept.clear()
 
         app._load_persisted_state = load
-        app.save_all = lambda services: None  # end has done it
+        app.save_all = lambda services: None  # end has saved everything
         serve = app.app
 
         async def watched(scope, receive, send):
@@ -268,7 +269,7 @@ def changes(scope) -> bool:
 
 
 def keep_email(patch: str) -> None:
-    """The e-mails that were sent were not among the state."""
+    """MiniStack's state had no sent e-mails."""
     for needed in ("_sent_emails", "get_state", "_restore_state", "_restore_regional_store"):
         if not hasattr(ses, needed):
             raise Misfit(patch, f"ses.{needed} is gone")
@@ -287,13 +288,14 @@ def keep_email(patch: str) -> None:
     )
 
 
-referenced = set()  # the code that the newest snapshot needs
+referenced = set()  # hashes of the code in the newest snapshot
 prune_code = None
 
 
 def keep_code(patch: str) -> None:
-    """Each snapshot hashed the code of every function, which its record has
-    already, and deleted what it did not need before it was the current one."""
+    """MiniStack hashed the code of every function for each snapshot, although
+    the function's record has the hash, and deleted unused code before the
+    snapshot was current."""
     global prune_code
     for needed in ("_externalize_code_zip", "_prune_orphan_code_blobs", "_b64_sha_to_hex", "CODE_BLOB_DIR", "_BLOB_REF_KEY"):
         if not hasattr(lambda_svc, needed):

@@ -1,11 +1,11 @@
-"""Starts MiniStack, the local cloud, as this project needs it.
+"""Starts MiniStack, the local cloud, with this project's settings and patches.
 
     launch.py --port 4566 --state .local/emulator --mark /home/me/one-agents/.local [--keep]
 
-It listens on 127.0.0.1 alone, and gives the functions an environment of their
-own: nothing of the caller's (credentials, profiles, proxies) reaches them. With
---keep its data outlives it (see keep.py), without it everything stays in memory.
-The mark, which its health tells, says whose it is.
+It listens only on 127.0.0.1. It gives the functions an environment of their own,
+without the caller's credentials, profiles and proxies. With --keep the data
+outlives the process (see keep.py), otherwise it stays in memory. The health
+endpoint returns the mark, which identifies the checkout of this emulator.
 """
 
 import argparse
@@ -14,14 +14,14 @@ import pathlib
 import shutil
 import sys
 
-# What a process needs from the one that starts it, whoever that is.
+# Variables that any process needs from its parent.
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ")
 
 
 def environment(port: int, state: pathlib.Path, inherited: dict, keep: bool = False) -> dict:
-    """Returns the environment of the emulator and of the functions it runs."""
+    """Returns the environment of the emulator and its functions."""
     return {name: inherited[name] for name in INHERITED if name in inherited} | {
-        # Where it listens, and what it calls itself.
+        # Its address and its own name in URLs.
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "localhost",
@@ -32,13 +32,13 @@ def environment(port: int, state: pathlib.Path, inherited: dict, keep: bool = Fa
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        # It leaves nothing behind outside the project.
+        # It writes only below the state folder.
         "PERSIST_STATE": "1" if keep else "0",
         "STATE_DIR": str(state),
         "S3_PERSIST": "1" if keep else "0",
         "S3_DATA_DIR": str(state / "s3"),
         "TMPDIR": str(state / "tmp"),
-        # Servers that nobody here talks to.
+        # Unused servers.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_WARM_TTL_SECONDS": "3600",
@@ -48,9 +48,9 @@ def environment(port: int, state: pathlib.Path, inherited: dict, keep: bool = Fa
 
 
 def forget_assets(state: pathlib.Path) -> None:
-    """Removes what CDK uploaded for earlier deployments. Functions have copies of
-    their own, and CDK uploads again what the next deployment needs; kept, each
-    deployment would take 80 MB of disk and memory for ever."""
+    """Deletes the assets that CDK uploaded for earlier deployments. Functions have
+    copies of their own, and CDK uploads missing assets again. Otherwise every
+    deployment would occupy 80 MB of disk and memory."""
     for bucket in (state / "s3").glob("*/cdk-*-assets-*"):
         shutil.rmtree(bucket, ignore_errors=True)
         bucket.mkdir()
@@ -60,20 +60,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=pathlib.Path, required=True)
-    parser.add_argument("--mark", default="", help="tells whose emulator it is")
+    parser.add_argument("--mark", default="", help="identifies the checkout of this emulator")
     parser.add_argument("--keep", action="store_true", help="keep the data on disk")
-    parser.add_argument("--every", type=float, default=5, help="seconds between writes of data that changes")
+    parser.add_argument("--every", type=float, default=5, help="seconds between snapshots of changing data")
     args = parser.parse_args()
 
     state = args.state.resolve()
-    shutil.rmtree(state / "tmp", ignore_errors=True)  # no use to a later start
+    shutil.rmtree(state / "tmp", ignore_errors=True)  # left by an earlier start
     (state / "tmp").mkdir(parents=True)
     forget_assets(state)
     env = environment(args.port, state, dict(os.environ), args.keep)
     os.environ.clear()
     os.environ.update(env)
 
-    # MiniStack reads its settings when it is imported, so only now.
+    # MiniStack reads its settings at import, so import it after setting them.
     import patches
 
     patches.apply_all(args.mark)

@@ -1,9 +1,10 @@
-"""What we change in MiniStack before it starts: the waits that make it slow,
-and the places where it behaves other than AWS and our runs would notice.
+"""Patches of MiniStack: they remove waits that make it slow, and correct behaviour
+that differs from AWS and would affect runs.
 
-Each patch is one function. It looks for the text that it replaces and raises
-Misfit when that is not there, so that a new version of MiniStack stops the
-start with a sentence instead of being slow or wrong in silence.
+Each patch is one function. It searches the text that it replaces and raises
+Misfit when the text is missing, so that a new version of MiniStack stops the
+start with an error message instead of being silently slow or wrong. A docstring
+describes MiniStack's behaviour without the patch.
 """
 
 import array
@@ -30,25 +31,25 @@ class Misfit(Exception):
         version = importlib.metadata.version("ministack")
         super().__init__(
             f"The patch {patch!r} (localstack/launcher/patches.py) does not fit "
-            f"MiniStack {version}: {why}. It was made for {TESTED}: install that "
+            f"MiniStack {version}: {why}. It was made for {TESTED}: install that version "
             f"(localstack/requirements.txt) or adapt the patch."
         )
 
 
-# The text of the functions that were rewritten, for the next patch of the same.
+# The current source of rewritten functions, for further patches of the same one.
 sources = {}
 
 
 def rewrite(patch: str, function, old: str, new: str) -> None:
     """Replaces one piece of text in a function of MiniStack.
 
-    It swaps the code and keeps the function, which tables and threads may
-    already hold.
+    It swaps the code and keeps the function object, to which tables and threads
+    may already refer.
     """
     source = sources.get(function) or textwrap.dedent(inspect.getsource(function))
     found = source.count(old)
     if found != 1:
-        raise Misfit(patch, f"{function.__qualname__} holds the expected text {found} times, not once")
+        raise Misfit(patch, f"{function.__qualname__} has the expected text {found} times, not once")
     sources[function] = source.replace(old, new)
     made, above = {}, "\n" * (function.__code__.co_firstlineno - 1)  # tracebacks show the right lines
     exec(compile(above + sources[function], inspect.getfile(function), "exec"), function.__globals__, made)
@@ -59,8 +60,8 @@ def rewrite(patch: str, function, old: str, new: str) -> None:
 
 
 def answer_at_once(patch: str) -> None:
-    """The functions' HTTP server sends headers and body apart, and Nagle's
-    algorithm holds the second back until the first is acknowledged: 40 ms an
+    """The functions' HTTP server sends headers and body separately. Nagle's
+    algorithm delays the body until the headers are acknowledged: 40 ms per
     invocation."""
     handler = socketserver.StreamRequestHandler
     if not hasattr(handler, "disable_nagle_algorithm"):
@@ -69,16 +70,16 @@ def answer_at_once(patch: str) -> None:
 
 
 def collect_logs_at_once(patch: str) -> None:
-    """After each invocation it waits 50 ms for a first log line, and 5 ms for
-    another. What a function wrote before it answered is in the pipe already,
-    so it is enough to wait until that is empty."""
+    """After each invocation MiniStack waits 50 ms for a first log line, and 5 ms
+    for another. A function's lines are in the pipe before its answer, so it is
+    enough to wait until the pipe is empty."""
     worker = lambda_runtime.ProvidedWorker
     patient = worker._drain_stderr_bounded
     if "first_line_wait" not in inspect.signature(patient).parameters:
         raise Misfit(patch, "Worker._drain_stderr_bounded has no first_line_wait")
 
     def drain(self, **waits) -> str:
-        if waits or self._proc is None:  # it died: its last words may be late
+        if waits or self._proc is None:  # after a crash, log lines may be late
             return patient(self, **waits)
         lines, quiet, end = [], 0, time.monotonic() + 0.25
         while quiet < 4 and time.monotonic() < end:
@@ -93,7 +94,7 @@ def collect_logs_at_once(patch: str) -> None:
 
 
 def unread(pipe) -> int:
-    """Returns how many bytes wait in a pipe."""
+    """Returns the number of unread bytes in a pipe."""
     size = array.array("i", [0])
     try:
         fcntl.ioctl(pipe.fileno(), termios.FIONREAD, size)
@@ -103,8 +104,8 @@ def unread(pipe) -> int:
 
 
 def poll_queues_at_once(patch: str) -> None:
-    """A queue's poller that was woken for nothing sleeps 50 ms before it looks
-    again, and each batch wakes it for nothing when it ends."""
+    """A queue's poller sleeps 50 ms after a wake-up without messages, and the end
+    of each batch causes such a wake-up."""
     if getattr(lambda_svc, "_ESM_IDLE_WAKE_GAP_SECONDS", None) != 0.05:
         raise Misfit(patch, "lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS is not 0.05")
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0
@@ -147,8 +148,8 @@ def read_timeout_paths(patch: str) -> None:
 
 
 def fail_callbacks(patch: str) -> None:
-    """A function that failed instead of parking its task token hung the task;
-    on AWS the task fails, unless the token was used before."""
+    """A task hung when its function failed before parking the task token; on AWS
+    the task fails, unless the token was used before."""
     rewrite(
         patch,
         stepfunctions._invoke_with_callback,
@@ -164,7 +165,7 @@ def fail_callbacks(patch: str) -> None:
 
 
 def renew_tokens(patch: str) -> None:
-    """A retried task kept its token; on AWS each attempt has one of its own."""
+    """A retried task kept its token; on AWS each attempt has a new token."""
     rewrite(
         patch,
         stepfunctions._execute_task,
@@ -176,9 +177,9 @@ def renew_tokens(patch: str) -> None:
 
 
 def close_tokens(patch: str) -> None:
-    """A token that was used or ran out answered TaskDoesNotExist, as if it had
-    never been; AWS says TaskTimedOut."""
-    parked = {}  # every token there ever was; a dict, to forget the oldest first
+    """A used or expired token was answered with TaskDoesNotExist, like an unknown
+    one; AWS answers TaskTimedOut."""
+    parked = {}  # all issued tokens; a dict, to drop the oldest first
 
     def park(token) -> None:
         parked[token] = True
@@ -215,7 +216,7 @@ def close_tokens(patch: str) -> None:
 
 
 def check_outputs(patch: str) -> None:
-    """An output that is no JSON was accepted; AWS says InvalidOutput."""
+    """An output that is not JSON was accepted; AWS answers InvalidOutput."""
     rewrite(
         patch,
         stepfunctions._send_task_success,
@@ -238,7 +239,7 @@ def is_json(text) -> bool:
 
 
 def keep_headers_of_email(patch: str) -> None:
-    """Headers and tags of an e-mail were dropped; they tell whose it is."""
+    """Headers and tags of an e-mail were dropped; they name its organization."""
     rewrite(
         patch,
         ses_v2.handle_request,
@@ -256,7 +257,7 @@ def keep_headers_of_email(patch: str) -> None:
 
 
 def keep_time_of_sms(patch: str) -> None:
-    """A text message did not say when it was sent."""
+    """A text message had no timestamp."""
     rewrite(
         patch,
         sns._publish,
@@ -266,8 +267,8 @@ def keep_time_of_sms(patch: str) -> None:
 
 
 def replay_to_the_rules_named(patch: str) -> None:
-    """A replay went to every rule of the bus; on AWS it goes to those that its
-    destination names, if it names any."""
+    """A replay went to every rule of the bus; on AWS it goes only to the rules
+    that its destination names, if it names any."""
     rewrite(
         patch,
         eventbridge._start_replay,
@@ -286,7 +287,7 @@ def replay_to_the_rules_named(patch: str) -> None:
 
 
 def tell_whose_it_is(patch: str, mark: str) -> None:
-    """The health did not tell to which checkout an emulator belongs."""
+    """The health endpoint did not name the checkout of an emulator."""
     health = getattr(app, "_handle_health_request", None)
     if health is None or health("/_ministack/health", "r")[0] != 200:
         raise Misfit(patch, "app._handle_health_request does not answer /_ministack/health")
@@ -318,7 +319,7 @@ PATCHES = (
 
 
 def apply_all(mark: str = "") -> None:
-    """Applies every patch, or raises Misfit. The mark says whose emulator it is."""
+    """Applies every patch, or raises Misfit. The mark identifies the checkout."""
     for patch in PATCHES:
         patch(patch.__name__)
     tell_whose_it_is("tell_whose_it_is", mark)

@@ -1,4 +1,4 @@
-"""Tests that data outlives the emulator. Each starts it as make run does."""
+"""Tests that data outlives the emulator. Each test starts it as make run does."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class Emulator:
-    """An emulator on a port of its own that keeps its data in a folder."""
+    """An emulator on a free port that saves its data in a folder."""
 
     def __init__(self, state, every=60, port=0, limit=None):
         self.state, self.port = pathlib.Path(state), port or free_port()
@@ -43,7 +43,7 @@ class Emulator:
         self.process = subprocess.Popen(
             [sys.executable, "-B", LAUNCHER, *args], stdout=log, stderr=subprocess.STDOUT, preexec_fn=limited
         )
-        log.close()  # the emulator has it
+        log.close()  # the emulator has its own handle
 
     def ready(self):
         end = time.monotonic() + 60
@@ -106,7 +106,7 @@ class Keeping(unittest.TestCase):
         self.running.append(Emulator(self.state, **how))
         return self.running[-1]
 
-    def test_what_was_answered_before_the_end_is_there_after_it(self):
+    def test_answered_changes_survive_a_clean_exit(self):
         first = self.emulator().ready()
         first.table()
         for key in ("a", "b"):
@@ -116,14 +116,14 @@ class Keeping(unittest.TestCase):
         self.assertEqual(first.end(), 0)
         self.assertFalse((self.state / "running").exists())
 
-        second = self.emulator().ready()  # at another port
+        second = self.emulator().ready()  # on another port
         self.assertEqual(second.keys(), ["a", "b"])
         queue = second.call("sqs", "AmazonSQS.GetQueueUrl", QueueName="q")["QueueUrl"]
         self.assertIn(f":{second.port}/", queue)
         self.assertEqual(second.call("sqs", "AmazonSQS.ReceiveMessage", QueueUrl=queue)["Messages"][0]["Body"], "hello")
         self.assertEqual(second.call("sqs", "AmazonSQS.ListQueues")["QueueUrls"], [queue])
 
-    def test_a_function_and_an_email_are_there_after_the_end(self):
+    def test_a_function_and_an_email_survive_a_clean_exit(self):
         zipped = io.BytesIO()
         with zipfile.ZipFile(zipped, "w") as z:
             z.writestr("bootstrap", "#!/bin/sh\n")
@@ -164,7 +164,7 @@ class Keeping(unittest.TestCase):
         self.assertEqual(third.process.wait(60), 1)
         self.assertIn("the code", third.said())
 
-    def test_a_kill_loses_only_what_came_after_the_newest_snapshot(self):
+    def test_a_kill_loses_only_changes_after_the_newest_snapshot(self):
         first = self.emulator(every=0.1).ready()
         first.table()
         first.put("a")
@@ -189,7 +189,7 @@ class Keeping(unittest.TestCase):
         time.sleep(0.5)
         self.assertEqual(os.readlink(current), before)
 
-    def test_a_disk_that_is_full_leaves_the_snapshot_before(self):
+    def test_a_full_disk_leaves_the_previous_snapshot(self):
         first = self.emulator().ready()
         first.table()
         first.put("a")
@@ -202,13 +202,13 @@ class Keeping(unittest.TestCase):
         self.assertTrue((self.state / "running").exists())
         self.assertEqual(self.emulator().ready().keys(), ["a"])
 
-    def test_one_emulator_at_a_time_works_on_the_data(self):
+    def test_one_emulator_at_a_time_uses_the_data(self):
         first = self.emulator().ready()
         second = self.emulator()
         self.assertEqual(second.process.wait(60), 1)
-        self.assertIn(f"The process {first.process.pid} works on the data", second.said())
+        self.assertIn(f"The process {first.process.pid} uses the data", second.said())
 
-    def test_data_that_cannot_be_read_stops_the_start(self):
+    def test_unreadable_data_stops_the_start(self):
         first = self.emulator().ready()
         first.table()
         self.assertEqual(first.end(), 0)

@@ -21,7 +21,7 @@ def answer(reply) -> tuple:
 
 
 class Gate:
-    """A task that waits for its token, on a thread of its own."""
+    """A task on a thread of its own that waits for its token."""
 
     def __init__(self, state: dict, given=None, function=lambda event: None):
         self.result, self.error = None, None
@@ -85,7 +85,7 @@ class TaskTokens(unittest.TestCase):
         gate.join()
         self.assertEqual(succeed(gate.token()), (400, "TaskTimedOut"))
 
-    def test_a_token_that_ran_out_is_timed_out(self):
+    def test_an_expired_token_is_timed_out(self):
         gate = Gate({"TimeoutSeconds": 0.01})
         gate.join()
         self.assertEqual(gate.error, "States.Timeout")
@@ -94,7 +94,7 @@ class TaskTokens(unittest.TestCase):
     def test_an_unknown_token_does_not_exist(self):
         self.assertEqual(succeed("never seen"), (400, "TaskDoesNotExist"))
 
-    def test_an_output_that_is_no_json_is_refused_and_the_task_waits_on(self):
+    def test_an_output_that_is_not_json_is_refused_and_the_task_still_waits(self):
         gate = Gate({})
         self.assertEqual(succeed(gate.token(), "{"), (400, "InvalidOutput"))
         self.assertEqual(succeed(gate.token()), (200, ""))
@@ -105,7 +105,7 @@ class TaskTokens(unittest.TestCase):
         gate.join()
         self.assertEqual(gate.error, "States.Timeout")
 
-    def test_a_timeout_that_is_no_number_fails_the_run(self):
+    def test_a_timeout_that_is_not_a_number_fails_the_run(self):
         gate = Gate({"TimeoutSecondsPath": "$.seconds"}, {"seconds": "soon"})
         gate.join()
         self.assertEqual(gate.error, "States.Runtime")
@@ -118,7 +118,7 @@ class TaskTokens(unittest.TestCase):
         gate.join()
         self.assertEqual(gate.error, "Broken")
 
-    def test_each_attempt_has_a_token_of_its_own(self):
+    def test_each_attempt_has_its_own_token(self):
         def broken(_):
             raise stepfunctions._ExecutionError("Broken", "on purpose")
 
@@ -129,7 +129,7 @@ class TaskTokens(unittest.TestCase):
 
 
 class Patches(unittest.TestCase):
-    def test_a_changed_function_is_a_sentence_that_names_patch_and_version(self):
+    def test_a_misfit_names_patch_and_version(self):
         with self.assertRaises(patches.Misfit) as caught:
             patches.rewrite("my_patch", stepfunctions._stop_execution, "no such text", "")
         for part in ("my_patch", patches.TESTED, "requirements.txt"):
@@ -144,7 +144,7 @@ class Patches(unittest.TestCase):
         failed.assert_called_once()
         self.assertLess(time.monotonic() - began, 0.1)
 
-    def test_a_replay_goes_to_the_rules_that_it_names(self):
+    def test_a_replay_goes_only_to_its_rules(self):
         self.addCleanup(eventbridge.reset)
         arns, bus = {}, json.loads(eventbridge._create_event_bus({"Name": "b"})[2])["EventBusArn"]
         for name in ("one", "two"):
@@ -193,7 +193,7 @@ class Patches(unittest.TestCase):
 
 
 class Environment(unittest.TestCase):
-    def test_nothing_of_the_caller_reaches_the_functions(self):
+    def test_functions_do_not_inherit_the_callers_environment(self):
         env = launch.environment(
             4566, pathlib.Path("/state"), {"PATH": "/bin", "AWS_PROFILE": "production", "HTTPS_PROXY": "x"}
         )

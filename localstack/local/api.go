@@ -12,13 +12,13 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// An api calls the API as somebody.
+// An api calls the API with one caller's token.
 type api struct {
 	base, token string
 	http        *http.Client
 }
 
-// A refusal is an answer that is no success.
+// A refusal is an error answer of the API.
 type refusal struct {
 	Status  int    `json:"-"`
 	Code    string `json:"error"`
@@ -29,14 +29,14 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("the API answers %d %s: %s", r.Status, r.Code, r.Message)
 }
 
-// as returns the API as an owner of org sees it.
+// as returns an api that calls as an owner of org.
 func (w world) as(h home, o cloud.Outputs, org string) (api, error) {
 	token, err := w.mint(h, hub.Claims{Org: org, User: "user_demo", Roles: []string{"owner"}, TTL: session})
 	return api{base: o.API, token: token, http: w.http}, err
 }
 
-// call sends in, if there is something to send, and reads the answer into out,
-// if that is wanted.
+// call sends in as JSON, unless it is nil, and decodes the answer into out, unless
+// that is nil.
 func (a api) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader = http.NoBody
 	if in != nil {

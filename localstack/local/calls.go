@@ -16,19 +16,19 @@ import (
 	"theoneagents.app/agents/localstack/products/journal"
 )
 
-// callWidth is how much of a call's content is shown.
+// callWidth is the number of characters shown of a call's content.
 const callWidth = 120
 
-// lookEvery is how often calls looks for new calls.
+// lookEvery is the polling interval for new calls.
 const lookEvery = 500 * time.Millisecond
 
-// calls prints what reached the outside.
+// calls prints the calls to products, webhooks, chat, SMS and e-mail.
 func calls(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "calls")
 	org := f.String("org", "", "only calls of this organization")
 	kind := f.String("kind", "", "only calls of this kind")
 	asJSON := f.Bool("json", false, "print JSON")
-	follow := f.Bool("follow", false, "go on with new calls until interrupted")
+	follow := f.Bool("follow", false, "then print new calls until interrupted")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -36,10 +36,10 @@ func calls(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if kinds := []string{"action", "webhook", "slack", "teams", "sms", "email"}; *kind != "" && !slices.Contains(kinds, *kind) {
-		return misusef("there is no kind of call %q: it is %s", *kind, strings.Join(kinds, ", "))
+		return misusef("there is no kind of call %q: a kind is %s", *kind, strings.Join(kinds, ", "))
 	}
 	if *follow && *asJSON {
-		return misusef("follow prints lines, no JSON")
+		return misusef("-follow and -json exclude each other: -follow prints lines")
 	}
 	o, err := home(*state).readOutputs(ctx, w)
 	if err != nil {
@@ -56,7 +56,7 @@ func calls(ctx context.Context, w world, args []string) error {
 		return out.Encode(map[string]any{"calls": list})
 	}
 	if len(list) == 0 && !*follow {
-		w.say("No call has reached the outside.")
+		w.say("No calls to products, webhooks, chat, SMS or e-mail.")
 		return nil
 	}
 	if err := w.table(list); err != nil || !*follow {
@@ -65,7 +65,7 @@ func calls(ctx context.Context, w world, args []string) error {
 	return w.follow(ctx, o, *org, *kind, len(list))
 }
 
-// follow prints calls that are new, until it is interrupted.
+// follow prints new calls until it is interrupted.
 func (w world) follow(ctx context.Context, o cloud.Outputs, org, kind string, seen int) error {
 	for {
 		select {
@@ -76,7 +76,7 @@ func (w world) follow(ctx context.Context, o cloud.Outputs, org, kind string, se
 		list, err := w.listCalls(ctx, o, org, kind)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // interrupted, as it was meant.
+				return nil //nolint:nilerr // an interrupt is its normal end.
 			}
 			return err
 		}
@@ -110,11 +110,11 @@ func (w world) listCalls(ctx context.Context, o cloud.Outputs, org, kind string)
 func (w world) table(list []journal.Call) error {
 	t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 	for _, c := range list {
-		what := c.Kind
+		target := c.Kind
 		if c.Kind == "action" {
-			what = c.Product + " " + c.Action
+			target = c.Product + " " + c.Action
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%d%s\t%s\n", c.At.Local().Format("15:04:05"), c.Org, what, c.Status, remark(c), inline(c))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%d%s\t%s\n", c.At.Local().Format("15:04:05"), c.Org, target, c.Status, remark(c), inline(c))
 	}
 	return t.Flush()
 }
@@ -129,7 +129,7 @@ func remark(c journal.Call) string {
 	return ""
 }
 
-// inline returns the content of a call on a line.
+// inline returns the content of a call on one line.
 func inline(c journal.Call) string {
 	raw := c.Params
 	if raw == nil {

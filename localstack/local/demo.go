@@ -26,10 +26,10 @@ const demoOrg = "org_demo"
 // ticketFile describes the event that the demonstration publishes.
 const ticketFile = "events/psa/ticket.created.json"
 
-// patience is how long an event may take to have its effect.
-const patience = 30 * time.Second
+// effectTimeout limits the wait for the effect of an event.
+const effectTimeout = 30 * time.Second
 
-// demo makes org_demo known, publishes a ticket, and shows what comes of it.
+// demo creates org_demo, publishes a ticket and shows the run that it starts.
 func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.Outputs) error {
 	owner, err := w.as(h, o, demoOrg)
 	if err != nil {
@@ -54,7 +54,7 @@ func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.O
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("the demonstration failed: the run of %s did not come to its end: %w\n%s", ticket.ID, err, w.lookAt(ctx, h, o, ticket.ID, run))
+		return fmt.Errorf("the demonstration failed: the run of %s did not end: %w\n%s", ticket.ID, err, w.lookAt(ctx, h, o, ticket.ID, run))
 	}
 	w.say("")
 	if err := run.Print(w.out); err != nil {
@@ -66,22 +66,22 @@ func demo(ctx context.Context, w world, report steps.Reporter, h home, o cloud.O
 	return w.invite(h, o, run)
 }
 
-// lookAt says where to find out why the demonstration failed.
+// lookAt lists the places that explain why the demonstration failed.
 func (w world) lookAt(ctx context.Context, h home, o cloud.Outputs, event string, run timeline.Run) string {
 	var b strings.Builder
 	if n := w.rules(ctx, o); n > 0 {
-		fmt.Fprintf(&b, "Rules change how the products or the model behave (%d, see GET %s/_products and /_model): take them away with curl -X PUT -d '{\"rules\": []}'\n", n, o.Products)
+		fmt.Fprintf(&b, "%d rules make the products or the model misbehave (GET %s/_products and /_model list them): remove them with curl -X PUT -d '{\"rules\": []}'\n", n, o.Products)
 	}
 	if run.ID != "" {
-		fmt.Fprintf(&b, "make inspect RUN=%s shows the run whole\n", run.ID)
+		fmt.Fprintf(&b, "make inspect RUN=%s shows the stored run\n", run.ID)
 	} else {
-		fmt.Fprintf(&b, "GET %s/api/agents/agent_system_dispatch/activity says why it did not start, make letters whether %s became a dead letter\n", o.API, event)
+		fmt.Fprintf(&b, "GET %s/api/agents/agent_system_dispatch/activity says why no run started, make letters whether %s became a dead letter\n", o.API, event)
 	}
-	fmt.Fprintf(&b, "make logs shows what the functions said, %s what the emulator said; the system keeps running", h.log("emulator"))
+	fmt.Fprintf(&b, "make logs shows the logs of the functions, %s is the log of the emulator; the system keeps running", h.log("emulator"))
 	return b.String()
 }
 
-// seed makes an organization known, unless it is.
+// seed creates an organization unless it is known already.
 func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, owner api, org, plan string) error {
 	err := owner.known(ctx)
 	if err == nil {
@@ -90,7 +90,7 @@ func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, 
 	if r, ok := errors.AsType[*refusal](err); !ok || r.Status != http.StatusForbidden {
 		return err
 	}
-	return report.Do(ctx, "Making "+org+" known by hub:org.created", func(ctx context.Context) error {
+	return report.Do(ctx, "Creating "+org+" with hub:org.created", func(ctx context.Context) error {
 		e := newEvent("hub", "org.created", org, json.RawMessage(`{"plan":"`+plan+`"}`), w.now())
 		if err := put(ctx, o, e); err != nil {
 			return err
@@ -107,7 +107,7 @@ func (a api) known(ctx context.Context) error {
 	return a.call(ctx, http.MethodGet, "/api/agents", nil, nil)
 }
 
-// newTicket returns the event of a ticket that nobody has seen yet.
+// newTicket returns the event of a new ticket.
 func newTicket(now time.Time) (envelope, error) {
 	text, err := os.ReadFile(ticketFile)
 	if err != nil {
@@ -121,13 +121,14 @@ func newTicket(now time.Time) (envelope, error) {
 	if err := json.Unmarshal(e.Payload, &payload); err != nil {
 		return e, err
 	}
-	// A payload like one of the last five minutes would start nothing.
+	// Deduplication drops a payload that equals one of the last five minutes.
 	payload["ticket_id"], payload["created_at"] = "tkt_"+ulid.Make().String(), e.Published
 	e.Payload, err = json.Marshal(payload)
 	return e, err
 }
 
-// runOf returns the run that an event started, or none.
+// runOf returns the run that an event started, or an error while it has started
+// none.
 func (a api) runOf(ctx context.Context, event string) (timeline.Run, error) {
 	var list struct {
 		Executions []timeline.Run `json:"executions"`
@@ -149,10 +150,10 @@ func (a api) run(ctx context.Context, id string) (timeline.Run, error) {
 	return run, a.call(ctx, http.MethodGet, "/api/executions/"+url.PathEscape(id), nil, &run)
 }
 
-// until asks again and again until the answer is yes. When it never is, the
-// last error says why.
+// until repeats ask until it returns true. After effectTimeout it returns the last
+// error of ask as the reason.
 func until(ctx context.Context, ask func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, effectTimeout)
 	defer cancel()
 	for {
 		yes, err := ask(ctx)
@@ -179,7 +180,7 @@ func show(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if *id != "" && !ids.Valid("exec_", *id) {
-		return misusef("%q is no execution: exec_ and up to 64 letters, digits or underscores", *id)
+		return misusef("%q is not an execution id: an id is exec_ and up to 64 letters, digits or underscores", *id)
 	}
 	h := home(*state)
 	o, err := h.readOutputs(ctx, w)
@@ -209,7 +210,7 @@ func show(ctx context.Context, w world, args []string) error {
 	return run.Print(w.out)
 }
 
-// rules returns how many rules the stand-ins obey.
+// rules returns the number of rules in force at the stand-ins.
 func (w world) rules(ctx context.Context, o cloud.Outputs) int {
 	total := 0
 	for _, path := range []string{"/_products", "/_model"} {
@@ -223,7 +224,7 @@ func (w world) rules(ctx context.Context, o cloud.Outputs) int {
 	return total
 }
 
-// invite prints what to try next.
+// invite prints the addresses and commands to try next.
 func (w world) invite(h home, o cloud.Outputs, run timeline.Run) error {
 	owner, err := w.as(h, o, demoOrg)
 	if err != nil {
@@ -240,7 +241,7 @@ Try, in this folder:
   curl -s -H "Authorization: Bearer $(make -s token)" '%[1]s/api/credits'
   curl -s '%[3]s/_calls?org_id=%[4]s'
 
-localstack/README.md says what else there is on a laptop; make help lists it.
+make help lists all commands; localstack/README.md explains them by example.
 `, o.API, owner.token, o.Products, demoOrg, run.ID, o.Docs)
 	return nil
 }

@@ -14,16 +14,16 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// A deployment is what was deployed last.
+// A deployment records the last deployment.
 type deployment struct {
-	ID          string            `json:"id"` // the emulator that has it knows it too
+	ID          string            `json:"id"` // also a tag in the emulator that has it
 	Fingerprint string            `json:"fingerprint"`
 	Stack       map[string]string `json:"stack"` // outputs of the CDK app
 }
 
-// deploy deploys the system unless that is done, makes sure that it is there,
-// and writes the outputs.
-func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e found, products string) (cloud.Outputs, error) {
+// deploy deploys the system unless it is up to date, verifies it and writes the
+// outputs.
+func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, products string) (cloud.Outputs, error) {
 	app := cloud.App{
 		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ,
 	}
@@ -38,7 +38,7 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 	last := h.lastDeployment()
 	o := cloud.NewOutputs(e.url, mark, products, last.Stack)
 	if last.ID != "" && last.Fingerprint == fingerprint && cloud.Deployment(ctx, o) == last.ID && h.verify(ctx, w, o) == nil {
-		report.Say("The system is deployed already.")
+		report.Say("The deployed system is up to date.")
 		return o, o.Write(h.outputs())
 	}
 	if !cloud.Bootstrapped(ctx, e.url) {
@@ -56,7 +56,7 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 			return err
 		}
 		if err := h.verify(ctx, w, o); err != nil {
-			return fmt.Errorf("CDK has deployed the system, but it is not whole: %w", err)
+			return fmt.Errorf("CDK has deployed the system, but its check failed: %w", err)
 		}
 		return cloud.Sign(ctx, o, now.ID)
 	})
@@ -66,9 +66,9 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 	return o, errors.Join(h.remember(now), o.Write(h.outputs()))
 }
 
-// verify returns an error unless the parts of the system are there and the API
-// knows a session of the Hub. The organization of the session may be unknown
-// yet: the API refuses it with 403 only after it has checked the session.
+// verify returns an error unless all parts of the system exist and the API
+// accepts a session of the Hub. A 403 counts as accepted: the API checks the
+// session first, and then may not know its organization yet.
 func (h home) verify(ctx context.Context, w world, o cloud.Outputs) error {
 	if err := cloud.Check(ctx, o); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (h home) remember(d deployment) error {
 	return cloud.Replace(h.deployment(), text)
 }
 
-// lastDeployment returns what was deployed last; a record that cannot be read
-// is as good as none.
+// lastDeployment returns the recorded deployment; an unreadable record counts as
+// none.
 func (h home) lastDeployment() deployment {
 	text, err := os.ReadFile(h.deployment())
 	if err != nil {

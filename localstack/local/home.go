@@ -16,8 +16,8 @@ import (
 	"theoneagents.app/agents/localstack/local/proc"
 )
 
-// A home is the folder in which a local cloud keeps its state. Each has a cloud
-// of its own: make run has .local, and the tests have another.
+// A home is the state folder of one local cloud: .local for make run, another
+// for the tests.
 type home string
 
 func (h home) path(name ...string) string {
@@ -36,8 +36,8 @@ func (h home) productsData() string { return h.path("products") }
 
 func (h home) log(name string) string { return h.path("logs", name+".log") }
 
-// mark tells this local cloud from those of other checkouts: it is the path of
-// its folder.
+// mark identifies this local cloud among those of other checkouts; it is the
+// path of its folder.
 func (h home) mark() string {
 	path, err := filepath.Abs(string(h))
 	if err != nil {
@@ -49,8 +49,8 @@ func (h home) mark() string {
 	return path
 }
 
-// find returns the process that a record names, if it runs and is ours. The
-// record of a folder that was copied names the process of the original.
+// find returns the process that a record names, if it runs and belongs to this
+// folder. The record in a copied folder names a process of the original.
 func (h home) find(record string) (proc.Process, bool) {
 	p, alive := proc.Find(record)
 	return p, alive && h.owns(p)
@@ -64,7 +64,8 @@ func (h home) owns(p proc.Process) bool {
 	return errors.Is(err, fs.ErrNotExist) // the folder was moved here
 }
 
-// end ends the process that a record names, if it is ours, and forgets it.
+// end ends the process that a record names, if it belongs to this folder, and
+// removes the record.
 func (h home) end(ctx context.Context, record string) (bool, error) {
 	if _, ours := h.find(record); !ours {
 		return false, proc.Forget(record)
@@ -72,44 +73,44 @@ func (h home) end(ctx context.Context, record string) (bool, error) {
 	return proc.Stop(ctx, record)
 }
 
-// flags returns the flags of a command, the state folder among them.
+// flags returns the flag set of a command, with the state folder as a flag.
 func flags(w world, name string) (*flag.FlagSet, *string) {
 	f := flag.NewFlagSet("local "+name, flag.ContinueOnError)
 	f.SetOutput(w.err)
 	return f, f.String("state", ".local", "folder of the local cloud's state")
 }
 
-// parse reads the flags of a command that takes nothing else.
+// parse reads the flags of a command without other arguments.
 func parse(f *flag.FlagSet, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return asked(err)
 	}
 	if f.NArg() > 0 {
-		return misusef("%s: %q belongs to no flag", f.Name(), f.Arg(0))
+		return misusef("%s: unexpected argument %q", f.Name(), f.Arg(0))
 	}
 	return nil
 }
 
-// asked makes a misuse of an error of package flag, unless it is a call for help.
+// asked turns an error of package flag into a misuse, and -h into errHelp.
 func asked(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return errHelp
 	}
-	return &misuse{""} // it was printed, with the flags that there are
+	return &misuse{""} // package flag has printed the error and the flags
 }
 
-// errNothingRuns says that there are no outputs.
-var errNothingRuns = errors.New("nothing runs here: type make run first")
+// errNothingRuns is the error of a folder without outputs.
+var errNothingRuns = errors.New("no local cloud runs here: type make run first")
 
-// readOutputs returns where the system of this folder is. It makes sure that it
-// is still there, and not the emulator of another checkout at the same port.
+// readOutputs returns the addresses of this folder's system. It fails when the
+// system has ended, also when another checkout's emulator answers at its port.
 func (h home) readOutputs(ctx context.Context, w world) (cloud.Outputs, error) {
 	o, err := cloud.ReadOutputs(h.outputs())
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, errNothingRuns
 	}
 	if err != nil {
-		return o, fmt.Errorf("%w: make run writes it anew", err)
+		return o, fmt.Errorf("%w: make run writes the file again", err)
 	}
 	if err := o.Present(ctx, w.http); err != nil {
 		return o, err
@@ -117,8 +118,8 @@ func (h home) readOutputs(ctx context.Context, w world) (cloud.Outputs, error) {
 	return o, nil
 }
 
-// lock makes sure that one command at a time changes the local cloud. The lock
-// ends with the process, however that ends.
+// lock lets one command at a time change the local cloud. The lock ends with the
+// process, even with a killed one.
 func (h home) lock() (release func(), err error) {
 	if err := os.MkdirAll(string(h), 0o750); err != nil {
 		return nil, h.denied(err)
@@ -129,12 +130,12 @@ func (h home) lock() (release func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("another make run, test, stop or reset is at work in %s: wait until it has ended", h)
+		return nil, fmt.Errorf("another make run, test, stop or reset is running in %s: wait until it has ended", h)
 	}
 	return func() { _ = f.Close() }, nil
 }
 
-// denied says whose the folder is when this user may not write to it.
+// denied turns a permission error into one that names the owner of the folder.
 func (h home) denied(err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err

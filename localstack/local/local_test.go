@@ -21,7 +21,7 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// newWorld returns a world that nothing reaches out of, and what it prints.
+// newWorld returns a world without environment, and its output.
 func newWorld(t *testing.T) (world, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
@@ -30,7 +30,7 @@ func newWorld(t *testing.T) (world, *bytes.Buffer) {
 	}, &out
 }
 
-func TestAnUnknownCommandIsToldWhichThereAre(t *testing.T) {
+func TestAnUnknownCommandGetsTheUsage(t *testing.T) {
 	t.Parallel()
 
 	w, _ := newWorld(t)
@@ -41,7 +41,7 @@ func TestAnUnknownCommandIsToldWhichThereAre(t *testing.T) {
 	}
 }
 
-func TestATokenSaysWhoAsked(t *testing.T) {
+func TestATokenHasTheClaimsOfItsFlags(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
@@ -76,7 +76,7 @@ func TestATokenSaysWhoAsked(t *testing.T) {
 	}
 }
 
-func TestAKeyIsAskedOfTheAPIAsAnOwner(t *testing.T) {
+func TestAKeyIsCreatedByAnOwner(t *testing.T) {
 	t.Parallel()
 
 	h := home(t.TempDir())
@@ -111,7 +111,7 @@ func TestAKeyIsAskedOfTheAPIAsAnOwner(t *testing.T) {
 	}
 }
 
-func TestARefusalSaysWhatTheAPISaid(t *testing.T) {
+func TestARefusalRepeatsTheMessageOfTheAPI(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]string{
@@ -131,7 +131,7 @@ func TestARefusalSaysWhatTheAPISaid(t *testing.T) {
 	}
 }
 
-func TestWithoutOutputsThereIsASentence(t *testing.T) {
+func TestACommandWithoutOutputsIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for _, args := range [][]string{
@@ -153,7 +153,7 @@ func TestOneCommandAtATimeChangesACloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.lock(); err == nil || !strings.Contains(err.Error(), "wait") {
-		t.Errorf("err = %v, want a sentence", err)
+		t.Errorf("err = %v, want one that says to wait", err)
 	}
 	release()
 	release, err = h.lock()
@@ -163,12 +163,12 @@ func TestOneCommandAtATimeChangesACloud(t *testing.T) {
 	release()
 }
 
-func TestTheEmulatorIsWhereTheEnvironmentSays(t *testing.T) {
+func TestTheEndpointComesFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
 		plan plan
-		want string // empty: a sentence
+		want string // empty: an error
 	}{
 		"an address":           {plan{elsewhere: "http://localhost:4600/"}, "http://localhost:4600"},
 		"the real AWS":         {plan{elsewhere: "https://dynamodb.us-east-1.amazonaws.com"}, ""},
@@ -187,7 +187,7 @@ func TestTheEmulatorIsWhereTheEnvironmentSays(t *testing.T) {
 	}
 }
 
-func TestOnlyThisMachineGetsAnEmulatorOfOurs(t *testing.T) {
+func TestAnEmulatorIsStartedOnlyOnThisMachine(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]bool{
@@ -201,7 +201,7 @@ func TestOnlyThisMachineGetsAnEmulatorOfOurs(t *testing.T) {
 	}
 }
 
-func TestAServerIsReusedOnlyWhenItIsOfUse(t *testing.T) {
+func TestAServerIsReusedOnlyWhenUsable(t *testing.T) {
 	t.Parallel()
 
 	yes := func(context.Context, string) bool { return true }
@@ -247,7 +247,7 @@ func TestAServerIsReusedOnlyWhenItIsOfUse(t *testing.T) {
 	}
 }
 
-func TestAServerThatEndsAtOnceSaysItsLastWords(t *testing.T) {
+func TestAServerThatEndsAtOnceShowsItsLog(t *testing.T) {
 	t.Parallel()
 
 	h := home(t.TempDir())
@@ -262,7 +262,7 @@ func TestAServerThatEndsAtOnceSaysItsLastWords(t *testing.T) {
 	}
 }
 
-func TestStopLeavesAloneWhatItDidNotStart(t *testing.T) {
+func TestStopLeavesAForeignEmulatorRunning(t *testing.T) {
 	t.Parallel()
 
 	stranger := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
@@ -277,7 +277,7 @@ func TestStopLeavesAloneWhatItDidNotStart(t *testing.T) {
 	if err := run(t.Context(), w, []string{"stop", "-state", string(h)}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "stay") {
+	if !strings.Contains(out.String(), "keeps running") {
 		t.Errorf("said %q", out)
 	}
 	if _, err := os.Stat(h.outputs()); err == nil {
@@ -285,7 +285,7 @@ func TestStopLeavesAloneWhatItDidNotStart(t *testing.T) {
 	}
 }
 
-func TestResetForgetsTheData(t *testing.T) {
+func TestResetDeletesTheData(t *testing.T) {
 	t.Parallel()
 
 	h := home(t.TempDir())
@@ -300,6 +300,6 @@ func TestResetForgetsTheData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(h.hubKey()); err == nil || h.lastDeployment().Fingerprint != "" {
-		t.Error("something is left")
+		t.Error("the key or the deployment is left")
 	}
 }

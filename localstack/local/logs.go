@@ -21,17 +21,17 @@ import (
 // groupPrefix begins the name of the log group of every function.
 const groupPrefix = "/aws/lambda/"
 
-// logs prints what the functions said.
+// logs prints the logs of the functions.
 func logs(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "logs")
-	name := f.String("function", "", "only of this function, like runner")
+	name := f.String("function", "", "only the log of this function, like runner")
 	text := f.String("find", "", "only lines with this text, like exec_…")
-	since := f.Duration("since", 10*time.Minute, "only lines that are not older")
+	since := f.Duration("since", 10*time.Minute, "maximum age of the lines")
 	if err := parse(f, args); err != nil {
 		return err
 	}
 	if *since <= 0 {
-		return misusef("%v is no time to look back: say something like 10m or 2h", *since)
+		return misusef("-since is %v, not a positive duration like 10m or 2h", *since)
 	}
 	o, err := home(*state).readOutputs(ctx, w)
 	if err != nil {
@@ -45,7 +45,7 @@ func logs(ctx context.Context, w world, args []string) error {
 	if *name != "" {
 		i := slices.IndexFunc(groups, func(g string) bool { return functionOf(g) == *name })
 		if i < 0 {
-			return misusef("no function %q has said anything; %s", *name, fault.Suggest(*name, functionsOf(groups)))
+			return misusef("no function %q has a log; %s", *name, fault.Suggest(*name, functionsOf(groups)))
 		}
 		groups = groups[i : i+1]
 	}
@@ -61,7 +61,7 @@ func logs(ctx context.Context, w world, args []string) error {
 		}
 	}
 	if shown == 0 {
-		w.say("No function said so within %v.", *since)
+		w.say("No function has logged a matching line in the last %v.", *since)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func logGroups(ctx context.Context, api *cloudwatchlogs.Client) ([]string, error
 	return names, nil
 }
 
-// A line is what a function said at some time.
+// A line is one line of a function's log.
 type line struct {
 	at             time.Time
 	function, text string
@@ -131,7 +131,8 @@ func logLines(ctx context.Context, api *cloudwatchlogs.Client, groups []string, 
 	return all, nil
 }
 
-// printable keeps what a terminal shows as it is and does not obey.
+// printable replaces white space by a space, and characters that a terminal would
+// obey or not show by a dot.
 func printable(r rune) rune {
 	switch {
 	case unicode.IsSpace(r):

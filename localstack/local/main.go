@@ -1,6 +1,7 @@
-// Local runs the whole system on this machine and lets people talk to it: it
-// starts the emulator and the products, deploys the CDK app, shows a first run,
-// and ends again what it started. The Makefile calls it; see make help.
+// Local runs the whole system on this machine. It starts the emulator and the
+// stand-in products, deploys the CDK app, shows a first run and stops its servers
+// again. Other commands make sessions and keys, publish events, and print runs,
+// calls and logs. The Makefile calls it; see make help.
 package main
 
 import (
@@ -33,7 +34,7 @@ func main() {
 	os.Exit(code)
 }
 
-// exitCode returns the exit code that says how a command ended.
+// exitCode returns the exit code of a command that ended with err.
 func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil, errors.Is(err, errHelp):
@@ -47,7 +48,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-// A world is all that a command may touch.
+// A world is a command's access to environment, clock, network and terminal.
 type world struct {
 	getenv   func(string) string
 	environ  []string
@@ -56,7 +57,7 @@ type world struct {
 	out, err io.Writer
 }
 
-// say prints a line. There is nobody to tell when that fails.
+// say prints a line. It ignores a write error, which it could not report either.
 func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
 
 var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|calls|logs [flags]; -h after one of them lists its flags")

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// A misuse says what is wrong with what was typed.
+// A misuse is an error in the command line.
 type misuse struct{ text string }
 
 func (m *misuse) Error() string { return m.text }
 
 func misusef(format string, args ...any) error { return &misuse{fmt.Sprintf(format, args...)} }
 
-// errHelp says that only help was asked for.
+// errHelp is the error of a command that was called with -h.
 var errHelp = errors.New("help was asked for")
 
 // The exit codes.

@@ -8,32 +8,32 @@ import (
 	"testing"
 )
 
-func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
+func TestAWrongArgumentIsRefusedWithTheAllowedOnes(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
 		args []string
 		want string
 	}{
-		"a role":                       {[]string{"token", "-role", "boss"}, "owner, admin, member, viewer"},
-		"a form":                       {[]string{"token", "-form", "saml"}, "session, hub"},
-		"an organization of a session": {[]string{"token", "-org", "system"}, `"system" is no organization`},
-		"a user":                       {[]string{"token", "-user", "a b"}, `"a b" is no user`},
-		"an access":                    {[]string{"key", "-access", "write"}, "read, read_write"},
-		"an organization of a key":     {[]string{"key", "-org", "org_a#b"}, "is no organization"},
-		"a key without a name":         {[]string{"key", "-name", ""}, "characters, not 0"},
-		"a run":                        {[]string{"show", "-run", "run_1"}, "exec_"},
-		"an organization of a run":     {[]string{"show", "-org", "acme"}, "is no organization"},
-		"no organization":              {[]string{"org"}, "ORG="},
-		"a new organization":           {[]string{"org", "-org", "acme"}, "is no organization"},
-		"a plan":                       {[]string{"org", "-org", "org_a", "-plan", "gold"}, "starter, growth, scale"},
-		"a kind of call":               {[]string{"calls", "-kind", "fax"}, "action, webhook, slack, teams, sms, email"},
-		"an organization of calls":     {[]string{"calls", "-org", "x"}, "is no organization"},
-		"lines as JSON":                {[]string{"calls", "-follow", "-json"}, "no JSON"},
-		"a time to look back":          {[]string{"logs", "-since", "-5m"}, "10m"},
-		"an address of an emulator":    {[]string{"up"}, "AWS_ENDPOINT_URL"},
-		"no command":                   {[]string{"with"}, "name the command"},
-		"more than flags":              {[]string{"stop", "now"}, `"now" belongs to no flag`},
+		"a role":                         {[]string{"token", "-role", "boss"}, "owner, admin, member, viewer"},
+		"a form":                         {[]string{"token", "-form", "saml"}, "session, hub"},
+		"an organization of a session":   {[]string{"token", "-org", "system"}, `"system" is not an organization id`},
+		"a user":                         {[]string{"token", "-user", "a b"}, `"a b" is not a user id`},
+		"an access":                      {[]string{"key", "-access", "write"}, "read, read_write"},
+		"an organization of a key":       {[]string{"key", "-org", "org_a#b"}, "is not an organization id"},
+		"a key without a name":           {[]string{"key", "-name", ""}, "characters, not 0"},
+		"a run":                          {[]string{"show", "-run", "run_1"}, "exec_"},
+		"an organization of a run":       {[]string{"show", "-org", "acme"}, "is not an organization id"},
+		"no organization":                {[]string{"org"}, "ORG="},
+		"a new organization":             {[]string{"org", "-org", "acme"}, "is not an organization id"},
+		"a plan":                         {[]string{"org", "-org", "org_a", "-plan", "gold"}, "starter, growth, scale"},
+		"a kind of call":                 {[]string{"calls", "-kind", "fax"}, "action, webhook, slack, teams, sms, email"},
+		"an organization of calls":       {[]string{"calls", "-org", "x"}, "is not an organization id"},
+		"-follow with -json":             {[]string{"calls", "-follow", "-json"}, "exclude each other"},
+		"a negative duration":            {[]string{"logs", "-since", "-5m"}, "10m"},
+		"an address of an emulator":      {[]string{"up"}, "AWS_ENDPOINT_URL"},
+		"no command":                     {[]string{"with"}, "name the command"},
+		"an argument that is not a flag": {[]string{"stop", "now"}, `unexpected argument "now"`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestWhatCannotBeMeantIsRefusedWithWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestTheExitCodeSaysHowItEnded(t *testing.T) {
+func TestTheExitCodeTellsFailureMisuseAndInterruptApart(t *testing.T) {
 	t.Parallel()
 
 	over, cancel := context.WithCancel(t.Context())
@@ -63,15 +63,15 @@ func TestTheExitCodeSaysHowItEnded(t *testing.T) {
 		err  error
 		want int
 	}{
-		"well":               {t.Context(), nil, 0},
-		"well in time":       {over, nil, 0},
-		"a failure":          {t.Context(), errors.New("no luck"), exitFailed},
-		"a misuse":           {t.Context(), misusef("no"), exitMisuse},
-		"no command":         {t.Context(), errUsage, exitMisuse},
-		"a flag of no kind":  {t.Context(), asked(errors.New("flag provided but not defined")), exitMisuse},
-		"a call for help":    {t.Context(), asked(flag.ErrHelp), 0},
-		"Ctrl-C":             {over, errors.New("signal: killed"), exitInterrupted},
-		"Ctrl-C at make run": {t.Context(), interrupted(home(t.TempDir())), exitInterrupted},
+		"no error":                {t.Context(), nil, 0},
+		"no error after a signal": {over, nil, 0},
+		"a failure":               {t.Context(), errors.New("no luck"), exitFailed},
+		"a misuse":                {t.Context(), misusef("no"), exitMisuse},
+		"no command":              {t.Context(), errUsage, exitMisuse},
+		"an unknown flag":         {t.Context(), asked(errors.New("flag provided but not defined")), exitMisuse},
+		"-h":                      {t.Context(), asked(flag.ErrHelp), 0},
+		"Ctrl-C":                  {over, errors.New("signal: killed"), exitInterrupted},
+		"Ctrl-C at make run":      {t.Context(), interrupted(home(t.TempDir())), exitInterrupted},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -19,15 +19,15 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// checkOrg returns a misuse unless s may be the name of an organization.
+// checkOrg returns a misuse unless s is a valid id of an organization.
 func checkOrg(s string) error {
 	if _, ok := id.ParseOrg(s); ok {
 		return nil
 	}
-	return misusef("%q is no organization: its name is org_ and up to 40 letters or digits, like %s", s, demoOrg)
+	return misusef("%q is not an organization id: an id is org_ and up to 40 letters or digits, like %s", s, demoOrg)
 }
 
-// newOrg makes an organization known, or gives a known one another plan.
+// newOrg creates an organization, or changes the plan of a known one.
 func newOrg(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "org")
 	org := f.String("org", "", "organization")
@@ -36,7 +36,7 @@ func newOrg(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if *org == "" {
-		return misusef("say which organization: make org ORG=org_acme [PLAN=growth]")
+		return misusef("the organization is missing: make org ORG=org_acme [PLAN=growth]")
 	}
 	if err := checkOrg(*org); err != nil {
 		return err
@@ -62,14 +62,14 @@ func newOrg(ctx context.Context, w world, args []string) error {
 		if err := put(ctx, o, e); err != nil {
 			return err
 		}
-		w.say("%s was known already; its plan becomes %s.", *org, *plan)
+		w.say("%s exists already; its plan becomes %s.", *org, *plan)
 	}
 	w.say("make -s token ORG=%s prints a session of its owner.", *org)
 	return nil
 }
 
-// orgsLike says which organizations there are with a name like this, for the end
-// of a sentence; it says nothing when that cannot be found out.
+// orgsLike returns known organizations with a similar id, as the end of a
+// sentence, or an empty string when the table cannot be read.
 func (w world) orgsLike(ctx context.Context, o cloud.Outputs, org string) string {
 	names := orgs(ctx, o)
 	if len(names) == 0 {

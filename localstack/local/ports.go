@@ -15,17 +15,17 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// The ports where a first make run looks.
+// The first ports that a new local cloud tries.
 const (
 	emulatorPort = 4566
 	productsPort = 4580
 )
 
-// portsTried is how many ports after the first one are tried.
+// portsTried is the number of ports to try.
 const portsTried = 100
 
-// A port is where a server shall listen: a number, 0 for any free port, or
-// unset, which means the one of the last time, or else the first free one from
+// A port is the wanted port of a server: a number, 0 for any free port, or
+// unset. Unset means the port of the last run, or else the first free port from
 // the default on.
 type port struct {
 	number int
@@ -36,7 +36,7 @@ type port struct {
 func (p *port) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("%q is no port: a port is a number from 1 to 65535, or 0 for any free one", s)
+		return fmt.Errorf("%q is not a port: a port is a number from 1 to 65535, or 0 for any free port", s)
 	}
 	p.number, p.given = n, true
 	return nil
@@ -49,7 +49,7 @@ func (p *port) String() string {
 	return strconv.Itoa(p.number)
 }
 
-// url returns the address that was asked for by number, or nothing.
+// url returns the address of a given port number, or an empty string.
 func (p *port) url() string {
 	if !p.given {
 		return ""
@@ -57,8 +57,8 @@ func (p *port) url() string {
 	return address(p.number)
 }
 
-// address returns the URL of a local port; for port 0, which stands for any,
-// it is empty.
+// address returns the URL of a local port, or an empty string for port 0, which
+// means any port.
 func address(port int) string {
 	if port == 0 {
 		return ""
@@ -75,9 +75,10 @@ func hostOf(raw string) string {
 	return u.Host
 }
 
-// free returns nil when a program could listen at a URL now, and else why not.
+// free returns nil when a program could listen at a URL now, and otherwise the
+// reason.
 func free(ctx context.Context, at string) error {
-	if cloud.Open(ctx, at) { // a program that listens at every address need not be in the way of Listen
+	if cloud.Open(ctx, at) { // Listen can succeed beside a program that listens at all addresses
 		return syscall.EADDRINUSE
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", hostOf(at))
@@ -97,22 +98,22 @@ func anyFree(ctx context.Context) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// A site is where a server may be put.
+// A site describes the addresses that a server may take.
 type site struct {
 	server string // name of the server
-	option string // how make run is told another port
+	option string // of make run, for another port
 	port   port
-	last   string // URL of the last time
-	first  int    // port to begin with
+	last   string // URL of the last run
+	first  int    // first port to try
 }
 
-// choose returns a free address, and says so when it is not the expected one.
-func (s site) choose(ctx context.Context, report steps.Reporter, who func(context.Context, string) string) (string, error) {
+// choose returns a free address, and reports when it is not the expected one.
+func (s site) choose(ctx context.Context, report steps.Reporter, occupant func(context.Context, string) string) (string, error) {
 	if s.port.given {
 		if s.port.number == 0 {
 			return anyFree(ctx)
 		}
-		return s.insist(ctx, who)
+		return s.insist(ctx, occupant)
 	}
 	if s.last != "" && free(ctx, s.last) == nil {
 		return s.last, nil
@@ -128,15 +129,15 @@ func (s site) choose(ctx context.Context, report steps.Reporter, who func(contex
 			continue
 		}
 		if n != wanted {
-			report.Say("Port %d is taken by %s: using port %d for the %s.", wanted, who(ctx, address(wanted)), n, s.server)
+			report.Say("Port %d is taken by %s: using port %d for the %s.", wanted, occupant(ctx, address(wanted)), n, s.server)
 		}
 		return address(n), nil
 	}
 	return "", fmt.Errorf("the ports from %d to %d are all taken: choose another one with make run %s=…", wanted, wanted+portsTried-1, s.option)
 }
 
-// insist returns the address that was asked for, if it is free.
-func (s site) insist(ctx context.Context, who func(context.Context, string) string) (string, error) {
+// insist returns the address of the given port if it is free.
+func (s site) insist(ctx context.Context, occupant func(context.Context, string) string) (string, error) {
 	at := s.port.url()
 	err := free(ctx, at)
 	switch {
@@ -145,19 +146,19 @@ func (s site) insist(ctx context.Context, who func(context.Context, string) stri
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return "", fmt.Errorf("this user may not listen at port %d: choose one above 1023 with make run %s=…", s.port.number, s.option)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "", fmt.Errorf("port %d is taken by %s: end it, or choose another port with make run %s=…", s.port.number, who(ctx, at), s.option)
+		return "", fmt.Errorf("port %d is taken by %s: end it, or choose another port with make run %s=…", s.port.number, occupant(ctx, at), s.option)
 	}
 	return "", fmt.Errorf("the %s cannot listen at %s: %w", s.server, at, err)
 }
 
-// ports are the addresses of the last time.
+// ports are the addresses of the last run.
 type ports struct {
 	Emulator string `json:"emulator,omitempty"`
 	Products string `json:"products,omitempty"`
 }
 
-// lastPorts returns where the servers were the last time; a record that cannot
-// be read is as good as none.
+// lastPorts returns the servers' addresses of the last run; an unreadable record
+// counts as none.
 func (h home) lastPorts() ports {
 	var p ports
 	text, err := os.ReadFile(h.ports())

@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// taken listens at a port, whose next one is free most of the time.
+// taken returns a busy port. The next port is free most of the time.
 func taken(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,7 @@ func taken(t *testing.T) int {
 	return n
 }
 
-// unused returns a port at which nothing listens.
+// unused returns a free port.
 func unused(t *testing.T) int {
 	t.Helper()
 	at, err := anyFree(t.Context())
@@ -40,7 +40,7 @@ func unused(t *testing.T) int {
 	return n
 }
 
-func somebody(context.Context, string) string { return "the emulator of /other/.local" }
+func otherEmulator(context.Context, string) string { return "the emulator of /other/.local" }
 
 func TestAServerGetsAPortThatIsFree(t *testing.T) {
 	t.Parallel()
@@ -52,15 +52,15 @@ func TestAServerGetsAPortThatIsFree(t *testing.T) {
 		says string
 	}{
 		"the default":                    {site{first: idle}, address(idle), ""},
-		"the one of the last time":       {site{last: address(idle), first: busy}, address(idle), ""},
-		"the one that is asked for":      {site{port: port{idle, true}, last: address(busy), first: busy}, address(idle), ""},
-		"any":                            {site{port: port{0, true}, first: busy}, "", ""},
-		"the next after a busy default":  {site{first: busy}, "", "is taken by the emulator of /other/.local"},
-		"the next after the last, taken": {site{last: address(busy), first: idle}, "", "is taken by the emulator of /other/.local"},
+		"the port of the last run":       {site{last: address(idle), first: busy}, address(idle), ""},
+		"a given port":                   {site{port: port{idle, true}, last: address(busy), first: busy}, address(idle), ""},
+		"any free port":                  {site{port: port{0, true}, first: busy}, "", ""},
+		"the port after a busy default":  {site{first: busy}, "", "is taken by the emulator of /other/.local"},
+		"the port after a busy last one": {site{last: address(busy), first: idle}, "", "is taken by the emulator of /other/.local"},
 	}
-	for name, test := range tests { // one after the other: they look at the same ports
+	for name, test := range tests { // not in parallel, since the cases share the ports
 		var said bytes.Buffer
-		got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, somebody)
+		got, err := test.site.choose(t.Context(), steps.Reporter{Out: &said}, otherEmulator)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -73,11 +73,11 @@ func TestAServerGetsAPortThatIsFree(t *testing.T) {
 	}
 }
 
-func TestABusyPortThatIsAskedForIsRefused(t *testing.T) {
+func TestABusyGivenPortIsRefused(t *testing.T) {
 	t.Parallel()
 
 	s := site{option: "PORT", port: port{taken(t), true}}
-	_, err := s.choose(t.Context(), steps.Reporter{}, somebody)
+	_, err := s.choose(t.Context(), steps.Reporter{}, otherEmulator)
 	if err == nil || !strings.Contains(err.Error(), "/other/.local") || !strings.Contains(err.Error(), "PORT=") {
 		t.Errorf("err = %v", err)
 	}

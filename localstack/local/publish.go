@@ -27,7 +27,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// An envelope is how products publish an event.
+// An envelope is an event as products publish it.
 type envelope struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"event_type"`
@@ -39,14 +39,14 @@ type envelope struct {
 	Published time.Time       `json:"published_at"`
 }
 
-// publish puts an event on the bus and prints its id. An event that could have no
-// effect is refused before that.
+// publish puts an event on the bus and prints its id. It refuses an event that
+// could have no effect.
 func publish(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "publish")
-	file := f.String("file", "", "an envelope, an event type of the catalogue (its sample is published), or a payload")
-	name := f.String("event", "", "name of a payload's event, like psa:ticket.created; without a file its sample is published")
-	org := f.String("org", "", "organization; by default that of the envelope, or "+demoOrg)
-	anyway := f.Bool("anyway", false, "publish it too when its type or its organization is unknown")
+	file := f.String("file", "", "file with an envelope, a payload, or an event type of the catalogue (its sample is published)")
+	name := f.String("event", "", "event type of the payload, like psa:ticket.created; without -file its sample is published")
+	org := f.String("org", "", "organization; default: the envelope's, or "+demoOrg)
+	anyway := f.Bool("anyway", false, "publish an unknown type, or to an unknown organization, too")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -90,11 +90,11 @@ func publish(ctx context.Context, w world, args []string) error {
 	return nil
 }
 
-// source returns the text of a file, or without one the catalogue's entry of an
-// event.
+// source returns the text of a file, or the catalogue's entry of an event when no
+// file is given.
 func source(file, name string, known catalog.Catalog) ([]byte, error) {
 	if file == "" && name == "" {
-		return nil, misusef("say what to publish: an event of the catalogue with make publish EVENT=psa:ticket.created, or a file with make publish FILE=…")
+		return nil, misusef("the event is missing: make publish EVENT=psa:ticket.created publishes the catalogue's sample, make publish FILE=… a file")
 	}
 	if file == "" {
 		if err := checkType(name, known); err != nil {
@@ -162,9 +162,9 @@ func (w world) checkKnown(ctx context.Context, h home, o cloud.Outputs, e envelo
 	return err
 }
 
-// readEvent makes an event of a file: of an envelope itself, where what is
-// missing is filled in; of an entry of the catalogue its sample; of any other
-// object an event with that payload.
+// readEvent turns a file into an event. It fills in the missing fields of an
+// envelope, takes the sample of an entry of the catalogue, and takes any other
+// object as the payload.
 func readEvent(text []byte, name, org string, now time.Time) (envelope, error) {
 	doc, err := jsonvalue.Object(text)
 	if err != nil {
@@ -185,7 +185,7 @@ func readEvent(text []byte, name, org string, now time.Time) (envelope, error) {
 		}
 	case isEnvelope(doc):
 	case product == "" || kind == "":
-		return envelope{}, errors.New("this is a payload alone: say which event it is of, like EVENT=psa:ticket.created")
+		return envelope{}, errors.New("the file is a payload without an event type: give one, like EVENT=psa:ticket.created")
 	default:
 		fields = map[string]json.RawMessage{"payload": text}
 	}
@@ -201,7 +201,7 @@ func readEvent(text []byte, name, org string, now time.Time) (envelope, error) {
 }
 
 // isEnvelope reports whether a document is meant as an envelope: it has a
-// payload, and a field that says of what.
+// payload and another field of an envelope.
 func isEnvelope(doc map[string]any) bool {
 	_, payload := doc["payload"]
 	return payload && slices.ContainsFunc([]string{"event_type", "source_product", "org_id", "published_at"}, func(field string) bool {
@@ -210,7 +210,7 @@ func isEnvelope(doc map[string]any) bool {
 	})
 }
 
-// fill sets a field that is missing, if there is something to set.
+// fill sets a missing field, unless the value is empty.
 func fill(fields map[string]json.RawMessage, name, value string) {
 	if fields[name] == nil && value != "" {
 		fields[name] = quoted(value)
@@ -225,8 +225,8 @@ func quoted(s string) json.RawMessage {
 	return text
 }
 
-// judged returns the envelope with these fields, as the dispatcher would judge
-// it.
+// judged returns the envelope with these fields, checked by the rules of the
+// dispatcher.
 func judged(fields map[string]json.RawMessage) (envelope, error) {
 	for name, value := range fields {
 		if value == nil {
@@ -238,7 +238,7 @@ func judged(fields map[string]json.RawMessage) (envelope, error) {
 		return envelope{}, err
 	}
 	var read event.Event
-	_ = json.Unmarshal(text, &read) // what Parse says about it is better
+	_ = json.Unmarshal(text, &read) // Parse gives the better error
 	if _, err := event.Parse(read.Product, read.Type, text); err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return envelope{}, errors.New(f.Message)
@@ -249,8 +249,8 @@ func judged(fields map[string]json.RawMessage) (envelope, error) {
 	return e, json.Unmarshal(text, &e)
 }
 
-// clientOf returns the client that a payload is about: products say it in the
-// envelope too.
+// clientOf returns the client_id of a payload, which products repeat in the
+// envelope.
 func clientOf(payload json.RawMessage) string {
 	var about struct {
 		Client string `json:"client_id"`
@@ -298,7 +298,7 @@ func put(ctx context.Context, o cloud.Outputs, e envelope) error {
 	if err != nil {
 		return fmt.Errorf("put the event on the bus (is it running? make run starts it): %w", err)
 	}
-	if out.FailedEntryCount > 0 { // which comes with a 200
+	if out.FailedEntryCount > 0 { // the bus reports a refusal with status 200
 		return fmt.Errorf("the bus refused the event: %s: %s", aws.ToString(out.Entries[0].ErrorCode), aws.ToString(out.Entries[0].ErrorMessage))
 	}
 	return nil

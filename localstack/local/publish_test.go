@@ -28,7 +28,7 @@ func TestAFileBecomesAnEvent(t *testing.T) {
 			`{"sample_payload": {"client_id": "c"}}`, "psa:ticket.created", "",
 			envelope{Type: "ticket.created", Product: "psa", Org: "org_demo", Client: "c", Payload: []byte(`{"client_id":"c"}`), Published: now.Truncate(time.Second)},
 		},
-		"its own id is none of an event": {
+		"the id of a catalogue entry is not an event id": {
 			`{"id": "psa:ticket.created", "source_product": "psa", "event_type": "ticket.created", "sample_payload": {"ticket_id": "tkt_1"}}`, "", "org_a",
 			envelope{Type: "ticket.created", Product: "psa", Org: "org_a", Payload: payload, Published: now.Truncate(time.Second)},
 		},
@@ -57,7 +57,7 @@ func TestAFileBecomesAnEvent(t *testing.T) {
 			if !strings.HasPrefix(got.ID, "evt_") {
 				t.Errorf("id %q", got.ID)
 			}
-			if test.want.ID == "" { // made new each time
+			if test.want.ID == "" { // a new id each time
 				got.ID = ""
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -84,7 +84,7 @@ func TestAnEventThatCouldHaveNoEffectIsRefusedAtOnce(t *testing.T) {
 	tests := map[string]struct {
 		text string   // of the file; empty: none is given
 		args []string // besides the file
-		want []string // parts of the sentence
+		want []string // parts of the error
 	}{
 		"nothing to publish":           {"", nil, []string{"EVENT=psa:ticket.created"}},
 		"an unknown event":             {"", []string{"-event", "psa:tikcet.created"}, []string{`"psa:tikcet.created"`, "psa:ticket.created"}},
@@ -104,13 +104,13 @@ func TestAnEventThatCouldHaveNoEffectIsRefusedAtOnce(t *testing.T) {
 		"an envelope without a type":        {`{"source_product": "psa", "payload": {}}`, nil, []string{"event_type"}},
 		"an envelope with a bad id":         {`{"id": "5", "event_type": "ticket.created", "source_product": "psa", "payload": {}}`, nil, []string{"evt_"}},
 		"an envelope with a bad time":       {`{"event_type": "ticket.created", "source_product": "psa", "payload": {}, "published_at": "now"}`, nil, []string{"published_at"}},
-		"an event that is too large": {
+		"a too large event": {
 			`{"a": "` + strings.Repeat("x", 256<<10) + `"}`, []string{"-event", "psa:ticket.created"}, []string{"262144"},
 		},
-		"a file that is not there":         {"", []string{"-file", "events/psa/ticket.craeted.json"}, []string{"no file", "events/psa/ticket.created.json"}},
-		"a file of one's own is not there": {"", []string{"-file", "my.json"}, []string{"no file my.json"}},
-		"a folder":                         {"", []string{"-file", dir}, []string{"directory"}},
-		"too much":                         {"", []string{"-event", "psa:ticket.created", "x"}, []string{`"x" belongs to no flag`}},
+		"a missing file of the catalogue":      {"", []string{"-file", "events/psa/ticket.craeted.json"}, []string{"no file", "events/psa/ticket.created.json"}},
+		"a missing file outside the catalogue": {"", []string{"-file", "my.json"}, []string{"no file my.json"}},
+		"a folder":                             {"", []string{"-file", dir}, []string{"directory"}},
+		"an argument that is not a flag":       {"", []string{"-event", "psa:ticket.created", "x"}, []string{`unexpected argument "x"`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestAnEventThatCouldHaveNoEffectIsRefusedAtOnce(t *testing.T) {
 			}
 			for _, alien := range []string{"unmarshal", "Go ", "struct", "main."} {
 				if strings.Contains(err.Error(), alien) {
-					t.Errorf("%q has words of a library: %q", err, alien)
+					t.Errorf("%q repeats the words of a library: %q", err, alien)
 				}
 			}
 		})

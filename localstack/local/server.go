@@ -16,28 +16,28 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// patient is how long a server may take to keep its data when it ends.
-const patient = 2 * time.Minute
+// endTimeout is how long a server may take to save its data when it ends.
+const endTimeout = 2 * time.Minute
 
 // errEnded says that a server ended instead of answering.
 var errEnded = errors.New("ended at once")
 
-// A server is a program of ours that answers at a local address.
+// A server is a program of this project that answers at a local address.
 type server struct {
 	name    string
 	home    home
 	record  string // file that remembers its process
-	data    string // folder of what it keeps; one process at a time works on it
+	data    string // folder of its data; one process at a time may use it
 	log     string
-	version string // tells one build of it from another
+	version string // differs between builds
 	env     []string
 	args    func(url string) []string
 	healthy func(ctx context.Context, url string) bool
 }
 
-// running returns the process of an earlier start, if that is still of use: the
-// same build, at the wanted address (an empty one is any), and answering. One
-// that is of no use is ended.
+// running returns the process of an earlier start if it is usable: the same
+// build, at the wanted address (empty: any), and answering. It ends an unusable
+// process.
 func (s server) running(ctx context.Context, report steps.Reporter, want string) (proc.Process, bool, error) {
 	p, alive := s.home.find(s.record)
 	switch {
@@ -46,9 +46,9 @@ func (s server) running(ctx context.Context, report steps.Reporter, want string)
 	case want != "" && p.Address != want:
 		return p, false, fmt.Errorf("the %s of this project already runs at %s, not at %s: type make stop first", s.name, p.Address, want)
 	case p.Version != s.version:
-		report.Say("There is a newer build of the %s: starting it again.", s.name)
+		report.Say("The %s has a newer build: restarting.", s.name)
 	case !s.healthy(ctx, p.Address):
-		report.Say("An earlier start of the %s did not finish: starting it again.", s.name)
+		report.Say("An earlier start of the %s did not finish: restarting.", s.name)
 	default:
 		return p, true, nil
 	}
@@ -56,19 +56,19 @@ func (s server) running(ctx context.Context, report steps.Reporter, want string)
 	return p, false, err
 }
 
-// release ends a process that works on the data and has no record: a make run
-// that started it was killed before it wrote one.
+// release ends a process that uses the data but has no record, because make run
+// was killed between starting and recording it.
 func (s server) release(ctx context.Context, report steps.Reporter) error {
 	p, held := proc.Holder(s.marker())
 	if !held {
 		return nil
 	}
-	report.Say("A make run that was killed left the %s behind: starting it again.", s.name)
-	return p.End(ctx, patient)
+	report.Say("A killed make run left the %s running: restarting.", s.name)
+	return p.End(ctx, endTimeout)
 }
 
-// marker is the file that the server holds while it runs, and removes after it
-// has kept everything.
+// marker is the file that the server locks while it runs, and removes after it
+// has saved its data.
 func (s server) marker() string { return filepath.Join(s.data, "running") }
 
 // start starts the server at url and waits until it answers.
@@ -78,7 +78,7 @@ func (s server) start(ctx context.Context, report steps.Reporter, url string) (p
 		var err error
 		p, err = proc.Start(proc.Program{
 			Args: s.args(url), Env: s.env, Log: s.log, Record: s.record,
-			Address: url, Version: s.version, Owner: s.home.mark(), Grace: patient,
+			Address: url, Version: s.version, Owner: s.home.mark(), Grace: endTimeout,
 		})
 		if err != nil {
 			return err
@@ -88,38 +88,37 @@ func (s server) start(ctx context.Context, report steps.Reporter, url string) (p
 	return p, err
 }
 
-// await waits until a server that was just started answers.
+// await waits until the started server answers.
 func (s server) await(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for !s.healthy(ctx, url) {
 		if _, alive := proc.Find(s.record); !alive {
-			return fmt.Errorf("the %s %w; its last words, from %s:\n%s", s.name, errEnded, s.log, lastWords(s.log))
+			return fmt.Errorf("the %s %w; the end of its log %s:\n%s", s.name, errEnded, s.log, logTail(s.log))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the %s does not answer at %s: look into %s", s.name, url, s.log)
+			return fmt.Errorf("the %s does not answer at %s: see its log %s", s.name, url, s.log)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return nil
 }
 
-// startsTried is how often a server is started when others take its port first.
+// startsTried is the number of starts when other programs take the chosen port.
 const startsTried = 5
 
-// startAt chooses an address and starts the server there. When another program
-// is faster at the address, as the other of two make runs may be, it chooses
-// again.
-func (s server) startAt(ctx context.Context, report steps.Reporter, at site, who func(context.Context, string) string) (proc.Process, error) {
+// startAt chooses an address and starts the server there. When another program,
+// such as a second make run, takes the address first, it chooses again.
+func (s server) startAt(ctx context.Context, report steps.Reporter, at site, occupant func(context.Context, string) string) (proc.Process, error) {
 	for try := 1; ; try++ {
-		url, err := at.choose(ctx, report, who)
+		url, err := at.choose(ctx, report, occupant)
 		if err != nil {
 			return proc.Process{}, err
 		}
 		p, err := s.start(ctx, report, url)
 		if errors.Is(err, errEnded) && free(ctx, url) != nil && !at.port.given && try < startsTried {
-			report.Say("Port %s was taken by %s meanwhile.", portOf(url), who(ctx, url))
+			report.Say("Port %s was taken by %s in the meantime: choosing another.", portOf(url), occupant(ctx, url))
 			continue
 		}
 		return p, err
@@ -131,7 +130,7 @@ func portOf(url string) string {
 	return port
 }
 
-func lastWords(log string) string {
+func logTail(log string) string {
 	text, err := os.ReadFile(log) //nolint:gosec // ours.
 	if err != nil {
 		return err.Error()
@@ -139,7 +138,7 @@ func lastWords(log string) string {
 	return strings.TrimSpace(string(text[max(0, len(text)-600):]))
 }
 
-// digest returns a text that changes with the contents of files.
+// digest returns a hash of the contents of files.
 func digest(files ...string) (string, error) {
 	sum := sha256.New()
 	for _, name := range files {

@@ -18,7 +18,7 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// Where the programs are that make installs and builds.
+// The programs that make installs and builds, and their sources.
 const (
 	pythonPath   = ".local/venv/bin/python"
 	launcherPath = "localstack/launcher/launch.py"
@@ -29,51 +29,51 @@ const (
 	cdkPath      = ".local/tools/node_modules/.bin/cdk"
 )
 
-// A found is the emulator to use.
-type found struct {
+// A foundEmulator is the emulator to use; ours is true when this project started it.
+type foundEmulator struct {
 	url  string
 	ours bool
 }
 
 // emulator finds an emulator or starts one.
-func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (found, error) {
+func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (foundEmulator, error) {
 	elsewhere, err := p.endpoint()
 	if err != nil {
-		return found{}, err
+		return foundEmulator{}, err
 	}
 	s, err := p.emulatorServer(w)
 	if err != nil {
-		return found{}, err
+		return foundEmulator{}, err
 	}
-	want := strings.Replace(elsewhere, "//localhost:", "//127.0.0.1:", 1) // where ours would listen
+	want := strings.Replace(elsewhere, "//localhost:", "//127.0.0.1:", 1) // our servers listen at 127.0.0.1
 	if want == "" {
 		want = p.port.url()
 	}
 	process, running, err := s.running(ctx, report, want)
 	if err != nil || running {
-		return found{process.Address, true}, err
+		return foundEmulator{process.Address, true}, err
 	}
 	at := site{server: s.name, option: "PORT", port: p.port, last: p.home.lastPorts().Emulator, first: emulatorPort}
 	if elsewhere != "" {
 		answer, _ := cloud.Look(ctx, w.http, elsewhere)
 		switch answer {
 		case cloud.Emulator:
-			report.Say("Using the emulator that answers at %s, as AWS_ENDPOINT_URL says; make stop will leave it alone.", elsewhere)
-			return found{url: elsewhere}, nil
+			report.Say("Using the emulator at %s, from AWS_ENDPOINT_URL; make stop will not stop it.", elsewhere)
+			return foundEmulator{url: elsewhere}, nil
 		case cloud.Stranger:
-			return found{}, fmt.Errorf("AWS_ENDPOINT_URL is %s, where a program answers that is no AWS emulator: correct it or unset it", elsewhere)
+			return foundEmulator{}, fmt.Errorf("AWS_ENDPOINT_URL is %s, but the program there is not an AWS emulator: correct the variable or unset it", elsewhere)
 		case cloud.Nobody:
 		}
 		if err := isLocal(elsewhere); err != nil {
-			return found{}, err
+			return foundEmulator{}, err
 		}
 		if err := at.port.Set(portOf(elsewhere)); err != nil {
-			return found{}, err
+			return foundEmulator{}, err
 		}
 	}
 	p.tellLoss(w, report, s)
-	process, err = s.startAt(ctx, report, at, w.whose)
-	return found{process.Address, true}, err
+	process, err = s.startAt(ctx, report, at, w.occupant)
+	return foundEmulator{process.Address, true}, err
 }
 
 func (p plan) emulatorServer(w world) (server, error) {
@@ -99,8 +99,8 @@ func (p plan) emulatorServer(w world) (server, error) {
 	}, nil
 }
 
-// whose says who answers at a URL, for people.
-func (w world) whose(ctx context.Context, at string) string {
+// occupant names the program that answers at a URL, for messages.
+func (w world) occupant(ctx context.Context, at string) string {
 	answer, mark := cloud.Look(ctx, w.http, at)
 	switch {
 	case answer == cloud.Emulator && mark != "":
@@ -113,7 +113,8 @@ func (w world) whose(ctx context.Context, at string) string {
 	return "another program"
 }
 
-// productsAt returns the mark of the stand-ins that answer at a URL, if such do.
+// productsAt returns the mark of the stand-ins that answer at a URL, or an empty
+// string when none do.
 func (w world) productsAt(ctx context.Context, at string) string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -126,12 +127,12 @@ func (w world) productsAt(ctx context.Context, at string) string {
 	return health.Stack
 }
 
-// A snapshot says when the emulator kept its data.
+// A snapshot is the record of the emulator's saved data.
 type snapshot struct {
 	At time.Time `json:"at"`
 }
 
-// lastKept returns when the emulator's data was kept, or the zero time.
+// lastKept returns the time of the emulator's last snapshot, or the zero time.
 func (h home) lastKept() time.Time {
 	var made snapshot
 	text, err := os.ReadFile(filepath.Join(h.emulatorData(), "kept", "current", "snapshot.json"))
@@ -141,26 +142,26 @@ func (h home) lastKept() time.Time {
 	return made.At
 }
 
-// tellLoss says which data is lost because the emulator was killed, and whether
-// the clock stands before the data.
+// tellLoss warns when a killed emulator lost data, and when the clock is behind
+// the newest data.
 func (p plan) tellLoss(w world, report steps.Reporter, s server) {
 	kept := p.home.lastKept()
 	if ahead := kept.Sub(w.now()); ahead > time.Minute {
-		report.Say("The clock of this machine is %s behind the data, which was kept at %s: new runs will sort before old ones.",
+		report.Say("The clock of this machine is %s behind the newest data, which is of %s: new runs will sort before old ones.",
 			ahead.Round(time.Second), kept.Local().Format(time.DateTime))
 	}
 	if _, err := os.Stat(s.marker()); errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	if kept.IsZero() {
-		report.Say("The emulator was killed before it had kept any data: it starts empty.")
+		report.Say("The emulator was killed before it had saved any data: it starts empty.")
 		return
 	}
-	report.Say("The emulator was killed: it continues with its data of %s. Later changes are lost.", kept.Local().Format(time.DateTime))
+	report.Say("The emulator was killed: it continues with its snapshot of %s. Later changes are lost.", kept.Local().Format(time.DateTime))
 }
 
-// endpoint returns where AWS_ENDPOINT_URL says that the emulator is, if it is
-// set.
+// endpoint returns the emulator's address from AWS_ENDPOINT_URL, or an empty
+// string when the variable is not set.
 func (p plan) endpoint() (string, error) {
 	if p.elsewhere == "" {
 		return "", nil
@@ -172,7 +173,8 @@ func (p plan) endpoint() (string, error) {
 	return "http://" + u.Host, nil
 }
 
-// isLocal returns an error unless a program of ours could listen at raw.
+// isLocal returns an error unless raw is an address of this machine, where an
+// emulator can be started.
 func isLocal(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -181,7 +183,7 @@ func isLocal(raw string) error {
 	if host := u.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("nothing answers at %s: start the emulator there, or unset AWS_ENDPOINT_URL to have one started here", raw)
+	return fmt.Errorf("no emulator answers at %s: start it there, or unset AWS_ENDPOINT_URL to let make run start one here", raw)
 }
 
 // products finds the stand-ins or starts them, and returns their URL.
@@ -208,11 +210,11 @@ func (p plan) products(ctx context.Context, w world, report steps.Reporter, endp
 		return process.Address, err
 	}
 	at := site{server: s.name, option: "PRODUCTS_PORT", port: p.productsPort, last: p.home.lastPorts().Products, first: productsPort}
-	process, err = s.startAt(ctx, report, at, w.whose)
+	process, err = s.startAt(ctx, report, at, w.occupant)
 	return process.Address, err
 }
 
-// kept reports whether the emulator kept everything when it ended.
+// kept reports whether the emulator saved all its data when it ended.
 func (h home) kept() bool {
 	marker := filepath.Join(h.emulatorData(), "running")
 	_, held := proc.Holder(marker)

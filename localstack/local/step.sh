@@ -1,8 +1,8 @@
 #!/bin/sh
-# step.sh TEXT COMMAND…: runs a command, prints a dot for every two seconds that
-# it takes, and shows what it said only when it fails. It speaks on the standard
-# error, so that the output of what is built for is clean. One step at a time runs
-# in a checkout, where there is flock.
+# step.sh TEXT COMMAND…: runs a command, prints a dot for every two seconds, and
+# shows the command's output only when it fails. It writes to standard error, so
+# that the standard output of a make target has only its own text. With flock,
+# one step at a time runs in a checkout.
 exec >&2
 if command -v flock >/dev/null && mkdir -p .local && exec 9>.local/step.lock && ! flock -n 9; then
 	echo "Another make builds in this folder: waiting for it."

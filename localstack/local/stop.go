@@ -27,8 +27,8 @@ func stop(ctx context.Context, w world, args []string) error {
 	return h.stop(ctx, w, true)
 }
 
-// reset forgets the local data: what ran, and what it left in the state folder.
-// What make installed and built stays.
+// reset stops the local cloud and deletes its data. Installed tools and built
+// programs stay.
 func reset(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "reset")
 	if err := parse(f, args); err != nil {
@@ -51,11 +51,11 @@ func reset(ctx context.Context, w world, args []string) error {
 			return h.denied(err)
 		}
 	}
-	w.say("The local data is forgotten.")
+	w.say("The local data is deleted.")
 	return nil
 }
 
-// stop ends what we started and says so.
+// stop ends the servers that make run started and prints their names.
 func (h home) stop(ctx context.Context, w world, keep bool) error {
 	o, failed := cloud.ReadOutputs(h.outputs())
 	ended, err := end(ctx, h)
@@ -63,13 +63,13 @@ func (h home) stop(ctx context.Context, w world, keep bool) error {
 		return err
 	}
 	if len(ended) == 0 {
-		w.say("Nothing that make run started is running.")
+		w.say("No server of make run is running.")
 	} else {
-		w.say("Ended the %s.", strings.Join(ended, " and the "))
+		w.say("Stopped the %s.", strings.Join(ended, " and the "))
 	}
 	if failed == nil && o.Mark == "" {
 		if answer, _ := cloud.Look(ctx, w.http, o.Endpoint); answer == cloud.Emulator {
-			w.say("The emulator at %s was there before make run, so it and its data stay.", o.Endpoint)
+			w.say("The emulator at %s keeps running with its data: make run did not start it.", o.Endpoint)
 		}
 	}
 	if !keep || len(ended) == 0 {
@@ -78,21 +78,21 @@ func (h home) stop(ctx context.Context, w world, keep bool) error {
 	return h.sayKept(w)
 }
 
-// sayKept says what the next make run will find.
+// sayKept prints which data the next make run continues with.
 func (h home) sayKept(w world) error {
 	switch last := h.lastKept(); {
 	case h.kept() && !last.IsZero():
-		w.say("The data is kept in %s: make run continues with it, make reset forgets it.", h.emulatorData())
+		w.say("The data is kept in %s: make run continues with it, make reset deletes it.", h.emulatorData())
 	case !h.kept() && last.IsZero():
-		return errors.New("the emulator could not keep its data, so the next make run starts empty: " + h.why())
+		return errors.New("the emulator could not save its data, so the next make run starts empty: " + h.why())
 	case !h.kept():
-		return errors.New("the emulator could not keep its newest data, so the next make run continues with that of " +
+		return errors.New("the emulator could not save its newest data, so the next make run continues with the snapshot of " +
 			last.Local().Format(time.DateTime) + ": " + h.why())
 	}
 	return nil
 }
 
-// why returns what the emulator said last about keeping its data.
+// why returns the emulator's last log line about saving its data.
 func (h home) why() string {
 	text, err := os.ReadFile(h.log("emulator"))
 	if err != nil {
@@ -104,13 +104,13 @@ func (h home) why() string {
 			return why
 		}
 	}
-	return "it ended before it was done, see " + h.log("emulator")
+	return "it ended before it had saved everything, see " + h.log("emulator")
 }
 
-// end ends the servers, those too that have no record because the make run that
-// started them was killed, and returns the names of those that ran. The emulator
-// ends first, since a run that found no products would fail. The outputs go with
-// them: they would lead nowhere.
+// end ends the servers and returns the names of the servers that ran. It also
+// finds servers without a record, left by a killed make run. The emulator ends
+// first, since a run that found no products would fail. The outputs are removed,
+// since no server answers at their addresses any more.
 func end(ctx context.Context, h home) ([]string, error) {
 	var ended []string
 	var errs []error
@@ -119,7 +119,7 @@ func end(ctx context.Context, h home) ([]string, error) {
 	} {
 		was, err := h.end(ctx, s.record)
 		if p, held := proc.Holder(server{data: s.data}.marker()); err == nil && held {
-			was, err = true, p.End(ctx, patient)
+			was, err = true, p.End(ctx, endTimeout)
 		}
 		if was {
 			ended = append(ended, s.name)

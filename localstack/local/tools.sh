@@ -1,6 +1,6 @@
 #!/bin/sh
-# tools.sh: says which of the tools that everything else needs are missing, and
-# what else is in the way, in a sentence each with what to do about it.
+# tools.sh: checks the required tools, the permissions and the free space. It
+# prints a sentence with the remedy for each problem.
 missing=0
 
 # complain SENTENCE
@@ -9,7 +9,7 @@ complain() {
 	missing=1
 }
 
-# need NAME MAJOR.MINOR FOUND: FOUND is empty when the tool is not there.
+# need NAME MAJOR.MINOR FOUND: FOUND is empty when the tool is not installed.
 need() {
 	case $3 in
 	'') echo "$1 is missing: install $1 $2 or newer." ;;
@@ -35,13 +35,13 @@ if command -v "${PYTHON:-python3}" >/dev/null && ! "${PYTHON:-python3}" -c 'impo
 	complain "Python's venv is missing: install it (on Debian and Ubuntu the package python3-venv)."
 fi
 
-# What another user has made cannot be written.
+# A folder of another user may be read-only.
 for folder in . .local dist; do
 	[ ! -e "$folder" ] || [ -w "$folder" ] ||
 		complain "This user may not write to $(cd "$folder" && pwd), which belongs to $(stat -c %U "$folder" 2>/dev/null || stat -f %Su "$folder"): work as that user, or let that user remove it."
 done
 
-# The tools take about 1 GB, and what is deployed about 300 MB.
+# The tools take about 1 GB, the programs and data about 300 MB.
 need_mb=1500
 [ -e .local/tools/installed ] && need_mb=300
 free_mb=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
@@ -49,7 +49,7 @@ if [ "${free_mb:-$need_mb}" -lt "$need_mb" ]; then
 	complain "Only $free_mb MB are free in $(pwd): make room for $need_mb MB."
 fi
 
-# An environment whose Python was removed or replaced is made anew.
+# An environment whose Python was removed or replaced is installed again.
 if [ -e .local/venv/installed ] && ! .local/venv/bin/python -c 'import hypercorn' 2>/dev/null; then
 	rm -f .local/venv/installed
 fi

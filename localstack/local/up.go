@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-// A plan says which local cloud is wanted.
+// A plan describes the local cloud to start.
 type plan struct {
 	home         home
 	port         port   // of the emulator
@@ -27,10 +27,10 @@ type plan struct {
 func up(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "up")
 	p := plan{elsewhere: w.getenv("AWS_ENDPOINT_URL"), keep: true}
-	f.Var(&p.port, "port", "port of the emulator, 0 for any free one; by default that of the last time, or the first free one from 4566 on")
-	f.Var(&p.productsPort, "products-port", "port of the products, 0 for any free one; by default that of the last time, or the first free one from 4580 on")
+	f.Var(&p.port, "port", "port of the emulator, 0 for any free port; default: the port of the last run, or the first free port from 4566 on")
+	f.Var(&p.productsPort, "products-port", "port of the products, 0 for any free port; default: the port of the last run, or the first free port from 4580 on")
 	quiet := f.Bool("quiet", false, "print no progress")
-	noDemo := f.Bool("no-demo", false, "publish no first event")
+	noDemo := f.Bool("no-demo", false, "do not publish the demonstration event")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -52,14 +52,15 @@ func up(ctx context.Context, w world, args []string) error {
 	if err != nil || *noDemo {
 		return err
 	}
-	report.Say("Ready after %.1f s, and it keeps running: make stop ends it and keeps its data.", w.now().Sub(began).Seconds())
+	report.Say("Ready after %.1f s. The system keeps running; make stop stops it and keeps its data.", w.now().Sub(began).Seconds())
 	return nil
 }
 
 // errInterrupted says that a signal ended the command.
 var errInterrupted = errors.New("Interrupted.") //nolint:revive,staticcheck // printed as it is.
 
-// interrupted says what a make run that was interrupted leaves running.
+// interrupted returns the error of an interrupted make run. It names the servers
+// that keep running.
 func interrupted(h home) error {
 	var left []string
 	for _, s := range []struct{ name, record string }{{"emulator", h.emulator()}, {"products", h.products()}} {
@@ -69,15 +70,15 @@ func interrupted(h home) error {
 	}
 	switch len(left) {
 	case 0:
-		return fmt.Errorf("%w Nothing is left running; make run starts anew", errInterrupted)
+		return fmt.Errorf("%w No server keeps running; make run starts again", errInterrupted)
 	case 1:
-		return fmt.Errorf("%w The %s keeps running: make run goes on, make stop ends it", errInterrupted, left[0])
+		return fmt.Errorf("%w The %s keeps running: make run continues, make stop stops it", errInterrupted, left[0])
 	}
-	return fmt.Errorf("%w The %s keep running: make run goes on, make stop ends them", errInterrupted, strings.Join(left, " and the "))
+	return fmt.Errorf("%w The %s keep running: make run continues, make stop stops them", errInterrupted, strings.Join(left, " and the "))
 }
 
-// with brings up a local cloud of its own, runs a command beside it, and always
-// ends the cloud again.
+// with starts a local cloud of its own, runs a command against it, and always
+// stops the cloud afterwards.
 func with(ctx context.Context, w world, args []string) (err error) {
 	f, state := flags(w, "with")
 	p := plan{port: port{given: true}, productsPort: port{given: true}}
@@ -96,7 +97,7 @@ func with(ctx context.Context, w world, args []string) (err error) {
 	}
 	defer release()
 
-	if _, err := end(ctx, p.home); err != nil { // what one that was killed left behind
+	if _, err := end(ctx, p.home); err != nil { // ends servers that a killed command left running
 		return err
 	}
 	defer func() {
@@ -111,7 +112,7 @@ func with(ctx context.Context, w world, args []string) (err error) {
 	return w.command(ctx, p.home, f.Args())
 }
 
-// command runs a command that finds the local cloud by its environment.
+// command runs a command with the local cloud's addresses in its environment.
 func (w world) command(ctx context.Context, h home, args []string) error {
 	o, err := h.readOutputs(ctx, w)
 	if err != nil {
@@ -132,7 +133,8 @@ func (w world) command(ctx context.Context, h home, args []string) error {
 	return nil
 }
 
-// start does what is not done yet.
+// start starts the servers that do not run, and deploys the system unless it is
+// up to date.
 func start(ctx context.Context, w world, report steps.Reporter, p plan) (cloud.Outputs, error) {
 	e, err := p.emulator(ctx, w, report)
 	if err != nil {

@@ -19,18 +19,20 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A misuse says everything that is wrong with what was typed.
+// A misuse lists all errors in the command line.
 type misuse struct {
-	what   string
-	faults []string
+	command string
+	faults  []string
 }
 
-func (m *misuse) Error() string { return m.what + ": " + strings.Join(m.faults, "\n"+m.what+": ") }
+func (m *misuse) Error() string {
+	return m.command + ": " + strings.Join(m.faults, "\n"+m.command+": ")
+}
 
-// errHelp says that somebody only wanted to know.
+// errHelp is the error of a command that was called with -h.
 var errHelp = errors.New("help was asked for")
 
-// arguments are what is typed after a command.
+// arguments are the arguments of a command.
 type arguments struct {
 	set          *flag.FlagSet
 	state, stack *string
@@ -41,15 +43,15 @@ type arguments struct {
 // argue returns the arguments that every command has.
 func argue(command string) *arguments {
 	a := &arguments{set: flag.NewFlagSet("operate "+command, flag.ContinueOnError)}
-	a.set.SetOutput(io.Discard) // it would tell of the first fault alone
+	a.set.SetOutput(io.Discard) // package flag would print only the first fault
 	a.state = a.set.String("state", ".local", "folder of the local cloud's state")
 	a.stack = a.set.String("stack", "", "CloudFormation stack to operate, instead of the local cloud")
 	a.json = a.set.Bool("json", false, "print JSON")
 	return a
 }
 
-// parse reads the arguments, goes on after those that are wrong, and returns
-// what is no flag. Only a call for help ends it.
+// parse reads all flags, continues after wrong ones, and returns the arguments
+// that are not flags. Only -h ends it early.
 func (a *arguments) parse(w surroundings, args []string) (rest []string, err error) {
 	for len(args) > 0 {
 		err := a.set.Parse(args)
@@ -69,17 +71,17 @@ func (a *arguments) parse(w surroundings, args []string) (rest []string, err err
 	return rest, nil
 }
 
-// refuse notes a fault.
+// refuse adds a fault if bad is true.
 func (a *arguments) refuse(bad bool, format string, args ...any) {
 	if bad {
 		a.faults = append(a.faults, fmt.Sprintf(format, args...))
 	}
 }
 
-// nothing notes what is too much.
-func (a *arguments) nothing(rest []string) {
+// onlyFlags refuses arguments that are not flags.
+func (a *arguments) onlyFlags(rest []string) {
 	for _, r := range rest {
-		a.refuse(true, "%q belongs to no flag", r)
+		a.refuse(true, "unexpected argument %q", r)
 	}
 }
 
@@ -89,29 +91,29 @@ func (a *arguments) err() error {
 		return nil
 	}
 	slices.Sort(a.faults)
-	return &misuse{what: a.set.Name(), faults: slices.Compact(a.faults)}
+	return &misuse{command: a.set.Name(), faults: slices.Compact(a.faults)}
 }
 
-// org reads the name of an organization, which may be missing.
+// org reads the id of an organization; an empty one is allowed.
 func (a *arguments) org(s string) id.Org {
 	o, ok := id.ParseOrg(s)
-	a.refuse(s != "" && !ok, "-org %q is no organization: org_ and up to 40 letters or digits", s)
+	a.refuse(s != "" && !ok, "-org %q is not an organization id: an id is org_ and up to 40 letters or digits", s)
 	return o
 }
 
-// reasons are those that a letter can have.
+// reasons returns every reason of a dead letter.
 func reasons() []string {
 	return []string{
 		event.ErrMalformed.Code, event.ErrTooLarge.Code, tenant.ErrUnknown.Code, event.ErrMismatch.Code, queue.ErrFailed.Code, unreadable,
 	}
 }
 
-// reason notes a reason that no letter can have.
+// reason refuses an unknown reason.
 func (a *arguments) reason(s string) {
-	a.refuse(s != "" && !slices.Contains(reasons(), s), "-reason %q is none of the reasons %s", s, strings.Join(reasons(), ", "))
+	a.refuse(s != "" && !slices.Contains(reasons(), s), "-reason %q is unknown: a reason is %s", s, strings.Join(reasons(), ", "))
 }
 
-// kind reads the qualified name of an event type, which may be missing.
+// kind reads the qualified name of an event type; an empty one is allowed.
 func (a *arguments) kind(s string) (product, kind string) {
 	if s == "" {
 		return "", ""
@@ -122,7 +124,7 @@ func (a *arguments) kind(s string) (product, kind string) {
 	for _, e := range known.Events() {
 		names = append(names, e.Name())
 	}
-	a.refuse(!slices.Contains(names, s), "-type %q is no event type of the catalogue; %s", s, fault.Suggest(s, names))
+	a.refuse(!slices.Contains(names, s), "-type %q is not an event type of the catalogue; %s", s, fault.Suggest(s, names))
 	product, kind, _ = strings.Cut(s, ":")
 	return product, kind
 }
@@ -130,7 +132,7 @@ func (a *arguments) kind(s string) (product, kind string) {
 // moment reads a time.
 func (a *arguments) moment(name, s string) time.Time {
 	t, err := time.Parse(time.RFC3339, s)
-	a.refuse(err != nil, "-%s %q is no time like 2026-03-09T14:00:00Z", name, s)
+	a.refuse(err != nil, "-%s %q is not a time like 2026-03-09T14:00:00Z", name, s)
 	return t.UTC()
 }
 

@@ -27,34 +27,35 @@ type inbox interface {
 }
 
 const (
-	// hold is how long a letter that was taken is hidden from others, unless it
-	// is put back earlier.
+	// hold is the visibility timeout: SQS hides a received letter from other
+	// receivers for this long, unless it is put back earlier.
 	hold = 2 * time.Minute
-	// patience is how long taking goes on: shorter than hold, so that the first
-	// letter does not come up again before the last.
+	// patience limits the time of take. It is shorter than hold, so that no
+	// received letter becomes visible again before take ends.
 	patience = 100 * time.Second
-	// wait is how long a call waits for letters, in seconds. A call that waits
-	// asks all of SQS's servers; one that does not asks a few, and may find
-	// nothing although there is something.
+	// wait is the time that a call waits for letters, in seconds. Such long
+	// polling asks all of SQS's servers; short polling asks a few and can miss
+	// letters.
 	wait = 1
-	// most is how many messages one call takes.
+	// most is the maximum of messages per call.
 	most = 10
 )
 
-// A deadLetters is the queue of dead letters. SQS cannot list what is in a queue: it
-// hands messages out, and hides each for a while. So a pile is looked at by
-// taking all of it and putting it back. Nothing is lost by that, however it
-// ends: what was not put back comes back by itself after hold. The letters'
-// queue has no redrive policy, so being taken often moves a letter nowhere, and
-// its 14 days go on.
+// A deadLetters is the dead-letter queue. SQS cannot list the messages of a queue:
+// it only delivers them, and hides each until its visibility timeout. So listing
+// means receiving all letters and putting them back. No letter is lost when the
+// program is killed: SQS makes it visible again after hold. The dead-letter queue
+// has no redrive policy, so SQS moves no letter however often it is received, and
+// its 14 days of retention go on.
 type deadLetters struct {
 	api inbox
 	url string
 	now func() time.Time
 }
 
-// take takes the letters, oldest first; whole is false when there were more than
-// could be taken in time. Whoever takes must put back, after an error too.
+// take receives the letters and returns them oldest first; whole is false when
+// patience ended before the queue was empty. The caller must put the letters
+// back, after an error too.
 func (p deadLetters) take(ctx context.Context) (found []letter, whole bool, err error) {
 	taken := map[string]letter{}
 	end := p.now().Add(patience)
@@ -64,7 +65,7 @@ func (p deadLetters) take(ctx context.Context) (found []letter, whole bool, err 
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
 		})
 		if err != nil {
-			return inOrder(taken), false, fmt.Errorf("take letters: %w", err)
+			return inOrder(taken), false, fmt.Errorf("receive dead letters: %w", err)
 		}
 		if len(out.Messages) == 0 {
 			return inOrder(taken), true, nil
@@ -97,8 +98,7 @@ func sentAt(m types.Message) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// putBack lets others see the letters again. It does so after an interruption
-// too.
+// putBack makes the letters visible again, after an interruption too.
 func (p deadLetters) putBack(ctx context.Context, letters []letter) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
@@ -122,11 +122,11 @@ func (p deadLetters) putBack(ctx context.Context, letters []letter) error {
 	if left == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d letters were not put back; they come back by themselves within %v: %w",
+	return fmt.Errorf("%d dead letters were not put back; SQS makes them visible again within %v: %w",
 		left, hold, errors.Join(append(errs, errStill)...))
 }
 
-var errStill = errors.New("SQS hides them still")
+var errStill = errors.New("SQS still hides them")
 
 // throwAway deletes a letter.
 func (p deadLetters) throwAway(ctx context.Context, l letter) error {
@@ -137,10 +137,10 @@ func (p deadLetters) throwAway(ctx context.Context, l letter) error {
 	return nil
 }
 
-// A level says how many messages are in a queue. SQS counts approximately.
+// A level is the approximate number of messages in a queue.
 type level struct {
 	Visible int `json:"visible"`
-	Hidden  int `json:"hidden"` // handed out, and not deleted yet
+	Hidden  int `json:"hidden"` // delivered to a receiver and not deleted yet
 }
 
 func levelOf(ctx context.Context, api inbox, url string) (level, error) {
@@ -151,7 +151,7 @@ func levelOf(ctx context.Context, api inbox, url string) (level, error) {
 		return level{}, fmt.Errorf("count the messages of %s: %w", url, err)
 	}
 	number := func(name types.QueueAttributeName) int {
-		n, _ := strconv.Atoi(out.Attributes[string(name)]) // SQS says numbers
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // SQS returns numbers
 		return n
 	}
 	return level{
@@ -160,7 +160,7 @@ func levelOf(ctx context.Context, api inbox, url string) (level, error) {
 	}, nil
 }
 
-// levels are those of the queues through which an event may go.
+// levels are the levels of all queues that an event can pass.
 type levels struct {
 	Events      level `json:"events"`
 	Undelivered level `json:"undelivered"`

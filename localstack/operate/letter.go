@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/queue"
 )
 
-// A letter is a dead letter as it lies in its queue.
+// A letter is a dead letter with its message's id and time.
 type letter struct {
 	queue.Letter
 
@@ -21,7 +21,7 @@ type letter struct {
 	receipt string
 }
 
-// about is what an event says of itself, as far as it can be read.
+// about holds the readable fields of an event's envelope.
 type about struct {
 	ID      string         `json:"id"`
 	Type    string         `json:"event_type"`
@@ -30,21 +30,22 @@ type about struct {
 	Payload map[string]any `json:"payload"`
 }
 
-// unreadable is the reason of what lies in the queue and is no letter.
+// unreadable is the reason of a message in the queue that is not a dead letter.
 const unreadable = "unreadable"
 
-// read makes a letter of the body of a message; of any body.
+// read turns any message body into a letter.
 func read(body string) letter {
 	var l letter
 	if err := json.Unmarshal([]byte(body), &l.Letter); err != nil || l.Reason == "" {
-		text, _ := json.Marshal(body) // a string always has JSON
-		l.Letter = queue.Letter{Reason: unreadable, Message: "This is no letter.", Event: text}
+		text, _ := json.Marshal(body) // a string never fails
+		l.Letter = queue.Letter{Reason: unreadable, Message: "The message is not a dead letter of this system.", Event: text}
 	}
 	l.about = readAbout(l.Event)
 	return l
 }
 
-// readAbout reads each field by itself: one of the wrong type hides no other.
+// readAbout reads each field by itself, so that a field of the wrong type does
+// not hide the other fields.
 func readAbout(text json.RawMessage) about {
 	var fields map[string]json.RawMessage
 	var a about
@@ -54,7 +55,7 @@ func readAbout(text json.RawMessage) about {
 	for name, to := range map[string]any{
 		"id": &a.ID, "event_type": &a.Type, "source_product": &a.Product, "org_id": &a.Org, "payload": &a.Payload,
 	} {
-		_ = json.Unmarshal(fields[name], to) // what is something else stays empty
+		_ = json.Unmarshal(fields[name], to) // a field of another type stays empty
 	}
 	return a
 }
@@ -67,7 +68,7 @@ func (a about) name() string {
 	return a.Product + ":" + a.Type
 }
 
-// A choice says which letters are meant; what is empty means all.
+// A choice selects letters; an empty field selects all.
 type choice struct{ reason, org, event string }
 
 func (c choice) has(l letter) bool {
@@ -75,38 +76,39 @@ func (c choice) has(l letter) bool {
 		(c.event == "" || c.event == l.about.ID)
 }
 
-// hopeless says of some reasons why their events cannot succeed as they are.
+// hopeless explains why the event of a letter with this reason would fail again;
+// empty when it may succeed.
 func hopeless(reason string) string {
 	switch reason {
 	case event.ErrMalformed.Code:
-		return "a malformed event stays malformed: its product has to publish it anew"
+		return "a malformed event stays malformed; its product has to publish it again, corrected"
 	case event.ErrMismatch.Code:
-		return "the envelope and the bus disagreed about what the event is, and put back it would count as what the envelope says"
+		return "the envelope names another product or type than the bus did, and a redrive would publish it under the envelope's names"
 	case event.ErrTooLarge.Code:
-		return "the event is larger than what is taken, and its letter has the envelope alone"
+		return "the event is larger than the limit, and its letter has only the envelope"
 	}
 	return ""
 }
 
-// stays says why the letter's event is not put back on the bus; empty when it
-// is. Force overrules what is only likely to fail.
+// stays explains why the letter's event is not put back on the bus; empty when it
+// is. Force also puts back an event that is likely to fail again.
 func (l letter) stays(force bool) string {
 	why := hopeless(l.Reason)
 	switch {
 	case l.Reason == unreadable:
-		return "it is no letter, so it has no event"
+		return "the message is not a dead letter, so it has no event"
 	case why != "" && !force:
 		return why
 	case l.about.Payload == nil:
-		return "the letter has no whole event: none was there, or it was cut to its envelope; the archive has it as it came"
+		return "the letter has no payload: the event had none or was too large to keep; the archive has the original event"
 	case l.about.Product == "" || l.about.Type == "":
-		return "the event does not say what it is, so the bus cannot be told"
+		return "the event has no source_product or no event_type, which the bus needs"
 	}
 	return ""
 }
 
-// plain returns what came from outside as it may be shown: on one line, without
-// what a terminal would obey.
+// plain makes text from outside safe to print: on one line, without control
+// characters that a terminal would obey.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -119,7 +121,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// short returns what fits into n characters.
+// short cuts s to n characters.
 func short(s string, n int) string {
 	runes := []rune(s)
 	if len(runes) <= n {

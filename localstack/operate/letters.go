@@ -19,7 +19,7 @@ func letters(ctx context.Context, w surroundings, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	a.reason(*reason)
 	a.org(*org)
 	if err := a.err(); err != nil {
@@ -32,14 +32,14 @@ func letters(ctx context.Context, w surroundings, args []string) error {
 	return list(ctx, w, sqs.NewFromConfig(at.config), at, choice{reason: *reason, org: *org}, *a.json)
 }
 
-// A listing is what there is to say about dead letters.
+// A listing is the output of letters.
 type listing struct {
 	Letters []letter `json:"letters"`
-	Whole   bool     `json:"whole"` // no other letter could be seen
+	Whole   bool     `json:"whole"` // all letters of the queue were received
 	Queues  levels   `json:"queues"`
 }
 
-// list prints the letters that are meant.
+// list prints the chosen letters.
 func list(ctx context.Context, w surroundings, api inbox, at target, which choice, asJSON bool) (err error) {
 	p := deadLetters{api: api, url: at.deadLetters, now: w.now}
 	l := listing{Letters: []letter{}}
@@ -62,7 +62,7 @@ func list(ctx context.Context, w surroundings, api inbox, at target, which choic
 	return err
 }
 
-// table prints letters, a line each.
+// table prints one line for each letter.
 func (w surroundings) table(l listing) error {
 	if len(l.Letters) == 0 {
 		return nil
@@ -84,20 +84,20 @@ func cell(s string) string {
 	return plain(short(s, 60))
 }
 
-// rest says what the table does not show.
+// rest prints the numbers of letters and events that the table does not show.
 func (w surroundings) rest(l listing, seen int, whole bool) {
-	w.say("%d of %d letters", len(l.Letters), seen)
+	w.say("%d of %d letters shown", len(l.Letters), seen)
 	if !whole {
-		w.say("There are more than can be looked at in %v: redrive some first.", patience)
+		w.say("The queue has more letters than can be received in %v: redrive some first.", patience)
 	}
 	if n := l.Queues.DeadLetters.Hidden; n > 0 {
-		w.say("About %d more are hidden, because somebody looks at them or was killed meanwhile; they come back by themselves (after %v, if it was this program).", n, hold)
+		w.say("About %d more are hidden: another receiver has them, or was killed. They become visible again by themselves (after %v, if the receiver was this program).", n, hold)
 	}
 	if u := l.Queues.Undelivered; u != (level{}) {
-		w.say("About %d events could not be delivered and are on their way to become letters.", u.Visible+u.Hidden)
+		w.say("About %d undeliverable events will become letters.", u.Visible+u.Hidden)
 	}
 	if e := l.Queues.Events; e != (level{}) {
-		w.say("About %d events wait for the dispatcher, or to be tried again.", e.Visible+e.Hidden)
+		w.say("About %d events wait for the dispatcher or for a retry.", e.Visible+e.Hidden)
 	}
 }
 

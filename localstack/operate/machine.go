@@ -22,23 +22,23 @@ type watcher interface {
 }
 
 const (
-	// turns is how many executions of the machine that waits are looked for,
-	// the newest of a run.
+	// turns is the number of leases, the newest of a run, whose executions of
+	// the Waits machine are looked up.
 	turns = 20
-	// recent is how many of an execution's newest events are shown.
+	// recent is the number of an execution's newest events to show.
 	recent = 5
 )
 
-// Machines say what the platform knows of a run.
+// machines are the state machines' executions of a run.
 type machines struct {
-	// Runs says where to look for what happened on the Express machine, which
-	// keeps no executions: AWS has its errors in a log group, and nothing else.
+	// Runs names the log group of the Express machine, which keeps no
+	// executions: AWS logs only its errors.
 	Runs  string    `json:"runs"`
 	Waits []waiting `json:"waits"`
-	More  int64     `json:"more,omitempty"` // turns so long ago that they were not looked for
+	More  int64     `json:"more,omitempty"` // older leases, which were not looked up
 }
 
-// A waiting is an execution of the machine that waits.
+// A waiting is an execution of the Waits machine.
 type waiting struct {
 	Name    string    `json:"name"`
 	Status  string    `json:"status"`
@@ -55,12 +55,12 @@ type moment struct {
 	State string    `json:"state,omitempty"`
 }
 
-// machinesOf looks for the executions that belong to a run: each lease may have
-// handed over once, under a name that follows from it.
+// machinesOf looks up the executions of a run. Each lease may have started one,
+// whose name is derived from the run and the number of the lease.
 func machinesOf(ctx context.Context, api watcher, at target, x execution.Execution) (machines, error) {
 	runs := at.runs[strings.LastIndex(at.runs, ":")+1:]
 	m := machines{Waits: []waiting{}, Runs: fmt.Sprintf(
-		"%s is an Express machine and keeps no executions; its errors are in the log group /aws/vendedlogs/states/%s, under the execution name %s (-r… when started again)",
+		"%s is an Express machine and keeps no executions; its errors are in the log group /aws/vendedlogs/states/%s, under the execution name %s (with -r… after a restart)",
 		runs, runs, x.ID)}
 	oldest := max(1, x.Lease.Attempt-turns+1)
 	m.More = oldest - 1
@@ -83,7 +83,7 @@ func waitingOf(ctx context.Context, api watcher, at target, name string) (w wait
 		return w, false, nil
 	}
 	if err != nil {
-		return w, false, fmt.Errorf("look at the execution %s: %w", name, err)
+		return w, false, fmt.Errorf("describe the execution %s: %w", name, err)
 	}
 	w = waiting{
 		Name: name, Status: string(is.Status), Started: aws.ToTime(is.StartDate).UTC(),

@@ -1,10 +1,9 @@
-// Operate is for those who keep the system running, on a laptop and on AWS. It
-// lists dead letters and puts their events back on the bus, shows a run whole,
-// and replays events from the archive. Whatever it does may be done again, and
-// may be ended at any moment.
+// Operate is the operators' program, for a laptop and for AWS. It lists dead
+// letters and puts their events back on the bus, shows everything stored about a
+// run, and replays events from the archive. Every command may be repeated and may
+// be killed at any moment.
 //
-// It exits with 0 when all is done, 1 when something failed, and 2 when it was
-// asked for something that it does not do.
+// It exits with 0 on success, 1 on a failure and 2 on wrong arguments.
 package main
 
 import (
@@ -34,14 +33,14 @@ func main() {
 	os.Exit(1)
 }
 
-// surroundings are all that a command may touch besides the system.
+// surroundings are a command's access to clock and terminal.
 type surroundings struct {
 	now   func() time.Time
 	sleep func(ctx context.Context, d time.Duration) error
 	out   io.Writer
 }
 
-// say prints a line. There is nobody to tell when that fails.
+// say prints a line. It ignores a write error, which it could not report either.
 func (w surroundings) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(w.out, format+"\n", args...)
 }
@@ -49,13 +48,13 @@ func (w surroundings) say(format string, args ...any) {
 const usage = `operate letters  [-reason R] [-org O]                       list dead letters
 operate redrive  [-reason R] [-org O] [-id evt_…] [-dry-run] [-force]
                                                            put their events back on the bus
-operate run      exec_… -org O                             show a run whole
+operate run      exec_… -org O                             show everything stored about a run
 operate replay   -from T -to T [-org O] [-type psa:ticket.created] [-name N]
                                                            replay events from the archive
 
-Each takes -json, and says with -h what its flags mean. The system is the one
-that make run started (-state .local), or with -stack NAME that of a
-CloudFormation stack in the account and region of the AWS settings in force.`
+Every command takes -json, and -h to explain its flags. It operates the system that
+make run started (-state .local), or with -stack NAME a CloudFormation stack in the
+account and region of the current AWS settings.`
 
 func run(ctx context.Context, w surroundings, args []string) error {
 	commands := map[string]func(context.Context, surroundings, []string) error{
@@ -74,5 +73,5 @@ func run(ctx context.Context, w surroundings, args []string) error {
 			return nil
 		}
 	}
-	return &misuse{what: "operate", faults: []string{"say what to do:\n\n" + usage}}
+	return &misuse{command: "operate", faults: []string{"name a command:\n\n" + usage}}
 }

@@ -25,8 +25,8 @@ import (
 
 var start = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
 
-// A sqsQueue is a queue of SQS: a message that was received is hidden until its
-// time is over, and each receipt is another.
+// A sqsQueue behaves like a queue of SQS: a received message is hidden until its
+// visibility timeout, and each receive has a new receipt.
 type sqsQueue struct {
 	now      time.Time
 	messages []*message
@@ -41,7 +41,7 @@ type message struct {
 
 func (q *sqsQueue) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	if in.WaitTimeSeconds == 0 {
-		return nil, errors.New("a call that does not wait may find nothing although there is something")
+		return nil, errors.New("a receive without a wait can miss messages")
 	}
 	out := &sqs.ReceiveMessageOutput{}
 	for _, m := range q.messages {
@@ -107,7 +107,7 @@ func (q *sqsQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesIn
 	}}, nil
 }
 
-// letter puts a letter about an event into the queue.
+// letter sends a letter about an event to the queue.
 func (q *sqsQueue) letter(reason, event string) {
 	q.body(fmt.Sprintf(`{"reason":%q,"message":"Because.","event":%s}`, reason, event))
 }
@@ -116,7 +116,7 @@ func (q *sqsQueue) body(text string) {
 	q.messages = append(q.messages, &message{id: fmt.Sprintf("m%03d", len(q.messages)), body: text})
 }
 
-// visible returns how many letters others see.
+// visible returns the number of visible letters.
 func (q *sqsQueue) visible() int {
 	n := 0
 	for _, m := range q.messages {
@@ -132,11 +132,11 @@ func envelope(name, org string) string {
 	return fmt.Sprintf(`{"id":%q,"event_type":"ticket.created","source_product":"psa","org_id":%q,"payload":{"a":1.50},"published_at":"2026-03-09T14:00:00Z"}`, name, org)
 }
 
-// A fakeBus remembers what was put on it, and refuses what it is told to.
+// A fakeBus records its events, and refuses the event of a given id.
 type fakeBus struct {
 	got     []string
 	refuses string
-	after   func() // what happens once the bus has an event
+	after   func() // called when the bus has an event
 }
 
 func (b *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
@@ -165,7 +165,7 @@ func (q *sqsQueue) redriver(b *fakeBus, which choice) redriver {
 	return redriver{surroundings: w, letters: deadLetters{api: q, url: "letters", now: w.now}, bus: b, name: "bus", which: which}
 }
 
-func TestListingShowsEveryLetterAndHidesNone(t *testing.T) {
+func TestListingPutsEveryLetterBack(t *testing.T) {
 	t.Parallel()
 
 	q := &sqsQueue{now: start}
@@ -191,7 +191,7 @@ func TestListingShowsEveryLetterAndHidesNone(t *testing.T) {
 			t.Errorf("%+v printed %s; want %s", which.choice, out.String(), which.want)
 		}
 		if n := q.visible(); n != 27 {
-			t.Errorf("others see %d letters afterwards, want 27", n)
+			t.Errorf("%d letters are visible afterwards, want 27", n)
 		}
 	}
 	if len(q.messages) != 27 {
@@ -214,34 +214,34 @@ func TestALetterIsShownWithItsEvent(t *testing.T) {
 	}
 }
 
-func TestLettersThatAreNotPutBackAreSpokenOf(t *testing.T) {
+func TestLettersThatAreNotPutBackAreReported(t *testing.T) {
 	t.Parallel()
 
 	q := &sqsQueue{now: start, broken: "put back"}
 	q.letter("failed", envelope("evt_1", "org_a"))
 	var out bytes.Buffer
 	err := list(t.Context(), q.world(&out), q, target{}, choice{}, false)
-	if err == nil || !strings.Contains(err.Error(), "come back by themselves within 2m0s") {
+	if err == nil || !strings.Contains(err.Error(), "visible again within 2m0s") {
 		t.Errorf("err = %v", err)
 	}
 	out.Reset()
 	if err := list(t.Context(), q.world(&out), q, target{}, choice{}, false); err != nil || !strings.Contains(out.String(), "About 1 more are hidden") {
-		t.Errorf("the next look prints %s, %v", out.String(), err)
+		t.Errorf("the next listing prints %s, %v", out.String(), err)
 	}
 	q.now = q.now.Add(hold)
 	if n := q.visible(); n != 1 {
-		t.Errorf("%d letters came back", n)
+		t.Errorf("%d letters are visible again", n)
 	}
 }
 
-func TestARedrivenEventIsOnTheBusAsItCameAndItsLetterIsGone(t *testing.T) {
+func TestARedriveRepublishesTheEventUnchangedAndDeletesItsLetter(t *testing.T) {
 	t.Parallel()
 
 	q, b := &sqsQueue{now: start}, &fakeBus{}
 	q.letter("failed", envelope("evt_1", "org_a"))
 	q.letter("unknown_org", envelope("evt_2", "org_b"))
 	r := q.redriver(b, choice{org: "org_a"})
-	for range 2 { // the second finds nothing to do
+	for range 2 { // the second run finds no letter
 		if err := r.run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -250,11 +250,11 @@ func TestARedrivenEventIsOnTheBusAsItCameAndItsLetterIsGone(t *testing.T) {
 		t.Errorf("on the bus (-want +got)\n%s", diff)
 	}
 	if len(q.messages) != 1 || q.visible() != 1 {
-		t.Errorf("%d letters are left, %d can be seen; want the other one", len(q.messages), q.visible())
+		t.Errorf("%d letters are left, %d are visible; want 1 and 1", len(q.messages), q.visible())
 	}
 }
 
-func TestSomeLettersStay(t *testing.T) {
+func TestALetterThatWouldFailAgainStays(t *testing.T) {
 	t.Parallel()
 
 	whole := envelope("evt_1", "org_a")
@@ -264,18 +264,18 @@ func TestSomeLettersStay(t *testing.T) {
 		redriven      bool
 		why           string
 	}{
-		"what failed is tried again":                {"failed", whole, false, true, ""},
-		"an organization may be known by now":       {"unknown_org", whole, false, true, ""},
-		"what is malformed stays so":                {"malformed", whole, false, false, "stays malformed"},
-		"it may be forced":                          {"malformed", whole, true, true, ""},
-		"nobody knows which of two is true":         {"envelope_mismatch", whole, false, false, "disagreed"},
-		"the envelope may be believed":              {"envelope_mismatch", whole, true, true, ""},
-		"what is too large is not there":            {"too_large", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, false, false, "envelope alone"},
-		"force brings nothing back":                 {"too_large", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, true, false, "archive"},
-		"what failed may have been cut too":         {"failed", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, true, false, "archive"},
-		"a text is no event":                        {"malformed", `"text"`, true, false, "no whole event"},
-		"the bus must be told what an event is":     {"failed", `{"id":"evt_1","payload":{}}`, true, false, "does not say what it is"},
-		"a name of the wrong type hides no payload": {"malformed", `{"event_type":1,"payload":{}}`, true, false, "does not say what it is"},
+		"a failed event is tried again":       {"failed", whole, false, true, ""},
+		"an organization may be known by now": {"unknown_org", whole, false, true, ""},
+		"a malformed event stays":             {"malformed", whole, false, false, "stays malformed"},
+		"it may be forced":                    {"malformed", whole, true, true, ""},
+		"a mismatch stays":                    {"envelope_mismatch", whole, false, false, "another product or type"},
+		"a mismatch may be forced":            {"envelope_mismatch", whole, true, true, ""},
+		"a too large event stays":             {"too_large", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, false, false, "only the envelope"},
+		"force brings no payload back":        {"too_large", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, true, false, "archive"},
+		"a failed event may be cut too":       {"failed", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, true, false, "archive"},
+		"a text has no payload":               {"malformed", `"text"`, true, false, "no payload"},
+		"the bus needs a type and a product":  {"failed", `{"id":"evt_1","payload":{}}`, true, false, "no source_product"},
+		"a type that is a number is no type":  {"malformed", `{"event_type":1,"payload":{}}`, true, false, "no source_product"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,7 +297,7 @@ func TestSomeLettersStay(t *testing.T) {
 	}
 }
 
-func TestWhateverBreaksInARedriveNoEventIsLost(t *testing.T) {
+func TestAFailureDuringARedriveLosesNoEvent(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -319,7 +319,7 @@ func TestWhateverBreaksInARedriveNoEventIsLost(t *testing.T) {
 			q.letter("failed", envelope("evt_1", "org_a"))
 			tc.prepare(q, b, cancel)
 			if err := q.redriver(b, choice{}).run(ctx); err == nil {
-				t.Error("nothing is said of it")
+				t.Error("the failure is not reported")
 			}
 			if len(q.messages) != tc.left || q.visible() != tc.left || len(b.got) != tc.onBus {
 				t.Errorf("%d letters left, %d seen, %d on the bus; want %d, %d", len(q.messages), q.visible(), len(b.got), tc.left, tc.onBus)
@@ -328,7 +328,7 @@ func TestWhateverBreaksInARedriveNoEventIsLost(t *testing.T) {
 	}
 }
 
-func TestWhatFailsAgainAtOnceIsNotRedrivenForEver(t *testing.T) {
+func TestALetterThatFailsAgainAtOnceIsRedrivenOnce(t *testing.T) {
 	t.Parallel()
 
 	q, b := &sqsQueue{now: start}, &fakeBus{}
@@ -351,16 +351,16 @@ func TestADryRunChangesNothing(t *testing.T) {
 	}
 }
 
-func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+func TestAllWrongArgumentsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		args string
 		want []string
 	}{
-		"nothing":            {"", []string{"say what to do"}},
-		"an unknown command": {"rerun", []string{"say what to do"}},
-		"a run of nobody":    {"run", []string{"-org is missing", "name one execution"}},
+		"nothing":                    {"", []string{"name a command"}},
+		"an unknown command":         {"rerun", []string{"name a command"}},
+		"a run without organization": {"run", []string{"-org is missing", "name one execution"}},
 		"a run with all wrong": {
 			"run exec_# -org acme -colour red", []string{"-org", `"acme"`, "exec_", "-colour"},
 		},
@@ -376,7 +376,7 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 		"a replay of an unknown event": {
 			"replay -from 2026-03-09T14:00:00Z -to 2026-03-09T14:01:00Z -type psa:ticket.craeted", []string{"psa:ticket.created"},
 		},
-		"a redrive of what cannot succeed": {"redrive -reason too_large -speed 3", []string{"-reason too_large cannot succeed", "-speed"}},
+		"a redrive that would fail again": {"redrive -reason too_large -speed 3", []string{"-reason too_large would fail again", "-speed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -388,14 +388,14 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 			}
 			for _, want := range tc.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%v does not speak of %s", err, want)
+					t.Errorf("err = %v, want it to contain %q", err, want)
 				}
 			}
 		})
 	}
 }
 
-func TestARedriveOfAnEventWithoutALetterSaysWhichThereAre(t *testing.T) {
+func TestARedriveOfAnEventWithoutALetterNamesTheEventsThatHaveOne(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -437,12 +437,12 @@ func (r runs) Executions(_ context.Context, _ id.Org, q execution.Query) (execut
 	return page, nil
 }
 
-func TestARunThatIsNotThereIsAnsweredWithTheNewest(t *testing.T) {
+func TestAMissingRunIsAnsweredWithTheNewestRuns(t *testing.T) {
 	t.Parallel()
 
 	for want, there := range map[string]runs{
-		"it has none at all":                    nil,
-		"its newest are exec_2, exec_3, exec_4": {"exec_2", "exec_3", "exec_4", "exec_5"},
+		"and no other run":                           nil,
+		"its newest runs are exec_2, exec_3, exec_4": {"exec_2", "exec_3", "exec_4", "exec_5"},
 	} {
 		err := missing(t.Context(), there, "org_a", "exec_1")
 		if _, ok := errors.AsType[*misuse](err); !ok || !strings.Contains(err.Error(), want) {
@@ -451,7 +451,7 @@ func TestARunThatIsNotThereIsAnsweredWithTheNewest(t *testing.T) {
 	}
 }
 
-func TestHelpIsNoFault(t *testing.T) {
+func TestHelpIsNotAnError(t *testing.T) {
 	t.Parallel()
 
 	for _, args := range []string{"-h", "letters -h", "redrive -h", "run -h", "replay -h"} {
@@ -474,7 +474,7 @@ func (s fakeStacks) DescribeStacks(
 	return &cloudformation.DescribeStacksOutput{Stacks: []cloudformationtypes.Stack{stack}}, nil
 }
 
-func TestAStackSaysWhereTheSystemIs(t *testing.T) {
+func TestATargetComesFromTheOutputsOfItsStack(t *testing.T) {
 	t.Parallel()
 
 	all := fakeStacks{

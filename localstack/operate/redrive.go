@@ -20,17 +20,17 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	reason := a.set.String("reason", "", "only letters with this reason, like failed or unknown_org")
 	org := a.set.String("org", "", "only letters about events of this organization")
 	event := a.set.String("id", "", "only letters about the event of this id")
-	force := a.set.Bool("force", false, "put back too what can hardly succeed")
-	dry := a.set.Bool("dry-run", false, "only say what would be done")
+	force := a.set.Bool("force", false, "also put back events that are likely to fail again")
+	dry := a.set.Bool("dry-run", false, "only print the letters that would be redriven")
 	rest, err := a.parse(w, args)
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	a.reason(*reason)
 	a.org(*org)
 	why := hopeless(*reason)
-	a.refuse(why != "" && !*force, "-reason %s cannot succeed: %s (-force puts back what is whole all the same)", *reason, why)
+	a.refuse(why != "" && !*force, "-reason %s would fail again: %s (-force puts back every complete event)", *reason, why)
 	if err := a.err(); err != nil {
 		return err
 	}
@@ -63,27 +63,27 @@ type redriver struct {
 	json    bool
 }
 
-// A redriven says what became of a letter that was meant.
+// A redriven is the outcome for one chosen letter.
 type redriven struct {
 	Event  string `json:"event_id"`
 	Name   string `json:"event"`
 	Org    string `json:"org_id"`
 	Reason string `json:"reason"`
 	Done   bool   `json:"redriven"`
-	Why    string `json:"why,omitempty"` // it was left where it is
+	Why    string `json:"why,omitempty"` // the letter stays in the queue
 }
 
-// A report is what a redrive has done.
+// A report is the output of redrive.
 type report struct {
 	Letters []redriven `json:"letters"`
 	DryRun  bool       `json:"dry_run,omitempty"`
 	Whole   bool       `json:"whole"`
 }
 
-// run redrives the letters that were there when it began: what fails again at
-// once is a new letter, and not met.
+// run redrives the letters that it received at the start. An event that fails
+// again becomes a new letter, which this run does not receive.
 func (r redriver) run(ctx context.Context) error {
-	found, whole, err := r.letters.take(ctx) // what was taken before an error is redriven too
+	found, whole, err := r.letters.take(ctx) // letters received before an error are redriven too
 	if missing := r.missing(found, whole); err == nil && missing != nil {
 		return errors.Join(missing, r.letters.putBack(ctx, found))
 	}
@@ -107,7 +107,7 @@ func (r redriver) run(ctx context.Context) error {
 	return errors.Join(err, ctx.Err(), r.letters.putBack(ctx, back), r.tell(told))
 }
 
-// missing returns a misuse when no letter is about the event that is meant.
+// missing returns a misuse when no letter is about the event of -id.
 func (r redriver) missing(found []letter, whole bool) error {
 	if r.which.event == "" || !whole || slices.ContainsFunc(found, func(l letter) bool { return l.about.ID == r.which.event }) {
 		return nil
@@ -119,25 +119,25 @@ func (r redriver) missing(found []letter, whole bool) error {
 		}
 	}
 	slices.Sort(ids)
-	there := "there are no letters, unless another program looks at them now"
+	there := "there are no letters, unless another receiver has them now"
 	if ids = slices.Compact(ids); len(ids) > 0 {
 		there = "there are letters about " + fault.Offer(r.which.event, ids)
 	}
-	return &misuse{what: "operate redrive", faults: []string{fmt.Sprintf("no letter is about the event %q; %s", r.which.event, there)}}
+	return &misuse{command: "operate redrive", faults: []string{fmt.Sprintf("no letter is about the event %q; %s", r.which.event, there)}}
 }
 
-// one redrives a letter, and says why not. The letter goes only after the bus
-// has its event, so that whatever is killed in between leaves a letter too many
-// and never an event too few; the event's id makes a second delivery harmless.
+// one redrives a letter, or returns why it stays. It deletes the letter only
+// after the bus has accepted the event. A kill in between leaves the letter in
+// the queue and loses no event; the event's id makes a second delivery harmless.
 func (r redriver) one(ctx context.Context, l letter) (why string, err error) {
 	if why = l.stays(r.force); why != "" || r.dry {
 		return why, nil
 	}
 	if err := r.put(ctx, l); err != nil {
-		return "the bus has not taken it", err
+		return "the bus has not accepted it", err
 	}
 	if err := r.letters.throwAway(ctx, l); err != nil {
-		return "the bus has it, but the letter is still there", err
+		return "the bus has accepted it, but the letter is still in the queue", err
 	}
 	return "", nil
 }
@@ -149,14 +149,14 @@ func (r redriver) put(ctx context.Context, l letter) error {
 	if err != nil {
 		return fmt.Errorf("put %q on the bus: %w", l.about.ID, err)
 	}
-	if out.FailedEntryCount > 0 { // which comes with a 200
+	if out.FailedEntryCount > 0 { // EventBridge reports a refusal with status 200
 		e := out.Entries[0]
 		return fmt.Errorf("put %q on the bus: %w", l.about.ID, &refusal{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)})
 	}
 	return nil
 }
 
-// A refusal is what EventBridge says of an entry in an answer of 200.
+// A refusal is EventBridge's error for one entry of a successful request.
 type refusal struct{ code, message string }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }
@@ -176,12 +176,12 @@ func (r redriver) tell(told report) error {
 			r.say("would be redriven  %s", name)
 		default:
 			left++
-			r.say("left      %s: %s", name, l.Why)
+			r.say("kept      %s: %s", name, l.Why)
 		}
 	}
-	r.say("%d redriven, %d left", done, left)
+	r.say("%d redriven, %d kept", done, left)
 	if !told.Whole {
-		r.say("There may be more than could be taken at once: do it again.")
+		r.say("The queue may have more letters than were received: run the command again.")
 	}
 	return nil
 }

@@ -24,20 +24,20 @@ import (
 func replay(ctx context.Context, w surroundings, args []string) error {
 	a := argue("replay")
 	from := a.set.String("from", "", "time of the first event, like 2026-03-09T14:00:00Z")
-	to := a.set.String("to", "", "time at which the events end")
+	to := a.set.String("to", "", "time of the last event")
 	org := a.set.String("org", "", "only events of this organization")
 	kind := a.set.String("type", "", "only events of this type, like psa:ticket.created")
-	name := a.set.String("name", "", "name of the replay; by default it follows from the flags, so that the same is replayed once")
+	name := a.set.String("name", "", "name of the replay; by default derived from the flags, so that equal flags replay once")
 	rest, err := a.parse(w, args)
 	if err != nil {
 		return err
 	}
-	a.nothing(rest)
+	a.onlyFlags(rest)
 	s := span{From: a.moment("from", *from), To: a.moment("to", *to), Org: a.org(*org)}
 	a.refuse(!s.From.Before(s.To) && !s.To.IsZero(), "-from must be before -to")
 	a.refuse(s.To.After(w.now()), "-to must not be in the future")
 	s.Product, s.Type = a.kind(*kind)
-	a.refuse(strings.Trim(*name, letterDigits) != "" || len(*name) > maxName, "-name may have %d letters, digits, dots, dashes and underscores", maxName)
+	a.refuse(strings.Trim(*name, letterDigits) != "" || len(*name) > maxName, "-name may have at most %d letters, digits, dots, dashes and underscores", maxName)
 	if err := a.err(); err != nil {
 		return err
 	}
@@ -54,22 +54,23 @@ func replay(ctx context.Context, w surroundings, args []string) error {
 const (
 	letterDigits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	maxName      = 60
-	// poll is how often it is asked whether a replay is done.
+	// poll is the interval of asking for the state of a replay.
 	poll = 2 * time.Second
 )
 
-// A span says which events are replayed; what is empty means all.
+// A span selects the events to replay; an empty field selects all.
 type span struct {
 	From, To      time.Time
 	Org           id.Org
 	Product, Type string
 }
 
-// narrow reports whether the rules of the bus let more through than is meant.
+// narrow reports whether the span is narrower than the rules of the bus.
 func (s span) narrow() bool { return s.Org != "" || s.Type != "" }
 
-// name returns the name of the replay of the span: always the same, so that
-// whoever repeats it waits for the first instead of starting a second.
+// name returns the default name of the span's replay. It is derived from the
+// span, so that a repeated command waits for the first replay instead of starting
+// a second.
 func (s span) name() string {
 	sum := sha256.Sum256(fmt.Append(nil, s.From.Unix(), s.To.Unix(), s.Org, " ", s.Product, " ", s.Type))
 	return "replay-" + hex.EncodeToString(sum[:8])
@@ -87,16 +88,16 @@ type replayer struct {
 	json   bool
 }
 
-// An outcome is what a replay came to. EventBridge does not say how many events
-// it has delivered.
+// An outcome is the result of a replay. EventBridge does not report how many
+// events it has delivered.
 type outcome struct {
 	Name       string    `json:"name"`
 	State      string    `json:"state"`
 	Reason     string    `json:"reason,omitempty"`
-	Repeated   bool      `json:"repeated"` // it had been started before
+	Repeated   bool      `json:"repeated"` // an earlier command had started it
 	Started    time.Time `json:"started_at,omitzero"`
 	Ended      time.Time `json:"ended_at,omitzero"`
-	LastEvent  time.Time `json:"last_event_at,omitzero"` // of the last event that was replayed, if it is told
+	LastEvent  time.Time `json:"last_event_at,omitzero"` // of the last replayed event, if EventBridge reports it
 	Archived   int64     `json:"archived"`               // events in the whole archive
 	LettersWas int       `json:"dead_letters_before"`
 	Queues     levels    `json:"queues"`
@@ -125,7 +126,7 @@ func (r replayer) run(ctx context.Context) error {
 		}
 	}
 	if now, err = r.wait(ctx); err != nil {
-		return fmt.Errorf("%w\nthe replay %s goes on by itself; the same command waits for it and tidies up", err, r.name)
+		return fmt.Errorf("%w\nthe replay %s continues by itself; the same command waits for it and deletes its rules", err, r.name)
 	}
 	o.State, o.Reason = string(now.State), aws.ToString(now.StateReason)
 	o.Started, o.Ended, o.LastEvent = aws.ToTime(now.ReplayStartTime), aws.ToTime(now.ReplayEndTime), aws.ToTime(now.EventLastReplayedTime)
@@ -136,14 +137,14 @@ func (r replayer) run(ctx context.Context) error {
 func (r replayer) archive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, error) {
 	found, err := r.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.at.archive})
 	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
-		return nil, fmt.Errorf("the bus %s has no archive %s, so there is nothing to replay: deploy it again", r.at.bus, r.at.archive)
+		return nil, fmt.Errorf("the bus %s has no archive %s to replay from: deploy the system again", r.at.bus, r.at.archive)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for the archive %s: %w", r.at.archive, err)
 	}
 	days := int(aws.ToInt32(found.RetentionDays))
 	if oldest := r.now().AddDate(0, 0, -days); days > 0 && r.span.To.Before(oldest) {
-		return nil, fmt.Errorf("the archive %s keeps events for %d days; all of those are older", r.at.archive, days)
+		return nil, fmt.Errorf("the archive %s keeps events for %d days; the whole span is older", r.at.archive, days)
 	}
 	return found, nil
 }
@@ -155,12 +156,13 @@ func (r replayer) state(ctx context.Context) (*eventbridge.DescribeReplayOutput,
 		return nil, nil //nolint:nilnil // there is none.
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look at the replay %s: %w", r.name, err)
+		return nil, fmt.Errorf("describe the replay %s: %w", r.name, err)
 	}
 	return now, nil
 }
 
-// start starts the replay, to the rules of the bus or to narrower ones.
+// start starts the replay to the rules of the bus, or to narrower rules that it
+// makes for the span.
 func (r replayer) start(ctx context.Context, archive *eventbridge.DescribeArchiveOutput) error {
 	rules, err := r.rules(ctx)
 	if err != nil {
@@ -176,7 +178,7 @@ func (r replayer) start(ctx context.Context, archive *eventbridge.DescribeArchiv
 		}
 		arns = append(arns, arn)
 	}
-	if r.span.narrow() { // what is replayed before the rules are in force is missed
+	if r.span.narrow() { // rules not yet in force would miss replayed events
 		if err := r.sleep(ctx, r.at.settle); err != nil {
 			return err
 		}
@@ -192,7 +194,7 @@ func (r replayer) start(ctx context.Context, archive *eventbridge.DescribeArchiv
 	return nil
 }
 
-// wait waits until the replay is at its end.
+// wait waits until the replay has ended.
 func (r replayer) wait(ctx context.Context) (*eventbridge.DescribeReplayOutput, error) {
 	for {
 		now, err := r.state(ctx)
@@ -212,7 +214,7 @@ func (r replayer) wait(ctx context.Context) (*eventbridge.DescribeReplayOutput, 
 	}
 }
 
-// A pattern is what a rule of ours compares with.
+// A pattern is the event pattern of a rule.
 type pattern struct {
 	Source []string       `json:"source"`
 	Type   []string       `json:"detail-type"`
@@ -220,9 +222,9 @@ type pattern struct {
 	Replay []string       `json:"replay-name,omitempty"`
 }
 
-// rules returns the rules of the bus through which the span goes: those that
-// are switched on, are neither of AWS (as the one that fills the archive is)
-// nor of a replay, and let the type through.
+// rules returns the rules of the bus that match the span's type. It leaves out
+// disabled rules, rules that AWS manages (such as the archive's) and rules of
+// replays.
 func (r replayer) rules(ctx context.Context) ([]types.Rule, error) {
 	var found []types.Rule
 	in := &eventbridge.ListRulesInput{EventBusName: &r.at.bus}
@@ -242,7 +244,7 @@ func (r replayer) rules(ctx context.Context) ([]types.Rule, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("no rule of the bus %s lets %s through", r.at.bus, cmp.Or(r.span.Product+":"+r.span.Type, "anything"))
+		return nil, fmt.Errorf("no rule of the bus %s matches %s", r.at.bus, cmp.Or(r.span.Product+":"+r.span.Type, "any event"))
 	}
 	return found, nil
 }
@@ -256,9 +258,9 @@ func patternOf(rule types.Rule) (p pattern, err error) {
 	return p, json.Unmarshal([]byte(aws.ToString(rule.EventPattern)), &p)
 }
 
-// narrower makes a rule that lets less through than another, of this replay
-// alone, to the same targets, and returns its ARN. A replay itself can be
-// limited to rules and times only.
+// narrower makes a rule that matches only the span's events of this replay, with
+// the targets of the given rule, and returns its ARN. It is needed since a replay
+// itself can be limited only to rules and times.
 func (r replayer) narrower(ctx context.Context, n int, rule types.Rule) (arn string, err error) {
 	p, err := patternOf(rule)
 	if err != nil {
@@ -282,7 +284,7 @@ func (r replayer) narrower(ctx context.Context, n int, rule types.Rule) (arn str
 	name := r.ruleName(n)
 	made, err := r.events.PutRule(ctx, &eventbridge.PutRuleInput{
 		Name: &name, EventBusName: &r.at.bus, EventPattern: aws.String(string(text)),
-		Description: aws.String("Of the replay " + r.name + "; it may be deleted when that is over."),
+		Description: aws.String("Made for the replay " + r.name + "; may be deleted when the replay has ended."),
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the rule %s: %w", name, err)
@@ -300,9 +302,9 @@ func (r replayer) narrower(ctx context.Context, n int, rule types.Rule) (arn str
 
 func (r replayer) ruleName(n int) string { return fmt.Sprintf("%s-%d", r.name, n) }
 
-// tidy deletes the rules that were made for the replay, also those that a
-// command which was killed has left. Until then they do no harm: they let
-// through nothing but this replay.
+// tidy deletes the rules that were made for the replay, also the rules of a
+// killed command. Until then they are harmless: they match only events of this
+// replay.
 func (r replayer) tidy(ctx context.Context) error {
 	if !r.span.narrow() {
 		return nil
@@ -333,7 +335,7 @@ func (r replayer) remove(ctx context.Context, name *string) error {
 		}
 		gone, err := r.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{EventBusName: &r.at.bus, Rule: name, Ids: ids})
 		if err != nil || gone.FailedEntryCount > 0 {
-			return errors.Join(err, fmt.Errorf("the targets of the rule %s are still there; delete it by hand", *name))
+			return errors.Join(err, fmt.Errorf("the rule %s still has targets; delete it by hand", *name))
 		}
 	}
 	if _, err := r.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{EventBusName: &r.at.bus, Name: name}); err != nil {
@@ -342,23 +344,23 @@ func (r replayer) remove(ctx context.Context, name *string) error {
 	return nil
 }
 
-// tell says what came of it. A replay that has failed is an error.
+// tell prints the outcome. It returns an error when the replay did not complete.
 func (r replayer) tell(o outcome) error {
 	var failed error
 	if o.State != string(types.ReplayStateCompleted) {
-		failed = fmt.Errorf("the replay %s is %s: %s", o.Name, o.State, cmp.Or(o.Reason, "no reason is given; -name gives it another name, to try again"))
+		failed = fmt.Errorf("the replay %s is %s: %s", o.Name, o.State, cmp.Or(o.Reason, "EventBridge gives no reason; try again under another -name"))
 	}
 	if r.json {
 		return errors.Join(r.document(o), failed)
 	}
 	if o.Repeated {
-		r.say("This was replayed before, and not again: -name gives it another name, to do that.")
+		r.say("These events were replayed before, and not again now: another -name replays them again.")
 	}
 	r.say("%s  %s  started %s, ended %s", o.Name, o.State, stamp(o.Started), stamp(o.Ended))
 	if !o.LastEvent.IsZero() {
-		r.say("The last event that was replayed is of %s.", stamp(o.LastEvent))
+		r.say("The last replayed event is of %s.", stamp(o.LastEvent))
 	}
-	r.say("EventBridge does not count what it replays; the archive holds %d events in all.", o.Archived)
+	r.say("EventBridge does not count replayed events; the archive holds %d events in all.", o.Archived)
 	r.say("About %d events wait for the dispatcher. Dead letters: about %d before, %d now.",
 		o.Queues.Events.Visible+o.Queues.Events.Hidden, o.LettersWas, o.Queues.DeadLetters.Visible)
 	return failed

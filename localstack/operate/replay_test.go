@@ -19,8 +19,8 @@ import (
 
 type doc = map[string]any
 
-// An eventBridge answers as AWS does. A replay is running when it is first
-// looked at, and at its end when it is looked at again.
+// An eventBridge answers like AWS. The first DescribeReplay reports a running
+// replay, the second an ended one.
 type eventBridge struct {
 	rules   map[string]doc
 	targets map[string]any
@@ -168,7 +168,7 @@ func (e *eventBridge) replayer(t *testing.T, s span) (replayer, *bytes.Buffer) {
 	}, &out
 }
 
-func TestAReplayGoesToTheRulesThatAreMeant(t *testing.T) {
+func TestAReplayGoesToTheRulesOfItsSpan(t *testing.T) {
 	t.Parallel()
 
 	psa := `{"source":["psa"],"detail-type":["ticket.created","ticket.updated"],`
@@ -229,7 +229,7 @@ func TestAReplayGoesToTheRulesThatAreMeant(t *testing.T) {
 				t.Errorf("rules afterwards (-want +got)\n%s", diff)
 			}
 			if settled != (tc.patterns != nil) {
-				t.Errorf("the rules had time to be in force: %t", settled)
+				t.Errorf("waited for the rules: %t", settled)
 			}
 			if !strings.Contains(out.String(), "COMPLETED") || !strings.Contains(out.String(), "does not count") {
 				t.Errorf("said %s", out)
@@ -238,7 +238,7 @@ func TestAReplayGoesToTheRulesThatAreMeant(t *testing.T) {
 	}
 }
 
-func TestTheSameReplayIsDoneOnce(t *testing.T) {
+func TestARepeatedReplayIsStartedOnce(t *testing.T) {
 	t.Parallel()
 
 	e := newEventBridge()
@@ -254,11 +254,11 @@ func TestTheSameReplayIsDoneOnce(t *testing.T) {
 		t.Errorf("%d replays were started", n)
 	}
 	if other := (span{Org: "org_b"}).name(); other == again.name || len(other) > maxName {
-		t.Errorf("another replay is called %s too", other)
+		t.Errorf("another span has the same name %s", other)
 	}
 }
 
-func TestWhoeverRepeatsAReplayThatWasKilledWaitsForItAndTidiesUp(t *testing.T) {
+func TestARepeatedCommandFinishesAKilledReplay(t *testing.T) {
 	t.Parallel()
 
 	e := newEventBridge()
@@ -271,11 +271,11 @@ func TestWhoeverRepeatsAReplayThatWasKilledWaitsForItAndTidiesUp(t *testing.T) {
 		}
 		return nil
 	}
-	if err := killed.run(t.Context()); err == nil || !strings.Contains(err.Error(), "goes on by itself") {
+	if err := killed.run(t.Context()); err == nil || !strings.Contains(err.Error(), "continues by itself") {
 		t.Errorf("err = %v", err)
 	}
 	if len(e.names()) == len(before) {
-		t.Error("the rules went while the replay went on")
+		t.Error("the rules were deleted while the replay was running")
 	}
 	if err := r.run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func TestWhoeverRepeatsAReplayThatWasKilledWaitsForItAndTidiesUp(t *testing.T) {
 	}
 }
 
-func TestAReplayThatCannotBeSaysWhy(t *testing.T) {
+func TestAnImpossibleReplayIsRefusedWithTheReason(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -294,7 +294,7 @@ func TestAReplayThatCannotBeSaysWhy(t *testing.T) {
 		want    string
 	}{
 		"there is no archive":      {func(e *eventBridge) { e.gone = true }, span{}, "no archive"},
-		"nothing lets it through":  {func(*eventBridge) {}, span{Product: "psa", Type: "ticket.lost"}, "lets psa:ticket.lost through"},
+		"no rule matches":          {func(*eventBridge) {}, span{Product: "psa", Type: "ticket.lost"}, "matches psa:ticket.lost"},
 		"it fails":                 {func(e *eventBridge) { e.ends = "FAILED" }, span{}, "is FAILED"},
 		"its rule gets no targets": {func(e *eventBridge) { e.full = true }, span{Org: "org_a"}, "LimitExceeded"},
 	} {
@@ -317,6 +317,6 @@ func TestAReplayThatCannotBeSaysWhy(t *testing.T) {
 	r, _ := e.replayer(t, span{})
 	r.span.From, r.span.To = start.AddDate(0, 0, -40), start.AddDate(0, 0, -31)
 	if err := r.run(t.Context()); err == nil || !strings.Contains(err.Error(), "30 days") {
-		t.Errorf("what is too old: %v", err)
+		t.Errorf("a span older than the archive: %v", err)
 	}
 }

@@ -20,13 +20,13 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// records is what is read of the store.
+// records is the part of the store that a report reads.
 type records interface {
 	// Execution returns a run and its recorded steps, or execution.ErrNotFound.
 	Execution(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, execution.Steps, error)
-	// Approval returns a question, or approval.ErrNotFound.
+	// Approval returns an approval, or approval.ErrNotFound.
 	Approval(ctx context.Context, o id.Org, a id.Approval) (approval.Approval, error)
-	// Balance returns how the organization stands in a month.
+	// Balance returns the organization's credit balance of a month.
 	Balance(ctx context.Context, o id.Org, m credit.Month) (credit.Balance, error)
 	// Stats returns the counters of the organization's agents.
 	Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, error)
@@ -34,12 +34,12 @@ type records interface {
 	Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error)
 }
 
-// definitions finds the definition that a run has.
+// definitions finds the definition of a run.
 type definitions interface {
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 }
 
-// A runReport is everything that is known of a run.
+// A runReport is everything that is stored about a run.
 type runReport struct {
 	Run       record                 `json:"execution"`
 	Event     event.Event            `json:"event"`
@@ -69,18 +69,18 @@ type record struct {
 	Owner     string             `json:"lease_owner,omitempty"`
 	Until     time.Time          `json:"lease_until,omitzero"`
 	Attempt   int64              `json:"lease_attempt"`
-	Due       time.Time          `json:"due,omitzero"` // when the sweeper looks, if nobody did before
+	Due       time.Time          `json:"due,omitzero"` // when the sweeper takes the run up, unless it moved before
 	Revision  int64              `json:"revision"`
 }
 
-// An entry is how the activity of the agent tells of the run.
+// An entry is the run's entry in the activity of its agent.
 type entry struct {
-	ID      id.Activity        `json:"id,omitempty"` // none for a retry, which a person began
+	ID      id.Activity        `json:"id,omitempty"` // empty for a retry, which a person started
 	Outcome definition.Outcome `json:"outcome,omitempty"`
 	At      time.Time          `json:"at,omitzero"`
 }
 
-// A question is an approval as it is stored, but for its token.
+// A question is an approval as it is stored, without its task token.
 type question struct {
 	ID        id.Approval     `json:"id"`
 	Step      id.Step         `json:"step_id"`
@@ -104,7 +104,7 @@ type (
 		Step    id.Step        `json:"step_id"`
 		Product string         `json:"product"`
 		Action  string         `json:"action"`
-		Params  map[string]any `json:"params"` // null: they depend on what happens after the gate
+		Params  map[string]any `json:"params"` // null: they depend on steps after the gate
 	}
 	approvers struct {
 		Roles []caller.Role `json:"roles"`
@@ -119,30 +119,30 @@ type (
 	balance struct {
 		Month      credit.Month `json:"month"`
 		Allocation int64        `json:"allocation"`
-		Remaining  int64        `json:"remaining"` // without what is reserved
+		Remaining  int64        `json:"remaining"` // without reserved credits
 		Updated    time.Time    `json:"updated_at,omitzero"`
 	}
 )
 
-// A ledger says what the run has to do with credits. A credit is always in one
-// place: held by the run, used by the agent, or in the month's balance.
+// A ledger lists the credits of a run. Each credit is in exactly one place: held
+// by the run, used by the agent, or in the month's balance.
 type ledger struct {
 	Held     []price                                `json:"held"`     // reserved and not settled
-	Charged  []price                                `json:"charged"`  // answers that were paid for
-	Returned []id.Step                              `json:"returned"` // AI steps at their end that cost nothing
-	Balances []balance                              `json:"balances"` // of the months concerned
+	Charged  []price                                `json:"charged"`  // paid AI answers
+	Returned []id.Step                              `json:"returned"` // ended AI steps without a charge
+	Balances []balance                              `json:"balances"` // of the months of these credits
 	Used     map[credit.Month]map[credit.Tier]int64 `json:"agent_used"`
 	Runs     int64                                  `json:"agent_runs"`
 }
 
-// A price is what a step costs.
+// A price is the credits of a step.
 type price struct {
 	credit.Hold
 
 	Step id.Step `json:"step_id"`
 }
 
-// A reader puts together what is known of a run.
+// A reader collects the report of a run.
 type reader struct {
 	records     records
 	definitions definitions
@@ -192,8 +192,8 @@ func entryOf(x execution.Execution) entry {
 	return entry{e.ID, e.Outcome, e.At}
 }
 
-// steps returns the steps in the order of the definition; if that is not to be
-// found, the recorded ones in the order of time.
+// steps returns the steps in the order of the definition. Without a definition it
+// returns the recorded steps in the order of time.
 func (r reader) steps(ctx context.Context, x execution.Execution, done execution.Steps) ([]execution.StepRecord, error) {
 	d, err := r.definitions.Version(ctx, x.Org, x.Agent, x.Version)
 	steps := []execution.StepRecord{}
@@ -215,7 +215,7 @@ func (r reader) steps(ctx context.Context, x execution.Execution, done execution
 	return steps, nil
 }
 
-// approvals returns the questions of the gates that asked.
+// approvals returns the approvals that the run's gates requested.
 func (r reader) approvals(ctx context.Context, x execution.Execution, steps []execution.StepRecord) ([]question, error) {
 	asked := []question{}
 	for _, s := range steps {
@@ -227,7 +227,7 @@ func (r reader) approvals(ctx context.Context, x execution.Execution, steps []ex
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the question of %s: %w", s.ID, err)
+			return nil, fmt.Errorf("read the approval of %s: %w", s.ID, err)
 		}
 		asked = append(asked, questionOf(a))
 	}
@@ -260,7 +260,7 @@ func (r reader) ledger(ctx context.Context, x execution.Execution, steps []execu
 	for _, s := range steps {
 		_, held := x.Holds[s.ID]
 		switch {
-		case held: // if it is answered, it is paid for when the run rests or ends
+		case held: // an answered step is charged when the run parks or ends
 		case s.Charge != nil:
 			l.Charged = append(l.Charged, price{*s.Charge, s.ID})
 			months[s.Charge.Month] = true

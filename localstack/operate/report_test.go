@@ -25,7 +25,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A shelf has one definition, or none.
+// A shelf is a version store with one definition, or none.
 type shelf struct{ steps []definition.Step }
 
 func (s shelf) Version(context.Context, id.Org, id.Agent, int) (definition.Definition, error) {
@@ -56,7 +56,7 @@ func (s *stepFunctions) GetExecutionHistory(
 	_ context.Context, in *sfn.GetExecutionHistoryInput, _ ...func(*sfn.Options),
 ) (*sfn.GetExecutionHistoryOutput, error) {
 	if !in.ReverseOrder {
-		return nil, &types.InvalidArn{} // the newest are wanted
+		return nil, &types.InvalidArn{} // the report must ask for the newest events
 	}
 	return &sfn.GetExecutionHistoryOutput{Events: []types.HistoryEvent{
 		{Type: types.HistoryEventTypeTaskStateEntered, Timestamp: aws.Time(start), StateEnteredEventDetails: &types.StateEnteredEventDetails{Name: aws.String("Ask")}},
@@ -69,8 +69,8 @@ const (
 	waits              = "arn:aws:states:eu-central-1:123456789012:stateMachine:one-agents-waits"
 )
 
-// stored keeps a run that has thought once, thinks for a second time, and has
-// asked.
+// stored writes a run with one finished AI step, one running AI step and one
+// requested approval.
 func stored(t *testing.T) *memory.Store {
 	t.Helper()
 	s := memory.New()
@@ -128,7 +128,7 @@ func handedOver() map[string]types.ExecutionStatus {
 	}
 }
 
-func TestARunIsReadWhole(t *testing.T) {
+func TestAReportHasAllThatIsStoredAboutARun(t *testing.T) {
 	t.Parallel()
 
 	r, _ := readerOn(stored(t), []definition.Step{
@@ -165,7 +165,7 @@ func TestARunIsReadWhole(t *testing.T) {
 	}
 }
 
-func TestATokenIsNotShownAndATerminalIsNotObeyed(t *testing.T) {
+func TestAReportHidesTheTaskTokenAndControlCharacters(t *testing.T) {
 	t.Parallel()
 
 	r, _ := readerOn(stored(t), nil, handedOver())
@@ -186,7 +186,7 @@ func TestATokenIsNotShownAndATerminalIsNotObeyed(t *testing.T) {
 		"1 of 2 votes", "isolate_device", "99980 of 100000", "RUNNING", "Express machine and keeps no executions", "a machine has parked its token",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("nothing of %q in\n%s", want, text)
+			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func TestARunWithoutItsDefinitionHasTheRecordedSteps(t *testing.T) {
 	}
 }
 
-func TestARunOfAnotherOrganizationIsNotThere(t *testing.T) {
+func TestARunOfAnotherOrganizationIsNotFound(t *testing.T) {
 	t.Parallel()
 
 	r, _ := readerOn(stored(t), nil, nil)
@@ -210,13 +210,13 @@ func TestARunOfAnotherOrganizationIsNotThere(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNewestTurnsAreLookedFor(t *testing.T) {
+func TestOnlyTheNewestLeasesAreLookedUp(t *testing.T) {
 	t.Parallel()
 
 	_, cloud := readerOn(nil, nil, nil)
 	x := execution.Execution{ID: ran, Lease: execution.Lease{Attempt: 100}}
 	m, err := machinesOf(t.Context(), cloud, target{waits: waits}, x)
 	if err != nil || m.More != 80 || len(cloud.asked) != turns || !slices.Contains(cloud.asked, strings.Replace(waits, ":stateMachine:", ":execution:", 1)+":"+string(ran)+"-100") {
-		t.Errorf("%+v, %v after %d questions", m, err, len(cloud.asked))
+		t.Errorf("%+v, %v after %d calls", m, err, len(cloud.asked))
 	}
 }

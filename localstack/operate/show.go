@@ -20,7 +20,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// show prints a run whole.
+// show prints everything that is stored about a run.
 func show(ctx context.Context, w surroundings, args []string) error {
 	a := argue("run")
 	org := a.set.String("org", "", "organization of the run")
@@ -32,7 +32,7 @@ func show(ctx context.Context, w surroundings, args []string) error {
 	a.refuse(*org == "", "-org is missing: the organization of the run")
 	a.refuse(len(rest) != 1, "name one execution, like exec_01KK9VH6M0AAAAAAAAAAAAAAAA")
 	for _, r := range rest {
-		a.refuse(!id.Valid("exec_", r), "%q is no execution: exec_ and up to 64 letters, digits or underscores", r)
+		a.refuse(!id.Valid("exec_", r), "%q is not an execution id: an id is exec_ and up to 64 letters, digits or underscores", r)
 	}
 	if err := a.err(); err != nil {
 		return err
@@ -64,26 +64,26 @@ type lister interface {
 	Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error)
 }
 
-// missing returns a misuse that says which runs there are instead of one.
+// missing returns a misuse that names the newest runs of the organization.
 func missing(ctx context.Context, runs lister, o id.Org, run string) error {
-	m := &misuse{what: "operate run"}
+	m := &misuse{command: "operate run"}
 	page, err := runs.Executions(ctx, o, execution.Query{Limit: 3})
 	switch {
 	case err != nil:
 		m.faults = []string{fmt.Sprintf("%s has no run %s", o, run)}
 	case len(page.Executions) == 0:
-		m.faults = []string{fmt.Sprintf("%s has no run %s; it has none at all", o, run)}
+		m.faults = []string{fmt.Sprintf("%s has no run %s, and no other run", o, run)}
 	default:
 		var ids []string
 		for _, x := range page.Executions {
 			ids = append(ids, string(x.ID))
 		}
-		m.faults = []string{fmt.Sprintf("%s has no run %s; its newest are %s", o, run, strings.Join(ids, ", "))}
+		m.faults = []string{fmt.Sprintf("%s has no run %s; its newest runs are %s", o, run, strings.Join(ids, ", "))}
 	}
 	return m
 }
 
-// readerOf returns who reads the runs of a system.
+// readerOf returns the reader of a system's runs.
 func readerOf(at target) (reader, error) {
 	known, err := catalog.Load(events.Files)
 	if err != nil {
@@ -100,12 +100,12 @@ func readerOf(at target) (reader, error) {
 	}, nil
 }
 
-// A page is a text that grows.
+// A page collects the lines of a report.
 type page struct{ strings.Builder }
 
 func (p *page) line(format string, args ...any) { _, _ = fmt.Fprintf(p, format+"\n", args...) }
 
-// field adds a line with a name, unless there is nothing to say.
+// field adds a line with a name.
 func (p *page) field(name, format string, args ...any) {
 	p.line("  %-10s %s", name, fmt.Sprintf(format, args...))
 }
@@ -150,9 +150,9 @@ func (r record) print(p *page, now time.Time) {
 	p.field("credits", "%d", r.Credits)
 	p.field("times", "created %s, started %s, completed %s", stamp(r.Created), stamp(r.Started), stamp(r.Completed))
 	p.field("lease", "%s", r.lease(now))
-	due := "nobody need look"
+	due := "never: the run needs no sweep"
 	if !r.Due.IsZero() {
-		due = fmt.Sprintf("%s (%s): then the sweeper looks", stamp(r.Due), distance(r.Due, now))
+		due = fmt.Sprintf("%s (%s): then the sweeper takes the run up", stamp(r.Due), distance(r.Due, now))
 	}
 	p.field("due", "%s", due)
 	p.field("revision", "%d", r.Revision)
@@ -168,15 +168,15 @@ func because(r record) string {
 	return ""
 }
 
-// lease says who moves the run on.
+// lease describes the run's lease.
 func (r record) lease(now time.Time) string {
 	switch {
 	case r.Status.Ended():
-		return fmt.Sprintf("over, after %d", r.Attempt)
+		return fmt.Sprintf("none: the run has ended, after %d leases", r.Attempt)
 	case r.Owner == "":
-		return fmt.Sprintf("nobody's; there were %d", r.Attempt)
+		return fmt.Sprintf("free, after %d leases", r.Attempt)
 	}
-	return fmt.Sprintf("number %d, of %s, until %s (%s)", r.Attempt, r.Owner, stamp(r.Until), distance(r.Until, now))
+	return fmt.Sprintf("number %d, held by %s until %s (%s)", r.Attempt, r.Owner, stamp(r.Until), distance(r.Until, now))
 }
 
 func distance(t, now time.Time) string {
@@ -212,7 +212,7 @@ func printStep(p *page, s execution.StepRecord) {
 	}
 }
 
-// inline returns a document on a line, cut; -json shows it whole.
+// inline returns a document on one line, shortened; -json prints all of it.
 func inline(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -227,7 +227,7 @@ func (q question) print(p *page) {
 	if q.Parked {
 		waits = "a machine has parked its token"
 	}
-	p.field("status", "%s, %d of %d votes, asked %s, until %s; %s",
+	p.field("status", "%s, %d of %d votes, requested %s, expires %s; %s",
 		q.Status, len(q.Votes), q.Min, stamp(q.Created), stamp(q.Expires), waits)
 	p.field("question", "%s", plain(short(q.Message, 200)))
 	for _, a := range q.Actions {
@@ -254,7 +254,7 @@ func (l ledger) print(p *page) {
 		p.field("charged", "%d credits for %s (%s, %s)", c.Amount, c.Step, c.Tier, c.Month)
 	}
 	for _, s := range l.Returned {
-		p.field("released", "%s cost nothing: its price was given back, or never taken", s)
+		p.field("released", "%s cost nothing: its credits were returned, or never reserved", s)
 	}
 	for _, b := range l.Balances {
 		p.field("balance", "%s: %d of %d credits remain", b.Month, b.Remaining, b.Allocation)
@@ -269,10 +269,10 @@ func (m machines) print(p *page) {
 	p.line("machines")
 	p.line("  %s", m.Runs)
 	if len(m.Waits) == 0 {
-		p.line("  no execution of the machine that waits: the run was never handed over, or so long ago that AWS has forgotten (90 days)")
+		p.line("  no execution of the Waits machine: the run never waited, or AWS has deleted the execution (90 days)")
 	}
 	if m.More > 0 {
-		p.line("  %d earlier turns were not looked for", m.More)
+		p.line("  the executions of %d earlier leases were not looked up", m.More)
 	}
 	for _, w := range m.Waits {
 		p.line("  %s  %s  started %s, stopped %s  %s", w.Name, w.Status, stamp(w.Started), stamp(w.Stopped), plain(w.Error))

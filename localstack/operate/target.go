@@ -18,22 +18,22 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// A target is a deployed system: how to reach it, and what its parts are called.
+// A target is a deployed system: its AWS configuration and the names of its parts.
 type target struct {
 	config      aws.Config
 	bus         string
 	archive     string
 	table       string
 	events      string        // URL of the queue of events
-	undelivered string        // URL of the queue of what could not be delivered
-	deadLetters string        // URL of the queue of letters
+	undelivered string        // URL of the queue of undelivered events
+	deadLetters string        // URL of the queue of dead letters
 	runs        string        // ARN of the Express machine
 	waits       string        // ARN of the Standard machine
-	settle      time.Duration // after which a new rule is surely in force
+	settle      time.Duration // wait after which a new rule is in force
 }
 
-// settle is how long AWS may take until a new rule is in force: it promises no
-// more than that this is short. The emulator's are at once.
+// settle is the wait on AWS until a new rule is in force; AWS documents only "a
+// short period of time". The emulator needs no wait.
 const settle = 30 * time.Second
 
 // target finds the system that the arguments name.
@@ -54,7 +54,7 @@ func (a *arguments) target(ctx context.Context) (target, error) {
 	file := filepath.Join(*a.state, "outputs.json")
 	o, err := cloud.ReadOutputs(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return target{}, fmt.Errorf("nothing runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
+		return target{}, fmt.Errorf("no local cloud runs here, there is no %s: type make run first, or name a stack on AWS with -stack", file)
 	}
 	if err != nil {
 		return target{}, err
@@ -87,7 +87,7 @@ func outputsOf(ctx context.Context, api stacks, name string) (map[string]string,
 	return outputs, nil
 }
 
-// targetOf returns the system with these outputs, which came from somewhere.
+// targetOf returns the system with these outputs; from names their source.
 func targetOf(cfg aws.Config, from string, outputs map[string]string) (target, error) {
 	p := target{config: cfg}
 	var missing []string
@@ -102,7 +102,7 @@ func targetOf(cfg aws.Config, from string, outputs map[string]string) (target, e
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		return p, fmt.Errorf("%s has no outputs %s: deploy it again", from, strings.Join(missing, ", "))
+		return p, fmt.Errorf("%s has no outputs %s: deploy the system again", from, strings.Join(missing, ", "))
 	}
 	return p, nil
 }

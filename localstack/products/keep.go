@@ -17,14 +17,14 @@ import (
 	"theoneagents.app/agents/localstack/local/proc"
 )
 
-// How often what changed is written down, and which part of the time that may
-// take.
+// The interval of writing changes, and the largest part of the time that writing
+// may take.
 const (
 	writeEvery = time.Second
 	writeShare = 20
 )
 
-// A keeper keeps the world in a folder, so that the next start continues with it.
+// A keeper saves the world in a folder, so that the next start continues with it.
 type keeper struct {
 	folder  string
 	world   *world
@@ -34,7 +34,7 @@ type keeper struct {
 	release func()
 }
 
-// A memory is everything that is kept.
+// A memory is the saved data.
 type memory struct {
 	Calls  any `json:"calls"`
 	Desk   any `json:"desk"`
@@ -46,13 +46,13 @@ func (o *world) memory() memory {
 	return memory{Calls: o.calls, Desk: o.desk, Model: o.model, Outbox: o.outbox}
 }
 
-// keep returns who keeps o in a folder, after it has read what is kept there.
-// One program at a time may do that.
+// keep restores o from a folder and returns the keeper that saves it there. One
+// program at a time may use a folder.
 func (o *world) keep(folder string) (*keeper, error) {
 	k := &keeper{folder: folder, world: o, log: o.log}
 	release, err := proc.Hold(k.marker())
 	if errors.Is(err, proc.ErrHeld) {
-		return nil, fmt.Errorf("other products work on the data in %s: end them first", folder)
+		return nil, fmt.Errorf("other products use the data in %s: end them first", folder)
 	}
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (o *world) keep(folder string) (*keeper, error) {
 	}
 	all := o.memory()
 	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("%s cannot be read (%w): make reset forgets it and starts anew", k.file(), err)
+		return nil, fmt.Errorf("%s cannot be read (%w): make reset deletes it", k.file(), err)
 	}
 	return k, nil
 }
@@ -75,7 +75,7 @@ func (o *world) keep(folder string) (*keeper, error) {
 func (k *keeper) file() string   { return filepath.Join(k.folder, "kept.json") }
 func (k *keeper) marker() string { return filepath.Join(k.folder, "running") }
 
-// watch notes that something may have changed.
+// watch marks the data as changed at every request.
 func (k *keeper) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -85,7 +85,7 @@ func (k *keeper) watch(next http.Handler) http.Handler {
 	})
 }
 
-// run writes down what changes until ctx ends.
+// run saves changes until ctx ends.
 func (k *keeper) run(ctx context.Context, now func() time.Time) {
 	pause := writeEvery
 	for {
@@ -106,7 +106,7 @@ func (k *keeper) run(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// write writes everything down, whole or not at all.
+// write saves all data atomically.
 func (k *keeper) write() error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
@@ -121,7 +121,7 @@ func (k *keeper) write() error {
 	return os.Rename(k.file()+".new", k.file())
 }
 
-// close writes everything down a last time.
+// close saves all data a last time.
 func (k *keeper) close() error {
 	defer k.release()
 	if err := k.write(); err != nil {

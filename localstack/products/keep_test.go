@@ -16,8 +16,8 @@ import (
 	"theoneagents.app/agents/localstack/products/outbox"
 )
 
-// kept returns a server for the whole outside that keeps what it knows in
-// folder until it is closed.
+// kept returns a server of all stand-ins that saves its data in folder until it
+// is closed.
 func kept(t *testing.T, folder string) (server *httptest.Server, end func()) {
 	t.Helper()
 	key, err := hub.Open(filepath.Join(folder, "hub.pem"))
@@ -43,7 +43,7 @@ func kept(t *testing.T, folder string) (server *httptest.Server, end func()) {
 	}
 }
 
-// act does an action of a product for org_a under a key.
+// act calls an action of a product for org_a with an idempotency key.
 func act(t *testing.T, url, key, params string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(params))
@@ -66,7 +66,7 @@ func act(t *testing.T, url, key, params string) string {
 	return said.ID
 }
 
-func TestTheOutsideGoesOnWhereItEnded(t *testing.T) {
+func TestARestartContinuesWithTheSavedData(t *testing.T) {
 	t.Parallel()
 
 	folder := t.TempDir()
@@ -119,7 +119,7 @@ func TestRulesEndWithTheProgram(t *testing.T) {
 	}
 }
 
-func TestWhatChangesIsWrittenSoon(t *testing.T) {
+func TestAChangeIsSavedSoon(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(outbox.New("", http.DefaultClient, time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
@@ -151,7 +151,7 @@ func TestOneProgramAtATimeKeepsAFolder(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsASentence(t *testing.T) {
+func TestUnreadableDataIsRefusedWithASentence(t *testing.T) {
 	t.Parallel()
 
 	for _, text := range []string{``, `{`, `{"calls": 1}`, `{"desk": {"tickets": 1}}`} {

@@ -1,7 +1,7 @@
-// Products stands in, on a developer's machine, for all that the platform finds
-// outside itself: the Hub, the console, the products' actions, chat and webhooks,
-// and the AI models. It keeps everything in memory, and on disk where -keep says
-// so, and shows what reached it.
+// Products stands in, on a developer's machine, for all external systems: the Hub,
+// the console, the products' actions, chat and webhooks, and the AI models. It
+// records every call and serves the records. It keeps its data in memory, and with
+// -keep also on disk.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// A config is what the command line says.
+// A config holds the flags.
 type config struct {
 	listen, key, endpoint string
 	keep, mark            string
@@ -43,14 +43,14 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:4580", "address to listen at")
 	f.StringVar(&c.key, "key", ".local/hub.pem", "file with the Hub's key; made if absent")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of the AWS emulator, for text messages and e-mails")
-	f.StringVar(&c.keep, "keep", "", "folder in which everything is kept for the next start; without it everything is forgotten")
-	f.StringVar(&c.mark, "mark", "", "what GET /_health says: whose they are")
-	f.IntVar(&c.limit, "calls-limit", 50_000, "how many calls are kept")
+	f.StringVar(&c.keep, "keep", "", "folder that keeps the data for the next start; without it the data is lost")
+	f.StringVar(&c.mark, "mark", "", "identifies the checkout of this program in GET /_health")
+	f.IntVar(&c.limit, "calls-limit", 50_000, "maximum number of recorded calls")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
 	if f.NArg() > 0 || c.limit < 1 {
-		return c, errors.New("products takes flags only, and a positive -calls-limit")
+		return c, errors.New("wrong arguments: products takes only flags, and -calls-limit must be positive")
 	}
 	return c, nil
 }
@@ -90,8 +90,8 @@ func run(ctx context.Context, args []string, now func() time.Time, log *slog.Log
 	return serve(ctx, listener, handler)
 }
 
-// serve answers requests until ctx ends, which ends the delays of those under
-// way too, and then lets them finish.
+// serve answers requests until ctx ends. That also ends the delays of open
+// requests; serve then waits for their answers.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,

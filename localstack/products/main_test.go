@@ -19,8 +19,8 @@ import (
 	"theoneagents.app/agents/localstack/products/outbox"
 )
 
-// outside returns a server for the whole outside, with an emulator that has
-// sent one text message.
+// outside returns a server of all stand-ins, with an emulator that has sent one
+// text message.
 func outside(t *testing.T) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -109,7 +109,7 @@ func TestEveryCallIsListedInOrderUntilForgotten(t *testing.T) {
 	}
 }
 
-func TestEveryPartIsAtItsPlace(t *testing.T) {
+func TestEveryStandInAnswersAtItsRoute(t *testing.T) {
 	t.Parallel()
 
 	s := outside(t)
@@ -119,11 +119,11 @@ func TestEveryPartIsAtItsPlace(t *testing.T) {
 	}{
 		{"health", "GET", "/_health", `{"status":"ok"}`, 200},
 		{"the page to decide at", "GET", "/console/approvals/appr_01M86VAQSBRA25DW1399XSRMSD", `/api/approvals/appr_01M86VAQSBRA25DW1399XSRMSD/decision`, 200},
-		{"no page of a name that is none", "GET", "/console/approvals/appr_%22%3Brm", `there is no such page`, 404},
+		{"an invalid approval id", "GET", "/console/approvals/appr_%22%3Brm", `no approval has this id`, 404},
 		{"the Hub's keys", "GET", "/hub/jwks.json", `"kty":"EC"`, 200},
 		{"calls of the model", "GET", "/_model/calls", `{"calls":[]}`, 200},
 		{"what the products keep", "GET", "/_products/state?org_id=org_a", `{"tickets":{},"notes":{},"devices":{}}`, 200},
-		{"nothing else", "GET", "/elsewhere", `{"error":"not_found","message":"nothing answers GET /elsewhere"}`, 404},
+		{"an unknown route", "GET", "/elsewhere", `{"error":"not_found","message":"no route for GET /elsewhere"}`, 404},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestEveryPartIsAtItsPlace(t *testing.T) {
 	}
 }
 
-func TestTheProgramServesUntilItIsTold(t *testing.T) {
+func TestTheProgramServesUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 
 	ctx, stop := context.WithCancel(t.Context())

@@ -15,17 +15,17 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// maxBytes is about how much of calls, and of calls of the model, is kept.
+// maxBytes is the approximate limit of recorded calls, and of the model's calls.
 const maxBytes = 128 << 20
 
-// A world is all that the platform finds outside itself.
+// A world has all stand-ins and their records.
 type world struct {
 	calls  *journal.Log[journal.Call]
 	outbox *outbox.Outbox
 	desk   *desk.Desk
 	model  *model.Model
 	log    *slog.Logger
-	mark   string // tells whose it is
+	mark   string // identifies the checkout
 }
 
 // newWorld returns a world that keeps at most limit entries of each kind.
@@ -38,13 +38,13 @@ func newWorld(sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Lo
 	}
 }
 
-// newHandler answers for the whole outside. It keeps at most limit entries of
-// each kind.
+// newHandler returns the handler of all stand-ins, which keeps at most limit
+// entries of each kind.
 func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) (http.Handler, error) {
 	return newWorld(sent, now, limit, log).handler(key)
 }
 
-// handler answers for the whole outside.
+// handler returns the handler of all stand-ins.
 func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	jwks, err := key.JWKS()
 	if err != nil {
@@ -65,7 +65,7 @@ func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	mux.HandleFunc("GET /_calls", o.list)
 	mux.HandleFunc("DELETE /_calls", o.forget)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply.Error(w, http.StatusNotFound, "nothing answers "+r.Method+" "+r.URL.Path)
+		reply.Error(w, http.StatusNotFound, "no route for "+r.Method+" "+r.URL.Path)
 	})
 	o.desk.Mount(mux)
 	o.model.Mount(mux)
@@ -74,12 +74,12 @@ func (o *world) handler(key *hub.Key) (http.Handler, error) {
 
 var approval = regexp.MustCompile(`^appr_[0-9A-Z]{26}$`)
 
-// console stands in for the page to which the link in a gate's message leads: it
-// says how to decide without one.
+// console stands in for the console's approval page, to which the link in a gate
+// message leads. It explains how to decide by an API call.
 func console(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("approval")
 	if !approval.MatchString(name) {
-		reply.Error(w, http.StatusNotFound, "there is no such page")
+		reply.Error(w, http.StatusNotFound, "no approval has this id: an id is appr_ and 26 digits or capital letters")
 		return
 	}
 	reply.Raw(w, http.StatusOK, "text/plain; charset=utf-8", []byte(`In the console a person would decide here. Without it, in the project's folder:
@@ -91,14 +91,13 @@ api_url is in .local/outputs.json; of another organization than org_demo, the to
 `))
 }
 
-// of returns a test whether a call is one of the org that r asks for, which is
-// every org when it names none.
+// of returns the filter for r's parameter org_id; without it, all calls pass.
 func of(r *http.Request) func(journal.Call) bool {
 	org := r.URL.Query().Get("org_id")
 	return func(c journal.Call) bool { return org == "" || c.Org == org }
 }
 
-// list answers with every call in order of time.
+// list answers with all calls in order of time.
 func (o *world) list(w http.ResponseWriter, r *http.Request) {
 	mine := of(r)
 	calls := o.calls.List(mine)
@@ -116,7 +115,7 @@ func (o *world) list(w http.ResponseWriter, r *http.Request) {
 	reply.JSON(w, http.StatusOK, map[string][]journal.Call{"calls": calls})
 }
 
-// forget hides every call up to now.
+// forget removes all recorded calls up to now.
 func (o *world) forget(w http.ResponseWriter, r *http.Request) {
 	o.calls.Forget(of(r))
 	if err := o.outbox.Forget(r.Context(), of(r)); err != nil {

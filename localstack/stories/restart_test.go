@@ -99,7 +99,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	if said, err := l.try("publish", "-event", "psa:ticket.created"); err == nil || !strings.Contains(said, "make run") {
 		t.Errorf("publish after stop said %q", said)
 	}
-	if said := l.local("up", "-no-demo"); !strings.Contains(said, "deployed already") || strings.Contains(said, "killed") {
+	if said := l.local("up", "-no-demo"); !strings.Contains(said, "is up to date") || strings.Contains(said, "killed") {
 		t.Errorf("up said %q", said)
 	}
 
@@ -131,7 +131,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	o.eventually("another run waits", func() bool { return len(o.runs()) == 3 })
 
 	l.killEmulator()
-	if said := l.local("up", "-no-demo"); !strings.Contains(said, "was killed: it continues with its data of") || !strings.Contains(said, "deployed already") {
+	if said := l.local("up", "-no-demo"); !strings.Contains(said, "was killed: it continues with its snapshot of") || !strings.Contains(said, "is up to date") {
 		t.Errorf("up after a kill said %q", said)
 	}
 	o = l.again(o)
@@ -139,7 +139,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 		t.Errorf("after a kill the run that was done has the steps %s", statuses(got))
 	}
 
-	if said := l.local("reset"); !strings.Contains(said, "forgotten") {
+	if said := l.local("reset"); !strings.Contains(said, "is deleted") {
 		t.Errorf("reset said %q", said)
 	}
 	for _, left := range []string{"outputs.json", "hub.pem", "ports.json", "deployed.json", "emulator", "products"} {

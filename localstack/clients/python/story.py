@@ -1,12 +1,12 @@
-"""Plays one story through the Python client that openapi-python-client generates.
+"""Tests the Python client that openapi-python-client generates.
 
     story.py OUTPUTS
 
-OUTPUTS is the file that says where the system is. A person creates an agent and
-activates it, a product publishes an event, the person approves what the run asks
-and reads its trace; a program with an integration key reads too and is refused
-what programs may not do. All values are the client's own types: mypy --strict
-checks that, so the document is wrong when this file has to guess.
+OUTPUTS is the file with the system's addresses. A user creates an agent and
+activates it, a product publishes an event, the user approves the run's gate and
+reads its trace. A program with an integration key reads the agent, and its request
+for another key is refused. All values have the client's own types, which mypy
+--strict checks: a cast that becomes necessary here is a fault of the document.
 """
 
 import json
@@ -59,14 +59,14 @@ from one_agents.models import (
     TriggerType,
 )
 
-PATIENCE = 60  # seconds, for what must happen
+PATIENCE = 60  # seconds until a condition must hold
 LOCAL = ".local/bin/local"
 
 T = TypeVar("T")
 
 
 class Org:
-    """An organization of its own, and the products that publish its events."""
+    """An organization, and the products that publish its events."""
 
     def __init__(self, state: pathlib.Path) -> None:
         self.state = state
@@ -85,26 +85,26 @@ class Org:
             return self.local("publish", "-file", file.name)
 
 
-def must(answer: T | Error | None, what: str) -> T:
-    """Returns an answer that is no error."""
+def must(answer: T | Error | None, operation: str) -> T:
+    """Returns an answer that is not an error."""
     if answer is None or isinstance(answer, Error):
-        sys.exit(f"{what}: {answer}")
+        sys.exit(f"{operation}: {answer}")
     return answer
 
 
-def eventually(what: str, look: Callable[[], T | None]) -> T:
+def eventually(condition: str, look: Callable[[], T | None]) -> T:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found = look()
         if found is not None:
             return found
         time.sleep(0.1)
-    sys.exit(f"not within {PATIENCE} s: {what}")
+    sys.exit(f"not within {PATIENCE} s: {condition}")
 
 
-def check(holds: bool, what: object) -> None:
+def check(holds: bool, found: object) -> None:
     if not holds:
-        sys.exit(f"wrong: {what}")
+        sys.exit(f"wrong: {found}")
 
 
 def definition() -> AgentInput:
@@ -145,7 +145,7 @@ def definition() -> AgentInput:
 
 
 def activated(client: AuthenticatedClient) -> Agent:
-    """Creates an agent and activates it, unless somebody else changed it."""
+    """Creates an agent and activates it with its ETag in If-Match."""
     made = create_agent.sync_detailed(client=client, body=definition())
     agent = must(made.parsed, "create")
     check(agent.status == AgentStatus.DRAFT and agent.version == 1, agent)
@@ -160,7 +160,8 @@ def activated(client: AuthenticatedClient) -> Agent:
 
 
 def approved(client: AuthenticatedClient, agent: Agent) -> str:
-    """Waits until the agent's run asks, approves it, and returns its id."""
+    """Waits until the agent's run waits for an approval, approves it, and returns
+    the run's id."""
 
     def asking() -> str | None:
         page = must(list_executions.sync(client=client, agent_id=agent.id, status=ExecutionStatus.WAITING_APPROVAL), "list")
@@ -178,7 +179,7 @@ def approved(client: AuthenticatedClient, agent: Agent) -> str:
 
 
 def inspected(client: AuthenticatedClient, agent: Agent, event: str, run: str) -> None:
-    """Reads what the run did."""
+    """Reads the run's trace, credits and activity."""
 
     def ended() -> ExecutionDetail | None:
         found = must(get_execution.sync(run, client=client), "execution")
@@ -197,7 +198,8 @@ def inspected(client: AuthenticatedClient, agent: Agent, event: str, run: str) -
 
 
 def refused(client: AuthenticatedClient, api: str, agent: Agent) -> None:
-    """Makes a key, and tries what does not exist and what keys may not do."""
+    """Reads an unknown agent, creates a key, and sends the key where only a session
+    is allowed."""
     none = get_agent.sync("agent_NONE", client=client)
     check(isinstance(none, Error) and (none.error, none.status) == ("agent_not_found", 404), none)
     key = must(create_key.sync(client=client, body=KeyInput(name="story", access=KeyAccess.READ_WRITE)), "key")

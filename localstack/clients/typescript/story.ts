@@ -1,12 +1,11 @@
-// Plays one story through openapi-fetch with the types that openapi-typescript
-// generates.
+// Tests openapi-fetch with the types that openapi-typescript generates.
 //
 //     story.js OUTPUTS
 //
-// OUTPUTS is the file that says where the system is. A person creates an agent
-// and activates it, a product publishes an event, the person approves what the
-// run asks and reads its trace. tsc --strict checks every path, parameter, body
-// and answer against the document.
+// OUTPUTS is the file with the system's addresses. A user creates an agent and
+// activates it, a product publishes an event, the user approves the run's gate
+// and reads its trace. tsc --strict checks every path, parameter, body and answer
+// against the document.
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,7 +17,7 @@ import type { components, paths } from './schema.js';
 
 type Schemas = components['schemas'];
 
-const patience = 60_000; // milliseconds, for what must happen
+const patience = 60_000; // milliseconds until a condition must hold
 const outputs = resolve(process.argv[2] ?? '');
 const org = 'org_' + randomBytes(8).toString('hex');
 
@@ -39,11 +38,11 @@ function publish(product: string, type: string, payload: object): string {
   }
 }
 
-function check(holds: boolean, what: unknown): asserts holds {
-  if (!holds) throw new Error('wrong: ' + JSON.stringify(what, null, 2));
+function check(holds: boolean, found: unknown): asserts holds {
+  if (!holds) throw new Error('wrong: ' + JSON.stringify(found, null, 2));
 }
 
-/** Returns the body of an answer that is no error. */
+/** Returns the body of an answer that is not an error. */
 function must<T>(answer: { data?: T; error?: unknown; response: Response }): T {
   if (answer.data === undefined) {
     throw new Error(`${answer.response.status} ${answer.response.url}: ${JSON.stringify(answer.error)}`);
@@ -51,13 +50,13 @@ function must<T>(answer: { data?: T; error?: unknown; response: Response }): T {
   return answer.data;
 }
 
-async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+async function eventually<T>(condition: string, look: () => Promise<T | undefined>): Promise<T> {
   for (const deadline = Date.now() + patience; Date.now() < deadline; ) {
     const found = await look();
     if (found !== undefined) return found;
     await new Promise((wake) => setTimeout(wake, 100));
   }
-  throw new Error(`not within ${patience / 1000} s: ${what}`);
+  throw new Error(`not within ${patience / 1000} s: ${condition}`);
 }
 
 const definition: Schemas['AgentInput'] = {
@@ -95,7 +94,7 @@ const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer 
 publish('hub', 'org.created', { plan: 'growth' });
 await eventually('the organization is known', async () => (await client.GET('/api/agents')).data);
 
-// Create, and activate unless somebody else changed it.
+// Create an agent, and activate it with its ETag in If-Match.
 const created = await client.POST('/api/agents', { body: definition });
 const draft = must(created);
 check(draft.status === 'draft' && draft.version === 1, draft);
@@ -109,14 +108,14 @@ const active = must(
 );
 check(active.status === 'active', active);
 
-// Publish, and wait until the run asks.
+// Publish an event, and wait until the run waits for an approval.
 const event = publish('psa', 'ticket.escalated', { ticket_id: 'tkt_7', escalated_to: 'p1', reason: 'Nobody can print.' });
 const waiting = await eventually('the run waits for an approval', async () => {
   const query = { agent_id: draft.id, status: 'waiting_approval' } as const;
   return must(await client.GET('/api/executions', { params: { query } })).executions[0];
 });
 
-// Approve what it shows.
+// Approve the action that the approval shows.
 const open = must(await client.GET('/api/approvals', { params: { query: { status: 'pending' } } })).approvals[0];
 check(open?.execution_id === waiting.id && open.shows.actions[0]?.action === 'add_note', open);
 const decided = must(
@@ -137,7 +136,7 @@ check(run.trigger_event.payload['ticket_id'] === 'tkt_7', run.trigger_event);
 check(run.steps.map((s) => `${s.step_id} ${s.status}`).join() === 'summarize completed,confirm completed,note completed', run.steps);
 check(run.credits_used === 5 && run.steps[0]?.credits_used === 5, run);
 
-// What does not exist is an error of the document's shape.
+// An unknown agent is an error in the form of the document.
 const none = await client.GET('/api/agents/{id}', { params: { path: { id: 'agent_NONE' } } });
 check(none.error?.error === 'agent_not_found' && none.error.status === 404, none.error);
 

@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// Again returns what is otherwise after everything was done once more.
+// Again returns the differences after every input was repeated.
 func Again(before, after Evidence) []Violation {
 	a := &auditor{}
 	for n, was := range before.Orgs {
@@ -19,13 +19,13 @@ func Again(before, after Evidence) []Violation {
 			delete(runs, r.ID)
 			switch {
 			case !known:
-				a.note(AgainIsNoMore, was.Name, r.ID, "it is new: event %s started it for %s, which had said %q of it", r.Event.ID, r.Agent, was.said(r))
+				a.note(AgainIsNoMore, was.Name, r.ID, "the run is new: event %s started it for %s, whose activity had %q for the event", r.Event.ID, r.Agent, was.said(r))
 			case old.Text != r.Text:
-				a.note(AgainIsNoMore, was.Name, r.ID, "it was %.500s and is %.500s", old.Text, r.Text)
+				a.note(AgainIsNoMore, was.Name, r.ID, "the run was %.500s and is %.500s", old.Text, r.Text)
 			}
 		}
 		for id := range runs {
-			a.note(AgainIsNoMore, was.Name, id, "it is gone")
+			a.note(AgainIsNoMore, was.Name, id, "the run is missing")
 		}
 		a.same(was.Name, "credits", was.Credits, is.Credits)
 		a.same(was.Name, "approvals", was.Approvals, is.Approvals)
@@ -33,14 +33,14 @@ func Again(before, after Evidence) []Violation {
 		a.kept(was, is)
 	}
 	if was, is := done(before.Calls), done(after.Calls); was != is {
-		a.note(AgainIsNoMore, "", "", "%d calls had been done, and now %d", was, is)
+		a.note(AgainIsNoMore, "", "", "%d calls had an effect before, and %d have one now", was, is)
 	}
 	return a.found
 }
 
-func (a *auditor) same(org, what string, was, is any) {
+func (a *auditor) same(org, subject string, was, is any) {
 	if !reflect.DeepEqual(was, is) {
-		a.note(AgainIsNoMore, org, "", "%s were %.500s and are %.500s", what, asText(was), asText(is))
+		a.note(AgainIsNoMore, org, "", "the %s were %.500s and are %.500s", subject, asText(was), asText(is))
 	}
 }
 
@@ -52,7 +52,7 @@ func asText(v any) string {
 	return string(text)
 }
 
-// said returns what an agent had said of the event that started r.
+// said returns the outcome in the agent's activity for the event that started r.
 func (o Org) said(r Run) string {
 	for _, e := range o.Activity[r.Agent] {
 		if e.Event == r.Event.ID {
@@ -62,7 +62,7 @@ func (o Org) said(r Run) string {
 	return ""
 }
 
-// kept checks that what the agents said still stands; they may say more.
+// kept checks that no activity entry changed or vanished; new entries are allowed.
 func (a *auditor) kept(was, is Org) {
 	for agent, entries := range was.Activity {
 		now := map[Activity]bool{}
@@ -71,7 +71,7 @@ func (a *auditor) kept(was, is Org) {
 		}
 		for _, e := range entries {
 			if !now[e] {
-				a.note(AgainIsNoMore, was.Name, e.Run, "%s said %+v, and does not any more", agent, e)
+				a.note(AgainIsNoMore, was.Name, e.Run, "the activity of %s no longer has the entry %+v", agent, e)
 			}
 		}
 	}

@@ -4,10 +4,11 @@ import (
 	"regexp"
 )
 
-// names are the words that belong to somebody, if they are known.
+// names matches ids and words that may belong to an organization.
 var names = regexp.MustCompile(`(?:org|exec|agent|appr|evt|word)_[A-Za-z0-9]+`)
 
-// apart checks that nothing of one organization names what is another's.
+// apart checks that no page, call or log line of one organization contains a name
+// of another.
 func (a *auditor) apart() {
 	owners := a.owners()
 	foreign := func(org, text string) (name, owner string) {
@@ -26,7 +27,7 @@ func (a *auditor) apart() {
 		}
 		for _, t := range o.Trespasses {
 			if t.Code != 404 {
-				a.note(OrgsApart, o.Name, "", "%s, which belongs to another, was answered with %d", t.Path, t.Code)
+				a.note(OrgsApart, o.Name, "", "%s, of another organization, was answered with %d instead of 404", t.Path, t.Code)
 			}
 		}
 	}
@@ -43,13 +44,13 @@ func (a *auditor) apart() {
 			case first == "":
 				first = owner
 			case owner != first:
-				a.note(OrgsApart, first, "", "a line of %s names %s of %s too: %.300s", l.Function, name, owner, l.Text)
+				a.note(OrgsApart, first, "", "a log line of %s also names %s of %s: %.300s", l.Function, name, owner, l.Text)
 			}
 		}
 	}
 }
 
-// owners says which organization a name belongs to.
+// owners returns the organization of each name.
 func (a *auditor) owners() map[string]string {
 	owners := map[string]string{}
 	for _, o := range a.Orgs {
@@ -64,7 +65,7 @@ func (a *auditor) owners() map[string]string {
 			owners[g.ID] = o.Name
 		}
 	}
-	for _, o := range a.Orgs { // what everybody has is nobody's
+	for _, o := range a.Orgs { // system agents, which all organizations have, belong to none
 		for _, g := range o.Agents {
 			if owners[g.ID] != o.Name {
 				delete(owners, g.ID)

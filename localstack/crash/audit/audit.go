@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An Invariant is what holds whatever goes wrong.
+// An Invariant is a promise that holds under all faults.
 type Invariant string
 
 // The invariants.
@@ -16,17 +16,17 @@ const (
 	OneRun        Invariant = "at most one run per organization, event and agent"
 	OneEffect     Invariant = "at most one side effect per run and step, and every try carries the same key"
 	CreditsAddUp  Invariant = "credits are never negative or beyond the allocation, their sums agree, and an answer is charged once"
-	MovesAreDrawn Invariant = "a status moves only along the graph, and an end is final"
-	NothingStuck  Invariant = "what can move is moved on within 90 seconds of the last fault"
+	MovesAreDrawn Invariant = "a run changes its status only along the state graph, and a final status stays"
+	NothingStuck  Invariant = "every run that can continue does so within 90 seconds of the last fault"
 	OneVerdict    Invariant = "one verdict per approval, and the effect agrees with it"
-	OrgsApart     Invariant = "nothing of one organization names what belongs to another"
-	AgainIsNoMore Invariant = "doing anything again changes nothing that is done"
+	OrgsApart     Invariant = "no organization sees names of another"
+	AgainIsNoMore Invariant = "repeating an event, redrive, decision or cancellation changes no result"
 )
 
-// Patience is how long after the last fault a run may stand still.
+// Patience limits the standstill of a run after the last fault.
 const Patience = 90 * time.Second
 
-// A Violation is a place where an invariant does not hold.
+// A Violation is one breach of an invariant.
 type Violation struct {
 	Invariant Invariant
 	Org, Run  string // where to look; Run may be empty
@@ -37,7 +37,7 @@ func (v Violation) String() string {
 	return fmt.Sprintf("%s\n    %s %s: %s", v.Invariant, v.Org, v.Run, v.What)
 }
 
-// An auditor notes what it finds wrong.
+// An auditor collects violations.
 type auditor struct {
 	*Evidence
 
@@ -48,7 +48,7 @@ func (a *auditor) note(i Invariant, org, run, format string, args ...any) {
 	a.found = append(a.found, Violation{i, org, run, fmt.Sprintf(format, args...)})
 }
 
-// Audit returns what does not hold in e.
+// Audit returns the violations in e.
 func Audit(e Evidence) []Violation {
 	a := &auditor{Evidence: &e}
 	a.letters()
@@ -69,7 +69,7 @@ func Audit(e Evidence) []Violation {
 	return a.found
 }
 
-// An index finds what belongs together in an organization.
+// An index looks up the evidence of one organization.
 type index struct {
 	Org
 
@@ -114,7 +114,7 @@ func (i *index) define(agent string, steps []Definition) {
 	}
 }
 
-// letters checks that each event that is none has its letter, with the reason.
+// letters checks that each invalid event has a dead letter with its reason.
 func (a *auditor) letters() {
 	for _, p := range a.Published {
 		if p.Reason == "" {
@@ -128,12 +128,12 @@ func (a *auditor) letters() {
 		}
 		reasons = slices.Compact(reasons)
 		if !slices.Equal(reasons, []string{p.Reason}) && !slices.Equal(reasons, []string{"failed"}) {
-			a.note(EventsEnd, p.Org, "", "event %s ought to be a letter because of %q, letters say %q", p.ID, p.Reason, reasons)
+			a.note(EventsEnd, p.Org, "", "event %s should have a dead letter with the reason %q, its letters have %q", p.ID, p.Reason, reasons)
 		}
 	}
 }
 
-// events checks that each agent that listens says what became of each event.
+// events checks that each listening agent has an activity entry for each event.
 func (a *auditor) events(o *index) {
 	said := map[string][]Activity{} // by agent and event
 	for agent, entries := range o.Activity {
@@ -154,39 +154,41 @@ func (a *auditor) events(o *index) {
 	for _, r := range o.Runs {
 		started := slices.ContainsFunc(said[r.Agent+" "+r.Event.ID], func(e Activity) bool { return e.Run == r.ID })
 		if r.RetryOf == "" && !started {
-			a.note(EventsEnd, o.Name, r.ID, "no activity of %s says that event %s started it", r.Agent, r.Event.ID)
+			a.note(EventsEnd, o.Name, r.ID, "no activity entry of %s says that event %s started the run", r.Agent, r.Event.ID)
 		}
 	}
 }
 
-// outcome checks what an agent said of an event.
+// outcome checks an agent's activity entries for an event.
 func (a *auditor) outcome(o *index, g Agent, p Publication, said []Activity) {
 	if len(said) == 0 && !a.gaveUp(p.ID) {
-		a.note(EventsEnd, o.Name, "", "%s (%s) says nothing of event %s (%s)", g.ID, g.Name, p.ID, p.Name)
+		a.note(EventsEnd, o.Name, "", "%s (%s) has no activity entry for event %s (%s)", g.ID, g.Name, p.ID, p.Name)
 	}
 	for _, e := range said {
 		run, exists := o.runs[e.Run]
 		switch {
 		case e.Outcome == "":
-			a.note(EventsEnd, o.Name, "", "%s says of event %s nothing but that it came", g.ID, p.ID)
+			a.note(EventsEnd, o.Name, "", "the activity entry of %s for event %s has no outcome", g.ID, p.ID)
 		case e.Outcome == "started" && (!exists || run.Agent != g.ID || run.Event.ID != p.ID):
-			a.note(EventsEnd, o.Name, e.Run, "activity says that event %s started it for %s, and it did not", p.ID, g.ID)
+			a.note(EventsEnd, o.Name, e.Run, "activity says that event %s started the run for %s, but no such run exists", p.ID, g.ID)
 		}
 	}
 }
 
-// gaveUp reports whether a letter says that the event failed at every try.
+// gaveUp reports whether the event has a dead letter because every try failed.
 func (a *auditor) gaveUp(event string) bool {
 	return slices.ContainsFunc(a.Letters, func(l Letter) bool {
 		return l.Reason == "failed" && strings.Contains(string(l.Event), event)
 	})
 }
 
-// window is within which twins start one run. The product promises five
-// minutes; what is published close to that may be handled after it.
+// window is the time within which events of equal content must start one run. The
+// product promises five minutes; this is shorter, because an event may be handled
+// long after it was published.
 const window = 2 * time.Minute
 
-// runs checks that nothing runs twice.
+// runs checks that each event, and each content within window, started one run
+// per agent.
 func (a *auditor) runs(o *index) {
 	first := map[string]string{}
 	content := map[string]Publication{}
@@ -200,7 +202,7 @@ func (a *auditor) runs(o *index) {
 		}
 		key := r.Agent + " " + r.Event.ID
 		if other := first[key]; other != "" {
-			a.note(OneRun, o.Name, r.ID, "event %s had started %s for %s", r.Event.ID, other, r.Agent)
+			a.note(OneRun, o.Name, r.ID, "event %s also started %s for %s", r.Event.ID, other, r.Agent)
 		}
 		first[key] = r.ID
 		said := content[r.Event.ID]
@@ -208,7 +210,7 @@ func (a *auditor) runs(o *index) {
 		for _, other := range twins[key] {
 			apart := said.At.Sub(content[other.Event.ID].At).Abs()
 			if other.Event.ID != r.Event.ID && said.Content != "" && apart < window {
-				a.note(OneRun, o.Name, r.ID, "event %s says the same as %s, which had started %s %v before", r.Event.ID, other.Event.ID, other.ID, apart)
+				a.note(OneRun, o.Name, r.ID, "event %s has the same content as %s, which started %s; they were published %v apart", r.Event.ID, other.Event.ID, other.ID, apart)
 			}
 		}
 		twins[key] = append(twins[key], r)
@@ -224,18 +226,18 @@ func (a *auditor) retries(o *index) {
 		}
 		again[r.RetryOf]++
 		if of := o.runs[r.RetryOf]; of.Event.ID != r.Event.ID || of.Agent != r.Agent {
-			a.note(OneRun, o.Name, r.ID, "it retries %s, which was about another event or agent", r.RetryOf)
+			a.note(OneRun, o.Name, r.ID, "the run retries %s, which has another event or agent", r.RetryOf)
 		}
 	}
 	for of, n := range again {
 		if n > o.Retries[of] {
-			a.note(OneRun, o.Name, of, "it was retried %d times, and people asked %d times", n, o.Retries[of])
+			a.note(OneRun, o.Name, of, "the run was retried %d times, but users sent %d retries", n, o.Retries[of])
 		}
 	}
 }
 
-// effects checks that what reached the outside was done once, and that it is
-// what the traces say.
+// effects checks that each action had one effect, under the right key, and that
+// the traces agree with the calls.
 func (a *auditor) effects(o *index) {
 	done := map[string]int{}
 	for _, c := range o.calls {
@@ -243,44 +245,43 @@ func (a *auditor) effects(o *index) {
 		r, known := o.runs[run]
 		switch {
 		case !known || !r.has(step):
-			a.note(OneEffect, o.Name, c.Headers.Run, "%s %s came under the key %q, which names no step of a run", c.Kind, c.Action, c.Key)
+			a.note(OneEffect, o.Name, c.Headers.Run, "%s %s has the key %q, which names no step of a run", c.Kind, c.Action, c.Key)
 		case c.Headers.Run != "" && c.Headers.Run != run:
-			a.note(OneEffect, o.Name, run, "%s %s came under the key %q of another run, %s", c.Kind, c.Action, c.Key, c.Headers.Run)
+			a.note(OneEffect, o.Name, run, "%s %s of run %s has the key %q of another run", c.Kind, c.Action, c.Headers.Run, c.Key)
 		case !strings.Contains(string(c.Params)+string(c.Body), run+":"+step) && marked(c):
-			a.note(OneEffect, o.Name, run, "a try of %s came under the key of another step: %s", c.Key, string(c.Params)+string(c.Body))
+			a.note(OneEffect, o.Name, run, "the call with the key %s is a try of another step: %s", c.Key, string(c.Params)+string(c.Body))
 		}
 		if c.Kind == "action" && c.Done() {
 			if done[c.Key]++; done[c.Key] == 2 {
-				a.note(OneEffect, o.Name, run, "%s %s was done twice under the key %q", c.Product, c.Action, c.Key)
+				a.note(OneEffect, o.Name, run, "%s %s took effect twice under the key %q", c.Product, c.Action, c.Key)
 			}
 		}
 	}
 	for _, r := range o.Runs {
 		for _, s := range r.Steps {
 			if s.Type == "product_action" && s.Status == "completed" && done[r.ID+":"+s.ID] != 1 {
-				a.note(OneEffect, o.Name, r.ID, "step %s is completed, and was done %d times", s.ID, done[r.ID+":"+s.ID])
+				a.note(OneEffect, o.Name, r.ID, "step %s is completed, but took effect %d times", s.ID, done[r.ID+":"+s.ID])
 			}
 			if s.Type == "product_action" && (s.Status == "pending" || s.Status == "skipped" && s.Started == nil) && done[r.ID+":"+s.ID] > 0 && !interrupted(r) {
-				a.note(OneEffect, o.Name, r.ID, "step %s is %s, and was done", s.ID, s.Status)
+				a.note(OneEffect, o.Name, r.ID, "step %s is %s, but took effect", s.ID, s.Status)
 			}
 		}
 	}
 }
 
-// interrupted reports whether somebody ended the run while a step may have been
-// under way.
+// interrupted reports whether a user cancelled the run, possibly during a step.
 func interrupted(r Run) bool { return r.Reason == "cancelled_by_user" }
 
-// parts returns what an idempotency key names. That of a message also says to
-// which of several recipients it goes.
+// parts returns the run and the step of an idempotency key. The key of a message
+// has a third part, its recipient.
 func parts(key string) (run, step string) {
 	run, rest, _ := strings.Cut(key, ":")
 	step, _, _ = strings.Cut(rest, ":")
 	return run, step
 }
 
-// Mark begins the words in a call that say of which step it is a try, so that a
-// try under a wrong key is seen.
+// Mark precedes the run and step in the text of a call, by which the audit
+// recognizes a call under a wrong key.
 const Mark = "try of "
 
 func marked(c Call) bool { return strings.Contains(string(c.Params)+string(c.Body), Mark) }

@@ -13,8 +13,8 @@ func at(second int) *time.Time {
 	return &t
 }
 
-// sound is a small world in which nothing is wrong: one organization whose run
-// thought, asked and acted, another whose run was denied, and one letter.
+// sound returns evidence without violations: an organization with a run that used
+// AI, waited for approval and acted, another with a denied run, and one dead letter.
 func sound(t *testing.T) audit.Evidence {
 	t.Helper()
 	var steps []audit.Definition
@@ -86,7 +86,7 @@ func call(org, key string, second int) audit.Call {
 	}
 }
 
-func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
+func TestSoundEvidenceHasNoViolations(t *testing.T) {
 	t.Parallel()
 
 	for _, v := range audit.Audit(sound(t)) {
@@ -97,25 +97,25 @@ func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
 	}
 }
 
-func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
+func TestEachBrokenInvariantIsFound(t *testing.T) {
 	t.Parallel()
 
 	type spoil = func(e *audit.Evidence, a, b *audit.Org)
-	for what, c := range map[string]struct {
+	for name, c := range map[string]struct {
 		want  audit.Invariant
 		spoil spoil
 	}{
-		"no agent speaks of an event": {audit.EventsEnd, func(_ *audit.Evidence, _, b *audit.Org) {
+		"an event has no activity entry": {audit.EventsEnd, func(_ *audit.Evidence, _, b *audit.Org) {
 			b.Activity, b.Runs, b.Approvals = nil, nil, nil
 		}},
 		"a refusal has no reason": {audit.EventsEnd, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Activity["agent_a1"] = append(a.Activity["agent_a1"], audit.Activity{Event: "evt_a1"})
 		}},
-		"the run that an agent speaks of is not there": {audit.EventsEnd, func(_ *audit.Evidence, a, _ *audit.Org) {
+		"the run of an activity entry is missing": {audit.EventsEnd, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Activity["agent_a1"] = append(a.Activity["agent_a1"], audit.Activity{Event: "evt_a1", Outcome: "started", Run: "exec_zz"})
 		}},
-		"a run came from nowhere":     {audit.EventsEnd, func(_ *audit.Evidence, a, _ *audit.Org) { a.Activity = nil }},
-		"there is no letter":          {audit.EventsEnd, func(e *audit.Evidence, _, _ *audit.Org) { e.Letters = nil }},
+		"a run has no activity entry": {audit.EventsEnd, func(_ *audit.Evidence, a, _ *audit.Org) { a.Activity = nil }},
+		"a letter is missing":         {audit.EventsEnd, func(e *audit.Evidence, _, _ *audit.Org) { e.Letters = nil }},
 		"a letter has another reason": {audit.EventsEnd, func(e *audit.Evidence, _, _ *audit.Org) { e.Letters[0].Reason = "too_large" }},
 		"an event started two runs": {audit.OneRun, func(_ *audit.Evidence, a, _ *audit.Org) {
 			r := a.Runs[0]
@@ -128,7 +128,7 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 			a.Runs = append(a.Runs, r)
 			e.Published = append(e.Published, audit.Publication{ID: "evt_a2", Org: "org_a", Name: "psa:ticket.created", Content: "one", At: *at(3)})
 		}},
-		"nobody asked for a retry": {audit.OneRun, func(_ *audit.Evidence, a, _ *audit.Org) {
+		"no user requested the retry": {audit.OneRun, func(_ *audit.Evidence, a, _ *audit.Org) {
 			r := a.Runs[0]
 			r.ID, r.RetryOf = "exec_a2", "exec_a1"
 			a.Runs = append(a.Runs, r)
@@ -141,21 +141,21 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 			c.Key, c.Repeated = "exec_a1:think", true
 			e.Calls = append(e.Calls, c)
 		}},
-		"a key names nothing": {audit.OneEffect, func(e *audit.Evidence, _, _ *audit.Org) {
+		"a key names no step": {audit.OneEffect, func(e *audit.Evidence, _, _ *audit.Org) {
 			e.Calls = append(e.Calls, call("org_a", "exec_zz:act", 7))
 		}},
 		"a completed step was not done": {audit.OneEffect, func(e *audit.Evidence, _, _ *audit.Org) { e.Calls = nil }},
-		"the allocation is overspent on the way": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) {
+		"the allocation was overspent for a time": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Balances = []audit.Credits{{Used: 90, Remaining: 11, Allocation: 100}}
 		}},
 		"remaining is negative": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Credits.Remaining = -1 }},
 		"an answer was charged twice": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Credits.Used, a.Credits.Remaining = 10, 90
 		}},
-		"the agents' sum is another": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Credits.Agents["agent_a1"] = 4 }},
-		"the models' sum is another": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Credits.Models["quick"] = 4 }},
-		"an answer was for nothing":  {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Runs[0].Steps[0].Credits = 0 }},
-		"the stats forgot a run":     {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Agents[0].Stats.Runs = 0 }},
+		"the agents' sum is wrong":  {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Credits.Agents["agent_a1"] = 4 }},
+		"the models' sum is wrong":  {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Credits.Models["quick"] = 4 }},
+		"an answer was not charged": {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Runs[0].Steps[0].Credits = 0 }},
+		"the stats miss a run":      {audit.CreditsAddUp, func(_ *audit.Evidence, a, _ *audit.Org) { a.Agents[0].Stats.Runs = 0 }},
 		"a run came back from its end": {audit.MovesAreDrawn, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Moves["exec_a1"] = []string{"failed"}
 		}},
@@ -163,7 +163,7 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 			a.Moves["exec_a1"] = []string{"running", "pending"}
 		}},
 		"a step outlives its run": {audit.MovesAreDrawn, func(_ *audit.Evidence, a, _ *audit.Org) { a.Runs[0].Steps[2].Status = "running" }},
-		"a cancellation was forgotten": {audit.MovesAreDrawn, func(_ *audit.Evidence, a, _ *audit.Org) {
+		"a confirmed cancellation is lost": {audit.MovesAreDrawn, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Cancelled = []string{"exec_a1"}
 		}},
 		"a run does not end": {audit.NothingStuck, func(_ *audit.Evidence, a, _ *audit.Org) {
@@ -172,15 +172,15 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 		"a run stood still too long": {audit.NothingStuck, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Still = map[string]audit.Standstill{"exec_a1": {Lasted: 91 * time.Second}}
 		}},
-		"a denied run did it all the same": {audit.OneVerdict, func(e *audit.Evidence, _, _ *audit.Org) {
+		"a denied run acted": {audit.OneVerdict, func(e *audit.Evidence, _, _ *audit.Org) {
 			e.Calls = append(e.Calls, call("org_b", "exec_b1:act", 6))
 		}},
-		"it was done before the verdict": {audit.OneVerdict, func(e *audit.Evidence, _, _ *audit.Org) { e.Calls[0].At = *at(2) }},
-		"a denied run went on":           {audit.OneVerdict, func(_ *audit.Evidence, _, b *audit.Org) { b.Runs[0].Status, b.Runs[0].Reason = "completed", "" }},
-		"an approved run was stopped":    {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { a.Runs[0].Reason = "approval_denied" }},
-		"somebody was told otherwise":    {audit.OneVerdict, func(_ *audit.Evidence, _, b *audit.Org) { b.Verdicts[0].Status = "approved" }},
-		"two decided":                    {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { vote(&a.Approvals[0], "user_cem", "denied") }},
-		"a verdict came after expiry":    {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { a.Approvals[0].Expires = *at(4) }},
+		"a step acted before the verdict": {audit.OneVerdict, func(e *audit.Evidence, _, _ *audit.Org) { e.Calls[0].At = *at(2) }},
+		"a denied run went on":            {audit.OneVerdict, func(_ *audit.Evidence, _, b *audit.Org) { b.Runs[0].Status, b.Runs[0].Reason = "completed", "" }},
+		"an approved run was stopped":     {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { a.Runs[0].Reason = "approval_denied" }},
+		"a user got another answer":       {audit.OneVerdict, func(_ *audit.Evidence, _, b *audit.Org) { b.Verdicts[0].Status = "approved" }},
+		"two users decided":               {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { vote(&a.Approvals[0], "user_cem", "denied") }},
+		"a verdict came after expiry":     {audit.OneVerdict, func(_ *audit.Evidence, a, _ *audit.Org) { a.Approvals[0].Expires = *at(4) }},
 		"a verdict came after the cancellation": {audit.OneVerdict, func(_ *audit.Evidence, _, b *audit.Org) {
 			b.Runs[0].Reason, b.Runs[0].Ended = "cancelled_by_user", at(4)
 		}},
@@ -195,17 +195,17 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 		"a page tells another's payload": {audit.OrgsApart, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Pages = []audit.Page{{Path: "/api/executions", Text: `["word_b1 is down"]`}}
 		}},
-		"a line names two": {audit.OrgsApart, func(e *audit.Evidence, _, _ *audit.Org) {
+		"a log line names two organizations": {audit.OrgsApart, func(e *audit.Evidence, _, _ *audit.Org) {
 			e.Lines = append(e.Lines, audit.Line{Function: "runner", Text: "exec_a1 org_b"})
 		}},
 		"a call carries another's data": {audit.OrgsApart, func(e *audit.Evidence, _, _ *audit.Org) {
 			e.Calls[0].Params = json.RawMessage(`"try of exec_a1:act word_b1"`)
 		}},
-		"a stranger is let in": {audit.OrgsApart, func(_ *audit.Evidence, a, _ *audit.Org) {
+		"a foreign run can be read": {audit.OrgsApart, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Trespasses = []audit.Trespass{{Path: "GET /api/executions/exec_b1", Code: 200}}
 		}},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			e := sound(t)
@@ -221,10 +221,10 @@ func TestEachInvariantIsMissedWhereItDoesNotHold(t *testing.T) {
 	}
 }
 
-func TestWhatDoingItAgainChangedIsFound(t *testing.T) {
+func TestADifferenceAfterARepetitionIsFound(t *testing.T) {
 	t.Parallel()
 
-	for what, change := range map[string]func(e *audit.Evidence, a *audit.Org){
+	for name, change := range map[string]func(e *audit.Evidence, a *audit.Org){
 		"another run": func(_ *audit.Evidence, a *audit.Org) { a.Runs = append(a.Runs, audit.Run{ID: "exec_a2"}) },
 		"a lost run":  func(_ *audit.Evidence, a *audit.Org) { a.Runs = nil },
 		"a new trace": func(_ *audit.Evidence, a *audit.Org) { a.Runs[0].Text = "[]" },
@@ -232,11 +232,11 @@ func TestWhatDoingItAgainChangedIsFound(t *testing.T) {
 		"a verdict":   func(_ *audit.Evidence, a *audit.Org) { a.Approvals[0].By = "user_cem" },
 		"the stats":   func(_ *audit.Evidence, a *audit.Org) { a.Agents[0].Stats.Runs++ },
 		"an activity": func(_ *audit.Evidence, a *audit.Org) { a.Activity = nil },
-		"another deed": func(e *audit.Evidence, _ *audit.Org) {
+		"another call": func(e *audit.Evidence, _ *audit.Org) {
 			e.Calls = append(e.Calls, call("org_a", "exec_a1:act", 7))
 		},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			e := sound(t)

@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// prices are what an answer costs.
+// prices are the credits of an answer, by model.
 func prices() map[string]int {
 	return map[string]int{"quick": 5, "standard": 20, "premium": 100, "expert": 200}
 }
 
-// credits checks the balances against what the runs say they used.
+// credits checks the balances against the credits of the runs.
 func (a *auditor) credits(o *index) {
 	for _, c := range append(o.Balances, o.Credits) {
 		if c.Remaining < 0 || c.Used > c.Allocation || c.Used+c.Remaining > c.Allocation {
@@ -35,7 +35,7 @@ func (a *auditor) credits(o *index) {
 			}
 		}
 		if sum != r.Credits {
-			a.note(CreditsAddUp, o.Name, r.ID, "it cost %d, and its steps %d", r.Credits, sum)
+			a.note(CreditsAddUp, o.Name, r.ID, "the run cost %d, but its steps %d", r.Credits, sum)
 		}
 		all += r.Credits
 		if r.Credits != 0 {
@@ -44,13 +44,13 @@ func (a *auditor) credits(o *index) {
 	}
 	c := o.Credits
 	if c.Used != all || c.Remaining != c.Allocation-all {
-		a.note(CreditsAddUp, o.Name, "", "used %d and remaining %d of %d, and the runs used %d", c.Used, c.Remaining, c.Allocation, all)
+		a.note(CreditsAddUp, o.Name, "", "used %d and remaining %d of %d, but the runs used %d", c.Used, c.Remaining, c.Allocation, all)
 	}
 	if got := positive(c.Agents); !maps.Equal(got, agents) {
-		a.note(CreditsAddUp, o.Name, "", "by agent %v, and the runs of each used %v", got, agents)
+		a.note(CreditsAddUp, o.Name, "", "by agent %v, but the runs of the agents used %v", got, agents)
 	}
 	if got := positive(c.Models); !maps.Equal(got, models) {
-		a.note(CreditsAddUp, o.Name, "", "by model %v, and the steps of each used %v", got, models)
+		a.note(CreditsAddUp, o.Name, "", "by model %v, but the steps of the models used %v", got, models)
 	}
 	a.stats(o, agents)
 }
@@ -65,7 +65,7 @@ func positive(sums map[string]int) map[string]int {
 	return out
 }
 
-// stats checks what the agents say of their runs.
+// stats checks the agents' statistics against their runs.
 func (a *auditor) stats(o *index, credits map[string]int) {
 	for _, g := range o.Agents {
 		runs, completed, failed := 0, 0, 0
@@ -82,10 +82,10 @@ func (a *auditor) stats(o *index, credits map[string]int) {
 			}
 		}
 		if g.Stats.Runs != runs || g.Stats.Credits != credits[g.ID] {
-			a.note(CreditsAddUp, o.Name, "", "%s says %d runs and %d credits, and there are %d and %d", g.ID, g.Stats.Runs, g.Stats.Credits, runs, credits[g.ID])
+			a.note(CreditsAddUp, o.Name, "", "the stats of %s have %d runs and %d credits, but its runs are %d and used %d", g.ID, g.Stats.Runs, g.Stats.Credits, runs, credits[g.ID])
 		}
 		if n := completed + failed; n > 0 && (g.Stats.Rate == nil || math.Abs(*g.Stats.Rate-float64(completed)/float64(n)) > 0.001) {
-			a.note(CreditsAddUp, o.Name, "", "%s has a rate other than %d of %d", g.ID, completed, n)
+			a.note(CreditsAddUp, o.Name, "", "the success rate of %s is not %d of %d", g.ID, completed, n)
 		}
 	}
 }

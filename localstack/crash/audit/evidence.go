@@ -1,6 +1,5 @@
-// Package audit says whether what was promised has held, from what can be seen
-// of the deployed system from outside: what the API shows, what reached the
-// stand-ins, what the dead-letter queue holds and what the functions logged. It
+// Package audit checks the system's invariants from outside: by the answers of the
+// API, the calls to the stand-ins, the dead letters and the functions' logs. It
 // shares no code with the services, so that it does not share their mistakes.
 package audit
 
@@ -9,7 +8,7 @@ import (
 	"time"
 )
 
-// Evidence is all that was seen when everything had come to rest.
+// Evidence is everything observed until all runs had ended.
 type Evidence struct {
 	Orgs      []Org
 	Published []Publication
@@ -18,10 +17,10 @@ type Evidence struct {
 	Lines     []Line
 }
 
-// An Org is what the API shows to one organization.
+// An Org is the evidence of one organization.
 type Org struct {
 	Name string
-	Word string // stands in the payload of each of its events, and of no other's
+	Word string // in the payloads of its own events only
 
 	Agents    []Agent
 	Runs      []Run
@@ -29,17 +28,17 @@ type Org struct {
 	Activity  map[string][]Activity // by agent
 	Credits   Credits
 
-	Balances   []Credits           // seen on the way
-	Moves      map[string][]string // statuses of a run, as they were seen
+	Balances   []Credits           // observed during the test
+	Moves      map[string][]string // statuses of a run, in the order of observation
 	Still      map[string]Standstill
-	Verdicts   []Verdict      // what people were told
-	Retries    map[string]int // requests to retry a run that may have been taken
-	Cancelled  []string       // runs of which somebody was told that they are cancelled
-	Pages      []Page         // all that the API said at the end
+	Verdicts   []Verdict      // answers to decisions
+	Retries    map[string]int // requests to retry a run, answered or not
+	Cancelled  []string       // runs whose cancellation the API confirmed
+	Pages      []Page         // all answers of the API at the end
 	Trespasses []Trespass
 }
 
-// An Agent is one that may start runs of the organization.
+// An Agent is an agent of the organization.
 type Agent struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
@@ -51,7 +50,7 @@ type Agent struct {
 	Stats Stats        `json:"stats"`
 }
 
-// A Definition is a step as the agent describes it.
+// A Definition is a step of an agent's definition.
 type Definition struct {
 	ID       string       `json:"id"`
 	Type     string       `json:"type"`
@@ -63,7 +62,7 @@ type Definition struct {
 	} `json:"cases"`
 }
 
-// Stats are those of an agent.
+// Stats are the statistics of an agent.
 type Stats struct {
 	Runs    int      `json:"total_runs"`
 	Rate    *float64 `json:"success_rate"`
@@ -88,7 +87,7 @@ type Run struct {
 	Text string `json:"-"` // the answer itself
 }
 
-// A Step is one of a trace.
+// A Step is a step of a trace.
 type Step struct {
 	ID       string     `json:"step_id"`
 	Type     string     `json:"step_type"`
@@ -99,7 +98,7 @@ type Step struct {
 	Ended    *time.Time `json:"completed_at"`
 }
 
-// An Approval is a question to people.
+// An Approval is an approval request.
 type Approval struct {
 	ID      string     `json:"id"`
 	Run     string     `json:"execution_id"`
@@ -114,14 +113,14 @@ type Approval struct {
 	} `json:"votes"`
 }
 
-// An Activity is an entry of an agent: why it ran, or did not.
+// An Activity is an entry of an agent's activity: why it ran, or did not.
 type Activity struct {
 	Event   string `json:"event_id"`
 	Outcome string `json:"outcome"`
 	Run     string `json:"execution_id"`
 }
 
-// Credits are those of the month.
+// Credits are the credits of the month.
 type Credits struct {
 	Used       int            `json:"total_used"`
 	Allocation int            `json:"allocation"`
@@ -130,7 +129,7 @@ type Credits struct {
 	Models     map[string]int `json:"by_model"`
 }
 
-// A Verdict is what a person was told who decided.
+// A Verdict is the API's answer to a user's decision.
 type Verdict struct {
 	Approval, User, Decision string
 
@@ -138,8 +137,8 @@ type Verdict struct {
 	Status string // of the approval, in the answer
 }
 
-// A Standstill is the longest time in which a run had something to do and was
-// not seen to move, counted from the last fault on.
+// A Standstill is the longest time after the last fault in which a run could move
+// and did not.
 type Standstill struct {
 	Lasted time.Duration
 	Status string
@@ -148,7 +147,7 @@ type Standstill struct {
 // A Page is an answer of the API.
 type Page struct{ Path, Text string }
 
-// A Trespass is an attempt to read what belongs to another organization.
+// A Trespass is a request for a run or approval of another organization.
 type Trespass struct {
 	Path string
 	Code int
@@ -159,8 +158,8 @@ type Publication struct {
 	ID      string
 	Org     string
 	Name    string // like psa:ticket.created
-	Reason  string // why it becomes a letter; empty for a good event
-	Content string // what it says, without its id; equal for twins
+	Reason  string // of its dead letter; empty for a valid event
+	Content string // its content without the id; equal for twins
 	At      time.Time
 }
 
@@ -171,7 +170,7 @@ type Letter struct {
 	Event   json.RawMessage `json:"event"`
 }
 
-// A Call is one that reached a stand-in.
+// A Call is a call to a stand-in.
 type Call struct {
 	At       time.Time       `json:"at"`
 	Kind     string          `json:"kind"`
@@ -194,5 +193,5 @@ func (c Call) Done() bool { return c.Status < badRequest && !c.Repeated }
 
 const badRequest = 400
 
-// A Line is one that a function logged.
+// A Line is a log line of a function.
 type Line struct{ Function, Text string }

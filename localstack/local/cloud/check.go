@@ -17,7 +17,7 @@ import (
 )
 
 // Check returns an error unless the table, the bus with its rules, the queues
-// and the machines of the outputs are there.
+// and the machines of the outputs exist.
 func Check(ctx context.Context, o Outputs) error {
 	c := Config(o.Endpoint)
 	if err := checkTable(ctx, dynamodb.NewFromConfig(c), o.Table); err != nil {
@@ -64,7 +64,8 @@ func queueARN(ctx context.Context, api *sqs.Client, url string) (string, error) 
 	return found.Attributes[string(queue.QueueAttributeNameQueueArn)], nil
 }
 
-// checkRules makes sure that a rule of the bus leads to the queue of events.
+// checkRules returns an error unless a rule of the bus targets the queue of
+// events.
 func checkRules(ctx context.Context, api *eventbridge.Client, name, queueARN string) error {
 	rules, err := api.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{
 		EventBusName: aws.String(name), TargetArn: aws.String(queueARN),
@@ -73,18 +74,17 @@ func checkRules(ctx context.Context, api *eventbridge.Client, name, queueARN str
 		return fmt.Errorf("find the rules of the bus %s: %w", name, err)
 	}
 	if len(rules.RuleNames) == 0 {
-		return fmt.Errorf("no rule of the bus %s leads to the queue %s", name, queueARN)
+		return fmt.Errorf("no rule of the bus %s targets the queue %s", name, queueARN)
 	}
 	return nil
 }
 
-// deploymentTag is the tag of the bus that names the deployment. It is a part of
-// what was deployed, so that an emulator whose data is older, or another's, does
-// not have it.
+// deploymentTag is the tag of the bus that names the deployment. It is part of the
+// emulator's data, so an emulator with older or other data does not have it.
 const deploymentTag = "one-agents:deployment"
 
-// Deployment returns which deployment the emulator has; empty when none ended
-// well.
+// Deployment returns the id of the emulator's deployment, or an empty string when
+// none succeeded.
 func Deployment(ctx context.Context, o Outputs) string {
 	api := eventbridge.NewFromConfig(Config(o.Endpoint))
 	found, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(o.Bus)})
@@ -102,7 +102,7 @@ func Deployment(ctx context.Context, o Outputs) string {
 	return aws.ToString(tags.Tags[i].Value)
 }
 
-// Sign names the deployment that the emulator has now.
+// Sign tags the bus with the id of the finished deployment.
 func Sign(ctx context.Context, o Outputs, deployment string) error {
 	api := eventbridge.NewFromConfig(Config(o.Endpoint))
 	found, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(o.Bus)})
@@ -113,7 +113,7 @@ func Sign(ctx context.Context, o Outputs, deployment string) error {
 		ResourceARN: found.Arn, Tags: []bus.Tag{{Key: aws.String(deploymentTag), Value: aws.String(deployment)}},
 	})
 	if err != nil {
-		return fmt.Errorf("name the deployment: %w", err)
+		return fmt.Errorf("tag the bus with the deployment: %w", err)
 	}
 	return nil
 }

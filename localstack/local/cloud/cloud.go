@@ -1,6 +1,6 @@
-// Package cloud brings the system up in an emulator: it looks what answers at
-// its address, deploys the CDK app as one would on AWS, and sets afterwards
-// what the emulator's CloudFormation drops.
+// Package cloud deploys the system to an emulator. It checks which program
+// answers at the emulator's address, deploys the CDK app as on AWS, and then sets
+// the properties that the emulator's CloudFormation drops.
 package cloud
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What every client of an emulator says. No emulator checks the keys.
+// The settings of every client of an emulator, which does not check the keys.
 const (
 	Region  = "us-east-1"
 	Account = "000000000000"
@@ -20,8 +20,8 @@ const (
 	Secret  = "test"
 )
 
-// Environment returns what a program needs to talk to the emulator at endpoint
-// and to nothing else: of base it keeps all but the AWS settings.
+// Environment returns base with the AWS settings of the emulator at endpoint
+// instead of its own, so that a program cannot reach the real AWS.
 func Environment(base []string, endpoint string) []string {
 	return append(without(base, "AWS_"),
 		"AWS_ENDPOINT_URL="+endpoint,
@@ -34,7 +34,7 @@ func Environment(base []string, endpoint string) []string {
 	)
 }
 
-// An Answer is what was found at an address.
+// An Answer is the kind of program that was found at an address.
 type Answer string
 
 // The answers.
@@ -44,8 +44,8 @@ const (
 	Stranger Answer = "something else"
 )
 
-// Look asks who answers at endpoint, the URL of an emulator, and which mark it
-// has: those that this project starts say whose they are.
+// Look returns the kind of program that answers at endpoint, and its mark, which
+// names the checkout whose make run started the emulator.
 func Look(ctx context.Context, client *http.Client, endpoint string) (Answer, string) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -72,7 +72,7 @@ func Look(ctx context.Context, client *http.Client, endpoint string) (Answer, st
 	return Emulator, health.Stack
 }
 
-// Open reports whether anything listens at the host and port of a URL.
+// Open reports whether a program listens at the host and port of a URL.
 func Open(ctx context.Context, raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
+func TestLookTellsAnEmulatorFromOtherPrograms(t *testing.T) {
 	t.Parallel()
 
 	tests := map[string]struct {
@@ -47,7 +47,7 @@ func TestAnEmulatorIsToldFromAStranger(t *testing.T) {
 	}
 }
 
-func TestNothingLeadsToTheRealAWS(t *testing.T) {
+func TestTheEnvironmentCannotReachTheRealAWS(t *testing.T) {
 	t.Parallel()
 
 	env := cloud.Environment([]string{"PATH=/bin", "AWS_PROFILE=production", "AWS_ENDPOINT_URL_SQS=https://x"}, "http://127.0.0.1:4566")
@@ -97,12 +97,12 @@ func TestOutputsLeadOnlyToTheirOwnEmulator(t *testing.T) {
 	t.Cleanup(server.Close)
 	tests := map[string]struct {
 		outputs cloud.Outputs
-		want    string // part of the sentence; empty: it is there
+		want    string // part of the error; empty: no error
 	}{
-		"its own":            {cloud.Outputs{Endpoint: server.URL, Mark: "/a/.local"}, ""},
-		"one that was found": {cloud.Outputs{Endpoint: server.URL}, ""},
-		"another checkout's": {cloud.Outputs{Endpoint: server.URL, Mark: "/b/.local"}, "another emulator answers (/a/.local)"},
-		"one that ended":     {cloud.Outputs{Endpoint: "http://127.0.0.1:1", Mark: "/a/.local"}, "has ended"},
+		"its own emulator":            {cloud.Outputs{Endpoint: server.URL, Mark: "/a/.local"}, ""},
+		"an emulator without a mark":  {cloud.Outputs{Endpoint: server.URL}, ""},
+		"another checkout's emulator": {cloud.Outputs{Endpoint: server.URL, Mark: "/b/.local"}, "another one (/a/.local)"},
+		"an emulator that ended":      {cloud.Outputs{Endpoint: "http://127.0.0.1:1", Mark: "/a/.local"}, "has ended"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ echo '{"Stack": {"ApiId": "abc"}}' >"$2"`)
 	}
 	for _, want := range []string{"deploy --all", "archive=false", "allowedHosts=127.0.0.1:4580", "productsUrl=http://127.0.0.1:4580"} {
 		if !strings.Contains(string(said), want) {
-			t.Errorf("cdk was not told %q", want)
+			t.Errorf("cdk was not called with %q", want)
 		}
 	}
 }
@@ -176,7 +176,7 @@ func TestAFailedDeploymentShowsItsLastLines(t *testing.T) {
 	}
 }
 
-func TestTheFingerprintChangesWithWhatIsDeployed(t *testing.T) {
+func TestTheFingerprintChangesWithProgramsAndSettings(t *testing.T) {
 	t.Parallel()
 
 	app := newApp(t, "")
@@ -190,7 +190,7 @@ func TestTheFingerprintChangesWithWhatIsDeployed(t *testing.T) {
 	}
 	first := fingerprint()
 	if again := fingerprint(); again != first {
-		t.Error("it changes by itself")
+		t.Error("the fingerprint changed without a change")
 	}
 	if err := os.WriteFile(filepath.Join(app.Root, "dist/f/bootstrap"), []byte("v2"), 0o600); err != nil {
 		t.Fatal(err)

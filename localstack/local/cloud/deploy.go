@@ -19,11 +19,11 @@ import (
 	"strings"
 )
 
-// An App is the CDK app, and where it is to be deployed.
+// An App is the CDK app and the emulator to deploy it to.
 type App struct {
 	CDK      string // the cdk command
 	Root     string // the project, where cdk.json is
-	State    string // folder for what it leaves behind
+	State    string // folder for outputs, templates and logs
 	Endpoint string // of the emulator
 	Products string // URL of the stand-ins
 	Environ  []string
@@ -35,7 +35,7 @@ const cursorSecret = "a local cloud signs its cursors with this" //nolint:gosec 
 // hookSecret signs the webhooks of every local cloud. It protects nothing.
 const hookSecret = "whsec_b25lIGFnZW50cyBvbiBhIGxvY2FsIGNsb3VkIQ==" //nolint:gosec // see above.
 
-// context returns the settings of the app: where its neighbours are locally.
+// context returns the CDK context: the app's settings in a local cloud.
 func (a App) context() map[string]string {
 	architecture := "x86_64"
 	if runtime.GOARCH == "arm64" {
@@ -57,7 +57,7 @@ func (a App) context() map[string]string {
 	}
 }
 
-// Bootstrap makes what every deployment by CDK needs once.
+// Bootstrap prepares the emulator for deployments by CDK.
 func (a App) Bootstrap(ctx context.Context) error {
 	return a.cdk(ctx, "bootstrap", "aws://"+Account+"/"+Region, "--app", "")
 }
@@ -109,13 +109,13 @@ func (a App) cdk(ctx context.Context, args ...string) error {
 		return err
 	}
 	if failed != nil {
-		return fmt.Errorf("cdk %s failed (%w):\n%s\nAll of it is in %s", args[0], failed, tail(said, 12), log)
+		return fmt.Errorf("cdk %s failed (%w):\n%s\nThe whole log is %s", args[0], failed, tail(said, 12), log)
 	}
 	return nil
 }
 
-// Fingerprint returns a text that changes when a deployment would: with the
-// built programs or the settings.
+// Fingerprint returns a hash of the built programs and the settings, which changes
+// when the app has to be deployed again.
 func (a App) Fingerprint() (string, error) {
 	sum := sha256.New()
 	settings, err := json.Marshal(a.context())
@@ -126,7 +126,7 @@ func (a App) Fingerprint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, _ = fmt.Fprintf(sum, "%s\n%s\n", settings, app) // a hash takes everything
+	_, _ = fmt.Fprintf(sum, "%s\n%s\n", settings, app) // writing to a hash never fails
 	err = filepath.WalkDir(filepath.Join(a.Root, "dist"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

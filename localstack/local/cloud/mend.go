@@ -23,8 +23,9 @@ import (
 // archiveDays is how long the bus keeps events, as on AWS.
 const archiveDays = 30
 
-// Config returns how to reach the emulator at endpoint. It reads no files and
-// no environment, which takes long and may lead to the real AWS.
+// Config returns the AWS configuration of the emulator at endpoint. It reads
+// neither files nor environment, which would be slow and could lead to the real
+// AWS.
 func Config(endpoint string) aws.Config {
 	return aws.Config{
 		Region:       Region,
@@ -33,10 +34,10 @@ func Config(endpoint string) aws.Config {
 	}
 }
 
-// Mend sets, by API calls, what the emulator's CloudFormation drops: the
-// table's time to live, the API's CORS and the bus's archive; and confirms the
-// sender's address, which on AWS its owner does once. The values come from the
-// template, so that nothing is described twice.
+// Mend sets, by API calls, the properties that the emulator's CloudFormation
+// drops: the table's time to live, the API's CORS and the bus's archive. It also
+// confirms the sender's address, which on AWS its owner does once. It takes the
+// values from the template, so that each is defined once.
 func (a App) Mend(ctx context.Context, o Outputs) error {
 	t, err := a.template()
 	if err != nil {
@@ -106,7 +107,7 @@ func setArchive(ctx context.Context, events *eventbridge.Client, busName, name s
 		RetentionDays:  aws.Int32(archiveDays),
 	})
 	if _, exists := errors.AsType[*bus.ResourceAlreadyExistsException](err); err != nil && !exists {
-		return fmt.Errorf("make the archive: %w", err)
+		return fmt.Errorf("create the archive: %w", err)
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func confirmSender(ctx context.Context, ses *sesv2.Client, address string) error
 	return nil
 }
 
-// A template is what CloudFormation was given.
+// A template is a CloudFormation template.
 type template struct {
 	Resources map[string]resource `json:"Resources"`
 }
@@ -132,7 +133,7 @@ type resource struct {
 	Properties properties `json:"Properties"`
 }
 
-// properties are those of any resource that matter here.
+// properties are the properties of any resource that Mend reads.
 type properties struct {
 	Cors        *cors `json:"CorsConfiguration"`
 	Environment struct {
@@ -172,7 +173,7 @@ func (a App) template() (template, error) {
 		}
 		for name, raw := range t.Resources {
 			var r resource
-			if json.Unmarshal(raw, &r) == nil { // one of another shape is none of those we look for
+			if json.Unmarshal(raw, &r) == nil { // a resource of another shape has none of these properties
 				all.Resources[name] = r
 			}
 		}

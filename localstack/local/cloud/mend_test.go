@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhatToMendStandsInTheTemplate(t *testing.T) {
+func TestTheTemplateHasThePropertiesToMend(t *testing.T) {
 	t.Parallel()
 
 	app := App{State: t.TempDir()}

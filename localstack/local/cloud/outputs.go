@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// Outputs say where everything is. Tests, people and tools read them from
-// outputs.json in the state folder.
+// Outputs are the addresses and names of a deployed system. Tests, people and
+// tools read them from outputs.json in the state folder.
 type Outputs struct {
 	API         string `json:"api_url"`
 	Endpoint    string `json:"endpoint_url"`
@@ -27,16 +27,16 @@ type Outputs struct {
 	Runs        string `json:"runs_machine_arn"`
 	Waits       string `json:"waits_machine_arn"`
 
-	// Mark tells the emulator from those of other checkouts; it is empty when
+	// Mark identifies the checkout that started the emulator; it is empty when
 	// this project has not started it.
 	Mark string `json:"mark,omitempty"`
 
-	// Stack is every output of the CDK app under its own name.
+	// Stack has every output of the CDK app by its name there.
 	Stack map[string]string `json:"stack"`
 }
 
-// NewOutputs returns the outputs of a stack that was deployed to endpoint, for
-// products at the URL products; the emulator there has the mark.
+// NewOutputs returns the outputs of a stack that was deployed to the emulator at
+// endpoint, which has the mark, with the stand-ins at the URL products.
 func NewOutputs(endpoint, mark, products string, stack map[string]string) Outputs {
 	api := endpoint + "/_aws/execute-api/" + stack["ApiId"] + "/$default"
 	return Outputs{
@@ -63,20 +63,20 @@ func ReadOutputs(path string) (Outputs, error) {
 	return o, nil
 }
 
-// Present returns an error unless the emulator is where the outputs say, and is
-// the one that they are about.
+// Present returns an error unless the emulator of these outputs answers at its
+// endpoint.
 func (o Outputs) Present(ctx context.Context, client *http.Client) error {
 	answer, mark := Look(ctx, client, o.Endpoint)
 	switch {
 	case answer != Emulator:
 		return fmt.Errorf("the emulator at %s has ended: make run starts it again, with its data", o.Endpoint)
 	case o.Mark != "" && mark != o.Mark:
-		return fmt.Errorf("at %s another emulator answers (%s), since this one ended: make run starts it again, with its data", o.Endpoint, cmp.Or(mark, "without a mark"))
+		return fmt.Errorf("the emulator at %s has ended and another one (%s) answers there: make run starts it again, with its data", o.Endpoint, cmp.Or(mark, "without a mark"))
 	}
 	return nil
 }
 
-// Write writes o to a file, which is there whole or not at all.
+// Write writes o to a file atomically.
 func (o Outputs) Write(path string) error {
 	text, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
@@ -85,7 +85,7 @@ func (o Outputs) Write(path string) error {
 	return Replace(path, append(text, '\n'))
 }
 
-// Replace writes a file, which then has the old text or the new one, whole.
+// Replace replaces the text of a file atomically.
 func Replace(path string, text []byte) error {
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 // errGone says that there is no such process.
 var errGone = errors.New("no such process")
 
-// birth returns when a process was born, in words that only compare.
+// birth returns the start time of a process, as a text that is only good for
+// comparing.
 func birth(pid int) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -21,7 +22,7 @@ func birth(pid int) (string, error) {
 	if err != nil {
 		return "", errGone
 	}
-	// The second field is a name in parentheses, which may hold anything.
+	// The second field is a name in parentheses, which may contain parentheses.
 	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
 	fields := strings.Fields(rest) // from the third field, the state, on
 	const state, start = 0, 19
@@ -31,8 +32,8 @@ func birth(pid int) (string, error) {
 	return strings.TrimSpace(string(boot)) + " " + fields[start], nil
 }
 
-// threads counts the threads of a process. One whose first thread has ended keeps
-// its files and its port until the last has.
+// threads counts the threads of a process. A process whose first thread has ended
+// keeps its files and its port until its last thread ends.
 func threads(pid int) int {
 	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
@@ -41,7 +42,7 @@ func threads(pid int) int {
 	return len(tasks)
 }
 
-// birthByPS asks ps, where there is no /proc.
+// birthByPS asks ps, on systems without /proc.
 func birthByPS(pid int) (string, error) {
 	out, err := exec.Command("ps", "-o", "state=,lstart=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number; it answers at once.
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 // ErrHeld says that another process holds a file.
 var ErrHeld = errors.New("another process holds it")
 
-// Hold makes the caller the one process that holds the file at path, until
-// release or its end, however it ends. The file names the process. It returns
-// ErrHeld when another one does.
+// Hold locks the file at path for this process until release, or until the
+// process ends, even killed. The file then names the process. Hold returns
+// ErrHeld when another process has the lock.
 func Hold(path string) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func Holder(path string) (Process, bool) {
 	return Process{PID: pid, Birth: born}, err == nil
 }
 
-// End ends a process, and what it started, as Stop does.
+// End ends a process and its children, as Stop does.
 func (p Process) End(ctx context.Context, patience time.Duration) error {
 	p.Grace = patience
 	return p.end(ctx)

@@ -38,7 +38,7 @@ func TestOneProcessHoldsAFile(t *testing.T) {
 	release()
 }
 
-func TestAProgramWithoutARecordIsFoundByWhatItHolds(t *testing.T) {
+func TestAProgramWithoutARecordIsFoundByItsLock(t *testing.T) {
 	t.Parallel()
 
 	p := program(t, `exec 9>>"$0/running"; flock 9; echo $$ >"$0/running"; echo held; exec sleep 60`)
@@ -48,14 +48,14 @@ func TestAProgramWithoutARecordIsFoundByWhatItHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if firstLine(t, p.Log) != "held" {
-		t.Skip("there is no flock here")
+		t.Skip("this machine has no flock")
 	}
 	if err := proc.Forget(p.Record); err != nil {
 		t.Fatal(err)
 	}
 	found, held := proc.Holder(filepath.Join(dir, "running"))
 	if !held {
-		t.Fatal("nothing holds the file")
+		t.Fatal("no process holds the file")
 	}
 	if err := found.End(t.Context(), time.Second); err != nil {
 		t.Fatal(err)

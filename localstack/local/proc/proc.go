@@ -1,6 +1,6 @@
-// Package proc starts programs that outlive the one that starts them, and ends
-// exactly those again. A record on disk says which process it was; the time of
-// its birth tells it from a later one with the same number.
+// Package proc starts programs that outlive their starter, and ends exactly these
+// again. A record on disk names the process by id and start time, so that a later
+// process with the same id is left alone.
 package proc
 
 import (
@@ -17,23 +17,22 @@ import (
 	"time"
 )
 
-// How long a program may take to end by itself unless it says otherwise, and how
-// often to look.
+// The default time for a program to end by itself, and the polling interval.
 const (
 	grace = 5 * time.Second
 	tick  = 20 * time.Millisecond
 )
 
-// A Program is what to start and where to remember it.
+// A Program describes a program to start, and the file that records it.
 type Program struct {
 	Args   []string // the program and its arguments
 	Env    []string
 	Log    string // file for what it prints; each start begins a new one
-	Record string // file that remembers the process
+	Record string // file that records the process
 
 	Address string        // where it answers
-	Version string        // tells one build of it from another
-	Owner   string        // tells whose it is
+	Version string        // differs between builds
+	Owner   string        // identifies the local cloud that it belongs to
 	Grace   time.Duration // how long it may take to end by itself; 0 means some seconds
 }
 
@@ -47,13 +46,14 @@ type Process struct {
 	Grace   time.Duration `json:"grace,omitempty"`
 }
 
-// Start starts p in a session of its own, so that it lives on, and records it.
+// Start starts p in a session of its own, so that it outlives the caller, and
+// records it.
 func Start(p Program) (Process, error) {
 	log, err := create(p.Log)
 	if err != nil {
 		return Process{}, err
 	}
-	defer func() { _ = log.Close() }() // the program has it now
+	defer func() { _ = log.Close() }() // the program has its own handle
 
 	cmd := exec.Command(p.Args[0], p.Args[1:]...) //nolint:gosec,noctx // ours to choose, and it is to outlive any context.
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.Env, log, log
@@ -61,7 +61,7 @@ func Start(p Program) (Process, error) {
 	if err := cmd.Start(); err != nil {
 		return Process{}, fmt.Errorf("start %s: %w", p.Args[0], err)
 	}
-	go func() { _ = cmd.Wait() }() // else it would stay a zombie as long as we live
+	go func() { _ = cmd.Wait() }() // otherwise it would stay a zombie until this process ends
 
 	started := Process{PID: cmd.Process.Pid, Address: p.Address, Version: p.Version, Owner: p.Owner, Grace: p.Grace}
 	if started.Birth, err = birth(started.PID); err != nil {
@@ -83,8 +83,9 @@ func Find(record string) (Process, bool) {
 	return p, p.alive()
 }
 
-// Stop ends the recorded process, and what it started, and forgets it: kindly
-// at first, by force after some seconds. It returns whether there was one.
+// Stop ends the recorded process and its children and removes the record. It
+// sends SIGTERM, and SIGKILL after some seconds. It reports whether the process
+// was running.
 func Stop(ctx context.Context, record string) (bool, error) {
 	p, alive := Find(record)
 	if alive {
@@ -104,19 +105,19 @@ func (p Process) alive() bool {
 }
 
 func (p Process) end(ctx context.Context) error {
-	_ = syscall.Kill(p.PID, syscall.SIGTERM) // it may be gone meanwhile, which is as good
+	_ = syscall.Kill(p.PID, syscall.SIGTERM) // an error means that it has ended by itself
 	if !p.gone(ctx, cmp.Or(p.Grace, grace)) {
 		_ = syscall.Kill(-p.PID, syscall.SIGKILL)
 		if !p.gone(ctx, grace) {
 			return fmt.Errorf("process %d does not end", p.PID)
 		}
 	}
-	// What it started is in the group that it leads, and nothing else is.
+	// The group that it leads contains its children and no other process.
 	_ = syscall.Kill(-p.PID, syscall.SIGKILL)
 	return nil
 }
 
-// gone waits until p is no more, for a while.
+// gone waits for the end of p, up to the limit, and reports whether p ended.
 func (p Process) gone(ctx context.Context, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -48,7 +48,7 @@ func TestAProgramIsFoundAndStopped(t *testing.T) {
 	}
 }
 
-func TestWhatAProgramStartedEndsWithIt(t *testing.T) {
+func TestChildrenEndWithTheirProgram(t *testing.T) {
 	t.Parallel()
 
 	p := program(t, "sleep 60 & echo $!; trap 'exit 0' TERM; wait")
@@ -84,7 +84,7 @@ func TestAnotherProcessWithTheSameNumberIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestARecordThatIsNoneFindsNothing(t *testing.T) {
+func TestAnInvalidRecordFindsNoProcess(t *testing.T) {
 	t.Parallel()
 
 	for _, text := range []string{"", "{", `{"pid": 0}`, `{"pid": 1}`, `{"pid": -1}`} {
@@ -117,7 +117,7 @@ func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it did not come to be")
+			t.Fatal("the condition did not hold within 10 s")
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestAProcessIsFoundByItsProgramAndAllOfItsVariables(t *testing.T) {
 	t.Parallel()
 
 	if _, err := os.Stat("/proc/self/environ"); err != nil {
-		t.Skip("this machine does not tell which processes it runs")
+		t.Skip("this machine has no /proc")
 	}
 	p := program(t, "sleep 60")
 	p.Env = []string{"MARK=" + p.Record, "OTHER=1"}

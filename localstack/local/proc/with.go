@@ -10,8 +10,8 @@ import (
 )
 
 // With returns the ids of the processes that run a program of that name with
-// all these variables ("NAME=value") in their environment. It finds none where
-// there is no /proc, and leaves out processes that are somebody else's.
+// all these variables ("NAME=value") in their environment. It finds none on
+// systems without /proc, and leaves out processes of other users.
 func With(program string, variables ...string) []int {
 	var ids []int
 	folders, err := filepath.Glob("/proc/[0-9]*")
@@ -25,7 +25,7 @@ func With(program string, variables ...string) []int {
 		}
 		env, err := os.ReadFile(filepath.Join(folder, "environ")) //nolint:gosec // of a process.
 		if err != nil {
-			continue // it has ended meanwhile, or is not ours
+			continue // it has ended, or belongs to another user
 		}
 		has := strings.Split(string(env), "\x00")
 		if !slices.ContainsFunc(variables, func(v string) bool { return !slices.Contains(has, v) }) {

@@ -1,4 +1,4 @@
-// Package steps says what a program is doing while it takes long.
+// Package steps shows the progress of a program's slow steps.
 package steps
 
 import (
@@ -8,24 +8,23 @@ import (
 	"time"
 )
 
-// patience is how long something may take before people want to see that it is
-// still alive.
-const patience = 2 * time.Second
+// dotInterval is the interval between the dots of a running step.
+const dotInterval = 2 * time.Second
 
 // A Reporter prints a line for each step: its name at once, a dot for every two
-// seconds, and how long it took.
+// seconds, and its duration at the end.
 type Reporter struct {
 	Out io.Writer
 	Now func() time.Time
 }
 
-// Do does one step.
+// Do runs a step and prints its line.
 func (r Reporter) Do(ctx context.Context, name string, step func(context.Context) error) error {
 	began := r.Now()
 	r.print("%s ", name)
 	done := make(chan error, 1)
 	go func() { done <- step(ctx) }()
-	ticker := time.NewTicker(patience)
+	ticker := time.NewTicker(dotInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -46,5 +45,5 @@ func (r Reporter) Do(ctx context.Context, name string, step func(context.Context
 func (r Reporter) Say(format string, args ...any) { r.print(format+"\n", args...) }
 
 func (r Reporter) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(r.Out, format, args...) // nobody to tell when the terminal is gone
+	_, _ = fmt.Fprintf(r.Out, format, args...) // the error of a closed terminal could not be shown
 }

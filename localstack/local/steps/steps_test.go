@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/localstack/local/steps"
 )
 
-func TestAStepShowsThatItIsAlive(t *testing.T) {
+func TestARunningStepPrintsDots(t *testing.T) {
 	t.Parallel()
 
 	broken := errors.New("broken")

@@ -1,4 +1,4 @@
-// Package timeline shows a run as a person would want to read it.
+// Package timeline prints a run step by step, for people.
 package timeline
 
 import (
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// width is how much of an output is shown.
+// width is the number of characters shown of an output.
 const width = 100
 
-// A Run is an execution as the API tells it.
+// A Run is an execution as the API returns it.
 type Run struct {
 	ID        string     `json:"id"`
 	Agent     string     `json:"agent_id"`
@@ -49,7 +49,7 @@ type Problem struct {
 	Step    string `json:"step_id"`
 }
 
-// Over reports whether the run is at its end.
+// Over reports whether the run has ended.
 func (r Run) Over() bool {
 	return r.Status == "completed" || r.Status == "failed" || r.Status == "cancelled"
 }
@@ -107,7 +107,7 @@ func credits(n int) string {
 	return fmt.Sprintf("%d credits", n)
 }
 
-// said returns what a step has to say, on one line.
+// said returns the error or the output of a step, on one line.
 func said(s Step) string {
 	if s.Error != nil {
 		return short(s.Error.Code + ": " + s.Error.Message)

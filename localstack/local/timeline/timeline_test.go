@@ -95,7 +95,7 @@ func TestALongOutputIsShortened(t *testing.T) {
 	}
 }
 
-func TestOnlyAnEndIsOver(t *testing.T) {
+func TestOnlyFinalStatusesAreOver(t *testing.T) {
 	t.Parallel()
 
 	want := map[string]bool{

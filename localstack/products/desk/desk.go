@@ -1,9 +1,9 @@
-// Package desk stands in for the products and for the places that chat messages
-// and webhooks go to. It really does the work: it keeps tickets, notes and
-// devices for each org, and does nothing twice under one idempotency key.
+// Package desk stands in for the products and for the receivers of chat messages
+// and webhooks. It carries out the actions: it keeps tickets, notes and devices for
+// each org, and acts once per idempotency key.
 //
-// PUT /_products says how it is to behave instead. A PUT replaces all rules, and
-// the first rule that fits and has times left is used:
+// PUT /_products makes it misbehave. A PUT replaces all rules, and the first rule
+// that fits and has times left is used:
 //
 //	{"rules": [
 //	  {"product": "psa", "action": "add_note", "status": 429, "retry_after": 5, "times": 1},
@@ -16,16 +16,16 @@
 //
 //	product      such as psa; hooks for chats and webhooks. Without it: all
 //	action       such as add_note; of hooks slack, teams or webhook. Without it: all
-//	org_id       whose calls. Without it: all
+//	org_id       the caller's org. Without it: all
 //	status       from 400 on the call fails and no work is done; from 200 to 399
 //	             the work is done and answered with it
 //	retry_after  the header Retry-After of the answer, in seconds
-//	body         the text of the answer, JSON or not; what is no string is sent
+//	body         the text of the answer, JSON or not; any value but a string is sent
 //	             as JSON
 //	delay_ms     how long to wait before the answer
 //	lost_reply   do the work, then drop the connection
-//	times        how often the rule is good. Without it: always
-//	chance       how likely the rule is to be used, from 0 to 1, by lots of seed
+//	times        number of uses of the rule. Without it: unlimited
+//	chance       probability of using the rule, from 0 to 1, drawn by seed
 package desk
 
 import (
@@ -42,11 +42,11 @@ import (
 	"theoneagents.app/agents/localstack/products/script"
 )
 
-// statusGone is listed for a call whose client left before it was answered.
+// statusGone is recorded for a call whose client disconnected before the answer.
 const statusGone = 499
 
-// A Rule says how an action, or a hook (product "hooks", action = channel), is
-// to behave. An empty product or action fits every one.
+// A Rule changes the answer of an action, or of a hook (product "hooks", action =
+// channel). An empty product or action fits all.
 type Rule struct {
 	script.Cue
 
@@ -58,7 +58,7 @@ type Rule struct {
 	Body json.RawMessage `json:"body,omitempty"`
 }
 
-// says returns an answer as the rule changes it.
+// says returns a with the rule's status, body and headers.
 func (r Rule) says(a answer) answer {
 	a.cue = r.Cue
 	if r.Status != 0 {
@@ -81,12 +81,12 @@ func (r Rule) says(a answer) answer {
 	return a
 }
 
-// A Script is what PUT /_products takes.
+// A Script is the body of PUT /_products.
 type Script struct {
 	Rules []Rule `json:"rules"`
 }
 
-// Desk answers for the products. It may be used by many at once.
+// Desk answers for the products. It is safe for concurrent use.
 type Desk struct {
 	calls    *journal.Log[journal.Call]
 	now      func() time.Time
@@ -95,8 +95,8 @@ type Desk struct {
 	replies  *once
 }
 
-// New returns a desk that lists what it is asked in calls and remembers at most
-// limit things of each kind.
+// New returns a desk that records its calls in calls and keeps at most limit
+// things of each kind.
 func New(calls *journal.Log[journal.Call], now func() time.Time, limit int) *Desk {
 	return &Desk{
 		calls:    calls,
@@ -116,13 +116,13 @@ func (d *Desk) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_products", d.inForce)
 }
 
-// An answer is what a call is told.
+// An answer is the answer to a call.
 type answer struct {
 	status      int
 	contentType string
 	text        []byte
 	repeated    bool
-	cue         script.Cue // what its header says
+	cue         script.Cue // for the headers
 }
 
 func said(status int, v any) answer {
@@ -141,7 +141,7 @@ func refused(status int, message string) answer {
 	return failed(status, reply.Code(status), message)
 }
 
-// action does what a product is asked to do.
+// action answers POST /products/{product}/actions/{action}.
 func (d *Desk) action(w http.ResponseWriter, r *http.Request) {
 	call := journal.Call{
 		At: d.now(), Kind: "action", Product: r.PathValue("product"), Action: r.PathValue("action"),
@@ -159,35 +159,35 @@ func (d *Desk) action(w http.ResponseWriter, r *http.Request) {
 		d.finish(w, call, refused(http.StatusBadRequest, "the header X-Org-Id is missing"), false)
 	default:
 		rule := d.take(call)
-		d.finish(w, call, d.perform(r.Context(), rule, t, string(call.Params)), rule.LostReply)
+		d.finish(w, call, d.execute(r.Context(), rule, t, string(call.Params)), rule.LostReply)
 	}
 }
 
-// params reads the body of an action, and returns it in the one form that equal
-// params share.
+// params reads the body of an action. It also returns it in canonical form, which
+// is the same for equal params.
 func params(body []byte) (thing, json.RawMessage, error) {
 	p, err := reply.Decode[thing](body)
 	if err != nil {
 		return nil, nil, err
 	}
 	if p == nil {
-		return nil, nil, errors.New("the params are no object")
+		return nil, nil, errors.New("the params are not a JSON object")
 	}
 	same, err := json.Marshal(p)
 	return p, same, err
 }
 
-// perform answers for t, whose params in their one form are given too.
-func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) answer {
+// execute returns the answer of t; params are its params in canonical form.
+func (d *Desk) execute(ctx context.Context, rule Rule, t task, params string) answer {
 	work := func() answer {
-		// A product does not stop when its client does not want to wait.
+		// A product completes its work even when the client disconnects.
 		_ = rule.Wait(ctx)
 		return d.work(t)
 	}
 	switch {
 	case rule.Fails():
 		_ = rule.Wait(ctx)
-		return rule.says(refused(rule.Status, "a rule says so"))
+		return rule.says(refused(rule.Status, "a rule makes this call fail"))
 	case t.key == "":
 		return rule.done(work())
 	}
@@ -205,8 +205,7 @@ func (d *Desk) perform(ctx context.Context, rule Rule, t task, params string) an
 	return rule.done(a)
 }
 
-// done returns the answer of work as the rule changes it; work that could not be
-// done says so.
+// done returns a as the rule changes it, unless the work failed.
 func (r Rule) done(a answer) answer {
 	if a.status >= http.StatusBadRequest {
 		return a
@@ -222,7 +221,7 @@ func (d *Desk) work(t task) answer {
 	return said(http.StatusOK, result)
 }
 
-// hook takes a chat message or a webhook.
+// hook answers a chat message or a webhook.
 func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	call := journal.Call{
 		At: d.now(), Kind: r.PathValue("channel"), Product: "hooks", Action: r.PathValue("channel"),
@@ -231,7 +230,7 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	if call.IdempotencyKey == "" {
 		call.IdempotencyKey = r.Header.Get("Webhook-Id")
 	}
-	thanks, known := welcome(call.Kind)
+	thanks, known := accepted(call.Kind)
 	if !known {
 		reply.Error(w, http.StatusNotFound, "no such channel: "+call.Kind)
 		return
@@ -245,13 +244,13 @@ func (d *Desk) hook(w http.ResponseWriter, r *http.Request) {
 	rule := d.take(call)
 	_ = rule.Wait(r.Context())
 	if rule.Fails() {
-		thanks = refused(rule.Status, "a rule says so")
+		thanks = refused(rule.Status, "a rule makes this call fail")
 	}
 	d.finish(w, call, rule.says(thanks), rule.LostReply)
 }
 
-// welcome returns what a channel says to a message that it takes.
-func welcome(channel string) (answer, bool) {
+// accepted returns a channel's answer to an accepted message.
+func accepted(channel string) (answer, bool) {
 	switch channel {
 	case "slack":
 		return answer{status: http.StatusOK, contentType: "text/plain; charset=utf-8", text: []byte("ok")}, true
@@ -261,7 +260,7 @@ func welcome(channel string) (answer, bool) {
 	return answer{}, false
 }
 
-// document returns body as JSON: as it is, or else as a JSON text.
+// document returns body if it is JSON, and otherwise as a JSON string.
 func document(body []byte) json.RawMessage {
 	if json.Valid(body) {
 		return body
@@ -279,8 +278,8 @@ func (d *Desk) take(call journal.Call) Rule {
 	})
 }
 
-// finish lists the call and then answers it, or drops its connection. The call
-// is listed first, so whoever has the answer finds it listed.
+// finish records the call and then answers it, or drops its connection. It records
+// first, so that a client with the answer finds the call in the list.
 func (d *Desk) finish(w http.ResponseWriter, call journal.Call, a answer, lost bool) {
 	call.Status, call.Repeated, call.Lost = a.status, a.repeated, lost && a.status < http.StatusBadRequest
 	d.calls.Add(call, len(call.Params)+len(call.Body)+overhead)
@@ -295,10 +294,10 @@ func (d *Desk) finish(w http.ResponseWriter, call journal.Call, a answer, lost b
 	reply.Raw(w, a.status, a.contentType, a.text)
 }
 
-// overhead is about what a listed call takes beside its body.
+// overhead is the approximate size of a recorded call without its body.
 const overhead = 2 << 10
 
-// drop ends the connection without a word.
+// drop closes the connection without an answer.
 func drop(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -307,7 +306,7 @@ func drop(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// state tells what the products keep for an org.
+// state answers with the products' data of an org.
 func (d *Desk) state(w http.ResponseWriter, r *http.Request) {
 	org := r.URL.Query().Get("org_id")
 	if org == "" {

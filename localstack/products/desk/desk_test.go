@@ -19,7 +19,7 @@ import (
 	"theoneagents.app/agents/localstack/products/journal"
 )
 
-// A stand is a desk with a door.
+// A stand is a desk with a server.
 type stand struct {
 	*httptest.Server
 
@@ -43,7 +43,7 @@ func handler() (*journal.Log[journal.Call], *http.ServeMux) {
 
 func (s stand) listed() []journal.Call { return s.calls.List(func(journal.Call) bool { return true }) }
 
-// call sends a request of org_a under an idempotency key, if there is one.
+// call sends a request of org_a, with an idempotency key unless it is empty.
 func (s stand) call(t *testing.T, method, path, key, body string) (status int, text string, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
@@ -54,7 +54,7 @@ func (s stand) call(t *testing.T, method, path, key, body string) (status int, t
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)
 	}
-	r.Close = true // so that a lost reply is not tried again by net/http itself
+	r.Close = true // otherwise net/http itself would retry after a lost reply
 	answer, err := s.Client().Do(r)
 	if err != nil {
 		return 0, "", err
@@ -96,7 +96,7 @@ const (
 	addNote      = "/products/psa/actions/add_note"
 )
 
-func TestProductsReallyDoTheWork(t *testing.T) {
+func TestActionsChangeTheProductsData(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
@@ -150,7 +150,7 @@ func TestWorkIsDoneOnceForEachKey(t *testing.T) {
 	}
 }
 
-func TestDuplicatesThatComeTogetherAreDoneOnce(t *testing.T) {
+func TestConcurrentDuplicatesAreDoneOnce(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
@@ -210,7 +210,7 @@ func TestADuplicateWaitsForTheFirst(t *testing.T) {
 	})
 }
 
-func TestALostReplyWasDoneAllTheSame(t *testing.T) {
+func TestACallWithALostReplyTakesEffect(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
@@ -265,7 +265,7 @@ func TestAClientThatLeavesDoesNotStopTheWork(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDoneIsRefusedAndListed(t *testing.T) {
+func TestAnInvalidCallIsRefusedAndRecorded(t *testing.T) {
 	t.Parallel()
 
 	tests := []struct {
@@ -300,7 +300,7 @@ func TestWhatCannotBeDoneIsRefusedAndListed(t *testing.T) {
 	}
 }
 
-func TestHooksAnswerLikeTheRealThing(t *testing.T) {
+func TestHooksAnswerLikeTheRealServices(t *testing.T) {
 	t.Parallel()
 
 	tests := []struct {
@@ -319,7 +319,7 @@ func TestHooksAnswerLikeTheRealThing(t *testing.T) {
 		},
 		{
 			"a rule makes a webhook fail", "/hooks/org_a/webhook", `{}`, `[{"product": "hooks", "action": "webhook", "status": 502}]`,
-			502, `{"error":"bad_gateway","message":"a rule says so"}`,
+			502, `{"error":"bad_gateway","message":"a rule makes this call fail"}`,
 			[]journal.Call{{Kind: "webhook", Product: "hooks", Action: "webhook", Org: "org_a", Status: 502, IdempotencyKey: "msg_1", Body: []byte(`{}`)}},
 		},
 		{
@@ -362,7 +362,7 @@ func TestARuleChangesAnAnswer(t *testing.T) {
 		text, kind, after string
 		done              bool
 	}{
-		"busy for a while":           {addNote, `{"status": 429, "retry_after": 30}`, 429, `{"error":"too_many_requests","message":"a rule says so"}`, "application/json", "30", false},
+		"busy for a while":           {addNote, `{"status": 429, "retry_after": 30}`, 429, `{"error":"too_many_requests","message":"a rule makes this call fail"}`, "application/json", "30", false},
 		"a refusal in words":         {addNote, `{"status": 422, "body": "No such ticket"}`, 422, "No such ticket", "text/plain; charset=utf-8", "", false},
 		"done with a word":           {addNote, `{"body": "OK"}`, 200, "OK", "text/plain; charset=utf-8", "", true},
 		"created with a list":        {addNote, `{"status": 201, "body": "[1]"}`, 201, "[1]", "application/json", "", true},
@@ -416,13 +416,13 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	}
 }
 
-func TestRulesThatCannotBeFollowedAreRefused(t *testing.T) {
+func TestInvalidRulesAreRefused(t *testing.T) {
 	t.Parallel()
 
 	s := open(t)
 	for rules, want := range map[string]string{
-		`{"rules": [{}, {"actoin": "x"}]}`:  `rule 1 has no field \"actoin\"; there are action, body, chance, delay_ms, lost_reply, org_id, product, retry_after, seed, status, times`,
-		`{"rules": [{"Status": 500}]}`:      `rule 0 has no field \"Status\"`,
+		`{"rules": [{}, {"actoin": "x"}]}`:  `rule 1 has the unknown field \"actoin\"; a rule has action, body, chance, delay_ms, lost_reply, org_id, product, retry_after, seed, status, times`,
+		`{"rules": [{"Status": 500}]}`:      `rule 0 has the unknown field \"Status\"`,
 		`{"rules": [{"status": 1}]}`:        `status 1`,
 		`{"rules": [{"status": "500"}]}`:    `rule 0 has a string as status, which must be a whole number`,
 		`{"rules": [{"retry_after": 1.5}]}`: `rule 0 has a number 1.5 as retry_after, which must be a whole number`,

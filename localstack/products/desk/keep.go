@@ -7,8 +7,7 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// kept is what a desk keeps, as it is written down. Its rules are not part of
-// it: they end with the program.
+// kept is the saved data of a desk. It has no rules, which end with the program.
 type kept struct {
 	Done    int           `json:"done"`
 	Tickets []keptThing   `json:"tickets"`
@@ -30,7 +29,7 @@ type keptReplied struct {
 	Text        []byte `json:"text"`
 }
 
-// MarshalJSON returns everything that the desk remembers but its rules.
+// MarshalJSON returns the desk's data without its rules.
 func (d *Desk) MarshalJSON() ([]byte, error) {
 	p := d.products
 	p.mu.Lock()
@@ -40,9 +39,9 @@ func (d *Desk) MarshalJSON() ([]byte, error) {
 	return json.Marshal(k)
 }
 
-// keep returns all things in the order in which they came. Things are replaced
-// and never changed, so that they may be read later.
-func keep(s *shelf[thing]) []keptThing {
+// keep returns all things in the order of their arrival. Things are replaced and
+// never changed, so that they may be read without a lock.
+func keep(s *boundedMap[thing]) []keptThing {
 	all := make([]keptThing, 0, len(s.order))
 	for _, key := range s.order {
 		all = append(all, keptThing{key, s.values[key]})
@@ -50,7 +49,7 @@ func keep(s *shelf[thing]) []keptThing {
 	return all
 }
 
-// keep returns the answers that were given; work under way has none yet.
+// keep returns the answers of finished work.
 func (o *once) keep() []keptReplied {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -67,7 +66,7 @@ func (o *once) keep() []keptReplied {
 	return all
 }
 
-// UnmarshalJSON remembers what was kept.
+// UnmarshalJSON restores saved data.
 func (d *Desk) UnmarshalJSON(text []byte) error {
 	k, err := reply.Decode[kept](text)
 	if err != nil {
@@ -76,9 +75,9 @@ func (d *Desk) UnmarshalJSON(text []byte) error {
 	p := d.products
 	p.mu.Lock()
 	p.done = k.Done
-	for shelf, things := range map[*shelf[thing]][]keptThing{p.tickets: k.Tickets, p.notes: k.Notes, p.devices: k.Devices} {
+	for boundedMap, things := range map[*boundedMap[thing]][]keptThing{p.tickets: k.Tickets, p.notes: k.Notes, p.devices: k.Devices} {
 		for _, t := range things {
-			shelf.put(t.Key, t.Thing)
+			boundedMap.put(t.Key, t.Thing)
 		}
 	}
 	p.mu.Unlock()
@@ -93,7 +92,7 @@ func (d *Desk) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// inForce tells which rules there are.
+// inForce answers with the rules in force.
 func (d *Desk) inForce(w http.ResponseWriter, _ *http.Request) {
 	reply.JSON(w, http.StatusOK, Script{Rules: d.rules.List()})
 }

@@ -6,27 +6,28 @@ import (
 	"sync"
 )
 
-// errKeyReused says that an idempotency key came back with another request.
+// errKeyReused is the error of an idempotency key that was used for another
+// request before.
 var errKeyReused = errors.New("the idempotency key was used with other params")
 
-// once does the work of a key one single time and remembers the answer.
+// once does the work of each key once and remembers the answer.
 type once struct {
 	mu   sync.Mutex
-	jobs *shelf[*job]
+	jobs *boundedMap[*job]
 }
 
-// A job is a piece of work that is under way or done.
+// A job is work that has started or finished.
 type job struct {
 	request string
 	done    chan struct{} // closed when answer is there
 	answer  answer
 }
 
-func newOnce(limit int) *once { return &once{jobs: newShelf[*job](limit)} }
+func newOnce(limit int) *once { return &once{jobs: newBoundedMap[*job](limit)} }
 
-// do returns the answer of work, which is called only for the first request
-// with the key. Later ones, and those that come while the work is under way,
-// get its answer as a repeated one; with another request they get errKeyReused.
+// do calls work for the first request with the key. A later or concurrent request
+// with the key waits for that answer and gets it as a repeated one; if the request
+// differs, it gets errKeyReused.
 func (o *once) do(ctx context.Context, key, request string, work func() answer) (answer, error) {
 	j, mine := o.claim(key, request)
 	if mine {
@@ -47,7 +48,7 @@ func (o *once) do(ctx context.Context, key, request string, work func() answer) 
 	}
 }
 
-// claim returns the job of the key, and whether it is the caller's to do.
+// claim returns the job of the key, and whether the caller must do it.
 func (o *once) claim(key, request string) (*job, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

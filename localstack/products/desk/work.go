@@ -11,19 +11,19 @@ import (
 	"sync"
 )
 
-// A thing is what a product keeps: a ticket, a note, a device.
+// A thing is an object of a product: a ticket, a note, a device.
 type thing map[string]any
 
-// errParams says that an action cannot be done with the params it was given.
+// errParams is the error of params that do not fit the action.
 var errParams = errors.New("the params do not fit the action")
 
-// A task is one action to be done for an org.
+// A task is one action for an org.
 type task struct {
 	org, product, action, key string
 	params                    thing
 }
 
-// A State is what the products keep for one org, by id.
+// A State has the products' things of one org by id.
 type State struct {
 	Tickets map[string]thing `json:"tickets"`
 	Notes   map[string]thing `json:"notes"`
@@ -33,17 +33,17 @@ type State struct {
 // products keeps the things of every org.
 type products struct {
 	mu      sync.Mutex
-	tickets *shelf[thing]
-	notes   *shelf[thing]
-	devices *shelf[thing]
+	tickets *boundedMap[thing]
+	notes   *boundedMap[thing]
+	devices *boundedMap[thing]
 	done    int
 }
 
 func newProducts(limit int) *products {
-	return &products{tickets: newShelf[thing](limit), notes: newShelf[thing](limit), devices: newShelf[thing](limit)}
+	return &products{tickets: newBoundedMap[thing](limit), notes: newBoundedMap[thing](limit), devices: newBoundedMap[thing](limit)}
 }
 
-// do does the work and returns what the product says about it.
+// do carries out a task and returns the product's answer.
 func (p *products) do(t task) (thing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,8 +110,8 @@ func (p *products) isolate(t task, isolated bool) (thing, error) {
 	return thing{"ok": true, "id": id, "device_id": id, "isolated": isolated}, nil
 }
 
-// ticket returns a copy of the ticket; one that was never created here is one
-// that the desk had before.
+// ticket returns a copy of the ticket. An unknown id gives a new open ticket, so
+// that events may name any ticket.
 func (p *products) ticket(org, id string) thing {
 	if ticket, known := p.tickets.get(within(org, id)); known {
 		return maps.Clone(ticket)
@@ -119,7 +119,7 @@ func (p *products) ticket(org, id string) thing {
 	return thing{"id": id, "status": "open"}
 }
 
-// state returns what is kept for org.
+// state returns the things of org.
 func (p *products) state(org string) State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,7 +127,7 @@ func (p *products) state(org string) State {
 	return State{Tickets: of(org, p.tickets), Notes: of(org, p.notes), Devices: of(org, p.devices)}
 }
 
-func of(org string, s *shelf[thing]) map[string]thing {
+func of(org string, s *boundedMap[thing]) map[string]thing {
 	mine := map[string]thing{}
 	for key, v := range s.values {
 		if id, ok := strings.CutPrefix(key, within(org, "")); ok {
@@ -137,8 +137,8 @@ func of(org string, s *shelf[thing]) map[string]thing {
 	return mine
 }
 
-// newID derives an id: the same idempotency key has the same one for ever, and
-// without a key each piece of work has one of its own.
+// newID derives an id: always the same from an idempotency key, and a new one for
+// each task without a key.
 func (p *products) newID(t task, kind string) string {
 	which := "key " + t.key
 	if t.key == "" {
@@ -148,16 +148,16 @@ func (p *products) newID(t task, kind string) string {
 	return kind + "_" + hex.EncodeToString(sum[:10])
 }
 
-// word returns a param that must be a text and not empty.
+// word returns a param that must be a non-empty string.
 func (t task) word(name string) (string, error) {
 	v, ok := t.params[name].(string)
 	if !ok || v == "" {
-		return "", fmt.Errorf("%w: %s.%s needs %s, a text", errParams, t.product, t.action, name)
+		return "", fmt.Errorf("%w: %s.%s needs %s, a non-empty string", errParams, t.product, t.action, name)
 	}
 	return v, nil
 }
 
-// within returns the key of something of an org.
+// within returns the key of a thing of an org.
 func within(org string, parts ...string) string {
 	return org + "\x00" + strings.Join(parts, "\x00")
 }

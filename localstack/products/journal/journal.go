@@ -1,4 +1,4 @@
-// Package journal keeps what happened, for people and tests to look at.
+// Package journal records calls for people and tests.
 package journal
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Call is one thing that reached the outside.
+// A Call is a call of the platform to an external system.
 type Call struct {
 	At             time.Time         `json:"at"`
 	Kind           string            `json:"kind"`
@@ -21,8 +21,8 @@ type Call struct {
 	Headers        map[string]string `json:"headers"`
 	Org            string            `json:"org_id"`
 	Status         int               `json:"status"`
-	Repeated       bool              `json:"repeated,omitempty"` // answered from memory, the work not done again
-	Lost           bool              `json:"lost,omitempty"`     // the answer never left
+	Repeated       bool              `json:"repeated,omitempty"` // deduplicated: answered from memory without effect
+	Lost           bool              `json:"lost,omitempty"`     // the connection was dropped instead of an answer
 }
 
 // Headers returns h with one value for each name.
@@ -34,8 +34,8 @@ func Headers(h http.Header) map[string]string {
 	return flat
 }
 
-// A Log keeps entries in the order in which they came. When there are too many
-// it forgets the oldest. It may be used by many at once.
+// A Log keeps entries in the order of their arrival. Above its limits it drops the
+// oldest. It is safe for concurrent use.
 type Log[T any] struct {
 	maxEntries, maxBytes int
 
@@ -49,12 +49,12 @@ type entry[T any] struct {
 	bytes int
 }
 
-// New returns an empty log that keeps at most so many entries and bytes.
+// New returns an empty log with a limit of entries and bytes.
 func New[T any](maxEntries, maxBytes int) *Log[T] {
 	return &Log[T]{maxEntries: maxEntries, maxBytes: maxBytes}
 }
 
-// Add appends v, which takes about so many bytes.
+// Add appends v, which counts as the given number of bytes.
 func (l *Log[T]) Add(v T, bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *Log[T]) Add(v T, bytes int) {
 	}
 }
 
-// List returns the entries that keep holds for.
+// List returns the entries for which keep is true.
 func (l *Log[T]) List(keep func(T) bool) []T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *Log[T]) List(keep func(T) bool) []T {
 	return kept
 }
 
-// Forget removes the entries that drop holds for.
+// Forget removes the entries for which drop is true.
 func (l *Log[T]) Forget(drop func(T) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,13 +2,13 @@ package journal
 
 import "encoding/json"
 
-// kept is an entry as it is kept.
+// kept is a saved entry.
 type kept[T any] struct {
 	Value T   `json:"value"`
 	Bytes int `json:"bytes"`
 }
 
-// MarshalJSON returns all entries, to be kept.
+// MarshalJSON returns all entries for saving.
 func (l *Log[T]) MarshalJSON() ([]byte, error) {
 	l.mu.Lock()
 	all := make([]kept[T], 0, len(l.entries))
@@ -19,7 +19,7 @@ func (l *Log[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// UnmarshalJSON puts what was kept in the place of all entries.
+// UnmarshalJSON replaces all entries by saved ones.
 func (l *Log[T]) UnmarshalJSON(text []byte) error {
 	var all []kept[T]
 	if err := json.Unmarshal(text, &all); err != nil {

@@ -12,7 +12,8 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// A converseRequest is what we read of a request of Bedrock's Converse API.
+// A converseRequest has the fields that are used of a request of Bedrock's
+// Converse API.
 type converseRequest struct {
 	Messages   []message `json:"messages"`
 	System     []block   `json:"system"`
@@ -44,7 +45,7 @@ type message struct {
 	Content []block `json:"content"`
 }
 
-// A block is a part of a message; where it has no text the others may.
+// A block is a part of a message: a text, a tool use or a tool result.
 type block struct {
 	Text    string `json:"text,omitempty"`
 	ToolUse *struct {
@@ -65,7 +66,7 @@ type toolSpec struct {
 	} `json:"inputSchema"`
 }
 
-// errConverse says that a request is none of the Converse API.
+// errConverse is the error of an invalid request of the Converse API.
 var errConverse = errors.New("the request is not valid")
 
 // converse answers POST /bedrock/model/{model}/converse.
@@ -93,8 +94,8 @@ func (m *Model) converse(w http.ResponseWriter, r *http.Request) {
 	reply.JSON(w, http.StatusOK, converseReply(q, tool, t))
 }
 
-// readConverse returns the question in body, and the tool that must be used to
-// answer it, if any.
+// readConverse returns the question in body, and the tool that the answer must
+// use, if any.
 func readConverse(body []byte) (question, string, error) {
 	var in converseRequest
 	if err := json.Unmarshal(body, &in); err != nil {
@@ -117,8 +118,8 @@ func readConverse(body []byte) (question, string, error) {
 	}, tool, nil
 }
 
-// wants returns the schema that the answer must satisfy and the tool that must
-// be used for it; both are empty when a text will do.
+// wants returns the schema that the answer must satisfy and the tool that it must
+// use; both are empty when the answer is a text.
 func (in converseRequest) wants() (schema json.RawMessage, tool string, err error) {
 	choice := in.ToolConfig.ToolChoice
 	for _, t := range in.ToolConfig.Tools {
@@ -139,7 +140,7 @@ func (in converseRequest) wants() (schema json.RawMessage, tool string, err erro
 	return json.RawMessage(text), "", nil
 }
 
-// texts returns every text in blocks.
+// texts returns all texts in blocks.
 func texts(blocks []block) []string {
 	var all []string
 	for _, b := range blocks {
@@ -159,7 +160,7 @@ func texts(blocks []block) []string {
 	return all
 }
 
-func converseReply(q question, tool string, t thought) map[string]any {
+func converseReply(q question, tool string, t completion) map[string]any {
 	content, reason := map[string]any{"text": t.words()}, "end_turn"
 	if tool != "" && t.data != nil {
 		sum := sha256.Sum256([]byte(q.execution + "\x00" + q.step + "\x00" + q.prompt))
@@ -176,7 +177,7 @@ func converseReply(q question, tool string, t thought) map[string]any {
 	}
 }
 
-// bedrockError answers as Bedrock does, so that its SDK sees a typed error.
+// bedrockError answers in Bedrock's form, which its SDK turns into a typed error.
 func bedrockError(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("X-Amzn-Errortype", exception(status))
 	reply.JSON(w, status, map[string]string{"message": message})

@@ -12,11 +12,11 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// generate returns JSON that fits the schema, always the same for the same
-// schema and hints. What a hint says is taken where the schema allows it. It
-// knows what output schemas are made of, not all of JSON Schema.
+// generate returns JSON that fits the schema, always the same for the same schema
+// and hints. It uses a hint's value where the schema allows it. It supports the
+// keywords of output schemas, not all of JSON Schema.
 func generate(text json.RawMessage, h hint) json.RawMessage {
-	root, err := reply.Decode[any](text) // numbers keep their digits
+	root, err := reply.Decode[any](text) // keeps all digits of numbers
 	if err != nil {
 		return json.RawMessage("{}")
 	}
@@ -29,17 +29,17 @@ func generate(text json.RawMessage, h hint) json.RawMessage {
 	return out
 }
 
-// A generator makes up values for the schemas of one document.
+// A generator generates values for the schemas of one document.
 type generator struct {
 	root   any
 	hints  hint
-	budget *int // how many steps it may still take, however wild the schema
+	budget *int // remaining steps, for schemas of any complexity
 }
 
-// maxSteps is how many schemas are looked at for one answer.
+// maxSteps is the maximum number of schemas evaluated for one answer.
 const maxSteps = 20_000
 
-// spent takes one step and reports whether it was one too many.
+// spent counts one step and reports whether the budget is exceeded.
 func (g generator) spent() bool {
 	*g.budget--
 	return *g.budget < 0
@@ -48,15 +48,15 @@ func (g generator) spent() bool {
 // A schema is a JSON Schema that is an object.
 type schema map[string]any
 
-// A place is where in the answer a value will stand.
+// A place is the position of a value in the answer.
 type place struct {
 	depth int
 	name  string // of the property; empty at the top and in lists
-	turn  int    // which one of a list; equal schemas give other values at other turns
+	turn  int    // index in a list; each index gives another value
 }
 
-// How deep an answer goes: below shallow only what is required is given, and
-// below deepest nothing more, so that a schema that holds itself comes to an end.
+// The depth limits of an answer: below shallow it has only required properties,
+// below deepest no values at all, so that a recursive schema ends.
 const (
 	shallow = 4
 	deepest = 32
@@ -94,8 +94,8 @@ func (g generator) value(node any, at place) any {
 	return whole.text(at)
 }
 
-// resolve follows references and joins what a schema is composed of; of
-// alternatives it takes the first.
+// resolve follows references and joins the parts of a composed schema. It takes
+// the first of several alternatives.
 func (g generator) resolve(s schema, hops int) schema {
 	whole := maps.Clone(s)
 	for _, key := range []string{"$ref", "allOf", "anyOf", "oneOf"} {
@@ -111,7 +111,7 @@ func (g generator) resolve(s schema, hops int) schema {
 	return whole
 }
 
-// parts returns the schemas that the keyword adds to the one it stands in.
+// parts returns the schemas that the keyword adds to its schema.
 func (g generator) parts(key string, part any) []schema {
 	if ref, is := part.(string); is && key == "$ref" {
 		part = []any{g.find(ref)}
@@ -129,7 +129,7 @@ func (g generator) parts(key string, part any) []schema {
 	return all
 }
 
-// find returns what a reference like #/$defs/x points to, or nil.
+// find returns the target of a reference like #/$defs/x, or nil.
 func (g generator) find(ref string) any {
 	path, local := strings.CutPrefix(ref, "#")
 	if !local {
@@ -146,7 +146,7 @@ func (g generator) find(ref string) any {
 	return node
 }
 
-// join returns a with what b adds.
+// join returns a with the additions of b.
 func join(a, b schema) schema {
 	whole := maps.Clone(b)
 	maps.Copy(whole, a)
@@ -163,7 +163,7 @@ func join(a, b schema) schema {
 	return whole
 }
 
-// both returns the schema of a property that a and perhaps b say something about.
+// both returns the schema of a property that a and possibly b define.
 func both(a, b any) any {
 	one, isOne := a.(map[string]any)
 	two, isTwo := b.(map[string]any)
@@ -183,7 +183,8 @@ func list(s schema, key string) []any {
 	return l
 }
 
-// kind returns the type of the values of s; of several the first that is not null.
+// kind returns the type of the values of s, or the first of several that is not
+// null.
 func (s schema) kind() string {
 	if t, is := s["type"].(string); is {
 		return t
@@ -227,7 +228,7 @@ func (g generator) object(s schema, at place) any {
 	return out
 }
 
-// additional returns the schema of properties that s does not list.
+// additional returns the schema of properties that are not listed in s.
 func additional(s schema) any {
 	if a := mapping(s, "additionalProperties"); a != nil {
 		return a
@@ -235,7 +236,7 @@ func additional(s schema) any {
 	return map[string]any{}
 }
 
-// maxItems is how many entries a list has at most, whatever its schema asks.
+// maxItems is the maximum length of a list, also when the schema requires more.
 const maxItems = 1000
 
 func (g generator) array(s schema, at place) any {
@@ -258,8 +259,8 @@ func (g generator) array(s schema, at place) any {
 	return out
 }
 
-// number returns a number as near to 1 as s allows, a whole one when step is 1,
-// and another one at each turn as far as there is room.
+// number returns a number as near to 1 as s allows, an integer when step is 1. It
+// returns another number at each turn, as far as the bounds allow.
 func (s schema) number(step float64, turn int) any {
 	low, high := s.bounds(step)
 	unit, multiple := number(s["multipleOf"])
@@ -294,7 +295,7 @@ func number(v any) (float64, bool) {
 	return f, err == nil
 }
 
-// bounds returns the least and the greatest number that s allows.
+// bounds returns the smallest and the largest number that s allows.
 func (s schema) bounds(step float64) (low, high float64) {
 	low, high = math.Inf(-1), math.Inf(1)
 	if v, is := number(s["minimum"]); is {
@@ -319,7 +320,7 @@ func (s schema) bounds(step float64) (low, high float64) {
 	return low, high
 }
 
-// count returns a keyword that counts something.
+// count returns the value of a keyword that is a count.
 func (s schema) count(key string, otherwise int) int {
 	n, is := number(s[key])
 	if !is || n < 0 || n > math.MaxInt32 {
@@ -350,10 +351,10 @@ func (s schema) text(at place) string {
 	return s.fitted(v)
 }
 
-// maxText is how many characters are made up at most, whatever a schema asks.
+// maxText is the maximum length of a text, also when the schema requires more.
 const maxText = 1 << 16
 
-// fitted returns v made as long, or as short, as s demands.
+// fitted returns v, lengthened or shortened as s requires.
 func (s schema) fitted(v string) string {
 	if lack := min(s.count("minLength", 0), maxText) - utf8.RuneCountInString(v); lack > 0 {
 		v += strings.Repeat(".", lack)
@@ -364,7 +365,7 @@ func (s schema) fitted(v string) string {
 	return v
 }
 
-// formatted returns a text of a format that JSON Schema names.
+// formatted returns a text in a format of JSON Schema.
 func formatted(format string, turn int) (string, bool) {
 	n := strconv.Itoa(turn + 1)
 	switch format {
@@ -392,7 +393,7 @@ func formatted(format string, turn int) (string, bool) {
 	return "", false
 }
 
-// takes returns v as it may stand where s is the schema, and whether it may.
+// takes returns v converted to the schema s, and whether s allows it.
 func (s schema) takes(v any) (any, bool) {
 	if _, fixed := s["const"]; fixed {
 		return nil, false

@@ -7,14 +7,14 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// MarshalJSON returns the calls that the model remembers, to be kept. Its rules
-// are not part of it: they end with the program.
+// MarshalJSON returns the recorded calls for saving. It leaves out the rules, which
+// end with the program.
 func (m *Model) MarshalJSON() ([]byte, error) { return json.Marshal(m.calls) }
 
-// UnmarshalJSON remembers calls that were kept.
+// UnmarshalJSON restores saved calls.
 func (m *Model) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, m.calls) }
 
-// UnmarshalJSON reads a call that was kept; data stays as it was written.
+// UnmarshalJSON reads a saved call; its data stays unchanged.
 func (c *Call) UnmarshalJSON(text []byte) error {
 	type call Call
 	read := struct {
@@ -29,12 +29,12 @@ func (c *Call) UnmarshalJSON(text []byte) error {
 	if read.Response == nil {
 		return nil
 	}
-	said, err := reply.Decode[any](read.Response) // numbers keep their digits
+	said, err := reply.Decode[any](read.Response) // keeps all digits of numbers
 	c.Response = said
 	return err
 }
 
-// inForce tells which rules there are.
+// inForce answers with the rules in force.
 func (m *Model) inForce(w http.ResponseWriter, _ *http.Request) {
 	reply.JSON(w, http.StatusOK, Script{Rules: m.rules.List()})
 }

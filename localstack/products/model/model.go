@@ -1,9 +1,9 @@
-// Package model stands in for the AI models. It speaks two dialects, Bedrock
-// Converse and OpenAI's chat completions, with one brain behind both: rules say
-// what it answers, and without a rule it thinks of something that fits.
+// Package model stands in for the AI models. It has two APIs, Bedrock Converse and
+// OpenAI's chat completions, with the same answers. Rules set the answers; without
+// a rule it generates an answer that fits the schema.
 //
-// PUT /_model says how it is to behave. A PUT replaces all rules, and the first
-// rule that fits and has times left is used:
+// PUT /_model sets the rules. A PUT replaces all rules, and the first rule that
+// fits and has times left is used:
 //
 //	{"rules": [
 //	  {"contains": "VPN", "respond": {"priority": "p1", "category": "network"}},
@@ -13,7 +13,7 @@
 //	]}
 //
 //	contains     a text in the prompt or the system prompt. Without it: all
-//	respond      the answer: an object as data, a text as it is
+//	respond      the answer: an object as data, a text unchanged
 //	status       from 400 on the call fails with it
 //
 // and org_id, retry_after, delay_ms, times and chance as in package desk.
@@ -30,7 +30,7 @@ import (
 	"theoneagents.app/agents/localstack/products/script"
 )
 
-// statusGone is listed for a call whose client left before it was answered.
+// statusGone is recorded for a call whose client disconnected before the answer.
 const statusGone = 499
 
 // The dialects.
@@ -39,23 +39,23 @@ const (
 	openAI  = "openai"
 )
 
-// A Rule says how the model is to behave when a text is found in what it is
-// asked; an empty text is found everywhere.
+// A Rule sets the answer to prompts that contain a text; an empty text matches
+// every prompt.
 type Rule struct {
 	script.Cue
 
 	Contains string `json:"contains,omitempty"`
 
-	// Respond is the answer: an object as structured data, a text as it is.
+	// Respond is the answer: an object as structured data, a text unchanged.
 	Respond json.RawMessage `json:"respond,omitempty"`
 }
 
-// A Script is what PUT /_model takes.
+// A Script is the body of PUT /_model.
 type Script struct {
 	Rules []Rule `json:"rules"`
 }
 
-// A Call is one question and what was answered.
+// A Call is a recorded question with its answer.
 type Call struct {
 	At        time.Time       `json:"at"`
 	Dialect   string          `json:"dialect"`
@@ -70,14 +70,14 @@ type Call struct {
 	Response  any             `json:"response,omitempty"` // data, or a text
 }
 
-// Model answers for the models. It may be used by many at once.
+// Model answers for the models. It is safe for concurrent use.
 type Model struct {
 	calls *journal.Log[Call]
 	rules *script.Rules[Rule]
 	now   func() time.Time
 }
 
-// New returns a model that remembers the newest calls.
+// New returns a model that records its calls in calls.
 func New(calls *journal.Log[Call], now func() time.Time) *Model {
 	return &Model{calls: calls, now: now, rules: script.New(func(r Rule) script.Cue { return r.Cue })}
 }
@@ -92,34 +92,34 @@ func (m *Model) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /_model/calls", m.forget)
 }
 
-// A question is what the model is asked, in whatever dialect.
+// A question is a request in either dialect.
 type question struct {
 	dialect, model, org, execution, step string
 
 	system, prompt string
-	schema         json.RawMessage // nil: a text is wanted
+	schema         json.RawMessage // nil: the answer is a text
 }
 
-// A thought is what the model answers.
-type thought struct {
-	status int             // 200, or why there is no answer
+// A completion is the model's answer.
+type completion struct {
+	status int             // 200, or the status of the failure
 	data   json.RawMessage // nil: text is the answer
 	text   string
-	cue    script.Cue // what the header of the answer says
+	cue    script.Cue // for the headers of the answer
 }
 
 // words returns the answer as text.
-func (t thought) words() string {
+func (t completion) words() string {
 	if t.data != nil {
 		return string(t.data)
 	}
 	return t.text
 }
 
-// ask lets the model think about q, and lists the call.
-func (m *Model) ask(r *http.Request, q question) thought {
+// ask returns the answer to q and records the call.
+func (m *Model) ask(r *http.Request, q question) completion {
 	at := m.now()
-	t := m.think(r, q)
+	t := m.completionOf(r, q)
 	call := Call{
 		At: at, Dialect: q.dialect, Model: q.model, Org: q.org, Execution: q.execution, Step: q.step,
 		System: q.system, Prompt: q.prompt, Schema: q.schema, Status: t.status, Response: t.text,
@@ -131,42 +131,43 @@ func (m *Model) ask(r *http.Request, q question) thought {
 	return t
 }
 
-// overhead is about what a listed call takes beside its texts.
+// overhead is the approximate size of a recorded call without its texts.
 const overhead = 1 << 10
 
-func (m *Model) think(r *http.Request, q question) thought {
+func (m *Model) completionOf(r *http.Request, q question) completion {
 	rule := m.rules.Take(q.org, func(r Rule) bool {
 		return strings.Contains(q.prompt, r.Contains) || strings.Contains(q.system, r.Contains)
 	})
 	if err := rule.Wait(r.Context()); err != nil {
-		return thought{status: statusGone, text: err.Error()}
+		return completion{status: statusGone, text: err.Error()}
 	}
 	switch {
 	case rule.Fails():
-		return thought{status: rule.Status, text: "a rule says so", cue: rule.Cue}
+		return completion{status: rule.Status, text: "a rule makes this call fail", cue: rule.Cue}
 	case rule.Respond != nil && string(rule.Respond) != "null":
-		return recite(rule.Respond, q.schema != nil)
+		return scripted(rule.Respond, q.schema != nil)
 	case q.schema != nil:
-		return thought{status: http.StatusOK, data: generate(q.schema, classify(q.prompt))}
+		return completion{status: http.StatusOK, data: generate(q.schema, classify(q.prompt))}
 	}
-	return thought{status: http.StatusOK, text: remark(q.prompt)}
+	return completion{status: http.StatusOK, text: inWords(q.prompt)}
 }
 
-// recite answers what a rule says. A text that holds an object is data where
-// data is wanted; any other text is given as it is, nonsense or not.
-func recite(respond json.RawMessage, structured bool) thought {
+// scripted returns the answer of a rule. A text that contains a JSON object is
+// data when the question has a schema; any other text is returned unchanged, even
+// when it does not fit.
+func scripted(respond json.RawMessage, structured bool) completion {
 	var text string
 	if err := json.Unmarshal(respond, &text); err != nil {
-		return thought{status: http.StatusOK, data: respond}
+		return completion{status: http.StatusOK, data: respond}
 	}
 	var object map[string]json.RawMessage
 	if structured && json.Unmarshal([]byte(text), &object) == nil && object != nil {
-		return thought{status: http.StatusOK, data: json.RawMessage(text)}
+		return completion{status: http.StatusOK, data: json.RawMessage(text)}
 	}
-	return thought{status: http.StatusOK, text: text}
+	return completion{status: http.StatusOK, text: text}
 }
 
-// tokens returns about how many tokens the texts have.
+// tokens returns the approximate number of tokens in the texts.
 func tokens(texts ...string) int {
 	n := 0
 	for _, t := range texts {
@@ -193,8 +194,7 @@ func (m *Model) rule(w http.ResponseWriter, r *http.Request) {
 	reply.JSON(w, http.StatusOK, Script{Rules: rules})
 }
 
-// of returns a test whether a call is one of the org that r asks for, which is
-// every org when it names none.
+// of returns the filter for r's parameter org_id; without it, all calls pass.
 func of(r *http.Request) func(Call) bool {
 	org := r.URL.Query().Get("org_id")
 	return func(c Call) bool { return org == "" || c.Org == org }

@@ -70,7 +70,7 @@ func sdk(s *httptest.Server) *bedrockruntime.Client {
 	})
 }
 
-// ask is a question of org_a that wants a verdict by a tool, if forced.
+// ask returns a question of org_a; if forced, the answer must use the tool.
 func ask(prompt string, forced bool) *bedrockruntime.ConverseInput {
 	in := &bedrockruntime.ConverseInput{
 		ModelId:         aws.String(modelID),
@@ -94,7 +94,7 @@ func ask(prompt string, forced bool) *bedrockruntime.ConverseInput {
 	return in
 }
 
-// said returns the one text, or the input of the one tool, that out holds.
+// said returns the only text in out, or the input of its only tool use.
 func said(t *testing.T, out *bedrockruntime.ConverseOutput) (text string, input map[string]any) {
 	t.Helper()
 	msg, ok := out.Output.(*types.ConverseOutputMemberMessage)
@@ -115,7 +115,7 @@ func said(t *testing.T, out *bedrockruntime.ConverseOutput) (text string, input 
 	return "", input
 }
 
-func TestTheSDKGetsAnAnswerByTheForcedTool(t *testing.T) {
+func TestTheSDKGetsTheInputOfTheForcedTool(t *testing.T) {
 	t.Parallel()
 
 	s := serve(t)
@@ -220,7 +220,7 @@ func as[E error](err error) bool {
 	return ok
 }
 
-func TestRulesSayWhatTheModelAnswers(t *testing.T) {
+func TestRulesSetTheAnswers(t *testing.T) {
 	t.Parallel()
 
 	tests := []struct {
@@ -275,7 +275,7 @@ const chat = `{"model": "small", "messages": [
 const chatFormat = `, "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema":
 	{"type": "object", "required": ["category"], "properties": {"category": {"enum": ["general", "network"]}}}}}`
 
-func TestTheOtherDialectGivesTheSameAnswers(t *testing.T) {
+func TestTheOpenAIDialectGivesTheSameAnswers(t *testing.T) {
 	t.Parallel()
 
 	tests := []struct {
@@ -321,19 +321,19 @@ func TestTheOtherDialectGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-func TestTheOtherDialectHasItsOwnErrors(t *testing.T) {
+func TestTheOpenAIDialectHasItsOwnErrors(t *testing.T) {
 	t.Parallel()
 
 	s := serve(t)
 	rules(t, s, `[{"status": 429}]`)
 	status, got := call(t, s, "POST", "/openai/v1/chat/completions", chat+"}")
-	want := `{"error":{"code":"too_many_requests","message":"a rule says so","param":null,"type":"rate_limit_error"}}`
+	want := `{"error":{"code":"too_many_requests","message":"a rule makes this call fail","param":null,"type":"rate_limit_error"}}`
 	if status != http.StatusTooManyRequests || got != want {
 		t.Errorf("%d %s, want %s", status, got, want)
 	}
 }
 
-func TestWhatCannotBeReadIsRefused(t *testing.T) {
+func TestAnInvalidRequestIsRefused(t *testing.T) {
 	t.Parallel()
 
 	s := serve(t)
@@ -361,7 +361,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 	}
 }
 
-func TestForgettingTheCallsOfAnOrgLeavesTheOthers(t *testing.T) {
+func TestForgettingTheCallsOfAnOrgKeepsOtherOrgs(t *testing.T) {
 	t.Parallel()
 
 	s := serve(t)

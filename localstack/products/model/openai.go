@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// A chatRequest is what we read of a request for a chat completion.
+// A chatRequest has the fields that are used of a request for a chat completion.
 type chatRequest struct {
 	Model    string        `json:"model"`
 	Messages []chatMessage `json:"messages"`
@@ -27,7 +27,7 @@ type chatMessage struct {
 	Content chatContent `json:"content"`
 }
 
-// A chatContent is a text, which may come in parts.
+// A chatContent is a text, which a request may send in parts.
 type chatContent string
 
 // UnmarshalJSON reads a text, or a list of parts, or null.
@@ -97,7 +97,7 @@ func readChat(body []byte) (question, error) {
 	}, nil
 }
 
-func chatReply(q question, t thought, created int64) map[string]any {
+func chatReply(q question, t completion, created int64) map[string]any {
 	in, out := tokens(q.system, q.prompt, string(q.schema)), tokens(t.words())
 	return map[string]any{
 		"id": "chatcmpl-local", "object": "chat.completion", "created": created, "model": q.model,
@@ -109,7 +109,7 @@ func chatReply(q question, t thought, created int64) map[string]any {
 	}
 }
 
-// openAIError answers as OpenAI does.
+// openAIError answers in OpenAI's form.
 func openAIError(w http.ResponseWriter, status int, message string) {
 	kind := "invalid_request_error"
 	switch {

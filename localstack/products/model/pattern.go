@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// matching returns a short text that the regular expression finds, if it is one
-// that can be made up for.
+// matching returns a short text that matches the regular expression, and false
+// when it cannot generate one.
 func matching(pattern string) (string, bool) {
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
@@ -19,9 +19,9 @@ func matching(pattern string) (string, bool) {
 	return b.String(), err == nil && found
 }
 
-// spell writes the first text that the expression stands for.
+// spell writes the first text that matches the expression.
 func spell(b *strings.Builder, e *syntax.Regexp) {
-	switch e.Op { //nolint:exhaustive // what is not here matches the empty text, or nothing at all.
+	switch e.Op { //nolint:exhaustive // the other operators match the empty text, or no text.
 	case syntax.OpLiteral:
 		b.WriteString(string(e.Rune))
 	case syntax.OpCharClass:
@@ -37,7 +37,7 @@ func spell(b *strings.Builder, e *syntax.Regexp) {
 	}
 }
 
-// letter returns a readable member of a class, given as pairs of first and last.
+// letter returns a readable character of a class, which is a list of ranges.
 func letter(class []rune) rune {
 	for _, want := range "a1A" {
 		for n := 0; n+1 < len(class); n += 2 {

@@ -6,11 +6,11 @@ import (
 	"unicode"
 )
 
-// A hint is an answer that the model thinks is right, by property name. It is
-// given where the schema allows it.
+// A hint has the likely values of an answer by property name. They are used where
+// the schema allows them.
 type hint map[string]any
 
-// classify tells what the ticket in a prompt is about, by its words.
+// classify classifies the ticket in a prompt by its words.
 func classify(prompt string) hint {
 	ticket := plain(evidence(prompt))
 	category, priority := category(ticket), priority(ticket)
@@ -65,13 +65,13 @@ func skill(category, priority string) string {
 func urgency(priority string) string {
 	switch priority {
 	case "p1":
-		return "Business is interrupted; somebody should look at this at once."
+		return "Business is interrupted; a technician should act at once."
 	case "p2":
-		return "Work is blocked for the person who wrote."
+		return "Work is blocked for the reporter."
 	case "p4":
 		return "A question; it can wait for a quiet moment."
 	}
-	return "Nothing points to special urgency."
+	return "No special urgency."
 }
 
 func draft(category, priority string) string {
@@ -86,15 +86,15 @@ func draft(category, priority string) string {
 	return "Thank you for letting us know. We have taken this up as a " + about + " request. " + next
 }
 
-// remark is what the model says when any text will do.
-func remark(prompt string) string {
+// inWords returns the answer to a question without a schema.
+func inWords(prompt string) string {
 	ticket := plain(evidence(prompt))
 	return "In short: this looks like a " + strings.ReplaceAll(category(ticket), "_", " ") +
 		" matter of priority " + priority(ticket) + ". " + urgency(priority(ticket))
 }
 
-// holds reports whether a plain text has one of the phrases. A phrase is made
-// of whole words, but for a last one that ends in a star.
+// holds reports whether a plain text contains one of the phrases. Phrases match
+// whole words; a star at the end matches any ending of the last word.
 func holds(text string, phrases ...string) bool {
 	for _, p := range phrases {
 		start, open := strings.CutSuffix(p, "*")
@@ -108,15 +108,14 @@ func holds(text string, phrases ...string) bool {
 	return false
 }
 
-// plain returns the words of a text, in lower case and with a space on either
-// side of each.
+// plain returns the words of a text in lower case, each between spaces.
 func plain(text string) string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	return " " + strings.Join(words, " ") + " "
 }
 
-// evidence returns the part of a prompt that tells of the ticket: what stands
-// in tags, when anything does, without names of JSON fields and without lists
+// evidence returns the part of a prompt that describes the ticket: the contents of
+// tags, or without tags the whole prompt, less the names of JSON fields and lists
 // of possible answers.
 func evidence(prompt string) string {
 	if inside := tagged(prompt); inside != "" {
@@ -128,7 +127,7 @@ func evidence(prompt string) string {
 	return choices.ReplaceAllString(field.ReplaceAllString(prompt, " "), " ")
 }
 
-// tagged returns what stands between a tag and its end, for every outermost tag.
+// tagged returns the contents of every outermost tag.
 func tagged(text string) string {
 	tag := regexp.MustCompile(`<([A-Za-z][\w-]*)[^<>]*>`)
 	var inside []string

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// kept is what is known of a message, as it is written down.
+// kept is the saved state of a message.
 type kept struct {
 	First  time.Time `json:"first"`
 	Hidden bool      `json:"hidden,omitempty"`
 }
 
-// MarshalJSON returns which messages were seen and forgotten, to be kept.
+// MarshalJSON returns the observed and forgotten messages for saving.
 func (o *Outbox) MarshalJSON() ([]byte, error) {
 	o.mu.Lock()
 	all := make(map[string]kept, len(o.seen))
@@ -22,7 +22,7 @@ func (o *Outbox) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// UnmarshalJSON remembers what was kept.
+// UnmarshalJSON restores saved state.
 func (o *Outbox) UnmarshalJSON(text []byte) error {
 	var all map[string]kept
 	if err := json.Unmarshal(text, &all); err != nil {

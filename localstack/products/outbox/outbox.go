@@ -1,9 +1,9 @@
-// Package outbox looks up the text messages and e-mails that were handed to the
-// AWS emulator's SNS and SES, by MiniStack's own endpoints.
+// Package outbox reads the text messages and e-mails that the platform sent through
+// the AWS emulator's SNS and SES, by MiniStack's own endpoints.
 //
-// What says for whom a message was sent is set by its sender: SNS message
-// attributes org_id and idempotency_key; SES headers X-Org-Id and
-// Idempotency-Key, or e-mail tags org_id and idempotency_key.
+// The sender marks a message with its org and idempotency key: by the SNS message
+// attributes org_id and idempotency_key, or by the SES headers X-Org-Id and
+// Idempotency-Key or the e-mail tags org_id and idempotency_key.
 package outbox
 
 import (
@@ -21,38 +21,38 @@ import (
 	"theoneagents.app/agents/localstack/products/journal"
 )
 
-// ErrUnreachable says that the emulator did not tell what was sent.
-var ErrUnreachable = errors.New("the emulator does not tell what was sent")
+// ErrUnreachable says that the emulator did not return the sent messages.
+var ErrUnreachable = errors.New("the emulator does not return the sent messages")
 
-// Outbox knows what was sent. It may be used by many at once.
+// Outbox lists sent messages. It is safe for concurrent use.
 type Outbox struct {
 	endpoint string
 	client   *http.Client
 	now      func() time.Time
 
 	mu   sync.Mutex
-	seen map[string]sighting // by message id; only what the emulator still has
+	seen map[string]sighting // by message id, of messages that the emulator still has
 }
 
-// A sighting is what we know of a message that the emulator does not.
+// A sighting is the state of a message that the emulator does not store.
 type sighting struct {
 	first  time.Time
 	hidden bool
 }
 
-// New returns the outbox of the emulator at endpoint, or one that is always
-// empty when endpoint is.
+// New returns the outbox of the emulator at endpoint. With an empty endpoint the
+// outbox is always empty.
 func New(endpoint string, client *http.Client, now func() time.Time) *Outbox {
 	return &Outbox{endpoint: strings.TrimRight(endpoint, "/"), client: client, now: now, seen: map[string]sighting{}}
 }
 
-// A message is a call with the id that the emulator gave it.
+// A message is a call with its id in the emulator.
 type message struct {
 	id   string
 	call journal.Call
 }
 
-// List returns the messages that were sent and not forgotten.
+// List returns the sent messages that were not forgotten.
 func (o *Outbox) List(ctx context.Context) ([]journal.Call, error) {
 	messages, err := o.fetch(ctx)
 	if err != nil {
@@ -76,7 +76,7 @@ func (o *Outbox) List(ctx context.Context) ([]journal.Call, error) {
 	return calls, nil
 }
 
-// Forget hides the messages sent so far that drop holds for.
+// Forget hides the messages sent so far for which drop is true.
 func (o *Outbox) Forget(ctx context.Context, drop func(journal.Call) bool) error {
 	messages, err := o.fetch(ctx)
 	if err != nil {
@@ -96,8 +96,8 @@ func (o *Outbox) Forget(ctx context.Context, drop func(journal.Call) bool) error
 	return nil
 }
 
-// meet notes the messages that are new. Those gone from the emulator stay noted
-// until there are many, since a slower look may still be under way.
+// meet records new messages. It drops the messages that the emulator no longer has
+// only when there are many, since a concurrent List may still use them.
 func (o *Outbox) meet(messages []message) {
 	if len(o.seen) > 2*len(messages)+1000 {
 		kept := make(map[string]sighting, len(messages))
@@ -145,7 +145,7 @@ func (o *Outbox) fetch(ctx context.Context) ([]message, error) {
 	return all, nil
 }
 
-// maxAnswer is how much we read of what the emulator says.
+// maxAnswer limits the size of the emulator's answer.
 const maxAnswer = 64 << 20
 
 func (o *Outbox) get(ctx context.Context, path string, into any) error {
@@ -167,8 +167,8 @@ func (o *Outbox) get(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-// An sms is a text message as MiniStack keeps it. Timestamp is there only when
-// the launcher's patch is.
+// An sms is a text message as MiniStack keeps it. Only the launcher's patch sets
+// Timestamp.
 type sms struct {
 	PhoneNumber       string
 	MessageID         string `json:"MessageId"`
@@ -189,8 +189,8 @@ func (s sms) message() message {
 	}}
 }
 
-// An email is an e-mail as MiniStack keeps it. Headers and EmailTags are there
-// only when the launcher's patch is.
+// An email is an e-mail as MiniStack keeps it. Only the launcher's patch sets
+// Headers and EmailTags.
 type email struct {
 	MessageID string `json:"MessageId"`
 	Source    string
@@ -232,7 +232,7 @@ func body(v map[string]any) json.RawMessage {
 	return text
 }
 
-// moment returns the time of a number of seconds, or the zero time for none.
+// moment returns the time of a Unix time in seconds, or the zero time for 0.
 func moment(seconds float64) time.Time {
 	if seconds == 0 {
 		return time.Time{}

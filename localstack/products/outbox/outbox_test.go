@@ -33,7 +33,7 @@ func emulator(t *testing.T) *httptest.Server {
 	return s
 }
 
-func TestMessagesTellForWhomTheyWereSent(t *testing.T) {
+func TestMessagesHaveTheirOrgAndIdempotencyKey(t *testing.T) {
 	t.Parallel()
 
 	now := time.Unix(1_790_000_009, 0).UTC()
@@ -83,7 +83,7 @@ func TestForgottenMessagesStayHidden(t *testing.T) {
 	}
 }
 
-func TestWithoutAnEmulatorNothingWasSent(t *testing.T) {
+func TestWithoutAnEmulatorTheOutboxIsEmpty(t *testing.T) {
 	t.Parallel()
 
 	o := outbox.New("", http.DefaultClient, time.Now)
@@ -93,7 +93,7 @@ func TestWithoutAnEmulatorNothingWasSent(t *testing.T) {
 	}
 }
 
-func TestAnEmulatorThatDoesNotTellIsAnError(t *testing.T) {
+func TestAnUnreachableEmulatorIsAnError(t *testing.T) {
 	t.Parallel()
 
 	s := httptest.NewServer(http.NotFoundHandler())

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// MaxBody is how many bytes a request may hold.
+// MaxBody is the maximum size of a request in bytes.
 const MaxBody = 1 << 20
 
-// ErrTooLarge says that a request holds more than MaxBody bytes.
+// ErrTooLarge says that a request is larger than MaxBody.
 var ErrTooLarge = fmt.Errorf("the body is larger than %d bytes", MaxBody)
 
 // Body returns the whole body of r, or ErrTooLarge.
@@ -26,9 +26,8 @@ func Body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, err
 }
 
-// Decode returns the one JSON value that text holds. A field that T does not
-// have is an error, so that a misspelt rule is not taken for no rule, and numbers
-// keep all their digits.
+// Decode returns the one JSON value in text. A field that T does not have is an
+// error, so that a misspelt rule is refused. Numbers keep all their digits.
 func Decode[T any](text []byte) (T, error) {
 	var v T
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -57,7 +56,7 @@ func JSON(w http.ResponseWriter, status int, v any) {
 func Raw(w http.ResponseWriter, status int, contentType string, text []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that has gone needs no answer
+	_, _ = w.Write(text) // an error means that the client has disconnected
 }
 
 // A Problem is the body of every error.
@@ -66,17 +65,17 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
-// Error answers with the problem that status stands for.
+// Error answers with the problem of a status.
 func Error(w http.ResponseWriter, status int, message string) {
 	JSON(w, status, Problem{Error: Code(status), Message: message})
 }
 
-// Unreadable answers a request whose body could not be used because of err.
+// Unreadable answers a request whose body is invalid because of err.
 func Unreadable(w http.ResponseWriter, err error) {
 	Error(w, UnreadableStatus(err), err.Error())
 }
 
-// UnreadableStatus returns the status for a body that could not be used.
+// UnreadableStatus returns the status for an invalid body.
 func UnreadableStatus(err error) int {
 	if errors.Is(err, ErrTooLarge) {
 		return http.StatusRequestEntityTooLarge

@@ -12,8 +12,8 @@ import (
 	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// Read returns the rules in the body of a PUT, {"rules": [{…}, …]}, or ErrCue
-// with a sentence that says which rule cannot be followed, and why.
+// Read returns the rules in the body of a PUT, {"rules": [{…}, …]}, or ErrCue with
+// the number of the invalid rule and the reason.
 func Read[R any](body []byte) ([]R, error) {
 	whole, err := fields(body)
 	if err != nil {
@@ -49,7 +49,7 @@ func rule[R any](text []byte) (R, error) {
 	known := names(reflect.TypeFor[R]())
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(known, name) {
-			return r, fmt.Errorf("has no field %q; there are %s", name, strings.Join(known, ", "))
+			return r, fmt.Errorf("has the unknown field %q; a rule has %s", name, strings.Join(known, ", "))
 		}
 	}
 	r, err = reply.Decode[R](text)
@@ -62,7 +62,7 @@ func rule[R any](text []byte) (R, error) {
 	return r, nil
 }
 
-// fields returns the fields of a JSON object as they are written.
+// fields returns the fields of a JSON object undecoded.
 func fields(text []byte) (map[string]json.RawMessage, error) {
 	var object map[string]json.RawMessage
 	switch err := json.Unmarshal(text, &object); {
@@ -86,7 +86,7 @@ func names(t reflect.Type) []string {
 	return all
 }
 
-// kind returns what a field takes, in the words of JSON.
+// kind returns the JSON name of a field's type.
 func kind(t reflect.Type) string {
 	switch t.Kind() { //nolint:exhaustive // the kinds of the fields of rules.
 	case reflect.Int, reflect.Uint64:

@@ -1,4 +1,4 @@
-// Package script lets people and tests say beforehand how something is to behave.
+// Package script has the rules by which people and tests make a stand-in misbehave.
 package script
 
 import (
@@ -14,27 +14,26 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// A Cue is what every rule may say, whatever it is about.
+// A Cue has the fields that every rule has.
 type Cue struct {
 	Org     string `json:"org_id,omitempty"`   // empty means every org
 	Status  int    `json:"status,omitempty"`   // 400 and above: fail with it; below: do the work and answer with it
 	DelayMS int    `json:"delay_ms,omitempty"` // wait before anything else
-	Times   int    `json:"times,omitempty"`    // how often the rule is good; 0 means always
+	Times   int    `json:"times,omitempty"`    // number of uses; 0 means unlimited
 
-	// RetryAfter is sent as the header Retry-After, in seconds; 0 means not at
-	// all.
+	// RetryAfter is sent as the header Retry-After, in seconds; 0 sends no header.
 	RetryAfter int `json:"retry_after,omitempty"`
 
-	// Chance is how likely the rule is to be used when it fits, above 0 and up
-	// to 1; missing means always. The same Seed draws the same lots.
+	// Chance is the probability of using the rule when it fits, above 0 and up to
+	// 1; missing means always. The same Seed gives the same draws.
 	Chance float64 `json:"chance,omitempty"`
 	Seed   uint64  `json:"seed,omitempty"`
 }
 
-// ErrCue says that a rule cannot be followed.
-var ErrCue = errors.New("the rule cannot be followed")
+// ErrCue says that a rule is invalid.
+var ErrCue = errors.New("invalid rule")
 
-// Check returns ErrCue for a cue that cannot be followed.
+// Check returns ErrCue for an invalid cue.
 func (c Cue) Check() error {
 	switch {
 	case c.Status != 0 && (c.Status < http.StatusOK || c.Status > 599):
@@ -47,17 +46,17 @@ func (c Cue) Check() error {
 	return nil
 }
 
-// Header sets the header that the cue asks for.
+// Header sets the header of the cue.
 func (c Cue) Header(h http.Header) {
 	if c.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(c.RetryAfter))
 	}
 }
 
-// Fails reports whether the cue is to fail.
+// Fails reports whether the cue makes the call fail.
 func (c Cue) Fails() bool { return c.Status >= http.StatusBadRequest }
 
-// Covers reports whether the cue is about org.
+// Covers reports whether the cue applies to org.
 func (c Cue) Covers(org string) bool { return c.Org == "" || c.Org == org }
 
 // Wait returns after the cue's delay, or earlier with the error of ctx.
@@ -68,8 +67,8 @@ func (c Cue) Wait(ctx context.Context) error {
 	return clock.Sleep(ctx, time.Duration(c.DelayMS)*time.Millisecond)
 }
 
-// Rules is a list of rules in order, each good for some number of times. It may
-// be used by many at once.
+// Rules is an ordered list of rules, each with a number of uses. It is safe for
+// concurrent use.
 type Rules[R any] struct {
 	cue func(R) Cue
 
@@ -80,18 +79,18 @@ type Rules[R any] struct {
 type counted[R any] struct {
 	rule R
 	used int
-	lots *rand.Rand // nil: it does not leave it to chance
+	lots *rand.Rand // nil: the rule has no chance
 }
 
-// drawn reports whether the rule is to be used this time.
+// drawn draws whether the rule is used this time.
 func (c *counted[R]) drawn(chance float64) bool {
 	return c.lots == nil || c.lots.Float64() < chance
 }
 
-// New returns an empty list of rules, whose cues cue finds.
+// New returns an empty list of rules; cue returns the cue of a rule.
 func New[R any](cue func(R) Cue) *Rules[R] { return &Rules[R]{cue: cue} }
 
-// Set replaces all rules, or none when one of them cannot be followed.
+// Set replaces all rules. It changes none when one is invalid.
 func (s *Rules[R]) Set(rules []R) error {
 	list := make([]counted[R], 0, len(rules))
 	for n, r := range rules {
@@ -101,7 +100,7 @@ func (s *Rules[R]) Set(rules []R) error {
 		}
 		c := counted[R]{rule: r}
 		if cue.Chance > 0 {
-			c.lots = rand.New(rand.NewPCG(cue.Seed, 0)) //nolint:gosec // to be repeated, not to be secret.
+			c.lots = rand.New(rand.NewPCG(cue.Seed, 0)) //nolint:gosec // repeatable, not secret.
 		}
 		list = append(list, c)
 	}
@@ -123,8 +122,8 @@ func (s *Rules[R]) List() []R {
 	return list
 }
 
-// Take returns the first rule about org that fits, is still good and is in luck,
-// and uses it once. Without such a rule it returns the zero rule.
+// Take uses and returns the first rule for org that fits, has uses left and is
+// drawn by its chance. Without one it returns the zero rule.
 func (s *Rules[R]) Take(org string, fits func(R) bool) R {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,7 +31,7 @@ func rules(t *testing.T, list ...rule) *script.Rules[rule] {
 
 func any1(rule) bool { return true }
 
-func TestTheFirstRuleThatIsStillGoodWins(t *testing.T) {
+func TestTheFirstRuleWithUsesLeftWins(t *testing.T) {
 	t.Parallel()
 
 	s := rules(t,
@@ -51,7 +51,7 @@ func TestTheFirstRuleThatIsStillGoodWins(t *testing.T) {
 	}
 }
 
-func TestARuleIsUsedNoMoreOftenThanItIsGoodFor(t *testing.T) {
+func TestARuleIsUsedAtMostItsTimes(t *testing.T) {
 	t.Parallel()
 
 	s := rules(t, rule{Name: "few", Cue: script.Cue{Times: 7}})
@@ -70,7 +70,7 @@ func TestARuleIsUsedNoMoreOftenThanItIsGoodFor(t *testing.T) {
 	}
 }
 
-func TestARuleOfChanceIsUsedAboutThatOftenAndTheSameAgainForItsSeed(t *testing.T) {
+func TestTheChanceOfARuleIsRepeatableByItsSeed(t *testing.T) {
 	t.Parallel()
 
 	const calls = 10_000
@@ -97,7 +97,7 @@ func TestARuleOfChanceIsUsedAboutThatOftenAndTheSameAgainForItsSeed(t *testing.T
 	}
 }
 
-func TestRulesThatCannotBeFollowedChangeNothing(t *testing.T) {
+func TestInvalidRulesChangeNothing(t *testing.T) {
 	t.Parallel()
 
 	s := rules(t, rule{Name: "old"})

@@ -27,18 +27,18 @@ import (
 	"theoneagents.app/agents/localstack/local/cloud"
 )
 
-// A system is the deployed one, by its public doors.
+// A system gives access to the deployed system through its public interfaces.
 type system struct {
 	world
 
 	outputs cloud.Outputs
-	state   string // folder that its state is in
+	state   string // folder of its state
 	key     *hub.Key
 	bus     *eventbridge.Client
 	queues  *sqs.Client
 	logs    *cloudwatchlogs.Client
 
-	nonce string // tells this time from others on the same system
+	nonce string // part of all ids of this test
 	began time.Time
 }
 
@@ -58,9 +58,9 @@ func open(ctx context.Context, w world) (*system, error) {
 		return nil, err
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(outputs.Region), config.WithBaseEndpoint(outputs.Endpoint),
-		config.WithLogger(logging.Nop{}), // an answer of the bus that is cut short is no news here
+		config.WithLogger(logging.Nop{}), // cut answers of the bus are expected here
 		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil // the emulator takes any
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil // the emulator accepts all keys
 		})))
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *system) put(ctx context.Context, name string, detail any) error {
 	return nil
 }
 
-// waiting returns how many messages the queues of events hold.
+// waiting returns the number of messages in the queues of events.
 func (s *system) waiting(ctx context.Context) (int, error) {
 	sum := 0
 	for _, url := range []string{s.outputs.Events, s.outputs.Undelivered} {
@@ -116,7 +116,8 @@ func (s *system) waiting(ctx context.Context) (int, error) {
 	return sum, nil
 }
 
-// letters returns what the dead-letter queue holds, and leaves it there.
+// letters returns this test's letters in the dead-letter queue and leaves them
+// there.
 func (s *system) letters(ctx context.Context) ([]audit.Letter, error) {
 	var letters []audit.Letter
 	seen := map[string]bool{}
@@ -133,7 +134,7 @@ func (s *system) letters(ctx context.Context) ([]audit.Letter, error) {
 		for _, m := range out.Messages {
 			var l audit.Letter
 			if err := json.Unmarshal([]byte(*m.Body), &l); err != nil {
-				return nil, fmt.Errorf("a dead letter is no JSON: %w", err)
+				return nil, fmt.Errorf("a dead letter is not JSON: %w", err)
 			}
 			if !seen[*m.MessageId] && strings.Contains(string(l.Event), s.nonce) {
 				letters = append(letters, l)
@@ -144,7 +145,7 @@ func (s *system) letters(ctx context.Context) ([]audit.Letter, error) {
 	return letters, nil
 }
 
-// lines returns what the functions have logged since we began.
+// lines returns the functions' log lines since the start of the test.
 func (s *system) lines(ctx context.Context) ([]audit.Line, error) {
 	var lines []audit.Line
 	for name, function := range s.outputs.Stack {
@@ -158,7 +159,7 @@ func (s *system) lines(ctx context.Context) ([]audit.Line, error) {
 			page, err := pages.NextPage(ctx)
 			var missing interface{ ErrorCode() string }
 			if errors.As(err, &missing) && missing.ErrorCode() == "ResourceNotFoundException" {
-				break // it was never called
+				break // the function was never called
 			}
 			if err != nil {
 				return nil, fmt.Errorf("read the log of %s: %w", function, err)
@@ -171,7 +172,7 @@ func (s *system) lines(ctx context.Context) ([]audit.Line, error) {
 	return lines, nil
 }
 
-// calls returns what reached the stand-ins for our organizations.
+// calls returns the stand-ins' calls of the organizations.
 func (s *system) calls(ctx context.Context, orgs []*org) ([]audit.Call, error) {
 	var calls []audit.Call
 	for _, o := range orgs {
@@ -187,33 +188,33 @@ func (s *system) calls(ctx context.Context, orgs []*org) ([]audit.Call, error) {
 	return calls, nil
 }
 
-// rules tells the products how to behave to our organizations.
+// rules sets the stand-ins' faults for the organizations; seed 0 removes them.
 func (s *system) rules(ctx context.Context, orgs []*org, seed uint64) error {
 	products, models := []doc{}, []doc{}
 	for n, o := range orgs {
 		if seed == 0 {
 			break
 		}
-		lot := seed + uint64(n)*10
+		pick := seed + uint64(n)*10
 		products = append(products,
-			doc{"org_id": o.name, "status": 503, "chance": 0.2, "seed": lot, "delay_ms": 50},
-			// A fifth of all is a quarter of the rest.
-			doc{"org_id": o.name, "lost_reply": true, "chance": 0.25, "seed": lot + 1, "delay_ms": 50},
+			doc{"org_id": o.name, "status": 503, "chance": 0.2, "seed": pick, "delay_ms": 50},
+			// A fifth of all calls is a quarter of the remaining four fifths.
+			doc{"org_id": o.name, "lost_reply": true, "chance": 0.25, "seed": pick + 1, "delay_ms": 50},
 			doc{"org_id": o.name, "delay_ms": 150})
 		models = append(models,
-			doc{"org_id": o.name, "status": 503, "chance": 0.1, "seed": lot + 2},
+			doc{"org_id": o.name, "status": 503, "chance": 0.1, "seed": pick + 2},
 			doc{"org_id": o.name, "delay_ms": 200})
 	}
 	for path, rules := range map[string][]doc{"/_products": products, "/_model": models} {
 		if r := s.request(ctx, http.MethodPut, s.outputs.Products+path, "", doc{"rules": rules}); r.code != http.StatusOK {
-			return fmt.Errorf("tell the stand-ins: %s", r)
+			return fmt.Errorf("set the rules of the stand-ins: %s", r)
 		}
 	}
 	return nil
 }
 
-// ring invokes a function as its schedule would, and does not wait for it.
-func (s *system) ring(ctx context.Context, function string) {
+// invokeAsync invokes a function asynchronously, as its schedule does.
+func (s *system) invokeAsync(ctx context.Context, function string) {
 	s.request(ctx, http.MethodPost, s.outputs.Endpoint+"/2015-03-31/functions/"+s.function(function)+"/invocations", "event", doc{})
 }
 
@@ -222,19 +223,19 @@ func (s *system) function(name string) string {
 	return s.outputs.Stack[strings.ToUpper(name[:1])+name[1:]+"FunctionName"]
 }
 
-// A reply is what was answered; the code is 0 when nothing was.
+// A reply is the answer to a request; the code is 0 when no answer came.
 type reply struct {
 	code int
 	body []byte
 	err  error
-	what string
+	to   string // method and URL of the request
 }
 
 func (r reply) String() string {
-	return fmt.Sprintf("%s: status %d: %.500s %v", r.what, r.code, r.body, r.err)
+	return fmt.Sprintf("%s: status %d: %.500s %v", r.to, r.code, r.body, r.err)
 }
 
-// lost reports whether nobody knows if the request was done.
+// lost reports whether it is unknown if the request took effect.
 func (r reply) lost() bool { return r.code == 0 || r.code >= http.StatusInternalServerError }
 
 func (r reply) into(v any) error {
@@ -242,7 +243,7 @@ func (r reply) into(v any) error {
 		return errors.New(r.String())
 	}
 	if err := json.Unmarshal(r.body, v); err != nil {
-		return fmt.Errorf("%s: %w", r.what, err)
+		return fmt.Errorf("%s: %w", r.to, err)
 	}
 	return nil
 }
@@ -259,17 +260,17 @@ func (r reply) text(name string) string {
 // request sends a request once. The token "event" makes it an asynchronous
 // invocation.
 func (s *system) request(ctx context.Context, method, address, token string, body any) reply {
-	what := method + " " + address
+	to := method + " " + address
 	text, err := json.Marshal(body)
 	if err != nil {
-		return reply{err: err, what: what}
+		return reply{err: err, to: to}
 	}
 	if body == nil {
 		text = nil
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
 	if err != nil {
-		return reply{err: err, what: what}
+		return reply{err: err, to: to}
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -283,17 +284,17 @@ func (s *system) request(ctx context.Context, method, address, token string, bod
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return reply{err: err, what: what}
+		return reply{err: err, to: to}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return reply{err: err, what: what}
+		return reply{err: err, to: to}
 	}
-	return reply{code: resp.StatusCode, body: answer, what: what}
+	return reply{code: resp.StatusCode, body: answer, to: to}
 }
 
-// until asks again and again, until it is so.
+// until repeats is until it returns true. It fails after limit.
 func until(ctx context.Context, limit time.Duration, is func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
