@@ -206,12 +206,12 @@ func (e TemplateTriggerType) Valid() bool {
 	}
 }
 
-// Activity What the agent did with one event, and why.
+// Activity The decision about one event for the agent, with its reason.
 type Activity struct {
 	// ID The id of the entry.
 	ID string `json:"id"`
 
-	// At When the platform decided about the event; the list is sorted by it.
+	// At When the platform decided about the event; the list is sorted by this time.
 	At time.Time `json:"at"`
 
 	// EventID The id of the event.
@@ -223,22 +223,22 @@ type Activity struct {
 	// SourceProduct The product that published the event.
 	SourceProduct string `json:"source_product"`
 
-	// Outcome What was decided about an event at an agent.
+	// Outcome The decision about an event for an agent.
 	//
 	// - `started`: an execution was started.
 	// - `filtered`: a filter of the trigger does not hold.
 	// - `out_of_scope`: `client_scope` does not let the event's client through.
 	// - `condition_not_met`: a condition does not hold.
-	// - `client_context_missing`: a condition needs the client's profile, and there is none.
-	// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+	// - `client_context_missing`: a condition needs the client's profile, and the client has none.
+	// - `loop_guard`: an agent caused the event, and the trigger does not allow that or the chain of agents is too deep.
 	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
-	// - `limit_reached`: `execution_limit` lets no more executions start for now.
+	// - `limit_reached`: `execution_limit` allows no more executions for now.
 	// - `org_suspended`: the organization is suspended.
 	// - `agent_error`: the agent names an event type or an action that no longer exists.
 	Outcome Outcome `json:"outcome"`
 
-	// Detail Why no execution was started, in a sentence: which filter or condition failed and the value that was found. Empty when one was started.
+	// Detail A sentence that says why no execution was started: the filter or condition that failed, and the value that was found. Empty when an execution was started.
 	Detail string `json:"detail"`
 
 	// ExecutionID The execution, when one was started.
@@ -265,7 +265,7 @@ type Agent struct {
 	// Name The name of the agent.
 	Name string `json:"name"`
 
-	// Description What the agent does, in the words of its author.
+	// Description The author's description of the agent.
 	Description string `json:"description"`
 
 	// Type `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
@@ -276,10 +276,10 @@ type Agent struct {
 	// other change is 409 `conflict`. The platform sets `error` when an event type or
 	// action that an active agent names no longer exists; no event starts such an agent,
 	// and it does not count against the plan. An update that makes the definition valid
-	// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
+	// again sets the agent to `paused`, or to `active` if the update says so.
 	Status AgentStatus `json:"status"`
 
-	// Category What part of the business an agent or an event type belongs to.
+	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 	Trigger  Trigger  `json:"trigger"`
 
@@ -294,10 +294,10 @@ type Agent struct {
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
 
-	// Stats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
+	// Stats Figures about the agent's executions in the caller's organization, also for system agents.
 	Stats AgentStats `json:"stats"`
 
-	// Version The number of the current definition. Every change of more than name, description and status makes a new version.
+	// Version The number of the current version. A change to any field other than name, description and status makes a new version.
 	Version int `json:"version"`
 
 	// CreatedAt When the agent was created.
@@ -306,7 +306,7 @@ type Agent struct {
 	// UpdatedAt When the agent was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Warnings What is allowed in the definition and probably wrong, such as a field of the payload that the catalogue does not know, or a recipient that is reserved for examples. Lists of agents leave them out.
+	// Warnings Parts of the definition that are allowed but probably wrong, such as a payload field that the catalogue does not list, or a recipient that is reserved for examples. Lists of agents have no warnings.
 	Warnings []Warning `json:"warnings"`
 }
 
@@ -325,7 +325,7 @@ type AgentList struct {
 // AgentPatch defines model for AgentPatch.
 type AgentPatch = map[string]any
 
-// AgentStats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
+// AgentStats Figures about the agent's executions in the caller's organization, also for system agents.
 type AgentStats struct {
 	// TotalRuns The number of executions that have ended.
 	TotalRuns int64 `json:"total_runs"`
@@ -348,7 +348,7 @@ type AgentStats struct {
 // other change is 409 `conflict`. The platform sets `error` when an event type or
 // action that an active agent names no longer exists; no event starts such an agent,
 // and it does not count against the plan. An update that makes the definition valid
-// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
+// again sets the agent to `paused`, or to `active` if the update says so.
 type AgentStatus string
 
 // AgentSummary An agent without its definition, as lists show it.
@@ -370,34 +370,34 @@ type AgentSummary struct {
 	// other change is 409 `conflict`. The platform sets `error` when an event type or
 	// action that an active agent names no longer exists; no event starts such an agent,
 	// and it does not count against the plan. An update that makes the definition valid
-	// again leaves `error`: the agent is then `paused`, or `active` if the update says so.
+	// again sets the agent to `paused`, or to `active` if the update says so.
 	Status AgentStatus `json:"status"`
 
-	// Category What part of the business an agent or an event type belongs to.
+	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 
-	// Stats Figures about the agent's executions, kept for the caller's organization alone, also for system agents.
+	// Stats Figures about the agent's executions in the caller's organization, also for system agents.
 	Stats AgentStats `json:"stats"`
 }
 
 // AgentType `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
 type AgentType string
 
-// AgentVersion A definition as it was. A version never changes.
+// AgentVersion One version of an agent's definition. A version never changes.
 type AgentVersion struct {
 	// Version The number of the version, counted from 1.
 	Version int `json:"version"`
 
-	// CreatedAt When the version was made.
+	// CreatedAt When the version was created.
 	CreatedAt time.Time `json:"created_at"`
 
-	// Name The name of the agent when the version was made.
+	// Name The name of the agent when the version was created.
 	Name string `json:"name"`
 
-	// Description The description of the agent when the version was made.
+	// Description The description of the agent when the version was created.
 	Description string `json:"description"`
 
-	// Category What part of the business an agent or an event type belongs to.
+	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 	Trigger  Trigger  `json:"trigger"`
 
@@ -422,7 +422,7 @@ type AgentVersionList struct {
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
-// Category What part of the business an agent or an event type belongs to.
+// Category The area of the business that an agent or an event type belongs to.
 type Category string
 
 // ClientScope defines model for ClientScope.
@@ -430,7 +430,7 @@ type ClientScope = definition.Scope
 
 // CloneInput Options of a clone.
 type CloneInput struct {
-	// Name The name of the new agent. Without it, or with null, the clone has the name of its original.
+	// Name The name of the new agent. When it is absent or null, the clone has the name of the original.
 	Name *string `json:"name,omitempty"`
 }
 
@@ -446,17 +446,17 @@ type ExecutionLimit = definition.Limit
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
 
-// Outcome What was decided about an event at an agent.
+// Outcome The decision about an event for an agent.
 //
 // - `started`: an execution was started.
 // - `filtered`: a filter of the trigger does not hold.
 // - `out_of_scope`: `client_scope` does not let the event's client through.
 // - `condition_not_met`: a condition does not hold.
-// - `client_context_missing`: a condition needs the client's profile, and there is none.
-// - `loop_guard`: an agent caused the event, and the trigger does not allow that or too many executions stand behind it.
+// - `client_context_missing`: a condition needs the client's profile, and the client has none.
+// - `loop_guard`: an agent caused the event, and the trigger does not allow that or the chain of agents is too deep.
 // - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 // - `duplicate`: an event with the same content started an execution less than 5 minutes before.
-// - `limit_reached`: `execution_limit` lets no more executions start for now.
+// - `limit_reached`: `execution_limit` allows no more executions for now.
 // - `org_suspended`: the organization is suspended.
 // - `agent_error`: the agent names an event type or an action that no longer exists.
 type Outcome string
@@ -469,13 +469,13 @@ type Template struct {
 	// ID The id of the template.
 	ID string `json:"id"`
 
-	// Category What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
+	// Category The area of the business that a template is for. A cloned agent has a `Category` of its own.
 	Category TemplateCategory `json:"category"`
 
 	// Name The name of the template.
 	Name string `json:"name"`
 
-	// Description What the agent does, and what to fill in after cloning.
+	// Description A description of the agent, and of the values to fill in after cloning.
 	Description string `json:"description"`
 
 	// Version The version of the template.
@@ -485,12 +485,12 @@ type Template struct {
 	Trigger TemplateTrigger `json:"trigger"`
 }
 
-// TemplateCategory What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
+// TemplateCategory The area of the business that a template is for. A cloned agent has a `Category` of its own.
 type TemplateCategory string
 
-// TemplateDefinition What a clone begins with, without the name and the description, which are the template's.
+// TemplateDefinition The definition that a clone starts with. Its name and description are fields of the template.
 type TemplateDefinition struct {
-	// Category What part of the business an agent or an event type belongs to.
+	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 	Trigger  Trigger  `json:"trigger"`
 
@@ -508,16 +508,16 @@ type TemplateDefinition struct {
 
 // TemplateDetail A template with its definition.
 type TemplateDetail struct {
-	// ID Its identifier.
+	// ID The id of the template.
 	ID string `json:"id"`
 
-	// Category What part of a business a template is for. The agent that a clone makes has a `Category` of its own.
+	// Category The area of the business that a template is for. A cloned agent has a `Category` of its own.
 	Category TemplateCategory `json:"category"`
 
-	// Name The name of a clone, unless another is given.
+	// Name The name of the template, and of a clone unless the request gives another.
 	Name string `json:"name"`
 
-	// Description Says what to fill in after cloning.
+	// Description A description of the agent, and of the values to fill in after cloning.
 	Description string `json:"description"`
 
 	// Version The version of the template.
@@ -526,7 +526,7 @@ type TemplateDetail struct {
 	// Trigger The event that starts the agent.
 	Trigger TemplateTrigger `json:"trigger"`
 
-	// Definition What a clone begins with, without the name and the description, which are the template's.
+	// Definition The definition that a clone starts with. Its name and description are fields of the template.
 	Definition TemplateDefinition `json:"definition"`
 }
 
@@ -554,12 +554,12 @@ type TemplateTriggerType string
 // Trigger defines model for Trigger.
 type Trigger = definition.Trigger
 
-// Warning A place of the definition that is probably wrong.
+// Warning A part of the definition that is probably wrong.
 type Warning struct {
-	// Path Where it is.
+	// Path The path of the part in the definition.
 	Path string `json:"path"`
 
-	// Message What is probably wrong, in a sentence.
+	// Message A sentence that says what is probably wrong.
 	Message string `json:"message"`
 }
 
@@ -598,25 +598,25 @@ type ListAgentsParams struct {
 
 // CreateAgentParams defines parameters for CreateAgent.
 type CreateAgentParams struct {
-	// IdempotencyKey A name for this request that the caller has not used before, such as a UUID. With another body, or when its agent was deleted, it is 409 `conflict`.
+	// IdempotencyKey A key for this request that the caller has not used before, such as a UUID. The same key with another body, or after its agent was deleted, is 409 `conflict`.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAgentParams defines parameters for DeleteAgent.
 type DeleteAgentParams struct {
-	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, nothing is done and the answer is 412.
+	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, the request changes nothing and is answered with 412.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // UpdateAgentParams defines parameters for UpdateAgent.
 type UpdateAgentParams struct {
-	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, nothing is done and the answer is 412.
+	// IfMatch The `ETag` of the agent as it was read. If the agent has changed since, the request changes nothing and is answered with 412.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // ListActivityParams defines parameters for ListActivity.
 type ListActivityParams struct {
-	// Limit The number of entries on a page, at most.
+	// Limit The maximum number of entries on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.
@@ -625,7 +625,7 @@ type ListActivityParams struct {
 
 // ListAgentVersionsParams defines parameters for ListAgentVersions.
 type ListAgentVersionsParams struct {
-	// Limit The number of entries on a page, at most.
+	// Limit The maximum number of entries on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.

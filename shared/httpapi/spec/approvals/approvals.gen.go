@@ -193,7 +193,7 @@ func (e StepType) Valid() bool {
 	}
 }
 
-// Approval A question of a gate to people, and what they decided.
+// Approval A gate's request for approval, with the decisions on it.
 type Approval struct {
 	// ID The id of the approval.
 	ID string `json:"id"`
@@ -201,55 +201,55 @@ type Approval struct {
 	// ExecutionID The execution that waits.
 	ExecutionID string `json:"execution_id"`
 
-	// AgentID The agent that runs.
+	// AgentID The agent of the execution.
 	AgentID string `json:"agent_id"`
 
 	// StepID The gate.
 	StepID string `json:"step_id"`
 
-	// Message The question, filled in. Characters that change the direction of writing or are invisible were removed.
+	// Message The question, filled in. Invisible characters and characters that change the direction of writing are removed.
 	Message string `json:"message"`
 
-	// Status Where an approval is: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
+	// Status The status of an approval: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
 	Status ApprovalStatus `json:"status"`
 
 	// ExpiresAt When the gate expires without a decision.
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// CreatedAt When the gate asked.
+	// CreatedAt When the gate opened.
 	CreatedAt time.Time `json:"created_at"`
 
-	// DecidedBy The user whose decision was final; null before, and when it expired.
+	// DecidedBy The user whose decision was final; null before, and for an expired approval.
 	DecidedBy *string `json:"decided_by"`
 
-	// DecidedAt When it was decided or expired; null before.
+	// DecidedAt When the approval was decided or expired; null before.
 	DecidedAt *time.Time `json:"decided_at"`
 
 	// Note The note of the final decision; null without one.
 	Note *string `json:"note"`
 
-	// Votes Every decision that people sent, oldest first. With `min_approvals` above 1 the approval stays `pending` until enough of them approve.
+	// Votes Every decision that people sent, oldest first. With `min_approvals` above 1 the approval stays `pending` until that number of people approve.
 	Votes []Vote `json:"votes"`
 
-	// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
+	// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked.
 	Shows Shows `json:"shows"`
 
-	// Approvers Who may decide now. Owners and admins always may, so their roles are always in the list.
+	// Approvers The people who may decide now. Owners and admins always may, so `roles` always includes `owner` and `admin`.
 	Approvers Deciders `json:"approvers"`
 
-	// MinApprovals How many different people must approve. One denial decides.
+	// MinApprovals The number of different people who must approve. One denial is final.
 	MinApprovals int `json:"min_approvals"`
 
-	// ApprovalsGiven How many have approved so far.
+	// ApprovalsGiven The number of people who have approved so far.
 	ApprovalsGiven int `json:"approvals_given"`
 
-	// OnExpiry What happens when nobody decides before `expires_at`: `deny` cancels the execution, `approve` lets it go on, `escalate` puts the question to the approvers of `escalate_to` and, once `escalated` is true, cancels the execution. Null for a question that was asked before this was recorded.
+	// OnExpiry The effect of the expiry without a decision before `expires_at`: `deny` cancels the execution, `approve` continues it, `escalate` puts the question to the approvers of `escalate_to` and, once `escalated` is true, cancels the execution. Null for an old approval that does not record it.
 	OnExpiry *OnExpiry `json:"on_expiry"`
 
-	// Escalated Whether the question was put to the approvers of `escalate_to`, because nobody else decided in time.
+	// Escalated Whether the question was put to the approvers of `escalate_to`, because the gate's time had passed without a decision.
 	Escalated bool `json:"escalated"`
 
-	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for a person who has voted already, and for a question that is open no longer.
+	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for a person who has voted already, and for an approval that is no longer open.
 	CanDecide bool `json:"can_decide"`
 }
 
@@ -262,13 +262,13 @@ type ApprovalList struct {
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
-// ApprovalStatus Where an approval is: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
+// ApprovalStatus The status of an approval: `pending` waits for a decision; `approved`, `denied` and `expired` are final. A gate that escalates stays `pending`, with other approvers and a new `expires_at`.
 type ApprovalStatus string
 
-// Channel A way to reach people. A `webhook` is an HTTP POST that is signed; `GET /api/webhook-secret` says how to verify it.
+// Channel The channel of a message. A `webhook` is a signed HTTP POST; `GET /api/webhook-secret` says how to verify the signature.
 type Channel string
 
-// Deciders Who may decide now. Owners and admins always may, so their roles are always in the list.
+// Deciders The people who may decide now. Owners and admins always may, so `roles` always includes `owner` and `admin`.
 type Deciders struct {
 	// Roles Roles whose holders may decide.
 	Roles []DecidersRoles `json:"roles"`
@@ -295,70 +295,70 @@ type DecisionInput struct {
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
 
-// OnExpiry What a gate does when its time is over without a decision.
+// OnExpiry The effect of a gate's expiry without a decision.
 type OnExpiry string
 
-// ShownAction An action that an approval would let the execution do.
+// ShownAction An action that the execution may perform after approval.
 type ShownAction struct {
-	// StepID The step that acts.
+	// StepID The step of the action.
 	StepID string `json:"step_id"`
 
-	// Product The product in which it acts.
+	// Product The product of the action.
 	Product string `json:"product"`
 
 	// Action The action.
 	Action string `json:"action"`
 
-	// Params Its parameters, filled in; null when they depend on what happens after the gate.
+	// Params The parameters, filled in; null when they are known only after the gate.
 	Params *map[string]interface{} `json:"params"`
 }
 
-// ShownBranch The way that a branch takes.
+// ShownBranch The case that a branch takes, or its `else`.
 type ShownBranch struct {
-	// Taken Null when it depends on what happens after the gate; then the steps of every way are listed.
+	// Taken A case or `else`; null when it is known only after the gate, and then the steps of every case and of `else` are listed.
 	Taken *ShownBranchTaken `json:"taken"`
 
-	// Case The number of the case that is taken, from 0; null for `else`, or when it is not known yet.
+	// Case The number of the case that the branch takes, from 0; null for `else`, or when it is not known yet.
 	Case *int `json:"case"`
 }
 
-// ShownBranchTaken Null when it depends on what happens after the gate; then the steps of every way are listed.
+// ShownBranchTaken A case or `else`; null when it is known only after the gate, and then the steps of every case and of `else` are listed.
 type ShownBranchTaken string
 
-// ShownMessage A message as it will be sent. A message that is too long to be kept with the question is shown in part and filled in again when it is sent.
+// ShownMessage A message as it will be sent. A message that is too long to be stored with the approval is shown in part and filled in again when it is sent.
 type ShownMessage struct {
-	// Channel A way to reach people. A `webhook` is an HTTP POST that is signed; `GET /api/webhook-secret` says how to verify it.
+	// Channel The channel of a message. A `webhook` is a signed HTTP POST; `GET /api/webhook-secret` says how to verify the signature.
 	Channel Channel `json:"channel"`
 
-	// Recipients Null when they depend on what happens after the gate.
+	// Recipients The recipients; null when they are known only after the gate.
 	Recipients *[]string `json:"recipients"`
 
-	// RecipientsLeftOut How many recipients are not in the list, because it was cut.
+	// RecipientsLeftOut The number of recipients that were cut from the list.
 	RecipientsLeftOut int `json:"recipients_left_out"`
 
-	// Subject Null when there is none, or when it depends on what happens after the gate.
+	// Subject The subject; null without one, or when it is known only after the gate.
 	Subject *string `json:"subject"`
 
-	// Text Null when it depends on what happens after the gate.
+	// Text The text; null when it is known only after the gate.
 	Text *string `json:"text"`
 
-	// TextLeftOut How many characters the text has beyond those shown.
+	// TextLeftOut The number of characters that were cut from the text.
 	TextLeftOut int `json:"text_left_out"`
 }
 
-// ShownPlace A way of a branch.
+// ShownPlace A case of a branch, or its `else`.
 type ShownPlace struct {
 	// StepID The branch.
 	StepID string `json:"step_id"`
 
-	// Taken One of its cases, or `else`.
+	// Taken A case of the branch, or its `else`.
 	Taken ShownPlaceTaken `json:"taken"`
 
 	// Case The number of the case, from 0; null for `else`.
 	Case *int `json:"case"`
 }
 
-// ShownPlaceTaken One of its cases, or `else`.
+// ShownPlaceTaken A case of the branch, or its `else`.
 type ShownPlaceTaken string
 
 // ShownStep A step that follows the gate.
@@ -366,38 +366,38 @@ type ShownStep struct {
 	// StepID The step.
 	StepID string `json:"step_id"`
 
-	// Type The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+	// Type The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
 	Type StepType `json:"type"`
 
 	// Name The name that the definition gives the step.
 	Name *string `json:"name"`
 
-	// Certain False when a condition decides whether the execution comes to this step, and depends on what happens after the gate.
+	// Certain False when a condition decides whether the execution reaches this step, and its result is known only after the gate.
 	Certain bool `json:"certain"`
 
-	// Within The way of a branch to which the step belongs; null outside of branches.
+	// Within The branch, and its case or `else`, to which the step belongs; null outside of branches.
 	Within *ShownPlace `json:"within"`
 
-	// Message What a notification says; null for other steps.
+	// Message The message of a notification; null for other steps.
 	Message *ShownMessage `json:"message"`
 
-	// Branch Which way a branch takes; null for other steps.
+	// Branch The case that a branch takes; null for other steps.
 	Branch *ShownBranch `json:"branch"`
 
-	// Wait How long a wait lasts; null for other steps.
+	// Wait The duration or the end of a wait; null for other steps.
 	Wait *ShownWait `json:"wait"`
 }
 
-// ShownWait How long a wait lasts.
+// ShownWait The duration or the end of a wait.
 type ShownWait struct {
-	// DurationSeconds Null when it waits until a time.
+	// DurationSeconds The duration; null when the step waits until a time.
 	DurationSeconds *int64 `json:"duration_seconds"`
 
-	// Until The time, or null when the wait has a duration, or the time depends on what happens after the gate.
+	// Until The end; null when the wait has a duration, or when the end is known only after the gate.
 	Until *string `json:"until"`
 }
 
-// Shows What a verdict is about: everything that follows the gate, up to the next one that a person must answer. If it is approved, the execution does exactly this, whatever has changed since; what is not known yet says so.
+// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked.
 type Shows struct {
 	// Message The question.
 	Message string `json:"message"`
@@ -409,21 +409,21 @@ type Shows struct {
 	Then []ShownStep `json:"then"`
 }
 
-// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+// StepType The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
 type StepType string
 
 // Vote The decision of one person.
 type Vote struct {
-	// UserID Who decided.
+	// UserID The user who decided.
 	UserID string `json:"user_id"`
 
 	// Decision The verdict on an approval.
 	Decision Decision `json:"decision"`
 
-	// Note What they noted; null without a note.
+	// Note The user's note; null without one.
 	Note *string `json:"note"`
 
-	// At When they decided.
+	// At When the user decided.
 	At time.Time `json:"at"`
 }
 
@@ -453,7 +453,7 @@ type ListApprovalsParams struct {
 	// Status Only approvals in this status.
 	Status *ApprovalStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Limit The number of entries on a page, at most.
+	// Limit The maximum number of entries on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// CreditHistory The use of credits in the past 12 months.
+// CreditHistory The credits used in the past 12 months.
 type CreditHistory struct {
-	// History The months, newest first, those without use included.
+	// History The months, newest first, months without use included.
 	History []CreditMonth `json:"history"`
 }
 
-// CreditMonth The use of credits in one month.
+// CreditMonth The credits used in one month.
 type CreditMonth struct {
 	// Month A calendar month in UTC, as `YYYY-MM`.
 	Month Month `json:"month"`
@@ -31,7 +31,7 @@ type CreditMonth struct {
 	Allocation int64 `json:"allocation"`
 }
 
-// Credits The use of credits in the current calendar month (UTC).
+// Credits The credits used in the current calendar month (UTC).
 type Credits struct {
 	// OrgID The organization.
 	OrgID string `json:"org_id"`
@@ -45,7 +45,7 @@ type Credits struct {
 	// Allocation Credits that the plan allows in a month.
 	Allocation int64 `json:"allocation"`
 
-	// Remaining Credits that are left. Those that running steps have reserved are not; 0 when a smaller plan is overspent.
+	// Remaining Credits that are neither used nor reserved by running steps; 0 when a smaller plan is overspent.
 	Remaining int64 `json:"remaining"`
 
 	// ByAgent Credits charged this month for each agent, by its id.

@@ -104,7 +104,7 @@ type ActionList struct {
 // ActionParam defines model for ActionParam.
 type ActionParam = catalog.Param
 
-// CatalogAction Something that a product does when a step asks it to.
+// CatalogAction An action of a product that a step can call.
 type CatalogAction struct {
 	// ID The qualified name.
 	ID string `json:"id"`
@@ -115,20 +115,20 @@ type CatalogAction struct {
 	// Action The `action` of the step.
 	Action string `json:"action"`
 
-	// DisplayName A name for people.
+	// DisplayName The name shown to people.
 	DisplayName string `json:"display_name"`
 
-	// Description What it does.
+	// Description The effect of the action.
 	Description string `json:"description"`
 
-	// Destructive Whether an approval gate must stand before it.
+	// Destructive Whether the action needs an approval gate before it.
 	Destructive bool `json:"destructive"`
 
 	// Params The parameters, in the order of the catalogue.
 	Params []ActionParam `json:"params"`
 }
 
-// Category What part of the business an agent or an event type belongs to.
+// Category The area of the business that an agent or an event type belongs to.
 type Category string
 
 // EventList All event types that match the query.
@@ -137,21 +137,21 @@ type EventList struct {
 	Events []EventType `json:"events"`
 }
 
-// EventType A type of event that agents may be triggered by.
+// EventType A type of event that can trigger agents.
 type EventType struct {
 	// ID The qualified name: product, colon, type.
 	ID string `json:"id"`
 
-	// SourceProduct The product that publishes it.
+	// SourceProduct The product that publishes the event.
 	SourceProduct string `json:"source_product"`
 
 	// EventType The type, unique within its product.
 	EventType string `json:"event_type"`
 
-	// DisplayName A name for people.
+	// DisplayName The name shown to people.
 	DisplayName string `json:"display_name"`
 
-	// Description When the product publishes it.
+	// Description When the product publishes the event.
 	Description string `json:"description"`
 
 	// FilterableFields The fields that a trigger's filters may name.
@@ -160,7 +160,7 @@ type EventType struct {
 	// SamplePayload A realistic payload.
 	SamplePayload map[string]interface{} `json:"sample_payload"`
 
-	// Category What part of the business an agent or an event type belongs to.
+	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 }
 
@@ -190,7 +190,7 @@ type ListActionsParams struct {
 	// Product Only actions of this product.
 	Product *Product `form:"product,omitempty" json:"product,omitempty"`
 
-	// Destructive Only destructive actions, or only the others.
+	// Destructive `true` selects destructive actions, `false` all other actions.
 	Destructive *bool `form:"destructive,omitempty" json:"destructive,omitempty"`
 }
 

@@ -150,10 +150,10 @@ type Execution struct {
 	// ID The id of the execution.
 	ID string `json:"id"`
 
-	// AgentID The agent that runs.
+	// AgentID The agent of the execution.
 	AgentID string `json:"agent_id"`
 
-	// Status Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
+	// Status The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
 	Status ExecutionStatus `json:"status"`
 
 	// CreditsUsed Credits charged so far.
@@ -162,10 +162,10 @@ type Execution struct {
 	// CreatedAt When the execution was recorded.
 	CreatedAt time.Time `json:"created_at"`
 
-	// CompletedAt When it ended; null before.
+	// CompletedAt When the execution ended; null before.
 	CompletedAt *time.Time `json:"completed_at"`
 
-	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	// AgentVersion The agent's version that the execution runs. `GET /api/agents/{id}/versions/{version}` returns it, also for a deleted agent.
 	AgentVersion int `json:"agent_version"`
 
 	// SourceProduct The product that published the trigger event.
@@ -177,13 +177,13 @@ type Execution struct {
 	// ClientID The client that the trigger event is about; null when it names none.
 	ClientID *string `json:"client_id"`
 
-	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	// StartedBy The event, person or key that started the execution. Null only for an old retry whose caller was not recorded.
 	StartedBy *StartedBy `json:"started_by"`
 
-	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	// DurationMs Exact milliseconds from the time at which a worker took the execution, or from its creation when no worker did, to its end; null before the end.
 	DurationMs *int64 `json:"duration_ms"`
 
-	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	// Warnings The number of failed steps that the execution passed over because of `on_error: continue`. Lists count them when the execution ends.
 	Warnings int `json:"warnings"`
 }
 
@@ -192,13 +192,13 @@ type ExecutionDetail struct {
 	// ID The id of the execution.
 	ID string `json:"id"`
 
-	// AgentID The agent that runs.
+	// AgentID The agent of the execution.
 	AgentID string `json:"agent_id"`
 
 	// TriggerEvent The event that started the execution.
 	TriggerEvent TriggerEvent `json:"trigger_event"`
 
-	// Status Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
+	// Status The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
 	Status ExecutionStatus `json:"status"`
 
 	// Steps The trace: every step of the definition in order. The steps of the case that a branch took follow the branch; cases that were not taken are absent.
@@ -210,19 +210,19 @@ type ExecutionDetail struct {
 	// CreatedAt When the execution was recorded.
 	CreatedAt time.Time `json:"created_at"`
 
-	// CompletedAt When it ended; null before.
+	// CompletedAt When the execution ended; null before.
 	CompletedAt *time.Time `json:"completed_at"`
 
-	// StatusReason Why it is in a final status: the code of its error when it failed, or `approval_denied`, `approval_expired`, `cancelled_by_user` or `agent_deleted` when it was cancelled. Null otherwise.
+	// StatusReason The reason of a final status: the error code of a failed execution; `approval_denied`, `approval_expired`, `cancelled_by_user` or `agent_deleted` of a cancelled execution. Null otherwise.
 	StatusReason *string `json:"status_reason"`
 
-	// Error What went wrong, when the execution failed; null otherwise.
+	// Error The error of a failed execution; null otherwise.
 	Error *Failure `json:"error"`
 
-	// RetryOf The execution that this one repeats; null when an event started it.
+	// RetryOf The execution that this execution retries; null when an event started it.
 	RetryOf *string `json:"retry_of"`
 
-	// AgentVersion The version of the agent that runs; see `GET /api/agents/{id}/versions/{version}`, which also answers for a deleted agent.
+	// AgentVersion The agent's version that the execution runs. `GET /api/agents/{id}/versions/{version}` returns it, also for a deleted agent.
 	AgentVersion int `json:"agent_version"`
 
 	// SourceProduct The product that published the trigger event.
@@ -234,13 +234,13 @@ type ExecutionDetail struct {
 	// ClientID The client that the trigger event is about; null when it names none.
 	ClientID *string `json:"client_id"`
 
-	// StartedBy What started the execution. Null only for a retry of a time before retries recorded their caller.
+	// StartedBy The event, person or key that started the execution. Null only for an old retry whose caller was not recorded.
 	StartedBy *StartedBy `json:"started_by"`
 
-	// DurationMs Exact milliseconds from the moment at which a worker took the execution, or of its creation when none did, to its end; null before the end.
+	// DurationMs Exact milliseconds from the time at which a worker took the execution, or from its creation when no worker did, to its end; null before the end.
 	DurationMs *int64 `json:"duration_ms"`
 
-	// Warnings How many steps failed and were passed over because of `on_error: continue`. Lists count them when the execution ends.
+	// Warnings The number of failed steps that the execution passed over because of `on_error: continue`. Lists count them when the execution ends.
 	Warnings int `json:"warnings"`
 }
 
@@ -262,10 +262,10 @@ type ExecutionList struct {
 // ExecutionListTotalRelation Whether `total` is exact (`eq`) or a lower bound (`gte`).
 type ExecutionListTotalRelation string
 
-// ExecutionStatus Where an execution is: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final ones `completed`, `failed`, `cancelled`. An execution that waits in a `wait` step is `running`.
+// ExecutionStatus The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
 type ExecutionStatus string
 
-// Failure Why a step or an execution failed.
+// Failure The error of a failed step or execution.
 type Failure struct {
 	// Code A stable code: `product_error`, `notification_failed`, `invalid_recipient`, `model_unavailable`, `invalid_model_output`, `credit_insufficient`, `template_error`, `step_timeout` or `internal_error`.
 	Code string `json:"code"`
@@ -292,18 +292,18 @@ type StartedBy struct {
 // StartedByType Whether `id` names an event, a user or an integration key.
 type StartedByType string
 
-// StepStatus Where a step is: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final ones `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
+// StepStatus The status of a step: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final statuses `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
 type StepStatus string
 
-// StepTrace What happened at a step. A step that failed and was passed over (`on_error: continue`) keeps its error here.
+// StepTrace The record of one step. A failed step that was passed over (`on_error: continue`) keeps its error here.
 type StepTrace struct {
 	// StepID The id of the step in the definition.
 	StepID string `json:"step_id"`
 
-	// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+	// StepType The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
 	StepType StepType `json:"step_type"`
 
-	// Status Where a step is: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final ones `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
+	// Status The status of a step: `pending` (not reached), `running`, `waiting` (a gate without a decision, or a wait), and the final statuses `completed`, `failed`, `skipped`. A step is skipped when its `if` does not hold, or when the execution ends before it.
 	Status StepStatus `json:"status"`
 	Output AnyValue   `json:"output"`
 
@@ -322,24 +322,24 @@ type StepTrace struct {
 	// StartedOffsetMs Exact milliseconds from the start of the execution to the start of the step; null before.
 	StartedOffsetMs *int64 `json:"started_offset_ms"`
 
-	// Attempts How often the product, the model or the receiver was called; of a message to many, the most for one of them. 0 for steps that call nothing.
+	// Attempts The number of calls to the product, the model or the receiver; for a message to several recipients, the highest number for one recipient. 0 for steps that make no call.
 	Attempts int      `json:"attempts"`
 	Input    AnyValue `json:"input"`
 
-	// Error Why the step failed; null otherwise.
+	// Error The error of a failed step; null otherwise.
 	Error *Failure `json:"error"`
 
 	// Model The id of the model that answered an AI step; null for other steps and without an answer.
 	Model *string `json:"model"`
 
-	// Tokens What an AI step sent to the model and got back, over all its tries that were answered; null for other steps and without an answer.
+	// Tokens The tokens that an AI step sent to the model and received, summed over all answered tries; null for other steps and without an answer.
 	Tokens *Tokens `json:"tokens"`
 }
 
-// StepType The kind of a step: `ai_reason` asks a model, `product_action` acts in a product, `notification` tells people, `approval_gate` waits for a decision, `branch` chooses what to do, `wait` lets time pass.
+// StepType The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
 type StepType string
 
-// TimeOrDate A time as RFC 3339 has it, or a date.
+// TimeOrDate An RFC 3339 time, or a date.
 type TimeOrDate = time.Time
 
 // Tokens Numbers of tokens, as the model counts them.
@@ -362,7 +362,7 @@ type TriggerEvent struct {
 	// SourceProduct The product that published the event.
 	SourceProduct string `json:"source_product"`
 
-	// Payload What the event says. Products may send more than the catalogue lists.
+	// Payload The data of the event. Products may send more fields than the catalogue lists.
 	Payload map[string]interface{} `json:"payload"`
 }
 
@@ -395,13 +395,13 @@ type ListExecutionsParams struct {
 	// Status Only executions in this status.
 	Status *ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// From Only executions created at this time or later; a date is its midnight in UTC.
+	// From Only executions created at this time or later; a date means its midnight in UTC.
 	From *TimeOrDate `form:"from,omitempty" json:"from,omitempty"`
 
-	// To Only executions created before this time; a date is its midnight in UTC.
+	// To Only executions created before this time; a date means its midnight in UTC.
 	To *TimeOrDate `form:"to,omitempty" json:"to,omitempty"`
 
-	// Limit The number of entries on a page, at most.
+	// Limit The maximum number of entries on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.

@@ -36,25 +36,25 @@ type Key struct {
 	// ID The id of the key.
 	ID string `json:"id"`
 
-	// Name The name that it was given.
+	// Name The name of the key.
 	Name string `json:"name"`
 
-	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
+	// Access The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
 
-	// CreatedAt When it was created.
+	// CreatedAt When the key was created.
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// KeyAccess What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
+// KeyAccess The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
 type KeyAccess string
 
 // KeyInput A key to create.
 type KeyInput struct {
-	// Name A name for people: which program uses the key.
+	// Name A name that tells people which program uses the key.
 	Name string `json:"name"`
 
-	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
+	// Access The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
 }
 
@@ -69,20 +69,20 @@ type NewKey struct {
 	// ID The id of the key.
 	ID string `json:"id"`
 
-	// Name The name that it was given.
+	// Name The name of the key.
 	Name string `json:"name"`
 
-	// Access What an integration key may do: `read` may read; `read_write` may also do what a member may, except decide approvals, and may delete agents.
+	// Access The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
 
-	// Key The secret to send as `X-Integration-Key`. It is shown this once; only its hash is stored.
+	// Key The secret to send as `X-Integration-Key`. Only this response shows it; the platform stores only its hash.
 	Key string `json:"key"`
 
-	// CreatedAt When it was created.
+	// CreatedAt When the key was created.
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// WebhookSecret The secret that webhooks are signed with.
+// WebhookSecret The secret that signs webhooks.
 type WebhookSecret struct {
 	// Secret `whsec_` and 32 bytes in base64.
 	Secret string `json:"secret"`
@@ -197,7 +197,7 @@ type StrictServerInterface interface {
 	// DeleteKey Revoke an integration key
 	// (DELETE /api/keys/{id})
 	DeleteKey(ctx context.Context, request DeleteKeyRequestObject) (DeleteKeyResponseObject, error)
-	// GetWebhookSecret Get the secret of webhooks
+	// GetWebhookSecret Get the webhook secret
 	// (GET /api/webhook-secret)
 	GetWebhookSecret(ctx context.Context, request GetWebhookSecretRequestObject) (GetWebhookSecretResponseObject, error)
 }
