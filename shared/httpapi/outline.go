@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// An outline is what the page shows of the contract.
+// An outline is the contract in the form that the page shows.
 type outline struct {
 	Title, Version, Summary, Description string
 
@@ -28,13 +28,13 @@ type group struct {
 type operation struct {
 	Method, Path, ID, Summary, Description string
 
-	Who        string // may call it
+	Who        string // the callers that may call it
 	Parameters []property
 	Body       *content
 	Answers    []answer
 }
 
-// An answer is a status that an operation may answer.
+// An answer is a response of an operation.
 type answer struct {
 	Status, Description string
 
@@ -65,10 +65,11 @@ type property struct {
 	Type     []part
 }
 
-// A part of the text of a type may be the name of a schema, which is a link.
+// A part of the text of a type: plain text, or the name of a schema, which the
+// page shows as a link.
 type part struct{ Text, Schema string }
 
-// A node is an object of the document, its names in the document's order.
+// A node is an object of the document with its names in the document's order.
 type node struct {
 	names  []string
 	values map[string]json.RawMessage
@@ -77,7 +78,7 @@ type node struct {
 // A contractReader reads the document for the page.
 type contractReader struct {
 	root   node
-	shared map[string]node // the components by their kind, which references lead to
+	shared map[string]node // the components by kind, the targets of references
 }
 
 // outlineOf reads a document.
@@ -127,7 +128,7 @@ func (r contractReader) operations() map[string][]operation {
 func (r contractReader) operation(method, p string, n node, shared []node) operation {
 	o := operation{
 		Method: method, Path: p, ID: n.text("operationId"), Summary: n.text("summary"), Description: n.text("description"),
-		Who: who(n), Body: r.content(n.node("requestBody")),
+		Who: callers(n), Body: r.content(n.node("requestBody")),
 	}
 	for _, parameter := range slices.Concat(shared, n.list("parameters")) {
 		v := r.follow(parameter)
@@ -143,12 +144,12 @@ func (r contractReader) operation(method, p string, n node, shared []node) opera
 	return o
 }
 
-// who says who may call an operation.
-func who(n node) string {
+// callers returns a sentence that names the callers of an operation.
+func callers(n node) string {
 	roles, access := n.texts("x-roles"), n.texts("x-key-access")
 	switch {
 	case len(roles) == 0:
-		return "For everybody, without a credential."
+		return "Needs no credential."
 	case len(access) == 0:
 		return "For " + strings.Join(roles, ", ") + "; not for integration keys."
 	}
@@ -174,7 +175,7 @@ func (r contractReader) content(holder node) *content {
 	return c
 }
 
-// indented returns JSON that is easy to read; a text as it is.
+// indented returns indented JSON; a JSON string as plain text.
 func indented(value json.RawMessage) string {
 	var text string
 	if json.Unmarshal(value, &text) == nil {
@@ -200,7 +201,7 @@ func (r contractReader) properties(s node) []property {
 	return all
 }
 
-// typeOf returns the text of a type: what a value may be, and its bounds.
+// typeOf returns the text of a type: the kinds or values it allows, and its limits.
 func (r contractReader) typeOf(s node) []part {
 	if ref := s.text("$ref"); ref != "" {
 		return []part{{Schema: path.Base(ref)}}
@@ -232,7 +233,7 @@ func (r contractReader) typeOf(s node) []part {
 	return []part{{Text: strings.Join(types, " or ") + bounds(s)}}
 }
 
-// bounds returns what else a value must be: ", from 1 to 200".
+// bounds returns the limits of a value: " (1 to 200, default 50)".
 func bounds(s node) string {
 	var all []string
 	if format := s.text("format"); format == "date-time" {
@@ -260,7 +261,7 @@ func bounds(s node) string {
 	return " (" + strings.Join(all, ", ") + ")"
 }
 
-// follow returns what a reference refers to, or the node itself.
+// follow returns the target of a reference, or the node itself.
 func (r contractReader) follow(n node) node {
 	ref := n.text("$ref")
 	if ref == "" {
@@ -269,7 +270,7 @@ func (r contractReader) follow(n node) node {
 	return r.shared[path.Base(path.Dir(ref))].node(path.Base(ref))
 }
 
-// nodeOf reads an object; what is none has no names.
+// nodeOf reads an object. Any other value gives a node without names.
 func nodeOf(data json.RawMessage) node {
 	n := node{values: map[string]json.RawMessage{}}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -316,7 +317,7 @@ func (n node) texts(name string) []string {
 
 func (n node) is(name string) bool { return string(n.values[name]) == "true" }
 
-// number returns a number as text, or nothing.
+// number returns a number as text, or "".
 func (n node) number(name string) string {
 	text := string(n.values[name])
 	if _, err := strconv.ParseFloat(text, 64); err != nil {

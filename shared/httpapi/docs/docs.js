@@ -1,5 +1,5 @@
 'use strict';
-// The page stands beside the API, wherever that is mounted.
+// The page and the API have the same base path, wherever the API is mounted.
 const base = location.pathname.replace(/\/docs\/?$/, '');
 
 function request(form) {
@@ -31,7 +31,7 @@ async function answer(url, init) {
     if (res.headers.has(name)) head.push(name + ': ' + res.headers.get(name));
   }
   let text = await res.text();
-  try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* it is no JSON */ }
+  try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: shown as it is */ }
   return head.join('\n') + '\n\n' + text;
 }
 
