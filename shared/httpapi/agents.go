@@ -31,7 +31,7 @@ type agents struct {
 
 var _ spec.StrictServerInterface = agents{}
 
-// Agents returns the handler of the agents' and the templates' endpoints.
+// Agents returns the handler of the endpoints of agents and templates.
 func Agents(svc *agent.Service, templates *template.Service, act activity.Store, edge Edge) http.Handler {
 	return edge.mount(agents{edge, edge.signer(), svc, templates, act}.routes())
 }
@@ -84,10 +84,10 @@ func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject
 	return spec.CreateAgent201JSONResponse{Body: g.view(a), Headers: spec.CreateAgent201ResponseHeaders{ETag: tag(a)}}, nil
 }
 
-// idempotencyKeys is what a caller may call a request.
+// idempotencyKeys matches the allowed idempotency keys.
 var idempotencyKeys = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
 
-// idempotencyKey returns the name that the caller has given the request, or nil.
+// idempotencyKey returns the header Idempotency-Key, or nil.
 func (in *request) idempotencyKey() *string {
 	keys, ok := in.r.Header["Idempotency-Key"]
 	if !ok {
@@ -195,7 +195,7 @@ func (g agents) ListActivity(ctx context.Context, q spec.ListActivityRequestObje
 		return nil, err
 	}
 	return spec.ListActivity200JSONResponse{
-		Activity: each(page.Entries, viewEntry), NextCursor: w.to(place{After: page.Next}),
+		Activity: each(page.Entries, viewEntry), NextCursor: w.to(position{After: page.Next}),
 	}, nil
 }
 
@@ -216,8 +216,8 @@ func (in *request) ifMatch() *string {
 const never = -1
 
 // match returns the revision that an If-Match header asks for: 0 for any, never
-// when it names none that could be. Of several tags it is the one that the
-// agent has now, if it is among them.
+// for an impossible tag. Of several tags it returns the agent's current one, or
+// never when that is not among them.
 func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int64, error) {
 	tags := strings.Split(value(header), ",")
 	switch {
@@ -238,7 +238,7 @@ func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int6
 	return never, nil
 }
 
-// revision returns the revision that an ETag stands for, or never.
+// revision returns the revision in an ETag, or never.
 func revision(tag string) int64 {
 	text, ok := strings.CutPrefix(strings.TrimSpace(tag), `"`)
 	text, closed := strings.CutSuffix(text, `"`)

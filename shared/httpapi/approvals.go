@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/shared/input"
 )
 
-// approvals are the operations on questions to people.
+// approvals are the operations on approvals.
 type approvals struct {
 	Edge
 
@@ -21,7 +21,7 @@ type approvals struct {
 
 var _ spec.StrictServerInterface = approvals{}
 
-// Approvals returns the handler of the approvals' endpoints.
+// Approvals returns the handler of the endpoints of approvals.
 func Approvals(svc *approval.Service, edge Edge) http.Handler {
 	return edge.mount(approvals{edge, edge.signer(), svc}.routes())
 }
@@ -57,7 +57,7 @@ func (g approvals) ListApprovals(
 	}
 	return spec.ListApprovals200JSONResponse{
 		Approvals:  each(page.Approvals, func(a approval.Approval) spec.Approval { return g.view(ctx, a) }),
-		NextCursor: w.to(place{After: page.Next}),
+		NextCursor: w.to(position{After: page.Next}),
 	}, nil
 }
 
@@ -76,7 +76,7 @@ func (g approvals) GetApproval(
 	return spec.GetApproval200JSONResponse(g.view(ctx, a)), nil
 }
 
-// maxNote is how many characters a note may have.
+// maxNote is the maximum number of characters in a note.
 const maxNote = 2000
 
 func readDecideApproval(in *request) spec.DecideApprovalRequestObject {

@@ -13,7 +13,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// Sessions tells whose session a token is, or returns a fault of the class
+// Sessions returns the caller of a session token, or a fault of the class
 // Unauthenticated.
 type Sessions interface {
 	Caller(ctx context.Context, token string) (caller.Caller, error)
@@ -24,12 +24,12 @@ type KeyFinder interface {
 	KeyByHash(ctx context.Context, h key.Hash) (key.Key, error)
 }
 
-// Auth is the Authenticator: it takes one credential and makes a caller of it.
+// Auth is the Authenticator: it turns one credential into a caller.
 type Auth struct {
 	Sessions Sessions
 	Keys     KeyFinder
 	Tenants  execution.Tenants
-	Origins  []string // whose pages may use a cookie to write
+	Origins  []string // origins whose pages may write with a session cookie
 }
 
 // The names of the credentials.
@@ -38,9 +38,10 @@ const (
 	keyHeader     = "X-Integration-Key"
 )
 
-// Caller returns who sent r. It returns ErrUnauthorized unless there is exactly
-// one credential and it is good, and caller.ErrForbidden for a cookie that
-// another site may have sent or an organization that the Hub has not announced.
+// Caller returns the caller that sent r. It returns ErrUnauthorized unless r has
+// exactly one credential and that is valid, and caller.ErrForbidden for a cookie
+// that another site may have sent or an organization that the Hub has not
+// announced.
 func (a *Auth) Caller(r *http.Request) (caller.Caller, error) {
 	who, err := a.identify(r)
 	if err != nil {
@@ -48,16 +49,16 @@ func (a *Auth) Caller(r *http.Request) (caller.Caller, error) {
 	}
 	_, err = a.Tenants.Tenant(r.Context(), who.Org)
 	if errors.Is(err, tenant.ErrUnknown) {
-		return caller.Caller{}, caller.ErrForbidden.Sayf("The organization %s is not known.", who.Org)
+		return caller.Caller{}, caller.ErrForbidden.Sayf("The organization %s is unknown.", who.Org)
 	}
 	return who, err
 }
 
 func (a *Auth) identify(r *http.Request) (caller.Caller, error) {
 	cookies, bearers, secrets := r.CookiesNamed(sessionCookie), r.Header.Values("Authorization"), r.Header.Values(keyHeader)
-	switch {
-	case len(cookies)+len(bearers)+len(secrets) > 1:
-		return caller.Caller{}, ErrUnauthorized.Sayf("Send one credential, not several.")
+	switch n := len(cookies) + len(bearers) + len(secrets); {
+	case n > 1:
+		return caller.Caller{}, ErrUnauthorized.Sayf("The request has %d credentials; send exactly one.", n)
 	case len(cookies) == 1:
 		return a.cookie(r, cookies[0].Value)
 	case len(bearers) == 1:
@@ -74,13 +75,13 @@ func (a *Auth) cookie(r *http.Request, token string) (caller.Caller, error) {
 		return caller.Caller{}, err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && !a.ownPage(r) {
-		return caller.Caller{}, caller.ErrForbidden.Sayf("The request comes from another site.")
+		return caller.Caller{}, caller.ErrForbidden.Sayf("Pages of this origin may not write with a session cookie.")
 	}
 	return who, nil
 }
 
-// ownPage reports whether one of our pages sent r: browsers send cookies for
-// others too.
+// ownPage reports whether a page of an allowed origin sent r: browsers send the
+// cookie with requests of foreign pages too.
 func (a *Auth) ownPage(r *http.Request) bool {
 	if origins := r.Header.Values("Origin"); len(origins) > 0 {
 		return len(origins) == 1 && slices.Contains(a.Origins, origins[0])

@@ -12,22 +12,23 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// Balances tell how an organization stands. A month in which nothing was taken is
-// as the plan has it.
+// Balances reads the credit balances of an organization. A month without use has
+// the allocation of the plan.
 type Balances interface {
 	execution.Balances
 
-	// Balances returns the balances of n months up to the last, the newest
-	// first, in one or two reads.
+	// Balances returns the balances of n months up to last, newest first, in one
+	// or two reads.
 	Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error)
 }
 
-// A Tally tells what each agent of an organization has used.
+// A Tally returns the stats, with the credits used, of each agent of an
+// organization.
 type Tally interface {
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
 }
 
-// credits are the operations on what was spent.
+// credits are the operations on credits.
 type credits struct {
 	Edge
 
@@ -37,7 +38,7 @@ type credits struct {
 
 var _ spec.StrictServerInterface = credits{}
 
-// Credits returns the handler of the credits' endpoints.
+// Credits returns the handler of the endpoints of credits.
 func Credits(balances Balances, tally Tally, edge Edge) http.Handler {
 	return edge.mount(credits{edge, balances, tally}.routes())
 }
@@ -71,15 +72,15 @@ func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject)
 	return view, nil
 }
 
-// changed returns when a balance last changed: one that never did is as it was
-// when its month began.
+// changed returns when a balance last changed: the beginning of its month for a
+// balance that never did.
 func changed(b credit.Balance) time.Time {
 	if !b.Updated.IsZero() {
 		return whole(b.Updated)
 	}
 	begin, err := time.Parse("2006-01", string(b.Month))
 	if err != nil {
-		panic(err) // a month is one
+		panic(err) // a credit.Month always has this format
 	}
 	return begin
 }
@@ -88,7 +89,7 @@ func readGetCreditHistory(*request) spec.GetCreditHistoryRequestObject {
 	return spec.GetCreditHistoryRequestObject{}
 }
 
-// months is how far the history goes back, the current month included.
+// months is the length of the history, the current month included.
 const months = 12
 
 // GetCreditHistory implements the contract.
@@ -113,7 +114,7 @@ func (g credits) GetCreditHistory(
 	return view, nil
 }
 
-// usedIn returns what was used in a month.
+// usedIn returns the credits used in a month.
 func usedIn(stats map[id.Agent]agent.Stats, m credit.Month) credit.Used {
 	used := credit.Used{}
 	for a, s := range stats {

@@ -12,28 +12,29 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A place is where a walk through a list has come to.
-type place struct {
-	After string `json:"a"`           // the position, in the words of the store
+// A position is a position in a list.
+type position struct {
+	After string `json:"a"`           // the store's cursor
 	Total int    `json:"t,omitempty"` // counted at the first page
-	More  bool   `json:"m,omitempty"` // whether there are more than Total
+	More  bool   `json:"m,omitempty"` // whether the list has more than Total entries
 }
 
-// A walk is a walk through one list by one organization. Its cursors are signed
-// over what the list is, and so of no use anywhere else.
+// A walk reads one list of one organization page by page. The signature of its
+// cursors covers the list, the filters and the organization, so that a cursor is
+// valid nowhere else.
 type walk struct {
 	key  signer
 	list [sha256.Size]byte
 }
 
-// A signer makes the cursors of a group.
+// A signer is the key that signs the cursors of a group.
 type signer []byte
 
-// signer returns what makes cursors. A key that is too short must not go
-// unnoticed: it would sign for anybody.
+// signer returns the signer of the edge's key. It panics when the key is too
+// short, since anyone could forge the cursors of such a key.
 func (e Edge) signer() signer {
 	if len(e.CursorKey) < sha256.Size {
-		panic("httpapi: a cursor key has at least 32 bytes")
+		panic("httpapi: the cursor key must have at least 32 bytes")
 	}
 	return e.CursorKey
 }
@@ -43,16 +44,16 @@ func (s signer) walk(ctx context.Context, list string, filters ...any) walk {
 	return walk{s, id.Hash(list, string(whoIn(ctx).Org), jsonvalue.Canonical(filters))}
 }
 
-// from returns the place that a cursor stands for, or ErrRequest. The place
-// without a cursor is the beginning.
-func (w walk) from(cursor *string) (place, error) {
-	var p place
+// from returns the position of a cursor, or ErrRequest. Without a cursor it
+// returns the beginning of the list.
+func (w walk) from(cursor *string) (position, error) {
+	var p position
 	if cursor == nil {
 		return p, nil
 	}
-	broken := ErrRequest.Sayf("The cursor is not one of this list.")
+	broken := ErrRequest.Sayf("The cursor is not valid for this list and its filters.")
 	data, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(data) < sha256.Size || strings.ContainsAny(*cursor, "\r\n") { // which the decoder skips
+	if err != nil || len(data) < sha256.Size || strings.ContainsAny(*cursor, "\r\n") { // the decoder skips line breaks
 		return p, broken
 	}
 	mac, text := data[:sha256.Size], data[sha256.Size:]
@@ -62,14 +63,14 @@ func (w walk) from(cursor *string) (place, error) {
 	return p, nil
 }
 
-// to returns the cursor of a place, or nil at the end.
-func (w walk) to(p place) *string {
+// to returns the cursor of a position, or nil at the end of the list.
+func (w walk) to(p position) *string {
 	if p.After == "" {
 		return nil
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // a place always has JSON
+		panic(err) // a position always marshals
 	}
 	cursor := base64.RawURLEncoding.EncodeToString(append(w.sign(text), text...))
 	return &cursor

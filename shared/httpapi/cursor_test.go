@@ -94,7 +94,7 @@ func TestACursorIsOfNoUseElsewhere(t *testing.T) {
 
 func FuzzCursor(f *testing.F) {
 	w := walk{key: []byte(strings.Repeat("k", 32)), list: id.Hash("executions", "org_a")}
-	good := *w.to(place{After: "2026-03-09T14:23:01Z#exec_1", Total: 842})
+	good := *w.to(position{After: "2026-03-09T14:23:01Z#exec_1", Total: 842})
 	f.Add(good)
 	f.Add("")
 	f.Add("exec_01HABC")

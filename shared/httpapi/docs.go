@@ -14,7 +14,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 )
 
-// The contract as it is served, and the page that shows it.
+// The contract in its served form, and the parts of the page that shows it.
 var (
 	//go:embed openapi.gen.json
 	openAPI []byte
@@ -26,11 +26,11 @@ var (
 	docsScript string
 )
 
-// Documents returns the handler of the two endpoints that show the contract. It
-// is for everybody: the edge needs neither an Authenticator nor a CursorKey.
+// Documents returns the handler of the two endpoints that show the contract. They
+// need no authentication: the edge needs neither an Authenticator nor a CursorKey.
 func Documents(edge Edge) http.Handler { return edge.mount(documents()) }
 
-// file returns the handler of something that is always the same.
+// file returns the handler of constant data.
 func file(contentType string, data []byte, policy string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		in, err := newRequest(r)
@@ -50,9 +50,9 @@ func file(contentType string, data []byte, policy string) handler {
 // contract returns the handler of the contract itself.
 func contract() handler { return file("application/json", openAPI, "default-src 'none'") }
 
-// docs returns the handler of the page: the contract, rendered when the page is
-// first asked for, with nothing from elsewhere, and allowed nothing but to call
-// this API.
+// docs returns the handler of the page that shows the contract. The first request
+// renders it. The page loads no other resource, and its policy allows it only to
+// call this API.
 func docs() handler {
 	page := sync.OnceValues(func() ([]byte, error) { return pageOf(openAPI) })
 	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; "+
@@ -66,7 +66,7 @@ func docs() handler {
 	}
 }
 
-// hash returns the source expression that allows this inline text alone.
+// hash returns the policy's source expression that allows only this inline text.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -85,12 +85,12 @@ func pageOf(document []byte) ([]byte, error) {
 	var out bytes.Buffer
 	err = page.Execute(&out, map[string]any{
 		"Outline": o,
-		"Style":   template.CSS(docsStyle), "Script": template.JS(docsScript), //nolint:gosec // files of ours.
+		"Style":   template.CSS(docsStyle), "Script": template.JS(docsScript), //nolint:gosec // embedded files.
 	})
 	return out.Bytes(), err
 }
 
-// markdown returns the HTML of a description. HTML in it is left out.
+// markdown returns the HTML of a description. It omits HTML in the text.
 func markdown(text string) (template.HTML, error) {
 	var out bytes.Buffer
 	err := goldmark.New(goldmark.WithExtensions(extension.Table)).Convert([]byte(text), &out)

@@ -24,8 +24,8 @@ type api struct {
 	mux *http.ServeMux
 }
 
-// mount returns the handler of routes: the only way to one, so that no request
-// gets past who and may they, but to a route that says it is open.
+// mount returns the handler of the routes. Every route goes through it, so that
+// only an open route is reachable without authentication and authorization.
 func (e Edge) mount(routes []route) http.Handler {
 	a := &api{Edge: e, mux: http.NewServeMux()}
 	methods := map[string][]string{}
@@ -54,7 +54,8 @@ func (a *api) handler(rt route) http.HandlerFunc {
 	}
 }
 
-// admit finds out who is there, whether they ask too often, and whether they may.
+// admit authenticates the caller, takes a permit of the rate limit and checks the
+// caller's permission for the route.
 func (a *api) admit(rt route, r *http.Request) error {
 	if rt.open {
 		return nil
@@ -71,7 +72,8 @@ func (a *api) admit(rt route, r *http.Request) error {
 	return who.May(rt.act)
 }
 
-// otherMethod answers what http.ServeMux would, in our words.
+// otherMethod answers a method that the path does not have, in place of the
+// plain text of http.ServeMux.
 func (a *api) otherMethod(allowed []string) http.HandlerFunc {
 	if slices.Contains(allowed, http.MethodGet) {
 		allowed = append(allowed, http.MethodHead)
@@ -80,18 +82,18 @@ func (a *api) otherMethod(allowed []string) http.HandlerFunc {
 	allow := strings.Join(allowed, ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		a.fail(w, r, ErrMethod.Sayf("The endpoint takes %s.", allow))
+		a.fail(w, r, ErrMethod.Sayf("The endpoint accepts only %s.", allow))
 	}
 }
 
-// An exchange is one request and what became of it.
+// An exchange is one request with the state of its response.
 type exchange struct {
 	http.ResponseWriter
 
 	requestID string
-	head      bool // the answer has no body
+	head      bool // the response has no body
 	who       caller.Caller
-	status    int // 0 before anything was written
+	status    int // 0 before the response is written
 }
 
 type exchangeKey struct{}
@@ -123,7 +125,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 	return x.ResponseWriter.Write(b)
 }
 
-// ServeHTTP answers every request, a panicking one too.
+// ServeHTTP answers every request, also when its handler panics.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
 	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), head: r.Method == http.MethodHead}
@@ -140,8 +142,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(x, r)
 }
 
-// end answers when a handler panicked, and logs what became of the request. It
-// must be deferred itself, to recover.
+// end answers 500 when a handler panicked, and logs the request with its status.
+// The caller must defer end directly: recover works only there.
 func (a *api) end(x *exchange, r *http.Request, began time.Time) {
 	if p := recover(); p != nil {
 		a.fail(x, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
@@ -151,8 +153,8 @@ func (a *api) end(x *exchange, r *http.Request, began time.Time) {
 		"key_id", x.who.Key, "duration_ms", a.Now().Sub(began).Milliseconds())
 }
 
-// clean reports whether http.ServeMux would take the path as it is; it answers
-// others with a redirection, in HTML.
+// clean reports whether the path is canonical: http.ServeMux would answer any
+// other path with an HTML redirect.
 func clean(r *http.Request) bool {
 	p := r.URL.EscapedPath()
 	c := path.Clean("/" + p)
@@ -201,9 +203,9 @@ type problem struct {
 	Details   []fault.Detail `json:"details,omitempty"`
 }
 
-// fail is the one place where an error becomes a response, and the one place
-// where one is logged: what is our fault, who could not be believed, and the
-// conflicts that are about our races more than about what was asked.
+// fail turns an error into a response and logs it; no other code does either. It
+// logs internal errors, failed authentications, and the conflicts that come from
+// lost races instead of from the request.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x, f := exchangeOf(r.Context()), fault.From(err)
 	code := status(f)
@@ -219,7 +221,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="One Agents"`)
 	}
 	if x.status != 0 {
-		return // it is too late to say anything else
+		return // the response has already begun
 	}
 	body, err := json.Marshal(problem{f.Code, f.Message, code, x.requestID, f.Details})
 	if err != nil {

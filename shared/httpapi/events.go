@@ -18,12 +18,12 @@ type events struct {
 
 var _ spec.StrictServerInterface = events{}
 
-// Events returns the handler of the catalogue's endpoints.
+// Events returns the handler of the endpoints of the catalogue.
 func Events(c catalog.Catalog, edge Edge) http.Handler {
 	return edge.mount(events{edge, c}.routes())
 }
 
-// readListEvents knows the products that the catalogue has.
+// readListEvents accepts the products of the catalogue's event types.
 func (g events) readListEvents(in *request) spec.ListEventsRequestObject {
 	return spec.ListEventsRequestObject{Params: spec.ListEventsParams{
 		SourceProduct: oneOf[spec.Product](in, "source_product", g.products()),
@@ -31,7 +31,7 @@ func (g events) readListEvents(in *request) spec.ListEventsRequestObject {
 	}}
 }
 
-// readListActions knows the products that have actions.
+// readListActions accepts the products of the catalogue's event types.
 func (g events) readListActions(in *request) spec.ListActionsRequestObject {
 	return spec.ListActionsRequestObject{Params: spec.ListActionsParams{
 		Product: oneOf[spec.Product](in, "product", g.catalog.EventProducts()), Destructive: in.boolean("destructive"),

@@ -21,7 +21,7 @@ type executions struct {
 
 var _ spec.StrictServerInterface = executions{}
 
-// Executions returns the handler of the executions' endpoints.
+// Executions returns the handler of the endpoints of executions.
 func Executions(svc *execution.Service, edge Edge) http.Handler {
 	return edge.mount(executions{edge, edge.signer(), svc}.routes())
 }
@@ -146,7 +146,7 @@ func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
 	}
 }
 
-// duration returns how long a run took, or null before its end.
+// duration returns the duration of a run in milliseconds, or null before its end.
 func duration(x execution.Execution) *int64 {
 	if !x.Status.Ended() {
 		return nil
@@ -154,7 +154,8 @@ func duration(x execution.Execution) *int64 {
 	return milliseconds(x.Duration())
 }
 
-// viewStarter returns what started a run, or null when that was not recorded.
+// viewStarter returns the starter of a run, or null when the run does not record
+// it.
 func viewStarter(s execution.Starter) *spec.StartedBy {
 	if s.Type == "" {
 		return nil
@@ -187,11 +188,11 @@ func viewStep(x execution.Execution, s execution.TraceEntry) spec.StepTrace {
 	return v
 }
 
-// maxPrompt is how much of a prompt a trace shows, in characters.
+// maxPrompt is the number of characters of a prompt that a trace shows.
 const maxPrompt = 500
 
-// viewInput returns what a step was given. The prompt of an AI step is the one of
-// the definition that the run has; what filled it in stands beside it.
+// viewInput returns the input of a step. For an AI step it adds the prompt of the
+// run's definition, beside the values that fill it.
 func viewInput(s execution.TraceEntry) any {
 	input, ok := s.Input.(map[string]any)
 	if s.Definition.AIStep == nil || !ok {

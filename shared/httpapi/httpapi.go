@@ -1,23 +1,23 @@
 // Package httpapi speaks HTTP: it reads requests, calls the services and writes
-// responses. It is the only package that knows a status code.
+// responses. No other package knows a status code.
 //
-// The contract is openapi.yaml, written first. From it come, by go generate,
-// the types of all responses and a strict interface for each Lambda (spec/…, its
-// tags), which the groups here implement: an operation without a handler,
-// a status or a field that the contract does not have is a compile error.
-// make test-clients generates clients in other languages from the deployed
-// document and plays a story through each.
+// The contract is openapi.yaml. go generate makes from it the types of all
+// responses and a strict interface for each Lambda (spec/…, by tags), which the
+// groups here implement: an operation without a handler, and a status or field
+// that is not in the contract, are compile errors. make test-clients generates
+// clients in other languages from the deployed document and runs a story with
+// each.
 //
-// The rest of what oapi-codegen offers a server is left out (nothing.tmpl).
-// Its handlers take the first of two parameters of one name, ignore unknown
-// parameters and fields, stop at the first fault and need no credentials; this
-// API promises the opposite of each. So requests are read by input, which
-// collects every fault, and mounted by mount, which asks first who is there.
+// The server code of oapi-codegen is switched off (nothing.tmpl). Its handlers
+// take the first of two parameters with one name, ignore unknown parameters and
+// fields, stop at the first fault and need no credentials; this API promises the
+// opposite of each. So input reads requests and collects every fault, and mount
+// authenticates the caller before any handler runs.
 //
-// A request goes through one pipe:
+// Every request takes one path:
 //
-//	exchange ─▶ mux ─▶ who? ─▶ too often? ─▶ may they? ─▶ input ─▶ service ─▶ generated response
-//	   └── everything that goes wrong anywhere ─▶ fail ─▶ our error body
+//	exchange ─▶ mux ─▶ authenticate ─▶ rate limit ─▶ authorize ─▶ input ─▶ service ─▶ generated response
+//	   └── every error of any stage ─▶ fail ─▶ the error body
 package httpapi
 
 import (
@@ -35,41 +35,41 @@ var (
 	ErrUnauthorized = fault.New(fault.Unauthenticated, "unauthorized", "Sign in or send an integration key.")
 	ErrRequest      = fault.New(fault.Invalid, "invalid_request", "The request is not valid; see details.")
 	ErrRoute        = fault.New(fault.Missing, "not_found", "There is no such endpoint.")
-	ErrMethod       = fault.New(fault.Invalid, "method_not_allowed", "The endpoint does not take this method.")
+	ErrMethod       = fault.New(fault.Invalid, "method_not_allowed", "The endpoint does not accept this method.")
 	ErrTooLarge     = fault.New(fault.TooLarge, "payload_too_large", "The body is larger than 256 KiB.")
 	ErrMedia        = fault.New(fault.Invalid, "unsupported_media_type", "The body must be application/json.")
 )
 
-// An Authenticator tells who sent a request, or returns ErrUnauthorized, or
-// caller.ErrForbidden for somebody who is known and not let in. See Auth.
+// An Authenticator returns the caller that sent a request, ErrUnauthorized, or
+// caller.ErrForbidden for an authenticated caller without access. See Auth.
 type Authenticator interface {
 	Caller(r *http.Request) (caller.Caller, error)
 }
 
-// An Edge is what all groups share.
+// An Edge has the dependencies that all groups share.
 type Edge struct {
 	Auth      Authenticator
 	Limits    Limits
 	Log       *slog.Logger
 	RequestID func(context.Context) string
 	Now       func() time.Time
-	CursorKey []byte // signs cursors; at least 32 random bytes, the same in all instances of a function
+	CursorKey []byte // signs cursors; at least 32 random bytes, equal in all instances of a function
 }
 
-// A handler answers one request, or returns an error without having written.
+// A handler writes one response, or returns an error and writes nothing.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 // A route is one line of the table in routes.go.
 type route struct {
-	pattern string     // as http.ServeMux has it: "GET /api/agents/{id}"
-	act     caller.Act // what the caller must be allowed to do
-	open    bool       // whether anybody may, without credentials
+	pattern string     // of http.ServeMux: "GET /api/agents/{id}"
+	act     caller.Act // the permission that the caller needs
+	open    bool       // the route needs no authentication
 	handle  handler
 }
 
-// serve returns the handler of an operation of the contract: read makes its
-// request, do does it, and write is the generated method that writes what do
-// returns, status included.
+// serve returns the handler of an operation of the contract: read parses the
+// request, do performs it, and write, a generated method, writes the result of
+// do with its status.
 func serve[Q, A any](
 	read func(*request) Q, do func(context.Context, Q) (A, error), write func(A, http.ResponseWriter) error,
 ) handler {

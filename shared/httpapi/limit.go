@@ -10,13 +10,13 @@ import (
 	"theoneagents.app/agents/shared/limit"
 )
 
-// Limits spends a permit of an organization. See package limit.
+// Limits takes permits from the rate limit of an organization. See package limit.
 type Limits interface {
 	Take(ctx context.Context, org id.Org) limit.Verdict
 }
 
-// limited returns limit.ErrLimited when the organization has sent too much, and
-// tells in the response, whatever it becomes, how much is left.
+// limited returns limit.ErrLimited when the organization is over its rate limit.
+// In either case it sets the X-RateLimit headers of the response.
 func (e Edge) limited(ctx context.Context, h http.Header, org id.Org) error {
 	v := e.Limits.Take(ctx, org)
 	h.Set("X-RateLimit-Limit", strconv.Itoa(v.Limit))
@@ -25,7 +25,7 @@ func (e Edge) limited(ctx context.Context, h http.Header, org id.Org) error {
 	if v.Allowed {
 		return nil
 	}
-	// Rounded up, so that whoever waits as long is let in.
+	// Rounded up, so that the limit has reset when the caller comes back.
 	h.Set("Retry-After", strconv.FormatInt(int64((v.Wait+time.Second-1)/time.Second), 10))
 	return limit.ErrLimited
 }

@@ -1,9 +1,9 @@
 //go:build ignore
 
-// Order writes server.gen.overlay.yaml: server.overlay.yaml, and before it the
-// place of every property of a schema as it stands in openapi.yaml. Without it
-// the generator sorts the fields of answers by their names; with it they come in
-// the order in which the contract lists them.
+// Order writes server.gen.overlay.yaml: an x-order for every property of a schema
+// in openapi.yaml, followed by server.overlay.yaml. Without x-order the generator
+// sorts the fields of responses by name; with it they keep the order of the
+// contract.
 package main
 
 import (
@@ -33,7 +33,7 @@ func run(contract, overlay, out string) error {
 	var ordered []*yaml.Node
 	for _, schema := range pairs(value(value(doc, "components"), "schemas")) {
 		for n, property := range pairs(value(schema[1], "properties")) {
-			action, err := place(schema[0].Value, property[0].Value, n+1)
+			action, err := orderAction(schema[0].Value, property[0].Value, n+1)
 			if err != nil {
 				return err
 			}
@@ -62,8 +62,8 @@ func read(file string) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-// place returns the action that says where a property stands in its schema.
-func place(schema, property string, n int) (*yaml.Node, error) {
+// orderAction returns the overlay action that makes a property the n-th of its schema.
+func orderAction(schema, property string, n int) (*yaml.Node, error) {
 	var action yaml.Node
 	err := action.Encode(map[string]any{
 		"target": fmt.Sprintf("$.components.schemas[%q].properties[%q]", schema, property),
@@ -73,7 +73,7 @@ func place(schema, property string, n int) (*yaml.Node, error) {
 	return &action, err
 }
 
-// value returns what stands under a key of a mapping; nil without one.
+// value returns the value of a key in a mapping, or nil.
 func value(mapping *yaml.Node, key string) *yaml.Node {
 	for _, p := range pairs(mapping) {
 		if p[0].Value == key {
@@ -83,8 +83,7 @@ func value(mapping *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// pairs returns the keys and values of a mapping, but for what is merged into
-// it.
+// pairs returns the keys and values of a mapping, without merged ones.
 func pairs(mapping *yaml.Node) [][2]*yaml.Node {
 	var all [][2]*yaml.Node
 	if mapping == nil || mapping.Kind != yaml.MappingNode {

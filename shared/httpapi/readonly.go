@@ -14,17 +14,17 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A sameness reports whether a caller may send a value for a read-only field,
-// given the agent as it is shown now.
-type sameness func(sent any, now map[string]any) bool
+// An acceptance reports whether an update may carry a value of a read-only field,
+// given the agent's current view.
+type acceptance func(sent any, now map[string]any) bool
 
-// readOnly are the fields of an agent that an update accepts unchanged. Those
-// that change by themselves may be older than they are now.
-func readOnly() map[string]sameness {
-	equal := func(field string) sameness {
+// readOnly returns the read-only fields of an agent that an update accepts
+// unchanged. Fields that the platform changes may also have an older value.
+func readOnly() map[string]acceptance {
+	equal := func(field string) acceptance {
 		return func(sent any, now map[string]any) bool { return jsonvalue.Same(sent, now[field]) }
 	}
-	return map[string]sameness{
+	return map[string]acceptance{
 		"id": equal("id"), "org_id": equal("org_id"), "type": equal("type"),
 		"created_at": func(sent any, now map[string]any) bool {
 			at, ok := timeIn(sent)
@@ -53,8 +53,8 @@ func timeIn(v any) (time.Time, bool) {
 	return at, err == nil
 }
 
-// olderStats reports whether stats are those of now or may have been at an
-// earlier time: runs only become more.
+// olderStats reports whether the sent stats are the current or possible earlier
+// ones: the number of runs only grows.
 func olderStats(sent, now any) bool {
 	old, ok := sent.(map[string]any)
 	current, _ := now.(map[string]any)
@@ -70,7 +70,7 @@ func olderStats(sent, now any) bool {
 	if !ok || order != 0 {
 		return ok && order < 0
 	}
-	// The credits begin anew each month.
+	// The credits are not compared: they restart at 0 each month.
 	return !slices.ContainsFunc([]string{"success_rate", "avg_duration_ms", "last_run_at"}, func(field string) bool {
 		return jsonvalue.Canonical(old[field]) != jsonvalue.Canonical(current[field])
 	})
@@ -87,8 +87,8 @@ func areWarnings(sent any) bool {
 }
 
 // writable returns the fields of an update without the read-only ones, or
-// ErrRequest when one of these is not what the agent has. System agents have no
-// other fields to update, which the service says.
+// ErrRequest when a read-only field differs from the agent. It leaves an update
+// of a system agent to the service, which refuses every field but status.
 func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any) (map[string]any, error) {
 	checks := readOnly()
 	if !slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(field string) bool { return checks[field] != nil }) {
@@ -123,7 +123,7 @@ func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any
 	return fields, nil
 }
 
-// shown returns an agent as the API shows it, as a document.
+// shown returns the API's view of an agent as a JSON object.
 func (g agents) shown(a agent.Agent) (map[string]any, error) {
 	data, err := json.Marshal(g.view(a))
 	if err != nil {

@@ -18,15 +18,15 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// The bounds of a request.
+// The limits of a request.
 const (
 	maxBody      = 256 << 10
 	defaultLimit = 50
 	maxLimit     = 200
 )
 
-// A request is being read. Reading a parameter or a field makes it known; done
-// reports the unknown ones together with all faults.
+// A request reads one HTTP request. Each parameter or field that a reader asks for
+// becomes known; done reports all unknown ones together with all faults.
 type request struct {
 	input.Reader
 
@@ -36,11 +36,11 @@ type request struct {
 	known  map[string]bool // the query parameters that were read
 	read   bool            // whether the body was read
 	fields input.Object    // of a body whose fields are read one by one
-	err    error           // the first fault that is worse than a detail
+	err    error           // the first fault that outranks all details
 }
 
-// newInput returns the input of r, or ErrRequest, ErrTooLarge or ErrMedia when
-// it cannot be read at all.
+// newRequest returns the reader of r, or ErrRequest, ErrTooLarge or ErrMedia when
+// r is unreadable.
 func newRequest(r *http.Request) (*request, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -69,7 +69,7 @@ func bodyOf(r *http.Request) ([]byte, error) {
 	return data, nil
 }
 
-// isJSON reports whether a content type is JSON, in its only encoding.
+// isJSON reports whether the content type is JSON in UTF-8.
 func isJSON(values []string) bool {
 	if len(values) != 1 {
 		return false
@@ -79,14 +79,15 @@ func isJSON(values []string) bool {
 	return err == nil && kind == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// fail remembers the first fault that is worse than a detail.
+// fail records err, which outranks all details; the first one wins.
 func (in *request) fail(err error) {
 	if in.err == nil {
 		in.err = err
 	}
 }
 
-// done returns what is wrong with the request.
+// done returns the error of the request: the one passed to fail, or ErrRequest
+// with all faults.
 func (in *request) done() error {
 	for _, name := range slices.Sorted(maps.Keys(in.query)) {
 		if !in.known[name] {
@@ -106,8 +107,8 @@ func (in *request) done() error {
 	return nil
 }
 
-// id returns the identifier in the path. One that cannot name anything is
-// missing, before it becomes part of a key.
+// id returns the identifier in the path. An invalid one fails with missing, so
+// that it never becomes part of a database key.
 func (in *request) id(prefix string, missing error) string {
 	s := in.r.PathValue("id")
 	if !id.Valid(prefix, s) {
@@ -133,7 +134,7 @@ func (in *request) param(name string) *string {
 	return &values[0]
 }
 
-// oneOf returns a query parameter that has one of the values, or nil.
+// oneOf returns a query parameter that must be one of the values, or nil.
 func oneOf[T, V ~string](in *request, name string, values []V) *T {
 	s := in.param(name)
 	if s == nil {
@@ -147,7 +148,7 @@ func oneOf[T, V ~string](in *request, name string, values []V) *T {
 	return &v
 }
 
-// offer lists values, the one that was probably meant first.
+// offer lists the values, the most similar to the given one first.
 func offer[V ~string](given string, values []V) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
@@ -156,7 +157,7 @@ func offer[V ~string](given string, values []V) string {
 	return fault.Offer(given, texts)
 }
 
-// boolean returns a query parameter that is true or false, or nil.
+// boolean returns a query parameter that must be true or false, or nil.
 func (in *request) boolean(name string) *bool {
 	s := in.param(name)
 	if s == nil {
@@ -170,7 +171,7 @@ func (in *request) boolean(name string) *bool {
 	return &b
 }
 
-// ref returns a query parameter that may name something, or nil.
+// ref returns a query parameter that must be an id with the prefix, or nil.
 func (in *request) ref(name, prefix string) *string {
 	s := in.param(name)
 	if s != nil && !id.Valid(prefix, *s) {
@@ -180,8 +181,8 @@ func (in *request) ref(name, prefix string) *string {
 	return s
 }
 
-// time returns a query parameter that is a time, or a date, which stands for its
-// midnight in UTC; or nil.
+// time returns a query parameter that must be a time or a date, or nil. A date
+// means its midnight in UTC.
 func (in *request) time(name string) *time.Time {
 	s := in.param(name)
 	if s == nil {
@@ -200,7 +201,7 @@ func (in *request) time(name string) *time.Time {
 
 var digits = regexp.MustCompile(`^[0-9]{1,3}$`)
 
-// limit returns how many entries a page may have.
+// limit returns the maximum number of entries on a page.
 func (in *request) limit() *int {
 	n := defaultLimit
 	s := in.param("limit")
@@ -231,13 +232,13 @@ func (in *request) document() *map[string]any {
 	return &doc
 }
 
-// object returns the body, to be read field by field.
+// object returns the body for reading field by field.
 func (in *request) object() input.Object {
 	in.fields = in.Object("", *in.document())
 	return in.fields
 }
 
-// unknown returns the fault of an unknown query parameter.
+// unknown returns the message about an unknown query parameter.
 func unknown(name string, known []string) string {
 	const message = "is not a known parameter"
 	if len(known) == 0 {

@@ -10,9 +10,9 @@ import (
 	speckeys "theoneagents.app/agents/shared/httpapi/spec/keys"
 )
 
-// The table of routes: every endpoint, what its caller must be allowed to do,
-// how its request is read, what does it and how the answer is written. A new
-// endpoint is a line here; the tests walk the table.
+// The table of routes: every endpoint with its permission, the reader of its
+// request, its operation and the writer of its response. A new endpoint is a line
+// here; the tests iterate over the table.
 
 func (g agents) routes() []route {
 	return []route{
@@ -71,7 +71,7 @@ func (g events) routes() []route {
 	}
 }
 
-// documents are for everybody.
+// documents need no authentication.
 func documents() []route {
 	return []route{
 		{"GET /api/openapi.json", "", true, contract()},

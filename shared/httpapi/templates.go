@@ -45,7 +45,7 @@ func (g agents) GetTemplate(_ context.Context, q spec.GetTemplateRequestObject) 
 	}, nil
 }
 
-// namedTemplate makes the fault of a missing template say which.
+// namedTemplate adds the template's id to the error of a missing template.
 func namedTemplate(err error, name string) error {
 	if errors.Is(err, template.ErrNotFound) {
 		return template.ErrNotFound.Sayf("Template %s not found", name)

@@ -10,10 +10,10 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// versions are the numbers that a version may have.
+// versions matches the allowed version numbers.
 var versions = regexp.MustCompile(`^[1-9][0-9]{0,5}$`)
 
-// version returns the number in the path. What cannot be one is missing.
+// version returns the number in the path. An invalid number is a missing version.
 func (in *request) version() int {
 	text := in.r.PathValue("version")
 	n, err := strconv.Atoi(text)
@@ -39,14 +39,14 @@ func (g agents) ListAgentVersions(ctx context.Context, q spec.ListAgentVersionsR
 	vq := agent.VersionQuery{Limit: *q.Params.Limit}
 	if at.After != "" {
 		if vq.Before, err = strconv.Atoi(at.After); err != nil {
-			return nil, err // we signed it
+			return nil, err // impossible: this API signed the cursor
 		}
 	}
 	page, err := g.svc.Versions(ctx, whoIn(ctx), id.Agent(q.ID), vq)
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	var next place
+	var next position
 	if page.Next > 0 {
 		next.After = strconv.Itoa(page.Next)
 	}

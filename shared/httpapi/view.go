@@ -8,10 +8,10 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// whole returns t as the API shows it: in UTC and whole seconds.
+// whole returns t in the API's format: UTC and whole seconds.
 func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
-// when returns t as the API shows it, or null for no time.
+// when returns t in the API's format, or null for the zero time.
 func when(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -20,7 +20,7 @@ func when(t time.Time) *time.Time {
 	return &t
 }
 
-// text returns s, or null for none.
+// text returns s, or null for an empty text.
 func text[S ~string](s S) *string {
 	if s == "" {
 		return nil
@@ -29,7 +29,7 @@ func text[S ~string](s S) *string {
 	return &t
 }
 
-// value returns what p points to, or nothing.
+// value returns the value that p points to, or the zero value.
 func value[T any](p *T) T {
 	var v T
 	if p != nil {
@@ -38,7 +38,7 @@ func value[T any](p *T) T {
 	return v
 }
 
-// each returns what show makes of every value; never null.
+// each applies show to every value. The result is never null.
 func each[A, B any](values []A, show func(A) B) []B {
 	out := make([]B, len(values))
 	for i, v := range values {
@@ -47,8 +47,8 @@ func each[A, B any](values []A, show func(A) B) []B {
 	return out
 }
 
-// named makes the fault of a missing thing say what was asked for, and leaves
-// every other error as it is.
+// named adds the kind, the id and the organization to the error of a missing
+// resource, and returns every other error unchanged.
 func named(err error, missing *fault.Error, what, name string, org id.Org) error {
 	if errors.Is(err, missing) {
 		return missing.Sayf("%s %s not found in org %s", what, name, org)
