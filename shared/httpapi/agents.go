@@ -39,7 +39,7 @@ func Agents(svc *agent.Service, templates *template.Service, act activity.Store,
 func (in *request) agent() string { return in.id("agent_", agent.ErrNotFound) }
 
 func (g agents) named(ctx context.Context, err error, name string) error {
-	return named(err, agent.ErrNotFound, "Agent", name, whoIn(ctx).Org)
+	return named(err, agent.ErrNotFound, "Agent", name, callerIn(ctx).Org)
 }
 
 func readListAgents(in *request) spec.ListAgentsRequestObject {
@@ -52,7 +52,7 @@ func readListAgents(in *request) spec.ListAgentsRequestObject {
 
 // ListAgents implements the contract.
 func (g agents) ListAgents(ctx context.Context, q spec.ListAgentsRequestObject) (spec.ListAgentsResponseObject, error) {
-	heads, err := g.svc.List(ctx, whoIn(ctx), agent.Query{
+	heads, err := g.svc.List(ctx, callerIn(ctx), agent.Query{
 		Status:   agent.Status(value(q.Params.Status)),
 		Type:     agent.Type(value(q.Params.Type)),
 		Category: string(value(q.Params.Category)),
@@ -74,9 +74,9 @@ func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject
 	var a agent.Agent
 	var err error
 	if key := value(q.Params.IdempotencyKey); key != "" {
-		a, err = g.svc.CreateOnce(ctx, whoIn(ctx), key, *q.Body)
+		a, err = g.svc.CreateOnce(ctx, callerIn(ctx), key, *q.Body)
 	} else {
-		a, err = g.svc.Create(ctx, whoIn(ctx), *q.Body)
+		a, err = g.svc.Create(ctx, callerIn(ctx), *q.Body)
 	}
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func readGetAgent(in *request) spec.GetAgentRequestObject {
 
 // GetAgent implements the contract.
 func (g agents) GetAgent(ctx context.Context, q spec.GetAgentRequestObject) (spec.GetAgentResponseObject, error) {
-	a, err := g.svc.Get(ctx, whoIn(ctx), id.Agent(q.ID))
+	a, err := g.svc.Get(ctx, callerIn(ctx), id.Agent(q.ID))
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -129,7 +129,7 @@ func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	a, err := g.svc.Update(ctx, whoIn(ctx), id.Agent(q.ID), agent.Patch{Fields: fields, Match: match})
+	a, err := g.svc.Update(ctx, callerIn(ctx), id.Agent(q.ID), agent.Patch{Fields: fields, Match: match})
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -148,7 +148,7 @@ func (g agents) DeleteAgent(ctx context.Context, q spec.DeleteAgentRequestObject
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	if err := g.svc.Delete(ctx, whoIn(ctx), id.Agent(q.ID), match); err != nil {
+	if err := g.svc.Delete(ctx, callerIn(ctx), id.Agent(q.ID), match); err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
 	return spec.DeleteAgent204Response{}, nil
@@ -164,7 +164,7 @@ func readCloneAgent(in *request) spec.CloneAgentRequestObject {
 
 // CloneAgent implements the contract.
 func (g agents) CloneAgent(ctx context.Context, q spec.CloneAgentRequestObject) (spec.CloneAgentResponseObject, error) {
-	a, err := g.svc.Clone(ctx, whoIn(ctx), id.Agent(q.ID), value(q.Body.Name))
+	a, err := g.svc.Clone(ctx, callerIn(ctx), id.Agent(q.ID), value(q.Body.Name))
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -179,7 +179,7 @@ func readListActivity(in *request) spec.ListActivityRequestObject {
 
 // ListActivity implements the contract.
 func (g agents) ListActivity(ctx context.Context, q spec.ListActivityRequestObject) (spec.ListActivityResponseObject, error) {
-	who := whoIn(ctx)
+	who := callerIn(ctx)
 	w := g.cursors.walk(ctx, "activity", q.ID)
 	at, err := w.from(q.Params.Cursor)
 	if err != nil {
@@ -226,7 +226,7 @@ func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int6
 	case len(tags) == 1:
 		return revision(tags[0]), nil
 	}
-	a, err := g.svc.Get(ctx, whoIn(ctx), agent)
+	a, err := g.svc.Get(ctx, callerIn(ctx), agent)
 	if err != nil {
 		return 0, err
 	}

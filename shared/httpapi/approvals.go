@@ -29,7 +29,7 @@ func Approvals(svc *approval.Service, edge Edge) http.Handler {
 func (in *request) approval() string { return in.id("appr_", approval.ErrNotFound) }
 
 func (g approvals) named(ctx context.Context, err error, name string) error {
-	return named(err, approval.ErrNotFound, "Approval", name, whoIn(ctx).Org)
+	return named(err, approval.ErrNotFound, "Approval", name, callerIn(ctx).Org)
 }
 
 func readListApprovals(in *request) spec.ListApprovalsRequestObject {
@@ -49,7 +49,7 @@ func (g approvals) ListApprovals(
 	if err != nil {
 		return nil, err
 	}
-	page, err := g.svc.List(ctx, whoIn(ctx), approval.Query{
+	page, err := g.svc.List(ctx, callerIn(ctx), approval.Query{
 		Status: approval.Status(value(q.Params.Status)), Limit: *q.Params.Limit, After: at.After,
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func readGetApproval(in *request) spec.GetApprovalRequestObject {
 func (g approvals) GetApproval(
 	ctx context.Context, q spec.GetApprovalRequestObject,
 ) (spec.GetApprovalResponseObject, error) {
-	a, err := g.svc.Get(ctx, whoIn(ctx), id.Approval(q.ID))
+	a, err := g.svc.Get(ctx, callerIn(ctx), id.Approval(q.ID))
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -91,7 +91,7 @@ func readDecideApproval(in *request) spec.DecideApprovalRequestObject {
 func (g approvals) DecideApproval(
 	ctx context.Context, q spec.DecideApprovalRequestObject,
 ) (spec.DecideApprovalResponseObject, error) {
-	a, err := g.svc.Decide(ctx, whoIn(ctx), id.Approval(q.ID), approval.Verdict{
+	a, err := g.svc.Decide(ctx, callerIn(ctx), id.Approval(q.ID), approval.Verdict{
 		Approve: q.Body.Decision == spec.DecisionApproved, Note: value(q.Body.Note),
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (g approvals) view(ctx context.Context, a approval.Approval) spec.Approval 
 			Users: each(a.Approvers.Users, func(u id.User) string { return string(u) }),
 		},
 		MinApprovals: max(a.Min, 1), ApprovalsGiven: a.Given(),
-		Escalated: a.Escalated, CanDecide: a.CanDecide(whoIn(ctx), g.Now()),
+		Escalated: a.Escalated, CanDecide: a.CanDecide(callerIn(ctx), g.Now()),
 	}
 	if a.OnExpiry != "" {
 		e := spec.OnExpiry(a.OnExpiry)

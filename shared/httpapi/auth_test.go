@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOneCredentialIsEnoughAndTwoAreTooMany(t *testing.T) {
+func TestExactlyOneCredentialIsAccepted(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -39,12 +39,12 @@ func TestOneCredentialIsEnoughAndTwoAreTooMany(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, rec.Code, tt.want)
 		}
 		if tt.want == 401 && rec.Header().Get("WWW-Authenticate") == "" {
-			t.Errorf("%s: nothing says how to authenticate", name)
+			t.Errorf("%s: the response has no WWW-Authenticate", name)
 		}
 	}
 }
 
-func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
+func TestACookieWritesOnlyFromAllowedOrigins(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -78,7 +78,7 @@ func TestACookieWritesOnlyFromOurOwnPages(t *testing.T) {
 	}
 }
 
-func TestARevokedKeyIsOfNoUse(t *testing.T) {
+func TestARevokedKeyIsUnauthorized(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)

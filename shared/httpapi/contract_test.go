@@ -26,7 +26,7 @@ import (
 	"theoneagents.app/agents/shared/template"
 )
 
-// loaded is the document that everything is held against.
+// loaded returns the parsed and validated openapi.yaml.
 var loaded = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -61,11 +61,11 @@ func TestTheServedDocumentIsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what openapi.yaml says; run go generate", file)
+		t.Errorf("%s differs from openapi.yaml; run go generate", file)
 	}
 }
 
-func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
+func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 	t.Parallel()
 
 	all, err := catalog.Load(files.Files)
@@ -104,7 +104,7 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 		"CreditsByModel":    texts(credit.Tiers()),     // its properties
 		"Step":              texts(definition.Kinds()), // its discriminator
 	} {
-		known := theWords(theContract(t), place)
+		known := allowedValues(theContract(t), place)
 		slices.Sort(known)
 		words = slices.Sorted(slices.Values(words))
 		if !slices.Equal(known, words) {
@@ -113,9 +113,9 @@ func TestTheContractKnowsEveryWordOfTheDomain(t *testing.T) {
 	}
 }
 
-// A kind of step has in the document the fields that its row in package definition
-// has, and those that every step has.
-func TestTheContractKnowsEveryFieldOfAStep(t *testing.T) {
+// The schema of each kind of step has the fields of its row in package definition
+// and the common fields.
+func TestTheContractHasEveryFieldOfAStep(t *testing.T) {
 	t.Parallel()
 
 	doc := theContract(t)
@@ -139,9 +139,9 @@ func TestTheContractKnowsEveryFieldOfAStep(t *testing.T) {
 	}
 }
 
-// theWords returns the words that a schema or a property of one allows: its
-// enum, the cases of its discriminator, or the names of its properties.
-func theWords(doc *openapi3.T, place string) []string {
+// allowedValues returns the words that a schema, or one of its properties, allows:
+// its enum, the cases of its discriminator, or the names of its properties.
+func allowedValues(doc *openapi3.T, place string) []string {
 	name, property, _ := strings.Cut(place, ".")
 	schema := doc.Components.Schemas[name].Value
 	if property != "" {

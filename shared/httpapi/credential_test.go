@@ -18,24 +18,24 @@ const (
 	goodSecret = "ik_live_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 )
 
-// A door lets in one session and one key.
-type door struct{}
+// oneCaller knows one session, one key and every organization.
+type oneCaller struct{}
 
-func (door) Caller(_ context.Context, token string) (caller.Caller, error) {
+func (oneCaller) Caller(_ context.Context, token string) (caller.Caller, error) {
 	if token != goodToken {
 		return caller.Caller{}, ErrUnauthorized
 	}
 	return caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Owner}}, nil
 }
 
-func (door) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
+func (oneCaller) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
 	if good, _ := key.HashOf(goodSecret); h != good {
 		return key.Key{}, key.ErrNotFound
 	}
 	return key.Key{ID: "key_1", Org: "org_a", Access: caller.Read}, nil
 }
 
-func (door) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return tenant.Tenant{}, nil }
+func (oneCaller) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return tenant.Tenant{}, nil }
 
 func FuzzCredential(f *testing.F) {
 	f.Add(http.MethodPost, "Bearer "+goodToken, "", "", "")
@@ -44,7 +44,7 @@ func FuzzCredential(f *testing.F) {
 	f.Add(http.MethodGet, "", "", goodSecret, "")
 	f.Add(http.MethodGet, "", "hub_session="+goodToken+"; hub_session=x", goodSecret+" ", "null")
 	f.Add(http.MethodGet, "bearer\t"+goodToken, "hub_session", "ik_live_", "")
-	auth := &Auth{Sessions: door{}, Keys: door{}, Tenants: door{}, Origins: []string{"https://console.theoneagents.app"}}
+	auth := &Auth{Sessions: oneCaller{}, Keys: oneCaller{}, Tenants: oneCaller{}, Origins: []string{"https://console.theoneagents.app"}}
 	f.Fuzz(func(t *testing.T, method, bearer, cookie, secret, origin string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/agents", http.NoBody)
 		r.Method = method
@@ -64,16 +64,16 @@ func FuzzCredential(f *testing.F) {
 		switch {
 		case err != nil:
 			if who.Org != "" {
-				t.Errorf("%+v is refused and let in: %v", r.Header, who)
+				t.Errorf("%+v is refused and returns the caller %v", r.Header, who)
 			}
 		case sent == 0:
-			t.Errorf("nothing lets in %+v", who)
+			t.Errorf("a request without a credential returns the caller %+v", who)
 		case who.Human() && !strings.HasSuffix(bearer, goodToken) && !strings.Contains(cookie, goodToken):
-			t.Errorf("%+v lets in %+v without a session", r.Header, who)
+			t.Errorf("%+v returns the person %+v without a session", r.Header, who)
 		case !who.Human() && (secret != goodSecret || bearer != "" || who.Access != caller.Read):
-			t.Errorf("%+v lets in %+v", r.Header, who)
+			t.Errorf("%+v returns the key's caller %+v", r.Header, who)
 		case who.Human() && bearer == "" && method != http.MethodGet && method != http.MethodHead && origin != auth.Origins[0]:
-			t.Errorf("a cookie from %q does %s", origin, method)
+			t.Errorf("a cookie from %q is accepted for %s", origin, method)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func readGetCredits(*request) spec.GetCreditsRequestObject { return spec.GetCred
 
 // GetCredits implements the contract.
 func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject) (spec.GetCreditsResponseObject, error) {
-	org, month := whoIn(ctx).Org, credit.MonthOf(g.Now())
+	org, month := callerIn(ctx).Org, credit.MonthOf(g.Now())
 	b, err := g.balances.Balance(ctx, org, month)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ const months = 12
 func (g credits) GetCreditHistory(
 	ctx context.Context, _ spec.GetCreditHistoryRequestObject,
 ) (spec.GetCreditHistoryResponseObject, error) {
-	org := whoIn(ctx).Org
+	org := callerIn(ctx).Org
 	stats, err := g.tally.Stats(ctx, org)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func (e Edge) signer() signer {
 
 // walk returns the walk through a list with these filters.
 func (s signer) walk(ctx context.Context, list string, filters ...any) walk {
-	return walk{s, id.Hash(list, string(whoIn(ctx).Org), jsonvalue.Canonical(filters))}
+	return walk{s, id.Hash(list, string(callerIn(ctx).Org), jsonvalue.Canonical(filters))}
 }
 
 // from returns the position of a cursor, or ErrRequest. Without a cursor it

@@ -13,7 +13,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-func TestAWalkHasNoGapAndNoDuplicateWhileRunsArrive(t *testing.T) {
+func TestPagesHaveNoGapAndNoDuplicateWhileRunsArrive(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -61,13 +61,13 @@ func (w *fixture) pending(t *testing.T, name id.Execution, ago time.Duration) {
 	}
 }
 
-func TestACursorIsOfNoUseElsewhere(t *testing.T) {
+func TestACursorIsValidOnlyForItsListAndFilters(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
 	cursor, ok := w.do(t, call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}).field("next_cursor").(string)
 	if !ok {
-		t.Fatal("there is no cursor")
+		t.Fatal("the first page has no cursor")
 	}
 	flipped := []byte(cursor)
 	flipped[len(flipped)-1] ^= 1
@@ -85,7 +85,7 @@ func TestACursorIsOfNoUseElsewhere(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.status, got.text)
 		}
 	}
-	for _, limit := range []string{"1", "200"} { // the size of a page is no filter
+	for _, limit := range []string{"1", "200"} { // the page size is not a filter
 		if got := w.do(t, call{as: "owner@org_a", what: "GET /api/executions?limit=" + limit + "&cursor=" + cursor}); got.status != http.StatusOK {
 			t.Errorf("limit %s: %d %s", limit, got.status, got.text)
 		}
@@ -103,7 +103,7 @@ func FuzzCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := w.from(&text)
 		if err == nil && (text != good || p.Total != 842) {
-			t.Errorf("%q was not made by us and is a cursor: %v", text, p)
+			t.Errorf("%q is accepted as a cursor although it was not signed: %v", text, p)
 		}
 	})
 }

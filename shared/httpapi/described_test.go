@@ -23,15 +23,15 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// An inspection goes through an OpenAPI document and collects what a reader or a
-// generator would miss.
+// An inspection walks an OpenAPI document and collects the missing parts that a
+// reader or a generator needs.
 type inspection struct {
 	document map[string]any
 	missing  []string
 }
 
-// gaps returns what a document leaves out: descriptions, the items of arrays,
-// the properties of objects, examples.
+// gaps returns the missing parts of a document: descriptions, the items of
+// arrays, the properties of objects, examples.
 func gaps(document map[string]any) []string {
 	w := &inspection{document: document}
 	for _, tag := range listAt(document["tags"]) {
@@ -78,7 +78,7 @@ func (w *inspection) operation(at string, o map[string]any) {
 	}
 }
 
-// content looks at the bodies of a request or a response.
+// content inspects the bodies of a request or a response.
 func (w *inspection) content(at string, holder map[string]any) {
 	for media, v := range objectAt(holder["content"]) {
 		w.schema(at+" "+media, objectAt(objectAt(v)["schema"]))
@@ -90,7 +90,7 @@ func (w *inspection) content(at string, holder map[string]any) {
 
 func (w *inspection) schema(at string, s map[string]any) {
 	if len(s) == 0 {
-		return // there is none, or it allows anything
+		return // no schema, or one that allows any value
 	}
 	types := wordsAt(s["type"])
 	_, hasItems := s["items"]
@@ -104,7 +104,7 @@ func (w *inspection) schema(at string, s map[string]any) {
 	}
 	for name, p := range objectAt(s["properties"]) {
 		w.described(at+"."+name, objectAt(p))
-		if _, own := objectAt(p)["default"]; own { // generators demand such a property in requests
+		if _, own := objectAt(p)["default"]; own { // generators make such a property required in requests
 			w.miss("%s.%s has a default: give it a schema with a name", at, name)
 		}
 		w.schema(at+"."+name, objectAt(p))
@@ -118,8 +118,8 @@ func (w *inspection) schema(at string, s map[string]any) {
 	}
 }
 
-// described reports a node without a description of its own or of what it
-// refers to.
+// described reports a node when neither it nor the target of its reference has a
+// description.
 func (w *inspection) described(at string, node map[string]any) {
 	for range 3 {
 		if text, _ := node["description"].(string); strings.TrimSpace(text) != "" {
@@ -133,7 +133,7 @@ func (w *inspection) described(at string, node map[string]any) {
 	w.miss("%s has no description", at)
 }
 
-// follow returns what a reference refers to, or the node itself.
+// follow returns the target of a reference, or the node itself.
 func (w *inspection) follow(node map[string]any) map[string]any {
 	ref, ok := node["$ref"].(string)
 	if !ok {
@@ -150,7 +150,7 @@ func (w *inspection) miss(format string, args ...any) {
 func objectAt(v any) map[string]any { m, _ := v.(map[string]any); return m }
 func listAt(v any) []any            { l, _ := v.([]any); return l }
 
-// wordsAt returns the texts of a list, or the one text.
+// wordsAt returns the texts of a list, or a single text as a list.
 func wordsAt(v any) []string {
 	if s, ok := v.(string); ok {
 		return []string{s}
@@ -163,7 +163,7 @@ func wordsAt(v any) []string {
 	return out
 }
 
-// served returns the document as it is served.
+// served returns the served document.
 func served(t *testing.T) map[string]any {
 	t.Helper()
 	var document map[string]any
@@ -173,7 +173,7 @@ func served(t *testing.T) map[string]any {
 	return document
 }
 
-func TestTheDocumentLeavesNothingUnsaid(t *testing.T) {
+func TestTheDocumentIsFullyDescribed(t *testing.T) {
 	t.Parallel()
 
 	for _, gap := range gaps(served(t)) {
@@ -181,7 +181,7 @@ func TestTheDocumentLeavesNothingUnsaid(t *testing.T) {
 	}
 }
 
-func TestEveryGapOfADocumentIsFound(t *testing.T) {
+func TestGapsFindsEveryGap(t *testing.T) {
 	t.Parallel()
 
 	schema := func(text string) string {
@@ -204,14 +204,14 @@ func TestEveryGapOfADocumentIsFound(t *testing.T) {
 		"a default of a property": {
 			schema(`{"description": "A.", "properties": {"b": {"description": "B.", "default": 1}}}`), "A.b has a default: give it a schema with a name",
 		},
-		"an array without items":         {schema(`{"description": "A.", "type": ["array", "null"]}`), "A is an array without items"},
-		"an object without properties":   {schema(`{"description": "A.", "type": "object"}`), "A is an object without properties or additionalProperties"},
-		"an operation without a text":    {operation(`{}`), "GET /a has no description"},
-		"a parameter without a text":     {operation(`{"description": "A.", "parameters": [{"name": "b"}]}`), "GET /a parameter b has no description"},
-		"a tag without a text":           {`{"tags": [{"name": "a"}]}`, "tag a has no description"},
-		"a request without an example":   {operation(`{"description": "A.", "requestBody": {"content": {"b": {}}}}`), "GET /a request b has no example"},
-		"a response without an example":  {operation(`{"description": "A.", "responses": {"200": {"description": "B.", "content": {"b": {}}}}}`), "GET /a 200 b has no example"},
-		"a reference to an untold thing": {operation(`{"description": "A.", "responses": {"200": {"$ref": "#/components/responses/B"}}}`), "GET /a 200 has no description"},
+		"an array without items":        {schema(`{"description": "A.", "type": ["array", "null"]}`), "A is an array without items"},
+		"an object without properties":  {schema(`{"description": "A.", "type": "object"}`), "A is an object without properties or additionalProperties"},
+		"an operation without a text":   {operation(`{}`), "GET /a has no description"},
+		"a parameter without a text":    {operation(`{"description": "A.", "parameters": [{"name": "b"}]}`), "GET /a parameter b has no description"},
+		"a tag without a text":          {`{"tags": [{"name": "a"}]}`, "tag a has no description"},
+		"a request without an example":  {operation(`{"description": "A.", "requestBody": {"content": {"b": {}}}}`), "GET /a request b has no example"},
+		"a response without an example": {operation(`{"description": "A.", "responses": {"200": {"description": "B.", "content": {"b": {}}}}}`), "GET /a 200 b has no example"},
+		"a reference without a target":  {operation(`{"description": "A.", "responses": {"200": {"$ref": "#/components/responses/B"}}}`), "GET /a 200 has no description"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -227,21 +227,21 @@ func TestEveryGapOfADocumentIsFound(t *testing.T) {
 	}
 }
 
-// TestTheDocumentOffersWhatTheRoutesAccept asks every route as every kind of
-// caller, and holds the document's security, x-roles and x-key-access against
-// who was let in.
-func TestTheDocumentOffersWhatTheRoutesAccept(t *testing.T) {
+// TestTheDocumentNamesTheCallersThatTheRoutesAccept calls every route as every kind
+// of caller, and compares the document's security, x-roles and x-key-access with
+// the callers that were admitted.
+func TestTheDocumentNamesTheCallersThatTheRoutesAccept(t *testing.T) {
 	t.Parallel()
 
 	type offer struct{ Schemes, Roles, Accesses []string }
 	w := newFixture(t)
 	document := served(t)
-	asked := map[string]bool{}
+	called := map[string]bool{}
 	for _, rt := range w.routes {
-		asked[rt.pattern] = true
+		called[rt.pattern] = true
 		method, p, _ := strings.Cut(rt.pattern, " ")
 		admits := func(who string) bool {
-			got := w.do(t, call{as: who, what: method + " " + nothing(p), body: valid[rt.pattern]}).status
+			got := w.do(t, call{as: who, what: method + " " + missing(p), body: valid[rt.pattern]}).status
 			return got != http.StatusForbidden && got != http.StatusUnauthorized
 		}
 		want := offer{Schemes: []string{}, Roles: []string{}, Accesses: []string{}}
@@ -276,15 +276,15 @@ func TestTheDocumentOffersWhatTheRoutesAccept(t *testing.T) {
 	}
 	for p, item := range objectAt(document["paths"]) {
 		for method := range objectAt(item) {
-			if pattern := strings.ToUpper(method) + " " + p; method != "parameters" && !asked[pattern] {
+			if pattern := strings.ToUpper(method) + " " + p; method != "parameters" && !called[pattern] {
 				t.Errorf("the document has %s, and no route answers it", pattern)
 			}
 		}
 	}
 }
 
-// TestTheTablesOfTheDocumentAreComplete holds the lists that stand in
-// descriptions against the code.
+// TestTheTablesOfTheDocumentAreComplete compares the lists in descriptions with
+// the code.
 func TestTheTablesOfTheDocumentAreComplete(t *testing.T) {
 	t.Parallel()
 
@@ -327,13 +327,13 @@ func TestTheTablesOfTheDocumentAreComplete(t *testing.T) {
 	info, _ := objectAt(document["info"])["description"].(string)
 	for _, f := range render.Filters() {
 		if row := filterRow(f); !strings.Contains(info, row) {
-			t.Errorf("the table of filters has not the row\n%s", row)
+			t.Errorf("the table of filters does not have the row\n%s", row)
 		}
 	}
 }
 
-// TestTheExamplesContainTheSamplesOfTheReference holds the document's examples
-// against the published samples: they have what those have, and our fields.
+// TestTheExamplesContainTheSamplesOfTheReference compares the document's examples
+// with the published samples. An example has the fields of its sample, and more.
 func TestTheExamplesContainTheSamplesOfTheReference(t *testing.T) {
 	t.Parallel()
 
@@ -361,19 +361,20 @@ func TestTheExamplesContainTheSamplesOfTheReference(t *testing.T) {
 		if err := json.Unmarshal(text, &want); err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range lacks(sample, got, want) {
-			t.Errorf("the example has not the sample's value at %s", at)
+		for _, at := range differences(sample, got, want) {
+			t.Errorf("the example differs from the sample at %s", at)
 		}
 	}
 }
 
-// lacks returns where a value is not as the wanted one; it may have more fields.
-func lacks(at string, got, want any) []string {
+// differences returns the paths at which got differs from want. Additional fields
+// of got are no difference.
+func differences(at string, got, want any) []string {
 	var all []string
 	switch want := want.(type) {
 	case map[string]any:
 		for name, v := range want {
-			all = append(all, lacks(at+"."+name, objectAt(got)[name], v)...)
+			all = append(all, differences(at+"."+name, objectAt(got)[name], v)...)
 		}
 		return all
 	case []any:
@@ -382,7 +383,7 @@ func lacks(at string, got, want any) []string {
 			return []string{at}
 		}
 		for i, v := range want {
-			all = append(all, lacks(fmt.Sprintf("%s[%d]", at, i), found[i], v)...)
+			all = append(all, differences(fmt.Sprintf("%s[%d]", at, i), found[i], v)...)
 		}
 		return all
 	}

@@ -107,8 +107,8 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
-// whoIn returns the caller that ctx belongs to.
-func whoIn(ctx context.Context) caller.Caller { return exchangeOf(ctx).who }
+// callerIn returns the caller that ctx belongs to.
+func callerIn(ctx context.Context) caller.Caller { return exchangeOf(ctx).who }
 
 func (x *exchange) WriteHeader(status int) {
 	x.status = status

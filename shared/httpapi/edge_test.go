@@ -45,7 +45,7 @@ func TestTheContractAndTheTableHaveTheSameRoutes(t *testing.T) {
 	}
 }
 
-func TestOnlyTheContractItselfIsOpen(t *testing.T) {
+func TestOnlyTheDocumentRoutesNeedNoAuthentication(t *testing.T) {
 	t.Parallel()
 
 	for _, rt := range newFixture(t).routes {
@@ -54,19 +54,19 @@ func TestOnlyTheContractItselfIsOpen(t *testing.T) {
 			t.Errorf("%s: open is %t", rt.pattern, rt.open)
 		}
 		if !rt.open && rt.act == "" {
-			t.Errorf("%s: nobody says what its caller must be allowed to do", rt.pattern)
+			t.Errorf("%s: the route requires no permission", rt.pattern)
 		}
 	}
 }
 
-// TestWhoMayWhat walks every route as everybody. What a caller may do is what
-// product.md says, written down here once more.
-func TestWhoMayWhat(t *testing.T) {
+// The test calls every route as every kind of caller. Its tables repeat the
+// permissions that roles and key accesses are documented to have.
+func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 	t.Parallel()
 
-	everybody := []string{"owner@org_a", "admin@org_a", "member@org_a", "viewer@org_a", "read", "read_write"}
+	allCallers := []string{"owner@org_a", "admin@org_a", "member@org_a", "viewer@org_a", "read", "read_write"}
 	allowed := map[caller.Act][]string{
-		caller.See:    everybody,
+		caller.See:    allCallers,
 		caller.Edit:   {"owner@org_a", "admin@org_a", "member@org_a", "read_write"},
 		caller.Delete: {"owner@org_a", "admin@org_a", "read_write"},
 		caller.Decide: {"owner@org_a", "admin@org_a", "member@org_a"},
@@ -92,21 +92,21 @@ func TestWhoMayWhat(t *testing.T) {
 		case !special:
 			act = caller.See
 		}
-		for _, who := range everybody {
-			got := w.do(t, call{as: who, what: method + " " + nothing(path), body: valid[rt.pattern]}).status
+		for _, who := range allCallers {
+			got := w.do(t, call{as: who, what: method + " " + missing(path), body: valid[rt.pattern]}).status
 			if may := slices.Contains(allowed[act], who); may == (got == http.StatusForbidden) {
 				t.Errorf("%s as %s: %d, allowed %t", rt.pattern, who, got, may)
 			}
 		}
 		for _, who := range []string{"", "nobody@org_a", "root@org_a"} {
-			if got := w.do(t, call{as: who, what: method + " " + nothing(path), body: valid[rt.pattern]}).status; got != http.StatusUnauthorized {
+			if got := w.do(t, call{as: who, what: method + " " + missing(path), body: valid[rt.pattern]}).status; got != http.StatusUnauthorized {
 				t.Errorf("%s as %q: %d, want 401", rt.pattern, who, got)
 			}
 		}
 	}
 }
 
-func TestWhatBelongsToAnotherOrganizationDoesNotExist(t *testing.T) {
+func TestResourcesOfAnotherOrganizationAreNotFound(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -123,11 +123,11 @@ func TestWhatBelongsToAnotherOrganizationDoesNotExist(t *testing.T) {
 		}
 	}
 	if w.machine.starts+w.machine.rings > 0 {
-		t.Error("something was started or woken")
+		t.Error("a machine was started or its doorbell rung")
 	}
 }
 
-func TestWhatHasNoRouteIsAnsweredInOurShape(t *testing.T) {
+func TestAnUnknownPathGetsTheErrorBody(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -171,7 +171,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 }
 
-func TestAPanicIsOurFaultAndLeaksNothing(t *testing.T) {
+func TestAPanicIsAnInternalErrorAndLeaksNothing(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -184,25 +184,25 @@ func TestAPanicIsOurFaultAndLeaksNothing(t *testing.T) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	if !strings.Contains(w.log.String(), "swordfish") || !strings.Contains(w.log.String(), `"request_id":"req_1"`) {
-		t.Errorf("the log does not say what happened: %s", w.log)
+		t.Errorf("the log does not have the panic: %s", w.log)
 	}
 }
 
-// A loser is a store of agents in which somebody else is always faster.
-type loser struct{ agent.Store }
+// A losingStore is a store of agents that loses every race.
+type losingStore struct{ agent.Store }
 
-func (loser) SaveAgent(context.Context, agent.Agent, agent.Agent, agent.Cap) error {
+func (losingStore) SaveAgent(context.Context, agent.Agent, agent.Agent, agent.Cap) error {
 	return agent.ErrStale
 }
 
-func (loser) DeleteAgent(context.Context, agent.Agent) error { return agent.ErrStale }
+func (losingStore) DeleteAgent(context.Context, agent.Agent) error { return agent.ErrStale }
 
-func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
+func TestOnlyTheLogShowsTheCauseOfALostRace(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		call call
-		want string // what the log says; empty: no warning
+		want string // the warning in the log; empty: no warning
 	}{
 		"an update that lost too often":  {call{what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`}, "update agent_01CUSTOM: lost 30 races in a row"},
 		"a deletion that lost too often": {call{what: "DELETE /api/agents/" + agentID}, "delete agent_01CUSTOM: lost 30 races in a row"},
@@ -212,7 +212,7 @@ func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
 			t.Parallel()
 
 			w := newFixture(t)
-			w.agents.Store = loser{w.agents.Store}
+			w.agents.Store = losingStore{w.agents.Store}
 			tc.call.as = "owner@org_a"
 			got := w.do(t, tc.call)
 			if got.status != http.StatusConflict || tc.want != "" && strings.Contains(got.text, tc.want) {
@@ -226,7 +226,7 @@ func TestALostRaceSaysItsCauseToTheLogAlone(t *testing.T) {
 	}
 }
 
-func TestAWriteThatCameTooLateSaysWhichToTheLogAlone(t *testing.T) {
+func TestOnlyTheLogShowsTheCauseOfAStaleWrite(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -239,7 +239,7 @@ func TestAWriteThatCameTooLateSaysWhichToTheLogAlone(t *testing.T) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	if log := w.log.String(); !strings.Contains(log, "save swordfish") || !strings.Contains(log, `"level":"WARN"`) {
-		t.Errorf("the log does not say what happened: %s", log)
+		t.Errorf("the log does not have the stale write: %s", log)
 	}
 }
 
@@ -257,12 +257,12 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	}
 	for _, want := range []string{`"key_id":"key_NEW2"`, `"user_id":"user_owner"`} {
 		if !strings.Contains(log, want) {
-			t.Errorf("the log does not say %s: %s", want, log)
+			t.Errorf("the log does not have %s: %s", want, log)
 		}
 	}
 }
 
-func TestEveryResponseIsGuarded(t *testing.T) {
+func TestEveryResponseHasTheSecurityHeaders(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -274,7 +274,7 @@ func TestEveryResponseIsGuarded(t *testing.T) {
 	}
 }
 
-func TestAWeakCursorKeyIsRefusedAtTheStart(t *testing.T) {
+func TestAShortCursorKeyPanicsAtStart(t *testing.T) {
 	t.Parallel()
 
 	defer func() {
@@ -285,7 +285,7 @@ func TestAWeakCursorKeyIsRefusedAtTheStart(t *testing.T) {
 	Executions(nil, Edge{CursorKey: bytes.Repeat([]byte("k"), 31)})
 }
 
-func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
+func TestTheDocsShowEveryOperationAndLoadNoOtherResource(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -298,11 +298,11 @@ func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
 	}
 	for _, shown := range []string{"<th>missing field</th>", "hmac.compare_digest", "not for integration keys.", "P1 escalation: {{event_payload.ticket_id}}"} {
 		if !strings.Contains(page.text, shown) {
-			t.Errorf("the page does not show %q: a table, a code sample, who may call, or an example", shown)
+			t.Errorf("the page does not show %q: a table, a code sample, the allowed callers, or an example", shown)
 		}
 	}
 	if m := regexp.MustCompile(`(?i)<(?:[b-z]|a[a-z])[^>]*(src|href|action)\s*=\s*"?(https?:)?//`).FindString(page.text); m != "" {
-		t.Errorf("the page loads something: %s", m)
+		t.Errorf("the page loads another resource: %s", m)
 	}
 	policy := page.header.Get("Content-Security-Policy")
 	for _, tag := range []string{"style", "script"} {
@@ -315,12 +315,12 @@ func TestTheDocsShowEveryOperationAndLoadNothingFromElsewhere(t *testing.T) {
 	}
 	for link := range strings.SplitSeq(page.text, `href="#`) {
 		if target, _, ok := strings.Cut(link, `"`); ok && strings.HasPrefix(target, "schema-") && !strings.Contains(page.text, `id="`+target+`"`) {
-			t.Errorf("a link leads nowhere: #%s", target)
+			t.Errorf("the target of a link is missing: #%s", target)
 		}
 	}
 }
 
-// serveOnce returns what a request that call cannot express is answered.
+// serveOnce serves a request that a call cannot express.
 func serveOnce(w *fixture, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)

@@ -29,7 +29,7 @@ func Executions(svc *execution.Service, edge Edge) http.Handler {
 func (in *request) execution() string { return in.id("exec_", execution.ErrNotFound) }
 
 func (g executions) named(ctx context.Context, err error, name string) error {
-	return named(err, execution.ErrNotFound, "Execution", name, whoIn(ctx).Org)
+	return named(err, execution.ErrNotFound, "Execution", name, callerIn(ctx).Org)
 }
 
 func readListExecutions(in *request) spec.ListExecutionsRequestObject {
@@ -53,7 +53,7 @@ func (g executions) ListExecutions(
 	if err != nil {
 		return nil, err
 	}
-	page, err := g.svc.List(ctx, whoIn(ctx), execution.Query{
+	page, err := g.svc.List(ctx, callerIn(ctx), execution.Query{
 		Agent: id.Agent(value(p.AgentID)), Status: execution.Status(value(p.Status)),
 		From: value(p.From), To: value(p.To), Limit: *p.Limit, After: at.After, Count: p.Cursor == nil,
 	})
@@ -81,7 +81,7 @@ func readGetExecution(in *request) spec.GetExecutionRequestObject {
 func (g executions) GetExecution(
 	ctx context.Context, q spec.GetExecutionRequestObject,
 ) (spec.GetExecutionResponseObject, error) {
-	x, t, err := g.svc.Get(ctx, whoIn(ctx), id.Execution(q.ID))
+	x, t, err := g.svc.Get(ctx, callerIn(ctx), id.Execution(q.ID))
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -96,10 +96,10 @@ func readCancelExecution(in *request) spec.CancelExecutionRequestObject {
 func (g executions) CancelExecution(
 	ctx context.Context, q spec.CancelExecutionRequestObject,
 ) (spec.CancelExecutionResponseObject, error) {
-	if err := g.svc.Cancel(ctx, whoIn(ctx), id.Execution(q.ID)); err != nil {
+	if err := g.svc.Cancel(ctx, callerIn(ctx), id.Execution(q.ID)); err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	x, t, err := g.svc.Get(ctx, whoIn(ctx), id.Execution(q.ID))
+	x, t, err := g.svc.Get(ctx, callerIn(ctx), id.Execution(q.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func readRetryExecution(in *request) spec.RetryExecutionRequestObject {
 func (g executions) RetryExecution(
 	ctx context.Context, q spec.RetryExecutionRequestObject,
 ) (spec.RetryExecutionResponseObject, error) {
-	x, t, err := g.svc.Retry(ctx, whoIn(ctx), id.Execution(q.ID))
+	x, t, err := g.svc.Retry(ctx, callerIn(ctx), id.Execution(q.ID))
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}

@@ -35,11 +35,11 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// now is when everything in these tests happens.
+// now is the time of all these tests.
 var now = time.Date(2026, time.March, 9, 14, 23, 1, 987_654_321, time.UTC)
 
-// A fixture is the real services over a store in memory, with one of everything
-// in org_a, and nothing in org_b.
+// A fixture has the real services over a store in memory. org_a has one resource
+// of every kind, org_b has none.
 type fixture struct {
 	store    *memory.Store
 	catalog  catalog.Catalog
@@ -51,12 +51,12 @@ type fixture struct {
 	contract *openapi3.T
 	secrets  map[string]string // the secrets of keys, by access
 	log      *bytes.Buffer
-	made     int // how many ids were given
+	made     int // the number of ids made
 	machine  machines
-	broken   error // what every credit balance answers, when set
+	broken   error // returned for every credit balance, when set
 }
 
-// The things that org_a has.
+// The ids of the resources of org_a.
 const (
 	agentID   = "agent_01CUSTOM"
 	systemID  = "agent_system_triage"
@@ -108,7 +108,7 @@ var catalogueFiles = fstest.MapFS{
 			{"name": "body", "type": "string", "required": true, "description": "The note."}]}`)},
 }
 
-// machine is a state machine and the doorbells of its runs.
+// machines counts the starts of runs and the rings of their doorbells.
 type machines struct{ starts, rings int }
 
 func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
@@ -162,7 +162,7 @@ func newFixture(t *testing.T) *fixture {
 	return w
 }
 
-// wire makes the services and mounts every group on one handler.
+// wire creates the services and mounts every group on one handler.
 func (w *fixture) wire(t *testing.T) {
 	t.Helper()
 	clock := func() time.Time { return now }
@@ -211,7 +211,7 @@ func (w *fixture) wire(t *testing.T) {
 	}
 }
 
-// templates returns the service of two templates.
+// templates returns a service with three templates.
 func (w *fixture) templates(t *testing.T) *template.Service {
 	t.Helper()
 	file := func(name, category, title string) *fstest.MapFile {
@@ -221,7 +221,7 @@ func (w *fixture) templates(t *testing.T) *template.Service {
 			"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}]}}`)}
 	}
 	all, err := template.Load(fstest.MapFS{
-		"files/c.json": {Data: []byte(`{"id": "tmpl_c", "category": "operations", "name": "Ticket Mail", "description": "Fill in who is told.",
+		"files/c.json": {Data: []byte(`{"id": "tmpl_c", "category": "operations", "name": "Ticket Mail", "description": "Fill in the recipients.",
 			"version": "1.0.0", "definition": {"category": "service_desk",
 			"trigger": {"type": "bus_event", "event_type": "ticket.created", "source_product": "psa"},
 			"steps": [{"id": "tell", "type": "notification", "channel": "email", "recipients": ["desk@example.com"], "body": "Look."}]}}`)},
@@ -233,7 +233,7 @@ func (w *fixture) templates(t *testing.T) *template.Service {
 	return &template.Service{All: func() ([]template.Template, error) { return all, nil }, Agents: w.agents}
 }
 
-// fill gives org_a one of everything.
+// fill stores one resource of every kind for org_a.
 func (w *fixture) fill(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
@@ -305,7 +305,7 @@ func (w *fixture) fill(t *testing.T) {
 	})
 }
 
-// run records a run of the agent that began ago, and what became of it.
+// run records a run of the agent that began ago, and commits the change of then.
 func (w *fixture) run(t *testing.T, name id.Execution, ago time.Duration, then func(execution.Execution) execution.Change) {
 	t.Helper()
 	began := now.Add(-ago)
@@ -332,7 +332,7 @@ func (w *fixture) approval(a approval.Approval) approval.Approval {
 	return a
 }
 
-// ask stores an approval beside the run that waits.
+// ask stores an approval of the run that waits.
 func (w *fixture) ask(t *testing.T, a approval.Approval) {
 	t.Helper()
 	x, _, err := w.store.Execution(t.Context(), "org_a", askingID)
@@ -354,9 +354,9 @@ func parsed(t *testing.T, text string) map[string]any {
 	return doc
 }
 
-// A call is a request as a test writes it down.
+// A call is a test's short form of a request.
 type call struct {
-	as     string // "owner@org_a", "read", "read_write"; empty: nobody
+	as     string // "owner@org_a", "read", "read_write"; empty: no credential
 	what   string // "GET /api/agents"
 	body   string
 	header map[string]string
@@ -383,7 +383,7 @@ func (c call) request(w *fixture) *http.Request {
 	return r
 }
 
-// A reply is what came back, held against the contract.
+// A reply is a response that was checked against the contract.
 type reply struct {
 	status int
 	header http.Header
@@ -391,7 +391,7 @@ type reply struct {
 	body   any
 }
 
-// do sends a request and holds the response against the contract.
+// do sends a request and checks the response against the contract.
 func (w *fixture) do(t *testing.T, c call) reply {
 	t.Helper()
 	rec := httptest.NewRecorder()
@@ -403,20 +403,20 @@ func (w *fixture) do(t *testing.T, c call) reply {
 			t.Fatalf("%s: the body is not JSON: %v", c.what, err)
 		}
 	}
-	if err := w.fits(r, res); err != nil {
+	if err := w.matches(r, res); err != nil {
 		t.Errorf("%s as %q: %v\n%d %s", c.what, c.as, err, res.status, res.text)
 	}
 	return res
 }
 
-// times finds times by what their fields are called; inSeconds is what they look like.
+// times finds times by the names of their fields; inSeconds is their format.
 var (
 	times     = regexp.MustCompile(`"(?:\w+_)?at":"([^"]*)"`)
 	inSeconds = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 )
 
-// fits reports how a response differs from the contract.
-func (w *fixture) fits(r *http.Request, res reply) error {
+// matches reports how a response differs from the contract.
+func (w *fixture) matches(r *http.Request, res reply) error {
 	if id := res.header.Get("X-Request-Id"); id != "req_1" {
 		return fmt.Errorf("X-Request-Id is %q", id)
 	}
@@ -437,7 +437,7 @@ func (w *fixture) fits(r *http.Request, res reply) error {
 	}
 	if len(want.Value.Content) == 0 {
 		if res.text != "" {
-			return errors.New("there is a body")
+			return errors.New("the response has a body; the contract has none")
 		}
 		return nil
 	}
@@ -452,13 +452,13 @@ func (w *fixture) fits(r *http.Request, res reply) error {
 	return media.Schema.Value.VisitJSON(res.body, openapi3.EnableJSONSchema2020())
 }
 
-// pattern returns the route that r takes, or nothing.
+// pattern returns the pattern of r's route, or "".
 func (w *fixture) pattern(r *http.Request) string {
 	_, pattern := w.patterns.Handler(r)
 	return pattern
 }
 
-// field returns what stands at a dotted path of the body.
+// field returns the value at a dotted path of the body.
 func (r reply) field(path string) any {
 	v, _ := jsonvalue.Lookup(r.body, path)
 	return v

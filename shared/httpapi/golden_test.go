@@ -27,11 +27,11 @@ import (
 type golden struct {
 	name string
 	call call
-	with func(t *testing.T, w *fixture) // changes the world before the call
+	with func(t *testing.T, w *fixture) // changes the fixture before the call
 }
 
-// written are the goldens that somebody thought of: what each operation does,
-// and its own faults.
+// written returns the goldens of single operations: their results and their own
+// faults.
 func written() []golden {
 	owner, member := "owner@org_a", "member@org_a"
 	longNote := `{"decision": "approved", "note": "` + strings.Repeat("n", 2001) + `"}`
@@ -41,18 +41,18 @@ func written() []golden {
 		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents?type=custom"}, nil},
 		{"unknown values", call{as: owner, what: "GET /api/agents?status=asleep&type=mine&category=fun"}, nil},
 		{"twice and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
-		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, lose},
+		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, dropAction},
 
 		{"a draft", call{as: member, what: "POST /api/agents", body: exampleAgent}, nil},
 		{"with a key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, nil},
-		{"repeated with its key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, create},
-		{"a key of another request", call{as: member, what: "POST /api/agents", body: `{"name": "B"}`, header: withKey("a key")}, create},
+		{"repeated with its key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, createOnce},
+		{"a key of another request", call{as: member, what: "POST /api/agents", body: `{"name": "B"}`, header: withKey("a key")}, createOnce},
 		{"a long key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey(strings.Repeat("k", 256))}, nil},
 		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
-		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, lose},
+		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, dropAction},
 
 		{"read-only fields that changed", call{as: member, what: "PUT /api/agents/" + agentID, body: readOnlyChanged}, nil},
 		{"not filled in", call{as: member, what: "PUT /api/agents/agent_NEW3", body: `{"status": "active"}`}, cloneTemplate},
@@ -67,8 +67,8 @@ func written() []golden {
 		{"pause system", call{as: member, what: "PUT /api/agents/" + systemID, body: `{"status": "paused"}`}, nil},
 		{"change system", call{as: owner, what: "PUT /api/agents/" + systemID, body: `{"name": "Mine"}`}, nil},
 		{"too many active", call{as: member, what: "PUT /api/agents/agent_NEW3", body: `{"status": "active"}`}, fillPlan},
-		{"still in error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "active"}`}, lose},
-		{"out of error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}], "status": "active"}`}, lose},
+		{"still in error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "active"}`}, dropAction},
+		{"out of error", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"steps": [{"id": "later", "type": "wait", "duration_seconds": 60}], "status": "active"}`}, dropAction},
 
 		{"custom", call{as: owner, what: "DELETE /api/agents/" + agentID}, nil},
 		{"system", call{as: owner, what: "DELETE /api/agents/" + systemID}, nil},
@@ -82,15 +82,15 @@ func written() []golden {
 		{"what has changed", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"2"`}}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, nil},
-		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?limit=1"}, change},
+		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?limit=1"}, changeScope},
 		{"broken cursor", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?cursor=AAAA"}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions"}, nil},
-		{"too often", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, hurry},
-		{"first", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, change},
-		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, remove},
-		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, remove},
-		{"deleted agent of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/versions/1"}, remove},
-		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, remove},
+		{"too often", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, exhaustLimit},
+		{"first", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, changeScope},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, deleteAgent},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, deleteAgent},
+		{"deleted agent of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/versions/1"}, deleteAgent},
+		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, deleteAgent},
 		{"none", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/2"}, nil},
 		{"no number", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/01"}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions/1"}, nil},
@@ -116,13 +116,13 @@ func written() []golden {
 		{"of the day before", call{as: "read", what: "GET /api/executions?from=2026-03-08&to=2026-03-09"}, nil},
 		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-02-30&limit=1e2"}, nil},
 		{"limits", call{as: owner, what: "GET /api/executions?limit=201&cursor="}, nil},
-		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, pass},
+		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, passOver},
 
 		{"completed", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, nil},
 		{"failed", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, nil},
 		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID}, nil},
-		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, pass},
-		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, remove},
+		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, passOver},
+		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, deleteAgent},
 
 		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/cancel"}, nil},
@@ -133,7 +133,7 @@ func written() []golden {
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/retry"}, nil},
 		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *fixture) { w.broken = credit.ErrInsufficient }},
 		{"suspended", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, suspend},
-		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, remove},
+		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, deleteAgent},
 
 		{"pending", call{as: "viewer@org_a", what: "GET /api/approvals?status=pending"}, nil},
 		{"first page", call{as: "read", what: "GET /api/approvals?limit=1"}, nil},
@@ -183,22 +183,22 @@ func written() []golden {
 const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", "version": 2, "stats": {"total_runs": 99},
 	"created_at": "2026-03-09T13:23:00Z", "updated_at": "2026-03-09T14:22:02Z", "warnings": "none", "name": "B"}`
 
-// withKey returns the header that names a request.
+// withKey returns the header of an idempotency key.
 func withKey(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
 
-// create sends a request with a key.
-func create(t *testing.T, w *fixture) {
+// createOnce creates an agent with an idempotency key.
+func createOnce(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "member@org_a", what: "POST /api/agents", body: exampleAgent, header: withKey("a key")})
 }
 
-// cloneTemplate clones a template that is to be filled in.
+// cloneTemplate clones a template with a placeholder recipient.
 func cloneTemplate(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "member@org_a", what: "POST /api/templates/tmpl_c/clone"})
 }
 
-// fillPlan makes five drafts and activates so many that the plan allows no more.
+// fillPlan creates five drafts and activates them up to the limit of the plan.
 func fillPlan(t *testing.T, w *fixture) {
 	t.Helper()
 	org, err := w.store.Tenant(t.Context(), "org_a")
@@ -217,8 +217,8 @@ func fillPlan(t *testing.T, w *fixture) {
 	}
 }
 
-// lose takes the action of the agent out of the catalogue.
-func lose(t *testing.T, w *fixture) {
+// dropAction removes the agent's action from the catalogue.
+func dropAction(t *testing.T, w *fixture) {
 	t.Helper()
 	files := maps.Clone(catalogueFiles)
 	delete(files, "psa/actions/add_note.json")
@@ -228,17 +228,17 @@ func lose(t *testing.T, w *fixture) {
 	}
 }
 
-// remove deletes the agent.
-func remove(t *testing.T, w *fixture) {
+// deleteAgent deletes the agent.
+func deleteAgent(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "owner@org_a", what: "DELETE /api/agents/" + agentID})
 }
 
-// passedID is a run that passed over a failed step; see pass.
+// passedID is a run that passed over a failed step; see passOver.
 const passedID = "exec_01PASSED"
 
-// pass records a run in which a failed step was passed over.
-func pass(t *testing.T, w *fixture) {
+// passOver records a run that passed over a failed step.
+func passOver(t *testing.T, w *fixture) {
 	t.Helper()
 	w.run(t, passedID, time.Second, func(x execution.Execution) execution.Change {
 		at := x.Started.Add(7 * time.Millisecond)
@@ -258,14 +258,14 @@ func pass(t *testing.T, w *fixture) {
 	})
 }
 
-// change makes a second version of the agent.
-func change(t *testing.T, w *fixture) {
+// changeScope makes a second version of the agent.
+func changeScope(t *testing.T, w *fixture) {
 	t.Helper()
 	w.do(t, call{as: "owner@org_a", what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all"}`})
 }
 
-// hurry spends what org_a may ask in this minute.
-func hurry(_ *testing.T, w *fixture) {
+// exhaustLimit takes all permits of org_a in this minute.
+func exhaustLimit(_ *testing.T, w *fixture) {
 	for w.edge.Limits.Take(context.Background(), "org_a").Allowed {
 	}
 }
@@ -282,7 +282,7 @@ func suspend(t *testing.T, w *fixture) {
 	}
 }
 
-// valid are bodies that the operations with a body take.
+// valid has a valid body for each operation that needs one.
 var valid = map[string]string{
 	"POST /api/agents":                  exampleAgent,
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
@@ -290,8 +290,8 @@ var valid = map[string]string{
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
 }
 
-// nothing returns the path of a route with an id that nothing has.
-func nothing(path string) string {
+// missing returns the path of a route with the id of a missing resource.
+func missing(path string) string {
 	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "templates": "tmpl_NONE"}
 	for group, id := range ids {
 		if strings.HasPrefix(path, "/api/"+group+"/") {
@@ -301,11 +301,11 @@ func nothing(path string) string {
 	return path
 }
 
-// derived are the goldens that every route has, made from the table, so that a
-// new route has them too.
+// derived returns the goldens that every route has. They come from the table, so
+// that a new route has them too.
 func derived(rt route) []golden {
 	method, path, _ := strings.Cut(rt.pattern, " ")
-	nothing, valid := nothing(path), valid[rt.pattern]
+	missing, valid := missing(path), valid[rt.pattern]
 	owner := func(what, body string, header ...string) call {
 		c := call{as: "owner@org_a", what: what, body: body, header: map[string]string{}}
 		if len(header) > 0 {
@@ -314,39 +314,39 @@ func derived(rt route) []golden {
 		return c
 	}
 	all := []golden{
-		{"unknown parameter", owner(method+" "+nothing+"?colour=red", valid), nil},
-		{"unreadable query", owner(method+" "+nothing+"?a=%zz", valid), nil},
-		{"wrong method", owner("PATCH "+nothing, ""), nil},
+		{"unknown parameter", owner(method+" "+missing+"?colour=red", valid), nil},
+		{"unreadable query", owner(method+" "+missing+"?a=%zz", valid), nil},
+		{"wrong method", owner("PATCH "+missing, ""), nil},
 	}
 	if !rt.open {
 		all = append(all,
-			golden{"no credentials", call{what: method + " " + nothing, body: valid}, nil},
-			golden{"unknown organization", call{as: "owner@org_new", what: method + " " + nothing, body: valid}, nil})
+			golden{"no credentials", call{what: method + " " + missing, body: valid}, nil},
+			golden{"unknown organization", call{as: "owner@org_new", what: method + " " + missing, body: valid}, nil})
 	}
 	if strings.Contains(path, "{id}") {
 		strange := strings.NewReplacer("{id}", "a%2F..%23b", "{version}", "1").Replace(path)
 		all = append(all,
-			golden{"nothing there", owner(method+" "+nothing, valid), nil},
+			golden{"nothing there", owner(method+" "+missing, valid), nil},
 			golden{"strange id", owner(method+" "+strange, valid), nil})
 	}
 	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" {
-		all = append(all, golden{"not allowed", call{as: "viewer@org_a", what: method + " " + nothing, body: valid}, nil})
+		all = append(all, golden{"not allowed", call{as: "viewer@org_a", what: method + " " + missing, body: valid}, nil})
 	}
 	if method != http.MethodPost && method != http.MethodPut {
 		return all
 	}
 	all = append(all,
-		golden{"too large", owner(method+" "+nothing, `"`+strings.Repeat("x", maxBody)+`"`), nil},
-		golden{"other media type", owner(method+" "+nothing, "{}", "text/plain"), nil},
-		golden{"no media type", owner(method+" "+nothing, "{}", ""), nil},
-		golden{"no object", owner(method+" "+nothing, `[{"name": "B"}]`), nil},
-		golden{"no JSON", owner(method+" "+nothing, `{"name": `), nil},
-		golden{"two values", owner(method+" "+nothing, `{} {}`), nil},
-		golden{"no UTF-8", owner(method+" "+nothing, "{\"name\": \"\xff\"}"), nil},
-		golden{"unknown field", owner(method+" "+nothing, `{"colour": "red"}`), nil},
+		golden{"too large", owner(method+" "+missing, `"`+strings.Repeat("x", maxBody)+`"`), nil},
+		golden{"other media type", owner(method+" "+missing, "{}", "text/plain"), nil},
+		golden{"no media type", owner(method+" "+missing, "{}", ""), nil},
+		golden{"no object", owner(method+" "+missing, `[{"name": "B"}]`), nil},
+		golden{"no JSON", owner(method+" "+missing, `{"name": `), nil},
+		golden{"two values", owner(method+" "+missing, `{} {}`), nil},
+		golden{"no UTF-8", owner(method+" "+missing, "{\"name\": \"\xff\"}"), nil},
+		golden{"unknown field", owner(method+" "+missing, `{"colour": "red"}`), nil},
 	)
 	if valid != "" {
-		all = append(all, golden{"no body", owner(method+" "+nothing, ""), nil})
+		all = append(all, golden{"no body", owner(method+" "+missing, ""), nil})
 	}
 	return all
 }
@@ -354,7 +354,7 @@ func derived(rt route) []golden {
 func TestEveryEndpointAndFaultAnswersAsBefore(t *testing.T) {
 	t.Parallel()
 
-	shown := map[string]bool{} // the routes of which a success is kept
+	shown := map[string]bool{} // the routes with a golden of a success
 	for _, g := range written() {
 		w := newFixture(t)
 		pattern := w.pattern(g.call.request(w))
@@ -363,7 +363,7 @@ func TestEveryEndpointAndFaultAnswersAsBefore(t *testing.T) {
 	}
 	for _, rt := range newFixture(t).routes {
 		if !shown[rt.pattern] && !rt.open {
-			t.Errorf("no golden shows what %s does", rt.pattern)
+			t.Errorf("%s has no golden of a success", rt.pattern)
 		}
 		for _, g := range derived(rt) {
 			check(t, rt.pattern, g)
@@ -401,8 +401,8 @@ func check(t *testing.T, pattern string, g golden) {
 	})
 }
 
-// kept returns a call and its reply as they are kept. Cursors are opaque, and
-// so not kept.
+// kept returns the golden text of a call and its reply. It omits cursors, which
+// are opaque.
 func kept(t *testing.T, c call, r reply) string {
 	t.Helper()
 	headers := map[string]string{}

@@ -30,7 +30,7 @@ func readListKeys(*request) spec.ListKeysRequestObject { return spec.ListKeysReq
 
 // ListKeys implements the contract.
 func (g keys) ListKeys(ctx context.Context, _ spec.ListKeysRequestObject) (spec.ListKeysResponseObject, error) {
-	all, err := g.svc.List(ctx, whoIn(ctx))
+	all, err := g.svc.List(ctx, callerIn(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func readCreateKey(in *request) spec.CreateKeyRequestObject {
 
 // CreateKey implements the contract.
 func (g keys) CreateKey(ctx context.Context, q spec.CreateKeyRequestObject) (spec.CreateKeyResponseObject, error) {
-	k, secret, err := g.svc.Create(ctx, whoIn(ctx), q.Body.Name, caller.Access(q.Body.Access))
+	k, secret, err := g.svc.Create(ctx, callerIn(ctx), q.Body.Name, caller.Access(q.Body.Access))
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func readDeleteKey(in *request) spec.DeleteKeyRequestObject {
 
 // DeleteKey implements the contract.
 func (g keys) DeleteKey(ctx context.Context, q spec.DeleteKeyRequestObject) (spec.DeleteKeyResponseObject, error) {
-	if err := g.svc.Revoke(ctx, whoIn(ctx), id.Key(q.ID)); err != nil {
-		return nil, named(err, key.ErrNotFound, "Key", q.ID, whoIn(ctx).Org)
+	if err := g.svc.Revoke(ctx, callerIn(ctx), id.Key(q.ID)); err != nil {
+		return nil, named(err, key.ErrNotFound, "Key", q.ID, callerIn(ctx).Org)
 	}
 	return spec.DeleteKey204Response{}, nil
 }
@@ -75,7 +75,7 @@ func readGetWebhookSecret(*request) spec.GetWebhookSecretRequestObject {
 
 // GetWebhookSecret implements the contract.
 func (g keys) GetWebhookSecret(ctx context.Context, _ spec.GetWebhookSecretRequestObject) (spec.GetWebhookSecretResponseObject, error) {
-	return spec.GetWebhookSecret200JSONResponse{Secret: g.svc.WebhookSecret(whoIn(ctx))}, nil
+	return spec.GetWebhookSecret200JSONResponse{Secret: g.svc.WebhookSecret(callerIn(ctx))}, nil
 }
 
 func viewKey(k key.Key) spec.Key {

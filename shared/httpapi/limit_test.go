@@ -8,15 +8,16 @@ import (
 	"theoneagents.app/agents/shared/limit"
 )
 
-// Whoever is known is told what is left, whatever the answer; nobody else is.
-func TestEveryAuthenticatedAnswerTellsTheLimit(t *testing.T) {
+// Every response to an authenticated caller has the X-RateLimit headers, whatever
+// its status; other responses have none.
+func TestEveryAuthenticatedResponseShowsTheRateLimit(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
 	for _, rt := range w.routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
 		for _, as := range []string{"owner@org_b", "viewer@org_b", ""} {
-			got := w.do(t, call{as: as, what: method + " " + nothing(path), body: valid[rt.pattern]})
+			got := w.do(t, call{as: as, what: method + " " + missing(path), body: valid[rt.pattern]})
 			told := got.header.Get("X-Ratelimit-Limit") == "6000" && got.header.Get("X-Ratelimit-Remaining") != "" &&
 				got.header.Get("X-Ratelimit-Reset") == "1773066240"
 			if told != (as != "" && !rt.open) {
@@ -26,7 +27,7 @@ func TestEveryAuthenticatedAnswerTellsTheLimit(t *testing.T) {
 	}
 }
 
-func TestWhoAsksTooOftenWaits(t *testing.T) {
+func TestRequestsBeyondTheRateLimitAreRefused(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -41,7 +42,7 @@ func TestWhoAsksTooOftenWaits(t *testing.T) {
 			t.Errorf("%d with %s left, want %s", got.status, got.header.Get("X-Ratelimit-Remaining"), left)
 		}
 	}
-	for _, as := range []string{"owner@org_a", "read"} { // all people and keys together
+	for _, as := range []string{"owner@org_a", "read"} { // people and keys share the limit
 		got := w.do(t, call{as: as, what: "DELETE /api/keys/key_NONE"})
 		if got.status != http.StatusTooManyRequests || got.field("error") != "rate_limited" ||
 			got.header.Get("Retry-After") != "59" || got.header.Get("X-Ratelimit-Remaining") != "0" {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// An ordered is a JSON value whose objects know the order of their keys.
+// An ordered is a JSON value that keeps the order of its objects' keys.
 type ordered struct {
 	keys   []string // of an object
 	fields map[string]ordered
@@ -68,11 +68,11 @@ func orderOf(t *testing.T, text string) ordered {
 	return v
 }
 
-// free are objects of data: their keys are not ours and are sorted by name.
+// free are the fields with data, whose keys are sorted by name.
 var free = []string{"payload", "sample_payload", "output", "by_agent", "params"}
 
-// like reports where an answer does not have the keys of a sample, in the order
-// of the sample, first. Each item of a list must be like the sample's first one.
+// like reports where a response does not begin with the keys of a sample in the
+// sample's order. Each item of a list must be like the sample's first item.
 func (v ordered) like(t *testing.T, path string, sample ordered) {
 	t.Helper()
 	if len(sample.keys) > 0 && len(v.keys) > 0 {
@@ -86,7 +86,7 @@ func (v ordered) like(t *testing.T, path string, sample ordered) {
 	v.each(path, sample, func(path string, v, sample ordered) { v.like(t, path, sample) })
 }
 
-// agrees reports where an answer has keys of a sample in another order.
+// agrees reports where a response has keys of a sample in another order.
 func (v ordered) agrees(t *testing.T, path string, sample ordered) {
 	t.Helper()
 	in := func(of []string) func(string) bool {
@@ -100,7 +100,7 @@ func (v ordered) agrees(t *testing.T, path string, sample ordered) {
 	v.each(path, sample, func(path string, v, sample ordered) { v.agrees(t, path, sample) })
 }
 
-// each calls f with what the value and the sample both have.
+// each calls f for every field and item that the value and the sample both have.
 func (v ordered) each(path string, sample ordered, f func(path string, v, sample ordered)) {
 	for _, key := range sample.keys {
 		if !slices.Contains(free, key) {
@@ -124,7 +124,7 @@ func sample(t *testing.T, name string) ordered {
 	return orderOf(t, string(text))
 }
 
-func TestAnswersHaveTheKeysOfTheReferenceInItsOrderThenOurs(t *testing.T) {
+func TestResponsesBeginWithTheKeysOfTheReferenceInItsOrder(t *testing.T) {
 	t.Parallel()
 
 	first := func(key string) func(ordered) ordered {
@@ -135,7 +135,7 @@ func TestAnswersHaveTheKeysOfTheReferenceInItsOrderThenOurs(t *testing.T) {
 	for what, tc := range map[string]struct {
 		call   call
 		sample string
-		of     func(ordered) ordered // the part of the sample that the answer is like
+		of     func(ordered) ordered // the part of the sample that the response is like
 	}{
 		"the list of agents":     {call{as: owner, what: "GET /api/agents"}, "agents", whole},
 		"the list of executions": {call{as: owner, what: "GET /api/executions"}, "executions", whole},

@@ -94,7 +94,7 @@ func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any
 	if !slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(field string) bool { return checks[field] != nil }) {
 		return body, nil
 	}
-	a, err := g.svc.Get(ctx, whoIn(ctx), name)
+	a, err := g.svc.Get(ctx, callerIn(ctx), name)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func encoded(t *testing.T, v any) string {
 	return string(data)
 }
 
-// shownAgent returns the body of GET for the agent of the world.
+// shownAgent returns the body of GET for the agent of the fixture.
 func shownAgent(t *testing.T, w *fixture) map[string]any {
 	t.Helper()
 	got := w.do(t, call{as: "member@org_a", what: "GET /api/agents/" + agentID})
@@ -28,10 +28,10 @@ func shownAgent(t *testing.T, w *fixture) map[string]any {
 	return body
 }
 
-func TestWhatGetReturnsCanBePut(t *testing.T) {
+func TestPutAcceptsTheResponseOfGet(t *testing.T) {
 	t.Parallel()
 
-	for name, setUp := range map[string]func(*testing.T, *fixture){"active": nil, "in error": lose, "of a second version": change} {
+	for name, setUp := range map[string]func(*testing.T, *fixture){"active": nil, "in error": dropAction, "of a second version": changeScope} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
@@ -59,7 +59,7 @@ func TestABodyThatWasReadBeforeAChangeIsAccepted(t *testing.T) {
 
 	w := newFixture(t)
 	old := shownAgent(t, w)
-	change(t, w)
+	changeScope(t, w)
 	old["name"] = "B"
 	body := encoded(t, old)
 	for range 2 {
@@ -70,7 +70,7 @@ func TestABodyThatWasReadBeforeAChangeIsAccepted(t *testing.T) {
 	}
 }
 
-func TestAReadOnlyFieldIsAcceptedOnlyIfItCanHaveBeenRead(t *testing.T) {
+func TestAReadOnlyFieldAcceptsOnlyCurrentAndEarlierValues(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -128,7 +128,7 @@ func TestAReadOnlyFieldIsAcceptedOnlyIfItCanHaveBeenRead(t *testing.T) {
 	}
 }
 
-func TestASystemAgentTakesNoReadOnlyFields(t *testing.T) {
+func TestASystemAgentRefusesReadOnlyFields(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)

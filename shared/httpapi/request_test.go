@@ -26,7 +26,7 @@ func TestContentTypesOfJSON(t *testing.T) {
 		}
 	}
 	if isJSON(nil) || isJSON([]string{"application/json", "application/json"}) {
-		t.Error("none or two content types are JSON")
+		t.Error("no content type, or two, are accepted as JSON")
 	}
 }
 
@@ -50,7 +50,7 @@ func FuzzBody(f *testing.F) {
 		}
 		note := value(q.Body.Note)
 		if !q.Body.Decision.Valid() || utf8.RuneCountInString(note) > maxNote || !utf8.ValidString(note) {
-			t.Errorf("%q was taken: %v", body, q.Body)
+			t.Errorf("%q was accepted: %v", body, q.Body)
 		}
 	})
 }

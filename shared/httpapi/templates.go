@@ -63,7 +63,7 @@ func readCloneTemplate(in *request) spec.CloneTemplateRequestObject {
 
 // CloneTemplate implements the contract.
 func (g agents) CloneTemplate(ctx context.Context, q spec.CloneTemplateRequestObject) (spec.CloneTemplateResponseObject, error) {
-	a, err := g.templates.Clone(ctx, whoIn(ctx), id.Template(q.ID), value(q.Body.Name))
+	a, err := g.templates.Clone(ctx, callerIn(ctx), id.Template(q.ID), value(q.Body.Name))
 	if err != nil {
 		return nil, namedTemplate(err, q.ID)
 	}

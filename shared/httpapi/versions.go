@@ -42,7 +42,7 @@ func (g agents) ListAgentVersions(ctx context.Context, q spec.ListAgentVersionsR
 			return nil, err // impossible: this API signed the cursor
 		}
 	}
-	page, err := g.svc.Versions(ctx, whoIn(ctx), id.Agent(q.ID), vq)
+	page, err := g.svc.Versions(ctx, callerIn(ctx), id.Agent(q.ID), vq)
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
@@ -59,7 +59,7 @@ func readGetAgentVersion(in *request) spec.GetAgentVersionRequestObject {
 
 // GetAgentVersion implements the contract.
 func (g agents) GetAgentVersion(ctx context.Context, q spec.GetAgentVersionRequestObject) (spec.GetAgentVersionResponseObject, error) {
-	v, err := g.svc.Version(ctx, whoIn(ctx), id.Agent(q.ID), q.Version)
+	v, err := g.svc.Version(ctx, callerIn(ctx), id.Agent(q.ID), q.Version)
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}

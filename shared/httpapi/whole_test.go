@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/gateway"
 )
 
-func TestWholeHandlersAnswerRawEventsInOurShape(t *testing.T) {
+func TestRawGatewayEventsGetTheErrorBody(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -58,7 +58,7 @@ func TestWholeHandlersAnswerRawEventsInOurShape(t *testing.T) {
 	}
 }
 
-func TestResponsesOverHTTPFitTheContract(t *testing.T) {
+func TestResponsesOverHTTPMatchTheContract(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
@@ -76,7 +76,7 @@ func TestResponsesOverHTTPFitTheContract(t *testing.T) {
 	}
 }
 
-// send sends a request to a server as an owner, and holds the response against
+// send sends a request to a server as an owner and checks the response against
 // the contract.
 func (w *fixture) send(t *testing.T, server *httptest.Server, what, body string) reply {
 	t.Helper()
@@ -93,7 +93,7 @@ func (w *fixture) send(t *testing.T, server *httptest.Server, what, body string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it is read to its end.
+	defer resp.Body.Close() //nolint:errcheck // the body is read to its end.
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func (w *fixture) send(t *testing.T, server *httptest.Server, what, body string)
 	if err := json.Unmarshal(data, &res.body); err != nil {
 		t.Fatalf("%s: the body is not JSON: %v", what, err)
 	}
-	if err := w.fits(r, res); err != nil {
+	if err := w.matches(r, res); err != nil {
 		t.Errorf("%s: %v\n%d %s", what, err, res.status, res.text)
 	}
 	return res

@@ -60,8 +60,7 @@ func jsonOf(n *yaml.Node) ([]byte, error) {
 	return nil, fmt.Errorf("line %d: a node of kind %v", n.Line, n.Kind)
 }
 
-// fieldsOf returns the names and values of a mapping, with those of a mapping
-// that it merges.
+// fieldsOf returns the names and values of a mapping, merged mappings included.
 func fieldsOf(n *yaml.Node) ([][]byte, error) {
 	var fields [][]byte
 	for i := 0; i+1 < len(n.Content); i += 2 {
