@@ -40,7 +40,7 @@ func written() []golden {
 		{"of a type", call{as: "read", what: "GET /api/agents?type=system&status=active&category=service_desk"}, nil},
 		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents?type=custom"}, nil},
 		{"unknown values", call{as: owner, what: "GET /api/agents?status=asleep&type=mine&category=fun"}, nil},
-		{"twice and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
+		{"repeated and empty", call{as: owner, what: "GET /api/agents?status=active&status=draft&type="}, nil},
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, dropAction},
 
 		{"a draft", call{as: member, what: "POST /api/agents", body: exampleAgent}, nil},
@@ -59,8 +59,8 @@ func written() []golden {
 		{"pause", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}, nil},
 		{"new version", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all", "execution_limit": null}`}, nil},
 		{"nothing", call{as: member, what: "PUT /api/agents/" + agentID, body: `{}`}, nil},
-		{"what was read", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"9", "1"`}}, nil},
-		{"what has changed", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"2"`}}, nil},
+		{"current tag", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"9", "1"`}}, nil},
+		{"stale tag", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"name": "B"}`, header: map[string]string{"If-Match": `"2"`}}, nil},
 		{"not allowed move", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "draft"}`}, nil},
 		{"unknown status", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"status": "error"}`}, nil},
 		{"faults", call{as: member, what: "PUT /api/agents/" + agentID, body: `{"steps": [], "type": "custom"}`}, nil},
@@ -78,8 +78,8 @@ func written() []golden {
 		{"bad name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": ""}`}, nil},
 		{"null", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": null}`}, nil},
 
-		{"what was read", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"1"`}}, nil},
-		{"what has changed", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"2"`}}, nil},
+		{"current tag", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"1"`}}, nil},
+		{"stale tag", call{as: owner, what: "DELETE /api/agents/" + agentID, header: map[string]string{"If-Match": `"2"`}}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions"}, nil},
 		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions?limit=1"}, changeScope},
@@ -91,8 +91,8 @@ func written() []golden {
 		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/1"}, deleteAgent},
 		{"deleted agent of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/versions/1"}, deleteAgent},
 		{"deleted agent", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, deleteAgent},
-		{"none", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/2"}, nil},
-		{"no number", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/01"}, nil},
+		{"missing version", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/2"}, nil},
+		{"not a number", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/versions/01"}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions/1"}, nil},
 
 		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=2"}, nil},
@@ -163,14 +163,14 @@ func written() []golden {
 
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits"}, nil},
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
-		{"our fault", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
+		{"internal error", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits/history"}, nil},
-		{"our fault", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
+		{"internal error", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 
 		{"all", call{as: owner, what: "GET /api/keys"}, nil},
 		{"new", call{as: "admin@org_a", what: "POST /api/keys", body: `{"name": "CI", "access": "read_write"}`}, nil},
 		{"every fault", call{as: owner, what: "POST /api/keys", body: `{"name": "", "access": "admin", "org_id": "org_b"}`}, nil},
-		{"gone", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
+		{"revoked", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "DELETE /api/keys/key_NEW1"}, nil},
 
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
@@ -326,7 +326,7 @@ func derived(rt route) []golden {
 	if strings.Contains(path, "{id}") {
 		strange := strings.NewReplacer("{id}", "a%2F..%23b", "{version}", "1").Replace(path)
 		all = append(all,
-			golden{"nothing there", owner(method+" "+missing, valid), nil},
+			golden{"missing", owner(method+" "+missing, valid), nil},
 			golden{"strange id", owner(method+" "+strange, valid), nil})
 	}
 	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" {
@@ -339,10 +339,10 @@ func derived(rt route) []golden {
 		golden{"too large", owner(method+" "+missing, `"`+strings.Repeat("x", maxBody)+`"`), nil},
 		golden{"other media type", owner(method+" "+missing, "{}", "text/plain"), nil},
 		golden{"no media type", owner(method+" "+missing, "{}", ""), nil},
-		golden{"no object", owner(method+" "+missing, `[{"name": "B"}]`), nil},
-		golden{"no JSON", owner(method+" "+missing, `{"name": `), nil},
+		golden{"not an object", owner(method+" "+missing, `[{"name": "B"}]`), nil},
+		golden{"not JSON", owner(method+" "+missing, `{"name": `), nil},
 		golden{"two values", owner(method+" "+missing, `{} {}`), nil},
-		golden{"no UTF-8", owner(method+" "+missing, "{\"name\": \"\xff\"}"), nil},
+		golden{"not UTF-8", owner(method+" "+missing, "{\"name\": \"\xff\"}"), nil},
 		golden{"unknown field", owner(method+" "+missing, `{"colour": "red"}`), nil},
 	)
 	if valid != "" {
