@@ -15,25 +15,26 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// Who was asked hears the outcome: that the question was decided, that it
-// expired, or that its run was cancelled. No step waits for that. People are told
-// when the run stands still anyway: after its next question was put, while it
-// waits, or after its end, when it stays due until they are told.
+// The people who were asked at a gate are notified of its outcome: decided,
+// expired, or withdrawn because the run was cancelled. No step waits for these
+// messages. They are sent while the run is parked anyway: after its next
+// approval was requested, during a wait, or after its end, when the run stays
+// due until they are sent.
 
-// owes reports whether people are to be told of an outcome.
+// owes reports whether outcomes remain to be sent.
 func (t *turn) owes() bool { return len(t.owing()) > 0 }
 
 func (t *turn) owing() []execution.StepRecord { return t.steps.Owing(t.x.Status.Ended()) }
 
-// weary reports whether the run has come to a rest without progress so often that
-// telling people must not be what keeps it: they are told after its end.
+// weary reports whether the run was parked without progress so often that
+// sending outcomes must not park it again. They are sent after its end instead.
 func (t *turn) weary() bool {
 	return !t.x.Status.Ended() && t.x.StalledLeases > execution.MaxStalledLeases/2
 }
 
-// outcomes tells people of the outcomes that they have not heard, as far as there
-// is time. While a question is open its record is written too, so that a decision
-// of this moment is seen.
+// outcomes sends the outcomes that remain, as far as time permits. While an
+// approval is open its record is written too, so that a concurrent decision
+// makes the write fail.
 func (t *turn) outcomes(ctx context.Context, open *approval.Approval) error {
 	for _, gate := range t.owing() {
 		if t.weary() || !fits(ctx, tellTime) {
@@ -46,8 +47,8 @@ func (t *turn) outcomes(ctx context.Context, open *approval.Approval) error {
 	return nil
 }
 
-// conclude does what is owed after the end of a run. What it has no time for is
-// done in another turn.
+// conclude sends the outcomes that remain after the end of a run. It hands over
+// to another turn when time runs short.
 func (t *turn) conclude(ctx context.Context) (machine.Next, error) {
 	if err := t.outcomes(ctx, nil); err != nil {
 		return machine.Next{}, err
@@ -58,9 +59,9 @@ func (t *turn) conclude(ctx context.Context) (machine.Next, error) {
 	return machine.Next{Next: machine.NextDone}, nil
 }
 
-// outcome tells those who were asked at a gate what became of the question, once
-// each. The row that says so is written before a message that must not be sent
-// twice, and closed at the end.
+// outcome notifies the people who were asked at a gate of its outcome, once
+// each. Its row is written before each message that must not be sent twice, and
+// closed after the last.
 func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *approval.Approval) error {
 	row := t.steps[execution.OutcomeOf(gate.ID)]
 	if row.ID == "" {
@@ -97,7 +98,7 @@ func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *app
 	err = b.send(ctx, list, func(far []execution.Delivery) error {
 		list = append(list[:0:0], far...)
 		if len(list) == len(b.channels) && final(list) {
-			return nil // it is recorded with the end
+			return nil // told records it when it closes the row
 		}
 		row.Output = execution.Notified(nil).With(on, list).In(nil)
 		return t.keep(ctx, row, open)
@@ -108,8 +109,8 @@ func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *app
 	return t.told(ctx, row, on, list, open)
 }
 
-// reached returns a function that says whom the question may have reached over
-// each channel, and over no earlier one: two lines may share an address.
+// reached returns the recipients that the question may have reached over a
+// channel and not over an earlier one: two channels may share an address.
 func reached(heard execution.Notified, channels []definition.Notify) func(channel int) map[string]bool {
 	return func(channel int) map[string]bool {
 		told := heard.Reached(channel)
@@ -152,8 +153,8 @@ func (t *turn) told(
 	return t.keep(ctx, row, open)
 }
 
-// keep records the row of an outcome, if nobody else has touched the run
-// meanwhile. A run at its end that owes nothing any more is due no longer.
+// keep records the row of an outcome, unless another worker changed the run. An
+// ended run without remaining outcomes is no longer due.
 func (t *turn) keep(ctx context.Context, row execution.StepRecord, open *approval.Approval) error {
 	row.Attempt = t.x.Lease.Attempt
 	before := t.steps
@@ -173,7 +174,7 @@ func (t *turn) keep(ctx context.Context, row execution.StepRecord, open *approva
 	return err
 }
 
-// outcomeOf returns what became of a question that is open no longer.
+// outcomeOf returns how an approval that is no longer open ended.
 func outcomeOf(a approval.Approval) execution.Occasion {
 	switch {
 	case a.Status == approval.Expired:
@@ -188,9 +189,9 @@ func outcomeSubject(name string, a approval.Approval) string {
 	name = render.OneLine(name)
 	switch outcomeOf(a) {
 	case execution.OnExpired:
-		return "Expired: " + name + " waits no longer for approval"
+		return "Expired: " + name + " no longer waits for approval"
 	case execution.OnWithdrawn:
-		return "Withdrawn: " + name + " waits no longer for approval"
+		return "Withdrawn: " + name + " no longer waits for approval"
 	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
 	}
 	if a.Status == approval.Approved {
@@ -199,22 +200,22 @@ func outcomeSubject(name string, a approval.Approval) string {
 	return "Denied: " + name
 }
 
-// maxNote is how much of a note the message of an outcome has, in characters.
+// maxNote limits the note in an outcome message, in characters.
 const maxNote = 300
 
-// verdict returns what people are told of an outcome: what became of the question,
-// by whom, and what follows from it.
+// verdict returns the text of an outcome message: the outcome, who decided, and
+// its consequence.
 func (t *turn) verdict(a approval.Approval, def definition.Step, gate execution.StepRecord) step.MessageText {
 	var lead strings.Builder
 	switch outcomeOf(a) {
 	case execution.OnExpired:
-		lead.WriteString("Nobody decided in time. " + silence(def, gate))
+		lead.WriteString("No decision was made in time. " + silence(def, gate))
 	case execution.OnWithdrawn:
-		lead.WriteString("The question was withdrawn. " + t.cancelled())
+		lead.WriteString("The request for approval was withdrawn. " + t.cancelled())
 	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
 		lead.WriteString(decided(a))
 		if a.Status == approval.Approved && gate.Status != execution.StepCompleted {
-			lead.WriteString(" Nothing was done: " + t.cancelled())
+			lead.WriteString(" No action was taken: " + t.cancelled())
 		}
 	}
 	if note := render.OneLine(a.Note); note != "" && a.DecidedBy != "" {
@@ -224,7 +225,8 @@ func (t *turn) verdict(a approval.Approval, def definition.Step, gate execution.
 	return step.MessageText{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
 }
 
-// shortened returns the beginning of a text, and says how much was left out.
+// shortened returns the beginning of a text and the number of characters cut
+// off.
 func shortened(text string, most int) string {
 	runes := []rune(text)
 	if len(runes) <= most {
@@ -233,7 +235,7 @@ func shortened(text string, most int) string {
 	return fmt.Sprintf("%s… (%d more characters)", string(runes[:most]), len(runes)-most)
 }
 
-// decided returns who has decided, and what.
+// decided returns the decision and the people who made it.
 func decided(a approval.Approval) string {
 	if a.Status != approval.Approved {
 		return fmt.Sprintf("Denied by %s.", a.DecidedBy)
@@ -250,21 +252,21 @@ func decided(a approval.Approval) string {
 	return fmt.Sprintf("Approved by %s.", strings.Join(by, ", "))
 }
 
-// silence returns what follows from a question that nobody has answered.
+// silence returns the consequence of an approval that expired.
 func silence(def definition.Step, gate execution.StepRecord) string {
 	if def.Expiry() == definition.Approve && gate.Status == execution.StepCompleted {
-		return "The gate says that the execution goes on then."
+		return "The gate approves on expiry, so the execution continues."
 	}
 	return "The execution was cancelled."
 }
 
-// cancelled returns by whom a run was cancelled.
+// cancelled returns why the run was cancelled.
 func (t *turn) cancelled() string {
 	switch t.x.Reason {
 	case execution.AgentDeleted:
 		return "The execution was cancelled because its agent was deleted."
 	case execution.CancelledByUser:
-		return "A person has cancelled the execution."
+		return "A user cancelled the execution."
 	case execution.ApprovalDenied, execution.ApprovalExpired:
 	}
 	return "The execution has ended."

@@ -101,8 +101,8 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 		"and when it is put to others, who are reminded too": {
 			gate: twoChannels + "," + escalates,
 			want: []string{
-				asked, reminded, "Nobody decided: An agent waits for approval (3)", reminded,
-				"Expired: An agent waits no longer for approval (3)",
+				asked, reminded, "Escalated: An agent waits for approval (3)", reminded,
+				"Expired: An agent no longer waits for approval (3)",
 			},
 			trace: map[string][]string{
 				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"},

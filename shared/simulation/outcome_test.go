@@ -65,22 +65,22 @@ func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
 		},
 		"nobody decided": {
 			happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
-			on:      "expired", subject: "Expired: An agent waits no longer for approval",
-			says: []string{"Nobody decided in time. The execution was cancelled."},
+			on:      "expired", subject: "Expired: An agent no longer waits for approval",
+			says: []string{"No decision was made in time. The execution was cancelled."},
 		},
 		"nobody decided, and silence approves": {
 			gate: `, "on_expiry": "approve"`, happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
-			on: "expired", subject: "Expired: An agent waits no longer for approval",
-			says: []string{"Nobody decided in time. The gate says that the execution goes on then."},
+			on: "expired", subject: "Expired: An agent no longer waits for approval",
+			says: []string{"No decision was made in time. The gate approves on expiry, so the execution continues."},
 		},
 		"a person cancelled the run": {
 			happens: func(w *world, _ id.Agent, x id.Execution) { w.must(w.cancel(x)) },
-			on:      "withdrawn", subject: "Withdrawn: An agent waits no longer for approval",
-			says: []string{"The question was withdrawn. A person has cancelled the execution."},
+			on:      "withdrawn", subject: "Withdrawn: An agent no longer waits for approval",
+			says: []string{"The request for approval was withdrawn. A user cancelled the execution."},
 		},
 		"its agent was deleted": {
 			happens: func(w *world, a id.Agent, _ id.Execution) { w.must(w.agents.Delete(w.over, w.owner(), a, 0)) },
-			on:      "withdrawn", subject: "Withdrawn: An agent waits no longer for approval",
+			on:      "withdrawn", subject: "Withdrawn: An agent no longer waits for approval",
 			says: []string{"The execution was cancelled because its agent was deleted."},
 		},
 	} {
@@ -142,7 +142,7 @@ func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
 		w.must(w.cancel(x))
 		w.pass(5 * time.Minute)
 		for _, m := range w.outcomes() {
-			if want := "Approved by user_owner. Nothing was done: A person has cancelled the execution."; !strings.HasPrefix(m.Body, want) {
+			if want := "Approved by user_owner. No action was taken: A user cancelled the execution."; !strings.HasPrefix(m.Body, want) {
 				t.Errorf("told\n%s", m.Body)
 			}
 		}
@@ -295,7 +295,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 					}
 				}
 				wantFirst := []string{
-					"An agent waits for approval", "Reminder: An agent waits for approval", "Nobody decided: An agent waits for approval",
+					"An agent waits for approval", "Reminder: An agent waits for approval", "Escalated: An agent waits for approval",
 					"Reminder: An agent waits for approval", "Approved: An agent",
 				}
 				if strings.HasPrefix(name, "although") {
@@ -305,7 +305,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 					t.Errorf("the first line (-want +got)\n%s", diff)
 				}
 				if diff := cmp.Diff([]string{
-					"boss@msp.example: Nobody decided: An agent waits for approval",
+					"boss@msp.example: Escalated: An agent waits for approval",
 					"boss@msp.example: Reminder: An agent waits for approval", "boss@msp.example: Approved: An agent",
 				}, boss); diff != "" {
 					t.Errorf("the second line (-want +got)\n%s", diff)
@@ -380,7 +380,7 @@ func TestAMessageNamesTheMessagesThatFollow(t *testing.T) {
 		w.pass(time.Minute)
 		body := w.senders.messages()[0].Body
 		for _, part := range []string{
-			"\n- email to a@msp.example, b@msp.example, c@msp.example and 1 more: “About tkt_", "\n- br: which way it takes is not known yet",
+			"\n- email to a@msp.example, b@msp.example, c@msp.example and 1 more: “About tkt_", "\n- br: the branch to take is not known yet",
 			"\n- perhaps sms to +15551234567, +15557654321: “Look at tkt_", "\n- perhaps psa.add_note {",
 		} {
 			if !strings.Contains(body, part) {

@@ -172,7 +172,7 @@ func (o *wire) asked(subject string) asking {
 	first, _, _ := strings.Cut(subject, ": ")
 	said := map[string]string{
 		"Approved": "Approved by user_owner.\nNote: as I see it", "Denied": "Denied by user_owner.\nNote: as I see it",
-		"Expired": "Nobody decided in time. The execution was cancelled.",
+		"Expired": "No decision was made in time. The execution was cancelled.",
 	}[first]
 	return asking{said + "\n\nThe question was: May I? The model says " + inLine(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
 }
