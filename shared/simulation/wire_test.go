@@ -166,7 +166,7 @@ type asking struct {
 // asked returns what the people of a gate are told under a subject.
 func (o *wire) asked(subject string) asking {
 	ask := asking{"May I? The model says " + inLine(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
-	if strings.HasSuffix(subject, "waits for approval") {
+	if strings.HasSuffix(subject, " waits for approval") && !strings.HasSuffix(subject, "no longer waits for approval") {
 		return ask
 	}
 	first, _, _ := strings.Cut(subject, ": ")

@@ -96,11 +96,11 @@ func TestAStepThatToldNobodySaysWhy(t *testing.T) {
 		"an address that is no": {`"{{ event_payload.c }}"`, `{"c": "John"}`, nil, "failed invalid_recipient", `"John" is not an e-mail address.`},
 		"two that are no": {
 			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John", "d": ""}`, nil, "failed invalid_recipient",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+			`None of 2 recipients could be reached. The first, "John": "John" is not an e-mail address.`,
 		},
 		"of two kinds": {
 			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John"}`, nil, "failed notification_failed",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+			`None of 2 recipients could be reached. The first, "John": "John" is not an e-mail address.`,
 		},
 		"a refusal": {
 			`"a@x.example"`, `{}`, errors.Join(step.ErrNotification, reason("Amazon SES refused it (MessageRejected)")), "failed notification_failed",
