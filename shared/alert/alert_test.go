@@ -248,7 +248,7 @@ func TestManyFailuresCostNoMoreThanTheFirst(t *testing.T) {
 	}
 	o.now = o.now.Add(time.Hour)
 	o.tell(200)
-	if last := o.mails[len(o.mails)-1]; !strings.Contains(last.Subject, "more than 20 failures") || !strings.Contains(last.Body, "There were others") {
+	if last := o.mails[len(o.mails)-1]; !strings.Contains(last.Subject, "more than 20 failures") || !strings.Contains(last.Body, "More failures happened") {
 		t.Errorf("%s\n%s", last.Subject, last.Body)
 	}
 }
