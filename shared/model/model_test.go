@@ -277,7 +277,7 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 		"out of window":      {&provider{status: 200, body: converse("model_context_window_exceeded", `[]`)}, brief, "the answer was cut off"},
 		"filtered":           {&provider{status: 200, body: converse("content_filtered", `[]`)}, lasts, "the model refused"},
 		"stopped by a guard": {&provider{status: 200, body: converse("guardrail_intervened", `[{"text": "no"}]`)}, lasts, "the model refused"},
-		"without a message":  {&provider{status: 200, body: `{"stopReason": "end_turn"}`}, lasts, "the model said nothing"},
+		"without a message":  {&provider{status: 200, body: `{"stopReason": "end_turn"}`}, lasts, "the model's answer is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -376,7 +376,7 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 		"truncated":        {&provider{status: 200, body: completion("length", `{"role": "assistant", "content": "It"}`)}, brief, "the answer was cut off"},
 		"filtered":         {&provider{status: 200, body: completion("content_filter", `{"role": "assistant", "content": ""}`)}, lasts, "the model refused"},
 		"refused":          {&provider{status: 200, body: completion("stop", `{"role": "assistant", "content": null, "refusal": "I will not"}`)}, lasts, "the model refused"},
-		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model said nothing"},
+		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model's answer is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
