@@ -394,7 +394,7 @@ func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
 		`event_payload.o | date: "%Y"`:                          `an object is not a date;`,
 		`event_payload.b | date: "%Y"`:                          `true is not a date;`,
 		`"2026-03-09" | date: event_payload.s | date: "%Y"`:     `"abc" is not a date;`,
-		`"2026-03-09" | date: "%Y", event_payload.zone`:         `the argument zone of date: "Mars/Base" is not a time zone; one is called like "Europe/London"`,
+		`"2026-03-09" | date: "%Y", event_payload.zone`:         `the argument zone of date: "Mars/Base" is not a time zone such as "Europe/London"`,
 		`false | default: "x", allow_false: event_payload.s`:    `the argument allow_false of default: "abc" is neither true nor false.`,
 		`long`:                      `{{ long }}: its value has 250000 bytes; 65536 are allowed; the filter truncate shortens a text.`,
 		`long | upcase`:             `{{ long | upcase }}: its value has 250000 bytes; 65536 are allowed;`,
@@ -486,11 +486,11 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ a | date: '%é' }}": `"%é" is not a directive`,
 
-		"{{ a | date: '%Y', 'Europ/London' }}": `the argument zone of date: "Europ/London" is not a time zone;`,
+		"{{ a | date: '%Y', 'Europ/London' }}": `the argument zone of date: "Europ/London" is not a time zone such as`,
 
-		"{{ a | date: '%Y', 'Local' }}": `"Local" is not a time zone;`,
+		"{{ a | date: '%Y', 'Local' }}": `"Local" is not a time zone such as`,
 
-		"{{ a | date: '%Y', '../etc/passwd' }}": `"../etc/passwd" is not a time zone;`,
+		"{{ a | date: '%Y', '../etc/passwd' }}": `"../etc/passwd" is not a time zone such as`,
 
 		"{{ 'x' | plus: 1 }}": `{{ 'x' | plus: 1 }}: "x" is not a number.`,
 
@@ -502,13 +502,13 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ a b }}": `"b" does not belong after a; a filter follows after |.`,
 
-		"{{ }}": `{{  }}: a placeholder names a value, such as event_payload.subject.`,
+		"{{ }}": `{{  }}: the placeholder is empty; name a value such as event_payload.subject.`,
 
 		"{{- a -}}": `a placeholder begins with {{ and ends with }}, without a dash.`,
 
 		"{{ a.b": `A placeholder is not closed by }}: {{ a.b`,
 
-		"{{ a | append: 'x }}": `a text in quotes has no closing quote;`,
+		"{{ a | append: 'x }}": `a quoted text has no closing quote;`,
 
 		"{{ a. }}": `{{ a. }}: " " stands where a name is expected`,
 
@@ -677,7 +677,7 @@ func TestTheWorkOfATextIsBounded(t *testing.T) {
 		"{{ number | plus: 1 | modulo: 7 }}",
 		"{{ number | divided_by: 7.0 | modulo: 7 }}",
 	} {
-		if _, err := render.Text(strings.Repeat(hole, 1000), scope); !errors.Is(err, render.ErrTemplate) || !strings.Contains(err.Error(), "work on too much") {
+		if _, err := render.Text(strings.Repeat(hole, 1000), scope); !errors.Is(err, render.ErrTemplate) || !strings.Contains(err.Error(), "process too much data") {
 			t.Errorf("%s: %v", hole, err)
 		}
 	}
