@@ -7,7 +7,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 )
 
-func TestAPlaceIsSortedByTimeAndGivesItBack(t *testing.T) {
+func TestAPlaceSortsByTimeAndReturnsIt(t *testing.T) {
 	t.Parallel()
 
 	at := time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)
@@ -43,7 +43,7 @@ func TestAPlaceIsSortedByTimeAndGivesItBack(t *testing.T) {
 	}
 }
 
-func TestARefusalIsKnownByItsEventAndAStartIsAnother(t *testing.T) {
+func TestARefusalAndAStartOfAnEventHaveDifferentIDs(t *testing.T) {
 	t.Parallel()
 
 	at := time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)

@@ -105,7 +105,7 @@ func TestOwnersGetOneEMailAnHour(t *testing.T) {
 	}
 }
 
-func TestAFailureThatComesTwiceIsToldOnce(t *testing.T) {
+func TestAFailureThatArrivesTwiceIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	e, later := o.failure(0), o.failure(1)
@@ -125,7 +125,7 @@ func TestAFailureThatComesTwiceIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestOfManyFailuresAtOnceOneSendsTheEMail(t *testing.T) {
+func TestConcurrentFailuresSendOneEMail(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	var wg sync.WaitGroup
@@ -155,7 +155,7 @@ func TestAnOrganizationWithoutKnownOwnersGetsNoEMail(t *testing.T) {
 	}
 }
 
-func TestEveryOwnerIsToldAndOneThatCannotBeDoesNotKeepTheOthers(t *testing.T) {
+func TestAnUnreachableOwnerDoesNotStopTheEMailToTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]error{
 		"refused for good":      step.ErrNotification,
@@ -188,7 +188,7 @@ func TestEveryOwnerIsToldAndOneThatCannotBeDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-func TestAnEMailThatSurelyWasNotSentIsSentWhenTheEventComesAgain(t *testing.T) {
+func TestAnEMailThatWasNotSentIsSentWhenTheEventArrivesAgain(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.refuse["ann@acme.example"] = step.ErrAgain
@@ -203,7 +203,7 @@ func TestAnEMailThatSurelyWasNotSentIsSentWhenTheEventComesAgain(t *testing.T) {
 	}
 }
 
-func TestAnEMailOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
+func TestAnEMailWithUnknownOutcomeIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.refuse["ann@acme.example"] = errors.New("the connection broke")
@@ -217,7 +217,7 @@ func TestAnEMailOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
 }
 
 // A dispatcher that dies while it sends loses the e-mail, not the failure.
-func TestAFailureWhoseEMailWasLostIsToldWithTheNext(t *testing.T) {
+func TestAFailureWhoseEMailWasLostIsInTheNext(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	r, _, due := alert.Record{}.With(alert.Failure{Event: "evt_lost", Execution: "exec_lost", Type: "execution.failed"}, o.now)
@@ -235,7 +235,7 @@ func TestAFailureWhoseEMailWasLostIsToldWithTheNext(t *testing.T) {
 	}
 }
 
-func TestManyFailuresCostNoMoreThanTheFirst(t *testing.T) {
+func TestFailuresBeyondTheLimitCostNoWrites(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.tell(0)
@@ -253,7 +253,7 @@ func TestManyFailuresCostNoMoreThanTheFirst(t *testing.T) {
 	}
 }
 
-func TestOtherEventsOfThePlatformAreToldInTheirWords(t *testing.T) {
+func TestOtherPlatformEventsAreReportedWithTheirMessage(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	for _, n := range []outbox.Notice{
@@ -276,7 +276,7 @@ type broken struct{ err error }
 func (b broken) Alerts(context.Context, id.Org) (alert.Record, error) { return alert.Record{}, b.err }
 func (broken) SaveAlerts(context.Context, id.Org, alert.Record) error { return alert.ErrStale }
 
-func TestATableThatIsDownOrBusyBringsTheEventAgain(t *testing.T) {
+func TestAnEventIsRedeliveredWhenTheTableIsDownOrBusy(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	down := errors.New("down")

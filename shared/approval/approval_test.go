@@ -103,7 +103,7 @@ func (s said) to(a approval.Approval) (approval.Approval, error) {
 func yes(who id.User, minute int) said { return said{who, true, minute} }
 func no(who id.User, minute int) said  { return said{who, false, minute} }
 
-func TestHowAQuestionIsDecided(t *testing.T) {
+func TestAnApprovalIsDecidedByItsRules(t *testing.T) {
 	t.Parallel()
 
 	type outcome struct {
@@ -261,7 +261,7 @@ func TestAQuestionExpiresOnce(t *testing.T) {
 	}
 }
 
-func TestAnEscalatedQuestionIsPutToOthers(t *testing.T) {
+func TestAnEscalatedApprovalHasOtherApprovers(t *testing.T) {
 	t.Parallel()
 
 	a := pending()
@@ -294,7 +294,7 @@ func TestClosingADecidedQuestionChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTheNameOfAQuestionIsAlwaysTheSame(t *testing.T) {
+func TestTheIDOfAnApprovalIsDeterministic(t *testing.T) {
 	t.Parallel()
 
 	first := approval.ID(asked, "exec_1", "confirm")
@@ -315,7 +315,7 @@ func TestTheNameOfAQuestionIsAlwaysTheSame(t *testing.T) {
 }
 
 // A story is what happens to a question, in the order in which it happens.
-func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
+func TestAnApprovalHasAtMostOneVerdict(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -379,7 +379,7 @@ func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
 	})
 }
 
-func TestAQuestionRemindsOnceWhenHalfOfItsTimeIsOver(t *testing.T) {
+func TestAnApprovalRemindsOnceAtHalfOfItsTime(t *testing.T) {
 	t.Parallel()
 
 	begin := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)

@@ -86,7 +86,7 @@ func TestAVerdictIsStoredAndTheRunWakes(t *testing.T) {
 	}
 }
 
-func TestAnEarlierVoteIsStoredAndWakesNobody(t *testing.T) {
+func TestAnEarlierVoteIsStoredWithoutWakingTheRun(t *testing.T) {
 	t.Parallel()
 
 	s, b := &shelf{kept: pending()}, &bell{}
@@ -104,7 +104,7 @@ func TestAnEarlierVoteIsStoredAndWakesNobody(t *testing.T) {
 	}
 }
 
-func TestWhenTheRunCannotBeWokenTheVerdictStandsAndSayingItAgainRingsAgain(t *testing.T) {
+func TestAVerdictStandsWhenRingingFailsAndRepeatingItRingsAgain(t *testing.T) {
 	t.Parallel()
 
 	s, b := &shelf{kept: pending()}, &bell{broken: errors.New("no answer")}
@@ -135,7 +135,7 @@ func TestALostRaceIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoDecideAtOnceOneWins(t *testing.T) {
+func TestOfManyConcurrentVerdictsOneWins(t *testing.T) {
 	t.Parallel()
 
 	s, b := &shelf{kept: pending()}, &bell{}
@@ -164,7 +164,7 @@ func TestOfManyWhoDecideAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedIsNotStored(t *testing.T) {
+func TestARefusedVerdictIsNotStored(t *testing.T) {
 	t.Parallel()
 
 	stranger := ada

@@ -32,7 +32,7 @@ func TestATierHasItsPrice(t *testing.T) {
 	}
 }
 
-func TestAPlanHasItsBounds(t *testing.T) {
+func TestAPlanHasItsLimits(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -131,7 +131,7 @@ func TestTheSumsOfUseAgree(t *testing.T) {
 	})
 }
 
-func TestNoUseIsZeroOfEveryTier(t *testing.T) {
+func TestWithoutUseEveryTierIsZero(t *testing.T) {
 	t.Parallel()
 
 	var none credit.Used

@@ -378,7 +378,7 @@ func TestOnlyActiveAgentsOfTheEventListen(t *testing.T) {
 	d.expect("agent_c")
 }
 
-func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
+func TestAnOverridingAgentReplacesSystemAgents(t *testing.T) {
 	t.Parallel()
 
 	system := func(d *desk) {
@@ -445,7 +445,7 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 const adding = `steps=[{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
 	"params": {"ticket_id": "t", "body": "b", "visibility": "internal"}}]`
 
-func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
+func TestAnAgentWithAMissingCatalogueEntryIsRefusedOnceAndThenInError(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -482,7 +482,7 @@ func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
 	}
 }
 
-func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
+func TestAWorkingAgentIsNotDeactivated(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a, b, c := d.agent("agent_a", adding), d.agent("agent_b", adding, ofPriority), d.agent("agent_c")
@@ -496,7 +496,7 @@ func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
 	}
 }
 
-func TestAnAgentThatCannotBeTakenOutOfServiceIsTriedAgainUnderTheSameEntry(t *testing.T) {
+func TestAFailedDeactivationIsRetriedUnderTheSameEntry(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a, b := d.agent("agent_a", adding), d.agent("agent_b")
@@ -553,7 +553,7 @@ func TestOneEventStartsAnAgentOnceForEver(t *testing.T) {
 	}
 }
 
-func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
+func TestDuplicatesOfAnEventAreRefusedWithinTheWindow(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -687,7 +687,7 @@ func TestALimitCountsRuns(t *testing.T) {
 
 // An event that the limit refuses has started nothing, so its twin is no
 // duplicate.
-func TestATwinOfAnEventThatTheLimitRefusedIsJudgedForItself(t *testing.T) {
+func TestADuplicateOfAnEventThatTheLimitRefusedIsNotRefusedAsDuplicate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
@@ -726,7 +726,7 @@ func (r *racing) ReleaseDedup(ctx context.Context, x execution.Execution) error 
 	return r.Store.ReleaseDedup(ctx, x)
 }
 
-func TestARaceIsDecidedAfterTheLook(t *testing.T) {
+func TestARaceIsDecidedByTheConditionalWrites(t *testing.T) {
 	t.Parallel()
 
 	t.Run("a run that lost its place gives the content back", func(t *testing.T) {
@@ -868,7 +868,7 @@ func TestARefusedEventCostsOneWrite(t *testing.T) {
 	}
 }
 
-func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
+func TestAnEventThatStartedARunIsNotRefusedLater(t *testing.T) {
 	t.Parallel()
 
 	for name, more := range map[string]string{
@@ -890,7 +890,7 @@ func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
 	}
 }
 
-func TestOneAgentThatFailsDoesNotKeepTheOthers(t *testing.T) {
+func TestAFailureForOneAgentDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	agents := []id.Agent{d.agent("agent_a"), d.agent("agent_b"), d.agent("agent_c")}
@@ -930,7 +930,7 @@ func TestProfilesAreReadOnlyWhenAConditionLooksAtThem(t *testing.T) {
 	}
 }
 
-func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
+func TestAnEventIsProjectedIntoTheProfileBeforeItIsJudged(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const third = `conditions=[{"context": "client_context", "field": "recent_incidents", "operator": "gte", "value": 3},
@@ -956,7 +956,7 @@ func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
 	}
 }
 
-func TestNothingIsKeptOfClientsOfUnknownOrganizations(t *testing.T) {
+func TestClientsOfUnknownOrganizationsAreNotProjected(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	e := d.created()

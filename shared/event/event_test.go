@@ -66,7 +66,7 @@ func TestAWholeEnvelopeIsReadExactly(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeAbsentOrForeignIsTaken(t *testing.T) {
+func TestOptionalAndUnknownFieldsAreAccepted(t *testing.T) {
 	t.Parallel()
 
 	for name, detail := range map[string][]byte{
@@ -98,7 +98,7 @@ func TestWhatMayBeAbsentOrForeignIsTaken(t *testing.T) {
 	}
 }
 
-func TestAMalformedEnvelopeIsRefusedAndSaysWhy(t *testing.T) {
+func TestAMalformedEnvelopeIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -204,7 +204,7 @@ func TestAnEnvelopeMustAgreeWithTheBus(t *testing.T) {
 	}
 }
 
-func TestAnEventMayHaveTheSizeThatAMachineTakes(t *testing.T) {
+func TestAnEventMayBeAsLargeAsTheInputOfAMachine(t *testing.T) {
 	t.Parallel()
 
 	fill := func(size int) []byte {
@@ -294,7 +294,7 @@ func TestTheDepthCountsTheRunsBehindAnEvent(t *testing.T) {
 	}
 }
 
-func TestTwoEventsOfOneContentSayTheSame(t *testing.T) {
+func TestEventsWithEqualContentHaveTheSameDigest(t *testing.T) {
 	t.Parallel()
 
 	parse := func(detail []byte) event.Event {
@@ -375,7 +375,7 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 	})
 }
 
-func TestAStoredEnvelopeIsReadWithoutJudging(t *testing.T) {
+func TestAStoredEnvelopeIsReadWithoutValidation(t *testing.T) {
 	t.Parallel()
 
 	var got struct {
@@ -465,7 +465,7 @@ func TestTheClientIsThatOfTheEnvelopeOrElseOfThePayload(t *testing.T) {
 	}
 }
 
-func TestAPayloadThatIsLargeOnlyWrittenOutIsTooLarge(t *testing.T) {
+func TestThePayloadIsMeasuredWithItsNumbersWrittenOut(t *testing.T) {
 	t.Parallel()
 
 	detail := with(t, "payload", `{"n": [`+strings.Repeat("1e300,", 1000)+`0]}`)

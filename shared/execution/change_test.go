@@ -24,7 +24,7 @@ func answered(step id.Step, h credit.Hold) execution.StepRecord {
 	return execution.StepRecord{ID: step, Status: execution.StepCompleted, Charge: &h}
 }
 
-func TestAPriceIsTakenOnce(t *testing.T) {
+func TestCreditsOfAStepAreReservedOnce(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -45,7 +45,7 @@ func TestAPriceIsTakenOnce(t *testing.T) {
 	}
 }
 
-func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
+func TestCreditsAreReleasedOnceWithAStepWithoutAnswer(t *testing.T) {
 	t.Parallel()
 
 	taken, _ := begun().Reserved("a", hold(credit.Premium))
@@ -80,7 +80,7 @@ func two(t *testing.T) (execution.Execution, execution.Steps) {
 	return c.Execution, execution.Steps{"a": answered("a", hold(credit.Standard)), "b": {ID: "b", Status: execution.StepRunning}}
 }
 
-func TestAnEndSettlesWhatWasHeld(t *testing.T) {
+func TestTheEndOfARunSettlesItsHolds(t *testing.T) {
 	t.Parallel()
 
 	failure := execution.Failure{Code: "product_error"}
@@ -125,7 +125,7 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 	}
 }
 
-func TestWhatMayStillBeAnsweredStaysHeldAndIsSettledLater(t *testing.T) {
+func TestCreditsOfARunningCallStayHeldAndAreSettledLater(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
@@ -188,7 +188,7 @@ func TestAnOpenRunIsNotSettled(t *testing.T) {
 	}
 }
 
-func TestARunAtRestHasPaidForItsAnswers(t *testing.T) {
+func TestAParkedRunHasPaidForItsAnswers(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
@@ -204,7 +204,7 @@ func TestARunAtRestHasPaidForItsAnswers(t *testing.T) {
 	}
 }
 
-func TestWhatStepsCost(t *testing.T) {
+func TestStepsReportTheirCredits(t *testing.T) {
 	t.Parallel()
 
 	steps := execution.Steps{

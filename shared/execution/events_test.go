@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 )
 
-func TestTheEventOfAFailedRunHoldsIDsAndOurSentenceOnly(t *testing.T) {
+func TestTheEventOfAFailedRunHoldsOnlyIDsAndAFixedSentence(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
 	x := execution.New(execution.Execution{ID: "exec_1", Org: "org_acme", Agent: "agent_a", Trigger: event.Event{

@@ -37,7 +37,7 @@ func leased(t *testing.T, x execution.Execution, owner string, seconds int) exec
 	return x
 }
 
-func TestANewRunIsPendingAndSomebodyLooksSoon(t *testing.T) {
+func TestANewRunIsPendingAndDueSoon(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -110,7 +110,7 @@ func TestARunStartsOnce(t *testing.T) {
 	}
 }
 
-func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
+func TestAnOpenRunIsDueAndAnEndedRunIsNot(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -134,7 +134,7 @@ func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
 	}
 }
 
-func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
+func TestARunIsListedByStatusOnceParkedOrEnded(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -161,7 +161,7 @@ func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
 	}
 }
 
-func TestARunEndsAsItSays(t *testing.T) {
+func TestARunEndsWithItsStatusAndReason(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -269,7 +269,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 	}
 }
 
-func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
+func TestTheDurationIsTheTimeFromStartToEnd(t *testing.T) {
 	t.Parallel()
 
 	never, err := begun().Cancel(execution.CancelledByUser, at(7))
@@ -299,7 +299,7 @@ func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
 	}
 }
 
-func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
+func TestTheOffsetOfAStepCountsFromTheStartOfItsRun(t *testing.T) {
 	t.Parallel()
 
 	x := leased(t, begun(), "one", 1)
@@ -319,7 +319,7 @@ func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
 	}
 }
 
-func TestTheNameOfARunFollowsFromAgentAndEvent(t *testing.T) {
+func TestTheIDOfARunIsDerivedFromAgentAndEvent(t *testing.T) {
 	t.Parallel()
 
 	first := execution.ID("org_a", "agent_1", trigger())
@@ -377,7 +377,7 @@ func TestTheFinalStatusesAreThree(t *testing.T) {
 	}
 }
 
-func TestARunIsStuckAfterManyLeasesWithoutAStepAtItsEnd(t *testing.T) {
+func TestARunIsStuckAfterMaxStalledLeasesWithoutAnEndedStep(t *testing.T) {
 	t.Parallel()
 
 	x := begun()

@@ -196,7 +196,7 @@ func TestARunIsShownWithItsTrace(t *testing.T) {
 	}
 }
 
-func TestADefinitionThatIsLostIsOurFault(t *testing.T) {
+func TestAMissingDefinitionIsAnInternalError(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -207,7 +207,7 @@ func TestADefinitionThatIsLostIsOurFault(t *testing.T) {
 	}
 }
 
-func TestACancelledRunIsAtItsEnd(t *testing.T) {
+func TestACancelledRunHasEnded(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1))
@@ -226,7 +226,7 @@ func TestACancelledRunIsAtItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhatAModelMayStillAnswerStaysHeldOnlyUnderALease(t *testing.T) {
+func TestCancellingKeepsHoldsOnlyUnderALiveLease(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -267,7 +267,7 @@ func TestCancellingDeniesTheGateAndWakesTheMachine(t *testing.T) {
 	}
 }
 
-func TestAMachineThatDoesNotWakeDoesNotKeepARunAlive(t *testing.T) {
+func TestACancellationStandsWhenTheMachineCannotBeWoken(t *testing.T) {
 	t.Parallel()
 
 	w := asking(t)
@@ -280,7 +280,7 @@ func TestAMachineThatDoesNotWakeDoesNotKeepARunAlive(t *testing.T) {
 	}
 }
 
-func TestAVerdictOfAMomentAgoStands(t *testing.T) {
+func TestCancellingKeepsAVerdictThatWasJustGiven(t *testing.T) {
 	t.Parallel()
 
 	w := asking(t)
@@ -375,7 +375,7 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	}
 }
 
-func TestARetrySaysWhoAskedForIt(t *testing.T) {
+func TestARetryRecordsItsStarter(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -408,7 +408,7 @@ func TestARetrySaysWhoAskedForIt(t *testing.T) {
 	}
 }
 
-func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
+func TestAFailedStepThatContinuesIsAWarningAndKeepsItsError(t *testing.T) {
 	t.Parallel()
 
 	broken := execution.StepRecord{ID: "a", Kind: definition.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
@@ -456,7 +456,7 @@ func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 
 // A person who asks twice, or a client that repeats a request whose answer was
 // lost, does not have the work done twice.
-func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
+func TestARetryIsStartedOnceWhileItIsOpen(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
@@ -478,7 +478,7 @@ func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
 	}
 }
 
-func TestARetryThatCannotBeStartedIsRecordedAllTheSame(t *testing.T) {
+func TestARetryIsRecordedEvenIfItsMachineCannotBeStarted(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
@@ -488,7 +488,7 @@ func TestARetryThatCannotBeStartedIsRecordedAllTheSame(t *testing.T) {
 	}
 }
 
-func TestWhatMayNotBeRetriedIsNot(t *testing.T) {
+func TestARetryIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 
 	failed := leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5))

@@ -60,7 +60,7 @@ func shown(tr execution.Trace) string {
 	return strings.Join(words, " ")
 }
 
-func TestTheTraceListsWhatWasTaken(t *testing.T) {
+func TestTheTraceListsTheTakenBranchOnly(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -111,7 +111,7 @@ func TestTheTraceListsWhatWasTaken(t *testing.T) {
 	}
 }
 
-func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
+func TestABranchWithoutElseTakesNoSteps(t *testing.T) {
 	t.Parallel()
 
 	d := definition.Definition{Steps: []definition.Step{branch("b", nil, []definition.Step{step("x")}), step("d")}}
@@ -120,7 +120,7 @@ func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
 	}
 }
 
-func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
+func TestTheLastStepIsFollowedByNone(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {

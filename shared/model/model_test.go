@@ -146,7 +146,7 @@ func converse(stop, content string) string {
 		"usage": {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120}, "metrics": {"latencyMs": 5}}`
 }
 
-func TestBedrockIsAskedInItsWords(t *testing.T) {
+func TestARequestToBedrockHasItsFormat(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: converse("end_turn", `[{"text": "It is "}, {"text": "noise."}]`)}
 	got, err := bedrock(t, p).Ask(t.Context(), question())
@@ -203,7 +203,7 @@ func TestBedrockMustUseATool(t *testing.T) {
 	}
 }
 
-func TestAModelWithoutASystemPromptIsToldWhatIsData(t *testing.T) {
+func TestAModelWithoutASystemPromptGetsThePreamble(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
 	if _, err := bedrock(t, p).Ask(t.Context(), step.Question{Tier: credit.Quick, Prompt: "p"}); err != nil {
@@ -253,7 +253,7 @@ func judge(t *testing.T, p *provider, err error, want, reason string) {
 	}
 }
 
-func TestFailuresOfBedrockAreSorted(t *testing.T) {
+func TestFailuresOfBedrockAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -287,7 +287,7 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 	}
 }
 
-func TestAQuestionEndsWithItsTime(t *testing.T) {
+func TestACallOfAModelEndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 
 	for name, open := range map[string]func(*testing.T, *provider) step.Model{"bedrock": bedrock, "openai": openAI} {
@@ -309,7 +309,7 @@ func completion(finish, message string) string {
 		"choices": [{"index": 0, "finish_reason": "` + finish + `", "message": ` + message + `}]}`
 }
 
-func TestOpenAIIsAskedInItsWords(t *testing.T) {
+func TestARequestToOpenAIHasItsFormat(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: completion("stop", `{"role": "assistant", "content": "{\"n\": 12345678901234567}"}`)}
 	q := withSchema()
@@ -355,7 +355,7 @@ func TestOpenAIAnswersTextWithoutASchema(t *testing.T) {
 	p.expect(t, "response_format", nil)
 }
 
-func TestFailuresOfOpenAIAreSorted(t *testing.T) {
+func TestFailuresOfOpenAIAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -408,7 +408,7 @@ func TestEveryTierHasAModel(t *testing.T) {
 	}
 }
 
-func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
+func TestTheFallbackModelIsAskedWhenTheTierHasOne(t *testing.T) {
 	t.Parallel()
 	for tier, want := range map[credit.Tier]string{credit.Standard: "other-2", credit.Quick: "small-1"} {
 		p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
@@ -421,7 +421,7 @@ func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
 	}
 }
 
-func TestABusyModelSaysHowLong(t *testing.T) {
+func TestTheRetryAfterOfABusyModelIsKept(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
 		"": time.Second, "7": 7 * time.Second, "-1": time.Second, "soon": time.Second,

@@ -100,7 +100,7 @@ func refusal(code string) string {
 		`</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>`
 }
 
-func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
+func TestFailuresOfSNSAreClassified(t *testing.T) {
 	t.Parallel()
 
 	const ok = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>`
@@ -130,7 +130,7 @@ func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
 	}
 }
 
-func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
+func TestFailuresOfSESAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -157,7 +157,7 @@ func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
 	}
 }
 
-func TestARefusalOfAWSIsSaidInOurWordsWithItsCode(t *testing.T) {
+func TestARefusalOfAWSIsDescribedWithItsCode(t *testing.T) {
 	t.Parallel()
 
 	for code, want := range map[string]string{
@@ -197,7 +197,7 @@ func (p *post) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 	return &sesv2.SendEmailOutput{}, nil
 }
 
-func TestAnSMSSaysWhoseItIs(t *testing.T) {
+func TestAnSMSIsTaggedWithItsOrganization(t *testing.T) {
 	t.Parallel()
 	p := &phone{}
 	m := message(definition.SMS, "+15551234567")
@@ -216,7 +216,7 @@ func TestAnSMSSaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestAnSMSIsAsLongAsSNSTakes(t *testing.T) {
+func TestAnSMSIsCutToTheLimitOfSNS(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ body, want string }{
@@ -267,7 +267,7 @@ func TestAnEmailSaysTheSameInHTML(t *testing.T) {
 	}
 }
 
-func TestAnEmailHasNoLinkButOurs(t *testing.T) {
+func TestAnEmailHasOnlyTheLinkOfThePlatform(t *testing.T) {
 	t.Parallel()
 	anchors := regexp.MustCompile(`<a href="([^"]*)"[^>]*>([^<]*)</a>`)
 	for name, tc := range map[string]struct {

@@ -188,7 +188,7 @@ func TestAnAuthorMayUseTheMarkupOfAChat(t *testing.T) {
 	}
 }
 
-func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
+func TestAChatMessageIsCutToTheLimitsOfItsChannel(t *testing.T) {
 	t.Parallel()
 
 	for name, text := range map[string]string{
@@ -232,7 +232,7 @@ func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
 	}
 }
 
-func TestALongBodyIsCutWhereALineEnds(t *testing.T) {
+func TestALongBodyIsCutAtALineBreak(t *testing.T) {
 	t.Parallel()
 
 	a, b, c := strings.Repeat("a", 2000)+"\n", strings.Repeat("b", 2996), strings.Repeat("c", 9000)
@@ -269,7 +269,7 @@ func TestALinkIsNotCutInTwo(t *testing.T) {
 	}
 }
 
-func TestNothingIsShownOfNothing(t *testing.T) {
+func TestABlankMessageHasNoBlocks(t *testing.T) {
 	t.Parallel()
 
 	for channel, want := range map[definition.Channel]map[string]any{definition.Slack: {"text": " \n"}, definition.Teams: card()} {
@@ -313,7 +313,7 @@ func TestAWebhookIsSignedWithTheOrganizationsSecret(t *testing.T) {
 	}
 }
 
-func TestAnswersOfHooksAreSorted(t *testing.T) {
+func TestAnswersOfHooksAreClassified(t *testing.T) {
 	t.Parallel()
 
 	hangsUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -407,7 +407,7 @@ func reasonOf(err error) string {
 	return s.Reason()
 }
 
-func TestAHookSaysWhenToComeBack(t *testing.T) {
+func TestTheRetryAfterOfAHookIsKept(t *testing.T) {
 	t.Parallel()
 	for _, c := range []definition.Channel{definition.Slack, definition.Teams, definition.Webhook} {
 		for header, want := range map[string]time.Duration{"30": 30 * time.Second, "Mon, 09 Mar 2026 14:23:11 GMT": 10 * time.Second, "": 0} {
@@ -424,7 +424,7 @@ func TestAHookSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
+func TestTheCauseOfAMissingAnswerIsDescribed(t *testing.T) {
 	t.Parallel()
 
 	closed := httptest.NewServer(nil)
@@ -459,7 +459,7 @@ func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
 	}
 }
 
-func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
+func TestARefusedConnectionMeansNotSent(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	closed := s.URL
@@ -471,7 +471,7 @@ func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
 	}
 }
 
-func TestATimeThatIsOverLeavesAChatUnknown(t *testing.T) {
+func TestATimeoutOfAChatHasAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
 	h := listen(t, func(http.ResponseWriter, *http.Request) { <-over })

@@ -24,7 +24,7 @@ func failed(exec id.Execution) outbox.Notice {
 	}
 }
 
-func TestAnEventSaysWhatItsNoticeSays(t *testing.T) {
+func TestAnEventHasTheContentOfItsNotice(t *testing.T) {
 	t.Parallel()
 	got := outbox.EventOf(failed("exec_1"))
 	want := event.Event{
@@ -62,7 +62,7 @@ func TestFieldsThatDoNotApplyAreNull(t *testing.T) {
 	}
 }
 
-func TestTheSameNoticeHasTheSameIDAndAnotherHasAnother(t *testing.T) {
+func TestTheIDOfAnEventIdentifiesItsNotice(t *testing.T) {
 	t.Parallel()
 	base := failed("exec_1")
 	ids := map[id.Event]string{outbox.EventOf(base).ID: "the notice"}
@@ -89,7 +89,7 @@ func TestTheSameNoticeHasTheSameIDAndAnotherHasAnother(t *testing.T) {
 	}
 }
 
-func TestWhoFailedIsKnownOfOurEventsOnly(t *testing.T) {
+func TestOnlyPlatformEventsNameTheFailedAgent(t *testing.T) {
 	t.Parallel()
 	e := outbox.EventOf(failed("exec_1"))
 	if got := outbox.Failed(e); got != "agent_a" {
@@ -152,7 +152,7 @@ func open() (*shelf, *outbox.Service) {
 	}
 }
 
-func TestWhatTheWriterCannotPublishTheSweeperDoes(t *testing.T) {
+func TestTheSweeperPublishesEventsThatTheWriterCouldNot(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
 	s, service := open()
@@ -173,7 +173,7 @@ func TestWhatTheWriterCannotPublishTheSweeperDoes(t *testing.T) {
 	}
 }
 
-func TestOneThatCannotBePublishedDoesNotKeepTheOthers(t *testing.T) {
+func TestAnEventThatCannotBePublishedDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	s, service := open()
 	s.busDown[s.left[0].ID] = errors.New("refused")

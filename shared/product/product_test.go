@@ -107,7 +107,7 @@ func TestAHostileValueAddsNothingToACommand(t *testing.T) {
 	}
 }
 
-func TestAnswersAreSorted(t *testing.T) {
+func TestAnswersAreClassified(t *testing.T) {
 	t.Parallel()
 
 	long := strings.Repeat("x", 70<<10)
@@ -146,7 +146,7 @@ func TestAnswersAreSorted(t *testing.T) {
 	}
 }
 
-func TestDoneIsDoneWhateverTheAnswer(t *testing.T) {
+func TestASuccessfulStatusCompletesTheStepWithAnyAnswer(t *testing.T) {
 	t.Parallel()
 
 	long := strings.Repeat("ü", 35<<10)
@@ -191,7 +191,7 @@ func TestDoneIsDoneWhateverTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatBreaksOffIsDoneToo(t *testing.T) {
+func TestAnIncompleteAnswerCompletesTheStep(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]map[string]any{
 		`{"a": 1`: {"text": `{"a": 1`, "truncated": true}, `{"a": 1}`: {"text": `{"a": 1}`, "truncated": true}, ``: {"text": "", "truncated": true},
@@ -210,7 +210,7 @@ func TestAnAnswerThatBreaksOffIsDoneToo(t *testing.T) {
 	}
 }
 
-func TestABusyProductSaysWhenToAskAgain(t *testing.T) {
+func TestTheRetryAfterOfABusyProductIsKept(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status int
@@ -269,7 +269,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestACommandEndsWithItsTime(t *testing.T) {
+func TestACommandEndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
 	c := client(t, func(http.ResponseWriter, *http.Request) { <-over })
@@ -281,7 +281,7 @@ func TestACommandEndsWithItsTime(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReachedMayBeReachedLater(t *testing.T) {
+func TestAnUnreachableProductIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	s.Close()

@@ -9,7 +9,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-func TestCleanTextHasOnlyWhatPeopleSee(t *testing.T) {
+func TestCleanTextHasOnlyVisibleCharacters(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
 		"plain text stays":                      {"Isolate dev_1?", "Isolate dev_1?"},

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
+func TestADateIsReadInEveryUnambiguousForm(t *testing.T) {
 	t.Parallel()
 
 	const refused = ""

@@ -52,7 +52,7 @@ func TestEveryFilterDoesWhatItsDocumentationShows(t *testing.T) {
 }
 
 // The list is part of what the product promises.
-func TestTheFiltersArePromised(t *testing.T) {
+func TestTheFilterTableIsComplete(t *testing.T) {
 	t.Parallel()
 
 	promised := strings.Fields(`append prepend upcase downcase capitalize strip lstrip rstrip strip_html strip_newlines newline_to_br
@@ -368,7 +368,7 @@ func TestTheExamplesOfLiquidsDocumentation(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
+func TestAValueThatCannotBeFilledHasAPlainError(t *testing.T) {
 	t.Parallel()
 
 	scope := payload(t, `{"x": "3/9/2026 2:23:01 PM", "o": {"a": 1}, "l": [1, "2"], "n": 0, "s": "abc", "b": true, "neg": -1, "half": 1.5, "zone": "Mars/Base"}`)
@@ -416,7 +416,7 @@ func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
 	}
 }
 
-func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
+func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 	t.Parallel()
 
 	for in, want := range map[string]string{
@@ -621,7 +621,7 @@ func look(t *testing.T, in string, s render.Scope) {
 	}
 }
 
-func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
+func TestATemplateWithTruncateAcceptsEveryValidEvent(t *testing.T) {
 	t.Parallel()
 
 	const size = 256 << 10
@@ -652,7 +652,7 @@ func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
 	}
 }
 
-func TestLongNumbersCanBeReckonedWith(t *testing.T) {
+func TestCalculationsAcceptLongNumbers(t *testing.T) {
 	t.Parallel()
 
 	long := jsonvalue.Number(strings.Repeat("7", 256<<10))

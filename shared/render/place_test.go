@@ -51,7 +51,7 @@ func TestOnlyValuesAreEncoded(t *testing.T) {
 	}
 }
 
-func TestAnEncodedTextIsATextOtherwise(t *testing.T) {
+func TestEncodedEqualsTextApartFromTheEncoding(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -76,7 +76,7 @@ func TestAnEncodedTextIsATextOtherwise(t *testing.T) {
 	}
 }
 
-func TestOnePlaceholderIsAlone(t *testing.T) {
+func TestAloneMatchesExactlyOnePlaceholder(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string]bool{

@@ -130,7 +130,7 @@ func TestTheValuesOfAnObjectAreBoundedTogether(t *testing.T) {
 	}
 }
 
-func TestPathsNamesWhatATemplateNeeds(t *testing.T) {
+func TestPathsReturnsThePathsOfATemplate(t *testing.T) {
 	t.Parallel()
 
 	got, err := render.Paths(`{{ a.b }} {{ "x" | append: c[0].d }} {{ e | default: "" }}`)

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A bus takes the platform's own events and delivers them to the queue.
+// A bus accepts the platform's own events and delivers them to the queue.
 type bus struct {
 	world *world
 
@@ -37,8 +37,8 @@ func (b *bus) Put(ctx context.Context, e event.Event) error {
 	})
 }
 
-// told returns the ids of the events of a type about the runs of an
-// organization, and how many events there are of each id.
+// told returns, by run, the ids of the events of a type about the runs of an
+// organization, with the number of events of each id.
 func (b *bus) told(o id.Org, kind string) map[id.Execution]map[id.Event]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,8 +73,8 @@ func (s *store) Published(ctx context.Context, o id.Org, e id.Event) error {
 	return throughErr(ctx, s.world, "store.Published", "", func() error { return s.Store.Published(ctx, o, e) })
 }
 
-// auditHeard checks that the bus has one event of each failed run, and of no
-// other, and that nothing is left in the outbox.
+// auditHeard checks that the bus has one event for each failed run and for no
+// other, and that the outbox is empty.
 func (w *world) auditHeard() {
 	w.Helper()
 	told := w.bus.told(w.org, outbox.ExecutionFailed)
@@ -104,7 +104,7 @@ func (w *world) auditHeard() {
 	}
 }
 
-// A mail is the mail server that sends to owners.
+// A mail is the mail server for the owners' e-mails.
 type mail struct {
 	world *world
 
@@ -123,7 +123,7 @@ func (m *mail) Send(ctx context.Context, letter step.Message) error {
 	})
 }
 
-// owned names an owner of the organization, who is told of failures.
+// owned adds an owner, who gets e-mails about failures.
 func (w *world) owned() {
 	hub := tenant.Service{Store: w.store.Store, Now: time.Now}
 	w.must(hub.Project(w.over, event.Event{
@@ -132,8 +132,8 @@ func (w *world) owned() {
 	}))
 }
 
-// auditMail checks that an owner got one e-mail an hour at most. A process may
-// hang between the moment it decided to send and the moment it sends.
+// auditMail checks that an owner got at most one e-mail an hour. A process may
+// hang between its decision to send and the sending.
 func (w *world) auditMail() {
 	w.Helper()
 	w.mail.mu.Lock()
@@ -152,8 +152,8 @@ func (s *store) SaveAlerts(ctx context.Context, o id.Org, r alert.Record) error 
 	return throughErr(ctx, s.world, "store.SaveAlerts", "", func() error { return s.Store.SaveAlerts(ctx, o, r) })
 }
 
-// auditLow checks that each threshold of a month's credits is told once, and not
-// before it is reached.
+// auditLow checks that each threshold of a month's credits is reported once,
+// and not before it is reached.
 func (w *world) auditLow() {
 	w.Helper()
 	told := map[string]id.Event{}

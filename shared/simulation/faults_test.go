@@ -15,15 +15,15 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A scenario is something that happens in a world, with people who ask again when
-// they get no answer.
+// A scenario is a story in a world. Its people repeat a request until they get
+// an answer.
 type scenario struct {
 	name string
 	tell func(w *world)
-	lost string // a port of the machinery whose first call is lost besides
+	lost string // a port of the machines whose first call is lost as well
 }
 
-// scenarios go through every call of every port.
+// scenarios together call every port.
 func scenarios() []scenario {
 	one := func(steps ...string) func(w *world) {
 		return func(w *world) {
@@ -118,8 +118,8 @@ func scenarios() []scenario {
 	}
 }
 
-// insist does something again until it is done: a person who gets no answer asks
-// again, and finds that it was done.
+// insist repeats a request until it succeeds. A repeated request finds the
+// earlier one done.
 func (w *world) insist(f func() error) {
 	for range 5 {
 		_, err := call(w, 15*time.Second, func(context.Context) (struct{}, error) { return struct{}{}, f() })
@@ -130,7 +130,7 @@ func (w *world) insist(f func() error) {
 	}
 }
 
-// misfortunes are what may happen at one call.
+// misfortunes returns the faults of one call by name.
 func misfortunes() map[string]fault {
 	return map[string]fault{
 		"refused":      {before: errFault},
@@ -141,10 +141,10 @@ func misfortunes() map[string]fault {
 	}
 }
 
-// Whatever single thing goes wrong at whatever call, the invariants hold: each
-// call of each scenario is made to fail in each way. The matrix says how often each
-// call was made to fail; a port that no scenario calls fails the test.
-func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
+// The invariants hold after any single fault: each call of each scenario fails
+// in each way. The matrix counts the faults by call; a port that no scenario
+// calls fails the test.
+func TestAnySingleFaultIsRepaired(t *testing.T) {
 	t.Parallel()
 	m := matrix{cells: map[string]map[string]int{}}
 	t.Cleanup(func() {
@@ -177,7 +177,7 @@ func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 	}
 }
 
-// calls returns how often each port is called when nothing goes wrong.
+// calls returns the number of calls of each port without faults.
 func (s scenario) calls(t *testing.T) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
@@ -193,12 +193,12 @@ func (s scenario) calls(t *testing.T) map[string]int {
 				seen[at.port] += n
 			}
 		}
-		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls are all alike
+		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls do not differ
 	})
 	return seen
 }
 
-// nth makes one call of a port go wrong, whatever run it is about.
+// nth plans a fault at the n-th call of a port for any run.
 func (s scenario) nth(port string, n int, f fault) func(site) fault {
 	var mu sync.Mutex
 	count := 0
@@ -216,7 +216,7 @@ func (s scenario) nth(port string, n int, f fault) func(site) fault {
 	}
 }
 
-// ports are all places where a call may go wrong, but for those of the bubble's
+// ports returns all ports where a call may fail, without those of the bubble's
 // own machinery.
 func ports() []string {
 	return []string{
@@ -228,7 +228,7 @@ func ports() []string {
 	}
 }
 
-// A matrix says how many faults of a kind were tried at the calls of a port.
+// A matrix counts the faults by kind and port.
 type matrix struct {
 	mu    sync.Mutex
 	cells map[string]map[string]int

@@ -19,7 +19,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// ---- who is told of a question ----
+// ---- messages about an open approval ----
 
 const (
 	twoChannels = `"timeout_seconds": 3600, "notify": [{"channel": "sms", "recipients": ["+15550000001", "+15550000002"]},
@@ -27,8 +27,8 @@ const (
 	escalates = `"on_expiry": "escalate", "escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800}`
 )
 
-// told returns what people were told: "15:04 Reminder: … (3)", for each subject
-// in a minute how many messages.
+// told returns the messages sent, by minute and subject with their number:
+// "15:04 Reminder: … (3)".
 func (w *world) told() []string {
 	var lines []string
 	n := 0
@@ -44,10 +44,10 @@ func (w *world) told() []string {
 	return lines
 }
 
-// notified returns what the trace says of who was told, by occasion.
+// notified returns the deliveries in the trace, by occasion.
 func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	w.Helper()
-	calm := *w.executions // what is looked at does not go wrong
+	calm := *w.executions // without faults
 	calm.Store, calm.Definitions = w.store.Store, agent.Definitions{System: systemAgents(), Versions: w.store.Store}
 	_, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
 	w.must(err)
@@ -67,7 +67,7 @@ func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	return out
 }
 
-func TestPeopleAreToldOfAQuestion(t *testing.T) {
+func TestAGateSendsMessagesAndReminders(t *testing.T) {
 	t.Parallel()
 
 	asked := "An agent waits for approval (3)"
@@ -134,7 +134,7 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 	}
 }
 
-func TestAMessageSaysWhatIsAskedWhereToDecideAndWhatIsDone(t *testing.T) {
+func TestAGateMessageHasQuestionLinkAndActions(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", twoChannels), act("b"))))
@@ -152,9 +152,9 @@ func TestAMessageSaysWhatIsAskedWhereToDecideAndWhatIsDone(t *testing.T) {
 	})
 }
 
-// Where a channel has a markup the way to decide is a link, and nothing that is
-// said of the run is.
-func TestOnlyTheWayToDecideIsALink(t *testing.T) {
+// In a channel with a markup the link to decide is the only link; values of the
+// run make none.
+func TestOnlyTheLinkToDecideIsALink(t *testing.T) {
 	t.Parallel()
 	const evil = "<https://evil.example|Decide> [Decide](https://evil.example) <!channel>"
 	inWorld(t, func(w *world) {
@@ -201,8 +201,8 @@ func TestOnlyTheWayToDecideIsALink(t *testing.T) {
 	})
 }
 
-// What an event says may make a question as long as it likes.
-func TestALongQuestionDoesNotPushOutItsLink(t *testing.T) {
+// A value of an event may make a question arbitrarily long.
+func TestALongQuestionDoesNotCutOffItsLink(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(`{"id": "g", "type": "approval_gate", "message": "May {{ event_payload.ticket_id }} go on?", ` + twoChannels + `}`))
@@ -220,13 +220,13 @@ func TestALongQuestionDoesNotPushOutItsLink(t *testing.T) {
 	})
 }
 
-func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
+func TestAnUnreachableRecipientDoesNotDelayTheApproval(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.senders.reply = func(m step.Message) error {
 			switch m.Recipient {
 			case "+15550000001":
-				return errFault // nobody knows
+				return errFault // the outcome is unknown
 			case "+15550000002":
 				return step.ErrNotification
 			}
@@ -238,16 +238,16 @@ func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
 		w.pass(time.Minute)
 		w.expect(x, "completed: g completed, b completed")
 		if diff := cmp.Diff(map[string][]string{
-			"asked": {"unknown", "failed", "sent"}, "decided": {"unknown", "sent"}, // whom the question surely did not reach hears nothing
+			"asked": {"unknown", "failed", "sent"}, "decided": {"unknown", "sent"}, // a recipient whom the question did not reach gets no outcome
 		}, w.notified(x, "g")); diff != "" {
 			t.Errorf("trace (-want +got)\n%s", diff)
 		}
 	})
 }
 
-// Wherever the function dies that puts the question, people hear of it, and
-// nobody twice.
-func TestPeopleAreToldAlthoughTheFunctionDies(t *testing.T) {
+// A crash anywhere in the function that requests an approval neither loses a
+// message nor sends it twice.
+func TestGateMessagesSurviveACrash(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"store.Commit", "sender.Send", "machine.Invoke"} {
 		for n := 1; n <= 8; n++ {
@@ -277,9 +277,9 @@ func TestPeopleAreToldAlthoughTheFunctionDies(t *testing.T) {
 	}
 }
 
-// People decide while somebody still notes who was told, and the doorbell is
-// lost: the run must not sleep on until its question expires.
-func TestADecisionIsNotPutOffByTellingPeople(t *testing.T) {
+// An approver decides while a worker still records deliveries, and the doorbell
+// is lost: the run must not wait until the gate expires.
+func TestRecordingDeliveriesDoesNotDelayTheSweepAfterADecision(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault {
@@ -301,13 +301,13 @@ func TestADecisionIsNotPutOffByTellingPeople(t *testing.T) {
 	})
 }
 
-// ---- a verdict is about what was shown ----
+// ---- the run does what the gate showed ----
 
 // profiled is an action whose parameters come from the client's profile.
 const profiled = `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 	"ticket_id": "{{ event_payload.ticket_id }}", "body": "score {{ client_context.security_posture_score }}", "visibility": "internal"}}`
 
-func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
+func TestARunPerformsTheActionsThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	safe := `{"context": "client_context", "field": "security_posture_score", "operator": "gt", "value": 50}`
 	inWorld(t, func(w *world) {
@@ -342,7 +342,7 @@ func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
 	})
 }
 
-func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
+func TestAGateShowsTheFollowingStepsAsFarAsTheyAreKnown(t *testing.T) {
 	t.Parallel()
 
 	judged := func(name, path string) string {
@@ -351,7 +351,7 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		steps []string
-		want  string // the steps that are shown; those in brackets with parameters
+		want  string // the steps shown, in brackets if with parameters
 	}{
 		"an action":                          {[]string{ask("g"), act("b")}, "[b]"},
 		"nothing":                            {[]string{act("a"), ask("g")}, ""},
@@ -405,7 +405,7 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 	}
 }
 
-func TestAGateThatCannotShowAllOfItFails(t *testing.T) {
+func TestAGateWithTooManyParametersFails(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		large := func(name string) string {

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
+func TestAFailedRunStartsItsListeners(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(act("a"), hopeless("f")))
@@ -43,7 +43,8 @@ func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
 				t.Errorf("depth %d", e.Depth())
 			}
 		}
-		// The failure of the second listener starts the first again, and not itself.
+		// The failure of the second listener starts the first again, but not
+		// itself.
 		runs := map[string]int{}
 		for _, r := range w.runs() {
 			runs[string(r.Agent)]++
@@ -55,7 +56,7 @@ func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
 	})
 }
 
-func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
+func TestARunWithoutFailurePublishesNoEvent(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.wake(w.agent(list(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`)))
@@ -75,7 +76,7 @@ func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
 	})
 }
 
-// lows returns the thresholds that the bus was told of, and how often.
+// lows returns the thresholds reported on the bus with the number of events.
 func (w *world) lows() map[int64]int {
 	told := map[int64]int{}
 	for _, e := range w.bus.all() {
@@ -89,7 +90,7 @@ func (w *world) lows() map[int64]int {
 	return told
 }
 
-func TestLowCreditsAreToldOnceHoweverManyRunsUseThem(t *testing.T) {
+func TestLowCreditsAreReportedOnceForConcurrentRuns(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.poor(4_100) // 79.5 percent are used
@@ -111,8 +112,9 @@ func TestLowCreditsAreToldOnceHoweverManyRunsUseThem(t *testing.T) {
 	})
 }
 
-// An answer that is not given is not paid for: the next that is tells.
-func TestCreditsThatAreReleasedAreNotTold(t *testing.T) {
+// An answer that fails is not charged and reports no threshold; the next
+// charged answer does.
+func TestReleasedCreditsReportNoThreshold(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.poor(4_010)
@@ -139,7 +141,7 @@ func TestCreditsThatAreReleasedAreNotTold(t *testing.T) {
 	})
 }
 
-func TestTheLastCreditsAreToldAtEachThreshold(t *testing.T) {
+func TestEachThresholdOfTheCreditsIsReported(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.poor(4_020)
@@ -156,7 +158,7 @@ func TestTheLastCreditsAreToldAtEachThreshold(t *testing.T) {
 	})
 }
 
-func TestOwnersHearOnceOfThreeFailuresWithinAnHour(t *testing.T) {
+func TestOwnersGetOneEMailForThreeFailuresWithinAnHour(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.owned()

@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// outcomes returns the messages that say what became of a question.
+// outcomes returns the outcome messages of gates.
 func (w *world) outcomes() []step.Message {
 	var out []step.Message
 	for _, m := range w.senders.messages() {
@@ -28,7 +28,7 @@ func (w *world) outcomes() []step.Message {
 	return out
 }
 
-func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
+func TestRecipientsOfAQuestionGetItsOutcome(t *testing.T) {
 	t.Parallel()
 	decide := func(yes bool) func(w *world, a id.Agent, x id.Execution) {
 		return func(w *world, _ id.Agent, x id.Execution) {
@@ -128,9 +128,9 @@ func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
 	}
 }
 
-// The console's user cancels while the verdict is on its way: it stands, and
-// those who were asked learn that nothing came of it.
-func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
+// A user of the console cancels the run just after the approval: the verdict
+// stands, and the message says that no action was taken.
+func TestTheOutcomeOfACancelledRunSaysThatNoActionWasTaken(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault { return given(at.port == "machine.Ring", fault{before: errFault}) })
@@ -153,9 +153,9 @@ func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
 	})
 }
 
-// An ended run has no worker: when no machine wakes for it, the sweeper sees that
-// people are still to be told.
-func TestPeopleHearOfACancellationAlthoughNoMachineIsLeft(t *testing.T) {
+// An ended run has no worker: if no machine is left, the sweeper finds that
+// outcome messages are missing.
+func TestTheOutcomeOfACancellationIsSentWithoutAMachine(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault { return given(at.port == "machine.Ring", fault{before: errFault}) })
@@ -170,7 +170,7 @@ func TestPeopleHearOfACancellationAlthoughNoMachineIsLeft(t *testing.T) {
 	})
 }
 
-func TestPeopleHearTheOutcomeWhereverTheFunctionDies(t *testing.T) {
+func TestOutcomeMessagesSurviveACrash(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"store.Commit", "sender.Outcome", "machine.Invoke", "store.Approval", "store.Version"} {
 		for n := 1; n <= 12; n++ {
@@ -203,8 +203,8 @@ func TestPeopleHearTheOutcomeWhereverTheFunctionDies(t *testing.T) {
 	}
 }
 
-// Nobody pays for what nobody is told.
-func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
+// Outcomes without recipients cause no calls.
+func TestAnOutcomeWithoutRecipientsCostsNoCalls(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		steps string
@@ -235,9 +235,10 @@ func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
 				if !run.Status.Ended() || !run.Due.IsZero() || steps[execution.OutcomeOf("g")].ID != "" {
 					t.Errorf("%s, due %v, with %v", run.Status, run.Due, steps[execution.OutcomeOf("g")])
 				}
-				// To decide: the question and the verdict. To go on: the run, its
-				// definition, the question; the lease and the gate; the run again before
-				// the last step; the lease for the action, the end.
+				// For the verdict: the approval and its decision. To continue:
+				// the run, its definition, the approval; the lease and the
+				// gate; the run again before the last step; the lease for the
+				// action, the end.
 				most := map[string]int{"no gate": 0, "a gate without a channel": 11, "a gate that reached nobody": 11, "a cancelled run of such a one": 5}[name]
 				if n := w.seen("store.") - before; n > most {
 					t.Errorf("%d calls of the store, want at most %d", n, most)
@@ -250,7 +251,7 @@ func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
 
 func refusal(step.Message) error { return step.ErrNotification }
 
-// seen returns how often ports were called, but by the sweeper.
+// seen returns the number of calls of ports, without those of the sweeper.
 func (w *world) seen(prefix string) int {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
@@ -265,7 +266,7 @@ func (w *world) seen(prefix string) int {
 
 // ---- escalation ----
 
-func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
+func TestTheEscalationIsNotifiedWhenTheApproversDoNotDecide(t *testing.T) {
 	t.Parallel()
 	const second = `"on_expiry": "escalate", "escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800,
 		"notify": [{"channel": "email", "recipients": ["boss@msp.example"]}]}`
@@ -317,7 +318,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 	}
 }
 
-func TestWhoIsInBothLinesHearsTheOutcomeOnce(t *testing.T) {
+func TestARecipientOfBothLinesGetsTheOutcomeOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", `"timeout_seconds": 3600, "on_expiry": "escalate",
@@ -339,7 +340,7 @@ func TestWhoIsInBothLinesHearsTheOutcomeOnce(t *testing.T) {
 
 // ---- what people read ----
 
-func TestWhatAnEventSaysCannotLookLikeOurWords(t *testing.T) {
+func TestAValueOfAnEventCannotImitateThePlatform(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(`{"id": "g", "type": "approval_gate", "message": "{{ agent.name }}: isolate {{ event_payload.device }}?", ` + twoChannels + `}`))
@@ -536,7 +537,7 @@ func TestALongMessageIsShownInPartAndSentWhole(t *testing.T) {
 	})
 }
 
-func TestARunSaysWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
+func TestARunSendsTheMessagesThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.scored(70)

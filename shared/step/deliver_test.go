@@ -84,7 +84,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	}
 }
 
-func TestAStepThatToldNobodySaysWhy(t *testing.T) {
+func TestAStepWithoutAnyDeliverySaysWhy(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -133,7 +133,7 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 	}
 }
 
-func TestTheKeyOfAMessageIsTheSameWhateverElseIsInItsList(t *testing.T) {
+func TestTheKeyOfAMessageDoesNotDependOnTheRestOfItsList(t *testing.T) {
 	t.Parallel()
 	keys := func(list string) map[string]string {
 		h := &hands{}
@@ -156,7 +156,7 @@ func TestTheKeyOfAMessageIsTheSameWhateverElseIsInItsList(t *testing.T) {
 	}
 }
 
-func TestAfterACrashTheRecordDecidesWhoWasTold(t *testing.T) {
+func TestAfterACrashTheRecordDecidesWhichMessagesWereSent(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	job := with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": ["{{ event_payload.list }}"]}`,
@@ -188,7 +188,7 @@ type later struct {
 func (l later) After() time.Duration { return l.wait }
 func (l later) Unwrap() error        { return step.ErrAgain }
 
-func TestAPauseThatIsAskedForIsKept(t *testing.T) {
+func TestARequestedPauseIsKept(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -228,7 +228,7 @@ func TestAPauseThatIsAskedForIsKept(t *testing.T) {
 	}
 }
 
-func TestABusyRecipientDoesNotHoldUpTheOthers(t *testing.T) {
+func TestABusyRecipientDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
 	const busy, dead, fine = "https://busy.example/", "https://dead.example/", "https://fine.example/"
 	for _, channel := range []string{"webhook", "slack"} {

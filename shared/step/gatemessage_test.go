@@ -25,7 +25,7 @@ func line(d execution.Delivery) string {
 	return strings.Join(out, " ")
 }
 
-func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
+func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://a.example/", "https://b.example/"
 	before := func(c definition.Channel, to []string, states ...execution.DeliveryStatus) execution.Delivery {
@@ -96,7 +96,7 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 	}
 }
 
-func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
+func TestAnUnreachableRecipientIsNamedWithTheReason(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	n := step.GateMessage{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
@@ -106,7 +106,7 @@ func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
+func TestAGateMessageThatCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []definition.Channel{definition.SMS, definition.Webhook} {
 		h := &hands{}
@@ -119,7 +119,7 @@ func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
 	}
 }
 
-func TestANotificationSaysWhatPeopleSawAtAGate(t *testing.T) {
+func TestANotificationSendsTheTextThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	job := task(t, h, notification("sms", one, two))
@@ -133,7 +133,7 @@ func TestANotificationSaysWhatPeopleSawAtAGate(t *testing.T) {
 	}
 }
 
-func TestAGateShowsWhomANotificationReaches(t *testing.T) {
+func TestAGateShowsTheRecipientsOfANotification(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	got := h.service().Recipients(task(t, h, notification("sms", "{{ event_payload.phone }}", two, "{{ event_payload.nothing }}")))

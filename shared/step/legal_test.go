@@ -42,10 +42,10 @@ func ours(t *testing.T) map[string]definition.Definition {
 	return all
 }
 
-// TestALegalEventMakesNoStepOfOursFail fills every step of every agent of ours
+// TestAValidEventNeverExceedsTheLimitsOfAStep fills every step of every agent of ours
 // with events whose fields have the types of the catalogue's sample and any
 // length, and with answers that their schemas allow.
-func TestALegalEventMakesNoStepOfOursFail(t *testing.T) {
+func TestAValidEventNeverExceedsTheLimitsOfAStep(t *testing.T) {
 	t.Parallel()
 
 	for name, d := range ours(t) {

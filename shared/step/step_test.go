@@ -233,7 +233,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 	}
 }
 
-func TestACommandSaysWhoseItIs(t *testing.T) {
+func TestACommandNamesItsOrganizationAndRun(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	job := task(t, h, note+`}`)
@@ -349,7 +349,7 @@ func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
 	}
 }
 
-func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
+func TestAMissingValueFailsAStepBeforeItsEffect(t *testing.T) {
 	t.Parallel()
 
 	for name, text := range map[string]string{
@@ -508,7 +508,7 @@ func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeIntendedIsNotSent(t *testing.T) {
+func TestAMessageWhoseIntentCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
 	h := &hands{intend: execution.ErrStale}
 	_, err := h.service().Do(t.Context(), task(t, h, notification("sms", one)))
@@ -517,7 +517,7 @@ func TestWhatCannotBeIntendedIsNotSent(t *testing.T) {
 	}
 }
 
-func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
+func TestAfterACrashNoMessageIsSentTwice(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -587,7 +587,7 @@ func withHostile(t *testing.T, h *hands, text string) step.Task {
 	return job
 }
 
-func TestValuesArePlainTextWhereTheyLand(t *testing.T) {
+func TestValuesArePlainTextInEveryChannel(t *testing.T) {
 	t.Parallel()
 
 	const mine = `<!here> *b* [c](d) & `
@@ -663,7 +663,7 @@ func TestAHostileParameterIsOneValue(t *testing.T) {
 	}
 }
 
-func TestAChannelWithoutASenderReachesNobody(t *testing.T) {
+func TestAChannelWithoutASenderFails(t *testing.T) {
 	t.Parallel()
 	h := &hands{}
 	s := h.service()
@@ -715,7 +715,7 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 }
 
 // A step is one row of the store; a larger one than 1 KB costs more to write.
-func TestWhatExplainsAStepIsShort(t *testing.T) {
+func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("as long as a prompt may be ", 700)
 	for name, text := range map[string]string{
@@ -937,7 +937,7 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 	}
 }
 
-func TestATraceSaysHowMuchItLeavesOut(t *testing.T) {
+func TestATraceCountsWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
 
 	list := func(n int) []any {

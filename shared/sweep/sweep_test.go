@@ -134,7 +134,7 @@ func leased(now time.Time) func(execution.Execution) execution.Change {
 	}
 }
 
-func TestTheSweeperDoesWhatIsDue(t *testing.T) {
+func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 	t.Parallel()
 
 	hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
@@ -245,7 +245,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 	}
 }
 
-func TestPatienceLastsAsLongAsTheLease(t *testing.T) {
+func TestARunWithALiveLeaseIsPostponed(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", leased(y.now.Add(10*time.Second)))
@@ -264,7 +264,7 @@ func TestPatienceLastsAsLongAsTheLease(t *testing.T) {
 	}
 }
 
-func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
+func TestARunThatCannotBeRepairedDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	for _, name := range []id.Execution{"exec_1", "exec_2", "exec_3"} {
@@ -283,7 +283,7 @@ func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-func TestASweepAlsoPublishesWhatIsLeftInTheOutbox(t *testing.T) {
+func TestASweepPublishesTheRestOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	down := errors.New("the bus is down")
@@ -299,7 +299,7 @@ func TestASweepAlsoPublishesWhatIsLeftInTheOutbox(t *testing.T) {
 	}
 }
 
-func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
+func TestAStaleIndexEntryIsIgnored(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_young", nil)
@@ -310,7 +310,7 @@ func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestALostRaceIsNoFailure(t *testing.T) {
+func TestALostRaceIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", leased(y.now.Add(10*time.Second)))
@@ -321,7 +321,7 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
+func TestARunWithoutProgressIsMarkedParkedAndPostponed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(now time.Time) func(execution.Execution) execution.Change{
 		"that never began":      nil,
@@ -354,7 +354,7 @@ func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
 	}
 }
 
-func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
+func TestARunWithoutMachineStaysListedUnderItsStatus(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", nil)
@@ -370,7 +370,7 @@ func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
 }
 
 // Whoever changed it moves it, or it is found again.
-func TestARunThatSomebodyMovesMeanwhileIsLeftToThem(t *testing.T) {
+func TestARunThatAnotherWorkerMovedIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", nil)
@@ -385,7 +385,7 @@ func TestARunThatSomebodyMovesMeanwhileIsLeftToThem(t *testing.T) {
 }
 
 // More runs are stuck than one sweep looks at, and the oldest cannot be moved.
-func TestWhatCannotBeMovedDoesNotKeepTheRestForEver(t *testing.T) {
+func TestRunsThatCannotBeMovedDoNotBlockTheRest(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	for n := range sweep.Most {

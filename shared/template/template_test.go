@@ -67,7 +67,7 @@ func texts(v any, f func(string)) {
 // (RFC 2606), or a number that no one has.
 var nobody = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
 
-func TestEveryTemplateIsValidAsItStands(t *testing.T) {
+func TestEveryTemplateIsValidUnchanged(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -217,7 +217,7 @@ func unfilled(d definition.Definition) []string {
 	return paths
 }
 
-func TestATemplateWarnsOnlyOfWhatIsToBeFilledIn(t *testing.T) {
+func TestATemplateWarnsOnlyOfValuesToFillIn(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -236,7 +236,7 @@ func TestATemplateWarnsOnlyOfWhatIsToBeFilledIn(t *testing.T) {
 }
 
 // What a template takes from the event is in the catalogue's sample of it.
-func TestATemplateNamesOnlyWhatItsEventHas(t *testing.T) {
+func TestATemplateRefersOnlyToFieldsOfItsEvent(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -261,7 +261,7 @@ func TestATemplateNamesOnlyWhatItsEventHas(t *testing.T) {
 	}
 }
 
-func TestThereIsSomethingForEverybody(t *testing.T) {
+func TestEveryCategoryHasATemplate(t *testing.T) {
 	t.Parallel()
 
 	all := load(t)
@@ -288,7 +288,7 @@ func TestThereIsSomethingForEverybody(t *testing.T) {
 	}
 }
 
-func TestSLAEscalationIsAsItWasPublished(t *testing.T) {
+func TestSLAEscalationMatchesItsPublishedForm(t *testing.T) {
 	t.Parallel()
 
 	all := load(t)
@@ -395,7 +395,7 @@ func TestACloneIsACopy(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNotRightIsNamed(t *testing.T) {
+func TestTheErrorOfAnInvalidFileNamesIt(t *testing.T) {
 	t.Parallel()
 
 	good := string(file("tmpl_a", "custom", "A").Data)
