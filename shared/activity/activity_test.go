@@ -32,7 +32,7 @@ func TestAPlaceSortsByTimeAndReturnsIt(t *testing.T) {
 	if got, ok := activity.PlaceAt(at).Time(); !ok || !got.Equal(at) {
 		t.Errorf("a place without an entry is of %v", got)
 	}
-	// Cursors of before entries had exact places.
+	// Cursors issued before entries existed had exact places.
 	if got, ok := activity.Place("2026-03-09T14:23:01Z#exec_01HXYZ").Time(); !ok || !got.Equal(at) {
 		t.Errorf("an old place is of %v", got)
 	}

@@ -19,7 +19,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// An office is the service with a mail server. Its clock stands until it is moved.
+// An office is the service with a mail server. Its clock is manual.
 type office struct {
 	*testing.T
 	alert.Service
@@ -216,7 +216,7 @@ func TestAnEMailWithUnknownOutcomeIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// A dispatcher that dies while it sends loses the e-mail, not the failure.
+// A dispatcher that crashes while sending loses the e-mail, not the failure.
 func TestAFailureWhoseEMailWasLostIsInTheNext(t *testing.T) {
 	t.Parallel()
 	o := open(t)

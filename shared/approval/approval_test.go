@@ -17,7 +17,7 @@ import (
 
 var asked = time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
 
-// pending returns a question that stays open for two hours.
+// pending returns an approval that stays open for two hours.
 func pending() approval.Approval {
 	return approval.Approval{
 		ID: "appr_1", Org: "org_a", Execution: "exec_1", Status: approval.Pending, Min: 1, Token: "token",
@@ -117,7 +117,7 @@ func TestAnApprovalIsDecidedByItsRules(t *testing.T) {
 		minimum int
 		before  func(approval.Approval) approval.Approval
 		said    []said
-		last    error // of the last verdict; those before it are taken
+		last    error // of the last verdict; the earlier ones are accepted
 		want    outcome
 	}{
 		"one approval decides":                   {1, nil, []said{yes("a", 1)}, nil, outcome{approval.Approved, "a", "a at 1", 1}},
@@ -314,7 +314,7 @@ func TestTheIDOfAnApprovalIsDeterministic(t *testing.T) {
 	}
 }
 
-// A story is what happens to a question, in the order in which it happens.
+// A story is a sequence of actions on an approval.
 func TestAnApprovalHasAtMostOneVerdict(t *testing.T) {
 	t.Parallel()
 
@@ -322,7 +322,7 @@ func TestAnApprovalHasAtMostOneVerdict(t *testing.T) {
 		a := pending()
 		a.Min = rapid.IntRange(1, 4).Draw(t, "minimum")
 		a.Approvers = approval.Approvers{Users: []id.User{"u1", "u2"}}
-		said := map[id.User]bool{} // who has approved, as the test counts
+		said := map[id.User]bool{} // votes by the test's own count
 		final := approval.Approval{}
 		minute := 0
 		for range rapid.IntRange(1, 25).Draw(t, "length") {

@@ -12,7 +12,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A shelf keeps one question, and loses the first races.
+// A shelf is a store of one approval that makes the first writes lose their
+// race.
 type shelf struct {
 	mu    sync.Mutex
 	kept  approval.Approval
@@ -46,7 +47,7 @@ func (s *shelf) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 	return nil
 }
 
-// A bell counts how often it rings; it may be broken.
+// A bell is a doorbell that counts its rings and can be broken.
 type bell struct {
 	mu     sync.Mutex
 	rings  []string

@@ -32,8 +32,7 @@ import (
 
 const org = id.Org("org_acme")
 
-// A desk is a dispatcher and what it works with. Its clock stands until it is
-// moved.
+// A desk is a dispatcher with its dependencies and a manual clock.
 type desk struct {
 	*testing.T
 	*memory.Store
@@ -44,10 +43,10 @@ type desk struct {
 	started []id.Execution
 	broken  map[id.Agent]error // of the machine, by agent
 	reads   int                // of profiles
-	asked   int                // how often an agent was to be taken out of service
-	stuck   error              // what that answers
-	letters []id.Event         // of what owners were told
-	deaf    error              // what telling them answers
+	asked   int                // number of calls of Invalidate
+	stuck   error              // error of Invalidate
+	letters []id.Event         // events reported to owners
+	deaf    error              // error of reporting to owners
 }
 
 func open(t *testing.T) *desk {
@@ -92,7 +91,7 @@ func catalogue(t *testing.T, lost ...string) catalog.Catalog {
 	return c
 }
 
-// Invalidate implements dispatch.Custodian.
+// Invalidate implements dispatch.Deactivator.
 func (d *desk) Invalidate(ctx context.Context, o id.Org, a id.Agent) error {
 	d.asked++
 	if d.stuck != nil {
@@ -144,7 +143,7 @@ func (d *desk) created() event.Event {
 	return d.event("psa:ticket.created", map[string]any{"ticket_id": strconv.Itoa(d.number), "priority": "p1"})
 }
 
-// agent stores an active agent that listens for new tickets; more are further
+// agent stores an active agent that listens for new tickets, with additional
 // fields of its definition.
 func (d *desk) agent(name id.Agent, more ...string) id.Agent {
 	d.Helper()
@@ -177,7 +176,7 @@ func (d *desk) define(more ...string) definition.Definition {
 	return def
 }
 
-// entries returns what the agent's activity says, newest first.
+// entries returns the agent's activity, newest first.
 func (d *desk) entries(a id.Agent) []activity.Entry {
 	d.Helper()
 	p, err := d.Activity(d.Context(), org, a, activity.Query{Since: d.now.Add(-activity.Kept), Limit: 100})
@@ -185,7 +184,7 @@ func (d *desk) entries(a id.Agent) []activity.Entry {
 	return p.Entries
 }
 
-// told returns the outcomes of the agent's activity, newest first.
+// told returns the outcomes in the agent's activity, newest first.
 func (d *desk) told(a id.Agent) []definition.Outcome {
 	d.Helper()
 	var out []definition.Outcome
@@ -195,7 +194,8 @@ func (d *desk) told(a id.Agent) []definition.Outcome {
 	return out
 }
 
-// expect fails the test unless the agent's activity says this, newest first.
+// expect fails the test unless the agent's activity has these outcomes, newest
+// first.
 func (d *desk) expect(a id.Agent, want ...definition.Outcome) {
 	d.Helper()
 	if got := d.told(a); !slices.Equal(got, want) {
@@ -219,9 +219,9 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	for name, tc := range map[string]struct {
 		more   []string
 		change func(*event.Event)
-		score  any // of the client's posture, when there is one
+		score  any // of the client's posture, if any
 		want   definition.Outcome
-		why    string // is in the reason
+		why    string // part of the reason
 	}{
 		"nothing against it":              {want: definition.Started},
 		"a filter":                        {more: []string{ofPriority}, want: definition.Filtered, why: `priority must be "p4"; it is "p1"`},
@@ -249,7 +249,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 				d.must(d.Dispatch(t.Context(), d.event("defend:posture.updated", map[string]any{"security_posture_score": tc.score})))
 			}
 			a := d.agent("agent_a", tc.more...)
-			e := d.event("psa:ticket.created", map[string]any{"priority": "p1"}) // without a ticket it says nothing of its client
+			e := d.event("psa:ticket.created", map[string]any{"priority": "p1"}) // without a ticket it is not projected
 			if tc.change != nil {
 				tc.change(&e)
 			}
@@ -282,7 +282,8 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	}
 }
 
-// An agent that listens for failures of agents is not started by its own.
+// An agent that listens for failures of agents is not started by its own
+// failure.
 func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -328,7 +329,7 @@ func TestOwnersAreToldOfFailuresThatNoAgentListensFor(t *testing.T) {
 		return `trigger={"type": "bus_event", "source_product": "agents", "event_type": "` + event + `", "allow_agent_triggered": true}`
 	}
 	for name, tc := range map[string]struct {
-		agents []string // what each listens for; the first is agent_0
+		agents []string // event of each agent; the first is agent_0
 		event  string
 		about  any
 		want   bool
@@ -673,7 +674,7 @@ func TestALimitCountsRuns(t *testing.T) {
 		all = append(all, e)
 		d.must(d.Dispatch(t.Context(), e))
 	}
-	for _, e := range all { // each is delivered again, and nothing changes
+	for _, e := range all { // redelivery changes nothing
 		d.must(d.Dispatch(t.Context(), e))
 	}
 	d.expect(a, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
@@ -685,8 +686,8 @@ func TestALimitCountsRuns(t *testing.T) {
 	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
 }
 
-// An event that the limit refuses has started nothing, so its twin is no
-// duplicate.
+// An event that the limit refuses has started no run, so a later event with the
+// same content is no duplicate.
 func TestADuplicateOfAnEventThatTheLimitRefusedIsNotRefusedAsDuplicate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -704,8 +705,8 @@ func TestADuplicateOfAnEventThatTheLimitRefusedIsNotRefusedAsDuplicate(t *testin
 	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started)
 }
 
-// A racing is a store in which something happens between the look and the
-// claim of a run, once.
+// A racing is a store in which another delivery happens once between the check
+// and the claim of a run.
 type racing struct {
 	*memory.Store
 
@@ -804,7 +805,7 @@ func TestARaceIsDecidedByTheConditionalWrites(t *testing.T) {
 	})
 }
 
-// outcome returns what became of an event at the agent.
+// outcome returns the outcome of an event at the agent.
 func (d *desk) outcome(a id.Agent, e event.Event) definition.Outcome {
 	d.Helper()
 	for _, entry := range d.entries(a) {
@@ -815,7 +816,7 @@ func (d *desk) outcome(a id.Agent, e event.Event) definition.Outcome {
 	return ""
 }
 
-// counting counts the writes of a store that a refused event may cost.
+// counting counts the writes for a refused event.
 type counting struct {
 	*memory.Store
 

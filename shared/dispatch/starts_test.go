@@ -16,8 +16,8 @@ func TestAdmit(t *testing.T) {
 	day := time.Date(2026, time.March, 9, 14, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		limit definition.Limit
-		at    []time.Duration // when runs ask, each another
-		want  string          // why the last one is refused
+		at    []time.Duration // times at which different runs ask
+		want  string          // the reason that refuses the last run
 	}{
 		"the first run":              {definition.Limit{PerHour: 1, PerDay: 1, Cooldown: 1}, []time.Duration{0}, ""},
 		"one too many in an hour":    {definition.Limit{PerHour: 2}, []time.Duration{0, time.Minute, time.Hour - 1}, "max_per_hour is 2 and 2 started; the next may start at 2026-03-09T15:00:00Z"},

@@ -335,7 +335,7 @@ func TestEventsWithEqualContentHaveTheSameDigest(t *testing.T) {
 	}
 }
 
-// texts returns a generator of what a payload may hold.
+// texts returns a generator of payload values.
 func payloads() *rapid.Generator[map[string]any] {
 	return rapid.MapOfN(rapid.String(), rapid.OneOf(
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.String().AsAny(), rapid.Int64().AsAny(),
@@ -407,7 +407,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		// What was taken agrees with the bus and stays what it is.
+		// An accepted event agrees with the bus and survives a round trip.
 		if e.Name() != source+":"+detailType || e.Payload == nil || e.Published.IsZero() || e.Depth() < 0 {
 			t.Errorf("%q was taken as %+v", detail, e)
 		}

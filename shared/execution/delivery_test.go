@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// asked returns a gate that has told somebody with this status.
+// asked returns a gate with a delivery in this status.
 func asked(status execution.StepStatus, told string) execution.StepRecord {
 	return execution.StepRecord{
 		ID: "g", Kind: definition.Gate, Status: status, Asked: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),

@@ -43,7 +43,7 @@ func TestTheEventOfAFailedRunHoldsOnlyIDsAndAFixedSentence(t *testing.T) {
 	}
 }
 
-// The codes that filters may name are those that have a sentence.
+// The codes that filters may use are the codes that have a sentence.
 func TestEachCodeOfTheCatalogueHasASentence(t *testing.T) {
 	t.Parallel()
 	c, err := catalog.Load(events.Files)

@@ -20,14 +20,14 @@ func trigger() event.Event {
 	return event.Event{ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Payload: map[string]any{}, Published: start}
 }
 
-// begun returns a run that was recorded at the start.
+// begun returns a run that was just recorded.
 func begun() execution.Execution {
 	return execution.New(execution.Execution{
 		ID: "exec_1", Org: "org_a", Agent: "agent_1", Version: 3, Trigger: trigger(),
 	}, start)
 }
 
-// leased returns a run whose lease owner has taken.
+// leased returns a run leased to owner.
 func leased(t *testing.T, x execution.Execution, owner string, seconds int) execution.Execution {
 	t.Helper()
 	x, ok := x.Leased(owner, 0, at(seconds))

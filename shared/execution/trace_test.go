@@ -31,7 +31,7 @@ func nested() definition.Definition {
 	}}
 }
 
-// recorded reads "a=completed b=completed:1" as recorded steps.
+// recorded parses "a=completed b=completed:1" into recorded steps.
 func recorded(t *testing.T, text string) execution.Steps {
 	t.Helper()
 	done := execution.Steps{}
@@ -67,7 +67,7 @@ func TestTheTraceListsTheTakenBranchOnly(t *testing.T) {
 		done  string
 		ended bool
 		want  string
-		next  id.Step // "" when there is none
+		next  id.Step // "" if none
 	}{
 		"nothing yet":                            {"", false, "a=pending b=pending d=pending", "a"},
 		"a first step at work":                   {"a=running", false, "a=running b=pending d=pending", "a"},

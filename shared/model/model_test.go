@@ -27,13 +27,13 @@ func names() model.Names {
 	return model.Names{credit.Quick: {"small-1"}, credit.Standard: {"eu.model-2:0", "other-2"}, credit.Premium: {"large-1"}, credit.Expert: {"huge-1"}}
 }
 
-// A provider is a server that answers every request in one way and remembers
-// the last one.
+// A provider is a server that gives every request the same answer and remembers
+// the last request.
 type provider struct {
 	status int
 	kind   string // X-Amzn-ErrorType
 	body   string
-	hang   bool // it reads the question and hangs up
+	hang   bool // close the connection after reading the request
 	stall  chan struct{}
 
 	retryAfter string
@@ -109,7 +109,7 @@ func withSchema() step.Question {
 
 const preamble = "Names in [[double brackets]] stand for values"
 
-// at returns what stands at a path of what was asked.
+// at returns the value at a path of the request.
 func (p *provider) at(path string) any {
 	v, _ := jsonvalue.Lookup(p.asked, path)
 	return v
@@ -122,8 +122,8 @@ func (p *provider) expect(t *testing.T, path string, want any) {
 	}
 }
 
-// dataOf returns the values in a part of a message, and that nothing in them
-// could end it.
+// dataOf returns the values in the data part of a message, and checks that no
+// value could close it.
 func dataOf(t *testing.T, part any) map[string]any {
 	t.Helper()
 	text, _ := part.(string)
@@ -216,7 +216,7 @@ func TestAModelWithoutASystemPromptGetsThePreamble(t *testing.T) {
 	p.expect(t, "messages.0.content.1", nil)
 }
 
-// What becomes of a failed question.
+// The classification of a failed question.
 const (
 	again     = "asked again"
 	elsewhere = "asked elsewhere"
@@ -386,7 +386,7 @@ func TestFailuresOfOpenAIAreClassified(t *testing.T) {
 	}
 }
 
-// ---- names ----
+// ---- model names ----
 
 func TestEveryTierHasAModel(t *testing.T) {
 	t.Parallel()

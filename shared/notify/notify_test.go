@@ -29,7 +29,7 @@ func message(c definition.Channel, to string) step.Message {
 	}
 }
 
-// What becomes of a message that was not sent for certain.
+// The classification of a failed message.
 const (
 	never   = "cannot be reached" // step.ErrNotification
 	again   = "surely not sent"   // step.ErrAgain
@@ -49,9 +49,9 @@ func sort(err error) string {
 	return unknown
 }
 
-// ---- SNS and SES, as their clients understand the service ----
+// ---- SNS and SES, behind their real clients ----
 
-// cloud answers every call of AWS in one way.
+// cloud gives every AWS call the same answer.
 type cloud struct {
 	status int
 	body   string
@@ -182,7 +182,7 @@ func TestARefusalOfAWSIsDescribedWithItsCode(t *testing.T) {
 	}
 }
 
-// phone and post remember what they are given.
+// phone and post record their input.
 type phone struct{ in *sns.PublishInput }
 
 func (p *phone) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {

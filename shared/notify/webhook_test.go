@@ -29,7 +29,7 @@ import (
 
 const secret = "a secret of ours"
 
-// A hook is a server of a tenant, and what it was sent last.
+// A hook is a tenant's server and the last request to it.
 type hook struct {
 	url string
 
@@ -64,7 +64,7 @@ func listen(t *testing.T, answer http.HandlerFunc) *hook {
 
 func (h *hook) host() string { return strings.TrimPrefix(h.url, "http://") }
 
-// sender returns a sender that may reach these hosts.
+// sender returns a sender with these hosts allowed.
 func sender(hosts ...string) notify.Hook {
 	return notify.Hook{
 		HTTP: notify.Client(hosts), Hosts: hosts, Master: key.Master(secret),
@@ -152,7 +152,7 @@ func TestEachChatHasItsFormat(t *testing.T) {
 	}
 }
 
-// posted returns what a chat or a webhook was sent.
+// posted returns the body that a chat or a webhook received.
 func posted(t *testing.T, m step.Message) (body map[string]any, size int) {
 	t.Helper()
 	h := listen(t, status(200))
@@ -398,7 +398,7 @@ func TestAChatMayRefuseWithStatus200(t *testing.T) {
 	}
 }
 
-// reasonOf returns what may be shown of a failure.
+// reasonOf returns the text of a failure for users.
 func reasonOf(err error) string {
 	var s interface{ Reason() string }
 	if !errors.As(err, &s) {
@@ -533,7 +533,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		t.Parallel()
 		h, neighbour := listen(t, status(200)), listen(t, status(200))
 		s := sender(h.host())
-		s.Hosts = append(s.Hosts, neighbour.host()) // its scheme would be allowed, its address is not
+		s.Hosts = append(s.Hosts, neighbour.host()) // the scheme would be allowed, the address is not
 		if got := sort(s.Send(t.Context(), message(definition.Webhook, neighbour.url))); got != never || neighbour.calls() != 0 {
 			t.Errorf("%s after %d calls", got, neighbour.calls())
 		}
@@ -555,7 +555,7 @@ func TestOnlyHTTPSIsCalled(t *testing.T) {
 	}
 }
 
-// A proxy would connect in our place, unguarded.
+// A proxy would connect without the address check.
 func TestNoProxyIsUsed(t *testing.T) {
 	t.Parallel()
 	transport, ok := notify.Client(nil).Transport.(*http.Transport)

@@ -104,7 +104,7 @@ func TestOnlyPlatformEventsNameTheFailedAgent(t *testing.T) {
 	}
 }
 
-// A shelf is a store and a bus, of which either may be down.
+// A shelf is a store and a bus that can be down.
 type shelf struct {
 	left      []event.Event
 	put       map[id.Event]int

@@ -31,7 +31,7 @@ func client(t *testing.T, h http.HandlerFunc) product.Client {
 	return product.Client{Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}, Now: func() time.Time { return noon }}
 }
 
-// noon is when everything is asked.
+// noon is the time of every call.
 var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 
 func answers(status int, body string) http.HandlerFunc {
@@ -246,8 +246,8 @@ func TestTheRetryAfterOfABusyProductIsKept(t *testing.T) {
 	}
 }
 
-// A redirect is no answer: following one would turn the command into a GET, or
-// send it and its key to somebody else.
+// Following a redirect would turn the POST into a GET, or send the command and
+// its key to another host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 
@@ -257,7 +257,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			other := 0
 			elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				other++
-				io.WriteString(w, `{"ok": true}`) //nolint:errcheck // nobody should read it.
+				io.WriteString(w, `{"ok": true}`) //nolint:errcheck // must not be read.
 			}))
 			defer elsewhere.Close()
 			c := client(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })

@@ -59,7 +59,7 @@ func TestADateIsReadInEveryUnambiguousForm(t *testing.T) {
 		{"3/9/2026 2:23:01 PM", refused},
 		{"03-09-2026", refused},
 		{"09.03.2026", refused},
-		{"Mon, 09 Mar 2026 14:23:01 PST", refused}, // whose time that is depends on the country
+		{"Mon, 09 Mar 2026 14:23:01 PST", refused}, // the abbreviation is ambiguous
 		{"2026-02-30", refused},
 		{"2026-13-01", refused},
 		{"2026-00-10", refused},

@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// payload decodes the payload of an event and returns the scope with it.
+// payload returns the scope with a decoded event payload.
 func payload(t testing.TB, text string) render.Scope {
 	t.Helper()
 	doc, err := jsonvalue.Object([]byte(text))
@@ -51,7 +51,7 @@ func TestEveryFilterDoesWhatItsDocumentationShows(t *testing.T) {
 	}
 }
 
-// The list is part of what the product promises.
+// The list of filters is part of the API's contract.
 func TestTheFilterTableIsComplete(t *testing.T) {
 	t.Parallel()
 
@@ -59,7 +59,7 @@ func TestTheFilterTableIsComplete(t *testing.T) {
 		truncate truncatewords replace replace_first remove remove_first split join slice size first last reverse sort sort_natural
 		uniq compact map where concat plus minus times divided_by modulo abs round floor ceil at_least at_most date default escape
 		url_encode json`)
-	kept := strings.Fields(`escape_once remove_last replace_last sum url_decode`) // which stored definitions may use
+	kept := strings.Fields(`escape_once remove_last replace_last sum url_decode`) // stored definitions may use these
 	var got []string
 	for _, f := range render.Filters() {
 		got = append(got, f.Name)
@@ -290,9 +290,9 @@ func TestFilters(t *testing.T) {
 // thirdOfTheSquare is 123456789012345678901234567890² / 3.
 const thirdOfTheSquare = "5080526251079612250165117187512066262500635066625006350700"
 
-// The examples of the documentation of Shopify's Liquid, filter by filter. Where
-// a number is shown there with a zero behind the point (4.0), it has its one text
-// here (4); a quotient has 34 digits here and those of floating point there.
+// The examples of Shopify's Liquid documentation, filter by filter. A number
+// shown there with a trailing zero (4.0) is in canonical form here (4); a
+// quotient has 34 digits here, those of floating point there.
 func TestTheExamplesOfLiquidsDocumentation(t *testing.T) {
 	t.Parallel()
 
@@ -550,7 +550,7 @@ func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 	}
 }
 
-// ours are traces of a library, of Go and of floating point in a text.
+// ours are traces of a library, of Go or of floating point in a text.
 var ours = regexp.MustCompile(`map\[|float|interface|runtime|goroutine|panic|strconv|big\.|%!|0x|nil\b|reflect|\[\]any|time:|parsing|tokeniz|` +
 	`cannot be filled|[0-9]e\+[0-9]|^-?[0-9.]+e-[0-9]+$|NaN|Inf\b|\\u00|<nil>`)
 
@@ -602,8 +602,8 @@ func TestEveryFilterTakesEveryKindOfValue(t *testing.T) {
 	}
 }
 
-// look fails when a placeholder panics, or when its value or its error shows what
-// is none of a user's business.
+// look fails when a placeholder panics, or when its value or error shows
+// internals.
 func look(t *testing.T, in string, s render.Scope) {
 	t.Helper()
 	defer func() {
@@ -750,7 +750,7 @@ func BenchmarkText(b *testing.B) {
 	}
 }
 
-// positions counts the arguments that have no name.
+// positions returns the number of positional arguments.
 func positions(f render.Filter) int {
 	n := 0
 	for _, a := range f.Arguments {

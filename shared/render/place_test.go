@@ -88,8 +88,8 @@ func TestAloneMatchesExactlyOnePlaceholder(t *testing.T) {
 	}
 }
 
-// FuzzEncodings says that what was encoded can be read back, so that nothing is
-// lost or confused, and holds nothing that its place gives a meaning to.
+// FuzzEncodings checks that an encoded value can be decoded again and contains
+// no character with a meaning in its format.
 func FuzzEncodings(f *testing.F) {
 	f.Add("<!channel> & [a](b) \\ %41 1. x\n- y")
 	f.Add("]\\(\xff&amp;{{")

@@ -321,7 +321,7 @@ type order struct {
 	world *world
 
 	mu     sync.Mutex
-	still  []chan struct{} // what is no actor, and stands still
+	still  []chan struct{} // held calls of processes that are no actors
 	steps  int             // made so far
 	opened bool
 }
@@ -837,7 +837,7 @@ func (p *play) sweeps(ctx context.Context) error {
 	return p.turn("swept", machine.OpRun)(ctx)
 }
 
-// ---- what must hold ----
+// ---- checks ----
 
 // checkAll lets the world finish and checks the invariants.
 func (p *play) checkAll() {

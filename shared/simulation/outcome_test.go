@@ -338,7 +338,7 @@ func TestARecipientOfBothLinesGetsTheOutcomeOnce(t *testing.T) {
 	})
 }
 
-// ---- what people read ----
+// ---- texts of messages ----
 
 func TestAValueOfAnEventCannotImitateThePlatform(t *testing.T) {
 	t.Parallel()
@@ -391,7 +391,7 @@ func TestAMessageNamesTheMessagesThatFollow(t *testing.T) {
 	})
 }
 
-// ---- what a gate shows ----
+// ---- previews ----
 
 func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 	t.Parallel()

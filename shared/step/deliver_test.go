@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// told returns the step's recipients as lines: status, recipient, reason.
+// told returns the step's recipients as lines of status, recipient and reason.
 func told(s execution.StepRecord) []string {
 	output, _ := s.Output.(map[string]any)
 	list, _ := output["recipients"].([]any)
@@ -30,7 +30,7 @@ func told(s execution.StepRecord) []string {
 	return lines
 }
 
-// with returns a task of a step whose event says more.
+// with returns a task of a step whose event has more fields.
 func with(t *testing.T, h *hands, text, payload string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
@@ -48,7 +48,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	const lead, john = "lead@msp.example", "john@acme.example"
 	for name, tc := range map[string]struct {
 		channel, recipient, payload string
-		want                        []string // after the first, who is told
+		want                        []string // after the first: the recipients
 	}{
 		"null":               {"email", "{{ event_payload.c }}", `{"c": null}`, []string{"failed {{ event_payload.c }}: The recipient is null."}},
 		"missing":            {"email", "{{ event_payload.c }}", `{}`, []string{"failed {{ event_payload.c }}: There is no value at event_payload.c."}},
@@ -178,7 +178,7 @@ func TestAfterACrashTheRecordDecidesWhichMessagesWereSent(t *testing.T) {
 	}
 }
 
-// later is a failure that passes after a time.
+// later is a temporary failure with a requested pause.
 type later struct {
 	reason
 

@@ -10,8 +10,9 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// FuzzOutput says that whatever a model answers, the step has an output that
-// satisfies the schema and is paid for, or failed and is not.
+// FuzzOutput checks that for every answer of a model the step either has an
+// output that satisfies the schema and is charged, or failed and is not
+// charged.
 func FuzzOutput(f *testing.F) {
 	const object = `{"type":"object","required":["p"],"properties":{"p":{"enum":["p1","p2"]},"n":{"type":"integer"}}}`
 	for _, answer := range []string{

@@ -16,7 +16,7 @@ import (
 
 const gate = `{"id": "s", "type": "approval_gate", "message": "?"}`
 
-// line returns a delivery in a line: "sent failed".
+// line returns a delivery as one line: "sent failed".
 func line(d execution.Delivery) string {
 	var out []string
 	for _, r := range d.Recipients {

@@ -23,9 +23,9 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// ---- what surrounds a step ----
+// ---- the dependencies of a step ----
 
-// hands are the session, the model, the products and the channels of a test.
+// hands are the lease, the model, the products and the channels of a test.
 type hands struct {
 	reserved []credit.Hold
 	intended []execution.StepRecord
@@ -35,10 +35,10 @@ type hands struct {
 	log      []string
 	poor     bool
 	intend   error
-	answers  []answer                            // one for each question; the last for all others
+	answers  []answer                            // one for each question; the last is repeated
 	act      func(n int) (map[string]any, error) // n from 1
 	send     func(m step.Message, n int) error   // n from 1, of all messages
-	takes    time.Duration                       // each call outside
+	takes    time.Duration                       // duration of each external call
 }
 
 type answer struct {
@@ -155,7 +155,7 @@ func task(t *testing.T, h *hands, text string) step.Task {
 	}
 }
 
-// do does a step in virtual time and returns what happened and how long it took.
+// do executes a step in virtual time and returns its result and duration.
 func do(t *testing.T, h *hands, text string) (execution.StepRecord, time.Duration) {
 	t.Helper()
 	return doTask(t, h, task(t, h, text))
@@ -177,7 +177,7 @@ func doTask(t *testing.T, h *hands, task step.Task) (s execution.StepRecord, too
 	return s, took
 }
 
-// outcome returns how a step went in a word.
+// outcome returns the result of a step in a word.
 func outcome(s execution.StepRecord) string {
 	if s.Error != nil {
 		return string(s.Status) + " " + s.Error.Code
@@ -254,7 +254,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	again, refusal := errors.Join(step.ErrAgain, errors.New("10.0.0.1 is down")), reason("the product answered 422 (No such ticket)")
 	for name, tc := range map[string]struct {
 		more  string
-		fails int // so many calls fail
+		fails int // number of calls that fail
 		err   error
 		takes time.Duration
 		want  string
@@ -303,7 +303,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	}
 }
 
-// reason is a failure that may be shown.
+// reason is a failure with a text for users.
 type reason string
 
 func (r reason) Error() string  { return "secret" }
@@ -323,7 +323,7 @@ func TestATraceShowsLongParametersCut(t *testing.T) {
 	}
 }
 
-// The trace of a step is one item of the store, with a bound of its own.
+// The trace of a step is one item of the store, which limits its size.
 func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
 	t.Parallel()
 
@@ -373,8 +373,8 @@ func TestAMissingValueFailsAStepBeforeItsEffect(t *testing.T) {
 	}
 }
 
-// A step that is stopped from outside has not failed: whoever has the run does
-// it again.
+// A step that is cancelled from outside has not failed: the worker that holds
+// the lease repeats it.
 func TestAStoppedStepHasNoResult(t *testing.T) {
 	t.Parallel()
 
@@ -412,7 +412,7 @@ const (
 	three = "+15551234569"
 )
 
-// states returns what the step says of each recipient.
+// states returns the recorded state of each recipient.
 func states(s execution.StepRecord) string {
 	recipients, _ := jsonvalue.Lookup(s.Output, "recipients")
 	list, _ := recipients.([]any)
@@ -522,7 +522,7 @@ func TestAfterACrashNoMessageIsSentTwice(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		channel string
-		before  []string // what was recorded of each recipient
+		before  []string // recorded state of each recipient
 		want    string
 		sends   []string
 	}{
@@ -578,8 +578,8 @@ func TestAnAddressFromAnEventIsChecked(t *testing.T) {
 
 const hostile = `"><!channel> <https://evil.example|a> [b](c) {{ event_payload.n }}`
 
-// withHostile returns a task whose event has one value that is hostile
-// everywhere, and one that goes up a path.
+// withHostile returns a task whose event has a value that is hostile in every
+// format, and one with a path traversal.
 func withHostile(t *testing.T, h *hands, text string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
@@ -714,7 +714,7 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	}
 }
 
-// A step is one row of the store; a larger one than 1 KB costs more to write.
+// A step is one row of the store; above 1 KB it costs more to write.
 func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("as long as a prompt may be ", 700)
@@ -737,7 +737,7 @@ func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	}
 }
 
-// when returns a case that takes a text for the subject.
+// when returns a case that compares the subject with a text.
 func when(name, subject string) string {
 	return `{"when": {"field": "subject", "operator": "eq", "value": "` + subject + `"}, "steps": [` + inner(name) + `]}`
 }
@@ -753,13 +753,13 @@ func TestAQuestionIsInTheTrace(t *testing.T) {
 	}
 }
 
-// inner returns a step whose name is made of text.
+// inner returns a step whose name is text.
 func inner(text string) string {
 	name := "i_" + strings.NewReplacer(".", "_").Replace(text)
 	return strings.Replace(note, `"s"`, `"`+name+`"`, 1) + `}`
 }
 
-// ---- questions ----
+// ---- questions to models ----
 
 const (
 	schema   = `"output_schema": {"type": "object", "required": ["p"], "properties": {"p": {"enum": ["p1", "p2"]}, "n": {"type": "integer"}}}`
@@ -778,7 +778,7 @@ func TestAModelAnswers(t *testing.T) {
 		want    string
 		output  any
 		asked   int
-		spare   bool // whether the last question went to the other model
+		spare   bool // whether the last question went to the fallback model
 	}{
 		"without a schema any text will do":        {answers: []answer{{text: `{"p": 1}`}}, want: "completed", output: map[string]any{"text": `{"p": 1}`}, asked: 1},
 		"an empty one is none":                     {answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},

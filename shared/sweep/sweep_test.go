@@ -23,7 +23,7 @@ import (
 
 const org = id.Org("org_acme")
 
-// A yard is a sweeper with its store and a machine. Its clock stands.
+// A yard is a sweeper with its store and a machine. Its clock is manual.
 type yard struct {
 	*testing.T
 	sweep.Service
@@ -32,12 +32,12 @@ type yard struct {
 	now       time.Time
 	restarted []id.Execution
 	broken    map[id.Execution]error
-	left      []error          // what becomes of each event that is left in the outbox
-	behind    []machine.Cursor // what the index says besides
-	raced     bool             // whether somebody writes just before the sweeper
+	left      []error          // result of publishing each event left in the outbox
+	behind    []machine.Cursor // additional stale entries of the index
+	raced     bool             // whether another writer is just ahead of the sweeper
 }
 
-// yardStore is the store as the sweeper sees it.
+// yardStore is the store of the sweeper.
 type yardStore struct {
 	*memory.Store
 
@@ -68,7 +68,7 @@ func open(t *testing.T) *yard {
 	return y
 }
 
-// yardOutbox is the outbox as the sweeper sees it.
+// yardOutbox is the outbox of the sweeper.
 type yardOutbox struct{ yard *yard }
 
 // Sweep implements sweep.Outbox.
@@ -101,7 +101,7 @@ func (y *yard) must(err error) {
 	}
 }
 
-// run stores a run that change has been applied to.
+// run stores a run after applying change.
 func (y *yard) run(name id.Execution, change func(x execution.Execution) execution.Change) {
 	y.Helper()
 	x := execution.New(execution.Execution{ID: name, Org: org, Agent: "agent_a"}, y.now)
@@ -126,7 +126,7 @@ func (y *yard) sweep() sweep.Report {
 	return r
 }
 
-// leased is a run that a worker has just taken.
+// leased gives a run a lease that was just taken.
 func leased(now time.Time) func(execution.Execution) execution.Change {
 	return func(x execution.Execution) execution.Change {
 		x, _ = x.Leased("worker", 0, now)
@@ -149,7 +149,7 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 		change func(y *yard) func(execution.Execution) execution.Change
 		after  time.Duration
 		want   sweep.Report
-		ends   bool // whether nothing is due any more
+		ends   bool // whether the run is no longer due
 	}{
 		"nothing while a run is young":      {after: execution.Grace, want: sweep.Report{}},
 		"a start of a run that never began": {after: execution.Grace + 1, want: sweep.Report{Looked: 1, Started: 1}},
@@ -369,7 +369,7 @@ func TestARunWithoutMachineStaysListedUnderItsStatus(t *testing.T) {
 	}
 }
 
-// Whoever changed it moves it, or it is found again.
+// The other writer moves the run on, or the sweeper finds it again.
 func TestARunThatAnotherWorkerMovedIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	y := open(t)
@@ -384,7 +384,7 @@ func TestARunThatAnotherWorkerMovedIsLeftAlone(t *testing.T) {
 	}
 }
 
-// More runs are stuck than one sweep looks at, and the oldest cannot be moved.
+// More runs are stuck than one sweep handles, and the oldest cannot be moved.
 func TestRunsThatCannotBeMovedDoNotBlockTheRest(t *testing.T) {
 	t.Parallel()
 	y := open(t)

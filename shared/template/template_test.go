@@ -63,8 +63,8 @@ func texts(v any, f func(string)) {
 	}
 }
 
-// nobody is who a recipient may be that stands in a file: reserved for examples
-// (RFC 2606), or a number that no one has.
+// nobody matches recipients that a file may contain: reserved for examples (RFC
+// 2606), or unassigned numbers.
 var nobody = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
 
 func TestEveryTemplateIsValidUnchanged(t *testing.T) {
@@ -116,8 +116,8 @@ func TestEveryTemplateIsValidUnchanged(t *testing.T) {
 	}
 }
 
-// filled returns steps in which real recipients stand for those that are reserved
-// for examples.
+// filled returns steps with real recipients in place of those reserved for
+// examples.
 func filled(t *testing.T, steps []definition.Step) any {
 	t.Helper()
 	doc, err := jsonvalue.Decode([]byte(strings.NewReplacer(
@@ -183,7 +183,7 @@ func TestEveryCloneIsADraftThatCanBeActivatedOnceItIsFilledIn(t *testing.T) {
 	}
 }
 
-// unfilled returns where a definition has a recipient that is reserved.
+// unfilled returns the paths of reserved recipients in a definition.
 func unfilled(d definition.Definition) []string {
 	var paths []string
 	var look func(at string, steps []definition.Step)
@@ -235,7 +235,8 @@ func TestATemplateWarnsOnlyOfValuesToFillIn(t *testing.T) {
 	}
 }
 
-// What a template takes from the event is in the catalogue's sample of it.
+// Every value that a template takes from the event is in the catalogue's
+// sample.
 func TestATemplateRefersOnlyToFieldsOfItsEvent(t *testing.T) {
 	t.Parallel()
 
@@ -310,7 +311,7 @@ func TestSLAEscalationMatchesItsPublishedForm(t *testing.T) {
 	}
 }
 
-// desk keeps what was copied.
+// desk records copied agents.
 type desk struct {
 	copied definition.Definition
 	name   string
