@@ -163,19 +163,19 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	}
 	var errs []error
 	for _, v := range s.verdicts(listeners, facts, t.Suspended) {
-		if err := s.act(ctx, e, v); err != nil {
+		if err := s.apply(ctx, e, v); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
 	}
-	if e.Product == outbox.Product && !heard(e, listeners) {
+	if e.Product == outbox.Product && !hasListener(e, listeners) {
 		errs = append(errs, s.Owners.Tell(ctx, t, e))
 	}
 	return errors.Join(errs...)
 }
 
-// heard reports whether an agent listens for an event of the platform, other
-// than the agent whose failure it reports.
-func heard(e event.Event, listeners []agent.Listener) bool {
+// hasListener reports whether an agent listens for an event of the platform,
+// other than the agent whose failure it reports.
+func hasListener(e event.Event, listeners []agent.Listener) bool {
 	return slices.ContainsFunc(listeners, func(l agent.Listener) bool { return l.Agent != outbox.Failed(e) })
 }
 
@@ -256,8 +256,8 @@ func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome
 	return outcome, why
 }
 
-// act starts the run or records the refusal.
-func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
+// apply starts the run or records the refusal.
+func (s *Service) apply(ctx context.Context, e event.Event, v verdict) error {
 	if v.outcome == definition.Started {
 		outcome, why, err := s.start(ctx, e, v.listener)
 		if err != nil || outcome == definition.Started {
@@ -304,12 +304,12 @@ func duplicate(of id.Execution) refusal {
 	return refusal{outcome: definition.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
 }
 
-// said returns the time at which the deduplication window of an event begins:
-// when it was published, not when it arrived. A duplicate that was refused
-// therefore stays one when it is delivered again or replayed later. A
+// windowStart returns the time at which the deduplication window of an event
+// begins: when it was published, not when it arrived. A duplicate that was
+// refused therefore stays one when it is delivered again or replayed later. A
 // publication time in the future counts as now, so that a fast clock does not
 // block correct ones.
-func said(e event.Event, now time.Time) time.Time {
+func windowStart(e event.Event, now time.Time) time.Time {
 	if e.Published.After(now) {
 		return now
 	}
@@ -319,7 +319,7 @@ func said(e event.Event, now time.Time) time.Time {
 // admit claims the content and counts the run against the limit. It checks both
 // before it writes either.
 func (s *Service) admit(ctx context.Context, x execution.Execution, l *definition.Limit, now time.Time) (refusal, error) {
-	at := said(x.Trigger, now)
+	at := windowStart(x.Trigger, now)
 	holder, err := s.Runs.DedupHolder(ctx, x, at)
 	switch {
 	case err != nil:

@@ -35,7 +35,7 @@ type Bedrock struct {
 func (b Bedrock) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	in, err := b.input(q)
 	if err != nil {
-		return step.Answer{}, lasting("the question could not be encoded", err)
+		return step.Answer{}, permanent("the question could not be encoded", err)
 	}
 	out, err := b.API.Converse(ctx, in)
 	if err != nil {
@@ -91,7 +91,7 @@ func answer(name string, out *bedrockruntime.ConverseOutput) (step.Answer, error
 	}
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
-		return a, lasting("the model's answer is empty", errNothing)
+		return a, permanent("the model's answer is empty", errNothing)
 	}
 	for _, block := range message.Value.Content {
 		switch block := block.(type) {
@@ -112,7 +112,7 @@ func stopped(why types.StopReason) error {
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		return cut()
 	case types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
-		return lasting("the model refused", errRefused)
+		return permanent("the model refused", errRefused)
 	case types.StopReasonEndTurn, types.StopReasonToolUse, types.StopReasonStopSequence,
 		types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse:
 	}
@@ -125,10 +125,10 @@ func toolInput(in document.Interface) (string, error) {
 	}
 	text, err := in.MarshalSmithyDocument()
 	if err != nil {
-		return "", lasting("the answer could not be read", err)
+		return "", permanent("the answer could not be read", err)
 	}
 	if !json.Valid(text) {
-		return "", lasting("the answer could not be read", errNothing)
+		return "", permanent("the answer could not be read", errNothing)
 	}
 	return string(text), nil
 }
@@ -160,13 +160,13 @@ func bedrockFailure(err error) error {
 	case errors.As(err, &throttled):
 		return busy(err, throttledFor(err))
 	case errors.As(err, &unavailable), errors.As(err, &internal), errors.As(err, &notReady):
-		return elsewhere("the model is down", err)
+		return tryFallback("the model is down", err)
 	case errors.As(err, &slow):
-		return elsewhere("the model took too long", err)
+		return tryFallback("the model took too long", err)
 	case errors.As(err, &invalid), errors.As(err, &denied), errors.As(err, &missing), errors.As(err, &broken):
-		return lasting("the model refused the question", err)
+		return permanent("the model refused the question", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return lasting("no answer in time", err)
+		return permanent("no answer in time", err)
 	}
-	return elsewhere("the model could not be reached", fmt.Errorf("converse: %w", err))
+	return tryFallback("the model could not be reached", fmt.Errorf("converse: %w", err))
 }

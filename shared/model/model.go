@@ -46,7 +46,8 @@ func (n Names) of(q step.Question) string {
 	return c[0]
 }
 
-// ParseNames reads {"quick": "…", "standard": ["…", "…"], "premium": …, "expert": …}.
+// ParseNames reads {"quick": "…", "standard": ["…", "…"], "premium": …,
+// "expert": …}.
 func ParseNames(text string) (Names, error) {
 	var n Names
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
@@ -112,16 +113,16 @@ func retryAfter(h http.Header) time.Duration {
 	return httpcall.RetryAfter(h, now)
 }
 
-// elsewhere returns a failure after which the fallback model is asked.
-func elsewhere(reason string, cause error) error {
+// tryFallback returns a failure after which the fallback model is asked.
+func tryFallback(reason string, cause error) error {
 	return httpcall.Failure{Text: reason, Cause: errors.Join(step.ErrElsewhere, cause)}
 }
 
-// lasting returns a permanent failure.
-func lasting(reason string, cause error) error { return httpcall.Failure{Text: reason, Cause: cause} }
+// permanent returns a permanent failure.
+func permanent(reason string, cause error) error { return httpcall.Failure{Text: reason, Cause: cause} }
 
 // cut returns the failure of an answer that reached its token limit.
-func cut() error { return lasting("the answer was cut off", step.ErrCut) }
+func cut() error { return permanent("the answer was cut off", step.ErrCut) }
 
 var (
 	errRefused = errors.New("the answer was withheld")

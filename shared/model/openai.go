@@ -36,7 +36,7 @@ func NewOpenAI(base, key string, client *http.Client, names Names) OpenAI {
 func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	params, err := o.params(q)
 	if err != nil {
-		return step.Answer{}, lasting("the question could not be encoded", err)
+		return step.Answer{}, permanent("the question could not be encoded", err)
 	}
 	var raw *http.Response
 	out, err := o.client.Chat.Completions.New(ctx, params,
@@ -49,16 +49,16 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		return step.Answer{Usage: execution.Usage{Model: o.names.of(q)}}, openAIFailure(err)
 	}
 	if raw != nil && raw.StatusCode >= http.StatusMultipleChoices { // the client treats a redirect as an answer
-		return step.Answer{}, lasting("the model refused the question", errNothing)
+		return step.Answer{}, permanent("the model refused the question", errNothing)
 	}
 	if out == nil { // the answer was null
-		return step.Answer{}, lasting("the model's answer is empty", errNothing)
+		return step.Answer{}, permanent("the model's answer is empty", errNothing)
 	}
 	a := step.Answer{Usage: execution.Usage{
 		Model: out.Model, InputTokens: out.Usage.PromptTokens, OutputTokens: out.Usage.CompletionTokens,
 	}}
 	if len(out.Choices) == 0 {
-		return a, lasting("the model's answer is empty", errNothing)
+		return a, permanent("the model's answer is empty", errNothing)
 	}
 	choice := out.Choices[0]
 	switch {
@@ -66,7 +66,7 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		a.Text = choice.Message.Content
 		return a, cut()
 	case choice.FinishReason == "content_filter", choice.Message.Refusal != "":
-		return a, lasting("the model refused", errRefused)
+		return a, permanent("the model refused", errRefused)
 	}
 	a.Text = choice.Message.Content
 	return a, nil
@@ -110,15 +110,15 @@ func openAIFailure(err error) error {
 	var api *openai.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return lasting("no answer in time", err)
+		return permanent("no answer in time", err)
 	case !errors.As(err, &api):
-		return elsewhere("the model could not be reached", err)
+		return tryFallback("the model could not be reached", err)
 	case api.StatusCode == http.StatusTooManyRequests:
 		return busy(err, waitOf(api.Response))
 	case api.StatusCode == http.StatusRequestTimeout:
-		return elsewhere("the model took too long", err)
+		return tryFallback("the model took too long", err)
 	case api.StatusCode >= http.StatusInternalServerError:
-		return elsewhere("the model is down", err)
+		return tryFallback("the model is down", err)
 	}
-	return lasting("the model refused the question", err)
+	return permanent("the model refused the question", err)
 }

@@ -93,7 +93,7 @@ func refuses(c definition.Channel, status int, answer []byte) bool {
 	}
 	switch v, _ := jsonvalue.Decode([]byte(text)); v := v.(type) {
 	case map[string]any:
-		return v["ok"] == false || v["success"] == false || said(v["error"])
+		return v["ok"] == false || v["success"] == false || hasError(v["error"])
 	case string:
 		text = v
 	case int64, bool:
@@ -102,8 +102,8 @@ func refuses(c definition.Channel, status int, answer []byte) bool {
 	return !strings.EqualFold(text, "ok")
 }
 
-// said reports whether the field error of an answer holds an error.
-func said(v any) bool { return v != nil && v != false && v != "" }
+// hasError reports whether the field error of an answer holds an error.
+func hasError(v any) bool { return v != nil && v != false && v != "" }
 
 // throttled matches the text with which Teams reports rate limiting
 // (learn.microsoft.com, "Rate limiting for connectors").

@@ -54,7 +54,7 @@ func (s SMS) Send(ctx context.Context, m step.Message) error {
 			"org_id": text(string(m.Org)), "idempotency_key": text(m.Key),
 		},
 	})
-	return sorted("Amazon SNS", err)
+	return classify("Amazon SNS", err)
 }
 
 // Mailer is the part of the SES client that is used.
@@ -80,7 +80,7 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 	subject := fit(oneLine(m.Subject), maxSubject, units)
 	html, err := pageOf(subject, m)
 	if err != nil {
-		return lasting("the message could not be encoded", err)
+		return permanent("the message could not be encoded", err)
 	}
 	utf8 := func(s string) *sestypes.Content { return &sestypes.Content{Data: &s, Charset: aws.String("UTF-8")} }
 	_, err = e.API.SendEmail(ctx, &sesv2.SendEmailInput{
@@ -96,7 +96,7 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 			},
 		}},
 	})
-	return sorted("Amazon SES", err)
+	return classify("Amazon SES", err)
 }
 
 // pageOf returns the HTML of an e-mail. The template escapes every value, so the
@@ -123,9 +123,9 @@ func overloaded(code string) bool {
 	return usual || code == "Throttled"
 }
 
-// sorted classifies an AWS error. After an answer of the service, or without a
+// classify sorts an AWS error. After an answer of the service, or without a
 // connection, the message was not sent; otherwise its outcome is unknown.
-func sorted(service string, err error) error {
+func classify(service string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -138,7 +138,7 @@ func sorted(service string, err error) error {
 	case api.ErrorFault() == smithy.FaultServer, overloaded(api.ErrorCode()):
 		return httpcall.Failure{Text: refusal(service, api.ErrorCode()), Cause: errors.Join(step.ErrAgain, err)}
 	}
-	return lasting(refusal(service, api.ErrorCode()), err)
+	return permanent(refusal(service, api.ErrorCode()), err)
 }
 
 // refusals returns the meaning of SES and SNS error codes.

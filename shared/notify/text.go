@@ -44,15 +44,15 @@ func fit(s string, most int, cost measure) string {
 	if len(head(s, most, cost)) == len(s) {
 		return s
 	}
-	return whole(head(s, most-cost('…'), cost)) + "…"
+	return complete(head(s, most-cost('…'), cost)) + "…"
 }
 
 // openLink matches an incomplete link at the end, in the markup of Slack or
 // Teams.
 var openLink = regexp.MustCompile(`(<[^<>\s]*|<https?:[^<>\n]*|\[[^\]\n]*\]\([^)\s]*)$`)
 
-// whole returns s without an incomplete link or escape (&amp; \*) at its end.
-func whole(s string) string {
+// complete returns s without an incomplete link or escape (&amp; \*) at its end.
+func complete(s string) string {
 	const longest = len("&amp")
 	if at := openLink.FindStringIndex(s); at != nil {
 		s = s[:at[0]]
@@ -78,7 +78,7 @@ func split(s string, pieces, most int, cost measure) []string {
 		}
 		if i := strings.LastIndexByte(piece, '\n'); i > len(piece)/2 {
 			piece = piece[:i+1]
-		} else if w := whole(piece); w != "" {
+		} else if w := complete(piece); w != "" {
 			piece = w
 		}
 		out, s = append(out, piece), s[len(piece):]

@@ -64,11 +64,11 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	body, err := content(m)
 	if err != nil {
-		return lasting("the message could not be encoded", err)
+		return permanent("the message could not be encoded", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Recipient, bytes.NewReader(body))
 	if err != nil {
-		return lasting("its address cannot be called", err)
+		return permanent("its address cannot be called", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if m.Channel == definition.Webhook {
@@ -78,7 +78,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	resp, err := h.HTTP.Do(req)
 	if err != nil {
-		return unanswered(m.Channel, err)
+		return classifyUnanswered(m.Channel, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // a failed close has no effect.
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -88,19 +88,19 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 func (h Hook) mayReach(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
-		return lasting("its address is not one of https", err)
+		return permanent("its address is not one of https", err)
 	}
 	return nil
 }
 
-// lasting returns a permanent failure of a message that was not sent.
-func lasting(words string, cause error) error {
+// permanent returns a permanent failure of a message that was not sent.
+func permanent(words string, cause error) error {
 	return httpcall.Failure{Text: words, Cause: errors.Join(step.ErrNotification, cause)}
 }
 
-// unanswered classifies a call without an answer. Without a connection nothing
+// classifyUnanswered sorts a call without an answer. Without a connection nothing
 // was sent; errors of the address or the certificate are permanent.
-func unanswered(c definition.Channel, err error) error {
+func classifyUnanswered(c definition.Channel, err error) error {
 	f := httpcall.Failure{Text: httpcall.Unanswered(err), Cause: err}
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):

@@ -23,7 +23,7 @@ const slack = time.Second
 // gate parks the run at its question, or acts on the decision.
 func (t *turn) gate(ctx context.Context, at execution.TraceEntry) (machine.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
-		next, err := t.rest(ctx, machine.NextGate, t.Now(), nil)
+		next, err := t.park(ctx, machine.NextGate, t.Now(), nil)
 		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
 		return next, true, err
 	}
@@ -34,16 +34,16 @@ func (t *turn) gate(ctx context.Context, at execution.TraceEntry) (machine.Next,
 	expired, over := a.Expire(t.Now())
 	switch {
 	case a.Status == approval.Approved:
-		return t.record(ctx, at, t.passed(at, a))
+		return t.record(ctx, at, t.decided(at, a))
 	case a.Status == approval.Denied:
 		return t.stop(ctx, at, a, execution.ApprovalDenied)
 	case over:
 		return t.expire(ctx, at, expired)
 	case a.Status == approval.Expired:
-		return t.silent(ctx, at, a)
+		return t.applyExpiry(ctx, at, a)
 	}
 	a, _ = a.Reminded(t.Now())
-	next, err := t.restAt(ctx, at, at.StepRecord, a)
+	next, err := t.parkAtGate(ctx, at, at.StepRecord, a)
 	return next, true, err
 }
 
@@ -57,10 +57,10 @@ func firstWake(s definition.Step) time.Duration {
 	return s.TimeLimit()
 }
 
-// restAt parks the run at the gate again, with a new token, and sends the
+// parkAtGate parks the run at the gate again, with a new token, and sends the
 // messages that are due. It also writes the approval, so that a concurrent
 // decision makes the write fail.
-func (t *turn) restAt(
+func (t *turn) parkAtGate(
 	ctx context.Context, at execution.TraceEntry, s execution.StepRecord, a approval.Approval,
 ) (machine.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
@@ -71,16 +71,16 @@ func (t *turn) restAt(
 	if err != nil {
 		return machine.Next{}, err
 	}
-	t.note(s)
-	if err := t.tell(ctx, at, a); err != nil {
+	t.remember(s)
+	if err := t.notifyGate(ctx, at, a); err != nil {
 		return machine.Next{}, err
 	}
 	seconds := max(int64((a.Next().Sub(t.Now())+slack)/time.Second), 1)
 	return machine.Next{Next: machine.NextGate, Seconds: seconds, Name: t.name()}, nil
 }
 
-// passed returns the gate's step record after a decision.
-func (t *turn) passed(at execution.TraceEntry, a approval.Approval) execution.StepRecord {
+// decided returns the gate's step record after a decision.
+func (t *turn) decided(at execution.TraceEntry, a approval.Approval) execution.StepRecord {
 	s := at.StepRecord
 	s.Status, s.Ended = execution.StepCompleted, t.Now()
 	output := map[string]any{
@@ -94,7 +94,7 @@ func (t *turn) passed(at execution.TraceEntry, a approval.Approval) execution.St
 func (t *turn) stop(
 	ctx context.Context, at execution.TraceEntry, a approval.Approval, r execution.Reason,
 ) (machine.Next, bool, error) {
-	s := t.passed(at, a)
+	s := t.decided(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
 		x, _ = x.Cancel(r, t.Now()) // the run was just read and has not ended
 		return x
@@ -115,13 +115,13 @@ func (t *turn) expire(ctx context.Context, at execution.TraceEntry, a approval.A
 	if err != nil {
 		return machine.Next{}, true, err
 	}
-	return t.silent(ctx, at, a)
+	return t.applyExpiry(ctx, at, a)
 }
 
-// silent applies the gate's rule for an expired approval.
-func (t *turn) silent(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
+// applyExpiry applies the gate's rule for an expired approval.
+func (t *turn) applyExpiry(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == definition.Approve {
-		return t.record(ctx, at, t.passed(at, a))
+		return t.record(ctx, at, t.decided(at, a))
 	}
 	return t.stop(ctx, at, a, execution.ApprovalExpired)
 }
@@ -141,7 +141,7 @@ func (t *turn) escalate(ctx context.Context, at execution.TraceEntry, a approval
 	}
 	s := at.StepRecord
 	s.Escalated = true
-	return t.restAt(ctx, at, s, a)
+	return t.parkAtGate(ctx, at, s, a)
 }
 
 func approvers(a definition.Approvers) approval.Approvers {
@@ -195,16 +195,16 @@ func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token stri
 	if err != nil {
 		return err
 	}
-	return t.tell(ctx, at, a) // an earlier call may have crashed before it did
+	return t.notifyGate(ctx, at, a) // an earlier call may have crashed before it did
 }
 
 // askFirst writes approval and token in one change and notifies people.
 func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token string) error {
-	scope, facts, err := t.sees(ctx)
+	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return err
 	}
-	a, s, err := t.question(at, scope, facts)
+	a, s, err := t.newApproval(at, scope, facts)
 	if err != nil {
 		if _, _, err := t.record(ctx, at, t.failed(at, err)); err != nil {
 			return err
@@ -218,12 +218,13 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token stri
 	if err != nil {
 		return err
 	}
-	t.note(s)
-	return t.tell(ctx, at, a)
+	t.remember(s)
+	return t.notifyGate(ctx, at, a)
 }
 
-// question returns the approval of a gate and its waiting step, or ErrTemplate.
-func (t *turn) question(
+// newApproval returns the approval of a gate and its waiting step, or
+// ErrTemplate.
+func (t *turn) newApproval(
 	at execution.TraceEntry, scope render.Scope, facts condition.Facts,
 ) (approval.Approval, execution.StepRecord, error) {
 	message, err := render.Text(at.Definition.Message, scope)
@@ -232,7 +233,7 @@ func (t *turn) question(
 	}
 	message = render.Clean(message)
 	ahead := t.preview(at.ID, scope, facts)
-	bound, err := ahead.shown()
+	shown, err := ahead.shown()
 	if err != nil {
 		return approval.Approval{}, execution.StepRecord{}, err
 	}
@@ -252,6 +253,6 @@ func (t *turn) question(
 	return a, execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
 		Input:  map[string]any{"message": step.Shown(message)},
-		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: bound,
+		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: shown,
 	}, nil
 }

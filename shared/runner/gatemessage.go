@@ -33,23 +33,23 @@ func occasionOf(s execution.StepRecord, a approval.Approval) execution.Occasion 
 // sends the rest.
 const tellTime = 30 * time.Second
 
-// tell sends the open approval a, which was just written, to the gate's
+// notifyGate sends the open approval a, which was just written, to the gate's
 // channels, unless that was done, and then the outcomes of earlier gates. The
 // deliveries are recorded in the step's output under "notified". The approval
 // is valid even when no message arrives, so a failure of a channel is only
 // reported.
-func (t *turn) tell(ctx context.Context, at execution.TraceEntry, a approval.Approval) error {
+func (t *turn) notifyGate(ctx context.Context, at execution.TraceEntry, a approval.Approval) error {
 	channels := at.Definition.Channels(t.steps[at.ID].Escalated)
-	if len(channels) == 0 && !t.owes() {
+	if len(channels) == 0 && !t.hasPendingOutcomes() {
 		return nil
 	}
-	scope, _, err := t.sees(ctx)
+	scope, _, err := t.loadScope(ctx)
 	if err != nil {
 		return err
 	}
 	a.Revision++
 	if len(channels) > 0 {
-		err = t.tellOf(ctx, at, &a, broadcast{turn: t, step: at.Definition, scope: scope, channels: channels})
+		err = t.sendGateMessage(ctx, at, &a, broadcast{turn: t, step: at.Definition, scope: scope, channels: channels})
 	}
 	if err == nil {
 		err = t.outcomes(ctx, &a)
@@ -63,13 +63,13 @@ func (t *turn) tell(ctx context.Context, at execution.TraceEntry, a approval.App
 	return nil
 }
 
-// tellOf sends the message about an open approval.
-func (t *turn) tellOf(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
+// sendGateMessage sends the message about an open approval.
+func (t *turn) sendGateMessage(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
 	s := t.steps[at.ID]
 	on := occasionOf(s, *a)
-	b.words, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
+	b.text, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
 	return b.send(ctx, execution.NotifiedIn(s.Output)[on], func(list []execution.Delivery) error {
-		return t.reminded(ctx, a, &s, on, list)
+		return t.saveDeliveries(ctx, a, &s, on, list)
 	})
 }
 
@@ -81,7 +81,7 @@ type broadcast struct {
 	scope    render.Scope
 	channels []definition.Notify
 	subject  string
-	words    step.MessageText
+	text     step.MessageText
 	key      string // prefix of each message's idempotency key
 	// only returns the recipients of a channel that get the message, as the
 	// trace shows them; nil means all.
@@ -99,7 +99,7 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 		if i < len(list) && list[i].Final() {
 			continue
 		}
-		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.words, Key: fmt.Sprintf("%s:%d", b.key, i)}
+		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.text, Key: fmt.Sprintf("%s:%d", b.key, i)}
 		if i < len(list) {
 			telling.Before = list[i]
 		} else {
@@ -125,12 +125,12 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 	return nil
 }
 
-// reminded records the deliveries of an open approval. It fails with ErrStale
-// if another worker changed the run: of two workers that send the same message,
-// one stops before its first. It also fails if the approval was decided: the
-// decision has set the time at which the sweeper checks the run, which must not
-// be overwritten.
-func (t *turn) reminded(
+// saveDeliveries records the deliveries of an open approval. It fails with
+// ErrStale if another worker changed the run: of two workers that send the same
+// message, one stops before its first. It also fails if the approval was
+// decided: the decision has set the time at which the sweeper checks the run,
+// which must not be overwritten.
+func (t *turn) saveDeliveries(
 	ctx context.Context, a *approval.Approval, s *execution.StepRecord, on execution.Occasion, list []execution.Delivery,
 ) error {
 	s.Output = execution.NotifiedIn(s.Output).With(on, list).In(s.Output)
@@ -139,7 +139,7 @@ func (t *turn) reminded(
 	})
 	if err == nil {
 		a.Revision++
-		t.note(*s)
+		t.remember(*s)
 	}
 	return err
 }
@@ -161,7 +161,7 @@ func subject(name string, on execution.Occasion) string {
 // definition.
 func (t *turn) messageText(a approval.Approval) step.MessageText {
 	var rest strings.Builder
-	for i, line := range ahead(a) {
+	for i, line := range followingLines(a) {
 		if i == 0 {
 			rest.WriteString("\n\nIf approved:")
 		}
@@ -171,14 +171,14 @@ func (t *turn) messageText(a approval.Approval) step.MessageText {
 		rest.WriteString("\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " "))
 	}
 	return step.MessageText{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question(a), a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", questionText(a), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 		Rest: render.Clean(rest.String()),
 	}
 }
 
-// question returns the question as messages show it.
-func question(a approval.Approval) string {
+// questionText returns the question as messages show it.
+func questionText(a approval.Approval) string {
 	if a.Chat.Question != "" {
 		return a.Chat.Question
 	}
@@ -214,7 +214,7 @@ func chat(message string, scope render.Scope) approval.Chat {
 		return value
 	})
 	if err != nil {
-		return approval.Chat{} // question fails with the same error
+		return approval.Chat{} // newApproval fails with the same error
 	}
 	if more := len(c.Values) - maxValues; more > 0 {
 		c.Values = append(c.Values[:maxValues:maxValues], fmt.Sprintf("and %d more", more))
@@ -223,8 +223,8 @@ func chat(message string, scope render.Scope) approval.Chat {
 	return c
 }
 
-// ahead returns the steps after the gate, one line each.
-func ahead(a approval.Approval) []string {
+// followingLines returns the steps after the gate, one line each.
+func followingLines(a approval.Approval) []string {
 	params := map[id.Step]approval.Action{}
 	for _, action := range a.Actions {
 		params[action.Step] = action

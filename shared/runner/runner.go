@@ -183,14 +183,14 @@ func (s *Service) commit(ctx context.Context, c execution.Change) error {
 	return nil
 }
 
-// room is the time reserved for recording a step's result.
-const room = 5 * time.Second
+// recordTime is the time reserved for recording a step's result.
+const recordTime = 5 * time.Second
 
 // fits reports whether a step with this time limit can finish before the
 // function times out.
 func fits(ctx context.Context, limit time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > limit+room
+	return !ok || time.Until(deadline) > limit+recordTime
 }
 
 // walk executes the steps in order.
@@ -201,11 +201,11 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 			return t.complete(ctx, nil)
 		}
 		if !first {
-			if err := t.unchanged(ctx); err != nil {
+			if err := t.checkUnchanged(ctx); err != nil {
 				return machine.Next{}, err
 			}
 			if !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
-				return t.rest(ctx, machine.NextRun, t.Now(), nil)
+				return t.park(ctx, machine.NextRun, t.Now(), nil)
 			}
 		}
 		next, stop, err := t.step(ctx, at, first && t.x.Stuck())
@@ -226,7 +226,7 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 	if stuck && at.Status != execution.StepWaiting {
 		return t.record(ctx, at, t.failed(at, ErrGivenUp))
 	}
-	scope, facts, err := t.sees(ctx)
+	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return next, false, err
 	}
@@ -285,9 +285,9 @@ func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.
 	return machine.Next{}, false, t.save(ctx, s)
 }
 
-// sees returns the data that templates and conditions can refer to at this
+// loadScope returns the data that templates and conditions can refer to at this
 // step.
-func (t *turn) sees(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
+func (t *turn) loadScope(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
 	scope = map[string]any{}

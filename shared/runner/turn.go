@@ -62,7 +62,7 @@ func (t *turn) commit(ctx context.Context, change func(execution.Execution) exec
 // the run.
 func (t *turn) lease(ctx context.Context) error {
 	t.lock()
-	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-room))
+	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-recordTime))
 	t.unlock()
 	switch {
 	case !leased:
@@ -80,16 +80,16 @@ func (t *turn) renew(ctx context.Context) error {
 	})
 }
 
-// aging returns the time until the lease must be renewed.
-func (t *turn) aging() time.Duration {
+// untilRenewal returns the time until the lease must be renewed.
+func (t *turn) untilRenewal() time.Duration {
 	t.lock()
 	defer t.unlock()
 	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
 }
 
-// unchanged returns ErrStale when another writer changed the run: it was
+// checkUnchanged returns ErrStale when another writer changed the run: it was
 // cancelled, or another worker holds the lease.
-func (t *turn) unchanged(ctx context.Context) error {
+func (t *turn) checkUnchanged(ctx context.Context) error {
 	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (t *turn) unchanged(ctx context.Context) error {
 // save records a step that is not the last.
 func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	if err := t.lease(ctx); errors.Is(err, execution.ErrStale) {
-		return t.late(ctx, s)
+		return t.keepLateAnswer(ctx, s)
 	} else if err != nil {
 		return err
 	}
@@ -119,12 +119,12 @@ func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	} else if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
 		return err
 	}
-	t.note(s)
+	t.remember(s)
 	return nil
 }
 
-// note adds a recorded step to the turn's copy.
-func (t *turn) note(s execution.StepRecord) {
+// remember adds a recorded step to the turn's copy.
+func (t *turn) remember(s execution.StepRecord) {
 	t.steps = maps.Clone(t.steps)
 	if t.steps == nil {
 		t.steps = execution.Steps{}
@@ -157,7 +157,7 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 	if last != nil {
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
-		t.note(s)
+		t.remember(s)
 		if inline = &s; size(s) > maxInline {
 			inline, row = nil, &s
 		}
@@ -172,7 +172,7 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 		return c
 	})
 	if errors.Is(err, execution.ErrStale) && last != nil {
-		return done, t.late(ctx, *last)
+		return done, t.keepLateAnswer(ctx, *last)
 	}
 	return done, err
 }
@@ -185,9 +185,9 @@ func size(s execution.StepRecord) int {
 	return len(b)
 }
 
-// rest parks the run until due and hands it to the waiting machine. A step that
+// park parks the run until due and hands it to the waiting machine. A step that
 // starts to wait is recorded in the same write.
-func (t *turn) rest(ctx context.Context, next machine.State, due time.Time, s *execution.StepRecord) (machine.Next, error) {
+func (t *turn) park(ctx context.Context, next machine.State, due time.Time, s *execution.StepRecord) (machine.Next, error) {
 	now := t.Now()
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Parked(due).Park(t.steps)
@@ -217,13 +217,13 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 		s, err := t.Steps.Do(ctx, task)
 		finished <- outcome{s, err}
 	}()
-	renew := time.NewTimer(t.aging()) // earlier steps may have used up the lease
+	renew := time.NewTimer(t.untilRenewal()) // earlier steps may have used up the lease
 	defer renew.Stop()
 	for {
 		select {
 		case o := <-finished:
 			if cause := context.Cause(ctx); errors.Is(cause, execution.ErrStale) {
-				return o.step, t.late(context.WithoutCancel(ctx), o.step)
+				return o.step, t.keepLateAnswer(context.WithoutCancel(ctx), o.step)
 			}
 			return o.step, o.err
 		case <-renew.C:
@@ -235,10 +235,10 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 	}
 }
 
-// late stores a model's answer although another writer changed the run, as long
-// as its credits are still held: the answer has been paid for. It returns
-// ErrStale, so that the run is read again.
-func (t *turn) late(ctx context.Context, s execution.StepRecord) error {
+// keepLateAnswer stores a model's answer although another writer changed the
+// run, as long as its credits are still held: the answer has been paid for. It
+// returns ErrStale, so that the run is read again.
+func (t *turn) keepLateAnswer(ctx context.Context, s execution.StepRecord) error {
 	err := retry.Races(execution.ErrStale, func() error {
 		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
 		if err != nil {

@@ -40,15 +40,15 @@ func (t *turn) wait(ctx context.Context, at execution.TraceEntry, scope render.S
 		return machine.Next{}, true, err
 	}
 	s.Attempt = t.x.Lease.Attempt
-	if t.owes() && !t.weary() {
-		next, err := t.rest(ctx, machine.NextRun, t.Now(), &s)
+	if t.hasPendingOutcomes() && !t.stalling() {
+		next, err := t.park(ctx, machine.NextRun, t.Now(), &s)
 		return next, true, err
 	}
 	due := s.Until
 	if limit.Before(due) {
 		due = limit
 	}
-	next, err := t.rest(ctx, machine.NextWait, due, &s)
+	next, err := t.park(ctx, machine.NextWait, due, &s)
 	next.Seconds = max(int64((due.Sub(t.Now())+time.Second-1)/time.Second), 1)
 	return next, true, err
 }

@@ -25,8 +25,8 @@ type Products interface {
 	Act(ctx context.Context, c Command) (map[string]any, error)
 }
 
-// act performs an action in a product.
-func (s *Service) act(ctx context.Context, t Task) (execution.StepRecord, error) {
+// runAction performs an action in a product.
+func (s *Service) runAction(ctx context.Context, t Task) (execution.StepRecord, error) {
 	a := t.Definition.ActionStep
 	params, err := s.Params(t)
 	if err != nil {

@@ -60,10 +60,10 @@ type Model interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
 
-// reason asks a model. The credits are reserved before the call and charged
+// askModel asks a model. The credits are reserved before the call and charged
 // only for an answer that satisfies the schema. Recording the step without an
 // answer releases them.
-func (s *Service) reason(ctx context.Context, t Task) (execution.StepRecord, error) {
+func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, error) {
 	q, err := question(t)
 	if err != nil {
 		return failed(t, err), nil

@@ -153,11 +153,11 @@ func address(c definition.Channel, text string, s render.Scope) (any, error) {
 	return render.Text(text, s)
 }
 
-// resume restores the record of an earlier try that crashed. Records are
+// restore restores the record of an earlier try that crashed. Records are
 // matched by recipient, because a list may have changed since. A message that
 // was being sent may have arrived and is not sent again. Records of recipients
 // no longer in the list are kept.
-func (ds *deliveries) resume(outcome any) {
+func (ds *deliveries) restore(outcome any) {
 	output, _ := outcome.(map[string]any)
 	list, _ := output["recipients"].([]any)
 	used := make([]bool, len(list))
@@ -168,7 +168,7 @@ func (ds *deliveries) resume(outcome any) {
 				continue
 			}
 			used[i] = true
-			d.take(entry)
+			d.restoreEntry(entry)
 			break
 		}
 	}
@@ -177,15 +177,15 @@ func (ds *deliveries) resume(outcome any) {
 		if recipient, _ := entry["recipient"].(string); !used[i] {
 			gone := &delivery{status: waiting}
 			gone.Channel, gone.Recipient = ds.channel, recipient
-			if gone.take(entry); gone.status != waiting && gone.status != refused {
+			if gone.restoreEntry(entry); gone.status != waiting && gone.status != refused {
 				ds.list = append(ds.list, gone)
 			}
 		}
 	}
 }
 
-// take restores a recorded state.
-func (d *delivery) take(entry map[string]any) {
+// restoreEntry restores a recorded state.
+func (d *delivery) restoreEntry(entry map[string]any) {
 	status, _ := entry["status"].(string)
 	reason, _ := entry["reason"].(string)
 	switch status {
@@ -258,7 +258,7 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 		d.status, d.reason = sent, ""
 		return
 	}
-	pause, err := s.again(ctx, t, d.tries, err)
+	pause, err := s.nextPause(ctx, t, d.tries, err)
 	switch {
 	case err == nil:
 		d.status, d.due = waiting, s.Now().Add(pause)

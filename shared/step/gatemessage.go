@@ -58,10 +58,10 @@ func (s *Service) Tell(
 	if n.Only != nil {
 		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(render.Cut(d.Recipient, maxShown)) })
 	}
-	ds.resume(restarted(n).Document())
+	ds.restore(resumable(n).Document())
 	far := func() execution.Delivery { return execution.DeliveryOf(ds.outcome()) }
 	if repeatable(n.Channel) && ds.has(waiting) {
-		if err := intend(begun(far())); err != nil {
+		if err := intend(allSending(far())); err != nil {
 			return far(), fmt.Errorf("intend: %w", err)
 		}
 	}
@@ -69,9 +69,9 @@ func (s *Service) Tell(
 	return far(), err
 }
 
-// restarted returns the delivery of an earlier try to continue from: on a
+// resumable returns the delivery of an earlier try to continue from: on a
 // channel that honours the idempotency key, a message being sent is sent again.
-func restarted(n GateMessage) execution.Delivery {
+func resumable(n GateMessage) execution.Delivery {
 	d := n.Before
 	if repeatable(n.Channel) {
 		d.Recipients = slices.Clone(d.Recipients)
@@ -84,8 +84,8 @@ func restarted(n GateMessage) execution.Delivery {
 	return d
 }
 
-// begun returns a delivery in which every pending message is being sent.
-func begun(d execution.Delivery) execution.Delivery {
+// allSending returns a delivery in which every pending message is being sent.
+func allSending(d execution.Delivery) execution.Delivery {
 	for i, r := range d.Recipients {
 		if r.Status == execution.DeliveryPending {
 			d.Recipients[i].Status = execution.DeliverySending

@@ -46,19 +46,19 @@ type Sender interface {
 // message that may have been sent can safely be sent again.
 func repeatable(c definition.Channel) bool { return c == definition.Webhook }
 
-// notify sends a notification. On a channel without an idempotency key, it
-// records each message before sending it and does not send it again after a
-// crash.
-func (s *Service) notify(ctx context.Context, t Task) (execution.StepRecord, error) {
+// sendNotification sends a notification. On a channel without an idempotency
+// key, it records each message before sending it and does not send it again
+// after a crash.
+func (s *Service) sendNotification(ctx context.Context, t Task) (execution.StepRecord, error) {
 	text, err := Text(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
 	m := Message{Subject: text.Subject, Body: text.Body, Markup: text.Markup, Key: t.Key()}
 	ds := s.deliveries(t, notifies(t), m)
-	ds.hold(t.Written.Recipients)
+	ds.restrictTo(t.Written.Recipients)
 	if t.Before != nil {
-		ds.resume(t.Before.Output)
+		ds.restore(t.Before.Output)
 	}
 	result := execution.StepRecord{Status: execution.StepRunning, Started: s.Now(), Input: shownMessage(m)}
 	result.ID, result.Kind = t.Definition.ID, t.Definition.Kind

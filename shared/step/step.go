@@ -77,9 +77,9 @@ type Service struct {
 // kinds returns the method that executes each kind of step.
 func kinds() map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error) {
 	return map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error){
-		definition.AI:           (*Service).reason,
-		definition.Action:       (*Service).act,
-		definition.Notification: (*Service).notify,
+		definition.AI:           (*Service).askModel,
+		definition.Action:       (*Service).runAction,
+		definition.Notification: (*Service).sendNotification,
 		definition.Branching:    (*Service).branch,
 		definition.Gate:         nil, // the runner waits for it
 		definition.Waiting:      nil, // the same
@@ -128,7 +128,7 @@ func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error
 		if err == nil {
 			return n, nil
 		}
-		pause, final := s.again(ctx, t, n, err)
+		pause, final := s.nextPause(ctx, t, n, err)
 		if final != nil {
 			return n, final
 		}
@@ -138,14 +138,14 @@ func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error
 	}
 }
 
-// again returns the pause before the next try after the n-th failed with err,
+// nextPause returns the pause before the next try after the n-th failed with err,
 // or the final error. A pause requested by the other side is kept in full: a
 // step without the time for it fails at once and says so.
-func (s *Service) again(ctx context.Context, t Task, n int, err error) (time.Duration, error) {
+func (s *Service) nextPause(ctx context.Context, t Task, n int, err error) (time.Duration, error) {
 	if !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
 		return 0, err
 	}
-	asked := after(err)
+	asked := requestedPause(err)
 	if end, limited := ctx.Deadline(); limited && asked > 0 {
 		if left := time.Until(end); asked >= left {
 			return 0, overdue{err, asked, left}
@@ -169,8 +169,8 @@ func (o overdue) Reason() string {
 		reasonOf(o.error), int64((o.asked+time.Second-1)/time.Second), int64(o.left/time.Second))
 }
 
-// after returns the pause that the failed side requested.
-func after(err error) time.Duration {
+// requestedPause returns the pause that the failed side requested.
+func requestedPause(err error) time.Duration {
 	var w interface{ After() time.Duration }
 	if errors.As(err, &w) {
 		return w.After()

@@ -41,8 +41,9 @@ func notifies(t Task) definition.Notify {
 	return definition.Notify{Channel: t.Definition.Channel, Recipients: t.Definition.Recipients}
 }
 
-// hold refuses recipients that the gate did not show; nil means no restriction.
-func (ds *deliveries) hold(shown []string) {
+// restrictTo refuses recipients that the gate did not show; nil means no
+// restriction.
+func (ds *deliveries) restrictTo(shown []string) {
 	for _, d := range ds.list {
 		if shown != nil && !slices.Contains(shown, d.Recipient) {
 			d.status, d.reason = refused, "The recipient was not among those shown to the approvers."
