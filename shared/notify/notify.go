@@ -123,8 +123,9 @@ func overloaded(code string) bool {
 	return usual || code == "Throttled"
 }
 
-// classify sorts an AWS error. After an answer of the service, or without a
-// connection, the message was not sent; otherwise its outcome is unknown.
+// classify returns the failure for an AWS error. After an answer of the
+// service, or without a connection, the message was not sent; otherwise its
+// outcome is unknown.
 func classify(service string, err error) error {
 	if err == nil {
 		return nil

@@ -98,8 +98,9 @@ func permanent(words string, cause error) error {
 	return httpcall.Failure{Text: words, Cause: errors.Join(step.ErrNotification, cause)}
 }
 
-// classifyUnanswered sorts a call without an answer. Without a connection nothing
-// was sent; errors of the address or the certificate are permanent.
+// classifyUnanswered returns the failure for a call without an answer. Without
+// a connection nothing was sent; errors of the address or the certificate are
+// permanent.
 func classifyUnanswered(c definition.Channel, err error) error {
 	f := httpcall.Failure{Text: httpcall.Unanswered(err), Cause: err}
 	switch {
