@@ -158,10 +158,10 @@ func TestAnOrganizationWithoutKnownOwnersGetsNoEMail(t *testing.T) {
 func TestAnUnreachableOwnerDoesNotStopTheEMailToTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]error{
-		"refused for good":      step.ErrNotification,
-		"refused for now":       step.ErrAgain,
-		"nobody knows":          errors.New("no answer"),
-		"the first of them all": nil,
+		"refused for good":       step.ErrNotification,
+		"refused for now":        step.ErrAgain,
+		"the outcome is unknown": errors.New("no answer"),
+		"the first of them all":  nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

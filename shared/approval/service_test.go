@@ -175,10 +175,10 @@ func TestARefusedVerdictIsNotStored(t *testing.T) {
 		minute int
 		want   error
 	}{
-		"a stranger":           {stranger, 1, approval.ErrNotFound},
-		"a viewer":             {person("vera", caller.Viewer), 1, approval.ErrNotYours},
-		"a program":            {caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, approval.ErrNotYours},
-		"somebody who is late": {ada, 120, approval.ErrExpired},
+		"a stranger":              {stranger, 1, approval.ErrNotFound},
+		"a viewer":                {person("vera", caller.Viewer), 1, approval.ErrNotYours},
+		"a program":               {caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, approval.ErrNotYours},
+		"a vote after the expiry": {ada, 120, approval.ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -92,7 +92,7 @@ func TestAMonthIsACalendarMonthInUTC(t *testing.T) {
 		"a year before":           {"2026-03", 12, "2025-03"},
 		"eleven months before":    {"2026-03", 11, "2025-04"},
 		"after a long one":        {"2026-05", 3, "2026-02"},
-		"of what is no month":     {"March", 1, "March"},
+		"of an invalid month":     {"March", 1, "March"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -223,7 +223,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 		want   definition.Outcome
 		why    string // part of the reason
 	}{
-		"nothing against it":              {want: definition.Started},
+		"no obstacle":                     {want: definition.Started},
 		"a filter":                        {more: []string{ofPriority}, want: definition.Filtered, why: `priority must be "p4"; it is "p1"`},
 		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: definition.OutOfScope, why: "cli_1"},
 		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: definition.OutOfScope, why: "cli_1"},
@@ -334,12 +334,12 @@ func TestOwnersAreToldOfFailuresThatNoAgentListensFor(t *testing.T) {
 		about  any
 		want   bool
 	}{
-		"nobody listens":                      {event: "agents:execution.failed", want: true},
-		"an agent listens":                    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_x"},
-		"only the one that failed listens":    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0", want: true},
-		"another listens too":                 {agents: []string{listening("execution.failed"), listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0"},
-		"an agent listens for another":        {agents: []string{listening("credits.low")}, event: "agents:agent.error", want: true},
-		"an event of a product nobody awaits": {event: "psa:ticket.created"},
+		"no listener":                   {event: "agents:execution.failed", want: true},
+		"an agent listens":              {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_x"},
+		"only the failed agent listens": {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0", want: true},
+		"another listens too":           {agents: []string{listening("execution.failed"), listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0"},
+		"an agent listens for another":  {agents: []string{listening("credits.low")}, event: "agents:agent.error", want: true},
+		"an event without listeners":    {event: "psa:ticket.created"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

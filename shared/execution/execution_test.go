@@ -63,13 +63,13 @@ func TestALeaseIsTaken(t *testing.T) {
 		want    bool
 	}{
 		"of a new run":                              {begun(), "one", 0, true},
-		"not from somebody who is at work":          {held, "two", 2, false},
+		"not from a worker with a live lease":       {held, "two", 2, false},
 		"not in the last moment of a lease":         {held, "two", 25, false},
 		"when the lease is over":                    {held, "two", 26, true},
 		"by its owner again, whose first call died": {held, "one", 2, true},
 		"of a run at rest":                          {resting, "two", 2, true},
 		"of a run that asks":                        {asking, "two", 2, true},
-		"not from somebody who has renewed it":      {held.Renewed(at(20)), "two", 44, false},
+		"not from a worker that renewed its lease":  {held.Renewed(at(20)), "two", 44, false},
 		"when a renewed lease is over":              {held.Renewed(at(20)), "two", 45, true},
 		"not of a completed run":                    {held.Complete(at(2)), "one", 99, false},
 		"not of a failed run":                       {held.Fail(execution.Failure{Code: "x"}, at(2)), "two", 99, false},
@@ -308,10 +308,10 @@ func TestTheOffsetOfAStepCountsFromTheStartOfItsRun(t *testing.T) {
 		started time.Time
 		want    time.Duration
 	}{
-		"a step in the same second":           {x, at(1).Add(12 * time.Millisecond), 12 * time.Millisecond},
-		"a step after a long wait":            {x, at(7201), 2 * time.Hour},
-		"a clock that ran backwards":          {x, at(0), 0},
-		"a step of a run that nobody has had": {begun(), at(3), 3 * time.Second},
+		"a step in the same second":             {x, at(1).Add(12 * time.Millisecond), 12 * time.Millisecond},
+		"a step after a long wait":              {x, at(7201), 2 * time.Hour},
+		"a clock that ran backwards":            {x, at(0), 0},
+		"a step of a run that was never leased": {begun(), at(3), 3 * time.Second},
 	} {
 		if got := tc.x.Offset(execution.StepRecord{Started: tc.started}); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)

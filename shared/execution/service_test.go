@@ -425,7 +425,7 @@ func TestAFailedStepThatContinuesIsAWarningAndKeepsItsError(t *testing.T) {
 		done execution.Steps
 		want int
 	}{
-		"nothing failed":                       {complete, execution.Steps{"a": {ID: "a", Status: execution.StepCompleted}}, 0},
+		"no failed step":                       {complete, execution.Steps{"a": {ID: "a", Status: execution.StepCompleted}}, 0},
 		"completed after a failed step":        {complete, execution.Steps{"a": broken}, 1},
 		"completed after two":                  {complete, execution.Steps{"a": broken, "b": last}, 2},
 		"failed, but not at the step before":   {fail, execution.Steps{"a": broken, "b": last}, 1},

@@ -32,8 +32,8 @@ func message(c definition.Channel, to string) step.Message {
 // The classification of a failed message.
 const (
 	never   = "cannot be reached" // step.ErrNotification
-	again   = "surely not sent"   // step.ErrAgain
-	unknown = "nobody knows"
+	again   = "not sent"          // step.ErrAgain
+	unknown = "possibly sent"
 	sent    = "sent"
 )
 
@@ -108,15 +108,15 @@ func TestFailuresOfSNSAreClassified(t *testing.T) {
 		cloud *cloud
 		want  string
 	}{
-		"it is sent":             {&cloud{status: 200, body: ok}, sent},
-		"a number it cannot use": {&cloud{status: 400, body: refusal("InvalidParameter")}, never},
-		"somebody who opted out": {&cloud{status: 400, body: refusal("OptedOut")}, never},
-		"no permission":          {&cloud{status: 403, body: refusal("AuthorizationError")}, never},
-		"too many":               {&cloud{status: 429, body: refusal("Throttled")}, again},
-		"too many at the door":   {&cloud{status: 400, body: refusal("Throttling")}, again},
-		"too many, otherwise":    {&cloud{status: 400, body: refusal("ThrottlingException")}, again},
-		"broken":                 {&cloud{status: 500, body: refusal("InternalError")}, again},
-		"no answer":              {&cloud{hang: true}, unknown},
+		"it is sent":              {&cloud{status: 200, body: ok}, sent},
+		"a number it cannot use":  {&cloud{status: 400, body: refusal("InvalidParameter")}, never},
+		"a number that opted out": {&cloud{status: 400, body: refusal("OptedOut")}, never},
+		"no permission":           {&cloud{status: 403, body: refusal("AuthorizationError")}, never},
+		"too many":                {&cloud{status: 429, body: refusal("Throttled")}, again},
+		"too many at the door":    {&cloud{status: 400, body: refusal("Throttling")}, again},
+		"too many, otherwise":     {&cloud{status: 400, body: refusal("ThrottlingException")}, again},
+		"broken":                  {&cloud{status: 500, body: refusal("InternalError")}, again},
+		"no answer":               {&cloud{hang: true}, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -277,7 +277,7 @@ func TestAnEmailHasOnlyTheLinkOfThePlatform(t *testing.T) {
 		"none":                          {step.Link{}, nil},
 		"ours":                          {step.Link{Text: "Decide", URL: "https://one.example/approvals/appr_1"}, []string{"https://one.example/approvals/appr_1", "Decide"}},
 		"ours, which has to be encoded": {step.Link{Text: `"><b>`, URL: `https://one.example/?a=1&b="><script>`}, []string{"https://one.example/?a=1&b=%22%3e%3cscript%3e", `"><b>`}},
-		"what is no address of the web": {step.Link{Text: "Decide", URL: "javascript:alert(1)"}, []string{"#ZgotmplZ", "Decide"}},
+		"not a web address":             {step.Link{Text: "Decide", URL: "javascript:alert(1)"}, []string{"#ZgotmplZ", "Decide"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

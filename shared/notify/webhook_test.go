@@ -193,8 +193,8 @@ func TestAChatMessageIsCutToTheLimitsOfItsChannel(t *testing.T) {
 
 	for name, text := range map[string]string{
 		"letters": strings.Repeat("x", 60_000), "lines": strings.Repeat("a line\n", 9000), "umlauts": strings.Repeat("ü", 30_000),
-		"beyond the first plane": strings.Repeat("🔥", 15_000), "what is escaped": strings.Repeat("<&*\\", 15_000),
-		"what is no text": strings.Repeat("\xff\u2028", 15_000), "a sentence": "It's full.",
+		"beyond the first plane": strings.Repeat("🔥", 15_000), "escaped characters": strings.Repeat("<&*\\", 15_000),
+		"not a text": strings.Repeat("\xff\u2028", 15_000), "a sentence": "It's full.",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -372,20 +372,20 @@ func TestAChatMayRefuseWithStatus200(t *testing.T) {
 		want    string
 		reason  string
 	}{
-		"a connector of Teams says 1":      {definition.Teams, 200, "1", sent, ""},
-		"Workflows of Teams accept":        {definition.Teams, 202, "", sent, ""},
-		"Workflows answer with JSON":       {definition.Teams, 200, `{"ok": true}`, sent, ""},
-		"Teams says what failed":           {definition.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
-		"Teams says any other text":        {definition.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
-		"Teams says it in JSON":            {definition.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
-		"Teams is busy":                    {definition.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
-		"a page answers for Teams":         {definition.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
-		"Slack says ok":                    {definition.Slack, 200, "ok", sent, ""},
-		"Slack says that it is not":        {definition.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
-		"Slack says why with a status":     {definition.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
-		"Slack does not take what it gets": {definition.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
-		"a webhook may say what it wants":  {definition.Webhook, 200, "failed with error", sent, ""},
-		"a webhook that refuses":           {definition.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
+		"a connector of Teams says 1":   {definition.Teams, 200, "1", sent, ""},
+		"Workflows of Teams accept":     {definition.Teams, 202, "", sent, ""},
+		"Workflows answer with JSON":    {definition.Teams, 200, `{"ok": true}`, sent, ""},
+		"Teams names the failure":       {definition.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
+		"Teams says any other text":     {definition.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
+		"Teams says it in JSON":         {definition.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
+		"Teams is busy":                 {definition.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
+		"a page answers for Teams":      {definition.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
+		"Slack says ok":                 {definition.Slack, 200, "ok", sent, ""},
+		"Slack says that it is not":     {definition.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
+		"Slack says why with a status":  {definition.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
+		"Slack refuses the message":     {definition.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
+		"a webhook may answer any text": {definition.Webhook, 200, "failed with error", sent, ""},
+		"a webhook that refuses":        {definition.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -435,14 +435,14 @@ func TestTheCauseOfAMissingAnswerIsDescribed(t *testing.T) {
 	t.Cleanup(plain.Close)
 	silent := listen(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, tc := range map[string]struct{ url, allowed, want, reason string }{
-		"no such name":      {"https://hooks.acme.invalid/x", "", again, "the name hooks.acme.invalid does not exist in DNS"},
-		"nothing listens":   {closed.URL, strings.TrimPrefix(closed.URL, "http://"), again, "it refused the connection"},
-		"a private address": {"https://10.0.0.1/", "", never, "its address is private or reserved, and only public addresses are called"},
-		"a port of our own": {"https://8.8.8.8:22/", "", never, "its port is not among the ports that are called: 80, 443, 8443"},
-		"a certificate":     {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
-		"no TLS":            {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
-		"no answer":         {silent.url, silent.host(), unknown, "it did not answer in time"},
-		"plain http":        {"http://example.com/", "", never, "its address is not one of https"},
+		"no such name":            {"https://hooks.acme.invalid/x", "", again, "the name hooks.acme.invalid does not exist in DNS"},
+		"no listener on the port": {closed.URL, strings.TrimPrefix(closed.URL, "http://"), again, "it refused the connection"},
+		"a private address":       {"https://10.0.0.1/", "", never, "its address is private or reserved, and only public addresses are called"},
+		"a port of our own":       {"https://8.8.8.8:22/", "", never, "its port is not among the ports that are called: 80, 443, 8443"},
+		"a certificate":           {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
+		"no TLS":                  {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
+		"no answer":               {silent.url, silent.host(), unknown, "it did not answer in time"},
+		"plain http":              {"http://example.com/", "", never, "its address is not one of https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

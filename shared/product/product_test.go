@@ -222,7 +222,7 @@ func TestTheRetryAfterOfABusyProductIsKept(t *testing.T) {
 		"as a date":                   {503, noon.Add(45 * time.Second).Format(http.TimeFormat), 45 * time.Second, true},
 		"a date that is over":         {503, noon.Add(-time.Hour).Format(http.TimeFormat), 0, true},
 		"nothing":                     {429, "", 0, true},
-		"what cannot be read":         {429, "soon", 0, true},
+		"unreadable":                  {429, "soon", 0, true},
 		"less than no time":           {429, "-5", 0, true},
 		"no number":                   {429, "NaN", 0, true},
 		"a fraction":                  {429, "1.5", 1500 * time.Millisecond, true},

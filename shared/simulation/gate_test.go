@@ -98,7 +98,7 @@ func TestAGateSendsMessagesAndReminders(t *testing.T) {
 				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"}, "decided": {"sent", "sent", "sent"},
 			},
 		},
-		"and when it is put to others, who are reminded too": {
+		"and on escalation, with a reminder": {
 			gate: twoChannels + "," + escalates,
 			want: []string{
 				asked, reminded, "Escalated: An agent waits for approval (3)", reminded,
@@ -353,33 +353,33 @@ func TestAGateShowsTheFollowingStepsAsFarAsTheyAreKnown(t *testing.T) {
 		steps []string
 		want  string // the steps shown, in brackets if with parameters
 	}{
-		"an action":                          {[]string{ask("g"), act("b")}, "[b]"},
-		"nothing":                            {[]string{act("a"), ask("g")}, ""},
-		"not what was before it":             {[]string{act("a"), ask("g"), act("b")}, "[b]"},
-		"not what follows the next question": {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
-		"what follows a question with an if": {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
-		"what follows a question that may be passed over": {
+		"an action":                         {[]string{ask("g"), act("b")}, "[b]"},
+		"no steps":                          {[]string{act("a"), ask("g")}, ""},
+		"not the steps before it":           {[]string{act("a"), ask("g"), act("b")}, "[b]"},
+		"not the steps after the next gate": {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
+		"the steps after a gate with an if": {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
+		"the steps after a gate that may continue on error": {
 			[]string{ask("g"), ask("h", `"on_error": "continue"`), act("c")}, "[c]",
 		},
-		"what follows a question that silence answers": {
+		"the steps after a gate that approves on expiry": {
 			[]string{ask("g"), ask("h", `"on_expiry": "approve"`), act("c")}, "[c]",
 		},
-		"not what will be skipped":            {[]string{ask("g"), act("b", `"if": `+calm), act("c")}, "[c]"},
-		"what depends on an answer before it": {[]string{think("judge", noise), ask("g"), judged("b", "judge.noise")}, "[b]"},
+		"not the steps that will be skipped": {[]string{ask("g"), act("b", `"if": `+calm), act("c")}, "[c]"},
+		"parameters from an earlier answer":  {[]string{think("judge", noise), ask("g"), judged("b", "judge.noise")}, "[b]"},
 		"that it depends on an answer after it": {
 			[]string{ask("g"), think("judge", noise), judged("b", "judge.noise"), act("c")}, "b [c]",
 		},
 		"that it depends on the verdict": {[]string{ask("g"), judged("b", "steps.g.output.note"), judged("c", "g.note")}, "b c"},
-		"the way that will be taken": {
+		"the case that will be taken": {
 			[]string{ask("g"), when("br", urgent, list(act("y")), list(act("n"))), act("c")}, "[y] [c]",
 		},
-		"the other way":         {[]string{ask("g"), when("br", calm, list(act("y")), list(act("n"))), act("c")}, "[n] [c]"},
-		"the rest of a way":     {[]string{when("br", urgent, list(ask("g"), act("y")), list(act("n"))), act("c")}, "[y] [c]"},
-		"a question in the way": {[]string{ask("g"), when("br", urgent, list(ask("h"), act("y")), list(act("n"))), act("c")}, ""},
+		"the other case":     {[]string{ask("g"), when("br", calm, list(act("y")), list(act("n"))), act("c")}, "[n] [c]"},
+		"the rest of a case": {[]string{when("br", urgent, list(ask("g"), act("y")), list(act("n"))), act("c")}, "[y] [c]"},
+		"a gate in the case": {[]string{ask("g"), when("br", urgent, list(ask("h"), act("y")), list(act("n"))), act("c")}, ""},
 		"every way when it is not known": {
 			[]string{ask("g"), think("judge", noise), when("br", isNoise, list(act("y")), list(ask("h"), act("n"))), act("c")}, "[y] [c]",
 		},
-		"what cannot be filled": {[]string{ask("g"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
+		"parameters that cannot be filled": {[]string{ask("g"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
 			"params": {"ticket_id": "{{ event_payload.gone }}", "body": "b", "visibility": "internal"}}`}, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,37 +43,37 @@ func TestRecipientsOfAQuestionGetItsOutcome(t *testing.T) {
 		subject string
 		says    []string
 	}{
-		"it was approved": {
+		"approved": {
 			happens: decide(true), on: "decided", subject: "Approved: An agent",
 			says: []string{"Approved by user_ann.\nNote: as I see it\n\nThe question was: May An agent go on with "},
 		},
-		"it was denied": {
+		"denied": {
 			happens: decide(false), on: "decided", subject: "Denied: An agent", says: []string{"Denied by user_ann.\nNote: as I see it"},
 		},
-		"it was approved before a long wait": {
+		"approved before a long wait": {
 			after: pause("b", 86_400), happens: decide(true), on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann."},
 		},
-		"it was approved before the next question": {
+		"approved before the next gate": {
 			after: ask("b"), happens: decide(true), on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann."},
 		},
-		"two have approved": {
+		"approved by two people": {
 			gate: `, "min_approvals": 2`, happens: func(w *world, _ id.Agent, x id.Execution) {
 				w.must(w.decide(w.person("user_ann", caller.Admin), x, true))
 				w.must(w.decide(w.person("user_ben", caller.Admin), x, true))
 			},
 			on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann, user_ben."},
 		},
-		"nobody decided": {
+		"expired": {
 			happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
 			on:      "expired", subject: "Expired: An agent no longer waits for approval",
 			says: []string{"No decision was made in time. The execution was cancelled."},
 		},
-		"nobody decided, and silence approves": {
+		"expired, with on_expiry approve": {
 			gate: `, "on_expiry": "approve"`, happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
 			on: "expired", subject: "Expired: An agent no longer waits for approval",
 			says: []string{"No decision was made in time. The gate approves on expiry, so the execution continues."},
 		},
-		"a person cancelled the run": {
+		"cancelled by a user": {
 			happens: func(w *world, _ id.Agent, x id.Execution) { w.must(w.cancel(x)) },
 			on:      "withdrawn", subject: "Withdrawn: An agent no longer waits for approval",
 			says: []string{"The request for approval was withdrawn. A user cancelled the execution."},
@@ -210,10 +210,10 @@ func TestAnOutcomeWithoutRecipientsCostsNoCalls(t *testing.T) {
 		steps string
 		setup func(w *world)
 	}{
-		"no gate":                       {list(act("a"), act("b")), nil},
-		"a gate without a channel":      {list(ask("g"), act("b")), nil},
-		"a gate that reached nobody":    {list(ask("g", twoChannels), act("b")), func(w *world) { w.senders.reply = refusal }},
-		"a cancelled run of such a one": {list(ask("g"), act("b")), nil},
+		"no gate":                                     {list(act("a"), act("b")), nil},
+		"a gate without a channel":                    {list(ask("g"), act("b")), nil},
+		"a gate without a delivered message":          {list(ask("g", twoChannels), act("b")), func(w *world) { w.senders.reply = refusal }},
+		"a cancelled run of a gate without a channel": {list(ask("g"), act("b")), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -239,7 +239,7 @@ func TestAnOutcomeWithoutRecipientsCostsNoCalls(t *testing.T) {
 				// the run, its definition, the approval; the lease and the
 				// gate; the run again before the last step; the lease for the
 				// action, the end.
-				most := map[string]int{"no gate": 0, "a gate without a channel": 11, "a gate that reached nobody": 11, "a cancelled run of such a one": 5}[name]
+				most := map[string]int{"no gate": 0, "a gate without a channel": 11, "a gate without a delivered message": 11, "a cancelled run of a gate without a channel": 5}[name]
 				if n := w.seen("store.") - before; n > most {
 					t.Errorf("%d calls of the store, want at most %d", n, most)
 				}
@@ -431,13 +431,13 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.escalated_to }}")},
 			[]approval.Following{told(sure("n", definition.Notification), message("p1"))},
 		},
-		"a message of which the text is not known": {
+		"a message with an unknown text": {
 			[]string{ask("g"), think("judge"), mail("n", to, "{{ judge.text }}")},
 			[]approval.Following{
 				sure("judge", definition.AI), told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}}),
 			},
 		},
-		"a message of which the recipient is not known": {
+		"a message with an unknown recipient": {
 			[]string{ask("g"), act("b"), mail("n", `"{{ steps.b.output.mail }}"`, "Hello")},
 			[]approval.Following{
 				sure("b", definition.Action),
@@ -448,14 +448,14 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.gone }}")},
 			[]approval.Following{told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}})},
 		},
-		"the way of a branch": {
+		"the case of a branch": {
 			[]string{ask("g"), when("br", urgent, list(mail("n", to, "yes")), list(act("z")))},
 			[]approval.Following{
 				way(sure("br", definition.Branching), approval.Way{Case: 0}),
 				within(told(sure("n", definition.Notification), message("yes")), true, "br", 0),
 			},
 		},
-		"the other way of a branch": {
+		"the other case of a branch": {
 			[]string{ask("g"), when("br", calm, list(act("y")), list(mail("n", to, "no")))},
 			[]approval.Following{
 				way(sure("br", definition.Branching), approval.Way{Case: -1}),
@@ -469,11 +469,11 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 				within(sure("y", definition.Action), false, "br", 0), within(told(sure("n", definition.Notification), message("no")), false, "br", -1),
 			},
 		},
-		"a step with a condition that is not known": {
+		"a step with an unknown condition": {
 			[]string{ask("g"), think("judge", noise), act("b", `"if": `+isNoise)},
 			[]approval.Following{sure("judge", definition.AI), {Step: "b", Kind: definition.Action}},
 		},
-		"not what will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", definition.Action)}},
+		"not the steps that will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", definition.Action)}},
 		"a wait": {
 			[]string{ask("g"), pause("p", 60), `{"id": "u", "type": "wait", "until": "{{ event_payload.at }}"}`},
 			[]approval.Following{
@@ -483,7 +483,7 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 		"up to the next question": {
 			[]string{ask("g"), act("b"), ask("h"), act("c")}, []approval.Following{sure("b", definition.Action), sure("h", definition.Gate)},
 		},
-		"nothing": {[]string{ask("g")}, nil},
+		"no steps": {[]string{ask("g")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -145,19 +145,19 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 		want  string
 		acts  []string
 	}{
-		"an if that does not hold skips its step": {
+		"a false if skips its step": {
 			steps: list(act("a", `"if": `+calm), act("b", `"if": `+urgent)),
 			want:  "completed: a skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips a gate, and nobody is asked": {
+		"a false if skips a gate without requesting approval": {
 			steps: list(ask("g", `"if": `+calm), act("b")),
 			want:  "completed: g skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips a wait": {
+		"a false if skips a wait": {
 			steps: list(pause("p", 600, `"if": `+calm), act("b")),
 			want:  "completed: p skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips the last step": {
+		"a false if skips the last step": {
 			steps: list(act("a"), act("b", `"if": `+calm)),
 			want:  "completed: a completed, b skipped", acts: []string{"a"},
 		},
@@ -165,12 +165,12 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			steps: list(`{"id": "br", "type": "branch", "if": `+calm+`, "cases": [{"when": `+urgent+`, "steps": `+list(act("x"))+`}]}`, act("b")),
 			want:  "completed: br skipped, b completed", acts: []string{"b"},
 		},
-		"an if on the profile of a client that has none does not hold, whatever it asks": {
+		"every if on a missing client profile is false": {
 			steps: list(act("a", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "ne", "value": 1}`),
 				act("b", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "exists", "value": false}`), act("c")),
 			want: "completed: a skipped, b skipped, c completed", acts: []string{"c"},
 		},
-		"a default stands in for a profile that is not there": {
+		"a default replaces a missing profile": {
 			steps: list(says("{{ client_context.recent_incidents | default: 0 }}")),
 			want:  "completed: b completed", acts: []string{"b"},
 		},
@@ -178,11 +178,11 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			steps: list(says("{{ client_context.recent_incidents }}")),
 			want:  "failed (template_error): b failed (template_error)",
 		},
-		"an answer has the name that output_var gives it, and that of its step": {
+		"an answer is found by output_var and by its step": {
 			steps: list(think("judge", noise, `"output_var": "verdict"`), says("{{ verdict.noise }} {{ steps.judge.output.noise }}")),
 			want:  "completed: judge completed, b completed", acts: []string{"b"},
 		},
-		"what a skipped step would have said is missing": {
+		"the output of a skipped step is missing": {
 			steps: list(think("judge", noise, `"if": `+calm), says("{{ judge.noise }}")),
 			want:  "failed (template_error): judge skipped, b failed (template_error)",
 		},
@@ -194,7 +194,7 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			steps: list(when("br", calm, list(act("yes")), list(act("no")))),
 			want:  "completed: br completed, no completed", acts: []string{"no"},
 		},
-		"a branch without a case that holds and without else does nothing": {
+		"a branch without a true case or else takes no steps": {
 			steps: list(when("br", calm, list(act("yes")), "[]")),
 			want:  "completed: br completed",
 		},
@@ -207,13 +207,13 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
 			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
 		},
-		"a failed step that is too large for the record ends the run": {
+		"a failed step too large for the run's record ends the run": {
 			steps: list(act("a"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 				"ticket_id": "`+strings.Repeat("t", 150)+`", "body": "`+strings.Repeat("x", 500)+`", "visibility": "internal"}}`, act("c")),
 			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
 			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
 		},
-		"a failed step with on_error continue does not": {
+		"a failed step with on_error continue does not end the run": {
 			steps: list(act("a", `"on_error": "continue"`), act("b")),
 			setup: func(w *world) { w.products.refuses("a", errors.New("no")) },
 			want:  "completed: a failed (product_error), b completed", acts: []string{"b"},
@@ -232,19 +232,19 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}"}`, act("b")),
 			want:  "failed (template_error): g failed (template_error), b skipped",
 		},
-		"a gate whose message cannot be filled may be passed over": {
+		"a gate whose message cannot be filled may continue on error": {
 			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}", "on_error": "continue"}`, act("b")),
 			want:  "completed: g failed (template_error), b completed", acts: []string{"b"},
 		},
-		"a wait until a time that is none fails": {
+		"a wait until an invalid time fails": {
 			steps: list(`{"id": "p", "type": "wait", "until": "{{ event_payload.ticket_id }}"}`, act("b")),
 			want:  "failed (template_error): p failed (template_error), b skipped",
 		},
-		"a wait until a time that is over does not wait": {
+		"a wait until a past time does not wait": {
 			steps: list(`{"id": "p", "type": "wait", "until": "1999-01-01T00:00:00Z"}`, act("b")),
 			want:  "completed: p completed, b completed", acts: []string{"b"},
 		},
-		"a wait that is longer than its step may take fails": {
+		"a wait longer than its timeout fails": {
 			steps: list(pause("p", 600, `"timeout_seconds": 60`), act("b")),
 			want:  "failed (step_timeout): p failed (step_timeout), b skipped",
 		},
@@ -253,7 +253,7 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 				"until": "{{ 'now' | date: '%s' | plus: 300 | date: '%FT%TZ' }}"}`, act("b")),
 			want: "failed (step_timeout): p completed, q failed (step_timeout), b skipped",
 		},
-		"a step may be called like what templates always find": {
+		"a step may have the name of a root of templates": {
 			steps: list(act("event"), act("agent"), act("steps"), act("execution"),
 				`{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 				"ticket_id": "{{ event.payload.ticket_id }}", "visibility": "internal",
@@ -265,7 +265,7 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			steps: list(tell("n"), act("b")),
 			want:  "completed: n completed, b completed", acts: []string{"b"},
 		},
-		"a product that is down for a moment is asked again under the same key": {
+		"a call of a product that was down is repeated under the same key": {
 			steps: list(act("a")),
 			setup: func(w *world) {
 				w.products.reply = func(_ step.Command, n int) done {
@@ -331,36 +331,36 @@ func TestAGateWaitsForPeople(t *testing.T) {
 		want   string
 		status approval.Status
 	}{
-		"who says yes": {
+		"approved": {
 			steps: list(ask("g", hour), act("b")),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, true))
 			},
 			want: "completed: g completed, b completed", status: approval.Approved,
 		},
-		"who say yes to the last step": {
+		"approved before the last step": {
 			steps: list(act("a"), ask("g", hour)),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, true))
 			},
 			want: "completed: a completed, g completed", status: approval.Approved,
 		},
-		"who says no": {
+		"denied": {
 			steps: list(ask("g", hour), act("b")),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, false))
 			},
 			want: "cancelled (approval_denied): g completed, b skipped", status: approval.Denied,
 		},
-		"who say nothing": {
+		"expired": {
 			steps: list(ask("g", hour), act("b")),
 			want:  "cancelled (approval_expired): g completed, b skipped", status: approval.Expired,
 		},
-		"who say nothing, which means yes": {
+		"expired, with on_expiry approve": {
 			steps: list(ask("g", hour, `"on_expiry": "approve"`), act("b")),
 			want:  "completed: g completed, b completed", status: approval.Expired,
 		},
-		"who say nothing, and then their boss says yes": {
+		"escalated and approved": {
 			steps: escalating,
 			people: func(w *world, x id.Execution) {
 				boss := w.person("user_boss", caller.Member)
@@ -372,7 +372,7 @@ func TestAGateWaitsForPeople(t *testing.T) {
 			},
 			want: "completed: g completed, b completed", status: approval.Approved,
 		},
-		"who say nothing, and their boss neither": {
+		"escalated and expired": {
 			steps: escalating,
 			people: func(w *world, x id.Execution) {
 				w.pass(time.Hour + 29*time.Minute)
@@ -1246,10 +1246,10 @@ func TestAStepThatCrashesEveryWorkerIsGivenUp(t *testing.T) {
 		port  string
 		want  string
 	}{
-		"an action":             {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
-		"a question":            {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
-		"a message":             {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // not sent twice
-		"one that may go wrong": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
+		"an action":                        {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
+		"a question":                       {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
+		"a message":                        {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // not sent twice
+		"an action with on_error continue": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

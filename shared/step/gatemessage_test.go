@@ -47,10 +47,10 @@ func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 			channel: definition.SMS, to: []string{one, two},
 			log: []string{"sending pending", "send " + one, "sent sending", "send " + two}, want: "sent sent",
 		},
-		"all messages of one that can, at once": {
+		"all messages of a repeatable channel, at once": {
 			channel: definition.Webhook, to: []string{a, b}, log: []string{"sending sending", "send " + a, "send " + b}, want: "sent sent",
 		},
-		"after a crash what was being sent is sent again where that is the same message": {
+		"after a crash a message being sent is sent again on a repeatable channel": {
 			channel: definition.Webhook, to: []string{a, b}, before: before(definition.Webhook, []string{a, b}, "sent", "sending"),
 			log: []string{"sent sending", "send " + b}, want: "sent sent",
 		},
@@ -58,16 +58,16 @@ func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 			channel: definition.SMS, to: []string{one, two}, before: before(definition.SMS, []string{one, two}, "sending", "pending"),
 			log: []string{"unknown sending", "send " + two}, want: "unknown sent",
 		},
-		"what is final already": {channel: definition.SMS, to: []string{one}, before: before(definition.SMS, []string{one}, "failed"), want: "failed"},
-		"only those who are meant": {
+		"final deliveries": {channel: definition.SMS, to: []string{one}, before: before(definition.SMS, []string{one}, "failed"), want: "failed"},
+		"only the selected recipients": {
 			channel: definition.SMS, to: []string{one, two}, only: func(r string) bool { return r == two },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
-		"each of those once": {
+		"each selected recipient once": {
 			channel: definition.SMS, to: []string{two, two}, only: func(string) bool { return true },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
-		"nobody who is meant": {channel: definition.SMS, to: []string{one}, only: func(string) bool { return false }},
+		"no selected recipient": {channel: definition.SMS, to: []string{one}, only: func(string) bool { return false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -213,7 +213,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 		"null":                           {"{{ event_payload.nothing }}", nil},
 		"a list":                         {"{{ event_payload.list }}", []any{int64(1), "two"}},
 		"a number among text is text":    {"n={{ event_payload.n }}", "n=12345678901234567"},
-		"what a value says is no source": {"{{ event_payload.subject }}", "It's {{ event_payload.n }}"},
+		"a value is never a template":    {"{{ event_payload.subject }}", "It's {{ event_payload.n }}"},
 		"a missing value with a default": {`{{ event_payload.missing | default: "none" }}`, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -447,10 +447,10 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 	}{
 		"all are reached":                                  {step: notification("sms", one, two), want: "completed", states: "sent sent", sends: 2},
 		"one cannot be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one), want: "completed", states: "failed sent", sends: 2},
-		"nobody can be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one, two), want: "failed notification_failed", states: "failed failed", sends: 2},
-		"nobody knows of an SMS, and it is not sent again": {step: notification("sms", one, two), send: fails(dark, one), want: "completed", states: "unknown sent", sends: 2},
-		"nobody knows of any":                              {step: notification("email", "a@example.com"), send: fails(dark, "a@example.com"), want: "completed", states: "unknown", sends: 1},
-		"nobody knows of a chat":                           {step: notification("slack", a), send: fails(dark, a), want: "completed", states: "unknown", sends: 1},
+		"no recipient can be reached":                      {step: notification("sms", one, two), send: fails(step.ErrNotification, one, two), want: "failed notification_failed", states: "failed failed", sends: 2},
+		"an SMS with an unknown outcome is not sent again": {step: notification("sms", one, two), send: fails(dark, one), want: "completed", states: "unknown sent", sends: 2},
+		"all outcomes are unknown":                         {step: notification("email", "a@example.com"), send: fails(dark, "a@example.com"), want: "completed", states: "unknown", sends: 1},
+		"a chat with an unknown outcome":                   {step: notification("slack", a), send: fails(dark, a), want: "completed", states: "unknown", sends: 1},
 		"surely not sent is sent again":                    {step: notification("sms", one), send: func(_ step.Message, n int) error { return []error{step.ErrAgain, nil}[n-1] }, want: "completed", states: "sent", sends: 2},
 		"surely never sent":                                {step: notification("sms", one), send: fails(step.ErrAgain, one), want: "failed notification_failed", states: "failed", sends: 3},
 		"a webhook is repeated": {step: notification("webhook", a, b), send: func(m step.Message, n int) error {
@@ -459,8 +459,8 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 			}
 			return nil
 		}, want: "completed", states: "sent sent", sends: 3},
-		"a webhook of which nobody knows has failed": {step: notification("webhook", a), send: fails(dark, a), want: "failed notification_failed", states: "failed", sends: 1},
-		"the time is over before all were told":      {step: notification("sms", one, two, three), takes: 20 * time.Second, want: "failed step_timeout", states: "sent unknown pending", sends: 2},
+		"a webhook without an answer has failed": {step: notification("webhook", a), send: fails(dark, a), want: "failed notification_failed", states: "failed", sends: 1},
+		"the time is over before all were told":  {step: notification("sms", one, two, three), takes: 20 * time.Second, want: "failed step_timeout", states: "sent unknown pending", sends: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -793,16 +793,16 @@ func TestAModelAnswers(t *testing.T) {
 		"JSON in a block of code is JSON":          {more: schema, answers: []answer{{text: "```json\n{\"p\": \"p2\"}\n```\n"}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 1},
 		"without a schema a block of code is text": {answers: []answer{{text: "```\nx\n```"}}, want: "completed", output: map[string]any{"text": "```\nx\n```"}, asked: 1},
 		"with a schema it is JSON":                 {more: schema, answers: []answer{{text: ` {"p": "p1", "n": 12345678901234567} `}}, want: "completed", output: map[string]any{"p": "p1", "n": int64(12345678901234567)}, asked: 1},
-		"one that is not is mended":                {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
-		"one that does not fit is mended":          {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"an answer that is not JSON is corrected":  {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"an answer that does not fit is corrected": {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
 		"two that do not fit are no answer":        {more: schema, answers: []answer{{text: `{"p": "p9"}`}}, want: "failed invalid_model_output", asked: 2},
 		"an empty one does not fit":                {more: schema, answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},
 		"two values are no JSON":                   {more: schema, answers: []answer{{text: `{"p": "p1"} {"p": "p2"}`}}, want: "failed invalid_model_output", asked: 2},
-		"one that is too long is mended":           {answers: []answer{{text: strings.Repeat("x", 40<<10)}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2},
+		"an answer that is too long is corrected":  {answers: []answer{{text: strings.Repeat("x", 40<<10)}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2},
 		"two that are too long are no answer":      {answers: []answer{{text: strings.Repeat("x", 40<<10)}}, want: "failed invalid_model_output", asked: 2},
 		"a model that is busy is asked again":      {answers: []answer{{err: step.ErrAgain}, {err: step.ErrAgain}, {text: "now"}}, want: "completed", output: map[string]any{"text": "now"}, asked: 3},
 		"a model that stays busy is not available": {answers: []answer{{err: step.ErrAgain}}, want: "failed model_unavailable", asked: 3},
-		"another model answers for one that is down": {
+		"the fallback model answers when the first is down": {
 			answers: []answer{{err: step.ErrElsewhere}, {text: "I do"}}, want: "completed", output: map[string]any{"text": "I do"}, asked: 2, spare: true,
 		},
 		"when both are down the first is tried again": {
@@ -883,15 +883,15 @@ func TestParametersAreCheckedBeforeTheProductIsCalled(t *testing.T) {
 		want         any
 		why          string
 	}{
-		"a whole number becomes text":            {"status", "{{ event_payload.n }}", "12345678901234567", ""},
-		"null drops an optional parameter":       {"status", "{{ event_payload.nothing }}", nil, ""},
-		"null fails a required one":              {"ticket_id", "{{ event_payload.nothing }}", nil, "psa.update_ticket: ticket_id must be a string, not null; the parameter is required."},
-		"a value that is none of the enum's":     {"priority", "{{ event_payload.bad }}", nil, `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "nobody".`},
-		"a list where text is wanted":            {"status", "{{ event_payload.list }}", nil, `psa.update_ticket: status must be a string, not an array: [1,"two"].`},
-		"a text where a boolean is wanted":       {"ai_classified", "{{ event_payload.bad }}", nil, `psa.update_ticket: ai_classified must be true or false, not a string: "nobody".`},
-		"a boolean where a boolean is wanted":    {"ai_classified", "{{ event_payload.yes }}", true, ""},
-		"a number among text is text all along":  {"status", "n={{ event_payload.n }}", "n=12345678901234567", ""},
-		"what a product does not know is passed": {"other", "{{ event_payload.n }}", int64(12345678901234567), ""},
+		"a whole number becomes text":                            {"status", "{{ event_payload.n }}", "12345678901234567", ""},
+		"null drops an optional parameter":                       {"status", "{{ event_payload.nothing }}", nil, ""},
+		"null fails a required one":                              {"ticket_id", "{{ event_payload.nothing }}", nil, "psa.update_ticket: ticket_id must be a string, not null; the parameter is required."},
+		"a value that is none of the enum's":                     {"priority", "{{ event_payload.bad }}", nil, `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "nobody".`},
+		"a list where text is wanted":                            {"status", "{{ event_payload.list }}", nil, `psa.update_ticket: status must be a string, not an array: [1,"two"].`},
+		"a text where a boolean is wanted":                       {"ai_classified", "{{ event_payload.bad }}", nil, `psa.update_ticket: ai_classified must be true or false, not a string: "nobody".`},
+		"a boolean where a boolean is wanted":                    {"ai_classified", "{{ event_payload.yes }}", true, ""},
+		"a number among text is text all along":                  {"status", "n={{ event_payload.n }}", "n=12345678901234567", ""},
+		"a parameter that the catalogue does not know is passed": {"other", "{{ event_payload.n }}", int64(12345678901234567), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -954,7 +954,7 @@ func TestATraceCountsWhatItLeavesOut(t *testing.T) {
 		"many":               {list(100_000), append(list(20), "… 99,980 more")},
 		"a text":             {strings.Repeat("x", 5000), strings.Repeat("x", 136) + "… (4,864 more characters)"},
 		"a text in a list":   {[]any{strings.Repeat("x", 161)}, []any{strings.Repeat("x", 139) + "… (22 more characters)"}},
-		"what is short":      {map[string]any{"a": "b", "n": nil}, map[string]any{"a": "b", "n": nil}},
+		"short values":       {map[string]any{"a": "b", "n": nil}, map[string]any{"a": "b", "n": nil}},
 		"names that are cut": {map[string]any{strings.Repeat("k", 170) + "a": "1", strings.Repeat("k", 170) + "b": "2"}, map[string]any{strings.Repeat("k", 139) + "… (32 more characters)": "2", "…": "1 more"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -151,9 +151,9 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 		want   sweep.Report
 		ends   bool // whether the run is no longer due
 	}{
-		"nothing while a run is young":      {after: execution.Grace, want: sweep.Report{}},
+		"not while a run is young":          {after: execution.Grace, want: sweep.Report{}},
 		"a start of a run that never began": {after: execution.Grace + 1, want: sweep.Report{Looked: 1, Started: 1}},
-		"nothing while a worker is alive":   {change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) }, after: 20 * time.Second, want: sweep.Report{}},
+		"not while a lease is live":         {change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) }, after: 20 * time.Second, want: sweep.Report{}},
 		"patience while a worker is slow": {
 			change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now.Add(10 * time.Second)) },
 			after:  30 * time.Second, want: sweep.Report{Looked: 1, Prolonged: 1},
@@ -170,7 +170,7 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 			},
 			after: time.Hour + time.Minute, want: sweep.Report{Looked: 1, Started: 1},
 		},
-		"nothing while a run rests": {
+		"not while a run is parked": {
 			change: func(y *yard) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					return execution.Change{Execution: x.Parked(y.now.Add(time.Hour))}
@@ -178,7 +178,7 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 			},
 			after: time.Hour, want: sweep.Report{},
 		},
-		"nothing of a run at its end": {
+		"not for an ended run": {
 			change: func(y *yard) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change { return execution.Change{Execution: x.Complete(y.now)} }
 			},

@@ -401,21 +401,21 @@ func TestTheErrorOfAnInvalidFileNamesIt(t *testing.T) {
 
 	good := string(file("tmpl_a", "custom", "A").Data)
 	for why, change := range map[string][2]string{
-		"no JSON":             {good, "{"},
-		"two values":          {good, good + "{}"},
-		"another type":        {`"1.0.0"`, `1`},
-		"unknown field":       {`"version"`, `"colour": "red", "version"`},
-		"another name":        {"tmpl_a", "tmpl_b"},
-		"no id":               {"tmpl_a", "a"},
-		"unknown category":    {`"custom"`, `"fun"`},
-		"no version":          {"1.0.0", ""},
-		"no description":      {"Waits.", ""},
-		"no name":             {`"A"`, `""`},
-		"no definition":       {exampleAgent, "null"},
-		"two names":           {`{"category": "service_desk"`, `{"name": "B", "category": "service_desk"`},
-		"two descriptions":    {`{"category": "service_desk"`, `{"description": "B", "category": "service_desk"`},
-		"unknown event":       {"ticket.created", "ticket.eaten"},
-		"not what agents are": {`"wait", "duration_seconds": 1`, `"product_action", "product": "psa", "action": "delete_ticket"`},
+		"no JSON":          {good, "{"},
+		"two values":       {good, good + "{}"},
+		"another type":     {`"1.0.0"`, `1`},
+		"unknown field":    {`"version"`, `"colour": "red", "version"`},
+		"another name":     {"tmpl_a", "tmpl_b"},
+		"no id":            {"tmpl_a", "a"},
+		"unknown category": {`"custom"`, `"fun"`},
+		"no version":       {"1.0.0", ""},
+		"no description":   {"Waits.", ""},
+		"no name":          {`"A"`, `""`},
+		"no definition":    {exampleAgent, "null"},
+		"two names":        {`{"category": "service_desk"`, `{"name": "B", "category": "service_desk"`},
+		"two descriptions": {`{"category": "service_desk"`, `{"description": "B", "category": "service_desk"`},
+		"unknown event":    {"ticket.created", "ticket.eaten"},
+		"not the agents":   {`"wait", "duration_seconds": 1`, `"product_action", "product": "psa", "action": "delete_ticket"`},
 	} {
 		data := strings.Replace(good, change[0], change[1], 1)
 		if data == good {
