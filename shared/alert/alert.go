@@ -199,11 +199,11 @@ func (s *Service) send(ctx context.Context, t tenant.Tenant, r Record, e event.E
 			again = errors.Join(again, err)
 		default: // refused for good, or possibly sent
 			told = told || !errors.Is(err, step.ErrNotification)
-			s.Report(ctx, fmt.Errorf("tell owner %d of %s: %w", i, t.Org, err))
+			s.Report(ctx, fmt.Errorf("e-mail owner %d of %s: %w", i, t.Org, err))
 		}
 	}
 	if told && again != nil {
-		s.Report(ctx, fmt.Errorf("tell the other owners of %s: %w", t.Org, again))
+		s.Report(ctx, fmt.Errorf("e-mail the other owners of %s: %w", t.Org, again))
 		again = nil
 	}
 	return again

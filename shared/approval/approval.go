@@ -36,9 +36,9 @@ import (
 // The faults of this package.
 var (
 	ErrNotFound = fault.New(fault.Missing, "approval_not_found", "No such approval.")
-	ErrDecided  = fault.New(fault.Conflict, "approval_already_decided", "This was already decided.")
+	ErrDecided  = fault.New(fault.Conflict, "approval_already_decided", "The approval was already decided.")
 	ErrExpired  = fault.New(fault.Conflict, "approval_expired", "The time to decide is over.")
-	ErrNotYours = fault.New(fault.Forbidden, "forbidden", "You are not among those who may decide this.")
+	ErrNotYours = fault.New(fault.Forbidden, "forbidden", "You may not decide this approval.")
 	ErrStale    = fault.New(fault.Stale, "conflict", "The approval has changed; try again.")
 )
 
@@ -229,7 +229,7 @@ func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval,
 	case i >= 0 && a.Votes[i].Approve == v.Approve:
 		return a, nil
 	case a.Status != Pending:
-		return a, ErrDecided.Sayf("This was already %s.", a.Status)
+		return a, ErrDecided.Sayf("The approval was already %s.", a.Status)
 	case !now.Before(a.Expires):
 		return a, ErrExpired
 	}

@@ -170,9 +170,9 @@ func refusal(service, code string) string {
 	switch {
 	case known:
 	case overloaded(code):
-		words = "takes no more messages at the moment"
+		words = "is limiting the rate of messages"
 	default:
-		words = "did not take the message"
+		words = "refused the message"
 	}
 	if !codes.MatchString(code) {
 		return service + " " + words

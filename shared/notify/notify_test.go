@@ -162,9 +162,9 @@ func TestARefusalOfAWSIsDescribedWithItsCode(t *testing.T) {
 
 	for code, want := range map[string]string{
 		"OptedOut":         "Amazon SNS may not send to the number, which has opted out (OptedOut)",
-		"Throttled":        "Amazon SNS takes no more messages at the moment (Throttled)",
-		"SomethingElse":    "Amazon SNS did not take the message (SomethingElse)",
-		"some &lt;b> text": "Amazon SNS did not take the message",
+		"Throttled":        "Amazon SNS is limiting the rate of messages (Throttled)",
+		"SomethingElse":    "Amazon SNS refused the message (SomethingElse)",
+		"some &lt;b> text": "Amazon SNS refused the message",
 	} {
 		c := &cloud{status: 400, body: refusal(code)}
 		if got := reasonOf(c.sms(t).Send(t.Context(), message(definition.SMS, "+15551234567"))); got != want {

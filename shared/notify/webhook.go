@@ -88,7 +88,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 func (h Hook) mayReach(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
-		return permanent("its address is not one of https", err)
+		return permanent("its address must begin with https://", err)
 	}
 	return nil
 }

@@ -442,7 +442,7 @@ func TestTheCauseOfAMissingAnswerIsDescribed(t *testing.T) {
 		"a certificate":           {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
 		"no TLS":                  {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
 		"no answer":               {silent.url, silent.host(), unknown, "it did not answer in time"},
-		"plain http":              {"http://example.com/", "", never, "its address is not one of https"},
+		"plain http":              {"http://example.com/", "", never, "its address must begin with https://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

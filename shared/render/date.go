@@ -115,7 +115,7 @@ func (w *work) time(v any) (time.Time, error) {
 		}
 	}
 	if !ok || t.Year() < 1 || t.Year() > 9999 {
-		return t, fmt.Errorf(`%s is not a date; one is written like "2026-03-09T14:23:01Z" or "2026-03-09", or in seconds or milliseconds since 1970`, shown(v))
+		return t, fmt.Errorf(`%s is not a date such as "2026-03-09T14:23:01Z" or "2026-03-09", nor a number of seconds or milliseconds since 1970`, shown(v))
 	}
 	return t, nil
 }

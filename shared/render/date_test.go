@@ -85,7 +85,7 @@ func TestADateIsReadInEveryUnambiguousForm(t *testing.T) {
 		if got != tc.want || errors.Is(err, render.ErrTemplate) != (tc.want == refused) {
 			t.Errorf("%.60v is %q, %v; want %q", tc.in, got, err, tc.want)
 		}
-		if err != nil && !strings.Contains(err.Error(), " is not a date; one is written like ") {
+		if err != nil && !strings.Contains(err.Error(), " is not a date such as ") {
 			t.Error(err)
 		}
 	}

@@ -375,7 +375,7 @@ func TestAValueThatCannotBeFilledHasAPlainError(t *testing.T) {
 	scope["long"] = strings.Repeat("y", 250_000)
 	scope["many"] = slices.Repeat([]any{int64(1)}, 300_000)
 	for in, want := range map[string]string{
-		`event_payload.x | date: "%Y"`:                          `{{ event_payload.x | date: "%Y" }}: "3/9/2026 2:23:01 PM" is not a date; one is written like "2026-03-09T14:23:01Z"`,
+		`event_payload.x | date: "%Y"`:                          `{{ event_payload.x | date: "%Y" }}: "3/9/2026 2:23:01 PM" is not a date such as "2026-03-09T14:23:01Z"`,
 		`event_payload.nope`:                                    `There is no value at event_payload.nope.`,
 		`event_payload.nope | default: event_payload.no["x y"]`: `There is no value at event_payload.nope or event_payload.no["x y"], which {{ event_payload.nope | default: event_payload.no["x y"] }} needs.`,
 		`event_payload.s | append: event_payload.nope`:          `There is no value at event_payload.nope, which {{ event_payload.s | append: event_payload.nope }} needs.`,
@@ -391,9 +391,9 @@ func TestAValueThatCannotBeFilledHasAPlainError(t *testing.T) {
 		`event_payload.l | concat: event_payload.s`:             `the argument list of concat: "abc" is not a list.`,
 		`event_payload.l | map: event_payload.n`:                `the argument property of map: 0 is not the name of a property.`,
 		`event_payload.l | sum | append: event_payload.o | sum`: `"3{\"a\":1}" is not a number.`,
-		`event_payload.o | date: "%Y"`:                          `an object is not a date;`,
-		`event_payload.b | date: "%Y"`:                          `true is not a date;`,
-		`"2026-03-09" | date: event_payload.s | date: "%Y"`:     `"abc" is not a date;`,
+		`event_payload.o | date: "%Y"`:                          `an object is not a date such as`,
+		`event_payload.b | date: "%Y"`:                          `true is not a date such as`,
+		`"2026-03-09" | date: event_payload.s | date: "%Y"`:     `"abc" is not a date such as`,
 		`"2026-03-09" | date: "%Y", event_payload.zone`:         `the argument zone of date: "Mars/Base" is not a time zone such as "Europe/London"`,
 		`false | default: "x", allow_false: event_payload.s`:    `the argument allow_false of default: "abc" is neither true nor false.`,
 		`long`:                      `{{ long }}: its value has 250000 bytes; 65536 are allowed; the filter truncate shortens a text.`,
@@ -494,7 +494,7 @@ func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ 'x' | plus: 1 }}": `{{ 'x' | plus: 1 }}: "x" is not a number.`,
 
-		"{{ '3/9/2026' | date: '%Y' }}": `"3/9/2026" is not a date;`,
+		"{{ '3/9/2026' | date: '%Y' }}": `"3/9/2026" is not a date such as`,
 
 		"{{ 1 + 1 }}": `{{ 1 + 1 }}: "+" does not belong after 1; a filter follows after |.`,
 
@@ -520,9 +520,9 @@ func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{% if a %}": `Tags ({% … %}) are not allowed; only outputs ({{ … }}) are.`,
 
-		"{{ a" + strings.Repeat(" | upcase", 11) + "}}": `a placeholder may have 10 filters.`,
+		"{{ a" + strings.Repeat(" | upcase", 11) + "}}": `a placeholder may have at most 10 filters.`,
 
-		"{{ a | append: '" + strings.Repeat("x", 2000) + "' }}": `a placeholder may have 2000 bytes.`,
+		"{{ a | append: '" + strings.Repeat("x", 2000) + "' }}": `a placeholder may have at most 2000 bytes.`,
 	} {
 		t.Run(in, func(t *testing.T) {
 			t.Parallel()

@@ -138,7 +138,7 @@ func cutPlaceholder(text string) (h *placeholder, rest string, err error) {
 		end := len(text) - len(s.rest)
 		switch {
 		case end > maxSource:
-			return nil, "", fmt.Errorf("a placeholder may have %d bytes", maxSource)
+			return nil, "", fmt.Errorf("a placeholder may have at most %d bytes", maxSource)
 		case s.take("}}"):
 			h.source = strings.TrimSpace(text[:end])
 			return h, s.rest, nil
@@ -147,7 +147,7 @@ func cutPlaceholder(text string) (h *placeholder, rest string, err error) {
 		case !s.take("|"):
 			return nil, "", fmt.Errorf("%q does not belong after %s; a filter follows after |", first(s.rest), cut(strings.TrimSpace(text[:end]), maxShown))
 		case len(h.calls) == maxFilters:
-			return nil, "", fmt.Errorf("a placeholder may have %d filters", maxFilters)
+			return nil, "", fmt.Errorf("a placeholder may have at most %d filters", maxFilters)
 		}
 		c, err := s.call()
 		if err != nil {

@@ -81,8 +81,8 @@ func kinds() map[definition.Kind]func(*Service, context.Context, Task) (executio
 		definition.Action:       (*Service).runAction,
 		definition.Notification: (*Service).sendNotification,
 		definition.Branching:    (*Service).branch,
-		definition.Gate:         nil, // the runner waits for it
-		definition.Waiting:      nil, // the same
+		definition.Gate:         nil, // the runner handles gates and waits
+		definition.Waiting:      nil,
 	}
 }
 
