@@ -19,8 +19,8 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// An office is the service with a mail server. Its clock is manual.
-type office struct {
+// A fixture is the service with a mail server. Its clock is manual.
+type fixture struct {
 	*testing.T
 	alert.Service
 
@@ -32,9 +32,9 @@ type office struct {
 	acme     tenant.Tenant
 }
 
-func open(t *testing.T) *office {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	o := &office{T: t, now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), refuse: map[string]error{}}
+	o := &fixture{T: t, now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), refuse: map[string]error{}}
 	o.acme = tenant.Tenant{Org: "org_acme", Owners: []tenant.Owner{{User: "user_ann", Email: "ann@acme.example"}}}
 	o.Service = alert.Service{
 		Store: memory.New(), Mail: o, Console: "https://console.example", Now: func() time.Time { return o.now },
@@ -44,7 +44,7 @@ func open(t *testing.T) *office {
 }
 
 // Send implements step.Sender.
-func (o *office) Send(_ context.Context, m step.Message) error {
+func (o *fixture) Send(_ context.Context, m step.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.refuse[m.Recipient]; err != nil {
@@ -55,7 +55,7 @@ func (o *office) Send(_ context.Context, m step.Message) error {
 }
 
 // failure returns the event of the nth failed run.
-func (o *office) failure(n int) event.Event {
+func (o *fixture) failure(n int) event.Event {
 	return outbox.EventOf(outbox.Notice{
 		Type: outbox.ExecutionFailed, Org: "org_acme", Agent: "agent_a", AgentName: "Night\nwatch", Step: "act",
 		Execution: id.Execution(fmt.Sprintf("exec_%d", n)), Code: "product_error", Message: "A product refused.",
@@ -63,7 +63,7 @@ func (o *office) failure(n int) event.Event {
 	})
 }
 
-func (o *office) tell(n int) {
+func (o *fixture) tell(n int) {
 	o.Helper()
 	if err := o.Tell(o.Context(), o.acme, o.failure(n)); err != nil {
 		o.Errorf("tell of %d: %v", n, err)

@@ -17,8 +17,8 @@ type Filter struct {
 	Example   string // a template over the payload of Filters
 	Shows     string // the result of Example
 
-	reckons bool // accepts a number of an unfinished calculation
-	apply   func(w *work, v any, args []any) (any, error)
+	acceptsNumber bool // accepts a number of an unfinished calculation
+	apply         func(w *work, v any, args []any) (any, error)
 }
 
 // An Argument of a filter is given by position, or by name after the positional

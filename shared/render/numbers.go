@@ -14,10 +14,10 @@ import (
 type number struct {
 	coefficient *big.Int
 	scale       int
-	// broken marks a number that was written or calculated as a fraction, even
-	// if it is whole now: dividing it keeps the fraction, as Liquid does for 20
-	// divided by 7.0.
-	broken bool
+	// fractional marks a number that was written or calculated as a fraction,
+	// even if it is whole now: dividing it keeps the fraction, as Liquid does
+	// for 20 divided by 7.0.
+	fractional bool
 }
 
 // Limits of calculations.
@@ -30,38 +30,38 @@ func numberFilters() []Filter {
 	other := []Argument{needed("number", numberKind)}
 	return []Filter{
 		{
-			Name: "plus", Arguments: other, reckons: true, apply: reckon(add),
+			Name: "plus", Arguments: other, acceptsNumber: true, apply: calculation(add),
 			Does:    "Adds a number.",
 			Example: `{{ 0.1 | plus: 0.2 }}`, Shows: "0.3",
 		},
 		{
-			Name: "minus", Arguments: other, reckons: true, apply: reckon(subtract),
+			Name: "minus", Arguments: other, acceptsNumber: true, apply: calculation(subtract),
 			Does:    "Subtracts a number.",
 			Example: `{{ 16 | minus: 4 }}`, Shows: "12",
 		},
 		{
-			Name: "times", Arguments: other, reckons: true, apply: reckon(multiply),
+			Name: "times", Arguments: other, acceptsNumber: true, apply: calculation(multiply),
 			Does:    "Multiplies by a number.",
 			Example: `{{ 12345678901234567 | times: 1000 }}`, Shows: "12345678901234567000",
 		},
 		{
-			Name: "divided_by", Arguments: []Argument{needed("number", divisorKind)}, reckons: true, apply: reckon(divide),
+			Name: "divided_by", Arguments: []Argument{needed("number", divisorKind)}, acceptsNumber: true, apply: calculation(divide),
 			Does: "Divides by a number. The quotient of two whole numbers is a whole number, rounded down; any other division keeps its fraction, " +
 				"with 34 digits if it does not terminate. To keep the fraction of two whole numbers, use times: 1.0 first.",
 			Example: `{{ 20 | divided_by: 7 }} {{ 7.5 | divided_by: 2 }} {{ 20 | times: 1.0 | divided_by: 8 }}`, Shows: "2 3.75 2.5",
 		},
 		{
-			Name: "modulo", Arguments: []Argument{needed("number", divisorKind)}, reckons: true, apply: reckon(modulo),
+			Name: "modulo", Arguments: []Argument{needed("number", divisorKind)}, acceptsNumber: true, apply: calculation(modulo),
 			Does:    "Returns the remainder of a division; it has the sign of the divisor.",
 			Example: `{{ 183.357 | modulo: 12 }} {{ -7 | modulo: 3 }}`, Shows: "3.357 2",
 		},
 		{
-			Name: "at_least", Arguments: other, reckons: true, apply: reckon(greater),
+			Name: "at_least", Arguments: other, acceptsNumber: true, apply: calculation(greater),
 			Does:    "Returns the greater of two numbers.",
 			Example: `{{ 4 | at_least: 5 }}`, Shows: "5",
 		},
 		{
-			Name: "at_most", Arguments: other, reckons: true, apply: reckon(less),
+			Name: "at_most", Arguments: other, acceptsNumber: true, apply: calculation(less),
 			Does:    "Returns the lesser of two numbers.",
 			Example: `{{ 4 | at_most: 5 }}`, Shows: "4",
 		},
@@ -71,31 +71,31 @@ func numberFilters() []Filter {
 func roundingFilters() []Filter {
 	return []Filter{
 		{
-			Name: "abs", reckons: true, apply: onNumber(func(n number, _ []any) number { n.coefficient = new(big.Int).Abs(n.coefficient); return n }),
+			Name: "abs", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { n.coefficient = new(big.Int).Abs(n.coefficient); return n }),
 			Does:    "Returns the absolute value.",
 			Example: `{{ "-19.86" | abs }}`, Shows: "19.86",
 		},
 		{
-			Name: "round", Arguments: []Argument{optional("digits", wholeKind)}, reckons: true,
+			Name: "round", Arguments: []Argument{optional("digits", wholeKind)}, acceptsNumber: true,
 			apply:   onNumber(func(n number, args []any) number { return rounded(n, argument(args, 0, 0), away) }),
 			Does:    "Rounds to a whole number, or to a number of digits after the decimal point. Halves are rounded away from zero.",
 			Example: `{{ 2.5 | round }} {{ -2.5 | round }} {{ 183.357 | round: 2 }}`, Shows: "3 -3 183.36",
 		},
 		{
-			Name: "floor", reckons: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, down) }),
+			Name: "floor", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, down) }),
 			Does:    "Rounds down to a whole number.",
 			Example: `{{ 1.8 | floor }}`, Shows: "1",
 		},
 		{
-			Name: "ceil", reckons: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, up) }),
+			Name: "ceil", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, up) }),
 			Does:    "Rounds up to a whole number.",
 			Example: `{{ "1.2" | ceil }}`, Shows: "2",
 		},
 	}
 }
 
-// reckon makes a filter of a calculation with two numbers.
-func reckon(f func(a, b number) number) func(*work, any, []any) (any, error) {
+// calculation makes a filter of a calculation with two numbers.
+func calculation(f func(a, b number) number) func(*work, any, []any) (any, error) {
 	return func(w *work, v any, args []any) (any, error) {
 		a, err := numberOf(v)
 		if err != nil {
@@ -152,7 +152,7 @@ func readNumber(text string) (number, error) {
 	if err != nil {
 		return number{}, err
 	}
-	n := number{broken: strings.ContainsAny(text, ".eE")}
+	n := number{fractional: strings.ContainsAny(text, ".eE")}
 	if v, ok := v.(int64); ok {
 		n.coefficient = big.NewInt(v)
 		return n, nil
@@ -239,16 +239,16 @@ func aligned(a, b number) (x, y *big.Int, scale int) {
 
 func add(a, b number) number {
 	x, y, scale := aligned(a, b)
-	return number{new(big.Int).Add(x, y), scale, a.broken || b.broken}
+	return number{new(big.Int).Add(x, y), scale, a.fractional || b.fractional}
 }
 
 func subtract(a, b number) number {
 	x, y, scale := aligned(a, b)
-	return number{new(big.Int).Sub(x, y), scale, a.broken || b.broken}
+	return number{new(big.Int).Sub(x, y), scale, a.fractional || b.fractional}
 }
 
 func multiply(a, b number) number {
-	return number{new(big.Int).Mul(a.coefficient, b.coefficient), a.scale + b.scale, a.broken || b.broken}
+	return number{new(big.Int).Mul(a.coefficient, b.coefficient), a.scale + b.scale, a.fractional || b.fractional}
 }
 
 func greater(a, b number) number {
@@ -272,7 +272,7 @@ func modulo(a, b number) number {
 	if rest.Sign() != 0 && rest.Sign() != y.Sign() {
 		rest.Add(rest, y)
 	}
-	return number{rest, scale, a.broken || b.broken}
+	return number{rest, scale, a.fractional || b.fractional}
 }
 
 // divide returns a quotient exactly if it ends within 34 digits after those of
@@ -280,7 +280,7 @@ func modulo(a, b number) number {
 // the decimal point.
 func divide(a, b number) number {
 	x, y, _ := aligned(a, b)
-	if !a.broken && !b.broken {
+	if !a.fractional && !b.fractional {
 		return number{coefficient: quotient(x, y, down)}
 	}
 	scale := max(0, precision-magnitude(x, y))
@@ -335,7 +335,7 @@ func quotient(x, y *big.Int, to direction) *big.Int {
 // rounded rounds to digits places after the decimal point, or before it if
 // digits is negative.
 func rounded(n number, digits int, to direction) number {
-	n.broken = n.broken && digits > 0
+	n.fractional = n.fractional && digits > 0
 	if digits >= n.scale {
 		return n
 	}

@@ -53,7 +53,7 @@ func parse(text string) ([]part, error) {
 		}
 		hole, rest, err := cutPlaceholder(after)
 		if err != nil {
-			return nil, misread(err, after)
+			return nil, parseError(err, after)
 		}
 		parts = append(parts, part{hole: hole})
 		text = rest
@@ -61,8 +61,8 @@ func parse(text string) ([]part, error) {
 	return parts, nil
 }
 
-// misread returns the error of an unreadable placeholder.
-func misread(err error, source string) error {
+// parseError returns the error of an unreadable placeholder.
+func parseError(err error, source string) error {
 	if unknown, ok := errors.AsType[unknownFilter](err); ok {
 		return ErrTemplate.Sayf("There is no filter %.40q in %s; there are %s.", unknown.name, braced(excerpt(source)), strings.Join(unknown.known, ", "))
 	}

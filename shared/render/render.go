@@ -274,7 +274,7 @@ func (h *placeholder) run(w *work) (any, error) {
 		c := &h.calls[i]
 		if c.filter.apply == nil {
 			var err error
-			if v, absent, err = c.stand(w, v, absent); err != nil {
+			if v, absent, err = c.applyDefault(w, v, absent); err != nil {
 				return nil, err
 			}
 			continue
@@ -299,18 +299,18 @@ func (h *placeholder) run(w *work) (any, error) {
 	}
 	v = plain(v)
 	if text, ok := v.(string); ok && len(text) > MaxOutput {
-		return nil, lengthy(len(text), MaxOutput)
+		return nil, tooLong(len(text), MaxOutput)
 	}
 	return v, nil
 }
 
-// lengthy is the fault of a value that is too long.
-func lengthy(size, most int) error {
+// tooLong is the fault of a value that is too long.
+func tooLong(size, most int) error {
 	return fmt.Errorf("its value has %d bytes; %d are allowed; the filter truncate shortens a text", size, most)
 }
 
 func (h *placeholder) tooLong(size, most int) error {
-	return ErrTemplate.Sayf("%s: %s.", braced(h.source), lengthy(size, most))
+	return ErrTemplate.Sayf("%s: %s.", braced(h.source), tooLong(size, most))
 }
 
 // in returns the value of an expression, and whether it exists.
@@ -322,9 +322,9 @@ func (e *expression) in(w *work) (any, bool) {
 	return v, ok
 }
 
-// stand returns the value of a default where one is needed, and the paths
+// applyDefault returns the value of a default where one is needed, and the paths
 // without a value.
-func (c *call) stand(w *work, v any, absent []string) (any, []string, error) {
+func (c *call) applyDefault(w *work, v any, absent []string) (any, []string, error) {
 	if len(absent) == 0 {
 		if !blank(v) {
 			return v, nil, nil
@@ -383,7 +383,7 @@ func (c *call) arguments(w *work) (args []any, lacks string, err error) {
 
 func (c *call) apply(w *work, v any, args []any) (any, error) {
 	v = known(v)
-	if !c.filter.reckons {
+	if !c.filter.acceptsNumber {
 		v = plain(v)
 	}
 	if err := w.spend(cost(v)); err != nil {

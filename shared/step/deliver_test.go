@@ -31,7 +31,7 @@ func told(s execution.StepRecord) []string {
 }
 
 // with returns a task of a step whose event has more fields.
-func with(t *testing.T, h *hands, text, payload string) step.Task {
+func with(t *testing.T, h *fixture, text, payload string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
 	more, err := jsonvalue.Object([]byte(payload))
@@ -70,7 +70,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			first := map[string]string{"email": lead, "sms": one, "slack": "https://chat.example/lead"}[tc.channel]
 			s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "`+tc.channel+`", "body": "b",
 				"recipients": ["`+first+`", "`+tc.recipient+`"]}`, tc.payload))
@@ -109,7 +109,7 @@ func TestAStepWithoutAnyDeliverySaysWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{send: func(step.Message, int) error { return tc.send }}
+			h := &fixture{send: func(step.Message, int) error { return tc.send }}
 			s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": [`+tc.recipients+`]}`, tc.payload))
 			if outcome(s) != tc.want || s.Error.Message != tc.message {
 				t.Errorf("%s: %+v", outcome(s), s.Error)
@@ -124,7 +124,7 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 	for i := range list {
 		list[i] = fmt.Sprintf(`"r%d@x.example"`, i)
 	}
-	h := &hands{}
+	h := &fixture{}
 	s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b",
 		"recipients": ["lead@msp.example", "{{ event_payload.list }}"]}`, `{"list": [`+strings.Join(list, ",")+`]}`))
 	output, _ := s.Output.(map[string]any)
@@ -136,7 +136,7 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 func TestTheKeyOfAMessageDoesNotDependOnTheRestOfItsList(t *testing.T) {
 	t.Parallel()
 	keys := func(list string) map[string]string {
-		h := &hands{}
+		h := &fixture{}
 		doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "webhook", "body": "b",
 			"recipients": ["{{ event_payload.list }}", "https://z.example/"]}`, `{"list": `+list+`}`))
 		keys := map[string]string{}
@@ -158,7 +158,7 @@ func TestTheKeyOfAMessageDoesNotDependOnTheRestOfItsList(t *testing.T) {
 
 func TestAfterACrashTheRecordDecidesWhichMessagesWereSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": ["{{ event_payload.list }}"]}`,
 		`{"list": ["new@x.example", "b@x.example", "a@x.example", "c@x.example"]}`)
 	record := func(recipient, status string) any {
@@ -211,7 +211,7 @@ func TestARequestedPauseIsKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{takes: tc.takes, act: func(n int) (map[string]any, error) {
+			h := &fixture{takes: tc.takes, act: func(n int) (map[string]any, error) {
 				if n == 1 {
 					return nil, later{"the product answered 429", tc.wait}
 				}
@@ -232,7 +232,7 @@ func TestABusyRecipientDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
 	const busy, dead, fine = "https://busy.example/", "https://dead.example/", "https://fine.example/"
 	for _, channel := range []string{"webhook", "slack"} {
-		h := &hands{send: func(m step.Message, n int) error {
+		h := &fixture{send: func(m step.Message, n int) error {
 			switch {
 			case m.Recipient == busy && n < 3:
 				return later{"it answered 429", 20 * time.Second}

@@ -26,7 +26,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add(`{"anyOf":[{"$ref":"#/$defs/x"}],"$defs":{"x":{"type":"array","items":{"$ref":"#"}}}}`, `[[],[[]]]`, `1`)
 	f.Add(`{"multipleOf":0.1,"minimum":-1e300}`, `0.3`, `9007199254740993`)
 	f.Fuzz(func(t *testing.T, schema, first, second string) {
-		h := &hands{answers: []answer{{text: first}, {text: second}}}
+		h := &fixture{answers: []answer{{text: first}, {text: second}}}
 		task := task(t, h, plain+`}`)
 		if schema != "" {
 			doc, err := jsonvalue.Object([]byte(schema))

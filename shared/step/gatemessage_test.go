@@ -71,7 +71,7 @@ func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			n := step.GateMessage{
 				Notify: definition.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Text: step.MessageText{Lead: "L"},
 				Key: "appr_1:asked:0", Before: tc.before, Only: tc.only,
@@ -98,7 +98,7 @@ func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 
 func TestAnUnreachableRecipientIsNamedWithTheReason(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	n := step.GateMessage{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
 	d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return nil })
 	if err != nil || d.Recipients[0].Status != execution.DeliveryFailed || d.Recipients[0].Reason == "" || d.Recipients[1].Status != execution.DeliverySent {
@@ -109,7 +109,7 @@ func TestAnUnreachableRecipientIsNamedWithTheReason(t *testing.T) {
 func TestAGateMessageThatCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []definition.Channel{definition.SMS, definition.Webhook} {
-		h := &hands{}
+		h := &fixture{}
 		to := map[definition.Channel]string{definition.SMS: one, definition.Webhook: "https://a.example/"}[c]
 		n := step.GateMessage{Notify: definition.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
 		_, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return execution.ErrStale })
@@ -121,7 +121,7 @@ func TestAGateMessageThatCannotBeRecordedIsNotSent(t *testing.T) {
 
 func TestANotificationSendsTheTextThatTheGateShowed(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := task(t, h, notification("sms", one, two))
 	job.Written = execution.Written{Recipients: []string{two}, Text: &execution.Text{Subject: "S", Body: "B", Markup: "M"}}
 	s, _ := doTask(t, h, job)
@@ -135,7 +135,7 @@ func TestANotificationSendsTheTextThatTheGateShowed(t *testing.T) {
 
 func TestAGateShowsTheRecipientsOfANotification(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	got := h.service().Recipients(task(t, h, notification("sms", "{{ event_payload.phone }}", two, "{{ event_payload.nothing }}")))
 	if diff := cmp.Diff([]string{one, two, "{{ event_payload.nothing }}"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

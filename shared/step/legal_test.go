@@ -100,7 +100,7 @@ func fills(t *rapid.T, d definition.Definition, e event.Event) {
 // done executes a step and returns its output. Products and channels accept
 // everything.
 func done(t *rapid.T, s definition.Step, scope render.Scope, e event.Event) any {
-	h := &hands{answers: []answer{{text: "Done."}}}
+	h := &fixture{answers: []answer{{text: "Done."}}}
 	if s.AIStep != nil && s.Schema != nil {
 		h.answers = []answer{{text: jsonvalue.Canonical(allowed(t, string(s.ID), s.Schema))}}
 	}

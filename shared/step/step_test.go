@@ -25,8 +25,8 @@ import (
 
 // ---- the dependencies of a step ----
 
-// hands are the lease, the model, the products and the channels of a test.
-type hands struct {
+// A fixture holds the lease, the model, the products and the channels of a test.
+type fixture struct {
 	reserved []credit.Hold
 	intended []execution.StepRecord
 	asked    []step.Question
@@ -46,9 +46,9 @@ type answer struct {
 	err  error
 }
 
-func (h *hands) note(what string) { h.log = append(h.log, what) }
+func (h *fixture) note(what string) { h.log = append(h.log, what) }
 
-func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error) {
+func (h *fixture) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error) {
 	if h.poor {
 		return hold, credit.ErrInsufficient
 	}
@@ -56,7 +56,7 @@ func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error
 	return hold, nil
 }
 
-func (h *hands) Intend(_ context.Context, s execution.StepRecord) error {
+func (h *fixture) Intend(_ context.Context, s execution.StepRecord) error {
 	if h.intend != nil {
 		return h.intend
 	}
@@ -65,7 +65,7 @@ func (h *hands) Intend(_ context.Context, s execution.StepRecord) error {
 	return nil
 }
 
-func (h *hands) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
+func (h *fixture) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	h.asked = append(h.asked, q)
 	if err := sleep(ctx, h.takes); err != nil {
 		return step.Answer{}, err
@@ -74,7 +74,7 @@ func (h *hands) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	return step.Answer{Text: a.text, Usage: execution.Usage{Model: "m", InputTokens: 10, OutputTokens: 2}}, a.err
 }
 
-func (h *hands) Act(ctx context.Context, c step.Command) (map[string]any, error) {
+func (h *fixture) Act(ctx context.Context, c step.Command) (map[string]any, error) {
 	h.commands = append(h.commands, c)
 	if err := sleep(ctx, h.takes); err != nil {
 		return nil, errors.Join(step.ErrAgain, err)
@@ -85,7 +85,7 @@ func (h *hands) Act(ctx context.Context, c step.Command) (map[string]any, error)
 	return h.act(len(h.commands))
 }
 
-func (h *hands) Send(ctx context.Context, m step.Message) error {
+func (h *fixture) Send(ctx context.Context, m step.Message) error {
 	h.messages = append(h.messages, m)
 	h.note("send " + m.Recipient)
 	if err := sleep(ctx, h.takes); err != nil {
@@ -106,7 +106,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (h *hands) service() *step.Service {
+func (h *fixture) service() *step.Service {
 	catalogue, err := loaded()
 	if err != nil {
 		panic(err)
@@ -140,7 +140,7 @@ func rules(t *testing.T) definition.Rules {
 	return definition.Rules{Catalog: known(t), Hosts: []string{"127.0.0.1:4580"}}
 }
 
-func task(t *testing.T, h *hands, text string) step.Task {
+func task(t *testing.T, h *fixture, text string) step.Task {
 	t.Helper()
 	payload := map[string]any{
 		"n": int64(12345678901234567), "f": jsonvalue.Number("0.5"), "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
@@ -156,12 +156,12 @@ func task(t *testing.T, h *hands, text string) step.Task {
 }
 
 // do executes a step in virtual time and returns its result and duration.
-func do(t *testing.T, h *hands, text string) (execution.StepRecord, time.Duration) {
+func do(t *testing.T, h *fixture, text string) (execution.StepRecord, time.Duration) {
 	t.Helper()
 	return doTask(t, h, task(t, h, text))
 }
 
-func doTask(t *testing.T, h *hands, task step.Task) (s execution.StepRecord, took time.Duration) {
+func doTask(t *testing.T, h *fixture, task step.Task) (s execution.StepRecord, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -218,7 +218,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, `{"id": "s", "type": "product_action", "product": "books", "action": "create_invoice_draft", "params":
 				{"client_id": "c", "lines": []}}`)
 			job.Definition.Params = map[string]any{"client_id": "c", "lines": []any{map[string]any{"v": tc.param, "yes": true}}}
@@ -235,7 +235,7 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 
 func TestACommandNamesItsOrganizationAndRun(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := task(t, h, note+`}`)
 	job.Run.Trigger.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Depth: 2}}
 	doTask(t, h, job)
@@ -275,7 +275,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{takes: tc.takes, act: func(n int) (map[string]any, error) {
+			h := &fixture{takes: tc.takes, act: func(n int) (map[string]any, error) {
 				if n <= tc.fails {
 					return nil, tc.err
 				}
@@ -311,7 +311,7 @@ func (r reason) Reason() string { return string(r) }
 
 func TestATraceShowsLongParametersCut(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	s, _ := do(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
 		{"ticket_id": "t", "body": "{{ event_payload.long }}", "visibility": "internal"}}`)
 	shown, _ := jsonvalue.Lookup(s.Input, "body")
@@ -361,7 +361,7 @@ func TestAMissingValueFailsAStepBeforeItsEffect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{answers: []answer{{text: "yes"}}}
+			h := &fixture{answers: []answer{{text: "yes"}}}
 			s, _ := do(t, h, text)
 			if got := outcome(s); got != "failed template_error" {
 				t.Errorf("the step is %s", got)
@@ -386,7 +386,7 @@ func TestAStoppedStepHasNoResult(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := &hands{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
+				h := &fixture{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
 				lost := errors.New("the lease is lost")
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(lost) })
@@ -464,7 +464,7 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{send: tc.send, takes: tc.takes}
+			h := &fixture{send: tc.send, takes: tc.takes}
 			s, _ := do(t, h, tc.step)
 			if outcome(s) != tc.want || states(s) != tc.states || len(h.messages) != tc.sends {
 				t.Errorf("got %s (%s) after %d, want %s (%s) after %d", outcome(s), states(s), len(h.messages), tc.want, tc.states, tc.sends)
@@ -475,7 +475,7 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 
 func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	do(t, h, notification("webhook", "https://a.example/", "https://b.example/"))
 	for i, m := range h.messages {
 		want := step.Message{
@@ -493,7 +493,7 @@ func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
 
 func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	do(t, h, notification("sms", one, two))
 	if diff := cmp.Diff([]string{"intend", "send " + one, "intend", "send " + two}, h.log); diff != "" {
 		t.Errorf("order (-want +got)\n%s", diff)
@@ -510,7 +510,7 @@ func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 
 func TestAMessageWhoseIntentCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{intend: execution.ErrStale}
+	h := &fixture{intend: execution.ErrStale}
 	_, err := h.service().Do(t.Context(), task(t, h, notification("sms", one)))
 	if !errors.Is(err, execution.ErrStale) || len(h.messages) != 0 {
 		t.Errorf("got %v after %d messages", err, len(h.messages))
@@ -534,7 +534,7 @@ func TestAfterACrashNoMessageIsSentTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, notification(tc.channel, one, two))
 			var list []any
 			for i, s := range tc.before {
@@ -567,7 +567,7 @@ func TestAnAddressFromAnEventIsChecked(t *testing.T) {
 	} {
 		t.Run(recipient, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := do(t, h, notification("sms", recipient))
 			if got := outcome(s); got != want || want != "completed" && len(h.messages) > 0 {
 				t.Errorf("the step is %s after %d messages, want %s", got, len(h.messages), want)
@@ -580,7 +580,7 @@ const hostile = `"><!channel> <https://evil.example|a> [b](c) {{ event_payload.n
 
 // withHostile returns a task whose event has a value that is hostile in every
 // format, and one with a path traversal.
-func withHostile(t *testing.T, h *hands, text string) step.Task {
+func withHostile(t *testing.T, h *fixture, text string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
 	job.Scope["event_payload"] = map[string]any{"v": hostile, "up": "..", "id": "T 1/2", "url": "https://x.example/a?b=c"}
@@ -601,7 +601,7 @@ func TestValuesArePlainTextInEveryChannel(t *testing.T) {
 	} {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := doTask(t, h, withHostile(t, h, `{"id": "s", "type": "notification", "channel": "`+channel+`", "recipients": ["`+tc.recipient+`"],
 				"subject": "{{ event_payload.v }}", "body": "`+mine+`{{ event_payload.v }}"}`))
 			if got := outcome(s); got != "completed" {
@@ -635,7 +635,7 @@ func TestAValueStaysInItsPartOfAURL(t *testing.T) {
 	} {
 		t.Run(recipient, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := doTask(t, h, withHostile(t, h, notificationTo(recipient)))
 			got := outcome(s)
 			if len(h.messages) > 0 {
@@ -654,7 +654,7 @@ func notificationTo(recipient string) string {
 
 func TestAHostileParameterIsOneValue(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	doTask(t, h, withHostile(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
 		{"ticket_id": "{{ event_payload.v }}", "body": "<p>{{ event_payload.v }}</p>", "visibility": "internal"}}`))
 	want := map[string]any{"ticket_id": hostile, "body": "<p>" + hostile + "</p>", "visibility": "internal"}
@@ -665,7 +665,7 @@ func TestAHostileParameterIsOneValue(t *testing.T) {
 
 func TestAChannelWithoutASenderFails(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	s := h.service()
 	s.Senders = nil
 	got, err := s.Do(t.Context(), task(t, h, notification("teams", "https://a.example/")))
@@ -696,7 +696,7 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := do(t, &hands{}, `{"id": "s", "type": "branch", "cases": [`+tc.cases+`]}`)
+			s, _ := do(t, &fixture{}, `{"id": "s", "type": "branch", "cases": [`+tc.cases+`]}`)
 			if s.Status != execution.StepCompleted || *s.Case != tc.want {
 				t.Errorf("%s, case %d; want %d", s.Status, *s.Case, tc.want)
 			}
@@ -728,7 +728,7 @@ func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, text)
+			s, _ := do(t, &fixture{answers: []answer{{text: "yes"}}}, text)
 			row, err := json.Marshal(s)
 			if err != nil || len(row) > 1000 || s.Input == nil {
 				t.Errorf("the step has %d bytes: %.1200s, %v", len(row), row, err)
@@ -744,7 +744,7 @@ func when(name, subject string) string {
 
 func TestAQuestionIsInTheTrace(t *testing.T) {
 	t.Parallel()
-	s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, plain+`}`)
+	s, _ := do(t, &fixture{answers: []answer{{text: "yes"}}}, plain+`}`)
 	want := map[string]any{
 		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": jsonvalue.Number("0.5")},
 	}
@@ -819,7 +819,7 @@ func TestAModelAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{answers: tc.answers, takes: tc.takes}
+			h := &fixture{answers: tc.answers, takes: tc.takes}
 			text := plain + `}`
 			if tc.more != "" {
 				text = plain + ", " + tc.more + `}`
@@ -846,7 +846,7 @@ func TestAModelAnswers(t *testing.T) {
 
 func TestAQuestionKeepsDataApart(t *testing.T) {
 	t.Parallel()
-	h := &hands{answers: []answer{{text: "p9"}, {text: `{"p": "p1"}`}}}
+	h := &fixture{answers: []answer{{text: "p9"}, {text: `{"p": "p1"}`}}}
 	s, _ := do(t, h, plain+", "+schema+`}`)
 	q := h.asked[0]
 	if q.Prompt != "Judge [[event_payload.subject]]." || q.System != "Be brief about [[event_payload.f]]." {
@@ -868,7 +868,7 @@ func TestAQuestionKeepsDataApart(t *testing.T) {
 
 func TestWithoutCreditsNoModelIsAsked(t *testing.T) {
 	t.Parallel()
-	h := &hands{poor: true}
+	h := &fixture{poor: true}
 	s, _ := do(t, h, plain+`}`)
 	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 {
 		t.Errorf("%s after %d questions", got, len(h.asked))
@@ -895,7 +895,7 @@ func TestParametersAreCheckedBeforeTheProductIsCalled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "update_ticket", "params": {"ticket_id": "t"}}`)
 			job.Definition.Params = map[string]any{"ticket_id": "t", tc.param: tc.value}
 			s, _ := doTask(t, h, job)
@@ -929,7 +929,7 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 		`Sure! It is p1.`:          `The answer does not fit the output_schema: it is not JSON from byte 1 on; it begins "Sure! It is p1.".`,
 		strings.Repeat("x", 32769): "The answer has 32769 bytes; 32768 are allowed.",
 	} {
-		h := &hands{answers: []answer{{text: text}}}
+		h := &fixture{answers: []answer{{text: text}}}
 		s, _ := do(t, h, plain+", "+schema+`}`)
 		if outcome(s) != "failed invalid_model_output" || s.Error.Message != want || s.Charge != nil || s.Tries != 2 {
 			t.Errorf("%.40q: %s after %d tries: %q, want %q", text, outcome(s), s.Tries, s.Error.Message, want)

@@ -311,14 +311,14 @@ func TestSLAEscalationMatchesItsPublishedForm(t *testing.T) {
 	}
 }
 
-// desk records copied agents.
-type desk struct {
+// fakeAgents records copied agents.
+type fakeAgents struct {
 	copied definition.Definition
 	name   string
 	err    error
 }
 
-func (d *desk) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
+func (d *fakeAgents) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
 	d.copied, d.name = def, name
 	return agent.Agent{Head: agent.Head{ID: "agent_1", Org: who.Org}, Definition: def}, d.err
 }
@@ -331,8 +331,8 @@ func ids(all []template.Template) []id.Template {
 	return out
 }
 
-// shop returns a service over four templates.
-func shop(t *testing.T, d *desk) *template.Service {
+// newService returns a service over four templates.
+func newService(t *testing.T, d *fakeAgents) *template.Service {
 	t.Helper()
 	files := fstest.MapFS{
 		"files/b.json": file("tmpl_b", "custom", "B"), "files/c.json": file("tmpl_c", "security", "A"),
@@ -356,7 +356,7 @@ func file(name, category, title string) *fstest.MapFile {
 func TestTheListIsSortedByCategoryAndName(t *testing.T) {
 	t.Parallel()
 
-	s := shop(t, &desk{})
+	s := newService(t, &fakeAgents{})
 	for category, want := range map[template.Category][]id.Template{
 		"":                  {"tmpl_c", "tmpl_b", "tmpl_d", "tmpl_a"},
 		template.Custom:     {"tmpl_b", "tmpl_d", "tmpl_a"},
@@ -374,8 +374,8 @@ func TestTheListIsSortedByCategoryAndName(t *testing.T) {
 func TestACloneIsACopy(t *testing.T) {
 	t.Parallel()
 
-	d := &desk{}
-	s := shop(t, d)
+	d := &fakeAgents{}
+	s := newService(t, d)
 	who := caller.Caller{Org: "org_a"}
 	a, err := s.Clone(t.Context(), who, "tmpl_c", "Mine")
 	if err != nil || a.Org != "org_a" || d.name != "Mine" || d.copied.Name != "A" || d.copied.Description != "Waits." {
