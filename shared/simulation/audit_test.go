@@ -51,7 +51,7 @@ func (w *world) audit() {
 	}
 	w.auditEvents()
 	w.auditOutside()
-	w.auditHeard()
+	w.auditFailureEvents()
 }
 
 func used(s agent.Stats) int64 {
@@ -127,7 +127,7 @@ func (w *world) auditOutside() {
 	keys := map[string]string{}
 	for _, c := range w.products.calls {
 		org := w.witness.owner[c.Execution]
-		w.holds(apart, c.Org == org, "%s is done for %s, its run belongs to %s", c.Key, c.Org, org)
+		w.holds(isolation, c.Org == org, "%s is done for %s, its run belongs to %s", c.Key, c.Org, org)
 		what := string(c.Execution) + " " + c.Product + "." + c.Action + " " + event.Event{Payload: c.Params}.Content()
 		before, tried := keys[what]
 		w.holds(oneEffect, !tried || before == c.Key, "%s was tried as %s and as %s", what, before, c.Key)
@@ -135,11 +135,11 @@ func (w *world) auditOutside() {
 	}
 	for _, m := range w.senders.list {
 		org := w.witness.owner[m.Execution]
-		w.holds(apart, m.Org == org, "the message %s is of %s, its run belongs to %s", m.Key, m.Org, org)
+		w.holds(isolation, m.Org == org, "the message %s is of %s, its run belongs to %s", m.Key, m.Org, org)
 	}
 	for _, q := range w.model.asked {
 		org := w.witness.owner[q.Execution]
-		w.holds(apart, q.Org == org, "a question is of %s, its run %s belongs to %s", q.Org, q.Execution, org)
+		w.holds(isolation, q.Org == org, "a question is of %s, its run %s belongs to %s", q.Org, q.Execution, org)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +149,7 @@ func (w *world) auditOutside() {
 				foreign := slices.ContainsFunc([]string{"org_acme", "org_other"}, func(o string) bool {
 					return o != string(org) && strings.Contains(line.Error(), o)
 				})
-				w.holds(apart, !foreign, "a report about %s of %s says %q", run, org, line)
+				w.holds(isolation, !foreign, "a report about %s of %s says %q", run, org, line)
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord
 		case !seen[m.Key]:
 			seen[m.Key] = true
 			told[who] += w.senders.sent[m.Key]
-			w.holds(heardOfIt, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
+			w.holds(outcomesSent, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
 				a.ID, a.Status, who, asked[who], occasion)
 		}
 	}
@@ -247,9 +247,9 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord
 	}
 	for who := range reached {
 		got := status[who]
-		w.holds(heardOfIt, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
+		w.holds(outcomesSent, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
 			"%s: %v was asked, and the outcome is %q", a.ID, who, got)
-		w.holds(heardOfIt, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
+		w.holds(outcomesSent, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
 			"%s: %v was told the outcome %d times, and it is %q", a.ID, who, told[who], got)
 	}
 }
@@ -380,9 +380,9 @@ func (p *path) gate(def definition.Step, s execution.StepRecord) {
 // see movesOn.
 const patience = 90 * time.Second
 
-// moved checks that every run has ended, waits for a gate or a time, or was
-// moved on: no run is overdue by more than the sweeper allows.
-func (w *world) moved() {
+// checkProgress checks that every run has ended, waits for a gate or a time, or
+// was moved on: no run is overdue by more than the sweeper allows.
+func (w *world) checkProgress() {
 	w.Helper()
 	now := time.Now()
 	for _, head := range w.runs() {
@@ -436,9 +436,9 @@ func (w *world) tally() tally {
 	return t
 }
 
-// retire removes the agents with a limit: an event refused by the limit may
-// start a run when it is repeated later.
-func (w *world) retire() {
+// removeLimitedAgents removes the agents with a limit: an event refused by the
+// limit may start a run when it is repeated later.
+func (w *world) removeLimitedAgents() {
 	heads, err := w.store.Agents(w.over, w.org)
 	w.must(err)
 	for _, h := range heads {
@@ -454,7 +454,7 @@ func (w *world) retire() {
 // the end, and checks that it changes nothing.
 func (w *world) repeat() {
 	w.Helper()
-	w.retire()
+	w.removeLimitedAgents()
 	before := w.tally()
 	for _, p := range w.witness.events {
 		// A dead letter of a failed event is not complete: putting its event on

@@ -37,9 +37,9 @@ func (b *bus) Put(ctx context.Context, e event.Event) error {
 	})
 }
 
-// told returns, by run, the ids of the events of a type about the runs of an
-// organization, with the number of events of each id.
-func (b *bus) told(o id.Org, kind string) map[id.Execution]map[id.Event]int {
+// eventsByRun returns, by run, the ids of the events of a type about the runs
+// of an organization, with the number of events of each id.
+func (b *bus) eventsByRun(o id.Org, kind string) map[id.Execution]map[id.Event]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all := map[id.Execution]map[id.Event]int{}
@@ -73,11 +73,11 @@ func (s *store) Published(ctx context.Context, o id.Org, e id.Event) error {
 	return throughErr(ctx, s.world, "store.Published", "", func() error { return s.Store.Published(ctx, o, e) })
 }
 
-// auditHeard checks that the bus has one event for each failed run and for no
-// other, and that the outbox is empty.
-func (w *world) auditHeard() {
+// auditFailureEvents checks that the bus has one event for each failed run and
+// for no other, and that the outbox is empty.
+func (w *world) auditFailureEvents() {
 	w.Helper()
-	told := w.bus.told(w.org, outbox.ExecutionFailed)
+	told := w.bus.eventsByRun(w.org, outbox.ExecutionFailed)
 	ids := map[id.Event]id.Execution{}
 	runs, started := w.runs(), map[id.Event][]id.Agent{}
 	for _, x := range runs {
@@ -93,7 +93,7 @@ func (w *world) auditHeard() {
 		}
 	}
 	w.holds(heard, len(ids) == len(told), "the bus has events about %d runs, of which %d are known", len(told), len(ids))
-	w.auditLow()
+	w.auditThresholds()
 	w.auditMail()
 	left, err := w.store.Store.Unpublished(w.over, time.Now().Add(time.Hour), 10_000)
 	w.must(err)
@@ -123,8 +123,8 @@ func (m *mail) Send(ctx context.Context, letter step.Message) error {
 	})
 }
 
-// owned adds an owner, who gets e-mails about failures.
-func (w *world) owned() {
+// addOwner adds an owner, who gets e-mails about failures.
+func (w *world) addOwner() {
 	hub := tenant.Service{Store: w.store.Store, Now: time.Now}
 	w.must(hub.Project(w.over, event.Event{
 		ID: "evt_owner", Product: "hub", Type: "subscription.changed", Org: w.org, Published: time.Now().Add(time.Second),
@@ -152,9 +152,9 @@ func (s *store) SaveAlerts(ctx context.Context, o id.Org, r alert.Record) error 
 	return throughErr(ctx, s.world, "store.SaveAlerts", "", func() error { return s.Store.SaveAlerts(ctx, o, r) })
 }
 
-// auditLow checks that each threshold of a month's credits is reported once,
-// and not before it is reached.
-func (w *world) auditLow() {
+// auditThresholds checks that each threshold of a month's credits is reported
+// once, and not before it is reached.
+func (w *world) auditThresholds() {
 	w.Helper()
 	told := map[string]id.Event{}
 	for _, e := range w.bus.all() {

@@ -40,7 +40,7 @@ func scenarios() []scenario {
 		}
 	}
 	decide := func(yes bool) func(w *world, x id.Execution) {
-		return func(w *world, x id.Execution) { w.insist(func() error { return w.decide(w.owner(), x, yes) }) }
+		return func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.decide(w.owner(), x, yes) }) }
 	}
 	return []scenario{
 		{name: "a machine that is lost", tell: one(act("a"), act("b")), lost: "machine.lostRuns"},
@@ -52,12 +52,12 @@ func scenarios() []scenario {
 		{name: "a step that fails and one that follows it", tell: one(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`, act("b"))},
 		{name: "a run that fails, and who hears of it", tell: func(w *world) {
 			w.agent(list(act("a"), hopeless("f")))
-			w.hears(list(says("heard")))
-			w.hears(list(hopeless("f")))
+			w.failureListener(list(says("heard")))
+			w.failureListener(list(hopeless("f")))
 			w.publish(w.escalated(), "", 0)
 		}},
 		{name: "runs that fail, and owners who hear of it", tell: func(w *world) {
-			w.owned()
+			w.addOwner()
 			w.agent(list(hopeless("f")))
 			for range 3 {
 				w.publish(w.escalated(), "", 0)
@@ -75,20 +75,20 @@ func scenarios() []scenario {
 		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
 		{name: "people say nothing and others yes", tell: people([]string{ask("g", `"timeout_seconds": 600, `+escalates), act("b")}, func(w *world, x id.Execution) {
 			w.pass(12 * time.Minute)
-			w.insist(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
+			w.retryUntilDone(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
 		})},
-		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
-		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.cancel(x) }) })},
 		{name: "a deleted agent", tell: func(w *world) {
 			a := w.agent(list(ask("g"), act("b")))
 			w.publish(w.escalated(), "", 0)
 			w.pass(5 * time.Minute)
-			w.insist(func() error { return w.agents.Delete(w.over, w.owner(), a, 0) })
+			w.retryUntilDone(func() error { return w.agents.Delete(w.over, w.owner(), a, 0) })
 		}},
 		{name: "a retry", tell: people([]string{act("a"), ask("g"), act("b")}, func(w *world, x id.Execution) {
-			w.insist(func() error { return w.decide(w.owner(), x, false) })
+			w.retryUntilDone(func() error { return w.decide(w.owner(), x, false) })
 			w.pass(5 * time.Minute)
-			w.insist(func() error {
+			w.retryUntilDone(func() error {
 				_, _, err := w.executions.Retry(w.over, w.owner(), x)
 				return err
 			})
@@ -118,9 +118,9 @@ func scenarios() []scenario {
 	}
 }
 
-// insist repeats a request until it succeeds. A repeated request finds the
-// earlier one done.
-func (w *world) insist(f func() error) {
+// retryUntilDone repeats a request until it succeeds. A repeated request finds
+// the earlier one done.
+func (w *world) retryUntilDone(f func() error) {
 	for range 5 {
 		_, err := call(w, 15*time.Second, func(context.Context) (struct{}, error) { return struct{}{}, f() })
 		if err == nil || !expected(err) {
@@ -130,8 +130,8 @@ func (w *world) insist(f func() error) {
 	}
 }
 
-// misfortunes returns the faults of one call by name.
-func misfortunes() map[string]fault {
+// faultKinds returns the faults of one call by name.
+func faultKinds() map[string]fault {
 	return map[string]fault{
 		"refused":      {before: errFault},
 		"reply lost":   {after: errFault},
@@ -156,7 +156,7 @@ func TestAnySingleFaultIsRepaired(t *testing.T) {
 		}
 		figuresTo(t, m.String())
 	})
-	kinds := misfortunes()
+	kinds := faultKinds()
 	for _, s := range scenarios() {
 		for port, n := range s.calls(t) {
 			for k := range n {
@@ -247,7 +247,7 @@ func (m *matrix) count(port, kind string) {
 func (m *matrix) String() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kinds := slices.Sorted(maps.Keys(misfortunes()))
+	kinds := slices.Sorted(maps.Keys(faultKinds()))
 	var b strings.Builder
 	total := 0
 	fmt.Fprintf(&b, "%-20s", "single faults")

@@ -27,9 +27,9 @@ const (
 	escalates = `"on_expiry": "escalate", "escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800}`
 )
 
-// told returns the messages sent, by minute and subject with their number:
+// messageLog returns the messages sent, by minute and subject with their number:
 // "15:04 Reminder: … (3)".
-func (w *world) told() []string {
+func (w *world) messageLog() []string {
 	var lines []string
 	n := 0
 	for _, m := range w.senders.messages() {
@@ -121,7 +121,7 @@ func TestAGateSendsMessagesAndReminders(t *testing.T) {
 					tc.people(w, x)
 				}
 				w.pass(3 * time.Hour)
-				if diff := cmp.Diff(tc.want, w.told()); diff != "" {
+				if diff := cmp.Diff(tc.want, w.messageLog()); diff != "" {
 					t.Errorf("told (-want +got)\n%s", diff)
 				}
 				if diff := cmp.Diff(tc.trace, w.notified(x, "g")); diff != "" {
@@ -311,7 +311,7 @@ func TestARunPerformsTheActionsThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	safe := `{"context": "client_context", "field": "security_posture_score", "operator": "gt", "value": 50}`
 	inWorld(t, func(w *world) {
-		w.scored(70)
+		w.setScore(70)
 		x := w.wake(w.agent(list(ask("g"), profiled, when("br", safe, list(act("y")), list(act("n"))))))
 		w.pass(time.Minute)
 		a, err := w.question(x)
@@ -329,7 +329,7 @@ func TestARunPerformsTheActionsThatTheGateShowed(t *testing.T) {
 		if diff := cmp.Diff(want, a.Actions); diff != "" {
 			t.Errorf("shown (-want +got)\n%s", diff)
 		}
-		w.scored(20)
+		w.setScore(20)
 		w.must(w.decide(w.owner(), x, true))
 		w.pass(time.Minute)
 		w.expect(x, "completed: g completed, b completed, br completed, y completed")

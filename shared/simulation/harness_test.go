@@ -42,7 +42,8 @@ import (
 // A world is the whole system in one bubble of virtual time: the real services
 // over a store in memory, machines that behave as package machine describes,
 // and stand-ins for the outside. Every call that can fail in the cloud can be
-// made to fail here; see faults. In returns the world of another organization.
+// made to fail here; see faults. Method in returns the world of another
+// organization.
 type world struct {
 	*cloud
 
@@ -65,11 +66,11 @@ type cloud struct {
 	products *products
 	senders  *senders
 
-	*staff           // the deployment used when a test does not care which
-	others  []*staff // further deployments; see hire
-	witness *witness
-	ledgers sync.Mutex            // held while a change is applied and checked
-	order   atomic.Pointer[order] // order in which calls are made; nil: as they arrive
+	*deployment               // the deployment used when a test does not care which
+	others      []*deployment // further deployments; see addDeployment
+	witness     *witness
+	ledgers     sync.Mutex            // held while a change is applied and checked
+	order       atomic.Pointer[order] // order in which calls are made; nil: as they arrive
 
 	mu       sync.Mutex
 	names    int
@@ -80,8 +81,8 @@ type cloud struct {
 	end      context.CancelFunc
 }
 
-// A staff is one deployment: one of each service.
-type staff struct {
+// A deployment is one instance of each service.
+type deployment struct {
 	tenants    *tenant.Service
 	dispatcher *dispatch.Service
 	runner     *runner.Service
@@ -135,7 +136,7 @@ func newWorld(t testing.TB) *world {
 	w.bus = &bus{world: w}
 	w.mail = &mail{world: w, sent: map[id.Org][]time.Time{}}
 	w.senders = &senders{world: w, sent: map[string]int{}}
-	w.staff = w.build(time.Now, w.store)
+	w.deployment = w.build(time.Now, w.store)
 	w.queue = newQueue(w)
 	w.announce()
 	go w.sweepEveryMinute()
@@ -153,9 +154,9 @@ func (w *world) announce() {
 	}))
 }
 
-// hire adds another deployment whose clock is ahead. With yesterday it runs an
-// older version, which does not know the newest fields of records.
-func (w *world) hire(ahead time.Duration, yesterday bool) {
+// addDeployment adds another deployment whose clock is ahead. With yesterday it
+// runs an older version, which does not know the newest fields of records.
+func (w *world) addDeployment(ahead time.Duration, yesterday bool) {
 	s := *w.store
 	s.yesterday = yesterday
 	hired := w.build(func() time.Time { return time.Now().Add(ahead) }, &s)
@@ -165,20 +166,20 @@ func (w *world) hire(ahead time.Duration, yesterday bool) {
 }
 
 // on returns the deployment that answers a call, the same for the same parts.
-func (w *world) on(parts ...any) *staff {
+func (w *world) on(parts ...any) *deployment {
 	w.mu.Lock()
-	all := append([]*staff{w.staff}, w.others...)
+	all := append([]*deployment{w.deployment}, w.others...)
 	w.mu.Unlock()
 	return all[int(chance(append([]any{"staff"}, parts...)...)*float64(len(all)))]
 }
 
 // build wires the services like the programs.
-func (w *world) build(now func() time.Time, kept *store) *staff {
+func (w *world) build(now func() time.Time, kept *store) *deployment {
 	library := agent.Definitions{System: systemAgents(), Versions: kept}
 	channels := map[definition.Channel]step.Sender{
 		definition.SMS: w.senders, definition.Email: w.senders, definition.Slack: w.senders, definition.Teams: w.senders, definition.Webhook: w.senders,
 	}
-	out := &staff{tenants: &tenant.Service{Store: kept, Now: now}}
+	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}}
 	clients := &client.Service{Store: kept, Now: now}
 	out.approvals = &approval.Service{Store: kept, Doorbell: w.machines, Now: now}
 	out.executions = &execution.Service{
@@ -295,8 +296,8 @@ func (w *world) limited(steps, more string) id.Agent {
 		"steps": `+steps+more+`}`)
 }
 
-// hears stores an active agent that listens for failed runs.
-func (w *world) hears(steps string) id.Agent {
+// failureListener stores an active agent that listens for failed runs.
+func (w *world) failureListener(steps string) id.Agent {
 	w.Helper()
 	return w.define(id.Agent("agent_"+w.name("h")), `{
 		"name": "A listener", "category": "operations",
@@ -304,8 +305,9 @@ func (w *world) hears(steps string) id.Agent {
 		"steps": `+steps+`}`)
 }
 
-// poor leaves left credits of the month; an earlier run has used the rest.
-func (w *world) poor(left int64) {
+// leaveCredits leaves left credits of the month; an earlier run has used the
+// rest.
+func (w *world) leaveCredits(left int64) {
 	w.Helper()
 	a := w.agent(list(think("judge")))
 	x := execution.New(execution.Execution{ID: "exec_past", Org: w.org, Agent: a, Version: 1, Trigger: w.escalated()}, time.Now())
@@ -378,8 +380,8 @@ func (w *world) wake(a id.Agent) id.Execution {
 	return execution.ID(w.org, a, e)
 }
 
-// scored sets the security posture score of the client of all events.
-func (w *world) scored(score int64) {
+// setScore sets the security posture score of the client of all events.
+func (w *world) setScore(score int64) {
 	w.must(w.dispatcher.Clients.Project(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
 }
 
@@ -785,13 +787,13 @@ func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved ex
 
 func (s *store) Commit(ctx context.Context, c execution.Change) error {
 	if s.yesterday {
-		c = unaware(c)
+		c = asYesterday(c)
 	}
 	return throughErr(ctx, s.world, "store.Commit", c.Execution.ID, func() error {
 		s.world.ledgers.Lock()
 		defer s.world.ledgers.Unlock()
 		err := s.Store.Commit(ctx, c)
-		s.world.note("%s", told(c, err))
+		s.world.note("%s", describe(c, err))
 		if err == nil {
 			s.world.in(c.Execution.Org).saw(c)
 		}
@@ -811,9 +813,9 @@ func (s *store) known(steps execution.Steps) execution.Steps {
 	return steps
 }
 
-// unaware returns a change as yesterday's version writes it: it writes whole
+// asYesterday returns a change as yesterday's version writes it: it writes whole
 // approvals and steps, without the fields that it does not know.
-func unaware(c execution.Change) execution.Change {
+func asYesterday(c execution.Change) execution.Change {
 	if c.Gate != nil {
 		gate := *c.Gate
 		gate.Actions, gate.Remind = nil, time.Time{}
@@ -828,8 +830,8 @@ func unaware(c execution.Change) execution.Change {
 	return c
 }
 
-// told formats a change as one line.
-func told(c execution.Change, err error) string {
+// describe formats a change as one line.
+func describe(c execution.Change, err error) string {
 	x := c.Execution
 	line := fmt.Sprintf("%s: revision %d, %s %s, lease %d of %q until %s, due %s, holds %v", x.ID, x.Revision+1, x.Status, x.Reason,
 		x.Lease.Attempt, x.Lease.Owner, x.Lease.Until.Format("15:04:05"), x.Due.Format("02 15:04:05"), slices.Sorted(maps.Keys(x.Holds)))

@@ -20,12 +20,12 @@ func TestAFailedRunStartsItsListeners(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(act("a"), hopeless("f")))
-		listener := w.hears(list(says("heard")))
-		self := w.hears(list(hopeless("f")))
+		listener := w.failureListener(list(says("heard")))
+		self := w.failureListener(list(hopeless("f")))
 		x := w.wake(a)
 		w.pass(5 * time.Minute)
 		w.expect(x, "failed (template_error): a completed, f failed (template_error)")
-		told := w.bus.told(w.org, outbox.ExecutionFailed)
+		told := w.bus.eventsByRun(w.org, outbox.ExecutionFailed)
 		if len(told[x]) != 1 {
 			t.Fatalf("the bus has %v", told)
 		}
@@ -76,8 +76,9 @@ func TestARunWithoutFailurePublishesNoEvent(t *testing.T) {
 	})
 }
 
-// lows returns the thresholds reported on the bus with the number of events.
-func (w *world) lows() map[int64]int {
+// lowCreditEvents returns the thresholds reported on the bus with the number of
+// events.
+func (w *world) lowCreditEvents() map[int64]int {
 	told := map[int64]int{}
 	for _, e := range w.bus.all() {
 		if e.Type != outbox.CreditsLow || e.Org != w.org {
@@ -93,13 +94,13 @@ func (w *world) lows() map[int64]int {
 func TestLowCreditsAreReportedOnceForConcurrentRuns(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_100) // 79.5 percent are used
+		w.leaveCredits(4_100) // 79.5 percent are used
 		a := w.agent(list(think("judge")))
 		for range 30 {
 			go w.wake(a)
 		}
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		for _, e := range w.bus.all() {
@@ -117,7 +118,7 @@ func TestLowCreditsAreReportedOnceForConcurrentRuns(t *testing.T) {
 func TestReleasedCreditsReportNoThreshold(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_010)
+		w.leaveCredits(4_010)
 		fail := true
 		w.model.reply = func(q step.Question, _ int) said {
 			if fail {
@@ -128,13 +129,13 @@ func TestReleasedCreditsReportNoThreshold(t *testing.T) {
 		a := w.agent(list(think("judge")))
 		w.wake(a)
 		w.pass(5 * time.Minute)
-		if told := w.lows(); len(told) > 0 {
+		if told := w.lowCreditEvents(); len(told) > 0 {
 			t.Errorf("told of %v, and nothing was charged", told)
 		}
 		fail = false
 		w.wake(a)
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		w.audit()
@@ -144,14 +145,14 @@ func TestReleasedCreditsReportNoThreshold(t *testing.T) {
 func TestEachThresholdOfTheCreditsIsReported(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_020)
+		w.leaveCredits(4_020)
 		a := w.agent(list(think("judge")))
 		for range 201 {
 			w.wake(a)
 			w.pass(time.Second)
 		}
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1, 95: 1, 100: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1, 95: 1, 100: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		w.audit()
@@ -161,7 +162,7 @@ func TestEachThresholdOfTheCreditsIsReported(t *testing.T) {
 func TestOwnersGetOneEMailForThreeFailuresWithinAnHour(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.owned()
+		w.addOwner()
 		a := w.agent(list(hopeless("f")))
 		for range 3 {
 			w.wake(a)
@@ -170,7 +171,7 @@ func TestOwnersGetOneEMailForThreeFailuresWithinAnHour(t *testing.T) {
 		if n := len(w.mail.sent[w.org]); n != 1 {
 			t.Errorf("%d e-mails for three failures within an hour", n)
 		}
-		w.hears(list(says("heard")))
+		w.failureListener(list(says("heard")))
 		w.pass(time.Hour)
 		w.wake(a)
 		w.pass(5 * time.Minute)

@@ -842,7 +842,7 @@ func (p *play) sweeps(ctx context.Context) error {
 // checkAll lets the world finish and checks the invariants.
 func (p *play) checkAll() {
 	p.pass(patience)
-	p.moved()
+	p.checkProgress()
 	x, _ := p.stored(p.run)
 	for n := 0; n < 5 && !x.Status.Ended(); n++ {
 		p.pass(time.Minute)

@@ -188,7 +188,7 @@ func TestOutcomeMessagesSurviveACrash(t *testing.T) {
 								}
 								return given(at.port == port && count == n, fault{kill: true, late: late})
 							})
-							w.insist(func() error { return w.decide(w.owner(), x, yes) })
+							w.retryUntilDone(func() error { return w.decide(w.owner(), x, yes) })
 							w.pass(10 * time.Minute)
 							states := w.notified(x, "g")["decided"]
 							if len(states) != 3 || slices.ContainsFunc(states, func(s string) bool { return s != "sent" && s != "unknown" }) {
@@ -540,14 +540,14 @@ func TestALongMessageIsShownInPartAndSentWhole(t *testing.T) {
 func TestARunSendsTheMessagesThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.scored(70)
+		w.setScore(70)
 		x := w.wake(w.agent(list(ask("g"), `{"id": "n", "type": "notification", "channel": "slack",
 			"recipients": ["https://chat.example/{{ client_context.security_posture_score }}"],
 			"subject": "Score", "body": "It is {{ client_context.security_posture_score }} at {{ 'now' | date: '%s' }}."}`)))
 		w.pass(time.Minute)
 		q, err := w.question(x)
 		w.must(err)
-		w.scored(20)
+		w.setScore(20)
 		w.pass(time.Minute)
 		w.must(w.decide(w.owner(), x, true))
 		w.pass(time.Minute)

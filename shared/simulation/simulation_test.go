@@ -73,7 +73,7 @@ func TestEveryRunEndsUnderRandomFaults(t *testing.T) {
 			inWorld(t, func(w *world) {
 				s := simulation{world: w, seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), calm: true}
 				s.run()
-				w.holds(nothingToMend, w.repairs() == sweep.Report{}, "the sweeper repaired %+v", w.repairs())
+				w.holds(nothingToRepair, w.repairs() == sweep.Report{}, "the sweeper repaired %+v", w.repairs())
 				f.add(w)
 			})
 		})
@@ -129,8 +129,8 @@ func (s *simulation) run() {
 	s.senders.reply = s.sends
 	other := s.in("org_other")
 	other.announce()
-	s.owned()
-	other.poor(150) // too few credits for some of its steps
+	s.addOwner()
+	other.leaveCredits(150) // too few credits for some of its steps
 	s.listeners = map[id.Org][]id.Agent{}
 	for _, w := range []*world{s.world, other} {
 		for n := range 3 {
@@ -144,8 +144,8 @@ func (s *simulation) run() {
 	}
 	begin := time.Now()
 	if !s.calm {
-		s.hire(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, false)
-		s.hire(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, true)
+		s.addDeployment(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, false)
+		s.addDeployment(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, true)
 		s.faults.set(func(at site) fault {
 			if time.Since(begin) > troubled {
 				return fault{}
@@ -167,8 +167,8 @@ func (s *simulation) run() {
 		s.pass(time.Duration(60+s.dice.IntN(1200)) * time.Second)
 	}
 	s.pass(patience + slowest)
-	s.moved()
-	other.moved()
+	s.checkProgress()
+	other.checkProgress()
 	s.pass(simulate - time.Since(begin))
 	for _, w := range []*world{s.world, other} {
 		w.audit()

@@ -17,22 +17,22 @@ import (
 type invariant string
 
 const (
-	nothingLost   invariant = "nothing is lost: an event on the bus ends as runs, as activity with a reason, or as a dead letter"
-	oneRun        invariant = "one run: an organization, an event and an agent have at most one run"
-	oneEffect     invariant = "one effect: a step of a run has at most one effect, and every try has the same key"
-	sums          invariant = "the sums agree: no balance is negative, and remaining, held and used credits add up to the allocation"
-	oneWay        invariant = "one way: a status moves only along the graph, and an end is final"
-	movesOn       invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
-	oneVerdict    invariant = "one verdict: an approval has one verdict, and the run does what was approved and shown"
-	apart         invariant = "apart: data of one organization never appears in reads, actions or messages of another"
-	again         invariant = "idempotent: repeating a completed request or event changes nothing"
-	heard         invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
-	heardOfIt     invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
-	nothingToMend invariant = "nothing to repair: without faults the sweeper repairs nothing"
+	nothingLost     invariant = "nothing is lost: an event on the bus ends as runs, as activity with a reason, or as a dead letter"
+	oneRun          invariant = "one run: an organization, an event and an agent have at most one run"
+	oneEffect       invariant = "one effect: a step of a run has at most one effect, and every try has the same key"
+	sums            invariant = "the sums agree: no balance is negative, and remaining, held and used credits add up to the allocation"
+	oneWay          invariant = "one way: a status moves only along the graph, and an end is final"
+	movesOn         invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
+	oneVerdict      invariant = "one verdict: an approval has one verdict, and the run does what was approved and shown"
+	isolation       invariant = "apart: data of one organization never appears in reads, actions or messages of another"
+	again           invariant = "idempotent: repeating a completed request or event changes nothing"
+	heard           invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
+	outcomesSent    invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
+	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, heard, heardOfIt, nothingToMend}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, isolation, again, heard, outcomesSent, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
@@ -94,9 +94,9 @@ func (w *world) begun(x execution.Execution) {
 	w.holds(oneRun, other == "", "%s and %s are runs of %s for %s", other, x.ID, x.Agent, x.Trigger.ID)
 }
 
-// ways reports whether the graph of package execution allows the change of
+// allowedMove reports whether the graph of package execution allows the change of
 // status, or none changes.
-func ways(from, to execution.Status) bool {
+func allowedMove(from, to execution.Status) bool {
 	open := []execution.Status{execution.Running, execution.Asking, execution.Completed, execution.Failed, execution.Cancelled}
 	switch from {
 	case execution.Pending:
@@ -119,7 +119,7 @@ func (w *world) saw(c execution.Change) {
 	w.witness.mu.Unlock()
 	// A commit under a lease took the lease in the same write.
 	leased := before == execution.Pending && x.Status.Ended() && x.Lease.Attempt > 0
-	w.holds(oneWay, leased || ways(before, x.Status), "%s went from %s to %s", x.ID, before, x.Status)
+	w.holds(oneWay, leased || allowedMove(before, x.Status), "%s went from %s to %s", x.ID, before, x.Status)
 	if c.Reserve != nil || len(c.Released) > 0 || c.StatsDelta != nil {
 		w.balances("after a change of " + string(x.ID))
 	}
@@ -162,7 +162,7 @@ func (w *world) reads(p *process, run id.Execution) {
 	}
 	mine := p.org
 	p.mu.Unlock()
-	w.holds(apart, mine == org, "a call about %s is made for %s", run, mine)
+	w.holds(isolation, mine == org, "a call about %s is made for %s", run, mine)
 }
 
 // repaired observes that the sweeper restarts a run that it has postponed.
