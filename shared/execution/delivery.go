@@ -201,9 +201,9 @@ func (n Notified) Reached(channel int) map[string]bool {
 	return out
 }
 
-// anybody reports whether a message before the outcome may have reached a
+// reachedAny reports whether a message before the outcome may have reached a
 // recipient.
-func (n Notified) anybody() bool {
+func (n Notified) reachedAny() bool {
 	for _, on := range questions() {
 		for _, d := range n[on] {
 			if slices.ContainsFunc(d.Recipients, func(r Receipt) bool { return r.Status.arrived() }) {
@@ -226,7 +226,7 @@ func (s Steps) Owing(ended bool) []StepRecord {
 	var out []StepRecord
 	for _, step := range s {
 		closed := ended || step.Status.Ended()
-		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).anybody() {
+		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).reachedAny() {
 			out = append(out, step)
 		}
 	}

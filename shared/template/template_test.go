@@ -63,9 +63,9 @@ func texts(v any, f func(string)) {
 	}
 }
 
-// nobody matches recipients that a file may contain: reserved for examples (RFC
-// 2606), or unassigned numbers.
-var nobody = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
+// reservedRecipient matches recipients that a file may contain: reserved for
+// examples (RFC 2606), or unassigned numbers.
+var reservedRecipient = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
 
 func TestEveryTemplateIsValidUnchanged(t *testing.T) {
 	t.Parallel()
@@ -101,7 +101,7 @@ func TestEveryTemplateIsValidUnchanged(t *testing.T) {
 						continue
 					}
 					fill = true
-					if !nobody.MatchString(p) {
+					if !reservedRecipient.MatchString(p) {
 						t.Errorf("%s tells %s, who may be somebody", s.ID, p)
 					}
 				}
@@ -189,7 +189,7 @@ func unfilled(d definition.Definition) []string {
 	var look func(at string, steps []definition.Step)
 	list := func(at string, recipients []string) {
 		for i, r := range recipients {
-			if nobody.MatchString(r) {
+			if reservedRecipient.MatchString(r) {
 				paths = append(paths, at+".recipients["+strconv.Itoa(i)+"]")
 			}
 		}
