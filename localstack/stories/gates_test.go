@@ -150,7 +150,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"Story agent waits for approval", "Reminder: Story agent waits for approval", "Nobody decided: Story agent waits for approval",
+		"Story agent waits for approval", "Reminder: Story agent waits for approval", "Escalated: Story agent waits for approval",
 	}, subjects); diff != "" {
 		t.Errorf("messages (-want +got)\n%s", diff)
 	}
@@ -209,11 +209,11 @@ func TestApproversInSlackReceiveTheOutcomeThere(t *testing.T) {
 			o.must(http.StatusOK, o.as("user_ann", "admin").decide(approval, "denied"))
 		}, "Denied: Story agent", "Denied by user_ann.", "decided"},
 		"expired": {
-			10, func(*org, string, string) {}, "Expired: Story agent waits no longer for approval", "Nobody decided in time.", "expired",
+			10, func(*org, string, string) {}, "Expired: Story agent no longer waits for approval", "No decision was made in time.", "expired",
 		},
 		"cancelled": {600, func(o *org, exec, _ string) {
 			o.must(http.StatusOK, o.post("/api/executions/"+exec+"/cancel", nil))
-		}, "Withdrawn: Story agent waits no longer for approval", "A person has cancelled the execution.", "withdrawn"},
+		}, "Withdrawn: Story agent no longer waits for approval", "A user cancelled the execution.", "withdrawn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

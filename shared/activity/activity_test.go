@@ -7,7 +7,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 )
 
-func TestAPlaceIsSortedByTimeAndGivesItBack(t *testing.T) {
+func TestAPlaceSortsByTimeAndReturnsIt(t *testing.T) {
 	t.Parallel()
 
 	at := time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)
@@ -32,7 +32,7 @@ func TestAPlaceIsSortedByTimeAndGivesItBack(t *testing.T) {
 	if got, ok := activity.PlaceAt(at).Time(); !ok || !got.Equal(at) {
 		t.Errorf("a place without an entry is of %v", got)
 	}
-	// Cursors of before entries had exact places.
+	// Cursors issued before entries existed had exact places.
 	if got, ok := activity.Place("2026-03-09T14:23:01Z#exec_01HXYZ").Time(); !ok || !got.Equal(at) {
 		t.Errorf("an old place is of %v", got)
 	}
@@ -43,7 +43,7 @@ func TestAPlaceIsSortedByTimeAndGivesItBack(t *testing.T) {
 	}
 }
 
-func TestARefusalIsKnownByItsEventAndAStartIsAnother(t *testing.T) {
+func TestARefusalAndAStartOfAnEventHaveDifferentIDs(t *testing.T) {
 	t.Parallel()
 
 	at := time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)

@@ -1,12 +1,13 @@
-// Package alert tells the owners of an organization by e-mail about failures
-// that no agent of theirs listens for: at most one e-mail an hour.
+// Package alert sends the owners of an organization an e-mail about failures
+// that none of its agents listens for, at most one an hour.
 //
-// A record of the organization says when the last e-mail was begun and which
-// failures the owners do not know of yet. Whoever moves its time on, in a
-// conditional write, sends the e-mail; the others only add their failure. The
-// time moves before the e-mail is sent, so a crash costs an e-mail and never
-// sends two: the failures stay in the record and go with the next one. Owners
-// are those that the Hub named; without any there is nothing to do.
+// A record of the organization holds the time of the last e-mail and the
+// failures that are not yet reported. The dispatcher that advances this time in
+// a conditional write sends the e-mail; the other dispatchers only add their
+// failure. The time is written before the e-mail is sent, so a crash loses an
+// e-mail but never sends two; its failures stay in the record and go with the
+// next one. The Hub names the owners; an organization without owners gets no
+// e-mail.
 package alert
 
 import (
@@ -32,25 +33,25 @@ import (
 // ErrStale says that the record has changed since it was read.
 var ErrStale = fault.New(fault.Stale, "conflict", "The record of alerts has changed; try again.")
 
-// Interval is the time from one e-mail to the next.
+// Interval is the minimum time between two e-mails.
 const Interval = time.Hour
 
-// Most is how many failures an e-mail lists. What comes after them is not
-// recorded until they are told.
+// Most limits the failures in an e-mail. Further failures are not recorded
+// until these are reported.
 const Most = 20
 
-// A Record is what the owners of an organization were told, and what not yet. It
-// is a document of ours: the stores keep its JSON.
+// A Record holds the reported and the unreported failures of an organization.
+// Its JSON is a stored format.
 type Record struct {
-	Mailed time.Time  `json:"mailed"` // when the last e-mail was begun
-	Told   []id.Event `json:"told"`   // by the last e-mail
-	Open   []Failure  `json:"open"`   // not told yet, as far as is known; the oldest first
-	More   bool       `json:"more"`   // whether there were others besides
+	Mailed time.Time  `json:"mailed"` // start of sending the last e-mail
+	Told   []id.Event `json:"told"`   // listed in the last e-mail
+	Open   []Failure  `json:"open"`   // not known to be reported, oldest first
+	More   bool       `json:"more"`   // whether more failures happened
 
 	Revision int64 `json:"-"` // counts the writes; 0 before the first
 }
 
-// A Failure is an event of the platform as the owners are told it.
+// A Failure is an event of the platform as the e-mail lists it.
 type Failure struct {
 	Event     id.Event     `json:"event"`
 	Type      string       `json:"type"`
@@ -86,8 +87,9 @@ func clean(s string) string {
 	return string(runes[:min(len(runes), most)])
 }
 
-// With returns the record with a failure, whether that changed it, and whether
-// an e-mail is due. A failure that was told or is recorded is not added again.
+// With returns the record with a failure added, whether that changed the
+// record, and whether an e-mail is due. A failure that is recorded or was
+// reported is not added again.
 func (r Record) With(f Failure, now time.Time) (after Record, changed, due bool) {
 	if slices.Contains(r.Told, f.Event) {
 		return r, false, false
@@ -118,8 +120,7 @@ func (r Record) Sent() Record {
 
 // Store keeps the record of each organization.
 type Store interface {
-	// Alerts returns the record of the organization; an empty one when there is
-	// none.
+	// Alerts returns the record of the organization, or an empty one.
 	Alerts(ctx context.Context, org id.Org) (Record, error)
 
 	// SaveAlerts writes r if the stored revision is still r.Revision, or returns
@@ -127,20 +128,20 @@ type Store interface {
 	SaveAlerts(ctx context.Context, org id.Org, r Record) error
 }
 
-// Service tells owners.
+// Service notifies owners.
 type Service struct {
 	Store Store
 	Mail  step.Sender
-	// Console is the address of the pages where people look.
+	// Console is the URL of the console.
 	Console string
 	Now     func() time.Time
-	// Report is told of an e-mail that did not arrive.
+	// Report logs an e-mail that was not delivered.
 	Report func(ctx context.Context, err error)
 }
 
-// Tell tells the owners of an organization of an event of the platform, or
-// records it for the next e-mail. It may be called again with the same event. An
-// error means that it should be.
+// Tell notifies the owners of an organization of a platform event, or records
+// the event for the next e-mail. It may be repeated with the same event, and
+// should be after an error.
 func (s *Service) Tell(ctx context.Context, t tenant.Tenant, e event.Event) error {
 	if len(t.Owners) == 0 {
 		return nil
@@ -165,14 +166,14 @@ func (s *Service) tell(ctx context.Context, t tenant.Tenant, e event.Event) erro
 	}
 	r.Revision++
 	if err := s.send(ctx, t, r, e); err != nil {
-		r.Mailed = before.Mailed // surely nobody got it, so the next delivery may send
+		r.Mailed = before.Mailed // certainly no e-mail was sent, so the next delivery may send one
 		return errors.Join(err, ignoreStale(s.Store.SaveAlerts(ctx, e.Org, r)))
 	}
 	return ignoreStale(s.Store.SaveAlerts(ctx, e.Org, r.Sent()))
 }
 
-// ignoreStale takes a lost race for what it is: another failure was added, and
-// the next e-mail tells all of them, these once more.
+// ignoreStale ignores a lost race: another failure was added, and the next
+// e-mail lists all of them, including these.
 func ignoreStale(err error) error {
 	if errors.Is(err, ErrStale) {
 		return nil
@@ -180,8 +181,8 @@ func ignoreStale(err error) error {
 	return err
 }
 
-// send sends the e-mail to each owner. It fails only when surely none was sent
-// and a later try may help.
+// send sends the e-mail to each owner. It fails only when certainly no e-mail
+// was sent and a retry may succeed.
 func (s *Service) send(ctx context.Context, t tenant.Tenant, r Record, e event.Event) error {
 	subject, body := s.text(t.Org, r)
 	told := false
@@ -196,20 +197,20 @@ func (s *Service) send(ctx context.Context, t tenant.Tenant, r Record, e event.E
 			told = true
 		case errors.Is(err, step.ErrAgain):
 			again = errors.Join(again, err)
-		default: // refused for good, or nobody knows whether it was sent
+		default: // refused for good, or possibly sent
 			told = told || !errors.Is(err, step.ErrNotification)
-			s.Report(ctx, fmt.Errorf("tell owner %d of %s: %w", i, t.Org, err))
+			s.Report(ctx, fmt.Errorf("e-mail owner %d of %s: %w", i, t.Org, err))
 		}
 	}
 	if told && again != nil {
-		s.Report(ctx, fmt.Errorf("tell the other owners of %s: %w", t.Org, again))
+		s.Report(ctx, fmt.Errorf("e-mail the other owners of %s: %w", t.Org, again))
 		again = nil
 	}
 	return again
 }
 
-// text returns what the owners are told: our sentences, ids, and the names that
-// they gave to their agents.
+// text returns the e-mail: fixed sentences, ids, and the names that the tenant
+// gave to its agents.
 func (s *Service) text(o id.Org, r Record) (subject, body string) {
 	count := strconv.Itoa(len(r.Open))
 	if r.More {
@@ -232,14 +233,14 @@ func (s *Service) text(o id.Org, r Record) (subject, body string) {
 		}
 	}
 	if r.More {
-		fmt.Fprintf(&b, "\nThere were others; the console lists all failed runs.\n")
+		fmt.Fprintf(&b, "\nMore failures happened; the console lists all failed runs.\n")
 	}
 	fmt.Fprintf(&b, "\nConsole: %s\n\nYou get at most one such e-mail an hour, because no active agent of your organization listens for these events. "+
 		"To hear of each at once, clone the template \"Failed Run Alert\".\n", s.Console)
 	return subject, b.String()
 }
 
-// sentence returns what happened.
+// sentence returns the description of a failure.
 func (f Failure) sentence() string {
 	if f.Type == outbox.ExecutionFailed {
 		return fmt.Sprintf("A run of %s failed. %s", f.agent(), f.Message)
@@ -257,7 +258,7 @@ func (f Failure) agent() string {
 	return fmt.Sprintf("the agent %q", f.Name)
 }
 
-// ids returns what people need to find it.
+// ids returns the ids that help to find the failure.
 func (f Failure) ids() string {
 	var parts []string
 	for _, p := range []struct{ name, value string }{

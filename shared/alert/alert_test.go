@@ -19,8 +19,8 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// An office is the service with a mail server. Its clock stands until it is moved.
-type office struct {
+// A fixture is the service with a mail server. Its clock is manual.
+type fixture struct {
 	*testing.T
 	alert.Service
 
@@ -32,9 +32,9 @@ type office struct {
 	acme     tenant.Tenant
 }
 
-func open(t *testing.T) *office {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	o := &office{T: t, now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), refuse: map[string]error{}}
+	o := &fixture{T: t, now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), refuse: map[string]error{}}
 	o.acme = tenant.Tenant{Org: "org_acme", Owners: []tenant.Owner{{User: "user_ann", Email: "ann@acme.example"}}}
 	o.Service = alert.Service{
 		Store: memory.New(), Mail: o, Console: "https://console.example", Now: func() time.Time { return o.now },
@@ -44,7 +44,7 @@ func open(t *testing.T) *office {
 }
 
 // Send implements step.Sender.
-func (o *office) Send(_ context.Context, m step.Message) error {
+func (o *fixture) Send(_ context.Context, m step.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.refuse[m.Recipient]; err != nil {
@@ -55,7 +55,7 @@ func (o *office) Send(_ context.Context, m step.Message) error {
 }
 
 // failure returns the event of the nth failed run.
-func (o *office) failure(n int) event.Event {
+func (o *fixture) failure(n int) event.Event {
 	return outbox.EventOf(outbox.Notice{
 		Type: outbox.ExecutionFailed, Org: "org_acme", Agent: "agent_a", AgentName: "Night\nwatch", Step: "act",
 		Execution: id.Execution(fmt.Sprintf("exec_%d", n)), Code: "product_error", Message: "A product refused.",
@@ -63,7 +63,7 @@ func (o *office) failure(n int) event.Event {
 	})
 }
 
-func (o *office) tell(n int) {
+func (o *fixture) tell(n int) {
 	o.Helper()
 	if err := o.Tell(o.Context(), o.acme, o.failure(n)); err != nil {
 		o.Errorf("tell of %d: %v", n, err)
@@ -105,7 +105,7 @@ func TestOwnersGetOneEMailAnHour(t *testing.T) {
 	}
 }
 
-func TestAFailureThatComesTwiceIsToldOnce(t *testing.T) {
+func TestAFailureThatArrivesTwiceIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	e, later := o.failure(0), o.failure(1)
@@ -125,7 +125,7 @@ func TestAFailureThatComesTwiceIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestOfManyFailuresAtOnceOneSendsTheEMail(t *testing.T) {
+func TestConcurrentFailuresSendOneEMail(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	var wg sync.WaitGroup
@@ -155,13 +155,13 @@ func TestAnOrganizationWithoutKnownOwnersGetsNoEMail(t *testing.T) {
 	}
 }
 
-func TestEveryOwnerIsToldAndOneThatCannotBeDoesNotKeepTheOthers(t *testing.T) {
+func TestAnUnreachableOwnerDoesNotStopTheEMailToTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]error{
-		"refused for good":      step.ErrNotification,
-		"refused for now":       step.ErrAgain,
-		"nobody knows":          errors.New("no answer"),
-		"the first of them all": nil,
+		"refused for good":       step.ErrNotification,
+		"refused for now":        step.ErrAgain,
+		"the outcome is unknown": errors.New("no answer"),
+		"the first of them all":  nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -188,7 +188,7 @@ func TestEveryOwnerIsToldAndOneThatCannotBeDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-func TestAnEMailThatSurelyWasNotSentIsSentWhenTheEventComesAgain(t *testing.T) {
+func TestAnEMailThatWasNotSentIsSentWhenTheEventArrivesAgain(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.refuse["ann@acme.example"] = step.ErrAgain
@@ -203,7 +203,7 @@ func TestAnEMailThatSurelyWasNotSentIsSentWhenTheEventComesAgain(t *testing.T) {
 	}
 }
 
-func TestAnEMailOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
+func TestAnEMailWithUnknownOutcomeIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.refuse["ann@acme.example"] = errors.New("the connection broke")
@@ -216,8 +216,8 @@ func TestAnEMailOfWhichNobodyKnowsIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// A dispatcher that dies while it sends loses the e-mail, not the failure.
-func TestAFailureWhoseEMailWasLostIsToldWithTheNext(t *testing.T) {
+// A dispatcher that crashes while sending loses the e-mail, not the failure.
+func TestAFailureWhoseEMailWasLostIsInTheNext(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	r, _, due := alert.Record{}.With(alert.Failure{Event: "evt_lost", Execution: "exec_lost", Type: "execution.failed"}, o.now)
@@ -235,7 +235,7 @@ func TestAFailureWhoseEMailWasLostIsToldWithTheNext(t *testing.T) {
 	}
 }
 
-func TestManyFailuresCostNoMoreThanTheFirst(t *testing.T) {
+func TestFailuresBeyondTheLimitCostNoWrites(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.tell(0)
@@ -248,12 +248,12 @@ func TestManyFailuresCostNoMoreThanTheFirst(t *testing.T) {
 	}
 	o.now = o.now.Add(time.Hour)
 	o.tell(200)
-	if last := o.mails[len(o.mails)-1]; !strings.Contains(last.Subject, "more than 20 failures") || !strings.Contains(last.Body, "There were others") {
+	if last := o.mails[len(o.mails)-1]; !strings.Contains(last.Subject, "more than 20 failures") || !strings.Contains(last.Body, "More failures happened") {
 		t.Errorf("%s\n%s", last.Subject, last.Body)
 	}
 }
 
-func TestOtherEventsOfThePlatformAreToldInTheirWords(t *testing.T) {
+func TestOtherPlatformEventsAreReportedWithTheirMessage(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	for _, n := range []outbox.Notice{
@@ -276,7 +276,7 @@ type broken struct{ err error }
 func (b broken) Alerts(context.Context, id.Org) (alert.Record, error) { return alert.Record{}, b.err }
 func (broken) SaveAlerts(context.Context, id.Org, alert.Record) error { return alert.ErrStale }
 
-func TestATableThatIsDownOrBusyBringsTheEventAgain(t *testing.T) {
+func TestAnEventIsRedeliveredWhenTheTableIsDownOrBusy(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	down := errors.New("down")

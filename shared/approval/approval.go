@@ -1,21 +1,22 @@
-// Package approval asks a person before a run goes on.
+// Package approval asks people for approval before a run continues.
 //
 //	             decide              ┌──▶ approved
 //	pending ─────────────────────────┼──▶ denied   (also when the run is cancelled)
-//	   │ ▲  nobody in time           └──▶ expired
+//	   │ ▲  not decided in time      └──▶ expired
 //	   └─┘  an earlier vote of several, or escalated
 //
-// A verdict is about what people were shown: the question as it was rendered, and
-// the actions that follow it, as far as they were known. The run does exactly
-// those, whatever has changed since.
+// A verdict applies to what the approvers were shown: the rendered question and
+// the actions that follow, as far as they were known. The run performs exactly
+// those actions, even if the agent or the client has changed since.
 //
-// The record is the truth and the task token is only a doorbell: whatever wakes
-// the run, it reads the record again and acts on what it says. A verdict is one
-// conditional write; ringing afterwards may fail, and is repeated by whoever
-// gives the verdict again and by the sweeper.
+// The record is the truth; the task token is only a doorbell: on every wake-up
+// the run reads the record and acts on it. A verdict is one conditional write.
+// Ringing afterwards may fail; it is repeated when the caller sends the verdict
+// again, and by the sweeper.
 //
-// If the machines are down a verdict is taken and stands, and the run goes on
-// when they are back. If nobody can be told, the question stands all the same.
+// If the machines are down, a verdict is still recorded, and the run continues
+// when they are back. If no message can be sent, the approval is still open to
+// decisions.
 package approval
 
 import (
@@ -35,13 +36,13 @@ import (
 // The faults of this package.
 var (
 	ErrNotFound = fault.New(fault.Missing, "approval_not_found", "No such approval.")
-	ErrDecided  = fault.New(fault.Conflict, "approval_already_decided", "This was already decided.")
+	ErrDecided  = fault.New(fault.Conflict, "approval_already_decided", "The approval was already decided.")
 	ErrExpired  = fault.New(fault.Conflict, "approval_expired", "The time to decide is over.")
-	ErrNotYours = fault.New(fault.Forbidden, "forbidden", "You are not among those who may decide this.")
+	ErrNotYours = fault.New(fault.Forbidden, "forbidden", "You may not decide this approval.")
 	ErrStale    = fault.New(fault.Stale, "conflict", "The approval has changed; try again.")
 )
 
-// A Status is where a question stands.
+// A Status is the state of an approval.
 type Status string
 
 // The statuses. Only Pending can change.
@@ -55,7 +56,7 @@ const (
 // Statuses returns all statuses.
 func Statuses() []Status { return []Status{Pending, Approved, Denied, Expired} }
 
-// An Approval is a question put to the people of an organization.
+// An Approval is a question to the people of an organization.
 type Approval struct {
 	ID        id.Approval
 	Org       id.Org
@@ -63,18 +64,18 @@ type Approval struct {
 	Agent     id.Agent
 	Step      id.Step
 	Message   string
-	Actions   []Action // what the run does if they approve
+	Actions   []Action // actions of the run after approval
 	Then      []Following
-	Chat      Chat // the question as messages tell it
+	Chat      Chat // the question as messages show it
 	Status    Status
 	Approvers Approvers
-	Min       int                 // how many must approve
-	OnExpiry  definition.OnExpiry // what silence means; empty when it was not recorded
-	Escalated bool                // whether it was put to others
+	Min       int                 // number of people who must approve
+	OnExpiry  definition.OnExpiry // the rule on expiry; empty in old records
+	Escalated bool                // whether it was passed to the approvers of escalate_to
 	Token     string
 	Created   time.Time
 	Expires   time.Time
-	Remind    time.Time // when people are reminded; zero when they are not, or were
+	Remind    time.Time // time of the reminder; zero when none is due
 	Votes     []Vote
 	DecidedBy id.User
 	DecidedAt time.Time
@@ -82,74 +83,74 @@ type Approval struct {
 	Revision  int64 // counts the writes; 0 before the first
 }
 
-// An Action is what a run does after a gate.
+// An Action is an action that the run performs after a gate.
 type Action struct {
 	Step    id.Step
 	Product string
 	Action  string
-	Params  map[string]any // nil: they depend on what happens after the gate
+	Params  map[string]any // nil: they depend on steps after the gate
 }
 
-// A Following is a step that follows a gate, before the next question that a
-// person must answer.
+// A Following is a step between a gate and the next gate that requires a
+// person.
 type Following struct {
 	Step    id.Step
 	Kind    definition.Kind
 	Name    string
-	Certain bool     // whether the run surely comes to it, unless a step before it fails
-	Within  *Place   // the way of a branch to which it belongs
+	Certain bool     // whether the run reaches it unless an earlier step fails
+	Within  *Place   // the branch case that contains it
 	Message *Message // of a notification
 	Branch  *Way     // of a branch
 	Wait    *Wait    // of a wait
 }
 
-// A Place is a way of a branch: one of its cases, or -1 for else.
+// A Place identifies a case of a branch; Case -1 is else.
 type Place struct {
 	Step id.Step
 	Case int
 }
 
-// A Message is what a run tells people after a gate.
+// A Message is a notification that the run sends after a gate.
 type Message struct {
 	Channel    definition.Channel
-	Recipients []string // nil: they depend on what happens after the gate
-	More       int      // how many recipients were left out
-	Text       *Text    // nil: it depends on what happens after the gate
+	Recipients []string // nil: they depend on steps after the gate
+	More       int      // number of recipients left out
+	Text       *Text    // nil: it depends on steps after the gate
 }
 
-// A Text is what a message says.
+// A Text is the content of a message.
 type Text struct {
 	Subject string
 	Body    string
-	Cut     int // how many characters of Body were left out
+	Cut     int // number of characters of Body left out
 }
 
-// A Way is where a branch leads.
+// A Way is the case that a branch will take.
 type Way struct {
-	Open bool // whether it depends on what happens after the gate
-	Case int  // the case, or -1 for else; without a meaning while it is open
+	Open bool // whether it depends on steps after the gate
+	Case int  // the case, or -1 for else; meaningless if Open
 }
 
-// A Wait is how long a run waits.
+// A Wait is the duration of a wait.
 type Wait struct {
 	Seconds int64  // 0: until a time
-	Until   string // empty: it depends on what happens after the gate
+	Until   string // empty: it depends on steps after the gate
 }
 
-// A Chat is a question as messages tell it, whose readers cannot see what the
-// definition says and what was filled in.
+// A Chat is the question as messages show it. It lists the filled-in values,
+// because readers of a message cannot tell them from the definition's text.
 type Chat struct {
 	Question string   // each value in one line; cut
-	Values   []string // what an event, a model or a product said; cut
+	Values   []string // values from events, models or products; cut
 }
 
-// Approvers are who may decide besides owners and admins.
+// Approvers are the people who may decide besides owners and admins.
 type Approvers struct {
 	Roles []caller.Role
 	Users []id.User
 }
 
-// A Vote is what one person said.
+// A Vote is the verdict of one person.
 type Vote struct {
 	User    id.User
 	Approve bool
@@ -157,21 +158,21 @@ type Vote struct {
 	At      time.Time
 }
 
-// A Verdict is what a person says.
+// A Verdict is a decision of a caller.
 type Verdict struct {
 	Approve bool
 	Note    string
 }
 
-// ID returns the name of the question that a step of a run asks: the same
-// however often it is put.
+// ID returns the id of the approval of a gate of a run. It is deterministic, so
+// that repeated requests find the same approval.
 func ID(asked time.Time, execution id.Execution, step id.Step) id.Approval {
 	return id.Approval("appr_" + id.Derive(asked, string(execution), string(step)))
 }
 
-// May returns nil if who may decide, or ErrNotYours: only a person may, never a
-// program; owners and admins always, others when the gate names them, viewers
-// never.
+// May returns nil if the caller may decide, or ErrNotYours. Only users may, not
+// integration keys: owners and admins always, members when the gate names them,
+// viewers never.
 func (a Approval) May(who caller.Caller) error {
 	switch {
 	case !who.Human():
@@ -186,14 +187,15 @@ func (a Approval) May(who caller.Caller) error {
 	return ErrNotYours
 }
 
-// CanDecide reports whether a first verdict of who would be taken at this moment.
+// CanDecide reports whether a first verdict of the caller would be accepted
+// now.
 func (a Approval) CanDecide(who caller.Caller, now time.Time) bool {
 	voted := slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.User == who.User })
 	return a.May(who) == nil && a.Status == Pending && now.Before(a.Expires) && !voted
 }
 
-// Deciders returns the roles that may decide, from the most powerful to the
-// least: owner and admin always may.
+// Deciders returns the roles that may decide, the most powerful first. Owner
+// and admin always may.
 func (a Approval) Deciders() []caller.Role {
 	roles := []caller.Role{caller.Owner, caller.Admin}
 	if slices.Contains(a.Approvers.Roles, caller.Member) {
@@ -202,7 +204,7 @@ func (a Approval) Deciders() []caller.Role {
 	return roles
 }
 
-// Given returns how many people have approved.
+// Given returns the number of people who have approved.
 func (a Approval) Given() int {
 	n := 0
 	for _, v := range a.Votes {
@@ -213,9 +215,9 @@ func (a Approval) Given() int {
 	return n
 }
 
-// Decide returns the approval as it is after who gives the verdict: the first
-// denial decides, or the approval by as many different people as it takes.
-// Saying the same thing twice changes nothing.
+// Decide returns the approval after a verdict of the caller. One denial
+// decides; an approval needs Min different people. Repeating one's own verdict
+// changes nothing.
 func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval, error) {
 	if err := a.May(who); err != nil {
 		return a, err
@@ -227,7 +229,7 @@ func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval,
 	case i >= 0 && a.Votes[i].Approve == v.Approve:
 		return a, nil
 	case a.Status != Pending:
-		return a, ErrDecided.Sayf("This was already %s.", a.Status)
+		return a, ErrDecided.Sayf("The approval was already %s.", a.Status)
 	case !now.Before(a.Expires):
 		return a, ErrExpired
 	}
@@ -245,8 +247,8 @@ func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval,
 	return a, nil
 }
 
-// Expire returns the approval after its time has passed without a verdict, and
-// whether it has.
+// Expire returns the approval as expired, and whether its time passed without a
+// decision.
 func (a Approval) Expire(now time.Time) (Approval, bool) {
 	if a.Status != Pending || now.Before(a.Expires) {
 		return a, false
@@ -255,19 +257,20 @@ func (a Approval) Expire(now time.Time) (Approval, bool) {
 	return a, true
 }
 
-// Escalate returns the question put to others, with a new clock.
+// Escalate returns the approval passed to other approvers, with a new expiry.
 func (a Approval) Escalate(to Approvers, expires time.Time) Approval {
 	a.Approvers, a.Expires, a.Escalated = to, expires, true
 	return a
 }
 
-// Halfway returns the question with a reminder when half of its time is over.
+// Halfway returns the approval with a reminder at half of its time.
 func (a Approval) Halfway(now time.Time) Approval {
 	a.Remind = now.Add(a.Expires.Sub(now) / 2)
 	return a
 }
 
-// Reminded returns the question after its reminder was due, and whether it was.
+// Reminded returns the approval without its reminder, and whether the reminder
+// was due.
 func (a Approval) Reminded(now time.Time) (Approval, bool) {
 	if a.Status != Pending || a.Remind.IsZero() || now.Before(a.Remind) {
 		return a, false
@@ -276,7 +279,7 @@ func (a Approval) Reminded(now time.Time) (Approval, bool) {
 	return a, true
 }
 
-// Next returns when something happens to an open question if nobody decides.
+// Next returns the time of the reminder or of the expiry, whichever is first.
 func (a Approval) Next() time.Time {
 	if !a.Remind.IsZero() && a.Remind.Before(a.Expires) {
 		return a.Remind
@@ -298,11 +301,11 @@ type Page struct {
 	Next      string // where the next page begins; empty at the end
 }
 
-// A Query says which approvals to list, newest first.
+// A Query selects the approvals to list, newest first.
 type Query struct {
 	Status Status // empty: all
 	Limit  int
-	After  string // the Next of the page before
+	After  string // Next of the previous page
 }
 
 // Store keeps approvals.
@@ -319,21 +322,21 @@ type Store interface {
 	SaveDecision(ctx context.Context, a Approval, due time.Time) error
 }
 
-// Doorbell wakes the run that waits behind a token. A run that is already awake
-// is not an error.
+// Doorbell wakes the run that waits with a task token. Ringing for a run that
+// is already awake is not an error.
 type Doorbell interface {
 	Ring(ctx context.Context, token string) error
 }
 
-// Service lets people decide.
+// Service lists and decides approvals.
 type Service struct {
 	Store    Store
 	Doorbell Doorbell
 	Now      func() time.Time
 }
 
-// grace is how long after a verdict the run must have moved on before the
-// sweeper looks.
+// grace is the time from a verdict until the sweeper checks that the run has
+// moved on.
 const grace = 25 * time.Second
 
 // List returns a page of the caller's approvals.
@@ -346,8 +349,8 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, appr id.Approval) 
 	return s.Store.Approval(ctx, who.Org, appr)
 }
 
-// Decide records a verdict and wakes the run. When the run cannot be woken the
-// verdict stands, and giving it again tries once more.
+// Decide records a verdict and wakes the run. When the run cannot be woken, the
+// verdict is still recorded, and sending it again wakes the run again.
 func (s *Service) Decide(ctx context.Context, who caller.Caller, appr id.Approval, v Verdict) (Approval, error) {
 	var a Approval
 	err := retry.Races(ErrStale, func() (err error) {
@@ -384,8 +387,8 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 	return decided, nil
 }
 
-// due returns when the sweeper should look whether the run has moved on: while
-// people may still decide, after the next thing that happens without them.
+// due returns when the sweeper should check the run. While the approval is open
+// that is after its next reminder or expiry.
 func (s *Service) due(a Approval) time.Time {
 	if a.Status == Pending {
 		return a.Next().Add(grace)

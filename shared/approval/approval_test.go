@@ -17,7 +17,7 @@ import (
 
 var asked = time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
 
-// pending returns a question that stays open for two hours.
+// pending returns an approval that stays open for two hours.
 func pending() approval.Approval {
 	return approval.Approval{
 		ID: "appr_1", Org: "org_a", Execution: "exec_1", Status: approval.Pending, Min: 1, Token: "token",
@@ -49,19 +49,19 @@ func TestWhoMayDecide(t *testing.T) {
 		"an owner always":                           {person("olga", caller.Owner), approval.Approvers{}, true},
 		"an admin always":                           {person("ada", caller.Admin), approval.Approvers{}, true},
 		"an owner when the gate names others":       {person("olga", caller.Owner), anna, true},
-		"a member whom nobody names":                {person("max", caller.Member), approval.Approvers{}, false},
+		"a member who is not named":                 {person("max", caller.Member), approval.Approvers{}, false},
 		"a member when members are named":           {person("max", caller.Member), members, true},
 		"a member who is named":                     {person("anna", caller.Member), anna, true},
 		"a member when another is named":            {person("max", caller.Member), anna, false},
 		"a member when only owners are named":       {person("max", caller.Member), approval.Approvers{Roles: []caller.Role{caller.Owner}}, false},
-		"a viewer whom nobody names":                {person("vera", caller.Viewer), approval.Approvers{}, false},
+		"a viewer who is not named":                 {person("vera", caller.Viewer), approval.Approvers{}, false},
 		"a viewer when viewers are named":           {person("vera", caller.Viewer), everyone, false},
 		"a viewer who is named":                     {person("anna", caller.Viewer), everyone, false},
 		"a viewer who is a member too":              {person("max", caller.Viewer, caller.Member), members, true},
 		"a person without a role who is named":      {person("anna"), everyone, false},
 		"a key that may write":                      {key, everyone, false},
 		"a key in the name of an owner":             {owning, everyone, false},
-		"nobody, although an empty user is named":   {caller.Caller{}, everyone, false},
+		"no user, although an empty user is named":  {caller.Caller{}, everyone, false},
 		"a name in another case is another person":  {person("Anna", caller.Member), anna, false},
 		"a member of a role that is no role at all": {person("max", "members"), everyone, false},
 	} {
@@ -103,7 +103,7 @@ func (s said) to(a approval.Approval) (approval.Approval, error) {
 func yes(who id.User, minute int) said { return said{who, true, minute} }
 func no(who id.User, minute int) said  { return said{who, false, minute} }
 
-func TestHowAQuestionIsDecided(t *testing.T) {
+func TestAnApprovalIsDecidedByItsRules(t *testing.T) {
 	t.Parallel()
 
 	type outcome struct {
@@ -117,7 +117,7 @@ func TestHowAQuestionIsDecided(t *testing.T) {
 		minimum int
 		before  func(approval.Approval) approval.Approval
 		said    []said
-		last    error // of the last verdict; those before it are taken
+		last    error // of the last verdict; the earlier ones are accepted
 		want    outcome
 	}{
 		"one approval decides":                   {1, nil, []said{yes("a", 1)}, nil, outcome{approval.Approved, "a", "a at 1", 1}},
@@ -261,7 +261,7 @@ func TestAQuestionExpiresOnce(t *testing.T) {
 	}
 }
 
-func TestAnEscalatedQuestionIsPutToOthers(t *testing.T) {
+func TestAnEscalatedApprovalHasOtherApprovers(t *testing.T) {
 	t.Parallel()
 
 	a := pending()
@@ -294,7 +294,7 @@ func TestClosingADecidedQuestionChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTheNameOfAQuestionIsAlwaysTheSame(t *testing.T) {
+func TestTheIDOfAnApprovalIsDeterministic(t *testing.T) {
 	t.Parallel()
 
 	first := approval.ID(asked, "exec_1", "confirm")
@@ -314,15 +314,15 @@ func TestTheNameOfAQuestionIsAlwaysTheSame(t *testing.T) {
 	}
 }
 
-// A story is what happens to a question, in the order in which it happens.
-func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
+// A story is a sequence of actions on an approval.
+func TestAnApprovalHasAtMostOneVerdict(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
 		a := pending()
 		a.Min = rapid.IntRange(1, 4).Draw(t, "minimum")
 		a.Approvers = approval.Approvers{Users: []id.User{"u1", "u2"}}
-		said := map[id.User]bool{} // who has approved, as the test counts
+		said := map[id.User]bool{} // votes by the test's own count
 		final := approval.Approval{}
 		minute := 0
 		for range rapid.IntRange(1, 25).Draw(t, "length") {
@@ -379,7 +379,7 @@ func TestWhateverHappensThereIsAtMostOneVerdict(t *testing.T) {
 	})
 }
 
-func TestAQuestionRemindsOnceWhenHalfOfItsTimeIsOver(t *testing.T) {
+func TestAnApprovalRemindsOnceAtHalfOfItsTime(t *testing.T) {
 	t.Parallel()
 
 	begin := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
@@ -424,19 +424,19 @@ func TestWhoCanDecideAtThisMoment(t *testing.T) {
 		minute int
 		want   bool
 	}{
-		"an owner":                              {pending(), person("olga", caller.Owner), 1, true},
-		"an admin":                              {pending(), person("ada", caller.Admin), 1, true},
-		"a member whom nobody names":            {pending(), person("max", caller.Member), 1, false},
-		"a member who is named":                 {named, person("max", caller.Member), 1, true},
-		"a viewer":                              {named, person("max", caller.Viewer), 1, false},
-		"a key":                                 {pending(), caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, false},
-		"a person who has voted":                {voted, person("ada", caller.Admin), 2, false},
-		"another person":                        {voted, person("olga", caller.Owner), 2, true},
-		"when it is decided":                    {over, person("olga", caller.Owner), 1, false},
-		"when its run was cancelled":            {closed, person("olga", caller.Owner), 2, false},
-		"when its time is over":                 {pending(), person("olga", caller.Owner), 120, false},
-		"a moment before its time is over":      {pending(), person("olga", caller.Owner), 119, true},
-		"when nobody has noticed that it is so": {expired(pending()), person("olga", caller.Owner), 121, false},
+		"an owner":                         {pending(), person("olga", caller.Owner), 1, true},
+		"an admin":                         {pending(), person("ada", caller.Admin), 1, true},
+		"a member who is not named":        {pending(), person("max", caller.Member), 1, false},
+		"a member who is named":            {named, person("max", caller.Member), 1, true},
+		"a viewer":                         {named, person("max", caller.Viewer), 1, false},
+		"a key":                            {pending(), caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, false},
+		"a person who has voted":           {voted, person("ada", caller.Admin), 2, false},
+		"another person":                   {voted, person("olga", caller.Owner), 2, true},
+		"when it is decided":               {over, person("olga", caller.Owner), 1, false},
+		"when its run was cancelled":       {closed, person("olga", caller.Owner), 2, false},
+		"when its time is over":            {pending(), person("olga", caller.Owner), 120, false},
+		"a moment before its time is over": {pending(), person("olga", caller.Owner), 119, true},
+		"before its expiry was recorded":   {expired(pending()), person("olga", caller.Owner), 121, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

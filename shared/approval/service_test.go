@@ -12,8 +12,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A shelf keeps one question, and loses the first races.
-type shelf struct {
+// A fakeStore holds one approval. Its first writes lose their race.
+type fakeStore struct {
 	mu    sync.Mutex
 	kept  approval.Approval
 	races int
@@ -21,7 +21,7 @@ type shelf struct {
 	due   time.Time
 }
 
-func (s *shelf) Approval(_ context.Context, org id.Org, appr id.Approval) (approval.Approval, error) {
+func (s *fakeStore) Approval(_ context.Context, org id.Org, appr id.Approval) (approval.Approval, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept.Org != org || s.kept.ID != appr {
@@ -30,11 +30,11 @@ func (s *shelf) Approval(_ context.Context, org id.Org, appr id.Approval) (appro
 	return s.kept, nil
 }
 
-func (s *shelf) Approvals(context.Context, id.Org, approval.Query) (approval.Page, error) {
+func (s *fakeStore) Approvals(context.Context, id.Org, approval.Query) (approval.Page, error) {
 	return approval.Page{Approvals: []approval.Approval{s.kept}}, nil
 }
 
-func (s *shelf) SaveDecision(_ context.Context, a approval.Approval, due time.Time) error {
+func (s *fakeStore) SaveDecision(_ context.Context, a approval.Approval, due time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saves++
@@ -46,21 +46,21 @@ func (s *shelf) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 	return nil
 }
 
-// A bell counts how often it rings; it may be broken.
-type bell struct {
+// A fakeDoorbell is a doorbell that counts its rings and can be broken.
+type fakeDoorbell struct {
 	mu     sync.Mutex
 	rings  []string
 	broken error
 }
 
-func (b *bell) Ring(_ context.Context, token string) error {
+func (b *fakeDoorbell) Ring(_ context.Context, token string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rings = append(b.rings, token)
 	return b.broken
 }
 
-func service(s *shelf, b *bell, minute int) *approval.Service {
+func service(s *fakeStore, b *fakeDoorbell, minute int) *approval.Service {
 	return &approval.Service{Store: s, Doorbell: b, Now: func() time.Time { return at(minute) }}
 }
 
@@ -73,7 +73,7 @@ var (
 func TestAVerdictIsStoredAndTheRunWakes(t *testing.T) {
 	t.Parallel()
 
-	s, b := &shelf{kept: pending()}, &bell{}
+	s, b := &fakeStore{kept: pending()}, &fakeDoorbell{}
 	got, err := service(s, b, 1).Decide(t.Context(), ada, "appr_1", approve)
 	if err != nil {
 		t.Fatal(err)
@@ -86,10 +86,10 @@ func TestAVerdictIsStoredAndTheRunWakes(t *testing.T) {
 	}
 }
 
-func TestAnEarlierVoteIsStoredAndWakesNobody(t *testing.T) {
+func TestAnEarlierVoteIsStoredWithoutWakingTheRun(t *testing.T) {
 	t.Parallel()
 
-	s, b := &shelf{kept: pending()}, &bell{}
+	s, b := &fakeStore{kept: pending()}, &fakeDoorbell{}
 	s.kept.Min = 2
 	got, err := service(s, b, 1).Decide(t.Context(), ada, "appr_1", approve)
 	if err != nil || got.Status != approval.Pending || len(s.kept.Votes) != 1 || len(b.rings) != 0 {
@@ -104,10 +104,10 @@ func TestAnEarlierVoteIsStoredAndWakesNobody(t *testing.T) {
 	}
 }
 
-func TestWhenTheRunCannotBeWokenTheVerdictStandsAndSayingItAgainRingsAgain(t *testing.T) {
+func TestAVerdictStandsWhenRingingFailsAndRepeatingItRingsAgain(t *testing.T) {
 	t.Parallel()
 
-	s, b := &shelf{kept: pending()}, &bell{broken: errors.New("no answer")}
+	s, b := &fakeStore{kept: pending()}, &fakeDoorbell{broken: errors.New("no answer")}
 	if _, err := service(s, b, 1).Decide(t.Context(), ada, "appr_1", approve); !errors.Is(err, b.broken) {
 		t.Errorf("err = %v", err)
 	}
@@ -124,21 +124,21 @@ func TestWhenTheRunCannotBeWokenTheVerdictStandsAndSayingItAgainRingsAgain(t *te
 func TestALostRaceIsReadAgain(t *testing.T) {
 	t.Parallel()
 
-	s, b := &shelf{kept: pending(), races: 7}, &bell{}
+	s, b := &fakeStore{kept: pending(), races: 7}, &fakeDoorbell{}
 	if _, err := service(s, b, 1).Decide(t.Context(), ada, "appr_1", approve); err != nil || s.saves != 8 {
 		t.Errorf("%v after %d writes", err, s.saves)
 	}
-	s = &shelf{kept: pending(), races: 1000}
+	s = &fakeStore{kept: pending(), races: 1000}
 	_, err := service(s, b, 1).Decide(t.Context(), ada, "appr_1", approve)
 	if !errors.Is(err, approval.ErrStale) || s.saves > 100 {
 		t.Errorf("%v after %d writes; want a conflict, soon", err, s.saves)
 	}
 }
 
-func TestOfManyWhoDecideAtOnceOneWins(t *testing.T) {
+func TestOfManyConcurrentVerdictsOneWins(t *testing.T) {
 	t.Parallel()
 
-	s, b := &shelf{kept: pending()}, &bell{}
+	s, b := &fakeStore{kept: pending()}, &fakeDoorbell{}
 	svc := service(s, b, 1)
 	const people = 20
 	errs := make([]error, people)
@@ -164,7 +164,7 @@ func TestOfManyWhoDecideAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedIsNotStored(t *testing.T) {
+func TestARefusedVerdictIsNotStored(t *testing.T) {
 	t.Parallel()
 
 	stranger := ada
@@ -174,15 +174,15 @@ func TestWhatIsRefusedIsNotStored(t *testing.T) {
 		minute int
 		want   error
 	}{
-		"a stranger":           {stranger, 1, approval.ErrNotFound},
-		"a viewer":             {person("vera", caller.Viewer), 1, approval.ErrNotYours},
-		"a program":            {caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, approval.ErrNotYours},
-		"somebody who is late": {ada, 120, approval.ErrExpired},
+		"a stranger":              {stranger, 1, approval.ErrNotFound},
+		"a viewer":                {person("vera", caller.Viewer), 1, approval.ErrNotYours},
+		"a program":               {caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, approval.ErrNotYours},
+		"a vote after the expiry": {ada, 120, approval.ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			s, b := &shelf{kept: pending()}, &bell{}
+			s, b := &fakeStore{kept: pending()}, &fakeDoorbell{}
 			_, err := service(s, b, tc.minute).Decide(t.Context(), tc.who, "appr_1", approve)
 			if !errors.Is(err, tc.want) || s.saves != 0 || len(b.rings) != 0 {
 				t.Errorf("%v after %d writes and %d rings; want %v", err, s.saves, len(b.rings), tc.want)
@@ -194,8 +194,8 @@ func TestWhatIsRefusedIsNotStored(t *testing.T) {
 func TestQuestionsAreReadInTheirOrganization(t *testing.T) {
 	t.Parallel()
 
-	s := &shelf{kept: pending()}
-	svc := service(s, &bell{}, 1)
+	s := &fakeStore{kept: pending()}
+	svc := service(s, &fakeDoorbell{}, 1)
 	if a, err := svc.Get(t.Context(), ada, "appr_1"); err != nil || a.ID != "appr_1" {
 		t.Errorf("Get = %+v, %v", a, err)
 	}

@@ -1,5 +1,5 @@
-// Package credit says what AI use costs, how much a plan allows, and how a
-// price is held back before a model is called.
+// Package credit defines the price of AI answers, the allocation of each plan,
+// and the reservation of credits before a model is called.
 //
 // A price is reserved before the call and settled with the answer, or released
 // without one:
@@ -8,10 +8,10 @@
 //	    ▲                      │
 //	    └───────release────────┘
 //
-// The balance of a month knows only what remains. What is reserved stands in
-// the record of the run, and what is used in the tally of the agent, so that a
-// credit is always in exactly one place and moves between two of them in one
-// transaction. The sum of the tallies is what was used, by agent and by model.
+// The balance of a month records the remaining credits, the run's record the
+// reserved, and the agent's statistics the used. A credit is therefore always
+// in exactly one place and moves between two of them in one transaction. The
+// statistics add up to the total use, by agent and by model.
 package credit
 
 import (
@@ -37,7 +37,7 @@ const (
 // Tiers returns all tiers, the cheapest first.
 func Tiers() []Tier { return []Tier{Quick, Standard, Premium, Expert} }
 
-// Price returns what one answer costs, in credits; 0 for no tier.
+// Price returns the price of one answer in credits; 0 for an unknown tier.
 func (t Tier) Price() int64 {
 	switch t {
 	case Quick:
@@ -52,7 +52,7 @@ func (t Tier) Price() int64 {
 	return 0
 }
 
-// MaxTokens returns about how many tokens an answer and its question may have.
+// MaxTokens returns the approximate token limit of question and answer.
 func (t Tier) MaxTokens() int {
 	if t == Quick {
 		return 2000
@@ -60,7 +60,7 @@ func (t Tier) MaxTokens() int {
 	return 8000
 }
 
-// A Plan is what an organization has bought.
+// A Plan is the plan of an organization.
 type Plan string
 
 // The plans.
@@ -73,7 +73,7 @@ const (
 // Known reports whether p is a plan.
 func (p Plan) Known() bool { return p.Allocation() > 0 }
 
-// Allocation returns the credits of a month.
+// Allocation returns the credits per month.
 func (p Plan) Allocation() int64 {
 	switch p {
 	case Starter:
@@ -86,13 +86,13 @@ func (p Plan) Allocation() int64 {
 	return 0
 }
 
-// Unused returns the balance of a month in which nothing was taken.
+// Unused returns the balance of a month without any use.
 func (p Plan) Unused(m Month) Balance {
 	return Balance{Month: m, Allocation: p.Allocation(), Remaining: p.Allocation()}
 }
 
-// ActiveAgents returns how many custom agents may be active, and whether there
-// is a limit.
+// ActiveAgents returns the limit of active custom agents, and whether the plan
+// has one.
 func (p Plan) ActiveAgents() (n int, limited bool) {
 	switch p {
 	case Starter:
@@ -111,7 +111,7 @@ type Month string
 // MonthOf returns the month of t.
 func MonthOf(t time.Time) Month { return Month(t.UTC().Format("2006-01")) }
 
-// Start returns when the month begins; zero for what is no month.
+// Start returns the beginning of the month; zero for an invalid month.
 func (m Month) Start() time.Time {
 	t, err := time.Parse("2006-01", string(m))
 	if err != nil {
@@ -131,17 +131,17 @@ func (m Month) Before(n int) Month {
 
 // A Hold is a price that is reserved or charged.
 type Hold struct {
-	Month  Month `json:"month"` // whose balance it was taken from
+	Month  Month `json:"month"` // of the balance it was taken from
 	Tier   Tier  `json:"tier"`
 	Amount int64 `json:"amount"`
-	Low    Low   `json:"low,omitzero"` // the thresholds that it reached
+	Low    Low   `json:"low,omitzero"` // thresholds that it was the first to reach
 }
 
-// A Balance is how an organization stands in a month.
+// A Balance holds the credits of an organization in a month.
 type Balance struct {
 	Month      Month
 	Allocation int64
-	Remaining  int64 // without what is reserved; negative after a smaller plan
-	Told       Marks // the thresholds that a hold has reached
+	Remaining  int64 // without reserved credits; negative after a change to a smaller plan
+	Told       Marks // thresholds that holds have reached
 	Updated    time.Time
 }

@@ -32,7 +32,7 @@ func TestATierHasItsPrice(t *testing.T) {
 	}
 }
 
-func TestAPlanHasItsBounds(t *testing.T) {
+func TestAPlanHasItsLimits(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -92,7 +92,7 @@ func TestAMonthIsACalendarMonthInUTC(t *testing.T) {
 		"a year before":           {"2026-03", 12, "2025-03"},
 		"eleven months before":    {"2026-03", 11, "2025-04"},
 		"after a long one":        {"2026-05", 3, "2026-02"},
-		"of what is no month":     {"March", 1, "March"},
+		"of an invalid month":     {"March", 1, "March"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +131,7 @@ func TestTheSumsOfUseAgree(t *testing.T) {
 	})
 }
 
-func TestNoUseIsZeroOfEveryTier(t *testing.T) {
+func TestWithoutUseEveryTierIsZero(t *testing.T) {
 	t.Parallel()
 
 	var none credit.Used

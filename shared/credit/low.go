@@ -2,8 +2,8 @@ package credit
 
 import "math"
 
-// Thresholds returns how many percent of a month's credits are used when an
-// organization is told that they run low.
+// Thresholds returns the percentages of use at which an organization is
+// notified that its credits run low.
 func Thresholds() []int64 { return []int64{80, 95, 100} }
 
 // Marks is a set of thresholds: bit i stands for the i-th.
@@ -20,17 +20,17 @@ func (m Marks) Percents() []int64 {
 	return list
 }
 
-// Low says which thresholds a hold was the first to reach. Each threshold of a
-// month belongs to one hold: when the hold is charged, the organization is told;
-// when it is released, the threshold is free for the next hold that reaches it.
+// Low names the thresholds that a hold was the first to reach. Each threshold
+// of a month belongs to one hold: charging the hold notifies the organization,
+// releasing it frees the threshold for the next hold that reaches it.
 type Low struct {
 	Marks      Marks `json:"marks,omitempty"`
-	Used       int64 `json:"used,omitempty"` // with the hold and all others that are open
+	Used       int64 `json:"used,omitempty"` // including this and all other open holds
 	Allocation int64 `json:"allocation,omitempty"`
 }
 
-// With returns the balance from which a hold is taken, and what the hold
-// reaches.
+// With returns the balance after a hold of amount, and the thresholds that the
+// hold reaches.
 func (b Balance) With(amount int64) (Balance, Low) {
 	b.Remaining -= amount
 	low := Low{Used: b.Allocation - b.Remaining, Allocation: b.Allocation}
@@ -46,7 +46,7 @@ func (b Balance) With(amount int64) (Balance, Low) {
 	return b, low
 }
 
-// Slack returns by how much the balance is above the next threshold that no
+// Slack returns the distance of the balance from the next threshold that no
 // hold has reached.
 func (b Balance) Slack() int64 {
 	for i := range Thresholds() {
@@ -54,15 +54,15 @@ func (b Balance) Slack() int64 {
 			return b.Remaining - b.left(i)
 		}
 	}
-	return math.MaxInt32 // no plan allows so much
+	return math.MaxInt32 // more than any plan's allocation
 }
 
-// left returns what remains at the i-th threshold.
+// left returns the remaining credits at the i-th threshold.
 func (b Balance) left(i int) int64 { return b.Allocation * (100 - Thresholds()[i]) / 100 }
 
-// A Reached is the refusal of a hold that would be the first to reach a
-// threshold, or that was marked for another balance. It says how the balance
-// stands, so that the hold can be marked and tried again.
+// A Reached refuses a hold that would be the first to reach a threshold, or
+// that was marked for another balance. It holds the current balance, so that
+// the caller can mark the hold and try again.
 type Reached struct {
 	Balance Balance
 }

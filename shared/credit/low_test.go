@@ -9,7 +9,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 )
 
-func TestAHoldSaysWhichThresholdsItIsTheFirstToReach(t *testing.T) {
+func TestAHoldNamesTheThresholdsThatItReachesFirst(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		balance credit.Balance
@@ -39,7 +39,7 @@ func TestAHoldSaysWhichThresholdsItIsTheFirstToReach(t *testing.T) {
 }
 
 // A hold reaches a threshold exactly when it takes all of the slack.
-func TestTheSlackIsWhatAHoldMayTakeWithoutReachingAThreshold(t *testing.T) {
+func TestTheSlackIsTheLargestHoldBelowTheNextThreshold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b := credit.Balance{

@@ -2,7 +2,7 @@ package credit
 
 import "theoneagents.app/agents/shared/id"
 
-// Used is what each agent used of each tier.
+// Used holds the credits used by agent and tier.
 type Used map[id.Agent]map[Tier]int64
 
 // Total returns the sum.
@@ -14,7 +14,7 @@ func (u Used) Total() int64 {
 	return sum
 }
 
-// ByAgent returns the sum of each agent that used anything.
+// ByAgent returns the sum for each agent with any use.
 func (u Used) ByAgent() map[id.Agent]int64 {
 	sums := map[id.Agent]int64{}
 	for a, tiers := range u {
@@ -27,7 +27,7 @@ func (u Used) ByAgent() map[id.Agent]int64 {
 	return sums
 }
 
-// ByTier returns the sum of each tier, of those without use too.
+// ByTier returns the sum for each tier, including tiers without use.
 func (u Used) ByTier() map[Tier]int64 {
 	sums := make(map[Tier]int64, len(Tiers()))
 	for _, t := range Tiers() {

@@ -1,19 +1,21 @@
-// Package dispatch turns one event into the runs that it starts, and says of
-// every agent that listened why it did or did not.
+// Package dispatch starts the runs for an event and records, for every agent
+// that listens, why it did or did not start.
 //
 // An event may be delivered many times. The id of a run is derived from its
-// agent and its event, so a run is recorded once and started once. The window
-// of the second kind of deduplication is claimed in the name of that id, so
-// the event that claimed it passes again and its twins do not.
+// agent and its event, so the run is recorded and started once. The
+// deduplication window for equal content is claimed in the name of that run id:
+// the event that holds the claim passes again, and other events with the same
+// content are refused.
 //
-// Whether an event is a duplicate or the limit is reached is looked up before
-// anything is written: a refusal costs the write of its reason and leaves no
-// claim, so that no twin is called the duplicate of a run that never began.
-// Claim and Admit then decide between those that looked at the same time.
+// Duplicates and limits are checked by reads before the first write: a refusal
+// then costs only the write of its reason and leaves no claim, so that no event
+// is called a duplicate of a run that never started. Between dispatchers that
+// check at the same time, ClaimDedup and AdmitWithinLimit decide.
 //
-// If the table is down nothing is decided and the queue brings the event again;
-// if the machines are, the run is recorded, and the queue and then the sweeper
-// start it. If the dispatcher dies in the middle, each agent is where it was or
+// If the table is down, nothing is decided and the queue delivers the event
+// again. If the machines are down, the run is recorded, and the queue or the
+// sweeper starts it. If the dispatcher crashes, each agent either has its run
+// or is handled by the next delivery.
 // has its run.
 package dispatch
 
@@ -41,13 +43,14 @@ import (
 // ErrUnknownOrg refuses events of organizations that the Hub has not announced.
 var ErrUnknownOrg = fault.New(fault.Invalid, "unknown_org", "The organization is not known.")
 
-// Window is how long an agent ignores an event that says the same again.
+// Window is the time during which an agent ignores events with the same
+// content.
 const Window = 5 * time.Minute
 
-// Agents finds who listens.
+// Agents finds the listeners of an event.
 type Agents interface {
-	// Listeners returns the active agents of the organization itself that
-	// listen for an event, and which system agents it has paused.
+	// Listeners returns the active agents of the organization that listen for
+	// an event, and the system agents that the organization has paused.
 	Listeners(ctx context.Context, org id.Org, event string) ([]agent.Listener, map[id.Agent]bool, error)
 }
 
@@ -56,43 +59,44 @@ type Runs interface {
 	// Create stores a new run, or returns execution.ErrExists.
 	Create(ctx context.Context, x execution.Execution) error
 
-	// DedupHolder returns the run that has the content of x's event for its agent at
-	// a time, as it was claimed; "" when none has.
+	// DedupHolder returns the run that holds the claim on the content of x's
+	// event for its agent at the given time; "" when no run does.
 	DedupHolder(ctx context.Context, x execution.Execution, at time.Time) (id.Execution, error)
 
-	// ClaimDedup lets the run have its event's content for the agent from at until
-	// then, and keeps the payload. It returns the run that has it, which is
-	// another one when that claimed it first and its time is not over at at.
+	// ClaimDedup claims the event's content for the run from at until then and
+	// stores the payload. It returns the holder: another run if that claimed
+	// the content first and its claim has not ended at at.
 	ClaimDedup(ctx context.Context, x execution.Execution, at, until time.Time) (id.Execution, error)
 
-	// ReleaseDedup lets others claim the content at once, if the run has it.
+	// ReleaseDedup ends the claim if the run holds it.
 	ReleaseDedup(ctx context.Context, x execution.Execution) error
 
-	// LimitStarts returns the runs that count against the agent's limit now.
+	// LimitStarts returns the runs that currently count against the agent's
+	// limit.
 	LimitStarts(ctx context.Context, org id.Org, a id.Agent) (LimitStarts, error)
 
-	// AdmitWithinLimit counts the run against the agent's limit. It returns why not when
-	// the limit is reached. A run that was counted is not counted again. What
-	// the caller has seen saves a read while it is still so.
+	// AdmitWithinLimit counts the run against the agent's limit, or returns why
+	// the limit refuses it. A counted run is not counted again. If seen is
+	// still current, it saves a read.
 	AdmitWithinLimit(ctx context.Context, x execution.Execution, l definition.Limit, seen LimitStarts, now time.Time) (why string, err error)
 
 	// Header returns a run as it is now, or execution.ErrNotFound.
 	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
-	// Refuse records why an agent did not run, and when that was decided. An
-	// entry that is recorded stays as it is: the first decision about an event
-	// is the one that is listed.
+	// Refuse records why and when an agent did not run. An existing entry is
+	// kept: activity lists the first decision about an event.
 	Refuse(ctx context.Context, e activity.Entry) error
 }
 
-// Deactivator takes out of service what cannot work.
+// Deactivator takes broken agents out of service.
 type Deactivator interface {
-	// Invalidate moves an active agent that needs what the catalogue no longer
-	// has to the status error; it does nothing to any other.
+	// Invalidate sets an active agent to the status error if the catalogue no
+	// longer has something that it needs. It leaves every other agent
+	// unchanged.
 	Invalidate(ctx context.Context, org id.Org, agent id.Agent) error
 }
 
-// Profiles finds what is known of a client; nil when there is nothing.
+// Profiles finds the profile of a client; nil when it has none.
 type Profiles interface {
 	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
 }
@@ -102,17 +106,17 @@ type Machine interface {
 	Start(ctx context.Context, c machine.Cursor) error
 }
 
-// Projector keeps our own records up to date with what products say.
+// Projector projects events into records.
 type Projector interface {
-	// Project records what e says. It may be called again with the same event, and
-	// one that says nothing changes nothing.
+	// Project records the content of e. It may be repeated with the same event;
+	// an event without relevant content changes nothing.
 	Project(ctx context.Context, e event.Event) error
 }
 
-// Owners are told of failures that no agent listens for.
+// Owners notifies owners of failures that no agent listens for.
 type Owners interface {
-	// Tell tells the owners of an organization of an event of the platform, at
-	// once or with the next e-mail. It may be called again with the same event.
+	// Tell notifies the owners of an organization of a platform event, at once
+	// or with the next e-mail. It may be repeated with the same event.
 	Tell(ctx context.Context, t tenant.Tenant, e event.Event) error
 }
 
@@ -120,24 +124,24 @@ type Owners interface {
 type Service struct {
 	Tenants     execution.Tenants
 	Agents      Agents
-	System      []agent.Agent // every organization has them
+	System      []agent.Agent // agents of every organization
 	Rules       definition.Rules
 	Deactivator Deactivator
 	Profiles    Profiles
 	Runs        Runs
 	Machine     Machine
-	Orgs        Projector // is told before anybody asks whether the organization is known
-	Clients     Projector // is told of the events of known ones, before they are judged
-	Owners      Owners    // is told of the platform's own events without a listener
+	Orgs        Projector // runs before the organization is looked up
+	Clients     Projector // runs for known organizations, before conditions are evaluated
+	Owners      Owners    // notified of platform events without a listener
 	Now         func() time.Time
 }
 
-// Dispatch starts a run of every agent that e wakes. It may be called again
-// with the same event. It returns ErrUnknownOrg when nobody knows the
-// organization; every other error means that it should be called again.
+// Dispatch starts a run of every agent whose conditions e meets. It may be
+// repeated with the same event. It returns ErrUnknownOrg for an unknown
+// organization; after any other error it should be called again.
 func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err := s.Orgs.Project(ctx, e); err != nil {
-		return fmt.Errorf("keep %s: %w", e.Name(), err)
+		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}
 	t, err := s.Tenants.Tenant(ctx, e.Org)
 	switch {
@@ -147,7 +151,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 		return err
 	}
 	if err := s.Clients.Project(ctx, e); err != nil {
-		return fmt.Errorf("keep %s: %w", e.Name(), err)
+		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}
 	listeners, err := s.listeners(ctx, e)
 	if err != nil {
@@ -159,24 +163,24 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	}
 	var errs []error
 	for _, v := range s.verdicts(listeners, facts, t.Suspended) {
-		if err := s.act(ctx, e, v); err != nil {
+		if err := s.apply(ctx, e, v); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
 	}
-	if e.Product == outbox.Product && !heard(e, listeners) {
+	if e.Product == outbox.Product && !hasListener(e, listeners) {
 		errs = append(errs, s.Owners.Tell(ctx, t, e))
 	}
 	return errors.Join(errs...)
 }
 
-// heard reports whether an agent other than the one that failed listens for an
-// event of the platform.
-func heard(e event.Event, listeners []agent.Listener) bool {
+// hasListener reports whether an agent listens for an event of the platform,
+// other than the agent whose failure it reports.
+func hasListener(e event.Event, listeners []agent.Listener) bool {
 	return slices.ContainsFunc(listeners, func(l agent.Listener) bool { return l.Agent != outbox.Failed(e) })
 }
 
-// listeners returns all agents that listen for the event, system agents that
-// are not paused included.
+// listeners returns all agents that listen for the event, including system
+// agents that are not paused.
 func (s *Service) listeners(ctx context.Context, e event.Event) ([]agent.Listener, error) {
 	own, paused, err := s.Agents.Listeners(ctx, e.Org, e.Name())
 	if err != nil {
@@ -190,7 +194,7 @@ func (s *Service) listeners(ctx context.Context, e event.Event) ([]agent.Listene
 	return own, nil
 }
 
-// facts gathers what conditions look at, the client's profile only if one does.
+// facts collects the data for conditions; the client's profile only if needed.
 func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Listener) (condition.Facts, error) {
 	f := condition.Facts{Event: e}
 	for _, l := range listeners {
@@ -207,14 +211,14 @@ func (s *Service) facts(ctx context.Context, e event.Event, listeners []agent.Li
 	return f, nil
 }
 
-// A verdict says whether an agent runs.
+// A verdict says whether and why an agent runs.
 type verdict struct {
 	listener agent.Listener
 	outcome  definition.Outcome
 	why      string
 }
 
-// verdicts judges all listeners together, since one may override others.
+// verdicts judges all listeners together, because one may override others.
 func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspended bool) []verdict {
 	var overrides id.Agent
 	out := make([]verdict, 0, len(listeners))
@@ -237,8 +241,8 @@ func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspen
 	return out
 }
 
-// judge says whether the event wakes one agent. System agents come with the
-// catalogue; the others may have outlived what they name in it.
+// judge decides whether the event starts one agent. System agents always fit
+// the catalogue; other agents may refer to entries that were removed.
 func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome, string) {
 	if !l.System {
 		if missing := s.Rules.Missing(l.Definition); len(missing) > 0 {
@@ -252,8 +256,8 @@ func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome
 	return outcome, why
 }
 
-// act starts the run, or records why not.
-func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
+// apply starts the run or records the refusal.
+func (s *Service) apply(ctx context.Context, e event.Event, v verdict) error {
 	if v.outcome == definition.Started {
 		outcome, why, err := s.start(ctx, e, v.listener)
 		if err != nil || outcome == definition.Started {
@@ -268,7 +272,7 @@ func (s *Service) act(ctx context.Context, e event.Event, v verdict) error {
 	if err != nil || v.outcome != definition.Broken {
 		return err
 	}
-	return s.Deactivator.Invalidate(ctx, e.Org, v.listener.Agent) // only now: it no longer listens afterwards
+	return s.Deactivator.Invalidate(ctx, e.Org, v.listener.Agent) // after Refuse, because a deactivated agent no longer listens
 }
 
 func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {
@@ -289,43 +293,44 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (d
 	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
 }
 
-// A refusal says why a run is not let in; the zero value lets it in.
+// A refusal is the reason why a run is not admitted; the zero value admits it.
 type refusal struct {
 	outcome definition.Outcome
 	why     string
-	holds   bool // whether the run has its event's content all the same
+	holds   bool // whether the run holds the claim on its event's content
 }
 
 func duplicate(of id.Execution) refusal {
 	return refusal{outcome: definition.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
 }
 
-// said returns when an event said what it says. The window of twins is one of
-// the time at which they were published, not of the time at which they arrive:
-// so a twin that was refused stays one when it is delivered again or replayed,
-// however late. A clock that is ahead does not hold up those that are right.
-func said(e event.Event, now time.Time) time.Time {
+// windowStart returns the time at which the deduplication window of an event
+// begins: when it was published, not when it arrived. A duplicate that was
+// refused therefore stays one when it is delivered again or replayed later. A
+// publication time in the future counts as now, so that a fast clock does not
+// block correct ones.
+func windowStart(e event.Event, now time.Time) time.Time {
 	if e.Published.After(now) {
 		return now
 	}
 	return e.Published
 }
 
-// admit lets a run have its content and its place within the limit. It looks
-// at both before it takes one.
+// admit claims the content and counts the run against the limit. It checks both
+// before it writes either.
 func (s *Service) admit(ctx context.Context, x execution.Execution, l *definition.Limit, now time.Time) (refusal, error) {
-	at := said(x.Trigger, now)
+	at := windowStart(x.Trigger, now)
 	holder, err := s.Runs.DedupHolder(ctx, x, at)
 	switch {
 	case err != nil:
-		return refusal{}, fmt.Errorf("look who has the content: %w", err)
+		return refusal{}, fmt.Errorf("find the deduplication holder: %w", err)
 	case holder != "" && holder != x.ID:
 		return duplicate(holder), nil
 	}
 	var seen LimitStarts
 	if l != nil {
 		if seen, err = s.Runs.LimitStarts(ctx, x.Org, x.Agent); err != nil {
-			return refusal{}, fmt.Errorf("look at the limit: %w", err)
+			return refusal{}, fmt.Errorf("read the starts of the limit: %w", err)
 		}
 		if _, why := seen.Starts.Admit(x.ID, *l, now); why != "" {
 			return refusal{definition.LimitReached, why, holder == x.ID}, nil
@@ -333,7 +338,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 	}
 	if holder == "" {
 		if holder, err = s.Runs.ClaimDedup(ctx, x, at, at.Add(Window)); err != nil {
-			return refusal{}, fmt.Errorf("claim: %w", err)
+			return refusal{}, fmt.Errorf("claim the deduplication window: %w", err)
 		}
 		if holder != x.ID {
 			return duplicate(holder), nil
@@ -345,27 +350,27 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 	why, err := s.Runs.AdmitWithinLimit(ctx, x, *l, seen, now)
 	switch {
 	case err != nil:
-		return refusal{}, fmt.Errorf("admit: %w", err)
+		return refusal{}, fmt.Errorf("count against the limit: %w", err)
 	case why != "":
 		return refusal{definition.LimitReached, why, true}, nil
 	}
 	return refusal{}, nil
 }
 
-// refused returns why the run is not let in, unless an earlier delivery of its
-// event began it: then what has come since does not count. What the run has
-// and does not need it gives back.
+// refused returns the refusal, unless an earlier delivery of the event has
+// started the run: then Started. It releases a claim that the refused run
+// holds.
 func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (definition.Outcome, string, error) {
 	_, err := s.Runs.Header(ctx, x.Org, x.ID)
 	switch {
 	case err == nil:
 		return definition.Started, "", nil
 	case !errors.Is(err, execution.ErrNotFound):
-		return "", "", fmt.Errorf("look for an earlier delivery: %w", err)
+		return "", "", fmt.Errorf("find an earlier delivery: %w", err)
 	}
 	if no.holds {
 		if err := s.Runs.ReleaseDedup(ctx, x); err != nil {
-			return "", "", fmt.Errorf("give the content back: %w", err)
+			return "", "", fmt.Errorf("release the deduplication claim: %w", err)
 		}
 	}
 	return no.outcome, no.why, nil

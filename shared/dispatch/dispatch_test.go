@@ -32,27 +32,26 @@ import (
 
 const org = id.Org("org_acme")
 
-// A desk is a dispatcher and what it works with. Its clock stands until it is
-// moved.
-type desk struct {
+// A fixture is a dispatcher with its dependencies and a manual clock.
+type fixture struct {
 	*testing.T
 	*memory.Store
 	dispatch.Service
 
-	now     time.Time
-	number  int // of events
-	started []id.Execution
-	broken  map[id.Agent]error // of the machine, by agent
-	reads   int                // of profiles
-	asked   int                // how often an agent was to be taken out of service
-	stuck   error              // what that answers
-	letters []id.Event         // of what owners were told
-	deaf    error              // what telling them answers
+	now           time.Time
+	number        int // of events
+	started       []id.Execution
+	broken        map[id.Agent]error // of the machine, by agent
+	reads         int                // of profiles
+	asked         int                // number of calls of Invalidate
+	invalidateErr error              // error of Invalidate
+	letters       []id.Event         // events reported to owners
+	ownersErr     error              // error of reporting to owners
 }
 
-func open(t *testing.T) *desk {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	d := &desk{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
+	d := &fixture{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
 		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Deactivator: d,
@@ -63,7 +62,7 @@ func open(t *testing.T) *desk {
 	return d
 }
 
-func (d *desk) must(err error) {
+func (d *fixture) must(err error) {
 	d.Helper()
 	if err != nil {
 		d.Fatal(err)
@@ -92,27 +91,27 @@ func catalogue(t *testing.T, lost ...string) catalog.Catalog {
 	return c
 }
 
-// Invalidate implements dispatch.Custodian.
-func (d *desk) Invalidate(ctx context.Context, o id.Org, a id.Agent) error {
+// Invalidate implements dispatch.Deactivator.
+func (d *fixture) Invalidate(ctx context.Context, o id.Org, a id.Agent) error {
 	d.asked++
-	if d.stuck != nil {
-		return d.stuck
+	if d.invalidateErr != nil {
+		return d.invalidateErr
 	}
 	agents := agent.Service{Store: d.Store, Rules: d.Rules, Now: d.Now}
 	return agents.Invalidate(ctx, o, a)
 }
 
 // Tell implements dispatch.Owners.
-func (d *desk) Tell(_ context.Context, t tenant.Tenant, e event.Event) error {
+func (d *fixture) Tell(_ context.Context, t tenant.Tenant, e event.Event) error {
 	if t.Org != org {
 		d.Errorf("the owners of %s are told", t.Org)
 	}
 	d.letters = append(d.letters, e.ID)
-	return d.deaf
+	return d.ownersErr
 }
 
 // Start implements dispatch.Machine.
-func (d *desk) Start(ctx context.Context, c machine.Cursor) error {
+func (d *fixture) Start(ctx context.Context, c machine.Cursor) error {
 	x, _, err := d.Execution(ctx, c.Org, c.Execution)
 	if err != nil {
 		return fmt.Errorf("started before it is recorded: %w", err)
@@ -125,13 +124,13 @@ func (d *desk) Start(ctx context.Context, c machine.Cursor) error {
 }
 
 // Profile implements dispatch.Profiles.
-func (d *desk) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
+func (d *fixture) Profile(ctx context.Context, o id.Org, c id.Client) (map[string]any, error) {
 	d.reads++
 	s := client.Service{Store: d.Store, Now: d.Now}
 	return s.Profile(ctx, o, c)
 }
 
-func (d *desk) event(name string, payload map[string]any) event.Event {
+func (d *fixture) event(name string, payload map[string]any) event.Event {
 	d.number++
 	product, kind, _ := strings.Cut(name, ":")
 	return event.Event{
@@ -140,13 +139,13 @@ func (d *desk) event(name string, payload map[string]any) event.Event {
 	}
 }
 
-func (d *desk) created() event.Event {
+func (d *fixture) created() event.Event {
 	return d.event("psa:ticket.created", map[string]any{"ticket_id": strconv.Itoa(d.number), "priority": "p1"})
 }
 
-// agent stores an active agent that listens for new tickets; more are further
+// agent stores an active agent that listens for new tickets, with additional
 // fields of its definition.
-func (d *desk) agent(name id.Agent, more ...string) id.Agent {
+func (d *fixture) agent(name id.Agent, more ...string) id.Agent {
 	d.Helper()
 	def := d.define(more...)
 	d.must(d.SaveAgent(d.Context(), agent.Agent{}, agent.Agent{Definition: def, Head: agent.Head{
@@ -155,7 +154,7 @@ func (d *desk) agent(name id.Agent, more ...string) id.Agent {
 	return name
 }
 
-func (d *desk) define(more ...string) definition.Definition {
+func (d *fixture) define(more ...string) definition.Definition {
 	d.Helper()
 	fields := map[string]string{
 		"name": `"An agent"`, "category": `"service_desk"`,
@@ -177,16 +176,16 @@ func (d *desk) define(more ...string) definition.Definition {
 	return def
 }
 
-// entries returns what the agent's activity says, newest first.
-func (d *desk) entries(a id.Agent) []activity.Entry {
+// entries returns the agent's activity, newest first.
+func (d *fixture) entries(a id.Agent) []activity.Entry {
 	d.Helper()
 	p, err := d.Activity(d.Context(), org, a, activity.Query{Since: d.now.Add(-activity.Kept), Limit: 100})
 	d.must(err)
 	return p.Entries
 }
 
-// told returns the outcomes of the agent's activity, newest first.
-func (d *desk) told(a id.Agent) []definition.Outcome {
+// told returns the outcomes in the agent's activity, newest first.
+func (d *fixture) told(a id.Agent) []definition.Outcome {
 	d.Helper()
 	var out []definition.Outcome
 	for _, e := range d.entries(a) {
@@ -195,8 +194,9 @@ func (d *desk) told(a id.Agent) []definition.Outcome {
 	return out
 }
 
-// expect fails the test unless the agent's activity says this, newest first.
-func (d *desk) expect(a id.Agent, want ...definition.Outcome) {
+// expect fails the test unless the agent's activity has these outcomes, newest
+// first.
+func (d *fixture) expect(a id.Agent, want ...definition.Outcome) {
 	d.Helper()
 	if got := d.told(a); !slices.Equal(got, want) {
 		d.Errorf("%s: got %v, want %v", a, got, want)
@@ -219,11 +219,11 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	for name, tc := range map[string]struct {
 		more   []string
 		change func(*event.Event)
-		score  any // of the client's posture, when there is one
+		score  any // of the client's posture, if any
 		want   definition.Outcome
-		why    string // is in the reason
+		why    string // part of the reason
 	}{
-		"nothing against it":              {want: definition.Started},
+		"no obstacle":                     {want: definition.Started},
 		"a filter":                        {more: []string{ofPriority}, want: definition.Filtered, why: `priority must be "p4"; it is "p1"`},
 		"a client that is not included":   {more: []string{`client_scope={"include": ["cli_2"]}`}, want: definition.OutOfScope, why: "cli_1"},
 		"a client that is excluded":       {more: []string{`client_scope={"exclude": ["cli_1"]}`}, want: definition.OutOfScope, why: "cli_1"},
@@ -249,7 +249,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 				d.must(d.Dispatch(t.Context(), d.event("defend:posture.updated", map[string]any{"security_posture_score": tc.score})))
 			}
 			a := d.agent("agent_a", tc.more...)
-			e := d.event("psa:ticket.created", map[string]any{"priority": "p1"}) // without a ticket it says nothing of its client
+			e := d.event("psa:ticket.created", map[string]any{"priority": "p1"}) // without a ticket it is not projected
 			if tc.change != nil {
 				tc.change(&e)
 			}
@@ -282,7 +282,8 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 	}
 }
 
-// An agent that listens for failures of agents is not started by its own.
+// An agent that listens for failures of agents is not started by its own
+// failure.
 func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -328,17 +329,17 @@ func TestOwnersAreToldOfFailuresThatNoAgentListensFor(t *testing.T) {
 		return `trigger={"type": "bus_event", "source_product": "agents", "event_type": "` + event + `", "allow_agent_triggered": true}`
 	}
 	for name, tc := range map[string]struct {
-		agents []string // what each listens for; the first is agent_0
+		agents []string // event of each agent; the first is agent_0
 		event  string
 		about  any
 		want   bool
 	}{
-		"nobody listens":                      {event: "agents:execution.failed", want: true},
-		"an agent listens":                    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_x"},
-		"only the one that failed listens":    {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0", want: true},
-		"another listens too":                 {agents: []string{listening("execution.failed"), listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0"},
-		"an agent listens for another":        {agents: []string{listening("credits.low")}, event: "agents:agent.error", want: true},
-		"an event of a product nobody awaits": {event: "psa:ticket.created"},
+		"no listener":                   {event: "agents:execution.failed", want: true},
+		"an agent listens":              {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_x"},
+		"only the failed agent listens": {agents: []string{listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0", want: true},
+		"another listens too":           {agents: []string{listening("execution.failed"), listening("execution.failed")}, event: "agents:execution.failed", about: "agent_0"},
+		"an agent listens for another":  {agents: []string{listening("credits.low")}, event: "agents:agent.error", want: true},
+		"an event without listeners":    {event: "psa:ticket.created"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -355,8 +356,8 @@ func TestOwnersAreToldOfFailuresThatNoAgentListensFor(t *testing.T) {
 	t.Run("an e-mail that could not be sent brings the event again", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
-		d.deaf = errors.New("busy")
-		if err := d.Dispatch(t.Context(), d.event("agents:credits.low", map[string]any{"agent_id": nil})); !errors.Is(err, d.deaf) {
+		d.ownersErr = errors.New("busy")
+		if err := d.Dispatch(t.Context(), d.event("agents:credits.low", map[string]any{"agent_id": nil})); !errors.Is(err, d.ownersErr) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -378,10 +379,10 @@ func TestOnlyActiveAgentsOfTheEventListen(t *testing.T) {
 	d.expect("agent_c")
 }
 
-func TestOverridingAgentsPushSystemAgentsAside(t *testing.T) {
+func TestAnOverridingAgentReplacesSystemAgents(t *testing.T) {
 	t.Parallel()
 
-	system := func(d *desk) {
+	system := func(d *fixture) {
 		d.System = []agent.Agent{{Head: agent.Head{ID: "agent_system_x", Version: 1}, Definition: d.define()}}
 	}
 	t.Run("when they match", func(t *testing.T) {
@@ -445,7 +446,7 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 const adding = `steps=[{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
 	"params": {"ticket_id": "t", "body": "b", "visibility": "internal"}}]`
 
-func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
+func TestAnAgentWithAMissingCatalogueEntryIsRefusedOnceAndThenInError(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -482,7 +483,7 @@ func TestAnAgentThatNeedsWhatIsGoneIsRefusedOnceAndThenInError(t *testing.T) {
 	}
 }
 
-func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
+func TestAWorkingAgentIsNotDeactivated(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a, b, c := d.agent("agent_a", adding), d.agent("agent_b", adding, ofPriority), d.agent("agent_c")
@@ -496,17 +497,17 @@ func TestNobodyIsTakenOutOfServiceWhenNothingIsWrong(t *testing.T) {
 	}
 }
 
-func TestAnAgentThatCannotBeTakenOutOfServiceIsTriedAgainUnderTheSameEntry(t *testing.T) {
+func TestAFailedDeactivationIsRetriedUnderTheSameEntry(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a, b := d.agent("agent_a", adding), d.agent("agent_b")
 	d.Rules = definition.Rules{Catalog: catalogue(t, "psa/actions/add_note.json")}
-	d.stuck = errors.New("the store is away")
+	d.invalidateErr = errors.New("the store is away")
 	e := d.created()
-	if err := d.Dispatch(t.Context(), e); !errors.Is(err, d.stuck) {
+	if err := d.Dispatch(t.Context(), e); !errors.Is(err, d.invalidateErr) {
 		t.Fatalf("err = %v, want that of the store", err)
 	}
-	d.stuck = nil
+	d.invalidateErr = nil
 	d.must(d.Dispatch(t.Context(), e))
 	d.expect(a, definition.Broken)
 	d.expect(b, definition.Started)
@@ -553,7 +554,7 @@ func TestOneEventStartsAnAgentOnceForEver(t *testing.T) {
 	}
 }
 
-func TestTwinsOfAnEventAreSuppressedForAWhile(t *testing.T) {
+func TestDuplicatesOfAnEventAreRefusedWithinTheWindow(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -673,7 +674,7 @@ func TestALimitCountsRuns(t *testing.T) {
 		all = append(all, e)
 		d.must(d.Dispatch(t.Context(), e))
 	}
-	for _, e := range all { // each is delivered again, and nothing changes
+	for _, e := range all { // redelivery changes nothing
 		d.must(d.Dispatch(t.Context(), e))
 	}
 	d.expect(a, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
@@ -685,9 +686,9 @@ func TestALimitCountsRuns(t *testing.T) {
 	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started, definition.Started)
 }
 
-// An event that the limit refuses has started nothing, so its twin is no
-// duplicate.
-func TestATwinOfAnEventThatTheLimitRefusedIsJudgedForItself(t *testing.T) {
+// An event that the limit refuses has started no run, so a later event with the
+// same content is no duplicate.
+func TestADuplicateOfAnEventThatTheLimitRefusedIsNotRefusedAsDuplicate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
@@ -704,16 +705,16 @@ func TestATwinOfAnEventThatTheLimitRefusedIsJudgedForItself(t *testing.T) {
 	d.expect(a, definition.Started, definition.LimitReached, definition.LimitReached, definition.Started)
 }
 
-// A racing is a store in which something happens between the look and the
-// claim of a run, once.
-type racing struct {
+// A racingStore is a store in which another delivery happens once between the
+// check and the claim of a run.
+type racingStore struct {
 	*memory.Store
 
 	meanwhile func()
 	released  []id.Execution
 }
 
-func (r *racing) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+func (r *racingStore) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	if f := r.meanwhile; f != nil {
 		r.meanwhile = nil
 		f()
@@ -721,18 +722,18 @@ func (r *racing) ClaimDedup(ctx context.Context, x execution.Execution, now, unt
 	return r.Store.ClaimDedup(ctx, x, now, until)
 }
 
-func (r *racing) ReleaseDedup(ctx context.Context, x execution.Execution) error {
+func (r *racingStore) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	r.released = append(r.released, x.ID)
 	return r.Store.ReleaseDedup(ctx, x)
 }
 
-func TestARaceIsDecidedAfterTheLook(t *testing.T) {
+func TestARaceIsDecidedByTheConditionalWrites(t *testing.T) {
 	t.Parallel()
 
 	t.Run("a run that lost its place gives the content back", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
-		r := &racing{Store: d.Store}
+		r := &racingStore{Store: d.Store}
 		d.Runs = r
 		a := d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
 		other, loser := d.created(), d.created()
@@ -752,7 +753,7 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 	t.Run("a twin that claims first has the content", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
-		r := &racing{Store: d.Store}
+		r := &racingStore{Store: d.Store}
 		d.Runs = r
 		a := d.agent("agent_a")
 		first := d.created()
@@ -770,7 +771,7 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 	t.Run("another delivery of the event may begin the run", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
-		r := &racing{Store: d.Store}
+		r := &racingStore{Store: d.Store}
 		d.Runs = r
 		a := d.agent("agent_a", `execution_limit={"max_per_hour": 1}`)
 		e := d.created()
@@ -804,8 +805,8 @@ func TestARaceIsDecidedAfterTheLook(t *testing.T) {
 	})
 }
 
-// outcome returns what became of an event at the agent.
-func (d *desk) outcome(a id.Agent, e event.Event) definition.Outcome {
+// outcome returns the outcome of an event at the agent.
+func (d *fixture) outcome(a id.Agent, e event.Event) definition.Outcome {
 	d.Helper()
 	for _, entry := range d.entries(a) {
 		if entry.Event == e.ID {
@@ -815,29 +816,29 @@ func (d *desk) outcome(a id.Agent, e event.Event) definition.Outcome {
 	return ""
 }
 
-// counting counts the writes of a store that a refused event may cost.
-type counting struct {
+// countingStore counts the writes for a refused event.
+type countingStore struct {
 	*memory.Store
 
 	writes []string
 }
 
-func (c *counting) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
+func (c *countingStore) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
 	c.writes = append(c.writes, "claim")
 	return c.Store.ClaimDedup(ctx, x, now, until)
 }
 
-func (c *counting) AdmitWithinLimit(ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time) (string, error) {
+func (c *countingStore) AdmitWithinLimit(ctx context.Context, x execution.Execution, l definition.Limit, seen dispatch.LimitStarts, now time.Time) (string, error) {
 	c.writes = append(c.writes, "admit")
 	return c.Store.AdmitWithinLimit(ctx, x, l, seen, now)
 }
 
-func (c *counting) ReleaseDedup(ctx context.Context, x execution.Execution) error {
+func (c *countingStore) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	c.writes = append(c.writes, "release")
 	return c.Store.ReleaseDedup(ctx, x)
 }
 
-func (c *counting) Refuse(ctx context.Context, e activity.Entry) error {
+func (c *countingStore) Refuse(ctx context.Context, e activity.Entry) error {
 	c.writes = append(c.writes, "refuse")
 	return c.Store.Refuse(ctx, e)
 }
@@ -845,7 +846,7 @@ func (c *counting) Refuse(ctx context.Context, e activity.Entry) error {
 func TestARefusedEventCostsOneWrite(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	c := &counting{Store: d.Store}
+	c := &countingStore{Store: d.Store}
 	d.Runs = c
 	d.agent("agent_a", `execution_limit={"cooldown_minutes": 2}`)
 	d.agent("agent_b", ofPriority)
@@ -868,7 +869,7 @@ func TestARefusedEventCostsOneWrite(t *testing.T) {
 	}
 }
 
-func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
+func TestAnEventThatStartedARunIsNotRefusedLater(t *testing.T) {
 	t.Parallel()
 
 	for name, more := range map[string]string{
@@ -890,7 +891,7 @@ func TestAnEventThatBeganARunIsNotRefusedLater(t *testing.T) {
 	}
 }
 
-func TestOneAgentThatFailsDoesNotKeepTheOthers(t *testing.T) {
+func TestAFailureForOneAgentDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	agents := []id.Agent{d.agent("agent_a"), d.agent("agent_b"), d.agent("agent_c")}
@@ -930,7 +931,7 @@ func TestProfilesAreReadOnlyWhenAConditionLooksAtThem(t *testing.T) {
 	}
 }
 
-func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
+func TestAnEventIsProjectedIntoTheProfileBeforeItIsJudged(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const third = `conditions=[{"context": "client_context", "field": "recent_incidents", "operator": "gte", "value": 3},
@@ -956,7 +957,7 @@ func TestAnEventIsPartOfTheProfileThatItIsJudgedBy(t *testing.T) {
 	}
 }
 
-func TestNothingIsKeptOfClientsOfUnknownOrganizations(t *testing.T) {
+func TestClientsOfUnknownOrganizationsAreNotProjected(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	e := d.created()

@@ -9,25 +9,25 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// Starts are the runs that count against an agent's limit, the oldest first. It
-// is a document of ours: the stores keep its JSON.
+// Starts are the runs that count against an agent's limit, oldest first. Their
+// JSON is a stored format.
 type Starts []Start
 
-// A Start is when a run was let in.
+// A Start is the time at which a run was admitted.
 type Start struct {
 	Execution id.Execution `json:"x"`
 	At        time.Time    `json:"t"`
 }
 
-// LimitStarts are the starts of an agent as they are recorded.
+// LimitStarts are the recorded starts of an agent.
 type LimitStarts struct {
 	Starts   Starts
 	Revision int64 // of the record, counts the writes; 0 before the first
 }
 
-// Admit returns the starts with the run counted, or why the limit does not let
-// it in. A run that was counted is not counted again. What no longer matters is
-// left out.
+// Admit returns the starts with the run counted, or why the limit refuses it. A
+// counted run is not counted again. Starts that can no longer matter are
+// dropped.
 func (s Starts) Admit(exec id.Execution, l definition.Limit, now time.Time) (counted Starts, why string) {
 	if s.Has(exec) {
 		return s, ""
@@ -46,7 +46,7 @@ func (s Starts) Has(exec id.Execution) bool {
 	return slices.ContainsFunc(s, func(x Start) bool { return x.Execution == exec })
 }
 
-// refuses returns why the limit lets nothing in at this time, or "".
+// refuses returns why the limit admits no run at this time, or "".
 func (s Starts) refuses(l definition.Limit, now time.Time) string {
 	if why := s.full("max_per_hour", l.PerHour, time.Hour, now); why != "" {
 		return why
@@ -63,7 +63,7 @@ func (s Starts) refuses(l definition.Limit, now time.Time) string {
 	return ""
 }
 
-// full returns why no more than most runs may start within this time, or "".
+// full returns why no more than most runs may start in this period, or "".
 func (s Starts) full(bound string, most int, within time.Duration, now time.Time) string {
 	recent := s.since(now.Add(-within))
 	if most <= 0 || len(recent) < most {

@@ -1,7 +1,7 @@
-// Package event is what a product says has happened.
+// Package event defines the events that products publish.
 //
-// An event comes from outside, over the bus. Parse is the only way in: it
-// bounds and checks, and says why it refuses.
+// Events come from outside, over the bus. Every event enters through Parse,
+// which checks form and size and names the reason of a refusal.
 package event
 
 import (
@@ -15,8 +15,8 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// MaxSize is how large the JSON of an event may be, in bytes: what a state
-// machine takes.
+// MaxSize is the largest JSON of an event, in bytes: the input limit of a state
+// machine.
 const MaxSize = 256 << 10
 
 // The faults of an event; their codes are the reasons in the dead-letter queue.
@@ -26,20 +26,20 @@ var (
 	ErrMismatch  = fault.New(fault.Invalid, "envelope_mismatch", "The event's envelope does not agree with its source and detail-type.")
 )
 
-// An Event is a fact that a product published. It is a document: its JSON is
-// the envelope on the bus.
+// An Event is a fact that a product published. Its JSON is the envelope on the
+// bus.
 type Event struct {
 	ID        id.Event       `json:"id"`
 	Type      string         `json:"event_type"`
 	Product   string         `json:"source_product"`
 	Org       id.Org         `json:"org_id"`
-	Client    id.Client      `json:"client_id,omitempty"` // the envelope's, or else the payload's
+	Client    id.Client      `json:"client_id,omitempty"` // from the envelope, or else from the payload
 	Payload   map[string]any `json:"payload"`
 	Metadata  *Metadata      `json:"metadata,omitempty"`
 	Published time.Time      `json:"published_at"`
 }
 
-// Metadata says what caused an event.
+// Metadata holds the cause of an event.
 type Metadata struct {
 	AgentTriggered bool       `json:"agent_triggered,omitempty"`
 	Causation      *Causation `json:"causation,omitempty"`
@@ -54,8 +54,8 @@ type Causation struct {
 // Name returns the qualified name, such as "psa:ticket.created".
 func (e Event) Name() string { return e.Product + ":" + e.Type }
 
-// Depth returns how many runs stand between a product's own event and this
-// one; 0 for what no agent caused.
+// Depth returns the number of runs between a product's own event and this one;
+// 0 for an event that no agent caused.
 func (e Event) Depth() int {
 	if e.Metadata == nil {
 		return 0
@@ -73,14 +73,14 @@ func (e Event) Depth() int {
 // AgentTriggered reports whether an agent's action caused the event.
 func (e Event) AgentTriggered() bool { return e.Depth() > 0 }
 
-// Content returns a digest of what the event says, whatever its id and time:
-// events of one content within a short time are one event told twice.
+// Content returns a digest of the event without its id and time. Events with
+// equal content within a short time are duplicates.
 func (e Event) Content() string {
 	return id.Digest(e.Name(), string(e.Client), jsonvalue.Canonical(e.Payload))
 }
 
-// Envelope returns the envelope as templates see it: as Document, but client_id is
-// always there, and null for an event without a client.
+// Envelope returns the envelope for templates: like Document, but client_id is
+// always present, null for an event without a client.
 func (e Event) Envelope() map[string]any {
 	d := e.Document()
 	if e.Client == "" {
@@ -89,7 +89,7 @@ func (e Event) Envelope() map[string]any {
 	return d
 }
 
-// Document returns the envelope as a document, for filters and conditions.
+// Document returns the envelope as an object, for filters and conditions.
 func (e Event) Document() map[string]any {
 	d := map[string]any{
 		"id": string(e.ID), "event_type": e.Type, "source_product": e.Product,
@@ -109,11 +109,11 @@ func (e Event) Document() map[string]any {
 	return d
 }
 
-// types is what an event type or a product may be called.
+// types matches valid event types and products.
 var types = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$`)
 
-// Parse returns the event that came over the bus as detail, from source and
-// with this detail-type, or ErrTooLarge, ErrMalformed or ErrMismatch.
+// Parse returns the event in detail, received from source with this
+// detail-type, or ErrTooLarge, ErrMalformed or ErrMismatch.
 func Parse(source, detailType string, detail []byte) (Event, error) {
 	if len(detail) > MaxSize {
 		return Event{}, ErrTooLarge.Sayf("The event has %d bytes; %d are allowed.", len(detail), MaxSize)
@@ -137,8 +137,8 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 	return e, nil
 }
 
-// clientIn returns the client that a payload names in its own client_id, as many
-// products do instead of the envelope; "" when it names none.
+// clientIn returns the client_id of a payload, which many products set instead
+// of the envelope's; "" without one.
 func clientIn(payload map[string]any) id.Client {
 	var text string
 	switch v := payload["client_id"].(type) {
@@ -153,9 +153,8 @@ func clientIn(payload map[string]any) id.Client {
 	return id.Client(text)
 }
 
-// decode reads the envelope. Each field of it has its exact name and type; null
-// stands for an optional field that is absent. Fields that the envelope does not
-// have are ignored.
+// decode reads the envelope. Each field has an exact name and type; null counts
+// as absent for an optional field. Unknown fields are ignored.
 func decode(detail []byte) (Event, error) {
 	doc, err := jsonvalue.Object(detail)
 	if err != nil {
@@ -172,7 +171,7 @@ func decode(detail []byte) (Event, error) {
 	return e, errors.Join(r.faults...)
 }
 
-// A reader reads the fields of an envelope and collects what is wrong with them.
+// A reader reads the fields of an envelope and collects their errors.
 type reader struct {
 	doc    map[string]any
 	faults []error
@@ -182,7 +181,7 @@ func (r *reader) refuse(field, want string, got any) {
 	r.faults = append(r.faults, fmt.Errorf("%s must be %s, not %s", field, want, jsonvalue.Kind(got)))
 }
 
-// text returns a string; "" for one that is absent.
+// text returns a string field; "" if absent.
 func (r *reader) text(field string) string {
 	s, ok := r.doc[field].(string)
 	if v := r.doc[field]; !ok && v != nil {
@@ -191,7 +190,7 @@ func (r *reader) text(field string) string {
 	return s
 }
 
-// object returns an object; nil for one that is absent.
+// object returns an object field; nil if absent.
 func (r *reader) object(field string) map[string]any {
 	m, ok := r.doc[field].(map[string]any)
 	if v := r.doc[field]; !ok && v != nil {
@@ -200,11 +199,11 @@ func (r *reader) object(field string) map[string]any {
 	return m
 }
 
-// time returns a time; zero for one that is absent or none.
+// time returns a time field; zero if absent or invalid.
 func (r *reader) time(field string) time.Time {
 	t, err := time.Parse(time.RFC3339, r.text(field))
 	if err != nil {
-		return time.Time{} // of no year in which events are published
+		return time.Time{} // whose year validation refuses
 	}
 	return t
 }
@@ -240,11 +239,10 @@ func (r *reader) causation(doc map[string]any) *Causation {
 	return c
 }
 
-// maxDepth is where a causal depth is cut: far beyond every depth that starts an
-// agent.
+// maxDepth caps the causal depth, far beyond every depth that starts an agent.
 const maxDepth = 1 << 20
 
-// UnmarshalJSON reads an envelope without judging it.
+// UnmarshalJSON reads an envelope without validating it.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	got, err := decode(data)
 	if err != nil {
@@ -254,8 +252,8 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// The years that an event may be of: within them every clock and every stored
-// time is exact.
+// The range of years of an event: within it every clock and stored time is
+// exact.
 const (
 	earliest = 1971
 	latest   = 2200

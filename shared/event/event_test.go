@@ -66,7 +66,7 @@ func TestAWholeEnvelopeIsReadExactly(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeAbsentOrForeignIsTaken(t *testing.T) {
+func TestOptionalAndUnknownFieldsAreAccepted(t *testing.T) {
 	t.Parallel()
 
 	for name, detail := range map[string][]byte{
@@ -80,7 +80,7 @@ func TestWhatMayBeAbsentOrForeignIsTaken(t *testing.T) {
 		"an identifier of thirty digits":       with(t, "payload", `{"id": 123456789012345678901234567890}`),
 		"a payload that nests sixty-four deep": with(t, "payload", strings.Repeat(`{"a":`, 64)+"1"+strings.Repeat("}", 64)),
 		"an empty payload":                     with(t, "payload", `{}`),
-		"a field that nobody knows":            with(t, "schema_version", `3`),
+		"an unknown field":                     with(t, "schema_version", `3`),
 		"a client in the style of a number":    with(t, "client_id", `"4711"`),
 		"a time with an offset":                with(t, "published_at", `"2026-03-09T15:23:01+01:00"`),
 		"a time with fractions":                with(t, "published_at", `"2026-03-09T14:23:01.123456789Z"`),
@@ -98,7 +98,7 @@ func TestWhatMayBeAbsentOrForeignIsTaken(t *testing.T) {
 	}
 }
 
-func TestAMalformedEnvelopeIsRefusedAndSaysWhy(t *testing.T) {
+func TestAMalformedEnvelopeIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -204,7 +204,7 @@ func TestAnEnvelopeMustAgreeWithTheBus(t *testing.T) {
 	}
 }
 
-func TestAnEventMayHaveTheSizeThatAMachineTakes(t *testing.T) {
+func TestAnEventMayBeAsLargeAsTheInputOfAMachine(t *testing.T) {
 	t.Parallel()
 
 	fill := func(size int) []byte {
@@ -294,7 +294,7 @@ func TestTheDepthCountsTheRunsBehindAnEvent(t *testing.T) {
 	}
 }
 
-func TestTwoEventsOfOneContentSayTheSame(t *testing.T) {
+func TestEventsWithEqualContentHaveTheSameDigest(t *testing.T) {
 	t.Parallel()
 
 	parse := func(detail []byte) event.Event {
@@ -335,7 +335,7 @@ func TestTwoEventsOfOneContentSayTheSame(t *testing.T) {
 	}
 }
 
-// texts returns a generator of what a payload may hold.
+// texts returns a generator of payload values.
 func payloads() *rapid.Generator[map[string]any] {
 	return rapid.MapOfN(rapid.String(), rapid.OneOf(
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.String().AsAny(), rapid.Int64().AsAny(),
@@ -375,7 +375,7 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 	})
 }
 
-func TestAStoredEnvelopeIsReadWithoutJudging(t *testing.T) {
+func TestAStoredEnvelopeIsReadWithoutValidation(t *testing.T) {
 	t.Parallel()
 
 	var got struct {
@@ -407,7 +407,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		// What was taken agrees with the bus and stays what it is.
+		// An accepted event agrees with the bus and survives a round trip.
 		if e.Name() != source+":"+detailType || e.Payload == nil || e.Published.IsZero() || e.Depth() < 0 {
 			t.Errorf("%q was taken as %+v", detail, e)
 		}
@@ -436,8 +436,8 @@ func TestTheClientIsThatOfTheEnvelopeOrElseOfThePayload(t *testing.T) {
 		"a number":                      {"", `{"client_id": 4711}`, "4711"},
 		"null":                          {"", `{"client_id": null}`, ""},
 		"an empty one":                  {"", `{"client_id": ""}`, ""},
-		"one that is no identifier":     {"", `{"client_id": "cli b"}`, ""},
-		"one that begins another key":   {"", `{"client_id": "cli#b"}`, ""},
+		"an invalid identifier":         {"", `{"client_id": "cli b"}`, ""},
+		"a prefix of another key":       {"", `{"client_id": "cli#b"}`, ""},
 		"an object":                     {"", `{"client_id": {"id": "cli_b"}}`, ""},
 		"none":                          {"", `{}`, ""},
 	} {
@@ -465,7 +465,7 @@ func TestTheClientIsThatOfTheEnvelopeOrElseOfThePayload(t *testing.T) {
 	}
 }
 
-func TestAPayloadThatIsLargeOnlyWrittenOutIsTooLarge(t *testing.T) {
+func TestThePayloadIsMeasuredWithItsNumbersWrittenOut(t *testing.T) {
 	t.Parallel()
 
 	detail := with(t, "payload", `{"n": [`+strings.Repeat("1e300,", 1000)+`0]}`)

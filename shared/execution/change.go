@@ -11,24 +11,24 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A Change is what must happen together or not at all. It is applied to the
-// run as it was when it was read: Execution.Revision is still the stored one.
+// A Change is applied atomically. Its Execution.Revision is the stored one, so
+// the change is refused if the run was changed since it was read.
 type Change struct {
 	Execution Execution
 
 	Step       *StepRecord        // a step to record
-	Closed     []StepRecord       // steps to record, so that no answer to them can be recorded any more
-	Gate       *approval.Approval // the question to write; its Revision is the stored one
-	Reserve    *credit.Hold       // to be taken from its month's balance, if that has enough
-	Watched    bool               // whether Reserve is refused with credit.Reached when it is the first to reach a threshold
-	Seen       *credit.Balance    // for which Reserve is marked; another balance refuses it with credit.Reached
-	Released   []credit.Hold      // to be given back to their months' balances
-	StatsDelta *StatsDelta        // to be added to the stats of the agent
-	Outbox     []event.Event      // of the platform itself, to be published after the change
+	Closed     []StepRecord       // steps to record as ended, so that a late answer is refused
+	Gate       *approval.Approval // the approval to write; its Revision is the stored one
+	Reserve    *credit.Hold       // taken from its month's balance, if sufficient
+	Watched    bool               // refuse Reserve with credit.Reached when it is the first to reach a threshold
+	Seen       *credit.Balance    // balance for which Reserve is marked; at any other, credit.Reached
+	Released   []credit.Hold      // returned to their months' balances
+	StatsDelta *StatsDelta        // added to the statistics of the agent
+	Outbox     []event.Event      // the platform's own events, published after the change
 }
 
-// Gains returns what the balance of each month gains by the change; what is
-// reserved is a loss.
+// Gains returns the change of each month's balance; reservations count
+// negative.
 func (c Change) Gains() map[credit.Month]int64 {
 	gains := map[credit.Month]int64{}
 	for _, h := range c.Released {
@@ -41,7 +41,7 @@ func (c Change) Gains() map[credit.Month]int64 {
 }
 
 // Freed returns the thresholds of each month that the released holds had
-// reached: the next hold that reaches them tells the organization.
+// reached: the next hold that reaches them notifies the organization.
 func (c Change) Freed() map[credit.Month]credit.Marks {
 	freed := map[credit.Month]credit.Marks{}
 	for _, h := range c.Released {
@@ -50,17 +50,17 @@ func (c Change) Freed() map[credit.Month]credit.Marks {
 	return freed
 }
 
-// A StatsDelta is what a run adds to the stats of its agent.
+// A StatsDelta is the contribution of a run to the statistics of its agent.
 type StatsDelta struct {
 	Runs, Completed, Failed int64
 	Duration                time.Duration
-	LastRun                 time.Time // zero leaves it
+	LastRun                 time.Time // zero: unchanged
 	Used                    []credit.Hold
 }
 
-// Reserved returns the change that takes an AI step's price, under the lease
-// that x has. A price that is held already, since an earlier try died, is not
-// taken twice: ok is false then and there is nothing to do.
+// Reserved returns the change that reserves the credits of an AI step, under
+// the lease of x. It returns false if an earlier attempt that crashed already
+// holds them.
 func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 	if _, held := x.Holds[step]; held {
 		return Change{Execution: x}, false
@@ -73,9 +73,9 @@ func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 	return Change{Execution: x, Reserve: &h}, true
 }
 
-// Released returns the change that gives back what an AI step held, and records
-// that it has no answer: in one, so that an answer that comes late finds the
-// step closed.
+// Released returns the change that releases the credits of an AI step and
+// records the step without an answer. Both happen in one write, so that a late
+// answer finds the step closed.
 func (x Execution) Released(step StepRecord) (c Change, ok bool) {
 	h, held := x.Holds[step.ID]
 	if !held || step.Charge != nil {
@@ -86,8 +86,8 @@ func (x Execution) Released(step StepRecord) (c Change, ok bool) {
 	return Change{Execution: x, Released: []credit.Hold{h}, Step: &step}, true
 }
 
-// settled returns the change in which what was answered is used and, unless a
-// call may still be under way, the rest is given back, and closed for answers.
+// settled returns the change that charges for answered AI steps. Unless a call
+// may still be under way, it releases the other holds and closes their steps.
 func (x Execution) settled(done Steps, underWay bool) Change {
 	c := Change{StatsDelta: &StatsDelta{}}
 	holds := map[id.Step]credit.Hold{}
@@ -112,15 +112,14 @@ func (x Execution) settled(done Steps, underWay bool) Change {
 	return c
 }
 
-// closeAt says that the steps were closed when the run ended.
+// closeAt sets the time at which the closed steps ended.
 func (c Change) closeAt(t time.Time) {
 	for i := range c.Closed {
 		c.Closed[i].Started, c.Closed[i].Ended = t, t
 	}
 }
 
-// Park returns the change that puts a run to rest: what was answered so far is
-// paid for.
+// Park returns the change that parks a run and charges for its answers so far.
 func (x Execution) Park(done Steps) Change {
 	c := x.settled(done, true)
 	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
@@ -133,10 +132,9 @@ func (x Execution) Park(done Steps) Change {
 // An Ending moves a run to its end; see Complete, Fail and Cancel.
 type Ending func(Execution) Execution
 
-// End returns the change that ends a run. A call may be under way when somebody
-// else than the holder of the lease ends it: its price stays held, and is
-// settled by Settle. The run stays due while people who were asked have not been
-// told of the outcome; see Concluded.
+// End returns the change that ends a run. With underWay, another worker may
+// still be calling a model: its credits stay held until Settle. The run stays
+// due until the outcomes of its gates are sent; see Concluded.
 func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	c := x.settled(done, underWay)
 	c.Execution = end(c.Execution)
@@ -158,9 +156,9 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	return c
 }
 
-// Settle returns the change that settles what a run that is at its end still
-// holds, and whether there is anything. The run stays due while people are to be
-// told of an outcome.
+// Settle returns the change that charges or releases the remaining holds of an
+// ended run, and whether it has any. The run stays due until the outcomes of
+// its gates are sent.
 func (x Execution) Settle(done Steps) (Change, bool) {
 	if !x.Status.Ended() || len(x.Holds) == 0 {
 		return Change{Execution: x}, false

@@ -19,12 +19,12 @@ func hold(t credit.Tier) credit.Hold {
 	return credit.Hold{Month: "2026-03", Tier: t, Amount: t.Price()}
 }
 
-// answered returns a step whose answer costs what was held.
+// answered returns a step that is charged with its hold.
 func answered(step id.Step, h credit.Hold) execution.StepRecord {
 	return execution.StepRecord{ID: step, Status: execution.StepCompleted, Charge: &h}
 }
 
-func TestAPriceIsTakenOnce(t *testing.T) {
+func TestCreditsOfAStepAreReservedOnce(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -45,7 +45,7 @@ func TestAPriceIsTakenOnce(t *testing.T) {
 	}
 }
 
-func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
+func TestCreditsAreReleasedOnceWithAStepWithoutAnswer(t *testing.T) {
 	t.Parallel()
 
 	taken, _ := begun().Reserved("a", hold(credit.Premium))
@@ -71,8 +71,8 @@ func TestAPriceIsGivenBackOnceWithTheStepThatHasNoAnswer(t *testing.T) {
 	}
 }
 
-// two returns a running run that holds the prices of a, which was answered, and
-// of b, which was not.
+// two returns a running run that holds credits for the answered step a and the
+// unanswered step b.
 func two(t *testing.T) (execution.Execution, execution.Steps) {
 	t.Helper()
 	c, _ := leased(t, begun(), "one", 1).Reserved("a", hold(credit.Standard))
@@ -80,7 +80,7 @@ func two(t *testing.T) (execution.Execution, execution.Steps) {
 	return c.Execution, execution.Steps{"a": answered("a", hold(credit.Standard)), "b": {ID: "b", Status: execution.StepRunning}}
 }
 
-func TestAnEndSettlesWhatWasHeld(t *testing.T) {
+func TestTheEndOfARunSettlesItsHolds(t *testing.T) {
 	t.Parallel()
 
 	failure := execution.Failure{Code: "product_error"}
@@ -104,7 +104,7 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 			want := execution.Change{
 				Execution: c.Execution,
 				Released:  []credit.Hold{hold(credit.Premium)},
-				Closed: []execution.StepRecord{{ // so that its answer cannot come any more
+				Closed: []execution.StepRecord{{ // a late answer is refused
 					ID: "b", Kind: definition.AI, Status: execution.StepSkipped, Started: at(9), Ended: at(9), Attempt: 1,
 				}},
 				StatsDelta: &execution.StatsDelta{
@@ -125,7 +125,7 @@ func TestAnEndSettlesWhatWasHeld(t *testing.T) {
 	}
 }
 
-func TestWhatMayStillBeAnsweredStaysHeldAndIsSettledLater(t *testing.T) {
+func TestCreditsOfARunningCallStayHeldAndAreSettledLater(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
@@ -188,7 +188,7 @@ func TestAnOpenRunIsNotSettled(t *testing.T) {
 	}
 }
 
-func TestARunAtRestHasPaidForItsAnswers(t *testing.T) {
+func TestAParkedRunHasPaidForItsAnswers(t *testing.T) {
 	t.Parallel()
 
 	x, done := two(t)
@@ -204,7 +204,7 @@ func TestARunAtRestHasPaidForItsAnswers(t *testing.T) {
 	}
 }
 
-func TestWhatStepsCost(t *testing.T) {
+func TestStepsReportTheirCredits(t *testing.T) {
 	t.Parallel()
 
 	steps := execution.Steps{
@@ -218,8 +218,8 @@ func TestWhatStepsCost(t *testing.T) {
 	}
 }
 
-// A bank keeps the credits of a month by the rules of the store: it is the
-// test's own account, kept apart from the run's.
+// A bank keeps the credits of a month by the rules of the store. It is the
+// test's own account, separate from the run's.
 type bank struct {
 	remaining, used int64
 	runs            int64
@@ -256,7 +256,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 		b := bank{remaining: allocation}
 		x, _ := begun().Leased("one", 0, at(0))
 		done := execution.Steps{}
-		inHand := map[id.Step]bool{} // reserved and neither answered nor given back
+		inHand := map[id.Step]bool{} // reserved, neither answered nor released
 		now := 0
 		for i := range rapid.IntRange(0, 30).Draw(t, "length") {
 			now += rapid.IntRange(0, 5).Draw(t, "later")
@@ -274,7 +274,7 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 					t.Fatalf("step %d: reserve %s = %t, and it is held: %t", i, step, ok, inHand[step])
 				}
 				inHand[step] = true
-			case "answer": // also when it is late
+			case "answer": // also a late one
 				h, ok := x.Holds[step]
 				if !ok || done[step].Status.Ended() {
 					continue
@@ -334,14 +334,14 @@ func TestNoCreditAppearsOrVanishes(t *testing.T) {
 			b.commit(c)
 			x = c.Execution
 		}
-		// Every answer for which a price was held is paid, and nothing else.
+		// Exactly the answers with a hold are charged.
 		if b.remaining+b.used != allocation || held(x) != 0 || b.runs != 1 || x.Credits != done.Charged() || b.used != done.Charged() {
 			t.Errorf("%d remain and %d are used of %d; answers cost %d; %d runs", b.remaining, b.used, allocation, done.Charged(), b.runs)
 		}
 	})
 }
 
-// The order in which holds are settled does not matter; maps have none.
+// The order in which holds are settled does not matter: map iteration has none.
 var anyOrder = cmpopts.SortSlices(func(a, b credit.Hold) bool { return a.Amount < b.Amount })
 
 func TestSeveralAnswersAreSettledTogether(t *testing.T) {

@@ -9,10 +9,11 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// An Occasion is why people are told of the question of a gate.
+// An Occasion is the reason for a message of a gate.
 type Occasion string
 
-// The occasions. A question has up to four, in their order, and one outcome.
+// The occasions. A gate has up to four before its outcome, in this order, and
+// one outcome.
 const (
 	OnAsked         Occasion = "asked"
 	OnReminded      Occasion = "reminded"
@@ -21,13 +22,13 @@ const (
 
 	OnDecided   Occasion = "decided"
 	OnExpired   Occasion = "expired"
-	OnWithdrawn Occasion = "withdrawn" // the run was cancelled while the question was open
+	OnWithdrawn Occasion = "withdrawn" // the run was cancelled before a decision
 )
 
-// questions are the occasions before the outcome.
+// questions returns the occasions before the outcome.
 func questions() []Occasion { return []Occasion{OnAsked, OnReminded, OnEscalated, OnRemindedAgain} }
 
-// A DeliveryStatus is where a message to one recipient stands.
+// A DeliveryStatus is the state of a message to one recipient.
 type DeliveryStatus string
 
 // The statuses. The last three are final.
@@ -36,7 +37,7 @@ const (
 	DeliverySending DeliveryStatus = "sending"
 	DeliverySent    DeliveryStatus = "sent"
 	DeliveryFailed  DeliveryStatus = "failed"
-	DeliveryUnknown DeliveryStatus = "unknown" // it may have been sent; it is not sent again
+	DeliveryUnknown DeliveryStatus = "unknown" // possibly sent, so not sent again
 )
 
 // Final reports whether the status cannot change.
@@ -49,26 +50,27 @@ func (s DeliveryStatus) arrived() bool {
 	return s == DeliverySent || s == DeliveryUnknown || s == DeliverySending
 }
 
-// A Delivery is what became of a message over one channel.
+// A Delivery is the result of a message over one channel.
 type Delivery struct {
 	Channel    definition.Channel
 	Recipients []Receipt
-	NotTold    string // how many recipients were left out, and why; may be empty
+	NotTold    string // number of recipients left out, with the reason; may be empty
 }
 
-// A Receipt is what became of a message to one recipient.
+// A Receipt is the result of a message to one recipient.
 type Receipt struct {
-	Recipient string // as the trace shows it: cut when it is long
+	Recipient string // as shown in the trace, with long addresses cut
 	Status    DeliveryStatus
-	Reason    string // why it failed; may be empty
+	Reason    string // of a failure; may be empty
 }
 
-// Final reports whether the message has been delivered as far as it can be.
+// Final reports whether the message to each recipient has a final status.
 func (d Delivery) Final() bool {
 	return !slices.ContainsFunc(d.Recipients, func(r Receipt) bool { return !r.Status.Final() })
 }
 
-// Closed returns the delivery after it was given up.
+// Closed returns the delivery after it was given up: messages being sent become
+// unknown, pending ones fail with the reason.
 func (d Delivery) Closed(reason string) Delivery {
 	d.Recipients = slices.Clone(d.Recipients)
 	for i, r := range d.Recipients {
@@ -83,7 +85,7 @@ func (d Delivery) Closed(reason string) Delivery {
 	return d
 }
 
-// Document returns the delivery as it stands in the output of a step.
+// Document returns the delivery as stored in the output of a step.
 func (d Delivery) Document() map[string]any {
 	list := make([]any, 0, len(d.Recipients))
 	for _, r := range d.Recipients {
@@ -100,7 +102,8 @@ func (d Delivery) Document() map[string]any {
 	return out
 }
 
-// DeliveryOf reads a delivery from the output of a step; what is none is empty.
+// DeliveryOf reads a delivery from the output of a step. It returns an empty
+// delivery when v holds none.
 func DeliveryOf(v any) Delivery {
 	doc, _ := v.(map[string]any)
 	channel, _ := doc["channel"].(string)
@@ -117,14 +120,14 @@ func DeliveryOf(v any) Delivery {
 	return d
 }
 
-// Notified says who was told of the question of a gate: by occasion, for each
-// channel of the gate in the order of the definition.
+// Notified holds the deliveries of a gate's messages by occasion, one for each
+// channel in the order of the definition.
 type Notified map[Occasion][]Delivery
 
 // notified is the field of a gate's output.
 const notified = "notified"
 
-// NotifiedIn reads who was told from the output of a gate.
+// NotifiedIn reads the deliveries from the output of a gate.
 func NotifiedIn(output any) Notified {
 	doc, _ := output.(map[string]any)
 	all, _ := doc[notified].(map[string]any)
@@ -138,7 +141,7 @@ func NotifiedIn(output any) Notified {
 	return n
 }
 
-// With returns who was told, with what became of one more occasion.
+// With returns n with the deliveries of one more occasion.
 func (n Notified) With(on Occasion, list []Delivery) Notified {
 	n = maps.Clone(n)
 	if n == nil {
@@ -148,8 +151,7 @@ func (n Notified) With(on Occasion, list []Delivery) Notified {
 	return n
 }
 
-// In returns the output of a gate with who was told. The output of before is not
-// changed.
+// In returns a copy of the output with the deliveries added.
 func (n Notified) In(output any) map[string]any {
 	before, _ := output.(map[string]any)
 	out := maps.Clone(before)
@@ -171,20 +173,20 @@ func (n Notified) In(output any) map[string]any {
 	return out
 }
 
-// Settled returns who was told once nobody is told of the question any more:
-// what was being sent may have arrived.
+// Settled closes the deliveries of a decided gate: a message being sent may
+// have arrived.
 func (n Notified) Settled() Notified {
 	out := make(Notified, len(n))
 	for on, list := range n {
 		for _, d := range list {
-			out[on] = append(out[on], d.Closed("The question was answered before this was sent."))
+			out[on] = append(out[on], d.Closed("The approval was decided before this was sent."))
 		}
 	}
 	return out
 }
 
-// Reached returns the recipients that may have heard of the question over the
-// n-th channel of the gate.
+// Reached returns the recipients that the messages before the outcome may have
+// reached over a channel of the gate.
 func (n Notified) Reached(channel int) map[string]bool {
 	out := map[string]bool{}
 	for _, on := range questions() {
@@ -199,8 +201,9 @@ func (n Notified) Reached(channel int) map[string]bool {
 	return out
 }
 
-// anybody reports whether somebody may have heard of the question.
-func (n Notified) anybody() bool {
+// reachedAny reports whether a message before the outcome may have reached a
+// recipient.
+func (n Notified) reachedAny() bool {
 	for _, on := range questions() {
 		for _, d := range n[on] {
 			if slices.ContainsFunc(d.Recipients, func(r Receipt) bool { return r.Status.arrived() }) {
@@ -211,19 +214,19 @@ func (n Notified) anybody() bool {
 	return false
 }
 
-// OutcomeOf names the record of who was told of the outcome of a gate. It is a
-// row beside that of the gate, which is closed by then; no step of a definition
-// can be called so.
+// OutcomeOf returns the id of the row that records the outcome messages of a
+// gate, whose own row is closed by then. No step of a definition can have this
+// id.
 func OutcomeOf(gate id.Step) id.Step { return gate + ":outcome" }
 
-// Owing returns the gates whose question is answered, and of whose outcome the
-// people who were asked have not all been told; of a run at its end no question
-// is open. The order is that in which they asked.
+// Owing returns the gates that were decided and whose outcome has not been sent
+// to all recipients of the question, in the order in which they asked. In an
+// ended run every gate counts as decided.
 func (s Steps) Owing(ended bool) []StepRecord {
 	var out []StepRecord
 	for _, step := range s {
 		closed := ended || step.Status.Ended()
-		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).anybody() {
+		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).reachedAny() {
 			out = append(out, step)
 		}
 	}
@@ -233,8 +236,8 @@ func (s Steps) Owing(ended bool) []StepRecord {
 	return out
 }
 
-// Delivered returns the trace with what people were told of the outcome of each gate,
-// which stands in a row of its own, in the output of the gate.
+// Delivered returns the trace with the outcome messages of each gate, which are
+// stored in a row of their own, merged into the output of the gate.
 func (t Trace) Delivered(done Steps) Trace {
 	t = slices.Clone(t)
 	for i, s := range t {

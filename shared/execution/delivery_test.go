@@ -11,7 +11,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// asked returns a gate that has told somebody with this status.
+// asked returns a gate with a delivery in this status.
 func asked(status execution.StepStatus, told string) execution.StepRecord {
 	return execution.StepRecord{
 		ID: "g", Kind: definition.Gate, Status: status, Asked: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
@@ -21,7 +21,7 @@ func asked(status execution.StepStatus, told string) execution.StepRecord {
 	}
 }
 
-func TestPeopleAreOwedTheOutcomeOfWhatTheyMayHaveHeard(t *testing.T) {
+func TestAnOutcomeIsOwedToEveryRecipientThatMayHaveBeenAsked(t *testing.T) {
 	t.Parallel()
 	row := func(st execution.StepStatus) execution.StepRecord {
 		return execution.StepRecord{ID: execution.OutcomeOf("g"), Status: st}
@@ -54,7 +54,7 @@ func TestPeopleAreOwedTheOutcomeOfWhatTheyMayHaveHeard(t *testing.T) {
 	}
 }
 
-func TestARunAtItsEndStaysDueWhilePeopleAreToBeTold(t *testing.T) {
+func TestAnEndedRunStaysDueUntilItsOutcomesAreSent(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 9, 14, 30, 0, 0, time.UTC)
 	cancel := func(x execution.Execution) execution.Execution {
@@ -113,7 +113,7 @@ func TestADeliveryIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestATraceSaysWhoHeardTheOutcome(t *testing.T) {
+func TestATraceShowsTheDeliveriesOfTheOutcome(t *testing.T) {
 	t.Parallel()
 	d := definition.Definition{Steps: []definition.Step{{ID: "g", Kind: definition.Gate, GateStep: &definition.GateStep{}}}}
 	done := execution.Steps{"g": asked(execution.StepWaiting, "sent")}
@@ -134,7 +134,7 @@ func TestATraceSaysWhoHeardTheOutcome(t *testing.T) {
 	}
 }
 
-func TestTheRowOfAnOutcomeIsNoStepOfADefinition(t *testing.T) {
+func TestTheRowOfAnOutcomeHasNoValidStepID(t *testing.T) {
 	t.Parallel()
 	if name := execution.OutcomeOf("g"); name != id.Step("g:outcome") {
 		t.Errorf("%s", name)

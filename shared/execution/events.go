@@ -9,8 +9,9 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 )
 
-// FailedEvent returns the event that tells of a failed run. Its message is our
-// sentence for the code: the failure's own message may hold values of events.
+// FailedEvent returns the event for a failed run. Its message is the fixed
+// sentence for the code: the failure's own message may contain values of
+// events.
 func (x Execution) FailedEvent(agentName string) event.Event {
 	f := Failure{Code: "internal_error"}
 	if x.Error != nil {
@@ -23,9 +24,9 @@ func (x Execution) FailedEvent(agentName string) event.Event {
 	})
 }
 
-// lowEvents returns the events that tell of the thresholds that holds of the run
-// reached, now that they are charged. There is one for each organization, month
-// and threshold, whichever run reaches it.
+// lowEvents returns an event for each threshold that the charged holds reached.
+// There is one event for each organization, month and threshold, whichever run
+// reaches it.
 func (x Execution) lowEvents(charged []credit.Hold) []event.Event {
 	var list []event.Event
 	for _, h := range charged {
@@ -43,7 +44,7 @@ func (x Execution) lowEvents(charged []credit.Hold) []event.Event {
 	return list
 }
 
-// Sentence returns what the code of a failure means, in our words alone.
+// Sentence returns the fixed sentence for the code of a failure.
 func (f Failure) Sentence() string {
 	if s, ok := Sentences()[f.Code]; ok {
 		return s
@@ -51,7 +52,7 @@ func (f Failure) Sentence() string {
 	return "A step of the run failed."
 }
 
-// Sentences returns what the code of each failure that ends a run means.
+// Sentences returns the sentence for the code of each failure that ends a run.
 func Sentences() map[string]string {
 	return map[string]string{ //nolint:gosec // codes and sentences, no credentials.
 		"credit_insufficient":  "Too few credits were left this month for an AI step.",

@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 )
 
-func TestTheEventOfAFailedRunHoldsIDsAndOurSentenceOnly(t *testing.T) {
+func TestTheEventOfAFailedRunHoldsOnlyIDsAndAFixedSentence(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
 	x := execution.New(execution.Execution{ID: "exec_1", Org: "org_acme", Agent: "agent_a", Trigger: event.Event{
@@ -43,7 +43,7 @@ func TestTheEventOfAFailedRunHoldsIDsAndOurSentenceOnly(t *testing.T) {
 	}
 }
 
-// The codes that filters may name are those that have a sentence.
+// The codes that filters may use are the codes that have a sentence.
 func TestEachCodeOfTheCatalogueHasASentence(t *testing.T) {
 	t.Parallel()
 	c, err := catalog.Load(events.Files)

@@ -1,22 +1,22 @@
-// Package execution is one run of an agent: what happened to it, step by step,
-// and where it goes from here.
+// Package execution models a run of an agent: its state, its recorded steps,
+// and the changes between states.
 //
 //	pending ──▶ running ◀──▶ waiting_approval
 //	   │           ├──▶ completed │
 //	   │           ├──▶ failed    │
 //	   └───────────┴──▶ cancelled ◀┘
 //
-// The record is the truth. Whoever moves a run on holds its lease, and every
-// write is conditional on the revision that was read, so of two who act on the
-// same state one wins and the other reads again. The steps that are done are
-// rows of their own, and where the run stands follows from them: it is never
-// stored, so it can never disagree.
+// The record is the truth. The worker that executes a run holds its lease, and
+// every write is conditional on the revision that was read: of two writers with
+// the same state, one succeeds and the other reads again. Each completed step
+// has a row of its own. The position of the run is derived from these rows and
+// never stored, so the two cannot disagree.
 //
-// If the table is down nothing moves and nothing is lost: the bus, the queue
-// and the machines repeat. If a function dies, its machine repeats it; if the
-// machine is gone too, the sweeper finds the record by the time at which it was
-// due, and starts another. A step that brings down every worker is given up in
-// the end, so that nothing is tried for ever.
+// If the table is down, nothing moves and nothing is lost: the bus, the queue
+// and the machines retry. If a function crashes, its machine calls it again; if
+// the machine is gone too, the sweeper finds the record by its due time and
+// starts another. A step that crashes every worker is given up after
+// MaxStalledLeases, so that no step is retried for ever.
 package execution
 
 import (
@@ -41,7 +41,7 @@ var (
 	ErrStale    = fault.New(fault.Stale, "conflict", "The execution has changed; try again.")
 )
 
-// A Status is where a run stands.
+// A Status is the state of a run.
 type Status string
 
 // The statuses. The last three are final.
@@ -60,7 +60,7 @@ func Statuses() []Status { return []Status{Pending, Running, Asking, Completed, 
 // Ended reports whether the status is final.
 func (s Status) Ended() bool { return s == Completed || s == Failed || s == Cancelled }
 
-// A Reason says why a run ended as it did.
+// A Reason says why a run was cancelled or failed.
 type Reason string
 
 // The reasons of a cancellation. A failed run has the code of its error.
@@ -76,7 +76,7 @@ func Reasons() []Reason {
 	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted}
 }
 
-// A Failure is what went wrong.
+// A Failure is the error that ended a run or a step.
 type Failure struct {
 	Code    string  `json:"code"`
 	Message string  `json:"message"`
@@ -89,26 +89,26 @@ type Execution struct {
 	Org     id.Org
 	Agent   id.Agent
 	Version int         // of the definition that it runs
-	Trigger event.Event // what woke the agent
+	Trigger event.Event // the event that started the run
 	RetryOf id.Execution
-	By      Starter // who asked for the retry; zero for a run that its event started
+	By      Starter // the caller that requested the retry; zero for a run started by its event
 
 	Status    Status
 	Reason    Reason
 	Error     *Failure
 	Credits   int64 // charged so far
-	Warnings  int   // failed steps that were passed over, counted at the end
+	Warnings  int   // failed steps after which the run continued, counted at the end
 	Created   time.Time
 	Started   time.Time
 	Completed time.Time
 
 	Lease         Lease
-	WasParked     bool      // whether it ever was put to rest, or was found without progress
-	Due           time.Time // when somebody should look; zero when nobody need
+	WasParked     bool      // whether the run was ever parked or found without progress
+	Due           time.Time // when the sweeper should check the run; zero for never
 	Holds         map[id.Step]credit.Hold
-	Last          *StepRecord // the step that ended with the run, kept in its record
-	Done          int         // the steps that were at their end when the lease was taken
-	StalledLeases int         // leases before this one since a step was last at its end
+	Last          *StepRecord // the step that ended the run, if stored in its record
+	Done          int         // number of ended steps when the lease was taken
+	StalledLeases int         // earlier leases since a step last ended
 	Revision      int64       // counts the writes; 0 before the first
 }
 
@@ -122,7 +122,7 @@ const (
 	ByKey   StarterType = "key"
 )
 
-// A Starter is the event, the person or the integration key that started a run.
+// A Starter is the event, the user or the integration key that started a run.
 type Starter struct {
 	Type StarterType
 	ID   string
@@ -136,8 +136,8 @@ func StarterOf(who caller.Caller) Starter {
 	return Starter{Type: ByKey, ID: string(who.Key)}
 }
 
-// StartedBy returns what started the run. It is zero for a retry that was
-// recorded before retries said who asked for them.
+// StartedBy returns the starter of the run. It is zero for a retry recorded
+// before retries stored their starter.
 func (x Execution) StartedBy() Starter {
 	if x.RetryOf == "" {
 		return Starter{Type: ByEvent, ID: string(x.Trigger.ID)}
@@ -155,25 +155,25 @@ func (x Execution) Entry() activity.Entry {
 	}
 }
 
-// A Lease says who moves the run on. Attempt is a fencing token: it grows with
-// every lease, and a write of an earlier one is refused.
+// A Lease names the worker that executes the run. Attempt is a fencing token:
+// it grows with every lease, and a write under an earlier lease is refused.
 type Lease struct {
 	Owner   string
 	Until   time.Time
 	Attempt int64
 }
 
-// How long a lease lasts, when it is renewed while a step takes long, and how
-// long after a time somebody looks whether what was due then has happened.
+// The duration of a lease, the interval at which it is renewed during a long
+// step, and the delay after a due time before the sweeper checks the run.
 const (
 	LeaseTime = 25 * time.Second
 	RenewTime = 10 * time.Second
 	Grace     = 25 * time.Second
 )
 
-// Young is for how long a run may be under way before it rests or ends, with
-// room to spare: a machine has it for five minutes at most and then puts it to
-// rest, and when the machine is gone the sweeper finds it within two.
+// Young is an upper bound for the time that a run executes before it is parked
+// or ends: a machine parks it after five minutes at the latest, and when the
+// machine is gone the sweeper finds the run within two.
 const Young = 10 * time.Minute
 
 // New returns a run of an agent that is about to start.
@@ -182,32 +182,33 @@ func New(x Execution, now time.Time) Execution {
 	return x
 }
 
-// ID returns the name of the run that an event starts of an agent: always the
-// same for the same event id, whatever else the event says, so that it is
-// started once however often the bus delivers and products publish it. Its time
-// is the one in the event's id, or none.
+// ID returns the id of the run that an event starts of an agent. It depends on
+// the event id alone, not on the event's content, so a repeated delivery or
+// publication finds the same run. Its time is the time in the event's id, or
+// none.
 func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
 	made, _ := id.TimeOf(e.ID)
 	return id.Execution("exec_" + id.Derive(made, string(org), string(a), string(e.ID)))
 }
 
-// RetryID returns the name of the n-th retry of the run, from 1: always the
-// same, so that a retry that is asked for twice is begun once.
+// RetryID returns the id of the n-th retry of the run, from 1. It is
+// deterministic, so a repeated request starts the retry once.
 func (x Execution) RetryID(n int) id.Execution {
 	return id.Execution("exec_" + id.Derive(x.Completed, string(x.Org), string(x.ID), "retry", strconv.Itoa(n)))
 }
 
-// MaxStalledLeases is how many leases in a row may end without a step at its end. A step
-// that brings its worker down each time is given up then: about ten machines
-// have tried it, for longer than a disturbance of the cloud usually lasts.
+// MaxStalledLeases limits the leases in a row under which no step ends. A step
+// that crashes its worker each time is given up then: about ten machines have
+// tried it, for longer than an outage of the cloud usually lasts.
 const MaxStalledLeases = 60
 
-// Stuck reports whether the step at which the run stands is to be given up.
+// Stuck reports whether the current step is to be given up.
 func (x Execution) Stuck() bool { return x.StalledLeases >= MaxStalledLeases }
 
-// Leased returns the run with its lease taken by owner, and whether it could
-// be; done is how many of its steps are at their end. An owner that calls again
-// has lost its first call, so it may. A run that is at its end is nobody's.
+// Leased returns the run leased to owner, and whether that was possible; done
+// is the number of its ended steps. An owner may take its own lease again: it
+// calls again only after its first call was lost. An ended run cannot be
+// leased.
 func (x Execution) Leased(owner string, done int, now time.Time) (Execution, bool) {
 	if x.Status.Ended() || x.Lease.Owner != "" && x.Lease.Owner != owner && now.Before(x.Lease.Until) {
 		return x, false
@@ -225,9 +226,10 @@ func (x Execution) Leased(owner string, done int, now time.Time) (Execution, boo
 	return x, true
 }
 
-// Recalled returns a run that is at its end with its lease taken by owner, to do
-// what is still owed after it, and whether it could be taken: not from a worker
-// that may be alive. Idle counts how often it was taken without progress.
+// Recalled returns an ended run leased to owner, to do the work that remains
+// after the end, and whether that was possible: a lease that has not expired
+// belongs to a worker that may be alive. StalledLeases counts the leases
+// without progress.
 func (x Execution) Recalled(owner string, done int, now time.Time) (Execution, bool) {
 	if !x.Status.Ended() || x.Lease.Owner != owner && now.Before(x.Lease.Until) {
 		return x, false
@@ -241,8 +243,8 @@ func (x Execution) Recalled(owner string, done int, now time.Time) (Execution, b
 	return x.Renewed(now), true
 }
 
-// Concluded returns a run that is at its end, due no longer unless something is
-// still owed: a price that is held, or an outcome of which people were not told.
+// Concluded clears the due time of an ended run, unless credits are still held
+// or the outcome of a gate must still be sent.
 func (x Execution) Concluded(done Steps) Execution {
 	if x.Status.Ended() && len(x.Holds) == 0 && len(done.Owing(true)) == 0 {
 		x.Due = time.Time{}
@@ -250,28 +252,29 @@ func (x Execution) Concluded(done Steps) Execution {
 	return x
 }
 
-// Renewed returns the run with its lease prolonged.
+// Renewed returns the run with its lease extended.
 func (x Execution) Renewed(now time.Time) Execution {
 	x.Lease.Until = now.Add(LeaseTime)
 	x.Due = x.Lease.Until.Add(Grace)
 	return x
 }
 
-// Parked returns the run put to rest until due, when somebody looks.
+// Parked returns the run without a lease, due for the sweeper at due plus
+// Grace.
 func (x Execution) Parked(due time.Time) Execution {
 	x.Lease.Owner, x.Lease.Until = "", time.Time{}
 	x.Due, x.WasParked = due.Add(Grace), true
 	return x
 }
 
-// AwaitingApproval returns the run waiting for people until expires.
+// AwaitingApproval returns the run parked for an approval until expires.
 func (x Execution) AwaitingApproval(expires time.Time) Execution {
 	x = x.Parked(expires)
 	x.Status = Asking
 	return x
 }
 
-// ended returns the run at its end. What is still held back keeps it due.
+// ended returns the run at its end. Credits still held keep it due.
 func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
 	x.Status, x.Reason, x.Completed = s, r, now
 	if len(x.Holds) == 0 {
@@ -282,8 +285,8 @@ func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
 	return x
 }
 
-// owing returns a run at its end that is due: somebody looks whether the worker
-// that may have it has told people of the outcome of its gates.
+// owing returns an ended run that is due: the sweeper checks whether the worker
+// that held its lease has sent the outcomes of its gates.
 func (x Execution) owing() Execution {
 	from := x.Completed
 	if x.Lease.Until.After(from) {
@@ -304,7 +307,7 @@ func (x Execution) Fail(f Failure, now time.Time) Execution {
 	return x.ended(Failed, Reason(f.Code), now)
 }
 
-// Cancel returns the run cancelled, or ErrState when it is at its end.
+// Cancel returns the run cancelled, or ErrState when it has ended.
 func (x Execution) Cancel(r Reason, now time.Time) (Execution, error) {
 	if x.Status.Ended() {
 		return x, ErrState.Sayf("The execution is already %s.", x.Status)
@@ -312,8 +315,8 @@ func (x Execution) Cancel(r Reason, now time.Time) (Execution, error) {
 	return x.ended(Cancelled, r, now), nil
 }
 
-// Retry returns a new run of the same event, asked for by somebody, or ErrState.
-// The definition is the agent's current one.
+// Retry returns a new run of the same event with the agent's current version,
+// or ErrState.
 func (x Execution) Retry(as id.Execution, version int, by Starter, now time.Time) (Execution, error) {
 	if x.Status != Failed && x.Status != Cancelled {
 		return x, ErrState.Sayf("Only a failed or cancelled execution can be retried; this one is %s.", x.Status)
@@ -323,8 +326,8 @@ func (x Execution) Retry(as id.Execution, version int, by Starter, now time.Time
 	}, now), nil
 }
 
-// Changed returns about when the run was changed: when it ended, or when its
-// lease was taken.
+// Changed returns approximately when the run last changed: its end, or the time
+// at which its lease was taken.
 func (x Execution) Changed() time.Time {
 	switch {
 	case !x.Completed.IsZero():
@@ -335,15 +338,15 @@ func (x Execution) Changed() time.Time {
 	return x.Created
 }
 
-// ListedByStatus reports whether the run may stay as it is for long. Most runs begin
-// and end within seconds: while they are under way they are found by their age,
-// so that nobody pays for listing each under a status that it is about to leave.
+// ListedByStatus reports whether the run is listed under its status. Most runs
+// end within seconds: until then lists find them by their age, which saves a
+// write to the index for a status that they are about to leave.
 func (x Execution) ListedByStatus() bool {
 	return x.WasParked || x.Status == Asking || x.Status.Ended()
 }
 
-// Began returns when the first worker took the run; for one that none has taken,
-// when it was recorded.
+// Began returns when the first worker took the run, or when it was recorded if
+// none has.
 func (x Execution) Began() time.Time {
 	if x.Started.IsZero() {
 		return x.Created
@@ -351,13 +354,13 @@ func (x Execution) Began() time.Time {
 	return x.Started
 }
 
-// Duration returns how long the run took from its start to its end.
+// Duration returns the time from start to end.
 func (x Execution) Duration() time.Duration { return max(x.Completed.Sub(x.Began()), 0) }
 
-// Offset returns how long after the start of its run a step began.
+// Offset returns the time from the start of the run to the start of a step.
 func (x Execution) Offset(s StepRecord) time.Duration { return max(s.Started.Sub(x.Began()), 0) }
 
-// A StepStatus is where a step stands.
+// A StepStatus is the state of a step.
 type StepStatus string
 
 // The statuses of a step. The last three are final.
@@ -380,56 +383,56 @@ func (s StepStatus) Ended() bool {
 	return s == StepCompleted || s == StepFailed || s == StepSkipped
 }
 
-// A StepRecord is what happened at one step of a run. It is a document of ours: the
-// stores keep its JSON.
+// A StepRecord is the result of a step of a run. Its JSON is a stored format.
 type StepRecord struct {
 	ID               id.Step           `json:"id"`
 	Kind             definition.Kind   `json:"type"`
 	Status           StepStatus        `json:"status"`
 	Input            any               `json:"input,omitempty"`  // rendered, long values shortened
-	Output           any               `json:"output,omitempty"` // what later steps see
+	Output           any               `json:"output,omitempty"` // visible to later steps
 	Error            *Failure          `json:"error,omitempty"`
 	Tries            int               `json:"tries,omitempty"`
-	Charge           *credit.Hold      `json:"charge,omitempty"` // what the answer costs
+	Charge           *credit.Hold      `json:"charge,omitempty"` // credits for the model's answer
 	Usage            *Usage            `json:"usage,omitempty"`
 	Case             *int              `json:"case,omitempty"` // the case that a branch took; -1 for else
 	Until            time.Time         `json:"until,omitzero"` // when a wait ends
-	Asked            time.Time         `json:"asked,omitzero"` // when a gate first asked
+	Asked            time.Time         `json:"asked,omitzero"` // when the approval was first requested
 	Escalated        bool              `json:"escalated,omitempty"`
-	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"` // what a gate has shown
+	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"` // set for gates
 	Started          time.Time         `json:"started,omitzero"`
 	Ended            time.Time         `json:"ended,omitzero"`
-	Attempt          int64             `json:"attempt"` // the lease under which it was written
+	Attempt          int64             `json:"attempt"` // fencing token of the lease under which it was written
 }
 
-// ShownToApprovers is what people saw at a gate, and what the run keeps to after it.
+// ShownToApprovers holds the values that a gate showed and that the run must
+// use after it.
 type ShownToApprovers struct {
 	Client   jsonvalue.Values             `json:"client"`             // the client's profile
 	Params   map[id.Step]jsonvalue.Values `json:"params"`             // of the actions that follow
 	Messages map[id.Step]Written          `json:"messages,omitempty"` // of the notifications that follow
 }
 
-// Written is a message as people saw it at a gate, as far as it was known there.
+// Written is a message as a gate showed it, as far as it was known then.
 type Written struct {
-	Recipients []string `json:"recipients,omitempty"` // nil: they were not known
-	Text       *Text    `json:"text,omitempty"`       // nil: it was not known, or too long to be kept
+	Recipients []string `json:"recipients,omitempty"` // nil if unknown
+	Text       *Text    `json:"text,omitempty"`       // nil if unknown or too long
 }
 
-// A Text is what a message says.
+// A Text is the content of a message.
 type Text struct {
 	Subject string `json:"subject,omitempty"`
 	Body    string `json:"body"`
-	Markup  string `json:"markup,omitempty"` // Body for a channel with a markup
+	Markup  string `json:"markup,omitempty"` // Body in the channel's markup
 }
 
-// Usage is what a model says about its answer.
+// Usage is the token usage that the model reported.
 type Usage struct {
 	Model        string `json:"model"`
 	InputTokens  int64  `json:"input_tokens"`
 	OutputTokens int64  `json:"output_tokens"`
 }
 
-// Credits returns what the step cost.
+// Credits returns the cost of the step.
 func (s StepRecord) Credits() int64 {
 	if s.Charge == nil {
 		return 0
@@ -437,5 +440,5 @@ func (s StepRecord) Credits() int64 {
 	return s.Charge.Amount
 }
 
-// Duration returns how long the step took, or has taken until now.
+// Duration returns the time that the step took.
 func (s StepRecord) Duration() time.Duration { return max(s.Ended.Sub(s.Started), 0) }

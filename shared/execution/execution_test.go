@@ -20,14 +20,14 @@ func trigger() event.Event {
 	return event.Event{ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_a", Payload: map[string]any{}, Published: start}
 }
 
-// begun returns a run that was recorded at the start.
+// begun returns a run that was just recorded.
 func begun() execution.Execution {
 	return execution.New(execution.Execution{
 		ID: "exec_1", Org: "org_a", Agent: "agent_1", Version: 3, Trigger: trigger(),
 	}, start)
 }
 
-// leased returns a run whose lease owner has taken.
+// leased returns a run leased to owner.
 func leased(t *testing.T, x execution.Execution, owner string, seconds int) execution.Execution {
 	t.Helper()
 	x, ok := x.Leased(owner, 0, at(seconds))
@@ -37,7 +37,7 @@ func leased(t *testing.T, x execution.Execution, owner string, seconds int) exec
 	return x
 }
 
-func TestANewRunIsPendingAndSomebodyLooksSoon(t *testing.T) {
+func TestANewRunIsPendingAndDueSoon(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -63,13 +63,13 @@ func TestALeaseIsTaken(t *testing.T) {
 		want    bool
 	}{
 		"of a new run":                              {begun(), "one", 0, true},
-		"not from somebody who is at work":          {held, "two", 2, false},
+		"not from a worker with a live lease":       {held, "two", 2, false},
 		"not in the last moment of a lease":         {held, "two", 25, false},
 		"when the lease is over":                    {held, "two", 26, true},
 		"by its owner again, whose first call died": {held, "one", 2, true},
 		"of a run at rest":                          {resting, "two", 2, true},
 		"of a run that asks":                        {asking, "two", 2, true},
-		"not from somebody who has renewed it":      {held.Renewed(at(20)), "two", 44, false},
+		"not from a worker that renewed its lease":  {held.Renewed(at(20)), "two", 44, false},
 		"when a renewed lease is over":              {held.Renewed(at(20)), "two", 45, true},
 		"not of a completed run":                    {held.Complete(at(2)), "one", 99, false},
 		"not of a failed run":                       {held.Fail(execution.Failure{Code: "x"}, at(2)), "two", 99, false},
@@ -110,7 +110,7 @@ func TestARunStartsOnce(t *testing.T) {
 	}
 }
 
-func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
+func TestAnOpenRunIsDueAndAnEndedRunIsNot(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -134,7 +134,7 @@ func TestWhileARunLivesSomebodyWillLook(t *testing.T) {
 	}
 }
 
-func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
+func TestARunIsListedByStatusOnceParkedOrEnded(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -161,7 +161,7 @@ func TestARunLastsFromItsFirstRestOrItsEnd(t *testing.T) {
 	}
 }
 
-func TestARunEndsAsItSays(t *testing.T) {
+func TestARunEndsWithItsStatusAndReason(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
@@ -269,7 +269,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 	}
 }
 
-func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
+func TestTheDurationIsTheTimeFromStartToEnd(t *testing.T) {
 	t.Parallel()
 
 	never, err := begun().Cancel(execution.CancelledByUser, at(7))
@@ -299,7 +299,7 @@ func TestTheDurationIsThatFromStartToEnd(t *testing.T) {
 	}
 }
 
-func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
+func TestTheOffsetOfAStepCountsFromTheStartOfItsRun(t *testing.T) {
 	t.Parallel()
 
 	x := leased(t, begun(), "one", 1)
@@ -308,10 +308,10 @@ func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
 		started time.Time
 		want    time.Duration
 	}{
-		"a step in the same second":           {x, at(1).Add(12 * time.Millisecond), 12 * time.Millisecond},
-		"a step after a long wait":            {x, at(7201), 2 * time.Hour},
-		"a clock that ran backwards":          {x, at(0), 0},
-		"a step of a run that nobody has had": {begun(), at(3), 3 * time.Second},
+		"a step in the same second":             {x, at(1).Add(12 * time.Millisecond), 12 * time.Millisecond},
+		"a step after a long wait":              {x, at(7201), 2 * time.Hour},
+		"a clock that ran backwards":            {x, at(0), 0},
+		"a step of a run that was never leased": {begun(), at(3), 3 * time.Second},
 	} {
 		if got := tc.x.Offset(execution.StepRecord{Started: tc.started}); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
@@ -319,7 +319,7 @@ func TestAStepBeginsExactlySoLongAfterItsRun(t *testing.T) {
 	}
 }
 
-func TestTheNameOfARunFollowsFromAgentAndEvent(t *testing.T) {
+func TestTheIDOfARunIsDerivedFromAgentAndEvent(t *testing.T) {
 	t.Parallel()
 
 	first := execution.ID("org_a", "agent_1", trigger())
@@ -377,7 +377,7 @@ func TestTheFinalStatusesAreThree(t *testing.T) {
 	}
 }
 
-func TestARunIsStuckAfterManyLeasesWithoutAStepAtItsEnd(t *testing.T) {
+func TestARunIsStuckAfterMaxStalledLeasesWithoutAnEndedStep(t *testing.T) {
 	t.Parallel()
 
 	x := begun()

@@ -22,8 +22,8 @@ type Store interface {
 	// they are now, or ErrNotFound.
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (Execution, Steps, error)
 
-	// Executions lists the runs of the organization, newest first. A run that is
-	// older than Young and not Lasting is in no list of one status.
+	// Executions lists the runs of the organization, newest first. With a
+	// status, it omits the runs older than Young that are not ListedByStatus.
 	Executions(ctx context.Context, org id.Org, q Query) (Page, error)
 
 	// Create stores a new run, or returns ErrExists.
@@ -35,20 +35,20 @@ type Store interface {
 	Commit(ctx context.Context, c Change) error
 }
 
-// A Query says which runs to list.
+// A Query selects the runs to list.
 type Query struct {
 	Agent  id.Agent // empty: all
 	Status Status   // empty: all
 	From   time.Time
 	To     time.Time // exclusive; zero: no end
 	Limit  int
-	After  string    // the Next of the page before
-	Count  bool      // whether to count all that match
-	Now    time.Time // tells which runs are young; zero: all
+	After  string    // Next of the previous page
+	Count  bool      // whether to count all matching runs
+	Now    time.Time // decides which runs are young; zero: all
 }
 
-// Youngest returns the time since which runs are young: those that are under
-// way without being Lasting have been created since.
+// Youngest returns the creation time from which runs count as young. A run that
+// executes and is not ListedByStatus was created later.
 func (q Query) Youngest() time.Time {
 	if q.Now.IsZero() {
 		return time.Time{}
@@ -56,38 +56,39 @@ func (q Query) Youngest() time.Time {
 	return q.Now.Add(-Young).Truncate(time.Second)
 }
 
-// MaxTotal is how far a list counts.
+// MaxTotal limits the count of a list.
 const MaxTotal = 10_000
 
 // A Page is a part of a list.
 type Page struct {
 	Executions []Execution
 	Next       string // where the next page begins; empty at the end
-	Total      int    // of all that match, at most MaxTotal; only if asked for
-	More       bool   // whether there are more than Total
+	Total      int    // all matching runs, at most MaxTotal; set if Query.Count
+	More       bool   // whether more than Total runs match
 }
 
-// Definitions finds what a run does.
+// Definitions finds the definition of a run.
 type Definitions interface {
-	// Version returns a version of an agent, of a deleted one too, or
+	// Version returns a version of an agent, even of a deleted agent, or
 	// agent.ErrNotFound.
 	Version(ctx context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error)
 
-	// Current returns what a new run of the agent does, or agent.ErrNotFound.
+	// Current returns the definition and version of a new run, or
+	// agent.ErrNotFound.
 	Current(ctx context.Context, org id.Org, a id.Agent) (definition.Definition, int, error)
 }
 
-// Tenants tells whether an organization may start anything.
+// Tenants finds the organization, which may be suspended.
 type Tenants interface {
 	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
 }
 
-// Balances tells how many credits are left.
+// Balances finds the remaining credits.
 type Balances interface {
 	Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error)
 }
 
-// Gates finds the question that a run waits for.
+// Gates finds the approval for which a run waits.
 type Gates interface {
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
 }
@@ -97,7 +98,7 @@ type Machine interface {
 	Start(ctx context.Context, c machine.Cursor) error
 }
 
-// Service keeps runs on behalf of callers.
+// Service reads, cancels and retries runs for callers.
 type Service struct {
 	Store       Store
 	Definitions Definitions
@@ -107,8 +108,8 @@ type Service struct {
 	Machine     Machine
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
-	// Report is told of a failure that the caller need not know of, because the
-	// sweeper makes up for it.
+	// Report logs a failure that does not affect the caller, because the
+	// sweeper recovers from it.
 	Report func(ctx context.Context, err error)
 }
 
@@ -129,25 +130,25 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
 	}
 	x.Credits = max(x.Credits, done.Charged())
-	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // of an open run, or one that ended before they were counted
+	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // the record of an open run, or of an old one, has no count
 	return x, TraceOf(d, done, x.Status.Ended()).Delivered(done), nil
 }
 
 // internal hides a fault that the caller did not cause.
 func internal(err error) error { return errors.New(err.Error()) }
 
-// tries is how often CancelAll looks for open runs of a deleted agent.
+// tries limits how often CancelAll searches for open runs of a deleted agent.
 const tries = 30
 
-// Cancel ends a run on behalf of a person, or returns ErrNotFound or ErrState.
-// Its gate is denied in the same moment.
+// Cancel ends a run for a caller and denies its open gate in the same write. It
+// returns ErrNotFound or ErrState.
 func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Execution) error {
 	return s.cancel(ctx, who.Org, exec, CancelledByUser)
 }
 
-// CancelAll ends every open run of an agent because it is deleted. It looks at
-// the open ones alone, and again until it finds none: one that changes its
-// status meanwhile may be in neither list for a moment.
+// CancelAll ends every open run of a deleted agent. It repeats until no list
+// contains an open run: a run whose status changes meanwhile may be missing in
+// both lists for a moment.
 func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
 	for range tries {
 		found := 0
@@ -162,10 +163,10 @@ func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
 			return nil
 		}
 	}
-	return nil // it starts runs faster than they can be ended
+	return nil // the agent starts runs faster than they can be ended
 }
 
-// cancelEach ends the runs of a list, and returns how many were open.
+// cancelEach ends the listed runs and returns the number of open ones.
 func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found int, err error) {
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
@@ -205,7 +206,7 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 		return err
 	}
 	c := x.End(func(x Execution) Execution {
-		x, _ = x.Cancel(r, now) // it was possible a moment ago
+		x, _ = x.Cancel(r, now) // checked above
 		return x
 	}, done, now.Before(x.Lease.Until))
 	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {
@@ -216,13 +217,13 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 	}
 	if c.Gate != nil {
 		if err := s.Doorbell.Ring(ctx, c.Gate.Token); err != nil {
-			s.Report(ctx, fmt.Errorf("wake %s: %w", exec, err)) // its machine wakes by itself in time
+			s.Report(ctx, fmt.Errorf("wake %s: %w", exec, err)) // the machine wakes at the gate's expiry
 		}
 	}
 	return nil
 }
 
-// gate returns the closed question of a run that waits for one, or nil.
+// gate returns the closed approval of a run that waits for one, or nil.
 func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Time) (*approval.Approval, error) {
 	asked, ok := done.Asking()
 	if !ok || x.Status != Asking {
@@ -233,13 +234,13 @@ func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Ti
 		return nil, err
 	}
 	if a.Status != approval.Pending {
-		return nil, nil //nolint:nilnil // decided a moment ago; the verdict stands.
+		return nil, nil //nolint:nilnil // the approval was decided meanwhile and stands.
 	}
 	a = a.Close(now)
 	return &a, nil
 }
 
-// Asking returns the step at which people are asked, and whether there is one.
+// Asking returns the step that waits for approval, and whether there is one.
 func (s Steps) Asking() (StepRecord, bool) {
 	for _, step := range s {
 		if step.Kind == definition.Gate && step.Status == StepWaiting {
@@ -249,10 +250,10 @@ func (s Steps) Asking() (StepRecord, bool) {
 	return StepRecord{}, false
 }
 
-// Retry starts a new run of the event of a failed or cancelled one, with the
-// current definition of its agent. While that run is open, asking again returns
-// it: a request that is repeated repeats no work. It returns ErrNotFound,
-// ErrState, agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
+// Retry starts a new run for the event of a failed or cancelled run, with the
+// current definition of its agent. While that retry is open, a repeated request
+// returns it. Retry returns ErrNotFound, ErrState, agent.ErrNotFound,
+// tenant.ErrSuspended or credit.ErrInsufficient.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
 	x, _, err := s.Store.Execution(ctx, who.Org, exec)
 	if err != nil {
@@ -277,15 +278,15 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 		return s.Get(ctx, who, again.ID)
 	}
 	if err := s.Machine.Start(ctx, machine.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
-		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // it is recorded, so it will start
+		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // the run is recorded, so the sweeper starts it
 	}
 	return again, TraceOf(d, nil, false), nil
 }
 
-// maxRetries is how often a run can be retried; a retry can be retried too.
+// maxRetries limits the retries of one run; a retry can be retried too.
 const maxRetries = 1000
 
-// retryOf records the next retry of a run, or finds the one that is open.
+// retryOf records the next retry of a run, or returns the open one.
 func (s *Service) retryOf(
 	ctx context.Context, who caller.Caller, x Execution, version int,
 ) (again Execution, open bool, err error) {

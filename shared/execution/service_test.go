@@ -23,7 +23,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A fixture is a store and everything else that the service asks, for one
+// A fixture is a store with all dependencies of the service, for one
 // organization.
 type fixture struct {
 	runs    []execution.Execution
@@ -31,16 +31,16 @@ type fixture struct {
 	gate    approval.Approval
 	tenant  tenant.Tenant
 	balance credit.Balance
-	gone    bool // the agent is deleted; its versions stay
+	gone    bool // the agent is deleted, its versions are kept
 
-	races    int // how many commits are lost
+	races    int // number of commits that lose their race
 	meddle   func(*fixture)
 	commits  []execution.Change
 	asked    execution.Query // the last
 	started  []machine.Cursor
 	rings    []string
 	reported []error
-	broken   error // what machine and doorbell say
+	broken   error // error of machine and doorbell
 }
 
 func (w *fixture) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
@@ -52,7 +52,7 @@ func (w *fixture) Execution(_ context.Context, org id.Org, exec id.Execution) (e
 	return execution.Execution{}, nil, execution.ErrNotFound
 }
 
-// Executions returns two runs a page.
+// Executions returns pages of two runs.
 func (w *fixture) Executions(_ context.Context, org id.Org, q execution.Query) (execution.Page, error) {
 	w.asked = q
 	var mine []execution.Execution
@@ -157,8 +157,8 @@ func with(runs ...execution.Execution) *fixture {
 	}
 }
 
-// asking returns a run that waits for people at its first step, and what is
-// recorded of it.
+// asking returns a run that waits for approval at its first step, with its
+// records.
 func asking(t *testing.T) *fixture {
 	t.Helper()
 	w := with(leased(t, begun(), "one", 1).AwaitingApproval(at(7200)))
@@ -179,7 +179,7 @@ func TestARunIsShownWithItsTrace(t *testing.T) {
 	if err != nil || shown(tr) != "a=completed b=pending d=pending" {
 		t.Errorf("Get = %s, %v", shown(tr), err)
 	}
-	// What was answered is shown before it is settled.
+	// Credits of an answer are shown before they are settled.
 	if x.Credits != 20 {
 		t.Errorf("%d credits, want 20", x.Credits)
 	}
@@ -196,7 +196,7 @@ func TestARunIsShownWithItsTrace(t *testing.T) {
 	}
 }
 
-func TestADefinitionThatIsLostIsOurFault(t *testing.T) {
+func TestAMissingDefinitionIsAnInternalError(t *testing.T) {
 	t.Parallel()
 
 	x := begun()
@@ -207,7 +207,7 @@ func TestADefinitionThatIsLostIsOurFault(t *testing.T) {
 	}
 }
 
-func TestACancelledRunIsAtItsEnd(t *testing.T) {
+func TestACancelledRunHasEnded(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1))
@@ -226,7 +226,7 @@ func TestACancelledRunIsAtItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhatAModelMayStillAnswerStaysHeldOnlyUnderALease(t *testing.T) {
+func TestCancellingKeepsHoldsOnlyUnderALiveLease(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -267,7 +267,7 @@ func TestCancellingDeniesTheGateAndWakesTheMachine(t *testing.T) {
 	}
 }
 
-func TestAMachineThatDoesNotWakeDoesNotKeepARunAlive(t *testing.T) {
+func TestACancellationStandsWhenTheMachineCannotBeWoken(t *testing.T) {
 	t.Parallel()
 
 	w := asking(t)
@@ -280,7 +280,7 @@ func TestAMachineThatDoesNotWakeDoesNotKeepARunAlive(t *testing.T) {
 	}
 }
 
-func TestAVerdictOfAMomentAgoStands(t *testing.T) {
+func TestCancellingKeepsAVerdictThatWasJustGiven(t *testing.T) {
 	t.Parallel()
 
 	w := asking(t)
@@ -306,7 +306,7 @@ func TestACancellationThatLosesARaceIsTriedAgain(t *testing.T) {
 	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrStale) || w.races < 900 {
 		t.Errorf("%v with %d races to go; want a conflict, soon", err, w.races)
 	}
-	// The run came to its end between reading and writing.
+	// The run ends between the read and the write.
 	w = with(leased(t, begun(), "one", 1))
 	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
 	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) || w.runs[0].Status != execution.Completed {
@@ -347,7 +347,7 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	// A run that ends meanwhile is no error.
+	// A run that ends meanwhile causes no error.
 	w = with(begun())
 	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
 	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
@@ -375,7 +375,7 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	}
 }
 
-func TestARetrySaysWhoAskedForIt(t *testing.T) {
+func TestARetryRecordsItsStarter(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -408,7 +408,7 @@ func TestARetrySaysWhoAskedForIt(t *testing.T) {
 	}
 }
 
-func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
+func TestAFailedStepThatContinuesIsAWarningAndKeepsItsError(t *testing.T) {
 	t.Parallel()
 
 	broken := execution.StepRecord{ID: "a", Kind: definition.Notification, Status: execution.StepFailed, Error: &execution.Failure{Code: "notification_failed", Step: "a"}}
@@ -425,7 +425,7 @@ func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 		done execution.Steps
 		want int
 	}{
-		"nothing failed":                       {complete, execution.Steps{"a": {ID: "a", Status: execution.StepCompleted}}, 0},
+		"no failed step":                       {complete, execution.Steps{"a": {ID: "a", Status: execution.StepCompleted}}, 0},
 		"completed after a failed step":        {complete, execution.Steps{"a": broken}, 1},
 		"completed after two":                  {complete, execution.Steps{"a": broken, "b": last}, 2},
 		"failed, but not at the step before":   {fail, execution.Steps{"a": broken, "b": last}, 1},
@@ -442,7 +442,7 @@ func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 			}
 			w := with(c.Execution)
 			w.steps = tc.done
-			w.runs[0].Warnings = 0 // as one that ended before they were counted
+			w.runs[0].Warnings = 0 // like a run that ended before warnings were counted
 			got, tr, err := w.service().Get(t.Context(), who, "exec_1")
 			if err != nil || got.Warnings != tc.want {
 				t.Errorf("an old record: %d warnings, %v; want %d", got.Warnings, err, tc.want)
@@ -454,9 +454,9 @@ func TestAStepThatWasPassedOverIsAWarningAndKeepsItsError(t *testing.T) {
 	}
 }
 
-// A person who asks twice, or a client that repeats a request whose answer was
-// lost, does not have the work done twice.
-func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
+// A person who asks twice, or a client that repeats a request after a lost
+// answer, does not repeat the work.
+func TestARetryIsStartedOnceWhileItIsOpen(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
@@ -478,7 +478,7 @@ func TestARetryIsBegunOnceWhileItIsOpen(t *testing.T) {
 	}
 }
 
-func TestARetryThatCannotBeStartedIsRecordedAllTheSame(t *testing.T) {
+func TestARetryIsRecordedEvenIfItsMachineCannotBeStarted(t *testing.T) {
 	t.Parallel()
 
 	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
@@ -488,7 +488,7 @@ func TestARetryThatCannotBeStartedIsRecordedAllTheSame(t *testing.T) {
 	}
 }
 
-func TestWhatMayNotBeRetriedIsNot(t *testing.T) {
+func TestARetryIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 
 	failed := leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5))
@@ -507,7 +507,8 @@ func TestWhatMayNotBeRetriedIsNot(t *testing.T) {
 		"a run of a suspended organization": {failed, who, func(w *fixture) { w.tenant.Suspended = true }, tenant.ErrSuspended},
 		"a run when no credit is left":      {failed, who, func(w *fixture) { w.balance.Remaining = 0 }, credit.ErrInsufficient},
 		"a run when the plan is overspent":  {failed, who, func(w *fixture) { w.balance.Remaining = -500 }, credit.ErrInsufficient},
-		// The status comes first: what never could be retried says so.
+		// The status is checked first: a run that can never be retried gets
+		// that error.
 		"an open run of an agent that is gone": {begun(), who, func(w *fixture) { w.gone = true }, execution.ErrState},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,12 +7,12 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A Trace is a run step by step: every step of the definition in order, those
-// of a branch that was taken after their branch. What was not reached is
-// pending, or skipped once the run is at its end.
+// A Trace lists every step of the definition in order, with the steps of a
+// taken branch case after their branch. A step that was not reached is pending,
+// or skipped once the run has ended.
 type Trace []TraceEntry
 
-// A TraceEntry is a step of the definition and what happened at it.
+// A TraceEntry is a step of the definition with its record.
 type TraceEntry struct {
 	StepRecord
 
@@ -55,7 +55,7 @@ func taken(def definition.Step, s StepRecord) []definition.Step {
 	return nil
 }
 
-// Next returns the first step that is not at its end, and whether there is one.
+// Next returns the first step that has not ended, and whether there is one.
 func (t Trace) Next() (TraceEntry, bool) {
 	for _, s := range t {
 		if !s.Status.Ended() {
@@ -65,8 +65,8 @@ func (t Trace) Next() (TraceEntry, bool) {
 	return TraceEntry{}, false
 }
 
-// Last reports whether step is the last of the trace that is not at its end,
-// and cannot be followed by others.
+// Last reports whether all other steps have ended before step, and step is not
+// a branch: no step can follow it.
 func (t Trace) Last(step id.Step) bool {
 	for _, s := range slices.Backward(t) {
 		if s.ID == step {
@@ -79,7 +79,7 @@ func (t Trace) Last(step id.Step) bool {
 	return false
 }
 
-// Ended returns how many of the recorded steps are at their end.
+// Ended returns the number of recorded steps that have ended.
 func (s Steps) Ended() int {
 	n := 0
 	for _, step := range s {
@@ -90,8 +90,8 @@ func (s Steps) Ended() int {
 	return n
 }
 
-// PassedOver returns how many of the recorded steps failed without ending their
-// run, which failed with f; nil for a run that did not fail.
+// PassedOver returns the number of recorded steps that failed without ending
+// the run; f is the run's failure or nil.
 func (s Steps) PassedOver(f *Failure) int {
 	n := 0
 	for _, step := range s {
@@ -102,7 +102,7 @@ func (s Steps) PassedOver(f *Failure) int {
 	return n
 }
 
-// Charged returns what the recorded steps cost.
+// Charged returns the cost of the recorded steps.
 func (s Steps) Charged() int64 {
 	var sum int64
 	for _, step := range s {
@@ -111,9 +111,9 @@ func (s Steps) Charged() int64 {
 	return sum
 }
 
-// ShownToApprovers returns what people saw at the last gate that the run has passed; nil
-// when it has passed none. What an earlier one has shown of what is still to
-// come, the last one has shown too.
+// ShownToApprovers returns the values shown at the last gate that the run has
+// passed, or nil. They include everything that an earlier gate showed of the
+// steps still to come.
 func (t Trace) ShownToApprovers() *ShownToApprovers {
 	for _, s := range slices.Backward(t) {
 		if s.ShownToApprovers != nil && s.Status == StepCompleted {

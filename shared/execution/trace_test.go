@@ -31,7 +31,7 @@ func nested() definition.Definition {
 	}}
 }
 
-// recorded reads "a=completed b=completed:1" as recorded steps.
+// recorded parses "a=completed b=completed:1" into recorded steps.
 func recorded(t *testing.T, text string) execution.Steps {
 	t.Helper()
 	done := execution.Steps{}
@@ -60,16 +60,16 @@ func shown(tr execution.Trace) string {
 	return strings.Join(words, " ")
 }
 
-func TestTheTraceListsWhatWasTaken(t *testing.T) {
+func TestTheTraceListsTheTakenBranchOnly(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		done  string
 		ended bool
 		want  string
-		next  id.Step // "" when there is none
+		next  id.Step // "" if none
 	}{
-		"nothing yet":                            {"", false, "a=pending b=pending d=pending", "a"},
+		"no message yet":                         {"", false, "a=pending b=pending d=pending", "a"},
 		"a first step at work":                   {"a=running", false, "a=running b=pending d=pending", "a"},
 		"a first step that failed and goes on":   {"a=failed", false, "a=failed b=pending d=pending", "b"},
 		"a first step that was skipped":          {"a=skipped", false, "a=skipped b=pending d=pending", "b"},
@@ -83,9 +83,9 @@ func TestTheTraceListsWhatWasTaken(t *testing.T) {
 		"a branch that has not decided":          {"a=completed b=running", false, "a=completed b=running d=pending", "b"},
 		"a gate at which people are asked":       {"a=waiting", false, "a=waiting b=pending d=pending", "a"},
 		"all of it":                              {"a=completed b=completed:0 x1=completed x2=skipped d=completed", false, "a=completed b=completed x1=completed x2=skipped d=completed", ""},
-		"at the end what was not reached":        {"a=failed", true, "a=failed b=skipped d=skipped", ""},
-		"at the end what was at work":            {"a=completed b=completed:0 x1=running", true, "a=completed b=completed x1=skipped x2=skipped d=skipped", ""},
-		"at the end what waited":                 {"a=waiting", true, "a=skipped b=skipped d=skipped", ""},
+		"at the end a step that was not reached": {"a=failed", true, "a=failed b=skipped d=skipped", ""},
+		"at the end a running step":              {"a=completed b=completed:0 x1=running", true, "a=completed b=completed x1=skipped x2=skipped d=skipped", ""},
+		"at the end a waiting step":              {"a=waiting", true, "a=skipped b=skipped d=skipped", ""},
 		"a case that the definition has not":     {"a=completed b=completed:2", false, "a=completed b=completed d=pending", "d"},
 		"steps that the definition has not":      {"a=completed ghost=completed", false, "a=completed b=pending d=pending", "b"},
 		"steps of a case that was not taken":     {"a=completed b=completed:0 y1=completed", false, "a=completed b=completed x1=pending x2=pending d=pending", "x1"},
@@ -111,7 +111,7 @@ func TestTheTraceListsWhatWasTaken(t *testing.T) {
 	}
 }
 
-func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
+func TestABranchWithoutElseTakesNoSteps(t *testing.T) {
 	t.Parallel()
 
 	d := definition.Definition{Steps: []definition.Step{branch("b", nil, []definition.Step{step("x")}), step("d")}}
@@ -120,7 +120,7 @@ func TestABranchWithoutAWayOutTakesNone(t *testing.T) {
 	}
 }
 
-func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
+func TestTheLastStepIsFollowedByNone(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -129,12 +129,12 @@ func TestTheLastStepIsTheOneThatNothingFollows(t *testing.T) {
 		want bool
 	}{
 		"the last of the definition":             {"a=completed b=skipped", "d", true},
-		"one that others follow":                 {"a=completed b=skipped", "a", false},
+		"a step that others follow":              {"a=completed b=skipped", "a", false},
 		"the first":                              {"", "a", false},
 		"a branch, whose steps follow":           {"a=completed d=completed", "b", false},
 		"the last of a case, when d is to come":  {"a=completed b=completed:0 x1=completed", "x2", false},
 		"the last of a case, when d is recorded": {"a=completed b=completed:0 x1=completed d=skipped", "x2", true},
-		"one that is not in the trace":           {"a=completed", "ghost", false},
+		"a step that is not in the trace":        {"a=completed", "ghost", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,7 @@
-// Package httpcall says why an HTTP call did not do what it should, in words
-// that a customer's trace may show: the cause of a call without an answer, the
-// status and the beginning of an answer that refuses, and how long the other
-// side asks to wait. No text of a library and no address of ours is among them.
+// Package httpcall describes failed HTTP calls in words that a customer's trace
+// may show: the cause of a call without an answer, the status and beginning of
+// a refusing answer, and the requested pause. The words contain no text of a
+// library and no internal address.
 package httpcall
 
 import (
@@ -27,14 +27,14 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A Failure is what went wrong with a call.
+// A Failure describes a failed call.
 type Failure struct {
-	Text  string        // may be shown
-	Cause error         // is never shown; it says whether the call may be repeated
-	Wait  time.Duration // what the other side asks for before the next call
+	Text  string        // may be shown to customers
+	Cause error         // never shown; decides whether the call may be repeated
+	Wait  time.Duration // pause requested before the next call
 }
 
-// Error returns the words and the cause, for logs.
+// Error returns text and cause, for logs.
 func (f Failure) Error() string {
 	if f.Cause != nil {
 		return f.Text + ": " + f.Cause.Error()
@@ -45,24 +45,23 @@ func (f Failure) Error() string {
 // Unwrap returns the cause.
 func (f Failure) Unwrap() error { return f.Cause }
 
-// Reason returns what may be shown.
+// Reason returns the text for customers.
 func (f Failure) Reason() string { return f.Text }
 
-// After returns how long the other side asks to wait before the next call.
+// After returns the pause requested before the next call.
 func (f Failure) After() time.Duration { return f.Wait }
 
-// Done reports whether a status says that the work is done.
+// Done reports whether a status means success.
 func Done(status int) bool { return status >= http.StatusOK && status < http.StatusMultipleChoices }
 
-// Passing reports whether a status may be another one a moment later.
+// Passing reports whether a status is temporary.
 func Passing(status int) bool {
 	return status >= http.StatusInternalServerError || slices.Contains(
 		[]int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests}, status)
 }
 
-// RetryAfter returns how long an answer asks to wait: a number of seconds, or a
-// date of HTTP (RFC 9110, 10.2.3). It is 0 where the answer asks for nothing, or
-// for what cannot be read.
+// RetryAfter returns the pause that an answer requests: a number of seconds, or
+// an HTTP date (RFC 9110, 10.2.3). It is 0 for a missing or unreadable header.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	const longest = 365 * 24 * time.Hour
 	text := strings.TrimSpace(h.Get("Retry-After"))
@@ -76,20 +75,21 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), longest)
 }
 
-// Unconnected reports whether a call without an answer was surely not sent: the
-// connection never stood.
+// Unconnected reports whether a call without an answer was certainly not sent,
+// because no connection was established.
 func Unconnected(err error) bool {
 	op, is := errors.AsType[*net.OpError](err)
 	return is && op.Op == "dial" || Insecure(err)
 }
 
-// Insecure reports whether a call failed because there is no secure connection.
+// Insecure reports whether a call failed because no TLS connection was
+// established.
 func Insecure(err error) bool {
 	_, is := securing(err)
 	return is
 }
 
-// Unanswered says why a call got no answer.
+// Unanswered returns why a call got no answer.
 func Unanswered(err error) string {
 	if words, is := resolving(err); is {
 		return words
@@ -113,7 +113,7 @@ func Unanswered(err error) string {
 	return "the connection ended before it answered"
 }
 
-// resolving says why a name has no address.
+// resolving returns why a name has no address.
 func resolving(err error) (string, bool) {
 	dns, is := errors.AsType[*net.DNSError](err)
 	switch {
@@ -127,7 +127,7 @@ func resolving(err error) (string, bool) {
 	return "DNS has no answer for the name " + Excerpt(dns.Name), true
 }
 
-// securing says why there is no secure connection.
+// securing returns why no TLS connection was established.
 func securing(err error) (string, bool) {
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	_, isHost := errors.AsType[x509.HostnameError](err)
@@ -152,8 +152,8 @@ func securing(err error) (string, bool) {
 	return "", false
 }
 
-// Answered says what an answer refuses with: its status and the beginning of
-// its text.
+// Answered describes a refusing answer by its status and the beginning of its
+// text.
 func Answered(status int, body []byte) string {
 	text := "answered " + strconv.Itoa(status)
 	if said := Said(body); said != "" {
@@ -162,8 +162,8 @@ func Answered(status int, body []byte) string {
 	return text
 }
 
-// Said returns what a body says of a failure, in one line: the message of a
-// JSON object where it has one, and else the beginning of its text.
+// Said returns the error text of a body, in one line: the message of a JSON
+// object if it has one, otherwise the beginning of the text.
 func Said(body []byte) string {
 	if doc, err := jsonvalue.Object(body); err == nil {
 		if message := messageOf(doc); message != "" {
@@ -173,7 +173,8 @@ func Said(body []byte) string {
 	return Excerpt(string(body))
 }
 
-// messageOf returns the message of a JSON object, by the names that APIs use.
+// messageOf returns the message of a JSON object, looked up by the usual field
+// names.
 func messageOf(doc map[string]any) string {
 	for _, name := range []string{"message", "detail", "error_description", "error", "title"} {
 		switch v := doc[name].(type) {
@@ -190,7 +191,7 @@ func messageOf(doc map[string]any) string {
 	return ""
 }
 
-// MaxExcerpt is how much of a text from outside is shown, in characters.
+// MaxExcerpt limits the shown part of a text from outside, in characters.
 const MaxExcerpt = 200
 
 var (
@@ -198,10 +199,10 @@ var (
 	tag    = regexp.MustCompile(`<[^>]*>`)
 )
 
-// Excerpt returns the beginning of a text as one line without tags of HTML and
-// control characters, and says how many characters of it are left out.
+// Excerpt returns the beginning of a text as one line without HTML tags and
+// control characters, and the number of characters left out.
 func Excerpt(text string) string {
-	const most = 16 << 10 // of what is looked at
+	const most = 16 << 10 // bytes that are examined
 	beyond := 0
 	if len(text) > most {
 		beyond = utf8.RuneCountInString(text[most:])

@@ -1,7 +1,8 @@
-// Package machine is what the state machines and the runner say to each other.
+// Package machine defines the messages between the state machines and the
+// runner.
 //
-// Two machines serve every agent; neither knows its definition. The machine
-// carries ids only, and the data stays in the table:
+// Two machines serve every agent. They know no definition and carry only ids;
+// the data stays in the table:
 //
 //	Runs  (Express)   Run ──done──▶ end
 //	                   └──otherwise──▶ HandOver: start Waits, end
@@ -10,8 +11,8 @@
 //	                   ├──wait──▶ Sleep (Seconds) ──▶ Run
 //	                   └──done──▶ end
 //
-// Everything may ring twice: whatever wakes the runner, it reads the record
-// and acts on what that says, so an extra call does nothing.
+// Every wake-up may happen twice: the runner always reads the record and acts
+// on it, so an extra call does nothing.
 package machine
 
 import (
@@ -20,60 +21,60 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A Cursor says which run a machine is about.
+// A Cursor identifies the run of a machine.
 type Cursor struct {
 	Org       id.Org       `json:"org"`
 	Execution id.Execution `json:"execution"`
 }
 
-// A Call is what a machine sends to the runner.
+// A Call is a message from a machine to the runner.
 type Call struct {
 	Op     Op     `json:"op"`
 	Cursor Cursor `json:"cursor"`
-	// Owner is the execution of the machine that calls: a second call of the
-	// same owner means that its first one is dead, so it may take over.
+	// Owner is the execution of the calling machine. A machine calls again only
+	// after its first call failed, so the second call may take over the lease.
 	Owner string `json:"owner"`
-	// Token is the task token of an Ask; nothing else has one.
+	// Token is the task token of an Ask; empty otherwise.
 	Token string `json:"token,omitempty"`
 }
 
-// An Op is what the runner is to do.
+// An Op is an operation of the runner.
 type Op string
 
 // The operations.
 const (
-	OpRun Op = "run" // go on from wherever the record is
-	OpAsk Op = "ask" // put the question of the gate at which the run stands
+	OpRun Op = "run" // continue from the record
+	OpAsk Op = "ask" // request the approval of the gate at which the run is parked
 )
 
-// A Next is the runner's answer: what the machine does then.
+// A Next is the runner's answer: the next state of the machine.
 type Next struct {
 	Cursor Cursor `json:"cursor"`
 	Next   State  `json:"next"`
-	// Seconds is how long to ask or to sleep; 0 otherwise.
+	// Seconds is the timeout of an Ask or the duration of a Sleep; 0 otherwise.
 	Seconds int64 `json:"seconds"`
-	// Name is the name under which Runs starts Waits: one per turn of the
-	// runner, so that handing over twice starts once.
+	// Name is the name under which Runs starts Waits, one per turn of the
+	// runner, so that a repeated hand-over starts it once.
 	Name string `json:"name"`
 }
 
-// NameOf returns the Name of a turn of the runner, which has one for each lease.
+// NameOf returns the Name of a turn, which has a lease attempt of its own.
 func NameOf(x id.Execution, attempt int64) string {
 	return string(x) + "-" + strconv.FormatInt(attempt, 10)
 }
 
-// A State is what a machine does next.
+// A State is the next state of a machine.
 type State string
 
-// The steps.
+// The states.
 const (
-	NextDone State = "done" // the run is over, or somebody else has it
+	NextDone State = "done" // the run has ended or another worker has it
 	NextRun  State = "run"  // time ran short: call the runner again
-	NextGate State = "gate" // put a question and wait for its answer
+	NextGate State = "gate" // request an approval and wait for it
 	NextWait State = "wait" // sleep
 )
 
-// Fields of the messages as the machines' definitions name them.
+// JSON paths of the fields in the machines' definitions.
 const (
 	PathCursor  = "$.cursor"
 	PathNext    = "$.next"

@@ -17,15 +17,15 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// Converser is the part of the client that is used.
+// Converser is the part of the Bedrock client that is used.
 type Converser interface {
 	Converse(
 		ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
 	) (*bedrockruntime.ConverseOutput, error)
 }
 
-// Bedrock asks through Amazon Bedrock's Converse API. The client must not
-// repeat calls by itself: each one is billed.
+// Bedrock calls Amazon Bedrock's Converse API. The client must not retry calls,
+// because each is billed.
 type Bedrock struct {
 	API   Converser
 	Names Names
@@ -35,7 +35,7 @@ type Bedrock struct {
 func (b Bedrock) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	in, err := b.input(q)
 	if err != nil {
-		return step.Answer{}, lasting("the question cannot be sent", err)
+		return step.Answer{}, permanent("the question could not be encoded", err)
 	}
 	out, err := b.API.Converse(ctx, in)
 	if err != nil {
@@ -70,7 +70,7 @@ func (b Bedrock) input(q step.Question) (*bedrockruntime.ConverseInput, error) {
 	return in, nil
 }
 
-// forced makes the model answer by a tool whose input has the schema.
+// forced makes the model answer with a tool whose input has the schema.
 func forced(schema map[string]any) *types.ToolConfiguration {
 	return &types.ToolConfiguration{
 		Tools: []types.Tool{&types.ToolMemberToolSpec{Value: types.ToolSpecification{
@@ -91,7 +91,7 @@ func answer(name string, out *bedrockruntime.ConverseOutput) (step.Answer, error
 	}
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
-		return a, lasting("the model said nothing", errNothing)
+		return a, permanent("the model's answer is empty", errNothing)
 	}
 	for _, block := range message.Value.Content {
 		switch block := block.(type) {
@@ -106,17 +106,17 @@ func answer(name string, out *bedrockruntime.ConverseOutput) (step.Answer, error
 	return a, nil
 }
 
-// stopped returns why an answer is none, or nil.
+// stopped returns why the answer cannot be used, or nil.
 func stopped(why types.StopReason) error {
 	switch why {
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		return cut()
 	case types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
-		return lasting("the model refused", errRefused)
+		return permanent("the model refused", errRefused)
 	case types.StopReasonEndTurn, types.StopReasonToolUse, types.StopReasonStopSequence,
 		types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse:
 	}
-	return nil // what is malformed is judged like every other answer
+	return nil // step.Service validates the answer
 }
 
 func toolInput(in document.Interface) (string, error) {
@@ -125,16 +125,15 @@ func toolInput(in document.Interface) (string, error) {
 	}
 	text, err := in.MarshalSmithyDocument()
 	if err != nil {
-		return "", lasting("the answer could not be read", err)
+		return "", permanent("the answer could not be read", err)
 	}
 	if !json.Valid(text) {
-		return "", lasting("the answer could not be read", errNothing)
+		return "", permanent("the answer could not be read", errNothing)
 	}
 	return string(text), nil
 }
 
-// throttledFor returns how long the answer that err stands for asks to be left
-// alone.
+// throttledFor returns the pause that the answer behind err requests.
 func throttledFor(err error) time.Duration {
 	answer, is := errors.AsType[*smithyhttp.ResponseError](err)
 	if !is || answer.Response == nil || answer.Response.Response == nil {
@@ -143,7 +142,8 @@ func throttledFor(err error) time.Duration {
 	return retryAfter(answer.Response.Header)
 }
 
-// bedrockFailure sorts errors by what is to be done; see step.ErrElsewhere.
+// bedrockFailure classifies errors by the required reaction; see
+// step.ErrElsewhere.
 func bedrockFailure(err error) error {
 	var (
 		throttled   *types.ThrottlingException
@@ -160,13 +160,13 @@ func bedrockFailure(err error) error {
 	case errors.As(err, &throttled):
 		return busy(err, throttledFor(err))
 	case errors.As(err, &unavailable), errors.As(err, &internal), errors.As(err, &notReady):
-		return elsewhere("the model is down", err)
+		return tryFallback("the model is down", err)
 	case errors.As(err, &slow):
-		return elsewhere("the model took too long", err)
+		return tryFallback("the model took too long", err)
 	case errors.As(err, &invalid), errors.As(err, &denied), errors.As(err, &missing), errors.As(err, &broken):
-		return lasting("the model refused the question", err)
+		return permanent("the model refused the question", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return lasting("no answer in time", err)
+		return permanent("no answer in time", err)
 	}
-	return elsewhere("the model could not be reached", fmt.Errorf("converse: %w", err))
+	return tryFallback("the model could not be reached", fmt.Errorf("converse: %w", err))
 }

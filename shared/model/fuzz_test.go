@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// A reply is what a provider sends, whatever it is asked.
+// A reply is a fixed answer of a provider.
 type reply struct {
 	status int
 	kind   string
@@ -32,8 +32,8 @@ func (r *reply) RoundTrip(in *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzReply says that whatever a provider sends is an answer, or a failure that
-// says why in words of ours.
+// FuzzReply checks that every reply of a provider becomes an answer or a
+// failure with a text of this package.
 func FuzzReply(f *testing.F) {
 	f.Add(uint16(200), "", converse("end_turn", `[{"text": "fine"}]`), false)
 	f.Add(uint16(200), "", converse("tool_use", `[{"toolUse": {"toolUseId": "1", "name": "answer", "input": {"n": 1e400}}}]`), true)

@@ -27,13 +27,13 @@ func names() model.Names {
 	return model.Names{credit.Quick: {"small-1"}, credit.Standard: {"eu.model-2:0", "other-2"}, credit.Premium: {"large-1"}, credit.Expert: {"huge-1"}}
 }
 
-// A provider is a server that answers every request in one way and remembers
-// the last one.
+// A provider is a server that gives every request the same answer and remembers
+// the last request.
 type provider struct {
 	status int
 	kind   string // X-Amzn-ErrorType
 	body   string
-	hang   bool // it reads the question and hangs up
+	hang   bool // close the connection after reading the request
 	stall  chan struct{}
 
 	retryAfter string
@@ -109,7 +109,7 @@ func withSchema() step.Question {
 
 const preamble = "Names in [[double brackets]] stand for values"
 
-// at returns what stands at a path of what was asked.
+// at returns the value at a path of the request.
 func (p *provider) at(path string) any {
 	v, _ := jsonvalue.Lookup(p.asked, path)
 	return v
@@ -122,8 +122,8 @@ func (p *provider) expect(t *testing.T, path string, want any) {
 	}
 }
 
-// dataOf returns the values in a part of a message, and that nothing in them
-// could end it.
+// dataOf returns the values in the data part of a message, and checks that no
+// value could close it.
 func dataOf(t *testing.T, part any) map[string]any {
 	t.Helper()
 	text, _ := part.(string)
@@ -146,7 +146,7 @@ func converse(stop, content string) string {
 		"usage": {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120}, "metrics": {"latencyMs": 5}}`
 }
 
-func TestBedrockIsAskedInItsWords(t *testing.T) {
+func TestARequestToBedrockHasItsFormat(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: converse("end_turn", `[{"text": "It is "}, {"text": "noise."}]`)}
 	got, err := bedrock(t, p).Ask(t.Context(), question())
@@ -203,7 +203,7 @@ func TestBedrockMustUseATool(t *testing.T) {
 	}
 }
 
-func TestAModelWithoutASystemPromptIsToldWhatIsData(t *testing.T) {
+func TestAModelWithoutASystemPromptGetsThePreamble(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
 	if _, err := bedrock(t, p).Ask(t.Context(), step.Question{Tier: credit.Quick, Prompt: "p"}); err != nil {
@@ -216,7 +216,7 @@ func TestAModelWithoutASystemPromptIsToldWhatIsData(t *testing.T) {
 	p.expect(t, "messages.0.content.1", nil)
 }
 
-// What becomes of a failed question.
+// The classification of a failed question.
 const (
 	again     = "asked again"
 	elsewhere = "asked elsewhere"
@@ -253,7 +253,7 @@ func judge(t *testing.T, p *provider, err error, want, reason string) {
 	}
 }
 
-func TestFailuresOfBedrockAreSorted(t *testing.T) {
+func TestFailuresOfBedrockAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -277,7 +277,7 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 		"out of window":      {&provider{status: 200, body: converse("model_context_window_exceeded", `[]`)}, brief, "the answer was cut off"},
 		"filtered":           {&provider{status: 200, body: converse("content_filtered", `[]`)}, lasts, "the model refused"},
 		"stopped by a guard": {&provider{status: 200, body: converse("guardrail_intervened", `[{"text": "no"}]`)}, lasts, "the model refused"},
-		"without a message":  {&provider{status: 200, body: `{"stopReason": "end_turn"}`}, lasts, "the model said nothing"},
+		"without a message":  {&provider{status: 200, body: `{"stopReason": "end_turn"}`}, lasts, "the model's answer is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -287,7 +287,7 @@ func TestFailuresOfBedrockAreSorted(t *testing.T) {
 	}
 }
 
-func TestAQuestionEndsWithItsTime(t *testing.T) {
+func TestACallOfAModelEndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 
 	for name, open := range map[string]func(*testing.T, *provider) step.Model{"bedrock": bedrock, "openai": openAI} {
@@ -309,7 +309,7 @@ func completion(finish, message string) string {
 		"choices": [{"index": 0, "finish_reason": "` + finish + `", "message": ` + message + `}]}`
 }
 
-func TestOpenAIIsAskedInItsWords(t *testing.T) {
+func TestARequestToOpenAIHasItsFormat(t *testing.T) {
 	t.Parallel()
 	p := &provider{status: 200, body: completion("stop", `{"role": "assistant", "content": "{\"n\": 12345678901234567}"}`)}
 	q := withSchema()
@@ -355,7 +355,7 @@ func TestOpenAIAnswersTextWithoutASchema(t *testing.T) {
 	p.expect(t, "response_format", nil)
 }
 
-func TestFailuresOfOpenAIAreSorted(t *testing.T) {
+func TestFailuresOfOpenAIAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -376,7 +376,7 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 		"truncated":        {&provider{status: 200, body: completion("length", `{"role": "assistant", "content": "It"}`)}, brief, "the answer was cut off"},
 		"filtered":         {&provider{status: 200, body: completion("content_filter", `{"role": "assistant", "content": ""}`)}, lasts, "the model refused"},
 		"refused":          {&provider{status: 200, body: completion("stop", `{"role": "assistant", "content": null, "refusal": "I will not"}`)}, lasts, "the model refused"},
-		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model said nothing"},
+		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model's answer is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -386,7 +386,7 @@ func TestFailuresOfOpenAIAreSorted(t *testing.T) {
 	}
 }
 
-// ---- names ----
+// ---- model names ----
 
 func TestEveryTierHasAModel(t *testing.T) {
 	t.Parallel()
@@ -408,7 +408,7 @@ func TestEveryTierHasAModel(t *testing.T) {
 	}
 }
 
-func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
+func TestTheFallbackModelIsAskedWhenTheTierHasOne(t *testing.T) {
 	t.Parallel()
 	for tier, want := range map[credit.Tier]string{credit.Standard: "other-2", credit.Quick: "small-1"} {
 		p := &provider{status: 200, body: converse("end_turn", `[{"text": "yes"}]`)}
@@ -421,7 +421,7 @@ func TestAnotherModelIsAskedWhenTheTierHasOne(t *testing.T) {
 	}
 }
 
-func TestABusyModelSaysHowLong(t *testing.T) {
+func TestTheRetryAfterOfABusyModelIsKept(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
 		"": time.Second, "7": 7 * time.Second, "-1": time.Second, "soon": time.Second,

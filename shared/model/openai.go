@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// OpenAI asks any endpoint that speaks OpenAI's chat completions.
+// OpenAI calls an endpoint with OpenAI's chat completions API.
 type OpenAI struct {
 	client openai.Client
 	names  Names
@@ -26,7 +26,7 @@ func NewOpenAI(base, key string, client *http.Client, names Names) OpenAI {
 	return OpenAI{
 		client: openai.NewClient(
 			option.WithBaseURL(base), option.WithAPIKey(key), option.WithHTTPClient(client),
-			option.WithMaxRetries(0), // each call is billed; the step decides
+			option.WithMaxRetries(0), // each call is billed; the step decides on retries
 		),
 		names: names,
 	}
@@ -36,7 +36,7 @@ func NewOpenAI(base, key string, client *http.Client, names Names) OpenAI {
 func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	params, err := o.params(q)
 	if err != nil {
-		return step.Answer{}, lasting("the question cannot be sent", err)
+		return step.Answer{}, permanent("the question could not be encoded", err)
 	}
 	var raw *http.Response
 	out, err := o.client.Chat.Completions.New(ctx, params,
@@ -48,17 +48,17 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	if err != nil {
 		return step.Answer{Usage: execution.Usage{Model: o.names.of(q)}}, openAIFailure(err)
 	}
-	if raw != nil && raw.StatusCode >= http.StatusMultipleChoices { // the client takes it for an answer
-		return step.Answer{}, lasting("the model refused the question", errNothing)
+	if raw != nil && raw.StatusCode >= http.StatusMultipleChoices { // the client treats a redirect as an answer
+		return step.Answer{}, permanent("the model refused the question", errNothing)
 	}
-	if out == nil { // the whole answer was null
-		return step.Answer{}, lasting("the model said nothing", errNothing)
+	if out == nil { // the answer was null
+		return step.Answer{}, permanent("the model's answer is empty", errNothing)
 	}
 	a := step.Answer{Usage: execution.Usage{
 		Model: out.Model, InputTokens: out.Usage.PromptTokens, OutputTokens: out.Usage.CompletionTokens,
 	}}
 	if len(out.Choices) == 0 {
-		return a, lasting("the model said nothing", errNothing)
+		return a, permanent("the model's answer is empty", errNothing)
 	}
 	choice := out.Choices[0]
 	switch {
@@ -66,7 +66,7 @@ func (o OpenAI) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		a.Text = choice.Message.Content
 		return a, cut()
 	case choice.FinishReason == "content_filter", choice.Message.Refusal != "":
-		return a, lasting("the model refused", errRefused)
+		return a, permanent("the model refused", errRefused)
 	}
 	a.Text = choice.Message.Content
 	return a, nil
@@ -96,7 +96,7 @@ func (o OpenAI) params(q step.Question) (openai.ChatCompletionNewParams, error) 
 	return params, nil
 }
 
-// waitOf returns how long an answer, if there is one, asks to be left alone.
+// waitOf returns the pause that an answer, if there is one, requests.
 func waitOf(r *http.Response) time.Duration {
 	if r == nil {
 		return 0
@@ -104,20 +104,21 @@ func waitOf(r *http.Response) time.Duration {
 	return retryAfter(r.Header)
 }
 
-// openAIFailure sorts errors by what is to be done; see step.ErrElsewhere.
+// openAIFailure classifies errors by the required reaction; see
+// step.ErrElsewhere.
 func openAIFailure(err error) error {
 	var api *openai.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return lasting("no answer in time", err)
+		return permanent("no answer in time", err)
 	case !errors.As(err, &api):
-		return elsewhere("the model could not be reached", err)
+		return tryFallback("the model could not be reached", err)
 	case api.StatusCode == http.StatusTooManyRequests:
 		return busy(err, waitOf(api.Response))
 	case api.StatusCode == http.StatusRequestTimeout:
-		return elsewhere("the model took too long", err)
+		return tryFallback("the model took too long", err)
 	case api.StatusCode >= http.StatusInternalServerError:
-		return elsewhere("the model is down", err)
+		return tryFallback("the model is down", err)
 	}
-	return lasting("the model refused the question", err)
+	return permanent("the model refused the question", err)
 }

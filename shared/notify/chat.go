@@ -12,9 +12,9 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// The bounds of Slack, in characters: of a message's text, a header block, and a
-// section (docs.slack.dev, Block Kit). Of all blocks together Slack takes about
-// 13,000, which it says nowhere (slackapi/bolt-js#2509).
+// Slack's limits in characters: a message's text, a header block and a section
+// (docs.slack.dev, Block Kit). All blocks together may have about 13,000, which
+// Slack does not document (slackapi/bolt-js#2509).
 const (
 	slackText     = 40_000
 	slackHeader   = 150
@@ -22,10 +22,10 @@ const (
 	slackSections = 4
 )
 
-// slack returns a message for an incoming webhook of Slack: the subject as a
-// header and the body as sections of mrkdwn. The text is what notifications and
-// screen readers show of it. Sections are verbatim: only what is written as
-// <…> is a link or a mention, and values never are.
+// slack returns a message for a Slack incoming webhook: the subject as a header
+// and the body as mrkdwn sections. Notifications and screen readers show the
+// text. Sections are verbatim: only <…> is a link or a mention, and values
+// never contain it.
 func slack(m step.Message) map[string]any {
 	title := oneLine(m.Subject)
 	body := cmp.Or(m.Markup, render.Slack(m.Body))
@@ -51,15 +51,15 @@ func slack(m step.Message) map[string]any {
 	return message
 }
 
-// The bounds of a card of Teams, in bytes of JSON. Teams takes messages of about
-// 28 KB; others have seen larger ones than 21 KB refused (msteams_hermes).
+// Limits of a Teams card, in bytes of JSON. Teams accepts messages of about 28
+// KB; cards above 21 KB were reported as refused (msteams_hermes).
 const (
 	teamsTitle = 1000
 	teamsBody  = 18_000
 )
 
-// teams returns a message for a Workflows webhook of Teams ("When a Teams
-// webhook request is received"): one Adaptive Card.
+// teams returns one Adaptive Card for a Teams Workflows webhook ("When a Teams
+// webhook request is received").
 func teams(m step.Message) map[string]any {
 	blocks := []any{}
 	if title := oneLine(m.Subject); !blank(title) {
@@ -68,7 +68,7 @@ func teams(m step.Message) map[string]any {
 			"weight": "Bolder", "size": "Medium",
 		})
 	}
-	// In Markdown a single line break is a blank.
+	// In Markdown a single line break is a space.
 	body := strings.Join(lines(cmp.Or(m.Markup, render.Markdown(m.Body))), "\n\n")
 	if !blank(body) {
 		blocks = append(blocks, map[string]any{"type": "TextBlock", "text": fit(body, teamsBody, jsonBytes), "wrap": true})
@@ -83,9 +83,9 @@ func teams(m step.Message) map[string]any {
 	}}}
 }
 
-// refuses reports whether a chat's answer of a status from 200 to 299 says that
-// the message was not taken. Slack says "ok", a connector of Teams says "1", and
-// Workflows of Teams answer 202 or with JSON; any other text is an error.
+// refuses reports whether a chat's answer with a status from 200 to 299 refuses
+// the message. Slack answers "ok", a Teams connector "1", and Teams Workflows
+// 202 or JSON; any other text is an error.
 func refuses(c definition.Channel, status int, answer []byte) bool {
 	text := strings.TrimSpace(string(answer))
 	if text == "" || status == http.StatusAccepted || status == http.StatusNoContent {
@@ -93,7 +93,7 @@ func refuses(c definition.Channel, status int, answer []byte) bool {
 	}
 	switch v, _ := jsonvalue.Decode([]byte(text)); v := v.(type) {
 	case map[string]any:
-		return v["ok"] == false || v["success"] == false || said(v["error"])
+		return v["ok"] == false || v["success"] == false || hasError(v["error"])
 	case string:
 		text = v
 	case int64, bool:
@@ -102,12 +102,12 @@ func refuses(c definition.Channel, status int, answer []byte) bool {
 	return !strings.EqualFold(text, "ok")
 }
 
-// said reports whether the field error of an answer names one.
-func said(v any) bool { return v != nil && v != false && v != "" }
+// hasError reports whether the field error of an answer holds an error.
+func hasError(v any) bool { return v != nil && v != false && v != "" }
 
-// throttled is how Teams says in a text that it takes no more for now
+// throttled matches the text with which Teams reports rate limiting
 // (learn.microsoft.com, "Rate limiting for connectors").
 var throttled = regexp.MustCompile(`(?i)HTTP error 429\b`)
 
-// throttles reports whether a refusal may pass.
+// throttles reports whether a refusal is temporary.
 func throttles(answer []byte) bool { return throttled.Match(answer) }

@@ -1,10 +1,10 @@
-// Package notify reaches people: SMS through Amazon SNS, e-mail through Amazon
+// Package notify sends messages: SMS through Amazon SNS, e-mail through Amazon
 // SES, and chat and webhooks over HTTPS.
 //
-// A failed call is sorted into three: the recipient cannot be reached; the
-// message was surely not sent; or nobody knows. Only webhooks carry a key by
-// which the receiver recognizes a repetition, so only they are repeated when
-// nobody knows.
+// A failed call has one of three results: the recipient cannot be reached, the
+// message was certainly not sent, or it may have been sent. Only webhooks carry
+// an idempotency key that the receiver can check, so only they are repeated in
+// the third case.
 package notify
 
 import (
@@ -32,11 +32,12 @@ type Publisher interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
-// maxSMS is how many characters SNS takes at once; it sends them in parts.
+// maxSMS is SNS's limit for one call, in characters; SNS splits longer texts
+// into parts.
 const maxSMS = 1600
 
-// SMS sends text messages. The client must not repeat calls by itself: SNS has
-// no idempotency key.
+// SMS sends text messages. The client must not retry calls: SNS has no
+// idempotency key.
 type SMS struct {
 	API Publisher
 }
@@ -53,7 +54,7 @@ func (s SMS) Send(ctx context.Context, m step.Message) error {
 			"org_id": text(string(m.Org)), "idempotency_key": text(m.Key),
 		},
 	})
-	return sorted("Amazon SNS", err)
+	return classify("Amazon SNS", err)
 }
 
 // Mailer is the part of the SES client that is used.
@@ -61,14 +62,14 @@ type Mailer interface {
 	SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
 }
 
-// maxSubject is how many characters of a subject are sent.
+// maxSubject limits the subject, in characters.
 const maxSubject = 250
 
 //go:embed mail.html
 var mailSource string
 
-// Email sends e-mail, as text and as HTML that says the same. The client must
-// not repeat calls by itself: SES has no idempotency key.
+// Email sends e-mail with equal text and HTML parts. The client must not retry
+// calls: SES has no idempotency key.
 type Email struct {
 	API  Mailer
 	From string
@@ -79,7 +80,7 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 	subject := fit(oneLine(m.Subject), maxSubject, units)
 	html, err := pageOf(subject, m)
 	if err != nil {
-		return lasting("the message cannot be written", err)
+		return permanent("the message could not be encoded", err)
 	}
 	utf8 := func(s string) *sestypes.Content { return &sestypes.Content{Data: &s, Charset: aws.String("UTF-8")} }
 	_, err = e.API.SendEmail(ctx, &sesv2.SendEmailInput{
@@ -95,12 +96,12 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 			},
 		}},
 	})
-	return sorted("Amazon SES", err)
+	return classify("Amazon SES", err)
 }
 
-// pageOf returns the HTML of an e-mail. The template encodes what is put into
-// it, so that the message's own link is its only one. It is read each time: kept in a variable it would be a part of every
-// function, those too that send nothing.
+// pageOf returns the HTML of an e-mail. The template escapes every value, so the
+// message's own link is the only one. It is parsed for each message: a package
+// variable would be linked into every function, even those that send nothing.
 func pageOf(subject string, m step.Message) (string, error) {
 	t, err := template.New("mail").Parse(mailSource)
 	if err != nil {
@@ -115,17 +116,17 @@ func pageOf(subject string, m step.Message) (string, error) {
 	return b.String(), err
 }
 
-// overloaded reports whether a code means that there were too many calls. SNS
-// has one of its own.
+// overloaded reports whether a code means too many calls. SNS has a code of its
+// own.
 func overloaded(code string) bool {
 	_, usual := retry.DefaultThrottleErrorCodes[code]
 	return usual || code == "Throttled"
 }
 
-// sorted sorts an AWS error: one that the service answered means that nothing
-// was sent, as does a connection that never stood; otherwise the outcome is
-// unknown.
-func sorted(service string, err error) error {
+// classify returns the failure for an AWS error. After an answer of the
+// service, or without a connection, the message was not sent; otherwise its
+// outcome is unknown.
+func classify(service string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -138,10 +139,10 @@ func sorted(service string, err error) error {
 	case api.ErrorFault() == smithy.FaultServer, overloaded(api.ErrorCode()):
 		return httpcall.Failure{Text: refusal(service, api.ErrorCode()), Cause: errors.Join(step.ErrAgain, err)}
 	}
-	return lasting(refusal(service, api.ErrorCode()), err)
+	return permanent(refusal(service, api.ErrorCode()), err)
 }
 
-// refusals returns what the codes of SES and SNS mean for a message.
+// refusals returns the meaning of SES and SNS error codes.
 func refusals() map[string]string {
 	return map[string]string{
 		"MessageRejected":                    "rejected the message; the address or the sender may not be verified",
@@ -163,15 +164,15 @@ func refusals() map[string]string {
 
 var codes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,60}$`)
 
-// refusal says why a service did not take a message, with its code.
+// refusal returns why a service refused a message, with its code.
 func refusal(service, code string) string {
 	words, known := refusals()[code]
 	switch {
 	case known:
 	case overloaded(code):
-		words = "takes no more messages at the moment"
+		words = "is limiting the rate of messages"
 	default:
-		words = "did not take the message"
+		words = "refused the message"
 	}
 	if !codes.MatchString(code) {
 		return service + " " + words

@@ -29,11 +29,11 @@ func message(c definition.Channel, to string) step.Message {
 	}
 }
 
-// What becomes of a message that was not sent for certain.
+// The classification of a failed message.
 const (
 	never   = "cannot be reached" // step.ErrNotification
-	again   = "surely not sent"   // step.ErrAgain
-	unknown = "nobody knows"
+	again   = "not sent"          // step.ErrAgain
+	unknown = "possibly sent"
 	sent    = "sent"
 )
 
@@ -49,9 +49,9 @@ func sort(err error) string {
 	return unknown
 }
 
-// ---- SNS and SES, as their clients understand the service ----
+// ---- SNS and SES, behind their real clients ----
 
-// cloud answers every call of AWS in one way.
+// cloud gives every AWS call the same answer.
 type cloud struct {
 	status int
 	body   string
@@ -100,7 +100,7 @@ func refusal(code string) string {
 		`</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>`
 }
 
-func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
+func TestFailuresOfSNSAreClassified(t *testing.T) {
 	t.Parallel()
 
 	const ok = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>`
@@ -108,15 +108,15 @@ func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
 		cloud *cloud
 		want  string
 	}{
-		"it is sent":             {&cloud{status: 200, body: ok}, sent},
-		"a number it cannot use": {&cloud{status: 400, body: refusal("InvalidParameter")}, never},
-		"somebody who opted out": {&cloud{status: 400, body: refusal("OptedOut")}, never},
-		"no permission":          {&cloud{status: 403, body: refusal("AuthorizationError")}, never},
-		"too many":               {&cloud{status: 429, body: refusal("Throttled")}, again},
-		"too many at the door":   {&cloud{status: 400, body: refusal("Throttling")}, again},
-		"too many, otherwise":    {&cloud{status: 400, body: refusal("ThrottlingException")}, again},
-		"broken":                 {&cloud{status: 500, body: refusal("InternalError")}, again},
-		"no answer":              {&cloud{hang: true}, unknown},
+		"it is sent":              {&cloud{status: 200, body: ok}, sent},
+		"a number it cannot use":  {&cloud{status: 400, body: refusal("InvalidParameter")}, never},
+		"a number that opted out": {&cloud{status: 400, body: refusal("OptedOut")}, never},
+		"no permission":           {&cloud{status: 403, body: refusal("AuthorizationError")}, never},
+		"too many":                {&cloud{status: 429, body: refusal("Throttled")}, again},
+		"too many at the door":    {&cloud{status: 400, body: refusal("Throttling")}, again},
+		"too many, otherwise":     {&cloud{status: 400, body: refusal("ThrottlingException")}, again},
+		"broken":                  {&cloud{status: 500, body: refusal("InternalError")}, again},
+		"no answer":               {&cloud{hang: true}, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestAnSMSIsSortedByWhatSNSSays(t *testing.T) {
 	}
 }
 
-func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
+func TestFailuresOfSESAreClassified(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -157,14 +157,14 @@ func TestAnEmailIsSortedByWhatSESSays(t *testing.T) {
 	}
 }
 
-func TestARefusalOfAWSIsSaidInOurWordsWithItsCode(t *testing.T) {
+func TestARefusalOfAWSIsDescribedWithItsCode(t *testing.T) {
 	t.Parallel()
 
 	for code, want := range map[string]string{
 		"OptedOut":         "Amazon SNS may not send to the number, which has opted out (OptedOut)",
-		"Throttled":        "Amazon SNS takes no more messages at the moment (Throttled)",
-		"SomethingElse":    "Amazon SNS did not take the message (SomethingElse)",
-		"some &lt;b> text": "Amazon SNS did not take the message",
+		"Throttled":        "Amazon SNS is limiting the rate of messages (Throttled)",
+		"SomethingElse":    "Amazon SNS refused the message (SomethingElse)",
+		"some &lt;b> text": "Amazon SNS refused the message",
 	} {
 		c := &cloud{status: 400, body: refusal(code)}
 		if got := reasonOf(c.sms(t).Send(t.Context(), message(definition.SMS, "+15551234567"))); got != want {
@@ -182,7 +182,7 @@ func TestARefusalOfAWSIsSaidInOurWordsWithItsCode(t *testing.T) {
 	}
 }
 
-// phone and post remember what they are given.
+// phone and post record their input.
 type phone struct{ in *sns.PublishInput }
 
 func (p *phone) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
@@ -197,7 +197,7 @@ func (p *post) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 	return &sesv2.SendEmailOutput{}, nil
 }
 
-func TestAnSMSSaysWhoseItIs(t *testing.T) {
+func TestAnSMSIsTaggedWithItsOrganization(t *testing.T) {
 	t.Parallel()
 	p := &phone{}
 	m := message(definition.SMS, "+15551234567")
@@ -216,7 +216,7 @@ func TestAnSMSSaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestAnSMSIsAsLongAsSNSTakes(t *testing.T) {
+func TestAnSMSIsCutToTheLimitOfSNS(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ body, want string }{
@@ -267,7 +267,7 @@ func TestAnEmailSaysTheSameInHTML(t *testing.T) {
 	}
 }
 
-func TestAnEmailHasNoLinkButOurs(t *testing.T) {
+func TestAnEmailHasOnlyTheLinkOfThePlatform(t *testing.T) {
 	t.Parallel()
 	anchors := regexp.MustCompile(`<a href="([^"]*)"[^>]*>([^<]*)</a>`)
 	for name, tc := range map[string]struct {
@@ -277,7 +277,7 @@ func TestAnEmailHasNoLinkButOurs(t *testing.T) {
 		"none":                          {step.Link{}, nil},
 		"ours":                          {step.Link{Text: "Decide", URL: "https://one.example/approvals/appr_1"}, []string{"https://one.example/approvals/appr_1", "Decide"}},
 		"ours, which has to be encoded": {step.Link{Text: `"><b>`, URL: `https://one.example/?a=1&b="><script>`}, []string{"https://one.example/?a=1&b=%22%3e%3cscript%3e", `"><b>`}},
-		"what is no address of the web": {step.Link{Text: "Decide", URL: "javascript:alert(1)"}, []string{"#ZgotmplZ", "Decide"}},
+		"not a web address":             {step.Link{Text: "Decide", URL: "javascript:alert(1)"}, []string{"#ZgotmplZ", "Decide"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// A measure is what one character costs of a bound.
+// A measure returns the cost of a character.
 type measure func(r rune) int
 
-// units counts as the services do that count characters: those beyond the first
-// plane of Unicode count twice with some, so they count twice with us.
+// units counts UTF-16 units, because some services count characters outside the
+// Basic Multilingual Plane twice.
 func units(r rune) int { return max(1, utf16.RuneLen(r)) }
 
-// jsonBytes counts the bytes of a character in JSON.
+// jsonBytes returns the length of a character in JSON, in bytes.
 func jsonBytes(r rune) int {
 	const named, coded = len(`\n`), len(`\u0000`)
 	switch {
@@ -28,8 +28,8 @@ func jsonBytes(r rune) int {
 	return utf8.RuneLen(r)
 }
 
-// head returns the longest beginning of s, in whole characters, that costs at
-// most so much.
+// head returns the longest prefix of s, in whole characters, that costs at most
+// most.
 func head(s string, most int, cost measure) string {
 	for i, r := range s {
 		if most -= cost(r); most < 0 {
@@ -39,20 +39,20 @@ func head(s string, most int, cost measure) string {
 	return s
 }
 
-// fit returns s, or as much of it as fits with an ellipsis at its end.
+// fit returns s, or a prefix of it with an ellipsis if s costs more than most.
 func fit(s string, most int, cost measure) string {
 	if len(head(s, most, cost)) == len(s) {
 		return s
 	}
-	return whole(head(s, most-cost('…'), cost)) + "…"
+	return complete(head(s, most-cost('…'), cost)) + "…"
 }
 
-// A link that has no end, in the markup of Slack or of Teams.
+// openLink matches an incomplete link at the end, in the markup of Slack or
+// Teams.
 var openLink = regexp.MustCompile(`(<[^<>\s]*|<https?:[^<>\n]*|\[[^\]\n]*\]\([^)\s]*)$`)
 
-// whole returns s without a link, or an escape (&amp; \*), at its end that was cut
-// in two.
-func whole(s string) string {
+// complete returns s without an incomplete link or escape (&amp; \*) at its end.
+func complete(s string) string {
 	const longest = len("&amp")
 	if at := openLink.FindStringIndex(s); at != nil {
 		s = s[:at[0]]
@@ -66,9 +66,9 @@ func whole(s string) string {
 	return s
 }
 
-// split returns s in at most so many pieces of at most so much, cut where a
-// line ends if there is one in the second half of a piece. What does not fit is
-// cut off.
+// split returns s in at most pieces pieces that cost at most most each. It
+// prefers to cut at a line break in the second half of a piece, and drops the
+// rest of s.
 func split(s string, pieces, most int, cost measure) []string {
 	var out []string
 	for s != "" {
@@ -78,7 +78,7 @@ func split(s string, pieces, most int, cost measure) []string {
 		}
 		if i := strings.LastIndexByte(piece, '\n'); i > len(piece)/2 {
 			piece = piece[:i+1]
-		} else if w := whole(piece); w != "" {
+		} else if w := complete(piece); w != "" {
 			piece = w
 		}
 		out, s = append(out, piece), s[len(piece):]
@@ -86,8 +86,7 @@ func split(s string, pieces, most int, cost measure) []string {
 	return out
 }
 
-// oneLine returns s as a line: what would end it, or control something, is a
-// blank.
+// oneLine returns s with line breaks and control characters replaced by spaces.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || breaks(r) {
@@ -107,16 +106,16 @@ func plain(s string) string {
 	}, s)
 }
 
-// breaks reports whether a character that is no control character ends a line.
+// breaks reports whether r is a Unicode line or paragraph separator.
 func breaks(r rune) bool { return r == '\u2028' || r == '\u2029' }
 
-// lines returns the lines of s, however they end.
+// lines splits s at line breaks of any kind.
 func lines(s string) []string {
 	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(plain(s)), "\n")
 }
 
-// blank reports whether there is nothing to show.
+// blank reports whether s has nothing visible.
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// shown returns the pieces that show something.
+// shown returns the pieces that are not blank.
 func shown(pieces []string) []string { return slices.DeleteFunc(pieces, blank) }

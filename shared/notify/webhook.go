@@ -24,19 +24,18 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// The bounds of a call to an address that a tenant has chosen.
+// Limits for calls to URLs that a tenant has chosen.
 const (
 	hookTimeout = 10 * time.Second
-	maxAnswer   = 64 << 10 // bytes of an answer that are read
+	maxAnswer   = 64 << 10 // bytes read of an answer
 )
 
-// Client returns an HTTP client for addresses that tenants choose: the address
-// that a name resolves to is checked when the connection is made, so a name
-// cannot point elsewhere after it was looked at. Private addresses are refused
-// but for allowed ones ("127.0.0.1:4580"). Redirects are not followed and no
-// proxy is used.
+// Client returns an HTTP client for URLs that tenants choose. It checks the
+// resolved address when the connection is made, so a name cannot resolve to
+// another address after the check. It refuses private addresses except the
+// allowed ones ("127.0.0.1:4580"), follows no redirects and uses no proxy.
 func Client(allowed []string) *http.Client {
-	guard := ssrf.New(ssrf.WithPorts(80, 443, 8443)) //nolint:mnd // the usual ports of https.
+	guard := ssrf.New(ssrf.WithPorts(80, 443, 8443)) //nolint:mnd // the usual ports of HTTPS.
 	dialer := &net.Dialer{Timeout: hookTimeout, Control: func(network, address string, c syscall.RawConn) error {
 		if slices.Contains(allowed, address) {
 			return nil
@@ -50,11 +49,11 @@ func Client(allowed []string) *http.Client {
 	}
 }
 
-// Hook posts to chats and webhooks.
+// Hook posts messages to chats and webhooks.
 type Hook struct {
 	HTTP   *http.Client
-	Hosts  []string   // allowed over plain http
-	Master key.Master // of the secrets that webhooks are signed with
+	Hosts  []string   // allowed over plain HTTP
+	Master key.Master // derives the secrets that sign webhooks
 	Now    func() time.Time
 }
 
@@ -65,11 +64,11 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	body, err := content(m)
 	if err != nil {
-		return lasting("the message cannot be written", err)
+		return permanent("the message could not be encoded", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Recipient, bytes.NewReader(body))
 	if err != nil {
-		return lasting("it cannot be called", err)
+		return permanent("its address cannot be called", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if m.Channel == definition.Webhook {
@@ -79,9 +78,9 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	resp, err := h.HTTP.Do(req)
 	if err != nil {
-		return unanswered(m.Channel, err)
+		return classifyUnanswered(m.Channel, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing depends on its end.
+	defer resp.Body.Close() //nolint:errcheck // a failed close has no effect.
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	return h.judge(m.Channel, resp, text, err == nil && len(text) <= maxAnswer)
 }
@@ -89,19 +88,20 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 func (h Hook) mayReach(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
-		return lasting("its address is not one of https", err)
+		return permanent("its address must begin with https://", err)
 	}
 	return nil
 }
 
-// lasting returns the failure of a message that was not sent and never will be.
-func lasting(words string, cause error) error {
+// permanent returns a permanent failure of a message that was not sent.
+func permanent(words string, cause error) error {
 	return httpcall.Failure{Text: words, Cause: errors.Join(step.ErrNotification, cause)}
 }
 
-// unanswered sorts a call without an answer: before the connection stood nothing
-// was sent, and what is wrong with an address or a certificate does not pass.
-func unanswered(c definition.Channel, err error) error {
+// classifyUnanswered returns the failure for a call without an answer. Without
+// a connection nothing was sent; errors of the address or the certificate are
+// permanent.
+func classifyUnanswered(c definition.Channel, err error) error {
 	f := httpcall.Failure{Text: httpcall.Unanswered(err), Cause: err}
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), httpcall.Insecure(err):
@@ -112,8 +112,9 @@ func unanswered(c definition.Channel, err error) error {
 	return f
 }
 
-// judge sorts an answer; whole is whether all of its text was read. A webhook is
-// done by its status. A chat may refuse a message with status 200.
+// judge classifies an answer; whole reports whether all of its text was read.
+// The status alone decides for a webhook. A chat may refuse a message with
+// status 200.
 func (h Hook) judge(c definition.Channel, resp *http.Response, text []byte, whole bool) error {
 	f := httpcall.Failure{Text: "it " + httpcall.Answered(resp.StatusCode, text), Cause: step.ErrNotification}
 	switch {
@@ -128,8 +129,8 @@ func (h Hook) judge(c definition.Channel, resp *http.Response, text []byte, whol
 	return f
 }
 
-// content returns the message in the format of its channel: Slack's, Teams', or
-// our own.
+// content returns the message in the format of its channel: Slack, Teams, or
+// the platform's own for webhooks.
 func content(m step.Message) ([]byte, error) {
 	switch m.Channel {
 	case definition.Slack:

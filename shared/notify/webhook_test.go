@@ -29,7 +29,7 @@ import (
 
 const secret = "a secret of ours"
 
-// A hook is a server of a tenant, and what it was sent last.
+// A hook is a tenant's server and the last request to it.
 type hook struct {
 	url string
 
@@ -64,7 +64,7 @@ func listen(t *testing.T, answer http.HandlerFunc) *hook {
 
 func (h *hook) host() string { return strings.TrimPrefix(h.url, "http://") }
 
-// sender returns a sender that may reach these hosts.
+// sender returns a sender with these hosts allowed.
 func sender(hosts ...string) notify.Hook {
 	return notify.Hook{
 		HTTP: notify.Client(hosts), Hosts: hosts, Master: key.Master(secret),
@@ -152,7 +152,7 @@ func TestEachChatHasItsFormat(t *testing.T) {
 	}
 }
 
-// posted returns what a chat or a webhook was sent.
+// posted returns the body that a chat or a webhook received.
 func posted(t *testing.T, m step.Message) (body map[string]any, size int) {
 	t.Helper()
 	h := listen(t, status(200))
@@ -188,13 +188,13 @@ func TestAnAuthorMayUseTheMarkupOfAChat(t *testing.T) {
 	}
 }
 
-func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
+func TestAChatMessageIsCutToTheLimitsOfItsChannel(t *testing.T) {
 	t.Parallel()
 
 	for name, text := range map[string]string{
 		"letters": strings.Repeat("x", 60_000), "lines": strings.Repeat("a line\n", 9000), "umlauts": strings.Repeat("ü", 30_000),
-		"beyond the first plane": strings.Repeat("🔥", 15_000), "what is escaped": strings.Repeat("<&*\\", 15_000),
-		"what is no text": strings.Repeat("\xff\u2028", 15_000), "a sentence": "It's full.",
+		"beyond the first plane": strings.Repeat("🔥", 15_000), "escaped characters": strings.Repeat("<&*\\", 15_000),
+		"not a text": strings.Repeat("\xff\u2028", 15_000), "a sentence": "It's full.",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,7 +232,7 @@ func TestAChatIsToldAsMuchAsItTakes(t *testing.T) {
 	}
 }
 
-func TestALongBodyIsCutWhereALineEnds(t *testing.T) {
+func TestALongBodyIsCutAtALineBreak(t *testing.T) {
 	t.Parallel()
 
 	a, b, c := strings.Repeat("a", 2000)+"\n", strings.Repeat("b", 2996), strings.Repeat("c", 9000)
@@ -269,7 +269,7 @@ func TestALinkIsNotCutInTwo(t *testing.T) {
 	}
 }
 
-func TestNothingIsShownOfNothing(t *testing.T) {
+func TestABlankMessageHasNoBlocks(t *testing.T) {
 	t.Parallel()
 
 	for channel, want := range map[definition.Channel]map[string]any{definition.Slack: {"text": " \n"}, definition.Teams: card()} {
@@ -313,7 +313,7 @@ func TestAWebhookIsSignedWithTheOrganizationsSecret(t *testing.T) {
 	}
 }
 
-func TestAnswersOfHooksAreSorted(t *testing.T) {
+func TestAnswersOfHooksAreClassified(t *testing.T) {
 	t.Parallel()
 
 	hangsUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -372,20 +372,20 @@ func TestAChatMayRefuseWithStatus200(t *testing.T) {
 		want    string
 		reason  string
 	}{
-		"a connector of Teams says 1":      {definition.Teams, 200, "1", sent, ""},
-		"Workflows of Teams accept":        {definition.Teams, 202, "", sent, ""},
-		"Workflows answer with JSON":       {definition.Teams, 200, `{"ok": true}`, sent, ""},
-		"Teams says what failed":           {definition.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
-		"Teams says any other text":        {definition.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
-		"Teams says it in JSON":            {definition.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
-		"Teams is busy":                    {definition.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
-		"a page answers for Teams":         {definition.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
-		"Slack says ok":                    {definition.Slack, 200, "ok", sent, ""},
-		"Slack says that it is not":        {definition.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
-		"Slack says why with a status":     {definition.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
-		"Slack does not take what it gets": {definition.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
-		"a webhook may say what it wants":  {definition.Webhook, 200, "failed with error", sent, ""},
-		"a webhook that refuses":           {definition.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
+		"a connector of Teams says 1":   {definition.Teams, 200, "1", sent, ""},
+		"Workflows of Teams accept":     {definition.Teams, 202, "", sent, ""},
+		"Workflows answer with JSON":    {definition.Teams, 200, `{"ok": true}`, sent, ""},
+		"Teams names the failure":       {definition.Teams, 200, "Webhook message delivery failed with error: Bad payload.", never, "it answered 200 (Webhook message delivery failed with error: Bad payload)"},
+		"Teams says any other text":     {definition.Teams, 200, "Summary or Text is required.", never, "it answered 200 (Summary or Text is required)"},
+		"Teams says it in JSON":         {definition.Teams, 200, `{"error": {"code": "x", "message": "No such flow"}}`, never, "it answered 200 (No such flow)"},
+		"Teams is busy":                 {definition.Teams, 200, throttled, again, "it answered 200 (" + strings.TrimSuffix(throttled, ".") + ")"},
+		"a page answers for Teams":      {definition.Teams, 200, "<html><head><title>x</title></head><body><h1>Sign in</h1></body></html>", never, "it answered 200 (Sign in)"},
+		"Slack says ok":                 {definition.Slack, 200, "ok", sent, ""},
+		"Slack says that it is not":     {definition.Slack, 200, `{"ok": false, "error": "channel_not_found"}`, never, "it answered 200 (channel_not_found)"},
+		"Slack says why with a status":  {definition.Slack, 404, "channel_is_archived", never, "it answered 404 (channel_is_archived)"},
+		"Slack refuses the message":     {definition.Slack, 400, "invalid_payload", never, "it answered 400 (invalid_payload)"},
+		"a webhook may answer any text": {definition.Webhook, 200, "failed with error", sent, ""},
+		"a webhook that refuses":        {definition.Webhook, 422, `{"detail": "Unknown\n hook."}`, never, "it answered 422 (Unknown hook)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -398,7 +398,7 @@ func TestAChatMayRefuseWithStatus200(t *testing.T) {
 	}
 }
 
-// reasonOf returns what may be shown of a failure.
+// reasonOf returns the text of a failure for users.
 func reasonOf(err error) string {
 	var s interface{ Reason() string }
 	if !errors.As(err, &s) {
@@ -407,7 +407,7 @@ func reasonOf(err error) string {
 	return s.Reason()
 }
 
-func TestAHookSaysWhenToComeBack(t *testing.T) {
+func TestTheRetryAfterOfAHookIsKept(t *testing.T) {
 	t.Parallel()
 	for _, c := range []definition.Channel{definition.Slack, definition.Teams, definition.Webhook} {
 		for header, want := range map[string]time.Duration{"30": 30 * time.Second, "Mon, 09 Mar 2026 14:23:11 GMT": 10 * time.Second, "": 0} {
@@ -424,7 +424,7 @@ func TestAHookSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
+func TestTheCauseOfAMissingAnswerIsDescribed(t *testing.T) {
 	t.Parallel()
 
 	closed := httptest.NewServer(nil)
@@ -435,14 +435,14 @@ func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
 	t.Cleanup(plain.Close)
 	silent := listen(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, tc := range map[string]struct{ url, allowed, want, reason string }{
-		"no such name":      {"https://hooks.acme.invalid/x", "", again, "the name hooks.acme.invalid does not exist in DNS"},
-		"nothing listens":   {closed.URL, strings.TrimPrefix(closed.URL, "http://"), again, "it refused the connection"},
-		"a private address": {"https://10.0.0.1/", "", never, "its address is private or reserved, and only public addresses are called"},
-		"a port of our own": {"https://8.8.8.8:22/", "", never, "its port is not among the ports that are called: 80, 443, 8443"},
-		"a certificate":     {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
-		"no TLS":            {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
-		"no answer":         {silent.url, silent.host(), unknown, "it did not answer in time"},
-		"plain http":        {"http://example.com/", "", never, "its address is not one of https"},
+		"no such name":            {"https://hooks.acme.invalid/x", "", again, "the name hooks.acme.invalid does not exist in DNS"},
+		"no listener on the port": {closed.URL, strings.TrimPrefix(closed.URL, "http://"), again, "it refused the connection"},
+		"a private address":       {"https://10.0.0.1/", "", never, "its address is private or reserved, and only public addresses are called"},
+		"a port of our own":       {"https://8.8.8.8:22/", "", never, "its port is not among the ports that are called: 80, 443, 8443"},
+		"a certificate":           {secure.URL, strings.TrimPrefix(secure.URL, "https://"), never, "its TLS certificate is not signed by a known authority"},
+		"no TLS":                  {"https" + strings.TrimPrefix(plain.URL, "http"), strings.TrimPrefix(plain.URL, "http://"), never, "it does not speak TLS at that port"},
+		"no answer":               {silent.url, silent.host(), unknown, "it did not answer in time"},
+		"plain http":              {"http://example.com/", "", never, "its address must begin with https://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -459,7 +459,7 @@ func TestTheCauseOfASilentHookIsSaid(t *testing.T) {
 	}
 }
 
-func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
+func TestARefusedConnectionMeansNotSent(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	closed := s.URL
@@ -471,7 +471,7 @@ func TestAHookThatNobodyListensAtWasSurelyNotTold(t *testing.T) {
 	}
 }
 
-func TestATimeThatIsOverLeavesAChatUnknown(t *testing.T) {
+func TestATimeoutOfAChatHasAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
 	h := listen(t, func(http.ResponseWriter, *http.Request) { <-over })
@@ -533,7 +533,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		t.Parallel()
 		h, neighbour := listen(t, status(200)), listen(t, status(200))
 		s := sender(h.host())
-		s.Hosts = append(s.Hosts, neighbour.host()) // its scheme would be allowed, its address is not
+		s.Hosts = append(s.Hosts, neighbour.host()) // the scheme would be allowed, the address is not
 		if got := sort(s.Send(t.Context(), message(definition.Webhook, neighbour.url))); got != never || neighbour.calls() != 0 {
 			t.Errorf("%s after %d calls", got, neighbour.calls())
 		}
@@ -555,7 +555,7 @@ func TestOnlyHTTPSIsCalled(t *testing.T) {
 	}
 }
 
-// A proxy would connect in our place, unguarded.
+// A proxy would connect without the address check.
 func TestNoProxyIsUsed(t *testing.T) {
 	t.Parallel()
 	transport, ok := notify.Client(nil).Transport.(*http.Transport)

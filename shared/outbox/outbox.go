@@ -1,15 +1,15 @@
-// Package outbox gets the platform's own events onto the bus: a run failed, an
-// agent was deactivated, credits run low.
+// Package outbox publishes the platform's own events on the bus: a run failed,
+// an agent was deactivated, credits run low.
 //
-// An event of ours is stored in the same transaction as the change that it
-// tells of, under an id that is derived from that change. After the commit the
-// writer publishes it and marks it as published; the sweeper repeats both for
-// what is still in the outbox. An event may therefore reach the bus more than
-// once, but always under the same id, and an agent starts at most once for an
-// event id. If the bus is down, the events wait in the outbox.
+// A platform event is stored in the same transaction as the change that it
+// reports, under an id derived from that change. After the commit the writer
+// publishes it and marks it as published; the sweeper does both for events left
+// in the outbox. An event may therefore reach the bus more than once, but
+// always under the same id, and an agent starts at most once for an event id.
+// If the bus is down, the events wait in the outbox.
 //
-// Their texts are ours: a sentence for each code, ids, and the name that the
-// tenant gave to the agent. They hold no text of events, products or models.
+// The payload consists of fixed sentences for codes, ids, and the name that the
+// tenant gave to the agent. It contains no text of events, products or models.
 package outbox
 
 import (
@@ -33,12 +33,12 @@ const (
 	CreditsLow      = "credits.low"
 )
 
-// Grace is how long the writer of an event has to publish it before the sweeper
-// does. The sweeper comes every 30 seconds.
+// Grace is the time that the writer of an event has to publish it before the
+// sweeper does. The sweeper runs every 30 seconds.
 const Grace = 25 * time.Second
 
-// A Notice is what an event of ours says. Fields that do not apply are empty
-// and become null in the payload, so that templates may name every field.
+// A Notice is the content of a platform event. Fields that do not apply are
+// empty and become null in the payload, so that templates may name every field.
 type Notice struct {
 	Type      string
 	Org       id.Org
@@ -49,18 +49,18 @@ type Notice struct {
 	Step      id.Step
 	Event     id.Event // the event that started the run
 	Code      string
-	Message   string // our sentence for the code
+	Message   string // the fixed sentence for the code
 	More      map[string]any
 
 	At    time.Time    // when it happened
 	Since time.Time    // the time in the event's id; zero: At
-	Key   string       // tells the notice from others of its type and time in the organization
+	Key   string       // distinguishes notices of the same type and time in the organization
 	Cause id.Execution // the run that caused it, if any
-	Depth int          // how many runs stand behind it; at least 1
+	Depth int          // causal depth: runs behind it, at least 1
 }
 
-// EventOf returns the event that tells of n: the same for the same time, type,
-// organization and key.
+// EventOf returns the event for n. Its id depends on the time, type,
+// organization and key alone.
 func EventOf(n Notice) event.Event {
 	at := n.At.UTC().Truncate(time.Second)
 	since := n.Since
@@ -90,8 +90,8 @@ func orNull[T ~string](s T) any {
 	return string(s)
 }
 
-// Failed returns the agent that an event of ours is about, or "" for any other
-// event. That agent is not started by it.
+// Failed returns the agent whose failure a platform event reports, or "". That
+// agent is not started by the event.
 func Failed(e event.Event) id.Agent {
 	if e.Product != Product {
 		return ""
@@ -100,34 +100,35 @@ func Failed(e event.Event) id.Agent {
 	return id.Agent(a)
 }
 
-// Store keeps the events that are not published yet. Other stores put them in,
-// with the changes that they tell of; they are due Grace after they happened.
+// Store keeps the events that are not published yet. Other stores write them
+// together with the changes that they report. They are due Grace after they
+// happened.
 type Store interface {
 	// Unpublished returns up to limit events that were due before now, the
-	// longest overdue first. It may be a moment behind.
+	// longest overdue first. Its index may lag behind.
 	Unpublished(ctx context.Context, now time.Time, limit int) ([]event.Event, error)
 
-	// Published takes an event out of the outbox. Doing it again changes nothing.
+	// Published removes an event from the outbox. It may be repeated.
 	Published(ctx context.Context, org id.Org, e id.Event) error
 }
 
-// Bus takes events. The same event may be put twice. An error means that the
-// event may not be on the bus.
+// Bus publishes events. The same event may be put twice. After an error the
+// event may be missing on the bus.
 type Bus interface {
 	Put(ctx context.Context, e event.Event) error
 }
 
-// Service publishes what is in the outbox.
+// Service publishes the events of the outbox.
 type Service struct {
 	Store Store
 	Bus   Bus
 	Now   func() time.Time
-	// Report is told of an event that is left to the sweeper.
+	// Report logs an event that is left to the sweeper.
 	Report func(ctx context.Context, err error)
 }
 
-// Publish publishes events that were just stored. The sweeper repeats it for
-// those that fail.
+// Publish publishes events that were just stored. The sweeper retries those
+// that fail.
 func (s *Service) Publish(ctx context.Context, stored []event.Event) {
 	for _, e := range stored {
 		if err := s.publish(ctx, e); err != nil {
@@ -136,11 +137,11 @@ func (s *Service) Publish(ctx context.Context, stored []event.Event) {
 	}
 }
 
-// most is how many events one sweep publishes.
+// most limits the events that one sweep publishes.
 const most = 500
 
-// Sweep publishes the events whose writers did not, and returns how many. One
-// that fails does not keep the others.
+// Sweep publishes the events that their writers left, and returns their number.
+// A failure does not stop the others.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	left, err := s.Store.Unpublished(ctx, s.Now(), most)
 	if err != nil {

@@ -24,7 +24,7 @@ func failed(exec id.Execution) outbox.Notice {
 	}
 }
 
-func TestAnEventSaysWhatItsNoticeSays(t *testing.T) {
+func TestAnEventHasTheContentOfItsNotice(t *testing.T) {
 	t.Parallel()
 	got := outbox.EventOf(failed("exec_1"))
 	want := event.Event{
@@ -62,7 +62,7 @@ func TestFieldsThatDoNotApplyAreNull(t *testing.T) {
 	}
 }
 
-func TestTheSameNoticeHasTheSameIDAndAnotherHasAnother(t *testing.T) {
+func TestTheIDOfAnEventIdentifiesItsNotice(t *testing.T) {
 	t.Parallel()
 	base := failed("exec_1")
 	ids := map[id.Event]string{outbox.EventOf(base).ID: "the notice"}
@@ -89,7 +89,7 @@ func TestTheSameNoticeHasTheSameIDAndAnotherHasAnother(t *testing.T) {
 	}
 }
 
-func TestWhoFailedIsKnownOfOurEventsOnly(t *testing.T) {
+func TestOnlyPlatformEventsNameTheFailedAgent(t *testing.T) {
 	t.Parallel()
 	e := outbox.EventOf(failed("exec_1"))
 	if got := outbox.Failed(e); got != "agent_a" {
@@ -104,8 +104,8 @@ func TestWhoFailedIsKnownOfOurEventsOnly(t *testing.T) {
 	}
 }
 
-// A shelf is a store and a bus, of which either may be down.
-type shelf struct {
+// A fixture is a store and a bus that can be down.
+type fixture struct {
 	left      []event.Event
 	put       map[id.Event]int
 	published map[id.Event]bool
@@ -114,7 +114,7 @@ type shelf struct {
 	reported  []error
 }
 
-func (s *shelf) Unpublished(context.Context, time.Time, int) ([]event.Event, error) {
+func (s *fixture) Unpublished(context.Context, time.Time, int) ([]event.Event, error) {
 	var left []event.Event
 	for _, e := range s.left {
 		if !s.published[e.ID] {
@@ -124,7 +124,7 @@ func (s *shelf) Unpublished(context.Context, time.Time, int) ([]event.Event, err
 	return left, s.storeDown
 }
 
-func (s *shelf) Published(_ context.Context, _ id.Org, e id.Event) error {
+func (s *fixture) Published(_ context.Context, _ id.Org, e id.Event) error {
 	if s.put[e] == 0 {
 		return fmt.Errorf("%s is marked before it was put", e)
 	}
@@ -134,7 +134,7 @@ func (s *shelf) Published(_ context.Context, _ id.Org, e id.Event) error {
 	return s.storeDown
 }
 
-func (s *shelf) Put(_ context.Context, e event.Event) error {
+func (s *fixture) Put(_ context.Context, e event.Event) error {
 	if err := s.busDown[e.ID]; err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (s *shelf) Put(_ context.Context, e event.Event) error {
 	return nil
 }
 
-func open() (*shelf, *outbox.Service) {
-	s := &shelf{put: map[id.Event]int{}, published: map[id.Event]bool{}, busDown: map[id.Event]error{}}
+func open() (*fixture, *outbox.Service) {
+	s := &fixture{put: map[id.Event]int{}, published: map[id.Event]bool{}, busDown: map[id.Event]error{}}
 	for _, exec := range []id.Execution{"exec_1", "exec_2", "exec_3"} {
 		s.left = append(s.left, outbox.EventOf(failed(exec)))
 	}
@@ -152,7 +152,7 @@ func open() (*shelf, *outbox.Service) {
 	}
 }
 
-func TestWhatTheWriterCannotPublishTheSweeperDoes(t *testing.T) {
+func TestTheSweeperPublishesEventsThatTheWriterCouldNot(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
 	s, service := open()
@@ -173,7 +173,7 @@ func TestWhatTheWriterCannotPublishTheSweeperDoes(t *testing.T) {
 	}
 }
 
-func TestOneThatCannotBePublishedDoesNotKeepTheOthers(t *testing.T) {
+func TestAnEventThatCannotBePublishedDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	s, service := open()
 	s.busDown[s.left[0].ID] = errors.New("refused")

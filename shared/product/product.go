@@ -1,24 +1,24 @@
-// Package product asks the products' APIs to act, over HTTP.
+// Package product performs actions through the products' HTTP APIs.
 //
 //	POST <base>/products/<product>/actions/<action>
 //	Idempotency-Key: <execution>:<step>      the same at every try
-//	X-Org-Id: <org>                          whose product
-//	X-One-Agents-Execution: <execution>      what caused it,
-//	X-One-Agents-Depth: <n>                  for the events that follow
+//	X-Org-Id: <org>                          the organization
+//	X-One-Agents-Execution: <execution>      the causing run and
+//	X-One-Agents-Depth: <n>                  its depth, for resulting events
 //
-// with the parameters as a JSON object. Any status from 200 to 299 says that the
-// work is done, whatever the answer is:
+// The body is the parameters as a JSON object. Every status from 200 to 299
+// means that the action was done. The answer becomes the output of the step:
 //
-//	a JSON object             is the output of the step, with every digit
-//	nothing                   {}
+//	a JSON object             the object, with every digit
+//	empty                     {}
 //	any other JSON            {"value": [1]}
 //	any other text            {"text": "OK"}
 //	longer than 64 KiB,       {"text": "its beginning", "truncated": true}
-//	or broken off
+//	or incomplete
 //	no text (control codes)   {"unreadable": true}
 //
-// The statuses 408, 425, 429 and from 500 may be others a moment later; such a
-// call is repeated under the same key, after the time that Retry-After asks for.
+// The statuses 408, 425, 429 and from 500 are temporary: the call is repeated
+// under the same key, after the pause that Retry-After requests.
 package product
 
 import (
@@ -39,14 +39,14 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// The bounds of a reply, in bytes: of one that is kept whole, and of what is
-// kept of any other.
+// Limits of a reply, in bytes: up to the first it is kept whole, of a longer
+// one the second is kept.
 const (
 	maxReply = 64 << 10
 	maxKept  = 4 << 10
 )
 
-// Client asks products to act.
+// Client performs actions in products.
 type Client struct {
 	Base string // without a slash at its end
 	HTTP *http.Client
@@ -57,13 +57,13 @@ type Client struct {
 func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, error) {
 	body, err := json.Marshal(cmd.Params)
 	if err != nil {
-		return nil, httpcall.Failure{Text: "the parameters cannot be sent", Cause: err}
+		return nil, httpcall.Failure{Text: "the parameters could not be encoded", Cause: err}
 	}
-	// Product and action come from the catalogue, whose names need no escaping.
+	// Product and action are names of the catalogue, which need no escaping.
 	url := c.Base + "/products/" + cmd.Product + "/actions/" + cmd.Action
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, httpcall.Failure{Text: "the product cannot be called", Cause: err}
+		return nil, httpcall.Failure{Text: "the address of the product is invalid", Cause: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", cmd.Key)
@@ -76,7 +76,7 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 			Text: "the product could not be reached or gave no answer", Cause: errors.Join(step.ErrAgain, err),
 		}
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read; nothing depends on its end.
+	defer resp.Body.Close() //nolint:errcheck // a failed close has no effect.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	if !httpcall.Done(resp.StatusCode) {
 		return nil, c.refusal(resp, data)
@@ -84,15 +84,15 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	return output(data, err == nil && len(data) <= maxReply), nil
 }
 
-// straight returns the client that follows no redirect: that would turn the
-// command into a GET, or send it to somebody else.
+// straight returns a client that follows no redirects: a redirect would turn
+// the POST into a GET, or send it to another host.
 func (c Client) straight() *http.Client {
 	h := *c.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &h
 }
 
-// refusal returns the failure that an answer stands for.
+// refusal returns the failure for an answer with an error status.
 func (c Client) refusal(resp *http.Response, data []byte) error {
 	f := httpcall.Failure{Text: "the product " + httpcall.Answered(resp.StatusCode, data)}
 	if httpcall.Passing(resp.StatusCode) {
@@ -101,10 +101,10 @@ func (c Client) refusal(resp *http.Response, data []byte) error {
 	return f
 }
 
-// output returns what the step keeps of an answer that says the work is done;
-// whole is whether all of it was read.
+// output returns the output of the step for a successful answer; whole reports
+// whether all of it was read.
 func output(data []byte, whole bool) map[string]any {
-	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))) // a byte order mark says nothing
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))) // without the byte order mark
 	switch v, err := jsonvalue.Decode(data); {
 	case whole && len(data) == 0:
 		return map[string]any{}
@@ -124,8 +124,8 @@ func output(data []byte, whole bool) map[string]any {
 	return map[string]any{"text": text}
 }
 
-// beginning returns as much of a text as is kept, in whole characters, and
-// whether something is left out.
+// beginning returns the part of a text that is kept, in whole characters, and
+// whether the rest was cut.
 func beginning(data []byte) (text string, cut bool) {
 	if cut = len(data) > maxKept; cut {
 		n := maxKept

@@ -31,7 +31,7 @@ func client(t *testing.T, h http.HandlerFunc) product.Client {
 	return product.Client{Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}, Now: func() time.Time { return noon }}
 }
 
-// noon is when everything is asked.
+// noon is the time of every call.
 var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 
 func answers(status int, body string) http.HandlerFunc {
@@ -107,7 +107,7 @@ func TestAHostileValueAddsNothingToACommand(t *testing.T) {
 	}
 }
 
-func TestAnswersAreSorted(t *testing.T) {
+func TestAnswersAreClassified(t *testing.T) {
 	t.Parallel()
 
 	long := strings.Repeat("x", 70<<10)
@@ -146,7 +146,7 @@ func TestAnswersAreSorted(t *testing.T) {
 	}
 }
 
-func TestDoneIsDoneWhateverTheAnswer(t *testing.T) {
+func TestASuccessfulStatusCompletesTheStepWithAnyAnswer(t *testing.T) {
 	t.Parallel()
 
 	long := strings.Repeat("ü", 35<<10)
@@ -191,7 +191,7 @@ func TestDoneIsDoneWhateverTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatBreaksOffIsDoneToo(t *testing.T) {
+func TestAnIncompleteAnswerCompletesTheStep(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]map[string]any{
 		`{"a": 1`: {"text": `{"a": 1`, "truncated": true}, `{"a": 1}`: {"text": `{"a": 1}`, "truncated": true}, ``: {"text": "", "truncated": true},
@@ -210,7 +210,7 @@ func TestAnAnswerThatBreaksOffIsDoneToo(t *testing.T) {
 	}
 }
 
-func TestABusyProductSaysWhenToAskAgain(t *testing.T) {
+func TestTheRetryAfterOfABusyProductIsKept(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status int
@@ -222,7 +222,7 @@ func TestABusyProductSaysWhenToAskAgain(t *testing.T) {
 		"as a date":                   {503, noon.Add(45 * time.Second).Format(http.TimeFormat), 45 * time.Second, true},
 		"a date that is over":         {503, noon.Add(-time.Hour).Format(http.TimeFormat), 0, true},
 		"nothing":                     {429, "", 0, true},
-		"what cannot be read":         {429, "soon", 0, true},
+		"unreadable":                  {429, "soon", 0, true},
 		"less than no time":           {429, "-5", 0, true},
 		"no number":                   {429, "NaN", 0, true},
 		"a fraction":                  {429, "1.5", 1500 * time.Millisecond, true},
@@ -246,8 +246,8 @@ func TestABusyProductSaysWhenToAskAgain(t *testing.T) {
 	}
 }
 
-// A redirect is no answer: following one would turn the command into a GET, or
-// send it and its key to somebody else.
+// Following a redirect would turn the POST into a GET, or send the command and
+// its key to another host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 
@@ -257,7 +257,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			other := 0
 			elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				other++
-				io.WriteString(w, `{"ok": true}`) //nolint:errcheck // nobody should read it.
+				io.WriteString(w, `{"ok": true}`) //nolint:errcheck // must not be read.
 			}))
 			defer elsewhere.Close()
 			c := client(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
@@ -269,7 +269,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestACommandEndsWithItsTime(t *testing.T) {
+func TestACommandEndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
 	c := client(t, func(http.ResponseWriter, *http.Request) { <-over })
@@ -281,7 +281,7 @@ func TestACommandEndsWithItsTime(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReachedMayBeReachedLater(t *testing.T) {
+func TestAnUnreachableProductIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	s.Close()

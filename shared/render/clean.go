@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// Clean returns text without the characters that nobody sees and that change how
-// the rest is read: control characters but for line breaks and tabs, marks of the
-// direction of writing, zero-width and tag characters. Every line break becomes
-// "\n", and what is not UTF-8 becomes U+FFFD.
+// Clean returns text without invisible characters that change how the rest is
+// read: control characters except line breaks and tabs, marks of writing
+// direction, zero-width and tag characters. Every line break becomes "\n", and
+// invalid UTF-8 becomes U+FFFD.
 func Clean(text string) string {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
 	return strings.Map(func(r rune) rune {
@@ -19,8 +19,8 @@ func Clean(text string) string {
 	}, strings.ToValidUTF8(text, "\ufffd"))
 }
 
-// hidden reports whether a character is removed by Clean. The two that choose
-// between the text and the picture of an emoji stay.
+// hidden reports whether Clean removes a character. It keeps the two variation
+// selectors that choose between text and emoji style.
 func hidden(r rune) bool {
 	const asText, asPicture = '\ufe0e', '\ufe0f'
 	switch r {
@@ -30,8 +30,8 @@ func hidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// OneLine returns text cleaned and in one line, so that it cannot begin a line of
-// its own.
+// OneLine returns text cleaned and on one line, so that it cannot start a new
+// line.
 func OneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(Clean(text), func(r rune) bool { return r == '\n' || r == '\v' || r == '\f' }), " ")
 }

@@ -9,24 +9,24 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-func TestCleanTextHasOnlyWhatPeopleSee(t *testing.T) {
+func TestCleanTextHasOnlyVisibleCharacters(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"plain text stays":                      {"Isolate dev_1?", "Isolate dev_1?"},
-		"line breaks and tabs stay":             {"a\n\tb", "a\n\tb"},
-		"every line break is one":               {"a\r\nb\rc\u2028d\u2029e\u0085f", "a\nb\nc\nd\ne\nf"},
-		"overrides of the direction go":         {"\u202aa\u202bb\u202cc\u202dd\u202ee", "abcde"},
-		"isolates of the direction go":          {"\u2066a\u2067b\u2068c\u2069d", "abcd"},
-		"zero-width characters and marks go":    {"a\u200bb\u200cc\u200dd\u200ee\u200ff\u2060g\ufeffh", "abcdefgh"},
-		"tag characters go":                     {"a\U000E0001\U000E0041\U000E007Fb", "ab"},
-		"soft hyphens and fillers go":           {"a\u00ad\u034f\u115f\u3164\uffa0b", "ab"},
-		"selectors of variants go":              {"a\ufe00\U000E0100b", "ab"},
-		"but not those of emoji":                {"☎\ufe0f ☎\ufe0e", "☎\ufe0f ☎\ufe0e"},
-		"control characters go":                 {"a\x00\x07\x1b[31m\x7f\u0080b", "a[31mb"},
-		"letters of every script stay":          {"Grüße שלום مرحبا 你好 👍🏽 é", "Grüße שלום مرحبا 你好 👍🏽 é"},
-		"what is not UTF-8 is seen as such":     {"a\xffb", "a\ufffdb"},
-		"nothing is nothing":                    {"", ""},
-		"only what is not seen becomes nothing": {"\u200b\u202e", ""},
+		"plain text stays":                       {"Isolate dev_1?", "Isolate dev_1?"},
+		"line breaks and tabs stay":              {"a\n\tb", "a\n\tb"},
+		"every line break is one":                {"a\r\nb\rc\u2028d\u2029e\u0085f", "a\nb\nc\nd\ne\nf"},
+		"overrides of the direction go":          {"\u202aa\u202bb\u202cc\u202dd\u202ee", "abcde"},
+		"isolates of the direction go":           {"\u2066a\u2067b\u2068c\u2069d", "abcd"},
+		"zero-width characters and marks go":     {"a\u200bb\u200cc\u200dd\u200ee\u200ff\u2060g\ufeffh", "abcdefgh"},
+		"tag characters go":                      {"a\U000E0001\U000E0041\U000E007Fb", "ab"},
+		"soft hyphens and fillers go":            {"a\u00ad\u034f\u115f\u3164\uffa0b", "ab"},
+		"selectors of variants go":               {"a\ufe00\U000E0100b", "ab"},
+		"but not the characters of emoji":        {"☎\ufe0f ☎\ufe0e", "☎\ufe0f ☎\ufe0e"},
+		"control characters go":                  {"a\x00\x07\x1b[31m\x7f\u0080b", "a[31mb"},
+		"letters of every script stay":           {"Grüße שלום مرحبا 你好 👍🏽 é", "Grüße שלום مرحبا 你好 👍🏽 é"},
+		"invalid UTF-8 is visible":               {"a\xffb", "a\ufffdb"},
+		"an empty text is empty":                 {"", ""},
+		"only invisible characters become empty": {"\u200b\u202e", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

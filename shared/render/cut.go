@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns a text in about most bytes at the most, cut at a character. A text
-// that is cut says how many characters of it are left out.
+// Cut shortens a text to about most bytes, in whole characters, and appends the
+// number of characters left out.
 func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
 	n, said := most, 0
-	// What is said takes room itself, and the shorter the text, the more is said.
+	// The note takes room itself, and a shorter text has a longer note.
 	for range 2 {
 		n = max(most+len("…")-len(leftOut(utf8.RuneCountInString(text[n:]), most)), 0)
 		for n > 0 && !utf8.RuneStart(text[n]) {
@@ -24,8 +24,8 @@ func Cut(text string, most int) string {
 	return text[:n] + leftOut(said, most)
 }
 
-// leftOut says how many characters are left out of a text of most bytes, in few
-// words where there is little room.
+// leftOut returns the note that n characters are left out of a text of most
+// bytes, in short form when most is small.
 func leftOut(n, most int) string {
 	const roomy = 80
 	if most < roomy {
@@ -34,7 +34,7 @@ func leftOut(n, most int) string {
 	return fmt.Sprintf("… (%s more characters)", Count(n))
 }
 
-// Count returns a number of things as people write it: 1,234.
+// Count formats a number with separators: 1,234.
 func Count(n int) string {
 	const group = 3
 	text := strconv.Itoa(n)

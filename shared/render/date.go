@@ -33,10 +33,10 @@ func date(w *work, v any, args []any) (any, error) {
 	return w.text(text)
 }
 
-// maxFormat is how many bytes a format of date may have.
+// maxFormat limits the format of date, in bytes.
 const maxFormat = 1000
 
-// formatKind takes a format that strftime can write.
+// formatKind accepts a format for strftime.
 func formatKind(v any) (any, error) {
 	format := String(v)
 	if len(format) > maxFormat {
@@ -48,21 +48,21 @@ func formatKind(v any) (any, error) {
 
 var offset = regexp.MustCompile(`^([+-])([0-9]{2}):?([0-9]{2})?$`)
 
-// zoneKind takes the name of a time zone, or an offset.
+// zoneKind accepts the name of a time zone, or an offset.
 func zoneKind(v any) (any, error) {
 	name := strings.TrimSpace(String(v))
 	if zone, ok := offsetZone(name); ok {
 		return zone, nil
 	}
-	if name != "" && name != "Local" && len(name) < 100 { // Local is that of a machine
+	if name != "" && name != "Local" && len(name) < 100 { // Local would be the machine's zone
 		if zone, err := time.LoadLocation(name); err == nil {
 			return zone, nil
 		}
 	}
-	return nil, fmt.Errorf(`%s is not a time zone; one is called like "Europe/London", "UTC" or "+01:00"`, shown(v))
+	return nil, fmt.Errorf(`%s is not a time zone such as "Europe/London", "UTC" or "+01:00"`, shown(v))
 }
 
-// offsetZone returns the zone that differs from UTC as a text says.
+// offsetZone returns the zone at an offset from UTC such as +02:00.
 func offsetZone(text string) (*time.Location, bool) {
 	if text == "Z" || text == "z" || text == "UTC" || text == "GMT" {
 		return time.UTC, true
@@ -115,17 +115,17 @@ func (w *work) time(v any) (time.Time, error) {
 		}
 	}
 	if !ok || t.Year() < 1 || t.Year() > 9999 {
-		return t, fmt.Errorf(`%s is not a date; one is written like "2026-03-09T14:23:01Z" or "2026-03-09", or in seconds or milliseconds since 1970`, shown(v))
+		return t, fmt.Errorf(`%s is not a date such as "2026-03-09T14:23:01Z" or "2026-03-09", nor a number of seconds or milliseconds since 1970`, shown(v))
 	}
 	return t, nil
 }
 
-// maxDate is more bytes than the text of a date has.
+// maxDate is longer than every accepted date, in bytes.
 const maxDate = 400
 
-var errClock = errors.New("the time is not known here")
+var errClock = errors.New("now is not available here")
 
-// clock returns the time of now.
+// clock returns the value of "now".
 func (w *work) clock() (time.Time, error) {
 	text, _ := w.scope[clockKey].(string)
 	now, err := time.Parse(time.RFC3339Nano, text)
@@ -138,12 +138,11 @@ func (w *work) clock() (time.Time, error) {
 	return now, errClock
 }
 
-// The last time that is written in seconds is in the year 5138; as so many
-// milliseconds it is in 1973.
+// milliseconds separates seconds from milliseconds: read as seconds it is in
+// the year 5138, as milliseconds in 1973.
 const milliseconds = 100_000_000_000
 
-// since1970 returns the time that is so many seconds or milliseconds after the
-// beginning of 1970.
+// since1970 returns the time that v seconds or milliseconds after 1970 denote.
 func since1970(v any) (time.Time, bool) {
 	n, err := numberOf(v)
 	if err != nil || n.digits()-n.scale > 18 || n.scale > maxDate {
@@ -179,7 +178,7 @@ func readTime(text string) (time.Time, bool) {
 }
 
 func readTimestamp(m []string) (time.Time, bool) {
-	var n [7]int // of the groups with this number
+	var n [7]int // by number of the group
 	for i := 1; i <= 6; i++ {
 		n[i], _ = strconv.Atoi("0" + m[i])
 	}
@@ -198,7 +197,7 @@ func readTimestamp(m []string) (time.Time, bool) {
 	return time.Date(n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], nanos, zone), true
 }
 
-// readNamed reads a date with the name of a month, which can be read in one way
+// readNamed reads a date with the name of a month that can be read in one way
 // only.
 func readNamed(text string) (time.Time, bool) {
 	if !strings.ContainsFunc(text, unicode.IsLetter) {
@@ -218,7 +217,7 @@ func readNamed(text string) (time.Time, bool) {
 					}
 					name, apart := t.Zone()
 					if zone == " MST" && name != "UTC" && name != "GMT" {
-						return t, false // an abbreviation has many meanings
+						return t, false // a zone abbreviation is ambiguous
 					}
 					if apart == 0 {
 						t = t.UTC()

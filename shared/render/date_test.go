@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
+func TestADateIsReadInEveryUnambiguousForm(t *testing.T) {
 	t.Parallel()
 
 	const refused = ""
@@ -59,7 +59,7 @@ func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
 		{"3/9/2026 2:23:01 PM", refused},
 		{"03-09-2026", refused},
 		{"09.03.2026", refused},
-		{"Mon, 09 Mar 2026 14:23:01 PST", refused}, // whose time that is depends on the country
+		{"Mon, 09 Mar 2026 14:23:01 PST", refused}, // the abbreviation is ambiguous
 		{"2026-02-30", refused},
 		{"2026-13-01", refused},
 		{"2026-00-10", refused},
@@ -85,7 +85,7 @@ func TestADateIsReadInEveryFormThatHasOneMeaning(t *testing.T) {
 		if got != tc.want || errors.Is(err, render.ErrTemplate) != (tc.want == refused) {
 			t.Errorf("%.60v is %q, %v; want %q", tc.in, got, err, tc.want)
 		}
-		if err != nil && !strings.Contains(err.Error(), " is not a date; one is written like ") {
+		if err != nil && !strings.Contains(err.Error(), " is not a date such as ") {
 			t.Error(err)
 		}
 	}

@@ -1,7 +1,7 @@
 package render
 
-// Unguarded is what Value does with one placeholder, without the recover that is
-// its last line of defence: what panics here, panics.
+// Unguarded fills one placeholder like Value, but without recovering from
+// panics.
 func Unguarded(text string, s Scope) (any, error) {
 	parts, err := parse(text)
 	if err != nil {

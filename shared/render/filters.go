@@ -9,21 +9,20 @@ import (
 	"theoneagents.app/agents/shared/fault"
 )
 
-// A Filter makes another value of a value. This is the documentation of one, and
-// all there is to know for calling it.
+// A Filter converts a value. Its fields are its complete documentation.
 type Filter struct {
 	Name      string
 	Arguments []Argument
-	Does      string // a sentence
-	Example   string // a template; see Filters
-	Shows     string // what the template becomes
+	Does      string // one sentence
+	Example   string // a template over the payload of Filters
+	Shows     string // the result of Example
 
-	reckons bool // takes a number as it is in the midst of a calculation
-	apply   func(w *work, v any, args []any) (any, error)
+	acceptsNumber bool // accepts a number of an unfinished calculation
+	apply         func(w *work, v any, args []any) (any, error)
 }
 
-// An Argument is one that a filter takes, in this order, or by its name behind
-// them.
+// An Argument of a filter is given by position, or by name after the positional
+// ones.
 type Argument struct {
 	Name     string
 	Optional bool
@@ -32,11 +31,11 @@ type Argument struct {
 	kind kind
 }
 
-// A kind says what an argument must be: it returns the value as the filter wants
-// it, or what is wrong with it. It knows null only where the argument is needed.
+// A kind checks and converts an argument, or returns the error. It receives
+// null only for a required argument.
 type kind func(v any) (any, error)
 
-// Usage shows how the filter is written.
+// Usage shows the syntax of the filter.
 func (f Filter) Usage() string {
 	var b strings.Builder
 	b.WriteString(f.Name)
@@ -58,7 +57,7 @@ func (f Filter) Usage() string {
 	return b.String()
 }
 
-// positions returns how many arguments have no name.
+// positions returns the number of positional arguments.
 func (f Filter) positions() int {
 	n := slices.IndexFunc(f.Arguments, func(a Argument) bool { return a.Named })
 	if n < 0 {
@@ -67,17 +66,16 @@ func (f Filter) positions() int {
 	return n
 }
 
-// option returns the place of the argument with a name, or -1.
+// option returns the index of a named argument, or -1.
 func (f Filter) option(name string) int {
 	return slices.IndexFunc(f.Arguments, func(a Argument) bool { return a.Named && a.Name == name })
 }
 
-// accept returns an argument's value as the filter wants it; nil stands for one
-// that is not given.
+// accept returns a converted argument; nil if it was not given.
 func (f Filter) accept(at int, v any) (any, error) {
 	a := f.Arguments[at]
 	if v == nil && a.Optional {
-		return nil, nil //nolint:nilnil // an argument that is not given has no value
+		return nil, nil //nolint:nilnil // an argument that was not given is nil
 	}
 	accepted, err := a.kind(v)
 	if err != nil {
@@ -86,7 +84,7 @@ func (f Filter) accept(at int, v any) (any, error) {
 	return accepted, nil
 }
 
-// named returns the filter with the name, or an error that lists what there is.
+// named returns the filter with the name, or an error that lists the filters.
 func named(name string) (Filter, error) {
 	for _, group := range groups() {
 		for _, f := range group() {
@@ -106,15 +104,15 @@ func named(name string) (Filter, error) {
 	return Filter{}, unknownFilter{name, nearest(name, names)}
 }
 
-// unknownFilter is the fault of a name that no filter has.
+// unknownFilter is the fault of an unknown filter.
 type unknownFilter struct {
 	name  string
-	known []string // the nearest ones first
+	known []string // nearest first
 }
 
 func (u unknownFilter) Error() string { return fmt.Sprintf("there is no filter %.40q", u.name) }
 
-// nearest returns the names, and first the one that was probably meant.
+// nearest returns the names with the most similar one first.
 func nearest(wrong string, names []string) []string {
 	if meant := slices.Index(names, fault.Nearest(wrong, names)); meant > 0 {
 		return slices.Concat(names[meant:meant+1], names[:meant], names[meant+1:])
@@ -125,8 +123,8 @@ func nearest(wrong string, names []string) []string {
 func needed(name string, k kind) Argument   { return Argument{Name: name, kind: k} }
 func optional(name string, k kind) Argument { return Argument{Name: name, Optional: true, kind: k} }
 
-// Filters returns all filters by their names. In their examples event_payload
-// is
+// Filters returns all filters sorted by name. Their examples use this
+// event_payload:
 //
 //	{"tags": ["vpn", "mail", null, "vpn"], "owner": null, "closed": false,
 //	 "devices": [{"name": "PC-1", "online": true, "free_gb": 12.5},
@@ -140,8 +138,8 @@ func Filters() []Filter {
 	return all
 }
 
-// groups are the tables of all filters. They are made only as far as a name is
-// looked for.
+// groups returns the tables of the filters. A lookup builds only the tables
+// that it needs.
 func groups() []func() []Filter {
 	return []func() []Filter{otherFilters, cuttingFilters, textFilters, numberFilters, listFilters, selectingFilters, roundingFilters}
 }
@@ -150,19 +148,19 @@ func otherFilters() []Filter {
 	return []Filter{
 		{
 			Name: "date", Arguments: []Argument{needed("format", formatKind), optional("zone", zoneKind)}, apply: date,
-			Does: "Writes a time by a format like those of strftime. It takes RFC 3339 (a time without a zone is UTC), a date, seconds or milliseconds since 1970, " +
-				"/Date(…)/, the name of a month with day and year, and now. With a zone it shows the time there.",
+			Does: "Formats a time like strftime. It accepts RFC 3339 (a time without a zone is UTC), a date, seconds or milliseconds since 1970, " +
+				"/Date(…)/, the name of a month with day and year, and now. A zone converts the time.",
 			Example: `{{ "2026-03-29T12:00:00Z" | date: "%d %b %Y %H:%M %Z", "Europe/London" }}`, Shows: "29 Mar 2026 13:00 BST",
 		},
 		{
 			Name: "default", Arguments: []Argument{needed("value", anyKind), {Name: "allow_false", Optional: true, Named: true, kind: boolKind}},
-			Does: "Takes the place of a value that is missing, null, false or empty; of false not with allow_false: true. " +
-				"It is looked at only when it is needed, and may be followed by another.",
+			Does: "Replaces a value that is missing, null, false or empty; with allow_false: true it keeps false. " +
+				"It is evaluated only when needed, and another default may follow.",
 			Example: `{{ event_payload.owner | default: event_payload.assignee | default: "nobody" }} {{ event_payload.closed | default: "?", allow_false: true }}`, Shows: "nobody false",
 		},
 		{
 			Name: "json", apply: func(w *work, v any, _ []any) (any, error) { return w.text(jsonText(v)) },
-			Does:    "Writes the value as JSON, a text in quotes and null as null.",
+			Does:    "Writes the value as JSON: a text in quotes, null as null.",
 			Example: `{"tags": {{ event_payload.tags | json }}, "from": {{ "R&D" | json }}}`, Shows: `{"tags": ["vpn","mail",null,"vpn"], "from": "R&D"}`,
 		},
 		{
@@ -207,8 +205,7 @@ func divisorKind(v any) (any, error) {
 	return n, nil
 }
 
-// wholeKind takes a whole number; one that is larger than an int is as good as
-// the largest int.
+// wholeKind accepts a whole number and caps it at the range of int.
 func wholeKind(v any) (any, error) {
 	n, err := numberOf(v)
 	if err != nil {
@@ -245,7 +242,7 @@ func propertyKind(v any) (any, error) {
 	return name, nil
 }
 
-// shown returns a value as an error shows it, cut when it is long.
+// shown returns a value for an error text, cut if long.
 func shown(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// payload decodes the payload of an event and returns the scope with it.
+// payload returns the scope with a decoded event payload.
 func payload(t testing.TB, text string) render.Scope {
 	t.Helper()
 	doc, err := jsonvalue.Object([]byte(text))
@@ -51,15 +51,15 @@ func TestEveryFilterDoesWhatItsDocumentationShows(t *testing.T) {
 	}
 }
 
-// The list is part of what the product promises.
-func TestTheFiltersArePromised(t *testing.T) {
+// The list of filters is part of the API's contract.
+func TestTheFilterTableIsComplete(t *testing.T) {
 	t.Parallel()
 
 	promised := strings.Fields(`append prepend upcase downcase capitalize strip lstrip rstrip strip_html strip_newlines newline_to_br
 		truncate truncatewords replace replace_first remove remove_first split join slice size first last reverse sort sort_natural
 		uniq compact map where concat plus minus times divided_by modulo abs round floor ceil at_least at_most date default escape
 		url_encode json`)
-	kept := strings.Fields(`escape_once remove_last replace_last sum url_decode`) // which stored definitions may use
+	kept := strings.Fields(`escape_once remove_last replace_last sum url_decode`) // stored definitions may use these
 	var got []string
 	for _, f := range render.Filters() {
 		got = append(got, f.Name)
@@ -290,9 +290,9 @@ func TestFilters(t *testing.T) {
 // thirdOfTheSquare is 123456789012345678901234567890² / 3.
 const thirdOfTheSquare = "5080526251079612250165117187512066262500635066625006350700"
 
-// The examples of the documentation of Shopify's Liquid, filter by filter. Where
-// a number is shown there with a zero behind the point (4.0), it has its one text
-// here (4); a quotient has 34 digits here and those of floating point there.
+// The examples of Shopify's Liquid documentation, filter by filter. A number
+// shown there with a trailing zero (4.0) is in canonical form here (4); a
+// quotient has 34 digits here, those of floating point there.
 func TestTheExamplesOfLiquidsDocumentation(t *testing.T) {
 	t.Parallel()
 
@@ -368,14 +368,14 @@ func TestTheExamplesOfLiquidsDocumentation(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
+func TestAValueThatCannotBeFilledHasAPlainError(t *testing.T) {
 	t.Parallel()
 
 	scope := payload(t, `{"x": "3/9/2026 2:23:01 PM", "o": {"a": 1}, "l": [1, "2"], "n": 0, "s": "abc", "b": true, "neg": -1, "half": 1.5, "zone": "Mars/Base"}`)
 	scope["long"] = strings.Repeat("y", 250_000)
 	scope["many"] = slices.Repeat([]any{int64(1)}, 300_000)
 	for in, want := range map[string]string{
-		`event_payload.x | date: "%Y"`:                          `{{ event_payload.x | date: "%Y" }}: "3/9/2026 2:23:01 PM" is not a date; one is written like "2026-03-09T14:23:01Z"`,
+		`event_payload.x | date: "%Y"`:                          `{{ event_payload.x | date: "%Y" }}: "3/9/2026 2:23:01 PM" is not a date such as "2026-03-09T14:23:01Z"`,
 		`event_payload.nope`:                                    `There is no value at event_payload.nope.`,
 		`event_payload.nope | default: event_payload.no["x y"]`: `There is no value at event_payload.nope or event_payload.no["x y"], which {{ event_payload.nope | default: event_payload.no["x y"] }} needs.`,
 		`event_payload.s | append: event_payload.nope`:          `There is no value at event_payload.nope, which {{ event_payload.s | append: event_payload.nope }} needs.`,
@@ -391,10 +391,10 @@ func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
 		`event_payload.l | concat: event_payload.s`:             `the argument list of concat: "abc" is not a list.`,
 		`event_payload.l | map: event_payload.n`:                `the argument property of map: 0 is not the name of a property.`,
 		`event_payload.l | sum | append: event_payload.o | sum`: `"3{\"a\":1}" is not a number.`,
-		`event_payload.o | date: "%Y"`:                          `an object is not a date;`,
-		`event_payload.b | date: "%Y"`:                          `true is not a date;`,
-		`"2026-03-09" | date: event_payload.s | date: "%Y"`:     `"abc" is not a date;`,
-		`"2026-03-09" | date: "%Y", event_payload.zone`:         `the argument zone of date: "Mars/Base" is not a time zone; one is called like "Europe/London"`,
+		`event_payload.o | date: "%Y"`:                          `an object is not a date such as`,
+		`event_payload.b | date: "%Y"`:                          `true is not a date such as`,
+		`"2026-03-09" | date: event_payload.s | date: "%Y"`:     `"abc" is not a date such as`,
+		`"2026-03-09" | date: "%Y", event_payload.zone`:         `the argument zone of date: "Mars/Base" is not a time zone such as "Europe/London"`,
 		`false | default: "x", allow_false: event_payload.s`:    `the argument allow_false of default: "abc" is neither true nor false.`,
 		`long`:                      `{{ long }}: its value has 250000 bytes; 65536 are allowed; the filter truncate shortens a text.`,
 		`long | upcase`:             `{{ long | upcase }}: its value has 250000 bytes; 65536 are allowed;`,
@@ -416,7 +416,7 @@ func TestWhatCannotBeFilledIsSaidInPlainWords(t *testing.T) {
 	}
 }
 
-func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
+func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 	t.Parallel()
 
 	for in, want := range map[string]string{
@@ -486,15 +486,15 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ a | date: '%é' }}": `"%é" is not a directive`,
 
-		"{{ a | date: '%Y', 'Europ/London' }}": `the argument zone of date: "Europ/London" is not a time zone;`,
+		"{{ a | date: '%Y', 'Europ/London' }}": `the argument zone of date: "Europ/London" is not a time zone such as`,
 
-		"{{ a | date: '%Y', 'Local' }}": `"Local" is not a time zone;`,
+		"{{ a | date: '%Y', 'Local' }}": `"Local" is not a time zone such as`,
 
-		"{{ a | date: '%Y', '../etc/passwd' }}": `"../etc/passwd" is not a time zone;`,
+		"{{ a | date: '%Y', '../etc/passwd' }}": `"../etc/passwd" is not a time zone such as`,
 
 		"{{ 'x' | plus: 1 }}": `{{ 'x' | plus: 1 }}: "x" is not a number.`,
 
-		"{{ '3/9/2026' | date: '%Y' }}": `"3/9/2026" is not a date;`,
+		"{{ '3/9/2026' | date: '%Y' }}": `"3/9/2026" is not a date such as`,
 
 		"{{ 1 + 1 }}": `{{ 1 + 1 }}: "+" does not belong after 1; a filter follows after |.`,
 
@@ -502,13 +502,13 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ a b }}": `"b" does not belong after a; a filter follows after |.`,
 
-		"{{ }}": `{{  }}: a placeholder names a value, such as event_payload.subject.`,
+		"{{ }}": `{{  }}: the placeholder is empty; name a value such as event_payload.subject.`,
 
 		"{{- a -}}": `a placeholder begins with {{ and ends with }}, without a dash.`,
 
 		"{{ a.b": `A placeholder is not closed by }}: {{ a.b`,
 
-		"{{ a | append: 'x }}": `a text in quotes has no closing quote;`,
+		"{{ a | append: 'x }}": `a quoted text has no closing quote;`,
 
 		"{{ a. }}": `{{ a. }}: " " stands where a name is expected`,
 
@@ -520,9 +520,9 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{% if a %}": `Tags ({% … %}) are not allowed; only outputs ({{ … }}) are.`,
 
-		"{{ a" + strings.Repeat(" | upcase", 11) + "}}": `a placeholder may have 10 filters.`,
+		"{{ a" + strings.Repeat(" | upcase", 11) + "}}": `a placeholder may have at most 10 filters.`,
 
-		"{{ a | append: '" + strings.Repeat("x", 2000) + "' }}": `a placeholder may have 2000 bytes.`,
+		"{{ a | append: '" + strings.Repeat("x", 2000) + "' }}": `a placeholder may have at most 2000 bytes.`,
 	} {
 		t.Run(in, func(t *testing.T) {
 			t.Parallel()
@@ -550,7 +550,7 @@ func TestWhatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 	}
 }
 
-// ours are traces of a library, of Go and of floating point in a text.
+// ours are traces of a library, of Go or of floating point in a text.
 var ours = regexp.MustCompile(`map\[|float|interface|runtime|goroutine|panic|strconv|big\.|%!|0x|nil\b|reflect|\[\]any|time:|parsing|tokeniz|` +
 	`cannot be filled|[0-9]e\+[0-9]|^-?[0-9.]+e-[0-9]+$|NaN|Inf\b|\\u00|<nil>`)
 
@@ -602,8 +602,8 @@ func TestEveryFilterTakesEveryKindOfValue(t *testing.T) {
 	}
 }
 
-// look fails when a placeholder panics, or when its value or its error shows what
-// is none of a user's business.
+// look fails when a placeholder panics, or when its value or error shows
+// internals.
 func look(t *testing.T, in string, s render.Scope) {
 	t.Helper()
 	defer func() {
@@ -621,7 +621,7 @@ func look(t *testing.T, in string, s render.Scope) {
 	}
 }
 
-func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
+func TestATemplateWithTruncateAcceptsEveryValidEvent(t *testing.T) {
 	t.Parallel()
 
 	const size = 256 << 10
@@ -652,7 +652,7 @@ func TestNoLegalEventIsTooLongForATemplateThatCuts(t *testing.T) {
 	}
 }
 
-func TestLongNumbersCanBeReckonedWith(t *testing.T) {
+func TestCalculationsAcceptLongNumbers(t *testing.T) {
 	t.Parallel()
 
 	long := jsonvalue.Number(strings.Repeat("7", 256<<10))
@@ -677,7 +677,7 @@ func TestTheWorkOfATextIsBounded(t *testing.T) {
 		"{{ number | plus: 1 | modulo: 7 }}",
 		"{{ number | divided_by: 7.0 | modulo: 7 }}",
 	} {
-		if _, err := render.Text(strings.Repeat(hole, 1000), scope); !errors.Is(err, render.ErrTemplate) || !strings.Contains(err.Error(), "work on too much") {
+		if _, err := render.Text(strings.Repeat(hole, 1000), scope); !errors.Is(err, render.ErrTemplate) || !strings.Contains(err.Error(), "process too much data") {
 			t.Errorf("%s: %v", hole, err)
 		}
 	}
@@ -750,7 +750,7 @@ func BenchmarkText(b *testing.B) {
 	}
 }
 
-// positions counts the arguments that have no name.
+// positions returns the number of positional arguments.
 func positions(f render.Filter) int {
 	n := 0
 	for _, a := range f.Arguments {

@@ -10,11 +10,11 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// maxItems is how many items a list of a filter may have. The list of an event
-// has no more.
+// maxItems limits the list of a filter. A list in an event cannot have more
+// items.
 const maxItems = 512 << 10
 
-// perItem is the work of comparing an item with others, in bytes.
+// perItem is the cost of comparing an item with others, in bytes.
 const perItem = 100
 
 var errItems = errors.New("its result would have more than 524288 items")
@@ -24,38 +24,38 @@ func listFilters() []Filter {
 	return []Filter{
 		{
 			Name: "join", Arguments: []Argument{optional("separator", textKind)}, apply: join,
-			Does:    "Makes a text of a list, with a separator (a blank) between the items.",
+			Does:    "Joins the items of a list to a text, with a separator (default: a space).",
 			Example: `{{ event_payload.tags | compact | join: ", " }}`, Shows: "vpn, mail, vpn",
 		},
 		{
 			Name: "first", apply: end(0),
-			Does:    "Takes the first item of a list.",
+			Does:    "Returns the first item of a list.",
 			Example: `{{ event_payload.tags | first }}`, Shows: "vpn",
 		},
 		{
 			Name: "last", apply: end(-1),
-			Does:    "Takes the last item of a list.",
+			Does:    "Returns the last item of a list.",
 			Example: `{{ "a b c" | split: " " | last }}`, Shows: "c",
 		},
 		{
 			Name: "reverse", apply: onItems(func(list []any) []any { slices.Reverse(list); return list }),
-			Does:    "Turns the order of a list around.",
+			Does:    "Reverses a list.",
 			Example: `{{ "a b c" | split: " " | reverse | join }}`, Shows: "c b a",
 		},
 		{
 			Name: "concat", Arguments: []Argument{needed("list", listKind)}, apply: concat,
-			Does:    "Puts another list behind a list.",
+			Does:    "Appends another list.",
 			Example: `{{ "a b" | split: " " | concat: event_payload.tags | join: "+" }}`, Shows: "a+b+vpn+mail++vpn",
 		},
 		{
 			Name: "sort", Arguments: by, apply: sorted(strings.Clone),
-			Does:    "Sorts a list, or a list of objects by a property: numbers by their value, then texts by their characters, capital letters first, then all else; null is last.",
+			Does:    "Sorts a list, or a list of objects by a property: numbers by value, then texts by character with capital letters first, then other values; null is last.",
 			Example: `{{ event_payload.tags | compact | sort | join }} {{ event_payload.devices | sort: "free_gb" | map: "name" | join }}`,
 			Shows:   "mail vpn vpn pc-2 PC-1",
 		},
 		{
 			Name: "sort_natural", Arguments: by, apply: sorted(downcase),
-			Does:    "Sorts as sort does, and capital letters like small ones.",
+			Does:    "Sorts like sort, but ignores case.",
 			Example: `{{ "b C a" | split: " " | sort_natural | join }}`, Shows: "a b C",
 		},
 	}
@@ -66,34 +66,34 @@ func selectingFilters() []Filter {
 	return []Filter{
 		{
 			Name: "uniq", Arguments: by, apply: uniq,
-			Does:    "Leaves each item of a list once, or each value of a property.",
+			Does:    "Removes duplicate items, or items with the same value of a property.",
 			Example: `{{ event_payload.tags | uniq | join: "," }}`, Shows: "vpn,mail,",
 		},
 		{
 			Name: "compact", Arguments: by, apply: compact,
-			Does:    "Leaves out the items that are null, or whose property is missing or null.",
+			Does:    "Removes items that are null, or whose property is missing or null.",
 			Example: `{{ event_payload.tags | compact | size }}`, Shows: "3",
 		},
 		{
 			Name: "map", Arguments: []Argument{needed("property", propertyKind)}, apply: mapped,
-			Does:    "Makes a list of one property of each item.",
+			Does:    "Returns one property of each item.",
 			Example: `{{ event_payload.devices | map: "name" | join: ", " }}`, Shows: "PC-1, pc-2",
 		},
 		{
 			Name: "where", Arguments: []Argument{needed("property", propertyKind), optional("value", anyKind)}, apply: where,
-			Does:    "Leaves the items whose property has a value, or, without a value, is neither missing, null nor false.",
+			Does:    "Keeps the items whose property equals a value or, without a value, is neither missing, null nor false.",
 			Example: `{{ event_payload.devices | where: "online" | map: "name" | first }} {{ event_payload.devices | where: "name", "pc-2" | size }}`, Shows: "PC-1 1",
 		},
 		{
 			Name: "sum", Arguments: by, apply: sum,
-			Does:    "Adds the numbers of a list, or of a property of its items. It passes over null.",
+			Does:    "Adds the numbers of a list, or of a property of its items. Null is skipped.",
 			Example: `{{ event_payload.devices | sum: "free_gb" }}`, Shows: "16.5",
 		},
 	}
 }
 
-// items returns the items of a list. Any other value is a list of one: products
-// leave the list away when there is but one item.
+// items returns the items of a list. Any other value counts as a list of one,
+// because some products send a single item without the list.
 func items(v any) []any {
 	if list, ok := v.([]any); ok {
 		return list
@@ -101,12 +101,12 @@ func items(v any) []any {
 	return []any{v}
 }
 
-// onItems makes a filter of a function that may change its list.
+// onItems makes a filter of a function that may modify its list.
 func onItems(f func([]any) []any) func(*work, any, []any) (any, error) {
 	return func(_ *work, v any, _ []any) (any, error) { return f(slices.Clone(items(v))), nil }
 }
 
-// property returns a field of an item, by its name or by a path, or null.
+// property returns a field of an item by name or path, or null.
 func property(item any, name string) any {
 	object, ok := item.(map[string]any)
 	if !ok {
@@ -119,7 +119,7 @@ func property(item any, name string) any {
 	return v
 }
 
-// properties returns what a filter looks at: the items, or a property of each.
+// properties returns the items, or the given property of each.
 func properties(list []any, args []any) []any {
 	name := argument(args, 0, "")
 	if name == "" {
@@ -150,7 +150,7 @@ func end(at int) func(*work, any, []any) (any, error) {
 	return func(_ *work, v any, _ []any) (any, error) {
 		list, ok := v.([]any)
 		if !ok || len(list) == 0 {
-			return nil, nil //nolint:nilnil // there is no such item: null
+			return nil, nil //nolint:nilnil // no such item
 		}
 		return list[(at+len(list))%len(list)], nil
 	}
@@ -174,13 +174,13 @@ func concat(_ *work, v any, args []any) (any, error) {
 	return slices.Concat(list, more), nil
 }
 
-// A keyed item is sorted by its key.
+// A keyed item is an item with its sort key.
 type keyed struct {
 	item, key any
-	text      string // of a key without a natural order
+	text      string // compared if the keys have no natural order
 }
 
-// sorted makes a filter that sorts by the text that a function makes of a key's.
+// sorted makes a filter that sorts by the text that by returns for a key.
 func sorted(by func(string) string) func(*work, any, []any) (any, error) {
 	return func(w *work, v any, args []any) (any, error) {
 		list := items(v)

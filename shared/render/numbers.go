@@ -10,59 +10,59 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A number in a calculation is coefficient × 10^-scale, exactly.
+// A number in a calculation is exactly coefficient × 10^-scale.
 type number struct {
 	coefficient *big.Int
 	scale       int
-	// broken is a number that was written, or came about, as one with a fraction,
-	// even if it is whole now: in a division its fraction is kept, as Liquid keeps
-	// that of 20 divided by 7.0.
-	broken bool
+	// fractional marks a number that was written or calculated as a fraction,
+	// even if it is whole now: dividing it keeps the fraction, as Liquid does
+	// for 20 divided by 7.0.
+	fractional bool
 }
 
-// The bounds of calculations.
+// Limits of calculations.
 const (
-	maxDigits = 260 << 10 // of a number: those of the longest of an event, and some
-	precision = 34        // significant digits of a quotient that has no end
+	maxDigits = 260 << 10 // of a number: the longest of an event and some more
+	precision = 34        // significant digits of a non-terminating quotient
 )
 
 func numberFilters() []Filter {
 	other := []Argument{needed("number", numberKind)}
 	return []Filter{
 		{
-			Name: "plus", Arguments: other, reckons: true, apply: reckon(add),
+			Name: "plus", Arguments: other, acceptsNumber: true, apply: calculation(add),
 			Does:    "Adds a number.",
 			Example: `{{ 0.1 | plus: 0.2 }}`, Shows: "0.3",
 		},
 		{
-			Name: "minus", Arguments: other, reckons: true, apply: reckon(subtract),
+			Name: "minus", Arguments: other, acceptsNumber: true, apply: calculation(subtract),
 			Does:    "Subtracts a number.",
 			Example: `{{ 16 | minus: 4 }}`, Shows: "12",
 		},
 		{
-			Name: "times", Arguments: other, reckons: true, apply: reckon(multiply),
+			Name: "times", Arguments: other, acceptsNumber: true, apply: calculation(multiply),
 			Does:    "Multiplies by a number.",
 			Example: `{{ 12345678901234567 | times: 1000 }}`, Shows: "12345678901234567000",
 		},
 		{
-			Name: "divided_by", Arguments: []Argument{needed("number", divisorKind)}, reckons: true, apply: reckon(divide),
-			Does: "Divides by a number. Two whole numbers divide to a whole number, rounded down; any other division keeps its fraction, " +
-				"and 34 digits of one without end. To keep that of two whole numbers, use times: 1.0 first.",
+			Name: "divided_by", Arguments: []Argument{needed("number", divisorKind)}, acceptsNumber: true, apply: calculation(divide),
+			Does: "Divides by a number. The quotient of two whole numbers is a whole number, rounded down; any other division keeps its fraction, " +
+				"with 34 digits if it does not terminate. To keep the fraction of two whole numbers, use times: 1.0 first.",
 			Example: `{{ 20 | divided_by: 7 }} {{ 7.5 | divided_by: 2 }} {{ 20 | times: 1.0 | divided_by: 8 }}`, Shows: "2 3.75 2.5",
 		},
 		{
-			Name: "modulo", Arguments: []Argument{needed("number", divisorKind)}, reckons: true, apply: reckon(modulo),
-			Does:    "Leaves the remainder of a division; it has the sign of the number that divides.",
+			Name: "modulo", Arguments: []Argument{needed("number", divisorKind)}, acceptsNumber: true, apply: calculation(modulo),
+			Does:    "Returns the remainder of a division; it has the sign of the divisor.",
 			Example: `{{ 183.357 | modulo: 12 }} {{ -7 | modulo: 3 }}`, Shows: "3.357 2",
 		},
 		{
-			Name: "at_least", Arguments: other, reckons: true, apply: reckon(greater),
-			Does:    "Takes the greater one of two numbers.",
+			Name: "at_least", Arguments: other, acceptsNumber: true, apply: calculation(greater),
+			Does:    "Returns the greater of two numbers.",
 			Example: `{{ 4 | at_least: 5 }}`, Shows: "5",
 		},
 		{
-			Name: "at_most", Arguments: other, reckons: true, apply: reckon(less),
-			Does:    "Takes the lesser one of two numbers.",
+			Name: "at_most", Arguments: other, acceptsNumber: true, apply: calculation(less),
+			Does:    "Returns the lesser of two numbers.",
 			Example: `{{ 4 | at_most: 5 }}`, Shows: "4",
 		},
 	}
@@ -71,31 +71,31 @@ func numberFilters() []Filter {
 func roundingFilters() []Filter {
 	return []Filter{
 		{
-			Name: "abs", reckons: true, apply: onNumber(func(n number, _ []any) number { n.coefficient = new(big.Int).Abs(n.coefficient); return n }),
-			Does:    "Leaves the sign away.",
+			Name: "abs", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { n.coefficient = new(big.Int).Abs(n.coefficient); return n }),
+			Does:    "Returns the absolute value.",
 			Example: `{{ "-19.86" | abs }}`, Shows: "19.86",
 		},
 		{
-			Name: "round", Arguments: []Argument{optional("digits", wholeKind)}, reckons: true,
+			Name: "round", Arguments: []Argument{optional("digits", wholeKind)}, acceptsNumber: true,
 			apply:   onNumber(func(n number, args []any) number { return rounded(n, argument(args, 0, 0), away) }),
-			Does:    "Rounds to a whole number, or to so many digits behind the point. A half is rounded away from zero.",
+			Does:    "Rounds to a whole number, or to a number of digits after the decimal point. Halves are rounded away from zero.",
 			Example: `{{ 2.5 | round }} {{ -2.5 | round }} {{ 183.357 | round: 2 }}`, Shows: "3 -3 183.36",
 		},
 		{
-			Name: "floor", reckons: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, down) }),
+			Name: "floor", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, down) }),
 			Does:    "Rounds down to a whole number.",
 			Example: `{{ 1.8 | floor }}`, Shows: "1",
 		},
 		{
-			Name: "ceil", reckons: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, up) }),
+			Name: "ceil", acceptsNumber: true, apply: onNumber(func(n number, _ []any) number { return rounded(n, 0, up) }),
 			Does:    "Rounds up to a whole number.",
 			Example: `{{ "1.2" | ceil }}`, Shows: "2",
 		},
 	}
 }
 
-// reckon makes a filter of a calculation with two numbers.
-func reckon(f func(a, b number) number) func(*work, any, []any) (any, error) {
+// calculation makes a filter of a calculation with two numbers.
+func calculation(f func(a, b number) number) func(*work, any, []any) (any, error) {
 	return func(w *work, v any, args []any) (any, error) {
 		a, err := numberOf(v)
 		if err != nil {
@@ -124,7 +124,7 @@ func onNumber(f func(n number, args []any) number) func(*work, any, []any) (any,
 
 func whole(n int64) number { return number{coefficient: big.NewInt(n)} }
 
-// numberOf returns the number that a value is, or that a text denotes.
+// numberOf returns the number that a value is or that its text denotes.
 func numberOf(v any) (number, error) {
 	switch v := v.(type) {
 	case number:
@@ -143,7 +143,7 @@ func numberOf(v any) (number, error) {
 
 var errNumber = errors.New("the text is not a number")
 
-// readNumber reads the text of a number as JSON has it.
+// readNumber reads a number in JSON syntax.
 func readNumber(text string) (number, error) {
 	if len(text) > maxDigits {
 		return number{}, errNumber
@@ -152,7 +152,7 @@ func readNumber(text string) (number, error) {
 	if err != nil {
 		return number{}, err
 	}
-	n := number{broken: strings.ContainsAny(text, ".eE")}
+	n := number{fractional: strings.ContainsAny(text, ".eE")}
 	if v, ok := v.(int64); ok {
 		n.coefficient = big.NewInt(v)
 		return n, nil
@@ -167,7 +167,7 @@ func readNumber(text string) (number, error) {
 	return n, nil
 }
 
-// plain returns the number as documents have it.
+// plain returns the number as a JSON value.
 func (n number) plain() any {
 	if n.scale == 0 && n.coefficient.IsInt64() {
 		return n.coefficient.Int64()
@@ -186,13 +186,13 @@ func (n number) plain() any {
 	}
 	v, err := jsonvalue.NumberOf(text)
 	if err != nil {
-		return text // which cannot happen: it is a number's
+		return text // cannot happen: the text is a number
 	}
 	return v
 }
 
-// whole returns the number as an int, and whether it is a whole one. One that an
-// int cannot hold becomes the greatest or the least.
+// whole returns the number as an int, capped at the range of int, and whether
+// it is whole.
 func (n number) whole() (int, bool) {
 	v := n.plain()
 	switch v := v.(type) {
@@ -209,13 +209,13 @@ func (n number) whole() (int, bool) {
 	return math.MaxInt, true
 }
 
-// digits returns about how many digits the number has.
+// digits returns the approximate number of digits.
 func (n number) digits() int {
 	return max(int(float64(n.coefficient.BitLen())*math.Log10(2))+1, n.scale)
 }
 
-// weight is the work that a calculation with the number is, in bytes: that of a
-// long one grows faster than its length.
+// weight returns the cost of a calculation with the number, in bytes. It grows
+// faster than the length of the number.
 func (n number) weight() int {
 	digits := n.digits()
 	return digits * (1 + digits/640)
@@ -239,16 +239,16 @@ func aligned(a, b number) (x, y *big.Int, scale int) {
 
 func add(a, b number) number {
 	x, y, scale := aligned(a, b)
-	return number{new(big.Int).Add(x, y), scale, a.broken || b.broken}
+	return number{new(big.Int).Add(x, y), scale, a.fractional || b.fractional}
 }
 
 func subtract(a, b number) number {
 	x, y, scale := aligned(a, b)
-	return number{new(big.Int).Sub(x, y), scale, a.broken || b.broken}
+	return number{new(big.Int).Sub(x, y), scale, a.fractional || b.fractional}
 }
 
 func multiply(a, b number) number {
-	return number{new(big.Int).Mul(a.coefficient, b.coefficient), a.scale + b.scale, a.broken || b.broken}
+	return number{new(big.Int).Mul(a.coefficient, b.coefficient), a.scale + b.scale, a.fractional || b.fractional}
 }
 
 func greater(a, b number) number {
@@ -272,15 +272,15 @@ func modulo(a, b number) number {
 	if rest.Sign() != 0 && rest.Sign() != y.Sign() {
 		rest.Add(rest, y)
 	}
-	return number{rest, scale, a.broken || b.broken}
+	return number{rest, scale, a.fractional || b.fractional}
 }
 
-// divide keeps all digits of a quotient that ends within 34 digits behind those
-// of the dividend, and 34 significant ones, but every one before the point, of
-// another.
+// divide returns a quotient exactly if it ends within 34 digits after those of
+// the dividend. Any other quotient keeps 34 significant digits, but all before
+// the decimal point.
 func divide(a, b number) number {
 	x, y, _ := aligned(a, b)
-	if !a.broken && !b.broken {
+	if !a.fractional && !b.fractional {
 		return number{coefficient: quotient(x, y, down)}
 	}
 	scale := max(0, precision-magnitude(x, y))
@@ -293,8 +293,8 @@ func divide(a, b number) number {
 	return number{quotient(new(big.Int).Mul(x, powerOf10(scale)), y, away), scale, true}
 }
 
-// magnitude returns how many digits x / y has before the point; less than 0 for
-// as many zeros behind it.
+// magnitude returns the number of digits of x / y before the decimal point;
+// negative for zeros after it.
 func magnitude(x, y *big.Int) int {
 	p, q := new(big.Int).Abs(x), new(big.Int).Abs(y)
 	m := len(p.String()) - len(q.String())
@@ -309,13 +309,13 @@ func magnitude(x, y *big.Int) int {
 	return m
 }
 
-// A direction says how a quotient is rounded.
+// A direction is a rounding mode.
 type direction int
 
 const (
 	down direction = iota
 	up
-	away // a half and more away from zero, less to zero
+	away // to nearest, halves away from zero
 )
 
 func quotient(x, y *big.Int, to direction) *big.Int {
@@ -332,10 +332,10 @@ func quotient(x, y *big.Int, to direction) *big.Int {
 	return q
 }
 
-// rounded rounds to so many digits behind the point, or before it when there are
-// less than none.
+// rounded rounds to digits places after the decimal point, or before it if
+// digits is negative.
 func rounded(n number, digits int, to direction) number {
-	n.broken = n.broken && digits > 0
+	n.fractional = n.fractional && digits > 0
 	if digits >= n.scale {
 		return n
 	}

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// FuzzArithmetic holds the calculations against those with fractions.
+// FuzzArithmetic compares the calculations with rational arithmetic.
 func FuzzArithmetic(f *testing.F) {
 	f.Add("7.5", "2", int16(1))
 	f.Add("-12345678901234567890.0001", "0.0003", int16(-2))

@@ -16,28 +16,28 @@ type part struct {
 	hole *placeholder
 }
 
-// A placeholder shows a value, which may go through filters first.
+// A placeholder shows a value, possibly through filters.
 type placeholder struct {
-	source string // between the braces, without the blanks around it
+	source string // text between the braces, trimmed
 	value  expression
 	calls  []call
 }
 
-// An expression is a path, or a literal value.
+// An expression is a path or a literal value.
 type expression struct {
 	path    jsonvalue.Path // nil for a literal
 	literal any
 	source  string
 }
 
-// A call is a filter with its arguments. Those that are not given are nil.
+// A call is a filter with its arguments; nil for those not given.
 type call struct {
 	filter Filter
 	args   []*expression
 	source string
 }
 
-// parse returns the parts of a template, or ErrTemplate for what is none.
+// parse returns the parts of a template, or ErrTemplate for an invalid one.
 func parse(text string) ([]part, error) {
 	if strings.Contains(text, "{%") {
 		return nil, ErrTemplate.Sayf("Tags ({%% … %%}) are not allowed; only outputs ({{ … }}) are.")
@@ -53,7 +53,7 @@ func parse(text string) ([]part, error) {
 		}
 		hole, rest, err := cutPlaceholder(after)
 		if err != nil {
-			return nil, misread(err, after)
+			return nil, parseError(err, after)
 		}
 		parts = append(parts, part{hole: hole})
 		text = rest
@@ -61,8 +61,8 @@ func parse(text string) ([]part, error) {
 	return parts, nil
 }
 
-// misread returns the error of a placeholder that could not be read.
-func misread(err error, source string) error {
+// parseError returns the error of an unreadable placeholder.
+func parseError(err error, source string) error {
 	if unknown, ok := errors.AsType[unknownFilter](err); ok {
 		return ErrTemplate.Sayf("There is no filter %.40q in %s; there are %s.", unknown.name, braced(excerpt(source)), strings.Join(unknown.known, ", "))
 	}
@@ -72,7 +72,7 @@ func misread(err error, source string) error {
 	return ErrTemplate.Sayf("%s: %s.", braced(excerpt(source)), err)
 }
 
-// excerpt returns the source of a placeholder that could not be read.
+// excerpt returns the source of an unreadable placeholder.
 func excerpt(source string) string {
 	var quote byte
 	for i := range len(source) {
@@ -88,20 +88,19 @@ func excerpt(source string) string {
 		}
 	}
 	if before, _, found := strings.Cut(source, "}}"); found {
-		return before // a quote is not closed
+		return before // the quote is not closed
 	}
 	return source
 }
 
-// maxShown is how many characters of a source or a value an error shows.
+// maxShown limits a source or a value in an error text, in characters.
 const maxShown = 80
 
 func braced(source string) string {
 	return "{{ " + Beginning(strings.Join(strings.Fields(cut(source, 4*maxShown)), " "), maxShown) + " }}"
 }
 
-// cut returns the beginning of a text, at most so many bytes and whole
-// characters.
+// cut returns a prefix of at most most bytes, in whole characters.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -115,13 +114,13 @@ func cut(s string, most int) string {
 // The faults of a placeholder.
 var (
 	errOpen  = errors.New("the placeholder is not closed")
-	errEmpty = errors.New("a placeholder names a value, such as event_payload.subject")
+	errEmpty = errors.New("the placeholder is empty; name a value such as event_payload.subject")
 	errDash  = errors.New("a placeholder begins with {{ and ends with }}, without a dash")
-	errQuote = errors.New("a text in quotes has no closing quote; a text with one kind of quotes in it stands in the other kind")
+	errQuote = errors.New("a quoted text has no closing quote; put a text that contains one kind of quotes into the other kind")
 )
 
-// cutPlaceholder reads a placeholder behind its opening braces, and returns what
-// follows its closing ones.
+// cutPlaceholder reads a placeholder after its opening braces, and returns the
+// text after its closing braces.
 func cutPlaceholder(text string) (h *placeholder, rest string, err error) {
 	s := &scanner{rest: text}
 	h = &placeholder{}
@@ -139,7 +138,7 @@ func cutPlaceholder(text string) (h *placeholder, rest string, err error) {
 		end := len(text) - len(s.rest)
 		switch {
 		case end > maxSource:
-			return nil, "", fmt.Errorf("a placeholder may have %d bytes", maxSource)
+			return nil, "", fmt.Errorf("a placeholder may have at most %d bytes", maxSource)
 		case s.take("}}"):
 			h.source = strings.TrimSpace(text[:end])
 			return h, s.rest, nil
@@ -148,7 +147,7 @@ func cutPlaceholder(text string) (h *placeholder, rest string, err error) {
 		case !s.take("|"):
 			return nil, "", fmt.Errorf("%q does not belong after %s; a filter follows after |", first(s.rest), cut(strings.TrimSpace(text[:end]), maxShown))
 		case len(h.calls) == maxFilters:
-			return nil, "", fmt.Errorf("a placeholder may have %d filters", maxFilters)
+			return nil, "", fmt.Errorf("a placeholder may have at most %d filters", maxFilters)
 		}
 		c, err := s.call()
 		if err != nil {
@@ -174,7 +173,7 @@ func (s *scanner) take(token string) bool {
 	return ok
 }
 
-// word takes the characters of a name.
+// word reads the characters of a name.
 func (s *scanner) word() string {
 	end := strings.IndexFunc(s.rest, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	if end < 0 {
@@ -269,8 +268,8 @@ func (s *scanner) call() (call, error) {
 	return c, nil
 }
 
-// argument reads one argument into the call, and returns how many of those that
-// have no name there are.
+// argument reads one argument into the call, and returns the number of
+// positional arguments.
 func (s *scanner) argument(c *call, given int) (int, error) {
 	s.blanks()
 	if s.rest == "" || strings.HasPrefix(s.rest, "}}") || s.rest[0] == '|' || s.rest[0] == ',' {

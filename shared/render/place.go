@@ -5,13 +5,12 @@ import (
 	"unicode"
 )
 
-// An Encoding turns a value into what stands for it, as plain text, in the
-// place where it lands.
+// An Encoding escapes a value so that it is plain text in a format.
 type Encoding func(value string) string
 
-// Encoded is Text for such a place: each value is encoded, and what the template
-// says itself is not. The values are bounded as they are in Text, before they
-// are encoded.
+// Encoded is Text for a format: it escapes each value and leaves the template's
+// own text as it is. The size limits apply to the values before they are
+// escaped.
 func Encoded(text string, s Scope, encode Encoding) (string, error) {
 	parts, err := parse(text)
 	if err != nil {
@@ -47,14 +46,14 @@ func encoded(parts []part, w *work, encode Encoding) (string, error) {
 	return b.String(), nil
 }
 
-// Alone reports whether text is one placeholder and nothing else.
+// Alone reports whether text is exactly one placeholder.
 func Alone(text string) bool {
 	parts, err := parse(text)
 	return err == nil && len(parts) == 1 && parts[0].hole != nil
 }
 
-// Percent encodes a value for a part of a URL, be it path or query: it can begin
-// no other part, and changes neither host nor user.
+// Percent escapes a value for a path segment or query value of a URL: the value
+// cannot start another part of the URL, and cannot change host or user.
 func Percent(value string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -69,23 +68,23 @@ func Percent(value string) string {
 	return b.String()
 }
 
-// Slack encodes a value for Slack's mrkdwn as its documentation says: it can
-// neither mention a person or a channel nor make a link.
+// Slack escapes a value for Slack's mrkdwn as documented: it cannot mention
+// people or channels or make a link.
 func Slack(value string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(value)
 }
 
-// SlackLink returns a link of ours in Slack's mrkdwn.
+// SlackLink returns a link in Slack's mrkdwn.
 func SlackLink(text, url string) string {
 	return "<" + without(url, "<>| ") + "|" + Slack(text) + ">"
 }
 
-// MarkdownLink returns a link of ours in the Markdown of Adaptive Cards.
+// MarkdownLink returns a link in the Markdown of Adaptive Cards.
 func MarkdownLink(text, url string) string {
 	return "[" + Markdown(text) + "](" + without(url, "<>()[]\\ ") + ")"
 }
 
-// without returns a URL in which the characters that would end it are encoded.
+// without returns a URL with the given characters percent-encoded.
 func without(url, characters string) string {
 	var b strings.Builder
 	for _, r := range url {
@@ -98,11 +97,11 @@ func without(url, characters string) string {
 	return b.String()
 }
 
-// Markdown encodes a value for the Markdown of Adaptive Cards, a part of
+// Markdown escapes a value for the Markdown of Adaptive Cards, a subset of
 // CommonMark: it makes no link, list, emphasis or date.
 //
-// Some clients know links and no escapes; a bracket and a parenthesis that are
-// both escaped do not touch, and so are no link there either.
+// Some clients support links but no escapes. The backslashes between an escaped
+// bracket and an escaped parenthesis prevent a link there too.
 func Markdown(value string) string {
 	var b strings.Builder
 	for value != "" {
@@ -116,25 +115,25 @@ func Markdown(value string) string {
 	return b.String()
 }
 
-// markdownLine writes a line. What controls something is not shown, and so what
-// follows it at the beginning of a line begins it.
+// markdownLine writes a line. A control character is not shown, so the
+// character after it may start the line.
 func markdownLine(b *strings.Builder, line string) {
 	const always, first = "\\`*_{}[]()<>~&", "-+=#|"
 	start := strings.TrimLeftFunc(line, func(r rune) bool { return r == ' ' || unicode.IsControl(r) })
 	number := len(start) - len(strings.TrimLeftFunc(start, func(r rune) bool { return '0' <= r && r <= '9' || unicode.IsControl(r) }))
 	for i := range len(line) {
-		at := i - (len(line) - len(start)) // from the first character that is no blank
+		at := i - (len(line) - len(start)) // from the first character that is not a space
 		switch c := line[i]; {
 		case strings.IndexByte(always, c) >= 0,
 			at == 0 && strings.IndexByte(first, c) >= 0,
-			at == number && c == '.': // 1. begins a list, and so does a lone dot behind a number of the text's
+			at == number && c == '.': // 1. starts a list; so does a dot after a number in the template's text
 			b.WriteByte('\\')
 		}
 		b.WriteByte(line[i])
 	}
 }
 
-// Beginning returns a text, or so many characters of it and an ellipsis.
+// Beginning returns a text, or its first most characters with an ellipsis.
 func Beginning(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"

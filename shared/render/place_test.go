@@ -36,7 +36,7 @@ func TestOnlyValuesAreEncoded(t *testing.T) {
 		"unseen lines in Markdown":      {render.Markdown, "\x01# a\n\x02 - b\n1\x7f\x01. c", "\x01\\# a\n\x02 \\- b\n1\x7f\x01\\. c"},
 		"headings in Markdown":          {render.Markdown, "# a\nb\n===\n---\n> c\n|d|", "\\# a\nb\n\\===\n\\---\n\\> c\n\\|d|"},
 		"numbers that list in Markdown": {render.Markdown, "1) a", `1\) a`},
-		"what a text might number":      {render.Markdown, ". a", `\. a`},
+		"what Markdown would number":    {render.Markdown, ". a", `\. a`},
 		"a sentence in Markdown":        {render.Markdown, "VPN-1 is down: 50% at 10.0.0.1, again!", "VPN-1 is down: 50% at 10.0.0.1, again!"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestOnlyValuesAreEncoded(t *testing.T) {
 	}
 }
 
-func TestAnEncodedTextIsATextOtherwise(t *testing.T) {
+func TestEncodedEqualsTextApartFromTheEncoding(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -59,7 +59,7 @@ func TestAnEncodedTextIsATextOtherwise(t *testing.T) {
 	}{
 		"a value is not expanded again":       {"{{ event_payload.subject }}", "VPN is {{ agent.id }} down"},
 		"an array is JSON":                    {"<{{ event_payload.tags }}>", `<["a","b"]>`},
-		"null is nothing":                     {"<{{ event_payload.none }}>", "<>"},
+		"null is empty":                       {"<{{ event_payload.none }}>", "<>"},
 		"a missing variable":                  {"{{ event_payload.nope }}", ""},
 		"a tag":                               {"{% if true %}x{% endif %}", ""},
 		"too much of many":                    {"{{ event_payload.big }}{{ event_payload.big }}", ""},
@@ -76,7 +76,7 @@ func TestAnEncodedTextIsATextOtherwise(t *testing.T) {
 	}
 }
 
-func TestOnePlaceholderIsAlone(t *testing.T) {
+func TestAloneMatchesExactlyOnePlaceholder(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string]bool{
@@ -88,8 +88,8 @@ func TestOnePlaceholderIsAlone(t *testing.T) {
 	}
 }
 
-// FuzzEncodings says that what was encoded can be read back, so that nothing is
-// lost or confused, and holds nothing that its place gives a meaning to.
+// FuzzEncodings checks that an encoded value can be decoded again and contains
+// no character with a meaning in its format.
 func FuzzEncodings(f *testing.F) {
 	f.Add("<!channel> & [a](b) \\ %41 1. x\n- y")
 	f.Add("]\\(\xff&amp;{{")

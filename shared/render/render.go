@@ -1,36 +1,34 @@
 // Package render fills the placeholders of a definition with the values of a
 // run.
 //
-// A placeholder shows a value, which may go through filters first:
+// A placeholder shows a value, possibly through filters:
 //
 //	{{ event_payload.subject | default: "none" | truncate: 100 }}
 //	{{ value | filter: argument, argument, name: argument | filter }}
 //
-// A value or an argument is a path as package jsonvalue reads it, a text in single
-// or double quotes, a number, true, false or null (nil). A text in quotes ends
-// at the next quote of its kind, and knows no escapes: a text that holds quotes of
-// one kind stands in those of the other. Filters lists all filters; each has the
-// meaning that the documentation of Shopify's Liquid gives it, with these rules
-// for all of them:
+// A value or an argument is a path as package jsonvalue reads it, a text in
+// single or double quotes, a number, true, false or null (nil). A quoted text
+// ends at the next quote of its kind and has no escapes: a text that contains
+// one kind of quotes is written in the other. Filters lists all filters. Each
+// works as documented for Shopify's Liquid, with these rules for all:
 //
-//   - A missing value is an error unless a default follows, and so is a missing
-//     argument. What a default does not need is not looked up.
-//   - Null passes through every filter but default and json as null. In a text it
-//     is nothing.
-//   - Numbers are exact decimals, and never rounded but by a division without
-//     end. A text that denotes a number is one; another text is an error.
-//   - A value that is no list is a list of one where a filter wants a list.
-//   - Every filter takes a value of any size that an event may have. The
-//     result of the last one is bounded, and so is the work of all.
+//   - A missing value or argument is an error unless a default follows. A default
+//     that is not needed is not looked up.
+//   - Null passes through every filter except default and json unchanged. In a
+//     text it is empty.
+//   - Numbers are exact decimals; only a non-terminating division is rounded. A
+//     text that denotes a number counts as one; any other text is an error.
+//   - Where a filter expects a list, any other value counts as a list of one.
+//   - Every filter accepts a value of any size that an event may have. The last
+//     result and the work of all filters are limited.
 //
-// Tags ({% … %}) do not exist here: a template chooses what to show, never what to
-// do. What a value contains is never expanded again. Whatever can be known to be
-// wrong without values, such as a filter that does not exist or a literal argument
-// that it does not take, Paths refuses, so that it is refused when a definition is
-// saved.
+// Tags ({% … %}) are not supported: a template selects values and has no
+// control flow. Values are never expanded again. Paths refuses errors that need
+// no values, such as an unknown filter or an invalid literal argument, when a
+// definition is saved.
 //
-// Where a text has a markup or a syntax of its own, Encoded makes the values
-// plain text in it: what an event says adds no link, mention or path.
+// Where a text has a markup or syntax of its own, Encoded turns values into
+// plain text in it: an event's content adds no link, mention or path.
 package render
 
 import (
@@ -45,22 +43,22 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// ErrTemplate is a template that cannot be filled.
+// ErrTemplate is the fault of a template that cannot be filled.
 var ErrTemplate = fault.New(fault.Invalid, "template_error", "A template could not be filled.")
 
-// The bounds of a template.
+// Limits of a template.
 const (
-	MaxOutput  = 64 << 10  // bytes of one rendered text
-	maxValue   = 256 << 10 // bytes of all that Value fills together; an event is no larger
+	MaxOutput  = 64 << 10  // bytes of one filled text
+	maxValue   = 256 << 10 // bytes of all values in one call of Value; an event is no larger
 	maxFilters = 10        // in one placeholder
 	maxSource  = 2000      // bytes of one placeholder
 )
 
-// A Scope holds what templates may name.
+// A Scope holds the values that templates may refer to.
 type Scope map[string]any
 
-// Paths returns the paths that the placeholders of text name, in their order, or
-// ErrTemplate when no values could fill it.
+// Paths returns the paths in the placeholders of text, in order, or ErrTemplate
+// when no values could fill it.
 func Paths(text string) ([]jsonvalue.Path, error) {
 	parts, err := parse(text)
 	if err != nil {
@@ -76,13 +74,13 @@ func Paths(text string) ([]jsonvalue.Path, error) {
 			continue
 		}
 		if _, err := p.hole.fill(&work{left: maxWork, timeless: true}); err != nil {
-			return nil, err // as it will be in every run
+			return nil, err // would fail in every run
 		}
 	}
 	return paths, nil
 }
 
-// paths appends the paths that the placeholder names.
+// paths appends the paths of the placeholder.
 func (h *placeholder) paths(to []jsonvalue.Path) []jsonvalue.Path {
 	if h.value.path != nil {
 		to = append(to, h.value.path)
@@ -97,8 +95,8 @@ func (h *placeholder) paths(to []jsonvalue.Path) []jsonvalue.Path {
 	return to
 }
 
-// Named returns the paths that the placeholders of every text in v name, at any
-// depth, or ErrTemplate when no values could fill one.
+// Named returns the paths in the placeholders of every text in v, at any depth,
+// or ErrTemplate when no values could fill one.
 func Named(v any) (paths []jsonvalue.Path, err error) {
 	switch v := v.(type) {
 	case string:
@@ -123,15 +121,16 @@ func Named(v any) (paths []jsonvalue.Path, err error) {
 	return paths, nil
 }
 
-// Text returns text with its placeholders filled as the values are, for a place
-// where they are plain text, or ErrTemplate.
+// Text returns text with its placeholders filled without escaping, for plain
+// text, or ErrTemplate.
 func Text(text string, s Scope) (string, error) {
 	return Encoded(text, s, func(value string) string { return value })
 }
 
 // Value returns v with every text in it filled, at any depth, or ErrTemplate. A
-// text that is one placeholder and nothing else becomes the value itself, of its
-// own kind. All texts together are bounded: many of them may name the same value.
+// text that is exactly one placeholder becomes the value itself, of its own
+// type. The limit applies to all texts together, since many may show the same
+// value.
 func Value(v any, s Scope) (any, error) {
 	f := filling{work: begin(s), left: maxValue}
 	return f.value(v)
@@ -140,7 +139,7 @@ func Value(v any, s Scope) (any, error) {
 // A filling fills all texts of a value.
 type filling struct {
 	*work
-	left int // bytes that their values may still have
+	left int // remaining bytes for their values
 }
 
 func (f *filling) value(v any) (any, error) {
@@ -202,7 +201,7 @@ func (f *filling) take(size int) error {
 	return nil
 }
 
-// String returns v as it stands in a text: nothing for null, JSON for a list or an
+// String returns v as shown in a text: empty for null, JSON for a list or an
 // object.
 func String(v any) string {
 	switch v := v.(type) {
@@ -220,11 +219,11 @@ func String(v any) string {
 	return jsonvalue.Canonical(v)
 }
 
-// clockKey is where a scope holds the time of now. No path leads there.
+// clockKey is the scope's key for the value of now. No path leads to it.
 const clockKey = "\x00now"
 
-// At returns the scope with the time that "now" is for the filter date. Without
-// one, a template that asks for it fails.
+// At returns the scope with now as the time of "now" in the filter date.
+// Without it, a template that uses "now" fails.
 func (s Scope) At(now time.Time) Scope {
 	out := maps.Clone(s)
 	if out == nil {
@@ -234,10 +233,10 @@ func (s Scope) At(now time.Time) Scope {
 	return out
 }
 
-// fill returns the value that the placeholder shows, or ErrTemplate.
+// fill returns the value of the placeholder, or ErrTemplate.
 func (h *placeholder) fill(w *work) (v any, err error) {
 	defer func() {
-		// The last line of defence: no template of a tenant may end the process.
+		// No template of a tenant may crash the process.
 		if p := recover(); p != nil {
 			v, err = nil, ErrTemplate.Sayf("%s cannot be filled.", braced(h.source))
 		}
@@ -255,13 +254,13 @@ func (h *placeholder) fill(w *work) (v any, err error) {
 	return v, nil
 }
 
-// missing is the fault of paths that lead to no value.
+// missing is the fault of paths without a value.
 type missing []string
 
 func (m missing) Error() string { return strings.Join(m, " or ") }
 
-// run evaluates the placeholder. A value that is missing passes through the
-// filters as such, and so does null, until a default takes its place.
+// run evaluates the placeholder. A missing value passes through the filters as
+// such, like null, until a default replaces it.
 func (h *placeholder) run(w *work) (any, error) {
 	v, ok := h.value.in(w)
 	var absent []string
@@ -275,7 +274,7 @@ func (h *placeholder) run(w *work) (any, error) {
 		c := &h.calls[i]
 		if c.filter.apply == nil {
 			var err error
-			if v, absent, err = c.stand(w, v, absent); err != nil {
+			if v, absent, err = c.applyDefault(w, v, absent); err != nil {
 				return nil, err
 			}
 			continue
@@ -300,21 +299,21 @@ func (h *placeholder) run(w *work) (any, error) {
 	}
 	v = plain(v)
 	if text, ok := v.(string); ok && len(text) > MaxOutput {
-		return nil, lengthy(len(text), MaxOutput)
+		return nil, tooLong(len(text), MaxOutput)
 	}
 	return v, nil
 }
 
-// lengthy is the fault of a value that is too long for its place.
-func lengthy(size, most int) error {
+// tooLong is the fault of a value that is too long.
+func tooLong(size, most int) error {
 	return fmt.Errorf("its value has %d bytes; %d are allowed; the filter truncate shortens a text", size, most)
 }
 
 func (h *placeholder) tooLong(size, most int) error {
-	return ErrTemplate.Sayf("%s: %s.", braced(h.source), lengthy(size, most))
+	return ErrTemplate.Sayf("%s: %s.", braced(h.source), tooLong(size, most))
 }
 
-// in returns the value of an expression, and whether there is one.
+// in returns the value of an expression, and whether it exists.
 func (e *expression) in(w *work) (any, bool) {
 	if e.path == nil {
 		return e.literal, true
@@ -323,9 +322,9 @@ func (e *expression) in(w *work) (any, bool) {
 	return v, ok
 }
 
-// stand returns the value of a default where one is needed, and the paths that
-// lead to no value.
-func (c *call) stand(w *work, v any, absent []string) (any, []string, error) {
+// applyDefault returns the value of a default where one is needed, and the paths
+// without a value.
+func (c *call) applyDefault(w *work, v any, absent []string) (any, []string, error) {
 	if len(absent) == 0 {
 		if !blank(v) {
 			return v, nil, nil
@@ -347,7 +346,7 @@ func (c *call) stand(w *work, v any, absent []string) (any, []string, error) {
 	return other, nil, nil
 }
 
-// blank reports whether a default takes the place of a value.
+// blank reports whether a default replaces a value.
 func blank(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -364,8 +363,7 @@ func blank(v any) bool {
 	return false
 }
 
-// arguments returns the values of the arguments as the filter wants them, or the
-// first path that leads to no value.
+// arguments returns the converted arguments, or the first path without a value.
 func (c *call) arguments(w *work) (args []any, lacks string, err error) {
 	args = make([]any, len(c.args))
 	for i, e := range c.args {
@@ -385,7 +383,7 @@ func (c *call) arguments(w *work) (args []any, lacks string, err error) {
 
 func (c *call) apply(w *work, v any, args []any) (any, error) {
 	v = known(v)
-	if !c.filter.reckons {
+	if !c.filter.acceptsNumber {
 		v = plain(v)
 	}
 	if err := w.spend(cost(v)); err != nil {
@@ -398,7 +396,7 @@ func (c *call) apply(w *work, v any, args []any) (any, error) {
 	return v, w.spend(cost(v))
 }
 
-// plain returns a value as documents have it.
+// plain returns a value as a JSON value.
 func plain(v any) any {
 	if n, ok := v.(number); ok {
 		return n.plain()
@@ -406,7 +404,7 @@ func plain(v any) any {
 	return v
 }
 
-// known returns a value as one that filters know: those of documents, and numbers
+// known returns a value in a type that filters accept: JSON values and numbers
 // of calculations.
 func known(v any) any {
 	switch v := v.(type) {
@@ -424,8 +422,8 @@ func known(v any) any {
 
 func jsonText(v any) string { return jsonvalue.Canonical(v) }
 
-// shown adds the size of a placeholder's value to that of a text, or says that it
-// is too long.
+// shown adds the size of a placeholder's value to that of a text, or returns
+// the error that it is too long.
 func (h *placeholder) shown(value string, size *int) error {
 	if len(value) > MaxOutput {
 		return h.tooLong(len(value), MaxOutput)
@@ -441,8 +439,8 @@ func grow(size *int, by int) error {
 }
 
 // Marked returns text with every placeholder replaced by a name in double
-// brackets, and the values under these names: for a model, to which values are
-// data and must never stand among the instructions.
+// brackets, and the values by these names. It separates data from instructions
+// in a model's prompt.
 func Marked(text string, s Scope) (string, map[string]any, error) {
 	parts, err := parse(text)
 	if err != nil {
@@ -463,7 +461,7 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 		}
 		name := p.hole.name()
 		if other, taken := data[name]; taken && jsonvalue.Canonical(other) != jsonvalue.Canonical(v) {
-			name = p.hole.written() // cut or replaced in another way
+			name = p.hole.written() // the same value through other filters
 		}
 		data[name] = v
 		b.WriteString("[[" + name + "]]")
@@ -474,8 +472,8 @@ func Marked(text string, s Scope) (string, map[string]any, error) {
 	return b.String(), data, nil
 }
 
-// name returns the path of the placeholder's value when that shows the value or its
-// beginning, and otherwise its source.
+// name returns the path of the placeholder's value when the placeholder shows
+// that value or its beginning, otherwise its source.
 func (h *placeholder) name() string {
 	changes := slices.ContainsFunc(h.calls, func(c call) bool {
 		return !slices.Contains([]string{"default", "truncate", "truncatewords"}, c.filter.Name)
@@ -486,7 +484,8 @@ func (h *placeholder) name() string {
 	return h.written()
 }
 
-// written returns the source of the placeholder, its path in the usual form.
+// written returns the source of the placeholder with its path in canonical
+// form.
 func (h *placeholder) written() string {
 	sources := []string{h.value.source}
 	if h.value.path != nil {

@@ -36,7 +36,7 @@ func TestAPlaceholderShowsAValue(t *testing.T) {
 		"a lone placeholder keeps a boolean":  {"{{ steps.triage.output.noise }}", false},
 		"a lone placeholder keeps an array":   {"{{ event_payload.tags }}", []any{"a", "b"}},
 		"a lone placeholder keeps null":       {"{{ event_payload.none }}", nil},
-		"null in a text is nothing":           {"<{{ event_payload.none }}>", "<>"},
+		"null in a text is empty":             {"<{{ event_payload.none }}>", "<>"},
 		"an array in a text is JSON":          {"<{{ event_payload.tags }}>", `<["a","b"]>`},
 		"a large number in a text is exact":   {"#{{ event_payload.count }}", "#12345678901234567"},
 		"filters work from left to right":     {`{{ event_payload.priority | upcase | append: "|x" }}`, "P1|x"},
@@ -112,12 +112,12 @@ func TestTheValuesOfAnObjectAreBoundedTogether(t *testing.T) {
 		in   any
 		fits bool
 	}{
-		"a value that is all of an event":   {of(1, "{{ event_payload }}"), true},
-		"a few texts":                       {of(4, "{{ event_payload.big }}"), true},
-		"many texts":                        {of(1000, "a {{ event_payload.big }}"), false},
-		"many values":                       {of(1000, "{{ event_payload }}"), false},
-		"many texts, one in another":        {map[string]any{"a": of(3, "{{ event_payload.big }}"), "b": []any{of(3, "{{ event_payload.big }}")}}, false},
-		"many texts that say nothing of it": {of(1000, "{{ event_payload.none }}"), true},
+		"a value that is all of an event": {of(1, "{{ event_payload }}"), true},
+		"a few texts":                     {of(4, "{{ event_payload.big }}"), true},
+		"many texts":                      {of(1000, "a {{ event_payload.big }}"), false},
+		"many values":                     {of(1000, "{{ event_payload }}"), false},
+		"many texts, one in another":      {map[string]any{"a": of(3, "{{ event_payload.big }}"), "b": []any{of(3, "{{ event_payload.big }}")}}, false},
+		"many texts without the value":    {of(1000, "{{ event_payload.none }}"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestTheValuesOfAnObjectAreBoundedTogether(t *testing.T) {
 	}
 }
 
-func TestPathsNamesWhatATemplateNeeds(t *testing.T) {
+func TestPathsReturnsThePathsOfATemplate(t *testing.T) {
 	t.Parallel()
 
 	got, err := render.Paths(`{{ a.b }} {{ "x" | append: c[0].d }} {{ e | default: "" }}`)

@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxWidth is how wide a directive of a format may be made.
+// maxWidth limits the width of a directive.
 const maxWidth = 100
 
-// A directive is one of a format, such as %-d or %3N.
+// A directive is a part of a format, such as %-d or %3N.
 type directive struct {
 	letter byte
 	flags  string // of - 0 ^ _ # and :
-	width  int    // 0 is the usual one
+	width  int    // 0: the default
 }
 
-// strftime writes a time by a format as Ruby's does.
+// strftime formats a time like Ruby's strftime.
 func strftime(t time.Time, format string) (string, error) {
 	var b strings.Builder
 	for {
@@ -45,8 +45,8 @@ func strftime(t time.Time, format string) (string, error) {
 const directives = "%Y %C %y %m %B %b %h %d %e %j %H %k %I %l %M %S %L %N %z %Z %A %a %u %w %G %g %V %U %W %s %p %P " +
 	"%c %D %F %v %x %X %r %R %T %n %t %%"
 
-// cutDirective reads a directive behind its %. When it is none, after is behind
-// what was read of it.
+// cutDirective reads a directive after its %. If it is invalid, after is the
+// text behind the part that was read.
 func cutDirective(s string) (d directive, after string, ok bool) {
 	n := len(s) - len(strings.TrimLeft(s, "-0^_#:"))
 	d.flags, s = s[:n], s[n:]
@@ -64,7 +64,7 @@ func cutDirective(s string) (d directive, after string, ok bool) {
 
 func (d directive) has(flag string) bool { return strings.Contains(d.flags, flag) }
 
-// write writes the directive, and reports whether there is such a one.
+// write writes the directive, and reports whether it is known.
 func (d directive) write(t time.Time) (string, bool) {
 	if n, width, blank, ok := d.number(t); ok {
 		return d.padNumber(n, width, blank), true
@@ -89,8 +89,8 @@ func (d directive) write(t time.Time) (string, bool) {
 	return "", false
 }
 
-// number returns the number that the directive writes, how wide it is and
-// whether blanks fill it up.
+// number returns the number of the directive, its width and whether it is
+// padded with spaces.
 func (d directive) number(t time.Time) (n int64, width int, blank, ok bool) {
 	year, week := t.ISOWeek()
 	hour12 := (t.Hour()+11)%12 + 1
@@ -171,7 +171,7 @@ func (d directive) name(t time.Time) (string, bool) {
 	return "", false
 }
 
-// combined returns the format that the directive is short for.
+// combined returns the format that the directive abbreviates.
 func (d directive) combined() (string, bool) {
 	switch d.letter {
 	case 'c':
@@ -218,7 +218,7 @@ func (d directive) padText(text string) string {
 	return pad(text, d.width, fill)
 }
 
-// offset writes how far the time is from UTC: +0100, +01:00 or +01:00:00.
+// offset writes the offset from UTC: +0100, +01:00 or +01:00:00.
 func (d directive) offset(t time.Time) string {
 	_, apart := t.Zone()
 	sign := "+"

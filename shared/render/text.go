@@ -21,52 +21,52 @@ func textFilters() []Filter {
 	return []Filter{
 		{
 			Name: "append", Arguments: []Argument{needed("text", textKind)}, apply: appended,
-			Does:    "Puts a text behind the value.",
+			Does:    "Appends a text.",
 			Example: `{{ "ticket" | append: "-7" }}`, Shows: "ticket-7",
 		},
 		{
 			Name: "prepend", Arguments: []Argument{needed("text", textKind)}, apply: prepended,
-			Does:    "Puts a text before the value.",
+			Does:    "Prepends a text.",
 			Example: `{{ 7 | prepend: "ticket-" }}`, Shows: "ticket-7",
 		},
 		{
 			Name: "upcase", apply: onText(upcase),
-			Does:    "Makes all letters capital ones.",
+			Does:    "Converts all letters to upper case.",
 			Example: `{{ "straße" | upcase }}`, Shows: "STRASSE",
 		},
 		{
 			Name: "downcase", apply: onText(downcase),
-			Does:    "Makes all letters small ones.",
+			Does:    "Converts all letters to lower case.",
 			Example: `{{ "Über VPN" | downcase }}`, Shows: "über vpn",
 		},
 		{
 			Name: "capitalize", apply: onText(capitalize),
-			Does:    "Makes the first letter a capital one and all others small ones.",
+			Does:    "Converts the first letter to upper case and all others to lower case.",
 			Example: `{{ "my GREAT title" | capitalize }}`, Shows: "My great title",
 		},
 		{
 			Name: "strip", apply: onText(strings.TrimSpace),
-			Does:    "Takes blanks and line breaks away from both ends.",
+			Does:    "Removes spaces and line breaks from both ends.",
 			Example: `[{{ "  a b  " | strip }}]`, Shows: "[a b]",
 		},
 		{
 			Name: "lstrip", apply: onText(func(s string) string { return strings.TrimLeftFunc(s, unicode.IsSpace) }),
-			Does:    "Takes blanks and line breaks away from the beginning.",
+			Does:    "Removes spaces and line breaks from the beginning.",
 			Example: `[{{ "  a b  " | lstrip }}]`, Shows: "[a b  ]",
 		},
 		{
 			Name: "rstrip", apply: onText(func(s string) string { return strings.TrimRightFunc(s, unicode.IsSpace) }),
-			Does:    "Takes blanks and line breaks away from the end.",
+			Does:    "Removes spaces and line breaks from the end.",
 			Example: `[{{ "  a b  " | rstrip }}]`, Shows: "[  a b]",
 		},
 		{
 			Name: "strip_html", apply: onText(stripHTML),
-			Does:    "Leaves the text of HTML: without tags, comments, scripts and style sheets, and with the characters that entities stand for.",
+			Does:    "Returns the text of HTML: removes tags, comments, scripts and style sheets, and decodes entities.",
 			Example: `{{ "<p class=x>Tom &amp; Co</p><style>p{}</style>" | strip_html }}`, Shows: "Tom & Co",
 		},
 		{
 			Name: "strip_newlines", apply: onText(func(s string) string { return lineBreaks("").Replace(s) }),
-			Does:    "Takes all line breaks away.",
+			Does:    "Removes all line breaks.",
 			Example: "{{ \"a\nb\" | strip_newlines }}", Shows: "ab",
 		},
 		{
@@ -76,22 +76,22 @@ func textFilters() []Filter {
 		},
 		{
 			Name: "escape", apply: onText(func(s string) string { return escaper().Replace(s) }),
-			Does:    "Makes a text one for HTML: it replaces & < > and both quotes by entities.",
+			Does:    "Escapes a text for HTML: it replaces & < > and both quotes by entities.",
 			Example: `{{ "Tom & <Co>" | escape }}`, Shows: "Tom &amp; &lt;Co&gt;",
 		},
 		{
 			Name: "escape_once", apply: onText(escapeOnce),
-			Does:    "Does as escape, and leaves the entities that are there already.",
+			Does:    "Escapes like escape, but keeps existing entities.",
 			Example: `{{ "1 < 2 &amp; 3" | escape_once }}`, Shows: "1 &lt; 2 &amp; 3",
 		},
 		{
 			Name: "url_encode", apply: onText(urlEncode),
-			Does:    "Makes a text one for a URL's query: a blank becomes +, any other special character % and its code.",
+			Does:    "Encodes a text for a URL's query: a space becomes +, any other special character % and its code.",
 			Example: `{{ "john@liquid.com & co" | url_encode }}`, Shows: "john%40liquid.com+%26+co",
 		},
 		{
 			Name: "url_decode", apply: onText(urlDecode),
-			Does:    "Undoes url_encode.",
+			Does:    "Decodes a text encoded by url_encode.",
 			Example: `{{ "%27Stop%21%27+said+Fred" | url_decode }}`, Shows: "'Stop!' said Fred",
 		},
 	}
@@ -103,53 +103,53 @@ func cuttingFilters() []Filter {
 	return []Filter{
 		{
 			Name: "truncate", Arguments: []Argument{optional("length", countKind), optional("ellipsis", textKind)}, apply: truncate,
-			Does: "Shortens a text to a number of characters (50), of which the ellipsis (...) is a part. " +
-				"It never cuts through a character that is made of several, such as an emoji.",
+			Does: "Shortens a text to a number of characters (default: 50), including the ellipsis (default: ...). " +
+				"It never splits a combined character such as an emoji.",
 			Example: `{{ "Ground control to Major Tom." | truncate: 20 }}`, Shows: "Ground control to...",
 		},
 		{
 			Name: "truncatewords", Arguments: []Argument{optional("words", countKind), optional("ellipsis", textKind)}, apply: truncateWords,
-			Does:    "Shortens a text to a number of words (15), and puts the ellipsis (...) behind the last.",
+			Does:    "Shortens a text to a number of words (default: 15) and appends the ellipsis (default: ...).",
 			Example: `{{ "Ground control to Major Tom." | truncatewords: 3 }}`, Shows: "Ground control to...",
 		},
 		{
 			Name: "slice", Arguments: []Argument{needed("first", wholeKind), optional("length", wholeKind)}, apply: slice,
-			Does:    "Takes a number of characters or items (1) from a place, which is counted from 0, or from the end when it is negative.",
+			Does:    "Returns a number of characters or items (default: 1) from a position, counted from 0, or from the end if negative.",
 			Example: `{{ "Liquid" | slice: 2, 3 }} {{ "Liquid" | slice: -3 }}`, Shows: "qui u",
 		},
 		{
 			Name: "replace", Arguments: two, apply: replaced(-1, 0),
-			Does:    "Replaces a text wherever it is found.",
+			Does:    "Replaces every occurrence of a text.",
 			Example: `{{ "1-2-3" | replace: "-", "." }}`, Shows: "1.2.3",
 		},
 		{
 			Name: "replace_first", Arguments: two, apply: replaced(1, 0),
-			Does:    "Replaces a text where it is found first.",
+			Does:    "Replaces the first occurrence of a text.",
 			Example: `{{ "1-2-3" | replace_first: "-", "." }}`, Shows: "1.2-3",
 		},
 		{
 			Name: "replace_last", Arguments: two, apply: replaced(0, 1),
-			Does:    "Replaces a text where it is found last.",
+			Does:    "Replaces the last occurrence of a text.",
 			Example: `{{ "1-2-3" | replace_last: "-", "." }}`, Shows: "1-2.3",
 		},
 		{
 			Name: "remove", Arguments: search, apply: replaced(-1, 0),
-			Does:    "Takes a text away wherever it is found.",
+			Does:    "Removes every occurrence of a text.",
 			Example: `{{ "1-2-3" | remove: "-" }}`, Shows: "123",
 		},
 		{
 			Name: "remove_first", Arguments: search, apply: replaced(1, 0),
-			Does:    "Takes a text away where it is found first.",
+			Does:    "Removes the first occurrence of a text.",
 			Example: `{{ "1-2-3" | remove_first: "-" }}`, Shows: "12-3",
 		},
 		{
 			Name: "remove_last", Arguments: search, apply: replaced(0, 1),
-			Does:    "Takes a text away where it is found last.",
+			Does:    "Removes the last occurrence of a text.",
 			Example: `{{ "1-2-3" | remove_last: "-" }}`, Shows: "1-23",
 		},
 		{
 			Name: "split", Arguments: []Argument{needed("separator", textKind)}, apply: split,
-			Does:    "Makes a list of a text: its parts between separators, its words for a blank, its characters for an empty text. Empty parts at the end are left out.",
+			Does:    "Splits a text at a separator: a space splits into words, an empty separator into characters. Empty parts at the end are removed.",
 			Example: `{{ "a, b, c" | split: ", " | last }}`, Shows: "c",
 		},
 	}
@@ -167,7 +167,7 @@ func prepended(w *work, v any, args []any) (any, error) {
 	return appended(w, argument(args, 0, ""), []any{String(v)})
 }
 
-// argument returns the argument at a place, or another value when it is not
+// argument returns the argument at a position, or otherwise if it was not
 // given.
 func argument[T any](args []any, at int, otherwise T) T {
 	if at < len(args) {
@@ -213,7 +213,7 @@ func escapeOnce(s string) string {
 	}
 }
 
-// entity returns how long the entity is at the beginning of a text, or 0.
+// entity returns the length of the entity at the beginning of a text, or 0.
 func entity(s string) int {
 	return len(anEntity.FindString(cut(s, 40)))
 }
@@ -260,7 +260,7 @@ func hex(c byte) int {
 	return strings.IndexByte("0123456789abcdef", c)
 }
 
-// stripHTML leaves the text of HTML.
+// stripHTML returns the text of HTML.
 func stripHTML(s string) string {
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(s))
@@ -290,7 +290,7 @@ func stripHTML(s string) string {
 		case html.CommentToken, html.DoctypeToken, html.ErrorToken:
 		}
 	}
-	if hidden == "" && read < len(s) { // a tag that is not closed is none
+	if hidden == "" && read < len(s) { // an unclosed tag is text
 		b.WriteString(html.UnescapeString(s[read:]))
 	}
 	return strings.ReplaceAll(b.String(), "\u00a0", " ")
@@ -314,7 +314,7 @@ func truncate(w *work, v any, args []any) (any, error) {
 	return w.text(text[:end] + ellipsis)
 }
 
-// longer reports whether a text has more than so many characters.
+// longer reports whether a text has more than the given number of characters.
 func longer(text string, characters int) bool {
 	return len(text) > characters && utf8.RuneCountInString(text) > characters
 }
@@ -343,8 +343,8 @@ func slice(_ *work, v any, args []any) (any, error) {
 	return text[begin : begin+skip(text[begin:], to-from)], nil
 }
 
-// window returns the part of a length that begins at a place and is at most so
-// long; it is empty when it would lie outside.
+// window returns the range of size that begins at first and is at most length
+// long; it is empty when outside.
 func window(size, first, length int) (from, to int) {
 	if first < 0 {
 		first += size
@@ -355,7 +355,7 @@ func window(size, first, length int) (from, to int) {
 	return first, first + min(length, size-first)
 }
 
-// skip returns how many bytes so many characters are.
+// skip returns the length in bytes of the first characters of s.
 func skip(s string, characters int) int {
 	for i := range s {
 		if characters == 0 {
@@ -366,8 +366,8 @@ func skip(s string, characters int) int {
 	return len(s)
 }
 
-// replaced makes a filter that replaces a text so often from the beginning (-1:
-// always), and so often from the end.
+// replaced makes a filter that replaces the first and the last occurrences of a
+// text (first = -1: all).
 func replaced(first, last int) func(*work, any, []any) (any, error) {
 	return func(w *work, v any, args []any) (any, error) {
 		text, search, by := String(v), argument(args, 0, ""), argument(args, 1, "")
@@ -393,7 +393,7 @@ func split(w *work, v any, args []any) (any, error) {
 	var parts []string
 	n := strings.Count(text, by)
 	if by == "" {
-		n-- // it is found at the end, too
+		n-- // an empty separator also matches at the end
 	}
 	switch {
 	case text == "":

@@ -7,26 +7,26 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// work is what filling the placeholders of one text, or of all texts of one
-// value, may take. Without a bound of it, many placeholders with many filters
-// could keep a function busy with one event for minutes.
+// work limits the cost of filling one text, or all texts of one value. Without
+// it, many placeholders with many filters could keep a function busy with one
+// event for minutes.
 type work struct {
 	scope    Scope
 	left     int
-	timeless bool // nobody will see the result: now may be any time
+	timeless bool // the result is not shown, so now may be any time
 }
 
-// The bounds of work.
+// Limits of work.
 const (
-	maxWork = 128 << 20 // bytes that filters read and write; more than a second's
-	maxStep = 4 << 20   // bytes of what a filter hands to the next one
+	maxWork = 128 << 20 // bytes that filters read and write; takes over a second
+	maxStep = 4 << 20   // bytes that a filter passes to the next
 )
 
-var errWork = errors.New("the filters work on too much: all together may read and write 128 MiB")
+var errWork = errors.New("the filters process too much data; together they may read and write 128 MiB")
 
 func begin(s Scope) *work { return &work{scope: s, left: maxWork} }
 
-// spend takes what is read or written from what is left.
+// spend deducts cost from the remaining work.
 func (w *work) spend(n int) error {
 	if w.left -= n; w.left < 0 {
 		return errWork
@@ -34,7 +34,7 @@ func (w *work) spend(n int) error {
 	return nil
 }
 
-// fits reports a size that is too large for a filter's result.
+// fits returns an error if a filter's result is too large.
 func (w *work) fits(size int) error {
 	if size > maxStep {
 		return fmt.Errorf("the result of a filter would have %d bytes; %d are allowed", size, maxStep)
@@ -42,7 +42,7 @@ func (w *work) fits(size int) error {
 	return nil
 }
 
-// text returns a filter's result, if it is not too large.
+// text returns a filter's result, or an error if it is too large.
 func (w *work) text(s string) (any, error) {
 	if err := w.fits(len(s)); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (w *work) text(s string) (any, error) {
 	return s, nil
 }
 
-// number returns the result of a calculation, if it is not too long.
+// number returns the result of a calculation, or an error if it is too long.
 func (w *work) number(n number) (number, error) {
 	if digits := n.digits(); digits > maxDigits {
 		return n, fmt.Errorf("the result of a calculation would have %d digits; %d are allowed", digits, maxDigits)
@@ -58,7 +58,7 @@ func (w *work) number(n number) (number, error) {
 	return n, nil
 }
 
-// cost returns about how many bytes there are to be read in a value.
+// cost returns the approximate size of a value, in bytes.
 func cost(v any) int {
 	switch v := v.(type) {
 	case string:

@@ -16,14 +16,14 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// slack is how much longer a machine waits than a gate is open, so that it does
-// not wake a moment too early for the clock of the record.
+// slack is added to the wait of a machine, so that it does not wake before the
+// gate's expiry by the clock of the record.
 const slack = time.Second
 
-// gate comes to rest at a question, or acts on its answer.
+// gate parks the run at its question, or acts on the decision.
 func (t *turn) gate(ctx context.Context, at execution.TraceEntry) (machine.Next, bool, error) {
 	if at.Status != execution.StepWaiting {
-		next, err := t.rest(ctx, machine.NextGate, t.Now(), nil)
+		next, err := t.park(ctx, machine.NextGate, t.Now(), nil)
 		next.Seconds = int64((firstWake(at.Definition) + slack) / time.Second)
 		return next, true, err
 	}
@@ -34,21 +34,22 @@ func (t *turn) gate(ctx context.Context, at execution.TraceEntry) (machine.Next,
 	expired, over := a.Expire(t.Now())
 	switch {
 	case a.Status == approval.Approved:
-		return t.record(ctx, at, t.passed(at, a))
+		return t.record(ctx, at, t.decided(at, a))
 	case a.Status == approval.Denied:
 		return t.stop(ctx, at, a, execution.ApprovalDenied)
 	case over:
 		return t.expire(ctx, at, expired)
 	case a.Status == approval.Expired:
-		return t.silent(ctx, at, a)
+		return t.applyExpiry(ctx, at, a)
 	}
 	a, _ = a.Reminded(t.Now())
-	next, err := t.restAt(ctx, at, at.StepRecord, a)
+	next, err := t.parkAtGate(ctx, at, at.StepRecord, a)
 	return next, true, err
 }
 
-// firstWake returns how long a machine waits at a question before it wakes
-// without an answer: until people are reminded, if there is somebody to remind.
+// firstWake returns how long a machine waits at a gate before it wakes without
+// a decision: half the time limit when the gate has channels to remind,
+// otherwise the whole.
 func firstWake(s definition.Step) time.Duration {
 	if len(s.Channels(false)) > 0 {
 		return s.TimeLimit() / 2
@@ -56,10 +57,10 @@ func firstWake(s definition.Step) time.Duration {
 	return s.TimeLimit()
 }
 
-// restAt waits on for the answer, with a new token, and tells people what they
-// have not been told. The question is written too, so that an answer of this
-// moment is seen.
-func (t *turn) restAt(
+// parkAtGate parks the run at the gate again, with a new token, and sends the
+// messages that are due. It also writes the approval, so that a concurrent
+// decision makes the write fail.
+func (t *turn) parkAtGate(
 	ctx context.Context, at execution.TraceEntry, s execution.StepRecord, a approval.Approval,
 ) (machine.Next, error) {
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
@@ -70,16 +71,16 @@ func (t *turn) restAt(
 	if err != nil {
 		return machine.Next{}, err
 	}
-	t.note(s)
-	if err := t.tell(ctx, at, a); err != nil {
+	t.remember(s)
+	if err := t.notifyGate(ctx, at, a); err != nil {
 		return machine.Next{}, err
 	}
 	seconds := max(int64((a.Next().Sub(t.Now())+slack)/time.Second), 1)
 	return machine.Next{Next: machine.NextGate, Seconds: seconds, Name: t.name()}, nil
 }
 
-// passed returns the step after people have said yes.
-func (t *turn) passed(at execution.TraceEntry, a approval.Approval) execution.StepRecord {
+// decided returns the gate's step record after a decision.
+func (t *turn) decided(at execution.TraceEntry, a approval.Approval) execution.StepRecord {
 	s := at.StepRecord
 	s.Status, s.Ended = execution.StepCompleted, t.Now()
 	output := map[string]any{
@@ -89,19 +90,20 @@ func (t *turn) passed(at execution.TraceEntry, a approval.Approval) execution.St
 	return s
 }
 
-// stop cancels the run because people said no, or nothing.
+// stop cancels the run because its gate was denied or expired.
 func (t *turn) stop(
 	ctx context.Context, at execution.TraceEntry, a approval.Approval, r execution.Reason,
 ) (machine.Next, bool, error) {
-	s := t.passed(at, a)
+	s := t.decided(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(r, t.Now()) // it is not at its end: it was just read
+		x, _ = x.Cancel(r, t.Now()) // the run was just read and has not ended
 		return x
 	}, &s)
 	return next, true, err
 }
 
-// expire writes down that the time is over, and does what the gate says of it.
+// expire records that the time limit has passed and applies the gate's expiry
+// rule.
 func (t *turn) expire(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == definition.Escalate && !at.Escalated {
 		next, err := t.escalate(ctx, at, a)
@@ -113,18 +115,19 @@ func (t *turn) expire(ctx context.Context, at execution.TraceEntry, a approval.A
 	if err != nil {
 		return machine.Next{}, true, err
 	}
-	return t.silent(ctx, at, a)
+	return t.applyExpiry(ctx, at, a)
 }
 
-// silent does what the gate says of an expired question.
-func (t *turn) silent(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
+// applyExpiry applies the gate's rule for an expired approval.
+func (t *turn) applyExpiry(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, bool, error) {
 	if at.Definition.Expiry() == definition.Approve {
-		return t.record(ctx, at, t.passed(at, a))
+		return t.record(ctx, at, t.decided(at, a))
 	}
 	return t.stop(ctx, at, a, execution.ApprovalExpired)
 }
 
-// escalate puts the question to others, with a new clock.
+// escalate passes the question to the approvers of escalate_to, with a new time
+// limit.
 func (t *turn) escalate(ctx context.Context, at execution.TraceEntry, a approval.Approval) (machine.Next, error) {
 	to, now := at.Definition.EscalateTo, t.Now()
 	seconds := to.Timeout
@@ -138,7 +141,7 @@ func (t *turn) escalate(ctx context.Context, at execution.TraceEntry, a approval
 	}
 	s := at.StepRecord
 	s.Escalated = true
-	return t.restAt(ctx, at, s, a)
+	return t.parkAtGate(ctx, at, s, a)
 }
 
 func approvers(a definition.Approvers) approval.Approvers {
@@ -149,9 +152,9 @@ func approvers(a definition.Approvers) approval.Approvers {
 	return out
 }
 
-// ask puts the question of the gate at which the run stands, and leaves the
-// token with it. If there is nothing to wait for it rings at once: a run that
-// somebody has does not stand anywhere yet.
+// ask records the question of the gate at which the run is parked, together
+// with the task token. It rings at once when the run is not parked at a gate:
+// it has ended, is leased by a worker, or the gate is decided.
 func (s *Service) ask(ctx context.Context, call machine.Call) error {
 	return retry.Races(execution.ErrStale, func() error { return s.tryAsk(ctx, call) })
 }
@@ -176,7 +179,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	return t.askFirst(ctx, at, call.Token)
 }
 
-// askAgain leaves a new token with a question that is open already.
+// askAgain stores a new token with an open approval.
 func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token string) error {
 	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(at.Asked, t.x.ID, at.ID))
 	if err != nil {
@@ -192,16 +195,16 @@ func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token stri
 	if err != nil {
 		return err
 	}
-	return t.tell(ctx, at, a) // what an earlier call, which died, has not
+	return t.notifyGate(ctx, at, a) // an earlier call may have crashed before it did
 }
 
-// askFirst writes question and token in one, and tells people.
+// askFirst writes approval and token in one change and notifies people.
 func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token string) error {
-	scope, facts, err := t.sees(ctx)
+	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return err
 	}
-	a, s, err := t.question(at, scope, facts)
+	a, s, err := t.newApproval(at, scope, facts)
 	if err != nil {
 		if _, _, err := t.record(ctx, at, t.failed(at, err)); err != nil {
 			return err
@@ -215,13 +218,13 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token stri
 	if err != nil {
 		return err
 	}
-	t.note(s)
-	return t.tell(ctx, at, a)
+	t.remember(s)
+	return t.notifyGate(ctx, at, a)
 }
 
-// question returns the question of a gate, and its step while it is open; or
+// newApproval returns the approval of a gate and its waiting step, or
 // ErrTemplate.
-func (t *turn) question(
+func (t *turn) newApproval(
 	at execution.TraceEntry, scope render.Scope, facts condition.Facts,
 ) (approval.Approval, execution.StepRecord, error) {
 	message, err := render.Text(at.Definition.Message, scope)
@@ -230,7 +233,7 @@ func (t *turn) question(
 	}
 	message = render.Clean(message)
 	ahead := t.preview(at.ID, scope, facts)
-	bound, err := ahead.shown()
+	shown, err := ahead.shown()
 	if err != nil {
 		return approval.Approval{}, execution.StepRecord{}, err
 	}
@@ -250,6 +253,6 @@ func (t *turn) question(
 	return a, execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
 		Input:  map[string]any{"message": step.Shown(message)},
-		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: bound,
+		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: shown,
 	}, nil
 }

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// occasionOf returns what people should have been told of an open question last.
+// occasionOf returns which message of an open gate is due.
 func occasionOf(s execution.StepRecord, a approval.Approval) execution.Occasion {
 	switch waits := !a.Remind.IsZero(); {
 	case s.Escalated && waits:
@@ -29,50 +29,51 @@ func occasionOf(s execution.StepRecord, a approval.Approval) execution.Occasion 
 	return execution.OnReminded
 }
 
-// tellTime is how long telling people may take in one turn. Who was not reached
-// by then is told in the next.
+// tellTime limits the time for sending messages in one turn. The next turn
+// sends the rest.
 const tellTime = 30 * time.Second
 
-// tell tells the gate's channels of its question a, which was just written,
-// unless they were told, and then of the outcomes of the gates before it. What
-// became of it stands in the step's output under "notified". The question stands
-// whether or not anybody hears of it, so what fails at a channel is only reported.
-func (t *turn) tell(ctx context.Context, at execution.TraceEntry, a approval.Approval) error {
+// notifyGate sends the open approval a, which was just written, to the gate's
+// channels, unless that was done, and then the outcomes of earlier gates. The
+// deliveries are recorded in the step's output under "notified". The approval
+// is valid even when no message arrives, so a failure of a channel is only
+// reported.
+func (t *turn) notifyGate(ctx context.Context, at execution.TraceEntry, a approval.Approval) error {
 	channels := at.Definition.Channels(t.steps[at.ID].Escalated)
-	if len(channels) == 0 && !t.owes() {
+	if len(channels) == 0 && !t.hasPendingOutcomes() {
 		return nil
 	}
-	scope, _, err := t.sees(ctx)
+	scope, _, err := t.loadScope(ctx)
 	if err != nil {
 		return err
 	}
 	a.Revision++
 	if len(channels) > 0 {
-		err = t.tellOf(ctx, at, &a, broadcast{turn: t, step: at.Definition, scope: scope, channels: channels})
+		err = t.sendGateMessage(ctx, at, &a, broadcast{turn: t, step: at.Definition, scope: scope, channels: channels})
 	}
 	if err == nil {
 		err = t.outcomes(ctx, &a)
 	}
 	switch {
 	case errors.Is(err, execution.ErrStale):
-		return nil // somebody has decided meanwhile
+		return nil // the approval was decided meanwhile
 	case err != nil:
 		t.Report(ctx, fmt.Errorf("notify of %s: %w", a.ID, err))
 	}
 	return nil
 }
 
-// tellOf tells people of an open question.
-func (t *turn) tellOf(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
+// sendGateMessage sends the message about an open approval.
+func (t *turn) sendGateMessage(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
 	s := t.steps[at.ID]
 	on := occasionOf(s, *a)
-	b.words, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
+	b.text, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
 	return b.send(ctx, execution.NotifiedIn(s.Output)[on], func(list []execution.Delivery) error {
-		return t.reminded(ctx, a, &s, on, list)
+		return t.saveDeliveries(ctx, a, &s, on, list)
 	})
 }
 
-// A broadcast is one message to the people of all of a gate's channels.
+// A broadcast is one message over all channels of a gate.
 type broadcast struct {
 	*turn
 
@@ -80,16 +81,16 @@ type broadcast struct {
 	scope    render.Scope
 	channels []definition.Notify
 	subject  string
-	words    step.MessageText
-	key      string // begins the idempotency key of each message
-	// only says who of a channel is told, by recipient as the trace shows it; nil:
-	// everybody.
+	text     step.MessageText
+	key      string // prefix of each message's idempotency key
+	// only returns the recipients of a channel that get the message, as the
+	// trace shows them; nil means all.
 	only func(channel int) map[string]bool
 }
 
-// send delivers the message over the channels over which it was not, and lets
-// keep record how far it got: before each message that must not be sent twice, and
-// at the end.
+// send delivers the message over each channel that is not final. It calls keep
+// to record its progress before each message that must not be sent twice, and
+// at the end of each channel.
 func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep func([]execution.Delivery) error) error {
 	limited, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
@@ -98,7 +99,7 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 		if i < len(list) && list[i].Final() {
 			continue
 		}
-		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.words, Key: fmt.Sprintf("%s:%d", b.key, i)}
+		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.text, Key: fmt.Sprintf("%s:%d", b.key, i)}
 		if i < len(list) {
 			telling.Before = list[i]
 		} else {
@@ -124,11 +125,12 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 	return nil
 }
 
-// reminded records who was told of a question, if nobody else has touched the run
-// meanwhile: of two who tell people of the same question, one stops before its
-// first message. Nor may the question have been decided: a decision says when the
-// sweeper looks whether the run has heard of it, and that must stand.
-func (t *turn) reminded(
+// saveDeliveries records the deliveries of an open approval. It fails with
+// ErrStale if another worker changed the run: of two workers that send the same
+// message, one stops before its first. It also fails if the approval was
+// decided: the decision has set the time at which the sweeper checks the run,
+// which must not be overwritten.
+func (t *turn) saveDeliveries(
 	ctx context.Context, a *approval.Approval, s *execution.StepRecord, on execution.Occasion, list []execution.Delivery,
 ) error {
 	s.Output = execution.NotifiedIn(s.Output).With(on, list).In(s.Output)
@@ -137,7 +139,7 @@ func (t *turn) reminded(
 	})
 	if err == nil {
 		a.Revision++
-		t.note(*s)
+		t.remember(*s)
 	}
 	return err
 }
@@ -148,17 +150,18 @@ func subject(name string, on execution.Occasion) string {
 	case execution.OnReminded, execution.OnRemindedAgain:
 		return "Reminder: " + name + " waits for approval"
 	case execution.OnEscalated:
-		return "Nobody decided: " + name + " waits for approval"
+		return "Escalated: " + name + " waits for approval"
 	case execution.OnAsked, execution.OnDecided, execution.OnExpired, execution.OnWithdrawn:
 	}
 	return name + " waits for approval"
 }
 
-// messageText returns what people are told: the question, where to decide, until when,
-// what will be done, and which of the words are not the definition's.
+// messageText returns the text of a gate's message: the question, the link, the
+// expiry, the actions that follow, and the values that do not come from the
+// definition.
 func (t *turn) messageText(a approval.Approval) step.MessageText {
 	var rest strings.Builder
-	for i, line := range ahead(a) {
+	for i, line := range followingLines(a) {
 		if i == 0 {
 			rest.WriteString("\n\nIf approved:")
 		}
@@ -168,34 +171,35 @@ func (t *turn) messageText(a approval.Approval) step.MessageText {
 		rest.WriteString("\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " "))
 	}
 	return step.MessageText{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question(a), a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", questionText(a), a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 		Rest: render.Clean(rest.String()),
 	}
 }
 
-// question returns a question as messages tell it.
-func question(a approval.Approval) string {
+// questionText returns the question as messages show it.
+func questionText(a approval.Approval) string {
 	if a.Chat.Question != "" {
 		return a.Chat.Question
 	}
 	return render.Beginning(render.Clean(a.Message), maxLead)
 }
 
-// The bounds of how messages tell a question, in characters: in no channel may it
-// push out the link to where all of it stands.
+// Limits for the question in messages, in characters: no channel may cut off
+// the link to the full approval.
 const (
 	maxLead   = 1000
 	maxValue  = 60
 	maxValues = 8
 )
 
-// chat returns a question as messages tell it. A value stands in one line, so
-// that it cannot look like a line of ours, and is named as not being ours.
+// chat returns the question as messages show it. Each filled-in value is put on
+// one line, so that it cannot imitate a line of the platform, and is listed as
+// filled in.
 func chat(message string, scope render.Scope) approval.Chat {
 	var c approval.Chat
 	named := map[string]bool{}
-	for _, root := range []string{"agent", "execution"} { // what these say is ours
+	for _, root := range []string{"agent", "execution"} { // these values come from the platform
 		ours, _ := scope[root].(map[string]any)
 		for _, v := range ours {
 			named[render.OneLine(render.String(v))] = true
@@ -210,7 +214,7 @@ func chat(message string, scope render.Scope) approval.Chat {
 		return value
 	})
 	if err != nil {
-		return approval.Chat{} // the question itself could not be put either
+		return approval.Chat{} // newApproval fails with the same error
 	}
 	if more := len(c.Values) - maxValues; more > 0 {
 		c.Values = append(c.Values[:maxValues:maxValues], fmt.Sprintf("and %d more", more))
@@ -219,8 +223,8 @@ func chat(message string, scope render.Scope) approval.Chat {
 	return c
 }
 
-// ahead returns what follows a question in lines.
-func ahead(a approval.Approval) []string {
+// followingLines returns the steps after the gate, one line each.
+func followingLines(a approval.Approval) []string {
 	params := map[id.Step]approval.Action{}
 	for _, action := range a.Actions {
 		params[action.Step] = action
@@ -235,7 +239,7 @@ func ahead(a approval.Approval) []string {
 		case f.Message != nil:
 			line = shownMessage(*f.Message)
 		case f.Branch != nil && f.Branch.Open:
-			line = string(f.Step) + ": which way it takes is not known yet"
+			line = string(f.Step) + ": the branch to take is not known yet"
 		default:
 			continue
 		}
@@ -244,7 +248,7 @@ func ahead(a approval.Approval) []string {
 		}
 		lines = append(lines, line)
 	}
-	if a.Then == nil { // asked before the rest was recorded
+	if a.Then == nil { // an approval stored before Then existed
 		for _, action := range a.Actions {
 			lines = append(lines, shownAction(action))
 		}
@@ -252,12 +256,12 @@ func ahead(a approval.Approval) []string {
 	return lines
 }
 
-// shownAction returns an action in a line.
+// shownAction returns an action as one line.
 func shownAction(a approval.Action) string {
 	return fmt.Sprintf("%s.%s %s", a.Product, a.Action, shownParams(a.Params))
 }
 
-// shownMessage returns a message in a line.
+// shownMessage returns a message as one line.
 func shownMessage(m approval.Message) string {
 	const most, few = 100, 3
 	to := "recipients that are not known yet"
@@ -272,7 +276,7 @@ func shownMessage(m approval.Message) string {
 		}
 	}
 	if m.Text == nil {
-		return fmt.Sprintf("%s to %s (with what the steps before it find out)", m.Channel, to)
+		return fmt.Sprintf("%s to %s (text depends on results of earlier steps)", m.Channel, to)
 	}
 	says := m.Text.Subject
 	if says == "" {
@@ -281,10 +285,10 @@ func shownMessage(m approval.Message) string {
 	return fmt.Sprintf("%s to %s: “%s”", m.Channel, to, render.Beginning(render.OneLine(says), most))
 }
 
-// shownParams returns parameters in a line.
+// shownParams returns parameters as one line.
 func shownParams(params map[string]any) string {
 	if params == nil {
-		return "(with what the steps before it find out)"
+		return "(parameters depend on results of earlier steps)"
 	}
 	text, err := json.Marshal(step.Shown(params))
 	if err != nil {

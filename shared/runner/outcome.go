@@ -15,28 +15,29 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// Who was asked hears the outcome: that the question was decided, that it
-// expired, or that its run was cancelled. No step waits for that. People are told
-// when the run stands still anyway: after its next question was put, while it
-// waits, or after its end, when it stays due until they are told.
+// The people who were asked at a gate are notified of its outcome: decided,
+// expired, or withdrawn because the run was cancelled. No step waits for these
+// messages. They are sent while the run is parked anyway: after its next
+// approval was requested, during a wait, or after its end, when the run stays
+// due until they are sent.
 
-// owes reports whether people are to be told of an outcome.
-func (t *turn) owes() bool { return len(t.owing()) > 0 }
+// hasPendingOutcomes reports whether outcomes remain to be sent.
+func (t *turn) hasPendingOutcomes() bool { return len(t.pendingOutcomes()) > 0 }
 
-func (t *turn) owing() []execution.StepRecord { return t.steps.Owing(t.x.Status.Ended()) }
+func (t *turn) pendingOutcomes() []execution.StepRecord { return t.steps.Owing(t.x.Status.Ended()) }
 
-// weary reports whether the run has come to a rest without progress so often that
-// telling people must not be what keeps it: they are told after its end.
-func (t *turn) weary() bool {
+// stalling reports whether the run was parked without progress so often that
+// sending outcomes must not park it again. They are sent after its end instead.
+func (t *turn) stalling() bool {
 	return !t.x.Status.Ended() && t.x.StalledLeases > execution.MaxStalledLeases/2
 }
 
-// outcomes tells people of the outcomes that they have not heard, as far as there
-// is time. While a question is open its record is written too, so that a decision
-// of this moment is seen.
+// outcomes sends the outcomes that remain, as far as time permits. While an
+// approval is open its record is written too, so that a concurrent decision
+// makes the write fail.
 func (t *turn) outcomes(ctx context.Context, open *approval.Approval) error {
-	for _, gate := range t.owing() {
-		if t.weary() || !fits(ctx, tellTime) {
+	for _, gate := range t.pendingOutcomes() {
+		if t.stalling() || !fits(ctx, tellTime) {
 			return nil
 		}
 		if err := t.outcome(ctx, gate, open); err != nil {
@@ -46,21 +47,21 @@ func (t *turn) outcomes(ctx context.Context, open *approval.Approval) error {
 	return nil
 }
 
-// conclude does what is owed after the end of a run. What it has no time for is
-// done in another turn.
+// conclude sends the outcomes that remain after the end of a run. It hands over
+// to another turn when time runs short.
 func (t *turn) conclude(ctx context.Context) (machine.Next, error) {
 	if err := t.outcomes(ctx, nil); err != nil {
 		return machine.Next{}, err
 	}
-	if t.owes() {
+	if t.hasPendingOutcomes() {
 		return machine.Next{Next: machine.NextRun, Seconds: 1, Name: t.name()}, nil
 	}
 	return machine.Next{Next: machine.NextDone}, nil
 }
 
-// outcome tells those who were asked at a gate what became of the question, once
-// each. The row that says so is written before a message that must not be sent
-// twice, and closed at the end.
+// outcome notifies the people who were asked at a gate of its outcome, once
+// each. Its row is written before each message that must not be sent twice, and
+// closed after the last.
 func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *approval.Approval) error {
 	row := t.steps[execution.OutcomeOf(gate.ID)]
 	if row.ID == "" {
@@ -72,7 +73,7 @@ func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *app
 	def, known := t.stepOf(gate)
 	switch {
 	case errors.Is(err, approval.ErrNotFound) || !known:
-		return t.told(ctx, row, "", nil, open)
+		return t.closeOutcome(ctx, row, "", nil, open)
 	case err != nil:
 		return err
 	}
@@ -82,34 +83,34 @@ func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *app
 		for i := range list {
 			list[i] = list[i].Closed("Every worker that sent this crashed.")
 		}
-		return t.told(ctx, row, on, list, open)
+		return t.closeOutcome(ctx, row, on, list, open)
 	}
-	scope, _, err := t.sees(ctx)
+	scope, _, err := t.loadScope(ctx)
 	if err != nil {
 		return err
 	}
 	channels := def.Channels(gate.Escalated)
 	b := broadcast{
 		turn: t, step: def, scope: scope, channels: channels,
-		subject: outcomeSubject(t.definition.Name, a), words: t.verdict(a, def, gate),
+		subject: outcomeSubject(t.definition.Name, a), text: t.outcomeText(a, def, gate),
 		key: fmt.Sprintf("%s:%s", a.ID, on), only: reached(execution.NotifiedIn(gate.Output), channels),
 	}
 	err = b.send(ctx, list, func(far []execution.Delivery) error {
 		list = append(list[:0:0], far...)
 		if len(list) == len(b.channels) && final(list) {
-			return nil // it is recorded with the end
+			return nil // closeOutcome records it
 		}
 		row.Output = execution.Notified(nil).With(on, list).In(nil)
-		return t.keep(ctx, row, open)
+		return t.saveOutcome(ctx, row, open)
 	})
 	if err != nil || len(list) < len(b.channels) || !final(list) {
 		return err
 	}
-	return t.told(ctx, row, on, list, open)
+	return t.closeOutcome(ctx, row, on, list, open)
 }
 
-// reached returns a function that says whom the question may have reached over
-// each channel, and over no earlier one: two lines may share an address.
+// reached returns the recipients that the question may have reached over a
+// channel and not over an earlier one: two channels may share an address.
 func reached(heard execution.Notified, channels []definition.Notify) func(channel int) map[string]bool {
 	return func(channel int) map[string]bool {
 		told := heard.Reached(channel)
@@ -141,23 +142,23 @@ func final(list []execution.Delivery) bool {
 	return true
 }
 
-// told closes the row of an outcome.
-func (t *turn) told(
+// closeOutcome closes the row of an outcome.
+func (t *turn) closeOutcome(
 	ctx context.Context, row execution.StepRecord, on execution.Occasion, list []execution.Delivery, open *approval.Approval,
 ) error {
 	if on != "" {
 		row.Output = execution.Notified(nil).With(on, list).In(nil)
 	}
 	row.Status, row.Ended = execution.StepCompleted, t.Now()
-	return t.keep(ctx, row, open)
+	return t.saveOutcome(ctx, row, open)
 }
 
-// keep records the row of an outcome, if nobody else has touched the run
-// meanwhile. A run at its end that owes nothing any more is due no longer.
-func (t *turn) keep(ctx context.Context, row execution.StepRecord, open *approval.Approval) error {
+// saveOutcome records the row of an outcome, unless another worker changed the
+// run. An ended run without remaining outcomes is no longer due.
+func (t *turn) saveOutcome(ctx context.Context, row execution.StepRecord, open *approval.Approval) error {
 	row.Attempt = t.x.Lease.Attempt
 	before := t.steps
-	t.note(row)
+	t.remember(row)
 	err := t.commit(context.WithoutCancel(ctx), func(x execution.Execution) execution.Change {
 		if x.Lease.Owner != "" {
 			x = x.Renewed(t.Now())
@@ -173,7 +174,7 @@ func (t *turn) keep(ctx context.Context, row execution.StepRecord, open *approva
 	return err
 }
 
-// outcomeOf returns what became of a question that is open no longer.
+// outcomeOf returns how an approval that is no longer open ended.
 func outcomeOf(a approval.Approval) execution.Occasion {
 	switch {
 	case a.Status == approval.Expired:
@@ -188,9 +189,9 @@ func outcomeSubject(name string, a approval.Approval) string {
 	name = render.OneLine(name)
 	switch outcomeOf(a) {
 	case execution.OnExpired:
-		return "Expired: " + name + " waits no longer for approval"
+		return "Expired: " + name + " no longer waits for approval"
 	case execution.OnWithdrawn:
-		return "Withdrawn: " + name + " waits no longer for approval"
+		return "Withdrawn: " + name + " no longer waits for approval"
 	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
 	}
 	if a.Status == approval.Approved {
@@ -199,32 +200,33 @@ func outcomeSubject(name string, a approval.Approval) string {
 	return "Denied: " + name
 }
 
-// maxNote is how much of a note the message of an outcome has, in characters.
+// maxNote limits the note in an outcome message, in characters.
 const maxNote = 300
 
-// verdict returns what people are told of an outcome: what became of the question,
-// by whom, and what follows from it.
-func (t *turn) verdict(a approval.Approval, def definition.Step, gate execution.StepRecord) step.MessageText {
+// outcomeText returns the text of an outcome message: the outcome, who decided,
+// and its consequence.
+func (t *turn) outcomeText(a approval.Approval, def definition.Step, gate execution.StepRecord) step.MessageText {
 	var lead strings.Builder
 	switch outcomeOf(a) {
 	case execution.OnExpired:
-		lead.WriteString("Nobody decided in time. " + silence(def, gate))
+		lead.WriteString("No decision was made in time. " + expiryText(def, gate))
 	case execution.OnWithdrawn:
-		lead.WriteString("The question was withdrawn. " + t.cancelled())
+		lead.WriteString("The request for approval was withdrawn. " + t.cancellationText())
 	case execution.OnDecided, execution.OnAsked, execution.OnReminded, execution.OnEscalated, execution.OnRemindedAgain:
-		lead.WriteString(decided(a))
+		lead.WriteString(decisionText(a))
 		if a.Status == approval.Approved && gate.Status != execution.StepCompleted {
-			lead.WriteString(" Nothing was done: " + t.cancelled())
+			lead.WriteString(" No action was taken: " + t.cancellationText())
 		}
 	}
 	if note := render.OneLine(a.Note); note != "" && a.DecidedBy != "" {
 		lead.WriteString("\nNote: " + shortened(note, maxNote))
 	}
-	lead.WriteString("\n\nThe question was: " + question(a) + "\n\nSee ")
+	lead.WriteString("\n\nThe question was: " + questionText(a) + "\n\nSee ")
 	return step.MessageText{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
 }
 
-// shortened returns the beginning of a text, and says how much was left out.
+// shortened returns the beginning of a text and the number of characters cut
+// off.
 func shortened(text string, most int) string {
 	runes := []rune(text)
 	if len(runes) <= most {
@@ -233,8 +235,8 @@ func shortened(text string, most int) string {
 	return fmt.Sprintf("%s… (%d more characters)", string(runes[:most]), len(runes)-most)
 }
 
-// decided returns who has decided, and what.
-func decided(a approval.Approval) string {
+// decisionText returns the decision and the people who made it.
+func decisionText(a approval.Approval) string {
 	if a.Status != approval.Approved {
 		return fmt.Sprintf("Denied by %s.", a.DecidedBy)
 	}
@@ -250,21 +252,21 @@ func decided(a approval.Approval) string {
 	return fmt.Sprintf("Approved by %s.", strings.Join(by, ", "))
 }
 
-// silence returns what follows from a question that nobody has answered.
-func silence(def definition.Step, gate execution.StepRecord) string {
+// expiryText returns the consequence of an approval that expired.
+func expiryText(def definition.Step, gate execution.StepRecord) string {
 	if def.Expiry() == definition.Approve && gate.Status == execution.StepCompleted {
-		return "The gate says that the execution goes on then."
+		return "The gate approves on expiry, so the execution continues."
 	}
 	return "The execution was cancelled."
 }
 
-// cancelled returns by whom a run was cancelled.
-func (t *turn) cancelled() string {
+// cancellationText returns why the run was cancelled.
+func (t *turn) cancellationText() string {
 	switch t.x.Reason {
 	case execution.AgentDeleted:
 		return "The execution was cancelled because its agent was deleted."
 	case execution.CancelledByUser:
-		return "A person has cancelled the execution."
+		return "A user cancelled the execution."
 	case execution.ApprovalDenied, execution.ApprovalExpired:
 	}
 	return "The execution has ended."

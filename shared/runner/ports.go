@@ -9,25 +9,25 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// Store keeps runs; see package execution for what the methods promise.
+// Store keeps runs. Package execution states the contract of its methods.
 type Store interface {
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error)
 	Commit(ctx context.Context, c execution.Change) error
 
-	// Header returns the run alone, as it is now, without its trigger's
-	// payload: enough to see whether somebody has changed it.
+	// Header returns the run as it is now, without steps and trigger payload.
+	// The runner compares its revision to detect a change by another writer.
 	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
-	// SaveStep records a step, unless it is recorded as ended already or by a
-	// later attempt; then it returns execution.ErrStale.
+	// SaveStep records a step. It returns execution.ErrStale when the step has
+	// already ended or a later attempt has written it.
 	SaveStep(ctx context.Context, org id.Org, exec id.Execution, s execution.StepRecord) error
 
-	// Approval returns the question of a gate, or approval.ErrNotFound.
+	// Approval returns the approval of a gate, or approval.ErrNotFound.
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
 }
 
 // Outbox publishes the platform's own events after they were stored with a
-// change. What it cannot publish, the sweeper does.
+// change. The sweeper publishes the events that Publish could not.
 type Outbox interface {
 	Publish(ctx context.Context, stored []event.Event)
 }

@@ -15,23 +15,23 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// maxShows is how large the parameters and messages may be that a gate shows and
-// the run keeps to, in bytes of JSON.
+// maxShows limits the parameters and messages that a gate shows and the run
+// keeps to, in bytes of JSON.
 const maxShows = 64 << 10
 
-// An preview is what follows a gate, seen from it: every step up to the next
-// question that a person must answer, as far as it is known already.
+// A preview lists the steps after a gate, up to the next gate that requires a
+// person, as far as they are known when the gate is reached.
 type preview struct {
 	steps    Steps
 	scope    render.Scope
 	facts    condition.Facts
-	open     []string // what templates call the outputs that are still to come
+	open     []string // template names of outputs that do not exist yet
 	actions  []approval.Action
 	then     []approval.Following
 	messages map[id.Step]execution.Written
 }
 
-// preview returns what follows the gate at which the run stands.
+// preview returns the preview at the gate where the run is parked.
 func (t *turn) preview(at id.Step, scope render.Scope, facts condition.Facts) preview {
 	o := preview{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
 	var ahead []definition.Step
@@ -41,13 +41,13 @@ func (t *turn) preview(at id.Step, scope render.Scope, facts condition.Facts) pr
 		ahead = append(ahead, s.Definition)
 	}
 	definition.EachStep(ahead, func(s definition.Step) { o.open = append(o.open, s.Names()...) })
-	o.walk(ahead[1:], true, nil) // what comes after the gate itself
+	o.walk(ahead[1:], true, nil) // without the gate itself
 	return o
 }
 
-// walk lists steps, which belong to a way of a branch or to none, and reports
-// whether the run may go beyond them without another person's yes. Unless it is
-// certain that it comes to them, no condition among them is decided yet.
+// walk lists steps of a branch's case (within) or of the run. It reports
+// whether the run can continue beyond them without another approval. Unless the
+// run certainly reaches the steps, their conditions stay undecided.
 func (o *preview) walk(steps []definition.Step, certain bool, within *approval.Place) bool {
 	for _, s := range steps {
 		decided := certain && (s.If == nil || o.known(s.If.Paths()))
@@ -76,7 +76,8 @@ func (o *preview) walk(steps []definition.Step, certain bool, within *approval.P
 	return true
 }
 
-// branch looks into the way that will be taken, or into all of them.
+// branch follows the case that will be taken, or every case when that is
+// unknown.
 func (o *preview) branch(s definition.Step, f approval.Following, certain bool) bool {
 	n, known := o.taken(s, certain)
 	f.Branch = &approval.Way{Open: !known}
@@ -95,8 +96,8 @@ func (o *preview) branch(s definition.Step, f approval.Following, certain bool) 
 	return beyond || s.If != nil
 }
 
-// taken returns the case that a branch will take, or -1 for else, and whether
-// that is known already.
+// taken returns the index of the case that a branch will take, or -1 for else,
+// and whether it is known.
 func (o *preview) taken(s definition.Step, certain bool) (n int, known bool) {
 	for n, c := range s.Cases {
 		switch {
@@ -109,7 +110,7 @@ func (o *preview) taken(s definition.Step, certain bool) (n int, known bool) {
 	return -1, certain
 }
 
-// way returns the steps of a case, or those of else for -1.
+// way returns the steps of case n, or of else for -1.
 func way(s definition.Step, n int) []definition.Step {
 	if n < 0 {
 		return s.Else
@@ -122,8 +123,8 @@ func (o *preview) holds(c condition.Condition) bool {
 	return ok
 }
 
-// action returns what a step will do. What cannot be filled is shown like what
-// is not known: the step will say why.
+// action returns the action of a step. Parameters that cannot be filled are
+// left out like unknown ones; the step will fail with the reason.
 func (o *preview) action(s definition.Step) approval.Action {
 	a := approval.Action{Step: s.ID, Product: s.Product, Action: s.Action}
 	paths, err := render.Named(s.Params)
@@ -136,14 +137,15 @@ func (o *preview) action(s definition.Step) approval.Action {
 	return a
 }
 
-// known reports whether none of the paths begins at what is still to come.
+// known reports whether none of the paths depends on an output that does not
+// exist yet.
 func (o *preview) known(paths []jsonvalue.Path) bool {
 	return !slices.ContainsFunc(paths, func(path jsonvalue.Path) bool { return definition.Begins(path, o.open) })
 }
 
-// message returns what a notification will say and whom it will reach, as far as
-// that is known, and keeps it for the run to say exactly that. What cannot be
-// filled is shown like what is not known.
+// message returns the text and recipients of a notification as far as they are
+// known, and stores them so that the run sends exactly these. Templates that
+// cannot be filled count as unknown.
 func (o *preview) message(s definition.Step) *approval.Message {
 	m := &approval.Message{Channel: s.Channel}
 	task, w := step.Task{Definition: s, Scope: o.scope}, execution.Written{}
@@ -162,16 +164,16 @@ func (o *preview) message(s definition.Step) *approval.Message {
 	return m
 }
 
-// wait returns how long a wait will take, as far as that is known.
+// wait returns the duration of a wait, as far as it is known.
 func (o *preview) wait(s definition.Step) *approval.Wait {
 	w := &approval.Wait{Seconds: s.Duration}
 	if s.Duration == 0 && o.filled(s.Until) {
-		w.Until, _ = render.Text(s.Until, o.scope) // what cannot be filled is not known
+		w.Until, _ = render.Text(s.Until, o.scope) // a template that cannot be filled counts as unknown
 	}
 	return w
 }
 
-// filled reports whether everything that the texts name is known.
+// filled reports whether every value that the templates refer to is known.
 func (o *preview) filled(texts ...string) bool {
 	for _, text := range texts {
 		if paths, err := render.Paths(text); err != nil || !o.known(paths) {
@@ -181,8 +183,8 @@ func (o *preview) filled(texts ...string) bool {
 	return true
 }
 
-// shown returns what the run keeps to after the gate, or ErrTemplate when the
-// actions are too large to be shown. A message for which there is no room is
+// shown returns the values that the run must use after the gate, or ErrTemplate
+// when the parameters are too large to be shown. A message that does not fit is
 // shown in part and filled again when it is sent.
 func (o *preview) shown() (*execution.ShownToApprovers, error) {
 	b := &execution.ShownToApprovers{Client: o.facts.Client, Params: map[id.Step]jsonvalue.Values{}}
@@ -194,7 +196,7 @@ func (o *preview) shown() (*execution.ShownToApprovers, error) {
 		}
 	}
 	if size > maxShows {
-		return nil, render.ErrTemplate.Sayf("The actions after this gate have %d bytes of parameters; %d can be shown.", size, maxShows)
+		return nil, render.ErrTemplate.Sayf("The actions after this gate have %d bytes of parameters; the limit is %d.", size, maxShows)
 	}
 	for _, f := range o.then {
 		w, ok := o.messages[f.Step]
@@ -214,7 +216,7 @@ func (o *preview) shown() (*execution.ShownToApprovers, error) {
 	return b, nil
 }
 
-// jsonSize returns how large v is as JSON.
+// jsonSize returns the size of v as JSON, in bytes.
 func jsonSize(v any) int {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -223,15 +225,14 @@ func jsonSize(v any) int {
 	return len(b)
 }
 
-// The bounds of what an approval shows of messages: of all together, in bytes,
-// and of the text of one, in characters.
+// Limits of an approval's messages: all together in bytes, one body in
+// characters.
 const (
 	maxThen = 48 << 10
 	maxBody = 2000
 )
 
-// following returns what an approval shows of the steps that follow, with long
-// messages cut.
+// following returns the steps that an approval shows, with long messages cut.
 func (o *preview) following() []approval.Following {
 	messages := 0
 	for _, f := range o.then {
@@ -249,8 +250,8 @@ func (o *preview) following() []approval.Following {
 	return out
 }
 
-// cut returns a message in about so many bytes: recipients and text each have
-// half of them. What is left out is counted.
+// cut shortens a message to about most bytes, half for recipients and half for
+// the text, and counts the rest.
 func cut(m approval.Message, most int) approval.Message {
 	left, kept := most/2, 0
 	for _, r := range m.Recipients {
@@ -272,8 +273,8 @@ func cut(m approval.Message, most int) approval.Message {
 	return m
 }
 
-// beginning returns the first characters of a text, at most so many and in at
-// most so many bytes of JSON.
+// beginning returns a prefix of a text, limited in characters and in bytes of
+// JSON.
 func beginning(text string, characters, bytes int) string {
 	const escaped = len(`\u0000`)
 	for i, r := range text {

@@ -1,26 +1,26 @@
-// Package runner moves a run on: it reads the definition step by step, does
-// what it says and records what happened, until the run ends or must wait.
+// Package runner executes runs: it does the steps of the definition in order
+// and records each result, until the run ends or has to wait.
 //
-// One loop serves every agent and both machines. A call begins by reading the
-// record and ends by writing it, so a call that comes twice, late or from a
-// machine that should be long gone does no harm:
+// One loop serves every agent and both machines. Each call begins by reading
+// the record and ends by writing it. A call that arrives twice, late or from an
+// abandoned machine therefore does no harm:
 //
 //	read ─▶ lease ─▶ do step ─▶ record ─▶ … ─▶ end
-//	                    │                └───▶ rest, and hand over (gate, wait, time short)
-//	                    └ stale: somebody else was faster; read again or stop
+//	                    │                └───▶ park, hand over (gate, wait, time short)
+//	                    └ stale: another writer was first; read again or stop
 //
-// The lease is written together with what the first step writes anyway, if that
-// is something, and the last step together with the end: a run costs as few
-// writes as it can without ever having done what it has not recorded as begun.
+// The runner saves writes: it writes the lease together with the first write of
+// the first step, if that step writes before its effect, and the last step
+// together with the end. It never starts a side effect before recording it.
 //
-// If the runner dies its machine calls again; if that is gone too, the sweeper
-// does. A step that brings down every worker is given up after
-// execution.MaxStalledLeases of them. If the outside is down the steps say so, each in
-// its own words; see package step.
+// If the runner crashes, its machine calls again; if the machine is gone too,
+// the sweeper starts another. A step that crashed execution.MaxStalledLeases
+// workers in a row is given up. When an external system is down, the step
+// reports it; see package step.
 //
-// Who was asked at a gate hears what became of the question. No step waits for
-// that: people are told while the run stands still anyway, or after its end, and
-// until then a run at its end stays due.
+// The people who were asked at a gate are notified of its outcome. No step
+// waits for these messages: the runner sends them while the run is parked or
+// after its end. An ended run stays due until they are sent.
 package runner
 
 import (
@@ -41,31 +41,30 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// Definitions finds what a run does.
+// Definitions finds the definition of a run.
 type Definitions interface {
-	// Version returns a version of an agent, of a deleted one too.
+	// Version returns a version of an agent, even of a deleted agent.
 	Version(ctx context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error)
 }
 
-// Profiles finds what is known of a client; nil when there is nothing.
+// Profiles finds the profile of a client; nil when it has none.
 type Profiles interface {
 	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
 }
 
-// Steps does the steps that are not waited for, and tells people of those that
-// are.
+// Steps executes the steps that do not wait, and sends the messages of gates.
 type Steps interface {
-	// Params returns the parameters with which an action will be called, or why
-	// it cannot be.
+	// Params returns the parameters with which an action will be called, or the
+	// error that prevents the call.
 	Params(t step.Task) (map[string]any, error)
-	// Recipients returns whom a notification will reach, as far as the addresses
-	// can be told.
+	// Recipients returns the recipients of a notification, as far as their
+	// addresses are known.
 	Recipients(t step.Task) []string
 	Do(ctx context.Context, t step.Task) (execution.StepRecord, error)
 	Tell(ctx context.Context, t step.Task, n step.GateMessage, intend func(execution.Delivery) error) (execution.Delivery, error)
 }
 
-// Service moves runs on.
+// Service executes runs.
 type Service struct {
 	Store       Store
 	Definitions Definitions
@@ -73,17 +72,16 @@ type Service struct {
 	Steps       Steps
 	Doorbell    approval.Doorbell
 	Outbox      Outbox
-	// Link returns the address at which people decide.
+	// Link returns the URL of the page where approvers decide.
 	Link func(id.Approval) string
 	Now  func() time.Time
-	// Report is told of a failure that the run need not know of.
+	// Report logs a failure that does not affect the run.
 	Report func(ctx context.Context, err error)
 }
 
-// Handle does what a machine asks. An error means: call me again.
+// Handle serves a call of a machine. After an error the machine calls again.
 func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, error) {
-	// The record keeps the owner for as long as it has the lease; names of
-	// machines are long.
+	// The record stores the owner with the lease, and machine names are long.
 	call.Owner = id.Digest(call.Owner)
 	switch call.Op {
 	case machine.OpRun:
@@ -113,7 +111,7 @@ func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, err
 	return next, nil
 }
 
-// advance reads the run and moves it as far as it goes.
+// advance reads the run and executes as many steps as possible.
 func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next, error) {
 	done := machine.Next{Cursor: call.Cursor, Next: machine.NextDone}
 	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
@@ -128,7 +126,7 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	}
 	leased, ok := x.Leased(call.Owner, steps.Ended(), now)
 	if !ok {
-		return done, nil // somebody else has it, or the sweeper will see that nobody has
+		return done, nil // another worker has the lease, or the sweeper will find it expired
 	}
 	d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
 	if err != nil {
@@ -143,9 +141,9 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	return next, err
 }
 
-// settle pays for what was answered after the run had ended, and tells people of
-// the outcomes that they have not heard, unless another worker is still alive and
-// will.
+// settle charges for model answers that arrived after the end of the run and
+// notifies people of outcomes not yet sent, unless the worker that holds the
+// lease is still alive and will do both.
 func (s *Service) settle(
 	ctx context.Context, owner string, x execution.Execution, steps execution.Steps,
 ) (machine.Next, error) {
@@ -185,16 +183,17 @@ func (s *Service) commit(ctx context.Context, c execution.Change) error {
 	return nil
 }
 
-// room is the time that must be left to record what a step did.
-const room = 5 * time.Second
+// recordTime is the time reserved for recording a step's result.
+const recordTime = 5 * time.Second
 
-// fits reports whether there is time for a step before the function ends.
+// fits reports whether a step with this time limit can finish before the
+// function times out.
 func fits(ctx context.Context, limit time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > limit+room
+	return !ok || time.Until(deadline) > limit+recordTime
 }
 
-// walk does one step after another.
+// walk executes the steps in order.
 func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
@@ -202,11 +201,11 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 			return t.complete(ctx, nil)
 		}
 		if !first {
-			if err := t.unchanged(ctx); err != nil {
+			if err := t.checkUnchanged(ctx); err != nil {
 				return machine.Next{}, err
 			}
 			if !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
-				return t.rest(ctx, machine.NextRun, t.Now(), nil)
+				return t.park(ctx, machine.NextRun, t.Now(), nil)
 			}
 		}
 		next, stop, err := t.step(ctx, at, first && t.x.Stuck())
@@ -216,16 +215,18 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 	}
 }
 
-// ErrGivenUp is a step that brought down every worker that tried it.
-var ErrGivenUp = fault.New(fault.Internal, "internal_error", "The step was given up: each worker that tried it came to an untimely end. It may have been done.")
+// ErrGivenUp is the failure of a step that crashed every worker that ran it.
+var ErrGivenUp = fault.New(fault.Internal, "internal_error", fmt.Sprintf(
+	"Gave up after %d attempts: every worker that ran this step crashed. Its effect may have happened.", execution.MaxStalledLeases,
+))
 
-// step does one step, or comes to rest at it. A stuck one is given up, unless it
-// waits: then nobody can have come down with it.
+// step executes one step or parks the run at it. A stuck step is given up,
+// unless it is waiting: a waiting step cannot crash a worker.
 func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (next machine.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
 		return t.record(ctx, at, t.failed(at, ErrGivenUp))
 	}
-	scope, facts, err := t.sees(ctx)
+	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return next, false, err
 	}
@@ -256,7 +257,7 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 	return t.record(ctx, at, result)
 }
 
-// failed returns the step after something that was not its doing.
+// failed returns the record of a step that failed without being executed.
 func (t *turn) failed(at execution.TraceEntry, err error) execution.StepRecord {
 	return execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepFailed, Started: t.Now(), Ended: t.Now(), Output: at.Output,
@@ -271,7 +272,7 @@ func (t *turn) skipped(at execution.TraceEntry, why string) execution.StepRecord
 	}
 }
 
-// record writes down what happened at a step and says whether the run goes on.
+// record saves a step's result. It reports whether the run stops here.
 func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (machine.Next, bool, error) {
 	if s.Status == execution.StepFailed && at.Definition.OnError != definition.Continue {
 		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
@@ -284,12 +285,13 @@ func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.
 	return machine.Next{}, false, t.save(ctx, s)
 }
 
-// sees returns what templates and conditions see at this point of the run.
-func (t *turn) sees(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
+// loadScope returns the data that templates and conditions can refer to at this
+// step.
+func (t *turn) loadScope(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
 	scope = map[string]any{}
-	turn := x.Created // when the step's turn came: the same for every worker that tries it
+	turn := x.Created // the time at which the step became due, equal for every worker
 	for _, s := range t.trace() {
 		if s.Ended.After(turn) {
 			turn = s.Ended
@@ -299,7 +301,8 @@ func (t *turn) sees(ctx context.Context) (scope map[string]any, facts condition.
 			scope[s.Definition.Var()] = s.Output
 		}
 	}
-	// The roots come last: a step may be called like one, and hides nothing.
+	// The roots are copied last: a step with the name of a root must not hide
+	// it.
 	maps.Copy(scope, map[string]any{
 		"event_payload": x.Trigger.Payload,
 		"event":         x.Trigger.Envelope(),
@@ -316,8 +319,9 @@ func (t *turn) sees(ctx context.Context) (scope map[string]any, facts condition.
 	return render.Scope(scope).At(turn), facts, err
 }
 
-// client returns the profile of the event's client, if the definition asks for
-// it: as people saw it at the last gate, or as it is; it is read once a turn.
+// client returns the profile of the event's client, if the definition refers to
+// it: the version shown at the last gate, otherwise the current one. It is read
+// once a turn.
 func (t *turn) client(ctx context.Context) (map[string]any, error) {
 	if b := t.trace().ShownToApprovers(); b != nil {
 		return b.Client, nil
@@ -326,7 +330,7 @@ func (t *turn) client(ctx context.Context) (map[string]any, error) {
 		return t.profile, nil
 	}
 	if !t.definition.Mentions(string(condition.InClient)) {
-		t.profiled = true // looking through the definition once is enough
+		t.profiled = true // search the definition only once
 		return nil, nil   //nolint:nilnil // no profile is no error.
 	}
 	p, err := t.Profiles.Profile(ctx, t.x.Org, t.x.Trigger.Client)
@@ -337,5 +341,5 @@ func (t *turn) client(ctx context.Context) (map[string]any, error) {
 	return p, nil
 }
 
-// name returns the name under which this turn hands over.
+// name returns the name of the machine execution to which this turn hands over.
 func (t *turn) name() string { return machine.NameOf(t.x.ID, t.x.Lease.Attempt) }

@@ -17,8 +17,8 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// A turn is one turn: a lease on a run, and what is known of the run under
-// it. The lease is taken with the first write.
+// A turn is one worker's hold on a run: its lease and the state read under it.
+// The lease is taken with the first write.
 type turn struct {
 	*Service
 
@@ -27,8 +27,9 @@ type turn struct {
 	profile    map[string]any
 	profiled   bool
 
-	// A step and the renewal of the lease write by turns. It is a channel, since
-	// whoever waits for a lock stops the virtual time of a simulation.
+	// busy is a mutex between the step and the renewal of the lease. It is a
+	// channel because a goroutine blocked on a sync.Mutex would stop the
+	// virtual time of synctest.
 	busy   chan struct{}
 	x      execution.Execution
 	leased bool
@@ -43,7 +44,7 @@ func (t *turn) unlock() { <-t.busy }
 
 func (t *turn) trace() execution.Trace { return execution.TraceOf(t.definition, t.steps, false) }
 
-// commit applies a change that is made of the run as it is now.
+// commit applies a change that is built from the current state of the run.
 func (t *turn) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
 	t.lock()
 	defer t.unlock()
@@ -56,11 +57,12 @@ func (t *turn) commit(ctx context.Context, change func(execution.Execution) exec
 	return nil
 }
 
-// lease writes the lease down, unless a write has done so already. One that is
-// as good as over is taken again, if nobody else has touched the run.
+// lease writes the lease, unless an earlier write did. It renews a lease that
+// is about to expire; the renewal fails with ErrStale if another worker changed
+// the run.
 func (t *turn) lease(ctx context.Context) error {
 	t.lock()
-	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-room))
+	leased, alive := t.leased, t.Now().Before(t.x.Lease.Until.Add(-recordTime))
 	t.unlock()
 	switch {
 	case !leased:
@@ -71,23 +73,23 @@ func (t *turn) lease(ctx context.Context) error {
 	return nil
 }
 
-// renew prolongs the lease.
+// renew extends the lease.
 func (t *turn) renew(ctx context.Context) error {
 	return t.commit(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x.Renewed(t.Now())}
 	})
 }
 
-// aging returns how long the lease may be left alone.
-func (t *turn) aging() time.Duration {
+// untilRenewal returns the time until the lease must be renewed.
+func (t *turn) untilRenewal() time.Duration {
 	t.lock()
 	defer t.unlock()
 	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
 }
 
-// unchanged returns ErrStale when somebody has changed the run: it may be
-// cancelled, or another worker may have it.
-func (t *turn) unchanged(ctx context.Context) error {
+// checkUnchanged returns ErrStale when another writer changed the run: it was
+// cancelled, or another worker holds the lease.
+func (t *turn) checkUnchanged(ctx context.Context) error {
 	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
 		return err
@@ -98,10 +100,10 @@ func (t *turn) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// save records a step of which others follow.
+// save records a step that is not the last.
 func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	if err := t.lease(ctx); errors.Is(err, execution.ErrStale) {
-		return t.late(ctx, s)
+		return t.keepLateAnswer(ctx, s)
 	} else if err != nil {
 		return err
 	}
@@ -117,12 +119,12 @@ func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	} else if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
 		return err
 	}
-	t.note(s)
+	t.remember(s)
 	return nil
 }
 
-// note remembers a step that is recorded.
-func (t *turn) note(s execution.StepRecord) {
+// remember adds a recorded step to the turn's copy.
+func (t *turn) remember(s execution.StepRecord) {
 	t.steps = maps.Clone(t.steps)
 	if t.steps == nil {
 		t.steps = execution.Steps{}
@@ -130,12 +132,13 @@ func (t *turn) note(s execution.StepRecord) {
 	t.steps[s.ID] = s
 }
 
-// maxInline is how large a step may be to be kept in the record of its run, in
-// bytes of JSON: both together then cost one write unit.
+// maxInline limits the size of a step that is stored in the record of its run,
+// in bytes of JSON: run and step together then cost one write unit.
 const maxInline = 240
 
-// complete ends the run after its last step. A large one is written before the
-// end: whoever comes after a crash finds nothing left to do, and ends it too.
+// complete ends the run after its last step. A large step is written before the
+// end: a worker that continues after a crash finds no step left and ends the
+// run.
 func (t *turn) complete(ctx context.Context, last *execution.StepRecord) (machine.Next, error) {
 	if last != nil && size(*last) > maxInline {
 		if err := t.save(ctx, *last); err != nil {
@@ -146,15 +149,15 @@ func (t *turn) complete(ctx context.Context, last *execution.StepRecord) (machin
 	return t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, last)
 }
 
-// end ends the run with the step that decided it, in one write: whoever found
-// the step without the end would go on after it.
+// end ends the run together with the step that decided it, in one write: a
+// worker that found the step without the end would continue with the next step.
 func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution.StepRecord) (machine.Next, error) {
 	done := machine.Next{Next: machine.NextDone}
 	var inline, row *execution.StepRecord
 	if last != nil {
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
-		t.note(s)
+		t.remember(s)
 		if inline = &s; size(s) > maxInline {
 			inline, row = nil, &s
 		}
@@ -169,7 +172,7 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 		return c
 	})
 	if errors.Is(err, execution.ErrStale) && last != nil {
-		return done, t.late(ctx, *last)
+		return done, t.keepLateAnswer(ctx, *last)
 	}
 	return done, err
 }
@@ -182,9 +185,9 @@ func size(s execution.StepRecord) int {
 	return len(b)
 }
 
-// rest puts the run to rest until due and hands it to the machine that waits. A
-// step that begins to wait is recorded with it.
-func (t *turn) rest(ctx context.Context, next machine.State, due time.Time, s *execution.StepRecord) (machine.Next, error) {
+// park parks the run until due and hands it to the waiting machine. A step that
+// starts to wait is recorded in the same write.
+func (t *turn) park(ctx context.Context, next machine.State, due time.Time, s *execution.StepRecord) (machine.Next, error) {
 	now := t.Now()
 	err := t.commit(ctx, func(x execution.Execution) execution.Change {
 		c := x.Parked(due).Park(t.steps)
@@ -195,10 +198,10 @@ func (t *turn) rest(ctx context.Context, next machine.State, due time.Time, s *e
 	return machine.Next{Next: next, Seconds: seconds, Name: t.name()}, err
 }
 
-// work does a step and keeps the lease alive meanwhile. A step whose lease is
-// lost is stopped.
+// work executes a step and renews the lease meanwhile. It cancels the step when
+// the lease is lost.
 func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, error) {
-	if task.Definition.Kind != definition.AI { // it writes the lease with its reservation
+	if task.Definition.Kind != definition.AI { // an AI step writes the lease with its reservation
 		if err := t.lease(ctx); err != nil {
 			return execution.StepRecord{}, err
 		}
@@ -214,13 +217,13 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 		s, err := t.Steps.Do(ctx, task)
 		finished <- outcome{s, err}
 	}()
-	renew := time.NewTimer(t.aging()) // steps before this one may have used it up
+	renew := time.NewTimer(t.untilRenewal()) // earlier steps may have used up the lease
 	defer renew.Stop()
 	for {
 		select {
 		case o := <-finished:
 			if cause := context.Cause(ctx); errors.Is(cause, execution.ErrStale) {
-				return o.step, t.late(context.WithoutCancel(ctx), o.step)
+				return o.step, t.keepLateAnswer(context.WithoutCancel(ctx), o.step)
 			}
 			return o.step, o.err
 		case <-renew.C:
@@ -232,10 +235,10 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 	}
 }
 
-// late keeps the answer that a model gave although the run was changed
-// meanwhile, if its price is still held: it is paid for. It returns ErrStale, so
-// that the run is read again.
-func (t *turn) late(ctx context.Context, s execution.StepRecord) error {
+// keepLateAnswer stores a model's answer although another writer changed the
+// run, as long as its credits are still held: the answer has been paid for. It
+// returns ErrStale, so that the run is read again.
+func (t *turn) keepLateAnswer(ctx context.Context, s execution.StepRecord) error {
 	err := retry.Races(execution.ErrStale, func() error {
 		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
 		if err != nil {
@@ -250,7 +253,7 @@ func (t *turn) late(ctx context.Context, s execution.StepRecord) error {
 	return errors.Join(execution.ErrStale, err)
 }
 
-// A reservation is what a step may do with the run that it belongs to.
+// A reservation lets a step reserve credits and record its intents.
 type reservation struct {
 	*turn
 

@@ -12,8 +12,8 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// wait comes to rest until the time has come. What decides is the time in the
-// record, not the machine's.
+// wait parks the run until the wait is over by the time in the record, not by
+// the machine's timer.
 func (t *turn) wait(ctx context.Context, at execution.TraceEntry, scope render.Scope) (machine.Next, bool, error) {
 	now := t.Now()
 	s := at.StepRecord
@@ -36,24 +36,24 @@ func (t *turn) wait(ctx context.Context, at execution.TraceEntry, scope render.S
 		s.Error = step.Failure(step.Task{Definition: at.Definition}, step.ErrTimeout)
 		return t.record(ctx, at, s)
 	}
-	if err := t.outcomes(ctx, nil); err != nil { // the run stands still anyway
+	if err := t.outcomes(ctx, nil); err != nil { // the run is about to be parked anyway
 		return machine.Next{}, true, err
 	}
 	s.Attempt = t.x.Lease.Attempt
-	if t.owes() && !t.weary() {
-		next, err := t.rest(ctx, machine.NextRun, t.Now(), &s)
+	if t.hasPendingOutcomes() && !t.stalling() {
+		next, err := t.park(ctx, machine.NextRun, t.Now(), &s)
 		return next, true, err
 	}
 	due := s.Until
 	if limit.Before(due) {
 		due = limit
 	}
-	next, err := t.rest(ctx, machine.NextWait, due, &s)
+	next, err := t.park(ctx, machine.NextWait, due, &s)
 	next.Seconds = max(int64((due.Sub(t.Now())+time.Second-1)/time.Second), 1)
 	return next, true, err
 }
 
-// waitUntil returns when the wait ends, at most a year from now.
+// waitUntil returns the end of a wait, at most a year from now.
 func waitUntil(w *definition.WaitStep, scope render.Scope, now time.Time) (time.Time, error) {
 	if w.Duration > 0 {
 		return now.Add(time.Duration(w.Duration) * time.Second), nil
@@ -65,7 +65,7 @@ func waitUntil(w *definition.WaitStep, scope render.Scope, now time.Time) (time.
 	until, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
 	switch {
 	case err != nil:
-		return time.Time{}, render.ErrTemplate.Sayf("until became %.60q, which is no time like 2026-03-09T14:23:01Z.", text)
+		return time.Time{}, render.ErrTemplate.Sayf("until became %.60q, but must be a time like 2026-03-09T14:23:01Z.", text)
 	case until.After(now.Add(definition.MaxWait * time.Second)):
 		return time.Time{}, render.ErrTemplate.Sayf("until became %s, which is more than a year away.", text)
 	}

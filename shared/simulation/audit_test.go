@@ -20,9 +20,8 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// audit checks what must hold when everything is over, whatever went wrong. It
-// reads the records and what the outside saw, and shares no rule with the
-// services.
+// audit checks the invariants after a story. It reads the records and the
+// effects outside, and shares no rule with the services.
 func (w *world) audit() {
 	w.Helper()
 	type sum struct{ runs, completed, failed, credits int64 }
@@ -52,7 +51,7 @@ func (w *world) audit() {
 	}
 	w.auditEvents()
 	w.auditOutside()
-	w.auditHeard()
+	w.auditFailureEvents()
 }
 
 func used(s agent.Stats) int64 {
@@ -65,8 +64,8 @@ func used(s agent.Stats) int64 {
 	return n
 }
 
-// auditEvents looks what became of each event at each agent that was there
-// before it and still is.
+// auditEvents checks the result of each event at each agent that exists since
+// before the event.
 func (w *world) auditEvents() {
 	w.Helper()
 	events := slices.Clone(w.witness.events)
@@ -79,7 +78,7 @@ func (w *world) auditEvents() {
 		}
 		letters := w.queue.lettersOf(p.event.ID)
 		if p.letter != "" {
-			w.holds(nothingLost, slices.Contains(letters, p.letter) || slices.Contains(letters, "failed"), // it died each time
+			w.holds(nothingLost, slices.Contains(letters, p.letter) || slices.Contains(letters, "failed"), // its worker crashed every time
 				"%s has letters %v, want %s", p.event.ID, letters, p.letter)
 			continue
 		}
@@ -107,8 +106,8 @@ func (w *world) listens(a id.Agent, e event.Event) bool {
 	return name == e.Name()
 }
 
-// answered reports whether there is a run of the agent for the event, or a
-// reason why there is none.
+// answered reports whether the agent has a run for the event or a reason
+// against one.
 func (w *world) answered(a id.Agent, e event.Event) bool {
 	for _, x := range w.runs() {
 		if x.Agent == a && x.Trigger.ID == e.ID {
@@ -122,13 +121,13 @@ func (w *world) answered(a id.Agent, e event.Event) bool {
 	})
 }
 
-// auditOutside looks at what products and people saw.
+// auditOutside checks the effects on products and the messages to people.
 func (w *world) auditOutside() {
 	w.Helper()
 	keys := map[string]string{}
 	for _, c := range w.products.calls {
 		org := w.witness.owner[c.Execution]
-		w.holds(apart, c.Org == org, "%s is done for %s, its run belongs to %s", c.Key, c.Org, org)
+		w.holds(isolation, c.Org == org, "%s is done for %s, its run belongs to %s", c.Key, c.Org, org)
 		what := string(c.Execution) + " " + c.Product + "." + c.Action + " " + event.Event{Payload: c.Params}.Content()
 		before, tried := keys[what]
 		w.holds(oneEffect, !tried || before == c.Key, "%s was tried as %s and as %s", what, before, c.Key)
@@ -136,21 +135,21 @@ func (w *world) auditOutside() {
 	}
 	for _, m := range w.senders.list {
 		org := w.witness.owner[m.Execution]
-		w.holds(apart, m.Org == org, "the message %s is of %s, its run belongs to %s", m.Key, m.Org, org)
+		w.holds(isolation, m.Org == org, "the message %s is of %s, its run belongs to %s", m.Key, m.Org, org)
 	}
 	for _, q := range w.model.asked {
 		org := w.witness.owner[q.Execution]
-		w.holds(apart, q.Org == org, "a question is of %s, its run %s belongs to %s", q.Org, q.Execution, org)
+		w.holds(isolation, q.Org == org, "a question is of %s, its run %s belongs to %s", q.Org, q.Execution, org)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, line := range w.reported { // what would stand in a log about one run names no other organization
+	for _, line := range w.reported { // a log line about one run names no other organization
 		for run, org := range w.witness.owner {
 			if strings.Contains(line.Error(), string(run)) {
 				foreign := slices.ContainsFunc([]string{"org_acme", "org_other"}, func(o string) bool {
 					return o != string(org) && strings.Contains(line.Error(), o)
 				})
-				w.holds(apart, !foreign, "a report about %s of %s says %q", run, org, line)
+				w.holds(isolation, !foreign, "a report about %s of %s says %q", run, org, line)
 			}
 		}
 	}
@@ -195,8 +194,8 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 	}
 }
 
-// auditOutcome checks that those whom a question has reached, and nobody else,
-// heard what became of it; row says whom the run believes to have told.
+// auditOutcome checks that exactly the recipients of a question got its
+// outcome; row holds the deliveries that the run recorded.
 func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord) {
 	w.Helper()
 	want := "decided"
@@ -211,7 +210,7 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord
 		recipient string
 	}
 	asked, reached, told := map[person]bool{}, map[person]bool{}, map[person]int{}
-	for _, list := range execution.NotifiedIn(gate.Output) { // who may have been asked is asked
+	for _, list := range execution.NotifiedIn(gate.Output) { // a recipient who may have been asked counts as asked
 		for _, d := range list {
 			for _, r := range d.Recipients {
 				who := person{d.Channel, r.Recipient}
@@ -234,7 +233,7 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord
 		case !seen[m.Key]:
 			seen[m.Key] = true
 			told[who] += w.senders.sent[m.Key]
-			w.holds(heardOfIt, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
+			w.holds(outcomesSent, occasion == want && asked[who], "%s is %s, and %v, who was asked: %t, is told that it was %s",
 				a.ID, a.Status, who, asked[who], occasion)
 		}
 	}
@@ -248,28 +247,28 @@ func (w *world) auditOutcome(a approval.Approval, gate, row execution.StepRecord
 	}
 	for who := range reached {
 		got := status[who]
-		w.holds(heardOfIt, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
+		w.holds(outcomesSent, !reached[who] || slices.Contains([]string{"sent", "failed", "unknown"}, got),
 			"%s: %v was asked, and the outcome is %q", a.ID, who, got)
-		w.holds(heardOfIt, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
+		w.holds(outcomesSent, told[who] <= 1 && (got != "sent" || told[who] == 1) && (got != "failed" || told[who] == 0),
 			"%s: %v was told the outcome %d times, and it is %q", a.ID, who, told[who], got)
 	}
 }
 
-// lag returns how long after its time something may happen when much goes wrong.
+// lag is the longest delay of an action under many faults.
 func (w *world) lag() time.Duration { return time.Duration(max(*trouble, 1) * float64(10*time.Minute)) }
 
-// skew is how far the clocks of two deployments may be apart.
+// skew is the largest difference between the clocks of two deployments.
 const skew = 4 * time.Second
 
-// A path is what a run may have done, step after step.
+// A path is the possible history of a run, step by step.
 type path struct {
 	world *world
 	run   execution.Execution
 	steps execution.Steps
 	asked map[id.Step]approval.Approval
 
-	open  bool      // whether the run may get this far
-	since time.Time // it got here at the earliest then
+	open  bool      // whether the run may have reached this step
+	since time.Time // earliest time at which it reached this step
 	seen  map[id.Step]bool
 	acted map[string]bool // by idempotency key
 }
@@ -375,20 +374,21 @@ func (p *path) gate(def definition.Step, s execution.StepRecord) {
 	}
 }
 
-// ---- while things may still be under way ----
+// ---- checks during a run ----
 
-// patience is how long after the last fault a run may stand still; see movesOn.
+// patience is the time after the last fault within which a run must move on;
+// see movesOn.
 const patience = 90 * time.Second
 
-// moved checks that every run is at its end, waits for good reason, or was
-// moved on: nobody is past the time at which somebody should have looked.
-func (w *world) moved() {
+// checkProgress checks that every run has ended, waits for a gate or a time, or
+// was moved on: no run is overdue by more than the sweeper allows.
+func (w *world) checkProgress() {
 	w.Helper()
 	now := time.Now()
 	for _, head := range w.runs() {
 		x, steps := w.stored(head.ID)
 		if x.Status.Ended() || now.Before(x.Lease.Until) {
-			continue // settled elsewhere, or under way
+			continue // checked elsewhere, or executing
 		}
 		waits := false
 		for _, s := range steps {
@@ -407,9 +407,9 @@ func (w *world) moved() {
 	}
 }
 
-// ---- again ----
+// ---- repetition ----
 
-// A tally is everything that is done.
+// A tally is the sum of all effects.
 type tally struct {
 	Runs      []execution.Execution
 	Steps     []execution.Steps
@@ -436,9 +436,9 @@ func (w *world) tally() tally {
 	return t
 }
 
-// retire removes the agents with a limit: an event that was refused because too
-// many had started may start when it comes again later.
-func (w *world) retire() {
+// removeLimitedAgents removes the agents with a limit: an event refused by the
+// limit may start a run when it is repeated later.
+func (w *world) removeLimitedAgents() {
 	heads, err := w.store.Agents(w.over, w.org)
 	w.must(err)
 	for _, h := range heads {
@@ -450,15 +450,15 @@ func (w *world) retire() {
 	}
 }
 
-// repeat does everything once more that machines, queues and people may repeat
-// when all is over, and checks that nothing has changed.
+// repeat repeats every call that machines, queues and people may repeat after
+// the end, and checks that it changes nothing.
 func (w *world) repeat() {
 	w.Helper()
-	w.retire()
+	w.removeLimitedAgents()
 	before := w.tally()
 	for _, p := range w.witness.events {
-		// What became a letter because it failed is not done: to put that on the
-		// bus again is to do it.
+		// A dead letter of a failed event is not complete: putting its event on
+		// the bus again handles it.
 		if p.event.Org == w.org && !slices.Contains(w.queue.lettersOf(p.event.ID), "failed") {
 			w.queue.put(p.event, p.letter, 0)
 		}

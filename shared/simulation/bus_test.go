@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
-// A bus takes the platform's own events and delivers them to the queue.
+// A bus accepts the platform's own events and delivers them to the queue.
 type bus struct {
 	world *world
 
@@ -37,9 +37,9 @@ func (b *bus) Put(ctx context.Context, e event.Event) error {
 	})
 }
 
-// told returns the ids of the events of a type about the runs of an
-// organization, and how many events there are of each id.
-func (b *bus) told(o id.Org, kind string) map[id.Execution]map[id.Event]int {
+// eventsByRun returns, by run, the ids of the events of a type about the runs
+// of an organization, with the number of events of each id.
+func (b *bus) eventsByRun(o id.Org, kind string) map[id.Execution]map[id.Event]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all := map[id.Execution]map[id.Event]int{}
@@ -73,11 +73,11 @@ func (s *store) Published(ctx context.Context, o id.Org, e id.Event) error {
 	return throughErr(ctx, s.world, "store.Published", "", func() error { return s.Store.Published(ctx, o, e) })
 }
 
-// auditHeard checks that the bus has one event of each failed run, and of no
-// other, and that nothing is left in the outbox.
-func (w *world) auditHeard() {
+// auditFailureEvents checks that the bus has one event for each failed run and
+// for no other, and that the outbox is empty.
+func (w *world) auditFailureEvents() {
 	w.Helper()
-	told := w.bus.told(w.org, outbox.ExecutionFailed)
+	told := w.bus.eventsByRun(w.org, outbox.ExecutionFailed)
 	ids := map[id.Event]id.Execution{}
 	runs, started := w.runs(), map[id.Event][]id.Agent{}
 	for _, x := range runs {
@@ -93,7 +93,7 @@ func (w *world) auditHeard() {
 		}
 	}
 	w.holds(heard, len(ids) == len(told), "the bus has events about %d runs, of which %d are known", len(told), len(ids))
-	w.auditLow()
+	w.auditThresholds()
 	w.auditMail()
 	left, err := w.store.Store.Unpublished(w.over, time.Now().Add(time.Hour), 10_000)
 	w.must(err)
@@ -104,7 +104,7 @@ func (w *world) auditHeard() {
 	}
 }
 
-// A mail is the mail server that sends to owners.
+// A mail is the mail server for the owners' e-mails.
 type mail struct {
 	world *world
 
@@ -123,8 +123,8 @@ func (m *mail) Send(ctx context.Context, letter step.Message) error {
 	})
 }
 
-// owned names an owner of the organization, who is told of failures.
-func (w *world) owned() {
+// addOwner adds an owner, who gets e-mails about failures.
+func (w *world) addOwner() {
 	hub := tenant.Service{Store: w.store.Store, Now: time.Now}
 	w.must(hub.Project(w.over, event.Event{
 		ID: "evt_owner", Product: "hub", Type: "subscription.changed", Org: w.org, Published: time.Now().Add(time.Second),
@@ -132,8 +132,8 @@ func (w *world) owned() {
 	}))
 }
 
-// auditMail checks that an owner got one e-mail an hour at most. A process may
-// hang between the moment it decided to send and the moment it sends.
+// auditMail checks that an owner got at most one e-mail an hour. A process may
+// hang between its decision to send and the sending.
 func (w *world) auditMail() {
 	w.Helper()
 	w.mail.mu.Lock()
@@ -152,9 +152,9 @@ func (s *store) SaveAlerts(ctx context.Context, o id.Org, r alert.Record) error 
 	return throughErr(ctx, s.world, "store.SaveAlerts", "", func() error { return s.Store.SaveAlerts(ctx, o, r) })
 }
 
-// auditLow checks that each threshold of a month's credits is told once, and not
-// before it is reached.
-func (w *world) auditLow() {
+// auditThresholds checks that each threshold of a month's credits is reported
+// once, and not before it is reached.
+func (w *world) auditThresholds() {
 	w.Helper()
 	told := map[string]id.Event{}
 	for _, e := range w.bus.all() {

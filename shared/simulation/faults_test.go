@@ -15,15 +15,15 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A scenario is something that happens in a world, with people who ask again when
-// they get no answer.
+// A scenario is a story in a world. Its people repeat a request until they get
+// an answer.
 type scenario struct {
 	name string
 	tell func(w *world)
-	lost string // a port of the machinery whose first call is lost besides
+	lost string // a port of the machines whose first call is lost as well
 }
 
-// scenarios go through every call of every port.
+// scenarios together call every port.
 func scenarios() []scenario {
 	one := func(steps ...string) func(w *world) {
 		return func(w *world) {
@@ -40,7 +40,7 @@ func scenarios() []scenario {
 		}
 	}
 	decide := func(yes bool) func(w *world, x id.Execution) {
-		return func(w *world, x id.Execution) { w.insist(func() error { return w.decide(w.owner(), x, yes) }) }
+		return func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.decide(w.owner(), x, yes) }) }
 	}
 	return []scenario{
 		{name: "a machine that is lost", tell: one(act("a"), act("b")), lost: "machine.lostRuns"},
@@ -52,12 +52,12 @@ func scenarios() []scenario {
 		{name: "a step that fails and one that follows it", tell: one(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`, act("b"))},
 		{name: "a run that fails, and who hears of it", tell: func(w *world) {
 			w.agent(list(act("a"), hopeless("f")))
-			w.hears(list(says("heard")))
-			w.hears(list(hopeless("f")))
+			w.failureListener(list(says("heard")))
+			w.failureListener(list(hopeless("f")))
 			w.publish(w.escalated(), "", 0)
 		}},
 		{name: "runs that fail, and owners who hear of it", tell: func(w *world) {
-			w.owned()
+			w.addOwner()
 			w.agent(list(hopeless("f")))
 			for range 3 {
 				w.publish(w.escalated(), "", 0)
@@ -75,20 +75,20 @@ func scenarios() []scenario {
 		{name: "people say nothing", tell: one(ask("g", `"timeout_seconds": 60`), act("b"))},
 		{name: "people say nothing and others yes", tell: people([]string{ask("g", `"timeout_seconds": 600, `+escalates), act("b")}, func(w *world, x id.Execution) {
 			w.pass(12 * time.Minute)
-			w.insist(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
+			w.retryUntilDone(func() error { return w.decide(w.person("user_boss", caller.Member), x, true) })
 		})},
-		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
-		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.insist(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation at a gate", tell: people([]string{ask("g", twoChannels), act("b")}, func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.cancel(x) }) })},
+		{name: "a cancellation of a wait", tell: people([]string{pause("p", 900), act("b")}, func(w *world, x id.Execution) { w.retryUntilDone(func() error { return w.cancel(x) }) })},
 		{name: "a deleted agent", tell: func(w *world) {
 			a := w.agent(list(ask("g"), act("b")))
 			w.publish(w.escalated(), "", 0)
 			w.pass(5 * time.Minute)
-			w.insist(func() error { return w.agents.Delete(w.over, w.owner(), a, 0) })
+			w.retryUntilDone(func() error { return w.agents.Delete(w.over, w.owner(), a, 0) })
 		}},
 		{name: "a retry", tell: people([]string{act("a"), ask("g"), act("b")}, func(w *world, x id.Execution) {
-			w.insist(func() error { return w.decide(w.owner(), x, false) })
+			w.retryUntilDone(func() error { return w.decide(w.owner(), x, false) })
 			w.pass(5 * time.Minute)
-			w.insist(func() error {
+			w.retryUntilDone(func() error {
 				_, _, err := w.executions.Retry(w.over, w.owner(), x)
 				return err
 			})
@@ -118,9 +118,9 @@ func scenarios() []scenario {
 	}
 }
 
-// insist does something again until it is done: a person who gets no answer asks
-// again, and finds that it was done.
-func (w *world) insist(f func() error) {
+// retryUntilDone repeats a request until it succeeds. A repeated request finds
+// the earlier one done.
+func (w *world) retryUntilDone(f func() error) {
 	for range 5 {
 		_, err := call(w, 15*time.Second, func(context.Context) (struct{}, error) { return struct{}{}, f() })
 		if err == nil || !expected(err) {
@@ -130,8 +130,8 @@ func (w *world) insist(f func() error) {
 	}
 }
 
-// misfortunes are what may happen at one call.
-func misfortunes() map[string]fault {
+// faultKinds returns the faults of one call by name.
+func faultKinds() map[string]fault {
 	return map[string]fault{
 		"refused":      {before: errFault},
 		"reply lost":   {after: errFault},
@@ -141,10 +141,10 @@ func misfortunes() map[string]fault {
 	}
 }
 
-// Whatever single thing goes wrong at whatever call, the invariants hold: each
-// call of each scenario is made to fail in each way. The matrix says how often each
-// call was made to fail; a port that no scenario calls fails the test.
-func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
+// The invariants hold after any single fault: each call of each scenario fails
+// in each way. The matrix counts the faults by call; a port that no scenario
+// calls fails the test.
+func TestAnySingleFaultIsRepaired(t *testing.T) {
 	t.Parallel()
 	m := matrix{cells: map[string]map[string]int{}}
 	t.Cleanup(func() {
@@ -156,7 +156,7 @@ func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 		}
 		figuresTo(t, m.String())
 	})
-	kinds := misfortunes()
+	kinds := faultKinds()
 	for _, s := range scenarios() {
 		for port, n := range s.calls(t) {
 			for k := range n {
@@ -177,7 +177,7 @@ func TestAnySingleFaultIsMendedExhaustively(t *testing.T) {
 	}
 }
 
-// calls returns how often each port is called when nothing goes wrong.
+// calls returns the number of calls of each port without faults.
 func (s scenario) calls(t *testing.T) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
@@ -193,12 +193,12 @@ func (s scenario) calls(t *testing.T) map[string]int {
 				seen[at.port] += n
 			}
 		}
-		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls are all alike
+		seen["store.Overdue"], seen["store.Unpublished"] = 3, 3 // the sweeper's calls do not differ
 	})
 	return seen
 }
 
-// nth makes one call of a port go wrong, whatever run it is about.
+// nth plans a fault at the n-th call of a port for any run.
 func (s scenario) nth(port string, n int, f fault) func(site) fault {
 	var mu sync.Mutex
 	count := 0
@@ -216,7 +216,7 @@ func (s scenario) nth(port string, n int, f fault) func(site) fault {
 	}
 }
 
-// ports are all places where a call may go wrong, but for those of the bubble's
+// ports returns all ports where a call may fail, without those of the bubble's
 // own machinery.
 func ports() []string {
 	return []string{
@@ -228,7 +228,7 @@ func ports() []string {
 	}
 }
 
-// A matrix says how many faults of a kind were tried at the calls of a port.
+// A matrix counts the faults by kind and port.
 type matrix struct {
 	mu    sync.Mutex
 	cells map[string]map[string]int
@@ -247,7 +247,7 @@ func (m *matrix) count(port, kind string) {
 func (m *matrix) String() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kinds := slices.Sorted(maps.Keys(misfortunes()))
+	kinds := slices.Sorted(maps.Keys(faultKinds()))
 	var b strings.Builder
 	total := 0
 	fmt.Fprintf(&b, "%-20s", "single faults")

@@ -19,7 +19,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// ---- who is told of a question ----
+// ---- messages about an open approval ----
 
 const (
 	twoChannels = `"timeout_seconds": 3600, "notify": [{"channel": "sms", "recipients": ["+15550000001", "+15550000002"]},
@@ -27,9 +27,9 @@ const (
 	escalates = `"on_expiry": "escalate", "escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800}`
 )
 
-// told returns what people were told: "15:04 Reminder: … (3)", for each subject
-// in a minute how many messages.
-func (w *world) told() []string {
+// messageLog returns the messages sent, by minute and subject with their number:
+// "15:04 Reminder: … (3)".
+func (w *world) messageLog() []string {
 	var lines []string
 	n := 0
 	for _, m := range w.senders.messages() {
@@ -44,10 +44,10 @@ func (w *world) told() []string {
 	return lines
 }
 
-// notified returns what the trace says of who was told, by occasion.
+// notified returns the deliveries in the trace, by occasion.
 func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	w.Helper()
-	calm := *w.executions // what is looked at does not go wrong
+	calm := *w.executions // without faults
 	calm.Store, calm.Definitions = w.store.Store, agent.Definitions{System: systemAgents(), Versions: w.store.Store}
 	_, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
 	w.must(err)
@@ -67,7 +67,7 @@ func (w *world) notified(x id.Execution, gate id.Step) map[string][]string {
 	return out
 }
 
-func TestPeopleAreToldOfAQuestion(t *testing.T) {
+func TestAGateSendsMessagesAndReminders(t *testing.T) {
 	t.Parallel()
 
 	asked := "An agent waits for approval (3)"
@@ -98,11 +98,11 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"}, "decided": {"sent", "sent", "sent"},
 			},
 		},
-		"and when it is put to others, who are reminded too": {
+		"and on escalation, with a reminder": {
 			gate: twoChannels + "," + escalates,
 			want: []string{
-				asked, reminded, "Nobody decided: An agent waits for approval (3)", reminded,
-				"Expired: An agent waits no longer for approval (3)",
+				asked, reminded, "Escalated: An agent waits for approval (3)", reminded,
+				"Expired: An agent no longer waits for approval (3)",
 			},
 			trace: map[string][]string{
 				"asked": {"sent", "sent", "sent"}, "reminded": {"sent", "sent", "sent"},
@@ -121,7 +121,7 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 					tc.people(w, x)
 				}
 				w.pass(3 * time.Hour)
-				if diff := cmp.Diff(tc.want, w.told()); diff != "" {
+				if diff := cmp.Diff(tc.want, w.messageLog()); diff != "" {
 					t.Errorf("told (-want +got)\n%s", diff)
 				}
 				if diff := cmp.Diff(tc.trace, w.notified(x, "g")); diff != "" {
@@ -134,7 +134,7 @@ func TestPeopleAreToldOfAQuestion(t *testing.T) {
 	}
 }
 
-func TestAMessageSaysWhatIsAskedWhereToDecideAndWhatIsDone(t *testing.T) {
+func TestAGateMessageHasQuestionLinkAndActions(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", twoChannels), act("b"))))
@@ -152,9 +152,9 @@ func TestAMessageSaysWhatIsAskedWhereToDecideAndWhatIsDone(t *testing.T) {
 	})
 }
 
-// Where a channel has a markup the way to decide is a link, and nothing that is
-// said of the run is.
-func TestOnlyTheWayToDecideIsALink(t *testing.T) {
+// In a channel with a markup the link to decide is the only link; values of the
+// run make none.
+func TestOnlyTheLinkToDecideIsALink(t *testing.T) {
 	t.Parallel()
 	const evil = "<https://evil.example|Decide> [Decide](https://evil.example) <!channel>"
 	inWorld(t, func(w *world) {
@@ -201,8 +201,8 @@ func TestOnlyTheWayToDecideIsALink(t *testing.T) {
 	})
 }
 
-// What an event says may make a question as long as it likes.
-func TestALongQuestionDoesNotPushOutItsLink(t *testing.T) {
+// A value of an event may make a question arbitrarily long.
+func TestALongQuestionDoesNotCutOffItsLink(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(`{"id": "g", "type": "approval_gate", "message": "May {{ event_payload.ticket_id }} go on?", ` + twoChannels + `}`))
@@ -220,13 +220,13 @@ func TestALongQuestionDoesNotPushOutItsLink(t *testing.T) {
 	})
 }
 
-func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
+func TestAnUnreachableRecipientDoesNotDelayTheApproval(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.senders.reply = func(m step.Message) error {
 			switch m.Recipient {
 			case "+15550000001":
-				return errFault // nobody knows
+				return errFault // the outcome is unknown
 			case "+15550000002":
 				return step.ErrNotification
 			}
@@ -238,16 +238,16 @@ func TestWhoCannotBeReachedDoesNotHoldUpTheQuestion(t *testing.T) {
 		w.pass(time.Minute)
 		w.expect(x, "completed: g completed, b completed")
 		if diff := cmp.Diff(map[string][]string{
-			"asked": {"unknown", "failed", "sent"}, "decided": {"unknown", "sent"}, // whom the question surely did not reach hears nothing
+			"asked": {"unknown", "failed", "sent"}, "decided": {"unknown", "sent"}, // a recipient whom the question did not reach gets no outcome
 		}, w.notified(x, "g")); diff != "" {
 			t.Errorf("trace (-want +got)\n%s", diff)
 		}
 	})
 }
 
-// Wherever the function dies that puts the question, people hear of it, and
-// nobody twice.
-func TestPeopleAreToldAlthoughTheFunctionDies(t *testing.T) {
+// A crash anywhere in the function that requests an approval neither loses a
+// message nor sends it twice.
+func TestGateMessagesSurviveACrash(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"store.Commit", "sender.Send", "machine.Invoke"} {
 		for n := 1; n <= 8; n++ {
@@ -277,9 +277,9 @@ func TestPeopleAreToldAlthoughTheFunctionDies(t *testing.T) {
 	}
 }
 
-// People decide while somebody still notes who was told, and the doorbell is
-// lost: the run must not sleep on until its question expires.
-func TestADecisionIsNotPutOffByTellingPeople(t *testing.T) {
+// An approver decides while a worker still records deliveries, and the doorbell
+// is lost: the run must not wait until the gate expires.
+func TestRecordingDeliveriesDoesNotDelayTheSweepAfterADecision(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault {
@@ -301,17 +301,17 @@ func TestADecisionIsNotPutOffByTellingPeople(t *testing.T) {
 	})
 }
 
-// ---- a verdict is about what was shown ----
+// ---- the run does what the gate showed ----
 
 // profiled is an action whose parameters come from the client's profile.
 const profiled = `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 	"ticket_id": "{{ event_payload.ticket_id }}", "body": "score {{ client_context.security_posture_score }}", "visibility": "internal"}}`
 
-func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
+func TestARunPerformsTheActionsThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	safe := `{"context": "client_context", "field": "security_posture_score", "operator": "gt", "value": 50}`
 	inWorld(t, func(w *world) {
-		w.scored(70)
+		w.setScore(70)
 		x := w.wake(w.agent(list(ask("g"), profiled, when("br", safe, list(act("y")), list(act("n"))))))
 		w.pass(time.Minute)
 		a, err := w.question(x)
@@ -329,7 +329,7 @@ func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
 		if diff := cmp.Diff(want, a.Actions); diff != "" {
 			t.Errorf("shown (-want +got)\n%s", diff)
 		}
-		w.scored(20)
+		w.setScore(20)
 		w.must(w.decide(w.owner(), x, true))
 		w.pass(time.Minute)
 		w.expect(x, "completed: g completed, b completed, br completed, y completed")
@@ -342,7 +342,7 @@ func TestARunDoesWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
 	})
 }
 
-func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
+func TestAGateShowsTheFollowingStepsAsFarAsTheyAreKnown(t *testing.T) {
 	t.Parallel()
 
 	judged := func(name, path string) string {
@@ -351,35 +351,35 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		steps []string
-		want  string // the steps that are shown; those in brackets with parameters
+		want  string // the steps shown, in brackets if with parameters
 	}{
-		"an action":                          {[]string{ask("g"), act("b")}, "[b]"},
-		"nothing":                            {[]string{act("a"), ask("g")}, ""},
-		"not what was before it":             {[]string{act("a"), ask("g"), act("b")}, "[b]"},
-		"not what follows the next question": {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
-		"what follows a question with an if": {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
-		"what follows a question that may be passed over": {
+		"an action":                         {[]string{ask("g"), act("b")}, "[b]"},
+		"no steps":                          {[]string{act("a"), ask("g")}, ""},
+		"not the steps before it":           {[]string{act("a"), ask("g"), act("b")}, "[b]"},
+		"not the steps after the next gate": {[]string{ask("g"), act("b"), ask("h"), act("c")}, "[b]"},
+		"the steps after a gate with an if": {[]string{ask("g"), ask("h", `"if": `+urgent), act("c")}, "[c]"},
+		"the steps after a gate that may continue on error": {
 			[]string{ask("g"), ask("h", `"on_error": "continue"`), act("c")}, "[c]",
 		},
-		"what follows a question that silence answers": {
+		"the steps after a gate that approves on expiry": {
 			[]string{ask("g"), ask("h", `"on_expiry": "approve"`), act("c")}, "[c]",
 		},
-		"not what will be skipped":            {[]string{ask("g"), act("b", `"if": `+calm), act("c")}, "[c]"},
-		"what depends on an answer before it": {[]string{think("judge", noise), ask("g"), judged("b", "judge.noise")}, "[b]"},
+		"not the steps that will be skipped": {[]string{ask("g"), act("b", `"if": `+calm), act("c")}, "[c]"},
+		"parameters from an earlier answer":  {[]string{think("judge", noise), ask("g"), judged("b", "judge.noise")}, "[b]"},
 		"that it depends on an answer after it": {
 			[]string{ask("g"), think("judge", noise), judged("b", "judge.noise"), act("c")}, "b [c]",
 		},
 		"that it depends on the verdict": {[]string{ask("g"), judged("b", "steps.g.output.note"), judged("c", "g.note")}, "b c"},
-		"the way that will be taken": {
+		"the case that will be taken": {
 			[]string{ask("g"), when("br", urgent, list(act("y")), list(act("n"))), act("c")}, "[y] [c]",
 		},
-		"the other way":         {[]string{ask("g"), when("br", calm, list(act("y")), list(act("n"))), act("c")}, "[n] [c]"},
-		"the rest of a way":     {[]string{when("br", urgent, list(ask("g"), act("y")), list(act("n"))), act("c")}, "[y] [c]"},
-		"a question in the way": {[]string{ask("g"), when("br", urgent, list(ask("h"), act("y")), list(act("n"))), act("c")}, ""},
+		"the other case":     {[]string{ask("g"), when("br", calm, list(act("y")), list(act("n"))), act("c")}, "[n] [c]"},
+		"the rest of a case": {[]string{when("br", urgent, list(ask("g"), act("y")), list(act("n"))), act("c")}, "[y] [c]"},
+		"a gate in the case": {[]string{ask("g"), when("br", urgent, list(ask("h"), act("y")), list(act("n"))), act("c")}, ""},
 		"every way when it is not known": {
 			[]string{ask("g"), think("judge", noise), when("br", isNoise, list(act("y")), list(ask("h"), act("n"))), act("c")}, "[y] [c]",
 		},
-		"what cannot be filled": {[]string{ask("g"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
+		"parameters that cannot be filled": {[]string{ask("g"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note",
 			"params": {"ticket_id": "{{ event_payload.gone }}", "body": "b", "visibility": "internal"}}`}, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -405,7 +405,7 @@ func TestAGateShowsWhatFollowsItAsFarAsItIsKnown(t *testing.T) {
 	}
 }
 
-func TestAGateThatCannotShowAllOfItFails(t *testing.T) {
+func TestAGateWithTooManyParametersFails(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		large := func(name string) string {

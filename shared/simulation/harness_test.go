@@ -40,17 +40,17 @@ import (
 )
 
 // A world is the whole system in one bubble of virtual time: the real services
-// over a store in memory, machines that behave as package machine pictures them,
-// and stand-ins for what is outside. Everything that may go wrong in the cloud
-// may be made to go wrong here, at every call; see faults.
-// One world may be seen with the eyes of several organizations; see in.
+// over a store in memory, machines that behave as package machine describes,
+// and stand-ins for the outside. Every call that can fail in the cloud can be
+// made to fail here; see faults. Method in returns the world of another
+// organization.
 type world struct {
 	*cloud
 
 	org id.Org
 }
 
-// A cloud is what all organizations of a world share.
+// A cloud is the part of a world that all organizations share.
 type cloud struct {
 	testing.TB
 
@@ -61,16 +61,16 @@ type cloud struct {
 	queue    *sqs
 	bus      *bus
 	mail     *mail
-	triggers map[id.Agent]string // what agents listen for, as the auditor found; no trigger changes here
+	triggers map[id.Agent]string // trigger of each agent, cached for the auditor; triggers do not change here
 	model    *models
 	products *products
 	senders  *senders
 
-	*staff           // the process that answers when a test does not care which
-	others  []*staff // that answer too; see hire
-	witness *witness
-	ledgers sync.Mutex            // held while a change is applied and looked at
-	order   atomic.Pointer[order] // in which calls are made; nil: as they come
+	*deployment               // the deployment used when a test does not care which
+	others      []*deployment // further deployments; see addDeployment
+	witness     *witness
+	ledgers     sync.Mutex            // held while a change is applied and checked
+	order       atomic.Pointer[order] // order in which calls are made; nil: as they arrive
 
 	mu       sync.Mutex
 	names    int
@@ -81,8 +81,8 @@ type cloud struct {
 	end      context.CancelFunc
 }
 
-// A staff is one of each service, as a deployment of the programs has them.
-type staff struct {
+// A deployment is one instance of each service.
+type deployment struct {
 	tenants    *tenant.Service
 	dispatcher *dispatch.Service
 	runner     *runner.Service
@@ -136,14 +136,14 @@ func newWorld(t testing.TB) *world {
 	w.bus = &bus{world: w}
 	w.mail = &mail{world: w, sent: map[id.Org][]time.Time{}}
 	w.senders = &senders{world: w, sent: map[string]int{}}
-	w.staff = w.build(time.Now, w.store)
+	w.deployment = w.build(time.Now, w.store)
 	w.queue = newQueue(w)
 	w.announce()
 	go w.sweepEveryMinute()
 	return w
 }
 
-// in returns the world as another organization sees it.
+// in returns the world of another organization.
 func (w *world) in(o id.Org) *world { return &world{cloud: w.cloud, org: o} }
 
 // announce makes the organization known.
@@ -154,9 +154,9 @@ func (w *world) announce() {
 	}))
 }
 
-// hire adds another deployment of the services, whose clock is ahead, and which
-// may be one of yesterday's: it does not know what records have today.
-func (w *world) hire(ahead time.Duration, yesterday bool) {
+// addDeployment adds another deployment whose clock is ahead. With yesterday it
+// runs an older version, which does not know the newest fields of records.
+func (w *world) addDeployment(ahead time.Duration, yesterday bool) {
 	s := *w.store
 	s.yesterday = yesterday
 	hired := w.build(func() time.Time { return time.Now().Add(ahead) }, &s)
@@ -165,21 +165,21 @@ func (w *world) hire(ahead time.Duration, yesterday bool) {
 	w.others = append(w.others, hired)
 }
 
-// on returns the deployment that answers a call: for the same parts the same.
-func (w *world) on(parts ...any) *staff {
+// on returns the deployment that answers a call, the same for the same parts.
+func (w *world) on(parts ...any) *deployment {
 	w.mu.Lock()
-	all := append([]*staff{w.staff}, w.others...)
+	all := append([]*deployment{w.deployment}, w.others...)
 	w.mu.Unlock()
 	return all[int(chance(append([]any{"staff"}, parts...)...)*float64(len(all)))]
 }
 
-// build plugs the services together as the programs do.
-func (w *world) build(now func() time.Time, kept *store) *staff {
+// build wires the services like the programs.
+func (w *world) build(now func() time.Time, kept *store) *deployment {
 	library := agent.Definitions{System: systemAgents(), Versions: kept}
 	channels := map[definition.Channel]step.Sender{
 		definition.SMS: w.senders, definition.Email: w.senders, definition.Slack: w.senders, definition.Teams: w.senders, definition.Webhook: w.senders,
 	}
-	out := &staff{tenants: &tenant.Service{Store: kept, Now: now}}
+	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}}
 	clients := &client.Service{Store: kept, Now: now}
 	out.approvals = &approval.Service{Store: kept, Doorbell: w.machines, Now: now}
 	out.executions = &execution.Service{
@@ -229,7 +229,7 @@ func (w *world) report(_ context.Context, err error) {
 	w.reported = append(w.reported, err)
 }
 
-// name returns a name that no other has.
+// name returns a unique name.
 func (w *world) name(kind string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -237,7 +237,7 @@ func (w *world) name(kind string) string {
 	return fmt.Sprintf("%s%d", kind, w.names)
 }
 
-// note keeps a line of what happened, shown when a test fails.
+// note records a line for the log of a failed test.
 func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -268,7 +268,8 @@ func (w *world) sweepEveryMinute() {
 	}
 }
 
-// repairs returns what the sweeper did so far but look.
+// repairs returns the sum of the sweeps without the runs that were merely
+// checked.
 func (w *world) repairs() sweep.Report {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -277,16 +278,16 @@ func (w *world) repairs() sweep.Report {
 	return r
 }
 
-// ---- what people and products do ----
+// ---- actions of people and products ----
 
-// agent stores an active agent that listens for psa:ticket.escalated, with these
-// steps, and returns its id.
+// agent stores an active agent that listens for psa:ticket.escalated and has
+// these steps. It returns its id.
 func (w *world) agent(steps string) id.Agent {
 	w.Helper()
 	return w.limited(steps, "")
 }
 
-// limited is agent with more fields of the definition.
+// limited is agent with additional fields of the definition.
 func (w *world) limited(steps, more string) id.Agent {
 	w.Helper()
 	return w.define(id.Agent("agent_"+w.name("a")), `{
@@ -295,8 +296,8 @@ func (w *world) limited(steps, more string) id.Agent {
 		"steps": `+steps+more+`}`)
 }
 
-// hears stores an active agent that listens for failed runs.
-func (w *world) hears(steps string) id.Agent {
+// failureListener stores an active agent that listens for failed runs.
+func (w *world) failureListener(steps string) id.Agent {
 	w.Helper()
 	return w.define(id.Agent("agent_"+w.name("h")), `{
 		"name": "A listener", "category": "operations",
@@ -304,8 +305,9 @@ func (w *world) hears(steps string) id.Agent {
 		"steps": `+steps+`}`)
 }
 
-// poor leaves so many credits of the month, as a run has used the others.
-func (w *world) poor(left int64) {
+// leaveCredits leaves left credits of the month; an earlier run has used the
+// rest.
+func (w *world) leaveCredits(left int64) {
 	w.Helper()
 	a := w.agent(list(think("judge")))
 	x := execution.New(execution.Execution{ID: "exec_past", Org: w.org, Agent: a, Version: 1, Trigger: w.escalated()}, time.Now())
@@ -337,7 +339,7 @@ func (w *world) define(name id.Agent, text string) id.Agent {
 	return name
 }
 
-// definitions are those that were read before, by their text.
+// definitions caches parsed definitions by their text.
 var definitions sync.Map
 
 func (w *world) read(text string) definition.Definition {
@@ -364,7 +366,7 @@ func (w *world) event(name string, payload map[string]any) event.Event {
 	}
 }
 
-// escalated is the event for which the agents of a world listen.
+// escalated returns the event for which the agents of a world listen.
 func (w *world) escalated() event.Event {
 	name := w.name("tkt_")
 	return w.event("psa:ticket.escalated", map[string]any{"ticket_id": name, "escalated_to": "p1"})
@@ -378,8 +380,8 @@ func (w *world) wake(a id.Agent) id.Execution {
 	return execution.ID(w.org, a, e)
 }
 
-// scored sets the security posture score of the client of all events.
-func (w *world) scored(score int64) {
+// setScore sets the security posture score of the client of all events.
+func (w *world) setScore(score int64) {
 	w.must(w.dispatcher.Clients.Project(w.over, w.event("defend:posture.updated", map[string]any{"security_posture_score": score})))
 }
 
@@ -387,7 +389,7 @@ func (w *world) person(name string, role caller.Role) caller.Caller {
 	return caller.Caller{Org: w.org, User: id.User(name), Roles: []caller.Role{role}}
 }
 
-// decide gives a verdict of somebody on the open question of a run.
+// decide gives a caller's verdict on the open approval of a run.
 func (w *world) decide(who caller.Caller, x id.Execution, yes bool) error {
 	a, err := w.question(x)
 	if err != nil {
@@ -402,7 +404,7 @@ func (w *world) decide(who caller.Caller, x id.Execution, yes bool) error {
 
 var errNoQuestion = errors.New("there is no open question")
 
-// question returns the open question of a run.
+// question returns the open approval of a run.
 func (w *world) question(x id.Execution) (approval.Approval, error) {
 	for _, a := range w.questions() {
 		if a.Execution == x && a.Status == approval.Pending {
@@ -426,9 +428,9 @@ func (w *world) cancel(x id.Execution) error {
 	return err
 }
 
-// ---- what can be seen ----
+// ---- observations ----
 
-// a run as it is in the store.
+// stored returns a run as it is in the store.
 func (w *world) stored(x id.Execution) (execution.Execution, execution.Steps) {
 	w.Helper()
 	run, steps, err := w.store.Store.Execution(w.over, w.org, x)
@@ -442,10 +444,10 @@ func (w *world) runs() []execution.Execution {
 	return p.Executions
 }
 
-// story returns how a run went in one line: "completed: a completed, b skipped".
+// story summarizes a run in one line: "completed: a completed, b skipped".
 func (w *world) story(x id.Execution) string {
 	w.Helper()
-	calm := *w.executions // what is looked at does not go wrong
+	calm := *w.executions // without faults
 	calm.Store, calm.Definitions = w.store.Store, agent.Definitions{System: systemAgents(), Versions: w.store.Store}
 	run, trace, err := calm.Get(w.over, w.person("user_v", caller.Viewer), x)
 	w.must(err)
@@ -464,7 +466,7 @@ func (w *world) story(x id.Execution) string {
 	return status + ": " + strings.Join(parts, ", ")
 }
 
-// expect fails the test unless the run went so.
+// expect fails the test unless the story of the run is want.
 func (w *world) expect(x id.Execution, want string) {
 	w.Helper()
 	if got := w.story(x); got != want {
@@ -484,17 +486,17 @@ func (w *world) stats(a id.Agent) agent.Stats {
 	return s[a]
 }
 
-// ---- processes and what goes wrong in them ----
+// ---- processes and faults ----
 
-// A process is one invocation of a function. What it calls after its death has
-// no effect.
+// A process is one invocation of a function. Calls after its death have no
+// effect.
 type process struct {
 	died chan struct{}
 	once sync.Once
 	many bool // whether it works for many organizations at once
 
 	mu  sync.Mutex
-	org id.Org // for which it works
+	org id.Org // the organization of its work
 }
 
 func (p *process) die() { p.once.Do(func() { close(p.died) }) }
@@ -523,8 +525,9 @@ var (
 	errFault = errors.New("injected fault")
 )
 
-// call runs f as an invocation of a function that may take so long. One that
-// dies or takes too long fails; what it was doing may be done or not.
+// call runs f as an invocation of a function with this time limit. An
+// invocation that dies or times out fails; its last effect may or may not have
+// happened.
 func call[T any](w *world, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
 	return invoke(w, &process{died: make(chan struct{})}, limit, f)
 }
@@ -565,28 +568,29 @@ func invoke[T any](w *world, p *process, limit time.Duration, f func(context.Con
 	}
 }
 
-// A fault is what goes wrong at one call; the zero value is nothing.
+// A fault is a failure of one call; the zero value is none.
 type fault struct {
-	kind   string        // what it is called in the figures
-	pause  time.Duration // before the effect; the process notices nothing
-	before error         // there is no effect
-	after  error         // there is, but the reply is lost
+	kind   string        // its name in the statistics
+	pause  time.Duration // before the effect, unnoticed by the process
+	before error         // fail without effect
+	after  error         // effect, but the reply is lost
 	kill   bool          // the process dies, before the effect or, with late, after it
 	late   bool
 }
 
-// A site is where a fault may happen: the n-th call of a port for a run.
+// A site is a call at which a fault may happen: the n-th call of a port for a
+// run.
 type site struct {
 	port string // "store.Commit", "model.Ask", "machine.Start" …
 	run  id.Execution
 	n    int // from 1
 }
 
-// faults says what goes wrong.
+// faults plans and counts the faults.
 type faults struct {
 	mu   sync.Mutex
 	seen map[site]int
-	plan func(site) fault // nil: nothing
+	plan func(site) fault // nil: no faults
 	done map[string]int   // by kind
 	last map[id.Execution]time.Time
 }
@@ -603,7 +607,7 @@ func (f *faults) struck(at site, x fault) {
 	f.last[at.run] = time.Now().Add(x.pause)
 }
 
-// since returns when a run was last struck, itself or with everybody.
+// since returns the time of the last fault of a run or of all runs.
 func (f *faults) since(run id.Execution) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -613,7 +617,7 @@ func (f *faults) since(run id.Execution) time.Time {
 	return f.last[""]
 }
 
-// name returns what a fault is called.
+// name returns the name of a fault.
 func (x fault) name() string {
 	switch {
 	case x.kind != "":
@@ -643,7 +647,7 @@ func (f *faults) count(port string) int {
 	return n
 }
 
-// set plans what goes wrong from now on; nil for nothing.
+// set replaces the plan of faults; nil for none.
 func (f *faults) set(plan func(site) fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -668,7 +672,7 @@ func (f *faults) next(port string, run id.Execution) (site, fault) {
 	return at, f.plan(at)
 }
 
-// through makes one call of a port, and lets go wrong what is planned.
+// through makes one call of a port and applies the planned fault.
 func through[T any](ctx context.Context, w *world, port string, run id.Execution, effect func() (T, error)) (T, error) {
 	var none T
 	if o := w.order.Load(); o != nil {
@@ -716,12 +720,12 @@ func throughErr(ctx context.Context, w *world, port string, run id.Execution, ef
 
 // ---- the store ----
 
-// A store is the store in memory, whose calls may go wrong.
+// A store is the store in memory with faults.
 type store struct {
 	*memory.Store
 
 	world     *world
-	yesterday bool // whether it is used by yesterday's program
+	yesterday bool // used by yesterday's version
 }
 
 func (s *store) ClaimDedup(ctx context.Context, x execution.Execution, now, until time.Time) (id.Execution, error) {
@@ -783,13 +787,13 @@ func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved ex
 
 func (s *store) Commit(ctx context.Context, c execution.Change) error {
 	if s.yesterday {
-		c = unaware(c)
+		c = asYesterday(c)
 	}
 	return throughErr(ctx, s.world, "store.Commit", c.Execution.ID, func() error {
 		s.world.ledgers.Lock()
 		defer s.world.ledgers.Unlock()
 		err := s.Store.Commit(ctx, c)
-		s.world.note("%s", told(c, err))
+		s.world.note("%s", describe(c, err))
 		if err == nil {
 			s.world.in(c.Execution.Org).saw(c)
 		}
@@ -797,8 +801,8 @@ func (s *store) Commit(ctx context.Context, c execution.Change) error {
 	})
 }
 
-// known returns the steps as the program reads them: yesterday's does not know
-// what a gate has shown.
+// known returns the steps as the version reads them: yesterday's does not know
+// ShownToApprovers.
 func (s *store) known(steps execution.Steps) execution.Steps {
 	if s.yesterday {
 		for name, one := range steps {
@@ -809,9 +813,9 @@ func (s *store) known(steps execution.Steps) execution.Steps {
 	return steps
 }
 
-// unaware returns a change as yesterday's program makes it. It writes questions
-// and steps whole, without what it does not know of.
-func unaware(c execution.Change) execution.Change {
+// asYesterday returns a change as yesterday's version writes it: it writes whole
+// approvals and steps, without the fields that it does not know.
+func asYesterday(c execution.Change) execution.Change {
 	if c.Gate != nil {
 		gate := *c.Gate
 		gate.Actions, gate.Remind = nil, time.Time{}
@@ -826,8 +830,8 @@ func unaware(c execution.Change) execution.Change {
 	return c
 }
 
-// told puts a change into a line.
-func told(c execution.Change, err error) string {
+// describe formats a change as one line.
+func describe(c execution.Change, err error) string {
 	x := c.Execution
 	line := fmt.Sprintf("%s: revision %d, %s %s, lease %d of %q until %s, due %s, holds %v", x.ID, x.Revision+1, x.Status, x.Reason,
 		x.Lease.Attempt, x.Lease.Owner, x.Lease.Until.Format("15:04:05"), x.Due.Format("02 15:04:05"), slices.Sorted(maps.Keys(x.Holds)))
@@ -873,22 +877,22 @@ func (s *store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact
 
 // ---- the machines ----
 
-// machines are the two state machines, as package machine pictures them.
+// machines are the two state machines that package machine describes.
 type machines struct {
 	world *world
 
 	mu    sync.Mutex
 	doors map[string]chan struct{} // by task token
 	names map[string]bool          // under which Waits was started
-	begun int                      // how often Runs was started
+	begun int                      // number of starts of Runs
 }
 
-// The times of the machines, as infra declares them.
+// The timeouts of the machines, as infra declares them.
 const (
 	runnerLimit  = 120 * time.Second
 	expressLimit = 300 * time.Second
 	retries      = 5
-	latency      = 20 * time.Millisecond // of everything that the cloud does
+	latency      = 20 * time.Millisecond // of every call in the cloud
 )
 
 // Start implements dispatch.Machine and execution.Machine.
@@ -905,7 +909,7 @@ func (m *machines) Restart(ctx context.Context, c machine.Cursor, _ time.Time) e
 	})
 }
 
-// express begins an execution of Runs; sometimes two of them.
+// express starts an execution of Runs, sometimes two.
 func (m *machines) express(c machine.Cursor) {
 	m.mu.Lock()
 	m.begun++
@@ -918,8 +922,8 @@ func (m *machines) express(c machine.Cursor) {
 	}
 }
 
-// lost says whether a machine ends here without a word, as a machine does that
-// is stopped, or whose events were lost.
+// lost reports whether a machine ends here without calling the runner, as when
+// it is stopped or its events are lost.
 func (m *machines) lost(state string, c machine.Cursor) bool {
 	at, x := m.world.faults.next("machine.lost"+state, c.Execution)
 	if x.before != nil {
@@ -944,7 +948,7 @@ func (m *machines) runs(c machine.Cursor, owner string) {
 	}
 }
 
-// run calls the runner, again after a failure.
+// run calls the runner and retries after a failure.
 func (m *machines) run(c machine.Cursor, owner string) (machine.Next, error) {
 	return m.call(machine.Call{Op: machine.OpRun, Cursor: c, Owner: owner}, retries)
 }
@@ -970,12 +974,12 @@ func (m *machines) call(msg machine.Call, again int) (machine.Next, error) {
 	}
 }
 
-// jitter returns a part of d that is the same for the same.
+// jitter returns a deterministic part of d.
 func jitter(d time.Duration, parts ...any) time.Duration {
 	return time.Duration(float64(d) * chance(parts...))
 }
 
-// chance returns a number from 0 up to 1 that is the same for the same parts.
+// chance returns a number in [0, 1) that depends on the parts only.
 func chance(parts ...any) float64 {
 	h := fnv.New64a()
 	fmt.Fprintln(h, parts...) //nolint:errcheck // a hash never fails.
@@ -1027,8 +1031,8 @@ func (m *machines) waits(next machine.Next) {
 	}
 }
 
-// ask is the state that puts a question and waits for the doorbell. However it
-// ends, the machine goes on.
+// ask is the state that requests an approval and waits for the doorbell. The
+// machine continues however it ends.
 func (m *machines) ask(next machine.Next, owner string) {
 	token, door := m.world.name("token"), make(chan struct{}, 1)
 	m.mu.Lock()
@@ -1050,7 +1054,7 @@ func (m *machines) ask(next machine.Next, owner string) {
 	}
 }
 
-// Ring implements approval.Doorbell. Nobody behind the door is no error.
+// Ring implements approval.Doorbell. An unknown token is no error.
 func (m *machines) Ring(ctx context.Context, token string) error {
 	return throughErr(ctx, m.world, "machine.Ring", "", func() error {
 		m.mu.Lock()
@@ -1067,7 +1071,7 @@ func (m *machines) Ring(ctx context.Context, token string) error {
 
 // ---- the outside ----
 
-// said is what a model says.
+// said is an answer of the model.
 type said struct {
 	text  string
 	err   error
@@ -1077,7 +1081,7 @@ type said struct {
 // models stand in for a model.
 type models struct {
 	world *world
-	reply func(q step.Question, n int) said // n counts the questions of a step, from 1
+	reply func(q step.Question, n int) said // n counts the questions of a step from 1
 
 	mu    sync.Mutex
 	asked []step.Question
@@ -1103,7 +1107,7 @@ func (m *models) Ask(ctx context.Context, q step.Question) (step.Answer, error) 
 	})
 }
 
-// questions returns what was asked so far.
+// questions returns the questions asked so far.
 func (m *models) questions() []step.Question {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -1144,23 +1148,23 @@ func fit(schema map[string]any) any {
 	return "a text"
 }
 
-// done is how a product behaves.
+// done is the behaviour of a product.
 type done struct {
-	refuse error // it does nothing
-	lose   error // it does it, and the reply is lost
+	refuse error // fail without effect
+	lose   error // effect, but the reply is lost
 	takes  time.Duration
 }
 
-// An effect is what a product did.
+// An effect is an action that a product performed.
 type effect struct {
 	command step.Command
 	at      time.Time
 }
 
-// products stand in for all products. They honour idempotency keys.
+// products stands in for all products. It honours idempotency keys.
 type products struct {
 	world *world
-	reply func(c step.Command, n int) done // n counts the calls under the key, from 1
+	reply func(c step.Command, n int) done // n counts the calls with the key from 1
 
 	mu      sync.Mutex
 	calls   []step.Command
@@ -1216,7 +1220,7 @@ func (p *products) keys() []string {
 	return keys
 }
 
-// did returns what was done under a key.
+// did returns the effect of a step.
 func (p *products) did(x id.Execution, s id.Step) (effect, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -1224,14 +1228,14 @@ func (p *products) did(x id.Execution, s id.Step) (effect, bool) {
 	return e, ok
 }
 
-// senders stand in for all ways to reach people.
+// senders stands in for all channels.
 type senders struct {
 	world *world
 	reply func(m step.Message) error
 
 	mu   sync.Mutex
 	list []step.Message
-	sent map[string]int // by idempotency key: how often it reached somebody
+	sent map[string]int // deliveries by idempotency key
 }
 
 // Send implements step.Sender.
@@ -1257,7 +1261,7 @@ func (s *senders) Send(ctx context.Context, m step.Message) error {
 	})
 }
 
-// isOutcome reports whether a message says what became of a question.
+// isOutcome reports whether a message is the outcome of a gate.
 func isOutcome(m step.Message) bool {
 	approval, rest, _ := strings.Cut(m.Key, ":")
 	occasion, _, _ := strings.Cut(rest, ":")

@@ -16,16 +16,16 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
+func TestAFailedRunStartsItsListeners(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(act("a"), hopeless("f")))
-		listener := w.hears(list(says("heard")))
-		self := w.hears(list(hopeless("f")))
+		listener := w.failureListener(list(says("heard")))
+		self := w.failureListener(list(hopeless("f")))
 		x := w.wake(a)
 		w.pass(5 * time.Minute)
 		w.expect(x, "failed (template_error): a completed, f failed (template_error)")
-		told := w.bus.told(w.org, outbox.ExecutionFailed)
+		told := w.bus.eventsByRun(w.org, outbox.ExecutionFailed)
 		if len(told[x]) != 1 {
 			t.Fatalf("the bus has %v", told)
 		}
@@ -43,7 +43,8 @@ func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
 				t.Errorf("depth %d", e.Depth())
 			}
 		}
-		// The failure of the second listener starts the first again, and not itself.
+		// The failure of the second listener starts the first again, but not
+		// itself.
 		runs := map[string]int{}
 		for _, r := range w.runs() {
 			runs[string(r.Agent)]++
@@ -55,7 +56,7 @@ func TestAFailedRunStartsWhoListensForIt(t *testing.T) {
 	})
 }
 
-func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
+func TestARunWithoutFailurePublishesNoEvent(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.wake(w.agent(list(act("a"), `{"id": "f", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}", "on_error": "continue"}`)))
@@ -75,8 +76,9 @@ func TestARunThatDoesNotFailTellsNothing(t *testing.T) {
 	})
 }
 
-// lows returns the thresholds that the bus was told of, and how often.
-func (w *world) lows() map[int64]int {
+// lowCreditEvents returns the thresholds reported on the bus with the number of
+// events.
+func (w *world) lowCreditEvents() map[int64]int {
 	told := map[int64]int{}
 	for _, e := range w.bus.all() {
 		if e.Type != outbox.CreditsLow || e.Org != w.org {
@@ -89,16 +91,16 @@ func (w *world) lows() map[int64]int {
 	return told
 }
 
-func TestLowCreditsAreToldOnceHoweverManyRunsUseThem(t *testing.T) {
+func TestLowCreditsAreReportedOnceForConcurrentRuns(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_100) // 79.5 percent are used
+		w.leaveCredits(4_100) // 79.5 percent are used
 		a := w.agent(list(think("judge")))
 		for range 30 {
 			go w.wake(a)
 		}
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		for _, e := range w.bus.all() {
@@ -111,11 +113,12 @@ func TestLowCreditsAreToldOnceHoweverManyRunsUseThem(t *testing.T) {
 	})
 }
 
-// An answer that is not given is not paid for: the next that is tells.
-func TestCreditsThatAreReleasedAreNotTold(t *testing.T) {
+// An answer that fails is not charged and reports no threshold; the next
+// charged answer does.
+func TestReleasedCreditsReportNoThreshold(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_010)
+		w.leaveCredits(4_010)
 		fail := true
 		w.model.reply = func(q step.Question, _ int) said {
 			if fail {
@@ -126,40 +129,40 @@ func TestCreditsThatAreReleasedAreNotTold(t *testing.T) {
 		a := w.agent(list(think("judge")))
 		w.wake(a)
 		w.pass(5 * time.Minute)
-		if told := w.lows(); len(told) > 0 {
+		if told := w.lowCreditEvents(); len(told) > 0 {
 			t.Errorf("told of %v, and nothing was charged", told)
 		}
 		fail = false
 		w.wake(a)
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		w.audit()
 	})
 }
 
-func TestTheLastCreditsAreToldAtEachThreshold(t *testing.T) {
+func TestEachThresholdOfTheCreditsIsReported(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.poor(4_020)
+		w.leaveCredits(4_020)
 		a := w.agent(list(think("judge")))
 		for range 201 {
 			w.wake(a)
 			w.pass(time.Second)
 		}
 		w.pass(5 * time.Minute)
-		if diff := cmp.Diff(map[int64]int{80: 1, 95: 1, 100: 1}, w.lows()); diff != "" {
+		if diff := cmp.Diff(map[int64]int{80: 1, 95: 1, 100: 1}, w.lowCreditEvents()); diff != "" {
 			t.Errorf("told (-want +got)\n%s", diff)
 		}
 		w.audit()
 	})
 }
 
-func TestOwnersHearOnceOfThreeFailuresWithinAnHour(t *testing.T) {
+func TestOwnersGetOneEMailForThreeFailuresWithinAnHour(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.owned()
+		w.addOwner()
 		a := w.agent(list(hopeless("f")))
 		for range 3 {
 			w.wake(a)
@@ -168,7 +171,7 @@ func TestOwnersHearOnceOfThreeFailuresWithinAnHour(t *testing.T) {
 		if n := len(w.mail.sent[w.org]); n != 1 {
 			t.Errorf("%d e-mails for three failures within an hour", n)
 		}
-		w.hears(list(says("heard")))
+		w.failureListener(list(says("heard")))
 		w.pass(time.Hour)
 		w.wake(a)
 		w.pass(5 * time.Minute)

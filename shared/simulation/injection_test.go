@@ -17,9 +17,9 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// What strangers write in a ticket reaches a model that does whatever they say,
-// and an agent that uses its answer wherever a definition may. Real clients put
-// it on the wire, where nothing may be but what the definition says.
+// A stranger's text in a ticket reaches a model that obeys it completely, and
+// the agent uses the answer wherever a definition may. Real clients encode the
+// result, which must contain nothing but what the definition says.
 func TestAModelThatObeysAnAttackerDoesNothingElse(t *testing.T) {
 	t.Parallel()
 
@@ -37,7 +37,7 @@ func TestAModelThatObeysAnAttackerDoesNothingElse(t *testing.T) {
 	}
 }
 
-// happens lets an attack happen and looks at what came of it.
+// happens runs an attack and checks its effects.
 func (in injection) happens(w *world) {
 	out := &wire{TB: w.TB, in: in}
 	out.connect(w)
@@ -74,7 +74,7 @@ func (in injection) happens(w *world) {
 
 // ---- the model ----
 
-// obeys is a model that does whatever the text demands that reached it as data.
+// obeys returns a model that obeys every demand in its data.
 func (in injection) obeys(w *world) func(step.Question, int) said {
 	return func(q step.Question, _ int) said {
 		if strings.Contains(q.System+q.Prompt, in.mark) {
@@ -117,7 +117,7 @@ func (in injection) loose() map[string]any {
 
 // ---- the definition ----
 
-// trusting is an agent that uses what a model answered wherever a definition may.
+// trusting is an agent that uses a model's answer wherever a definition may.
 const trusting = `{
 	"name": "Trusting", "category": "service_desk",
 	"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}, "conflict_behavior": "override",
@@ -164,13 +164,13 @@ func (in injection) payload() map[string]any {
 	return p
 }
 
-// A deed is something that was done in a product.
+// A deed is an action performed in a product.
 type deed struct {
 	Step, Product, Action string
 	Params                map[string]any
 }
 
-// due returns what the definition says that is done before anybody is asked.
+// due returns the actions that the definition performs before the gate.
 func (in injection) due() []deed {
 	if in.breaks != "" {
 		return nil
@@ -192,12 +192,12 @@ func (in injection) due() []deed {
 	}})
 }
 
-// isolation is what is done once a person has approved.
+// isolation is the action after the approval.
 func (in injection) isolation() deed {
 	return deed{"isolate", "defend", "isolate_device", map[string]any{"device_id": "dev_1", "reason": in.says}}
 }
 
-// tellings returns who is told of what the model said, and how: "channel address".
+// tellings returns the messages with the model's answer, as "channel address".
 func (in injection) tellings() []string {
 	if in.breaks != "" {
 		return nil
@@ -209,13 +209,13 @@ func (in injection) tellings() []string {
 	}
 }
 
-// asked returns who is told that the gate asks.
+// asked returns the recipients of the gate's message.
 func (injection) asked() []string {
 	return []string{"post https://slack.example/gate", "email boss@desk.example"}
 }
 
-// answered lets the person at the gate do what they do, and reports whether they
-// approved. Until then the question is open, whatever the model says of it.
+// answered lets the person at the gate react, and reports whether they
+// approved. Until then the approval is open, whatever the model says.
 func (in injection) answered(w *world, x id.Execution) bool {
 	q, err := w.question(x)
 	if err != nil || len(w.questions()) != 1 {
@@ -244,7 +244,7 @@ func (in injection) answered(w *world, x id.Execution) bool {
 	return in.person == approves
 }
 
-// ends looks at the end of the run, and that there is no other.
+// ends checks the end of the run, and that no other run exists.
 func (in injection) ends(w *world, x id.Execution) {
 	want := map[string]string{approves: "completed", denies: "cancelled approval_denied", silent: "cancelled approval_expired"}[in.person]
 	price := int64(20 + 5 + 5)

@@ -23,58 +23,60 @@ import (
 )
 
 var (
-	depth   = flag.Int("depth", 0, "how many calls of each actor are put in all orders; 0: 3, and 1 beside the race detector")
-	oneWord = flag.String("word", "", `the one word to play, like "gate: approve cancel expire: ABACBC"`)
+	depth       = flag.Int("depth", 0, "number of calls of each actor to interleave; 0: 3, or 1 with the race detector")
+	oneSchedule = flag.String("schedule", "", `the one schedule to run, such as "gate: approve cancel expire: ABACBC"`)
 )
 
-// Three actors do what they do to one run at the same moment, and whatever the
-// order of their calls, the invariants hold, and nobody got an answer that the
-// record contradicts.
+// Systematic search over the interleavings of three actors: in every order of
+// their calls, the invariants hold, and no actor got an answer that contradicts
+// the record.
 //
-// An actor is a process that does one thing through the services. Its events are
-// its calls of ports, and the passing of time where that is what it brings. All
-// are held at each event and one is let go at a time, so that an order is a word
-// over A, B and C. Machines and the sweeper of the world stand still meanwhile,
-// and come late, as they may.
+// An actor is a process that performs one operation through the services. Its
+// events are its calls of ports and, where the operation needs it, the passing
+// of time. The search holds each actor before its next event and releases one
+// actor at a time, so an interleaving is a word over A, B and C, a schedule.
+// Machines and the sweeper of the world are paused meanwhile and run
+// afterwards, as late as they may.
 //
-// For every situation and every three of its cast, all words are played in which
-// each actor makes its first -depth calls, and lets time pass before; after them
-// A goes to its end, then B, then C. That is exhaustive but for this: of words
-// that differ only by neighbours that do not touch the same records, and so end
-// alike, one is played. Calls that touch nothing that changes (definitions,
-// profiles, rings and starts of machines that stand still) are no events. What
-// comes after the first calls is in one order only, and the store's own writes
-// are whole: whether they are is for package storetest.
+// For every situation and every three of its roles, the search runs all
+// schedules of the first -depth calls of each actor, including the passing of
+// time before them. After these, A runs to its end, then B, then C.
+// Partial-order reduction with sleep sets skips a schedule that differs from an
+// explored one only in the order of independent calls, which access no common
+// record: it has the same outcome. Calls that access no mutable record
+// (definitions, profiles, rings, starts of paused machines) are not events. The
+// order after the first calls is fixed, and each write of the store is atomic;
+// package storetest checks that.
 //
-//	go test -run TestEveryOrder -v                  how many words there are
-//	go test -run TestEveryOrder -depth 6            more of them
-//	go test -run TestEveryOrder -word "gate: approve cancel expire: ABACBC"
-func TestEveryOrderOfThreeActorsEndsWell(t *testing.T) {
+//	go test -run TestEveryOrder -v                  count the schedules
+//	go test -run TestEveryOrder -depth 6            explore more of them
+//	go test -run TestEveryOrder -schedule "gate: approve cancel expire: ABACBC"
+func TestEveryOrderOfThreeActorsKeepsTheInvariants(t *testing.T) {
 	t.Parallel()
 
-	if *oneWord != "" {
-		replay(t, *oneWord)
+	if *oneSchedule != "" {
+		replay(t, *oneSchedule)
 		return
 	}
 	for _, s := range situations() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			trios, words, cut := 0, 0, 0
-			for _, cast := range s.trios() {
-				played := tree{prune: true}
-				played.grow(t, s, cast, deep())
-				trios, words, cut = trios+1, words+played.words, cut+played.cut
+			trios, schedules, cut := 0, 0, 0
+			for _, roles := range s.trios() {
+				explored := search{prune: true}
+				explored.explore(t, s, roles, deep())
+				trios, schedules, cut = trios+1, schedules+explored.schedules, cut+explored.cut
 				if t.Failed() {
 					return
 				}
 			}
-			t.Logf("%d words of %d trios; %d more were begun and are the same as others", words, trios, cut)
+			t.Logf("%d schedules of %d trios; %d more were abandoned as equivalent", schedules, trios, cut)
 		})
 	}
 }
 
-// deep returns how many calls are put in all orders. The race detector makes
-// them many times as slow and looks for something else.
+// deep returns the depth of the search. The race detector makes schedules many
+// times slower and searches for other faults.
 func deep() int {
 	if *depth > 0 {
 		return *depth
@@ -85,83 +87,84 @@ func deep() int {
 	return 3
 }
 
-// The words that are not played would have ended as others did.
-func TestWordsThatAreNotPlayedEndAsOthersDo(t *testing.T) {
+// Partial-order reduction reaches the same outcomes as the full search.
+func TestPartialOrderReductionLosesNoOutcome(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"gate: approve cancel expire", "step: worker cancel other"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, cast, _ := parsed(t, name)
-			all, some := tree{}, tree{prune: true}
-			all.grow(t, s, cast, 2)
-			some.grow(t, s, cast, 2)
+			s, roles, _ := parsed(t, name)
+			all, some := search{}, search{prune: true}
+			all.explore(t, s, roles, 2)
+			some.explore(t, s, roles, 2)
 			if got, want := some.endings(), all.endings(); !slices.Equal(got, want) {
-				t.Errorf("%d words end in\n%s\n%d words end in\n%s", some.words, strings.Join(got, "\n"), all.words, strings.Join(want, "\n"))
+				t.Errorf("%d schedules end in\n%s\n%d schedules end in\n%s", some.schedules, strings.Join(got, "\n"), all.schedules, strings.Join(want, "\n"))
 			}
-			t.Logf("%d words instead of %d, %d endings", some.words, all.words, len(all.endings()))
+			t.Logf("%d schedules instead of %d, %d endings", some.schedules, all.schedules, len(all.endings()))
 		})
 	}
 }
 
-// parsed returns the situation and the cast that a word names, and its letters.
-func parsed(t *testing.T, word string) (situation, [3]string, string) {
+// parsed returns the situation and the roles named by a schedule, and its
+// choices.
+func parsed(t *testing.T, schedule string) (situation, [3]string, string) {
 	t.Helper()
-	name, rest, _ := strings.Cut(word, ":")
-	names, letters, _ := strings.Cut(rest, ":")
+	name, rest, _ := strings.Cut(schedule, ":")
+	names, choices, _ := strings.Cut(rest, ":")
 	list := strings.Fields(names)
 	i := slices.IndexFunc(situations(), func(s situation) bool { return s.name == name })
 	if i < 0 || len(list) != 3 {
-		t.Fatalf("%q names no situation with three actors", word)
+		t.Fatalf("%q names no situation with three actors", schedule)
 	}
-	return situations()[i], [3]string(list), strings.TrimSpace(letters)
+	return situations()[i], [3]string(list), strings.TrimSpace(choices)
 }
 
-// replay plays one word.
-func replay(t *testing.T, word string) {
+// replay runs one schedule.
+func replay(t *testing.T, schedule string) {
 	t.Helper()
-	s, cast, letters := parsed(t, word)
+	s, roles, choices := parsed(t, schedule)
 	inWorld(t, func(w *world) {
-		p := s.open(w, cast)
+		p := s.open(w, roles)
 		p.play(func([3]string) int {
-			if letters == "" {
-				return enough
+			if choices == "" {
+				return finishInOrder
 			}
-			next := int(letters[0] - 'A')
-			letters = letters[1:]
+			next := int(choices[0] - 'A')
+			choices = choices[1:]
 			return next
 		})
-		p.judge()
+		p.checkAll()
 		w.note("%s", p.ending())
 		w.repeat()
 		t.Log(strings.Join(w.history, "\n"))
 	})
 }
 
-// ---- all words ----
+// ---- the search ----
 
-// A tree is all words of a cast. It is walked by playing one after another from
-// the start, since a world cannot be copied.
-type tree struct {
-	prune bool // whether one of those is enough that end in the same records
+// A search explores all schedules of three roles, depth first. It starts each
+// schedule from a new world, because a world cannot be copied.
+type search struct {
+	prune bool // skip schedules that are equivalent to explored ones
 
-	path  []branching
-	words int
-	cut   int
-	ends  map[string]bool
+	path      []choicePoint
+	schedules int
+	cut       int
+	ends      map[string]bool
 }
 
-// A branching is where several actors could go on.
-type branching struct {
-	calls  [3]string // what each would call; "" when it may not go on
-	asleep [3]bool   // what was or will be played elsewhere, and is the same there
-	chosen int
+// A choicePoint is a point of a schedule at which an actor is chosen.
+type choicePoint struct {
+	calls    [3]string // next call of each actor; "" if it cannot be chosen
+	sleeping [3]bool   // the sleep set: choices explored elsewhere with the same outcome
+	chosen   int
 }
 
-// choose takes the next actor that is neither asleep nor at its end, or -1.
-func (b *branching) choose() int {
+// choose selects the next actor that can be chosen and is not sleeping, or -1.
+func (b *choicePoint) choose() int {
 	b.chosen = -1
 	for i, call := range b.calls {
-		if call != "" && !b.asleep[i] {
+		if call != "" && !b.sleeping[i] {
 			b.chosen = i
 			break
 		}
@@ -169,25 +172,25 @@ func (b *branching) choose() int {
 	return b.chosen
 }
 
-// after returns who is asleep when the chosen one has made its call: who was
-// before, and does not notice it.
-func (b *branching) after() (asleep [3]bool) {
-	for i := range asleep {
-		asleep[i] = i != b.chosen && b.asleep[i] && !touches(b.calls[i], b.calls[b.chosen])
+// sleepSet returns the sleep set after the chosen call: the sleeping actors
+// whose calls are independent of it.
+func (b *choicePoint) sleepSet() (sleeping [3]bool) {
+	for i := range sleeping {
+		sleeping[i] = i != b.chosen && b.sleeping[i] && !dependent(b.calls[i], b.calls[b.chosen])
 	}
-	return asleep
+	return sleeping
 }
 
-func (r *tree) grow(t *testing.T, s situation, cast [3]string, depth int) {
+func (r *search) explore(t *testing.T, s situation, roles [3]string, depth int) {
 	t.Helper()
 	r.ends = map[string]bool{}
-	for more := true; more && !t.Failed(); more = r.turn() {
-		inWorld(t, func(w *world) { r.one(t, s.open(w, cast), depth) })
+	for more := true; more && !t.Failed(); more = r.backtrack() {
+		inWorld(t, func(w *world) { r.runOne(t, s.open(w, roles), depth) })
 	}
 }
 
-// one plays the next word.
-func (r *tree) one(t *testing.T, p *play, depth int) {
+// runOne runs the next schedule.
+func (r *search) runOne(t *testing.T, p *play, depth int) {
 	t.Helper()
 	at := 0
 	whole := p.play(func(calls [3]string) int {
@@ -199,12 +202,12 @@ func (r *tree) one(t *testing.T, p *play, depth int) {
 			left = left || calls[i] != ""
 		}
 		if !left {
-			return enough
+			return finishInOrder
 		}
 		if at == len(r.path) {
-			next := branching{calls: calls}
+			next := choicePoint{calls: calls}
 			if at > 0 && r.prune {
-				next.asleep = r.path[at-1].after()
+				next.sleeping = r.path[at-1].sleepSet()
 			}
 			if next.choose() < 0 {
 				return abandon
@@ -218,23 +221,23 @@ func (r *tree) one(t *testing.T, p *play, depth int) {
 		r.cut++
 		return
 	}
-	r.words++
-	p.judge()
+	r.schedules++
+	p.checkAll()
 	if ending := p.ending(); !r.ends[ending] {
 		r.ends[ending] = true
 		p.repeat()
 	}
 	if t.Failed() || p.Failed() {
-		p.Logf("again: go test ./shared/simulation -run TestEveryOrder -word %q", p.word())
+		p.Logf("again: go test ./shared/simulation -run TestEveryOrder -schedule %q", p.schedule())
 	}
 }
 
-// turn goes back to where another actor could have gone on, if there is such a
-// place.
-func (r *tree) turn() bool {
+// backtrack returns to the last choicePoint with another choice, and reports
+// whether there is one.
+func (r *search) backtrack() bool {
 	for len(r.path) > 0 {
 		last := &r.path[len(r.path)-1]
-		last.asleep[last.chosen] = true
+		last.sleeping[last.chosen] = true
 		if last.choose() >= 0 {
 			return true
 		}
@@ -243,7 +246,7 @@ func (r *tree) turn() bool {
 	return false
 }
 
-func (r *tree) endings() []string {
+func (r *search) endings() []string {
 	list := make([]string, 0, len(r.ends))
 	for e := range r.ends {
 		list = append(list, e)
@@ -252,27 +255,27 @@ func (r *tree) endings() []string {
 	return list
 }
 
-// ---- who touches what ----
+// ---- dependent calls ----
 
-// A footprint is a set of records.
-type footprint uint
+// records is a set of records.
+type records uint
 
 const (
-	theRun footprint = 1 << iota
-	theDue           // when the sweeper looks at the run
+	theRun records = 1 << iota
+	theDue         // the due time of the run
 	theSteps
 	theQuestion
 	theAgent
-	theOutside // order of what products, models and people see
+	theOutside // the order of effects on products, models and people
 	everything = theRun | theDue | theSteps | theQuestion | theAgent | theOutside
 )
 
-// passing is the event that time passes.
+// passing is the event of passing time.
 const passing = "time"
 
-// footprints returns what a call reads and writes; nothing for one that is no
-// event.
-func footprints(call string) (reads, writes footprint) {
+// accesses returns the records that a call reads and writes; none for a call
+// that is not an event.
+func accesses(call string) (reads, writes records) {
 	switch call {
 	case passing:
 		return 0, everything
@@ -304,41 +307,41 @@ func footprints(call string) (reads, writes footprint) {
 	return 0, everything
 }
 
-// touches reports whether the order of two calls matters.
-func touches(a, b string) bool {
-	readsA, writesA := footprints(a)
-	readsB, writesB := footprints(b)
+// dependent reports whether the order of two calls can matter.
+func dependent(a, b string) bool {
+	readsA, writesA := accesses(a)
+	readsB, writesB := accesses(b)
 	return writesA&(readsB|writesB) != 0 || readsA&writesB != 0
 }
 
-// ---- one word ----
+// ---- one schedule ----
 
-// An order holds every call, until it is its turn.
+// An order holds every call until it is chosen.
 type order struct {
 	world *world
 
 	mu     sync.Mutex
-	still  []chan struct{} // what is no actor, and stands still
+	still  []chan struct{} // held calls of processes that are no actors
 	steps  int             // made so far
 	opened bool
 }
 
-// An actor is a process that does one thing.
+// An actor is a process that performs one operation.
 type actor struct {
-	name   string
-	stops  []stop // its calls that are held; guarded by the order
-	ended  chan struct{}
-	made   int // calls since the word began
-	answer error
-	said   approval.Approval     // what was answered to a verdict
-	left   []execution.Execution // that were open when the agent had been deleted
+	name    string
+	pending []pendingCall // its held calls; guarded by the order
+	ended   chan struct{}
+	made    int // calls since the schedule began
+	answer  error
+	said    approval.Approval     // the answer to a verdict
+	left    []execution.Execution // runs still open after the agent was deleted
 }
 
-// A stop is a call that is held.
-type stop struct {
+// A pendingCall is a held call.
+type pendingCall struct {
 	call  string
 	until time.Time // for passing
-	since int       // how many letters had been made when it came
+	since int       // number of choices made before it
 	turn  chan struct{}
 }
 
@@ -350,14 +353,14 @@ func actorOf(ctx context.Context) *actor {
 	return a
 }
 
-// hold lets a call wait for its turn. Calls of others wait until the word is
-// over.
+// hold blocks a call until it is chosen. Calls of processes that are no actors
+// are blocked until the schedule is over.
 func (o *order) hold(ctx context.Context, call string) { o.holdUntil(ctx, call, time.Time{}) }
 
 func (o *order) holdUntil(ctx context.Context, call string, until time.Time) {
 	a := actorOf(ctx)
 	acts := a != nil
-	reads, writes := footprints(call)
+	reads, writes := accesses(call)
 	o.mu.Lock()
 	if o.opened || acts && reads|writes == 0 {
 		o.mu.Unlock()
@@ -365,7 +368,7 @@ func (o *order) holdUntil(ctx context.Context, call string, until time.Time) {
 	}
 	turn := make(chan struct{})
 	if acts {
-		a.stops = append(a.stops, stop{call, until, o.steps, turn})
+		a.pending = append(a.pending, pendingCall{call, until, o.steps, turn})
 	} else {
 		o.still = append(o.still, turn)
 	}
@@ -376,7 +379,7 @@ func (o *order) holdUntil(ctx context.Context, call string, until time.Time) {
 	}
 }
 
-// open lets everything go on that stood still, one after another.
+// open releases the blocked processes, one after another.
 func (o *order) open() {
 	o.mu.Lock()
 	o.opened = true
@@ -384,11 +387,11 @@ func (o *order) open() {
 	o.mu.Unlock()
 	for _, turn := range list {
 		close(turn)
-		o.world.pass(3 * time.Millisecond) // who began at the same moment need not go on at the same
+		o.world.pass(3 * time.Millisecond) // separates processes that were blocked at the same time
 	}
 }
 
-// enter begins an actor, which comes to its first call.
+// enter starts an actor and waits for its first call.
 func (o *order) enter(name string, do func(context.Context) error) *actor {
 	a := &actor{name: name, ended: make(chan struct{})}
 	ctx := context.WithValue(o.world.over, processKey{}, &process{died: make(chan struct{})})
@@ -402,20 +405,20 @@ func (o *order) enter(name string, do func(context.Context) error) *actor {
 	return a
 }
 
-// comes waits until an actor is held or at its end. Of two calls that come at
-// once, since a worker renews its lease beside its step, the order is by name.
+// comes waits until an actor is held or ends. Two simultaneous calls, of a step
+// and of the renewal of its lease, are ordered by name.
 func (o *order) comes(a *actor) {
 	for range 1000 {
 		synctest.Wait()
 		o.mu.Lock()
-		slices.SortStableFunc(a.stops, func(a, b stop) int {
+		slices.SortStableFunc(a.pending, func(a, b pendingCall) int {
 			return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.call, b.call))
 		})
 		o.mu.Unlock()
 		if o.next(a) != "" || a.over() {
 			return
 		}
-		time.Sleep(latency) // something outside takes its time
+		time.Sleep(latency) // an external call takes time
 	}
 	o.world.Fatalf("%s neither calls nor ends", a.name)
 }
@@ -429,21 +432,21 @@ func (a *actor) over() bool {
 	}
 }
 
-// next returns the call at which an actor is held, or "".
+// next returns the held call of an actor, or "".
 func (o *order) next(a *actor) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(a.stops) == 0 {
+	if len(a.pending) == 0 {
 		return ""
 	}
-	return a.stops[0].call
+	return a.pending[0].call
 }
 
-// step lets an actor make its next call, and waits for the one after it.
-func (o *order) step(a *actor) stop {
+// step releases the next call of an actor, and waits for the one after it.
+func (o *order) step(a *actor) pendingCall {
 	o.mu.Lock()
-	first := a.stops[0]
-	a.stops = a.stops[1:]
+	first := a.pending[0]
+	a.pending = a.pending[1:]
 	o.steps++
 	o.mu.Unlock()
 	o.world.note("%s: %s", a.name, first.call)
@@ -455,41 +458,42 @@ func (o *order) step(a *actor) stop {
 	return first
 }
 
-// A play is one word.
+// A play is the run of one schedule.
 type play struct {
 	*world
 	*order
 
 	situation situation
-	cast      [3]string
+	roles     [3]string
 	actors    [3]*actor
-	entered   map[string]*actor // those that began before the word
-	letters   []letter
-	chosen    int // how many of the letters were; the rest follows
+	entered   map[string]*actor // actors that began before the schedule
+	choices   []choice
+	chosen    int // number of explicit choices; the rest is in fixed order
 
-	agent  id.Agent
-	run    id.Execution
-	asked  approval.Approval // the question at the start
-	lapses time.Time         // when whoever has the run has it no longer
-	due    time.Time         // when the sweeper looks
-	passed time.Time         // when the word was over
-	ended  int               // how many letters had been made when the run was at its end; 0: it was not
+	agent    id.Agent
+	run      id.Execution
+	asked    approval.Approval // the approval at the start
+	leaseEnd time.Time         // expiry of the lease on the run
+	due      time.Time         // due time of the run
+	passed   time.Time         // end of the schedule
+	ended    int               // number of choices before the run ended; 0: not ended
 }
 
-// An letter is a letter of a word.
-type letter struct {
+// A choice is one released call.
+type choice struct {
 	actor int
 	call  string
-	since int // how many letters had been made when it came to the call
+	since int // number of choices made before the call was held
 }
 
-// What may be chosen besides an actor.
+// Results of a choose function besides an actor.
 const (
-	enough  = -1 // the rest goes in order
-	abandon = -2 // the word is not played
+	finishInOrder = -1 // run the rest in fixed order
+	abandon       = -2 // skip the schedule
 )
 
-// play lets the actors go on as chosen, and says whether the word was played.
+// play releases the calls in the chosen order, and reports whether the schedule
+// was completed.
 func (p *play) play(choose func(calls [3]string) int) bool {
 	for {
 		var calls [3]string
@@ -500,16 +504,16 @@ func (p *play) play(choose func(calls [3]string) int) bool {
 		if next == abandon {
 			return false
 		}
-		if next == enough {
+		if next == finishInOrder {
 			break
 		}
 		if calls[next] == "" {
-			p.chosen = len(p.letters)
-			p.Fatalf("%c is at its end after %s", 'A'+next, p.word())
+			p.chosen = len(p.choices)
+			p.Fatalf("%c is at its end after %s", 'A'+next, p.schedule())
 		}
 		p.let(next)
 	}
-	p.chosen = len(p.letters)
+	p.chosen = len(p.choices)
 	for i := range p.actors {
 		for p.next(p.actors[i]) != "" {
 			p.let(i)
@@ -525,19 +529,19 @@ func (p *play) let(i int) {
 	if made.call != passing {
 		p.actors[i].made++
 	}
-	p.letters = append(p.letters, letter{i, made.call, made.since - p.steps + len(p.letters) + 1})
+	p.choices = append(p.choices, choice{i, made.call, made.since - p.steps + len(p.choices) + 1})
 	x, err := p.store.Store.Header(p.over, p.org, p.run)
 	p.must(err)
 	if p.ended == 0 && x.Status.Ended() {
-		p.ended = len(p.letters)
+		p.ended = len(p.choices)
 	}
 }
 
-// word returns the word as -word takes it.
-func (p *play) word() string {
+// schedule returns the schedule in the syntax of -schedule.
+func (p *play) schedule() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s: ", p.situation.name, strings.Join(p.cast[:], " "))
-	for _, l := range p.letters[:p.chosen] {
+	fmt.Fprintf(&b, "%s: %s: ", p.situation.name, strings.Join(p.roles[:], " "))
+	for _, l := range p.choices[:p.chosen] {
 		b.WriteByte(byte('A' + l.actor))
 	}
 	return b.String()
@@ -545,21 +549,21 @@ func (p *play) word() string {
 
 // ---- situations ----
 
-// A situation is where a run stands when three act on it.
+// A situation is the state of a run in which three actors act on it.
 type situation struct {
 	name  string
 	steps string
-	until func(p *play) // brings the run there
-	cast  []string
+	until func(p *play) // brings the run into the situation
+	roles []string
 }
 
-// trios returns every three of the cast.
+// trios returns every combination of three roles.
 func (s situation) trios() [][3]string {
 	var out [][3]string
-	for i := range s.cast {
-		for j := i + 1; j < len(s.cast); j++ {
-			for _, third := range s.cast[j+1:] {
-				out = append(out, [3]string{s.cast[i], s.cast[j], third})
+	for i := range s.roles {
+		for j := i + 1; j < len(s.roles); j++ {
+			for _, third := range s.roles[j+1:] {
+				out = append(out, [3]string{s.roles[i], s.roles[j], third})
 			}
 		}
 	}
@@ -621,10 +625,10 @@ func situations() []situation {
 	}
 }
 
-// open brings a world into the situation, and the actors to their first calls.
-func (s situation) open(w *world, cast [3]string) *play {
+// open brings a world into the situation, and each actor to its first call.
+func (s situation) open(w *world, roles [3]string) *play {
 	p := &play{
-		world: w, order: &order{world: w}, situation: s, cast: cast,
+		world: w, order: &order{world: w}, situation: s, roles: roles,
 		entered: map[string]*actor{},
 	}
 	w.agents.Store, w.executions.Store = held{w.store}, held{w.store}
@@ -633,19 +637,19 @@ func (s situation) open(w *world, cast [3]string) *play {
 	w.order.Store(p.order)
 	x, _ := w.stored(p.run)
 	p.asked, _ = w.question(p.run)
-	p.lapses, p.due = x.Lease.Until.Add(time.Second), x.Due.Add(time.Second)
-	for i, name := range cast {
+	p.leaseEnd, p.due = x.Lease.Until.Add(time.Second), x.Due.Add(time.Second)
+	for i, name := range roles {
 		if p.actors[i] = p.entered[name]; p.actors[i] == nil {
 			p.actors[i] = p.enter(name, p.role(name))
 		}
 		for name == "delete" && p.next(p.actors[i]) != "store.Execution" {
-			p.step(p.actors[i]) // it has found the run
+			p.step(p.actors[i]) // until it has listed the run
 		}
 	}
 	return p
 }
 
-// held is the store of the services whose calls the world does not count.
+// held is a store whose calls the order holds but the world does not count.
 type held struct{ *store }
 
 func (s held) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, error) {
@@ -660,7 +664,7 @@ func (s held) Executions(ctx context.Context, o id.Org, q execution.Query) (exec
 	return through(ctx, s.world, "store.Executions", "", func() (execution.Page, error) { return s.Store.Executions(ctx, o, q) })
 }
 
-// untilExpiry brings the run to its gate, a second before nobody may decide.
+// untilExpiry brings the run to one second before its gate expires.
 func (p *play) untilExpiry() {
 	p.run = p.wake(p.agent)
 	p.pass(time.Second)
@@ -669,8 +673,8 @@ func (p *play) untilExpiry() {
 	p.pass(time.Until(a.Expires) - time.Second)
 }
 
-// loses is the plan that whoever wakes in a Waits machine hears of nothing: the
-// sweeper alone moves the run on.
+// loses is a fault plan in which Waits machines are lost: only the sweeper
+// moves the run on.
 func loses(at site) fault {
 	if at.port == "machine.lostWaits" {
 		return fault{before: errFault}
@@ -678,7 +682,7 @@ func loses(at site) fault {
 	return fault{}
 }
 
-// untilReminder brings the run to its gate, a second before people are reminded.
+// untilReminder brings the run to one second before its gate's reminder.
 func (p *play) untilReminder() {
 	p.run = p.wake(p.agent)
 	p.pass(time.Second)
@@ -687,13 +691,13 @@ func (p *play) untilReminder() {
 	p.pass(time.Until(a.Remind) - time.Second)
 }
 
-// untilWaiting brings the run to its wait, a second before that is over.
+// untilWaiting brings the run to one second before its wait is over.
 func (p *play) untilWaiting() {
 	p.run = p.wake(p.agent)
 	p.pass(59 * time.Second)
 }
 
-// untilQuestion brings the run to its gate, where nobody has been asked yet.
+// untilQuestion brings the run to its gate before the approval is requested.
 func (p *play) untilQuestion() {
 	a := p.begins()
 	for p.next(a) != "" {
@@ -701,7 +705,7 @@ func (p *play) untilQuestion() {
 	}
 }
 
-// works lets a worker do the run until it is about to make this call.
+// works starts a worker and stops it before this call.
 func (p *play) works(call string) {
 	a := p.begins()
 	for p.next(a) != call {
@@ -710,23 +714,23 @@ func (p *play) works(call string) {
 	p.entered["worker"] = a
 }
 
-// begins starts a worker; the machine that was started for the run stands still.
+// begins starts a worker while the machine of the run is paused.
 func (p *play) begins() *actor {
 	p.cloud.order.Store(p.order)
 	p.run = p.dispatched()
 	return p.enter("worker", p.turn("runs", machine.OpRun))
 }
 
-// dispatched is wake, for a dispatcher that is not held.
+// dispatched starts a run with a dispatcher that is not held.
 func (p *play) dispatched() id.Execution {
 	p.cloud.order.Store(nil)
 	defer p.cloud.order.Store(p.order)
 	return p.wake(p.agent)
 }
 
-// ---- the cast ----
+// ---- the roles ----
 
-// role returns what an actor does.
+// role returns the operation of a role.
 func (p *play) role(name string) func(context.Context) error {
 	owner := p.owner()
 	switch name {
@@ -759,15 +763,15 @@ func (p *play) role(name string) func(context.Context) error {
 	case "twin":
 		return p.turn("twin", machine.OpRun)
 	case "other":
-		return p.later(p.lapses, p.turn("other", machine.OpRun))
+		return p.later(p.leaseEnd, p.turn("other", machine.OpRun))
 	case "sweep":
 		return p.later(p.due, p.sweeps)
 	}
-	p.Fatalf("nobody is called %s", name)
+	p.Fatalf("unknown role %s", name)
 	return nil
 }
 
-// later does something after time has passed.
+// later performs an operation after time has passed.
 func (p *play) later(until time.Time, do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		p.holdUntil(ctx, passing, until)
@@ -775,7 +779,7 @@ func (p *play) later(until time.Time, do func(context.Context) error) func(conte
 	}
 }
 
-// verdict decides the question that was open when the word began.
+// verdict decides the approval that was open when the schedule began.
 func (p *play) verdict(name string, who caller.Caller, yes bool) func(context.Context) error {
 	return func(ctx context.Context) error { return p.decides(ctx, name, who, p.asked.ID, yes) }
 }
@@ -786,7 +790,7 @@ func (p *play) decides(ctx context.Context, name string, who caller.Caller, a id
 	return err
 }
 
-// finds looks for an open question and approves it.
+// finds searches for an open approval and approves it.
 func (p *play) finds(who caller.Caller) func(context.Context) error {
 	return func(ctx context.Context) error {
 		p.hold(ctx, "store.Approvals")
@@ -811,7 +815,7 @@ func (p *play) deletes(who caller.Caller) func(context.Context) error {
 	}
 }
 
-// turn is what a machine asks of the runner, and what it does then.
+// turn calls the runner like a machine and continues like one.
 func (p *play) turn(owner string, op machine.Op) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c := machine.Cursor{Org: p.org, Execution: p.run}
@@ -833,12 +837,12 @@ func (p *play) sweeps(ctx context.Context) error {
 	return p.turn("swept", machine.OpRun)(ctx)
 }
 
-// ---- what must hold ----
+// ---- checks ----
 
-// judge lets the world come to its end and looks at everything.
-func (p *play) judge() {
+// checkAll lets the world finish and checks the invariants.
+func (p *play) checkAll() {
 	p.pass(patience)
-	p.moved()
+	p.checkProgress()
 	x, _ := p.stored(p.run)
 	for n := 0; n < 5 && !x.Status.Ended(); n++ {
 		p.pass(time.Minute)
@@ -846,23 +850,24 @@ func (p *play) judge() {
 	}
 	p.audit()
 	for _, a := range p.actors {
-		p.answered(a, x)
+		p.checkAnswer(a, x)
 	}
-	p.stopped(x)
-	p.undisturbed()
+	p.nothingStartsAfterCancel(x)
+	p.checkWithinLeases()
 }
 
-// answered checks that the record does not contradict what an actor was told.
-func (p *play) answered(a *actor, x execution.Execution) {
+// checkAnswer checks that the record does not contradict the answer to an
+// actor.
+func (p *play) checkAnswer(a *actor, x execution.Execution) {
 	switch a.name {
 	case "approve", "second", "boss", "deny", "find":
-		p.heardOf(a)
+		p.checkVerdict(a)
 	case "cancel":
 		done := a.answer == nil && x.Status == execution.Cancelled && x.Reason == execution.CancelledByUser
 		late := errors.Is(a.answer, execution.ErrState) && x.Reason != execution.CancelledByUser
 		p.holds(oneWay, done || late, "cancel is answered %v, the run is %s (%s)", a.answer, x.Status, x.Reason)
 	case "delete", "remove":
-		gone := errors.Is(a.answer, agent.ErrNotFound) && slices.Contains(p.cast[:], "delete") && slices.Contains(p.cast[:], "remove")
+		gone := errors.Is(a.answer, agent.ErrNotFound) && slices.Contains(p.roles[:], "delete") && slices.Contains(p.roles[:], "remove")
 		p.holds(oneWay, a.answer == nil || gone, "%s is answered %v", a.name, a.answer)
 		p.holds(oneWay, len(a.left) == 0, "open when the agent had been deleted: %v", a.left)
 	default:
@@ -870,10 +875,10 @@ func (p *play) answered(a *actor, x execution.Execution) {
 	}
 }
 
-// undisturbed checks what holds as long as no lease is over: nobody calls for a
-// step that another is at, and what a model has answered is kept and paid for.
-func (p *play) undisturbed() {
-	if slices.ContainsFunc(p.letters, func(l letter) bool { return l.call == passing }) {
+// checkWithinLeases checks a schedule in which no lease expires: no step is
+// executed twice, and a model's answer is kept and charged.
+func (p *play) checkWithinLeases() {
+	if slices.ContainsFunc(p.choices, func(l choice) bool { return l.call == passing }) {
 		return
 	}
 	keys := p.products.keys()
@@ -885,8 +890,8 @@ func (p *play) undisturbed() {
 	p.holds(sums, asked == 0 || steps["judge"].Charge != nil, "the model has answered, and judge is %s", steps["judge"].Status)
 }
 
-// heardOf checks the answer to a verdict.
-func (p *play) heardOf(a *actor) {
+// checkVerdict checks the answer to a verdict.
+func (p *play) checkVerdict(a *actor) {
 	said, kept := a.said, approval.Approval{}
 	for _, q := range p.questions() {
 		kept = q
@@ -910,23 +915,23 @@ func (p *play) heardOf(a *actor) {
 	p.holds(oneVerdict, want, "%s is answered %s, %v; the question is %s with %+v", a.name, said.Status, a.answer, kept.Status, kept.Votes)
 }
 
-// stopped checks that nothing began after the run was cancelled, by whomever:
-// who looked at the record afterwards left products, models and people alone, but
-// for telling them so. A call that was on its way may be made.
-func (p *play) stopped(x execution.Execution) {
+// nothingStartsAfterCancel checks that an actor that accessed the record of a
+// cancelled run afterwards called no product, model or recipient, except to
+// send the outcome. A call that was already pending may still be made.
+func (p *play) nothingStartsAfterCancel(x execution.Execution) {
 	if p.ended == 0 || x.Status != execution.Cancelled {
 		return
 	}
-	var looked [3]int // when an actor could see it; 0: not yet
-	for n := p.ended; n < len(p.letters); n++ {
-		l := p.letters[n]
+	var looked [3]int // choice at which an actor could see the cancellation; 0: none
+	for n := p.ended; n < len(p.choices); n++ {
+		l := p.choices[n]
 		if l.call == passing || l.call == "sender.Outcome" {
 			continue
 		}
-		switch reads, writes := footprints(l.call); {
+		switch reads, writes := accesses(l.call); {
 		case writes&theOutside != 0:
 			p.holds(oneWay, looked[l.actor] == 0 || l.since <= looked[l.actor],
-				"%s calls %s, and knew that the run was cancelled", p.cast[l.actor], l.call)
+				"%s calls %s, and knew that the run was cancelled", p.roles[l.actor], l.call)
 		case (reads|writes)&theRun != 0 && looked[l.actor] == 0:
 			looked[l.actor] = n
 		}
@@ -936,14 +941,14 @@ func (p *play) stopped(x execution.Execution) {
 	}
 }
 
-// ending returns how the word ended in one line.
+// ending returns the outcome of the schedule in one line.
 func (p *play) ending() string {
 	parts := []string{p.story(p.run)}
 	for _, q := range p.questions() {
 		parts = append(parts, fmt.Sprintf("%s %s by %q of %d", q.Step, q.Status, q.DecidedBy, len(q.Votes)))
 	}
 	for i, a := range p.actors {
-		parts = append(parts, fmt.Sprintf("%s: %v", p.cast[i], a.answer))
+		parts = append(parts, fmt.Sprintf("%s: %v", p.roles[i], a.answer))
 	}
 	return strings.Join(append(parts, fmt.Sprintf("%d done", len(p.products.effects))), "; ")
 }

@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// outcomes returns the messages that say what became of a question.
+// outcomes returns the outcome messages of gates.
 func (w *world) outcomes() []step.Message {
 	var out []step.Message
 	for _, m := range w.senders.messages() {
@@ -28,7 +28,7 @@ func (w *world) outcomes() []step.Message {
 	return out
 }
 
-func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
+func TestRecipientsOfAQuestionGetItsOutcome(t *testing.T) {
 	t.Parallel()
 	decide := func(yes bool) func(w *world, a id.Agent, x id.Execution) {
 		return func(w *world, _ id.Agent, x id.Execution) {
@@ -43,44 +43,44 @@ func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
 		subject string
 		says    []string
 	}{
-		"it was approved": {
+		"approved": {
 			happens: decide(true), on: "decided", subject: "Approved: An agent",
 			says: []string{"Approved by user_ann.\nNote: as I see it\n\nThe question was: May An agent go on with "},
 		},
-		"it was denied": {
+		"denied": {
 			happens: decide(false), on: "decided", subject: "Denied: An agent", says: []string{"Denied by user_ann.\nNote: as I see it"},
 		},
-		"it was approved before a long wait": {
+		"approved before a long wait": {
 			after: pause("b", 86_400), happens: decide(true), on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann."},
 		},
-		"it was approved before the next question": {
+		"approved before the next gate": {
 			after: ask("b"), happens: decide(true), on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann."},
 		},
-		"two have approved": {
+		"approved by two people": {
 			gate: `, "min_approvals": 2`, happens: func(w *world, _ id.Agent, x id.Execution) {
 				w.must(w.decide(w.person("user_ann", caller.Admin), x, true))
 				w.must(w.decide(w.person("user_ben", caller.Admin), x, true))
 			},
 			on: "decided", subject: "Approved: An agent", says: []string{"Approved by user_ann, user_ben."},
 		},
-		"nobody decided": {
+		"expired": {
 			happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
-			on:      "expired", subject: "Expired: An agent waits no longer for approval",
-			says: []string{"Nobody decided in time. The execution was cancelled."},
+			on:      "expired", subject: "Expired: An agent no longer waits for approval",
+			says: []string{"No decision was made in time. The execution was cancelled."},
 		},
-		"nobody decided, and silence approves": {
+		"expired, with on_expiry approve": {
 			gate: `, "on_expiry": "approve"`, happens: func(w *world, _ id.Agent, _ id.Execution) { w.pass(time.Hour) },
-			on: "expired", subject: "Expired: An agent waits no longer for approval",
-			says: []string{"Nobody decided in time. The gate says that the execution goes on then."},
+			on: "expired", subject: "Expired: An agent no longer waits for approval",
+			says: []string{"No decision was made in time. The gate approves on expiry, so the execution continues."},
 		},
-		"a person cancelled the run": {
+		"cancelled by a user": {
 			happens: func(w *world, _ id.Agent, x id.Execution) { w.must(w.cancel(x)) },
-			on:      "withdrawn", subject: "Withdrawn: An agent waits no longer for approval",
-			says: []string{"The question was withdrawn. A person has cancelled the execution."},
+			on:      "withdrawn", subject: "Withdrawn: An agent no longer waits for approval",
+			says: []string{"The request for approval was withdrawn. A user cancelled the execution."},
 		},
 		"its agent was deleted": {
 			happens: func(w *world, a id.Agent, _ id.Execution) { w.must(w.agents.Delete(w.over, w.owner(), a, 0)) },
-			on:      "withdrawn", subject: "Withdrawn: An agent waits no longer for approval",
+			on:      "withdrawn", subject: "Withdrawn: An agent no longer waits for approval",
 			says: []string{"The execution was cancelled because its agent was deleted."},
 		},
 	} {
@@ -128,9 +128,9 @@ func TestWhoWasAskedHearsWhatBecameOfTheQuestion(t *testing.T) {
 	}
 }
 
-// The console's user cancels while the verdict is on its way: it stands, and
-// those who were asked learn that nothing came of it.
-func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
+// A user of the console cancels the run just after the approval: the verdict
+// stands, and the message says that no action was taken.
+func TestTheOutcomeOfACancelledRunSaysThatNoActionWasTaken(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault { return given(at.port == "machine.Ring", fault{before: errFault}) })
@@ -142,7 +142,7 @@ func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
 		w.must(w.cancel(x))
 		w.pass(5 * time.Minute)
 		for _, m := range w.outcomes() {
-			if want := "Approved by user_owner. Nothing was done: A person has cancelled the execution."; !strings.HasPrefix(m.Body, want) {
+			if want := "Approved by user_owner. No action was taken: A user cancelled the execution."; !strings.HasPrefix(m.Body, want) {
 				t.Errorf("told\n%s", m.Body)
 			}
 		}
@@ -153,9 +153,9 @@ func TestAVerdictOfARunThatWasCancelledIsToldAsSuch(t *testing.T) {
 	})
 }
 
-// An ended run has no worker: when no machine wakes for it, the sweeper sees that
-// people are still to be told.
-func TestPeopleHearOfACancellationAlthoughNoMachineIsLeft(t *testing.T) {
+// An ended run has no worker: if no machine is left, the sweeper finds that
+// outcome messages are missing.
+func TestTheOutcomeOfACancellationIsSentWithoutAMachine(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.faults.set(func(at site) fault { return given(at.port == "machine.Ring", fault{before: errFault}) })
@@ -170,7 +170,7 @@ func TestPeopleHearOfACancellationAlthoughNoMachineIsLeft(t *testing.T) {
 	})
 }
 
-func TestPeopleHearTheOutcomeWhereverTheFunctionDies(t *testing.T) {
+func TestOutcomeMessagesSurviveACrash(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"store.Commit", "sender.Outcome", "machine.Invoke", "store.Approval", "store.Version"} {
 		for n := 1; n <= 12; n++ {
@@ -188,7 +188,7 @@ func TestPeopleHearTheOutcomeWhereverTheFunctionDies(t *testing.T) {
 								}
 								return given(at.port == port && count == n, fault{kill: true, late: late})
 							})
-							w.insist(func() error { return w.decide(w.owner(), x, yes) })
+							w.retryUntilDone(func() error { return w.decide(w.owner(), x, yes) })
 							w.pass(10 * time.Minute)
 							states := w.notified(x, "g")["decided"]
 							if len(states) != 3 || slices.ContainsFunc(states, func(s string) bool { return s != "sent" && s != "unknown" }) {
@@ -203,17 +203,17 @@ func TestPeopleHearTheOutcomeWhereverTheFunctionDies(t *testing.T) {
 	}
 }
 
-// Nobody pays for what nobody is told.
-func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
+// Outcomes without recipients cause no calls.
+func TestAnOutcomeWithoutRecipientsCostsNoCalls(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		steps string
 		setup func(w *world)
 	}{
-		"no gate":                       {list(act("a"), act("b")), nil},
-		"a gate without a channel":      {list(ask("g"), act("b")), nil},
-		"a gate that reached nobody":    {list(ask("g", twoChannels), act("b")), func(w *world) { w.senders.reply = refusal }},
-		"a cancelled run of such a one": {list(ask("g"), act("b")), nil},
+		"no gate":                                     {list(act("a"), act("b")), nil},
+		"a gate without a channel":                    {list(ask("g"), act("b")), nil},
+		"a gate without a delivered message":          {list(ask("g", twoChannels), act("b")), func(w *world) { w.senders.reply = refusal }},
+		"a cancelled run of a gate without a channel": {list(ask("g"), act("b")), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,10 +235,11 @@ func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
 				if !run.Status.Ended() || !run.Due.IsZero() || steps[execution.OutcomeOf("g")].ID != "" {
 					t.Errorf("%s, due %v, with %v", run.Status, run.Due, steps[execution.OutcomeOf("g")])
 				}
-				// To decide: the question and the verdict. To go on: the run, its
-				// definition, the question; the lease and the gate; the run again before
-				// the last step; the lease for the action, the end.
-				most := map[string]int{"no gate": 0, "a gate without a channel": 11, "a gate that reached nobody": 11, "a cancelled run of such a one": 5}[name]
+				// For the verdict: the approval and its decision. To continue:
+				// the run, its definition, the approval; the lease and the
+				// gate; the run again before the last step; the lease for the
+				// action, the end.
+				most := map[string]int{"no gate": 0, "a gate without a channel": 11, "a gate without a delivered message": 11, "a cancelled run of a gate without a channel": 5}[name]
 				if n := w.seen("store.") - before; n > most {
 					t.Errorf("%d calls of the store, want at most %d", n, most)
 				}
@@ -250,7 +251,7 @@ func TestAnOutcomeThatNobodyIsToldCostsNothing(t *testing.T) {
 
 func refusal(step.Message) error { return step.ErrNotification }
 
-// seen returns how often ports were called, but by the sweeper.
+// seen returns the number of calls of ports, without those of the sweeper.
 func (w *world) seen(prefix string) int {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
@@ -265,7 +266,7 @@ func (w *world) seen(prefix string) int {
 
 // ---- escalation ----
 
-func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
+func TestTheEscalationIsNotifiedWhenTheApproversDoNotDecide(t *testing.T) {
 	t.Parallel()
 	const second = `"on_expiry": "escalate", "escalate_to": {"users": ["user_boss"], "timeout_seconds": 1800,
 		"notify": [{"channel": "email", "recipients": ["boss@msp.example"]}]}`
@@ -295,7 +296,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 					}
 				}
 				wantFirst := []string{
-					"An agent waits for approval", "Reminder: An agent waits for approval", "Nobody decided: An agent waits for approval",
+					"An agent waits for approval", "Reminder: An agent waits for approval", "Escalated: An agent waits for approval",
 					"Reminder: An agent waits for approval", "Approved: An agent",
 				}
 				if strings.HasPrefix(name, "although") {
@@ -305,7 +306,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 					t.Errorf("the first line (-want +got)\n%s", diff)
 				}
 				if diff := cmp.Diff([]string{
-					"boss@msp.example: Nobody decided: An agent waits for approval",
+					"boss@msp.example: Escalated: An agent waits for approval",
 					"boss@msp.example: Reminder: An agent waits for approval", "boss@msp.example: Approved: An agent",
 				}, boss); diff != "" {
 					t.Errorf("the second line (-want +got)\n%s", diff)
@@ -317,7 +318,7 @@ func TestTheSecondLineIsToldWhenTheFirstIsSilent(t *testing.T) {
 	}
 }
 
-func TestWhoIsInBothLinesHearsTheOutcomeOnce(t *testing.T) {
+func TestARecipientOfBothLinesGetsTheOutcomeOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", `"timeout_seconds": 3600, "on_expiry": "escalate",
@@ -337,9 +338,9 @@ func TestWhoIsInBothLinesHearsTheOutcomeOnce(t *testing.T) {
 	})
 }
 
-// ---- what people read ----
+// ---- texts of messages ----
 
-func TestWhatAnEventSaysCannotLookLikeOurWords(t *testing.T) {
+func TestAValueOfAnEventCannotImitateThePlatform(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a := w.agent(list(`{"id": "g", "type": "approval_gate", "message": "{{ agent.name }}: isolate {{ event_payload.device }}?", ` + twoChannels + `}`))
@@ -380,7 +381,7 @@ func TestAMessageNamesTheMessagesThatFollow(t *testing.T) {
 		w.pass(time.Minute)
 		body := w.senders.messages()[0].Body
 		for _, part := range []string{
-			"\n- email to a@msp.example, b@msp.example, c@msp.example and 1 more: “About tkt_", "\n- br: which way it takes is not known yet",
+			"\n- email to a@msp.example, b@msp.example, c@msp.example and 1 more: “About tkt_", "\n- br: the branch to take is not known yet",
 			"\n- perhaps sms to +15551234567, +15557654321: “Look at tkt_", "\n- perhaps psa.add_note {",
 		} {
 			if !strings.Contains(body, part) {
@@ -390,7 +391,7 @@ func TestAMessageNamesTheMessagesThatFollow(t *testing.T) {
 	})
 }
 
-// ---- what a gate shows ----
+// ---- previews ----
 
 func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 	t.Parallel()
@@ -430,13 +431,13 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.escalated_to }}")},
 			[]approval.Following{told(sure("n", definition.Notification), message("p1"))},
 		},
-		"a message of which the text is not known": {
+		"a message with an unknown text": {
 			[]string{ask("g"), think("judge"), mail("n", to, "{{ judge.text }}")},
 			[]approval.Following{
 				sure("judge", definition.AI), told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}}),
 			},
 		},
-		"a message of which the recipient is not known": {
+		"a message with an unknown recipient": {
 			[]string{ask("g"), act("b"), mail("n", `"{{ steps.b.output.mail }}"`, "Hello")},
 			[]approval.Following{
 				sure("b", definition.Action),
@@ -447,14 +448,14 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 			[]string{ask("g"), mail("n", to, "{{ event_payload.gone }}")},
 			[]approval.Following{told(sure("n", definition.Notification), &approval.Message{Channel: definition.Email, Recipients: []string{"a@msp.example"}})},
 		},
-		"the way of a branch": {
+		"the case of a branch": {
 			[]string{ask("g"), when("br", urgent, list(mail("n", to, "yes")), list(act("z")))},
 			[]approval.Following{
 				way(sure("br", definition.Branching), approval.Way{Case: 0}),
 				within(told(sure("n", definition.Notification), message("yes")), true, "br", 0),
 			},
 		},
-		"the other way of a branch": {
+		"the other case of a branch": {
 			[]string{ask("g"), when("br", calm, list(act("y")), list(mail("n", to, "no")))},
 			[]approval.Following{
 				way(sure("br", definition.Branching), approval.Way{Case: -1}),
@@ -468,11 +469,11 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 				within(sure("y", definition.Action), false, "br", 0), within(told(sure("n", definition.Notification), message("no")), false, "br", -1),
 			},
 		},
-		"a step with a condition that is not known": {
+		"a step with an unknown condition": {
 			[]string{ask("g"), think("judge", noise), act("b", `"if": `+isNoise)},
 			[]approval.Following{sure("judge", definition.AI), {Step: "b", Kind: definition.Action}},
 		},
-		"not what will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", definition.Action)}},
+		"not the steps that will be skipped": {[]string{ask("g"), pause("p", 60, `"if": `+calm), act("b")}, []approval.Following{sure("b", definition.Action)}},
 		"a wait": {
 			[]string{ask("g"), pause("p", 60), `{"id": "u", "type": "wait", "until": "{{ event_payload.at }}"}`},
 			[]approval.Following{
@@ -482,7 +483,7 @@ func TestAGateShowsMessagesBranchesAndWaits(t *testing.T) {
 		"up to the next question": {
 			[]string{ask("g"), act("b"), ask("h"), act("c")}, []approval.Following{sure("b", definition.Action), sure("h", definition.Gate)},
 		},
-		"nothing": {[]string{ask("g")}, nil},
+		"no steps": {[]string{ask("g")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -536,17 +537,17 @@ func TestALongMessageIsShownInPartAndSentWhole(t *testing.T) {
 	})
 }
 
-func TestARunSaysWhatPeopleSawWhateverHasChangedSince(t *testing.T) {
+func TestARunSendsTheMessagesThatTheGateShowed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.scored(70)
+		w.setScore(70)
 		x := w.wake(w.agent(list(ask("g"), `{"id": "n", "type": "notification", "channel": "slack",
 			"recipients": ["https://chat.example/{{ client_context.security_posture_score }}"],
 			"subject": "Score", "body": "It is {{ client_context.security_posture_score }} at {{ 'now' | date: '%s' }}."}`)))
 		w.pass(time.Minute)
 		q, err := w.question(x)
 		w.must(err)
-		w.scored(20)
+		w.setScore(20)
 		w.pass(time.Minute)
 		w.must(w.decide(w.owner(), x, true))
 		w.pass(time.Minute)

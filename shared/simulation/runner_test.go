@@ -22,9 +22,9 @@ import (
 	"theoneagents.app/agents/shared/sweep"
 )
 
-// ---- steps for definitions ----
+// ---- steps of definitions ----
 
-// act is a product action with more fields.
+// act is a product action with additional fields.
 func act(name string, more ...string) string {
 	return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 		"ticket_id": "{{ event_payload.ticket_id }}", "body": "note of ` + name + `", "visibility": "internal"}` + fields(more) + `}`
@@ -45,7 +45,7 @@ func pause(name string, seconds int, more ...string) string {
 	return fmt.Sprintf(`{"id": %q, "type": "wait", "duration_seconds": %d%s}`, name, seconds, fields(more))
 }
 
-// hopeless is a step that fails.
+// hopeless is a step that always fails.
 func hopeless(name string) string {
 	return `{"id": "` + name + `", "type": "ai_reason", "model": "quick", "prompt": "{{ event_payload.gone }}"}`
 }
@@ -79,10 +79,10 @@ const (
 	calm    = `{"field": "escalated_to", "operator": "eq", "value": "p4"}`
 )
 
-// owner may decide everything.
+// owner may decide every approval.
 func (w *world) owner() caller.Caller { return w.person("user_owner", caller.Owner) }
 
-// untouched fails the test when the sweeper had something to repair.
+// untouched fails the test if the sweeper repaired anything.
 func (w *world) untouched() {
 	w.Helper()
 	if got := w.repairs(); got != (sweep.Report{}) {
@@ -90,7 +90,7 @@ func (w *world) untouched() {
 	}
 }
 
-// ---- the ordinary ----
+// ---- step kinds and conditions ----
 
 func TestDispatchClassifiesATicketFromEndToEnd(t *testing.T) {
 	t.Parallel()
@@ -136,7 +136,7 @@ func TestDispatchClassifiesATicketFromEndToEnd(t *testing.T) {
 	})
 }
 
-func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
+func TestARunFollowsItsDefinition(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -145,19 +145,19 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 		want  string
 		acts  []string
 	}{
-		"an if that does not hold skips its step": {
+		"a false if skips its step": {
 			steps: list(act("a", `"if": `+calm), act("b", `"if": `+urgent)),
 			want:  "completed: a skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips a gate, and nobody is asked": {
+		"a false if skips a gate without requesting approval": {
 			steps: list(ask("g", `"if": `+calm), act("b")),
 			want:  "completed: g skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips a wait": {
+		"a false if skips a wait": {
 			steps: list(pause("p", 600, `"if": `+calm), act("b")),
 			want:  "completed: p skipped, b completed", acts: []string{"b"},
 		},
-		"an if that does not hold skips the last step": {
+		"a false if skips the last step": {
 			steps: list(act("a"), act("b", `"if": `+calm)),
 			want:  "completed: a completed, b skipped", acts: []string{"a"},
 		},
@@ -165,12 +165,12 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(`{"id": "br", "type": "branch", "if": `+calm+`, "cases": [{"when": `+urgent+`, "steps": `+list(act("x"))+`}]}`, act("b")),
 			want:  "completed: br skipped, b completed", acts: []string{"b"},
 		},
-		"an if on the profile of a client that has none does not hold, whatever it asks": {
+		"every if on a missing client profile is false": {
 			steps: list(act("a", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "ne", "value": 1}`),
 				act("b", `"if": {"context": "client_context", "field": "recent_incidents", "operator": "exists", "value": false}`), act("c")),
 			want: "completed: a skipped, b skipped, c completed", acts: []string{"c"},
 		},
-		"a default stands in for a profile that is not there": {
+		"a default replaces a missing profile": {
 			steps: list(says("{{ client_context.recent_incidents | default: 0 }}")),
 			want:  "completed: b completed", acts: []string{"b"},
 		},
@@ -178,11 +178,11 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(says("{{ client_context.recent_incidents }}")),
 			want:  "failed (template_error): b failed (template_error)",
 		},
-		"an answer has the name that output_var gives it, and that of its step": {
+		"an answer is found by output_var and by its step": {
 			steps: list(think("judge", noise, `"output_var": "verdict"`), says("{{ verdict.noise }} {{ steps.judge.output.noise }}")),
 			want:  "completed: judge completed, b completed", acts: []string{"b"},
 		},
-		"what a skipped step would have said is missing": {
+		"the output of a skipped step is missing": {
 			steps: list(think("judge", noise, `"if": `+calm), says("{{ judge.noise }}")),
 			want:  "failed (template_error): judge skipped, b failed (template_error)",
 		},
@@ -194,7 +194,7 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(when("br", calm, list(act("yes")), list(act("no")))),
 			want:  "completed: br completed, no completed", acts: []string{"no"},
 		},
-		"a branch without a case that holds and without else does nothing": {
+		"a branch without a true case or else takes no steps": {
 			steps: list(when("br", calm, list(act("yes")), "[]")),
 			want:  "completed: br completed",
 		},
@@ -207,13 +207,13 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
 			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
 		},
-		"a failed step that is too large for the record ends the run": {
+		"a failed step too large for the run's record ends the run": {
 			steps: list(act("a"), `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 				"ticket_id": "`+strings.Repeat("t", 150)+`", "body": "`+strings.Repeat("x", 500)+`", "visibility": "internal"}}`, act("c")),
 			setup: func(w *world) { w.products.refuses("b", errors.New("no")) },
 			want:  "failed (product_error): a completed, b failed (product_error), c skipped", acts: []string{"a"},
 		},
-		"a failed step with on_error continue does not": {
+		"a failed step with on_error continue does not end the run": {
 			steps: list(act("a", `"on_error": "continue"`), act("b")),
 			setup: func(w *world) { w.products.refuses("a", errors.New("no")) },
 			want:  "completed: a failed (product_error), b completed", acts: []string{"b"},
@@ -232,19 +232,19 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}"}`, act("b")),
 			want:  "failed (template_error): g failed (template_error), b skipped",
 		},
-		"a gate whose message cannot be filled may be passed over": {
+		"a gate whose message cannot be filled may continue on error": {
 			steps: list(`{"id": "g", "type": "approval_gate", "message": "{{ event_payload.nothing }}", "on_error": "continue"}`, act("b")),
 			want:  "completed: g failed (template_error), b completed", acts: []string{"b"},
 		},
-		"a wait until a time that is none fails": {
+		"a wait until an invalid time fails": {
 			steps: list(`{"id": "p", "type": "wait", "until": "{{ event_payload.ticket_id }}"}`, act("b")),
 			want:  "failed (template_error): p failed (template_error), b skipped",
 		},
-		"a wait until a time that is over does not wait": {
+		"a wait until a past time does not wait": {
 			steps: list(`{"id": "p", "type": "wait", "until": "1999-01-01T00:00:00Z"}`, act("b")),
 			want:  "completed: p completed, b completed", acts: []string{"b"},
 		},
-		"a wait that is longer than its step may take fails": {
+		"a wait longer than its timeout fails": {
 			steps: list(pause("p", 600, `"timeout_seconds": 60`), act("b")),
 			want:  "failed (step_timeout): p failed (step_timeout), b skipped",
 		},
@@ -253,7 +253,7 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 				"until": "{{ 'now' | date: '%s' | plus: 300 | date: '%FT%TZ' }}"}`, act("b")),
 			want: "failed (step_timeout): p completed, q failed (step_timeout), b skipped",
 		},
-		"a step may be called like what templates always find": {
+		"a step may have the name of a root of templates": {
 			steps: list(act("event"), act("agent"), act("steps"), act("execution"),
 				`{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
 				"ticket_id": "{{ event.payload.ticket_id }}", "visibility": "internal",
@@ -265,7 +265,7 @@ func TestARunDoesWhatItsDefinitionSays(t *testing.T) {
 			steps: list(tell("n"), act("b")),
 			want:  "completed: n completed, b completed", acts: []string{"b"},
 		},
-		"a product that is down for a moment is asked again under the same key": {
+		"a call of a product that was down is repeated under the same key": {
 			steps: list(act("a")),
 			setup: func(w *world) {
 				w.products.reply = func(_ step.Command, n int) done {
@@ -307,7 +307,7 @@ func (p *products) refuses(s id.Step, err error) {
 	}
 }
 
-// acts returns the steps of a run that products did, in order.
+// acts returns the steps of a run that products performed, in order.
 func (w *world) acts(x id.Execution) []string {
 	var steps []string
 	for _, key := range w.products.keys() {
@@ -331,36 +331,36 @@ func TestAGateWaitsForPeople(t *testing.T) {
 		want   string
 		status approval.Status
 	}{
-		"who says yes": {
+		"approved": {
 			steps: list(ask("g", hour), act("b")),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, true))
 			},
 			want: "completed: g completed, b completed", status: approval.Approved,
 		},
-		"who say yes to the last step": {
+		"approved before the last step": {
 			steps: list(act("a"), ask("g", hour)),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, true))
 			},
 			want: "completed: a completed, g completed", status: approval.Approved,
 		},
-		"who says no": {
+		"denied": {
 			steps: list(ask("g", hour), act("b")),
 			people: func(w *world, x id.Execution) {
 				w.must(w.decide(w.owner(), x, false))
 			},
 			want: "cancelled (approval_denied): g completed, b skipped", status: approval.Denied,
 		},
-		"who say nothing": {
+		"expired": {
 			steps: list(ask("g", hour), act("b")),
 			want:  "cancelled (approval_expired): g completed, b skipped", status: approval.Expired,
 		},
-		"who say nothing, which means yes": {
+		"expired, with on_expiry approve": {
 			steps: list(ask("g", hour, `"on_expiry": "approve"`), act("b")),
 			want:  "completed: g completed, b completed", status: approval.Expired,
 		},
-		"who say nothing, and then their boss says yes": {
+		"escalated and approved": {
 			steps: escalating,
 			people: func(w *world, x id.Execution) {
 				boss := w.person("user_boss", caller.Member)
@@ -372,7 +372,7 @@ func TestAGateWaitsForPeople(t *testing.T) {
 			},
 			want: "completed: g completed, b completed", status: approval.Approved,
 		},
-		"who say nothing, and their boss neither": {
+		"escalated and expired": {
 			steps: escalating,
 			people: func(w *world, x id.Execution) {
 				w.pass(time.Hour + 29*time.Minute)
@@ -443,7 +443,7 @@ func TestAGateWaitsForPeople(t *testing.T) {
 	}
 }
 
-func TestALostDoorbellIsMadeUpForByTheSweeper(t *testing.T) {
+func TestALostDoorbellIsRepairedByTheSweeper(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g"), act("b"))))
@@ -464,9 +464,9 @@ func TestALostDoorbellIsMadeUpForByTheSweeper(t *testing.T) {
 	})
 }
 
-// A worker that saw an open question comes to rest just after the answer. It must
-// not put off the sweeper until the question would have expired.
-func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
+// A worker that read an open approval parks the run just after the decision.
+// Its write must not set the due time to the expiry of the gate.
+func TestADecisionDuringParkingIsNotMissed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g"), act("b"))))
@@ -483,7 +483,7 @@ func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
 			}
 			return fault{}
 		})
-		go w.handle(x, "early") //nolint:errcheck // what counts is what it did.
+		go w.handle(x, "early") //nolint:errcheck // the test checks its effects.
 		w.pass(time.Second)
 		if err := w.decide(w.owner(), x, true); !errors.Is(err, errFault) {
 			t.Fatalf("the decision returned %v", err)
@@ -496,9 +496,9 @@ func TestAnAnswerOfTheMomentIsNotSleptThrough(t *testing.T) {
 	})
 }
 
-// A machine that should be long gone must not put a question that the run has
-// not come to.
-func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
+// An outdated machine must not request an approval that its run has not
+// reached.
+func TestAnOutdatedMachineRequestsNoApproval(t *testing.T) {
 	t.Parallel()
 
 	for name, f := range map[string]fault{"while another works": {pause: 5 * time.Second}, "after another died": {kill: true}} {
@@ -514,7 +514,7 @@ func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
 					}
 					return asleep(at)
 				})
-				go w.handle(x, "one") //nolint:errcheck // what counts is what it did.
+				go w.handle(x, "one") //nolint:errcheck // the test checks its effects.
 				w.pass(time.Second)
 				_, err := call(w, runnerLimit, func(ctx context.Context) (machine.Next, error) {
 					return w.runner.Handle(ctx, machine.Call{
@@ -531,7 +531,7 @@ func TestALateMachineAsksNothingThatItsRunDoesNotAsk(t *testing.T) {
 	}
 }
 
-func TestAnEarlierVoteLeavesTheRunInSightOfTheSweeper(t *testing.T) {
+func TestAnEarlierVoteKeepsTheRunDueForTheSweeper(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", `"min_approvals": 2`, `"timeout_seconds": 600`), act("b"))))
@@ -555,7 +555,7 @@ func TestAnEarlierVoteLeavesTheRunInSightOfTheSweeper(t *testing.T) {
 
 // ---- waits ----
 
-func TestAWaitEndsInTime(t *testing.T) {
+func TestAWaitEndsOnTime(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(act("a"), pause("p", 3*24*3600), act("b"))))
@@ -662,7 +662,7 @@ func TestARunMayBeCancelledAtAnyPoint(t *testing.T) {
 	})
 }
 
-func TestAnAnswerIsKeptWhenItsRunIsCancelledMeanwhile(t *testing.T) {
+func TestAnAnswerIsChargedWhenItsRunIsCancelledMeanwhile(t *testing.T) {
 	t.Parallel()
 
 	large := strings.Repeat("long ", 200)
@@ -693,7 +693,7 @@ func TestAnAnswerIsKeptWhenItsRunIsCancelledMeanwhile(t *testing.T) {
 	}
 }
 
-func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
+func TestHoldsOfACancelledRunAreReleasedAfterACrash(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.model.reply = func(step.Question, int) said { return said{text: "late", takes: 20 * time.Second} }
@@ -725,8 +725,8 @@ func TestWhatACancelledRunHeldIsGivenBackWhenItsWorkerIsDead(t *testing.T) {
 	})
 }
 
-// Whoever ends a run does not know whether its worker still waits for a model.
-// The worker settles the price, or the sweeper when its lease is over.
+// A caller that ends a run does not know whether its worker still waits for a
+// model. The worker settles the price, or the sweeper after the lease.
 func TestAnotherMachineDoesNotSettleWhatTheWorkerHolds(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
@@ -745,8 +745,8 @@ func TestAnotherMachineDoesNotSettleWhatTheWorkerHolds(t *testing.T) {
 	})
 }
 
-// A cancelled run does not let a model think for long.
-func TestALongThoughtOfACancelledRunIsStopped(t *testing.T) {
+// Cancelling a run stops its call of a model.
+func TestCancellingStopsARunningModelCall(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.model.reply = func(step.Question, int) said { return said{text: "an answer", takes: 55 * time.Second} }
@@ -842,7 +842,7 @@ func TestAModelIsChargedOnlyForAnAnswer(t *testing.T) {
 	}
 }
 
-// spend uses up credits, so that the auditor's sums do not hold any more.
+// spend uses up credits, so the auditor's sums no longer agree.
 func (w *world) spend(n int64) {
 	if n == 0 {
 		return
@@ -864,17 +864,17 @@ func TestALongStepKeepsItsLease(t *testing.T) {
 		steps       string
 		takes, acts time.Duration
 	}{
-		"one long step":            {list(think("judge"), act("b")), 55 * time.Second, time.Second},
-		"many steps of some time":  {list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f"), act("g"), act("h"), act("i")), time.Minute, 9 * time.Second},
-		"several long steps":       {list(think("j1"), think("j2"), think("j3")), 40 * time.Second, time.Second},
-		"a step as long as may be": {list(act("a", `"timeout_seconds": 60`), act("b", `"timeout_seconds": 60`)), time.Minute, 58 * time.Second},
+		"one long step":                   {list(think("judge"), act("b")), 55 * time.Second, time.Second},
+		"many steps of some time":         {list(act("a"), act("b"), act("c"), act("d"), act("e"), act("f"), act("g"), act("h"), act("i")), time.Minute, 9 * time.Second},
+		"several long steps":              {list(think("j1"), think("j2"), think("j3")), 40 * time.Second, time.Second},
+		"a step with the longest timeout": {list(act("a", `"timeout_seconds": 60`), act("b", `"timeout_seconds": 60`)), time.Minute, 58 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, func(w *world) {
 				w.model.reply = func(step.Question, int) said { return said{text: "yes", takes: tc.takes} }
 				w.products.reply = func(step.Command, int) done { return done{takes: min(tc.takes, tc.acts)} }
-				w.pass(34 * time.Second) // so that a sweep comes when only the first lease would be over
+				w.pass(34 * time.Second) // so that a sweep happens after the first lease, had it not been renewed
 				x := w.wake(w.agent(tc.steps))
 				w.pass(time.Hour)
 				if run, _ := w.stored(x); run.Status != execution.Completed {
@@ -901,7 +901,8 @@ func (w *world) handle(x id.Execution, owner string) (machine.Next, error) {
 	})
 }
 
-// asleep makes the machines start nothing, so that a test is the machine.
+// asleep prevents the machines from starting, so that the test acts as the
+// machine.
 func (w *world) asleep() {
 	w.faults.set(func(at site) fault {
 		if strings.HasPrefix(at.port, "machine.lost") {
@@ -917,7 +918,7 @@ func TestASecondOwnerDoesNothingWhileTheLeaseLives(t *testing.T) {
 		w.asleep()
 		w.products.reply = func(step.Command, int) done { return done{takes: 20 * time.Second} }
 		x := w.wake(w.agent(list(act("a"), act("b"))))
-		go w.handle(x, "one") //nolint:errcheck // what counts is what it did.
+		go w.handle(x, "one") //nolint:errcheck // the test checks its effects.
 		w.pass(15 * time.Second)
 		next, err := w.handle(x, "two")
 		if err != nil || next.Next != machine.NextDone {
@@ -958,7 +959,7 @@ func TestTheSameOwnerTakesOverFromItsDeadCall(t *testing.T) {
 	})
 }
 
-func TestAZombieWritesNothing(t *testing.T) {
+func TestAZombieCannotWrite(t *testing.T) {
 	t.Parallel()
 
 	t.Run("when another has the run", func(t *testing.T) {
@@ -976,7 +977,7 @@ func TestAZombieWritesNothing(t *testing.T) {
 				}
 				return asleep(at)
 			})
-			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
+			go w.handle(x, "zombie") //nolint:errcheck // the test checks its effects.
 			w.pass(40 * time.Second)
 			w.faults.set(asleep)
 			if next, err := w.handle(x, "heir"); err != nil || next.Next != machine.NextDone {
@@ -1005,11 +1006,11 @@ func TestAZombieWritesNothing(t *testing.T) {
 			x := w.wake(w.agent(list(think("judge"), act("b"))))
 			w.faults.set(func(at site) fault {
 				if at.port == "store.Commit" && at.n > 1 && at.n < 8 {
-					return fault{before: errFault} // it cannot renew its lease
+					return fault{before: errFault} // renewing its lease fails
 				}
 				return asleep(at)
 			})
-			go w.handle(x, "zombie") //nolint:errcheck // what counts is what it did.
+			go w.handle(x, "zombie") //nolint:errcheck // the test checks its effects.
 			w.pass(43 * time.Second)
 			w.faults.set(asleep)
 			w.must(w.cancel(x))
@@ -1022,7 +1023,7 @@ func TestAZombieWritesNothing(t *testing.T) {
 
 // ---- crashes ----
 
-func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
+func TestACrashedWorkerIsReplacedWithoutDuplicateEffects(t *testing.T) {
 	t.Parallel()
 
 	steps := list(act("a"), think("judge", noise), when("br", isNoise, list(act("yes")), list(act("no"))), pause("p", 60), act("b"))
@@ -1053,7 +1054,7 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 						want := "completed: a completed, judge completed, br completed, yes completed, p completed, b completed"
 						switch got := w.story(x); {
 						case got == want:
-						case strings.HasPrefix(got, "failed") && (port == "product.Act" || port == "model.Ask"): // it may refuse
+						case strings.HasPrefix(got, "failed") && (port == "product.Act" || port == "model.Ask"): // the target may refuse
 						default:
 							t.Errorf("\n got %s\nwant %s", got, want)
 						}
@@ -1065,9 +1066,9 @@ func TestADeadWorkerIsReplacedAndNothingIsDoneTwice(t *testing.T) {
 	}
 }
 
-// Whatever dies between the record of how a run's last step went and the end of
-// the run, the end is the one that the step has decided.
-func TestACrashDoesNotTurnAnEndIntoAnother(t *testing.T) {
+// A crash between the record of the last step and the end of the run does not
+// change the end.
+func TestACrashDoesNotChangeTheEndOfARun(t *testing.T) {
 	t.Parallel()
 
 	big := `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {
@@ -1168,7 +1169,7 @@ func TestARunThatNeverStartedIsStartedBySweeper(t *testing.T) {
 	}
 }
 
-func TestFaultFreeHoursLeaveTheSweeperNothingToDo(t *testing.T) {
+func TestTheSweeperRepairsNothingWithoutFaults(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		w.model.reply = func(q step.Question, _ int) said {
@@ -1212,7 +1213,7 @@ func TestUnknownOperationsAreRefused(t *testing.T) {
 	})
 }
 
-// A run of a deleted agent keeps the version that it began with.
+// A run of a deleted agent keeps its version.
 func TestARunKeepsItsVersion(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
@@ -1232,9 +1233,9 @@ func TestARunKeepsItsVersion(t *testing.T) {
 	})
 }
 
-// ---- what brings its worker down ----
+// ---- steps that crash every worker ----
 
-func TestAStepThatBringsItsWorkerDownEachTimeIsGivenUp(t *testing.T) {
+func TestAStepThatCrashesEveryWorkerIsGivenUp(t *testing.T) {
 	t.Parallel()
 
 	deadly := func(port string) func(at site) fault {
@@ -1245,10 +1246,10 @@ func TestAStepThatBringsItsWorkerDownEachTimeIsGivenUp(t *testing.T) {
 		port  string
 		want  string
 	}{
-		"an action":             {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
-		"a question":            {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
-		"a message":             {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // it is not sent twice
-		"one that may go wrong": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
+		"an action":                        {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
+		"a question":                       {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
+		"a message":                        {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // not sent twice
+		"an action with on_error continue": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

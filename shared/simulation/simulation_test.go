@@ -32,23 +32,23 @@ var (
 	report   = flag.String("figures", "", "a file to write the figures to")
 	trouble  = flag.Float64("trouble", 1, "how often calls go wrong, as a multiple of what is usual")
 	simulate = 40 * time.Hour // of each simulation
-	troubled = 6 * time.Hour  // in which things go wrong
+	troubled = 6 * time.Hour  // the part with faults
 )
 
-// regressions are seeds that once found a fault of ours. They are always run.
+// regressions are seeds that once found a bug. They always run.
 //
-//	seed  what was wrong
-//	370   the note of who was told put off the look after a decision that did not ring
+//	seed  bug
+//	370   recording deliveries delayed the sweep after a decision whose doorbell failed
 var regressions = []uint64{370}
 
-// Whatever goes wrong, the invariants hold: calls are refused, throttled or in
-// conflict, replies are lost, processes die between any two effects or sleep and
-// wake as zombies, machines vanish, messages come twice, late and in any order,
-// clocks differ, and yesterday's program runs beside today's.
+// The invariants hold under random faults: calls are refused, throttled or in
+// conflict, replies are lost, processes crash between any two effects or hang
+// and continue as zombies, machines vanish, messages arrive twice, late and out
+// of order, clocks differ, and yesterday's version runs beside today's.
 //
 //	go test -run TestEveryRunEnds -seed 7            one simulation, with its history if it fails
-//	make simulate SEEDS=20000                        many, and the figures
-func TestEveryRunEndsWhateverGoesWrong(t *testing.T) {
+//	make simulate SEEDS=20000                        many, with statistics
+func TestEveryRunEndsUnderRandomFaults(t *testing.T) {
 	t.Parallel()
 
 	f := &figures{faults: map[string]int{}, checks: map[invariant]int{}, ends: map[string]int{}}
@@ -73,14 +73,14 @@ func TestEveryRunEndsWhateverGoesWrong(t *testing.T) {
 			inWorld(t, func(w *world) {
 				s := simulation{world: w, seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), calm: true}
 				s.run()
-				w.holds(nothingToMend, w.repairs() == sweep.Report{}, "the sweeper repaired %+v", w.repairs())
+				w.holds(nothingToRepair, w.repairs() == sweep.Report{}, "the sweeper repaired %+v", w.repairs())
 				f.add(w)
 			})
 		})
 	}
 }
 
-// figuresTo adds figures to the file that -figures names.
+// figuresTo adds statistics to the file of the flag -figures.
 func figuresTo(t *testing.T, text string) {
 	t.Helper()
 	if *report == "" {
@@ -90,7 +90,7 @@ func figuresTo(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // what matters is the write.
+	defer f.Close() //nolint:errcheck // the write is checked.
 	if _, err := fmt.Fprintf(f, "%s\n\n", text); err != nil {
 		t.Error(err)
 	}
@@ -110,14 +110,14 @@ func chosen() []uint64 {
 	return out
 }
 
-// A simulation is a world with random agents, events, people and faults, all of
-// which follow from a seed.
+// A simulation is a world with random agents, events, people and faults, all
+// derived from a seed.
 type simulation struct {
 	*world
 
 	seed uint64
 	dice *rand.Rand
-	calm bool // whether the cloud makes no mistakes
+	calm bool // without faults
 	made int  // steps
 
 	listeners map[id.Org][]id.Agent
@@ -129,8 +129,8 @@ func (s *simulation) run() {
 	s.senders.reply = s.sends
 	other := s.in("org_other")
 	other.announce()
-	s.owned()
-	other.poor(150) // some of its steps find too few credits
+	s.addOwner()
+	other.leaveCredits(150) // too few credits for some of its steps
 	s.listeners = map[id.Org][]id.Agent{}
 	for _, w := range []*world{s.world, other} {
 		for n := range 3 {
@@ -144,8 +144,8 @@ func (s *simulation) run() {
 	}
 	begin := time.Now()
 	if !s.calm {
-		s.hire(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, false)
-		s.hire(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, true)
+		s.addDeployment(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, false)
+		s.addDeployment(time.Duration(s.dice.IntN(4000)-2000)*time.Millisecond, true)
 		s.faults.set(func(at site) fault {
 			if time.Since(begin) > troubled {
 				return fault{}
@@ -153,7 +153,7 @@ func (s *simulation) run() {
 			return s.fault(at)
 		})
 	}
-	s.pass(time.Minute) // agents are older than what they listen for
+	s.pass(time.Minute) // agents are older than their events
 	for range 4 {
 		s.happens(s.world)
 		s.happens(other)
@@ -167,8 +167,8 @@ func (s *simulation) run() {
 		s.pass(time.Duration(60+s.dice.IntN(1200)) * time.Second)
 	}
 	s.pass(patience + slowest)
-	s.moved()
-	other.moved()
+	s.checkProgress()
+	other.checkProgress()
 	s.pass(simulate - time.Since(begin))
 	for _, w := range []*world{s.world, other} {
 		w.audit()
@@ -177,12 +177,12 @@ func (s *simulation) run() {
 	s.tell()
 }
 
-// slowest is how long a call that was slow when the faults ended may still last,
-// and what it holds up.
+// slowest is the longest time that a call which was slow when the faults ended
+// may still take, with everything that waits for it.
 const slowest = 5 * time.Minute
 
-// happens lets an event come, perhaps twice, and now and then one that says the
-// same, one that is broken, or one of nobody.
+// happens publishes an event, perhaps twice, and sometimes one with the same
+// content, a malformed one, or one of an unknown organization.
 func (s *simulation) happens(w *world) {
 	late := func() time.Duration { return time.Duration(s.dice.IntN(90)) * time.Second }
 	e := w.escalated()
@@ -204,7 +204,7 @@ func (s *simulation) happens(w *world) {
 	}
 }
 
-// tell logs how the runs went.
+// tell logs the results of the runs.
 func (s *simulation) tell() {
 	ends := map[string]int{}
 	for _, x := range s.runs() {
@@ -213,13 +213,13 @@ func (s *simulation) tell() {
 	s.Logf("runs %v, calls %d, questions %d, sweeps %+v", ends, len(s.products.calls), len(s.questions()), s.swept)
 }
 
-// chance returns a number from 0 up to 1 that is the same for the same parts,
-// however the goroutines take their turns.
+// chance returns a number in [0, 1) that depends on the parts only, not on the
+// schedule of the goroutines.
 func (s *simulation) chance(parts ...any) float64 {
 	return chance(append([]any{s.seed}, parts...)...)
 }
 
-// ---- what people do ----
+// ---- actions of people ----
 
 func (s *simulation) people(w *world) {
 	for _, x := range w.runs() {
@@ -265,7 +265,7 @@ func (s *simulation) decides(w *world, who caller.Caller, x id.Execution, yes bo
 	}
 }
 
-// retries asks for a retry twice, as a client does whose first answer was lost.
+// retries requests a retry twice, like a client that lost the first answer.
 func (s *simulation) retries(w *world, x id.Execution) {
 	var made []id.Execution
 	for range 2 {
@@ -298,7 +298,7 @@ func (s *simulation) deletes(w *world, a id.Agent) {
 	}
 }
 
-// changes gives an agent a new version, which the runs that are open do not get.
+// changes gives an agent a new version, which open runs do not use.
 func (s *simulation) changes(w *world, a id.Agent) {
 	_, err := call(w, 15*time.Second, func(ctx context.Context) (agent.Agent, error) {
 		return w.on("change", a).agents.Update(ctx, w.person("user_owner", caller.Owner), a, agent.Patch{
@@ -311,20 +311,20 @@ func (s *simulation) changes(w *world, a id.Agent) {
 	}
 }
 
-// expected reports whether an error may be, since somebody was faster or the
-// cloud failed.
+// expected reports whether an error is allowed, because another caller was
+// faster or the cloud failed.
 func expected(err error, may ...error) bool {
 	for _, m := range append(may, errFault, errDied) {
 		if errors.Is(err, m) {
 			return true
 		}
 	}
-	return strings.Contains(err.Error(), errFault.Error()) // some are hidden from the caller
+	return strings.Contains(err.Error(), errFault.Error()) // some faults are hidden from the caller
 }
 
 // ---- definitions ----
 
-// steps returns some steps, with branches in them.
+// steps returns random steps, including branches.
 func (s *simulation) steps(depth, n int) []string {
 	var out []string
 	for range n {
@@ -416,14 +416,14 @@ func (s *simulation) sends(m step.Message) error {
 	case p < 0.05:
 		return step.ErrNotification
 	case p < 0.10:
-		return errFault // nobody knows
+		return errFault // the outcome is unknown
 	}
 	return nil
 }
 
-// ---- what goes wrong ----
+// ---- faults ----
 
-// fault says what goes wrong at a call.
+// fault returns the fault of a call.
 func (s *simulation) fault(at site) fault {
 	p := s.chance("fault", at.port, at.run, at.n) / *trouble
 	switch at.port {
@@ -458,7 +458,7 @@ func (s *simulation) fault(at site) fault {
 	return fault{}
 }
 
-// given returns f if ok, or nothing.
+// given returns f if ok, otherwise none.
 func given(ok bool, f fault) fault {
 	if ok {
 		return f
@@ -466,9 +466,9 @@ func given(ok bool, f fault) fault {
 	return fault{}
 }
 
-// ---- figures ----
+// ---- statistics ----
 
-// figures are what many simulations saw together.
+// figures are the statistics of many simulations.
 type figures struct {
 	mu      sync.Mutex
 	seeds   int

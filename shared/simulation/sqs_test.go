@@ -14,9 +14,9 @@ import (
 	"theoneagents.app/agents/shared/queue"
 )
 
-// An sqs is the bus' queue: it delivers at least once, in any order, in batches,
-// and again what was not deleted. What was received too often comes back through
-// the queue of the undelivered.
+// An sqs is the queue of the bus: it delivers at least once, in any order, in
+// batches, and redelivers messages that were not deleted. A message received
+// too often moves to the dead-letter queue.
 type sqs struct {
 	world *world
 
@@ -47,8 +47,8 @@ func newQueue(w *world) *sqs {
 	return q
 }
 
-// publish puts an event on the bus, which delivers it after a while. What must
-// become of it is for the auditor.
+// publish puts an event on the bus, which delivers it later. The auditor checks
+// its result.
 func (w *world) publish(e event.Event, letter string, after time.Duration) {
 	w.witness.mu.Lock()
 	w.witness.events = append(w.witness.events, published{e, letter})
@@ -78,7 +78,7 @@ func (q *sqs) poll() {
 		switch {
 		case len(batch) > 0:
 			go q.handle(batch)
-		case wait < 0: // nothing is there
+		case wait < 0: // empty
 			select {
 			case <-q.bell:
 			case <-q.world.over.Done():
@@ -89,8 +89,8 @@ func (q *sqs) poll() {
 	}
 }
 
-// receive returns a batch, or how long until there is something; negative when
-// the queue is empty.
+// receive returns a batch, or the time until a message is visible; negative
+// when the queue is empty.
 func (q *sqs) receive() (batch []message, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +138,7 @@ func (q *sqs) handle(batch []message) {
 	})
 	if err != nil {
 		w.note("a batch of %d failed: %v", len(batch), err)
-		return // all are delivered again
+		return // the whole batch is delivered again
 	}
 	failed := map[string]bool{}
 	for _, f := range out.BatchItemFailures {
@@ -151,7 +151,7 @@ func (q *sqs) handle(batch []message) {
 	}
 }
 
-// remove deletes a message, unless that is lost.
+// remove deletes a message, unless the deletion is lost.
 func (q *sqs) remove(name string) {
 	if at, x := q.world.faults.next("queue.Delete", ""); x.before != nil {
 		q.world.faults.struck(at, fault{kind: "delivered again", before: x.before})
@@ -177,7 +177,7 @@ func (q *sqs) Send(ctx context.Context, l queue.Letter) error {
 	})
 }
 
-// lettersOf returns the reasons of the letters about an event.
+// lettersOf returns the reasons of the dead letters of an event.
 func (q *sqs) lettersOf(e id.Event) []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()

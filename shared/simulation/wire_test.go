@@ -26,7 +26,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// A wire is where everything ends that leaves the process.
+// A wire receives everything that leaves the process.
 type wire struct {
 	testing.TB
 
@@ -35,7 +35,7 @@ type wire struct {
 	told  []string
 }
 
-// connect puts the clients for the outside into the world.
+// connect puts the real clients into the world.
 func (o *wire) connect(w *world) {
 	client := &http.Client{Transport: o}
 	hook := notify.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
@@ -49,7 +49,7 @@ func (o *wire) connect(w *world) {
 	}
 }
 
-// both are the products that the auditor looks at, and the way to real ones.
+// both combines the products that the auditor checks with a real client.
 type both struct {
 	audited step.Products
 	real    step.Products
@@ -83,7 +83,7 @@ func (o *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// acts looks at a command on its way to a product.
+// acts checks a command on its way to a product.
 func (o *wire) acts(r *http.Request, body map[string]any) {
 	name, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), ":")
 	want := http.Header{
@@ -101,7 +101,7 @@ func (o *wire) acts(r *http.Request, body map[string]any) {
 	o.deeds = append(o.deeds, d)
 }
 
-// posts looks at a message on its way to a chat or a webhook.
+// posts checks a message on its way to a chat or a webhook.
 func (o *wire) posts(r *http.Request, body map[string]any) {
 	o.told = append(o.told, "post "+r.URL.String())
 	if r.Host != r.URL.Host || r.URL.User != nil || r.URL.Fragment != "" || strings.Count(r.URL.RawQuery, "&") > 0 {
@@ -124,7 +124,7 @@ func (o *wire) posts(r *http.Request, body map[string]any) {
 	}
 }
 
-// slack looks for anything but text in a message for Slack.
+// slack checks that a message for Slack contains nothing but text.
 func (o *wire) slack(body map[string]any, gate bool) {
 	o.same("Slack's fields", []string{"blocks", "text"}, slices.Sorted(maps.Keys(body)))
 	blocks, _ := body["blocks"].([]any)
@@ -155,33 +155,32 @@ func (o *wire) slack(body map[string]any, gate bool) {
 	o.reads("Slack", html.UnescapeString(written), want, gate, m.end)
 }
 
-// asking is what the people of a gate are told: of the question, or of what
-// became of it.
+// An asking is the expected message of a gate: its question or its outcome.
 type asking struct {
 	text string // the beginning of the message
-	end  string // what stands behind the question
-	link string // what leads to it
+	end  string // text after the question
+	link string // label of the link
 }
 
-// asked returns what the people of a gate are told under a subject.
+// asked returns the expected message of a gate with a subject.
 func (o *wire) asked(subject string) asking {
 	ask := asking{"May I? The model says " + inLine(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
-	if strings.HasSuffix(subject, "waits for approval") {
+	if strings.HasSuffix(subject, " waits for approval") && !strings.HasSuffix(subject, "no longer waits for approval") {
 		return ask
 	}
 	first, _, _ := strings.Cut(subject, ": ")
 	said := map[string]string{
 		"Approved": "Approved by user_owner.\nNote: as I see it", "Denied": "Denied by user_owner.\nNote: as I see it",
-		"Expired": "Nobody decided in time. The execution was cancelled.",
+		"Expired": "No decision was made in time. The execution was cancelled.",
 	}[first]
 	return asking{said + "\n\nThe question was: May I? The model says " + inLine(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
 }
 
-// toDecide is where a question is decided.
+// toDecide matches the URL at which an approval is decided.
 var toDecide = regexp.MustCompile(`https://console\.example/approvals/appr_[0-9A-Z]{26}`)
 
-// decided returns a text without the one link of ours that the text for a gate
-// has to have, unless it was cut before it.
+// decided returns a text without the required link of a gate's message, unless
+// the text was cut before it.
 func (o *wire) decided(text, link, end string) string {
 	for _, url := range toDecide.FindAllString(text, -1) {
 		if before, after, ok := strings.Cut(text, fmt.Sprintf(link, url)); ok {
@@ -194,7 +193,7 @@ func (o *wire) decided(text, link, end string) string {
 	return text
 }
 
-// teams looks for anything but text in a card.
+// teams checks that a card contains nothing but text.
 func (o *wire) teams(body map[string]any) {
 	cards, _ := body["attachments"].([]any)
 	blocks, _ := lookup(body, "attachments.0.content.body").([]any)
@@ -214,8 +213,8 @@ func (o *wire) teams(body map[string]any) {
 	}
 }
 
-// unmarked returns a paragraph of Markdown without its escapes, and says if
-// there is anything in it but text.
+// unmarked returns a paragraph of Markdown without escapes, and reports whether
+// it contains markup.
 func (o *wire) unmarked(paragraph string) string {
 	const always, first = "`*_{}[]()<>~&", "-+=#|"
 	if start := strings.TrimSpace(paragraph); start != "" && strings.Contains(first, start[:1]) {
@@ -281,8 +280,8 @@ func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 	return &sesv2.SendEmailOutput{}, nil
 }
 
-// reads says if a text is not the one that was wanted: it may be cut, and more
-// may stand behind that of a gate, whose question may be cut too.
+// reads fails if a text is not the wanted one. It may be cut; a gate's message
+// may continue after it, and its question may be cut too.
 func (o *wire) reads(where, got, want string, more bool, end string) {
 	if question, _, ok := strings.Cut(got, "…"+end); more && ok && len([]rune(question)) >= 1000 {
 		got = question + "…"
@@ -307,7 +306,8 @@ func lookup(v any, path string) any {
 	return v
 }
 
-// visible returns a text without what controls something but lines and tabs.
+// visible returns a text without control characters except line breaks and
+// tabs.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && !strings.ContainsRune("\r\n\t", r) {
@@ -317,12 +317,12 @@ func visible(s string) string {
 	}, s)
 }
 
-// lines returns the lines of a text, without what controls something.
+// lines returns the lines of a text, without control characters.
 func lines(s string) []string {
 	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(visible(s)), "\n")
 }
 
-// seen returns a text without what changes how the rest is read.
+// seen returns a text without characters that change how the rest is read.
 func seen(s string) string {
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
 	return strings.Map(func(r rune) rune {
@@ -333,7 +333,7 @@ func seen(s string) string {
 	}, s)
 }
 
-// inLine returns what is seen of a text, in one line.
+// inLine returns the visible part of a text, on one line.
 func inLine(s string) string {
 	var lines []string
 	for line := range strings.SplitSeq(seen(s), "\n") {

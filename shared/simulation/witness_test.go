@@ -11,47 +11,47 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// An invariant is what holds whatever goes wrong. The witness watches those that
-// must hold at every instant, and the auditor checks all of them when a story is
-// over. Neither shares a rule with the services.
+// An invariant must hold under all faults. The witness checks those that must
+// hold at every instant; the auditor checks all of them at the end of a story.
+// Neither shares a rule with the services.
 type invariant string
 
 const (
-	nothingLost   invariant = "nothing is lost: an event that the bus took ends as runs, as activity with a reason, or as a letter"
-	oneRun        invariant = "one run: for an organization, an event and an agent"
-	oneEffect     invariant = "one effect: for a run and a step, and every try has the same key"
-	sums          invariant = "the sums agree: no balance is negative, and what remains, is held and is used is the allocation"
-	oneWay        invariant = "one way: a status moves only along the graph, and an end is final"
-	movesOn       invariant = "it moves on: within 90 seconds of the last fault a run is at its end or waits for good reason"
-	oneVerdict    invariant = "one verdict: and what is done agrees with it and with what was shown"
-	apart         invariant = "apart: nothing of one organization is in what another reads, does or is told"
-	again         invariant = "again is nothing new: repeating changes nothing that is done"
-	heard         invariant = "each failed run is heard once: by one event id, which starts every listener but the agent that failed"
-	heardOfIt     invariant = "heard of it: who was asked hears the outcome, once at most, and nobody else does"
-	nothingToMend invariant = "nothing to mend: without faults the sweeper repairs nothing"
+	nothingLost     invariant = "nothing is lost: an event on the bus ends as runs, as activity with a reason, or as a dead letter"
+	oneRun          invariant = "one run: an organization, an event and an agent have at most one run"
+	oneEffect       invariant = "one effect: a step of a run has at most one effect, and every try has the same key"
+	sums            invariant = "the sums agree: no balance is negative, and remaining, held and used credits add up to the allocation"
+	oneWay          invariant = "one way: a status moves only along the graph, and an end is final"
+	movesOn         invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
+	oneVerdict      invariant = "one verdict: an approval has one verdict, and the run does what was approved and shown"
+	isolation       invariant = "apart: data of one organization never appears in reads, actions or messages of another"
+	again           invariant = "idempotent: repeating a completed request or event changes nothing"
+	heard           invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
+	outcomesSent    invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
+	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, apart, again, heard, heardOfIt, nothingToMend}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, isolation, again, heard, outcomesSent, nothingToRepair}
 }
 
-// A witness sees every change when it happens.
+// A witness observes every change when it happens.
 type witness struct {
 	mu      sync.Mutex
 	owner   map[id.Execution]id.Org
 	status  map[id.Execution]execution.Status
-	rest    map[id.Execution][2]time.Time // until when a run may rest, after and before its last change
+	rest    map[id.Execution][2]time.Time // latest allowed next change of a run, after and before its last change
 	first   map[string]id.Execution       // the run of an agent for an event
 	checks  map[invariant]int
 	calls   int             // of all ports
-	repairs []time.Duration // from the last fault of a run, or the end of its rest, to its restart
+	repairs []time.Duration // time from the last fault of a run, or its due time, to its restart
 	events  []published
 }
 
-// A published is an event that the bus took, and what must become of it.
+// A published is an event on the bus with its expected result.
 type published struct {
 	event  event.Event
-	letter string // the reason of its letter; "" when it is to be dispatched
+	letter string // the reason of its dead letter; "" if it is to be dispatched
 }
 
 func newWitness() *witness {
@@ -61,7 +61,7 @@ func newWitness() *witness {
 	}
 }
 
-// violated fails the test by an invariant's name.
+// violated fails the test with the invariant's text.
 func (w *world) violated(i invariant, format string, args ...any) {
 	w.Helper()
 	w.Errorf(string(i)+"\n\t"+format, args...)
@@ -78,7 +78,7 @@ func (w *world) holds(i invariant, ok bool, format string, args ...any) {
 	}
 }
 
-// begun sees a run that was recorded.
+// begun observes the record of a new run.
 func (w *world) begun(x execution.Execution) {
 	w.witness.mu.Lock()
 	w.witness.owner[x.ID] = x.Org
@@ -94,8 +94,9 @@ func (w *world) begun(x execution.Execution) {
 	w.holds(oneRun, other == "", "%s and %s are runs of %s for %s", other, x.ID, x.Agent, x.Trigger.ID)
 }
 
-// ways are the moves that the graph of package execution draws, and staying.
-func ways(from, to execution.Status) bool {
+// allowedMove reports whether the graph of package execution allows the change of
+// status, or none changes.
+func allowedMove(from, to execution.Status) bool {
 	open := []execution.Status{execution.Running, execution.Asking, execution.Completed, execution.Failed, execution.Cancelled}
 	switch from {
 	case execution.Pending:
@@ -108,7 +109,7 @@ func ways(from, to execution.Status) bool {
 	return false
 }
 
-// saw sees a change that was applied; nothing else is applied meanwhile.
+// saw observes an applied change; no other change is applied meanwhile.
 func (w *world) saw(c execution.Change) {
 	x := c.Execution
 	w.witness.mu.Lock()
@@ -116,9 +117,9 @@ func (w *world) saw(c execution.Change) {
 	w.witness.status[x.ID] = x.Status
 	w.witness.rest[x.ID] = [2]time.Time{x.Due.Add(-execution.Grace), w.witness.rest[x.ID][0]}
 	w.witness.mu.Unlock()
-	// Whoever commits under a lease took it in the same write.
+	// A commit under a lease took the lease in the same write.
 	leased := before == execution.Pending && x.Status.Ended() && x.Lease.Attempt > 0
-	w.holds(oneWay, leased || ways(before, x.Status), "%s went from %s to %s", x.ID, before, x.Status)
+	w.holds(oneWay, leased || allowedMove(before, x.Status), "%s went from %s to %s", x.ID, before, x.Status)
 	if c.Reserve != nil || len(c.Released) > 0 || c.StatsDelta != nil {
 		w.balances("after a change of " + string(x.ID))
 	}
@@ -145,8 +146,8 @@ func (w *world) balances(when string) {
 		"%s: %d remain, %d are held and %d used of %d", when, b.Remaining, held, used, b.Allocation)
 }
 
-// reads sees that a process does something with a run, which must be of the
-// organization that it works for.
+// reads checks that a process accesses only runs of the organization that it
+// works for.
 func (w *world) reads(p *process, run id.Execution) {
 	w.witness.mu.Lock()
 	w.witness.calls++
@@ -161,10 +162,10 @@ func (w *world) reads(p *process, run id.Execution) {
 	}
 	mine := p.org
 	p.mu.Unlock()
-	w.holds(apart, mine == org, "a call about %s is made for %s", run, mine)
+	w.holds(isolation, mine == org, "a call about %s is made for %s", run, mine)
 }
 
-// repaired sees that the sweeper starts a run again, which it has just put off.
+// repaired observes that the sweeper restarts a run that it has postponed.
 func (w *world) repaired(run id.Execution) {
 	since := w.faults.since(run)
 	w.witness.mu.Lock()

@@ -8,25 +8,25 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A Command is what a product is asked to do.
+// A Command is an action to perform in a product.
 type Command struct {
 	Org       id.Org
 	Execution id.Execution
-	Depth     int // runs behind what this causes, this one included
+	Depth     int // causal depth of the resulting events: runs behind them, including this one
 	Product   string
 	Action    string
 	Params    map[string]any
 	Key       string // idempotency key
 }
 
-// Products asks products to act. It returns the reply, ErrProduct when the
-// product says no, or an error that wraps ErrAgain when it may work later.
+// Products performs actions. Act returns the reply, ErrProduct when the product
+// refuses, or an error that wraps ErrAgain when a retry may succeed.
 type Products interface {
 	Act(ctx context.Context, c Command) (map[string]any, error)
 }
 
-// act makes a product do something.
-func (s *Service) act(ctx context.Context, t Task) (execution.StepRecord, error) {
+// runAction performs an action in a product.
+func (s *Service) runAction(ctx context.Context, t Task) (execution.StepRecord, error) {
 	a := t.Definition.ActionStep
 	params, err := s.Params(t)
 	if err != nil {
@@ -48,9 +48,10 @@ func (s *Service) act(ctx context.Context, t Task) (execution.StepRecord, error)
 	return result, nil
 }
 
-// Params returns the parameters of an action: those that people agreed to, or
-// the definition's, filled and as the product takes them. A gate shows the same.
-// It returns render.ErrTemplate for what the product would not take.
+// Params returns the parameters of an action: those approved at a gate, or
+// those of the definition, filled and converted to the action's types. A gate
+// shows the same. It returns render.ErrTemplate for parameters that the action
+// does not accept.
 func (s *Service) Params(t Task) (map[string]any, error) {
 	if t.Agreed != nil {
 		return t.Agreed, nil
@@ -59,10 +60,10 @@ func (s *Service) Params(t Task) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	params, _ := v.(map[string]any) // an object stays one
+	params, _ := v.(map[string]any) // rendering an object returns an object
 	action, known := s.Rules.Catalog.Action(t.Definition.Product, t.Definition.Action)
 	if !known {
-		return params, nil // the product says that it does not know it
+		return params, nil // the product reports an unknown action
 	}
 	fit, why := action.Fit(params)
 	if why != "" {

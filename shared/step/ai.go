@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A Question is what a model is asked.
+// A Question is a request to a model.
 type Question struct {
 	Org        id.Org
 	Execution  id.Execution
@@ -25,45 +25,45 @@ type Question struct {
 	Tier       credit.Tier
 	System     string
 	Prompt     string
-	Data       map[string]any // values that the prompt names; never instructions
-	Schema     map[string]any // what the answer must look like; nil: any text
-	Fallback   bool           // whether to ask the tier's other model, if it has one
+	Data       map[string]any // values that the prompt refers to; never instructions
+	Schema     map[string]any // JSON schema of the answer; nil: any text
+	Fallback   bool           // use the tier's fallback model, if it has one
 	Correction *Correction
 }
 
-// A Correction shows a model what was wrong with its first answer.
+// A Correction shows a model the error in its first answer.
 type Correction struct {
 	Answer string
 	Fault  string
 }
 
-// An Answer is what a model said.
+// An Answer is the answer of a model.
 type Answer struct {
-	Text  string // JSON when a schema was given and the model kept to it
+	Text  string // JSON if the question has a schema and the model followed it
 	Usage execution.Usage
 }
 
-// How a model fails says what is done then. A busy one (our quota is used up) is
-// asked again after a pause: its error wraps ErrAgain. One that is down, too
-// slow or out of reach is not waited for: the other model of its tier is asked.
-// An answer that was cut off is asked for once more, to be brief, as one that
-// does not fit is. Whatever else it says is final: it declined, or the question
-// is not allowed.
+// The kind of failure decides the reaction. A busy model (quota used up) is
+// asked again after a pause; its error wraps ErrAgain. When a model is down,
+// too slow or unreachable, the fallback model of its tier is asked at once
+// (ErrElsewhere). An answer that was cut off (ErrCut) is requested once more
+// with a correction, as is an answer that does not fit. Every other error is
+// final: the model declined, or the question is not allowed.
 var (
 	ErrElsewhere = fmt.Errorf("another model may answer: %w", ErrAgain)
 	ErrCut       = errors.New("the answer was cut off")
 )
 
-// Model asks a model. With an error it may say which model failed, and what the
-// failed call used.
+// Model asks a model. With an error, the answer may still name the model that
+// failed and the usage of the failed call.
 type Model interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
 
-// reason asks a model. Its price is held back before and charged only for an
-// answer that satisfies the schema; whoever records the step without one gives
-// it back.
-func (s *Service) reason(ctx context.Context, t Task) (execution.StepRecord, error) {
+// askModel asks a model. The credits are reserved before the call and charged
+// only for an answer that satisfies the schema. Recording the step without an
+// answer releases them.
+func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, error) {
 	q, err := question(t)
 	if err != nil {
 		return failed(t, err), nil
@@ -79,7 +79,7 @@ func (s *Service) reason(ctx context.Context, t Task) (execution.StepRecord, err
 		return execution.StepRecord{}, fmt.Errorf("reserve: %w", err)
 	}
 	result := s.ask(ctx, t, q)
-	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)} // the prompt stands in the definition
+	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)} // the definition has the prompt
 	if result.Status == execution.StepCompleted {
 		result.Charge = &hold
 	}
@@ -103,7 +103,8 @@ func question(t Task) (Question, error) {
 	}, nil
 }
 
-// ask asks, and asks once more with the fault when the answer cannot be used.
+// ask asks a model, and once more with a correction when the answer cannot be
+// used.
 func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRecord {
 	var (
 		total execution.StepRecord
@@ -150,11 +151,11 @@ func added(sum *execution.Usage, u execution.Usage) *execution.Usage {
 	return &u
 }
 
-// maxAnswer is how long an answer may be, in bytes.
+// maxAnswer limits the length of an answer, in bytes.
 const maxAnswer = 32 << 10
 
-// judge returns the output of the step, or why the answer is none. Without a
-// schema any text will do that says something.
+// judge returns the output of the step, or why the answer cannot be used.
+// Without a schema every text that is not blank is accepted.
 func judge(a *definition.AIStep, text string) (output any, why string) {
 	if blank(text) {
 		return nil, "the answer is empty"
@@ -178,11 +179,11 @@ func judge(a *definition.AIStep, text string) (output any, why string) {
 	return v, ""
 }
 
-// fence is Markdown for a block of code, as which models like to answer.
+// fence matches a Markdown code block, in which models like to answer.
 var fence = regexp.MustCompile("(?s)^```[A-Za-z0-9]*\\s(.*?)\\s*```$")
 
-// unfenced returns what stands in a text that is one block of code, and any other
-// text as it is.
+// unfenced returns the content of a text that is one code block, and any other
+// text unchanged.
 func unfenced(text string) string {
 	if m := fence.FindStringSubmatch(strings.TrimSpace(text)); m != nil && !strings.Contains(m[1], "```") {
 		return m[1]
@@ -190,8 +191,8 @@ func unfenced(text string) string {
 	return text
 }
 
-// blank reports whether an answer says nothing: it has no visible character, but
-// for the marks of a block of code around nothing.
+// blank reports whether an answer has no visible character, apart from the
+// marks of an empty code block.
 func blank(text string) bool {
 	if strings.Trim(strings.TrimSpace(text), "`") == "" {
 		return true
@@ -201,8 +202,8 @@ func blank(text string) bool {
 	})
 }
 
-// reasonOf returns what may be said of a failure outside: never its text, which
-// may hold addresses or keys.
+// reasonOf returns the text of a failure for the trace. It never returns the
+// error's own text, which may contain addresses or keys.
 func reasonOf(err error) string {
 	var s interface{ Reason() string }
 	if errors.As(err, &s) {

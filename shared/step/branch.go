@@ -7,12 +7,12 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// maxWhys is how much a branch says of its cases, in bytes: its row stays below
-// the 1 KB that cost one write unit.
+// maxWhys limits the reasons that a branch records, in bytes: its row stays
+// below 1 KB, which costs one write unit.
 const maxWhys = 480
 
 // branch takes the first case that holds; -1 stands for else. The trace shows
-// what each case that was looked at came to.
+// the result of each case that was evaluated.
 func (s *Service) branch(_ context.Context, t Task) (execution.StepRecord, error) {
 	taken, label := -1, "else"
 	var whys []string
@@ -34,7 +34,7 @@ func (s *Service) branch(_ context.Context, t Task) (execution.StepRecord, error
 	}, nil
 }
 
-// shortened returns sentences that share the room there is.
+// shortened cuts the reasons to equal shares of maxWhys.
 func shortened(whys []string) []any {
 	most := min(maxWhys/max(len(whys), 1), maxShown)
 	out := make([]any, len(whys))

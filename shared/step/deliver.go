@@ -16,26 +16,26 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// What became of a message to one recipient.
+// The states of a message to one recipient.
 const (
 	waiting = "pending"
 	sending = "sending"
 	sent    = "sent"
 	refused = "failed"
-	unknown = "unknown" // it may have been sent; it is not sent again
+	unknown = "unknown" // possibly sent, so not sent again
 )
 
-// A delivery is a message to one recipient, and what became of it.
+// A delivery is a message to one recipient with its state.
 type delivery struct {
 	Message
 
 	status string
-	reason string // why it failed, or why its outcome is unknown
-	fault  error  // why there is no address to send it to
+	reason string // of the status failed or unknown
+	fault  error  // set if the recipient has no valid address
 
-	recorded string    // the status that stands in the record
-	tries    int       // how often it was sent
-	due      time.Time // before which it is not sent again
+	recorded string    // status in the record
+	tries    int       // number of attempts
+	due      time.Time // earliest time of the next attempt
 }
 
 // deliveries are the messages of one step or of one channel of a gate.
@@ -46,10 +46,10 @@ type deliveries struct {
 }
 
 // deliveries returns a message for each recipient of a channel. A recipient
-// whose address cannot be told fails alone. A list, which a placeholder may
-// become, is spread, and each address is told once. The key of a message begins
-// with m.Key and follows from the recipient's place in the definition, within a
-// list from the address, so that it is the same at every try.
+// whose address is invalid fails alone. A placeholder may become a list; it is
+// expanded, and duplicate addresses are dropped. The key of a message is m.Key
+// with the recipient's position in the definition and, within a list, its
+// address, so that it is the same at every try.
 func (s *Service) deliveries(t Task, n definition.Notify, m Message) deliveries {
 	m.Org, m.Execution, m.Agent, m.Channel = t.Run.Org, t.Run.ID, t.Run.Agent, n.Channel
 	out, known := deliveries{channel: n.Channel}, map[string]bool{}
@@ -81,16 +81,16 @@ func (s *Service) deliveries(t Task, n definition.Notify, m Message) deliveries 
 	return out
 }
 
-// An addressee is one recipient that a text of a definition names.
+// An addressee is a recipient named in a text of a definition.
 type addressee struct {
-	to     string // its address; where there is none, what was written
+	to     string // address, or the written text if it is not valid
 	fault  error
-	spread bool // it is one of a list
+	spread bool // part of a list
 }
 
-// addressees returns the recipients that a text of a definition names. A value
-// is encoded for the URL that it is a part of, and one that is the whole address
-// is taken as it is.
+// addressees returns the recipients named in a text of a definition. A value is
+// encoded for the URL that contains it; a value that is the whole address is
+// taken unchanged.
 func addressees(rules definition.Rules, c definition.Channel, text string, s render.Scope) []addressee {
 	v, err := address(c, text, s)
 	if err != nil {
@@ -113,7 +113,7 @@ func addressees(rules definition.Rules, c definition.Channel, text string, s ren
 	return out
 }
 
-// named returns the recipients that a value of a text names.
+// named returns the recipients named in a value of a text.
 func named(rules definition.Rules, c definition.Channel, text string, v any) []addressee {
 	switch jsonvalue.Kind(v) {
 	case "a string", "a number":
@@ -132,14 +132,14 @@ func named(rules definition.Rules, c definition.Channel, text string, v any) []a
 			a.to = to
 		}
 		if strings.TrimSpace(one) == "" {
-			a.to = text // an empty text would not show which recipient it is
+			a.to = text // an empty text would not identify the recipient
 		}
 		out = append(out, a)
 	}
 	return out
 }
 
-// address returns what the placeholders of a recipient become, or
+// address returns a recipient with its placeholders filled, or
 // render.ErrTemplate.
 func address(c definition.Channel, text string, s render.Scope) (any, error) {
 	if render.Alone(text) {
@@ -153,11 +153,11 @@ func address(c definition.Channel, text string, s render.Scope) (any, error) {
 	return render.Text(text, s)
 }
 
-// resume takes over what an earlier try, which died, has recorded. The recipient
-// decides which record is whose: a list may have changed since. What was being
-// sent may have been sent, and is not sent again; of whom the list no longer
-// names, the record is kept.
-func (ds *deliveries) resume(outcome any) {
+// restore restores the record of an earlier try that crashed. Records are
+// matched by recipient, because a list may have changed since. A message that
+// was being sent may have arrived and is not sent again. Records of recipients
+// no longer in the list are kept.
+func (ds *deliveries) restore(outcome any) {
 	output, _ := outcome.(map[string]any)
 	list, _ := output["recipients"].([]any)
 	used := make([]bool, len(list))
@@ -168,7 +168,7 @@ func (ds *deliveries) resume(outcome any) {
 				continue
 			}
 			used[i] = true
-			d.take(entry)
+			d.restoreEntry(entry)
 			break
 		}
 	}
@@ -177,15 +177,15 @@ func (ds *deliveries) resume(outcome any) {
 		if recipient, _ := entry["recipient"].(string); !used[i] {
 			gone := &delivery{status: waiting}
 			gone.Channel, gone.Recipient = ds.channel, recipient
-			if gone.take(entry); gone.status != waiting && gone.status != refused {
+			if gone.restoreEntry(entry); gone.status != waiting && gone.status != refused {
 				ds.list = append(ds.list, gone)
 			}
 		}
 	}
 }
 
-// take takes over a recorded outcome.
-func (d *delivery) take(entry map[string]any) {
+// restoreEntry restores a recorded state.
+func (d *delivery) restoreEntry(entry map[string]any) {
 	status, _ := entry["status"].(string)
 	reason, _ := entry["reason"].(string)
 	switch status {
@@ -197,9 +197,9 @@ func (d *delivery) take(entry map[string]any) {
 	d.recorded = status
 }
 
-// deliver sends the messages that wait, and writes into each what became of it.
-// Where a channel has no idempotency key, intend is called before. A recipient
-// that asks to be left alone for a while does not hold up the others.
+// deliver sends the waiting messages and sets their states. For channels
+// without an idempotency key it calls intend before each message. A recipient
+// that requests a pause does not delay the others.
 func (s *Service) deliver(ctx context.Context, t Task, ds deliveries, intend func() error) (tries int, err error) {
 	for ctx.Err() == nil {
 		d := ds.next()
@@ -221,13 +221,13 @@ func (s *Service) deliver(ctx context.Context, t Task, ds deliveries, intend fun
 	}
 	for _, d := range ds.list {
 		if d.status == waiting && d.reason == "" {
-			d.reason = "The time was over before its turn came."
+			d.reason = "The step timed out before this was sent."
 		}
 	}
 	return tries, nil
 }
 
-// next returns the message that may be sent first, or nil when none waits.
+// next returns the waiting message that is due first, or nil.
 func (ds *deliveries) next() *delivery {
 	var first *delivery
 	for _, d := range ds.list {
@@ -238,14 +238,14 @@ func (ds *deliveries) next() *delivery {
 	return first
 }
 
-// record notes that the outcomes so far stand in the record.
+// record marks the current states as recorded.
 func (ds *deliveries) record() {
 	for _, d := range ds.list {
 		d.recorded = d.status
 	}
 }
 
-// send sends one message once, and writes down what became of it.
+// send attempts one message once and sets its state.
 func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 	sender, ok := s.Senders[d.Channel]
 	if !ok {
@@ -258,7 +258,7 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 		d.status, d.reason = sent, ""
 		return
 	}
-	pause, err := s.again(ctx, t, d.tries, err)
+	pause, err := s.nextPause(ctx, t, d.tries, err)
 	switch {
 	case err == nil:
 		d.status, d.due = waiting, s.Now().Add(pause)
@@ -269,7 +269,7 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 	}
 }
 
-// has reports whether the outcome of a message is one of these.
+// has reports whether a message has one of these states.
 func (ds *deliveries) has(statuses ...string) bool {
 	for _, d := range ds.list {
 		if slices.Contains(statuses, d.status) {
@@ -279,8 +279,8 @@ func (ds *deliveries) has(statuses ...string) bool {
 	return false
 }
 
-// failure returns why no recipient was told: the fault that all addresses share,
-// or ErrNotification, with the first reason.
+// failure returns why no recipient was reached: the fault that all addresses
+// share, otherwise ErrNotification, with the first reason.
 func (ds *deliveries) failure() error {
 	first, shared := ds.list[0], true
 	for _, d := range ds.list {
@@ -293,10 +293,10 @@ func (ds *deliveries) failure() error {
 	if len(ds.list) == 1 {
 		return code.Sayf("%s", first.reason)
 	}
-	return code.Sayf("None of %d recipients could be told. The first, %.100q: %s", len(ds.list), first.Recipient, first.reason)
+	return code.Sayf("None of %d recipients could be reached. The first, %.100q: %s", len(ds.list), first.Recipient, first.reason)
 }
 
-// outcome returns what became of the messages, as the trace shows it.
+// outcome returns the states of the messages as the trace shows them.
 func (ds *deliveries) outcome() map[string]any {
 	list := make([]any, 0, len(ds.list))
 	for _, d := range ds.list {
@@ -313,10 +313,10 @@ func (ds *deliveries) outcome() map[string]any {
 	return out
 }
 
-// maxReason is how much of the reason of one recipient is kept, in bytes.
+// maxReason limits the reason recorded for one recipient, in bytes.
 const maxReason = 400
 
-// sentence returns words as a sentence.
+// sentence returns words with a capital letter and a full stop.
 func sentence(words string) string {
 	if words == "" {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// told returns the step's recipients as lines: status, recipient, reason.
+// told returns the step's recipients as lines of status, recipient and reason.
 func told(s execution.StepRecord) []string {
 	output, _ := s.Output.(map[string]any)
 	list, _ := output["recipients"].([]any)
@@ -30,8 +30,8 @@ func told(s execution.StepRecord) []string {
 	return lines
 }
 
-// with returns a task of a step whose event says more.
-func with(t *testing.T, h *hands, text, payload string) step.Task {
+// with returns a task of a step whose event has more fields.
+func with(t *testing.T, h *fixture, text, payload string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
 	more, err := jsonvalue.Object([]byte(payload))
@@ -48,7 +48,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	const lead, john = "lead@msp.example", "john@acme.example"
 	for name, tc := range map[string]struct {
 		channel, recipient, payload string
-		want                        []string // after the first, who is told
+		want                        []string // after the first: the recipients
 	}{
 		"null":               {"email", "{{ event_payload.c }}", `{"c": null}`, []string{"failed {{ event_payload.c }}: The recipient is null."}},
 		"missing":            {"email", "{{ event_payload.c }}", `{}`, []string{"failed {{ event_payload.c }}: There is no value at event_payload.c."}},
@@ -70,7 +70,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			first := map[string]string{"email": lead, "sms": one, "slack": "https://chat.example/lead"}[tc.channel]
 			s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "`+tc.channel+`", "body": "b",
 				"recipients": ["`+first+`", "`+tc.recipient+`"]}`, tc.payload))
@@ -84,7 +84,7 @@ func TestARecipientFailsAlone(t *testing.T) {
 	}
 }
 
-func TestAStepThatToldNobodySaysWhy(t *testing.T) {
+func TestAStepWithoutAnyDeliverySaysWhy(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -96,11 +96,11 @@ func TestAStepThatToldNobodySaysWhy(t *testing.T) {
 		"an address that is no": {`"{{ event_payload.c }}"`, `{"c": "John"}`, nil, "failed invalid_recipient", `"John" is not an e-mail address.`},
 		"two that are no": {
 			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John", "d": ""}`, nil, "failed invalid_recipient",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+			`None of 2 recipients could be reached. The first, "John": "John" is not an e-mail address.`,
 		},
 		"of two kinds": {
 			`"{{ event_payload.c }}", "{{ event_payload.d }}"`, `{"c": "John"}`, nil, "failed notification_failed",
-			`None of 2 recipients could be told. The first, "John": "John" is not an e-mail address.`,
+			`None of 2 recipients could be reached. The first, "John": "John" is not an e-mail address.`,
 		},
 		"a refusal": {
 			`"a@x.example"`, `{}`, errors.Join(step.ErrNotification, reason("Amazon SES refused it (MessageRejected)")), "failed notification_failed",
@@ -109,7 +109,7 @@ func TestAStepThatToldNobodySaysWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{send: func(step.Message, int) error { return tc.send }}
+			h := &fixture{send: func(step.Message, int) error { return tc.send }}
 			s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": [`+tc.recipients+`]}`, tc.payload))
 			if outcome(s) != tc.want || s.Error.Message != tc.message {
 				t.Errorf("%s: %+v", outcome(s), s.Error)
@@ -124,7 +124,7 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 	for i := range list {
 		list[i] = fmt.Sprintf(`"r%d@x.example"`, i)
 	}
-	h := &hands{}
+	h := &fixture{}
 	s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b",
 		"recipients": ["lead@msp.example", "{{ event_payload.list }}"]}`, `{"list": [`+strings.Join(list, ",")+`]}`))
 	output, _ := s.Output.(map[string]any)
@@ -133,10 +133,10 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 	}
 }
 
-func TestTheKeyOfAMessageIsTheSameWhateverElseIsInItsList(t *testing.T) {
+func TestTheKeyOfAMessageDoesNotDependOnTheRestOfItsList(t *testing.T) {
 	t.Parallel()
 	keys := func(list string) map[string]string {
-		h := &hands{}
+		h := &fixture{}
 		doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "webhook", "body": "b",
 			"recipients": ["{{ event_payload.list }}", "https://z.example/"]}`, `{"list": `+list+`}`))
 		keys := map[string]string{}
@@ -156,9 +156,9 @@ func TestTheKeyOfAMessageIsTheSameWhateverElseIsInItsList(t *testing.T) {
 	}
 }
 
-func TestAfterACrashTheRecordDecidesWhoWasTold(t *testing.T) {
+func TestAfterACrashTheRecordDecidesWhichMessagesWereSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": ["{{ event_payload.list }}"]}`,
 		`{"list": ["new@x.example", "b@x.example", "a@x.example", "c@x.example"]}`)
 	record := func(recipient, status string) any {
@@ -178,7 +178,7 @@ func TestAfterACrashTheRecordDecidesWhoWasTold(t *testing.T) {
 	}
 }
 
-// later is a failure that passes after a time.
+// later is a temporary failure with a requested pause.
 type later struct {
 	reason
 
@@ -188,7 +188,7 @@ type later struct {
 func (l later) After() time.Duration { return l.wait }
 func (l later) Unwrap() error        { return step.ErrAgain }
 
-func TestAPauseThatIsAskedForIsKept(t *testing.T) {
+func TestARequestedPauseIsKept(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -211,7 +211,7 @@ func TestAPauseThatIsAskedForIsKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{takes: tc.takes, act: func(n int) (map[string]any, error) {
+			h := &fixture{takes: tc.takes, act: func(n int) (map[string]any, error) {
 				if n == 1 {
 					return nil, later{"the product answered 429", tc.wait}
 				}
@@ -228,11 +228,11 @@ func TestAPauseThatIsAskedForIsKept(t *testing.T) {
 	}
 }
 
-func TestABusyRecipientDoesNotHoldUpTheOthers(t *testing.T) {
+func TestABusyRecipientDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
 	const busy, dead, fine = "https://busy.example/", "https://dead.example/", "https://fine.example/"
 	for _, channel := range []string{"webhook", "slack"} {
-		h := &hands{send: func(m step.Message, n int) error {
+		h := &fixture{send: func(m step.Message, n int) error {
 			switch {
 			case m.Recipient == busy && n < 3:
 				return later{"it answered 429", 20 * time.Second}

@@ -10,8 +10,9 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// FuzzOutput says that whatever a model answers, the step has an output that
-// satisfies the schema and is paid for, or failed and is not.
+// FuzzOutput checks that for every answer of a model the step either has an
+// output that satisfies the schema and is charged, or failed and is not
+// charged.
 func FuzzOutput(f *testing.F) {
 	const object = `{"type":"object","required":["p"],"properties":{"p":{"enum":["p1","p2"]},"n":{"type":"integer"}}}`
 	for _, answer := range []string{
@@ -25,7 +26,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add(`{"anyOf":[{"$ref":"#/$defs/x"}],"$defs":{"x":{"type":"array","items":{"$ref":"#"}}}}`, `[[],[[]]]`, `1`)
 	f.Add(`{"multipleOf":0.1,"minimum":-1e300}`, `0.3`, `9007199254740993`)
 	f.Fuzz(func(t *testing.T, schema, first, second string) {
-		h := &hands{answers: []answer{{text: first}, {text: second}}}
+		h := &fixture{answers: []answer{{text: first}, {text: second}}}
 		task := task(t, h, plain+`}`)
 		if schema != "" {
 			doc, err := jsonvalue.Object([]byte(schema))

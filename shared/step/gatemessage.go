@@ -10,31 +10,30 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A GateMessage is what the people of one of a gate's channels are told.
+// A GateMessage is the message for one of a gate's channels.
 type GateMessage struct {
 	definition.Notify
 
 	Subject string
 	Text    MessageText
-	Key     string             // begins the idempotency key of each message
-	Before  execution.Delivery // what became of an earlier try that died; empty when there was none
-	// Only says which recipients are told, as the trace shows them, once each; nil:
-	// all.
+	Key     string             // prefix of each message's idempotency key
+	Before  execution.Delivery // state recorded by an earlier try that crashed; may be empty
+	// Only selects the recipients, as the trace shows them; nil: all.
 	Only func(recipient string) bool
 }
 
-// MessageText are plain text with a link of ours in it.
+// A MessageText is plain text with a link of the platform in it.
 type MessageText struct {
-	Lead string // what stands before the link
+	Lead string // text before the link
 	Link Link
-	Rest string // what stands after it
+	Rest string // text after the link
 }
 
-// plain returns the words where there is no markup: the link is its address.
+// plain returns the text without markup, with the link as a URL.
 func (w MessageText) plain() string { return w.Lead + w.Link.URL + w.Rest }
 
-// markup returns the words in the markup of a channel, in which nothing but the
-// link is one; nothing for a channel without a markup.
+// markup returns the text in the markup of a channel, with everything but the
+// link escaped. It is empty for a channel without a markup.
 func (w MessageText) markup(c definition.Channel) string {
 	switch c {
 	case definition.Slack:
@@ -46,10 +45,10 @@ func (w MessageText) markup(c definition.Channel) string {
 	return ""
 }
 
-// Tell reaches people as a notification does, and returns what became of it.
-// Before a message is sent it hands intend the delivery so far, to be recorded;
-// the error of intend is all that Tell returns. What is recorded as being sent may
-// have arrived, over every channel.
+// Tell sends a gate's message like a notification and returns the delivery.
+// Before sending a message it passes the delivery so far to intend, which
+// records it; Tell returns no error but that of intend. A message recorded as
+// being sent may have arrived, on every channel.
 func (s *Service) Tell(
 	ctx context.Context, t Task, n GateMessage, intend func(execution.Delivery) error,
 ) (execution.Delivery, error) {
@@ -59,10 +58,10 @@ func (s *Service) Tell(
 	if n.Only != nil {
 		ds.list = slices.DeleteFunc(ds.list, func(d *delivery) bool { return !n.Only(render.Cut(d.Recipient, maxShown)) })
 	}
-	ds.resume(restarted(n).Document())
+	ds.restore(resumable(n).Document())
 	far := func() execution.Delivery { return execution.DeliveryOf(ds.outcome()) }
 	if repeatable(n.Channel) && ds.has(waiting) {
-		if err := intend(begun(far())); err != nil {
+		if err := intend(allSending(far())); err != nil {
 			return far(), fmt.Errorf("intend: %w", err)
 		}
 	}
@@ -70,9 +69,9 @@ func (s *Service) Tell(
 	return far(), err
 }
 
-// restarted returns an earlier try as one that may go on: where the channel
-// honours the idempotency key, what was being sent is sent again.
-func restarted(n GateMessage) execution.Delivery {
+// resumable returns the delivery of an earlier try to continue from: on a
+// channel that honours the idempotency key, a message being sent is sent again.
+func resumable(n GateMessage) execution.Delivery {
 	d := n.Before
 	if repeatable(n.Channel) {
 		d.Recipients = slices.Clone(d.Recipients)
@@ -85,8 +84,8 @@ func restarted(n GateMessage) execution.Delivery {
 	return d
 }
 
-// begun returns a delivery in which everything that waits is being sent.
-func begun(d execution.Delivery) execution.Delivery {
+// allSending returns a delivery in which every pending message is being sent.
+func allSending(d execution.Delivery) execution.Delivery {
 	for i, r := range d.Recipients {
 		if r.Status == execution.DeliveryPending {
 			d.Recipients[i].Status = execution.DeliverySending

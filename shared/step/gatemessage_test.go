@@ -16,7 +16,7 @@ import (
 
 const gate = `{"id": "s", "type": "approval_gate", "message": "?"}`
 
-// line returns a delivery in a line: "sent failed".
+// line returns a delivery as one line: "sent failed".
 func line(d execution.Delivery) string {
 	var out []string
 	for _, r := range d.Recipients {
@@ -25,7 +25,7 @@ func line(d execution.Delivery) string {
 	return strings.Join(out, " ")
 }
 
-func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
+func TestAGateMessageIsRecordedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://a.example/", "https://b.example/"
 	before := func(c definition.Channel, to []string, states ...execution.DeliveryStatus) execution.Delivery {
@@ -47,10 +47,10 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 			channel: definition.SMS, to: []string{one, two},
 			log: []string{"sending pending", "send " + one, "sent sending", "send " + two}, want: "sent sent",
 		},
-		"all messages of one that can, at once": {
+		"all messages of a repeatable channel, at once": {
 			channel: definition.Webhook, to: []string{a, b}, log: []string{"sending sending", "send " + a, "send " + b}, want: "sent sent",
 		},
-		"after a crash what was being sent is sent again where that is the same message": {
+		"after a crash a message being sent is sent again on a repeatable channel": {
 			channel: definition.Webhook, to: []string{a, b}, before: before(definition.Webhook, []string{a, b}, "sent", "sending"),
 			log: []string{"sent sending", "send " + b}, want: "sent sent",
 		},
@@ -58,20 +58,20 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 			channel: definition.SMS, to: []string{one, two}, before: before(definition.SMS, []string{one, two}, "sending", "pending"),
 			log: []string{"unknown sending", "send " + two}, want: "unknown sent",
 		},
-		"what is final already": {channel: definition.SMS, to: []string{one}, before: before(definition.SMS, []string{one}, "failed"), want: "failed"},
-		"only those who are meant": {
+		"final deliveries": {channel: definition.SMS, to: []string{one}, before: before(definition.SMS, []string{one}, "failed"), want: "failed"},
+		"only the selected recipients": {
 			channel: definition.SMS, to: []string{one, two}, only: func(r string) bool { return r == two },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
-		"each of those once": {
+		"each selected recipient once": {
 			channel: definition.SMS, to: []string{two, two}, only: func(string) bool { return true },
 			log: []string{"sending", "send " + two}, want: "sent",
 		},
-		"nobody who is meant": {channel: definition.SMS, to: []string{one}, only: func(string) bool { return false }},
+		"no selected recipient": {channel: definition.SMS, to: []string{one}, only: func(string) bool { return false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			n := step.GateMessage{
 				Notify: definition.Notify{Channel: tc.channel, Recipients: tc.to}, Subject: "S", Text: step.MessageText{Lead: "L"},
 				Key: "appr_1:asked:0", Before: tc.before, Only: tc.only,
@@ -96,9 +96,9 @@ func TestTellingPeopleIsRecordedBeforeItHappens(t *testing.T) {
 	}
 }
 
-func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
+func TestAnUnreachableRecipientIsNamedWithTheReason(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	n := step.GateMessage{Notify: definition.Notify{Channel: definition.SMS, Recipients: []string{"{{ event_payload.bad }}", one}}, Key: "k"}
 	d, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return nil })
 	if err != nil || d.Recipients[0].Status != execution.DeliveryFailed || d.Recipients[0].Reason == "" || d.Recipients[1].Status != execution.DeliverySent {
@@ -106,10 +106,10 @@ func TestWhoCannotBeToldIsNamedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
+func TestAGateMessageThatCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []definition.Channel{definition.SMS, definition.Webhook} {
-		h := &hands{}
+		h := &fixture{}
 		to := map[definition.Channel]string{definition.SMS: one, definition.Webhook: "https://a.example/"}[c]
 		n := step.GateMessage{Notify: definition.Notify{Channel: c, Recipients: []string{to}}, Key: "k"}
 		_, err := h.service().Tell(t.Context(), task(t, h, gate), n, func(execution.Delivery) error { return execution.ErrStale })
@@ -119,9 +119,9 @@ func TestWhatCannotBeRecordedIsNotTold(t *testing.T) {
 	}
 }
 
-func TestANotificationSaysWhatPeopleSawAtAGate(t *testing.T) {
+func TestANotificationSendsTheTextThatTheGateShowed(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := task(t, h, notification("sms", one, two))
 	job.Written = execution.Written{Recipients: []string{two}, Text: &execution.Text{Subject: "S", Body: "B", Markup: "M"}}
 	s, _ := doTask(t, h, job)
@@ -133,9 +133,9 @@ func TestANotificationSaysWhatPeopleSawAtAGate(t *testing.T) {
 	}
 }
 
-func TestAGateShowsWhomANotificationReaches(t *testing.T) {
+func TestAGateShowsTheRecipientsOfANotification(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	got := h.service().Recipients(task(t, h, notification("sms", "{{ event_payload.phone }}", two, "{{ event_payload.nothing }}")))
 	if diff := cmp.Diff([]string{one, two, "{{ event_payload.nothing }}"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

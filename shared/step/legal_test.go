@@ -20,8 +20,7 @@ import (
 	"theoneagents.app/agents/shared/template"
 )
 
-// ours returns the definitions of the system agents and of all templates, by
-// name.
+// ours returns the definitions of the system agents and all templates, by name.
 func ours(t *testing.T) map[string]definition.Definition {
 	t.Helper()
 	all := map[string]definition.Definition{}
@@ -42,10 +41,10 @@ func ours(t *testing.T) map[string]definition.Definition {
 	return all
 }
 
-// TestALegalEventMakesNoStepOfOursFail fills every step of every agent of ours
+// TestAValidEventNeverExceedsTheLimitsOfAStep fills every step of these agents
 // with events whose fields have the types of the catalogue's sample and any
-// length, and with answers that their schemas allow.
-func TestALegalEventMakesNoStepOfOursFail(t *testing.T) {
+// length, and with answers that the schemas allow.
+func TestAValidEventNeverExceedsTheLimitsOfAStep(t *testing.T) {
 	t.Parallel()
 
 	for name, d := range ours(t) {
@@ -61,7 +60,8 @@ func TestALegalEventMakesNoStepOfOursFail(t *testing.T) {
 	}
 }
 
-// fills does the steps of a definition with an event, those of every branch.
+// fills executes the steps of a definition with an event, including those of
+// every branch.
 func fills(t *rapid.T, d definition.Definition, e event.Event) {
 	outputs := map[string]any{}
 	scope := render.Scope{
@@ -97,9 +97,10 @@ func fills(t *rapid.T, d definition.Definition, e event.Event) {
 	})
 }
 
-// done does a step and returns its output. Products and channels take everything.
+// done executes a step and returns its output. Products and channels accept
+// everything.
 func done(t *rapid.T, s definition.Step, scope render.Scope, e event.Event) any {
-	h := &hands{answers: []answer{{text: "Done."}}}
+	h := &fixture{answers: []answer{{text: "Done."}}}
 	if s.AIStep != nil && s.Schema != nil {
 		h.answers = []answer{{text: jsonvalue.Canonical(allowed(t, string(s.ID), s.Schema))}}
 	}
@@ -111,8 +112,8 @@ func done(t *rapid.T, s definition.Step, scope render.Scope, e event.Event) any 
 	return got.Output
 }
 
-// legalEvent returns an event of a type: its texts have any length up to what
-// fits, its lists too, and some objects have more fields.
+// legalEvent returns an event of a type with texts and lists of any allowed
+// length and additional fields in some objects.
 func legalEvent(t *rapid.T, typ catalog.EventType) event.Event {
 	fixed := map[string]bool{}
 	for _, f := range typ.Filterable {
@@ -132,8 +133,8 @@ func legalEvent(t *rapid.T, typ catalog.EventType) event.Event {
 	return e
 }
 
-// identifies reports whether a field names a thing or a moment: its value is
-// never prose.
+// identifies reports whether a field holds an identifier or a time, never
+// prose.
 func identifies(path string) bool {
 	return strings.HasSuffix(path, "_id") || strings.HasSuffix(path, "_at") || strings.HasSuffix(path, "_on") || strings.HasSuffix(path, "_to") ||
 		strings.Contains(path, "email") || strings.Contains(path, "phone")
@@ -168,8 +169,8 @@ func grown(t *rapid.T, path string, v any, fixed map[string]bool, left *int) any
 	return v
 }
 
-// prose returns a text of any length, with what templates and markups could take
-// for theirs.
+// prose returns a text of any length with characters that templates and markups
+// could interpret.
 func prose(t *rapid.T, path, sample string, left *int) string {
 	bit := rapid.SampledFrom([]string{
 		sample + " ", "{{ event.id }}", "{% if %}", "line\r\n", "😀e\u0301", "<b>&amp;", "\"'\\|", "\u202e\u200b", "a", "", "- 1. [x](y)", "\x00",
@@ -183,7 +184,8 @@ func prose(t *rapid.T, path, sample string, left *int) string {
 	return text
 }
 
-// allowed returns an answer that a schema allows, texts as long as they may be.
+// allowed returns an answer that a schema allows, with texts of any allowed
+// length.
 func allowed(t *rapid.T, path string, schema map[string]any) any {
 	if values, ok := schema["enum"].([]any); ok {
 		return rapid.SampledFrom(values).Draw(t, path)
@@ -208,7 +210,7 @@ func allowed(t *rapid.T, path string, schema map[string]any) any {
 	}
 	length, ok := schema["maxLength"].(int64)
 	if !ok {
-		length = 4000 // an answer is bounded as a whole
+		length = 4000 // the limit applies to the whole answer
 	}
 	return strings.Repeat(rapid.SampledFrom([]string{"é", "x", "&"}).Draw(t, path), int(length))
 }

@@ -9,7 +9,7 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A Message is what one recipient is told.
+// A Message is a message to one recipient.
 type Message struct {
 	Org       id.Org
 	Execution id.Execution
@@ -19,45 +19,46 @@ type Message struct {
 	Subject   string // plain text
 	Body      string // plain text
 	// Markup is Body for a channel with a markup (Slack's mrkdwn, Teams'
-	// Markdown): the author's part of it may use that, and values are plain text
-	// in it. It is empty where there is none, and then a sender makes plain text
-	// of all of Body.
+	// Markdown): the author's text may use it, and filled-in values are
+	// escaped. When it is empty the sender escapes all of Body.
 	Markup string
-	// Link is an address of ours that Body names, if it does: a sender may make a
-	// link of it where Body is plain text.
+	// Link is a URL of the platform that Body contains, or zero. A sender may
+	// turn it into a link where Body is plain text.
 	Link Link
 	Key  string // idempotency key, one for each recipient
 }
 
-// A Link is an address of ours, and what it is for.
+// A Link is a URL of the platform with its label.
 type Link struct {
 	Text string // "Decide"
 	URL  string
 }
 
-// Sender reaches recipients over one channel. It returns ErrNotification when
-// the recipient cannot be reached, an error that wraps ErrAgain when the message
-// surely was not sent and may be later, and any other error when nobody knows.
+// Sender sends messages over one channel. Send returns ErrNotification when the
+// recipient cannot be reached, an error that wraps ErrAgain when the message
+// was certainly not sent and may be retried, and any other error when it may
+// have been sent.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
 // repeatable reports whether a channel honours the idempotency key, so that a
-// message of which nobody knows whether it was sent may be sent again.
+// message that may have been sent can safely be sent again.
 func repeatable(c definition.Channel) bool { return c == definition.Webhook }
 
-// notify tells people. Where a channel has no idempotency key, what is about to
-// be sent is recorded first, and after a crash it is not sent a second time.
-func (s *Service) notify(ctx context.Context, t Task) (execution.StepRecord, error) {
+// sendNotification sends a notification. On a channel without an idempotency
+// key, it records each message before sending it and does not send it again
+// after a crash.
+func (s *Service) sendNotification(ctx context.Context, t Task) (execution.StepRecord, error) {
 	text, err := Text(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
 	m := Message{Subject: text.Subject, Body: text.Body, Markup: text.Markup, Key: t.Key()}
 	ds := s.deliveries(t, notifies(t), m)
-	ds.hold(t.Written.Recipients)
+	ds.restrictTo(t.Written.Recipients)
 	if t.Before != nil {
-		ds.resume(t.Before.Output)
+		ds.restore(t.Before.Output)
 	}
 	result := execution.StepRecord{Status: execution.StepRunning, Started: s.Now(), Input: shownMessage(m)}
 	result.ID, result.Kind = t.Definition.ID, t.Definition.Kind
@@ -70,7 +71,7 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.StepRecord, err
 	}
 	result.Status, result.Output = execution.StepCompleted, ds.outcome()
 	switch {
-	case ds.has(waiting): // its time was over before all were told
+	case ds.has(waiting): // the step's time ended first
 		result.Status, result.Error = execution.StepFailed, Failure(t, ErrNotification)
 	case !ds.has(sent, unknown):
 		result.Status, result.Error = execution.StepFailed, Failure(t, ds.failure())
@@ -78,8 +79,8 @@ func (s *Service) notify(ctx context.Context, t Task) (execution.StepRecord, err
 	return result, nil
 }
 
-// markup returns a body in the markup of a channel, its values encoded, or
-// nothing for a channel without one. It returns render.ErrTemplate.
+// markup returns a body in the markup of a channel, with its values escaped;
+// empty for a channel without one. It returns render.ErrTemplate.
 func markup(c definition.Channel, body string, s render.Scope) (string, error) {
 	switch c {
 	case definition.Slack:

@@ -1,12 +1,11 @@
-// Package step does what the steps of a run say: one file for each kind.
+// Package step executes the steps of a run, with one file for each kind.
 //
-// A step that fails is a result, with a code and a sentence in the trace. A Go
-// error means that nothing can be said yet: try me again. Whatever reaches the
-// outside carries the idempotency key <execution>:<step>, the same at every
-// try, so a target that honours it does the work once.
+// A step that fails returns a result with a code and a sentence for the trace.
+// A Go error means that the step has no result yet and must be retried. Every
+// call to the outside carries the idempotency key <execution>:<step>, the same
+// at every try, so a target that honours it does the work once.
 //
-// Gates and waits are not here: they are not done but waited for, by the
-// runner.
+// The runner handles gates and waits itself.
 package step
 
 import (
@@ -25,46 +24,46 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// The faults of this package; their codes stand in traces.
+// The faults of this package; traces show their codes.
 var (
 	ErrProduct      = fault.New(fault.Invalid, "product_error", "The product refused or failed.")
 	ErrModel        = fault.New(fault.Invalid, "model_unavailable", "The model did not answer.")
 	ErrOutput       = fault.New(fault.Invalid, "invalid_model_output", "The model's answer cannot be used.")
-	ErrNotification = fault.New(fault.Invalid, "notification_failed", "Nobody could be notified.")
+	ErrNotification = fault.New(fault.Invalid, "notification_failed", "No recipient could be notified.")
 	ErrTimeout      = fault.New(fault.Invalid, "step_timeout", "The step took longer than its timeout_seconds.")
 )
 
-// ErrAgain marks a failure of the outside that may pass: the same call may
-// succeed a moment later.
-var ErrAgain = errors.New("it may work in a moment")
+// ErrAgain marks a temporary failure of an external system: the same call may
+// succeed later.
+var ErrAgain = errors.New("temporary failure; a retry may succeed")
 
-// A Task is one step to do.
+// A Task is a step to execute.
 type Task struct {
 	Run        execution.Execution
 	Definition definition.Step
-	Scope      render.Scope          // what templates see
-	Facts      condition.Facts       // what conditions see
-	Before     *execution.StepRecord // what an earlier try that died has recorded
-	Agreed     map[string]any        // the parameters of an action as people saw them at a gate; nil: as the definition says
-	Written    execution.Written     // a message as people saw it at a gate; what is nil in it is as the definition says
+	Scope      render.Scope          // data for templates
+	Facts      condition.Facts       // data for conditions
+	Before     *execution.StepRecord // record of an earlier try that crashed
+	Agreed     map[string]any        // an action's parameters as a gate showed them; nil: from the definition
+	Written    execution.Written     // a message as a gate showed it; nil fields: from the definition
 	Lease      Lease
 }
 
-// Lease is the hold that a worker has on the run.
+// Lease is a worker's lease on the run.
 type Lease interface {
-	// Reserve holds back the price of the step before a model is called, or
-	// returns credit.ErrInsufficient. A price that an earlier try holds already
-	// is not taken again. It returns the price that is held.
+	// Reserve reserves the credits of the step before a model is called, or
+	// returns credit.ErrInsufficient. It does not reserve again what an earlier
+	// try holds. It returns the hold.
 	Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error)
 
-	// Intend records what is about to happen, before it does.
+	// Intend records a side effect before it happens.
 	Intend(ctx context.Context, s execution.StepRecord) error
 }
 
-// Key returns the idempotency key of the step: the same at every try.
+// Key returns the idempotency key of the step, the same at every try.
 func (t Task) Key() string { return string(t.Run.ID) + ":" + string(t.Definition.ID) }
 
-// Service does steps.
+// Service executes steps.
 type Service struct {
 	Model    Model
 	Products Products
@@ -75,24 +74,23 @@ type Service struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// kinds returns the table of the kinds of step that are done here, with the method
-// that does each.
+// kinds returns the method that executes each kind of step.
 func kinds() map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error) {
 	return map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error){
-		definition.AI:           (*Service).reason,
-		definition.Action:       (*Service).act,
-		definition.Notification: (*Service).notify,
+		definition.AI:           (*Service).askModel,
+		definition.Action:       (*Service).runAction,
+		definition.Notification: (*Service).sendNotification,
 		definition.Branching:    (*Service).branch,
-		definition.Gate:         nil, // the runner waits for it
-		definition.Waiting:      nil, // the same
+		definition.Gate:         nil, // the runner handles gates and waits
+		definition.Waiting:      nil,
 	}
 }
 
-// Does reports whether a Service does steps of this kind.
+// Does reports whether a Service executes steps of this kind.
 func Does(k definition.Kind) bool { return kinds()[k] != nil }
 
-// Do does a step within its time and returns what happened, or an error when
-// it should be tried again.
+// Do executes a step within its time limit and returns its result, or an error
+// when the step must be retried.
 func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) {
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
@@ -103,7 +101,7 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) 
 	}
 	switch bad := result.Status == execution.StepFailed; {
 	case bad && ctx.Err() != nil:
-		return execution.StepRecord{}, context.Cause(ctx) // we were stopped; that says nothing of the step
+		return execution.StepRecord{}, context.Cause(ctx) // the worker was stopped; the step itself did not fail
 	case bad && limited.Err() != nil:
 		result.Error = Failure(t, ErrTimeout.Sayf("The step took longer than %v.", t.Definition.TimeLimit()))
 	}
@@ -116,21 +114,21 @@ func failed(t Task, err error) execution.StepRecord {
 	return execution.StepRecord{Status: execution.StepFailed, Error: Failure(t, err)}
 }
 
-// Failure returns a fault as it stands in the trace.
+// Failure returns a fault as the trace shows it.
 func Failure(t Task, err error) *execution.Failure {
 	f := fault.From(err)
 	return &execution.Failure{Code: f.Code, Message: render.Cut(f.Message, 500), Step: t.Definition.ID}
 }
 
-// try calls f until it succeeds, fails for good, or has been called as often as
-// the step may be tried. It returns how often it was called.
+// try calls f until it succeeds, fails for good, or reaches the step's limit of
+// attempts. It returns the number of calls.
 func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error) (int, error) {
 	for n := 1; ; n++ {
 		err := f(ctx)
 		if err == nil {
 			return n, nil
 		}
-		pause, final := s.again(ctx, t, n, err)
+		pause, final := s.nextPause(ctx, t, n, err)
 		if final != nil {
 			return n, final
 		}
@@ -140,15 +138,14 @@ func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error
 	}
 }
 
-// again returns how long to wait before the next try, after the n-th failed with
-// err; or the error that stands when there is no other. A pause that the other
-// side asks for is kept in full: if the step does not have the time, it fails at
-// once and says so.
-func (s *Service) again(ctx context.Context, t Task, n int, err error) (time.Duration, error) {
+// nextPause returns the pause before the next try after the n-th failed with err,
+// or the final error. A pause requested by the other side is kept in full: a
+// step without the time for it fails at once and says so.
+func (s *Service) nextPause(ctx context.Context, t Task, n int, err error) (time.Duration, error) {
 	if !errors.Is(err, ErrAgain) || n >= t.Definition.Attempts() || ctx.Err() != nil {
 		return 0, err
 	}
-	asked := after(err)
+	asked := requestedPause(err)
 	if end, limited := ctx.Deadline(); limited && asked > 0 {
 		if left := time.Until(end); asked >= left {
 			return 0, overdue{err, asked, left}
@@ -157,8 +154,7 @@ func (s *Service) again(ctx context.Context, t Task, n int, err error) (time.Dur
 	return max(backoff(t.Definition)<<(n-1), asked), nil
 }
 
-// overdue is a failure after which the other side asks for a longer pause than
-// the step has time.
+// overdue is a failure whose requested pause is longer than the time left.
 type overdue struct {
 	error
 
@@ -167,14 +163,14 @@ type overdue struct {
 
 func (o overdue) Unwrap() error { return o.error }
 
-// Reason returns what may be shown.
+// Reason returns the text for the trace.
 func (o overdue) Reason() string {
 	return fmt.Sprintf("%s and asks for a pause of %d s, but the step has only %d s left",
 		reasonOf(o.error), int64((o.asked+time.Second-1)/time.Second), int64(o.left/time.Second))
 }
 
-// after returns how long whoever failed wants to be left alone.
-func after(err error) time.Duration {
+// requestedPause returns the pause that the failed side requested.
+func requestedPause(err error) time.Duration {
 	var w interface{ After() time.Duration }
 	if errors.As(err, &w) {
 		return w.After()
@@ -191,16 +187,16 @@ func backoff(d definition.Step) time.Duration {
 	return unasked
 }
 
-// The bounds of what the trace shows of what went in, in bytes: of a text, and
-// about of all together. A step is one item of the store.
+// Limits of the input that the trace shows, in bytes: of one text, and about of
+// all together. A step is one item of the store.
 const (
 	maxShown    = 160
 	maxShownAll = 32 << 10
 )
 
-// Shown returns v as the trace shows it: long texts and lists are cut, and what
-// does not fit is left out. A text that was cut says so at its end, a list in a
-// last item, "… 30 more", and an object in the field "…".
+// Shown returns v as the trace shows it: long texts and lists are cut, and
+// values beyond the limit are left out. A cut text ends with a mark, a cut list
+// with the item "… 30 more", and a cut object has the field "…".
 func Shown(v any) any {
 	left := maxShownAll
 	return shown(v, &left)

@@ -23,10 +23,10 @@ import (
 	"theoneagents.app/agents/shared/step"
 )
 
-// ---- what surrounds a step ----
+// ---- the dependencies of a step ----
 
-// hands are the session, the model, the products and the channels of a test.
-type hands struct {
+// A fixture holds the lease, the model, the products and the channels of a test.
+type fixture struct {
 	reserved []credit.Hold
 	intended []execution.StepRecord
 	asked    []step.Question
@@ -35,10 +35,10 @@ type hands struct {
 	log      []string
 	poor     bool
 	intend   error
-	answers  []answer                            // one for each question; the last for all others
+	answers  []answer                            // one for each question; the last is repeated
 	act      func(n int) (map[string]any, error) // n from 1
 	send     func(m step.Message, n int) error   // n from 1, of all messages
-	takes    time.Duration                       // each call outside
+	takes    time.Duration                       // duration of each external call
 }
 
 type answer struct {
@@ -46,9 +46,9 @@ type answer struct {
 	err  error
 }
 
-func (h *hands) note(what string) { h.log = append(h.log, what) }
+func (h *fixture) note(what string) { h.log = append(h.log, what) }
 
-func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error) {
+func (h *fixture) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error) {
 	if h.poor {
 		return hold, credit.ErrInsufficient
 	}
@@ -56,7 +56,7 @@ func (h *hands) Reserve(_ context.Context, hold credit.Hold) (credit.Hold, error
 	return hold, nil
 }
 
-func (h *hands) Intend(_ context.Context, s execution.StepRecord) error {
+func (h *fixture) Intend(_ context.Context, s execution.StepRecord) error {
 	if h.intend != nil {
 		return h.intend
 	}
@@ -65,7 +65,7 @@ func (h *hands) Intend(_ context.Context, s execution.StepRecord) error {
 	return nil
 }
 
-func (h *hands) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
+func (h *fixture) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	h.asked = append(h.asked, q)
 	if err := sleep(ctx, h.takes); err != nil {
 		return step.Answer{}, err
@@ -74,7 +74,7 @@ func (h *hands) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 	return step.Answer{Text: a.text, Usage: execution.Usage{Model: "m", InputTokens: 10, OutputTokens: 2}}, a.err
 }
 
-func (h *hands) Act(ctx context.Context, c step.Command) (map[string]any, error) {
+func (h *fixture) Act(ctx context.Context, c step.Command) (map[string]any, error) {
 	h.commands = append(h.commands, c)
 	if err := sleep(ctx, h.takes); err != nil {
 		return nil, errors.Join(step.ErrAgain, err)
@@ -85,7 +85,7 @@ func (h *hands) Act(ctx context.Context, c step.Command) (map[string]any, error)
 	return h.act(len(h.commands))
 }
 
-func (h *hands) Send(ctx context.Context, m step.Message) error {
+func (h *fixture) Send(ctx context.Context, m step.Message) error {
 	h.messages = append(h.messages, m)
 	h.note("send " + m.Recipient)
 	if err := sleep(ctx, h.takes); err != nil {
@@ -106,7 +106,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (h *hands) service() *step.Service {
+func (h *fixture) service() *step.Service {
 	catalogue, err := loaded()
 	if err != nil {
 		panic(err)
@@ -140,7 +140,7 @@ func rules(t *testing.T) definition.Rules {
 	return definition.Rules{Catalog: known(t), Hosts: []string{"127.0.0.1:4580"}}
 }
 
-func task(t *testing.T, h *hands, text string) step.Task {
+func task(t *testing.T, h *fixture, text string) step.Task {
 	t.Helper()
 	payload := map[string]any{
 		"n": int64(12345678901234567), "f": jsonvalue.Number("0.5"), "yes": true, "nothing": nil, "subject": "It's {{ event_payload.n }}",
@@ -155,13 +155,13 @@ func task(t *testing.T, h *hands, text string) step.Task {
 	}
 }
 
-// do does a step in virtual time and returns what happened and how long it took.
-func do(t *testing.T, h *hands, text string) (execution.StepRecord, time.Duration) {
+// do executes a step in virtual time and returns its result and duration.
+func do(t *testing.T, h *fixture, text string) (execution.StepRecord, time.Duration) {
 	t.Helper()
 	return doTask(t, h, task(t, h, text))
 }
 
-func doTask(t *testing.T, h *hands, task step.Task) (s execution.StepRecord, took time.Duration) {
+func doTask(t *testing.T, h *fixture, task step.Task) (s execution.StepRecord, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -177,7 +177,7 @@ func doTask(t *testing.T, h *hands, task step.Task) (s execution.StepRecord, too
 	return s, took
 }
 
-// outcome returns how a step went in a word.
+// outcome returns the result of a step in a word.
 func outcome(s execution.StepRecord) string {
 	if s.Error != nil {
 		return string(s.Status) + " " + s.Error.Code
@@ -213,12 +213,12 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 		"null":                           {"{{ event_payload.nothing }}", nil},
 		"a list":                         {"{{ event_payload.list }}", []any{int64(1), "two"}},
 		"a number among text is text":    {"n={{ event_payload.n }}", "n=12345678901234567"},
-		"what a value says is no source": {"{{ event_payload.subject }}", "It's {{ event_payload.n }}"},
+		"a value is never a template":    {"{{ event_payload.subject }}", "It's {{ event_payload.n }}"},
 		"a missing value with a default": {`{{ event_payload.missing | default: "none" }}`, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, `{"id": "s", "type": "product_action", "product": "books", "action": "create_invoice_draft", "params":
 				{"client_id": "c", "lines": []}}`)
 			job.Definition.Params = map[string]any{"client_id": "c", "lines": []any{map[string]any{"v": tc.param, "yes": true}}}
@@ -233,9 +233,9 @@ func TestParametersKeepTheirTypes(t *testing.T) {
 	}
 }
 
-func TestACommandSaysWhoseItIs(t *testing.T) {
+func TestACommandNamesItsOrganizationAndRun(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	job := task(t, h, note+`}`)
 	job.Run.Trigger.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Depth: 2}}
 	doTask(t, h, job)
@@ -254,7 +254,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	again, refusal := errors.Join(step.ErrAgain, errors.New("10.0.0.1 is down")), reason("the product answered 422 (No such ticket)")
 	for name, tc := range map[string]struct {
 		more  string
-		fails int // so many calls fail
+		fails int // number of calls that fail
 		err   error
 		takes time.Duration
 		want  string
@@ -275,7 +275,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{takes: tc.takes, act: func(n int) (map[string]any, error) {
+			h := &fixture{takes: tc.takes, act: func(n int) (map[string]any, error) {
 				if n <= tc.fails {
 					return nil, tc.err
 				}
@@ -303,7 +303,7 @@ func TestAProductIsTriedAgainUnderTheSameKey(t *testing.T) {
 	}
 }
 
-// reason is a failure that may be shown.
+// reason is a failure with a text for users.
 type reason string
 
 func (r reason) Error() string  { return "secret" }
@@ -311,7 +311,7 @@ func (r reason) Reason() string { return string(r) }
 
 func TestATraceShowsLongParametersCut(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	s, _ := do(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
 		{"ticket_id": "t", "body": "{{ event_payload.long }}", "visibility": "internal"}}`)
 	shown, _ := jsonvalue.Lookup(s.Input, "body")
@@ -323,7 +323,7 @@ func TestATraceShowsLongParametersCut(t *testing.T) {
 	}
 }
 
-// The trace of a step is one item of the store, with a bound of its own.
+// The trace of a step is one item of the store, which limits its size.
 func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
 	t.Parallel()
 
@@ -349,7 +349,7 @@ func TestATraceShowsAsMuchAsItCanKeep(t *testing.T) {
 	}
 }
 
-func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
+func TestAMissingValueFailsAStepBeforeItsEffect(t *testing.T) {
 	t.Parallel()
 
 	for name, text := range map[string]string{
@@ -361,7 +361,7 @@ func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{answers: []answer{{text: "yes"}}}
+			h := &fixture{answers: []answer{{text: "yes"}}}
 			s, _ := do(t, h, text)
 			if got := outcome(s); got != "failed template_error" {
 				t.Errorf("the step is %s", got)
@@ -373,8 +373,8 @@ func TestAMissingValueFailsAStepBeforeAnythingIsDone(t *testing.T) {
 	}
 }
 
-// A step that is stopped from outside has not failed: whoever has the run does
-// it again.
+// A step that is cancelled from outside has not failed: the worker that holds
+// the lease repeats it.
 func TestAStoppedStepHasNoResult(t *testing.T) {
 	t.Parallel()
 
@@ -386,7 +386,7 @@ func TestAStoppedStepHasNoResult(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := &hands{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
+				h := &fixture{takes: 20 * time.Second, answers: []answer{{text: "yes"}}}
 				lost := errors.New("the lease is lost")
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(lost) })
@@ -412,7 +412,7 @@ const (
 	three = "+15551234569"
 )
 
-// states returns what the step says of each recipient.
+// states returns the recorded state of each recipient.
 func states(s execution.StepRecord) string {
 	recipients, _ := jsonvalue.Lookup(s.Output, "recipients")
 	list, _ := recipients.([]any)
@@ -447,10 +447,10 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 	}{
 		"all are reached":                                  {step: notification("sms", one, two), want: "completed", states: "sent sent", sends: 2},
 		"one cannot be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one), want: "completed", states: "failed sent", sends: 2},
-		"nobody can be reached":                            {step: notification("sms", one, two), send: fails(step.ErrNotification, one, two), want: "failed notification_failed", states: "failed failed", sends: 2},
-		"nobody knows of an SMS, and it is not sent again": {step: notification("sms", one, two), send: fails(dark, one), want: "completed", states: "unknown sent", sends: 2},
-		"nobody knows of any":                              {step: notification("email", "a@example.com"), send: fails(dark, "a@example.com"), want: "completed", states: "unknown", sends: 1},
-		"nobody knows of a chat":                           {step: notification("slack", a), send: fails(dark, a), want: "completed", states: "unknown", sends: 1},
+		"no recipient can be reached":                      {step: notification("sms", one, two), send: fails(step.ErrNotification, one, two), want: "failed notification_failed", states: "failed failed", sends: 2},
+		"an SMS with an unknown outcome is not sent again": {step: notification("sms", one, two), send: fails(dark, one), want: "completed", states: "unknown sent", sends: 2},
+		"all outcomes are unknown":                         {step: notification("email", "a@example.com"), send: fails(dark, "a@example.com"), want: "completed", states: "unknown", sends: 1},
+		"a chat with an unknown outcome":                   {step: notification("slack", a), send: fails(dark, a), want: "completed", states: "unknown", sends: 1},
 		"surely not sent is sent again":                    {step: notification("sms", one), send: func(_ step.Message, n int) error { return []error{step.ErrAgain, nil}[n-1] }, want: "completed", states: "sent", sends: 2},
 		"surely never sent":                                {step: notification("sms", one), send: fails(step.ErrAgain, one), want: "failed notification_failed", states: "failed", sends: 3},
 		"a webhook is repeated": {step: notification("webhook", a, b), send: func(m step.Message, n int) error {
@@ -459,12 +459,12 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 			}
 			return nil
 		}, want: "completed", states: "sent sent", sends: 3},
-		"a webhook of which nobody knows has failed": {step: notification("webhook", a), send: fails(dark, a), want: "failed notification_failed", states: "failed", sends: 1},
-		"the time is over before all were told":      {step: notification("sms", one, two, three), takes: 20 * time.Second, want: "failed step_timeout", states: "sent unknown pending", sends: 2},
+		"a webhook without an answer has failed": {step: notification("webhook", a), send: fails(dark, a), want: "failed notification_failed", states: "failed", sends: 1},
+		"the time is over before all were told":  {step: notification("sms", one, two, three), takes: 20 * time.Second, want: "failed step_timeout", states: "sent unknown pending", sends: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{send: tc.send, takes: tc.takes}
+			h := &fixture{send: tc.send, takes: tc.takes}
 			s, _ := do(t, h, tc.step)
 			if outcome(s) != tc.want || states(s) != tc.states || len(h.messages) != tc.sends {
 				t.Errorf("got %s (%s) after %d, want %s (%s) after %d", outcome(s), states(s), len(h.messages), tc.want, tc.states, tc.sends)
@@ -475,7 +475,7 @@ func TestEachRecipientHasAnOutcome(t *testing.T) {
 
 func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	do(t, h, notification("webhook", "https://a.example/", "https://b.example/"))
 	for i, m := range h.messages {
 		want := step.Message{
@@ -493,7 +493,7 @@ func TestAMessageHasAKeyOfItsOwn(t *testing.T) {
 
 func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	do(t, h, notification("sms", one, two))
 	if diff := cmp.Diff([]string{"intend", "send " + one, "intend", "send " + two}, h.log); diff != "" {
 		t.Errorf("order (-want +got)\n%s", diff)
@@ -508,21 +508,21 @@ func TestAnSMSIsIntendedBeforeItIsSent(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeIntendedIsNotSent(t *testing.T) {
+func TestAMessageWhoseIntentCannotBeRecordedIsNotSent(t *testing.T) {
 	t.Parallel()
-	h := &hands{intend: execution.ErrStale}
+	h := &fixture{intend: execution.ErrStale}
 	_, err := h.service().Do(t.Context(), task(t, h, notification("sms", one)))
 	if !errors.Is(err, execution.ErrStale) || len(h.messages) != 0 {
 		t.Errorf("got %v after %d messages", err, len(h.messages))
 	}
 }
 
-func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
+func TestAfterACrashNoMessageIsSentTwice(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		channel string
-		before  []string // what was recorded of each recipient
+		before  []string // recorded state of each recipient
 		want    string
 		sends   []string
 	}{
@@ -534,7 +534,7 @@ func TestAfterACrashNobodyIsToldTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, notification(tc.channel, one, two))
 			var list []any
 			for i, s := range tc.before {
@@ -567,7 +567,7 @@ func TestAnAddressFromAnEventIsChecked(t *testing.T) {
 	} {
 		t.Run(recipient, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := do(t, h, notification("sms", recipient))
 			if got := outcome(s); got != want || want != "completed" && len(h.messages) > 0 {
 				t.Errorf("the step is %s after %d messages, want %s", got, len(h.messages), want)
@@ -578,16 +578,16 @@ func TestAnAddressFromAnEventIsChecked(t *testing.T) {
 
 const hostile = `"><!channel> <https://evil.example|a> [b](c) {{ event_payload.n }}`
 
-// withHostile returns a task whose event has one value that is hostile
-// everywhere, and one that goes up a path.
-func withHostile(t *testing.T, h *hands, text string) step.Task {
+// withHostile returns a task whose event has a value that is hostile in every
+// format, and one with a path traversal.
+func withHostile(t *testing.T, h *fixture, text string) step.Task {
 	t.Helper()
 	job := task(t, h, text)
 	job.Scope["event_payload"] = map[string]any{"v": hostile, "up": "..", "id": "T 1/2", "url": "https://x.example/a?b=c"}
 	return job
 }
 
-func TestValuesArePlainTextWhereTheyLand(t *testing.T) {
+func TestValuesArePlainTextInEveryChannel(t *testing.T) {
 	t.Parallel()
 
 	const mine = `<!here> *b* [c](d) & `
@@ -601,7 +601,7 @@ func TestValuesArePlainTextWhereTheyLand(t *testing.T) {
 	} {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := doTask(t, h, withHostile(t, h, `{"id": "s", "type": "notification", "channel": "`+channel+`", "recipients": ["`+tc.recipient+`"],
 				"subject": "{{ event_payload.v }}", "body": "`+mine+`{{ event_payload.v }}"}`))
 			if got := outcome(s); got != "completed" {
@@ -635,7 +635,7 @@ func TestAValueStaysInItsPartOfAURL(t *testing.T) {
 	} {
 		t.Run(recipient, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			s, _ := doTask(t, h, withHostile(t, h, notificationTo(recipient)))
 			got := outcome(s)
 			if len(h.messages) > 0 {
@@ -654,7 +654,7 @@ func notificationTo(recipient string) string {
 
 func TestAHostileParameterIsOneValue(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	doTask(t, h, withHostile(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
 		{"ticket_id": "{{ event_payload.v }}", "body": "<p>{{ event_payload.v }}</p>", "visibility": "internal"}}`))
 	want := map[string]any{"ticket_id": hostile, "body": "<p>" + hostile + "</p>", "visibility": "internal"}
@@ -663,9 +663,9 @@ func TestAHostileParameterIsOneValue(t *testing.T) {
 	}
 }
 
-func TestAChannelWithoutASenderReachesNobody(t *testing.T) {
+func TestAChannelWithoutASenderFails(t *testing.T) {
 	t.Parallel()
-	h := &hands{}
+	h := &fixture{}
 	s := h.service()
 	s.Senders = nil
 	got, err := s.Do(t.Context(), task(t, h, notification("teams", "https://a.example/")))
@@ -696,7 +696,7 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := do(t, &hands{}, `{"id": "s", "type": "branch", "cases": [`+tc.cases+`]}`)
+			s, _ := do(t, &fixture{}, `{"id": "s", "type": "branch", "cases": [`+tc.cases+`]}`)
 			if s.Status != execution.StepCompleted || *s.Case != tc.want {
 				t.Errorf("%s, case %d; want %d", s.Status, *s.Case, tc.want)
 			}
@@ -714,8 +714,8 @@ func TestABranchTakesTheFirstCaseThatHolds(t *testing.T) {
 	}
 }
 
-// A step is one row of the store; a larger one than 1 KB costs more to write.
-func TestWhatExplainsAStepIsShort(t *testing.T) {
+// A step is one row of the store; above 1 KB it costs more to write.
+func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("as long as a prompt may be ", 700)
 	for name, text := range map[string]string{
@@ -728,7 +728,7 @@ func TestWhatExplainsAStepIsShort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, text)
+			s, _ := do(t, &fixture{answers: []answer{{text: "yes"}}}, text)
 			row, err := json.Marshal(s)
 			if err != nil || len(row) > 1000 || s.Input == nil {
 				t.Errorf("the step has %d bytes: %.1200s, %v", len(row), row, err)
@@ -737,14 +737,14 @@ func TestWhatExplainsAStepIsShort(t *testing.T) {
 	}
 }
 
-// when returns a case that takes a text for the subject.
+// when returns a case that compares the subject with a text.
 func when(name, subject string) string {
 	return `{"when": {"field": "subject", "operator": "eq", "value": "` + subject + `"}, "steps": [` + inner(name) + `]}`
 }
 
 func TestAQuestionIsInTheTrace(t *testing.T) {
 	t.Parallel()
-	s, _ := do(t, &hands{answers: []answer{{text: "yes"}}}, plain+`}`)
+	s, _ := do(t, &fixture{answers: []answer{{text: "yes"}}}, plain+`}`)
 	want := map[string]any{
 		"model": "standard", "data": map[string]any{"event_payload.subject": "It's {{ event_payload.n }}", "event_payload.f": jsonvalue.Number("0.5")},
 	}
@@ -753,13 +753,13 @@ func TestAQuestionIsInTheTrace(t *testing.T) {
 	}
 }
 
-// inner returns a step whose name is made of text.
+// inner returns a step whose name is text.
 func inner(text string) string {
 	name := "i_" + strings.NewReplacer(".", "_").Replace(text)
 	return strings.Replace(note, `"s"`, `"`+name+`"`, 1) + `}`
 }
 
-// ---- questions ----
+// ---- questions to models ----
 
 const (
 	schema   = `"output_schema": {"type": "object", "required": ["p"], "properties": {"p": {"enum": ["p1", "p2"]}, "n": {"type": "integer"}}}`
@@ -778,7 +778,7 @@ func TestAModelAnswers(t *testing.T) {
 		want    string
 		output  any
 		asked   int
-		spare   bool // whether the last question went to the other model
+		spare   bool // whether the last question went to the fallback model
 	}{
 		"without a schema any text will do":        {answers: []answer{{text: `{"p": 1}`}}, want: "completed", output: map[string]any{"text": `{"p": 1}`}, asked: 1},
 		"an empty one is none":                     {answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},
@@ -793,16 +793,16 @@ func TestAModelAnswers(t *testing.T) {
 		"JSON in a block of code is JSON":          {more: schema, answers: []answer{{text: "```json\n{\"p\": \"p2\"}\n```\n"}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 1},
 		"without a schema a block of code is text": {answers: []answer{{text: "```\nx\n```"}}, want: "completed", output: map[string]any{"text": "```\nx\n```"}, asked: 1},
 		"with a schema it is JSON":                 {more: schema, answers: []answer{{text: ` {"p": "p1", "n": 12345678901234567} `}}, want: "completed", output: map[string]any{"p": "p1", "n": int64(12345678901234567)}, asked: 1},
-		"one that is not is mended":                {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
-		"one that does not fit is mended":          {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"an answer that is not JSON is corrected":  {more: schema, answers: []answer{{text: `p1`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
+		"an answer that does not fit is corrected": {more: schema, answers: []answer{{text: `{"p": "p9"}`}, {text: `{"p": "p2"}`}}, want: "completed", output: map[string]any{"p": "p2"}, asked: 2},
 		"two that do not fit are no answer":        {more: schema, answers: []answer{{text: `{"p": "p9"}`}}, want: "failed invalid_model_output", asked: 2},
 		"an empty one does not fit":                {more: schema, answers: []answer{{text: ``}}, want: "failed invalid_model_output", asked: 2},
 		"two values are no JSON":                   {more: schema, answers: []answer{{text: `{"p": "p1"} {"p": "p2"}`}}, want: "failed invalid_model_output", asked: 2},
-		"one that is too long is mended":           {answers: []answer{{text: strings.Repeat("x", 40<<10)}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2},
+		"an answer that is too long is corrected":  {answers: []answer{{text: strings.Repeat("x", 40<<10)}, {text: "short"}}, want: "completed", output: map[string]any{"text": "short"}, asked: 2},
 		"two that are too long are no answer":      {answers: []answer{{text: strings.Repeat("x", 40<<10)}}, want: "failed invalid_model_output", asked: 2},
 		"a model that is busy is asked again":      {answers: []answer{{err: step.ErrAgain}, {err: step.ErrAgain}, {text: "now"}}, want: "completed", output: map[string]any{"text": "now"}, asked: 3},
 		"a model that stays busy is not available": {answers: []answer{{err: step.ErrAgain}}, want: "failed model_unavailable", asked: 3},
-		"another model answers for one that is down": {
+		"the fallback model answers when the first is down": {
 			answers: []answer{{err: step.ErrElsewhere}, {text: "I do"}}, want: "completed", output: map[string]any{"text": "I do"}, asked: 2, spare: true,
 		},
 		"when both are down the first is tried again": {
@@ -819,7 +819,7 @@ func TestAModelAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{answers: tc.answers, takes: tc.takes}
+			h := &fixture{answers: tc.answers, takes: tc.takes}
 			text := plain + `}`
 			if tc.more != "" {
 				text = plain + ", " + tc.more + `}`
@@ -846,7 +846,7 @@ func TestAModelAnswers(t *testing.T) {
 
 func TestAQuestionKeepsDataApart(t *testing.T) {
 	t.Parallel()
-	h := &hands{answers: []answer{{text: "p9"}, {text: `{"p": "p1"}`}}}
+	h := &fixture{answers: []answer{{text: "p9"}, {text: `{"p": "p1"}`}}}
 	s, _ := do(t, h, plain+", "+schema+`}`)
 	q := h.asked[0]
 	if q.Prompt != "Judge [[event_payload.subject]]." || q.System != "Be brief about [[event_payload.f]]." {
@@ -868,7 +868,7 @@ func TestAQuestionKeepsDataApart(t *testing.T) {
 
 func TestWithoutCreditsNoModelIsAsked(t *testing.T) {
 	t.Parallel()
-	h := &hands{poor: true}
+	h := &fixture{poor: true}
 	s, _ := do(t, h, plain+`}`)
 	if got := outcome(s); got != "failed credit_insufficient" || len(h.asked) > 0 {
 		t.Errorf("%s after %d questions", got, len(h.asked))
@@ -883,19 +883,19 @@ func TestParametersAreCheckedBeforeTheProductIsCalled(t *testing.T) {
 		want         any
 		why          string
 	}{
-		"a whole number becomes text":            {"status", "{{ event_payload.n }}", "12345678901234567", ""},
-		"null drops an optional parameter":       {"status", "{{ event_payload.nothing }}", nil, ""},
-		"null fails a required one":              {"ticket_id", "{{ event_payload.nothing }}", nil, "psa.update_ticket: ticket_id must be a string, not null; the parameter is required."},
-		"a value that is none of the enum's":     {"priority", "{{ event_payload.bad }}", nil, `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "nobody".`},
-		"a list where text is wanted":            {"status", "{{ event_payload.list }}", nil, `psa.update_ticket: status must be a string, not an array: [1,"two"].`},
-		"a text where a boolean is wanted":       {"ai_classified", "{{ event_payload.bad }}", nil, `psa.update_ticket: ai_classified must be true or false, not a string: "nobody".`},
-		"a boolean where a boolean is wanted":    {"ai_classified", "{{ event_payload.yes }}", true, ""},
-		"a number among text is text all along":  {"status", "n={{ event_payload.n }}", "n=12345678901234567", ""},
-		"what a product does not know is passed": {"other", "{{ event_payload.n }}", int64(12345678901234567), ""},
+		"a whole number becomes text":                            {"status", "{{ event_payload.n }}", "12345678901234567", ""},
+		"null drops an optional parameter":                       {"status", "{{ event_payload.nothing }}", nil, ""},
+		"null fails a required one":                              {"ticket_id", "{{ event_payload.nothing }}", nil, "psa.update_ticket: ticket_id must be a string, not null; the parameter is required."},
+		"a value that is none of the enum's":                     {"priority", "{{ event_payload.bad }}", nil, `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "nobody".`},
+		"a list where text is wanted":                            {"status", "{{ event_payload.list }}", nil, `psa.update_ticket: status must be a string, not an array: [1,"two"].`},
+		"a text where a boolean is wanted":                       {"ai_classified", "{{ event_payload.bad }}", nil, `psa.update_ticket: ai_classified must be true or false, not a string: "nobody".`},
+		"a boolean where a boolean is wanted":                    {"ai_classified", "{{ event_payload.yes }}", true, ""},
+		"a number among text is text all along":                  {"status", "n={{ event_payload.n }}", "n=12345678901234567", ""},
+		"a parameter that the catalogue does not know is passed": {"other", "{{ event_payload.n }}", int64(12345678901234567), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hands{}
+			h := &fixture{}
 			job := task(t, h, `{"id": "s", "type": "product_action", "product": "psa", "action": "update_ticket", "params": {"ticket_id": "t"}}`)
 			job.Definition.Params = map[string]any{"ticket_id": "t", tc.param: tc.value}
 			s, _ := doTask(t, h, job)
@@ -929,7 +929,7 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 		`Sure! It is p1.`:          `The answer does not fit the output_schema: it is not JSON from byte 1 on; it begins "Sure! It is p1.".`,
 		strings.Repeat("x", 32769): "The answer has 32769 bytes; 32768 are allowed.",
 	} {
-		h := &hands{answers: []answer{{text: text}}}
+		h := &fixture{answers: []answer{{text: text}}}
 		s, _ := do(t, h, plain+", "+schema+`}`)
 		if outcome(s) != "failed invalid_model_output" || s.Error.Message != want || s.Charge != nil || s.Tries != 2 {
 			t.Errorf("%.40q: %s after %d tries: %q, want %q", text, outcome(s), s.Tries, s.Error.Message, want)
@@ -937,7 +937,7 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 	}
 }
 
-func TestATraceSaysHowMuchItLeavesOut(t *testing.T) {
+func TestATraceCountsWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
 
 	list := func(n int) []any {
@@ -954,7 +954,7 @@ func TestATraceSaysHowMuchItLeavesOut(t *testing.T) {
 		"many":               {list(100_000), append(list(20), "… 99,980 more")},
 		"a text":             {strings.Repeat("x", 5000), strings.Repeat("x", 136) + "… (4,864 more characters)"},
 		"a text in a list":   {[]any{strings.Repeat("x", 161)}, []any{strings.Repeat("x", 139) + "… (22 more characters)"}},
-		"what is short":      {map[string]any{"a": "b", "n": nil}, map[string]any{"a": "b", "n": nil}},
+		"short values":       {map[string]any{"a": "b", "n": nil}, map[string]any{"a": "b", "n": nil}},
 		"names that are cut": {map[string]any{strings.Repeat("k", 170) + "a": "1", strings.Repeat("k", 170) + "b": "2"}, map[string]any{strings.Repeat("k", 139) + "… (32 more characters)": "2", "…": "1 more"}},
 	} {
 		t.Run(name, func(t *testing.T) {

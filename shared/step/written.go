@@ -8,8 +8,8 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// Text returns what a notification says: what people saw at a gate, or what the
-// definition says, filled. It returns render.ErrTemplate.
+// Text returns the text of a notification: the text shown at a gate, or the
+// definition's, filled. It returns render.ErrTemplate.
 func Text(t Task) (execution.Text, error) {
 	if t.Written.Text != nil {
 		return *t.Written.Text, nil
@@ -27,8 +27,8 @@ func Text(t Task) (execution.Text, error) {
 	return execution.Text{Subject: subject, Body: body, Markup: markup}, err
 }
 
-// Recipients returns whom a notification will reach. One whose address cannot be
-// told stands there as the definition has it.
+// Recipients returns the recipients of a notification. A recipient without a
+// valid address appears as written in the definition.
 func (s *Service) Recipients(t Task) []string {
 	out := []string{}
 	for _, d := range s.deliveries(t, notifies(t), Message{}).list {
@@ -41,12 +41,12 @@ func notifies(t Task) definition.Notify {
 	return definition.Notify{Channel: t.Definition.Channel, Recipients: t.Definition.Recipients}
 }
 
-// hold holds the deliveries to the recipients that people saw at a gate; nil: to
-// any.
-func (ds *deliveries) hold(shown []string) {
+// restrictTo refuses recipients that the gate did not show; nil means no
+// restriction.
+func (ds *deliveries) restrictTo(shown []string) {
 	for _, d := range ds.list {
 		if shown != nil && !slices.Contains(shown, d.Recipient) {
-			d.status, d.reason = refused, "It is not among the recipients that people saw when they approved."
+			d.status, d.reason = refused, "The recipient was not among those shown to the approvers."
 		}
 	}
 }

@@ -1,17 +1,17 @@
-// Package sweep repairs what a crash left behind.
+// Package sweep recovers runs that stopped moving after a crash.
 //
-// Every run that is not at its end is due at some time, and the store finds
-// those whose time has passed without looking at the others. Most often there
-// is nothing to do: whoever holds the lease is merely slow. Otherwise the run
-// is started again; the runner reads the record and does what is right. So is a
-// run at its end of whose outcome the people who were asked have not heard. Either
-// way it is marked as one that rests, so that it is listed however long machines
-// stay away. A sweep writes nothing that anybody else would not write in the
-// same way, so it may run twice or beside everything else.
+// Every run that has not ended has a due time, and the store finds overdue runs
+// by an index. Usually there is nothing to do: the worker that holds the lease
+// is merely slow. Otherwise the sweeper starts the run's machine again, and the
+// runner continues from the record. It does the same for an ended run whose
+// outcome messages were not all sent. It also marks the run as parked, so that
+// it stays listed while the machines are down. A sweep makes only changes that
+// the runner or a second sweep would make too, so it may run twice or beside
+// everything else.
 //
-// If the sweeper is down, what lost its machine waits until it is back; nothing
-// else depends on it. In an hour without faults it repairs nothing, and its
-// metrics say so.
+// If the sweeper is down, runs that lost their machine wait until it is back;
+// nothing else depends on it. In an hour without faults it repairs nothing, as
+// its metrics show.
 package sweep
 
 import (
@@ -24,27 +24,27 @@ import (
 	"theoneagents.app/agents/shared/machine"
 )
 
-// Store finds what is overdue.
+// Store finds overdue runs.
 type Store interface {
 	execution.Store
 
 	// Overdue returns up to limit runs that were due before now, the longest
-	// overdue first. It may be a moment behind.
+	// overdue first. Its index may lag behind.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error)
 }
 
-// Machine starts runs again. The same run at the same second is started once.
+// Machine starts runs again. Two starts of a run at the same second are one.
 type Machine interface {
 	Restart(ctx context.Context, c machine.Cursor, at time.Time) error
 }
 
-// Outbox publishes the platform's own events whose writers did not.
+// Outbox publishes the platform's own events that their writers left.
 type Outbox interface {
-	// Sweep publishes them and returns how many.
+	// Sweep publishes them and returns their number.
 	Sweep(ctx context.Context) (int, error)
 }
 
-// Service sweeps.
+// Service repairs overdue runs.
 type Service struct {
 	Store   Store
 	Machine Machine
@@ -54,26 +54,26 @@ type Service struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// A Report says what a sweep did.
+// A Report counts the results of a sweep.
 type Report struct {
 	Looked    int // runs that were due
-	Prolonged int // merely slow: somebody has a live lease
+	Prolonged int // merely slow: a worker has a live lease
 	Started   int // started again
-	Settled   int // at their end, with a price still held
-	Failed    int // to be tried in the next sweep
-	Published int // events of the platform that their writers did not publish
+	Settled   int // ended, with credits still held
+	Failed    int // retried in the next sweep
+	Published int // platform events that their writers did not publish
 }
 
-// Most is how many runs one sweep looks at.
+// Most limits the runs that one sweep handles.
 const Most = 500
 
 // Between is the time between the two sweeps of a watch. A lease of 25 seconds,
-// 25 seconds of grace and this are less than the 90 seconds within which a run
-// is moved on.
+// 25 seconds of grace and this stay below the 90 seconds within which a run is
+// moved on.
 const Between = 30 * time.Second
 
-// Watch sweeps twice, since a scheduler knows no shorter time than a minute. It
-// leaves the second to the next watch when there is no time for it.
+// Watch sweeps twice, because the scheduler's shortest interval is a minute. It
+// skips the second sweep when its time is short.
 func (s *Service) Watch(ctx context.Context) (Report, error) {
 	first, err := s.Sweep(ctx)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < Between+room || s.Sleep(ctx, Between) != nil {
@@ -83,7 +83,7 @@ func (s *Service) Watch(ctx context.Context) (Report, error) {
 	return first.plus(second), errors.Join(err, again)
 }
 
-// room is the time that a sweep should have.
+// room is the time reserved for a sweep.
 const room = 10 * time.Second
 
 func (r Report) plus(o Report) Report {
@@ -93,8 +93,8 @@ func (r Report) plus(o Report) Report {
 	}
 }
 
-// Sweep repairs what is overdue and publishes the events that are left. One that
-// fails does not keep the others.
+// Sweep repairs the overdue runs and publishes the events left in the outbox. A
+// failure does not stop the others.
 func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	r, err := s.runs(ctx)
 	published, failed := s.Outbox.Sweep(ctx)
@@ -102,11 +102,11 @@ func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	return r, errors.Join(err, failed)
 }
 
-// runs repairs the runs that are overdue.
+// runs repairs the overdue runs.
 func (s *Service) runs(ctx context.Context) (Report, error) {
 	due, err := s.Store.Overdue(ctx, s.Now(), Most)
 	if err != nil {
-		return Report{}, fmt.Errorf("find what is overdue: %w", err)
+		return Report{}, fmt.Errorf("find overdue runs: %w", err)
 	}
 	r := Report{Looked: len(due)}
 	var errs []error
@@ -127,7 +127,7 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error
 	now := s.Now()
 	switch {
 	case x.Due.IsZero() || now.Before(x.Due):
-		return nil // the index was a moment behind
+		return nil // the index lagged behind
 	case now.Before(x.Lease.Until):
 		x.Due, x.WasParked = x.Lease.Until.Add(execution.Grace), true
 		r.Prolonged++
@@ -147,15 +147,15 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error
 	return nil
 }
 
-// postpone puts a run that was found without progress behind the others that
-// are due, so that some which cannot be moved do not keep the rest. It comes
-// before the start, whose worker would otherwise be the one to lose the race.
+// postpone moves the due time of a run, so that runs which cannot be repaired
+// do not block the rest. It precedes the start: otherwise its write could make
+// the started worker lose a race.
 func (s *Service) postpone(ctx context.Context, x execution.Execution, now time.Time) error {
 	x.Due, x.WasParked = now.Add(execution.Grace), true
 	return s.Store.Commit(ctx, execution.Change{Execution: x})
 }
 
-// ignoreStale takes a lost race for what it is: somebody else moved the run on.
+// ignoreStale ignores a lost race: another writer moved the run on.
 func ignoreStale(err error) error {
 	if errors.Is(err, execution.ErrStale) {
 		return nil

@@ -23,8 +23,8 @@ import (
 
 const org = id.Org("org_acme")
 
-// A yard is a sweeper with its store and a machine. Its clock stands.
-type yard struct {
+// A fixture is a sweeper with its store and a machine. Its clock is manual.
+type fixture struct {
 	*testing.T
 	sweep.Service
 
@@ -32,35 +32,35 @@ type yard struct {
 	now       time.Time
 	restarted []id.Execution
 	broken    map[id.Execution]error
-	left      []error          // what becomes of each event that is left in the outbox
-	behind    []machine.Cursor // what the index says besides
-	raced     bool             // whether somebody writes just before the sweeper
+	left      []error          // result of publishing each event left in the outbox
+	behind    []machine.Cursor // additional stale entries of the index
+	raced     bool             // whether another writer is just ahead of the sweeper
 }
 
-// yardStore is the store as the sweeper sees it.
-type yardStore struct {
+// fixtureStore is the store of the sweeper.
+type fixtureStore struct {
 	*memory.Store
 
-	yard *yard
+	fixture *fixture
 }
 
-func (s yardStore) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
+func (s fixtureStore) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	list, err := s.Store.Overdue(ctx, now, limit)
-	return append(slices.Clone(s.yard.behind), list...), err
+	return append(slices.Clone(s.fixture.behind), list...), err
 }
 
-func (s yardStore) Commit(ctx context.Context, c execution.Change) error {
-	if s.yard.raced {
+func (s fixtureStore) Commit(ctx context.Context, c execution.Change) error {
+	if s.fixture.raced {
 		return execution.ErrStale
 	}
 	return s.Store.Commit(ctx, c)
 }
 
-func open(t *testing.T) *yard {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	y := &yard{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
+	y := &fixture{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
 	now := func() time.Time { return y.now }
-	y.Service = sweep.Service{Store: yardStore{y.store, y}, Machine: y, Outbox: yardOutbox{y}, Now: now}
+	y.Service = sweep.Service{Store: fixtureStore{y.store, y}, Machine: y, Outbox: fixtureOutbox{y}, Now: now}
 	keeper := &tenant.Service{Store: y.store, Now: now}
 	y.must(keeper.Project(t.Context(), event.Event{
 		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},
@@ -68,22 +68,22 @@ func open(t *testing.T) *yard {
 	return y
 }
 
-// yardOutbox is the outbox as the sweeper sees it.
-type yardOutbox struct{ yard *yard }
+// fixtureOutbox is the outbox of the sweeper.
+type fixtureOutbox struct{ fixture *fixture }
 
 // Sweep implements sweep.Outbox.
-func (o yardOutbox) Sweep(context.Context) (int, error) {
+func (o fixtureOutbox) Sweep(context.Context) (int, error) {
 	n := 0
-	for _, err := range o.yard.left {
+	for _, err := range o.fixture.left {
 		if err == nil {
 			n++
 		}
 	}
-	return n, errors.Join(o.yard.left...)
+	return n, errors.Join(o.fixture.left...)
 }
 
 // Restart implements sweep.Machine.
-func (y *yard) Restart(_ context.Context, c machine.Cursor, at time.Time) error {
+func (y *fixture) Restart(_ context.Context, c machine.Cursor, at time.Time) error {
 	if !at.Equal(y.now) {
 		y.Errorf("restarted at %v, and it is %v", at, y.now)
 	}
@@ -94,15 +94,15 @@ func (y *yard) Restart(_ context.Context, c machine.Cursor, at time.Time) error 
 	return nil
 }
 
-func (y *yard) must(err error) {
+func (y *fixture) must(err error) {
 	y.Helper()
 	if err != nil {
 		y.Fatal(err)
 	}
 }
 
-// run stores a run that change has been applied to.
-func (y *yard) run(name id.Execution, change func(x execution.Execution) execution.Change) {
+// run stores a run after applying change.
+func (y *fixture) run(name id.Execution, change func(x execution.Execution) execution.Change) {
 	y.Helper()
 	x := execution.New(execution.Execution{ID: name, Org: org, Agent: "agent_a"}, y.now)
 	y.must(y.store.Create(y.Context(), x))
@@ -112,21 +112,21 @@ func (y *yard) run(name id.Execution, change func(x execution.Execution) executi
 	}
 }
 
-func (y *yard) stored(name id.Execution) execution.Execution {
+func (y *fixture) stored(name id.Execution) execution.Execution {
 	y.Helper()
 	x, _, err := y.store.Execution(y.Context(), org, name)
 	y.must(err)
 	return x
 }
 
-func (y *yard) sweep() sweep.Report {
+func (y *fixture) sweep() sweep.Report {
 	y.Helper()
 	r, err := y.Sweep(y.Context())
 	y.must(err)
 	return r
 }
 
-// leased is a run that a worker has just taken.
+// leased gives a run a lease that was just taken.
 func leased(now time.Time) func(execution.Execution) execution.Change {
 	return func(x execution.Execution) execution.Change {
 		x, _ = x.Leased("worker", 0, now)
@@ -134,7 +134,7 @@ func leased(now time.Time) func(execution.Execution) execution.Change {
 	}
 }
 
-func TestTheSweeperDoesWhatIsDue(t *testing.T) {
+func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 	t.Parallel()
 
 	hold := credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20}
@@ -146,46 +146,48 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		change func(y *yard) func(execution.Execution) execution.Change
+		change func(y *fixture) func(execution.Execution) execution.Change
 		after  time.Duration
 		want   sweep.Report
-		ends   bool // whether nothing is due any more
+		ends   bool // whether the run is no longer due
 	}{
-		"nothing while a run is young":      {after: execution.Grace, want: sweep.Report{}},
+		"not while a run is young":          {after: execution.Grace, want: sweep.Report{}},
 		"a start of a run that never began": {after: execution.Grace + 1, want: sweep.Report{Looked: 1, Started: 1}},
-		"nothing while a worker is alive":   {change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) }, after: 20 * time.Second, want: sweep.Report{}},
+		"not while a lease is live":         {change: func(y *fixture) func(execution.Execution) execution.Change { return leased(y.now) }, after: 20 * time.Second, want: sweep.Report{}},
 		"patience while a worker is slow": {
-			change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now.Add(10 * time.Second)) },
-			after:  30 * time.Second, want: sweep.Report{Looked: 1, Prolonged: 1},
+			change: func(y *fixture) func(execution.Execution) execution.Change {
+				return leased(y.now.Add(10 * time.Second))
+			},
+			after: 30 * time.Second, want: sweep.Report{Looked: 1, Prolonged: 1},
 		},
 		"a start when the worker is dead": {
-			change: func(y *yard) func(execution.Execution) execution.Change { return leased(y.now) },
+			change: func(y *fixture) func(execution.Execution) execution.Change { return leased(y.now) },
 			after:  time.Minute, want: sweep.Report{Looked: 1, Started: 1},
 		},
 		"a start of a run at rest when its time has come": {
-			change: func(y *yard) func(execution.Execution) execution.Change {
+			change: func(y *fixture) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					return execution.Change{Execution: x.Parked(y.now.Add(time.Hour))}
 				}
 			},
 			after: time.Hour + time.Minute, want: sweep.Report{Looked: 1, Started: 1},
 		},
-		"nothing while a run rests": {
-			change: func(y *yard) func(execution.Execution) execution.Change {
+		"not while a run is parked": {
+			change: func(y *fixture) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					return execution.Change{Execution: x.Parked(y.now.Add(time.Hour))}
 				}
 			},
 			after: time.Hour, want: sweep.Report{},
 		},
-		"nothing of a run at its end": {
-			change: func(y *yard) func(execution.Execution) execution.Change {
+		"not for an ended run": {
+			change: func(y *fixture) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change { return execution.Change{Execution: x.Complete(y.now)} }
 			},
 			after: time.Hour, want: sweep.Report{}, ends: true,
 		},
 		"the price that a dead worker held": {
-			change: func(y *yard) func(execution.Execution) execution.Change {
+			change: func(y *fixture) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					y.must(y.store.Commit(y.Context(), holding(y.now)(x)))
 					x, done, err := y.store.Execution(y.Context(), org, x.ID)
@@ -199,7 +201,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 			after: time.Minute, want: sweep.Report{Looked: 1, Settled: 1}, ends: true,
 		},
 		"a start of a run at its end of whose outcome people have not heard": {
-			change: func(y *yard) func(execution.Execution) execution.Change {
+			change: func(y *fixture) func(execution.Execution) execution.Change {
 				return func(x execution.Execution) execution.Change {
 					told := execution.Notified{execution.OnAsked: {{
 						Channel: definition.SMS, Recipients: []execution.Receipt{{Recipient: "+15550000001", Status: execution.DeliverySent}},
@@ -245,7 +247,7 @@ func TestTheSweeperDoesWhatIsDue(t *testing.T) {
 	}
 }
 
-func TestPatienceLastsAsLongAsTheLease(t *testing.T) {
+func TestARunWithALiveLeaseIsPostponed(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", leased(y.now.Add(10*time.Second)))
@@ -264,7 +266,7 @@ func TestPatienceLastsAsLongAsTheLease(t *testing.T) {
 	}
 }
 
-func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
+func TestARunThatCannotBeRepairedDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	for _, name := range []id.Execution{"exec_1", "exec_2", "exec_3"} {
@@ -283,7 +285,7 @@ func TestOneThatCannotBeRepairedDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-func TestASweepAlsoPublishesWhatIsLeftInTheOutbox(t *testing.T) {
+func TestASweepPublishesTheRestOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	down := errors.New("the bus is down")
@@ -293,13 +295,13 @@ func TestASweepAlsoPublishesWhatIsLeftInTheOutbox(t *testing.T) {
 	if r, err := y.Sweep(t.Context()); !errors.Is(err, down) || r != (sweep.Report{Looked: 1, Started: 1, Published: 2}) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	y.Store, y.left = blind{yardStore{y.store, y}}, []error{nil}
+	y.Store, y.left = blind{fixtureStore{y.store, y}}, []error{nil}
 	if r, err := y.Sweep(t.Context()); !errors.Is(err, errBlind) || r.Published != 1 {
 		t.Errorf("when the runs cannot be read: %+v, %v", r, err)
 	}
 }
 
-func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
+func TestAStaleIndexEntryIsIgnored(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_young", nil)
@@ -310,7 +312,7 @@ func TestAnIndexThatIsBehindHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestALostRaceIsNoFailure(t *testing.T) {
+func TestALostRaceIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", leased(y.now.Add(10*time.Second)))
@@ -321,7 +323,7 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
+func TestARunWithoutProgressIsMarkedParkedAndPostponed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(now time.Time) func(execution.Execution) execution.Change{
 		"that never began":      nil,
@@ -354,7 +356,7 @@ func TestARunWithoutProgressIsMarkedAndPutBehindTheOthers(t *testing.T) {
 	}
 }
 
-func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
+func TestARunWithoutMachineStaysListedUnderItsStatus(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", nil)
@@ -369,8 +371,8 @@ func TestARunIsListedInItsStatusHoweverLongItsMachinesStayAway(t *testing.T) {
 	}
 }
 
-// Whoever changed it moves it, or it is found again.
-func TestARunThatSomebodyMovesMeanwhileIsLeftToThem(t *testing.T) {
+// The other writer moves the run on, or the sweeper finds it again.
+func TestARunThatAnotherWorkerMovedIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	y.run("exec_1", nil)
@@ -384,8 +386,8 @@ func TestARunThatSomebodyMovesMeanwhileIsLeftToThem(t *testing.T) {
 	}
 }
 
-// More runs are stuck than one sweep looks at, and the oldest cannot be moved.
-func TestWhatCannotBeMovedDoesNotKeepTheRestForEver(t *testing.T) {
+// More runs are stuck than one sweep handles, and the oldest cannot be moved.
+func TestRunsThatCannotBeMovedDoNotBlockTheRest(t *testing.T) {
 	t.Parallel()
 	y := open(t)
 	for n := range sweep.Most {
@@ -442,7 +444,7 @@ func TestTheLongestOverdueComeFirst(t *testing.T) {
 func TestAnIndexThatCannotBeReadIsAFailure(t *testing.T) {
 	t.Parallel()
 	y := open(t)
-	y.Store = blind{yardStore{y.store, y}}
+	y.Store = blind{fixtureStore{y.store, y}}
 	if _, err := y.Sweep(t.Context()); !errors.Is(err, errBlind) {
 		t.Errorf("err = %v", err)
 	}
@@ -450,6 +452,6 @@ func TestAnIndexThatCannotBeReadIsAFailure(t *testing.T) {
 
 var errBlind = errors.New("blind")
 
-type blind struct{ yardStore }
+type blind struct{ fixtureStore }
 
 func (blind) Overdue(context.Context, time.Time, int) ([]machine.Cursor, error) { return nil, errBlind }

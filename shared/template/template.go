@@ -1,12 +1,12 @@
-// Package template holds agents that many organizations want, to be cloned and
-// made their own.
+// Package template holds ready-made agents for organizations to clone and
+// adapt.
 //
-// A template is a file, files/<name>.json, called tmpl_<name>: a new one is a
-// new file. Its definition is what the API takes, without the name and the
-// description, which are the template's own. It is valid as it stands, so that a
-// clone is too. What only the organization knows has a value that reaches nobody:
-// an address, a number or a host that is reserved for examples. The description
-// says what to fill in, and a clone cannot be activated before that.
+// A template is a file, files/<name>.json, with the id tmpl_<name>; adding a
+// file adds a template. Its definition has the API's format, without name and
+// description, which are those of the template. It is valid unchanged, and so
+// is its clone. Values that only the organization knows are addresses, numbers
+// or hosts reserved for examples, which reach no recipient. The description
+// says which to replace, and a clone cannot be activated before that.
 package template
 
 import (
@@ -35,11 +35,11 @@ import (
 //go:embed files/*.json
 var Files embed.FS
 
-// ErrNotFound is the fault of a template that there is not.
+// ErrNotFound is the fault of an unknown template.
 var ErrNotFound = fault.New(fault.Missing, "template_not_found", "No such template.")
 
-// A Category is what part of a business a template is for. It is not the
-// category of the agent, which is one of the catalogue's.
+// A Category is the part of a business that a template is for. It is not the
+// category of the agent, which the catalogue defines.
 type Category string
 
 // The categories.
@@ -51,10 +51,10 @@ const (
 	Custom     Category = "custom"
 )
 
-// Categories returns all categories, in the order of a list.
+// Categories returns all categories in display order.
 func Categories() []Category { return []Category{Operations, Security, Billing, HR, Custom} }
 
-// A Template is an agent to be cloned.
+// A Template is an agent to clone.
 type Template struct {
 	ID         id.Template
 	Category   Category
@@ -62,7 +62,7 @@ type Template struct {
 	Definition definition.Definition // has the template's name and description
 }
 
-// Load reads the templates, sorted by category and name, and checks each whole.
+// Load reads and checks the templates, sorted by category and name.
 func Load(files fs.FS, rules definition.Rules) ([]Template, error) {
 	names, err := fs.Glob(files, "files/*.json")
 	if err != nil {
@@ -76,7 +76,7 @@ func Load(files fs.FS, rules definition.Rules) ([]Template, error) {
 		}
 		t, err := parse(data, rules)
 		if err == nil && string(t.ID) != "tmpl_"+strings.TrimSuffix(path.Base(name), ".json") {
-			err = fmt.Errorf("it is called %s", t.ID)
+			err = fmt.Errorf("its id is %s; it must be tmpl_ and the file name without .json", t.ID)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("template %s: %w", name, err)
@@ -111,11 +111,11 @@ func parse(data []byte, rules definition.Rules) (Template, error) {
 	}
 	switch {
 	case !id.Valid("tmpl_", string(f.ID)):
-		return Template{}, fmt.Errorf("%q is no id of a template", f.ID)
+		return Template{}, fmt.Errorf("%q is not a template id, such as tmpl_backup_failure_triage", f.ID)
 	case !slices.Contains(Categories(), f.Category):
-		return Template{}, fmt.Errorf("there is no category %q", f.Category)
+		return Template{}, fmt.Errorf("category %q must be one of %v", f.Category, Categories())
 	case f.Version == "" || f.Description == "":
-		return Template{}, errors.New("it needs a version and a description")
+		return Template{}, errors.New("version or description is missing")
 	}
 	doc, err := jsonvalue.Object(f.Definition)
 	if err != nil {
@@ -123,7 +123,7 @@ func parse(data []byte, rules definition.Rules) (Template, error) {
 	}
 	for field, v := range map[string]string{"name": f.Name, "description": f.Description} {
 		if _, twice := doc[field]; twice {
-			return Template{}, fmt.Errorf("the definition has a %s; the template's is enough", field)
+			return Template{}, fmt.Errorf("the definition has a %s, which the template itself has", field)
 		}
 		doc[field] = v
 	}
@@ -134,19 +134,20 @@ func parse(data []byte, rules definition.Rules) (Template, error) {
 	return Template{ID: f.ID, Category: f.Category, Version: f.Version, Definition: d}, nil
 }
 
-// Agents keeps agents; see agent.Service.
+// Agents stores agents; see agent.Service.
 type Agents interface {
-	// Copy stores a draft with the definition, under another name if one is given.
+	// Copy stores a draft with the definition, under the given name unless it
+	// is empty.
 	Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (agent.Agent, error)
 }
 
-// Service shows templates and clones them on behalf of callers.
+// Service lists and clones templates for callers.
 type Service struct {
 	All    func() ([]Template, error) // see Load
 	Agents Agents
 }
 
-// List returns the templates of a category, or of all if it is empty, sorted by
+// List returns the templates of a category, or all if c is empty, sorted by
 // category and name.
 func (s *Service) List(c Category) ([]Template, error) {
 	all, err := s.All()
@@ -169,8 +170,8 @@ func (s *Service) Get(name id.Template) (Template, error) {
 	return all[i], nil
 }
 
-// Clone stores a draft that is a copy of a template, under the template's name
-// unless another is given, or returns ErrNotFound.
+// Clone stores a draft from a template, named as or, if that is empty, like the
+// template. It returns ErrNotFound.
 func (s *Service) Clone(ctx context.Context, who caller.Caller, name id.Template, as string) (agent.Agent, error) {
 	t, err := s.Get(name)
 	if err != nil {

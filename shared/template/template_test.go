@@ -63,11 +63,11 @@ func texts(v any, f func(string)) {
 	}
 }
 
-// nobody is who a recipient may be that stands in a file: reserved for examples
-// (RFC 2606), or a number that no one has.
-var nobody = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
+// reservedRecipient matches recipients that a file may contain: reserved for
+// examples (RFC 2606), or unassigned numbers.
+var reservedRecipient = regexp.MustCompile(`^(\+15550000000|[a-z]+@example\.com|https://hooks\.example\.com/[a-z-]+)$`)
 
-func TestEveryTemplateIsValidAsItStands(t *testing.T) {
+func TestEveryTemplateIsValidUnchanged(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -101,7 +101,7 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 						continue
 					}
 					fill = true
-					if !nobody.MatchString(p) {
+					if !reservedRecipient.MatchString(p) {
 						t.Errorf("%s tells %s, who may be somebody", s.ID, p)
 					}
 				}
@@ -116,8 +116,8 @@ func TestEveryTemplateIsValidAsItStands(t *testing.T) {
 	}
 }
 
-// filled returns steps in which real recipients stand for those that are reserved
-// for examples.
+// filled returns steps with real recipients in place of those reserved for
+// examples.
 func filled(t *testing.T, steps []definition.Step) any {
 	t.Helper()
 	doc, err := jsonvalue.Decode([]byte(strings.NewReplacer(
@@ -183,13 +183,13 @@ func TestEveryCloneIsADraftThatCanBeActivatedOnceItIsFilledIn(t *testing.T) {
 	}
 }
 
-// unfilled returns where a definition has a recipient that is reserved.
+// unfilled returns the paths of reserved recipients in a definition.
 func unfilled(d definition.Definition) []string {
 	var paths []string
 	var look func(at string, steps []definition.Step)
 	list := func(at string, recipients []string) {
 		for i, r := range recipients {
-			if nobody.MatchString(r) {
+			if reservedRecipient.MatchString(r) {
 				paths = append(paths, at+".recipients["+strconv.Itoa(i)+"]")
 			}
 		}
@@ -217,7 +217,7 @@ func unfilled(d definition.Definition) []string {
 	return paths
 }
 
-func TestATemplateWarnsOnlyOfWhatIsToBeFilledIn(t *testing.T) {
+func TestATemplateWarnsOnlyOfValuesToFillIn(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -235,8 +235,9 @@ func TestATemplateWarnsOnlyOfWhatIsToBeFilledIn(t *testing.T) {
 	}
 }
 
-// What a template takes from the event is in the catalogue's sample of it.
-func TestATemplateNamesOnlyWhatItsEventHas(t *testing.T) {
+// Every value that a template takes from the event is in the catalogue's
+// sample.
+func TestATemplateRefersOnlyToFieldsOfItsEvent(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
@@ -261,7 +262,7 @@ func TestATemplateNamesOnlyWhatItsEventHas(t *testing.T) {
 	}
 }
 
-func TestThereIsSomethingForEverybody(t *testing.T) {
+func TestEveryCategoryHasATemplate(t *testing.T) {
 	t.Parallel()
 
 	all := load(t)
@@ -288,7 +289,7 @@ func TestThereIsSomethingForEverybody(t *testing.T) {
 	}
 }
 
-func TestSLAEscalationIsAsItWasPublished(t *testing.T) {
+func TestSLAEscalationMatchesItsPublishedForm(t *testing.T) {
 	t.Parallel()
 
 	all := load(t)
@@ -310,14 +311,14 @@ func TestSLAEscalationIsAsItWasPublished(t *testing.T) {
 	}
 }
 
-// desk keeps what was copied.
-type desk struct {
+// fakeAgents records copied agents.
+type fakeAgents struct {
 	copied definition.Definition
 	name   string
 	err    error
 }
 
-func (d *desk) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
+func (d *fakeAgents) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
 	d.copied, d.name = def, name
 	return agent.Agent{Head: agent.Head{ID: "agent_1", Org: who.Org}, Definition: def}, d.err
 }
@@ -330,8 +331,8 @@ func ids(all []template.Template) []id.Template {
 	return out
 }
 
-// shop returns a service over four templates.
-func shop(t *testing.T, d *desk) *template.Service {
+// newService returns a service over four templates.
+func newService(t *testing.T, d *fakeAgents) *template.Service {
 	t.Helper()
 	files := fstest.MapFS{
 		"files/b.json": file("tmpl_b", "custom", "B"), "files/c.json": file("tmpl_c", "security", "A"),
@@ -355,7 +356,7 @@ func file(name, category, title string) *fstest.MapFile {
 func TestTheListIsSortedByCategoryAndName(t *testing.T) {
 	t.Parallel()
 
-	s := shop(t, &desk{})
+	s := newService(t, &fakeAgents{})
 	for category, want := range map[template.Category][]id.Template{
 		"":                  {"tmpl_c", "tmpl_b", "tmpl_d", "tmpl_a"},
 		template.Custom:     {"tmpl_b", "tmpl_d", "tmpl_a"},
@@ -373,8 +374,8 @@ func TestTheListIsSortedByCategoryAndName(t *testing.T) {
 func TestACloneIsACopy(t *testing.T) {
 	t.Parallel()
 
-	d := &desk{}
-	s := shop(t, d)
+	d := &fakeAgents{}
+	s := newService(t, d)
 	who := caller.Caller{Org: "org_a"}
 	a, err := s.Clone(t.Context(), who, "tmpl_c", "Mine")
 	if err != nil || a.Org != "org_a" || d.name != "Mine" || d.copied.Name != "A" || d.copied.Description != "Waits." {
@@ -395,26 +396,26 @@ func TestACloneIsACopy(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNotRightIsNamed(t *testing.T) {
+func TestTheErrorOfAnInvalidFileNamesIt(t *testing.T) {
 	t.Parallel()
 
 	good := string(file("tmpl_a", "custom", "A").Data)
 	for why, change := range map[string][2]string{
-		"no JSON":             {good, "{"},
-		"two values":          {good, good + "{}"},
-		"another type":        {`"1.0.0"`, `1`},
-		"unknown field":       {`"version"`, `"colour": "red", "version"`},
-		"another name":        {"tmpl_a", "tmpl_b"},
-		"no id":               {"tmpl_a", "a"},
-		"unknown category":    {`"custom"`, `"fun"`},
-		"no version":          {"1.0.0", ""},
-		"no description":      {"Waits.", ""},
-		"no name":             {`"A"`, `""`},
-		"no definition":       {exampleAgent, "null"},
-		"two names":           {`{"category": "service_desk"`, `{"name": "B", "category": "service_desk"`},
-		"two descriptions":    {`{"category": "service_desk"`, `{"description": "B", "category": "service_desk"`},
-		"unknown event":       {"ticket.created", "ticket.eaten"},
-		"not what agents are": {`"wait", "duration_seconds": 1`, `"product_action", "product": "psa", "action": "delete_ticket"`},
+		"no JSON":          {good, "{"},
+		"two values":       {good, good + "{}"},
+		"another type":     {`"1.0.0"`, `1`},
+		"unknown field":    {`"version"`, `"colour": "red", "version"`},
+		"another name":     {"tmpl_a", "tmpl_b"},
+		"no id":            {"tmpl_a", "a"},
+		"unknown category": {`"custom"`, `"fun"`},
+		"no version":       {"1.0.0", ""},
+		"no description":   {"Waits.", ""},
+		"no name":          {`"A"`, `""`},
+		"no definition":    {exampleAgent, "null"},
+		"two names":        {`{"category": "service_desk"`, `{"name": "B", "category": "service_desk"`},
+		"two descriptions": {`{"category": "service_desk"`, `{"description": "B", "category": "service_desk"`},
+		"unknown event":    {"ticket.created", "ticket.eaten"},
+		"not the agents":   {`"wait", "duration_seconds": 1`, `"product_action", "product": "psa", "action": "delete_ticket"`},
 	} {
 		data := strings.Replace(good, change[0], change[1], 1)
 		if data == good {
