@@ -103,7 +103,7 @@ func call(op machine.Op) object {
 // wait ends, by a decision, a timeout or a failure, the runner continues from
 // the record, so the result is discarded. States.ALL includes the timeout.
 func ask(then string) object {
-	payload := call(machine.OpAsk)
+	payload := call(machine.OpGate)
 	payload["token.$"] = "$$.Task.Token"
 	return object{
 		"Type":               "Task",

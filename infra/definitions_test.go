@@ -226,7 +226,7 @@ func TestTheRunnerIsCalledWithAMachineCall(t *testing.T) {
 		if err := dec.Decode(&c); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == machine.OpAsk) || asks != (c.Token != "") || c.Owner == "" {
+		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == machine.OpGate) || asks != (c.Token != "") || c.Owner == "" {
 			t.Errorf("%s sends %s", name, raw)
 		}
 	})

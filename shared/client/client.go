@@ -81,9 +81,9 @@ func (p Profile) Document() map[string]any {
 
 // Store keeps facts.
 type Store interface {
-	// KeepFact stores a fact at its key. It changes nothing if the stored fact
+	// SaveFact stores a fact at its key. It changes nothing if the stored fact
 	// outweighs it or is the same.
-	KeepFact(ctx context.Context, org id.Org, client id.Client, f Fact) error
+	SaveFact(ctx context.Context, org id.Org, client id.Client, f Fact) error
 
 	// Facts returns the fact at each key of a client in any order, those just
 	// stored included.
@@ -103,7 +103,7 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 	if !ok {
 		return nil
 	}
-	return s.Store.KeepFact(ctx, e.Org, e.Client, f)
+	return s.Store.SaveFact(ctx, e.Org, e.Client, f)
 }
 
 // Profile returns the current profile of a client; nil for an unknown client.

@@ -82,7 +82,7 @@ func TestEverySampleThatIsKeptIsAFact(t *testing.T) {
 	kept := 0
 	for _, e := range c.Events() {
 		f, ok := client.FactOf(said(e.Product+":"+e.Type, e.Sample))
-		if ok != client.Keeps(e.Product+":"+e.Type) {
+		if ok != client.Projects(e.Product+":"+e.Type) {
 			t.Errorf("%s:%s: %+v, %t", e.Product, e.Type, f, ok)
 		}
 		if ok {
@@ -165,7 +165,7 @@ type broken struct{}
 
 var errDown = errors.New("down")
 
-func (broken) KeepFact(context.Context, id.Org, id.Client, client.Fact) error { return errDown }
+func (broken) SaveFact(context.Context, id.Org, id.Client, client.Fact) error { return errDown }
 
 func (broken) Facts(context.Context, id.Org, id.Client) ([]client.Fact, error) { return nil, errDown }
 

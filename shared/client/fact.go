@@ -40,8 +40,8 @@ const (
 	ticketResolved = "psa:ticket.resolved"
 )
 
-// Keeps reports whether events of this name have a fact about their client.
-func Keeps(name string) bool {
+// Projects reports whether events of this name have a fact about their client.
+func Projects(name string) bool {
 	switch name {
 	case postureUpdated, deviceAdded, deviceRemoved, ticketCreated, ticketResolved:
 		return true

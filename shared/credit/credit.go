@@ -142,6 +142,6 @@ type Balance struct {
 	Month      Month
 	Allocation int64
 	Remaining  int64 // without reserved credits; negative after a change to a smaller plan
-	Told       Marks // thresholds that holds have reached
+	Announced  Marks // thresholds that holds have reached
 	Updated    time.Time
 }

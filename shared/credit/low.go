@@ -35,14 +35,14 @@ func (b Balance) With(amount int64) (Balance, Low) {
 	b.Remaining -= amount
 	low := Low{Used: b.Allocation - b.Remaining, Allocation: b.Allocation}
 	for i := range Thresholds() {
-		if mark := Marks(1) << i; b.Told&mark == 0 && b.Remaining <= b.left(i) {
+		if mark := Marks(1) << i; b.Announced&mark == 0 && b.Remaining <= b.left(i) {
 			low.Marks |= mark
 		}
 	}
 	if low.Marks == 0 {
 		return b, Low{}
 	}
-	b.Told |= low.Marks
+	b.Announced |= low.Marks
 	return b, low
 }
 
@@ -50,7 +50,7 @@ func (b Balance) With(amount int64) (Balance, Low) {
 // hold has reached.
 func (b Balance) Slack() int64 {
 	for i := range Thresholds() {
-		if b.Told&(1<<i) == 0 {
+		if b.Announced&(1<<i) == 0 {
 			return b.Remaining - b.left(i)
 		}
 	}

@@ -265,7 +265,7 @@ func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.
 	err := s.write(ctx, approvalWrite(a), write{
 		op: opUpdate, key: metaKey(a.Org, a.Execution), shared: true,
 		set:  map[string]any{"due": dueOf(run), "open_shard": shardOf(run.ID)},
-		cond: "st = :asking", args: map[string]any{":asking": string(execution.Asking)},
+		cond: "st = :asking", args: map[string]any{":asking": string(execution.WaitingApproval)},
 	})
 	if refused(err) != nil {
 		return approval.ErrStale

@@ -25,9 +25,9 @@ type factItem struct {
 	Expires int64  `dynamodbav:"expires,omitempty"`
 }
 
-// KeepFact implements client.Store. It is one conditional write, without a
+// SaveFact implements client.Store. It is one conditional write, without a
 // counter: a repeated or late fact loses against the stored one.
-func (s *Store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
+func (s *Store) SaveFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
 	i := factItem{
 		primary: factKey(o, c, f), Name: f.Name, Told: nanos(f.At), Event: string(f.Event), Ended: f.Ended, Weight: f.Weight(),
 	}

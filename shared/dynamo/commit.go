@@ -153,11 +153,11 @@ func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Mark
 	case c.Seen != nil && c.Reserve != nil && c.Reserve.Month == m:
 		after, _ := c.Seen.With(-n)
 		delete(w.add, "slack")
-		w.set["slack"], w.set["told"] = after.Slack(), int64(after.Told)
+		w.set["slack"], w.set["told"] = after.Slack(), int64(after.Announced)
 		w.remove = nil
 		w.cond = "remaining = :seen AND allocation = :allocation AND told = :told"
-		w.args = map[string]any{":seen": c.Seen.Remaining, ":allocation": c.Seen.Allocation, ":told": int64(c.Seen.Told)}
-		if c.Seen.Told == 0 {
+		w.args = map[string]any{":seen": c.Seen.Remaining, ":allocation": c.Seen.Allocation, ":told": int64(c.Seen.Announced)}
+		if c.Seen.Announced == 0 {
 			w.cond = "remaining = :seen AND allocation = :allocation AND (attribute_not_exists(told) OR told = :told)"
 		}
 	case c.Watched:

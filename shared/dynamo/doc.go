@@ -67,8 +67,8 @@
 //	RevokeKey                        2      1     4      get; transaction: both deleted
 //	Keys                             1      1     0      query
 //	KeyByHash                        1      1     0      get
-//	KeepFact                         1      0     1      put, before an event of a client is evaluated
-//	KeepFact, again                  1      0     1      put that is refused
+//	SaveFact                         1      0     1      put, before an event of a client is evaluated
+//	SaveFact, again                  1      0     1      put that is refused
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
 //	Revoked                          1      1     0      get, for every request with a session

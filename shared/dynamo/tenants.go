@@ -147,7 +147,7 @@ func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.B
 }
 
 func (i monthItem) balance(m credit.Month) credit.Balance {
-	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Told: i.Told, Updated: timeOf(i.Updated)}
+	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Announced: i.Told, Updated: timeOf(i.Updated)}
 }
 
 // Balances implements httpapi.Balances. It reads the plan only if one of the

@@ -257,9 +257,9 @@ func settled(t *testing.T) *fixture {
 	hash, _ := key.HashOf("secret")
 	w.key = key.Key{ID: "key_01JKEY", Org: org, Name: "CI", Access: caller.ReadWrite, Hash: hash, Created: start()}
 	w.ok(w.store.CreateKey(t.Context(), w.key))
-	w.ok(w.store.KeepFact(t.Context(), org, "client_01JCLIENT", client.Fact{Kind: client.Posture, At: start(), Event: "evt_1", Score: 71.5}))
+	w.ok(w.store.SaveFact(t.Context(), org, "client_01JCLIENT", client.Fact{Kind: client.Posture, At: start(), Event: "evt_1", Score: 71.5}))
 	for n := range 20 {
-		w.ok(w.store.KeepFact(t.Context(), org, "client_01JCLIENT", ticket(n)))
+		w.ok(w.store.SaveFact(t.Context(), org, "client_01JCLIENT", ticket(n)))
 	}
 	for range history {
 		w.waiting()
@@ -355,13 +355,13 @@ func orgPatterns() map[string]pattern {
 				return err
 			}
 		},
-		"KeepFact": func(w *fixture) call {
+		"SaveFact": func(w *fixture) call {
 			w.next++
 			f := ticket(1000 + w.next)
-			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JANOTHER", f) }
+			return func(ctx context.Context) error { return w.store.SaveFact(ctx, org, "client_01JANOTHER", f) }
 		},
-		"KeepFact, again": func(w *fixture) call {
-			return func(ctx context.Context) error { return w.store.KeepFact(ctx, org, "client_01JCLIENT", ticket(1)) }
+		"SaveFact, again": func(w *fixture) call {
+			return func(ctx context.Context) error { return w.store.SaveFact(ctx, org, "client_01JCLIENT", ticket(1)) }
 		},
 		"Facts": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Facts(ctx, org, "client_01JCLIENT")) }
@@ -819,7 +819,7 @@ func (w *fixture) counts(most int) {
 		"all":       {"", most, true, 240},
 		"completed": {execution.Completed, most, true, 240},
 		"failed":    {execution.Failed, history, false, 5},
-		"waiting":   {execution.Asking, history, false, 5},
+		"waiting":   {execution.WaitingApproval, history, false, 5},
 		"running":   {execution.Running, history, false, 420}, // 300 for the runs of the last ten minutes, 100 for the page
 	} {
 		ctx, m := meter.With(w.t.Context())

@@ -150,7 +150,7 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 		c.StatsDelta.Completed = 1
 	case Failed:
 		c.StatsDelta.Failed = 1
-	case Cancelled, Pending, Running, Asking:
+	case Cancelled, Pending, Running, WaitingApproval:
 	}
 	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
 	return c

@@ -62,7 +62,7 @@ func TestAnEndedRunStaysDueUntilItsOutcomesAreSent(t *testing.T) {
 		return x
 	}
 	steps := execution.Steps{"g": asked(execution.StepWaiting, "sent")}
-	x := execution.Execution{ID: "exec_1", Status: execution.Asking}
+	x := execution.Execution{ID: "exec_1", Status: execution.WaitingApproval}
 	ended := x.End(cancel, steps, false).Execution
 	if want := now.Add(execution.Grace); !ended.Due.Equal(want) {
 		t.Errorf("due %v, want %v", ended.Due, want)

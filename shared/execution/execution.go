@@ -46,16 +46,18 @@ type Status string
 
 // The statuses. The last three are final.
 const (
-	Pending   Status = "pending"
-	Running   Status = "running"
-	Asking    Status = "waiting_approval"
-	Completed Status = "completed"
-	Failed    Status = "failed"
-	Cancelled Status = "cancelled"
+	Pending         Status = "pending"
+	Running         Status = "running"
+	WaitingApproval Status = "waiting_approval"
+	Completed       Status = "completed"
+	Failed          Status = "failed"
+	Cancelled       Status = "cancelled"
 )
 
 // Statuses returns all statuses.
-func Statuses() []Status { return []Status{Pending, Running, Asking, Completed, Failed, Cancelled} }
+func Statuses() []Status {
+	return []Status{Pending, Running, WaitingApproval, Completed, Failed, Cancelled}
+}
 
 // Ended reports whether the status is final.
 func (s Status) Ended() bool { return s == Completed || s == Failed || s == Cancelled }
@@ -270,7 +272,7 @@ func (x Execution) Parked(due time.Time) Execution {
 // AwaitingApproval returns the run parked for an approval until expires.
 func (x Execution) AwaitingApproval(expires time.Time) Execution {
 	x = x.Parked(expires)
-	x.Status = Asking
+	x.Status = WaitingApproval
 	return x
 }
 
@@ -342,7 +344,7 @@ func (x Execution) Changed() time.Time {
 // end within seconds: until then lists find them by their age, which saves a
 // write to the index for a status that they are about to leave.
 func (x Execution) ListedByStatus() bool {
-	return x.WasParked || x.Status == Asking || x.Status.Ended()
+	return x.WasParked || x.Status == WaitingApproval || x.Status.Ended()
 }
 
 // Began returns when the first worker took the run, or when it was recorded if

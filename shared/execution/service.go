@@ -152,7 +152,7 @@ func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Executi
 func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
 	for range tries {
 		found := 0
-		for _, st := range []Status{Pending, Running, Asking} {
+		for _, st := range []Status{Pending, Running, WaitingApproval} {
 			n, err := s.cancelEach(ctx, org, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
 			if err != nil {
 				return err
@@ -226,7 +226,7 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 // gate returns the closed approval of a run that waits for one, or nil.
 func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Time) (*approval.Approval, error) {
 	asked, ok := done.Asking()
-	if !ok || x.Status != Asking {
+	if !ok || x.Status != WaitingApproval {
 		return nil, nil //nolint:nilnil // no gate is no error.
 	}
 	a, err := s.Gates.Approval(ctx, x.Org, approval.ID(asked.Asked, x.ID, asked.ID))

@@ -22,9 +22,9 @@ type Balances interface {
 	Balances(ctx context.Context, org id.Org, last credit.Month, n int) ([]credit.Balance, error)
 }
 
-// A Tally returns the stats, with the credits used, of each agent of an
+// A AgentStats returns the stats, with the credits used, of each agent of an
 // organization.
-type Tally interface {
+type AgentStats interface {
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
 }
 
@@ -33,13 +33,13 @@ type credits struct {
 	Edge
 
 	balances Balances
-	tally    Tally
+	stats    AgentStats
 }
 
 var _ spec.StrictServerInterface = credits{}
 
 // Credits returns the handler of the endpoints of credits.
-func Credits(balances Balances, tally Tally, edge Edge) http.Handler {
+func Credits(balances Balances, tally AgentStats, edge Edge) http.Handler {
 	return edge.mount(credits{edge, balances, tally}.routes())
 }
 
@@ -52,7 +52,7 @@ func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	stats, err := g.tally.Stats(ctx, org)
+	stats, err := g.stats.Stats(ctx, org)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (g credits) GetCreditHistory(
 	ctx context.Context, _ spec.GetCreditHistoryRequestObject,
 ) (spec.GetCreditHistoryResponseObject, error) {
 	org := callerIn(ctx).Org
-	stats, err := g.tally.Stats(ctx, org)
+	stats, err := g.stats.Stats(ctx, org)
 	if err != nil {
 		return nil, err
 	}

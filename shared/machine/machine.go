@@ -43,8 +43,8 @@ type Op string
 
 // The operations.
 const (
-	OpRun Op = "run" // continue from the record
-	OpAsk Op = "ask" // request the approval of the gate at which the run is parked
+	OpRun  Op = "run" // continue from the record
+	OpGate Op = "ask" // request the approval of the gate at which the run is parked
 )
 
 // A Next is the runner's answer: the next state of the machine.

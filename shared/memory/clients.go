@@ -16,8 +16,8 @@ type subject struct {
 	name   string
 }
 
-// KeepFact implements client.Store.
-func (s *Store) KeepFact(_ context.Context, o id.Org, c id.Client, f client.Fact) error {
+// SaveFact implements client.Store.
+func (s *Store) SaveFact(_ context.Context, o id.Org, c id.Client, f client.Fact) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	facts, at := s.org(o).facts, subject{c, f.Kind, f.Name}

@@ -209,7 +209,7 @@ func (o *org) move(c execution.Change) error {
 			return credit.ErrInsufficient
 		}
 		_, low := b.With(-delta[c.Reserve.Month])
-		other := c.Seen != nil && (c.Seen.Remaining != b.Remaining || c.Seen.Allocation != b.Allocation || c.Seen.Told != b.Told)
+		other := c.Seen != nil && (c.Seen.Remaining != b.Remaining || c.Seen.Allocation != b.Allocation || c.Seen.Announced != b.Announced)
 		if other || c.Watched && c.Seen == nil && low.Marks != 0 {
 			return &credit.Reached{Balance: b}
 		}
@@ -221,9 +221,9 @@ func (o *org) move(c execution.Change) error {
 			return err
 		}
 		b.Remaining += n
-		b.Told &^= freed[m]
+		b.Announced &^= freed[m]
 		if c.Reserve != nil && c.Reserve.Month == m {
-			b.Told |= c.Reserve.Low.Marks
+			b.Announced |= c.Reserve.Low.Marks
 		}
 		b.Updated = c.Execution.Changed()
 		o.months[m] = b
@@ -297,7 +297,7 @@ func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
 	r, ok := o.runs[a.Execution]
-	if !ok || r.execution.Status != execution.Asking || o.approvals[a.ID].Revision != a.Revision {
+	if !ok || r.execution.Status != execution.WaitingApproval || o.approvals[a.ID].Revision != a.Revision {
 		return approval.ErrStale
 	}
 	r.execution.Due = due

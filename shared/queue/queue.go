@@ -102,7 +102,7 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 func split(records []events.SQSMessage) (first, rest []events.SQSMessage) {
 	for _, r := range records {
 		var m message
-		if json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Keeps(m.Source+":"+m.DetailType) {
+		if json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Projects(m.Source+":"+m.DetailType) {
 			first = append(first, r)
 		} else {
 			rest = append(rest, r)

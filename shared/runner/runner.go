@@ -90,7 +90,7 @@ func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, 
 			return machine.Next{}, fmt.Errorf("run %s: %w", call.Cursor.Execution, err)
 		}
 		return next, nil
-	case machine.OpAsk:
+	case machine.OpGate:
 		if err := s.ask(ctx, call); err != nil {
 			return machine.Next{}, fmt.Errorf("ask %s: %w", call.Cursor.Execution, err)
 		}

@@ -473,7 +473,7 @@ func (w *world) repeat() {
 			call := machine.Call{Op: machine.OpRun, Cursor: machine.Cursor{Org: x.Org, Execution: x.ID}, Owner: owner}
 			next, err := w.runner.Handle(w.over, call)
 			w.holds(again, err == nil && next.Next == machine.NextDone, "%s goes on: %+v, %v", x.ID, next, err)
-			call.Op, call.Token = machine.OpAsk, w.name("token")
+			call.Op, call.Token = machine.OpGate, w.name("token")
 			_, err = w.runner.Handle(w.over, call)
 			w.holds(again, err == nil, "%s cannot be asked about: %v", x.ID, err)
 		}

@@ -867,8 +867,8 @@ func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) 
 	return through(ctx, s.world, "store.Version", "", func() (definition.Definition, error) { return s.Store.Version(ctx, o, a, version) })
 }
 
-func (s *store) KeepFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
-	return throughErr(ctx, s.world, "store.KeepFact", "", func() error { return s.Store.KeepFact(ctx, o, c, f) })
+func (s *store) SaveFact(ctx context.Context, o id.Org, c id.Client, f client.Fact) error {
+	return throughErr(ctx, s.world, "store.SaveFact", "", func() error { return s.Store.SaveFact(ctx, o, c, f) })
 }
 
 func (s *store) Facts(ctx context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
@@ -1044,7 +1044,7 @@ func (m *machines) ask(next machine.Next, owner string) {
 		delete(m.doors, token)
 	}()
 	timeout := time.After(time.Duration(next.Seconds) * time.Second)
-	if _, err := m.call(machine.Call{Op: machine.OpAsk, Cursor: next.Cursor, Owner: owner, Token: token}, 0); err != nil {
+	if _, err := m.call(machine.Call{Op: machine.OpGate, Cursor: next.Cursor, Owner: owner, Token: token}, 0); err != nil {
 		return
 	}
 	select {

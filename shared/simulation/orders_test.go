@@ -751,7 +751,7 @@ func (p *play) role(name string) func(context.Context) error {
 	case "wake":
 		return p.turn("waits", machine.OpRun)
 	case "ask", "again":
-		return p.turn(name, machine.OpAsk)
+		return p.turn(name, machine.OpGate)
 	case "expire":
 		over := p.asked.Expires
 		if over.IsZero() {

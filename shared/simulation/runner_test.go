@@ -425,7 +425,7 @@ func TestAGateWaitsForPeople(t *testing.T) {
 			inWorld(t, func(w *world) {
 				x := w.wake(w.agent(tc.steps))
 				w.pass(time.Minute)
-				if run, _ := w.stored(x); run.Status != execution.Asking {
+				if run, _ := w.stored(x); run.Status != execution.WaitingApproval {
 					t.Fatalf("after a minute the run is %s", run.Status)
 				}
 				if tc.people != nil {
@@ -518,7 +518,7 @@ func TestAnOutdatedMachineRequestsNoApproval(t *testing.T) {
 				w.pass(time.Second)
 				_, err := call(w, runnerLimit, func(ctx context.Context) (machine.Next, error) {
 					return w.runner.Handle(ctx, machine.Call{
-						Op: machine.OpAsk, Cursor: machine.Cursor{Org: w.org, Execution: x}, Owner: "late", Token: "token",
+						Op: machine.OpGate, Cursor: machine.Cursor{Org: w.org, Execution: x}, Owner: "late", Token: "token",
 					})
 				})
 				w.must(err)

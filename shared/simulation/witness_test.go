@@ -97,11 +97,11 @@ func (w *world) begun(x execution.Execution) {
 // allowedMove reports whether the graph of package execution allows the change of
 // status, or none changes.
 func allowedMove(from, to execution.Status) bool {
-	open := []execution.Status{execution.Running, execution.Asking, execution.Completed, execution.Failed, execution.Cancelled}
+	open := []execution.Status{execution.Running, execution.WaitingApproval, execution.Completed, execution.Failed, execution.Cancelled}
 	switch from {
 	case execution.Pending:
 		return to == execution.Pending || to == execution.Running || to == execution.Cancelled
-	case execution.Running, execution.Asking:
+	case execution.Running, execution.WaitingApproval:
 		return slices.Contains(open, to)
 	case execution.Completed, execution.Failed, execution.Cancelled:
 		return to == from

@@ -24,7 +24,7 @@ func clients() []promise {
 	keep := func(t trial, s Store, o id.Org, facts ...client.Fact) {
 		t.Helper()
 		for _, f := range facts {
-			ok(t, s.KeepFact(t.Context(), o, "client_1", f))
+			ok(t, s.SaveFact(t.Context(), o, "client_1", f))
 		}
 	}
 	return []promise{
@@ -55,7 +55,7 @@ func clients() []promise {
 		{"of many racing facts about one thing the heaviest is kept", func(t trial, s Store) {
 			o := anOrg()
 			race(t, racers, nil, func(i int) error {
-				return s.KeepFact(t.Context(), o, "client_1", fact(client.Ticket, "t", i*7%racers))
+				return s.SaveFact(t.Context(), o, "client_1", fact(client.Ticket, "t", i*7%racers))
 			})
 			same(t, "the earliest", known(t, s, o, "client_1"), []client.Fact{fact(client.Ticket, "t", 0)})
 		}},

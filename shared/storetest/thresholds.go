@@ -41,7 +41,7 @@ func thresholds() []promise {
 			x := committed(t, s, marked)
 			stored, _ := read(t, s, x)
 			same(t, "hold", stored.Holds["think"], *marked.Reserve)
-			same(t, "told", balance(t, s, o).Told, 1)
+			same(t, "told", balance(t, s, o).Announced, 1)
 			again, err := reserve(t, s, aRun(o, "agent_1", 2), 100)
 			ok(t, err)
 			same(t, "low of the next", again.Holds["think"].Low, credit.Low{})
@@ -54,7 +54,7 @@ func thresholds() []promise {
 			c := mark(holding(t, s, aRun(o, "agent_1", 2), 100), seen)
 			is(t, reachedBy(t, s.Commit(t.Context(), c)), nil)
 			same(t, "remaining", balance(t, s, o).Remaining, 4_095)
-			same(t, "told", balance(t, s, o).Told, 0)
+			same(t, "told", balance(t, s, o).Announced, 0)
 		}},
 		{"a watched hold of more credits than remain is refused as insufficient", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
@@ -70,7 +70,7 @@ func thresholds() []promise {
 			ok(t, err)
 			back, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
 			committed(t, s, back)
-			same(t, "told", balance(t, s, o).Told, 0)
+			same(t, "told", balance(t, s, o).Announced, 0)
 			other, err := reserve(t, s, aRun(o, "agent_1", 2), 100)
 			ok(t, err)
 			same(t, "marks", other.Holds["think"].Low.Marks, 1)

@@ -47,9 +47,9 @@ const (
 	suspended = "hub:org.suspended"
 )
 
-// Keeps reports whether an event of this name changes a tenant or revokes a
+// Projects reports whether an event of this name changes a tenant or revokes a
 // session.
-func Keeps(name string) bool {
+func Projects(name string) bool {
 	return name == created || name == changed || name == suspended || name == revoked
 }
 
@@ -137,7 +137,7 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 	switch {
 	case e.Name() == revoked:
 		return s.revoke(ctx, e)
-	case !Keeps(e.Name()):
+	case !Projects(e.Name()):
 		return nil
 	}
 	if err := retry.Races(ErrStale, func() error { return s.apply(ctx, e) }); err != nil {

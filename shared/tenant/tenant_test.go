@@ -233,7 +233,7 @@ func TestOnlyFourEventsConcernATenant(t *testing.T) {
 		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true, "hub:session.revoked": true,
 		"hub:client.review_due": false, "psa:org.created": false, "org.created": false, "": false,
 	} {
-		if tenant.Keeps(name) != want {
+		if tenant.Projects(name) != want {
 			t.Errorf("Keeps(%q) = %t", name, !want)
 		}
 	}
