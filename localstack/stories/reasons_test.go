@@ -182,7 +182,7 @@ func TestAnAgentRunsOnlyForTheClientsInItsScope(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{
 		"only acme, acme":         "started",
 		"only acme, globex":       `out_of_scope client_scope does not include client "cli_globex"`,
-		"only acme, no client":    "out_of_scope the event names no client, and client_scope includes only some",
+		"only acme, no client":    "out_of_scope the event has no client, and client_scope includes only listed clients",
 		"all but acme, acme":      `out_of_scope client_scope excludes client "cli_acme"`,
 		"all but acme, globex":    "started",
 		"all but acme, no client": "started",

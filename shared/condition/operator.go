@@ -170,7 +170,7 @@ func numeric(field catalog.Field, _ any) []fault.Detail {
 
 func textual(field catalog.Field, _ any) []fault.Detail {
 	if field.Type != catalog.String && field.Type != catalog.Enum {
-		return one("operator", "{operator} looks into strings, and %s is of type %s", field.Path, field.Type)
+		return one("operator", "{operator} compares strings, and %s is of type %s", field.Path, field.Type)
 	}
 	return nil
 }

@@ -13,17 +13,17 @@ type need struct {
 
 func (n need) String() string { return n.kind + " " + n.name }
 
-// Needs returns what the definition needs of the catalogue, each once and
-// sorted: "action psa:add_note", "event psa:ticket.created".
+// Needs returns the event types and actions that the definition needs, sorted and
+// without duplicates: "action psa:add_note", "event psa:ticket.created".
 func (d Definition) Needs() []string {
 	var all []string
 	d.eachNeed(func(n need) { all = append(all, n.String()) })
 	return each(all)
 }
 
-// Missing returns what the definition needs and the catalogue no longer has, as
-// Needs names it. It looks at names alone, so it is cheap; what it says of a
-// definition that was valid once is why it no longer is.
+// Missing returns the needs that the catalogue no longer has, in the form of Needs.
+// It compares only names, so it is cheap. A missing need is the reason why a
+// definition that was once valid no longer is.
 func (r Rules) Missing(d Definition) []string {
 	var gone []string
 	d.eachNeed(func(n need) {
@@ -61,7 +61,7 @@ func (d Definition) eachNeed(f func(need)) {
 	})
 }
 
-// EachStep calls f with the steps at all depths.
+// EachStep calls f with every step, nested steps included.
 func EachStep(steps []Step, f func(Step)) {
 	for _, s := range steps {
 		f(s)
@@ -75,7 +75,7 @@ func EachStep(steps []Step, f func(Step)) {
 	}
 }
 
-// each returns the names sorted, each once.
+// each sorts the names and removes duplicates.
 func each(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -7,16 +7,16 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A past is what a step can look back at, whichever way a run has come to it.
+// A past summarises all paths on which a run can come to a step.
 type past struct {
-	names []string // what templates call the outputs there may be: "steps.triage", "verdict"
-	asked bool     // a person has said yes, on every way
-	// afterGate are those of the names that were not known on some way when the last
-	// gate asked that a run passes only with a person's yes.
+	names    []string // outputs that exist on at least one path, by name in templates: "steps.triage", "verdict"
+	approved bool     // every path passes a gate that requires a person's approval
+	// afterGate are the names whose values, on at least one path, were not known yet
+	// at the last gate that requires approval.
 	afterGate []string
 }
 
-// Names returns what templates call the output of a step: "steps.triage",
+// Names returns the names of a step's output in templates: "steps.triage",
 // "verdict".
 func (s Step) Names() []string {
 	var names []string
@@ -29,40 +29,39 @@ func (s Step) Names() []string {
 	return names
 }
 
-// after returns the past of what follows the step.
+// after returns the past of the step that follows s.
 func (p past) after(s Step) past {
 	switch {
 	case s.RequiresApproval():
-		p.asked, p.afterGate = true, s.Names()
-	case s.BranchStep == nil: // a branch is done before the gates in it ask
+		p.approved, p.afterGate = true, s.Names()
+	case s.BranchStep == nil: // a branch has its output before the gates in it
 		p = p.awaiting(s)
 	}
 	p.names = slices.Concat(p.names, s.Names())
 	return p
 }
 
-// awaiting returns the past in which the step is done, without its names: a
-// branch's for the steps in it.
+// awaiting adds the outputs of s to afterGate only. It gives the past of the steps
+// inside a branch, which cannot read the branch's own output yet.
 func (p past) awaiting(s Step) past {
-	if p.asked {
+	if p.approved {
 		p.afterGate = slices.Concat(p.afterGate, s.Names())
 	}
 	return p
 }
 
-// joined returns the past of what follows several ways, of which a run has come
-// one.
+// joined returns the past of a step at which several paths meet.
 func joined(ways []past) past {
-	all := past{asked: true}
+	all := past{approved: true}
 	for _, w := range ways {
 		all.names = each(slices.Concat(all.names, w.names))
 		all.afterGate = each(slices.Concat(all.afterGate, w.afterGate))
-		all.asked = all.asked && w.asked
+		all.approved = all.approved && w.approved
 	}
 	return all
 }
 
-// Begins reports whether a path begins at one of the names.
+// Begins reports whether a path begins with one of the names.
 func Begins(path jsonvalue.Path, names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return path.Begins(strings.Split(name, ".")) })
 }

@@ -1,17 +1,19 @@
-// Package definition reads what an agent does: its trigger, scope, conditions and
-// steps.
+// Package definition parses and validates the definition of an agent: its trigger,
+// scope, conditions and steps. It also judges whether an event starts the agent.
 //
-// A definition is a JSON document. Rules.Parse checks it whole when a person saves
-// it, and names every fault with its path. A stored definition is not checked
+// A definition is a JSON document. Rules.Parse validates it when a person saves
+// it, and names every fault with its path. A stored definition is not validated
 // again, with one exception: Rules.Lost reports that the catalogue no longer has
-// what the definition names. Rules that became stricter since apply to the next
-// update or activation; Rules.Warnings names what they will refuse.
+// an event type or an action that the definition needs. When the rules become
+// stricter, the new rules apply to the next update or activation, and
+// Rules.Warnings names the fields that they will refuse.
 //
-//	parse, reader       the document and its fields
-//	steps               one descriptor for each kind of step
-//	dataflow, lookup    what a step may read of earlier steps
-//	shape, schema       what an answer that fits an output_schema can contain
-//	catalogdeps         the events and actions that a definition needs
+//	parse               the document and its fields
+//	kind, steps         one row and one reader for each kind of step
+//	dataflow, lookup    the outputs that a step may read, and the paths into them
+//	shape, schema       the values that an output_schema allows
+//	misfit              why an answer violates its output_schema
+//	catalogdeps         the event types and actions that a definition needs
 //	recipient           addresses of people and channels
 //	judge               whether an event starts the agent
 package definition
@@ -31,16 +33,16 @@ import (
 const (
 	MaxName        = 200  // characters
 	MaxDescription = 2000 // characters
-	MaxSteps       = 50   // at all depths together
-	MaxDepth       = 5    // a step of the definition itself is at depth 1
+	MaxSteps       = 50   // nested steps included
+	MaxDepth       = 5    // a step outside of every branch has depth 1
 	MaxText        = 20_000
 	MaxRecipients  = 50
 	MaxFilters     = 50
 	MaxCases       = 20
 )
 
-// A Definition is what an agent is: when it wakes and what it does then. It is
-// a document: its JSON is the format of the API.
+// A Definition says when an agent starts and which steps it then runs. Its JSON is
+// the format of the API.
 type Definition struct {
 	Name        string                `json:"name"`
 	Description string                `json:"description"`
@@ -53,7 +55,7 @@ type Definition struct {
 	Limit       *Limit                `json:"execution_limit,omitempty"`
 }
 
-// A Trigger is the event that wakes an agent.
+// A Trigger selects the events that start an agent.
 type Trigger struct {
 	Type                string             `json:"type"` // always "bus_event"
 	EventType           string             `json:"event_type"`
@@ -65,24 +67,24 @@ type Trigger struct {
 // Event returns the qualified name of the event.
 func (t Trigger) Event() string { return t.Product + ":" + t.EventType }
 
-// A Conflict says what else may run on the same event.
+// A Conflict says whether system agents may run on the same event.
 type Conflict string
 
 // The conflict behaviours.
 const (
-	Additive Conflict = "additive" // everything that matches
-	Override Conflict = "override" // the system agents stand back
+	Additive Conflict = "additive" // every matching agent runs
+	Override Conflict = "override" // matching system agents do not run
 )
 
-// A Limit bounds how often an agent runs; 0 is no bound.
+// A Limit bounds how often an agent runs; 0 means unlimited.
 type Limit struct {
 	PerHour  int `json:"max_per_hour,omitempty"`
 	PerDay   int `json:"max_per_day,omitempty"`
 	Cooldown int `json:"cooldown_minutes,omitempty"`
 }
 
-// A Step is one thing that an agent does. Which of the fields of its
-// configuration it has depends on its kind.
+// A Step is one step of an agent. Exactly one of the embedded configurations is
+// set, and Kind says which.
 type Step struct {
 	Kind    Kind                 `json:"type"`
 	ID      id.Step              `json:"id"`
@@ -100,25 +102,25 @@ type Step struct {
 	*WaitStep
 }
 
-// An OnError says what a failed step means for the run.
+// An OnError says whether the run continues after the step has failed.
 type OnError string
 
-// The ways to take an error.
+// The error behaviours.
 const (
 	Fail     OnError = "fail"
 	Continue OnError = "continue"
 )
 
-// OnErrors returns all ways to take an error.
+// OnErrors returns all error behaviours.
 func OnErrors() []OnError { return []OnError{Fail, Continue} }
 
-// A Retry says how often a step is tried.
+// A Retry bounds the attempts of a step.
 type Retry struct {
-	MaxAttempts int `json:"max_attempts"` // the first included; at most 5
+	MaxAttempts int `json:"max_attempts"` // including the first; at most 5
 	Backoff     int `json:"backoff_seconds,omitempty"`
 }
 
-// An AIStep asks a model.
+// An AIStep calls a model.
 type AIStep struct {
 	Model     credit.Tier    `json:"model"`
 	Prompt    string         `json:"prompt"`
@@ -127,14 +129,14 @@ type AIStep struct {
 	OutputVar string         `json:"output_var,omitempty"`
 }
 
-// An ActionStep makes a product do something.
+// An ActionStep calls an action of a product.
 type ActionStep struct {
 	Product string         `json:"product"`
 	Action  string         `json:"action"`
 	Params  map[string]any `json:"params"`
 }
 
-// A Channel is a way to reach people.
+// A Channel is a means of sending messages.
 type Channel string
 
 // The channels.
@@ -149,7 +151,7 @@ const (
 // Channels returns all channels.
 func Channels() []Channel { return []Channel{SMS, Email, Slack, Teams, Webhook} }
 
-// A NotificationStep tells people.
+// A NotificationStep sends a message to each recipient.
 type NotificationStep struct {
 	Channel    Channel  `json:"channel"`
 	Recipients []string `json:"recipients"`
@@ -157,7 +159,7 @@ type NotificationStep struct {
 	Body       string   `json:"body"`
 }
 
-// A GateStep asks a person. Its timeout is the step's.
+// A GateStep waits for approval, at most for the timeout of the step.
 type GateStep struct {
 	Message      string     `json:"message"`
 	Approvers    Approvers  `json:"approvers,omitzero"`
@@ -167,14 +169,14 @@ type GateStep struct {
 	EscalateTo   *Escalates `json:"escalate_to,omitempty"`
 }
 
-// Approvers are who may decide besides owners and admins.
+// Approvers are the roles and users that may decide besides owners and admins.
 type Approvers struct {
 	Roles []string  `json:"roles,omitempty"`
 	Users []id.User `json:"users,omitempty"`
 }
 
-// Escalates are who may decide when nobody else did, and who is told of it then,
-// besides those whom the gate has told before.
+// Escalates adds approvers and notifications once the gate has timed out without
+// a decision. The earlier approvers and recipients remain.
 type Escalates struct {
 	Approvers
 
@@ -182,45 +184,46 @@ type Escalates struct {
 	Notify  []Notify `json:"notify,omitempty"`
 }
 
-// An OnExpiry says what silence means.
+// An OnExpiry says what happens when a gate times out without a decision.
 type OnExpiry string
 
-// The meanings of silence.
+// The expiry behaviours.
 const (
 	Deny     OnExpiry = "deny"
 	Approve  OnExpiry = "approve"
 	Escalate OnExpiry = "escalate"
 )
 
-// OnExpiries returns all meanings of silence.
+// OnExpiries returns all expiry behaviours.
 func OnExpiries() []OnExpiry { return []OnExpiry{Deny, Approve, Escalate} }
 
-// A Notify is who is told that a gate asks.
+// A Notify lists the recipients of a gate message on one channel.
 type Notify struct {
 	Channel    Channel  `json:"channel"`
 	Recipients []string `json:"recipients"`
 }
 
-// A BranchStep takes the first case that holds.
+// A BranchStep runs the steps of the first case whose condition holds, otherwise
+// Else.
 type BranchStep struct {
 	Cases []Case `json:"cases"`
 	Else  []Step `json:"else,omitempty"`
 }
 
-// A Case is one way to go.
+// A Case runs its steps if its condition holds.
 type Case struct {
 	When  condition.Condition `json:"when"`
 	Steps []Step              `json:"steps"`
 }
 
-// A WaitStep lets time pass.
+// A WaitStep pauses the run for a duration or until a time.
 type WaitStep struct {
 	Duration int64  `json:"duration_seconds,omitempty"`
 	Until    string `json:"until,omitempty"`
 }
 
-// TimeLimit returns how long the step may take, all its tries together. For a gate
-// it is how long the gate waits for a decision.
+// TimeLimit returns how long all attempts of the step may take together. For a
+// gate it is how long the gate waits for a decision.
 func (s Step) TimeLimit() time.Duration {
 	if s.Timeout > 0 {
 		return time.Duration(s.Timeout) * time.Second
@@ -228,17 +231,18 @@ func (s Step) TimeLimit() time.Duration {
 	return time.Duration(s.Kind.row().unset) * time.Second
 }
 
-// Attempts returns how often the step may be tried.
+// Attempts returns the maximum number of attempts of the step.
 func (s Step) Attempts() int {
-	const unasked = 3
+	const defaultAttempts = 3
 	if s.Retry != nil {
 		return s.Retry.MaxAttempts
 	}
-	return unasked
+	return defaultAttempts
 }
 
-// Var returns the name under which templates find the step's output besides
-// steps.<id>.output; none for a step that is called like something else.
+// Var returns the variable that holds the step's output in templates, besides
+// steps.<id>.output: the output_var or the step's id. It is "" when that id is a
+// reserved name.
 func (s Step) Var() string {
 	switch {
 	case s.AIStep != nil && s.OutputVar != "":
@@ -249,11 +253,11 @@ func (s Step) Var() string {
 	return string(s.ID)
 }
 
-// Min returns how many people must approve.
+// Min returns how many approvals the gate needs.
 func (g GateStep) Min() int { return max(g.MinApprovals, 1) }
 
-// Channels returns over which channels people are told of the question: the
-// gate's own, and behind them those of its escalation once it is escalated.
+// Channels returns the notifications of the gate, followed by those of its
+// escalation if it is escalated.
 func (g GateStep) Channels(escalated bool) []Notify {
 	if !escalated || g.EscalateTo == nil {
 		return g.Notify
@@ -261,7 +265,7 @@ func (g GateStep) Channels(escalated bool) []Notify {
 	return slices.Concat(g.Notify, g.EscalateTo.Notify)
 }
 
-// Expiry returns what silence means.
+// Expiry returns what happens when the gate times out; the default is Deny.
 func (g GateStep) Expiry() OnExpiry {
 	if g.OnExpiry == "" {
 		return Deny
@@ -269,12 +273,13 @@ func (g GateStep) Expiry() OnExpiry {
 	return g.OnExpiry
 }
 
-// RequiresApproval reports whether the step is a gate that a run passes only when a person
-// has said yes: it cannot be skipped, passed over or answered by silence.
+// RequiresApproval reports whether the step is a gate that a run passes only with
+// a person's approval: no if skips it, no error continues past it, and no timeout
+// approves it.
 func (s Step) RequiresApproval() bool {
 	return s.GateStep != nil && s.If == nil && s.OnError != Continue && s.Expiry() != Approve
 }
 
-// Mentions reports whether a word stands anywhere in the definition: whether
-// what it names is worth reading.
+// Mentions reports whether the JSON of the definition contains a word. A caller
+// uses it to load only the data that the definition may read.
 func (d Definition) Mentions(word string) bool { return strings.Contains(jsonvalue.Canonical(d), word) }

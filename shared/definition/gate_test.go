@@ -287,7 +287,7 @@ func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
 			var refused []string
 			for _, f := range faults(err) {
 				path, message, _ := strings.Cut(f, ": ")
-				if !strings.Contains(message, "ask after the step") && !strings.Contains(message, "is destructive") {
+				if !strings.Contains(message, "move the gate behind the step") && !strings.Contains(message, "is destructive") {
 					t.Errorf("another fault: %s", f)
 				}
 				refused = append(refused, path)

@@ -9,8 +9,8 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A Scope says which clients' events an agent sees: all, or only some, or all
-// but some.
+// A Scope selects the clients whose events an agent sees: all, only the included,
+// or all but the excluded.
 type Scope struct {
 	Include []id.Client
 	Exclude []id.Client
@@ -27,15 +27,15 @@ func (s Scope) MarshalJSON() ([]byte, error) {
 	return json.Marshal("all")
 }
 
-// Allows reports whether events of c are seen. Only an exclusion lets an event
-// without a client pass.
+// Allows reports whether the agent sees events of c. An event without a client
+// passes unless the scope has an include list.
 func (s Scope) Allows(c id.Client) bool { return s.refuses(c) == "" }
 
-// refuses returns why events of c are not seen, or "".
+// refuses returns the reason why the agent does not see events of c, or "".
 func (s Scope) refuses(c id.Client) string {
 	switch {
 	case s.Include != nil && c == "":
-		return "the event names no client, and client_scope includes only some"
+		return "the event has no client, and client_scope includes only listed clients"
 	case s.Include != nil && !slices.Contains(s.Include, c):
 		return fmt.Sprintf("client_scope does not include client %q", c)
 	case c != "" && slices.Contains(s.Exclude, c):
@@ -44,7 +44,7 @@ func (s Scope) refuses(c id.Client) string {
 	return ""
 }
 
-// An Outcome is what became of an event at an agent.
+// An Outcome is the result of judging an event for an agent.
 type Outcome string
 
 // The outcomes.
@@ -59,7 +59,7 @@ const (
 	Duplicate       Outcome = "duplicate"
 	LimitReached    Outcome = "limit_reached"
 	Suspended       Outcome = "org_suspended"
-	Broken          Outcome = "agent_error" // it needs what the catalogue no longer has
+	Broken          Outcome = "agent_error" // the catalogue lost an event type or action that the agent needs
 )
 
 // Outcomes returns all outcomes.
@@ -69,13 +69,13 @@ func Outcomes() []Outcome {
 	}
 }
 
-// maxCausalDepth is how many runs may stand behind an event that still starts
-// one.
+// maxCausalDepth is the maximum length of the chain of runs that caused an event
+// for the event to start another run.
 const maxCausalDepth = 5
 
-// Judge says whether the event wakes an agent of this definition as far as the
-// definition alone can tell, and if not, why in words. The trigger itself is
-// taken to match.
+// Judge decides whether the event starts an agent of this definition, and if not,
+// returns the reason as a sentence. It checks only the definition, not limits or
+// deduplication, and assumes that the trigger matches.
 func (d Definition) Judge(f condition.Facts) (Outcome, string) {
 	for _, filter := range d.Trigger.Filters {
 		if ok, why := filter.Holds(f); !ok {
@@ -98,14 +98,13 @@ func (d Definition) Judge(f condition.Facts) (Outcome, string) {
 		case !d.Trigger.AllowAgentTriggered:
 			return LoopGuard, "an agent caused the event, and the trigger does not allow that"
 		case depth > maxCausalDepth:
-			return LoopGuard, fmt.Sprintf("%d runs stand behind the event; %d are allowed", depth, maxCausalDepth)
+			return LoopGuard, fmt.Sprintf("the event was caused by a chain of %d runs; %d are allowed", depth, maxCausalDepth)
 		}
 	}
 	return Started, ""
 }
 
-// UsesClient reports whether the trigger's conditions look at the client's
-// profile.
+// UsesClient reports whether the agent's conditions read the client's profile.
 func (d Definition) UsesClient() bool {
 	return slices.ContainsFunc(d.Conditions, func(c condition.Condition) bool { return c.LooksAt(condition.InClient) })
 }

@@ -171,7 +171,7 @@ func TestTheScopeSaysWhyAnEventIsNotSeen(t *testing.T) {
 	}{
 		"not included": {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_b", `client_scope does not include client "cli_b"`},
 		"excluded":     {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", `client_scope excludes client "cli_a"`},
-		"no client":    {definition.Scope{Include: []id.Client{"cli_a"}}, "", "the event names no client, and client_scope includes only some"},
+		"no client":    {definition.Scope{Include: []id.Client{"cli_a"}}, "", "the event has no client, and client_scope includes only listed clients"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

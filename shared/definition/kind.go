@@ -15,8 +15,7 @@ const (
 	Waiting      Kind = "wait"
 )
 
-// The times of steps, in seconds: how long they may take, and how long they take
-// unless timeout_seconds says otherwise.
+// The bounds and defaults of timeout_seconds, in seconds.
 const (
 	maxTimeout     = 60
 	defaultTimeout = 30
@@ -25,10 +24,10 @@ const (
 	MaxWait        = 31_536_000 // a year
 )
 
-// A stepKind is everything that a definition has to know of one kind of step.
+// A stepKind holds everything that package definition knows of one kind of step.
 type stepKind struct {
 	name   Kind
-	fields []string // those that not every kind has
+	fields []string // the fields that only this kind has
 
 	// read reads these fields into the step.
 	read func(p *parser, o input.Object, s *Step, depth int)
@@ -36,8 +35,8 @@ type stepKind struct {
 	low, high int64 // bounds of timeout_seconds
 	unset     int64 // timeout_seconds of a step that has none
 
-	// waits is whether a run waits for the step, for people or for a time, and does
-	// not do it.
+	// waits reports that the run waits at the step for approvers or for a time,
+	// instead of executing it.
 	waits bool
 }
 
@@ -91,9 +90,9 @@ func Kinds() []Kind {
 	return names
 }
 
-// Fields returns the fields of a step of this kind that not every kind has.
+// Fields returns the fields that only steps of this kind have.
 func (k Kind) Fields() []string { return k.row().fields }
 
-// Waits reports whether a run waits for a step of this kind, for people or for a
-// time. Package step does the others.
+// Waits reports whether a run waits at a step of this kind, for approvers or for a
+// time. Package step executes all other kinds.
 func (k Kind) Waits() bool { return k.row().waits }

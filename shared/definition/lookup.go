@@ -14,11 +14,11 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// A view is what is known of the values that paths below a root find.
+// A view is the schema of the values below a root, such as event_payload.
 type view struct {
-	root   string // how paths begin that lead into it, "" for none
+	root   string // the prefix of paths into the view, "" for none
 	schema any
-	likely bool // the schema is made of a sample: what it does not have may come all the same
+	likely bool // the schema is derived from a sample: events may have more fields
 }
 
 // envelope is the schema of an event without its payload.
@@ -46,7 +46,7 @@ func profile() map[string]any {
 	})
 }
 
-// ownRoots are the schemas of what templates see of the agent and of its run.
+// ownRoots returns the schemas of the agent and of its run, as templates see them.
 func ownRoots() map[string]any {
 	return map[string]any{
 		"agent":     closed(map[string]any{"id": typed("string"), "name": typed("string"), "version": typed("number")}),
@@ -54,7 +54,7 @@ func ownRoots() map[string]any {
 	}
 }
 
-// payloadOf returns a schema for the payload of an event type, made of the
+// payloadOf returns a schema for the payload of an event type, derived from the
 // catalogue's sample and filterable fields.
 func payloadOf(t catalog.EventType) any {
 	schema, ok := sampled(t.Sample).(map[string]any)
@@ -76,7 +76,7 @@ func withField(schema map[string]any, path jsonvalue.Path, f catalog.Field) {
 	for i, name := range path {
 		properties, ok := schema["properties"].(map[string]any)
 		if !ok {
-			return // a list or a value without parts: the catalogue's tests refuse that
+			return // not an object; the catalogue's tests refuse such a field
 		}
 		if i == len(path)-1 {
 			properties[name] = fieldSchema(f)
@@ -102,8 +102,8 @@ func fieldSchema(f catalog.Field) map[string]any {
 	return map[string]any{"enum": values}
 }
 
-// output returns the schema of what the step leaves to those after it. What a
-// product answers is not known.
+// output returns the schema of the step's output. The reply of a product may be
+// any JSON.
 func (s Step) output() any {
 	switch {
 	case s.AIStep == nil:
@@ -114,8 +114,8 @@ func (s Step) output() any {
 	return s.Schema
 }
 
-// named returns the paths that the placeholders of every text in v name; none of
-// a text that is no template, which template reports.
+// named returns the paths in the placeholders of all texts in v. It ignores
+// malformed templates, which the method template reports.
 func named(v any) []jsonvalue.Path {
 	paths, err := render.Named(v)
 	if err != nil {
@@ -124,8 +124,7 @@ func named(v any) []jsonvalue.Path {
 	return paths
 }
 
-// template reports a text whose placeholders cannot be filled, and returns what
-// they name.
+// template reports placeholders that cannot be filled, and returns their paths.
 func (p *parser) template(at, text string) []jsonvalue.Path {
 	paths, err := render.Paths(text)
 	if err != nil {
@@ -133,18 +132,18 @@ func (p *parser) template(at, text string) []jsonvalue.Path {
 		return nil
 	}
 	for _, path := range paths {
-		p.names(at, path)
+		p.checkPath(at, path)
 	}
 	return paths
 }
 
-// fromModel reports whether a path begins at what a model has said, or at what a
-// product that was told so may have repeated.
+// fromModel reports whether a path reads a model's answer, or the reply of a
+// product that received such an answer and may have repeated it.
 func (p *parser) fromModel(path jsonvalue.Path) bool { return Begins(path, p.answers) }
 
-// names reports a path that templates cannot find at this step, and returns what
-// may stand there.
-func (p *parser) names(at string, path jsonvalue.Path) place {
+// checkPath reports a path that templates cannot find at this step, and returns
+// the values that are allowed there.
+func (p *parser) checkPath(at string, path jsonvalue.Path) place {
 	if p.stored {
 		return anywhere()
 	}
@@ -156,7 +155,7 @@ func (p *parser) names(at string, path jsonvalue.Path) place {
 }
 
 // viewOf returns the view that a path of a template leads into, and the rest of
-// the path; it reports a path whose root is not known at this step.
+// the path. It reports a path whose root is not known at this step.
 func (p *parser) viewOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, bool) {
 	root, rest := path[0], path[1:]
 	own := ownRoots()[root]
@@ -176,14 +175,14 @@ func (p *parser) viewOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, b
 	case slices.Contains(p.past.names, root):
 		return view{root: root, schema: p.outputs[root]}, rest, true
 	}
-	p.Fault(at, "nothing is called %q; there are %s, steps.<id>.output and the output variables of earlier steps on this path%s",
-		root, strings.Join(roots(), ", "), p.meant(path))
+	p.Fault(at, "%q is unknown here; known are %s, steps.<id>.output and the output variables of earlier steps on this path%s",
+		root, strings.Join(roots(), ", "), p.suggestion(path))
 	return view{}, nil, false
 }
 
-// meant ends the sentence about an unknown root with the one that was probably
-// meant.
-func (p *parser) meant(path jsonvalue.Path) string {
+// suggestion completes the message about an unknown root with the name that the
+// author probably meant.
+func (p *parser) suggestion(path jsonvalue.Path) string {
 	if p.hasPayload(path[0]) {
 		return fmt.Sprintf("; did you mean event_payload.%s?", path)
 	}
@@ -196,7 +195,7 @@ func (p *parser) meant(path jsonvalue.Path) string {
 	return fault.DidYouMean(path[0], known)
 }
 
-// outputOf returns the view of a step's output that steps.<id>.output names.
+// outputOf returns the view of the output that a path like steps.<id>.output reads.
 func (p *parser) outputOf(at string, path jsonvalue.Path) (view, jsonvalue.Path, bool) {
 	step := ""
 	if len(path) > 1 {
@@ -210,7 +209,7 @@ func (p *parser) outputOf(at string, path jsonvalue.Path) (view, jsonvalue.Path,
 				ids = append(ids, id)
 			}
 		}
-		p.Fault(at, "there is no step %q before this one on this path%s", step, fault.DidYouMean(step, ids))
+		p.Fault(at, "no step %q comes before this one on this path%s", step, fault.DidYouMean(step, ids))
 		return view{}, nil, false
 	}
 	switch {
@@ -230,7 +229,7 @@ func (p *parser) payloadView(root string) view {
 	return view{root: root, schema: p.payload, likely: true}
 }
 
-// hasPayload reports whether the catalogue knows a field of the payload.
+// hasPayload reports whether the catalogue's payload has a field of this name.
 func (p *parser) hasPayload(name string) bool {
 	schema, _ := p.payload.(map[string]any)
 	properties, _ := schema["properties"].(map[string]any)
@@ -238,9 +237,9 @@ func (p *parser) hasPayload(name string) bool {
 	return ok
 }
 
-// within reports a path that does not lead anywhere in a view, and returns what
-// may stand there. What a sample does not have is probably wrong, and what a
-// schema forbids is wrong.
+// within looks up a path in a view and returns the values that are allowed there.
+// It reports a path that the view does not have: as a fault if a schema forbids
+// it, as a warning if only a sample lacks it.
 func (p *parser) within(at string, v view, path jsonvalue.Path) place {
 	s := newShape(v.schema)
 	got := s.at(path)
@@ -258,7 +257,8 @@ func (p *parser) within(at string, v view, path jsonvalue.Path) place {
 	return anywhere()
 }
 
-// lacks says which name of a path a view does not have, and what it has there.
+// lacks returns the message about a path that a view does not have: the first
+// unknown name, and the names that exist in its place.
 func (p *parser) lacks(s *shape, v view, path jsonvalue.Path) string {
 	n := 1
 	for n < len(path) && s.at(path[:n]).kinds != noKind && s.at(path[:n]).naming != unlisted {
@@ -288,8 +288,8 @@ func (p *parser) lacks(s *shape, v view, path jsonvalue.Path) string {
 	return fmt.Sprintf("%s has no %q; it has %s", where, name, fault.Offer(name, parent.names))
 }
 
-// lastNames returns a path as filters write it, without the roots that templates
-// need.
+// lastNames returns a path in the notation of filters, without the roots that
+// templates need.
 func lastNames(path jsonvalue.Path) string {
 	for len(path) > 1 && slices.Contains([]string{"event_payload", "payload", "event"}, path[0]) {
 		path = path[1:]
@@ -297,9 +297,9 @@ func lastNames(path jsonvalue.Path) string {
 	return path.String()
 }
 
-// looksUp reports a condition whose field is no path or can never be found, and
-// one that can never hold.
-func (p *parser) looksUp(o input.Object, c condition.Condition, inSteps bool) {
+// checkField reports a condition whose field is not a path or can never be found,
+// and a condition that can never hold.
+func (p *parser) checkField(o input.Object, c condition.Condition, inSteps bool) {
 	if c.Field == "" || p.stored {
 		return
 	}
@@ -312,7 +312,7 @@ func (p *parser) looksUp(o input.Object, c condition.Condition, inSteps bool) {
 	got := anywhere()
 	switch c.Context {
 	case condition.InRun:
-		got = p.names(at, path)
+		got = p.checkPath(at, path)
 	case condition.InClient:
 		got = p.ofClient(at, path)
 	case condition.InEvent:
@@ -331,7 +331,7 @@ func (p *parser) ofClient(at string, path jsonvalue.Path) place {
 }
 
 // ofEvent looks a path up in the payload of the event and then in its envelope.
-// It reports what templates write and conditions on the event do not.
+// It reports paths in the notation of templates, which conditions do not use.
 func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 	root, rest := path[0], path[1:]
 	if p.hasPayload(root) {
@@ -351,19 +351,19 @@ func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 	return p.within(at, p.payloadView(""), path)
 }
 
-// misplaced says what to write instead of a path that a condition on the event
-// cannot find, or "".
+// misplaced returns the message about a path that a condition on the event cannot
+// find, with the correct notation, or "".
 func (p *parser) misplaced(path jsonvalue.Path, inSteps bool) string {
 	root, rest := path[0], path[1:]
 	fields, _ := envelope()["properties"].(map[string]any)
 	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || Begins(path, p.past.names))
 	switch {
 	case root == "event_payload" && len(rest) == 0:
-		return "a condition on the event names a field of the payload, such as \"priority\", and not the payload"
+		return "a condition on the event must name a field of the payload, such as \"priority\""
 	case root == "event_payload":
-		return fmt.Sprintf("a condition on the event names a field of the payload without event_payload: write %q", rest.String())
+		return fmt.Sprintf("a condition on the event names fields of the payload without \"event_payload\": write %q", rest.String())
 	case root == "event" && len(rest) > 0 && fields[rest[0]] != nil:
-		return fmt.Sprintf("a condition on the event names a field of the event without event: write %q", rest.String())
+		return fmt.Sprintf("a condition on the event names fields of the event without \"event\": write %q", rest.String())
 	case root == "client_context" && len(rest) > 0:
 		return fmt.Sprintf("a field of the client's profile needs \"context\": \"client_context\": add it, and write %q", rest.String())
 	case ofStep && !inSteps:
@@ -387,7 +387,7 @@ func (p *parser) canHold(o input.Object, c condition.Condition, got place) {
 	switch c.Operator {
 	case condition.Contains, condition.StartsWith, condition.EndsWith:
 		if got.kinds&kindString == noKind {
-			p.Warn(at, "%s looks into strings and %s, so the condition never holds", c.Operator, is)
+			p.Warn(at, "%s compares strings and %s, so the condition never holds", c.Operator, is)
 		}
 	case condition.Gt, condition.Gte, condition.Lt, condition.Lte:
 		if got.kinds&kindNumber == noKind {
@@ -402,7 +402,7 @@ func (p *parser) canHold(o input.Object, c condition.Condition, got place) {
 	}
 }
 
-// canBe warns of a field that is never one of some values.
+// canBe warns of a field that can never equal one of the wanted values.
 func (p *parser) canBe(at, field string, wanted []any, got place) {
 	for _, v := range wanted {
 		if got.kinds&kindOf(v) != noKind &&
@@ -426,20 +426,20 @@ func (p *parser) canBe(at, field string, wanted []any, got place) {
 }
 
 var (
-	// alone is a text that is one placeholder without filters.
+	// alone matches a text that consists of one placeholder without filters.
 	alone = regexp.MustCompile(`^\s*\{\{\s*([^|{}]+?)\s*\}\}\s*$`)
-	// joins is a text that makes one text of a list.
+	// joins matches a text with the filter join, which makes one text of a list.
 	joins = regexp.MustCompile(`\|\s*join\b`)
 )
 
-// fills warns of a recipient whose placeholder the catalogue's sample fills with
-// what cannot be reached.
+// fills warns of a recipient with a placeholder that would not become a valid
+// address with the values of the catalogue's sample.
 func (p *parser) fills(at string, c Channel, text string) {
 	if p.stored || p.payload == nil {
 		return
 	}
 	if joins.MatchString(text) {
-		p.Warn(at, "join makes one text of a list, and a text is one recipient; give the list itself, which becomes a recipient each")
+		p.Warn(at, "join makes the list one text, which is one recipient; without join, each entry of the list is a recipient")
 		return
 	}
 	whole := alone.FindStringSubmatch(text)
@@ -454,8 +454,8 @@ func (p *parser) fills(at string, c Channel, text string) {
 		list, isList := v.([]any)
 		switch {
 		case whole == nil && kindOf(v)&(kindArray|kindObject) != noKind:
-			p.Warn(at, "%s is %s in the catalogue's sample of %s, which a text around it makes one recipient; "+
-				"let the placeholder stand alone", path, jsonvalue.Kind(v), p.event.Name())
+			p.Warn(at, "%s is %s in the catalogue's sample of %s, and the text around the placeholder makes it one recipient; "+
+				"remove the text around it", path, jsonvalue.Kind(v), p.event.Name())
 		case whole == nil:
 		case !isList:
 			p.reachable(at, c, path, v)
@@ -479,9 +479,9 @@ func (p *parser) reachable(at string, c Channel, path jsonvalue.Path, v any) {
 }
 
 var (
-	// fictional are the telephone numbers that belong to nobody.
+	// fictional matches the North American telephone numbers that are never assigned.
 	fictional = regexp.MustCompile(`^\+1(555[0-9]{7}|[0-9]{3}55501[0-9]{2})$`)
-	// exampleHost are the hosts that are reserved for examples and tests (RFC 2606, RFC 6761).
+	// exampleHost matches the hosts that are reserved for examples and tests (RFC 2606, RFC 6761).
 	exampleHost = regexp.MustCompile(`(?i)^(.+\.)?(example\.(com|net|org)|[^.]+\.(example|test|invalid|localhost)|localhost)\.?$`)
 )
 

@@ -45,7 +45,7 @@ var never = map[string]said{
 	},
 	"a condition on the event as templates name it": {
 		[]string{"conditions.0", `{"field":"event_payload.priority","operator":"eq","value":"p1"}`},
-		[]string{`conditions[0].field: a condition on the event names a field of the payload without event_payload: write "priority"`},
+		[]string{`conditions[0].field: a condition on the event names fields of the payload without "event_payload": write "priority"`},
 	},
 	"a condition on a list as templates name it": {
 		[]string{"conditions.0", `{"field":"event_payload.alerts.1.x","operator":"eq","value":"p1"}`},
@@ -53,11 +53,11 @@ var never = map[string]said{
 	},
 	"a condition on the whole payload": {
 		[]string{"conditions.0", `{"field":"event_payload","operator":"exists","value":true}`},
-		[]string{`names a field of the payload, such as "priority"`},
+		[]string{`must name a field of the payload, such as "priority"`},
 	},
 	"a condition on the envelope as templates name it": {
 		[]string{ifPath, `{"field":"event.client_id","operator":"exists","value":true}`},
-		[]string{`steps[4].if.field: a condition on the event names a field of the event without event: write "client_id"`},
+		[]string{`steps[4].if.field: a condition on the event names fields of the event without "event": write "client_id"`},
 	},
 	"a condition on the profile without a context": {
 		[]string{"conditions.0", `{"field":"client_context.recent_incidents","operator":"gt","value":1}`},
@@ -102,8 +102,8 @@ var never = map[string]said{
 	},
 	"a template of the agent's field that there is not":   {[]string{bodyPath, `"{{ agent.title }}"`}, []string{`agent has no "title"; it has id, name, version`}},
 	"a template of the run's field that there is not":     {[]string{bodyPath, `"{{ execution.started }}"`}, []string{`execution has no "started"`}},
-	"a template of a misspelt step":                       {[]string{bodyPath, `"{{ steps.triaje.output.noise }}"`}, []string{`there is no step "triaje" before this one on this path; did you mean triage?`}},
-	"a template of a misspelt variable":                   {[]string{bodyPath, `"{{ verdikt.noise }}"`}, []string{`nothing is called "verdikt"`, "did you mean verdict?"}},
+	"a template of a misspelt step":                       {[]string{bodyPath, `"{{ steps.triaje.output.noise }}"`}, []string{`no step "triaje" comes before this one on this path; did you mean triage?`}},
+	"a template of a misspelt variable":                   {[]string{bodyPath, `"{{ verdikt.noise }}"`}, []string{`"verdikt" is unknown here`, "did you mean verdict?"}},
 	"a template of a misspelt root":                       {[]string{bodyPath, `"{{ event_paylod.subject }}"`}, []string{"did you mean event_payload?"}},
 	"a template of a payload's field without its root":    {[]string{bodyPath, `"{{ subject }}"`}, []string{"did you mean event_payload.subject?"}},
 	"a template of an output without a schema":            {[]string{"steps.0.output_schema", "", "steps.3.cases.0.when.field", `"verdict.text"`, "steps.3.else.0.body", `"x"`, bodyPath, `"{{ verdict.priority }}"`}, []string{`verdict has no "priority"; it has text`}},
@@ -178,7 +178,7 @@ var likely = map[string]said{
 	"a condition below what is null":     {[]string{"conditions.0", `{"field":"priority","operator":"eq","value":null}`}, nil},
 	"an operator for texts on a number": {
 		[]string{"conditions.0", `{"context":"client_context","field":"recent_incidents","operator":"contains","value":"1"}`},
-		[]string{"conditions[0].operator: contains looks into strings and recent_incidents is a number, so the condition never holds"},
+		[]string{"conditions[0].operator: contains compares strings and recent_incidents is a number, so the condition never holds"},
 	},
 	"an operator for numbers on a text":                 {[]string{"conditions.0", `{"field":"subject","operator":"gte","value":1}`}, []string{"gte compares numbers and subject is a string or null, so the condition never holds"}},
 	"a number in quotes":                                {[]string{"conditions.0", `{"context":"client_context","field":"recent_incidents","operator":"eq","value":"1"}`}, []string{"conditions[0].value: recent_incidents is a number, so the condition never holds"}},
@@ -189,14 +189,14 @@ var likely = map[string]said{
 	"an address for examples":                           {[]string{"steps.1.notify.0.recipients.0", `"lead@example.com"`}, []string{"steps[1].notify[0].recipients[0]: lead@example.com is reserved for examples"}},
 	"a host for examples":                               {[]string{"steps.3.else.0.recipients.0", `"https://hooks.example.org/x"`}, []string{"https://hooks.example.org/x is reserved for examples"}},
 	"an open schema that lists others":                  {[]string{"steps.0.output_schema", `{"type":"object","properties":{"noise":{"type":"boolean"}}}`, bodyPath, `"{{ verdict.noize }}"`}, []string{`verdict has no "noize"; did you mean noise?`}},
-	"a wait until a time that is over":                  {[]string{"steps.5.until", `"2026-03-09T14:23:00Z"`}, []string{"steps[5].until: 2026-03-09T14:23:00Z is over, so the step does not wait"}},
+	"a wait until a time that is over":                  {[]string{"steps.5.until", `"2026-03-09T14:23:00Z"`}, []string{"steps[5].until: 2026-03-09T14:23:00Z has passed, so the step does not wait"}},
 	"a wait until a year away":                          {[]string{"steps.5.until", `"2027-03-09T14:23:01Z"`}, nil},
 	"a recipient that the sample fills with an address": {[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.created_by }}"`}, nil},
 	"a recipient that the sample fills with a text": {
 		[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.subject }}"`},
 		[]string{"steps[1].notify[0].recipients[0]: event_payload.subject in the catalogue's sample of psa:ticket.created cannot be a recipient of email"},
 	},
-	"a recipient that join makes of a list": {[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.watchers | join: ',' }}"`}, []string{"has no \"watchers\"", "join makes one text of a list"}},
+	"a recipient that join makes of a list": {[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.watchers | join: ',' }}"`}, []string{"has no \"watchers\"", "join makes the list one text"}},
 }
 
 func TestWhatIsProbablyWrongIsAWarning(t *testing.T) {

@@ -16,12 +16,12 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// maxMisfits is how many faults of one document are named.
+// maxMisfits is the maximum number of violations in one message.
 const maxMisfits = 3
 
-// misfit says where a document does not fit a schema, in sentences without a
-// full stop: /priority must be one of p1, p2; it is "urgent". whole is what the
-// document itself is called.
+// misfit says where and why a document violates a schema, in sentences without a
+// full stop: /priority must be one of p1, p2; it is "urgent". The parameter whole
+// is the name of the document itself.
 func misfit(whole string, doc any, err error) string {
 	invalid, is := errors.AsType[*jsonschema.ValidationError](err)
 	if !is {
@@ -29,7 +29,7 @@ func misfit(whole string, doc any, err error) string {
 	}
 	var all []string
 	for _, e := range leaves(invalid) {
-		all = append(all, said(whole, doc, e)...)
+		all = append(all, sentences(whole, doc, e)...)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
@@ -39,8 +39,8 @@ func misfit(whole string, doc any, err error) string {
 	return strings.Join(all, "; ")
 }
 
-// leaves returns what is wrong at the end of each way through a schema. Of
-// alternatives it takes the nearest one.
+// leaves returns the innermost violations. Of the alternatives of anyOf and oneOf
+// it takes the nearest one.
 func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	switch e.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
@@ -58,9 +58,9 @@ func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	return all
 }
 
-// nearest returns what is wrong with the alternative that a value comes nearest
-// to: the one that fails deepest in the value. Where the value has the wrong kind
-// for every one, all of them are what is wrong.
+// nearest returns the violations of the alternative that fails deepest in the
+// value. If the value has the wrong type for all alternatives, nearest returns one
+// violation with all their types.
 func nearest(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	var best []*jsonschema.ValidationError
 	kinds := &kind.Type{}
@@ -90,8 +90,8 @@ func depth(way []*jsonschema.ValidationError) int {
 	return len(deepest.InstanceLocation)
 }
 
-// said returns the sentences for one fault.
-func said(whole string, doc any, e *jsonschema.ValidationError) []string {
+// sentences returns the sentences about one violation.
+func sentences(whole string, doc any, e *jsonschema.ValidationError) []string {
 	at := pointer(e.InstanceLocation)
 	name := cmp.Or(at, whole)
 	one := func(format string, args ...any) []string { return []string{name + " " + fmt.Sprintf(format, args...)} }
@@ -102,9 +102,9 @@ func said(whole string, doc any, e *jsonschema.ValidationError) []string {
 	case *kind.AdditionalProperties:
 		return namedBelow(at, k.Properties, "is not allowed")
 	case *kind.DependentRequired:
-		return namedBelow(at, k.Missing, "is missing; it goes with "+cut(k.Prop))
+		return namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
 	case *kind.Dependency:
-		return namedBelow(at, k.Missing, "is missing; it goes with "+cut(k.Prop))
+		return namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
 	case *kind.PropertyNames:
 		return namedBelow(at, []string{k.Property}, "has a name that is not allowed")
 	case *kind.Type:
@@ -120,7 +120,7 @@ func said(whole string, doc any, e *jsonschema.ValidationError) []string {
 	case *kind.FalseSchema:
 		return one("is not allowed")
 	case *kind.Not:
-		return one("is what the schema excludes with not; it is %s", beginning(jsonvalue.Canonical(v)))
+		return one("is excluded by not; it is %s", beginning(jsonvalue.Canonical(v)))
 	case *kind.AnyOf:
 		return one("fits none of the alternatives in anyOf; it is %s", beginning(jsonvalue.Canonical(v)))
 	case *kind.OneOf:
@@ -135,7 +135,7 @@ func said(whole string, doc any, e *jsonschema.ValidationError) []string {
 	return one("does not fit the schema")
 }
 
-// counted returns the sentence for a fault that has a number in it.
+// counted returns the sentence about the violation of a limit, or "".
 func counted(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.MinLength:
@@ -174,7 +174,7 @@ func counted(k jsonschema.ErrorKind) string {
 	return ""
 }
 
-// namedBelow returns a sentence for each of the names below a place.
+// namedBelow returns one sentence for each name below a place.
 func namedBelow(at string, names []string, says string) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
@@ -192,10 +192,10 @@ func pointer(location []string) string {
 	return b.String()
 }
 
-// escaped returns a name as it stands in a JSON pointer.
+// escaped returns a name in the notation of a JSON pointer.
 func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
-// value returns what stands at a place of a document.
+// value returns the value at a place of a document.
 func value(doc any, location []string) any {
 	for _, name := range location {
 		doc, _ = child(doc, name)
@@ -203,8 +203,7 @@ func value(doc any, location []string) any {
 	return doc
 }
 
-// child returns what stands below a document under a name, and whether anything
-// does.
+// child returns the property or the item of a document, and whether it exists.
 func child(doc any, name string) (any, bool) {
 	switch v := doc.(type) {
 	case map[string]any:
@@ -218,7 +217,7 @@ func child(doc any, name string) (any, bool) {
 	return nil, false
 }
 
-// kindsOf returns the names of types in words.
+// kindsOf returns the types with their articles: "a string or an array or null".
 func kindsOf(types []string) string {
 	words := make([]string, 0, len(types))
 	for _, t := range types {
@@ -239,7 +238,7 @@ func kindsOf(types []string) string {
 	return strings.Join(words, " or ")
 }
 
-// choices returns the values of an enum in a line.
+// choices returns the values of an enum, separated by commas.
 func choices(values []any) string {
 	const most = 12
 	words := make([]string, 0, most+1)
@@ -257,7 +256,7 @@ func choices(values []any) string {
 	return strings.Join(words, ", ")
 }
 
-// formatOf returns what a format asks for.
+// formatOf describes a format: "a date such as 2026-03-09".
 func formatOf(name string) string {
 	words, known := map[string]string{
 		"date-time": "a date-time such as 2026-03-09T14:23:01Z", "date": "a date such as 2026-03-09", "time": "a time such as 14:23:01Z",
@@ -270,7 +269,7 @@ func formatOf(name string) string {
 	return words
 }
 
-// decimal returns a number as it is written in JSON.
+// decimal returns a number in the notation of JSON.
 func decimal(r *big.Rat) string {
 	if r == nil {
 		return "no number"
@@ -280,8 +279,7 @@ func decimal(r *big.Rat) string {
 	return beginning(r.FloatString(min(places, most)))
 }
 
-// beginning returns a text, or as much of it as an error shows, without control
-// characters.
+// beginning returns a text, shortened to its first 80 characters for an error.
 func beginning(text string) string {
 	const most = 80
 	runes := []rune(text)
@@ -291,7 +289,7 @@ func beginning(text string) string {
 	return fmt.Sprintf("%s… (%s more characters)", string(runes[:most]), render.Count(len(runes)-most))
 }
 
-// cut returns a name, or its beginning.
+// cut returns a name, shortened to its first 60 characters.
 func cut(name string) string {
 	const most = 60
 	runes := []rune(name)

@@ -16,13 +16,13 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 )
 
-// Rules are what a definition is held against.
+// Rules validate definitions.
 type Rules struct {
 	Catalog catalog.Catalog
 	// Hosts are the private hosts ("127.0.0.1:4580") that webhooks may reach,
 	// and over plain http; empty in the cloud.
 	Hosts []string
-	// Now is the clock that literal times are held against; nil: they are not.
+	// Now is the clock for checking literal times; nil skips these checks.
 	Now func() time.Time
 }
 
@@ -33,8 +33,8 @@ func (r Rules) now() time.Time {
 	return r.Now()
 }
 
-// Parse reads a definition and checks it whole. It returns ErrConfig with every
-// fault and its path if there is any.
+// Parse reads and validates a definition. If it is invalid, Parse returns ErrConfig
+// with every fault and its path.
 func (r Rules) Parse(doc map[string]any) (Definition, error) {
 	p := newParser(r)
 	d := p.definition(doc)
@@ -44,9 +44,9 @@ func (r Rules) Parse(doc map[string]any) (Definition, error) {
 	return d, nil
 }
 
-// Warnings returns what is allowed in a definition and probably wrong, and where.
-// Faults are among it: a definition that was stored under older rules may break
-// one that its next update is held against.
+// Warnings returns what is allowed in a definition but probably wrong, with its
+// path. It includes the faults of a definition that was stored under older rules:
+// its next update must not have them.
 func (r Rules) Warnings(d Definition) []fault.Detail {
 	p := newParser(r)
 	p.definition(d.Document())
@@ -59,7 +59,8 @@ func newParser(r Rules) *parser {
 	}
 }
 
-// UnmarshalJSON reads a definition that was checked when it was stored.
+// UnmarshalJSON reads a stored definition, which was validated before it was
+// stored.
 func (d *Definition) UnmarshalJSON(data []byte) error {
 	doc, err := jsonvalue.Object(data)
 	if err != nil {
@@ -76,18 +77,19 @@ type parser struct {
 	*input.Reader
 
 	rules   Rules
-	stored  bool              // it was checked when it was stored: only read it
-	event   catalog.EventType // what the trigger names, if it is known
-	payload any               // the schema of its payload, made of the sample; nil if it is not known
-	outputs map[string]any    // the schemas of the outputs so far, by what templates call them
-	ids     map[id.Step]bool  // the steps so far, on every way
-	vars    map[string]bool   // and their output_vars
+	stored  bool              // the definition was validated before it was stored: only read it
+	event   catalog.EventType // the trigger's event type, if the catalogue has it
+	payload any               // schema of the event's payload, derived from the sample; nil if unknown
+	outputs map[string]any    // schemas of the outputs of the steps so far, by name in templates
+	ids     map[id.Step]bool  // ids of the steps so far, on all paths
+	vars    map[string]bool   // output_vars of the steps so far, on all paths
 	past    past              // of the step that is read next
-	count   int               // steps at all depths
+	count   int               // steps so far, nested steps included
 
-	// answers are what templates find models' answers under, and what products
-	// reply to actions whose parameters name one: event text may have talked the
-	// model into anything, so it must not choose who is told.
+	// answers are the names of outputs that may carry a model's words: answers of
+	// models, and replies of products to actions with such an answer in a
+	// parameter. A prompt injection in an event can steer them, so they must not
+	// choose recipients.
 	answers []string
 }
 
@@ -118,7 +120,7 @@ func (p *parser) definition(doc map[string]any) Definition {
 	}
 	o.Done()
 	if p.count > MaxSteps {
-		p.Fault("steps", "there are %d steps at all depths; %d are allowed", p.count, MaxSteps)
+		p.Fault("steps", "there are %d steps, nested ones included; %d are allowed", p.count, MaxSteps)
 	}
 	return d
 }
@@ -150,7 +152,8 @@ func (p *parser) trigger(v any) Trigger {
 	return t
 }
 
-// otherEvents ends the sentence about an event that does not exist.
+// otherEvents completes the message about an unknown event type: it suggests
+// existing ones.
 func (r Rules) otherEvents(t Trigger) string {
 	if near := fault.Nearest(t.Event(), r.Catalog.EventNames()); near != "" {
 		return "did you mean " + near + "?"
@@ -180,7 +183,7 @@ func (p *parser) filter(path string, v any, known bool) condition.Filter {
 	return f
 }
 
-// value reads the value that an operator compares with.
+// value reads the comparison value of an operator.
 func (p *parser) value(o input.Object, op condition.Operator) any {
 	v, ok := o.NeedAny("value") // null is a value
 	if ok && op != "" {
@@ -214,7 +217,7 @@ func (p *parser) condition(path string, v any, depth int, contexts ...condition.
 		Operator: input.NeedChoice(o, "operator", condition.Operators()...),
 	}
 	c.Value = p.value(o, c.Operator)
-	p.looksUp(o, c, slices.Contains(contexts, condition.InRun))
+	p.checkField(o, c, slices.Contains(contexts, condition.InRun))
 	o.Done()
 	return c
 }
@@ -279,10 +282,10 @@ func (p *parser) limit(v any) *Limit {
 	return l
 }
 
-// stepID is what a step may be called.
 var stepID = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-// steps reads a sequence of steps, and leaves the past of what comes after it.
+// steps reads a sequence of steps. Afterwards p.past is the past of the step that
+// follows the sequence.
 func (p *parser) steps(path string, list []any, depth int) []Step {
 	if depth > MaxDepth {
 		p.Fault(path, "steps nest at most %d deep", MaxDepth)
@@ -345,11 +348,12 @@ func (p *parser) retry(path string, v any) *Retry {
 	return r
 }
 
-// Document returns the definition as a document, to be changed and read again.
+// Document returns the definition as a JSON document that can be edited and parsed
+// again.
 func (d Definition) Document() map[string]any {
 	data, err := json.Marshal(d)
 	if err != nil {
-		return nil // a definition always has JSON
+		return nil // cannot happen: every definition has JSON
 	}
 	doc, err := jsonvalue.Object(data)
 	if err != nil {
@@ -358,12 +362,13 @@ func (d Definition) Document() map[string]any {
 	return doc
 }
 
-// Valid returns nil if the definition still obeys the rules, or ErrConfig: an
-// event type or an action may have left the catalogue.
+// Valid validates a stored definition against the rules of today. It returns
+// ErrConfig if, for example, the catalogue has lost one of its event types or
+// actions.
 func (r Rules) Valid(d Definition) error {
 	_, err := r.Parse(d.Document())
 	return err
 }
 
-// ErrConfig names every fault of a definition.
+// ErrConfig refuses an invalid definition; its details name every fault.
 var ErrConfig = fault.New(fault.Invalid, "invalid_agent_config", "The agent's definition is not valid; see details.")

@@ -4,8 +4,8 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// Placeholders returns the recipients of a definition that reach nobody: the
-// addresses, numbers and hosts in it that are reserved for examples, each once.
+// Placeholders returns, without duplicates, the recipients of a definition that no
+// message can reach: addresses, numbers and hosts that are reserved for examples.
 func (r Rules) Placeholders(d Definition) []string {
 	var found []string
 	jsonvalue.EachText("steps", d.Document()["steps"], func(_, text string) {

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// Recipients returns the recipients that a text names: for e-mail a list may
-// stand in it, separated by semicolons or commas, as mail programs copy it.
+// Recipients splits a text into recipients. Only a text for e-mail can hold
+// several, separated by semicolons or commas, as mail programs copy them.
 func (c Channel) Recipients(text string) []string {
 	if c != Email {
 		return []string{text}
@@ -28,10 +28,10 @@ func (c Channel) Recipients(text string) []string {
 	return []string{text}
 }
 
-// Recipient returns the address that a channel reaches for what somebody wrote,
-// or ErrRecipient. What is plainly meant is repaired: blanks and invisible
-// characters around it, the name beside an e-mail address, the dots, dashes and
-// parentheses of a phone number, and the scheme of mailto: and tel:.
+// Recipient normalises the recipient that a person wrote, and returns ErrRecipient
+// if the channel cannot reach it. It removes blanks and invisible characters around
+// the text, the name beside an e-mail address, the dots, dashes and parentheses of
+// a phone number, and the schemes mailto: and tel:.
 func (r Rules) Recipient(c Channel, text string) (string, error) {
 	to := trimmed(text)
 	if to == "" {
@@ -52,8 +52,7 @@ func (r Rules) Recipient(c Channel, text string) (string, error) {
 	return to, r.Reaches(c, to)
 }
 
-// trimmed returns a text without the blanks and the invisible characters around
-// it.
+// trimmed removes the blanks and the invisible characters around a text.
 func trimmed(text string) string {
 	return strings.TrimFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
@@ -87,7 +86,8 @@ var (
 	digits = regexp.MustCompile(`^[0-9]+$`)
 )
 
-// unseparated returns a phone number without what people write between its digits.
+// unseparated removes the separators that people write between the digits of a
+// phone number.
 func unseparated(number string) string {
 	return strings.NewReplacer(
 		" ", "", "\u00a0", "", "\u202f", "", "\u2009", "", "\t", "", ".", "", "-", "", "\u2010", "", "\u2011", "", "\u2012", "", "\u2013", "",
@@ -95,12 +95,12 @@ func unseparated(number string) string {
 	).Replace(number)
 }
 
-// phone returns a phone number in the form of E.164, and whether it is one whose
-// country code is missing. What is no phone number stays as it is.
+// phone returns a phone number in the form of E.164, or reports that its country
+// code is missing. It returns any other text unchanged.
 func phone(text string) (number string, missing bool) {
 	number = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) {
-			return -1 // marks of direction, which address books add
+			return -1 // direction marks, which address books add
 		}
 		return r
 	}, text)
@@ -122,12 +122,12 @@ func phone(text string) (number string, missing bool) {
 	case abroad:
 		return "+" + bare, false
 	}
-	const fewest = 4 // digits that look like a phone number
+	const fewest = 4 // digits of a phone number
 	return text, len(bare) >= fewest
 }
 
-// cutScheme returns a text without a scheme at its beginning, in any case, and
-// whether it has one.
+// cutScheme removes a scheme, in any case, from the beginning of a text and reports
+// whether the text had it.
 func cutScheme(text, scheme string) (string, bool) {
 	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
 		return text[len(scheme):], true
@@ -135,7 +135,7 @@ func cutScheme(text, scheme string) (string, bool) {
 	return text, false
 }
 
-// lowerScheme returns a URL whose scheme is in lower case.
+// lowerScheme returns the URL with its scheme in lower case.
 func lowerScheme(url string) string {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found {

@@ -14,23 +14,24 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// ErrRecipient refuses somebody who cannot be reached.
+// ErrRecipient refuses a recipient whose address is malformed for its channel.
 var ErrRecipient = fault.New(fault.Invalid, "invalid_recipient", "The recipient cannot be reached.")
 
-// errElsewhere refuses schemas that are not in the definition.
-var errElsewhere = errors.New("a schema may refer only to its own parts")
+// errExternalRef refuses references to other documents.
+var errExternalRef = errors.New("a schema may refer only to its own parts")
 
-// nowhere loads nothing: a tenant's schema must not make us read files or URLs.
-type nowhere struct{}
+// noLoader refuses to load other documents: a tenant's schema must not make the
+// service read files or URLs.
+type noLoader struct{}
 
-func (nowhere) Load(string) (any, error) { return nil, errElsewhere }
+func (noLoader) Load(string) (any, error) { return nil, errExternalRef }
 
-// CompileSchema returns the JSON Schema (draft 2020-12 unless it says
-// otherwise) that doc describes. Formats are asserted.
+// CompileSchema compiles a JSON Schema, of draft 2020-12 unless its $schema names
+// another draft. Formats are asserted.
 func CompileSchema(doc map[string]any) (*jsonschema.Schema, error) {
 	const name = "urn:output"
 	c := jsonschema.NewCompiler()
-	c.UseLoader(nowhere{})
+	c.UseLoader(noLoader{})
 	c.AssertFormat()
 	if err := c.AddResource(name, doc); err != nil {
 		return nil, err
@@ -38,9 +39,9 @@ func CompileSchema(doc map[string]any) (*jsonschema.Schema, error) {
 	return c.Compile(name)
 }
 
-// Empty reports whether an answer says nothing: it is null where the schema does
-// not ask for null, blank text, or an object without any of the properties that
-// the schema names.
+// Empty reports whether an answer has no content: it is null though the schema
+// does not name null, blank text, or an object without properties though the schema
+// names some.
 func (a AIStep) Empty(answer any) bool {
 	switch v := answer.(type) {
 	case nil:
@@ -58,8 +59,8 @@ func (a AIStep) Empty(answer any) bool {
 	return false
 }
 
-// Misfit says why an answer does not fit the step's output_schema, with the
-// place of what is wrong; nothing when it fits.
+// Misfit says where and why an answer violates the step's output_schema. It
+// returns "" for a valid answer.
 func (a AIStep) Misfit(answer any) string {
 	schema, err := CompileSchema(a.Schema)
 	if err != nil {
@@ -71,8 +72,8 @@ func (a AIStep) Misfit(answer any) string {
 	return ""
 }
 
-// schemaFaults returns what is wrong with an output_schema: what would not be
-// checked, and what makes it no JSON Schema.
+// schemaFaults returns the faults of an output_schema: keywords that would not be
+// checked, and violations of the JSON Schema standard.
 func schemaFaults(doc map[string]any) []string {
 	r := schemaReader{root: doc, keywords: keywords(), older: older(), based: strings.Contains(jsonvalue.Canonical(doc), `"$id"`)}
 	r.read("", doc)
@@ -86,15 +87,15 @@ func schemaFaults(doc map[string]any) []string {
 	if invalid, is := errors.AsType[*jsonschema.SchemaValidationError](err); is {
 		return []string{"is not a JSON Schema: " + misfit("it", doc, invalid.Err)}
 	}
-	return []string{"is not a JSON Schema: a $ref, an $id or an $anchor in it points to nothing, or to two parts"}
+	return []string{"is not a JSON Schema: a $ref, an $id or an $anchor in it is unresolved or ambiguous"}
 }
 
-// A schemaReader looks for what a schema says that would not be checked.
+// A schemaReader finds the keywords of a schema that would not be checked.
 type schemaReader struct {
 	root     map[string]any
 	keywords map[string]under
 	older    map[string]under
-	based    bool // a $id in it may be what references are relative to
+	based    bool // the schema has an $id, to which references may be relative
 	faults   []string
 }
 
@@ -106,8 +107,8 @@ func (r *schemaReader) fault(pointer, format string, args ...any) {
 	r.faults = append(r.faults, place+fmt.Sprintf(format, args...))
 }
 
-// keywords returns those of draft 2020-12 that are checked or that explain, and what
-// stands under each.
+// keywords returns the keywords of draft 2020-12 that are checked or are
+// annotations, with the form of their values.
 func keywords() map[string]under {
 	return map[string]under{
 		"$schema": aValue, "$id": aValue, "$anchor": aValue, "$dynamicAnchor": aValue, "$ref": aValue, "$dynamicRef": aValue, "$comment": aValue,
@@ -124,14 +125,15 @@ func keywords() map[string]under {
 	}
 }
 
-// older returns the keywords that only earlier drafts have.
+// older returns the keywords that only earlier drafts have, or that have another
+// form there.
 func older() map[string]under {
 	return map[string]under{
 		"items": schemaOrList, "additionalItems": aSchema, "dependencies": namedSchemas, "$recursiveRef": aValue, "$recursiveAnchor": aValue,
 	}
 }
 
-// under is what stands under a keyword.
+// under is the form of a keyword's value.
 type under int
 
 const (
@@ -144,7 +146,7 @@ const (
 
 const latest = "https://json-schema.org/draft/2020-12/schema"
 
-// drafts are the values of $schema that are known, latest first.
+// drafts returns the supported values of $schema, latest first.
 func drafts() []string {
 	return []string{
 		latest, "https://json-schema.org/draft/2019-09/schema", "http://json-schema.org/draft-07/schema",
@@ -159,10 +161,10 @@ func (r *schemaReader) old() bool {
 
 // read reads the schema at a place.
 func (r *schemaReader) read(pointer string, v any) {
-	const most = 20 // faults that are named
+	const most = 20 // reported faults
 	s, ok := v.(map[string]any)
 	if !ok || len(r.faults) >= most {
-		return // true and false are schemas; the rest is for the compiler
+		return // true and false are schemas; the compiler reports other values
 	}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		place := pointer + "/" + escaped(name)
@@ -179,7 +181,7 @@ func (r *schemaReader) read(pointer string, v any) {
 	}
 }
 
-// below reads the schemas that stand under a keyword.
+// below reads the schemas in a keyword's value.
 func (r *schemaReader) below(place string, below under, v any) {
 	list, isList := v.([]any)
 	named, isNamed := v.(map[string]any)
@@ -223,7 +225,7 @@ func (r *schemaReader) pattern(place, text string) {
 	}
 }
 
-// reference reports a $ref that leads out of the schema, or nowhere.
+// reference reports a $ref that leads out of the schema or to a missing part.
 func (r *schemaReader) reference(place, ref string) {
 	pointer, own := strings.CutPrefix(ref, "#")
 	if !own {
@@ -231,21 +233,21 @@ func (r *schemaReader) reference(place, ref string) {
 		return
 	}
 	if !strings.HasPrefix(pointer, "/") || strings.Contains(jsonvalue.Canonical(r.root), `"$id"`) {
-		return // the whole, an anchor, or relative to a part's own $id: the compiler looks for it
+		return // the root, an anchor, or relative to an $id: the compiler checks it
 	}
 	var at any = r.root
 	for token := range strings.SplitSeq(pointer[1:], "/") {
 		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
 		next, found := child(at, name)
 		if !found && !strings.Contains(pointer, "%") {
-			r.fault(place, "is not a JSON Schema: there is nothing at %q", cut(ref))
+			r.fault(place, "is not a JSON Schema: %q points to a missing part", cut(ref))
 			return
 		}
 		at = next
 	}
 }
 
-// formats are the formats that are checked.
+// formats returns the formats that are checked.
 func formats() []string {
 	return []string{
 		"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uri-reference", "uri-template", "iri",
@@ -253,7 +255,7 @@ func formats() []string {
 	}
 }
 
-// unknownKeyword says what to write instead of a keyword that there is not.
+// unknownKeyword returns the message about an unknown keyword, with a replacement.
 func unknownKeyword(name string, s map[string]any) string {
 	said := fmt.Sprintf("%q is not a keyword of JSON Schema draft 2020-12, so it would not be checked; ", cut(name))
 	kind, _ := s["type"].(string)
@@ -265,7 +267,7 @@ func unknownKeyword(name string, s map[string]any) string {
 	case name == "contentEncoding", name == "contentMediaType", name == "contentSchema":
 		return fmt.Sprintf("%q is not checked; leave it out", name)
 	}
-	if instead, is := insteads()[name]; is {
+	if instead, is := replacements()[name]; is {
 		return said + "write " + instead
 	}
 	plain := strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)
@@ -275,8 +277,9 @@ func unknownKeyword(name string, s map[string]any) string {
 	return said + "leave it out"
 }
 
-// insteads returns the replacements for keywords of other languages and older drafts.
-func insteads() map[string]string {
+// replacements returns the replacements for keywords of other languages and older
+// drafts.
+func replacements() map[string]string {
 	return map[string]string{
 		"id": `"$id"`, "optional": `the other names in "required" of the object`, "values": `"enum"`, "options": `"enum"`, "choices": `"enum"`,
 		"min": `"minimum", "minLength" or "minItems"`, "max": `"maximum", "maxLength" or "maxItems"`, "length": `"minLength" and "maxLength"`,
@@ -285,5 +288,5 @@ func insteads() map[string]string {
 	}
 }
 
-// faultMessage returns what a fault says, without its code.
+// faultMessage returns the message of a fault, without its code.
 func faultMessage(err error) string { return fault.From(err).Message }

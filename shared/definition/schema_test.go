@@ -60,9 +60,9 @@ func TestASchemaThatWouldNotBeCheckedIsRefused(t *testing.T) {
 		"a negative length":               {`{"minLength": -1}`, `is not a JSON Schema: /minLength must be at least 0; it is -1`},
 		"an expression with a lookahead":  {`{"pattern": "(?=a)"}`, `/pattern: is not a JSON Schema: "(?=a)" is not a regular expression of RE2, which has no lookaround and no backreferences`},
 		"an expression as a name":         {`{"patternProperties": {"(": {}}}`, `/patternProperties: is not a JSON Schema: "(" is not a regular expression of RE2`},
-		"a reference to nothing":          {`{"$ref": "#/$defs/none"}`, `/$ref: is not a JSON Schema: there is nothing at "#/$defs/none"`},
+		"a reference to nothing":          {`{"$ref": "#/$defs/none"}`, `/$ref: is not a JSON Schema: "#/$defs/none" points to a missing part`},
 		"a reference to another document": {`{"$ref": "https://example.com/x.json"}`, `/$ref: is not a JSON Schema: "https://example.com/x.json" is not a part of this schema; a $ref may be # or begin with #/`},
-		"an anchor that there is not":     {`{"$ref": "#none"}`, `is not a JSON Schema: a $ref, an $id or an $anchor in it points to nothing, or to two parts`},
+		"an anchor that there is not":     {`{"$ref": "#none"}`, `is not a JSON Schema: a $ref, an $id or an $anchor in it is unresolved or ambiguous`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,10 +121,10 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 		"the wrong kind for all":          {`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, `5`, `the answer must be a string or null; it is 5`},
 		"the nearest of alternatives":     {`{"anyOf": [{"type": "null"}, {"properties": {"p": {"enum": ["p1"]}}}]}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
 		"two alternatives":                {`{"oneOf": [{"type": "integer"}, {"minimum": 2}]}`, `5`, `the answer fits more than one of the alternatives in oneOf; it is 5`},
-		"what is excluded":                {`{"not": {"type": "string"}}`, `"x"`, `the answer is what the schema excludes with not; it is "x"`},
+		"what is excluded":                {`{"not": {"type": "string"}}`, `"x"`, `the answer is excluded by not; it is "x"`},
 		"behind a reference":              {`{"$defs": {"p": {"enum": ["p1"]}}, "properties": {"p": {"$ref": "#/$defs/p"}}}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
 		"more than three":                 {`{"required": ["a", "b", "c", "d", "e"]}`, `{}`, `/a is missing; /b is missing; /c is missing; and 2 more`},
-		"one that goes with another":      {`{"dependentRequired": {"a": ["b"]}}`, `{"a": 1}`, `/b is missing; it goes with a`},
+		"one that goes with another":      {`{"dependentRequired": {"a": ["b"]}}`, `{"a": 1}`, `/b is missing; it is required with a`},
 		"a long value":                    {`{"type": "integer"}`, `"` + strings.Repeat("x", 100) + `"`, `the answer must be an integer; it is "` + strings.Repeat("x", 79) + `… (22 more characters)`},
 		"never":                           {`{"properties": {"a": false}}`, `{"a": 1}`, `/a is not allowed`},
 		"a number with all of its digits": {`{"const": 12345678901234567890.5}`, `12345678901234567890.25`, `the answer must be 12345678901234567890.5; it is 12345678901234567890.25`},

@@ -57,27 +57,27 @@ func (k kinds) String() string {
 	return strings.Join(names, " or ")
 }
 
-// naming is what a schema says of the name of a place.
+// naming says whether a schema lists the name of a place among its properties.
 type naming uint8
 
 const (
-	silent   naming = iota // nothing
-	listed                 // it names the place
-	unlisted               // it names others and forbids none
+	silent   naming = iota // the schema lists no properties
+	listed                 // the schema lists the name
+	unlisted               // the schema lists other names and forbids none
 )
 
-// A place is what a schema allows at a path.
+// A place holds the values that a schema allows at a path.
 type place struct {
-	kinds  kinds    // no kind: nothing can stand there
-	values []any    // the only values, or nil if they are not known
+	kinds  kinds    // noKind: no value is allowed
+	values []any    // all allowed values, or nil if they are not known
 	naming naming   // of the last name of the path
-	names  []string // of the properties that an object there has
+	names  []string // the listed properties of an object at the path
 }
 
-// anywhere is a place of which nothing is known.
+// anywhere returns the place at which every value is allowed.
 func anywhere() place { return place{kinds: allKind} }
 
-// both returns what two schemas allow that hold together.
+// both returns the values that two schemas allow when both apply.
 func both(a, b place) place {
 	out := place{kinds: a.kinds & b.kinds, values: a.values, names: each(slices.Concat(a.names, b.names))}
 	if out.values == nil {
@@ -92,7 +92,7 @@ func both(a, b place) place {
 	return out
 }
 
-// either returns what two schemas allow of which one holds.
+// either returns the values that two schemas allow when one of them applies.
 func either(a, b place) place {
 	switch {
 	case a.kinds == noKind:
@@ -113,16 +113,16 @@ func either(a, b place) place {
 	return out
 }
 
-// A shape is a JSON Schema that is asked about paths. It says no only when that
-// is certain: a keyword that it does not know allows everything.
+// A shape finds the values that a JSON Schema allows at a path. It errs on the
+// side of allowing: a keyword that it does not know allows everything.
 type shape struct {
 	schema any
 	alone  bool // $ref hides the keywords beside it, as before draft 2019-09
-	left   int  // how many more schemas may be looked at
+	left   int  // how many more subschemas may be visited
 }
 
-// maxShape bounds how many schemas one question looks at; a recursive schema has
-// no end.
+// maxShape bounds the subschemas that one lookup visits, because a recursive
+// schema has no end.
 const maxShape = 2000
 
 func newShape(schema any) *shape {
@@ -134,7 +134,7 @@ func newShape(schema any) *shape {
 	return s
 }
 
-// at returns what may stand at a path.
+// at returns the values that are allowed at a path.
 func (s *shape) at(path jsonvalue.Path) place {
 	s.left = maxShape
 	return s.below(s.schema, path)
@@ -179,14 +179,14 @@ func (s *shape) below(node any, path jsonvalue.Path) place {
 	return out
 }
 
-// resolve returns the part of the schema that a $ref within it names.
+// resolve returns the part of the schema that a $ref points to.
 func (s *shape) resolve(ref string) (any, bool) {
 	pointer, ok := strings.CutPrefix(ref, "#")
 	if !ok || pointer != "" && !strings.HasPrefix(pointer, "/") || strings.Contains(pointer, "%") {
 		return nil, false
 	}
 	if strings.Contains(jsonvalue.Canonical(s.schema), `"$id"`) {
-		return nil, false // a part may have an $id of its own, at which its references begin
+		return nil, false // references may be relative to the $id of a subschema
 	}
 	node := s.schema
 	for _, part := range strings.Split(pointer, "/")[1:] {
@@ -209,8 +209,8 @@ func (s *shape) resolve(ref string) (any, bool) {
 	return node, true
 }
 
-// here returns what a schema's own keywords allow, without those that refer to
-// other schemas for the same value.
+// here returns the values that the schema's own keywords allow, without $ref,
+// allOf, anyOf and oneOf.
 func (s *shape) here(m map[string]any, path jsonvalue.Path) place {
 	allowed := typesOf(m["type"])
 	if values, ok := valuesOf(m); ok {
@@ -270,7 +270,7 @@ func typesOf(keyword any) kinds {
 	return k
 }
 
-// valuesOf returns the only values that a schema allows, if it lists them.
+// valuesOf returns the values of const or enum, if the schema has either.
 func valuesOf(m map[string]any) ([]any, bool) {
 	if v, ok := m["const"]; ok {
 		return []any{v}, true
@@ -279,7 +279,8 @@ func valuesOf(m map[string]any) ([]any, bool) {
 	return values, ok
 }
 
-// property returns what objects may have at a path that begins with a name.
+// property returns the values that the schema of an object allows at a path, which
+// begins with a name.
 func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) place {
 	properties, _ := m["properties"].(map[string]any)
 	patterns, _ := m["patternProperties"].(map[string]any)
@@ -303,7 +304,7 @@ func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) pla
 		return out
 	}
 	others, limited := m["additionalProperties"]
-	if !limited && lonely(m) {
+	if !limited && standalone(m) {
 		others, limited = m["unevaluatedProperties"]
 	}
 	switch {
@@ -315,8 +316,8 @@ func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) pla
 	return anywhere()
 }
 
-// lonely reports whether no other schema can evaluate a property of the object.
-func lonely(m map[string]any) bool {
+// standalone reports whether no other schema can evaluate a property of the object.
+func standalone(m map[string]any) bool {
 	return !slices.ContainsFunc([]string{
 		"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas",
 	}, func(keyword string) bool { _, ok := m[keyword]; return ok })
@@ -324,8 +325,8 @@ func lonely(m map[string]any) bool {
 
 var wholeIndex = regexp.MustCompile(`^-?[0-9]{1,9}$`)
 
-// item returns what arrays may have at a path that begins with a name or an
-// index.
+// item returns the values that the schema of an array allows at a path, which
+// begins with an index, "first" or "last".
 func (s *shape) item(m map[string]any, part string, rest jsonvalue.Path) place {
 	tuple, isTuple := m["prefixItems"].([]any)
 	others, limited := m["items"]
@@ -362,15 +363,15 @@ func (s *shape) item(m map[string]any, part string, rest jsonvalue.Path) place {
 	return remaining
 }
 
-// closed returns the schema of an object that has these properties and no more.
+// closed returns the schema of an object that has only these properties.
 func closed(properties map[string]any) map[string]any {
 	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
 }
 
 func typed(name string) map[string]any { return map[string]any{"type": name} }
 
-// sampled returns a schema for values like a sample. What an empty list or
-// object holds, and what stands where the sample has null, is not known.
+// sampled derives a schema from a sample. An empty list, an empty object and null
+// say nothing about their contents, so the schema allows everything there.
 func sampled(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

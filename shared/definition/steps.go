@@ -17,12 +17,12 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// roots are the names that a template may always begin with.
+// roots returns the names with which a path of a template can begin in every step.
 func roots() []string {
 	return []string{"event_payload", "event", "client_context", "agent", "execution"}
 }
 
-// reserved reports whether templates find something of ours under the name.
+// reserved reports whether the name has a fixed meaning in templates.
 func reserved(name string) bool { return name == "steps" || slices.Contains(roots(), name) }
 
 var varName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -44,12 +44,12 @@ func readAI(p *parser, o input.Object, s *Step, _ int) {
 	case !varName.MatchString(a.OutputVar):
 		p.Fault(o.At("output_var"), "must begin with a letter and have only a-z, 0-9 and _, at most 64")
 	case reserved(a.OutputVar):
-		p.Fault(o.At("output_var"), "%q is the name of something else", a.OutputVar)
+		p.Fault(o.At("output_var"), "%q is reserved", a.OutputVar)
 	case a.OutputVar == string(s.ID):
 	case p.ids[id.Step(a.OutputVar)]:
 		p.Fault(o.At("output_var"), "%q is another step's id", a.OutputVar)
 	case slices.Contains(p.past.names, a.OutputVar):
-		p.Fault(o.At("output_var"), "%q is what an earlier step's output is called", a.OutputVar)
+		p.Fault(o.At("output_var"), "%q is the name of an earlier step's output", a.OutputVar)
 	}
 	p.vars[a.OutputVar] = true
 	s.AIStep = a
@@ -60,7 +60,7 @@ func (p *parser) schema(path string, v any) map[string]any {
 	m, ok := v.(map[string]any)
 	if !ok {
 		p.Fault(path, "must be a JSON Schema object, not %s", jsonvalue.Kind(v))
-		return map[string]any{} // so that paths into the output are no faults too
+		return map[string]any{} // avoids more faults, for each path into the output
 	}
 	for _, why := range schemaFaults(m) {
 		p.Fault(path, "%s", why)
@@ -93,15 +93,16 @@ func readAction(p *parser, o input.Object, s *Step, _ int) {
 	p.params(o.At("params"), action, a.Params)
 	switch {
 	case !action.Destructive:
-	case p.past.asked:
-		jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.unseen(path, text, action) })
+	case p.past.approved:
+		jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.checkApproved(path, text, action) })
 	default:
-		p.Fault(o.Path, "%s is destructive: an approval_gate must stand before it on every path, without an if, "+
+		p.Fault(o.Path, "%s is destructive: every path to it must pass an approval_gate without an if, "+
 			"without on_error continue and without on_expiry approve", action.Name())
 	}
 }
 
-// otherActions ends the sentence about an action that does not exist.
+// otherActions completes the message about an unknown action: it suggests existing
+// ones.
 func (r Rules) otherActions(a ActionStep) string {
 	if actions := r.Catalog.ActionsOf(a.Product); len(actions) > 0 {
 		return "it has " + fault.Offer(a.Action, actions)
@@ -109,13 +110,13 @@ func (r Rules) otherActions(a ActionStep) string {
 	return fmt.Sprintf("no product %q has actions: %s", a.Product, fault.Suggest(a.Product, r.Catalog.ActionProducts()))
 }
 
-// unseen reports a text of a destructive action that names what is found out only
-// after a person has agreed to it.
-func (p *parser) unseen(path, text string, action catalog.Action) {
+// checkApproved reports a text of a destructive action that reads an output from
+// after the gate: the approvers could not have seen its value.
+func (p *parser) checkApproved(path, text string, action catalog.Action) {
 	for _, named := range named(text) {
 		if Begins(named, p.past.afterGate) {
-			p.Fault(path, "%q is not known yet when the approval_gate before %s asks, so nobody would see what they approve: "+
-				"ask after the step it depends on", named.String(), action.Name())
+			p.Fault(path, "%q is not known yet at the approval_gate before %s, so approvers would not see its value: "+
+				"move the gate behind the step that produces it", named.String(), action.Name())
 			return
 		}
 	}
@@ -137,11 +138,11 @@ func (p *parser) params(path string, action catalog.Action, given map[string]any
 	}
 }
 
-// param reports a value that the parameter cannot take. What a placeholder
-// becomes is known, and checked, when the step runs.
+// param reports a value that the parameter does not allow. A text with a
+// placeholder is checked when the step runs.
 func (p *parser) param(path string, param catalog.Param, v any) {
 	if text, isText := v.(string); v == nil || isText && strings.Contains(text, "{{") {
-		return // null is no parameter
+		return // null means absent
 	}
 	if _, why := param.Fit(v); why != "" {
 		p.Fault(path, "%s", why)
@@ -166,7 +167,7 @@ func (p *parser) recipients(o input.Object, c Channel) []string {
 		path := input.Index(o.At("recipients"), i)
 		if strings.Contains(r, "{{") {
 			if slices.ContainsFunc(p.template(path, r), p.fromModel) {
-				p.Fault(path, "what a model answered cannot choose who is told")
+				p.Fault(path, "recipients must not come from a model's answer")
 			}
 			p.fills(path, c, r)
 		} else if _, err := p.rules.Recipient(c, r); err != nil && r != "" {
@@ -185,7 +186,8 @@ var (
 	dots    = regexp.MustCompile(`^[^?]*/\.\.?(/|\?|$)`)
 )
 
-// Reaches returns nil if a channel can reach the recipient, or ErrRecipient.
+// Reaches checks the form of a recipient's address on a channel. It returns
+// ErrRecipient if a message could not be sent there.
 func (r Rules) Reaches(c Channel, recipient string) error {
 	switch c {
 	case SMS:
@@ -202,7 +204,7 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 		case m == nil, m[1] != "https" && !slices.Contains(r.Hosts, m[2]):
 			return ErrRecipient.Sayf("%.60q is not an https URL.", recipient)
 		case dots.MatchString(m[4]):
-			// A value that is ".." would choose another path than the one it stands in.
+			// A ".." would lead out of the path that the author of the definition wrote.
 			return ErrRecipient.Sayf("%.60q has a path with . or .. in it.", recipient)
 		}
 	}
@@ -230,12 +232,12 @@ func readGate(p *parser, o input.Object, s *Step, _ int) {
 		e.Done()
 	}
 	if (g.OnExpiry == Escalate) != (g.EscalateTo != nil) {
-		p.Fault(o.At("escalate_to"), "goes with on_expiry escalate, and on_expiry escalate needs it")
+		p.Fault(o.At("escalate_to"), "is required with on_expiry escalate, and only allowed with it")
 	}
 	s.GateStep = g
 }
 
-// notify reads the channels over which a gate tells people.
+// notify reads the recipients of gate messages.
 func (p *parser) notify(o input.Object) []Notify {
 	var out []Notify
 	for i, v := range o.List("notify", 10) {
@@ -255,7 +257,7 @@ func (p *parser) approvers(o input.Object) Approvers {
 		switch role {
 		case "owner", "admin", "member":
 		case "viewer":
-			p.Fault(input.Index(o.At("roles"), i), "viewers never decide")
+			p.Fault(input.Index(o.At("roles"), i), "viewers cannot decide; use owner, admin or member")
 		default:
 			p.Fault(input.Index(o.At("roles"), i), "must be one of owner, admin, member")
 		}
@@ -276,7 +278,7 @@ func readBranch(p *parser, o input.Object, s *Step, depth int) {
 	before := p.past.awaiting(*s)
 	var ways []past
 	if s.If != nil || s.OnError == Continue {
-		ways = append(ways, before) // there is a way around it
+		ways = append(ways, before) // the run may skip the whole branch
 	}
 	for i, v := range o.NeedList("cases", MaxCases) {
 		c := p.Object(input.Index(o.At("cases"), i), v)
@@ -314,8 +316,8 @@ func readWait(p *parser, o input.Object, s *Step, _ int) {
 	s.WaitStep = w
 }
 
-// until reports a moment that is none, that lies more than a year ahead, or that
-// is over.
+// until reports a time that cannot be parsed, that lies more than a year ahead, or
+// that has passed.
 func (p *parser) until(path, text string) {
 	at, err := time.Parse(time.RFC3339, text)
 	switch now := p.rules.now(); {
@@ -323,8 +325,8 @@ func (p *parser) until(path, text string) {
 		p.Fault(path, "must be a time like 2026-03-09T14:23:01Z")
 	case now.IsZero():
 	case at.Sub(now) > MaxWait*time.Second:
-		p.Fault(path, "%s is more than a year away, and a step waits for a year at most", text)
+		p.Fault(path, "%s is more than a year away; a step waits for at most a year", text)
 	case at.Before(now):
-		p.Warn(path, "%s is over, so the step does not wait", text)
+		p.Warn(path, "%s has passed, so the step does not wait", text)
 	}
 }
