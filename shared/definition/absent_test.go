@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Programs write null for a field that they leave out.
+// Many JSON encoders write null for an absent field.
 func TestAnOptionalFieldThatIsNullIsAbsent(t *testing.T) {
 	t.Parallel()
 
@@ -47,8 +47,8 @@ func TestAnOptionalFieldThatIsNullIsAbsent(t *testing.T) {
 	}
 }
 
-// Generated clients write every field of a union's other members too.
-func TestFieldsOfOtherFormsMayBeNull(t *testing.T) {
+// Generated clients write null for the fields of all other members of a union.
+func TestFieldsOfOtherKindsMayBeNull(t *testing.T) {
 	t.Parallel()
 
 	want := parse(t, read(t, "everything"))

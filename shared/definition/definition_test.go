@@ -15,7 +15,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// rules returns the rules of the program, with its catalogue.
+// rules returns rules with the real catalogue.
 func rules(t testing.TB) definition.Rules {
 	t.Helper()
 	c, err := catalog.Load(events.Files)
@@ -25,7 +25,7 @@ func rules(t testing.TB) definition.Rules {
 	return definition.Rules{Catalog: c}
 }
 
-// read returns the definition of testdata as a document.
+// read returns the definition in testdata/<name>.json as a document.
 func read(t testing.TB, name string) map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name+".json"))
@@ -53,8 +53,8 @@ func value(t testing.TB, text string) any {
 	return v
 }
 
-// edit returns v with the JSON text at a dotted path; "" removes what is there,
-// and an index beyond the last adds to an array.
+// edit returns v with the JSON text at a dotted path. An empty text removes the
+// value, and the index behind the last appends to an array.
 func edit(t testing.TB, v any, path, text string) any {
 	t.Helper()
 	first, rest, deeper := strings.Cut(path, ".")
@@ -86,11 +86,11 @@ func edit(t testing.TB, v any, path, text string) any {
 		}
 		return v
 	}
-	t.Fatalf("there is nothing at %s", path)
+	t.Fatalf("no value at %s", path)
 	return nil
 }
 
-// faults returns what a definition is refused for, as "path: message".
+// faults returns the faults of a definition, as "path: message".
 func faults(err error) []string {
 	var out []string
 	for _, d := range fault.From(err).Details {
@@ -99,7 +99,7 @@ func faults(err error) []string {
 	return out
 }
 
-// parse reads a definition that must be right.
+// parse parses a definition that must be valid.
 func parse(t testing.TB, doc map[string]any) definition.Definition {
 	t.Helper()
 	d, err := rules(t).Parse(doc)

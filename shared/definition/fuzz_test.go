@@ -42,7 +42,7 @@ func FuzzDefinition(f *testing.F) {
 		}
 		var stored definition.Definition
 		if err := json.Unmarshal(first, &stored); err != nil {
-			t.Fatalf("%s is not read: %v", first, err)
+			t.Fatalf("%s cannot be read: %v", first, err)
 		}
 		if err := r.Valid(stored); err != nil {
 			t.Errorf("%s is not valid any more: %v", first, faults(err))
@@ -77,7 +77,7 @@ func FuzzFilter(f *testing.F) {
 		if got := matches(t, o, raw, jsonvalue.Canonical(v)); got != want {
 			t.Errorf("%s %s %s is %t, want %t", raw, o, jsonvalue.Canonical(v), got, want)
 		}
-		// ne and not_in are the opposites, whatever they are asked.
+		// For all values, ne is the opposite of eq, and not_in of in.
 		if e, n := matches(t, condition.Eq, raw, jsonvalue.Canonical(v)), matches(t, condition.Ne, raw, jsonvalue.Canonical(v)); e == n {
 			t.Errorf("%s eq and ne %s are both %t", raw, wanted, e)
 		}
@@ -124,7 +124,7 @@ func FuzzCondition(f *testing.F) {
 			case ok != (outcome == definition.Started):
 				t.Errorf("%s is %t, and the outcome %s", tried, ok, outcome)
 			case outcome == definition.NoProfile && (client != nil || !d.UsesClient()):
-				t.Errorf("%s lacks a profile that there is, or that it does not need", tried)
+				t.Errorf("%s: no profile reported, though it exists or is not needed", tried)
 			}
 		}
 	})

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// Steps, as text: a gate, what is destructive, and what is not.
+// Parts of definitions, as JSON: a condition, and a step that is not destructive.
 const (
 	always = `{"field":"priority","operator":"eq","value":"p1"}`
 	tell   = `{"id":"tell%d","type":"notification","channel":"sms","recipients":["+15551234567"],"body":"x"}`
 )
 
-// A plan writes steps and counts them, so that ids differ.
+// A plan generates steps with unique ids.
 type plan struct{ n int }
 
 func (p *plan) next() int {
@@ -20,7 +20,7 @@ func (p *plan) next() int {
 	return p.n
 }
 
-// gate returns a gate with more fields, such as `"on_expiry":"approve"`.
+// gate returns a gate with additional fields, such as `"on_expiry":"approve"`.
 func (p *plan) gate(more ...string) string {
 	fields := append([]string{fmt.Sprintf(`"id":"gate%d","type":"approval_gate","message":"?"`, p.next())}, more...)
 	return "{" + strings.Join(fields, ",") + "}"
@@ -32,8 +32,8 @@ func (p *plan) harm() string {
 
 func (p *plan) tell() string { return fmt.Sprintf(tell, p.next()) }
 
-// branch returns a branch with these ways; the last is the else unless it is "".
-// More fields come first.
+// branch returns a branch with additional fields, a case for each way but the last,
+// and the last way as its else, or no else if it is nil.
 func (p *plan) branch(more string, ways ...[]string) string {
 	var cases []string
 	for _, steps := range ways[:len(ways)-1] {
@@ -49,7 +49,7 @@ func (p *plan) branch(more string, ways ...[]string) string {
 	return fmt.Sprintf(`{"id":"branch%d","type":"branch",%s"cases":[%s]%s}`, p.next(), more, strings.Join(cases, ","), otherwise)
 }
 
-func TestAPersonIsAskedBeforeHarmOnEveryPath(t *testing.T) {
+func TestADestructiveActionNeedsAGateOnEveryPath(t *testing.T) {
 	t.Parallel()
 
 	const (
@@ -62,21 +62,21 @@ func TestAPersonIsAskedBeforeHarmOnEveryPath(t *testing.T) {
 	way := func(steps ...string) []string { return steps }
 	for name, tc := range map[string]struct {
 		steps func(p *plan) []string
-		want  string // the paths that are refused
+		want  string // paths of the refused steps
 	}{
-		"without a gate":                             {func(p *plan) []string { return way(p.harm()) }, "steps[0]"},
-		"with a gate before":                         {func(p *plan) []string { return way(p.gate(), p.harm()) }, ""},
-		"with a gate long before":                    {func(p *plan) []string { return way(p.gate(), p.tell(), p.tell(), p.harm(), p.harm()) }, ""},
-		"with a gate after":                          {func(p *plan) []string { return way(p.harm(), p.gate()) }, "steps[0]"},
-		"twice, with a gate between":                 {func(p *plan) []string { return way(p.harm(), p.gate(), p.harm()) }, "steps[0]"},
-		"with a gate that denies on expiry":          {func(p *plan) []string { return way(p.gate(denies), p.harm()) }, ""},
-		"with a gate that escalates":                 {func(p *plan) []string { return way(p.gate(escalates), p.harm()) }, ""},
-		"with a gate that fails on errors":           {func(p *plan) []string { return way(p.gate(`"on_error":"fail"`), p.harm()) }, ""},
-		"with a gate that approves on expiry":        {func(p *plan) []string { return way(p.gate(approves), p.harm()) }, "steps[1]"},
-		"with a gate that has an if":                 {func(p *plan) []string { return way(p.gate(ifs), p.harm()) }, "steps[1]"},
-		"with a gate that goes on after errors":      {func(p *plan) []string { return way(p.gate(continues), p.harm()) }, "steps[1]"},
-		"with a gate that counts after one that not": {func(p *plan) []string { return way(p.gate(ifs), p.gate(), p.harm()) }, ""},
-		"with a gate that counts before":             {func(p *plan) []string { return way(p.gate(), p.gate(ifs), p.harm()) }, ""},
+		"without a gate":                        {func(p *plan) []string { return way(p.harm()) }, "steps[0]"},
+		"with a gate before":                    {func(p *plan) []string { return way(p.gate(), p.harm()) }, ""},
+		"with a gate long before":               {func(p *plan) []string { return way(p.gate(), p.tell(), p.tell(), p.harm(), p.harm()) }, ""},
+		"with a gate after":                     {func(p *plan) []string { return way(p.harm(), p.gate()) }, "steps[0]"},
+		"twice, with a gate between":            {func(p *plan) []string { return way(p.harm(), p.gate(), p.harm()) }, "steps[0]"},
+		"with a gate that denies on expiry":     {func(p *plan) []string { return way(p.gate(denies), p.harm()) }, ""},
+		"with a gate that escalates":            {func(p *plan) []string { return way(p.gate(escalates), p.harm()) }, ""},
+		"with a gate that fails on errors":      {func(p *plan) []string { return way(p.gate(`"on_error":"fail"`), p.harm()) }, ""},
+		"with a gate that approves on expiry":   {func(p *plan) []string { return way(p.gate(approves), p.harm()) }, "steps[1]"},
+		"with a gate that has an if":            {func(p *plan) []string { return way(p.gate(ifs), p.harm()) }, "steps[1]"},
+		"with a gate that goes on after errors": {func(p *plan) []string { return way(p.gate(continues), p.harm()) }, "steps[1]"},
+		"with a gate behind one that has an if": {func(p *plan) []string { return way(p.gate(ifs), p.gate(), p.harm()) }, ""},
+		"with a gate before one that has an if": {func(p *plan) []string { return way(p.gate(), p.gate(ifs), p.harm()) }, ""},
 		"under an if without a gate": {func(p *plan) []string {
 			return way(strings.Replace(p.harm(), `"type"`, ifs+`,"type"`, 1))
 		}, "steps[0]"},
@@ -97,7 +97,7 @@ func TestAPersonIsAskedBeforeHarmOnEveryPath(t *testing.T) {
 		"after a branch that asks but has no else":     {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.gate()), nil), p.harm()) }, "steps[1]"},
 		"after a branch that has an empty else":        {func(p *plan) []string { return way(p.branch("", way(p.gate()), way()), p.harm()) }, "steps[1]"},
 		"after a branch that does not ask in its else": {func(p *plan) []string { return way(p.branch("", way(p.gate()), way(p.tell())), p.harm()) }, "steps[1]"},
-		"after a branch with one case that asks not": {func(p *plan) []string {
+		"after a branch with one case without a gate": {func(p *plan) []string {
 			return way(p.branch("", way(p.gate()), way(p.tell()), way(p.gate())), p.harm())
 		}, "steps[1]"},
 		"after a branch whose gate has an if":          {func(p *plan) []string { return way(p.branch("", way(p.gate(ifs)), way(p.gate())), p.harm()) }, "steps[1]"},
@@ -147,7 +147,7 @@ func TestAPersonIsAskedBeforeHarmOnEveryPath(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDestructiveNeedsNoGate(t *testing.T) {
+func TestAHarmlessActionNeedsNoGate(t *testing.T) {
 	t.Parallel()
 
 	doc := read(t, "reference")
@@ -181,62 +181,62 @@ func TestEveryDestructiveActionNeedsAGate(t *testing.T) {
 	}
 }
 
-// think returns a step whose output is not known before it is done.
+// think returns a model's step.
 func think(id string) string {
 	return fmt.Sprintf(`{"id":"%s","type":"ai_reason","model":"quick","prompt":"p","output_var":"%s_said"}`, id, id)
 }
 
-// called returns the step under another id.
+// called returns the step with another id.
 func called(id, step string) string {
 	_, rest, _ := strings.Cut(step, ",")
 	return `{"id":"` + id + `",` + rest
 }
 
-// harmTo returns what is destructive to the device that a template names.
+// harmTo returns a destructive action on the device that a template names.
 func (p *plan) harmTo(template string) string {
 	return strings.Replace(p.harm(), `"device_id":"d"`, `"device_id":"`+template+`"`, 1)
 }
 
-// Whoever says yes sees what will be done: the parameters of what is destructive
-// are known when the last gate before it asks.
-func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
+// Approvers must see the final parameters of a destructive action, so these must
+// be known at the last gate before the action.
+func TestApproversSeeTheParametersOfADestructiveAction(t *testing.T) {
 	t.Parallel()
 
 	const ifs = `"if":` + always
 	way := func(steps ...string) []string { return steps }
 	for name, tc := range map[string]struct {
 		steps func(p *plan) []string
-		want  string // the paths that are refused
+		want  string // paths of the refused texts
 	}{
-		"what the event says": {func(p *plan) []string {
+		"a value of the event": {func(p *plan) []string {
 			return way(p.gate(), p.harmTo("{{ event_payload.device_id }}{{ event.id }}{{ client_context.recent_incidents | default: 1 }}{{ agent.id }}{{ execution.id }}"))
 		}, ""},
-		"what was found out before the gate": {func(p *plan) []string { return way(think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},
-		"what is found out after the gate":   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[2].params.device_id"},
-		"by the step's id":                   {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ steps.ai.output.text }}")) }, "steps[2].params.device_id"},
+		"an output from before the gate": {func(p *plan) []string { return way(think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},
+		"an output from after the gate":  {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[2].params.device_id"},
+		"by the step's id":               {func(p *plan) []string { return way(p.gate(), think("ai"), p.harmTo("{{ steps.ai.output.text }}")) }, "steps[2].params.device_id"},
 		"in a filter's argument": {func(p *plan) []string {
 			return way(p.gate(), think("ai"), p.harmTo(`{{ event_payload.x | default: ai_said.text }}`))
 		}, "steps[2].params.device_id"},
-		"what an action replies after the gate": {func(p *plan) []string {
+		"an action's reply from after the gate": {func(p *plan) []string {
 			return way(p.gate(), called("made", p.harm()), p.harmTo("{{ made.x }}"))
 		}, "steps[2].params.device_id"},
-		"what the gate itself says": {func(p *plan) []string {
+		"the output of the gate itself": {func(p *plan) []string {
 			return way(called("ask", p.gate()), p.harmTo("{{ steps.ask.output.note }}"))
 		}, "steps[1].params.device_id"},
-		"what an earlier gate has said": {func(p *plan) []string {
+		"the output of an earlier gate": {func(p *plan) []string {
 			return way(called("ask", p.gate()), p.gate(), p.harmTo("{{ steps.ask.output.note }}"))
 		}, ""},
-		"what is not destructive": {func(p *plan) []string {
+		"a parameter of a harmless action": {func(p *plan) []string {
 			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ ai_said.text }}"), "isolate_", "unisolate_", 1))
 		}, ""},
 
 		"after a second gate":                {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},
 		"after a second gate that has an if": {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(ifs), p.harmTo("{{ ai_said.text }}")) }, "steps[3].params.device_id"},
 		"after the second gate":              {func(p *plan) []string { return way(p.gate(), p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[3].params.device_id"},
-		"of each step that is too late": {func(p *plan) []string {
+		"in two actions": {func(p *plan) []string {
 			return way(p.gate(), think("ai"), p.harmTo("{{ ai_said.text }}"), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[2].params.device_id steps[3].params.device_id"},
-		"without a gate only the gate is told": {func(p *plan) []string { return way(think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[1]"},
+		"without a gate, only the gate is demanded": {func(p *plan) []string { return way(think("ai"), p.harmTo("{{ ai_said.text }}")) }, "steps[1]"},
 
 		"in a case, after the gate before the branch": {func(p *plan) []string {
 			return way(p.gate(), think("ai"), p.branch("", way(p.harmTo("{{ ai_said.text }}")), nil))
@@ -259,22 +259,22 @@ func TestAPersonSeesTheHarmThatTheyApprove(t *testing.T) {
 		"after a branch that asks again and has an if": {func(p *plan) []string {
 			return way(p.gate(), think("ai"), p.branch(ifs, way(p.gate()), way(p.gate())), p.harmTo("{{ ai_said.text }}"))
 		}, "steps[3].params.device_id"},
-		"what a case finds out after the gate": {func(p *plan) []string {
+		"an output of a case, after the gate": {func(p *plan) []string {
 			return way(p.gate(), p.branch("", way(think("ai")), nil), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, "steps[2].params.device_id"},
-		"what a case finds out before its gate": {func(p *plan) []string {
+		"an output of a case, before its gate": {func(p *plan) []string {
 			return way(p.branch("", way(think("ai"), p.gate()), way(p.gate())), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, ""},
-		"what a case finds out after its gate": {func(p *plan) []string {
+		"an output of a case, after its gate": {func(p *plan) []string {
 			return way(p.branch("", way(p.gate(), think("ai")), way(p.gate())), p.harmTo("{{ ai_said.text | default: 1 }}"))
 		}, "steps[1].params.device_id"},
-		"which way was taken before the gate": {func(p *plan) []string {
+		"the chosen case, before the gate": {func(p *plan) []string {
 			return way(called("br", p.branch("", way(p.gate()), way(p.gate()))), p.harmTo("{{ steps.br.output.case }}"))
 		}, ""},
-		"which way was taken after the gate": {func(p *plan) []string {
+		"the chosen case, after the gate": {func(p *plan) []string {
 			return way(p.gate(), called("br", p.branch("", way(p.tell()), nil)), p.harmTo("{{ steps.br.output.case }}"))
 		}, "steps[2].params.device_id"},
-		"which way was taken after the gate, on one way": {func(p *plan) []string {
+		"the chosen case, after the gate on one path": {func(p *plan) []string {
 			return way(p.gate(), called("br", p.branch("", way(p.gate()), nil)), p.harmTo("{{ steps.br.output.case }}"))
 		}, "steps[2].params.device_id"},
 	} {

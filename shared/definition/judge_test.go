@@ -18,7 +18,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// happened returns an event with this payload.
+// happened returns an event with the given payload.
 func happened(t testing.TB, payload string) event.Event {
 	t.Helper()
 	return event.Event{
@@ -34,8 +34,7 @@ func filtered(e event.Event, f condition.Filter) bool {
 	return outcome == definition.Started
 }
 
-// Leaves of groups: one that holds, one that does not, and one that needs the
-// profile of the client.
+// Conditions on the event {"a":1} and on the client's profile.
 var (
 	holds   = condition.Condition{Context: condition.InEvent, Field: "a", Operator: condition.Eq, Value: int64(1)}
 	fails   = condition.Condition{Context: condition.InEvent, Field: "a", Operator: condition.Eq, Value: int64(2)}
@@ -46,7 +45,7 @@ var (
 func all(c ...condition.Condition) condition.Condition  { return condition.Condition{All: c} }
 func some(c ...condition.Condition) condition.Condition { return condition.Condition{Any: c} }
 
-func TestGroupsOfConditions(t *testing.T) {
+func TestAConditionWithoutItsProfileIsReportedOnlyIfItDecides(t *testing.T) {
 	t.Parallel()
 
 	known := map[string]any{"score": int64(72)}
@@ -55,7 +54,7 @@ func TestGroupsOfConditions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		conditions []condition.Condition
 		with       definition.Outcome // when the client has a profile with a score of 72
-		without    definition.Outcome // when it has none
+		without    definition.Outcome // when the client has no profile
 	}{
 		"no condition":                              {nil, yes, yes},
 		"one that holds":                            {[]condition.Condition{holds}, yes, yes},
@@ -111,11 +110,11 @@ func TestADefinitionSaysWhetherItNeedsTheProfile(t *testing.T) {
 	}
 	d := parse(t, read(t, "everything"))
 	if !d.Mentions("client_context") || !d.Mentions("verdict") || d.Mentions("no such word") {
-		t.Error("what the definition mentions is not found")
+		t.Error("Mentions is wrong about client_context, verdict or an absent word")
 	}
 }
 
-func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
+func TestAScopeSelectsClients(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -129,14 +128,14 @@ func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
 		"included":                   {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_a", true, `{"include":["cli_a"]}`},
 		"not included":               {definition.Scope{Include: []id.Client{"cli_a"}}, "cli_b", false, `{"include":["cli_a"]}`},
 		"include, no client":         {definition.Scope{Include: []id.Client{"cli_a"}}, "", false, `{"include":["cli_a"]}`},
-		"include nobody":             {definition.Scope{Include: []id.Client{}}, "cli_a", false, `{"include":[]}`},
-		"include nobody, no client":  {definition.Scope{Include: []id.Client{}}, "", false, `{"include":[]}`},
+		"include none":               {definition.Scope{Include: []id.Client{}}, "cli_a", false, `{"include":[]}`},
+		"include none, no client":    {definition.Scope{Include: []id.Client{}}, "", false, `{"include":[]}`},
 		"include the empty client":   {definition.Scope{Include: []id.Client{""}}, "", false, `{"include":[""]}`},
 		"excluded":                   {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_a", false, `{"exclude":["cli_a"]}`},
 		"not excluded":               {definition.Scope{Exclude: []id.Client{"cli_a"}}, "cli_b", true, `{"exclude":["cli_a"]}`},
 		"exclude, no client":         {definition.Scope{Exclude: []id.Client{"cli_a"}}, "", true, `{"exclude":["cli_a"]}`},
 		"exclude the empty client":   {definition.Scope{Exclude: []id.Client{""}}, "", true, `{"exclude":[""]}`},
-		"exclude nobody":             {definition.Scope{Exclude: []id.Client{}}, "cli_a", true, `{"exclude":[]}`},
+		"exclude none":               {definition.Scope{Exclude: []id.Client{}}, "cli_a", true, `{"exclude":[]}`},
 		"included in another letter": {definition.Scope{Include: []id.Client{"CLI_A"}}, "cli_a", false, `{"include":["CLI_A"]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +160,7 @@ func TestTheScopeSaysWhoseEventsAreSeen(t *testing.T) {
 	}
 }
 
-func TestTheScopeSaysWhyAnEventIsNotSeen(t *testing.T) {
+func TestTheReasonOfAScopeNamesTheClient(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -196,18 +195,18 @@ func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 		allowed  bool
 		want     definition.Outcome
 	}{
-		"what no agent caused":                    {nil, false, definition.Started},
-		"what no agent caused, and it says so":    {by(false, 0), false, definition.Started},
-		"what an agent caused":                    {&event.Metadata{AgentTriggered: true}, false, definition.LoopGuard},
-		"what an agent caused, and it is allowed": {&event.Metadata{AgentTriggered: true}, true, definition.Started},
-		"depth 1, not allowed":                    {by(true, 1), false, definition.LoopGuard},
-		"depth 1":                                 {by(true, 1), true, definition.Started},
-		"depth 4":                                 {by(true, 4), true, definition.Started},
-		"depth 5 still starts":                    {by(true, 5), true, definition.Started},
-		"depth 6 does not":                        {by(true, 6), true, definition.LoopGuard},
-		"depth 600 does not":                      {by(true, 600), true, definition.LoopGuard},
-		"depth 6 without the mark does not":       {by(false, 6), true, definition.LoopGuard},
-		"a depth without the mark, not allowed":   {by(false, 2), false, definition.LoopGuard},
+		"not caused by an agent":                {nil, false, definition.Started},
+		"marked as not caused by an agent":      {by(false, 0), false, definition.Started},
+		"caused by an agent":                    {&event.Metadata{AgentTriggered: true}, false, definition.LoopGuard},
+		"caused by an agent, and allowed":       {&event.Metadata{AgentTriggered: true}, true, definition.Started},
+		"depth 1, not allowed":                  {by(true, 1), false, definition.LoopGuard},
+		"depth 1":                               {by(true, 1), true, definition.Started},
+		"depth 4":                               {by(true, 4), true, definition.Started},
+		"depth 5 still starts":                  {by(true, 5), true, definition.Started},
+		"depth 6 does not":                      {by(true, 6), true, definition.LoopGuard},
+		"depth 600 does not":                    {by(true, 600), true, definition.LoopGuard},
+		"depth 6 without the mark does not":     {by(false, 6), true, definition.LoopGuard},
+		"a depth without the mark, not allowed": {by(false, 2), false, definition.LoopGuard},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,7 +221,7 @@ func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 	}
 }
 
-func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
+func TestTheFirstFailedCheckIsTheReason(t *testing.T) {
 	t.Parallel()
 
 	d := definition.Definition{
@@ -236,7 +235,7 @@ func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
 	for _, tc := range []struct {
 		want definition.Outcome
 		says string
-		mend func()
+		fix  func()
 	}{
 		{definition.Filtered, `priority must be "p1"; it is "p2"`, func() { e.Payload["priority"] = "p1" }},
 		{definition.OutOfScope, `client "cli_other"`, func() { e.Client = "cli_acme" }},
@@ -248,7 +247,7 @@ func TestTheFirstReasonNotToStartIsTheOne(t *testing.T) {
 		if got != tc.want || !strings.Contains(why, tc.says) {
 			t.Errorf("%s (%s); want %s (%s)", got, why, tc.want, tc.says)
 		}
-		tc.mend()
+		tc.fix()
 	}
 }
 
@@ -267,8 +266,8 @@ func TestAReasonIsNeverLong(t *testing.T) {
 	}
 }
 
-// An oracle is the matcher once more, as slowly and plainly as can be: it works
-// on JSON text and rational numbers and shares nothing with the real one.
+// The oracle is a second, slow and simple implementation of the matcher. It works
+// on JSON text and rational numbers and shares no code with the real one.
 
 type kind int
 
@@ -383,7 +382,7 @@ func unquoted2(strs bool, a, b string) (x, y string) {
 	return unquoted(a), unquoted(b)
 }
 
-// scalars returns a generator of JSON that is likely to meet its like.
+// scalars returns a generator of JSON scalars that are often equal or close.
 func scalars() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.SampledFrom([]string{
@@ -401,7 +400,7 @@ func anything() *rapid.Generator[string] {
 	return rapid.OneOf(scalars(), scalars(), list, rapid.SampledFrom([]string{`{}`, `{"a":1}`, `[[1]]`}))
 }
 
-func TestTheMatcherAgreesWithOneThatIsSlowAndPlain(t *testing.T) {
+func TestOperatorsAgreeWithTheOracle(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -414,12 +413,12 @@ func TestTheMatcherAgreesWithOneThatIsSlowAndPlain(t *testing.T) {
 	})
 }
 
-// fataler is what a test, a fuzz target and a property have in common.
+// fataler is implemented by tests, fuzz targets and property tests.
 type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// matches asks the real matcher.
+// matches reports the answer of the real matcher.
 func matches(t fataler, o condition.Operator, found, wanted string) bool {
 	payload := map[string]any{}
 	for field, raw := range map[string]string{"x": found, "want": wanted} {
@@ -472,7 +471,7 @@ type tree struct {
 	holds bool
 }
 
-func TestGroupsAgreeWithThePlainWay(t *testing.T) {
+func TestGroupsAgreeWithTheOracle(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestEveryKindOfStepHasEachPartOfItsRow(t *testing.T) {
+func TestTheRowOfEveryStepKindIsComplete(t *testing.T) {
 	t.Parallel()
 
 	fields := map[string]Kind{}

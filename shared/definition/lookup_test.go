@@ -9,9 +9,9 @@ import (
 	"theoneagents.app/agents/shared/definition"
 )
 
-// said is one case: edits of a definition, and what is said of it; nothing when
-// it is all right.
-type said struct {
+// expectation is one case: edits of a definition, and parts of the messages that
+// they must lead to; none for a definition without faults.
+type expectation struct {
 	edits []string
 	want  []string
 }
@@ -21,8 +21,8 @@ const (
 	bodyPath = "steps.4.params.body"
 )
 
-// never lists definitions that name what can never exist.
-var never = map[string]said{
+// never lists definitions with paths that can never be found.
+var never = map[string]expectation{
 	"a condition on a step's output without a context": {
 		[]string{ifPath, `{"field":"steps.triage.output.noise","operator":"eq","value":false}`},
 		[]string{`steps[4].if.field: a condition on a step's output needs "context": "run": add it`},
@@ -140,7 +140,7 @@ func edited(t *testing.T, edits []string) map[string]any {
 	return doc
 }
 
-func TestWhatCanNeverExistIsRefused(t *testing.T) {
+func TestAPathThatCanNeverBeFoundIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range never {
@@ -151,7 +151,7 @@ func TestWhatCanNeverExistIsRefused(t *testing.T) {
 			_, err := clocked(t).Parse(edited(t, append(closed, tc.edits...)))
 			got := strings.Join(faults(err), "\n")
 			if err == nil {
-				t.Fatal("it is taken")
+				t.Fatal("the definition is accepted")
 			}
 			for _, want := range tc.want {
 				if !strings.Contains(got, want) {
@@ -162,8 +162,8 @@ func TestWhatCanNeverExistIsRefused(t *testing.T) {
 	}
 }
 
-// likely lists definitions that are allowed, with what is said of them.
-var likely = map[string]said{
+// likely lists definitions that are allowed, with their warnings.
+var likely = map[string]expectation{
 	"everything as it is": {nil, nil},
 	"a template of a field that the sample does not have": {
 		[]string{bodyPath, `"{{ event_payload.subjct }}"`},
@@ -175,7 +175,7 @@ var likely = map[string]said{
 	"a condition on the payload by name": {[]string{"conditions.0", `{"field":"payload.priority","operator":"eq","value":"p1"}`}, nil},
 	"a condition on the envelope":        {[]string{"conditions.0", `{"field":"metadata.agent_triggered","operator":"exists","value":false}`}, nil},
 	"a condition below a text":           {[]string{"conditions.0", `{"field":"subject.line","operator":"exists","value":true}`}, []string{`subject in the catalogue's sample of psa:ticket.created is a string or null and has no "line"`}},
-	"a condition below what is null":     {[]string{"conditions.0", `{"field":"priority","operator":"eq","value":null}`}, nil},
+	"a condition on a null value":        {[]string{"conditions.0", `{"field":"priority","operator":"eq","value":null}`}, nil},
 	"an operator for texts on a number": {
 		[]string{"conditions.0", `{"context":"client_context","field":"recent_incidents","operator":"contains","value":"1"}`},
 		[]string{"conditions[0].operator: contains compares strings and recent_incidents is a number, so the condition never holds"},
@@ -185,7 +185,7 @@ var likely = map[string]said{
 	"a value that an enum does not have":                {[]string{"conditions.0", `{"field":"priority","operator":"in","value":["urgent","p9"]}`}, []string{"priority is one of p1, p2, p3, p4, so the condition never holds"}},
 	"one value of several that can be":                  {[]string{"conditions.0", `{"field":"priority","operator":"in","value":["urgent","p1"]}`}, nil},
 	"a boolean of an output that is a text":             {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"eq","value":"false"}`}, []string{"steps[4].if.value: verdict.noise is a boolean, so the condition never holds"}},
-	"the opposite of what never holds":                  {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"ne","value":"false"}`}, nil},
+	"the opposite of an impossible one":                 {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"ne","value":"false"}`}, nil},
 	"an address for examples":                           {[]string{"steps.1.notify.0.recipients.0", `"lead@example.com"`}, []string{"steps[1].notify[0].recipients[0]: lead@example.com is reserved for examples"}},
 	"a host for examples":                               {[]string{"steps.3.else.0.recipients.0", `"https://hooks.example.org/x"`}, []string{"https://hooks.example.org/x is reserved for examples"}},
 	"an open schema that lists others":                  {[]string{"steps.0.output_schema", `{"type":"object","properties":{"noise":{"type":"boolean"}}}`, bodyPath, `"{{ verdict.noize }}"`}, []string{`verdict has no "noize"; did you mean noise?`}},
@@ -199,7 +199,7 @@ var likely = map[string]said{
 	"a recipient that join makes of a list": {[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.watchers | join: ',' }}"`}, []string{"has no \"watchers\"", "join makes the list one text"}},
 }
 
-func TestWhatIsProbablyWrongIsAWarning(t *testing.T) {
+func TestAProbableMistakeIsAWarning(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range likely {
@@ -227,8 +227,7 @@ func TestWhatIsProbablyWrongIsAWarning(t *testing.T) {
 	}
 }
 
-// What belongs to nobody is told from what may be somebody's.
-func TestAddressesForExamplesAreTold(t *testing.T) {
+func TestOnlyRecipientsReservedForExamplesAreWarnedAbout(t *testing.T) {
 	t.Parallel()
 
 	for recipient, reserved := range map[string]bool{

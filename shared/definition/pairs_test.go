@@ -17,17 +17,17 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A demand is a filter or a condition as JSON has it, for the oracle.
+// A demand is a filter or a condition with its value as JSON, for the oracle.
 type demand struct {
 	context condition.Context
 	field   string
 	op      condition.Operator
 	wanted  string
-	all     bool // of a group, otherwise any
+	all     bool // the group is an all, not an any
 	of      []demand
 }
 
-// A pair is an agent and an event, in the oracle's words.
+// A pair is an agent and an event, in the oracle's types.
 type pair struct {
 	filters, conditions []demand
 	include, exclude    []id.Client
@@ -35,12 +35,12 @@ type pair struct {
 
 	client    id.Client
 	payload   map[string]string // JSON by path
-	profile   map[string]string // the same of the client; nil for none
+	profile   map[string]string // JSON by path; nil for a client without a profile
 	triggered bool
 	depth     int
 }
 
-// A dealer makes pairs at random that are likely to concern each other.
+// A dealer generates random pairs in which agent and event often match.
 type dealer struct{ *rand.Rand }
 
 func (d dealer) one(in int) bool { return d.IntN(in) == 0 }
@@ -61,7 +61,7 @@ func (d dealer) fields(paths ...string) map[string]string {
 	return found
 }
 
-// demand returns a demand on what is there, which it often meets.
+// demand returns a demand that the pair's values often meet.
 func (d dealer) demand(p pair, context condition.Context) demand {
 	found, paths := p.payload, []string{"x", "y", "deep.x", "client_id", "event_type", "nowhere.x"}
 	if context == condition.InClient {
@@ -96,7 +96,7 @@ func (d dealer) condition(p pair, depth int) demand {
 func (d dealer) pair() pair {
 	p := pair{client: among[id.Client](d, "cli_a", "cli_a", "cli_b", ""), payload: d.fields("x", "y", "deep.x"), allowed: d.one(2)}
 	if d.one(8) {
-		p.payload["client_id"] = d.value() // hides that of the envelope
+		p.payload["client_id"] = d.value() // hides client_id of the envelope
 	}
 	if d.one(2) {
 		p.profile = d.fields("security_posture_score", "device_inventory.count")
@@ -119,7 +119,7 @@ func (d dealer) pair() pair {
 	return p
 }
 
-// found returns what stands at a field, as JSON; "" for nothing.
+// found returns the value of a field, as JSON; "" if it is absent.
 func (p pair) found(context condition.Context, field string) string {
 	if context == condition.InClient {
 		return p.profile[field]
@@ -136,13 +136,13 @@ func (p pair) found(context condition.Context, field string) string {
 	return ""
 }
 
-// A truth is what the oracle finds of a demand.
+// A truth is the oracle's answer about a demand.
 type truth int
 
 const (
 	met truth = iota
 	unmet
-	unknown // it asks for a profile that there is not
+	unknown // the client's profile is missing
 )
 
 func (p pair) truth(d demand) truth {
@@ -159,7 +159,7 @@ func (p pair) truth(d demand) truth {
 	for _, sub := range d.of {
 		found = append(found, p.truth(sub))
 	}
-	if d.all { // the first that does not hold decides
+	if d.all { // the first member that is not met decides
 		for _, t := range found {
 			if t != met {
 				return t
@@ -175,7 +175,7 @@ func (p pair) truth(d demand) truth {
 	return unmet
 }
 
-// outcome is what must become of the event at the agent.
+// outcome returns the outcome that the oracle expects.
 func (p pair) outcome() definition.Outcome {
 	for _, f := range p.filters {
 		if p.truth(f) != met {
@@ -209,7 +209,7 @@ func decoded(t testing.TB, raw string) any {
 	return v
 }
 
-// nested returns the document that has values at paths of one or two names.
+// nested returns the document with the fields, whose paths have one or two names.
 func nested(t testing.TB, fields map[string]string) map[string]any {
 	if fields == nil {
 		return nil
@@ -239,7 +239,7 @@ func (d demand) condition(t testing.TB) condition.Condition {
 	return condition.Condition{Any: subs}
 }
 
-// judged asks the real matcher.
+// judged returns the outcome of the real matcher.
 func (p pair) judged(t testing.TB) (definition.Outcome, string) {
 	d := definition.Definition{
 		Trigger: definition.Trigger{AllowAgentTriggered: p.allowed}, Scope: definition.Scope{Include: p.include, Exclude: p.exclude},
@@ -257,8 +257,7 @@ func (p pair) judged(t testing.TB) (definition.Outcome, string) {
 	return d.Judge(condition.Facts{Event: e, Client: nested(t, p.profile)})
 }
 
-// A hundred thousand agents meet an event each, and the matcher says of all
-// what the oracle does. They are the same in every run.
+// The pairs are the same in every run of the test.
 func TestTheMatcherAgreesWithTheOracleAboutManyPairs(t *testing.T) {
 	t.Parallel()
 

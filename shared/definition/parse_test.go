@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-func TestTheExampleOfTheReferenceIsRead(t *testing.T) {
+func TestTheReferenceExampleIsRead(t *testing.T) {
 	t.Parallel()
 
 	got := parse(t, read(t, "reference"))
@@ -44,7 +44,7 @@ func TestTheExampleOfTheReferenceIsRead(t *testing.T) {
 	}
 }
 
-func TestADefinitionIsGivenBackAsItCame(t *testing.T) {
+func TestParsingKeepsTheDocument(t *testing.T) {
 	t.Parallel()
 
 	for _, name := range []string{"reference", "everything"} {
@@ -57,13 +57,13 @@ func TestADefinitionIsGivenBackAsItCame(t *testing.T) {
 				t.Errorf("-want +got:\n%s\n%s", want, got)
 			}
 			if err := rules(t).Valid(d); err != nil {
-				t.Errorf("what was read is not valid: %v", faults(err))
+				t.Errorf("the parsed definition is not valid: %v", faults(err))
 			}
 		})
 	}
 }
 
-func TestWhatIsNotSaidHasADefault(t *testing.T) {
+func TestAnAbsentFieldHasADefault(t *testing.T) {
 	t.Parallel()
 
 	doc := read(t, "reference")
@@ -87,7 +87,7 @@ func TestWhatIsNotSaidHasADefault(t *testing.T) {
 	}
 }
 
-// bad are edits of everything.json (path, JSON, path, JSON …) with all faults
+// bad lists edits of everything.json (path, JSON, path, JSON …) with all faults
 // that they must lead to, as "path: part of the message".
 var bad = map[string]struct{ edits, faults []string }{
 	"no name":                        {[]string{"name", ""}, []string{"name: is required"}},
@@ -113,7 +113,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a trigger without a type":       {[]string{"trigger.type", ""}, []string{"trigger.type: is required"}},
 	"no event type":                  {[]string{"trigger.event_type", ""}, []string{"trigger.event_type: is required"}},
 	"no product":                     {[]string{"trigger.source_product", ""}, []string{"trigger.source_product: is required"}},
-	"an event that nobody publishes": {[]string{"trigger.event_type", `"ticket.exploded"`}, []string{"trigger.event_type: there is no event psa:ticket.exploded"}},
+	"an event that is not published": {[]string{"trigger.event_type", `"ticket.exploded"`}, []string{"trigger.event_type: there is no event psa:ticket.exploded"}},
 	"an event of another product":    {[]string{"trigger.source_product", `"rmm"`}, []string{"trigger.event_type: there is no event rmm:ticket.created"}},
 	"an unknown field of a trigger":  {[]string{"trigger.schedule", `"daily"`}, []string{"trigger.schedule: is not a known field"}},
 	"allow_agent_triggered as text":  {[]string{"trigger.allow_agent_triggered", `"yes"`}, []string{"trigger.allow_agent_triggered: must be true or false, not a string"}},
@@ -125,19 +125,19 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{"trigger", `{"type": "bus_event", "source_product": "agents", "event_type": "credits.low", "allow_agent_triggered": false}`},
 		[]string{"trigger.allow_agent_triggered: must be true"},
 	},
-	"filters that are an object":         {[]string{"trigger.filters", `{}`}, []string{"trigger.filters: must be an array, not an object"}},
-	"too many filters":                   {[]string{"trigger.filters", array(`{"field":"type","operator":"eq","value":"a"}`, 51)}, []string{"trigger.filters: has 51 entries; 50 are allowed"}},
-	"a filter that is a string":          {[]string{"trigger.filters.0", `"priority"`}, []string{"trigger.filters[0]: must be an object, not a string"}},
-	"a filter without a field":           {[]string{"trigger.filters.0.field", ""}, []string{"trigger.filters[0].field: is required"}},
-	"a filter without an operator":       {[]string{"trigger.filters.0.operator", ""}, []string{"trigger.filters[0].operator: is required"}},
-	"a filter without a value":           {[]string{"trigger.filters.0.value", ""}, []string{"trigger.filters[0].value: is required"}},
-	"a filter with more":                 {[]string{"trigger.filters.0.not", `true`}, []string{"trigger.filters[0].not: is not a known field"}},
-	"a filter on what is not filterable": {[]string{"trigger.filters.0.field", `"subject"`}, []string{`trigger.filters[0].field: psa:ticket.created has no filterable field "subject"`}},
-	"an unknown operator":                {[]string{"trigger.filters.0.operator", `"like"`}, []string{"trigger.filters[0].operator: must be one of eq, ne"}},
-	"an operator in capitals":            {[]string{"trigger.filters.0.operator", `"IN"`}, []string{"trigger.filters[0].operator: must be one of"}},
-	"in without an array":                {[]string{"trigger.filters.0.value", `"p1"`}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
-	"in with an empty array":             {[]string{"trigger.filters.0.value", `[]`}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
-	"in with too many values":            {[]string{"trigger.filters.0.value", array(`"p1"`, 201)}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
+	"filters that are an object":        {[]string{"trigger.filters", `{}`}, []string{"trigger.filters: must be an array, not an object"}},
+	"too many filters":                  {[]string{"trigger.filters", array(`{"field":"type","operator":"eq","value":"a"}`, 51)}, []string{"trigger.filters: has 51 entries; 50 are allowed"}},
+	"a filter that is a string":         {[]string{"trigger.filters.0", `"priority"`}, []string{"trigger.filters[0]: must be an object, not a string"}},
+	"a filter without a field":          {[]string{"trigger.filters.0.field", ""}, []string{"trigger.filters[0].field: is required"}},
+	"a filter without an operator":      {[]string{"trigger.filters.0.operator", ""}, []string{"trigger.filters[0].operator: is required"}},
+	"a filter without a value":          {[]string{"trigger.filters.0.value", ""}, []string{"trigger.filters[0].value: is required"}},
+	"a filter with more":                {[]string{"trigger.filters.0.not", `true`}, []string{"trigger.filters[0].not: is not a known field"}},
+	"a filter on an unfilterable field": {[]string{"trigger.filters.0.field", `"subject"`}, []string{`trigger.filters[0].field: psa:ticket.created has no filterable field "subject"`}},
+	"an unknown operator":               {[]string{"trigger.filters.0.operator", `"like"`}, []string{"trigger.filters[0].operator: must be one of eq, ne"}},
+	"an operator in capitals":           {[]string{"trigger.filters.0.operator", `"IN"`}, []string{"trigger.filters[0].operator: must be one of"}},
+	"in without an array":               {[]string{"trigger.filters.0.value", `"p1"`}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
+	"in with an empty array":            {[]string{"trigger.filters.0.value", `[]`}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
+	"in with too many values":           {[]string{"trigger.filters.0.value", array(`"p1"`, 201)}, []string{"trigger.filters[0].value: must be an array of 1 to 200 values"}},
 	"in with an array inside": {
 		[]string{"trigger.filters.0.value", `["p1",["p2"]]`},
 		[]string{"trigger.filters[0].value[1]: must be a string", "trigger.filters[0].value[1]: priority is one of"},
@@ -146,7 +146,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	"not_in with a foreign value":       {[]string{"trigger.filters.0.operator", `"not_in"`, "trigger.filters.0.value", `["p9"]`}, []string{"trigger.filters[0].value[0]: priority is one of"}},
 	"eq with an array":                  {[]string{"trigger.filters.0.operator", `"eq"`}, []string{"trigger.filters[0].value: eq takes a string", "trigger.filters[0].value: priority is one of"}},
 	"eq of a number with a string":      {[]string{"trigger.filters.1.operator", `"eq"`, "trigger.filters.1.value", `5`}, []string{"trigger.filters[1].value: client_id is a string, not a number"}},
-	"a comparison of what is no number": {[]string{"trigger.filters.0.operator", `"gt"`, "trigger.filters.0.value", `5`}, []string{"trigger.filters[0].operator: gt compares numbers, and priority is of type enum"}},
+	"a number operator on another type": {[]string{"trigger.filters.0.operator", `"gt"`, "trigger.filters.0.value", `5`}, []string{"trigger.filters[0].operator: gt compares numbers, and priority is of type enum"}},
 	"a comparison with a string":        {[]string{"trigger.filters.0.operator", `"lte"`, "trigger.filters.0.value", `"5"`}, []string{"trigger.filters[0].value: lte takes a number, not a string", "trigger.filters[0].operator: lte compares numbers"}},
 	"contains of a number":              {[]string{"trigger.filters.1.operator", `"contains"`, "trigger.filters.1.value", `5`}, []string{"trigger.filters[1].value: contains takes a string, not a number"}},
 	"exists with a string":              {[]string{"trigger.filters.1.value", `"true"`}, []string{"trigger.filters[1].value: exists takes true or false, not a string"}},
@@ -265,7 +265,7 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{"steps.1.if", `{"field":"priority","operator":"eq","value":"p1"}`}, []string{"steps[2]: defend:isolate_device is destructive"},
 	},
 
-	"harm that nobody sees before they approve": {
+	"a destructive parameter from after the gate": {
 		[]string{"steps.2.params.device_id", `"{{ steps.ask.output.note }}"`, "steps.2.params.reason", `"{{ event.id }} {{ ask.note }} {{ ask.decision }}"`},
 		[]string{
 			`steps[2].params.device_id: "steps.ask.output.note" is not known yet at the approval_gate before defend:isolate_device, so approvers would not see its value: move the gate behind the step that produces it`,
@@ -331,9 +331,9 @@ var bad = map[string]struct{ edits, faults []string }{
 		[]string{"steps.3.cases.1", `{"when":{"context":"run","field":"steps.pause.output","operator":"exists","value":true},"steps":[{"id":"p2","type":"wait","duration_seconds":1}]}`},
 		[]string{`steps[3].cases[1].when.field: no step "pause" comes before this one on this path`},
 	},
-	"a template of a step's input":        {[]string{"steps.3.else.0.body", `"{{ steps.triage.input }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
-	"a template of what is almost output": {[]string{"steps.3.else.0.body", `"{{ steps.triage.outputs.noise }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
-	"a template of all steps":             {[]string{"steps.3.else.0.body", `"{{ steps }}"`}, []string{`steps[3].else[0].body: no step "" comes before`}},
+	"a template of a step's input":    {[]string{"steps.3.else.0.body", `"{{ steps.triage.input }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
+	"a template of a misspelt output": {[]string{"steps.3.else.0.body", `"{{ steps.triage.outputs.noise }}"`}, []string{"steps[3].else[0].body: a step has only an output: steps.triage.output"}},
+	"a template of all steps":         {[]string{"steps.3.else.0.body", `"{{ steps }}"`}, []string{`steps[3].else[0].body: no step "" comes before`}},
 
 	"a gate without a message":              {[]string{"steps.1.message", ""}, []string{"steps[1].message: is required"}},
 	"a gate of nine seconds":                {[]string{"steps.1.timeout_seconds", `9`}, []string{"steps[1].timeout_seconds: must be a whole number from 10 to 31536000"}},
@@ -345,14 +345,14 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a gate that names no possible user":    {[]string{"steps.1.approvers.users.0", `"a b"`}, []string{"steps[1].approvers.users[0]: must be a user id"}},
 	"approvers with more":                   {[]string{"steps.1.approvers.groups", `[]`}, []string{"steps[1].approvers.groups: is not a known field"}},
 	"approvers that are an array":           {[]string{"steps.1.approvers", `["user_1"]`}, []string{"steps[1].approvers: must be an object, not an array"}},
-	"a minimum of nobody":                   {[]string{"steps.1.min_approvals", `0`}, []string{"steps[1].min_approvals: must be a whole number from 1"}},
+	"a minimum of 0":                        {[]string{"steps.1.min_approvals", `0`}, []string{"steps[1].min_approvals: must be a whole number from 1"}},
 	"an on_expiry of another word":          {[]string{"steps.1.on_expiry", `"ignore"`}, []string{"steps[1].on_expiry: must be one of deny, approve, escalate", "steps[1].escalate_to: is required with"}},
-	"an escalation to nobody":               {[]string{"steps.1.escalate_to", ""}, []string{"steps[1].escalate_to: is required with on_expiry escalate"}},
+	"escalate without escalate_to":          {[]string{"steps.1.escalate_to", ""}, []string{"steps[1].escalate_to: is required with on_expiry escalate"}},
 	"an escalation that never happens":      {[]string{"steps.1.on_expiry", `"deny"`}, []string{"steps[1].escalate_to: is required with on_expiry escalate"}},
 	"an escalation with more":               {[]string{"steps.1.escalate_to.channel", `"sms"`}, []string{"steps[1].escalate_to.channel: is not a known field"}},
 	"an escalation of a second":             {[]string{"steps.1.escalate_to.timeout_seconds", `1`}, []string{"steps[1].escalate_to.timeout_seconds: must be a whole number from 10"}},
 	"an escalation that tells no address":   {[]string{"steps.1.escalate_to.notify", `[{"channel":"email","recipients":["oncall"]}]`}, []string{`steps[1].escalate_to.notify[0].recipients[0]: "oncall" is not an e-mail address`}},
-	"an escalation that tells nobody":       {[]string{"steps.1.escalate_to.notify", `[{"channel":"email","recipients":[]}]`}, []string{"steps[1].escalate_to.notify[0].recipients: must not be empty"}},
+	"an escalation to a bad address":        {[]string{"steps.1.escalate_to.notify", `[{"channel":"email","recipients":[]}]`}, []string{"steps[1].escalate_to.notify[0].recipients: must not be empty"}},
 	"an escalation that tells an answer":    {[]string{"steps.1.escalate_to.notify", `[{"channel":"email","recipients":["{{ steps.triage.output.mail }}"]}]`}, []string{"steps[1].escalate_to.notify[0].recipients[0]: "}},
 	"an escalation that tells by channels":  {[]string{"steps.1.escalate_to.notify", `{"channel":"email"}`}, []string{"steps[1].escalate_to.notify: must be an array, not an object"}},
 	"a gate that tells no address":          {[]string{"steps.1.notify.0.recipients.0", `"oncall"`}, []string{`steps[1].notify[0].recipients[0]: "oncall" is not an e-mail address`}},
@@ -378,7 +378,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a wait for both":                {[]string{"steps.5.duration_seconds", `5`}, []string{"steps[5]: must have either duration_seconds or until"}},
 	"a wait of no time":              {[]string{"steps.5", `{"id":"rest","type":"wait","duration_seconds":0}`}, []string{"steps[5].duration_seconds: must be a whole number from 1 to 31536000"}},
 	"a wait of more than a year":     {[]string{"steps.5", `{"id":"rest","type":"wait","duration_seconds":31536001}`}, []string{"steps[5].duration_seconds: must be a whole number from 1 to 31536000"}},
-	"a wait until what is no time":   {[]string{"steps.5.until", `"tomorrow"`}, []string{"steps[5].until: must be a time like"}},
+	"a wait until no valid time":     {[]string{"steps.5.until", `"tomorrow"`}, []string{"steps[5].until: must be a time like"}},
 	"a wait until a day":             {[]string{"steps.5.until", `"2026-03-09"`}, []string{"steps[5].until: must be a time like"}},
 	"a wait until nothing":           {[]string{"steps.5.until", `""`}, []string{"steps[5].until: must be a time like"}},
 	"a wait until an unknown moment": {[]string{"steps.5.until", `"{{ calendar.next }}"`}, []string{`steps[5].until: "calendar" is unknown here`}},
@@ -437,7 +437,7 @@ func numbered(element string, n int) string {
 	return "[" + strings.Join(all, ",") + "]"
 }
 
-// nestedGroups returns a condition with that many groups around it.
+// nestedGroups returns a condition inside n groups.
 func nestedGroups(n int) string {
 	return strings.Repeat(`{"all":[`, n) + `{"field":"a","operator":"exists","value":true}` + strings.Repeat(`]}`, n)
 }
@@ -458,7 +458,7 @@ func TestABadDefinitionIsRefusedWithEveryFault(t *testing.T) {
 				t.Fatalf("err = %v, want ErrConfig", err)
 			}
 			if diff := cmp.Diff(definition.Definition{}, d); diff != "" {
-				t.Errorf("something came back all the same:\n%s", diff)
+				t.Errorf("a definition is returned with the error:\n%s", diff)
 			}
 			got := faults(err)
 			if len(got) != len(tc.faults) {
@@ -474,47 +474,47 @@ func TestABadDefinitionIsRefusedWithEveryFault(t *testing.T) {
 			}
 			_, again := rules(t).Parse(doc)
 			if diff := cmp.Diff(got, faults(again)); diff != "" {
-				t.Errorf("the second time it says otherwise:\n%s", diff)
+				t.Errorf("the second time the faults differ:\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestADefinitionAtItsBoundsIsTaken(t *testing.T) {
+func TestADefinitionAtItsLimitsIsAccepted(t *testing.T) {
 	t.Parallel()
 
 	for name, edits := range map[string][]string{
-		"the longest name":                    {"name", quoted("ä", 200)},
-		"the longest description":             {"description", quoted("ä", 2000)},
-		"the longest id":                      {"steps.5.id", quoted("a", 64)},
-		"the longest prompt":                  {"steps.0.prompt", quoted("x", 20_000)},
-		"fifty filters":                       {"trigger.filters", array(`{"field":"type","operator":"eq","value":"a"}`, 50)},
-		"two hundred values":                  {"trigger.filters.0.value", array(`"p1"`, 200)},
-		"fifty recipients":                    {"steps.3.else.0.recipients", array(`"https://hooks.example/x"`, 50)},
-		"twenty cases":                        {"steps.3.cases", numbered(`{"when":{"field":"a","operator":"exists","value":true},"steps":[{"id":"w%d","type":"wait","duration_seconds":1}]}`, 20)},
-		"groups as deep as allowed":           {"conditions.1", nestedGroups(4)},
-		"a gate of ten seconds":               {"steps.1.timeout_seconds", `10`},
-		"a gate of a year":                    {"steps.1.timeout_seconds", `31536000`},
-		"a gate that does not say how long":   {"steps.1.timeout_seconds", ""},
-		"a wait of a second":                  {"steps.5", `{"id":"rest","type":"wait","duration_seconds":1}`},
-		"a wait of a year":                    {"steps.5", `{"id":"rest","type":"wait","duration_seconds":31536000}`},
-		"a wait until a time":                 {"steps.5.until", `"2026-03-09T14:23:01+01:00"`},
-		"five attempts":                       {"steps.4.retry.max_attempts", `5`},
-		"no backoff":                          {"steps.4.retry.backoff_seconds", `0`},
-		"a client_scope that includes nobody": {"client_scope", `{"include":[]}`},
-		"a client_scope that excludes":        {"client_scope", `{"exclude":["cli_1","cli_2"]}`},
-		"a limit by one number":               {"execution_limit", `{"cooldown_minutes":30}`},
-		"an else that is empty":               {"steps.3.else", `[]`},
-		"no else":                             {"steps.3.else", ""},
-		"a param that is a placeholder":       {"steps.4.params.visibility", `"{{ event_payload.visibility }}"`},
-		"a field that no catalogue knows":     {"conditions.0", `{"field":"anything.at.0.all","operator":"eq","value":null}`},
-		"an eq on a number":                   {"conditions.0", `{"field":"x","operator":"eq","value":1e3}`},
-		"a schema that refers to itself":      {"steps.0.output_schema", `{"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"}}},"properties":{"noise":{"$ref":"#/$defs/a"}},"minItems":1,"maximum":1.5}`},
-		"an empty schema":                     {"steps.0.output_schema", `{}`},
-		"all roots in a template":             {"steps.3.else.0.body", `"{{ event_payload.a }}{{ event.id }}{{ client_context.recent_incidents | default: 1 }}{{ agent.id }}{{ execution.id }}{{ steps.triage.output }}{{ steps.note2 | default: 1 }}"`, "steps.2.id", `"note2"`},
-		"a template of an approval":           {"steps.3.else.0.body", `"{{ steps.ask.output.decided_by }}"`},
-		"a template of a step of a case":      {"steps.5.until", `"{{ steps.pause.output.at | default: event.published_at }}"`},
-		"a recipient that the event chooses":  {"steps.3.else.0.recipients.0", `"{{ event_payload.hook }}"`},
+		"the longest name":                   {"name", quoted("ä", 200)},
+		"the longest description":            {"description", quoted("ä", 2000)},
+		"the longest id":                     {"steps.5.id", quoted("a", 64)},
+		"the longest prompt":                 {"steps.0.prompt", quoted("x", 20_000)},
+		"fifty filters":                      {"trigger.filters", array(`{"field":"type","operator":"eq","value":"a"}`, 50)},
+		"two hundred values":                 {"trigger.filters.0.value", array(`"p1"`, 200)},
+		"fifty recipients":                   {"steps.3.else.0.recipients", array(`"https://hooks.example/x"`, 50)},
+		"twenty cases":                       {"steps.3.cases", numbered(`{"when":{"field":"a","operator":"exists","value":true},"steps":[{"id":"w%d","type":"wait","duration_seconds":1}]}`, 20)},
+		"groups as deep as allowed":          {"conditions.1", nestedGroups(4)},
+		"a gate of ten seconds":              {"steps.1.timeout_seconds", `10`},
+		"a gate of a year":                   {"steps.1.timeout_seconds", `31536000`},
+		"a gate that does not say how long":  {"steps.1.timeout_seconds", ""},
+		"a wait of a second":                 {"steps.5", `{"id":"rest","type":"wait","duration_seconds":1}`},
+		"a wait of a year":                   {"steps.5", `{"id":"rest","type":"wait","duration_seconds":31536000}`},
+		"a wait until a time":                {"steps.5.until", `"2026-03-09T14:23:01+01:00"`},
+		"five attempts":                      {"steps.4.retry.max_attempts", `5`},
+		"no backoff":                         {"steps.4.retry.backoff_seconds", `0`},
+		"a client_scope that includes none":  {"client_scope", `{"include":[]}`},
+		"a client_scope that excludes":       {"client_scope", `{"exclude":["cli_1","cli_2"]}`},
+		"a limit by one number":              {"execution_limit", `{"cooldown_minutes":30}`},
+		"an else that is empty":              {"steps.3.else", `[]`},
+		"no else":                            {"steps.3.else", ""},
+		"a param that is a placeholder":      {"steps.4.params.visibility", `"{{ event_payload.visibility }}"`},
+		"a field that no catalogue knows":    {"conditions.0", `{"field":"anything.at.0.all","operator":"eq","value":null}`},
+		"an eq on a number":                  {"conditions.0", `{"field":"x","operator":"eq","value":1e3}`},
+		"a schema that refers to itself":     {"steps.0.output_schema", `{"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"}}},"properties":{"noise":{"$ref":"#/$defs/a"}},"minItems":1,"maximum":1.5}`},
+		"an empty schema":                    {"steps.0.output_schema", `{}`},
+		"all roots in a template":            {"steps.3.else.0.body", `"{{ event_payload.a }}{{ event.id }}{{ client_context.recent_incidents | default: 1 }}{{ agent.id }}{{ execution.id }}{{ steps.triage.output }}{{ steps.note2 | default: 1 }}"`, "steps.2.id", `"note2"`},
+		"a template of an approval":          {"steps.3.else.0.body", `"{{ steps.ask.output.decided_by }}"`},
+		"a template of a step of a case":     {"steps.5.until", `"{{ steps.pause.output.at | default: event.published_at }}"`},
+		"a recipient that the event chooses": {"steps.3.else.0.recipients.0", `"{{ event_payload.hook }}"`},
 		"an output_var of two cases of which one is taken": {
 			"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
 			"steps.3.else.0", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
@@ -544,13 +544,13 @@ func TestADefinitionAtItsBoundsIsTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(text(t, d), text(t, stored)); diff != "" {
-				t.Errorf("stored and read again it is another:\n%s", diff)
+				t.Errorf("storing and reading changes it:\n%s", diff)
 			}
 		})
 	}
 }
 
-// waits returns n steps, with ids from the first on.
+// waits returns n steps with the ids w<first>, w<first+1>, ….
 func waits(first, n int) string {
 	steps := make([]string, n)
 	for i := range steps {
@@ -559,7 +559,7 @@ func waits(first, n int) string {
 	return "[" + strings.Join(steps, ",") + "]"
 }
 
-// deep returns a step inside that many branches; the branches are steps too.
+// deep returns a step nested in the cases of branches, which count as steps too.
 func deep(branches int) string {
 	step := `{"id":"inner","type":"wait","duration_seconds":1}`
 	for i := range branches {
@@ -568,7 +568,7 @@ func deep(branches int) string {
 	return "[" + step + "]"
 }
 
-// deepElse returns the same with every step in the else.
+// deepElse returns a step nested in the elses of branches.
 func deepElse(branches int) string {
 	step := `{"id":"inner","type":"wait","duration_seconds":1}`
 	for i := range branches {
@@ -577,17 +577,17 @@ func deepElse(branches int) string {
 	return "[" + step + "]"
 }
 
-func TestStepsAreCountedAndNestWithinBounds(t *testing.T) {
+func TestStepsAreLimitedInNumberAndDepth(t *testing.T) {
 	t.Parallel()
 
-	// A branch with one case of n steps beside m steps.
+	// mixed returns a branch with n steps in its case, followed by m steps.
 	mixed := func(m, n int) string {
 		return fmt.Sprintf(`[{"id":"b","type":"branch","cases":[{"when":{"field":"a","operator":"exists","value":true},"steps":%s}]},%s`,
 			waits(1000, n), strings.TrimPrefix(waits(0, m), "["))
 	}
 	for name, tc := range map[string]struct {
 		steps string
-		fault string // "" when it is right
+		fault string // "" for a valid definition
 	}{
 		"fifty steps":                          {waits(0, 50), ""},
 		"fifty-one steps":                      {waits(0, 51), "steps: has 51 entries; 50 are allowed"},
@@ -616,7 +616,7 @@ func TestStepsAreCountedAndNestWithinBounds(t *testing.T) {
 	}
 }
 
-func TestAnyJSONObjectIsReadWithoutHarm(t *testing.T) {
+func TestAMalformedDefinitionIsRefusedWithoutAPanic(t *testing.T) {
 	t.Parallel()
 
 	for _, in := range []string{
@@ -630,11 +630,11 @@ func TestAnyJSONObjectIsReadWithoutHarm(t *testing.T) {
 		}
 		var d definition.Definition
 		if err := json.Unmarshal([]byte(in), &d); err != nil {
-			t.Errorf("%s, stored, is not read: %v", in, err)
+			t.Errorf("%s cannot be read as a stored definition: %v", in, err)
 		}
 	}
 	if _, err := rules(t).Parse(nil); !errors.Is(err, definition.ErrConfig) {
-		t.Errorf("nothing: %v, want ErrConfig", err)
+		t.Errorf("nil: %v, want ErrConfig", err)
 	}
 	var d definition.Definition
 	if err := json.Unmarshal([]byte(`[]`), &d); err == nil {
@@ -711,14 +711,14 @@ func TestADefinitionIsNoLongerValidWhenTheCatalogueChanges(t *testing.T) {
 			t.Errorf("%q is not among\n%s", want, got)
 		}
 	}
-	// It is still read, and as it was.
+	// A stored definition is not validated again, so it stays readable.
 	var stored definition.Definition
 	if err := json.Unmarshal([]byte(text(t, d)), &stored); err != nil || text(t, stored) != text(t, d) {
 		t.Errorf("%v: %s", err, text(t, stored))
 	}
 }
 
-func TestAStepSaysHowLongAndHowOften(t *testing.T) {
+func TestAStepHasATimeLimitAndAttempts(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -745,10 +745,10 @@ func TestAStepSaysHowLongAndHowOften(t *testing.T) {
 		t.Errorf("a wait ends by its time limit of %v", got)
 	}
 	if (definition.GateStep{}).Min() != 1 || (definition.GateStep{MinApprovals: 3}).Min() != 3 {
-		t.Error("how many must approve")
+		t.Error("Min is not the default 1 or the given 3")
 	}
 	if (definition.GateStep{}).Expiry() != definition.Deny || (definition.GateStep{OnExpiry: definition.Approve}).Expiry() != definition.Approve {
-		t.Error("what silence means")
+		t.Error("Expiry is not the default deny or the given approve")
 	}
 }
 

@@ -18,15 +18,15 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 )
 
-// A maker makes valid definitions at random.
+// A maker generates valid definitions.
 type maker struct {
 	*rapid.T
 
 	catalog catalog.Catalog
 	ids     []string        // the steps before this one on its path; templates may name them
-	texts   map[string]bool // the models' steps without a schema
-	fillers int             // steps that only make a way not empty
-	left    int             // how many more steps there may be
+	texts   map[string]bool // the AI steps without a schema
+	fillers int             // steps that keep a list of steps from being empty
+	left    int             // how many more steps are allowed
 }
 
 func pick[T any](m *maker, what string, from ...T) T { return rapid.SampledFrom(from).Draw(m.T, what) }
@@ -137,21 +137,22 @@ func (m *maker) filter(f catalog.Field) map[string]any {
 	return map[string]any{"field": f.Path, "operator": string(o), "value": v}
 }
 
-// steps returns steps at a depth; asked says whether a person was asked before.
-func (m *maker) steps(depth int, asked bool) ([]any, bool) {
+// steps returns steps at a depth, and whether a gate that requires approval stands
+// before the next step; approved is the same of the first step.
+func (m *maker) steps(depth int, approved bool) ([]any, bool) {
 	var out []any
 	for range rapid.IntRange(1, 4).Draw(m.T, "steps") {
 		if m.left == 0 {
 			break
 		}
 		var s map[string]any
-		s, asked = m.step(depth, asked)
+		s, approved = m.step(depth, approved)
 		out = append(out, s)
 	}
-	return out, asked
+	return out, approved
 }
 
-func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
+func (m *maker) step(depth int, approved bool) (map[string]any, bool) {
 	m.left--
 	id := fmt.Sprintf("s%d", m.left)
 	kinds := []string{"ai_reason", "product_action", "notification", "approval_gate", "wait"}
@@ -188,7 +189,7 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 			s["output_var"] = "var_" + id
 		}
 	case "product_action":
-		m.action(s, asked)
+		m.action(s, approved)
 	case "notification":
 		s["body"] = m.words("body")
 		s["channel"], s["recipients"] = m.channel()
@@ -214,27 +215,27 @@ func (m *maker) step(depth int, asked bool) (map[string]any, bool) {
 			}
 			s["on_expiry"], s["escalate_to"] = "escalate", to
 		}
-		asked = asked || certain
+		approved = approved || certain
 	case "wait":
 		s["duration_seconds"] = rapid.Int64Range(1, definition.MaxWait).Draw(m.T, "seconds")
 	case "branch":
-		asked = m.branch(s, depth, asked, certain)
+		approved = m.branch(s, depth, approved, certain)
 	}
 	m.ids = append(m.ids, id)
-	return s, asked
+	return s, approved
 }
 
-func (m *maker) branch(s map[string]any, depth int, asked, every bool) bool {
+func (m *maker) branch(s map[string]any, depth int, approved, every bool) bool {
 	var cases []any
 	before := m.ids
 	after := before
 	for range rapid.IntRange(1, 2).Draw(m.T, "cases") {
 		m.ids = slices.Clip(before)
 		when := m.condition(2, "event", "client_context", "run")
-		steps, ok := m.steps(depth+1, asked)
+		steps, ok := m.steps(depth+1, approved)
 		if steps == nil {
 			m.fillers++
-			steps, ok = []any{map[string]any{"id": fmt.Sprintf("x%d", m.fillers), "type": "wait", "duration_seconds": int64(1)}}, asked
+			steps, ok = []any{map[string]any{"id": fmt.Sprintf("x%d", m.fillers), "type": "wait", "duration_seconds": int64(1)}}, approved
 		}
 		every = every && ok
 		cases = append(cases, map[string]any{"when": when, "steps": steps})
@@ -244,17 +245,17 @@ func (m *maker) branch(s map[string]any, depth int, asked, every bool) bool {
 	defer func() { m.ids = slices.Concat(after, m.ids[len(before):]) }()
 	s["cases"] = cases
 	if !m.maybe("no else") {
-		if steps, ok := m.steps(depth+1, asked); steps != nil {
+		if steps, ok := m.steps(depth+1, approved); steps != nil {
 			s["else"] = steps
-			return asked || every && ok
+			return approved || every && ok
 		}
 	}
-	return asked
+	return approved
 }
 
-// action fills in an action that is allowed here, with its sample.
-func (m *maker) action(s map[string]any, asked bool) {
-	actions := slices.DeleteFunc(m.catalog.Actions(), func(a catalog.Action) bool { return a.Destructive && !asked })
+// action sets an allowed action with the parameters of its sample.
+func (m *maker) action(s map[string]any, approved bool) {
+	actions := slices.DeleteFunc(m.catalog.Actions(), func(a catalog.Action) bool { return a.Destructive && !approved })
 	a := pick(m, "action", actions...)
 	params := map[string]any{}
 	for _, p := range a.Params {
@@ -321,7 +322,7 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
-		// As it comes in, so that numbers are what a request has.
+		// The numbers must have the types that decoding a request gives them.
 		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
 		if err != nil {
 			t.Fatal(err)
@@ -335,7 +336,7 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(jsonvalue.Canonical(doc), canonical(t, first)); diff != "" {
-			t.Errorf("shown otherwise than it came:\n%s", diff)
+			t.Errorf("parsing changes the document:\n%s", diff)
 		}
 		var stored definition.Definition
 		if err := json.Unmarshal(first, &stored); err != nil {
@@ -346,10 +347,10 @@ func TestADefinitionSurvivesItsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(first) != string(second) {
-			t.Errorf("stored and read again:\n%s\n%s", first, second)
+			t.Errorf("storing and reading changes it:\n%s\n%s", first, second)
 		}
 		if err := r.Valid(stored); err != nil {
-			t.Errorf("what was stored is not valid: %v", faults(err))
+			t.Errorf("the stored definition is not valid: %v", faults(err))
 		}
 	})
 }
@@ -382,14 +383,15 @@ func TestOneUnknownFieldAnywhereIsRefused(t *testing.T) {
 	})
 }
 
-// objects returns the objects of a definition whose fields we know, by path.
+// objects returns the objects of a definition that have a fixed set of fields, by
+// path.
 func objects(path string, v any) map[string]map[string]any {
 	out := map[string]map[string]any{}
 	switch v := v.(type) {
 	case map[string]any:
 		out[path] = v
 		for k, e := range v {
-			// These are the tenant's own, and what a parameter holds is.
+			// The tenant chooses the fields of these, and of parameters.
 			if k != "output_schema" && k != "value" && !strings.HasSuffix(path, ".params") {
 				maps.Copy(out, objects(strings.TrimPrefix(path+"."+k, "."), e))
 			}

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 )
 
-func TestARecipientIsRepairedWhereTheIntentIsPlain(t *testing.T) {
+func TestAnUnambiguousRecipientIsNormalised(t *testing.T) {
 	t.Parallel()
 
 	const (

@@ -10,8 +10,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// schemaFaults returns what is said on saving an agent whose step has this
-// output_schema.
+// schemaFaults returns the faults of a definition with this output_schema.
 func schemaFaults(t *testing.T, schema string) []string {
 	t.Helper()
 	doc := object(t, `{"name": "n", "category": "security",
@@ -43,7 +42,7 @@ func TestASchemaThatWouldNotBeCheckedIsRefused(t *testing.T) {
 		"in items":                        {`{"items": {"example": 1}}`, `/items: "example"` + ignored + `write "examples"`},
 		"in a list of alternatives":       {`{"anyOf": [{"type": "string"}, {"discriminator": {}}]}`, `/anyOf/1: "discriminator"` + ignored + `leave it out`},
 		"in a definition":                 {`{"$defs": {"a/b": {"xml": {}}}}`, `/$defs/a~1b: "xml"` + ignored + `leave it out`},
-		"in what other properties are":    {`{"additionalProperties": {"values": [1]}}`, `/additionalProperties: "values"` + ignored + `write "enum"`},
+		"in additionalProperties":         {`{"additionalProperties": {"values": [1]}}`, `/additionalProperties: "values"` + ignored + `write "enum"`},
 		"in a condition":                  {`{"if": {"x-y": 1}, "then": true}`, `/if: "x-y"` + ignored + `leave it out`},
 		"misspelt":                        {`{"max_length": 3}`, `"max_length"` + ignored + `write "maxLength"`},
 		"almost right":                    {`{"propertes": {}}`, `"propertes"` + ignored + `write "properties"`},
@@ -74,7 +73,7 @@ func TestASchemaThatWouldNotBeCheckedIsRefused(t *testing.T) {
 	}
 }
 
-func TestASchemaThatIsCheckedIsTaken(t *testing.T) {
+func TestASchemaOfKnownKeywordsIsAccepted(t *testing.T) {
 	t.Parallel()
 
 	for name, schema := range map[string]string{
@@ -96,7 +95,7 @@ func TestASchemaThatIsCheckedIsTaken(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
+func TestAViolationNamesItsPlaceAndValue(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ schema, answer, want string }{
@@ -121,7 +120,7 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 		"the wrong kind for all":          {`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, `5`, `the answer must be a string or null; it is 5`},
 		"the nearest of alternatives":     {`{"anyOf": [{"type": "null"}, {"properties": {"p": {"enum": ["p1"]}}}]}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
 		"two alternatives":                {`{"oneOf": [{"type": "integer"}, {"minimum": 2}]}`, `5`, `the answer fits more than one of the alternatives in oneOf; it is 5`},
-		"what is excluded":                {`{"not": {"type": "string"}}`, `"x"`, `the answer is excluded by not; it is "x"`},
+		"an excluded value":               {`{"not": {"type": "string"}}`, `"x"`, `the answer is excluded by not; it is "x"`},
 		"behind a reference":              {`{"$defs": {"p": {"enum": ["p1"]}}, "properties": {"p": {"$ref": "#/$defs/p"}}}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
 		"more than three":                 {`{"required": ["a", "b", "c", "d", "e"]}`, `{}`, `/a is missing; /b is missing; /c is missing; and 2 more`},
 		"one that goes with another":      {`{"dependentRequired": {"a": ["b"]}}`, `{"a": 1}`, `/b is missing; it is required with a`},
@@ -142,7 +141,7 @@ func TestAnAnswerThatDoesNotFitSaysWhere(t *testing.T) {
 	}
 }
 
-// What the library says never reaches a user.
+// A message of the JSON Schema library must never reach a user.
 func FuzzMisfit(f *testing.F) {
 	f.Add(`{"type": "object", "unevaluatedProperties": false, "propertyNames": {"maxLength": 1}}`, `{"ab": 1}`)
 	f.Add(`{"allOf": [{"minProperties": 2}, {"maxProperties": 0}], "prefixItems": [false]}`, `{"a": 1}`)

@@ -13,8 +13,8 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// asking returns a definition whose second step asks whether the output of its
-// first one has a value at a path.
+// asking returns a definition whose second step has a condition on a path in the
+// output of the first.
 func asking(schema map[string]any, path jsonvalue.Path) map[string]any {
 	return map[string]any{
 		"name": "Asks", "category": "service_desk",
@@ -28,7 +28,7 @@ func asking(schema map[string]any, path jsonvalue.Path) map[string]any {
 	}
 }
 
-func TestASchemaForbidsWhatNoAnswerCanHave(t *testing.T) {
+func TestAPathIsRefusedIfTheSchemaForbidsIt(t *testing.T) {
 	t.Parallel()
 
 	for schema, paths := range map[string]map[string]bool{
@@ -162,8 +162,7 @@ func schemas(depth int) *rapid.Generator[any] {
 	})
 }
 
-// A path that some valid answer has is never refused.
-func TestAPathThatAnAnswerHasIsAllowed(t *testing.T) {
+func TestAPathOfAValidAnswerIsNeverRefused(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
