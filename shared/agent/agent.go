@@ -1,9 +1,9 @@
-// Package agent keeps the agents of an organization: their status, versions and
-// statistics.
+// Package agent manages the agents of an organization: their definitions, status,
+// versions and statistics.
 //
-// Every change of a definition makes a new version. A version never changes, and a
-// run keeps the version that it began with. System agents are files of this
-// program, one for each agent; every organization has them.
+// Every change of a definition creates a new version. A version never changes, and
+// a run keeps the version that it started with. System agents are embedded files
+// of the program, one file for each agent; every organization has them.
 package agent
 
 import (
@@ -24,16 +24,16 @@ import (
 var (
 	ErrNotFound = fault.New(fault.Missing, "agent_not_found", "No such agent.")
 	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "System agents cannot be changed; clone it and change the clone.")
-	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot go to this status from where it is.")
+	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot change to this status from its current one.")
 	ErrLimit    = fault.New(fault.Limited, "agent_limit_reached", "The plan allows no more active agents.")
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
-	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                   // not ErrMove's code: it is tried again
-	ErrBusy     = fault.New(fault.Conflict, "conflict", "Too many change the agent at once; try again.") // when trying again did not help
+	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                      // a lost race; the service retries it
+	ErrBusy     = fault.New(fault.Conflict, "conflict", "The agent is being changed by others; try again.") // after the last retry
 	ErrVersion  = fault.New(fault.Missing, "not_found", "The agent has no such version.")
-	ErrField    = fault.New(fault.Invalid, "invalid_request", "The request has a field that is not right.")
+	ErrField    = fault.New(fault.Invalid, "invalid_request", "A field of the request is invalid.")
 )
 
-// A Type is where an agent comes from.
+// A Type is the origin of an agent.
 type Type string
 
 // The types.
@@ -47,11 +47,12 @@ const (
 // Types returns all types.
 func Types() []Type { return []Type{System, Template, Custom, Cloned} }
 
-// A Status is whether an agent listens.
+// A Status says whether events start an agent; only an active agent is started.
 type Status string
 
-// The statuses. Into Invalid the platform moves an active agent whose event type
-// or action has left the catalogue; a valid update leaves it.
+// The statuses. The platform moves an active agent to Invalid when the catalogue
+// has lost an event type or an action that the agent needs. A valid update moves it
+// to Paused.
 const (
 	Draft   Status = "draft"
 	Active  Status = "active"
@@ -77,7 +78,7 @@ func (s Status) May(to Status) bool {
 	return false
 }
 
-// A Head is an agent without its definition: what a list shows.
+// A Head is an agent without its definition, as lists show it.
 type Head struct {
 	ID       id.Agent
 	Org      id.Org
@@ -88,10 +89,10 @@ type Head struct {
 	Created  time.Time
 	Updated  time.Time
 	Version  int
-	Revision int64    // counts the writes; 0 before the first
-	Needs    []string // what the definition needs of the catalogue; of heads from before it was kept: none
-	// Placeholders are what the template that the agent was cloned from has in
-	// place of real recipients.
+	Revision int64    // number of writes; 0 before the first
+	Needs    []string // definition.Needs; empty in heads that were stored before the field existed
+	// Placeholders are the example recipients of the template from which the agent
+	// was cloned; they must be replaced before the agent becomes active.
 	Placeholders []string
 	Stats        Stats
 }
@@ -103,8 +104,8 @@ type Agent struct {
 	Definition definition.Definition
 }
 
-// with returns the agent with another definition. A change of more than name
-// and description is a new version.
+// with returns the agent with another definition. A change of any other field than
+// name and description creates a new version.
 func (a Agent) with(d definition.Definition, now time.Time) Agent {
 	same := a.Definition
 	same.Name, same.Description = d.Name, d.Description
@@ -118,33 +119,33 @@ func (a Agent) with(d definition.Definition, now time.Time) Agent {
 	return a
 }
 
-// to returns the agent in another status, or ErrMove. The status that it has
-// already changes nothing.
+// to returns the agent in another status, or ErrMove. Moving to the current status
+// changes nothing.
 func (a Agent) to(s Status, now time.Time) (Agent, error) {
 	switch {
 	case s == a.Status:
 		return a, nil
 	case !a.Status.May(s):
-		return a, ErrMove.Sayf("An agent that is %s cannot become %s.", a.Status, s)
+		return a, ErrMove.Sayf("The agent cannot change from %s to %s.", a.Status, s)
 	}
 	a.Status, a.Updated = s, now
 	return a, nil
 }
 
-// Announces returns the events of the platform that are stored with a change of
-// the agent: that it was deactivated because its definition is no longer valid.
+// Announces returns the events that the store must write to the outbox together
+// with the change: one when the agent became Invalid.
 func (a Agent) Announces(before Agent) []event.Event {
 	if before.Status == Invalid || a.Status != Invalid {
 		return nil
 	}
 	return []event.Event{outbox.EventOf(outbox.Notice{
 		Type: outbox.AgentError, Org: a.Org, Agent: a.ID, AgentName: a.Name, Code: definition.ErrConfig.Code,
-		Message: "The agent was deactivated: the catalogue no longer has an event type or an action that it names.",
+		Message: "The agent was deactivated: the catalogue no longer has an event type or an action that the agent needs.",
 		At:      a.Updated, Key: fmt.Sprintf("%s %d", a.ID, before.Revision),
 	})}
 }
 
-// A Listener is an agent that waits for an event.
+// A Listener is an agent that an event may start.
 type Listener struct {
 	Agent      id.Agent
 	Version    int
@@ -152,18 +153,18 @@ type Listener struct {
 	Definition definition.Definition
 }
 
-// Stats say how the runs of an agent went. Times are zero and counts 0 before
-// the first run ends.
+// Stats are statistics of the ended runs of an agent, zero before the first run
+// ends.
 type Stats struct {
 	Runs      int64
 	Completed int64
 	Failed    int64
-	Duration  time.Duration // of all runs together
+	Duration  time.Duration // sum of all runs
 	LastRun   time.Time
 	Credits   map[credit.Month]map[credit.Tier]int64
 }
 
-// SuccessRate returns completed / (completed + failed), and whether there is one.
+// SuccessRate returns completed / (completed + failed), and false if both are 0.
 func (s Stats) SuccessRate() (float64, bool) {
 	n := s.Completed + s.Failed
 	if n == 0 {
@@ -172,7 +173,7 @@ func (s Stats) SuccessRate() (float64, bool) {
 	return float64(s.Completed) / float64(n), true
 }
 
-// AvgDuration returns how long a run takes, and whether there was one.
+// AvgDuration returns the average duration of a run, and false before the first.
 func (s Stats) AvgDuration() (time.Duration, bool) {
 	if s.Runs == 0 {
 		return 0, false
@@ -180,7 +181,7 @@ func (s Stats) AvgDuration() (time.Duration, bool) {
 	return s.Duration / time.Duration(s.Runs), true
 }
 
-// Used returns the credits of a month.
+// Used returns the credits that the agent used in a month.
 func (s Stats) Used(m credit.Month) int64 {
 	var sum int64
 	for _, n := range s.Credits[m] {
@@ -189,8 +190,8 @@ func (s Stats) Used(m credit.Month) int64 {
 	return sum
 }
 
-// unfilled names each place where a placeholder of the agent's template still
-// stands.
+// unfilled returns a fault for each place that still has a placeholder of the
+// agent's template.
 func (a Agent) unfilled() []fault.Detail {
 	if len(a.Placeholders) == 0 {
 		return nil
@@ -200,7 +201,7 @@ func (a Agent) unfilled() []fault.Detail {
 		if slices.Contains(a.Placeholders, text) {
 			left = append(left, fault.Detail{
 				Path:    path,
-				Message: text + " is a placeholder of the template and reaches nobody; put a real recipient in its place",
+				Message: text + " is a placeholder of the template; put a real recipient in its place",
 			})
 		}
 	})

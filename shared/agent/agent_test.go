@@ -13,7 +13,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// rules returns the rules of the program, with its catalogue.
+// rules returns rules with the real catalogue.
 func rules(t testing.TB) definition.Rules {
 	t.Helper()
 	c, err := catalog.Load(events.Files)
@@ -42,7 +42,7 @@ func object(t testing.TB, text string) map[string]any {
 	return doc
 }
 
-// faults returns what a definition is refused for, as "path: message".
+// faults returns the faults of a definition, as "path: message".
 func faults(err error) []string {
 	var out []string
 	for _, d := range fault.From(err).Details {

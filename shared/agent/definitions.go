@@ -8,33 +8,33 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// VersionStore keeps the versions of the agents of organizations.
+// VersionStore reads the agents of organizations and their versions.
 type VersionStore interface {
 	// Agent returns an agent of the organization, or ErrNotFound.
 	Agent(ctx context.Context, org id.Org, agent id.Agent) (Agent, error)
 
-	// Version returns a version of an agent, of a deleted one too, or
+	// Version returns a version of an agent, even of a deleted agent, or
 	// ErrNotFound.
 	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error)
 }
 
-// A Definitions finds definitions: those of system agents in the program, the
-// others on the shelf.
+// Definitions finds definitions: of system agents in the program, of all other
+// agents in the version store.
 type Definitions struct {
 	System   []Agent
 	Versions VersionStore
 }
 
-// find returns the agent of this name, if it is among those given.
-func find(agents []Agent, name id.Agent) (Agent, bool) {
-	i := slices.IndexFunc(agents, func(a Agent) bool { return a.ID == name })
+// find returns the agent with this id, if the list has it.
+func find(agents []Agent, agent id.Agent) (Agent, bool) {
+	i := slices.IndexFunc(agents, func(a Agent) bool { return a.ID == agent })
 	if i < 0 {
 		return Agent{}, false
 	}
 	return agents[i], true
 }
 
-// Version returns a version of an agent, of a deleted one too, or ErrNotFound.
+// Version returns a version of an agent, even of a deleted agent, or ErrNotFound.
 func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, nil
@@ -42,8 +42,8 @@ func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, ve
 	return l.Versions.Version(ctx, org, agent, version)
 }
 
-// Current returns the definition that a new run of the agent has, and its
-// version, or ErrNotFound. The agent may be paused.
+// Current returns the agent's current definition and version, or ErrNotFound. The
+// agent may be paused.
 func (l Definitions) Current(ctx context.Context, org id.Org, agent id.Agent) (definition.Definition, int, error) {
 	if a, ok := find(l.System, agent); ok {
 		return a.Definition, a.Version, nil

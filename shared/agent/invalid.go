@@ -9,9 +9,9 @@ import (
 	"theoneagents.app/agents/shared/retry"
 )
 
-// Invalidate moves an agent of the organization to Invalid if it is active and
-// needs what the catalogue no longer has. It does nothing to any other, and
-// nothing to one that does not exist.
+// Invalidate moves an agent of the organization to Invalid if it is active and the
+// catalogue no longer has one of its needs. It ignores every other agent, and an
+// agent that does not exist.
 func (s *Service) Invalidate(ctx context.Context, org id.Org, agent id.Agent) error {
 	if _, err := s.current(ctx, org, agent); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
@@ -19,8 +19,8 @@ func (s *Service) Invalidate(ctx context.Context, org id.Org, agent id.Agent) er
 	return nil
 }
 
-// current returns an agent of the organization itself as it is once the
-// catalogue has been asked, or ErrNotFound.
+// current returns an agent of the organization, or ErrNotFound. It first moves an
+// active agent to Invalid if the catalogue no longer has one of its needs.
 func (s *Service) current(ctx context.Context, org id.Org, agent id.Agent) (Agent, error) {
 	var a Agent
 	err := retry.Races(ErrStale, func() (err error) {
@@ -38,9 +38,9 @@ func (s *Service) current(ctx context.Context, org id.Org, agent id.Agent) (Agen
 	return a, busy(err, "move %s to %s", agent, Invalid)
 }
 
-// heads returns the heads of the organization's own agents as they are once the
-// catalogue has been asked, and whether that moved any. Only those that it moves
-// are read whole.
+// heads returns the heads of the organization's own agents. Like current, it first
+// moves active agents to Invalid if the catalogue no longer has one of their needs,
+// and reports whether any agent moved. It reads only these agents in full.
 func (s *Service) heads(ctx context.Context, org id.Org) (heads []Head, moved bool, err error) {
 	stored, err := s.Store.Agents(ctx, org)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Service) heads(ctx context.Context, org id.Org) (heads []Head, moved bo
 		if h.Status == Active && s.Rules.Lost(h.Needs) {
 			a, err := s.current(ctx, org, h.ID)
 			switch {
-			case errors.Is(err, ErrNotFound): // deleted since
+			case errors.Is(err, ErrNotFound): // deleted in the meantime
 				continue
 			case err != nil:
 				return nil, false, err
@@ -63,9 +63,10 @@ func (s *Service) heads(ctx context.Context, org id.Org) (heads []Head, moved bo
 	return heads, moved, nil
 }
 
-// relieved returns what full, an ErrLimit, is once no agent counts that is
-// broken without anybody having looked at it: ErrStale if that makes room.
-func (s *Service) relieved(ctx context.Context, org id.Org, full error) error {
+// recheckLimit checks all active agents after an ErrLimit. It returns ErrStale, so
+// that the caller retries, if it moved a broken agent to Invalid; otherwise it
+// returns the limit error.
+func (s *Service) recheckLimit(ctx context.Context, org id.Org, limit error) error {
 	_, moved, err := s.heads(ctx, org)
 	switch {
 	case err != nil:
@@ -73,5 +74,5 @@ func (s *Service) relieved(ctx context.Context, org id.Org, full error) error {
 	case moved:
 		return ErrStale
 	}
-	return full
+	return limit
 }

@@ -51,7 +51,7 @@ const (
 	isolate = "defend/actions/isolate_device.json"
 )
 
-func TestWhatADefinitionNeedsIsNamedOnce(t *testing.T) {
+func TestNeedsAndMissingAreSortedWithoutDuplicates(t *testing.T) {
 	t.Parallel()
 
 	doc := read(t, "everything")
@@ -95,8 +95,8 @@ func TestWhatADefinitionNeedsIsNamedOnce(t *testing.T) {
 	}
 }
 
-// A shelf is a store in memory that counts what is asked of it.
-type shelf struct {
+// A countingStore is a memory store that counts reads and writes of agents.
+type countingStore struct {
 	*memory.Store
 
 	saves  int
@@ -104,12 +104,12 @@ type shelf struct {
 	meddle func() // happens before the next write
 }
 
-func (s *shelf) Agent(ctx context.Context, org id.Org, a id.Agent) (agent.Agent, error) {
+func (s *countingStore) Agent(ctx context.Context, org id.Org, a id.Agent) (agent.Agent, error) {
 	s.reads++
 	return s.Store.Agent(ctx, org, a)
 }
 
-func (s *shelf) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *countingStore) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
 	s.saves++
 	if meddle := s.meddle; meddle != nil {
 		s.meddle = nil
@@ -118,22 +118,22 @@ func (s *shelf) SaveAgent(ctx context.Context, before, after agent.Agent, active
 	return s.Store.SaveAgent(ctx, before, after, active)
 }
 
-// A shop is the service over a shelf.
-type shop struct {
+// A bench is the service with a countingStore.
+type bench struct {
 	*agent.Service
 
 	t     *testing.T
-	shelf *shelf
+	store *countingStore
 }
 
-// opened returns a shop of a plan with an active agent, agent_1, made of
-// everything.json.
-func opened(t *testing.T, plan credit.Plan) *shop {
+// opened returns a bench of an organization with this plan and one active agent,
+// agent_1, from everything.json.
+func opened(t *testing.T, plan credit.Plan) *bench {
 	t.Helper()
-	shelf := &shelf{Store: memory.New()}
-	s := &shop{Service: newFixture().service(t), t: t, shelf: shelf}
-	s.Store, s.Plans = shelf, shelf
-	err := shelf.SaveTenant(t.Context(), tenant.Tenant{Org: member.Org, Plan: plan, Created: time.Now()}, "2026-03")
+	store := &countingStore{Store: memory.New()}
+	s := &bench{Service: newFixture().service(t), t: t, store: store}
+	s.Store, s.Plans = store, store
+	err := store.SaveTenant(t.Context(), tenant.Tenant{Org: member.Org, Plan: plan, Created: time.Now()}, "2026-03")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func opened(t *testing.T, plan credit.Plan) *shop {
 }
 
 // open adds an active agent.
-func (s *shop) open() id.Agent {
+func (s *bench) open() id.Agent {
 	s.t.Helper()
 	a, err := s.Create(s.t.Context(), member, read(s.t, "everything"))
 	if err == nil {
@@ -154,65 +154,66 @@ func (s *shop) open() id.Agent {
 	return a.ID
 }
 
-// lose takes files out of the catalogue.
-func (s *shop) lose(files ...string) {
+// lose removes files from the catalogue.
+func (s *bench) lose(files ...string) {
 	s.t.Helper()
 	s.Rules = without(s.t, files...)
-	s.shelf.saves, s.shelf.reads = 0, 0
+	s.store.saves, s.store.reads = 0, 0
 }
 
-func (s *shop) put(a id.Agent, fields string) (agent.Agent, error) {
+func (s *bench) put(a id.Agent, fields string) (agent.Agent, error) {
 	return s.Update(s.t.Context(), member, a, agent.Patch{Fields: object(s.t, fields)})
 }
 
 // stored returns the status of agent_1 and whether it listens.
-func (s *shop) stored() (agent.Status, bool) {
+func (s *bench) stored() (agent.Status, bool) {
 	s.t.Helper()
-	a, err := s.shelf.Store.Agent(s.t.Context(), member.Org, "agent_1")
+	a, err := s.store.Store.Agent(s.t.Context(), member.Org, "agent_1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	listeners, _, err := s.shelf.Listeners(s.t.Context(), member.Org, "psa:ticket.created")
+	listeners, _, err := s.store.Listeners(s.t.Context(), member.Org, "psa:ticket.created")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return a.Status, slices.ContainsFunc(listeners, func(l agent.Listener) bool { return l.Agent == "agent_1" })
 }
 
-// looks are the ways to meet an agent, and the status that they show.
-var looks = map[string]func(s *shop) (agent.Status, error){
-	"a list": func(s *shop) (agent.Status, error) {
+// looks are the operations that check an agent against the catalogue; each returns
+// the status that it shows.
+var looks = map[string]func(s *bench) (agent.Status, error){
+	"a list": func(s *bench) (agent.Status, error) {
 		heads, err := s.List(s.t.Context(), member, agent.Query{Type: agent.Custom})
 		if err != nil || len(heads) != 1 {
 			return "", errors.Join(err, errors.New("not one agent"))
 		}
 		return heads[0].Status, nil
 	},
-	"a list of those in error": func(s *shop) (agent.Status, error) {
+	"a list of those in error": func(s *bench) (agent.Status, error) {
 		heads, err := s.List(s.t.Context(), member, agent.Query{Status: agent.Invalid})
 		if err != nil || len(heads) != 1 {
 			return "", errors.Join(err, errors.New("not one agent"))
 		}
 		return heads[0].Status, nil
 	},
-	"reading it": func(s *shop) (agent.Status, error) {
+	"reading it": func(s *bench) (agent.Status, error) {
 		a, err := s.Get(s.t.Context(), member, "agent_1")
 		return a.Status, err
 	},
-	"its versions": func(s *shop) (agent.Status, error) {
+	"its versions": func(s *bench) (agent.Status, error) {
 		_, err := s.Versions(s.t.Context(), member, "agent_1", agent.VersionQuery{Limit: 1})
 		return agent.Invalid, err
 	},
-	"its first version": func(s *shop) (agent.Status, error) {
+	"its first version": func(s *bench) (agent.Status, error) {
 		_, err := s.Version(s.t.Context(), member, "agent_1", 1)
 		return agent.Invalid, err
 	},
-	"the dispatcher": func(s *shop) (agent.Status, error) {
+	"the dispatcher": func(s *bench) (agent.Status, error) {
 		return agent.Invalid, s.Invalidate(s.t.Context(), member.Org, "agent_1")
 	},
 }
 
-func TestAnActiveAgentThatNeedsWhatIsGoneIsInError(t *testing.T) {
+func TestEveryOperationInvalidatesAnAgentWithAMissingNeed(t *testing.T) {
 	t.Parallel()
 
 	for name, look := range looks {
@@ -230,20 +231,20 @@ func TestAnActiveAgentThatNeedsWhatIsGoneIsInError(t *testing.T) {
 				if status, listens := s.stored(); status != agent.Invalid || listens {
 					t.Errorf("stored as %s, listens: %t", status, listens)
 				}
-				if s.shelf.saves != 1 {
-					t.Errorf("%d writes, want 1", s.shelf.saves)
+				if s.store.saves != 1 {
+					t.Errorf("%d writes, want 1", s.store.saves)
 				}
 			})
 		}
 	}
 }
 
-func TestNothingIsWrittenWhenNothingIsWrong(t *testing.T) {
+func TestOperationsWriteNothingForOtherAgents(t *testing.T) {
 	t.Parallel()
 
-	for name, prepare := range map[string]func(*shop){
-		"an active agent": func(s *shop) { s.lose("psa/ticket.resolved.json") },
-		"a paused agent that needs what is gone": func(s *shop) {
+	for name, prepare := range map[string]func(*bench){
+		"an active agent": func(s *bench) { s.lose("psa/ticket.resolved.json") },
+		"a paused agent with a missing need": func(s *bench) {
 			if _, err := s.put("agent_1", `{"status": "paused"}`); err != nil {
 				s.t.Fatal(err)
 			}
@@ -257,44 +258,44 @@ func TestNothingIsWrittenWhenNothingIsWrong(t *testing.T) {
 			prepare(s)
 			want, _ := s.stored()
 			heads, err := s.List(t.Context(), member, agent.Query{Type: agent.Custom})
-			if err != nil || len(heads) != 1 || heads[0].Status != want || s.shelf.reads != 0 {
-				t.Errorf("listed as %+v after %d reads, %v", heads, s.shelf.reads, err)
+			if err != nil || len(heads) != 1 || heads[0].Status != want || s.store.reads != 0 {
+				t.Errorf("listed as %+v after %d reads, %v", heads, s.store.reads, err)
 			}
-			if a, err := s.Get(t.Context(), member, "agent_1"); err != nil || a.Status != want || s.shelf.reads != 1 {
-				t.Errorf("read as %s after %d reads, %v", a.Status, s.shelf.reads, err)
+			if a, err := s.Get(t.Context(), member, "agent_1"); err != nil || a.Status != want || s.store.reads != 1 {
+				t.Errorf("read as %s after %d reads, %v", a.Status, s.store.reads, err)
 			}
 			if err := s.Invalidate(t.Context(), member.Org, "agent_1"); err != nil {
 				t.Error(err)
 			}
-			if s.shelf.saves != 0 {
-				t.Errorf("%d writes", s.shelf.saves)
+			if s.store.saves != 0 {
+				t.Errorf("%d writes", s.store.saves)
 			}
 		})
 	}
 }
 
-func TestAMoveToErrorThatLosesARaceLooksAgain(t *testing.T) {
+func TestAnInvalidationThatLosesARaceReadsTheAgentAgain(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		meddle func(t *testing.T, s *shop, a agent.Agent) error
+		meddle func(t *testing.T, s *bench, a agent.Agent) error
 		want   agent.Status
 	}{
-		"against a pause": {func(t *testing.T, s *shop, a agent.Agent) error {
+		"against a pause": {func(t *testing.T, s *bench, a agent.Agent) error {
 			t.Helper()
 			b := a
 			b.Status = agent.Paused
-			return s.shelf.Store.SaveAgent(t.Context(), a, b, agent.Cap{})
+			return s.store.Store.SaveAgent(t.Context(), a, b, agent.Cap{})
 		}, agent.Paused},
-		"against another name": {func(t *testing.T, s *shop, a agent.Agent) error {
+		"against another name": {func(t *testing.T, s *bench, a agent.Agent) error {
 			t.Helper()
 			b := a
 			b.Name, b.Definition.Name = "Renamed", "Renamed"
-			return s.shelf.Store.SaveAgent(t.Context(), a, b, agent.Cap{})
+			return s.store.Store.SaveAgent(t.Context(), a, b, agent.Cap{})
 		}, agent.Invalid},
-		"against its end": {func(t *testing.T, s *shop, a agent.Agent) error {
+		"against a deletion": {func(t *testing.T, s *bench, a agent.Agent) error {
 			t.Helper()
-			return s.shelf.DeleteAgent(t.Context(), a)
+			return s.store.DeleteAgent(t.Context(), a)
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -302,11 +303,11 @@ func TestAMoveToErrorThatLosesARaceLooksAgain(t *testing.T) {
 
 			s := opened(t, credit.Growth)
 			s.lose(note)
-			a, err := s.shelf.Store.Agent(t.Context(), member.Org, "agent_1")
+			a, err := s.store.Store.Agent(t.Context(), member.Org, "agent_1")
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.shelf.meddle = func() {
+			s.store.meddle = func() {
 				if err := tc.meddle(t, s, a); err != nil {
 					t.Error(err)
 				}
@@ -329,7 +330,7 @@ func TestAMoveToErrorThatLosesARaceLooksAgain(t *testing.T) {
 	}
 }
 
-func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
+func TestOnlyAValidUpdateEndsTheStatusError(t *testing.T) {
 	t.Parallel()
 
 	const (
@@ -373,7 +374,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 			if left := tc.want != agent.Invalid; left != (err == nil) {
 				t.Errorf("err = %v", err)
 			}
-			a, err := s.shelf.Store.Agent(t.Context(), member.Org, "agent_1")
+			a, err := s.store.Store.Agent(t.Context(), member.Org, "agent_1")
 			if err != nil || a.Status != tc.want || a.Version != tc.version {
 				t.Errorf("it is %s, version %d, %v; want %s, %d", a.Status, a.Version, err, tc.want, tc.version)
 			}
@@ -384,7 +385,7 @@ func TestOnlyAValidUpdateLeavesTheError(t *testing.T) {
 	}
 }
 
-func TestAnUpdateOfAnAgentThatBrokeUnseenIsHeldAgainstItsError(t *testing.T) {
+func TestARevisionReadBeforeTheInvalidationNoLongerMatches(t *testing.T) {
 	t.Parallel()
 
 	s := opened(t, credit.Growth)
@@ -395,7 +396,7 @@ func TestAnUpdateOfAnAgentThatBrokeUnseenIsHeldAgainstItsError(t *testing.T) {
 	s.lose(note)
 	patch := agent.Patch{Fields: object(t, `{"steps": [{"id": "rest", "type": "wait", "duration_seconds": 60}]}`), Match: seen.Revision}
 	if _, err := s.Update(t.Context(), member, "agent_1", patch); !errors.Is(err, agent.ErrChanged) {
-		t.Errorf("what was read before it broke: %v, want ErrChanged", err)
+		t.Errorf("the revision from before the invalidation: %v, want ErrChanged", err)
 	}
 	patch.Match = 0
 	if a, err := s.Update(t.Context(), member, "agent_1", patch); err != nil || a.Status != agent.Paused {

@@ -10,21 +10,22 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// RequestKept is for how long a request that made an agent may be repeated.
+// RequestKept is how long a request that created an agent may be repeated.
 const RequestKept = 24 * time.Hour
 
 // The faults of repeated requests.
 var (
-	// ErrRequested tells a service that there is a request of this key already.
-	ErrRequested = fault.New(fault.Stale, "requested", "There is a request of this key already.")
+	// ErrRequested tells the service that the store already has a request with this
+	// key.
+	ErrRequested = fault.New(fault.Stale, "requested", "The Idempotency-Key was already used.")
 	ErrKeyReused = fault.New(fault.Conflict, "conflict", "The Idempotency-Key was used for another request.")
 )
 
-// A Request is one that made an agent. Under its key it may come again, and then
-// makes no other.
+// A Request is the record of a request that created an agent. A repetition with the
+// same idempotency key returns that agent and creates no other.
 type Request struct {
-	Key    string // the caller's name for it, within the organization
-	Digest string // of its body
+	Key    string // idempotency key, unique within the organization
+	Digest string // of the request's body
 	Agent  id.Agent
 	Made   time.Time
 }
@@ -38,9 +39,10 @@ func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]
 	return s.create(ctx, who.Org, d, Custom, nil)
 }
 
-// CreateOnce is Create for a request that has a key. Within RequestKept the same
-// key and body return the agent that the first of them made, as it is now;
-// another body is ErrKeyReused, and so is an agent that was deleted since.
+// CreateOnce is Create for a request with an idempotency key. For RequestKept, a
+// request with the same key and body returns the agent that the first request
+// created, in its current state. It returns ErrKeyReused if the body differs or
+// the agent was deleted in the meantime.
 func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string, doc map[string]any) (Agent, error) {
 	r := Request{Key: key, Digest: id.Digest(canonical(doc)), Made: s.Now()}
 	if a, found, err := s.repeated(ctx, who, r); found || err != nil {
@@ -53,7 +55,7 @@ func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string,
 	a := s.draft(who.Org, d, Custom, nil)
 	a.Needs, r.Agent = d.Needs(), a.ID
 	switch err := s.Store.SaveRequested(ctx, a, r, r.Made.Add(-RequestKept)); {
-	case errors.Is(err, ErrRequested): // the same request came meanwhile
+	case errors.Is(err, ErrRequested): // a concurrent request with the same key won
 		a, found, err := s.repeated(ctx, who, r)
 		if err == nil && !found {
 			err = ErrBusy
@@ -67,7 +69,7 @@ func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string,
 }
 
 // repeated returns the agent of an earlier request with the same key, and whether
-// there was one.
+// the store has such a request.
 func (s *Service) repeated(ctx context.Context, who caller.Caller, r Request) (Agent, bool, error) {
 	earlier, found, err := s.Store.Requested(ctx, who.Org, r.Key)
 	switch {
@@ -79,7 +81,7 @@ func (s *Service) repeated(ctx context.Context, who caller.Caller, r Request) (A
 	}
 	a, err := s.Get(ctx, who, earlier.Agent)
 	if errors.Is(err, ErrNotFound) {
-		err = ErrKeyReused.Sayf("Agent %s, which the request with the Idempotency-Key %q made, was deleted. Use a new key for another agent.",
+		err = ErrKeyReused.Sayf("Agent %s, created with the Idempotency-Key %q, was deleted. Use a new key for another agent.",
 			earlier.Agent, r.Key)
 	}
 	return a, true, err

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 )
 
-func TestARequestWithAKeyMakesOneAgent(t *testing.T) {
+func TestARepeatedRequestWithAKeyCreatesOneAgent(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture()
@@ -33,7 +33,7 @@ func TestARequestWithAKeyMakesOneAgent(t *testing.T) {
 	}
 }
 
-func TestAKeyIsForOneRequest(t *testing.T) {
+func TestAKeyWithAnotherBodyOrADeletedAgentIsRefused(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture()
@@ -84,7 +84,7 @@ func TestAnActiveAgentThatNewerRulesRefuseCanBePaused(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Status = agent.Active
-	a.Definition.Steps[4].If.Field = "event_payload.priority" // as older rules took it
+	a.Definition.Steps[4].If.Field = "event_payload.priority" // older rules accepted it
 	w.agents[a.ID] = a
 	if got, err := s.Get(t.Context(), member, a.ID); err != nil || got.Status != agent.Active {
 		t.Errorf("%+v, %v", got.Head, err)
@@ -120,7 +120,7 @@ func TestTimeDoesNotMakeADefinitionInvalid(t *testing.T) {
 	}
 }
 
-func TestFieldsOfAnUpdateThatAreNullAreAbsent(t *testing.T) {
+func TestANullFieldOfAnUpdateIsAbsent(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture()

@@ -16,7 +16,7 @@ import (
 	"theoneagents.app/agents/shared/retry"
 )
 
-// Store keeps the agents of organizations.
+// Store stores the agents of organizations.
 type Store interface {
 	// Agent returns an agent of the organization, or ErrNotFound.
 	Agent(ctx context.Context, org id.Org, agent id.Agent) (Agent, error)
@@ -24,57 +24,59 @@ type Store interface {
 	// Agents returns the heads of all agents of the organization.
 	Agents(ctx context.Context, org id.Org) ([]Head, error)
 
-	// Versions returns a page of the versions of an agent, of a deleted one
-	// too, the newest first; none of an agent that never was.
+	// Versions returns a page of the versions of an agent, newest first, even of a
+	// deleted agent. The page is empty for an agent that never existed.
 	Versions(ctx context.Context, org id.Org, agent id.Agent, q VersionQuery) (VersionPage, error)
 
-	// Stats returns the stats of every agent that ever ran for the organization.
+	// Stats returns the statistics of every agent that ever ran for the organization.
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]Stats, error)
 
-	// SaveAgent writes the agent, its version, and whether it listens, in one
-	// transaction, if the stored revision is still a.Revision (0: there is
-	// none). Otherwise it returns ErrStale. An agent that becomes active counts
-	// against active; one too many is ErrLimit, exactly, however many try.
+	// SaveAgent writes the agent, its version and its listener in one transaction,
+	// on condition that the stored revision is still before.Revision (0: no stored
+	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
+	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
+	// concurrent writes.
 	SaveAgent(ctx context.Context, before, after Agent, active Cap) error
 
-	// SaveRequested writes a new agent as SaveAgent does, and the request that
-	// made it, in one transaction. If the organization has a request of the same
-	// key that came after since, it writes nothing and returns ErrRequested.
+	// SaveRequested writes a new agent, as SaveAgent does, together with its request
+	// in one transaction. If the organization has a request with the same key made
+	// after since, it writes nothing and returns ErrRequested.
 	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time) error
 
-	// Requested returns the last request of a key, and whether there is one; it
-	// may be gone some time after RequestKept.
+	// Requested returns the last request with a key, and whether it exists. The
+	// store may delete a request after RequestKept.
 	Requested(ctx context.Context, org id.Org, key string) (Request, bool, error)
 
-	// DeleteAgent removes the agent if its revision is still a.Revision, or
-	// returns ErrStale. Its versions stay, for the runs that had them.
+	// DeleteAgent deletes the agent on condition that its stored revision is still
+	// a.Revision, otherwise it returns ErrStale. The versions remain, for the
+	// agent's runs.
 	DeleteAgent(ctx context.Context, a Agent) error
 
 	// Pauses returns the system agents that the organization has paused.
 	Pauses(ctx context.Context, org id.Org) (map[id.Agent]bool, error)
 
-	// SavePause pauses or wakes a system agent, which listens for event, for
-	// the organization alone.
+	// SavePause pauses or resumes a system agent, which listens for event, for this
+	// organization only.
 	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, paused bool) error
 }
 
-// A Cap is how many agents may be active.
+// A Cap is the maximum number of active agents.
 type Cap struct {
 	Limited bool
 	Most    int
 }
 
-// Plans tells what an organization has bought.
+// Plans returns the plan of an organization.
 type Plans interface {
 	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
 }
 
-// Runs ends the open runs of an agent that is about to be deleted.
+// Runs cancels the open runs of an agent that is being deleted.
 type Runs interface {
 	CancelAll(ctx context.Context, org id.Org, agent id.Agent) error
 }
 
-// Service keeps agents on behalf of callers.
+// Service manages agents on behalf of callers.
 type Service struct {
 	Store  Store
 	Plans  Plans
@@ -85,7 +87,7 @@ type Service struct {
 	NewID  func() id.Agent
 }
 
-// A Query says which agents to list; what is empty asks for all.
+// A Query selects the agents to list; an empty field selects all.
 type Query struct {
 	Status   Status
 	Type     Type
@@ -130,11 +132,11 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, agent id.Agent) (A
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.counted(ctx, who.Org, a)
+	return s.withStats(ctx, who.Org, a)
 }
 
-// counted returns the agent with the stats that it has in the organization.
-func (s *Service) counted(ctx context.Context, org id.Org, a Agent) (Agent, error) {
+// withStats returns the agent with its statistics in the organization.
+func (s *Service) withStats(ctx context.Context, org id.Org, a Agent) (Agent, error) {
 	stats, err := s.Store.Stats(ctx, org)
 	if err != nil {
 		return Agent{}, err
@@ -151,8 +153,9 @@ func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, e
 	return s.current(ctx, org, agent)
 }
 
-// seen returns a system agent as an organization with these pauses sees it: a
-// paused one has a revision of its own, so that Patch.Match can tell.
+// seen returns a system agent with its status for an organization with these
+// pauses. A paused one has a different revision, so that Patch.Match detects the
+// change.
 func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
 	if pauses[a.ID] {
 		a.Status = Paused
@@ -161,8 +164,8 @@ func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
 	return a
 }
 
-// draft returns a new agent. It keeps the placeholders of the template that it is
-// a copy of.
+// draft returns a new agent in status Draft, with the placeholders of the template
+// from which it is copied.
 func (s *Service) draft(org id.Org, d definition.Definition, typ Type, placeholders []string) Agent {
 	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now(), Placeholders: placeholders}}
 	a = a.with(d, a.Created)
@@ -179,7 +182,7 @@ func (s *Service) create(ctx context.Context, org id.Org, d definition.Definitio
 	return a, nil
 }
 
-// save writes an agent with what it needs, and returns it as it is stored.
+// save writes an agent and its needs, and returns it with its stored revision.
 func (s *Service) save(ctx context.Context, before, after Agent, active Cap) (Agent, error) {
 	after.Needs = after.Definition.Needs()
 	if err := s.Store.SaveAgent(ctx, before, after, active); err != nil {
@@ -189,7 +192,7 @@ func (s *Service) save(ctx context.Context, before, after Agent, active Cap) (Ag
 	return after, nil
 }
 
-// Clone stores a draft that is a copy of any agent that the caller can see.
+// Clone creates a draft from any agent that the caller can see.
 func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, name string) (Agent, error) {
 	a, err := s.get(ctx, who.Org, agent)
 	if err != nil {
@@ -198,9 +201,9 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	return s.copied(ctx, who, a.Definition, name, a.Placeholders)
 }
 
-// Copy stores a draft with the definition of a template, checked again, under
-// another name if one is given. The copy cannot be activated while a recipient of
-// the template's that is reserved for examples stands in it.
+// Copy creates a draft from the definition of a template, which it validates again,
+// with another name if name is not empty. The copy cannot be activated while it
+// still has an example recipient of the template.
 func (s *Service) Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (Agent, error) {
 	return s.copied(ctx, who, d, name, s.Rules.Placeholders(d))
 }
@@ -217,16 +220,16 @@ func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.De
 	return s.create(ctx, who.Org, d, Cloned, placeholders)
 }
 
-// A Patch is what an update changes: top-level fields of the definition, and
-// the status.
+// A Patch is a change of an agent: top-level fields of the definition, and the
+// status.
 type Patch struct {
 	Fields map[string]any
-	Match  int64 // the revision that the caller has seen; 0 for any
+	Match  int64 // the revision that the caller has read; 0 matches any
 }
 
-// Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged
-// when the caller has seen another revision, or ErrSystem for anything but the
-// status of a system agent.
+// Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged if
+// the revision is not p.Match, or ErrSystem for any change of a system agent other
+// than pausing and resuming it.
 func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
 	if a, ok := find(s.System, agent); ok {
 		return s.pause(ctx, who, a, p)
@@ -235,7 +238,7 @@ func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent,
 	err := retry.Races(ErrStale, func() (err error) {
 		after, err = s.update(ctx, who, agent, p)
 		if errors.Is(err, ErrLimit) {
-			err = s.relieved(ctx, who.Org, err)
+			err = s.recheckLimit(ctx, who.Org, err)
 		}
 		return err
 	})
@@ -258,7 +261,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 		return Agent{}, err
 	}
 	if equal(before, after) {
-		return s.counted(ctx, who.Org, before)
+		return s.withStats(ctx, who.Org, before)
 	}
 	plan, err := s.Plans.Plan(ctx, who.Org)
 	if err != nil {
@@ -269,11 +272,12 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.counted(ctx, who.Org, after) // not read again: somebody else may have changed it since
+	return s.withStats(ctx, who.Org, after) // not read again: another caller may have changed the agent
 }
 
-// patched returns the agent after p. It is checked whole, unless p only pauses
-// it: an active agent that newer rules would refuse can always be paused.
+// patched returns the agent after p. It validates the whole definition, unless p
+// only pauses an active agent: that must be possible even if newer rules refuse
+// the definition.
 func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	fields := given(p.Fields)
 	status, err := statusOf(fields, a.Status)
@@ -305,8 +309,9 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	return a, nil
 }
 
-// given returns the fields that a patch changes: those that are null are absent,
-// but the limit, which null removes, and the required ones, which Parse refuses.
+// given returns the fields that a patch changes. A null field counts as absent,
+// except the limit, which null removes, and required fields, for which Parse
+// refuses null.
 func given(fields map[string]any) map[string]any {
 	fields = maps.Clone(fields)
 	for _, optional := range []string{"status", "description", "conditions", "conflict_behavior", "client_scope"} {
@@ -317,8 +322,8 @@ func given(fields map[string]any) map[string]any {
 	return fields
 }
 
-// statusOf returns the status that the fields ask for; none if they repeat that
-// of a broken agent, which no caller can ask for.
+// statusOf returns the requested status, or "" for none. A caller may send the
+// status "error" only for an agent that has it; this requests no change.
 func statusOf(fields map[string]any, now Status) (Status, error) {
 	v, ok := fields["status"]
 	if !ok {
@@ -334,7 +339,7 @@ func statusOf(fields map[string]any, now Status) (Status, error) {
 	return "", ErrField.Sayf("status must be active, paused or draft.")
 }
 
-// pause does the only thing that may be done to a system agent.
+// pause pauses or resumes a system agent and refuses every other change.
 func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch) (Agent, error) {
 	status, err := statusOf(p.Fields, a.Status)
 	if len(p.Fields) != 1 || err != nil || status != Active && status != Paused {
@@ -353,17 +358,17 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 	return s.Get(ctx, who, a.ID)
 }
 
-// Delete removes an agent after cancelling its open runs, or returns
-// ErrNotFound, ErrSystem, or ErrChanged when its revision is not match; 0 is any.
+// Delete cancels the open runs of an agent and deletes it. It returns ErrNotFound,
+// ErrSystem, or ErrChanged if the agent's revision is not match; 0 matches any.
 func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
 	if _, ok := find(s.System, agent); ok {
-		return ErrSystem.Sayf("System agents cannot be deleted; pause it instead.")
+		return ErrSystem.Sayf("System agents cannot be deleted; pause the agent instead.")
 	}
 	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who.Org, agent, match) })
 	return busy(err, "delete %s", agent)
 }
 
-// busy returns err, or ErrBusy when the operation lost every race.
+// busy returns err, or ErrBusy if the operation lost every race.
 func busy(err error, operation string, args ...any) error {
 	if errors.Is(err, retry.ErrLost) {
 		return ErrBusy.Because(fmt.Errorf(operation+": %w", append(args, err)...))
@@ -371,8 +376,8 @@ func busy(err error, operation string, args ...any) error {
 	return err
 }
 
-// delete cancels before the agent goes, so that a failure can be tried again,
-// and once more afterwards for what began meanwhile.
+// delete cancels the runs before it deletes the agent, so that a failed deletion
+// can be retried, and again afterwards, for runs that started in between.
 func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent, match int64) error {
 	a, err := s.Store.Agent(ctx, org, agent)
 	if err != nil {

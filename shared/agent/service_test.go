@@ -22,7 +22,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A fixture is a store of agents and everything else that the service asks.
+// A fixture implements the interfaces that the service needs, in memory.
 type fixture struct {
 	mu       sync.Mutex
 	agents   map[id.Agent]agent.Agent
@@ -32,14 +32,14 @@ type fixture struct {
 	clock    time.Time
 	ids      int
 	requests map[string]agent.Request
-	shelf    []agent.Version // of all agents together, the newest first
+	versions []agent.Version // of all agents, newest first; set by the test
 
-	races  int            // how many writes are lost
-	caps   []agent.Cap    // of the writes
-	events []string       // for which system agents were paused
-	log    []string       // what happened, in order
-	meddle func(*fixture) // happens before the next write
-	stuck  error          // what cancelling says
+	races  int            // how many of the next writes lose their race
+	caps   []agent.Cap    // the caps of all writes
+	events []string       // the event types of all SavePause calls
+	log    []string       // all writes, in order
+	meddle func(*fixture) // called before the next write
+	stuck  error          // error of CancelAll
 }
 
 func newFixture() *fixture {
@@ -160,14 +160,14 @@ func (w *fixture) Version(_ context.Context, org id.Org, a id.Agent, version int
 	return found.Definition, nil
 }
 
-// Versions returns the shelf, of which a test fills in what it needs. It is that
-// of the first organization.
+// Versions returns the versions that the test has set. They belong to the
+// organization of member.
 func (w *fixture) Versions(_ context.Context, o id.Org, _ id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {
 	var p agent.VersionPage
 	if o != member.Org {
 		return p, nil
 	}
-	for _, v := range w.shelf {
+	for _, v := range w.versions {
 		if len(p.Versions) < q.Limit && (q.Before == 0 || v.Number < q.Before) {
 			p.Versions = append(p.Versions, v)
 		}
@@ -206,7 +206,7 @@ var (
 
 const dispatch id.Agent = "agent_system_dispatch"
 
-// created returns a world with one draft, agent_1, made of everything.json.
+// created returns a fixture with one draft, agent_1, from everything.json.
 func created(t testing.TB) (*fixture, *agent.Service, agent.Agent) {
 	t.Helper()
 	w := newFixture()
@@ -224,7 +224,7 @@ func put(t testing.TB, s *agent.Service, fields string) (agent.Agent, error) {
 	return s.Update(t.Context(), member, "agent_1", agent.Patch{Fields: object(t, fields)})
 }
 
-func TestANewAgentIsADraftOfItsOwn(t *testing.T) {
+func TestANewAgentIsADraftOfVersion1(t *testing.T) {
 	t.Parallel()
 
 	w, s, a := created(t)
@@ -263,7 +263,7 @@ func TestABadDefinitionIsNotStored(t *testing.T) {
 	}
 }
 
-func TestAnAgentIsSeenInItsOrganizationAlone(t *testing.T) {
+func TestAnAgentIsInvisibleToOtherOrganizations(t *testing.T) {
 	t.Parallel()
 
 	_, s, _ := created(t)
@@ -442,7 +442,7 @@ func TestAChangeOfMoreThanNameDescriptionAndStatusIsANewVersion(t *testing.T) {
 	}
 }
 
-func TestAnUpdateReplacesTheFieldsThatAreGiven(t *testing.T) {
+func TestAnUpdateReplacesOnlyTheGivenFields(t *testing.T) {
 	t.Parallel()
 
 	_, s, before := created(t)
@@ -463,7 +463,7 @@ func TestAnUpdateReplacesTheFieldsThatAreGiven(t *testing.T) {
 	}
 }
 
-func TestTheWaysOfAStatus(t *testing.T) {
+func TestAStatusAllowsOnlyItsMoves(t *testing.T) {
 	t.Parallel()
 
 	for _, tc := range []struct {
@@ -479,7 +479,7 @@ func TestTheWaysOfAStatus(t *testing.T) {
 		{agent.Paused, agent.Paused, nil},
 		{agent.Paused, agent.Active, nil},
 		{agent.Paused, agent.Draft, agent.ErrMove},
-		// An update that is valid has left the error behind: it is paused first.
+		// A valid update first moves a broken agent to paused.
 		{agent.Invalid, agent.Active, nil},
 		{agent.Invalid, agent.Paused, nil},
 		{agent.Invalid, agent.Draft, agent.ErrMove},
@@ -502,7 +502,7 @@ func TestTheWaysOfAStatus(t *testing.T) {
 				t.Errorf("it is %s", got.Status)
 			}
 			if tc.want != nil && !cmp.Equal(w.agents["agent_1"], a) {
-				t.Error("refused, and yet it has changed")
+				t.Error("a refused update has changed the agent")
 			}
 		})
 	}
@@ -514,7 +514,7 @@ func TestTheWaysOfAStatus(t *testing.T) {
 	}
 }
 
-func TestAMoveThatIsNotAllowedIsAConflictForTheCaller(t *testing.T) {
+func TestAForbiddenMoveIsAConflict(t *testing.T) {
 	t.Parallel()
 
 	_, s, _ := created(t)
@@ -525,7 +525,7 @@ func TestAMoveThatIsNotAllowedIsAConflictForTheCaller(t *testing.T) {
 	}
 }
 
-func TestAnErrorIsLeftByAValidUpdateOnly(t *testing.T) {
+func TestAnInvalidUpdateKeepsTheStatusError(t *testing.T) {
 	t.Parallel()
 
 	w, s, a := created(t)
@@ -558,13 +558,13 @@ func TestAPlanBoundsTheActiveAgents(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := w.caps[len(w.caps)-1]; got != want {
-				t.Errorf("the store was told %+v, want %+v", got, want)
+				t.Errorf("the cap of the write is %+v, want %+v", got, want)
 			}
 		})
 	}
 }
 
-func TestOfManyActivationsAtOnceAsManyWinAsThePlanAllows(t *testing.T) {
+func TestConcurrentActivationsNeverExceedThePlan(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture()
@@ -595,7 +595,7 @@ func TestOfManyActivationsAtOnceAsManyWinAsThePlanAllows(t *testing.T) {
 	if won != 5 {
 		t.Errorf("%d are active, want 5", won)
 	}
-	// One that is active already may be changed when the plan is full.
+	// At the limit, an active agent can still be changed.
 	for a, stored := range w.agents {
 		if stored.Status == agent.Active {
 			if _, err := s.Update(t.Context(), member, a, agent.Patch{Fields: map[string]any{"name": "x", "status": "active"}}); err != nil {
@@ -605,7 +605,7 @@ func TestOfManyActivationsAtOnceAsManyWinAsThePlanAllows(t *testing.T) {
 	}
 }
 
-func TestWhoHasSeenAnotherRevisionIsRefused(t *testing.T) {
+func TestAnUpdateOfAnotherRevisionIsRefused(t *testing.T) {
 	t.Parallel()
 
 	w, s, _ := created(t)
@@ -614,18 +614,18 @@ func TestWhoHasSeenAnotherRevisionIsRefused(t *testing.T) {
 		return err
 	}
 	if err := match(2, `{"name":"a"}`); !errors.Is(err, agent.ErrChanged) {
-		t.Errorf("a revision that is not yet: %v", err)
+		t.Errorf("a future revision: %v", err)
 	}
 	if err := match(1, `{"name":"a"}`); err != nil {
-		t.Errorf("the revision that is: %v", err)
+		t.Errorf("the current revision: %v", err)
 	}
 	if err := match(1, `{"name":"b"}`); !errors.Is(err, agent.ErrChanged) {
-		t.Errorf("the revision that was: %v", err)
+		t.Errorf("the previous revision: %v", err)
 	}
 	if f := fault.From(match(1, `{"name":"b"}`)); f.Code != "precondition_failed" || f.Class != fault.Stale {
 		t.Errorf("%+v", f)
 	}
-	// Somebody changes it between reading and writing.
+	// Another write comes between the read and the write of the update.
 	w.meddle = func(w *fixture) {
 		a := w.agents["agent_1"]
 		a.Revision++
@@ -639,7 +639,7 @@ func TestWhoHasSeenAnotherRevisionIsRefused(t *testing.T) {
 	}
 }
 
-func TestParallelUpdatesEachGetAVersionOfTheirOwn(t *testing.T) {
+func TestConcurrentUpdatesGetDifferentVersions(t *testing.T) {
 	t.Parallel()
 
 	w, s, _ := created(t)
@@ -665,7 +665,7 @@ func TestParallelUpdatesEachGetAVersionOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestTheAnswerToAnUpdateIsWhatItMade(t *testing.T) {
+func TestAnUpdateReturnsTheNewRevisionAndTheStats(t *testing.T) {
 	t.Parallel()
 
 	w, s, _ := created(t)
@@ -695,7 +695,7 @@ func TestAChangeThatLosesEveryRaceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestASystemAgentIsOnlyPaused(t *testing.T) {
+func TestASystemAgentCanOnlyBePausedAndResumed(t *testing.T) {
 	t.Parallel()
 
 	for name, fields := range map[string]string{
@@ -742,7 +742,7 @@ func TestASystemAgentIsOnlyPaused(t *testing.T) {
 	}
 }
 
-func TestDeletingCancelsBeforeAndAfter(t *testing.T) {
+func TestDeletingCancelsRunsBeforeAndAfter(t *testing.T) {
 	t.Parallel()
 
 	w, s, _ := created(t)
@@ -758,7 +758,7 @@ func TestDeletingCancelsBeforeAndAfter(t *testing.T) {
 	}
 }
 
-func TestAnAgentWhoseRunsCannotBeCancelledStays(t *testing.T) {
+func TestAnAgentWhoseRunsCannotBeCancelledIsNotDeleted(t *testing.T) {
 	t.Parallel()
 
 	w, s, _ := created(t)
@@ -805,18 +805,18 @@ func TestARunFindsItsDefinition(t *testing.T) {
 	}
 }
 
-func TestStatsSayHowRunsWent(t *testing.T) {
+func TestStatsComputeRateDurationAndCredits(t *testing.T) {
 	t.Parallel()
 
 	var none agent.Stats
 	if _, ok := none.SuccessRate(); ok {
-		t.Error("there is a success rate before any run")
+		t.Error("a success rate before any run")
 	}
 	if _, ok := none.AvgDuration(); ok {
-		t.Error("there is a duration before any run")
+		t.Error("a duration before any run")
 	}
 	if none.Used("2026-03") != 0 {
-		t.Error("something was used before any run")
+		t.Error("credits used before any run")
 	}
 	cancelled := agent.Stats{Runs: 2, Duration: 4 * time.Second}
 	if _, ok := cancelled.SuccessRate(); ok {

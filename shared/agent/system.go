@@ -15,8 +15,8 @@ import (
 //go:embed system/*.json
 var systemFiles embed.FS
 
-// SystemAgents returns the agents that every organization has: one for each
-// file of system/, called agent_system_<file>.
+// SystemAgents returns the agents that every organization has: one for each file
+// of system/, with the id agent_system_<file>.
 func SystemAgents(rules definition.Rules) ([]Agent, error) {
 	entries, err := systemFiles.ReadDir("system")
 	if err != nil {

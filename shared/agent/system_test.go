@@ -32,7 +32,7 @@ func system(t testing.TB) map[id.Agent]agent.Agent {
 	return byID
 }
 
-func TestEverySystemAgentIsValidAndEverybodys(t *testing.T) {
+func TestEverySystemAgentIsValid(t *testing.T) {
 	t.Parallel()
 
 	for name, a := range system(t) {
@@ -43,7 +43,7 @@ func TestEverySystemAgentIsValidAndEverybodys(t *testing.T) {
 				t.Errorf("%+v", a.Head)
 			}
 			if !strings.HasPrefix(string(a.ID), "agent_system_") || !id.Valid("agent_", string(a.ID)) {
-				t.Errorf("it is called %s", a.ID)
+				t.Errorf("its id is %s", a.ID)
 			}
 			if a.Name != a.Definition.Name || a.Category != a.Definition.Category || a.Definition.Description == "" {
 				t.Errorf("%+v", a.Head)
@@ -58,7 +58,7 @@ func TestEverySystemAgentIsValidAndEverybodys(t *testing.T) {
 	}
 }
 
-// sample returns an event as the catalogue shows it.
+// sample returns an event with the catalogue's sample as its payload.
 func sample(t testing.TB, name string) event.Event {
 	t.Helper()
 	typ, ok := rules(t).Catalog.Event(name)
@@ -70,7 +70,7 @@ func sample(t testing.TB, name string) event.Event {
 	return e
 }
 
-func TestASystemAgentUnderstandsTheSampleOfItsEvent(t *testing.T) {
+func TestTheSampleEventStartsItsSystemAgent(t *testing.T) {
 	t.Parallel()
 
 	for name, a := range system(t) {
@@ -79,13 +79,13 @@ func TestASystemAgentUnderstandsTheSampleOfItsEvent(t *testing.T) {
 
 			e := sample(t, a.Definition.Trigger.Event())
 			if got, why := a.Definition.Judge(condition.Facts{Event: e, Client: map[string]any{}}); got != definition.Started {
-				t.Errorf("the sample starts nothing: %s (%s)", got, why)
+				t.Errorf("the sample does not start it: %s (%s)", got, why)
 			}
 			scope := render.Scope{
 				"event_payload": e.Payload, "event": e.Document(), "agent": map[string]any{"id": string(a.ID), "name": a.Name},
 				"execution": map[string]any{"id": "exec_1"}, "steps": map[string]any{}, "client_context": map[string]any{},
 			}
-			// The first step can be written with what the sample has.
+			// The sample must fill all templates of the first step.
 			first := a.Definition.Steps[0]
 			texts := []string{}
 			if first.AIStep != nil {
@@ -205,9 +205,9 @@ func TestAdvisorWritesANoteWithTheQuickModel(t *testing.T) {
 	}
 }
 
-// A step that a system agent takes after its model has answered can be filled
-// with no more than the event's envelope and that answer.
-func TestASystemAgentNeedsLittleOfItsEvent(t *testing.T) {
+// The event's envelope and the model's answer must fill the parameters of the step
+// behind the model.
+func TestASystemAgentCopesWithAnEmptyPayload(t *testing.T) {
 	t.Parallel()
 
 	for name, answer := range map[id.Agent]map[string]any{
@@ -232,7 +232,7 @@ func TestASystemAgentNeedsLittleOfItsEvent(t *testing.T) {
 	}
 }
 
-func TestASystemAgentThatDoesNotFitTheCatalogueIsReportedByFile(t *testing.T) {
+func TestTheErrorOfAnInvalidSystemAgentNamesItsFile(t *testing.T) {
 	t.Parallel()
 
 	_, err := agent.SystemAgents(definition.Rules{Catalog: catalog.Catalog{}})

@@ -10,30 +10,30 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A Version is a definition as it was at some time; it never changes. Name and
-// description are those that it began with.
+// A Version is one immutable version of a definition. Its name and description are
+// those of the version's creation; later changes of them create no version.
 type Version struct {
 	Number     int
 	Created    time.Time
 	Definition definition.Definition
 }
 
-// A VersionQuery says which versions to list.
+// A VersionQuery selects the versions to list.
 type VersionQuery struct {
 	Before int // only versions before this one; 0: all
 	Limit  int // at least 1
 }
 
-// A VersionPage is a part of a list of versions. It may be shorter than was
-// asked for, because definitions can be large.
+// A VersionPage is a page of a list of versions. It may be shorter than the limit,
+// because definitions can be large.
 type VersionPage struct {
 	Versions []Version
 	Next     int // the Before of the next page; 0 at the end
 }
 
-// Versions returns versions of an agent of the caller's organization, of a
-// deleted one too, the newest first, or ErrNotFound when there never was one. A
-// system agent has one.
+// Versions returns versions of an agent of the caller's organization, newest first,
+// even of a deleted agent, or ErrNotFound for an agent that never existed. A system
+// agent has one version.
 func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agent, q VersionQuery) (VersionPage, error) {
 	if a, ok := find(s.System, agent); ok {
 		if q.Before > 0 && q.Before <= a.Version {
@@ -46,14 +46,14 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		return VersionPage{}, missing
 	}
 	p, err := s.Store.Versions(ctx, who.Org, agent, q)
-	if err == nil && len(p.Versions) == 0 && missing != nil { // a deleted agent has its versions for ever
+	if err == nil && len(p.Versions) == 0 && missing != nil { // an agent without versions never existed
 		return VersionPage{}, missing
 	}
 	return p, err
 }
 
-// Version returns one version of an agent of the caller's organization, of a
-// deleted one too, ErrNotFound, or ErrVersion.
+// Version returns one version of an agent of the caller's organization, even of a
+// deleted agent, or ErrNotFound or ErrVersion.
 func (s *Service) Version(ctx context.Context, who caller.Caller, agent id.Agent, number int) (Version, error) {
 	p, err := s.Versions(ctx, who, agent, VersionQuery{Before: number + 1, Limit: 1})
 	switch {

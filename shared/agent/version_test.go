@@ -7,11 +7,11 @@ import (
 	"theoneagents.app/agents/shared/agent"
 )
 
-func TestAVersionIsFoundByItsNumberInItsOrganizationAlone(t *testing.T) {
+func TestAVersionIsFoundByItsNumberInItsOrganizationOnly(t *testing.T) {
 	t.Parallel()
 
 	w, s, a := created(t)
-	w.shelf = []agent.Version{{Number: 3}, {Number: 1, Definition: a.Definition}}
+	w.versions = []agent.Version{{Number: 3}, {Number: 1, Definition: a.Definition}}
 	for number, want := range map[int]error{1: nil, 2: agent.ErrVersion, 3: nil, 4: agent.ErrVersion} {
 		if got, err := s.Version(t.Context(), member, "agent_1", number); !errors.Is(err, want) || err == nil && got.Number != number {
 			t.Errorf("version %d: %d, %v; want %v", number, got.Number, err, want)
@@ -26,7 +26,7 @@ func TestTheVersionsOfADeletedAgentStayReadable(t *testing.T) {
 	t.Parallel()
 
 	w, s, a := created(t)
-	w.shelf = []agent.Version{{Number: 2}, {Number: 1, Definition: a.Definition}}
+	w.versions = []agent.Version{{Number: 2}, {Number: 1, Definition: a.Definition}}
 	if err := s.Delete(t.Context(), member, a.ID, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +44,13 @@ func TestTheVersionsOfADeletedAgentStayReadable(t *testing.T) {
 	if _, err := s.Versions(t.Context(), stranger, a.ID, agent.VersionQuery{Limit: 5}); !errors.Is(err, agent.ErrNotFound) {
 		t.Errorf("a stranger: err = %v", err)
 	}
-	w.shelf = nil
+	w.versions = nil
 	if _, err := s.Version(t.Context(), member, "agent_2", 1); !errors.Is(err, agent.ErrNotFound) {
-		t.Errorf("an agent that never was: err = %v", err)
+		t.Errorf("an agent that never existed: err = %v", err)
 	}
 }
 
-func TestASystemAgentHasOneVersionForEverybody(t *testing.T) {
+func TestASystemAgentHasOneVersionInEveryOrganization(t *testing.T) {
 	t.Parallel()
 
 	_, s, _ := created(t)
@@ -69,7 +69,7 @@ func TestASystemAgentHasOneVersionForEverybody(t *testing.T) {
 	}
 }
 
-func TestWhoHasSeenAnotherRevisionDoesNotDelete(t *testing.T) {
+func TestADeletionOfAnotherRevisionIsRefused(t *testing.T) {
 	t.Parallel()
 
 	w, s, a := created(t)
