@@ -87,7 +87,7 @@ func TestActionsAreListedAsStepsNameThem(t *testing.T) {
 	refused := o.post("/api/agents", d)
 	o.mustRefuse(http.StatusBadRequest, "invalid_agent_config", refused)
 	message := text(refused.body, "details", 0, "message")
-	if !strings.Contains(message, `there is no action "block_sender" of product "defend"; it has `) || !strings.Contains(message, "isolate_device") {
+	if !strings.Contains(message, `product "defend" has no action "block_sender"; it has `) || !strings.Contains(message, "isolate_device") {
 		t.Errorf("message = %q", message)
 	}
 }

@@ -335,7 +335,7 @@ func TestOnlyAValidUpdateEndsTheStatusError(t *testing.T) {
 
 	const (
 		mended = `{"steps": [{"id": "rest", "type": "wait", "duration_seconds": 60}]`
-		gone   = `steps[4].action: there is no action "add_note" of product "psa"; it has ` // and those that are left
+		gone   = `steps[4].action: product "psa" has no action "add_note"; it has ` // followed by the remaining actions
 	)
 	for name, tc := range map[string]struct {
 		fields  string

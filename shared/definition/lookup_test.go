@@ -115,7 +115,7 @@ var never = map[string]expectation{
 	"an output that is forbidden in brackets":             {[]string{ifPath, `{"context":"run","field":"verdict[\"noize\"]","operator":"exists","value":true}`}, []string{`verdict has no "noize"`}},
 	"an event that does not exist":                        {[]string{"trigger.event_type", `"ticket.creatd"`}, []string{"trigger.event_type: there is no event psa:ticket.creatd; did you mean psa:ticket.created?"}},
 	"an event of a product that has others":               {[]string{"trigger.event_type", `"lightning.struck"`}, []string{"there is no event psa:lightning.struck; psa has ticket.assigned"}},
-	"an event of a product that does not exist":           {[]string{"trigger.source_product", `"autotask"`}, []string{`no product "autotask" publishes events: there are agents, backups`}},
+	"an event of a product that does not exist":           {[]string{"trigger.source_product", `"autotask"`}, []string{`products with events: agents, backups`}},
 	"a filter on a misspelt field":                        {[]string{"trigger.filters.0.field", `"prioritty"`}, []string{`has no filterable field "prioritty"; did you mean priority?`}},
 	"a misspelt parameter":                                {[]string{"steps.4.params.bodi", `"x"`}, []string{`psa:add_note has no parameter "bodi"; did you mean body?`}},
 	"a misspelt enum value of a parameter":                {[]string{"steps.4.params.visibility", `"publik"`}, []string{"must be one of public, internal"}},

@@ -161,7 +161,19 @@ func (r Rules) otherEvents(t Trigger) string {
 	if types := r.Catalog.EventTypesOf(t.Product); len(types) > 0 {
 		return t.Product + " has " + fault.Offer(t.EventType, types)
 	}
-	return fmt.Sprintf("no product %q publishes events: %s", t.Product, fault.Suggest(t.Product, r.Catalog.EventProducts()))
+	return otherProducts("events", t.Product, r.Catalog.EventProducts())
+}
+
+// otherProducts completes the message about a product without events or actions: it
+// suggests products that have some.
+func otherProducts(parts, product string, products []string) string {
+	switch near := fault.Nearest(product, products); {
+	case near != "":
+		return fmt.Sprintf("did you mean product %s?", near)
+	case len(products) == 0:
+		return "no product has " + parts
+	}
+	return fmt.Sprintf("products with %s: %s", parts, fault.Offer(product, products))
 }
 
 func (p *parser) filter(path string, v any, known bool) condition.Filter {

@@ -245,8 +245,8 @@ var bad = map[string]struct{ edits, faults []string }{
 	},
 	"the id of a step that has an output_var": {[]string{"steps.3.else.0.body", `"{{ triage.noise }}"`}, []string{`steps[3].else[0].body: "triage" is unknown here`}},
 
-	"an unknown product":               {[]string{"steps.4.product", `"erp"`}, []string{`steps[4].action: there is no action "add_note" of product "erp"; no product "erp" has actions: there are `}},
-	"an unknown action":                {[]string{"steps.4.action", `"explode"`}, []string{`steps[4].action: there is no action "explode" of product "psa"; it has `}},
+	"an unknown product":               {[]string{"steps.4.product", `"erp"`}, []string{`steps[4].action: product "erp" has no action "add_note"; products with actions: `}},
+	"an unknown action":                {[]string{"steps.4.action", `"explode"`}, []string{`steps[4].action: product "psa" has no action "explode"; it has `}},
 	"no action":                        {[]string{"steps.4.action", ""}, []string{"steps[4].action: is required"}},
 	"params that are an array":         {[]string{"steps.4.params", `[]`}, []string{"steps[4].params: must be an object, not an array"}},
 	"a required param that is missing": {[]string{"steps.4.params.body", ""}, []string{"steps[4].params.body: is required by psa:add_note"}},
@@ -706,7 +706,7 @@ func TestADefinitionIsNoLongerValidWhenTheCatalogueChanges(t *testing.T) {
 		t.Fatalf("err = %v, want ErrConfig", err)
 	}
 	got := strings.Join(faults(err), "\n")
-	for _, want := range []string{"trigger.event_type: there is no event", "steps[2].action: there is no action", "steps[4].action: there is no action"} {
+	for _, want := range []string{"trigger.event_type: there is no event", "steps[2].action: product", "steps[4].action: product"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not among\n%s", want, got)
 		}

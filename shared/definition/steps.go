@@ -1,7 +1,6 @@
 package definition
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -86,7 +85,7 @@ func readAction(p *parser, o input.Object, s *Step, _ int) {
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
 		if a.Product != "" && a.Action != "" {
-			p.Fault(o.At("action"), "there is no action %q of product %q; %s", a.Action, a.Product, p.rules.otherActions(*a))
+			p.Fault(o.At("action"), "product %q has no action %q; %s", a.Product, a.Action, p.rules.otherActions(*a))
 		}
 		return
 	}
@@ -107,7 +106,7 @@ func (r Rules) otherActions(a ActionStep) string {
 	if actions := r.Catalog.ActionsOf(a.Product); len(actions) > 0 {
 		return "it has " + fault.Offer(a.Action, actions)
 	}
-	return fmt.Sprintf("no product %q has actions: %s", a.Product, fault.Suggest(a.Product, r.Catalog.ActionProducts()))
+	return otherProducts("actions", a.Product, r.Catalog.ActionProducts())
 }
 
 // checkApproved reports a text of a destructive action that reads an output from
