@@ -1,5 +1,5 @@
-// Package condition compares the values of an event, a client's profile or a run
-// with the values that an agent demands, and explains each refusal in a sentence.
+// Package condition compares values of an event, a client's profile or a run with
+// the values that an agent demands. It explains each refusal in a sentence.
 package condition
 
 import (
@@ -11,14 +11,15 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A Filter is one demand on an event.
+// A Filter is one comparison with a field of an event.
 type Filter struct {
 	Field    string   `json:"field"`
 	Operator Operator `json:"operator"`
 	Value    any      `json:"value"`
 }
 
-// Holds reports whether the event satisfies the filter, and if not, why in words.
+// Holds reports whether the event satisfies the filter, and otherwise the reason as
+// a sentence.
 func (f Filter) Holds(facts Facts) (ok bool, why string) {
 	found, there := facts.lookup(f.Field)
 	if f.Operator.row().holds(found, there, f.Value) {
@@ -27,7 +28,7 @@ func (f Filter) Holds(facts Facts) (ok bool, why string) {
 	return false, explain(f.Field, f.Operator, f.Value, found, there)
 }
 
-// A Context is where a condition looks.
+// A Context is the document in which a condition finds its field.
 type Context string
 
 // The contexts.
@@ -40,8 +41,8 @@ const (
 // Contexts returns all contexts.
 func Contexts() []Context { return []Context{InEvent, InClient, InRun} }
 
-// A Condition is a demand on an event, a client's profile or a run; or a group
-// of which all or any must hold.
+// A Condition is one comparison with a field of an event, a client's profile or a
+// run; or a group of conditions of which all or any must hold.
 type Condition struct {
 	Context  Context     `json:"context,omitempty"`
 	Field    string      `json:"field,omitempty"`
@@ -51,8 +52,8 @@ type Condition struct {
 	Any      []Condition `json:"any,omitempty"`
 }
 
-// MarshalJSON keeps a value of null or false, which omitempty would drop, and
-// the order in which people write a comparison.
+// MarshalJSON keeps a value of null or false, which omitempty would drop, and the
+// usual order of the fields: context, field, operator, value.
 func (c Condition) MarshalJSON() ([]byte, error) {
 	switch {
 	case c.All != nil:
@@ -68,16 +69,15 @@ func (c Condition) MarshalJSON() ([]byte, error) {
 	}{c.Context, c.Field, c.Operator, c.Value})
 }
 
-// Facts are what conditions look at.
+// Facts are the documents of the contexts.
 type Facts struct {
 	Event  event.Event
-	Client map[string]any // the profile of the event's client; nil when there is none
-	Run    map[string]any // what templates see; nil before a run
+	Client map[string]any // the profile of the event's client; nil if it has none
+	Run    map[string]any // the scope of the run's templates; nil before a run
 }
 
-// lookup finds a field of an event: in the payload, then in the envelope. The
-// names that templates use for the two, event_payload and event, are understood
-// as well.
+// lookup finds a field of an event: in the payload, then in the envelope. It also
+// accepts paths with the roots that templates use, event_payload and event.
 func (f Facts) lookup(field string) (any, bool) {
 	if v, ok := jsonvalue.Lookup(f.Event.Payload, field); ok {
 		return v, true
@@ -104,8 +104,9 @@ func (f Facts) find(c Context, field string) (any, bool) {
 	return f.lookup(field)
 }
 
-// Holds reports whether the condition does, and if not, why in words. A
-// condition on a client without a profile does not hold, whatever it asks.
+// Holds reports whether the condition holds, and otherwise the reason as a
+// sentence. No condition holds on a client without a profile, not even ne, not_in
+// or exists false.
 func (c Condition) Holds(f Facts) (ok bool, why string) {
 	switch {
 	case c.All != nil:
@@ -127,7 +128,7 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 		return false, "none of: " + strings.Join(whys, "; ")
 	}
 	if c.Context == InClient && f.Client == nil {
-		return false, "there is no profile of the client"
+		return false, "the client has no profile"
 	}
 	found, there := f.find(c.Context, c.Field)
 	if c.Operator.row().holds(found, there, c.Value) {
@@ -136,7 +137,7 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 	return false, explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
 }
 
-// Paths returns what the condition looks up of the run, as templates call it.
+// Paths returns the paths that the condition looks up in the run.
 func (c Condition) Paths() []jsonvalue.Path {
 	var paths []jsonvalue.Path
 	if c.Context == InRun {
@@ -148,9 +149,8 @@ func (c Condition) Paths() []jsonvalue.Path {
 	return paths
 }
 
-// Path returns the place that the condition looks at. A field outside the grammar
-// of paths, in a definition of earlier times, is split at its dots, as
-// jsonvalue.Lookup does.
+// Path returns the path of the condition's field. A field outside the grammar of
+// paths, in an old definition, is split at its dots, as in jsonvalue.Lookup.
 func (c Condition) Path() jsonvalue.Path {
 	path, err := jsonvalue.ParsePath(c.Field)
 	if err != nil {
@@ -159,8 +159,8 @@ func (c Condition) Path() jsonvalue.Path {
 	return path
 }
 
-// LacksProfile reports whether a condition that does not hold fails for want of
-// the client's profile: with one it might hold.
+// LacksProfile reports whether a condition fails because the client has no profile:
+// with a profile it might hold.
 func (c Condition) LacksProfile(f Facts) bool {
 	switch {
 	case c.All != nil:
@@ -172,7 +172,7 @@ func (c Condition) LacksProfile(f Facts) bool {
 	return c.Context == InClient && f.Client == nil
 }
 
-// LooksAt reports whether the condition looks at a context.
+// LooksAt reports whether the condition reads a context.
 func (c Condition) LooksAt(x Context) bool {
 	return c.Context == x ||
 		slices.ContainsFunc(c.All, func(s Condition) bool { return s.LooksAt(x) }) ||

@@ -28,7 +28,7 @@ func object(t *testing.T, text string) map[string]any {
 	return m
 }
 
-// happened returns an event with this payload.
+// happened returns an event with the given payload.
 func happened(t *testing.T, payload string) event.Event {
 	t.Helper()
 	return event.Event{
@@ -46,7 +46,7 @@ func filtered(e event.Event, f condition.Filter) bool {
 func TestAFilterComparesWithoutCoercion(t *testing.T) {
 	t.Parallel()
 
-	// What stands in the payload under x; "" for nothing.
+	// found is the JSON of the payload's field x, "" if the field is absent.
 	for _, tc := range []struct {
 		name, operator, found, wanted string
 		want                          bool
@@ -155,7 +155,7 @@ func TestAFilterComparesWithoutCoercion(t *testing.T) {
 			if got := filtered(happened(t, payload), f); got != tc.want {
 				t.Errorf("%s %s %s is %t", tc.found, tc.operator, tc.wanted, got)
 			}
-			// As a condition it says the same.
+			// A condition gives the same answer as the filter.
 			c := condition.Condition{Context: condition.InEvent, Field: "x", Operator: f.Operator, Value: f.Value}
 			ok, why := c.Holds(condition.Facts{Event: happened(t, payload)})
 			if ok != tc.want || ok != (why == "") {
@@ -194,11 +194,11 @@ func TestAFieldIsLookedUpInThePayloadAndThenInTheEnvelope(t *testing.T) {
 	}
 	e.Client = ""
 	if !filtered(e, condition.Filter{Field: "client_id", Operator: condition.Exists, Value: false}) {
-		t.Error("a client that there is not exists")
+		t.Error("an absent client exists")
 	}
 }
 
-func TestAConditionLooksWhereItSays(t *testing.T) {
+func TestAConditionReadsOnlyItsContext(t *testing.T) {
 	t.Parallel()
 
 	facts := condition.Facts{
@@ -211,7 +211,7 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 		want      bool
 	}{
 		"in the event":                      {`{"context":"event","field":"x","operator":"eq","value":"event"}`, true},
-		"in the event when it says nothing": {`{"field":"x","operator":"eq","value":"event"}`, true},
+		"in the event by default":           {`{"field":"x","operator":"eq","value":"event"}`, true},
 		"in the client's profile":           {`{"context":"client_context","field":"x","operator":"eq","value":"client"}`, true},
 		"in the run":                        {`{"context":"run","field":"x","operator":"eq","value":"run"}`, true},
 		"deep in the run":                   {`{"context":"run","field":"steps.triage.output.noise","operator":"eq","value":true}`, true},
@@ -227,7 +227,7 @@ func TestAConditionLooksWhereItSays(t *testing.T) {
 			if err := json.Unmarshal([]byte(tc.condition), &c); err != nil {
 				t.Fatal(err)
 			}
-			c.Value = object(t, tc.condition)["value"] // a document's, with exact numbers
+			c.Value = object(t, tc.condition)["value"] // with exact numbers
 			if ok, why := c.Holds(facts); ok != tc.want {
 				t.Errorf("Holds = %t: %s", ok, why)
 			}

@@ -12,7 +12,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// explain returns a sentence that says what a field must be and what it is.
+// explain returns a sentence with the demanded and the found value of a field.
 func explain(field string, o Operator, want, found any, there bool) string {
 	row := o.row()
 	demand := field + " must "
@@ -30,11 +30,11 @@ func explain(field string, o Operator, want, found any, there bool) string {
 	return fmt.Sprintf("%s; it is %s%s", demand, short(found), row.differs(want, found))
 }
 
-// ---- differences that a reader may not see ----
+// ---- differences that are hard to see ----
 
 func silent(_, _ any) string { return "" }
 
-// otherType returns that the two values have different types, or "".
+// otherType returns a note that the two values have different types, or "".
 func otherType(want, found any) string {
 	if kind := jsonvalue.Kind(found); found != nil && want != nil && kind != jsonvalue.Kind(want) {
 		return fmt.Sprintf(" (%s, not %s)", kind, jsonvalue.Kind(want))
@@ -46,7 +46,8 @@ func unlike(want, found any) string { return cmp.Or(otherType(want, found), alik
 
 func hides(want, found any) string { return cmp.Or(otherType(want, found), hidden(want, found)) }
 
-// nearOne returns how the value differs from an entry of a list that it looks like.
+// nearOne returns a note on how the value differs from the list entry that it looks
+// like, or "".
 func nearOne(want, found any) string {
 	list, _ := want.([]any)
 	for _, v := range list {
@@ -57,18 +58,18 @@ func nearOne(want, found any) string {
 	return ""
 }
 
-// hidden returns that a text holds the wanted one in another form, or "".
+// hidden returns a note that the text contains the wanted text in another form, or
+// "".
 func hidden(want, found any) string {
 	w, isText := want.(string)
 	f, _ := found.(string)
 	if !isText || w == "" || !strings.Contains(folded(f), folded(w)) || strings.Contains(f, w) {
 		return ""
 	}
-	return " (the text is in it with other capitals, blanks or composed characters)"
+	return " (it contains the text with other capitals, blanks or composed characters)"
 }
 
-// alike returns where two texts differ that a reader could take for the same one,
-// or "".
+// alike returns a note on where two texts differ that look the same, or "".
 func alike(want, found any) string {
 	w, wOK := want.(string)
 	f, fOK := found.(string)
@@ -89,8 +90,7 @@ func alike(want, found any) string {
 	return fmt.Sprintf(" (they differ from character %d on: %s is wanted, %s is found)", n+1, codes(x[n:]), codes(y[n:]))
 }
 
-// codes returns the beginning of a text as code points, since a reader may see no
-// difference.
+// codes returns the first three characters of a text as code points.
 func codes(text []rune) string {
 	const most = 3
 	if len(text) == 0 {
@@ -107,9 +107,9 @@ func codes(text []rune) string {
 	return strings.Join(names, " ")
 }
 
-// folded returns a text without the differences that a reader does not see:
-// composed and decomposed characters, capitals, blanks of any kind and number,
-// invisible characters, typographic quotes and dashes.
+// folded normalises the differences in a text that are hard to see: composed and
+// decomposed characters, capitals, blanks of any kind and number, invisible
+// characters, typographic quotes and dashes.
 func folded(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -125,10 +125,10 @@ func folded(text string) string {
 	return strings.Join(slices.Collect(strings.FieldsSeq(text)), " ")
 }
 
-// maxShort is how many characters of a value a sentence shows.
+// maxShort is the number of characters of a value in a sentence.
 const maxShort = 80
 
-// short returns the JSON of v, cut to what fits in a sentence.
+// short returns the JSON of v, cut to maxShort characters.
 func short(v any) string {
 	s := []rune(jsonvalue.Canonical(v))
 	if len(s) <= maxShort {

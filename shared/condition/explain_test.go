@@ -9,7 +9,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-func TestARefusalSaysWhatMustBeAndWhatIs(t *testing.T) {
+func TestARefusalNamesTheDemandedAndTheFoundValue(t *testing.T) {
 	t.Parallel()
 
 	long := strings.Repeat("a", 200)
@@ -45,8 +45,8 @@ func TestARefusalSaysWhatMustBeAndWhatIs(t *testing.T) {
 		"one of several":        {condition.In, []any{"x", "Café"}, "Cafe\u0301", "they differ from character 4 on"},
 		"a typographic quote":   {condition.Eq, "it's", "it’s", `U+0027 (') U+0073 (s) is wanted, U+2019 (’)`},
 		"beyond the cut":        {condition.Eq, long + "x", long + "y", `… (123 more characters) (they differ from character 201 on: U+0078 (x) is wanted, U+0079 (y) is found)`},
-		"in another form":       {condition.Contains, "café", "Our CAFÉ is open", "the text is in it with other capitals, blanks or composed characters"},
-		"a fullwidth beginning": {condition.StartsWith, "VPN", "ＶＰＮ down", "the text is in it with other capitals"},
+		"in another form":       {condition.Contains, "café", "Our CAFÉ is open", "it contains the text with other capitals, blanks or composed characters"},
+		"a fullwidth beginning": {condition.StartsWith, "VPN", "ＶＰＮ down", "it contains the text with other capitals"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

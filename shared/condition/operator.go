@@ -29,18 +29,19 @@ const (
 	EndsWith   Operator = "ends_with"
 )
 
-// An operator is everything that one Operator means.
+// An operator is the meaning of one Operator.
 type operator struct {
 	name Operator
 
-	// takes returns the faults of a value in a definition, by their paths below it.
+	// takes returns the faults of the wanted value. Their paths are relative to the
+	// value.
 	takes func(want any) []fault.Detail
 
-	// fits returns the faults of the operator (path "operator") and of its value
-	// (path "value") for a field of the catalogue: a comparison that never holds.
+	// fits returns the faults of a comparison that can never hold for a field of the
+	// catalogue: of the operator (path "operator") or of the value (path "value").
 	fits func(field catalog.Field, want any) []fault.Detail
 
-	// demand says what the field's value must do; %s stands for the wanted value.
+	// demand completes the sentence "<field> must …"; %s stands for the wanted value.
 	demand string
 
 	// holds reports whether a value satisfies the operator. Nothing is coerced: a
@@ -48,13 +49,13 @@ type operator struct {
 	// not_in and exists false; a field that is null exists.
 	holds func(found any, there bool, want any) bool
 
-	// differs returns why a value does not satisfy the operator although a reader
-	// may not see it: another type, capitals, invisible characters; or "".
+	// differs returns a note on a difference that is hard to see, such as another
+	// type, capitals or invisible characters; or "".
 	differs func(want, found any) string
 }
 
-// table has one row for each operator. It is an array, so that a comparison
-// allocates nothing.
+// table has one row for each operator. It is an array, so that a comparison does
+// not allocate.
 func table() [12]operator {
 	return [...]operator{
 		{Eq, scalar, member, "be %s", equal, unlike},
@@ -72,8 +73,8 @@ func table() [12]operator {
 	}
 }
 
-// row returns the operator's row. A definition that was stored by a later program
-// may name an operator that has none: it never holds.
+// row returns the operator's row. An operator without a row, in a definition that a
+// later release stored, never holds.
 func (o Operator) row() operator {
 	for _, r := range table() {
 		if r.name == o {
@@ -95,19 +96,20 @@ func Operators() []Operator {
 	return names
 }
 
-// Takes returns the faults of a value that a definition compares with. Their paths
-// begin with path, the path of the value.
+// Takes returns the faults of the wanted value of a comparison. Their paths begin
+// with path, the path of the value.
 func (o Operator) Takes(path string, want any) []fault.Detail {
 	return under(path, o, o.row().takes(want))
 }
 
 // Fits returns the faults of a comparison that can never hold for the field: of the
-// operator or of its value. Their paths begin with path, the path of the filter.
+// operator or of the wanted value. Their paths begin with path, the path of the
+// filter.
 func (o Operator) Fits(path string, field catalog.Field, want any) []fault.Detail {
 	return under(path+".", o, o.row().fits(field, want))
 }
 
-// under returns faults with a longer path and with the operator in their texts.
+// under prefixes the paths of faults and fills the operator into their messages.
 func under(path string, o Operator, faults []fault.Detail) []fault.Detail {
 	for i := range faults {
 		faults[i].Path = path + faults[i].Path
@@ -120,7 +122,7 @@ func one(path, format string, args ...any) []fault.Detail {
 	return []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}}
 }
 
-// ---- the values that operators take ----
+// ---- values that an operator accepts ----
 
 func scalar(want any) []fault.Detail {
 	if k := jsonvalue.Kind(want); k == "an array" || k == "an object" {
@@ -140,7 +142,7 @@ func ofKind(want any, kind, words string) []fault.Detail {
 	return nil
 }
 
-// maxListed is how many values in and not_in may list.
+// maxListed is the maximum number of values of in and not_in.
 const maxListed = 200
 
 func scalars(want any) []fault.Detail {
@@ -157,7 +159,7 @@ func scalars(want any) []fault.Detail {
 	return faults
 }
 
-// ---- the fields that operators fit ----
+// ---- fields to which an operator applies ----
 
 func anyField(catalog.Field, any) []fault.Detail { return nil }
 
@@ -186,7 +188,7 @@ func members(field catalog.Field, want any) []fault.Detail {
 	return faults
 }
 
-// memberAt reports a value that the field cannot have.
+// memberAt reports a wanted value that the field can never have.
 func memberAt(path string, field catalog.Field, v any) []fault.Detail {
 	s, isText := v.(string)
 	kind := jsonvalue.Kind(v)
@@ -203,7 +205,7 @@ func memberAt(path string, field catalog.Field, v any) []fault.Detail {
 	return nil
 }
 
-// ---- how operators decide ----
+// ---- comparisons ----
 
 func equal(found any, there bool, want any) bool { return there && jsonvalue.Same(found, want) }
 

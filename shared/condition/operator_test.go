@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestEveryOperatorHasEachPartOfItsRow(t *testing.T) {
+func TestTheRowOfEveryOperatorIsComplete(t *testing.T) {
 	t.Parallel()
 
 	seen := map[Operator]bool{}
