@@ -1,9 +1,9 @@
-// Package jsonvalue reads JSON whose shape is not ours: events, definitions,
-// bodies of requests, and the answers of models and products.
+// Package jsonvalue reads JSON from outside, which may have any shape: events,
+// definitions, request bodies, and the answers of models and products.
 //
-// A document is nil, bool, string, int64, Number, []any or map[string]any. No
-// number loses a digit, since identifiers of other products are often large
-// numbers, and each number and each document has one text.
+// A document is nil, bool, string, int64, Number, []any or map[string]any. Numbers
+// keep every digit, because other products often use large numbers as identifiers.
+// Equal numbers and equal documents have the same canonical text.
 package jsonvalue
 
 import (
@@ -20,25 +20,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is how deep a document may nest: the payload of an event 64 deep, and
-// the envelope around it.
+// MaxDepth is the maximum nesting of a document: 64 levels for the payload of an
+// event, and one for the envelope.
 const MaxDepth = 65
 
-// The faults of a text that is no document. They may be shown to users.
+// The errors of Decode. They may be shown to users.
 var (
 	errEmpty = errors.New("it is empty")
 	errShort = errors.New("it ends too early")
 	errUTF8  = errors.New("it is not UTF-8")
-	errMore  = errors.New("there is more than one value")
+	errMore  = errors.New("it has more than one value")
 	errDeep  = fmt.Errorf("it nests deeper than %d", MaxDepth)
 )
 
-// Decode returns the one JSON value that data holds. It is the reader of all
-// JSON from outside, and strict as RFC 7493 (I-JSON) asks: the text is UTF-8,
-// and no object has a name twice, since two readers could understand it
-// differently. It is lenient in one thing: half a surrogate pair, which programs
-// in JavaScript leave when they cut a text inside an emoji, becomes U+FFFD. The
-// error is a sentence that may be shown.
+// Decode returns the single JSON value in data. All JSON from outside passes
+// through it. It is strict as RFC 7493 (I-JSON) requires: the text must be UTF-8,
+// and no object may repeat a name, because two parsers could read it differently.
+// There is one exception: half a surrogate pair becomes U+FFFD, because JavaScript
+// programs produce it when they cut a text inside an emoji. The error is a sentence
+// that may be shown to users.
 func Decode(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errUTF8
@@ -62,7 +62,7 @@ func decode(d *jsontext.Decoder, depth int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch token.Kind() { //nolint:exhaustive // what is left begins an object.
+	switch token.Kind() { //nolint:exhaustive // the remaining kind begins an object.
 	case 'n':
 		return nil, nil //nolint:nilnil // null is a document.
 	case 't', 'f':
@@ -106,7 +106,7 @@ func decodeObject(d *jsontext.Decoder, depth int) (any, error) {
 	return object, err
 }
 
-// sentence turns an error of the library into words of ours, with the place.
+// sentence translates an error of the library into a sentence with the place.
 func sentence(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -119,7 +119,7 @@ func sentence(err error) error {
 	}
 	pointer := string(syntax.JSONPointer)
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return fmt.Errorf("it names %.80q twice, at %.200s", syntax.JSONPointer.LastToken(), pointer)
+		return fmt.Errorf("it has the name %.80q twice, at %.200s", syntax.JSONPointer.LastToken(), pointer)
 	}
 	return fmt.Errorf("it is not JSON from byte %d on%s", syntax.ByteOffset+1, at(pointer))
 }
@@ -131,8 +131,8 @@ func at(pointer string) string {
 	return fmt.Sprintf(", at %.200s", pointer)
 }
 
-// Values are a part of a larger document that is read as Decode reads: its
-// numbers stay exact.
+// Values is an object inside a Go struct that json.Unmarshal reads with Decode, so
+// that its numbers stay exact.
 type Values map[string]any
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -142,7 +142,7 @@ func (v *Values) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// Object returns the one JSON object that data holds.
+// Object returns the single JSON object in data.
 func Object(data []byte) (map[string]any, error) {
 	v, err := Decode(data)
 	if err != nil {
@@ -155,7 +155,7 @@ func Object(data []byte) (map[string]any, error) {
 	return m, nil
 }
 
-// Kind returns the kind of v in the words of JSON, with an article.
+// Kind returns the JSON type of v, with an article.
 func Kind(v any) string {
 	switch v.(type) {
 	case nil:
@@ -175,9 +175,9 @@ func Kind(v any) string {
 }
 
 // Canonical returns the JSON of a document with sorted keys, without blanks and
-// without escapes that are not needed: the same text for the same document, and
-// one that people can read. Of another value with JSON, such as a definition, it is
-// the text of that JSON as a document.
+// without needless escapes. Equal documents have the same text, and people can read
+// it. For any other value, such as a definition, it returns the canonical text of
+// the value's JSON.
 func Canonical(v any) string { return string(appendCanonical(nil, v)) }
 
 func appendCanonical(b []byte, v any) []byte {
@@ -208,7 +208,8 @@ func appendCanonical(b []byte, v any) []byte {
 	return appendOther(b, v)
 }
 
-// appendOther appends what is no document itself; null when it has no JSON.
+// appendOther appends the JSON of a value that is not a document, or null if the
+// value has no JSON.
 func appendOther(b []byte, v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -233,8 +234,8 @@ func appendObject(b []byte, object map[string]any) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD: a
-// text of ours may hold them, a document from outside never does.
+// appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD; only
+// texts of this program can have them, since Decode refuses them.
 func appendText(b []byte, s string) []byte {
 	quoted, err := jsontext.AppendQuote(b, s)
 	if err != nil {
@@ -243,8 +244,8 @@ func appendText(b []byte, s string) []byte {
 	return quoted
 }
 
-// Same reports whether two scalars are equal: same kind, same value, nothing
-// coerced. Arrays and objects are never the same as anything.
+// Same reports whether two scalars have the same type and value, without coercion.
+// It is false for arrays and objects, even for identical ones.
 func Same(a, b any) bool {
 	if n, ok := Compare(a, b); ok {
 		return n == 0

@@ -54,7 +54,7 @@ func TestOneValueIsDecodedExactly(t *testing.T) {
 	}
 }
 
-func TestADocumentMayNestAsDeepAsAllowed(t *testing.T) {
+func TestADocumentOfTheMaximumDepthIsRead(t *testing.T) {
 	t.Parallel()
 
 	in := strings.Repeat("[", jsonvalue.MaxDepth) + "1" + strings.Repeat("]", jsonvalue.MaxDepth)
@@ -63,7 +63,7 @@ func TestADocumentMayNestAsDeepAsAllowed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotOneValueIsRefused(t *testing.T) {
+func TestAnythingButOneJSONValueIsRefused(t *testing.T) {
 	t.Parallel()
 
 	deep := jsonvalue.MaxDepth + 1
@@ -76,8 +76,8 @@ func TestWhatIsNotOneValueIsRefused(t *testing.T) {
 		"a number too large":          {`1e999`, "too large"},
 		"a number far too large":      {`[1e99999999999999999999]`, "too large"},
 		"a number far too small":      {`1e-999`, "too small"},
-		"one name twice":              {`{"a":1,"a":2}`, `it names "a" twice, at /a`},
-		"one name twice, at depth":    {`{"x":[{"a":1,"\u0061":2}]}`, `it names "a" twice, at /x/0/a`},
+		"one name twice":              {`{"a":1,"a":2}`, `it has the name "a" twice, at /a`},
+		"one name twice, at depth":    {`{"x":[{"a":1,"\u0061":2}]}`, `it has the name "a" twice, at /x/0/a`},
 		"bytes that are no text":      {"\"\xff\"", "it is not UTF-8"},
 		"a byte order mark":           {"\ufeff{}", "it is not JSON"},
 		"a trailing comma":            {`{"a":[1,]}`, "it is not JSON"},
@@ -100,7 +100,7 @@ func TestWhatIsNotOneValueIsRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyAnObjectIsAnObject(t *testing.T) {
+func TestObjectRefusesOtherValues(t *testing.T) {
 	t.Parallel()
 
 	if m, err := jsonvalue.Object([]byte(`{"a":1}`)); err != nil || m["a"] != int64(1) {
@@ -224,7 +224,7 @@ func TestComparingCoercesNothing(t *testing.T) {
 	}
 }
 
-func TestAKindIsNamedInTheWordsOfJSON(t *testing.T) {
+func TestKindReturnsTheJSONTypeWithAnArticle(t *testing.T) {
 	t.Parallel()
 
 	for want, v := range map[string]any{
@@ -241,7 +241,7 @@ func TestAKindIsNamedInTheWordsOfJSON(t *testing.T) {
 	}
 }
 
-func TestCanonicalIsOneTextForOneDocument(t *testing.T) {
+func TestOnlyEqualDocumentsHaveTheSameCanonicalText(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ a, b string }{
@@ -250,7 +250,7 @@ func TestCanonicalIsOneTextForOneDocument(t *testing.T) {
 		"another way to escape":  {`{"a":"\u0061"}`, `{"a":"a"}`},
 		"a number as a power":    {`{"a":1e3}`, `{"a":1000}`},
 		"a fraction with zeros":  {`[-1.50, 0.0, 25E-1]`, `[-1.5,0,2.5]`},
-		"what HTML would escape": {`"R\u0026D <b>\u2028"`, "\"R&D <b>\u2028\""},
+		"HTML characters":        {`"R\u0026D <b>\u2028"`, "\"R&D <b>\u2028\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

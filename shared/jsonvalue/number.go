@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// A Number is a number that is not a whole number of 64 bits. Its text is plain
-// and canonical: no exponent, no plus sign, no zeros that say nothing. One value
-// has one text.
+// A Number is a number that does not fit in an int64. Its text is canonical, without
+// exponent, plus sign and needless zeros, so equal numbers have the same text.
 type Number = json.Number
 
-// maxPlaces is how many digits an exponent may add to a number when it is
-// written out. Every number of 64-bit floating point fits.
+// maxPlaces is the maximum number of digits that an exponent may add to a number.
+// Every 64-bit floating-point number is within it.
 const maxPlaces = 400
 
-// NumberOf returns the number that a JSON text denotes, without rounding: an
-// int64, or a Number for a fraction and for what is longer. It refuses a text
-// that is no JSON number, and one whose exponent would add more than 400 digits.
+// NumberOf parses a JSON number without rounding. It returns an int64, or a Number
+// for a fraction or a number that does not fit. It refuses a text that is not a JSON
+// number, and an exponent that would add more than 400 digits.
 func NumberOf(text string) (any, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && text[0] != '+' {
 		return n, nil
@@ -45,8 +44,8 @@ func NumberOf(text string) (any, error) {
 	return Number(plain), nil
 }
 
-// power returns the value of an exponent; "" is 0. One that is longer than an
-// int is as far out of bounds as the longest int.
+// power returns the value of an exponent; "" is 0. For an exponent that does not
+// fit in an int it returns maxPlaces+1, which is out of bounds too.
 func power(text, exponent string) (int, error) {
 	if !strings.ContainsAny(text, "eE") {
 		return 0, nil
@@ -93,8 +92,8 @@ func plainText(negative bool, whole, fraction string) string {
 	return b.String()
 }
 
-// NumberText returns the text of a number: the digits of an int64, or of a
-// Number. It reports false for what is no number.
+// NumberText returns the text of an int64 or a Number. It reports false for any
+// other value.
 func NumberText(v any) (string, bool) {
 	switch v := v.(type) {
 	case int64:
@@ -106,8 +105,7 @@ func NumberText(v any) (string, bool) {
 }
 
 // Compare returns -1, 0 or 1 as number a is less than, equal to or greater than
-// number b, and whether both are numbers. It compares digit by digit and rounds
-// nothing.
+// number b, and whether both are numbers. It compares digits and never rounds.
 func Compare(a, b any) (int, bool) {
 	x, xInt := a.(int64)
 	y, yInt := b.(int64)

@@ -18,7 +18,7 @@ func number() *rapid.Generator[string] {
 	return rapid.StringMatching(`-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?`)
 }
 
-func TestANumberKeepsItsValueAndHasOneText(t *testing.T) {
+func TestNumberOfKeepsTheExactValueInCanonicalText(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -41,7 +41,7 @@ func TestANumberKeepsItsValueAndHasOneText(t *testing.T) {
 	})
 }
 
-func TestNumbersAreComparedAsTheirValues(t *testing.T) {
+func TestCompareIsExact(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -59,7 +59,7 @@ func TestNumbersAreComparedAsTheirValues(t *testing.T) {
 	})
 }
 
-func TestATextThatIsNoNumberIsRefused(t *testing.T) {
+func TestATextThatIsNotAJSONNumberIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for _, text := range []string{

@@ -10,18 +10,18 @@ import (
 	"unicode/utf8"
 )
 
-// A Path leads from a document to a value in it, one name or index a step. The
-// last two forms of an index select alike:
+// A Path leads from a document to a value in it; each step is a name or an index.
+// These two paths are the same:
 //
 //	alerts[0].labels["k8s.io/name"]      alerts.0.labels['k8s.io/name']
 //
-// Filters, conditions, templates and everything else that names a place in a
-// document use this one grammar: names separated by dots; an index in brackets
-// or behind a dot, counted from the end when it is negative; any key in brackets
-// and quotes, with \" and \\ for what would end it.
+// All paths of filters, conditions and templates have this grammar: names separated
+// by dots; an index in brackets or behind a dot, counted from the end if it is
+// negative; any key in brackets and quotes, with \" and \\ for a quote and a
+// backslash in the key.
 //
-// Of a list there are also size, first and last, and of a text there is size. An
-// object has only its keys: a missing field that is called size is missing.
+// A list also has size, first and last, and a text has size. An object has only its
+// own keys, so size of an object without such a key is absent.
 type Path []string
 
 // The bounds of a path.
@@ -30,7 +30,7 @@ const (
 	maxSteps = 64
 )
 
-// ParsePath reads a path, or says where the text leaves the grammar.
+// ParsePath parses a path. Its error says where the text violates the grammar.
 func ParsePath(text string) (Path, error) {
 	if len(text) > maxPath {
 		return nil, fmt.Errorf("the path has %d bytes; %d are allowed", len(text), maxPath)
@@ -40,14 +40,14 @@ func ParsePath(text string) (Path, error) {
 	case err != nil:
 		return nil, err
 	case rest != "":
-		return nil, fmt.Errorf("%q does not belong in a path at character %d: a path is like alerts[0].name; other keys are written [\"…\"]",
+		return nil, fmt.Errorf("%q is not allowed in a path, at character %d: a path is like alerts[0].name; other keys are written [\"…\"]",
 			firstOf(rest), utf8.RuneCountInString(text[:len(text)-len(rest)])+1)
 	}
 	return path, nil
 }
 
-// CutPath reads the path at the beginning of a text, and returns what follows
-// it.
+// CutPath parses the path at the beginning of a text, and returns the rest of the
+// text.
 func CutPath(text string) (path Path, rest string, err error) {
 	rest = text
 	for {
@@ -77,7 +77,7 @@ func firstOf(s string) string {
 	return string(r)
 }
 
-// cutName cuts a name off.
+// cutName cuts a name from the beginning of s.
 func cutName(s string) (name, rest string, err error) {
 	end := strings.IndexFunc(s, func(r rune) bool { return !inName(r) })
 	if end < 0 {
@@ -87,7 +87,7 @@ func cutName(s string) (name, rest string, err error) {
 	case s == "":
 		return "", s, errors.New("the path ends where a name is expected")
 	case end == 0:
-		return "", s, fmt.Errorf("%q stands where a name is expected: a path is like alerts[0].name; other keys are written [\"…\"]", firstOf(s))
+		return "", s, fmt.Errorf("%q is found where a name is expected: a path is like alerts[0].name; other keys are written [\"…\"]", firstOf(s))
 	}
 	return s[:end], s[end:], nil
 }
@@ -96,7 +96,8 @@ func inName(r rune) bool {
 	return r == '_' || r == '-' || r == '$' || r == '@' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
 
-// cutBracket cuts an index or a quoted key off, with its brackets.
+// cutBracket cuts an index or a quoted key, with its brackets, from the beginning of
+// s.
 func cutBracket(s string) (part, rest string, err error) {
 	inner := s[1:]
 	if inner != "" && (inner[0] == '"' || inner[0] == '\'') {
@@ -104,7 +105,7 @@ func cutBracket(s string) (part, rest string, err error) {
 	} else {
 		end := strings.IndexByte(inner, ']')
 		if end < 0 || !isIndex(inner[:end]) {
-			return "", s, fmt.Errorf("%.20q is no index: brackets hold a whole number or a key in quotes, such as [0] or [\"key\"]", s)
+			return "", s, fmt.Errorf("%.20q is not an index: brackets hold a whole number or a key in quotes, such as [0] or [\"key\"]", s)
 		}
 		part, rest = inner[:end], inner[end:]
 	}
@@ -117,8 +118,8 @@ func cutBracket(s string) (part, rest string, err error) {
 	return part, rest[1:], nil
 }
 
-// cutQuoted cuts a text in quotes off. A backslash before a quote or a backslash
-// stands for that character alone.
+// cutQuoted cuts a text in quotes from the beginning of s. In it, a backslash
+// escapes the quote and the backslash.
 func cutQuoted(s string) (text, rest string, err error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -140,8 +141,8 @@ func isIndex(s string) bool {
 	return isDigits(digits) && len(digits) <= 9
 }
 
-// String returns the path as it is usually written: names and indices behind
-// dots, other keys in brackets and quotes.
+// String returns the path with names and indices behind dots, and other keys in
+// brackets and quotes.
 func (p Path) String() string {
 	var b strings.Builder
 	for i, part := range p {
@@ -162,8 +163,8 @@ func (p Path) Begins(with Path) bool {
 	return len(with) <= len(p) && slices.Equal(p[:len(with)], with)
 }
 
-// In returns the value at the path in a document, and whether there is one;
-// null is one.
+// In returns the value at the path in a document, and whether it exists; a null
+// exists.
 func (p Path) In(doc any) (any, bool) {
 	for _, part := range p {
 		next, ok := child(doc, part)
@@ -213,9 +214,9 @@ func item(list []any, part string) (any, bool) {
 	return list[i], true
 }
 
-// Lookup returns the value at a path that is given as text, and whether there is
-// one. A text outside the grammar is split at its dots, as every path was before
-// there was a grammar: definitions of that time keep their meaning.
+// Lookup returns the value at a path that is given as text, and whether it exists.
+// It splits a text outside the grammar at its dots, so that definitions from before
+// the grammar keep their meaning.
 func Lookup(doc any, text string) (any, bool) {
 	path, err := ParsePath(text)
 	if err != nil {

@@ -32,29 +32,29 @@ func TestAPathIsReadInEveryForm(t *testing.T) {
 	}
 }
 
-func TestATextOutsideTheGrammarIsNoPath(t *testing.T) {
+func TestParsePathRefusesATextOutsideTheGrammar(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string]string{
 		"":                             "ends where a name is expected",
 		"a.":                           "ends where a name is expected",
-		" a":                           `" " stands where a name is expected`,
-		"a b":                          `" " does not belong in a path at character 2`,
-		"a ":                           "does not belong",
-		".a":                           `"." stands where a name`,
-		"a..b":                         `"." stands where a name`,
-		"a[x]":                         "is no index",
-		"a[]":                          "is no index",
-		"a[1.5]":                       "is no index",
-		"a[+1]":                        "is no index",
-		"a[99999999999]":               "is no index",
-		"a[0":                          "is no index",
+		" a":                           `" " is found where a name is expected`,
+		"a b":                          `" " is not allowed in a path, at character 2`,
+		"a ":                           "is not allowed in a path",
+		".a":                           `"." is found where a name`,
+		"a..b":                         `"." is found where a name`,
+		"a[x]":                         "is not an index",
+		"a[]":                          "is not an index",
+		"a[1.5]":                       "is not an index",
+		"a[+1]":                        "is not an index",
+		"a[99999999999]":               "is not an index",
+		"a[0":                          "is not an index",
 		`a["b]`:                        "has no closing quote",
 		`a["b"`:                        "has no closing bracket",
-		"a.b]":                         `"]" does not belong`,
-		"a|b":                          `"|" does not belong`,
-		"a\u202e":                      "does not belong",
-		"\xff":                         "stands where a name is expected",
+		"a.b]":                         `"]" is not allowed in a path`,
+		"a|b":                          `"|" is not allowed in a path`,
+		"a\u202e":                      "is not allowed in a path",
+		"\xff":                         "is found where a name is expected",
 		strings.Repeat("a.", 64) + "a": "more than 64 steps",
 		strings.Repeat("a", 1001):      "1001 bytes; 1000 are allowed",
 	} {
@@ -65,7 +65,7 @@ func TestATextOutsideTheGrammarIsNoPath(t *testing.T) {
 	}
 }
 
-func TestAPathKnowsWhatItBeginsWith(t *testing.T) {
+func TestBeginsComparesWholeSteps(t *testing.T) {
 	t.Parallel()
 
 	path := jsonvalue.Path{"steps", "triage", "output"}
@@ -77,8 +77,8 @@ func TestAPathKnowsWhatItBeginsWith(t *testing.T) {
 	}
 }
 
-// FuzzPath says that a path keeps its meaning when it is written again, and that
-// every text selects something or nothing.
+// FuzzPath checks that String returns an equal path, and that Lookup never returns a
+// value that it reports as absent.
 func FuzzPath(f *testing.F) {
 	for _, text := range []string{"a", "a.b[0]", `a["x\"y"]`, "a.-1", "a..b", "a.01", "[0]", `[""]`, "a.size", "."} {
 		f.Add([]byte(`{"a":[{"b":1}],"":{"":2}}`), text)
@@ -96,7 +96,7 @@ func FuzzPath(f *testing.F) {
 			return
 		}
 		if v, there := jsonvalue.Lookup(doc, text); !there && v != nil {
-			t.Errorf("Lookup(%s, %q) = %v and nothing", data, text, v)
+			t.Errorf("Lookup(%s, %q) = %v and false", data, text, v)
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// EachText calls f with the texts at any depth of v, and where they are.
+// EachText calls f with every text in v, at any depth, and its path.
 func EachText(path string, v any, f func(path, text string)) {
 	switch v := v.(type) {
 	case string:

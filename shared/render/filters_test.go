@@ -510,9 +510,9 @@ func TestATemplateThatCanNeverBeFilledIsRefusedOnSaving(t *testing.T) {
 
 		"{{ a | append: 'x }}": `a quoted text has no closing quote;`,
 
-		"{{ a. }}": `{{ a. }}: " " stands where a name is expected`,
+		"{{ a. }}": `{{ a. }}: " " is found where a name is expected`,
 
-		"{{ a[x] }}": `is no index`,
+		"{{ a[x] }}": `is not an index`,
 
 		"{{ 1.2.3 }}": `"1.2.3" is neither a number nor a path.`,
 
