@@ -1,5 +1,5 @@
-// Package catalog is what agents may listen for and what they may do: the event
-// types and the actions of the products, read from files.
+// Package catalog has the event types for which agents may listen and the actions
+// that they may call. Both are read from one file each.
 package catalog
 
 import (
@@ -17,7 +17,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// A FieldType is what kind of value stands in a field or a parameter.
+// A FieldType is the type of a field or a parameter.
 type FieldType string
 
 // The field types.
@@ -38,7 +38,7 @@ func Categories() []string {
 	}
 }
 
-// An EventType is something that a product publishes.
+// An EventType describes events that a product publishes.
 type EventType struct {
 	Product     string         `json:"source_product"`
 	Type        string         `json:"event_type"`
@@ -52,7 +52,7 @@ type EventType struct {
 // Name returns the qualified name, such as "psa:ticket.created".
 func (t EventType) Name() string { return t.Product + ":" + t.Type }
 
-// Field returns what filters may ask about a path.
+// Field returns the filterable field at a path.
 func (t EventType) Field(path string) (Field, bool) {
 	i := slices.IndexFunc(t.Filterable, func(f Field) bool { return f.Path == path })
 	if i < 0 {
@@ -61,7 +61,7 @@ func (t EventType) Field(path string) (Field, bool) {
 	return t.Filterable[i], true
 }
 
-// FieldPaths returns what filters may ask about, in the order of the catalogue.
+// FieldPaths returns the paths of the filterable fields, in the catalogue's order.
 func (t EventType) FieldPaths() []string {
 	paths := make([]string, len(t.Filterable))
 	for i, f := range t.Filterable {
@@ -70,7 +70,7 @@ func (t EventType) FieldPaths() []string {
 	return paths
 }
 
-// A Field is a place in an event that filters may look at.
+// A Field is a field of an event that filters may compare.
 type Field struct {
 	Path       string    `json:"path"`
 	Label      string    `json:"label"`
@@ -78,13 +78,13 @@ type Field struct {
 	EnumValues []string  `json:"enum_values,omitempty"`
 }
 
-// An Action is something that a product does when asked.
+// An Action is an operation of a product that agents may call.
 type Action struct {
 	Product     string         `json:"product"`
 	Action      string         `json:"action"`
 	DisplayName string         `json:"display_name"`
 	Description string         `json:"description"`
-	Destructive bool           `json:"destructive"` // a person must be asked first
+	Destructive bool           `json:"destructive"` // a person must approve it first
 	Params      []Param        `json:"params"`
 	Sample      map[string]any `json:"sample_params"`
 }
@@ -111,7 +111,7 @@ type Param struct {
 	MaxLength   int       `json:"max_length,omitempty"` // of a string, in characters; 0: MaxText
 }
 
-// ParamNames returns the names of the parameters in their order.
+// ParamNames returns the names of the parameters in the catalogue's order.
 func (a Action) ParamNames() []string {
 	names := make([]string, len(a.Params))
 	for i, p := range a.Params {
@@ -120,7 +120,7 @@ func (a Action) ParamNames() []string {
 	return names
 }
 
-// A Catalog is all event types and actions. It does not change.
+// A Catalog holds all event types and actions. It is immutable.
 type Catalog struct {
 	events  map[string]EventType
 	actions map[string]Action
@@ -157,7 +157,8 @@ func (c Catalog) ActionProducts() []string {
 	return products(c.actions, func(a Action) string { return a.Product })
 }
 
-// products returns the products of event types or actions, each once and sorted.
+// products returns the products of event types or actions, sorted and without
+// duplicates.
 func products[T any](all map[string]T, of func(T) string) []string {
 	var names []string
 	for _, v := range all {
@@ -179,7 +180,7 @@ func (c Catalog) ActionsOf(product string) []string {
 	return names
 }
 
-// EventTypesOf returns the event types of a product without its name, sorted.
+// EventTypesOf returns the event types of a product, unqualified and sorted.
 func (c Catalog) EventTypesOf(product string) []string {
 	var names []string
 	for _, t := range c.events {
@@ -201,17 +202,17 @@ func sorted[T any](m map[string]T, name func(T) string) []T {
 }
 
 // Load reads a catalogue: <product>/<event type>.json and
-// <product>/actions/<action>.json. It reports every file that is not right.
+// <product>/actions/<action>.json. Its error names every invalid file.
 func Load(files fs.FS) (Catalog, error) {
 	c := Catalog{events: map[string]EventType{}, actions: map[string]Action{}}
 	err := errors.Join(
 		each(files, "*/*.json", func(file string, t EventType) error {
 			c.events[t.Name()] = t
-			return expect(t.Product+"/"+t.Type+".json" == file, "it says it is %s", t.Name())
+			return expect(t.Product+"/"+t.Type+".json" == file, "the file defines %s, so its name is wrong", t.Name())
 		}),
 		each(files, "*/actions/*.json", func(file string, a Action) error {
 			c.actions[a.Name()] = a
-			return expect(a.Product+"/actions/"+a.Action+".json" == file, "it says it is %s", a.Name())
+			return expect(a.Product+"/actions/"+a.Action+".json" == file, "the file defines %s, so its name is wrong", a.Name())
 		}),
 	)
 	return c, err
@@ -250,7 +251,7 @@ func decode[T any](files fs.FS, name string) (T, error) {
 	if err := d.Decode(&v); err != nil {
 		return v, err
 	}
-	switch v := any(&v).(type) { // the numbers of a sample are a document's
+	switch v := any(&v).(type) { // json.Decoder would round the numbers of a sample
 	case *EventType:
 		v.Sample, _ = doc["sample_payload"].(map[string]any)
 	case *Action:

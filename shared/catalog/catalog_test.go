@@ -16,7 +16,7 @@ const ticket = `{"source_product": "psa", "event_type": "ticket.created", "categ
 const note = `{"product": "psa", "action": "add_note", "display_name": "Note", "description": "Adds.", "destructive": false,
 	"params": [{"name": "body", "type": "string", "required": true, "description": "Text."}], "sample_params": {"body": "x"}}`
 
-// folder returns files by name.
+// folder returns a file system with these files.
 func folder(contents map[string]string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for name, content := range contents {
@@ -25,7 +25,7 @@ func folder(contents map[string]string) fstest.MapFS {
 	return files
 }
 
-func TestACatalogueFindsWhatItWasGiven(t *testing.T) {
+func TestACatalogueFindsEventsAndActionsByName(t *testing.T) {
 	t.Parallel()
 
 	c, err := catalog.Load(folder(map[string]string{
@@ -53,7 +53,7 @@ func TestACatalogueFindsWhatItWasGiven(t *testing.T) {
 		t.Errorf("Param = %+v, %t", p, ok)
 	}
 	if p, ok := a.Param("nope"); ok {
-		t.Errorf("Param of no parameter = %+v", p)
+		t.Errorf("Param of an unknown name = %+v", p)
 	}
 	if _, ok := c.Action("defend", "add_note"); ok {
 		t.Error("an action of another product was found")
@@ -70,19 +70,19 @@ func TestACatalogueFindsWhatItWasGiven(t *testing.T) {
 	}
 }
 
-func TestAnEmptyCatalogueKnowsNothing(t *testing.T) {
+func TestTheZeroCatalogueIsEmpty(t *testing.T) {
 	t.Parallel()
 
 	var c catalog.Catalog
 	if _, ok := c.Event("psa:ticket.created"); ok {
-		t.Error("it knows an event")
+		t.Error("an event was found")
 	}
 	if len(c.Events())+len(c.Actions()) != 0 {
-		t.Error("it lists something")
+		t.Error("events or actions are listed")
 	}
 }
 
-func TestAWrongFileIsReportedByName(t *testing.T) {
+func TestTheErrorNamesAnInvalidFile(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ file, content, want string }{
@@ -91,12 +91,12 @@ func TestAWrongFileIsReportedByName(t *testing.T) {
 		"an unknown field":                   {"psa/a.json", strings.Replace(ticket, `"category"`, `"kategory"`, 1), "kategory"},
 		"an unknown field of a field":        {"psa/ticket.created.json", strings.Replace(ticket, `"label"`, `"lable"`, 1), "lable"},
 		"a field of the wrong type":          {"psa/ticket.created.json", strings.Replace(ticket, `"service_desk"`, `5`, 1), "category"},
-		"another event type than the file":   {"psa/ticket.deleted.json", ticket, "it says it is psa:ticket.created"},
-		"another product than the folder":    {"rmm/ticket.created.json", ticket, "it says it is psa:ticket.created"},
+		"another event type than the file":   {"psa/ticket.deleted.json", ticket, "the file defines psa:ticket.created"},
+		"another product than the folder":    {"rmm/ticket.created.json", ticket, "the file defines psa:ticket.created"},
 		"a second value after the first":     {"psa/ticket.created.json", ticket + "{}", "more than one value"},
 		"rubbish after the value":            {"psa/ticket.created.json", ticket + "]", "more than one value"},
-		"another action than the file":       {"psa/actions/add.json", note, "it says it is psa:add_note"},
-		"an action of another product":       {"rmm/actions/add_note.json", note, "it says it is psa:add_note"},
+		"another action than the file":       {"psa/actions/add.json", note, "the file defines psa:add_note"},
+		"an action of another product":       {"rmm/actions/add_note.json", note, "the file defines psa:add_note"},
 		"an event type among the actions":    {"psa/actions/ticket.created.json", ticket, "unknown field"},
 		"an action among the event types":    {"psa/add_note.json", note, "unknown field"},
 		"an unknown field of an action":      {"psa/actions/add_note.json", strings.Replace(note, `"destructive"`, `"dangerous"`, 1), "dangerous"},
@@ -108,7 +108,7 @@ func TestAWrongFileIsReportedByName(t *testing.T) {
 
 			_, err := catalog.Load(folder(map[string]string{tc.file: tc.content}))
 			if err == nil {
-				t.Fatal("it was taken")
+				t.Fatal("the file was accepted")
 			}
 			if !strings.Contains(err.Error(), tc.file) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("err = %v; want one that names %s and says %q", err, tc.file, tc.want)
@@ -117,14 +117,14 @@ func TestAWrongFileIsReportedByName(t *testing.T) {
 	}
 }
 
-func TestAllWrongFilesAreReportedTogether(t *testing.T) {
+func TestTheErrorNamesAllInvalidFiles(t *testing.T) {
 	t.Parallel()
 
 	_, err := catalog.Load(folder(map[string]string{
 		"psa/a.json": "{", "rmm/b.json": "[]", "psa/actions/c.json": "5", "psa/ticket.created.json": ticket,
 	}))
 	if err == nil {
-		t.Fatal("they were taken")
+		t.Fatal("the files were accepted")
 	}
 	for _, file := range []string{"psa/a.json", "rmm/b.json", "psa/actions/c.json"} {
 		if !strings.Contains(err.Error(), file) {
@@ -132,6 +132,6 @@ func TestAllWrongFilesAreReportedTogether(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), "ticket.created") {
-		t.Errorf("the right file is named in %v", err)
+		t.Errorf("a valid file is named in %v", err)
 	}
 }

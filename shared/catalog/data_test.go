@@ -13,7 +13,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
-// What names, labels and descriptions look like.
+// The required forms of names, labels and descriptions.
 var (
 	dottedName  = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
 	simpleName  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -23,7 +23,7 @@ var (
 	dayLikeName = regexp.MustCompile(`(_at|^at)$`)
 )
 
-// load returns the catalogue of the program.
+// load returns the real catalogue.
 func load(t *testing.T) catalog.Catalog {
 	t.Helper()
 	c, err := catalog.Load(events.Files)
@@ -33,7 +33,7 @@ func load(t *testing.T) catalog.Catalog {
 	return c
 }
 
-// files returns the files of the catalogue that fit a pattern.
+// files returns the files of the catalogue that match a pattern.
 func files(t *testing.T, pattern string) []string {
 	t.Helper()
 	names, err := fs.Glob(events.Files, pattern)
@@ -43,7 +43,7 @@ func files(t *testing.T, pattern string) []string {
 	return names
 }
 
-// raw returns a file as a document, which must be one JSON object and no more.
+// raw returns the document in a file, which must hold exactly one JSON object.
 func raw(t *testing.T, file string) map[string]any {
 	t.Helper()
 	data, err := fs.ReadFile(events.Files, file)
@@ -57,7 +57,7 @@ func raw(t *testing.T, file string) map[string]any {
 	return doc
 }
 
-func TestEveryEventTypeIsAsItShouldBe(t *testing.T) {
+func TestEveryEventTypeFollowsTheRules(t *testing.T) {
 	t.Parallel()
 
 	c := load(t)
@@ -75,7 +75,7 @@ func TestEveryEventTypeIsAsItShouldBe(t *testing.T) {
 				t.Fatalf("there is no event %s:%s", product, name)
 			}
 			if e.Product != product || e.Type != name {
-				t.Errorf("it says it is %s", e.Name())
+				t.Errorf("the file defines %s", e.Name())
 			}
 			if !simpleName.MatchString(product) || !dottedName.MatchString(name) || !strings.Contains(name, ".") {
 				t.Errorf("%s is not named like psa:ticket.created", e.Name())
@@ -85,9 +85,9 @@ func TestEveryEventTypeIsAsItShouldBe(t *testing.T) {
 			}
 			described(t, e.DisplayName, e.Description)
 			if !strings.HasPrefix(e.Description, "Fires ") {
-				t.Errorf("the description says not when it fires: %q", e.Description)
+				t.Errorf("the description does not begin with Fires: %q", e.Description)
 			}
-			// As a document, so that numbers and nested values are what events have.
+			// The raw sample has the same types of numbers as events.
 			sample, ok := raw(t, file)["sample_payload"].(map[string]any)
 			if !ok || len(sample) == 0 {
 				t.Fatal("there is no sample payload")
@@ -98,11 +98,11 @@ func TestEveryEventTypeIsAsItShouldBe(t *testing.T) {
 	}
 }
 
-// fields checks what filters may ask about against the sample.
+// fields checks the filterable fields against the sample.
 func fields(t *testing.T, fields []catalog.Field, sample map[string]any) {
 	t.Helper()
 	if len(fields) == 0 {
-		t.Error("nothing is filterable")
+		t.Error("no field is filterable")
 	}
 	seen := map[string]bool{}
 	for _, f := range fields {
@@ -162,7 +162,7 @@ func typed(t *testing.T, name string, typ catalog.FieldType, values []string, sa
 	}
 }
 
-// times checks that what is called a time is one, in UTC and whole seconds.
+// times checks that a field named like a time is a time, in UTC and whole seconds.
 func times(t *testing.T, sample map[string]any) {
 	t.Helper()
 	clock := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
@@ -173,7 +173,7 @@ func times(t *testing.T, sample map[string]any) {
 	}
 }
 
-// published is the one description that the published API quotes.
+// published is the description of ticket.created in the published API.
 const published = "Fires when a new PSA ticket is opened by a client or technician"
 
 func described(t *testing.T, display, description string) {
@@ -186,7 +186,7 @@ func described(t *testing.T, display, description string) {
 	}
 }
 
-func TestEveryActionIsAsItShouldBe(t *testing.T) {
+func TestEveryActionFollowsTheRules(t *testing.T) {
 	t.Parallel()
 
 	c := load(t)
@@ -204,7 +204,7 @@ func TestEveryActionIsAsItShouldBe(t *testing.T) {
 				t.Fatalf("there is no action %s:%s", product, name)
 			}
 			if a.Product != product || a.Action != name {
-				t.Errorf("it says it is %s", a.Name())
+				t.Errorf("the file defines %s", a.Name())
 			}
 			if !simpleName.MatchString(product) || !simpleName.MatchString(name) {
 				t.Errorf("%s is not named like psa:add_note", a.Name())
@@ -213,7 +213,7 @@ func TestEveryActionIsAsItShouldBe(t *testing.T) {
 			doc := raw(t, file)
 			for _, field := range []string{"destructive", "params"} {
 				if _, ok := doc[field]; !ok {
-					t.Errorf("it does not say %s", field)
+					t.Errorf("the field %s is missing", field)
 				}
 			}
 			sample, ok := doc["sample_params"].(map[string]any)
@@ -225,8 +225,8 @@ func TestEveryActionIsAsItShouldBe(t *testing.T) {
 	}
 }
 
-// params checks the parameters of an action against the sample: it has all of
-// them and no others.
+// params checks the parameters of an action against the sample, which must have
+// exactly these parameters.
 func params(t *testing.T, a catalog.Action, sample map[string]any) {
 	t.Helper()
 	if len(a.Params) == 0 {
@@ -285,10 +285,10 @@ func TestTheCatalogueIsAsLargeAsPromised(t *testing.T) {
 		"psa", "rmm", "defend", "crm", "books", "backups", "hub", "people", "oncall", "compliance",
 	} {
 		if !products[product] {
-			t.Errorf("%s publishes nothing", product)
+			t.Errorf("%s has no event types", product)
 		}
 		if !acting[product] {
-			t.Errorf("%s does nothing", product)
+			t.Errorf("%s has no actions", product)
 		}
 	}
 	for _, category := range catalog.Categories() {
@@ -389,7 +389,7 @@ func TestConfirmedActionsHaveExactlyTheirParameters(t *testing.T) {
 }
 
 // The published API quotes this event type.
-func TestTicketCreatedIsAsItWasPublished(t *testing.T) {
+func TestTicketCreatedMatchesThePublishedAPI(t *testing.T) {
 	t.Parallel()
 
 	got, ok := load(t).Event("psa:ticket.created")

@@ -12,13 +12,14 @@ import (
 	"theoneagents.app/agents/shared/render"
 )
 
-// MaxText is how long a text parameter may be that has no max_length, in
-// characters. It is the longest text that a template can make.
+// MaxText is the default max_length of a text parameter, in characters. It is the
+// length of the longest text that a template can make.
 const MaxText = render.MaxOutput
 
-// Fit returns the parameters of an action as its product takes them, or why it
-// cannot take them. A null is left out where the parameter is optional. An
-// unknown name is not looked at here: the definition was refused for it.
+// Fit converts the parameters of an action to the types that its product accepts,
+// or returns the reason why that is impossible. It omits a null for an optional
+// parameter. It passes unknown parameters through: the validation of definitions
+// refuses them.
 func (a Action) Fit(given map[string]any) (fit map[string]any, why string) {
 	fit = make(map[string]any, len(given))
 	for _, name := range slices.Sorted(maps.Keys(given)) {
@@ -37,16 +38,15 @@ func (a Action) Fit(given map[string]any) (fit map[string]any, why string) {
 	}
 	for _, p := range a.Params {
 		if _, ok := given[p.Name]; p.Required && !ok {
-			return nil, p.Name + " is missing; " + a.Name() + " needs it"
+			return nil, p.Name + " is missing; " + a.Name() + " requires it"
 		}
 	}
 	return fit, ""
 }
 
-// Fit returns a value as the parameter takes it, or why it cannot: "must be a
-// number, not a string: "five"". A number becomes text where text is wanted,
-// and nothing else changes its kind. A null stands for no value, which an
-// optional parameter may have.
+// Fit converts a value to the type of the parameter, or returns the reason why that
+// is impossible: "must be a number, not a string: "five"". The only conversion is
+// from a number to text. Null means absent, which only an optional parameter may be.
 func (p Param) Fit(v any) (fit any, why string) {
 	if v == nil {
 		if p.Required {
@@ -66,12 +66,12 @@ func (p Param) Fit(v any) (fit any, why string) {
 	case p.Type == Enum && !slices.Contains(p.EnumValues, text):
 		return nil, "must be " + p.wants() + "; it is " + shown(v)
 	case p.Type == String && length > p.longest():
-		return nil, fmt.Sprintf("must have at most %d characters; it has %d and begins %s", p.longest(), length, shown(v))
+		return nil, fmt.Sprintf("must have at most %d characters; it has %d and begins with %s", p.longest(), length, shown(v))
 	}
 	return v, ""
 }
 
-// longest returns how many characters a text may have.
+// longest returns the maximum number of characters of a text.
 func (p Param) longest() int {
 	if p.MaxLength > 0 {
 		return p.MaxLength
@@ -79,7 +79,7 @@ func (p Param) longest() int {
 	return MaxText
 }
 
-// kind returns the kind of the parameter's values, as jsonvalue.Kind names it.
+// kind returns the jsonvalue.Kind of the parameter's values.
 func (p Param) kind() string {
 	return map[FieldType]string{
 		String: "a string", Enum: "a string", Number: "a number",
@@ -87,7 +87,7 @@ func (p Param) kind() string {
 	}[p.Type]
 }
 
-// wants returns what would be right.
+// wants describes the values that the parameter accepts.
 func (p Param) wants() string {
 	switch p.Type {
 	case Enum:
@@ -99,7 +99,8 @@ func (p Param) wants() string {
 	return p.kind()
 }
 
-// hint says how a template makes a number of text that looks like one.
+// hint returns a note on how a template converts a text with a number to a number,
+// or "".
 func (p Param) hint(v any) string {
 	text, isText := v.(string)
 	if p.Type != Number || !isText {
@@ -108,13 +109,13 @@ func (p Param) hint(v any) string {
 	if n, err := jsonvalue.Decode([]byte(text)); err != nil || jsonvalue.Kind(n) != p.kind() {
 		return ""
 	}
-	return " (the filter plus: 0 makes a number of it)"
+	return " (the filter plus: 0 converts it to a number)"
 }
 
-// maxShown is how much of a value an error shows, in characters.
+// maxShown is the number of characters of a value in an error.
 const maxShown = 60
 
-// shown returns a value as an error shows it.
+// shown returns a value for an error, cut to maxShown characters.
 func shown(v any) string {
 	text := render.Beginning(render.String(v), maxShown)
 	if _, isText := v.(string); isText {
