@@ -13,55 +13,57 @@ import (
 
 const module = "theoneagents.app/agents/"
 
-// layers lists every folder of shared, earliest in the life of an event first. A
-// package imports only from layers above its own. To add a package, put its name
-// where it stands.
+// layers lists every package of shared, in the order of an event's life. A package
+// may import only packages of layers above its own. A new package needs an entry
+// here.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue", "retry", "clock"}, // words of every room
-	{"input"},                               // reads the fields of documents from outside
-	{"caller", "event", "credit", "render"}, // who asks, what happened, what it costs, what is said
-	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // the org and its rights; products' events and actions; events of ours
-	{"condition"},                            // what must hold of an event
-	{"definition"},                           // what to do
-	{"agent"},                                // who does it: status, versions, statistics
+	{"fault", "id", "jsonvalue", "retry", "clock"}, // used everywhere
+	{"input"},                               // fields of documents from outside
+	{"caller", "event", "credit", "render"}, // callers, events, prices, templates of texts
+	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // organizations and their rights; event types and actions; own events
+	{"condition"},                            // filters and conditions on events
+	{"definition"},                           // trigger and steps of an agent
+	{"agent"},                                // agents: status, versions, statistics
 	{"template"},                             // ready-made agents
-	{"machine", "activity", "approval"},      // what machines and people are told of a run
+	{"machine", "activity", "approval"},      // messages of the state machines; refusals; decisions of people
 	{"execution"},                            // one run
 	{"step"},                                 // one step of a run
-	{"dispatch", "runner", "sweep", "alert"}, // begin, move on and repair runs; tell owners
+	{"dispatch", "runner", "sweep", "alert"}, // start, continue and repair runs; e-mail owners
 	{"meter"},                                // request units
-	{"dynamo", "memory", "stepfn", "queue", "bus"}, // the outside: stores and AWS
-	{"session", "httpapi"},                         // the outside: people
-	{"httpcall"},                                   // the outside: causes of failed HTTP calls
-	{"model", "product", "notify"},                 // the outside: models, products, messages
-	{"gateway", "boot"},                            // plug a function in
+	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
+	{"session", "httpapi"},                         // outside: people
+	{"httpcall"},                                   // outside: causes of failed HTTP calls
+	{"model", "product", "notify"},                 // outside: models, products, messages
+	{"gateway", "boot"},                            // entry points of functions
 	{"wire"},                                       // the dependencies of each function
 	{"storetest", "simulation"},                    // tests only
 }
 
-// forTests are packages that the tests of any layer may import: the store that
-// needs no AWS, and the promises of every store.
+// forTests are packages that the tests of any layer may import: the memory store,
+// and the test suite of every store.
 var forTests = []string{"memory", "storetest"}
 
-// behind names the later room that a test puts its own room behind, on purpose.
+// behind lists the exceptions: test files that may import one package of a later
+// layer.
 var behind = map[string]string{
 	"shared/httpapi/whole_test.go": "gateway", // API Gateway's requests pass through the whole API
 	"shared/client/client_test.go": "catalog", // the events are those of the products
 }
 
-// outside is the first layer that may touch the world.
+// outside is the index of the first layer that may use the network, files and AWS.
 const outside = 12
 
-// world are import prefixes that no layer before outside may use.
+// world are import prefixes for the layers from outside on.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}
 
-// toolkit are import prefixes for infra alone: they must never reach a Lambda.
+// toolkit are import prefixes for infra only: no Lambda function may contain them.
 var toolkit = []string{"github.com/aws/aws-cdk-go", "github.com/aws/jsii-runtime-go", "github.com/aws/constructs-go"}
 
-// contracts are the packages whose names infra shares with the programs.
+// contracts are the packages that infra may import, for names that it shares with
+// the functions.
 var contracts = []string{"events", "shared/boot", "shared/machine", "shared/dynamo/schema"}
 
-func TestImportsPointUpstream(t *testing.T) {
+func TestAPackageImportsOnlyEarlierLayers(t *testing.T) {
 	t.Parallel()
 
 	rank := map[string]int{}
@@ -86,7 +88,7 @@ func TestImportsPointUpstream(t *testing.T) {
 		case part == "shared" && name != "":
 			mine, known := rank[name]
 			if !known {
-				t.Errorf("%s: shared/%s is not on the map; say in layers what it is for", file, name)
+				t.Errorf("%s: shared/%s has no entry in layers", file, name)
 				return
 			}
 			test := strings.HasSuffix(file, "_test.go")
@@ -102,13 +104,13 @@ func TestImportsPointUpstream(t *testing.T) {
 }
 
 // eachImport calls f for every import of every Go file below root, tests included.
-// It parses files rather than asking the go command, so that the test cache
-// knows what was read.
+// It parses the files itself, not with the go command, so that the test cache tracks
+// them.
 func eachImport(t *testing.T, root string, f func(file, from, to string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if d != nil && d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
-			return filepath.SkipDir // tools and state, not ours
+			return filepath.SkipDir // tools and state
 		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
@@ -122,7 +124,7 @@ func eachImport(t *testing.T, root string, f func(file, from, to string)) {
 			return err
 		}
 		from := filepath.ToSlash(filepath.Dir(rel))
-		f(rel, from, module+from) // so that a file without imports is seen too
+		f(rel, from, module+from) // for files without imports
 		for _, spec := range src.Imports {
 			to, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {

@@ -1,4 +1,4 @@
-// Package clock waits.
+// Package clock waits for a duration or the end of a context.
 package clock
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Sleep returns after d, or earlier with the error of ctx.
+// Sleep returns nil after d, or the error of ctx when ctx ends earlier.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

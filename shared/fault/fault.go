@@ -1,9 +1,9 @@
-// Package fault gives every failure that a caller may see one shape.
+// Package fault is the error type of every failure that a caller may see.
 //
-// A domain package declares its faults once, as values; code returns them,
-// tests compare them with errors.Is, and package httpapi turns them into
-// responses. An error that is not a fault is ours alone: it is logged in full
-// and the caller is told only that something went wrong.
+// A domain package declares its faults once, as values. Code returns them, tests
+// compare them with errors.Is, and package httpapi turns them into responses. Any
+// other error is internal: it is logged in full, and the caller sees only
+// internal_error.
 package fault
 
 import (
@@ -11,24 +11,24 @@ import (
 	"fmt"
 )
 
-// Class says what kind of failure it is, and so what the caller can do about it.
+// Class is the kind of a failure. It determines how the caller can react.
 type Class string
 
 // The classes. Package httpapi has one HTTP status for each.
 const (
-	Invalid         Class = "invalid"         // fix the request
-	Unauthenticated Class = "unauthenticated" // say who you are
-	Forbidden       Class = "forbidden"       // ask for rights
-	Missing         Class = "missing"         // no such thing in your org
-	Conflict        Class = "conflict"        // right request, wrong moment
+	Invalid         Class = "invalid"         // correct the request
+	Unauthenticated Class = "unauthenticated" // send valid credentials
+	Forbidden       Class = "forbidden"       // request the permission
+	Missing         Class = "missing"         // the organization has no such record
+	Conflict        Class = "conflict"        // the record's current state forbids the request
 	Unpaid          Class = "unpaid"          // buy credits
 	Limited         Class = "limited"         // use less, or wait
 	TooLarge        Class = "too_large"       // send less
-	Stale           Class = "stale"           // read again: it has changed since
-	Internal        Class = "internal"        // nothing; it is our bug
+	Stale           Class = "stale"           // the record has changed: read it again
+	Internal        Class = "internal"        // a bug of the service
 )
 
-// A Detail is one fault of an input: where it is and how to mend it.
+// A Detail is one fault of an input: its place and how to correct it.
 type Detail struct {
 	Path    string `json:"path"`    // e.g. "steps[2].params.ticket_id"
 	Message string `json:"message"` // a sentence
@@ -38,20 +38,20 @@ type Detail struct {
 type Error struct {
 	Class   Class
 	Code    string   // stable, machine-readable, e.g. "agent_not_found"
-	Message string   // for a person; safe to show to any caller
-	Details []Detail // each fault of the input; only for Invalid
+	Message string   // for people; safe to show to any caller
+	Details []Detail // all faults of the input; only for Invalid
 	cause   error    // for the log only
 }
 
 // errInternal stands for every error that is not a fault.
 var errInternal = New(Internal, "internal_error", "Something went wrong on our side.")
 
-// New declares a fault. Call it for package-level values only.
+// New declares a fault. Use it only for package-level variables.
 func New(class Class, code, message string) *Error {
 	return &Error{Class: class, Code: code, Message: message}
 }
 
-// Sayf returns a copy of e with a more exact message.
+// Sayf returns a copy of e with a more specific message.
 func (e *Error) Sayf(format string, args ...any) *Error {
 	c := *e
 	c.Message = fmt.Sprintf(format, args...)
@@ -65,7 +65,7 @@ func (e *Error) Naming(details []Detail) *Error {
 	return &c
 }
 
-// Because returns a copy of e that remembers cause for the log.
+// Because returns a copy of e with a cause for the log.
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
@@ -82,15 +82,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is reports whether target is a fault with the same code, so that a copy made
-// by Sayf or Because still equals the value it was declared as.
+// Is reports whether target is a fault with the same code. A copy by Sayf, Naming
+// or Because therefore still matches the declared fault.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
-// From returns the first fault in err's chain, or the internal fault with err
-// as its cause when there is none.
+// From returns the first fault in err's chain, or otherwise the internal fault with
+// err as its cause.
 func From(err error) *Error {
 	if f, ok := errors.AsType[*Error](err); ok {
 		return f

@@ -14,7 +14,7 @@ import (
 
 var errGone = fault.New(fault.Missing, "thing_not_found", "No such thing.")
 
-func TestACopyIsStillTheFaultItWasDeclaredAs(t *testing.T) {
+func TestACopyMatchesTheDeclaredFault(t *testing.T) {
 	t.Parallel()
 
 	other := fault.New(fault.Missing, "other_not_found", "No such thing.")
@@ -41,7 +41,7 @@ func TestACopyIsStillTheFaultItWasDeclaredAs(t *testing.T) {
 		})
 	}
 	if errGone.Is(io.EOF) {
-		t.Error("an error that is no fault is one")
+		t.Error("a plain error matches a fault")
 	}
 	if !errors.Is(errGone.Because(io.EOF), io.EOF) {
 		t.Error("the cause is not found")
@@ -58,7 +58,7 @@ func TestChangingACopyLeavesTheDeclaredFault(t *testing.T) {
 	}
 }
 
-func TestTheTextForTheLogHasTheCauseAndTheOneForCallersHasNot(t *testing.T) {
+func TestOnlyTheTextForTheLogHasTheCause(t *testing.T) {
 	t.Parallel()
 
 	e := errGone.Sayf("No thing %s.", "x").Because(errors.New("secret"))
@@ -70,7 +70,7 @@ func TestTheTextForTheLogHasTheCauseAndTheOneForCallersHasNot(t *testing.T) {
 	}
 }
 
-func TestAStrangerBecomesInternalAndLosesItsText(t *testing.T) {
+func TestAPlainErrorBecomesInternalAndHidesItsText(t *testing.T) {
 	t.Parallel()
 
 	f := fault.From(errors.New("password is hunter2"))
@@ -78,11 +78,11 @@ func TestAStrangerBecomesInternalAndLosesItsText(t *testing.T) {
 		t.Errorf("From = %+v", f)
 	}
 	if !strings.Contains(f.Error(), "hunter2") {
-		t.Errorf("the log does not say why: %v", f)
+		t.Errorf("the log has no cause: %v", f)
 	}
 }
 
-func TestTheFirstFaultOfAChainIsTheOne(t *testing.T) {
+func TestFromReturnsTheFirstFaultOfAChain(t *testing.T) {
 	t.Parallel()
 
 	inner := fault.New(fault.Conflict, "inner", "Inner.")
@@ -91,6 +91,6 @@ func TestTheFirstFaultOfAChainIsTheOne(t *testing.T) {
 		t.Error(diff)
 	}
 	if !errors.Is(f, inner) {
-		t.Error("what lies behind it is not found")
+		t.Error("its cause is not found")
 	}
 }

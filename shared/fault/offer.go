@@ -10,12 +10,11 @@ import (
 // The bounds of an offer.
 const (
 	maxOffered = 12 // names in one sentence
-	maxCompare = 64 // characters of a name that are compared
+	maxCompare = 64 // compared characters of a name
 )
 
-// Offer returns the names that there are as one text for a sentence, those that
-// were probably meant first: "add_note, update_ticket and 4 more". The others
-// keep their order.
+// Offer lists names in a sentence: "add_note, update_ticket and 4 more". Names that
+// are similar to the given one come first; all other names keep their order.
 func Offer(given string, names []string) string {
 	sorted := slices.Clone(names)
 	slices.SortStableFunc(sorted, func(a, b string) int {
@@ -27,8 +26,8 @@ func Offer(given string, names []string) string {
 	return strings.Join(sorted, ", ")
 }
 
-// Nearest returns the name that was probably meant, or "" if none is like the
-// one that was given.
+// Nearest returns the name that is most similar to the given one, or "" if none is
+// similar.
 func Nearest(given string, names []string) string {
 	if len(names) == 0 {
 		return ""
@@ -40,8 +39,8 @@ func Nearest(given string, names []string) string {
 	return meant
 }
 
-// Suggest ends a sentence about a name that does not exist: with the one that was
-// probably meant, or with all that there are.
+// Suggest completes a message about an unknown name: it suggests the nearest name,
+// or else lists all names.
 func Suggest(given string, names []string) string {
 	switch near := Nearest(given, names); {
 	case near != "":
@@ -54,8 +53,8 @@ func Suggest(given string, names []string) string {
 	return "there are " + Offer(given, names)
 }
 
-// DidYouMean returns "; did you mean <name>?" if a name was probably meant, and
-// "" otherwise: the end of a sentence about a name that does not exist.
+// DidYouMean completes a message about an unknown name: it returns "; did you mean
+// <name>?" with the nearest name, or "" if no name is similar.
 func DidYouMean(given string, names []string) string {
 	if name := Nearest(given, names); name != "" {
 		return fmt.Sprintf("; did you mean %s?", name)
@@ -63,7 +62,8 @@ func DidYouMean(given string, names []string) string {
 	return ""
 }
 
-// rank orders names by how like the given one they are; all that are not are equal.
+// rank orders names by their similarity to the given one. All names that are not
+// similar have the same rank.
 func rank(given, name string) int {
 	if !alike(given, name) {
 		return 2 * maxCompare
@@ -74,7 +74,7 @@ func rank(given, name string) int {
 // alike reports whether one name may be a misspelling of the other: about one
 // character in three differs, or one is the beginning or the end of the other.
 func alike(a, b string) bool {
-	const shortest = 3 // what a shorter name begins or ends with says nothing
+	const shortest = 3 // shorter beginnings and ends match by chance
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	longer, shorter := a, b
 	if len(a) < len(b) {
@@ -86,9 +86,8 @@ func alike(a, b string) bool {
 	return distance(a, b) <= max(1, min(len([]rune(a)), len([]rune(b)))/3)
 }
 
-// distance returns how many characters are to be added, dropped, replaced or
-// swapped with their neighbour to make one name of the other; case does not
-// count.
+// distance returns the Damerau-Levenshtein distance of two names: the number of
+// insertions, deletions, replacements and swaps of neighbours. It ignores case.
 func distance(from, to string) int {
 	a, b := compared(from), compared(to)
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)

@@ -10,7 +10,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 )
 
-func TestTheNameThatWasProbablyMeantIsFound(t *testing.T) {
+func TestNearestFindsOnlySimilarNames(t *testing.T) {
 	t.Parallel()
 
 	names := []string{"priority", "subject", "type", "ticket_id", "assignee"}
@@ -40,7 +40,7 @@ func TestTheNameThatWasProbablyMeantIsFound(t *testing.T) {
 	}
 }
 
-func TestAnOfferBeginsWithTheNearestNameAndCountsWhatItLeavesOut(t *testing.T) {
+func TestAnOfferBeginsWithTheNearestNameAndCountsOmittedNames(t *testing.T) {
 	t.Parallel()
 
 	if got := fault.Offer("add_nte", []string{"create_ticket", "update_ticket", "add_note"}); !strings.HasPrefix(got, "add_note, ") {
@@ -59,7 +59,7 @@ func TestAnOfferBeginsWithTheNearestNameAndCountsWhatItLeavesOut(t *testing.T) {
 	}
 }
 
-func TestASuggestionIsTheNearestNameOrAllThereAre(t *testing.T) {
+func TestASuggestionIsTheNearestNameOrAllNames(t *testing.T) {
 	t.Parallel()
 
 	for want, names := range map[string][]string{
@@ -74,7 +74,7 @@ func TestASuggestionIsTheNearestNameOrAllThereAre(t *testing.T) {
 	}
 }
 
-func TestEveryNameIsNearestToItselfAndNoneIsInvented(t *testing.T) {
+func TestANameIsNearestToItselfAndTheResultIsListed(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {

@@ -17,7 +17,7 @@ import (
 // of them at once. The zero value is ready to use.
 type Reader struct {
 	Faults   []fault.Detail
-	Warnings []fault.Detail // of values that are allowed and probably wrong
+	Warnings []fault.Detail // about values that are allowed but probably wrong
 }
 
 // Fault adds a fault of the value at path.
@@ -40,8 +40,8 @@ type Object struct {
 	known  map[string]bool
 }
 
-// Object reads v as an object. Any other value is a fault, and the result then has
-// no fields and reports no missing ones.
+// Object reads v as an object. For any other value it adds a fault and returns an
+// object without fields, which reports no missing fields.
 func (r *Reader) Object(path string, v any) Object {
 	m, ok := v.(map[string]any)
 	switch {
@@ -87,13 +87,13 @@ func (o Object) NeedAny(field string) (any, bool) {
 	return v, ok
 }
 
-// Empty reports whether the object is present and has no field but null.
+// Empty reports whether v was an object and has no field other than null.
 func (o Object) Empty() bool {
 	return o.fields != nil && !slices.ContainsFunc(slices.Collect(maps.Values(o.fields)), func(v any) bool { return v != nil })
 }
 
-// AllowNull makes fields known if they are null: programs write null into the
-// fields of an object's other forms.
+// AllowNull makes fields known if they are null. Generated clients write null into
+// the fields of the other members of a union.
 func (o Object) AllowNull(fields ...string) {
 	for _, field := range fields {
 		if v, ok := o.fields[field]; ok && v == nil {
@@ -119,7 +119,7 @@ func unknown(field string, known []string) string {
 	return "is not a known field; " + fault.Suggest(field, known)
 }
 
-// Text reads an optional text of at most limit characters; "" stands for none.
+// Text reads an optional text of at most limit characters; "" if it is absent.
 func (o Object) Text(field string, limit int) string {
 	v, ok := o.Get(field)
 	if !ok {
@@ -128,8 +128,8 @@ func (o Object) Text(field string, limit int) string {
 	return o.CheckText(o.At(field), v, 0, limit)
 }
 
-// OptionalText reads an optional text of low to high characters; nil stands for
-// none.
+// OptionalText reads an optional text of low to high characters; nil if it is
+// absent.
 func (o Object) OptionalText(field string, low, high int) *string {
 	v, ok := o.Get(field)
 	if !ok {
@@ -165,7 +165,7 @@ func (r *Reader) CheckText(path string, v any, low, high int) string {
 	return s
 }
 
-// Choice reads an optional text that is one of the options; def stands for none.
+// Choice reads an optional text that is one of the options; def if it is absent.
 func Choice[T ~string](o Object, field string, def T, options ...T) T {
 	v, ok := o.Get(field)
 	if !ok {
@@ -200,7 +200,7 @@ func texts[T ~string](options []T) []string {
 	return out
 }
 
-// Int reads an optional whole number from low to high; 0 stands for none.
+// Int reads an optional whole number from low to high; 0 if it is absent.
 func (o Object) Int(field string, low, high int64) int64 {
 	v, ok := o.Get(field)
 	if !ok {
@@ -214,7 +214,7 @@ func (o Object) Int(field string, low, high int64) int64 {
 	return n
 }
 
-// Bool reads an optional boolean; false stands for none.
+// Bool reads an optional boolean; false if it is absent.
 func (o Object) Bool(field string) bool {
 	v, ok := o.Get(field)
 	if !ok {
@@ -227,7 +227,7 @@ func (o Object) Bool(field string) bool {
 	return b
 }
 
-// List reads an optional array of at most limit values; nil stands for none.
+// List reads an optional array of at most limit values; nil if it is absent.
 func (o Object) List(field string, limit int) []any {
 	v, ok := o.Get(field)
 	if !ok {

@@ -80,7 +80,7 @@ func TestEveryFaultOfAnObjectIsNamedWithItsPath(t *testing.T) {
 	}
 }
 
-func TestAnObjectIsEmptyWhenItHasNothingButNull(t *testing.T) {
+func TestAnObjectWithOnlyNullFieldsIsEmpty(t *testing.T) {
 	t.Parallel()
 
 	r := &input.Reader{}

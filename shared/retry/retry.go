@@ -1,4 +1,4 @@
-// Package retry repeats a read, a decision and a write that lost a race.
+// Package retry repeats an operation whose conditional write lost a race.
 package retry
 
 import (
@@ -6,16 +6,16 @@ import (
 	"fmt"
 )
 
-// Tries is how many races in a row an operation may lose. Thirty writers of one
-// record at the same moment are more than any record here has.
+// Tries is the maximum number of attempts of an operation. No record has thirty
+// concurrent writers.
 const Tries = 30
 
-// ErrLost says that an operation lost Tries races in a row.
+// ErrLost reports that an operation lost the race in every attempt.
 var ErrLost = fmt.Errorf("lost %d races in a row", Tries)
 
-// Races calls f until it returns something else than lost, the error of a
-// conditional write that came second. Each call of f reads the record again. It
-// returns ErrLost when every try was second.
+// Races calls f until it returns any result other than lost, the error of a
+// conditional write that lost a race. Each call of f must read the record again.
+// After Tries lost races, it returns ErrLost.
 func Races(lost error, f func() error) error {
 	for range Tries {
 		if err := f(); !errors.Is(err, lost) {

@@ -13,7 +13,7 @@ var (
 	errDown  = errors.New("down")
 )
 
-func TestOnlyALostRaceIsTriedAgain(t *testing.T) {
+func TestOnlyALostRaceIsRetried(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
