@@ -166,7 +166,7 @@ func TestASchemaWithUnsupportedKeywordsIsNotSaved(t *testing.T) {
 		said = append(said, text(d, "path")+": "+text(d, "message"))
 	}
 	want := []string{
-		`steps[0].output_schema: /properties/at/format: "datetime" is not a format that is checked; did you mean date-time?`,
+		`steps[0].output_schema: /properties/at/format: "datetime" is not a supported format; did you mean date-time?`,
 		`steps[0].output_schema: /properties/who: "nullable" is not a keyword of JSON Schema draft 2020-12, so it would not be checked; write "type": ["string", "null"]`,
 	}
 	if diff := cmp.Diff(want, said); diff != "" {

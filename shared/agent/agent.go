@@ -23,7 +23,7 @@ import (
 // The faults of this package.
 var (
 	ErrNotFound = fault.New(fault.Missing, "agent_not_found", "No such agent.")
-	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "System agents cannot be changed; clone it and change the clone.")
+	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "A system agent cannot be changed; clone it and change the clone.")
 	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot change to this status from its current one.")
 	ErrLimit    = fault.New(fault.Limited, "agent_limit_reached", "The plan allows no more active agents.")
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")

@@ -344,17 +344,17 @@ func TestOnlyAValidUpdateEndsTheStatusError(t *testing.T) {
 		version int
 		fault   string
 	}{
-		"activating it as it is":            {`{"status": "active"}`, false, agent.Invalid, 1, gone},
-		"pausing it as it is":               {`{"status": "paused"}`, false, agent.Invalid, 1, gone},
-		"another name":                      {`{"name": "New"}`, false, agent.Invalid, 1, gone},
-		"a definition that is broken too":   {`{"steps": []}`, false, agent.Invalid, 1, "steps: must not be empty"},
-		"a valid definition":                {mended + `}`, false, agent.Paused, 2, ""},
-		"a valid definition, and active":    {mended + `, "status": "active"}`, false, agent.Active, 2, ""},
-		"activating it when all is back":    {`{"status": "active"}`, true, agent.Active, 1, ""},
-		"nothing at all when all is back":   {`{}`, true, agent.Paused, 1, ""},
-		"another name when all is back":     {`{"name": "New"}`, true, agent.Paused, 1, ""},
-		"its own status when all is back":   {`{"status": "error"}`, true, agent.Paused, 1, ""},
-		"back to a draft when all is there": {`{"status": "draft"}`, true, agent.Invalid, 1, ""},
+		"activating it":                           {`{"status": "active"}`, false, agent.Invalid, 1, gone},
+		"pausing it":                              {`{"status": "paused"}`, false, agent.Invalid, 1, gone},
+		"another name":                            {`{"name": "New"}`, false, agent.Invalid, 1, gone},
+		"an invalid definition":                   {`{"steps": []}`, false, agent.Invalid, 1, "steps: must not be empty"},
+		"a valid definition":                      {mended + `}`, false, agent.Paused, 2, ""},
+		"a valid definition, and active":          {mended + `, "status": "active"}`, false, agent.Active, 2, ""},
+		"activating it when the action is back":   {`{"status": "active"}`, true, agent.Active, 1, ""},
+		"no change when the action is back":       {`{}`, true, agent.Paused, 1, ""},
+		"another name when the action is back":    {`{"name": "New"}`, true, agent.Paused, 1, ""},
+		"its own status when the action is back":  {`{"status": "error"}`, true, agent.Paused, 1, ""},
+		"back to a draft when the action is back": {`{"status": "draft"}`, true, agent.Invalid, 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -362,7 +362,7 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 // ErrSystem, or ErrChanged if the agent's revision is not match; 0 matches any.
 func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
 	if _, ok := find(s.System, agent); ok {
-		return ErrSystem.Sayf("System agents cannot be deleted; pause the agent instead.")
+		return ErrSystem.Sayf("A system agent cannot be deleted; pause it instead.")
 	}
 	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who.Org, agent, match) })
 	return busy(err, "delete %s", agent)

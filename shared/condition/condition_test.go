@@ -66,8 +66,8 @@ func TestAFilterComparesWithoutCoercion(t *testing.T) {
 		{"null and null", "eq", `null`, `null`, true},
 		{"null and an empty string", "eq", `null`, `""`, false},
 		{"null and zero", "eq", `null`, `0`, false},
-		{"nothing and null", "eq", ``, `null`, false},
-		{"nothing and a string", "eq", ``, `"p1"`, false},
+		{"missing and null", "eq", ``, `null`, false},
+		{"missing and a string", "eq", ``, `"p1"`, false},
 		{"an array that has it", "eq", `["p1"]`, `"p1"`, false},
 		{"an object", "eq", `{"p1":1}`, `"p1"`, false},
 
@@ -103,7 +103,7 @@ func TestAFilterComparesWithoutCoercion(t *testing.T) {
 
 		{"contains", "contains", `"the VPN is down"`, `"VPN"`, true},
 		{"contains in another case", "contains", `"the vpn is down"`, `"VPN"`, false},
-		{"contains nothing", "contains", `"abc"`, `""`, true},
+		{"contains the empty string", "contains", `"abc"`, `""`, true},
 		{"contains the whole", "contains", `"abc"`, `"abc"`, true},
 		{"contains in an array", "contains", `["VPN"]`, `"VPN"`, false},
 		{"contains in a number", "contains", `155`, `"5"`, false},

@@ -216,7 +216,7 @@ func (p *parser) outputOf(at string, path jsonvalue.Path) (view, jsonvalue.Path,
 	case len(path) == 2:
 		return view{schema: true}, nil, true
 	case path[2] != "output":
-		p.Fault(at, "a step has only an output: steps.%s.output", step)
+		p.Fault(at, "the only field of a step is its output: steps.%s.output", step)
 		return view{}, nil, false
 	}
 	return view{root: name + ".output", schema: p.outputs[name]}, path[3:], true
@@ -324,7 +324,7 @@ func (p *parser) checkField(o input.Object, c condition.Condition, inSteps bool)
 // ofClient looks a path up in the profile of the event's client.
 func (p *parser) ofClient(at string, path jsonvalue.Path) place {
 	if path[0] == "client_context" && len(path) > 1 {
-		p.Fault(at, "the field is looked up in the client's profile already: write %q", path[1:].String())
+		p.Fault(at, "the condition already reads the client's profile: write %q", path[1:].String())
 		return anywhere()
 	}
 	return p.within(at, view{root: "client_context", schema: profile()}, path)

@@ -43,11 +43,11 @@ var never = map[string]expectation{
 		[]string{"conditions.0", `{"field":"steps.triage.output.noise","operator":"eq","value":false}`},
 		[]string{`conditions[0].field: an agent's conditions are judged before its first step`},
 	},
-	"a condition on the event as templates name it": {
+	"a condition on the event with the root of templates": {
 		[]string{"conditions.0", `{"field":"event_payload.priority","operator":"eq","value":"p1"}`},
 		[]string{`conditions[0].field: a condition on the event names fields of the payload without "event_payload": write "priority"`},
 	},
-	"a condition on a list as templates name it": {
+	"a condition on a list with the root of templates": {
 		[]string{"conditions.0", `{"field":"event_payload.alerts.1.x","operator":"eq","value":"p1"}`},
 		[]string{`write "alerts.1.x"`},
 	},
@@ -55,7 +55,7 @@ var never = map[string]expectation{
 		[]string{"conditions.0", `{"field":"event_payload","operator":"exists","value":true}`},
 		[]string{`must name a field of the payload, such as "priority"`},
 	},
-	"a condition on the envelope as templates name it": {
+	"a condition on the envelope with the root of templates": {
 		[]string{ifPath, `{"field":"event.client_id","operator":"exists","value":true}`},
 		[]string{`steps[4].if.field: a condition on the event names fields of the event without "event": write "client_id"`},
 	},
@@ -75,19 +75,19 @@ var never = map[string]expectation{
 		[]string{"conditions.0", `{"context":"client_context","field":"recent_incidents.count","operator":"gt","value":1}`},
 		[]string{`client_context.recent_incidents is a number and has no "count"`},
 	},
-	"a condition that is no path": {
+	"a condition whose field is not a path": {
 		[]string{"conditions.0", `{"field":" alerts.1","operator":"exists","value":true}`}, []string{"conditions[0].field: "},
 	},
-	"a filter that is no path": {
+	"a filter whose field is not a path": {
 		[]string{"trigger.filters.0.field", `"priority "`}, []string{"trigger.filters[0].field: "},
 	},
-	"a condition on the run that is no path": {
+	"a condition on the run whose field is not a path": {
 		[]string{ifPath, `{"context":"run","field":"steps..output","operator":"exists","value":true}`}, []string{"steps[4].if.field: "},
 	},
-	"a filter as templates name it": {
+	"a filter with the root of templates": {
 		[]string{"trigger.filters.0.field", `"event_payload.priority"`}, []string{"did you mean priority?"},
 	},
-	"a template of a profile's field that there is not": {
+	"a template of an unknown field of the profile": {
 		[]string{bodyPath, `"{{ client_context.device_inventory.counts }}"`},
 		[]string{`steps[4].params.body: client_context.device_inventory has no "counts"; did you mean count?`},
 	},
@@ -97,11 +97,11 @@ var never = map[string]expectation{
 	"a path in a filter's argument": {
 		[]string{bodyPath, `"{{ event_payload.subject | default: event.clientid }}"`}, []string{`event has no "clientid"; did you mean client_id?`},
 	},
-	"a template of an envelope's field that there is not": {
+	"a template of an unknown field of the envelope": {
 		[]string{bodyPath, `"{{ event.payload_id }}"`}, []string{`event has no "payload_id"; did you mean payload?`},
 	},
-	"a template of the agent's field that there is not":   {[]string{bodyPath, `"{{ agent.title }}"`}, []string{`agent has no "title"; it has id, name, version`}},
-	"a template of the run's field that there is not":     {[]string{bodyPath, `"{{ execution.started }}"`}, []string{`execution has no "started"`}},
+	"a template of an unknown field of the agent":         {[]string{bodyPath, `"{{ agent.title }}"`}, []string{`agent has no "title"; it has id, name, version`}},
+	"a template of an unknown field of the run":           {[]string{bodyPath, `"{{ execution.started }}"`}, []string{`execution has no "started"`}},
 	"a template of a misspelt step":                       {[]string{bodyPath, `"{{ steps.triaje.output.noise }}"`}, []string{`no step "triaje" comes before this one on this path; did you mean triage?`}},
 	"a template of a misspelt variable":                   {[]string{bodyPath, `"{{ verdikt.noise }}"`}, []string{`"verdikt" is unknown here`, "did you mean verdict?"}},
 	"a template of a misspelt root":                       {[]string{bodyPath, `"{{ event_paylod.subject }}"`}, []string{"did you mean event_payload?"}},
@@ -164,7 +164,7 @@ func TestAPathThatCanNeverBeFoundIsRefused(t *testing.T) {
 
 // likely lists definitions that are allowed, with their warnings.
 var likely = map[string]expectation{
-	"everything as it is": {nil, nil},
+	"everything.json": {nil, nil},
 	"a template of a field that the sample does not have": {
 		[]string{bodyPath, `"{{ event_payload.subjct }}"`},
 		[]string{`steps[4].params.body: event_payload in the catalogue's sample of psa:ticket.created has no "subjct"; did you mean subject?`},
@@ -183,13 +183,13 @@ var likely = map[string]expectation{
 	"an operator for numbers on a text":                 {[]string{"conditions.0", `{"field":"subject","operator":"gte","value":1}`}, []string{"gte compares numbers and subject is a string or null, so the condition never holds"}},
 	"a number in quotes":                                {[]string{"conditions.0", `{"context":"client_context","field":"recent_incidents","operator":"eq","value":"1"}`}, []string{"conditions[0].value: recent_incidents is a number, so the condition never holds"}},
 	"a value that an enum does not have":                {[]string{"conditions.0", `{"field":"priority","operator":"in","value":["urgent","p9"]}`}, []string{"priority is one of p1, p2, p3, p4, so the condition never holds"}},
-	"one value of several that can be":                  {[]string{"conditions.0", `{"field":"priority","operator":"in","value":["urgent","p1"]}`}, nil},
+	"one possible value of several":                     {[]string{"conditions.0", `{"field":"priority","operator":"in","value":["urgent","p1"]}`}, nil},
 	"a boolean of an output that is a text":             {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"eq","value":"false"}`}, []string{"steps[4].if.value: verdict.noise is a boolean, so the condition never holds"}},
 	"the opposite of an impossible one":                 {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"ne","value":"false"}`}, nil},
 	"an address for examples":                           {[]string{"steps.1.notify.0.recipients.0", `"lead@example.com"`}, []string{"steps[1].notify[0].recipients[0]: lead@example.com is reserved for examples"}},
 	"a host for examples":                               {[]string{"steps.3.else.0.recipients.0", `"https://hooks.example.org/x"`}, []string{"https://hooks.example.org/x is reserved for examples"}},
 	"an open schema that lists others":                  {[]string{"steps.0.output_schema", `{"type":"object","properties":{"noise":{"type":"boolean"}}}`, bodyPath, `"{{ verdict.noize }}"`}, []string{`verdict has no "noize"; did you mean noise?`}},
-	"a wait until a time that is over":                  {[]string{"steps.5.until", `"2026-03-09T14:23:00Z"`}, []string{"steps[5].until: 2026-03-09T14:23:00Z has passed, so the step does not wait"}},
+	"a wait until a past time":                          {[]string{"steps.5.until", `"2026-03-09T14:23:00Z"`}, []string{"steps[5].until: 2026-03-09T14:23:00Z has passed, so the step does not wait"}},
 	"a wait until a year away":                          {[]string{"steps.5.until", `"2027-03-09T14:23:01Z"`}, nil},
 	"a recipient that the sample fills with an address": {[]string{"steps.1.notify.0.recipients.0", `"{{ event_payload.created_by }}"`}, nil},
 	"a recipient that the sample fills with a text": {

@@ -137,8 +137,8 @@ func (m *maker) filter(f catalog.Field) map[string]any {
 	return map[string]any{"field": f.Path, "operator": string(o), "value": v}
 }
 
-// steps returns steps at a depth, and whether a gate that requires approval stands
-// before the next step; approved is the same of the first step.
+// steps returns steps at a depth. approved says whether every path to the first step
+// passes a gate that requires approval; the result says the same of the next step.
 func (m *maker) steps(depth int, approved bool) ([]any, bool) {
 	var out []any
 	for range rapid.IntRange(1, 4).Draw(m.T, "steps") {

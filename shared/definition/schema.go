@@ -205,9 +205,9 @@ func (r *schemaReader) keyword(place, name string, v any) {
 	object, _ := v.(map[string]any)
 	switch {
 	case name == "$schema" && !slices.Contains(drafts(), strings.TrimSuffix(text, "#")):
-		r.fault(place, "must be %s, not %s", strings.Join(drafts(), ", "), beginning(jsonvalue.Canonical(v)))
+		r.fault(place, "must be one of %s; it is %s", strings.Join(drafts(), ", "), beginning(jsonvalue.Canonical(v)))
 	case name == "format" && isText && !slices.Contains(formats(), text):
-		r.fault(place, "%q is not a format that is checked; %s", cut(text), fault.Suggest(text, formats()))
+		r.fault(place, "%q is not a supported format; %s", cut(text), fault.Suggest(text, formats()))
 	case name == "pattern" && isText:
 		r.pattern(place, text)
 	case name == "patternProperties":

@@ -31,7 +31,7 @@ func TestOneValueIsDecodedExactly(t *testing.T) {
 		"a power":                           {`1e3`, int64(1000)},
 		"a small number":                    {`-1.20e-3`, jsonvalue.Number("-0.0012")},
 		"a large power":                     {`6.02e23`, jsonvalue.Number("602000000000000000000000")},
-		"nothing with a sign":               {`-0.0e5`, int64(0)},
+		"minus zero":                        {`-0.0e5`, int64(0)},
 		"an identifier of 400 digits":       {strings.Repeat("9", 400), jsonvalue.Number(strings.Repeat("9", 400))},
 		"half a surrogate pair":             {`"a\ud83d"`, "a\ufffd"},
 		"a surrogate pair":                  {`"\ud83d\ude00"`, "\U0001F600"},
@@ -148,7 +148,7 @@ func TestAPathFindsAValue(t *testing.T) {
 		"the size of an object":       {"a.size", nil, false},
 		"the first of an object":      {"a.first", nil, false},
 		"an index with a sign":        {"a.b.+1", nil, false},
-		"an index of minus nothing":   {"a.b.-0", int64(1), true},
+		"an index of minus zero":      {"a.b.-0", int64(1), true},
 		"an index that is a word":     {"a.b.one", nil, false},
 		"an index beyond all range":   {"a.b.99999999999999999999", nil, false},
 		"something behind a scalar":   {"a.b.0.x", nil, false},
@@ -195,7 +195,7 @@ func TestComparingCoercesNothing(t *testing.T) {
 		"different booleans":                 {false, true, false, 0, false},
 		"a boolean and its text":             {true, "true", false, 0, false},
 		"null and null":                      {nil, nil, true, 0, false},
-		"null and nothing":                   {nil, "", false, 0, false},
+		"null and the empty string":          {nil, "", false, 0, false},
 		"null and zero":                      {nil, int64(0), false, 0, false},
 		"null and false":                     {nil, false, false, 0, false},
 		"an array and itself":                {[]any{int64(1)}, []any{int64(1)}, false, 0, false},
@@ -263,7 +263,7 @@ func TestOnlyEqualDocumentsHaveTheSameCanonicalText(t *testing.T) {
 	for name, tc := range map[string]struct{ a, b string }{
 		"an array in another order": {`[1,2]`, `[2,1]`},
 		"a number and its text":     {`{"a":1}`, `{"a":"1"}`},
-		"null and nothing":          {`{"a":null}`, `{}`},
+		"null and an absent field":  {`{"a":null}`, `{}`},
 		"large neighbours":          {`9007199254740993`, `9007199254740992`},
 	} {
 		t.Run(name, func(t *testing.T) {
