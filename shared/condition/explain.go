@@ -32,7 +32,7 @@ func explain(field string, o Operator, want, found any, there bool) string {
 
 // ---- differences that are hard to see ----
 
-func silent(_, _ any) string { return "" }
+func noNote(_, _ any) string { return "" }
 
 // otherType returns a note that the two values have different types, or "".
 func otherType(want, found any) string {
@@ -42,13 +42,15 @@ func otherType(want, found any) string {
 	return ""
 }
 
-func unlike(want, found any) string { return cmp.Or(otherType(want, found), alike(want, found)) }
+func noteEqual(want, found any) string { return cmp.Or(otherType(want, found), alike(want, found)) }
 
-func hides(want, found any) string { return cmp.Or(otherType(want, found), hidden(want, found)) }
+func noteContained(want, found any) string {
+	return cmp.Or(otherType(want, found), hidden(want, found))
+}
 
-// nearOne returns a note on how the value differs from the list entry that it looks
+// noteListed returns a note on how the value differs from the list entry that it looks
 // like, or "".
-func nearOne(want, found any) string {
+func noteListed(want, found any) string {
 	list, _ := want.([]any)
 	for _, v := range list {
 		if why := alike(v, found); why != "" {

@@ -58,18 +58,18 @@ type operator struct {
 // not allocate.
 func table() [12]operator {
 	return [...]operator{
-		{Eq, scalar, member, "be %s", equal, unlike},
-		{Ne, scalar, member, "not be %s", unequal, silent},
+		{Eq, scalar, member, "be %s", equal, noteEqual},
+		{Ne, scalar, member, "not be %s", unequal, noNote},
 		{Gt, number, numeric, "be greater than %s", greater, otherType},
 		{Gte, number, numeric, "be at least %s", atLeast, otherType},
 		{Lt, number, numeric, "be less than %s", less, otherType},
 		{Lte, number, numeric, "be at most %s", atMost, otherType},
-		{Contains, text, textual, "contain %s", contains, hides},
-		{In, scalars, members, "be one of %s", oneOf, nearOne},
-		{NotIn, scalars, members, "not be one of %s", noneOf, silent},
-		{Exists, boolean, anyField, "exist", exists, silent},
-		{StartsWith, text, textual, "start with %s", startsWith, hides},
-		{EndsWith, text, textual, "end with %s", endsWith, hides},
+		{Contains, text, textual, "contain %s", contains, noteContained},
+		{In, scalars, members, "be one of %s", oneOf, noteListed},
+		{NotIn, scalars, members, "not be one of %s", noneOf, noNote},
+		{Exists, boolean, anyField, "exist", exists, noNote},
+		{StartsWith, text, textual, "start with %s", startsWith, noteContained},
+		{EndsWith, text, textual, "end with %s", endsWith, noteContained},
 	}
 }
 
@@ -83,7 +83,7 @@ func (o Operator) row() operator {
 	}
 	return operator{
 		name: o, takes: func(any) []fault.Detail { return nil }, fits: anyField, demand: "be " + string(o) + " %s",
-		holds: func(any, bool, any) bool { return false }, differs: silent,
+		holds: func(any, bool, any) bool { return false }, differs: noNote,
 	}
 }
 

@@ -18,7 +18,7 @@ func (n need) String() string { return n.kind + " " + n.name }
 func (d Definition) Needs() []string {
 	var all []string
 	d.eachNeed(func(n need) { all = append(all, n.String()) })
-	return each(all)
+	return distinct(all)
 }
 
 // Missing returns the needs that the catalogue no longer has, in the form of Needs.
@@ -31,7 +31,7 @@ func (r Rules) Missing(d Definition) []string {
 			gone = append(gone, n.String())
 		}
 	})
-	return each(gone)
+	return distinct(gone)
 }
 
 // Lost reports whether the catalogue no longer has one of these needs.
@@ -75,8 +75,8 @@ func EachStep(steps []Step, f func(Step)) {
 	}
 }
 
-// each sorts the names and removes duplicates.
-func each(names []string) []string {
+// distinct sorts the names and removes duplicates.
+func distinct(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -35,15 +35,15 @@ func (p past) after(s Step) past {
 	case s.RequiresApproval():
 		p.approved, p.afterGate = true, s.Names()
 	case s.BranchStep == nil: // a branch has its output before the gates in it
-		p = p.awaiting(s)
+		p = p.addAfterGate(s)
 	}
 	p.names = slices.Concat(p.names, s.Names())
 	return p
 }
 
-// awaiting adds the outputs of s to afterGate only. It gives the past of the steps
-// inside a branch, which cannot read the branch's own output yet.
-func (p past) awaiting(s Step) past {
+// addAfterGate adds the names of s to afterGate, but not to names: the past of the
+// steps inside a branch, which cannot read the branch's own output yet.
+func (p past) addAfterGate(s Step) past {
 	if p.approved {
 		p.afterGate = slices.Concat(p.afterGate, s.Names())
 	}
@@ -54,8 +54,8 @@ func (p past) awaiting(s Step) past {
 func joined(ways []past) past {
 	all := past{approved: true}
 	for _, w := range ways {
-		all.names = each(slices.Concat(all.names, w.names))
-		all.afterGate = each(slices.Concat(all.afterGate, w.afterGate))
+		all.names = distinct(slices.Concat(all.names, w.names))
+		all.afterGate = distinct(slices.Concat(all.afterGate, w.afterGate))
 		all.approved = all.approved && w.approved
 	}
 	return all

@@ -83,8 +83,8 @@ type Limit struct {
 	Cooldown int `json:"cooldown_minutes,omitempty"`
 }
 
-// A Step is one step of an agent. Exactly one of the embedded configurations is
-// set, and Kind says which.
+// A Step is one step of an agent. Of the embedded configurations only that of its
+// kind is set.
 type Step struct {
 	Kind    Kind                 `json:"type"`
 	ID      id.Step              `json:"id"`
@@ -159,7 +159,7 @@ type NotificationStep struct {
 	Body       string   `json:"body"`
 }
 
-// A GateStep waits for approval, at most for the timeout of the step.
+// A GateStep waits for approval until the timeout of the step.
 type GateStep struct {
 	Message      string     `json:"message"`
 	Approvers    Approvers  `json:"approvers,omitzero"`
@@ -175,8 +175,9 @@ type Approvers struct {
 	Users []id.User `json:"users,omitempty"`
 }
 
-// Escalates adds approvers and notifications once the gate has timed out without
-// a decision. The earlier approvers and recipients remain.
+// Escalates replaces the approvers of a gate that has timed out without a decision;
+// the gate then waits for the new timeout. The messages to Notify are sent besides
+// those to the recipients of the gate.
 type Escalates struct {
 	Approvers
 

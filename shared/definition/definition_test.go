@@ -54,7 +54,7 @@ func value(t testing.TB, text string) any {
 }
 
 // edit returns v with the JSON text at a dotted path. An empty text removes the
-// value, and the index behind the last appends to an array.
+// value, and an index of the array's length appends.
 func edit(t testing.TB, v any, path, text string) any {
 	t.Helper()
 	first, rest, deeper := strings.Cut(path, ".")

@@ -129,14 +129,14 @@ func sentences(whole string, doc any, e *jsonschema.ValidationError) []string {
 		}
 		return one("fits none of the alternatives in oneOf; it is %s", beginning(jsonvalue.Canonical(v)))
 	}
-	if words := counted(e.ErrorKind); words != "" {
+	if words := limitSentence(e.ErrorKind); words != "" {
 		return one("%s", words)
 	}
 	return one("does not fit the schema")
 }
 
-// counted returns the sentence about the violation of a limit, or "".
-func counted(k jsonschema.ErrorKind) string {
+// limitSentence returns the sentence about the violation of a limit, or "".
+func limitSentence(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.MinLength:
 		return fmt.Sprintf("must have at least %d characters; it has %d", k.Want, k.Got)

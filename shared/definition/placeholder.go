@@ -13,5 +13,5 @@ func (r Rules) Placeholders(d Definition) []string {
 			found = append(found, text)
 		}
 	})
-	return each(found)
+	return distinct(found)
 }

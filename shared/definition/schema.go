@@ -39,9 +39,8 @@ func CompileSchema(doc map[string]any) (*jsonschema.Schema, error) {
 	return c.Compile(name)
 }
 
-// Empty reports whether an answer has no content: it is null though the schema
-// does not name null, blank text, or an object without properties though the schema
-// names some.
+// Empty reports whether an answer has no content: it is blank text; null, unless the
+// schema names null; or an object without properties, if the schema names any.
 func (a AIStep) Empty(answer any) bool {
 	switch v := answer.(type) {
 	case nil:
@@ -75,7 +74,7 @@ func (a AIStep) Misfit(answer any) string {
 // schemaFaults returns the faults of an output_schema: keywords that would not be
 // checked, and violations of the JSON Schema standard.
 func schemaFaults(doc map[string]any) []string {
-	r := schemaReader{root: doc, keywords: keywords(), older: older(), based: strings.Contains(jsonvalue.Canonical(doc), `"$id"`)}
+	r := schemaReader{root: doc, keywords: keywords(), older: older(), hasID: strings.Contains(jsonvalue.Canonical(doc), `"$id"`)}
 	r.read("", doc)
 	if len(r.faults) > 0 {
 		return r.faults
@@ -93,9 +92,9 @@ func schemaFaults(doc map[string]any) []string {
 // A schemaReader finds the keywords of a schema that would not be checked.
 type schemaReader struct {
 	root     map[string]any
-	keywords map[string]under
-	older    map[string]under
-	based    bool // the schema has an $id, to which references may be relative
+	keywords map[string]form
+	older    map[string]form
+	hasID    bool // the schema has an $id, to which references may be relative
 	faults   []string
 }
 
@@ -109,8 +108,8 @@ func (r *schemaReader) fault(pointer, format string, args ...any) {
 
 // keywords returns the keywords of draft 2020-12 that are checked or are
 // annotations, with the form of their values.
-func keywords() map[string]under {
-	return map[string]under{
+func keywords() map[string]form {
+	return map[string]form{
 		"$schema": aValue, "$id": aValue, "$anchor": aValue, "$dynamicAnchor": aValue, "$ref": aValue, "$dynamicRef": aValue, "$comment": aValue,
 		"$defs": namedSchemas, "definitions": namedSchemas,
 		"allOf": schemaList, "anyOf": schemaList, "oneOf": schemaList, "prefixItems": schemaList,
@@ -127,17 +126,17 @@ func keywords() map[string]under {
 
 // older returns the keywords that only earlier drafts have, or that have another
 // form there.
-func older() map[string]under {
-	return map[string]under{
+func older() map[string]form {
+	return map[string]form{
 		"items": schemaOrList, "additionalItems": aSchema, "dependencies": namedSchemas, "$recursiveRef": aValue, "$recursiveAnchor": aValue,
 	}
 }
 
-// under is the form of a keyword's value.
-type under int
+// A form is the form of a keyword's value: a plain value, a schema, or schemas in a list or by name.
+type form int
 
 const (
-	aValue under = iota
+	aValue form = iota
 	aSchema
 	schemaList
 	schemaOrList
@@ -182,7 +181,7 @@ func (r *schemaReader) read(pointer string, v any) {
 }
 
 // below reads the schemas in a keyword's value.
-func (r *schemaReader) below(place string, below under, v any) {
+func (r *schemaReader) below(place string, below form, v any) {
 	list, isList := v.([]any)
 	named, isNamed := v.(map[string]any)
 	switch {
@@ -214,7 +213,7 @@ func (r *schemaReader) keyword(place, name string, v any) {
 		for _, p := range slices.Sorted(maps.Keys(object)) {
 			r.pattern(place, p)
 		}
-	case name == "$ref" && isText && !r.based:
+	case name == "$ref" && isText && !r.hasID:
 		r.reference(place, text)
 	}
 }

@@ -79,7 +79,7 @@ func anywhere() place { return place{kinds: allKind} }
 
 // both returns the values that two schemas allow when both apply.
 func both(a, b place) place {
-	out := place{kinds: a.kinds & b.kinds, values: a.values, names: each(slices.Concat(a.names, b.names))}
+	out := place{kinds: a.kinds & b.kinds, values: a.values, names: distinct(slices.Concat(a.names, b.names))}
 	if out.values == nil {
 		out.values = b.values
 	}
@@ -100,7 +100,7 @@ func either(a, b place) place {
 	case b.kinds == noKind:
 		return a
 	}
-	out := place{kinds: a.kinds | b.kinds, names: each(slices.Concat(a.names, b.names)), naming: unlisted}
+	out := place{kinds: a.kinds | b.kinds, names: distinct(slices.Concat(a.names, b.names)), naming: unlisted}
 	if a.values != nil && b.values != nil {
 		out.values = slices.Concat(a.values, b.values)
 	}

@@ -274,7 +274,7 @@ func (p *parser) approvers(o input.Object) Approvers {
 func readBranch(p *parser, o input.Object, s *Step, depth int) {
 	b := &BranchStep{}
 	s.BranchStep = b
-	before := p.past.awaiting(*s)
+	before := p.past.addAfterGate(*s)
 	var ways []past
 	if s.If != nil || s.OnError == Continue {
 		ways = append(ways, before) // the run may skip the whole branch
