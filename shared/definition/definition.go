@@ -83,25 +83,6 @@ type Limit struct {
 	Cooldown int `json:"cooldown_minutes,omitempty"`
 }
 
-// A Step is one step of an agent. Of the embedded configurations only that of its
-// kind is set.
-type Step struct {
-	Kind    Kind                 `json:"type"`
-	ID      id.Step              `json:"id"`
-	Name    string               `json:"name,omitempty"`
-	If      *condition.Condition `json:"if,omitempty"`
-	OnError OnError              `json:"on_error,omitempty"`
-	Retry   *Retry               `json:"retry,omitempty"`
-	Timeout int                  `json:"timeout_seconds,omitempty"`
-
-	*AIStep
-	*ActionStep
-	*NotificationStep
-	*GateStep
-	*BranchStep
-	*WaitStep
-}
-
 // An OnError says whether the run continues after the step has failed.
 type OnError string
 

@@ -1,6 +1,10 @@
 package definition
 
-import "theoneagents.app/agents/shared/input"
+import (
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
+)
 
 // A Kind is a kind of step.
 type Kind string
@@ -68,6 +72,25 @@ func stepKinds() []stepKind {
 			fields: []string{"duration_seconds", "until"},
 		},
 	}
+}
+
+// A Step is one step of an agent. Of the embedded configurations only that of its
+// kind is set.
+type Step struct {
+	Kind    Kind                 `json:"type"`
+	ID      id.Step              `json:"id"`
+	Name    string               `json:"name,omitempty"`
+	If      *condition.Condition `json:"if,omitempty"`
+	OnError OnError              `json:"on_error,omitempty"`
+	Retry   *Retry               `json:"retry,omitempty"`
+	Timeout int                  `json:"timeout_seconds,omitempty"`
+
+	*AIStep
+	*ActionStep
+	*NotificationStep
+	*GateStep
+	*BranchStep
+	*WaitStep
 }
 
 // row returns the row of the kind. A kind that this program does not know has no
