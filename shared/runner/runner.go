@@ -235,13 +235,11 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 			return t.record(ctx, at, t.skipped(at, why))
 		}
 	}
-	switch at.Definition.Kind {
-	case definition.Gate:
-		next, stop, err = t.gate(ctx, at)
-		return next, stop, err
-	case definition.Waiting:
+	if at.Definition.Kind == definition.Gate {
+		return t.gate(ctx, at)
+	}
+	if at.Definition.Kind == definition.Waiting {
 		return t.wait(ctx, at, scope)
-	case definition.AI, definition.Action, definition.Notification, definition.Branching:
 	}
 	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Lease: reservation{t, at.ID}}
 	if at.Status == execution.StepRunning {
