@@ -151,7 +151,7 @@ type Form string
 // The forms.
 const (
 	Session Form = "session" // org_id, user_id, roles, jti
-	Tenant  Form = "hub"     // tenantId, sub, orgRole
+	Tenant  Form = "hub"     // tenantId, sub, orgRole, jti
 )
 
 // ErrForm says that a form is unknown.
@@ -163,7 +163,7 @@ type Claims struct {
 	Org    string
 	User   string
 	Roles  []string // form Tenant has only the first
-	ID     string   // jti, by which the session can be revoked; not in form Tenant
+	ID     string   // jti, by which the session can be revoked
 	Issued time.Time
 	TTL    time.Duration
 }
@@ -189,7 +189,7 @@ func (c Claims) said() (map[string]any, error) {
 		if len(c.Roles) == 0 {
 			return nil, fmt.Errorf("%w: %s without a role", ErrForm, c.Form)
 		}
-		return map[string]any{"tenantId": c.Org, "sub": c.User, "orgRole": c.Roles[0]}, nil
+		return map[string]any{"tenantId": c.Org, "sub": c.User, "orgRole": c.Roles[0], "jti": c.ID}, nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrForm, c.Form)
 }

@@ -88,7 +88,7 @@ func TestASessionCanBeCheckedByTheJWKS(t *testing.T) {
 		{
 			"the other form names tenant, subject and one role",
 			hub.Claims{Form: hub.Tenant, Org: "org_a", User: "user_1", Roles: []string{"owner"}, ID: "jti_1", Issued: now, TTL: time.Hour},
-			jwt.MapClaims{"tenantId": "org_a", "sub": "user_1", "orgRole": "owner"},
+			jwt.MapClaims{"tenantId": "org_a", "sub": "user_1", "orgRole": "owner", "jti": "jti_1"},
 		},
 	}
 	key := open(t)

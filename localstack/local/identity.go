@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	ids "theoneagents.app/agents/shared/id"
 	keys "theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // session is the default lifetime of a session.
@@ -32,6 +33,9 @@ func token(w world, args []string) error {
 	}
 	if err := checkClaims(*org, *user, *role, *form); err != nil {
 		return err
+	}
+	if most := int(tenant.MaxSession.Seconds()); *ttl > most {
+		return misusef("a session lives at most %d seconds, not %d", most, *ttl)
 	}
 	text, err := w.mint(home(*state), hub.Claims{
 		Form: hub.Form(*form), Org: *org, User: *user, Roles: []string{*role}, TTL: time.Duration(*ttl) * time.Second,

@@ -19,6 +19,7 @@ func TestAWrongArgumentIsRefusedWithTheAllowedOnes(t *testing.T) {
 		"a form":                         {[]string{"token", "-form", "saml"}, "session, hub"},
 		"an organization of a session":   {[]string{"token", "-org", "system"}, `"system" is not an organization id`},
 		"a user":                         {[]string{"token", "-user", "a b"}, `"a b" is not a user id`},
+		"a lifetime":                     {[]string{"token", "-ttl", "86401"}, "at most 86400 seconds, not 86401"},
 		"an access":                      {[]string{"key", "-access", "write"}, "read, read_write"},
 		"an organization of a key":       {[]string{"key", "-org", "org_a#b"}, "is not an organization id"},
 		"a key without a name":           {[]string{"key", "-name", ""}, "characters, not 0"},

@@ -624,6 +624,47 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheEarlierSessionsOfARevokedUserAreRefused(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	token := func(user string, ago time.Duration) http.Header {
+		at := time.Now().Add(-ago)
+		return http.Header{"Authorization": {"Bearer " + o.session(doc{"user_id": user, "iat": at.Unix(), "nbf": at.Unix()})}}
+	}
+	early, late, other := token("user_ann", time.Minute), token("user_ann", 10*time.Second), token("user_bob", time.Minute)
+	for _, h := range []http.Header{early, late, other} {
+		o.must(http.StatusOK, o.callWith(http.MethodGet, "/api/agents", nil, h).reply)
+	}
+	before := time.Now().Add(-30 * time.Second)
+	o.publish("hub", "session.revoked", doc{"user_id": "user_ann", "before": before.UTC().Format(time.RFC3339), "reason": "user_removed"})
+	o.eventually("the earlier session is refused", func() bool {
+		return o.callWith(http.MethodGet, "/api/agents", nil, early).status != http.StatusOK
+	})
+	o.mustRefuse(http.StatusUnauthorized, "unauthorized", o.callWith(http.MethodGet, "/api/credits", nil, early).reply)
+	for _, h := range []http.Header{late, other} {
+		o.must(http.StatusOK, o.callWith(http.MethodGet, "/api/agents", nil, h).reply)
+	}
+}
+
+func TestASessionThatCannotBeRevokedIsRefused(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	now := time.Now()
+	for name, claims := range map[string]doc{
+		"no jti":               {"jti": nil},
+		"no iat":               {"iat": nil},
+		"a day and a minute":   {"exp": now.Add(24*time.Hour + time.Minute).Unix()},
+		"exp in the year 9999": {"exp": 253402300799},
+	} {
+		h := http.Header{"Authorization": {"Bearer " + o.session(claims)}}
+		if r := o.callWith(http.MethodGet, "/api/agents", nil, h); r.status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, want 401", name, r.status)
+		}
+	}
+}
+
 // revokedSession returns a session that was valid until the Hub revoked it.
 func (o *org) revokedSession() string {
 	o.t.Helper()

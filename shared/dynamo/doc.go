@@ -17,6 +17,7 @@
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
+//	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept until they expire
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition; never deleted
 //	ORG#o#AGENT#a          LIMIT                   the starts of the agent in the last day
@@ -71,7 +72,8 @@
 //	SaveFact, again                  1      0     1      put that is refused
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
-//	Revoked                          1      1     0      get, for every request with a session
+//	Revoke, user                     1      0     1      put, if no later one is there
+//	Revoked                          1      2     0      batch of the session and its user, for every request with a session
 //	Lease                            1      0     1      update; one leases a tenth of the requests of a minute
 //	Agent                            2      2     0      get of the head, of the version
 //	Version                          1      1     0      get

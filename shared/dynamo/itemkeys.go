@@ -193,6 +193,12 @@ func monthKey(o id.Org, m credit.Month) primary {
 // character.
 func revokedKey(o id.Org, jti string) primary { return inOrg(o, "REVOKED", id.Digest(jti)) }
 
+// revokedUserKey is the key of the revocation of a user's sessions.
+func revokedUserKey(o id.Org, u id.User) primary {
+	pk, err := join("ORG", string(o), "USER", string(u))
+	return in(pk, err, "REVOKED")
+}
+
 // rateKey is the key of an organization's request count of one minute.
 func rateKey(o id.Org, minute time.Time) primary {
 	pk, err := join("ORG", string(o), "RATE")

@@ -3,25 +3,63 @@ package dynamo
 import (
 	"context"
 
-	"theoneagents.app/agents/shared/id"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
 	"theoneagents.app/agents/shared/tenant"
 )
 
 type revokedItem struct {
 	primary
 
+	Before  int64 `dynamodbav:"issued_before,omitempty"` // of a revocation by user, in nanoseconds
 	Expires int64 `dynamodbav:"expires"`
 }
 
 // Revoke implements tenant.Store.
 func (s *Store) Revoke(ctx context.Context, r tenant.Revocation) error {
-	return s.write(ctx, put(revokedItem{
-		primary: revokedKey(r.Org, r.JTI), Expires: r.Expires.Add(retention).Unix(),
-	}, "", nil))
+	expires := r.Expires.Add(retention).Unix()
+	if r.JTI != "" {
+		return s.write(ctx, put(revokedItem{primary: revokedKey(r.Org, r.JTI), Expires: expires}, "", nil))
+	}
+	i := revokedItem{primary: revokedUserKey(r.Org, r.User), Before: nanos(r.Before), Expires: expires}
+	err := s.write(ctx, put(i, "attribute_not_exists(pk) OR issued_before < :before", map[string]any{":before": i.Before}))
+	if refused(err) == nil {
+		return err
+	}
+	return nil // a later revocation of the user is there
 }
 
 // Revoked implements tenant.Store.
-func (s *Store) Revoked(ctx context.Context, o id.Org, jti string) (bool, error) {
-	var i revokedItem
-	return s.get(ctx, revokedKey(o, jti), &i)
+func (s *Store) Revoked(ctx context.Context, session tenant.Session) (bool, error) {
+	var keys []item
+	for _, key := range revocationKeys(session) {
+		if key.err != nil {
+			return false, key.err
+		}
+		keys = append(keys, key.item())
+	}
+	found, err := s.getAll(ctx, keys, true)
+	if err != nil {
+		return false, err
+	}
+	for _, raw := range found {
+		var i revokedItem
+		if err := attributevalue.UnmarshalMap(raw, &i); err != nil {
+			return false, err
+		}
+		if i.Before == 0 || session.Issued.Before(timeOf(i.Before)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// revocationKeys returns the keys of the revocations that may match a session.
+// Their partitions differ.
+func revocationKeys(session tenant.Session) []primary {
+	keys := []primary{revokedUserKey(session.Org, session.User)}
+	if session.JTI != "" {
+		keys = append(keys, revokedKey(session.Org, session.JTI))
+	}
+	return keys
 }

@@ -346,8 +346,13 @@ func orgPatterns() map[string]pattern {
 			r := tenant.Revocation{Org: org, JTI: "ses_01J", Expires: start()}
 			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
 		},
+		"Revoke, user": func(w *fixture) call {
+			r := tenant.Revocation{Org: org, User: "user_1", Before: start(), Expires: start()}
+			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
+		},
 		"Revoked": func(w *fixture) call {
-			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, org, "ses_01J")) }
+			session := tenant.Session{Org: org, JTI: "ses_01J", User: "user_1", Issued: start()}
+			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, session)) }
 		},
 		"Lease": func(w *fixture) call {
 			return func(ctx context.Context) error {

@@ -19,6 +19,9 @@ import (
 // machine.
 const MaxSize = 256 << 10
 
+// MaxAhead is how far the clock of a publisher may be ahead of ours.
+const MaxAhead = 5 * time.Minute
+
 // The faults of an event; their codes are the reasons in the dead-letter queue.
 var (
 	ErrMalformed = fault.New(fault.Invalid, "malformed", "The event is malformed.")
@@ -259,6 +262,9 @@ const (
 	latest   = 2200
 )
 
+// InRange reports whether a time has one of these years.
+func InRange(t time.Time) bool { return t.Year() >= earliest && t.Year() <= latest }
+
 func (e Event) faults() []error {
 	var faults []error
 	refuse := func(bad bool, why string) {
@@ -273,7 +279,6 @@ func (e Event) faults() []error {
 	refuse(!ok, "org_id must be org_ and up to 40 letters or digits")
 	refuse(e.Client != "" && !id.ValidExternal(string(e.Client)), "client_id must be up to 128 printable characters without # or space")
 	refuse(e.Payload == nil, "payload must be an object")
-	year := e.Published.Year()
-	refuse(year < earliest || year > latest, "published_at must be a time like 2026-03-09T14:23:01Z")
+	refuse(!InRange(e.Published), "published_at must be a time like 2026-03-09T14:23:01Z")
 	return faults
 }

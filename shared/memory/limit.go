@@ -23,13 +23,20 @@ func (s *Store) Lease(_ context.Context, o id.Org, minute time.Time, block, most
 func (s *Store) Revoke(_ context.Context, r tenant.Revocation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.org(r.Org).revoked[r.JTI] = true
+	if r.JTI != "" {
+		s.org(r.Org).revoked[r.JTI] = true
+		return nil
+	}
+	if before := s.org(r.Org).issuedBefore; r.Before.After(before[r.User]) {
+		before[r.User] = r.Before
+	}
 	return nil
 }
 
 // Revoked implements tenant.Store.
-func (s *Store) Revoked(_ context.Context, o id.Org, jti string) (bool, error) {
+func (s *Store) Revoked(_ context.Context, session tenant.Session) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.org(o).revoked[jti], nil
+	o := s.org(session.Org)
+	return o.revoked[session.JTI] || session.Issued.Before(o.issuedBefore[session.User]), nil
 }

@@ -46,10 +46,13 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
-	permits   map[time.Time]int        // taken, by minute
-	revoked   map[string]bool          // ids of sessions
-	outbox    map[id.Event]event.Event // unpublished
-	alerts    alert.Record
+	permits   map[time.Time]int // taken, by minute
+	revoked   map[string]bool   // ids of sessions
+
+	issuedBefore map[id.User]time.Time // sessions issued before are revoked
+
+	outbox map[id.Event]event.Event // unpublished
+	alerts alert.Record
 }
 
 // New returns an empty store.
@@ -74,7 +77,10 @@ func (s *Store) org(o id.Org) *org {
 			facts:     map[subject]client.Fact{},
 			permits:   map[time.Time]int{},
 			revoked:   map[string]bool{},
-			outbox:    map[id.Event]event.Event{},
+
+			issuedBefore: map[id.User]time.Time{},
+
+			outbox: map[id.Event]event.Event{},
 		}
 	}
 	return s.orgs[o]

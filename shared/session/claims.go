@@ -2,12 +2,14 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // claims are the strictly parsed claims of a token. golang-jwt validates them.
@@ -33,11 +35,26 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 		c.aud = f.texts("aud")
 	}
 	c.who = whoOf(f)
+	c.revocable(f)
 	return f.err
 }
 
+// revocable refuses a token that a revocation could not name, or that would
+// outlive the revocations.
+func (c *claims) revocable(f *fields) {
+	f.refuse(c.jti == "", "the token has no jti")
+	f.refuse(len(c.jti) > tenant.MaxJTI, fmt.Sprintf("the jti has %d bytes, want at most %d", len(c.jti), tenant.MaxJTI))
+	f.refuse(c.iat == nil, "the token has no iat")
+	f.refuse(c.exp == nil, "the token has no exp")
+	if f.err != nil {
+		return
+	}
+	life := c.exp.Sub(c.iat.Time)
+	f.refuse(life <= 0 || life > tenant.MaxSession, fmt.Sprintf("the token is valid for %s, want at most %s", life, tenant.MaxSession))
+}
+
 // whoOf returns the caller that the claims name: {org_id, user_id, roles, jti}
-// or, in other tokens of the Hub, {tenantId, sub, orgRole}.
+// or, in other tokens of the Hub, {tenantId, sub, orgRole, jti}.
 func whoOf(f *fields) caller.Caller {
 	_, first := f.get("org_id")
 	_, second := f.get("tenantId")
@@ -46,7 +63,6 @@ func whoOf(f *fields) caller.Caller {
 	var roles []string
 	if first {
 		org, user, roles = f.text("org_id"), f.text("user_id"), f.texts("roles")
-		f.refuse(f.text("jti") == "", "the token has no jti")
 	} else {
 		org, user, roles = f.text("tenantId"), f.text("sub"), []string{f.text("orgRole")}
 	}

@@ -19,8 +19,8 @@ import (
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
-	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // ErrInvalid refuses a token. Its cause is only logged.
@@ -39,9 +39,9 @@ type Verifier struct {
 	Issuer   string
 	Audience string
 	Now      func() time.Time
-	// Revoked reports whether the Hub has revoked a token, by its jti; nil to
-	// skip this check.
-	Revoked func(ctx context.Context, org id.Org, jti string) (bool, error)
+	// Revoked reports whether the Hub has revoked a session; nil to skip this
+	// check.
+	Revoked func(ctx context.Context, session tenant.Session) (bool, error)
 }
 
 // Caller returns the caller whose session token is, or ErrInvalid. Any other
@@ -70,10 +70,10 @@ func (v *Verifier) Caller(ctx context.Context, token string) (caller.Caller, err
 }
 
 func (v *Verifier) revoked(ctx context.Context, c claims) error {
-	if v.Revoked == nil || c.jti == "" {
+	if v.Revoked == nil {
 		return nil
 	}
-	revoked, err := v.Revoked(ctx, c.who.Org, c.jti)
+	revoked, err := v.Revoked(ctx, tenant.Session{Org: c.who.Org, JTI: c.jti, User: c.who.User, Issued: c.iat.Time})
 	if revoked {
 		return ErrInvalid.Because(errors.New("the token was revoked"))
 	}

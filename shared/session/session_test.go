@@ -31,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 var now = time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC)
@@ -142,7 +143,7 @@ func unix(seconds int64) string { return strconv.FormatInt(now.Unix()+seconds, 1
 
 func other(changes ...string) string {
 	form := []string{
-		"org_id", "", "user_id", "", "roles", "", "jti", "",
+		"org_id", "", "user_id", "", "roles", "",
 		"tenantId", `"org_a"`, "sub", `"user_1"`, "orgRole", `"admin"`,
 	}
 	return good(append(form, changes...)...)
@@ -182,7 +183,9 @@ func TestBothFormsAndAllAlgorithmsPass(t *testing.T) {
 		"a sub beside":     sign(t, "ES256", head("ES256"), good("sub", `"someone"`)),
 		"unknown claims":   sign(t, "ES256", head("ES256"), good("theme", `{"dark": true}`)),
 		"the same twice":   sign(t, "ES256", head("ES256"), good("roles", `["admin", "admin"]`)),
-		"no nbf":           sign(t, "ES256", head("ES256"), good("nbf", "", "iat", "")),
+		"no nbf":           sign(t, "ES256", head("ES256"), good("nbf", "")),
+		"a day":            sign(t, "ES256", head("ES256"), good("iat", unix(-60), "exp", unix(86400-60))),
+		"the longest jti":  sign(t, "ES256", head("ES256"), good("jti", `"`+strings.Repeat("j", tenant.MaxJTI)+`"`)),
 		"clocks 1 s apart": sign(t, "ES256", head("ES256"), good("nbf", unix(1), "iat", unix(1))),
 	} {
 		got, err := v.Caller(t.Context(), token)
@@ -296,6 +299,19 @@ func TestAttacksAreRefused(t *testing.T) {
 		"user with a space":      claims("user_id", `"user 1"`),
 		"no jti":                 claims("jti", ""),
 		"jti a number":           claims("jti", "1"),
+		"jti empty":              claims("jti", `""`),
+		"jti null":               claims("jti", "null"),
+		"jti too long":           claims("jti", `"`+strings.Repeat("j", tenant.MaxJTI+1)+`"`),
+		"the other form, no jti": sign(t, "ES256", es, other("jti", "")),
+		"no iat":                 claims("iat", ""),
+		"the other form, no iat": sign(t, "ES256", es, other("iat", "")),
+		"iat null":               claims("iat", "null"),
+		"iat a string":           claims("iat", `"`+unix(-60)+`"`),
+		"a day and a second":     claims("iat", unix(-60), "exp", unix(86400-59)),
+		"exp in the year 9999":   claims("exp", "253402300799"),
+		"the other form, exp":    sign(t, "ES256", es, other("exp", "253402300799")),
+		"iat 1970":               claims("iat", "0"),
+		"exp before iat":         claims("iat", unix(1), "exp", unix(0)),
 		"no roles":               claims("roles", ""),
 		"empty roles":            claims("roles", "[]"),
 		"roles a string":         claims("roles", `"admin"`),
@@ -324,11 +340,16 @@ func TestARevokedTokenIsRefused(t *testing.T) {
 	t.Parallel()
 
 	v := verifier(newHub())
-	v.Revoked = func(_ context.Context, org id.Org, jti string) (bool, error) {
-		return org == "org_a" && jti == "j1", nil
+	v.Revoked = func(_ context.Context, s tenant.Session) (bool, error) {
+		if s.Org != "org_a" || s.User != "user_1" || !s.Issued.Equal(now.Truncate(time.Second).Add(-time.Minute)) {
+			t.Errorf("asked about %+v", s)
+		}
+		return s.JTI == "j1", nil
 	}
-	if _, err := v.Caller(t.Context(), sign(t, "ES256", head("ES256"), good())); !errors.Is(err, ErrInvalid) {
-		t.Errorf("err = %v, want ErrInvalid", err)
+	for _, claims := range []string{good(), other()} {
+		if _, err := v.Caller(t.Context(), sign(t, "ES256", head("ES256"), claims)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: err = %v, want ErrInvalid", claims, err)
+		}
 	}
 	if _, err := v.Caller(t.Context(), sign(t, "ES256", head("ES256"), good("jti", `"j2"`))); err != nil {
 		t.Errorf("another token: %v", err)

@@ -18,10 +18,41 @@ func tenants() []promise {
 			for range 2 {
 				ok(t, s.Revoke(t.Context(), r))
 			}
-			for _, session := range []tenant.Revocation{r, {Org: anOrg(), JTI: r.JTI}, {Org: r.Org, JTI: "ses"}} {
-				got, err := s.Revoked(t.Context(), session.Org, session.JTI)
+			for session, want := range map[tenant.Session]bool{
+				{Org: r.Org, JTI: r.JTI, User: "user_1"}:   true,
+				{Org: r.Org, JTI: r.JTI, User: "user_2"}:   true,
+				{Org: anOrg(), JTI: r.JTI, User: "user_1"}: false,
+				{Org: r.Org, JTI: "ses", User: "user_1"}:   false,
+				{Org: r.Org, User: "user_1"}:               false,
+			} {
+				got, err := s.Revoked(t.Context(), session)
 				ok(t, err)
-				same(t, "revoked", got, session == r)
+				same(t, "revoked", got, want)
+			}
+		}},
+		{"the sessions of a user that were issued before the latest revocation are revoked", func(t trial, s Store) {
+			at := time.Now().UTC().Truncate(time.Second)
+			first := tenant.Revocation{Org: anOrg(), User: "user_1", Before: at, Expires: at.Add(tenant.MaxSession)}
+			latest := first
+			latest.Before, latest.Expires = at.Add(time.Minute+time.Nanosecond), latest.Expires.Add(time.Minute)
+			for _, r := range []tenant.Revocation{first, first, latest, first, latest} {
+				ok(t, s.Revoke(t.Context(), r))
+				one := tenant.Session{Org: r.Org, JTI: "ses", User: r.User, Issued: r.Before.Add(-time.Nanosecond)}
+				got, err := s.Revoked(t.Context(), one)
+				ok(t, err)
+				same(t, "revoked", got, true)
+			}
+			issued := latest.Before.Add(-time.Nanosecond)
+			for session, want := range map[tenant.Session]bool{
+				{Org: first.Org, JTI: "ses", User: "user_1", Issued: issued}:        true,
+				{Org: first.Org, User: "user_1", Issued: issued}:                    true,
+				{Org: first.Org, JTI: "ses", User: "user_1", Issued: latest.Before}: false,
+				{Org: first.Org, JTI: "ses", User: "user_2", Issued: issued}:        false,
+				{Org: anOrg(), JTI: "ses", User: "user_1", Issued: issued}:          false,
+			} {
+				got, err := s.Revoked(t.Context(), session)
+				ok(t, err)
+				same(t, "revoked", got, want)
 			}
 		}},
 		{"an organization that was not announced is unknown", func(t trial, s Store) {

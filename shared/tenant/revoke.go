@@ -8,32 +8,89 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// revoked is the Hub's event that revokes a session.
+// revoked is the Hub's event that revokes sessions.
 const revoked = "hub:session.revoked"
 
-// maxJTI is the maximum length of the id of a session.
-const maxJTI = 1024
+// MaxJTI is the maximum length of the id of a session, in bytes.
+const MaxJTI = 1024
 
-// A Revocation revokes a session: its token is refused although it has not
+// MaxSession is the longest lifetime of a session.
+const MaxSession = 24 * time.Hour
+
+// A Session is the part of a session that a revocation can name.
+type Session struct {
+	Org    id.Org
+	JTI    string // empty to match revocations of the user only
+	User   id.User
+	Issued time.Time
+}
+
+// A Revocation revokes one session, by its JTI, or all sessions of a user that
+// were issued before a time. Their tokens are refused although they have not
 // expired.
 type Revocation struct {
 	Org     id.Org
-	JTI     string
-	Expires time.Time // when the token expires
+	JTI     string    // empty for a revocation of a user
+	User    id.User   // empty for a revocation of one session
+	Before  time.Time // set with User
+	Expires time.Time // when the last revoked token expires
 }
 
-// revocationOf returns the revocation in an event.
+// revocationOf returns the revocation in an event: {jti} or {user_id, before}.
 func revocationOf(e event.Event) (Revocation, error) {
+	_, one := e.Payload["jti"]
+	_, all := e.Payload["before"]
+	if one == all {
+		return Revocation{}, event.ErrMalformed.Sayf("The payload must have either jti or user_id and before.")
+	}
+	if all {
+		return ofUser(e)
+	}
+	return ofSession(e)
+}
+
+func ofSession(e event.Event) (Revocation, error) {
 	jti, _ := e.Payload["jti"].(string)
-	if jti == "" || len(jti) > maxJTI {
-		return Revocation{}, event.ErrMalformed.Sayf("The payload's jti must be the id of a session.")
+	if jti == "" || len(jti) > MaxJTI {
+		return Revocation{}, event.ErrMalformed.Sayf("The payload's jti must be the id of a session, with up to %d bytes.", MaxJTI)
 	}
-	text, _ := e.Payload["expires_at"].(string)
-	expires, err := time.Parse(time.RFC3339, text)
+	// The Hub does not revoke a session before it issues it.
+	expires := e.Published.Add(event.MaxAhead + MaxSession)
+	if _, given := e.Payload["expires_at"]; given {
+		at, err := timeIn(e, "expires_at")
+		if err != nil {
+			return Revocation{}, err
+		}
+		expires = at
+	}
+	return Revocation{Org: e.Org, JTI: jti, Expires: expires}, nil
+}
+
+func ofUser(e event.Event) (Revocation, error) {
+	user, _ := e.Payload["user_id"].(string)
+	if !id.ValidExternal(user) {
+		return Revocation{}, event.ErrMalformed.Sayf("The payload's user_id must be the id of a user.")
+	}
+	before, err := timeIn(e, "before")
 	if err != nil {
-		return Revocation{}, event.ErrMalformed.Sayf("The payload's expires_at must be a time like 2026-03-01T00:00:00Z.")
+		return Revocation{}, err
 	}
-	return Revocation{e.Org, jti, expires}, nil
+	// A later time would refuse sessions that the Hub issues after the event.
+	if latest := e.Published.Add(event.MaxAhead); before.After(latest) {
+		return Revocation{}, event.ErrMalformed.Sayf("The payload's before is %s; it must be at most %s after published_at.",
+			before.UTC().Format(time.RFC3339), event.MaxAhead)
+	}
+	return Revocation{Org: e.Org, User: id.User(user), Before: before, Expires: before.Add(MaxSession)}, nil
+}
+
+// timeIn returns a time of the payload.
+func timeIn(e event.Event, field string) (time.Time, error) {
+	text, _ := e.Payload[field].(string)
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || !event.InRange(t) {
+		return time.Time{}, event.ErrMalformed.Sayf("The payload's %s must be a time like 2026-03-01T00:00:00Z.", field)
+	}
+	return t, nil
 }
 
 func (s *Service) revoke(ctx context.Context, e event.Event) error {

@@ -47,8 +47,8 @@ const (
 	suspended = "hub:org.suspended"
 )
 
-// Projects reports whether an event of this name changes a tenant or revokes a
-// session.
+// Projects reports whether an event of this name changes a tenant or revokes
+// sessions.
 func Projects(name string) bool {
 	return name == created || name == changed || name == suspended || name == revoked
 }
@@ -114,12 +114,13 @@ type Store interface {
 	// transaction. Otherwise it returns ErrStale.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
-	// Revoke records a revocation at least until the session has expired.
-	// Repeating it changes nothing.
+	// Revoke records a revocation at least until it expires. Repeating it changes
+	// nothing. Of several revocations of a user the latest Before counts, in any
+	// order.
 	Revoke(ctx context.Context, r Revocation) error
 
-	// Revoked reports whether a session of the organization was revoked.
-	Revoked(ctx context.Context, org id.Org, jti string) (bool, error)
+	// Revoked reports whether a session was revoked, by its jti or by its user.
+	Revoked(ctx context.Context, session Session) (bool, error)
 }
 
 // ErrStale says that the tenant has changed since it was read.

@@ -327,7 +327,7 @@ func (s *shelf) Revoke(_ context.Context, r tenant.Revocation) error {
 	return nil
 }
 
-func (s *shelf) Revoked(context.Context, id.Org, string) (bool, error) { return false, nil }
+func (s *shelf) Revoked(context.Context, tenant.Session) (bool, error) { return false, nil }
 
 func TestARevocationOfTheHubIsStored(t *testing.T) {
 	t.Parallel()
@@ -337,17 +337,55 @@ func TestARevocationOfTheHubIsStored(t *testing.T) {
 	}
 	s := &shelf{}
 	service := tenant.Service{Store: s, Now: func() time.Time { return start }}
-	good := revocation(map[string]any{"jti": "ses_1", "expires_at": "2026-03-09T15:30:00Z"})
-	want := tenant.Revocation{Org: "org_a", JTI: "ses_1", Expires: time.Date(2026, time.March, 9, 15, 30, 0, 0, time.UTC)}
-	if err := service.Project(t.Context(), good); err != nil || len(s.revoked) != 1 || s.revoked[0] != want {
-		t.Errorf("%+v, %v; want %+v", s.revoked, err, want)
+	at := func(text string) time.Time {
+		t.Helper()
+		got, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
 	}
+	for name, tc := range map[string]struct {
+		payload map[string]any
+		want    tenant.Revocation
+	}{
+		"one session": {
+			map[string]any{"jti": "ses_1"},
+			tenant.Revocation{Org: "org_a", JTI: "ses_1", Expires: start.Add(event.MaxAhead + 24*time.Hour)},
+		},
+		"one session with its end": {
+			map[string]any{"jti": "ses_1", "user_id": "user_1", "expires_at": "2026-03-09T15:30:00Z"},
+			tenant.Revocation{Org: "org_a", JTI: "ses_1", Expires: at("2026-03-09T15:30:00Z")},
+		},
+		"all sessions of a user": {
+			map[string]any{"user_id": "user_1", "before": "2026-03-09T00:00:00.5Z"},
+			tenant.Revocation{Org: "org_a", User: "user_1", Before: at("2026-03-09T00:00:00.5Z"), Expires: at("2026-03-10T00:00:00.5Z")},
+		},
+	} {
+		s.revoked = nil
+		if err := service.Project(t.Context(), revocation(tc.payload)); err != nil || len(s.revoked) != 1 || s.revoked[0] != tc.want {
+			t.Errorf("%s: %+v, %v; want %+v", name, s.revoked, err, tc.want)
+		}
+	}
+	ahead := func(d time.Duration) string { return start.Add(d).Format(time.RFC3339) }
 	for name, payload := range map[string]map[string]any{
-		"no name":   {"expires_at": "2026-03-09T15:30:00Z"},
-		"no text":   {"jti": int64(7), "expires_at": "2026-03-09T15:30:00Z"},
-		"too long":  {"jti": strings.Repeat("j", 1025), "expires_at": "2026-03-09T15:30:00Z"},
-		"no time":   {"jti": "ses_1"},
-		"no moment": {"jti": "ses_1", "expires_at": "soon"},
+		"no name":                {"expires_at": "2026-03-09T15:30:00Z"},
+		"no text":                {"jti": int64(7)},
+		"empty":                  {"jti": ""},
+		"too long":               {"jti": strings.Repeat("j", 1025)},
+		"no moment":              {"jti": "ses_1", "expires_at": "soon"},
+		"no time":                {"jti": "ses_1", "expires_at": nil},
+		"a user without a time":  {"user_id": "user_1"},
+		"a time without a user":  {"before": ahead(0)},
+		"a user with a hash":     {"user_id": "user#1", "before": ahead(0)},
+		"a user that is a list":  {"user_id": []any{"user_1"}, "before": ahead(0)},
+		"before soon":            {"user_id": "user_1", "before": "soon"},
+		"before a number":        {"user_id": "user_1", "before": int64(7)},
+		"before 2199":            {"user_id": "user_1", "before": "2199-01-01T00:00:00Z"},
+		"before in five minutes": {"user_id": "user_1", "before": ahead(event.MaxAhead + time.Second)},
+		"before the clock began": {"user_id": "user_1", "before": "0001-01-01T00:00:00Z"},
+		"both":                   {"jti": "ses_1", "user_id": "user_1", "before": ahead(0)},
+		"nothing":                {},
 	} {
 		if err := service.Project(t.Context(), revocation(payload)); !errors.Is(err, event.ErrMalformed) {
 			t.Errorf("%s: err = %v, want ErrMalformed", name, err)
