@@ -118,6 +118,17 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	}
 }
 
+func TestAnEventFromTheFutureBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	future := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_future"})
+	future["published_at"] = time.Now().Add(6 * time.Minute).UTC().Format(time.RFC3339)
+	o.put("psa", "ticket.created", future)
+	o.waitForLetters("malformed")
+	o.witness(1)
+}
+
 func TestAnOperatorInspectsAWholeRun(t *testing.T) {
 	t.Parallel()
 

@@ -138,8 +138,12 @@ type Service struct {
 
 // Dispatch starts a run of every agent whose conditions e meets. It may be
 // repeated with the same event. It returns ErrUnknownOrg for an unknown
-// organization; after any other error it should be called again.
+// organization and event.ErrMalformed for an event from the future; after any
+// other error it should be called again.
 func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
+	if err := e.Timely(s.Now()); err != nil {
+		return err
+	}
 	if err := s.Orgs.Project(ctx, e); err != nil {
 		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}

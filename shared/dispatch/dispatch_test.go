@@ -531,6 +531,42 @@ func TestAnUnknownOrganizationIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnEventFromTheFutureIsMalformedAndChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	for _, name := range []string{"psa:ticket.created", "hub:org.suspended", "hub:subscription.changed", "hub:session.revoked"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a := d.agent("agent_a")
+			before, err := d.Tenant(t.Context(), org)
+			d.must(err)
+			for _, ahead := range []time.Duration{event.MaxAhead + time.Nanosecond, time.Hour, 150 * 365 * 24 * time.Hour} {
+				e := d.event(name, map[string]any{"ticket_id": "t", "priority": "p1", "plan": "scale", "jti": "ses_1"})
+				e.Published = d.now.Add(ahead)
+				err := d.Dispatch(t.Context(), e)
+				if !errors.Is(err, event.ErrMalformed) || !strings.Contains(err.Error(), "at most 5m0s ahead") {
+					t.Errorf("%s ahead: err = %v, want ErrMalformed", ahead, err)
+				}
+			}
+			d.expect(a)
+			after, err := d.Tenant(t.Context(), org)
+			d.must(err)
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("the tenant changed (-want +got):\n%s", diff)
+			}
+			revoked, err := d.Revoked(t.Context(), tenant.Session{Org: org, JTI: "ses_1"})
+			if d.must(err); revoked {
+				t.Error("the session is revoked")
+			}
+			e := d.created()
+			e.Published = d.now.Add(event.MaxAhead)
+			d.must(d.Dispatch(t.Context(), e))
+			d.expect(a, definition.Started)
+		})
+	}
+}
+
 func TestOneEventStartsAnAgentOnceForEver(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -642,7 +678,7 @@ func TestDuplicatesOfAnEventAreRefusedWithinTheWindow(t *testing.T) {
 		d := open(t)
 		a := d.agent("agent_a")
 		first := d.created()
-		first.Published = d.now.Add(time.Hour)
+		first.Published = d.now.Add(event.MaxAhead)
 		d.must(d.Dispatch(t.Context(), first))
 		d.now = d.now.Add(dispatch.Window)
 		d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", first.Payload)))

@@ -140,6 +140,16 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 	return e, nil
 }
 
+// Timely returns ErrMalformed when the event was published more than MaxAhead
+// after now. Later true events could not overrule an event from far ahead.
+func (e Event) Timely(now time.Time) error {
+	if latest := now.Add(MaxAhead); e.Published.After(latest) {
+		return ErrMalformed.Sayf("The event is malformed: published_at is %s; it must be at most %s ahead of the clock, which shows %s.",
+			e.Published.UTC().Format(time.RFC3339), MaxAhead, now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // clientIn returns the client_id of a payload, which many products set instead
 // of the envelope's; "" without one.
 func clientIn(payload map[string]any) id.Client {
