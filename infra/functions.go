@@ -49,25 +49,28 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus aws
 // that depend on the machines.
 func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) map[string]*string {
 	return map[string]*string{
-		boot.EnvTable:        table.TableName(),
-		boot.EnvBus:          bus.EventBusName(),
-		boot.EnvDeadLetters:  q.DeadLetters.QueueUrl(),
-		boot.EnvUndelivered:  q.Undelivered.QueueArn(),
-		boot.EnvJWKS:         jsii.String(s.JWKS),
-		boot.EnvIssuer:       jsii.String(s.Issuer),
-		boot.EnvAudience:     jsii.String(s.Audience),
-		boot.EnvOrigins:      jsii.String(strings.Join(s.Origins, ",")),
-		boot.EnvProducts:     jsii.String(s.ProductsURL),
-		boot.EnvAllowedHosts: jsii.String(s.AllowedHosts),
-		boot.EnvProvider:     jsii.String(s.Provider),
-		boot.EnvModelURL:     jsii.String(s.ModelURL),
-		boot.EnvModelKey:     s.ModelKey.resolve(),
-		boot.EnvModels:       jsii.String(s.Models),
-		boot.EnvConsole:      jsii.String(s.Console),
-		boot.EnvSender:       jsii.String(s.Sender),
-		boot.EnvHookSecret:   s.HookSecret.resolve(),
-		boot.EnvCursorSecret: s.CursorSecret.resolve(),
-		boot.EnvRateLimit:    jsii.String(strconv.Itoa(s.RateLimit)),
+		boot.EnvTable:          table.TableName(),
+		boot.EnvBus:            bus.EventBusName(),
+		boot.EnvDeadLetters:    q.DeadLetters.QueueUrl(),
+		boot.EnvUndelivered:    q.Undelivered.QueueArn(),
+		boot.EnvJWKS:           jsii.String(s.JWKS),
+		boot.EnvIssuer:         jsii.String(s.Issuer),
+		boot.EnvAudience:       jsii.String(s.Audience),
+		boot.EnvOrigins:        jsii.String(strings.Join(s.Origins, ",")),
+		boot.EnvProducts:       jsii.String(s.ProductsURL),
+		boot.EnvAllowedHosts:   jsii.String(s.AllowedHosts),
+		boot.EnvProvider:       jsii.String(s.Provider),
+		boot.EnvModelURL:       jsii.String(s.ModelURL),
+		boot.EnvModelKey:       s.ModelKey.resolve(),
+		boot.EnvModels:         jsii.String(s.Models),
+		boot.EnvConsole:        jsii.String(s.Console),
+		boot.EnvSender:         jsii.String(s.Sender),
+		boot.EnvHookSecret:     s.HookSecret.resolve(),
+		boot.EnvCursorSecret:   s.CursorSecret.resolve(),
+		boot.EnvCallKey:        s.CallKeys.resolve(s.CallKeys.Private, "private"),
+		boot.EnvCallPublicKeys: s.CallKeys.resolve(s.CallKeys.Public, "public"),
+		boot.EnvCallIssuer:     jsii.String(s.CallIssuer),
+		boot.EnvRateLimit:      jsii.String(strconv.Itoa(s.RateLimit)),
 	}
 }
 
@@ -78,6 +81,17 @@ func (s secret) resolve() *string {
 		return jsii.String(s.Value)
 	}
 	return awscdk.SecretValue_SecretsManager(jsii.String(s.Name), nil).UnsafeUnwrap()
+}
+
+// resolve returns the value, or a reference to a field of the secret. A function
+// that has only the public keys never gets the private one.
+func (k callKeys) resolve(value, field string) *string {
+	if value != "" {
+		return jsii.String(value)
+	}
+	return awscdk.SecretValue_SecretsManager(jsii.String(k.Name), &awscdk.SecretsManagerSecretOptions{
+		JsonField: jsii.String(field),
+	}).UnsafeUnwrap()
 }
 
 // makeOthers makes every function but the runner, which the machines need

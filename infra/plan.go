@@ -55,7 +55,7 @@ func plan() []function {
 		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: all()},
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: readAndCount()},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: readAndCount()},
-		{name: docs, timeout: apiTimeout},
+		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
@@ -82,7 +82,7 @@ func forRunner() []string {
 	return []string{
 		boot.EnvTable, boot.EnvProducts, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL,
 		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
-		boot.EnvBus,
+		boot.EnvBus, boot.EnvCallKey, boot.EnvCallPublicKeys, boot.EnvCallIssuer,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // pages are the paths of the document that belong to no group: the function of
 // every other path answers them.
-var pages = []string{"/api/openapi.json", "/docs"}
+var pages = []string{"/api/openapi.json", "/docs", "/.well-known/jwks.json"}
 
 func TestEveryPathOfTheDocumentHasAFunctionAndTheOtherWayRound(t *testing.T) {
 	data, err := os.ReadFile("../shared/httpapi/openapi.gen.json")

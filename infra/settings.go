@@ -27,6 +27,8 @@ type settings struct {
 	Sender       string   // emailSender
 	HookSecret   secret   // webhookSecret, webhookSecretName
 	CursorSecret secret   // cursorSecret, cursorSecretName
+	CallKeys     callKeys // callKey and callPublicKeys, or callKeysSecretName
+	CallIssuer   string   // callIssuer: the iss of the tokens of calls of products
 	RateLimit    int      // rateLimit: requests a minute of an organization
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
@@ -38,6 +40,13 @@ type settings struct {
 // priority.
 type secret struct {
 	Value, Name string
+}
+
+// callKeys are the keys of calls of products: given by value, or by the name of
+// a secret in Secrets Manager with the JSON fields private and public. The
+// values have priority.
+type callKeys struct {
+	Private, Public, Name string
 }
 
 // The permitted values of some settings.
@@ -84,6 +93,8 @@ func readSettings(get func(key string) any) (settings, error) {
 		Sender:       text("emailSender", "agents@theoneagents.app"),
 		HookSecret:   secret{text("webhookSecret", ""), text("webhookSecretName", "one-agents/webhook")},
 		CursorSecret: secret{text("cursorSecret", ""), text("cursorSecretName", "one-agents/cursor")},
+		CallKeys:     callKeys{text("callKey", ""), text("callPublicKeys", ""), text("callKeysSecretName", "one-agents/call-keys")},
+		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),

@@ -14,6 +14,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
+			"callKey": "ck", "callPublicKeys": "cp", "callKeysSecretName": "cs", "callIssuer": "ci",
 			"rateLimit": "6000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 		}[key]
 	})
@@ -24,6 +25,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Origins: []string{"o1", "o2"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
 		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
+		CallKeys: callKeys{"ck", "cp", "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -255,6 +255,7 @@ func TestTheArchiveKeepsEveryEventForThirtyDays(t *testing.T) {
 func TestContextChangesTheTemplate(t *testing.T) {
 	tmpl, err := synthesize(map[string]any{
 		"archive": "false", "architecture": "x86_64", "webhookSecret": "whsec_1",
+		"callKey": "k", "callPublicKeys": "p1,p2", "callIssuer": "https://dev.example",
 		"modelProvider": "openai", "modelKeySecretName": "one-agents/model", "productsUrl": "http://127.0.0.1:4800",
 	})
 	if err != nil {
@@ -273,6 +274,8 @@ func TestContextChangesTheTemplate(t *testing.T) {
 		boot.EnvModelKey:   `"{{resolve:secretsmanager:one-agents/model:SecretString:::}}"`,
 		boot.EnvProducts:   `"http://127.0.0.1:4800"`,
 		boot.EnvProvider:   `"openai"`,
+
+		boot.EnvCallKey: `"k"`, boot.EnvCallPublicKeys: `"p1,p2"`, boot.EnvCallIssuer: `"https://dev.example"`,
 	} {
 		if got := dump(dig(env, name)); got != want {
 			t.Errorf("%s = %s, want %s", name, got, want)
@@ -280,6 +283,28 @@ func TestContextChangesTheTemplate(t *testing.T) {
 	}
 	if slices.Contains(tmpl.actionsOf(t, "runner"), "bedrock:InvokeModel") {
 		t.Error("the runner may call Bedrock, which it does not use")
+	}
+}
+
+func TestOnlyTheRunnerHasTheKeyOfCallsAndDocsHasNoSecret(t *testing.T) {
+	const secret = "{{resolve:secretsmanager:one-agents/call-keys:SecretString:"
+	for id, f := range inProduction(t).of("AWS::Lambda::Function") {
+		name, env := f.Properties["FunctionName"], dig(f.Properties, "Environment", "Variables")
+		want := map[string]string{boot.EnvCallKey: "null", boot.EnvCallPublicKeys: "null"}
+		switch name {
+		case "one-agents-runner":
+			want = map[string]string{boot.EnvCallKey: `"` + secret + `private::}}"`, boot.EnvCallPublicKeys: `"` + secret + `public::}}"`}
+		case "one-agents-docs":
+			want[boot.EnvCallPublicKeys] = `"` + secret + `public::}}"`
+		}
+		for variable, value := range want {
+			if got := dump(dig(env, variable)); got != value {
+				t.Errorf("%s has %s = %s, want %s", id, variable, got, value)
+			}
+		}
+		if all := dump(env); name == "one-agents-docs" && strings.Count(all, "resolve:secretsmanager") != 1 {
+			t.Errorf("docs has the variables %s, want the public keys alone", all)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"meter"},                                // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"session", "httpapi"},                         // outside: people
-	{"httpcall"},                                   // outside: causes of failed HTTP calls
+	{"httpcall", "callkey"},                        // outside: causes of failed HTTP calls, keys of calls
 	{"model", "product", "notify"},                 // outside: models, products, messages
 	{"gateway", "boot"},                            // entry points of functions
 	{"wire"},                                       // the dependencies of each function

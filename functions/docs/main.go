@@ -1,5 +1,5 @@
-// Command docs serves the API's contract without authentication, and answers
-// every path without an endpoint.
+// Command docs serves the API's contract and the public keys of our calls without
+// authentication, and answers every path without an endpoint.
 package main
 
 import (
@@ -9,19 +9,30 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/gateway"
 	"theoneagents.app/agents/shared/httpapi"
 )
 
 func main() { boot.Main(run) }
 
-func run(ctx context.Context, _ boot.Getenv) error {
-	lambda.StartWithOptions(handler(), lambda.WithContext(ctx))
+func run(ctx context.Context, getenv boot.Getenv) error {
+	handle, err := handler(getenv)
+	if err != nil {
+		return err
+	}
+	lambda.StartWithOptions(handle, lambda.WithContext(ctx))
 	return nil
 }
 
-func handler() gateway.Handler {
+func handler(getenv boot.Getenv) (gateway.Handler, error) {
+	env := boot.NewEnv(getenv)
+	keys, err := callkey.Set(env.List(boot.EnvCallPublicKeys))
+	env.Fault(boot.EnvCallPublicKeys, err)
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
 		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Now: time.Now,
-	}))
+	}, keys)), nil
 }

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -13,8 +18,9 @@ const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
 func TestTheRunnerRefusesAnUnknownOperation(t *testing.T) {
 	t.Parallel()
 
+	private, public := keys(t)
 	handle, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
-		return map[string]string{"MODELS": models}[name] + strings.Repeat(" ", len(name))
+		return map[string]string{"MODELS": models, "CALL_KEY": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
 	}, handler, about)
 	if err != nil {
 		t.Fatal(err)
@@ -24,11 +30,42 @@ func TestTheRunnerRefusesAnUnknownOperation(t *testing.T) {
 	}
 }
 
+// keys returns a key of calls, as the settings have it.
+func keys(t *testing.T) (private, public string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(secret), base64.StdEncoding.EncodeToString(known)
+}
+
+func TestTheRunnerDoesNotStartWithAKeyThatProductsDoNotKnow(t *testing.T) {
+	t.Parallel()
+
+	private, _ := keys(t)
+	_, public := keys(t)
+	_, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
+		return map[string]string{"MODELS": models, "CALL_KEY": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
+	}, handler, about)
+	if err == nil || !strings.Contains(err.Error(), "CALL_KEY: the private key has none of the public keys") || strings.Contains(err.Error(), private) {
+		t.Errorf("err = %v, want it to name the setting and hide its value", err)
+	}
+}
+
 func TestTheRunnerNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "runner", func(string) string { return "" }, handler, about)
-	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET"} {
+	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET", "CALL_KEY", "CALL_PUBLIC_KEYS", "CALL_ISSUER"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"theoneagents.app/agents/localstack/hub"
 	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/localstack/local/steps"
 )
@@ -24,8 +25,18 @@ type deployment struct {
 // deploy deploys the system unless it is up to date, verifies it and writes the
 // outputs.
 func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, products string) (cloud.Outputs, error) {
+	// The file is like the Hub's key: made at the first start, kept until make reset.
+	key, err := hub.Open(h.callKey())
+	if err != nil {
+		return cloud.Outputs{}, h.denied(err)
+	}
+	private, public, err := key.DER()
+	if err != nil {
+		return cloud.Outputs{}, err
+	}
 	app := cloud.App{
 		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ,
+		CallKey: private, CallPublicKey: public,
 	}
 	fingerprint, err := app.Fingerprint()
 	if err != nil {

@@ -292,12 +292,18 @@ func TestResetDeletesTheData(t *testing.T) {
 	if _, err := hub.Open(h.hubKey()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := hub.Open(h.callKey()); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.remember(deployment{Fingerprint: "f"}); err != nil {
 		t.Fatal(err)
 	}
 	w, _ := newWorld(t)
 	if err := run(t.Context(), w, []string{"reset", "-state", string(h)}); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(h.callKey()); err == nil {
+		t.Error("the key of calls is left")
 	}
 	if _, err := os.Stat(h.hubKey()); err == nil || h.lastDeployment().Fingerprint != "" {
 		t.Error("the key or the deployment is left")

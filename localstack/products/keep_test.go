@@ -24,7 +24,7 @@ func kept(t *testing.T, folder string) (server *httptest.Server, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(outbox.New("", http.DefaultClient, time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
+	w := newWorld(outbox.New("", http.DefaultClient, time.Now), anyone{}, time.Now, 100, slog.New(slog.DiscardHandler))
 	k, err := w.keep(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestRulesEndWithTheProgram(t *testing.T) {
 func TestAChangeIsSavedSoon(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(outbox.New("", http.DefaultClient, time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
+	w := newWorld(outbox.New("", http.DefaultClient, time.Now), anyone{}, time.Now, 100, slog.New(slog.DiscardHandler))
 	k, err := w.keep(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestOneProgramAtATimeKeepsAFolder(t *testing.T) {
 	folder := t.TempDir()
 	_, end := kept(t, folder)
 	defer end()
-	w := newWorld(outbox.New("", http.DefaultClient, time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
+	w := newWorld(outbox.New("", http.DefaultClient, time.Now), anyone{}, time.Now, 100, slog.New(slog.DiscardHandler))
 	if _, err := w.keep(folder); err == nil || !strings.Contains(err.Error(), "end them first") {
 		t.Errorf("err = %v", err)
 	}
@@ -159,7 +159,7 @@ func TestUnreadableDataIsRefusedWithASentence(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, "kept.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w := newWorld(outbox.New("", http.DefaultClient, time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
+		w := newWorld(outbox.New("", http.DefaultClient, time.Now), anyone{}, time.Now, 100, slog.New(slog.DiscardHandler))
 		if _, err := w.keep(folder); err == nil || !strings.Contains(err.Error(), "make reset") {
 			t.Errorf("%q: err = %v", text, err)
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/products/callers"
 	"theoneagents.app/agents/localstack/products/outbox"
 )
 
@@ -33,6 +34,7 @@ func main() {
 // A config holds the flags.
 type config struct {
 	listen, key, endpoint string
+	outputs               string
 	keep, mark            string
 	limit                 int
 }
@@ -43,6 +45,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:4580", "address to listen at")
 	f.StringVar(&c.key, "key", ".local/hub.pem", "file with the Hub's key; made if absent")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of the AWS emulator, for text messages and e-mails")
+	f.StringVar(&c.outputs, "outputs", ".local/outputs.json", "file with the address of the API, whose keys sign the calls of actions")
 	f.StringVar(&c.keep, "keep", "", "folder that keeps the data for the next start; without it the data is lost")
 	f.StringVar(&c.mark, "mark", "", "identifies the checkout of this program in GET /_health")
 	f.IntVar(&c.limit, "calls-limit", 50_000, "maximum number of recorded calls")
@@ -67,7 +70,8 @@ func run(ctx context.Context, args []string, now func() time.Time, log *slog.Log
 	}
 	clock := func() time.Time { return now().UTC() }
 	sent := outbox.New(c.endpoint, &http.Client{Timeout: 10 * time.Second}, clock)
-	w := newWorld(sent, clock, c.limit, log)
+	from := &callers.Callers{Outputs: c.outputs, HTTP: &http.Client{Timeout: 10 * time.Second}, Now: clock}
+	w := newWorld(sent, from, clock, c.limit, log)
 	w.mark = c.mark
 	handler, err := w.handler(key)
 	if err != nil {

@@ -16,8 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/products/callers"
 	"theoneagents.app/agents/localstack/products/outbox"
 )
+
+// anyone accepts every call of an action.
+type anyone struct{}
+
+func (anyone) Check(context.Context, callers.Call) error { return nil }
 
 // outside returns a server of all stand-ins, with an emulator that has sent one
 // text message.
@@ -35,7 +41,7 @@ func outside(t *testing.T) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := newHandler(key, outbox.New(emulator.URL, emulator.Client(), time.Now), time.Now, 100, slog.New(slog.DiscardHandler))
+	h, err := newHandler(key, outbox.New(emulator.URL, emulator.Client(), time.Now), anyone{}, time.Now, 100, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,19 +29,19 @@ type world struct {
 }
 
 // newWorld returns a world that keeps at most limit entries of each kind.
-func newWorld(sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) *world {
+func newWorld(sent *outbox.Outbox, from desk.Callers, now func() time.Time, limit int, log *slog.Logger) *world {
 	calls := journal.New[journal.Call](limit, maxBytes)
 	return &world{
 		calls: calls, outbox: sent, log: log,
-		desk:  desk.New(calls, now, limit),
+		desk:  desk.New(calls, from, now, limit),
 		model: model.New(journal.New[model.Call](limit, maxBytes), now),
 	}
 }
 
 // newHandler returns the handler of all stand-ins, which keeps at most limit
 // entries of each kind.
-func newHandler(key *hub.Key, sent *outbox.Outbox, now func() time.Time, limit int, log *slog.Logger) (http.Handler, error) {
-	return newWorld(sent, now, limit, log).handler(key)
+func newHandler(key *hub.Key, sent *outbox.Outbox, from desk.Callers, now func() time.Time, limit int, log *slog.Logger) (http.Handler, error) {
+	return newWorld(sent, from, now, limit, log).handler(key)
 }
 
 // handler returns the handler of all stand-ins.

@@ -3,10 +3,12 @@ package stories_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -206,5 +208,75 @@ func TestAParameterIsCheckedBeforeTheProductIsCalled(t *testing.T) {
 	x := o.ends(o.runBeside(first))
 	if got := text(x, "error", "message"); got != `psa.update_ticket: priority must be one of p1, p2, p3, p4; it is "urgent".` || len(o.calls("update_ticket")) != 1 {
 		t.Errorf("the error is %v", at(x, "error"))
+	}
+}
+
+func TestAProductAcceptsOnlyTheCallThatWasSigned(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	o.agent(doc{
+		"id": "note", "type": "product_action", "product": "psa", "action": "add_note",
+		"params": doc{"ticket_id": "tkt_signed", "body": "Seen.", "visibility": "internal"},
+	})
+	o.escalate()
+	exec := text(o.ends(o.run()), "id")
+	sent := o.done("add_note")
+	if len(sent) != 1 {
+		t.Fatalf("%d notes, want 1", len(sent))
+	}
+	claims := doc{}
+	token := strings.TrimPrefix(text(sent[0], "headers", "Authorization"), "Bearer ")
+	if _, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims(claims)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"sub": exec, "org": o.name, "action": "add_note", "jti": text(sent[0], "idempotency_key"), "aud": []any{"psa"},
+		"step": "note", "iss": "https://agents.theoneagents.app",
+		"exp": at(claims, "iat").(float64) + 60, //nolint:errcheck,forcetypeassert // the comparison of jti fails first.
+	} {
+		if !reflect.DeepEqual(claims[name], want) {
+			t.Errorf("%s is %v, want %v", name, claims[name], want)
+		}
+	}
+	if n := len(list(o.send(http.MethodGet, o.outputs.API+"/.well-known/jwks.json", nil, nil).body, "keys")); n != 1 {
+		t.Errorf("%d keys are served, want 1", n)
+	}
+
+	header := http.Header{}
+	for name, value := range at(sent[0], "headers").(map[string]any) { //nolint:errcheck,forcetypeassert // read above.
+		header.Set(name, value.(string)) //nolint:errcheck,forcetypeassert // headers are texts.
+	}
+	header.Del("Content-Length")
+	header.Del("Accept-Encoding")
+	address := o.outputs.Products + "/products/psa/actions/"
+	body := doc{"ticket_id": "tkt_signed", "body": "Seen.", "visibility": "internal"}
+	forged, err := o.key.Sign(claims) // the Hub's key is none of ours
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(name, value string) http.Header {
+		h := header.Clone()
+		h.Set(name, value)
+		return h
+	}
+	for name, tc := range map[string]struct {
+		action string
+		body   doc
+		header http.Header
+	}{
+		"another body":         {"add_note", doc{"ticket_id": "tkt_signed", "body": "Forged."}, header},
+		"another action":       {"update_ticket", body, header},
+		"another organization": {"add_note", body, changed("X-Org-Id", "org_other")},
+		"another key":          {"add_note", body, changed("Idempotency-Key", exec+":other")},
+		"a forged signature":   {"add_note", body, changed("Authorization", "Bearer "+forged)},
+		"no token":             {"add_note", body, changed("Authorization", "")},
+	} {
+		if r := o.send(http.MethodPost, address+tc.action, tc.body, tc.header); r.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %v, want 401", name, r.status, r.body)
+		}
+	}
+	if n := len(o.done("add_note")); n != 1 {
+		t.Errorf("%d notes, want 1 as before", n)
 	}
 }

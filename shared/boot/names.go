@@ -3,24 +3,27 @@ package boot
 // The names of the environment variables that configure the functions. The CDK
 // app sets them; the functions read them through Getenv.
 const (
-	EnvTable        = "TABLE_NAME"            // the DynamoDB table
-	EnvBus          = "BUS_NAME"              // the bus for platform events
-	EnvRuns         = "RUNS_MACHINE_ARN"      // the Express machine
-	EnvDeadLetters  = "DEAD_LETTER_QUEUE_URL" // queue of rejected events, with their reason
-	EnvUndelivered  = "UNDELIVERED_QUEUE_ARN" // queue of raw messages that no worker could handle
-	EnvJWKS         = "HUB_JWKS_URL"          // the Hub's signing keys
-	EnvIssuer       = "HUB_ISSUER"            // the iss of a session
-	EnvAudience     = "HUB_AUDIENCE"          // the aud of a session
-	EnvOrigins      = "ORIGINS"               // allowed origins of cookie writes, comma separated
-	EnvProducts     = "PRODUCTS_URL"          // base URL of the products' action endpoints
-	EnvAllowedHosts = "ALLOWED_HOSTS"         // host:port of private addresses that may be called, comma separated
-	EnvProvider     = "MODEL_PROVIDER"        // "bedrock" or "openai"
-	EnvModelURL     = "MODEL_ENDPOINT"        // base URL of the model API, when not the provider's own
-	EnvModelKey     = "MODEL_API_KEY"         // key of an OpenAI-compatible endpoint
-	EnvModels       = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
-	EnvConsole      = "CONSOLE_URL"           // base URL of the approval pages
-	EnvSender       = "EMAIL_SENDER"          // From address of e-mail
-	EnvHookSecret   = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
-	EnvCursorSecret = "CURSOR_SECRET"         // signs the cursors of lists
-	EnvRateLimit    = "RATE_LIMIT"            // requests a minute of an organization
+	EnvTable          = "TABLE_NAME"            // the DynamoDB table
+	EnvBus            = "BUS_NAME"              // the bus for platform events
+	EnvRuns           = "RUNS_MACHINE_ARN"      // the Express machine
+	EnvDeadLetters    = "DEAD_LETTER_QUEUE_URL" // queue of rejected events, with their reason
+	EnvUndelivered    = "UNDELIVERED_QUEUE_ARN" // queue of raw messages that no worker could handle
+	EnvJWKS           = "HUB_JWKS_URL"          // the Hub's signing keys
+	EnvIssuer         = "HUB_ISSUER"            // the iss of a session
+	EnvAudience       = "HUB_AUDIENCE"          // the aud of a session
+	EnvOrigins        = "ORIGINS"               // allowed origins of cookie writes, comma separated
+	EnvProducts       = "PRODUCTS_URL"          // base URL of the products' action endpoints
+	EnvAllowedHosts   = "ALLOWED_HOSTS"         // host:port of private addresses that may be called, comma separated
+	EnvProvider       = "MODEL_PROVIDER"        // "bedrock" or "openai"
+	EnvModelURL       = "MODEL_ENDPOINT"        // base URL of the model API, when not the provider's own
+	EnvModelKey       = "MODEL_API_KEY"         // key of an OpenAI-compatible endpoint
+	EnvModels         = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
+	EnvConsole        = "CONSOLE_URL"           // base URL of the approval pages
+	EnvSender         = "EMAIL_SENDER"          // From address of e-mail
+	EnvHookSecret     = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
+	EnvCursorSecret   = "CURSOR_SECRET"         // signs the cursors of lists
+	EnvCallKey        = "CALL_KEY"              // private key that signs calls of products; see package callkey
+	EnvCallPublicKeys = "CALL_PUBLIC_KEYS"      // public keys that verify them, comma separated
+	EnvCallIssuer     = "CALL_ISSUER"           // the iss of their tokens
+	EnvRateLimit      = "RATE_LIMIT"            // requests a minute of an organization
 )

@@ -49,7 +49,7 @@ func TestOnlyTheDocumentRoutesNeedNoAuthentication(t *testing.T) {
 	t.Parallel()
 
 	for _, rt := range newFixture(t).routes {
-		want := rt.pattern == "GET /docs" || rt.pattern == "GET /api/openapi.json"
+		want := rt.pattern == "GET /docs" || rt.pattern == "GET /api/openapi.json" || rt.pattern == "GET /.well-known/jwks.json"
 		if rt.open != want {
 			t.Errorf("%s: open is %t", rt.pattern, rt.open)
 		}

@@ -67,6 +67,10 @@ const (
 	oldID     = "appr_01OLD"
 )
 
+// callKeys is the key set of the tests.
+const callKeys = `{"keys":[{"kty":"EC","use":"sig","alg":"ES256","kid":"Lh-k1bgrwxc1kA0ZOCxzGP0Cu7GSmS4K5a3rLXrqIBo",` +
+	`"crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
+
 const exampleAgent = `{
 	"name": "P1 Escalation Notify",
 	"description": "Tells the seniors.",
@@ -203,7 +207,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
 	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
-	w.routes = append(w.routes, documents()...)
+	w.routes = append(w.routes, documents([]byte(callKeys))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()
 	for _, rt := range w.routes {

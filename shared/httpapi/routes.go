@@ -72,8 +72,9 @@ func (g events) routes() []route {
 }
 
 // documents need no authentication.
-func documents() []route {
+func documents(callKeys []byte) []route {
 	return []route{
+		{"GET /.well-known/jwks.json", "", true, file("application/json", callKeys, "default-src 'none'")},
 		{"GET /api/openapi.json", "", true, contract()},
 		{"GET /docs", "", true, docs()},
 	}

@@ -5,6 +5,7 @@
 //	X-Org-Id: <org>                          the organization
 //	X-One-Agents-Execution: <execution>      the causing run and
 //	X-One-Agents-Depth: <n>                  its depth, for resulting events
+//	Authorization: Bearer <token>            proves that the call is ours; see [Claims]
 //
 // The body is the parameters as a JSON object. Every status from 200 to 299
 // means that the action was done. The answer becomes the output of the step:
@@ -24,6 +25,8 @@ package product
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -34,7 +37,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/golang-jwt/jwt/v5"
+
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/httpcall"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/step"
 )
@@ -48,9 +55,38 @@ const (
 
 // Client performs actions in products.
 type Client struct {
-	Base string // without a slash at its end
-	HTTP *http.Client
-	Now  func() time.Time
+	Base   string // without a slash at its end
+	HTTP   *http.Client
+	Key    callkey.Key
+	Issuer string // the iss of the tokens
+	Now    func() time.Time
+}
+
+// Claims are the claims of a token, which is valid for one call of one body. A
+// product verifies its signature by the keys at /.well-known/jwks.json of the
+// API, and refuses a call that differs from its token.
+type Claims struct {
+	jwt.RegisteredClaims // aud is the product, sub the run, jti the idempotency key
+
+	Org    id.Org  `json:"org"`
+	Step   id.Step `json:"step"`
+	Action string  `json:"action"`
+	Body   string  `json:"body_sha256"` // of the bytes of the body, in hexadecimal
+}
+
+// lifetime is how long a token is valid. Each try has a token of its own.
+const lifetime = time.Minute
+
+// token returns the token of a call.
+func (c Client) token(cmd step.Command, body []byte) (string, error) {
+	now, sum := c.Now(), sha256.Sum256(body)
+	return c.Key.Sign(Claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: c.Issuer, Audience: jwt.ClaimStrings{cmd.Product}, Subject: string(cmd.Execution), ID: cmd.Key,
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lifetime)),
+		},
+		Org: cmd.Org, Step: cmd.Step, Action: cmd.Action, Body: hex.EncodeToString(sum[:]),
+	})
 }
 
 // Act implements step.Products.
@@ -59,6 +95,10 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	if err != nil {
 		return nil, httpcall.Failure{Text: "the parameters could not be encoded", Cause: err}
 	}
+	token, err := c.token(cmd, body)
+	if err != nil {
+		return nil, httpcall.Failure{Text: "the call could not be signed", Cause: err}
+	}
 	// Product and action are names of the catalogue, which need no escaping.
 	url := c.Base + "/products/" + cmd.Product + "/actions/" + cmd.Action
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
@@ -66,6 +106,7 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 		return nil, httpcall.Failure{Text: "the address of the product is invalid", Cause: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Idempotency-Key", cmd.Key)
 	req.Header.Set("X-Org-Id", string(cmd.Org))
 	req.Header.Set("X-One-Agents-Execution", string(cmd.Execution))

@@ -2,16 +2,28 @@ package product_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/step"
@@ -19,7 +31,7 @@ import (
 
 func command() step.Command {
 	return step.Command{
-		Org: "org_a", Execution: "exec_1", Depth: 3, Product: "psa", Action: "add_note", Key: "exec_1:s",
+		Org: "org_a", Execution: "exec_1", Step: "s", Depth: 3, Product: "psa", Action: "add_note", Key: "exec_1:s",
 		Params: map[string]any{"body": "<b>&\r\n", "n": int64(12345678901234567), "none": nil},
 	}
 }
@@ -28,7 +40,81 @@ func client(t *testing.T, h http.HandlerFunc) product.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return product.Client{Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}, Now: func() time.Time { return noon }}
+	return product.Client{
+		Base: s.URL, HTTP: &http.Client{Timeout: 5 * time.Second}, Now: func() time.Time { return noon },
+		Key: keys().key, Issuer: "https://agents.example",
+	}
+}
+
+// A pair is a key and the set that verifies its tokens.
+type pair struct {
+	key callkey.Key
+	set jose.JSONWebKeySet
+}
+
+// keys makes the key of all clients.
+var keys = sync.OnceValue(func() pair {
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	made, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	private, err := x509.MarshalPKCS8PrivateKey(made)
+	must(err)
+	public, err := x509.MarshalPKIXPublicKey(made.Public())
+	must(err)
+	b64 := base64.StdEncoding.EncodeToString
+	var p pair
+	p.key, err = callkey.Parse(b64(private), []string{b64(public)})
+	must(err)
+	text, err := callkey.Set([]string{b64(public)})
+	must(err)
+	must(json.Unmarshal(text, &p.set))
+	return p
+})
+
+func TestACallIsSignedForItsBodyAlone(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range []step.Command{command(), {Org: "org_b", Execution: "exec_2", Step: "t", Product: "defend", Action: "isolate_device", Key: "exec_2:t"}} {
+		var header string
+		var body []byte
+		c := client(t, func(_ http.ResponseWriter, r *http.Request) {
+			header, body = r.Header.Get("Authorization"), nil
+			body, _ = io.ReadAll(r.Body)
+		})
+		if _, err := c.Act(t.Context(), cmd); err != nil {
+			t.Fatal(err)
+		}
+		text, ok := strings.CutPrefix(header, "Bearer ")
+		token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil || !ok {
+			t.Fatalf("%q: %v", header, err)
+		}
+		got := map[string]any{}
+		if err := token.Claims(keys().set, &got); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(body)
+		want := map[string]any{
+			"iss": "https://agents.example", "aud": []any{cmd.Product}, "sub": string(cmd.Execution), "jti": cmd.Key,
+			"org": string(cmd.Org), "step": string(cmd.Step), "action": cmd.Action, "body_sha256": hex.EncodeToString(sum[:]),
+			"iat": float64(noon.Unix()), "exp": float64(noon.Unix() + 60),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("claims (-want +got)\n%s", diff)
+		}
+	}
+}
+
+func TestACallWithoutAKeyIsNotSent(t *testing.T) {
+	t.Parallel()
+	c := client(t, func(http.ResponseWriter, *http.Request) { t.Error("the product was called") })
+	c.Key = callkey.Key{}
+	if _, err := c.Act(t.Context(), command()); err == nil || errors.Is(err, step.ErrAgain) {
+		t.Errorf("err = %v, want one without a retry", err)
+	}
 }
 
 // noon is the time of every call.
@@ -285,7 +371,9 @@ func TestAnUnreachableProductIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	s.Close()
-	_, err := product.Client{Base: s.URL, HTTP: &http.Client{}}.Act(t.Context(), command())
+	c := client(t, nil)
+	c.Base = s.URL
+	_, err := c.Act(t.Context(), command())
 	if !errors.Is(err, step.ErrAgain) {
 		t.Errorf("err = %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 type Command struct {
 	Org       id.Org
 	Execution id.Execution
+	Step      id.Step
 	Depth     int // causal depth of the resulting events: runs behind them, including this one
 	Product   string
 	Action    string
@@ -35,7 +36,7 @@ func (s *Service) runAction(ctx context.Context, t Task) (execution.StepRecord, 
 	var reply map[string]any
 	tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
 		reply, err = s.Products.Act(ctx, Command{
-			Org: t.Run.Org, Execution: t.Run.ID, Depth: t.Run.Trigger.Depth() + 1,
+			Org: t.Run.Org, Execution: t.Run.ID, Step: t.Definition.ID, Depth: t.Run.Trigger.Depth() + 1,
 			Product: a.Product, Action: a.Action, Params: params, Key: t.Key(),
 		})
 		return err

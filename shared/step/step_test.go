@@ -240,7 +240,7 @@ func TestACommandNamesItsOrganizationAndRun(t *testing.T) {
 	job.Run.Trigger.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Depth: 2}}
 	doTask(t, h, job)
 	want := step.Command{
-		Org: "org_a", Execution: "exec_1", Depth: 3, Product: "psa", Action: "add_note", Key: "exec_1:s",
+		Org: "org_a", Execution: "exec_1", Step: "s", Depth: 3, Product: "psa", Action: "add_note", Key: "exec_1:s",
 		Params: map[string]any{"ticket_id": "t", "body": "b", "visibility": "internal"},
 	}
 	if diff := cmp.Diff(want, h.commands[0]); diff != "" {

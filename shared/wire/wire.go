@@ -30,6 +30,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/bus"
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/clock"
@@ -188,8 +189,23 @@ func (w *Wire) Alerts() *alert.Service {
 func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
-		Products: product.Client{Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}, Now: w.Now},
+		Products: w.products(),
 		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep,
+	}
+}
+
+// products returns the client of the products.
+func (w *Wire) products() product.Client {
+	private, public := w.env.Need(boot.EnvCallKey), w.env.Need(boot.EnvCallPublicKeys)
+	var key callkey.Key
+	if private != "" && public != "" {
+		var err error
+		key, err = callkey.Parse(private, w.env.List(boot.EnvCallPublicKeys))
+		w.env.Fault(boot.EnvCallKey, err)
+	}
+	return product.Client{
+		Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}, Now: w.Now,
+		Key: key, Issuer: w.env.Need(boot.EnvCallIssuer),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type App struct {
 	Endpoint string // of the emulator
 	Products string // URL of the stand-ins
 	Environ  []string
+
+	CallKey, CallPublicKey []byte // sign and verify calls of products, as DER
 }
 
 // cursorSecret signs the cursors of lists in every local cloud.
@@ -42,18 +45,20 @@ func (a App) context() map[string]string {
 		architecture = "arm64"
 	}
 	return map[string]string{
-		"allowedHosts":  strings.TrimPrefix(a.Products, "http://"),
-		"architecture":  architecture,
-		"consoleUrl":    a.Products + "/console",
-		"cursorSecret":  cursorSecret,
-		"archive":       "false", // the emulator's CloudFormation refuses it: see Mend
-		"hubJwksUrl":    a.Products + "/hub/jwks.json",
-		"modelEndpoint": a.Products + "/bedrock",
-		"modelProvider": "bedrock",
-		"origins":       a.Endpoint,
-		"productsUrl":   a.Products,
-		"rateLimit":     "6000",
-		"webhookSecret": hookSecret,
+		"allowedHosts":   strings.TrimPrefix(a.Products, "http://"),
+		"architecture":   architecture,
+		"callKey":        base64.StdEncoding.EncodeToString(a.CallKey),
+		"callPublicKeys": base64.StdEncoding.EncodeToString(a.CallPublicKey),
+		"consoleUrl":     a.Products + "/console",
+		"cursorSecret":   cursorSecret,
+		"archive":        "false", // the emulator's CloudFormation refuses it: see Mend
+		"hubJwksUrl":     a.Products + "/hub/jwks.json",
+		"modelEndpoint":  a.Products + "/bedrock",
+		"modelProvider":  "bedrock",
+		"origins":        a.Endpoint,
+		"productsUrl":    a.Products,
+		"rateLimit":      "6000",
+		"webhookSecret":  hookSecret,
 	}
 }
 

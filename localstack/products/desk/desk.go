@@ -1,6 +1,7 @@
 // Package desk stands in for the products and for the receivers of chat messages
 // and webhooks. It carries out the actions: it keeps tickets, notes and devices for
-// each org, and acts once per idempotency key.
+// each org, and acts once per idempotency key. It refuses a call of an action that
+// One Agents has not signed.
 //
 // PUT /_products makes it misbehave. A PUT replaces all rules, and the first rule
 // that fits and has times left is used:
@@ -37,6 +38,7 @@ import (
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/localstack/products/callers"
 	"theoneagents.app/agents/localstack/products/journal"
 	"theoneagents.app/agents/localstack/products/reply"
 	"theoneagents.app/agents/localstack/products/script"
@@ -93,12 +95,20 @@ type Desk struct {
 	rules    *script.Rules[Rule]
 	products *products
 	replies  *once
+	callers  Callers
+}
+
+// Callers checks that One Agents signed a call of an action: it returns
+// callers.ErrRefused otherwise, and another error when it cannot tell.
+type Callers interface {
+	Check(ctx context.Context, c callers.Call) error
 }
 
 // New returns a desk that records its calls in calls and keeps at most limit
 // things of each kind.
-func New(calls *journal.Log[journal.Call], now func() time.Time, limit int) *Desk {
+func New(calls *journal.Log[journal.Call], from Callers, now func() time.Time, limit int) *Desk {
 	return &Desk{
+		callers:  from,
 		calls:    calls,
 		now:      now,
 		rules:    script.New(func(r Rule) script.Cue { return r.Cue }),
@@ -158,9 +168,28 @@ func (d *Desk) action(w http.ResponseWriter, r *http.Request) {
 	case call.Org == "":
 		d.finish(w, call, refused(http.StatusBadRequest, "the header X-Org-Id is missing"), false)
 	default:
+		if denied, ok := d.authorize(r, call, body); !ok {
+			d.finish(w, call, denied, false)
+			return
+		}
 		rule := d.take(call)
 		d.finish(w, call, d.execute(r.Context(), rule, t, string(call.Params)), rule.LostReply)
 	}
+}
+
+// authorize returns whether One Agents signed the call, or else the answer.
+func (d *Desk) authorize(r *http.Request, c journal.Call, body []byte) (denied answer, ok bool) {
+	err := d.callers.Check(r.Context(), callers.Call{
+		Authorization: r.Header.Get("Authorization"), Org: c.Org, Execution: r.Header.Get("X-One-Agents-Execution"), Key: c.IdempotencyKey,
+		Product: c.Product, Action: c.Action, Body: body,
+	})
+	switch {
+	case errors.Is(err, callers.ErrRefused):
+		return refused(http.StatusUnauthorized, err.Error()), false
+	case err != nil:
+		return refused(http.StatusServiceUnavailable, err.Error()), false
+	}
+	return answer{}, true
 }
 
 // params reads the body of an action. It also returns it in canonical form, which

@@ -3,6 +3,7 @@ package desk_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"theoneagents.app/agents/localstack/products/callers"
 	"theoneagents.app/agents/localstack/products/desk"
 	"theoneagents.app/agents/localstack/products/journal"
 )
@@ -28,16 +30,55 @@ type stand struct {
 
 func open(t *testing.T) stand {
 	t.Helper()
-	calls, mux := handler()
+	calls, mux := handler(callersFunc(func(callers.Call) error { return nil }))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return stand{s, calls}
 }
 
-func handler() (*journal.Log[journal.Call], *http.ServeMux) {
+// callersFunc checks the callers of a desk.
+type callersFunc func(callers.Call) error
+
+func (f callersFunc) Check(_ context.Context, c callers.Call) error { return f(c) }
+
+func TestACallThatWasNotSignedHasNoEffect(t *testing.T) {
+	t.Parallel()
+
+	var asked []callers.Call
+	var verdict error
+	calls, mux := handler(callersFunc(func(c callers.Call) error { asked = append(asked, c); return verdict }))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s := stand{server, calls}
+	s.must(t, "PUT", "/_products", "", `{"rules": [{"status": 429, "times": 1}]}`)
+	for _, tc := range []struct {
+		err    error
+		status int
+	}{
+		{callers.ErrRefused, http.StatusUnauthorized},
+		{errors.New("the keys are away"), http.StatusServiceUnavailable},
+		{nil, http.StatusTooManyRequests},
+		{nil, http.StatusOK},
+	} {
+		verdict = tc.err
+		status, text, err := s.call(t, "POST", "/products/psa/actions/create_ticket", "key_1", `{ "subject": "VPN" }`)
+		if err != nil || status != tc.status {
+			t.Errorf("%v: %d %s, %v; want %d", tc.err, status, text, err, tc.status)
+		}
+	}
+	if n := len(s.state(t, "org_a").Tickets); n != 1 {
+		t.Errorf("%d tickets, want 1", n)
+	}
+	want := callers.Call{Org: "org_a", Key: "key_1", Product: "psa", Action: "create_ticket", Body: []byte(`{ "subject": "VPN" }`)}
+	if diff := cmp.Diff(want, asked[0]); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func handler(from desk.Callers) (*journal.Log[journal.Call], *http.ServeMux) {
 	calls := journal.New[journal.Call](1000, 1<<24)
 	mux := http.NewServeMux()
-	desk.New(calls, time.Now, 1000).Mount(mux)
+	desk.New(calls, from, time.Now, 1000).Mount(mux)
 	return calls, mux
 }
 
@@ -190,7 +231,7 @@ func TestADuplicateWaitsForTheFirst(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
-		_, mux := handler()
+		_, mux := handler(callersFunc(func(callers.Call) error { return nil }))
 		post := func(method, path, body string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
@@ -284,7 +325,7 @@ func TestAnInvalidCallIsRefusedAndRecorded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 
-			calls, mux := handler()
+			calls, mux := handler(callersFunc(func(callers.Call) error { return nil }))
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), "POST", tt.path, strings.NewReader(tt.body))
 			r.Header.Set("X-Org-Id", tt.org)
@@ -332,7 +373,7 @@ func TestHooksAnswerLikeTheRealServices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 
-			calls, mux := handler()
+			calls, mux := handler(callersFunc(func(callers.Call) error { return nil }))
 			send := func(method, path, body string) *httptest.ResponseRecorder {
 				w := httptest.NewRecorder()
 				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
@@ -375,7 +416,7 @@ func TestARuleChangesAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, mux := handler()
+			_, mux := handler(callersFunc(func(callers.Call) error { return nil }))
 			send := func(method, path, body string) *httptest.ResponseRecorder {
 				w := httptest.NewRecorder()
 				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
