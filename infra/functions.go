@@ -37,7 +37,8 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus aws
 		allow: map[permission]*[]awsiam.PolicyStatement{
 			sendLetters:   statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
 			invokeModels:  modelStatements(stack, s.Provider, models),
-			ringDoorbell:  doorbellStatements(),
+			ringDoorbell:  doorbellStatements(stack),
+			countRequests: countStatements(table.TableArn()),
 			sendSMS:       smsStatements(),
 			sendEmail:     emailStatements(stack, s.Sender),
 			publishEvents: statements("events:PutEvents", bus.EventBusArn()),

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+
+	"theoneagents.app/agents/shared/dynamo/schema"
 )
 
 // statements allows one action on some resources.
@@ -68,10 +70,32 @@ func modelResources(ids []string) []modelResource {
 	return out
 }
 
-// doorbellStatements allows ringing every task token. IAM has no resource for
-// task tokens: knowing a token is the right to use it.
-func doorbellStatements() *[]awsiam.PolicyStatement {
-	return statements("states:SendTaskSuccess", jsii.String("*"))
+// doorbellStatements allows ringing the task tokens of the machine Waits, the
+// only one that has any. A token itself has no ARN: IAM checks the ARN of the
+// token's machine, though the reference of its actions does not list that. The
+// ARN is made from the name, because the runner exists before the machine.
+func doorbellStatements(stack awscdk.Stack) *[]awsiam.PolicyStatement {
+	return statements("states:SendTaskSuccess", stack.FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("states"), Resource: jsii.String("stateMachine"), ResourceName: named("waits"),
+		ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+	}))
+}
+
+// countStatements allows updates of the counts of requests alone, and of their
+// attributes alone: a partition of another kind may match the pattern, such as
+// that of a client named RATE, but none of its attributes does. The update may
+// return only what it changed.
+func countStatements(table *string) *[]awsiam.PolicyStatement {
+	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings("dynamodb:UpdateItem"), Resources: &[]*string{table},
+		Conditions: &map[string]any{
+			"ForAllValues:StringLike":   map[string]any{"dynamodb:LeadingKeys": []string{schema.RatePartitions}},
+			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": schema.RateAttributes()},
+			"StringEqualsIfExists":      map[string]any{"dynamodb:ReturnValues": []string{"NONE", "UPDATED_OLD", "UPDATED_NEW"}},
+			// ForAllValues holds for a request without these keys.
+			"Null": map[string]any{"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+		},
+	})}
 }
 
 // smsStatements allows messages to telephones, which have no ARN. Every topic

@@ -36,6 +36,9 @@ const (
 	sendSMS      permission = "send a text message"
 	sendEmail    permission = "send e-mail"
 
+	// countRequests is for functions that otherwise only read the table.
+	countRequests permission = "count requests for the rate limit"
+
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
 )
@@ -53,8 +56,8 @@ func plan() []function {
 		{name: "executions", timeout: apiTimeout, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: all(), grants: []permission{startRuns, ringDoorbell}},
 		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: all()},
-		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: readAndCount()},
-		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: readAndCount()},
+		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
@@ -92,10 +95,11 @@ func forRunner() []string {
 
 // all is for functions that change records.
 func all() []string {
-	return append(readAndCount(), "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+	return append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 }
 
-// readAndCount is for functions that only read: counting a request is a write.
-func readAndCount() []string {
-	return []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+// reads is for functions that only read. Counting a request is a write: see
+// countRequests.
+func reads() []string {
+	return []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 }

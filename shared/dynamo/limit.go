@@ -27,12 +27,7 @@ const retention = time.Hour
 // makes the limit of this minute smaller but never larger.
 func (s *Store) Lease(ctx context.Context, o id.Org, minute time.Time, block, most int) (granted, used int, err error) {
 	nonce := s.nonce()
-	w := write{
-		op: opUpdate, key: rateKey(o, minute), add: map[string]int64{taken: int64(block)},
-		set:  map[string]any{"expires": minute.Add(retention).Unix()},
-		cond: "attribute_not_exists(pk) OR (taken < :most AND w <> :nonce)",
-		args: map[string]any{":most": most, ":nonce": nonce},
-	}
+	w := lease(o, minute, block, most, nonce)
 	x, err := w.expressed(nonce)
 	if err := errors.Join(w.key.err, err); err != nil {
 		return 0, 0, err
@@ -45,6 +40,17 @@ func (s *Store) Lease(ctx context.Context, o id.Org, minute time.Time, block, mo
 		granted = limit.Grant(after-block, block, most)
 	}
 	return granted, min(after, most), nil
+}
+
+// lease returns the update that counts a block. It names only
+// schema.RateAttributes: functions that only read may write nothing else.
+func lease(o id.Org, minute time.Time, block, most int, nonce string) write {
+	return write{
+		op: opUpdate, key: rateKey(o, minute), add: map[string]int64{taken: int64(block)},
+		set:  map[string]any{"expires": minute.Add(retention).Unix()},
+		cond: "attribute_not_exists(pk) OR (taken < :most AND w <> :nonce)",
+		args: map[string]any{":most": most, ":nonce": nonce},
+	}
 }
 
 // addTo applies the update of a count. It returns the count afterwards and

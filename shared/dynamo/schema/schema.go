@@ -11,6 +11,15 @@ const (
 	Expires = "expires"
 )
 
+// RatePartitions matches the partition keys of the counts of requests, as a
+// pattern of IAM.
+const RatePartitions = "ORG#*#RATE"
+
+// RateAttributes returns every attribute that counting a request names.
+func RateAttributes() []string {
+	return []string{PartitionKey, SortKey, Expires, "taken", "w"}
+}
+
 // An Index is a global secondary index that holds keys only.
 type Index struct {
 	Name         string
