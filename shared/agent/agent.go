@@ -91,6 +91,10 @@ type Head struct {
 	Version  int
 	Revision int64    // number of writes; 0 before the first
 	Needs    []string // definition.Needs; empty in heads that were stored before the field existed
+	// CreatedBy and UpdatedBy are the authors of the first and of the last
+	// change; empty in heads from before they were kept.
+	CreatedBy id.Actor
+	UpdatedBy id.Actor
 	// Placeholders are the example recipients of the template from which the agent
 	// was cloned; they must be replaced before the agent becomes active.
 	Placeholders []string
@@ -106,13 +110,13 @@ type Agent struct {
 
 // with returns the agent with another definition. A change of any other field than
 // name and description creates a new version.
-func (a Agent) with(d definition.Definition, now time.Time) Agent {
+func (a Agent) with(d definition.Definition, by id.Actor, now time.Time) Agent {
 	same := a.Definition
 	same.Name, same.Description = d.Name, d.Description
 	if !equal(same, d) {
 		a.Version++
 	}
-	a.Definition, a.Name, a.Category, a.Updated = d, d.Name, d.Category, now
+	a.Definition, a.Name, a.Category, a.Updated, a.UpdatedBy = d, d.Name, d.Category, now, by
 	if a.Status == Invalid {
 		a.Status = Paused
 	}
@@ -121,14 +125,14 @@ func (a Agent) with(d definition.Definition, now time.Time) Agent {
 
 // to returns the agent in another status, or ErrMove. Moving to the current status
 // changes nothing.
-func (a Agent) to(s Status, now time.Time) (Agent, error) {
+func (a Agent) to(s Status, by id.Actor, now time.Time) (Agent, error) {
 	switch {
 	case s == a.Status:
 		return a, nil
 	case !a.Status.May(s):
 		return a, ErrMove.Sayf("The agent cannot change from %s to %s.", a.Status, s)
 	}
-	a.Status, a.Updated = s, now
+	a.Status, a.Updated, a.UpdatedBy = s, now, by
 	return a, nil
 }
 

@@ -53,11 +53,21 @@ type Store interface {
 	DeleteAgent(ctx context.Context, a Agent) error
 
 	// Pauses returns the system agents that the organization has paused.
-	Pauses(ctx context.Context, org id.Org) (map[id.Agent]bool, error)
+	Pauses(ctx context.Context, org id.Org) (map[id.Agent]Pause, error)
 
-	// SavePause pauses or resumes a system agent, which listens for event, for this
-	// organization only.
-	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, paused bool) error
+	// SavePause pauses a system agent, which listens for event, for the
+	// organization alone. The first of repeated pauses stays.
+	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, p Pause) error
+
+	// DeletePause resumes a system agent for the organization.
+	DeletePause(ctx context.Context, org id.Org, agent id.Agent, event string) error
+}
+
+// A Pause is the pause of a system agent. It is zero in pauses from before it
+// was kept.
+type Pause struct {
+	By id.Actor
+	At time.Time
 }
 
 // A Cap is the maximum number of active agents.
@@ -71,9 +81,9 @@ type Plans interface {
 	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
 }
 
-// Runs cancels the open runs of an agent that is being deleted.
+// Runs ends the open runs of an agent that by is about to delete.
 type Runs interface {
-	CancelAll(ctx context.Context, org id.Org, agent id.Agent) error
+	CancelAll(ctx context.Context, org id.Org, agent id.Agent, by id.Actor) error
 }
 
 // Service manages agents on behalf of callers.
@@ -156,25 +166,32 @@ func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, e
 // seen returns a system agent with its status for an organization with these
 // pauses. A paused one has a different revision, so that Patch.Match detects the
 // change.
-func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
-	if pauses[a.ID] {
-		a.Status = Paused
-		a.Revision++
+func (s *Service) seen(a Agent, pauses map[id.Agent]Pause) Agent {
+	p, paused := pauses[a.ID]
+	if !paused {
+		return a
+	}
+	a.Status, a.UpdatedBy = Paused, p.By
+	a.Revision++
+	if !p.At.IsZero() {
+		a.Updated = p.At
 	}
 	return a
 }
 
 // draft returns a new agent in status Draft, with the placeholders of the template
 // from which it is copied.
-func (s *Service) draft(org id.Org, d definition.Definition, typ Type, placeholders []string) Agent {
-	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now(), Placeholders: placeholders}}
-	a = a.with(d, a.Created)
+func (s *Service) draft(who caller.Caller, d definition.Definition, typ Type, placeholders []string) Agent {
+	a := Agent{Head: Head{
+		ID: s.NewID(), Org: who.Org, Type: typ, Status: Draft, Created: s.Now(), CreatedBy: who.Actor(), Placeholders: placeholders,
+	}}
+	a = a.with(d, a.CreatedBy, a.Created)
 	a.Version = 1
 	return a
 }
 
-func (s *Service) create(ctx context.Context, org id.Org, d definition.Definition, typ Type, placeholders []string) (Agent, error) {
-	a := s.draft(org, d, typ, placeholders)
+func (s *Service) create(ctx context.Context, who caller.Caller, d definition.Definition, typ Type, placeholders []string) (Agent, error) {
+	a := s.draft(who, d, typ, placeholders)
 	a, err := s.save(ctx, Agent{}, a, Cap{})
 	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
@@ -217,7 +234,7 @@ func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.De
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.create(ctx, who.Org, d, Cloned, placeholders)
+	return s.create(ctx, who, d, Cloned, placeholders)
 }
 
 // A Patch is a change of an agent: top-level fields of the definition, and the
@@ -256,7 +273,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	after, err := s.patched(before, p)
+	after, err := s.patched(before, p, who.Actor())
 	if err != nil {
 		return Agent{}, err
 	}
@@ -278,7 +295,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 // patched returns the agent after p. It validates the whole definition, unless p
 // only pauses an active agent: that must be possible even if newer rules refuse
 // the definition.
-func (s *Service) patched(a Agent, p Patch) (Agent, error) {
+func (s *Service) patched(a Agent, p Patch, by id.Actor) (Agent, error) {
 	fields := given(p.Fields)
 	status, err := statusOf(fields, a.Status)
 	if err != nil {
@@ -286,7 +303,7 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	}
 	delete(fields, "status")
 	if len(fields) == 0 && a.Status == Active && status == Paused {
-		return a.to(status, s.Now())
+		return a.to(status, by, s.Now())
 	}
 	doc := a.Definition.Document()
 	maps.Copy(doc, fields)
@@ -296,10 +313,10 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	}
 	before := a
 	if len(fields) > 0 && !equal(d, a.Definition) || a.Status == Invalid {
-		a = a.with(d, s.Now())
+		a = a.with(d, by, s.Now())
 	}
 	if status != "" {
-		if a, err = a.to(status, s.Now()); err != nil {
+		if a, err = a.to(status, by, s.Now()); err != nil {
 			return a, err
 		}
 	}
@@ -352,10 +369,21 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	if err := s.Store.SavePause(ctx, who.Org, a.ID, a.Definition.Trigger.Event(), status == Paused); err != nil {
-		return Agent{}, fmt.Errorf("pause %s: %w", a.ID, err)
+	if status != before.Status {
+		if err := s.switched(ctx, who, a, status); err != nil {
+			return Agent{}, fmt.Errorf("make %s %s: %w", a.ID, status, err)
+		}
 	}
 	return s.Get(ctx, who, a.ID)
+}
+
+// switched pauses or resumes a system agent for the caller's organization.
+func (s *Service) switched(ctx context.Context, who caller.Caller, a Agent, status Status) error {
+	event := a.Definition.Trigger.Event()
+	if status == Active {
+		return s.Store.DeletePause(ctx, who.Org, a.ID, event)
+	}
+	return s.Store.SavePause(ctx, who.Org, a.ID, event, Pause{By: who.Actor(), At: s.Now()})
 }
 
 // Delete cancels the open runs of an agent and deletes it. It returns ErrNotFound,
@@ -364,7 +392,7 @@ func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent,
 	if _, ok := find(s.System, agent); ok {
 		return ErrSystem.Sayf("A system agent cannot be deleted; pause it instead.")
 	}
-	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who.Org, agent, match) })
+	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who, agent, match) })
 	return busy(err, "delete %s", agent)
 }
 
@@ -378,21 +406,21 @@ func busy(err error, operation string, args ...any) error {
 
 // delete cancels the runs before it deletes the agent, so that a failed deletion
 // can be retried, and again afterwards, for runs that started in between.
-func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent, match int64) error {
-	a, err := s.Store.Agent(ctx, org, agent)
+func (s *Service) delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
+	a, err := s.Store.Agent(ctx, who.Org, agent)
 	if err != nil {
 		return err
 	}
 	if match != 0 && match != a.Revision {
 		return ErrChanged
 	}
-	if err := s.Runs.CancelAll(ctx, org, agent); err != nil {
+	if err := s.Runs.CancelAll(ctx, who.Org, agent, who.Actor()); err != nil {
 		return fmt.Errorf("cancel the runs of %s: %w", agent, err)
 	}
 	if err := s.Store.DeleteAgent(ctx, a); err != nil {
 		return err
 	}
-	return s.Runs.CancelAll(ctx, org, agent)
+	return s.Runs.CancelAll(ctx, who.Org, agent, who.Actor())
 }
 
 // equal reports whether two values have the same JSON.

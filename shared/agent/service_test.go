@@ -26,7 +26,7 @@ import (
 type fixture struct {
 	mu       sync.Mutex
 	agents   map[id.Agent]agent.Agent
-	pauses   map[id.Org]map[id.Agent]bool
+	pauses   map[id.Org]map[id.Agent]agent.Pause
 	stats    map[id.Agent]agent.Stats
 	plan     credit.Plan
 	clock    time.Time
@@ -44,7 +44,7 @@ type fixture struct {
 
 func newFixture() *fixture {
 	return &fixture{
-		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]bool{}, plan: credit.Growth,
+		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]agent.Pause{}, plan: credit.Growth,
 		requests: map[string]agent.Request{},
 		stats:    map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 	}
@@ -128,27 +128,35 @@ func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
 	return nil
 }
 
-func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]bool, error) {
+func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]agent.Pause, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.pauses[org]), nil
 }
 
-func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, paused bool) error {
+func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, p agent.Pause) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pauses[org] == nil {
-		w.pauses[org] = map[id.Agent]bool{}
+		w.pauses[org] = map[id.Agent]agent.Pause{}
 	}
-	w.pauses[org][a] = paused
+	w.pauses[org][a] = p
+	w.events = append(w.events, event)
+	return nil
+}
+
+func (w *fixture) DeletePause(_ context.Context, org id.Org, a id.Agent, event string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pauses[org], a)
 	w.events = append(w.events, event)
 	return nil
 }
 
 func (w *fixture) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
 
-func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
-	w.log = append(w.log, fmt.Sprintf("cancel %s %s", org, a))
+func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent, by id.Actor) error {
+	w.log = append(w.log, fmt.Sprintf("cancel %s %s by %s", org, a, by))
 	return w.stuck
 }
 
@@ -231,7 +239,7 @@ func TestANewAgentIsADraftOfVersion1(t *testing.T) {
 	want := agent.Head{
 		ID: "agent_1", Org: "org_a", Name: "Everything", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
 		Created: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC), Updated: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC),
-		Version: 1, Revision: 1,
+		Version: 1, Revision: 1, CreatedBy: "user_1", UpdatedBy: "user_1",
 		Needs: []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"},
 	}
 	if diff := cmp.Diff(want, a.Head); diff != "" {
@@ -297,7 +305,7 @@ func TestAListHasSystemAgentsFirstAndIsFiltered(t *testing.T) {
 	}
 	w.stats["agent_1"] = agent.Stats{Runs: 3}
 	w.stats[dispatch] = agent.Stats{Runs: 7}
-	if err := w.SavePause(t.Context(), "org_a", dispatch, "", true); err != nil {
+	if err := w.SavePause(t.Context(), "org_a", dispatch, "", agent.Pause{By: "user_1"}); err != nil {
 		t.Fatal(err)
 	}
 	var system []string
@@ -695,7 +703,56 @@ func TestAChangeThatLosesEveryRaceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestASystemAgentCanOnlyBePausedAndResumed(t *testing.T) {
+func TestAnAgentNamesTheAuthorsOfItsFirstAndLastChange(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	program := caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}
+	authors := func(step string, want ...id.Actor) {
+		t.Helper()
+		a, err := s.Get(t.Context(), member, "agent_1")
+		if err != nil || a.CreatedBy != want[0] || a.UpdatedBy != want[1] {
+			t.Errorf("after %s: created by %q, updated by %q, %v; want %q", step, a.CreatedBy, a.UpdatedBy, err, want)
+		}
+	}
+	update := func(fields string) {
+		t.Helper()
+		if _, err := s.Update(t.Context(), program, "agent_1", agent.Patch{Fields: object(t, fields)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(`{}`)
+	authors("an update without a change", "user_1", "user_1")
+	update(`{"status":"active"}`)
+	authors("an activation", "user_1", "key_1")
+	if _, err := put(t, s, `{"description":"Other"}`); err != nil {
+		t.Fatal(err)
+	}
+	authors("a change of the description", "user_1", "user_1")
+	update(`{"status":"paused"}`)
+	authors("a pause", "user_1", "key_1")
+	a := w.agents["agent_1"]
+	a.CreatedBy, a.UpdatedBy = "", ""
+	w.agents["agent_1"] = a
+	authors("a record from before authors were kept", "", "")
+	update(`{"status":"active"}`)
+	authors("a change of an old record", "", "key_1")
+
+	old, err := s.Update(t.Context(), program, dispatch, agent.Patch{Fields: object(t, `{"status":"paused"}`)})
+	if err != nil || old.CreatedBy != id.Platform || old.UpdatedBy != "key_1" {
+		t.Errorf("paused system agent: created by %q, updated by %q, %v", old.CreatedBy, old.UpdatedBy, err)
+	}
+	again, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, `{"status":"paused"}`)})
+	if err != nil || again.UpdatedBy != "key_1" || !again.Updated.Equal(old.Updated) {
+		t.Errorf("paused twice: updated by %q at %v, %v", again.UpdatedBy, again.Updated, err)
+	}
+	back, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, `{"status":"active"}`)})
+	if err != nil || back.UpdatedBy != id.Platform {
+		t.Errorf("resumed: updated by %q, %v", back.UpdatedBy, err)
+	}
+}
+
+func TestASystemAgentIsOnlyPaused(t *testing.T) {
 	t.Parallel()
 
 	for name, fields := range map[string]string{
@@ -749,7 +806,7 @@ func TestDeletingCancelsRunsBeforeAndAfter(t *testing.T) {
 	if err := s.Delete(t.Context(), member, "agent_1", 0); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"save draft v1", "cancel org_a agent_1", "delete", "cancel org_a agent_1"}
+	want := []string{"save draft v1", "cancel org_a agent_1 by user_1", "delete", "cancel org_a agent_1 by user_1"}
 	if diff := cmp.Diff(want, w.log); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -295,6 +295,15 @@ func (a Approval) Close(now time.Time) Approval {
 	return a
 }
 
+// Decider returns the author of the final decision, which is the platform when
+// the time passed.
+func (a Approval) Decider() id.Actor {
+	if a.DecidedBy == "" {
+		return id.Platform
+	}
+	return caller.Caller{Org: a.Org, User: a.DecidedBy}.Actor()
+}
+
 // A Page is a part of a list.
 type Page struct {
 	Approvals []Approval

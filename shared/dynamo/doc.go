@@ -87,6 +87,7 @@
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
+//	DeletePause                      1      0     4      transaction: both deleted
 //	Listeners                        1      1     0      query of the listening definitions only
 //	DedupHolder                      1      1     0      get of the payload
 //	LimitStarts                      1      1     0      get, for an agent with a limit

@@ -50,6 +50,7 @@ type origin struct {
 type progress struct {
 	Status    string `dynamodbav:"st"`
 	Reason    string `dynamodbav:"rs,omitempty"`
+	Canceller string `dynamodbav:"cb,omitempty"`
 	Error     string `dynamodbav:"er,omitempty"` // JSON
 	Credits   int64  `dynamodbav:"cr,omitempty"`
 	Warnings  int    `dynamodbav:"wn,omitempty"`
@@ -90,7 +91,7 @@ func originOf(x execution.Execution) (origin, error) {
 
 func progressOf(x execution.Execution) (progress, error) {
 	i := progress{
-		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits, Warnings: x.Warnings,
+		Status: string(x.Status), Reason: string(x.Reason), Canceller: string(x.CancelledBy), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
 		Done: x.Done, Idle: x.StalledLeases,
@@ -143,7 +144,7 @@ func toJSON(v any) (string, error) {
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
 	x := execution.Execution{
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
-		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits, Warnings: i.Warnings,
+		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
 		WasParked: i.Rested,

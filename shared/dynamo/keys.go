@@ -29,7 +29,7 @@ type keyItem struct {
 func (i keyItem) key() key.Key {
 	return key.Key{
 		ID: id.Key(i.ID), Org: id.Org(i.Org), Name: i.Name, Access: caller.Access(i.Access),
-		Hash: key.Hash(i.Hash), Created: timeOf(i.Created), By: id.User(i.By),
+		Hash: key.Hash(i.Hash), Created: timeOf(i.Created), By: id.Actor(i.By),
 	}
 }
 

@@ -433,7 +433,13 @@ func agentPatterns() map[string]pattern {
 		},
 		"SavePause": func(w *fixture) call {
 			return func(ctx context.Context) error {
-				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", true)
+				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", agent.Pause{By: "user_1"})
+			}
+		},
+		"DeletePause": func(w *fixture) call {
+			w.ok(w.store.SavePause(w.t.Context(), org, "agent_system_dispatch", "psa:ticket.created", agent.Pause{By: "user_1"}))
+			return func(ctx context.Context) error {
+				return w.store.DeletePause(ctx, org, "agent_system_dispatch", "psa:ticket.created")
 			}
 		},
 	}

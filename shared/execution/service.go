@@ -143,17 +143,17 @@ const tries = 30
 // Cancel ends a run for a caller and denies its open gate in the same write. It
 // returns ErrNotFound or ErrState.
 func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Execution) error {
-	return s.cancel(ctx, who.Org, exec, CancelledByUser)
+	return s.cancel(ctx, who.Org, exec, CancelledByUser, who.Actor())
 }
 
-// CancelAll ends every open run of a deleted agent. It repeats until no list
+// CancelAll ends every open run of an agent that by deletes. It repeats until no list
 // contains an open run: a run whose status changes meanwhile may be missing in
 // both lists for a moment.
-func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
+func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent, by id.Actor) error {
 	for range tries {
 		found := 0
 		for _, st := range []Status{Pending, Running, WaitingApproval} {
-			n, err := s.cancelEach(ctx, org, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
+			n, err := s.cancelEach(ctx, org, by, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
 			if err != nil {
 				return err
 			}
@@ -167,14 +167,14 @@ func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
 }
 
 // cancelEach ends the listed runs and returns the number of open ones.
-func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found int, err error) {
+func (s *Service) cancelEach(ctx context.Context, org id.Org, by id.Actor, q Query) (found int, err error) {
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
 		if err != nil {
 			return found, err
 		}
 		for _, x := range page.Executions {
-			switch err := s.cancel(ctx, org, x.ID, AgentDeleted); {
+			switch err := s.cancel(ctx, org, x.ID, AgentDeleted, by); {
 			case err == nil:
 				found++
 			case !errors.Is(err, ErrState):
@@ -188,25 +188,25 @@ func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found in
 	}
 }
 
-func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
-	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, r) })
+func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r Reason, by id.Actor) error {
+	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, r, by) })
 	if errors.Is(err, retry.ErrLost) {
 		return ErrStale.Because(fmt.Errorf("cancel %s: %w", exec, err))
 	}
 	return err
 }
 
-func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
+func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason, by id.Actor) error {
 	x, done, err := s.Store.Execution(ctx, org, exec)
 	if err != nil {
 		return err
 	}
 	now := s.Now()
-	if _, err := x.Cancel(r, now); err != nil {
+	if _, err := x.Cancel(r, by, now); err != nil {
 		return err
 	}
 	c := x.End(func(x Execution) Execution {
-		x, _ = x.Cancel(r, now) // checked above
+		x, _ = x.Cancel(r, by, now) // checked above
 		return x
 	}, done, now.Before(x.Lease.Until))
 	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {

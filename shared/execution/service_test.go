@@ -334,11 +334,14 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 		runs = append(runs, x)
 	}
 	w := with(runs...)
-	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1", "user_ada"); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, x := range w.runs {
+		if by := x.CancelledBy; (by == "user_ada") != (x.Status == execution.Cancelled) {
+			t.Errorf("%s is %s, cancelled by %q", x.ID, x.Status, by)
+		}
 		got = append(got, fmt.Sprintf("%s %s", x.Status, x.Reason))
 	}
 	want := []string{
@@ -350,7 +353,7 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 	// A run that ends meanwhile causes no error.
 	w = with(begun())
 	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
-	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1", "user_ada"); err != nil {
 		t.Error(err)
 	}
 }
@@ -417,7 +420,7 @@ func TestAFailedStepThatContinuesIsAWarningAndKeepsItsError(t *testing.T) {
 	complete := func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }
 	fail := func(x execution.Execution) execution.Execution { return x.Fail(*last.Error, at(9)) }
 	cancel := func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(execution.CancelledByUser, at(9))
+		x, _ = x.Cancel(execution.CancelledByUser, "user_1", at(9))
 		return x
 	}
 	for name, tc := range map[string]struct {

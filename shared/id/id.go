@@ -38,11 +38,16 @@ type (
 	Key string
 	// User names a person; the Hub makes it.
 	User string
+	// Actor names the author of a change: user_…, key_… or Platform.
+	Actor string
 	// Client names a client of an organization; products make it.
 	Client string
 	// Step names a step within its agent; tenants make it.
 	Step string
 )
+
+// Platform is the author of a change that no person and no key asked for.
+const Platform Actor = "platform"
 
 // System is the organization that owns the agents of every organization. It is
 // never a caller.

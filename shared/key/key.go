@@ -41,7 +41,7 @@ type Key struct {
 	Access  caller.Access
 	Hash    Hash
 	Created time.Time
-	By      id.User
+	By      id.Actor
 }
 
 // A Hash stands for a secret: its SHA-256 in hexadecimal. The secret has 256
@@ -89,7 +89,7 @@ func (s *Service) Create(ctx context.Context, who caller.Caller, name string, ac
 	random := s.Random()
 	secret := prefix + base64.RawURLEncoding.EncodeToString(random[:])
 	hash, _ := HashOf(secret)
-	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: s.Now(), By: who.User}
+	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: s.Now(), By: who.Actor()}
 	return k, secret, s.Store.CreateKey(ctx, k)
 }
 

@@ -98,7 +98,7 @@ func (o *org) save(before, after agent.Agent, active agent.Cap) error {
 	}
 	if _, ok := o.versions[after.ID][after.Version]; !ok {
 		o.versions[after.ID][after.Version] = agent.Version{
-			Number: after.Version, Created: after.Updated, Definition: clone(after.Definition),
+			Number: after.Version, Created: after.Updated, CreatedBy: after.UpdatedBy, Definition: clone(after.Definition),
 		}
 	}
 	o.store(after.Announces(before))
@@ -153,18 +153,28 @@ func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
 }
 
 // Pauses implements agent.Store.
-func (s *Store) Pauses(_ context.Context, o id.Org) (map[id.Agent]bool, error) {
+func (s *Store) Pauses(_ context.Context, o id.Org) (map[id.Agent]agent.Pause, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.org(o).paused(""), nil
+	pauses := map[id.Agent]agent.Pause{}
+	for a, p := range s.org(o).pauses {
+		pauses[a] = p.Pause
+	}
+	return pauses, nil
 }
 
-// paused returns the paused system agents that listen for an event; all of them
-// for no event.
+// A pause is the pause of a system agent that listens for an event.
+type pause struct {
+	agent.Pause
+
+	event string
+}
+
+// paused returns the paused system agents that listen for an event.
 func (o *org) paused(event string) map[id.Agent]bool {
 	paused := map[id.Agent]bool{}
-	for a, e := range o.pauses {
-		if event == "" || event == e {
+	for a, p := range o.pauses {
+		if event == p.event {
 			paused[a] = true
 		}
 	}
@@ -172,14 +182,21 @@ func (o *org) paused(event string) map[id.Agent]bool {
 }
 
 // SavePause implements agent.Store.
-func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, paused bool) error {
+func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, p agent.Pause) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if paused {
-		s.org(o).pauses[a] = event
-	} else {
-		delete(s.org(o).pauses, a)
+	pauses := s.org(o).pauses
+	if _, paused := pauses[a]; !paused {
+		pauses[a] = pause{p, event}
 	}
+	return nil
+}
+
+// DeletePause implements agent.Store.
+func (s *Store) DeletePause(_ context.Context, o id.Org, a id.Agent, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.org(o).pauses, a)
 	return nil
 }
 

@@ -37,7 +37,7 @@ type org struct {
 	agents    map[id.Agent]agent.Agent
 	versions  map[id.Agent]map[int]agent.Version
 	requests  map[string]agent.Request // by key
-	pauses    map[id.Agent]string      // the event that a paused system agent listens for
+	pauses    map[id.Agent]pause       // of system agents
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
@@ -63,7 +63,7 @@ func (s *Store) org(o id.Org) *org {
 			agents:    map[id.Agent]agent.Agent{},
 			versions:  map[id.Agent]map[int]agent.Version{},
 			requests:  map[string]agent.Request{},
-			pauses:    map[id.Agent]string{},
+			pauses:    map[id.Agent]pause{},
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},
 			claims:    map[string]claim{},

@@ -97,7 +97,7 @@ func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, 
 // harmless lists the calls of the store that cannot fail here: they only show
 // something to a person, or belong to services that no run depends on.
 var harmless = []string{
-	"Agents", "Versions", "Pauses", "SavePause", // lists, and a switch that is one write
+	"Agents", "Versions", "Pauses", "SavePause", "DeletePause", // lists, and a switch that is one write
 	"Approvals",         // a list
 	"Revoke", "Revoked", // sessions
 }
