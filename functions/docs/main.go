@@ -22,6 +22,6 @@ func run(ctx context.Context, _ boot.Getenv) error {
 
 func handler() gateway.Handler {
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
-		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Now: time.Now,
+		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
 	}))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -35,13 +36,15 @@ type Store interface {
 	// on condition that the stored revision is still before.Revision (0: no stored
 	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
 	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
-	// concurrent writes.
-	SaveAgent(ctx context.Context, before, after Agent, active Cap) error
+	// concurrent writes. Acts
+	// are the entries of the audit log for the change: this and every other
+	// method writes them in its transaction, or not at all.
+	SaveAgent(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) error
 
 	// SaveRequested writes a new agent, as SaveAgent does, together with its request
 	// in one transaction. If the organization has a request with the same key made
 	// after since, it writes nothing and returns ErrRequested.
-	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time) error
+	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time, acts ...audit.Entry) error
 
 	// Requested returns the last request with a key, and whether it exists. The
 	// store may delete a request after RequestKept.
@@ -50,17 +53,18 @@ type Store interface {
 	// DeleteAgent deletes the agent on condition that its stored revision is still
 	// a.Revision, otherwise it returns ErrStale. The versions remain, for the
 	// agent's runs.
-	DeleteAgent(ctx context.Context, a Agent) error
+	DeleteAgent(ctx context.Context, a Agent, acts ...audit.Entry) error
 
 	// Pauses returns the system agents that the organization has paused.
 	Pauses(ctx context.Context, org id.Org) (map[id.Agent]Pause, error)
 
 	// SavePause pauses a system agent, which listens for event, for the
-	// organization alone. The first of repeated pauses stays.
-	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, p Pause) error
+	// organization alone. The first of repeated pauses stays, with its acts.
+	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, p Pause, acts ...audit.Entry) error
 
-	// DeletePause resumes a system agent for the organization.
-	DeletePause(ctx context.Context, org id.Org, agent id.Agent, event string) error
+	// DeletePause resumes a system agent for the organization. Without a pause it
+	// writes nothing.
+	DeletePause(ctx context.Context, org id.Org, agent id.Agent, event string, acts ...audit.Entry) error
 }
 
 // A Pause is the pause of a system agent. It is zero in pauses from before it
@@ -190,9 +194,13 @@ func (s *Service) draft(who caller.Caller, d definition.Definition, typ Type, pl
 	return a
 }
 
-func (s *Service) create(ctx context.Context, who caller.Caller, d definition.Definition, typ Type, placeholders []string) (Agent, error) {
+// create stores a draft of the caller's. Source is the agent or the template that
+// it is a copy of; empty for a new definition.
+func (s *Service) create(
+	ctx context.Context, who caller.Caller, d definition.Definition, typ Type, source string, placeholders []string,
+) (Agent, error) {
 	a := s.draft(who, d, typ, placeholders)
-	a, err := s.save(ctx, Agent{}, a, Cap{})
+	a, err := s.save(ctx, Agent{}, a, Cap{}, created(who, a, source))
 	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
 	}
@@ -200,9 +208,9 @@ func (s *Service) create(ctx context.Context, who caller.Caller, d definition.De
 }
 
 // save writes an agent and its needs, and returns it with its stored revision.
-func (s *Service) save(ctx context.Context, before, after Agent, active Cap) (Agent, error) {
+func (s *Service) save(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) (Agent, error) {
 	after.Needs = after.Definition.Needs()
-	if err := s.Store.SaveAgent(ctx, before, after, active); err != nil {
+	if err := s.Store.SaveAgent(ctx, before, after, active, acts...); err != nil {
 		return after, err
 	}
 	after.Revision++
@@ -215,17 +223,19 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.copied(ctx, who, a.Definition, name, a.Placeholders)
+	return s.copied(ctx, who, a.Definition, name, string(a.ID), a.Placeholders)
 }
 
-// Copy creates a draft from the definition of a template, which it validates again,
-// with another name if name is not empty. The copy cannot be activated while it
-// still has an example recipient of the template.
-func (s *Service) Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (Agent, error) {
-	return s.copied(ctx, who, d, name, s.Rules.Placeholders(d))
+// Copy stores a draft with the definition of the template source, checked again, under
+// another name if one is given. The copy cannot be activated while a recipient of
+// the template's that is reserved for examples stands in it.
+func (s *Service) Copy(ctx context.Context, who caller.Caller, source id.Template, d definition.Definition, name string) (Agent, error) {
+	return s.copied(ctx, who, d, name, string(source), s.Rules.Placeholders(d))
 }
 
-func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.Definition, name string, placeholders []string) (Agent, error) {
+func (s *Service) copied(
+	ctx context.Context, who caller.Caller, d definition.Definition, name, source string, placeholders []string,
+) (Agent, error) {
 	doc := d.Document()
 	if name != "" {
 		doc["name"] = name
@@ -234,7 +244,7 @@ func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.De
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.create(ctx, who, d, Cloned, placeholders)
+	return s.create(ctx, who, d, Cloned, source, placeholders)
 }
 
 // A Patch is a change of an agent: top-level fields of the definition, and the
@@ -285,7 +295,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 		return Agent{}, err
 	}
 	most, limited := plan.ActiveAgents()
-	after, err = s.save(ctx, before, after, Cap{Limited: limited, Most: most})
+	after, err = s.save(ctx, before, after, Cap{Limited: limited, Most: most}, changed(who, before, after))
 	if err != nil {
 		return Agent{}, err
 	}
@@ -380,10 +390,12 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 // switched pauses or resumes a system agent for the caller's organization.
 func (s *Service) switched(ctx context.Context, who caller.Caller, a Agent, status Status) error {
 	event := a.Definition.Trigger.Event()
+	now, act := s.Now(), audit.Change{Kind: audit.SystemAgentPaused, Object: string(a.ID), From: string(Active), To: string(Paused)}
 	if status == Active {
-		return s.Store.DeletePause(ctx, who.Org, a.ID, event)
+		act.Kind, act.From, act.To = audit.SystemAgentResumed, act.To, act.From
+		return s.Store.DeletePause(ctx, who.Org, a.ID, event, audit.Of(who, act, now))
 	}
-	return s.Store.SavePause(ctx, who.Org, a.ID, event, Pause{By: who.Actor(), At: s.Now()})
+	return s.Store.SavePause(ctx, who.Org, a.ID, event, Pause{By: who.Actor(), At: now}, audit.Of(who, act, now))
 }
 
 // Delete cancels the open runs of an agent and deletes it. It returns ErrNotFound,
@@ -417,7 +429,7 @@ func (s *Service) delete(ctx context.Context, who caller.Caller, agent id.Agent,
 	if err := s.Runs.CancelAll(ctx, who.Org, agent, who.Actor()); err != nil {
 		return fmt.Errorf("cancel the runs of %s: %w", agent, err)
 	}
-	if err := s.Store.DeleteAgent(ctx, a); err != nil {
+	if err := s.Store.DeleteAgent(ctx, a, s.deleted(who, a)); err != nil {
 		return err
 	}
 	return s.Runs.CancelAll(ctx, who.Org, agent, who.Actor())

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
@@ -34,12 +35,13 @@ type fixture struct {
 	requests map[string]agent.Request
 	versions []agent.Version // of all agents, newest first; set by the test
 
-	races  int            // how many of the next writes lose their race
-	caps   []agent.Cap    // the caps of all writes
-	events []string       // the event types of all SavePause calls
-	log    []string       // all writes, in order
-	meddle func(*fixture) // called before the next write
-	stuck  error          // error of CancelAll
+	races  int            // how many writes are lost
+	caps   []agent.Cap    // of the writes
+	events []string       // for which system agents were paused
+	acts   []audit.Entry  // of the audit log
+	log    []string       // what happened, in order
+	meddle func(*fixture) // happens before the next write
+	stuck  error          // what cancelling says
 }
 
 func newFixture() *fixture {
@@ -75,7 +77,7 @@ func (w *fixture) Stats(context.Context, id.Org) (map[id.Agent]agent.Stats, erro
 	return w.stats, nil
 }
 
-func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.meddle != nil {
@@ -103,12 +105,12 @@ func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active
 	return nil
 }
 
-func (w *fixture) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (w *fixture) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	if earlier, ok := w.requests[r.Key]; ok && earlier.Made.After(since) {
 		return agent.ErrRequested
 	}
 	w.requests[r.Key] = r
-	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{})
+	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{}, acts...)
 }
 
 func (w *fixture) Requested(_ context.Context, _ id.Org, key string) (agent.Request, bool, error) {
@@ -116,7 +118,7 @@ func (w *fixture) Requested(_ context.Context, _ id.Org, key string) (agent.Requ
 	return r, ok, nil
 }
 
-func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
+func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 || w.agents[a.ID].Revision != a.Revision {
@@ -124,6 +126,7 @@ func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
 		return agent.ErrStale
 	}
 	delete(w.agents, a.ID)
+	w.acts = append(w.acts, acts...)
 	w.log = append(w.log, "delete")
 	return nil
 }
@@ -134,21 +137,23 @@ func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]agent.Paus
 	return maps.Clone(w.pauses[org]), nil
 }
 
-func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, p agent.Pause) error {
+func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pauses[org] == nil {
 		w.pauses[org] = map[id.Agent]agent.Pause{}
 	}
 	w.pauses[org][a] = p
+	w.acts = append(w.acts, acts...)
 	w.events = append(w.events, event)
 	return nil
 }
 
-func (w *fixture) DeletePause(_ context.Context, org id.Org, a id.Agent, event string) error {
+func (w *fixture) DeletePause(_ context.Context, org id.Org, a id.Agent, event string, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.pauses[org], a)
+	w.acts = append(w.acts, acts...)
 	w.events = append(w.events, event)
 	return nil
 }

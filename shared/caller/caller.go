@@ -46,6 +46,9 @@ type Caller struct {
 	Roles  []Role
 	Key    id.Key // empty for a person
 	Access Access // the right of the key
+
+	Session string // the id of the session; empty for a program, and for a session without one
+	Address string // the address of the request as API Gateway saw it; empty if unknown
 }
 
 // An Act is an operation that needs a right.

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -182,11 +183,12 @@ const (
 )
 
 // SaveAgent implements agent.Store.
-func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	ws, err := saves(before, after, active)
 	if err != nil {
 		return err
 	}
+	ws = append(ws, auditWrites(acts)...)
 	err = s.write(ctx, ws...)
 	r := refused(err)
 	if r == nil {
@@ -210,7 +212,7 @@ type requestItem struct {
 }
 
 // SaveRequested implements agent.Store.
-func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	ws, err := saves(agent.Agent{}, a, agent.Cap{})
 	if err != nil {
 		return err
@@ -220,7 +222,7 @@ func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Reques
 		primary: requestKey(a.Org, r.Key), Digest: r.Digest, Agent: string(r.Agent), Made: nanos(r.Made),
 		Expires: r.Made.Add(agent.RequestKept + retention).Unix(),
 	}, "attribute_not_exists(pk) OR made <= :since", map[string]any{":since": nanos(since)}))
-	err = s.write(ctx, ws...)
+	err = s.write(ctx, append(ws, auditWrites(acts)...)...)
 	if refusal := refused(err); refusal != nil {
 		if _, came := refusal.at(request); came {
 			return agent.ErrRequested
@@ -311,7 +313,7 @@ func listens(before, after agent.Agent, doc string) []write {
 }
 
 // DeleteAgent implements agent.Store.
-func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
+func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.Entry) error {
 	cond, args := revised(a.Revision)
 	ws := []write{{op: opDelete, key: headKey(a.Org, a.ID), cond: cond, args: args}}
 	if a.Status == agent.Active {
@@ -319,7 +321,7 @@ func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
 			write{op: opUpdate, key: activeKey(a.Org), add: map[string]int64{"active": -1}},
 			write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
 	}
-	err := s.write(ctx, ws...)
+	err := s.write(ctx, append(ws, auditWrites(acts)...)...)
 	if refused(err) != nil {
 		return agent.ErrStale
 	}
@@ -344,25 +346,25 @@ func (s *Store) Pauses(ctx context.Context, o id.Org) (map[id.Agent]agent.Pause,
 }
 
 // SavePause implements agent.Store.
-func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, p agent.Pause) error {
-	err := s.write(ctx,
+func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
+	err := s.write(ctx, append(auditWrites(acts),
 		put(pauseItem{
 			primary: pauseKey(o, a), Agent: string(a), By: string(p.By), At: nanos(p.At),
 		}, "attribute_not_exists(pk)", nil),
-		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))
+		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))...)
 	if refused(err) != nil {
-		return nil // it is paused already
+		return nil //nolint:nilerr // it is paused already.
 	}
 	return err
 }
 
 // DeletePause implements agent.Store.
-func (s *Store) DeletePause(ctx context.Context, o id.Org, a id.Agent, event string) error {
-	err := s.write(ctx,
+func (s *Store) DeletePause(ctx context.Context, o id.Org, a id.Agent, event string, acts ...audit.Entry) error {
+	err := s.write(ctx, append(auditWrites(acts),
 		write{op: opDelete, key: pauseKey(o, a), cond: "attribute_exists(pk)"},
-		write{op: opDelete, key: listenKey(o, event, a)})
+		write{op: opDelete, key: listenKey(o, event, a)})...)
 	if refused(err) != nil {
-		return nil // it is not paused
+		return nil //nolint:nilerr // it is not paused.
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -213,13 +214,19 @@ func exactly(text json.RawMessage) (any, error) {
 
 // Create implements execution.Store. ClaimDedup has already stored the payload.
 func (s *Store) Create(ctx context.Context, x execution.Execution) error {
+	return s.CreateRetry(ctx, x)
+}
+
+// CreateRetry implements execution.Store.
+func (s *Store) CreateRetry(ctx context.Context, x execution.Execution, acts ...audit.Entry) error {
 	x.Revision = 0
 	o, originErr := originOf(x)
 	st, err := progressOf(x)
 	if err := errors.Join(originErr, err); err != nil {
 		return fmt.Errorf("write %s: %w", x.ID, err)
 	}
-	err = s.write(ctx, put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil))
+	record := put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil)
+	err = s.write(ctx, append(auditWrites(acts), record)...)
 	if refused(err) != nil {
 		return execution.ErrExists
 	}

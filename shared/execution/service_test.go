@@ -13,6 +13,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -27,6 +28,7 @@ import (
 // organization.
 type fixture struct {
 	runs    []execution.Execution
+	acts    []audit.Entry
 	steps   execution.Steps
 	gate    approval.Approval
 	tenant  tenant.Tenant
@@ -70,6 +72,14 @@ func (w *fixture) Executions(_ context.Context, org id.Org, q execution.Query) (
 		page.Next = string(mine[from+2].ID)
 	}
 	return page, nil
+}
+
+func (w *fixture) CreateRetry(ctx context.Context, x execution.Execution, acts ...audit.Entry) error {
+	err := w.Create(ctx, x)
+	if err == nil {
+		w.acts = append(w.acts, acts...)
+	}
+	return err
 }
 
 func (w *fixture) Create(_ context.Context, x execution.Execution) error {

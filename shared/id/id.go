@@ -34,6 +34,8 @@ type (
 	Activity string
 	// Template names an agent template, by a word and not a ULID.
 	Template string
+	// Audit names an entry of the audit log.
+	Audit string
 	// Key names an integration key.
 	Key string
 	// User names a person; the Hub makes it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -76,13 +77,13 @@ func (s *Store) Stats(_ context.Context, o id.Org) (map[id.Agent]agent.Stats, er
 }
 
 // SaveAgent implements agent.Store.
-func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.org(after.Org).save(before, after, active)
+	return s.org(after.Org).save(before, after, active, acts)
 }
 
-func (o *org) save(before, after agent.Agent, active agent.Cap) error {
+func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Entry) error {
 	if o.agents[after.ID].Revision != before.Revision {
 		return agent.ErrStale
 	}
@@ -102,18 +103,19 @@ func (o *org) save(before, after agent.Agent, active agent.Cap) error {
 		}
 	}
 	o.store(after.Announces(before))
+	o.record(acts)
 	return nil
 }
 
 // SaveRequested implements agent.Store.
-func (s *Store) SaveRequested(_ context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (s *Store) SaveRequested(_ context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
 	if earlier, ok := o.requests[r.Key]; ok && earlier.Made.After(since) {
 		return agent.ErrRequested
 	}
-	if err := o.save(agent.Agent{}, a, agent.Cap{}); err != nil {
+	if err := o.save(agent.Agent{}, a, agent.Cap{}, acts); err != nil {
 		return err
 	}
 	o.requests[r.Key] = r
@@ -140,7 +142,7 @@ func (o *org) active() int {
 }
 
 // DeleteAgent implements agent.Store.
-func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
+func (s *Store) DeleteAgent(_ context.Context, a agent.Agent, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
@@ -149,6 +151,7 @@ func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
 		return agent.ErrStale
 	}
 	delete(o.agents, a.ID)
+	o.record(acts)
 	return nil
 }
 
@@ -182,21 +185,26 @@ func (o *org) paused(event string) map[id.Agent]bool {
 }
 
 // SavePause implements agent.Store.
-func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, p agent.Pause) error {
+func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pauses := s.org(o).pauses
-	if _, paused := pauses[a]; !paused {
-		pauses[a] = pause{p, event}
+	org := s.org(o)
+	if _, paused := org.pauses[a]; !paused {
+		org.pauses[a] = pause{p, event}
+		org.record(acts)
 	}
 	return nil
 }
 
 // DeletePause implements agent.Store.
-func (s *Store) DeletePause(_ context.Context, o id.Org, a id.Agent, _ string) error {
+func (s *Store) DeletePause(_ context.Context, o id.Org, a id.Agent, _ string, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.org(o).pauses, a)
+	org := s.org(o)
+	if _, paused := org.pauses[a]; paused {
+		delete(org.pauses, a)
+		org.record(acts)
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
@@ -50,6 +51,7 @@ type org struct {
 	revoked   map[string]bool          // ids of sessions
 	outbox    map[id.Event]event.Event // unpublished
 	alerts    alert.Record
+	audit     map[id.Audit]audit.Entry
 }
 
 // New returns an empty store.
@@ -75,6 +77,7 @@ func (s *Store) org(o id.Org) *org {
 			permits:   map[time.Time]int{},
 			revoked:   map[string]bool{},
 			outbox:    map[id.Event]event.Event{},
+			audit:     map[id.Audit]audit.Entry{},
 		}
 	}
 	return s.orgs[o]

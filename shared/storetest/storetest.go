@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -55,6 +56,7 @@ type Store interface {
 	limit.Store
 	outbox.Store
 	alert.Store
+	audit.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
@@ -90,6 +92,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"outbox":     outboxes(),
 		"thresholds": thresholds(),
 		"alerts":     alerts(),
+		"audit":      audits(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()
