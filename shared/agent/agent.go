@@ -29,9 +29,13 @@ var (
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
 	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                      // a lost race; the service retries it
 	ErrBusy     = fault.New(fault.Conflict, "conflict", "The agent is being changed by others; try again.") // after the last retry
+	ErrVersions = fault.New(fault.Conflict, "conflict", "The agent has 1,000 versions, the most that an agent may have; clone it and change the clone.")
 	ErrVersion  = fault.New(fault.Missing, "not_found", "The agent has no such version.")
 	ErrField    = fault.New(fault.Invalid, "invalid_request", "A field of the request is invalid.")
 )
+
+// MaxVersions is the number of versions of an agent. Versions are never deleted.
+const MaxVersions = 1000
 
 // A Type is the origin of an agent.
 type Type string

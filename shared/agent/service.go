@@ -325,6 +325,9 @@ func (s *Service) patched(a Agent, p Patch, by id.Actor) (Agent, error) {
 	if len(fields) > 0 && !equal(d, a.Definition) || a.Status == Invalid {
 		a = a.with(d, by, s.Now())
 	}
+	if a.Version > before.Version && a.Version > MaxVersions {
+		return before, ErrVersions
+	}
 	if status != "" {
 		if a, err = a.to(status, by, s.Now()); err != nil {
 			return a, err

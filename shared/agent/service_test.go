@@ -757,6 +757,32 @@ func TestAnAgentNamesTheAuthorsOfItsFirstAndLastChange(t *testing.T) {
 	}
 }
 
+func TestAnAgentWithTheMostVersionsTakesOnlyChangesThatMakeNone(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	at := func(version int) {
+		a := w.agents["agent_1"]
+		a.Version = version
+		w.agents["agent_1"] = a
+	}
+	at(agent.MaxVersions - 1)
+	if a, err := put(t, s, `{"category":"security"}`); err != nil || a.Version != 1000 {
+		t.Fatalf("the last version: %d, %v", a.Version, err)
+	}
+	for _, version := range []int{agent.MaxVersions, agent.MaxVersions + 7} {
+		at(version)
+		if _, err := put(t, s, `{"category":"service_desk"}`); !errors.Is(err, agent.ErrVersions) {
+			t.Errorf("one more than %d: %v", version, err)
+		}
+		for _, fields := range []string{`{"name":"Other"}`, `{"status":"active"}`, `{"status":"paused"}`} {
+			if a, err := put(t, s, fields); err != nil || a.Version != version {
+				t.Errorf("%s at version %d: version %d, %v", fields, version, a.Version, err)
+			}
+		}
+	}
+}
+
 func TestASystemAgentIsOnlyPaused(t *testing.T) {
 	t.Parallel()
 
