@@ -58,6 +58,7 @@ func plan() []function {
 		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: all()},
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},

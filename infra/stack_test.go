@@ -99,6 +99,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"keys":       all(),
 		"events":     append(reads(), "dynamodb:UpdateItem"),
 		"credits":    append(reads(), "dynamodb:UpdateItem"),
+		"audit":      append(reads(), "dynamodb:UpdateItem"),
 		"docs":       nil,
 		"dispatcher": append(append(all(), receive...), "ses:SendEmail", "sqs:SendMessage", "states:StartExecution"),
 		"runner":     append(all(), "bedrock:InvokeModel", "events:PutEvents", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
@@ -464,7 +465,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function

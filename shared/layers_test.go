@@ -20,6 +20,7 @@ var layers = [][]string{
 	{"fault", "id", "jsonvalue", "retry", "clock"}, // used everywhere
 	{"input"},                               // fields of documents from outside
 	{"caller", "event", "credit", "render"}, // callers, events, prices, templates of texts
+	{"audit"},                               // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // organizations and their rights; event types and actions; own events
 	{"condition"},                            // filters and conditions on events
 	{"definition"},                           // trigger and steps of an agent
@@ -51,7 +52,7 @@ var behind = map[string]string{
 }
 
 // outside is the index of the first layer that may use the network, files and AWS.
-const outside = 12
+const outside = 13
 
 // world are import prefixes for the layers from outside on.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}

@@ -33,6 +33,6 @@ func handler(getenv boot.Getenv) (gateway.Handler, error) {
 		return nil, err
 	}
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
-		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Now: time.Now,
+		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
 	}, keys)), nil
 }

@@ -287,11 +287,11 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		key     = `{"id":"key_1","name":"a","access":"read","key":"ik_live_x","created_at":"2026-03-09T14:23:01Z"}`
+		key     = `{"id":"key_1","name":"a","access":"read","key":"ik_live_x","created_at":"2026-03-09T14:23:01Z","created_by":"user_1"}`
 		problem = `{"error":"not_found","message":"No.","status":404,"request_id":"req_1"}`
 		run     = `{"id":"exec_1","agent_id":"agent_1","status":"failed","credits_used":0,"created_at":"2026-03-09T14:23:01Z","completed_at":null,` +
 			`"agent_version":1,"source_product":"psa","event_type":"ticket.created","client_id":null,` +
-			`"started_by":{"type":"event","id":"evt_1"},"duration_ms":null,"warnings":0}`
+			`"started_by":{"type":"event","id":"evt_1"},"cancelled_by":null,"duration_ms":null,"warnings":0}`
 		page = `{"executions":[` + run + `],"total":1,"total_relation":"eq","next_cursor":null}`
 	)
 	for _, a := range []struct {

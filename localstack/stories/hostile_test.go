@@ -514,7 +514,7 @@ func (h *hostile) badQuery(r *mathrand.Rand) bad {
 		return bad{method: http.MethodGet, path: pick(r, lists...) + "?" + name + "&" + name}
 	case 2:
 		path := pick(r, append(lists, "/api/agents", "/api/agents/"+h.agent, "/api/executions/"+h.execution, "/api/approvals/"+h.approval,
-			"/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/webhook-secret")...)
+			"/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/webhook-secret")...)
 		return bad{method: http.MethodGet, path: path + "?" + unknown() + pick(r, "", "=", "=1", "=%00", "=a=b")}
 	case 3:
 		name := pick(r, "/api/agents?status", "/api/agents?type", "/api/agents?category", "/api/executions?status", "/api/approvals?status", "/api/events?category", "/api/events?source_product")
@@ -630,7 +630,7 @@ func (h *hostile) badHeader(r *mathrand.Rand) bad {
 // badMethod calls a method or a path that does not exist.
 func (h *hostile) badMethod(r *mathrand.Rand) bad {
 	path := pick(r, "/api/agents", "/api/agents/"+h.agent, "/api/executions", "/api/executions/"+h.execution, "/api/executions/"+h.execution+"/cancel", "/api/approvals", "/api/approvals/"+h.approval,
-		"/api/approvals/"+h.approval+"/decision", "/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/webhook-secret", "/api/openapi.json", "/docs")
+		"/api/approvals/"+h.approval+"/decision", "/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/webhook-secret", "/api/openapi.json", "/docs")
 	if r.IntN(2) == 0 {
 		return bad{method: pick(r, "PATCH", "TRACE", "PROPFIND", "MKCOL", "QUERY", "LOCK", "X-"+noise(r, letters[26:52], 8)), path: path}
 	}

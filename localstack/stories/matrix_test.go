@@ -64,7 +64,7 @@ func may(edit, remove, decide, manage bool) verdict {
 	return func(e endpoint) int {
 		ok := edit
 		switch {
-		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret":
+		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret", e.path == "/api/audit":
 			ok = manage
 		case e.method == http.MethodGet:
 			ok = true

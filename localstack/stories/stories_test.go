@@ -540,6 +540,22 @@ func TestAnIntegrationKeyWorksAndNeverDecides(t *testing.T) {
 		t.Errorf("the gate of a cancelled execution is %s, want denied", text(a, "status"))
 	}
 	o.must(http.StatusNoContent, o.call(http.MethodDelete, "/api/keys/"+text(made, "id"), nil))
+	if by := text(x, "cancelled_by"); by != text(made, "id") {
+		t.Errorf("cancelled by %q, want the key", by)
+	}
+	acts := o.must(http.StatusOK, o.get("/api/audit?actor="+text(made, "id")))
+	if text(acts, "entries", 0, "kind") != "execution.cancelled" || text(acts, "entries", 0, "object") != exec || text(acts, "entries", 0, "address") == "" {
+		t.Errorf("the acts of the key: %v", acts)
+	}
+	for n, kind := range []string{"key.revoked", "key.created"} {
+		acts := o.must(http.StatusOK, o.get("/api/audit?object="+text(made, "id")))
+		if text(acts, "entries", n, "kind") != kind {
+			t.Errorf("entry %d of the key: %v, want %s", n, acts, kind)
+		}
+	}
+	if r := with(http.MethodGet, "/api/audit", nil); r.status != http.StatusUnauthorized {
+		t.Errorf("a revoked key reads the audit log: %d", r.status)
+	}
 	if r := with(http.MethodGet, "/api/agents", nil); r.status != http.StatusUnauthorized {
 		t.Errorf("a revoked key: %d", r.status)
 	}

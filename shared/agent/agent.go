@@ -29,9 +29,13 @@ var (
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
 	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                      // a lost race; the service retries it
 	ErrBusy     = fault.New(fault.Conflict, "conflict", "The agent is being changed by others; try again.") // after the last retry
+	ErrVersions = fault.New(fault.Conflict, "conflict", "The agent has 1,000 versions, the most that an agent may have; clone it and change the clone.")
 	ErrVersion  = fault.New(fault.Missing, "not_found", "The agent has no such version.")
 	ErrField    = fault.New(fault.Invalid, "invalid_request", "A field of the request is invalid.")
 )
+
+// MaxVersions is the number of versions of an agent. Versions are never deleted.
+const MaxVersions = 1000
 
 // A Type is the origin of an agent.
 type Type string
@@ -91,6 +95,10 @@ type Head struct {
 	Version  int
 	Revision int64    // number of writes; 0 before the first
 	Needs    []string // definition.Needs; empty in heads that were stored before the field existed
+	// CreatedBy and UpdatedBy are the authors of the first and of the last
+	// change; empty in heads from before they were kept.
+	CreatedBy id.Actor
+	UpdatedBy id.Actor
 	// Placeholders are the example recipients of the template from which the agent
 	// was cloned; they must be replaced before the agent becomes active.
 	Placeholders []string
@@ -106,13 +114,13 @@ type Agent struct {
 
 // with returns the agent with another definition. A change of any other field than
 // name and description creates a new version.
-func (a Agent) with(d definition.Definition, now time.Time) Agent {
+func (a Agent) with(d definition.Definition, by id.Actor, now time.Time) Agent {
 	same := a.Definition
 	same.Name, same.Description = d.Name, d.Description
 	if !equal(same, d) {
 		a.Version++
 	}
-	a.Definition, a.Name, a.Category, a.Updated = d, d.Name, d.Category, now
+	a.Definition, a.Name, a.Category, a.Updated, a.UpdatedBy = d, d.Name, d.Category, now, by
 	if a.Status == Invalid {
 		a.Status = Paused
 	}
@@ -121,14 +129,14 @@ func (a Agent) with(d definition.Definition, now time.Time) Agent {
 
 // to returns the agent in another status, or ErrMove. Moving to the current status
 // changes nothing.
-func (a Agent) to(s Status, now time.Time) (Agent, error) {
+func (a Agent) to(s Status, by id.Actor, now time.Time) (Agent, error) {
 	switch {
 	case s == a.Status:
 		return a, nil
 	case !a.Status.May(s):
 		return a, ErrMove.Sayf("The agent cannot change from %s to %s.", a.Status, s)
 	}
-	a.Status, a.Updated = s, now
+	a.Status, a.Updated, a.UpdatedBy = s, now, by
 	return a, nil
 }
 

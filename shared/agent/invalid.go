@@ -29,7 +29,7 @@ func (s *Service) current(ctx context.Context, org id.Org, agent id.Agent) (Agen
 			return err
 		}
 		broken := a
-		broken.Status, broken.Updated = Invalid, s.Now()
+		broken.Status, broken.Updated, broken.UpdatedBy = Invalid, s.Now(), id.Platform
 		if a, err = s.save(ctx, a, broken, Cap{}); err != nil {
 			return fmt.Errorf("move %s to %s: %w", agent, Invalid, err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -109,13 +110,13 @@ func (s *countingStore) Agent(ctx context.Context, org id.Org, a id.Agent) (agen
 	return s.Store.Agent(ctx, org, a)
 }
 
-func (s *countingStore) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *countingStore) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	s.saves++
 	if meddle := s.meddle; meddle != nil {
 		s.meddle = nil
 		meddle()
 	}
-	return s.Store.SaveAgent(ctx, before, after, active)
+	return s.Store.SaveAgent(ctx, before, after, active, acts...)
 }
 
 // A bench is the service with a countingStore.

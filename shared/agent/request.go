@@ -36,7 +36,7 @@ func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.create(ctx, who.Org, d, Custom, nil)
+	return s.create(ctx, who, d, Custom, "", nil)
 }
 
 // CreateOnce is Create for a request with an idempotency key. For RequestKept, a
@@ -52,9 +52,9 @@ func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string,
 	if err != nil {
 		return Agent{}, err
 	}
-	a := s.draft(who.Org, d, Custom, nil)
+	a := s.draft(who, d, Custom, nil)
 	a.Needs, r.Agent = d.Needs(), a.ID
-	switch err := s.Store.SaveRequested(ctx, a, r, r.Made.Add(-RequestKept)); {
+	switch err := s.Store.SaveRequested(ctx, a, r, r.Made.Add(-RequestKept), created(who, a, "")); {
 	case errors.Is(err, ErrRequested): // a concurrent request with the same key won
 		a, found, err := s.repeated(ctx, who, r)
 		if err == nil && !found {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -35,13 +36,15 @@ type Store interface {
 	// on condition that the stored revision is still before.Revision (0: no stored
 	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
 	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
-	// concurrent writes.
-	SaveAgent(ctx context.Context, before, after Agent, active Cap) error
+	// concurrent writes. Acts
+	// are the entries of the audit log for the change: this and every other
+	// method writes them in its transaction, or not at all.
+	SaveAgent(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) error
 
 	// SaveRequested writes a new agent, as SaveAgent does, together with its request
 	// in one transaction. If the organization has a request with the same key made
 	// after since, it writes nothing and returns ErrRequested.
-	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time) error
+	SaveRequested(ctx context.Context, a Agent, r Request, since time.Time, acts ...audit.Entry) error
 
 	// Requested returns the last request with a key, and whether it exists. The
 	// store may delete a request after RequestKept.
@@ -50,14 +53,25 @@ type Store interface {
 	// DeleteAgent deletes the agent on condition that its stored revision is still
 	// a.Revision, otherwise it returns ErrStale. The versions remain, for the
 	// agent's runs.
-	DeleteAgent(ctx context.Context, a Agent) error
+	DeleteAgent(ctx context.Context, a Agent, acts ...audit.Entry) error
 
 	// Pauses returns the system agents that the organization has paused.
-	Pauses(ctx context.Context, org id.Org) (map[id.Agent]bool, error)
+	Pauses(ctx context.Context, org id.Org) (map[id.Agent]Pause, error)
 
-	// SavePause pauses or resumes a system agent, which listens for event, for this
-	// organization only.
-	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, paused bool) error
+	// SavePause pauses a system agent, which listens for event, for the
+	// organization alone. The first of repeated pauses stays, with its acts.
+	SavePause(ctx context.Context, org id.Org, agent id.Agent, event string, p Pause, acts ...audit.Entry) error
+
+	// DeletePause resumes a system agent for the organization. Without a pause it
+	// writes nothing.
+	DeletePause(ctx context.Context, org id.Org, agent id.Agent, event string, acts ...audit.Entry) error
+}
+
+// A Pause is the pause of a system agent. It is zero in pauses from before it
+// was kept.
+type Pause struct {
+	By id.Actor
+	At time.Time
 }
 
 // A Cap is the maximum number of active agents.
@@ -71,9 +85,9 @@ type Plans interface {
 	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
 }
 
-// Runs cancels the open runs of an agent that is being deleted.
+// Runs ends the open runs of an agent that by is about to delete.
 type Runs interface {
-	CancelAll(ctx context.Context, org id.Org, agent id.Agent) error
+	CancelAll(ctx context.Context, org id.Org, agent id.Agent, by id.Actor) error
 }
 
 // Service manages agents on behalf of callers.
@@ -156,26 +170,37 @@ func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, e
 // seen returns a system agent with its status for an organization with these
 // pauses. A paused one has a different revision, so that Patch.Match detects the
 // change.
-func (s *Service) seen(a Agent, pauses map[id.Agent]bool) Agent {
-	if pauses[a.ID] {
-		a.Status = Paused
-		a.Revision++
+func (s *Service) seen(a Agent, pauses map[id.Agent]Pause) Agent {
+	p, paused := pauses[a.ID]
+	if !paused {
+		return a
+	}
+	a.Status, a.UpdatedBy = Paused, p.By
+	a.Revision++
+	if !p.At.IsZero() {
+		a.Updated = p.At
 	}
 	return a
 }
 
 // draft returns a new agent in status Draft, with the placeholders of the template
 // from which it is copied.
-func (s *Service) draft(org id.Org, d definition.Definition, typ Type, placeholders []string) Agent {
-	a := Agent{Head: Head{ID: s.NewID(), Org: org, Type: typ, Status: Draft, Created: s.Now(), Placeholders: placeholders}}
-	a = a.with(d, a.Created)
+func (s *Service) draft(who caller.Caller, d definition.Definition, typ Type, placeholders []string) Agent {
+	a := Agent{Head: Head{
+		ID: s.NewID(), Org: who.Org, Type: typ, Status: Draft, Created: s.Now(), CreatedBy: who.Actor(), Placeholders: placeholders,
+	}}
+	a = a.with(d, a.CreatedBy, a.Created)
 	a.Version = 1
 	return a
 }
 
-func (s *Service) create(ctx context.Context, org id.Org, d definition.Definition, typ Type, placeholders []string) (Agent, error) {
-	a := s.draft(org, d, typ, placeholders)
-	a, err := s.save(ctx, Agent{}, a, Cap{})
+// create stores a draft of the caller's. Source is the agent or the template that
+// it is a copy of; empty for a new definition.
+func (s *Service) create(
+	ctx context.Context, who caller.Caller, d definition.Definition, typ Type, source string, placeholders []string,
+) (Agent, error) {
+	a := s.draft(who, d, typ, placeholders)
+	a, err := s.save(ctx, Agent{}, a, Cap{}, created(who, a, source))
 	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
 	}
@@ -183,9 +208,9 @@ func (s *Service) create(ctx context.Context, org id.Org, d definition.Definitio
 }
 
 // save writes an agent and its needs, and returns it with its stored revision.
-func (s *Service) save(ctx context.Context, before, after Agent, active Cap) (Agent, error) {
+func (s *Service) save(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) (Agent, error) {
 	after.Needs = after.Definition.Needs()
-	if err := s.Store.SaveAgent(ctx, before, after, active); err != nil {
+	if err := s.Store.SaveAgent(ctx, before, after, active, acts...); err != nil {
 		return after, err
 	}
 	after.Revision++
@@ -198,17 +223,19 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.copied(ctx, who, a.Definition, name, a.Placeholders)
+	return s.copied(ctx, who, a.Definition, name, string(a.ID), a.Placeholders)
 }
 
-// Copy creates a draft from the definition of a template, which it validates again,
-// with another name if name is not empty. The copy cannot be activated while it
-// still has an example recipient of the template.
-func (s *Service) Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (Agent, error) {
-	return s.copied(ctx, who, d, name, s.Rules.Placeholders(d))
+// Copy stores a draft with the definition of the template source, checked again, under
+// another name if one is given. The copy cannot be activated while a recipient of
+// the template's that is reserved for examples stands in it.
+func (s *Service) Copy(ctx context.Context, who caller.Caller, source id.Template, d definition.Definition, name string) (Agent, error) {
+	return s.copied(ctx, who, d, name, string(source), s.Rules.Placeholders(d))
 }
 
-func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.Definition, name string, placeholders []string) (Agent, error) {
+func (s *Service) copied(
+	ctx context.Context, who caller.Caller, d definition.Definition, name, source string, placeholders []string,
+) (Agent, error) {
 	doc := d.Document()
 	if name != "" {
 		doc["name"] = name
@@ -217,7 +244,7 @@ func (s *Service) copied(ctx context.Context, who caller.Caller, d definition.De
 	if err != nil {
 		return Agent{}, err
 	}
-	return s.create(ctx, who.Org, d, Cloned, placeholders)
+	return s.create(ctx, who, d, Cloned, source, placeholders)
 }
 
 // A Patch is a change of an agent: top-level fields of the definition, and the
@@ -256,7 +283,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	after, err := s.patched(before, p)
+	after, err := s.patched(before, p, who.Actor())
 	if err != nil {
 		return Agent{}, err
 	}
@@ -268,7 +295,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 		return Agent{}, err
 	}
 	most, limited := plan.ActiveAgents()
-	after, err = s.save(ctx, before, after, Cap{Limited: limited, Most: most})
+	after, err = s.save(ctx, before, after, Cap{Limited: limited, Most: most}, changed(who, before, after))
 	if err != nil {
 		return Agent{}, err
 	}
@@ -278,7 +305,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 // patched returns the agent after p. It validates the whole definition, unless p
 // only pauses an active agent: that must be possible even if newer rules refuse
 // the definition.
-func (s *Service) patched(a Agent, p Patch) (Agent, error) {
+func (s *Service) patched(a Agent, p Patch, by id.Actor) (Agent, error) {
 	fields := given(p.Fields)
 	status, err := statusOf(fields, a.Status)
 	if err != nil {
@@ -286,7 +313,7 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	}
 	delete(fields, "status")
 	if len(fields) == 0 && a.Status == Active && status == Paused {
-		return a.to(status, s.Now())
+		return a.to(status, by, s.Now())
 	}
 	doc := a.Definition.Document()
 	maps.Copy(doc, fields)
@@ -296,10 +323,13 @@ func (s *Service) patched(a Agent, p Patch) (Agent, error) {
 	}
 	before := a
 	if len(fields) > 0 && !equal(d, a.Definition) || a.Status == Invalid {
-		a = a.with(d, s.Now())
+		a = a.with(d, by, s.Now())
+	}
+	if a.Version > before.Version && a.Version > MaxVersions {
+		return before, ErrVersions
 	}
 	if status != "" {
-		if a, err = a.to(status, s.Now()); err != nil {
+		if a, err = a.to(status, by, s.Now()); err != nil {
 			return a, err
 		}
 	}
@@ -352,10 +382,23 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	if err := s.Store.SavePause(ctx, who.Org, a.ID, a.Definition.Trigger.Event(), status == Paused); err != nil {
-		return Agent{}, fmt.Errorf("pause %s: %w", a.ID, err)
+	if status != before.Status {
+		if err := s.switched(ctx, who, a, status); err != nil {
+			return Agent{}, fmt.Errorf("make %s %s: %w", a.ID, status, err)
+		}
 	}
 	return s.Get(ctx, who, a.ID)
+}
+
+// switched pauses or resumes a system agent for the caller's organization.
+func (s *Service) switched(ctx context.Context, who caller.Caller, a Agent, status Status) error {
+	event := a.Definition.Trigger.Event()
+	now, act := s.Now(), audit.Change{Kind: audit.SystemAgentPaused, Object: string(a.ID), From: string(Active), To: string(Paused)}
+	if status == Active {
+		act.Kind, act.From, act.To = audit.SystemAgentResumed, act.To, act.From
+		return s.Store.DeletePause(ctx, who.Org, a.ID, event, audit.Of(who, act, now))
+	}
+	return s.Store.SavePause(ctx, who.Org, a.ID, event, Pause{By: who.Actor(), At: now}, audit.Of(who, act, now))
 }
 
 // Delete cancels the open runs of an agent and deletes it. It returns ErrNotFound,
@@ -364,7 +407,7 @@ func (s *Service) Delete(ctx context.Context, who caller.Caller, agent id.Agent,
 	if _, ok := find(s.System, agent); ok {
 		return ErrSystem.Sayf("A system agent cannot be deleted; pause it instead.")
 	}
-	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who.Org, agent, match) })
+	err := retry.Races(ErrStale, func() error { return s.delete(ctx, who, agent, match) })
 	return busy(err, "delete %s", agent)
 }
 
@@ -378,21 +421,21 @@ func busy(err error, operation string, args ...any) error {
 
 // delete cancels the runs before it deletes the agent, so that a failed deletion
 // can be retried, and again afterwards, for runs that started in between.
-func (s *Service) delete(ctx context.Context, org id.Org, agent id.Agent, match int64) error {
-	a, err := s.Store.Agent(ctx, org, agent)
+func (s *Service) delete(ctx context.Context, who caller.Caller, agent id.Agent, match int64) error {
+	a, err := s.Store.Agent(ctx, who.Org, agent)
 	if err != nil {
 		return err
 	}
 	if match != 0 && match != a.Revision {
 		return ErrChanged
 	}
-	if err := s.Runs.CancelAll(ctx, org, agent); err != nil {
+	if err := s.Runs.CancelAll(ctx, who.Org, agent, who.Actor()); err != nil {
 		return fmt.Errorf("cancel the runs of %s: %w", agent, err)
 	}
-	if err := s.Store.DeleteAgent(ctx, a); err != nil {
+	if err := s.Store.DeleteAgent(ctx, a, s.deleted(who, a)); err != nil {
 		return err
 	}
-	return s.Runs.CancelAll(ctx, org, agent)
+	return s.Runs.CancelAll(ctx, who.Org, agent, who.Actor())
 }
 
 // equal reports whether two values have the same JSON.

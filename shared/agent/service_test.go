@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
@@ -26,7 +27,7 @@ import (
 type fixture struct {
 	mu       sync.Mutex
 	agents   map[id.Agent]agent.Agent
-	pauses   map[id.Org]map[id.Agent]bool
+	pauses   map[id.Org]map[id.Agent]agent.Pause
 	stats    map[id.Agent]agent.Stats
 	plan     credit.Plan
 	clock    time.Time
@@ -34,17 +35,18 @@ type fixture struct {
 	requests map[string]agent.Request
 	versions []agent.Version // of all agents, newest first; set by the test
 
-	races  int            // how many of the next writes lose their race
-	caps   []agent.Cap    // the caps of all writes
-	events []string       // the event types of all SavePause calls
-	log    []string       // all writes, in order
-	meddle func(*fixture) // called before the next write
-	stuck  error          // error of CancelAll
+	races  int            // how many writes are lost
+	caps   []agent.Cap    // of the writes
+	events []string       // for which system agents were paused
+	acts   []audit.Entry  // of the audit log
+	log    []string       // what happened, in order
+	meddle func(*fixture) // happens before the next write
+	stuck  error          // what cancelling says
 }
 
 func newFixture() *fixture {
 	return &fixture{
-		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]bool{}, plan: credit.Growth,
+		agents: map[id.Agent]agent.Agent{}, pauses: map[id.Org]map[id.Agent]agent.Pause{}, plan: credit.Growth,
 		requests: map[string]agent.Request{},
 		stats:    map[id.Agent]agent.Stats{}, clock: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC),
 	}
@@ -75,7 +77,7 @@ func (w *fixture) Stats(context.Context, id.Org) (map[id.Agent]agent.Stats, erro
 	return w.stats, nil
 }
 
-func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.meddle != nil {
@@ -103,12 +105,12 @@ func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active
 	return nil
 }
 
-func (w *fixture) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (w *fixture) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	if earlier, ok := w.requests[r.Key]; ok && earlier.Made.After(since) {
 		return agent.ErrRequested
 	}
 	w.requests[r.Key] = r
-	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{})
+	return w.SaveAgent(ctx, agent.Agent{}, a, agent.Cap{}, acts...)
 }
 
 func (w *fixture) Requested(_ context.Context, _ id.Org, key string) (agent.Request, bool, error) {
@@ -116,7 +118,7 @@ func (w *fixture) Requested(_ context.Context, _ id.Org, key string) (agent.Requ
 	return r, ok, nil
 }
 
-func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
+func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 || w.agents[a.ID].Revision != a.Revision {
@@ -124,31 +126,42 @@ func (w *fixture) DeleteAgent(_ context.Context, a agent.Agent) error {
 		return agent.ErrStale
 	}
 	delete(w.agents, a.ID)
+	w.acts = append(w.acts, acts...)
 	w.log = append(w.log, "delete")
 	return nil
 }
 
-func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]bool, error) {
+func (w *fixture) Pauses(_ context.Context, org id.Org) (map[id.Agent]agent.Pause, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.pauses[org]), nil
 }
 
-func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, paused bool) error {
+func (w *fixture) SavePause(_ context.Context, org id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pauses[org] == nil {
-		w.pauses[org] = map[id.Agent]bool{}
+		w.pauses[org] = map[id.Agent]agent.Pause{}
 	}
-	w.pauses[org][a] = paused
+	w.pauses[org][a] = p
+	w.acts = append(w.acts, acts...)
+	w.events = append(w.events, event)
+	return nil
+}
+
+func (w *fixture) DeletePause(_ context.Context, org id.Org, a id.Agent, event string, acts ...audit.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pauses[org], a)
+	w.acts = append(w.acts, acts...)
 	w.events = append(w.events, event)
 	return nil
 }
 
 func (w *fixture) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
 
-func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent) error {
-	w.log = append(w.log, fmt.Sprintf("cancel %s %s", org, a))
+func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent, by id.Actor) error {
+	w.log = append(w.log, fmt.Sprintf("cancel %s %s by %s", org, a, by))
 	return w.stuck
 }
 
@@ -231,7 +244,7 @@ func TestANewAgentIsADraftOfVersion1(t *testing.T) {
 	want := agent.Head{
 		ID: "agent_1", Org: "org_a", Name: "Everything", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
 		Created: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC), Updated: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC),
-		Version: 1, Revision: 1,
+		Version: 1, Revision: 1, CreatedBy: "user_1", UpdatedBy: "user_1",
 		Needs: []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"},
 	}
 	if diff := cmp.Diff(want, a.Head); diff != "" {
@@ -297,7 +310,7 @@ func TestAListHasSystemAgentsFirstAndIsFiltered(t *testing.T) {
 	}
 	w.stats["agent_1"] = agent.Stats{Runs: 3}
 	w.stats[dispatch] = agent.Stats{Runs: 7}
-	if err := w.SavePause(t.Context(), "org_a", dispatch, "", true); err != nil {
+	if err := w.SavePause(t.Context(), "org_a", dispatch, "", agent.Pause{By: "user_1"}); err != nil {
 		t.Fatal(err)
 	}
 	var system []string
@@ -695,7 +708,82 @@ func TestAChangeThatLosesEveryRaceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestASystemAgentCanOnlyBePausedAndResumed(t *testing.T) {
+func TestAnAgentNamesTheAuthorsOfItsFirstAndLastChange(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	program := caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}
+	authors := func(step string, want ...id.Actor) {
+		t.Helper()
+		a, err := s.Get(t.Context(), member, "agent_1")
+		if err != nil || a.CreatedBy != want[0] || a.UpdatedBy != want[1] {
+			t.Errorf("after %s: created by %q, updated by %q, %v; want %q", step, a.CreatedBy, a.UpdatedBy, err, want)
+		}
+	}
+	update := func(fields string) {
+		t.Helper()
+		if _, err := s.Update(t.Context(), program, "agent_1", agent.Patch{Fields: object(t, fields)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(`{}`)
+	authors("an update without a change", "user_1", "user_1")
+	update(`{"status":"active"}`)
+	authors("an activation", "user_1", "key_1")
+	if _, err := put(t, s, `{"description":"Other"}`); err != nil {
+		t.Fatal(err)
+	}
+	authors("a change of the description", "user_1", "user_1")
+	update(`{"status":"paused"}`)
+	authors("a pause", "user_1", "key_1")
+	a := w.agents["agent_1"]
+	a.CreatedBy, a.UpdatedBy = "", ""
+	w.agents["agent_1"] = a
+	authors("a record from before authors were kept", "", "")
+	update(`{"status":"active"}`)
+	authors("a change of an old record", "", "key_1")
+
+	old, err := s.Update(t.Context(), program, dispatch, agent.Patch{Fields: object(t, `{"status":"paused"}`)})
+	if err != nil || old.CreatedBy != id.Platform || old.UpdatedBy != "key_1" {
+		t.Errorf("paused system agent: created by %q, updated by %q, %v", old.CreatedBy, old.UpdatedBy, err)
+	}
+	again, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, `{"status":"paused"}`)})
+	if err != nil || again.UpdatedBy != "key_1" || !again.Updated.Equal(old.Updated) {
+		t.Errorf("paused twice: updated by %q at %v, %v", again.UpdatedBy, again.Updated, err)
+	}
+	back, err := s.Update(t.Context(), member, dispatch, agent.Patch{Fields: object(t, `{"status":"active"}`)})
+	if err != nil || back.UpdatedBy != id.Platform {
+		t.Errorf("resumed: updated by %q, %v", back.UpdatedBy, err)
+	}
+}
+
+func TestAnAgentWithTheMostVersionsTakesOnlyChangesThatMakeNone(t *testing.T) {
+	t.Parallel()
+
+	w, s, _ := created(t)
+	at := func(version int) {
+		a := w.agents["agent_1"]
+		a.Version = version
+		w.agents["agent_1"] = a
+	}
+	at(agent.MaxVersions - 1)
+	if a, err := put(t, s, `{"category":"security"}`); err != nil || a.Version != 1000 {
+		t.Fatalf("the last version: %d, %v", a.Version, err)
+	}
+	for _, version := range []int{agent.MaxVersions, agent.MaxVersions + 7} {
+		at(version)
+		if _, err := put(t, s, `{"category":"service_desk"}`); !errors.Is(err, agent.ErrVersions) {
+			t.Errorf("one more than %d: %v", version, err)
+		}
+		for _, fields := range []string{`{"name":"Other"}`, `{"status":"active"}`, `{"status":"paused"}`} {
+			if a, err := put(t, s, fields); err != nil || a.Version != version {
+				t.Errorf("%s at version %d: version %d, %v", fields, version, a.Version, err)
+			}
+		}
+	}
+}
+
+func TestASystemAgentIsOnlyPaused(t *testing.T) {
 	t.Parallel()
 
 	for name, fields := range map[string]string{
@@ -749,7 +837,7 @@ func TestDeletingCancelsRunsBeforeAndAfter(t *testing.T) {
 	if err := s.Delete(t.Context(), member, "agent_1", 0); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"save draft v1", "cancel org_a agent_1", "delete", "cancel org_a agent_1"}
+	want := []string{"save draft v1", "cancel org_a agent_1 by user_1", "delete", "cancel org_a agent_1 by user_1"}
 	if diff := cmp.Diff(want, w.log); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

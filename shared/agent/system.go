@@ -50,6 +50,6 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	return Agent{Definition: d, Head: Head{
 		ID: id.Agent("agent_system_" + strings.TrimSuffix(file, ".json")), Org: id.System,
 		Name: d.Name, Type: System, Status: Active, Category: d.Category,
-		Created: launch, Updated: launch, Version: 1, Revision: 1,
+		Created: launch, Updated: launch, CreatedBy: id.Platform, UpdatedBy: id.Platform, Version: 1, Revision: 1,
 	}}, nil
 }

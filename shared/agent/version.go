@@ -15,6 +15,7 @@ import (
 type Version struct {
 	Number     int
 	Created    time.Time
+	CreatedBy  id.Actor // empty in versions from before it was kept
 	Definition definition.Definition
 }
 
@@ -39,7 +40,7 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		if q.Before > 0 && q.Before <= a.Version {
 			return VersionPage{}, nil
 		}
-		return VersionPage{Versions: []Version{{a.Version, a.Created, a.Definition}}}, nil
+		return VersionPage{Versions: []Version{{Number: a.Version, Created: a.Created, CreatedBy: a.CreatedBy, Definition: a.Definition}}}, nil
 	}
 	_, missing := s.current(ctx, who.Org, agent)
 	if missing != nil && !errors.Is(missing, ErrNotFound) {

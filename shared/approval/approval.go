@@ -26,6 +26,7 @@ import (
 	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
@@ -295,6 +296,15 @@ func (a Approval) Close(now time.Time) Approval {
 	return a
 }
 
+// Decider returns the author of the final decision, which is the platform when
+// the time passed.
+func (a Approval) Decider() id.Actor {
+	if a.DecidedBy == "" {
+		return id.Platform
+	}
+	return caller.Caller{Org: a.Org, User: a.DecidedBy}.Actor()
+}
+
 // A Page is a part of a list.
 type Page struct {
 	Approvals []Approval
@@ -317,9 +327,9 @@ type Store interface {
 	Approvals(ctx context.Context, org id.Org, q Query) (Page, error)
 
 	// SaveDecision stores a if the stored revision is still a.Revision and its
-	// run still waits, and marks the run as due at due, in one transaction.
-	// Otherwise it returns ErrStale.
-	SaveDecision(ctx context.Context, a Approval, due time.Time) error
+	// run still waits, marks the run as due at due, and stores the acts, in one
+	// transaction. Otherwise it returns ErrStale.
+	SaveDecision(ctx context.Context, a Approval, due time.Time, acts ...audit.Entry) error
 }
 
 // Doorbell wakes the run that waits with a task token. Ringing for a run that
@@ -368,12 +378,13 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 	if err != nil {
 		return Approval{}, err
 	}
-	decided, err := a.Decide(who, v, s.Now())
+	now := s.Now()
+	decided, err := a.Decide(who, v, now)
 	if err != nil {
 		return Approval{}, err
 	}
 	if len(decided.Votes) != len(a.Votes) || decided.Status != a.Status {
-		if err := s.Store.SaveDecision(ctx, decided, s.due(decided)); err != nil {
+		if err := s.Store.SaveDecision(ctx, decided, s.due(decided), vote(who, v, a, decided, now)); err != nil {
 			return Approval{}, err
 		}
 		decided.Revision++
@@ -385,6 +396,17 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 		return Approval{}, fmt.Errorf("wake %s: %w", decided.Execution, err)
 	}
 	return decided, nil
+}
+
+// vote returns the act of one verdict.
+func vote(who caller.Caller, v Verdict, before, after Approval, now time.Time) audit.Entry {
+	kind := audit.ApprovalDenied
+	if v.Approve {
+		kind = audit.ApprovalApproved
+	}
+	return audit.Of(who, audit.Change{
+		Kind: kind, Object: string(after.ID), From: string(before.Status), To: string(after.Status), Reason: v.Note,
+	}, now)
 }
 
 // due returns when the sweeper should check the run. While the approval is open

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
 )
@@ -19,6 +20,7 @@ type fakeStore struct {
 	races int
 	saves int
 	due   time.Time
+	acts  []audit.Entry
 }
 
 func (s *fakeStore) Approval(_ context.Context, org id.Org, appr id.Approval) (approval.Approval, error) {
@@ -34,7 +36,7 @@ func (s *fakeStore) Approvals(context.Context, id.Org, approval.Query) (approval
 	return approval.Page{Approvals: []approval.Approval{s.kept}}, nil
 }
 
-func (s *fakeStore) SaveDecision(_ context.Context, a approval.Approval, due time.Time) error {
+func (s *fakeStore) SaveDecision(_ context.Context, a approval.Approval, due time.Time, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saves++
@@ -43,6 +45,7 @@ func (s *fakeStore) SaveDecision(_ context.Context, a approval.Approval, due tim
 	}
 	a.Revision++
 	s.kept, s.due = a, due
+	s.acts = append(s.acts, acts...)
 	return nil
 }
 

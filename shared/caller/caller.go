@@ -3,6 +3,7 @@ package caller
 
 import (
 	"slices"
+	"strings"
 
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -45,6 +46,9 @@ type Caller struct {
 	Roles  []Role
 	Key    id.Key // empty for a person
 	Access Access // the right of the key
+
+	Session string // the id of the session; empty for a program, and for a session without one
+	Address string // the address of the request as API Gateway saw it; empty if unknown
 }
 
 // An Act is an operation that needs a right.
@@ -61,6 +65,26 @@ const (
 
 // Human reports whether the caller is a person.
 func (c Caller) Human() bool { return c.Key == "" }
+
+// Actor returns the caller as records name the author of a change: user_… for a
+// person and key_… for a program. A person whose id has another form gets the
+// prefix, so that no user can pass for a key or for the platform. A caller
+// without a name has no actor.
+func (c Caller) Actor() id.Actor {
+	switch {
+	case !c.Human():
+		return id.Actor(c.Key)
+	case c.User == "":
+		return ""
+	}
+	if strings.HasPrefix(string(c.User), userPrefix) {
+		return id.Actor(c.User)
+	}
+	return id.Actor(userPrefix + c.User)
+}
+
+// userPrefix begins the id of a person in records.
+const userPrefix = "user_"
 
 // Has reports whether the caller has one of the roles.
 func (c Caller) Has(roles ...Role) bool {

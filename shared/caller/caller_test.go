@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/id"
 )
 
 func TestARightFollowsFromRoleOrKey(t *testing.T) {
@@ -88,5 +89,20 @@ func TestHasAsksForOneOfSeveralRoles(t *testing.T) {
 	}
 	if !c.Human() || (caller.Caller{Key: "key_1"}).Human() {
 		t.Error("a person has no key and a program has one")
+	}
+}
+
+func TestTheActorOfACallerIsAPersonOrAKeyAndNeverThePlatform(t *testing.T) {
+	t.Parallel()
+
+	for user, want := range map[id.User]id.Actor{
+		"user_1": "user_1", "ada": "user_ada", "platform": "user_platform", "key_1": "user_key_1", "USER_1": "user_USER_1", "": "",
+	} {
+		if got := (caller.Caller{Org: "org_a", User: user}).Actor(); got != want {
+			t.Errorf("user %s: actor %s, want %s", user, got, want)
+		}
+	}
+	if got := (caller.Caller{Org: "org_a", User: "user_1", Key: "key_1"}).Actor(); got != "key_1" {
+		t.Errorf("a key with a user: actor %s", got)
 	}
 }

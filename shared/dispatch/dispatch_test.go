@@ -422,7 +422,7 @@ func TestAnOverridingAgentReplacesSystemAgents(t *testing.T) {
 		t.Parallel()
 		d := open(t)
 		system(d)
-		d.must(d.SavePause(t.Context(), org, "agent_system_x", "psa:ticket.created", true))
+		d.must(d.SavePause(t.Context(), org, "agent_system_x", "psa:ticket.created", agent.Pause{}))
 		d.must(d.Dispatch(t.Context(), d.created()))
 		d.expect("agent_system_x")
 	})

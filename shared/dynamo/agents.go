@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -32,6 +33,9 @@ type headItem struct {
 	Version     int    `dynamodbav:"version"`
 	Revision    int64  `dynamodbav:"rev"`
 
+	CreatedBy string `dynamodbav:"created_by,omitempty"`
+	UpdatedBy string `dynamodbav:"updated_by,omitempty"`
+
 	Needs        []string `dynamodbav:"needs,omitempty"`        // events and actions of the catalogue
 	Placeholders []string `dynamodbav:"placeholders,omitempty"` // of its template
 }
@@ -41,6 +45,7 @@ func (i headItem) head(o id.Org) agent.Head {
 		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
 		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
 		Version: i.Version, Revision: i.Revision, Needs: i.Needs, Placeholders: i.Placeholders,
+		CreatedBy: id.Actor(i.CreatedBy), UpdatedBy: id.Actor(i.UpdatedBy),
 	}
 }
 
@@ -49,6 +54,7 @@ type versionItem struct {
 
 	Number     int    `dynamodbav:"version"`
 	Created    int64  `dynamodbav:"created"`
+	CreatedBy  string `dynamodbav:"created_by,omitempty"`
 	Definition string `dynamodbav:"definition"`
 }
 
@@ -66,6 +72,8 @@ type pauseItem struct {
 	primary
 
 	Agent string `dynamodbav:"agent"`
+	By    string `dynamodbav:"by,omitempty"`
+	At    int64  `dynamodbav:"at_ns,omitempty"`
 }
 
 // Agent implements agent.Store.
@@ -121,7 +129,9 @@ func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.Ver
 		if err != nil {
 			return agent.VersionPage{}, fmt.Errorf("version %d of %s: %w", v.Number, a, err)
 		}
-		p.Versions = append(p.Versions, agent.Version{Number: v.Number, Created: timeOf(v.Created), Definition: d})
+		p.Versions = append(p.Versions, agent.Version{
+			Number: v.Number, Created: timeOf(v.Created), CreatedBy: id.Actor(v.CreatedBy), Definition: d,
+		})
 		p.Next = v.Number
 	}
 	if next == nil || p.Next == 1 { // DynamoDB returns a cursor even when no version precedes the first
@@ -173,11 +183,12 @@ const (
 )
 
 // SaveAgent implements agent.Store.
-func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	ws, err := saves(before, after, active)
 	if err != nil {
 		return err
 	}
+	ws = append(ws, auditWrites(acts)...)
 	err = s.write(ctx, ws...)
 	r := refused(err)
 	if r == nil {
@@ -201,7 +212,7 @@ type requestItem struct {
 }
 
 // SaveRequested implements agent.Store.
-func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	ws, err := saves(agent.Agent{}, a, agent.Cap{})
 	if err != nil {
 		return err
@@ -211,7 +222,7 @@ func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Reques
 		primary: requestKey(a.Org, r.Key), Digest: r.Digest, Agent: string(r.Agent), Made: nanos(r.Made),
 		Expires: r.Made.Add(agent.RequestKept + retention).Unix(),
 	}, "attribute_not_exists(pk) OR made <= :since", map[string]any{":since": nanos(since)}))
-	err = s.write(ctx, ws...)
+	err = s.write(ctx, append(ws, auditWrites(acts)...)...)
 	if refusal := refused(err); refusal != nil {
 		if _, came := refusal.at(request); came {
 			return agent.ErrRequested
@@ -248,7 +259,7 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	if after.Version != before.Version {
 		v := versionItem{
 			primary: versionKey(after.Org, after.ID, after.Version), Number: after.Version,
-			Created: nanos(after.Updated), Definition: doc,
+			Created: nanos(after.Updated), CreatedBy: string(after.UpdatedBy), Definition: doc,
 		}
 		ws = append(ws, put(v, "attribute_not_exists(pk)", nil))
 	}
@@ -268,6 +279,7 @@ func headWrite(before, after agent.Agent) write {
 		Description: after.Definition.Description, Type: string(after.Type), Status: string(after.Status),
 		Category: after.Category, Created: nanos(after.Created), Updated: nanos(after.Updated),
 		Version: after.Version, Revision: before.Revision + 1, Needs: after.Needs, Placeholders: after.Placeholders,
+		CreatedBy: string(after.CreatedBy), UpdatedBy: string(after.UpdatedBy),
 	}, cond, args)
 }
 
@@ -301,7 +313,7 @@ func listens(before, after agent.Agent, doc string) []write {
 }
 
 // DeleteAgent implements agent.Store.
-func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
+func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.Entry) error {
 	cond, args := revised(a.Revision)
 	ws := []write{{op: opDelete, key: headKey(a.Org, a.ID), cond: cond, args: args}}
 	if a.Status == agent.Active {
@@ -309,7 +321,7 @@ func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
 			write{op: opUpdate, key: activeKey(a.Org), add: map[string]int64{"active": -1}},
 			write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
 	}
-	err := s.write(ctx, ws...)
+	err := s.write(ctx, append(ws, auditWrites(acts)...)...)
 	if refused(err) != nil {
 		return agent.ErrStale
 	}
@@ -317,28 +329,44 @@ func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent) error {
 }
 
 // Pauses implements agent.Store.
-func (s *Store) Pauses(ctx context.Context, o id.Org) (map[id.Agent]bool, error) {
+func (s *Store) Pauses(ctx context.Context, o id.Org) (map[id.Agent]agent.Pause, error) {
 	items, err := s.inOrg(ctx, o, "PAUSE#")
 	if err != nil {
 		return nil, err
 	}
-	paused := map[id.Agent]bool{}
+	pauses := map[id.Agent]agent.Pause{}
 	for _, i := range items {
-		paused[id.Agent(textOf(i, "agent"))] = true
+		var p pauseItem
+		if err := attributevalue.UnmarshalMap(i, &p); err != nil {
+			return nil, err
+		}
+		pauses[id.Agent(p.Agent)] = agent.Pause{By: id.Actor(p.By), At: timeOf(p.At)}
 	}
-	return paused, nil
+	return pauses, nil
 }
 
 // SavePause implements agent.Store.
-func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, paused bool) error {
-	if !paused {
-		return s.write(ctx,
-			write{op: opDelete, key: pauseKey(o, a)},
-			write{op: opDelete, key: listenKey(o, event, a)})
+func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
+	err := s.write(ctx, append(auditWrites(acts),
+		put(pauseItem{
+			primary: pauseKey(o, a), Agent: string(a), By: string(p.By), At: nanos(p.At),
+		}, "attribute_not_exists(pk)", nil),
+		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))...)
+	if refused(err) != nil {
+		return nil //nolint:nilerr // it is paused already.
 	}
-	return s.write(ctx,
-		put(pauseItem{primary: pauseKey(o, a), Agent: string(a)}, "", nil),
-		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))
+	return err
+}
+
+// DeletePause implements agent.Store.
+func (s *Store) DeletePause(ctx context.Context, o id.Org, a id.Agent, event string, acts ...audit.Entry) error {
+	err := s.write(ctx, append(auditWrites(acts),
+		write{op: opDelete, key: pauseKey(o, a), cond: "attribute_exists(pk)"},
+		write{op: opDelete, key: listenKey(o, event, a)})...)
+	if refused(err) != nil {
+		return nil //nolint:nilerr // it is not paused.
+	}
+	return err
 }
 
 // Listeners implements dispatch.Agents.

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo/schema"
@@ -260,13 +261,13 @@ func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (appr
 
 // SaveDecision implements approval.Store. The run's revision stays, so that the
 // worker that moves the run at the same time need not read the run again.
-func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
+func (s *Store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time, acts ...audit.Entry) error {
 	run := execution.Execution{ID: a.Execution, Due: due}
-	err := s.write(ctx, approvalWrite(a), write{
+	err := s.write(ctx, append(auditWrites(acts), approvalWrite(a), write{
 		op: opUpdate, key: metaKey(a.Org, a.Execution), shared: true,
 		set:  map[string]any{"due": dueOf(run), "open_shard": shardOf(run.ID)},
 		cond: "st = :asking", args: map[string]any{":asking": string(execution.WaitingApproval)},
-	})
+	})...)
 	if refused(err) != nil {
 		return approval.ErrStale
 	}

@@ -55,8 +55,11 @@ func textOf(i item, name string) string {
 // maxBatch is the number of keys that one BatchGetItem accepts.
 const maxBatch = 100
 
-// getAll reads the items of many keys, in any order; a key without an item
-// yields none. Each item costs a unit for each 4 KB, half when strong is false.
+// keyText returns the whole key of an item or of an index's entry.
+func keyText(i item) string { return textOf(i, schema.PartitionKey) + "\n" + textOf(i, schema.SortKey) }
+
+// getAll reads the items of many keys, by keyText; a key without an item yields
+// none. Each item costs a unit for each 4 KB, half when strong is false.
 func (s *Store) getAll(ctx context.Context, keys []item, strong bool) (map[string]item, error) {
 	found := map[string]item{}
 	for chunk := range slices.Chunk(keys, maxBatch) {
@@ -79,7 +82,7 @@ func (s *Store) getChunk(ctx context.Context, keys []item, strong bool, found ma
 		read := units(0, strong) * float64(len(keys)-len(rest)-len(got.Responses[s.table]))
 		for _, i := range got.Responses[s.table] {
 			read += units(sizeOf(i), strong)
-			found[textOf(i, schema.PartitionKey)] = i
+			found[keyText(i)] = i
 		}
 		count(ctx, meter.Units{Read: read})
 		if len(rest) == 0 {

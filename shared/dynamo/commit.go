@@ -95,6 +95,7 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 		k.writes = append(k.writes, statsWrite(x, *c.StatsDelta, later))
 	}
 	k.writes = append(k.writes, outboxWrites(c.Outbox)...)
+	k.writes = append(k.writes, auditWrites(c.Acts)...)
 	return k, nil
 }
 

@@ -31,6 +31,7 @@
 //	ORG#o#CLIENT#c         POSTURE                 the security score of a client
 //	ORG#o#CLIENT#c         DEVICE#<digest>         a device of the client, present or removed
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
+//	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; never deleted
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
 //	ORG#o#RATE             MINUTE#<minute>         the number of requests admitted; kept an hour
 //
@@ -40,7 +41,9 @@
 // once more by status (ORG#o#RUNS#failed, ORG#o#APPROVALS#pending,
 // ORG#o#AGENT#a#failed). A run is in these two only when it has ended, waits
 // for approval or was ever parked: most runs end within seconds and are entered
-// once, at their end. The index open lists the due runs by their due time in
+// once, at their end. by_org, by_agent and by_status also list the acts of an
+// organization by actor, by object and by kind (ORG#o#AUDIT#ACTOR#a,
+// ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the due runs by their due time in
 // four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
 // four more (OUTBOX#0 to OUTBOX#3).
 //
@@ -87,8 +90,14 @@
 //	SaveRequested                    1      0     6      transaction: head, version, request; only for a request with a key
 //	Requested                        1      1     0      get, for the same requests
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
+//	CreateKey, with its act          1      0     9      the same transaction and the act, 2; 3 are the indexes of the act
+//	SaveDecision, with its act       1      0     13     as above: every other change of a person or a key has 5 more too
+//	CreateRetry                      1      0     10     transaction: run, act; 6 are indexes
+//	Audit                            1      9     0      query of 50 acts; about 6 acts a unit
+//	Audit of an object               2      52    0      query of by_agent, get of 50 acts
 //	Pauses                           1      1     0      query
 //	SavePause                        1      0     4      transaction: pause, listener
+//	DeletePause                      1      0     4      transaction: both deleted
 //	Listeners                        1      1     0      query of the listening definitions only
 //	DedupHolder                      1      1     0      get of the payload
 //	LimitStarts                      1      1     0      get, for an agent with a limit

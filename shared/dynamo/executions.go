@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -50,6 +51,7 @@ type origin struct {
 type progress struct {
 	Status    string `dynamodbav:"st"`
 	Reason    string `dynamodbav:"rs,omitempty"`
+	Canceller string `dynamodbav:"cb,omitempty"`
 	Error     string `dynamodbav:"er,omitempty"` // JSON
 	Credits   int64  `dynamodbav:"cr,omitempty"`
 	Warnings  int    `dynamodbav:"wn,omitempty"`
@@ -90,7 +92,7 @@ func originOf(x execution.Execution) (origin, error) {
 
 func progressOf(x execution.Execution) (progress, error) {
 	i := progress{
-		Status: string(x.Status), Reason: string(x.Reason), Credits: x.Credits, Warnings: x.Warnings,
+		Status: string(x.Status), Reason: string(x.Reason), Canceller: string(x.CancelledBy), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
 		Done: x.Done, Idle: x.StalledLeases,
@@ -143,7 +145,7 @@ func toJSON(v any) (string, error) {
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
 	x := execution.Execution{
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
-		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), Credits: i.Credits, Warnings: i.Warnings,
+		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
 		WasParked: i.Rested,
@@ -212,13 +214,19 @@ func exactly(text json.RawMessage) (any, error) {
 
 // Create implements execution.Store. ClaimDedup has already stored the payload.
 func (s *Store) Create(ctx context.Context, x execution.Execution) error {
+	return s.CreateRetry(ctx, x)
+}
+
+// CreateRetry implements execution.Store.
+func (s *Store) CreateRetry(ctx context.Context, x execution.Execution, acts ...audit.Entry) error {
 	x.Revision = 0
 	o, originErr := originOf(x)
 	st, err := progressOf(x)
 	if err := errors.Join(originErr, err); err != nil {
 		return fmt.Errorf("write %s: %w", x.ID, err)
 	}
-	err = s.write(ctx, put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil))
+	record := put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil)
+	err = s.write(ctx, append(auditWrites(acts), record)...)
 	if refused(err) != nil {
 		return execution.ErrExists
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
@@ -220,7 +221,20 @@ func statsKey(o id.Org, a id.Agent) primary {
 	return in(pk, err, "AGENT", string(a))
 }
 
+func actPartition(o id.Org) (string, error) { return join("ORG", string(o), "AUDIT") }
+
+// auditKey sorts the entries of an organization by time.
+func auditKey(e audit.Entry) primary {
+	pk, err := actPartition(e.Org)
+	return in(pk, err, e.At.UTC().Format(dueFormat), string(e.ID))
+}
+
 // The partitions of the indexes.
+
+// actsOf returns the list of the entries with one actor, object or kind.
+func actsOf(o id.Org, list, value string) (string, error) {
+	return join("ORG", string(o), "AUDIT", list, value)
+}
 
 func runsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "RUNS") }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -22,7 +23,7 @@ func TestAKeyPartWithASeparatorNeverReachesTheTable(t *testing.T) {
 		_, statusErr := s.Executions(t.Context(), id.Org(bad), execution.Query{Limit: 1, Status: execution.Failed})
 		_, bothErr := s.Executions(t.Context(), "org_1", execution.Query{Limit: 1, Status: execution.Failed, Agent: id.Agent(bad + "#")})
 		createErr := s.Create(t.Context(), execution.Execution{ID: "exec_1", Org: "org_1", Agent: id.Agent(bad)})
-		pauseErr := s.SavePause(t.Context(), "org_1", id.Agent(bad), "psa:ticket.created", true)
+		pauseErr := s.SavePause(t.Context(), "org_1", id.Agent(bad), "psa:ticket.created", agent.Pause{})
 		stepErr := s.SaveStep(t.Context(), "org_1", "exec_1", execution.StepRecord{ID: id.Step(bad)})
 		for i, err := range []error{agentErr, orgErr, listErr, eventErr, pageErr, countErr, statusErr, bothErr, createErr, pauseErr, stepErr} {
 			if !errors.Is(err, errKey) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
@@ -29,19 +30,20 @@ type keyItem struct {
 func (i keyItem) key() key.Key {
 	return key.Key{
 		ID: id.Key(i.ID), Org: id.Org(i.Org), Name: i.Name, Access: caller.Access(i.Access),
-		Hash: key.Hash(i.Hash), Created: timeOf(i.Created), By: id.User(i.By),
+		Hash: key.Hash(i.Hash), Created: timeOf(i.Created), By: id.Actor(i.By),
 	}
 }
 
 // CreateKey implements key.Store.
-func (s *Store) CreateKey(ctx context.Context, k key.Key) error {
+func (s *Store) CreateKey(ctx context.Context, k key.Key, acts ...audit.Entry) error {
 	i := keyItem{
 		ID: string(k.ID), Org: string(k.Org), Name: k.Name, Access: string(k.Access),
 		Hash: string(k.Hash), Created: nanos(k.Created), By: string(k.By),
 	}
 	byOrg, byHash := i, i
 	byOrg.primary, byHash.primary = keyKey(k.Org, k.ID), hashKey(k.Hash)
-	return s.write(ctx, put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil))
+	return s.write(ctx, append(auditWrites(acts),
+		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil))...)
 }
 
 // Keys implements key.Store.
@@ -65,7 +67,7 @@ func (s *Store) Keys(ctx context.Context, o id.Org) ([]key.Key, error) {
 }
 
 // RevokeKey implements key.Store.
-func (s *Store) RevokeKey(ctx context.Context, o id.Org, k id.Key) error {
+func (s *Store) RevokeKey(ctx context.Context, o id.Org, k id.Key, acts ...audit.Entry) error {
 	var i keyItem
 	switch found, err := s.get(ctx, keyKey(o, k), &i); {
 	case err != nil:
@@ -73,9 +75,9 @@ func (s *Store) RevokeKey(ctx context.Context, o id.Org, k id.Key) error {
 	case !found:
 		return key.ErrNotFound
 	}
-	err := s.write(ctx,
+	err := s.write(ctx, append(auditWrites(acts),
 		write{op: opDelete, key: keyKey(o, k), cond: "attribute_exists(pk)"},
-		write{op: opDelete, key: hashKey(key.Hash(i.Hash))})
+		write{op: opDelete, key: hashKey(key.Hash(i.Hash))})...)
 	if refused(err) != nil {
 		return key.ErrNotFound
 	}

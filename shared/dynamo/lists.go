@@ -112,7 +112,7 @@ func (s *Store) items(ctx context.Context, entries []item, keep func(item) bool)
 	}
 	var rows []listed
 	for _, e := range entries {
-		i, ok := found[textOf(e, schema.PartitionKey)]
+		i, ok := found[keyText(e)]
 		if ok && (keep == nil || keep(i)) {
 			rows = append(rows, listed{at: textOf(e, "at"), item: i})
 		}

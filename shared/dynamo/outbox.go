@@ -73,7 +73,7 @@ func (s *Store) Unpublished(ctx context.Context, now time.Time, limit int) ([]ev
 	var left []event.Event
 	for _, d := range due {
 		var i outboxItem
-		if err := attributevalue.UnmarshalMap(found[textOf(d, schema.PartitionKey)], &i); err != nil {
+		if err := attributevalue.UnmarshalMap(found[keyText(d)], &i); err != nil {
 			return nil, fmt.Errorf("read an event of the outbox: %w", err)
 		}
 		if i.Due == "" {

@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
@@ -231,6 +232,14 @@ func (w *fixture) newAgent(event string) agent.Agent {
 	}}
 }
 
+// anAct returns the n-th act on an object.
+func anAct(object string, n int) audit.Entry {
+	who := caller.Caller{Org: org, User: "user_01JSTAFF0000000000000000A", Session: "ses_01JSESSION00000000000000A", Address: "198.51.100.7"}
+	return audit.Of(who, audit.Change{
+		Kind: audit.AgentStatusChanged, Object: object, From: "version 12, paused", To: "version 13, active",
+	}, start().Add(time.Duration(n)*time.Second))
+}
+
 // entry returns a refusal of a new event.
 func (w *fixture) entry() activity.Entry {
 	x := w.run(w.agent.ID)
@@ -261,7 +270,10 @@ func settled(t *testing.T) *fixture {
 	for n := range 20 {
 		w.ok(w.store.SaveFact(t.Context(), org, "client_01JCLIENT", ticket(n)))
 	}
-	for range history {
+	for n := range history {
+		k := w.newKey()
+		w.ok(w.store.CreateKey(t.Context(), k, anAct("agent_system_dispatch", n)))
+		w.ok(w.store.RevokeKey(t.Context(), org, k.ID))
 		w.waiting()
 		w.failed()
 		w.parked()
@@ -433,12 +445,41 @@ func agentPatterns() map[string]pattern {
 			a := w.saved("ticket.escalated", agent.Active)
 			return func(ctx context.Context) error { return w.store.DeleteAgent(ctx, a) }
 		},
+		"CreateKey, with its act": func(w *fixture) call {
+			k := w.newKey()
+			return func(ctx context.Context) error { return w.store.CreateKey(ctx, k, anAct(string(k.ID), 1)) }
+		},
+		"SaveDecision, with its act": func(w *fixture) call {
+			_, a := w.waiting()
+			a.Status = approval.Approved
+			return func(ctx context.Context) error {
+				return w.store.SaveDecision(ctx, a, start(), anAct(string(a.ID), 1))
+			}
+		},
+		"CreateRetry": func(w *fixture) call {
+			x := w.run(w.agent.ID)
+			return func(ctx context.Context) error { return w.store.CreateRetry(ctx, x, anAct(string(x.ID), 1)) }
+		},
+		"Audit": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Audit(ctx, org, audit.Query{Limit: 50})) }
+		},
+		"Audit of an object": func(w *fixture) call {
+			return func(ctx context.Context) error {
+				return got(w.store.Audit(ctx, org, audit.Query{Limit: 50, Object: "agent_system_dispatch"}))
+			}
+		},
 		"Pauses": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Pauses(ctx, org)) }
 		},
 		"SavePause": func(w *fixture) call {
 			return func(ctx context.Context) error {
-				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", true)
+				return w.store.SavePause(ctx, org, "agent_system_dispatch", "psa:ticket.created", agent.Pause{By: "user_1"})
+			}
+		},
+		"DeletePause": func(w *fixture) call {
+			w.ok(w.store.SavePause(w.t.Context(), org, "agent_system_dispatch", "psa:ticket.created", agent.Pause{By: "user_1"}))
+			return func(ctx context.Context) error {
+				return w.store.DeletePause(ctx, org, "agent_system_dispatch", "psa:ticket.created")
 			}
 		},
 	}

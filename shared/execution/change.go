@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -25,6 +26,7 @@ type Change struct {
 	Released   []credit.Hold      // returned to their months' balances
 	StatsDelta *StatsDelta        // added to the statistics of the agent
 	Outbox     []event.Event      // the platform's own events, published after the change
+	Acts       []audit.Entry      // the acts of people and keys that made the change
 }
 
 // Gains returns the change of each month's balance; reservations count

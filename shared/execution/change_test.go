@@ -91,7 +91,7 @@ func TestTheEndOfARunSettlesItsHolds(t *testing.T) {
 		"completed": {func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }, 1, 0},
 		"failed":    {func(x execution.Execution) execution.Execution { return x.Fail(failure, at(9)) }, 0, 1},
 		"cancelled": {func(x execution.Execution) execution.Execution {
-			x, _ = x.Cancel(execution.CancelledByUser, at(9))
+			x, _ = x.Cancel(execution.CancelledByUser, "user_1", at(9))
 			return x
 		}, 0, 0},
 	}
@@ -130,7 +130,7 @@ func TestCreditsOfARunningCallStayHeldAndAreSettledLater(t *testing.T) {
 
 	x, done := two(t)
 	c := x.End(func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(execution.CancelledByUser, at(9))
+		x, _ = x.Cancel(execution.CancelledByUser, "user_1", at(9))
 		return x
 	}, done, true)
 	ended := c.Execution

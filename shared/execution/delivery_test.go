@@ -58,7 +58,7 @@ func TestAnEndedRunStaysDueUntilItsOutcomesAreSent(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 9, 14, 30, 0, 0, time.UTC)
 	cancel := func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(execution.CancelledByUser, now)
+		x, _ = x.Cancel(execution.CancelledByUser, "user_1", now)
 		return x
 	}
 	steps := execution.Steps{"g": asked(execution.StepWaiting, "sent")}

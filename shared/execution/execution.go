@@ -95,14 +95,15 @@ type Execution struct {
 	RetryOf id.Execution
 	By      Starter // the caller that requested the retry; zero for a run started by its event
 
-	Status    Status
-	Reason    Reason
-	Error     *Failure
-	Credits   int64 // charged so far
-	Warnings  int   // failed steps after which the run continued, counted at the end
-	Created   time.Time
-	Started   time.Time
-	Completed time.Time
+	Status      Status
+	Reason      Reason
+	CancelledBy id.Actor // the author of the cancellation; empty in records from before it was kept
+	Error       *Failure
+	Credits     int64 // charged so far
+	Warnings    int   // failed steps after which the run continued, counted at the end
+	Created     time.Time
+	Started     time.Time
+	Completed   time.Time
 
 	Lease         Lease
 	WasParked     bool      // whether the run was ever parked or found without progress
@@ -310,10 +311,11 @@ func (x Execution) Fail(f Failure, now time.Time) Execution {
 }
 
 // Cancel returns the run cancelled, or ErrState when it has ended.
-func (x Execution) Cancel(r Reason, now time.Time) (Execution, error) {
+func (x Execution) Cancel(r Reason, by id.Actor, now time.Time) (Execution, error) {
 	if x.Status.Ended() {
 		return x, ErrState.Sayf("The execution is already %s.", x.Status)
 	}
+	x.CancelledBy = by
 	return x.ended(Cancelled, r, now), nil
 }
 

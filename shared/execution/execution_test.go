@@ -52,7 +52,7 @@ func TestALeaseIsTaken(t *testing.T) {
 	held := leased(t, begun(), "one", 1) // until 26
 	resting := held.Parked(at(100))
 	asking := held.AwaitingApproval(at(100))
-	cancelled, err := held.Cancel(execution.CancelledByUser, at(2))
+	cancelled, err := held.Cancel(execution.CancelledByUser, "user_1", at(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestOnlyAnOpenRunIsCancelled(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
-	cancelled, err := held.Cancel(execution.ApprovalDenied, at(3))
+	cancelled, err := held.Cancel(execution.ApprovalDenied, "user_1", at(3))
 	if err != nil || cancelled.Status != execution.Cancelled || cancelled.Reason != execution.ApprovalDenied || !cancelled.Due.IsZero() {
 		t.Errorf("Cancel = %+v, %v", cancelled, err)
 	}
@@ -213,7 +213,7 @@ func TestOnlyAnOpenRunIsCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			got, err := tc.x.Cancel(execution.CancelledByUser, at(5))
+			got, err := tc.x.Cancel(execution.CancelledByUser, "user_1", at(5))
 			if tc.may != (err == nil) || !tc.may && !errors.Is(err, execution.ErrState) {
 				t.Fatalf("err = %v", err)
 			}
@@ -231,7 +231,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 	t.Parallel()
 
 	held := leased(t, begun(), "one", 1)
-	cancelled, err := held.Cancel(execution.CancelledByUser, at(3))
+	cancelled, err := held.Cancel(execution.CancelledByUser, "user_1", at(3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 func TestTheDurationIsTheTimeFromStartToEnd(t *testing.T) {
 	t.Parallel()
 
-	never, err := begun().Cancel(execution.CancelledByUser, at(7))
+	never, err := begun().Cancel(execution.CancelledByUser, "user_1", at(7))
 	if err != nil {
 		t.Fatal(err)
 	}

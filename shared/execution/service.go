@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -28,6 +29,10 @@ type Store interface {
 
 	// Create stores a new run, or returns ErrExists.
 	Create(ctx context.Context, x Execution) error
+
+	// CreateRetry is Create for a retry: it stores the acts in the same
+	// transaction.
+	CreateRetry(ctx context.Context, x Execution, acts ...audit.Entry) error
 
 	// Commit applies c if the stored revision of the run, and of the gate, are
 	// still those of c. Otherwise it returns ErrStale, or
@@ -143,17 +148,17 @@ const tries = 30
 // Cancel ends a run for a caller and denies its open gate in the same write. It
 // returns ErrNotFound or ErrState.
 func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Execution) error {
-	return s.cancel(ctx, who.Org, exec, CancelledByUser)
+	return s.cancel(ctx, who.Org, exec, cancellation{reason: CancelledByUser, by: who.Actor(), who: &who})
 }
 
-// CancelAll ends every open run of a deleted agent. It repeats until no list
+// CancelAll ends every open run of an agent that by deletes. It repeats until no list
 // contains an open run: a run whose status changes meanwhile may be missing in
 // both lists for a moment.
-func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
+func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent, by id.Actor) error {
 	for range tries {
 		found := 0
 		for _, st := range []Status{Pending, Running, WaitingApproval} {
-			n, err := s.cancelEach(ctx, org, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
+			n, err := s.cancelEach(ctx, org, by, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
 			if err != nil {
 				return err
 			}
@@ -167,14 +172,14 @@ func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent) error {
 }
 
 // cancelEach ends the listed runs and returns the number of open ones.
-func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found int, err error) {
+func (s *Service) cancelEach(ctx context.Context, org id.Org, by id.Actor, q Query) (found int, err error) {
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
 		if err != nil {
 			return found, err
 		}
 		for _, x := range page.Executions {
-			switch err := s.cancel(ctx, org, x.ID, AgentDeleted); {
+			switch err := s.cancel(ctx, org, x.ID, cancellation{reason: AgentDeleted, by: by}); {
 			case err == nil:
 				found++
 			case !errors.Is(err, ErrState):
@@ -188,27 +193,45 @@ func (s *Service) cancelEach(ctx context.Context, org id.Org, q Query) (found in
 	}
 }
 
-func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
-	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, r) })
+// A cancellation is a request to end a run.
+type cancellation struct {
+	reason Reason
+	by     id.Actor
+	who    *caller.Caller // the caller that asked for this run; nil for a part of another act
+}
+
+// acts returns the act of the cancellation, if it is one of its own.
+func (c cancellation) acts(x Execution, now time.Time) []audit.Entry {
+	if c.who == nil {
+		return nil
+	}
+	return []audit.Entry{audit.Of(*c.who, audit.Change{
+		Kind: audit.ExecutionCancelled, Object: string(x.ID), From: string(x.Status), To: string(Cancelled),
+	}, now)}
+}
+
+func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) error {
+	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, by) })
 	if errors.Is(err, retry.ErrLost) {
 		return ErrStale.Because(fmt.Errorf("cancel %s: %w", exec, err))
 	}
 	return err
 }
 
-func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, r Reason) error {
+func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) error {
 	x, done, err := s.Store.Execution(ctx, org, exec)
 	if err != nil {
 		return err
 	}
 	now := s.Now()
-	if _, err := x.Cancel(r, now); err != nil {
+	if _, err := x.Cancel(by.reason, by.by, now); err != nil {
 		return err
 	}
 	c := x.End(func(x Execution) Execution {
-		x, _ = x.Cancel(r, now) // checked above
+		x, _ = x.Cancel(by.reason, by.by, now) // checked above
 		return x
 	}, done, now.Before(x.Lease.Until))
+	c.Acts = by.acts(x, now)
 	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {
 		return err
 	}
@@ -295,7 +318,7 @@ func (s *Service) retryOf(
 		if err != nil {
 			return Execution{}, false, err
 		}
-		if err := s.Store.Create(ctx, again); !errors.Is(err, ErrExists) {
+		if err := s.Store.CreateRetry(ctx, again, retried(who, x, again)); !errors.Is(err, ErrExists) {
 			return again, false, err
 		}
 		earlier, _, err := s.Store.Execution(ctx, x.Org, again.ID)
@@ -304,6 +327,13 @@ func (s *Service) retryOf(
 		}
 	}
 	return Execution{}, false, ErrState.Sayf("The execution was retried %d times; retry the last of these.", maxRetries)
+}
+
+// retried returns the act that records a retry of x.
+func retried(who caller.Caller, x, again Execution) audit.Entry {
+	return audit.Of(who, audit.Change{
+		Kind: audit.ExecutionRetried, Object: string(x.ID), From: string(x.Status), To: string(again.ID),
+	}, again.Created)
 }
 
 func (s *Service) mayStart(ctx context.Context, org id.Org) error {

@@ -13,6 +13,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -27,6 +28,7 @@ import (
 // organization.
 type fixture struct {
 	runs    []execution.Execution
+	acts    []audit.Entry
 	steps   execution.Steps
 	gate    approval.Approval
 	tenant  tenant.Tenant
@@ -70,6 +72,14 @@ func (w *fixture) Executions(_ context.Context, org id.Org, q execution.Query) (
 		page.Next = string(mine[from+2].ID)
 	}
 	return page, nil
+}
+
+func (w *fixture) CreateRetry(ctx context.Context, x execution.Execution, acts ...audit.Entry) error {
+	err := w.Create(ctx, x)
+	if err == nil {
+		w.acts = append(w.acts, acts...)
+	}
+	return err
 }
 
 func (w *fixture) Create(_ context.Context, x execution.Execution) error {
@@ -334,11 +344,14 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 		runs = append(runs, x)
 	}
 	w := with(runs...)
-	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1", "user_ada"); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, x := range w.runs {
+		if by := x.CancelledBy; (by == "user_ada") != (x.Status == execution.Cancelled) {
+			t.Errorf("%s is %s, cancelled by %q", x.ID, x.Status, by)
+		}
 		got = append(got, fmt.Sprintf("%s %s", x.Status, x.Reason))
 	}
 	want := []string{
@@ -350,7 +363,7 @@ func TestDeletingAnAgentEndsItsOpenRunsAndNoOthers(t *testing.T) {
 	// A run that ends meanwhile causes no error.
 	w = with(begun())
 	w.meddle = func(w *fixture) { w.runs[0] = w.runs[0].Complete(at(59)); w.runs[0].Revision++ }
-	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1"); err != nil {
+	if err := w.service().CancelAll(t.Context(), "org_a", "agent_1", "user_ada"); err != nil {
 		t.Error(err)
 	}
 }
@@ -417,7 +430,7 @@ func TestAFailedStepThatContinuesIsAWarningAndKeepsItsError(t *testing.T) {
 	complete := func(x execution.Execution) execution.Execution { return x.Complete(at(9)) }
 	fail := func(x execution.Execution) execution.Execution { return x.Fail(*last.Error, at(9)) }
 	cancel := func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(execution.CancelledByUser, at(9))
+		x, _ = x.Cancel(execution.CancelledByUser, "user_1", at(9))
 		return x
 	}
 	for name, tc := range map[string]struct {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -46,6 +47,18 @@ func Handle(h http.Handler) Handler {
 func RequestID(ctx context.Context) string {
 	request, _ := core.GetAPIGatewayV2ContextFromContext(ctx)
 	return name(ctx, request)
+}
+
+// Address returns the address from which API Gateway received the request that
+// ctx belongs to, or "" outside of a request. No header of the request can
+// change it.
+func Address(ctx context.Context) string {
+	request, _ := core.GetAPIGatewayV2ContextFromContext(ctx)
+	addr, err := netip.ParseAddr(request.HTTP.SourceIP)
+	if err != nil || addr.Zone() != "" {
+		return ""
+	}
+	return addr.String()
 }
 
 // name returns the request id of API Gateway, or else that of Lambda.

@@ -168,3 +168,25 @@ func FuzzEvent(f *testing.F) {
 		}
 	})
 }
+
+func TestTheAddressIsTheGatewaysAndNoHeaderChangesIt(t *testing.T) {
+	t.Parallel()
+
+	for source, want := range map[string]string{
+		"198.51.100.7": "198.51.100.7", "2001:DB8::7": "2001:db8::7", "": "", "203.0.113.9, 198.51.100.7": "",
+		"fe80::1%eth0": "", strings.Repeat("1", 5000): "",
+	} {
+		in := fixture(t, "get")
+		in.RequestContext.HTTP.SourceIP = source
+		in.Headers["x-forwarded-for"], in.Headers["forwarded"] = "203.0.113.66", "for=203.0.113.66"
+		in.Headers["x-golambdaproxy-apigw-context"] = `{"http":{"sourceIp":"203.0.113.66"}}`
+		got := "not called"
+		_, err := Handle(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Address(r.Context()) }))(t.Context(), in)
+		if err != nil || got != want {
+			t.Errorf("source %.40q: address %q, %v; want %q", source, got, err, want)
+		}
+	}
+	if got := Address(t.Context()); got != "" {
+		t.Errorf("outside of a request: %q", got)
+	}
+}

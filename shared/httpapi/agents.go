@@ -264,6 +264,7 @@ func (g agents) view(a agent.Agent) spec.Agent {
 		Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
+		CreatedBy: text(a.CreatedBy), UpdatedBy: text(a.UpdatedBy),
 		Warnings: each(g.svc.Rules.Warnings(d), func(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }),
 	}
 }

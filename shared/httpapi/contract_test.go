@@ -16,6 +16,7 @@ import (
 	files "theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
@@ -92,6 +93,8 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		"StepStatus":           texts(execution.StepStatuses()),
 		"ApprovalStatus":       texts(approval.Statuses()),
 		"ModelTier":            texts(credit.Tiers()),
+		"AuditKind":            texts(audit.Kinds()),
+		"AuditCredential.type": texts([]audit.CredentialKind{audit.Session, audit.Key}),
 		"KeyAccess":            texts([]caller.Access{caller.Read, caller.ReadWrite}),
 		"FilterableField.type": texts([]catalog.FieldType{catalog.String, catalog.Number, catalog.Boolean, catalog.Enum}),
 		"ActionParam.type": texts([]catalog.FieldType{

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
 )
 
 // An api is a set of mounted routes.
@@ -30,6 +32,7 @@ func (e Edge) mount(routes []route) http.Handler {
 	a := &api{Edge: e, mux: http.NewServeMux()}
 	methods := map[string][]string{}
 	for _, rt := range routes {
+		rt.mustRecord()
 		a.mux.HandleFunc(rt.pattern, a.handler(rt))
 		method, path, _ := strings.Cut(rt.pattern, " ")
 		methods[path] = append(methods[path], method)
@@ -39,6 +42,18 @@ func (e Edge) mount(routes []route) http.Handler {
 	}
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, ErrRoute) })
 	return a
+}
+
+// mustRecord panics when a route that changes something records no known kind of
+// act, or a route that only reads records one: a change without an entry in the
+// audit log must not be reachable.
+func (rt route) mustRecord() {
+	method, _, _ := strings.Cut(rt.pattern, " ")
+	reads := method == http.MethodGet || method == http.MethodHead
+	unknown := slices.ContainsFunc(rt.records, func(k audit.Kind) bool { return !k.Known() })
+	if unknown || reads != (len(rt.records) == 0) {
+		panic(fmt.Sprintf("httpapi: %s must record acts of the audit log if and only if it changes something; it records %q", rt.pattern, rt.records))
+	}
 }
 
 // handler returns the handler of a route.
@@ -65,6 +80,7 @@ func (a *api) admit(rt route, r *http.Request) error {
 		return err
 	}
 	x := exchangeOf(r.Context())
+	who.Address = x.address
 	x.who = who
 	if err := a.limited(r.Context(), x.Header(), who.Org); err != nil {
 		return err
@@ -91,6 +107,7 @@ type exchange struct {
 	http.ResponseWriter
 
 	requestID string
+	address   string
 	head      bool // the response has no body
 	who       caller.Caller
 	status    int // 0 before the response is written
@@ -128,7 +145,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 // ServeHTTP answers every request, also when its handler panics.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
-	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), head: r.Method == http.MethodHead}
+	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), address: a.Address(r.Context()), head: r.Method == http.MethodHead}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	h := x.Header()
 	h.Set("X-Request-Id", x.requestID)
@@ -150,7 +167,16 @@ func (a *api) end(x *exchange, r *http.Request, began time.Time) {
 	}
 	a.Log.InfoContext(r.Context(), "request", "request_id", x.requestID, "method", r.Method,
 		"route", r.Pattern, "status", x.status, "org_id", x.who.Org, "user_id", x.who.User,
-		"key_id", x.who.Key, "duration_ms", a.Now().Sub(began).Milliseconds())
+		"key_id", x.who.Key, "object_id", objectOf(r), "source", x.address, "duration_ms", a.Now().Sub(began).Milliseconds())
+}
+
+// objectOf returns the identifier in the path, or "" without a valid one: the log
+// takes no other text of a stranger's.
+func objectOf(r *http.Request) string {
+	if name := r.PathValue("id"); id.Valid("", name) {
+		return name
+	}
+	return ""
 }
 
 // clean reports whether the path is canonical: http.ServeMux would answer any

@@ -17,6 +17,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 )
 
@@ -78,7 +79,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"POST /api/executions/{id}/cancel": caller.Edit,
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
-		"GET /api/webhook-secret": caller.Manage,
+		"GET /api/webhook-secret": caller.Manage, "GET /api/audit": caller.Manage,
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {
@@ -175,7 +176,7 @@ func TestAPanicIsAnInternalErrorAndLeaksNothing(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
-	h := w.edge.mount([]route{{"GET /boom", caller.See, false, func(http.ResponseWriter, *http.Request) error {
+	h := w.edge.mount([]route{{"GET /boom", caller.See, false, nil, func(http.ResponseWriter, *http.Request) error {
 		panic("the password is swordfish")
 	}}})
 	rec := httptest.NewRecorder()
@@ -191,11 +192,13 @@ func TestAPanicIsAnInternalErrorAndLeaksNothing(t *testing.T) {
 // A losingStore is a store of agents that loses every race.
 type losingStore struct{ agent.Store }
 
-func (losingStore) SaveAgent(context.Context, agent.Agent, agent.Agent, agent.Cap) error {
+func (losingStore) SaveAgent(context.Context, agent.Agent, agent.Agent, agent.Cap, ...audit.Entry) error {
 	return agent.ErrStale
 }
 
-func (losingStore) DeleteAgent(context.Context, agent.Agent) error { return agent.ErrStale }
+func (losingStore) DeleteAgent(context.Context, agent.Agent, ...audit.Entry) error {
+	return agent.ErrStale
+}
 
 func TestOnlyTheLogShowsTheCauseOfALostRace(t *testing.T) {
 	t.Parallel()
@@ -230,7 +233,7 @@ func TestOnlyTheLogShowsTheCauseOfAStaleWrite(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
-	h := w.edge.mount([]route{{"GET /late", caller.See, false, func(http.ResponseWriter, *http.Request) error {
+	h := w.edge.mount([]route{{"GET /late", caller.See, false, nil, func(http.ResponseWriter, *http.Request) error {
 		return fmt.Errorf("save swordfish: %w", approval.ErrStale)
 	}}})
 	rec := httptest.NewRecorder()

@@ -126,7 +126,7 @@ func viewRun(x execution.Execution) spec.Execution {
 		ID: string(x.ID), AgentID: string(x.Agent), Status: spec.ExecutionStatus(x.Status),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
 		AgentVersion: x.Version, SourceProduct: x.Trigger.Product, EventType: x.Trigger.Type, ClientID: text(x.Trigger.Client),
-		StartedBy: viewStarter(x.StartedBy()), DurationMs: duration(x), Warnings: x.Warnings,
+		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}
 }
 
@@ -142,7 +142,7 @@ func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
 		StatusReason: text(x.Reason), Error: viewFailure(x.Error), RetryOf: text(x.RetryOf),
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
-		StartedBy: viewStarter(x.StartedBy()), DurationMs: duration(x), Warnings: x.Warnings,
+		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
@@ -159,7 +160,8 @@ func newFixture(t *testing.T) *fixture {
 			Report: func(_ context.Context, err error) { t.Error(err) },
 		},
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), RequestID: w.next,
-		Now: func() time.Time { return now }, CursorKey: bytes.Repeat([]byte("k"), 32),
+		Address: func(context.Context) string { return "198.51.100.7" },
+		Now:     func() time.Time { return now }, CursorKey: bytes.Repeat([]byte("k"), 32),
 	}
 	w.wire(t)
 	w.fill(t)
@@ -193,7 +195,7 @@ func (w *fixture) wire(t *testing.T) {
 		Random: func() [32]byte { return [32]byte{byte(w.made + 1)} }, Master: key.Master("a master of these tests"),
 	}
 	for _, access := range []caller.Access{caller.Read, caller.ReadWrite} {
-		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a"}, string(access), access)
+		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a", User: "user_owner"}, string(access), access)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,6 +209,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
 	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
+	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
 	w.routes = append(w.routes, documents([]byte(callKeys))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()

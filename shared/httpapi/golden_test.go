@@ -173,6 +173,16 @@ func written() []golden {
 		{"revoked", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "DELETE /api/keys/key_NEW1"}, nil},
 
+		{"new keys", call{as: owner, what: "GET /api/audit?kind=key.created"}, nil},
+		{"all", call{as: owner, what: "GET /api/audit"}, act},
+		{"first page", call{as: owner, what: "GET /api/audit?limit=1"}, act},
+		{"of an actor", call{as: "admin@org_a", what: "GET /api/audit?actor=user_member&from=2026-03-09&to=2026-03-10"}, act},
+		{"of a key and an object", call{as: owner, what: "GET /api/audit?actor=key_NEW2&kind=agent.updated&object=" + agentID}, act},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/audit"}, act},
+		{"every fault", call{as: owner, what: "GET /api/audit?actor=platform&kind=agent.seen&object=ORG&from=soon&to=2026-13-01&limit=0"}, nil},
+		{"not allowed to a key", call{as: "read_write", what: "GET /api/audit"}, nil},
+		{"not allowed to a member", call{as: "member@org_a", what: "GET /api/audit"}, nil},
+
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
@@ -282,6 +292,17 @@ func suspend(t *testing.T, w *fixture) {
 	}
 }
 
+// act changes an agent as a person and as a key.
+func act(t *testing.T, w *fixture) {
+	t.Helper()
+	for _, c := range []call{{as: "member@org_a", body: `{"status": "paused"}`}, {as: "read_write", body: `{"name": "B"}`}} {
+		c.what = "PUT /api/agents/" + agentID
+		if got := w.do(t, c); got.status != http.StatusOK {
+			t.Fatal(got.text)
+		}
+	}
+}
+
 // valid has a valid body for each operation that needs one.
 var valid = map[string]string{
 	"POST /api/agents":                  exampleAgent,
@@ -329,7 +350,7 @@ func derived(rt route) []golden {
 			golden{"missing", owner(method+" "+missing, valid), nil},
 			golden{"strange id", owner(method+" "+strange, valid), nil})
 	}
-	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" {
+	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" && rt.pattern != "GET /api/audit" {
 		all = append(all, golden{"not allowed", call{as: "viewer@org_a", what: method + " " + missing, body: valid}, nil})
 	}
 	if method != http.MethodPost && method != http.MethodPut {

@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 )
@@ -52,6 +53,7 @@ type Edge struct {
 	Limits    Limits
 	Log       *slog.Logger
 	RequestID func(context.Context) string
+	Address   func(context.Context) string // the caller's address as API Gateway saw it
 	Now       func() time.Time
 	CursorKey []byte // signs cursors; at least 32 random bytes, equal in all instances of a function
 }
@@ -61,11 +63,15 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 // A route is one line of the table in routes.go.
 type route struct {
-	pattern string     // of http.ServeMux: "GET /api/agents/{id}"
-	act     caller.Act // the permission that the caller needs
-	open    bool       // the route needs no authentication
+	pattern string       // of http.ServeMux: "GET /api/agents/{id}"
+	act     caller.Act   // the permission that the caller needs
+	open    bool         // the route needs no authentication
+	records []audit.Kind // the acts in the audit log that it may write; none for a route that only reads
 	handle  handler
 }
+
+// records returns the kinds of acts of a route.
+func records(kinds ...audit.Kind) []audit.Kind { return kinds }
 
 // serve returns the handler of an operation of the contract: read parses the
 // request, do performs it, and write, a generated method, writes the result of

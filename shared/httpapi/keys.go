@@ -53,7 +53,7 @@ func (g keys) CreateKey(ctx context.Context, q spec.CreateKeyRequestObject) (spe
 	}
 	v := viewKey(k)
 	return spec.CreateKey201JSONResponse{
-		ID: v.ID, Name: v.Name, Access: v.Access, Key: secret, CreatedAt: v.CreatedAt,
+		ID: v.ID, Name: v.Name, Access: v.Access, Key: secret, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
 	}, nil
 }
 
@@ -79,5 +79,5 @@ func (g keys) GetWebhookSecret(ctx context.Context, _ spec.GetWebhookSecretReque
 }
 
 func viewKey(k key.Key) spec.Key {
-	return spec.Key{ID: string(k.ID), Name: k.Name, Access: spec.KeyAccess(k.Access), CreatedAt: whole(k.Created)}
+	return spec.Key{ID: string(k.ID), Name: k.Name, Access: spec.KeyAccess(k.Access), CreatedAt: whole(k.Created), CreatedBy: text(k.By)}
 }

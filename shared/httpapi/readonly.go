@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -42,9 +43,17 @@ func readOnly() map[string]acceptance {
 			current, _ := now["version"].(int64)
 			return ok && n >= 1 && n <= current
 		},
-		"stats":    func(sent any, now map[string]any) bool { return olderStats(sent, now["stats"]) },
-		"warnings": func(sent any, _ map[string]any) bool { return areWarnings(sent) },
+		"created_by": equal("created_by"),
+		"updated_by": func(sent any, _ map[string]any) bool { return isActor(sent) },
+		"stats":      func(sent any, now map[string]any) bool { return olderStats(sent, now["stats"]) },
+		"warnings":   func(sent any, _ map[string]any) bool { return areWarnings(sent) },
 	}
+}
+
+// isActor reports whether v may be the author of an earlier change.
+func isActor(v any) bool {
+	text, _ := v.(string)
+	return text == string(id.Platform) || id.Valid("key_", text) || strings.HasPrefix(text, "user_") && id.ValidExternal(text)
 }
 
 func timeIn(v any) (time.Time, bool) {

@@ -69,7 +69,7 @@ func (g agents) GetAgentVersion(ctx context.Context, q spec.GetAgentVersionReque
 func viewVersion(v agent.Version) spec.AgentVersion {
 	d := v.Definition
 	return spec.AgentVersion{
-		Version: v.Number, CreatedAt: whole(v.Created), Name: d.Name, Description: d.Description,
+		Version: v.Number, CreatedAt: whole(v.Created), CreatedBy: text(v.CreatedBy), Name: d.Name, Description: d.Description,
 		Category: spec.Category(d.Category), Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 	}

@@ -34,15 +34,22 @@ type (
 	Activity string
 	// Template names an agent template, by a word and not a ULID.
 	Template string
+	// Audit names an entry of the audit log.
+	Audit string
 	// Key names an integration key.
 	Key string
 	// User names a person; the Hub makes it.
 	User string
+	// Actor names the author of a change: user_…, key_… or Platform.
+	Actor string
 	// Client names a client of an organization; products make it.
 	Client string
 	// Step names a step within its agent; tenants make it.
 	Step string
 )
+
+// Platform is the author of a change that no person and no key asked for.
+const Platform Actor = "platform"
 
 // System is the organization that owns the agents of every organization. It is
 // never a caller.

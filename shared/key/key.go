@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -41,7 +42,7 @@ type Key struct {
 	Access  caller.Access
 	Hash    Hash
 	Created time.Time
-	By      id.User
+	By      id.Actor
 }
 
 // A Hash stands for a secret: its SHA-256 in hexadecimal. The secret has 256
@@ -56,13 +57,15 @@ func HashOf(secret string) (Hash, bool) {
 
 // Store keeps keys.
 type Store interface {
-	CreateKey(ctx context.Context, k Key) error
+	// CreateKey stores a key and its acts in one transaction.
+	CreateKey(ctx context.Context, k Key, acts ...audit.Entry) error
 
 	// Keys returns the keys of the organization, oldest first.
 	Keys(ctx context.Context, org id.Org) ([]Key, error)
 
-	// RevokeKey deletes a key of the organization, or returns ErrNotFound.
-	RevokeKey(ctx context.Context, org id.Org, k id.Key) error
+	// RevokeKey deletes a key of the organization and stores the acts in one
+	// transaction, or returns ErrNotFound.
+	RevokeKey(ctx context.Context, org id.Org, k id.Key, acts ...audit.Entry) error
 
 	// KeyByHash returns the key with this hash, or ErrNotFound.
 	KeyByHash(ctx context.Context, h Hash) (Key, error)
@@ -89,8 +92,9 @@ func (s *Service) Create(ctx context.Context, who caller.Caller, name string, ac
 	random := s.Random()
 	secret := prefix + base64.RawURLEncoding.EncodeToString(random[:])
 	hash, _ := HashOf(secret)
-	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: s.Now(), By: who.User}
-	return k, secret, s.Store.CreateKey(ctx, k)
+	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: s.Now(), By: who.Actor()}
+	act := audit.Of(who, audit.Change{Kind: audit.KeyCreated, Object: string(k.ID), To: string(access)}, k.Created)
+	return k, secret, s.Store.CreateKey(ctx, k, act)
 }
 
 // List returns the keys of the caller's organization.
@@ -100,5 +104,6 @@ func (s *Service) List(ctx context.Context, who caller.Caller) ([]Key, error) {
 
 // Revoke deletes a key of the caller's organization.
 func (s *Service) Revoke(ctx context.Context, who caller.Caller, k id.Key) error {
-	return s.Store.RevokeKey(ctx, who.Org, k)
+	act := audit.Of(who, audit.Change{Kind: audit.KeyRevoked, Object: string(k), To: "revoked"}, s.Now())
+	return s.Store.RevokeKey(ctx, who.Org, k, act)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
@@ -20,7 +21,7 @@ type shelf struct {
 	fail error
 }
 
-func (s *shelf) CreateKey(_ context.Context, k key.Key) error {
+func (s *shelf) CreateKey(_ context.Context, k key.Key, acts ...audit.Entry) error {
 	s.keys = append(s.keys, k)
 	return s.fail
 }
@@ -35,7 +36,7 @@ func (s *shelf) Keys(_ context.Context, org id.Org) ([]key.Key, error) {
 	return ofOrg, s.fail
 }
 
-func (s *shelf) RevokeKey(_ context.Context, org id.Org, revoked id.Key) error {
+func (s *shelf) RevokeKey(_ context.Context, org id.Org, revoked id.Key, acts ...audit.Entry) error {
 	for i, k := range s.keys {
 		if k.Org == org && k.ID == revoked {
 			s.keys = append(s.keys[:i], s.keys[i+1:]...)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -76,13 +77,13 @@ func (s *Store) Stats(_ context.Context, o id.Org) (map[id.Agent]agent.Stats, er
 }
 
 // SaveAgent implements agent.Store.
-func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap) error {
+func (s *Store) SaveAgent(_ context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.org(after.Org).save(before, after, active)
+	return s.org(after.Org).save(before, after, active, acts)
 }
 
-func (o *org) save(before, after agent.Agent, active agent.Cap) error {
+func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Entry) error {
 	if o.agents[after.ID].Revision != before.Revision {
 		return agent.ErrStale
 	}
@@ -98,22 +99,23 @@ func (o *org) save(before, after agent.Agent, active agent.Cap) error {
 	}
 	if _, ok := o.versions[after.ID][after.Version]; !ok {
 		o.versions[after.ID][after.Version] = agent.Version{
-			Number: after.Version, Created: after.Updated, Definition: clone(after.Definition),
+			Number: after.Version, Created: after.Updated, CreatedBy: after.UpdatedBy, Definition: clone(after.Definition),
 		}
 	}
 	o.store(after.Announces(before))
+	o.record(acts)
 	return nil
 }
 
 // SaveRequested implements agent.Store.
-func (s *Store) SaveRequested(_ context.Context, a agent.Agent, r agent.Request, since time.Time) error {
+func (s *Store) SaveRequested(_ context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
 	if earlier, ok := o.requests[r.Key]; ok && earlier.Made.After(since) {
 		return agent.ErrRequested
 	}
-	if err := o.save(agent.Agent{}, a, agent.Cap{}); err != nil {
+	if err := o.save(agent.Agent{}, a, agent.Cap{}, acts); err != nil {
 		return err
 	}
 	o.requests[r.Key] = r
@@ -140,7 +142,7 @@ func (o *org) active() int {
 }
 
 // DeleteAgent implements agent.Store.
-func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
+func (s *Store) DeleteAgent(_ context.Context, a agent.Agent, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
@@ -149,22 +151,33 @@ func (s *Store) DeleteAgent(_ context.Context, a agent.Agent) error {
 		return agent.ErrStale
 	}
 	delete(o.agents, a.ID)
+	o.record(acts)
 	return nil
 }
 
 // Pauses implements agent.Store.
-func (s *Store) Pauses(_ context.Context, o id.Org) (map[id.Agent]bool, error) {
+func (s *Store) Pauses(_ context.Context, o id.Org) (map[id.Agent]agent.Pause, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.org(o).paused(""), nil
+	pauses := map[id.Agent]agent.Pause{}
+	for a, p := range s.org(o).pauses {
+		pauses[a] = p.Pause
+	}
+	return pauses, nil
 }
 
-// paused returns the paused system agents that listen for an event; all of them
-// for no event.
+// A pause is the pause of a system agent that listens for an event.
+type pause struct {
+	agent.Pause
+
+	event string
+}
+
+// paused returns the paused system agents that listen for an event.
 func (o *org) paused(event string) map[id.Agent]bool {
 	paused := map[id.Agent]bool{}
-	for a, e := range o.pauses {
-		if event == "" || event == e {
+	for a, p := range o.pauses {
+		if event == p.event {
 			paused[a] = true
 		}
 	}
@@ -172,13 +185,25 @@ func (o *org) paused(event string) map[id.Agent]bool {
 }
 
 // SavePause implements agent.Store.
-func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, paused bool) error {
+func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if paused {
-		s.org(o).pauses[a] = event
-	} else {
-		delete(s.org(o).pauses, a)
+	org := s.org(o)
+	if _, paused := org.pauses[a]; !paused {
+		org.pauses[a] = pause{p, event}
+		org.record(acts)
+	}
+	return nil
+}
+
+// DeletePause implements agent.Store.
+func (s *Store) DeletePause(_ context.Context, o id.Org, a id.Agent, _ string, acts ...audit.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	org := s.org(o)
+	if _, paused := org.pauses[a]; paused {
+		delete(org.pauses, a)
+		org.record(acts)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
@@ -84,7 +85,12 @@ func (s *Store) AdmitWithinLimit(_ context.Context, x execution.Execution, l def
 }
 
 // Create implements execution.Store.
-func (s *Store) Create(_ context.Context, x execution.Execution) error {
+func (s *Store) Create(ctx context.Context, x execution.Execution) error {
+	return s.CreateRetry(ctx, x)
+}
+
+// CreateRetry implements execution.Store.
+func (s *Store) CreateRetry(_ context.Context, x execution.Execution, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(x.Org)
@@ -94,6 +100,7 @@ func (s *Store) Create(_ context.Context, x execution.Execution) error {
 	x = clone(x)
 	x.Revision = 1
 	o.runs[x.ID] = &run{execution: x, steps: execution.Steps{}}
+	o.record(acts)
 	return nil
 }
 
@@ -176,6 +183,7 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.StatsDelta)
 	}
 	o.store(c.Outbox)
+	o.record(c.Acts)
 	return nil
 }
 
@@ -292,7 +300,7 @@ func (o *org) put(a approval.Approval) {
 }
 
 // SaveDecision implements approval.Store.
-func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Time) error {
+func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Time, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(a.Org)
@@ -302,6 +310,7 @@ func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 	}
 	r.execution.Due = due
 	o.put(a)
+	o.record(acts)
 	return nil
 }
 

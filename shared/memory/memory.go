@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
@@ -37,7 +38,7 @@ type org struct {
 	agents    map[id.Agent]agent.Agent
 	versions  map[id.Agent]map[int]agent.Version
 	requests  map[string]agent.Request // by key
-	pauses    map[id.Agent]string      // the event that a paused system agent listens for
+	pauses    map[id.Agent]pause       // of system agents
 	stats     map[id.Agent]agent.Stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
@@ -53,6 +54,7 @@ type org struct {
 
 	outbox map[id.Event]event.Event // unpublished
 	alerts alert.Record
+	audit  map[id.Audit]audit.Entry
 }
 
 // New returns an empty store.
@@ -66,7 +68,7 @@ func (s *Store) org(o id.Org) *org {
 			agents:    map[id.Agent]agent.Agent{},
 			versions:  map[id.Agent]map[int]agent.Version{},
 			requests:  map[string]agent.Request{},
-			pauses:    map[id.Agent]string{},
+			pauses:    map[id.Agent]pause{},
 			stats:     map[id.Agent]agent.Stats{},
 			runs:      map[id.Execution]*run{},
 			claims:    map[string]claim{},
@@ -81,6 +83,7 @@ func (s *Store) org(o id.Org) *org {
 			issuedBefore: map[id.User]time.Time{},
 
 			outbox: map[id.Event]event.Event{},
+			audit:  map[id.Audit]audit.Entry{},
 		}
 	}
 	return s.orgs[o]

@@ -2,9 +2,11 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
@@ -83,11 +85,18 @@ func (s *Store) Balances(_ context.Context, o id.Org, last credit.Month, n int) 
 	return list, nil
 }
 
+// errKeyExists is an internal error: the id of a key is random.
+var errKeyExists = errors.New("memory: a key of this id exists")
+
 // CreateKey implements key.Store.
-func (s *Store) CreateKey(_ context.Context, k key.Key) error {
+func (s *Store) CreateKey(_ context.Context, k key.Key, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, exists := s.org(k.Org).keys[k.ID]; exists {
+		return errKeyExists
+	}
 	s.org(k.Org).keys[k.ID] = k
+	s.org(k.Org).record(acts)
 	return nil
 }
 
@@ -104,7 +113,7 @@ func (s *Store) Keys(_ context.Context, o id.Org) ([]key.Key, error) {
 }
 
 // RevokeKey implements key.Store.
-func (s *Store) RevokeKey(_ context.Context, o id.Org, k id.Key) error {
+func (s *Store) RevokeKey(_ context.Context, o id.Org, k id.Key, acts ...audit.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys := s.org(o).keys
@@ -112,6 +121,7 @@ func (s *Store) RevokeKey(_ context.Context, o id.Org, k id.Key) error {
 		return key.ErrNotFound
 	}
 	delete(keys, k)
+	s.org(o).record(acts)
 	return nil
 }
 

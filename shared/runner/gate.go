@@ -96,7 +96,7 @@ func (t *turn) stop(
 ) (machine.Next, bool, error) {
 	s := t.decided(at, a)
 	next, err := t.end(ctx, func(x execution.Execution) execution.Execution {
-		x, _ = x.Cancel(r, t.Now()) // the run was just read and has not ended
+		x, _ = x.Cancel(r, a.Decider(), t.Now()) // the run was just read and has not ended
 		return x
 	}, &s)
 	return next, true, err

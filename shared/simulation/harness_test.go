@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
@@ -853,9 +854,20 @@ func (s *store) Approval(ctx context.Context, o id.Org, a id.Approval) (approval
 	return got, err
 }
 
-func (s *store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time) error {
+// CreateRetry counts as Create: only the audit log differs.
+func (s *store) CreateRetry(ctx context.Context, x execution.Execution, acts ...audit.Entry) error {
+	return throughErr(ctx, s.world, "store.Create", x.ID, func() error {
+		err := s.Store.CreateRetry(ctx, x, acts...)
+		if err == nil {
+			s.world.in(x.Org).begun(x)
+		}
+		return err
+	})
+}
+
+func (s *store) SaveDecision(ctx context.Context, a approval.Approval, due time.Time, acts ...audit.Entry) error {
 	return throughErr(ctx, s.world, "store.SaveDecision", a.Execution, func() error {
-		return s.Store.SaveDecision(ctx, a, due)
+		return s.Store.SaveDecision(ctx, a, due, acts...)
 	})
 }
 

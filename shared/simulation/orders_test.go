@@ -16,6 +16,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -656,8 +657,8 @@ func (s held) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, err
 	return through(ctx, s.world, "store.Agent", "", func() (agent.Agent, error) { return s.Store.Agent(ctx, o, a) })
 }
 
-func (s held) DeleteAgent(ctx context.Context, a agent.Agent) error {
-	return throughErr(ctx, s.world, "store.DeleteAgent", "", func() error { return s.Store.DeleteAgent(ctx, a) })
+func (s held) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.Entry) error {
+	return throughErr(ctx, s.world, "store.DeleteAgent", "", func() error { return s.Store.DeleteAgent(ctx, a, acts...) })
 }
 
 func (s held) Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error) {

@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
@@ -66,12 +67,12 @@ func (s *store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, e
 	return through(ctx, s.world, "store.Agent", "", func() (agent.Agent, error) { return s.Store.Agent(ctx, o, a) })
 }
 
-func (s *store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap) error {
-	return throughErr(ctx, s.world, "store.SaveAgent", "", func() error { return s.Store.SaveAgent(ctx, before, after, active) })
+func (s *store) SaveAgent(ctx context.Context, before, after agent.Agent, active agent.Cap, acts ...audit.Entry) error {
+	return throughErr(ctx, s.world, "store.SaveAgent", "", func() error { return s.Store.SaveAgent(ctx, before, after, active, acts...) })
 }
 
-func (s *store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time) error {
-	return throughErr(ctx, s.world, "store.SaveRequested", "", func() error { return s.Store.SaveRequested(ctx, a, r, since) })
+func (s *store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Request, since time.Time, acts ...audit.Entry) error {
+	return throughErr(ctx, s.world, "store.SaveRequested", "", func() error { return s.Store.SaveRequested(ctx, a, r, since, acts...) })
 }
 
 func (s *store) Requested(ctx context.Context, o id.Org, key string) (agent.Request, bool, error) {
@@ -86,8 +87,8 @@ func (s *store) Requested(ctx context.Context, o id.Org, key string) (agent.Requ
 	return f.request, f.there, err
 }
 
-func (s *store) DeleteAgent(ctx context.Context, a agent.Agent) error {
-	return throughErr(ctx, s.world, "store.DeleteAgent", "", func() error { return s.Store.DeleteAgent(ctx, a) })
+func (s *store) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.Entry) error {
+	return throughErr(ctx, s.world, "store.DeleteAgent", "", func() error { return s.Store.DeleteAgent(ctx, a, acts...) })
 }
 
 func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, error) {
@@ -97,7 +98,7 @@ func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, 
 // harmless lists the calls of the store that cannot fail here: they only show
 // something to a person, or belong to services that no run depends on.
 var harmless = []string{
-	"Agents", "Versions", "Pauses", "SavePause", // lists, and a switch that is one write
+	"Agents", "Versions", "Pauses", "SavePause", "DeletePause", // lists, and a switch that is one write
 	"Approvals",         // a list
 	"Revoke", "Revoked", // sessions
 }

@@ -433,6 +433,10 @@ func TestAGateWaitsForPeople(t *testing.T) {
 				}
 				w.pass(3 * time.Hour)
 				w.expect(x, tc.want)
+				author := map[approval.Status]id.Actor{approval.Denied: id.Actor(w.questions()[0].DecidedBy), approval.Expired: id.Platform}
+				if run, _ := w.stored(x); run.Status == execution.Cancelled && run.CancelledBy != author[tc.status] {
+					t.Errorf("cancelled by %q, want %q", run.CancelledBy, author[tc.status])
+				}
 				if got := w.questions()[0].Status; got != tc.status {
 					t.Errorf("the approval is %s, want %s", got, tc.status)
 				}

@@ -123,11 +123,11 @@ func agents() []promise {
 			for n := 1; n <= 12; n++ {
 				if n > 1 {
 					next := a
-					next.Version, next.Updated = n, day().Add(time.Duration(n)*time.Hour)
+					next.Version, next.Updated, next.UpdatedBy = n, day().Add(time.Duration(n)*time.Hour), id.Actor(fmt.Sprintf("user_%d", n))
 					next.Definition = aDefinition(t, fmt.Sprintf("Version %d", n), "ticket.created")
 					a = saved(t, s, a, next)
 				}
-				want = append([]agent.Version{{Number: n, Created: a.Updated, Definition: a.Definition}}, want...)
+				want = append([]agent.Version{{Number: n, Created: a.Updated, CreatedBy: a.UpdatedBy, Definition: a.Definition}}, want...)
 			}
 			saved(t, s, a, in(a, agent.Active))
 			var got []agent.Version
@@ -314,13 +314,14 @@ func agents() []promise {
 		}},
 		{"a system agent is paused for one organization alone, until it is resumed", func(t trial, s Store) {
 			o := anOrg()
-			for range 2 {
-				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, true))
+			first := agent.Pause{By: "user_1", At: day()}
+			for _, p := range []agent.Pause{first, {By: "key_1", At: day().Add(time.Hour)}} {
+				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, p))
 			}
 			want := map[id.Agent]bool{"agent_system_dispatch": true}
 			got, err := s.Pauses(t.Context(), o)
 			ok(t, err)
-			same(t, "pauses", got, want)
+			same(t, "pauses", got, map[id.Agent]agent.Pause{"agent_system_dispatch": first})
 			list, paused, err := s.Listeners(t.Context(), o, created)
 			ok(t, err)
 			same(t, "paused for the event", paused, want)
@@ -328,7 +329,9 @@ func agents() []promise {
 			_, paused, err = s.Listeners(t.Context(), o, "psa:ticket.resolved")
 			ok(t, err)
 			same(t, "paused for another event", len(paused), 0)
-			ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, false))
+			for range 2 {
+				ok(t, s.DeletePause(t.Context(), o, "agent_system_dispatch", created))
+			}
 			got, err = s.Pauses(t.Context(), o)
 			ok(t, err)
 			same(t, "pauses", len(got), 0)

@@ -118,7 +118,7 @@ func approvals() []promise {
 			x, err := s.Header(t.Context(), a.Org, a.Execution)
 			ok(t, err)
 			closed := a.Close(day())
-			x, err = x.Cancel(execution.CancelledByUser, day())
+			x, err = x.Cancel(execution.CancelledByUser, "user_1", day())
 			ok(t, err)
 			won := race(t, racers, approval.ErrStale, func(i int) error {
 				if i%2 == 0 {

@@ -79,7 +79,7 @@ func fill(t trial, s Store, o id.Org) filled {
 	f := filled{agent: in(anAgent(t, o), agent.Active), key: aKey(o, 0)}
 	f.agent.ID = "agent_1"
 	f.agent = saved(t, s, agent.Agent{}, f.agent)
-	ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, true))
+	ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, agent.Pause{By: "user_1", At: day()}))
 	f.gate = asked(t, s, o, 1)
 	var err error
 	f.run, err = s.Header(t.Context(), o, f.gate.Execution)
@@ -109,7 +109,7 @@ func orgs() []promise {
 			is(t, s.Commit(t.Context(), execution.Change{Execution: x, Gate: &gate}), execution.ErrStale)
 			is(t, s.SaveDecision(t.Context(), d, day()), approval.ErrStale)
 			is(t, s.RevokeKey(t.Context(), other, f.key.ID), key.ErrNotFound)
-			ok(t, s.SavePause(t.Context(), other, "agent_system_dispatch", created, false))
+			ok(t, s.DeletePause(t.Context(), other, "agent_system_dispatch", created))
 			bought(t, s, other, credit.Scale)
 			same(t, "allocation", balance(t, s, f.run.Org).Allocation, 100_000)
 			unchanged(t, s, f)

@@ -74,7 +74,7 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 	for n, end := range []func(execution.Execution) execution.Execution{
 		func(x execution.Execution) execution.Execution { return x.Fail(execution.Failure{Code: "x"}, day()) },
 		func(x execution.Execution) execution.Execution {
-			x, _ = x.Cancel(execution.CancelledByUser, day())
+			x, _ = x.Cancel(execution.CancelledByUser, "user_1", day())
 			return x
 		},
 	} {

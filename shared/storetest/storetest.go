@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -55,6 +56,7 @@ type Store interface {
 	limit.Store
 	outbox.Store
 	alert.Store
+	audit.Store
 
 	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
@@ -90,6 +92,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"outbox":     outboxes(),
 		"thresholds": thresholds(),
 		"alerts":     alerts(),
+		"audit":      audits(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()
@@ -232,7 +235,7 @@ func anAgent(t trial, o id.Org) agent.Agent {
 	d := aDefinition(t, "First", "ticket.created")
 	return agent.Agent{Definition: d, Head: agent.Head{
 		ID: id.Agent("agent_" + rand.Text()), Org: o, Name: d.Name, Type: agent.Custom, Status: agent.Draft,
-		Category: d.Category, Created: day(), Updated: day(), Version: 1, Needs: d.Needs(),
+		Category: d.Category, Created: day(), Updated: day(), CreatedBy: "user_1", UpdatedBy: "key_1", Version: 1, Needs: d.Needs(),
 	}}
 }
 

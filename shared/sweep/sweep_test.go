@@ -193,7 +193,7 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 					x, done, err := y.store.Execution(y.Context(), org, x.ID)
 					y.must(err)
 					return x.End(func(x execution.Execution) execution.Execution {
-						x, _ = x.Cancel(execution.CancelledByUser, y.now)
+						x, _ = x.Cancel(execution.CancelledByUser, "user_1", y.now)
 						return x
 					}, done, true)
 				}
@@ -213,7 +213,7 @@ func TestTheSweeperRepairsOverdueRuns(t *testing.T) {
 					x, done, err := y.store.Execution(y.Context(), org, x.ID)
 					y.must(err)
 					return x.End(func(x execution.Execution) execution.Execution {
-						x, _ = x.Cancel(execution.CancelledByUser, y.now)
+						x, _ = x.Cancel(execution.CancelledByUser, "user_1", y.now)
 						return x
 					}, done, false)
 				}

@@ -138,7 +138,7 @@ func parse(data []byte, rules definition.Rules) (Template, error) {
 type Agents interface {
 	// Copy stores a draft with the definition, under the given name unless it
 	// is empty.
-	Copy(ctx context.Context, who caller.Caller, d definition.Definition, name string) (agent.Agent, error)
+	Copy(ctx context.Context, who caller.Caller, source id.Template, d definition.Definition, name string) (agent.Agent, error)
 }
 
 // Service lists and clones templates for callers.
@@ -177,5 +177,5 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, name id.Template
 	if err != nil {
 		return agent.Agent{}, err
 	}
-	return s.Agents.Copy(ctx, who, t.Definition, as)
+	return s.Agents.Copy(ctx, who, t.ID, t.Definition, as)
 }

@@ -318,7 +318,7 @@ type fakeAgents struct {
 	err    error
 }
 
-func (d *fakeAgents) Copy(_ context.Context, who caller.Caller, def definition.Definition, name string) (agent.Agent, error) {
+func (d *fakeAgents) Copy(_ context.Context, who caller.Caller, source id.Template, def definition.Definition, name string) (agent.Agent, error) {
 	d.copied, d.name = def, name
 	return agent.Agent{Head: agent.Head{ID: "agent_1", Org: who.Org}, Definition: def}, d.err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/gateway"
 	"theoneagents.app/agents/shared/httpapi"
@@ -22,6 +23,7 @@ func groups() map[string]func(*Wire) http.Handler {
 	return map[string]func(*Wire) http.Handler{
 		"agents":     func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
 		"approvals":  func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
+		"audit":      func(w *Wire) http.Handler { return httpapi.Audit(&audit.Service{Store: w.Store()}, w.edge()) },
 		"credits":    func(w *Wire) http.Handler { return httpapi.Credits(w.Store(), w.Store(), w.edge()) },
 		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
 		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
@@ -68,6 +70,6 @@ func (w *Wire) edge() httpapi.Edge {
 			Keys: w.Store(), Tenants: w.Store(), Origins: w.env.List(boot.EnvOrigins),
 		},
 		Limits: &limit.Limiter{Store: w.Store(), Limit: w.env.Count(boot.EnvRateLimit), Now: w.Now, Report: w.Report},
-		Log:    w.Log, RequestID: gateway.RequestID, Now: w.Now, CursorKey: cursor[:],
+		Log:    w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now, CursorKey: cursor[:],
 	}
 }

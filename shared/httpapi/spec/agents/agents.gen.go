@@ -254,6 +254,9 @@ type ActivityList struct {
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
+// Actor The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+type Actor = string
+
 // Agent An agent with its whole definition.
 type Agent struct {
 	// ID The id of the agent.
@@ -305,6 +308,12 @@ type Agent struct {
 
 	// UpdatedAt When the agent was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CreatedBy *Actor `json:"created_by"`
+
+	// UpdatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	UpdatedBy *Actor `json:"updated_by"`
 
 	// Warnings Parts of the definition that are allowed but probably wrong, such as a payload field that the catalogue does not list, or a recipient that is reserved for examples. Lists of agents have no warnings.
 	Warnings []Warning `json:"warnings"`
@@ -390,6 +399,9 @@ type AgentVersion struct {
 
 	// CreatedAt When the version was created.
 	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CreatedBy *Actor `json:"created_by"`
 
 	// Name The name of the agent when the version was created.
 	Name string `json:"name"`

@@ -219,7 +219,7 @@ type Approval struct {
 	// CreatedAt When the gate opened.
 	CreatedAt time.Time `json:"created_at"`
 
-	// DecidedBy The user whose decision was final; null before, and for an expired approval.
+	// DecidedBy The user whose decision was final; null before, for an expired approval, and when the execution was cancelled.
 	DecidedBy *string `json:"decided_by"`
 
 	// DecidedAt When the approval was decided or expired; null before.

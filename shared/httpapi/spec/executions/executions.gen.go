@@ -142,6 +142,9 @@ func (e StepType) Valid() bool {
 	}
 }
 
+// Actor The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+type Actor = string
+
 // AnyValue defines model for AnyValue.
 type AnyValue = any
 
@@ -179,6 +182,9 @@ type Execution struct {
 
 	// StartedBy The event, person or key that started the execution. Null only for an old retry whose caller was not recorded.
 	StartedBy *StartedBy `json:"started_by"`
+
+	// CancelledBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CancelledBy *Actor `json:"cancelled_by"`
 
 	// DurationMs Exact milliseconds from the time at which a worker took the execution, or from its creation when no worker did, to its end; null before the end.
 	DurationMs *int64 `json:"duration_ms"`
@@ -236,6 +242,9 @@ type ExecutionDetail struct {
 
 	// StartedBy The event, person or key that started the execution. Null only for an old retry whose caller was not recorded.
 	StartedBy *StartedBy `json:"started_by"`
+
+	// CancelledBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CancelledBy *Actor `json:"cancelled_by"`
 
 	// DurationMs Exact milliseconds from the time at which a worker took the execution, or from its creation when no worker did, to its end; null before the end.
 	DurationMs *int64 `json:"duration_ms"`

@@ -31,6 +31,9 @@ func (e KeyAccess) Valid() bool {
 	}
 }
 
+// Actor The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+type Actor = string
+
 // Key An integration key without its secret.
 type Key struct {
 	// ID The id of the key.
@@ -44,6 +47,9 @@ type Key struct {
 
 	// CreatedAt When the key was created.
 	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CreatedBy *Actor `json:"created_by"`
 }
 
 // KeyAccess The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
@@ -80,6 +86,9 @@ type NewKey struct {
 
 	// CreatedAt When the key was created.
 	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CreatedBy *Actor `json:"created_by"`
 }
 
 // WebhookSecret The secret that signs webhooks.
