@@ -77,6 +77,38 @@ func circle(n int) string {
 	return `{"$ref": "#/$defs/d0", "$defs": {` + strings.Join(defs, ", ") + `}}`
 }
 
+// Many placeholders ask a schema for many paths.
+func TestLookingUpPathsTakesALimitedAmountOfWork(t *testing.T) {
+	t.Parallel()
+
+	var names []string
+	for i := range 900 {
+		names = append(names, fmt.Sprintf(`"name_%d": {"type": "string"}`, i))
+	}
+	wide := `{"type": "object", "additionalProperties": false, "properties": {` + strings.Join(names, ", ") + `}}`
+	for name, schema := range map[string]string{
+		"many names":    wide,
+		"many patterns": `{"patternProperties": {"` + strings.Repeat(`[ab]*.{300}`, 9) + `": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}`,
+		"many choices":  doubling(9, `{"anyOf": [NEXT, NEXT], "properties": {"x": true}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var holes strings.Builder
+			for i := range 900 {
+				fmt.Fprintf(&holes, "{{ s.nam%d.b.c }}", i)
+			}
+			var steps []string
+			for i := range 10 {
+				steps = append(steps, fmt.Sprintf(`{"id": "t%d", "type": "ai_reason", "model": "quick", "prompt": %q}`, i, holes.String()))
+			}
+			doc := object(t, `{"name": "n", "category": "security",
+				"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
+				"steps": [{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "p", "output_var": "s", "output_schema": `+schema+`}, `+strings.Join(steps, ", ")+`]}`)
+			within(t, func() { _, _ = rules(t).Parse(doc) })
+		})
+	}
+}
+
 // hard returns schemas and answers that ask for much work in many ways.
 func hard() map[string]struct{ schema, answer string } {
 	const size = 32 << 10
