@@ -237,12 +237,27 @@ func (p *parser) hasPayload(name string) bool {
 	return ok
 }
 
+// maxLookups bounds the work of looking up all paths of a definition, in schemas
+// and names that are looked at.
+const maxLookups = 500_000
+
+// perName is the work of comparing a name with another.
+const perName = 10
+
 // within looks up a path in a view and returns the values that are allowed there.
 // It reports a path that the view does not have: as a fault if a schema forbids
 // it, as a warning if only a sample lacks it.
 func (p *parser) within(at string, v view, path jsonvalue.Path) place {
+	if p.lookups > maxLookups {
+		return anywhere() // reported once
+	}
 	s := newShape(v.schema)
 	got := s.at(path)
+	defer func() {
+		if p.lookups += 1 + s.spent; p.lookups > maxLookups {
+			p.Fault(at, "takes too much work to check, with the paths before it: use simpler output_schemas or fewer placeholders")
+		}
+	}()
 	if got.kinds != noKind {
 		if got.naming == unlisted {
 			p.Warn(at, "%s", p.lacks(s, v, path))
@@ -265,6 +280,7 @@ func (p *parser) lacks(s *shape, v view, path jsonvalue.Path) string {
 		n++
 	}
 	parent, name := s.at(path[:n-1]), path[n-1]
+	s.spent += perName * len(parent.names)
 	where := v.root
 	if n > 1 {
 		where = strings.TrimPrefix(v.root+"."+path[:n-1].String(), ".")

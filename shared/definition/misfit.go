@@ -19,6 +19,9 @@ import (
 // maxMisfits is the maximum number of violations in one message.
 const maxMisfits = 3
 
+// maxLeaves is how many violations of one document are put into words.
+const maxLeaves = 200
+
 // misfit says where and why a document violates a schema, in sentences without a
 // full stop: /priority must be one of p1, p2; it is "urgent". The parameter whole
 // is the name of the document itself.
@@ -27,13 +30,20 @@ func misfit(whole string, doc any, err error) string {
 	if !is {
 		return whole + " does not fit the schema"
 	}
+	wrong, unread := leaves(invalid), 0
+	if len(wrong) > maxLeaves {
+		slices.SortFunc(wrong, func(a, b *jsonschema.ValidationError) int {
+			return cmp.Or(slices.Compare(a.InstanceLocation, b.InstanceLocation), cmp.Compare(a.SchemaURL, b.SchemaURL))
+		})
+		wrong, unread = wrong[:maxLeaves], len(wrong)-maxLeaves
+	}
 	var all []string
-	for _, e := range leaves(invalid) {
+	for _, e := range wrong {
 		all = append(all, sentences(whole, doc, e)...)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if more := len(all) - maxMisfits; more > 0 {
+	if more := len(all) - maxMisfits + unread; more > 0 && len(all) > maxMisfits {
 		all = append(all[:maxMisfits], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(all, "; ")

@@ -85,6 +85,7 @@ type parser struct {
 	vars    map[string]bool   // output_vars of the steps so far, on all paths
 	past    past              // of the step that is read next
 	count   int               // steps so far, nested steps included
+	lookups int               // work of looking up paths so far
 
 	// answers are the names of outputs that may carry a model's words: answers of
 	// models, and replies of products to actions with such an answer in a

@@ -1,9 +1,11 @@
 package definition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,14 +31,24 @@ func (noLoader) Load(string) (any, error) { return nil, errExternalRef }
 // CompileSchema compiles a JSON Schema, of draft 2020-12 unless its $schema names
 // another draft. Formats are asserted.
 func CompileSchema(doc map[string]any) (*jsonschema.Schema, error) {
-	const name = "urn:output"
+	c, err := compilerOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	return c.Compile(schemaURL)
+}
+
+// schemaURL is the name of the schema within the compiler.
+const schemaURL = "urn:output"
+
+func compilerOf(doc map[string]any) (*jsonschema.Compiler, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.AssertFormat()
-	if err := c.AddResource(name, doc); err != nil {
+	if err := c.AddResource(schemaURL, doc); err != nil {
 		return nil, err
 	}
-	return c.Compile(name)
+	return c, nil
 }
 
 // Empty reports whether an answer has no content: it is blank text; null, unless the
@@ -59,29 +71,46 @@ func (a AIStep) Empty(answer any) bool {
 }
 
 // Misfit says where and why an answer violates the step's output_schema. It
-// returns "" for a valid answer.
-func (a AIStep) Misfit(answer any) string {
-	schema, err := CompileSchema(a.Schema)
+// returns "" for a valid answer. It ends when the context does, and takes a limited
+// amount of work, whatever the schema and the answer are.
+func (a AIStep) Misfit(ctx context.Context, answer any) string {
+	if long := longNumber(answer); long != "" {
+		return fmt.Sprintf("the answer has the number %s; a number may have at most %d characters", beginning(long), maxNumberLength)
+	}
+	c, err := newChecker(a.Schema)
 	if err != nil {
 		return "the output_schema cannot be used"
 	}
-	if err := schema.Validate(answer); err != nil {
-		return misfit("the answer", answer, err)
+	err = c.check(ctx, answer)
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errWork):
+		return "checking the answer takes too much work; a simpler output_schema is needed, or a shorter answer"
+	case ctx.Err() != nil:
+		return "there was no time left to check the answer"
 	}
-	return ""
+	return misfit("the answer", answer, err)
 }
 
 // schemaFaults returns the faults of an output_schema: keywords that would not be
 // checked, and violations of the JSON Schema standard.
 func schemaFaults(doc map[string]any) []string {
-	r := schemaReader{root: doc, keywords: keywords(), older: older(), hasID: strings.Contains(jsonvalue.Canonical(doc), `"$id"`)}
+	r := newSchemaReader(doc)
 	r.read("", doc)
 	if len(r.faults) > 0 {
 		return r.faults
 	}
-	_, err := CompileSchema(doc)
-	if err == nil {
+	if over := r.over(); over != "" {
+		return []string{over}
+	}
+	_, err := r.checker()
+	var over workError
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &over):
+		return []string{err.Error()}
 	}
 	if invalid, is := errors.AsType[*jsonschema.SchemaValidationError](err); is {
 		return []string{"is not a JSON Schema: " + misfit("it", doc, invalid.Err)}
@@ -96,9 +125,25 @@ type schemaReader struct {
 	older    map[string]form
 	hasID    bool // the schema has an $id, to which references may be relative
 	faults   []string
+
+	subschemas  int
+	patternText int      // bytes of its patterns
+	patternSize int      // of its patterns
+	number      string   // one that is too long
+	anchored    []string // the places of schemas that a dynamic reference may lead to
+}
+
+func newSchemaReader(doc map[string]any) *schemaReader {
+	return &schemaReader{
+		root: doc, keywords: keywords(), older: older(), hasID: strings.Contains(jsonvalue.Canonical(doc), `"$id"`), number: longNumber(doc),
+	}
 }
 
 func (r *schemaReader) fault(pointer, format string, args ...any) {
+	const most = 20 // reported faults
+	if len(r.faults) >= most {
+		return
+	}
 	place := ""
 	if pointer != "" {
 		place = pointer + ": "
@@ -160,10 +205,13 @@ func (r *schemaReader) old() bool {
 
 // read reads the schema at a place.
 func (r *schemaReader) read(pointer string, v any) {
-	const most = 20 // reported faults
+	r.subschemas++
 	s, ok := v.(map[string]any)
-	if !ok || len(r.faults) >= most {
+	if !ok || r.subschemas > maxSubschemas {
 		return // true and false are schemas; the compiler reports other values
+	}
+	if s["$dynamicAnchor"] != nil || s["$recursiveAnchor"] != nil {
+		r.anchored = append(r.anchored, fragment(pointer))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		place := pointer + "/" + escaped(name)
@@ -179,6 +227,9 @@ func (r *schemaReader) read(pointer string, v any) {
 		r.below(place, below, s[name])
 	}
 }
+
+// fragment returns a JSON pointer as the fragment of a URL.
+func fragment(pointer string) string { return (&url.URL{Fragment: pointer}).EscapedFragment() }
 
 // below reads the schemas in a keyword's value.
 func (r *schemaReader) below(place string, below form, v any) {
@@ -219,6 +270,12 @@ func (r *schemaReader) keyword(place, name string, v any) {
 }
 
 func (r *schemaReader) pattern(place, text string) {
+	if r.patternText += len(text); r.patternText > maxPatternText {
+		return
+	}
+	if r.patternSize += patternSize(text); r.patternSize > maxPatternSize {
+		return
+	}
 	if _, err := regexp.Compile(text); err != nil {
 		r.fault(place, "is not a JSON Schema: %q is not a regular expression of RE2, which has no lookaround and no backreferences", cut(text))
 	}
@@ -231,8 +288,8 @@ func (r *schemaReader) reference(place, ref string) {
 		r.fault(place, "is not a JSON Schema: %q is not a part of this schema; a $ref may be # or begin with #/", cut(ref))
 		return
 	}
-	if !strings.HasPrefix(pointer, "/") || strings.Contains(jsonvalue.Canonical(r.root), `"$id"`) {
-		return // the root, an anchor, or relative to an $id: the compiler checks it
+	if !strings.HasPrefix(pointer, "/") {
+		return // the root or an anchor: the compiler checks it
 	}
 	var at any = r.root
 	for token := range strings.SplitSeq(pointer[1:], "/") {

@@ -134,7 +134,7 @@ func TestAViolationNamesItsPlaceAndValue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := (definition.AIStep{Schema: object(t, tc.schema)}).Misfit(answer); got != tc.want {
+			if got := (definition.AIStep{Schema: object(t, tc.schema)}).Misfit(t.Context(), answer); got != tc.want {
 				t.Errorf("it says %q, want %q", got, tc.want)
 			}
 		})
@@ -159,8 +159,14 @@ func FuzzMisfit(f *testing.F) {
 		if err != nil {
 			return
 		}
-		said := definition.AIStep{Schema: doc}.Misfit(v)
+		said := definition.AIStep{Schema: doc}.Misfit(t.Context(), v)
 		invalid := compiled.Validate(v)
+		// A check that would take too much work may refuse an answer that fits.
+		if limited := []string{"the output_schema cannot be used", "the answer has the number ", "checking the answer takes too much work"}; slices.ContainsFunc(
+			limited, func(s string) bool { return strings.HasPrefix(said, s) },
+		) {
+			return
+		}
 		if (invalid == nil) != (said == "") {
 			t.Errorf("%s for %s: %q, but %v", answer, schema, said, invalid)
 		}

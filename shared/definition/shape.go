@@ -118,16 +118,22 @@ func either(a, b place) place {
 type shape struct {
 	schema any
 	alone  bool // $ref hides the keywords beside it, as before draft 2019-09
-	left   int  // how many more subschemas may be visited
+	hasID  bool // the schema has an $id, to which references may be relative
+	left   int  // how much more work the question may take
+	spent  int  // work of all questions
+
+	targets  map[string]any // targets of references
+	patterns map[string]sized
 }
 
-// maxShape bounds the subschemas that one lookup visits, because a recursive
-// schema has no end.
+// maxShape bounds the work of one question, in schemas and names that are looked
+// at; a recursive schema has no end.
 const maxShape = 2000
 
 func newShape(schema any) *shape {
-	s := &shape{schema: schema}
+	s := &shape{schema: schema, targets: map[string]any{}, patterns: map[string]sized{}}
 	if m, ok := schema.(map[string]any); ok {
+		s.hasID = strings.Contains(jsonvalue.Canonical(schema), `"$id"`)
 		draft, given := m["$schema"].(string)
 		s.alone = given && !strings.Contains(draft, "2020-12") && !strings.Contains(draft, "2019-09")
 	}
@@ -137,6 +143,7 @@ func newShape(schema any) *shape {
 // at returns the values that are allowed at a path.
 func (s *shape) at(path jsonvalue.Path) place {
 	s.left = maxShape
+	defer func() { s.spent += maxShape - s.left }()
 	return s.below(s.schema, path)
 }
 
@@ -181,12 +188,15 @@ func (s *shape) below(node any, path jsonvalue.Path) place {
 
 // resolve returns the part of the schema that a $ref points to.
 func (s *shape) resolve(ref string) (any, bool) {
+	if s.hasID {
+		return nil, false
+	}
+	if target, known := s.targets[ref]; known {
+		return target, true
+	}
 	pointer, ok := strings.CutPrefix(ref, "#")
 	if !ok || pointer != "" && !strings.HasPrefix(pointer, "/") || strings.Contains(pointer, "%") {
 		return nil, false
-	}
-	if strings.Contains(jsonvalue.Canonical(s.schema), `"$id"`) {
-		return nil, false // references may be relative to the $id of a subschema
 	}
 	node := s.schema
 	for _, part := range strings.Split(pointer, "/")[1:] {
@@ -206,6 +216,7 @@ func (s *shape) resolve(ref string) (any, bool) {
 			return nil, false
 		}
 	}
+	s.targets[ref] = node
 	return node, true
 }
 
@@ -214,6 +225,7 @@ func (s *shape) resolve(ref string) (any, bool) {
 func (s *shape) here(m map[string]any, path jsonvalue.Path) place {
 	allowed := typesOf(m["type"])
 	if values, ok := valuesOf(m); ok {
+		s.left -= len(values)
 		out := place{naming: listed, values: []any{}}
 		for _, v := range values {
 			if found, ok := path.In(v); ok && allowed&kindOf(v) != noKind {
@@ -224,6 +236,7 @@ func (s *shape) here(m map[string]any, path jsonvalue.Path) place {
 	}
 	if len(path) == 0 {
 		properties, _ := m["properties"].(map[string]any)
+		s.left -= len(properties)
 		return place{kinds: allowed, names: slices.Sorted(maps.Keys(properties))}
 	}
 	out, sized := place{}, place{}
@@ -289,11 +302,11 @@ func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) pla
 		out, found = both(out, s.below(sub, rest)), true
 	}
 	for pattern, sub := range patterns {
-		re, err := regexp.Compile(pattern)
-		if err != nil {
+		p := s.pattern(pattern)
+		if s.left -= 1 + len(name)*p.size/100; p.re == nil || s.left < 0 {
 			return anywhere()
 		}
-		if re.MatchString(name) {
+		if p.re.MatchString(name) {
 			out, found = both(out, s.below(sub, rest)), true
 		}
 	}
@@ -314,6 +327,26 @@ func (s *shape) property(m map[string]any, name string, rest jsonvalue.Path) pla
 		return place{kinds: allKind, naming: unlisted}
 	}
 	return anywhere()
+}
+
+// A sized is a regular expression with its number of instructions.
+type sized struct {
+	re   *regexp.Regexp // nil: no regular expression
+	size int
+}
+
+// pattern returns a compiled pattern.
+func (s *shape) pattern(text string) sized {
+	p, known := s.patterns[text]
+	if !known {
+		p.size = patternSize(text)
+		s.left -= p.size / 10 // compiling it takes its time too
+		if p.size <= maxPatternSize {
+			p.re, _ = regexp.Compile(text)
+		}
+		s.patterns[text] = p
+	}
+	return p
 }
 
 // standalone reports whether no other schema can evaluate a property of the object.

@@ -61,6 +61,9 @@ func (p *parser) schema(path string, v any) map[string]any {
 		p.Fault(path, "must be a JSON Schema object, not %s", jsonvalue.Kind(v))
 		return map[string]any{} // avoids more faults, for each path into the output
 	}
+	if p.stored {
+		return m // it was checked when it was stored; compiling it would cost every reader
+	}
 	for _, why := range schemaFaults(m) {
 		p.Fault(path, "%s", why)
 	}

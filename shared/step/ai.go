@@ -129,7 +129,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 			return total
 		}
 		if err == nil {
-			if total.Output, why = judge(t.Definition.AIStep, a.Text); why == "" {
+			if total.Output, why = judge(ctx, t.Definition.AIStep, a.Text); why == "" {
 				total.Status = execution.StepCompleted
 				return total
 			}
@@ -156,7 +156,7 @@ const maxAnswer = 32 << 10
 
 // judge returns the output of the step, or why the answer cannot be used.
 // Without a schema every text that is not blank is accepted.
-func judge(a *definition.AIStep, text string) (output any, why string) {
+func judge(ctx context.Context, a *definition.AIStep, text string) (output any, why string) {
 	if blank(text) {
 		return nil, "the answer is empty"
 	}
@@ -173,7 +173,7 @@ func judge(a *definition.AIStep, text string) (output any, why string) {
 	if a.Empty(v) {
 		return nil, "the answer is empty: " + jsonvalue.Canonical(v)
 	}
-	if why := a.Misfit(v); why != "" {
+	if why := a.Misfit(ctx, v); why != "" {
 		return nil, "the answer does not fit the output_schema: " + why
 	}
 	return v, ""
