@@ -464,12 +464,11 @@ func patternSize(pattern string) int {
 func expressionSize(re *syntax.Regexp) int {
 	const most = maxPatternSize + 1
 	size := 1
-	switch re.Op {
-	case syntax.OpLiteral:
+	if re.Op == syntax.OpLiteral {
 		size = utf8.RuneCountInString(string(re.Rune))
-	case syntax.OpCharClass:
+	}
+	if re.Op == syntax.OpCharClass {
 		size += len(re.Rune) / 32
-	default:
 	}
 	for _, sub := range re.Sub {
 		size = min(size+expressionSize(sub), most)

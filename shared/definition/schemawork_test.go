@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,7 @@ func hard() map[string]struct{ schema, answer string } {
 	}
 	distinct := make([]string, 0, 2000)
 	for i := range 2000 {
-		distinct = append(distinct, fmt.Sprintf(`["a%s"]`, strings.Repeat(`\u0004`, i%3)+strings.Repeat("x", 1+i/1000)+fmt.Sprint(i)))
+		distinct = append(distinct, fmt.Sprintf(`["a%s"]`, strings.Repeat(`\u0004`, i%3)+strings.Repeat("x", 1+i/1000)+strconv.Itoa(i)))
 	}
 	return map[string]struct{ schema, answer string }{
 		"doubling with the answer's depth": {`{"$defs": {"n": {"properties": {"a": {"allOf": [{"$ref": "#/$defs/n"}, {"$ref": "#/$defs/n"}]}}}}, "$ref": "#/$defs/n"}`, nested(`{"a":`, `1`, `}`, 60)},
@@ -158,7 +159,7 @@ func hard() map[string]struct{ schema, answer string } {
 func TestCheckingAnAnswerTakesALimitedAmountOfWork(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range hard() {
+	for name, tc := range hard() { //nolint:paralleltest // each is timed alone.
 		t.Run(name, func(t *testing.T) {
 			answer, err := jsonvalue.Decode([]byte(tc.answer))
 			if err != nil {

@@ -39,7 +39,7 @@ func TestCountingARequestStaysWithinThePolicyOfReaders(t *testing.T) {
 		t.Errorf("the partition %s does not match %s, %v", w.key.PK, schema.RatePartitions, err)
 	}
 	for _, other := range []primary{tenantKey("org_a"), monthKey("org_a", "2026-03"), revokedUserKey("org_a", "user_1"), approvalKey("org_a", "appr_1")} {
-		if ok, _ := path.Match(schema.RatePartitions, other.PK); ok { //nolint:errcheck // read above.
+		if ok, _ := path.Match(schema.RatePartitions, other.PK); ok {
 			t.Errorf("the policy permits writes to %s", other.PK)
 		}
 	}
