@@ -85,6 +85,7 @@ type Action struct {
 	DisplayName string         `json:"display_name"`
 	Description string         `json:"description"`
 	Destructive bool           `json:"destructive"` // a person must approve it first
+	Risk        RiskRule       `json:"risk"`
 	Params      []Param        `json:"params"`
 	Sample      map[string]any `json:"sample_params"`
 }
@@ -106,6 +107,7 @@ type Param struct {
 	Name        string    `json:"name"`
 	Type        FieldType `json:"type"`
 	Required    bool      `json:"required"`
+	Role        Role      `json:"role"`
 	Description string    `json:"description"`
 	EnumValues  []string  `json:"enum_values,omitempty"`
 	MaxLength   int       `json:"max_length,omitempty"` // of a string, in characters; 0: MaxText

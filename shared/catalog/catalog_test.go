@@ -13,8 +13,8 @@ const ticket = `{"source_product": "psa", "event_type": "ticket.created", "categ
 	"display_name": "Ticket", "description": "Fires.", "filterable_fields": [{"path": "priority", "label": "P", "type": "string"}],
 	"sample_payload": {"priority": "p1"}}`
 
-const note = `{"product": "psa", "action": "add_note", "display_name": "Note", "description": "Adds.", "destructive": false,
-	"params": [{"name": "body", "type": "string", "required": true, "description": "Text."}], "sample_params": {"body": "x"}}`
+const note = `{"product": "psa", "action": "add_note", "display_name": "Note", "description": "Adds.", "destructive": false, "risk": "internal",
+	"params": [{"name": "body", "type": "string", "required": true, "role": "content", "description": "Text."}], "sample_params": {"body": "x"}}`
 
 // folder returns a file system with these files.
 func folder(contents map[string]string) fstest.MapFS {
@@ -101,6 +101,10 @@ func TestTheErrorNamesAnInvalidFile(t *testing.T) {
 		"an action among the event types":    {"psa/add_note.json", note, "unknown field"},
 		"an unknown field of an action":      {"psa/actions/add_note.json", strings.Replace(note, `"destructive"`, `"dangerous"`, 1), "dangerous"},
 		"a destructive that is no boolean":   {"psa/actions/add_note.json", strings.Replace(note, `false`, `"no"`, 1), "destructive"},
+		"a risk that lacks its else":         {"psa/actions/add_note.json", strings.Replace(note, `"internal"`, `{"param": "body", "values": {"x": "internal"}}`, 1), "else"},
+		"a risk with an unknown field":       {"psa/actions/add_note.json", strings.Replace(note, `"internal"`, `{"param": "body", "values": {"x": "internal"}, "else": "money", "then": "x"}`, 1), "then"},
+		"a risk of another kind":             {"psa/actions/add_note.json", strings.Replace(note, `"internal"`, `5`, 1), "risk"},
+		"a role that is spelled wrongly":     {"psa/actions/add_note.json", strings.Replace(note, `"role"`, `"rule"`, 1), "rule"},
 		"a required that is spelled wrongly": {"psa/actions/add_note.json", strings.Replace(note, `"required"`, `"requird"`, 1), "requird"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -211,7 +211,7 @@ func TestEveryActionFollowsTheRules(t *testing.T) {
 			}
 			described(t, a.DisplayName, a.Description)
 			doc := raw(t, file)
-			for _, field := range []string{"destructive", "params"} {
+			for _, field := range []string{"destructive", "risk", "params"} {
 				if _, ok := doc[field]; !ok {
 					t.Errorf("the field %s is missing", field)
 				}
@@ -221,6 +221,7 @@ func TestEveryActionFollowsTheRules(t *testing.T) {
 				t.Fatal("there are no sample params")
 			}
 			params(t, a, sample)
+			risks(t, a)
 		})
 	}
 }
@@ -260,6 +261,120 @@ func params(t *testing.T, a catalog.Action, sample map[string]any) {
 	for name := range sample {
 		if !seen[name] {
 			t.Errorf("the sample has %s, which is no parameter", name)
+		}
+	}
+}
+
+// risks checks that an action says its risk and the roles of its parameters, and
+// that the three fields that speak of harm agree.
+func risks(t *testing.T, a catalog.Action) {
+	t.Helper()
+	for _, p := range a.Params {
+		if !slices.Contains(catalog.Roles(), p.Role) {
+			t.Errorf("%s has the role %q, none of %v", p.Name, p.Role, catalog.Roles())
+		}
+	}
+	if !slices.Contains(catalog.Risks(), a.Risk.Else) {
+		t.Errorf("the risk is %q, none of %v", a.Risk.Else, catalog.Risks())
+	}
+	if highest := a.Risk.Highest(); (highest == catalog.Destructive) != a.Destructive {
+		t.Errorf("destructive is %t and the risk %s", a.Destructive, highest)
+	}
+	if a.Risk.Param == "" {
+		return
+	}
+	p, ok := a.Param(a.Risk.Param)
+	if !ok || p.Type != catalog.Enum && p.Type != catalog.Boolean {
+		t.Errorf("the risk depends on %q, which is no parameter with a few values", a.Risk.Param)
+	}
+	for value, risk := range a.Risk.Values {
+		known := p.EnumValues
+		if p.Type == catalog.Boolean {
+			known = []string{"true", "false"}
+		}
+		if !slices.Contains(known, value) {
+			t.Errorf("the risk depends on the value %q of %s, which it never has", value, p.Name)
+		}
+		if !slices.Contains(catalog.Risks(), risk) || risk == catalog.Destructive || risk == a.Risk.Else {
+			t.Errorf("the value %q of %s has the risk %q", value, p.Name, risk)
+		}
+	}
+}
+
+// The validation of definitions relies on these risks, so lowering one is a
+// change of this test too.
+func TestTheRisksOfActionsThatReachBeyondTheOrganization(t *testing.T) {
+	t.Parallel()
+
+	beyond := map[string]catalog.Risk{
+		"psa:add_note": catalog.Outward, "books:send_reminder": catalog.Outward,
+		"psa:add_time_entry": catalog.Money, "books:create_invoice_draft": catalog.Money, "books:approve_expense": catalog.Money,
+		"defend:unisolate_device": catalog.Access, "defend:block_indicator": catalog.Access, "rmm:start_maintenance": catalog.Access,
+	}
+	for _, a := range load(t).Actions() {
+		want, reaches := beyond[a.Name()]
+		switch {
+		case a.Destructive:
+			want = catalog.Destructive
+		case !reaches:
+			want = catalog.Internal
+		}
+		if got := a.Risk.Highest(); got != want {
+			t.Errorf("%s has the risk %s, want %s", a.Name(), got, want)
+		}
+	}
+}
+
+func TestAParameterDecidesTheRisk(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		product, action, param string
+		value                  any
+		want                   catalog.Risk
+	}{
+		"a public note":                      {"psa", "add_note", "visibility", "public", catalog.Outward},
+		"an internal note":                   {"psa", "add_note", "visibility", "internal", catalog.Internal},
+		"a note of the product's choice":     {"psa", "add_note", "visibility", nil, catalog.Outward},
+		"a note of the event's choice":       {"psa", "add_note", "visibility", "{{ event_payload.x }}", catalog.Outward},
+		"a note of a template's choice":      {"psa", "add_note", "visibility", "{{ 'internal' }}", catalog.Outward},
+		"an internal note in capitals":       {"psa", "add_note", "visibility", "INTERNAL", catalog.Outward},
+		"a visibility of another kind":       {"psa", "add_note", "visibility", []any{"internal"}, catalog.Outward},
+		"billable time":                      {"psa", "add_time_entry", "billable", true, catalog.Money},
+		"time that is free":                  {"psa", "add_time_entry", "billable", false, catalog.Internal},
+		"time that is false as text":         {"psa", "add_time_entry", "billable", "false", catalog.Money},
+		"a parameter that decides no risk":   {"psa", "update_ticket", "status", "public", catalog.Internal},
+		"an action that is always dangerous": {"defend", "isolate_device", "reason", "internal", catalog.Destructive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			a, ok := load(t).Action(tc.product, tc.action)
+			if !ok {
+				t.Fatal("it is not in the catalogue")
+			}
+			if got := a.RiskOf(map[string]any{tc.param: tc.value}); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+	a, _ := load(t).Action("psa", "add_note")
+	if got := a.RiskOf(nil); got != catalog.Outward {
+		t.Errorf("without any parameter: %s", got)
+	}
+}
+
+func TestFieldsThatOnlySortATicketAreContent(t *testing.T) {
+	t.Parallel()
+
+	a, _ := load(t).Action("psa", "update_ticket")
+	for _, p := range a.Params {
+		want := catalog.Content
+		if p.Name == "ticket_id" {
+			want = catalog.Target
+		}
+		if p.Role != want {
+			t.Errorf("%s has the role %s, want %s", p.Name, p.Role, want)
 		}
 	}
 }

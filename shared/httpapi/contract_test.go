@@ -100,6 +100,8 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		"ActionParam.type": texts([]catalog.FieldType{
 			catalog.String, catalog.Number, catalog.Boolean, catalog.Enum, catalog.Object, catalog.Array,
 		}),
+		"ActionParam.role":  texts(catalog.Roles()),
+		"ActionRisk":        texts(catalog.Risks()),
 		"AgentPatch.status": texts(agent.Statuses()),
 		"StartedBy.type":    {"event", "user", "key"},
 		"Category":          catalog.Categories(),

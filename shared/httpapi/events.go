@@ -48,10 +48,15 @@ func (g events) ListActions(_ context.Context, q spec.ListActionsRequestObject) 
 }
 
 func viewAction(a catalog.Action) spec.CatalogAction {
-	return spec.CatalogAction{
+	view := spec.CatalogAction{
 		ID: a.Name(), Product: a.Product, Action: a.Action, DisplayName: a.DisplayName, Description: a.Description,
-		Destructive: a.Destructive, Params: each(a.Params, func(p catalog.Param) spec.ActionParam { return p }),
+		Destructive: a.Destructive, Risk: spec.ActionRisk(a.Risk.Highest()),
+		Params: each(a.Params, func(p catalog.Param) spec.ActionParam { return p }),
 	}
+	if a.Risk.Param != "" {
+		view.RiskBy = &a.Risk
+	}
+	return view
 }
 
 func (g events) products() []string {

@@ -108,9 +108,12 @@ var catalogueFiles = fstest.MapFS{
 	"psa/actions/add_note.json": {Data: []byte(`{
 		"product": "psa", "action": "add_note", "display_name": "Add Note", "description": "Adds a note.",
 		"destructive": false, "sample_params": {"ticket_id": "tkt_abc123", "body": "Hello"},
+		"risk": {"param": "visibility", "values": {"public": "outward"}, "else": "internal"},
 		"params": [
-			{"name": "ticket_id", "type": "string", "required": true, "description": "The ticket."},
-			{"name": "body", "type": "string", "required": true, "description": "The note."}]}`)},
+			{"name": "ticket_id", "type": "string", "required": true, "role": "target", "description": "The ticket."},
+			{"name": "body", "type": "string", "required": true, "role": "content", "description": "The note."},
+			{"name": "visibility", "type": "enum", "required": false, "role": "audience", "description": "The readers.",
+				"enum_values": ["public", "internal"]}]}`)},
 }
 
 // machines counts the starts of runs and the rings of their doorbells.

@@ -14,6 +14,33 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 )
 
+// Defines values for ActionRisk.
+const (
+	Access      ActionRisk = "access"
+	Destructive ActionRisk = "destructive"
+	Internal    ActionRisk = "internal"
+	Money       ActionRisk = "money"
+	Outward     ActionRisk = "outward"
+)
+
+// Valid indicates whether the value is a known member of the ActionRisk enum.
+func (e ActionRisk) Valid() bool {
+	switch e {
+	case Access:
+		return true
+	case Destructive:
+		return true
+	case Internal:
+		return true
+	case Money:
+		return true
+	case Outward:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Category.
 const (
 	CategoryClientSuccess  Category = "client_success"
@@ -104,6 +131,12 @@ type ActionList struct {
 // ActionParam defines model for ActionParam.
 type ActionParam = catalog.Param
 
+// ActionRisk The worst effect of an action that runs by mistake. `internal`: only the
+// organization's own records change. `outward`: people outside the organization read
+// it. `money`: an amount is charged, paid or written down for it. `access`: a
+// protection, a block or a right changes. `destructive`: it is hard to undo.
+type ActionRisk string
+
 // CatalogAction An action of a product that a step can call.
 type CatalogAction struct {
 	// ID The qualified name.
@@ -123,6 +156,13 @@ type CatalogAction struct {
 
 	// Destructive Whether the action needs an approval gate before it.
 	Destructive bool `json:"destructive"`
+
+	// Risk The worst effect of an action that runs by mistake. `internal`: only the
+	// organization's own records change. `outward`: people outside the organization read
+	// it. `money`: an amount is charged, paid or written down for it. `access`: a
+	// protection, a block or a right changes. `destructive`: it is hard to undo.
+	Risk   ActionRisk `json:"risk"`
+	RiskBy *RiskBy    `json:"risk_by,omitempty"`
 
 	// Params The parameters, in the order of the catalogue.
 	Params []ActionParam `json:"params"`
@@ -169,6 +209,9 @@ type FilterableField = catalog.Field
 
 // Product A product that publishes events.
 type Product string
+
+// RiskBy defines model for RiskBy.
+type RiskBy = catalog.RiskRule
 
 // AgentID defines model for AgentID.
 type AgentID = string
