@@ -65,6 +65,11 @@ func textFilters() []Filter {
 			Example: `{{ "<p class=x>Tom &amp; Co</p><style>p{}</style>" | strip_html }}`, Shows: "Tom & Co",
 		},
 		{
+			Name: StripLinks, apply: withoutLinks,
+			Does:    "Returns a text without links and markup, for readers who may not trust its author: a word with a URL, a mail address or the name of a host becomes (link removed).",
+			Example: `{{ "**Sign in** at [our page](https://evil.example/x) or evil.com." | strip_links }}`, Shows: "Sign in at our page (link removed) or (link removed).",
+		},
+		{
 			Name: "strip_newlines", apply: onText(func(s string) string { return lineBreaks("").Replace(s) }),
 			Does:    "Removes all line breaks.",
 			Example: "{{ \"a\nb\" | strip_newlines }}", Shows: "ab",
