@@ -145,6 +145,30 @@ func TestDispatchIsAsItWasPublished(t *testing.T) {
 	}
 }
 
+// Dispatch's public note is what a model wrote about an event's text, so no link
+// of the event's author may be in it.
+func TestDispatchPublishesNoLink(t *testing.T) {
+	t.Parallel()
+
+	params := system(t)["agent_system_dispatch"].Definition.Steps[2].Params
+	for _, draft := range []string{
+		"Please sign in at https://evil.example/login.", "Please sign in [here](https://evil.example).", `<a href="//evil.example">Sign in</a>`,
+		"Sign in at evil.com/login", "Write to help@evil.com", "Sign in at ｅｖｉｌ．ｃｏｍ", "Sign in at evil\u200b.com",
+	} {
+		v, err := render.Value(params, render.Scope{
+			"event_payload": map[string]any{"ticket_id": "tkt_1"},
+			"steps":         map[string]any{"classify_ticket": map[string]any{"output": map[string]any{"draft_response": draft}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := jsonvalue.Canonical(v)
+		if strings.Contains(text, "evil") || strings.Contains(text, "//") || strings.Contains(text, "<") || strings.Contains(text, "](") {
+			t.Errorf("%q is published as %q", draft, text)
+		}
+	}
+}
+
 func TestSecurityResponseAsksBeforeItIsolates(t *testing.T) {
 	t.Parallel()
 
