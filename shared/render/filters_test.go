@@ -60,7 +60,7 @@ func TestTheFilterTableIsComplete(t *testing.T) {
 		uniq compact map where concat plus minus times divided_by modulo abs round floor ceil at_least at_most date default escape
 		url_encode json`)
 	kept := strings.Fields(`escape_once remove_last replace_last sum url_decode`) // stored definitions may use these
-	ours := []string{render.StripLinks} // not among Liquid's
+	ours := []string{render.StripLinks}                                           // not among Liquid's
 	var got []string
 	for _, f := range render.Filters() {
 		got = append(got, f.Name)

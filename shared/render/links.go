@@ -47,12 +47,12 @@ func stripLinks(text string) string {
 		}
 		text = plain
 	}
-	text = lookalikes.Replace(encodedMark.ReplaceAllString(text, "& $1"))
+	text = asURLs(encodedMark.ReplaceAllString(text, "& $1"))
 	text = aTag.ReplaceAllString(text, "< $1")
 	text = escaped.ReplaceAllString(text, "$1")
 	text = markedLink.ReplaceAllString(text, "$1 "+linkRemoved)
 	text = markedLine.ReplaceAllString(text, "$1")
-	text = emphasis(markup.Replace(text))
+	text = emphasis(unmarked(text))
 	for range 2 { // matches overlap by a character
 		text = fullStop.ReplaceAllString(text, "$1.$2")
 	}
@@ -90,14 +90,20 @@ var (
 	markedLine = regexp.MustCompile(`(?m)^[ \t]*(?:(?:#{1,6}|>)[ \t]+)+(\S|$)`)
 	// fullStop is the East Asian full stop where a domain name could have it.
 	fullStop = regexp.MustCompile(`([A-Za-z0-9-])\x{3002}([A-Za-z0-9])`)
-	// lookalikes are characters that programs take for others in URLs, and the
-	// selectors of emoji style, which they pass over.
-	lookalikes = strings.NewReplacer("\u2215", "/", "\u2044", "/", "\u29f8", "/", "\u2236", ":", "\ua789", ":", "\u02d0", ":",
-		"\ufe0e", "", "\ufe0f", "")
-	// markup is replaced: without brackets there is no link in Markdown, in wikis
-	// or in BBCode.
-	markup = strings.NewReplacer("[", "(", "]", ")", "`", "", "**", "", "__", "", "~~", "")
 )
+
+// asURLs replaces characters that programs take for others in URLs, and removes the
+// selectors of emoji style, which they pass over.
+func asURLs(text string) string {
+	return strings.NewReplacer("\u2215", "/", "\u2044", "/", "\u29f8", "/", "\u2236", ":", "\ua789", ":", "\u02d0", ":",
+		"\ufe0e", "", "\ufe0f", "").Replace(text)
+}
+
+// unmarked replaces the marks of markup: without brackets there is no link in
+// Markdown, in wikis or in BBCode.
+func unmarked(text string) string {
+	return strings.NewReplacer("[", "(", "]", ")", "`", "", "**", "", "__", "", "~~", "").Replace(text)
+}
 
 // emphasis removes the asterisks and underscores around words.
 func emphasis(text string) string {
@@ -139,7 +145,8 @@ func unlinked(word string) string {
 	core := strings.TrimFunc(word, func(r rune) bool { return strings.ContainsRune(`()"'.,;!{}<>`, r) })
 	before, after, _ := strings.Cut(word, core)
 	drive := aDrive.MatchString(core)
-	if aURL.MatchString(core) && !(drive && !aURL.MatchString(strings.Replace(core, `:\`, "", 1))) || anIP.MatchString(core) {
+	url := aURL.MatchString(core) && (!drive || aURL.MatchString(strings.Replace(core, `:\`, "", 1)))
+	if url || anIP.MatchString(core) {
 		return before + linkRemoved + after
 	}
 	if slices.ContainsFunc(aHost.FindAllString(core, -1), isHost) {
