@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -228,8 +227,21 @@ func (r *schemaReader) read(pointer string, v any) {
 	}
 }
 
-// fragment returns a JSON pointer as the fragment of a URL.
-func fragment(pointer string) string { return (&url.URL{Fragment: pointer}).EscapedFragment() }
+// fragment returns a JSON pointer as the fragment of a URL, escaped as package
+// net/url does, since the validator names its schemas so.
+func fragment(pointer string) string {
+	const plain = "-_.~$&+,/:;=?@!()*"
+	var b strings.Builder
+	for i := range len(pointer) {
+		c := pointer[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
 
 // below reads the schemas in a keyword's value.
 func (r *schemaReader) below(place string, below form, v any) {

@@ -2,6 +2,13 @@ package simulation_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"html"
 	"io"
@@ -16,8 +23,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
@@ -33,6 +42,8 @@ type wire struct {
 	in    injection
 	deeds []deed
 	told  []string
+
+	public *ecdsa.PublicKey // of the key that signs calls of products
 }
 
 // connect puts the real clients into the world.
@@ -40,12 +51,49 @@ func (o *wire) connect(w *world) {
 	client := &http.Client{Transport: o}
 	hook := notify.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
 	w.runner.Steps = &step.Service{
-		Model: w.model, Products: both{w.products, product.Client{Base: "https://products.example", HTTP: client, Now: time.Now}},
+		Model: w.model, Products: both{w.products, product.Client{
+			Base: "https://products.example", HTTP: client, Key: o.signs(), Issuer: "https://agents.example", Now: time.Now,
+		}},
 		Senders: map[definition.Channel]step.Sender{
 			definition.SMS: notify.SMS{API: o}, definition.Email: notify.Email{API: o, From: "agents@one.example"},
 			definition.Slack: hook, definition.Teams: hook, definition.Webhook: hook,
 		},
 		Rules: rules(), Now: time.Now, Sleep: sleep,
+	}
+}
+
+// signs returns a new key for calls of products, and keeps its public half.
+func (o *wire) signs() callkey.Key {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		o.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		o.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	if err != nil {
+		o.Fatal(err)
+	}
+	key, err := callkey.Parse(base64.StdEncoding.EncodeToString(secret), []string{base64.StdEncoding.EncodeToString(public)})
+	if err != nil {
+		o.Fatal(err)
+	}
+	o.public = &private.PublicKey
+	return key
+}
+
+// signed checks the token of a call.
+func (o *wire) signed(r *http.Request, d deed, data []byte) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	var c product.Claims
+	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return o.public, nil }, jwt.WithTimeFunc(time.Now))
+	execution, id, _ := strings.Cut(c.ID, ":")
+	sum := sha256.Sum256(data)
+	if err != nil || !slices.Equal(c.Audience, []string{d.Product}) || c.Subject != execution || string(c.Step) != id ||
+		c.Org != "org_acme" || c.Action != d.Action || c.Body != hex.EncodeToString(sum[:]) || c.ID != r.Header.Get("Idempotency-Key") {
+		o.Errorf("the token of %s.%s says %+v, %v", d.Product, d.Action, c, err)
 	}
 }
 
@@ -74,7 +122,7 @@ func (o *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		o.Errorf("%s %s: %q", r.Method, r.URL, data)
 	}
 	if r.URL.Host == "products.example" {
-		o.acts(r, body)
+		o.acts(r, body, data)
 	} else {
 		o.posts(r, body)
 	}
@@ -84,11 +132,11 @@ func (o *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // acts checks a command on its way to a product.
-func (o *wire) acts(r *http.Request, body map[string]any) {
+func (o *wire) acts(r *http.Request, body map[string]any, data []byte) {
 	name, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), ":")
 	want := http.Header{
 		"Content-Type": {"application/json"}, "Idempotency-Key": {name + ":" + key}, "X-Org-Id": {"org_acme"},
-		"X-One-Agents-Execution": {name}, "X-One-Agents-Depth": {"1"},
+		"X-One-Agents-Execution": {name}, "X-One-Agents-Depth": {"1"}, "Authorization": r.Header["Authorization"],
 	}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
 		o.Errorf("headers (-want +got)\n%s", diff)
@@ -97,6 +145,7 @@ func (o *wire) acts(r *http.Request, body map[string]any) {
 	if n, err := fmt.Sscanf(strings.ReplaceAll(r.URL.String(), "/", " "), "https:  products.example products %s actions %s", &d.Product, &d.Action); n != 2 {
 		o.Errorf("%s is no address of an action: %v", r.URL, err)
 	}
+	o.signed(r, d, data)
 	d.Step, d.Params = key, body
 	o.deeds = append(o.deeds, d)
 }
