@@ -163,7 +163,7 @@ func (o *org) callers() map[string]visitor {
 
 	all := map[string]visitor{
 		"an owner":                        {bearer(good), may(true, true, true, true)},
-		"an owner in other claims":        {bearer(o.session(doc{"org_id": nil, "user_id": nil, "roles": nil, "jti": nil, "tenantId": o.name, "sub": o.user, "orgRole": "owner"})), may(true, true, true, true)},
+		"an owner in other claims":        {bearer(o.session(doc{"org_id": nil, "user_id": nil, "roles": nil, "tenantId": o.name, "sub": o.user, "orgRole": "owner"})), may(true, true, true, true)},
 		"an admin":                        {bearer(o.as("u", "admin").session(nil)), may(true, true, true, true)},
 		"a member":                        {bearer(o.as("u", "member").session(nil)), may(true, false, true, false)},
 		"a viewer":                        {bearer(o.as("u", "viewer").session(nil)), may(false, false, false, false)},

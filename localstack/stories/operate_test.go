@@ -9,13 +9,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
+// operator is held by the story that reads the dead letters: a command hides them
+// from every other one for a moment, so that two stories that wait for letters
+// would keep them from each other.
+var operator sync.Mutex
+
 // operate runs the operators' program on the system and returns its output.
 func (o *org) operate(args ...string) doc {
 	o.t.Helper()
+	operator.Lock()
+	defer operator.Unlock()
 	args = append(args, "-json", "-state", filepath.Dir(os.Getenv("LOCAL_OUTPUTS")))
 	cmd := exec.CommandContext(o.t.Context(), "../../.local/bin/operate", args...)
 	var said bytes.Buffer
@@ -43,8 +51,7 @@ func (o *org) reasons() string {
 	return strings.Join(reasons, " ")
 }
 
-// waitForLetters waits until the organization has these dead letters. Other
-// stories read the queue too, and hide its messages for a moment.
+// waitForLetters waits until the organization has these dead letters.
 func (o *org) waitForLetters(want string) {
 	o.t.Helper()
 	o.eventually("the dead letters are "+want, func() bool { return o.reasons() == want })
