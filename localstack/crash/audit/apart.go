@@ -2,6 +2,7 @@ package audit
 
 import (
 	"regexp"
+	"strings"
 )
 
 // names matches ids and words that may belong to an organization.
@@ -38,7 +39,7 @@ func (a *auditor) apart() {
 	}
 	for _, l := range a.Lines {
 		first := ""
-		for _, name := range names.FindAllString(l.Text, -1) {
+		for _, name := range names.FindAllString(withoutRequested(l.Text), -1) {
 			switch owner := owners[name]; {
 			case owner == "":
 			case first == "":
@@ -78,4 +79,16 @@ func (a *auditor) owners() map[string]string {
 		}
 	}
 	return owners
+}
+
+// requested is the id that a caller asked for, in the log line of the request.
+var requested = regexp.MustCompile(`"object_id":"[^"]*"`)
+
+// withoutRequested returns a log line without the id that its caller asked for and
+// did not find: such an id comes from the caller and shows nothing of its owner.
+func withoutRequested(line string) string {
+	if !strings.Contains(line, `"msg":"request"`) || !strings.Contains(line, `"status":404`) {
+		return line
+	}
+	return requested.ReplaceAllString(line, "")
 }

@@ -59,7 +59,10 @@ func sound(t *testing.T) audit.Evidence {
 		},
 		Letters: []audit.Letter{{Reason: "malformed", Message: "no", Event: json.RawMessage(`{"id": "evt_bad"}`)}},
 		Calls:   []audit.Call{call("org_a", "exec_a1:act", 6)},
-		Lines:   []audit.Line{{Function: "runner", Text: "exec_a1 of org_a"}},
+		Lines: []audit.Line{
+			{Function: "runner", Text: "exec_a1 of org_a"},
+			{Function: "executions", Text: `{"msg":"request","status":404,"org_id":"org_b","object_id":"exec_a1"}`},
+		},
 	}
 }
 
@@ -194,6 +197,9 @@ func TestEachBrokenInvariantIsFound(t *testing.T) {
 		}},
 		"a page tells another's payload": {audit.OrgsApart, func(_ *audit.Evidence, a, _ *audit.Org) {
 			a.Pages = []audit.Page{{Path: "/api/executions", Text: `["word_b1 is down"]`}}
+		}},
+		"a request found an object of another organization": {audit.OrgsApart, func(e *audit.Evidence, _, _ *audit.Org) {
+			e.Lines = append(e.Lines, audit.Line{Function: "executions", Text: `{"msg":"request","status":200,"org_id":"org_b","object_id":"exec_a1"}`})
 		}},
 		"a log line names two organizations": {audit.OrgsApart, func(e *audit.Evidence, _, _ *audit.Org) {
 			e.Lines = append(e.Lines, audit.Line{Function: "runner", Text: "exec_a1 org_b"})
