@@ -91,7 +91,7 @@
 //	Requested                        1      1     0      get, for the same requests
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	CreateKey, with its act          1      0     9      the same transaction and the act, 2; 3 are the indexes of the act
-//	SaveDecision, with its act       1      0     13     as above: every other change of a person or a key has 5 more too
+//	SaveDecision, with its act       1      0     13     transaction, as above: every other change of a person or a key has 5 more too
 //	CreateRetry                      1      0     10     transaction: run, act; 6 are indexes
 //	Audit                            1      9     0      query of 50 acts; about 6 acts a unit
 //	Audit of an object               2      52    0      query of by_agent, get of 50 acts
