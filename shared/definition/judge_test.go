@@ -370,7 +370,9 @@ func oracle(o condition.Operator, found, wanted string) bool {
 		a, b := unquoted2(strs, found, wanted)
 		return strs && len(a) >= len(b) && a[len(a)-len(b):] == b
 	default:
-		panic("the oracle has no case for the operator " + string(o))
+		if slices.Contains(condition.Operators(), o) {
+			panic("the oracle has no case for the operator " + string(o))
+		}
 	}
 	return false
 }
