@@ -35,8 +35,12 @@ func Hold(path string) (release func(), err error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return func() { _ = f.Close() }, nil
+	return func() { unlock(f); _ = f.Close() }, nil
 }
+
+// unlock gives the lock of a file back. Closing the file is not enough: a program
+// that is being started has a copy of it for a moment.
+func unlock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
 func only(_ int, err error) error { return err }
 
@@ -48,6 +52,7 @@ func Holder(path string) (Process, bool) {
 	}
 	defer func() { _ = f.Close() }()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		unlock(f)
 		return Process{}, false
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // see above.
