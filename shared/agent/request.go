@@ -8,6 +8,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // RequestKept is how long a request that created an agent may be repeated.
@@ -44,7 +45,7 @@ func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]
 // created, in its current state. It returns ErrKeyReused if the body differs or
 // the agent was deleted in the meantime.
 func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string, doc map[string]any) (Agent, error) {
-	r := Request{Key: key, Digest: id.Digest(canonical(doc)), Made: s.Now()}
+	r := Request{Key: key, Digest: id.Digest(jsonvalue.Canonical(doc)), Made: s.Now()}
 	if a, found, err := s.repeated(ctx, who, r); found || err != nil {
 		return a, err
 	}

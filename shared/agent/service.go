@@ -439,6 +439,4 @@ func (s *Service) delete(ctx context.Context, who caller.Caller, agent id.Agent,
 }
 
 // equal reports whether two values have the same JSON.
-func equal[T any](a, b T) bool { return canonical(a) == canonical(b) }
-
-func canonical(v any) string { return jsonvalue.Canonical(v) }
+func equal[T any](a, b T) bool { return jsonvalue.Canonical(a) == jsonvalue.Canonical(b) }

@@ -35,11 +35,11 @@ type operator struct {
 
 	// takes returns the faults of the wanted value. Their paths are relative to the
 	// value.
-	takes func(want any) []fault.Detail
+	takes func(o Operator, want any) []fault.Detail
 
 	// fits returns the faults of a comparison that can never hold for a field of the
 	// catalogue: of the operator (path "operator") or of the value (path "value").
-	fits func(field catalog.Field, want any) []fault.Detail
+	fits func(o Operator, field catalog.Field, want any) []fault.Detail
 
 	// demand completes the sentence "<field> must …"; %s stands for the wanted value.
 	demand string
@@ -82,7 +82,7 @@ func (o Operator) row() operator {
 		}
 	}
 	return operator{
-		name: o, takes: func(any) []fault.Detail { return nil }, fits: anyField, demand: "be " + string(o) + " %s",
+		name: o, takes: func(Operator, any) []fault.Detail { return nil }, fits: anyField, demand: "be " + string(o) + " %s",
 		holds: func(any, bool, any) bool { return false }, differs: noNote,
 	}
 }
@@ -99,21 +99,20 @@ func Operators() []Operator {
 // Takes returns the faults of the wanted value of a comparison. Their paths begin
 // with path, the path of the value.
 func (o Operator) Takes(path string, want any) []fault.Detail {
-	return under(path, o, o.row().takes(want))
+	return under(path, o.row().takes(o, want))
 }
 
 // Fits returns the faults of a comparison that can never hold for the field: of the
 // operator or of the wanted value. Their paths begin with path, the path of the
 // filter.
 func (o Operator) Fits(path string, field catalog.Field, want any) []fault.Detail {
-	return under(path+".", o, o.row().fits(field, want))
+	return under(path+".", o.row().fits(o, field, want))
 }
 
-// under prefixes the paths of faults and fills the operator into their messages.
-func under(path string, o Operator, faults []fault.Detail) []fault.Detail {
+// under prefixes the paths of faults.
+func under(path string, faults []fault.Detail) []fault.Detail {
 	for i := range faults {
 		faults[i].Path = path + faults[i].Path
-		faults[i].Message = strings.ReplaceAll(faults[i].Message, "{operator}", string(o))
 	}
 	return faults
 }
@@ -124,20 +123,22 @@ func one(path, format string, args ...any) []fault.Detail {
 
 // ---- values that an operator accepts ----
 
-func scalar(want any) []fault.Detail {
+func scalar(o Operator, want any) []fault.Detail {
 	if k := jsonvalue.Kind(want); k == "an array" || k == "an object" {
-		return one("", "{operator} takes a string, a number, a boolean or null, not %s", k)
+		return one("", "%s takes a string, a number, a boolean or null, not %s", o, k)
 	}
 	return nil
 }
 
-func number(want any) []fault.Detail  { return ofKind(want, "a number", "a number") }
-func text(want any) []fault.Detail    { return ofKind(want, "a string", "a string") }
-func boolean(want any) []fault.Detail { return ofKind(want, "a boolean", "true or false") }
+func number(o Operator, want any) []fault.Detail { return ofKind(o, want, "a number", "a number") }
+func text(o Operator, want any) []fault.Detail   { return ofKind(o, want, "a string", "a string") }
+func boolean(o Operator, want any) []fault.Detail {
+	return ofKind(o, want, "a boolean", "true or false")
+}
 
-func ofKind(want any, kind, words string) []fault.Detail {
+func ofKind(o Operator, want any, kind, words string) []fault.Detail {
 	if k := jsonvalue.Kind(want); k != kind {
-		return one("", "{operator} takes %s, not %s", words, k)
+		return one("", "%s takes %s, not %s", o, words, k)
 	}
 	return nil
 }
@@ -145,7 +146,7 @@ func ofKind(want any, kind, words string) []fault.Detail {
 // maxListed is the maximum number of values of in and not_in.
 const maxListed = 200
 
-func scalars(want any) []fault.Detail {
+func scalars(_ Operator, want any) []fault.Detail {
 	list, ok := want.([]any)
 	if !ok || len(list) == 0 || len(list) > maxListed {
 		return one("", "must be an array of 1 to %d values", maxListed)
@@ -161,25 +162,27 @@ func scalars(want any) []fault.Detail {
 
 // ---- fields to which an operator applies ----
 
-func anyField(catalog.Field, any) []fault.Detail { return nil }
+func anyField(Operator, catalog.Field, any) []fault.Detail { return nil }
 
-func numeric(field catalog.Field, _ any) []fault.Detail {
+func numeric(o Operator, field catalog.Field, _ any) []fault.Detail {
 	if field.Type != catalog.Number {
-		return one("operator", "{operator} compares numbers, and %s is of type %s", field.Path, field.Type)
+		return one("operator", "%s compares numbers, and %s is of type %s", o, field.Path, field.Type)
 	}
 	return nil
 }
 
-func textual(field catalog.Field, _ any) []fault.Detail {
+func textual(o Operator, field catalog.Field, _ any) []fault.Detail {
 	if field.Type != catalog.String && field.Type != catalog.Enum {
-		return one("operator", "{operator} compares strings, and %s is of type %s", field.Path, field.Type)
+		return one("operator", "%s compares strings, and %s is of type %s", o, field.Path, field.Type)
 	}
 	return nil
 }
 
-func member(field catalog.Field, want any) []fault.Detail { return memberAt("value", field, want) }
+func member(_ Operator, field catalog.Field, want any) []fault.Detail {
+	return memberAt("value", field, want)
+}
 
-func members(field catalog.Field, want any) []fault.Detail {
+func members(_ Operator, field catalog.Field, want any) []fault.Detail {
 	var faults []fault.Detail
 	list, _ := want.([]any)
 	for i, v := range list {

@@ -74,20 +74,25 @@ type Service struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// kinds returns the method that executes each kind of step.
-func kinds() map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error) {
-	return map[definition.Kind]func(*Service, context.Context, Task) (execution.StepRecord, error){
-		definition.AI:           (*Service).askModel,
-		definition.Action:       (*Service).runAction,
-		definition.Notification: (*Service).sendNotification,
-		definition.Branching:    (*Service).branch,
-		definition.Gate:         nil, // the runner handles gates and waits
-		definition.Waiting:      nil,
+// doer returns the method that does steps of this kind: the table of kinds. It is
+// nil for a kind that the runner waits for.
+func doer(k definition.Kind) func(*Service, context.Context, Task) (execution.StepRecord, error) {
+	switch k {
+	case definition.AI:
+		return (*Service).askModel
+	case definition.Action:
+		return (*Service).runAction
+	case definition.Notification:
+		return (*Service).sendNotification
+	case definition.Branching:
+		return (*Service).branch
+	case definition.Gate, definition.Waiting:
 	}
+	return nil
 }
 
 // Does reports whether a Service executes steps of this kind.
-func Does(k definition.Kind) bool { return kinds()[k] != nil }
+func Does(k definition.Kind) bool { return doer(k) != nil }
 
 // Do executes a step within its time limit and returns its result, or an error
 // when the step must be retried.
@@ -95,7 +100,7 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) 
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
 	defer cancel()
-	result, err := kinds()[t.Definition.Kind](s, limited, t)
+	result, err := doer(t.Definition.Kind)(s, limited, t)
 	if err != nil {
 		return execution.StepRecord{}, err
 	}

@@ -981,7 +981,7 @@ func TestEveryKindOfStepIsDoneOrWaitedFor(t *testing.T) {
 	for _, k := range definition.Kinds() {
 		switch done := step.Does(k); {
 		case !done && !k.Waits():
-			t.Errorf("no method of step.Service does %s; add a row to kinds", k)
+			t.Errorf("no method of step.Service does %s; add a case to doer", k)
 		case done && k.Waits():
 			t.Errorf("a run waits for %s, and step.Service does it as well", k)
 		}
