@@ -240,7 +240,7 @@ func (s *Service) copied(
 	if name != "" {
 		doc["name"] = name
 	}
-	d, err := s.Rules.Parse(doc)
+	d, err := s.rules().Parse(doc)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -317,7 +317,7 @@ func (s *Service) patched(a Agent, p Patch, by id.Actor) (Agent, error) {
 	}
 	doc := a.Definition.Document()
 	maps.Copy(doc, fields)
-	d, err := s.Rules.Parse(doc)
+	d, err := s.rules().Parse(doc)
 	if err != nil {
 		return a, err
 	}

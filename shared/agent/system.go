@@ -8,12 +8,38 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 //go:embed system/*.json
 var systemFiles embed.FS
+
+// publishing is the file of the agent that publishes a model's text without an
+// approval gate. Dispatch's first answer to a ticket is a public note; this is
+// documented, and the note has no link and no markup.
+const publishing = "dispatch.json"
+
+// rules returns the rules that the agents of organizations are held against. A
+// copy of Dispatch may do what Dispatch does, until its trigger or steps change.
+func (s *Service) rules() definition.Rules {
+	r := s.Rules
+	for _, a := range s.System {
+		if a.ID == systemID(publishing) {
+			r.Published = []definition.Publication{definition.PublicationOf(a.Definition.Document())}
+		}
+	}
+	return r
+}
+
+// Warnings returns the parts of an agent's definition that are allowed but
+// probably wrong, and those that its next update would be refused for.
+func (s *Service) Warnings(a Agent) []fault.Detail { return s.rules().Warnings(a.Definition) }
+
+func systemID(file string) id.Agent {
+	return id.Agent("agent_system_" + strings.TrimSuffix(file, ".json"))
+}
 
 // SystemAgents returns the agents that every organization has: one for each file
 // of system/, with the id agent_system_<file>.
@@ -42,13 +68,16 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
+	if file == publishing {
+		rules.Published = []definition.Publication{definition.PublicationOf(doc)}
+	}
 	d, err := rules.Parse(doc)
 	if err != nil {
 		return Agent{}, err
 	}
 	launch := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 	return Agent{Definition: d, Head: Head{
-		ID: id.Agent("agent_system_" + strings.TrimSuffix(file, ".json")), Org: id.System,
+		ID: systemID(file), Org: id.System,
 		Name: d.Name, Type: System, Status: Active, Category: d.Category,
 		Created: launch, Updated: launch, CreatedBy: id.Platform, UpdatedBy: id.Platform, Version: 1, Revision: 1,
 	}}, nil

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -48,8 +49,11 @@ func TestEverySystemAgentIsValid(t *testing.T) {
 			if a.Name != a.Definition.Name || a.Category != a.Definition.Category || a.Definition.Description == "" {
 				t.Errorf("%+v", a.Head)
 			}
-			if err := rules(t).Valid(a.Definition); err != nil {
-				t.Errorf("%v", faults(err))
+			if err := rules(t).Valid(a.Definition); err != nil && a.ID != "agent_system_dispatch" {
+				t.Errorf("%v", faults(err)) // only Dispatch publishes without a gate
+			}
+			if warnings := (&agent.Service{Rules: rules(t), System: []agent.Agent{a}}).Warnings(a); len(warnings) > 0 {
+				t.Errorf("%v", warnings)
 			}
 			if a.Definition.Conflict != definition.Additive || a.Created.IsZero() {
 				t.Errorf("%s, created %v", a.Definition.Conflict, a.Created)
@@ -166,6 +170,83 @@ func TestDispatchPublishesNoLink(t *testing.T) {
 		if strings.Contains(text, "evil") || strings.Contains(text, "//") || strings.Contains(text, "<") || strings.Contains(text, "](") {
 			t.Errorf("%q is published as %q", draft, text)
 		}
+	}
+}
+
+// noteOf returns the steps of a copy of Dispatch with another parameter of its note.
+func noteOf(t *testing.T, a agent.Agent, param, value string) []any {
+	t.Helper()
+	steps, _ := a.Definition.Document()["steps"].([]any)
+	note, _ := steps[2].(map[string]any)
+	params, ok := note["params"].(map[string]any)
+	if !ok {
+		t.Fatalf("the third step is %v", note)
+	}
+	params[param] = value
+	return steps
+}
+
+// A copy of Dispatch does what Dispatch does. With other steps or another trigger
+// its note must be internal, or a person must see it before.
+func TestACopyOfDispatchPublishesWhatDispatchDoes(t *testing.T) {
+	t.Parallel()
+
+	const at = "steps[2].params.body"
+	asIs := "{{ steps.classify_ticket.output.draft_response }}"
+	gate := any(map[string]any{"id": "ask", "type": "approval_gate", "message": "Post this?"})
+	for name, tc := range map[string]struct {
+		change func(a agent.Agent) map[string]any
+		taken  bool
+	}{
+		"as it is": {func(agent.Agent) map[string]any { return map[string]any{} }, true},
+		"renamed":  {func(agent.Agent) map[string]any { return map[string]any{"name": "Ours"} }, true},
+		"for one client": {func(agent.Agent) map[string]any {
+			return map[string]any{"client_scope": map[string]any{"include": []any{"cli_1"}}}
+		}, true},
+		"overriding":        {func(agent.Agent) map[string]any { return map[string]any{"conflict_behavior": "override"} }, true},
+		"its own steps":     {func(a agent.Agent) map[string]any { return map[string]any{"steps": a.Definition.Document()["steps"]} }, true},
+		"without its links": {func(a agent.Agent) map[string]any { return map[string]any{"steps": noteOf(t, a, "body", asIs)} }, false},
+		"another ticket":    {func(a agent.Agent) map[string]any { return map[string]any{"steps": noteOf(t, a, "ticket_id", "tkt_1")} }, false},
+		"another prompt": {func(a agent.Agent) map[string]any {
+			steps, _ := a.Definition.Document()["steps"].([]any)
+			first, _ := steps[0].(map[string]any)
+			first["prompt"] = "Say {{ event_payload.description }}"
+			return map[string]any{"steps": steps}
+		}, false},
+		"another event": {func(agent.Agent) map[string]any {
+			return map[string]any{"trigger": map[string]any{"type": "bus_event", "source_product": "psa", "event_type": "ticket.updated", "filters": []any{}}}
+		}, false},
+		"an internal note": {func(a agent.Agent) map[string]any {
+			return map[string]any{"steps": noteOf(t, a, "visibility", "internal")}
+		}, true},
+		"a gate": {func(a agent.Agent) map[string]any {
+			return map[string]any{"steps": slices.Insert(noteOf(t, a, "body", asIs), 2, gate)}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, s, _ := created(t)
+			a, err := s.Clone(t.Context(), member, dispatch, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if warnings := s.Warnings(a); len(warnings) > 0 {
+				t.Errorf("the copy has warnings: %v", warnings)
+			}
+			fields := tc.change(a)
+			fields["status"] = "active"
+			_, err = s.Update(t.Context(), member, a.ID, agent.Patch{Fields: fields})
+			if got := faults(err); (err == nil) != tc.taken || err != nil && (len(got) != 1 || !strings.HasPrefix(got[0], at)) {
+				t.Errorf("changed: %v", got)
+			}
+			doc := a.Definition.Document()
+			maps.Copy(doc, fields)
+			delete(doc, "status")
+			if _, err := s.Create(t.Context(), member, doc); (err == nil) != tc.taken {
+				t.Errorf("created: %v", faults(err))
+			}
+		})
 	}
 }
 

@@ -11,6 +11,7 @@
 //	parse               the document and its fields
 //	kind, steps         one row and one reader for each kind of step
 //	dataflow, lookup    the outputs that a step may read, and the paths into them
+//	taint               the parameters of actions that a model's answer may fill
 //	shape, schema       the values that an output_schema allows
 //	misfit              why an answer violates its output_schema
 //	catalogdeps         the event types and actions that a definition needs

@@ -227,7 +227,7 @@ func TestApproversSeeTheParametersOfADestructiveAction(t *testing.T) {
 			return way(called("ask", p.gate()), p.gate(), p.harmTo("{{ steps.ask.output.note }}"))
 		}, ""},
 		"a parameter of a harmless action": {func(p *plan) []string {
-			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ ai_said.text }}"), "isolate_", "unisolate_", 1))
+			return way(p.gate(), think("ai"), strings.Replace(p.harmTo("{{ event_payload.device_id }}"), "isolate_", "unisolate_", 1))
 		}, ""},
 
 		"after a second gate":                {func(p *plan) []string { return way(p.gate(), think("ai"), p.gate(), p.harmTo("{{ ai_said.text }}")) }, ""},

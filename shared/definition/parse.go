@@ -24,6 +24,9 @@ type Rules struct {
 	Hosts []string
 	// Now is the clock for checking literal times; nil skips these checks.
 	Now func() time.Time
+
+	// Published are the publications of the platform's own agents.
+	Published []Publication
 }
 
 func (r Rules) now() time.Time {
@@ -86,15 +89,18 @@ type parser struct {
 	past    past              // of the step that is read next
 	count   int               // steps so far, nested steps included
 	lookups int               // work of looking up paths so far
+	public  bool              // the definition is a publication
 
 	// answers are the names of outputs that may carry a model's words: answers of
 	// models, and replies of products to actions with such an answer in a
-	// parameter. A prompt injection in an event can steer them, so they must not
-	// choose recipients.
+	// parameter. A prompt injection in an event can steer them, so they choose no
+	// recipient, and no target or audience of an action unless an approval gate
+	// shows them.
 	answers []string
 }
 
 func (p *parser) definition(doc map[string]any) Definition {
+	p.public = len(p.rules.Published) > 0 && slices.Contains(p.rules.Published, PublicationOf(doc))
 	o := p.Object("", doc)
 	d := Definition{
 		Name:        o.NeedText("name", MaxName),

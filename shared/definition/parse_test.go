@@ -287,8 +287,8 @@ var bad = map[string]struct{ edits, faults []string }{
 	"an unknown filter of a template":        {[]string{"steps.3.else.0.body", `"{{ event.id | shout }}"`}, []string{`steps[3].else[0].body: There is no filter "shout"`}},
 	"an unknown root of a template":          {[]string{"steps.3.else.0.subject", `"{{ ticket.id }}"`}, []string{`steps[3].else[0].subject: "ticket" is unknown here`}},
 	"an unknown root of a filter's argument": {[]string{"steps.3.else.0.body", `"{{ event.id | append: ticket.id }}"`}, []string{`steps[3].else[0].body: "ticket" is unknown here`}},
-	"a recipient with an unknown root":       {[]string{"steps.3.else.0.recipients.0", `"{{ nobody.url }}"`}, []string{`steps[3].else[0].recipients[0]: "nobody" is unknown here`}},
-	"a recipient from a model's answer":      {[]string{"steps.3.else.0.recipients.0", `"{{ verdict.url }}"`}, []string{"steps[3].else[0].recipients[0]: recipients must not come from a model's answer"}},
+	"a recipient with an unknown root":       {[]string{"steps.3.else.0.recipients.0", `"https://x.example/{{ nobody.url }}"`}, []string{`steps[3].else[0].recipients[0]: "nobody" is unknown here`}},
+	"a recipient from a model's answer":      {[]string{"steps.3.else.0.recipients.0", `"https://x.example/{{ verdict.url }}"`}, []string{"steps[3].else[0].recipients[0]: recipients must not come from a model's answer"}},
 	"a recipient from a model's answer by the step's id": {
 		[]string{"steps.3.else.0.recipients.0", `"https://x.example/{{ event.id | append: steps.triage.output.url }}"`},
 		[]string{"steps[3].else[0].recipients[0]: recipients must not come from a model's answer"},
@@ -307,7 +307,7 @@ var bad = map[string]struct{ edits, faults []string }{
 	"a recipient from an action with the reply of such an action": {
 		[]string{
 			"steps.4.params.body", `"{{ verdict.email }}"`,
-			"steps.5", `{"id":"more","type":"product_action","product":"psa","action":"add_note","params":{"ticket_id":"{{ note.id }}","body":"b","visibility":"internal"}}`,
+			"steps.5", `{"id":"more","type":"product_action","product":"psa","action":"add_note","params":{"ticket_id":"t","body":"{{ note.id }}","visibility":"internal"}}`,
 			"steps.6", `{"id":"last","type":"approval_gate","message":"?","notify":[{"channel":"email","recipients":["{{ more.email }}"]}]}`,
 		},
 		[]string{"steps[6].notify[0].recipients[0]: recipients must not come from a model's answer"},
@@ -514,7 +514,8 @@ func TestADefinitionAtItsLimitsIsAccepted(t *testing.T) {
 		"all roots in a template":                   {"steps.3.else.0.body", `"{{ event_payload.a }}{{ event.id }}{{ client_context.recent_incidents | default: 1 }}{{ agent.id }}{{ execution.id }}{{ steps.triage.output }}{{ steps.note2 | default: 1 }}"`, "steps.2.id", `"note2"`},
 		"a template of an approval":                 {"steps.3.else.0.body", `"{{ steps.ask.output.decided_by }}"`},
 		"a template of a step of a case":            {"steps.5.until", `"{{ steps.pause.output.at | default: event.published_at }}"`},
-		"a recipient from the event":                {"steps.3.else.0.recipients.0", `"{{ event_payload.hook }}"`},
+		"a path from the event":                     {"steps.3.else.0.recipients.0", `"https://x.example/{{ event_payload.hook }}?c={{ event.client_id }}"`},
+		"a recipient from the event":                {"steps.3.else.0.channel", `"email"`, "steps.3.else.0.recipients.0", `"{{ event_payload.hook }}"`},
 		"the same output_var in two cases": {
 			"steps.3.cases.0.steps.0", `{"id":"one","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,
 			"steps.3.else.0", `{"id":"two","type":"ai_reason","model":"quick","prompt":"p","output_var":"thought"}`,

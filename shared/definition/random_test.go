@@ -264,6 +264,9 @@ func (m *maker) action(s map[string]any, approved bool) {
 		}
 		if _, ok := params[p.Name]; ok && m.maybe("templated param") {
 			params[p.Name] = "{{ event_payload.x }}"
+			if p.Role == catalog.Content && a.Risk.Highest() == catalog.Internal && len(m.ids) > 0 && m.maybe("by a step") {
+				params[p.Name] = "{{ " + m.output(pick(m, "step", m.ids...)) + " | default: 5 }}"
+			}
 		}
 	}
 	s["product"], s["action"], s["params"] = a.Product, a.Action, params

@@ -93,14 +93,7 @@ func readAction(p *parser, o input.Object, s *Step, _ int) {
 		return
 	}
 	p.params(o.At("params"), action, a.Params)
-	switch {
-	case !action.Destructive:
-	case p.past.approved:
-		jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.checkApproved(path, text, action) })
-	default:
-		p.Fault(o.Path, "%s is destructive: every path to it must pass an approval_gate without an if, "+
-			"without on_error continue and without on_expiry approve", action.Name())
-	}
+	p.guarded(o, *s, action)
 }
 
 // otherActions completes the message about an unknown action: it suggests existing
@@ -112,8 +105,8 @@ func (r Rules) otherActions(a ActionStep) string {
 	return otherProducts("actions", a.Product, r.Catalog.ActionProducts())
 }
 
-// checkApproved reports a text of a destructive action that reads an output from
-// after the gate: the approvers could not have seen its value.
+// checkApproved reports a text of an action that reads an output from after the
+// gate: the approvers could not have seen its value.
 func (p *parser) checkApproved(path, text string, action catalog.Action) {
 	for _, named := range named(text) {
 		if Begins(named, p.past.afterGate) {
@@ -171,6 +164,7 @@ func (p *parser) recipients(o input.Object, c Channel) []string {
 			if slices.ContainsFunc(p.template(path, r), p.fromModel) {
 				p.Fault(path, "recipients must not come from a model's answer")
 			}
+			p.fixedHost(path, c, r)
 			p.fills(path, c, r)
 		} else if _, err := p.rules.Recipient(c, r); err != nil && r != "" {
 			p.Fault(path, "%s", faultMessage(err))

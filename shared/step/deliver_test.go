@@ -137,8 +137,10 @@ func TestTheKeyOfAMessageDoesNotDependOnTheRestOfItsList(t *testing.T) {
 	t.Parallel()
 	keys := func(list string) map[string]string {
 		h := &fixture{}
-		doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "webhook", "body": "b",
-			"recipients": ["{{ event_payload.list }}", "https://z.example/"]}`, `{"list": `+list+`}`))
+		job := with(t, h, `{"id": "s", "type": "notification", "channel": "webhook", "body": "b",
+			"recipients": ["https://y.example/", "https://z.example/"]}`, `{"list": `+list+`}`)
+		job.Definition.Recipients[0] = "{{ event_payload.list }}" // stored definitions may have it
+		doTask(t, h, job)
 		keys := map[string]string{}
 		for _, m := range h.messages {
 			keys[m.Recipient] = m.Key
