@@ -137,8 +137,8 @@ func handOver(then string) object {
 	}
 }
 
-// alreadyExists returns the names of this error: the one that AWS uses in a
-// state, and the bare one of the emulator.
+// alreadyExists returns the names of this error: AWS prefixes it in a
+// state, the emulator does not.
 func alreadyExists() []string {
 	return []string{"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"}
 }

@@ -70,8 +70,8 @@ func modelResources(ids []string) []modelResource {
 	return out
 }
 
-// doorbellStatements allows ringing the task tokens of the machine Waits, the
-// only one that has any. A token itself has no ARN: IAM checks the ARN of the
+// doorbellStatements allows ringing the task tokens of the machine Waits. No
+// other machine makes tokens. A token itself has no ARN: IAM checks the ARN of the
 // token's machine, though the reference of its actions does not list that. The
 // ARN is made from the name, because the runner exists before the machine.
 func doorbellStatements(stack awscdk.Stack) *[]awsiam.PolicyStatement {

@@ -153,7 +153,7 @@ func TestOneCommandAtATimeChangesACloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.lock(); err == nil || !strings.Contains(err.Error(), "wait") {
-		t.Errorf("err = %v, want one that says to wait", err)
+		t.Errorf("err = %v, want an error that asks the caller to wait", err)
 	}
 	release()
 	release, err = h.lock()

@@ -128,13 +128,13 @@ type schemaReader struct {
 	subschemas  int
 	patternText int      // bytes of its patterns
 	patternSize int      // of its patterns
-	number      string   // one that is too long
+	longNumber  string   // a number with too many digits, or ""
 	anchored    []string // the places of schemas that a dynamic reference may lead to
 }
 
 func newSchemaReader(doc map[string]any) *schemaReader {
 	return &schemaReader{
-		root: doc, keywords: keywords(), older: older(), hasID: strings.Contains(jsonvalue.Canonical(doc), `"$id"`), number: longNumber(doc),
+		root: doc, keywords: keywords(), older: older(), hasID: strings.Contains(jsonvalue.Canonical(doc), `"$id"`), longNumber: longNumber(doc),
 	}
 }
 

@@ -488,8 +488,8 @@ func (r *schemaReader) over() string {
 		return fmt.Sprintf("has %s bytes of regular expressions; %s are allowed", render.Count(r.patternText), render.Count(maxPatternText))
 	case r.patternSize > maxPatternSize:
 		return "has regular expressions that repeat too much: written out, they may have " + render.Count(maxPatternSize) + " characters together"
-	case r.number != "":
-		return fmt.Sprintf("has the number %s; a number may have at most %d characters", strings.TrimSpace(beginning(r.number)), maxNumberLength)
+	case r.longNumber != "":
+		return fmt.Sprintf("has the number %s; a number may have at most %d characters", strings.TrimSpace(beginning(r.longNumber)), maxNumberLength)
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ import (
 
 // The bounds of an offer.
 const (
-	maxOffered = 12 // names in one sentence
+	maxOffered = 12 // names in one sentence, or 13 when there are no more
 	maxCompare = 64 // compared characters of a name
 )
 
@@ -20,7 +20,7 @@ func Offer(given string, names []string) string {
 	slices.SortStableFunc(sorted, func(a, b string) int {
 		return cmp.Compare(rank(given, a), rank(given, b))
 	})
-	if more := len(sorted) - maxOffered; more > 0 {
+	if more := len(sorted) - maxOffered; more > 1 {
 		return fmt.Sprintf("%s and %d more", strings.Join(sorted[:maxOffered], ", "), more)
 	}
 	return strings.Join(sorted, ", ")

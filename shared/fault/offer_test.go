@@ -57,6 +57,9 @@ func TestAnOfferBeginsWithTheNearestNameAndCountsOmittedNames(t *testing.T) {
 	if !strings.HasPrefix(got, "action_29, ") || !strings.HasSuffix(got, " and 18 more") {
 		t.Errorf("Offer = %q", got)
 	}
+	if got := fault.Offer("x", many[:13]); !strings.HasSuffix(got, "action_11, action_12") {
+		t.Errorf("Offer of 13 names = %q, want all of them: \"and 1 more\" is not shorter", got)
+	}
 }
 
 func TestASuggestionIsTheNearestNameOrAllNames(t *testing.T) {
