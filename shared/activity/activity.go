@@ -19,6 +19,9 @@ import (
 // Kept is the retention time of entries.
 const Kept = 30 * 24 * time.Hour
 
+// MaxDetail is the maximum size of the reason in an entry, in bytes.
+const MaxDetail = 1 << 10
+
 // An Entry is the decision about an event at an agent.
 type Entry struct {
 	ID        id.Activity

@@ -4,6 +4,7 @@ package condition
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ func (f Filter) Holds(facts Facts) (ok bool, why string) {
 	if f.Operator.row().holds(found, there, f.Value) {
 		return true, ""
 	}
-	return false, explain(f.Field, f.Operator, f.Value, found, there)
+	return false, sentence(explain(f.Field, f.Operator, f.Value, found, there))
 }
 
 // A Context is the document in which a condition finds its field.
@@ -106,35 +107,76 @@ func (f Facts) find(c Context, field string) (any, bool) {
 
 // Holds reports whether the condition holds, and otherwise the reason as a
 // sentence. No condition holds on a client without a profile, not even ne, not_in
-// or exists false.
+// or exists false. The work grows in proportion to the size of the condition.
 func (c Condition) Holds(f Facts) (ok bool, why string) {
+	if ok, _ := c.judge(f); ok {
+		return true, ""
+	}
+	left := maxReasons
+	return false, sentence(c.why(f, &left))
+}
+
+// LacksProfile reports whether a condition that does not hold fails for want of
+// the client's profile: with one it might hold.
+func (c Condition) LacksProfile(f Facts) bool {
+	ok, lacks := c.judge(f)
+	return !ok && lacks
+}
+
+// judge reports whether the condition holds, and if not, whether it might with a
+// profile of the client. It looks at each part at most once.
+func (c Condition) judge(f Facts) (ok, lacks bool) {
 	switch {
 	case c.All != nil:
-		for _, sub := range c.All {
-			if ok, why := sub.Holds(f); !ok {
-				return false, why
+		for i := range c.All {
+			if ok, lacks := c.All[i].judge(f); !ok {
+				return false, lacks
 			}
 		}
-		return true, ""
+		return true, false
 	case c.Any != nil:
-		var whys []string
-		for _, sub := range c.Any {
-			ok, why := sub.Holds(f)
-			if ok {
-				return true, ""
+		for i := range c.Any {
+			holds, without := c.Any[i].judge(f)
+			if holds {
+				return true, false
 			}
-			whys = append(whys, why)
+			lacks = lacks || without
 		}
-		return false, "none of: " + strings.Join(whys, "; ")
-	}
-	if c.Context == InClient && f.Client == nil {
-		return false, "the client has no profile"
+		return false, lacks
+	case c.Context == InClient && f.Client == nil:
+		return false, true
 	}
 	found, there := f.find(c.Context, c.Field)
-	if c.Operator.row().holds(found, there, c.Value) {
-		return true, ""
+	return c.Operator.row().holds(found, there, c.Value), false
+}
+
+// why says why a condition does not hold, with at most left reasons.
+func (c Condition) why(f Facts, left *int) string {
+	switch {
+	case c.All != nil:
+		for i := range c.All {
+			if ok, _ := c.All[i].judge(f); !ok {
+				return c.All[i].why(f, left)
+			}
+		}
+		return ""
+	case c.Any != nil:
+		var whys []string
+		for i := range c.Any {
+			if *left <= 0 {
+				whys = append(whys, fmt.Sprintf("and %d more", len(c.Any)-i))
+				break
+			}
+			whys = append(whys, c.Any[i].why(f, left))
+		}
+		return "none of: " + strings.Join(whys, "; ")
 	}
-	return false, explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
+	*left--
+	if c.Context == InClient && f.Client == nil {
+		return "the client has no profile"
+	}
+	found, there := f.find(c.Context, c.Field)
+	return explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
 }
 
 // Paths returns the paths that the condition looks up in the run.
@@ -157,19 +199,6 @@ func (c Condition) Path() jsonvalue.Path {
 		return strings.Split(c.Field, ".")
 	}
 	return path
-}
-
-// LacksProfile reports whether a condition fails because the client has no profile:
-// with a profile it might hold.
-func (c Condition) LacksProfile(f Facts) bool {
-	switch {
-	case c.All != nil:
-		i := slices.IndexFunc(c.All, func(s Condition) bool { ok, _ := s.Holds(f); return !ok })
-		return i >= 0 && c.All[i].LacksProfile(f)
-	case c.Any != nil:
-		return slices.ContainsFunc(c.Any, func(s Condition) bool { return s.LacksProfile(f) })
-	}
-	return c.Context == InClient && f.Client == nil
 }
 
 // LooksAt reports whether the condition reads a context.

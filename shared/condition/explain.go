@@ -6,11 +6,22 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/render"
 )
+
+// Limits of a sentence.
+const (
+	MaxSentence = 1 << 10 // bytes
+	maxReasons  = 10      // of a group
+)
+
+// sentence cuts a sentence to MaxSentence.
+func sentence(text string) string { return render.Cut(text, MaxSentence-len("…")) }
 
 // explain returns a sentence with the demanded and the found value of a field.
 func explain(field string, o Operator, want, found any, there bool) string {
@@ -65,7 +76,7 @@ func noteListed(want, found any) string {
 func hidden(want, found any) string {
 	w, isText := want.(string)
 	f, _ := found.(string)
-	if !isText || w == "" || !strings.Contains(folded(f), folded(w)) || strings.Contains(f, w) {
+	if !isText || w == "" || max(len(w), len(f)) > maxAlike || !strings.Contains(folded(f), folded(w)) || strings.Contains(f, w) {
 		return ""
 	}
 	return " (it contains the text with other capitals, blanks or composed characters)"
@@ -75,7 +86,7 @@ func hidden(want, found any) string {
 func alike(want, found any) string {
 	w, wOK := want.(string)
 	f, fOK := found.(string)
-	if !wOK || !fOK || w == f {
+	if !wOK || !fOK || w == f || max(len(w), len(f)) > maxAlike {
 		return ""
 	}
 	if strings.EqualFold(w, f) {
@@ -130,11 +141,71 @@ func folded(text string) string {
 // maxShort is the number of characters of a value in a sentence.
 const maxShort = 80
 
-// short returns the JSON of v, cut to maxShort characters.
+// Limits of the work of a sentence: the length of texts that are compared for a
+// difference that is hard to see, and the size of lists and objects that are shown.
+const (
+	maxAlike  = 1 << 10
+	maxInside = 4 << 10
+)
+
+// short returns the JSON of v, cut to maxShort characters. Its work does not grow
+// with the size of a list or an object.
 func short(v any) string {
+	left := maxInside
+	switch v := v.(type) {
+	case string:
+		if len(v) > maxInside {
+			begins, more := []rune(jsonvalue.Canonical(beginning(v))), utf8.RuneCountInString(v)-maxShort
+			return fmt.Sprintf("%s… (%d more characters)", string(begins[:len(begins)-1]), more)
+		}
+	case []any:
+		if !inside(v, &left) {
+			return fmt.Sprintf("an array of %d items", len(v))
+		}
+	case map[string]any:
+		if !inside(v, &left) {
+			return fmt.Sprintf("an object of %d properties", len(v))
+		}
+	}
 	s := []rune(jsonvalue.Canonical(v))
 	if len(s) <= maxShort {
 		return string(s)
 	}
 	return fmt.Sprintf("%s… (%d more characters)", string(s[:maxShort]), len(s)-maxShort)
+}
+
+// beginning returns the first characters of a text.
+func beginning(text string) string {
+	n := 0
+	for at := range text {
+		if n == maxShort {
+			return text[:at]
+		}
+		n++
+	}
+	return text
+}
+
+// inside reports whether a value has at most about left bytes.
+func inside(v any, left *int) bool {
+	*left--
+	switch v := v.(type) {
+	case string:
+		*left -= len(v)
+	case jsonvalue.Number:
+		*left -= len(v)
+	case []any:
+		for i := range v {
+			if *left < 0 || !inside(v[i], left) {
+				return false
+			}
+		}
+	case map[string]any:
+		for name := range v {
+			if *left -= len(name); *left < 0 || !inside(v[name], left) {
+				return false
+			}
+		}
+	}
+	return *left >= 0
 }

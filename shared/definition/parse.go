@@ -90,6 +90,7 @@ type parser struct {
 	count   int               // steps so far, nested steps included
 	lookups int               // work of looking up paths so far
 	public  bool              // the definition is a publication
+	demands demands           // size of the filters and conditions so far
 
 	// answers are the names of outputs that may carry a model's words: answers of
 	// models, and replies of products to actions with such an answer in a
@@ -205,10 +206,63 @@ func (p *parser) filter(path string, v any, known bool) condition.Filter {
 // value reads the comparison value of an operator.
 func (p *parser) value(o input.Object, op condition.Operator) any {
 	v, ok := o.NeedAny("value") // null is a value
+	p.demanded(o.Path, v)
 	if ok && op != "" {
 		p.Faults = append(p.Faults, op.Takes(o.At("value"), v)...)
 	}
 	return v
+}
+
+// Limits of all filters and conditions of a definition together. The dispatcher
+// looks at each of them for every event.
+const (
+	maxDemands     = 500
+	maxDemandValue = 2000
+	maxDemandText  = 64 << 10 // bytes
+)
+
+// demands is the size of the filters and conditions that a definition has.
+type demands struct {
+	count  int
+	values int
+	text   int // bytes
+}
+
+// over returns the limit that is exceeded, or "".
+func (d demands) over() string {
+	switch {
+	case d.count > maxDemands:
+		return fmt.Sprintf("there are more than %d filters and conditions together", maxDemands)
+	case d.values > maxDemandValue:
+		return fmt.Sprintf("filters and conditions list more than %d values together", maxDemandValue)
+	case d.text > maxDemandText:
+		return fmt.Sprintf("the values of filters and conditions have more than %d bytes together", maxDemandText)
+	}
+	return ""
+}
+
+// demanded counts a filter or a condition with its value, and reports the one that
+// exceeds a limit of the definition.
+func (p *parser) demanded(path string, value any) {
+	before := p.demands.over()
+	p.demands.count++
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	p.demands.values += len(list)
+	for _, v := range list {
+		text, isText := v.(string)
+		if number, is := jsonvalue.NumberText(v); is {
+			text, isText = number, true
+		}
+		if isText {
+			p.demands.text += len(text)
+		}
+	}
+	if over := p.demands.over(); over != "" && before == "" {
+		p.Fault(path, "%s", over)
+	}
 }
 
 const maxConditionDepth = 5
@@ -221,6 +275,7 @@ func (p *parser) condition(path string, v any, depth int, contexts ...condition.
 			continue
 		}
 		c := condition.Condition{}
+		p.demanded(path, nil)
 		list := p.group(o, group, depth, contexts)
 		if group == "all" {
 			c.All = list

@@ -16,7 +16,6 @@
 // again. If the machines are down, the run is recorded, and the queue or the
 // sweeper starts it. If the dispatcher crashes, each agent either has its run
 // or is handled by the next delivery.
-// has its run.
 package dispatch
 
 import (
@@ -37,6 +36,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -271,7 +271,7 @@ func (s *Service) apply(ctx context.Context, e event.Event, v verdict) error {
 	}
 	err := s.Runs.Refuse(ctx, activity.Entry{
 		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
-		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: v.why,
+		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: render.Cut(v.why, activity.MaxDetail-len("…")),
 	})
 	if err != nil || v.outcome != definition.Broken {
 		return err

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
@@ -277,6 +279,70 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 			}
 			if runs := len(slices.Compact(d.started)); (runs == 1) != (tc.want == definition.Started) {
 				t.Errorf("%d runs were started", runs)
+			}
+		})
+	}
+}
+
+// A sentence that the table cannot store would fail every delivery and turn the
+// event into a dead letter. Definitions that were stored under older rules may have
+// more conditions than a new one.
+func TestEveryReasonThatIsRecordedIsShort(t *testing.T) {
+	t.Parallel()
+
+	long := strings.Repeat("Ünïcode ", 30_000)
+	leaf := condition.Condition{Context: condition.InEvent, Field: "text", Operator: condition.Eq, Value: long}
+	group := condition.Condition{Any: slices.Repeat([]condition.Condition{leaf}, 50)}
+	tree := condition.Condition{Any: slices.Repeat([]condition.Condition{group}, 50)}
+	wait := definition.Step{ID: "w", Kind: definition.Waiting, WaitStep: &definition.WaitStep{Duration: 1}}
+	listens := definition.Trigger{Type: "bus_event", Product: "psa", EventType: "ticket.created"}
+	action := func(i int) definition.Step {
+		return definition.Step{
+			ID: id.Step("s" + strconv.Itoa(i)), Kind: definition.Action,
+			ActionStep: &definition.ActionStep{Product: "psa", Action: "gone_" + strings.Repeat("x", 200) + strconv.Itoa(i)},
+		}
+	}
+	var gone []definition.Step
+	for i := range 50 {
+		gone = append(gone, action(i))
+	}
+	for name, tc := range map[string]struct {
+		change func(*definition.Definition)
+		want   definition.Outcome
+	}{
+		"a filter": {func(d *definition.Definition) {
+			d.Trigger.Filters = []condition.Filter{{Field: "text", Operator: condition.Eq, Value: long[1:]}}
+		}, definition.Filtered},
+		"a filter with a long field": {func(d *definition.Definition) {
+			d.Trigger.Filters = []condition.Filter{{Field: long, Operator: condition.Exists, Value: true}}
+		}, definition.Filtered},
+		"a list": {func(d *definition.Definition) {
+			d.Trigger.Filters = []condition.Filter{{Field: "text", Operator: condition.In, Value: slices.Repeat([]any{long}, 200)}}
+		}, definition.Filtered},
+		"a client": {func(d *definition.Definition) { d.Scope.Include = []id.Client{"other"} }, definition.OutOfScope},
+		"a tree":   {func(d *definition.Definition) { d.Conditions = []condition.Condition{tree} }, definition.ConditionNotMet},
+		"a tree of groups": {func(d *definition.Definition) {
+			d.Conditions = []condition.Condition{{All: []condition.Condition{{Any: []condition.Condition{tree, tree}}}}}
+		}, definition.ConditionNotMet},
+		"lost actions": {func(d *definition.Definition) { d.Steps = gone }, definition.Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			def := definition.Definition{Name: "n", Category: "security", Trigger: listens, Steps: []definition.Step{wait}, Conflict: definition.Additive}
+			tc.change(&def)
+			d.must(d.SaveAgent(t.Context(), agent.Agent{}, agent.Agent{Definition: def, Head: agent.Head{
+				ID: "agent_a", Org: org, Name: "n", Status: agent.Active, Version: 1, Created: d.now,
+			}}, agent.Cap{}))
+			e := d.event("psa:ticket.created", map[string]any{"text": long[2:]})
+			e.Client = id.Client(long[:4000])
+			d.must(d.Dispatch(t.Context(), e))
+			got := d.entries("agent_a")
+			if len(got) != 1 || got[0].Outcome != tc.want {
+				t.Fatalf("%d entries, want one with %s: %+v", len(got), tc.want, got)
+			}
+			if n := len(got[0].Detail); n == 0 || n > activity.MaxDetail || !utf8.ValidString(got[0].Detail) {
+				t.Errorf("the reason has %d bytes: %q", n, got[0].Detail)
 			}
 		})
 	}

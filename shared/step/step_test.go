@@ -722,10 +722,10 @@ func TestTheInputOfAStepInTheTraceIsShort(t *testing.T) {
 	long := strings.Repeat("as long as a prompt may be ", 700)
 	for name, text := range map[string]string{
 		"a branch with long values": `{"id": "s", "type": "branch", "cases": [` + strings.Join([]string{
-			when("a", long), when("b", long), when("c", long), when("d", long), when("e", long),
+			when("a", long[:12_000]), when("b", long[:12_000]), when("c", long[:12_000]), when("d", long[:12_000]), when("e", long[:12_000]),
 		}, ",") + `]}`,
 		"a branch with a case that tries much": `{"id": "s", "type": "branch", "cases": [{"when": {"any": [` + strings.Repeat(
-			`{"field": "subject", "operator": "eq", "value": "`+long+`"},`, 40) + `{"field": "gone", "operator": "exists", "value": true}]}, "steps": [` + inner("x") + `]}]}`,
+			`{"field": "subject", "operator": "eq", "value": "`+long[:1500]+`"},`, 40) + `{"field": "gone", "operator": "exists", "value": true}]}, "steps": [` + inner("x") + `]}]}`,
 		"a question with a long prompt": `{"id": "s", "type": "ai_reason", "model": "quick", "prompt": "` + long + `{{ event_payload.long }}"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
