@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -17,6 +21,7 @@ func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Funct
 		CorsPreflight:      cors(s.Origins),
 		DefaultIntegration: integration(docs, functions[docs]),
 	})
+	bound(stack, api)
 	for _, f := range plan() {
 		to := integration(f.name, functions[f.name])
 		for _, route := range f.routes {
@@ -30,6 +35,48 @@ func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Funct
 		}
 	}
 	return api
+}
+
+// The bounds of the whole API: requests a second, and in one burst. Beyond them API
+// Gateway refuses a request before it costs an invocation.
+const (
+	stageRate  = 500
+	stageBurst = 1000
+)
+
+// bound gives the API's stage its bounds and its log.
+func bound(stack awscdk.Stack, api awsapigatewayv2.HttpApi) {
+	// The prefix keeps the policy of the log's delivery within its size.
+	log := awslogs.NewLogGroup(stack, jsii.String("AccessLog"), &awslogs.LogGroupProps{
+		LogGroupName:  jsii.String("/aws/vendedlogs/" + prefix + "-access"),
+		Retention:     awslogs.RetentionDays_ONE_MONTH,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	stage, ok := api.DefaultStage().Node().DefaultChild().(awsapigatewayv2.CfnStage)
+	if !ok {
+		panic("infra: the API has no stage of its own")
+	}
+	stage.SetDefaultRouteSettings(&awsapigatewayv2.CfnStage_RouteSettingsProperty{
+		ThrottlingRateLimit: jsii.Number(stageRate), ThrottlingBurstLimit: jsii.Number(stageBurst),
+	})
+	stage.SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
+		DestinationArn: log.LogGroupArn(), Format: jsii.String(accessFormat()),
+	})
+}
+
+// accessFormat returns the format of a line of the access log. It has no path, query
+// or header, which may hold secrets; the function's log has the route and the
+// caller of the same request.
+func accessFormat() string {
+	var fields []string
+	for _, f := range [][2]string{
+		{"request_id", "requestId"}, {"at", "requestTimeEpoch"}, {"source", "identity.sourceIp"}, {"method", "httpMethod"},
+		{"route", "routeKey"}, {"status", "status"}, {"bytes", "responseLength"}, {"latency_ms", "responseLatency"},
+		{"integration_ms", "integrationLatency"}, {"error", "error.responseType"},
+	} {
+		fields = append(fields, fmt.Sprintf(`"%s":"$context.%s"`, f[0], f[1]))
+	}
+	return "{" + strings.Join(fields, ",") + "}"
 }
 
 // integration connects a route to a function. Each route keeps its own

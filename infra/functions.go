@@ -72,6 +72,9 @@ func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q 
 		boot.EnvCallPublicKeys: s.CallKeys.resolve(s.CallKeys.Public, "public"),
 		boot.EnvCallIssuer:     jsii.String(s.CallIssuer),
 		boot.EnvRateLimit:      jsii.String(strconv.Itoa(s.RateLimit)),
+
+		boot.EnvUserRateLimit:    jsii.String(strconv.Itoa(s.UserRate)),
+		boot.EnvAddressRateLimit: jsii.String(strconv.Itoa(s.AddressRate)),
 	}
 }
 

@@ -59,7 +59,7 @@ func plan() []function {
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys}},
+		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
@@ -75,7 +75,7 @@ func planned(name string) function {
 // forAPI is the environment of a function that answers API requests: the table,
 // the authentication, and more.
 func forAPI(more ...string) []string {
-	return append([]string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvOrigins, boot.EnvAllowedHosts, boot.EnvCursorSecret, boot.EnvRateLimit}, more...)
+	return append([]string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvOrigins, boot.EnvAllowedHosts, boot.EnvCursorSecret, boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}, more...)
 }
 
 func forDispatcher() []string {

@@ -29,7 +29,9 @@ type settings struct {
 	CursorSecret secret   // cursorSecret, cursorSecretName
 	CallKeys     callKeys // callKey and callPublicKeys, or callKeysSecretName
 	CallIssuer   string   // callIssuer: the iss of the tokens of calls of products
-	RateLimit    int      // rateLimit: requests a minute of an organization
+	RateLimit    int      // rateLimit: requests a minute of all keys of an organization
+	UserRate     int      // userRateLimit: requests a minute of a person
+	AddressRate  int      // addressRateLimit: requests a minute of an address without a caller
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
@@ -99,11 +101,13 @@ func readSettings(get func(key string) any) (settings, error) {
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),
 	}
-	var archive, rate, models error
+	var archive, rate, user, address, models error
 	s.Archive, archive = flag(get("archive"), true)
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
+	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
+	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
 	s.Models, models = readModels(get("models"))
-	return s, errors.Join(archive, rate, models,
+	return s, errors.Join(archive, rate, user, address, models,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))

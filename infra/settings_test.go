@@ -15,7 +15,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
 			"callKey": "ck", "callPublicKeys": "cp", "callKeysSecretName": "cs", "callIssuer": "ci",
-			"rateLimit": "6000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
+			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 		}[key]
 	})
 	if err != nil {
@@ -26,7 +26,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
 		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
 		CallKeys: callKeys{"ck", "cp", "cs"}, CallIssuer: "ci",
-		RateLimit: 6000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
+		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -38,14 +38,14 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.HookSecret.Value != "" {
+	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.HookSecret.Value != "" {
 		t.Errorf("settings = %+v", got)
 	}
 }
 
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"archive": "maybe", "rateLimit": 0.5, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
+		"archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
 		"models": `{"quick":"only"}`,
 	} {
 		_, err := readSettings(func(k string) any {

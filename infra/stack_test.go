@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -520,6 +521,28 @@ func TestTheStageDoesNotPrefixPaths(t *testing.T) {
 	_, stage := tmpl.named(t, "AWS::ApiGatewayV2::Stage", "StageName", "$default")
 	if stage.Properties["AutoDeploy"] != true || len(tmpl.of("AWS::ApiGatewayV2::Stage")) != 1 {
 		t.Errorf("stage %v, want one that deploys itself", stage.Properties)
+	}
+}
+
+func TestTheStageBoundsTheRateAndLogsEveryRequestWithoutSecrets(t *testing.T) {
+	tmpl := inProduction(t)
+	_, stage := tmpl.named(t, "AWS::ApiGatewayV2::Stage", "StageName", "$default")
+	want := map[string]any{"ThrottlingRateLimit": 500.0, "ThrottlingBurstLimit": 1000.0}
+	if diff := cmp.Diff(any(want), stage.Properties["DefaultRouteSettings"]); diff != "" {
+		t.Errorf("throttle (-want +got):\n%s", diff)
+	}
+	if dig(stage.Properties, "AccessLogSettings", "DestinationArn") == nil {
+		t.Error("the access log goes nowhere")
+	}
+	format := fmt.Sprint(dig(stage.Properties, "AccessLogSettings", "Format"))
+	var line map[string]string
+	if err := json.Unmarshal([]byte(format), &line); err != nil || line["source"] != "$context.identity.sourceIp" || line["status"] != "$context.status" {
+		t.Errorf("format %s, %v", format, err)
+	}
+	for _, secret := range []string{"$context.path", "authorizer", "header", "query", "userAgent"} {
+		if strings.Contains(format, secret) {
+			t.Errorf("the access log has %s: %s", secret, format)
+		}
 	}
 }
 

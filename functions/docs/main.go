@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/gateway"
 	"theoneagents.app/agents/shared/httpapi"
+	"theoneagents.app/agents/shared/limit"
 )
 
 func main() { boot.Main(run) }
@@ -29,10 +30,12 @@ func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
 	keys, err := callkey.Set(env.List(boot.EnvCallPublicKeys))
 	env.Fault(boot.EnvCallPublicKeys, err)
+	strangers := &limit.Addresses{Limit: env.Count(boot.EnvAddressRateLimit), Now: time.Now}
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
 		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
+		Strangers: strangers,
 	}, keys)), nil
 }

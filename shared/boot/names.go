@@ -25,5 +25,8 @@ const (
 	EnvCallKey        = "CALL_KEY"              // private key that signs calls of products; see package callkey
 	EnvCallPublicKeys = "CALL_PUBLIC_KEYS"      // public keys that verify them, comma separated
 	EnvCallIssuer     = "CALL_ISSUER"           // the iss of their tokens
-	EnvRateLimit      = "RATE_LIMIT"            // requests a minute of an organization
+	EnvRateLimit      = "RATE_LIMIT"            // requests a minute of all keys of an organization
+
+	EnvUserRateLimit    = "USER_RATE_LIMIT"    // requests a minute of a person
+	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )

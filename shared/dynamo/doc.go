@@ -33,7 +33,8 @@
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
 //	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; never deleted
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
-//	ORG#o#RATE             MINUTE#<minute>         the number of requests admitted; kept an hour
+//	ORG#o#RATE             MINUTE#<minute>#USER#u  the permits leased for the requests of a person; kept an hour
+//	ORG#o#RATE             MINUTE#<minute>#KEYS    the same for all keys; MINUTE#<minute>#RESERVE#KEY#k: the reserve of one
 //
 // Five indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
 // approvals (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
@@ -77,7 +78,7 @@
 //	Revoke                           1      0     1      put
 //	Revoke, user                     1      0     1      put, if no later one is there
 //	Revoked                          1      2     0      batch of the session and its user, for every request with a session
-//	Lease                            1      0     1      update; one leases a tenth of the requests of a minute
+//	Lease                            1      0     1      update; one leases up to a tenth of the requests of a minute
 //	Agent                            2      2     0      get of the head, of the version
 //	Version                          1      1     0      get
 //	Versions                         1      1     0      query; a page has up to 1 MB

@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 )
 
 // errKey says that a text cannot be part of a key.
@@ -200,10 +201,23 @@ func revokedUserKey(o id.Org, u id.User) primary {
 	return in(pk, err, "REVOKED")
 }
 
-// rateKey is the key of an organization's request count of one minute.
-func rateKey(o id.Org, minute time.Time) primary {
-	pk, err := join("ORG", string(o), "RATE")
-	return in(pk, err, "MINUTE", minute.UTC().Format("2006-01-02T15:04Z"))
+// rateKey is the key of the permits that were leased from a pot in one minute. The
+// pots of an organization share its partition.
+func rateKey(p limit.Pot, minute time.Time) primary {
+	pk, err := join("ORG", string(p.Org), "RATE")
+	sk := []string{"MINUTE", minute.UTC().Format("2006-01-02T15:04Z")}
+	if p.Spare {
+		sk = append(sk, "RESERVE")
+	}
+	switch {
+	case p.User != "":
+		sk = append(sk, "USER", string(p.User))
+	case p.Key != "":
+		sk = append(sk, "KEY", string(p.Key))
+	default:
+		sk = append(sk, "KEYS")
+	}
+	return in(pk, err, sk...)
 }
 
 // alertsKey is the key of the alerts sent to an organization's owners.

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/meter"
 )
@@ -25,31 +24,31 @@ const retention = time.Hour
 // Lease implements limit.Store. A repeat of an applied call finds its nonce,
 // unless another worker leased meanwhile. Then the first block is lost, which
 // makes the limit of this minute smaller but never larger.
-func (s *Store) Lease(ctx context.Context, o id.Org, minute time.Time, block, most int) (granted, used int, err error) {
+func (s *Store) Lease(ctx context.Context, p limit.Pot, minute time.Time, block int) (granted, used int, err error) {
 	nonce := s.nonce()
-	w := lease(o, minute, block, most, nonce)
+	w := lease(p, minute, block, nonce)
 	x, err := w.expressed(nonce)
 	if err := errors.Join(w.key.err, err); err != nil {
 		return 0, 0, err
 	}
 	after, won, err := s.addTo(ctx, w, x, nonce)
 	if err != nil {
-		return 0, 0, fmt.Errorf("lease of %s: %w", o, err)
+		return 0, 0, fmt.Errorf("lease of %s: %w", p.Org, err)
 	}
 	if won {
-		granted = limit.Grant(after-block, block, most)
+		granted = limit.Grant(after-block, block, p.Limit)
 	}
-	return granted, min(after, most), nil
+	return granted, min(after, p.Limit), nil
 }
 
 // lease returns the update that counts a block. It names only
 // schema.RateAttributes: functions that only read may write nothing else.
-func lease(o id.Org, minute time.Time, block, most int, nonce string) write {
+func lease(p limit.Pot, minute time.Time, block int, nonce string) write {
 	return write{
-		op: opUpdate, key: rateKey(o, minute), add: map[string]int64{taken: int64(block)},
+		op: opUpdate, key: rateKey(p, minute), add: map[string]int64{taken: int64(block)},
 		set:  map[string]any{"expires": minute.Add(retention).Unix()},
 		cond: "attribute_not_exists(pk) OR (taken < :most AND w <> :nonce)",
-		args: map[string]any{":most": most, ":nonce": nonce},
+		args: map[string]any{":most": p.Limit, ":nonce": nonce},
 	}
 }
 

@@ -8,14 +8,32 @@ import (
 	"testing"
 	"time"
 
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/limit"
 )
 
 // The policy of functions that only read names these attributes and partitions.
 func TestCountingARequestStaysWithinThePolicyOfReaders(t *testing.T) {
 	t.Parallel()
 
-	w := lease("org_a", time.Unix(1_790_000_000, 0), 10, 100, "nonce")
+	who := caller.Caller{Org: "org_a", Key: "key_1"}
+	pots := []limit.Pot{
+		limit.Rates{}.Pot(who), limit.Rates{}.Reserve(who),
+		limit.Rates{}.Pot(caller.Caller{Org: "org_a", User: "user_1"}), limit.Rates{}.Reserve(caller.Caller{Org: "org_a", User: "user_1"}),
+	}
+	keys := map[string]bool{}
+	for _, p := range pots {
+		w := lease(p, time.Unix(1_790_000_000, 0), 10, "nonce")
+		if ok, err := path.Match(schema.RatePartitions, w.key.PK); err != nil || !ok || w.key.err != nil {
+			t.Errorf("the partition %s does not match %s, %v, %v", w.key.PK, schema.RatePartitions, err, w.key.err)
+		}
+		keys[w.key.SK] = true
+	}
+	if len(keys) != len(pots) {
+		t.Errorf("%d pots have the keys %v", len(pots), keys)
+	}
+	w := lease(pots[0], time.Unix(1_790_000_000, 0), 10, "nonce")
 	x, err := w.expressed("nonce")
 	if err != nil {
 		t.Fatal(err)
@@ -34,9 +52,6 @@ func TestCountingARequestStaysWithinThePolicyOfReaders(t *testing.T) {
 		if !slices.Contains(schema.RateAttributes(), name) {
 			t.Errorf("counting names %s, which the policy refuses", name)
 		}
-	}
-	if ok, err := path.Match(schema.RatePartitions, w.key.PK); err != nil || !ok {
-		t.Errorf("the partition %s does not match %s, %v", w.key.PK, schema.RatePartitions, err)
 	}
 	for _, other := range []primary{tenantKey("org_a"), monthKey("org_a", "2026-03"), revokedUserKey("org_a", "user_1"), approvalKey("org_a", "appr_1")} {
 		if ok, _ := path.Match(schema.RatePartitions, other.PK); ok {

@@ -34,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -368,7 +369,7 @@ func orgPatterns() map[string]pattern {
 		},
 		"Lease": func(w *fixture) call {
 			return func(ctx context.Context) error {
-				_, _, err := w.store.Lease(ctx, org, start().Truncate(time.Minute), 10, 100)
+				_, _, err := w.store.Lease(ctx, limit.Pot{Org: org, User: "user_1", Limit: 100}, start().Truncate(time.Minute), 10)
 				return err
 			}
 		},

@@ -40,7 +40,7 @@ func (e Edge) mount(routes []route) http.Handler {
 	for path, allowed := range methods {
 		a.mux.HandleFunc(path, a.otherMethod(allowed))
 	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, ErrRoute) })
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, ErrRoute) })
 	return a
 }
 
@@ -50,9 +50,10 @@ func (e Edge) mount(routes []route) http.Handler {
 func (rt route) mustRecord() {
 	method, _, _ := strings.Cut(rt.pattern, " ")
 	reads := method == http.MethodGet || method == http.MethodHead
-	unknown := slices.ContainsFunc(rt.records, func(k audit.Kind) bool { return !k.Known() })
-	if unknown || reads != (len(rt.records) == 0) {
-		panic(fmt.Sprintf("httpapi: %s must record acts of the audit log if and only if it changes something; it records %q", rt.pattern, rt.records))
+	kinds := rt.records.all()
+	unknown := slices.ContainsFunc(kinds, func(k audit.Kind) bool { return !k.Known() })
+	if unknown || reads != (len(kinds) == 0) {
+		panic(fmt.Sprintf("httpapi: %s must record acts of the audit log if and only if it changes something; it records %q", rt.pattern, kinds))
 	}
 }
 
@@ -69,23 +70,27 @@ func (a *api) handler(rt route) http.HandlerFunc {
 	}
 }
 
-// admit authenticates the caller, takes a permit of the rate limit and checks the
-// caller's permission for the route.
+// admit authenticates the caller, checks the caller's permission for the route, and
+// takes a permit of the rate limit. A request without the right takes no permit of
+// its caller; it counts for its address.
 func (a *api) admit(rt route, r *http.Request) error {
+	x := exchangeOf(r.Context())
 	if rt.open {
-		return nil
+		return a.stranger(x, nil)
 	}
 	who, err := a.Auth.Caller(r)
 	if err != nil {
-		return err
+		if fault.From(err).Class == fault.Internal {
+			return err // our failure does not count against the caller
+		}
+		return a.stranger(x, err)
 	}
-	x := exchangeOf(r.Context())
 	who.Address = x.address
 	x.who = who
-	if err := a.limited(r.Context(), x.Header(), who.Org); err != nil {
-		return err
+	if err := who.May(rt.act); err != nil {
+		return a.stranger(x, err)
 	}
-	return who.May(rt.act)
+	return a.limited(r, x, rt)
 }
 
 // otherMethod answers a method that the path does not have, in place of the
@@ -98,8 +103,13 @@ func (a *api) otherMethod(allowed []string) http.HandlerFunc {
 	allow := strings.Join(allowed, ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		a.fail(w, r, ErrMethod.Sayf("The endpoint accepts only %s.", allow))
+		a.refuse(w, r, ErrMethod.Sayf("The endpoint accepts only %s.", allow))
 	}
+}
+
+// refuse answers a request that no route serves.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.fail(w, r, a.stranger(exchangeOf(r.Context()), err))
 }
 
 // An exchange is one request with the state of its response.
@@ -153,7 +163,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	defer a.end(x, r, began)
 	if !clean(r) {
-		a.fail(x, r, ErrRoute)
+		a.refuse(x, r, ErrRoute)
 		return
 	}
 	a.mux.ServeHTTP(x, r)

@@ -159,10 +159,11 @@ func newFixture(t *testing.T) *fixture {
 			Sessions: w, Keys: w.store, Tenants: w.store, Origins: []string{"https://console.theoneagents.app"},
 		},
 		Limits: &limit.Limiter{
-			Store: w.store, Limit: 6000, Now: func() time.Time { return now },
+			Store: w.store, Rates: limit.Rates{User: 6000, Keys: 6000}, Now: func() time.Time { return now },
 			Report: func(_ context.Context, err error) { t.Error(err) },
 		},
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), RequestID: w.next,
+		Strangers: &limit.Addresses{Limit: 6000, Now: func() time.Time { return now }},
+		Log:       slog.New(slog.NewJSONHandler(w.log, nil)), RequestID: w.next,
 		Address: func(context.Context) string { return "198.51.100.7" },
 		Now:     func() time.Time { return now }, CursorKey: bytes.Repeat([]byte("k"), 32),
 	}
@@ -241,6 +242,12 @@ func (w *fixture) templates(t *testing.T) *template.Service {
 		t.Fatal(err)
 	}
 	return &template.Service{All: func() ([]template.Template, error) { return all, nil }, Agents: w.agents}
+}
+
+// counting mounts the routes again, with another counter of strangers.
+func (w *fixture) counting(s Strangers) {
+	w.edge.Strangers = s
+	w.handler = w.edge.mount(w.routes)
 }
 
 // fill stores one resource of every kind for org_a.

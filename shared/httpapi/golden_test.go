@@ -274,9 +274,9 @@ func changeScope(t *testing.T, w *fixture) {
 	w.do(t, call{as: "owner@org_a", what: "PUT /api/agents/" + agentID, body: `{"client_scope": "all"}`})
 }
 
-// exhaustLimit takes all permits of org_a in this minute.
+// exhaustLimit takes all permits of a viewer of org_a in this minute.
 func exhaustLimit(_ *testing.T, w *fixture) {
-	for w.edge.Limits.Take(context.Background(), "org_a").Allowed {
+	for w.edge.Limits.Take(context.Background(), caller.Caller{Org: "org_a", User: "user_viewer"}).Allowed {
 	}
 }
 

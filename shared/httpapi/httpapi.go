@@ -16,7 +16,7 @@
 //
 // Every request takes one path:
 //
-//	exchange ─▶ mux ─▶ authenticate ─▶ rate limit ─▶ authorize ─▶ input ─▶ service ─▶ generated response
+//	exchange ─▶ mux ─▶ authenticate ─▶ authorize ─▶ rate limit ─▶ input ─▶ service ─▶ generated response
 //	   └── every error of any stage ─▶ fail ─▶ the error body
 package httpapi
 
@@ -26,7 +26,6 @@ import (
 	"net/http"
 	"time"
 
-	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 )
@@ -51,6 +50,7 @@ type Authenticator interface {
 type Edge struct {
 	Auth      Authenticator
 	Limits    Limits
+	Strangers Strangers
 	Log       *slog.Logger
 	RequestID func(context.Context) string
 	Address   func(context.Context) string // the caller's address as API Gateway saw it
@@ -63,15 +63,12 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 // A route is one line of the table in routes.go.
 type route struct {
-	pattern string       // of http.ServeMux: "GET /api/agents/{id}"
-	act     caller.Act   // the permission that the caller needs
-	open    bool         // the route needs no authentication
-	records []audit.Kind // the acts in the audit log that it may write; none for a route that only reads
+	pattern string     // of http.ServeMux: "GET /api/agents/{id}"
+	act     caller.Act // the permission that the caller needs
+	open    bool       // the route needs no authentication
+	records *acts      // the acts in the audit log that it may write; nil for a route that only reads
 	handle  handler
 }
-
-// records returns the kinds of acts of a route.
-func records(kinds ...audit.Kind) []audit.Kind { return kinds }
 
 // serve returns the handler of an operation of the contract: read parses the
 // request, do performs it, and write, a generated method, writes the result of

@@ -15,14 +15,15 @@ import (
 // The table of routes: every endpoint with its permission, the reader of its
 // request, its operation and the writer of its response. A new endpoint is a line
 // here; the tests iterate over the table. A route that changes something names
-// the acts that it records in the audit log.
+// the acts that it records in the audit log; one that stops something marks them
+// with withReserve.
 
 func (g agents) routes() []route {
 	return []route{
 		{"GET /api/agents", caller.See, false, nil, serve(readListAgents, g.ListAgents, specagents.ListAgentsResponseObject.VisitListAgentsResponse)},
 		{"POST /api/agents", caller.Edit, false, records(audit.AgentCreated), serve(readCreateAgent, g.CreateAgent, specagents.CreateAgentResponseObject.VisitCreateAgentResponse)},
 		{"GET /api/agents/{id}", caller.See, false, nil, serve(readGetAgent, g.GetAgent, specagents.GetAgentResponseObject.VisitGetAgentResponse)},
-		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
+		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed).withReserveIf(pauses), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
 		{"DELETE /api/agents/{id}", caller.Delete, false, records(audit.AgentDeleted), serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},
 		{"POST /api/agents/{id}/clone", caller.Edit, false, records(audit.AgentCloned), serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
 		{"GET /api/agents/{id}/activity", caller.See, false, nil, serve(readListActivity, g.ListActivity, specagents.ListActivityResponseObject.VisitListActivityResponse)},
@@ -38,7 +39,7 @@ func (g executions) routes() []route {
 	return []route{
 		{"GET /api/executions", caller.See, false, nil, serve(readListExecutions, g.ListExecutions, specexecutions.ListExecutionsResponseObject.VisitListExecutionsResponse)},
 		{"GET /api/executions/{id}", caller.See, false, nil, serve(readGetExecution, g.GetExecution, specexecutions.GetExecutionResponseObject.VisitGetExecutionResponse)},
-		{"POST /api/executions/{id}/cancel", caller.Edit, false, records(audit.ExecutionCancelled), serve(readCancelExecution, g.CancelExecution, specexecutions.CancelExecutionResponseObject.VisitCancelExecutionResponse)},
+		{"POST /api/executions/{id}/cancel", caller.Edit, false, records(audit.ExecutionCancelled).withReserve(), serve(readCancelExecution, g.CancelExecution, specexecutions.CancelExecutionResponseObject.VisitCancelExecutionResponse)},
 		{"POST /api/executions/{id}/retry", caller.Edit, false, records(audit.ExecutionRetried), serve(readRetryExecution, g.RetryExecution, specexecutions.RetryExecutionResponseObject.VisitRetryExecutionResponse)},
 	}
 }
@@ -47,7 +48,7 @@ func (g approvals) routes() []route {
 	return []route{
 		{"GET /api/approvals", caller.See, false, nil, serve(readListApprovals, g.ListApprovals, specapprovals.ListApprovalsResponseObject.VisitListApprovalsResponse)},
 		{"GET /api/approvals/{id}", caller.See, false, nil, serve(readGetApproval, g.GetApproval, specapprovals.GetApprovalResponseObject.VisitGetApprovalResponse)},
-		{"POST /api/approvals/{id}/decision", caller.Decide, false, records(audit.ApprovalApproved, audit.ApprovalDenied), serve(readDecideApproval, g.DecideApproval, specapprovals.DecideApprovalResponseObject.VisitDecideApprovalResponse)},
+		{"POST /api/approvals/{id}/decision", caller.Decide, false, records(audit.ApprovalApproved, audit.ApprovalDenied).withReserve(), serve(readDecideApproval, g.DecideApproval, specapprovals.DecideApprovalResponseObject.VisitDecideApprovalResponse)},
 	}
 }
 
@@ -55,7 +56,7 @@ func (g keys) routes() []route {
 	return []route{
 		{"GET /api/keys", caller.Manage, false, nil, serve(readListKeys, g.ListKeys, speckeys.ListKeysResponseObject.VisitListKeysResponse)},
 		{"POST /api/keys", caller.Manage, false, records(audit.KeyCreated), serve(readCreateKey, g.CreateKey, speckeys.CreateKeyResponseObject.VisitCreateKeyResponse)},
-		{"DELETE /api/keys/{id}", caller.Manage, false, records(audit.KeyRevoked), serve(readDeleteKey, g.DeleteKey, speckeys.DeleteKeyResponseObject.VisitDeleteKeyResponse)},
+		{"DELETE /api/keys/{id}", caller.Manage, false, records(audit.KeyRevoked).withReserve(), serve(readDeleteKey, g.DeleteKey, speckeys.DeleteKeyResponseObject.VisitDeleteKeyResponse)},
 		{"GET /api/webhook-secret", caller.Manage, false, nil, serve(readGetWebhookSecret, g.GetWebhookSecret, speckeys.GetWebhookSecretResponseObject.VisitGetWebhookSecretResponse)},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/limit"
 )
@@ -22,7 +23,7 @@ type shelf struct {
 	err   error
 }
 
-func (s *shelf) Lease(_ context.Context, org id.Org, minute time.Time, block, most int) (granted, used int, err error) {
+func (s *shelf) Lease(_ context.Context, p limit.Pot, minute time.Time, block int) (granted, used int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
@@ -32,8 +33,8 @@ func (s *shelf) Lease(_ context.Context, org id.Org, minute time.Time, block, mo
 	if s.taken == nil {
 		s.taken = map[string]int{}
 	}
-	key := fmt.Sprint(org, minute)
-	granted = limit.Grant(s.taken[key], block, most)
+	key := fmt.Sprint(p, minute)
+	granted = limit.Grant(s.taken[key], block, p.Limit)
 	s.taken[key] += granted
 	return granted, s.taken[key], nil
 }
@@ -50,8 +51,11 @@ func at(seconds int) *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()).UTC() }
 func (c *clock) advance(d time.Duration) { c.ns.Add(int64(d)) }
 
+// person returns a person of the organization.
+func person(org id.Org) caller.Caller { return caller.Caller{Org: org, User: "user_1"} }
+
 func limiter(s limit.Store, most int, c *clock) *limit.Limiter {
-	return &limit.Limiter{Store: s, Limit: most, Now: c.now, Report: func(context.Context, error) {}}
+	return &limit.Limiter{Store: s, Rates: limit.Rates{User: most, Keys: most}, Now: c.now, Report: func(context.Context, error) {}}
 }
 
 func TestAMinuteHasItsPermitsAndTheNextHasThemAgain(t *testing.T) {
@@ -61,7 +65,7 @@ func TestAMinuteHasItsPermitsAndTheNextHasThemAgain(t *testing.T) {
 	l := limiter(s, 100, c)
 	for minute := range 2 {
 		for n := range 105 {
-			v := l.Take(t.Context(), "org_a")
+			v := l.Take(t.Context(), person("org_a"))
 			if allowed := n < 100; v.Allowed != allowed || v.Remaining != max(0, 99-n) || v.Limit != 100 {
 				t.Fatalf("request %d of minute %d: %+v", n, minute, v)
 			}
@@ -74,7 +78,7 @@ func TestAMinuteHasItsPermitsAndTheNextHasThemAgain(t *testing.T) {
 	if s.asked != 28 {
 		t.Errorf("the store was asked %d times for two minutes, want 14 a minute", s.asked)
 	}
-	if v := l.Take(t.Context(), "org_b"); !v.Allowed || v.Remaining != 99 {
+	if v := l.Take(t.Context(), person("org_b")); !v.Allowed || v.Remaining != 99 {
 		t.Errorf("another organization: %+v", v)
 	}
 }
@@ -94,7 +98,7 @@ func TestConcurrentInstancesNeverAdmitMoreThanTheLimit(t *testing.T) {
 			for range 4 {
 				wg.Go(func() {
 					for range 100 {
-						v := l.Take(t.Context(), "org_a")
+						v := l.Take(t.Context(), person("org_a"))
 						if v.Allowed {
 							allowed.Add(1)
 						}
@@ -113,25 +117,94 @@ func TestConcurrentInstancesNeverAdmitMoreThanTheLimit(t *testing.T) {
 	}
 }
 
-func TestARequestIsAdmittedWhenTheStoreFails(t *testing.T) {
+// While the store fails, an instance admits the limit and no more.
+func TestAnInstanceAdmitsTheLimitWhileTheStoreFails(t *testing.T) {
 	t.Parallel()
 
 	s, c := &shelf{err: errors.New("no table")}, at(1)
 	var told []error
-	l := limiter(s, 10, c)
+	l := limiter(s, 100, c)
 	l.Report = func(_ context.Context, err error) { told = append(told, err) }
-	for range 20 {
-		if v := l.Take(t.Context(), "org_a"); !v.Allowed || v.Remaining < 0 {
-			t.Fatalf("%+v", v)
+	for n := range 120 {
+		v := l.Take(t.Context(), person("org_a"))
+		if v.Allowed != (n < 100) || v.Remaining < 0 || v.Remaining >= 100 {
+			t.Fatalf("request %d: %+v", n, v)
 		}
 	}
-	if len(told) != 20 || !errors.Is(told[0], s.err) {
-		t.Errorf("%d reports: %v", len(told), told)
+	if blocks := 13; len(told) != blocks+20 || !errors.Is(told[0], s.err) {
+		t.Errorf("%d reports, want one for each of %d blocks and each refusal: %v", len(told), blocks, told)
+	}
+	if v := l.Take(t.Context(), person("org_b")); !v.Allowed {
+		t.Errorf("another organization: %+v", v)
 	}
 	s.err = nil
-	for n := range 12 {
-		if v := l.Take(t.Context(), "org_a"); v.Allowed != (n < 10) {
+	for n := range 102 {
+		if v := l.Take(t.Context(), person("org_a")); v.Allowed != (n < 100) {
 			t.Errorf("request %d once the store is back: %+v", n, v)
+		}
+	}
+	s.err = errors.New("no table again")
+	c.advance(time.Minute)
+	if v := l.Take(t.Context(), person("org_a")); !v.Allowed {
+		t.Errorf("the next minute: %+v", v)
+	}
+}
+
+// The requests of others never empty a person's pot or the reserve of anyone.
+func TestOthersNeverTakeAPersonsPermitsNorTheReserveOfAPersonOrKey(t *testing.T) {
+	t.Parallel()
+
+	s, c := &shelf{}, at(1)
+	l := limiter(s, 40, c)
+	one, two := caller.Caller{Org: "org_a", Key: "key_1"}, caller.Caller{Org: "org_a", Key: "key_2"}
+	for range 50 {
+		l.Take(t.Context(), one)
+		l.Spare(t.Context(), one)
+	}
+	if l.Take(t.Context(), one).Allowed || l.Take(t.Context(), two).Allowed {
+		t.Error("all keys of an organization share one pot")
+	}
+	if l.Spare(t.Context(), one).Allowed {
+		t.Error("a reserve has no bound")
+	}
+	for range limit.Reserve {
+		if !l.Spare(t.Context(), two).Allowed {
+			t.Error("one key took the reserve of another")
+		}
+	}
+	for n := range 41 {
+		if got := l.Take(t.Context(), person("org_a")).Allowed; got != (n < 40) {
+			t.Errorf("request %d of a person: %t", n, got)
+		}
+	}
+	if !l.Spare(t.Context(), person("org_a")).Allowed || !l.Take(t.Context(), caller.Caller{Org: "org_a", User: "user_2"}).Allowed {
+		t.Error("one person took the permits of another, or the reserve")
+	}
+	if !l.Take(t.Context(), caller.Caller{Org: "org_b", User: "user_1"}).Allowed || !l.Take(t.Context(), caller.Caller{Org: "org_b", Key: "key_1"}).Allowed {
+		t.Error("one organization took the permits of another")
+	}
+}
+
+func TestAnAddressHasABoundOfItsOwnInEachMinute(t *testing.T) {
+	t.Parallel()
+
+	c := at(1)
+	a := &limit.Addresses{Limit: 3, Now: c.now}
+	for range 2 {
+		for n := range 5 {
+			if v := a.Take("198.51.100.7"); v.Allowed != (n < 3) || v.Wait != v.Reset.Sub(c.now()) || v.Remaining != max(0, 2-n) {
+				t.Errorf("request %d: %+v", n, v)
+			}
+		}
+		c.advance(time.Minute)
+	}
+	a.Take("198.51.100.7")
+	if v := a.Take("198.51.100.8"); v.Remaining != 2 {
+		t.Errorf("another address: %+v", v)
+	}
+	for n := range 30_000 { // the memory is bounded: this takes no longer than its addresses
+		if v := a.Take(fmt.Sprint(n)); !v.Allowed {
+			t.Fatalf("address %d: %+v", n, v)
 		}
 	}
 }
@@ -144,7 +217,7 @@ func TestAnInstanceRemembersABoundedNumberOfOrganizations(t *testing.T) {
 	for range 3 {
 		allowed := 0
 		for n := range 12_000 {
-			if l.Take(t.Context(), id.Org(fmt.Sprint("org_", n))).Allowed {
+			if l.Take(t.Context(), person(id.Org(fmt.Sprint("org_", n)))).Allowed {
 				allowed++
 			}
 		}
@@ -181,7 +254,7 @@ func TestManyIdleInstancesRefuseNoRequest(t *testing.T) {
 	for n := range 60 {
 		l := limiter(s, 6000, c)
 		for range 20 {
-			if v := l.Take(t.Context(), "org_a"); !v.Allowed {
+			if v := l.Take(t.Context(), person("org_a")); !v.Allowed {
 				t.Fatalf("instance %d refused: %+v", n, v)
 			}
 		}

@@ -4,19 +4,26 @@ import (
 	"context"
 	"time"
 
-	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/tenant"
 )
 
+// A permitKey names the permits of a pot in a minute.
+type permitKey struct {
+	pot    limit.Pot
+	minute time.Time
+}
+
 // Lease implements limit.Store.
-func (s *Store) Lease(_ context.Context, o id.Org, minute time.Time, block, most int) (granted, used int, err error) {
+func (s *Store) Lease(_ context.Context, p limit.Pot, minute time.Time, block int) (granted, used int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	permits := s.org(o).permits
-	granted = limit.Grant(permits[minute], block, most)
-	permits[minute] += granted
-	return granted, min(permits[minute], most), nil
+	permits, most := s.org(p.Org).permits, p.Limit
+	p.Limit = 0 // a pot keeps its permits when its limit changes
+	k := permitKey{pot: p, minute: minute}
+	granted = limit.Grant(permits[k], block, most)
+	permits[k] += granted
+	return granted, min(permits[k], most), nil
 }
 
 // Revoke implements tenant.Store.

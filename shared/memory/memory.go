@@ -47,7 +47,7 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
-	permits   map[time.Time]int // taken, by minute
+	permits   map[permitKey]int // taken
 	revoked   map[string]bool   // ids of sessions
 
 	issuedBefore map[id.User]time.Time // sessions issued before are revoked
@@ -77,7 +77,7 @@ func (s *Store) org(o id.Org) *org {
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},
 			facts:     map[subject]client.Fact{},
-			permits:   map[time.Time]int{},
+			permits:   map[permitKey]int{},
 			revoked:   map[string]bool{},
 
 			issuedBefore: map[id.User]time.Time{},

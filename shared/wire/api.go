@@ -69,7 +69,11 @@ func (w *Wire) edge() httpapi.Edge {
 			},
 			Keys: w.Store(), Tenants: w.Store(), Origins: w.env.List(boot.EnvOrigins),
 		},
-		Limits: &limit.Limiter{Store: w.Store(), Limit: w.env.Count(boot.EnvRateLimit), Now: w.Now, Report: w.Report},
-		Log:    w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now, CursorKey: cursor[:],
+		Limits: &limit.Limiter{
+			Store: w.Store(), Rates: limit.Rates{User: w.env.Count(boot.EnvUserRateLimit), Keys: w.env.Count(boot.EnvRateLimit)},
+			Now: w.Now, Report: w.Report,
+		},
+		Strangers: &limit.Addresses{Limit: w.env.Count(boot.EnvAddressRateLimit), Now: w.Now},
+		Log:       w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now, CursorKey: cursor[:],
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 
 // settings has a value for every setting.
 func settings(name string) string {
-	if name == boot.EnvRateLimit {
+	if slices.Contains([]string{boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}, name) {
 		return "100"
 	}
 	return "of " + name
@@ -20,7 +21,7 @@ func settings(name string) string {
 
 // needs returns the settings that a group of endpoints requires.
 func needs(group string) []string {
-	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit}
+	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}
 	switch group {
 	case "executions":
 		return append(all, boot.EnvRuns)

@@ -45,20 +45,22 @@ func (a App) context() map[string]string {
 		architecture = "arm64"
 	}
 	return map[string]string{
-		"allowedHosts":   strings.TrimPrefix(a.Products, "http://"),
-		"architecture":   architecture,
-		"callKey":        base64.StdEncoding.EncodeToString(a.CallKey),
-		"callPublicKeys": base64.StdEncoding.EncodeToString(a.CallPublicKey),
-		"consoleUrl":     a.Products + "/console",
-		"cursorSecret":   cursorSecret,
-		"archive":        "false", // the emulator's CloudFormation refuses it: see Mend
-		"hubJwksUrl":     a.Products + "/hub/jwks.json",
-		"modelEndpoint":  a.Products + "/bedrock",
-		"modelProvider":  "bedrock",
-		"origins":        a.Endpoint,
-		"productsUrl":    a.Products,
-		"rateLimit":      "6000",
-		"webhookSecret":  hookSecret,
+		"addressRateLimit": "6000",
+		"allowedHosts":     strings.TrimPrefix(a.Products, "http://"),
+		"architecture":     architecture,
+		"callKey":          base64.StdEncoding.EncodeToString(a.CallKey),
+		"callPublicKeys":   base64.StdEncoding.EncodeToString(a.CallPublicKey),
+		"consoleUrl":       a.Products + "/console",
+		"cursorSecret":     cursorSecret,
+		"archive":          "false", // the emulator's CloudFormation refuses it: see Mend
+		"hubJwksUrl":       a.Products + "/hub/jwks.json",
+		"modelEndpoint":    a.Products + "/bedrock",
+		"modelProvider":    "bedrock",
+		"origins":          a.Endpoint,
+		"productsUrl":      a.Products,
+		"rateLimit":        "6000",
+		"userRateLimit":    "6000",
+		"webhookSecret":    hookSecret,
 	}
 }
 
