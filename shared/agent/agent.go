@@ -24,6 +24,7 @@ import (
 var (
 	ErrNotFound = fault.New(fault.Missing, "agent_not_found", "No such agent.")
 	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "A system agent cannot be changed; clone it and change the clone.")
+	ErrGuarded  = fault.New(fault.Forbidden, "forbidden", "Only an owner or an admin may pause, resume or override this system agent.")
 	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot change to this status from its current one.")
 	ErrLimit    = fault.New(fault.Limited, "agent_limit_reached", "The plan allows no more active agents.")
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
@@ -95,6 +96,9 @@ type Head struct {
 	Version  int
 	Revision int64    // number of writes; 0 before the first
 	Needs    []string // definition.Needs; empty in heads that were stored before the field existed
+	// Guarded says that only owners and admins may pause, resume or override the
+	// agent, which is a system agent.
+	Guarded bool
 	// CreatedBy and UpdatedBy are the authors of the first and of the last
 	// change; empty in heads from before they were kept.
 	CreatedBy id.Actor

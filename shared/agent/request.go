@@ -54,6 +54,9 @@ func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string,
 		return Agent{}, err
 	}
 	a := s.draft(who, d, Custom, nil)
+	if err := s.mayOverride(who, a); err != nil {
+		return Agent{}, err
+	}
 	a.Needs, r.Agent = d.Needs(), a.ID
 	switch err := s.Store.SaveRequested(ctx, a, r, r.Made.Add(-RequestKept), created(who, a, "")); {
 	case errors.Is(err, ErrRequested): // a concurrent request with the same key won

@@ -200,6 +200,9 @@ func (s *Service) create(
 	ctx context.Context, who caller.Caller, d definition.Definition, typ Type, source string, placeholders []string,
 ) (Agent, error) {
 	a := s.draft(who, d, typ, placeholders)
+	if err := s.mayOverride(who, a); err != nil {
+		return Agent{}, err
+	}
 	a, err := s.save(ctx, Agent{}, a, Cap{}, created(who, a, source))
 	if err != nil {
 		return Agent{}, fmt.Errorf("save %s: %w", a.ID, err)
@@ -256,7 +259,8 @@ type Patch struct {
 
 // Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged if
 // the revision is not p.Match, or ErrSystem for any change of a system agent other
-// than pausing and resuming it.
+// than pausing and resuming it, or ErrGuarded if that, or overriding it, is not the
+// caller's.
 func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
 	if a, ok := find(s.System, agent); ok {
 		return s.pause(ctx, who, a, p)
@@ -289,6 +293,11 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	}
 	if equal(before, after) {
 		return s.withStats(ctx, who.Org, before)
+	}
+	if !onlyPaused(before, after) {
+		if err := s.mayOverride(who, before, after); err != nil {
+			return Agent{}, err
+		}
 	}
 	plan, err := s.Plans.Plan(ctx, who.Org)
 	if err != nil {
@@ -374,6 +383,9 @@ func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch
 	status, err := statusOf(p.Fields, a.Status)
 	if len(p.Fields) != 1 || err != nil || status != Active && status != Paused {
 		return Agent{}, ErrSystem
+	}
+	if a.Guarded && !administers(who) {
+		return Agent{}, ErrGuarded.Sayf("Only an owner or an admin may pause or resume the %s.", a.Name)
 	}
 	before, err := s.get(ctx, who.Org, a.ID)
 	if err != nil {

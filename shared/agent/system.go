@@ -2,6 +2,7 @@ package agent
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -42,7 +43,8 @@ func systemID(file string) id.Agent {
 }
 
 // SystemAgents returns the agents that every organization has: one for each file
-// of system/, with the id agent_system_<file>.
+// of system/, with the id agent_system_<file>. Beside the definition, a file may
+// say "guarded": true; see Head.Guarded.
 func SystemAgents(rules definition.Rules) ([]Agent, error) {
 	entries, err := systemFiles.ReadDir("system")
 	if err != nil {
@@ -68,6 +70,11 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
+	guarded, isBool := doc["guarded"].(bool)
+	if _, given := doc["guarded"]; given && !isBool {
+		return Agent{}, errors.New("guarded must be true or false")
+	}
+	delete(doc, "guarded") // the rest is a definition
 	if file == publishing {
 		rules.Published = []definition.Publication{definition.PublicationOf(doc)}
 	}
@@ -79,6 +86,7 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	return Agent{Definition: d, Head: Head{
 		ID: systemID(file), Org: id.System,
 		Name: d.Name, Type: System, Status: Active, Category: d.Category,
+		Guarded: guarded,
 		Created: launch, Updated: launch, CreatedBy: id.Platform, UpdatedBy: id.Platform, Version: 1, Revision: 1,
 	}}, nil
 }

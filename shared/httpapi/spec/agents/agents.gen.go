@@ -292,7 +292,7 @@ type Agent struct {
 	// Steps The steps that an execution runs, in this order.
 	Steps []Step `json:"steps"`
 
-	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not. Only owners and admins may create, clone, activate or change an agent that overrides Security Response (403 otherwise).
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
@@ -419,7 +419,7 @@ type AgentVersion struct {
 	// Steps The steps that an execution runs, in this order.
 	Steps []Step `json:"steps"`
 
-	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not. Only owners and admins may create, clone, activate or change an agent that overrides Security Response (403 otherwise).
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
@@ -449,7 +449,7 @@ type CloneInput struct {
 // Condition defines model for Condition.
 type Condition = condition.Condition
 
-// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
+// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not. Only owners and admins may create, clone, activate or change an agent that overrides Security Response (403 otherwise).
 type ConflictBehavior string
 
 // ExecutionLimit defines model for ExecutionLimit.
@@ -512,7 +512,7 @@ type TemplateDefinition struct {
 	// Steps The steps, in order.
 	Steps []Step `json:"steps"`
 
-	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not.
+	// ConflictBehavior Whether system agents run on the same event too: with `additive` they do; with `override` they do not. Only owners and admins may create, clone, activate or change an agent that overrides Security Response (403 otherwise).
 	ConflictBehavior ConflictBehavior `json:"conflict_behavior"`
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
