@@ -81,21 +81,29 @@ func doorbellStatements(stack awscdk.Stack) *[]awsiam.PolicyStatement {
 	}))
 }
 
-// countStatements allows updates of the counts of requests alone, and of their
-// attributes alone: a partition of another kind may match the pattern, such as
-// that of a client named RATE, but none of its attributes does. The update may
-// return only what it changed.
+// countStatements allows updates of the counts of requests and of the last uses of
+// integration keys, the writes of an authenticated request.
 func countStatements(table *string) *[]awsiam.PolicyStatement {
-	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+	return &[]awsiam.PolicyStatement{
+		updateOnly(table, schema.RatePartitions, schema.RateAttributes()),
+		updateOnly(table, schema.KeyPartitions, schema.KeyUseAttributes()),
+	}
+}
+
+// updateOnly allows updates in some partitions alone, and of some attributes alone:
+// a partition of another kind may match the pattern, such as that of a client named
+// RATE, but none of its attributes does. The update may return only what it changed.
+func updateOnly(table *string, partitions string, attributes []string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions: jsii.Strings("dynamodb:UpdateItem"), Resources: &[]*string{table},
 		Conditions: &map[string]any{
-			"ForAllValues:StringLike":   map[string]any{"dynamodb:LeadingKeys": []string{schema.RatePartitions}},
-			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": schema.RateAttributes()},
+			"ForAllValues:StringLike":   map[string]any{"dynamodb:LeadingKeys": []string{partitions}},
+			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": attributes},
 			"StringEqualsIfExists":      map[string]any{"dynamodb:ReturnValues": []string{"NONE", "UPDATED_OLD", "UPDATED_NEW"}},
 			// ForAllValues holds for a request without these keys.
 			"Null": map[string]any{"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
 		},
-	})}
+	})
 }
 
 // smsStatements allows messages to telephones, which have no ARN. Every topic

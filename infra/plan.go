@@ -37,7 +37,7 @@ const (
 	sendEmail    permission = "send e-mail"
 
 	// countRequests is for functions that otherwise only read the table.
-	countRequests permission = "count requests for the rate limit"
+	countRequests permission = "count requests for the rate limit, and mark keys as used"
 
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
@@ -99,8 +99,8 @@ func all() []string {
 	return append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 }
 
-// reads is for functions that only read. Counting a request is a write: see
-// countRequests.
+// reads is for functions that only read. Counting a request and marking a key as
+// used are writes: see countRequests.
 func reads() []string {
 	return []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 }

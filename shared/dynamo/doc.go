@@ -70,8 +70,9 @@
 //	Balances of 12 months            2      2     0      query; get of the tenant if one is without use
 //	CreateKey                        1      0     4      transaction: by organization, by hash
 //	RevokeKey                        2      1     4      get; transaction: both deleted
-//	Keys                             1      1     0      query
+//	Keys                             2      1.5   0      query; batch of the last uses, half a unit each
 //	KeyByHash                        1      1     0      get
+//	MarkUsed                         1      0     1      update, once a day for each key in use
 //	SaveFact                         1      0     1      put, before an event of a client is evaluated
 //	SaveFact, again                  1      0     1      put that is refused
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit

@@ -25,12 +25,17 @@ type keyItem struct {
 	Hash    string `dynamodbav:"hash"`
 	Created int64  `dynamodbav:"created"`
 	By      string `dynamodbav:"by,omitempty"`
+	Expires int64  `dynamodbav:"expires_at,omitempty"` // not the attribute expires: an expired key is listed
+
+	// Used is kept in the item by the hash alone, which every use reads.
+	Used int64 `dynamodbav:"last_used,omitempty"`
 }
 
 func (i keyItem) key() key.Key {
 	return key.Key{
 		ID: id.Key(i.ID), Org: id.Org(i.Org), Name: i.Name, Access: caller.Access(i.Access),
 		Hash: key.Hash(i.Hash), Created: timeOf(i.Created), By: id.Actor(i.By),
+		Expires: timeOf(i.Expires), Used: timeOf(i.Used),
 	}
 }
 
@@ -39,6 +44,7 @@ func (s *Store) CreateKey(ctx context.Context, k key.Key, acts ...audit.Entry) e
 	i := keyItem{
 		ID: string(k.ID), Org: string(k.Org), Name: k.Name, Access: string(k.Access),
 		Hash: string(k.Hash), Created: nanos(k.Created), By: string(k.By),
+		Expires: nanos(k.Expires),
 	}
 	byOrg, byHash := i, i
 	byOrg.primary, byHash.primary = keyKey(k.Org, k.ID), hashKey(k.Hash)
@@ -60,10 +66,52 @@ func (s *Store) Keys(ctx context.Context, o id.Org) ([]key.Key, error) {
 		}
 		keys = append(keys, k.key())
 	}
+	if err := s.addUses(ctx, keys); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(keys, func(a, b key.Key) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	return keys, nil
+}
+
+// addUses reads the days of the last uses of keys.
+func (s *Store) addUses(ctx context.Context, keys []key.Key) error {
+	places := make([]item, len(keys))
+	for n, k := range keys {
+		places[n] = hashKey(k.Hash).item()
+	}
+	found, err := s.getAll(ctx, places, false)
+	if err != nil {
+		return err
+	}
+	for n := range keys {
+		var i keyItem
+		if err := attributevalue.UnmarshalMap(found[keyText(places[n])], &i); err != nil {
+			return err
+		}
+		keys[n].Used = timeOf(i.Used)
+	}
+	return nil
+}
+
+// MarkUsed implements key.Store.
+func (s *Store) MarkUsed(ctx context.Context, k key.Key) error {
+	err := s.write(ctx, use(k))
+	if refused(err) != nil {
+		return nil
+	}
+	return err
+}
+
+// use returns the update that stores the day of a key's last use. It names only
+// schema.KeyUseAttributes: functions that only read may write nothing else.
+func use(k key.Key) write {
+	return write{
+		op: opUpdate, key: hashKey(k.Hash), set: map[string]any{"last_used": nanos(k.Used)},
+		cond: "attribute_exists(pk) AND (attribute_not_exists(last_used) OR last_used < :used)",
+		args: map[string]any{":used": nanos(k.Used)},
+	}
 }
 
 // RevokeKey implements key.Store.

@@ -10,6 +10,7 @@ import (
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 )
 
@@ -57,5 +58,30 @@ func TestCountingARequestStaysWithinThePolicyOfReaders(t *testing.T) {
 		if ok, _ := path.Match(schema.RatePartitions, other.PK); ok {
 			t.Errorf("the policy permits writes to %s", other.PK)
 		}
+	}
+}
+
+func TestMarkingAKeyStaysWithinThePolicyOfReaders(t *testing.T) {
+	t.Parallel()
+
+	hash, _ := key.HashOf("secret")
+	w := use(key.Key{Hash: hash, Used: time.Unix(1_790_000_000, 0)})
+	x, err := w.expressed("nonce")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := slices.Collect(maps.Values(x.names))
+	for _, name := range regexp.MustCompile(`[:]?[a-z_]+`).FindAllString(w.cond, -1) {
+		if !slices.Contains([]string{"attribute_not_exists", "attribute_exists"}, name) && name[0] != ':' {
+			named = append(named, name)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(schema.KeyUseAttributes(), name) {
+			t.Errorf("marking names %s, which the policy refuses", name)
+		}
+	}
+	if ok, err := path.Match(schema.KeyPartitions, w.key.PK); err != nil || !ok || len(named) == 0 {
+		t.Errorf("the partition %s does not match %s, %v", w.key.PK, schema.KeyPartitions, err)
 	}
 }

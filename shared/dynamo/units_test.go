@@ -355,6 +355,12 @@ func orgPatterns() map[string]pattern {
 		"KeyByHash": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
 		},
+		"MarkUsed": func(w *fixture) call {
+			w.next++
+			k := w.key
+			k.Used = start().Add(time.Duration(w.next) * 24 * time.Hour)
+			return func(ctx context.Context) error { return w.store.MarkUsed(ctx, k) }
+		},
 		"Revoke": func(w *fixture) call {
 			r := tenant.Revocation{Org: org, JTI: "ses_01J", Expires: start()}
 			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }

@@ -3,9 +3,11 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/execution"
@@ -19,17 +21,21 @@ type Sessions interface {
 	Caller(ctx context.Context, token string) (caller.Caller, error)
 }
 
-// KeyFinder finds an integration key by its hash, or returns key.ErrNotFound.
-type KeyFinder interface {
+// Keyring finds an integration key by its hash, or returns key.ErrNotFound, and
+// stores the day of its last use.
+type Keyring interface {
 	KeyByHash(ctx context.Context, h key.Hash) (key.Key, error)
+	MarkUsed(ctx context.Context, k key.Key) error
 }
 
 // Auth is the Authenticator: it turns one credential into a caller.
 type Auth struct {
 	Sessions Sessions
-	Keys     KeyFinder
+	Keys     Keyring
 	Tenants  execution.Tenants
 	Origins  []string // origins whose pages may write with a session cookie
+	Now      func() time.Time
+	Report   func(context.Context, error) // receives failures that refuse no caller
 }
 
 // The names of the credentials.
@@ -104,8 +110,19 @@ func (a *Auth) key(ctx context.Context, secret string) (caller.Caller, error) {
 		return caller.Caller{}, ErrUnauthorized.Sayf("The integration key is not valid.")
 	}
 	k, err := a.Keys.KeyByHash(ctx, hash)
-	if errors.Is(err, key.ErrNotFound) {
+	now := a.Now()
+	switch {
+	case errors.Is(err, key.ErrNotFound):
 		return caller.Caller{}, ErrUnauthorized.Sayf("The integration key is not valid.")
+	case err != nil:
+		return caller.Caller{}, err
+	case k.Expired(now):
+		return caller.Caller{}, ErrUnauthorized.Sayf("The integration key expired at %s; create another one.", k.Expires.Format(time.RFC3339))
 	}
-	return caller.Caller{Org: k.Org, Key: k.ID, Access: k.Access}, err
+	if used, first := k.UsedAt(now); first {
+		if err := a.Keys.MarkUsed(ctx, used); err != nil {
+			a.Report(ctx, fmt.Errorf("mark %s as used: %w", k.ID, err))
+		}
+	}
+	return caller.Caller{Org: k.Org, Key: k.ID, Access: k.Access}, nil
 }

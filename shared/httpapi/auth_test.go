@@ -1,9 +1,15 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
+
+	"theoneagents.app/agents/shared/key"
 )
 
 func TestExactlyOneCredentialIsAccepted(t *testing.T) {
@@ -85,5 +91,91 @@ func TestARevokedKeyIsUnauthorized(t *testing.T) {
 	w.do(t, call{as: "owner@org_a", what: "DELETE /api/keys/key_NEW1"})
 	if got := w.do(t, call{as: "read", what: "GET /api/agents"}).status; got != http.StatusUnauthorized {
 		t.Errorf("%d, want 401", got)
+	}
+}
+
+func TestAnExpiredKeyIsUnauthorizedFromThatMoment(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture(t)
+	made := w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: `{"name": "short", "access": "read", "expires_at": "2026-03-09T16:00:00+01:00"}`})
+	if made.status != http.StatusCreated || made.field("expires_at") != "2026-03-09T15:00:00Z" {
+		t.Fatalf("%d %s", made.status, made.text)
+	}
+	secret, _ := made.field("key").(string)
+	w.secrets["short"] = secret
+	expires := time.Date(2026, time.March, 9, 15, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		at   time.Time
+		want int
+	}{{now, 200}, {expires.Add(-1), 200}, {expires, 401}, {expires.Add(1000 * time.Hour), 401}} {
+		w.later = tc.at.Sub(now)
+		got := w.do(t, call{as: "short", what: "GET /api/agents"})
+		if got.status != tc.want {
+			t.Errorf("at %v: %d %s", tc.at, got.status, got.text)
+		}
+		if tc.want == 401 && got.field("message") != "The integration key expired at 2026-03-09T15:00:00Z; create another one." {
+			t.Errorf("%s", got.text)
+		}
+	}
+	for _, expires := range []string{`"2026-03-09T14:23:01Z"`, `"2020-01-01T00:00:00Z"`, `"9999-01-01T00:00:00Z"`, `"2027-01-01"`, `"soon"`, `5`, `""`, `{}`} {
+		got := w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: `{"name": "bad", "access": "read", "expires_at": ` + expires + `}`})
+		if got.status != http.StatusBadRequest || !strings.Contains(got.text, "expires_at") {
+			t.Errorf("%s: %d %s", expires, got.status, got.text)
+		}
+	}
+}
+
+// markedOnce counts the writes of a key's last use.
+type markedOnce struct {
+	Keyring
+
+	marks *int
+	err   error
+}
+
+func (m markedOnce) MarkUsed(ctx context.Context, k key.Key) error {
+	*m.marks++
+	if m.err != nil {
+		return m.err
+	}
+	return m.Keyring.MarkUsed(ctx, k)
+}
+
+func TestTheLastUseOfAKeyIsWrittenOnceADay(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture(t)
+	marks, told := 0, 0
+	auth := &Auth{
+		Sessions: w, Keys: markedOnce{w.store, &marks, nil}, Tenants: w.store, Now: w.now,
+		Report: func(context.Context, error) { told++ },
+	}
+	use := func() {
+		t.Helper()
+		if _, err := auth.Caller(call{as: "read", what: "GET /api/agents"}.request(w)); err != nil {
+			t.Error(err)
+		}
+	}
+	used := func() any {
+		return w.do(t, call{as: "owner@org_a", what: "GET /api/keys"}).field("keys[0].last_used_on")
+	}
+	if got := used(); got != nil {
+		t.Errorf("a new key was used on %v", got)
+	}
+	for day, want := range []string{"2026-03-09", "2026-03-10", "2026-03-11"} {
+		w.later = time.Duration(day) * 24 * time.Hour
+		for range 5 {
+			use()
+		}
+		if marks != day+1 || used() != want {
+			t.Errorf("day %d: %d writes, last used on %v", day, marks, used())
+		}
+	}
+	auth.Keys = markedOnce{w.store, &marks, errors.New("no table")}
+	w.later += 24 * time.Hour
+	use()
+	if told != 1 {
+		t.Errorf("%d reports of a write that failed", told)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
@@ -35,6 +36,8 @@ func (oneCaller) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
 	return key.Key{ID: "key_1", Org: "org_a", Access: caller.Read}, nil
 }
 
+func (oneCaller) MarkUsed(context.Context, key.Key) error { return nil }
+
 func (oneCaller) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return tenant.Tenant{}, nil }
 
 func FuzzCredential(f *testing.F) {
@@ -44,7 +47,7 @@ func FuzzCredential(f *testing.F) {
 	f.Add(http.MethodGet, "", "", goodSecret, "")
 	f.Add(http.MethodGet, "", "hub_session="+goodToken+"; hub_session=x", goodSecret+" ", "null")
 	f.Add(http.MethodGet, "bearer\t"+goodToken, "hub_session", "ik_live_", "")
-	auth := &Auth{Sessions: oneCaller{}, Keys: oneCaller{}, Tenants: oneCaller{}, Origins: []string{"https://console.theoneagents.app"}}
+	auth := &Auth{Sessions: oneCaller{}, Keys: oneCaller{}, Tenants: oneCaller{}, Origins: []string{"https://console.theoneagents.app"}, Now: time.Now}
 	f.Fuzz(func(t *testing.T, method, bearer, cookie, secret, origin string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/agents", http.NoBody)
 		r.Method = method

@@ -55,7 +55,11 @@ type fixture struct {
 	made     int // the number of ids made
 	machine  machines
 	broken   error // returned for every credit balance, when set
+
+	later time.Duration // by which the clock of authentication is ahead
 }
+
+func (w *fixture) now() time.Time { return now.Add(w.later) }
 
 // The ids of the resources of org_a.
 const (
@@ -157,6 +161,7 @@ func newFixture(t *testing.T) *fixture {
 	w.edge = Edge{
 		Auth: &Auth{
 			Sessions: w, Keys: w.store, Tenants: w.store, Origins: []string{"https://console.theoneagents.app"},
+			Now: func() time.Time { return w.now() }, Report: func(_ context.Context, err error) { t.Error(err) },
 		},
 		Limits: &limit.Limiter{
 			Store: w.store, Rates: limit.Rates{User: 6000, Keys: 6000}, Now: func() time.Time { return now },
@@ -199,7 +204,7 @@ func (w *fixture) wire(t *testing.T) {
 		Random: func() [32]byte { return [32]byte{byte(w.made + 1)} }, Master: key.Master("a master of these tests"),
 	}
 	for _, access := range []caller.Access{caller.Read, caller.ReadWrite} {
-		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a", User: "user_owner"}, string(access), access)
+		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a", User: "user_owner"}, string(access), access, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"theoneagents.app/agents/shared/caller"
 	spec "theoneagents.app/agents/shared/httpapi/spec/keys"
@@ -42,18 +43,36 @@ func readCreateKey(in *request) spec.CreateKeyRequestObject {
 	return spec.CreateKeyRequestObject{Body: &spec.KeyInput{
 		Name:   o.NeedText("name", key.MaxName),
 		Access: input.NeedChoice(o, "access", spec.Read, spec.ReadWrite),
+
+		ExpiresAt: futureTime(o, "expires_at"),
 	}}
+}
+
+// futureTime reads an optional time of a body.
+func futureTime(o input.Object, field string) *time.Time {
+	v, ok := o.Get(field)
+	if !ok {
+		return nil
+	}
+	text, _ := v.(string)
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		o.Fault(o.At(field), "must be a time like 2026-03-01T00:00:00Z")
+		return nil
+	}
+	return &t
 }
 
 // CreateKey implements the contract.
 func (g keys) CreateKey(ctx context.Context, q spec.CreateKeyRequestObject) (spec.CreateKeyResponseObject, error) {
-	k, secret, err := g.svc.Create(ctx, callerIn(ctx), q.Body.Name, caller.Access(q.Body.Access))
+	k, secret, err := g.svc.Create(ctx, callerIn(ctx), q.Body.Name, caller.Access(q.Body.Access), value(q.Body.ExpiresAt))
 	if err != nil {
 		return nil, err
 	}
 	v := viewKey(k)
 	return spec.CreateKey201JSONResponse{
 		ID: v.ID, Name: v.Name, Access: v.Access, Key: secret, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
+		ExpiresAt: v.ExpiresAt,
 	}, nil
 }
 
@@ -79,5 +98,12 @@ func (g keys) GetWebhookSecret(ctx context.Context, _ spec.GetWebhookSecretReque
 }
 
 func viewKey(k key.Key) spec.Key {
-	return spec.Key{ID: string(k.ID), Name: k.Name, Access: spec.KeyAccess(k.Access), CreatedAt: whole(k.Created), CreatedBy: text(k.By)}
+	v := spec.Key{
+		ID: string(k.ID), Name: k.Name, Access: spec.KeyAccess(k.Access), CreatedAt: whole(k.Created), CreatedBy: text(k.By),
+		ExpiresAt: when(k.Expires),
+	}
+	if !k.Used.IsZero() {
+		v.LastUsedOn = text(k.Used.UTC().Format(time.DateOnly))
+	}
+	return v
 }

@@ -23,6 +23,7 @@ var (
 	ErrNotFound = fault.New(fault.Missing, "not_found", "No such key.")
 	ErrName     = fault.New(fault.Invalid, "invalid_request", "A key has a name of 1 to 200 characters.")
 	ErrAccess   = fault.New(fault.Invalid, "invalid_request", "A key's access is read or read_write.")
+	ErrExpiry   = fault.New(fault.Invalid, "invalid_request", "expires_at must be in the future and before the year 2200.")
 )
 
 // MaxName is the maximum length of a key's name in characters.
@@ -43,6 +44,22 @@ type Key struct {
 	Hash    Hash
 	Created time.Time
 	By      id.Actor
+	Expires time.Time // when it stops working; zero for never
+	Used    time.Time // the day of its last use, its midnight in UTC; zero before the first
+}
+
+// Expired reports whether the key no longer works.
+func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
+// UsedAt returns the key after a use, and whether that is its first of the day.
+func (k Key) UsedAt(now time.Time) (Key, bool) {
+	const day = 24 * time.Hour
+	today := now.UTC().Truncate(day)
+	if !today.After(k.Used) {
+		return k, false
+	}
+	k.Used = today
+	return k, true
 }
 
 // A Hash stands for a secret: its SHA-256 in hexadecimal. The secret has 256
@@ -67,8 +84,12 @@ type Store interface {
 	// transaction, or returns ErrNotFound.
 	RevokeKey(ctx context.Context, org id.Org, k id.Key, acts ...audit.Entry) error
 
-	// KeyByHash returns the key with this hash, or ErrNotFound.
+	// KeyByHash returns the key with this hash, or ErrNotFound. It may be expired.
 	KeyByHash(ctx context.Context, h Hash) (Key, error)
+
+	// MarkUsed stores the day of the last use of a key, unless it has a later one
+	// or was revoked.
+	MarkUsed(ctx context.Context, k Key) error
 }
 
 // Service manages the keys of callers, and returns their secrets.
@@ -80,19 +101,29 @@ type Service struct {
 	Master Master
 }
 
+// last is the end of the times that an expiry may have: a store keeps times as
+// numbers of nanoseconds.
+var last = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // Create stores a new key and returns it with its secret, which cannot be read
-// again.
-func (s *Service) Create(ctx context.Context, who caller.Caller, name string, access caller.Access) (Key, string, error) {
+// again. A zero expiry is none.
+func (s *Service) Create(
+	ctx context.Context, who caller.Caller, name string, access caller.Access, expires time.Time,
+) (Key, string, error) {
 	if n := len([]rune(name)); n < 1 || n > MaxName {
 		return Key{}, "", ErrName
 	}
 	if !access.Known() {
 		return Key{}, "", ErrAccess
 	}
+	now := s.Now()
+	if expires = expires.UTC().Truncate(time.Second); !expires.IsZero() && (!expires.After(now) || !expires.Before(last)) {
+		return Key{}, "", ErrExpiry.Sayf("expires_at must be in the future and before the year 2200; it is %s.", expires.Format(time.RFC3339))
+	}
 	random := s.Random()
 	secret := prefix + base64.RawURLEncoding.EncodeToString(random[:])
 	hash, _ := HashOf(secret)
-	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: s.Now(), By: who.Actor()}
+	k := Key{ID: s.NewID(), Org: who.Org, Name: name, Access: access, Hash: hash, Created: now, By: who.Actor(), Expires: expires}
 	act := audit.Of(who, audit.Change{Kind: audit.KeyCreated, Object: string(k.ID), To: string(access)}, k.Created)
 	return k, secret, s.Store.CreateKey(ctx, k, act)
 }

@@ -50,6 +50,8 @@ func (s *shelf) KeyByHash(context.Context, key.Hash) (key.Key, error) {
 	return key.Key{}, key.ErrNotFound
 }
 
+func (s *shelf) MarkUsed(context.Context, key.Key) error { return nil }
+
 var owner = caller.Caller{Org: "org_a", User: "user_1", Roles: []caller.Role{caller.Owner}}
 
 func service(s *shelf) *key.Service {
@@ -68,7 +70,7 @@ func TestANewKeyIsStoredAsAHash(t *testing.T) {
 	t.Parallel()
 
 	s := &shelf{}
-	k, secret, err := service(s).Create(t.Context(), owner, "ci", caller.ReadWrite)
+	k, secret, err := service(s).Create(t.Context(), owner, "ci", caller.ReadWrite, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +94,11 @@ func TestTwoKeysHaveTwoSecrets(t *testing.T) {
 	t.Parallel()
 
 	svc := service(&shelf{})
-	_, a, err := svc.Create(t.Context(), owner, "a", caller.Read)
+	_, a, err := svc.Create(t.Context(), owner, "a", caller.Read, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, b, err := svc.Create(t.Context(), owner, "b", caller.Read)
+	_, b, err := svc.Create(t.Context(), owner, "b", caller.Read, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func TestAKeyNeedsANameAndAnAccess(t *testing.T) {
 			t.Parallel()
 
 			s := &shelf{}
-			_, secret, err := service(s).Create(t.Context(), owner, tc.name, tc.access)
+			_, secret, err := service(s).Create(t.Context(), owner, tc.name, tc.access, time.Time{})
 			if tc.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -197,7 +199,7 @@ func TestAKeyBelongsToItsOrganization(t *testing.T) {
 
 	s := &shelf{}
 	svc := service(s)
-	k, _, err := svc.Create(t.Context(), owner, "ci", caller.Read)
+	k, _, err := svc.Create(t.Context(), owner, "ci", caller.Read, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,5 +219,59 @@ func TestAKeyBelongsToItsOrganization(t *testing.T) {
 	}
 	if err := svc.Revoke(t.Context(), owner, k.ID); !errors.Is(err, key.ErrNotFound) {
 		t.Errorf("the second time: %v", err)
+	}
+}
+
+func TestAKeyExpiresInTheFutureOrNever(t *testing.T) {
+	t.Parallel()
+
+	now := time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		expires time.Time
+		ok      bool
+	}{
+		"never":                  {time.Time{}, true},
+		"in an hour":             {now.Add(time.Hour), true},
+		"in another zone":        {now.Add(time.Hour).In(time.FixedZone("", 7200)), true},
+		"in the last second":     {time.Date(2199, 12, 31, 23, 59, 59, 0, time.UTC), true},
+		"now":                    {now, false},
+		"within this second":     {now.Add(time.Millisecond), false},
+		"a second ago":           {now.Add(-time.Second), false},
+		"beyond every calendar":  {time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), false},
+		"beyond the last second": {time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), false},
+	} {
+		s := &shelf{}
+		k, _, err := service(s).Create(t.Context(), owner, "ci", caller.Read, tc.expires)
+		if tc.ok != (err == nil) || !tc.ok && (!errors.Is(err, key.ErrExpiry) || len(s.keys) > 0) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tc.ok && (!k.Expires.Equal(tc.expires) || k.Expired(now) || !tc.expires.IsZero() != k.Expired(tc.expires)) {
+			t.Errorf("%s: the key expires at %v", name, k.Expires)
+		}
+	}
+}
+
+func TestAUseIsTheFirstOfItsDayOnce(t *testing.T) {
+	t.Parallel()
+
+	var k key.Key
+	for _, tc := range []struct {
+		at    string
+		first bool
+	}{
+		{"2026-03-09T23:59:59Z", true}, {"2026-03-09T00:00:00Z", false}, {"2026-03-10T00:00:00Z", true},
+		{"2026-03-10T23:59:59+14:00", false}, {"2026-03-08T10:00:00Z", false}, {"2026-03-12T10:00:00Z", true},
+	} {
+		now, err := time.Parse(time.RFC3339, tc.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first bool
+		if k, first = k.UsedAt(now); first != tc.first {
+			t.Errorf("%s: first is %t", tc.at, first)
+		}
+	}
+	if got := k.Used.Format(time.DateOnly); got != "2026-03-12" {
+		t.Errorf("last used on %s", got)
 	}
 }

@@ -138,3 +138,15 @@ func (s *Store) KeyByHash(_ context.Context, h key.Hash) (key.Key, error) {
 	}
 	return key.Key{}, key.ErrNotFound
 }
+
+// MarkUsed implements key.Store.
+func (s *Store) MarkUsed(_ context.Context, k key.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := s.org(k.Org).keys
+	if stored, ok := keys[k.ID]; ok && k.Used.After(stored.Used) {
+		stored.Used = k.Used
+		keys[k.ID] = stored
+	}
+	return nil
+}

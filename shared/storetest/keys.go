@@ -51,6 +51,36 @@ func keys() []promise {
 			ok(t, err)
 			same(t, "keys", len(got), 0)
 		}},
+		{"a key keeps its expiry, and the latest day of its use, once", func(t trial, s Store) {
+			k := aKey(anOrg(), 0)
+			k.Expires = day().Add(time.Hour)
+			ok(t, s.CreateKey(t.Context(), k))
+			ok(t, s.CreateKey(t.Context(), aKey(k.Org, 1)))
+			for _, days := range []int{1, 3, 2, 3} {
+				used := k
+				used.Used = day().Truncate(24*time.Hour).AddDate(0, 0, days)
+				ok(t, s.MarkUsed(t.Context(), used))
+				if k.Used.Before(used.Used) {
+					k.Used = used.Used
+				}
+				got, err := s.KeyByHash(t.Context(), k.Hash)
+				ok(t, err)
+				same(t, "key", got, k)
+			}
+			all, err := s.Keys(t.Context(), k.Org)
+			ok(t, err)
+			same(t, "listed", all[0], k)
+			same(t, "another's use", all[1].Used, time.Time{})
+		}},
+		{"a revoked key stays revoked when it is marked as used", func(t trial, s Store) {
+			k := aKey(anOrg(), 0)
+			ok(t, s.CreateKey(t.Context(), k))
+			ok(t, s.RevokeKey(t.Context(), k.Org, k.ID))
+			k.Used = day()
+			ok(t, s.MarkUsed(t.Context(), k))
+			_, err := s.KeyByHash(t.Context(), k.Hash)
+			is(t, err, key.ErrNotFound)
+		}},
 		{"one of many racing revocations wins", func(t trial, s Store) {
 			k := aKey(anOrg(), 0)
 			ok(t, s.CreateKey(t.Context(), k))

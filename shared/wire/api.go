@@ -68,6 +68,7 @@ func (w *Wire) edge() httpapi.Edge {
 				Revoked: w.Store().Revoked,
 			},
 			Keys: w.Store(), Tenants: w.Store(), Origins: w.env.List(boot.EnvOrigins),
+			Now: w.Now, Report: w.Report,
 		},
 		Limits: &limit.Limiter{
 			Store: w.Store(), Rates: limit.Rates{User: w.env.Count(boot.EnvUserRateLimit), Keys: w.env.Count(boot.EnvRateLimit)},

@@ -20,6 +20,13 @@ func RateAttributes() []string {
 	return []string{PartitionKey, SortKey, Expires, "taken", "w"}
 }
 
+// KeyPartitions matches the partition keys of integration keys by their hash, as a
+// pattern of IAM.
+const KeyPartitions = "KEY#*"
+
+// KeyUseAttributes returns every attribute that storing the last use of a key names.
+func KeyUseAttributes() []string { return []string{PartitionKey, SortKey, "last_used", "w"} }
+
 // An Index is a global secondary index that holds keys only.
 type Index struct {
 	Name         string

@@ -50,6 +50,12 @@ type Key struct {
 
 	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
 	CreatedBy *Actor `json:"created_by"`
+
+	// ExpiresAt When the key stops working; null for a key without an expiry.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// LastUsedOn The day of its last use, in UTC; null before the first.
+	LastUsedOn *string `json:"last_used_on"`
 }
 
 // KeyAccess The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
@@ -62,6 +68,9 @@ type KeyInput struct {
 
 	// Access The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
 	Access KeyAccess `json:"access"`
+
+	// ExpiresAt When the key stops working, in the future and before the year 2200; without it the key never expires. A fraction of a second is dropped.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // KeyList The organization's integration keys.
@@ -89,6 +98,9 @@ type NewKey struct {
 
 	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
 	CreatedBy *Actor `json:"created_by"`
+
+	// ExpiresAt When the key stops working; null for a key without an expiry.
+	ExpiresAt *time.Time `json:"expires_at"`
 }
 
 // WebhookSecret The secret that signs webhooks.
