@@ -350,7 +350,10 @@ func orgPatterns() map[string]pattern {
 			return func(ctx context.Context) error { return w.store.RevokeKey(ctx, org, k.ID) }
 		},
 		"Keys": func(w *fixture) call {
-			return func(ctx context.Context) error { return got(w.store.Keys(ctx, org)) }
+			k := w.newKey()
+			k.Org = id.Org(fmt.Sprint("org_keys", w.next))
+			w.ok(w.store.CreateKey(w.t.Context(), k))
+			return func(ctx context.Context) error { return got(w.store.Keys(ctx, k.Org)) }
 		},
 		"KeyByHash": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
