@@ -10,6 +10,7 @@ import (
 
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/render"
 )
 
 // A Filter is one comparison with a field of an event.
@@ -23,10 +24,13 @@ type Filter struct {
 // a sentence.
 func (f Filter) Holds(facts Facts) (ok bool, why string) {
 	found, there := facts.lookup(f.Field)
-	if f.Operator.row().holds(found, there, f.Value) {
+	switch ok, err := facts.compare(f.Operator, found, there, f.Value); {
+	case err != nil:
+		return false, tooMuch
+	case ok:
 		return true, ""
 	}
-	return false, sentence(explain(f.Field, f.Operator, f.Value, found, there))
+	return false, sentence(facts.explain(f.Field, f.Operator, f.Value, found, there))
 }
 
 // A Context is the document in which a condition finds its field.
@@ -75,6 +79,51 @@ type Facts struct {
 	Event  event.Event
 	Client map[string]any // the profile of the event's client; nil if it has none
 	Run    map[string]any // the scope of the run's templates; nil before a run
+
+	// Budget limits the work of all comparisons; nil is unlimited. A comparison
+	// beyond it does not hold.
+	Budget *render.Budget
+}
+
+// tooMuch is the reason of a comparison beyond the budget.
+const tooMuch = "the values to compare are too large together"
+
+// lookupCost is the cost of finding a field, in bytes.
+const lookupCost = 256
+
+// compare reports whether a value satisfies an operator, or returns an error when
+// the budget is exceeded.
+func (f Facts) compare(o Operator, found any, there bool, want any) (bool, error) {
+	if f.Budget != nil {
+		if err := f.Budget.Spend(lookupCost + size(found) + sizeWanted(want)); err != nil {
+			return false, err
+		}
+	}
+	return o.row().holds(found, there, want), nil
+}
+
+// size returns about how many bytes of the wanted or the found value a comparison
+// reads.
+func size(v any) int {
+	const scalar = 16
+	switch v := v.(type) {
+	case string:
+		return scalar + len(v)
+	case jsonvalue.Number:
+		return scalar + len(v)
+	}
+	return scalar // the operators read no object
+}
+
+// sizeWanted is size for a wanted value, which may be a list.
+func sizeWanted(v any) int {
+	sum := size(v)
+	if list, ok := v.([]any); ok {
+		for i := range list {
+			sum += size(list[i])
+		}
+	}
+	return sum
 }
 
 // lookup finds a field of an event: in the payload, then in the envelope. It also
@@ -112,6 +161,9 @@ func (c Condition) Holds(f Facts) (ok bool, why string) {
 	if ok, _ := c.judge(f); ok {
 		return true, ""
 	}
+	if f.Budget.Err() != nil {
+		return false, tooMuch
+	}
 	left := maxReasons
 	return false, sentence(c.why(f, &left))
 }
@@ -147,7 +199,8 @@ func (c Condition) judge(f Facts) (ok, lacks bool) {
 		return false, true
 	}
 	found, there := f.find(c.Context, c.Field)
-	return c.Operator.row().holds(found, there, c.Value), false
+	ok, err := f.compare(c.Operator, found, there, c.Value)
+	return ok && err == nil, false
 }
 
 // why says why a condition does not hold, with at most left reasons.
@@ -176,7 +229,7 @@ func (c Condition) why(f Facts, left *int) string {
 		return "the client has no profile"
 	}
 	found, there := f.find(c.Context, c.Field)
-	return explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
+	return f.explain(string(c.Context)+" "+c.Field, c.Operator, c.Value, found, there)
 }
 
 // Paths returns the paths that the condition looks up in the run.

@@ -24,7 +24,7 @@ const (
 func sentence(text string) string { return render.Cut(text, MaxSentence-len("…")) }
 
 // explain returns a sentence with the demanded and the found value of a field.
-func explain(field string, o Operator, want, found any, there bool) string {
+func (f Facts) explain(field string, o Operator, want, found any, there bool) string {
 	row := o.row()
 	demand := field + " must "
 	switch {
@@ -38,7 +38,11 @@ func explain(field string, o Operator, want, found any, there bool) string {
 	if !there {
 		return demand + "; it is missing"
 	}
-	return fmt.Sprintf("%s; it is %s%s", demand, short(found), row.differs(want, found))
+	note := ""
+	if f.Budget.Spend(noteCost*(noted(want)+noted(found))) == nil {
+		note = row.differs(want, found)
+	}
+	return fmt.Sprintf("%s; it is %s%s", demand, short(found), note)
 }
 
 // ---- differences that are hard to see ----
@@ -63,7 +67,11 @@ func noteContained(want, found any) string {
 // like, or "".
 func noteListed(want, found any) string {
 	list, _ := want.([]any)
+	left := maxNoted
 	for _, v := range list {
+		if left -= noted(v) + noted(found); left < 0 {
+			return ""
+		}
 		if why := alike(v, found); why != "" {
 			return why
 		}
@@ -146,7 +154,28 @@ const maxShort = 80
 const (
 	maxAlike  = 1 << 10
 	maxInside = 4 << 10
+	maxNoted  = 16 << 10 // of a list and the value that is not in it
+	noteCost  = 32       // of each byte, which is normalised
 )
+
+// noted returns how many bytes of a value are normalised for a note.
+func noted(v any) int {
+	switch v := v.(type) {
+	case string:
+		if len(v) <= maxAlike {
+			return len(v)
+		}
+	case []any:
+		sum := 0
+		for i := 0; i < len(v) && sum < maxNoted; i++ {
+			if text, ok := v[i].(string); ok {
+				sum += noted(text)
+			}
+		}
+		return sum
+	}
+	return 0
+}
 
 // short returns the JSON of v, cut to maxShort characters. Its work does not grow
 // with the size of a list or an object.

@@ -222,13 +222,23 @@ type verdict struct {
 	why      string
 }
 
+// eventWork is the work on filters and conditions for one event, in bytes that they
+// read: less than a second. Each agent has an equal share of what earlier agents
+// left.
+const eventWork = 256 << 20
+
 // verdicts judges all listeners together, because one may override others.
 func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspended bool) []verdict {
 	var overrides id.Agent
 	out := make([]verdict, 0, len(listeners))
-	for _, l := range listeners {
+	budget, facts := render.NewBudget(eventWork), f
+	for i, l := range listeners {
 		v := verdict{listener: l}
-		v.outcome, v.why = s.judge(l, f)
+		facts.Budget = nil // the platform's own agents need little
+		if !l.System {
+			facts.Budget = budget.Part(budget.Left() / (len(listeners) - i))
+		}
+		v.outcome, v.why = s.judge(l, facts)
 		if v.outcome == definition.Started && suspended {
 			v.outcome, v.why = definition.Suspended, "the organization is suspended"
 		}

@@ -348,6 +348,44 @@ func TestEveryReasonThatIsRecordedIsShort(t *testing.T) {
 	}
 }
 
+// The dispatcher has ten seconds for an event. Agents that compare too much are
+// refused with the reason, and keep no others from starting.
+func TestTheAgentsOfAnEventShareItsWork(t *testing.T) {
+	t.Parallel()
+
+	d := open(t)
+	listens := definition.Trigger{Type: "bus_event", Product: "psa", EventType: "ticket.created"}
+	leaf := condition.Condition{Context: condition.InEvent, Field: "text", Operator: condition.Contains, Value: "b"}
+	greedy := condition.Condition{Any: slices.Repeat([]condition.Condition{leaf}, 3000)}
+	ends := condition.Condition{Context: condition.InEvent, Field: "text", Operator: condition.EndsWith, Value: "aa"}
+	var names []id.Agent
+	for i := range 8 {
+		def := definition.Definition{
+			Name: "n", Category: "security", Trigger: listens, Conflict: definition.Additive, Conditions: []condition.Condition{ends},
+			Steps: []definition.Step{{ID: "w", Kind: definition.Waiting, WaitStep: &definition.WaitStep{Duration: 1}}},
+		}
+		if i%4 != 0 {
+			def.Conditions = []condition.Condition{greedy}
+		}
+		name := id.Agent(fmt.Sprintf("agent_%d", i))
+		d.must(d.SaveAgent(t.Context(), agent.Agent{}, agent.Agent{Definition: def, Head: agent.Head{
+			ID: name, Org: org, Name: "n", Status: agent.Active, Version: 1, Created: d.now,
+		}}, agent.Cap{}))
+		names = append(names, name)
+	}
+	d.must(d.Dispatch(t.Context(), d.event("psa:ticket.created", map[string]any{"text": strings.Repeat("a", 200<<10)})))
+	for i, name := range names {
+		if i%4 == 0 {
+			d.expect(name, definition.Started)
+			continue
+		}
+		d.expect(name, definition.ConditionNotMet)
+		if got := d.entries(name)[0].Detail; got != "the values to compare are too large together" {
+			t.Errorf("%s says %q", name, got)
+		}
+	}
+}
+
 // An agent that listens for failures of agents is not started by its own
 // failure.
 func TestAnAgentIsNotStartedByItsOwnFailure(t *testing.T) {

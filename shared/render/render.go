@@ -73,7 +73,7 @@ func Paths(text string) ([]jsonvalue.Path, error) {
 		if paths = p.hole.paths(paths); len(paths) > before {
 			continue
 		}
-		if _, err := p.hole.fill(&work{left: maxWork, timeless: true}); err != nil {
+		if _, err := p.hole.fill(&work{timeless: true}); err != nil {
 			return nil, err // would fail in every run
 		}
 	}
@@ -231,6 +231,26 @@ func (s Scope) At(now time.Time) Scope {
 	}
 	out[clockKey] = now.UTC().Format(time.RFC3339Nano)
 	return out
+}
+
+// budgetKey is the scope's key for the budget of its texts. No path leads to it.
+const budgetKey = "\x00budget"
+
+// Within returns the scope with a budget that all texts share. Without it, each
+// text has a budget of its own.
+func (s Scope) Within(b *Budget) Scope {
+	out := maps.Clone(s)
+	if out == nil {
+		out = Scope{}
+	}
+	out[budgetKey] = b
+	return out
+}
+
+// Budget returns the budget of the scope, or nil.
+func (s Scope) Budget() *Budget {
+	b, _ := s[budgetKey].(*Budget)
+	return b
 }
 
 // fill returns the value of the placeholder, or ErrTemplate.

@@ -247,6 +247,11 @@ func (t *turn) newApproval(
 	if len(g.Channels(true)) > 0 {
 		a.Chat = chat(g.Message, scope)
 	}
+	// Values beyond the budget would look like values that are not known yet, and
+	// the approvers would agree to something else than they saw.
+	if err := scope.Budget().Err(); err != nil {
+		return approval.Approval{}, execution.StepRecord{}, err
+	}
 	if len(g.Channels(false)) > 0 {
 		a = a.Halfway(now)
 	}

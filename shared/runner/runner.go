@@ -204,7 +204,8 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 			if err := t.checkUnchanged(ctx); err != nil {
 				return machine.Next{}, err
 			}
-			if !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
+			tired := t.budget.Left() < render.Work // the next turn has a function of its own
+			if tired || !fits(ctx, at.Definition.TimeLimit()) && at.Definition.GateStep == nil && at.Definition.WaitStep == nil {
 				return t.park(ctx, machine.NextRun, t.Now(), nil)
 			}
 		}
@@ -231,7 +232,11 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 		return next, false, err
 	}
 	if at.Status == execution.StepPending && at.Definition.If != nil {
-		if ok, why := at.Definition.If.Holds(facts); !ok {
+		ok, why := at.Definition.If.Holds(facts)
+		if err := facts.Budget.Err(); err != nil {
+			return t.record(ctx, at, t.failed(at, err))
+		}
+		if !ok {
 			return t.record(ctx, at, t.skipped(at, why))
 		}
 	}
@@ -284,7 +289,7 @@ func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.
 }
 
 // loadScope returns the data that templates and conditions can refer to at this
-// step.
+// step, with the budget of their work.
 func (t *turn) loadScope(ctx context.Context) (scope map[string]any, facts condition.Facts, err error) {
 	x := t.x
 	outputs := map[string]any{}
@@ -310,11 +315,12 @@ func (t *turn) loadScope(ctx context.Context) (scope map[string]any, facts condi
 		},
 		"steps": outputs,
 	})
-	facts = condition.Facts{Event: x.Trigger, Run: scope}
+	budget := t.budget.Part(render.Work)
+	facts = condition.Facts{Event: x.Trigger, Run: scope, Budget: budget}
 	if facts.Client, err = t.client(ctx); facts.Client != nil {
 		scope["client_context"] = facts.Client
 	}
-	return render.Scope(scope).At(turn), facts, err
+	return render.Scope(scope).At(turn).Within(budget), facts, err
 }
 
 // client returns the profile of the event's client, if the definition refers to

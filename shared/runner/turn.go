@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/step"
 )
@@ -26,6 +27,7 @@ type turn struct {
 	steps      execution.Steps
 	profile    map[string]any
 	profiled   bool
+	budget     *render.Budget // of the templates and conditions of all steps
 
 	// busy is a mutex between the step and the renewal of the lease. It is a
 	// channel because a goroutine blocked on a sync.Mutex would stop the
@@ -35,8 +37,14 @@ type turn struct {
 	leased bool
 }
 
+// turnWork is the work on templates and conditions after which a run is handed to
+// another function: 50 steps with much work keep none busy for minutes.
+const turnWork = 2 * render.Work
+
 func (s *Service) begin(x execution.Execution, steps execution.Steps, d definition.Definition) *turn {
-	return &turn{Service: s, definition: d, steps: steps, busy: make(chan struct{}, 1), x: x}
+	return &turn{
+		Service: s, definition: d, steps: steps, budget: render.NewBudget(turnWork), busy: make(chan struct{}, 1), x: x,
+	}
 }
 
 func (t *turn) lock()   { t.busy <- struct{}{} }

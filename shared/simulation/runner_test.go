@@ -15,9 +15,11 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/sweep"
 )
@@ -295,6 +297,58 @@ func TestARunFollowsItsDefinition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hard returns a text with much work, and the event that it works on.
+func (w *world) hard(parts int) (string, event.Event) {
+	const big, chain = 200 << 10, 9
+	e := w.escalated()
+	e.Payload["big"] = strings.Repeat("x", big)
+	return strings.Repeat("{{ event_payload.big"+strings.Repeat(" | upcase", chain)+" | size }} ", parts*render.Work/16/(2*chain*big)+1), e
+}
+
+// Values that approvers would not see for want of work must not look like values
+// that are not known yet: the run would do what nobody saw.
+func TestAGateWithTooMuchToShowFails(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		text, e := w.hard(5)
+		var steps []string
+		for i := range 4 {
+			steps = append(steps, strings.Replace(says(text+fmt.Sprint(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
+		}
+		a := w.agent(list(append([]string{ask("g")}, steps...)...))
+		w.must(w.dispatcher.Dispatch(w.over, e))
+		w.pass(time.Hour)
+		w.expect(execution.ID(w.org, a, e), "failed (template_error): g failed (template_error), b0 skipped, b1 skipped, b2 skipped, b3 skipped")
+		if len(w.questions()) != 0 {
+			t.Error("people are asked")
+		}
+		w.audit()
+	})
+}
+
+// Fifty steps with much work each keep no function busy for minutes.
+func TestARunWithMuchWorkMovesOnToAnotherFunction(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		text, e := w.hard(12)
+		var steps, done []string
+		for i := range 5 {
+			steps = append(steps, strings.Replace(says(text+fmt.Sprint(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
+			done = append(done, fmt.Sprintf("b%d completed", i))
+		}
+		a := w.agent(list(steps...))
+		w.must(w.dispatcher.Dispatch(w.over, e))
+		w.pass(time.Hour)
+		x := execution.ID(w.org, a, e)
+		w.expect(x, "completed: "+strings.Join(done, ", "))
+		if run, _ := w.stored(x); run.Lease.Attempt != 3 {
+			t.Errorf("five steps with three quarters of the work of a step took %d functions, want 3", run.Lease.Attempt)
+		}
+		w.untouched()
+		w.audit()
+	})
 }
 
 // refuses makes the product refuse a step for good.

@@ -75,6 +75,8 @@ func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, e
 	switch {
 	case errors.Is(err, credit.ErrInsufficient):
 		return failed(t, err), nil
+	case err != nil && ctx.Err() != nil:
+		return failed(t, ErrTimeout), nil
 	case err != nil:
 		return execution.StepRecord{}, fmt.Errorf("reserve: %w", err)
 	}

@@ -24,6 +24,9 @@ func (s *Service) branch(_ context.Context, t Task) (execution.StepRecord, error
 		}
 		whys = append(whys, why)
 	}
+	if err := t.Facts.Budget.Err(); err != nil {
+		return failed(t, err), nil
+	}
 	output := map[string]any{"taken": label}
 	if taken >= 0 {
 		output["case"] = int64(taken)

@@ -95,11 +95,15 @@ func doer(k definition.Kind) func(*Service, context.Context, Task) (execution.St
 func Does(k definition.Kind) bool { return doer(k) != nil }
 
 // Do executes a step within its time limit and returns its result, or an error
-// when the step must be retried.
+// when the step must be retried. The limit includes the work on templates and
+// conditions.
 func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) {
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
 	defer cancel()
+	budget := t.Scope.Budget().Part(render.Work)
+	budget.Until(limited.Err)
+	t.Scope, t.Facts.Budget = t.Scope.Within(budget), budget
 	result, err := doer(t.Definition.Kind)(s, limited, t)
 	if err != nil {
 		return execution.StepRecord{}, err

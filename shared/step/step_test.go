@@ -194,6 +194,72 @@ func known(t *testing.T) catalog.Catalog {
 	return c
 }
 
+// ---- work ----
+
+// hard returns a text whose filters read and write about a sixteenth of the budget
+// of a step.
+func hard() string {
+	const big, chain = 256 << 10, 9
+	return strings.Repeat("{{ event_payload.big"+strings.Repeat(" | upcase", chain)+" | size }}", render.Work/16/(2*chain*big)+1)
+}
+
+// Many texts take no more work than one: the step fails, or those recipients fail
+// that are left.
+func TestAllTextsOfAStepShareItsWork(t *testing.T) {
+	t.Parallel()
+
+	quote := func(text string) string { return fmt.Sprintf("%q", text) }
+	many := func(n int) string {
+		var list []string
+		for i := range n {
+			list = append(list, quote(fmt.Sprintf("https://127.0.0.1:4580/%d/%s", i, hard())))
+		}
+		return strings.Join(list, ", ")
+	}
+	lines := make([]any, 20)
+	for i := range lines {
+		lines[i] = hard()
+	}
+	for name, tc := range map[string]struct{ step, want string }{
+		"a message":   {`{"id": "s", "type": "notification", "channel": "webhook", "recipients": ["https://127.0.0.1:4580/"], "subject": "{{ event_payload.big | size }}", "body": ` + quote(strings.Repeat(hard(), 16)) + `}`, "failed template_error"},
+		"recipients":  {`{"id": "s", "type": "notification", "channel": "webhook", "recipients": [` + many(20) + `], "body": "b"}`, "completed"},
+		"a question":  {`{"id": "s", "type": "ai_reason", "model": "quick", "system": ` + quote(strings.Repeat(hard(), 9)) + `, "prompt": ` + quote(strings.Repeat(hard(), 9)) + `}`, "failed template_error"},
+		"an action":   {note + `}`, "failed template_error"},
+		"little work": {`{"id": "s", "type": "notification", "channel": "webhook", "recipients": [` + many(3) + `], "body": "` + hard() + `"}`, "completed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job := task(t, &fixture{answers: []answer{{text: "yes"}}}, tc.step)
+			job.Scope["event_payload"].(map[string]any)["big"] = strings.Repeat("x", 256<<10) //nolint:forcetypeassert // the fixture's
+			if job.Definition.ActionStep != nil {
+				job.Definition.Product, job.Definition.Action = "books", "create_invoice_draft"
+				job.Definition.Params = map[string]any{"client_id": "c", "lines": lines}
+			}
+			outer := render.NewBudget(10 * render.Work)
+			job.Scope = job.Scope.Within(outer)
+			s, _ := doTask(t, &fixture{answers: []answer{{text: "yes"}}}, job)
+			if got := outcome(s); got != tc.want {
+				t.Errorf("the step is %s: %+v, want %s", got, s.Error, tc.want)
+			}
+			const filter = 1 << 20 // more than one filter reads and writes
+			if spent := 10*render.Work - outer.Left(); spent > render.Work+filter {
+				t.Errorf("the texts of the step took %d bytes of work", spent)
+			}
+		})
+	}
+}
+
+func TestABranchWithTooMuchWorkTakesNoCase(t *testing.T) {
+	t.Parallel()
+
+	h := &fixture{}
+	job := task(t, h, `{"id": "s", "type": "branch", "cases": [`+when("a", "x")+`], "else": [`+inner("b")+`]}`)
+	job.Scope = job.Scope.Within(render.NewBudget(10))
+	if s, _ := doTask(t, h, job); outcome(s) != "failed template_error" || s.Case != nil {
+		t.Errorf("the step is %s with case %v", outcome(s), s.Case)
+	}
+}
+
 // ---- product actions ----
 
 const note = `{"id": "s", "type": "product_action", "product": "psa", "action": "add_note", "params":
