@@ -9,6 +9,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Class is the kind of a failure. It determines how the caller can react.
@@ -51,11 +52,28 @@ func New(class Class, code, message string) *Error {
 	return &Error{Class: class, Code: code, Message: message}
 }
 
+// MaxMessage is the maximum size of a message, in bytes: it is stored in records
+// of limited size.
+const MaxMessage = 1 << 10
+
 // Sayf returns a copy of e with a more specific message.
 func (e *Error) Sayf(format string, args ...any) *Error {
 	c := *e
-	c.Message = fmt.Sprintf(format, args...)
+	c.Message = Sentencef(format, args...)
 	return &c
+}
+
+// Sentencef formats a message and cuts it to MaxMessage, in whole characters.
+func Sentencef(format string, args ...any) string {
+	text := fmt.Sprintf(format, args...)
+	if len(text) <= MaxMessage {
+		return text
+	}
+	end := MaxMessage - len("…")
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // Naming returns a copy of e that names every fault of the input.

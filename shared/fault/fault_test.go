@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,5 +93,20 @@ func TestFromReturnsTheFirstFaultOfAChain(t *testing.T) {
 	}
 	if !errors.Is(f, inner) {
 		t.Error("its cause is not found")
+	}
+}
+
+func TestAMessageIsCutInWholeCharacters(t *testing.T) {
+	t.Parallel()
+
+	for _, text := range []string{"", "short", strings.Repeat("x", fault.MaxMessage), strings.Repeat("x", 1<<20), strings.Repeat("äöü€", 1<<18)} {
+		got := errGone.Sayf("%s", text).Message
+		begun, cut := strings.CutSuffix(got, "…")
+		if len(got) > fault.MaxMessage || cut != (len(text) > fault.MaxMessage) || !strings.HasPrefix(text, begun) || !utf8.ValidString(got) {
+			t.Errorf("%d bytes became %d: %.40q…", len(text), len(got), got)
+		}
+		if cut && len(got) < fault.MaxMessage-3 {
+			t.Errorf("%d bytes were cut to %d", len(text), len(got))
+		}
 	}
 }

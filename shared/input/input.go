@@ -22,12 +22,18 @@ type Reader struct {
 
 // Fault adds a fault of the value at path.
 func (r *Reader) Fault(path, format string, args ...any) {
-	r.Faults = append(r.Faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+	r.Faults = append(r.Faults, detail(path, format, args...))
 }
 
 // Warn adds a warning about the value at path.
 func (r *Reader) Warn(path, format string, args ...any) {
-	r.Warnings = append(r.Warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+	r.Warnings = append(r.Warnings, detail(path, format, args...))
+}
+
+// detail returns a fault whose path and message are cut: they may repeat names and
+// values of the input.
+func detail(path, format string, args ...any) fault.Detail {
+	return fault.Detail{Path: fault.Sentencef("%s", path), Message: fault.Sentencef(format, args...)}
 }
 
 // An Object is a JSON object that is being read. Reading a field makes it known;
@@ -102,11 +108,23 @@ func (o Object) AllowNull(fields ...string) {
 	}
 }
 
+// maxUnknown limits the unknown fields of an object that are named.
+const maxUnknown = 50
+
 // Done reports each unknown field, and suggests the known field with the nearest
 // name.
 func (o Object) Done() {
+	count := 0
+	defer func() {
+		if count > maxUnknown {
+			o.Fault(o.Path, "has %d more unknown fields", count-maxUnknown)
+		}
+	}()
 	for _, field := range slices.Sorted(maps.Keys(o.fields)) {
-		if !o.known[field] {
+		if o.known[field] {
+			continue
+		}
+		if count++; count <= maxUnknown {
 			o.Fault(o.At(field), "%s", unknown(field, slices.Sorted(maps.Keys(o.known))))
 		}
 	}

@@ -102,3 +102,28 @@ func said(faults []fault.Detail) []string {
 	}
 	return out
 }
+
+// A response and a record have a limited size.
+func TestTheFaultsOfAnObjectAreShort(t *testing.T) {
+	t.Parallel()
+
+	fields := map[string]any{strings.Repeat("ä", 100_000): 1}
+	for i := range 20_000 {
+		fields["field_"+strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i%1000)] = 1
+	}
+	r := &input.Reader{}
+	r.Object("", fields).Done()
+	size := 0
+	for _, f := range r.Faults {
+		if len(f.Path) > fault.MaxMessage || len(f.Message) > fault.MaxMessage {
+			t.Errorf("a fault has %d and %d bytes", len(f.Path), len(f.Message))
+		}
+		size += len(f.Path) + len(f.Message)
+	}
+	if len(r.Faults) != 51 || size > 100_000 {
+		t.Errorf("%d faults with %d bytes", len(r.Faults), size)
+	}
+	if last := r.Faults[len(r.Faults)-1]; !strings.HasSuffix(last.Message, "more unknown fields") {
+		t.Errorf("the last fault is %+v", last)
+	}
+}

@@ -73,7 +73,7 @@ func (b *Budget) Err() error {
 type work struct {
 	scope    Scope
 	budget   *Budget // nil until one is needed
-	timeless bool // the result is not shown, so now may be any time
+	timeless bool    // the result is not shown, so now may be any time
 }
 
 // maxStep limits the bytes that a filter passes to the next.
