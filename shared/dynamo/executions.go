@@ -62,8 +62,10 @@ type progress struct {
 	Attempt   int64  `dynamodbav:"la,omitempty"`
 	Done      int    `dynamodbav:"sd,omitempty"`
 	Idle      int    `dynamodbav:"li,omitempty"`
-	Holds     string `dynamodbav:"h,omitempty"` // JSON
-	Last      string `dynamodbav:"l,omitempty"` // JSON
+	Begun     string `dynamodbav:"sb,omitempty"` // the step's id
+	Attempts  int    `dynamodbav:"sa,omitempty"` // at it
+	Holds     string `dynamodbav:"h,omitempty"`  // JSON
+	Last      string `dynamodbav:"l,omitempty"`  // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
 
 	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that is listed by status
@@ -95,7 +97,7 @@ func progressOf(x execution.Execution) (progress, error) {
 		Status: string(x.Status), Reason: string(x.Reason), Canceller: string(x.CancelledBy), Credits: x.Credits, Warnings: x.Warnings,
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
-		Done: x.Done, Idle: x.StalledLeases,
+		Done: x.Done, Idle: x.StalledLeases, Begun: string(x.Begun.Step), Attempts: x.Begun.Attempts,
 		Rested: x.WasParked, Due: dueOf(x), Revision: x.Revision + 1,
 	}
 	if i.Due != "" {
@@ -149,7 +151,7 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
 		WasParked: i.Rested,
-		Done:      i.Done, StalledLeases: i.Idle, Revision: i.Revision,
+		Done:      i.Done, StalledLeases: i.Idle, Begun: execution.Begun{Step: id.Step(i.Begun), Attempts: i.Attempts}, Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
 			Client: id.Client(i.Client), Published: timeOf(i.Published),

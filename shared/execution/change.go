@@ -60,8 +60,8 @@ type StatsDelta struct {
 	Used                    []credit.Hold
 }
 
-// Reserved returns the change that reserves the credits of an AI step, under
-// the lease of x. It returns false if an earlier attempt that crashed already
+// Reserved returns the change that reserves the credits of an AI step and counts
+// the attempt at it, under the lease of x. It returns false if an earlier attempt that crashed already
 // holds them.
 func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 	if _, held := x.Holds[step]; held {
@@ -72,6 +72,9 @@ func (x Execution) Reserved(step id.Step, h credit.Hold) (c Change, ok bool) {
 		x.Holds = map[id.Step]credit.Hold{}
 	}
 	x.Holds[step] = h
+	if x.Begun.Step != step {
+		x.Begun = Begun{Step: step, Attempts: 1}
+	}
 	return Change{Execution: x, Reserve: &h}, true
 }
 

@@ -112,6 +112,7 @@ type Execution struct {
 	Last          *StepRecord // the step that ended the run, if stored in its record
 	Done          int         // number of ended steps when the lease was taken
 	StalledLeases int         // earlier leases since a step last ended
+	Begun         Begun       // the step that a worker last began, as far as a write says so
 	Revision      int64       // counts the writes; 0 before the first
 }
 
@@ -200,13 +201,45 @@ func (x Execution) RetryID(n int) id.Execution {
 	return id.Execution("exec_" + id.Derive(x.Completed, string(x.Org), string(x.ID), "retry", strconv.Itoa(n)))
 }
 
-// MaxStalledLeases limits the leases in a row under which no step ends. A step
-// that crashes its worker each time is given up then: about ten machines have
-// tried it, for longer than an outage of the cloud usually lasts.
+// MaxStalledLeases limits the leases in a row under which no step ends, also when
+// the workers die before they begin one. About ten machines have tried it then, for
+// longer than an outage of the cloud usually lasts.
 const MaxStalledLeases = 60
 
 // Stuck reports whether the current step is to be given up.
 func (x Execution) Stuck() bool { return x.StalledLeases >= MaxStalledLeases }
+
+// MaxAttempts limits the attempts at a step that leave no result: a step that
+// crashes its worker each time is given up then. It costs a model's answer each
+// time, and memory or time that other runs need.
+const MaxAttempts = 3
+
+// Begun counts the attempts at a step. A worker counts its attempt in the write
+// that takes the lease or reserves the credits, before the step has any effect.
+type Begun struct {
+	Step     id.Step `json:"step"`
+	Attempts int     `json:"attempts"`
+}
+
+// GivenUp reports whether the attempts at a step are used up.
+func (x Execution) GivenUp(step id.Step) bool {
+	return x.Begun.Step == step && x.Begun.Attempts >= MaxAttempts
+}
+
+// Beginning returns the run, which a worker has just leased, with its attempt at a
+// step counted; before is the run as it was before the lease and done the number of
+// its ended steps. A worker that died after it had ended other steps under its
+// lease was at the next step and had no write to count its attempt in.
+func (x Execution) Beginning(step id.Step, before Execution, done int) Execution {
+	if x.Begun.Step != step {
+		x.Begun = Begun{Step: step}
+		if before.Lease.Owner != "" && done > before.Done {
+			x.Begun.Attempts++
+		}
+	}
+	x.Begun.Attempts++
+	return x
+}
 
 // Leased returns the run leased to owner, and whether that was possible; done
 // is the number of its ended steps. An owner may take its own lease again: it

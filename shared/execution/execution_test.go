@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -398,5 +399,48 @@ func TestARunIsStuckAfterMaxStalledLeasesWithoutAnEndedStep(t *testing.T) {
 	}
 	if lease(1); x.Stuck() || x.StalledLeases != 0 {
 		t.Errorf("a step is at its end, and it is stuck: %+v", x)
+	}
+}
+
+// An attempt counts when the same step began again without a result. Leases of
+// other steps, of waiting runs and of workers that ended a step do not count.
+func TestAStepIsGivenUpAfterItsAttempts(t *testing.T) {
+	t.Parallel()
+
+	x := begun()
+	lease := func(step id.Step, done int) {
+		t.Helper()
+		before := x
+		leased, ok := x.Leased("one", done, at(1))
+		if !ok {
+			t.Fatal("it cannot be leased")
+		}
+		x = leased.Beginning(step, before, done)
+	}
+	for n := 1; n <= execution.MaxAttempts; n++ {
+		if x.GivenUp("a") {
+			t.Fatalf("a is given up before its attempt %d", n)
+		}
+		lease("a", 0)
+	}
+	if !x.GivenUp("a") || x.GivenUp("b") {
+		t.Errorf("a is given up: %t, b: %t, after %+v", x.GivenUp("a"), x.GivenUp("b"), x.Begun)
+	}
+	lease("b", 1) // the worker that ended a died at b
+	if x.Begun != (execution.Begun{Step: "b", Attempts: 2}) {
+		t.Errorf("at b: %+v", x.Begun)
+	}
+	x = x.Parked(at(2))
+	lease("c", 2) // the worker that ended b parked the run
+	if x.Begun != (execution.Begun{Step: "c", Attempts: 1}) {
+		t.Errorf("at c: %+v", x.Begun)
+	}
+	c, ok := x.Reserved("d", credit.Hold{Amount: 5})
+	if got := c.Execution.Begun; !ok || got != (execution.Begun{Step: "d", Attempts: 1}) {
+		t.Errorf("the credits of d are reserved, and the run says %+v", got)
+	}
+	x = c.Execution
+	if lease("d", 3); x.Begun.Attempts != 2 {
+		t.Errorf("d is begun again, and the run says %+v", x.Begun)
 	}
 }

@@ -14,8 +14,8 @@
 // together with the end. It never starts a side effect before recording it.
 //
 // If the runner crashes, its machine calls again; if the machine is gone too,
-// the sweeper starts another. A step that crashed execution.MaxStalledLeases
-// workers in a row is given up. When an external system is down, the step
+// the sweeper starts another. A step that crashed execution.MaxAttempts workers is
+// given up, or one before which execution.MaxStalledLeases workers crashed in a row. When an external system is down, the step
 // reports it; see package step.
 //
 // The people who were asked at a gate are notified of its outcome. No step
@@ -133,7 +133,12 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 		return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
 	}
 	t := s.begin(leased, steps, d)
-	next, err := t.walk(ctx)
+	at, more := t.trace().Next()
+	stuck := leased.Stuck() || leased.GivenUp(at.ID)
+	if more && !stuck && step.Does(at.Kind) {
+		t.x = leased.Beginning(at.ID, x, steps.Ended())
+	}
+	next, err := t.walk(ctx, stuck)
 	if err == nil && t.x.Status.Ended() {
 		next, err = t.conclude(ctx)
 	}
@@ -193,8 +198,8 @@ func fits(ctx context.Context, limit time.Duration) bool {
 	return !ok || time.Until(deadline) > limit+recordTime
 }
 
-// walk executes the steps in order.
-func (t *turn) walk(ctx context.Context) (machine.Next, error) {
+// walk executes the steps in order. A stuck first step is given up.
+func (t *turn) walk(ctx context.Context, stuck bool) (machine.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
 		if !more {
@@ -209,7 +214,7 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 				return t.park(ctx, machine.NextRun, t.Now(), nil)
 			}
 		}
-		next, stop, err := t.step(ctx, at, first && t.x.Stuck())
+		next, stop, err := t.step(ctx, at, first && stuck)
 		if err != nil || stop {
 			return next, err
 		}
@@ -217,15 +222,22 @@ func (t *turn) walk(ctx context.Context) (machine.Next, error) {
 }
 
 // ErrGivenUp is the failure of a step that crashed every worker that ran it.
-var ErrGivenUp = fault.New(fault.Internal, "internal_error", fmt.Sprintf(
-	"Gave up after %d attempts: every worker that ran this step crashed. Its effect may have happened.", execution.MaxStalledLeases,
-))
+var ErrGivenUp = fault.New(fault.Internal, "internal_error", "Gave up: every worker that ran this step crashed. Its effect may have happened.")
+
+// givenUp returns ErrGivenUp with the number of attempts.
+func (t *turn) givenUp(step id.Step) error {
+	attempts := t.x.StalledLeases
+	if t.x.GivenUp(step) {
+		attempts = t.x.Begun.Attempts
+	}
+	return ErrGivenUp.Sayf("Gave up after %d attempts: every worker that ran this step crashed. Its effect may have happened.", attempts)
+}
 
 // step executes one step or parks the run at it. A stuck step is given up,
 // unless it is waiting: a waiting step cannot crash a worker.
 func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (next machine.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
-		return t.record(ctx, at, t.failed(at, ErrGivenUp))
+		return t.record(ctx, at, t.failed(at, t.givenUp(at.ID)))
 	}
 	scope, facts, err := t.loadScope(ctx)
 	if err != nil {

@@ -1296,29 +1296,41 @@ func TestARunKeepsItsVersion(t *testing.T) {
 func TestAStepThatCrashesEveryWorkerIsGivenUp(t *testing.T) {
 	t.Parallel()
 
-	deadly := func(port string) func(at site) fault {
-		return func(at site) fault { return given(at.port == port, fault{kill: true}) }
-	}
+	const failedA = "failed (internal_error): a failed (internal_error), b skipped"
+	hook := `{"id": "n", "type": "notification", "channel": "webhook", "recipients": ["https://hooks.example.com/a"], "body": "b"}`
 	for name, tc := range map[string]struct {
 		steps string
 		port  string
+		spare int // calls of the port by earlier steps
 		want  string
+		calls int
 	}{
-		"an action":                        {list(act("a"), act("b")), "product.Act", "failed (internal_error): a failed (internal_error), b skipped"},
-		"a question":                       {list(think("judge"), act("b")), "model.Ask", "failed (internal_error): judge failed (internal_error), b skipped"},
-		"a message":                        {list(act("a"), tell("n")), "sender.Send", "completed: a completed, n completed"}, // not sent twice
-		"an action with on_error continue": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", "completed: a failed (internal_error), n completed"},
+		"an action":                        {list(act("a"), act("b")), "product.Act", 0, failedA, 3},
+		"an action after another":          {list(act("x"), act("a"), act("b")), "product.Act", 1, "failed (internal_error): x completed, a failed (internal_error), b skipped", 3},
+		"an action after a wait":           {list(pause("p", 60), act("a"), act("b")), "product.Act", 0, "failed (internal_error): p completed, a failed (internal_error), b skipped", 3},
+		"a question":                       {list(think("judge"), act("b")), "model.Ask", 0, "failed (internal_error): judge failed (internal_error), b skipped", 3},
+		"a question after an action":       {list(act("x"), think("judge"), act("b")), "model.Ask", 0, "failed (internal_error): x completed, judge failed (internal_error), b skipped", 3},
+		"a question after a question":      {list(think("x"), think("judge"), act("b")), "model.Ask", 1, "failed (internal_error): x completed, judge failed (internal_error), b skipped", 3},
+		"a message":                        {list(act("a"), tell("n")), "sender.Send", 0, "completed: a completed, n completed", 2}, // not sent twice
+		"a webhook":                        {list(act("a"), hook), "sender.Send", 0, "failed (internal_error): a completed, n failed (internal_error)", 3},
+		"an action with on_error continue": {list(act("a", `"on_error": "continue"`), tell("n")), "product.Act", 0, "completed: a failed (internal_error), n completed", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, func(w *world) {
-				w.faults.set(deadly(tc.port))
+				calls := 0
+				w.faults.set(func(at site) fault {
+					if at.port != tc.port || at.n <= tc.spare {
+						return fault{}
+					}
+					calls++
+					return fault{kill: true}
+				})
 				x := w.wake(w.agent(tc.steps))
 				w.pass(time.Hour)
 				w.expect(x, tc.want)
-				run, _ := w.stored(x)
-				if run.Lease.Attempt > execution.MaxStalledLeases+5 {
-					t.Errorf("%d leases", run.Lease.Attempt)
+				if calls != tc.calls {
+					t.Errorf("%d workers were killed, want %d", calls, tc.calls)
 				}
 				w.audit()
 			})

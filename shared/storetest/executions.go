@@ -22,7 +22,7 @@ func runs() []promise {
 		{"a run with everything is read as it was written", func(t trial, s Store) {
 			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
 			x, _ = x.Leased("arn:aws:states:x", 0, x.Created.Add(1234567))
-			x.Done, x.StalledLeases = 2, 3
+			x.Done, x.StalledLeases, x.Begun = 2, 3, execution.Begun{Step: "s", Attempts: 2}
 			x.Holds = map[id.Step]credit.Hold{"think": {Month: month, Tier: credit.Quick, Amount: 5}}
 			x.Credits, x.Warnings, x.WasParked = 40, 3, true
 			x = x.Fail(execution.Failure{Code: "product_error", Message: "it broke", Step: "act"}, day().Add(time.Minute))
