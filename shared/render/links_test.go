@@ -132,13 +132,13 @@ func TestNoMixtureOfLinksPasses(t *testing.T) {
 }
 
 // Whatever a text has, stripping it takes time in proportion to its length.
+//
+//nolint:paralleltest // it measures time
 func TestStrippingALongTextIsQuick(t *testing.T) {
-	t.Parallel()
-
 	for _, piece := range []string{"a.", "[", "](", "<a ", "&amp;", "amp;", "evil.com ", ":a", "**", "\\", "://", "@a.", "x.com,", "`_*", "e.", "。a"} {
 		text := strings.Repeat(piece, 60_000/len(piece))
 		quickest := time.Hour
-		for range 3 { // other tests have the processor too
+		for try := 0; try < 3 || try < 20 && quickest > time.Second; try++ { // other tests have the processor too
 			began := time.Now()
 			_, _ = render.Text("{{ text | strip_links }}", render.Scope{"text": text}) // the result may be too long
 			quickest = min(quickest, time.Since(began))
