@@ -97,7 +97,8 @@ func cors(origins []string) *awsapigatewayv2.CorsPreflightOptions {
 		AllowCredentials: jsii.Bool(true),
 		AllowMethods: &[]awsapigatewayv2.CorsHttpMethod{
 			awsapigatewayv2.CorsHttpMethod_GET, awsapigatewayv2.CorsHttpMethod_POST,
-			awsapigatewayv2.CorsHttpMethod_PUT, awsapigatewayv2.CorsHttpMethod_DELETE,
+			awsapigatewayv2.CorsHttpMethod_PUT, awsapigatewayv2.CorsHttpMethod_PATCH,
+			awsapigatewayv2.CorsHttpMethod_DELETE,
 		},
 		AllowHeaders: jsii.Strings("authorization", "content-type", "if-match", "x-integration-key"),
 		ExposeHeaders: jsii.Strings("etag", "retry-after",

@@ -471,7 +471,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit", "settings": "settings",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function
@@ -556,7 +556,7 @@ func TestOnlyOurPagesMayCallWithACookie(t *testing.T) {
 	want := map[string]any{
 		"AllowCredentials": true,
 		"AllowHeaders":     []any{"authorization", "content-type", "if-match", "x-integration-key"},
-		"AllowMethods":     []any{"GET", "POST", "PUT", "DELETE"},
+		"AllowMethods":     []any{"GET", "POST", "PUT", "PATCH", "DELETE"},
 		"AllowOrigins":     []any{"https://console.theoneagents.app"},
 		"ExposeHeaders":    []any{"etag", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"},
 		"MaxAge":           3600.0,

@@ -64,7 +64,7 @@ func may(edit, remove, decide, manage bool) verdict {
 	return func(e endpoint) int {
 		ok := edit
 		switch {
-		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret", e.path == "/api/audit":
+		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret", e.path == "/api/audit", e.path == "/api/settings":
 			ok = manage
 		case e.method == http.MethodGet:
 			ok = true
@@ -124,7 +124,7 @@ func TestEveryCallerAtEveryEndpoint(t *testing.T) {
 func (o *org) checkVerdict(e endpoint, header http.Header, want int) error {
 	header = header.Clone()
 	b := bad{method: e.method, path: strings.NewReplacer("{id}", "agent_01HXYZ", "{version}", "1").Replace(e.path), header: header}
-	if e.method == http.MethodPost || e.method == http.MethodPut {
+	if e.method == http.MethodPost || e.method == http.MethodPut || e.method == http.MethodPatch {
 		b.body = []byte("[]")
 		header.Set("Content-Type", "application/json")
 	}

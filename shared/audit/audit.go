@@ -30,6 +30,7 @@ const (
 	ApprovalDenied     Kind = "approval.denied"
 	KeyCreated         Kind = "key.created"
 	KeyRevoked         Kind = "key.revoked"
+	SettingsChanged    Kind = "settings.changed"
 )
 
 // Kinds returns all kinds.
@@ -37,7 +38,7 @@ func Kinds() []Kind {
 	return []Kind{
 		AgentCreated, AgentCloned, AgentUpdated, AgentStatusChanged, AgentDeleted,
 		SystemAgentPaused, SystemAgentResumed, ExecutionCancelled, ExecutionRetried,
-		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked,
+		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged,
 	}
 }
 
@@ -69,7 +70,7 @@ type Entry struct {
 	Credential Credential
 	Address    string // the caller's address as API Gateway saw it; empty if unknown
 	Kind       Kind
-	Object     string // the id of the changed agent, execution, approval or key
+	Object     string // the id of the changed agent, execution, approval or key; of the organization for its settings
 	From, To   string // the state before and after; empty when there was none
 	Reason     string // the caller's own words, cut at maxReason
 }

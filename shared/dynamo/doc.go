@@ -8,7 +8,7 @@
 // part of a key holds a '#'.
 //
 //	pk                     sk                      item
-//	ORG#o                  ORG                     the tenant
+//	ORG#o                  ORG                     the tenant with its settings
 //	ORG#o                  AGENT#a                 an agent without its definition
 //	ORG#o                  ACTIVE                  the number of active agents
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
@@ -65,6 +65,7 @@
 //	pattern                          calls  read  write  how
 //	Tenant, Plan                     1      1     0      get
 //	SaveTenant                       2      1     4      get of the month; transaction: tenant, month
+//	SaveSettings                     1      0     7      transaction: tenant, act; 3 are the indexes of the act
 //	Balance                          1      1     0      get
 //	Balance of a month without use   2      2     0      get of the month, of the tenant
 //	Balances of 12 months            2      2     0      query; get of the tenant if one is without use

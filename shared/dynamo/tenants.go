@@ -7,24 +7,34 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/tenant"
 )
 
+// A tenantItem is a tenant. The Hub's data and the settings are written by updates
+// of their own attributes only, so that neither write erases what it does not
+// know.
 type tenantItem struct {
 	primary
+	hubItem
 
-	Plan      string `dynamodbav:"plan"`
-	Suspended bool   `dynamodbav:"suspended,omitempty"`
-	Created   int64  `dynamodbav:"created"`
-	Updated   int64  `dynamodbav:"updated"`
-	PlanAt    int64  `dynamodbav:"plan_at,omitempty"`
-	StateAt   int64  `dynamodbav:"state_at,omitempty"`
-	OwnersAt  int64  `dynamodbav:"owners_at,omitempty"`
-	Revision  int64  `dynamodbav:"rev"`
+	Policy   map[string]string `dynamodbav:"policy,omitempty"`
+	Settings int64             `dynamodbav:"settings,omitempty"` // counts their changes
+	Revision int64             `dynamodbav:"rev"`
+}
 
-	Owners []ownerItem `dynamodbav:"owners,omitempty"`
+// A hubItem is the Hub's data in a tenantItem.
+type hubItem struct {
+	Plan      string      `dynamodbav:"plan"`
+	Suspended bool        `dynamodbav:"suspended"`
+	Created   int64       `dynamodbav:"created"`
+	Updated   int64       `dynamodbav:"updated"`
+	PlanAt    int64       `dynamodbav:"plan_at"`
+	StateAt   int64       `dynamodbav:"state_at"`
+	OwnersAt  int64       `dynamodbav:"owners_at"`
+	Owners    []ownerItem `dynamodbav:"owners"`
 }
 
 type ownerItem struct {
@@ -37,10 +47,18 @@ func (i tenantItem) tenant(o id.Org) tenant.Tenant {
 	for _, w := range i.Owners {
 		owners = append(owners, tenant.Owner{User: id.User(w.User), Email: w.Email})
 	}
+	var chosen map[tenant.Policy]tenant.Choice
+	for p, c := range i.Policy {
+		if chosen == nil {
+			chosen = make(map[tenant.Policy]tenant.Choice, len(i.Policy))
+		}
+		chosen[tenant.Policy(p)] = tenant.Choice(c)
+	}
 	return tenant.Tenant{
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt),
+		Settings: tenant.Settings{Chosen: chosen, Revision: i.Settings},
 	}
 }
 
@@ -87,11 +105,32 @@ func tenantWrite(t tenant.Tenant) write {
 	for _, w := range t.Owners {
 		owners = append(owners, ownerItem{User: string(w.User), Email: w.Email})
 	}
-	return put(tenantItem{
-		primary: tenantKey(t.Org), Plan: string(t.Plan), Suspended: t.Suspended,
-		Created: nanos(t.Created), Updated: nanos(t.Updated), Revision: t.Revision + 1,
+	facts, err := attributevalue.MarshalMap(hubItem{
+		Plan: string(t.Plan), Suspended: t.Suspended, Created: nanos(t.Created), Updated: nanos(t.Updated),
 		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt), Owners: owners, OwnersAt: nanos(t.OwnersAt),
-	}, cond, args)
+	})
+	set := make(map[string]any, len(facts))
+	for name, v := range facts {
+		set[name] = v
+	}
+	return write{op: opUpdate, key: tenantKey(t.Org), set: set, add: map[string]int64{"rev": 1}, cond: cond, args: args, err: err}
+}
+
+// SaveSettings implements tenant.SettingsStore.
+func (s *Store) SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	chosen := make(map[string]string, len(t.Settings.Chosen))
+	for p, c := range t.Settings.Chosen {
+		chosen[string(p)] = string(c)
+	}
+	update := write{
+		op: opUpdate, key: tenantKey(t.Org), set: map[string]any{"policy": chosen, "settings": t.Settings.Revision},
+		add: map[string]int64{"rev": 1}, cond: "rev = :rev", args: map[string]any{":rev": t.Revision},
+	}
+	err := s.write(ctx, append([]write{update}, auditWrites(acts)...)...)
+	if refused(err) != nil {
+		return tenant.ErrStale
+	}
+	return err
 }
 
 // moved returns the write that adds the difference of two plans to the balance

@@ -331,6 +331,13 @@ func orgPatterns() map[string]pattern {
 			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
 			return func(ctx context.Context) error { return w.store.SaveTenant(ctx, x, month) }
 		},
+		"SaveSettings": func(w *fixture) call {
+			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
+			w.ok(w.store.SaveTenant(w.t.Context(), x, month))
+			x.Revision++
+			x.Settings = tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, Revision: 1}
+			return func(ctx context.Context) error { return w.store.SaveSettings(ctx, x, anAct(string(x.Org), 1)) }
+		},
 		"Balance": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month)) }
 		},

@@ -212,13 +212,21 @@ func (in *request) ifMatch() *string {
 	return &list
 }
 
-// never is a revision that no agent has.
+// never is a revision that no resource has.
 const never = -1
 
-// match returns the revision that an If-Match header asks for: 0 for any, never
-// for an impossible tag. Of several tags it returns the agent's current one, or
-// never when that is not among them.
+// match returns the revision of an agent that an If-Match header asks for.
 func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int64, error) {
+	return matched(header, func() (int64, error) {
+		a, err := g.svc.Get(ctx, callerIn(ctx), agent)
+		return a.Revision, err
+	})
+}
+
+// matched returns the revision that an If-Match header asks for: 0 for any, never
+// for an impossible tag. Of several tags it returns the current revision, or
+// never when that is not among them.
+func matched(header *string, current func() (int64, error)) (int64, error) {
 	tags := strings.Split(value(header), ",")
 	switch {
 	case header == nil || strings.TrimSpace(*header) == "*":
@@ -226,13 +234,13 @@ func (g agents) match(ctx context.Context, agent id.Agent, header *string) (int6
 	case len(tags) == 1:
 		return revision(tags[0]), nil
 	}
-	a, err := g.svc.Get(ctx, callerIn(ctx), agent)
+	now, err := current()
 	if err != nil {
 		return 0, err
 	}
 	for _, t := range tags {
-		if revision(t) == a.Revision {
-			return a.Revision, nil
+		if revision(t) == now {
+			return now, nil
 		}
 	}
 	return never, nil

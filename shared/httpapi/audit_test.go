@@ -47,6 +47,7 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "owner@org_a", what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "denied"}`}, "POST /api/approvals/{id}/decision"},
 		{call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]}, "POST /api/keys"},
 		{call{as: "owner@org_a", what: "DELETE /api/keys/key_NEW1"}, "DELETE /api/keys/{id}"},
+		{call{as: "owner@org_a", what: "PATCH /api/settings", body: valid["PATCH /api/settings"]}, "PATCH /api/settings"},
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {

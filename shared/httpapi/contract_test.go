@@ -25,6 +25,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/httpapi/spec/document"
 	"theoneagents.app/agents/shared/template"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // loaded returns the parsed and validated openapi.yaml.
@@ -95,6 +96,8 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		"ModelTier":            texts(credit.Tiers()),
 		"AuditKind":            texts(audit.Kinds()),
 		"AuditCredential.type": texts([]audit.CredentialKind{audit.Session, audit.Key}),
+		"Policy":               texts(tenant.Policies()), // its properties
+		"SettingsPatch.policy": texts(tenant.Policies()),
 		"KeyAccess":            texts([]caller.Access{caller.Read, caller.ReadWrite}),
 		"FilterableField.type": texts([]catalog.FieldType{catalog.String, catalog.Number, catalog.Boolean, catalog.Enum}),
 		"ActionParam.type": texts([]catalog.FieldType{
@@ -114,6 +117,26 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		words = slices.Sorted(slices.Values(words))
 		if !slices.Equal(known, words) {
 			t.Errorf("%s has %v, the domain %v", place, known, words)
+		}
+	}
+}
+
+func TestTheContractHasTheChoicesAndTheDefaultOfEveryPolicy(t *testing.T) {
+	t.Parallel()
+
+	fields := theContract(t).Components.Schemas["Policy"].Value.Properties
+	for _, p := range tenant.Policies() {
+		field, ok := fields[string(p)]
+		if !ok {
+			t.Errorf("the document does not have %s", p)
+			continue
+		}
+		choices := p.Choices()
+		if got := each(field.Value.Enum, func(v any) string { return fmt.Sprint(v) }); !slices.Equal(got, texts(choices)) {
+			t.Errorf("%s has the values %v in the document, %v in package tenant", p, got, choices)
+		}
+		if got := field.Value.Default; got != string(choices[0]) {
+			t.Errorf("the default of %s is %v in the document, %s in package tenant", p, got, choices[0])
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // An api is a set of mounted routes.
@@ -200,7 +201,7 @@ func clean(r *http.Request) bool {
 // status returns the HTTP status of a fault.
 func status(f *fault.Error) int {
 	switch {
-	case errors.Is(f, agent.ErrChanged):
+	case errors.Is(f, agent.ErrChanged), errors.Is(f, tenant.ErrChanged):
 		return http.StatusPreconditionFailed
 	case errors.Is(f, ErrMethod):
 		return http.StatusMethodNotAllowed

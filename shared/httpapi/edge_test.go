@@ -80,6 +80,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
 		"GET /api/webhook-secret": caller.Manage, "GET /api/audit": caller.Manage,
+		"GET /api/settings": caller.Manage, "PATCH /api/settings": caller.Manage,
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {

@@ -219,6 +219,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
 	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
+	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}}.routes()...)
 	w.routes = append(w.routes, documents([]byte(callKeys))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()

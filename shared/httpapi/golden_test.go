@@ -183,6 +183,24 @@ func written() []golden {
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/audit"}, nil},
 		{"not allowed to a member", call{as: "member@org_a", what: "GET /api/audit"}, nil},
 
+		{"default", call{as: owner, what: "GET /api/settings"}, nil},
+		{"chosen", call{as: "admin@org_a", what: "GET /api/settings"}, deny},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/settings"}, deny},
+		{"not allowed to a member", call{as: "member@org_a", what: "GET /api/settings"}, nil},
+		{"not allowed to a key", call{as: "read_write", what: "GET /api/settings"}, nil},
+		{"changed", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
+		{"unchanged", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "allow"}}`, header: match(`"1"`)}, nil},
+		{"empty", call{as: owner, what: "PATCH /api/settings", body: `{}`}, deny},
+		{"reset", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": null}}`}, deny},
+		{"reset all", call{as: owner, what: "PATCH /api/settings", body: `{"policy": null}`, header: match(`"7", "2"`)}, deny},
+		{"lost update", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "allow"}}`, header: match(`"1"`)}, deny},
+		{"strange tag", call{as: owner, what: "PATCH /api/settings", body: `{}`, header: match(`W/"1"`)}, nil},
+		{"every fault", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "never", "self_aproval": "deny"}, "polices": {}}`}, nil},
+		{"no object", call{as: owner, what: "PATCH /api/settings", body: `{"policy": "strict"}`}, nil},
+		{"a list", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": ["deny"]}}`}, nil},
+		{"by a member", call{as: "member@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
+		{"by a key", call{as: "read_write", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
+
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
@@ -192,6 +210,17 @@ func written() []golden {
 // readOnlyChanged has a wrong value for every read-only field.
 const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", "version": 2, "stats": {"total_runs": 99},
 	"created_at": "2026-03-09T13:23:00Z", "updated_at": "2026-03-09T14:22:02Z", "warnings": "none", "name": "B"}`
+
+// deny chooses a setting that is not the default.
+func deny(t *testing.T, w *fixture) {
+	t.Helper()
+	if got := w.do(t, call{as: "owner@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}); got.status != http.StatusOK {
+		t.Fatal(got.text)
+	}
+}
+
+// match returns the header of an ETag.
+func match(tag string) map[string]string { return map[string]string{"If-Match": tag} }
 
 // withKey returns the header of an idempotency key.
 func withKey(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
@@ -309,6 +338,7 @@ var valid = map[string]string{
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
+	"PATCH /api/settings":               `{"policy": {"self_approval": "deny"}}`,
 }
 
 // missing returns the path of a route with the id of a missing resource.
@@ -334,10 +364,14 @@ func derived(rt route) []golden {
 		}
 		return c
 	}
+	wrong := http.MethodPatch
+	if path == "/api/settings" {
+		wrong = http.MethodPut
+	}
 	all := []golden{
 		{"unknown parameter", owner(method+" "+missing+"?colour=red", valid), nil},
 		{"unreadable query", owner(method+" "+missing+"?a=%zz", valid), nil},
-		{"wrong method", owner("PATCH "+missing, ""), nil},
+		{"wrong method", owner(wrong+" "+missing, ""), nil},
 	}
 	if !rt.open {
 		all = append(all,
@@ -350,10 +384,10 @@ func derived(rt route) []golden {
 			golden{"missing", owner(method+" "+missing, valid), nil},
 			golden{"strange id", owner(method+" "+strange, valid), nil})
 	}
-	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" && rt.pattern != "GET /api/audit" {
+	if rt.act != caller.See && !rt.open && rt.pattern != "GET /api/keys" && rt.pattern != "GET /api/audit" && rt.pattern != "GET /api/settings" {
 		all = append(all, golden{"not allowed", call{as: "viewer@org_a", what: method + " " + missing, body: valid}, nil})
 	}
-	if method != http.MethodPost && method != http.MethodPut {
+	if method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch {
 		return all
 	}
 	all = append(all,

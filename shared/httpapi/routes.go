@@ -10,6 +10,7 @@ import (
 	specevents "theoneagents.app/agents/shared/httpapi/spec/events"
 	specexecutions "theoneagents.app/agents/shared/httpapi/spec/executions"
 	speckeys "theoneagents.app/agents/shared/httpapi/spec/keys"
+	specsettings "theoneagents.app/agents/shared/httpapi/spec/settings"
 )
 
 // The table of routes: every endpoint with its permission, the reader of its
@@ -78,6 +79,13 @@ func (g events) routes() []route {
 func (g auditLog) routes() []route {
 	return []route{
 		{"GET /api/audit", caller.Manage, false, nil, serve(readListAudit, g.ListAudit, specaudit.ListAuditResponseObject.VisitListAuditResponse)},
+	}
+}
+
+func (g settings) routes() []route {
+	return []route{
+		{"GET /api/settings", caller.Manage, false, nil, serve(readGetSettings, g.GetSettings, specsettings.GetSettingsResponseObject.VisitGetSettingsResponse)},
+		{"PATCH /api/settings", caller.Manage, false, records(audit.SettingsChanged), serve(readUpdateSettings, g.UpdateSettings, specsettings.UpdateSettingsResponseObject.VisitUpdateSettingsResponse)},
 	}
 }
 

@@ -93,6 +93,14 @@ func (o Object) NeedAny(field string) (any, bool) {
 	return v, ok
 }
 
+// OptionalAny returns an optional field whose value may be null, and whether it is
+// present.
+func (o Object) OptionalAny(field string) (any, bool) {
+	o.known[field] = true
+	v, ok := o.fields[field]
+	return v, ok
+}
+
 // Empty reports whether v was an object and has no field other than null.
 func (o Object) Empty() bool {
 	return o.fields != nil && !slices.ContainsFunc(slices.Collect(maps.Values(o.fields)), func(v any) bool { return v != nil })

@@ -47,7 +47,22 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 		o.months[month] = b
 	}
 	t.Revision++
+	t.Settings = o.tenant.Settings
 	o.tenant = clone(t)
+	return nil
+}
+
+// SaveSettings implements tenant.SettingsStore.
+func (s *Store) SaveSettings(_ context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(t.Org)
+	if o.tenant.Revision != t.Revision || t.Revision == 0 {
+		return tenant.ErrStale
+	}
+	o.tenant.Settings = clone(t.Settings)
+	o.tenant.Revision++
+	o.record(acts)
 	return nil
 }
 

@@ -39,6 +39,7 @@ import (
 // Store is the union of the services' store interfaces.
 type Store interface {
 	tenant.Store
+	tenant.SettingsStore
 	agent.Store
 	agent.Plans
 	execution.Store

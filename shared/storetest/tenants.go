@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -87,6 +88,72 @@ func tenants() []promise {
 			old.Revision = 2
 			is(t, s.SaveTenant(t.Context(), old, month), tenant.ErrStale)
 		}},
+		{"settings are read as they were written, with their act", func(t trial, s Store) {
+			want, err := s.Tenant(t.Context(), announced(t, s, credit.Growth))
+			ok(t, err)
+			want.Settings = denying(3)
+			act := anAct(want.Org, 1)
+			ok(t, s.SaveSettings(t.Context(), want, act))
+			want.Revision++
+			got, err := s.Tenant(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "tenant", got, want)
+			same(t, "acts", log(t, s, want.Org), []audit.Entry{act})
+		}},
+		{"settings of a tenant that has changed since it was read are not written, nor is their act", func(t trial, s Store) {
+			x, err := s.Tenant(t.Context(), announced(t, s, credit.Starter))
+			ok(t, err)
+			for _, revision := range []int64{0, x.Revision - 1, x.Revision + 1} {
+				old := x
+				old.Revision, old.Settings = revision, denying(1)
+				is(t, s.SaveSettings(t.Context(), old, anAct(x.Org, 1)), tenant.ErrStale)
+			}
+			is(t, s.SaveSettings(t.Context(), tenant.Tenant{Org: anOrg(), Settings: denying(1)}), tenant.ErrStale)
+			got, err := s.Tenant(t.Context(), x.Org)
+			ok(t, err)
+			same(t, "tenant", got, x)
+			same(t, "acts", len(log(t, s, x.Org)), 0)
+		}},
+		{"the Hub's data leaves the settings, and settings leave the Hub's data", func(t trial, s Store) {
+			hub, err := s.Tenant(t.Context(), announced(t, s, credit.Starter))
+			ok(t, err)
+			ok(t, s.SaveSettings(t.Context(), tenant.Tenant{Org: hub.Org, Revision: hub.Revision, Settings: denying(1)}))
+			hub.Revision++
+			hub.Plan, hub.Suspended, hub.StateAt, hub.Owners = credit.Scale, true, day(), []tenant.Owner{{Email: "b@c.example"}}
+			ok(t, s.SaveTenant(t.Context(), hub, month)) // of a writer that knows no settings
+			hub.Revision++
+			hub.Settings = denying(1)
+			got, err := s.Tenant(t.Context(), hub.Org)
+			ok(t, err)
+			same(t, "tenant", got, hub)
+			hub.Suspended, hub.Owners = false, nil
+			ok(t, s.SaveTenant(t.Context(), hub, month))
+			hub.Revision++
+			got, err = s.Tenant(t.Context(), hub.Org)
+			ok(t, err)
+			same(t, "tenant", got, hub)
+		}},
+		{"no change is lost between the Hub and people who change settings", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			race(t, racers, nil, func(i int) error {
+				return insist(tenant.ErrStale, func() error {
+					x, err := s.Tenant(t.Context(), o)
+					if err != nil {
+						return err
+					}
+					if i%2 == 0 {
+						x.Updated = x.Updated.Add(time.Second)
+						return s.SaveTenant(t.Context(), x, month)
+					}
+					x.Settings = denying(x.Settings.Revision + 1)
+					return s.SaveSettings(t.Context(), x, anAct(o, i))
+				})
+			})
+			x, err := s.Tenant(t.Context(), o)
+			ok(t, err)
+			same(t, "changes of settings", x.Settings, denying(racers/2))
+			same(t, "writes", x.Revision, 1+racers)
+		}},
 		{"one of many racing writes of a tenant wins", func(t trial, s Store) {
 			x := tenant.Tenant{Org: anOrg(), Plan: credit.Starter, Created: day(), Updated: day()}
 			for range 2 {
@@ -96,6 +163,11 @@ func tenants() []promise {
 			}
 		}},
 	}
+}
+
+// denying returns settings with a choice that is no default.
+func denying(revision int64) tenant.Settings {
+	return tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, Revision: revision}
 }
 
 // balance returns the balance of the month.

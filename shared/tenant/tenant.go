@@ -1,5 +1,10 @@
-// Package tenant keeps the Hub's data about an organization: that it exists,
-// its plan, its owners, and whether it is suspended.
+// Package tenant keeps the Hub's data about an organization (that it exists, its
+// plan, its owners, and whether it is suspended) and the organization's own
+// settings.
+//
+// Both are one record, because every event reads it: a setting costs the
+// dispatcher no read of its own. Each is written without the other: an event of
+// the Hub leaves the settings, and a change of settings leaves the Hub's data.
 //
 // The record has one clock each for the plan, the suspension and the owners, so
 // that the Hub's events may be repeated and arrive in any order. While the Hub
@@ -38,6 +43,8 @@ type Tenant struct {
 	Owners    []Owner   // recipients of alerts; none when the Hub named none
 	OwnersAt  time.Time // of the event that set the owners
 	Revision  int64     // counts the writes; 0 before the first
+
+	Settings Settings // the organization's own choices
 }
 
 // The events of the Hub that change a tenant.
@@ -109,9 +116,10 @@ type Store interface {
 	// Tenant returns the organization, or ErrUnknown.
 	Tenant(ctx context.Context, org id.Org) (Tenant, error)
 
-	// SaveTenant writes t if the stored revision is still t.Revision, and moves
-	// the balance of month by the difference of the allocations, in one
-	// transaction. Otherwise it returns ErrStale.
+	// SaveTenant writes the Hub's data of t if the stored revision is still
+	// t.Revision, and moves the balance of month by the difference of the
+	// allocations, in one transaction. Otherwise it returns ErrStale. It leaves
+	// the stored settings unchanged.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
 	// Revoke records a revocation at least until it expires. Repeating it changes

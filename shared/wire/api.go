@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/session"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // groups returns the API's functions by name, each with the endpoints that it
@@ -28,6 +29,9 @@ func groups() map[string]func(*Wire) http.Handler {
 		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
 		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
 		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+		"settings": func(w *Wire) http.Handler {
+			return httpapi.Settings(&tenant.SettingsService{Store: w.Store(), Now: w.Now}, w.edge())
+		},
 	}
 }
 

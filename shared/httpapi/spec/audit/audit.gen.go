@@ -44,6 +44,7 @@ const (
 	ExecutionRetried   AuditKind = "execution.retried"
 	KeyCreated         AuditKind = "key.created"
 	KeyRevoked         AuditKind = "key.revoked"
+	SettingsChanged    AuditKind = "settings.changed"
 	SystemAgentPaused  AuditKind = "system_agent.paused"
 	SystemAgentResumed AuditKind = "system_agent.resumed"
 )
@@ -72,6 +73,8 @@ func (e AuditKind) Valid() bool {
 	case KeyCreated:
 		return true
 	case KeyRevoked:
+		return true
+	case SettingsChanged:
 		return true
 	case SystemAgentPaused:
 		return true
@@ -114,13 +117,13 @@ type AuditEntry struct {
 	// Kind The kind of an act. A change of an agent that also changes its status is `agent.status_changed`. Each vote on an approval is an act of its own.
 	Kind AuditKind `json:"kind"`
 
-	// Object The id of the agent, execution, approval or key that was changed.
+	// Object The id of the agent, execution, approval or key that was changed; of the organization for its settings.
 	Object string `json:"object"`
 
-	// From The state before the act: of an agent its version and status, of a clone the agent or the template that was copied, otherwise a status. Null when there was none.
+	// From The state before the act: of an agent its version and status, of a clone the agent or the template that was copied, the changed settings, otherwise a status. Null when there was none.
 	From *string `json:"from"`
 
-	// To The state after the act: of an agent its version and status, of a retried execution the id of the retry, of a new key its access, otherwise a status. Null when there is none.
+	// To The state after the act: of an agent its version and status, of a retried execution the id of the retry, of a new key its access, the changed settings, otherwise a status. Null when there is none.
 	To *string `json:"to"`
 
 	// Reason The beginning of the note that the person gave, at most 200 characters; null without one.
@@ -180,7 +183,7 @@ type ListAuditParams struct {
 	// Kind Only acts of this kind.
 	Kind *AuditKind `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Object Only acts on the agent, execution, approval or key with this id.
+	// Object Only acts on the agent, execution, approval or key with this id, or on the settings of the organization with this id.
 	Object *string `form:"object,omitempty" json:"object,omitempty"`
 
 	// Limit The maximum number of entries on a page.

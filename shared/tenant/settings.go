@@ -1,0 +1,186 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/retry"
+)
+
+// The faults of settings.
+var (
+	ErrChanged = fault.New(fault.Stale, "precondition_failed", "The settings have changed since you read them; read them again.")
+	ErrBusy    = fault.New(fault.Stale, "conflict", "The settings are being changed by others; try again.")
+)
+
+// A Policy is a choice that an organization makes for itself. The API has it as a
+// field below policy.
+type Policy string
+
+// The policies.
+const (
+	// SelfApproval says whether owners and admins may decide approvals of runs
+	// that they started, or of agents that they wrote or activated.
+	SelfApproval Policy = "self_approval"
+)
+
+// A Choice is a value of a policy.
+type Choice string
+
+// The choices.
+const (
+	Allow Choice = "allow"
+	Deny  Choice = "deny"
+)
+
+// A policyRow is a row of the table of policies.
+type policyRow struct {
+	policy  Policy
+	choices []Choice // the first is the default
+}
+
+// policies is the table of policies, by name. A new policy is a row here, its
+// constants above, and its property of the schema Policy in openapi.yaml.
+var policies = []policyRow{
+	{SelfApproval, []Choice{Allow, Deny}},
+}
+
+// Policies returns all policies, by name.
+func Policies() []Policy {
+	all := make([]Policy, len(policies))
+	for i, row := range policies {
+		all[i] = row.policy
+	}
+	return all
+}
+
+// Choices returns the possible values of a policy, the default first; none for
+// an unknown policy.
+func (p Policy) Choices() []Choice {
+	if i := slices.IndexFunc(policies, func(r policyRow) bool { return r.policy == p }); i >= 0 {
+		return slices.Clone(policies[i].choices)
+	}
+	return nil
+}
+
+// Settings are the choices of an organization. The zero value has every default.
+type Settings struct {
+	Chosen   map[Policy]Choice // without defaults
+	Revision int64             // counts the changes of the settings
+}
+
+// Policy returns the choice for a policy. A stored choice that the policy no
+// longer has counts as the default.
+func (s Settings) Policy(p Policy) Choice {
+	choices := p.Choices()
+	if c := s.Chosen[p]; slices.Contains(choices, c) {
+		return c
+	}
+	if len(choices) == 0 {
+		return ""
+	}
+	return choices[0]
+}
+
+// Tag identifies this state of the settings among those of the organization. It
+// is never 0.
+func (s Settings) Tag() int64 { return s.Revision + 1 }
+
+// with returns the settings after a change of some policies; an empty choice
+// resets a policy to its default. It returns s when nothing changes.
+func (s Settings) with(changes map[Policy]Choice) Settings {
+	after := Settings{Chosen: map[Policy]Choice{}, Revision: s.Revision + 1}
+	maps.Copy(after.Chosen, s.Chosen)
+	for p, to := range changes {
+		after.Chosen[p] = to
+		if byDefault := p.Choices()[0]; to == byDefault || to == "" {
+			delete(after.Chosen, p)
+		}
+	}
+	if from, _ := differences(s, after); from == "" {
+		return s
+	}
+	return after
+}
+
+// differences returns the policies that differ between two settings, as the
+// audit log shows them.
+func differences(before, after Settings) (from, to string) {
+	var was, is []string
+	for _, p := range Policies() {
+		if b, a := before.Policy(p), after.Policy(p); b != a {
+			was, is = append(was, fmt.Sprintf("%s %s", p, b)), append(is, fmt.Sprintf("%s %s", p, a))
+		}
+	}
+	return strings.Join(was, ", "), strings.Join(is, ", ")
+}
+
+// SettingsStore keeps the settings of organizations.
+type SettingsStore interface {
+	// Tenant returns the organization, or ErrUnknown.
+	Tenant(ctx context.Context, org id.Org) (Tenant, error)
+
+	// SaveSettings writes the settings of t, and nothing else of it, with the acts
+	// in one transaction, if the stored revision is still t.Revision. Otherwise it
+	// returns ErrStale.
+	SaveSettings(ctx context.Context, t Tenant, acts ...audit.Entry) error
+}
+
+// SettingsService reads and changes the settings of callers' organizations.
+type SettingsService struct {
+	Store SettingsStore
+	Now   func() time.Time
+}
+
+// Get returns the settings of the caller's organization.
+func (s *SettingsService) Get(ctx context.Context, who caller.Caller) (Settings, error) {
+	t, err := s.Store.Tenant(ctx, who.Org)
+	return t.Settings, err
+}
+
+// A SettingsPatch is a change of settings.
+type SettingsPatch struct {
+	Policies map[Policy]Choice // the policies to change; an empty choice means the default
+	Match    int64             // the tag of the settings that the caller has read; 0 matches any
+}
+
+// Update changes settings of the caller's organization and leaves the others. It
+// returns ErrChanged if the tag does not match.
+func (s *SettingsService) Update(ctx context.Context, who caller.Caller, p SettingsPatch) (Settings, error) {
+	var after Settings
+	err := retry.Races(ErrStale, func() (err error) {
+		after, err = s.update(ctx, who, p)
+		return err
+	})
+	if errors.Is(err, retry.ErrLost) {
+		err = ErrBusy.Because(fmt.Errorf("change the settings of %s: %w", who.Org, err))
+	}
+	return after, err
+}
+
+func (s *SettingsService) update(ctx context.Context, who caller.Caller, p SettingsPatch) (Settings, error) {
+	t, err := s.Store.Tenant(ctx, who.Org)
+	if err != nil {
+		return Settings{}, err
+	}
+	before := t.Settings
+	if p.Match != 0 && p.Match != before.Tag() {
+		return Settings{}, ErrChanged
+	}
+	t.Settings = before.with(p.Policies)
+	if t.Settings.Revision == before.Revision {
+		return before, nil
+	}
+	from, to := differences(before, t.Settings)
+	act := audit.Of(who, audit.Change{Kind: audit.SettingsChanged, Object: string(who.Org), From: from, To: to}, s.Now())
+	return t.Settings, s.Store.SaveSettings(ctx, t, act)
+}

@@ -1,0 +1,228 @@
+package tenant_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+var admin = caller.Caller{Org: "org_a", User: "user_admin", Roles: []caller.Role{caller.Admin}}
+
+// announced returns a store with the organization, and the services of the
+// organization's settings and of the Hub's events.
+func announced(t interface{ Fatal(args ...any) }, ctx context.Context) (*memory.Store, *tenant.SettingsService, *tenant.Service) {
+	store := memory.New()
+	var minutes atomic.Int64
+	now := func() time.Time { return at(int(minutes.Add(1))) }
+	hub := &tenant.Service{Store: store, Now: now}
+	if err := hub.Project(ctx, created(0, credit.Starter)); err != nil {
+		t.Fatal(err)
+	}
+	return store, &tenant.SettingsService{Store: store, Now: now}, hub
+}
+
+func choosing(c tenant.Choice) tenant.SettingsPatch {
+	return tenant.SettingsPatch{Policies: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: c}}
+}
+
+func TestEveryPolicyHasDefaultsAndChoices(t *testing.T) {
+	t.Parallel()
+
+	for _, p := range tenant.Policies() {
+		choices := p.Choices()
+		if len(choices) < 2 {
+			t.Errorf("%s has the choices %v, want two or more", p, choices)
+			continue
+		}
+		stored := func(c tenant.Choice) tenant.Settings {
+			return tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{p: c}}
+		}
+		if got := (tenant.Settings{}).Policy(p); got != choices[0] {
+			t.Errorf("%s is %q by default, want %q", p, got, choices[0])
+		}
+		if got := stored("a choice of the past").Policy(p); got != choices[0] {
+			t.Errorf("%s is %q after a choice that no longer exists, want %q", p, got, choices[0])
+		}
+		for _, c := range choices {
+			if got := stored(c).Policy(p); got != c {
+				t.Errorf("%s is %q, want %q", p, got, c)
+			}
+		}
+	}
+	if c := tenant.Policy("unknown").Choices(); len(c) > 0 {
+		t.Errorf("an unknown policy has the choices %v", c)
+	}
+}
+
+func TestASettingKeepsItsValueUntilItIsChangedOrReset(t *testing.T) {
+	t.Parallel()
+
+	store, settings, _ := announced(t, t.Context())
+	for n, step := range []struct {
+		patch tenant.SettingsPatch
+		want  tenant.Choice
+		acts  int
+	}{
+		{tenant.SettingsPatch{}, tenant.Allow, 0},
+		{choosing(tenant.Allow), tenant.Allow, 0},
+		{choosing(""), tenant.Allow, 0},
+		{choosing(tenant.Deny), tenant.Deny, 1},
+		{choosing(tenant.Deny), tenant.Deny, 1},
+		{tenant.SettingsPatch{}, tenant.Deny, 1},
+		{choosing(""), tenant.Allow, 2},
+		{choosing(tenant.Deny), tenant.Deny, 3},
+		{choosing(tenant.Allow), tenant.Allow, 4},
+	} {
+		before, err := settings.Get(t.Context(), admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := settings.Update(t.Context(), admin, step.patch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.Policy(tenant.SelfApproval); got != step.want {
+			t.Errorf("step %d: %q, want %q", n, got, step.want)
+		}
+		stored, err := settings.Get(t.Context(), admin)
+		if err != nil || stored.Tag() != after.Tag() || stored.Policy(tenant.SelfApproval) != step.want {
+			t.Errorf("step %d: stored %+v, %v; answered %+v", n, stored, err, after)
+		}
+		page, err := store.Audit(t.Context(), "org_a", audit.Query{Limit: 10})
+		if err != nil || len(page.Entries) != step.acts {
+			t.Errorf("step %d: %d acts, %v, want %d", n, len(page.Entries), err, step.acts)
+		}
+		if changed := before.Policy(tenant.SelfApproval) != step.want; changed != (before.Tag() != after.Tag()) {
+			t.Errorf("step %d: changed %t, tags %d and %d", n, changed, before.Tag(), after.Tag())
+		}
+	}
+	page, _ := store.Audit(t.Context(), "org_a", audit.Query{Limit: 1})
+	e := page.Entries[0]
+	if e.Kind != audit.SettingsChanged || e.Object != "org_a" || e.From != "self_approval deny" || e.To != "self_approval allow" || e.Actor != "user_admin" {
+		t.Errorf("the act is %+v", e)
+	}
+}
+
+func TestAChangeOfSettingsThatWereNotReadIsRefused(t *testing.T) {
+	t.Parallel()
+
+	_, settings, hub := announced(t, t.Context())
+	read, err := settings.Get(t.Context(), admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hub.Project(t.Context(), changed(1, credit.Scale)); err != nil {
+		t.Fatal(err)
+	}
+	patch := choosing(tenant.Deny)
+	patch.Match = read.Tag() // an event of the Hub does not change the settings
+	if _, err := settings.Update(t.Context(), admin, patch); err != nil {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := settings.Update(t.Context(), admin, patch); !errors.Is(err, tenant.ErrChanged) {
+		t.Errorf("err = %v, want ErrChanged", err)
+	}
+}
+
+// Events of the Hub and changes of settings in any order keep each other's data.
+func TestTheHubAndPeopleDoNotUndoEachOther(t *testing.T) {
+	t.Parallel()
+
+	rapid.Check(t, func(t *rapid.T) {
+		ctx := context.Background()
+		store, settings, hub := announced(t, ctx)
+		plan, suspension, choice := credit.Starter, false, tenant.Allow
+		for minute := range rapid.IntRange(1, 20).Draw(t, "steps") {
+			switch rapid.IntRange(0, 2).Draw(t, "who") {
+			case 0:
+				plan = rapid.SampledFrom([]credit.Plan{credit.Starter, credit.Growth, credit.Scale}).Draw(t, "plan")
+				if err := hub.Project(ctx, changed(minute+1, plan)); err != nil {
+					t.Fatal(err)
+				}
+			case 1:
+				suspension = true
+				if err := hub.Project(ctx, suspended(minute+1)); err != nil {
+					t.Fatal(err)
+				}
+			case 2:
+				choice = rapid.SampledFrom(tenant.SelfApproval.Choices()).Draw(t, "choice")
+				if _, err := settings.Update(ctx, admin, choosing(choice)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := store.Tenant(ctx, "org_a")
+			if err != nil || got.Plan != plan || got.Suspended != suspension || got.Settings.Policy(tenant.SelfApproval) != choice {
+				t.Fatalf("%+v, %v; want %s, suspended %t, %s", got, err, plan, suspension, choice)
+			}
+		}
+	})
+}
+
+// Of people who change the settings that all have read, one wins; without a match
+// every change is applied.
+func TestRacingChangesOfSettings(t *testing.T) {
+	t.Parallel()
+
+	for _, guarded := range []bool{true, false} {
+		t.Run(fmt.Sprintf("guarded %t", guarded), func(t *testing.T) {
+			t.Parallel()
+
+			store, settings, hub := announced(t, t.Context())
+			read, err := settings.Get(t.Context(), admin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const racers = 16
+			errs := make([]error, racers)
+			var wg sync.WaitGroup
+			for i := range racers {
+				wg.Go(func() {
+					patch := choosing(tenant.Deny)
+					if guarded {
+						patch.Match = read.Tag()
+					}
+					_, errs[i] = settings.Update(t.Context(), admin, patch)
+				})
+				wg.Go(func() {
+					if err := hub.Project(t.Context(), changed(i+1, credit.Scale)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			won := 0
+			for _, err := range errs {
+				switch {
+				case err == nil:
+					won++
+				case !guarded || !errors.Is(err, tenant.ErrChanged):
+					t.Errorf("err = %v", err)
+				}
+			}
+			if want := map[bool]int{true: 1, false: racers}[guarded]; won != want {
+				t.Errorf("%d won, want %d", won, want)
+			}
+			page, err := store.Audit(t.Context(), "org_a", audit.Query{Limit: 100})
+			if err != nil || len(page.Entries) != 1 { // the others changed nothing
+				t.Errorf("%d acts, %v, want 1", len(page.Entries), err)
+			}
+			got, err := store.Tenant(t.Context(), "org_a")
+			if err != nil || got.Plan != credit.Scale || !cmp.Equal(got.Settings.Chosen, choosing(tenant.Deny).Policies) {
+				t.Errorf("the tenant is %+v, %v", got, err)
+			}
+		})
+	}
+}
