@@ -18,8 +18,9 @@ import textwrap
 import time
 
 from ministack import app
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime, router
 from ministack.services import eventbridge, lambda_svc, ses_v2, sns, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 TESTED = "1.5.33"
 
@@ -286,6 +287,106 @@ def replay_to_the_rules_named(patch: str) -> None:
     )
 
 
+def keep_policies_of_buses(patch: str) -> None:
+    """CloudFormation dropped the policy of an event bus."""
+    rewrite(
+        patch,
+        provisioners._eb_event_bus_create,
+        "    _eb._create_event_bus(data)\n",
+        "    _eb._create_event_bus(data)\n    _set_bus_policy(name, props)\n",
+    )
+    rewrite(
+        patch,
+        provisioners._eb_event_bus_update,
+        "    bus = _eb._event_buses.get(physical_id)\n",
+        "    bus = _eb._event_buses.get(physical_id)\n    _set_bus_policy(physical_id, new_props)\n",
+    )
+    if not hasattr(eventbridge, "_event_bus_policies"):
+        raise Misfit(patch, "eventbridge._event_bus_policies is gone")
+
+    def set_policy(name: str, props: dict) -> None:
+        eventbridge._event_bus_policies.pop(name, None)
+        if props.get("Policy"):
+            eventbridge._event_bus_policies[name] = props["Policy"]
+
+    provisioners._set_bus_policy = set_policy
+
+
+def give_functions_their_roles(patch: str) -> None:
+    """Functions had the credentials of the account, not sessions of their roles."""
+    rewrite(
+        patch,
+        lambda_runtime.execution_credentials,
+        "    if not app.AUTH:\n",
+        '    if not app.AUTH and not config.get("Role"):\n',
+    )
+
+
+def guard_buses_with_policies(patch: str) -> None:
+    """PutEvents asked for no permission: every caller could put events of every
+    source. A bus that has a policy now takes events only from roles that may put
+    events of these sources, as on AWS. Buses without a policy stay open."""
+    rewrite(
+        patch,
+        eventbridge.handle_request,
+        "    return handler(data)\n",
+        '    refusal = _refused(headers, query_params, data) if action == "PutEvents" else None\n'
+        "    return refusal or handler(data)\n",
+    )
+    for needed in ("resolve_principal", "evaluate", "combine_resource_policy", "EvalContext", "AuthError"):
+        if not hasattr(iam_evaluator, needed):
+            raise Misfit(patch, f"iam_evaluator.{needed} is gone")
+
+    def refused(headers: dict, query: dict, data: dict):
+        sources, types = {}, {}
+        for entry in data.get("Entries") or []:
+            name, error = eventbridge._event_bus_name_from_ref(entry.get("EventBusName", "default"))
+            if not error:
+                sources.setdefault(name, []).extend(values(entry, "Source"))
+                types.setdefault(name, []).extend(values(entry, "DetailType"))
+        for name in sources:
+            policy = eventbridge._event_bus_policies.get(name)
+            if policy and not may_put(headers, query, name, policy, sources[name], types[name]):
+                return eventbridge.error_response_json(
+                    "AccessDeniedException",
+                    f"{iam_evaluator.request_caller_arn(headers, query)} is not authorized to perform: "
+                    f"events:PutEvents on the bus {name} for the sources {sources[name]}",
+                    400,
+                )
+        return None
+
+    eventbridge._refused = refused
+
+
+def values(entry: dict, field: str) -> list:
+    """Returns the value of a field as a list; a missing one has no value."""
+    return [str(entry[field])] if entry.get(field) is not None else []
+
+
+def may_put(headers: dict, query: dict, bus: str, policy: dict, sources: list, types: list) -> bool:
+    """Reports whether the policies of the caller and of the bus allow PutEvents."""
+    account, region = eventbridge.get_account_id(), eventbridge.get_region()
+    caller = iam_evaluator.resolve_principal(router.extract_access_key_id(headers, query), account)
+    if isinstance(caller, iam_evaluator.AuthError):
+        return False
+    arn = caller.arn
+    if caller.type == "AssumedRole":  # on AWS, aws:PrincipalArn is the role's, not the session's
+        arn = f"arn:aws:iam::{caller.account}:role/{arn.split('/')[1]}"
+    context = iam_evaluator.EvalContext(
+        principal_arn=arn,
+        principal_type=caller.type,
+        principal_account=caller.account,
+        action="events:PutEvents",
+        resource_arn=f"arn:aws:events:{region}:{account}:event-bus/{bus}",
+        region=region,
+        service_context={"events:source": sources or None, "events:detail-type": types or None},
+        principal_keys=caller.keys,
+    )
+    everything = [iam_evaluator.parse_policy_document({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})]
+    granted = iam_evaluator.evaluate(context, everything if caller.policies is None else caller.policies, *caller.limits)
+    return iam_evaluator.combine_resource_policy(granted, context, policy, account).decision == "Allow"
+
+
 def tell_whose_it_is(patch: str, mark: str) -> None:
     """The health endpoint did not name the checkout of an emulator."""
     health = getattr(app, "_handle_health_request", None)
@@ -315,6 +416,9 @@ PATCHES = (
     keep_headers_of_email,
     keep_time_of_sms,
     replay_to_the_rules_named,
+    keep_policies_of_buses,
+    give_functions_their_roles,
+    guard_buses_with_policies,
 )
 
 

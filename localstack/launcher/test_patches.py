@@ -1,5 +1,6 @@
 """Tests of the launcher. They need MiniStack, so they run in its environment."""
 
+import asyncio
 import json
 import pathlib
 import threading
@@ -10,7 +11,8 @@ from unittest import mock
 
 import launch
 import patches
-from ministack.services import eventbridge, lambda_svc, stepfunctions
+from ministack.services import eventbridge, iam, lambda_svc, stepfunctions, sts
+from ministack.services.cloudformation import provisioners
 
 patches.apply_all()
 
@@ -175,6 +177,86 @@ class Patches(unittest.TestCase):
 
         self.assertEqual(replayed("r1", {}), ["one", "two"])
         self.assertEqual(replayed("r2", {"FilterArns": [arns["two"]]}), ["two"])
+
+    def test_a_bus_with_a_policy_takes_a_source_from_its_publisher_only(self):
+        self.addCleanup(eventbridge.reset)
+        self.addCleanup(iam.reset)
+        self.addCleanup(sts.reset)
+        account = "arn:aws:iam::000000000000"
+
+        def role(name, source, bus="guarded"):
+            iam._roles[name] = {"Arn": f"{account}:role/{name}", "InlinePolicies": {"p": {"Statement": [{
+                "Effect": "Allow", "Action": "events:PutEvents",
+                "Resource": f"arn:aws:events:us-east-1:000000000000:event-bus/{bus}",
+                "Condition": {"ForAllValues:StringEquals": {"events:source": source}, "Null": {"events:source": "false"}},
+            }]}}}
+
+        role("psa", "psa")
+        role("any", ["psa", "rmm", "hub"])
+        role("elsewhere", "psa", bus="open")
+        iam._roles["admin"] = {"Arn": f"{account}:role/admin", "InlinePolicies": {"p": {"Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        ]}}}
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": "*"}
+        known = [f"{account}:role/{name}" for name in ("psa", "any", "elsewhere")]
+        policy = {"Statement": [
+            deny | {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": known}, "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}},
+            deny | {"Condition": {
+                "ArnEquals": {"aws:PrincipalArn": [f"{account}:role/any"]}, "ForAnyValue:StringNotEquals": {"events:source": "rmm"},
+            }},
+        ]}
+        provisioners._provision_resource("AWS::Events::EventBus", "Guarded", {"Name": "guarded", "Policy": policy}, "s")
+        provisioners._provision_resource("AWS::Events::EventBus", "Open", {"Name": "open"}, "s")
+
+        def put(key, *entries):
+            headers = {"x-amz-target": "AWSEvents.PutEvents", "authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260309/us-east-1/events/aws4_request"}
+            body = {"Entries": [{"EventBusName": bus, "DetailType": "t", "Detail": "{}"} | ({"Source": source} if source else {}) for bus, source in entries]}
+            reply = asyncio.run(eventbridge.handle_request("POST", "/", headers, json.dumps(body), {}))
+            return answer(reply)[1] if reply[0] != 200 else json.loads(reply[2])["FailedEntryCount"]
+
+        for name in ("psa", "any", "elsewhere", "admin", "gone"):
+            sts.register_session("ASIA" + name.upper(), {
+                "Arn": f"arn:aws:sts::000000000000:assumed-role/{name}/session", "SecretAccessKey": "s", "SessionToken": "t",
+            })
+        refused = "AccessDeniedException"
+        for key, entries, want in (
+            ("ASIAPSA", [("guarded", "psa")], 0),
+            ("ASIAPSA", [("guarded", "rmm")], refused),
+            ("ASIAPSA", [("guarded", "psa"), ("guarded", "rmm")], refused),
+            ("ASIAPSA", [("guarded", "psa"), ("guarded", None)], 0),
+            ("ASIAPSA", [("guarded", None)], refused),
+            ("ASIAPSA", [("guarded", "PSA")], refused),
+            ("ASIAPSA", [("open", "anything")], 0),
+            ("ASIAANY", [("guarded", "rmm")], 0),
+            ("ASIAANY", [("guarded", "psa")], refused),
+            ("ASIAANY", [("guarded", "rmm"), ("guarded", "psa")], refused),
+            ("ASIAELSEWHERE", [("guarded", "psa")], refused),
+            ("ASIAADMIN", [("guarded", "psa")], refused),
+            ("ASIAGONE", [("guarded", "psa")], refused),
+            ("ASIAUNKNOWN", [("guarded", "psa")], refused),
+            ("test", [("guarded", "psa")], refused),
+            ("", [("guarded", "psa")], refused),
+            ("test", [("open", "psa")], 0),
+        ):
+            self.assertEqual(put(key, *entries), want, f"{key} {entries}")
+
+    def test_a_changed_policy_of_a_bus_is_kept(self):
+        self.addCleanup(eventbridge.reset)
+        policy = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": "*"}]}
+        provisioners._provision_resource("AWS::Events::EventBus", "Bus", {"Name": "b"}, "s")
+        for props, want in (({"Name": "b", "Policy": policy}, policy), ({"Name": "b"}, None)):
+            provisioners._eb_event_bus_update("b", {}, props, "s")
+            described = json.loads(eventbridge._describe_event_bus({"Name": "b"})[2])
+            self.assertEqual(json.loads(described.get("Policy", "null")), want)
+
+    def test_a_function_has_a_session_of_its_role(self):
+        self.addCleanup(sts.reset)
+        got = patches.lambda_runtime.execution_credentials({
+            "FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+            "Role": "arn:aws:iam::000000000000:role/r",
+        })
+        headers = {"authorization": f"AWS4-HMAC-SHA256 Credential={got['AWS_ACCESS_KEY_ID']}/20260309/us-east-1/events/aws4_request"}
+        self.assertEqual(patches.iam_evaluator.request_caller_arn(headers, {}), "arn:aws:sts::000000000000:assumed-role/r/f")
 
     def test_the_poller_does_not_idle(self):
         self.assertEqual(lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS, 0)
