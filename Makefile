@@ -88,7 +88,7 @@ redrive: $(operate) ## put the events of dead letters back on the bus [REASON=fa
 inspect: $(operate) ## show a run as the platform stores it: record, lease, steps, machine: RUN=exec_… [ORG=org_demo JSON=1 STACK=…]
 	@$(operate) run $(where) -org $(call given,ORG,org_demo) $(call given,RUN,'')
 
-replay: $(operate) ## replay events from the archive: FROM=2026-03-09T14:00:00Z TO=… [ORG=… EVENT=psa:ticket.created NAME=… STACK=…]
+replay: $(operate) ## replay events from the archives: FROM=2026-03-09T14:00:00Z TO=… [ORG=… EVENT=psa:ticket.created NAME=… STACK=…]
 	@$(operate) replay $(where) -from $(call given,FROM,'') -to $(call given,TO,'') -org $(call given,ORG,'') \
 		-type $(call given,EVENT,'') -name $(call given,NAME,'')
 

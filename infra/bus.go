@@ -8,33 +8,58 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-const (
-	// archiveDays is the time for which every event can be replayed.
-	archiveDays = 30
-	// archive is the archive's name. The emulator's CloudFormation cannot
-	// create it; the local launcher creates it afterwards under the same name.
-	archive = prefix
-)
+// archiveDays is the time for which every event can be replayed.
+const archiveDays = 30
 
-// newBus declares the bus for the products, and the rules from there to the
-// events queue. Targets receive the whole event, since the dispatcher compares
-// the event's envelope with EventBridge's own fields.
-func newBus(stack awscdk.Stack, s settings, rules []rule, q queues) awsevents.EventBus {
-	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
-		EventBusName: jsii.String(prefix),
+// hub is the product that says which organizations and sessions exist. Its
+// events have a bus of their own, so that no other publisher can reach a rule
+// that matches them.
+const hub = "hub"
+
+// hubBus is the name of the bus of the hub. The bus of the other products has
+// the name prefix. Each archive has the name of its bus: the emulator's
+// CloudFormation cannot create archives, so the local launcher creates them
+// afterwards under the same names.
+const hubBus = prefix + "-" + hub
+
+// buses are the two buses for events.
+type buses struct {
+	Products, Hub awsevents.EventBus
+}
+
+// of returns the bus for the events of a product.
+func (b buses) of(product string) awsevents.EventBus {
+	if product == hub {
+		return b.Hub
+	}
+	return b.Products
+}
+
+// newBuses declares the buses, and the rules from there to the events queue.
+// Targets receive the whole event, since the dispatcher compares the event's
+// envelope with EventBridge's own fields.
+func newBuses(stack awscdk.Stack, s settings, rules []rule, q queues) buses {
+	b := buses{Products: newBus(stack, s, "", prefix), Hub: newBus(stack, s, "Hub", hubBus)}
+	letRulesSend(stack, q.Events)
+	letRulesSend(stack, q.Undelivered)
+	refuseOtherSenders(stack, q.Events)
+	for _, r := range rules {
+		newRule(stack, b.of(r.Product), r, q)
+	}
+	return b
+}
+
+func newBus(stack awscdk.Stack, s settings, id, name string) awsevents.EventBus {
+	bus := awsevents.NewEventBus(stack, jsii.String(id+"Bus"), &awsevents.EventBusProps{
+		EventBusName: jsii.String(name),
 	})
 	if s.Archive {
-		awsevents.NewCfnArchive(stack, jsii.String("Archive"), &awsevents.CfnArchiveProps{
-			ArchiveName:   jsii.String(archive),
+		awsevents.NewCfnArchive(stack, jsii.String(id+"Archive"), &awsevents.CfnArchiveProps{
+			ArchiveName:   jsii.String(name),
 			Description:   jsii.String("Every event of the bus, for replays."),
 			SourceArn:     bus.EventBusArn(),
 			RetentionDays: jsii.Number(archiveDays),
 		})
-	}
-	letRulesSend(stack, q.Events)
-	letRulesSend(stack, q.Undelivered)
-	for _, r := range rules {
-		newRule(stack, bus, r, q)
 	}
 	return bus
 }
@@ -55,17 +80,38 @@ func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
 	})
 }
 
-// letRulesSend allows the rules of our bus, and no others, to send to a queue.
+// letRulesSend allows the rules of our buses, and no others, to send to a queue.
 func letRulesSend(stack awscdk.Stack, queue awssqs.Queue) {
-	rules := stack.FormatArn(&awscdk.ArnComponents{
-		Service:      jsii.String("events"),
-		Resource:     jsii.String("rule"),
-		ResourceName: jsii.String(prefix + "/*"),
-	})
 	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sqs:SendMessage"),
 		Resources:  &[]*string{queue.QueueArn()},
-		Conditions: &map[string]any{"ArnLike": map[string]*string{"aws:SourceArn": rules}},
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": ourRules(stack)}},
 	}))
+}
+
+// refuseOtherSenders denies every message that no rule of our buses sends. IAM
+// would otherwise let each principal of the account that may send to all queues
+// write events of any product, past the buses.
+func refuseOtherSenders(stack awscdk.Stack, queue awssqs.Queue) {
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewStarPrincipal()},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]any{"ArnNotLike": map[string]any{"aws:SourceArn": ourRules(stack)}},
+	}))
+}
+
+// ourRules returns the ARNs of the rules of our buses.
+func ourRules(stack awscdk.Stack) []*string {
+	var arns []*string
+	for _, bus := range []string{prefix, hubBus} {
+		arns = append(arns, stack.FormatArn(&awscdk.ArnComponents{
+			Service:      jsii.String("events"),
+			Resource:     jsii.String("rule"),
+			ResourceName: jsii.String(bus + "/*"),
+		}))
+	}
+	return arns
 }

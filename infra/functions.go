@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -26,14 +25,14 @@ type factory struct {
 	allow  map[permission]*[]awsiam.PolicyStatement // the IAM statements of a permission
 }
 
-func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) (*factory, error) {
+func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, b buses, q queues) (*factory, error) {
 	models, err := parseModels(s.Models)
 	if err != nil {
 		return nil, err
 	}
 	return &factory{
 		stack: stack, s: s, table: table,
-		values: environment(s, table, bus, q),
+		values: environment(s, table, b, q),
 		allow: map[permission]*[]awsiam.PolicyStatement{
 			sendLetters:   statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
 			invokeModels:  modelStatements(stack, s.Provider, models),
@@ -41,17 +40,17 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, bus aws
 			countRequests: countStatements(table.TableArn()),
 			sendSMS:       smsStatements(),
 			sendEmail:     emailStatements(stack, s.Sender),
-			publishEvents: statements("events:PutEvents", bus.EventBusArn()),
+			publishEvents: {putStatement(b.Products, own)},
 		},
 	}, nil
 }
 
 // environment returns the values of the environment variables, except those
 // that depend on the machines.
-func environment(s settings, table awsdynamodb.Table, bus awsevents.EventBus, q queues) map[string]*string {
+func environment(s settings, table awsdynamodb.Table, b buses, q queues) map[string]*string {
 	return map[string]*string{
 		boot.EnvTable:          table.TableName(),
-		boot.EnvBus:            bus.EventBusName(),
+		boot.EnvBus:            b.Products.EventBusName(),
 		boot.EnvDeadLetters:    q.DeadLetters.QueueUrl(),
 		boot.EnvUndelivered:    q.Undelivered.QueueArn(),
 		boot.EnvJWKS:           jsii.String(s.JWKS),

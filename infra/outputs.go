@@ -6,27 +6,30 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 )
 
 // outputs are the resources whose names tools and operators need.
 type outputs struct {
-	table     awsdynamodb.Table
-	bus       awsevents.EventBus
-	queues    queues
-	machines  machines
-	api       awsapigatewayv2.HttpApi
-	functions map[string]awslambda.Function
+	table      awsdynamodb.Table
+	buses      buses
+	publishers map[string]awsiam.Role
+	queues     queues
+	machines   machines
+	api        awsapigatewayv2.HttpApi
+	functions  map[string]awslambda.Function
 }
 
 func newOutputs(stack awscdk.Stack, o outputs) {
 	values := map[string]*string{
 		"ApiEndpoint":         o.api.ApiEndpoint(),
 		"ApiId":               o.api.ApiId(),
-		"BusName":             o.bus.EventBusName(),
-		"ArchiveName":         jsii.String(archive),
+		"BusName":             o.buses.Products.EventBusName(),
+		"ArchiveName":         jsii.String(prefix),
+		"HubBusName":          o.buses.Hub.EventBusName(),
+		"HubArchiveName":      jsii.String(hubBus),
 		"TableName":           o.table.TableName(),
 		"EventsQueueUrl":      o.queues.Events.QueueUrl(),
 		"UndeliveredQueueUrl": o.queues.Undelivered.QueueUrl(),
@@ -36,6 +39,9 @@ func newOutputs(stack awscdk.Stack, o outputs) {
 	}
 	for name, fn := range o.functions {
 		values[strings.ToUpper(name[:1])+name[1:]+"FunctionName"] = fn.FunctionName()
+	}
+	for product, role := range o.publishers {
+		values["PublisherRole"+identifier(product)] = role.RoleArn()
 	}
 	for name, value := range values {
 		awscdk.NewCfnOutput(stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})

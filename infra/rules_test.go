@@ -17,6 +17,7 @@ func TestARuleIsMadeOfFileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []rule{
+		{"agents", []string{"credits.low"}},
 		{"defend", []string{"alert.fired"}},
 		{"hub", []string{"org.created", "subscription.changed"}},
 		{"psa", []string{"ticket.created", "ticket.resolved"}},

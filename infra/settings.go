@@ -36,6 +36,13 @@ type settings struct {
 	Archive      bool     // archive: whether the bus keeps its events
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
+
+	// Publishers are the principals that may publish the events of a product:
+	// publishers, a JSON object, product → principals.
+	Publishers map[string][]string
+	// Operators may publish the events of every product, for a redrive:
+	// operators.
+	Operators []string
 }
 
 // A secret is given by value, or by its name in Secrets Manager. The value has
@@ -101,13 +108,19 @@ func readSettings(get func(key string) any) (settings, error) {
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),
 	}
-	var archive, rate, user, address, models error
+	var archive, rate, user, address, models, publishers error
 	s.Archive, archive = flag(get("archive"), true)
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
 	s.Models, models = readModels(get("models"))
-	return s, errors.Join(archive, rate, user, address, models,
+	s.Publishers, publishers = readPublishers(get("publishers"))
+	s.Operators = list(text("operators", ""))
+	operators := checkPrincipals("operators", s.Operators)
+	if len(s.Operators) == 0 {
+		s.Operators = []string{thisAccount}
+	}
+	return s, errors.Join(archive, rate, user, address, models, publishers, operators,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
@@ -195,6 +208,35 @@ func parseModels(raw string) (map[string][]string, error) {
 		models[tier] = some
 	}
 	return models, nil
+}
+
+// readPublishers returns the principals of each product. They are an object in a
+// file and a string on the command line.
+func readPublishers(v any) (map[string][]string, error) {
+	if v == nil {
+		return nil, nil //nolint:nilnil // no product has principals of its own.
+	}
+	raw, isText := v.(string)
+	if !isText {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("publishers: %w", err)
+		}
+		raw = string(text)
+	}
+	publishers := map[string][]string{}
+	if err := json.Unmarshal([]byte(raw), &publishers); err != nil {
+		return nil, fmt.Errorf(`publishers: want a JSON object like {"psa": ["111122223333"]}: %w`, err)
+	}
+	for _, product := range slices.Sorted(maps.Keys(publishers)) {
+		if len(publishers[product]) == 0 {
+			return nil, fmt.Errorf("publishers: %s has no principals", product)
+		}
+		if err := checkPrincipals("publishers: "+product, publishers[product]); err != nil {
+			return nil, err
+		}
+	}
+	return publishers, nil
 }
 
 func oneOf(key, got string, want ...string) error {

@@ -16,6 +16,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
 			"callKey": "ck", "callPublicKeys": "cp", "callKeysSecretName": "cs", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
+			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
 		}[key]
 	})
 	if err != nil {
@@ -27,6 +28,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
 		CallKeys: callKeys{"ck", "cp", "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
+		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -46,7 +48,7 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
 		"archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
-		"models": `{"quick":"only"}`,
+		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 	} {
 		_, err := readSettings(func(k string) any {
 			if k == key {

@@ -19,6 +19,9 @@ func named(name string) *string { return jsii.String(prefix + "-" + name) }
 // runner starts none, or the references would form a cycle.
 func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.Stack, error) {
 	rules, err := productRules(catalogue)
+	if err == nil {
+		err = checkPublishers(s.Publishers, rules)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -28,8 +31,9 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	})
 	table := newTable(stack)
 	queues := newQueues(stack)
-	bus := newBus(stack, s, rules, queues)
-	f, err := newFactory(stack, s, table, bus, queues)
+	buses := newBuses(stack, s, rules, queues)
+	publishers := newPublishers(stack, s, rules, buses)
+	f, err := newFactory(stack, s, table, buses, queues)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +45,11 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	if err != nil {
 		return nil, err
 	}
+	guard(stack, buses, publishers, functions)
 	feed(functions[dispatcher], queues)
 	sweepEveryMinute(stack, functions[sweeper], queues)
 	api := newAPI(stack, s, functions)
 	newAlarms(stack, queues, machines, functions)
-	newOutputs(stack, outputs{table, bus, queues, machines, api, functions})
+	newOutputs(stack, outputs{table, buses, publishers, queues, machines, api, functions})
 	return stack, nil
 }

@@ -233,15 +233,17 @@ func TestDeadLettersWaitForTwoWeeks(t *testing.T) {
 	}
 }
 
-func TestEveryProductHasOneRule(t *testing.T) {
+func TestEveryProductHasOneRuleAndTheHubsIsOnItsOwnBus(t *testing.T) {
+	tmpl := inProduction(t)
 	got := map[string]string{}
-	for _, r := range inProduction(t).of("AWS::Events::Rule") {
-		got[fmt.Sprint(r.Properties["Name"])] = dump(r.Properties["EventPattern"])
+	for _, r := range tmpl.of("AWS::Events::Rule") {
+		got[fmt.Sprint(r.Properties["Name"])] = fmt.Sprint(tmpl.resolved(r.Properties["EventBusName"])) + " " + dump(r.Properties["EventPattern"])
 	}
 	want := map[string]string{
-		"one-agents-psa":    `{"detail-type":["ticket.created","ticket.resolved"],"source":["psa"]}`,
-		"one-agents-defend": `{"detail-type":["alert.fired"],"source":["defend"]}`,
-		"one-agents-hub":    `{"detail-type":["org.created","subscription.changed"],"source":["hub"]}`,
+		"one-agents-agents": `one-agents {"detail-type":["credits.low"],"source":["agents"]}`,
+		"one-agents-psa":    `one-agents {"detail-type":["ticket.created","ticket.resolved"],"source":["psa"]}`,
+		"one-agents-defend": `one-agents {"detail-type":["alert.fired"],"source":["defend"]}`,
+		"one-agents-hub":    `one-agents-hub {"detail-type":["org.created","subscription.changed"],"source":["hub"]}`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
@@ -270,31 +272,46 @@ func TestEveryTargetGetsTheWholeEventAndHasADeadLetterQueue(t *testing.T) {
 	}
 }
 
-func TestOnePolicyLetsAllRulesSendToAQueue(t *testing.T) {
-	policies := inProduction(t).of("AWS::SQS::QueuePolicy")
-	if len(policies) != 2 {
-		t.Errorf("%d policies, want 2, for events and undelivered", len(policies))
+func TestOnlyTheRulesOfOurBusesMaySendToAQueue(t *testing.T) {
+	tmpl := inProduction(t)
+	const rules = "arn:<Partition>:events:<Region>:<AccountId>:rule/"
+	ours := []any{rules + "one-agents/*", rules + "one-agents-hub/*"}
+	allow := func(queue string) any {
+		return doc{
+			"Effect": "Allow", "Principal": doc{"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue,
+			"Condition": doc{"ArnLike": doc{"aws:SourceArn": ours}},
+		}
 	}
-	for id, policy := range policies {
-		statements := each(dig(policy.Properties, "PolicyDocument", "Statement"))
-		if len(statements) != 1 {
-			t.Errorf("%s has %d statements; want 1 for all rules, since SQS accepts 20", id, len(statements))
-		}
-		if source := dump(dig(statements[0], "Condition", "ArnLike")); !strings.Contains(source, "rule/one-agents/*") {
-			t.Errorf("%s allows %s", id, source)
-		}
+	deny := doc{ // of messages that did not pass a bus
+		"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "one-agents-events",
+		"Condition": doc{"ArnNotLike": doc{"aws:SourceArn": ours}},
+	}
+	got := map[string]any{}
+	for _, policy := range tmpl.of("AWS::SQS::QueuePolicy") {
+		queues := fmt.Sprint(tmpl.resolved(policy.Properties["Queues"]))
+		got[queues] = tmpl.resolved(dig(policy.Properties, "PolicyDocument", "Statement"))
+	}
+	want := map[string]any{
+		"[one-agents-events]":      []any{allow("one-agents-events"), deny},
+		"[one-agents-undelivered]": []any{allow("one-agents-undelivered")},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("policies; SQS accepts 20 statements (-want +got):\n%s", diff)
 	}
 }
 
-func TestTheArchiveKeepsEveryEventForThirtyDays(t *testing.T) {
-	archives := inProduction(t).of("AWS::Events::Archive")
-	if len(archives) != 1 {
-		t.Fatalf("%d archives, want 1", len(archives))
-	}
-	for _, a := range archives {
+func TestTheArchivesKeepEveryEventForThirtyDays(t *testing.T) {
+	tmpl := inProduction(t)
+	got := map[string]any{}
+	for _, a := range tmpl.of("AWS::Events::Archive") {
+		got[fmt.Sprint(a.Properties["ArchiveName"])] = tmpl.resolved(a.Properties["SourceArn"])
 		if a.Properties["RetentionDays"] != 30.0 || a.Properties["EventPattern"] != nil {
 			t.Errorf("archive %v, want everything for 30 days", a.Properties)
 		}
+	}
+	want := map[string]any{"one-agents": "one-agents", "one-agents-hub": "one-agents-hub"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("archives and their buses (-want +got):\n%s", diff)
 	}
 }
 
@@ -587,8 +604,8 @@ func TestTheSweeperRunsEveryMinuteWithoutRetries(t *testing.T) {
 
 func TestTheStackHasTheOutputsThatTheToolsRead(t *testing.T) {
 	want := []string{
-		"ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl",
-		"RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
+		"ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl", "HubArchiveName", "HubBusName",
+		"PublisherRoleDefend", "PublisherRoleHub", "PublisherRolePsa", "RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
 	}
 	for _, f := range plan() {
 		want = append(want, strings.ToUpper(f.name[:1])+f.name[1:]+"FunctionName")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,9 +43,11 @@ func withDist(run func() int) int {
 	return run()
 }
 
-// catalogue has two products with events and one with actions only.
+// catalogue has two products with events, one with actions only, the hub and
+// the platform itself.
 func catalogue() fstest.MapFS {
 	return fstest.MapFS{
+		"agents/credits.low.json":       {},
 		"psa/ticket.created.json":       {},
 		"psa/ticket.resolved.json":      {},
 		"psa/actions/add_note.json":     {},
@@ -73,7 +76,10 @@ type resource struct {
 var production = sync.OnceValues(func() (template, error) { return synthesize(nil) })
 
 // synthesize makes the template for a context that extends that of cdk.json.
-func synthesize(context map[string]any) (template, error) {
+func synthesize(context map[string]any) (template, error) { return synthesizeFor(context, catalogue()) }
+
+// synthesizeFor is synthesize for another catalogue.
+func synthesizeFor(context map[string]any, catalogue fs.FS) (template, error) {
 	var file struct{ Context map[string]any }
 	raw, err := os.ReadFile("../cdk.json")
 	if err != nil {
@@ -89,7 +95,7 @@ func synthesize(context map[string]any) (template, error) {
 	if err != nil {
 		return template{}, err
 	}
-	stack, err := newStack(app, s, catalogue())
+	stack, err := newStack(app, s, catalogue)
 	if err != nil {
 		return template{}, err
 	}

@@ -16,8 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
@@ -34,7 +32,7 @@ type system struct {
 	outputs cloud.Outputs
 	state   string // folder of its state
 	key     *hub.Key
-	bus     *eventbridge.Client
+	bus     *cloud.Publisher
 	queues  *sqs.Client
 	logs    *cloudwatchlogs.Client
 
@@ -65,7 +63,7 @@ func open(ctx context.Context, w world) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.bus, s.queues, s.logs = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
+	s.bus, s.queues, s.logs = cloud.NewPublisher(cfg, "crash", outputs.Stack), sqs.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
 	return s, nil
 }
 
@@ -74,20 +72,14 @@ func split(event string) (product, kind string) {
 	return product, kind
 }
 
-// put puts an event on the bus. The SDK repeats it when the reply is lost.
+// put puts an event on the bus of its product. The SDK repeats it when the reply is lost.
 func (s *system) put(ctx context.Context, name string, detail any) error {
 	text, err := json.Marshal(detail)
 	if err != nil {
 		return err
 	}
 	product, kind := split(name)
-	out, err := s.bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []bus.PutEventsRequestEntry{{
-		EventBusName: &s.outputs.Bus, Source: &product, DetailType: &kind, Detail: aws.String(string(text)),
-	}}})
-	if err == nil && out.FailedEntryCount != 0 {
-		err = fmt.Errorf("the bus refused it: %s", aws.ToString(out.Entries[0].ErrorMessage))
-	}
-	if err != nil {
+	if err := s.bus.Put(ctx, product, kind, string(text)); err != nil {
 		return fmt.Errorf("publish %s: %w", name, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,9 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/oklog/ulid/v2"
 
 	"theoneagents.app/agents/events"
@@ -25,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/outbox"
 )
 
 // An envelope is an event as products publish it.
@@ -78,6 +77,9 @@ func publish(ctx context.Context, w world, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPublisher(o, e.Product); err != nil {
+		return err
+	}
 	if !*anyway {
 		if err := w.checkKnown(ctx, h, o, e); err != nil {
 			return err
@@ -124,6 +126,18 @@ func checkType(name string, known catalog.Catalog) error {
 	}
 	return misusef("no product publishes %q; %s (ANYWAY=1 publishes it all the same, and it matches no rule)",
 		name, fault.Suggest(name, namesOf(known)))
+}
+
+// checkPublisher returns a misuse for a product that no role may publish for.
+func checkPublisher(o cloud.Outputs, product string) error {
+	products := slices.Sorted(maps.Keys(o.Publishers))
+	switch {
+	case slices.Contains(products, product):
+		return nil
+	case product == outbox.Product:
+		return misusef("events of %s are the platform's own: a run that fails makes %s:%s, and no role may publish one", product, product, outbox.ExecutionFailed)
+	}
+	return misusef("no role may publish events of %q: a product has one when it has an event type in events/; %s", product, fault.Suggest(product, products))
 }
 
 func namesOf(known catalog.Catalog) []string {
@@ -282,24 +296,18 @@ func newEvent(product, name, org string, payload json.RawMessage, now time.Time)
 // name returns the qualified name of an event.
 func (e envelope) name() string { return e.Product + ":" + e.Type }
 
-// put puts an event on the bus.
+// put puts an event on the bus of its product.
 func put(ctx context.Context, o cloud.Outputs, e envelope) error {
 	detail, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	bus := eventbridge.NewFromConfig(cloud.Config(o.Endpoint))
-	out, err := bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: aws.String(o.Bus),
-		Source:       aws.String(e.Product),
-		DetailType:   aws.String(e.Type),
-		Detail:       aws.String(string(detail)),
-	}}})
+	err = cloud.NewPublisher(cloud.Config(o.Endpoint), "make-publish", o.Stack).Put(ctx, e.Product, e.Type, string(detail))
+	if refused, ok := errors.AsType[*cloud.Refusal](err); ok {
+		return fmt.Errorf("the bus refused the event: %w", refused)
+	}
 	if err != nil {
 		return fmt.Errorf("put the event on the bus (is it running? make run starts it): %w", err)
-	}
-	if out.FailedEntryCount > 0 { // the bus reports a refusal with status 200
-		return fmt.Errorf("the bus refused the event: %s: %s", aws.ToString(out.Entries[0].ErrorCode), aws.ToString(out.Entries[0].ErrorMessage))
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"theoneagents.app/agents/localstack/local/cloud"
 )
 
 func TestAFileBecomesAnEvent(t *testing.T) {
@@ -73,6 +75,21 @@ func TestAPayloadWithoutANameIsRefused(t *testing.T) {
 	for _, text := range []string{`{"a": 1}`, `[]`, `{`, `{"payload": 1}`} {
 		if e, err := readEvent([]byte(text), "", "", time.Time{}); err == nil {
 			t.Errorf("%s: made %+v", text, e)
+		}
+	}
+}
+
+func TestAProductWithoutAPublisherRoleIsRefused(t *testing.T) {
+	t.Parallel()
+
+	o := cloud.NewOutputs("", "", "", map[string]string{
+		"PublisherRolePsa": "arn:aws:iam::000000000000:role/one-agents-publish-psa",
+		"PublisherRoleRmm": "arn:aws:iam::000000000000:role/one-agents-publish-rmm",
+	})
+	for product, want := range map[string]string{"psa": "", "agents": "the platform's own", "pas": "psa", "hub": `"hub"`} {
+		err := checkPublisher(o, product)
+		if (err == nil) != (want == "") || err != nil && (exitCode(t.Context(), err) != exitMisuse || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: err = %v, want %q", product, err, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/queue"
 )
 
@@ -103,6 +104,8 @@ func (l letter) stays(force bool) string {
 		return "the letter has no payload: the event had none or was too large to keep; the archive has the original event"
 	case l.about.Product == "" || l.about.Type == "":
 		return "the event has no source_product or no event_type, which the bus needs"
+	case l.about.Product == outbox.Product:
+		return "only the platform's functions may put its own events on the bus; operate replay -type " + l.about.name() + " -org " + l.about.Org + " delivers it from the archive"
 	}
 	return ""
 }

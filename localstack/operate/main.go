@@ -1,6 +1,6 @@
 // Operate is the operators' program, for a laptop and for AWS. It lists dead
 // letters and puts their events back on the bus, shows everything stored about a
-// run, and replays events from the archive. Every command may be repeated and may
+// run, and replays events from the archives. Every command may be repeated and may
 // be killed at any moment.
 //
 // It exits with 0 on success, 1 on a failure and 2 on wrong arguments.
@@ -50,7 +50,7 @@ operate redrive  [-reason R] [-org O] [-id evt_…] [-dry-run] [-force]
                                                            put their events back on the bus
 operate run      exec_… -org O                             show everything stored about a run
 operate replay   -from T -to T [-org O] [-type psa:ticket.created] [-name N]
-                                                           replay events from the archive
+                                                           replay events from the archives
 
 Every command takes -json, and -h to explain its flags. It operates the system that
 make run started (-state .local), or with -stack NAME a CloudFormation stack in the

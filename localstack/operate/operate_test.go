@@ -13,12 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cloudformationtypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -139,21 +138,18 @@ type fakeBus struct {
 	after   func() // called when the bus has an event
 }
 
-func (b *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+func (b *fakeBus) Put(ctx context.Context, source, detailType, detail string) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	e := in.Entries[0]
-	if b.refuses != "" && strings.Contains(*e.Detail, b.refuses) {
-		return &eventbridge.PutEventsOutput{FailedEntryCount: 1, Entries: []types.PutEventsResultEntry{
-			{ErrorCode: aws.String("ThrottlingException"), ErrorMessage: aws.String("slow down")},
-		}}, nil
+	if b.refuses != "" && strings.Contains(detail, b.refuses) {
+		return &cloud.Refusal{Code: "ThrottlingException", Message: "slow down"}
 	}
-	b.got = append(b.got, fmt.Sprintf("%s %s:%s %s", *e.EventBusName, *e.Source, *e.DetailType, *e.Detail))
+	b.got = append(b.got, fmt.Sprintf("%s:%s %s", source, detailType, detail))
 	if b.after != nil {
 		b.after()
 	}
-	return &eventbridge.PutEventsOutput{}, nil
+	return nil
 }
 
 func (q *sqsQueue) world(out *bytes.Buffer) surroundings {
@@ -162,7 +158,7 @@ func (q *sqsQueue) world(out *bytes.Buffer) surroundings {
 
 func (q *sqsQueue) redriver(b *fakeBus, which choice) redriver {
 	w := q.world(&bytes.Buffer{})
-	return redriver{surroundings: w, letters: deadLetters{api: q, url: "letters", now: w.now}, bus: b, name: "bus", which: which}
+	return redriver{surroundings: w, letters: deadLetters{api: q, url: "letters", now: w.now}, bus: b, which: which}
 }
 
 func TestListingPutsEveryLetterBack(t *testing.T) {
@@ -246,7 +242,7 @@ func TestARedriveRepublishesTheEventUnchangedAndDeletesItsLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"bus psa:ticket.created " + envelope("evt_1", "org_a")}, b.got); diff != "" {
+	if diff := cmp.Diff([]string{"psa:ticket.created " + envelope("evt_1", "org_a")}, b.got); diff != "" {
 		t.Errorf("on the bus (-want +got)\n%s", diff)
 	}
 	if len(q.messages) != 1 || q.visible() != 1 {
@@ -275,7 +271,11 @@ func TestALetterThatWouldFailAgainStays(t *testing.T) {
 		"a failed event may be cut too":       {"failed", `{"id":"evt_1","event_type":"t","source_product":"psa"}`, true, false, "archive"},
 		"a text has no payload":               {"malformed", `"text"`, true, false, "no payload"},
 		"the bus needs a type and a product":  {"failed", `{"id":"evt_1","payload":{}}`, true, false, "no source_product"},
-		"a type that is a number is no type":  {"malformed", `{"event_type":1,"payload":{}}`, true, false, "no source_product"},
+		"the platform's own event is replayed": {
+			"failed", `{"id":"evt_1","org_id":"org_a","source_product":"agents","event_type":"agent.error","payload":{}}`, true, false,
+			"replay -type agents:agent.error -org org_a",
+		},
+		"a type that is a number is no type": {"malformed", `{"event_type":1,"payload":{}}`, true, false, "no source_product"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -474,18 +474,23 @@ func (s fakeStacks) DescribeStacks(
 	return &cloudformation.DescribeStacksOutput{Stacks: []cloudformationtypes.Stack{stack}}, nil
 }
 
+// allOutputs returns the outputs of a stack.
+func allOutputs() map[string]string {
+	return map[string]string{
+		"BusName": "bus", "ArchiveName": "archive", "HubBusName": "hub-bus", "HubArchiveName": "hub-archive",
+		"TableName": "table", "EventsQueueUrl": "e", "UndeliveredQueueUrl": "u",
+		"DeadLetterQueueUrl": "d", "RunsMachineArn": "r", "WaitsMachineArn": "w", "ApiId": "more",
+	}
+}
+
 func TestATargetComesFromTheOutputsOfItsStack(t *testing.T) {
 	t.Parallel()
 
-	all := fakeStacks{
-		"BusName": "bus", "ArchiveName": "archive", "TableName": "table", "EventsQueueUrl": "e", "UndeliveredQueueUrl": "u",
-		"DeadLetterQueueUrl": "d", "RunsMachineArn": "r", "WaitsMachineArn": "w", "ApiId": "more",
-	}
-	outputs, err := outputsOf(t.Context(), all, "one-agents")
+	outputs, err := outputsOf(t.Context(), fakeStacks(allOutputs()), "one-agents")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := targetOf(aws.Config{}, "the stack", outputs); err != nil || p.deadLetters != "d" || p.archive != "archive" || p.waits != "w" {
+	if p, err := targetOf(aws.Config{}, "the stack", outputs); err != nil || p.deadLetters != "d" || p.buses[1].archive != "archive" || p.waits != "w" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	delete(outputs, "ArchiveName")

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"theoneagents.app/agents/shared/fault"
@@ -40,14 +37,13 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	}
 	return redriver{
 		surroundings: w, letters: deadLetters{api: sqs.NewFromConfig(at.config), url: at.deadLetters, now: w.now},
-		bus: eventbridge.NewFromConfig(at.config), name: at.bus,
-		which: choice{reason: *reason, org: *org, event: *event}, force: *force, dry: *dry, json: *a.json,
+		bus: at.publisher, which: choice{reason: *reason, org: *org, event: *event}, force: *force, dry: *dry, json: *a.json,
 	}.run(ctx)
 }
 
-// putter is the part of the EventBridge client that puts events on a bus.
+// A putter puts an event on the bus of its source.
 type putter interface {
-	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, opts ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+	Put(ctx context.Context, source, detailType, detail string) error
 }
 
 // A redriver puts the events of letters back on the bus.
@@ -56,7 +52,6 @@ type redriver struct {
 
 	letters deadLetters
 	bus     putter
-	name    string // of the bus
 	which   choice
 	force   bool
 	dry     bool
@@ -143,23 +138,11 @@ func (r redriver) one(ctx context.Context, l letter) (why string, err error) {
 }
 
 func (r redriver) put(ctx context.Context, l letter) error {
-	out, err := r.bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &r.name, Source: &l.about.Product, DetailType: &l.about.Type, Detail: aws.String(string(l.Event)),
-	}}})
-	if err != nil {
+	if err := r.bus.Put(ctx, l.about.Product, l.about.Type, string(l.Event)); err != nil {
 		return fmt.Errorf("put %q on the bus: %w", l.about.ID, err)
-	}
-	if out.FailedEntryCount > 0 { // EventBridge reports a refusal with status 200
-		e := out.Entries[0]
-		return fmt.Errorf("put %q on the bus: %w", l.about.ID, &refusal{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)})
 	}
 	return nil
 }
-
-// A refusal is EventBridge's error for one entry of a successful request.
-type refusal struct{ code, message string }
-
-func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 func (r redriver) tell(told report) error {
 	if r.json {

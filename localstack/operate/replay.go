@@ -17,10 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"theoneagents.app/agents/localstack/local/cloud"
 	"theoneagents.app/agents/shared/id"
 )
 
-// replay replays events from the archive.
+// replay replays events from the archives.
 func replay(ctx context.Context, w surroundings, args []string) error {
 	a := argue("replay")
 	from := a.set.String("from", "", "time of the first event, like 2026-03-09T14:00:00Z")
@@ -45,10 +46,29 @@ func replay(ctx context.Context, w surroundings, args []string) error {
 	if err != nil {
 		return err
 	}
-	return replayer{
-		surroundings: w, events: eventbridge.NewFromConfig(at.config), queues: sqs.NewFromConfig(at.config), at: at,
-		span: s, name: cmp.Or(*name, s.name()), json: *a.json,
-	}.run(ctx)
+	var all replays
+	for _, from := range at.channels(s.Product) {
+		all = append(all, replayer{
+			surroundings: w, events: eventbridge.NewFromConfig(at.config), queues: sqs.NewFromConfig(at.config), at: at, from: from,
+			span: s, name: cmp.Or(*name, s.name()) + from.suffix, json: *a.json,
+		})
+	}
+	return all.run(ctx)
+}
+
+// replays replay a span from the archive of each bus, one after the other.
+type replays []replayer
+
+func (all replays) run(ctx context.Context) error {
+	var told []outcome
+	for _, r := range all {
+		o, err := r.run(ctx)
+		if err != nil {
+			return err
+		}
+		told = append(told, o)
+	}
+	return all[0].tell(told)
 }
 
 const (
@@ -76,13 +96,14 @@ func (s span) name() string {
 	return "replay-" + hex.EncodeToString(sum[:8])
 }
 
-// A replayer replays events from the archive to the rules of the bus.
+// A replayer replays events from the archive of a bus to the rules of that bus.
 type replayer struct {
 	surroundings
 
 	events *eventbridge.Client
 	queues inbox
 	at     target
+	from   channel
 	span   span
 	name   string
 	json   bool
@@ -92,6 +113,7 @@ type replayer struct {
 // events it has delivered.
 type outcome struct {
 	Name       string    `json:"name"`
+	Bus        string    `json:"bus"`
 	State      string    `json:"state"`
 	Reason     string    `json:"reason,omitempty"`
 	Repeated   bool      `json:"repeated"` // an earlier command had started it
@@ -104,47 +126,47 @@ type outcome struct {
 }
 
 // run replays the span, or waits for the replay of the same name.
-func (r replayer) run(ctx context.Context) error {
+func (r replayer) run(ctx context.Context) (outcome, error) {
 	archive, err := r.archive(ctx)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	before, err := levelsOf(ctx, r.queues, r.at)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	o := outcome{Name: r.name, Archived: archive.EventCount, LettersWas: before.DeadLetters.Visible}
+	o := outcome{Name: r.name, Bus: r.from.bus, Archived: archive.EventCount, LettersWas: before.DeadLetters.Visible}
 	now, err := r.state(ctx)
 	switch {
 	case err != nil:
-		return err
+		return o, err
 	case now != nil:
 		o.Repeated = true
 	default:
 		if err := r.start(ctx, archive); err != nil {
-			return errors.Join(err, r.tidy(ctx))
+			return o, errors.Join(err, r.tidy(ctx))
 		}
 	}
 	if now, err = r.wait(ctx); err != nil {
-		return fmt.Errorf("%w\nthe replay %s continues by itself; the same command waits for it and deletes its rules", err, r.name)
+		return o, fmt.Errorf("%w\nthe replay %s continues by itself; the same command waits for it and deletes its rules", err, r.name)
 	}
 	o.State, o.Reason = string(now.State), aws.ToString(now.StateReason)
 	o.Started, o.Ended, o.LastEvent = aws.ToTime(now.ReplayStartTime), aws.ToTime(now.ReplayEndTime), aws.ToTime(now.EventLastReplayedTime)
 	o.Queues, err = levelsOf(ctx, r.queues, r.at)
-	return errors.Join(err, r.tidy(ctx), r.tell(o))
+	return o, errors.Join(err, r.tidy(ctx))
 }
 
 func (r replayer) archive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, error) {
-	found, err := r.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.at.archive})
+	found, err := r.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.from.archive})
 	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
-		return nil, fmt.Errorf("the bus %s has no archive %s to replay from: deploy the system again", r.at.bus, r.at.archive)
+		return nil, fmt.Errorf("the bus %s has no archive %s to replay from: deploy the system again", r.from.bus, r.from.archive)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for the archive %s: %w", r.at.archive, err)
+		return nil, fmt.Errorf("look for the archive %s: %w", r.from.archive, err)
 	}
 	days := int(aws.ToInt32(found.RetentionDays))
 	if oldest := r.now().AddDate(0, 0, -days); days > 0 && r.span.To.Before(oldest) {
-		return nil, fmt.Errorf("the archive %s keeps events for %d days; the whole span is older", r.at.archive, days)
+		return nil, fmt.Errorf("the archive %s keeps events for %d days; the whole span is older", r.from.archive, days)
 	}
 	return found, nil
 }
@@ -227,11 +249,11 @@ type pattern struct {
 // replays.
 func (r replayer) rules(ctx context.Context) ([]types.Rule, error) {
 	var found []types.Rule
-	in := &eventbridge.ListRulesInput{EventBusName: &r.at.bus}
+	in := &eventbridge.ListRulesInput{EventBusName: &r.from.bus}
 	for {
 		page, err := r.events.ListRules(ctx, in)
 		if err != nil {
-			return nil, fmt.Errorf("list the rules of the bus %s: %w", r.at.bus, err)
+			return nil, fmt.Errorf("list the rules of the bus %s: %w", r.from.bus, err)
 		}
 		for _, rule := range page.Rules {
 			p, err := patternOf(rule)
@@ -244,7 +266,7 @@ func (r replayer) rules(ctx context.Context) ([]types.Rule, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("no rule of the bus %s matches %s", r.at.bus, cmp.Or(r.span.Product+":"+r.span.Type, "any event"))
+		return nil, fmt.Errorf("no rule of the bus %s matches %s", r.from.bus, cmp.Or(r.span.Product+":"+r.span.Type, "any event"))
 	}
 	return found, nil
 }
@@ -277,25 +299,25 @@ func (r replayer) narrower(ctx context.Context, n int, rule types.Rule) (arn str
 	if err != nil {
 		return "", err
 	}
-	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.at.bus, Rule: rule.Name})
+	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.from.bus, Rule: rule.Name})
 	if err != nil {
 		return "", fmt.Errorf("list the targets of %s: %w", aws.ToString(rule.Name), err)
 	}
 	name := r.ruleName(n)
 	made, err := r.events.PutRule(ctx, &eventbridge.PutRuleInput{
-		Name: &name, EventBusName: &r.at.bus, EventPattern: aws.String(string(text)),
+		Name: &name, EventBusName: &r.from.bus, EventPattern: aws.String(string(text)),
 		Description: aws.String("Made for the replay " + r.name + "; may be deleted when the replay has ended."),
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the rule %s: %w", name, err)
 	}
-	put, err := r.events.PutTargets(ctx, &eventbridge.PutTargetsInput{EventBusName: &r.at.bus, Rule: &name, Targets: targets.Targets})
+	put, err := r.events.PutTargets(ctx, &eventbridge.PutTargetsInput{EventBusName: &r.from.bus, Rule: &name, Targets: targets.Targets})
 	if err != nil {
 		return "", fmt.Errorf("set the targets of %s: %w", name, err)
 	}
 	if put.FailedEntryCount > 0 {
 		e := put.FailedEntries[0]
-		return "", fmt.Errorf("set the targets of %s: %w", name, &refusal{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)})
+		return "", fmt.Errorf("set the targets of %s: %w", name, &cloud.Refusal{Code: aws.ToString(e.ErrorCode), Message: aws.ToString(e.ErrorMessage)})
 	}
 	return aws.ToString(made.RuleArn), nil
 }
@@ -310,7 +332,7 @@ func (r replayer) tidy(ctx context.Context) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	page, err := r.events.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &r.at.bus, NamePrefix: aws.String(r.name + "-")})
+	page, err := r.events.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &r.from.bus, NamePrefix: aws.String(r.name + "-")})
 	if err != nil {
 		return fmt.Errorf("list the rules of the replay %s: %w", r.name, err)
 	}
@@ -324,7 +346,7 @@ func (r replayer) tidy(ctx context.Context) error {
 }
 
 func (r replayer) remove(ctx context.Context, name *string) error {
-	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.at.bus, Rule: name})
+	targets, err := r.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: &r.from.bus, Rule: name})
 	if err != nil {
 		return fmt.Errorf("list the targets of %s: %w", *name, err)
 	}
@@ -333,37 +355,42 @@ func (r replayer) remove(ctx context.Context, name *string) error {
 		for _, t := range targets.Targets {
 			ids = append(ids, aws.ToString(t.Id))
 		}
-		gone, err := r.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{EventBusName: &r.at.bus, Rule: name, Ids: ids})
+		gone, err := r.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{EventBusName: &r.from.bus, Rule: name, Ids: ids})
 		if err != nil || gone.FailedEntryCount > 0 {
 			return errors.Join(err, fmt.Errorf("the rule %s still has targets; delete it by hand", *name))
 		}
 	}
-	if _, err := r.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{EventBusName: &r.at.bus, Name: name}); err != nil {
+	if _, err := r.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{EventBusName: &r.from.bus, Name: name}); err != nil {
 		return fmt.Errorf("delete the rule %s: %w", *name, err)
 	}
 	return nil
 }
 
-// tell prints the outcome. It returns an error when the replay did not complete.
-func (r replayer) tell(o outcome) error {
-	var failed error
-	if o.State != string(types.ReplayStateCompleted) {
-		failed = fmt.Errorf("the replay %s is %s: %s", o.Name, o.State, cmp.Or(o.Reason, "EventBridge gives no reason; try again under another -name"))
+// tell prints the outcomes. It returns an error unless every replay completed.
+func (r replayer) tell(told []outcome) error {
+	var failed []error
+	for _, o := range told {
+		if o.State != string(types.ReplayStateCompleted) {
+			failed = append(failed, fmt.Errorf("the replay %s is %s: %s", o.Name, o.State, cmp.Or(o.Reason, "EventBridge gives no reason; try again under another -name")))
+		}
 	}
 	if r.json {
-		return errors.Join(r.document(o), failed)
+		return errors.Join(r.document(map[string]any{"replays": told}), errors.Join(failed...))
 	}
-	if o.Repeated {
-		r.say("These events were replayed before, and not again now: another -name replays them again.")
+	for _, o := range told {
+		if o.Repeated {
+			r.say("These events were replayed before, and not again now: another -name replays them again.")
+		}
+		r.say("%s  %s  on the bus %s, started %s, ended %s", o.Name, o.State, o.Bus, stamp(o.Started), stamp(o.Ended))
+		if !o.LastEvent.IsZero() {
+			r.say("The last replayed event is of %s.", stamp(o.LastEvent))
+		}
+		r.say("EventBridge does not count replayed events; the archive holds %d events in all.", o.Archived)
 	}
-	r.say("%s  %s  started %s, ended %s", o.Name, o.State, stamp(o.Started), stamp(o.Ended))
-	if !o.LastEvent.IsZero() {
-		r.say("The last replayed event is of %s.", stamp(o.LastEvent))
-	}
-	r.say("EventBridge does not count replayed events; the archive holds %d events in all.", o.Archived)
+	first, last := told[0], told[len(told)-1]
 	r.say("About %d events wait for the dispatcher. Dead letters: about %d before, %d now.",
-		o.Queues.Events.Visible+o.Queues.Events.Hidden, o.LettersWas, o.Queues.DeadLetters.Visible)
-	return failed
+		last.Queues.Events.Visible+last.Queues.Events.Hidden, first.LettersWas, last.Queues.DeadLetters.Visible)
+	return errors.Join(failed...)
 }
 
 // stamp returns a time for people; a dash for none.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/google/go-cmp/cmp"
@@ -164,7 +165,7 @@ func (e *eventBridge) replayer(t *testing.T, s span) (replayer, *bytes.Buffer) {
 	s.From, s.To = start.Add(-time.Hour), start
 	return replayer{
 		surroundings: q.world(&out), events: e.client(t), queues: q,
-		at: target{bus: "bus", archive: "archive", settle: time.Minute}, span: s, name: s.name(),
+		at: target{settle: time.Minute}, from: channel{bus: "bus", archive: "archive"}, span: s, name: s.name(),
 	}, &out
 }
 
@@ -207,7 +208,7 @@ func TestAReplayGoesToTheRulesOfItsSpan(t *testing.T) {
 				}
 				return wait(ctx, d)
 			}
-			if err := r.run(t.Context()); err != nil {
+			if err := (replays{r}).run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			slices.Sort(made)
@@ -243,11 +244,11 @@ func TestARepeatedReplayIsStartedOnce(t *testing.T) {
 
 	e := newEventBridge()
 	r, _ := e.replayer(t, span{Org: "org_a"})
-	if err := r.run(t.Context()); err != nil {
+	if err := (replays{r}).run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	again, out := e.replayer(t, span{Org: "org_a"})
-	if err := again.run(t.Context()); err != nil || !strings.Contains(out.String(), "not again") {
+	if err := (replays{again}).run(t.Context()); err != nil || !strings.Contains(out.String(), "not again") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if n := strings.Count(strings.Join(e.calls, " "), "StartReplay"); n != 1 {
@@ -271,13 +272,13 @@ func TestARepeatedCommandFinishesAKilledReplay(t *testing.T) {
 		}
 		return nil
 	}
-	if err := killed.run(t.Context()); err == nil || !strings.Contains(err.Error(), "continues by itself") {
+	if err := (replays{killed}).run(t.Context()); err == nil || !strings.Contains(err.Error(), "continues by itself") {
 		t.Errorf("err = %v", err)
 	}
 	if len(e.names()) == len(before) {
 		t.Error("the rules were deleted while the replay was running")
 	}
-	if err := r.run(t.Context()); err != nil {
+	if err := (replays{r}).run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, e.names()); diff != "" {
@@ -305,7 +306,7 @@ func TestAnImpossibleReplayIsRefusedWithTheReason(t *testing.T) {
 			before := e.names()
 			tc.prepare(e)
 			r, _ := e.replayer(t, tc.span)
-			if err := r.run(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if err := (replays{r}).run(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("err = %v, want one about %s", err, tc.want)
 			}
 			if diff := cmp.Diff(before, e.names()); diff != "" {
@@ -316,7 +317,45 @@ func TestAnImpossibleReplayIsRefusedWithTheReason(t *testing.T) {
 	e := newEventBridge()
 	r, _ := e.replayer(t, span{})
 	r.span.From, r.span.To = start.AddDate(0, 0, -40), start.AddDate(0, 0, -31)
-	if err := r.run(t.Context()); err == nil || !strings.Contains(err.Error(), "30 days") {
+	if err := (replays{r}).run(t.Context()); err == nil || !strings.Contains(err.Error(), "30 days") {
 		t.Errorf("a span older than the archive: %v", err)
+	}
+}
+
+func TestAReplayReadsTheArchiveOfEachBusOrOfItsProductsAlone(t *testing.T) {
+	t.Parallel()
+
+	at, err := targetOf(aws.Config{}, "the stack", allOutputs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub, products := channel{"hub-bus", "hub-archive", "-hub"}, channel{"bus", "archive", ""}
+	for product, want := range map[string][]channel{"": {hub, products}, "hub": {hub}, "psa": {products}, "agents": {products}} {
+		if got := at.channels(product); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", product, got, want)
+		}
+	}
+	if longest := maxName + len(hub.suffix); longest > 64 {
+		t.Errorf("a name has up to %d characters, EventBridge takes 64", longest)
+	}
+}
+
+func TestReplaysOfTwoBusesAreToldTogether(t *testing.T) {
+	t.Parallel()
+
+	hub, products := newEventBridge(), newEventBridge()
+	first, _ := hub.replayer(t, span{})
+	second, out := products.replayer(t, span{})
+	first.from.bus, first.surroundings = "hub-bus", second.surroundings
+	if err := (replays{first, second}).run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"on the bus hub-bus", "on the bus bus,"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("said %s, want %q", out, want)
+		}
+	}
+	if strings.Count(out.String(), "wait for the dispatcher") != 1 {
+		t.Errorf("said %s", out)
 	}
 }

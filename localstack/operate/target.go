@@ -21,8 +21,8 @@ import (
 // A target is a deployed system: its AWS configuration and the names of its parts.
 type target struct {
 	config      aws.Config
-	bus         string
-	archive     string
+	buses       []channel // the Hub's first: its events say which organizations exist
+	publisher   *cloud.Publisher
 	table       string
 	events      string        // URL of the queue of events
 	undelivered string        // URL of the queue of undelivered events
@@ -30,6 +30,15 @@ type target struct {
 	runs        string        // ARN of the Express machine
 	waits       string        // ARN of the Standard machine
 	settle      time.Duration // wait after which a new rule is in force
+}
+
+// A channel is a bus and its archive. Names of replays are unique in an account,
+// so each channel has a suffix for them.
+type channel struct{ bus, archive, suffix string }
+
+// channels returns the channels that have the events of a product; all for "".
+func (p target) channels(product string) []channel {
+	return slices.DeleteFunc(slices.Clone(p.buses), func(c channel) bool { return product != "" && c.bus != p.publisher.BusOf(product) })
 }
 
 // settle is the wait on AWS until a new rule is in force; AWS documents only "a
@@ -89,10 +98,12 @@ func outputsOf(ctx context.Context, api stacks, name string) (map[string]string,
 
 // targetOf returns the system with these outputs; from names their source.
 func targetOf(cfg aws.Config, from string, outputs map[string]string) (target, error) {
-	p := target{config: cfg}
+	p := target{config: cfg, buses: make([]channel, 2), publisher: cloud.NewPublisher(cfg, "operate", outputs)}
+	hub, products := &p.buses[0], &p.buses[1]
+	hub.suffix = "-hub"
 	var missing []string
 	for name, to := range map[string]*string{
-		"BusName": &p.bus, "ArchiveName": &p.archive, "TableName": &p.table,
+		"BusName": &products.bus, "ArchiveName": &products.archive, "HubBusName": &hub.bus, "HubArchiveName": &hub.archive, "TableName": &p.table,
 		"EventsQueueUrl": &p.events, "UndeliveredQueueUrl": &p.undelivered, "DeadLetterQueueUrl": &p.deadLetters,
 		"RunsMachineArn": &p.runs, "WaitsMachineArn": &p.waits,
 	} {

@@ -20,8 +20,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"theoneagents.app/agents/localstack/hub"
 	"theoneagents.app/agents/localstack/local/cloud"
@@ -34,7 +32,7 @@ const patience = 60 * time.Second
 type stage struct {
 	outputs cloud.Outputs
 	key     *hub.Key
-	bus     *eventbridge.Client
+	bus     *cloud.Publisher
 	config  aws.Config
 
 	contract *contract // every answer of the API must match it
@@ -73,7 +71,7 @@ func openAt(t *testing.T, file string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{outputs: outputs, key: key, bus: eventbridge.NewFromConfig(cfg), config: cfg, contract: contract}
+	return &stage{outputs: outputs, key: key, bus: cloud.NewPublisher(cfg, "stories", outputs.Stack), config: cfg, contract: contract}
 }
 
 // A doc is a JSON object.
@@ -169,7 +167,7 @@ func (o *org) publish(product, eventType string, payload doc) string {
 	return text(e, "id")
 }
 
-// put puts any event on the bus.
+// put puts any event on the bus of its source.
 func (o *org) put(source, detailType string, detail any) {
 	o.t.Helper()
 	body, isText := detail.(string)
@@ -180,11 +178,8 @@ func (o *org) put(source, detailType string, detail any) {
 		}
 		body = string(b)
 	}
-	out, err := o.bus.PutEvents(context.Background(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &o.outputs.Bus, Source: &source, DetailType: &detailType, Detail: &body,
-	}}})
-	if err != nil || out.FailedEntryCount != 0 {
-		o.t.Fatalf("publish: %v, %+v", err, out)
+	if err := o.bus.Put(context.Background(), source, detailType, body); err != nil {
+		o.t.Fatalf("publish: %v", err)
 	}
 }
 

@@ -500,18 +500,20 @@ func (o *org) letters() []doc {
 	}
 }
 
-func TestTheArchiveKeepsEveryEvent(t *testing.T) {
+func TestTheArchiveOfEachBusKeepsEveryEvent(t *testing.T) {
 	t.Parallel()
 
 	o := open(t)
-	out, err := o.bus.ListArchives(t.Context(), &eventbridge.ListArchivesInput{})
+	out, err := eventbridge.NewFromConfig(o.config).ListArchives(t.Context(), &eventbridge.ListArchivesInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(out.Archives, func(a types.Archive) bool {
-		return strings.HasSuffix(*a.EventSourceArn, "/"+o.outputs.Bus) && *a.RetentionDays == 30
-	}) {
-		t.Errorf("no archive of 30 days: %+v", out.Archives)
+	for _, bus := range []string{o.outputs.Bus, o.outputs.HubBus} {
+		if !slices.ContainsFunc(out.Archives, func(a types.Archive) bool {
+			return strings.HasSuffix(*a.EventSourceArn, "/"+bus) && *a.RetentionDays == 30
+		}) {
+			t.Errorf("no archive of 30 days for %s: %+v", bus, out.Archives)
+		}
 	}
 }
 

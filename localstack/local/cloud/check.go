@@ -16,7 +16,7 @@ import (
 	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Check returns an error unless the table, the bus with its rules, the queues
+// Check returns an error unless the table, the buses with their rules, the queues
 // and the machines of the outputs exist.
 func Check(ctx context.Context, o Outputs) error {
 	c := Config(o.Endpoint)
@@ -32,8 +32,10 @@ func Check(ctx context.Context, o Outputs) error {
 			return err
 		}
 	}
-	if err := checkRules(ctx, eventbridge.NewFromConfig(c), o.Bus, events); err != nil {
-		return err
+	for _, name := range []string{o.Bus, o.HubBus} {
+		if err := checkRules(ctx, eventbridge.NewFromConfig(c), name, events); err != nil {
+			return err
+		}
 	}
 	for _, arn := range []string{o.Runs, o.Waits} {
 		if _, err := sfn.NewFromConfig(c).DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: aws.String(arn)}); err != nil {

@@ -35,9 +35,9 @@ func Config(endpoint string) aws.Config {
 }
 
 // Mend sets, by API calls, the properties that the emulator's CloudFormation
-// drops: the table's time to live, the API's CORS and the bus's archive. It also
-// confirms the sender's address, which on AWS its owner does once. It takes the
-// values from the template, so that each is defined once.
+// drops: the table's time to live, the API's CORS and the archives of the buses.
+// It also confirms the sender's address, which on AWS its owner does once. It
+// takes the values from the template, so that each is defined once.
 func (a App) Mend(ctx context.Context, o Outputs) error {
 	t, err := a.template()
 	if err != nil {
@@ -48,6 +48,7 @@ func (a App) Mend(ctx context.Context, o Outputs) error {
 		setExpiry(ctx, dynamodb.NewFromConfig(c), o.Table, t.expiry()),
 		setCORS(ctx, apigatewayv2.NewFromConfig(c), o.Stack["ApiId"], t.cors()),
 		setArchive(ctx, eventbridge.NewFromConfig(c), o.Bus, o.Stack["ArchiveName"]),
+		setArchive(ctx, eventbridge.NewFromConfig(c), o.HubBus, o.Stack["HubArchiveName"]),
 		confirmSender(ctx, sesv2.NewFromConfig(c), t.sender()),
 	)
 }

@@ -15,7 +15,8 @@ type Outputs struct {
 	API         string `json:"api_url"`
 	Endpoint    string `json:"endpoint_url"`
 	Region      string `json:"region"`
-	Bus         string `json:"bus_name"`
+	Bus         string `json:"bus_name"`     // of the products
+	HubBus      string `json:"hub_bus_name"` // of the Hub
 	Table       string `json:"table_name"`
 	Products    string `json:"products_url"`
 	Hook        string `json:"hook_url"`
@@ -26,6 +27,9 @@ type Outputs struct {
 	Undelivered string `json:"undelivered_queue_url"`
 	Runs        string `json:"runs_machine_arn"`
 	Waits       string `json:"waits_machine_arn"`
+
+	// Publishers has the ARN of each product's publisher role.
+	Publishers map[string]string `json:"publisher_roles"`
 
 	// Mark identifies the checkout that started the emulator; it is empty when
 	// this project has not started it.
@@ -41,7 +45,7 @@ func NewOutputs(endpoint, mark, products string, stack map[string]string) Output
 	api := endpoint + "/_aws/execute-api/" + stack["ApiId"] + "/$default"
 	return Outputs{
 		API: api, Endpoint: endpoint, Region: Region,
-		Bus: stack["BusName"], Table: stack["TableName"],
+		Bus: stack["BusName"], HubBus: stack["HubBusName"], Publishers: publisherRoles(stack), Table: stack["TableName"],
 		Products: products, Hook: products + "/hooks/{org}/{channel}",
 		Docs: api + "/docs", Origin: endpoint,
 		DeadLetters: stack["DeadLetterQueueUrl"], Events: stack["EventsQueueUrl"], Undelivered: stack["UndeliveredQueueUrl"],
