@@ -405,8 +405,8 @@ func TestARedriveOfAnEventWithoutALetterNamesTheEventsThatHaveOne(t *testing.T) 
 		"none":   {nil, "there are no letters"},
 		"others": {[]string{"evt_2", "evt_3"}, "evt_2, evt_3"},
 		"many": {
-			[]string{"evt_02", "evt_03", "evt_04", "evt_05", "evt_06", "evt_07", "evt_08", "evt_09", "evt_10", "evt_11", "evt_12", "evt_13", "evt_14"},
-			"and 1 more",
+			[]string{"evt_02", "evt_03", "evt_04", "evt_05", "evt_06", "evt_07", "evt_08", "evt_09", "evt_10", "evt_11", "evt_12", "evt_13", "evt_14", "evt_15"},
+			"and 2 more",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
