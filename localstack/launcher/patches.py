@@ -19,7 +19,7 @@ import time
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime, router
-from ministack.services import eventbridge, lambda_svc, ses_v2, sns, stepfunctions
+from ministack.services import dynamodb, eventbridge, lambda_svc, ses_v2, sns, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 TESTED = "1.5.33"
@@ -358,6 +358,84 @@ def guard_buses_with_policies(patch: str) -> None:
     eventbridge._refused = refused
 
 
+def guard_tables(patch: str) -> None:
+    """A function could do everything with every table. A session of a role may
+    now do only what the policies of the role allow, as on AWS; other callers,
+    such as tools and tests, still may do everything."""
+    rewrite(
+        patch,
+        dynamodb.handle_request,
+        '    handlers = {\n        "CreateTable": _create_table,\n',
+        "    refusal = _refused(headers, query_params, action, data)\n"
+        "    if refusal:\n"
+        "        return refusal\n"
+        '    handlers = {\n        "CreateTable": _create_table,\n',
+    )
+    principals = {}  # by access key, with the time until which each is good
+
+    def principal(key: str):
+        known, until = principals.get(key, (None, 0))
+        if until < time.monotonic():
+            known, until = iam_evaluator.resolve_principal(key, dynamodb.get_account_id()), time.monotonic() + 2
+            principals[key] = (known, until)
+        return known
+
+    def refused(headers: dict, query: dict, action: str, data: dict):
+        key = router.extract_access_key_id(headers, query)
+        if key not in sts._sessions:
+            return None
+        caller = principal(key)
+        for one, resource, context in table_accesses(action, data):
+            asked = iam_evaluator.EvalContext(
+                principal_arn=caller.arn,
+                principal_type=caller.type,
+                principal_account=caller.account,
+                action=f"dynamodb:{one}",
+                resource_arn=resource,
+                region=dynamodb.get_region(),
+                service_context=context,
+            )
+            if iam_evaluator.evaluate(asked, caller.policies or []).decision != "Allow":
+                return dynamodb.error_response_json(
+                    "AccessDeniedException",
+                    f"User: {caller.arn} is not authorized to perform: dynamodb:{one} on resource: {resource}",
+                    400,
+                )
+        return None
+
+    dynamodb._refused = refused
+
+
+PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem"}
+
+
+def table_accesses(action: str, data: dict) -> list:
+    """Returns the accesses that IAM must allow for a call of DynamoDB: action,
+    resource and condition keys. Those of a transaction are its parts."""
+    if action.startswith("Transact"):
+        return [
+            access for item in data.get("TransactItems") or []
+            for part, one in PARTS.items() if part in item
+            for access in table_accesses(one, item[part])
+        ]
+    if action.startswith("Batch"):
+        return [(action, table_arn(table), {}) for table in data.get("RequestItems") or {}]
+    resource = table_arn(data.get("TableName", ""))
+    if data.get("IndexName"):
+        resource += f"/index/{data['IndexName']}"
+    key = data.get("Key") or data.get("Item") or {}
+    context = {
+        "dynamodb:leadingkeys": [key["pk"]["S"]] if "pk" in key else None,
+        "dynamodb:attributes": sorted({*key, *(data.get("ExpressionAttributeNames") or {}).values()}) or None,
+        "dynamodb:returnvalues": data.get("ReturnValues"),
+    }
+    return [(action, resource, context)]
+
+
+def table_arn(table: str) -> str:
+    return f"arn:aws:dynamodb:{dynamodb.get_region()}:{dynamodb.get_account_id()}:table/{table}"
+
+
 def values(entry: dict, field: str) -> list:
     """Returns the value of a field as a list; a missing one has no value."""
     return [str(entry[field])] if entry.get(field) is not None else []
@@ -419,6 +497,7 @@ PATCHES = (
     keep_policies_of_buses,
     give_functions_their_roles,
     guard_buses_with_policies,
+    guard_tables,
 )
 
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import launch
 import patches
-from ministack.services import eventbridge, iam, lambda_svc, stepfunctions, sts
+from ministack.services import dynamodb, eventbridge, iam, lambda_svc, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 patches.apply_all()
@@ -239,6 +239,55 @@ class Patches(unittest.TestCase):
             ("test", [("open", "psa")], 0),
         ):
             self.assertEqual(put(key, *entries), want, f"{key} {entries}")
+
+    def test_a_session_of_a_role_has_its_rights_on_tables_only(self):
+        for store in (dynamodb, iam, sts):
+            self.addCleanup(store.reset)
+        table = "arn:aws:dynamodb:us-east-1:000000000000:table/t"
+        iam._roles["reader"] = {"Arn": "arn:aws:iam::000000000000:role/reader", "InlinePolicies": {"p": {"Statement": [
+            {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], "Resource": [table, table + "/index/*"]},
+            {"Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": table, "Condition": {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ORG#*#RATE"},
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "w"]},
+                "StringEqualsIfExists": {"dynamodb:ReturnValues": ["NONE", "UPDATED_NEW"]},
+                "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+            }},
+        ]}}}
+        sts.register_session("ASIAREADER", {
+            "Arn": "arn:aws:sts::000000000000:assumed-role/reader/s", "SecretAccessKey": "s", "SessionToken": "t",
+        })
+
+        def call(key, action, body):
+            headers = {"x-amz-target": f"DynamoDB_20120810.{action}", "authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260309/us-east-1/dynamodb/aws4_request"}
+            return answer(asyncio.run(dynamodb.handle_request("POST", "/", headers, json.dumps(body).encode(), {})))[1].rpartition("#")[2]
+
+        def item(pk="ORG#org_a#RATE"):
+            return {"TableName": "t", "Key": {"pk": {"S": pk}, "sk": {"S": "x"}}}
+
+        def count(pk="ORG#org_a#RATE", name="w", **more):
+            return item(pk) | {"UpdateExpression": "SET #w = :n", "ExpressionAttributeNames": {"#w": name}, "ExpressionAttributeValues": {":n": {"N": "1"}}} | more
+
+        denied, missing = "AccessDeniedException", "ResourceNotFoundException"  # there is no table: the call itself went through
+        query = {"TableName": "t", "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
+        for action, body, want in (
+            ("GetItem", item(), missing),
+            ("Query", query, missing),
+            ("Query", query | {"IndexName": "open"}, missing),
+            ("Query", query | {"TableName": "other"}, denied),
+            ("Scan", {"TableName": "t"}, denied),
+            ("PutItem", {"TableName": "t", "Item": item()["Key"]}, denied),
+            ("DeleteItem", item(), denied),
+            ("BatchWriteItem", {"RequestItems": {"t": [{"DeleteRequest": {"Key": item()["Key"]}}]}}, denied),
+            ("TransactWriteItems", {"TransactItems": [{"ConditionCheck": item() | {"ConditionExpression": "attribute_exists(pk)"}}]}, denied),
+            ("TransactWriteItems", {"TransactItems": [{"Update": count()}, {"Delete": item()}]}, denied),
+            ("UpdateItem", count(), missing),
+            ("UpdateItem", count(ReturnValues="UPDATED_NEW"), missing),
+            ("UpdateItem", count(ReturnValues="ALL_OLD"), denied),
+            ("UpdateItem", count(pk="ORG#org_a"), denied),
+            ("UpdateItem", count(name="plan"), denied),
+        ):
+            self.assertEqual(call("ASIAREADER", action, body), want, f"{action} {body}")
+            self.assertNotEqual(call("test", action, body), denied, f"{action} by a tool")
 
     def test_a_changed_policy_of_a_bus_is_kept(self):
         self.addCleanup(eventbridge.reset)
