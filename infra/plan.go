@@ -53,17 +53,17 @@ const (
 func plan() []function {
 	return []function{
 		{name: "agents", timeout: apiTimeout, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
-		{name: "executions", timeout: apiTimeout, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: all(), grants: []permission{startRuns, ringDoorbell}},
-		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
-		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: all()},
+		{name: "executions", timeout: apiTimeout, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
+		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
+		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: all()},
+		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
-		{name: runner, timeout: 120, env: forRunner(), table: all(), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
-		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: runner, timeout: 120, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
+		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 	}
 }
 
@@ -93,11 +93,20 @@ func forRunner() []string {
 
 // Actions on the table are listed one by one; the actions of its parts
 // authorise a transaction. Scan is not among them, so that no call reads the
-// whole table.
+// whole table. The local cloud obeys these lists too.
 
-// all is for functions that change records.
-func all() []string {
-	return append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+// Actions that only some of the writing functions need.
+const (
+	deleteItem = "dynamodb:DeleteItem"         // agents, keys, and listeners of agents that break
+	checkItem  = "dynamodb:ConditionCheckItem" // the balance of a month is opened from the plan
+)
+
+// all is for functions that need both.
+func all() []string { return writes(deleteItem, checkItem) }
+
+// writes is for functions that change records.
+func writes(more ...string) []string {
+	return append(append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem"), more...)
 }
 
 // reads is for functions that only read. Counting a request and marking a key as

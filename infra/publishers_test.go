@@ -66,6 +66,11 @@ func (t template) nameOf(id string) string {
 			return fmt.Sprintf("role of %v", f.Properties["FunctionName"])
 		}
 	}
+	for _, m := range t.of("AWS::StepFunctions::StateMachine") {
+		if role := each(dig(m.Properties, "RoleArn", "Fn::GetAtt")); len(role) == 2 && role[0] == id {
+			return fmt.Sprintf("role of %v", m.Properties["StateMachineName"])
+		}
+	}
 	return id
 }
 

@@ -64,7 +64,10 @@ func TestIndexesMatchTheSchemaAndHoldKeysOnly(t *testing.T) {
 }
 
 func TestNoFunctionMayScanTheTable(t *testing.T) {
-	allowed := all()
+	allowed := []string{
+		"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query",
+		"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+	}
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
 			if strings.HasPrefix(action, "dynamodb:") && !slices.Contains(allowed, action) {
@@ -93,19 +96,32 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	tmpl := inProduction(t)
 	tracing := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 	receive := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"}
-	for function, want := range map[string][]string{
-		"agents":     append(all(), "states:SendTaskSuccess"),
-		"executions": append(all(), "states:SendTaskSuccess", "states:StartExecution"),
-		"approvals":  append(all(), "states:SendTaskSuccess"),
-		"keys":       all(),
-		"events":     append(reads(), "dynamodb:UpdateItem"),
-		"credits":    append(reads(), "dynamodb:UpdateItem"),
-		"audit":      append(reads(), "dynamodb:UpdateItem"),
+	read := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+	counts := []string{"dynamodb:UpdateItem"} // of counts and last uses alone: see the test below
+	write := []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}
+	remove, check := []string{"dynamodb:DeleteItem"}, []string{"dynamodb:ConditionCheckItem"}
+	ring, start := []string{"states:SendTaskSuccess"}, []string{"states:StartExecution"}
+	publish, mail := []string{"events:PutEvents"}, []string{"ses:SendEmail"}
+	want := map[string][]string{
+		"agents":     slices.Concat(read, write, remove, check, ring),
+		"executions": slices.Concat(read, write, check, ring, start),
+		"approvals":  slices.Concat(read, write, ring),
+		"keys":       slices.Concat(read, write, remove),
+		"events":     slices.Concat(read, counts),
+		"credits":    slices.Concat(read, counts),
+		"audit":      slices.Concat(read, counts),
+		"settings":   slices.Concat(read, write, check),
 		"docs":       nil,
-		"dispatcher": append(append(all(), receive...), "ses:SendEmail", "sqs:SendMessage", "states:StartExecution"),
-		"runner":     append(all(), "bedrock:InvokeModel", "events:PutEvents", "ses:SendEmail", "sns:Publish", "states:SendTaskSuccess"),
-		"sweeper":    append(all(), "events:PutEvents", "states:SendTaskSuccess", "states:StartExecution"),
-	} {
+		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
+		"runner":     slices.Concat(read, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
+		"sweeper":    slices.Concat(read, write, check, ring, start, publish),
+	}
+	for _, f := range plan() {
+		if _, ok := want[f.name]; !ok {
+			t.Errorf("%s is not in this table: say what it may do", f.name)
+		}
+	}
+	for function, want := range want {
 		want = append(want, tracing...)
 		slices.Sort(want)
 		if diff := cmp.Diff(want, tmpl.actionsOf(t, function)); diff != "" {
@@ -127,7 +143,11 @@ func TestFunctionsThatOnlyReadMayWriteNothingButCountsAndLastUses(t *testing.T) 
 		updates(`"pk","sk","last_used","w"`, "KEY#*"),
 	}
 	single := regexp.MustCompile(`"ForAllValues:StringLike":\{"dynamodb:LeadingKeys":"([^"]*)"\}`)
-	for _, function := range []string{"events", "credits", "audit"} {
+	for _, f := range plan() {
+		if !slices.Contains(f.grants, countRequests) {
+			continue
+		}
+		function := f.name
 		var got []string
 		for _, s := range tmpl.statements(t) {
 			if !strings.Contains(s.roles, `"Function`+function+`ServiceRole`) || !slices.Contains(s.actions, "dynamodb:UpdateItem") {
@@ -142,6 +162,94 @@ func TestFunctionsThatOnlyReadMayWriteNothingButCountsAndLastUses(t *testing.T) 
 			t.Errorf("%s may update (-want +got):\n%s", function, diff)
 		}
 	}
+}
+
+// TestEachActionReachesOnlyItsResources covers the roles of functions, machines,
+// the scheduler and the publishers: an action on another resource, by whichever
+// role, fails here.
+func TestEachActionReachesOnlyItsResources(t *testing.T) {
+	tmpl := inProduction(t)
+	const states, ses, bedrockOf = "arn:<Partition>:states:<Region>:<AccountId>:stateMachine:", "arn:<Partition>:ses:<Region>:<AccountId>:identity/", "arn:<Partition>:bedrock:*:"
+	want := map[string][]string{
+		"events:PutEvents":       {"one-agents", "one-agents-hub"}, // each by its publishers: see TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly
+		"lambda:InvokeFunction":  {"one-agents-runner", "one-agents-runner:*", "one-agents-sweeper", "one-agents-sweeper:*"},
+		"ses:SendEmail":          {ses + "agents@theoneagents.app", ses + "theoneagents.app"},
+		"sns:Publish":            {"<nil>"}, // no topic: see TestTextMessagesGoToTelephonesOnly
+		"sqs:SendMessage":        {"one-agents-dead-letters", "one-agents-unswept"},
+		"states:SendTaskSuccess": {states + "one-agents-waits"},
+		"states:StartExecution":  {"one-agents-runs", "one-agents-waits"},
+	}
+	for _, action := range []string{"ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"} {
+		want["sqs:"+action] = []string{"one-agents-events", "one-agents-undelivered"}
+	}
+	for _, action := range all() {
+		want[action] = []string{"one-agents", "one-agents/index/*"}
+	}
+	got := map[string][]string{}
+	for _, s := range tmpl.statements(t) {
+		for _, action := range s.actions {
+			for _, resource := range append([]any{}, each(tmpl.resolved(s.raw["Resource"]))...) {
+				got[action] = append(got[action], fmt.Sprint(resource))
+			}
+			if s.raw["Resource"] == nil {
+				got[action] = append(got[action], "<nil>")
+			}
+		}
+	}
+	models := got["bedrock:InvokeModel"]
+	delete(got, "bedrock:InvokeModel")
+	for _, model := range models {
+		if !strings.HasPrefix(model, bedrockOf) || strings.HasSuffix(model, "*") {
+			t.Errorf("a function may call the model %s", model)
+		}
+	}
+	for action, resources := range got {
+		if strings.HasPrefix(action, "xray:") || strings.HasPrefix(action, "logs:") {
+			delete(got, action) // they have no resource: see TestPermissionsNameTheirActionsAndResources
+			continue
+		}
+		slices.Sort(resources)
+		got[action] = slices.Compact(resources)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("resources by action (-want +got):\n%s", diff)
+	}
+}
+
+// TestWhoStartsWhichMachine separates the two machines, which the test before
+// takes together.
+func TestWhoStartsWhichMachine(t *testing.T) {
+	tmpl := inProduction(t)
+	got := map[string][]string{}
+	for _, s := range tmpl.statements(t) {
+		if slices.Contains(s.actions, "states:StartExecution") {
+			for _, role := range each(tmpl.resolved(mustJSON(t, s.roles))) {
+				for _, machine := range each(tmpl.resolved(s.raw["Resource"])) {
+					got[fmt.Sprint(machine)] = append(got[fmt.Sprint(machine)], fmt.Sprint(role))
+				}
+			}
+		}
+	}
+	for _, roles := range got {
+		slices.Sort(roles)
+	}
+	want := map[string][]string{
+		"one-agents-runs":  {"role of one-agents-dispatcher", "role of one-agents-executions", "role of one-agents-sweeper"},
+		"one-agents-waits": {"role of one-agents-runs"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("roles by machine (-want +got):\n%s", diff)
+	}
+}
+
+// mustJSON reads a value of the template from its JSON.
+func mustJSON(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func TestTheDoorbellReachesOurWaitsMachineOnly(t *testing.T) {
