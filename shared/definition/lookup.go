@@ -137,8 +137,17 @@ func (p *parser) template(at, text string) []jsonvalue.Path {
 	return paths
 }
 
-// fromModel reports whether a path reads a model's answer, or the reply of a
-// product that received such an answer and may have repeated it.
+// taint adds the outputs of a step to the answers if one of the step's values reads
+// an answer: a product or a receiver of messages may repeat it in its reply, and
+// the length of a wait may tell it.
+func (p *parser) taint(s Step, values ...any) {
+	if slices.ContainsFunc(named(values), p.fromModel) {
+		p.answers = append(p.answers, s.Names()...)
+	}
+}
+
+// fromModel reports whether a path reads a model's answer, or the output of a step
+// that may repeat such an answer.
 func (p *parser) fromModel(path jsonvalue.Path) bool { return Begins(path, p.answers) }
 
 // checkPath reports a path that templates cannot find at this step, and returns

@@ -93,8 +93,8 @@ type parser struct {
 	demands demands           // size of the filters and conditions so far
 
 	// answers are the names of outputs that may carry a model's words: answers of
-	// models, and replies of products to actions with such an answer in a
-	// parameter. A prompt injection in an event can steer them, so they choose no
+	// models, and outputs of steps that used such an answer, such as the reply of a
+	// product to an action with the answer in a parameter. A prompt injection in an event can steer them, so they choose no
 	// recipient, and no target or audience of an action unless an approval gate
 	// shows them.
 	answers []string

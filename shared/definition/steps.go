@@ -82,9 +82,7 @@ func readAction(p *parser, o input.Object, s *Step, _ int) {
 		a.Params = m
 	}
 	jsonvalue.EachText(o.At("params"), a.Params, func(path, text string) { p.template(path, text) })
-	if slices.ContainsFunc(named(a.Params), p.fromModel) {
-		p.answers = append(p.answers, s.Names()...)
-	}
+	p.taint(*s, a.Params)
 	action, ok := p.rules.Catalog.Action(a.Product, a.Action)
 	if !ok {
 		if a.Product != "" && a.Action != "" {
@@ -154,6 +152,7 @@ func readNotification(p *parser, o input.Object, s *Step, _ int) {
 	p.template(o.At("subject"), n.Subject)
 	p.template(o.At("body"), n.Body)
 	s.NotificationStep = n
+	p.taint(*s, n.Subject, n.Body)
 }
 
 func (p *parser) recipients(o input.Object, c Channel) []string {
@@ -310,6 +309,7 @@ func readWait(p *parser, o input.Object, s *Step, _ int) {
 		p.until(o.At("until"), w.Until)
 	}
 	s.WaitStep = w
+	p.taint(*s, w.Until)
 }
 
 // until reports a time that cannot be parsed, that lies more than a year ahead, or

@@ -139,6 +139,26 @@ func TestAModelChoosesNoTargetAndNoAudienceUnseen(t *testing.T) {
 			return way(think("ai"), act("made", "psa:create_ticket", param("subject", answer)), p.gate(), update("a", "{{ made.ticket_id }}"))
 		}, ""},
 
+		"a target from the reply to a message with a model's text": {func(p *plan) []string {
+			return way(think("ai"), strings.Replace(called("tell", p.tell()), `"body":"`, `"body":"`+answer, 1), update("a", "{{ steps.tell.output.recipients[0].reason }}"))
+		}, "steps[2].params.ticket_id"},
+		"a target from the reply to a message with a model's subject": {func(p *plan) []string {
+			return way(think("ai"), strings.Replace(called("tell", p.tell()), `"body"`, `"subject":"`+answer+`","body"`, 1), update("a", "{{ steps.tell.output | json }}"))
+		}, "steps[2].params.ticket_id"},
+		"a target from the reply to a message": {func(p *plan) []string {
+			return way(think("ai"), called("tell", p.tell()), update("a", "{{ steps.tell.output.channel }}"))
+		}, ""},
+		"a target from a wait until a model's time": {func(*plan) []string {
+			return way(think("ai"), `{"id":"rest","type":"wait","until":"`+answer+`"}`, update("a", "{{ steps.rest.output.waited_seconds }}"))
+		}, "steps[2].params.ticket_id"},
+		"a target from a wait until the event's time": {func(*plan) []string {
+			return way(think("ai"), `{"id":"rest","type":"wait","until":"{{ event.published_at }}"}`, update("a", "{{ steps.rest.output.waited_seconds }}"))
+		}, ""},
+		"a target from an action with such a reply in a text": {func(p *plan) []string {
+			return way(think("ai"), `{"id":"rest","type":"wait","until":"`+answer+`"}`,
+				act("made", "psa:create_ticket", param("subject", "Waited {{ steps.rest.output.waited_seconds }} s")), update("a", "{{ made.ticket_id }}"))
+		}, "steps[3].params.ticket_id"},
+
 		"behind a gate":                   {func(p *plan) []string { return way(think("ai"), p.gate(), update("a", answer)) }, ""},
 		"before a gate":                   {func(p *plan) []string { return way(think("ai"), update("a", answer), p.gate()) }, "steps[1].params.ticket_id"},
 		"behind a gate that asked before": {func(p *plan) []string { return way(p.gate(), think("ai"), update("a", answer)) }, "steps[2].params.ticket_id"},
