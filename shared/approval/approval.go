@@ -138,11 +138,12 @@ type Wait struct {
 	Until   string // empty: it depends on steps after the gate
 }
 
-// A Chat is the question as messages show it. It lists the filled-in values,
-// because readers of a message cannot tell them from the definition's text.
+// A Chat is the question as messages show it. It marks and lists the filled-in
+// values, because readers of a message cannot tell them from the definition's text.
 type Chat struct {
-	Question string   // each value in one line; cut
-	Values   []string // values from events, models or products; cut
+	Question string   // each value in quotation marks, on one line
+	Values   []string // values from events, models or products; shortened
+	Cut      bool     // whether Question leaves out a part of the text
 }
 
 // Approvers are the people who may decide besides owners and admins.

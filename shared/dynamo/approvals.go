@@ -99,6 +99,7 @@ type (
 	chatDoc struct {
 		Question string   `json:"question"`
 		Values   []string `json:"values,omitempty"`
+		Cut      bool     `json:"cut,omitempty"`
 	}
 )
 

@@ -9,6 +9,7 @@ import (
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/input"
+	"theoneagents.app/agents/shared/render"
 )
 
 // approvals are the operations on approvals.
@@ -83,7 +84,9 @@ func readDecideApproval(in *request) spec.DecideApprovalRequestObject {
 	q := spec.DecideApprovalRequestObject{ID: in.approval(), Body: &spec.DecisionInput{}}
 	o := in.object()
 	q.Body.Decision = input.NeedChoice(o, "decision", spec.DecisionApproved, spec.DecisionDenied)
-	q.Body.Note = o.OptionalText("note", 0, maxNote)
+	if q.Body.Note = o.OptionalText("note", 0, maxNote); q.Body.Note != nil {
+		*q.Body.Note = render.Clean(*q.Body.Note) // later voters read it
+	}
 	return q
 }
 

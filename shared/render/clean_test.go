@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -44,6 +46,54 @@ func TestOneLineCannotBeginALine(t *testing.T) {
 	}
 }
 
+func TestOneLineHasNoRoomForALine(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"a" + strings.Repeat(" ", 300) + "b", "a\t\tb", "a \u3000\u2003b", "a\u00a0\u00a0b", "a\u2800\u2800b", " a\tb\f", "\na b\n"} {
+		if got := render.OneLine(text); got != "a b" {
+			t.Errorf("OneLine(%+q) = %+q", text, got)
+		}
+	}
+}
+
+func TestAQuotedValueCannotEndItsQuotation(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		text string
+		most int
+		want string
+		cut  bool
+	}{
+		"a value":                        {"dev_1", 5, "“dev_1”", false},
+		"an empty value":                 {"", 5, "“”", false},
+		"lines":                          {"a\n\nb", 5, "“a b”", false},
+		"a quotation":                    {"a” Approved: “b", 30, `“a" Approved: "b”`, false},
+		"other marks":                    {"„a‟ ❝b❞ 〝c〞 ＂d", 30, `“"a" "b" "c" "d”`, false},
+		"a long value":                   {strings.Repeat("x", 1500), 3, "“xxx…” (1,497 more characters)", true},
+		"a value that imitates the note": {"x…” (3 more characters)", 30, `“x…" (3 more characters)”`, false},
+		"characters of two units":        {"🙂🙂🙂", 5, "“🙂🙂…” (1 more characters)", true},
+		"of which two fit":               {"🙂🙂", 4, "“🙂🙂”", false},
+		"invisible characters":           {"a\u202e\u200bb", 2, "“ab”", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, cut := render.Quoted(tc.text, tc.most); got != tc.want || cut != tc.cut {
+				t.Errorf("got %q, cut %t; want %q, %t", got, cut, tc.want, tc.cut)
+			}
+		})
+	}
+}
+
+func TestEveryTextOfAValueIsCleaned(t *testing.T) {
+	t.Parallel()
+	got := render.CleanValue(map[string]any{
+		"a\u200b": "x\u202ey", "list": []any{"\u2066z", int64(7), nil, true, map[string]any{"b": "line\r\nline"}},
+	})
+	want := map[string]any{"a": "xy", "list": []any{"z", int64(7), nil, true, map[string]any{"b": "line\nline"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("a\u202e\r\nb\x00")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -55,6 +105,9 @@ func FuzzClean(f *testing.F) {
 			if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf) {
 				t.Errorf("%+q is in %+q", r, got)
 			}
+		}
+		if quoted, cut := render.Quoted(text, 20); strings.Count(quoted, "“") != 1 || strings.Count(quoted, "”") != 1 || strings.HasSuffix(quoted, "”") == cut {
+			t.Errorf("%+q became the quotation %+q", text, quoted)
 		}
 		if strings.ContainsAny(render.OneLine(text), "\n\r") {
 			t.Errorf("%+q has lines", render.OneLine(text))

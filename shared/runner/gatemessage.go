@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -67,7 +69,8 @@ func (t *turn) notifyGate(ctx context.Context, at execution.TraceEntry, a approv
 func (t *turn) sendGateMessage(ctx context.Context, at execution.TraceEntry, a *approval.Approval, b broadcast) error {
 	s := t.steps[at.ID]
 	on := occasionOf(s, *a)
-	b.text, b.subject, b.key = t.messageText(*a), subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
+	b.text = func(c definition.Channel) step.MessageText { return t.messageText(*a, c) }
+	b.subject, b.key = subject(t.definition.Name, on), fmt.Sprintf("%s:%s", a.ID, on)
 	return b.send(ctx, execution.NotifiedIn(s.Output)[on], func(list []execution.Delivery) error {
 		return t.saveDeliveries(ctx, a, &s, on, list)
 	})
@@ -81,7 +84,7 @@ type broadcast struct {
 	scope    render.Scope
 	channels []definition.Notify
 	subject  string
-	text     step.MessageText
+	text     func(definition.Channel) step.MessageText
 	key      string // prefix of each message's idempotency key
 	// only returns the recipients of a channel that get the message, as the
 	// trace shows them; nil means all.
@@ -99,7 +102,7 @@ func (b broadcast) send(ctx context.Context, list []execution.Delivery, keep fun
 		if i < len(list) && list[i].Final() {
 			continue
 		}
-		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.text, Key: fmt.Sprintf("%s:%d", b.key, i)}
+		telling := step.GateMessage{Notify: n, Subject: b.subject, Text: b.text(n.Channel), Key: fmt.Sprintf("%s:%d", b.key, i)}
 		if i < len(list) {
 			telling.Before = list[i]
 		} else {
@@ -156,88 +159,191 @@ func subject(name string, on execution.Occasion) string {
 	return name + " waits for approval"
 }
 
-// messageText returns the text of a gate's message: the question, the link, the
-// expiry, the actions that follow, and the values that do not come from the
-// definition.
-func (t *turn) messageText(a approval.Approval) step.MessageText {
-	var rest strings.Builder
-	for i, line := range followingLines(a) {
-		if i == 0 {
-			rest.WriteString("\n\nIf approved:")
-		}
-		rest.WriteString("\n- " + line)
-	}
-	if len(a.Chat.Values) > 0 {
-		rest.WriteString("\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " "))
-	}
-	return step.MessageText{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", questionText(a), a.Expires.UTC().Format(time.RFC3339)),
-		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
-		Rest: render.Clean(rest.String()),
-	}
-}
-
-// questionText returns the question as messages show it.
-func questionText(a approval.Approval) string {
-	if a.Chat.Question != "" {
-		return a.Chat.Question
-	}
-	return render.Beginning(render.Clean(a.Message), maxLead)
-}
-
-// Limits for the question in messages, in characters: no channel may cut off
-// the link to the full approval.
+// Limits of a message about an approval, in UTF-16 units: below them no channel
+// cuts it, so that what it leaves out is left out here, where it can say so.
 const (
-	maxLead   = 1000
-	maxValue  = 60
-	maxValues = 8
+	maxMessage = 4000
+	maxSMS     = 1600
 )
 
-// chat returns the question as messages show it. Each filled-in value is put on
-// one line, so that it cannot imitate a line of the platform, and is listed as
-// filled in.
+func maxOf(c definition.Channel) int {
+	if c == definition.SMS {
+		return maxSMS
+	}
+	return maxMessage
+}
+
+// within returns a text, or its beginning with an ellipsis in at most most UTF-16
+// units, and whether it is not the whole.
+func within(text string, most int) (string, bool) {
+	if render.Units(text) <= most {
+		return text, false
+	}
+	return render.Within(text, most-1) + "…", true
+}
+
+// shortenedNotice follows the link in a message that leaves something out.
+const shortenedNotice = "\nThis message is shortened. The link shows everything."
+
+// messageText returns the text of a gate's message on a channel: the question, the
+// link, the expiry, the actions that follow, and the values that do not come from
+// the definition. No value can make a line or a label of its own. When the message
+// leaves something out, it says so behind the link.
+func (t *turn) messageText(a approval.Approval, c definition.Channel) step.MessageText {
+	most := maxOf(c)
+	question, short := question(a, most)
+	m := step.MessageText{
+		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question, a.Expires.UTC().Format(time.RFC3339)),
+		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
+	}
+	left := most - render.Units(m.Lead) - render.Units(m.Link.URL) - render.Units(shortenedNotice)
+	values, cut := within(valuesText(a), left/3)
+	short = short || cut
+	left -= render.Units(values)
+	lines, cut := followingText(a, left)
+	if short || cut {
+		m.Rest = shortenedNotice
+	}
+	m.Rest += lines + values
+	return m
+}
+
+// question returns the question as a message of at most most UTF-16 units shows it,
+// and whether it is shortened.
+func question(a approval.Approval, most int) (string, bool) {
+	text, cut := a.Chat.Question, a.Chat.Cut
+	if text == "" { // an approval stored before Chat existed
+		text = render.Clean(a.Message)
+	}
+	short, more := within(text, most/2)
+	return short, cut || more
+}
+
+// valuesText returns the values of the question that do not come from the
+// definition.
+func valuesText(a approval.Approval) string {
+	if len(a.Chat.Values) == 0 {
+		return ""
+	}
+	return "\n\nFilled in from the event or from earlier steps: " + strings.Join(a.Chat.Values, " ")
+}
+
+// followingText returns the steps after the gate, one line each, in at most most
+// UTF-16 units, and whether it leaves something out.
+func followingText(a approval.Approval, most int) (string, bool) {
+	const header, mark, last = "\n\nIf approved:", "\n- ", "\n- and 100 more steps"
+	lines, cut := followingLines(a)
+	if len(lines) == 0 {
+		return "", cut
+	}
+	var b strings.Builder
+	b.WriteString(header)
+	left := most - render.Units(header) - render.Units(last)
+	for i, line := range lines {
+		line, short := within(line, maxLine)
+		if left -= render.Units(mark) + render.Units(line); left < 0 {
+			fmt.Fprintf(&b, "%sand %d more", mark, len(lines)-i)
+			return b.String(), true
+		}
+		cut = cut || short
+		b.WriteString(mark + line)
+	}
+	return b.String(), cut
+}
+
+// Limits of the parts of a message, in UTF-16 units.
+const (
+	maxLead   = 800 // the question
+	maxQuoted = 500 // a value in the question
+	minQuoted = 20  // the same, if the question is long or has many values
+	maxValue  = 60  // a value in the list of values
+	maxValues = 8
+	maxLine   = 1200 // a step that follows
+	maxParam  = 300  // a parameter of an action, in bytes
+	maxParams = 1000 // all parameters of an action, in bytes
+	maxTo     = 100  // a recipient
+	maxFew    = 3    // recipients
+	maxSays   = 200  // the text of a message
+)
+
+// chat returns the question as messages show it. Each filled-in value is put in
+// quotation marks, on one line, so that it cannot imitate a line of the platform,
+// and is listed as filled in. A long value leaves room for the author's text.
 func chat(message string, scope render.Scope) approval.Chat {
 	var c approval.Chat
-	named := map[string]bool{}
+	ours := map[string]bool{"": true}
 	for _, root := range []string{"agent", "execution"} { // these values come from the platform
-		ours, _ := scope[root].(map[string]any)
-		for _, v := range ours {
-			named[render.OneLine(render.String(v))] = true
+		values, _ := scope[root].(map[string]any)
+		for _, v := range values {
+			ours[render.OneLine(render.String(v))] = true
 		}
 	}
+	var all []string
 	text, err := render.Encoded(message, scope, func(value string) string {
-		value = render.OneLine(value)
-		if value != "" && !named[value] {
-			named[value] = true
-			c.Values = append(c.Values, "“"+render.Beginning(value, maxValue)+"”")
+		if value = render.OneLine(value); ours[value] {
+			return value
 		}
-		return value
+		all = append(all, value)
+		return ""
 	})
 	if err != nil {
 		return approval.Chat{} // newApproval fails with the same error
 	}
-	if more := len(c.Values) - maxValues; more > 0 {
-		c.Values = append(c.Values[:maxValues:maxValues], fmt.Sprintf("and %d more", more))
+	most := maxQuoted
+	if len(all) > 0 {
+		const marks = len(`“…” (30,000 more characters)`)
+		most = min(max((maxLead-render.Units(text))/len(all)-marks, minQuoted), maxQuoted)
 	}
-	c.Question = render.Beginning(render.Clean(text), maxLead)
+	text, err = render.Encoded(message, scope, func(value string) string {
+		if value = render.OneLine(value); ours[value] {
+			return value
+		}
+		quoted, cut := render.Quoted(value, most)
+		c.Cut = c.Cut || cut
+		return quoted
+	})
+	if err != nil {
+		return approval.Chat{}
+	}
+	c.Values = listed(all)
+	question, cut := within(render.Clean(text), maxLead)
+	c.Question, c.Cut = question, c.Cut || cut
 	return c
 }
 
-// followingLines returns the steps after the gate, one line each.
-func followingLines(a approval.Approval) []string {
+// listed returns the list of values that are not the platform's, each once.
+func listed(values []string) []string {
+	var list []string
+	known := map[string]bool{}
+	for _, value := range values {
+		if !known[value] {
+			known[value] = true
+			short, _ := render.Quoted(value, maxValue)
+			list = append(list, short)
+		}
+	}
+	if more := len(list) - maxValues; more > 0 {
+		return append(list[:maxValues:maxValues], fmt.Sprintf("and %d more", more))
+	}
+	return list
+}
+
+// followingLines returns the steps after the gate, one line each, and whether a
+// line leaves something out.
+func followingLines(a approval.Approval) (lines []string, cut bool) {
 	params := map[id.Step]approval.Action{}
 	for _, action := range a.Actions {
 		params[action.Step] = action
 	}
-	var lines []string
 	for _, f := range a.Then {
 		action, acts := params[f.Step]
 		var line string
+		var short bool
 		switch {
 		case acts:
-			line = shownAction(action)
+			line, short = shownAction(action)
 		case f.Message != nil:
-			line = shownMessage(*f.Message)
+			line, short = shownMessage(*f.Message)
 		case f.Branch != nil && f.Branch.Open:
 			line = string(f.Step) + ": the branch to take is not known yet"
 		default:
@@ -246,53 +352,75 @@ func followingLines(a approval.Approval) []string {
 		if !f.Certain {
 			line = "perhaps " + line
 		}
-		lines = append(lines, line)
+		lines, cut = append(lines, line), cut || short
 	}
 	if a.Then == nil { // an approval stored before Then existed
 		for _, action := range a.Actions {
-			lines = append(lines, shownAction(action))
+			line, short := shownAction(action)
+			lines, cut = append(lines, line), cut || short
 		}
 	}
-	return lines
+	return lines, cut
 }
 
-// shownAction returns an action as one line.
-func shownAction(a approval.Action) string {
-	return fmt.Sprintf("%s.%s %s", a.Product, a.Action, shownParams(a.Params))
+// shownAction returns an action as one line, and whether it leaves something out.
+func shownAction(a approval.Action) (string, bool) {
+	params, cut := shownParams(a.Params)
+	return fmt.Sprintf("%s.%s %s", a.Product, a.Action, params), cut
 }
 
-// shownMessage returns a message as one line.
-func shownMessage(m approval.Message) string {
-	const most, few = 100, 3
+// shownMessage returns a message as one line, and whether it leaves something out.
+func shownMessage(m approval.Message) (line string, cut bool) {
 	to := "recipients that are not known yet"
 	if m.Recipients != nil {
-		named := make([]string, 0, few)
-		for _, r := range m.Recipients[:min(few, len(m.Recipients))] {
-			named = append(named, render.Beginning(render.OneLine(r), most))
+		named := make([]string, 0, maxFew)
+		for _, r := range m.Recipients[:min(maxFew, len(m.Recipients))] {
+			name, short := shownRecipient(r)
+			named, cut = append(named, name), cut || short
 		}
 		to = strings.Join(named, ", ")
 		if more := len(m.Recipients) - len(named) + m.More; more > 0 {
-			to += fmt.Sprintf(" and %d more", more)
+			to, cut = to+fmt.Sprintf(" and %d more", more), true
 		}
 	}
 	if m.Text == nil {
-		return fmt.Sprintf("%s to %s (text depends on results of earlier steps)", m.Channel, to)
+		return fmt.Sprintf("%s to %s (text depends on results of earlier steps)", m.Channel, to), cut
 	}
-	says := m.Text.Subject
-	if says == "" {
-		says = m.Text.Body
+	cut = cut || m.Text.Cut > 0
+	line = fmt.Sprintf("%s to %s:", m.Channel, to)
+	for _, says := range []string{m.Text.Subject, m.Text.Body} {
+		if says != "" {
+			quoted, short := render.Quoted(says, maxSays)
+			line, cut = line+" "+quoted, cut || short
+		}
 	}
-	return fmt.Sprintf("%s to %s: “%s”", m.Channel, to, render.Beginning(render.OneLine(says), most))
+	return line, cut
 }
 
-// shownParams returns parameters as one line.
-func shownParams(params map[string]any) string {
+// address matches a recipient that cannot be mistaken for words of the platform.
+var address = regexp.MustCompile(`^[A-Za-z0-9@+._%/:?&=~-]+$`)
+
+// shownRecipient returns a recipient, in quotation marks if it is no address, and
+// whether it is shortened.
+func shownRecipient(r string) (string, bool) {
+	if address.MatchString(r) {
+		return within(r, maxTo)
+	}
+	return render.Quoted(r, maxTo)
+}
+
+// shownParams returns parameters as one line of JSON, and whether it leaves
+// something out.
+func shownParams(params map[string]any) (string, bool) {
 	if params == nil {
-		return "(parameters depend on results of earlier steps)"
+		return "(parameters depend on results of earlier steps)", false
 	}
-	text, err := json.Marshal(step.Shown(params))
-	if err != nil {
-		return ""
+	shown := step.ShownWithin(params, maxParam, maxParams)
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // each channel escapes the whole message
+	if err := e.Encode(shown); err != nil {
+		return "(parameters cannot be shown here)", true
 	}
-	return string(text)
+	return render.OneLine(b.String()), jsonvalue.Canonical(shown) != jsonvalue.Canonical(params)
 }

@@ -92,8 +92,9 @@ func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *app
 	channels := def.Channels(gate.Escalated)
 	b := broadcast{
 		turn: t, step: def, scope: scope, channels: channels,
-		subject: outcomeSubject(t.definition.Name, a), text: t.outcomeText(a, def, gate),
-		key: fmt.Sprintf("%s:%s", a.ID, on), only: reached(execution.NotifiedIn(gate.Output), channels),
+		subject: outcomeSubject(t.definition.Name, a),
+		text:    func(c definition.Channel) step.MessageText { return t.outcomeText(a, def, gate, c) },
+		key:     fmt.Sprintf("%s:%s", a.ID, on), only: reached(execution.NotifiedIn(gate.Output), channels),
 	}
 	err = b.send(ctx, list, func(far []execution.Delivery) error {
 		list = append(list[:0:0], far...)
@@ -205,7 +206,9 @@ const maxNote = 300
 
 // outcomeText returns the text of an outcome message: the outcome, who decided,
 // and its consequence.
-func (t *turn) outcomeText(a approval.Approval, def definition.Step, gate execution.StepRecord) step.MessageText {
+func (t *turn) outcomeText(
+	a approval.Approval, def definition.Step, gate execution.StepRecord, c definition.Channel,
+) step.MessageText {
 	var lead strings.Builder
 	switch outcomeOf(a) {
 	case execution.OnExpired:
@@ -221,7 +224,8 @@ func (t *turn) outcomeText(a approval.Approval, def definition.Step, gate execut
 	if note := render.OneLine(a.Note); note != "" && a.DecidedBy != "" {
 		lead.WriteString("\nNote: " + shortened(note, maxNote))
 	}
-	lead.WriteString("\n\nThe question was: " + questionText(a) + "\n\nSee ")
+	question, _ := question(a, maxOf(c))
+	lead.WriteString("\n\nThe question was: " + question + "\n\nSee ")
 	return step.MessageText{Lead: render.Clean(lead.String()), Link: step.Link{Text: "the approval", URL: t.Link(a.ID)}}
 }
 

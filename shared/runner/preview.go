@@ -54,7 +54,7 @@ func (o *preview) walk(steps []definition.Step, certain bool, within *approval.P
 		if decided && s.If != nil && !o.holds(*s.If) {
 			continue
 		}
-		f := approval.Following{Step: s.ID, Kind: s.Kind, Name: s.Name, Certain: decided, Within: within}
+		f := approval.Following{Step: s.ID, Kind: s.Kind, Name: render.OneLine(s.Name), Certain: decided, Within: within}
 		switch {
 		case s.ActionStep != nil:
 			o.actions = append(o.actions, o.action(s))
@@ -131,7 +131,7 @@ func (o *preview) action(s definition.Step) approval.Action {
 	if err != nil || !o.known(paths) {
 		return a
 	}
-	if params, err := o.steps.Params(step.Task{Definition: s, Scope: o.scope}); err == nil {
+	if params, err := o.steps.Params(step.Task{Definition: s, Scope: o.scope, ForGate: true}); err == nil {
 		a.Params = params
 	}
 	return a
@@ -151,10 +151,13 @@ func (o *preview) message(s definition.Step) *approval.Message {
 	task, w := step.Task{Definition: s, Scope: o.scope}, execution.Written{}
 	if o.filled(s.Recipients...) {
 		w.Recipients = o.steps.Recipients(task)
-		m.Recipients = w.Recipients
+		for _, r := range w.Recipients {
+			m.Recipients = append(m.Recipients, render.OneLine(r))
+		}
 	}
 	if o.filled(s.Subject, s.Body) {
 		if text, err := step.Text(task); err == nil {
+			text.Subject, text.Body, text.Markup = render.OneLine(text.Subject), render.Clean(text.Body), render.Clean(text.Markup)
 			w.Text, m.Text = &text, &approval.Text{Subject: text.Subject, Body: text.Body}
 		}
 	}
@@ -168,7 +171,8 @@ func (o *preview) message(s definition.Step) *approval.Message {
 func (o *preview) wait(s definition.Step) *approval.Wait {
 	w := &approval.Wait{Seconds: s.Duration}
 	if s.Duration == 0 && o.filled(s.Until) {
-		w.Until, _ = render.Text(s.Until, o.scope) // a template that cannot be filled counts as unknown
+		until, _ := render.Text(s.Until, o.scope) // a template that cannot be filled counts as unknown
+		w.Until = render.OneLine(until)
 	}
 	return w
 }

@@ -143,7 +143,7 @@ func TestAGateMessageHasQuestionLinkAndActions(t *testing.T) {
 		w.must(err)
 		body := w.senders.messages()[0].Body
 		for _, part := range []string{
-			a.Message, "https://console.example/approvals/" + string(a.ID), a.Expires.Format(time.RFC3339), "psa.add_note", `"note of b"`,
+			strings.NewReplacer("with tkt", "with “tkt", "?", "”?").Replace(a.Message), "https://console.example/approvals/" + string(a.ID), a.Expires.Format(time.RFC3339), "psa.add_note", `"note of b"`,
 		} {
 			if !strings.Contains(body, part) {
 				t.Errorf("%q is not in\n%s", part, body)
@@ -173,9 +173,9 @@ func TestOnlyTheLinkToDecideIsALink(t *testing.T) {
 		w.must(err)
 		link, until := "https://console.example/approvals/"+string(q.ID), q.Expires.Format(time.RFC3339)
 		want := map[definition.Channel]string{
-			definition.Slack: "Isolate &lt;https://evil.example|Decide&gt; [Decide](https://evil.example) &lt;!channel&gt;?\n\n" +
+			definition.Slack: "Isolate “&lt;https://evil.example|Decide&gt; [Decide](https://evil.example) &lt;!channel&gt;”?\n\n" +
 				"Decide until " + until + ": <" + link + "|Decide>\n\nIf approved:\n- psa.add_note ",
-			definition.Teams: `Isolate \<https://evil.example|Decide\> \[Decide\]\(https://evil.example\) \<!channel\>?` + "\n\n" +
+			definition.Teams: `Isolate “\<https://evil.example|Decide\> \[Decide\]\(https://evil.example\) \<!channel\>”?` + "\n\n" +
 				"Decide until " + until + ": [Decide](" + link + `)` + "\n\nIf approved:\n" + `\- psa.add\_note `,
 			definition.SMS: "", definition.Email: "", definition.Webhook: "",
 		}
@@ -187,7 +187,7 @@ func TestOnlyTheLinkToDecideIsALink(t *testing.T) {
 			if n := strings.Count(strings.ReplaceAll(m.Markup, `\<`, ""), "<https://"); n > 1 || m.Channel == definition.Teams && strings.Count(m.Markup, "](https://") != 1 {
 				t.Errorf("%s has another link:\n%s", m.Channel, m.Markup)
 			}
-			if !strings.Contains(m.Body, "Decide until "+until+": "+link+"\n") || !strings.Contains(m.Body, "Isolate "+evil+"?") {
+			if !strings.Contains(m.Body, "Decide until "+until+": "+link+"\n") || !strings.Contains(m.Body, "Isolate “"+evil+"”?") {
 				t.Errorf("%s is told in plain text\n%s", m.Channel, m.Body)
 			}
 			if diff := cmp.Diff(step.Link{Text: "Decide", URL: link}, m.Link); diff != "" {

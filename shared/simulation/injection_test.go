@@ -192,9 +192,10 @@ func (in injection) due() []deed {
 	}})
 }
 
-// isolation is the action after the approval.
+// isolation is the action after the approval: what the approvers see, and so
+// without characters that they cannot see.
 func (in injection) isolation() deed {
-	return deed{"isolate", "defend", "isolate_device", map[string]any{"device_id": "dev_1", "reason": in.says}}
+	return deed{"isolate", "defend", "isolate_device", map[string]any{"device_id": "dev_1", "reason": seen(in.says)}}
 }
 
 // tellings returns the messages with the model's answer, as "channel address".

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -32,6 +33,7 @@ import (
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notify"
 	"theoneagents.app/agents/shared/product"
+	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -213,7 +215,7 @@ type asking struct {
 
 // asked returns the expected message of a gate with a subject.
 func (o *wire) asked(subject string) asking {
-	ask := asking{"May I? The model says " + inLine(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
+	ask := asking{"May I? The model says " + marked(o.in.says) + "\n\nDecide until ", "\n\nDecide until ", "Decide"}
 	if strings.HasSuffix(subject, " waits for approval") && !strings.HasSuffix(subject, "no longer waits for approval") {
 		return ask
 	}
@@ -222,7 +224,7 @@ func (o *wire) asked(subject string) asking {
 		"Approved": "Approved by user_owner.\nNote: as I see it", "Denied": "Denied by user_owner.\nNote: as I see it",
 		"Expired": "No decision was made in time. The execution was cancelled.",
 	}[first]
-	return asking{said + "\n\nThe question was: May I? The model says " + inLine(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
+	return asking{said + "\n\nThe question was: May I? The model says " + marked(o.in.says) + "\n\nSee ", "\n\nSee ", "the approval"}
 }
 
 // toDecide matches the URL at which an approval is decided.
@@ -382,13 +384,24 @@ func seen(s string) string {
 	}, s)
 }
 
-// inLine returns the visible part of a text, on one line.
-func inLine(s string) string {
-	var lines []string
-	for line := range strings.SplitSeq(seen(s), "\n") {
-		if line != "" {
-			lines = append(lines, line)
-		}
+// marked returns a value as messages about an approval show it: on one line, in
+// quotation marks that it cannot end, and at most 500 characters of it.
+func marked(s string) string {
+	line := strings.Join(strings.Fields(seen(s)), " ")
+	if line == "" {
+		return ""
 	}
-	return strings.Join(lines, " ")
+	line = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`).Replace(line)
+	const most = 500
+	kept, left := "", most
+	for _, r := range line {
+		if left -= max(utf16.RuneLen(r), 1); left < 0 {
+			break
+		}
+		kept += string(r)
+	}
+	if more := len([]rune(line)) - len([]rune(kept)); more > 0 {
+		return fmt.Sprintf("“%s…” (%s more characters)", kept, render.Count(more))
+	}
+	return "“" + line + "”"
 }

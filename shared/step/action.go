@@ -50,8 +50,9 @@ func (s *Service) runAction(ctx context.Context, t Task) (execution.StepRecord, 
 }
 
 // Params returns the parameters of an action: those approved at a gate, or
-// those of the definition, filled and converted to the action's types. A gate
-// shows the same. It returns render.ErrTemplate for parameters that the action
+// those of the definition, filled and converted to the action's types. For a gate
+// they have no invisible characters, so that approvers see exactly what the product
+// receives. It returns render.ErrTemplate for parameters that the action
 // does not accept.
 func (s *Service) Params(t Task) (map[string]any, error) {
 	if t.Agreed != nil {
@@ -60,6 +61,9 @@ func (s *Service) Params(t Task) (map[string]any, error) {
 	v, err := render.Value(t.Definition.Params, t.Scope)
 	if err != nil {
 		return nil, err
+	}
+	if t.ForGate {
+		v = render.CleanValue(v)
 	}
 	params, _ := v.(map[string]any) // rendering an object returns an object
 	action, known := s.Rules.Catalog.Action(t.Definition.Product, t.Definition.Action)

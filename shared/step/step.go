@@ -45,6 +45,7 @@ type Task struct {
 	Facts      condition.Facts       // data for conditions
 	Before     *execution.StepRecord // record of an earlier try that crashed
 	Agreed     map[string]any        // an action's parameters as a gate showed them; nil: from the definition
+	ForGate    bool                  // a gate shows the parameters: without invisible characters
 	Written    execution.Written     // a message as a gate showed it; nil fields: from the definition
 	Lease      Lease
 }
@@ -206,16 +207,19 @@ const (
 // Shown returns v as the trace shows it: long texts and lists are cut, and
 // values beyond the limit are left out. A cut text ends with a mark, a cut list
 // with the item "… 30 more", and a cut object has the field "…".
-func Shown(v any) any {
-	left := maxShownAll
-	return shown(v, &left)
+func Shown(v any) any { return ShownWithin(v, maxShown, maxShownAll) }
+
+// ShownWithin is Shown with other limits: of one text and of all together, in
+// bytes.
+func ShownWithin(v any, one, all int) any {
+	return shown(v, one, &all)
 }
 
-func shown(v any, left *int) any {
+func shown(v any, one int, left *int) any {
 	const most, scalar = 20, 8
 	switch v := v.(type) {
 	case string:
-		s := render.Cut(v, maxShown)
+		s := render.Cut(v, one)
 		*left -= len(s)
 		return s
 	case []any:
@@ -224,7 +228,7 @@ func shown(v any, left *int) any {
 			if *left <= 0 {
 				break
 			}
-			out = append(out, shown(e, left))
+			out = append(out, shown(e, one, left))
 		}
 		if more := len(v) - len(out); more > 0 {
 			out = append(out, "… "+render.Count(more)+" more")
@@ -236,9 +240,9 @@ func shown(v any, left *int) any {
 			if *left <= 0 {
 				break
 			}
-			name := render.Cut(k, maxShown)
+			name := render.Cut(k, one)
 			*left -= len(name)
-			out[name] = shown(v[k], left)
+			out[name] = shown(v[k], one, left)
 		}
 		if more := len(v) - len(out); more > 0 {
 			out["…"] = render.Count(more) + " more"

@@ -37,7 +37,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 			{Step: "pause", Kind: definition.Waiting, Wait: &approval.Wait{Seconds: 60}},
 			{Step: "until", Kind: definition.Waiting, Wait: &approval.Wait{Until: "2026-03-09T14:23:01Z"}},
 		},
-		Chat:      approval.Chat{Question: "May I?", Values: []string{"tkt_1"}},
+		Chat:      approval.Chat{Question: "May I?", Values: []string{"tkt_1"}, Cut: true},
 		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
 		OnExpiry:  definition.Escalate, Escalated: true,
 	}

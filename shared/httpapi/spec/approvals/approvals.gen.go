@@ -231,7 +231,7 @@ type Approval struct {
 	// Votes Every decision that people sent, oldest first. With `min_approvals` above 1 the approval stays `pending` until that number of people approve.
 	Votes []Vote `json:"votes"`
 
-	// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked.
+	// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked. No text here has control characters, marks of writing direction or zero-width characters; a parameter or message behind the gate loses them too.
 	Shows Shows `json:"shows"`
 
 	// Approvers The people who may decide now. Owners and admins always may, so `roles` always includes `owner` and `admin`.
@@ -309,7 +309,7 @@ type ShownAction struct {
 	// Action The action.
 	Action string `json:"action"`
 
-	// Params The parameters, filled in; null when they are known only after the gate.
+	// Params All parameters, filled in and whole; null when they are known only after the gate.
 	Params *map[string]interface{} `json:"params"`
 }
 
@@ -397,7 +397,7 @@ type ShownWait struct {
 	Until *string `json:"until"`
 }
 
-// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked.
+// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked. No text here has control characters, marks of writing direction or zero-width characters; a parameter or message behind the gate loses them too.
 type Shows struct {
 	// Message The question.
 	Message string `json:"message"`
