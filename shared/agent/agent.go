@@ -30,13 +30,29 @@ var (
 	ErrChanged  = fault.New(fault.Stale, "precondition_failed", "The agent has changed since it was read.")
 	ErrStale    = fault.New(fault.Stale, "stale", "The agent has changed; try again.")                      // a lost race; the service retries it
 	ErrBusy     = fault.New(fault.Conflict, "conflict", "The agent is being changed by others; try again.") // after the last retry
-	ErrVersions = fault.New(fault.Conflict, "conflict", "The agent has 1,000 versions, the most that an agent may have; clone it and change the clone.")
+	ErrVersions = fault.New(fault.Conflict, "limit_reached", "The agent has 1,000 versions, the most that an agent may have; clone it and change the clone.")
+	ErrDrafts   = fault.New(fault.Conflict, "limit_reached", "The organization has 200 drafts, the most that it may have; activate or delete a draft first.")
 	ErrVersion  = fault.New(fault.Missing, "not_found", "The agent has no such version.")
 	ErrField    = fault.New(fault.Invalid, "invalid_request", "A field of the request is invalid.")
 )
 
 // MaxVersions is the number of versions of an agent. Versions are never deleted.
 const MaxVersions = 1000
+
+// MaxDrafts is the number of drafts of an organization.
+const MaxDrafts = 200
+
+// DraftsDelta returns the change of the number of drafts when before becomes after.
+// The zero Agent is one that does not exist.
+func DraftsDelta(before, after Agent) int64 {
+	switch was, is := before.Status == Draft, after.Status == Draft; {
+	case is && !was:
+		return 1
+	case was && !is:
+		return -1
+	}
+	return 0
+}
 
 // A Type is the origin of an agent.
 type Type string

@@ -36,9 +36,9 @@ type Store interface {
 	// on condition that the stored revision is still before.Revision (0: no stored
 	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
 	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
-	// concurrent writes. Acts
-	// are the entries of the audit log for the change: this and every other
-	// method writes them in its transaction, or not at all.
+	// concurrent writes, and for a draft beyond MaxDrafts ErrDrafts. Acts are the
+	// entries of the audit log for the change: this and every other method writes
+	// them in its transaction, or not at all.
 	SaveAgent(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) error
 
 	// SaveRequested writes a new agent, as SaveAgent does, together with its request

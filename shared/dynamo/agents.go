@@ -179,7 +179,7 @@ func (s *Store) inOrg(ctx context.Context, o id.Org, prefix string) ([]item, err
 // The parts of the transaction that saves an agent.
 const (
 	partHead = iota
-	partActive
+	partCount
 )
 
 // SaveAgent implements agent.Store.
@@ -194,9 +194,18 @@ func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active
 	if r == nil {
 		return err
 	}
-	// The limit is the answer only if every other condition held.
-	if _, full := r.at(partActive); full && len(r.parts) == 1 && becameActive(before, after) {
+	return limitOf(r, before, after)
+}
+
+// limitOf returns the limit that a refusal to save an agent is about: it is the
+// answer only if every other condition held.
+func limitOf(r *refusal, before, after agent.Agent) error {
+	_, full := r.at(partCount)
+	switch only := full && len(r.parts) == 1; {
+	case only && becameActive(before, after):
 		return agent.ErrLimit
+	case only && agent.DraftsDelta(before, after) > 0:
+		return agent.ErrDrafts
 	}
 	return agent.ErrStale
 }
@@ -227,7 +236,7 @@ func (s *Store) SaveRequested(ctx context.Context, a agent.Agent, r agent.Reques
 		if _, came := refusal.at(request); came {
 			return agent.ErrRequested
 		}
-		return agent.ErrStale
+		return limitOf(refusal, agent.Agent{}, a)
 	}
 	return err
 }
@@ -242,20 +251,15 @@ func (s *Store) Requested(ctx context.Context, o id.Org, key string) (agent.Requ
 	return agent.Request{Key: key, Digest: i.Digest, Agent: id.Agent(i.Agent), Made: timeOf(i.Made)}, true, nil
 }
 
-// saves returns the writes that save an agent: its head, the count of active
-// agents if it changes, a new version, and its listener.
+// saves returns the writes that save an agent: its head, the counts of active
+// agents and drafts if they change, a new version, and its listener.
 func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	doc, err := toJSON(after.Definition)
 	if err != nil {
 		return nil, fmt.Errorf("write the definition of %s: %w", after.ID, err)
 	}
 	ws := []write{headWrite(before, after)}
-	switch {
-	case becameActive(before, after):
-		ws = append(ws, counted(after.Org, active))
-	case becameActive(after, before):
-		ws = append(ws, write{op: opUpdate, key: activeKey(after.Org), add: map[string]int64{"active": -1}})
-	}
+	ws = append(ws, counts(after.Org, before, after, active)...)
 	if after.Version != before.Version {
 		v := versionItem{
 			primary: versionKey(after.Org, after.ID, after.Version), Number: after.Version,
@@ -283,16 +287,38 @@ func headWrite(before, after agent.Agent) write {
 	}, cond, args)
 }
 
-// counted returns the write that counts one more active agent, up to the limit.
-func counted(o id.Org, active agent.Cap) write {
-	w := write{op: opUpdate, key: activeKey(o), add: map[string]int64{"active": 1}}
-	if active.Limited {
-		w.cond, w.args = "active < :most", map[string]any{":most": active.Most}
-		if active.Most > 0 {
-			w.cond = "attribute_not_exists(active) OR active < :most"
+// counts returns the write that counts active agents and drafts up to their
+// limits, or none if neither number changes. Drafts that were stored before drafts
+// were counted do not count.
+func counts(o id.Org, before, after agent.Agent, active agent.Cap) []write {
+	w := write{op: opUpdate, key: countKey(o), add: map[string]int64{}}
+	switch {
+	case becameActive(before, after):
+		w.add["active"] = 1
+		if active.Limited {
+			w.limit("active", active.Most)
+		}
+	case becameActive(after, before):
+		w.add["active"] = -1
+	}
+	if delta := agent.DraftsDelta(before, after); delta != 0 {
+		w.add["drafts"] = delta
+		if delta > 0 {
+			w.limit("drafts", agent.MaxDrafts)
 		}
 	}
-	return w
+	if len(w.add) == 0 {
+		return nil
+	}
+	return []write{w}
+}
+
+// limit sets the condition that the count is below a limit.
+func (w *write) limit(count string, most int) {
+	w.cond, w.args = count+" < :most", map[string]any{":most": most}
+	if most > 0 {
+		w.cond = "attribute_not_exists(" + count + ") OR " + w.cond
+	}
 }
 
 // listens returns the writes that make an active agent findable by its event,
@@ -316,10 +342,9 @@ func listens(before, after agent.Agent, doc string) []write {
 func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.Entry) error {
 	cond, args := revised(a.Revision)
 	ws := []write{{op: opDelete, key: headKey(a.Org, a.ID), cond: cond, args: args}}
+	ws = append(ws, counts(a.Org, a, agent.Agent{}, agent.Cap{})...)
 	if a.Status == agent.Active {
-		ws = append(ws,
-			write{op: opUpdate, key: activeKey(a.Org), add: map[string]int64{"active": -1}},
-			write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
+		ws = append(ws, write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
 	}
 	err := s.write(ctx, append(ws, auditWrites(acts)...)...)
 	if refused(err) != nil {

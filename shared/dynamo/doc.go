@@ -10,7 +10,7 @@
 //	pk                     sk                      item
 //	ORG#o                  ORG                     the tenant with its settings
 //	ORG#o                  AGENT#a                 an agent without its definition
-//	ORG#o                  ACTIVE                  the number of active agents
+//	ORG#o                  ACTIVE                  the numbers of active agents, drafts and keys
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
 //	ORG#o                  REQUEST#<digest>        a create request with an idempotency key
 //	ORG#o                  PAUSE#a                 a paused system agent
@@ -69,8 +69,8 @@
 //	Balance                          1      1     0      get
 //	Balance of a month without use   2      2     0      get of the month, of the tenant
 //	Balances of 12 months            2      2     0      query; get of the tenant if one is without use
-//	CreateKey                        1      0     4      transaction: by organization, by hash
-//	RevokeKey                        2      1     4      get; transaction: both deleted
+//	CreateKey                        1      0     6      transaction: by organization, by hash, count
+//	RevokeKey                        2      1     6      get; transaction: both deleted, count
 //	Keys                             2      1.5   0      query; batch of the last uses, half a unit each
 //	KeyByHash                        1      1     0      get
 //	MarkUsed                         1      0     1      update, once a day for each key in use
@@ -86,14 +86,15 @@
 //	Versions                         1      1     0      query; a page has up to 1 MB
 //	Agents                           1      1     0      query; about 12 heads a unit
 //	Stats                            1      1     0      query; about 20 agents a unit
-//	SaveAgent, new                   1      0     4      transaction: head, version
+//	SaveAgent, new                   1      0     6      transaction: head, count, version
 //	SaveAgent, becoming active       1      0     6      transaction: head, count, listener
 //	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
 //	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
-//	SaveRequested                    1      0     6      transaction: head, version, request; only for a request with a key
+//	SaveRequested                    1      0     8      transaction: head, count, version, request; only for a request with a key
 //	Requested                        1      1     0      get, for the same requests
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
-//	CreateKey, with its act          1      0     9      the same transaction and the act, 2; 3 are the indexes of the act
+//	DeleteAgent, draft               1      0     4      transaction: head, count
+//	CreateKey, with its act          1      0     11     the same transaction and the act, 2; 3 are the indexes of the act
 //	SaveDecision, with its act       1      0     13     transaction, as above: every other change of a person or a key has 5 more too
 //	CreateRetry                      1      0     10     transaction: run, act; 6 are indexes
 //	Audit                            1      9     0      query of 50 acts; about 6 acts a unit

@@ -61,7 +61,8 @@ func tenantKey(o id.Org) primary { return inOrg(o, "ORG") }
 
 func headKey(o id.Org, a id.Agent) primary { return inOrg(o, "AGENT", string(a)) }
 
-func activeKey(o id.Org) primary { return inOrg(o, "ACTIVE") }
+// countKey is named after the first of its counts.
+func countKey(o id.Org) primary { return inOrg(o, "ACTIVE") }
 
 func listenKey(o id.Org, event string, a id.Agent) primary {
 	return inOrg(o, "LISTEN", event, string(a))

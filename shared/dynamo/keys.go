@@ -48,8 +48,16 @@ func (s *Store) CreateKey(ctx context.Context, k key.Key, acts ...audit.Entry) e
 	}
 	byOrg, byHash := i, i
 	byOrg.primary, byHash.primary = keyKey(k.Org, k.ID), hashKey(k.Hash)
-	return s.write(ctx, append(auditWrites(acts),
-		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil))...)
+	count := write{op: opUpdate, key: countKey(k.Org), add: map[string]int64{"api_keys": 1}}
+	count.limit("api_keys", key.MaxKeys)
+	err := s.write(ctx, append([]write{count,
+		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil)}, auditWrites(acts)...)...)
+	if r := refused(err); r != nil && len(r.parts) == 1 {
+		if _, full := r.at(0); full {
+			return key.ErrLimit
+		}
+	}
+	return err
 }
 
 // Keys implements key.Store.
@@ -125,7 +133,8 @@ func (s *Store) RevokeKey(ctx context.Context, o id.Org, k id.Key, acts ...audit
 	}
 	err := s.write(ctx, append(auditWrites(acts),
 		write{op: opDelete, key: keyKey(o, k), cond: "attribute_exists(pk)"},
-		write{op: opDelete, key: hashKey(key.Hash(i.Hash))})...)
+		write{op: opDelete, key: hashKey(key.Hash(i.Hash))},
+		write{op: opUpdate, key: countKey(o), add: map[string]int64{"api_keys": -1}})...)
 	if refused(err) != nil {
 		return key.ErrNotFound
 	}

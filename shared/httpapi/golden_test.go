@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,13 +15,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/key"
 )
 
 // A golden is a call whose whole response is kept in testdata.
@@ -44,6 +48,8 @@ func written() []golden {
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents?status=error"}, dropAction},
 
 		{"a draft", call{as: member, what: "POST /api/agents", body: exampleAgent}, nil},
+		{"too many drafts", call{as: member, what: "POST /api/agents", body: exampleAgent}, fillDrafts},
+		{"too many drafts with a key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, fillDrafts},
 		{"with a key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, nil},
 		{"repeated with its key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey("a key")}, createOnce},
 		{"a key of another request", call{as: member, what: "POST /api/agents", body: `{"name": "B"}`, header: withKey("a key")}, createOnce},
@@ -75,6 +81,7 @@ func written() []golden {
 
 		{"with a name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": "Mine"}`}, nil},
 		{"system without a body", call{as: member, what: "POST /api/agents/" + systemID + "/clone"}, nil},
+		{"too many drafts", call{as: member, what: "POST /api/agents/" + agentID + "/clone"}, fillDrafts},
 		{"bad name", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": ""}`}, nil},
 		{"null", call{as: member, what: "POST /api/agents/" + agentID + "/clone", body: `{"name": null}`}, nil},
 
@@ -105,6 +112,7 @@ func written() []golden {
 		{"whole", call{as: "viewer@org_b", what: "GET /api/templates/tmpl_c"}, nil},
 		{"with a name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": "Mine"}`}, nil},
 		{"without a body", call{as: "read_write", what: "POST /api/templates/tmpl_b/clone"}, nil},
+		{"too many drafts", call{as: member, what: "POST /api/templates/tmpl_a/clone"}, fillDrafts},
 		{"bad name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": ""}`}, nil},
 		{"long name", call{as: member, what: "POST /api/templates/tmpl_a/clone", body: `{"name": "` + strings.Repeat("n", 201) + `"}`}, nil},
 
@@ -169,6 +177,7 @@ func written() []golden {
 
 		{"all", call{as: owner, what: "GET /api/keys"}, nil},
 		{"new", call{as: "admin@org_a", what: "POST /api/keys", body: `{"name": "CI", "access": "read_write"}`}, nil},
+		{"too many", call{as: owner, what: "POST /api/keys", body: `{"name": "CI", "access": "read"}`}, fillKeys},
 		{"every fault", call{as: owner, what: "POST /api/keys", body: `{"name": "", "access": "admin", "org_id": "org_b"}`}, nil},
 		{"revoked", call{as: owner, what: "DELETE /api/keys/key_NEW1"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "DELETE /api/keys/key_NEW1"}, nil},
@@ -252,6 +261,35 @@ func fillPlan(t *testing.T, w *fixture) {
 		made := w.do(t, call{as: "owner@org_a", what: "POST /api/agents", body: exampleAgent}).field("id")
 		if n > 0 {
 			w.do(t, call{as: "owner@org_a", what: fmt.Sprintf("PUT /api/agents/%v", made), body: `{"status": "active"}`})
+		}
+	}
+}
+
+// fillDrafts stores as many drafts as an organization may have.
+func fillDrafts(t *testing.T, w *fixture) {
+	t.Helper()
+	for n := 0; ; n++ {
+		a := agent.Agent{Head: agent.Head{ID: id.Agent(fmt.Sprintf("agent_draft_%d", n)), Org: "org_a", Status: agent.Draft, Version: 1}}
+		switch err := w.store.SaveAgent(t.Context(), agent.Agent{}, a, agent.Cap{}); {
+		case errors.Is(err, agent.ErrDrafts):
+			return
+		case err != nil || n > agent.MaxDrafts:
+			t.Fatal(n, err)
+		}
+	}
+}
+
+// fillKeys stores as many keys as an organization may have.
+func fillKeys(t *testing.T, w *fixture) {
+	t.Helper()
+	for n := 0; ; n++ {
+		hash, _ := key.HashOf(fmt.Sprint(n))
+		k := key.Key{ID: id.Key(fmt.Sprintf("key_%d", n)), Org: "org_a", Access: caller.Read, Hash: hash}
+		switch err := w.store.CreateKey(t.Context(), k); {
+		case errors.Is(err, key.ErrLimit):
+			return
+		case err != nil || n > key.MaxKeys:
+			t.Fatal(n, err)
 		}
 	}
 }

@@ -22,12 +22,16 @@ import (
 var (
 	ErrNotFound = fault.New(fault.Missing, "not_found", "No such key.")
 	ErrName     = fault.New(fault.Invalid, "invalid_request", "A key has a name of 1 to 200 characters.")
+	ErrLimit    = fault.New(fault.Conflict, "limit_reached", "The organization has 100 keys, the most that it may have; revoke a key first.")
 	ErrAccess   = fault.New(fault.Invalid, "invalid_request", "A key's access is read or read_write.")
 	ErrExpiry   = fault.New(fault.Invalid, "invalid_request", "expires_at must be in the future and before the year 2200.")
 )
 
 // MaxName is the maximum length of a key's name in characters.
 const MaxName = 200
+
+// MaxKeys is the number of keys of an organization.
+const MaxKeys = 100
 
 // prefix begins every secret, so that scanners recognize a leaked one.
 const prefix = "ik_live_"
@@ -74,7 +78,8 @@ func HashOf(secret string) (Hash, bool) {
 
 // Store keeps keys.
 type Store interface {
-	// CreateKey stores a key and its acts in one transaction.
+	// CreateKey stores a key and its acts in one transaction, or returns ErrLimit
+	// if the organization has MaxKeys keys.
 	CreateKey(ctx context.Context, k Key, acts ...audit.Entry) error
 
 	// Keys returns the keys of the organization, oldest first.

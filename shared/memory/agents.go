@@ -88,8 +88,11 @@ func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Ent
 		return agent.ErrStale
 	}
 	wakes := before.Status != agent.Active && after.Status == agent.Active
-	if wakes && active.Limited && o.active() >= active.Most {
+	if wakes && active.Limited && o.with(agent.Active) >= active.Most {
 		return agent.ErrLimit
+	}
+	if agent.DraftsDelta(before, after) > 0 && o.with(agent.Draft) >= agent.MaxDrafts {
+		return agent.ErrDrafts
 	}
 	after = clone(after)
 	after.Revision, after.Stats = before.Revision+1, agent.Stats{}
@@ -130,11 +133,11 @@ func (s *Store) Requested(_ context.Context, o id.Org, key string) (agent.Reques
 	return r, ok, nil
 }
 
-// active returns the number of active agents.
-func (o *org) active() int {
+// with returns the number of agents with a status.
+func (o *org) with(st agent.Status) int {
 	n := 0
 	for _, a := range o.agents {
-		if a.Status == agent.Active {
+		if a.Status == st {
 			n++
 		}
 	}

@@ -110,6 +110,9 @@ func (s *Store) CreateKey(_ context.Context, k key.Key, acts ...audit.Entry) err
 	if _, exists := s.org(k.Org).keys[k.ID]; exists {
 		return errKeyExists
 	}
+	if len(s.org(k.Org).keys) >= key.MaxKeys {
+		return key.ErrLimit
+	}
 	s.org(k.Org).keys[k.ID] = k
 	s.org(k.Org).record(acts)
 	return nil

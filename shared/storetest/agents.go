@@ -215,6 +215,41 @@ func agents() []promise {
 			same(t, "winners", won, 5)
 			same(t, "listeners", len(listening(t, s, o, created)), 5)
 		}},
+		{"an organization has exactly as many drafts as allowed", func(t trial, s Store) {
+			const room = 5
+			o := anOrg()
+			var drafts []agent.Agent
+			for range agent.MaxDrafts - room {
+				drafts = append(drafts, saved(t, s, agent.Agent{}, anAgent(t, o)))
+			}
+			create := func(i int) error {
+				a := anAgent(t, o)
+				if i%2 == 0 {
+					return s.SaveAgent(t.Context(), agent.Agent{}, a, agent.Cap{})
+				}
+				r := agent.Request{Key: string(a.ID), Digest: "d", Agent: a.ID, Made: day()}
+				return s.SaveRequested(t.Context(), a, r, day().Add(-agent.RequestKept))
+			}
+			same(t, "winners", race(t, racers, agent.ErrDrafts, create), room)
+			heads, err := s.Agents(t.Context(), o)
+			ok(t, err)
+			same(t, "drafts", len(heads), agent.MaxDrafts)
+
+			changed := drafts[0]
+			changed.Definition, changed.Version = aDefinition(t, "Second", "ticket.escalated"), 2
+			changed.Name = changed.Definition.Name
+			drafts[0] = saved(t, s, drafts[0], changed) // a draft that changes is not counted again
+			is(t, create(0), agent.ErrDrafts)
+			ok(t, s.DeleteAgent(t.Context(), drafts[0]))
+			is(t, s.DeleteAgent(t.Context(), drafts[0]), agent.ErrStale)
+			ok(t, create(0))
+			is(t, create(1), agent.ErrDrafts)
+			active := saved(t, s, drafts[1], in(drafts[1], agent.Active))
+			ok(t, create(1))
+			saved(t, s, active, in(active, agent.Paused))
+			is(t, create(0), agent.ErrDrafts)
+			ok(t, s.SaveAgent(t.Context(), agent.Agent{}, anAgent(t, anOrg()), agent.Cap{})) // of another organization
+		}},
 		{"a repeated create request creates its agent once", func(t trial, s Store) {
 			o, other := anOrg(), anOrg()
 			request := func(a agent.Agent, at time.Time) agent.Request {

@@ -87,6 +87,30 @@ func keys() []promise {
 			won := race(t, racers, key.ErrNotFound, func(int) error { return s.RevokeKey(t.Context(), k.Org, k.ID) })
 			same(t, "winners", won, 1)
 		}},
+		{"an organization has exactly as many keys as allowed", func(t trial, s Store) {
+			const room = 5
+			o := anOrg()
+			made := make([]key.Key, key.MaxKeys+racers)
+			for i := range made {
+				made[i] = aKey(o, i)
+				made[i].ID = id.Key("key_" + rand.Text())
+			}
+			full := made[:key.MaxKeys-room]
+			for _, k := range full {
+				ok(t, s.CreateKey(t.Context(), k))
+			}
+			won := race(t, racers, key.ErrLimit, func(i int) error { return s.CreateKey(t.Context(), made[len(full)+i]) })
+			same(t, "winners", won, room)
+			got, err := s.Keys(t.Context(), o)
+			ok(t, err)
+			same(t, "keys", len(got), key.MaxKeys)
+
+			won = race(t, racers, key.ErrNotFound, func(int) error { return s.RevokeKey(t.Context(), o, full[0].ID) })
+			same(t, "revocations", won, 1)
+			ok(t, s.CreateKey(t.Context(), full[0]))
+			is(t, s.CreateKey(t.Context(), aKey(o, 0)), key.ErrLimit)
+			ok(t, s.CreateKey(t.Context(), aKey(anOrg(), 0))) // of another organization
+		}},
 		{"a hash without a key is not found", func(t trial, s Store) {
 			_, err := s.KeyByHash(t.Context(), aKey("org_1", 1).Hash)
 			is(t, err, key.ErrNotFound)
