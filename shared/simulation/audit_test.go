@@ -51,6 +51,7 @@ func (w *world) audit() {
 	}
 	w.auditEvents()
 	w.auditOutside()
+	w.auditWords()
 	w.auditFailureEvents()
 }
 

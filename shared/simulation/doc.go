@@ -12,6 +12,8 @@
 //	simulation                random scenarios with random faults, by seed
 //	orders                    every interleaving of three actors
 //	attacks, injection        a model that obeys the text of an attacker
+//	words                     what may be done with the words of a model
+//	shown                     messages that no text of an event can imitate
 //
 // An invariant shares no rule with the services that it checks.
 package simulation

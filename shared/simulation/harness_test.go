@@ -1129,7 +1129,7 @@ func (m *models) questions() []step.Question {
 // fitting returns an answer that satisfies a simple schema.
 func fitting(schema map[string]any) string {
 	if schema == nil {
-		return "a text"
+		return spoken
 	}
 	b, err := json.Marshal(fit(schema))
 	if err != nil {
@@ -1157,7 +1157,7 @@ func fit(schema map[string]any) any {
 	case "boolean":
 		return true
 	}
-	return "a text"
+	return spoken
 }
 
 // done is the behaviour of a product.
@@ -1203,7 +1203,11 @@ func (p *products) Act(ctx context.Context, c step.Command) (map[string]any, err
 		case !reflect.DeepEqual(before.command, c):
 			p.world.Errorf("the key %s was used for two commands:\n%+v\n%+v", c.Key, before.command, c)
 		}
-		return map[string]any{"ok": true, "key": c.Key}, d.lose
+		reply := map[string]any{"ok": true, "key": c.Key, "ref": "ref of " + c.Key}
+		if speaks(c.Params) {
+			reply["ref"] = "ref of " + spoken
+		}
+		return reply, d.lose
 	})
 }
 

@@ -28,11 +28,12 @@ const (
 	again           invariant = "idempotent: repeating a completed request or event changes nothing"
 	heard           invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
 	outcomesSent    invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
+	contained       invariant = "contained: a model's words reach a target, an audience or the outside only through a gate that showed them"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, isolation, again, heard, outcomesSent, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, isolation, again, heard, outcomesSent, contained, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
