@@ -70,9 +70,16 @@ func bound(stack awscdk.Stack, api awsapigatewayv2.HttpApi) {
 func accessFormat() string {
 	var fields []string
 	for _, f := range [][2]string{
-		{"request_id", "requestId"}, {"at", "requestTimeEpoch"}, {"source", "identity.sourceIp"}, {"method", "httpMethod"},
-		{"route", "routeKey"}, {"status", "status"}, {"bytes", "responseLength"}, {"latency_ms", "responseLatency"},
-		{"integration_ms", "integrationLatency"}, {"error", "error.responseType"},
+		{"request_id", "requestId"},
+		{"at", "requestTimeEpoch"},
+		{"source", "identity.sourceIp"},
+		{"method", "httpMethod"},
+		{"route", "routeKey"},
+		{"status", "status"},
+		{"bytes", "responseLength"},
+		{"latency_ms", "responseLatency"},
+		{"integration_ms", "integrationLatency"},
+		{"error", "error.responseType"},
 	} {
 		fields = append(fields, fmt.Sprintf(`"%s":"$context.%s"`, f[0], f[1]))
 	}

@@ -32,7 +32,7 @@ func (t template) resolved(v any) any {
 		if join := each(v["Fn::Join"]); len(join) == 2 {
 			var out strings.Builder
 			for _, piece := range each(t.resolved(join[1])) {
-				out.WriteString(fmt.Sprint(piece))
+				fmt.Fprint(&out, piece)
 			}
 			return out.String()
 		}
