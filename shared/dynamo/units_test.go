@@ -358,7 +358,7 @@ func orgPatterns() map[string]pattern {
 		},
 		"Keys": func(w *fixture) call {
 			k := w.newKey()
-			k.Org = id.Org(fmt.Sprint("org_keys", w.next))
+			k.Org = id.Org("org_" + rand.Text())
 			w.ok(w.store.CreateKey(w.t.Context(), k))
 			return func(ctx context.Context) error { return got(w.store.Keys(ctx, k.Org)) }
 		},
