@@ -229,7 +229,7 @@ func (a Agent) unfilled() []fault.Detail {
 		if slices.Contains(a.Placeholders, text) {
 			left = append(left, fault.Detail{
 				Path:    path,
-				Message: text + " is a placeholder of the template; put a real recipient in its place",
+				Message: definition.ShownURL(text) + " is a placeholder of the template; put a real recipient in its place",
 			})
 		}
 	})

@@ -187,7 +187,7 @@ var likely = map[string]expectation{
 	"a boolean of an output that is a text":             {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"eq","value":"false"}`}, []string{"steps[4].if.value: verdict.noise is a boolean, so the condition never holds"}},
 	"the opposite of an impossible one":                 {[]string{ifPath, `{"context":"run","field":"verdict.noise","operator":"ne","value":"false"}`}, nil},
 	"an address for examples":                           {[]string{"steps.1.notify.0.recipients.0", `"lead@example.com"`}, []string{"steps[1].notify[0].recipients[0]: lead@example.com is reserved for examples"}},
-	"a host for examples":                               {[]string{"steps.3.else.0.recipients.0", `"https://hooks.example.org/x"`}, []string{"https://hooks.example.org/x is reserved for examples"}},
+	"a host for examples":                               {[]string{"steps.3.else.0.recipients.0", `"https://hooks.example.org/x"`}, []string{"https://hooks.example.org/… is reserved for examples"}},
 	"an open schema that lists others":                  {[]string{"steps.0.output_schema", `{"type":"object","properties":{"noise":{"type":"boolean"}}}`, bodyPath, `"{{ verdict.noize }}"`}, []string{`verdict has no "noize"; did you mean noise?`}},
 	"a wait until a past time":                          {[]string{"steps.5.until", `"2026-03-09T14:23:00Z"`}, []string{"steps[5].until: 2026-03-09T14:23:00Z has passed, so the step does not wait"}},
 	"a wait until a year away":                          {[]string{"steps.5.until", `"2027-03-09T14:23:01Z"`}, nil},

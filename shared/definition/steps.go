@@ -168,7 +168,7 @@ func (p *parser) recipients(o input.Object, c Channel) []string {
 		} else if _, err := p.rules.Recipient(c, r); err != nil && r != "" {
 			p.Fault(path, "%s", faultMessage(err))
 		} else if p.rules.isReserved(r) {
-			p.Warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", r)
+			p.Warn(path, "%.100s is reserved for examples, so nobody receives the message; put a real recipient in its place", c.Shown(r))
 		}
 	}
 	return list
@@ -194,13 +194,18 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 			return ErrRecipient.Sayf("%.60q is not an e-mail address.", recipient)
 		}
 	case Slack, Teams, Webhook:
-		m := link.FindStringSubmatch(recipient)
+		m, wrong := link.FindStringSubmatch(recipient), recipient
+		if strings.Contains(recipient, "/") {
+			wrong = c.Shown(recipient)
+		}
 		switch {
+		case Hidden(recipient):
+			return ErrRecipient.Sayf("%s stands for no URL of this agent; write the URL itself.", recipient)
 		case m == nil, m[1] != "https" && !slices.Contains(r.Hosts, m[2]):
-			return ErrRecipient.Sayf("%.60q is not an https URL.", recipient)
+			return ErrRecipient.Sayf("%.60q is not an https URL.", wrong)
 		case dots.MatchString(m[4]):
 			// A ".." would lead out of the path that the author of the definition wrote.
-			return ErrRecipient.Sayf("%.60q has a path with . or .. in it.", recipient)
+			return ErrRecipient.Sayf("%.60q has a path with . or .. in it.", c.Shown(recipient))
 		}
 	}
 	return nil

@@ -102,6 +102,52 @@ func (d Delivery) Document() map[string]any {
 	return out
 }
 
+// Readable returns the output of a step as later steps may read it. The URLs of
+// chats and webhooks are not in it: they are credentials, and the author of a later
+// step may not be allowed to see them.
+func (s StepRecord) Readable() any {
+	if s.Kind != definition.Notification && s.Kind != definition.Gate {
+		return s.Output
+	}
+	return MapDeliveries(s.Output, func(c definition.Channel, r string) string { return c.Shown(r) }, nil)
+}
+
+// MapDeliveries returns the input or output of a notification or a gate with every
+// recipient and every reason replaced. A nil func replaces nothing.
+func MapDeliveries(v any, recipient definition.RecipientMap, reason func(string) string) any {
+	switch v := v.(type) {
+	case []any:
+		out := slices.Clone(v)
+		for i := range out {
+			out[i] = MapDeliveries(out[i], recipient, reason)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, field := range v {
+			out[name] = MapDeliveries(field, recipient, reason)
+		}
+		channel, _ := out["channel"].(string)
+		if list, ok := out["recipients"].([]any); ok && recipient != nil {
+			for i, r := range list {
+				switch r := r.(type) {
+				case string:
+					list[i] = recipient(definition.Channel(channel), r)
+				case map[string]any:
+					if text, ok := r["recipient"].(string); ok {
+						r["recipient"] = recipient(definition.Channel(channel), text)
+					}
+				}
+			}
+		}
+		if text, ok := out["reason"].(string); ok && reason != nil {
+			out["reason"] = reason(text)
+		}
+		return out
+	}
+	return v
+}
+
 // DeliveryOf reads a delivery from the output of a step. It returns an empty
 // delivery when v holds none.
 func DeliveryOf(v any) Delivery {

@@ -1,6 +1,7 @@
 package execution_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // asked returns a gate with a delivery in this status.
@@ -138,5 +140,33 @@ func TestTheRowOfAnOutcomeHasNoValidStepID(t *testing.T) {
 	t.Parallel()
 	if name := execution.OutcomeOf("g"); name != id.Step("g:outcome") {
 		t.Errorf("%s", name)
+	}
+}
+
+func TestLaterStepsReadNoURLOfAChatInAnOutput(t *testing.T) {
+	t.Parallel()
+
+	sent := func(channel, recipient string) map[string]any {
+		return map[string]any{"channel": channel, "recipients": []any{map[string]any{"recipient": recipient, "status": "sent"}}}
+	}
+	const secret = "https://hooks.slack.com/services/secret"
+	for name, s := range map[string]execution.StepRecord{
+		"a message": {Kind: definition.Notification, Output: sent("slack", secret)},
+		"a gate": {Kind: definition.Gate, Output: map[string]any{
+			"decision": "approved", "notified": map[string]any{"asked": []any{sent("webhook", secret), sent("email", "lead@msp.example")}},
+		}},
+	} {
+		before := jsonvalue.Canonical(s.Output)
+		got := jsonvalue.Canonical(s.Readable())
+		if strings.Contains(got, "secret") || !strings.Contains(got, "https://hooks.slack.com/…") || !strings.Contains(got, `"sent"`) {
+			t.Errorf("%s reads as %s", name, got)
+		}
+		if jsonvalue.Canonical(s.Output) != before || name == "a gate" && !strings.Contains(got, "lead@msp.example") {
+			t.Errorf("%s: the record changed, or an address of another channel is hidden: %s", name, got)
+		}
+	}
+	other := execution.StepRecord{Kind: definition.Action, Output: sent("slack", secret)}
+	if got := jsonvalue.Canonical(other.Readable()); got != jsonvalue.Canonical(other.Output) {
+		t.Errorf("the reply of a product is changed: %s", got)
 	}
 }

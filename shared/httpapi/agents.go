@@ -81,7 +81,7 @@ func (g agents) CreateAgent(ctx context.Context, q spec.CreateAgentRequestObject
 	if err != nil {
 		return nil, err
 	}
-	return spec.CreateAgent201JSONResponse{Body: g.view(a), Headers: spec.CreateAgent201ResponseHeaders{ETag: tag(a)}}, nil
+	return spec.CreateAgent201JSONResponse{Body: g.view(ctx, a), Headers: spec.CreateAgent201ResponseHeaders{ETag: tag(a)}}, nil
 }
 
 // idempotencyKeys matches the allowed idempotency keys.
@@ -110,7 +110,7 @@ func (g agents) GetAgent(ctx context.Context, q spec.GetAgentRequestObject) (spe
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetAgent200JSONResponse{Body: g.view(a), Headers: spec.GetAgent200ResponseHeaders{ETag: tag(a)}}, nil
+	return spec.GetAgent200JSONResponse{Body: g.view(ctx, a), Headers: spec.GetAgent200ResponseHeaders{ETag: tag(a)}}, nil
 }
 
 func readUpdateAgent(in *request) spec.UpdateAgentRequestObject {
@@ -133,7 +133,7 @@ func (g agents) UpdateAgent(ctx context.Context, q spec.UpdateAgentRequestObject
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.UpdateAgent200JSONResponse{Body: g.view(a), Headers: spec.UpdateAgent200ResponseHeaders{ETag: tag(a)}}, nil
+	return spec.UpdateAgent200JSONResponse{Body: g.view(ctx, a), Headers: spec.UpdateAgent200ResponseHeaders{ETag: tag(a)}}, nil
 }
 
 func readDeleteAgent(in *request) spec.DeleteAgentRequestObject {
@@ -168,7 +168,7 @@ func (g agents) CloneAgent(ctx context.Context, q spec.CloneAgentRequestObject) 
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.CloneAgent201JSONResponse{Body: g.view(a), Headers: spec.CloneAgent201ResponseHeaders{ETag: tag(a)}}, nil
+	return spec.CloneAgent201JSONResponse{Body: g.view(ctx, a), Headers: spec.CloneAgent201ResponseHeaders{ETag: tag(a)}}, nil
 }
 
 func readListActivity(in *request) spec.ListActivityRequestObject {
@@ -264,12 +264,13 @@ func (g agents) summary(h agent.Head) spec.AgentSummary {
 	}
 }
 
-func (g agents) view(a agent.Agent) spec.Agent {
+func (g agents) view(ctx context.Context, a agent.Agent) spec.Agent {
 	d := a.Definition
+	hide := g.hider(callerIn(ctx), a.ID)
 	return spec.Agent{
 		ID: string(a.ID), OrgID: string(a.Org), Name: a.Name, Description: d.Description,
 		Type: spec.AgentType(a.Type), Status: spec.AgentStatus(a.Status), Category: spec.Category(a.Category),
-		Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
+		Trigger: d.Trigger, Conditions: d.Conditions, Steps: hide.steps(d.Steps),
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
 		CreatedBy: text(a.CreatedBy), UpdatedBy: text(a.UpdatedBy),

@@ -109,7 +109,7 @@ func (g approvals) view(ctx context.Context, a approval.Approval) spec.Approval 
 		Message: a.Message, Status: spec.ApprovalStatus(a.Status),
 		ExpiresAt: whole(a.Expires), CreatedAt: whole(a.Created),
 		DecidedBy: text(a.DecidedBy), DecidedAt: when(a.DecidedAt), Note: text(a.Note),
-		Votes: each(a.Votes, viewVote), Shows: viewShows(a),
+		Votes: each(a.Votes, viewVote), Shows: viewShows(a, g.hider(callerIn(ctx), a.Agent)),
 		Approvers: spec.Deciders{
 			Roles: each(a.Deciders(), func(r caller.Role) spec.DecidersRoles { return spec.DecidersRoles(r) }),
 			Users: each(a.Approvers.Users, func(u id.User) string { return string(u) }),

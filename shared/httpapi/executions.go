@@ -85,7 +85,7 @@ func (g executions) GetExecution(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetExecution200JSONResponse(viewTrace(x, t)), nil
+	return spec.GetExecution200JSONResponse(g.view(ctx, x, t)), nil
 }
 
 func readCancelExecution(in *request) spec.CancelExecutionRequestObject {
@@ -103,7 +103,7 @@ func (g executions) CancelExecution(
 	if err != nil {
 		return nil, err
 	}
-	return spec.CancelExecution200JSONResponse(viewTrace(x, t)), nil
+	return spec.CancelExecution200JSONResponse(g.view(ctx, x, t)), nil
 }
 
 func readRetryExecution(in *request) spec.RetryExecutionRequestObject {
@@ -118,7 +118,7 @@ func (g executions) RetryExecution(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.RetryExecution201JSONResponse(viewTrace(x, t)), nil
+	return spec.RetryExecution201JSONResponse(g.view(ctx, x, t)), nil
 }
 
 func viewRun(x execution.Execution) spec.Execution {
@@ -130,17 +130,17 @@ func viewRun(x execution.Execution) spec.Execution {
 	}
 }
 
-func viewTrace(x execution.Execution, t execution.Trace) spec.ExecutionDetail {
-	e := x.Trigger
+func (g executions) view(ctx context.Context, x execution.Execution, t execution.Trace) spec.ExecutionDetail {
+	e, hide := x.Trigger, g.hider(callerIn(ctx), x.Agent)
 	return spec.ExecutionDetail{
 		ID: string(x.ID), AgentID: string(x.Agent),
 		TriggerEvent: spec.TriggerEvent{
 			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload,
 		},
 		Status:      spec.ExecutionStatus(x.Status),
-		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s) }),
+		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s, hide) }),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
-		StatusReason: text(x.Reason), Error: viewFailure(x.Error), RetryOf: text(x.RetryOf),
+		StatusReason: text(x.Reason), Error: viewFailure(hide.failure(x.Error)), RetryOf: text(x.RetryOf),
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
 		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}
@@ -170,10 +170,10 @@ func viewFailure(f *execution.Failure) *spec.Failure {
 	return &spec.Failure{Code: f.Code, Message: f.Message, StepID: text(f.Step)}
 }
 
-func viewStep(x execution.Execution, s execution.TraceEntry) spec.StepTrace {
+func viewStep(x execution.Execution, s execution.TraceEntry, hide hider) spec.StepTrace {
 	v := spec.StepTrace{
 		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
-		Input: viewInput(s), Output: s.Output, Error: viewFailure(s.Error), Attempts: s.Tries,
+		Input: hide.record(s.Kind, viewInput(s)), Output: hide.record(s.Kind, s.Output), Error: viewFailure(hide.failure(s.Error)), Attempts: s.Tries,
 		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
 	}
 	if !s.Started.IsZero() {

@@ -95,12 +95,13 @@ func areWarnings(sent any) bool {
 	})
 }
 
-// writable returns the fields of an update without the read-only ones, or
-// ErrRequest when a read-only field differs from the agent. It leaves an update
+// writable returns the fields of an update without the read-only ones, and with the
+// agent's URLs in place of their digests, or ErrRequest when a read-only field differs from the agent. It leaves an update
 // of a system agent to the service, which refuses every field but status.
 func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any) (map[string]any, error) {
 	checks := readOnly()
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(field string) bool { return checks[field] != nil }) {
+	hidden := hasHidden(body)
+	if !hidden && !slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(field string) bool { return checks[field] != nil }) {
 		return body, nil
 	}
 	a, err := g.svc.Get(ctx, callerIn(ctx), name)
@@ -110,7 +111,10 @@ func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any
 	if a.Type == agent.System {
 		return body, nil
 	}
-	now, err := g.shown(a)
+	if hidden {
+		body = g.hider(callerIn(ctx), name).restored(body, a.Definition)
+	}
+	now, err := g.shown(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -133,8 +137,8 @@ func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any
 }
 
 // shown returns the API's view of an agent as a JSON object.
-func (g agents) shown(a agent.Agent) (map[string]any, error) {
-	data, err := json.Marshal(g.view(a))
+func (g agents) shown(ctx context.Context, a agent.Agent) (map[string]any, error) {
+	data, err := json.Marshal(g.view(ctx, a))
 	if err != nil {
 		return nil, err
 	}

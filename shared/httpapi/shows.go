@@ -5,9 +5,9 @@ import (
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 )
 
-func viewShows(a approval.Approval) spec.Shows {
+func viewShows(a approval.Approval, hide hider) spec.Shows {
 	return spec.Shows{
-		Message: a.Message, Actions: each(a.Actions, viewShown), Then: each(a.Then, viewFollowing),
+		Message: a.Message, Actions: each(a.Actions, viewShown), Then: each(a.Then, func(f approval.Following) spec.ShownStep { return viewFollowing(f, hide) }),
 	}
 }
 
@@ -19,7 +19,7 @@ func viewShown(a approval.Action) spec.ShownAction {
 	return view
 }
 
-func viewFollowing(f approval.Following) spec.ShownStep {
+func viewFollowing(f approval.Following, hide hider) spec.ShownStep {
 	view := spec.ShownStep{StepID: string(f.Step), Type: spec.StepType(f.Kind), Name: text(f.Name), Certain: f.Certain}
 	if f.Within != nil {
 		view.Within = &spec.ShownPlace{StepID: string(f.Within.Step), Taken: spec.ShownPlaceTakenElse}
@@ -28,7 +28,7 @@ func viewFollowing(f approval.Following) spec.ShownStep {
 		}
 	}
 	if f.Message != nil {
-		view.Message = viewMessage(*f.Message)
+		view.Message = viewMessage(*f.Message, hide)
 	}
 	if f.Branch != nil {
 		view.Branch = viewWay(*f.Branch)
@@ -54,10 +54,11 @@ func viewWay(w approval.Way) *spec.ShownBranch {
 	return view
 }
 
-func viewMessage(m approval.Message) *spec.ShownMessage {
+func viewMessage(m approval.Message, hide hider) *spec.ShownMessage {
 	view := &spec.ShownMessage{Channel: spec.Channel(m.Channel), RecipientsLeftOut: m.More}
 	if m.Recipients != nil {
-		view.Recipients = &m.Recipients
+		shown := hide.recipients(m.Channel, m.Recipients)
+		view.Recipients = &shown
 	}
 	if m.Text != nil {
 		view.Subject, view.Text, view.TextLeftOut = text(m.Text.Subject), &m.Text.Body, m.Text.Cut

@@ -67,7 +67,7 @@ func (g agents) CloneTemplate(ctx context.Context, q spec.CloneTemplateRequestOb
 	if err != nil {
 		return nil, namedTemplate(err, q.ID)
 	}
-	return spec.CloneTemplate201JSONResponse{Body: g.view(a), Headers: spec.CloneTemplate201ResponseHeaders{ETag: tag(a)}}, nil
+	return spec.CloneTemplate201JSONResponse{Body: g.view(ctx, a), Headers: spec.CloneTemplate201ResponseHeaders{ETag: tag(a)}}, nil
 }
 
 func viewTemplate(t template.Template) spec.Template {

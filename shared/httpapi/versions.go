@@ -46,11 +46,12 @@ func (g agents) ListAgentVersions(ctx context.Context, q spec.ListAgentVersionsR
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
+	hide := g.hider(callerIn(ctx), id.Agent(q.ID))
 	var next position
 	if page.Next > 0 {
 		next.After = strconv.Itoa(page.Next)
 	}
-	return spec.ListAgentVersions200JSONResponse{Versions: each(page.Versions, viewVersion), NextCursor: w.to(next)}, nil
+	return spec.ListAgentVersions200JSONResponse{Versions: each(page.Versions, func(v agent.Version) spec.AgentVersion { return viewVersion(v, hide) }), NextCursor: w.to(next)}, nil
 }
 
 func readGetAgentVersion(in *request) spec.GetAgentVersionRequestObject {
@@ -63,14 +64,14 @@ func (g agents) GetAgentVersion(ctx context.Context, q spec.GetAgentVersionReque
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetAgentVersion200JSONResponse(viewVersion(v)), nil
+	return spec.GetAgentVersion200JSONResponse(viewVersion(v, g.hider(callerIn(ctx), id.Agent(q.ID)))), nil
 }
 
-func viewVersion(v agent.Version) spec.AgentVersion {
+func viewVersion(v agent.Version, hide hider) spec.AgentVersion {
 	d := v.Definition
 	return spec.AgentVersion{
 		Version: v.Number, CreatedAt: whole(v.Created), CreatedBy: text(v.CreatedBy), Name: d.Name, Description: d.Description,
-		Category: spec.Category(d.Category), Trigger: d.Trigger, Conditions: d.Conditions, Steps: d.Steps,
+		Category: spec.Category(d.Category), Trigger: d.Trigger, Conditions: d.Conditions, Steps: hide.steps(d.Steps),
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 	}
 }

@@ -68,7 +68,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Recipient, bytes.NewReader(body))
 	if err != nil {
-		return permanent("its address cannot be called", err)
+		return permanent("its address cannot be called", bare(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if m.Channel == definition.Webhook {
@@ -78,7 +78,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	resp, err := h.HTTP.Do(req)
 	if err != nil {
-		return classifyUnanswered(m.Channel, err)
+		return classifyUnanswered(m.Channel, bare(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // a failed close has no effect.
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -88,9 +88,18 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 func (h Hook) mayReach(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "https" && !slices.Contains(h.Hosts, u.Host) {
-		return permanent("its address must begin with https://", err)
+		return permanent("its address must begin with https://", bare(err))
 	}
 	return nil
+}
+
+// bare returns the cause of a failed call without its URL, which is a credential and
+// must not be logged.
+func bare(err error) error {
+	if failed, is := errors.AsType[*url.Error](err); is {
+		return failed.Err
+	}
+	return err
 }
 
 // permanent returns a permanent failure of a message that was not sent.

@@ -375,7 +375,7 @@ func shownMessage(m approval.Message) (line string, cut bool) {
 	if m.Recipients != nil {
 		named := make([]string, 0, maxFew)
 		for _, r := range m.Recipients[:min(maxFew, len(m.Recipients))] {
-			name, short := shownRecipient(r)
+			name, short := shownRecipient(m.Channel, r)
 			named, cut = append(named, name), cut || short
 		}
 		to = strings.Join(named, ", ")
@@ -401,8 +401,11 @@ func shownMessage(m approval.Message) (line string, cut bool) {
 var address = regexp.MustCompile(`^[A-Za-z0-9@+._%/:?&=~-]+$`)
 
 // shownRecipient returns a recipient, in quotation marks if it is no address, and
-// whether it is shortened.
-func shownRecipient(r string) (string, bool) {
+// whether it is shortened. Of the URL of a chat or a webhook it returns the host.
+func shownRecipient(c definition.Channel, r string) (string, bool) {
+	if c.Hides(r) {
+		return within(c.Shown(r), maxTo)
+	}
 	if address.MatchString(r) {
 		return within(r, maxTo)
 	}

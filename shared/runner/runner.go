@@ -312,8 +312,9 @@ func (t *turn) loadScope(ctx context.Context) (scope map[string]any, facts condi
 			turn = s.Ended
 		}
 		if s.Status == execution.StepCompleted {
-			outputs[string(s.ID)] = map[string]any{"output": s.Output}
-			scope[s.Definition.Var()] = s.Output
+			output := s.Readable()
+			outputs[string(s.ID)] = map[string]any{"output": output}
+			scope[s.Definition.Var()] = output
 		}
 	}
 	// The roots are copied last: a step with the name of a root must not hide

@@ -293,7 +293,7 @@ func (ds *deliveries) failure() error {
 	if len(ds.list) == 1 {
 		return code.Sayf("%s", first.reason)
 	}
-	return code.Sayf("None of %d recipients could be reached. The first, %.100q: %s", len(ds.list), first.Recipient, first.reason)
+	return code.Sayf("None of %d recipients could be reached. The first, %.100q: %s", len(ds.list), ds.channel.Shown(first.Recipient), first.reason)
 }
 
 // outcome returns the states of the messages as the trace shows them.
