@@ -15,7 +15,7 @@ func main() { boot.Main(wire.Start("runner", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[machine.Call, machine.Next] {
 	s := &runner.Service{
-		Store: w.Store(), Definitions: w.Definitions(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
+		Store: w.Store(), Definitions: w.Definitions(), Actions: w.Catalog(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
 		Outbox: w.Outbox(), Now: w.Now, Report: w.Report, Link: w.Link(),
 	}
 	return s.Handle

@@ -115,6 +115,7 @@ type (
 		Approve bool      `json:"approve"`
 		Note    string    `json:"note,omitempty"`
 		At      time.Time `json:"at"`
+		Issued  time.Time `json:"session_issued_at,omitzero"`
 	}
 	balance struct {
 		Month      credit.Month `json:"month"`

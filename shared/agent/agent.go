@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -119,6 +120,9 @@ type Head struct {
 	// change; empty in heads from before they were kept.
 	CreatedBy id.Actor
 	UpdatedBy id.Actor
+	// KeyMaker is the person who made the key that UpdatedBy names; empty for a
+	// change by a person or by the platform.
+	KeyMaker id.Actor
 	// Placeholders are the example recipients of the template from which the agent
 	// was cloned; they must be replaced before the agent becomes active.
 	Placeholders []string
@@ -134,13 +138,14 @@ type Agent struct {
 
 // with returns the agent with another definition. A change of any other field than
 // name and description creates a new version.
-func (a Agent) with(d definition.Definition, by id.Actor, now time.Time) Agent {
+func (a Agent) with(d definition.Definition, by author, now time.Time) Agent {
 	same := a.Definition
 	same.Name, same.Description = d.Name, d.Description
 	if !equal(same, d) {
 		a.Version++
 	}
-	a.Definition, a.Name, a.Category, a.Updated, a.UpdatedBy = d, d.Name, d.Category, now, by
+	a.Definition, a.Name, a.Category = d, d.Name, d.Category
+	a = a.changed(by, now)
 	if a.Status == Invalid {
 		a.Status = Paused
 	}
@@ -149,15 +154,40 @@ func (a Agent) with(d definition.Definition, by id.Actor, now time.Time) Agent {
 
 // to returns the agent in another status, or ErrMove. Moving to the current status
 // changes nothing.
-func (a Agent) to(s Status, by id.Actor, now time.Time) (Agent, error) {
+func (a Agent) to(s Status, by author, now time.Time) (Agent, error) {
 	switch {
 	case s == a.Status:
 		return a, nil
 	case !a.Status.May(s):
 		return a, ErrMove.Sayf("The agent cannot change from %s to %s.", a.Status, s)
 	}
-	a.Status, a.Updated, a.UpdatedBy = s, now, by
-	return a, nil
+	a.Status = s
+	return a.changed(by, now), nil
+}
+
+// An author is a person, the platform, or a key with the person who made it.
+type author struct{ actor, keyMaker id.Actor }
+
+func authorOf(who caller.Caller) author { return author{who.Actor(), who.KeyMaker} }
+
+// changed returns the agent with the author of a change.
+func (a Agent) changed(by author, now time.Time) Agent {
+	a.Updated, a.UpdatedBy, a.KeyMaker = now, by.actor, by.keyMaker
+	return a
+}
+
+// Activates returns the authors of the change from before to a if it made the
+// version of a active: the store adds them to the version.
+func (a Agent) Activates(before Agent) []id.Actor {
+	if a.Status != Active || before.Status == Active && before.Version == a.Version {
+		return nil
+	}
+	return actors(a.UpdatedBy, a.KeyMaker)
+}
+
+// actors returns the given actors without empty ones.
+func actors(all ...id.Actor) []id.Actor {
+	return slices.DeleteFunc(all, func(a id.Actor) bool { return a == "" })
 }
 
 // Announces returns the events that the store must write to the outbox together

@@ -16,6 +16,9 @@ type VersionStore interface {
 	// Version returns a version of an agent, even of a deleted agent, or
 	// ErrNotFound.
 	Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error)
+
+	// VersionRecord is Version with the version's authors.
+	VersionRecord(ctx context.Context, org id.Org, agent id.Agent, version int) (Version, error)
 }
 
 // Definitions finds definitions: of system agents in the program, of all other
@@ -40,6 +43,14 @@ func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, ve
 		return a.Definition, nil
 	}
 	return l.Versions.Version(ctx, org, agent, version)
+}
+
+// VersionRecord is Version with the version's authors.
+func (l Definitions) VersionRecord(ctx context.Context, org id.Org, agent id.Agent, version int) (Version, error) {
+	if a, ok := find(l.System, agent); ok {
+		return a.version(), nil
+	}
+	return l.Versions.VersionRecord(ctx, org, agent, version)
 }
 
 // Current returns the agent's current definition and version, or ErrNotFound. The

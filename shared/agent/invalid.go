@@ -29,7 +29,8 @@ func (s *Service) current(ctx context.Context, org id.Org, agent id.Agent) (Agen
 			return err
 		}
 		broken := a
-		broken.Status, broken.Updated, broken.UpdatedBy = Invalid, s.Now(), id.Platform
+		broken.Status = Invalid
+		broken = broken.changed(author{actor: id.Platform}, s.Now())
 		if a, err = s.save(ctx, a, broken, Cap{}); err != nil {
 			return fmt.Errorf("move %s to %s: %w", agent, Invalid, err)
 		}

@@ -189,7 +189,7 @@ func (s *Service) draft(who caller.Caller, d definition.Definition, typ Type, pl
 	a := Agent{Head: Head{
 		ID: s.NewID(), Org: who.Org, Type: typ, Status: Draft, Created: s.Now(), CreatedBy: who.Actor(), Placeholders: placeholders,
 	}}
-	a = a.with(d, a.CreatedBy, a.Created)
+	a = a.with(d, authorOf(who), a.Created)
 	a.Version = 1
 	return a
 }
@@ -287,7 +287,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	after, err := s.patched(before, p, who.Actor())
+	after, err := s.patched(before, p, authorOf(who))
 	if err != nil {
 		return Agent{}, err
 	}
@@ -314,7 +314,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 // patched returns the agent after p. It validates the whole definition, unless p
 // only pauses an active agent: that must be possible even if newer rules refuse
 // the definition.
-func (s *Service) patched(a Agent, p Patch, by id.Actor) (Agent, error) {
+func (s *Service) patched(a Agent, p Patch, by author) (Agent, error) {
 	fields := given(p.Fields)
 	status, err := statusOf(fields, a.Status)
 	if err != nil {

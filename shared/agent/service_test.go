@@ -173,6 +173,11 @@ func (w *fixture) Version(_ context.Context, org id.Org, a id.Agent, version int
 	return found.Definition, nil
 }
 
+func (w *fixture) VersionRecord(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Version, error) {
+	d, err := w.Version(ctx, org, a, version)
+	return agent.Version{Number: version, Definition: d}, err
+}
+
 // Versions returns the versions that the test has set. They belong to the
 // organization of member.
 func (w *fixture) Versions(_ context.Context, o id.Org, _ id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {

@@ -16,7 +16,24 @@ type Version struct {
 	Number     int
 	Created    time.Time
 	CreatedBy  id.Actor // empty in versions from before it was kept
+	KeyMaker   id.Actor // the person who made the key that CreatedBy names
 	Definition definition.Definition
+
+	// ActivatedBy names, in order, everyone who ever made the version active, and
+	// the makers of their keys. It only grows.
+	ActivatedBy []id.Actor
+}
+
+// WrittenBy returns the author of the version, followed by the person who made the
+// author's key.
+func (v Version) WrittenBy() []id.Actor { return actors(v.CreatedBy, v.KeyMaker) }
+
+// version returns the version of a system agent, which the platform wrote and
+// activated.
+func (a Agent) version() Version {
+	return Version{
+		Number: a.Version, Created: a.Created, CreatedBy: a.CreatedBy, Definition: a.Definition, ActivatedBy: []id.Actor{a.CreatedBy},
+	}
 }
 
 // A VersionQuery selects the versions to list.
@@ -40,7 +57,7 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		if q.Before > 0 && q.Before <= a.Version {
 			return VersionPage{}, nil
 		}
-		return VersionPage{Versions: []Version{{Number: a.Version, Created: a.Created, CreatedBy: a.CreatedBy, Definition: a.Definition}}}, nil
+		return VersionPage{Versions: []Version{a.version()}}, nil
 	}
 	_, missing := s.current(ctx, who.Org, agent)
 	if missing != nil && !errors.Is(missing, ErrNotFound) {

@@ -14,6 +14,12 @@
 // Ringing afterwards may fail; it is repeated when the caller sends the verdict
 // again, and by the sweeper.
 //
+// A verdict belongs to people other than those who set the run up, where the gate
+// guards a risk: see Approval.May. A vote counts if its voter's access is not
+// revoked before the last vote comes. Whether a voter has lost the role that the
+// gate wants is known to the Hub alone, and is not looked up: the Hub revokes the
+// sessions of a user whose role it lowers.
+//
 // If the machines are down, a verdict is still recorded, and the run continues
 // when they are back. If no message can be sent, the approval is still open to
 // decisions.
@@ -28,10 +34,12 @@ import (
 
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/retry"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // The faults of this package.
@@ -65,7 +73,9 @@ type Approval struct {
 	Agent     id.Agent
 	Step      id.Step
 	Message   string
-	Actions   []Action // actions of the run after approval
+	Actions   []Action     // actions of the run after approval
+	Risk      catalog.Risk // the greatest of the actions; empty without any, and in old records
+	Behind    Behind       // of a run whose approval guards a risk
 	Then      []Following
 	Chat      Chat // the question as messages show it
 	Status    Status
@@ -158,6 +168,17 @@ type Vote struct {
 	Approve bool
 	Note    string
 	At      time.Time
+	Issued  time.Time // when the voter's session was issued; zero in old records
+}
+
+// session returns the session of the vote as revocations of its user match it.
+// Revocations of a single session do not: signing out takes no vote back.
+func (v Vote) session(org id.Org) tenant.Session {
+	issued := v.Issued
+	if issued.IsZero() {
+		issued = v.At
+	}
+	return tenant.Session{Org: org, User: v.User, Issued: issued}
 }
 
 // A Verdict is a decision of a caller.
@@ -172,28 +193,11 @@ func ID(asked time.Time, execution id.Execution, step id.Step) id.Approval {
 	return id.Approval("appr_" + id.Derive(asked, string(execution), string(step)))
 }
 
-// May returns nil if the caller may decide, or ErrNotYours. Only users may, not
-// integration keys: owners and admins always, members when the gate names them,
-// viewers never.
-func (a Approval) May(who caller.Caller) error {
-	switch {
-	case !who.Human():
-		return ErrNotYours.Sayf("Only a person may decide; an integration key may not.")
-	case who.Has(caller.Owner, caller.Admin):
-		return nil
-	case who.Has(caller.Member) && slices.Contains(a.Approvers.Users, who.User):
-		return nil
-	case who.Has(caller.Member) && slices.Contains(a.Approvers.Roles, caller.Member):
-		return nil
-	}
-	return ErrNotYours
-}
-
 // CanDecide reports whether a first verdict of the caller would be accepted
 // now.
-func (a Approval) CanDecide(who caller.Caller, now time.Time) bool {
+func (a Approval) CanDecide(who caller.Caller, r Rules, now time.Time) bool {
 	voted := slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.User == who.User })
-	return a.May(who) == nil && a.Status == Pending && now.Before(a.Expires) && !voted
+	return a.May(who, r) == nil && a.Status == Pending && now.Before(a.Expires) && !voted
 }
 
 // Deciders returns the roles that may decide, the most powerful first. Owner
@@ -220,8 +224,8 @@ func (a Approval) Given() int {
 // Decide returns the approval after a verdict of the caller. One denial
 // decides; an approval needs Min different people. Repeating one's own verdict
 // changes nothing.
-func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval, error) {
-	if err := a.May(who); err != nil {
+func (a Approval) Decide(who caller.Caller, v Verdict, r Rules, now time.Time) (Approval, error) {
+	if err := a.May(who, r); err != nil {
 		return a, err
 	}
 	i := slices.IndexFunc(a.Votes, func(x Vote) bool { return x.User == who.User })
@@ -236,7 +240,7 @@ func (a Approval) Decide(who caller.Caller, v Verdict, now time.Time) (Approval,
 		return a, ErrExpired
 	}
 	votes := slices.DeleteFunc(slices.Clone(a.Votes), func(x Vote) bool { return x.User == who.User })
-	a.Votes = append(votes, Vote{User: who.User, Approve: v.Approve, Note: v.Note, At: now})
+	a.Votes = append(votes, Vote{User: who.User, Approve: v.Approve, Note: v.Note, At: now, Issued: who.Issued})
 	switch {
 	case !v.Approve:
 		a.Status = Denied
@@ -259,9 +263,20 @@ func (a Approval) Expire(now time.Time) (Approval, bool) {
 	return a, true
 }
 
-// Escalate returns the approval passed to other approvers, with a new expiry.
+// Escalate returns the approval passed to other approvers, with a new expiry. The
+// votes of the earlier approvers do not count among them.
 func (a Approval) Escalate(to Approvers, expires time.Time) Approval {
-	a.Approvers, a.Expires, a.Escalated = to, expires, true
+	a.Approvers, a.Expires, a.Escalated, a.Votes = to, expires, true, nil
+	return a
+}
+
+// Without returns an open approval without the votes of people whose access was
+// revoked after they voted. They may vote again when they have access again.
+func (a Approval) Without(revoked map[id.User]bool) Approval {
+	if a.Status != Pending || len(revoked) == 0 {
+		return a
+	}
+	a.Votes = slices.DeleteFunc(slices.Clone(a.Votes), func(v Vote) bool { return revoked[v.User] })
 	return a
 }
 
@@ -339,11 +354,23 @@ type Doorbell interface {
 	Ring(ctx context.Context, token string) error
 }
 
+// Tenants finds organizations, which have rules of their own about approvals.
+type Tenants interface {
+	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+}
+
+// Revocations reports whether a session was revoked, by its user.
+type Revocations interface {
+	Revoked(ctx context.Context, session tenant.Session) (bool, error)
+}
+
 // Service lists and decides approvals.
 type Service struct {
-	Store    Store
-	Doorbell Doorbell
-	Now      func() time.Time
+	Store       Store
+	Tenants     Tenants
+	Revocations Revocations
+	Doorbell    Doorbell
+	Now         func() time.Time
 }
 
 // grace is the time from a verdict until the sweeper checks that the run has
@@ -379,12 +406,20 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 	if err != nil {
 		return Approval{}, err
 	}
-	now := s.Now()
-	decided, err := a.Decide(who, v, now)
+	rules, err := s.RulesFor(ctx, who, a)
 	if err != nil {
 		return Approval{}, err
 	}
-	if len(decided.Votes) != len(a.Votes) || decided.Status != a.Status {
+	standing, err := s.standing(ctx, a)
+	if err != nil {
+		return Approval{}, err
+	}
+	now := s.Now()
+	decided, err := standing.Decide(who, v, rules, now)
+	if err != nil {
+		return Approval{}, err
+	}
+	if len(decided.Votes) != len(standing.Votes) || decided.Status != a.Status {
 		if err := s.Store.SaveDecision(ctx, decided, s.due(decided), vote(who, v, a, decided, now)); err != nil {
 			return Approval{}, err
 		}
@@ -397,6 +432,26 @@ func (s *Service) decide(ctx context.Context, who caller.Caller, appr id.Approva
 		return Approval{}, fmt.Errorf("wake %s: %w", decided.Execution, err)
 	}
 	return decided, nil
+}
+
+// standing returns the approval with the votes that still count. The revocations
+// are read before the verdict is written, and the write fails when another vote
+// came in between.
+func (s *Service) standing(ctx context.Context, a Approval) (Approval, error) {
+	revoked := map[id.User]bool{}
+	for _, v := range a.Votes {
+		if a.Status != Pending {
+			break
+		}
+		gone, err := s.Revocations.Revoked(ctx, v.session(a.Org))
+		if err != nil {
+			return Approval{}, fmt.Errorf("access of %s: %w", v.User, err)
+		}
+		if gone {
+			revoked[v.User] = true
+		}
+	}
+	return a.Without(revoked), nil
 }
 
 // vote returns the act of one verdict.

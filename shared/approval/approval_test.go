@@ -70,8 +70,8 @@ func TestWhoMayDecide(t *testing.T) {
 
 			a := pending()
 			a.Approvers = tc.gate
-			err := a.May(tc.who)
-			got, decideErr := a.Decide(tc.who, approval.Verdict{Approve: true}, at(1))
+			err := a.May(tc.who, approval.Rules{})
+			got, decideErr := a.Decide(tc.who, approval.Verdict{Approve: true}, approval.Rules{}, at(1))
 			if tc.may {
 				if err != nil || decideErr != nil || got.Status != approval.Approved {
 					t.Errorf("May = %v; Decide = %s, %v", err, got.Status, decideErr)
@@ -97,7 +97,7 @@ type said struct {
 
 func (s said) to(a approval.Approval) (approval.Approval, error) {
 	note := fmt.Sprintf("%s at %d", s.who, s.minute)
-	return a.Decide(person(s.who, caller.Admin), approval.Verdict{Approve: s.approve, Note: note}, at(s.minute))
+	return a.Decide(person(s.who, caller.Admin), approval.Verdict{Approve: s.approve, Note: note}, approval.Rules{}, at(s.minute))
 }
 
 func yes(who id.User, minute int) said { return said{who, true, minute} }
@@ -270,10 +270,10 @@ func TestAnEscalatedApprovalHasOtherApprovers(t *testing.T) {
 	if a.Status != approval.Pending || !a.Expires.Equal(at(180)) {
 		t.Errorf("%s until %v", a.Status, a.Expires)
 	}
-	if err := a.May(person("anna", caller.Member)); !errors.Is(err, approval.ErrNotYours) {
+	if err := a.May(person("anna", caller.Member), approval.Rules{}); !errors.Is(err, approval.ErrNotYours) {
 		t.Errorf("the old approver: %v", err)
 	}
-	if err := a.May(person("bert", caller.Member)); err != nil {
+	if err := a.May(person("bert", caller.Member), approval.Rules{}); err != nil {
 		t.Errorf("the new approver: %v", err)
 	}
 }
@@ -333,7 +333,7 @@ func TestAnApprovalHasAtMostOneVerdict(t *testing.T) {
 				who := person(id.User(fmt.Sprintf("u%d", rapid.IntRange(1, 6).Draw(t, "who"))),
 					rapid.SampledFrom([]caller.Role{caller.Owner, caller.Admin, caller.Member, caller.Viewer}).Draw(t, "role"))
 				v := approval.Verdict{Approve: rapid.Bool().Draw(t, "approve"), Note: rapid.StringN(0, 5, -1).Draw(t, "note")}
-				got, err := a.Decide(who, v, at(minute))
+				got, err := a.Decide(who, v, approval.Rules{}, at(minute))
 				if err != nil && !cmp.Equal(before, got) {
 					t.Fatalf("refused (%v), and yet it became %+v", err, got)
 				}
@@ -412,7 +412,7 @@ func TestWhoCanDecideAtThisMoment(t *testing.T) {
 	t.Parallel()
 	voted := pending()
 	voted.Min = 2
-	voted, _ = voted.Decide(person("ada", caller.Admin), approval.Verdict{Approve: true}, at(1))
+	voted, _ = voted.Decide(person("ada", caller.Admin), approval.Verdict{Approve: true}, approval.Rules{}, at(1))
 	over := pending()
 	over.Status = approval.Approved
 	closed := pending().Close(at(1))
@@ -440,11 +440,11 @@ func TestWhoCanDecideAtThisMoment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := tc.a.CanDecide(tc.who, at(tc.minute)); got != tc.want {
+			if got := tc.a.CanDecide(tc.who, approval.Rules{}, at(tc.minute)); got != tc.want {
 				t.Errorf("it says %t", got)
 			}
 			if tc.want {
-				if _, err := tc.a.Decide(tc.who, approval.Verdict{Approve: true}, at(tc.minute)); err != nil {
+				if _, err := tc.a.Decide(tc.who, approval.Verdict{Approve: true}, approval.Rules{}, at(tc.minute)); err != nil {
 					t.Errorf("and the verdict is refused: %v", err)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A fakeStore holds one approval. Its first writes lose their race.
@@ -21,6 +22,22 @@ type fakeStore struct {
 	saves int
 	due   time.Time
 	acts  []audit.Entry
+
+	settings int // reads of the organization
+	revoked  map[id.User]time.Time
+}
+
+func (s *fakeStore) Tenant(_ context.Context, org id.Org) (tenant.Tenant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings++
+	return tenant.Tenant{Org: org}, nil
+}
+
+func (s *fakeStore) Revoked(_ context.Context, session tenant.Session) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return session.JTI == "" && session.Issued.Before(s.revoked[session.User]), nil
 }
 
 func (s *fakeStore) Approval(_ context.Context, org id.Org, appr id.Approval) (approval.Approval, error) {
@@ -64,7 +81,7 @@ func (b *fakeDoorbell) Ring(_ context.Context, token string) error {
 }
 
 func service(s *fakeStore, b *fakeDoorbell, minute int) *approval.Service {
-	return &approval.Service{Store: s, Doorbell: b, Now: func() time.Time { return at(minute) }}
+	return &approval.Service{Store: s, Tenants: s, Revocations: s, Doorbell: b, Now: func() time.Time { return at(minute) }}
 }
 
 var (

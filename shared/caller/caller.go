@@ -4,6 +4,7 @@ package caller
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -47,8 +48,11 @@ type Caller struct {
 	Key    id.Key // empty for a person
 	Access Access // the right of the key
 
-	Session string // the id of the session; empty for a program, and for a session without one
-	Address string // the address of the request as API Gateway saw it; empty if unknown
+	KeyMaker id.Actor // the person who made the key; empty for a person, and for an old key
+
+	Session string    // the id of the session; empty for a program, and for a session without one
+	Issued  time.Time // when the session was issued; zero for a program
+	Address string    // the address of the request as API Gateway saw it; empty if unknown
 }
 
 // An Act is an operation that needs a right.
@@ -81,6 +85,17 @@ func (c Caller) Actor() id.Actor {
 		return id.Actor(c.User)
 	}
 	return id.Actor(userPrefix + c.User)
+}
+
+// Actors returns the caller's actor, and for a key also the person who made it.
+func (c Caller) Actors() []id.Actor {
+	var all []id.Actor
+	for _, a := range []id.Actor{c.Actor(), c.KeyMaker} {
+		if a != "" {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // userPrefix begins the id of a person in records.

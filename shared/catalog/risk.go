@@ -26,6 +26,14 @@ const (
 // Risks returns all risks, from the least to the greatest.
 func Risks() []Risk { return []Risk{Internal, Outward, Money, Access, Destructive} }
 
+// Or returns the greater of two risks. No risk, which is empty, is the least.
+func (r Risk) Or(other Risk) Risk {
+	if slices.Index(Risks(), other) > slices.Index(Risks(), r) {
+		return other
+	}
+	return r
+}
+
 // A Role is the part that a parameter plays in an action.
 type Role string
 
@@ -81,9 +89,7 @@ func (r RiskRule) MarshalJSON() ([]byte, error) {
 func (r RiskRule) Highest() Risk {
 	highest := r.Else
 	for _, risk := range r.Values {
-		if slices.Index(Risks(), risk) > slices.Index(Risks(), highest) {
-			highest = risk
-		}
+		highest = highest.Or(risk)
 	}
 	return highest
 }

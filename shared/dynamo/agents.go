@@ -35,6 +35,7 @@ type headItem struct {
 
 	CreatedBy string `dynamodbav:"created_by,omitempty"`
 	UpdatedBy string `dynamodbav:"updated_by,omitempty"`
+	KeyMaker  string `dynamodbav:"key_maker,omitempty"`
 
 	Needs        []string `dynamodbav:"needs,omitempty"`        // events and actions of the catalogue
 	Placeholders []string `dynamodbav:"placeholders,omitempty"` // of its template
@@ -45,7 +46,7 @@ func (i headItem) head(o id.Org) agent.Head {
 		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
 		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
 		Version: i.Version, Revision: i.Revision, Needs: i.Needs, Placeholders: i.Placeholders,
-		CreatedBy: id.Actor(i.CreatedBy), UpdatedBy: id.Actor(i.UpdatedBy),
+		CreatedBy: id.Actor(i.CreatedBy), UpdatedBy: id.Actor(i.UpdatedBy), KeyMaker: id.Actor(i.KeyMaker),
 	}
 }
 
@@ -55,7 +56,21 @@ type versionItem struct {
 	Number     int    `dynamodbav:"version"`
 	Created    int64  `dynamodbav:"created"`
 	CreatedBy  string `dynamodbav:"created_by,omitempty"`
+	KeyMaker   string `dynamodbav:"key_maker,omitempty"`
 	Definition string `dynamodbav:"definition"`
+
+	ActivatedBy []string `dynamodbav:"activated_by,stringset,omitempty"`
+}
+
+func (i versionItem) version() (agent.Version, error) {
+	d, err := definitionOf(i.Definition)
+	v := agent.Version{
+		Number: i.Number, Created: timeOf(i.Created), CreatedBy: id.Actor(i.CreatedBy), KeyMaker: id.Actor(i.KeyMaker), Definition: d,
+	}
+	for _, a := range slices.Sorted(slices.Values(i.ActivatedBy)) {
+		v.ActivatedBy = append(v.ActivatedBy, id.Actor(a))
+	}
+	return v, err
 }
 
 // A listenItem is an active agent, or a paused system agent.
@@ -96,14 +111,20 @@ func (s *Store) Agent(ctx context.Context, o id.Org, a id.Agent) (agent.Agent, e
 // Version returns a version of an agent, also of a deleted one, or
 // agent.ErrNotFound.
 func (s *Store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {
+	v, err := s.VersionRecord(ctx, o, a, version)
+	return v.Definition, err
+}
+
+// VersionRecord implements agent.VersionStore.
+func (s *Store) VersionRecord(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Version, error) {
 	var i versionItem
 	switch found, err := s.get(ctx, versionKey(o, a, version), &i); {
 	case err != nil:
-		return definition.Definition{}, err
+		return agent.Version{}, err
 	case !found:
-		return definition.Definition{}, agent.ErrNotFound
+		return agent.Version{}, agent.ErrNotFound
 	}
-	return definitionOf(i.Definition)
+	return i.version()
 }
 
 // Versions implements agent.Store. A page ends early after 1 MB, which is about
@@ -125,13 +146,11 @@ func (s *Store) Versions(ctx context.Context, o id.Org, a id.Agent, vq agent.Ver
 		if err := attributevalue.UnmarshalMap(i, &v); err != nil {
 			return agent.VersionPage{}, err
 		}
-		d, err := definitionOf(v.Definition)
+		record, err := v.version()
 		if err != nil {
 			return agent.VersionPage{}, fmt.Errorf("version %d of %s: %w", v.Number, a, err)
 		}
-		p.Versions = append(p.Versions, agent.Version{
-			Number: v.Number, Created: timeOf(v.Created), CreatedBy: id.Actor(v.CreatedBy), Definition: d,
-		})
+		p.Versions = append(p.Versions, record)
 		p.Next = v.Number
 	}
 	if next == nil || p.Next == 1 { // DynamoDB returns a cursor even when no version precedes the first
@@ -260,15 +279,31 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	}
 	ws := []write{headWrite(before, after)}
 	ws = append(ws, counts(after.Org, before, after, active)...)
-	if after.Version != before.Version {
+	activates := texts(after.Activates(before))
+	switch {
+	case after.Version != before.Version:
 		v := versionItem{
 			primary: versionKey(after.Org, after.ID, after.Version), Number: after.Version,
-			Created: nanos(after.Updated), CreatedBy: string(after.UpdatedBy), Definition: doc,
+			Created: nanos(after.Updated), CreatedBy: string(after.UpdatedBy), KeyMaker: string(after.KeyMaker),
+			Definition: doc, ActivatedBy: activates,
 		}
 		ws = append(ws, put(v, "attribute_not_exists(pk)", nil))
+	case len(activates) > 0:
+		ws = append(ws, write{
+			op: opUpdate, key: versionKey(after.Org, after.ID, after.Version), union: map[string][]string{"activated_by": activates},
+		})
 	}
 	ws = append(ws, listens(before, after, doc)...)
 	return append(ws, outboxWrites(after.Announces(before))...), nil
+}
+
+// texts returns actors as texts.
+func texts(all []id.Actor) []string {
+	var out []string
+	for _, a := range all {
+		out = append(out, string(a))
+	}
+	return out
 }
 
 // becameActive reports whether an agent has become active.
@@ -283,7 +318,7 @@ func headWrite(before, after agent.Agent) write {
 		Description: after.Definition.Description, Type: string(after.Type), Status: string(after.Status),
 		Category: after.Category, Created: nanos(after.Created), Updated: nanos(after.Updated),
 		Version: after.Version, Revision: before.Revision + 1, Needs: after.Needs, Placeholders: after.Placeholders,
-		CreatedBy: string(after.CreatedBy), UpdatedBy: string(after.UpdatedBy),
+		CreatedBy: string(after.CreatedBy), UpdatedBy: string(after.UpdatedBy), KeyMaker: string(after.KeyMaker),
 	}, cond, args)
 }
 

@@ -11,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
@@ -43,6 +44,8 @@ type approvalItem struct {
 	Expires   int64  `dynamodbav:"expires_at"`
 	Remind    int64  `dynamodbav:"remind_at,omitempty"`
 	Votes     string `dynamodbav:"votes,omitempty"` // JSON
+	Risk      string `dynamodbav:"risk,omitempty"`
+	Behind    string `dynamodbav:"behind,omitempty"` // JSON
 	DecidedBy string `dynamodbav:"decided_by,omitempty"`
 	DecidedAt int64  `dynamodbav:"decided_at,omitempty"`
 	Note      string `dynamodbav:"note,omitempty"`
@@ -59,6 +62,21 @@ type voteDoc struct {
 	Approve bool      `json:"approve"`
 	Note    string    `json:"note,omitempty"`
 	At      time.Time `json:"at"`
+	Issued  time.Time `json:"issued,omitzero"`
+}
+
+type behindDoc struct {
+	Wrote     []id.Actor `json:"wrote,omitempty"`
+	Activated []id.Actor `json:"activated,omitempty"`
+	Started   []id.Actor `json:"started,omitempty"`
+	Known     bool       `json:"known,omitempty"`
+}
+
+func behindJSON(b approval.Behind) (string, error) {
+	if !b.Known && len(b.Wrote)+len(b.Activated)+len(b.Started) == 0 {
+		return "", nil
+	}
+	return toJSON(behindDoc(b))
 }
 
 // The stored documents of the steps after a gate and of its chat messages.
@@ -148,6 +166,7 @@ func approvalWrite(a approval.Approval) write {
 	actions, actionsErr := actionsJSON(a.Actions)
 	then, thenErr := thenJSON(a.Then)
 	chat, chatErr := chatJSON(a.Chat)
+	behind, behindErr := behindJSON(a.Behind)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
 		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: sortKey(a.Created, string(a.ID)),
@@ -155,9 +174,10 @@ func approvalWrite(a approval.Approval) write {
 		Message: a.Message, Actions: actions, Then: then, Chat: chat, Status: string(a.Status),
 		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
+		Risk: string(a.Risk), Behind: behind,
 		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
 	}, cond, args)
-	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr)
+	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr, behindErr)
 	return w
 }
 
@@ -196,16 +216,17 @@ func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
 		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
 		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
-		OnExpiry: definition.OnExpiry(i.OnExpiry), Escalated: i.Escalated,
+		OnExpiry: definition.OnExpiry(i.OnExpiry), Escalated: i.Escalated, Risk: catalog.Risk(i.Risk),
 	}
 	var approvers approversDoc
 	var votes []voteDoc
 	var actions []actionDoc
 	var then []followingDoc
 	var chat chatDoc
+	var behind behindDoc
 	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes), fromJSON(i.Actions, &actions),
-		fromJSON(i.Then, &then), fromJSON(i.Chat, &chat))
-	a.Approvers, a.Chat = approval.Approvers(approvers), approval.Chat(chat)
+		fromJSON(i.Then, &then), fromJSON(i.Chat, &chat), fromJSON(i.Behind, &behind))
+	a.Approvers, a.Chat, a.Behind = approval.Approvers(approvers), approval.Chat(chat), approval.Behind(behind)
 	for _, d := range then {
 		a.Then = append(a.Then, d.following())
 	}

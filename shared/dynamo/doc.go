@@ -17,7 +17,7 @@
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
-//	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept until they expire
+//	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept for a year, for votes
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition; never deleted
 //	ORG#o#AGENT#a          LIMIT                   the starts of the agent in the last day
@@ -87,7 +87,7 @@
 //	Agents                           1      1     0      query; about 12 heads a unit
 //	Stats                            1      1     0      query; about 20 agents a unit
 //	SaveAgent, new                   1      0     6      transaction: head, count, version
-//	SaveAgent, becoming active       1      0     6      transaction: head, count, listener
+//	SaveAgent, becoming active       1      0     8      transaction: head, count, version, listener
 //	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
 //	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
 //	SaveRequested                    1      0     8      transaction: head, count, version, request; only for a request with a key

@@ -37,6 +37,7 @@ type origin struct {
 	Version   int    `dynamodbav:"v"`
 	RetryOf   string `dynamodbav:"ro,omitempty"`
 	By        string `dynamodbav:"by,omitempty"` // <type>:<id>, of a retry
+	KeyMaker  string `dynamodbav:"km,omitempty"` // of a retry by a key
 	Created   int64  `dynamodbav:"c"`
 	Digest    string `dynamodbav:"dg"` // key of the payload
 	Event     string `dynamodbav:"ev"`
@@ -81,7 +82,7 @@ func originOf(x execution.Execution) (origin, error) {
 	agentList, agentErr := runsOfAgent(x.Org, x.Agent)
 	o := origin{
 		OrgList: orgList, AgentList: agentList, At: sortKey(x.Created, string(x.ID)),
-		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), Created: nanos(x.Created),
+		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
 	}
@@ -129,9 +130,9 @@ func byOf(s execution.Starter) string {
 }
 
 // starterOf is the reverse of byOf.
-func starterOf(text string) execution.Starter {
+func starterOf(text, keyMaker string) execution.Starter {
 	kind, name, _ := strings.Cut(text, ":")
-	return execution.Starter{Type: execution.StarterType(kind), ID: name}
+	return execution.Starter{Type: execution.StarterType(kind), ID: name, KeyMaker: id.Actor(keyMaker)}
 }
 
 // toJSON returns the JSON of v without escaping for HTML, which keeps it short.
@@ -146,7 +147,7 @@ func toJSON(v any) (string, error) {
 // execution returns the run stored in an item, without its trigger's payload.
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
 	x := execution.Execution{
-		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By),
+		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},

@@ -33,6 +33,7 @@ type write struct {
 	item   item           // of a put
 	set    map[string]any // of an update
 	add    map[string]int64
+	union  map[string][]string // members to add to sets of an update
 	remove []string
 	cond   string         // "" for none; it names no reserved attributes
 	args   map[string]any // the values in cond
@@ -302,6 +303,13 @@ func (x *expressions) change(w write, nonce string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.add)) {
 		n, v, err := x.placeholders(name, w.add[name])
+		if err != nil {
+			return err
+		}
+		adds = append(adds, n+" "+v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.union)) {
+		n, v, err := x.placeholders(name, &types.AttributeValueMemberSS{Value: w.union[name]})
 		if err != nil {
 			return err
 		}

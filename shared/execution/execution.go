@@ -128,8 +128,22 @@ const (
 
 // A Starter is the event, the user or the integration key that started a run.
 type Starter struct {
-	Type StarterType
-	ID   string
+	Type     StarterType
+	ID       string
+	KeyMaker id.Actor // the person who made the key
+}
+
+// Actors returns the person or the key as records name them, and for a key also
+// the person who made it; none for an event.
+func (s Starter) Actors() []id.Actor {
+	switch s.Type {
+	case ByUser:
+		return caller.Caller{User: id.User(s.ID)}.Actors()
+	case ByKey:
+		return caller.Caller{Key: id.Key(s.ID), KeyMaker: s.KeyMaker}.Actors()
+	case ByEvent:
+	}
+	return nil
 }
 
 // StarterOf returns the caller as a starter.
@@ -137,7 +151,7 @@ func StarterOf(who caller.Caller) Starter {
 	if who.Human() {
 		return Starter{Type: ByUser, ID: string(who.User)}
 	}
-	return Starter{Type: ByKey, ID: string(who.Key)}
+	return Starter{Type: ByKey, ID: string(who.Key), KeyMaker: who.KeyMaker}
 }
 
 // StartedBy returns the starter of the run. It is zero for a retry recorded

@@ -56,8 +56,12 @@ func (g approvals) ListApprovals(
 	if err != nil {
 		return nil, err
 	}
+	rules, err := g.svc.RulesFor(ctx, callerIn(ctx), page.Approvals...)
+	if err != nil {
+		return nil, err
+	}
 	return spec.ListApprovals200JSONResponse{
-		Approvals:  each(page.Approvals, func(a approval.Approval) spec.Approval { return g.view(ctx, a) }),
+		Approvals:  each(page.Approvals, func(a approval.Approval) spec.Approval { return g.view(ctx, a, rules) }),
 		NextCursor: w.to(position{After: page.Next}),
 	}, nil
 }
@@ -74,7 +78,11 @@ func (g approvals) GetApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetApproval200JSONResponse(g.view(ctx, a)), nil
+	rules, err := g.svc.RulesFor(ctx, callerIn(ctx), a)
+	if err != nil {
+		return nil, err
+	}
+	return spec.GetApproval200JSONResponse(g.view(ctx, a, rules)), nil
 }
 
 // maxNote is the maximum number of characters in a note.
@@ -100,10 +108,10 @@ func (g approvals) DecideApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.DecideApproval200JSONResponse(g.view(ctx, a)), nil
+	return spec.DecideApproval200JSONResponse(g.view(ctx, a, approval.Rules{})), nil // who has just decided
 }
 
-func (g approvals) view(ctx context.Context, a approval.Approval) spec.Approval {
+func (g approvals) view(ctx context.Context, a approval.Approval, r approval.Rules) spec.Approval {
 	view := spec.Approval{
 		ID: string(a.ID), ExecutionID: string(a.Execution), AgentID: string(a.Agent), StepID: string(a.Step),
 		Message: a.Message, Status: spec.ApprovalStatus(a.Status),
@@ -115,7 +123,7 @@ func (g approvals) view(ctx context.Context, a approval.Approval) spec.Approval 
 			Users: each(a.Approvers.Users, func(u id.User) string { return string(u) }),
 		},
 		MinApprovals: max(a.Min, 1), ApprovalsGiven: a.Given(),
-		Escalated: a.Escalated, CanDecide: a.CanDecide(callerIn(ctx), g.Now()),
+		Escalated: a.Escalated, CanDecide: a.CanDecide(callerIn(ctx), r, g.Now()),
 	}
 	if a.OnExpiry != "" {
 		e := spec.OnExpiry(a.OnExpiry)

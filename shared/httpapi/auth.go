@@ -124,5 +124,5 @@ func (a *Auth) key(ctx context.Context, secret string) (caller.Caller, error) {
 			a.Report(ctx, fmt.Errorf("mark %s as used: %w", k.ID, err))
 		}
 	}
-	return caller.Caller{Org: k.Org, Key: k.ID, Access: k.Access}, nil
+	return caller.Caller{Org: k.Org, Key: k.ID, Access: k.Access, KeyMaker: k.By}, nil
 }

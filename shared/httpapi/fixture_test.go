@@ -213,7 +213,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store}.routes()...)
 	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs}.routes()...)
 	w.routes = append(w.routes, approvals{
-		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Doorbell: &w.machine, Now: clock},
+		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Tenants: w.store, Revocations: w.store, Doorbell: &w.machine, Now: clock},
 	}.routes()...)
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
@@ -304,6 +304,7 @@ func (w *fixture) fill(t *testing.T) {
 	})
 	w.ask(t, approval.Approval{
 		ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour),
+		Risk: catalog.Destructive, Behind: approval.Behind{Wrote: []id.Actor{"user_author"}, Known: true},
 		Actions: []approval.Action{
 			{Step: "isolate", Product: "defend", Action: "isolate_device", Params: map[string]any{"device_id": "dev_1"}},
 			{Step: "note", Product: "psa", Action: "add_note"},

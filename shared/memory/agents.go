@@ -51,6 +51,17 @@ func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (d
 	return clone(v.Definition), nil
 }
 
+// VersionRecord implements agent.VersionStore.
+func (s *Store) VersionRecord(_ context.Context, o id.Org, a id.Agent, version int) (agent.Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.org(o).versions[a][version]
+	if !ok {
+		return agent.Version{}, agent.ErrNotFound
+	}
+	return clone(v), nil
+}
+
 // Versions implements agent.Store.
 func (s *Store) Versions(_ context.Context, o id.Org, a id.Agent, q agent.VersionQuery) (agent.VersionPage, error) {
 	s.mu.Lock()
@@ -102,8 +113,14 @@ func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Ent
 	}
 	if _, ok := o.versions[after.ID][after.Version]; !ok {
 		o.versions[after.ID][after.Version] = agent.Version{
-			Number: after.Version, Created: after.Updated, CreatedBy: after.UpdatedBy, Definition: clone(after.Definition),
+			Number: after.Version, Created: after.Updated, CreatedBy: after.UpdatedBy, KeyMaker: after.KeyMaker,
+			Definition: clone(after.Definition),
 		}
+	}
+	if by := after.Activates(before); len(by) > 0 {
+		v := o.versions[after.ID][after.Version]
+		v.ActivatedBy = slices.Compact(slices.Sorted(slices.Values(slices.Concat(v.ActivatedBy, by))))
+		o.versions[after.ID][after.Version] = v
 	}
 	o.store(after.Announces(before))
 	o.record(acts)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/condition"
@@ -164,11 +165,11 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
+	v, err := s.Definitions.VersionRecord(ctx, x.Org, x.Agent, x.Version)
 	if err != nil {
 		return err
 	}
-	t := s.begin(x, steps, d)
+	t := s.begin(x, steps, v.Definition)
 	at, more := t.trace().Next()
 	if x.Status.Ended() || x.Lease.Owner != "" || !more || at.Definition.GateStep == nil {
 		return s.Doorbell.Ring(ctx, call.Token)
@@ -176,7 +177,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	if at.Status == execution.StepWaiting {
 		return t.askAgain(ctx, at, call.Token)
 	}
-	return t.askFirst(ctx, at, call.Token)
+	return t.askFirst(ctx, at, v, call.Token)
 }
 
 // askAgain stores a new token with an open approval.
@@ -199,7 +200,7 @@ func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token stri
 }
 
 // askFirst writes approval and token in one change and notifies people.
-func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token string) error {
+func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, v agent.Version, token string) error {
 	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return err
@@ -212,6 +213,9 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token stri
 		return t.Doorbell.Ring(ctx, token)
 	}
 	a.Token = token
+	if a.Guards() {
+		a.Behind = t.behind(v)
+	}
 	err = t.commit(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x.AwaitingApproval(a.Next()), Step: &s, Gate: &a}
 	})
@@ -220,6 +224,17 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token stri
 	}
 	t.remember(s)
 	return t.notifyGate(ctx, at, a)
+}
+
+// behind returns the authors of the version and of the run. Events start the runs
+// of active versions, so a version without a record of its activation is older
+// than these records.
+func (t *turn) behind(v agent.Version) approval.Behind {
+	wrote, started := v.WrittenBy(), t.x.StartedBy().Actors()
+	return approval.Behind{
+		Wrote: wrote, Activated: v.ActivatedBy, Started: started,
+		Known: len(wrote) > 0 && (len(v.ActivatedBy) > 0 || len(started) > 0),
+	}
 }
 
 // newApproval returns the approval of a gate and its waiting step, or
@@ -240,7 +255,7 @@ func (t *turn) newApproval(
 	now, g := t.Now(), at.Definition.GateStep
 	a := approval.Approval{
 		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
-		Message: message, Actions: ahead.actions, Then: ahead.following(), Status: approval.Pending,
+		Message: message, Actions: ahead.actions, Risk: ahead.risk, Then: ahead.following(), Status: approval.Pending,
 		Approvers: approvers(g.Approvers), Min: g.Min(), OnExpiry: g.Expiry(),
 		Created: now, Expires: now.Add(at.Definition.TimeLimit()),
 	}

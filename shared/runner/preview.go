@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
@@ -26,14 +27,16 @@ type preview struct {
 	scope    render.Scope
 	facts    condition.Facts
 	open     []string // template names of outputs that do not exist yet
+	catalog  Actions
 	actions  []approval.Action
+	risk     catalog.Risk // the greatest of the actions; empty without any
 	then     []approval.Following
 	messages map[id.Step]execution.Written
 }
 
 // preview returns the preview at the gate where the run is parked.
 func (t *turn) preview(at id.Step, scope render.Scope, facts condition.Facts) preview {
-	o := preview{steps: t.Steps, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
+	o := preview{steps: t.Steps, catalog: t.Actions, scope: scope, facts: facts, messages: map[id.Step]execution.Written{}}
 	var ahead []definition.Step
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.TraceEntry) bool { return s.ID == at })
@@ -57,7 +60,9 @@ func (o *preview) walk(steps []definition.Step, certain bool, within *approval.P
 		f := approval.Following{Step: s.ID, Kind: s.Kind, Name: render.OneLine(s.Name), Certain: decided, Within: within}
 		switch {
 		case s.ActionStep != nil:
-			o.actions = append(o.actions, o.action(s))
+			a := o.action(s)
+			o.actions = append(o.actions, a)
+			o.risk = o.risk.Or(riskOf(o.catalog, s, a.Params))
 		case s.NotificationStep != nil:
 			f.Message = o.message(s)
 		case s.WaitStep != nil:
@@ -135,6 +140,20 @@ func (o *preview) action(s definition.Step) approval.Action {
 		a.Params = params
 	}
 	return a
+}
+
+// riskOf returns the risk of an action with the parameters as they are known, or,
+// before they are, with any that the step may fill in. An action that the catalogue
+// no longer has counts as destructive.
+func riskOf(actions Actions, s definition.Step, params map[string]any) catalog.Risk {
+	action, ok := actions.Action(s.Product, s.Action)
+	switch {
+	case !ok || action.Destructive:
+		return catalog.Destructive
+	case params == nil:
+		return action.RiskOf(s.Params)
+	}
+	return action.RiskOf(params)
 }
 
 // known reports whether none of the paths depends on an output that does not

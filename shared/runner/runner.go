@@ -29,7 +29,9 @@ import (
 	"maps"
 	"time"
 
+	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
@@ -45,6 +47,14 @@ import (
 type Definitions interface {
 	// Version returns a version of an agent, even of a deleted agent.
 	Version(ctx context.Context, org id.Org, a id.Agent, version int) (definition.Definition, error)
+
+	// VersionRecord is Version with the version's authors.
+	VersionRecord(ctx context.Context, org id.Org, a id.Agent, version int) (agent.Version, error)
+}
+
+// Actions finds actions of the catalogue.
+type Actions interface {
+	Action(product, action string) (catalog.Action, bool)
 }
 
 // Profiles finds the profile of a client; nil when it has none.
@@ -68,6 +78,7 @@ type Steps interface {
 type Service struct {
 	Store       Store
 	Definitions Definitions
+	Actions     Actions
 	Profiles    Profiles
 	Steps       Steps
 	Doorbell    approval.Doorbell

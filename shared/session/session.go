@@ -66,7 +66,7 @@ func (v *Verifier) Caller(ctx context.Context, token string) (caller.Caller, err
 	if _, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
 		return caller.Caller{}, ErrInvalid.Because(err)
 	}
-	c.who.Session = c.jti
+	c.who.Session, c.who.Issued = c.jti, c.iat.Time
 	return c.who, v.revoked(ctx, c)
 }
 

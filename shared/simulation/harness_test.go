@@ -182,7 +182,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	}
 	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}}
 	clients := &client.Service{Store: kept, Now: now}
-	out.approvals = &approval.Service{Store: kept, Doorbell: w.machines, Now: now}
+	out.approvals = &approval.Service{Store: kept, Tenants: kept, Revocations: kept, Doorbell: w.machines, Now: now}
 	out.executions = &execution.Service{
 		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept,
 		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
@@ -198,7 +198,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
 	out.runner = &runner.Service{
-		Store: kept, Definitions: library, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
+		Store: kept, Definitions: library, Actions: rules().Catalog, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
 		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
 			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
@@ -873,6 +873,14 @@ func (s *store) SaveDecision(ctx context.Context, a approval.Approval, due time.
 
 func (s *store) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	return through(ctx, s.world, "store.Overdue", "", func() ([]machine.Cursor, error) { return s.Store.Overdue(ctx, now, limit) })
+}
+
+func (s *store) Revoked(ctx context.Context, session tenant.Session) (bool, error) {
+	return through(ctx, s.world, "store.Revoked", "", func() (bool, error) { return s.Store.Revoked(ctx, session) })
+}
+
+func (s *store) VersionRecord(ctx context.Context, o id.Org, a id.Agent, version int) (agent.Version, error) {
+	return through(ctx, s.world, "store.VersionRecord", "", func() (agent.Version, error) { return s.Store.VersionRecord(ctx, o, a, version) })
 }
 
 func (s *store) Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {

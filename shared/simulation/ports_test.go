@@ -99,8 +99,8 @@ func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, 
 // something to a person, or belong to services that no run depends on.
 var harmless = []string{
 	"Agents", "Versions", "Pauses", "SavePause", "DeletePause", // lists, and a switch that is one write
-	"Approvals",         // a list
-	"Revoke", "Revoked", // sessions
+	"Approvals", // a list
+	"Revoke",    // sessions
 }
 
 // Every call of the services to the store passes a site where it may fail. A

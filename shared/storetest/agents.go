@@ -115,6 +115,45 @@ func agents() []promise {
 			_, err = s.Agent(t.Context(), first.Org, first.ID)
 			is(t, err, agent.ErrNotFound)
 		}},
+		{"a version knows its author and everyone who ever activated it", func(t trial, s Store) {
+			o := anOrg()
+			a := anAgent(t, o)
+			by := func(from agent.Agent, st agent.Status, actor, maker id.Actor) agent.Agent {
+				next := in(from, st)
+				next.UpdatedBy, next.KeyMaker = actor, maker
+				return saved(t, s, from, next)
+			}
+			written := func(version int) (got agent.Version) {
+				t.Helper()
+				got, err := s.VersionRecord(t.Context(), o, a.ID, version)
+				ok(t, err)
+				return got
+			}
+			a.UpdatedBy, a.KeyMaker = "key_1", "user_owner"
+			a = saved(t, s, agent.Agent{}, a)
+			want := agent.Version{Number: 1, Created: a.Updated, CreatedBy: "key_1", KeyMaker: "user_owner", Definition: a.Definition}
+			same(t, "a draft", written(1), want)
+			a = by(a, agent.Active, "user_b", "")
+			a = by(a, agent.Paused, "user_c", "")
+			a = by(a, agent.Active, "key_2", "user_a")
+			a = by(a, agent.Active, "user_d", "") // a new name of an active agent activates nothing
+			a = by(a, agent.Paused, "user_b", "")
+			a = by(a, agent.Active, "user_b", "")
+			want.ActivatedBy = []id.Actor{"key_2", "user_a", "user_b"}
+			same(t, "after three activations", written(1), want)
+			next := a
+			next.Version, next.UpdatedBy, next.KeyMaker = 2, "key_3", "user_z"
+			a = saved(t, s, a, next)
+			same(t, "the earlier version", written(1), want)
+			got := written(2)
+			same(t, "written by", got.WrittenBy(), []id.Actor{"key_3", "user_z"})
+			same(t, "a version of an active agent is active at once", got.ActivatedBy, []id.Actor{"key_3", "user_z"})
+			stored, err := s.Agent(t.Context(), o, a.ID)
+			ok(t, err)
+			same(t, "maker", stored.KeyMaker, "user_z")
+			_, err = s.VersionRecord(t.Context(), o, a.ID, 3)
+			is(t, err, agent.ErrNotFound)
+		}},
 		{"versions are listed by page, newest first, with the time of their creation", func(t trial, s Store) {
 			o := anOrg()
 			a := anAgent(t, o)
@@ -130,6 +169,7 @@ func agents() []promise {
 				want = append([]agent.Version{{Number: n, Created: a.Updated, CreatedBy: a.UpdatedBy, Definition: a.Definition}}, want...)
 			}
 			saved(t, s, a, in(a, agent.Active))
+			want[0].ActivatedBy = []id.Actor{a.UpdatedBy}
 			var got []agent.Version
 			q := agent.VersionQuery{Limit: 5}
 			for {

@@ -6,6 +6,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -39,7 +40,10 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 		},
 		Chat:      approval.Chat{Question: "May I?", Values: []string{"tkt_1"}, Cut: true},
 		Approvers: approval.Approvers{Roles: []caller.Role{caller.Member}, Users: []id.User{"user_1"}},
-		OnExpiry:  definition.Escalate, Escalated: true,
+		OnExpiry:  definition.Escalate, Escalated: true, Risk: catalog.Destructive,
+		Behind: approval.Behind{
+			Wrote: []id.Actor{"key_1", "user_9"}, Activated: []id.Actor{"user_2", "user_3"}, Started: []id.Actor{"user_4"}, Known: true,
+		},
 	}
 	committed(t, s, execution.Change{Execution: x.AwaitingApproval(a.Expires), Gate: &a})
 	a.Revision = 1
@@ -48,7 +52,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 
 // voted returns the approval with one more vote.
 func voted(a approval.Approval, st approval.Status) approval.Approval {
-	a.Votes = append(a.Votes, approval.Vote{User: "user_1", Approve: true, Note: "yes", At: day().Add(123456789)})
+	a.Votes = append(a.Votes, approval.Vote{User: "user_1", Approve: true, Note: "yes", At: day().Add(123456789), Issued: day()})
 	a.Status, a.DecidedBy, a.DecidedAt, a.Note = st, "user_1", day().Add(time.Minute), "yes"
 	return a
 }

@@ -58,8 +58,8 @@ type Store interface {
 	outbox.Store
 	alert.Store
 	audit.Store
+	agent.VersionStore
 
-	Version(ctx context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error)
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 }
 

@@ -17,6 +17,10 @@ const MaxJTI = 1024
 // MaxSession is the longest lifetime of a session.
 const MaxSession = 24 * time.Hour
 
+// keptRevocation is how long a revocation of a user is kept: as long as a vote
+// from before it may wait for the last vote on its approval.
+const keptRevocation = 366 * 24 * time.Hour
+
 // A Session is the part of a session that a revocation can name.
 type Session struct {
 	Org    id.Org
@@ -33,7 +37,7 @@ type Revocation struct {
 	JTI     string    // empty for a revocation of a user
 	User    id.User   // empty for a revocation of one session
 	Before  time.Time // set with User
-	Expires time.Time // when the last revoked token expires
+	Expires time.Time // when the last revoked token has expired, and the last vote is too old to count
 }
 
 // revocationOf returns the revocation in an event: {jti} or {user_id, before}.
@@ -80,7 +84,7 @@ func ofUser(e event.Event) (Revocation, error) {
 		return Revocation{}, event.ErrMalformed.Sayf("The payload's before is %s; it must be at most %s after published_at.",
 			before.UTC().Format(time.RFC3339), event.MaxAhead)
 	}
-	return Revocation{Org: e.Org, User: id.User(user), Before: before, Expires: before.Add(MaxSession)}, nil
+	return Revocation{Org: e.Org, User: id.User(user), Before: before, Expires: before.Add(keptRevocation)}, nil
 }
 
 // timeIn returns a time of the payload.

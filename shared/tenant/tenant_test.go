@@ -359,7 +359,7 @@ func TestARevocationOfTheHubIsStored(t *testing.T) {
 		},
 		"all sessions of a user": {
 			map[string]any{"user_id": "user_1", "before": "2026-03-09T00:00:00.5Z"},
-			tenant.Revocation{Org: "org_a", User: "user_1", Before: at("2026-03-09T00:00:00.5Z"), Expires: at("2026-03-10T00:00:00.5Z")},
+			tenant.Revocation{Org: "org_a", User: "user_1", Before: at("2026-03-09T00:00:00.5Z"), Expires: at("2027-03-10T00:00:00.5Z")},
 		},
 	} {
 		s.revoked = nil

@@ -153,7 +153,7 @@ func (w *Wire) Templates() *template.Service {
 
 // Approvals returns the service of approvals.
 func (w *Wire) Approvals() *approval.Service {
-	return &approval.Service{Store: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}
+	return &approval.Service{Store: w.Store(), Tenants: w.Store(), Revocations: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}
 }
 
 // Clients returns the service of client profiles.

@@ -228,13 +228,13 @@ type Approval struct {
 	// Note The note of the final decision; null without one.
 	Note *string `json:"note"`
 
-	// Votes Every decision that people sent, oldest first. With `min_approvals` above 1 the approval stays `pending` until that number of people approve.
+	// Votes Every decision that counts, oldest first; votes from before an escalation, or of people whose access was revoked meanwhile, are left out. With `min_approvals` above 1 the approval stays `pending` until that number of people approve.
 	Votes []Vote `json:"votes"`
 
 	// Shows Everything that follows the gate, up to the next gate that a person must answer. After approval the execution does exactly this, even when data has changed since. Parts that are not known yet are marked. No text here has control characters, marks of writing direction or zero-width characters; a parameter or message behind the gate loses them too.
 	Shows Shows `json:"shows"`
 
-	// Approvers The people who may decide now. Owners and admins always may, so `roles` always includes `owner` and `admin`.
+	// Approvers The people who may decide now, unless they wrote or started what the approval guards; see `can_decide`. Owners and admins may, so `roles` always includes `owner` and `admin`.
 	Approvers Deciders `json:"approvers"`
 
 	// MinApprovals The number of different people who must approve. One denial is final.
@@ -249,7 +249,7 @@ type Approval struct {
 	// Escalated Whether the question was put to the approvers of `escalate_to`, because the gate's time had passed without a decision.
 	Escalated bool `json:"escalated"`
 
-	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for a person who has voted already, and for an approval that is no longer open.
+	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for authors of what a guarded action follows from, for a person who has voted already, and for an approval that is no longer open.
 	CanDecide bool `json:"can_decide"`
 }
 
@@ -268,7 +268,7 @@ type ApprovalStatus string
 // Channel The channel of a message. A `webhook` is a signed HTTP POST; `GET /api/webhook-secret` says how to verify the signature.
 type Channel string
 
-// Deciders The people who may decide now. Owners and admins always may, so `roles` always includes `owner` and `admin`.
+// Deciders The people who may decide now, unless they wrote or started what the approval guards; see `can_decide`. Owners and admins may, so `roles` always includes `owner` and `admin`.
 type Deciders struct {
 	// Roles Roles whose holders may decide.
 	Roles []DecidersRoles `json:"roles"`
