@@ -297,8 +297,8 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	return append(ws, outboxWrites(after.Announces(before))...), nil
 }
 
-// texts returns actors as texts.
-func texts(all []id.Actor) []string {
+// texts returns ids as texts.
+func texts[T ~string](all []T) []string {
 	var out []string
 	for _, a := range all {
 		out = append(out, string(a))

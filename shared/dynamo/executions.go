@@ -33,19 +33,20 @@ type origin struct {
 	AgentList string `dynamodbav:"agent_list"`
 	At        string `dynamodbav:"at"`
 
-	Agent     string `dynamodbav:"ag"`
-	Version   int    `dynamodbav:"v"`
-	RetryOf   string `dynamodbav:"ro,omitempty"`
-	By        string `dynamodbav:"by,omitempty"` // <type>:<id>, of a retry
-	KeyMaker  string `dynamodbav:"km,omitempty"` // of a retry by a key
-	Created   int64  `dynamodbav:"c"`
-	Digest    string `dynamodbav:"dg"` // key of the payload
-	Event     string `dynamodbav:"ev"`
-	EventType string `dynamodbav:"ty"`
-	Product   string `dynamodbav:"pr"`
-	Client    string `dynamodbav:"cl,omitempty"`
-	Published int64  `dynamodbav:"pu"`
-	Metadata  string `dynamodbav:"md,omitempty"` // JSON
+	Agent     string   `dynamodbav:"ag"`
+	Version   int      `dynamodbav:"v"`
+	RetryOf   string   `dynamodbav:"ro,omitempty"`
+	By        string   `dynamodbav:"by,omitempty"` // <type>:<id>, of a retry
+	KeyMaker  string   `dynamodbav:"km,omitempty"` // of a retry by a key
+	Denials   []string `dynamodbav:"dn,omitempty"` // of a retry
+	Created   int64    `dynamodbav:"c"`
+	Digest    string   `dynamodbav:"dg"` // key of the payload
+	Event     string   `dynamodbav:"ev"`
+	EventType string   `dynamodbav:"ty"`
+	Product   string   `dynamodbav:"pr"`
+	Client    string   `dynamodbav:"cl,omitempty"`
+	Published int64    `dynamodbav:"pu"`
+	Metadata  string   `dynamodbav:"md,omitempty"` // JSON
 }
 
 // A progress is the part of a run that changes.
@@ -82,7 +83,7 @@ func originOf(x execution.Execution) (origin, error) {
 	agentList, agentErr := runsOfAgent(x.Org, x.Agent)
 	o := origin{
 		OrgList: orgList, AgentList: agentList, At: sortKey(x.Created, string(x.ID)),
-		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Created: nanos(x.Created),
+		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Denials: texts(x.Denials), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
 	}
@@ -146,8 +147,13 @@ func toJSON(v any) (string, error) {
 
 // execution returns the run stored in an item, without its trigger's payload.
 func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, error) {
+	var denials []id.Approval
+	for _, d := range i.Denials {
+		denials = append(denials, id.Approval(d))
+	}
 	x := execution.Execution{
-		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
+		Denials: denials,
+		ID:      exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},

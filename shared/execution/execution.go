@@ -94,6 +94,9 @@ type Execution struct {
 	Trigger event.Event // the event that started the run
 	RetryOf id.Execution
 	By      Starter // the caller that requested the retry; zero for a run started by its event
+	// Denials are the approvals that people denied in the runs of which this one
+	// is a retry, or a retry of a retry; see Service.Retry.
+	Denials []id.Approval
 
 	Status      Status
 	Reason      Reason
@@ -367,13 +370,14 @@ func (x Execution) Cancel(r Reason, by id.Actor, now time.Time) (Execution, erro
 }
 
 // Retry returns a new run of the same event with the agent's current version,
-// or ErrState.
-func (x Execution) Retry(as id.Execution, version int, by Starter, now time.Time) (Execution, error) {
+// or ErrState. It carries the denials of x on.
+func (x Execution) Retry(as id.Execution, version int, by Starter, denials []id.Approval, now time.Time) (Execution, error) {
 	if x.Status != Failed && x.Status != Cancelled {
 		return x, ErrState.Sayf("Only a failed or cancelled execution can be retried; this one is %s.", x.Status)
 	}
 	return New(Execution{
 		ID: as, Org: x.Org, Agent: x.Agent, Version: version, Trigger: x.Trigger, RetryOf: x.ID, By: by,
+		Denials: denials,
 	}, now), nil
 }
 

@@ -252,7 +252,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			got, err := tc.x.Retry("exec_2", 5, execution.Starter{Type: execution.ByKey, ID: "key_1"}, at(60))
+			got, err := tc.x.Retry("exec_2", 5, execution.Starter{Type: execution.ByKey, ID: "key_1"}, []id.Approval{"appr_1"}, at(60))
 			if !tc.may {
 				if !errors.Is(err, execution.ErrState) {
 					t.Errorf("err = %v, want ErrState", err)
@@ -261,7 +261,7 @@ func TestOnlyAFailedOrCancelledRunIsRetried(t *testing.T) {
 			}
 			want := execution.New(execution.Execution{
 				ID: "exec_2", Org: "org_a", Agent: "agent_1", Version: 5, Trigger: trigger(), RetryOf: "exec_1",
-				By: execution.Starter{Type: execution.ByKey, ID: "key_1"},
+				By: execution.Starter{Type: execution.ByKey, ID: "key_1"}, Denials: []id.Approval{"appr_1"},
 			}, at(60))
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%v -want +got:\n%s", err, diff)

@@ -227,13 +227,22 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 	if _, err := x.Cancel(by.reason, by.by, now); err != nil {
 		return err
 	}
+	gate, err := s.asked(ctx, x, done)
+	if err != nil {
+		return err
+	}
+	acts := by.acts(x, now)
+	if gate.Status == approval.Denied { // before the run has seen it: the denial stands
+		by.reason, by.by = ApprovalDenied, gate.Decider()
+	}
 	c := x.End(func(x Execution) Execution {
 		x, _ = x.Cancel(by.reason, by.by, now) // checked above
 		return x
 	}, done, now.Before(x.Lease.Until))
-	c.Acts = by.acts(x, now)
-	if c.Gate, err = s.gate(ctx, x, done, now); err != nil {
-		return err
+	c.Acts = acts
+	if gate.Status == approval.Pending && x.Status == WaitingApproval {
+		gate = gate.Close(now)
+		c.Gate = &gate
 	}
 	if err := s.Store.Commit(ctx, c); err != nil {
 		return err
@@ -246,21 +255,13 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 	return nil
 }
 
-// gate returns the closed approval of a run that waits for one, or nil.
-func (s *Service) gate(ctx context.Context, x Execution, done Steps, now time.Time) (*approval.Approval, error) {
+// asked returns the approval at which a run waits; a zero one if it does not.
+func (s *Service) asked(ctx context.Context, x Execution, done Steps) (approval.Approval, error) {
 	asked, ok := done.Asking()
-	if !ok || x.Status != WaitingApproval {
-		return nil, nil //nolint:nilnil // no gate is no error.
+	if !ok {
+		return approval.Approval{}, nil
 	}
-	a, err := s.Gates.Approval(ctx, x.Org, approval.ID(asked.Asked, x.ID, asked.ID))
-	if err != nil {
-		return nil, err
-	}
-	if a.Status != approval.Pending {
-		return nil, nil //nolint:nilnil // the approval was decided meanwhile and stands.
-	}
-	a = a.Close(now)
-	return &a, nil
+	return s.Gates.Approval(ctx, x.Org, approval.ID(asked.Asked, x.ID, asked.ID))
 }
 
 // Asking returns the step that waits for approval, and whether there is one.
@@ -275,25 +276,31 @@ func (s Steps) Asking() (StepRecord, bool) {
 
 // Retry starts a new run for the event of a failed or cancelled run, with the
 // current definition of its agent. While that retry is open, a repeated request
-// returns it. Retry returns ErrNotFound, ErrState, agent.ErrNotFound,
-// tenant.ErrSuspended or credit.ErrInsufficient.
+// returns it. Where a person denied the run, or one that it repeats, only people
+// who could have decided so may retry it. Retry returns ErrNotFound, ErrState,
+// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
-	x, _, err := s.Store.Execution(ctx, who.Org, exec)
+	x, done, err := s.Store.Execution(ctx, who.Org, exec)
 	if err != nil {
 		return Execution{}, nil, err
 	}
 	if x.Status != Failed && x.Status != Cancelled {
-		_, err := x.Retry("", 0, StarterOf(who), s.Now())
+		_, err := x.Retry("", 0, StarterOf(who), nil, s.Now())
 		return Execution{}, nil, err
 	}
 	d, version, err := s.Definitions.Current(ctx, who.Org, x.Agent)
 	if err != nil {
 		return Execution{}, nil, err
 	}
-	if err := s.mayStart(ctx, who.Org); err != nil {
+	t, err := s.mayStart(ctx, who.Org)
+	if err != nil {
 		return Execution{}, nil, err
 	}
-	again, open, err := s.retryOf(ctx, who, x, version)
+	denials := x.denials(done)
+	if err := s.mayOverrule(ctx, who, denials, approval.RulesOf(t)); err != nil {
+		return Execution{}, nil, err
+	}
+	again, open, err := s.retryOf(ctx, who, x, version, denials)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
 	}
@@ -311,10 +318,10 @@ const maxRetries = 1000
 
 // retryOf records the next retry of a run, or returns the open one.
 func (s *Service) retryOf(
-	ctx context.Context, who caller.Caller, x Execution, version int,
+	ctx context.Context, who caller.Caller, x Execution, version int, denials []id.Approval,
 ) (again Execution, open bool, err error) {
 	for n := 1; n <= maxRetries; n++ {
-		again, err := x.Retry(x.RetryID(n), version, StarterOf(who), s.Now())
+		again, err := x.Retry(x.RetryID(n), version, StarterOf(who), denials, s.Now())
 		if err != nil {
 			return Execution{}, false, err
 		}
@@ -336,20 +343,21 @@ func retried(who caller.Caller, x, again Execution) audit.Entry {
 	}, again.Created)
 }
 
-func (s *Service) mayStart(ctx context.Context, org id.Org) error {
+// mayStart returns the organization if it may start runs.
+func (s *Service) mayStart(ctx context.Context, org id.Org) (tenant.Tenant, error) {
 	t, err := s.Tenants.Tenant(ctx, org)
 	if err != nil {
-		return err
+		return t, err
 	}
 	if t.Suspended {
-		return tenant.ErrSuspended
+		return t, tenant.ErrSuspended
 	}
 	b, err := s.Balances.Balance(ctx, org, credit.MonthOf(s.Now()))
 	if err != nil {
-		return err
+		return t, err
 	}
 	if b.Remaining <= 0 {
-		return credit.ErrInsufficient
+		return t, credit.ErrInsufficient
 	}
-	return nil
+	return t, nil
 }

@@ -27,6 +27,8 @@ import (
 // A fixture is a store with all dependencies of the service, for one
 // organization.
 type fixture struct {
+	earlier   []approval.Approval // of other runs
+	gateReads int
 	runs    []execution.Execution
 	acts    []audit.Entry
 	steps   execution.Steps
@@ -130,10 +132,13 @@ func (w *fixture) Balance(_ context.Context, _ id.Org, m credit.Month) (credit.B
 }
 
 func (w *fixture) Approval(_ context.Context, _ id.Org, appr id.Approval) (approval.Approval, error) {
-	if w.gate.ID != appr {
-		return approval.Approval{}, approval.ErrNotFound
+	w.gateReads++
+	for _, a := range append([]approval.Approval{w.gate}, w.earlier...) {
+		if a.ID == appr {
+			return a, nil
+		}
 	}
-	return w.gate, nil
+	return approval.Approval{}, approval.ErrNotFound
 }
 
 func (w *fixture) Start(_ context.Context, c machine.Cursor) error {

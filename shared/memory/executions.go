@@ -199,7 +199,7 @@ func recorded(c execution.Change) []execution.StepRecord {
 func (r *run) change(x execution.Execution) {
 	old := r.execution
 	x.ID, x.Org, x.Agent, x.Version = old.ID, old.Org, old.Agent, old.Version
-	x.Trigger, x.RetryOf, x.By, x.Created = old.Trigger, old.RetryOf, old.By, old.Created
+	x.Trigger, x.RetryOf, x.By, x.Denials, x.Created = old.Trigger, old.RetryOf, old.By, old.Denials, old.Created
 	x.Revision = old.Revision + 1
 	r.execution = x
 }

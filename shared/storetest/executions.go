@@ -77,12 +77,22 @@ func runs() []promise {
 		{"a retry has the event of the run that it repeats", func(t trial, s Store) {
 			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
 			x = committed(t, s, execution.Change{Execution: x.Fail(execution.Failure{Code: "x"}, day().Add(time.Minute))})
-			want, err := x.Retry("exec_again", 4, execution.Starter{Type: execution.ByUser, ID: "auth0|7:b"}, day().Add(time.Hour))
+			want, err := x.Retry("exec_again", 4, execution.Starter{Type: execution.ByUser, ID: "auth0|7:b"}, nil, day().Add(time.Hour))
 			ok(t, err)
 			ok(t, s.Create(t.Context(), want))
 			want.Revision = 1
 			got, _ := read(t, s, want)
 			same(t, "retry", got, want)
+			by := execution.Starter{Type: execution.ByKey, ID: "key_1", KeyMaker: "user_1"}
+			want, err = x.Retry("exec_third", 4, by, []id.Approval{"appr_2", "appr_1"}, day().Add(time.Hour))
+			ok(t, err)
+			ok(t, s.Create(t.Context(), want))
+			want.Revision = 1
+			got, _ = read(t, s, want)
+			same(t, "retry of a denied run, by a key", got, want)
+			moved := leased(t, s, want)
+			got, _ = read(t, s, moved)
+			same(t, "denials after a change", got.Denials, want.Denials)
 		}},
 		{"runs of one content share its payload, also after another run claims it", func(t trial, s Store) {
 			first := begun(t, s, aRun(anOrg(), "agent_1", 1))
