@@ -77,7 +77,8 @@ type Approval struct {
 	Risk      catalog.Risk // the greatest of the actions; empty without any, and in old records
 	Behind    Behind       // of a run whose approval guards a risk
 	Then      []Following
-	Chat      Chat // the question as messages show it
+	Renews    *Renewal // set when the question is asked again
+	Chat      Chat     // the question as messages show it
 	Status    Status
 	Approvers Approvers
 	Min       int                 // number of people who must approve
@@ -92,6 +93,14 @@ type Approval struct {
 	DecidedAt time.Time
 	Note      string
 	Revision  int64 // counts the writes; 0 before the first
+}
+
+// A Renewal is the approval of the same gate that became too old before a
+// destructive action began. Its votes do not count for the new question.
+type Renewal struct {
+	Approval  id.Approval
+	DecidedBy id.User
+	DecidedAt time.Time
 }
 
 // An Action is an action that the run performs after a gate.

@@ -40,7 +40,9 @@ type Rules struct {
 }
 
 // RulesOf returns the rules of an organization.
-func RulesOf(tenant.Tenant) Rules { return Rules{} }
+func RulesOf(t tenant.Tenant) Rules {
+	return Rules{NoSelfApproval: t.Settings.Policy(tenant.SelfApproval) == tenant.Deny}
+}
 
 // Guards reports whether the approval guards an action that costs money, changes
 // an access or is destructive. An old record does not say which actions it guards.

@@ -230,3 +230,25 @@ func TestAnEscalationClearsTheVotes(t *testing.T) {
 		a = got
 	}
 }
+
+func TestTheOrganizationDecidesAboutSelfApproval(t *testing.T) {
+	t.Parallel()
+
+	for _, denies := range []bool{false, true} {
+		for _, who := range []caller.Caller{person("writer", caller.Owner), person("starter", caller.Admin), person("other", caller.Owner)} {
+			s := &fakeStore{kept: guarding(catalog.Destructive), denies: denies}
+			svc := service(s, &fakeDoorbell{}, 1)
+			rules, err := svc.RulesFor(t.Context(), who, s.kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			may := !denies || who.User == "other"
+			if got := s.kept.CanDecide(who, rules, at(1)); got != may {
+				t.Errorf("can_decide of %s with deny %t is %t", who.User, denies, got)
+			}
+			if _, err := svc.Decide(t.Context(), who, "appr_1", approve); (err == nil) != may || !may && !errors.Is(err, approval.ErrNotYours) {
+				t.Errorf("%s with deny %t: %v", who.User, denies, err)
+			}
+		}
+	}
+}

@@ -24,6 +24,7 @@ type fakeStore struct {
 	acts  []audit.Entry
 
 	settings int // reads of the organization
+	denies   bool
 	revoked  map[id.User]time.Time
 }
 
@@ -31,7 +32,11 @@ func (s *fakeStore) Tenant(_ context.Context, org id.Org) (tenant.Tenant, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settings++
-	return tenant.Tenant{Org: org}, nil
+	t := tenant.Tenant{Org: org}
+	if s.denies {
+		t.Settings.Chosen = map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}
+	}
+	return t, nil
 }
 
 func (s *fakeStore) Revoked(_ context.Context, session tenant.Session) (bool, error) {

@@ -14,6 +14,9 @@ type past struct {
 	// afterGate are the names whose values, on at least one path, were not known yet
 	// at the last gate that requires approval.
 	afterGate []string
+	// waited is how long a run waits at least, on every path, since the last gate
+	// that asks people, in seconds.
+	waited int64
 }
 
 // Names returns the names of a step's output in templates: "steps.triage",
@@ -33,9 +36,15 @@ func (s Step) Names() []string {
 func (p past) after(s Step) past {
 	switch {
 	case s.RequiresApproval():
-		p.approved, p.afterGate = true, s.Names()
+		p.approved, p.afterGate, p.waited = true, s.Names(), 0
 	case s.BranchStep == nil: // a branch has its output before the gates in it
 		p = p.addAfterGate(s)
+	}
+	switch {
+	case s.GateStep != nil: // it may ask anew
+		p.waited = 0
+	case s.WaitStep != nil && s.If == nil:
+		p.waited += s.Duration
 	}
 	p.names = slices.Concat(p.names, s.Names())
 	return p
@@ -53,7 +62,10 @@ func (p past) addAfterGate(s Step) past {
 // joined returns the past of a step at which several paths meet.
 func joined(ways []past) past {
 	all := past{approved: true}
-	for _, w := range ways {
+	for i, w := range ways {
+		if all.waited = min(all.waited, w.waited); i == 0 {
+			all.waited = w.waited
+		}
 		all.names = distinct(slices.Concat(all.names, w.names))
 		all.afterGate = distinct(slices.Concat(all.afterGate, w.afterGate))
 		all.approved = all.approved && w.approved

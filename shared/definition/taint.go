@@ -12,6 +12,10 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
+// verdictLasts is how long an approval of a destructive action is valid, in
+// seconds: execution.VerdictLasts.
+const verdictLasts = 24 * 60 * 60
+
 // A Publication is the trigger and the steps of an agent of the platform that
 // publishes a model's text without an approval gate. A definition with another
 // trigger or other steps needs the gate.
@@ -35,6 +39,10 @@ const gateBefore = "every path to it must pass an approval_gate without an if, w
 // that such a gate would not show.
 func (p *parser) guarded(o input.Object, s Step, action catalog.Action) {
 	at, guarded := o.At("params"), action.Destructive
+	if action.Destructive && p.past.approved && p.past.waited >= verdictLasts {
+		p.Warn(o.Path, "an approval of a destructive action is valid for 24 hours, and a run waits longer before %s, "+
+			"so the gate will ask again; put the gate behind the wait", action.Name())
+	}
 	if action.Destructive && !p.past.approved {
 		p.Fault(o.Path, "%s is destructive: %s", action.Name(), gateBefore)
 		return

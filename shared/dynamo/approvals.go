@@ -46,6 +46,7 @@ type approvalItem struct {
 	Votes     string `dynamodbav:"votes,omitempty"` // JSON
 	Risk      string `dynamodbav:"risk,omitempty"`
 	Behind    string `dynamodbav:"behind,omitempty"` // JSON
+	Renews    string `dynamodbav:"renews,omitempty"` // JSON
 	DecidedBy string `dynamodbav:"decided_by,omitempty"`
 	DecidedAt int64  `dynamodbav:"decided_at,omitempty"`
 	Note      string `dynamodbav:"note,omitempty"`
@@ -63,6 +64,19 @@ type voteDoc struct {
 	Note    string    `json:"note,omitempty"`
 	At      time.Time `json:"at"`
 	Issued  time.Time `json:"issued,omitzero"`
+}
+
+type renewalDoc struct {
+	Approval  id.Approval `json:"approval"`
+	DecidedBy id.User     `json:"decided_by"`
+	DecidedAt time.Time   `json:"decided_at"`
+}
+
+func renewalJSON(r *approval.Renewal) (string, error) {
+	if r == nil {
+		return "", nil
+	}
+	return toJSON(renewalDoc(*r))
 }
 
 type behindDoc struct {
@@ -167,6 +181,7 @@ func approvalWrite(a approval.Approval) write {
 	then, thenErr := thenJSON(a.Then)
 	chat, chatErr := chatJSON(a.Chat)
 	behind, behindErr := behindJSON(a.Behind)
+	renews, renewsErr := renewalJSON(a.Renews)
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
 		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: sortKey(a.Created, string(a.ID)),
@@ -174,10 +189,10 @@ func approvalWrite(a approval.Approval) write {
 		Message: a.Message, Actions: actions, Then: then, Chat: chat, Status: string(a.Status),
 		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
-		Risk: string(a.Risk), Behind: behind,
+		Risk: string(a.Risk), Behind: behind, Renews: renews,
 		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
 	}, cond, args)
-	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr, behindErr)
+	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr, behindErr, renewsErr)
 	return w
 }
 
@@ -224,9 +239,11 @@ func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 	var then []followingDoc
 	var chat chatDoc
 	var behind behindDoc
+	var renews *renewalDoc
 	err := errors.Join(fromJSON(i.Approvers, &approvers), fromJSON(i.Votes, &votes), fromJSON(i.Actions, &actions),
-		fromJSON(i.Then, &then), fromJSON(i.Chat, &chat), fromJSON(i.Behind, &behind))
+		fromJSON(i.Then, &then), fromJSON(i.Chat, &chat), fromJSON(i.Behind, &behind), fromJSON(i.Renews, &renews))
 	a.Approvers, a.Chat, a.Behind = approval.Approvers(approvers), approval.Chat(chat), approval.Behind(behind)
+	a.Renews = (*approval.Renewal)(renews)
 	for _, d := range then {
 		a.Then = append(a.Then, d.following())
 	}

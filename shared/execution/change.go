@@ -18,6 +18,7 @@ type Change struct {
 	Execution Execution
 
 	Step       *StepRecord        // a step to record
+	Reopen     bool               // Step replaces a step that has ended
 	Closed     []StepRecord       // steps to record as ended, so that a late answer is refused
 	Gate       *approval.Approval // the approval to write; its Revision is the stored one
 	Reserve    *credit.Hold       // taken from its month's balance, if sufficient

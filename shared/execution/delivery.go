@@ -272,7 +272,7 @@ func (s Steps) Owing(ended bool) []StepRecord {
 	var out []StepRecord
 	for _, step := range s {
 		closed := ended || step.Status.Ended()
-		if step.Kind == definition.Gate && closed && !s[OutcomeOf(step.ID)].Status.Ended() && NotifiedIn(step.Output).reachedAny() {
+		if step.Kind == definition.Gate && closed && !s[step.OutcomeRow()].Status.Ended() && NotifiedIn(step.Output).reachedAny() {
 			out = append(out, step)
 		}
 	}
@@ -287,7 +287,7 @@ func (s Steps) Owing(ended bool) []StepRecord {
 func (t Trace) Delivered(done Steps) Trace {
 	t = slices.Clone(t)
 	for i, s := range t {
-		row, ok := done[OutcomeOf(s.ID)]
+		row, ok := done[s.OutcomeRow()]
 		if !ok {
 			continue
 		}

@@ -453,7 +453,9 @@ type StepRecord struct {
 	Until            time.Time         `json:"until,omitzero"` // when a wait ends
 	Asked            time.Time         `json:"asked,omitzero"` // when the approval was first requested
 	Escalated        bool              `json:"escalated,omitempty"`
-	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"` // set for gates
+	Decided          time.Time         `json:"decided,omitzero"` // when people approved; set for gates
+	Round            int               `json:"round,omitempty"`  // how often a gate has asked before; see Again
+	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"`  // set for gates
 	Started          time.Time         `json:"started,omitzero"`
 	Ended            time.Time         `json:"ended,omitzero"`
 	Attempt          int64             `json:"attempt"` // fencing token of the lease under which it was written

@@ -29,13 +29,13 @@ import (
 type fixture struct {
 	earlier   []approval.Approval // of other runs
 	gateReads int
-	runs    []execution.Execution
-	acts    []audit.Entry
-	steps   execution.Steps
-	gate    approval.Approval
-	tenant  tenant.Tenant
-	balance credit.Balance
-	gone    bool // the agent is deleted, its versions are kept
+	runs      []execution.Execution
+	acts      []audit.Entry
+	steps     execution.Steps
+	gate      approval.Approval
+	tenant    tenant.Tenant
+	balance   credit.Balance
+	gone      bool // the agent is deleted, its versions are kept
 
 	races    int // number of commits that lose their race
 	meddle   func(*fixture)

@@ -125,6 +125,9 @@ func (g approvals) view(ctx context.Context, a approval.Approval, r approval.Rul
 		MinApprovals: max(a.Min, 1), ApprovalsGiven: a.Given(),
 		Escalated: a.Escalated, CanDecide: a.CanDecide(callerIn(ctx), r, g.Now()),
 	}
+	if a.Renews != nil {
+		view.Renews = text(a.Renews.Approval)
+	}
 	if a.OnExpiry != "" {
 		e := spec.OnExpiry(a.OnExpiry)
 		view.OnExpiry = &e

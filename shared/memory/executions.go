@@ -164,7 +164,10 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	switch {
 	case !ok || r.execution.Revision != c.Execution.Revision:
 		return execution.ErrStale
-	case slices.ContainsFunc(recorded(c), func(step execution.StepRecord) bool { return !r.takes(step) }):
+	case slices.ContainsFunc(recorded(c), func(step execution.StepRecord) bool {
+		reopens := c.Reopen && c.Step != nil && step.ID == c.Step.ID
+		return !reopens && !r.takes(step)
+	}):
 		return execution.ErrStale
 	case c.Gate != nil && o.approvals[c.Gate.ID].Revision != c.Gate.Revision:
 		return execution.ErrStale

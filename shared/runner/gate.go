@@ -87,6 +87,12 @@ func (t *turn) decided(at execution.TraceEntry, a approval.Approval) execution.S
 	output := map[string]any{
 		"approval_id": string(a.ID), "decision": string(a.Status), "decided_by": string(a.DecidedBy), "note": a.Note,
 	}
+	if a.Renews != nil {
+		output["renews"] = string(a.Renews.Approval)
+	}
+	if a.Status == approval.Approved {
+		s.Decided = a.DecidedAt
+	}
 	s.Output = execution.NotifiedIn(s.Output).Settled().In(output)
 	return s
 }
@@ -270,9 +276,12 @@ func (t *turn) newApproval(
 	if len(g.Channels(false)) > 0 {
 		a = a.Halfway(now)
 	}
+	output := map[string]any{"approval_id": string(a.ID)}
+	if a.Renews = t.renews(at.StepRecord); a.Renews != nil {
+		output["renews"] = string(a.Renews.Approval)
+	}
 	return a, execution.StepRecord{
 		ID: at.ID, Kind: at.Kind, Status: execution.StepWaiting, Started: now, Asked: now, Attempt: t.x.Lease.Attempt,
-		Input:  map[string]any{"message": step.Shown(message)},
-		Output: map[string]any{"approval_id": string(a.ID)}, ShownToApprovers: shown,
+		Input: map[string]any{"message": step.Shown(message)}, Output: output, ShownToApprovers: shown, Round: at.Round,
 	}, nil
 }

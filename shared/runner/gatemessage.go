@@ -193,7 +193,7 @@ func (t *turn) messageText(a approval.Approval, c definition.Channel) step.Messa
 	most := maxOf(c)
 	question, short := question(a, most)
 	m := step.MessageText{
-		Lead: fmt.Sprintf("%s\n\nDecide until %s: ", question, a.Expires.UTC().Format(time.RFC3339)),
+		Lead: fmt.Sprintf("%s%s\n\nDecide until %s: ", renewalText(a), question, a.Expires.UTC().Format(time.RFC3339)),
 		Link: step.Link{Text: "Decide", URL: t.Link(a.ID)},
 	}
 	left := most - render.Units(m.Lead) - render.Units(m.Link.URL) - render.Units(shortenedNotice)
@@ -206,6 +206,15 @@ func (t *turn) messageText(a approval.Approval, c definition.Channel) step.Messa
 	}
 	m.Rest += lines + values
 	return m
+}
+
+// renewalText introduces a question that is asked again.
+func renewalText(a approval.Approval) string {
+	if a.Renews == nil {
+		return ""
+	}
+	return fmt.Sprintf("Asked again: the approval by %s at %s is older than 24 hours, and an action that is hard to undo has not begun.\n\n",
+		a.Renews.DecidedBy, a.Renews.DecidedAt.UTC().Format(time.RFC3339))
 }
 
 // question returns the question as a message of at most most UTF-16 units shows it,

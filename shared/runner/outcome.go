@@ -63,13 +63,13 @@ func (t *turn) conclude(ctx context.Context) (machine.Next, error) {
 // each. Its row is written before each message that must not be sent twice, and
 // closed after the last.
 func (t *turn) outcome(ctx context.Context, gate execution.StepRecord, open *approval.Approval) error {
-	row := t.steps[execution.OutcomeOf(gate.ID)]
+	row := t.steps[gate.OutcomeRow()]
 	if row.ID == "" {
 		row = execution.StepRecord{
-			ID: execution.OutcomeOf(gate.ID), Kind: definition.Notification, Status: execution.StepRunning, Started: t.Now(),
+			ID: gate.OutcomeRow(), Kind: definition.Notification, Status: execution.StepRunning, Started: t.Now(),
 		}
 	}
-	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(gate.Asked, t.x.ID, gate.ID))
+	a, err := t.Store.Approval(ctx, t.x.Org, approval.ID(gate.Asked, t.x.ID, gate.Gate()))
 	def, known := t.stepOf(gate)
 	switch {
 	case errors.Is(err, approval.ErrNotFound) || !known:
@@ -127,7 +127,7 @@ func reached(heard execution.Notified, channels []definition.Notify) func(channe
 // stepOf returns the definition of a gate.
 func (t *turn) stepOf(gate execution.StepRecord) (def definition.Step, known bool) {
 	definition.EachStep(t.definition.Steps, func(s definition.Step) {
-		if s.ID == gate.ID && s.GateStep != nil {
+		if s.ID == gate.Gate() && s.GateStep != nil {
 			def, known = s, true
 		}
 	})
@@ -219,6 +219,9 @@ func (t *turn) outcomeText(
 		lead.WriteString(decisionText(a))
 		if a.Status == approval.Approved && gate.Status != execution.StepCompleted {
 			lead.WriteString(" No action was taken: " + t.cancellationText())
+		}
+		if gate.Superseded() {
+			lead.WriteString(" An action did not begin within 24 hours, so the question was asked again.")
 		}
 	}
 	if note := render.OneLine(a.Note); note != "" && a.DecidedBy != "" {

@@ -41,7 +41,9 @@ func (t *turn) preview(at id.Step, scope render.Scope, facts condition.Facts) pr
 	trace := t.trace()
 	i := slices.IndexFunc(trace, func(s execution.TraceEntry) bool { return s.ID == at })
 	for _, s := range trace[i:] {
-		ahead = append(ahead, s.Definition)
+		if !s.Status.Ended() { // a gate that asks again shows the steps that remain
+			ahead = append(ahead, s.Definition)
+		}
 	}
 	definition.EachStep(ahead, func(s definition.Step) { o.open = append(o.open, s.Names()...) })
 	o.walk(ahead[1:], true, nil) // without the gate itself

@@ -269,6 +269,10 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 	if at.Definition.Kind == definition.Waiting {
 		return t.wait(ctx, at, scope)
 	}
+	if gate, old := t.aged(at); old {
+		next, err := t.reopen(ctx, gate)
+		return next, true, err
+	}
 	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Lease: reservation{t, at.ID}}
 	if at.Status == execution.StepRunning {
 		task.Before = &at.StepRecord

@@ -171,15 +171,17 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 	}
 	w.holds(sums, charged == x.Credits, "%s was charged %d, its steps %d", x.ID, x.Credits, charged)
 	asked := map[id.Step]approval.Approval{}
-	for _, a := range w.questions() {
-		if a.Execution == x.ID {
-			_, twice := asked[a.Step]
-			w.holds(oneVerdict, !twice && a.Org == x.Org, "%s: two questions at %s, or one of %s", x.ID, a.Step, a.Org)
-			asked[a.Step] = a
+	for _, a := range slices.Backward(w.questions()) { // the oldest first
+		if a.Execution != x.ID {
+			continue
 		}
+		before, twice := asked[a.Step]
+		stale := before.Status == approval.Approved && a.Created.Sub(before.DecidedAt) >= 24*time.Hour
+		w.holds(oneVerdict, (!twice || stale) && a.Org == x.Org, "%s: two questions at %s, or one of %s", x.ID, a.Step, a.Org)
+		asked[a.Step] = a
 	}
 	for _, a := range asked {
-		w.auditOutcome(a, steps[a.Step], steps[execution.OutcomeOf(a.Step)])
+		w.auditOutcome(a, steps[a.Step], steps[steps[a.Step].OutcomeRow()])
 	}
 	d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
@@ -272,6 +274,10 @@ type path struct {
 	since time.Time // earliest time at which it reached this step
 	seen  map[id.Step]bool
 	acted map[string]bool // by idempotency key
+
+	// renewed is the path behind the last verdict of a gate that asked again: it
+	// holds from the destructive action on, the first verdict up to there.
+	renewed *path
 }
 
 func (p *path) walk(defs []definition.Step) {
@@ -295,6 +301,9 @@ func (p *path) walk(defs []definition.Step) {
 
 func (p *path) judge(def definition.Step, s execution.StepRecord) {
 	w, over := p.world, s.Status == execution.StepCompleted || s.Status == execution.StepSkipped || s.Status == execution.StepFailed
+	if p.renewed != nil && def.ActionStep != nil && def.Action == "isolate_device" {
+		p.open, p.since, p.renewed = p.open && p.renewed.open, p.renewed.since, nil
+	}
 	w.holds(oneWay, s.Status == "" || p.open, "%s: step %s is %s, but the run should not have got there", p.run.ID, def.ID, s.Status)
 	w.holds(oneWay, p.run.Status != execution.Completed || !p.open || over, "%s completed with step %s %q", p.run.ID, def.ID, s.Status)
 	w.holds(oneWay, !over || !s.Ended.Before(p.since.Add(-skew)),
@@ -304,6 +313,11 @@ func (p *path) judge(def definition.Step, s execution.StepRecord) {
 		p.action(def, s)
 	case definition.Gate:
 		p.gate(def, s)
+		if s.Round > 0 {
+			last := *p
+			last.since = s.Ended
+			p.open, p.renewed, s = true, &last, p.steps[def.ID+":round:0"]
+		}
 	case definition.Waiting:
 		if s.Status == execution.StepCompleted {
 			w.holds(movesOn, s.Ended.Sub(s.Until) <= w.lag() || !s.Started.Add(w.lag()).Before(s.Ended),

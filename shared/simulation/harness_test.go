@@ -334,7 +334,7 @@ func (w *world) define(name id.Agent, text string) id.Agent {
 	d := w.read(text)
 	a := agent.Agent{Definition: d, Head: agent.Head{
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
-		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1,
+		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1, CreatedBy: "user_author", UpdatedBy: "user_author",
 	}}
 	w.must(w.store.Store.SaveAgent(w.over, agent.Agent{}, a, agent.Cap{}))
 	return name

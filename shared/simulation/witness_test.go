@@ -24,6 +24,7 @@ const (
 	oneWay          invariant = "one way: a status moves only along the graph, and an end is final"
 	movesOn         invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
 	oneVerdict      invariant = "one verdict: an approval has one verdict, and the run does what was approved and shown"
+	othersDecide    invariant = "others decide: a guarded action begins on a fresh verdict of people who may give it, and whose access stands"
 	isolation       invariant = "apart: data of one organization never appears in reads, actions or messages of another"
 	again           invariant = "idempotent: repeating a completed request or event changes nothing"
 	heard           invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
@@ -33,7 +34,7 @@ const (
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, isolation, again, heard, outcomesSent, contained, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, nothingToRepair}
 }
 
 // A witness observes every change when it happens.

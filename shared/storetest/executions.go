@@ -5,6 +5,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -93,6 +94,27 @@ func runs() []promise {
 			moved := leased(t, s, want)
 			got, _ = read(t, s, moved)
 			same(t, "denials after a change", got.Denials, want.Denials)
+		}},
+		{"only a change that reopens a step replaces one that has ended", func(t trial, s Store) {
+			x := leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1)))
+			done := execution.StepRecord{ID: "ask", Kind: definition.Gate, Status: execution.StepCompleted, Asked: day(), Attempt: x.Lease.Attempt}
+			x = committed(t, s, execution.Change{Execution: x, Step: &done})
+			again, earlier := done.Again()
+			is(t, s.Commit(t.Context(), execution.Change{Execution: x, Step: &again}), execution.ErrStale)
+			is(t, s.SaveStep(t.Context(), x.Org, x.ID, again), execution.ErrStale)
+			c := execution.Change{Execution: x, Step: &again, Reopen: true, Closed: []execution.StepRecord{earlier}}
+			won := race(t, racers, execution.ErrStale, func(int) error { return s.Commit(t.Context(), c) })
+			same(t, "winners", won, 1)
+			x.Revision++
+			_, steps := read(t, s, x)
+			same(t, "the gate", steps["ask"], again)
+			kept, ok := steps.Earlier(steps["ask"])
+			same(t, "kept", ok, true)
+			same(t, "the earlier round", kept, earlier)
+			again.Status = execution.StepWaiting
+			x = committed(t, s, execution.Change{Execution: x, Step: &again})
+			_, steps = read(t, s, x)
+			same(t, "the gate, waiting", steps["ask"].Status, execution.StepWaiting)
 		}},
 		{"runs of one content share its payload, also after another run claims it", func(t trial, s Store) {
 			first := begun(t, s, aRun(anOrg(), "agent_1", 1))

@@ -249,6 +249,9 @@ type Approval struct {
 	// Escalated Whether the question was put to the approvers of `escalate_to`, because the gate's time had passed without a decision.
 	Escalated bool `json:"escalated"`
 
+	// Renews The earlier approval of the same gate that this question repeats; null otherwise. An approval of a destructive action is valid for 24 hours: if the action has not begun by then, the gate asks again, and earlier votes do not count.
+	Renews *string `json:"renews"`
+
 	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for authors of what a guarded action follows from, for a person who has voted already, and for an approval that is no longer open.
 	CanDecide bool `json:"can_decide"`
 }
