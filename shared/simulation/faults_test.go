@@ -224,7 +224,7 @@ func ports() []string {
 		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send",
 		"store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
 		"store.DeleteAgent", "store.Execution", "store.Executions", "store.Facts", "store.DedupHolder", "store.SaveFact", "store.Listeners",
-		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version",
+		"store.Overdue", "store.Published", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version", "store.VersionRecord",
 	}
 }
 

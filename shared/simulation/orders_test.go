@@ -300,7 +300,7 @@ func accesses(call string) (reads, writes records) {
 		return 0, theSteps
 	case "product.Act", "model.Ask", "sender.Send", "sender.Outcome":
 		return 0, theOutside
-	case "store.Version", "store.Facts", "machine.Ring", "machine.Restart":
+	case "store.Version", "store.VersionRecord", "store.Revoked", "store.Facts", "machine.Ring", "machine.Restart":
 		return 0, 0
 	case "store.Unpublished", "store.Published", "bus.Put": // an event is due long after the change that stored it
 		return 0, 0
@@ -864,7 +864,9 @@ func (p *play) checkAnswer(a *actor, x execution.Execution) {
 	case "approve", "second", "boss", "deny", "find":
 		p.checkVerdict(a)
 	case "cancel":
-		done := a.answer == nil && x.Status == execution.Cancelled && x.Reason == execution.CancelledByUser
+		// A cancellation after a person's denial ends the run as denied.
+		denied := x.Reason == execution.ApprovalDenied && slices.Contains(p.roles[:], "deny")
+		done := a.answer == nil && x.Status == execution.Cancelled && (x.Reason == execution.CancelledByUser || denied)
 		late := errors.Is(a.answer, execution.ErrState) && x.Reason != execution.CancelledByUser
 		p.holds(oneWay, done || late, "cancel is answered %v, the run is %s (%s)", a.answer, x.Status, x.Reason)
 	case "delete", "remove":
