@@ -429,7 +429,7 @@ func agentPatterns() map[string]pattern {
 		"SaveAgent, becoming active": func(w *fixture) call {
 			before := w.saved("ticket.escalated", agent.Draft)
 			after := before
-			after.Status = agent.Active
+			after.Status, after.UpdatedBy = agent.Active, "user_01KWZG7Q8RSTVWXYZ0123456"
 			return func(ctx context.Context) error {
 				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
 			}
@@ -627,6 +627,19 @@ func runPatterns() map[string]pattern {
 			step, a := action("confirm_isolation"), question(x)
 			step.Status = execution.StepWaiting
 			return execution.Change{Execution: x.AwaitingApproval(a.Expires), Step: &step, Gate: &a}
+		}),
+		"Commit: ask again": commits(func(w *fixture) execution.Change {
+			x := w.leased()
+			gate := action("confirm_isolation")
+			gate.Kind, gate.Status, gate.Asked = definition.Gate, execution.StepCompleted, start()
+			w.ok(w.store.SaveStep(w.t.Context(), x.Org, x.ID, gate))
+			x.WasParked = true
+			w.ok(w.store.Commit(w.t.Context(), execution.Change{Execution: x}))
+			x.Revision++
+			again, earlier := gate.Again()
+			return execution.Change{
+				Execution: x.Parked(start().Add(time.Hour)), Step: &again, Reopen: true, Closed: []execution.StepRecord{earlier},
+			}
 		}),
 		"Commit: end": commits(func(w *fixture) execution.Change {
 			return ending(w.leased(), w.brief(), execution.Steps{})
