@@ -116,7 +116,7 @@ func TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly(t *testing.T) {
 		"role of one-agents-sweeper": only("one-agents", "agents"),
 	}
 	if diff := cmp.Diff(want, tmpl.puts(t)); diff != "" {
-		t.Errorf("who may put events (-want +got):\n%s", diff)
+		t.Errorf("statements that allow putting events (-want +got):\n%s", diff)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestABusRefusesEveryPrincipalButItsPublishersAndEverySourceButTheirs(t *tes
 	}
 }
 
-func TestABusWithoutPublishersRefusesEverybody(t *testing.T) {
+func TestABusWithoutPublishersRefusesEveryPrincipal(t *testing.T) {
 	files := catalogue()
 	maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool { return strings.HasPrefix(name, "hub/") })
 	tmpl, err := synthesizeFor(nil, files)
@@ -319,7 +319,7 @@ func TestPrincipalsOfUnknownProductsAreRefused(t *testing.T) {
 	for product, says := range map[string]string{"pas": `"pas"`, "agents": `"agents"`, "chat": `"chat"`} {
 		_, err := synthesize(doc{"publishers": doc{product: []any{"111122223333"}}})
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "psa") {
-			t.Errorf("%s: err = %v, want one that names it and the products", product, err)
+			t.Errorf("%s: err = %v, want it to name the product and the roles", product, err)
 		}
 	}
 	for _, value := range []any{`[]`, `{"psa": "111122223333"}`, `{"psa": []}`, `{`, 7} {

@@ -118,7 +118,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	}
 	for _, f := range plan() {
 		if _, ok := want[f.name]; !ok {
-			t.Errorf("%s is not in this table: say what it may do", f.name)
+			t.Errorf("%s is not in this table of permissions", f.name)
 		}
 	}
 	for function, want := range want {
@@ -216,9 +216,9 @@ func TestEachActionReachesOnlyItsResources(t *testing.T) {
 	}
 }
 
-// TestWhoStartsWhichMachine separates the two machines, which the test before
+// TestEachMachineIsStartedByItsRolesOnly separates the two machines, which the test before
 // takes together.
-func TestWhoStartsWhichMachine(t *testing.T) {
+func TestEachMachineIsStartedByItsRolesOnly(t *testing.T) {
 	tmpl := inProduction(t)
 	got := map[string][]string{}
 	for _, s := range tmpl.statements(t) {

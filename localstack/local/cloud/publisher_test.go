@@ -26,8 +26,8 @@ func stack() map[string]string {
 	}
 }
 
-// An account answers AssumeRole with a key that names the role, and records who
-// put an event on which bus.
+// An account answers AssumeRole with a key that names the role, and records the
+// role and the bus of each event.
 type account struct {
 	mu      sync.Mutex
 	assumed []string
