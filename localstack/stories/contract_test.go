@@ -287,7 +287,7 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		key     = `{"id":"key_1","name":"a","access":"read","key":"ik_live_x","created_at":"2026-03-09T14:23:01Z","created_by":"user_1","expires_at":null,"last_used_on":null}`
+		key     = `{"id":"key_1","name":"a","access":"read","key":"ik_live_x","created_at":"2026-03-09T14:23:01Z","created_by":"user_1","expires_at":null}`
 		problem = `{"error":"not_found","message":"No.","status":404,"request_id":"req_1"}`
 		run     = `{"id":"exec_1","agent_id":"agent_1","status":"failed","credits_used":0,"created_at":"2026-03-09T14:23:01Z","completed_at":null,` +
 			`"agent_version":1,"source_product":"psa","event_type":"ticket.created","client_id":null,` +
