@@ -6,6 +6,7 @@ import (
 
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // VersionStore reads the agents of organizations and their versions.
@@ -40,6 +41,9 @@ func find(agents []Agent, agent id.Agent) (Agent, bool) {
 // Version returns a version of an agent, even of a deleted agent, or ErrNotFound.
 func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
 	if a, ok := find(l.System, agent); ok {
+		if version == internalNotes {
+			return withInternalNotes(a.Definition), nil
+		}
 		return a.Definition, nil
 	}
 	return l.Versions.Version(ctx, org, agent, version)
@@ -53,10 +57,13 @@ func (l Definitions) VersionRecord(ctx context.Context, org id.Org, agent id.Age
 	return l.Versions.VersionRecord(ctx, org, agent, version)
 }
 
-// Current returns the agent's current definition and version, or ErrNotFound. The
-// agent may be paused.
-func (l Definitions) Current(ctx context.Context, org id.Org, agent id.Agent) (definition.Definition, int, error) {
+// Current returns the agent's current definition and version for an organization
+// with these settings, or ErrNotFound. The agent may be paused.
+func (l Definitions) Current(
+	ctx context.Context, org id.Org, settings tenant.Settings, agent id.Agent,
+) (definition.Definition, int, error) {
 	if a, ok := find(l.System, agent); ok {
+		a = a.For(settings)
 		return a.Definition, a.Version, nil
 	}
 	a, err := l.Versions.Agent(ctx, org, agent)

@@ -33,7 +33,7 @@ type Request struct {
 
 // Create stores a new agent as a draft, or returns ErrConfig.
 func (s *Service) Create(ctx context.Context, who caller.Caller, doc map[string]any) (Agent, error) {
-	d, err := s.rules().Parse(doc)
+	d, err := s.parse(ctx, who.Org, doc)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -49,7 +49,7 @@ func (s *Service) CreateOnce(ctx context.Context, who caller.Caller, key string,
 	if a, found, err := s.repeated(ctx, who, r); found || err != nil {
 		return a, err
 	}
-	d, err := s.rules().Parse(doc)
+	d, err := s.parse(ctx, who.Org, doc)
 	if err != nil {
 		return Agent{}, err
 	}

@@ -92,13 +92,14 @@ type Runs interface {
 
 // Service manages agents on behalf of callers.
 type Service struct {
-	Store  Store
-	Plans  Plans
-	Runs   Runs
-	Rules  definition.Rules
-	System []Agent // every organization has them
-	Now    func() time.Time
-	NewID  func() id.Agent
+	Store    Store
+	Plans    Plans
+	Runs     Runs
+	Rules    definition.Rules
+	Settings Settings
+	System   []Agent // every organization has them
+	Now      func() time.Time
+	NewID    func() id.Agent
 }
 
 // A Query selects the agents to list; an empty field selects all.
@@ -220,11 +221,19 @@ func (s *Service) save(ctx context.Context, before, after Agent, active Cap, act
 	return after, nil
 }
 
-// Clone creates a draft from any agent that the caller can see.
+// Clone creates a draft from any agent that the caller can see, as the
+// organization has it.
 func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, name string) (Agent, error) {
 	a, err := s.get(ctx, who.Org, agent)
 	if err != nil {
 		return Agent{}, err
+	}
+	if a.Type == System {
+		chosen, err := s.settings(ctx, who.Org)
+		if err != nil {
+			return Agent{}, err
+		}
+		a = a.For(chosen)
 	}
 	return s.copied(ctx, who, a.Definition, name, string(a.ID), a.Placeholders)
 }
@@ -243,7 +252,7 @@ func (s *Service) copied(
 	if name != "" {
 		doc["name"] = name
 	}
-	d, err := s.rules().Parse(doc)
+	d, err := s.parse(ctx, who.Org, doc)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -287,7 +296,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 	if p.Match != 0 && p.Match != before.Revision {
 		return Agent{}, ErrChanged
 	}
-	after, err := s.patched(before, p, authorOf(who))
+	after, err := s.patched(ctx, before, p, authorOf(who))
 	if err != nil {
 		return Agent{}, err
 	}
@@ -314,7 +323,7 @@ func (s *Service) update(ctx context.Context, who caller.Caller, agent id.Agent,
 // patched returns the agent after p. It validates the whole definition, unless p
 // only pauses an active agent: that must be possible even if newer rules refuse
 // the definition.
-func (s *Service) patched(a Agent, p Patch, by author) (Agent, error) {
+func (s *Service) patched(ctx context.Context, a Agent, p Patch, by author) (Agent, error) {
 	fields := given(p.Fields)
 	status, err := statusOf(fields, a.Status)
 	if err != nil {
@@ -326,7 +335,7 @@ func (s *Service) patched(a Agent, p Patch, by author) (Agent, error) {
 	}
 	doc := a.Definition.Document()
 	maps.Copy(doc, fields)
-	d, err := s.rules().Parse(doc)
+	d, err := s.parse(ctx, a.Org, doc)
 	if err != nil {
 		return a, err
 	}

@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A fixture implements the interfaces that the service needs, in memory.
@@ -30,6 +31,8 @@ type fixture struct {
 	pauses   map[id.Org]map[id.Agent]agent.Pause
 	stats    map[id.Agent]agent.Stats
 	plan     credit.Plan
+	chosen   map[tenant.Policy]tenant.Choice
+	reads    int // of the settings
 	clock    time.Time
 	ids      int
 	requests map[string]agent.Request
@@ -158,6 +161,13 @@ func (w *fixture) DeletePause(_ context.Context, org id.Org, a id.Agent, event s
 	return nil
 }
 
+func (w *fixture) Tenant(_ context.Context, org id.Org) (tenant.Tenant, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads++
+	return tenant.Tenant{Org: org, Settings: tenant.Settings{Chosen: w.chosen}}, nil
+}
+
 func (w *fixture) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
 
 func (w *fixture) CancelAll(_ context.Context, org id.Org, a id.Agent, by id.Actor) error {
@@ -201,7 +211,7 @@ func (w *fixture) service(t testing.TB) *agent.Service {
 		t.Fatal(err)
 	}
 	return &agent.Service{
-		Store: w, Plans: w, Runs: w, Rules: r, System: system,
+		Store: w, Plans: w, Runs: w, Rules: r, Settings: w, System: system,
 		Now: func() time.Time {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -874,16 +884,16 @@ func TestARunFindsItsDefinition(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := agent.Definitions{System: s.System, Versions: w}
-	d, version, err := l.Current(t.Context(), "org_a", "agent_1")
+	d, version, err := l.Current(t.Context(), "org_a", tenant.Settings{}, "agent_1")
 	if err != nil || version != 2 || d.Category != "security" {
 		t.Errorf("Current = version %d, %v", version, err)
 	}
-	if d, version, err = l.Current(t.Context(), "org_a", dispatch); err != nil || version != 1 || d.Name != "Dispatch Agent" {
+	if d, version, err = l.Current(t.Context(), "org_a", tenant.Settings{}, dispatch); err != nil || version != 1 || d.Name != "Dispatch Agent" {
 		t.Errorf("Current = %q version %d, %v", d.Name, version, err)
 	}
 	for _, org := range []id.Org{"org_a", "org_b"} {
 		unseen := map[id.Org]id.Agent{"org_a": "agent_none", "org_b": "agent_1"}[org]
-		if _, _, err = l.Current(t.Context(), org, unseen); !errors.Is(err, agent.ErrNotFound) {
+		if _, _, err = l.Current(t.Context(), org, tenant.Settings{}, unseen); !errors.Is(err, agent.ErrNotFound) {
 			t.Errorf("Current of %s for %s: %v", unseen, org, err)
 		}
 	}

@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 //go:embed system/*.json
@@ -22,21 +26,98 @@ var systemFiles embed.FS
 // documented, and the note has no link and no markup.
 const publishing = "dispatch.json"
 
-// rules returns the rules that the agents of organizations are held against. A
-// copy of Dispatch may do what Dispatch does, until its trigger or steps change.
-func (s *Service) rules() definition.Rules {
+// internalNotes is the version of that agent whose note the client does not see.
+const internalNotes = 2
+
+// For returns a system agent as an organization with these settings has it.
+func (a Agent) For(s tenant.Settings) Agent {
+	if a.ID != systemID(publishing) || s.Policy(tenant.DispatchNotes) != tenant.Internal {
+		return a
+	}
+	a.Definition, a.Version = withInternalNotes(a.Definition), internalNotes
+	return a
+}
+
+// withInternalNotes returns a definition whose public notes are internal.
+func withInternalNotes(d definition.Definition) definition.Definition {
+	d.Steps = slices.Clone(d.Steps)
+	for i, s := range d.Steps {
+		if s.ActionStep == nil || s.Params["visibility"] != "public" {
+			continue
+		}
+		action := *s.ActionStep
+		action.Params = maps.Clone(action.Params)
+		action.Params["visibility"] = "internal"
+		d.Steps[i].ActionStep = &action
+	}
+	return d
+}
+
+// Settings returns the organizations with their settings.
+type Settings interface {
+	// Tenant returns the organization, or tenant.ErrUnknown.
+	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+}
+
+// settings returns the settings of an organization.
+func (s *Service) settings(ctx context.Context, org id.Org) (tenant.Settings, error) {
+	t, err := s.Settings.Tenant(ctx, org)
+	if err != nil {
+		return tenant.Settings{}, fmt.Errorf("settings of %s: %w", org, err)
+	}
+	return t.Settings, nil
+}
+
+// parse reads and validates a definition by the settings of an organization. They
+// can only allow more than the rules, so an accepted definition needs no read.
+func (s *Service) parse(ctx context.Context, org id.Org, doc map[string]any) (definition.Definition, error) {
+	d, err := s.Rules.Parse(doc)
+	if err == nil {
+		return d, nil
+	}
+	chosen, err := s.settings(ctx, org)
+	if err != nil {
+		return definition.Definition{}, err
+	}
+	return s.rules(chosen).Parse(doc)
+}
+
+// rules returns the rules that the agents of an organization with these settings
+// are held against. A copy of Dispatch may do what Dispatch does for the
+// organization, until its trigger or steps change.
+func (s *Service) rules(chosen tenant.Settings) definition.Rules {
 	r := s.Rules
+	r.ModelContent = chosen.Policy(tenant.ModelContent) == tenant.Allow
 	for _, a := range s.System {
 		if a.ID == systemID(publishing) {
-			r.Published = []definition.Publication{definition.PublicationOf(a.Definition.Document())}
+			r.Published = []definition.Publication{definition.PublicationOf(a.For(chosen).Definition.Document())}
 		}
 	}
 	return r
 }
 
 // Warnings returns the parts of an agent's definition that are allowed but
-// probably wrong, and those that its next update would be refused for.
-func (s *Service) Warnings(a Agent) []fault.Detail { return s.rules().Warnings(a.Definition) }
+// probably wrong, and those that its next update would be refused for. It reads the
+// settings of the organization only if they can make a difference.
+func (s *Service) Warnings(ctx context.Context, a Agent) []fault.Detail {
+	strict := s.Rules.Warnings(a.Definition)
+	if len(strict) == 0 {
+		return nil
+	}
+	byDefault := s.rules(tenant.Settings{})
+	if a.Type == System {
+		return byDefault.Warnings(a.Definition)
+	}
+	byDefault.ModelContent = true
+	if len(byDefault.Warnings(a.Definition)) == len(strict) {
+		return strict
+	}
+	chosen, err := s.settings(ctx, a.Org)
+	if err != nil {
+		return strict // a warning too many is better than no agent
+	}
+	return s.rules(chosen).Warnings(a.Definition)
+}
 
 func systemID(file string) id.Agent {
 	return id.Agent("agent_system_" + strings.TrimSuffix(file, ".json"))

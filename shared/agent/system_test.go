@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // system returns the system agents by id.
@@ -52,7 +54,7 @@ func TestEverySystemAgentIsValid(t *testing.T) {
 			if err := rules(t).Valid(a.Definition); err != nil && a.ID != "agent_system_dispatch" {
 				t.Errorf("%v", faults(err)) // only Dispatch publishes without a gate
 			}
-			if warnings := (&agent.Service{Rules: rules(t), System: []agent.Agent{a}}).Warnings(a); len(warnings) > 0 {
+			if warnings := (&agent.Service{Rules: rules(t), System: []agent.Agent{a}}).Warnings(t.Context(), a); len(warnings) > 0 {
 				t.Errorf("%v", warnings)
 			}
 			if a.Definition.Conflict != definition.Additive || a.Created.IsZero() {
@@ -231,7 +233,7 @@ func TestACopyOfDispatchPublishesWhatDispatchDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if warnings := s.Warnings(a); len(warnings) > 0 {
+			if warnings := s.Warnings(t.Context(), a); len(warnings) > 0 {
 				t.Errorf("the copy has warnings: %v", warnings)
 			}
 			fields := tc.change(a)
@@ -247,6 +249,119 @@ func TestACopyOfDispatchPublishesWhatDispatchDoes(t *testing.T) {
 				t.Errorf("created: %v", faults(err))
 			}
 		})
+	}
+}
+
+// An organization may let models write the content of outward actions without a
+// gate. Targets need theirs in any case. A definition that needs no permission costs
+// no read.
+func TestTheSettingsDecideWhoReadsAModelUnseen(t *testing.T) {
+	t.Parallel()
+
+	const doc = `{"name": "n", "category": "service_desk",
+		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"},
+		"steps": [{"id": "ai", "type": "ai_reason", "model": "quick", "prompt": "p", "output_var": "said"},
+			{"id": "act", "type": "product_action", "product": "psa", "action": "add_note",
+				"params": {"ticket_id": "%s", "body": "{{ said.text }}", "visibility": "%s"}}]}`
+	for name, tc := range map[string]struct {
+		choice tenant.Choice
+		ticket string
+		public string
+		want   string
+		reads  int
+	}{
+		"by default":            {"", "t", "public", "steps[1].params.body", 1},
+		"with a gate":           {tenant.Gate, "t", "public", "steps[1].params.body", 1},
+		"allowed":               {tenant.Allow, "t", "public", "", 1},
+		"a target":              {tenant.Allow, "{{ said.text }}", "public", "steps[1].params.ticket_id", 1},
+		"an audience":           {tenant.Allow, "t", "{{ said.text }}", "steps[1].params.visibility", 1},
+		"what needs no setting": {tenant.Allow, "t", "internal", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := newFixture()
+			w.chosen = map[tenant.Policy]tenant.Choice{tenant.ModelContent: tc.choice}
+			s := w.service(t)
+			a, err := s.Create(t.Context(), member, object(t, fmt.Sprintf(doc, tc.ticket, tc.public)))
+			got := ""
+			if err != nil {
+				got, _, _ = strings.Cut(faults(err)[0], ": ")
+			}
+			if got != tc.want || w.reads != tc.reads {
+				t.Fatalf("refused %q with %d reads, want %q, %d", got, w.reads, tc.want, tc.reads)
+			}
+			if tc.want != "" {
+				return
+			}
+			if warnings := s.Warnings(t.Context(), a); len(warnings) > 0 {
+				t.Errorf("the warnings are %v", warnings)
+			}
+			if _, err := s.Update(t.Context(), member, a.ID, agent.Patch{Fields: object(t, `{"status": "active"}`)}); err != nil {
+				t.Errorf("it is not activated: %v", faults(err))
+			}
+			w.chosen = nil
+			if warnings := s.Warnings(t.Context(), a); (len(warnings) > 0) != (tc.public == "public") {
+				t.Errorf("after the setting was reset, the warnings are %v", warnings)
+			}
+		})
+	}
+}
+
+// An organization may keep the note of Dispatch internal: Dispatch and a copy made
+// from then on do what Dispatch did, for other readers.
+func TestTheSettingsDecideWhoReadsTheNoteOfDispatch(t *testing.T) {
+	t.Parallel()
+
+	published := system(t)[dispatch]
+	for choice, want := range map[tenant.Choice]string{"": "public", tenant.Public: "public", tenant.Internal: "internal"} {
+		t.Run(want+string(choice), func(t *testing.T) {
+			t.Parallel()
+
+			w := newFixture()
+			w.chosen = map[tenant.Policy]tenant.Choice{tenant.DispatchNotes: choice}
+			settings := tenant.Settings{Chosen: w.chosen}
+			s := w.service(t)
+			l := agent.Definitions{System: s.System, Versions: w}
+			now, version, err := l.Current(t.Context(), "org_a", settings, dispatch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored, err := l.Version(t.Context(), "org_a", dispatch, version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := s.Clone(t.Context(), member, dispatch, "")
+			if err != nil {
+				t.Fatal(faults(err))
+			}
+			for of, d := range map[string]definition.Definition{"the current one": now, "its version": stored, "the copy": a.Definition} {
+				for i, step := range d.Steps {
+					if of := published.Definition.Steps[i]; step.ID != of.ID || step.ActionStep != nil && step.Params["body"] != of.Params["body"] {
+						t.Errorf("%s has another step: %+v", of.ID, step)
+					}
+				}
+				if got := d.Steps[2].Params["visibility"]; got != want {
+					t.Errorf("%s has the note %v, want %s", of, got, want)
+				}
+			}
+			if warnings := s.Warnings(t.Context(), a); len(warnings) > 0 {
+				t.Errorf("the copy has warnings: %v", warnings)
+			}
+			if _, err := s.Update(t.Context(), member, a.ID, agent.Patch{Fields: object(t, `{"name": "Ours", "status": "active"}`)}); err != nil {
+				t.Errorf("the copy is not activated: %v", faults(err))
+			}
+			_, err = s.Create(t.Context(), member, published.Definition.Document())
+			if (err == nil) != (want == "public") {
+				t.Errorf("a public note: %v", err)
+			}
+		})
+	}
+	if got := published.Definition.Steps[2].Params["visibility"]; got != "public" {
+		t.Errorf("the published agent has changed: %v", got)
+	}
+	if others := system(t); others["agent_system_guardian"].For(tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.DispatchNotes: tenant.Internal}}).Version != 1 {
+		t.Error("another agent has changed")
 	}
 }
 

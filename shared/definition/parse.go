@@ -27,6 +27,9 @@ type Rules struct {
 
 	// Published are the publications of the platform's own agents.
 	Published []Publication
+	// ModelContent says that content of an outward, money or access action may come
+	// from a model without an approval gate.
+	ModelContent bool
 }
 
 func (r Rules) now() time.Time {

@@ -78,9 +78,7 @@ func (p *parser) influenced(s Step, action catalog.Action, name string) string {
 		return fmt.Sprintf("%q comes from a model's answer and would choose the object of %s", paths[i].String(), action.Name())
 	case param.Role == catalog.Audience:
 		return fmt.Sprintf("%q comes from a model's answer and would choose the people whom %s reaches", paths[i].String(), action.Name())
-	case risk == catalog.Internal || p.public:
-		// An organization's policy that lets models write such content without a gate
-		// is to be asked here.
+	case risk == catalog.Internal || p.public || p.rules.ModelContent:
 		return ""
 	}
 	return fmt.Sprintf("%q comes from a model's answer, and %s has the risk %s%s", paths[i].String(), action.Name(), risk, calmer(action))

@@ -157,7 +157,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err := s.Clients.Project(ctx, e); err != nil {
 		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}
-	listeners, err := s.listeners(ctx, e)
+	listeners, err := s.listeners(ctx, e, t.Settings)
 	if err != nil {
 		return fmt.Errorf("find agents for %s: %w", e.Name(), err)
 	}
@@ -184,14 +184,15 @@ func hasListener(e event.Event, listeners []agent.Listener) bool {
 }
 
 // listeners returns all agents that listen for the event, including system
-// agents that are not paused.
-func (s *Service) listeners(ctx context.Context, e event.Event) ([]agent.Listener, error) {
+// agents that are not paused, as the organization's settings have them.
+func (s *Service) listeners(ctx context.Context, e event.Event, settings tenant.Settings) ([]agent.Listener, error) {
 	own, paused, err := s.Agents.Listeners(ctx, e.Org, e.Name())
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range s.System {
 		if a.Definition.Trigger.Event() == e.Name() && !paused[a.ID] {
+			a = a.For(settings)
 			own = append(own, agent.Listener{Agent: a.ID, Version: a.Version, System: true, Definition: a.Definition})
 		}
 	}

@@ -80,7 +80,7 @@ type Definitions interface {
 
 	// Current returns the definition and version of a new run, or
 	// agent.ErrNotFound.
-	Current(ctx context.Context, org id.Org, a id.Agent) (definition.Definition, int, error)
+	Current(ctx context.Context, org id.Org, settings tenant.Settings, a id.Agent) (definition.Definition, int, error)
 }
 
 // Tenants finds the organization, which may be suspended.
@@ -288,12 +288,15 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 		_, err := x.Retry("", 0, StarterOf(who), nil, s.Now())
 		return Execution{}, nil, err
 	}
-	d, version, err := s.Definitions.Current(ctx, who.Org, x.Agent)
+	t, err := s.Tenants.Tenant(ctx, who.Org)
 	if err != nil {
 		return Execution{}, nil, err
 	}
-	t, err := s.mayStart(ctx, who.Org)
+	d, version, err := s.Definitions.Current(ctx, who.Org, t.Settings, x.Agent)
 	if err != nil {
+		return Execution{}, nil, err
+	}
+	if err := s.mayStart(ctx, t); err != nil {
 		return Execution{}, nil, err
 	}
 	denials := x.denials(done)
@@ -343,21 +346,17 @@ func retried(who caller.Caller, x, again Execution) audit.Entry {
 	}, again.Created)
 }
 
-// mayStart returns the organization if it may start runs.
-func (s *Service) mayStart(ctx context.Context, org id.Org) (tenant.Tenant, error) {
-	t, err := s.Tenants.Tenant(ctx, org)
-	if err != nil {
-		return t, err
-	}
+// mayStart returns an error if the organization may not start runs.
+func (s *Service) mayStart(ctx context.Context, t tenant.Tenant) error {
 	if t.Suspended {
-		return t, tenant.ErrSuspended
+		return tenant.ErrSuspended
 	}
-	b, err := s.Balances.Balance(ctx, org, credit.MonthOf(s.Now()))
+	b, err := s.Balances.Balance(ctx, t.Org, credit.MonthOf(s.Now()))
 	if err != nil {
-		return t, err
+		return err
 	}
 	if b.Remaining <= 0 {
-		return t, credit.ErrInsufficient
+		return credit.ErrInsufficient
 	}
-	return t, nil
+	return nil
 }

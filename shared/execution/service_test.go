@@ -115,7 +115,7 @@ func (w *fixture) Version(_ context.Context, org id.Org, a id.Agent, version int
 	return nested(), nil
 }
 
-func (w *fixture) Current(context.Context, id.Org, id.Agent) (definition.Definition, int, error) {
+func (w *fixture) Current(context.Context, id.Org, tenant.Settings, id.Agent) (definition.Definition, int, error) {
 	if w.gone {
 		return definition.Definition{}, 0, agent.ErrNotFound
 	}

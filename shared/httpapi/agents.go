@@ -274,7 +274,7 @@ func (g agents) view(ctx context.Context, a agent.Agent) spec.Agent {
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
 		CreatedBy: text(a.CreatedBy), UpdatedBy: text(a.UpdatedBy),
-		Warnings: each(g.svc.Warnings(a), func(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }),
+		Warnings: each(g.svc.Warnings(ctx, a), func(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }),
 	}
 }
 

@@ -196,7 +196,7 @@ func (w *fixture) wire(t *testing.T) {
 		Gates: w.store, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
 	}
 	w.agents = &agent.Service{
-		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, System: system, Now: clock,
+		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, Settings: w.store, System: system, Now: clock,
 		NewID: func() id.Agent { return id.Agent(w.id("agent")) },
 	}
 	keyService := &key.Service{

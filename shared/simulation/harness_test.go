@@ -188,7 +188,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
 	}
 	out.agents = &agent.Service{
-		Store: kept, Plans: kept, Runs: out.executions, Rules: rules(), System: systemAgents(), Now: now,
+		Store: kept, Plans: kept, Runs: out.executions, Rules: rules(), Settings: kept, System: systemAgents(), Now: now,
 		NewID: func() id.Agent { return id.Agent("agent_" + w.name("a")) },
 	}
 	out.dispatcher = &dispatch.Service{

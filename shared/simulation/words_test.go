@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/step"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // spoken marks the words of a model. Models answer with it, and a product repeats
@@ -175,6 +176,52 @@ func (w *world) auditWords() {
 	for _, f := range found {
 		w.holds(contained, false, "%s", f)
 	}
+}
+
+// choose changes a setting of the organization.
+func (w *world) choose(p tenant.Policy, c tenant.Choice) {
+	w.Helper()
+	s := &tenant.SettingsService{Store: w.store.Store, Now: time.Now}
+	_, err := s.Update(w.over, w.owner(), tenant.SettingsPatch{Policies: map[tenant.Policy]tenant.Choice{p: c}})
+	w.must(err)
+}
+
+// Dispatch adds its note for the readers that the organization chose when the run
+// started. A retry is a start too.
+func TestTheNoteOfDispatchHasTheReadersThatTheOrganizationChose(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.model.reply = func(step.Question, int) said {
+			return said{text: `{"priority": "p1", "category": "network", "required_skill": "network", "urgency_notes": "", "draft_response": "` + spoken + `"}`}
+		}
+		runs := func() id.Execution {
+			e := w.event("psa:ticket.created", map[string]any{"ticket_id": w.name("tkt_")})
+			w.must(w.dispatcher.Dispatch(w.over, e))
+			w.pass(time.Minute)
+			return execution.ID(w.org, "agent_system_dispatch", e)
+		}
+		readers := func(x id.Execution, want string) {
+			did, _ := w.products.did(x, "add_draft")
+			if got := did.command.Params["visibility"]; got != want || did.command.Params["body"] != spoken {
+				t.Errorf("the note is %v, want %s", did.command.Params, want)
+			}
+		}
+		readers(runs(), "public")
+		w.choose(tenant.DispatchNotes, tenant.Internal)
+		readers(runs(), "internal")
+		w.choose(tenant.DispatchNotes, tenant.Public)
+		w.products.refuses("add_draft", step.ErrProduct)
+		failed := runs()
+		w.choose(tenant.DispatchNotes, tenant.Internal)
+		w.products.refuses("add_draft", nil)
+		again, _, err := w.executions.Retry(w.over, w.owner(), failed)
+		w.must(err)
+		w.pass(time.Minute)
+		readers(again.ID, "internal")
+		w.choose(tenant.DispatchNotes, "")
+		readers(runs(), "public")
+		w.audit()
+	})
 }
 
 // ---- random definitions ----

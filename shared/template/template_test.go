@@ -140,7 +140,7 @@ func TestEveryCloneIsADraftThatCanBeActivatedOnceItIsFilledIn(t *testing.T) {
 	}
 	made := 0
 	agents := &agent.Service{
-		Store: store, Plans: store, Rules: rules(t), Now: func() time.Time { return now },
+		Store: store, Plans: store, Rules: rules(t), Settings: store, Now: func() time.Time { return now },
 		NewID: func() id.Agent { made++; return id.Agent("agent_" + strconv.Itoa(made)) },
 	}
 	all := load(t)

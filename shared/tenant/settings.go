@@ -31,6 +31,11 @@ const (
 	// SelfApproval says whether owners and admins may decide approvals of runs
 	// that they started, or of agents that they wrote or activated.
 	SelfApproval Policy = "self_approval"
+	// ModelContent says whether an action of risk outward, money or access with a
+	// model's text in its content needs an approval gate.
+	ModelContent Policy = "model_content"
+	// DispatchNotes says who reads the note that Dispatch adds to a new ticket.
+	DispatchNotes Policy = "dispatch_notes"
 )
 
 // A Choice is a value of a policy.
@@ -40,6 +45,10 @@ type Choice string
 const (
 	Allow Choice = "allow"
 	Deny  Choice = "deny"
+
+	Gate     Choice = "gate"
+	Public   Choice = "public"
+	Internal Choice = "internal"
 )
 
 // A policyRow is a row of the table of policies.
@@ -51,6 +60,8 @@ type policyRow struct {
 // policies is the table of policies, by name. A new policy is a row here, its
 // constants above, and its property of the schema Policy in openapi.yaml.
 var policies = []policyRow{
+	{DispatchNotes, []Choice{Public, Internal}},
+	{ModelContent, []Choice{Gate, Allow}},
 	{SelfApproval, []Choice{Allow, Deny}},
 }
 

@@ -138,7 +138,7 @@ func (w *Wire) canceller() *execution.Service {
 // Agents returns the service of agents.
 func (w *Wire) Agents() *agent.Service {
 	return &agent.Service{
-		Store: w.Store(), Plans: w.Store(), Runs: w.canceller(), Rules: w.Rules(), System: w.System(), Now: w.Now,
+		Store: w.Store(), Plans: w.Store(), Runs: w.canceller(), Rules: w.Rules(), Settings: w.Store(), System: w.System(), Now: w.Now,
 		NewID: func() id.Agent { return id.Agent("agent_" + ulid.Make().String()) },
 	}
 }
