@@ -331,7 +331,7 @@ func counts(o id.Org, before, after agent.Agent, active agent.Cap) []write {
 	case becameActive(before, after):
 		w.add["active"] = 1
 		if active.Limited {
-			w.limit("active", active.Most)
+			w = w.below("active", active.Most)
 		}
 	case becameActive(after, before):
 		w.add["active"] = -1
@@ -339,7 +339,7 @@ func counts(o id.Org, before, after agent.Agent, active agent.Cap) []write {
 	if delta := agent.DraftsDelta(before, after); delta != 0 {
 		w.add["drafts"] = delta
 		if delta > 0 {
-			w.limit("drafts", agent.MaxDrafts)
+			w = w.below("drafts", agent.MaxDrafts)
 		}
 	}
 	if len(w.add) == 0 {
@@ -348,12 +348,13 @@ func counts(o id.Org, before, after agent.Agent, active agent.Cap) []write {
 	return []write{w}
 }
 
-// limit sets the condition that the count is below a limit.
-func (w *write) limit(count string, most int) {
+// below returns the write on condition that the count is below a limit.
+func (w write) below(count string, most int) write {
 	w.cond, w.args = count+" < :most", map[string]any{":most": most}
 	if most > 0 {
 		w.cond = "attribute_not_exists(" + count + ") OR " + w.cond
 	}
+	return w
 }
 
 // listens returns the writes that make an active agent findable by its event,

@@ -49,7 +49,7 @@ func (s *Store) CreateKey(ctx context.Context, k key.Key, acts ...audit.Entry) e
 	byOrg, byHash := i, i
 	byOrg.primary, byHash.primary = keyKey(k.Org, k.ID), hashKey(k.Hash)
 	count := write{op: opUpdate, key: countKey(k.Org), add: map[string]int64{"api_keys": 1}}
-	count.limit("api_keys", key.MaxKeys)
+	count = count.below("api_keys", key.MaxKeys)
 	err := s.write(ctx, append([]write{count,
 		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil)}, auditWrites(acts)...)...)
 	if r := refused(err); r != nil && len(r.parts) == 1 {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -283,7 +284,7 @@ func fillDrafts(t *testing.T, w *fixture) {
 func fillKeys(t *testing.T, w *fixture) {
 	t.Helper()
 	for n := 0; ; n++ {
-		hash, _ := key.HashOf(fmt.Sprint(n))
+		hash, _ := key.HashOf(strconv.Itoa(n))
 		k := key.Key{ID: id.Key(fmt.Sprintf("key_%d", n)), Org: "org_a", Access: caller.Read, Hash: hash}
 		switch err := w.store.CreateKey(t.Context(), k); {
 		case errors.Is(err, key.ErrLimit):

@@ -171,7 +171,7 @@ func (w *world) speaks(q approval.Approval, m step.Message) bool {
 	}
 	for i, line := range lines {
 		plain := counted.ReplaceAllString(line, "”")
-		if !regexp.MustCompile(`^`+ours[i]+`$`).MatchString(plain) && !(short && strings.HasSuffix(line, "…")) {
+		if !regexp.MustCompile(`^`+ours[i]+`$`).MatchString(plain) && (!short || !strings.HasSuffix(line, "…")) {
 			w.Errorf("%s: line %d is %q, want %s", m.Channel, i, line, ours[i])
 		}
 		if strings.Contains(line, "  ") {

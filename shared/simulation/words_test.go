@@ -140,10 +140,10 @@ func (w *world) escaped() (found []string, seen int) {
 			seen++
 		}
 		if speaks(m.Recipient) {
-			found = append(found, fmt.Sprintf("a model chose the recipient %s", m.Recipient))
+			found = append(found, "a model chose the recipient "+m.Recipient)
 		}
 		if u, err := url.Parse(m.Recipient); err == nil && u.Host != "" && !w.writes(m.Execution, u.Scheme+"://"+u.Host+"/") {
-			found = append(found, fmt.Sprintf("an event chose the host of %s", m.Recipient))
+			found = append(found, "an event chose the host of "+m.Recipient)
 		}
 	}
 	return found, seen
