@@ -101,18 +101,18 @@ func TestOnlyOwnersAndAdminsOverrideAGuardedAgent(t *testing.T) {
 
 			w := newFixture()
 			s := w.service(t)
-			make := func(who caller.Caller, doc map[string]any) (id.Agent, error) {
+			created := func(who caller.Caller, doc map[string]any) (id.Agent, error) {
 				a, err := s.Create(t.Context(), who, doc)
 				return a.ID, err
 			}
 			mine := func(doc map[string]any) id.Agent { // of the caller, or of another member
-				a, err := make(tc.who, doc)
+				a, err := created(tc.who, doc)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return a
 			}
-			theirs, err := make(admin, onAlerts(t, "override"))
+			theirs, err := created(admin, onAlerts(t, "override"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestOnlyOwnersAndAdminsOverrideAGuardedAgent(t *testing.T) {
 				return err
 			}
 
-			_, err = make(tc.who, onAlerts(t, "override"))
+			_, err = created(tc.who, onAlerts(t, "override"))
 			allowed(t, "create", err, tc.may)
 			_, err = s.CreateOnce(t.Context(), tc.who, "request-1", onAlerts(t, "override"))
 			allowed(t, "create with a key", err, tc.may)
@@ -154,7 +154,7 @@ func TestOnlyOwnersAndAdminsOverrideAGuardedAgent(t *testing.T) {
 			}
 			allowed(t, "resume", put(tc.who, theirs, `{"status": "active"}`), tc.may)
 			allowed(t, "remove override", put(tc.who, theirs, `{"conflict_behavior": "additive"}`), tc.may)
-			if _, err := make(tc.who, elsewhere); err != nil {
+			if _, err := created(tc.who, elsewhere); err != nil {
 				t.Errorf("on another event: %v", err)
 			}
 		})

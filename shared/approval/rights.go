@@ -65,7 +65,7 @@ func (a Approval) May(who caller.Caller, r Rules) error {
 		return ErrNotYours.Sayf("Only a person may decide; an integration key may not.")
 	}
 	manages := who.Has(caller.Owner, caller.Admin)
-	if !manages && !(who.Has(caller.Member) && a.names(who)) {
+	if named := who.Has(caller.Member) && a.names(who); !manages && !named {
 		return ErrNotYours.Sayf("You may not decide this approval; %s may.", a.others(who))
 	}
 	part := a.Behind.part(who.Actor())

@@ -87,7 +87,7 @@ func TestOtherRunsAreRetriedWithoutReadingAnApproval(t *testing.T) {
 func TestADenialHoldsForTheRetriesOfRetries(t *testing.T) {
 	t.Parallel()
 
-	max := colleague("max", caller.Member)
+	member := colleague("max", caller.Member)
 	for name, end := range map[string]func(execution.Execution) execution.Execution{
 		"cancelled": func(x execution.Execution) execution.Execution {
 			x, _ = x.Cancel(execution.CancelledByUser, "user_max", at(70))
@@ -117,7 +117,7 @@ func TestADenialHoldsForTheRetriesOfRetries(t *testing.T) {
 			w.runs[1] = end(w.runs[1])
 			w.earlier = []approval.Approval{first}
 			w.gate.ID, w.gate.Approvers.Roles = approval.ID(at(2), again.ID, "a"), []caller.Role{caller.Member}
-			if _, _, err := w.service().Retry(t.Context(), max, again.ID); !errors.Is(err, execution.ErrDenied) || len(w.runs) != 2 {
+			if _, _, err := w.service().Retry(t.Context(), member, again.ID); !errors.Is(err, execution.ErrDenied) || len(w.runs) != 2 {
 				t.Errorf("a member: err = %v, want ErrDenied", err)
 			}
 			third, _, err := w.service().Retry(t.Context(), colleague("olga", caller.Owner), again.ID)

@@ -208,7 +208,7 @@ func TestGuardedActionsAreDecidedByOthersWhateverHappens(t *testing.T) {
 	began, forbidden := 0, 0
 	for seed := range uint64(60) {
 		inWorld(t, func(w *world) {
-			r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // reproducible.
+			r := rand.New(rand.NewPCG(seed, 7))
 			l := ledger{map[id.Approval][]ballot{}, map[id.User][]time.Time{}, map[id.Execution]id.User{}}
 			steps := []string{
 				ask("g", `"min_approvals": 2, "approvers": {"roles": ["member"]}, "timeout_seconds": 7200, "on_expiry": "escalate",
@@ -273,7 +273,7 @@ func TestGuardedActionsAreDecidedByOthersWhateverHappens(t *testing.T) {
 					if denies {
 						org.Settings.Chosen = map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}
 					}
-					w.must(w.store.Store.SaveSettings(w.over, org))
+					w.must(w.store.SaveSettings(w.over, org))
 				case n < 17:
 					if roles[who.User] == caller.Viewer {
 						continue
