@@ -119,7 +119,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 
 	first := o.must(http.StatusOK, mia.get("/api/approvals/"+approval))
 	params := doc{"device_id": "dev_1", "reason": "P1 of " + ticket}
-	want := doc{"message": "Isolate " + ticket + "?", "actions": []any{
+	want := doc{"message": "Isolate “" + ticket + "”?", "actions": []any{
 		doc{"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params},
 	}}
 	shows, _ := at(first, "shows").(doc)
@@ -143,7 +143,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 	for _, c := range o.calls("webhook") {
 		subjects = append(subjects, text(c, "body", "subject"))
 		body := text(c, "body", "body")
-		for _, part := range []string{"Isolate " + ticket + "?", "/approvals/" + approval, "defend.isolate_device", "P1 of " + ticket} {
+		for _, part := range []string{"Isolate “" + ticket + "”?", "/approvals/" + approval, "defend.isolate_device", "P1 of " + ticket} {
 			if !strings.Contains(body, part) {
 				t.Errorf("the message does not contain %s:\n%s", part, body)
 			}
