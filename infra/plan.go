@@ -59,6 +59,7 @@ func plan() []function {
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "pause", timeout: apiTimeout, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},

@@ -110,6 +110,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"events":     slices.Concat(read, counts),
 		"credits":    slices.Concat(read, counts),
 		"audit":      slices.Concat(read, counts),
+		"pause":      slices.Concat(read, write, check, ring, start),
 		"settings":   slices.Concat(read, write, check),
 		"docs":       nil,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
@@ -234,7 +235,7 @@ func TestEachMachineIsStartedByItsRolesOnly(t *testing.T) {
 		slices.Sort(roles)
 	}
 	want := map[string][]string{
-		"one-agents-runs":  {"role of one-agents-dispatcher", "role of one-agents-executions", "role of one-agents-sweeper"},
+		"one-agents-runs":  {"role of one-agents-dispatcher", "role of one-agents-executions", "role of one-agents-pause", "role of one-agents-sweeper"},
 		"one-agents-waits": {"role of one-agents-runs"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -596,7 +597,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit", "settings": "settings",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit", "settings": "settings", "pause": "pause",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function

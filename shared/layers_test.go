@@ -22,15 +22,15 @@ var layers = [][]string{
 	{"caller", "event", "credit", "render"}, // callers, events, prices, templates of texts
 	{"audit"},                               // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "outbox"}, // organizations and their rights; event types and actions; own events
-	{"condition"},                            // filters and conditions on events
-	{"definition"},                           // trigger and steps of an agent
-	{"agent"},                                // agents: status, versions, statistics
-	{"template"},                             // ready-made agents
-	{"machine", "activity", "approval"},      // messages of the state machines; refusals; decisions of people
-	{"execution"},                            // one run
-	{"step"},                                 // one step of a run
-	{"dispatch", "runner", "sweep", "alert"}, // start, continue and repair runs; e-mail owners
-	{"meter"},                                // request units
+	{"condition"},                       // filters and conditions on events
+	{"definition"},                      // trigger and steps of an agent
+	{"agent"},                           // agents: status, versions, statistics
+	{"template"},                        // ready-made agents
+	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
+	{"execution"},                       // one run
+	{"step"},                            // one step of a run
+	{"dispatch", "runner", "sweep", "hold", "alert"}, // start, continue and repair runs; e-mail owners
+	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"session", "httpapi"},                         // outside: people
 	{"httpcall", "callkey"},                        // outside: causes of failed HTTP calls, keys of calls

@@ -16,7 +16,7 @@ func main() { boot.Main(wire.Start("runner", handler, about)) }
 func handler(w *wire.Wire) wire.Handler[machine.Call, machine.Next] {
 	s := &runner.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Actions: w.Catalog(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
-		Outbox: w.Outbox(), Now: w.Now, Report: w.Report, Link: w.Link(),
+		Outbox: w.Outbox(), Pauses: w.Pauses(nil), Now: w.Now, Report: w.Report, Link: w.Link(),
 	}
 	return s.Handle
 }

@@ -16,7 +16,7 @@ import (
 func main() { boot.Main(wire.Start("sweeper", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
-	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Now: w.Now, Sleep: clock.Sleep}
+	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Pauses: w.Pauses(w.Machine()), Now: w.Now, Sleep: clock.Sleep}
 	return func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
 		r, err := s.Watch(ctx)
 		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(w.Now(), map[string]int{

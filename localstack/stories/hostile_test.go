@@ -514,7 +514,7 @@ func (h *hostile) badQuery(r *mathrand.Rand) bad {
 		return bad{method: http.MethodGet, path: pick(r, lists...) + "?" + name + "&" + name}
 	case 2:
 		path := pick(r, append(lists, "/api/agents", "/api/agents/"+h.agent, "/api/executions/"+h.execution, "/api/approvals/"+h.approval,
-			"/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/settings", "/api/webhook-secret")...)
+			"/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/settings", "/api/pause", "/api/webhook-secret")...)
 		return bad{method: http.MethodGet, path: path + "?" + unknown() + pick(r, "", "=", "=1", "=%00", "=a=b")}
 	case 3:
 		name := pick(r, "/api/agents?status", "/api/agents?type", "/api/agents?category", "/api/executions?status", "/api/approvals?status", "/api/events?category", "/api/events?source_product")

@@ -68,6 +68,8 @@ func may(edit, remove, decide, manage bool) verdict {
 			ok = manage
 		case e.method == http.MethodGet:
 			ok = true
+		case e.String() == "DELETE /api/pause":
+			ok = manage
 		case e.method == http.MethodDelete:
 			ok = remove
 		case strings.HasSuffix(e.path, "/decision"):

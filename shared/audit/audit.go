@@ -31,6 +31,8 @@ const (
 	KeyCreated         Kind = "key.created"
 	KeyRevoked         Kind = "key.revoked"
 	SettingsChanged    Kind = "settings.changed"
+	OrgPaused          Kind = "org.paused"
+	OrgResumed         Kind = "org.resumed"
 )
 
 // Kinds returns all kinds.
@@ -38,7 +40,7 @@ func Kinds() []Kind {
 	return []Kind{
 		AgentCreated, AgentCloned, AgentUpdated, AgentStatusChanged, AgentDeleted,
 		SystemAgentPaused, SystemAgentResumed, ExecutionCancelled, ExecutionRetried,
-		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged,
+		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed,
 	}
 }
 

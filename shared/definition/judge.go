@@ -59,13 +59,14 @@ const (
 	Duplicate       Outcome = "duplicate"
 	LimitReached    Outcome = "limit_reached"
 	Suspended       Outcome = "org_suspended"
+	OrgPaused       Outcome = "org_paused"
 	Broken          Outcome = "agent_error" // the catalogue lost an event type or action that the agent needs
 )
 
 // Outcomes returns all outcomes.
 func Outcomes() []Outcome {
 	return []Outcome{
-		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, Suspended, Broken,
+		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, Suspended, OrgPaused, Broken,
 	}
 }
 

@@ -86,6 +86,9 @@ type Runs interface {
 	// Refuse records why and when an agent did not run. An existing entry is
 	// kept: activity lists the first decision about an event.
 	Refuse(ctx context.Context, e activity.Entry) error
+
+	// Refusal returns the outcome of the entry of e's id, or "" without one.
+	Refusal(ctx context.Context, e activity.Entry) (definition.Outcome, error)
 }
 
 // Deactivator takes broken agents out of service.
@@ -166,8 +169,8 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 		return err
 	}
 	var errs []error
-	for _, v := range s.verdicts(listeners, facts, t.Suspended) {
-		if err := s.apply(ctx, e, v); err != nil {
+	for _, v := range s.verdicts(listeners, facts, t) {
+		if err := s.apply(ctx, e, v, t); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
 	}
@@ -229,7 +232,7 @@ type verdict struct {
 const eventWork = 256 << 20
 
 // verdicts judges all listeners together, because one may override others.
-func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspended bool) []verdict {
+func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, t tenant.Tenant) []verdict {
 	var overrides id.Agent
 	out := make([]verdict, 0, len(listeners))
 	budget, facts := render.NewBudget(eventWork), f
@@ -240,8 +243,8 @@ func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspen
 			facts.Budget = budget.Part(budget.Left() / (len(listeners) - i))
 		}
 		v.outcome, v.why = s.judge(l, facts)
-		if v.outcome == definition.Started && suspended {
-			v.outcome, v.why = definition.Suspended, "the organization is suspended"
+		if v.outcome == definition.Started {
+			v.outcome, v.why = standing(t)
 		}
 		if v.outcome == definition.Started && !l.System && l.Definition.Conflict == definition.Override {
 			overrides = l.Agent
@@ -254,6 +257,17 @@ func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, suspen
 		}
 	}
 	return out
+}
+
+// standing returns why no agent of the organization starts, or Started.
+func standing(t tenant.Tenant) (definition.Outcome, string) {
+	switch {
+	case t.Suspended:
+		return definition.Suspended, "the organization is suspended"
+	case t.Pause.Active():
+		return definition.OrgPaused, fmt.Sprintf("%s paused the organization at %s", t.Pause.By, t.Pause.At.UTC().Format(time.RFC3339))
+	}
+	return definition.Started, ""
 }
 
 // judge decides whether the event starts one agent. System agents always fit
@@ -272,7 +286,11 @@ func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome
 }
 
 // apply starts the run or records the refusal.
-func (s *Service) apply(ctx context.Context, e event.Event, v verdict) error {
+func (s *Service) apply(ctx context.Context, e event.Event, v verdict, t tenant.Tenant) error {
+	decided, err := s.decidedAmidPauses(ctx, e, v, t)
+	if err != nil || decided {
+		return err
+	}
 	if v.outcome == definition.Started {
 		outcome, why, err := s.start(ctx, e, v.listener)
 		if err != nil || outcome == definition.Started {
@@ -280,14 +298,41 @@ func (s *Service) apply(ctx context.Context, e event.Event, v verdict) error {
 		}
 		v.outcome, v.why = outcome, why
 	}
-	err := s.Runs.Refuse(ctx, activity.Entry{
-		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
-		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: render.Cut(v.why, activity.MaxDetail-len("…")),
-	})
+	err = s.Runs.Refuse(ctx, s.entry(e, v))
 	if err != nil || v.outcome != definition.Broken {
 		return err
 	}
 	return s.Deactivator.Invalidate(ctx, e.Org, v.listener.Agent) // after Refuse, because a deactivated agent no longer listens
+}
+
+// entry returns the activity entry of a refusal.
+func (s *Service) entry(e event.Event, v verdict) activity.Entry {
+	return activity.Entry{
+		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
+		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: render.Cut(v.why, activity.MaxDetail-len("…")),
+	}
+}
+
+// decidedAmidPauses reports whether an earlier delivery of the event decided about
+// it for good: it started its run before the pause, or the pause refused it, so that
+// a delivery after the resumption starts nothing. Only paused organizations, and for
+// as long as activity is kept those that were, pay the read.
+func (s *Service) decidedAmidPauses(ctx context.Context, e event.Event, v verdict, t tenant.Tenant) (bool, error) {
+	switch {
+	case v.outcome == definition.OrgPaused:
+		_, err := s.Runs.Header(ctx, e.Org, execution.ID(e.Org, v.listener.Agent, e))
+		if err != nil && !errors.Is(err, execution.ErrNotFound) {
+			return false, fmt.Errorf("find an earlier delivery: %w", err)
+		}
+		return err == nil, nil
+	case v.outcome == definition.Started && !t.Resumed.IsZero() && s.Now().Before(t.Resumed.Add(activity.Kept)):
+		first, err := s.Runs.Refusal(ctx, s.entry(e, v))
+		if err != nil {
+			return false, fmt.Errorf("find an earlier refusal: %w", err)
+		}
+		return first == definition.OrgPaused, nil
+	}
+	return false, nil
 }
 
 func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {

@@ -63,6 +63,14 @@ func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
 	return s.write(ctx, put(refusalAt(e.At, e, false), "", nil))
 }
 
+// Refusal implements dispatch.Runs.
+func (s *Store) Refusal(ctx context.Context, e activity.Entry) (definition.Outcome, error) {
+	made, _ := id.TimeOf(e.ID)
+	var first refusalItem
+	_, err := s.get(ctx, refusalKey(e.Org, e.Agent, e.ID, made), &first)
+	return definition.Outcome(first.Outcome), err
+}
+
 func refusalAt(at time.Time, e activity.Entry, moved bool) refusalItem {
 	return refusalItem{
 		primary: refusalKey(e.Org, e.Agent, e.ID, at), ID: string(e.ID), At: nanos(e.At),
@@ -88,6 +96,28 @@ func (i refusalItem) listed(o id.Org, a id.Agent) activity.Entry {
 		e.At = at
 	}
 	return e
+}
+
+// Missed implements hold.Store.
+func (s *Store) Missed(ctx context.Context, o id.Org, a id.Agent, since time.Time) (int, error) {
+	pk, err := agentPartition(o, a)
+	from := "ACT#" + second(since.Add(-prompt-time.Second))
+	_, to := begins("ACT#")
+	items, err := s.all(ctx, query{partition: pk, err: err, from: from, to: to, strong: true})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, i := range items {
+		var r refusalItem
+		if err := attributevalue.UnmarshalMap(i, &r); err != nil {
+			return 0, err
+		}
+		if r.Outcome == string(definition.OrgPaused) && !r.Moved && !timeOf(r.At).Before(since) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Activity implements activity.Store. It merges two lists, each complete down

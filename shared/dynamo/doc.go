@@ -46,7 +46,8 @@
 // organization by actor, by object and by kind (ORG#o#AUDIT#ACTOR#a,
 // ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the due runs by their due time in
 // four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
-// four more (OUTBOX#0 to OUTBOX#3).
+// four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
+// searched to be held or released (SEARCH#0).
 //
 // The record of a run has about 700 bytes, and about 950 at its end with its
 // last step in it, which leaves some room below 1 KB. A retry has about 70
@@ -66,6 +67,9 @@
 //	Tenant, Plan                     1      1     0      get
 //	SaveTenant                       2      1     4      get of the month; transaction: tenant, month
 //	SaveSettings                     1      0     7      transaction: tenant, act; 3 are the indexes of the act
+//	SaveOrgPause                     1      0     8      transaction: tenant, act; 4 are the index open and the indexes of the act
+//	Searching, none                  1      0.5   0      query of the part of open for organizations
+//	Missed                           1      1     0      query of the refusals of one agent since the pause, for GET /api/pause
 //	Balance                          1      1     0      get
 //	Balance of a month without use   2      2     0      get of the month, of the tenant
 //	Balances of 12 months            2      2     0      query; get of the tenant if one is without use
@@ -110,6 +114,7 @@
 //	AdmitWithinLimit                 1      0     1      put, at the revision that LimitStarts read
 //	Create                           1      0     4      put; 3 are the indexes
 //	Refuse                           1      0     1      put; the event is within 10 s of the decision
+//	Refusal                          1      1     0      get, in an organization that was paused within 30 days
 //	Refuse, again                    1      0     1      put that is refused: the first decision stands
 //	Refuse, late                     2      0     2      put of a mark at the event's time, put of the entry at the decision's time
 //	Execution                        2      2     0      query of the run and its steps, get of the payload
@@ -119,6 +124,7 @@
 //	Commit: lease after parking      1      0     5      update; 4 are the indexes by status
 //	Commit: renew                    1      0     3      update; 2 are the index open
 //	Commit: postpone                 1      0     5      update; 4 are the indexes open and by status
+//	Commit: hold                     1      0     4      update; 3 are the indexes open and by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
 //	Commit: reserve, marked          1      0     4      the same transaction, if the balance is as it was read
 //	Commit: no answer                1      0     6      transaction: run, step, balance

@@ -69,6 +69,7 @@ type progress struct {
 	Holds     string `dynamodbav:"h,omitempty"`  // JSON
 	Last      string `dynamodbav:"l,omitempty"`  // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
+	Held      bool   `dynamodbav:"hd,omitempty"`
 
 	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that is listed by status
 	AgentStatusList string `dynamodbav:"agent_status_list,omitempty"`
@@ -100,7 +101,7 @@ func progressOf(x execution.Execution) (progress, error) {
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
 		Done: x.Done, Idle: x.StalledLeases, Begun: string(x.Begun.Step), Attempts: x.Begun.Attempts,
-		Rested: x.WasParked, Due: dueOf(x), Revision: x.Revision + 1,
+		Rested: x.WasParked, Held: x.Held, Due: dueOf(x), Revision: x.Revision + 1,
 	}
 	if i.Due != "" {
 		i.Shard = shardOf(x.ID)
@@ -157,8 +158,8 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
-		WasParked: i.Rested,
-		Done:      i.Done, StalledLeases: i.Idle, Begun: execution.Begun{Step: id.Step(i.Begun), Attempts: i.Attempts}, Revision: i.Revision,
+		WasParked: i.Rested, Held: i.Held,
+		Done: i.Done, StalledLeases: i.Idle, Begun: execution.Begun{Step: id.Step(i.Begun), Attempts: i.Attempts}, Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
 			Client: id.Client(i.Client), Published: timeOf(i.Published),

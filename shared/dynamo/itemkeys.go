@@ -279,6 +279,10 @@ func shard(n int) string { return fmt.Sprintf("OPEN#%d", n) }
 
 func outboxShardOf(e id.Event) string { return outboxShard(int(id.Hash(string(e))[0]) % shards) }
 
+// searches is the partition of the index open that lists the organizations whose
+// open runs are searched. There are only a few at a time.
+const searches = "SEARCH#0"
+
 func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
 
 // sortKey returns the position of an entry in a list: its time in whole

@@ -3,12 +3,14 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -23,6 +25,18 @@ type tenantItem struct {
 	Policy   map[string]string `dynamodbav:"policy,omitempty"`
 	Settings int64             `dynamodbav:"settings,omitempty"` // counts their changes
 	Revision int64             `dynamodbav:"rev"`
+
+	Pause  string `dynamodbav:"pause,omitempty"` // JSON
+	Resume int64  `dynamodbav:"resumed,omitempty"`
+	Search int64  `dynamodbav:"search_until,omitempty"` // with it, the tenant is in the index open
+}
+
+// A pauseDoc is the JSON of a pause.
+type pauseDoc struct {
+	By       string `json:"by"`
+	At       int64  `json:"at"`
+	Reason   string `json:"reason,omitempty"`
+	OpenRuns string `json:"open_runs"`
 }
 
 // A hubItem is the Hub's data in a tenantItem.
@@ -42,7 +56,7 @@ type ownerItem struct {
 	Email string `dynamodbav:"email"`
 }
 
-func (i tenantItem) tenant(o id.Org) tenant.Tenant {
+func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 	var owners []tenant.Owner
 	for _, w := range i.Owners {
 		owners = append(owners, tenant.Owner{User: id.User(w.User), Email: w.Email})
@@ -54,12 +68,20 @@ func (i tenantItem) tenant(o id.Org) tenant.Tenant {
 		}
 		chosen[tenant.Policy(p)] = tenant.Choice(c)
 	}
-	return tenant.Tenant{
+	t := tenant.Tenant{
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt),
-		Settings: tenant.Settings{Chosen: chosen, Revision: i.Settings},
+		Settings:    tenant.Settings{Chosen: chosen, Revision: i.Settings},
+		Resumed:     timeOf(i.Resume),
+		SearchUntil: timeOf(i.Search),
 	}
+	var p pauseDoc
+	if err := fromJSON(i.Pause, &p); err != nil {
+		return tenant.Tenant{}, fmt.Errorf("read the pause of %s: %w", o, err)
+	}
+	t.Pause = tenant.Pause{By: id.Actor(p.By), At: timeOf(p.At), Reason: p.Reason, OpenRuns: tenant.OpenRuns(p.OpenRuns)}
+	return t, nil
 }
 
 // Tenant implements tenant.Store.
@@ -71,7 +93,7 @@ func (s *Store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
 	case !found:
 		return tenant.Tenant{}, tenant.ErrUnknown
 	}
-	return i.tenant(o), nil
+	return i.tenant(o)
 }
 
 // Plan implements agent.Plans.
@@ -131,6 +153,47 @@ func (s *Store) SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit
 		return tenant.ErrStale
 	}
 	return err
+}
+
+// SaveOrgPause implements tenant.PauseStore.
+func (s *Store) SaveOrgPause(ctx context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	update := write{
+		op: opUpdate, key: tenantKey(t.Org), set: map[string]any{"resumed": nanos(t.Resumed)}, add: map[string]int64{"rev": 1},
+		cond: "rev = :rev", args: map[string]any{":rev": t.Revision},
+	}
+	if t.Pause.Active() {
+		doc, err := toJSON(pauseDoc{
+			By: string(t.Pause.By), At: nanos(t.Pause.At), Reason: t.Pause.Reason, OpenRuns: string(t.Pause.OpenRuns),
+		})
+		update.set["pause"], update.err = doc, err
+	} else {
+		update.remove = append(update.remove, "pause")
+	}
+	if t.SearchUntil.IsZero() {
+		update.remove = append(update.remove, "search_until", "open_shard", "due")
+	} else {
+		update.set["search_until"] = nanos(t.SearchUntil)
+		update.set["open_shard"], update.set["due"] = searches, t.SearchUntil.UTC().Format(dueFormat)
+	}
+	err := s.write(ctx, append([]write{update}, auditWrites(acts)...)...)
+	if refused(err) != nil {
+		return tenant.ErrStale
+	}
+	return err
+}
+
+// Searching implements tenant.PauseStore.
+func (s *Store) Searching(ctx context.Context, limit int) ([]id.Org, error) {
+	index := schema.Open()
+	items, _, err := s.page(ctx, query{index: &index, partition: searches, from: first, to: last, limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	var all []id.Org
+	for _, i := range items {
+		all = append(all, id.Org(strings.TrimPrefix(textOf(i, schema.PartitionKey), "ORG#")))
+	}
+	return all, nil
 }
 
 // moved returns the write that adds the difference of two plans to the balance

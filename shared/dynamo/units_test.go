@@ -338,6 +338,29 @@ func orgPatterns() map[string]pattern {
 			x.Settings = tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, Revision: 1}
 			return func(ctx context.Context) error { return w.store.SaveSettings(ctx, x, anAct(string(x.Org), 1)) }
 		},
+		"SaveOrgPause": func(w *fixture) call {
+			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
+			w.ok(w.store.SaveTenant(w.t.Context(), x, month))
+			x.Revision++
+			x = x.Paused(tenant.Pause{By: "user_1", At: start(), OpenRuns: tenant.Hold}).Searched(start())
+			return func(ctx context.Context) error { return w.store.SaveOrgPause(ctx, x, anAct(string(x.Org), 1)) }
+		},
+		"Searching, none": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Searching(ctx, 100)) }
+		},
+		"Refusal": func(w *fixture) call {
+			return func(ctx context.Context) error {
+				e := activity.Entry{ID: activity.ID(org, w.agent.ID, "evt_1", start()), Org: org, Agent: w.agent.ID}
+				return got(w.store.Refusal(ctx, e))
+			}
+		},
+		"Missed": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Missed(ctx, org, "agent_01JNEVER", start())) }
+		},
+		"Commit: hold": func(w *fixture) call {
+			held, _ := w.leased().Hold()
+			return func(ctx context.Context) error { return w.store.Commit(ctx, execution.Change{Execution: held}) }
+		},
 		"Balance": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Balance(ctx, org, month)) }
 		},

@@ -71,11 +71,12 @@ const (
 	ApprovalExpired Reason = "approval_expired"
 	CancelledByUser Reason = "cancelled_by_user"
 	AgentDeleted    Reason = "agent_deleted"
+	OrgPaused       Reason = "org_paused"
 )
 
 // Reasons returns all reasons of a cancellation.
 func Reasons() []Reason {
-	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted}
+	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted, OrgPaused}
 }
 
 // A Failure is the error that ended a run or a step.
@@ -110,6 +111,7 @@ type Execution struct {
 
 	Lease         Lease
 	WasParked     bool      // whether the run was ever parked or found without progress
+	Held          bool      // whether the pause of the organization stops the run before its next step
 	Due           time.Time // when the sweeper should check the run; zero for never
 	Holds         map[id.Step]credit.Hold
 	Last          *StepRecord // the step that ended the run, if stored in its record
@@ -308,16 +310,57 @@ func (x Execution) Concluded(done Steps) Execution {
 // Renewed returns the run with its lease extended.
 func (x Execution) Renewed(now time.Time) Execution {
 	x.Lease.Until = now.Add(LeaseTime)
-	x.Due = x.Lease.Until.Add(Grace)
+	return x.due(x.Lease.Until)
+}
+
+// due returns the run due for the sweeper after Grace. A held run is never due.
+func (x Execution) due(at time.Time) Execution {
+	x.Due = at.Add(Grace)
+	if x.Held {
+		x.Due = time.Time{}
+	}
 	return x
+}
+
+// Hold returns the run held by the pause of its organization, and whether that
+// changes it. A worker that finds its run held finishes and records the step under
+// way, and begins no other.
+func (x Execution) Hold() (held Execution, ok bool) {
+	if x.Status.Ended() || x.Held {
+		return x, false
+	}
+	x.Held, x.WasParked, x.Due = true, true, time.Time{}
+	return x, true
+}
+
+// Release returns the run after its organization resumed, and whether that changes
+// it. It is due at once, or when the lease of its worker has expired.
+func (x Execution) Release(now time.Time) (released Execution, ok bool) {
+	if x.Status.Ended() || !x.Held {
+		return x, false
+	}
+	x.Held = false
+	if now.Before(x.Lease.Until) {
+		now = x.Lease.Until
+	}
+	return x.due(now), true
+}
+
+// StatusReason returns why the run has its status: the reason of its end, or that
+// its organization is paused.
+func (x Execution) StatusReason() Reason {
+	if x.Held {
+		return OrgPaused
+	}
+	return x.Reason
 }
 
 // Parked returns the run without a lease, due for the sweeper at due plus
 // Grace.
 func (x Execution) Parked(due time.Time) Execution {
 	x.Lease.Owner, x.Lease.Until = "", time.Time{}
-	x.Due, x.WasParked = due.Add(Grace), true
-	return x
+	x.WasParked = true
+	return x.due(due)
 }
 
 // AwaitingApproval returns the run parked for an approval until expires.
@@ -329,7 +372,7 @@ func (x Execution) AwaitingApproval(expires time.Time) Execution {
 
 // ended returns the run at its end. Credits still held keep it due.
 func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
-	x.Status, x.Reason, x.Completed = s, r, now
+	x.Status, x.Reason, x.Completed, x.Held = s, r, now, false
 	if len(x.Holds) == 0 {
 		x.Due = time.Time{}
 	} else {

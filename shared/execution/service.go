@@ -151,6 +151,12 @@ func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Executi
 	return s.cancel(ctx, who.Org, exec, cancellation{reason: CancelledByUser, by: who.Actor(), who: &who})
 }
 
+// CancelPaused ends a run because by paused its organization. It returns
+// ErrNotFound or ErrState.
+func (s *Service) CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) error {
+	return s.cancel(ctx, org, exec, cancellation{reason: OrgPaused, by: by})
+}
+
 // CancelAll ends every open run of an agent that by deletes. It repeats until no list
 // contains an open run: a run whose status changes meanwhile may be missing in
 // both lists for a moment.
@@ -278,7 +284,8 @@ func (s Steps) Asking() (StepRecord, bool) {
 // current definition of its agent. While that retry is open, a repeated request
 // returns it. Where a person denied the run, or one that it repeats, only people
 // who could have decided so may retry it. Retry returns ErrNotFound, ErrState,
-// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended or credit.ErrInsufficient.
+// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended, tenant.ErrPaused or
+// credit.ErrInsufficient.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
 	x, done, err := s.Store.Execution(ctx, who.Org, exec)
 	if err != nil {
@@ -350,6 +357,9 @@ func retried(who caller.Caller, x, again Execution) audit.Entry {
 func (s *Service) mayStart(ctx context.Context, t tenant.Tenant) error {
 	if t.Suspended {
 		return tenant.ErrSuspended
+	}
+	if t.Pause.Active() {
+		return tenant.ErrPaused
 	}
 	b, err := s.Balances.Balance(ctx, t.Org, credit.MonthOf(s.Now()))
 	if err != nil {

@@ -48,6 +48,8 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]}, "POST /api/keys"},
 		{call{as: "owner@org_a", what: "DELETE /api/keys/key_NEW1"}, "DELETE /api/keys/{id}"},
 		{call{as: "owner@org_a", what: "PATCH /api/settings", body: valid["PATCH /api/settings"]}, "PATCH /api/settings"},
+		{call{as: "read_write", what: "POST /api/pause", body: `{"reason": "stop"}`}, "POST /api/pause"},
+		{call{as: "owner@org_a", what: "DELETE /api/pause", body: valid["DELETE /api/pause"]}, "DELETE /api/pause"},
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {
@@ -59,6 +61,9 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		w := newFixture(t)
 		if strings.Contains(c.body, "active") {
 			w.do(t, call{as: "owner@org_a", what: c.what, body: `{"status": "paused"}`})
+		}
+		if c.pattern == "DELETE /api/pause" {
+			w.do(t, call{as: "owner@org_a", what: "POST /api/pause"})
 		}
 		before := w.entries(t)
 		if got := w.do(t, c.call); got.status >= http.StatusBadRequest {

@@ -96,6 +96,7 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		"ModelTier":            texts(credit.Tiers()),
 		"AuditKind":            texts(audit.Kinds()),
 		"AuditCredential.type": texts([]audit.CredentialKind{audit.Session, audit.Key}),
+		"OpenRuns":             texts(tenant.OpenRunsChoices()),
 		"Policy":               texts(tenant.Policies()), // its properties
 		"SettingsPatch.policy": texts(tenant.Policies()),
 		"KeyAccess":            texts([]caller.Access{caller.Read, caller.ReadWrite}),

@@ -81,6 +81,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
 		"GET /api/webhook-secret": caller.Manage, "GET /api/audit": caller.Manage,
 		"GET /api/settings": caller.Manage, "PATCH /api/settings": caller.Manage,
+		"POST /api/pause": caller.Edit, "DELETE /api/pause": caller.Manage,
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {

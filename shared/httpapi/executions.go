@@ -140,7 +140,7 @@ func (g executions) view(ctx context.Context, x execution.Execution, t execution
 		Status:      spec.ExecutionStatus(x.Status),
 		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s, hide) }),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
-		StatusReason: text(x.Reason), Error: viewFailure(hide.failure(x.Error)), RetryOf: text(x.RetryOf),
+		StatusReason: text(x.StatusReason()), Error: viewFailure(hide.failure(x.Error)), RetryOf: text(x.RetryOf),
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
 		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}

@@ -26,6 +26,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
@@ -122,6 +123,10 @@ var catalogueFiles = fstest.MapFS{
 
 // machines counts the starts of runs and the rings of their doorbells.
 type machines struct{ starts, rings int }
+
+func (m *machines) Restart(ctx context.Context, c machine.Cursor, _ time.Time) error {
+	return m.Start(ctx, c)
+}
 
 func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
 func (m *machines) Ring(context.Context, string) error          { m.rings++; return nil }
@@ -220,6 +225,9 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
 	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}}.routes()...)
+	w.routes = append(w.routes, pause{w.edge, &hold.Service{
+		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Report: w.report,
+	}}.routes()...)
 	w.routes = append(w.routes, documents([]byte(callKeys))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()

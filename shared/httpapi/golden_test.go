@@ -211,6 +211,29 @@ func written() []golden {
 		{"by a member", call{as: "member@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
 		{"by a key", call{as: "read_write", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
 
+		{"not paused", call{as: "read", what: "GET /api/pause"}, nil},
+		{"paused", call{as: "viewer@org_a", what: "GET /api/pause"}, halt},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/pause"}, halt},
+		{"by a member", call{as: member, what: "POST /api/pause", body: `{"reason": "Tickets are closed by mistake.", "open_runs": "hold"}`}, nil},
+		{"by a key, without a body", call{as: "read_write", what: "POST /api/pause"}, nil},
+		{"nulls", call{as: owner, what: "POST /api/pause", body: `{"reason": null, "open_runs": null}`}, nil},
+		{"cancelling", call{as: owner, what: "POST /api/pause", body: `{"open_runs": "cancel"}`}, nil},
+		{"finishing", call{as: owner, what: "POST /api/pause", body: `{"open_runs": "finish"}`}, nil},
+		{"again, weaker", call{as: member, what: "POST /api/pause", body: `{"reason": "Later.", "open_runs": "finish"}`}, halt},
+		{"again, stronger", call{as: member, what: "POST /api/pause", body: `{"open_runs": "cancel"}`}, halt},
+		{"every fault", call{as: owner, what: "POST /api/pause", body: `{"reason": 5, "open_runs": "stop", "now": true}`}, nil},
+		{"long reason", call{as: owner, what: "POST /api/pause", body: `{"reason": "` + strings.Repeat("a", 201) + `"}`}, nil},
+		{"resumed", call{as: "admin@org_a", what: "DELETE /api/pause", body: `{"confirm": true}`}, halt},
+		{"not paused", call{as: owner, what: "DELETE /api/pause", body: `{"confirm": true}`}, nil},
+		{"not confirmed", call{as: owner, what: "DELETE /api/pause", body: `{"confirm": false}`}, halt},
+		{"text", call{as: owner, what: "DELETE /api/pause", body: `{"confirm": "true"}`}, halt},
+		{"empty", call{as: owner, what: "DELETE /api/pause", body: `{}`}, halt},
+		{"by a member", call{as: member, what: "DELETE /api/pause", body: `{"confirm": true}`}, halt},
+		{"by a key", call{as: "read_write", what: "DELETE /api/pause", body: `{"confirm": true}`}, halt},
+		{"held", call{as: member, what: "GET /api/executions/" + askingID}, halt},
+		{"held", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, halt},
+		{"org paused", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, halt},
+
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
@@ -225,6 +248,14 @@ const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", 
 func deny(t *testing.T, w *fixture) {
 	t.Helper()
 	if got := w.do(t, call{as: "owner@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}); got.status != http.StatusOK {
+		t.Fatal(got.text)
+	}
+}
+
+// halt pauses the organization.
+func halt(t *testing.T, w *fixture) {
+	t.Helper()
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/pause", body: `{"reason": "Stop."}`}); got.status != http.StatusOK {
 		t.Fatal(got.text)
 	}
 }
@@ -378,6 +409,7 @@ var valid = map[string]string{
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
 	"PATCH /api/settings":               `{"policy": {"self_approval": "deny"}}`,
+	"DELETE /api/pause":                 `{"confirm": true}`,
 }
 
 // missing returns the path of a route with the id of a missing resource.

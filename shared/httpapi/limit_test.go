@@ -126,6 +126,7 @@ func TestOnlyRoutesThatStopSomethingHaveAReserve(t *testing.T) {
 
 	want := []string{
 		"PUT /api/agents/{id}", "POST /api/executions/{id}/cancel", "POST /api/approvals/{id}/decision", "DELETE /api/keys/{id}",
+		"POST /api/pause",
 	}
 	for _, rt := range newFixture(t).routes {
 		if got := rt.records != nil && rt.records.reserve != nil; got != slices.Contains(want, rt.pattern) {

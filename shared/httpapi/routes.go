@@ -10,6 +10,7 @@ import (
 	specevents "theoneagents.app/agents/shared/httpapi/spec/events"
 	specexecutions "theoneagents.app/agents/shared/httpapi/spec/executions"
 	speckeys "theoneagents.app/agents/shared/httpapi/spec/keys"
+	specpause "theoneagents.app/agents/shared/httpapi/spec/pause"
 	specsettings "theoneagents.app/agents/shared/httpapi/spec/settings"
 )
 
@@ -79,6 +80,14 @@ func (g events) routes() []route {
 func (g auditLog) routes() []route {
 	return []route{
 		{"GET /api/audit", caller.Manage, false, nil, serve(readListAudit, g.ListAudit, specaudit.ListAuditResponseObject.VisitListAuditResponse)},
+	}
+}
+
+func (g pause) routes() []route {
+	return []route{
+		{"GET /api/pause", caller.See, false, nil, serve(readGetPause, g.GetPause, specpause.GetPauseResponseObject.VisitGetPauseResponse)},
+		{"POST /api/pause", caller.Edit, false, records(audit.OrgPaused).withReserve(), serve(readPauseOrg, g.PauseOrg, specpause.PauseOrgResponseObject.VisitPauseOrgResponse)},
+		{"DELETE /api/pause", caller.Manage, false, records(audit.OrgResumed), serve(readResumeOrg, g.ResumeOrg, specpause.ResumeOrgResponseObject.VisitResumeOrgResponse)},
 	}
 }
 

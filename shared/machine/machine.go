@@ -17,6 +17,7 @@ package machine
 
 import (
 	"strconv"
+	"strings"
 
 	"theoneagents.app/agents/shared/id"
 )
@@ -26,6 +27,17 @@ type Cursor struct {
 	Org       id.Org       `json:"org"`
 	Execution id.Execution `json:"execution"`
 }
+
+// PauseOf returns the cursor under which the runner repeats the search for the open
+// runs of a paused organization. Each change of the pause has a revision of its own.
+func PauseOf(org id.Org, revision int64) Cursor {
+	return Cursor{Org: org, Execution: id.Execution(pausePrefix + string(org) + "_" + strconv.FormatInt(revision, 10))}
+}
+
+const pausePrefix = "pause_"
+
+// Pause reports whether the cursor names the pause of its organization, not a run.
+func (c Cursor) Pause() bool { return strings.HasPrefix(string(c.Execution), pausePrefix) }
 
 // A Call is a message from a machine to the runner.
 type Call struct {

@@ -317,6 +317,13 @@ func (s *Store) SaveDecision(_ context.Context, a approval.Approval, due time.Ti
 	return nil
 }
 
+// Refusal implements dispatch.Runs.
+func (s *Store) Refusal(_ context.Context, e activity.Entry) (definition.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(e.Org).refusals[e.ID].Outcome, nil
+}
+
 // Refuse implements dispatch.Runs.
 func (s *Store) Refuse(_ context.Context, e activity.Entry) error {
 	s.mu.Lock()

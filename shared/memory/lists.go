@@ -8,6 +8,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -90,6 +91,19 @@ func (s *Store) Approvals(_ context.Context, o id.Org, q approval.Query) (approv
 	var p approval.Page
 	p.Approvals, p.Next = page(rows, q.After, q.Limit)
 	return p, nil
+}
+
+// Missed implements hold.Store.
+func (s *Store) Missed(_ context.Context, o id.Org, a id.Agent, since time.Time) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, e := range s.org(o).refusals {
+		if e.Agent == a && e.Outcome == definition.OrgPaused && !e.At.Before(since) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Activity implements activity.Store.

@@ -47,7 +47,7 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 		o.months[month] = b
 	}
 	t.Revision++
-	t.Settings = o.tenant.Settings
+	t.Settings, t.Pause, t.Resumed, t.SearchUntil = o.tenant.Settings, o.tenant.Pause, o.tenant.Resumed, o.tenant.SearchUntil
 	o.tenant = clone(t)
 	return nil
 }
@@ -64,6 +64,33 @@ func (s *Store) SaveSettings(_ context.Context, t tenant.Tenant, acts ...audit.E
 	o.tenant.Revision++
 	o.record(acts)
 	return nil
+}
+
+// SaveOrgPause implements tenant.PauseStore.
+func (s *Store) SaveOrgPause(_ context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(t.Org)
+	if o.tenant.Revision != t.Revision || t.Revision == 0 {
+		return tenant.ErrStale
+	}
+	o.tenant.Pause, o.tenant.Resumed, o.tenant.SearchUntil = t.Pause, t.Resumed, t.SearchUntil
+	o.tenant.Revision++
+	o.record(acts)
+	return nil
+}
+
+// Searching implements tenant.PauseStore.
+func (s *Store) Searching(_ context.Context, limit int) ([]id.Org, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []id.Org
+	for _, o := range slices.Sorted(maps.Keys(s.orgs)) {
+		if !s.orgs[o].tenant.SearchUntil.IsZero() && len(all) < limit {
+			all = append(all, o)
+		}
+	}
+	return all, nil
 }
 
 // Balance implements execution.Balances. A month without use has the balance of

@@ -161,7 +161,7 @@ func approvers(a definition.Approvers) approval.Approvers {
 
 // ask records the question of the gate at which the run is parked, together
 // with the task token. It rings at once when the run is not parked at a gate:
-// it has ended, is leased by a worker, or the gate is decided.
+// it has ended, is held, is leased by a worker, or the gate is decided.
 func (s *Service) ask(ctx context.Context, call machine.Call) error {
 	return retry.Races(execution.ErrStale, func() error { return s.tryAsk(ctx, call) })
 }
@@ -177,7 +177,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	}
 	t := s.begin(x, steps, v.Definition)
 	at, more := t.trace().Next()
-	if x.Status.Ended() || x.Lease.Owner != "" || !more || at.Definition.GateStep == nil {
+	if x.Status.Ended() || x.Held || x.Lease.Owner != "" || !more || at.Definition.GateStep == nil {
 		return s.Doorbell.Ring(ctx, call.Token)
 	}
 	if at.Status == execution.StepWaiting {

@@ -272,6 +272,8 @@ func (t *turn) cancellationText() string {
 	switch t.x.Reason {
 	case execution.AgentDeleted:
 		return "The execution was cancelled because its agent was deleted."
+	case execution.OrgPaused:
+		return "The execution was cancelled because its organization was paused."
 	case execution.CancelledByUser:
 		return "A user cancelled the execution."
 	case execution.ApprovalDenied, execution.ApprovalExpired:

@@ -26,6 +26,13 @@ type Store interface {
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
 }
 
+// Pauses holds the open runs of paused organizations.
+type Pauses interface {
+	// Repeat searches the open runs of the organization again and again for a
+	// while, to hold those that were recorded after the pause.
+	Repeat(ctx context.Context, org id.Org) error
+}
+
 // Outbox publishes the platform's own events after they were stored with a
 // change. The sweeper publishes the events that Publish could not.
 type Outbox interface {

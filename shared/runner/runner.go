@@ -83,6 +83,7 @@ type Service struct {
 	Steps       Steps
 	Doorbell    approval.Doorbell
 	Outbox      Outbox
+	Pauses      Pauses
 	// Link returns the URL of the page where approvers decide.
 	Link func(id.Approval) string
 	Now  func() time.Time
@@ -96,6 +97,9 @@ func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, 
 	call.Owner = id.Digest(call.Owner)
 	switch call.Op {
 	case machine.OpRun:
+		if call.Cursor.Pause() {
+			return machine.Next{Cursor: call.Cursor, Next: machine.NextDone}, s.Pauses.Repeat(ctx, call.Cursor.Org)
+		}
 		next, err := s.run(ctx, call)
 		if err != nil {
 			return machine.Next{}, fmt.Errorf("run %s: %w", call.Cursor.Execution, err)
@@ -135,6 +139,9 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 		next.Cursor = call.Cursor
 		return next, err
 	}
+	if x.Held {
+		return done, s.rest(ctx, call.Owner, x, steps)
+	}
 	leased, ok := x.Leased(call.Owner, steps.Ended(), now)
 	if !ok {
 		return done, nil // another worker has the lease, or the sweeper will find it expired
@@ -155,6 +162,15 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	}
 	next.Cursor = call.Cursor
 	return next, err
+}
+
+// rest gives up the lease of a held run, unless another worker that may be alive
+// has it. The machine then ends; a resumption starts another.
+func (s *Service) rest(ctx context.Context, owner string, x execution.Execution, steps execution.Steps) error {
+	if x.Lease.Owner == "" || x.Lease.Owner != owner && s.Now().Before(x.Lease.Until) {
+		return nil
+	}
+	return s.commit(ctx, x.Parked(s.Now()).Park(steps))
 }
 
 // settle charges for model answers that arrived after the end of the run and
@@ -217,6 +233,11 @@ func (t *turn) walk(ctx context.Context, stuck bool) (machine.Next, error) {
 			return t.complete(ctx, nil)
 		}
 		if !first {
+			if t.held() {
+				return machine.Next{Next: machine.NextDone}, t.commit(ctx, func(x execution.Execution) execution.Change {
+					return x.Parked(t.Now()).Park(t.steps)
+				})
+			}
 			if err := t.checkUnchanged(ctx); err != nil {
 				return machine.Next{}, err
 			}

@@ -65,6 +65,45 @@ func (t *turn) commit(ctx context.Context, change func(execution.Execution) exec
 	return nil
 }
 
+// keep applies a change that records work already done, or protects work under way.
+// Unlike commit it also succeeds after a pause held the run, or a resumption
+// released it, as long as the lease is this worker's.
+func (t *turn) keep(ctx context.Context, change func(execution.Execution) execution.Change) error {
+	var err error
+	for range retry.Tries {
+		if err = t.commit(ctx, change); !errors.Is(err, execution.ErrStale) || !t.adopt(ctx) {
+			return err
+		}
+	}
+	return err
+}
+
+// adopt takes over the state of a run that was held, released or found slow since
+// this worker leased it, and reports whether that is all that happened.
+func (t *turn) adopt(ctx context.Context) bool {
+	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
+	if err != nil {
+		return false
+	}
+	t.lock()
+	defer t.unlock()
+	if !t.leased || now.Status != t.x.Status || now.Lease.Owner != t.x.Lease.Owner || now.Lease.Attempt != t.x.Lease.Attempt {
+		return false
+	}
+	if !now.WasParked || now.Revision == t.x.Revision || !maps.Equal(now.Holds, t.x.Holds) {
+		return false
+	}
+	t.x.Held, t.x.WasParked, t.x.Due, t.x.Revision = now.Held, now.WasParked, now.Due, now.Revision
+	return true
+}
+
+// held reports whether the run is known to be held.
+func (t *turn) held() bool {
+	t.lock()
+	defer t.unlock()
+	return t.x.Held
+}
+
 // lease writes the lease, unless an earlier write did. It renews a lease that
 // is about to expire; the renewal fails with ErrStale if another worker changed
 // the run.
@@ -81,9 +120,20 @@ func (t *turn) lease(ctx context.Context) error {
 	return nil
 }
 
+// toBegin is lease before a step. It returns ErrStale for a held run.
+func (t *turn) toBegin(ctx context.Context) error {
+	if err := t.lease(ctx); err != nil {
+		return err
+	}
+	if t.held() {
+		return execution.ErrStale
+	}
+	return nil
+}
+
 // renew extends the lease.
 func (t *turn) renew(ctx context.Context) error {
-	return t.commit(ctx, func(x execution.Execution) execution.Change {
+	return t.keep(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x.Renewed(t.Now())}
 	})
 }
@@ -117,7 +167,7 @@ func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 	}
 	s.Attempt = t.x.Lease.Attempt
 	if _, unpaid := t.x.Released(s); unpaid {
-		err := t.commit(ctx, func(x execution.Execution) execution.Change {
+		err := t.keep(ctx, func(x execution.Execution) execution.Change {
 			c, _ := x.Released(s)
 			return c
 		})
@@ -170,7 +220,11 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 			inline, row = nil, &s
 		}
 	}
-	err := t.commit(ctx, func(x execution.Execution) execution.Change {
+	write := t.commit
+	if last != nil {
+		write = t.keep
+	}
+	err := write(ctx, func(x execution.Execution) execution.Change {
 		x.Last = inline
 		c := x.End(ending, t.steps, false)
 		c.Step = row
@@ -210,7 +264,7 @@ func (t *turn) park(ctx context.Context, next machine.State, due time.Time, s *e
 // the lease is lost.
 func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, error) {
 	if task.Definition.Kind != definition.AI { // an AI step writes the lease with its reservation
-		if err := t.lease(ctx); err != nil {
+		if err := t.toBegin(ctx); err != nil {
 			return execution.StepRecord{}, err
 		}
 	}
@@ -271,7 +325,7 @@ type reservation struct {
 // Reserve implements step.Lease.
 func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error) {
 	if held, ok := r.held(); ok {
-		return held, r.lease(ctx)
+		return held, r.toBegin(ctx)
 	}
 	var seen *credit.Balance
 	for range retry.Tries {

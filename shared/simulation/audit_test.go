@@ -320,7 +320,7 @@ func (p *path) judge(def definition.Step, s execution.StepRecord) {
 		}
 	case definition.Waiting:
 		if s.Status == execution.StepCompleted {
-			w.holds(movesOn, s.Ended.Sub(s.Until) <= w.lag() || !s.Started.Add(w.lag()).Before(s.Ended),
+			w.holds(movesOn, w.wasHeld(p.run.ID) || s.Ended.Sub(s.Until) <= w.lag() || !s.Started.Add(w.lag()).Before(s.Ended),
 				"%s: step %s waited until %v instead of %v", p.run.ID, def.ID, s.Ended, s.Until)
 			w.holds(oneWay, s.Ended.Sub(s.Started) >= time.Duration(def.Duration)*time.Second-skew,
 				"%s: step %s waited only %v", p.run.ID, def.ID, s.Ended.Sub(s.Started))
@@ -368,11 +368,11 @@ func (p *path) gate(def definition.Step, s execution.StepRecord) {
 	want := map[approval.Status]execution.Reason{
 		approval.Denied: execution.ApprovalDenied, approval.Expired: execution.ApprovalExpired,
 	}[a.Status]
-	closed := p.run.Reason == execution.CancelledByUser || p.run.Reason == execution.AgentDeleted
+	closed := p.run.Reason == execution.CancelledByUser || p.run.Reason == execution.AgentDeleted || p.run.Reason == execution.OrgPaused
 	w.holds(oneVerdict, !asked || said || p.run.Reason == want || closed,
 		"%s: gate %s is %s, but the run is %s (%s)", p.run.ID, def.ID, a.Status, p.run.Status, p.run.Reason)
 	late := s.Ended.Sub(a.DecidedAt)
-	w.holds(movesOn, a.DecidedAt.IsZero() || s.Status != execution.StepCompleted || late <= w.lag(),
+	w.holds(movesOn, a.DecidedAt.IsZero() || s.Status != execution.StepCompleted || late <= w.lag() || w.wasHeld(p.run.ID),
 		"%s: the run went on %v after the decision at %s", p.run.ID, late, def.ID)
 	yes := 0
 	for _, v := range a.Votes {

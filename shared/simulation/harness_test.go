@@ -29,6 +29,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
@@ -91,6 +92,7 @@ type deployment struct {
 	executions *execution.Service
 	agents     *agent.Service
 	sweeper    *sweep.Service
+	pauses     *hold.Service
 }
 
 // inWorld runs a story in a bubble of its own.
@@ -204,7 +206,13 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
 		},
 	}
-	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Now: now, Sleep: sleep}
+	out.pauses = &hold.Service{
+		Store: kept, Runs: out.executions, Machine: w.machines, System: systemAgents(), Now: now, Sleep: sleep, Report: w.report,
+	}
+	passes := *out.pauses
+	passes.Machine = nil
+	out.runner.Pauses = &passes
+	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Pauses: out.pauses, Now: now, Sleep: sleep}
 	return out
 }
 
@@ -616,6 +624,19 @@ func (f *faults) since(run id.Execution) time.Time {
 		return at
 	}
 	return f.last[""]
+}
+
+// latest returns the time of the last fault of any run.
+func (f *faults) latest() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var last time.Time
+	for _, at := range f.last {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // name returns the name of a fault.
@@ -1228,6 +1249,9 @@ func (p *products) called(c step.Command) done {
 		if other.Key == c.Key {
 			n++
 		}
+	}
+	if n == 1 {
+		p.world.actsIn(c.Org, c.Execution, c.Key)
 	}
 	return p.reply(c, n)
 }

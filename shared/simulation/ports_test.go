@@ -15,8 +15,10 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/runner"
@@ -33,6 +35,21 @@ func (s *store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
 
 func (s *store) SaveTenant(ctx context.Context, t tenant.Tenant, m credit.Month) error {
 	return throughErr(ctx, s.world, "store.SaveTenant", "", func() error { return s.Store.SaveTenant(ctx, t, m) })
+}
+
+func (s *store) SaveOrgPause(ctx context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	err := throughErr(ctx, s.world, "store.SaveOrgPause", "", func() error {
+		err := s.Store.SaveOrgPause(ctx, t, acts...)
+		if err == nil {
+			s.world.paused(t)
+		}
+		return err
+	})
+	return err
+}
+
+func (s *store) Searching(ctx context.Context, limit int) ([]id.Org, error) {
+	return through(ctx, s.world, "store.Searching", "", func() ([]id.Org, error) { return s.Store.Searching(ctx, limit) })
 }
 
 func (s *store) Plan(ctx context.Context, o id.Org) (credit.Plan, error) {
@@ -53,6 +70,10 @@ func (s *store) Listeners(ctx context.Context, o id.Org, event string) ([]agent.
 		return found{own, paused}, err
 	})
 	return f.own, f.paused, err
+}
+
+func (s *store) Refusal(ctx context.Context, e activity.Entry) (definition.Outcome, error) {
+	return through(ctx, s.world, "store.Refusal", "", func() (definition.Outcome, error) { return s.Store.Refusal(ctx, e) })
 }
 
 func (s *store) Refuse(ctx context.Context, e activity.Entry) error {
@@ -101,6 +122,7 @@ var harmless = []string{
 	"Agents", "Versions", "Pauses", "SavePause", "DeletePause", // lists, and a switch that is one write
 	"Approvals", // a list
 	"Revoke",    // sessions
+	"Missed",    // a count
 }
 
 // Every call of the services to the store passes a site where it may fail. A
@@ -113,6 +135,7 @@ func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
+		reflect.TypeFor[hold.Store](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 var (
@@ -121,6 +122,7 @@ type simulation struct {
 	made int  // steps
 
 	listeners map[id.Org][]id.Agent
+	halted    uint64
 }
 
 func (s *simulation) run() {
@@ -159,12 +161,18 @@ func (s *simulation) run() {
 		s.happens(other)
 		s.people(s.world)
 		s.people(other)
+		s.halts(s.world)
+		s.halts(other)
 		s.pass(time.Duration(s.dice.IntN(1200)) * time.Second)
 	}
 	for time.Since(begin) < troubled {
 		s.people(s.world)
 		s.people(other)
+		s.halts(s.world)
 		s.pass(time.Duration(60+s.dice.IntN(1200)) * time.Second)
+	}
+	for _, w := range []*world{s.world, other} {
+		s.must(w.resume()) // a request of a resumption may have failed each time
 	}
 	s.pass(patience + slowest)
 	s.checkProgress()
@@ -265,6 +273,23 @@ func (s *simulation) decides(w *world, who caller.Caller, x id.Execution, yes bo
 	}
 }
 
+// halts sometimes pauses the organization and resumes it a while later. It has
+// dice of its own.
+func (s *simulation) halts(w *world) {
+	s.halted++
+	dice := rand.New(rand.NewPCG(s.seed, 1000+s.halted))
+	if dice.IntN(6) > 0 {
+		return
+	}
+	open := tenant.OpenRunsChoices()[dice.IntN(3)]
+	after, length := time.Duration(dice.IntN(60_000))*time.Millisecond, time.Duration(dice.IntN(600))*time.Second
+	go s.later(after, func() {
+		w.retryUntilDone(func() error { return w.stop(open) })
+		w.pass(length)
+		w.retryUntilDone(w.resume)
+	})
+}
+
 // retries requests a retry twice, like a client that lost the first answer.
 func (s *simulation) retries(w *world, x id.Execution) {
 	var made []id.Execution
@@ -274,7 +299,7 @@ func (s *simulation) retries(w *world, x id.Execution) {
 			return got, err
 		})
 		w.note("retry %s: %s %v", x, got.ID, err)
-		if err != nil && !expected(err, execution.ErrState, agent.ErrNotFound, credit.ErrInsufficient) {
+		if err != nil && !expected(err, execution.ErrState, agent.ErrNotFound, credit.ErrInsufficient, tenant.ErrPaused) {
 			s.Errorf("retry %s: %v", x, err)
 		}
 		if err == nil {

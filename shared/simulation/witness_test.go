@@ -9,6 +9,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // An invariant must hold under all faults. The witness checks those that must
@@ -30,11 +31,12 @@ const (
 	heard           invariant = "failures are published once: a failed run has one event id, which starts every listener but the agent that failed"
 	outcomesSent    invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
 	contained       invariant = "contained: a model's words reach a target, an audience or the outside only through a gate that showed them"
+	pausedStops     invariant = "a pause stops: two seconds after an organization paused, and the last fault, no step begins, and each held run goes on after the resumption"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
@@ -48,6 +50,9 @@ type witness struct {
 	calls   int             // of all ports
 	repairs []time.Duration // time from the last fault of a run, or its due time, to its restart
 	events  []published
+	pauses  map[id.Org]time.Time // of paused organizations that do not let open runs finish
+	born    map[id.Execution]time.Time
+	held    map[id.Execution]bool // runs that a pause ever held
 }
 
 // A published is an event on the bus with its expected result.
@@ -60,6 +65,7 @@ func newWitness() *witness {
 	return &witness{
 		owner: map[id.Execution]id.Org{}, status: map[id.Execution]execution.Status{},
 		rest: map[id.Execution][2]time.Time{}, first: map[string]id.Execution{}, checks: map[invariant]int{},
+		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{},
 	}
 }
 
@@ -84,6 +90,7 @@ func (w *world) holds(i invariant, ok bool, format string, args ...any) {
 func (w *world) begun(x execution.Execution) {
 	w.witness.mu.Lock()
 	w.witness.owner[x.ID] = x.Org
+	w.witness.born[x.ID] = time.Now()
 	w.witness.status[x.ID] = x.Status
 	other := id.Execution("")
 	if x.RetryOf == "" {
@@ -94,6 +101,49 @@ func (w *world) begun(x execution.Execution) {
 	}
 	w.witness.mu.Unlock()
 	w.holds(oneRun, other == "", "%s and %s are runs of %s for %s", other, x.ID, x.Agent, x.Trigger.ID)
+}
+
+// paused observes a pause or a resumption.
+func (w *world) paused(t tenant.Tenant) {
+	w.witness.mu.Lock()
+	defer w.witness.mu.Unlock()
+	delete(w.witness.pauses, t.Org)
+	if t.Pause.Active() && t.Pause.OpenRuns != tenant.Finish {
+		w.witness.pauses[t.Org] = t.Pause.At
+	}
+}
+
+// stopTime is the time within which a pause stops 200 open runs.
+const stopTime = 2 * time.Second
+
+// repairTime is the time within which the sweeper makes up for a pass that died.
+const repairTime = time.Minute
+
+// actsIn observes the first call of an action's step.
+func (w *world) actsIn(org id.Org, run id.Execution, key string) {
+	since := w.faults.latest()
+	w.witness.mu.Lock()
+	at, paused := w.witness.pauses[org]
+	born := w.witness.born[run]
+	w.witness.mu.Unlock()
+	if !paused {
+		return
+	}
+	if born.After(at) { // by a dispatcher that read the tenant before
+		at = born
+	}
+	until := at.Add(stopTime)
+	if !since.IsZero() && since.Add(repairTime).After(until) {
+		until = since.Add(repairTime)
+	}
+	w.holds(pausedStops, time.Now().Before(until), "%s begins %s after the pause or its record", key, time.Since(at))
+}
+
+// wasHeld reports whether a pause ever held a run.
+func (w *world) wasHeld(run id.Execution) bool {
+	w.witness.mu.Lock()
+	defer w.witness.mu.Unlock()
+	return w.witness.held[run]
 }
 
 // allowedMove reports whether the graph of package execution allows the change of
@@ -117,6 +167,7 @@ func (w *world) saw(c execution.Change) {
 	w.witness.mu.Lock()
 	before := w.witness.status[x.ID]
 	w.witness.status[x.ID] = x.Status
+	w.witness.held[x.ID] = w.witness.held[x.ID] || x.Held
 	w.witness.rest[x.ID] = [2]time.Time{x.Due.Add(-execution.Grace), w.witness.rest[x.ID][0]}
 	w.witness.mu.Unlock()
 	// A commit under a lease took the lease in the same write.

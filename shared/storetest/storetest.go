@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
@@ -40,6 +41,7 @@ import (
 type Store interface {
 	tenant.Store
 	tenant.SettingsStore
+	hold.Store
 	agent.Store
 	agent.Plans
 	execution.Store

@@ -2,11 +2,15 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/tenant"
@@ -153,6 +157,97 @@ func tenants() []promise {
 			ok(t, err)
 			same(t, "changes of settings", x.Settings, denying(racers/2))
 			same(t, "writes", x.Revision, 1+racers)
+		}},
+		{"a pause is read as it was written, with its act, and leaves all else", func(t trial, s Store) {
+			want, err := s.Tenant(t.Context(), announced(t, s, credit.Growth))
+			ok(t, err)
+			ok(t, s.SaveSettings(t.Context(), tenant.Tenant{Org: want.Org, Revision: want.Revision, Settings: denying(1)}))
+			want.Revision++
+			act := anAct(want.Org, 1)
+			paused := tenant.Tenant{
+				Org: want.Org, Revision: want.Revision, SearchUntil: day().Add(time.Minute), Resumed: day().Add(-time.Hour),
+				Pause: tenant.Pause{By: "user_1", At: day(), Reason: "ä", OpenRuns: tenant.Cancel},
+			}
+			ok(t, s.SaveOrgPause(t.Context(), paused, act))
+			is(t, s.SaveOrgPause(t.Context(), paused, act), tenant.ErrStale)
+			want.Revision++
+			want.Settings, want.Pause, want.Resumed, want.SearchUntil = denying(1), paused.Pause, paused.Resumed, paused.SearchUntil
+			got, err := s.Tenant(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "tenant", got, want)
+			same(t, "acts", log(t, s, want.Org), []audit.Entry{act})
+			ok(t, s.SaveTenant(t.Context(), tenant.Tenant{
+				Org: want.Org, Plan: want.Plan, Created: want.Created, Updated: want.Updated, Revision: want.Revision,
+			}, month)) // of a writer that knows no pause
+			got, err = s.Tenant(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "pause", got.Pause, want.Pause)
+			ok(t, s.SaveOrgPause(t.Context(), tenant.Tenant{Org: got.Org, Revision: got.Revision}))
+			got, err = s.Tenant(t.Context(), want.Org)
+			ok(t, err)
+			same(t, "paused", got.Pause.Active() || !got.SearchUntil.IsZero(), false)
+			same(t, "settings", got.Settings, denying(1))
+		}},
+		{"an organization is searched until its search ends", func(t trial, s Store) {
+			x, err := s.Tenant(t.Context(), announced(t, s, credit.Starter))
+			ok(t, err)
+			for _, until := range []time.Time{day(), {}, day().Add(time.Hour)} {
+				x.SearchUntil = until
+				ok(t, s.SaveOrgPause(t.Context(), x))
+				x.Revision++
+				all, err := s.Searching(t.Context(), 1000)
+				ok(t, err)
+				same(t, "searched", slices.Contains(all, x.Org), !until.IsZero())
+			}
+		}},
+		{"a held run is read and listed as held", func(t trial, s Store) {
+			x := begun(t, s, aRun(announced(t, s, credit.Starter), "agent_1", 1))
+			held, changed := x.Hold()
+			same(t, "changed", changed, true)
+			ok(t, s.Commit(t.Context(), execution.Change{Execution: held}))
+			got, err := s.Header(t.Context(), x.Org, x.ID)
+			ok(t, err)
+			same(t, "held", got.Held, true)
+			p, err := s.Executions(t.Context(), x.Org, execution.Query{Status: execution.Pending, Limit: 10, Now: x.Created.Add(time.Hour)})
+			ok(t, err)
+			same(t, "listed", len(p.Executions), 1)
+			same(t, "listed as held", p.Executions[0].Held, true)
+			released, changed := got.Release(day())
+			same(t, "changed", changed, true)
+			ok(t, s.Commit(t.Context(), execution.Change{Execution: released}))
+			got, err = s.Header(t.Context(), x.Org, x.ID)
+			ok(t, err)
+			same(t, "held", got.Held, false)
+			same(t, "due", got.Due.IsZero(), false)
+		}},
+		{"only the events that a pause kept from an agent are missed, each once", func(t trial, s Store) {
+			o, at := anOrg(), day()
+			refuse := func(n int, outcome definition.Outcome, published, decided time.Time) {
+				t.Helper()
+				e := event.Event{ID: id.Event(fmt.Sprintf("evt_%d", n)), Org: o, Published: published}
+				entry := activity.Entry{
+					ID: activity.ID(o, "agent_1", e.ID, published), Org: o, Agent: "agent_1", At: decided, Event: e.ID, Outcome: outcome,
+				}
+				before, err := s.Refusal(t.Context(), entry)
+				ok(t, err)
+				same(t, "before", before, "")
+				ok(t, s.Refuse(t.Context(), entry))
+				ok(t, s.Refuse(t.Context(), entry))
+				got, err := s.Refusal(t.Context(), entry)
+				ok(t, err)
+				same(t, "outcome", got, outcome)
+			}
+			refuse(1, definition.OrgPaused, at.Add(-time.Second), at.Add(time.Second)) // published just before
+			refuse(2, definition.OrgPaused, at.Add(time.Minute), at.Add(time.Minute))
+			refuse(3, definition.OrgPaused, at.Add(-time.Hour), at.Add(2*time.Minute)) // replayed
+			refuse(4, definition.Filtered, at.Add(time.Minute), at.Add(time.Minute))
+			refuse(5, definition.OrgPaused, at.Add(-time.Hour), at.Add(-time.Hour)) // of an earlier pause
+			n, err := s.Missed(t.Context(), o, "agent_1", at)
+			ok(t, err)
+			same(t, "missed", n, 3)
+			n, err = s.Missed(t.Context(), o, "agent_2", at)
+			ok(t, err)
+			same(t, "missed by another", n, 0)
 		}},
 		{"one of many racing writes of a tenant wins", func(t trial, s Store) {
 			x := tenant.Tenant{Org: anOrg(), Plan: credit.Starter, Created: day(), Updated: day()}

@@ -44,11 +44,19 @@ type Outbox interface {
 	Sweep(ctx context.Context) (int, error)
 }
 
+// Pauses holds and releases the open runs of organizations that were paused or
+// resumed.
+type Pauses interface {
+	// Sweep does what a pause or a resumption has left undone.
+	Sweep(ctx context.Context) error
+}
+
 // Service repairs overdue runs.
 type Service struct {
 	Store   Store
 	Machine Machine
 	Outbox  Outbox
+	Pauses  Pauses
 	Now     func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -99,7 +107,7 @@ func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	r, err := s.runs(ctx)
 	published, failed := s.Outbox.Sweep(ctx)
 	r.Published = published
-	return r, errors.Join(err, failed)
+	return r, errors.Join(err, failed, s.Pauses.Sweep(ctx))
 }
 
 // runs repairs the overdue runs.
@@ -128,6 +136,9 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error
 	switch {
 	case x.Due.IsZero() || now.Before(x.Due):
 		return nil // the index lagged behind
+	case x.Held: // a decision made it due; it moves when its organization resumes
+		x.Due = time.Time{}
+		return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
 	case now.Before(x.Lease.Until):
 		x.Due, x.WasParked = x.Lease.Until.Add(execution.Grace), true
 		r.Prolonged++

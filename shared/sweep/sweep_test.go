@@ -56,11 +56,16 @@ func (s fixtureStore) Commit(ctx context.Context, c execution.Change) error {
 	return s.Store.Commit(ctx, c)
 }
 
+// fixturePauses has no paused organization.
+type fixturePauses struct{}
+
+func (fixturePauses) Sweep(context.Context) error { return nil }
+
 func open(t *testing.T) *fixture {
 	t.Helper()
 	y := &fixture{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
 	now := func() time.Time { return y.now }
-	y.Service = sweep.Service{Store: fixtureStore{y.store, y}, Machine: y, Outbox: fixtureOutbox{y}, Now: now}
+	y.Service = sweep.Service{Store: fixtureStore{y.store, y}, Machine: y, Outbox: fixtureOutbox{y}, Pauses: fixturePauses{}, Now: now}
 	keeper := &tenant.Service{Store: y.store, Now: now}
 	y.must(keeper.Project(t.Context(), event.Event{
 		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},

@@ -45,6 +45,10 @@ type Tenant struct {
 	Revision  int64     // counts the writes; 0 before the first
 
 	Settings Settings // the organization's own choices
+
+	Pause       Pause     // the organization's own pause
+	Resumed     time.Time // when the last pause ended
+	SearchUntil time.Time // until when the open runs are searched to hold or release them; zero for no search
 }
 
 // The events of the Hub that change a tenant.
@@ -119,7 +123,7 @@ type Store interface {
 	// SaveTenant writes the Hub's data of t if the stored revision is still
 	// t.Revision, and moves the balance of month by the difference of the
 	// allocations, in one transaction. Otherwise it returns ErrStale. It leaves
-	// the stored settings unchanged.
+	// the stored settings and pause unchanged.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
 	// Revoke records a revocation at least until it expires. Repeating it changes

@@ -29,6 +29,7 @@ func groups() map[string]func(*Wire) http.Handler {
 		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
 		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
 		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+		"pause":      func(w *Wire) http.Handler { return httpapi.Pause(w.Pauses(w.Machine()), w.edge()) },
 		"settings": func(w *Wire) http.Handler {
 			return httpapi.Settings(&tenant.SettingsService{Store: w.Store(), Now: w.Now}, w.edge())
 		},

@@ -23,7 +23,7 @@ func settings(name string) string {
 func needs(group string) []string {
 	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}
 	switch group {
-	case "executions":
+	case "executions", "pause":
 		return append(all, boot.EnvRuns)
 	case "keys":
 		return append(all, boot.EnvHookSecret)

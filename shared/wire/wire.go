@@ -37,6 +37,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/model"
@@ -140,6 +141,14 @@ func (w *Wire) Agents() *agent.Service {
 	return &agent.Service{
 		Store: w.Store(), Plans: w.Store(), Runs: w.canceller(), Rules: w.Rules(), Settings: w.Store(), System: w.System(), Now: w.Now,
 		NewID: func() id.Agent { return id.Agent("agent_" + ulid.Make().String()) },
+	}
+}
+
+// Pauses returns the service of pauses. A function that only holds and cancels runs
+// needs no machine.
+func (w *Wire) Pauses(m hold.Machine) *hold.Service {
+	return &hold.Service{
+		Store: w.Store(), Runs: w.canceller(), Machine: m, System: w.System(), Now: w.Now, Sleep: clock.Sleep, Report: w.Report,
 	}
 }
 

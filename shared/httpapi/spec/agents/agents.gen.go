@@ -128,6 +128,7 @@ const (
 	Filtered             Outcome = "filtered"
 	LimitReached         Outcome = "limit_reached"
 	LoopGuard            Outcome = "loop_guard"
+	OrgPaused            Outcome = "org_paused"
 	OrgSuspended         Outcome = "org_suspended"
 	OutOfScope           Outcome = "out_of_scope"
 	Overridden           Outcome = "overridden"
@@ -150,6 +151,8 @@ func (e Outcome) Valid() bool {
 	case LimitReached:
 		return true
 	case LoopGuard:
+		return true
+	case OrgPaused:
 		return true
 	case OrgSuspended:
 		return true
@@ -235,6 +238,7 @@ type Activity struct {
 	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 	// - `limit_reached`: `execution_limit` allows no more executions for now.
 	// - `org_suspended`: the organization is suspended.
+	// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 	// - `agent_error`: the agent names an event type or an action that no longer exists.
 	Outcome Outcome `json:"outcome"`
 
@@ -470,6 +474,7 @@ type NextCursor = string
 // - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 // - `limit_reached`: `execution_limit` allows no more executions for now.
 // - `org_suspended`: the organization is suspended.
+// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 // - `agent_error`: the agent names an event type or an action that no longer exists.
 type Outcome string
 

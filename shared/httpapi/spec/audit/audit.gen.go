@@ -44,6 +44,8 @@ const (
 	ExecutionRetried   AuditKind = "execution.retried"
 	KeyCreated         AuditKind = "key.created"
 	KeyRevoked         AuditKind = "key.revoked"
+	OrgPaused          AuditKind = "org.paused"
+	OrgResumed         AuditKind = "org.resumed"
 	SettingsChanged    AuditKind = "settings.changed"
 	SystemAgentPaused  AuditKind = "system_agent.paused"
 	SystemAgentResumed AuditKind = "system_agent.resumed"
@@ -73,6 +75,10 @@ func (e AuditKind) Valid() bool {
 	case KeyCreated:
 		return true
 	case KeyRevoked:
+		return true
+	case OrgPaused:
+		return true
+	case OrgResumed:
 		return true
 	case SettingsChanged:
 		return true
@@ -117,7 +123,7 @@ type AuditEntry struct {
 	// Kind The kind of an act. A change of an agent that also changes its status is `agent.status_changed`. Each vote on an approval is an act of its own.
 	Kind AuditKind `json:"kind"`
 
-	// Object The id of the agent, execution, approval or key that was changed; of the organization for its settings.
+	// Object The id of the agent, execution, approval or key that was changed; of the organization for its settings and its pause.
 	Object string `json:"object"`
 
 	// From The state before the act: of an agent its version and status, of a clone the agent or the template that was copied, the changed settings, otherwise a status. Null when there was none.
@@ -183,7 +189,7 @@ type ListAuditParams struct {
 	// Kind Only acts of this kind.
 	Kind *AuditKind `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Object Only acts on the agent, execution, approval or key with this id, or on the settings of the organization with this id.
+	// Object Only acts on the agent, execution, approval or key with this id, or on the settings and the pause of the organization with this id.
 	Object *string `form:"object,omitempty" json:"object,omitempty"`
 
 	// Limit The maximum number of entries on a page.
