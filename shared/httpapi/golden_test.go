@@ -205,7 +205,7 @@ func written() []golden {
 		{"reset all", call{as: owner, what: "PATCH /api/settings", body: `{"policy": null}`, header: match(`"7", "2"`)}, deny},
 		{"lost update", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "allow"}}`, header: match(`"1"`)}, deny},
 		{"strange tag", call{as: owner, what: "PATCH /api/settings", body: `{}`, header: match(`W/"1"`)}, nil},
-		{"every fault", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "never", "self_aproval": "deny"}, "polices": {}}`}, nil},
+		{"every fault", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "never", "self_approvals": "deny"}, "polices": {}}`}, nil},
 		{"no object", call{as: owner, what: "PATCH /api/settings", body: `{"policy": "strict"}`}, nil},
 		{"a list", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": ["deny"]}}`}, nil},
 		{"by a member", call{as: "member@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},

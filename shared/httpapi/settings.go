@@ -44,7 +44,7 @@ func readUpdateSettings(in *request) spec.UpdateSettingsRequestObject {
 // readPolicies returns the policies that a body changes, with an empty choice for
 // each that is null.
 func readPolicies(body input.Object) map[tenant.Policy]tenant.Choice {
-	changes := map[tenant.Policy]tenant.Choice{}
+	changes := make(map[tenant.Policy]tenant.Choice)
 	v, given := body.OptionalAny("policy")
 	if !given {
 		return changes
@@ -84,7 +84,7 @@ func (g settings) UpdateSettings(ctx context.Context, q spec.UpdateSettingsReque
 }
 
 func viewSettings(s tenant.Settings) spec.Settings {
-	v := spec.Settings{Policy: spec.Policy{}}
+	v := spec.Settings{Policy: make(spec.Policy)}
 	for _, p := range tenant.Policies() {
 		v.Policy[p] = s.Policy(p)
 	}

@@ -124,7 +124,7 @@ func TestNothingStartsInAPauseAndActivityTellsWhy(t *testing.T) {
 			t.Errorf("runs began: %v", n)
 		}
 		for agent, want := range map[id.Agent]int{a: 3, "agent_system_dispatch": 1} {
-			p, err := w.store.Store.Activity(w.over, w.org, agent, activity.Query{Limit: 10})
+			p, err := w.store.Activity(w.over, w.org, agent, activity.Query{Limit: 10})
 			w.must(err)
 			for _, e := range p.Entries {
 				if e.Outcome != definition.OrgPaused || !strings.Contains(e.Detail, "user_owner paused the organization") {

@@ -57,18 +57,21 @@ type policyRow struct {
 	choices []Choice // the first is the default
 }
 
-// policies is the table of policies, by name. A new policy is a row here, its
+// policies returns the table of policies, by name. A new policy is a row here, its
 // constants above, and its property of the schema Policy in openapi.yaml.
-var policies = []policyRow{
-	{DispatchNotes, []Choice{Public, Internal}},
-	{ModelContent, []Choice{Gate, Allow}},
-	{SelfApproval, []Choice{Allow, Deny}},
+func policies() []policyRow {
+	return []policyRow{
+		{DispatchNotes, []Choice{Public, Internal}},
+		{ModelContent, []Choice{Gate, Allow}},
+		{SelfApproval, []Choice{Allow, Deny}},
+	}
 }
 
 // Policies returns all policies, by name.
 func Policies() []Policy {
-	all := make([]Policy, len(policies))
-	for i, row := range policies {
+	rows := policies()
+	all := make([]Policy, len(rows))
+	for i, row := range rows {
 		all[i] = row.policy
 	}
 	return all
@@ -77,8 +80,9 @@ func Policies() []Policy {
 // Choices returns the possible values of a policy, the default first; none for
 // an unknown policy.
 func (p Policy) Choices() []Choice {
-	if i := slices.IndexFunc(policies, func(r policyRow) bool { return r.policy == p }); i >= 0 {
-		return slices.Clone(policies[i].choices)
+	rows := policies()
+	if i := slices.IndexFunc(rows, func(r policyRow) bool { return r.policy == p }); i >= 0 {
+		return rows[i].choices
 	}
 	return nil
 }
@@ -109,7 +113,7 @@ func (s Settings) Tag() int64 { return s.Revision + 1 }
 // with returns the settings after a change of some policies; an empty choice
 // resets a policy to its default. It returns s when nothing changes.
 func (s Settings) with(changes map[Policy]Choice) Settings {
-	after := Settings{Chosen: map[Policy]Choice{}, Revision: s.Revision + 1}
+	after := Settings{Chosen: make(map[Policy]Choice), Revision: s.Revision + 1}
 	maps.Copy(after.Chosen, s.Chosen)
 	for p, to := range changes {
 		after.Chosen[p] = to

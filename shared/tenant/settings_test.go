@@ -23,7 +23,7 @@ var admin = caller.Caller{Org: "org_a", User: "user_admin", Roles: []caller.Role
 
 // announced returns a store with the organization, and the services of the
 // organization's settings and of the Hub's events.
-func announced(t interface{ Fatal(args ...any) }, ctx context.Context) (*memory.Store, *tenant.SettingsService, *tenant.Service) {
+func announced(ctx context.Context, t interface{ Fatal(args ...any) }) (*memory.Store, *tenant.SettingsService, *tenant.Service) {
 	store := memory.New()
 	var minutes atomic.Int64
 	now := func() time.Time { return at(int(minutes.Add(1))) }
@@ -70,7 +70,7 @@ func TestEveryPolicyHasDefaultsAndChoices(t *testing.T) {
 func TestASettingKeepsItsValueUntilItIsChangedOrReset(t *testing.T) {
 	t.Parallel()
 
-	store, settings, _ := announced(t, t.Context())
+	store, settings, _ := announced(t.Context(), t)
 	for n, step := range []struct {
 		patch tenant.SettingsPatch
 		want  tenant.Choice
@@ -119,7 +119,7 @@ func TestASettingKeepsItsValueUntilItIsChangedOrReset(t *testing.T) {
 func TestAChangeOfSettingsThatWereNotReadIsRefused(t *testing.T) {
 	t.Parallel()
 
-	_, settings, hub := announced(t, t.Context())
+	_, settings, hub := announced(t.Context(), t)
 	read, err := settings.Get(t.Context(), admin)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestTheHubAndPeopleDoNotUndoEachOther(t *testing.T) {
 
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
-		store, settings, hub := announced(t, ctx)
+		store, settings, hub := announced(ctx, t)
 		plan, suspension, choice := credit.Starter, false, tenant.Allow
 		for minute := range rapid.IntRange(1, 20).Draw(t, "steps") {
 			switch rapid.IntRange(0, 2).Draw(t, "who") {
@@ -180,7 +180,7 @@ func TestRacingChangesOfSettings(t *testing.T) {
 		t.Run(fmt.Sprintf("guarded %t", guarded), func(t *testing.T) {
 			t.Parallel()
 
-			store, settings, hub := announced(t, t.Context())
+			store, settings, hub := announced(t.Context(), t)
 			read, err := settings.Get(t.Context(), admin)
 			if err != nil {
 				t.Fatal(err)
