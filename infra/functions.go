@@ -61,40 +61,20 @@ func environment(s settings, table awsdynamodb.Table, b buses, q queues) map[str
 		boot.EnvAllowedHosts:   jsii.String(s.AllowedHosts),
 		boot.EnvProvider:       jsii.String(s.Provider),
 		boot.EnvModelURL:       jsii.String(s.ModelURL),
-		boot.EnvModelKey:       s.ModelKey.resolve(),
+		boot.EnvModelKey:       jsii.String(s.ModelKey),
 		boot.EnvModels:         jsii.String(s.Models),
 		boot.EnvConsole:        jsii.String(s.Console),
 		boot.EnvSender:         jsii.String(s.Sender),
-		boot.EnvHookSecret:     s.HookSecret.resolve(),
-		boot.EnvCursorSecret:   s.CursorSecret.resolve(),
-		boot.EnvCallKey:        s.CallKeys.resolve(s.CallKeys.Private, "private"),
-		boot.EnvCallPublicKeys: s.CallKeys.resolve(s.CallKeys.Public, "public"),
+		boot.EnvHookSecret:     jsii.String(s.HookSecret),
+		boot.EnvCursorSecret:   jsii.String(s.CursorSecret),
+		boot.EnvCallKey:        jsii.String(s.CallKey),
+		boot.EnvCallPublicKeys: jsii.String(s.CallPublic),
 		boot.EnvCallIssuer:     jsii.String(s.CallIssuer),
 		boot.EnvRateLimit:      jsii.String(strconv.Itoa(s.RateLimit)),
 
 		boot.EnvUserRateLimit:    jsii.String(strconv.Itoa(s.UserRate)),
 		boot.EnvAddressRateLimit: jsii.String(strconv.Itoa(s.AddressRate)),
 	}
-}
-
-// resolve returns the value, or a reference that CloudFormation resolves during
-// deployment, so that the template does not hold the value.
-func (s secret) resolve() *string {
-	if s.Value != "" || s.Name == "" {
-		return jsii.String(s.Value)
-	}
-	return awscdk.SecretValue_SecretsManager(jsii.String(s.Name), nil).UnsafeUnwrap()
-}
-
-// resolve returns the value, or a reference to a field of the secret. A function
-// that has only the public keys never gets the private one.
-func (k callKeys) resolve(value, field string) *string {
-	if value != "" {
-		return jsii.String(value)
-	}
-	return awscdk.SecretValue_SecretsManager(jsii.String(k.Name), &awscdk.SecretsManagerSecretOptions{
-		JsonField: jsii.String(field),
-	}).UnsafeUnwrap()
 }
 
 // makeOthers makes every function but the runner, which the machines need
@@ -127,9 +107,17 @@ func (f *factory) make(p function) (awslambda.Function, error) {
 		}
 		env[name] = value
 	}
+	if secrets := f.secretsOf(env); len(secrets) > 0 && f.s.Generation != "" {
+		env["SECRETS_GENERATION"] = jsii.String(f.s.Generation)
+	}
 	fn := f.declare(p, env)
 	if len(p.table) > 0 {
 		f.table.Grant(fn, *jsii.Strings(p.table...)...)
+	}
+	if secrets := f.secretsOf(env); len(secrets) > 0 {
+		for _, statement := range *statements("secretsmanager:GetSecretValue", secrets...) {
+			fn.AddToRolePolicy(statement)
+		}
 	}
 	for _, grant := range p.grants {
 		granted, ok := f.allow[grant]
@@ -141,6 +129,23 @@ func (f *factory) make(p function) (awslambda.Function, error) {
 		}
 	}
 	return fn, nil
+}
+
+// secretsOf returns the ARNs of the secrets that an environment names. Secrets
+// Manager ends each ARN with six random characters.
+func (f *factory) secretsOf(env map[string]*string) []*string {
+	var arns []*string
+	for _, variable := range boot.SecretNames() {
+		name, ok := env[variable]
+		if !ok || *name == "" {
+			continue
+		}
+		arns = append(arns, f.stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("secretsmanager"), Resource: jsii.String("secret"), ResourceName: jsii.String(*name + "-??????"),
+			ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		}))
+	}
+	return arns
 }
 
 func (f *factory) declare(p function, env map[string]*string) awslambda.Function {

@@ -11,7 +11,8 @@ import (
 )
 
 // settings differ between environments. Each is a key of the CDK context; a
-// missing one has the value for production.
+// missing one has the value for production. Secrets are given by their names in
+// Secrets Manager alone: the functions read them when they start.
 type settings struct {
 	ProductsURL  string   // productsUrl: base URL of the products' action endpoints
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
@@ -22,12 +23,14 @@ type settings struct {
 	AllowedHosts string   // allowedHosts: private host:port that may be called
 	Provider     string   // modelProvider: "bedrock" or "openai"
 	ModelURL     string   // modelEndpoint
-	ModelKey     secret   // modelKey, modelKeySecretName
+	ModelKey     string   // modelKeySecretName; empty without one
 	Models       string   // models: a JSON object, tier → model id, or a list of a model and its fallback
 	Sender       string   // emailSender
-	HookSecret   secret   // webhookSecret, webhookSecretName
-	CursorSecret secret   // cursorSecret, cursorSecretName
-	CallKeys     callKeys // callKey and callPublicKeys, or callKeysSecretName
+	HookSecret   string   // webhookSecretName
+	CursorSecret string   // cursorSecretName
+	CallKey      string   // callKeySecretName
+	CallPublic   string   // callPublicKeys, or else the parameter of that name in Systems Manager
+	Generation   string   // secretsGeneration: another text starts all functions anew
 	CallIssuer   string   // callIssuer: the iss of the tokens of calls of products
 	RateLimit    int      // rateLimit: requests a minute of all keys of an organization
 	UserRate     int      // userRateLimit: requests a minute of a person
@@ -43,19 +46,6 @@ type settings struct {
 	// Operators may publish the events of every product, for a redrive:
 	// operators.
 	Operators []string
-}
-
-// A secret is given by value, or by its name in Secrets Manager. The value has
-// priority.
-type secret struct {
-	Value, Name string
-}
-
-// callKeys are the keys of calls of products: given by value, or by the name of
-// a secret in Secrets Manager with the JSON fields private and public. The
-// values have priority.
-type callKeys struct {
-	Private, Public, Name string
 }
 
 // The permitted values of some settings.
@@ -98,11 +88,13 @@ func readSettings(get func(key string) any) (settings, error) {
 		AllowedHosts: text("allowedHosts", ""),
 		Provider:     text("modelProvider", bedrock),
 		ModelURL:     text("modelEndpoint", ""),
-		ModelKey:     secret{text("modelKey", ""), text("modelKeySecretName", "")},
+		ModelKey:     text("modelKeySecretName", ""),
 		Sender:       text("emailSender", "agents@theoneagents.app"),
-		HookSecret:   secret{text("webhookSecret", ""), text("webhookSecretName", "one-agents/webhook")},
-		CursorSecret: secret{text("cursorSecret", ""), text("cursorSecretName", "one-agents/cursor")},
-		CallKeys:     callKeys{text("callKey", ""), text("callPublicKeys", ""), text("callKeysSecretName", "one-agents/call-keys")},
+		HookSecret:   text("webhookSecretName", "one-agents/webhook"),
+		CursorSecret: text("cursorSecretName", "one-agents/cursor"),
+		CallKey:      text("callKeySecretName", "one-agents/call-key"),
+		CallPublic:   text("callPublicKeys", "{{resolve:ssm:/one-agents/call-public-keys}}"),
+		Generation:   text("secretsGeneration", ""),
 		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
 		LogLevel:     text("logLevel", "INFO"),

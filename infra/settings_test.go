@@ -12,9 +12,9 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 	got, err := readSettings(func(key string) any {
 		return map[string]any{
 			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u", "origins": "o1, o2",
-			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKey": "k", "modelKeySecretName": "kn",
-			"models": models, "emailSender": "s", "webhookSecret": "w", "webhookSecretName": "wn", "cursorSecret": "c", "cursorSecretName": "cn",
-			"callKey": "ck", "callPublicKeys": "cp", "callKeysSecretName": "cs", "callIssuer": "ci",
+			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKeySecretName": "kn",
+			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn",
+			"callPublicKeys": "cp", "callKeySecretName": "cs", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
 		}[key]
@@ -24,9 +24,9 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 	}
 	want := settings{
 		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Origins: []string{"o1", "o2"},
-		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: secret{"k", "kn"},
-		Models: models, Sender: "s", HookSecret: secret{"w", "wn"}, CursorSecret: secret{"c", "cn"},
-		CallKeys: callKeys{"ck", "cp", "cs"}, CallIssuer: "ci",
+		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: "kn",
+		Models: models, Sender: "s", HookSecret: "wn", CursorSecret: "cn",
+		CallKey: "cs", CallPublic: "cp", CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
 	}
@@ -40,7 +40,7 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.HookSecret.Value != "" {
+	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.HookSecret != "one-agents/webhook" {
 		t.Errorf("settings = %+v", got)
 	}
 }

@@ -96,6 +96,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	tmpl := inProduction(t)
 	tracing := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 	receive := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"}
+	secret := []string{"secretsmanager:GetSecretValue"}
 	read := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 	counts := []string{"dynamodb:UpdateItem"} // of counts and last uses alone: see the test below
 	write := []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}
@@ -103,18 +104,18 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	ring, start := []string{"states:SendTaskSuccess"}, []string{"states:StartExecution"}
 	publish, mail := []string{"events:PutEvents"}, []string{"ses:SendEmail"}
 	want := map[string][]string{
-		"agents":     slices.Concat(read, write, remove, check, ring),
-		"executions": slices.Concat(read, write, check, ring, start),
-		"approvals":  slices.Concat(read, write, ring),
-		"keys":       slices.Concat(read, write, remove),
-		"events":     slices.Concat(read, counts),
-		"credits":    slices.Concat(read, counts),
-		"audit":      slices.Concat(read, counts),
-		"pause":      slices.Concat(read, write, check, ring, start),
-		"settings":   slices.Concat(read, write, check),
+		"agents":     slices.Concat(read, secret, write, remove, check, ring),
+		"executions": slices.Concat(read, secret, write, check, ring, start),
+		"approvals":  slices.Concat(read, secret, write, ring),
+		"keys":       slices.Concat(read, secret, write, remove),
+		"events":     slices.Concat(read, secret, counts),
+		"credits":    slices.Concat(read, secret, counts),
+		"audit":      slices.Concat(read, secret, counts),
+		"pause":      slices.Concat(read, secret, write, check, ring, start),
+		"settings":   slices.Concat(read, secret, write, check),
 		"docs":       nil,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
-		"runner":     slices.Concat(read, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
+		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
 		"sweeper":    slices.Concat(read, write, check, ring, start, publish),
 	}
 	for _, f := range plan() {
@@ -172,8 +173,13 @@ func TestEachActionReachesOnlyItsResources(t *testing.T) {
 	tmpl := inProduction(t)
 	const states, ses, bedrockOf = "arn:<Partition>:states:<Region>:<AccountId>:stateMachine:", "arn:<Partition>:ses:<Region>:<AccountId>:identity/", "arn:<Partition>:bedrock:*:"
 	want := map[string][]string{
-		"events:PutEvents":       {"one-agents", "one-agents-hub"}, // each by its publishers: see TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly
-		"lambda:InvokeFunction":  {"one-agents-runner", "one-agents-runner:*", "one-agents-sweeper", "one-agents-sweeper:*"},
+		"events:PutEvents":      {"one-agents", "one-agents-hub"}, // each by its publishers: see TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly
+		"lambda:InvokeFunction": {"one-agents-runner", "one-agents-runner:*", "one-agents-sweeper", "one-agents-sweeper:*"},
+		"secretsmanager:GetSecretValue": {
+			"arn:<Partition>:secretsmanager:<Region>:<AccountId>:secret:one-agents/call-key-??????",
+			"arn:<Partition>:secretsmanager:<Region>:<AccountId>:secret:one-agents/cursor-??????",
+			"arn:<Partition>:secretsmanager:<Region>:<AccountId>:secret:one-agents/webhook-??????",
+		},
 		"ses:SendEmail":          {ses + "agents@theoneagents.app", ses + "theoneagents.app"},
 		"sns:Publish":            {"<nil>"}, // no topic: see TestTextMessagesGoToTelephonesOnly
 		"sqs:SendMessage":        {"one-agents-dead-letters", "one-agents-unswept"},
@@ -426,8 +432,8 @@ func TestTheArchivesKeepEveryEventForThirtyDays(t *testing.T) {
 
 func TestContextChangesTheTemplate(t *testing.T) {
 	tmpl, err := synthesize(map[string]any{
-		"archive": "false", "architecture": "x86_64", "webhookSecret": "whsec_1",
-		"callKey": "k", "callPublicKeys": "p1,p2", "callIssuer": "https://dev.example",
+		"archive": "false", "architecture": "x86_64", "webhookSecretName": "dev/webhook",
+		"callKeySecretName": "dev/call", "callPublicKeys": "p1,p2", "callIssuer": "https://dev.example",
 		"modelProvider": "openai", "modelKeySecretName": "one-agents/model", "productsUrl": "http://127.0.0.1:4800",
 	})
 	if err != nil {
@@ -442,12 +448,12 @@ func TestContextChangesTheTemplate(t *testing.T) {
 	}
 	env := dig(run.Properties, "Environment", "Variables")
 	for name, want := range map[string]string{
-		boot.EnvHookSecret: `"whsec_1"`,
-		boot.EnvModelKey:   `"{{resolve:secretsmanager:one-agents/model:SecretString:::}}"`,
+		boot.EnvHookSecret: `"dev/webhook"`,
+		boot.EnvModelKey:   `"one-agents/model"`,
 		boot.EnvProducts:   `"http://127.0.0.1:4800"`,
 		boot.EnvProvider:   `"openai"`,
 
-		boot.EnvCallKey: `"k"`, boot.EnvCallPublicKeys: `"p1,p2"`, boot.EnvCallIssuer: `"https://dev.example"`,
+		boot.EnvCallKey: `"dev/call"`, boot.EnvCallPublicKeys: `"p1,p2"`, boot.EnvCallIssuer: `"https://dev.example"`,
 	} {
 		if got := dump(dig(env, name)); got != want {
 			t.Errorf("%s = %s, want %s", name, got, want)
@@ -458,24 +464,82 @@ func TestContextChangesTheTemplate(t *testing.T) {
 	}
 }
 
-func TestOnlyTheRunnerHasTheKeyOfCallsAndDocsHasNoSecret(t *testing.T) {
-	const secret = "{{resolve:secretsmanager:one-agents/call-keys:SecretString:"
-	for id, f := range inProduction(t).of("AWS::Lambda::Function") {
-		name, env := f.Properties["FunctionName"], dig(f.Properties, "Environment", "Variables")
-		want := map[string]string{boot.EnvCallKey: "null", boot.EnvCallPublicKeys: "null"}
-		switch name {
-		case "one-agents-runner":
-			want = map[string]string{boot.EnvCallKey: `"` + secret + `private::}}"`, boot.EnvCallPublicKeys: `"` + secret + `public::}}"`}
-		case "one-agents-docs":
-			want[boot.EnvCallPublicKeys] = `"` + secret + `public::}}"`
+// The test lists the secrets that each function uses.
+func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
+	for name, tmpl := range map[string]template{"production": inProduction(t), "a key of a model": withModelKey(t)} {
+		api := []string{"one-agents/cursor"}
+		run := []string{"one-agents/call-key", "one-agents/webhook"}
+		if name != "production" {
+			run = append(run, "one-agents/model")
 		}
-		for variable, value := range want {
-			if got := dump(dig(env, variable)); got != value {
-				t.Errorf("%s has %s = %s, want %s", id, variable, got, value)
+		want := map[string][]string{
+			"keys": append(api, "one-agents/webhook"), "runner": run, "docs": nil, "dispatcher": nil, "sweeper": nil,
+		}
+		for _, f := range plan() {
+			secrets, special := want[f.name]
+			if !special {
+				secrets = api
+			}
+			var got []string
+			for _, s := range tmpl.statements(t) {
+				if !strings.Contains(s.roles, `"Function`+f.name+`ServiceRole`) || !strings.Contains(dump(s.raw), "secretsmanager") {
+					continue
+				}
+				if !slices.Equal(s.actions, []string{"secretsmanager:GetSecretValue"}) {
+					t.Errorf("%s may %v", f.name, s.actions)
+				}
+				for _, m := range regexp.MustCompile(`:secret:([^"]*)-\?{6}"`).FindAllStringSubmatch(s.resources, -1) {
+					got = append(got, m[1])
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(secrets)
+			if !slices.Equal(got, secrets) {
+				t.Errorf("%s: %s may read %v, want %v", name, f.name, got, secrets)
 			}
 		}
-		if all := dump(env); name == "one-agents-docs" && strings.Count(all, "resolve:secretsmanager") != 1 {
-			t.Errorf("docs has the variables %s, want the public keys alone", all)
+	}
+}
+
+// withModelKey returns the template with a model that needs a key.
+func withModelKey(t *testing.T) template {
+	t.Helper()
+	tmpl, err := synthesize(map[string]any{"modelProvider": "openai", "modelKeySecretName": "one-agents/model"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+func TestAnotherGenerationStartsTheFunctionsWithSecretsAnew(t *testing.T) {
+	tmpl, err := synthesize(map[string]any{"secretsGeneration": "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range plan() {
+		_, fn := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-"+f.name)
+		uses := slices.ContainsFunc(f.env, func(name string) bool { return slices.Contains(boot.SecretNames(), name) })
+		if got := dig(fn.Properties, "Environment", "Variables", "SECRETS_GENERATION"); uses != (got == "2") {
+			t.Errorf("%s has the generation %v", f.name, got)
+		}
+	}
+}
+
+func TestNoFunctionHasASecretInItsEnvironment(t *testing.T) {
+	for _, tmpl := range []template{inProduction(t), withModelKey(t)} {
+		for id, f := range tmpl.of("AWS::Lambda::Function") {
+			env, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
+			for name, value := range env {
+				text := dump(value)
+				named := slices.Contains(boot.SecretNames(), name)
+				if strings.Contains(text, "resolve:secretsmanager") || strings.Contains(text, "resolve:ssm-secure") ||
+					named && !regexp.MustCompile(`^"(one-agents/[a-z-]+)?"$`).MatchString(text) {
+					t.Errorf("%s has %s = %s, want at most the name of a secret", id, name, text)
+				}
+				if secretive := regexp.MustCompile(`SECRET|_KEY$|PASSWORD|TOKEN`).MatchString(name); secretive && !named {
+					t.Errorf("%s has the variable %s, which is not among the names of secrets", id, name)
+				}
+			}
 		}
 	}
 }

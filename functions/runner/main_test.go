@@ -6,12 +6,37 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/wire"
 )
+
+// TestMain serves secrets whose value is their name.
+func TestMain(m *testing.M) {
+	vault := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ SecretID string } // the decoder folds the case of SecretId
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		text, _ := json.Marshal(map[string]string{"current": in.SecretID})
+		_ = json.NewEncoder(w).Encode(map[string]string{"SecretString": string(text)})
+	}))
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": vault.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+	} {
+		_ = os.Setenv(name, value)
+	}
+	code := m.Run()
+	vault.Close()
+	os.Exit(code)
+}
 
 const models = `{"quick": "a", "standard": "b", "premium": "c", "expert": "d"}`
 
@@ -20,7 +45,7 @@ func TestTheRunnerRefusesAnUnknownOperation(t *testing.T) {
 
 	private, public := keys(t)
 	handle, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
-		return map[string]string{"MODELS": models, "CALL_KEY": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
+		return map[string]string{"MODELS": models, "CALL_KEY_SECRET": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
 	}, handler, about)
 	if err != nil {
 		t.Fatal(err)
@@ -54,9 +79,9 @@ func TestTheRunnerDoesNotStartWithAKeyThatProductsDoNotKnow(t *testing.T) {
 	private, _ := keys(t)
 	_, public := keys(t)
 	_, err := wire.NewHandler(t.Context(), "runner", func(name string) string {
-		return map[string]string{"MODELS": models, "CALL_KEY": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
+		return map[string]string{"MODELS": models, "CALL_KEY_SECRET": private, "CALL_PUBLIC_KEYS": public}[name] + strings.Repeat(" ", len(name))
 	}, handler, about)
-	if err == nil || !strings.Contains(err.Error(), "CALL_KEY: the private key has none of the public keys") || strings.Contains(err.Error(), private) {
+	if err == nil || !strings.Contains(err.Error(), "CALL_KEY_SECRET: the private key has none of the public keys") || strings.Contains(err.Error(), private) {
 		t.Errorf("err = %v, want it to name the setting and hide its value", err)
 	}
 }
@@ -65,7 +90,7 @@ func TestTheRunnerNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "runner", func(string) string { return "" }, handler, about)
-	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET", "CALL_KEY", "CALL_PUBLIC_KEYS", "CALL_ISSUER"} {
+	for _, name := range []string{"TABLE_NAME", "PRODUCTS_URL", "MODELS", "EMAIL_SENDER", "WEBHOOK_SECRET", "CALL_KEY_SECRET", "CALL_PUBLIC_KEYS", "CALL_ISSUER"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}

@@ -42,6 +42,9 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 	if err != nil {
 		return cloud.Outputs{}, fmt.Errorf("%w: type make build first", err)
 	}
+	if err := app.PutSecrets(ctx); err != nil {
+		return cloud.Outputs{}, err
+	}
 	mark := ""
 	if e.ours {
 		mark = h.mark()

@@ -64,7 +64,7 @@ func may(edit, remove, decide, manage bool) verdict {
 	return func(e endpoint) int {
 		ok := edit
 		switch {
-		case strings.HasPrefix(e.path, "/api/keys"), e.path == "/api/webhook-secret", e.path == "/api/audit", e.path == "/api/settings":
+		case strings.HasPrefix(e.path, "/api/keys"), strings.HasPrefix(e.path, "/api/webhook-secret"), e.path == "/api/audit", e.path == "/api/settings":
 			ok = manage
 		case e.method == http.MethodGet:
 			ok = true

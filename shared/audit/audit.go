@@ -33,6 +33,8 @@ const (
 	SettingsChanged    Kind = "settings.changed"
 	OrgPaused          Kind = "org.paused"
 	OrgResumed         Kind = "org.resumed"
+
+	WebhookSecretRotated Kind = "webhook_secret.rotated"
 )
 
 // Kinds returns all kinds.
@@ -40,7 +42,7 @@ func Kinds() []Kind {
 	return []Kind{
 		AgentCreated, AgentCloned, AgentUpdated, AgentStatusChanged, AgentDeleted,
 		SystemAgentPaused, SystemAgentResumed, ExecutionCancelled, ExecutionRetried,
-		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed,
+		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed, WebhookSecretRotated,
 	}
 }
 

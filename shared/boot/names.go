@@ -16,13 +16,13 @@ const (
 	EnvAllowedHosts   = "ALLOWED_HOSTS"         // host:port of private addresses that may be called, comma separated
 	EnvProvider       = "MODEL_PROVIDER"        // "bedrock" or "openai"
 	EnvModelURL       = "MODEL_ENDPOINT"        // base URL of the model API, when not the provider's own
-	EnvModelKey       = "MODEL_API_KEY"         // key of an OpenAI-compatible endpoint
+	EnvModelKey       = "MODEL_KEY_SECRET"      // name of the secret: key of an OpenAI-compatible endpoint
 	EnvModels         = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
 	EnvConsole        = "CONSOLE_URL"           // base URL of the approval pages
 	EnvSender         = "EMAIL_SENDER"          // From address of e-mail
-	EnvHookSecret     = "WEBHOOK_SECRET"        // from which the signing secrets of webhooks are derived
-	EnvCursorSecret   = "CURSOR_SECRET"         // signs the cursors of lists
-	EnvCallKey        = "CALL_KEY"              // private key that signs calls of products; see package callkey
+	EnvHookSecret     = "WEBHOOK_SECRET"        // name of the secret from which the signing secrets of webhooks are derived
+	EnvCursorSecret   = "CURSOR_SECRET"         // name of the secret that signs the cursors of lists
+	EnvCallKey        = "CALL_KEY_SECRET"       // name of the secret: private key that signs calls of products; see package callkey
 	EnvCallPublicKeys = "CALL_PUBLIC_KEYS"      // public keys that verify them, comma separated
 	EnvCallIssuer     = "CALL_ISSUER"           // the iss of their tokens
 	EnvRateLimit      = "RATE_LIMIT"            // requests a minute of all keys of an organization

@@ -16,6 +16,7 @@
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  KEY#k                   an integration key
+//	ORG#o                  WEBHOOK                 the generations of the webhook secret, after its first rotation
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
 //	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept for a year, for votes
 //	KEY#<hash>             KEY                     an integration key, by its hash
@@ -78,6 +79,8 @@
 //	Keys                             2      1.5   0      query; batch of the last uses, half a unit each
 //	KeyByHash                        1      1     0      get
 //	MarkUsed                         1      0     1      update, once a day for each key in use
+//	Rotation                         1      1     0      get, once a minute for the webhooks of an organization
+//	SaveRotation                     1      0     7      transaction: rotation, act; 3 are the indexes of the act
 //	SaveFact                         1      0     1      put, before an event of a client is evaluated
 //	SaveFact, again                  1      0     1      put that is refused
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit

@@ -224,6 +224,9 @@ func rateKey(p limit.Pot, minute time.Time) primary {
 // alertsKey is the key of the alerts sent to an organization's owners.
 func alertsKey(o id.Org) primary { return inOrg(o, "ALERTS") }
 
+// rotationKey is the key of the rotation of an organization's webhook secret.
+func rotationKey(o id.Org) primary { return inOrg(o, "WEBHOOK") }
+
 func outboxKey(o id.Org, e id.Event) primary {
 	pk, err := join("ORG", string(o), "OUTBOX", string(e))
 	return in(pk, err, "EVENT")

@@ -152,3 +152,47 @@ func (s *Store) KeyByHash(ctx context.Context, h key.Hash) (key.Key, error) {
 	}
 	return i.key(), nil
 }
+
+// A rotationItem is the rotation of an organization's webhook secret. It holds no
+// secret.
+type rotationItem struct {
+	primary
+
+	Generation int          `dynamodbav:"generation"`
+	Former     []formerItem `dynamodbav:"former,omitempty"`
+}
+
+type formerItem struct {
+	Generation int   `dynamodbav:"generation"`
+	Until      int64 `dynamodbav:"until"`
+}
+
+// Rotation implements key.Store.
+func (s *Store) Rotation(ctx context.Context, o id.Org) (key.Rotation, error) {
+	var i rotationItem
+	if _, err := s.get(ctx, rotationKey(o), &i); err != nil {
+		return key.Rotation{}, err
+	}
+	r := key.Rotation{Generation: i.Generation}
+	for _, f := range i.Former {
+		r.Former = append(r.Former, key.Former{Generation: f.Generation, Until: timeOf(f.Until)})
+	}
+	return r, nil
+}
+
+// SaveRotation implements key.Store.
+func (s *Store) SaveRotation(ctx context.Context, o id.Org, before, after key.Rotation, acts ...audit.Entry) error {
+	i := rotationItem{primary: rotationKey(o), Generation: after.Generation}
+	for _, f := range after.Former {
+		i.Former = append(i.Former, formerItem{f.Generation, nanos(f.Until)})
+	}
+	cond, args := "attribute_not_exists(pk)", map[string]any(nil)
+	if before.Generation > 0 {
+		cond, args = "generation = :before", map[string]any{":before": before.Generation}
+	}
+	err := s.write(ctx, append(auditWrites(acts), put(i, cond, args))...)
+	if refused(err) != nil {
+		return key.ErrRotated
+	}
+	return err
+}

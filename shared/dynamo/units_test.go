@@ -388,6 +388,17 @@ func orgPatterns() map[string]pattern {
 		"KeyByHash": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.KeyByHash(ctx, w.key.Hash)) }
 		},
+		"Rotation": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Rotation(ctx, org)) }
+		},
+		"SaveRotation": func(w *fixture) call {
+			o := id.Org("org_" + rand.Text())
+			act := anAct("webhook_secret", 1)
+			act.Org = o
+			return func(ctx context.Context) error {
+				return w.store.SaveRotation(ctx, o, key.Rotation{}, key.Rotation{}.Next(start()), act)
+			}
+		},
 		"MarkUsed": func(w *fixture) call {
 			w.next++
 			k := w.key

@@ -50,6 +50,7 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "owner@org_a", what: "PATCH /api/settings", body: valid["PATCH /api/settings"]}, "PATCH /api/settings"},
 		{call{as: "read_write", what: "POST /api/pause", body: `{"reason": "stop"}`}, "POST /api/pause"},
 		{call{as: "owner@org_a", what: "DELETE /api/pause", body: valid["DELETE /api/pause"]}, "DELETE /api/pause"},
+		{call{as: "owner@org_a", what: "POST /api/webhook-secret/rotate"}, "POST /api/webhook-secret/rotate"},
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {
@@ -82,7 +83,8 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		}
 		seen[e.Kind] = true
 		w.do(t, c.call) // again: it is refused, or changes nothing
-		repeatable := c.pattern == "POST /api/agents" && c.header == nil || strings.HasSuffix(c.pattern, "/clone") || c.pattern == "POST /api/keys"
+		repeatable := c.pattern == "POST /api/agents" && c.header == nil || strings.HasSuffix(c.pattern, "/clone") || c.pattern == "POST /api/keys" ||
+			c.pattern == "POST /api/webhook-secret/rotate"
 		if again := len(w.entries(t)); !repeatable && again != len(acts) {
 			t.Errorf("%s again: %d entries, want %d", c.what, again, len(acts))
 		}

@@ -27,8 +27,9 @@ type walk struct {
 	list [sha256.Size]byte
 }
 
-// A signer is the key that signs the cursors of a group.
-type signer []byte
+// A signer has the keys of the cursors of a group: the current one signs, and both
+// are accepted.
+type signer struct{ current, previous []byte }
 
 // signer returns the signer of the edge's key. It panics when the key is too
 // short, since anyone could forge the cursors of such a key.
@@ -36,7 +37,7 @@ func (e Edge) signer() signer {
 	if len(e.CursorKey) < sha256.Size {
 		panic("httpapi: the cursor key must have at least 32 bytes")
 	}
-	return e.CursorKey
+	return signer{e.CursorKey, e.OldCursorKey}
 }
 
 // walk returns the walk through a list with these filters.
@@ -57,7 +58,9 @@ func (w walk) from(cursor *string) (position, error) {
 		return p, broken
 	}
 	mac, text := data[:sha256.Size], data[sha256.Size:]
-	if !hmac.Equal(mac, w.sign(text)) || json.Unmarshal(text, &p) != nil {
+	signed := hmac.Equal(mac, w.sign(w.key.current, text)) ||
+		len(w.key.previous) >= sha256.Size && hmac.Equal(mac, w.sign(w.key.previous, text))
+	if !signed || json.Unmarshal(text, &p) != nil {
 		return p, broken
 	}
 	return p, nil
@@ -72,12 +75,12 @@ func (w walk) to(p position) *string {
 	if err != nil {
 		panic(err) // a position always marshals
 	}
-	cursor := base64.RawURLEncoding.EncodeToString(append(w.sign(text), text...))
+	cursor := base64.RawURLEncoding.EncodeToString(append(w.sign(w.key.current, text), text...))
 	return &cursor
 }
 
-func (w walk) sign(text []byte) []byte {
-	h := hmac.New(sha256.New, w.key)
+func (w walk) sign(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write(w.list[:])
 	h.Write(text)
 	return h.Sum(nil)

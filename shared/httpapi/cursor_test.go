@@ -92,8 +92,35 @@ func TestACursorIsValidOnlyForItsListAndFilters(t *testing.T) {
 	}
 }
 
+func TestACursorOfThePreviousGenerationIsAcceptedAndNoneIsMade(t *testing.T) {
+	t.Parallel()
+
+	list := id.Hash("executions", "org_a")
+	key := func(text string) []byte { return []byte(strings.Repeat(text, 32)) }
+	old, current := walk{signer{current: key("o")}, list}, walk{signer{key("c"), key("o")}, list}
+	at := position{After: "2026-03-09T14:23:01Z#exec_1", Total: 842}
+	if got, err := current.from(old.to(at)); err != nil || got != at {
+		t.Errorf("the old cursor is %+v, %v", got, err)
+	}
+	if got, err := current.from(current.to(at)); err != nil || got != at {
+		t.Errorf("the new cursor is %+v, %v", got, err)
+	}
+	if _, err := old.from(current.to(at)); err == nil {
+		t.Error("the previous generation signs")
+	}
+	for name, w := range map[string]walk{
+		"the generation before":    {signer{key("n"), key("c")}, list},
+		"a rotation that is over":  {signer{current: key("c")}, list},
+		"an empty previous secret": {signer{key("c"), []byte{}}, list},
+	} {
+		if _, err := w.from(old.to(at)); err == nil {
+			t.Errorf("%s accepts the cursor", name)
+		}
+	}
+}
+
 func FuzzCursor(f *testing.F) {
-	w := walk{key: []byte(strings.Repeat("k", 32)), list: id.Hash("executions", "org_a")}
+	w := walk{key: signer{current: []byte(strings.Repeat("k", 32))}, list: id.Hash("executions", "org_a")}
 	good := *w.to(position{After: "2026-03-09T14:23:01Z#exec_1", Total: 842})
 	f.Add(good)
 	f.Add("")

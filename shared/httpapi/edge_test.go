@@ -79,7 +79,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"POST /api/executions/{id}/cancel": caller.Edit,
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,
-		"GET /api/webhook-secret": caller.Manage, "GET /api/audit": caller.Manage,
+		"GET /api/webhook-secret": caller.Manage, "POST /api/webhook-secret/rotate": caller.Manage, "GET /api/audit": caller.Manage,
 		"GET /api/settings": caller.Manage, "PATCH /api/settings": caller.Manage,
 		"POST /api/pause": caller.Edit, "DELETE /api/pause": caller.Manage,
 	}
@@ -256,6 +256,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	w.do(t, call{as: "owner@org_a", what: "POST /api/keys", body: valid["POST /api/keys"]})
 	w.do(t, call{what: "GET /api/agents", header: map[string]string{"X-Integration-Key": "ik_live_wrong"}})
 	w.do(t, call{as: "owner@org_a", what: "GET /api/webhook-secret"})
+	w.do(t, call{as: "owner@org_a", what: "POST /api/webhook-secret/rotate"})
 	log := w.log.String()
 	if strings.Contains(log, "ik_live_") || strings.Contains(log, "whsec_") || strings.Contains(log, "owner@org_a") {
 		t.Errorf("the log has a secret: %s", log)

@@ -206,7 +206,7 @@ func (w *fixture) wire(t *testing.T) {
 	}
 	keyService := &key.Service{
 		Store: w.store, Now: clock, NewID: func() id.Key { return id.Key(w.id("key")) },
-		Random: func() [32]byte { return [32]byte{byte(w.made + 1)} }, Master: key.Master("a master of these tests"),
+		Random: func() [32]byte { return [32]byte{byte(w.made + 1)} }, Masters: key.Masters{Current: key.Master("a master of these tests")},
 	}
 	for _, access := range []caller.Access{caller.Read, caller.ReadWrite} {
 		_, secret, err := keyService.Create(t.Context(), caller.Caller{Org: "org_a", User: "user_owner"}, string(access), access, time.Time{})

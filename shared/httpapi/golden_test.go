@@ -235,6 +235,8 @@ func written() []golden {
 		{"org paused", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, halt},
 
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
+		{"rotated", call{as: owner, what: "POST /api/webhook-secret/rotate"}, nil},
+		{"with a body", call{as: owner, what: "POST /api/webhook-secret/rotate", body: `{"now": true}`}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/webhook-secret"}, nil},
 		{"not allowed to a key", call{as: "read_write", what: "GET /api/webhook-secret"}, nil},
 	}

@@ -17,6 +17,7 @@ import (
 // URL, and the digests of one URL differ between agents and organizations.
 type hider struct {
 	key   []byte
+	old   []byte // the previous generation of key; nil for none
 	org   id.Org
 	agent id.Agent
 	clear bool // the caller sees the URLs
@@ -24,7 +25,7 @@ type hider struct {
 
 // hider returns the hider for what a caller sees of an agent.
 func (e Edge) hider(who caller.Caller, agent id.Agent) hider {
-	return hider{key: e.CursorKey, org: who.Org, agent: agent, clear: who.Human() && who.Has(caller.Owner, caller.Admin)}
+	return hider{key: e.CursorKey, old: e.OldCursorKey, org: who.Org, agent: agent, clear: who.Human() && who.Has(caller.Owner, caller.Admin)}
 }
 
 // digest returns the digest of a URL, 16 hexadecimal digits.
@@ -91,6 +92,9 @@ func (h hider) restored(fields map[string]any, now definition.Definition) map[st
 	definition.WithRecipients(now.Steps, func(c definition.Channel, r string) string {
 		if c.Hides(r) {
 			urls[h.hidden(c, r)] = r
+			if h.old != nil {
+				urls[h.before().hidden(c, r)] = r
+			}
 		}
 		return r
 	})
@@ -102,6 +106,12 @@ func (h hider) restored(fields map[string]any, now definition.Definition) map[st
 		return r
 	})
 	return fields
+}
+
+// before returns the hider with the previous generation of the key.
+func (h hider) before() hider {
+	h.key, h.old = h.old, nil
+	return h
 }
 
 // hasHidden reports whether an update has a hidden URL, so that one without pays for

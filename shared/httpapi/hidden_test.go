@@ -269,3 +269,19 @@ func TestADigestElsewhereStaysADigest(t *testing.T) {
 		}
 	}
 }
+
+func TestADigestOfThePreviousGenerationIsAccepted(t *testing.T) {
+	t.Parallel()
+
+	old := hider{key: []byte(strings.Repeat("o", 32)), org: "org_a", agent: "agent_1"}
+	current := old
+	current.key, current.old = []byte(strings.Repeat("c", 32)), old.key
+	const url = "https://hooks.slack.com/services/" + marker
+	now := definition.Definition{Steps: []definition.Step{{ID: "x", NotificationStep: &definition.NotificationStep{Channel: definition.Slack, Recipients: []string{url}}}}}
+	for _, sent := range []hider{old, current} {
+		fields := parsed(t, `{"steps": [{"id": "x", "type": "notification", "channel": "slack", "recipients": ["`+sent.hidden(definition.Slack, url)+`"]}]}`)
+		if got := jsonvalue.Canonical(current.restored(fields, now)); !strings.Contains(got, url) {
+			t.Errorf("restored to %s", got)
+		}
+	}
+}

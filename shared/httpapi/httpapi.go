@@ -55,7 +55,9 @@ type Edge struct {
 	RequestID func(context.Context) string
 	Address   func(context.Context) string // the caller's address as API Gateway saw it
 	Now       func() time.Time
-	CursorKey []byte // signs cursors; at least 32 random bytes, equal in all instances of a function
+	CursorKey []byte // signs cursors and digests of URLs; at least 32 random bytes, equal in all instances of a function
+
+	OldCursorKey []byte // the previous generation, which is still accepted; nil for none
 }
 
 // A handler writes one response, or returns an error and writes nothing.

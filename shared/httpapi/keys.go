@@ -94,7 +94,24 @@ func readGetWebhookSecret(*request) spec.GetWebhookSecretRequestObject {
 
 // GetWebhookSecret implements the contract.
 func (g keys) GetWebhookSecret(ctx context.Context, _ spec.GetWebhookSecretRequestObject) (spec.GetWebhookSecretResponseObject, error) {
-	return spec.GetWebhookSecret200JSONResponse{Secret: g.svc.WebhookSecret(callerIn(ctx))}, nil
+	secret, err := g.svc.WebhookSecret(ctx, callerIn(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return spec.GetWebhookSecret200JSONResponse{Secret: secret}, nil
+}
+
+func readRotateWebhookSecret(*request) spec.RotateWebhookSecretRequestObject {
+	return spec.RotateWebhookSecretRequestObject{}
+}
+
+// RotateWebhookSecret implements the contract.
+func (g keys) RotateWebhookSecret(ctx context.Context, _ spec.RotateWebhookSecretRequestObject) (spec.RotateWebhookSecretResponseObject, error) {
+	secret, until, err := g.svc.RotateWebhookSecret(ctx, callerIn(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return spec.RotateWebhookSecret200JSONResponse{Secret: secret, PreviousValidUntil: whole(until)}, nil
 }
 
 func viewKey(k key.Key) spec.Key {

@@ -127,6 +127,7 @@ func TestOnlyRoutesThatStopSomethingHaveAReserve(t *testing.T) {
 	want := []string{
 		"PUT /api/agents/{id}", "POST /api/executions/{id}/cancel", "POST /api/approvals/{id}/decision", "DELETE /api/keys/{id}",
 		"POST /api/pause",
+		"POST /api/webhook-secret/rotate",
 	}
 	for _, rt := range newFixture(t).routes {
 		if got := rt.records != nil && rt.records.reserve != nil; got != slices.Contains(want, rt.pattern) {

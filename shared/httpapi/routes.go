@@ -60,6 +60,7 @@ func (g keys) routes() []route {
 		{"POST /api/keys", caller.Manage, false, records(audit.KeyCreated), serve(readCreateKey, g.CreateKey, speckeys.CreateKeyResponseObject.VisitCreateKeyResponse)},
 		{"DELETE /api/keys/{id}", caller.Manage, false, records(audit.KeyRevoked).withReserve(), serve(readDeleteKey, g.DeleteKey, speckeys.DeleteKeyResponseObject.VisitDeleteKeyResponse)},
 		{"GET /api/webhook-secret", caller.Manage, false, nil, serve(readGetWebhookSecret, g.GetWebhookSecret, speckeys.GetWebhookSecretResponseObject.VisitGetWebhookSecretResponse)},
+		{"POST /api/webhook-secret/rotate", caller.Manage, false, records(audit.WebhookSecretRotated).withReserve(), serve(readRotateWebhookSecret, g.RotateWebhookSecret, speckeys.RotateWebhookSecretResponseObject.VisitRotateWebhookSecretResponse)},
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package key manages two kinds of secrets. Programs call the API with the
 // integration keys of an organization, which are shown once and stored as a
 // hash. Receivers verify our webhooks with the organization's signing secret,
-// which is derived from a master secret and not stored.
+// which is derived from a master secret and the number of its rotations, and not
+// stored.
 package key
 
 import (
@@ -95,6 +96,12 @@ type Store interface {
 	// MarkUsed stores the day of the last use of a key, unless it has a later one
 	// or was revoked.
 	MarkUsed(ctx context.Context, k Key) error
+
+	Rotations
+
+	// SaveRotation stores the rotation after another one and its acts in one
+	// transaction, or returns ErrRotated when the stored one is not before.
+	SaveRotation(ctx context.Context, org id.Org, before, after Rotation, acts ...audit.Entry) error
 }
 
 // Service manages the keys of callers, and returns their secrets.
@@ -103,12 +110,13 @@ type Service struct {
 	Now    func() time.Time
 	NewID  func() id.Key
 	Random func() [32]byte
-	Master Master
+
+	Masters Masters
 }
 
-// last is the end of the times that an expiry may have: a store keeps times as
-// numbers of nanoseconds.
-var last = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
+// lastYear is the last year that an expiry may have: a store keeps times as numbers
+// of nanoseconds.
+const lastYear = 2199
 
 // Create stores a new key and returns it with its secret, which cannot be read
 // again. A zero expiry is none.
@@ -122,7 +130,7 @@ func (s *Service) Create(
 		return Key{}, "", ErrAccess
 	}
 	now := s.Now()
-	if expires = expires.UTC().Truncate(time.Second); !expires.IsZero() && (!expires.After(now) || !expires.Before(last)) {
+	if expires = expires.UTC().Truncate(time.Second); !expires.IsZero() && (!expires.After(now) || expires.Year() > lastYear) {
 		return Key{}, "", ErrExpiry.Sayf("expires_at must be in the future and before the year 2200; it is %s.", expires.Format(time.RFC3339))
 	}
 	random := s.Random()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,11 @@ import (
 type shelf struct {
 	keys []key.Key
 	fail error
+
+	rotation key.Rotation
+	races    int // lost before one is won
+	reads    int // of the rotation
+	acts     []audit.Entry
 }
 
 func (s *shelf) CreateKey(_ context.Context, k key.Key, acts ...audit.Entry) error {
@@ -48,6 +54,20 @@ func (s *shelf) RevokeKey(_ context.Context, org id.Org, revoked id.Key, acts ..
 
 func (s *shelf) KeyByHash(context.Context, key.Hash) (key.Key, error) {
 	return key.Key{}, key.ErrNotFound
+}
+
+func (s *shelf) Rotation(context.Context, id.Org) (key.Rotation, error) {
+	s.reads++
+	return s.rotation, s.fail
+}
+
+func (s *shelf) SaveRotation(_ context.Context, _ id.Org, before, after key.Rotation, acts ...audit.Entry) error {
+	if before.Generation != s.rotation.Generation || s.races > 0 {
+		s.races--
+		return key.ErrRotated
+	}
+	s.rotation, s.acts = after, append(s.acts, acts...)
+	return nil
 }
 
 func (s *shelf) MarkUsed(context.Context, key.Key) error { return nil }
@@ -176,11 +196,14 @@ func TestAnOrganizationLearnsTheSecretThatItsWebhooksAreSignedWith(t *testing.T)
 	t.Parallel()
 
 	svc := service(&shelf{})
-	svc.Master = key.Master("a master")
-	shown := svc.WebhookSecret(owner)
+	svc.Masters.Current = key.Master("a master")
+	shown, err := svc.WebhookSecret(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(shown, "whsec_"))
-	if err != nil || !strings.HasPrefix(shown, "whsec_") || !bytes.Equal(secret, svc.Master.Secret(owner.Org)) {
-		t.Errorf("the secret is %s, %v; want whsec_ and %x in base64", shown, err, svc.Master.Secret(owner.Org))
+	if err != nil || !strings.HasPrefix(shown, "whsec_") || !bytes.Equal(secret, svc.Masters.Current.Secret(owner.Org, 0)) {
+		t.Errorf("the secret is %s, %v; want whsec_ and %x in base64", shown, err, svc.Masters.Current.Secret(owner.Org, 0))
 	}
 	// OpenSSL made this value. With another secret every receiver would refuse
 	// our signatures.
@@ -189,7 +212,7 @@ func TestAnOrganizationLearnsTheSecretThatItsWebhooksAreSignedWith(t *testing.T)
 	}
 	stranger := owner
 	stranger.Org = "org_b"
-	if svc.WebhookSecret(stranger) == shown {
+	if got, err := svc.WebhookSecret(t.Context(), stranger); err != nil || got == shown {
 		t.Error("another organization has the same secret")
 	}
 }
@@ -273,5 +296,85 @@ func TestAUseIsTheFirstOfItsDayOnce(t *testing.T) {
 	}
 	if got := k.Used.Format(time.DateOnly); got != "2026-03-12" {
 		t.Errorf("last used on %s", got)
+	}
+}
+
+func TestARotatedSecretIsValidForADayBesideTheNewOne(t *testing.T) {
+	t.Parallel()
+
+	s := &shelf{races: 2}
+	svc := service(s)
+	now := svc.Now()
+	svc.Now = func() time.Time { return now }
+	svc.Masters = key.Masters{Current: key.Master("a master")}
+	signer := func() *key.Signer { return &key.Signer{Store: s, Masters: svc.Masters, Now: svc.Now} }
+	first, err := svc.WebhookSecret(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, until, err := svc.RotateWebhookSecret(t.Context(), owner)
+	if err != nil || second == first || !until.Equal(now.Add(24*time.Hour)) {
+		t.Fatalf("rotated to %s until %v, %v", second, until, err)
+	}
+	if shown, err := svc.WebhookSecret(t.Context(), owner); err != nil || shown != second {
+		t.Errorf("shown %s, %v", shown, err)
+	}
+	if len(s.acts) != 1 || s.acts[0].Kind != audit.WebhookSecretRotated || s.acts[0].From != "generation 0" || s.acts[0].To != "generation 1" {
+		t.Errorf("acts %+v", s.acts)
+	}
+	signs := func(want ...string) {
+		t.Helper()
+		secrets, err := signer().Secrets(t.Context(), owner.Org)
+		var got []string
+		for _, secret := range secrets {
+			got = append(got, "whsec_"+base64.StdEncoding.EncodeToString(secret))
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("signed with %v, %v; want %v", got, err, want)
+		}
+	}
+	signs(second, first)
+	now = until.Add(-1)
+	signs(second, first)
+	now = until
+	signs(second)
+	var all []string
+	for range 6 {
+		shown, _, err := svc.RotateWebhookSecret(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append([]string{shown}, all...)
+		now = now.Add(time.Minute)
+	}
+	signs(all[:4]...)
+	svc.Masters = key.Masters{Current: key.Master("another master"), Previous: key.Master("a master")}
+	if secrets, err := signer().Secrets(t.Context(), owner.Org); err != nil || len(secrets) != 8 {
+		t.Errorf("%d signatures while the master is replaced, %v", len(secrets), err)
+	}
+	s.races = 100
+	if _, _, err := svc.RotateWebhookSecret(t.Context(), owner); !errors.Is(err, key.ErrRotated) {
+		t.Errorf("a rotation that loses every race: %v", err)
+	}
+}
+
+func TestASignerReadsARotationOnceAMinute(t *testing.T) {
+	t.Parallel()
+
+	s := &shelf{}
+	now := time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
+	signer := &key.Signer{Store: s, Masters: key.Masters{Current: key.Master("m")}, Now: func() time.Time { return now }}
+	for range 120 {
+		if _, err := signer.Secrets(t.Context(), "org_a"); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Second)
+	}
+	if s.reads != 2 {
+		t.Errorf("%d reads in two minutes", s.reads)
+	}
+	s.fail = errors.New("no table")
+	if _, err := signer.Secrets(t.Context(), "org_b"); !errors.Is(err, s.fail) {
+		t.Errorf("err = %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -203,7 +204,7 @@ func TestAnAddressHasABoundOfItsOwnInEachMinute(t *testing.T) {
 		t.Errorf("another address: %+v", v)
 	}
 	for n := range 30_000 { // the memory is bounded: this takes no longer than its addresses
-		if v := a.Take(fmt.Sprint(n)); !v.Allowed {
+		if v := a.Take(strconv.Itoa(n)); !v.Allowed {
 			t.Fatalf("address %d: %+v", n, v)
 		}
 	}

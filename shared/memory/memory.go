@@ -54,7 +54,9 @@ type org struct {
 
 	outbox map[id.Event]event.Event // unpublished
 	alerts alert.Record
-	audit  map[id.Audit]audit.Entry
+
+	rotation key.Rotation
+	audit    map[id.Audit]audit.Entry
 }
 
 // New returns an empty store.

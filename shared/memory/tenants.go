@@ -195,3 +195,22 @@ func (s *Store) MarkUsed(_ context.Context, k key.Key) error {
 	}
 	return nil
 }
+
+// Rotation implements key.Store.
+func (s *Store) Rotation(_ context.Context, o id.Org) (key.Rotation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return clone(s.org(o).rotation), nil
+}
+
+// SaveRotation implements key.Store.
+func (s *Store) SaveRotation(_ context.Context, o id.Org, before, after key.Rotation, acts ...audit.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.org(o).rotation.Generation != before.Generation {
+		return key.ErrRotated
+	}
+	s.org(o).rotation = clone(after)
+	s.org(o).record(acts)
+	return nil
+}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/httpcall"
-	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -52,9 +53,15 @@ func Client(allowed []string) *http.Client {
 // Hook posts messages to chats and webhooks.
 type Hook struct {
 	HTTP   *http.Client
-	Hosts  []string   // allowed over plain HTTP
-	Master key.Master // derives the secrets that sign webhooks
+	Hosts  []string // allowed over plain HTTP
+	Signer Signer
 	Now    func() time.Time
+}
+
+// A Signer finds the secrets that sign a webhook: the current one and, after a
+// rotation, those before it. See key.Signer.
+type Signer interface {
+	Secrets(ctx context.Context, org id.Org) ([][]byte, error)
 }
 
 // Send implements step.Sender.
@@ -72,7 +79,7 @@ func (h Hook) Send(ctx context.Context, m step.Message) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if m.Channel == definition.Webhook {
-		if err := h.sign(req.Header, m, body); err != nil {
+		if err := h.sign(ctx, req.Header, m, body); err != nil {
 			return err
 		}
 	}
@@ -155,20 +162,26 @@ func content(m step.Message) ([]byte, error) {
 }
 
 // sign adds the headers of Standard Webhooks
-// (github.com/standard-webhooks/standard-webhooks, spec of 2023). The id is the
-// idempotency key: the same at every try.
-func (h Hook) sign(header http.Header, m step.Message, body []byte) error {
-	signer, err := standardwebhooks.NewWebhookRaw(h.Master.Secret(m.Org))
+// (github.com/standard-webhooks/standard-webhooks, spec of 2023), with a signature of
+// each valid secret. The id is the idempotency key: the same at every try.
+func (h Hook) sign(ctx context.Context, header http.Header, m step.Message, body []byte) error {
+	secrets, err := h.Signer.Secrets(ctx, m.Org)
 	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+		return httpcall.Failure{Text: "the message could not be signed", Cause: errors.Join(step.ErrAgain, err)}
 	}
 	now := h.Now()
-	signature, err := signer.Sign(m.Key, now, body)
-	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+	signatures := make([]string, len(secrets))
+	for i, secret := range secrets {
+		signer, err := standardwebhooks.NewWebhookRaw(secret)
+		if err != nil {
+			return fmt.Errorf("webhook: %w", err)
+		}
+		if signatures[i], err = signer.Sign(m.Key, now, body); err != nil {
+			return fmt.Errorf("webhook: %w", err)
+		}
 	}
 	header.Set("Webhook-Id", m.Key)
 	header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	header.Set("Webhook-Signature", signature)
+	header.Set("Webhook-Signature", strings.Join(signatures, " "))
 	return nil
 }

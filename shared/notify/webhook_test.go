@@ -21,6 +21,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/notify"
@@ -64,10 +65,20 @@ func listen(t *testing.T, answer http.HandlerFunc) *hook {
 
 func (h *hook) host() string { return strings.TrimPrefix(h.url, "http://") }
 
+// rotated is a signer with a secret and the one before it.
+type rotated struct{}
+
+func (rotated) Secrets(_ context.Context, org id.Org) ([][]byte, error) {
+	if org == "org_unread" {
+		return nil, errors.New("no table")
+	}
+	return [][]byte{key.Master(secret).Secret(org, 1), key.Master(secret).Secret(org, 0)}, nil
+}
+
 // sender returns a sender with these hosts allowed.
 func sender(hosts ...string) notify.Hook {
 	return notify.Hook{
-		HTTP: notify.Client(hosts), Hosts: hosts, Master: key.Master(secret),
+		HTTP: notify.Client(hosts), Hosts: hosts, Signer: rotated{},
 		Now: func() time.Time { return time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC) },
 	}
 }
@@ -303,6 +314,13 @@ func TestAWebhookIsSignedWithTheOrganizationsSecret(t *testing.T) {
 	}
 	if err := verify("org_a"); err != nil {
 		t.Errorf("the signature is refused: %v", err)
+	}
+	if err := verify("org_a\n1"); err != nil {
+		t.Errorf("the signature of the secret after a rotation is refused: %v", err)
+	}
+	m.Org = "org_unread"
+	if err := sender(h.host()).Send(t.Context(), m); !errors.Is(err, step.ErrAgain) || h.called != 1 {
+		t.Errorf("a message that cannot be signed: %v, sent %d times", err, h.called)
 	}
 	if verify("org_b") == nil {
 		t.Error("another organization's secret verifies it too")

@@ -31,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/notify"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/render"
@@ -51,7 +52,9 @@ type wire struct {
 // connect puts the real clients into the world.
 func (o *wire) connect(w *world) {
 	client := &http.Client{Transport: o}
-	hook := notify.Hook{HTTP: client, Master: key.Master("a secret of this test"), Now: time.Now}
+	hook := notify.Hook{HTTP: client, Signer: &key.Signer{
+		Store: memory.New(), Masters: key.Masters{Current: key.Master("a secret of this test")}, Now: time.Now,
+	}, Now: time.Now}
 	w.runner.Steps = &step.Service{
 		Model: w.model, Products: both{w.products, product.Client{
 			Base: "https://products.example", HTTP: client, Key: o.signs(), Issuer: "https://agents.example", Now: time.Now,

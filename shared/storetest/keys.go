@@ -81,6 +81,31 @@ func keys() []promise {
 			_, err := s.KeyByHash(t.Context(), k.Hash)
 			is(t, err, key.ErrNotFound)
 		}},
+		{"a rotation follows the one that it was made from", func(t trial, s Store) {
+			o := anOrg()
+			r, err := s.Rotation(t.Context(), o)
+			ok(t, err)
+			same(t, "before the first", r, key.Rotation{})
+			one := r.Next(day())
+			ok(t, s.SaveRotation(t.Context(), o, r, one))
+			is(t, s.SaveRotation(t.Context(), o, r, one), key.ErrRotated)
+			two := one.Next(day().Add(time.Hour))
+			ok(t, s.SaveRotation(t.Context(), o, one, two))
+			is(t, s.SaveRotation(t.Context(), o, one, two), key.ErrRotated)
+			r, err = s.Rotation(t.Context(), o)
+			ok(t, err)
+			same(t, "rotation", r, two)
+			r, err = s.Rotation(t.Context(), anOrg())
+			ok(t, err)
+			same(t, "another's", r, key.Rotation{})
+		}},
+		{"one of many racing rotations wins", func(t trial, s Store) {
+			o := anOrg()
+			won := race(t, racers, key.ErrRotated, func(int) error {
+				return s.SaveRotation(t.Context(), o, key.Rotation{}, key.Rotation{}.Next(day()))
+			})
+			same(t, "winners", won, 1)
+		}},
 		{"one of many racing revocations wins", func(t trial, s Store) {
 			k := aKey(anOrg(), 0)
 			ok(t, s.CreateKey(t.Context(), k))

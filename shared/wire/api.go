@@ -64,7 +64,12 @@ const keysTimeout = 5 * time.Second
 // edge returns the parts that every group of endpoints needs: authentication,
 // rate limit and the signing of cursors.
 func (w *Wire) edge() httpapi.Edge {
-	cursor := sha256.Sum256([]byte(w.env.Need(boot.EnvCursorSecret)))
+	secret := w.needSecret(boot.EnvCursorSecret)
+	cursor, old := sha256.Sum256([]byte(secret.Current)), []byte(nil)
+	if secret.Previous != "" {
+		sum := sha256.Sum256([]byte(secret.Previous))
+		old = sum[:]
+	}
 	return httpapi.Edge{
 		Auth: &httpapi.Auth{
 			Sessions: &session.Verifier{
@@ -80,6 +85,6 @@ func (w *Wire) edge() httpapi.Edge {
 			Now: w.Now, Report: w.Report,
 		},
 		Strangers: &limit.Addresses{Limit: w.env.Count(boot.EnvAddressRateLimit), Now: w.Now},
-		Log:       w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now, CursorKey: cursor[:],
+		Log:       w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now, CursorKey: cursor[:], OldCursorKey: old,
 	}
 }

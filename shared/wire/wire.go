@@ -58,8 +58,9 @@ type Wire struct {
 	Now    func() time.Time
 	Report func(context.Context, error) // logs a failure that will be retried
 
-	env *boot.Env
-	aws aws.Config
+	env   *boot.Env
+	aws   aws.Config
+	vault vault
 
 	// Each of these is made once.
 	Store   func() *dynamo.Store
@@ -75,6 +76,7 @@ func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 	}
 	log := boot.Logger(name)
 	w := &Wire{Log: log, Now: time.Now, Report: boot.Reporter(log), env: boot.NewEnv(getenv), aws: metered(cfg)}
+	w.vault = openVault(ctx, w.aws, getenv)
 	w.Store = sync.OnceValue(func() *dynamo.Store {
 		return dynamo.New(dynamodb.NewFromConfig(w.aws), w.env.Need(boot.EnvTable))
 	})
@@ -174,7 +176,7 @@ func (w *Wire) Tenants() *tenant.Service { return &tenant.Service{Store: w.Store
 // Keys returns the service of keys.
 func (w *Wire) Keys() *key.Service {
 	return &key.Service{
-		Store: w.Store(), Now: w.Now, Random: random, Master: w.master(),
+		Store: w.Store(), Now: w.Now, Random: random, Masters: w.masters(),
 		NewID: func() id.Key { return id.Key("key_" + ulid.Make().String()) },
 	}
 }
@@ -205,7 +207,7 @@ func (w *Wire) Steps() *step.Service {
 
 // products returns the client of the products.
 func (w *Wire) products() product.Client {
-	private, public := w.env.Need(boot.EnvCallKey), w.env.Need(boot.EnvCallPublicKeys)
+	private, public := w.needSecret(boot.EnvCallKey).Current, w.env.Need(boot.EnvCallPublicKeys)
 	var key callkey.Key
 	if private != "" && public != "" {
 		var err error
@@ -232,7 +234,7 @@ func (w *Wire) model() step.Model {
 	w.env.Fault(boot.EnvModels, err)
 	endpoint := w.env.May(boot.EnvModelURL, "")
 	if w.env.May(boot.EnvProvider, "bedrock") == "openai" {
-		return model.NewOpenAI(endpoint, w.env.May(boot.EnvModelKey, ""), &http.Client{}, names)
+		return model.NewOpenAI(endpoint, w.secret(boot.EnvModelKey).Current, &http.Client{}, names)
 	}
 	return model.Bedrock{Names: names, API: bedrockruntime.NewFromConfig(w.aws, func(o *bedrockruntime.Options) {
 		o.RetryMaxAttempts = 1 // each call is billed; the step decides about retries
@@ -244,7 +246,7 @@ func (w *Wire) model() step.Model {
 
 func (w *Wire) senders() map[definition.Channel]step.Sender {
 	hosts := w.Rules().Hosts
-	hook := notify.Hook{HTTP: notify.Client(hosts), Hosts: hosts, Master: w.master(), Now: w.Now}
+	hook := notify.Hook{HTTP: notify.Client(hosts), Hosts: hosts, Signer: &key.Signer{Store: w.Store(), Masters: w.masters(), Now: w.Now}, Now: w.Now}
 	return map[definition.Channel]step.Sender{
 		definition.SMS:   notify.SMS{API: sns.NewFromConfig(w.aws, func(o *sns.Options) { o.RetryMaxAttempts = once })},
 		definition.Email: w.email(),
@@ -264,9 +266,12 @@ func (w *Wire) email() notify.Email {
 	}
 }
 
-// master returns the secret from which the signing secrets of webhooks are
+// masters returns the secrets from which the signing secrets of webhooks are
 // derived.
-func (w *Wire) master() key.Master { return key.Master(w.env.Need(boot.EnvHookSecret)) }
+func (w *Wire) masters() key.Masters {
+	s := w.needSecret(boot.EnvHookSecret)
+	return key.Masters{Current: key.Master(s.Current), Previous: key.Master(s.Previous)}
+}
 
 // random returns 32 random bytes.
 func random() [32]byte {

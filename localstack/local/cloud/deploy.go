@@ -32,12 +32,6 @@ type App struct {
 	CallKey, CallPublicKey []byte // sign and verify calls of products, as DER
 }
 
-// cursorSecret signs the cursors of lists in every local cloud.
-const cursorSecret = "a local cloud signs its cursors with this" //nolint:gosec // it protects nothing.
-
-// hookSecret signs the webhooks of every local cloud. It protects nothing.
-const hookSecret = "whsec_b25lIGFnZW50cyBvbiBhIGxvY2FsIGNsb3VkIQ==" //nolint:gosec // see above.
-
 // context returns the CDK context: the app's settings in a local cloud.
 func (a App) context() map[string]string {
 	architecture := "x86_64"
@@ -48,10 +42,8 @@ func (a App) context() map[string]string {
 		"addressRateLimit": "6000",
 		"allowedHosts":     strings.TrimPrefix(a.Products, "http://"),
 		"architecture":     architecture,
-		"callKey":          base64.StdEncoding.EncodeToString(a.CallKey),
 		"callPublicKeys":   base64.StdEncoding.EncodeToString(a.CallPublicKey),
 		"consoleUrl":       a.Products + "/console",
-		"cursorSecret":     cursorSecret,
 		"archive":          "false", // the emulator's CloudFormation refuses it: see Mend
 		"hubJwksUrl":       a.Products + "/hub/jwks.json",
 		"modelEndpoint":    a.Products + "/bedrock",
@@ -60,7 +52,6 @@ func (a App) context() map[string]string {
 		"productsUrl":      a.Products,
 		"rateLimit":        "6000",
 		"userRateLimit":    "6000",
-		"webhookSecret":    hookSecret,
 	}
 }
 

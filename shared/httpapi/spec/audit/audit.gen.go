@@ -33,22 +33,23 @@ func (e AuditCredentialType) Valid() bool {
 
 // Defines values for AuditKind.
 const (
-	AgentCloned        AuditKind = "agent.cloned"
-	AgentCreated       AuditKind = "agent.created"
-	AgentDeleted       AuditKind = "agent.deleted"
-	AgentStatusChanged AuditKind = "agent.status_changed"
-	AgentUpdated       AuditKind = "agent.updated"
-	ApprovalApproved   AuditKind = "approval.approved"
-	ApprovalDenied     AuditKind = "approval.denied"
-	ExecutionCancelled AuditKind = "execution.cancelled"
-	ExecutionRetried   AuditKind = "execution.retried"
-	KeyCreated         AuditKind = "key.created"
-	KeyRevoked         AuditKind = "key.revoked"
-	OrgPaused          AuditKind = "org.paused"
-	OrgResumed         AuditKind = "org.resumed"
-	SettingsChanged    AuditKind = "settings.changed"
-	SystemAgentPaused  AuditKind = "system_agent.paused"
-	SystemAgentResumed AuditKind = "system_agent.resumed"
+	AgentCloned          AuditKind = "agent.cloned"
+	AgentCreated         AuditKind = "agent.created"
+	AgentDeleted         AuditKind = "agent.deleted"
+	AgentStatusChanged   AuditKind = "agent.status_changed"
+	AgentUpdated         AuditKind = "agent.updated"
+	ApprovalApproved     AuditKind = "approval.approved"
+	ApprovalDenied       AuditKind = "approval.denied"
+	ExecutionCancelled   AuditKind = "execution.cancelled"
+	ExecutionRetried     AuditKind = "execution.retried"
+	KeyCreated           AuditKind = "key.created"
+	KeyRevoked           AuditKind = "key.revoked"
+	OrgPaused            AuditKind = "org.paused"
+	OrgResumed           AuditKind = "org.resumed"
+	SettingsChanged      AuditKind = "settings.changed"
+	SystemAgentPaused    AuditKind = "system_agent.paused"
+	SystemAgentResumed   AuditKind = "system_agent.resumed"
+	WebhookSecretRotated AuditKind = "webhook_secret.rotated"
 )
 
 // Valid indicates whether the value is a known member of the AuditKind enum.
@@ -85,6 +86,8 @@ func (e AuditKind) Valid() bool {
 	case SystemAgentPaused:
 		return true
 	case SystemAgentResumed:
+		return true
+	case WebhookSecretRotated:
 		return true
 	default:
 		return false

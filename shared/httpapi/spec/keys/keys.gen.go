@@ -103,6 +103,15 @@ type NewKey struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
+// RotatedWebhookSecret A new secret that signs webhooks.
+type RotatedWebhookSecret struct {
+	// Secret `whsec_` and 32 bytes in base64.
+	Secret string `json:"secret"`
+
+	// PreviousValidUntil Until when the secret before this one also signs.
+	PreviousValidUntil time.Time `json:"previous_valid_until"`
+}
+
 // WebhookSecret The secret that signs webhooks.
 type WebhookSecret struct {
 	// Secret `whsec_` and 32 bytes in base64.
@@ -207,6 +216,27 @@ func (response GetWebhookSecret200JSONResponse) VisitGetWebhookSecretResponse(w 
 	return err
 }
 
+type RotateWebhookSecretRequestObject struct {
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse RotatedWebhookSecret
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListKeys List integration keys
@@ -221,4 +251,7 @@ type StrictServerInterface interface {
 	// GetWebhookSecret Get the webhook secret
 	// (GET /api/webhook-secret)
 	GetWebhookSecret(ctx context.Context, request GetWebhookSecretRequestObject) (GetWebhookSecretResponseObject, error)
+	// RotateWebhookSecret Rotate the webhook secret
+	// (POST /api/webhook-secret/rotate)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
 }
