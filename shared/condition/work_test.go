@@ -3,6 +3,7 @@ package condition_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func nested(depth, wide int, leaf condition.Condition) condition.Condition {
 		group[i] = nested(depth-1, wide, leaf)
 	}
 	if depth%2 == 0 {
-		return condition.Condition{All: append(group, condition.Condition{Context: condition.InEvent, Field: "x", Operator: condition.Exists, Value: false})}
+		return condition.Condition{All: append(slices.Clone(group), condition.Condition{Context: condition.InEvent, Field: "x", Operator: condition.Exists, Value: false})}
 	}
 	return condition.Condition{Any: group}
 }

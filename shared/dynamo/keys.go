@@ -50,8 +50,10 @@ func (s *Store) CreateKey(ctx context.Context, k key.Key, acts ...audit.Entry) e
 	byOrg.primary, byHash.primary = keyKey(k.Org, k.ID), hashKey(k.Hash)
 	count := write{op: opUpdate, key: countKey(k.Org), add: map[string]int64{"api_keys": 1}}
 	count = count.below("api_keys", key.MaxKeys)
-	err := s.write(ctx, append([]write{count,
-		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil)}, auditWrites(acts)...)...)
+	err := s.write(ctx, append([]write{
+		count,
+		put(byOrg, "attribute_not_exists(pk)", nil), put(byHash, "attribute_not_exists(pk)", nil),
+	}, auditWrites(acts)...)...)
 	if r := refused(err); r != nil && len(r.parts) == 1 {
 		if _, full := r.at(0); full {
 			return key.ErrLimit
@@ -107,7 +109,7 @@ func (s *Store) addUses(ctx context.Context, keys []key.Key) error {
 func (s *Store) MarkUsed(ctx context.Context, k key.Key) error {
 	err := s.write(ctx, use(k))
 	if refused(err) != nil {
-		return nil
+		return nil //nolint:nilerr // a later use is stored, or the key is revoked.
 	}
 	return err
 }

@@ -282,8 +282,12 @@ func TestAUseIsTheFirstOfItsDayOnce(t *testing.T) {
 		at    string
 		first bool
 	}{
-		{"2026-03-09T23:59:59Z", true}, {"2026-03-09T00:00:00Z", false}, {"2026-03-10T00:00:00Z", true},
-		{"2026-03-10T23:59:59+14:00", false}, {"2026-03-08T10:00:00Z", false}, {"2026-03-12T10:00:00Z", true},
+		{"2026-03-09T23:59:59Z", true},
+		{"2026-03-09T00:00:00Z", false},
+		{"2026-03-10T00:00:00Z", true},
+		{"2026-03-10T23:59:59+14:00", false},
+		{"2026-03-08T10:00:00Z", false},
+		{"2026-03-12T10:00:00Z", true},
 	} {
 		now, err := time.Parse(time.RFC3339, tc.at)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -315,7 +316,7 @@ func TestAGateWithTooMuchToShowFails(t *testing.T) {
 		text, e := w.hard(5)
 		var steps []string
 		for i := range 4 {
-			steps = append(steps, strings.Replace(says(text+fmt.Sprint(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
+			steps = append(steps, strings.Replace(says(text+strconv.Itoa(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
 		}
 		a := w.agent(list(append([]string{ask("g")}, steps...)...))
 		w.must(w.dispatcher.Dispatch(w.over, e))
@@ -335,7 +336,7 @@ func TestARunWithMuchWorkMovesOnToAnotherFunction(t *testing.T) {
 		text, e := w.hard(12)
 		var steps, done []string
 		for i := range 5 {
-			steps = append(steps, strings.Replace(says(text+fmt.Sprint(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
+			steps = append(steps, strings.Replace(says(text+strconv.Itoa(i)), `"b"`, fmt.Sprintf(`"b%d"`, i), 1))
 			done = append(done, fmt.Sprintf("b%d completed", i))
 		}
 		a := w.agent(list(steps...))

@@ -396,12 +396,12 @@ func marked(s string) string {
 	}
 	line = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`).Replace(line)
 	const most = 500
-	kept, left := "", most
-	for _, r := range line {
+	kept, left := line, most
+	for i, r := range line {
 		if left -= max(utf16.RuneLen(r), 1); left < 0 {
+			kept = line[:i]
 			break
 		}
-		kept += string(r)
 	}
 	if more := len([]rune(line)) - len([]rune(kept)); more > 0 {
 		return fmt.Sprintf("“%s…” (%s more characters)", kept, render.Count(more))

@@ -267,8 +267,10 @@ func (o *writer) step(depth int) []string {
 		o.values = append(o.values, ofStep+".text", "v_"+name+".text")
 		return []string{think(name, `"output_var": "v_`+name+`"`)}
 	case k < 6:
-		how := []string{"", "", `"if": ` + urgent, `"on_expiry": "approve"`, `"on_error": "continue"`,
-			`"on_expiry": "escalate", "escalate_to": {"roles": ["member"], "timeout_seconds": 600}`}[o.dice.IntN(6)]
+		how := []string{
+			"", "", `"if": ` + urgent, `"on_expiry": "approve"`, `"on_error": "continue"`,
+			`"on_expiry": "escalate", "escalate_to": {"roles": ["member"], "timeout_seconds": 600}`,
+		}[o.dice.IntN(6)]
 		o.values = append(o.values, ofStep+".note")
 		more := []string{`"timeout_seconds": 600`}
 		if how != "" {

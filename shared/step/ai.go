@@ -76,7 +76,7 @@ func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, e
 	case errors.Is(err, credit.ErrInsufficient):
 		return failed(t, err), nil
 	case err != nil && ctx.Err() != nil:
-		return failed(t, ErrTimeout), nil
+		return failed(t, ErrTimeout), nil //nolint:nilerr // the time of the step is over.
 	case err != nil:
 		return execution.StepRecord{}, fmt.Errorf("reserve: %w", err)
 	}

@@ -230,7 +230,7 @@ func TestAllTextsOfAStepShareItsWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			job := task(t, &fixture{answers: []answer{{text: "yes"}}}, tc.step)
-			job.Scope["event_payload"].(map[string]any)["big"] = strings.Repeat("x", 256<<10) //nolint:forcetypeassert // the fixture's
+			job.Scope["event_payload"].(map[string]any)["big"] = strings.Repeat("x", 256<<10) //nolint:forcetypeassert,errcheck // the fixture's
 			if job.Definition.ActionStep != nil {
 				job.Definition.Product, job.Definition.Action = "books", "create_invoice_draft"
 				job.Definition.Params = map[string]any{"client_id": "c", "lines": lines}
