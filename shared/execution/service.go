@@ -101,6 +101,9 @@ type Gates interface {
 // Machine starts runs. Starting the same run twice is not an error.
 type Machine interface {
 	Start(ctx context.Context, c machine.Cursor) error
+
+	// Restart starts the machine of a run whose own machine has ended.
+	Restart(ctx context.Context, c machine.Cursor, at time.Time) error
 }
 
 // Service reads, cancels and retries runs for callers.
@@ -110,7 +113,7 @@ type Service struct {
 	Tenants     Tenants
 	Balances    Balances
 	Gates       Gates
-	Machine     Machine
+	Machine     Machine // nil for a function that may start none: the sweeper starts them
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
 	// Report logs a failure that does not affect the caller, because the
@@ -258,7 +261,22 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 			s.Report(ctx, fmt.Errorf("wake %s: %w", exec, err)) // the machine wakes at the gate's expiry
 		}
 	}
+	if x.Held && !now.Before(x.Lease.Until) && !c.Execution.Due.IsZero() {
+		s.restart(ctx, x)
+	}
 	return nil
+}
+
+// restart starts the machine of a cancelled run that was held and owes outcomes. Its
+// own may have ended: a machine that wakes for a decision, a reminder or an expiry
+// finds the run held.
+func (s *Service) restart(ctx context.Context, x Execution) {
+	if s.Machine == nil {
+		return
+	}
+	if err := s.Machine.Restart(ctx, machine.Cursor{Org: x.Org, Execution: x.ID}, s.Now()); err != nil {
+		s.Report(ctx, fmt.Errorf("start %s: %w", x.ID, err)) // it is due, so the sweeper starts it
+	}
 }
 
 // asked returns the approval at which a run waits; a zero one if it does not.

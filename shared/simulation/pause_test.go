@@ -288,6 +288,51 @@ func TestAHeldRunCanBeCancelledAndARetryIsRefused(t *testing.T) {
 	})
 }
 
+// A run that was held at its gate may have no machine any more: its cancellation
+// starts one, which tells the people that were asked.
+func TestACancelledRunThatWasHeldAtItsGateTellsItsOutcome(t *testing.T) {
+	t.Parallel()
+	const told = `"timeout_seconds": 600, "notify": [{"channel": "sms", "recipients": ["+15550000001"]}]`
+	for name, tc := range map[string]struct {
+		before func(w *world, x id.Execution) // in the pause
+		cancel func(w *world, x id.Execution) error
+	}{
+		"a pause that cancels, beyond the expiry": {
+			func(w *world, _ id.Execution) { w.pass(time.Hour) },
+			func(w *world, _ id.Execution) error { return w.stop(tenant.Cancel) },
+		},
+		"a person, beyond the expiry": {
+			func(w *world, _ id.Execution) { w.pass(time.Hour) },
+			func(w *world, x id.Execution) error { return w.cancel(x) },
+		},
+		"a person, after a yes": {
+			func(w *world, x id.Execution) { w.must(w.decideFirst(x, true)); w.pass(time.Minute) },
+			func(w *world, x id.Execution) error { return w.cancel(x) },
+		},
+		"a pause that cancels, at once": {
+			func(*world, id.Execution) {},
+			func(w *world, _ id.Execution) error { return w.stop(tenant.Cancel) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				x := w.wake(w.agent(list(ask("g", told), act("b"))))
+				w.pass(time.Minute)
+				w.must(w.stop(tenant.Hold))
+				tc.before(w, x)
+				w.must(tc.cancel(w, x))
+				w.pass(10 * time.Second)
+				if x, done := w.stored(x); x.Status != execution.Cancelled || len(done.Owing(true)) > 0 {
+					t.Errorf("ten seconds later the run is %s and owes %d outcomes", x.Status, len(done.Owing(true)))
+				}
+				w.untouched()
+				w.audit()
+			})
+		})
+	}
+}
+
 // A suspended and paused organization starts nothing, and its held runs go on
 // after the resumption, as open runs do in a suspension.
 func TestAPauseAndASuspensionCompose(t *testing.T) {

@@ -172,7 +172,7 @@ func (s *simulation) run() {
 		s.pass(time.Duration(60+s.dice.IntN(1200)) * time.Second)
 	}
 	for _, w := range []*world{s.world, other} {
-		s.must(w.resume()) // a request of a resumption may have failed each time
+		w.retryUntilDone(w.resume) // every request of a resumption may have failed
 	}
 	s.pass(patience + slowest)
 	s.checkProgress()

@@ -129,8 +129,8 @@ func (w *Wire) Executions() *execution.Service {
 	return s
 }
 
-// canceller returns the service of runs for a function that only cancels runs,
-// and so needs no machine.
+// canceller returns the service of runs for a function that only cancels runs, and
+// may start no machine.
 func (w *Wire) canceller() *execution.Service {
 	return &execution.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Tenants: w.Store(), Balances: w.Store(), Gates: w.Store(),
@@ -149,8 +149,12 @@ func (w *Wire) Agents() *agent.Service {
 // Pauses returns the service of pauses. A function that only holds and cancels runs
 // needs no machine.
 func (w *Wire) Pauses(m hold.Machine) *hold.Service {
+	runs := w.canceller()
+	if m != nil {
+		runs.Machine = m
+	}
 	return &hold.Service{
-		Store: w.Store(), Runs: w.canceller(), Machine: m, System: w.System(), Now: w.Now, Sleep: clock.Sleep, Report: w.Report,
+		Store: w.Store(), Runs: runs, Machine: m, System: w.System(), Now: w.Now, Sleep: clock.Sleep, Report: w.Report,
 	}
 }
 
