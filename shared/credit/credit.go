@@ -60,6 +60,13 @@ func (t Tier) MaxTokens() int {
 	return 8000
 }
 
+// MaxInput returns the limit of a question in bytes: prompt, system prompt, schema
+// and values. A token is taken as four bytes, about the mean of English text.
+func (t Tier) MaxInput() int {
+	const bytesPerToken = 4
+	return bytesPerToken * t.MaxTokens()
+}
+
 // A Plan is the plan of an organization.
 type Plan string
 
@@ -143,5 +150,6 @@ type Balance struct {
 	Allocation int64
 	Remaining  int64 // without reserved credits; negative after a change to a smaller plan
 	Announced  Marks // thresholds that holds have reached
+	Grace      Grace // of refused answers; see Forgive
 	Updated    time.Time
 }

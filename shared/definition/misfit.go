@@ -22,13 +22,42 @@ const maxMisfits = 3
 // maxLeaves is how many violations of one document are put into words.
 const maxLeaves = 200
 
+// A document is what a schema refuses, for the words of its violations.
+type document struct {
+	whole string // the name of the document itself
+	value any
+
+	// known has the names that may be shown, of a document whose text must not be
+	// shown; nil shows names and values of the document.
+	known map[string]bool
+}
+
+// found returns the part of a sentence with the value at a place.
+func (d document) found(location []string) string {
+	v := value(d.value, location)
+	if d.known != nil {
+		if v == nil {
+			return "null"
+		}
+		return jsonvalue.Kind(v)
+	}
+	return beginning(jsonvalue.Canonical(v))
+}
+
+// name returns a name of the document, or a star for a hidden one.
+func (d document) name(name string) string {
+	if d.known != nil && !d.known[name] {
+		return "*"
+	}
+	return cut(escaped(name))
+}
+
 // misfit says where and why a document violates a schema, in sentences without a
-// full stop: /priority must be one of p1, p2; it is "urgent". The parameter whole
-// is the name of the document itself.
-func misfit(whole string, doc any, err error) string {
+// full stop: /priority must be one of p1, p2; it is "urgent".
+func misfit(d document, err error) string {
 	invalid, is := errors.AsType[*jsonschema.ValidationError](err)
 	if !is {
-		return whole + " does not fit the schema"
+		return d.whole + " does not fit the schema"
 	}
 	wrong, unread := leaves(invalid), 0
 	if len(wrong) > maxLeaves {
@@ -39,7 +68,7 @@ func misfit(whole string, doc any, err error) string {
 	}
 	var all []string
 	for _, e := range wrong {
-		all = append(all, sentences(whole, doc, e)...)
+		all = append(all, sentences(d, e)...)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
@@ -101,45 +130,48 @@ func depth(way []*jsonschema.ValidationError) int {
 }
 
 // sentences returns the sentences about one violation.
-func sentences(whole string, doc any, e *jsonschema.ValidationError) []string {
-	at := pointer(e.InstanceLocation)
-	name := cmp.Or(at, whole)
+func sentences(doc document, e *jsonschema.ValidationError) []string {
+	at := doc.pointer(e.InstanceLocation)
+	name := cmp.Or(at, doc.whole)
 	one := func(format string, args ...any) []string { return []string{name + " " + fmt.Sprintf(format, args...)} }
-	v := value(doc, e.InstanceLocation)
+	found := doc.found(e.InstanceLocation)
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
-		return namedBelow(at, k.Missing, "is missing")
+		return doc.namedBelow(at, k.Missing, "is missing")
 	case *kind.AdditionalProperties:
-		return namedBelow(at, k.Properties, "is not allowed")
+		return doc.namedBelow(at, k.Properties, "is not allowed")
 	case *kind.DependentRequired:
-		return namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
+		return doc.namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
 	case *kind.Dependency:
-		return namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
+		return doc.namedBelow(at, k.Missing, "is missing; it is required with "+cut(k.Prop))
 	case *kind.PropertyNames:
-		return namedBelow(at, []string{k.Property}, "has a name that is not allowed")
+		return doc.namedBelow(at, []string{k.Property}, "has a name that is not allowed")
 	case *kind.Type:
-		return one("must be %s; it is %s", kindsOf(k.Want), beginning(jsonvalue.Canonical(v)))
+		return one("must be %s; it is %s", kindsOf(k.Want), found)
 	case *kind.Enum:
-		return one("must be one of %s; it is %s", choices(k.Want), beginning(jsonvalue.Canonical(v)))
+		return one("must be one of %s%s", choices(k.Want), doc.but(found))
 	case *kind.Const:
-		return one("must be %s; it is %s", beginning(jsonvalue.Canonical(k.Want)), beginning(jsonvalue.Canonical(v)))
+		return one("must be %s%s", beginning(jsonvalue.Canonical(k.Want)), doc.but(found))
 	case *kind.Format:
-		return one("must be %s; it is %s", formatOf(k.Want), beginning(jsonvalue.Canonical(v)))
+		return one("must be %s%s", formatOf(k.Want), doc.but(found))
 	case *kind.Pattern:
-		return one("must match the pattern %s; it is %s", cut(k.Want), beginning(jsonvalue.Canonical(v)))
+		return one("must match the pattern %s%s", cut(k.Want), doc.but(found))
 	case *kind.FalseSchema:
 		return one("is not allowed")
 	case *kind.Not:
-		return one("is excluded by not; it is %s", beginning(jsonvalue.Canonical(v)))
+		return one("is excluded by not%s", doc.but(found))
 	case *kind.AnyOf:
-		return one("fits none of the alternatives in anyOf; it is %s", beginning(jsonvalue.Canonical(v)))
+		return one("fits none of the alternatives in anyOf; it is %s", found)
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
-			return one("fits more than one of the alternatives in oneOf; it is %s", beginning(jsonvalue.Canonical(v)))
+			return one("fits more than one of the alternatives in oneOf; it is %s", found)
 		}
-		return one("fits none of the alternatives in oneOf; it is %s", beginning(jsonvalue.Canonical(v)))
+		return one("fits none of the alternatives in oneOf; it is %s", found)
 	}
 	if words := limitSentence(e.ErrorKind); words != "" {
+		if before, got, _ := strings.Cut(words, "; it is "); got != "" && doc.known != nil {
+			words = before // a number that the document has
+		}
 		return one("%s", words)
 	}
 	return one("does not fit the schema")
@@ -184,20 +216,34 @@ func limitSentence(k jsonschema.ErrorKind) string {
 	return ""
 }
 
+// but returns the end of a sentence with the found value, or "" for a hidden one.
+func (d document) but(found string) string {
+	if d.known != nil {
+		return ""
+	}
+	return "; it is " + found
+}
+
 // namedBelow returns one sentence for each name below a place.
-func namedBelow(at string, names []string, says string) []string {
+func (d document) namedBelow(at string, names []string, says string) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
-		out[i] = at + "/" + cut(escaped(name)) + " " + says
+		out[i] = at + "/" + d.name(name) + " " + says
 	}
 	return out
 }
 
 // pointer returns a place as a JSON pointer.
-func pointer(location []string) string {
+func (d document) pointer(location []string) string {
 	var b strings.Builder
+	v := d.value
 	for _, name := range location {
-		b.WriteString("/" + cut(escaped(name)))
+		shown := name // an index
+		if _, isList := v.([]any); !isList {
+			shown = d.name(name)
+		}
+		b.WriteString("/" + shown)
+		v, _ = child(v, name)
 	}
 	return b.String()
 }

@@ -74,7 +74,7 @@ func (a AIStep) Empty(answer any) bool {
 // amount of work, whatever the schema and the answer are.
 func (a AIStep) Misfit(ctx context.Context, answer any) string {
 	if long := longNumber(answer); long != "" {
-		return fmt.Sprintf("the answer has the number %s; a number may have at most %d characters", beginning(long), maxNumberLength)
+		return fmt.Sprintf("the answer has a number with %d characters; a number may have at most %d", len(long), maxNumberLength)
 	}
 	c, err := newChecker(a.Schema)
 	if err != nil {
@@ -89,7 +89,26 @@ func (a AIStep) Misfit(ctx context.Context, answer any) string {
 	case ctx.Err() != nil:
 		return "there was no time left to check the answer"
 	}
-	return misfit("the answer", answer, err)
+	return misfit(document{whole: "the answer", value: answer, known: namesOf(a.Schema, map[string]bool{})}, err)
+}
+
+// namesOf adds every name and text in a schema: the names of a document that a
+// message may show.
+func namesOf(v any, names map[string]bool) map[string]bool {
+	switch v := v.(type) {
+	case string:
+		names[v] = true
+	case []any:
+		for i := range v {
+			namesOf(v[i], names)
+		}
+	case map[string]any:
+		for name := range v {
+			names[name] = true
+			namesOf(v[name], names)
+		}
+	}
+	return names
 }
 
 // schemaFaults returns the faults of an output_schema: keywords that would not be
@@ -112,7 +131,7 @@ func schemaFaults(doc map[string]any) []string {
 		return []string{err.Error()}
 	}
 	if invalid, is := errors.AsType[*jsonschema.SchemaValidationError](err); is {
-		return []string{"is not a JSON Schema: " + misfit("it", doc, invalid.Err)}
+		return []string{"is not a JSON Schema: " + misfit(document{whole: "it", value: doc}, invalid.Err)}
 	}
 	return []string{"is not a JSON Schema: a $ref, an $id or an $anchor in it is unresolved or ambiguous"}
 }

@@ -1,6 +1,7 @@
 package definition_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -95,38 +96,38 @@ func TestASchemaOfKnownKeywordsIsAccepted(t *testing.T) {
 	}
 }
 
-func TestAViolationNamesItsPlaceAndValue(t *testing.T) {
+func TestAViolationNamesItsPlaceAndNoValue(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct{ schema, answer, want string }{
 		"it fits":                         {`{"type": "string", "format": "date-time"}`, `"2026-03-09T14:23:01Z"`, ``},
-		"a choice":                        {`{"properties": {"priority": {"enum": ["p1", "p2"]}}}`, `{"priority": "urgent"}`, `/priority must be one of p1, p2; it is "urgent"`},
-		"a choice of many":                {`{"enum": [1,2,3,4,5,6,7,8,9,10,11,12,13,14]}`, `0`, `the answer must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, … 2 more; it is 0`},
-		"a date-time":                     {`{"properties": {"at": {"format": "date-time"}}}`, `{"at": "tomorrow"}`, `/at must be a date-time such as 2026-03-09T14:23:01Z; it is "tomorrow"`},
-		"a date-time without a zone":      {`{"format": "date-time"}`, `"2026-03-09T14:23:01"`, `the answer must be a date-time such as 2026-03-09T14:23:01Z; it is "2026-03-09T14:23:01"`},
-		"an address":                      {`{"format": "email"}`, `"John"`, `the answer must be an e-mail address; it is "John"`},
-		"a type":                          {`{"type": ["string", "null"]}`, `5`, `the answer must be a string or null; it is 5`},
+		"a choice":                        {`{"properties": {"priority": {"enum": ["p1", "p2"]}}}`, `{"priority": "urgent"}`, `/priority must be one of p1, p2`},
+		"a choice of many":                {`{"enum": [1,2,3,4,5,6,7,8,9,10,11,12,13,14]}`, `0`, `the answer must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, … 2 more`},
+		"a date-time":                     {`{"properties": {"at": {"format": "date-time"}}}`, `{"at": "tomorrow"}`, `/at must be a date-time such as 2026-03-09T14:23:01Z`},
+		"a date-time without a zone":      {`{"format": "date-time"}`, `"2026-03-09T14:23:01"`, `the answer must be a date-time such as 2026-03-09T14:23:01Z`},
+		"an address":                      {`{"format": "email"}`, `"John"`, `the answer must be an e-mail address`},
+		"a type":                          {`{"type": ["string", "null"]}`, `5`, `the answer must be a string or null; it is a number`},
 		"a missing property":              {`{"properties": {"a": {"required": ["b"]}}}`, `{"a": {}}`, `/a/b is missing`},
-		"one too many":                    {`{"additionalProperties": false, "properties": {"a": true}}`, `{"a": 1, "x/y": 2}`, `/x~1y is not allowed`},
-		"an item of a list":               {`{"items": {"properties": {"n": {"type": "integer"}}}}`, `[{"n": 1}, {"n": "x"}]`, `/1/n must be an integer; it is "x"`},
+		"one too many":                    {`{"additionalProperties": false, "properties": {"a": true}}`, `{"a": 1, "x/y": 2}`, `/* is not allowed`},
+		"an item of a list":               {`{"items": {"properties": {"n": {"type": "integer"}}}}`, `[{"n": 1}, {"n": "x"}]`, `/1/n must be an integer; it is a string`},
 		"short":                           {`{"minLength": 3}`, `"ü"`, `the answer must have at least 3 characters; it has 1`},
-		"small":                           {`{"minimum": 0.5}`, `0.25`, `the answer must be at least 0.5; it is 0.25`},
-		"large":                           {`{"exclusiveMaximum": 12345678901234567890}`, `12345678901234567890`, `the answer must be less than 12345678901234567890; it is 12345678901234567890`},
-		"a step":                          {`{"multipleOf": 0.1}`, `0.25`, `the answer must be a multiple of 0.1; it is 0.25`},
-		"a pattern":                       {`{"pattern": "^[a-z]+$"}`, `"A"`, `the answer must match the pattern ^[a-z]+$; it is "A"`},
+		"small":                           {`{"minimum": 0.5}`, `0.25`, `the answer must be at least 0.5`},
+		"large":                           {`{"exclusiveMaximum": 12345678901234567890}`, `12345678901234567890`, `the answer must be less than 12345678901234567890`},
+		"a step":                          {`{"multipleOf": 0.1}`, `0.25`, `the answer must be a multiple of 0.1`},
+		"a pattern":                       {`{"pattern": "^[a-z]+$"}`, `"A"`, `the answer must match the pattern ^[a-z]+$`},
 		"too few items":                   {`{"minItems": 1}`, `[]`, `the answer must have at least 1 items; it has 0`},
 		"the same item twice":             {`{"uniqueItems": true}`, `[1, 2, 1.0]`, `the answer must not repeat an item; items 0 and 2 are equal`},
 		"no item of a kind":               {`{"contains": {"type": "string"}}`, `[1]`, `the answer must have an item that fits contains; it has none`},
-		"the wrong kind for all":          {`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, `5`, `the answer must be a string or null; it is 5`},
-		"the nearest of alternatives":     {`{"anyOf": [{"type": "null"}, {"properties": {"p": {"enum": ["p1"]}}}]}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
-		"two alternatives":                {`{"oneOf": [{"type": "integer"}, {"minimum": 2}]}`, `5`, `the answer fits more than one of the alternatives in oneOf; it is 5`},
-		"an excluded value":               {`{"not": {"type": "string"}}`, `"x"`, `the answer is excluded by not; it is "x"`},
-		"behind a reference":              {`{"$defs": {"p": {"enum": ["p1"]}}, "properties": {"p": {"$ref": "#/$defs/p"}}}`, `{"p": "x"}`, `/p must be one of p1; it is "x"`},
+		"the wrong kind for all":          {`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, `5`, `the answer must be a string or null; it is a number`},
+		"the nearest of alternatives":     {`{"anyOf": [{"type": "null"}, {"properties": {"p": {"enum": ["p1"]}}}]}`, `{"p": "x"}`, `/p must be one of p1`},
+		"two alternatives":                {`{"oneOf": [{"type": "integer"}, {"minimum": 2}]}`, `5`, `the answer fits more than one of the alternatives in oneOf; it is a number`},
+		"an excluded value":               {`{"not": {"type": "string"}}`, `"x"`, `the answer is excluded by not`},
+		"behind a reference":              {`{"$defs": {"p": {"enum": ["p1"]}}, "properties": {"p": {"$ref": "#/$defs/p"}}}`, `{"p": "x"}`, `/p must be one of p1`},
 		"more than three":                 {`{"required": ["a", "b", "c", "d", "e"]}`, `{}`, `/a is missing; /b is missing; /c is missing; and 2 more`},
 		"a dependent property":            {`{"dependentRequired": {"a": ["b"]}}`, `{"a": 1}`, `/b is missing; it is required with a`},
-		"a long value":                    {`{"type": "integer"}`, `"` + strings.Repeat("x", 100) + `"`, `the answer must be an integer; it is "` + strings.Repeat("x", 79) + `… (22 more characters)`},
+		"a long value":                    {`{"type": "integer"}`, `"` + strings.Repeat("x", 100) + `"`, `the answer must be an integer; it is a string`},
 		"never":                           {`{"properties": {"a": false}}`, `{"a": 1}`, `/a is not allowed`},
-		"a number with all of its digits": {`{"const": 12345678901234567890.5}`, `12345678901234567890.25`, `the answer must be 12345678901234567890.5; it is 12345678901234567890.25`},
+		"a number with all of its digits": {`{"const": 12345678901234567890.5}`, `12345678901234567890.25`, `the answer must be 12345678901234567890.5`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,4 +177,51 @@ func FuzzMisfit(f *testing.F) {
 			t.Errorf("it says %q", said)
 		}
 	})
+}
+
+// An answer that costs nothing must not be read in the trace: no value and no name
+// that the schema does not have is in a message.
+func TestAViolationNeverQuotesTheAnswer(t *testing.T) {
+	t.Parallel()
+
+	schemas := []string{
+		`{"type": "integer"}`, `{"enum": ["p1"]}`, `{"const": "p1"}`, `{"const": 7}`, `{"pattern": "^never$"}`, `{"format": "email"}`, `{"format": "date"}`,
+		`{"maxLength": 0}`, `{"minLength": 100000}`, `{"not": {}}`, `{"not": {"type": ["string", "object", "array", "number"]}}`, `false`,
+		`{"additionalProperties": false}`, `{"additionalProperties": {"type": "null"}}`, `{"propertyNames": {"maxLength": 1}}`,
+		`{"patternProperties": {"": {"type": "null"}}}`, `{"required": ["missing"]}`, `{"dependentRequired": {"secret_name": ["b"]}}`,
+		`{"anyOf": [{"type": "boolean"}, {"const": 1}]}`, `{"oneOf": [{}, {}]}`, `{"items": {"type": "null"}}`, `{"items": {"additionalProperties": {"enum": [1]}}}`,
+		`{"contains": {"const": 1}}`, `{"uniqueItems": true}`, `{"maximum": -1}`, `{"multipleOf": 7919}`, `{"exclusiveMinimum": 1e30}`, `{"maxItems": 0}`,
+		`{"maxProperties": 0}`, `{"unevaluatedProperties": false}`, `{"unevaluatedItems": false}`, `{"prefixItems": [{"type": "null"}], "items": false}`,
+		`{"allOf": [{"properties": {"a": {"pattern": "^x$"}}}]}`, `{"if": {}, "then": false}`, `{"dependentSchemas": {"a": false}}`,
+	}
+	const secret = "31415926535"
+	answers := []string{
+		`"SECRET"`, secret, `[SECRETS]`, `["SECRET", "SECRET"]`, `{"SECRET": 1}`, `{"SECRET": {"SECRET": "SECRET"}}`, `{"a": "SECRET", "b": ["SECRET", ` + secret + `]}`,
+		`[{"SECRET": "SECRET"}]`, `{"` + secret + `": {"` + secret + `": 1}}`, `{"a": {"SECRET": [{"SECRET": ` + secret + `}]}}`, `"SECRET ` + secret + `"`,
+	}
+	said := 0
+	for _, schema := range schemas {
+		for _, nested := range []string{"%s", `{"properties": {"a": %s}}`, `{"additionalProperties": %s}`, `{"items": %s}`, `{"anyOf": [%s, {"type": "null"}]}`} {
+			text := fmt.Sprintf(nested, schema)
+			if text == "false" {
+				continue
+			}
+			for _, answer := range answers {
+				v, err := jsonvalue.Decode([]byte(strings.ReplaceAll(answer, "SECRETS", `"SECRET"`)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := (definition.AIStep{Schema: object(t, text)}).Misfit(t.Context(), v)
+				if got != "" {
+					said++
+				}
+				if strings.Contains(got, "SECRET") || strings.Contains(got, secret) {
+					t.Errorf("%s refuses %s: %q", text, answer, got)
+				}
+			}
+		}
+	}
+	if said < 300 {
+		t.Errorf("only %d answers are refused", said)
+	}
 }

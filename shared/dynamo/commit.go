@@ -151,7 +151,7 @@ func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Mark
 		w.add["told"], w.remove = -int64(freed), []string{"slack"}
 	}
 	if n >= 0 {
-		return w
+		return pardoned(w, c.Pardon, m)
 	}
 	w.cond, w.args = "remaining >= :need", map[string]any{":need": -n}
 	switch {
@@ -171,11 +171,35 @@ func balanceWrite(c execution.Change, m credit.Month, n int64, freed credit.Mark
 	return w
 }
 
-// insufficient returns why a balance refused a hold.
+// pardoned takes a refused answer from the grace of a day in the write of a balance.
+// The first of a day sets the counter; the next are added, if the grace that their
+// caller saw still suffices, so that parallel ones do not race.
+func pardoned(w write, p *credit.Pardon, m credit.Month) write {
+	if p == nil || p.Hold.Month != m {
+		return w
+	}
+	w.args = map[string]any{":day": string(p.Day)}
+	if p.Seen == nil || p.Seen.Grace.Day < p.Day {
+		w.set["gd"], w.set["gu"] = string(p.Day), p.Hold.Amount
+		w.cond += " AND (attribute_not_exists(gd) OR gd < :day)"
+		return w
+	}
+	w.add["gu"] = p.Hold.Amount
+	w.cond += " AND gd = :day AND allocation = :allocation AND gu <= :room"
+	w.args = map[string]any{
+		":day": string(p.Seen.Grace.Day), ":allocation": p.Seen.Allocation, ":room": p.Seen.DailyGrace() - p.Hold.Amount,
+	}
+	return w
+}
+
+// insufficient returns why a balance refused a hold or a pardon.
 func insufficient(c execution.Change, m credit.Month, i item) error {
 	var month monthItem
 	if err := attributevalue.UnmarshalMap(i, &month); err != nil {
 		return fmt.Errorf("read %s of %s: %w", m, c.Execution.Org, err)
+	}
+	if c.Pardon != nil && c.Pardon.Hold.Month == m && c.Gains()[m] >= 0 {
+		return &credit.Moved{Balance: month.balance(m)}
 	}
 	if b := month.balance(m); c.Watched && b.Remaining+c.Gains()[m] >= 0 {
 		return &credit.Reached{Balance: b}

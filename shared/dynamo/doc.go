@@ -131,6 +131,7 @@
 //	Commit: reserve                  1      0     4      transaction: run, balance
 //	Commit: reserve, marked          1      0     4      the same transaction, if the balance is as it was read
 //	Commit: no answer                1      0     6      transaction: run, step, balance
+//	Commit: refused answer           1      0     6      the same transaction; the balance counts the grace of the day
 //	Commit: wait for approval        1      0     12     transaction: run, step, approval; 6 are indexes
 //	Commit: ask again                1      0     8      transaction: run, gate, its earlier round; 2 are the index open
 //	Commit: end                      1      0     7      transaction: run with its last step, stats; 3 are indexes

@@ -228,6 +228,9 @@ type monthItem struct {
 	Updated    int64 `dynamodbav:"updated"`
 
 	Told credit.Marks `dynamodbav:"told,omitempty"`
+
+	GraceDay  string `dynamodbav:"gd,omitempty"`
+	GraceUsed int64  `dynamodbav:"gu,omitempty"`
 }
 
 // Balance implements execution.Balances. A month without use has the balance of
@@ -249,7 +252,10 @@ func (s *Store) Balance(ctx context.Context, o id.Org, m credit.Month) (credit.B
 }
 
 func (i monthItem) balance(m credit.Month) credit.Balance {
-	return credit.Balance{Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Announced: i.Told, Updated: timeOf(i.Updated)}
+	return credit.Balance{
+		Month: m, Allocation: i.Allocation, Remaining: i.Remaining, Announced: i.Told, Updated: timeOf(i.Updated),
+		Grace: credit.Grace{Day: credit.Day(i.GraceDay), Used: i.GraceUsed},
+	}
 }
 
 // Balances implements httpapi.Balances. It reads the plan only if one of the

@@ -656,6 +656,12 @@ func runPatterns() map[string]pattern {
 			c, _ := w.holding().Released(execution.StepRecord{ID: "classify_ticket", Status: execution.StepFailed})
 			return c
 		}),
+		"Commit: refused answer": commits(func(w *fixture) execution.Change {
+			x := w.holding()
+			c, _ := x.Released(execution.StepRecord{ID: "classify_ticket", Status: execution.StepFailed, Refused: true})
+			h := c.Released[0]
+			return c.Pardoned(&credit.Pardon{Hold: h, Day: h.Month.DayOf(start())})
+		}),
 		"Commit: wait for approval": commits(func(w *fixture) execution.Change {
 			x := w.leased()
 			step, a := action("confirm_isolation"), question(x)

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
@@ -25,6 +26,7 @@ type Change struct {
 	Watched    bool               // refuse Reserve with credit.Reached when it is the first to reach a threshold
 	Seen       *credit.Balance    // balance for which Reserve is marked; at any other, credit.Reached
 	Released   []credit.Hold      // returned to their months' balances
+	Pardon     *credit.Pardon     // of a released hold; credit.Moved when its balance has changed
 	StatsDelta *StatsDelta        // added to the statistics of the agent
 	Outbox     []event.Event      // the platform's own events, published after the change
 	Acts       []audit.Entry      // the acts of people and keys that made the change
@@ -51,6 +53,14 @@ func (c Change) Freed() map[credit.Month]credit.Marks {
 		freed[h.Month] |= h.Low.Marks
 	}
 	return freed
+}
+
+// Pardoned returns the change with a pardon, if it releases that hold.
+func (c Change) Pardoned(p *credit.Pardon) Change {
+	if p != nil && slices.Contains(c.Released, p.Hold) {
+		c.Pardon = p
+	}
+	return c
 }
 
 // A StatsDelta is the contribution of a run to the statistics of its agent.

@@ -490,7 +490,8 @@ type StepRecord struct {
 	Output           any               `json:"output,omitempty"` // visible to later steps
 	Error            *Failure          `json:"error,omitempty"`
 	Tries            int               `json:"tries,omitempty"`
-	Charge           *credit.Hold      `json:"charge,omitempty"` // credits for the model's answer
+	Charge           *credit.Hold      `json:"charge,omitempty"`  // credits for the model's answer
+	Refused          bool              `json:"refused,omitempty"` // a model was called, and the tenant's schema or timeout left no answer
 	Usage            *Usage            `json:"usage,omitempty"`
 	Case             *int              `json:"case,omitempty"` // the case that a branch took; -1 for else
 	Until            time.Time         `json:"until,omitzero"` // when a wait ends

@@ -225,6 +225,17 @@ func (o *org) move(c execution.Change) error {
 			return &credit.Reached{Balance: b}
 		}
 	}
+	if p := c.Pardon; p != nil {
+		b, err := o.balance(p.Hold.Month)
+		switch {
+		case err != nil:
+			return err
+		case !b.Pardons(*p):
+			return &credit.Moved{Balance: b}
+		}
+		b, _ = b.Forgive(p.Day, p.Hold.Amount)
+		o.months[p.Hold.Month] = b
+	}
 	freed := c.Freed()
 	for m, n := range delta {
 		b, err := o.balance(m)

@@ -25,6 +25,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -33,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
@@ -269,7 +271,9 @@ func (t *turn) givenUp(step id.Step) error {
 // unless it is waiting: a waiting step cannot crash a worker.
 func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (next machine.Next, stop bool, err error) {
 	if stuck && at.Status != execution.StepWaiting {
-		return t.record(ctx, at, t.failed(at, t.givenUp(at.ID)))
+		s := t.failed(at, t.givenUp(at.ID))
+		s.Refused = t.holdOf(s).Amount > 0 // the model was called
+		return t.record(ctx, at, s)
 	}
 	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
@@ -323,8 +327,42 @@ func (t *turn) skipped(at execution.TraceEntry, why string) execution.StepRecord
 	}
 }
 
-// record saves a step's result. It reports whether the run stops here.
-func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (machine.Next, bool, error) {
+// record saves a step's result. A refused answer is free while the grace of the day
+// suffices, and charged beyond it. It reports whether the run stops here.
+func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (next machine.Next, stop bool, err error) {
+	defer func() { t.pardon = nil }()
+	err = pardoning(&s, t.holdOf(s), func(p *credit.Pardon) error {
+		t.pardon = p
+		next, stop, err = t.recordResult(ctx, at, s)
+		return err
+	})
+	return next, stop, err
+}
+
+// pardoning calls write for a step's result: for a refused answer with the pardon of
+// its hold, or, when the grace of the day is used up, with the hold charged.
+func pardoning(s *execution.StepRecord, h credit.Hold, write func(*credit.Pardon) error) error {
+	if !s.Refused || s.Charge != nil || h.Amount == 0 {
+		return write(nil)
+	}
+	p := &credit.Pardon{Hold: h, Day: h.Month.DayOf(s.Ended)}
+	for range retry.Tries {
+		err := write(p)
+		moved, refused := errors.AsType[*credit.Moved](err)
+		if !refused {
+			return err
+		}
+		if _, free := moved.Balance.Forgive(p.Day, h.Amount); !free {
+			s.Charge = &h
+			s.Error = step.Charged(*s.Error, h)
+			return write(nil)
+		}
+		p = &credit.Pardon{Hold: h, Day: p.Day, Seen: &moved.Balance}
+	}
+	return fmt.Errorf("pardon %s: lost %d races for the grace of a day", s.ID, retry.Tries)
+}
+
+func (t *turn) recordResult(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (machine.Next, bool, error) {
 	if s.Status == execution.StepFailed && at.Definition.OnError != definition.Continue {
 		next, err := t.end(ctx, func(x execution.Execution) execution.Execution { return x.Fail(*s.Error, t.Now()) }, &s)
 		return next, true, err

@@ -28,6 +28,7 @@ type turn struct {
 	profile    map[string]any
 	profiled   bool
 	budget     *render.Budget // of the templates and conditions of all steps
+	pardon     *credit.Pardon // of the step that is recorded
 
 	// busy is a mutex between the step and the renewal of the lease. It is a
 	// channel because a goroutine blocked on a sync.Mutex would stop the
@@ -56,7 +57,7 @@ func (t *turn) trace() execution.Trace { return execution.TraceOf(t.definition, 
 func (t *turn) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
 	t.lock()
 	defer t.unlock()
-	c := change(t.x)
+	c := change(t.x).Pardoned(t.pardon)
 	if err := t.Service.commit(ctx, c); err != nil {
 		return err
 	}
@@ -297,20 +298,27 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 	}
 }
 
-// keepLateAnswer stores a model's answer although another writer changed the
-// run, as long as its credits are still held: the answer has been paid for. It
-// returns ErrStale, so that the run is read again.
+// keepLateAnswer stores a model's answer, or that the tenant's schema refused it,
+// although another writer changed the run, as long as its credits are still held:
+// the model has been paid. It returns ErrStale, so that the run is read again.
 func (t *turn) keepLateAnswer(ctx context.Context, s execution.StepRecord) error {
 	err := retry.Races(execution.ErrStale, func() error {
 		x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
 		if err != nil {
 			return err
 		}
-		if _, held := x.Holds[s.ID]; s.Charge == nil || !held || steps[s.ID].Status.Ended() {
+		h, held := x.Holds[s.ID]
+		if s.Charge == nil && !s.Refused || !held || steps[s.ID].Status.Ended() {
 			return nil
 		}
 		s.Attempt = x.Lease.Attempt
-		return t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
+		return pardoning(&s, h, func(p *credit.Pardon) error {
+			if p == nil {
+				return t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
+			}
+			c, _ := x.Released(s)
+			return t.Store.Commit(ctx, c.Pardoned(p))
+		})
 	})
 	return errors.Join(execution.ErrStale, err)
 }
@@ -349,6 +357,13 @@ func (r reservation) held() (credit.Hold, bool) {
 	defer r.unlock()
 	h, ok := r.x.Holds[r.step]
 	return h, ok
+}
+
+// holdOf returns the hold of a step; zero if it has none.
+func (t *turn) holdOf(s execution.StepRecord) credit.Hold {
+	t.lock()
+	defer t.unlock()
+	return t.x.Holds[s.ID]
 }
 
 // Intend implements step.Lease.

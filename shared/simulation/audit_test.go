@@ -46,6 +46,7 @@ func (w *world) audit() {
 		w.holds(sums, got == want, "stats of %s: got %+v, want %+v", a, got, want)
 	}
 	w.balances("at the end")
+	w.auditGrace()
 	for key, n := range w.senders.sent {
 		w.holds(oneEffect, n <= 1, "the message %s was sent %d times", key, n)
 	}
@@ -53,6 +54,56 @@ func (w *world) audit() {
 	w.auditOutside()
 	w.auditWords()
 	w.auditFailureEvents()
+}
+
+// auditGrace checks which refused answers were free. A worker with a slow clock may
+// count an answer before midnight for the next day, which others have begun.
+func (w *world) auditGrace() {
+	w.Helper()
+	const least, share = 200, 100
+	price := map[string]int64{"quick": 5, "standard": 20, "premium": 100, "expert": 200}
+	limit := max(least, w.balance().Allocation/share)
+	day := func(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+	certain, possible := map[string]int64{}, map[string]int64{}
+	type charge struct {
+		run    id.Execution
+		step   id.Step
+		day    string
+		amount int64
+	}
+	var charges []charge
+	for _, head := range w.runs() {
+		x, steps := w.stored(head.ID)
+		d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
+		w.must(err)
+		definition.EachStep(d.Steps, func(def definition.Step) {
+			s := steps[def.ID]
+			if !s.Refused {
+				return
+			}
+			w.holds(grace, s.Status == execution.StepFailed && s.Error != nil && def.AIStep != nil, "%s: step %s is refused and %s", x.ID, def.ID, s.Status)
+			amount := price[string(def.Model)]
+			if s.Charge != nil {
+				charges = append(charges, charge{x.ID, def.ID, day(s.Ended), s.Charge.Amount})
+				w.holds(grace, s.Charge.Amount == amount && strings.Contains(s.Error.Message, "are charged"),
+					"%s: step %s is charged %d and says %q", x.ID, def.ID, s.Charge.Amount, s.Error.Message)
+				return
+			}
+			possible[day(s.Ended)] += amount
+			if next := s.Ended.Add(skew); day(next) != day(s.Ended) {
+				possible[day(next)] += amount
+				return
+			}
+			certain[day(s.Ended)] += amount
+		})
+	}
+	for d, free := range certain {
+		w.holds(grace, free <= limit, "refused answers of %s were free for %d credits of %d", d, free, limit)
+	}
+	for _, c := range charges {
+		w.holds(grace, possible[c.day]+c.amount > limit, "%s: step %s is charged, and only %d credits of %d were free on %s",
+			c.run, c.step, possible[c.day], limit, c.day)
+	}
 }
 
 func used(s agent.Stats) int64 {
@@ -166,7 +217,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 			continue
 		}
 		charged += s.Charge.Amount
-		w.holds(sums, s.Status == execution.StepCompleted && s.Kind == definition.AI,
+		w.holds(sums, (s.Status == execution.StepCompleted || s.Status == execution.StepFailed && s.Refused) && s.Kind == definition.AI,
 			"%s: step %s (%s) is charged and %s", x.ID, s.ID, s.Kind, s.Status)
 	}
 	w.holds(sums, charged == x.Credits, "%s was charged %d, its steps %d", x.ID, x.Credits, charged)

@@ -901,6 +901,62 @@ func TestAModelIsChargedOnlyForAnAnswer(t *testing.T) {
 	}
 }
 
+// Parallel runs share the grace of a day exactly: refused answers beyond it are
+// charged, and the next day has a grace of its own.
+func TestRefusedAnswersAreFreeWithinTheGraceOfADay(t *testing.T) {
+	t.Parallel()
+
+	const runs = 12
+	deadly := func(at site) fault { return given(at.port == "model.Ask", fault{kill: true}) }
+	for name, tc := range map[string]struct {
+		reply  func() said
+		faults func(at site) fault
+		more   string
+		free   int64
+	}{
+		"that the schema refuses":     {reply: func() said { return said{text: `{"noise": "perhaps"}`} }, free: 200},
+		"that no JSON is":             {reply: func() said { return said{text: `not JSON`} }, free: 200},
+		"that are empty":              {reply: func() said { return said{text: "``"} }, free: 200},
+		"that the timeout cuts off":   {reply: func() said { return said{text: `{"noise": true}`, takes: 5 * time.Second} }, more: `"timeout_seconds": 3`, free: 200},
+		"that kill their worker":      {reply: func() said { return said{text: `{"noise": true}`} }, faults: deadly, free: 200},
+		"that the model does not end": {reply: func() said { return said{text: `{"noise": true}`, takes: 5 * time.Minute} }, free: 100 * runs},
+		"that the model declines":     {reply: func() said { return said{err: errFault} }, free: 100 * runs},
+		"of a model that is down":     {reply: func() said { return said{err: step.ErrAgain} }, more: `"timeout_seconds": 3`, free: 100 * runs},
+	} {
+		for _, then := range []string{"fail", "continue"} {
+			t.Run(name+", "+then, func(t *testing.T) {
+				t.Parallel()
+				inWorld(t, func(w *world) {
+					w.model.reply = func(step.Question, int) said { return tc.reply() }
+					w.faults.set(tc.faults)
+					more := []string{`"on_error": "` + then + `"`, noise}
+					if tc.more != "" {
+						more = append(more, tc.more)
+					}
+					a := w.agent(list(strings.Replace(think("judge", more...), "standard", "premium", 1), pause("p", 60), act("b")))
+					day := func() {
+						for range runs {
+							e := w.escalated()
+							go func() { _ = w.dispatcher.Dispatch(w.over, e) }()
+						}
+						w.pass(24 * time.Hour)
+					}
+					day()
+					charged := int64(100*runs) - tc.free
+					if got := w.balance(); got.Allocation-got.Remaining != charged || used(w.stats(a)) != charged {
+						t.Errorf("%d charged, %d in the stats; want %d", got.Allocation-got.Remaining, used(w.stats(a)), charged)
+					}
+					day()
+					if got := used(w.stats(a)); got != 2*charged {
+						t.Errorf("%d charged after another day; want %d", got, 2*charged)
+					}
+					w.audit()
+				})
+			})
+		}
+	}
+}
+
 // spend uses up credits, so the auditor's sums no longer agree.
 func (w *world) spend(n int64) {
 	if n == 0 {

@@ -22,6 +22,7 @@ const (
 	oneRun          invariant = "one run: an organization, an event and an agent have at most one run"
 	oneEffect       invariant = "one effect: a step of a run has at most one effect, and every try has the same key"
 	sums            invariant = "the sums agree: no balance is negative, and remaining, held and used credits add up to the allocation"
+	grace           invariant = "the grace holds: refused answers of a day are free up to a hundredth of the allocation, at least 200 credits, and charged beyond it"
 	oneWay          invariant = "one way: a status moves only along the graph, and an end is final"
 	movesOn         invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
 	oneVerdict      invariant = "one verdict: an approval has one verdict, and the run does what was approved and shown"
@@ -36,7 +37,7 @@ const (
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, nothingToRepair}
 }
 
 // A witness observes every change when it happens.

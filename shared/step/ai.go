@@ -60,15 +60,17 @@ type Model interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
 
-// askModel asks a model. The credits are reserved before the call and charged
-// only for an answer that satisfies the schema. Recording the step without an
-// answer releases them.
+// askModel asks a model. The credits are reserved before the call and charged for
+// an answer that satisfies the schema. Recording the step without an answer releases
+// them, within the grace of the day when the answer was refused or cut off by what
+// the tenant wrote.
 func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, error) {
 	q, err := question(t)
 	if err != nil {
 		return failed(t, err), nil
 	}
 	tier := t.Definition.Model
+	q, cut := bounded(q)
 	hold, err := t.Lease.Reserve(ctx, credit.Hold{
 		Month: credit.MonthOf(s.Now()), Tier: tier, Amount: tier.Price(),
 	})
@@ -82,6 +84,9 @@ func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, e
 	}
 	result := s.ask(ctx, t, q)
 	result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data)} // the definition has the prompt
+	if cut > 0 {
+		result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data), "cut": cutNote(cut, tier)}
+	}
 	if result.Status == execution.StepCompleted {
 		result.Charge = &hold
 	}
@@ -113,9 +118,13 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 		why   string
 	)
 	for range 2 {
-		var a Answer
+		var (
+			a      Answer
+			cutOff bool // by the step's time, while the model worked
+		)
 		tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
 			a, err = s.Model.Ask(ctx, q)
+			cutOff = err != nil && ctx.Err() != nil
 			if errors.Is(err, ErrElsewhere) {
 				q.Fallback = !q.Fallback
 			}
@@ -126,7 +135,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 			total.Usage = added(total.Usage, a.Usage)
 		}
 		if err != nil && !errors.Is(err, ErrCut) {
-			total.Status = execution.StepFailed
+			total.Status, total.Refused = execution.StepFailed, cutOff && t.Definition.Timeout > 0
 			total.Error = Failure(t, ErrModel.Sayf("The model did not answer: %s.", reasonOf(err)))
 			return total
 		}
@@ -140,7 +149,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 		}
 		q.Correction = &Correction{Answer: render.Cut(a.Text, 4000), Fault: render.Cut(why, 1000)}
 	}
-	total.Status, total.Output = execution.StepFailed, nil
+	total.Status, total.Output, total.Refused = execution.StepFailed, nil, true
 	total.Error = Failure(t, ErrOutput.Sayf("%s", sentence(why)))
 	return total
 }
@@ -156,8 +165,9 @@ func added(sum *execution.Usage, u execution.Usage) *execution.Usage {
 // maxAnswer limits the length of an answer, in bytes.
 const maxAnswer = 32 << 10
 
-// judge returns the output of the step, or why the answer cannot be used.
-// Without a schema every text that is not blank is accepted.
+// judge returns the output of the step, or why the answer cannot be used, without
+// the answer's text: an answer that is not charged must not be read. Without a
+// schema every text that is not blank is accepted.
 func judge(ctx context.Context, a *definition.AIStep, text string) (output any, why string) {
 	if blank(text) {
 		return nil, "the answer is empty"
@@ -170,10 +180,10 @@ func judge(ctx context.Context, a *definition.AIStep, text string) (output any, 
 	}
 	v, err := jsonvalue.Decode([]byte(unfenced(text)))
 	if err != nil {
-		return nil, fmt.Sprintf("the answer does not fit the output_schema: %v; it begins %q", err, render.Cut(strings.TrimSpace(text), maxShown))
+		return nil, "the answer does not fit the output_schema: it is not one valid JSON document"
 	}
 	if a.Empty(v) {
-		return nil, "the answer is empty: " + jsonvalue.Canonical(v)
+		return nil, "the answer is empty"
 	}
 	if why := a.Misfit(ctx, v); why != "" {
 		return nil, "the answer does not fit the output_schema: " + why

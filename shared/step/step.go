@@ -130,6 +130,12 @@ func Failure(t Task, err error) *execution.Failure {
 	return &execution.Failure{Code: f.Code, Message: render.Cut(f.Message, 500), Step: t.Definition.ID}
 }
 
+// Charged returns the failure of a step whose refused answer is charged.
+func Charged(f execution.Failure, h credit.Hold) *execution.Failure {
+	f.Message += fmt.Sprintf(" The %d credits of the answer are charged: the free answers of the day are used up.", h.Amount)
+	return &f
+}
+
 // try calls f until it succeeds, fails for good, or reaches the step's limit of
 // attempts. It returns the number of calls.
 func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error) (int, error) {

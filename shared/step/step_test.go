@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -192,6 +193,112 @@ func known(t *testing.T) catalog.Catalog {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// ---- refused answers and bounded input ----
+
+// A refused answer counts against the grace only when what the tenant wrote refused
+// it or cut it off.
+func TestAnAnswerIsRefusedByTheTenantAlone(t *testing.T) {
+	t.Parallel()
+
+	const limited = `, "timeout_seconds": 5`
+	for name, tc := range map[string]struct {
+		more    string
+		answers []answer
+		takes   time.Duration
+		want    string
+		refused bool
+	}{
+		"an answer":                          {"", []answer{{text: `{"p": "p1"}`}}, 0, "completed", false},
+		"one that fits at last":              {"", []answer{{text: `{}`}, {text: `{"p": "p1"}`}}, 0, "completed", false},
+		"two that do not fit":                {"", []answer{{text: `{"p": 1}`}}, 0, "failed invalid_model_output", true},
+		"two that are no JSON":               {"", []answer{{text: `no`}}, 0, "failed invalid_model_output", true},
+		"two that are empty":                 {"", []answer{{text: ` `}}, 0, "failed invalid_model_output", true},
+		"two that are too long":              {"", []answer{{err: step.ErrCut}}, 0, "failed invalid_model_output", true},
+		"one cut off by the own timeout":     {limited, []answer{{text: `{"p": "p1"}`}}, time.Minute, "failed step_timeout", true},
+		"one cut off by the platform":        {"", []answer{{text: `{"p": "p1"}`}}, time.Hour, "failed step_timeout", false},
+		"a busy model until the own timeout": {limited, []answer{{err: step.ErrAgain}, {err: step.ErrAgain}}, 2 * time.Second, "failed model_unavailable", false},
+		"a model that is down":               {limited, []answer{{err: errors.New("down")}}, 0, "failed model_unavailable", false},
+		"a model that is down at the repair": {"", []answer{{text: `{}`}, {err: errors.New("down")}}, 0, "failed model_unavailable", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := do(t, &fixture{answers: tc.answers, takes: tc.takes}, plain+", "+schema+tc.more+`, "retry": {"max_attempts": 2}}`)
+			if outcome(s) != tc.want || s.Refused != tc.refused || s.Charge != nil && s.Status != execution.StepCompleted {
+				t.Errorf("it is %s, refused: %t, charge: %v; want %s, refused: %t", outcome(s), s.Refused, s.Charge, tc.want, tc.refused)
+			}
+		})
+	}
+}
+
+// size returns what a question gives a model to read, in bytes.
+func size(q step.Question) int {
+	n := len(q.System) + len(q.Prompt)
+	if q.Schema != nil {
+		n += len(jsonvalue.Canonical(q.Schema))
+	}
+	data, err := json.Marshal(q.Data)
+	if err != nil {
+		return 1 << 30
+	}
+	return n + len(data) - len("{}")
+}
+
+func TestTheInputOfAModelIsCutToItsTier(t *testing.T) {
+	t.Parallel()
+
+	long := strings.Repeat("aä€😀", 12_000)
+	var list []any
+	for i := range 5000 {
+		list = append(list, map[string]any{"n": int64(i), "text": "ä"})
+	}
+	values := map[string]any{"long": strings.ToValidUTF8(long[:30_000], ""), "other": strings.Repeat("<\n", 15_000), "list": list[:1500], "short": "whole", "few": []any{int64(1)}}
+	for name, tc := range map[string]struct {
+		tier   string
+		prompt string
+		whole  []string // values that are not cut
+		cut    bool
+	}{
+		"short":                   {"quick", "{{ event_payload.short }} {{ event_payload.few }}", []string{"short", "few"}, false},
+		"a long value":            {"quick", "Judge {{ event_payload.short }}: {{ event_payload.long }}", []string{"short"}, true},
+		"a long value, standard":  {"standard", "Judge {{ event_payload.short }}: {{ event_payload.other }}", []string{"short"}, true},
+		"two long values":         {"expert", "{{ event_payload.long }} {{ event_payload.other }} {{ event_payload.few }}", []string{"few"}, true},
+		"a long list":             {"quick", "{{ event_payload.list }} {{ event_payload.short }}", []string{"short"}, true},
+		"a long prompt":           {"quick", long[:18_000] + " {{ event_payload.short }}", nil, true},
+		"a long prompt that fits": {"standard", long[:18_000] + " {{ event_payload.short }}", []string{"short"}, false},
+	} {
+		for _, with := range []string{"", ", " + schema} {
+			t.Run(name+with, func(t *testing.T) {
+				t.Parallel()
+				h := &fixture{answers: []answer{{text: `{"p": "p1"}`}}}
+				job := task(t, h, `{"id": "s", "type": "ai_reason", "model": "`+tc.tier+`", "system": "Be brief.", "prompt": `+fmt.Sprintf("%q", strings.ToValidUTF8(tc.prompt, ""))+with+`}`)
+				job.Scope["event_payload"] = values
+				s, _ := doTask(t, h, job)
+				if outcome(s) != "completed" {
+					t.Fatalf("the step is %s: %+v", outcome(s), s.Error)
+				}
+				q, most := h.asked[0], job.Definition.Model.MaxInput()
+				if got := size(q); got > most || tc.cut && got < most-100 {
+					t.Errorf("the model reads %d bytes of %d", got, most)
+				}
+				for _, value := range tc.whole {
+					if diff := cmp.Diff(values[value], q.Data["event_payload."+value]); diff != "" {
+						t.Errorf("%s (-want +got)\n%s", value, diff)
+					}
+				}
+				for name, v := range q.Data {
+					if !utf8.ValidString(render.String(v)) || !utf8.ValidString(q.Prompt) {
+						t.Errorf("%s is cut within a character", name)
+					}
+				}
+				note, said := s.Input.(map[string]any)["cut"].(string) //nolint:forcetypeassert // it is an object
+				if said != tc.cut || tc.cut && !strings.HasSuffix(note, fmt.Sprintf("a model of the class %s reads at most %s.", tc.tier, render.Count(most))) {
+					t.Errorf("the trace says %q", note)
+				}
+			})
+		}
+	}
 }
 
 // ---- work ----
@@ -989,12 +1096,12 @@ func TestAnUnusableAnswerSaysWhere(t *testing.T) {
 
 	for text, want := range map[string]string{
 		``:                         "The answer is empty.",
-		`null`:                     "The answer is empty: null.",
-		`{"p": "urgent"}`:          `The answer does not fit the output_schema: /p must be one of p1, p2; it is "urgent".`,
-		`{}`:                       `The answer is empty: {}.`,
-		`{"n": 1.5}`:               `The answer does not fit the output_schema: /n must be an integer; it is 1.5; /p is missing.`,
-		`["p1"]`:                   `The answer does not fit the output_schema: the answer must be an object; it is ["p1"].`,
-		`Sure! It is p1.`:          `The answer does not fit the output_schema: it is not JSON from byte 1 on; it begins "Sure! It is p1.".`,
+		`null`:                     "The answer is empty.",
+		`{"p": "urgent"}`:          `The answer does not fit the output_schema: /p must be one of p1, p2.`,
+		`{}`:                       `The answer is empty.`,
+		`{"n": 1.5}`:               `The answer does not fit the output_schema: /n must be an integer; it is a number; /p is missing.`,
+		`["p1"]`:                   `The answer does not fit the output_schema: the answer must be an object; it is an array.`,
+		`Sure! It is p1.`:          `The answer does not fit the output_schema: it is not one valid JSON document.`,
 		strings.Repeat("x", 32769): "The answer has 32769 bytes; 32768 are allowed.",
 	} {
 		h := &fixture{answers: []answer{{text: text}}}

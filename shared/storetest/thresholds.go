@@ -75,6 +75,59 @@ func thresholds() []promise {
 			ok(t, err)
 			same(t, "marks", other.Holds["think"].Low.Marks, 1)
 		}},
+		{"as many racing refused answers are pardoned as the grace of a day allows", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			changes := make([]execution.Change, 2*racers)
+			for i := range changes {
+				x, err := reserve(t, s, aRun(o, "agent_1", i+1), 20)
+				ok(t, err)
+				changes[i], _ = x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt, Refused: true})
+			}
+			day := month.DayOf(month.Start().AddDate(0, 0, 8))
+			won := race(t, len(changes), errCharged, func(i int) error { return pardon(t, s, changes[i], day) })
+			same(t, "pardoned", won, 10)
+			same(t, "grace", balance(t, s, o).Grace, credit.Grace{Day: day, Used: 200})
+			same(t, "remaining", balance(t, s, o).Remaining, 20_000-20*int64(len(changes)-won))
+		}},
+		{"each day has a grace of its own, and a day does not come back", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			first, second := month.DayOf(month.Start().AddDate(0, 0, 8)), month.DayOf(month.Start().AddDate(0, 0, 9))
+			for i, step := range []struct {
+				day  credit.Day
+				want error
+				used int64
+			}{{first, nil, 150}, {first, errCharged, 150}, {second, nil, 150}, {first, errCharged, 150}} {
+				x, err := reserve(t, s, aRun(o, "agent_1", i+1), 150)
+				ok(t, err)
+				c, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+				is(t, pardon(t, s, c, step.day), step.want)
+				same(t, "used", balance(t, s, o).Grace.Used, step.used)
+			}
+			same(t, "day", balance(t, s, o).Grace.Day, second)
+		}},
+		{"the grace follows the plan", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			day := month.DayOf(month.Start())
+			for i := range 3 {
+				if i == 2 {
+					bought(t, s, o, credit.Starter)
+				}
+				x, err := reserve(t, s, aRun(o, "agent_1", i+1), 150)
+				ok(t, err)
+				c, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+				is(t, pardon(t, s, c, day), []error{nil, nil, errCharged}[i])
+			}
+			same(t, "used", balance(t, s, o).Grace.Used, 300)
+		}},
+		{"a pardon of a run that has changed is stale and leaves the grace", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x, err := reserve(t, s, aRun(o, "agent_1", 1), 20)
+			ok(t, err)
+			c, _ := x.Released(execution.StepRecord{ID: "think", Status: execution.StepFailed, Attempt: x.Lease.Attempt})
+			committed(t, s, execution.Change{Execution: x})
+			is(t, pardon(t, s, c, month.DayOf(month.Start())), execution.ErrStale)
+			same(t, "grace", balance(t, s, o).Grace, credit.Grace{})
+		}},
 		{"each threshold is reached by one of many racing holds", func(t trial, s Store) {
 			o := announced(t, s, credit.Starter)
 			committed(t, s, holding(t, s, aRun(o, "agent_1", 0), 15_000))
@@ -161,5 +214,25 @@ func reserve(t trial, s Store, x execution.Execution, amount int64) (execution.E
 			return c.Execution, err
 		}
 		c = mark(c, r.Balance)
+	}
+}
+
+// errCharged reports that the grace of a day does not suffice.
+var errCharged = errors.New("the refused answer is charged")
+
+// pardon commits the release of a hold with a pardon on a day, or returns errCharged.
+func pardon(t trial, s Store, c execution.Change, day credit.Day) error {
+	h := c.Released[0]
+	p := credit.Pardon{Hold: h, Day: day}
+	for {
+		err := s.Commit(t.Context(), c.Pardoned(&p))
+		moved, ok := errors.AsType[*credit.Moved](err)
+		if !ok {
+			return err
+		}
+		if _, free := moved.Balance.Forgive(day, h.Amount); !free {
+			return errCharged
+		}
+		p.Seen = &moved.Balance
 	}
 }
