@@ -125,6 +125,8 @@ func schemaFaults(doc map[string]any) []string {
 	_, err := r.checker()
 	var over workError
 	switch {
+	case err == nil && acceptsNothing(doc):
+		return []string{"accepts no value, so that every answer would be refused"}
 	case err == nil:
 		return nil
 	case errors.As(err, &over):

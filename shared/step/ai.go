@@ -162,9 +162,6 @@ func added(sum *execution.Usage, u execution.Usage) *execution.Usage {
 	return &u
 }
 
-// maxAnswer limits the length of an answer, in bytes.
-const maxAnswer = 32 << 10
-
 // judge returns the output of the step, or why the answer cannot be used, without
 // the answer's text: an answer that is not charged must not be read. Without a
 // schema every text that is not blank is accepted.
@@ -172,8 +169,8 @@ func judge(ctx context.Context, a *definition.AIStep, text string) (output any, 
 	if blank(text) {
 		return nil, "the answer is empty"
 	}
-	if len(text) > maxAnswer {
-		return nil, fmt.Sprintf("the answer has %d bytes; %d are allowed", len(text), maxAnswer)
+	if len(text) > definition.MaxAnswer {
+		return nil, fmt.Sprintf("the answer has %d bytes; %d are allowed", len(text), definition.MaxAnswer)
 	}
 	if a.Schema == nil {
 		return map[string]any{"text": text}, ""
