@@ -11,6 +11,7 @@ import (
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/render"
 )
 
 // within fails the test when f takes too long for a bounded amount of work, on a
@@ -140,5 +141,90 @@ func FuzzTheWorkOfAConditionIsLimited(f *testing.F) {
 				t.Error("it holds and lacks a profile")
 			}
 		})
+	})
+}
+
+// The work of a filter, a condition and a sentence is counted in the budget, and is
+// at most proportional to the size of what they read.
+func TestTheWorkOfComparisonsGrowsInProportion(t *testing.T) {
+	t.Parallel()
+
+	const unit = 1000
+	texts := func(n int) []any {
+		list := make([]any, n)
+		for i := range list {
+			list[i] = fmt.Sprintf("Ä%07d", i)
+		}
+		return list
+	}
+	for name, judge := range map[string]func(f condition.Facts, n int) (bool, string){
+		"a filter of a long text": func(f condition.Facts, n int) (bool, string) {
+			f.Event.Payload = map[string]any{"x": strings.Repeat("a", n)}
+			return condition.Filter{Field: "x", Operator: condition.Contains, Value: "b"}.Holds(f)
+		},
+		"a filter with a long list": func(f condition.Facts, n int) (bool, string) {
+			f.Event.Payload = map[string]any{"x": "ä"}
+			return condition.Filter{Field: "x", Operator: condition.In, Value: texts(n)}.Holds(f)
+		},
+		"a wide group": func(f condition.Facts, n int) (bool, string) {
+			f.Event.Payload = map[string]any{"x": "a"}
+			return nested(1, n, condition.Condition{Context: condition.InEvent, Field: "x", Operator: condition.Eq, Value: "b"}).Holds(f)
+		},
+		"a deep tree": func(f condition.Facts, n int) (bool, string) {
+			f.Event.Payload = map[string]any{"x": "a"}
+			group := nested(1, n, condition.Condition{Context: condition.InEvent, Field: "x", Operator: condition.Eq, Value: "A"})
+			for range 4 {
+				group = condition.Condition{All: []condition.Condition{{Any: []condition.Condition{group}}}}
+			}
+			return group.Holds(f)
+		},
+		"a sentence about a long text": func(f condition.Facts, n int) (bool, string) {
+			f.Event.Payload = map[string]any{"x": strings.Repeat("Ä ", n)}
+			return condition.Filter{Field: "x", Operator: condition.Eq, Value: strings.Repeat("ä ", n)}.Holds(f)
+		},
+	} {
+		spent := func(n int) int {
+			const all = 1 << 40
+			budget := render.NewBudget(all)
+			if ok, why := judge(condition.Facts{Budget: budget}, n); ok || why == "" || len(why) > condition.MaxSentence {
+				t.Errorf("%s: %t, %q", name, ok, why)
+			}
+			return all - budget.Left()
+		}
+		once, many := spent(unit), spent(16*unit)
+		if many > 16*once+once/2 || once > 2000*unit {
+			t.Errorf("%s takes %d for a size of %d, and %d for 16 times as much", name, once, unit, many)
+		}
+	}
+}
+
+// Whatever a condition and an event are, a budget ends the work: no more is spent
+// than it has, and what is beyond it does not hold.
+func FuzzABudgetEndsTheWorkOfAFilter(f *testing.F) {
+	f.Add("x", "contains", `"ä"`, `{"x": "AAAA"}`)
+	f.Add("x", "in", `["a", "b", 1]`, `{"x": [1, 2]}`)
+	f.Add("x", "ne", `1`, `{}`)
+	f.Fuzz(func(t *testing.T, field, operator, want, payload string) {
+		p, err := jsonvalue.Object([]byte(payload))
+		if err != nil {
+			return
+		}
+		v, err := jsonvalue.Decode([]byte(want))
+		if err != nil {
+			return
+		}
+		filter := condition.Filter{Field: field, Operator: condition.Operator(operator), Value: v}
+		facts := condition.Facts{Event: event.Event{Payload: p}}
+		holds, _ := filter.Holds(facts)
+		for _, most := range []int{0, 100, 300, 1000, 1 << 30} {
+			facts.Budget = render.NewBudget(most)
+			ok, why := filter.Holds(facts)
+			if facts.Budget.Left() < -1 || ok && !holds || ok != (why == "") || len(why) > condition.MaxSentence {
+				t.Errorf("with %d: %t, %q, %d left; without a limit: %t", most, ok, why, facts.Budget.Left(), holds)
+			}
+			if limit := 1000 + 100*(len(want)+len(payload)); most-facts.Budget.Left() > limit {
+				t.Errorf("%q takes %d, more than the %d bytes explain", want, most-facts.Budget.Left(), len(want)+len(payload))
+			}
+		}
 	})
 }
