@@ -146,7 +146,9 @@ func (w *fixture) Start(_ context.Context, c machine.Cursor) error {
 	return w.broken
 }
 
-func (w *fixture) Restart(ctx context.Context, c machine.Cursor, _ time.Time) error { return w.Start(ctx, c) }
+func (w *fixture) Restart(ctx context.Context, c machine.Cursor, _ time.Time) error {
+	return w.Start(ctx, c)
+}
 
 func (w *fixture) Ring(_ context.Context, token string) error {
 	w.rings = append(w.rings, token)

@@ -54,11 +54,11 @@ func boundedData(data map[string]any, left int) (map[string]any, int) {
 	for i, name := range names {
 		share := left / (len(names) - i)
 		used := 0
-		switch text := ""; {
+		switch {
 		case size[name] <= share:
 			out[name], used = data[name], size[name]
 		case head[name] < share:
-			text = writtenPrefix(render.String(data[name]), share-head[name])
+			text := writtenPrefix(render.String(data[name]), share-head[name])
 			out[name], used = text, head[name]+written(text)
 		}
 		left -= used
