@@ -119,7 +119,7 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 
 	first := o.must(http.StatusOK, mia.get("/api/approvals/"+approval))
 	params := doc{"device_id": "dev_1", "reason": "P1 of " + ticket}
-	want := doc{"message": "Isolate “" + ticket + "”?", "actions": []any{
+	want := doc{"message": "Isolate " + ticket + "?", "actions": []any{
 		doc{"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params},
 	}}
 	shows, _ := at(first, "shows").(doc)

@@ -659,8 +659,10 @@ func runPatterns() map[string]pattern {
 		"Commit: refused answer": commits(func(w *fixture) execution.Change {
 			x := w.holding()
 			c, _ := x.Released(execution.StepRecord{ID: "classify_ticket", Status: execution.StepFailed, Refused: true})
+			seen, err := w.store.Balance(w.t.Context(), org, month)
+			w.ok(err)
 			h := c.Released[0]
-			return c.Pardoned(&credit.Pardon{Hold: h, Day: h.Month.DayOf(start())})
+			return c.Pardoned(&credit.Pardon{Hold: h, Day: h.Month.DayOf(start()), Seen: &seen})
 		}),
 		"Commit: wait for approval": commits(func(w *fixture) execution.Change {
 			x := w.leased()
