@@ -168,8 +168,12 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
+	e, verdicts, err := s.judgeAll(ctx, listeners, facts, t)
+	if err != nil {
+		return err
+	}
 	var errs []error
-	for _, v := range s.verdicts(listeners, facts, t) {
+	for _, v := range verdicts {
 		if err := s.apply(ctx, e, v, t); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
@@ -224,6 +228,7 @@ type verdict struct {
 	listener agent.Listener
 	outcome  definition.Outcome
 	why      string
+	traced   bool // whether the cause of the event, which the platform found, refuses a start
 }
 
 // eventWork is the work on filters and conditions for one event, in bytes that they
@@ -291,13 +296,17 @@ func (s *Service) apply(ctx context.Context, e event.Event, v verdict, t tenant.
 	if err != nil || decided {
 		return err
 	}
-	if v.outcome == definition.Started {
-		outcome, why, err := s.start(ctx, e, v.listener)
-		if err != nil || outcome == definition.Started {
-			return err
-		}
-		v.outcome, v.why = outcome, why
+	outcome, why := v.outcome, v.why
+	switch {
+	case v.outcome == definition.Started:
+		outcome, why, err = s.start(ctx, e, v.listener)
+	case v.traced: // an earlier delivery may have come before the record of the cause
+		outcome, why, err = s.refused(ctx, s.run(e, v.listener), refusal{outcome: v.outcome, why: v.why})
 	}
+	if err != nil || outcome == definition.Started {
+		return err
+	}
+	v.outcome, v.why = outcome, why
 	err = s.Runs.Refuse(ctx, s.entry(e, v))
 	if err != nil || v.outcome != definition.Broken {
 		return err
@@ -337,9 +346,7 @@ func (s *Service) decidedAmidPauses(ctx context.Context, e event.Event, v verdic
 
 func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {
 	now := s.Now()
-	x := execution.New(execution.Execution{
-		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
-	}, now)
+	x := s.run(e, l)
 	no, err := s.admit(ctx, x, l.Definition.Limit, now)
 	switch {
 	case err != nil:
@@ -351,6 +358,13 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (d
 		return "", "", fmt.Errorf("record: %w", err)
 	}
 	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
+}
+
+// run returns the run that the event starts of an agent.
+func (s *Service) run(e event.Event, l agent.Listener) execution.Execution {
+	return execution.New(execution.Execution{
+		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
+	}, s.Now())
 }
 
 // A refusal is the reason why a run is not admitted; the zero value admits it.

@@ -216,7 +216,6 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 			e.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Execution: "exec_1", Depth: depth}}
 		}
 	}
-	const aware = `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.created", "allow_agent_triggered": true}`
 	posture := `conditions=[{"context": "client_context", "field": "security_posture_score", "operator": "gte", "value": 50}]`
 	for name, tc := range map[string]struct {
 		more   []string

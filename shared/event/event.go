@@ -48,10 +48,13 @@ type Metadata struct {
 	Causation      *Causation `json:"causation,omitempty"`
 }
 
-// A Causation is the run whose step made a product publish an event.
+// A Causation is the run whose step made a product publish an event. Products
+// pass on the first two fields. The dispatcher corrects them by the platform's own
+// records and adds the root, which it takes from no product.
 type Causation struct {
 	Execution id.Execution `json:"execution_id,omitempty"`
 	Depth     int          `json:"depth"`
+	Root      id.Event     `json:"root_event_id,omitempty"` // the event without a cause from which the chain of runs began
 }
 
 // Name returns the qualified name, such as "psa:ticket.created".
@@ -71,6 +74,32 @@ func (e Event) Depth() int {
 		depth = max(depth, 1)
 	}
 	return depth
+}
+
+// Root returns the event from which the chain of runs that caused this one began;
+// the event itself if no run of the platform is known to have caused it.
+func (e Event) Root() id.Event {
+	if m := e.Metadata; m != nil && m.Causation != nil && m.Causation.Root != "" {
+		return m.Causation.Root
+	}
+	return e.ID
+}
+
+// CausedBy returns the event as an effect of a run, or of an unknown one, below
+// root. Its depth is at least this one: what a product says can only raise it.
+func (e Event) CausedBy(x id.Execution, root id.Event, depth int) Event {
+	e.Metadata = &Metadata{AgentTriggered: true, Causation: &Causation{
+		Execution: x, Depth: min(max(depth, e.Depth()), maxDepth), Root: root,
+	}}
+	return e
+}
+
+// Cause returns the run that the product names as the cause of the event, or "".
+func (e Event) Cause() id.Execution {
+	if e.Metadata == nil || e.Metadata.Causation == nil {
+		return ""
+	}
+	return e.Metadata.Causation.Execution
 }
 
 // AgentTriggered reports whether an agent's action caused the event.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	spec "theoneagents.app/agents/shared/httpapi/spec/executions"
 	"theoneagents.app/agents/shared/id"
@@ -135,7 +136,7 @@ func (g executions) view(ctx context.Context, x execution.Execution, t execution
 	return spec.ExecutionDetail{
 		ID: string(x.ID), AgentID: string(x.Agent),
 		TriggerEvent: spec.TriggerEvent{
-			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload,
+			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload, Causation: viewCause(e),
 		},
 		Status:      spec.ExecutionStatus(x.Status),
 		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s, hide) }),
@@ -144,6 +145,14 @@ func (g executions) view(ctx context.Context, x execution.Execution, t execution
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
 		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}
+}
+
+// viewCause returns the cause of an event, or null for an event without one.
+func viewCause(e event.Event) *spec.Causation {
+	if !e.AgentTriggered() {
+		return nil
+	}
+	return &spec.Causation{RootEventID: string(e.Root()), ExecutionID: text(e.Cause()), Depth: e.Depth()}
 }
 
 // duration returns the duration of a run in milliseconds, or null before its end.

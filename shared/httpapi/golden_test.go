@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -131,6 +132,7 @@ func written() []golden {
 		{"failed", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, nil},
 		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID}, nil},
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, passOver},
+		{"caused", call{as: "viewer@org_a", what: "GET /api/executions/" + causedID}, causeRun},
 		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, deleteAgent},
 
 		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
@@ -367,6 +369,24 @@ func passOver(t *testing.T, w *fixture) {
 		c.Step = &step
 		return c
 	})
+}
+
+// causedID is a run whose event another run caused; see causeRun.
+const causedID = "exec_01CAUSED"
+
+// causeRun records a run whose event another run caused.
+func causeRun(t *testing.T, w *fixture) {
+	t.Helper()
+	e := event.Event{
+		ID: "evt_01CAUSED", Type: "ticket.created", Product: "psa", Org: "org_a", Published: now,
+		Payload: map[string]any{"ticket_id": "tkt_made"},
+	}
+	x := execution.New(execution.Execution{
+		ID: causedID, Org: "org_a", Agent: agentID, Version: 1, Trigger: e.CausedBy(passedID, "evt_01HXYZ", 2),
+	}, now)
+	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // changeScope makes a second version of the agent.

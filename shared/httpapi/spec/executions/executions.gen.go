@@ -148,6 +148,18 @@ type Actor = string
 // AnyValue defines model for AnyValue.
 type AnyValue = any
 
+// Causation The place of an event in the chain of executions that caused it, as One Agents records it, whatever a product passes on.
+type Causation struct {
+	// RootEventID The event with which the chain began.
+	RootEventID string `json:"root_event_id"`
+
+	// ExecutionID The execution whose action caused the event; null when the product does not name it.
+	ExecutionID *string `json:"execution_id"`
+
+	// Depth The number of executions between the first event and this one. An event with more than 5 starts no agent.
+	Depth int `json:"depth"`
+}
+
 // Execution An execution without its trace, as lists show it.
 type Execution struct {
 	// ID The id of the execution.
@@ -373,6 +385,9 @@ type TriggerEvent struct {
 
 	// Payload The data of the event. Products may send more fields than the catalogue lists.
 	Payload map[string]interface{} `json:"payload"`
+
+	// Causation The execution that caused the event; null when no agent caused it.
+	Causation *Causation `json:"causation"`
 }
 
 // AgentID defines model for AgentID.
