@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // The faults of this package.
@@ -134,6 +135,8 @@ type Agent struct {
 	Head
 
 	Definition definition.Definition
+
+	Uses []tenant.Use // Rules.Uses of the definition, when the agent is saved; not stored with it
 }
 
 // with returns the agent with another definition. A change of any other field than

@@ -36,7 +36,8 @@ type Store interface {
 	// on condition that the stored revision is still before.Revision (0: no stored
 	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
 	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
-	// concurrent writes, and for a draft beyond MaxDrafts ErrDrafts. Acts are the
+	// concurrent writes, and for a draft beyond MaxDrafts ErrDrafts. The uses of an
+	// active agent are added to those of its organization, which is known. Acts are the
 	// entries of the audit log for the change: this and every other method writes
 	// them in its transaction, or not at all.
 	SaveAgent(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) error
@@ -213,11 +214,12 @@ func (s *Service) create(
 
 // save writes an agent and its needs, and returns it with its stored revision.
 func (s *Service) save(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) (Agent, error) {
-	after.Needs = after.Definition.Needs()
+	after.Needs, after.Uses = after.Definition.Needs(), s.Rules.Uses(after.Definition)
 	if err := s.Store.SaveAgent(ctx, before, after, active, acts...); err != nil {
 		return after, err
 	}
 	after.Revision++
+	after.Uses = nil
 	return after, nil
 }
 

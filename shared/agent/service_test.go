@@ -92,6 +92,7 @@ func (w *fixture) SaveAgent(_ context.Context, before, after agent.Agent, active
 		w.races--
 		return agent.ErrStale
 	}
+	after.Uses = nil
 	n := 0
 	for _, a := range w.agents {
 		if a.Org == after.Org && a.Status == agent.Active {

@@ -46,6 +46,7 @@ type EventType struct {
 	DisplayName string         `json:"display_name"`
 	Description string         `json:"description"`
 	Filterable  []Field        `json:"filterable_fields"`
+	Objects     []ObjectField  `json:"objects,omitempty"` // which it is about and actions make; the most specific first
 	Sample      map[string]any `json:"sample_payload"`
 }
 
@@ -87,6 +88,7 @@ type Action struct {
 	Destructive bool           `json:"destructive"` // a person must approve it first
 	Risk        RiskRule       `json:"risk"`
 	Params      []Param        `json:"params"`
+	Makes       *ObjectField   `json:"makes,omitempty"` // the object that it makes; nil for none
 	Sample      map[string]any `json:"sample_params"`
 }
 

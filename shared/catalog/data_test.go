@@ -516,3 +516,97 @@ func TestTicketCreatedMatchesThePublishedAPI(t *testing.T) {
 		t.Errorf("%+v, want %+v", f, want)
 	}
 }
+
+// An event about an object that an action made counts as caused by an agent only
+// where both files name the object and the field of its id.
+func TestEveryEventNamesTheObjectsThatActionsMake(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	made := map[string]map[string]string{} // by product and field, the kind
+	for _, a := range c.Actions() {
+		if a.Makes == nil {
+			if strings.HasPrefix(a.Action, "create_") && len(eventsWith(c, a.Product, strings.TrimPrefix(a.Action, "create_")+"_id")) > 0 {
+				t.Errorf("%s does not name the object that it makes", a.Name())
+			}
+			continue
+		}
+		if !simpleName.MatchString(a.Makes.Object) || !simpleName.MatchString(a.Makes.ID) {
+			t.Errorf("%s makes %+v", a.Name(), *a.Makes)
+		}
+		if made[a.Product] == nil {
+			made[a.Product] = map[string]string{}
+		}
+		made[a.Product][a.Makes.ID] = a.Makes.Object
+		if len(eventsWith(c, a.Product, a.Makes.ID)) == 0 {
+			t.Errorf("%s makes a %s, which no event is about", a.Name(), a.Makes.Object)
+		}
+	}
+	for _, e := range c.Events() {
+		named := map[string]string{}
+		for _, o := range e.Objects {
+			named[o.ID] = o.Object
+		}
+		for field, kind := range made[e.Product] {
+			if _, has := e.Sample[field]; has && named[field] != kind {
+				t.Errorf("%s has the field %s, and its objects are %v; want a %s", e.Name(), field, e.Objects, kind)
+			}
+		}
+		for field, kind := range named {
+			if made[e.Product][field] != kind {
+				t.Errorf("%s is about a %s in the field %s, which no action of %s makes", e.Name(), kind, field, e.Product)
+			}
+		}
+		if got := len(e.ObjectsIn(e.Sample)); got != len(e.Objects) {
+			t.Errorf("the sample of %s has the ids of %d of %d objects", e.Name(), got, len(e.Objects))
+		}
+	}
+}
+
+// eventsWith returns the event types of a product whose samples have a field.
+func eventsWith(c catalog.Catalog, product, field string) []string {
+	var names []string
+	for _, e := range c.Events() {
+		if _, has := e.Sample[field]; has && e.Product == product {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func TestAnObjectIsNamedByATextOrAWholeNumber(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	note, _ := c.Action("psa", "add_note")
+	for name, tc := range map[string]struct {
+		reply map[string]any
+		want  string
+	}{
+		"the field of the catalogue": {map[string]any{"note_id": "n_1", "id": "x"}, "n_1"},
+		"the field id":               {map[string]any{"id": "n_2"}, "n_2"},
+		"a whole number":             {map[string]any{"note_id": int64(9007199254740993)}, "9007199254740993"},
+		"any characters":             {map[string]any{"note_id": "note #1"}, "note #1"},
+		"an empty text":              {map[string]any{"note_id": ""}, ""},
+		"an object":                  {map[string]any{"note_id": map[string]any{"id": "n"}}, ""},
+		"no field":                   {map[string]any{"ok": true}, ""},
+		"no reply":                   {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, ok := note.MadeIn(tc.reply)
+			if ok != (tc.want != "") || ok && got != (catalog.ObjectID{Kind: "psa:note", ID: tc.want}) {
+				t.Errorf("got %+v, %t", got, ok)
+			}
+		})
+	}
+	if made, ok := (catalog.Action{}).MadeIn(map[string]any{"id": "x"}); ok {
+		t.Errorf("an action that makes nothing made %+v", made)
+	}
+	added, _ := c.Event("psa:ticket.note_added")
+	got := added.ObjectsIn(map[string]any{"note_id": int64(7), "ticket_id": "tkt_1"})
+	want := []catalog.ObjectID{{Kind: "psa:note", ID: "7"}, {Kind: "psa:ticket", ID: "tkt_1"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("an added note is about %v, want %v", got, want)
+	}
+}

@@ -28,6 +28,7 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -82,6 +83,13 @@ type Runs interface {
 
 	// Header returns a run as it is now, or execution.ErrNotFound.
 	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
+
+	// Maker returns the run whose action made an object, or "" when none is known
+	// at this time.
+	Maker(ctx context.Context, org id.Org, made catalog.ObjectID, now time.Time) (id.Execution, error)
+
+	// AddUses adds uses to those of the organization, which is known.
+	AddUses(ctx context.Context, org id.Org, uses []tenant.Use) error
 
 	// Refuse records why and when an agent did not run. An existing entry is
 	// kept: activity lists the first decision about an event.
@@ -299,9 +307,11 @@ func (s *Service) apply(ctx context.Context, e event.Event, v verdict, t tenant.
 	outcome, why := v.outcome, v.why
 	switch {
 	case v.outcome == definition.Started:
-		outcome, why, err = s.start(ctx, e, v.listener)
+		if err = s.declare(ctx, v.listener.Definition, t); err == nil {
+			outcome, why, err = s.start(ctx, s.run(e, v.listener, t), v.listener)
+		}
 	case v.traced: // an earlier delivery may have come before the record of the cause
-		outcome, why, err = s.refused(ctx, s.run(e, v.listener), refusal{outcome: v.outcome, why: v.why})
+		outcome, why, err = s.refused(ctx, s.run(e, v.listener, t), refusal{outcome: v.outcome, why: v.why})
 	}
 	if err != nil || outcome == definition.Started {
 		return err
@@ -344,10 +354,8 @@ func (s *Service) decidedAmidPauses(ctx context.Context, e event.Event, v verdic
 	return false, nil
 }
 
-func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (definition.Outcome, string, error) {
-	now := s.Now()
-	x := s.run(e, l)
-	no, err := s.admit(ctx, x, l.Definition.Limit, now)
+func (s *Service) start(ctx context.Context, x execution.Execution, l agent.Listener) (definition.Outcome, string, error) {
+	no, err := s.admit(ctx, x, l.Definition.Limit, x.Created)
 	switch {
 	case err != nil:
 		return "", "", err
@@ -361,9 +369,10 @@ func (s *Service) start(ctx context.Context, e event.Event, l agent.Listener) (d
 }
 
 // run returns the run that the event starts of an agent.
-func (s *Service) run(e event.Event, l agent.Listener) execution.Execution {
+func (s *Service) run(e event.Event, l agent.Listener, t tenant.Tenant) execution.Execution {
 	return execution.New(execution.Execution{
 		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
+		Untracked: s.untracked(l.Definition, t),
 	}, s.Now())
 }
 

@@ -150,7 +150,7 @@ func (d *fixture) created() event.Event {
 func (d *fixture) agent(name id.Agent, more ...string) id.Agent {
 	d.Helper()
 	def := d.define(more...)
-	d.must(d.SaveAgent(d.Context(), agent.Agent{}, agent.Agent{Definition: def, Head: agent.Head{
+	d.must(d.SaveAgent(d.Context(), agent.Agent{}, agent.Agent{Definition: def, Uses: d.Rules.Uses(def), Head: agent.Head{
 		ID: name, Org: org, Name: def.Name, Status: agent.Active, Version: 1, Created: d.now,
 	}}, agent.Cap{}))
 	return name

@@ -1,16 +1,21 @@
 package dispatch_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // aware is the trigger of an agent that events of other agents may start.
@@ -156,4 +161,184 @@ func TestACauseThatIsFoundLaterRefusesNoStartedRun(t *testing.T) {
 	e.Metadata = &event.Metadata{Causation: &event.Causation{Execution: d.below("evt_root", 0)}}
 	d.must(d.Dispatch(t.Context(), e))
 	d.expect(a, definition.Started)
+}
+
+// making are the steps of an agent that makes a ticket and a note.
+const making = `steps=[
+	{"id": "open", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {"subject": "s"}},
+	{"id": "note", "type": "product_action", "product": "psa", "action": "add_note", "params": {"ticket_id": "t", "body": "b", "visibility": "internal"}}]`
+
+// made records that a run at this depth below evt_root made a ticket.
+func (d *fixture) made(ticket string, depth int) id.Execution {
+	d.Helper()
+	x := d.below("evt_root", depth)
+	d.must(d.SaveMaker(d.Context(), org, catalog.ObjectID{Kind: "psa:ticket", ID: ticket}, x, d.now))
+	return x
+}
+
+// about returns an event about a ticket with what a product passed on.
+func (d *fixture) about(ticket string, echo *event.Metadata) event.Event {
+	e := d.event("psa:ticket.created", map[string]any{"ticket_id": ticket})
+	e.Metadata = echo
+	return e
+}
+
+func TestAnEventAboutAnObjectThatAnActionMadeCountsAsCausedByItsRun(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		depth int // of the run that made the ticket
+		echo  func(d *fixture) *event.Metadata
+		want  int // depth of the event
+	}{
+		"no echo":          {want: 1},
+		"no echo, further": {depth: 4, want: 5},
+		"a lower depth":    {depth: 2, echo: func(*fixture) *event.Metadata { return &event.Metadata{Causation: &event.Causation{}} }, want: 3},
+		"a greater depth":  {echo: func(*fixture) *event.Metadata { return &event.Metadata{Causation: &event.Causation{Depth: 3}} }, want: 3},
+		"an unknown run": {echo: func(*fixture) *event.Metadata {
+			return &event.Metadata{Causation: &event.Causation{Execution: "exec_x"}}
+		}, want: 1},
+		"a run of another root": {depth: 1, echo: func(d *fixture) *event.Metadata {
+			return &event.Metadata{Causation: &event.Causation{Execution: d.below("evt_another", 0), Depth: 1}}
+		}, want: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			a, wary := d.agent("agent_a", aware), d.agent("agent_b", making)
+			by := d.made("tkt_made", tc.depth)
+			var echo *event.Metadata
+			if tc.echo != nil {
+				echo = tc.echo(d)
+			}
+			e := d.about("tkt_made", echo)
+			for range 2 {
+				d.must(d.Dispatch(t.Context(), e))
+			}
+			d.expect(a, definition.Started)
+			d.expect(wary, definition.LoopGuard)
+			want := &event.Causation{Execution: by, Depth: tc.want, Root: "evt_root"}
+			if diff := cmp.Diff(want, d.cause(a, e)); diff != "" {
+				t.Errorf("the cause (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnEventAboutAnotherObjectHasNoCause(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a", making)
+	d.made("tkt_made", 0)
+	d.must(d.Dispatch(t.Context(), d.about("tkt_other", nil)))
+	d.now = d.now.Add(execution.MakerKept)
+	d.must(d.Dispatch(t.Context(), d.about("tkt_made", nil)))
+	d.expect(a, definition.Started, definition.Started)
+}
+
+// A counting store counts the look-ups of makers.
+type countingRuns struct {
+	dispatch.Runs
+
+	makers int
+}
+
+func (c *countingRuns) Maker(ctx context.Context, o id.Org, made catalog.ObjectID, now time.Time) (id.Execution, error) {
+	c.makers++
+	return c.Runs.Maker(ctx, o, made, now)
+}
+
+func TestAMakerIsLookedUpOnlyWhereItCouldMatter(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		agents []string
+		more   string
+		want   int
+	}{
+		"no agent makes tickets":      {agents: []string{aware, adding}, want: 0},
+		"an agent makes tickets":      {agents: []string{making}, want: 1},
+		"one that was deleted":        {agents: []string{making, aware}, more: "delete", want: 1},
+		"no agent would start":        {agents: []string{making}, more: "pause", want: 0},
+		"an event without the object": {agents: []string{making}, more: "none", want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			count := &countingRuns{Runs: d.Store}
+			d.Runs = count
+			for n, more := range tc.agents {
+				d.agent(id.Agent(fmt.Sprintf("agent_%d", n)), more)
+			}
+			first, err := d.Agent(t.Context(), org, "agent_0")
+			d.must(err)
+			e := d.created()
+			switch tc.more {
+			case "delete":
+				d.must(d.DeleteAgent(t.Context(), first))
+			case "pause":
+				after := first
+				after.Status = agent.Paused
+				d.must(d.SaveAgent(t.Context(), first, after, agent.Cap{}))
+			case "none":
+				delete(e.Payload, "ticket_id")
+			}
+			d.must(d.Dispatch(t.Context(), e))
+			if count.makers != tc.want {
+				t.Errorf("%d look-ups, want %d", count.makers, tc.want)
+			}
+		})
+	}
+}
+
+// A run records what it makes only if an agent listens for events about it.
+func TestARunWithoutListenersForItsObjectsIsUntracked(t *testing.T) {
+	t.Parallel()
+	noting := `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.note_added"}`
+	for name, tc := range map[string]struct {
+		agents []string // the first is started
+		want   bool
+	}{
+		"it makes nothing":                      {agents: []string{aware}, want: false},
+		"it makes notes":                        {agents: []string{adding}, want: true},
+		"it makes notes, and an agent hears it": {agents: []string{adding, noting}, want: false},
+		"it makes tickets and hears of them":    {agents: []string{making}, want: false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			for n, more := range tc.agents {
+				d.agent(id.Agent(fmt.Sprintf("agent_%d", n)), more)
+			}
+			e := d.created()
+			d.must(d.Dispatch(t.Context(), e))
+			x, err := d.Header(t.Context(), org, execution.ID(org, "agent_0", e))
+			d.must(err)
+			if x.Untracked != tc.want {
+				t.Errorf("untracked is %t, want %t", x.Untracked, tc.want)
+			}
+		})
+	}
+}
+
+// System agents are never activated, so the first run of one that makes objects tells.
+func TestTheFirstRunOfASystemAgentDeclaresWhatItMakes(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.System = []agent.Agent{{Head: agent.Head{ID: "agent_system_x", Version: 1}, Definition: d.define(making)}}
+	has := func() bool {
+		t.Helper()
+		known, err := d.Tenant(t.Context(), org)
+		d.must(err)
+		return known.Has(tenant.Makes("psa:ticket"))
+	}
+	if has() {
+		t.Error("an agent that never ran made tickets")
+	}
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if !has() {
+		t.Error("the first run did not declare that it makes tickets")
+	}
+	d.made("tkt_made", 0)
+	d.now = d.now.Add(time.Second)
+	d.must(d.Dispatch(t.Context(), d.about("tkt_made", nil)))
+	d.expect("agent_system_x", definition.LoopGuard, definition.Started)
 }

@@ -294,6 +294,9 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 		})
 	}
 	ws = append(ws, listens(before, after, doc)...)
+	if after.Status == agent.Active && len(after.Uses) > 0 {
+		ws = append(ws, usesWrite(after.Org, after.Uses))
+	}
 	return append(ws, outboxWrites(after.Announces(before))...), nil
 }
 

@@ -24,6 +24,7 @@
 //	ORG#o#AGENT#a          LIMIT                   the starts of the agent in the last day
 //	ORG#o#AGENT#a          ACT#<time>#<id>         why the agent did not start, or the mark of a late decision; kept 30 days
 //	ORG#o#SEEN#<digest>    SEEN                    an event payload and its deduplication holder
+//	ORG#o#MADE#<digest>    MAKER                   the run that made an object of a product; kept 30 days
 //	ORG#o#EXEC#e           META                    a run
 //	ORG#o#EXEC#e           STEP#s                  a step of the run; STEP#g:outcome: recipients of the outcome of gate g
 //	ORG#o#APPR#q           APPROVAL                an approval
@@ -99,6 +100,7 @@
 //	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
 //	SaveRequested                    1      0     8      transaction: head, count, version, request; only for a request with a key
 //	Requested                        1      1     0      get, for the same requests
+//	SaveAgent, active, with uses     1      0     10     transaction: head, count, version, listener, tenant; for events about objects that actions make, and such actions
 //	DeleteAgent, active              1      0     6      transaction: head, count, listener
 //	DeleteAgent, draft               1      0     4      transaction: head, count
 //	CreateKey, with its act          1      0     11     the same transaction and the act, 2; 3 are the indexes of the act
@@ -116,6 +118,10 @@
 //	ReleaseDedup                     1      0     1      update of the payload, after a race
 //	AdmitWithinLimit                 1      0     1      put, at the revision that LimitStarts read
 //	Create                           1      0     4      put; 3 are the indexes
+//	Maker                            1      1     0      get, for an event about an object of a kind that the organization's agents make
+//	SaveMaker                        1      0     1      put, after an action that made an object for whose events agents listen
+//	SaveMaker, again                 1      0     1      put that is refused: the first run stays
+//	AddUses                          1      0     1      update of the tenant, before the first run of a system agent that makes objects of a kind
 //	Refuse                           1      0     1      put; the event is within 10 s of the decision
 //	Refusal                          1      1     0      get, in an organization that was paused within 30 days
 //	Refuse, again                    1      0     1      put that is refused: the first decision stands

@@ -47,6 +47,7 @@ type origin struct {
 	Client    string   `dynamodbav:"cl,omitempty"`
 	Published int64    `dynamodbav:"pu"`
 	Metadata  string   `dynamodbav:"md,omitempty"` // JSON
+	Untracked bool     `dynamodbav:"ut,omitempty"`
 }
 
 // A progress is the part of a run that changes.
@@ -87,6 +88,7 @@ func originOf(x execution.Execution) (origin, error) {
 		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Denials: texts(x.Denials), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
+		Untracked: x.Untracked,
 	}
 	var mdErr error
 	if x.Trigger.Metadata != nil {
@@ -153,8 +155,8 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		denials = append(denials, id.Approval(d))
 	}
 	x := execution.Execution{
-		Denials: denials,
-		ID:      exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
+		Denials: denials, Untracked: i.Untracked,
+		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},

@@ -8,6 +8,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
@@ -159,6 +160,12 @@ func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.
 func payloadKey(o id.Org, digest string) primary {
 	pk, err := join("ORG", string(o), "SEEN", digest)
 	return in(pk, err, "SEEN")
+}
+
+// makerKey holds a digest, because the id of an object may have any character.
+func makerKey(o id.Org, made catalog.ObjectID) primary {
+	pk, err := join("ORG", string(o), "MADE", id.Digest(made.Kind, made.ID))
+	return in(pk, err, "MAKER")
 }
 
 func clientPartition(o id.Org, c id.Client) (string, error) {

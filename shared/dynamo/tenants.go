@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type tenantItem struct {
 	Pause  string `dynamodbav:"pause,omitempty"` // JSON
 	Resume int64  `dynamodbav:"resumed,omitempty"`
 	Search int64  `dynamodbav:"search_until,omitempty"` // with it, the tenant is in the index open
+
+	Uses []string `dynamodbav:"uses,stringset,omitempty"` // added to by the writes that activate agents
 }
 
 // A pauseDoc is the JSON of a pause.
@@ -75,6 +78,9 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 		Settings:    tenant.Settings{Chosen: chosen, Revision: i.Settings},
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
+	}
+	for _, u := range slices.Sorted(slices.Values(i.Uses)) {
+		t.Uses = append(t.Uses, tenant.Use(u))
 	}
 	var p pauseDoc
 	if err := fromJSON(i.Pause, &p); err != nil {

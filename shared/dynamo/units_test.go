@@ -25,6 +25,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -93,6 +94,14 @@ func (w *fixture) begun() execution.Execution {
 	w.ok(w.store.Create(w.t.Context(), x))
 	x.Revision = 1
 	return x
+}
+
+// made returns an object whose maker is stored.
+func (w *fixture) made() catalog.ObjectID {
+	x := w.run(w.agent.ID)
+	made := catalog.ObjectID{Kind: "psa:ticket", ID: string(x.Trigger.ID)}
+	w.ok(w.store.SaveMaker(w.t.Context(), org, made, x.ID, start()))
+	return made
 }
 
 // leased stores a new run under a lease.
@@ -468,6 +477,15 @@ func agentPatterns() map[string]pattern {
 				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
 			}
 		},
+		"SaveAgent, active, with uses": func(w *fixture) call {
+			before := w.saved("ticket.escalated", agent.Draft)
+			after := before
+			after.Status, after.UpdatedBy = agent.Active, "user_01KWZG7Q8RSTVWXYZ0123456"
+			after.Uses = []tenant.Use{tenant.Hears("psa:ticket"), tenant.Makes("psa:note")}
+			return func(ctx context.Context) error {
+				return w.store.SaveAgent(ctx, before, after, agent.Cap{Limited: true, Most: 25})
+			}
+		},
 		"SaveAgent, becoming invalid": func(w *fixture) call {
 			before := w.saved("ticket.escalated", agent.Active)
 			after := before
@@ -559,6 +577,28 @@ func dispatchPatterns() map[string]pattern {
 		"ReleaseDedup": func(w *fixture) call {
 			x := w.begun()
 			return func(ctx context.Context) error { return w.store.ReleaseDedup(ctx, x) }
+		},
+		"AddUses": func(w *fixture) call {
+			return func(ctx context.Context) error {
+				return w.store.AddUses(ctx, org, []tenant.Use{tenant.Makes("psa:ticket")})
+			}
+		},
+		"Maker": func(w *fixture) call {
+			made := w.made()
+			return func(ctx context.Context) error { return got(w.store.Maker(ctx, org, made, start())) }
+		},
+		"SaveMaker": func(w *fixture) call {
+			w.next++
+			made := catalog.ObjectID{Kind: "psa:ticket", ID: fmt.Sprintf("tkt_%d", w.next)}
+			return func(ctx context.Context) error {
+				return w.store.SaveMaker(ctx, org, made, w.run(w.agent.ID).ID, start())
+			}
+		},
+		"SaveMaker, again": func(w *fixture) call {
+			made := w.made()
+			return func(ctx context.Context) error {
+				return w.store.SaveMaker(ctx, org, made, w.run(w.agent.ID).ID, start())
+			}
 		},
 		"LimitStarts": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.LimitStarts(ctx, org, w.draft.ID)) }

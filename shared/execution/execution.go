@@ -98,6 +98,9 @@ type Execution struct {
 	// Denials are the approvals that people denied in the runs of which this one
 	// is a retry, or a retry of a retry; see Service.Retry.
 	Denials []id.Approval
+	// Untracked says that no agent of the organization listened for events about the
+	// objects that the run makes, when it was recorded: their maker needs no record.
+	Untracked bool
 
 	Status      Status
 	Reason      Reason
@@ -193,6 +196,10 @@ const (
 	RenewTime = 10 * time.Second
 	Grace     = 25 * time.Second
 )
+
+// MakerKept is how long the maker of an object is known: until then, an event about
+// the object counts as caused by an agent.
+const MakerKept = 30 * 24 * time.Hour
 
 // Young is an upper bound for the time that a run executes before it is parked
 // or ends: a machine parks it after five minutes at the latest, and when the

@@ -106,7 +106,10 @@ func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Ent
 		return agent.ErrDrafts
 	}
 	after = clone(after)
-	after.Revision, after.Stats = before.Revision+1, agent.Stats{}
+	if after.Status == agent.Active {
+		o.add(after.Uses)
+	}
+	after.Revision, after.Stats, after.Uses = before.Revision+1, agent.Stats{}, nil
 	o.agents[after.ID] = after
 	if o.versions[after.ID] == nil {
 		o.versions[after.ID] = map[int]agent.Version{}

@@ -16,6 +16,7 @@ import (
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/dispatch"
@@ -47,6 +48,7 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
+	makers    map[catalog.ObjectID]maker
 	permits   map[permitKey]int // taken
 	revoked   map[string]bool   // ids of sessions
 
@@ -79,6 +81,7 @@ func (s *Store) org(o id.Org) *org {
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},
 			facts:     map[subject]client.Fact{},
+			makers:    map[catalog.ObjectID]maker{},
 			permits:   map[permitKey]int{},
 			revoked:   map[string]bool{},
 

@@ -18,6 +18,11 @@
 //	or incomplete
 //	no text (control codes)   {"unreadable": true}
 //
+// A product that makes an object answers with the object's id, in the field that the
+// catalogue names. Products pass on the causing run and its depth in the metadata of
+// their events. What they pass on cannot lower the depth: the record of the run
+// decides, and an event about an object that a run made counts as caused by it.
+//
 // The statuses 408, 425, 429 and from 500 are temporary: the call is repeated
 // under the same key, after the pause that Retry-After requests.
 package product

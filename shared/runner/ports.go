@@ -2,8 +2,10 @@ package runner
 
 import (
 	"context"
+	"time"
 
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -21,6 +23,10 @@ type Store interface {
 	// SaveStep records a step. It returns execution.ErrStale when the step has
 	// already ended or a later attempt has written it.
 	SaveStep(ctx context.Context, org id.Org, exec id.Execution, s execution.StepRecord) error
+
+	// SaveMaker records until execution.MakerKept after now that a run made an
+	// object. Of several runs the first stays.
+	SaveMaker(ctx context.Context, org id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error
 
 	// Approval returns the approval of a gate, or approval.ErrNotFound.
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)

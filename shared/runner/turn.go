@@ -285,6 +285,9 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 	for {
 		select {
 		case o := <-finished:
+			if err := t.saveMaker(context.WithoutCancel(ctx), task, o.step); err != nil {
+				return execution.StepRecord{}, err
+			}
 			if cause := context.Cause(ctx); errors.Is(cause, execution.ErrStale) {
 				return o.step, t.keepLateAnswer(context.WithoutCancel(ctx), o.step)
 			}
@@ -296,6 +299,27 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 			renew.Reset(execution.RenewTime)
 		}
 	}
+}
+
+// saveMaker records the object that a completed action made, before its step is
+// recorded: a worker that dies in between repeats both. Events about the object then
+// count as caused by this run. A run that waited may be older than the agents that
+// listen for these events.
+func (t *turn) saveMaker(ctx context.Context, task step.Task, s execution.StepRecord) error {
+	a := task.Definition.ActionStep
+	if a == nil || s.Status != execution.StepCompleted || t.x.Untracked && !t.x.WasParked {
+		return nil
+	}
+	action, _ := t.Actions.Action(a.Product, a.Action)
+	reply, _ := s.Output.(map[string]any)
+	made, ok := action.MadeIn(reply)
+	if !ok {
+		return nil
+	}
+	if err := t.Store.SaveMaker(ctx, t.x.Org, made, t.x.ID, t.Now()); err != nil {
+		return fmt.Errorf("record the maker of a %s: %w", made.Kind, err)
+	}
+	return nil
 }
 
 // keepLateAnswer stores a model's answer, or that the tenant's schema refused it,

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -127,6 +128,24 @@ func scenarios() []scenario {
 			w.publish(w.event("defend:posture.updated", map[string]any{"security_posture_score": int64(20)}), "", 0)
 			w.publish(w.escalated(), "", 10*time.Minute)
 		}},
+		{name: "an object that an agent made, and who hears of it", tell: func(w *world) {
+			a, e := w.activate("agent_old", w.read(`{"name": "An old agent", "category": "service_desk",
+				"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.escalated"}, "steps": `+list(open("a"))+`}`), false), w.escalated()
+			w.define("agent_wary", `{"name": "A wary agent", "category": "service_desk",
+				"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created"}, "steps": `+list(act("b"))+`}`)
+			w.publish(e, "", 0)
+			w.pass(5 * time.Minute)
+			x := execution.ID(w.org, a, e)
+			made := w.event("psa:ticket.created", map[string]any{"ticket_id": objectOf(string(x) + ":a"), "priority": "p1"})
+			w.publish(made, "", 0)
+			w.pass(5 * time.Minute)
+			if _, steps := w.stored(x); steps["a"].Status != execution.StepCompleted {
+				return // no reply named the ticket
+			}
+			if _, err := w.store.Store.Header(w.over, w.org, execution.ID(w.org, "agent_wary", made)); !errors.Is(err, execution.ErrNotFound) {
+				w.Errorf("an event about a ticket that an agent made started an agent that does not allow it: %v", err)
+			}
+		}},
 		{name: "events that cannot be handled", tell: func(w *world) {
 			w.agent(list(act("a")))
 			w.publish(w.escalated(), "malformed", 0)
@@ -241,7 +260,7 @@ func ports() []string {
 	return []string{
 		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
 		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send",
-		"store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
+		"store.SaveMaker", "store.Maker", "store.AddUses", "store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
 		"store.DeleteAgent", "store.Execution", "store.Executions", "store.SaveOrgPause", "store.Searching", "store.Facts", "store.DedupHolder", "store.SaveFact", "store.Listeners",
 		"store.Overdue", "store.Published", "store.Refusal", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version", "store.VersionRecord",
 	}

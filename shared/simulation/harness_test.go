@@ -339,8 +339,17 @@ func (w *world) leaveCredits(left int64) {
 
 func (w *world) define(name id.Agent, text string) id.Agent {
 	w.Helper()
-	d := w.read(text)
-	a := agent.Agent{Definition: d, Head: agent.Head{
+	return w.activate(name, w.read(text), true)
+}
+
+// activate stores an active agent. One from before uses were kept declares none.
+func (w *world) activate(name id.Agent, d definition.Definition, declares bool) id.Agent {
+	w.Helper()
+	var uses []tenant.Use
+	if declares {
+		uses = rules().Uses(d)
+	}
+	a := agent.Agent{Definition: d, Uses: uses, Head: agent.Head{
 		ID: name, Org: w.org, Name: d.Name, Type: agent.Custom, Status: agent.Active,
 		Category: d.Category, Created: time.Now(), Updated: time.Now(), Version: 1, CreatedBy: "user_author", UpdatedBy: "user_author",
 	}}
@@ -1233,12 +1242,27 @@ func (p *products) Act(ctx context.Context, c step.Command) (map[string]any, err
 			p.world.Errorf("the key %s was used for two commands:\n%+v\n%+v", c.Key, before.command, c)
 		}
 		reply := map[string]any{"ok": true, "key": c.Key, "ref": "ref of " + c.Key}
+		if field, ok := makes(c); ok {
+			reply[field] = objectOf(c.Key)
+		}
 		if speaks(c.Params) {
 			reply["ref"] = "ref of " + spoken
 		}
 		return reply, d.lose
 	})
 }
+
+// makes returns the field of the reply that names the object which a command makes.
+func makes(c step.Command) (field string, ok bool) {
+	action, _ := rules().Catalog.Action(c.Product, c.Action)
+	if action.Makes == nil {
+		return "", false
+	}
+	return action.Makes.ID, true
+}
+
+// objectOf returns the object that the command with a key makes.
+func objectOf(key string) string { return "made by " + key }
 
 func (p *products) called(c step.Command) done {
 	p.mu.Lock()

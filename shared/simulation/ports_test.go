@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -78,6 +79,18 @@ func (s *store) Refusal(ctx context.Context, e activity.Entry) (definition.Outco
 
 func (s *store) Refuse(ctx context.Context, e activity.Entry) error {
 	return throughErr(ctx, s.world, "store.Refuse", "", func() error { return s.Store.Refuse(ctx, e) })
+}
+
+func (s *store) SaveMaker(ctx context.Context, o id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveMaker", by, func() error { return s.Store.SaveMaker(ctx, o, made, by, now) })
+}
+
+func (s *store) Maker(ctx context.Context, o id.Org, made catalog.ObjectID, now time.Time) (id.Execution, error) {
+	return through(ctx, s.world, "store.Maker", "", func() (id.Execution, error) { return s.Store.Maker(ctx, o, made, now) })
+}
+
+func (s *store) AddUses(ctx context.Context, o id.Org, uses []tenant.Use) error {
+	return throughErr(ctx, s.world, "store.AddUses", "", func() error { return s.Store.AddUses(ctx, o, uses) })
 }
 
 func (s *store) Executions(ctx context.Context, o id.Org, q execution.Query) (execution.Page, error) {

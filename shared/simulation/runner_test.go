@@ -33,6 +33,11 @@ func act(name string, more ...string) string {
 		"ticket_id": "{{ event_payload.ticket_id }}", "body": "note of ` + name + `", "visibility": "internal"}` + fields(more) + `}`
 }
 
+// open is a product action that makes a ticket.
+func open(name string) string {
+	return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {"subject": "about {{ event_payload.ticket_id }}"}}`
+}
+
 // says is a product action called b with this text.
 func says(text string) string {
 	return `{"id": "b", "type": "product_action", "product": "psa", "action": "add_note", "params": {

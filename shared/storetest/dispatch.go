@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
@@ -271,6 +272,43 @@ func activities() []promise {
 			for _, limit := range []int{7, 50, 200} {
 				same(t, fmt.Sprintf("pages of %d", limit), history(t, s, o, "agent_1", activity.Query{Limit: limit}, nothing), want)
 			}
+		}},
+		{"the first run that made an object is its maker until the record ends", func(t trial, s Store) {
+			o, made := anOrg(), catalog.ObjectID{Kind: "psa:ticket", ID: "tkt #1/\n"}
+			maker := func(o id.Org, made catalog.ObjectID, now time.Time) id.Execution {
+				t.Helper()
+				x, err := s.Maker(t.Context(), o, made, now)
+				ok(t, err)
+				return x
+			}
+			same(t, "before", maker(o, made, day()), "")
+			for range 2 {
+				ok(t, s.SaveMaker(t.Context(), o, made, "exec_1", day()))
+			}
+			ok(t, s.SaveMaker(t.Context(), o, made, "exec_2", day().Add(execution.MakerKept-1)))
+			same(t, "in the last moment", maker(o, made, day().Add(execution.MakerKept-1)), "exec_1")
+			same(t, "afterwards", maker(o, made, day().Add(execution.MakerKept)), "")
+			same(t, "in another organization", maker(anOrg(), made, day()), "")
+			same(t, "another kind", maker(o, catalog.ObjectID{Kind: "psa:note", ID: made.ID}, day()), "")
+			same(t, "another object", maker(o, catalog.ObjectID{Kind: made.Kind, ID: "tkt"}, day()), "")
+			ok(t, s.SaveMaker(t.Context(), o, made, "exec_3", day().Add(execution.MakerKept)))
+			same(t, "made again", maker(o, made, day().Add(execution.MakerKept)), "exec_3")
+		}},
+		{"of many racing runs one is the maker of an object, and stays it", func(t trial, s Store) {
+			o, made := anOrg(), catalog.ObjectID{Kind: "psa:ticket", ID: "tkt_1"}
+			var mu sync.Mutex
+			makers := map[id.Execution]bool{}
+			race(t, racers, nil, func(i int) error {
+				if err := s.SaveMaker(t.Context(), o, made, id.Execution("exec_"+strconv.Itoa(i)), day()); err != nil {
+					return err
+				}
+				x, err := s.Maker(t.Context(), o, made, day())
+				mu.Lock()
+				defer mu.Unlock()
+				makers[x] = true
+				return err
+			})
+			same(t, "makers", len(makers), 1)
 		}},
 		{"retries are not activity", func(t trial, s Store) {
 			o := anOrg()

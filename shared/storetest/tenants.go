@@ -35,6 +35,32 @@ func tenants() []promise {
 				same(t, "revoked", got, want)
 			}
 		}},
+		{"the uses of agents that become active are added to those of their organization, and stay", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			uses := func(want ...tenant.Use) {
+				t.Helper()
+				got, err := s.Tenant(t.Context(), o)
+				ok(t, err)
+				same(t, "uses", got.Uses, want)
+			}
+			a := anAgent(t, o)
+			a.Uses = []tenant.Use{tenant.Hears("psa:ticket"), tenant.Makes("psa:note")}
+			a = saved(t, s, agent.Agent{}, a)
+			uses()
+			a = saved(t, s, a, in(a, agent.Active))
+			uses(a.Uses...)
+			b := in(anAgent(t, o), agent.Active)
+			b.Uses = []tenant.Use{tenant.Hears("psa:note"), tenant.Makes("psa:note")}
+			saved(t, s, agent.Agent{}, b)
+			ok(t, s.DeleteAgent(t.Context(), a))
+			stored, err := s.Tenant(t.Context(), o)
+			ok(t, err)
+			ok(t, s.SaveTenant(t.Context(), stored, month))
+			for range 2 {
+				ok(t, s.AddUses(t.Context(), o, []tenant.Use{tenant.Makes("psa:ticket"), tenant.Makes("psa:note")}))
+			}
+			uses(tenant.Hears("psa:note"), tenant.Hears("psa:ticket"), tenant.Makes("psa:note"), tenant.Makes("psa:ticket"))
+		}},
 		{"the sessions of a user that were issued before the latest revocation are revoked", func(t trial, s Store) {
 			at := time.Now().UTC().Truncate(time.Second)
 			first := tenant.Revocation{Org: anOrg(), User: "user_1", Before: at, Expires: at.Add(tenant.MaxSession)}

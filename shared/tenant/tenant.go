@@ -46,6 +46,8 @@ type Tenant struct {
 
 	Settings Settings // the organization's own choices
 
+	Uses []Use // of the agents that were ever active, sorted
+
 	Pause       Pause     // the organization's own pause
 	Resumed     time.Time // when the last pause ended
 	SearchUntil time.Time // until when the open runs are searched to hold or release them; zero for no search
@@ -123,7 +125,7 @@ type Store interface {
 	// SaveTenant writes the Hub's data of t if the stored revision is still
 	// t.Revision, and moves the balance of month by the difference of the
 	// allocations, in one transaction. Otherwise it returns ErrStale. It leaves
-	// the stored settings and pause unchanged.
+	// the stored settings, pause and uses unchanged.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
 	// Revoke records a revocation at least until it expires. Repeating it changes

@@ -233,7 +233,7 @@ type Activity struct {
 	// - `out_of_scope`: `client_scope` does not let the event's client through.
 	// - `condition_not_met`: a condition does not hold.
 	// - `client_context_missing`: a condition needs the client's profile, and the client has none.
-	// - `loop_guard`: an agent caused the event, and the trigger does not allow that or the chain of agents is too deep.
+	// - `loop_guard`: an agent caused the event or made the object that the event is about, and the trigger does not allow that or the chain of agents is too deep.
 	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 	// - `limit_reached`: `execution_limit` allows no more executions for now.
@@ -469,7 +469,7 @@ type NextCursor = string
 // - `out_of_scope`: `client_scope` does not let the event's client through.
 // - `condition_not_met`: a condition does not hold.
 // - `client_context_missing`: a condition needs the client's profile, and the client has none.
-// - `loop_guard`: an agent caused the event, and the trigger does not allow that or the chain of agents is too deep.
+// - `loop_guard`: an agent caused the event or made the object that the event is about, and the trigger does not allow that or the chain of agents is too deep.
 // - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 // - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 // - `limit_reached`: `execution_limit` allows no more executions for now.
