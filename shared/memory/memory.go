@@ -103,41 +103,84 @@ func clone[T any](v T) T {
 
 // deep replaces the values that v refers to by copies.
 func deep(v reflect.Value) {
-	if v.Kind() != reflect.Struct && v.Kind() != reflect.Array && v.IsZero() {
+	if isPlain(v.Kind()) {
 		return
 	}
 	switch v.Kind() { //nolint:exhaustive // other kinds hold no references.
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			if f.CanSet() { // is exported
+				deep(f)
+			}
+		}
 	case reflect.Pointer, reflect.Interface:
-		v.Set(copied(v))
+		if !v.IsNil() {
+			v.Set(copied(v))
+		}
 	case reflect.Slice:
+		if v.IsNil() {
+			return
+		}
 		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-		for i := range v.Len() {
-			c.Index(i).Set(v.Index(i))
-			deep(c.Index(i))
+		reflect.Copy(c, v)
+		if !isPlain(v.Type().Elem().Kind()) {
+			for i := range c.Len() {
+				deep(c.Index(i))
+			}
 		}
 		v.Set(c)
 	case reflect.Map:
+		if v.IsNil() {
+			return
+		}
+		if d, ok := reflect.TypeAssert[map[string]any](v); ok {
+			v.Set(reflect.ValueOf(document(d)))
+			return
+		}
 		c := reflect.MakeMapWithSize(v.Type(), v.Len())
 		for k, e := range v.Seq2() {
 			c.SetMapIndex(k, settable(e))
 		}
 		v.Set(c)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				deep(v.Field(i))
-			}
-		}
 	}
 }
 
+// isPlain reports whether values of a kind are copied by assigning them.
+func isPlain(k reflect.Kind) bool { return k <= reflect.Complex128 || k == reflect.String }
+
 // copied returns a copy of a pointer or an interface.
 func copied(v reflect.Value) reflect.Value {
-	e := settable(v.Elem())
+	e := v.Elem()
 	if v.Kind() == reflect.Pointer {
-		return e.Addr()
+		return settable(e).Addr()
 	}
-	return e
+	if isPlain(e.Kind()) {
+		return e
+	}
+	if d, ok := reflect.TypeAssert[map[string]any](e); ok {
+		return reflect.ValueOf(document(d))
+	}
+	return settable(e)
+}
+
+// document returns a copy of a JSON object. Most of what is stored is JSON, and
+// reflection would take several times as long.
+func document(d map[string]any) map[string]any {
+	if d == nil {
+		return nil
+	}
+	c := make(map[string]any, len(d))
+	for k, e := range d {
+		switch e := e.(type) {
+		case string, bool, nil:
+			c[k] = e
+		case map[string]any:
+			c[k] = document(e)
+		default:
+			c[k] = clone(e)
+		}
+	}
+	return c
 }
 
 // settable returns a copy of v that can be changed.
