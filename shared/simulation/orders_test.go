@@ -82,10 +82,16 @@ func deep() int {
 	if *depth > 0 {
 		return *depth
 	}
-	if built, ok := debug.ReadBuildInfo(); ok && slices.Contains(built.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if findsRaces() {
 		return 1
 	}
 	return 3
+}
+
+// findsRaces reports whether the race detector is on.
+func findsRaces() bool {
+	built, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(built.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // Partial-order reduction reaches the same outcomes as the full search.
