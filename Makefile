@@ -15,6 +15,11 @@ say    := @printf '\n-- %s\n'
 step   := @localstack/local/step.sh
 host   := env -u GOOS -u GOARCH # builds for this machine, not for the functions' target
 
+# Programs, tests and linters have the same build flags, those of the functions, so
+# that each dependency is compiled once.
+export GOFLAGS := $(sort -trimpath -tags=lambda.norpc $(GOFLAGS))
+export CGO_ENABLED := 0
+
 # $(call given,NAME,otherwise) is the value of NAME=… on make's command line. It
 # ignores the environment, in which USER is always set.
 given = $(if $(filter command,$(firstword $(origin $(1)))),'$($(1))',$(2))
@@ -26,10 +31,13 @@ where = -stack $(call given,STACK,'') $(if $(call given,JSON),-json)
 sources := go.mod go.sum $(shell find events functions infra localstack shared \
 	! -name '*_test.go' ! -path '*/testdata*' ! -name __pycache__ 2>/dev/null)
 
+# The linters run all checks of go vet.
+test := go test -vet=off
+
 # Rooms of pure functions start no goroutine: the race detector would only make
 # their exhaustive tests ten times slower. The rooms that use them run with it.
 pure := /shared/(condition|definition|jsonvalue|render)$$
-# The race detector needs a C compiler.
+# The race detector needs cgo and a C compiler.
 race := $(if $(shell command -v cc),-race)
 
 # A comment with three # is the title of the group of targets below it.
@@ -98,26 +106,34 @@ test: check build lint lint-api test-unit simulate fuzz test-launcher test-stori
 
 test-unit: ## run the unit tests, which need no emulator
 	$(say) "unit tests"
-	go test $(race) $$(go list ./events/... ./functions/... ./localstack/... ./shared/... | grep -vE '$(pure)')
-	go test $$(go list ./shared/... | grep -E '$(pure)')
-	$(if $(race),go test -run TestEveryOrder ./shared/simulation)
-	go test ./infra/...
+	$(if $(race),CGO_ENABLED=1) $(test) $(race) $$(go list ./events/... ./functions/... ./localstack/... ./shared/... | grep -vE '$(pure)')
+	$(test) $$(go list ./infra/... ./shared/... | grep -E '/infra|$(pure)')
+	$(if $(race),$(test) -run TestEveryOrder ./shared/simulation)
 
 simulate: ## simulate faults in virtual time and print a report [SEEDS=500 FIRST=1 TROUBLE=1]
 	$(say) "simulation"
 	@mkdir -p .local && rm -f .local/simulation.txt
-	go test -timeout 0 -count=1 -run 'TestEveryRunEnds|TestAnySingleFault' ./shared/simulation -args -figures $(CURDIR)/.local/simulation.txt \
+	$(test) -timeout 0 -count=1 -run 'TestEveryRunEnds|TestAnySingleFault' ./shared/simulation -args -figures $(CURDIR)/.local/simulation.txt \
 		-seeds $(call given,SEEDS,500) -first $(call given,FIRST,1) -trouble $(call given,TROUBLE,1)
 	@cat .local/simulation.txt
 
 # The limit is a number of tries because Go before 1.27, on a busy machine, may
 # report the end of a time limit as a finding: "context deadline exceeded"
-# (go.dev/issue/75804).
+# (go.dev/issue/75804). go test -fuzz would instrument all dependencies, and so
+# compile AWS's and OpenAI's clients once more. Here our code is instrumented, and
+# the parsers that read its input.
+instrument := $(foreach code,theoneagents.app/agents github.com/go-json-experiment/json github.com/golang-jwt/jwt \
+	github.com/go-jose/go-jose github.com/santhosh-tekuri/jsonschema golang.org/x/net/html,-gcflags='$(code)/...=-d=libfuzzer')
+
 fuzz: ## run every fuzz test; findings are kept in testdata/fuzz [TRIES=10000]
 	$(say) "fuzz tests"
-	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' shared | xargs -n1 dirname | sort -u); do \
-		for name in $$(go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
-			out=$$(go test -run='^$$' -fuzz="^$$name$$" -fuzztime=$(call given,TRIES,10000)x -fuzzminimizetime=10x ./$$package 2>&1) || \
+	@set -e; mkdir -p .local/fuzz; packages=$$(grep -rl --include='*_test.go' '^func Fuzz' shared | xargs -n1 dirname | sort -u); \
+	$(test) -c -o .local/fuzz/ -ldflags='-s -w' $(instrument) $$(printf './%s ' $$packages); \
+	for package in $$packages; do \
+		run=$(CURDIR)/.local/fuzz/$$(basename $$package).test; \
+		for name in $$($$run -test.list '^Fuzz'); do \
+			out=$$(cd $$package && $$run -test.run='^$$' -test.fuzz="^$$name$$" -test.fuzztime=$(call given,TRIES,10000)x \
+				-test.fuzzminimizetime=10x -test.fuzzcachedir=$(CURDIR)/.local/fuzz/corpus/$$package 2>&1) || \
 				{ printf '%s\n' "$$out"; exit 1; }; \
 			printf '%-20s %-18s %s\n' $$package $$name "$$(printf '%s\n' "$$out" | sed -n 's/.*execs: \([0-9]*\) .*/\1 tries/p' | tail -n 1)"; \
 		done; \
@@ -129,7 +145,7 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 
 test-stories: build .local/bin/crash ## run the store's tests, the stories and a short crash test on an emulator of their own
 	$(say) "stories"
-	$(local) with -state .local/test -- sh -c 'go test -count=1 ./shared/dynamo/... ./localstack/stories/... && \
+	$(local) with -state .local/test -- sh -c '$(test) -count=1 ./shared/dynamo/... ./localstack/stories/... && \
 		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry'
 
 test-contract: build .local/schemathesis/installed ## check briefly that the deployed API keeps its OpenAPI document, on an emulator of its own
@@ -150,7 +166,7 @@ crash: .local/bin/crash ## kill functions and fail calls of make run while event
 
 test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "store on DynamoDB Local"
-	@$(PYTHON) -B localstack/dynamodb-local/beside.py go test -count=1 ./shared/dynamo/...
+	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 ./shared/dynamo/...
 
 ### Change it
 
@@ -205,10 +221,16 @@ check:
 	$(step) "Installing CDK" sh -c '[ $@ -nt $< ] && [ $@ -nt $(lastword $^) ] || { mkdir -p $(@D) && cp $^ $(@D) && \
 		npm --prefix $(@D) ci --no-audit --no-fund && touch $@; }'
 
-# An unchanged program keeps its file, so that it is not deployed again.
-.local/functions/built: $(sources)
+# One command compiles for all programs: both processors are busy until its end.
+.local/compiled: $(sources)
 	@mkdir -p $(@D)
-	$(step) "Building the functions" env CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc \
+	$(step) "Compiling (four minutes the first time)" go build -buildvcs=false ./functions/... ./infra ./localstack/...
+	@touch $@
+
+# An unchanged program keeps its file, so that it is not deployed again.
+.local/functions/built: .local/compiled
+	@mkdir -p $(@D)
+	$(step) "Building the functions" go build -buildvcs=false \
 		-ldflags='-s -w' -o $(@D)/ ./functions/...
 	@for main in functions/*/main.go; do \
 		name=$$(basename $$(dirname $$main)); mkdir -p dist/$$name; \
@@ -216,12 +238,12 @@ check:
 	done
 	@touch $@
 
-dist/infra: $(sources)
+dist/infra: .local/compiled
 	@mkdir -p dist
-	$(step) "Building the CDK app (two minutes the first time)" $(host) go build -buildvcs=false -o $@ ./infra
+	$(step) "Building the CDK app" $(host) go build -buildvcs=false -o $@ ./infra
 	@touch $@
 
-.local/bin/%: $(sources)
+.local/bin/%: .local/compiled
 	@mkdir -p $(@D)
 	$(step) "Building $*" $(host) go build -buildvcs=false -o $@ ./localstack/$*
 	@touch $@
