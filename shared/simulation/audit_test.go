@@ -54,6 +54,7 @@ func (w *world) audit() {
 	w.auditOutside()
 	w.auditWords()
 	w.auditFailureEvents()
+	w.auditActs()
 }
 
 // auditGrace checks which refused answers were free. A worker with a slow clock may

@@ -8,6 +8,7 @@
 //	harness, bus, sqs, wire   the system and its outside
 //	ports, faults             every call that can fail, and each failure of it
 //	witness, audit            the invariants: during a run, and after it
+//	acts                      which entries of the audit log a story must leave
 //	runner, gate, outcome, …  scenarios with an expected result
 //	simulation                random scenarios with random faults, by seed
 //	orders                    every interleaving of three actors

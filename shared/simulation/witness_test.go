@@ -33,11 +33,12 @@ const (
 	outcomesSent    invariant = "outcomes are sent: only recipients of the question get the outcome, at most once"
 	contained       invariant = "contained: a model's words reach a target, an audience or the outside only through a gate that showed them"
 	pausedStops     invariant = "a pause stops: two seconds after an organization paused, and the last fault, no step begins, and each held run goes on after the resumption"
+	recorded        invariant = "acts are recorded: every vote, cancellation, retry and pause by a person has exactly one entry of the audit log"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
