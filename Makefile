@@ -146,7 +146,7 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 test-stories: build .local/bin/crash ## run the store's tests, the stories and a short crash test on an emulator of their own
 	$(say) "stories"
 	$(local) with -state .local/test -- sh -c '$(test) -count=1 ./shared/dynamo/... ./localstack/stories/... && \
-		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry'
+		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry -outage 15s'
 
 test-contract: build .local/schemathesis/installed ## check briefly that the deployed API keeps its OpenAPI document, on an emulator of its own
 	$(say) "API contract"
@@ -161,8 +161,8 @@ test-clients: build $(clients) ## generate a Python and a TypeScript client and 
 schemathesis: .local/schemathesis/installed ## check the API of make run against its OpenAPI document [EXAMPLES=50 SEED=…]
 	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))
 
-crash: .local/bin/crash ## kill functions and fail calls of make run while events flow, then audit all records [EVENTS=1000 RATE=5 SEED=…]
-	@.local/bin/crash -events $(call given,EVENTS,1000) -rate $(call given,RATE,5) -seed $(call given,SEED,0)
+crash: .local/bin/crash ## kill functions and fail calls of make run while events flow, then audit all records [EVENTS=1000 RATE=5 SEED=… OUTAGE=10m]
+	@.local/bin/crash -events $(call given,EVENTS,1000) -rate $(call given,RATE,5) -seed $(call given,SEED,0) -outage $(call given,OUTAGE,0s)
 
 test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "store on DynamoDB Local"

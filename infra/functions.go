@@ -52,7 +52,7 @@ func environment(s settings, table awsdynamodb.Table, b buses, q queues) map[str
 		boot.EnvTable:          table.TableName(),
 		boot.EnvBus:            b.Products.EventBusName(),
 		boot.EnvDeadLetters:    q.DeadLetters.QueueUrl(),
-		boot.EnvUndelivered:    q.Undelivered.QueueArn(),
+		boot.EnvEventQueues:    awscdk.Fn_Join(jsii.String(","), &[]*string{q.Events.QueueUrl(), q.Undelivered.QueueUrl()}),
 		boot.EnvJWKS:           jsii.String(s.JWKS),
 		boot.EnvIssuer:         jsii.String(s.Issuer),
 		boot.EnvAudience:       jsii.String(s.Audience),

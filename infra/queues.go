@@ -13,16 +13,19 @@ const (
 	// visibilityFactor times the dispatcher's timeout is the visibility timeout
 	// of a message. With less, Lambda's own retries deliver it twice.
 	visibilityFactor = 6
-	// maxReceives is the number of deliveries of a message. Throttling counts
-	// as a delivery, so a smaller number would give up during a burst.
-	maxReceives = 6
+	// maxReceives is the number of deliveries of a message, the maximum of SQS. A
+	// delivery that Lambda throttles, or whose worker cannot start, counts too: at one
+	// a visibility timeout they last for 16 hours. The dispatcher gives up earlier, by
+	// the message's age.
+	maxReceives = 1000
 	batch       = 10
 	keepDays    = 14 // the maximum of SQS
 )
 
-// queues are the path of a message: from Events to the dispatcher; if that
-// fails, or the bus cannot deliver, to Undelivered, raw; from there through the
-// dispatcher, which adds the reason, to DeadLetters, for operators. Unswept
+// queues are the path of a message: from Events to the dispatcher; if no worker can
+// be started, or the bus cannot deliver, to Undelivered, raw, and from there to the
+// dispatcher too. What the dispatcher gives up goes to DeadLetters with the reason,
+// for operators. Unswept
 // holds the scheduler's undelivered calls of the sweeper, which are not events.
 type queues struct {
 	Events, Undelivered, DeadLetters, Unswept awssqs.Queue

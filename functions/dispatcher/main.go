@@ -22,7 +22,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 			Profiles: w.Clients(), Runs: w.Store(), Machine: w.Machine(),
 			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), Now: w.Now,
 		},
-		Letters: w.Letters(), Undelivered: w.Undelivered(), Report: w.Report,
+		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
 	}
 	return h.Handle
 }

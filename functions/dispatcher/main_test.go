@@ -55,7 +55,7 @@ func TestTheDispatcherNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "dispatcher", func(string) string { return "" }, handler, about)
-	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "UNDELIVERED_QUEUE_ARN"} {
+	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "EVENT_QUEUE_URLS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}

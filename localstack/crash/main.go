@@ -57,11 +57,12 @@ func run(ctx context.Context, w world, args []string) error {
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the plan; 0 takes a new one each time")
 	f.Float64Var(&o.rate, "rate", 5, "events per second")
 	f.BoolVar(&o.hurry, "hurry", false, "redeliver messages and sweep within seconds, instead of the deployed minutes")
+	f.DurationVar(&o.outage, "outage", 0, "time during which the dispatcher may not use the table, from a third of the events on")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() > 0 || o.events < 1 || o.rate <= 0 {
-		return errors.New("wrong arguments: crash takes only flags, -events must be at least 1 and -rate positive")
+	if f.NArg() > 0 || o.events < 1 || o.rate <= 0 || o.outage < 0 {
+		return errors.New("wrong arguments: crash takes only flags, -events must be at least 1, -rate positive and -outage not negative")
 	}
 	if o.seed == 0 {
 		o.seed = uint64(w.now().UnixNano())

@@ -14,6 +14,7 @@ type options struct {
 	seed   uint64
 	rate   float64
 	hurry  bool
+	outage time.Duration
 }
 
 // tenantCount is the number of organizations. The last one is poor: it has the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -30,12 +31,18 @@ func (s *system) run(ctx context.Context, o options) error {
 		}
 		defer restore()
 	}
-	f, err := s.publishUnderFaults(ctx, o, p, c)
+	var fault *outage
+	if o.outage > 0 {
+		if fault, err = s.outage(ctx, o.outage); err != nil {
+			return err
+		}
+	}
+	f, err := s.publishUnderFaults(ctx, o, p, c, fault)
 	if err != nil {
 		return err
 	}
 	s.say("After %.0f s the faults are over; waiting for all runs to end.", s.now().Sub(s.began).Seconds())
-	if err := c.settle(ctx, settleLimit); err != nil {
+	if err := c.settle(ctx, settleLimit+o.outage); err != nil {
 		s.say("%v", err) // the audit names the runs
 	}
 	f.rested = s.now()
@@ -45,6 +52,9 @@ func (s *system) run(ctx context.Context, o options) error {
 		return err
 	}
 	violations := audit.Audit(before)
+	if fault != nil {
+		violations = append(violations, fault.judge(before.Letters)...)
+	}
 	if err := c.again(ctx); err != nil {
 		return err
 	}
@@ -58,7 +68,7 @@ func (s *system) run(ctx context.Context, o options) error {
 }
 
 // publishUnderFaults publishes the events while functions are killed and calls fail.
-func (s *system) publishUnderFaults(ctx context.Context, o options, p plan, c *tenants) (*faults, error) {
+func (s *system) publishUnderFaults(ctx context.Context, o options, p plan, c *tenants, fault *outage) (*faults, error) {
 	f := s.faults(p.kills)
 	c.injectFaults(f)
 	if err := s.rules(ctx, c.orgs, o.seed); err != nil {
@@ -66,13 +76,20 @@ func (s *system) publishUnderFaults(ctx context.Context, o options, p plan, c *t
 	}
 	c.attend(ctx, p)
 	var wave sync.WaitGroup
-	var failed error
+	var failed, broken error
 	began := s.now()
 	wave.Go(func() { failed = c.publish(ctx, p, began) })
 	wave.Go(func() { f.kill(ctx, began) })
+	if fault != nil {
+		wave.Go(func() {
+			if broken = clock.Sleep(ctx, p.length/3); broken == nil {
+				broken = fault.pass(ctx)
+			}
+		})
+	}
 	wave.Wait()
-	if failed != nil {
-		return nil, failed
+	if err := errors.Join(failed, broken); err != nil {
+		return nil, err
 	}
 	f.ended, f.interrupted = s.now(), f.deaths()
 	c.calm(f.ended)

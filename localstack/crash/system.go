@@ -31,6 +31,7 @@ type system struct {
 
 	outputs cloud.Outputs
 	state   string // folder of its state
+	aws     aws.Config
 	key     *hub.Key
 	bus     *cloud.Publisher
 	queues  *sqs.Client
@@ -63,6 +64,7 @@ func open(ctx context.Context, w world) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.aws = cfg
 	s.bus, s.queues, s.logs = cloud.NewPublisher(cfg, "crash", outputs.Stack), sqs.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
 	return s, nil
 }

@@ -94,7 +94,7 @@ func (w surroundings) rest(l listing, seen int, whole bool) {
 		w.say("About %d more are hidden: another receiver has them, or was killed. They become visible again by themselves (after %v, if the receiver was this program).", n, hold)
 	}
 	if u := l.Queues.Undelivered; u != (level{}) {
-		w.say("About %d undeliverable events will become letters.", u.Visible+u.Hidden)
+		w.say("About %d events that could not be delivered wait for the dispatcher.", u.Visible+u.Hidden)
 	}
 	if e := l.Queues.Events; e != (level{}) {
 		w.say("About %d events wait for the dispatcher or for a retry.", e.Visible+e.Hidden)

@@ -7,7 +7,7 @@ const (
 	EnvBus            = "BUS_NAME"              // the bus for platform events
 	EnvRuns           = "RUNS_MACHINE_ARN"      // the Express machine
 	EnvDeadLetters    = "DEAD_LETTER_QUEUE_URL" // queue of rejected events, with their reason
-	EnvUndelivered    = "UNDELIVERED_QUEUE_ARN" // queue of raw messages that no worker could handle
+	EnvEventQueues    = "EVENT_QUEUE_URLS"      // queues of raw messages, of events and of undelivered ones; comma separated
 	EnvJWKS           = "HUB_JWKS_URL"          // the Hub's signing keys
 	EnvIssuer         = "HUB_ISSUER"            // the iss of a session
 	EnvAudience       = "HUB_AUDIENCE"          // the aud of a session

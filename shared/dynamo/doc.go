@@ -18,6 +18,7 @@
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  WEBHOOK                 the generations of the webhook secret, after its first rotation
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
+//	ORG#o                  DELIVERY#<digest>       the deliveries of an event that crashed their workers; kept 3 days
 //	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept for a year, for votes
 //	KEY#<hash>             KEY                     an integration key, by its hash
 //	ORG#o#AGENT#a          VERSION#000001          a definition; never deleted
@@ -88,6 +89,8 @@
 //	Revoke                           1      0     1      put
 //	Revoke, user                     1      0     1      put, if no later one is there
 //	Revoked                          1      2     0      batch of the session and its user, for every request with a session
+//	BeginDelivery                    1      0     1      update; for an event that failed twice
+//	EndDelivery                      1      0     2      transaction of one deletion
 //	Lease                            1      0     1      update; one leases up to a tenth of the requests of a minute
 //	Agent                            2      2     0      get of the head, of the version
 //	Version                          1      1     0      get

@@ -77,6 +77,9 @@ func pauseKey(o id.Org, a id.Agent) primary { return inOrg(o, "PAUSE", string(a)
 
 func keyKey(o id.Org, k id.Key) primary { return inOrg(o, "KEY", string(k)) }
 
+// deliveryKey holds a digest, because the id of a message comes from the queue.
+func deliveryKey(o id.Org, message string) primary { return inOrg(o, "DELIVERY", id.Digest(message)) }
+
 // hashKey is the only key that does not begin with the organization: a request
 // shows its secret before its organization is known.
 func hashKey(h key.Hash) primary {

@@ -426,6 +426,20 @@ func orgPatterns() map[string]pattern {
 			session := tenant.Session{Org: org, JTI: "ses_01J", User: "user_1", Issued: start()}
 			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, session)) }
 		},
+		"BeginDelivery": func(w *fixture) call {
+			w.next++
+			name := fmt.Sprintf("msg_%d", w.next)
+			return func(ctx context.Context) error { return got(w.store.BeginDelivery(ctx, org, name, start())) }
+		},
+		"EndDelivery": func(w *fixture) call {
+			w.next++
+			name := fmt.Sprintf("msg_%d", w.next)
+			_, err := w.store.BeginDelivery(context.Background(), org, name, start())
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return func(ctx context.Context) error { return w.store.EndDelivery(ctx, org, name) }
+		},
 		"Lease": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				_, _, err := w.store.Lease(ctx, limit.Pot{Org: org, User: "user_1", Limit: 100}, start().Truncate(time.Minute), 10)

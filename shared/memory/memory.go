@@ -48,6 +48,7 @@ type org struct {
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
 	facts     map[subject]client.Fact
+	begun     map[string]int // deliveries that did not end, by message
 	makers    map[catalog.ObjectID]maker
 	permits   map[permitKey]int // taken
 	revoked   map[string]bool   // ids of sessions
@@ -81,6 +82,7 @@ func (s *Store) org(o id.Org) *org {
 			approvals: map[id.Approval]approval.Approval{},
 			keys:      map[id.Key]key.Key{},
 			facts:     map[subject]client.Fact{},
+			begun:     map[string]int{},
 			makers:    map[catalog.ObjectID]maker{},
 			permits:   map[permitKey]int{},
 			revoked:   map[string]bool{},

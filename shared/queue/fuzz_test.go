@@ -11,6 +11,7 @@ import (
 
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/queue"
 )
 
@@ -25,26 +26,29 @@ func FuzzMessage(f *testing.F) {
 	const detail = `{"id":"evt_1","event_type":"ticket.created","source_product":"psa","org_id":"org_acme","client_id":"cli_1",` +
 		`"payload":{"a":"<&>"},"published_at":"2026-03-09T14:23:01Z"}`
 	body := `{"source":"psa","detail-type":"ticket.created","detail":` + detail + `}`
-	f.Add(body, "1", false, uint8(0))
-	f.Add(body, "5", false, uint8(1))
-	f.Add(body, "1", true, uint8(1))
-	f.Add(body, "", false, uint8(2))
-	f.Add(`{"source":"psa","detail-type":"ticket.created","detail":"`+strings.Repeat("<", 257<<10)+`"}`, "1", false, uint8(0))
+	f.Add(body, "1", false, false, uint8(0))
+	f.Add(body, "5", false, true, uint8(1))
+	f.Add(body, "1", true, false, uint8(1))
+	f.Add(body, "", false, false, uint8(2))
+	f.Add(`{"source":"psa","detail-type":"ticket.created","detail":"`+strings.Repeat("<", 257<<10)+`"}`, "1", false, false, uint8(0))
 	for _, odd := range []string{"", "null", "[]", `{"detail":null}`, "\xff", `{"source":1}`, `{"source":"hub","detail-type":"org.created","detail":{}}`} {
-		f.Add(odd, "-1", false, uint8(0))
+		f.Add(odd, "-1", false, false, uint8(0))
 	}
 	outcomes := []error{nil, errors.New("busy"), dispatch.ErrUnknownOrg}
-	f.Fuzz(func(t *testing.T, body, receives string, undeliverable bool, outcome uint8) {
+	f.Fuzz(func(t *testing.T, body, receives string, undeliverable, old bool, outcome uint8) {
 		dead := &box{}
 		err := outcomes[int(outcome)%len(outcomes)]
 		reports := 0
 		h := queue.Handler{
-			Dispatcher: verdict{err}, Letters: queue.DeadLetters{API: dead}, Undelivered: undelivered,
+			Dispatcher: verdict{err}, Letters: queue.DeadLetters{API: dead}, Deliveries: memory.New(), Postponer: &room{}, Now: now,
 			Report: func(context.Context, error) { reports++ },
 		}
 		m := events.SQSMessage{
 			MessageId: "msg_1", Body: body, EventSourceARN: work,
-			Attributes: map[string]string{"ApproximateReceiveCount": receives},
+			Attributes: map[string]string{"ApproximateReceiveCount": receives, "SentTimestamp": "1773066181000"},
+		}
+		if old {
+			m.Attributes["SentTimestamp"] = "1772806981000" // three days earlier
 		}
 		if undeliverable {
 			m.EventSourceARN = undelivered
@@ -54,9 +58,9 @@ func FuzzMessage(f *testing.F) {
 		switch {
 		case failed != nil || again != reports || again+len(dead.in) > 1:
 			t.Errorf("%q: %v, %d come again, %d reports, %d letters", body, failed, again, reports, len(dead.in))
-		case again+len(dead.in) == 0 && (err != nil || undeliverable):
+		case again+len(dead.in) == 0 && err != nil:
 			t.Errorf("%q is dropped", body)
-		case again > 0 && (receives == "5" || undeliverable || !errors.Is(err, outcomes[1])):
+		case again > 0 && (old || !errors.Is(err, outcomes[1])):
 			t.Errorf("%q comes again after %q tries: %v", body, receives, err)
 		}
 		for _, in := range dead.in {

@@ -2,10 +2,12 @@
 // that cannot be handled to the dead-letter queue, with a reason.
 //
 // No message is dropped: it leaves the queue only after it was dispatched or a
-// dead letter about it was sent. The queue redelivers a failed message; the
-// last failure becomes a dead letter. A message whose worker crashed at every
-// delivery, or that a rule could not deliver, arrives through the queue of
-// undelivered messages and becomes a dead letter too.
+// dead letter about it was sent. A dead letter is about a fault of the event: it
+// cannot be read, belongs to no organization, or crashed MaxCrashes workers. A fault
+// of the platform (no table, no permission, a bad release) keeps the message in the
+// queue, with a growing delay, for MaxAge. A message that a rule could not deliver,
+// or that no worker could be started for, arrives through the queue of undelivered
+// messages and is handled in the same way.
 package queue
 
 import (
@@ -15,10 +17,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -26,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -34,9 +40,21 @@ import (
 // try.
 var ErrFailed = fault.New(fault.Internal, "failed", "The event could not be handled.")
 
-// MaxReceives is the number of deliveries after which a failing event becomes a
-// dead letter.
-const MaxReceives = 5
+const (
+	// MaxAge is the age at which a message that still fails becomes a dead letter, so
+	// that an operator sees it days before SQS deletes it.
+	MaxAge = 3 * 24 * time.Hour
+	// MaxCrashes is the number of workers that may crash while they handle a message.
+	MaxCrashes = 5
+	// suspicious is the number of deliveries after which a message may be one that
+	// crashes workers. From then on its crashes are counted.
+	suspicious = 3
+	// maxDelay limits the time until a failed message is delivered again.
+	maxDelay = 5 * time.Minute
+	// margin is left of the time limit when handling ends, so that a slow table is an
+	// error and no crash.
+	margin = time.Second
+)
 
 // A Letter is an entry of the dead-letter queue.
 type Letter struct {
@@ -55,12 +73,29 @@ type Dispatcher interface {
 	Dispatch(ctx context.Context, e event.Event) error
 }
 
+// Deliveries counts the deliveries of a message whose worker did not return.
+type Deliveries interface {
+	// BeginDelivery counts a delivery and returns the number of those before it that
+	// did not end. The count may be forgotten at until.
+	BeginDelivery(ctx context.Context, org id.Org, message string, until time.Time) (crashes int, err error)
+	// EndDelivery forgets the deliveries of a message: its worker has returned.
+	EndDelivery(ctx context.Context, org id.Org, message string) error
+}
+
+// Postponer decides when a failed message is delivered again. Without it that is
+// after the queue's visibility timeout.
+type Postponer interface {
+	Postpone(ctx context.Context, m events.SQSMessage, delay time.Duration) error
+}
+
 // Handler handles batches of messages.
 type Handler struct {
-	Dispatcher  Dispatcher
-	Letters     Letters
-	Undelivered string // ARN of the queue whose messages become dead letters at once
-	Report      func(ctx context.Context, err error)
+	Dispatcher Dispatcher
+	Letters    Letters
+	Deliveries Deliveries
+	Postponer  Postponer
+	Now        func() time.Time
+	Report     func(ctx context.Context, err error)
 }
 
 // A message is a rule's message in the queue.
@@ -76,19 +111,22 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 		mu   sync.Mutex
 		wave sync.WaitGroup
 	)
+	limited, cancel := early(ctx)
+	defer cancel()
 	// An empty list, not null: not every reader accepts null for an empty list.
 	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	handle := func(r events.SQSMessage) {
-		if err := h.one(ctx, r); err != nil {
+		if err := h.one(limited, r); err != nil {
+			if later := h.Postponer.Postpone(ctx, r, delay(r)); later != nil {
+				err = fmt.Errorf("%w; postpone: %w", err, later)
+			}
 			h.Report(ctx, fmt.Errorf("message %s: %w", r.MessageId, err))
 			mu.Lock()
 			defer mu.Unlock()
 			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
 		}
 	}
-	// Events that announce an organization go first: the organization's first
-	// event may be in the same batch.
-	first, rest := split(batch.Records)
+	first, rest, suspects := split(batch.Records)
 	for _, r := range first {
 		handle(r)
 	}
@@ -96,22 +134,40 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 		wave.Go(func() { handle(r) })
 	}
 	wave.Wait()
+	for _, r := range suspects {
+		handle(r)
+	}
 	return out, nil
 }
 
-func split(records []events.SQSMessage) (first, rest []events.SQSMessage) {
+// early returns a context that ends a margin before ctx does.
+func early(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end.Add(-margin))
+}
+
+// split divides a batch. Events that announce an organization go first: the
+// organization's first event may be in the same batch. Suspects go last and one
+// after another: when one crashes the worker, no other had begun.
+func split(records []events.SQSMessage) (first, rest, suspects []events.SQSMessage) {
 	for _, r := range records {
 		var m message
-		if json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Projects(m.Source+":"+m.DetailType) {
+		switch {
+		case suspect(r):
+			suspects = append(suspects, r)
+		case json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Projects(m.Source+":"+m.DetailType):
 			first = append(first, r)
-		} else {
+		default:
 			rest = append(rest, r)
 		}
 	}
 	slices.SortStableFunc(first, func(a, b events.SQSMessage) int {
 		return cmp.Compare(a.Attributes["SentTimestamp"], b.Attributes["SentTimestamp"])
 	})
-	return first, rest
+	return first, rest, suspects
 }
 
 // one dispatches a message, or sends a dead letter about it. After an error the
@@ -122,20 +178,37 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 		quoted, _ := json.Marshal(r.Body) // a string always has JSON
 		return h.refuse(ctx, event.ErrMalformed.Sayf("The message is not an EventBridge event."), quoted)
 	}
-	if r.EventSourceARN == h.Undelivered {
-		return h.refuse(ctx, ErrFailed.Sayf("The event could not be delivered, or its worker crashed every time."), m.Detail)
-	}
 	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
 	if err == nil {
-		err = h.Dispatcher.Dispatch(ctx, e)
+		err = h.deliver(ctx, r, e)
 	}
 	switch {
 	case err == nil:
 		return nil
 	case hopeless(err):
 		return h.refuse(ctx, fault.From(err), m.Detail)
-	case receives(r) >= MaxReceives:
-		return h.refuse(ctx, ErrFailed.Sayf("The event failed %d times, at last: %v.", MaxReceives, err), m.Detail)
+	case h.Now().Sub(sent(r)) >= MaxAge:
+		return h.refuse(ctx, ErrFailed.Sayf("The event failed for %v, at last: %v.", MaxAge, err), m.Detail)
+	}
+	return err
+}
+
+// deliver dispatches an event. Of a suspect it counts the deliveries that do not
+// return: a worker that the platform could not start counts nothing.
+func (h Handler) deliver(ctx context.Context, r events.SQSMessage, e event.Event) error {
+	if !suspect(r) {
+		return h.Dispatcher.Dispatch(ctx, e)
+	}
+	crashes, err := h.Deliveries.BeginDelivery(ctx, e.Org, r.MessageId, sent(r).Add(MaxAge))
+	switch {
+	case err != nil:
+		return fmt.Errorf("begin the delivery: %w", err)
+	case crashes >= MaxCrashes:
+		return ErrFailed.Sayf("The event crashed %d workers.", MaxCrashes)
+	}
+	err = h.Dispatcher.Dispatch(ctx, e)
+	if ended := h.Deliveries.EndDelivery(context.WithoutCancel(ctx), e.Org, r.MessageId); ended != nil {
+		h.Report(ctx, fmt.Errorf("end the delivery of message %s: %w", r.MessageId, ended))
 	}
 	return err
 }
@@ -143,7 +216,7 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 // hopeless reports whether a retry cannot help.
 func hopeless(err error) bool {
 	return slices.ContainsFunc([]*fault.Error{
-		event.ErrMalformed, event.ErrTooLarge, event.ErrMismatch, dispatch.ErrUnknownOrg,
+		event.ErrMalformed, event.ErrTooLarge, event.ErrMismatch, dispatch.ErrUnknownOrg, ErrFailed,
 	}, func(f *fault.Error) bool { return errors.Is(err, f) })
 }
 
@@ -153,6 +226,27 @@ func receives(r events.SQSMessage) int {
 		return 1
 	}
 	return n
+}
+
+func suspect(r events.SQSMessage) bool { return receives(r) >= suspicious }
+
+// delay returns the time until a failed message should be delivered again: two
+// seconds, and twice as long after each further failure.
+func delay(r events.SQSMessage) time.Duration {
+	n := max(receives(r), 1)
+	if n > 8 { // 256 s
+		return maxDelay
+	}
+	return time.Second << n
+}
+
+// sent returns when the queue took the message; a time far ahead if it does not say.
+func sent(r events.SQSMessage) time.Time {
+	ms, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64)
+	if err != nil {
+		return time.Unix(math.MaxInt32, 0)
+	}
+	return time.UnixMilli(ms)
 }
 
 func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMessage) error {
@@ -222,5 +316,31 @@ func (d DeadLetters) Send(ctx context.Context, l Letter) error {
 	}
 	text := strings.TrimSpace(body.String())
 	_, err := d.API.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &text})
+	return err
+}
+
+// Hider is the used part of the SQS client.
+type Hider interface {
+	ChangeMessageVisibility(
+		ctx context.Context, in *sqs.ChangeMessageVisibilityInput, opts ...func(*sqs.Options),
+	) (*sqs.ChangeMessageVisibilityOutput, error)
+}
+
+// Visibility hides failed messages in the queues that they come from.
+type Visibility struct {
+	API  Hider
+	URLs []string // of the queues
+}
+
+// Postpone implements Postponer.
+func (v Visibility) Postpone(ctx context.Context, m events.SQSMessage, delay time.Duration) error {
+	i := slices.IndexFunc(v.URLs, func(url string) bool { return strings.HasSuffix(m.EventSourceARN, ":"+path.Base(url)) })
+	if i < 0 {
+		return fmt.Errorf("no queue is known for %s", m.EventSourceARN)
+	}
+	seconds := int32(min(delay, maxDelay) / time.Second) //nolint:gosec // at most 300.
+	_, err := v.API.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &v.URLs[i], ReceiptHandle: &m.ReceiptHandle, VisibilityTimeout: seconds,
+	})
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -22,6 +24,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/queue"
 )
 
@@ -39,6 +42,21 @@ type room struct {
 	reports    []error
 	fails      map[id.Event]error
 	closed     error // of the dead-letter queue
+	postponed  map[string]time.Duration
+	store      *memory.Store
+}
+
+// now is when the tests take place: a second after the messages were sent.
+func now() time.Time { return time.UnixMilli(1773066182000) }
+
+func (r *room) Postpone(_ context.Context, m events.SQSMessage, delay time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.postponed == nil {
+		r.postponed = map[string]time.Duration{}
+	}
+	r.postponed[m.MessageId] = delay
+	return nil
 }
 
 func (r *room) Dispatch(_ context.Context, e event.Event) error {
@@ -61,11 +79,17 @@ func (r *room) Send(_ context.Context, l queue.Letter) error {
 // handle handles a batch and returns the messages to deliver again.
 func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
 	t.Helper()
-	h := queue.Handler{Dispatcher: r, Letters: r, Undelivered: undelivered, Report: func(_ context.Context, err error) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.reports = append(r.reports, err)
-	}}
+	if r.store == nil {
+		r.store = memory.New()
+	}
+	h := queue.Handler{
+		Dispatcher: r, Letters: r, Deliveries: r.store, Postponer: r, Now: now,
+		Report: func(_ context.Context, err error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.reports = append(r.reports, err)
+		},
+	}
 	out, err := h.Handle(t.Context(), events.SQSEvent{Records: messages})
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +99,8 @@ func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
 		failed = append(failed, f.ItemIdentifier)
 	}
 	slices.Sort(failed)
-	if len(r.reports) != len(failed) {
-		t.Errorf("%d reports of %d failures", len(r.reports), len(failed))
+	if len(r.reports) != len(failed) || len(r.postponed) != len(failed) {
+		t.Errorf("%d reports and %d postponements of %d failures", len(r.reports), len(r.postponed), len(failed))
 	}
 	return failed
 }
@@ -283,22 +307,155 @@ func TestAMessageThatIsNoEventBecomesADeadLetter(t *testing.T) {
 	}
 }
 
-func TestAFailingEventIsRedeliveredAndThenADeadLetter(t *testing.T) {
+func TestAFailingEventIsRedeliveredForThreeDays(t *testing.T) {
 	t.Parallel()
 
-	for receives := 1; receives <= queue.MaxReceives+1; receives++ {
-		r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
-		m := message(t, created, envelope(created, nil))
-		m.Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives)
-		failed := r.handle(t, m)
-		last := receives >= queue.MaxReceives
-		if last != (len(failed) == 0) || last != (len(r.letters) == 1) {
-			t.Errorf("received %d times: failed %v, letters %+v", receives, failed, r.letters)
-		}
-		if last && (r.letters[0].Reason != "failed" || text(t, envelope(created, nil)) != string(r.letters[0].Event)) {
-			t.Errorf("the letter is %s about %s", r.letters[0].Reason, r.letters[0].Event)
+	for _, receives := range []int{1, 2, 3, 5, 6, 100, 999} {
+		for age, last := range map[time.Duration]bool{
+			time.Second: false, 10 * time.Minute: false, queue.MaxAge - time.Second: false, queue.MaxAge: true, 13 * 24 * time.Hour: true,
+		} {
+			r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
+			m := message(t, created, envelope(created, nil))
+			m.Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives)
+			m.Attributes["SentTimestamp"] = strconv.FormatInt(now().Add(-age).UnixMilli(), 10)
+			failed := r.handle(t, m)
+			if last != (len(failed) == 0) || last != (len(r.letters) == 1) {
+				t.Errorf("received %d times, %v old: failed %v, letters %+v", receives, age, failed, r.letters)
+			}
+			if last && (r.letters[0].Reason != "failed" || text(t, envelope(created, nil)) != string(r.letters[0].Event)) {
+				t.Errorf("the letter is %s about %s", r.letters[0].Reason, r.letters[0].Event)
+			}
 		}
 	}
+}
+
+func TestTheDelayOfAFailingEventGrows(t *testing.T) {
+	t.Parallel()
+
+	for receives, want := range map[string]time.Duration{
+		"1": 2 * time.Second, "2": 4 * time.Second, "5": 32 * time.Second, "8": 256 * time.Second,
+		"9": 5 * time.Minute, "1000": 5 * time.Minute, "": 2 * time.Second, "-7": 2 * time.Second, "99999999999999999999": 2 * time.Second,
+	} {
+		r := &room{fails: map[id.Event]error{"evt_1": errors.New("down")}}
+		m := message(t, created, envelope(created, nil))
+		m.Attributes["ApproximateReceiveCount"] = receives
+		r.handle(t, m)
+		if got := r.postponed["msg_1"]; got != want {
+			t.Errorf("received %q times: delivered again after %v, want %v", receives, got, want)
+		}
+	}
+}
+
+// A crasher is a dispatcher whose worker dies at an event.
+type crasher struct {
+	*room
+
+	at id.Event
+}
+
+func (c crasher) Dispatch(ctx context.Context, e event.Event) error {
+	if e.ID == c.at {
+		panic("out of memory")
+	}
+	return c.room.Dispatch(ctx, e)
+}
+
+func TestAnEventThatCrashesItsWorkersBecomesADeadLetterAndTheOthersDoNot(t *testing.T) {
+	t.Parallel()
+
+	r, store := &room{fails: map[id.Event]error{}}, memory.New()
+	var waiting []events.SQSMessage
+	for _, name := range []string{"evt_a", "evt_b", "evt_c"} {
+		m := message(t, created, envelope(created, map[string]any{"id": name}))
+		m.MessageId = name
+		waiting = append(waiting, m)
+	}
+	h := queue.Handler{
+		Dispatcher: crasher{r, "evt_b"}, Letters: r, Deliveries: store, Postponer: r, Now: now,
+		Report: func(_ context.Context, err error) { t.Error(err) },
+	}
+	crashes := 0
+	for receives := 3; len(r.letters) == 0 && receives < 20; receives++ {
+		for i := range waiting {
+			waiting[i].Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives)
+		}
+		func() {
+			defer func() {
+				if recover() != nil {
+					crashes++
+				}
+			}()
+			_, err := h.Handle(t.Context(), events.SQSEvent{Records: waiting})
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	if crashes != queue.MaxCrashes || len(r.letters) != 1 || !strings.Contains(string(r.letters[0].Event), "evt_b") {
+		t.Errorf("after %d crashes there are the letters %+v", crashes, r.letters)
+	}
+	for _, name := range []id.Event{"evt_a", "evt_c"} {
+		if !slices.Contains(r.dispatched, name) {
+			t.Errorf("%s was not dispatched", name)
+		}
+	}
+}
+
+// A broken table is one that nothing can be written to.
+type broken struct{}
+
+func (broken) BeginDelivery(context.Context, id.Org, string, time.Time) (int, error) {
+	return 0, errors.New("access denied")
+}
+
+func (broken) EndDelivery(context.Context, id.Org, string) error { return errors.New("access denied") }
+
+func TestAnOutageOfTheTableMakesNoDeadLetter(t *testing.T) {
+	t.Parallel()
+
+	r := &room{fails: map[id.Event]error{"evt_1": errors.New("access denied")}}
+	h := queue.Handler{
+		Dispatcher: r, Letters: r, Deliveries: broken{}, Postponer: r, Now: now, Report: func(context.Context, error) {},
+	}
+	m := message(t, created, envelope(created, nil))
+	for receives := range 50 {
+		m.Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives + 1)
+		out, err := h.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{m}})
+		if err != nil || len(out.BatchItemFailures) != 1 || len(r.letters) != 0 {
+			t.Fatalf("delivery %d: %v, %v, letters %+v", receives+1, out, err, r.letters)
+		}
+	}
+}
+
+func TestHandlingEndsBeforeTheWorkerIsStopped(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, began := &room{}, time.Now()
+		h := queue.Handler{
+			Dispatcher: slow{}, Letters: r, Deliveries: memory.New(), Postponer: r, Now: now, Report: func(context.Context, error) {},
+		}
+		var batch []events.SQSMessage
+		for range 10 {
+			m := message(t, created, envelope(created, nil))
+			m.Attributes["ApproximateReceiveCount"] = "7"
+			batch = append(batch, m)
+		}
+		out, err := h.Handle(ctx, events.SQSEvent{Records: batch})
+		if took := time.Since(began); err != nil || took >= 10*time.Second || len(out.BatchItemFailures) != 10 || len(r.letters) != 0 {
+			t.Errorf("after %v: %v, %v, letters %+v", took, out, err, r.letters)
+		}
+	})
+}
+
+// A slow dispatcher waits for a table that does not answer.
+type slow struct{}
+
+func (slow) Dispatch(ctx context.Context, _ event.Event) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func TestAMessageWithoutAReceiveCountIsRedelivered(t *testing.T) {
@@ -311,25 +468,61 @@ func TestAMessageWithoutAReceiveCountIsRedelivered(t *testing.T) {
 	}
 }
 
-func TestAnUndeliveredMessageBecomesADeadLetterAtOnce(t *testing.T) {
+func TestAnUndeliveredMessageIsHandledLikeAnyOther(t *testing.T) {
 	t.Parallel()
 
-	for name, detail := range map[string]any{
-		"a whole event": envelope(created, nil), "a broken one": envelope(created, map[string]any{"id": nil}),
-		"a large one": envelope(created, map[string]any{"payload": map[string]any{"d": strings.Repeat("x", event.MaxSize)}}),
+	for name, tc := range map[string]struct {
+		detail any
+		reason string
+	}{
+		"a whole event": {envelope(created, nil), ""},
+		"a broken one":  {envelope(created, map[string]any{"id": nil}), "malformed"},
+		"a large one":   {envelope(created, map[string]any{"payload": map[string]any{"d": strings.Repeat("x", event.MaxSize)}}), "too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &room{}
-			m := message(t, created, detail)
+			m := message(t, created, tc.detail)
 			m.EventSourceARN = undelivered
-			if failed := r.handle(t, m); len(failed) != 0 || len(r.dispatched) != 0 || len(r.letters) != 1 {
+			failed := r.handle(t, m)
+			if len(failed) != 0 || (len(r.dispatched) == 1) != (tc.reason == "") || (len(r.letters) == 0) != (tc.reason == "") {
 				t.Fatalf("failed %v, dispatched %v, letters %+v", failed, r.dispatched, r.letters)
 			}
-			if l := r.letters[0]; l.Reason != "failed" || len(l.Event) > event.MaxSize || !json.Valid(l.Event) {
-				t.Errorf("the letter is %s with %d bytes", l.Reason, len(l.Event))
+			if tc.reason != "" && r.letters[0].Reason != tc.reason {
+				t.Errorf("the letter is %s", r.letters[0].Reason)
 			}
 		})
+	}
+}
+
+// A hider is an SQS client that records how long messages are hidden.
+type hider struct {
+	in []*sqs.ChangeMessageVisibilityInput
+}
+
+func (h *hider) ChangeMessageVisibility(
+	_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options),
+) (*sqs.ChangeMessageVisibilityOutput, error) {
+	h.in = append(h.in, in)
+	return &sqs.ChangeMessageVisibilityOutput{}, nil
+}
+
+func TestAMessageIsHiddenInTheQueueThatItComesFrom(t *testing.T) {
+	t.Parallel()
+
+	h := &hider{}
+	v := queue.Visibility{API: h, URLs: []string{"https://sqs/1/one-agents-events", "https://sqs/1/one-agents-undelivered"}}
+	for i, arn := range []string{work, undelivered} {
+		m := events.SQSMessage{EventSourceARN: arn, ReceiptHandle: "handle"}
+		if err := v.Postpone(t.Context(), m, 5*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if in := h.in[i]; *in.QueueUrl != v.URLs[i] || *in.ReceiptHandle != "handle" || in.VisibilityTimeout != 300 {
+			t.Errorf("%s: %+v", arn, in)
+		}
+	}
+	if err := v.Postpone(t.Context(), events.SQSMessage{EventSourceARN: work + "-2"}, time.Second); err == nil || len(h.in) != 2 {
+		t.Errorf("a message of another queue: %v, %d calls", err, len(h.in))
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -129,6 +130,14 @@ func (s *store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, 
 	return through(ctx, s.world, "store.Stats", "", func() (map[id.Agent]agent.Stats, error) { return s.Store.Stats(ctx, o) })
 }
 
+func (s *store) BeginDelivery(ctx context.Context, o id.Org, message string, now time.Time) (int, error) {
+	return through(ctx, s.world, "store.BeginDelivery", "", func() (int, error) { return s.Store.BeginDelivery(ctx, o, message, now) })
+}
+
+func (s *store) EndDelivery(ctx context.Context, o id.Org, message string) error {
+	return throughErr(ctx, s.world, "store.EndDelivery", "", func() error { return s.Store.EndDelivery(ctx, o, message) })
+}
+
 // harmless lists the calls of the store that cannot fail here: they only show
 // something to a person, or belong to services that no run depends on.
 var harmless = []string{
@@ -148,7 +157,7 @@ func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
-		reflect.TypeFor[hold.Store](),
+		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -15,8 +15,8 @@ import (
 )
 
 // An sqs is the queue of the bus: it delivers at least once, in any order, in
-// batches, and redelivers messages that were not deleted. A message received
-// too often moves to the dead-letter queue.
+// batches, and redelivers messages that were not deleted. The bus puts a message that
+// it could not deliver in the queue of undelivered ones.
 type sqs struct {
 	world *world
 
@@ -30,6 +30,7 @@ type message struct {
 	name        string
 	body        string
 	receives    int
+	sent        time.Time
 	visible     time.Time
 	undelivered bool
 }
@@ -39,6 +40,7 @@ const (
 	dispatchTime = 10 * time.Second
 	batchSize    = 10
 	undelivered  = "arn:undelivered"
+	undelivers   = 20 // one message in so many cannot be delivered
 )
 
 func newQueue(w *world) *sqs {
@@ -64,7 +66,10 @@ func (q *sqs) put(e event.Event, letter string, after time.Duration) {
 	body, err := json.Marshal(map[string]any{"source": e.Product, "detail-type": e.Type, "detail": doc})
 	q.world.must(err)
 	q.mu.Lock()
-	q.messages = append(q.messages, &message{name: q.world.name("m"), body: string(body), visible: time.Now().Add(after)})
+	name := q.world.name("m")
+	q.messages = append(q.messages, &message{
+		name: name, body: string(body), visible: time.Now().Add(after), sent: time.Now(), undelivered: id.Digest(name)[0]%undelivers == 0,
+	})
 	q.mu.Unlock()
 	select {
 	case q.bell <- struct{}{}:
@@ -103,9 +108,6 @@ func (q *sqs) receive() (batch []message, wait time.Duration) {
 			}
 			continue
 		}
-		if !m.undelivered && m.receives >= queue.MaxReceives {
-			m.undelivered, m.receives = true, 0
-		}
 		if len(batch) == batchSize || len(batch) > 0 && batch[0].undelivered != m.undelivered {
 			wait = 0
 			continue
@@ -127,11 +129,14 @@ func (q *sqs) handle(batch []message) {
 		}
 		in.Records = append(in.Records, events.SQSMessage{
 			MessageId: m.name, Body: m.body, EventSourceARN: arn,
-			Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
+			Attributes: map[string]string{
+				"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10),
+			},
 		})
 	}
 	h := queue.Handler{
-		Dispatcher: w.on("batch", batch[0].name, batch[0].receives).dispatcher, Letters: q, Undelivered: undelivered, Report: w.report,
+		Dispatcher: w.on("batch", batch[0].name, batch[0].receives).dispatcher, Letters: q, Deliveries: w.store, Postponer: q,
+		Now: time.Now, Report: w.report,
 	}
 	out, err := callMany(w, dispatchTime, func(ctx context.Context) (events.SQSEventResponse, error) {
 		return through(ctx, w, "queue.Handle", id.Execution(""), func() (events.SQSEventResponse, error) { return h.Handle(ctx, in) })
@@ -165,6 +170,20 @@ func (q *sqs) remove(name string) {
 			return
 		}
 	}
+}
+
+// Postpone implements queue.Postponer.
+func (q *sqs) Postpone(ctx context.Context, m events.SQSMessage, delay time.Duration) error {
+	return throughErr(ctx, q.world, "queue.Postpone", "", func() error {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		for _, own := range q.messages {
+			if own.name == m.MessageId {
+				own.visible = time.Now().Add(delay)
+			}
+		}
+		return nil
+	})
 }
 
 // Send implements queue.Letters.

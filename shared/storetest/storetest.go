@@ -32,6 +32,7 @@ import (
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -57,6 +58,7 @@ type Store interface {
 	runner.Store
 	sweep.Store
 	limit.Store
+	queue.Deliveries
 	outbox.Store
 	alert.Store
 	audit.Store
@@ -93,6 +95,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"orgs":       orgs(),
 		"limits":     limits(),
 		"outbox":     outboxes(),
+		"deliveries": deliveries(),
 		"thresholds": thresholds(),
 		"alerts":     alerts(),
 		"audit":      audits(),

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,8 +120,10 @@ func (w *Wire) Letters() queue.DeadLetters {
 	return queue.DeadLetters{API: sqs.NewFromConfig(w.aws), URL: w.env.Need(boot.EnvDeadLetters)}
 }
 
-// Undelivered returns the ARN of the queue of undelivered raw messages.
-func (w *Wire) Undelivered() string { return w.env.Need(boot.EnvUndelivered) }
+// Visibility hides failed messages in the queues of events.
+func (w *Wire) Visibility() queue.Visibility {
+	return queue.Visibility{API: sqs.NewFromConfig(w.aws), URLs: strings.Split(w.env.Need(boot.EnvEventQueues), ",")}
+}
 
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {

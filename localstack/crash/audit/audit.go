@@ -20,6 +20,7 @@ const (
 	NothingStuck  Invariant = "every run that can continue does so within 90 seconds of the last fault"
 	OneVerdict    Invariant = "one verdict per approval, and the effect agrees with it"
 	OrgsApart     Invariant = "no organization sees names of another"
+	OutageIsOurs  Invariant = "an outage of the platform makes no dead letter"
 	AgainIsNoMore Invariant = "repeating an event, redrive, decision or cancellation changes no result"
 )
 

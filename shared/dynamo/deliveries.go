@@ -1,0 +1,34 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/id"
+)
+
+// BeginDelivery implements queue.Deliveries.
+func (s *Store) BeginDelivery(ctx context.Context, o id.Org, message string, until time.Time) (crashes int, err error) {
+	nonce := s.nonce()
+	w := write{
+		op: opUpdate, key: deliveryKey(o, message), add: map[string]int64{taken: 1},
+		set:  map[string]any{"expires": until.Unix()},
+		cond: "attribute_not_exists(pk) OR w <> :nonce", args: map[string]any{":nonce": nonce},
+	}
+	x, err := w.expressed(nonce)
+	if err := errors.Join(w.key.err, err); err != nil {
+		return 0, err
+	}
+	begun, _, err := s.addTo(ctx, w, x, nonce)
+	if err != nil {
+		return 0, fmt.Errorf("delivery of %s: %w", message, err)
+	}
+	return begun - 1, nil
+}
+
+// EndDelivery implements queue.Deliveries.
+func (s *Store) EndDelivery(ctx context.Context, o id.Org, message string) error {
+	return s.write(ctx, write{op: opDelete, key: deliveryKey(o, message)})
+}
