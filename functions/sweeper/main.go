@@ -22,6 +22,7 @@ func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
 		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(w.Now(), map[string]int{
 			"RunsOverdue": r.Looked, "RunsProlonged": r.Prolonged, "RunsRestarted": r.Started,
 			"RunsSettled": r.Settled, "RepairsFailed": r.Failed, "EventsPublished": r.Published,
+			"OldestDueSeconds": int(r.Late.Seconds()),
 		})...)
 		return r, err
 	}

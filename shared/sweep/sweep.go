@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"theoneagents.app/agents/shared/execution"
@@ -64,16 +65,24 @@ type Service struct {
 
 // A Report counts the results of a sweep.
 type Report struct {
-	Looked    int // runs that were due
-	Prolonged int // merely slow: a worker has a live lease
-	Started   int // started again
-	Settled   int // ended, with credits still held
-	Failed    int // retried in the next sweep
-	Published int // platform events that their writers did not publish
+	Looked    int           // runs that were due
+	Prolonged int           // merely slow: a worker has a live lease
+	Started   int           // started again
+	Settled   int           // ended, with credits still held
+	Failed    int           // retried in the next sweep
+	Published int           // platform events that their writers did not publish
+	Late      time.Duration // the longest time that a run had been due
 }
 
-// Most limits the runs that one sweep handles.
-const Most = 500
+const (
+	// Most limits the runs that are looked up at once. A sweep looks again until none
+	// is due, or its time is short.
+	Most = 500
+	// Workers is the number of runs that are repaired at a time.
+	Workers = 32
+	// told limits the faults of a sweep that are reported one by one.
+	told = 10
+)
 
 // Between is the time between the two sweeps of a watch. A lease of 25 seconds,
 // 25 seconds of grace and this stay below the 90 seconds within which a run is
@@ -84,20 +93,27 @@ const Between = 30 * time.Second
 // skips the second sweep when its time is short.
 func (s *Service) Watch(ctx context.Context) (Report, error) {
 	first, err := s.Sweep(ctx)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < Between+room || s.Sleep(ctx, Between) != nil {
+	if short(ctx, Between) || s.Sleep(ctx, Between) != nil {
 		return first, err
 	}
 	second, again := s.Sweep(ctx)
 	return first.plus(second), errors.Join(err, again)
 }
 
-// room is the time reserved for a sweep.
+// room is the time reserved for what follows the repairs, and for a short sweep.
 const room = 10 * time.Second
+
+// short reports whether less than d and room is left.
+func short(ctx context.Context, d time.Duration) bool {
+	deadline, limited := ctx.Deadline()
+	return limited && time.Until(deadline) < d+room
+}
 
 func (r Report) plus(o Report) Report {
 	return Report{
 		Looked: r.Looked + o.Looked, Prolonged: r.Prolonged + o.Prolonged, Started: r.Started + o.Started,
 		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed, Published: r.Published + o.Published,
+		Late: max(r.Late, o.Late),
 	}
 }
 
@@ -110,52 +126,104 @@ func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	return r, errors.Join(err, failed, s.Pauses.Sweep(ctx))
 }
 
-// runs repairs the overdue runs.
+// runs repairs the overdue runs. An outage leaves tens of thousands; the index may
+// still list those that were just repaired, so a look that moves none is the last.
 func (s *Service) runs(ctx context.Context) (Report, error) {
-	due, err := s.Store.Overdue(ctx, s.Now(), Most)
-	if err != nil {
-		return Report{}, fmt.Errorf("find overdue runs: %w", err)
-	}
-	r := Report{Looked: len(due)}
-	var errs []error
-	for _, c := range due {
-		if err := s.repair(ctx, c, &r); err != nil {
-			r.Failed++
-			errs = append(errs, fmt.Errorf("repair %s: %w", c.Execution, err))
+	var all tally
+	for {
+		due, err := s.Store.Overdue(ctx, s.Now(), Most)
+		if err != nil {
+			return all.Report, all.failed(fmt.Errorf("find overdue runs: %w", err))
+		}
+		before := all.moved()
+		all.Looked += len(due)
+		s.repairAll(ctx, due, &all)
+		if len(due) < Most || all.moved() == before || short(ctx, 0) {
+			return all.Report, all.failed(nil)
 		}
 	}
-	return r, errors.Join(errs...)
 }
 
-func (s *Service) repair(ctx context.Context, c machine.Cursor, r *Report) error {
+// repairAll repairs runs, Workers at a time.
+func (s *Service) repairAll(ctx context.Context, due []machine.Cursor, all *tally) {
+	next := make(chan machine.Cursor)
+	var workers sync.WaitGroup
+	for range min(Workers, len(due)) {
+		workers.Go(func() {
+			for c := range next {
+				r, err := s.repair(ctx, c)
+				if err != nil {
+					r.Failed, err = 1, fmt.Errorf("repair %s: %w", c.Execution, err)
+				}
+				all.add(r, err)
+			}
+		})
+	}
+	for _, c := range due {
+		next <- c
+	}
+	close(next)
+	workers.Wait()
+}
+
+// A tally adds up what workers report.
+type tally struct {
+	Report
+
+	mu   sync.Mutex
+	errs []error
+}
+
+func (t *tally) add(r Report, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.Report = t.plus(r)
+	if err != nil && len(t.errs) < told {
+		t.errs = append(t.errs, err)
+	}
+}
+
+// moved returns the number of runs whose due time changed.
+func (t *tally) moved() int { return t.Prolonged + t.Started + t.Settled + t.Failed }
+
+// failed returns the faults with one more, if there is any.
+func (t *tally) failed(more error) error {
+	if rest := t.Failed - len(t.errs); rest > 0 {
+		more = errors.Join(fmt.Errorf("%d more repairs failed", rest), more)
+	}
+	return errors.Join(append(t.errs, more)...)
+}
+
+func (s *Service) repair(ctx context.Context, c machine.Cursor) (Report, error) {
 	x, done, err := s.Store.Execution(ctx, c.Org, c.Execution)
 	if err != nil {
-		return err
+		return Report{}, err
 	}
 	now := s.Now()
-	switch {
-	case x.Due.IsZero() || now.Before(x.Due):
-		return nil // the index lagged behind
+	if x.Due.IsZero() || now.Before(x.Due) {
+		return Report{}, nil // the index lagged behind
+	}
+	r := Report{Late: now.Sub(x.Due)}
+	switch settle, settled := x.Settle(done); {
 	case x.Held: // a decision made it due; it moves when its organization resumes
 		x.Due = time.Time{}
-		return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
+		return r, ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
 	case now.Before(x.Lease.Until):
 		x.Due, x.WasParked = x.Lease.Until.Add(execution.Grace), true
 		r.Prolonged++
-		return ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
-	}
-	if settle, ok := x.Settle(done); ok {
+		return r, ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))
+	case settled:
 		r.Settled++
-		return ignoreStale(s.Store.Commit(ctx, settle))
+		return r, ignoreStale(s.Store.Commit(ctx, settle))
 	}
 	if err := s.postpone(ctx, x, now); err != nil {
-		return ignoreStale(err)
+		return r, ignoreStale(err)
 	}
 	if err := s.Machine.Restart(ctx, c, now); err != nil {
-		return err
+		return r, err
 	}
 	r.Started++
-	return nil
+	return r, nil
 }
 
 // postpone moves the due time of a run, so that runs which cannot be repaired

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +32,7 @@ type fixture struct {
 
 	store     *memory.Store
 	now       time.Time
+	mu        sync.Mutex
 	restarted []id.Execution
 	broken    map[id.Execution]error
 	left      []error          // result of publishing each event left in the outbox
@@ -95,6 +98,8 @@ func (y *fixture) Restart(_ context.Context, c machine.Cursor, at time.Time) err
 	if err := y.broken[c.Execution]; err != nil {
 		return err
 	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
 	y.restarted = append(y.restarted, c.Execution)
 	return nil
 }
@@ -128,6 +133,12 @@ func (y *fixture) sweep() sweep.Report {
 	y.Helper()
 	r, err := y.Sweep(y.Context())
 	y.must(err)
+	return counts(r)
+}
+
+// counts returns a report without its time.
+func counts(r sweep.Report) sweep.Report {
+	r.Late = 0
 	return r
 }
 
@@ -297,7 +308,7 @@ func TestASweepPublishesTheRestOfTheOutbox(t *testing.T) {
 	y.left = []error{nil, down, nil}
 	y.run("exec_1", nil)
 	y.now = y.now.Add(time.Minute)
-	if r, err := y.Sweep(t.Context()); !errors.Is(err, down) || r != (sweep.Report{Looked: 1, Started: 1, Published: 2}) {
+	if r, err := y.Sweep(t.Context()); !errors.Is(err, down) || counts(r) != (sweep.Report{Looked: 1, Started: 1, Published: 2}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	y.Store, y.left = blind{fixtureStore{y.store, y}}, []error{nil}
@@ -421,7 +432,7 @@ func TestAWatchSweepsTwice(t *testing.T) {
 	}
 	y.now = y.now.Add(20 * time.Second)
 	r, err := y.Watch(t.Context())
-	if diff := cmp.Diff(sweep.Report{Looked: 1, Started: 1}, r); err != nil || diff != "" {
+	if diff := cmp.Diff(sweep.Report{Looked: 1, Started: 1}, counts(r)); err != nil || diff != "" {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
 	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -435,15 +446,97 @@ func TestAWatchSweepsTwice(t *testing.T) {
 func TestTheLongestOverdueComeFirst(t *testing.T) {
 	t.Parallel()
 	y := open(t)
-	for i := range 3 {
-		y.run(id.Execution("exec_"+string(rune('c'-i))), nil)
+	var want []id.Execution
+	for i := range sweep.Most + 100 {
+		name := id.Execution(fmt.Sprintf("exec_%04d", 9999-i))
+		y.run(name, nil)
 		y.now = y.now.Add(time.Second)
+		if i < sweep.Most {
+			want = append(want, name)
+		}
 	}
 	y.now = y.now.Add(time.Minute)
-	y.sweep()
-	if diff := cmp.Diff([]id.Execution{"exec_c", "exec_b", "exec_a"}, y.restarted); diff != "" {
-		t.Errorf("order (-want +got)\n%s", diff)
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	r, err := y.Sweep(soon)
+	y.must(err)
+	slices.Sort(want)
+	slices.Sort(y.restarted)
+	if diff := cmp.Diff(want, y.restarted); diff != "" || r.Looked != sweep.Most {
+		t.Errorf("%+v, restarted (-want +got)\n%s", r, diff)
 	}
+}
+
+func TestAReportSaysHowLongTheOldestRunHadBeenDue(t *testing.T) {
+	t.Parallel()
+	y := open(t)
+	for _, name := range []id.Execution{"exec_1", "exec_2"} {
+		y.run(name, nil)
+		y.now = y.now.Add(time.Minute)
+	}
+	r, err := y.Sweep(t.Context())
+	y.must(err)
+	if want := 2*time.Minute - execution.Grace; r.Late != want {
+		t.Errorf("late = %v, want %v", r.Late, want)
+	}
+}
+
+// distant is a store and a machine with the latency of AWS.
+type distant struct {
+	sweep.Store
+
+	machine sweep.Machine
+}
+
+const latency = 20 * time.Millisecond
+
+func (d distant) Execution(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, execution.Steps, error) {
+	time.Sleep(latency)
+	return d.Store.Execution(ctx, o, x)
+}
+
+func (d distant) Commit(ctx context.Context, c execution.Change) error {
+	time.Sleep(latency)
+	return d.Store.Commit(ctx, c)
+}
+
+func (d distant) Overdue(ctx context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
+	time.Sleep(latency)
+	return d.Store.Overdue(ctx, now, limit)
+}
+
+func (d distant) Restart(ctx context.Context, c machine.Cursor, at time.Time) error {
+	time.Sleep(latency)
+	return d.machine.Restart(ctx, c, at)
+}
+
+func TestThirtyThousandStuckRunsMoveWithinFiveMinutes(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		const stuck = 30_000
+		y := open(t)
+		for i := range stuck {
+			y.run(id.Execution(fmt.Sprintf("exec_%d", i)), nil)
+		}
+		y.now = y.now.Add(time.Hour)
+		far := distant{Store: y.Store, machine: y}
+		y.Store, y.Machine = far, far
+		y.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		began := time.Now()
+		for len(y.restarted) < stuck && time.Since(began) < 5*time.Minute {
+			minute := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 58*time.Second)
+			if r, err := y.Watch(ctx); err != nil || time.Since(minute) > 58*time.Second {
+				t.Fatalf("after %v: %+v, %v", time.Since(minute), r, err)
+			}
+			cancel()
+			time.Sleep(time.Until(minute.Add(time.Minute)))
+		}
+		if took := time.Since(began); len(y.restarted) != stuck || took > 5*time.Minute {
+			t.Errorf("%d runs were started again within %v", len(y.restarted), took)
+		}
+	})
 }
 
 func TestAnIndexThatCannotBeReadIsAFailure(t *testing.T) {
