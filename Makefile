@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract test-clients schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract test-clients schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -99,6 +99,25 @@ inspect: $(operate) ## show a run as the platform stores it: record, lease, step
 replay: $(operate) ## replay events from the archives: FROM=2026-03-09T14:00:00Z TO=… [ORG=… EVENT=psa:ticket.created NAME=… STACK=…]
 	@$(operate) replay $(where) -from $(call given,FROM,'') -to $(call given,TO,'') -org $(call given,ORG,'') \
 		-type $(call given,EVENT,'') -name $(call given,NAME,'')
+
+### Deploy it to AWS
+
+# The settings of the stack, for the cdk command: a stage, and what CONTEXT has.
+cdk := .local/tools/node_modules/.bin/cdk
+settings = --context stage=$(call given,STAGE) \
+	$(if $(call given,ARCH),--context architecture=$(if $(filter amd64,$(ARCH)),x86_64,$(ARCH))) $(CONTEXT)
+
+dist: .local/functions/built dist/infra ## build the functions for AWS [ARCH=arm64|amd64]
+
+deploy: staged dist .local/tools/installed ## deploy a stage to AWS: STAGE=dev [ARCH=arm64 CONTEXT='-c emailSender=…' FIRST=1 YES=1]
+	CDK_DISABLE_CLI_TELEMETRY=true $(cdk) deploy $(settings) $(if $(call given,FIRST),--context protect=false) \
+		--require-approval $(if $(call given,YES),never,broadening) --outputs-file .local/aws-$(STAGE).json
+
+diff: staged dist .local/tools/installed ## show what make deploy would change: STAGE=dev [ARCH=arm64 CONTEXT=…]
+	CDK_DISABLE_CLI_TELEMETRY=true $(cdk) diff $(settings)
+
+staged:
+	$(if $(call given,STAGE),,$(error Which stage? Type make $(firstword $(MAKECMDGOALS)) STAGE=dev))
 
 ### Check it
 
@@ -227,10 +246,24 @@ check:
 	$(step) "Compiling (four minutes the first time)" go build -buildvcs=false ./functions/... ./infra ./localstack/...
 	@touch $@
 
-# An unchanged program keeps its file, so that it is not deployed again.
-.local/functions/built: .local/compiled
+# The functions are built for this machine, where the local cloud runs them, or for
+# linux/ARCH, where AWS does. Without ARCH that is the architecture of cdk.json.
+platform = $(shell go env GOHOSTOS GOHOSTARCH | paste -sd/ -)
+dist deploy diff: platform = linux/$(or $(ARCH),$(shell sed -n 's/.*"architecture": *"x86_64".*/amd64/p' cdk.json),arm64)
+
+# The file changes when the functions are to be built for another platform.
+.local/functions/platform: FORCE
 	@mkdir -p $(@D)
-	$(step) "Building the functions" go build -buildvcs=false \
+	@case $(platform) in */amd64|*/arm64) ;; *) echo "ARCH is arm64 or amd64, not $(ARCH)" >&2; exit 1;; esac
+	@echo $(platform) | cmp -s - $@ || echo $(platform) >$@
+
+FORCE:
+
+# An unchanged program keeps its file, so that it is not deployed again.
+.local/functions/built: .local/compiled .local/functions/platform
+	@mkdir -p $(@D)
+	$(step) "Building the functions for $(platform)" env GOOS=$(firstword $(subst /, ,$(platform))) \
+		GOARCH=$(lastword $(subst /, ,$(platform))) go build -buildvcs=false \
 		-ldflags='-s -w' -o $(@D)/ ./functions/...
 	@for main in functions/*/main.go; do \
 		name=$$(basename $$(dirname $$main)); mkdir -p dist/$$name; \

@@ -9,10 +9,10 @@ import (
 
 // newAlarms declares the alarms for operators. The system loses no data in any
 // of these conditions: events stay in the queues and runs in the table.
-func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]awslambda.Function) {
+func newAlarms(stack awscdk.Stack, s settings, q queues, m machines, functions map[string]awslambda.Function) {
 	fiveMinutes := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5))}
 	repairs := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("OneAgents"), MetricName: jsii.String("RunsRestarted"), // the sweeper logs the number
+		Namespace: jsii.String(s.namespace()), MetricName: jsii.String("RunsRestarted"), // the sweeper logs the number
 		Statistic: jsii.String("Sum"), Period: fiveMinutes.Period,
 	})
 	for _, a := range []struct {
@@ -29,7 +29,7 @@ func newAlarms(stack awscdk.Stack, q queues, m machines, functions map[string]aw
 		{"waits-failed", "Executions of the Waits machine failed; the sweeper restarts their runs.", m.Waits.MetricFailed(fiveMinutes), 0},
 	} {
 		awscloudwatch.NewAlarm(stack, jsii.String("Alarm-"+a.name), &awscloudwatch.AlarmProps{
-			AlarmName:          named(a.name),
+			AlarmName:          named(stack, a.name),
 			AlarmDescription:   jsii.String(a.why),
 			Metric:             a.metric,
 			Threshold:          jsii.Number(a.above),

@@ -17,21 +17,19 @@ import (
 // to docs, so that API Gateway never answers with an error format of its own.
 func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Function) awsapigatewayv2.HttpApi {
 	api := awsapigatewayv2.NewHttpApi(stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
-		ApiName:            jsii.String(prefix),
+		ApiName:            jsii.String(prefix(stack)),
 		CorsPreflight:      cors(s.Origins),
 		DefaultIntegration: integration(docs, functions[docs]),
 	})
 	bound(stack, api)
 	for _, f := range plan() {
 		to := integration(f.name, functions[f.name])
-		for _, route := range f.routes {
-			for _, path := range []string{"/api/" + route, "/api/" + route + "/{proxy+}"} {
-				api.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
-					Path:        jsii.String(path),
-					Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod_ANY},
-					Integration: to,
-				})
-			}
+		for _, path := range f.paths() {
+			api.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
+				Path:        jsii.String(path),
+				Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod_ANY},
+				Integration: to,
+			})
 		}
 	}
 	return api
@@ -48,7 +46,7 @@ const (
 func bound(stack awscdk.Stack, api awsapigatewayv2.HttpApi) {
 	// The prefix keeps the policy of the log's delivery within its size.
 	log := awslogs.NewLogGroup(stack, jsii.String("AccessLog"), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/aws/vendedlogs/" + prefix + "-access"),
+		LogGroupName:  jsii.String("/aws/vendedlogs/" + *named(stack, "access")),
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})

@@ -5,6 +5,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -16,11 +17,11 @@ const archiveDays = 30
 // that matches them.
 const hub = "hub"
 
-// hubBus is the name of the bus of the hub. The bus of the other products has
-// the name prefix. Each archive has the name of its bus: the emulator's
+// hubBus returns the name of the bus of the hub. The bus of the other products has
+// the name of the stack. Each archive has the name of its bus: the emulator's
 // CloudFormation cannot create archives, so the local launcher creates them
 // afterwards under the same names.
-const hubBus = prefix + "-" + hub
+func hubBus(scope constructs.Construct) string { return *named(scope, hub) }
 
 // buses are the two buses for events.
 type buses struct {
@@ -39,7 +40,7 @@ func (b buses) of(product string) awsevents.EventBus {
 // Targets receive the whole event, since the dispatcher compares the event's
 // envelope with EventBridge's own fields.
 func newBuses(stack awscdk.Stack, s settings, rules []rule, q queues) buses {
-	b := buses{Products: newBus(stack, s, "", prefix), Hub: newBus(stack, s, "Hub", hubBus)}
+	b := buses{Products: newBus(stack, s, "", prefix(stack)), Hub: newBus(stack, s, "Hub", hubBus(stack))}
 	letRulesSend(stack, q.Events)
 	letRulesSend(stack, q.Undelivered)
 	refuseOtherSenders(stack, q.Events)
@@ -68,7 +69,7 @@ func newBus(stack awscdk.Stack, s settings, id, name string) awsevents.EventBus 
 // statements for each rule to the queues' policies, and SQS accepts twenty.
 func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
 	awsevents.NewCfnRule(stack, jsii.String("Rule-"+r.Product), &awsevents.CfnRuleProps{
-		Name:         named(r.Product),
+		Name:         named(stack, r.Product),
 		Description:  jsii.String("Known event types of " + r.Product + "."),
 		EventBusName: bus.EventBusName(),
 		EventPattern: r.pattern(),
@@ -106,7 +107,7 @@ func refuseOtherSenders(stack awscdk.Stack, queue awssqs.Queue) {
 // ourRules returns the ARNs of the rules of our buses.
 func ourRules(stack awscdk.Stack) []*string {
 	var arns []*string
-	for _, bus := range []string{prefix, hubBus} {
+	for _, bus := range []string{prefix(stack), hubBus(stack)} {
 		arns = append(arns, stack.FormatArn(&awscdk.ArnComponents{
 			Service:      jsii.String("events"),
 			Resource:     jsii.String("rule"),

@@ -20,12 +20,12 @@ import (
 type factory struct {
 	stack  awscdk.Stack
 	s      settings
-	table  awsdynamodb.Table
+	table  awsdynamodb.ITable
 	values map[string]*string                       // of the environment variables, by name
 	allow  map[permission]*[]awsiam.PolicyStatement // the IAM statements of a permission
 }
 
-func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, b buses, q queues) (*factory, error) {
+func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buses, q queues) (*factory, error) {
 	models, err := parseModels(s.Models)
 	if err != nil {
 		return nil, err
@@ -47,30 +47,30 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.Table, b buses
 
 // environment returns the values of the environment variables, except those
 // that depend on the machines.
-func environment(s settings, table awsdynamodb.Table, b buses, q queues) map[string]*string {
+func environment(s settings, table awsdynamodb.ITable, b buses, q queues) map[string]*string {
 	return map[string]*string{
-		boot.EnvTable:          table.TableName(),
-		boot.EnvBus:            b.Products.EventBusName(),
-		boot.EnvDeadLetters:    q.DeadLetters.QueueUrl(),
-		boot.EnvEventQueues:    awscdk.Fn_Join(jsii.String(","), &[]*string{q.Events.QueueUrl(), q.Undelivered.QueueUrl()}),
-		boot.EnvJWKS:           jsii.String(s.JWKS),
-		boot.EnvIssuer:         jsii.String(s.Issuer),
-		boot.EnvAudience:       jsii.String(s.Audience),
-		boot.EnvOrigins:        jsii.String(strings.Join(s.Origins, ",")),
-		boot.EnvProducts:       jsii.String(s.ProductsURL),
-		boot.EnvAllowedHosts:   jsii.String(s.AllowedHosts),
-		boot.EnvProvider:       jsii.String(s.Provider),
-		boot.EnvModelURL:       jsii.String(s.ModelURL),
-		boot.EnvModelKey:       jsii.String(s.ModelKey),
-		boot.EnvModels:         jsii.String(s.Models),
-		boot.EnvConsole:        jsii.String(s.Console),
-		boot.EnvSender:         jsii.String(s.Sender),
-		boot.EnvHookSecret:     jsii.String(s.HookSecret),
-		boot.EnvCursorSecret:   jsii.String(s.CursorSecret),
-		boot.EnvCallKey:        jsii.String(s.CallKey),
-		boot.EnvCallPublicKeys: jsii.String(s.CallPublic),
-		boot.EnvCallIssuer:     jsii.String(s.CallIssuer),
-		boot.EnvRateLimit:      jsii.String(strconv.Itoa(s.RateLimit)),
+		boot.EnvTable:        table.TableName(),
+		boot.EnvBus:          b.Products.EventBusName(),
+		boot.EnvDeadLetters:  q.DeadLetters.QueueUrl(),
+		boot.EnvEventQueues:  awscdk.Fn_Join(jsii.String(","), &[]*string{q.Events.QueueUrl(), q.Undelivered.QueueUrl()}),
+		boot.EnvJWKS:         jsii.String(s.JWKS),
+		boot.EnvIssuer:       jsii.String(s.Issuer),
+		boot.EnvAudience:     jsii.String(s.Audience),
+		boot.EnvOrigins:      jsii.String(strings.Join(s.Origins, ",")),
+		boot.EnvProducts:     jsii.String(s.ProductsURL),
+		boot.EnvAllowedHosts: jsii.String(s.AllowedHosts),
+		boot.EnvProvider:     jsii.String(s.Provider),
+		boot.EnvModelURL:     jsii.String(s.ModelURL),
+		boot.EnvModelKey:     jsii.String(s.ModelKey),
+		boot.EnvModels:       jsii.String(s.Models),
+		boot.EnvConsole:      jsii.String(s.Console),
+		boot.EnvSender:       jsii.String(s.Sender),
+		boot.EnvHookSecret:   jsii.String(s.HookSecret.name),
+		boot.EnvCursorSecret: jsii.String(s.CursorSecret.name),
+		boot.EnvCallKey:      jsii.String(s.CallKey.name),
+		boot.EnvCallIssuer:   jsii.String(s.CallIssuer),
+		boot.EnvRateLimit:    jsii.String(strconv.Itoa(s.RateLimit)),
+		boot.EnvMetrics:      jsii.String(s.namespace()),
 
 		boot.EnvUserRateLimit:    jsii.String(strconv.Itoa(s.UserRate)),
 		boot.EnvAddressRateLimit: jsii.String(strconv.Itoa(s.AddressRate)),
@@ -150,12 +150,12 @@ func (f *factory) secretsOf(env map[string]*string) []*string {
 
 func (f *factory) declare(p function, env map[string]*string) awslambda.Function {
 	logs := awslogs.NewLogGroup(f.stack, jsii.String("Log-"+p.name), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/aws/lambda/" + *named(p.name)),
+		LogGroupName:  jsii.String("/aws/lambda/" + *named(f.stack, p.name)),
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	return awslambda.NewFunction(f.stack, jsii.String("Function-"+p.name), &awslambda.FunctionProps{
-		FunctionName:          named(p.name),
+		FunctionName:          named(f.stack, p.name),
 		Runtime:               awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture:          architecture(f.s.Architecture),
 		Handler:               jsii.String("bootstrap"),

@@ -36,7 +36,7 @@ func newMachines(stack awscdk.Stack, f *factory) (machines, error) {
 
 func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function) awsstepfunctions.StateMachine {
 	waits := awsstepfunctions.NewStateMachine(stack, jsii.String("Waits"), &awsstepfunctions.StateMachineProps{
-		StateMachineName:        named("waits"),
+		StateMachineName:        named(stack, "waits"),
 		StateMachineType:        awsstepfunctions.StateMachineType_STANDARD,
 		DefinitionBody:          awsstepfunctions.DefinitionBody_FromString(jsii.String(definition)),
 		DefinitionSubstitutions: &map[string]*string{"Runner": runner.FunctionArn()},
@@ -51,12 +51,12 @@ func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function) 
 // policy of limited size.
 func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, waits awsstepfunctions.StateMachine) awsstepfunctions.StateMachine {
 	logs := awslogs.NewLogGroup(stack, jsii.String("RunsLog"), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/aws/vendedlogs/states/" + *named("runs")),
+		LogGroupName:  jsii.String("/aws/vendedlogs/states/" + *named(stack, "runs")),
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	runs := awsstepfunctions.NewStateMachine(stack, jsii.String("Runs"), &awsstepfunctions.StateMachineProps{
-		StateMachineName: named("runs"),
+		StateMachineName: named(stack, "runs"),
 		StateMachineType: awsstepfunctions.StateMachineType_EXPRESS,
 		DefinitionBody:   awsstepfunctions.DefinitionBody_FromString(jsii.String(definition)),
 		DefinitionSubstitutions: &map[string]*string{

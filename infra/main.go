@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -16,18 +17,22 @@ import (
 )
 
 func main() {
-	if err := run(events.Files); err != nil {
+	if err := run(events.Files, os.Getenv); err != nil {
 		slog.Error("synthesis failed", "err", err)
 		os.Exit(1)
 	}
 }
 
+// defaultRegion is the region when the app runs without the cdk command.
+const defaultRegion = "us-east-1"
+
 // run writes the cloud assembly to the folder that the cdk command names.
-func run(catalogue fs.FS) error {
+func run(catalogue fs.FS, getenv func(string) string) error {
 	defer jsii.Close()
 
 	app := awscdk.NewApp(nil)
-	s, err := readSettings(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	region := cmp.Or(getenv("CDK_DEFAULT_REGION"), defaultRegion) // the cdk command deploys there
+	s, err := readStage(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) }, region)
 	if err != nil {
 		return fmt.Errorf("read context: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // outputs are the resources whose names tools and operators need.
 type outputs struct {
-	table      awsdynamodb.Table
+	table      awsdynamodb.ITable
 	buses      buses
 	publishers map[string]awsiam.Role
 	queues     queues
@@ -27,9 +27,9 @@ func newOutputs(stack awscdk.Stack, o outputs) {
 		"ApiEndpoint":         o.api.ApiEndpoint(),
 		"ApiId":               o.api.ApiId(),
 		"BusName":             o.buses.Products.EventBusName(),
-		"ArchiveName":         jsii.String(prefix),
+		"ArchiveName":         jsii.String(prefix(stack)),
 		"HubBusName":          o.buses.Hub.EventBusName(),
-		"HubArchiveName":      jsii.String(hubBus),
+		"HubArchiveName":      jsii.String(hubBus(stack)),
 		"TableName":           o.table.TableName(),
 		"EventsQueueUrl":      o.queues.Events.QueueUrl(),
 		"UndeliveredQueueUrl": o.queues.Undelivered.QueueUrl(),

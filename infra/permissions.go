@@ -60,8 +60,7 @@ func (r modelResource) account() *string {
 func modelResources(ids []string) []modelResource {
 	var out []modelResource
 	for _, id := range slices.Compact(ids) {
-		geography, model, _ := strings.Cut(id, ".")
-		if slices.Contains([]string{"us", "eu", "apac", "jp", "au", "ca", "us-gov", "global"}, geography) {
+		if _, model, ok := geographyOf(id); ok {
 			out = append(out, modelResource{inferenceProfile, id}, modelResource{foundationModel, model})
 			continue
 		}
@@ -76,7 +75,7 @@ func modelResources(ids []string) []modelResource {
 // ARN is made from the name, because the runner exists before the machine.
 func doorbellStatements(stack awscdk.Stack) *[]awsiam.PolicyStatement {
 	return statements("states:SendTaskSuccess", stack.FormatArn(&awscdk.ArnComponents{
-		Service: jsii.String("states"), Resource: jsii.String("stateMachine"), ResourceName: named("waits"),
+		Service: jsii.String("states"), Resource: jsii.String("stateMachine"), ResourceName: named(stack, "waits"),
 		ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
 	}))
 }

@@ -9,6 +9,7 @@ import (
 // The functions that the code here names.
 const (
 	docs       = "docs"
+	jwks       = "jwks"
 	dispatcher = "dispatcher"
 	runner     = "runner"
 	sweeper    = "sweeper"
@@ -19,9 +20,22 @@ type function struct {
 	name    string
 	timeout int          // seconds
 	routes  []string     // the paths that it answers below /api
+	page    string       // the path elsewhere that it answers
 	env     []string     // environment variables, of package boot
 	table   []string     // DynamoDB actions
 	grants  []permission // other permissions
+}
+
+// paths returns the paths of the API that the function answers.
+func (f function) paths() []string {
+	var paths []string
+	for _, route := range f.routes {
+		paths = append(paths, "/api/"+route, "/api/"+route+"/{proxy+}")
+	}
+	if f.page != "" {
+		paths = append(paths, f.page)
+	}
+	return paths
 }
 
 // A permission is a right of a function other than access to the table.
@@ -61,10 +75,11 @@ func plan() []function {
 		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "pause", timeout: apiTimeout, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
-		{name: docs, timeout: apiTimeout, env: []string{boot.EnvCallPublicKeys, boot.EnvAddressRateLimit}},
+		{name: docs, timeout: apiTimeout, env: []string{boot.EnvAddressRateLimit}},
+		{name: jwks, timeout: apiTimeout, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
-		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 	}
 }
 
@@ -88,7 +103,7 @@ func forRunner() []string {
 	return []string{
 		boot.EnvTable, boot.EnvProducts, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL,
 		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
-		boot.EnvBus, boot.EnvCallKey, boot.EnvCallPublicKeys, boot.EnvCallIssuer,
+		boot.EnvBus, boot.EnvCallKey, boot.EnvCallIssuer,
 	}
 }
 

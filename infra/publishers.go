@@ -33,7 +33,7 @@ func newPublishers(stack awscdk.Stack, s settings, rules []rule, b buses) map[st
 			continue
 		}
 		role := awsiam.NewRole(stack, jsii.String("Publisher-"+r.Product), &awsiam.RoleProps{
-			RoleName:    named("publish-" + r.Product),
+			RoleName:    named(stack, "publish-"+r.Product),
 			Description: jsii.String("Puts events of " + r.Product + " on the bus."),
 			AssumedBy:   principals(append(slices.Clone(s.Operators), s.Publishers[r.Product]...)),
 		})
@@ -90,12 +90,12 @@ func guard(stack awscdk.Stack, b buses, roles map[string]awsiam.Role, functions 
 			products = append(products, publisher{product, []awsiam.IRole{roles[product]}})
 		}
 	}
-	setPolicy(stack, b.Products, prefix, products)
+	setPolicy(stack, b.Products, prefix(stack), products)
 	var hubs []publisher
 	if role, ok := roles[hub]; ok {
 		hubs = append(hubs, publisher{hub, []awsiam.IRole{role}})
 	}
-	setPolicy(stack, b.Hub, hubBus, hubs)
+	setPolicy(stack, b.Hub, hubBus(stack), hubs)
 }
 
 // setPolicy denies a bus to every principal but the roles of the publishers,

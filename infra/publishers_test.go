@@ -297,7 +297,7 @@ func TestNoPrincipalIsAWildcard(t *testing.T) {
 				return map[string]any{"psa": []any{bad}}
 			}
 			return nil
-		})
+		}, defaultRegion)
 		if err == nil || !strings.Contains(err.Error(), "publishers: psa") {
 			t.Errorf("publishers %q: err = %v", bad, err)
 		}
@@ -309,7 +309,7 @@ func TestNoPrincipalIsAWildcard(t *testing.T) {
 				return "111122223333," + bad
 			}
 			return nil
-		}); err == nil || !strings.Contains(err.Error(), "operators") {
+		}, defaultRegion); err == nil || !strings.Contains(err.Error(), "operators") {
 			t.Errorf("operators %q: err = %v", bad, err)
 		}
 	}

@@ -18,7 +18,7 @@ func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.Function, q queues) 
 		RetryAttempts: jsii.Number(0),
 	})
 	awsscheduler.NewSchedule(stack, jsii.String("Sweep"), &awsscheduler.ScheduleProps{
-		ScheduleName: named("sweep"),
+		ScheduleName: named(stack, "sweep"),
 		Description:  jsii.String("Restarts the runs that a crash left unfinished."),
 		Schedule:     awsscheduler.ScheduleExpression_Rate(minute),
 		Target: awsschedulertargets.NewLambdaInvoke(sweeper, &awsschedulertargets.ScheduleTargetBaseProps{

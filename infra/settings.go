@@ -5,15 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// settings differ between environments. Each is a key of the CDK context; a
-// missing one has the value for production. Secrets are given by their names in
-// Secrets Manager alone: the functions read them when they start.
+// settings differ between stages. Each is a key of the CDK context; a missing one
+// has the value for production. Secrets are given by their names in Secrets Manager
+// alone: the functions read them when they start.
 type settings struct {
+	Stage        string   // stage: part of every name; only the local cloud has none
+	Region       string   // of the stack, as the CDK command knows it
+	Table        string   // tableName: an existing table instead of the stack's own
+	Protect      bool     // protect: whether table and stack refuse to be deleted
 	ProductsURL  string   // productsUrl: base URL of the products' action endpoints
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
 	Issuer       string   // hubIssuer
@@ -26,10 +31,9 @@ type settings struct {
 	ModelKey     string   // modelKeySecretName; empty without one
 	Models       string   // models: a JSON object, tier → model id, or a list of a model and its fallback
 	Sender       string   // emailSender
-	HookSecret   string   // webhookSecretName
-	CursorSecret string   // cursorSecretName
-	CallKey      string   // callKeySecretName
-	CallPublic   string   // callPublicKeys, or else the parameter of that name in Systems Manager
+	HookSecret   secret   // webhookSecretName, or else one that the stack makes
+	CursorSecret secret   // cursorSecretName, the same
+	CallKey      secret   // callKeySecretName, the same
 	Generation   string   // secretsGeneration: another text starts all functions anew
 	CallIssuer   string   // callIssuer: the iss of the tokens of calls of products
 	RateLimit    int      // rateLimit: requests a minute of all keys of an organization
@@ -39,6 +43,7 @@ type settings struct {
 	Archive      bool     // archive: whether the bus keeps its events
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
+	Programs     string   // programs: "linux", or "host" in a local cloud
 
 	// Publishers are the principals that may publish the events of a product:
 	// publishers, a JSON object, product → principals.
@@ -54,31 +59,47 @@ const (
 	openai  = "openai"
 	arm64   = "arm64"
 	x8664   = "x86_64"
+
+	linuxPrograms = "linux"
+	hostPrograms  = "host"
 )
 
-// tiers returns the model tiers of the definition language.
-func tiers() []string { return []string{"expert", "premium", "quick", "standard"} }
+// stageName matches the name of a stage. Roles have names of at most 64 characters.
+var stageName = regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`)
 
-// productionModels returns the model of each tier and its fallback model. All
-// are inference profiles: newer models cannot be called on demand without one.
-func productionModels() map[string][]string {
-	return map[string][]string{
-		"quick":    {"us.amazon.nova-lite-v1:0", "us.amazon.nova-micro-v1:0"},
-		"standard": {"us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.amazon.nova-pro-v1:0"},
-		"premium":  {"us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-20250514-v1:0"},
-		"expert":   {"us.anthropic.claude-opus-4-5-20251101-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+// prefix returns the name of the stack, which begins the names of its resources.
+func (s settings) prefix() string {
+	if s.Stage == "" {
+		return product
 	}
+	return product + "-" + s.Stage
+}
+
+// namespace returns the CloudWatch namespace of the metrics of the functions.
+func (s settings) namespace() string {
+	if s.Stage == "" {
+		return "OneAgents"
+	}
+	return "OneAgents/" + s.Stage
 }
 
 // readSettings reads the context. Its error names every invalid setting.
-func readSettings(get func(key string) any) (settings, error) {
+func readSettings(get func(key string) any, region string) (settings, error) {
 	text := func(key, otherwise string) string {
 		if v, ok := get(key).(string); ok {
 			return v
 		}
 		return otherwise
 	}
+	stage := text("stage", "")
+	vault := func(key, name string) secret {
+		if given := text(key, ""); given != "" {
+			return secret{name: given}
+		}
+		return secret{name: settings{Stage: stage}.prefix() + "/" + name, made: true}
+	}
 	s := settings{
+		Stage: stage, Region: region, Table: text("tableName", ""), Programs: text("programs", linuxPrograms),
 		ProductsURL:  text("productsUrl", "https://products.theoneagents.app"),
 		JWKS:         text("hubJwksUrl", "https://hub.theoneagents.app/.well-known/jwks.json"),
 		Issuer:       text("hubIssuer", "https://hub.theoneagents.app"),
@@ -90,32 +111,40 @@ func readSettings(get func(key string) any) (settings, error) {
 		ModelURL:     text("modelEndpoint", ""),
 		ModelKey:     text("modelKeySecretName", ""),
 		Sender:       text("emailSender", "agents@theoneagents.app"),
-		HookSecret:   text("webhookSecretName", "one-agents/webhook"),
-		CursorSecret: text("cursorSecretName", "one-agents/cursor"),
-		CallKey:      text("callKeySecretName", "one-agents/call-key"),
-		CallPublic:   text("callPublicKeys", "{{resolve:ssm:/one-agents/call-public-keys}}"),
+		HookSecret:   vault("webhookSecretName", "webhook"),
+		CursorSecret: vault("cursorSecretName", "cursor"),
+		CallKey:      vault("callKeySecretName", "call-key"),
 		Generation:   text("secretsGeneration", ""),
 		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),
 	}
-	var archive, rate, user, address, models, publishers error
-	s.Archive, archive = flag(get("archive"), true)
+	var archive, protect, rate, user, address, models, publishers error
+	s.Archive, archive = flag("archive", get("archive"), true)
+	s.Protect, protect = flag("protect", get("protect"), true)
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
-	s.Models, models = readModels(get("models"))
+	s.Models, models = s.readModels(get("models"))
 	s.Publishers, publishers = readPublishers(get("publishers"))
 	s.Operators = list(text("operators", ""))
 	operators := checkPrincipals("operators", s.Operators)
 	if len(s.Operators) == 0 {
 		s.Operators = []string{thisAccount}
 	}
-	return s, errors.Join(archive, rate, user, address, models, publishers, operators,
+	return s, errors.Join(checkStage(stage), archive, protect, rate, user, address, models, publishers, operators,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
+		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+}
+
+func checkStage(stage string) error {
+	if stage == "" || stageName.MatchString(stage) {
+		return nil
+	}
+	return fmt.Errorf("stage: want up to 12 small letters and digits, a letter first, such as dev, got %q", stage)
 }
 
 // list splits a comma-separated list.
@@ -130,7 +159,7 @@ func list(s string) []string {
 }
 
 // flag reads a boolean, which is a string when it comes from the command line.
-func flag(v any, otherwise bool) (bool, error) {
+func flag(key string, v any, otherwise bool) (bool, error) {
 	switch v {
 	case nil:
 		return otherwise, nil
@@ -139,7 +168,7 @@ func flag(v any, otherwise bool) (bool, error) {
 	case false, "false":
 		return false, nil
 	}
-	return false, fmt.Errorf("archive: want true or false, got %v", v)
+	return false, fmt.Errorf("%s: want true or false, got %v", key, v)
 }
 
 // count reads a whole number from 1, which is a string when it comes from the
@@ -154,52 +183,6 @@ func count(key string, v any, otherwise int) (int, error) {
 		return 0, fmt.Errorf("%s: want a whole number from 1, got %q", key, text)
 	}
 	return n, nil
-}
-
-// readModels returns the models as JSON. They are an object in a file and a
-// string on the command line.
-func readModels(v any) (string, error) {
-	text, isText := v.(string)
-	switch {
-	case v == nil:
-		v = productionModels()
-	case isText:
-		v = json.RawMessage(text)
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("models: %w", err)
-	}
-	models, err := parseModels(string(raw))
-	if err != nil {
-		return "", err
-	}
-	if got := slices.Sorted(maps.Keys(models)); !slices.Equal(got, tiers()) {
-		return "", fmt.Errorf("models: want one for each of %v, got %v", tiers(), got)
-	}
-	return string(raw), nil
-}
-
-// parseModels returns the models of each tier: one, or one and its fallback.
-func parseModels(raw string) (map[string][]string, error) {
-	var tiers map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(raw), &tiers); err != nil {
-		return nil, fmt.Errorf("models: %w", err)
-	}
-	models := make(map[string][]string, len(tiers))
-	for tier, text := range tiers {
-		var one string
-		if json.Unmarshal(text, &one) == nil {
-			models[tier] = []string{one}
-			continue
-		}
-		var some []string
-		if err := json.Unmarshal(text, &some); err != nil || len(some) == 0 || len(some) > 2 {
-			return nil, fmt.Errorf("models: %s: want a model or a list of two, got %s", tier, text)
-		}
-		models[tier] = some
-	}
-	return models, nil
 }
 
 // readPublishers returns the principals of each product. They are an object in a

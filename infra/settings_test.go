@@ -13,41 +13,42 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		return map[string]any{
 			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKeySecretName": "kn",
-			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn",
-			"callPublicKeys": "cp", "callKeySecretName": "cs", "callIssuer": "ci",
+			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn", "callKeySecretName": "cs",
+			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
 		}[key]
-	})
+	}, "eu-central-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := settings{
 		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Origins: []string{"o1", "o2"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: "kn",
-		Models: models, Sender: "s", HookSecret: "wn", CursorSecret: "cn",
-		CallKey: "cs", CallPublic: "cp", CallIssuer: "ci",
+		Models: models, Sender: "s", HookSecret: secret{name: "wn"}, CursorSecret: secret{name: "cn"},
+		Stage: "dev", Region: "eu-central-1", Table: "t", Protect: false, Programs: "host",
+		CallKey: secret{name: "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(secret{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
 
 func TestSettingsDefaultToProduction(t *testing.T) {
-	got, err := readSettings(func(string) any { return nil })
+	got, err := readSettings(func(string) any { return nil }, defaultRegion)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.HookSecret != "one-agents/webhook" {
+	if !got.Archive || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || !got.Protect || got.Programs != "linux" || got.HookSecret != (secret{"one-agents/webhook", true}) {
 		t.Errorf("settings = %+v", got)
 	}
 }
 
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
+		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 	} {
 		_, err := readSettings(func(k string) any {
@@ -55,7 +56,7 @@ func TestEveryInvalidSettingIsNamed(t *testing.T) {
 				return value
 			}
 			return nil
-		})
+		}, defaultRegion)
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s = %v: err = %v", key, value, err)
 		}
@@ -63,7 +64,7 @@ func TestEveryInvalidSettingIsNamed(t *testing.T) {
 }
 
 func TestModelsMayComeAsAnObject(t *testing.T) {
-	got, err := readModels(map[string]any{"quick": "a", "standard": "b", "premium": "c", "expert": "d"})
+	got, err := settings{Provider: bedrock, Region: defaultRegion}.readModels(map[string]any{"quick": "a", "standard": "b", "premium": "c", "expert": "d"})
 	if want := `{"expert":"d","premium":"c","quick":"a","standard":"b"}`; err != nil || got != want {
 		t.Errorf("got %s, %v; want %s", got, err, want)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -8,11 +9,18 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// prefix begins the names of all named resources.
-const prefix = "one-agents"
+// product begins the names of all named resources, and of the stack.
+const product = "one-agents"
+
+// prefix returns the name of the stack, which begins the names of its resources, so
+// that the stages of an account are apart: one-agents-dev, or one-agents for the local
+// cloud, which has no stage.
+func prefix(scope constructs.Construct) string { return *awscdk.Stack_Of(scope).StackName() }
 
 // named returns the name of a resource.
-func named(name string) *string { return jsii.String(prefix + "-" + name) }
+func named(scope constructs.Construct, name string) *string {
+	return jsii.String(prefix(scope) + "-" + name)
+}
 
 // newStack declares all resources in the order of their references: the
 // machines call the runner, and the other functions start the machines. The
@@ -20,16 +28,14 @@ func named(name string) *string { return jsii.String(prefix + "-" + name) }
 func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.Stack, error) {
 	rules, err := productRules(catalogue)
 	if err == nil {
-		err = checkPublishers(s.Publishers, rules)
+		err = errors.Join(checkPublishers(s.Publishers, rules), checkPrograms(s))
 	}
 	if err != nil {
 		return nil, err
 	}
-	stack := awscdk.NewStack(scope, jsii.String("OneAgents"), &awscdk.StackProps{
-		StackName:   jsii.String(prefix),
-		Description: jsii.String("One Agents: runs the agents of organizations on the events of their products."),
-	})
-	table := newTable(stack)
+	stack := declareStack(scope, s)
+	table := newTable(stack, s)
+	newSecrets(stack, s)
 	queues := newQueues(stack)
 	buses := newBuses(stack, s, rules, queues)
 	publishers := newPublishers(stack, s, rules, buses)
@@ -49,7 +55,20 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	feed(functions[dispatcher], queues)
 	sweepEveryMinute(stack, functions[sweeper], queues)
 	api := newAPI(stack, s, functions)
-	newAlarms(stack, queues, machines, functions)
+	newAlarms(stack, s, queues, machines, functions)
 	newOutputs(stack, outputs{table, buses, publishers, queues, machines, api, functions})
 	return stack, nil
+}
+
+// declareStack declares the stack. CloudFormation copies its tags to the resources.
+func declareStack(scope constructs.Construct, s settings) awscdk.Stack {
+	props := &awscdk.StackProps{
+		StackName:   jsii.String(s.prefix()),
+		Description: jsii.String("One Agents: runs the agents of organizations on the events of their products."),
+	}
+	if s.Stage != "" {
+		props.Tags = &map[string]*string{"application": jsii.String(product), "stage": jsii.String(s.Stage)}
+		props.TerminationProtection = jsii.Bool(s.Protect)
+	}
+	return awscdk.NewStack(scope, jsii.String("OneAgents"), props)
 }

@@ -24,8 +24,8 @@ import (
 
 func TestTheTableOutlivesTheStackAndCanBeRestored(t *testing.T) {
 	_, table := inProduction(t).named(t, "AWS::DynamoDB::Table", "TableName", "one-agents")
-	if table.DeletionPolicy != "Retain" {
-		t.Errorf("deletion policy %q, want Retain", table.DeletionPolicy)
+	if table.DeletionPolicy != "RetainExceptOnCreate" || table.UpdateReplacePolicy != "Retain" {
+		t.Errorf("deletion policy %q, on replacement %q; want RetainExceptOnCreate and Retain", table.DeletionPolicy, table.UpdateReplacePolicy)
 	}
 	for _, want := range []struct {
 		path []string
@@ -114,6 +114,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"pause":      slices.Concat(read, secret, write, check, ring, start),
 		"settings":   slices.Concat(read, secret, write, check),
 		"docs":       nil,
+		"jwks":       secret,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
 		"sweeper":    slices.Concat(read, write, check, ring, start, publish),
@@ -433,7 +434,7 @@ func TestTheArchivesKeepEveryEventForThirtyDays(t *testing.T) {
 func TestContextChangesTheTemplate(t *testing.T) {
 	tmpl, err := synthesize(map[string]any{
 		"archive": "false", "architecture": "x86_64", "webhookSecretName": "dev/webhook",
-		"callKeySecretName": "dev/call", "callPublicKeys": "p1,p2", "callIssuer": "https://dev.example",
+		"callKeySecretName": "dev/call", "callIssuer": "https://dev.example",
 		"modelProvider": "openai", "modelKeySecretName": "one-agents/model", "productsUrl": "http://127.0.0.1:4800",
 	})
 	if err != nil {
@@ -453,7 +454,7 @@ func TestContextChangesTheTemplate(t *testing.T) {
 		boot.EnvProducts:   `"http://127.0.0.1:4800"`,
 		boot.EnvProvider:   `"openai"`,
 
-		boot.EnvCallKey: `"dev/call"`, boot.EnvCallPublicKeys: `"p1,p2"`, boot.EnvCallIssuer: `"https://dev.example"`,
+		boot.EnvCallKey: `"dev/call"`, boot.EnvCallIssuer: `"https://dev.example"`,
 	} {
 		if got := dump(dig(env, name)); got != want {
 			t.Errorf("%s = %s, want %s", name, got, want)
@@ -473,7 +474,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run = append(run, "one-agents/model")
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "docs": nil, "dispatcher": nil, "sweeper": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "dispatcher": nil, "sweeper": nil,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]
@@ -658,7 +659,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	for _, r := range tmpl.of("AWS::ApiGatewayV2::Route") {
 		got[fmt.Sprint(r.Properties["RouteKey"])] = functionBehind(t, tmpl, r)
 	}
-	want := map[string]string{"$default": "one-agents-docs"}
+	want := map[string]string{"$default": "one-agents-docs", "ANY /.well-known/jwks.json": "one-agents-jwks"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
 		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "audit": "audit", "settings": "settings", "pause": "pause",

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
 	"maps"
@@ -17,8 +20,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// dist is a folder of dummy programs: synthesis only needs files to hash.
-var dist string
+// dist has a folder of dummy programs for each architecture: synthesis only reads
+// their headers.
+var dist = map[string]string{}
 
 func TestMain(m *testing.M) {
 	os.Exit(withDist(m.Run))
@@ -26,21 +30,37 @@ func TestMain(m *testing.M) {
 
 func withDist(run func() int) int {
 	defer jsii.Close()
-	dir, err := os.MkdirTemp("", "dist")
-	if err != nil {
+	for architecture, p := range processors() {
+		dir, err := os.MkdirTemp("", "dist")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		for _, f := range plan() {
+			if err := os.MkdirAll(filepath.Join(dir, f.name), 0o750); err != nil {
+				panic(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, f.name, "bootstrap"), program(p.machine), 0o600); err != nil {
+				panic(err)
+			}
+		}
+		dist[architecture] = dir
+	}
+	return run()
+}
+
+// program returns the header of a program for Linux, which is all that a check reads.
+func program(machine elf.Machine) []byte {
+	header := elf.Header64{
+		Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Ehsize: 64,
+	}
+	copy(header.Ident[:], elf.ELFMAG)
+	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
+	var out bytes.Buffer
+	if err := binary.Write(&out, binary.LittleEndian, header); err != nil {
 		panic(err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	for _, f := range plan() {
-		if err := os.MkdirAll(filepath.Join(dir, f.name), 0o750); err != nil {
-			panic(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f.name, "bootstrap"), []byte(f.name), 0o600); err != nil {
-			panic(err)
-		}
-	}
-	dist = dir
-	return run()
+	return out.Bytes()
 }
 
 // catalogue has two products with events, one with actions only, the hub and
@@ -68,7 +88,9 @@ type template struct {
 type resource struct {
 	Type           string
 	DeletionPolicy string
-	Properties     map[string]any
+
+	UpdateReplacePolicy string
+	Properties          map[string]any
 }
 
 // production is the template without further context. Synthesis takes a second,
@@ -88,10 +110,13 @@ func synthesizeFor(context map[string]any, catalogue fs.FS) (template, error) {
 	if err := json.Unmarshal(raw, &file); err != nil {
 		return template{}, err
 	}
-	maps.Copy(file.Context, map[string]any{"dist": dist})
+	maps.Copy(file.Context, map[string]any{"dist": dist[arm64]})
+	if context["architecture"] == x8664 {
+		file.Context["dist"] = dist[x8664]
+	}
 	maps.Copy(file.Context, context)
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &file.Context})
-	s, err := readSettings(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	s, err := readStage(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) }, defaultRegion)
 	if err != nil {
 		return template{}, err
 	}

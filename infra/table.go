@@ -12,9 +12,15 @@ import (
 // newTable declares the table. It outlives the stack: a deployment must not
 // delete the records of organizations. Its indexes hold keys only, so that a
 // write is not charged for the whole item once more for each index.
-func newTable(scope constructs.Construct) awsdynamodb.Table {
+//
+// When the first deployment of a stage fails, CloudFormation deletes the table, if it
+// is not protected, and the deployment can be repeated.
+func newTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
+	if s.Table != "" {
+		return existingTable(scope, s.Table)
+	}
 	table := awsdynamodb.NewTable(scope, jsii.String("Table"), &awsdynamodb.TableProps{
-		TableName:           jsii.String(prefix),
+		TableName:           jsii.String(prefix(scope)),
 		PartitionKey:        attribute(schema.PartitionKey),
 		SortKey:             attribute(schema.SortKey),
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
@@ -23,8 +29,8 @@ func newTable(scope constructs.Construct) awsdynamodb.Table {
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},
-		DeletionProtection: jsii.Bool(true),
-		RemovalPolicy:      awscdk.RemovalPolicy_RETAIN,
+		DeletionProtection: jsii.Bool(s.Protect),
+		RemovalPolicy:      awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 	for _, index := range schema.Indexes() {
 		table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
@@ -35,6 +41,18 @@ func newTable(scope constructs.Construct) awsdynamodb.Table {
 		})
 	}
 	return table
+}
+
+// existingTable returns a table that the stack does not make: one that was restored
+// from a backup, under another name.
+func existingTable(scope constructs.Construct, name string) awsdynamodb.ITable {
+	var indexes []string
+	for _, index := range schema.Indexes() {
+		indexes = append(indexes, index.Name)
+	}
+	return awsdynamodb.Table_FromTableAttributes(scope, jsii.String("Table"), &awsdynamodb.TableAttributes{
+		TableName: jsii.String(name), GlobalIndexes: jsii.Strings(indexes...),
+	})
 }
 
 func attribute(name string) *awsdynamodb.Attribute {

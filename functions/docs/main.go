@@ -1,5 +1,5 @@
-// Command docs serves the API's contract and the public keys of our calls without
-// authentication, and answers every path without an endpoint.
+// Command docs serves the API's contract without authentication, and answers every
+// path without an endpoint.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"theoneagents.app/agents/shared/boot"
-	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/gateway"
 	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/limit"
@@ -28,8 +27,6 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 
 func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
-	keys, err := callkey.Set(env.List(boot.EnvCallPublicKeys))
-	env.Fault(boot.EnvCallPublicKeys, err)
 	strangers := &limit.Addresses{Limit: env.Count(boot.EnvAddressRateLimit), Now: time.Now}
 	if err := env.Err(); err != nil {
 		return nil, err
@@ -37,5 +34,5 @@ func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
 		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
 		Strangers: strangers,
-	}, keys)), nil
+	})), nil
 }

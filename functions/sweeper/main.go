@@ -17,9 +17,10 @@ func main() { boot.Main(wire.Start("sweeper", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
 	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Pauses: w.Pauses(w.Machine()), Now: w.Now, Sleep: clock.Sleep}
+	namespace := w.MetricsNamespace()
 	return func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
 		r, err := s.Watch(ctx)
-		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(w.Now(), map[string]int{
+		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(namespace, w.Now(), map[string]int{
 			"RunsOverdue": r.Looked, "RunsProlonged": r.Prolonged, "RunsRestarted": r.Started,
 			"RunsSettled": r.Settled, "RepairsFailed": r.Failed, "EventsPublished": r.Published,
 			"OldestDueSeconds": int(r.Late.Seconds()),

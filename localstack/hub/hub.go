@@ -137,12 +137,8 @@ func thumbprint(x, y string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// DER returns both halves of the key, as PKCS #8 and as PKIX.
-func (k *Key) DER() (private, public []byte, err error) {
-	private, failed := x509.MarshalPKCS8PrivateKey(k.private)
-	public, err = x509.MarshalPKIXPublicKey(k.private.Public())
-	return private, public, errors.Join(failed, err)
-}
+// DER returns the private key as PKCS #8.
+func (k *Key) DER() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.private) }
 
 // ID returns the key's kid.
 func (k *Key) ID() string { return k.jwk.Kid }

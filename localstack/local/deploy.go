@@ -26,17 +26,16 @@ type deployment struct {
 // outputs.
 func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, products string) (cloud.Outputs, error) {
 	// The file is like the Hub's key: made at the first start, kept until make reset.
-	key, err := hub.Open(h.callKey())
+	key, err := hub.Open(h.rootKey())
 	if err != nil {
 		return cloud.Outputs{}, h.denied(err)
 	}
-	private, public, err := key.DER()
+	root, err := key.DER()
 	if err != nil {
 		return cloud.Outputs{}, err
 	}
 	app := cloud.App{
-		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ,
-		CallKey: private, CallPublicKey: public,
+		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ, RootKey: root,
 	}
 	fingerprint, err := app.Fingerprint()
 	if err != nil {

@@ -26,7 +26,7 @@ func (h home) path(name ...string) string {
 
 func (h home) outputs() string    { return h.path("outputs.json") }
 func (h home) hubKey() string     { return h.path("hub.pem") }
-func (h home) callKey() string    { return h.path("call.pem") }
+func (h home) rootKey() string    { return h.path("root.pem") }
 func (h home) deployment() string { return h.path("deployed.json") }
 func (h home) ports() string      { return h.path("ports.json") }
 func (h home) emulator() string   { return h.path("emulator.json") }

@@ -292,7 +292,7 @@ func TestResetDeletesTheData(t *testing.T) {
 	if _, err := hub.Open(h.hubKey()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hub.Open(h.callKey()); err != nil {
+	if _, err := hub.Open(h.rootKey()); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.remember(deployment{Fingerprint: "f"}); err != nil {
@@ -302,7 +302,7 @@ func TestResetDeletesTheData(t *testing.T) {
 	if err := run(t.Context(), w, []string{"reset", "-state", string(h)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(h.callKey()); err == nil {
+	if _, err := os.Stat(h.rootKey()); err == nil {
 		t.Error("the key of calls is left")
 	}
 	if _, err := os.Stat(h.hubKey()); err == nil || h.lastDeployment().Fingerprint != "" {

@@ -142,7 +142,7 @@ func TestALaptopContinuesWithItsData(t *testing.T) {
 	if said := l.local("reset"); !strings.Contains(said, "is deleted") {
 		t.Errorf("reset said %q", said)
 	}
-	for _, left := range []string{"outputs.json", "hub.pem", "call.pem", "ports.json", "deployed.json", "emulator", "products"} {
+	for _, left := range []string{"outputs.json", "hub.pem", "root.pem", "ports.json", "deployed.json", "emulator", "products"} {
 		if _, err := os.Stat(filepath.Join("../..", l.state, left)); err == nil {
 			t.Errorf("reset left %s", left)
 		}

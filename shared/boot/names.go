@@ -22,9 +22,9 @@ const (
 	EnvSender         = "EMAIL_SENDER"          // From address of e-mail
 	EnvHookSecret     = "WEBHOOK_SECRET"        // name of the secret from which the signing secrets of webhooks are derived
 	EnvCursorSecret   = "CURSOR_SECRET"         // name of the secret that signs the cursors of lists
-	EnvCallKey        = "CALL_KEY_SECRET"       // name of the secret: private key that signs calls of products; see package callkey
-	EnvCallPublicKeys = "CALL_PUBLIC_KEYS"      // public keys that verify them, comma separated
+	EnvCallKey        = "CALL_KEY_SECRET"       // name of the secret: key that signs calls of products; see package callkey
 	EnvCallIssuer     = "CALL_ISSUER"           // the iss of their tokens
+	EnvMetrics        = "METRICS_NAMESPACE"     // CloudWatch namespace of the metrics of this stage
 	EnvRateLimit      = "RATE_LIMIT"            // requests a minute of all keys of an organization
 
 	EnvUserRateLimit    = "USER_RATE_LIMIT"    // requests a minute of a person

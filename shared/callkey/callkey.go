@@ -1,23 +1,27 @@
 // Package callkey has the keys that sign our calls of products.
 //
-// The function that calls holds one private key. The public keys are a setting
-// of their own, so that the function that serves them holds no secret. During a
-// rotation there are several: a product must know the new key before the first
-// call that it signs, and the old one until the last call has expired.
+// The secret has one key, or two during a rotation: a product must know the new key
+// before the first call that it signs, and the old one until the last call has
+// expired. The calls are signed by the current key; the public halves of all are
+// served. Two functions read the secret: the one that calls, and the one that
+// serves the public halves and nothing else.
 //
-// Keys are P-256 keys as base64 of DER, which fits on one line: a private key
-// as PKCS #8, a public key as PKIX.
+// A key is a seed, 64 random letters and digits, as Secrets Manager makes them when
+// the stack is deployed. Or it is a P-256 key of one's own, as base64 of PKCS #8 DER.
 package callkey
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,90 +29,81 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The errors of a setting. None quotes the setting.
-var (
-	errPrivate = errors.New("want a private key of the curve P-256 as base64 of PKCS #8 DER")
-	errPublic  = errors.New("want public keys of the curve P-256, comma separated, each as base64 of PKIX DER")
-	errUnknown = errors.New("the private key has none of the public keys; products would refuse every call")
-)
+// errKey says what a key must be; it does not quote it.
+var errKey = errors.New("want a seed of 64 letters and digits, or a private key of the curve P-256 as base64 of PKCS #8 DER")
 
 // A Key signs tokens. It is safe for concurrent use.
 type Key struct {
 	private *ecdsa.PrivateKey
-	id      string
+	public  jwkset.JWKMarshal
 }
 
-// Parse returns the key in a setting. Its public half must be among the public
-// keys, or products would refuse every call.
-func Parse(private string, public []string) (Key, error) {
-	der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(private))
+// seed matches the seed of a key. The base64 of a private key is longer.
+var seed = regexp.MustCompile(`^[A-Za-z0-9]{64}$`)
+
+// Parse returns the key in a generation of the secret.
+func Parse(text string) (Key, error) {
+	private, err := parse(strings.TrimSpace(text))
 	if err != nil {
-		return Key{}, errPrivate
+		return Key{}, err
+	}
+	public, err := jwkOf(&private.PublicKey)
+	return Key{private: private, public: public}, err
+}
+
+func parse(text string) (*ecdsa.PrivateKey, error) {
+	if seed.MatchString(text) {
+		return derive(text)
+	}
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errKey
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if err != nil || !ok || key.Curve != elliptic.P256() {
-		return Key{}, errPrivate
+		return nil, errKey
 	}
-	known, err := parse(public)
+	return key, nil
+}
+
+// derive returns the key of a seed: the scalar is made from 128 bits more than the
+// order of the curve has, so that it has no bias (FIPS 186-5, A.2.1).
+func derive(seed string) (*ecdsa.PrivateKey, error) {
+	const size, extra = 32, 16
+	random, err := hkdf.Key(sha256.New, []byte(seed), nil, "one-agents call key P-256", size+extra)
 	if err != nil {
-		return Key{}, err
+		return nil, fmt.Errorf("derive a key: %w", err)
 	}
-	if !slices.ContainsFunc(known, func(p *ecdsa.PublicKey) bool { return key.PublicKey.Equal(p) }) {
-		return Key{}, errUnknown
-	}
-	jwk, err := jwkOf(&key.PublicKey)
-	return Key{private: key, id: jwk.KID}, err
+	scalar := new(big.Int).SetBytes(random)
+	scalar.Mod(scalar, new(big.Int).Sub(elliptic.P256().Params().N, big.NewInt(1)))
+	scalar.Add(scalar, big.NewInt(1))
+	return ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar.FillBytes(make([]byte, size)))
 }
 
 // Sign returns a signed token that names the key.
 func (k Key) Sign(claims jwt.Claims) (string, error) {
 	if k.private == nil {
-		return "", errPrivate
+		return "", errKey
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
-	t.Header["kid"] = k.id
+	t.Header["kid"] = k.public.KID
 	return t.SignedString(k.private)
 }
 
-// Set returns the public keys as a JSON Web Key Set. The name of a key is its
-// thumbprint by RFC 7638.
-func Set(public []string) ([]byte, error) {
-	keys, err := parse(public)
-	if err != nil {
-		return nil, err
-	}
-	var set jwkset.JWKSMarshal
+// Set returns the public halves of keys as a JSON Web Key Set. The name of a key is
+// its thumbprint by RFC 7638.
+func Set(keys ...Key) ([]byte, error) {
+	set := jwkset.JWKSMarshal{Keys: []jwkset.JWKMarshal{}}
 	for _, key := range keys {
-		jwk, err := jwkOf(key)
-		if err != nil {
-			return nil, err
+		if key.private == nil {
+			return nil, errKey
 		}
-		if !slices.ContainsFunc(set.Keys, func(other jwkset.JWKMarshal) bool { return other.KID == jwk.KID }) {
-			set.Keys = append(set.Keys, jwk)
+		if !slices.ContainsFunc(set.Keys, func(other jwkset.JWKMarshal) bool { return other.KID == key.public.KID }) {
+			set.Keys = append(set.Keys, key.public)
 		}
 	}
 	return json.Marshal(set)
-}
-
-func parse(public []string) ([]*ecdsa.PublicKey, error) {
-	var keys []*ecdsa.PublicKey
-	for _, text := range public {
-		der, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, errPublic
-		}
-		parsed, err := x509.ParsePKIXPublicKey(der)
-		key, ok := parsed.(*ecdsa.PublicKey)
-		if err != nil || !ok || key.Curve != elliptic.P256() {
-			return nil, errPublic
-		}
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, errPublic
-	}
-	return keys, nil
 }
 
 func jwkOf(key *ecdsa.PublicKey) (jwkset.JWKMarshal, error) {

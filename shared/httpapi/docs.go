@@ -26,10 +26,13 @@ var (
 	docsScript string
 )
 
-// Documents returns the handler of the endpoints that show the contract and the
-// keys that verify our calls of products. They need no authentication: the edge
-// needs neither an Authenticator nor a CursorKey.
-func Documents(edge Edge, callKeys []byte) http.Handler { return edge.mount(documents(callKeys)) }
+// Documents returns the handler of the endpoints that show the contract. They need
+// no authentication: the edge needs neither an Authenticator nor a CursorKey.
+func Documents(edge Edge) http.Handler { return edge.mount(documents()) }
+
+// CallKeys returns the handler of the endpoint that shows the keys that verify our
+// calls of products. It needs no authentication either.
+func CallKeys(edge Edge, set []byte) http.Handler { return edge.mount(callKeys(set)) }
 
 // file returns the handler of constant data.
 func file(contentType string, data []byte, policy string) handler {

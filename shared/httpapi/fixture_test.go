@@ -73,8 +73,8 @@ const (
 	oldID     = "appr_01OLD"
 )
 
-// callKeys is the key set of the tests.
-const callKeys = `{"keys":[{"kty":"EC","use":"sig","alg":"ES256","kid":"Lh-k1bgrwxc1kA0ZOCxzGP0Cu7GSmS4K5a3rLXrqIBo",` +
+// callKeySet is the key set of the tests.
+const callKeySet = `{"keys":[{"kty":"EC","use":"sig","alg":"ES256","kid":"Lh-k1bgrwxc1kA0ZOCxzGP0Cu7GSmS4K5a3rLXrqIBo",` +
 	`"crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
 
 const exampleAgent = `{
@@ -228,7 +228,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
 		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Report: w.report,
 	}}.routes()...)
-	w.routes = append(w.routes, documents([]byte(callKeys))...)
+	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents()...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()
 	for _, rt := range w.routes {

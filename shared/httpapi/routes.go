@@ -99,10 +99,13 @@ func (g settings) routes() []route {
 	}
 }
 
-// documents need no authentication.
-func documents(callKeys []byte) []route {
+// callKeys and documents need no authentication.
+func callKeys(set []byte) []route {
+	return []route{{"GET /.well-known/jwks.json", "", true, nil, file("application/json", set, "default-src 'none'")}}
+}
+
+func documents() []route {
 	return []route{
-		{"GET /.well-known/jwks.json", "", true, nil, file("application/json", callKeys, "default-src 'none'")},
 		{"GET /api/openapi.json", "", true, nil, contract()},
 		{"GET /docs", "", true, nil, docs()},
 	}

@@ -7,14 +7,11 @@ import (
 	"time"
 )
 
-// Namespace is the CloudWatch namespace of the system's metrics.
-const Namespace = "OneAgents"
-
 // Embedded returns counts as attributes of a log line that CloudWatch turns
-// into metrics, by its embedded metric format, specification of 2019
+// into metrics of a namespace, by its embedded metric format, specification of 2019
 // (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring, "Specification:
 // Embedded metric format"). It makes no call; a metric costs one log line.
-func Embedded(at time.Time, counts map[string]int) []slog.Attr {
+func Embedded(namespace string, at time.Time, counts map[string]int) []slog.Attr {
 	names := slices.Sorted(maps.Keys(counts))
 	metrics := make([]map[string]string, 0, len(names))
 	attrs := make([]slog.Attr, 0, len(names)+1)
@@ -25,7 +22,7 @@ func Embedded(at time.Time, counts map[string]int) []slog.Attr {
 	return append(attrs, slog.Any("_aws", map[string]any{ //nolint:sloglint // the format requires this name.
 		"Timestamp": at.UnixMilli(),
 		"CloudWatchMetrics": []map[string]any{{
-			"Namespace": Namespace, "Dimensions": [][]string{{}}, "Metrics": metrics,
+			"Namespace": namespace, "Dimensions": [][]string{{}}, "Metrics": metrics,
 		}},
 	}))
 }

@@ -118,7 +118,7 @@ func TestCountsAreMetricsOfALogLine(t *testing.T) {
 	t.Parallel()
 	var line strings.Builder
 	log := slog.New(slog.NewJSONHandler(&line, nil))
-	log.LogAttrs(t.Context(), slog.LevelInfo, "swept", meter.Embedded(time.UnixMilli(1234), map[string]int{"B": 2, "A": 0})...)
+	log.LogAttrs(t.Context(), slog.LevelInfo, "swept", meter.Embedded("OneAgents/dev", time.UnixMilli(1234), map[string]int{"B": 2, "A": 0})...)
 	var got map[string]any
 	if err := json.Unmarshal([]byte(line.String()), &got); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestCountsAreMetricsOfALogLine(t *testing.T) {
 	want := map[string]any{"level": "INFO", "msg": "swept", "A": 0.0, "B": 2.0, "_aws": map[string]any{
 		"Timestamp": 1234.0,
 		"CloudWatchMetrics": []any{map[string]any{
-			"Namespace": "OneAgents", "Dimensions": []any{[]any{}},
+			"Namespace": "OneAgents/dev", "Dimensions": []any{[]any{}},
 			"Metrics": []any{map[string]any{"Name": "A", "Unit": "Count"}, map[string]any{"Name": "B", "Unit": "Count"}},
 		}},
 	}}

@@ -77,11 +77,7 @@ func (o *wire) signs() callkey.Key {
 	if err != nil {
 		o.Fatal(err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
-	if err != nil {
-		o.Fatal(err)
-	}
-	key, err := callkey.Parse(base64.StdEncoding.EncodeToString(secret), []string{base64.StdEncoding.EncodeToString(public)})
+	key, err := callkey.Parse(base64.StdEncoding.EncodeToString(secret))
 	if err != nil {
 		o.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/gateway"
 	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/limit"
@@ -56,6 +57,35 @@ func handlerOf(name string) func(*Wire) gateway.Handler {
 // route returns the endpoint of an invocation, for the log.
 func route(in events.APIGatewayV2HTTPRequest) slog.Attr {
 	return slog.String("route", in.RouteKey)
+}
+
+// ServeCallKeys returns the program of the function that serves the public halves of
+// the keys of calls, without authentication.
+func ServeCallKeys() Program {
+	return Start("jwks", showsCallKeys, route)
+}
+
+func showsCallKeys(w *Wire) gateway.Handler {
+	return gateway.Handle(httpapi.CallKeys(w.openEdge(), w.callKeySet()))
+}
+
+// openEdge returns the parts that endpoints without authentication need.
+func (w *Wire) openEdge() httpapi.Edge {
+	return httpapi.Edge{
+		Strangers: &limit.Addresses{Limit: w.env.Count(boot.EnvAddressRateLimit), Now: w.Now},
+		Log:       w.Log, RequestID: gateway.RequestID, Address: gateway.Address, Now: w.Now,
+	}
+}
+
+// callKeySet returns the public halves of the keys of calls.
+func (w *Wire) callKeySet() []byte {
+	keys := w.callKeys()
+	if w.env.Err() != nil {
+		return nil
+	}
+	set, err := callkey.Set(keys...)
+	w.env.Fault(boot.EnvCallKey, err)
+	return set
 }
 
 // keysTimeout bounds a download of the Hub's signing keys.

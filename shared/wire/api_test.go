@@ -77,3 +77,37 @@ func TestAGroupThatIsNotInTheTableDoesNotStart(t *testing.T) {
 		t.Errorf("err = %v, want it to name the group", err)
 	}
 }
+
+// The secret of the test is its own name, which is a seed.
+func TestThePublicHalvesOfTheKeysOfCallsNeedNoCredentials(t *testing.T) {
+	t.Parallel()
+
+	handle, err := NewHandler(t.Context(), "jwks", func(name string) string {
+		return map[string]string{boot.EnvCallKey: strings.Repeat("a", 64), boot.EnvAddressRateLimit: "100"}[name]
+	}, showsCallKeys, route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/.well-known/jwks.json": http.StatusOK, "/docs": http.StatusNotFound} {
+		request := events.APIGatewayV2HTTPRequest{RawPath: path}
+		request.RequestContext.HTTP.Method = http.MethodGet
+		got, err := handle(t.Context(), request)
+		if err != nil || got.StatusCode != want || strings.Contains(got.Body, `"d":`) ||
+			want == http.StatusOK && !strings.Contains(got.Body, `{"keys":[{"kty":"EC"`) {
+			t.Errorf("%s: %d, %v, %s; want %d", path, got.StatusCode, err, got.Body, want)
+		}
+	}
+}
+
+func TestTheKeysOfCallsAreNotServedFromASecretThatHasNone(t *testing.T) {
+	t.Parallel()
+
+	for _, name := range []string{"", "missing", "no key"} {
+		_, err := NewHandler(t.Context(), "jwks", func(setting string) string {
+			return map[string]string{boot.EnvCallKey: name, boot.EnvAddressRateLimit: "100"}[setting]
+		}, showsCallKeys, route)
+		if err == nil || !strings.Contains(err.Error(), boot.EnvCallKey) {
+			t.Errorf("%q: %v; want it to name the setting", name, err)
+		}
+	}
+}

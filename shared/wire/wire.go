@@ -125,6 +125,9 @@ func (w *Wire) Visibility() queue.Visibility {
 	return queue.Visibility{API: sqs.NewFromConfig(w.aws), URLs: strings.Split(w.env.Need(boot.EnvEventQueues), ",")}
 }
 
+// MetricsNamespace returns the CloudWatch namespace of the metrics.
+func (w *Wire) MetricsNamespace() string { return w.env.Need(boot.EnvMetrics) }
+
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {
 	s := w.canceller()
@@ -214,17 +217,30 @@ func (w *Wire) Steps() *step.Service {
 
 // products returns the client of the products.
 func (w *Wire) products() product.Client {
-	private, public := w.needSecret(boot.EnvCallKey).Current, w.env.Need(boot.EnvCallPublicKeys)
-	var key callkey.Key
-	if private != "" && public != "" {
-		var err error
-		key, err = callkey.Parse(private, w.env.List(boot.EnvCallPublicKeys))
-		w.env.Fault(boot.EnvCallKey, err)
-	}
-	return product.Client{
+	client := product.Client{
 		Base: w.env.Need(boot.EnvProducts), HTTP: &http.Client{Timeout: callTimeout}, Now: w.Now,
-		Key: key, Issuer: w.env.Need(boot.EnvCallIssuer),
+		Issuer: w.env.Need(boot.EnvCallIssuer),
 	}
+	if keys := w.callKeys(); len(keys) > 0 {
+		client.Key = keys[0]
+	}
+	return client
+}
+
+// callKeys returns the keys of calls of products: the current one, which signs, and
+// the previous one.
+func (w *Wire) callKeys() []callkey.Key {
+	secret := w.needSecret(boot.EnvCallKey)
+	var keys []callkey.Key
+	for _, text := range []string{secret.Current, secret.Previous} {
+		if text == "" {
+			continue
+		}
+		key, err := callkey.Parse(text)
+		w.env.Fault(boot.EnvCallKey, err)
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // Link returns the address of the page that shows an approval.

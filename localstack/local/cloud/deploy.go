@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -29,7 +28,7 @@ type App struct {
 	Products string // URL of the stand-ins
 	Environ  []string
 
-	CallKey, CallPublicKey []byte // sign and verify calls of products, as DER
+	RootKey []byte // of the local cloud: its secrets are derived from it
 }
 
 // context returns the CDK context: the app's settings in a local cloud.
@@ -39,19 +38,22 @@ func (a App) context() map[string]string {
 		architecture = "arm64"
 	}
 	return map[string]string{
-		"addressRateLimit": "6000",
-		"allowedHosts":     strings.TrimPrefix(a.Products, "http://"),
-		"architecture":     architecture,
-		"callPublicKeys":   base64.StdEncoding.EncodeToString(a.CallPublicKey),
-		"consoleUrl":       a.Products + "/console",
-		"archive":          "false", // the emulator's CloudFormation refuses it: see Mend
-		"hubJwksUrl":       a.Products + "/hub/jwks.json",
-		"modelEndpoint":    a.Products + "/bedrock",
-		"modelProvider":    "bedrock",
-		"origins":          a.Endpoint,
-		"productsUrl":      a.Products,
-		"rateLimit":        "6000",
-		"userRateLimit":    "6000",
+		"addressRateLimit":  "6000",
+		"allowedHosts":      strings.TrimPrefix(a.Products, "http://"),
+		"architecture":      architecture,
+		"callKeySecretName": callKeySecret,
+		"consoleUrl":        a.Products + "/console",
+		"archive":           "false", // the emulator's CloudFormation refuses it: see Mend
+		"hubJwksUrl":        a.Products + "/hub/jwks.json",
+		"modelEndpoint":     a.Products + "/bedrock",
+		"cursorSecretName":  cursorSecret,
+		"modelProvider":     "bedrock",
+		"origins":           a.Endpoint,
+		"productsUrl":       a.Products,
+		"programs":          "host",
+		"rateLimit":         "6000",
+		"userRateLimit":     "6000",
+		"webhookSecretName": webhookSecret,
 	}
 }
 

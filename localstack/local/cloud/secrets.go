@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,19 +14,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
-// secrets returns the secrets of the functions by their names, which are the
-// defaults of the CDK app. They are derived from the key of this local cloud: they
+// The names of the secrets. On AWS the stack makes them; here they exist before the
+// stack, so that a cloud whose stack is made anew keeps them.
+const (
+	callKeySecret = "one-agents/call-key"
+	cursorSecret  = "one-agents/cursor"  //nolint:gosec // a name.
+	webhookSecret = "one-agents/webhook" //nolint:gosec // a name.
+)
+
+// secrets returns the secrets of the functions by their names. They are derived from the key of this local cloud: they
 // stay the same until make reset, and no two clouds have the same.
 func (a App) secrets() map[string]string {
 	derived := func(name string) string {
-		mac := hmac.New(sha256.New, a.CallKey)
+		mac := hmac.New(sha256.New, a.RootKey)
 		mac.Write([]byte(name))
-		return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+		return hex.EncodeToString(mac.Sum(nil))
 	}
 	return map[string]string{
-		"one-agents/call-key": base64.StdEncoding.EncodeToString(a.CallKey),
-		"one-agents/cursor":   derived("cursor"),
-		"one-agents/webhook":  derived("webhook"),
+		callKeySecret: derived("call-key"),
+		cursorSecret:  derived("cursor"),
+		webhookSecret: derived("webhook"),
 	}
 }
 
