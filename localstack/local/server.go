@@ -117,7 +117,7 @@ func (s server) startAt(ctx context.Context, report steps.Reporter, at site, occ
 			return proc.Process{}, err
 		}
 		p, err := s.start(ctx, report, url)
-		if errors.Is(err, errEnded) && free(ctx, url) != nil && !at.port.given && try < startsTried {
+		if errors.Is(err, errEnded) && free(ctx, url) != nil && at.port.url() == "" && try < startsTried {
 			report.Say("Port %s was taken by %s in the meantime: choosing another.", portOf(url), occupant(ctx, url))
 			continue
 		}

@@ -78,12 +78,14 @@ func interrupted(h home) error {
 }
 
 // with starts a local cloud of its own, runs a command against it, and always
-// stops the cloud afterwards.
+// stops the cloud afterwards. With -bare the cloud is an emulator without the
+// system and its products.
 func with(ctx context.Context, w world, args []string) (err error) {
 	f, state := flags(w, "with")
 	p := plan{port: port{given: true}, productsPort: port{given: true}}
 	f.Var(&p.port, "port", "port of the emulator; 0 takes a free one")
 	f.Var(&p.productsPort, "products-port", "port of the products; 0 takes a free one")
+	bare := f.Bool("bare", false, "start only the emulator, and deploy nothing")
 	if err := f.Parse(args); err != nil {
 		return asked(err)
 	}
@@ -106,24 +108,28 @@ func with(ctx context.Context, w world, args []string) (err error) {
 		_, failed := end(ctx, p.home)
 		err = errors.Join(err, failed)
 	}()
-	if _, err := start(ctx, w, w.report(false), p); err != nil {
+	if *bare {
+		e, err := p.emulator(ctx, w, w.report(false))
+		if err != nil {
+			return err
+		}
+		return w.command(ctx, f.Args(), cloud.Environment(w.environ, e.url))
+	}
+	o, err := start(ctx, w, w.report(false), p)
+	if err != nil {
 		return err
 	}
-	return w.command(ctx, p.home, f.Args())
+	file, err := filepath.Abs(p.home.outputs())
+	if err != nil {
+		return err
+	}
+	return w.command(ctx, f.Args(), append(cloud.Environment(w.environ, o.Endpoint), "LOCAL_OUTPUTS="+file))
 }
 
-// command runs a command with the local cloud's addresses in its environment.
-func (w world) command(ctx context.Context, h home, args []string) error {
-	o, err := h.readOutputs(ctx, w)
-	if err != nil {
-		return err
-	}
-	file, err := filepath.Abs(h.outputs())
-	if err != nil {
-		return err
-	}
+// command runs a command in an environment with the local cloud's addresses.
+func (w world) command(ctx context.Context, args, env []string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the operator's command.
-	cmd.Env = append(cloud.Environment(w.environ, o.Endpoint), "LOCAL_OUTPUTS="+file, "INTEGRATION=must")
+	cmd.Env = append(env, "INTEGRATION=must")
 	cmd.Stdout, cmd.Stderr = w.out, w.err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
