@@ -165,7 +165,8 @@ def approved(client: AuthenticatedClient, agent: Agent) -> str:
 
     def asking() -> str | None:
         page = must(list_executions.sync(client=client, agent_id=agent.id, status=ExecutionStatus.WAITING_APPROVAL), "list")
-        return page.executions[0].id if page.total == 1 else None
+        # The total is counted by a read of its own, which may see the run first.
+        return page.executions[0].id if page.total == 1 and page.executions else None
 
     run = eventually("the run waits for an approval", asking)
     page = must(list_approvals.sync(client=client, status=ApprovalStatus.PENDING), "approvals")
