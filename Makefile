@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-stories test-contract test-clients schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -121,7 +121,11 @@ staged:
 
 ### Check it
 
-test: check build lint lint-api test-unit simulate fuzz test-launcher test-stories test-contract test-clients ## run all checks; the stories get an emulator of their own
+# The longest phases come first, so that both processors are busy until the end.
+phases := test-unit test-stories lint simulate test-contract fuzz test-store test-dynamodb-local lint-api test-launcher
+
+test: check ## run all checks, two at a time, and print a table of their seconds [JOBS=2]
+	@JOBS=$(call given,JOBS,2) .ci/phases build -- $(phases)
 
 test-unit: ## run the unit tests, which need no emulator
 	$(say) "unit tests"
@@ -162,20 +166,21 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 	$(say) "launcher tests"
 	.local/venv/bin/python -B -m unittest discover -s localstack/launcher
 
-test-stories: build .local/bin/crash ## run the store's tests, the stories and a short crash test on an emulator of their own
-	$(say) "stories"
-	$(local) with -state .local/test -- sh -c '$(test) -count=1 ./shared/dynamo/... ./localstack/stories/... && \
-		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry -outage 15s'
+test-store: build ## run the store's tests on an emulator of their own, without the system
+	$(say) "store"
+	$(local) with -bare -state .local/test/store -- $(test) -count=1 ./shared/dynamo/...
 
-test-contract: build .local/schemathesis/installed ## check briefly that the deployed API keeps its OpenAPI document, on an emulator of its own
-	$(say) "API contract"
-	$(local) with -state .local/test -- .local/schemathesis/bin/python -B localstack/hostile/contract.py --short --examples 3
+test-stories: build .local/bin/crash ## run the stories and a short crash test on an emulator of their own
+	$(say) "stories"
+	$(local) with -state .local/test/stories -- sh -c '$(test) -count=1 ./localstack/stories/... && \
+		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry -outage 15s'
 
 clients := .local/clients-python/installed .local/clients-typescript/installed
 
-test-clients: build $(clients) ## generate a Python and a TypeScript client and test each, on an emulator of their own
-	$(say) "generated clients"
-	$(local) with -state .local/test -- localstack/clients/test.sh
+test-contract: build .local/schemathesis/installed $(clients) ## check that the deployed API keeps its OpenAPI document, with generated clients and schemathesis, on an emulator of its own
+	$(say) "API contract"
+	$(local) with -state .local/test/contract -- sh -c 'localstack/clients/test.sh && \
+		.local/schemathesis/bin/python -B localstack/hostile/contract.py --short --examples 3'
 
 schemathesis: .local/schemathesis/installed ## check the API of make run against its OpenAPI document [EXAMPLES=50 SEED=…]
 	@.local/schemathesis/bin/python -B localstack/hostile/contract.py --examples $(call given,EXAMPLES,50) $(if $(call given,SEED),--seed $(call given,SEED))

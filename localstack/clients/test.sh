@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh: generates a Python client and TypeScript types from the OpenAPI document
 # of the system in LOCAL_OUTPUTS, type-checks a story for each, and runs the
-# stories. make test-clients calls it.
+# stories. make test-contract calls it.
 set -eu
 here=$(dirname "$0")
 out=.local/clients

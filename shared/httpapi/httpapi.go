@@ -4,7 +4,7 @@
 // The contract is openapi.yaml. go generate makes from it the types of all
 // responses and a strict interface for each Lambda (spec/…, by tags), which the
 // groups here implement: an operation without a handler, and a status or field
-// that is not in the contract, are compile errors. make test-clients generates
+// that is not in the contract, are compile errors. make test-contract generates
 // clients in other languages from the deployed document and runs a story with
 // each.
 //
