@@ -71,7 +71,7 @@ func plan() []function {
 		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
 		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "credits", timeout: apiTimeout, routes: []string{"credits"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "credits", timeout: apiTimeout, routes: []string{"credits", "quotas"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "pause", timeout: apiTimeout, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},

@@ -58,6 +58,7 @@ const (
 	Overridden      Outcome = "overridden"
 	Duplicate       Outcome = "duplicate"
 	LimitReached    Outcome = "limit_reached"
+	QuotaReached    Outcome = "quota_reached"
 	Suspended       Outcome = "org_suspended"
 	OrgPaused       Outcome = "org_paused"
 	Broken          Outcome = "agent_error" // the catalogue lost an event type or action that the agent needs
@@ -66,7 +67,7 @@ const (
 // Outcomes returns all outcomes.
 func Outcomes() []Outcome {
 	return []Outcome{
-		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, Suspended, OrgPaused, Broken,
+		Started, Filtered, OutOfScope, ConditionNotMet, NoProfile, LoopGuard, Overridden, Duplicate, LimitReached, QuotaReached, Suspended, OrgPaused, Broken,
 	}
 }
 

@@ -12,6 +12,10 @@
 // is called a duplicate of a run that never started. Between dispatchers that
 // check at the same time, ClaimDedup and AdmitWithinLimit decide.
 //
+// The runs of an event are counted against the quotas of the organization together,
+// by one write before all others. A run that the other checks then refuse after all,
+// because two dispatchers checked at the same time, is taken out of the count.
+//
 // If the table is down, nothing is decided and the queue delivers the event
 // again. If the machines are down, the run is recorded, and the queue or the
 // sweeper starts it. If the dispatcher crashes, each agent either has its run
@@ -30,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -37,6 +42,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -124,6 +130,17 @@ type Projector interface {
 	Project(ctx context.Context, e event.Event) error
 }
 
+// Quotas counts runs against the quotas of an organization.
+type Quotas interface {
+	// AdmitRuns counts runs that start at a time. It returns those that the quotas
+	// admit, and the quota that refuses the others. It may be repeated: a run is
+	// counted once in a minute.
+	AdmitRuns(ctx context.Context, org id.Org, plan credit.Plan, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
+
+	// WithdrawRun takes an admitted run out of the count. It may be repeated.
+	WithdrawRun(ctx context.Context, org id.Org, run id.Execution, at time.Time) error
+}
+
 // Owners notifies owners of failures that no agent listens for.
 type Owners interface {
 	// Tell notifies the owners of an organization of a platform event, at once
@@ -140,6 +157,7 @@ type Service struct {
 	Deactivator Deactivator
 	Profiles    Profiles
 	Runs        Runs
+	Quotas      Quotas
 	Machine     Machine
 	Orgs        Projector // runs before the organization is looked up
 	Clients     Projector // runs for known organizations, before conditions are evaluated
@@ -181,7 +199,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 		return err
 	}
 	var errs []error
-	for _, v := range verdicts {
+	for _, v := range s.admitted(ctx, e, verdicts, t) {
 		if err := s.apply(ctx, e, v, t); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
@@ -237,6 +255,10 @@ type verdict struct {
 	outcome  definition.Outcome
 	why      string
 	traced   bool // whether the cause of the event, which the platform found, refuses a start
+
+	decided bool    // an earlier delivery of the event decided for good
+	start   attempt // at starting the run, of an agent that runs
+	err     error   // why there is no verdict yet
 }
 
 // eventWork is the work on filters and conditions for one event, in bytes that they
@@ -298,26 +320,61 @@ func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome
 	return outcome, why
 }
 
+// admitted looks for reasons against each run, and counts the runs without one
+// against the quotas.
+func (s *Service) admitted(ctx context.Context, e event.Event, verdicts []verdict, t tenant.Tenant) []verdict {
+	now := s.Now()
+	var runs []id.Execution
+	for i := range verdicts {
+		v := &verdicts[i]
+		v.decided, v.err = s.decidedAmidPauses(ctx, e, *v, t)
+		if v.traced { // an earlier delivery may have come before the record of the cause
+			v.start = attempt{run: s.run(e, v.listener, t, now), no: refusal{outcome: v.outcome, why: v.why}}
+		}
+		if v.err != nil || v.decided || !v.starts() {
+			continue
+		}
+		if v.start, v.err = s.prepare(ctx, e, v.listener, t, now); v.err == nil && v.start.uncounted() {
+			runs = append(runs, v.start.run.ID)
+		}
+	}
+	if len(runs) == 0 {
+		return verdicts
+	}
+	may, full, err := s.Quotas.AdmitRuns(ctx, e.Org, t.Plan, runs, now)
+	for i := range verdicts {
+		v := &verdicts[i]
+		switch {
+		case v.err != nil || !v.start.uncounted():
+		case err != nil:
+			v.err = fmt.Errorf("count against the quotas: %w", err)
+		case slices.Contains(may, v.start.run.ID):
+			v.start.counted = true
+		default:
+			v.start.no = refusal{definition.QuotaReached, full.Sentence(), v.start.holds}
+		}
+	}
+	return verdicts
+}
+
 // apply starts the run or records the refusal.
 func (s *Service) apply(ctx context.Context, e event.Event, v verdict, t tenant.Tenant) error {
-	decided, err := s.decidedAmidPauses(ctx, e, v, t)
-	if err != nil || decided {
-		return err
+	if v.err != nil || v.decided {
+		return v.err
 	}
-	outcome, why := v.outcome, v.why
-	switch {
-	case v.outcome == definition.Started:
-		if err = s.declare(ctx, v.listener.Definition, t); err == nil {
-			outcome, why, err = s.start(ctx, s.run(e, v.listener, t), v.listener)
+	if v.start.counted {
+		if err := s.declare(ctx, v.listener.Definition, t); err != nil {
+			return err
 		}
-	case v.traced: // an earlier delivery may have come before the record of the cause
-		outcome, why, err = s.refused(ctx, s.run(e, v.listener, t), refusal{outcome: v.outcome, why: v.why})
 	}
-	if err != nil || outcome == definition.Started {
-		return err
+	if v.starts() || v.traced {
+		outcome, why, err := s.start(ctx, v.start, v.listener.Definition.Limit)
+		if err != nil || outcome == definition.Started {
+			return err
+		}
+		v.outcome, v.why = outcome, why
 	}
-	v.outcome, v.why = outcome, why
-	err = s.Runs.Refuse(ctx, s.entry(e, v))
+	err := s.Runs.Refuse(ctx, s.entry(e, v))
 	if err != nil || v.outcome != definition.Broken {
 		return err
 	}
@@ -354,26 +411,86 @@ func (s *Service) decidedAmidPauses(ctx context.Context, e event.Event, v verdic
 	return false, nil
 }
 
-func (s *Service) start(ctx context.Context, x execution.Execution, l agent.Listener) (definition.Outcome, string, error) {
-	no, err := s.admit(ctx, x, l.Definition.Limit, x.Created)
-	switch {
+// An attempt is what the reads before the first write have shown about a run.
+type attempt struct {
+	run      execution.Execution
+	seen     LimitStarts
+	holds    bool    // the run holds the claim on its event's content
+	recorded bool    // an earlier delivery of the event recorded the run
+	counted  bool    // the quotas admit the run
+	no       refusal // the reason against it
+}
+
+// uncounted reports whether the quotas must still decide about the run.
+func (a attempt) uncounted() bool {
+	return a.run.ID != "" && !a.recorded && !a.counted && a.no.outcome == ""
+}
+
+// prepare reads what speaks against a run, and writes nothing.
+func (s *Service) prepare(
+	ctx context.Context, e event.Event, l agent.Listener, t tenant.Tenant, now time.Time,
+) (attempt, error) {
+	a := attempt{run: s.run(e, l, t, now)}
+	holder, err := s.Runs.DedupHolder(ctx, a.run, windowStart(e, now))
+	switch a.holds = holder == a.run.ID; {
 	case err != nil:
-		return "", "", err
-	case no.outcome != "":
-		return s.refused(ctx, x, no)
+		return a, fmt.Errorf("find the deduplication holder: %w", err)
+	case a.holds:
+		if a.recorded, err = s.isRecorded(ctx, a.run); err != nil || a.recorded {
+			return a, err
+		}
+	case holder != "":
+		a.no = duplicate(holder)
+		return a, nil
 	}
-	if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
-		return "", "", fmt.Errorf("record: %w", err)
+	limit := l.Definition.Limit
+	if limit == nil {
+		return a, nil
+	}
+	if a.seen, err = s.Runs.LimitStarts(ctx, e.Org, l.Agent); err != nil {
+		return a, fmt.Errorf("read the starts of the limit: %w", err)
+	}
+	if _, why := a.seen.Starts.Admit(a.run.ID, *limit, now); why != "" {
+		a.no = refusal{definition.LimitReached, why, a.holds}
+	}
+	return a, nil
+}
+
+// isRecorded reports whether an earlier delivery of the event recorded the run.
+func (s *Service) isRecorded(ctx context.Context, x execution.Execution) (bool, error) {
+	_, err := s.Runs.Header(ctx, x.Org, x.ID)
+	if err != nil && !errors.Is(err, execution.ErrNotFound) {
+		return false, fmt.Errorf("find an earlier delivery: %w", err)
+	}
+	return err == nil, nil
+}
+
+func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (definition.Outcome, string, error) {
+	x := a.run
+	if !a.recorded {
+		no := a.no
+		if no.outcome == "" {
+			var err error
+			if no, err = s.admit(ctx, a, l); err != nil {
+				return "", "", err
+			}
+		}
+		if no.outcome != "" {
+			return s.refused(ctx, a, no)
+		}
+		if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
+			return "", "", fmt.Errorf("record: %w", err)
+		}
 	}
 	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
 }
 
 // run returns the run that the event starts of an agent.
-func (s *Service) run(e event.Event, l agent.Listener, t tenant.Tenant) execution.Execution {
+func (s *Service) run(e event.Event, l agent.Listener, t tenant.Tenant, now time.Time) execution.Execution {
 	return execution.New(execution.Execution{
 		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
 		Untracked: s.untracked(l.Definition, t),
-	}, s.Now())
+	}, now)
 }
 
 // A refusal is the reason why a run is not admitted; the zero value admits it.
@@ -399,28 +516,13 @@ func windowStart(e event.Event, now time.Time) time.Time {
 	return e.Published
 }
 
-// admit claims the content and counts the run against the limit. It checks both
-// before it writes either.
-func (s *Service) admit(ctx context.Context, x execution.Execution, l *definition.Limit, now time.Time) (refusal, error) {
-	at := windowStart(x.Trigger, now)
-	holder, err := s.Runs.DedupHolder(ctx, x, at)
-	switch {
-	case err != nil:
-		return refusal{}, fmt.Errorf("find the deduplication holder: %w", err)
-	case holder != "" && holder != x.ID:
-		return duplicate(holder), nil
-	}
-	var seen LimitStarts
-	if l != nil {
-		if seen, err = s.Runs.LimitStarts(ctx, x.Org, x.Agent); err != nil {
-			return refusal{}, fmt.Errorf("read the starts of the limit: %w", err)
-		}
-		if _, why := seen.Starts.Admit(x.ID, *l, now); why != "" {
-			return refusal{definition.LimitReached, why, holder == x.ID}, nil
-		}
-	}
-	if holder == "" {
-		if holder, err = s.Runs.ClaimDedup(ctx, x, at, at.Add(Window)); err != nil {
+// admit claims the content and counts the run against the agent's limit.
+func (s *Service) admit(ctx context.Context, a attempt, l *definition.Limit) (refusal, error) {
+	x, now := a.run, a.run.Created
+	if !a.holds {
+		at := windowStart(x.Trigger, now)
+		holder, err := s.Runs.ClaimDedup(ctx, x, at, at.Add(Window))
+		if err != nil {
 			return refusal{}, fmt.Errorf("claim the deduplication window: %w", err)
 		}
 		if holder != x.ID {
@@ -430,7 +532,7 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 	if l == nil {
 		return refusal{}, nil
 	}
-	why, err := s.Runs.AdmitWithinLimit(ctx, x, *l, seen, now)
+	why, err := s.Runs.AdmitWithinLimit(ctx, x, *l, a.seen, now)
 	switch {
 	case err != nil:
 		return refusal{}, fmt.Errorf("count against the limit: %w", err)
@@ -442,18 +544,24 @@ func (s *Service) admit(ctx context.Context, x execution.Execution, l *definitio
 
 // refused returns the refusal, unless an earlier delivery of the event has
 // started the run: then Started. It releases a claim that the refused run
-// holds.
-func (s *Service) refused(ctx context.Context, x execution.Execution, no refusal) (definition.Outcome, string, error) {
-	_, err := s.Runs.Header(ctx, x.Org, x.ID)
+// holds, and takes a counted run out of the quotas.
+func (s *Service) refused(ctx context.Context, a attempt, no refusal) (definition.Outcome, string, error) {
+	x := a.run
+	started, err := s.isRecorded(ctx, x)
 	switch {
-	case err == nil:
+	case err != nil:
+		return "", "", err
+	case started:
 		return definition.Started, "", nil
-	case !errors.Is(err, execution.ErrNotFound):
-		return "", "", fmt.Errorf("find an earlier delivery: %w", err)
 	}
 	if no.holds {
 		if err := s.Runs.ReleaseDedup(ctx, x); err != nil {
 			return "", "", fmt.Errorf("release the deduplication claim: %w", err)
+		}
+	}
+	if a.counted {
+		if err := s.Quotas.WithdrawRun(ctx, x.Org, x.ID, x.Created); err != nil {
+			return "", "", err
 		}
 	}
 	return no.outcome, no.why, nil

@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
@@ -29,6 +30,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -49,6 +51,7 @@ type fixture struct {
 	invalidateErr error              // error of Invalidate
 	letters       []id.Event         // events reported to owners
 	ownersErr     error              // error of reporting to owners
+	quotas        quota.Limits       // if not those of the plan
 }
 
 func open(t *testing.T) *fixture {
@@ -56,12 +59,20 @@ func open(t *testing.T) *fixture {
 	d := &fixture{T: t, Store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Agent]error{}}
 	now := func() time.Time { return d.now }
 	d.Service = dispatch.Service{
-		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Machine: d, Deactivator: d,
+		Tenants: d.Store, Agents: d.Store, Profiles: d, Runs: d.Store, Quotas: &quota.Service{Store: d.Store, Limits: d.limits, Now: now}, Machine: d, Deactivator: d,
 		Rules: definition.Rules{Catalog: catalogue(t)}, Orgs: &tenant.Service{Store: d.Store, Now: now},
 		Clients: &client.Service{Store: d.Store, Now: now}, Owners: d, Now: now,
 	}
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	return d
+}
+
+// limits returns the quotas: those of the plan, or lower ones of the test.
+func (d *fixture) limits(p credit.Plan) quota.Limits {
+	if d.quotas.RunsPerMinute > 0 {
+		return d.quotas
+	}
+	return quota.Of(p)
 }
 
 func (d *fixture) must(err error) {
@@ -998,7 +1009,7 @@ func TestARefusedEventCostsOneWrite(t *testing.T) {
 		{"one that starts a run, and is filtered", first, []string{"claim", "admit", "refuse"}},
 		{"a duplicate", d.event("psa:ticket.created", first.Payload), []string{"refuse", "refuse"}},
 		{"one above the limit", d.created(), []string{"refuse", "refuse"}},
-		{"the first again", first, []string{"admit", "refuse"}},
+		{"the first again", first, []string{"refuse"}},
 	} {
 		c.writes = nil
 		d.must(d.Dispatch(t.Context(), tc.event))

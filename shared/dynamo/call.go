@@ -22,20 +22,26 @@ type item = map[string]types.AttributeValue
 // get reads the item of a key into out with a strong read, and reports whether
 // the item exists.
 func (s *Store) get(ctx context.Context, p primary, out any) (bool, error) {
+	i, err := s.getItem(ctx, p)
+	if err != nil || len(i) == 0 {
+		return false, err
+	}
+	return true, attributevalue.UnmarshalMap(i, out)
+}
+
+// getItem reads the item of a key with a strong read; an empty one if there is none.
+func (s *Store) getItem(ctx context.Context, p primary) (item, error) {
 	if p.err != nil {
-		return false, p.err
+		return nil, p.err
 	}
 	got, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.table, Key: p.item(), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
-		return false, fmt.Errorf("get %s %s: %w", p.PK, p.SK, err)
+		return nil, fmt.Errorf("get %s %s: %w", p.PK, p.SK, err)
 	}
 	count(ctx, meter.Units{Read: units(sizeOf(got.Item), true)})
-	if len(got.Item) == 0 {
-		return false, nil
-	}
-	return true, attributevalue.UnmarshalMap(got.Item, out)
+	return got.Item, nil
 }
 
 func (p primary) item() item {

@@ -36,6 +36,7 @@
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
 //	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; never deleted
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
+//	ORG#o#QUOTA            RUNS                    the count of runs in each of the last minutes, and a bound of the open ones
 //	ORG#o#RATE             MINUTE#<minute>#USER#u  the permits leased for the requests of a person; kept an hour
 //	ORG#o#RATE             MINUTE#<minute>#KEYS    the same for all keys; MINUTE#<minute>#RESERVE#KEY#k: the reserve of one
 //
@@ -120,6 +121,12 @@
 //	ClaimDedup                       1      0     1      put of the payload
 //	ReleaseDedup                     1      0     1      update of the payload, after a race
 //	AdmitWithinLimit                 1      0     1      put, at the revision that LimitStarts read
+//	AdmitRuns                        1      0     1      update, one for all runs that an event starts
+//	AdmitRuns, refused               1      0     1      update that is refused: a quota is reached
+//	WithdrawRun                      2      1     1      get; update, after a race
+//	SaveOpen                         1      0     1      update, after OpenRuns
+//	OpenRuns, few                    12     6     0      queries of by_status and by_org, when the bound of the open runs reached the limit
+//	RunTally                         1      1     0      get, for GET /api/quotas
 //	Create                           1      0     4      put; 3 are the indexes
 //	Maker                            1      1     0      get, for an event about an object of a kind that the organization's agents make
 //	SaveMaker                        1      0     1      put, after an action that made an object for whose events agents listen
@@ -164,13 +171,15 @@
 //	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
 //	Overdue, none                    4      2     0      query of each part of open
 //
-// The cost of three patterns depends on the number of runs. Counting reads
+// The cost of four patterns depends on the number of runs. Counting reads
 // keys, about 40 runs a unit and at most 10,001 (250 units), also for one
 // status. Runs that are pending or running and were never parked are found
 // among those of the last ten minutes (execution.Young). A list reads these as
 // well, 100 at a time and at most 1,000 in a call, and then returns a short
 // page. Counting them costs half a unit each, at most for the newest 10,000.
-// Overdue reads about 40 runs a unit.
+// Overdue reads about 40 runs a unit, and so does OpenRuns: the open runs that are
+// older than ten minutes, and twice all younger runs. An organization that has room
+// for open runs pays it once for as many runs as it has room for.
 //
 // # Activity
 //

@@ -212,6 +212,13 @@ func revokedUserKey(o id.Org, u id.User) primary {
 	return in(pk, err, "REVOKED")
 }
 
+// tallyKey is the key of the count of an organization's runs. It has a partition of
+// its own, because every event that starts runs writes it.
+func tallyKey(o id.Org) primary {
+	pk, err := join("ORG", string(o), "QUOTA")
+	return in(pk, err, "RUNS")
+}
+
 // rateKey is the key of the permits that were leased from a pot in one minute. The
 // pots of an organization share its partition.
 func rateKey(p limit.Pot, minute time.Time) primary {

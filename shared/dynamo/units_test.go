@@ -37,6 +37,7 @@ import (
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/meter"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -102,6 +103,38 @@ func (w *fixture) made() catalog.ObjectID {
 	made := catalog.ObjectID{Kind: "psa:ticket", ID: string(x.Trigger.ID)}
 	w.ok(w.store.SaveMaker(w.t.Context(), org, made, x.ID, start()))
 	return made
+}
+
+// admission returns a request to count n new runs. The tally of the organization is
+// as large as it becomes.
+func (w *fixture) admission(n int) quota.Admission {
+	w.t.Helper()
+	t, err := w.store.RunTally(w.t.Context(), org)
+	w.ok(err)
+	minute := quota.MinuteOf(start())
+	full := quota.Limits{RunsPerMinute: 1 << 20, OpenRuns: 1 << 20}
+	if t.Counted.IsZero() {
+		w.ok(w.store.SaveOpen(w.t.Context(), org, t, 49_999, start()))
+		for m := range quota.Minute(15) {
+			for range 20 {
+				w.ok(w.counted(w.t.Context(), quota.Admission{Minute: minute - 12*m, Runs: []id.Execution{w.run(w.agent.ID).ID}, Limits: full}, true))
+			}
+		}
+	}
+	a := quota.Admission{Minute: minute, Limits: full}
+	for range n {
+		a.Runs = append(a.Runs, w.run(w.agent.ID).ID)
+	}
+	return a
+}
+
+// counted counts runs, and returns an error unless that succeeds as wanted.
+func (w *fixture) counted(ctx context.Context, a quota.Admission, want bool) error {
+	_, ok, err := w.store.AdmitRuns(ctx, org, a)
+	if err == nil && ok != want {
+		return fmt.Errorf("counted: %t, want %t", ok, want)
+	}
+	return err
 }
 
 // leased stores a new run under a lease.
@@ -628,6 +661,36 @@ func dispatchPatterns() map[string]pattern {
 		"Create": func(w *fixture) call {
 			x := w.run(w.agent.ID)
 			return func(ctx context.Context) error { return w.store.Create(ctx, x) }
+		},
+		"AdmitRuns": func(w *fixture) call {
+			a := w.admission(3)
+			return func(ctx context.Context) error { return w.counted(ctx, a, true) }
+		},
+		"AdmitRuns, refused": func(w *fixture) call {
+			a := w.admission(3)
+			a.Limits.RunsPerMinute = 0
+			return func(ctx context.Context) error { return w.counted(ctx, a, false) }
+		},
+		"WithdrawRun": func(w *fixture) call {
+			a := w.admission(1)
+			w.ok(w.counted(w.t.Context(), a, true))
+			return func(ctx context.Context) error { return w.store.WithdrawRun(ctx, org, a.Minute, a.Runs[0]) }
+		},
+		"SaveOpen": func(w *fixture) call {
+			w.admission(1)
+			before, err := w.store.RunTally(w.t.Context(), org)
+			w.ok(err)
+			return func(ctx context.Context) error { return w.store.SaveOpen(ctx, org, before, before.Open, start()) }
+		},
+		"RunTally": func(w *fixture) call {
+			w.admission(1)
+			return func(ctx context.Context) error { return got(w.store.RunTally(ctx, org)) }
+		},
+		"OpenRuns, few": func(w *fixture) call {
+			now := start().AddDate(0, 1, 0)
+			return func(ctx context.Context) error {
+				return got(w.store.OpenRuns(ctx, "org_01JMSP0000000000000000000B", now.Add(-time.Minute), now))
+			}
 		},
 		"Refuse": func(w *fixture) call {
 			e := w.entry()

@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/retry"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -93,6 +94,14 @@ type Balances interface {
 	Balance(ctx context.Context, org id.Org, m credit.Month) (credit.Balance, error)
 }
 
+// Quotas counts runs against the quotas of an organization.
+type Quotas interface {
+	// AdmitRuns counts runs that start at a time. It returns those that the quotas
+	// admit, and the quota that refuses the others. It may be repeated: a run is
+	// counted once in a minute.
+	AdmitRuns(ctx context.Context, org id.Org, plan credit.Plan, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
+}
+
 // Gates finds the approval for which a run waits.
 type Gates interface {
 	Approval(ctx context.Context, org id.Org, appr id.Approval) (approval.Approval, error)
@@ -113,6 +122,7 @@ type Service struct {
 	Tenants     Tenants
 	Balances    Balances
 	Gates       Gates
+	Quotas      Quotas  // nil for a function that retries no runs
 	Machine     Machine // nil for a function that may start none: the sweeper starts them
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
@@ -302,8 +312,8 @@ func (s Steps) Asking() (StepRecord, bool) {
 // current definition of its agent. While that retry is open, a repeated request
 // returns it. Where a person denied the run, or one that it repeats, only people
 // who could have decided so may retry it. Retry returns ErrNotFound, ErrState,
-// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended, tenant.ErrPaused or
-// credit.ErrInsufficient.
+// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended, tenant.ErrPaused,
+// credit.ErrInsufficient or quota.ErrReached.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
 	x, done, err := s.Store.Execution(ctx, who.Org, exec)
 	if err != nil {
@@ -328,7 +338,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if err := s.mayOverrule(ctx, who, denials, approval.RulesOf(t)); err != nil {
 		return Execution{}, nil, err
 	}
-	again, open, err := s.retryOf(ctx, who, x, version, denials)
+	again, open, err := s.retryOf(ctx, who, t.Plan, x, version, denials)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
 	}
@@ -344,22 +354,36 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 // maxRetries limits the retries of one run; a retry can be retried too.
 const maxRetries = 1000
 
-// retryOf records the next retry of a run, or returns the open one.
+// retryOf records the next retry of a run, or returns the open one. Retries count
+// against the quotas, and not against the limit of the agent.
 func (s *Service) retryOf(
-	ctx context.Context, who caller.Caller, x Execution, version int, denials []id.Approval,
+	ctx context.Context, who caller.Caller, plan credit.Plan, x Execution, version int, denials []id.Approval,
 ) (again Execution, open bool, err error) {
 	for n := 1; n <= maxRetries; n++ {
+		earlier, _, err := s.Store.Execution(ctx, x.Org, x.RetryID(n))
+		switch {
+		case err == nil && earlier.Status.Ended():
+			continue
+		case !errors.Is(err, ErrNotFound):
+			return earlier, true, err
+		}
 		again, err := x.Retry(x.RetryID(n), version, StarterOf(who), denials, s.Now())
 		if err != nil {
 			return Execution{}, false, err
 		}
-		if err := s.Store.CreateRetry(ctx, again, retried(who, x, again)); !errors.Is(err, ErrExists) {
-			return again, false, err
+		_, full, err := s.Quotas.AdmitRuns(ctx, x.Org, plan, []id.Execution{again.ID}, again.Created)
+		switch {
+		case err != nil:
+			return Execution{}, false, err
+		case full != nil:
+			return Execution{}, false, full
 		}
-		earlier, _, err := s.Store.Execution(ctx, x.Org, again.ID)
-		if err != nil || !earlier.Status.Ended() {
-			return earlier, true, err
+		err = s.Store.CreateRetry(ctx, again, retried(who, x, again))
+		if errors.Is(err, ErrExists) { // a repeated request was faster
+			again, _, err = s.Store.Execution(ctx, x.Org, again.ID)
+			return again, true, err
 		}
+		return again, false, err
 	}
 	return Execution{}, false, ErrState.Sayf("The execution was retried %d times; retry the last of these.", maxRetries)
 }

@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -45,6 +46,9 @@ type fixture struct {
 	rings    []string
 	reported []error
 	broken   error // error of machine and doorbell
+
+	counted []string       // runs that were counted, with their plan
+	full    *quota.Reached // the quota that refuses runs, if any
 }
 
 func (w *fixture) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
@@ -150,6 +154,16 @@ func (w *fixture) Restart(ctx context.Context, c machine.Cursor, _ time.Time) er
 	return w.Start(ctx, c)
 }
 
+func (w *fixture) AdmitRuns(
+	_ context.Context, _ id.Org, plan credit.Plan, runs []id.Execution, _ time.Time,
+) ([]id.Execution, *quota.Reached, error) {
+	if w.full != nil {
+		return nil, w.full, nil
+	}
+	w.counted = append(w.counted, string(plan)+" "+string(runs[0]))
+	return runs, nil, nil
+}
+
 func (w *fixture) Ring(_ context.Context, token string) error {
 	w.rings = append(w.rings, token)
 	return w.broken
@@ -157,7 +171,7 @@ func (w *fixture) Ring(_ context.Context, token string) error {
 
 func (w *fixture) service() *execution.Service {
 	return &execution.Service{
-		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Machine: w, Doorbell: w,
+		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Quotas: w, Machine: w, Doorbell: w,
 		Now:    func() time.Time { return at(60) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
@@ -546,6 +560,27 @@ func TestARetryIsRefusedWithItsReason(t *testing.T) {
 				t.Errorf("it does not say what it is: %q", f.Message)
 			}
 		})
+	}
+}
+
+func TestARetryCountsOnceAgainstTheQuotas(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
+	name := w.runs[0].RetryID(1)
+	for range 2 {
+		if _, _, err := w.service().Retry(t.Context(), who, "exec_1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"growth " + string(name)}; !slices.Equal(w.counted, want) {
+		t.Errorf("counted %v, want %v", w.counted, want)
+	}
+	w = with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
+	w.full = &quota.Reached{Name: quota.RunsPerMinute, Used: 300, Limit: 300}
+	_, _, err := w.service().Retry(t.Context(), who, "exec_1")
+	if full, ok := errors.AsType[*quota.Reached](err); !ok || full != w.full || len(w.runs) != 1 || len(w.started) != 0 {
+		t.Errorf("%v; %d runs, started %v", err, len(w.runs), w.started)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	spec "theoneagents.app/agents/shared/httpapi/spec/credits"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/quota"
 )
 
 // Balances reads the credit balances of an organization. A month without use has
@@ -28,19 +29,31 @@ type AgentStats interface {
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
 }
 
-// credits are the operations on credits.
+// Plans finds the plan of an organization.
+type Plans interface {
+	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
+}
+
+// Quotas returns the use of every quota of an organization.
+type Quotas interface {
+	Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]quota.Usage, error)
+}
+
+// credits are the operations on credits and quotas.
 type credits struct {
 	Edge
 
 	balances Balances
 	stats    AgentStats
+	plans    Plans
+	quotas   Quotas
 }
 
 var _ spec.StrictServerInterface = credits{}
 
-// Credits returns the handler of the endpoints of credits.
-func Credits(balances Balances, tally AgentStats, edge Edge) http.Handler {
-	return edge.mount(credits{edge, balances, tally}.routes())
+// Credits returns the handler of the endpoints of credits and quotas.
+func Credits(balances Balances, tally AgentStats, plans Plans, quotas Quotas, edge Edge) http.Handler {
+	return edge.mount(credits{edge, balances, tally, plans, quotas}.routes())
 }
 
 func readGetCredits(*request) spec.GetCreditsRequestObject { return spec.GetCreditsRequestObject{} }
@@ -121,4 +134,26 @@ func usedIn(stats map[id.Agent]agent.Stats, m credit.Month) credit.Used {
 		used[a] = s.Credits[m]
 	}
 	return used
+}
+
+func readGetQuotas(*request) spec.GetQuotasRequestObject { return spec.GetQuotasRequestObject{} }
+
+// GetQuotas implements the contract.
+func (g credits) GetQuotas(ctx context.Context, _ spec.GetQuotasRequestObject) (spec.GetQuotasResponseObject, error) {
+	org := callerIn(ctx).Org
+	plan, err := g.plans.Plan(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	usage, err := g.quotas.Usage(ctx, org, plan)
+	if err != nil {
+		return nil, err
+	}
+	view := spec.GetQuotas200JSONResponse{Plan: spec.Plan(plan), Quotas: make([]spec.Quota, 0, len(usage))}
+	for _, u := range usage {
+		view.Quotas = append(view.Quotas, spec.Quota{
+			Name: spec.QuotaName(u.Name), Limit: u.Limit, Used: u.Used, ResetsAt: when(u.Reset),
+		})
+	}
+	return view, nil
 }

@@ -17,6 +17,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -256,6 +257,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		a.Log.InfoContext(r.Context(), "not authenticated", "request_id", x.requestID, "route", r.Pattern, "err", err)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="One Agents"`)
+	}
+	if full, ok := errors.AsType[*quota.Reached](err); ok {
+		wait(w.Header(), full.Wait)
 	}
 	if x.status != 0 {
 		return // the response has already begun

@@ -33,6 +33,7 @@ import (
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/template"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -57,7 +58,8 @@ type fixture struct {
 	machine  machines
 	broken   error // returned for every credit balance, when set
 
-	later time.Duration // by which the clock of authentication is ahead
+	quotas quota.Limits
+	later  time.Duration // by which the clock of authentication is ahead
 }
 
 func (w *fixture) now() time.Time { return now.Add(w.later) }
@@ -196,9 +198,11 @@ func (w *fixture) wire(t *testing.T) {
 		ID: systemID, Org: id.System, Name: d.Name, Type: agent.System, Status: agent.Active, Category: d.Category,
 		Created: now, Updated: now, Version: 1, Revision: 1,
 	}}}
+	quotas := &quota.Service{Store: w.store, Limits: func(credit.Plan) quota.Limits { return w.quotas }, Now: clock}
+	w.quotas = quota.Of(credit.Growth)
 	runs := &execution.Service{
 		Store: w.store, Definitions: agent.Definitions{System: system, Versions: w.store}, Tenants: w.store, Balances: w,
-		Gates: w.store, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
+		Gates: w.store, Quotas: quotas, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
 	}
 	w.agents = &agent.Service{
 		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, Settings: w.store, System: system, Now: clock,
@@ -222,7 +226,7 @@ func (w *fixture) wire(t *testing.T) {
 	}.routes()...)
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
-	w.routes = append(w.routes, credits{w.edge, w, w.store}.routes()...)
+	w.routes = append(w.routes, credits{w.edge, w, w.store, w.store, quotas}.routes()...)
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
 	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}}.routes()...)
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{

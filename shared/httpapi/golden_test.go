@@ -142,6 +142,7 @@ func written() []golden {
 		{"failed", call{as: member, what: "POST /api/executions/" + failedID + "/retry", body: `{}`}, nil},
 		{"by a key", call{as: "read_write", what: "POST /api/executions/" + failedID + "/retry"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/retry"}, nil},
+		{"no quota left", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *fixture) { w.quotas.RunsPerMinute = 0 }},
 		{"no credits", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, func(_ *testing.T, w *fixture) { w.broken = credit.ErrInsufficient }},
 		{"suspended", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, suspend},
 		{"deleted agent", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, deleteAgent},
@@ -176,6 +177,8 @@ func written() []golden {
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
 		{"internal error", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits/history"}, nil},
+		{"used", call{as: "viewer@org_a", what: "GET /api/quotas"}, nil},
+		{"unused", call{as: "viewer@org_b", what: "GET /api/quotas"}, nil},
 		{"internal error", call{as: owner, what: "GET /api/credits/history"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
 
 		{"all", call{as: owner, what: "GET /api/keys"}, nil},

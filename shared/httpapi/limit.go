@@ -37,7 +37,7 @@ func (a *api) limited(r *http.Request, x *exchange, rt route) error {
 	if v.Allowed || rt.records.urgent(r) && a.Limits.Spare(r.Context(), x.who).Allowed {
 		return nil
 	}
-	wait(h, v)
+	wait(h, v.Wait)
 	return limit.ErrLimited
 }
 
@@ -45,7 +45,7 @@ func (a *api) limited(r *http.Request, x *exchange, rt route) error {
 // it, or limit.ErrAddress when its address sent too many such requests.
 func (a *api) stranger(x *exchange, err error) error {
 	if v := a.Strangers.Take(networkOf(x.address)); !v.Allowed {
-		wait(x.Header(), v)
+		wait(x.Header(), v.Wait)
 		return limit.ErrAddress
 	}
 	return err
@@ -53,8 +53,8 @@ func (a *api) stranger(x *exchange, err error) error {
 
 // wait sets Retry-After, rounded up, so that the limit has reset when the caller
 // comes back.
-func wait(h http.Header, v limit.Verdict) {
-	h.Set("Retry-After", strconv.FormatInt(int64((v.Wait+time.Second-1)/time.Second), 10))
+func wait(h http.Header, d time.Duration) {
+	h.Set("Retry-After", strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))
 }
 
 // subscriber is the length of the prefix of an IPv6 address that belongs to one

@@ -68,6 +68,7 @@ func (g credits) routes() []route {
 	return []route{
 		{"GET /api/credits", caller.See, false, nil, serve(readGetCredits, g.GetCredits, speccredits.GetCreditsResponseObject.VisitGetCreditsResponse)},
 		{"GET /api/credits/history", caller.See, false, nil, serve(readGetCreditHistory, g.GetCreditHistory, speccredits.GetCreditHistoryResponseObject.VisitGetCreditHistoryResponse)},
+		{"GET /api/quotas", caller.See, false, nil, serve(readGetQuotas, g.GetQuotas, speccredits.GetQuotasResponseObject.VisitGetQuotasResponse)},
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -59,6 +60,7 @@ type org struct {
 	alerts alert.Record
 
 	rotation key.Rotation
+	tally    quota.Tally
 	audit    map[id.Audit]audit.Entry
 }
 

@@ -35,6 +35,7 @@ import (
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/outbox"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/sweep"
@@ -75,6 +76,7 @@ type cloud struct {
 	order       atomic.Pointer[order] // order in which calls are made; nil: as they arrive
 
 	mu       sync.Mutex
+	limits   quota.Limits // of every organization, if not those of its plan
 	names    int
 	swept    sweep.Report // the sum of all sweeps
 	reported []error
@@ -185,8 +187,9 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}}
 	clients := &client.Service{Store: kept, Now: now}
 	out.approvals = &approval.Service{Store: kept, Tenants: kept, Revocations: kept, Doorbell: w.machines, Now: now}
+	quotas := &quota.Service{Store: kept, Limits: w.quotas, Now: now}
 	out.executions = &execution.Service{
-		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept,
+		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept, Quotas: quotas,
 		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
 	}
 	out.agents = &agent.Service{
@@ -195,7 +198,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	}
 	out.dispatcher = &dispatch.Service{
 		Tenants: kept, Agents: kept, System: systemAgents(), Profiles: clients, Runs: kept,
-		Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
+		Quotas: quotas, Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
 		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
@@ -214,6 +217,16 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	out.runner.Pauses = &passes
 	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Pauses: out.pauses, Now: now, Sleep: sleep}
 	return out
+}
+
+// quotas returns the quotas of a plan, or the lower ones of a story.
+func (w *world) quotas(p credit.Plan) quota.Limits {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.limits.RunsPerMinute > 0 {
+		return w.limits
+	}
+	return quota.Of(p)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

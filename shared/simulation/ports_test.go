@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -138,6 +139,30 @@ func (s *store) EndDelivery(ctx context.Context, o id.Org, message string) error
 	return throughErr(ctx, s.world, "store.EndDelivery", "", func() error { return s.Store.EndDelivery(ctx, o, message) })
 }
 
+func (s *store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
+	type answer struct {
+		tally quota.Tally
+		ok    bool
+	}
+	got, err := through(ctx, s.world, "store.AdmitRuns", "", func() (answer, error) {
+		t, ok, err := s.Store.AdmitRuns(ctx, o, a)
+		return answer{t, ok}, err
+	})
+	return got.tally, got.ok, err
+}
+
+func (s *store) WithdrawRun(ctx context.Context, o id.Org, m quota.Minute, run id.Execution) error {
+	return throughErr(ctx, s.world, "store.WithdrawRun", "", func() error { return s.Store.WithdrawRun(ctx, o, m, run) })
+}
+
+func (s *store) SaveOpen(ctx context.Context, o id.Org, before quota.Tally, open int, at time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveOpen", "", func() error { return s.Store.SaveOpen(ctx, o, before, open, at) })
+}
+
+func (s *store) OpenRuns(ctx context.Context, o id.Org, since, now time.Time) (quota.Open, error) {
+	return through(ctx, s.world, "store.OpenRuns", "", func() (quota.Open, error) { return s.Store.OpenRuns(ctx, o, since, now) })
+}
+
 // harmless lists the calls of the store that cannot fail here: they only show
 // something to a person, or belong to services that no run depends on.
 var harmless = []string{
@@ -145,6 +170,7 @@ var harmless = []string{
 	"Approvals", // a list
 	"Revoke",    // sessions
 	"Missed",    // a count
+	"RunTally",  // shows a count
 }
 
 // Every call of the services to the store passes a site where it may fail. A
@@ -157,7 +183,7 @@ func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
-		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](),
+		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](), reflect.TypeFor[quota.Store](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -33,6 +33,7 @@ import (
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/tenant"
@@ -59,6 +60,7 @@ type Store interface {
 	sweep.Store
 	limit.Store
 	queue.Deliveries
+	quota.Store
 	outbox.Store
 	alert.Store
 	audit.Store
@@ -94,6 +96,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"keys":       keys(),
 		"orgs":       orgs(),
 		"limits":     limits(),
+		"quotas":     quotas(),
 		"outbox":     outboxes(),
 		"deliveries": deliveries(),
 		"thresholds": thresholds(),

@@ -23,10 +23,12 @@ import (
 // answers.
 func groups() map[string]func(*Wire) http.Handler {
 	return map[string]func(*Wire) http.Handler{
-		"agents":     func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
-		"approvals":  func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
-		"audit":      func(w *Wire) http.Handler { return httpapi.Audit(&audit.Service{Store: w.Store()}, w.edge()) },
-		"credits":    func(w *Wire) http.Handler { return httpapi.Credits(w.Store(), w.Store(), w.edge()) },
+		"agents":    func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
+		"approvals": func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.edge()) },
+		"audit":     func(w *Wire) http.Handler { return httpapi.Audit(&audit.Service{Store: w.Store()}, w.edge()) },
+		"credits": func(w *Wire) http.Handler {
+			return httpapi.Credits(w.Store(), w.Store(), w.Store(), w.Quotas(), w.edge())
+		},
 		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
 		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.edge()) },
 		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },

@@ -46,6 +46,7 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/stepfn"
 	"theoneagents.app/agents/shared/template"
@@ -131,7 +132,7 @@ func (w *Wire) MetricsNamespace() string { return w.env.Need(boot.EnvMetrics) }
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {
 	s := w.canceller()
-	s.Machine = w.Machine()
+	s.Machine, s.Quotas = w.Machine(), w.Quotas()
 	return s
 }
 
@@ -175,6 +176,11 @@ func (w *Wire) Templates() *template.Service {
 // Approvals returns the service of approvals.
 func (w *Wire) Approvals() *approval.Service {
 	return &approval.Service{Store: w.Store(), Tenants: w.Store(), Revocations: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}
+}
+
+// Quotas returns the service that counts runs against the quotas of a plan.
+func (w *Wire) Quotas() *quota.Service {
+	return &quota.Service{Store: w.Store(), Limits: quota.Of, Now: w.Now}
 }
 
 // Clients returns the service of client profiles.

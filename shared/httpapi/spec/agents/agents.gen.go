@@ -132,6 +132,7 @@ const (
 	OrgSuspended         Outcome = "org_suspended"
 	OutOfScope           Outcome = "out_of_scope"
 	Overridden           Outcome = "overridden"
+	QuotaReached         Outcome = "quota_reached"
 	Started              Outcome = "started"
 )
 
@@ -159,6 +160,8 @@ func (e Outcome) Valid() bool {
 	case OutOfScope:
 		return true
 	case Overridden:
+		return true
+	case QuotaReached:
 		return true
 	case Started:
 		return true
@@ -237,6 +240,7 @@ type Activity struct {
 	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 	// - `limit_reached`: `execution_limit` allows no more executions for now.
+	// - `quota_reached`: a quota of the plan allows no more executions for now; see `GET /api/quotas`.
 	// - `org_suspended`: the organization is suspended.
 	// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 	// - `agent_error`: the agent names an event type or an action that no longer exists.
@@ -473,6 +477,7 @@ type NextCursor = string
 // - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 // - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 // - `limit_reached`: `execution_limit` allows no more executions for now.
+// - `quota_reached`: a quota of the plan allows no more executions for now; see `GET /api/quotas`.
 // - `org_suspended`: the organization is suspended.
 // - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 // - `agent_error`: the agent names an event type or an action that no longer exists.

@@ -13,6 +13,45 @@ import (
 	"time"
 )
 
+// Defines values for Plan.
+const (
+	Growth  Plan = "growth"
+	Scale   Plan = "scale"
+	Starter Plan = "starter"
+)
+
+// Valid indicates whether the value is a known member of the Plan enum.
+func (e Plan) Valid() bool {
+	switch e {
+	case Growth:
+		return true
+	case Scale:
+		return true
+	case Starter:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QuotaName.
+const (
+	OpenRuns      QuotaName = "open_runs"
+	RunsPerMinute QuotaName = "runs_per_minute"
+)
+
+// Valid indicates whether the value is a known member of the QuotaName enum.
+func (e QuotaName) Valid() bool {
+	switch e {
+	case OpenRuns:
+		return true
+	case RunsPerMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // CreditHistory The credits used in the past 12 months.
 type CreditHistory struct {
 	// History The months, newest first, months without use included.
@@ -76,6 +115,42 @@ type CreditsByModel struct {
 // Month A calendar month in UTC, as `YYYY-MM`.
 type Month = string
 
+// Plan The plan of an organization.
+type Plan string
+
+// Quota A quota of the plan and its use.
+type Quota struct {
+	// Name The name of a quota.
+	//
+	// - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
+	// - `open_runs`: executions that have not ended.
+	Name QuotaName `json:"name"`
+
+	// Limit The most that the plan allows.
+	Limit int `json:"limit"`
+
+	// Used What counts against the limit now.
+	Used int `json:"used"`
+
+	// ResetsAt When the count begins anew; null for a quota that becomes free with what it counts.
+	ResetsAt *time.Time `json:"resets_at"`
+}
+
+// QuotaName The name of a quota.
+//
+// - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
+// - `open_runs`: executions that have not ended.
+type QuotaName string
+
+// Quotas The quotas of the organization's plan.
+type Quotas struct {
+	// Plan The plan of an organization.
+	Plan Plan `json:"plan"`
+
+	// Quotas Each quota with its use.
+	Quotas []Quota `json:"quotas"`
+}
+
 // AgentID defines model for AgentID.
 type AgentID = string
 
@@ -133,6 +208,27 @@ func (response GetCreditHistory200JSONResponse) VisitGetCreditHistoryResponse(w 
 	return err
 }
 
+type GetQuotasRequestObject struct {
+}
+
+type GetQuotasResponseObject interface {
+	VisitGetQuotasResponse(w http.ResponseWriter) error
+}
+
+type GetQuotas200JSONResponse Quotas
+
+func (response GetQuotas200JSONResponse) VisitGetQuotasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCredits Get the current month's usage
@@ -141,4 +237,7 @@ type StrictServerInterface interface {
 	// GetCreditHistory Get the credit history
 	// (GET /api/credits/history)
 	GetCreditHistory(ctx context.Context, request GetCreditHistoryRequestObject) (GetCreditHistoryResponseObject, error)
+	// GetQuotas Get the quotas of the plan
+	// (GET /api/quotas)
+	GetQuotas(ctx context.Context, request GetQuotasRequestObject) (GetQuotasResponseObject, error)
 }

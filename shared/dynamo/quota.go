@@ -1,0 +1,263 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/meter"
+	"theoneagents.app/agents/shared/quota"
+)
+
+// The attributes of a tally. Each minute and each slot has one of its own, so that
+// one update counts in a minute without knowing whether it has begun: m29552782 is
+// the count of a minute, s07 the mark in a slot.
+const (
+	openAttribute    = "open"
+	countedAttribute = "counted"
+	minutePrefix     = "m"
+	slotPrefix       = "s"
+)
+
+func minuteAttribute(m quota.Minute) string {
+	return minutePrefix + strconv.FormatInt(int64(m), 10)
+}
+
+func slotAttribute(slot int) string { return slotPrefix + strconv.Itoa(slot) }
+
+// leftMinutes is the number of earlier minutes that each count removes. An item that
+// has more of them, because events are further apart, is cleaned by a write of its
+// own when there are maxMinutes.
+const (
+	leftMinutes = 10
+	maxMinutes  = 20
+)
+
+// AdmitRuns implements quota.Store. The conditions are those of Tally.Admit.
+func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
+	nonce := s.nonce()
+	w := admission(o, a)
+	x, err := w.expressed(nonce)
+	if err := errors.Join(w.key.err, err); err != nil {
+		return quota.Tally{}, false, err
+	}
+	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.table, Key: w.key.item(), UpdateExpression: x.update, ConditionExpression: x.cond,
+		ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values, ReturnValues: types.ReturnValueAllNew,
+		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal, ReturnValuesOnConditionCheckFailure: allOld,
+	})
+	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		count(ctx, meter.Units{Write: writeUnits(sizeOf(failed.Item))})
+		t, err := tallyOf(failed.Item)
+		return t, textOf(failed.Item, nonceAttribute) == nonce, err // an earlier try of this call was applied
+	}
+	if err != nil {
+		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", len(a.Runs), o, err)
+	}
+	if out.ConsumedCapacity != nil {
+		count(ctx, meter.Units{Write: charged(*out.ConsumedCapacity)})
+	}
+	t, err := tallyOf(out.Attributes)
+	if err != nil {
+		return t, true, err
+	}
+	return t, true, s.forget(ctx, o, t, a.Minute)
+}
+
+// admission returns the update that counts runs.
+func admission(o id.Org, a quota.Admission) write {
+	n := len(a.Runs)
+	minute := minuteAttribute(a.Minute)
+	w := write{
+		op: opUpdate, key: tallyKey(o), set: map[string]any{},
+		add:  map[string]int64{minute: int64(n), openAttribute: int64(n)},
+		args: map[string]any{":mostStarted": a.Limits.RunsPerMinute - n, ":mostOpen": a.Limits.OpenRuns - n},
+	}
+	conds := []string{"(attribute_not_exists(#" + minute + ") OR #" + minute + " <= :mostStarted)", "#" + openAttribute + " <= :mostOpen"}
+	for slot, mark := range a.Marks() {
+		name := slotAttribute(slot)
+		w.set[name] = []byte(mark)
+		conds = append(conds, "(attribute_not_exists(#"+name+") OR #"+name+" <> :_"+name+")")
+	}
+	w.cond = strings.Join(conds, " AND ")
+	for m := a.Minute - quota.Kept; m > a.Minute-quota.Kept-leftMinutes; m-- {
+		w.remove = append(w.remove, minuteAttribute(m))
+	}
+	return w
+}
+
+// forget removes the minutes of a tally that no one needs.
+func (s *Store) forget(ctx context.Context, o id.Org, t quota.Tally, now quota.Minute) error {
+	if len(t.Minutes) < maxMinutes {
+		return nil
+	}
+	w := write{op: opUpdate, key: tallyKey(o)}
+	for m := range t.Minutes {
+		if m <= now-quota.Kept {
+			w.remove = append(w.remove, minuteAttribute(m))
+		}
+	}
+	return s.write(ctx, w)
+}
+
+// tallyOf reads a tally.
+func tallyOf(i item) (quota.Tally, error) {
+	t := quota.Tally{Minutes: map[quota.Minute]int{}}
+	for name, v := range i {
+		switch {
+		case name == openAttribute:
+			n, err := numberOf(i, name)
+			if err != nil {
+				return t, err
+			}
+			t.Open = n
+		case name == countedAttribute:
+			n, err := numberOf(i, name)
+			if err != nil {
+				return t, err
+			}
+			t.Counted = timeOf(int64(n))
+		default:
+			if err := readPart(&t, i, name, v); err != nil {
+				return t, err
+			}
+		}
+	}
+	return t, nil
+}
+
+// readPart reads a minute or a mark; other attributes are none.
+func readPart(t *quota.Tally, i item, name string, v types.AttributeValue) error {
+	if rest, ok := strings.CutPrefix(name, minutePrefix); ok {
+		if m, err := strconv.ParseInt(rest, 10, 64); err == nil {
+			n, err := numberOf(i, name)
+			t.Minutes[quota.Minute(m)] = n
+			return err
+		}
+	}
+	if rest, ok := strings.CutPrefix(name, slotPrefix); ok {
+		mark, isMark := v.(*types.AttributeValueMemberB)
+		if slot, err := strconv.Atoi(rest); err == nil && isMark && slot >= 0 && slot < quota.Slots {
+			t.Marks[slot] = quota.MarkText(mark.Value)
+		}
+	}
+	return nil
+}
+
+// WithdrawRun implements quota.Store.
+func (s *Store) WithdrawRun(ctx context.Context, o id.Org, m quota.Minute, run id.Execution) error {
+	t, err := s.RunTally(ctx, o)
+	if err != nil {
+		return err
+	}
+	slot, ok := t.Slot(m, run)
+	if !ok {
+		return nil
+	}
+	name, minute := slotAttribute(slot), minuteAttribute(m)
+	err = s.write(ctx, write{
+		op: opUpdate, key: tallyKey(o), remove: []string{name},
+		add:  map[string]int64{minute: -1, openAttribute: -1},
+		cond: "#" + name + " = :mark", args: map[string]any{":mark": []byte(t.Marks[slot])},
+	})
+	if refused(err) != nil {
+		return nil //nolint:nilerr // it is taken back already, or the mark of another run replaced its own.
+	}
+	return err
+}
+
+// SaveOpen implements quota.Store.
+func (s *Store) SaveOpen(ctx context.Context, o id.Org, before quota.Tally, open int, at time.Time) error {
+	w := write{
+		op: opUpdate, key: tallyKey(o), set: map[string]any{openAttribute: open, countedAttribute: nanos(at)},
+		cond: "attribute_not_exists(#" + openAttribute + ")",
+	}
+	if !before.Counted.IsZero() {
+		w.cond = "#" + openAttribute + " = :open AND #" + countedAttribute + " = :counted"
+		w.args = map[string]any{":open": before.Open, ":counted": nanos(before.Counted)}
+	}
+	err := s.write(ctx, w)
+	if refused(err) != nil {
+		return quota.ErrStale
+	}
+	return err
+}
+
+// RunTally implements quota.Store.
+func (s *Store) RunTally(ctx context.Context, o id.Org) (quota.Tally, error) {
+	i, err := s.getItem(ctx, tallyKey(o))
+	if err != nil {
+		return quota.Tally{}, err
+	}
+	return tallyOf(i)
+}
+
+// OpenRuns implements quota.Store. It counts keys. A run that is younger than
+// execution.Young is open unless the index by status says that it has ended; an older
+// one is open if that index says so. Such a run may move between two statuses while
+// they are counted, so their keys are compared.
+func (s *Store) OpenRuns(ctx context.Context, o id.Org, since, now time.Time) (quota.Open, error) {
+	young := now.Add(-execution.Young).Truncate(time.Second)
+	old, err := s.oldOpen(ctx, o, young)
+	if err != nil {
+		return quota.Open{}, err
+	}
+	all, ended, err := s.createdIn(ctx, o, young, since)
+	if err != nil {
+		return quota.Open{}, err
+	}
+	n := quota.Open{Before: old + all - ended}
+	n.Since, n.Ended, err = s.createdIn(ctx, o, since, time.Time{})
+	return n, err
+}
+
+// createdIn counts the runs that were created in a period, and those of them that
+// have ended.
+func (s *Store) createdIn(ctx context.Context, o id.Org, from, to time.Time) (all, ended int, err error) {
+	q := execution.Query{From: from, To: to}
+	if all, err = s.size(ctx, runsQuery(o, q), unbounded); err != nil {
+		return 0, 0, err
+	}
+	for _, q.Status = range []execution.Status{execution.Completed, execution.Failed, execution.Cancelled} {
+		n, err := s.size(ctx, lastingQuery(o, q), unbounded)
+		if err != nil {
+			return 0, 0, err
+		}
+		ended += n
+	}
+	return all, min(ended, all), nil
+}
+
+// unbounded is more than the runs of an organization in execution.Young.
+const unbounded = 1 << 20
+
+// oldOpen counts the open runs that were created before a time.
+func (s *Store) oldOpen(ctx context.Context, o id.Org, before time.Time) (int, error) {
+	open := map[string]struct{}{}
+	for _, st := range []execution.Status{execution.WaitingApproval, execution.Running, execution.Pending, execution.WaitingApproval} {
+		q := lastingQuery(o, execution.Query{Status: st, To: before})
+		for {
+			items, next, err := s.page(ctx, q)
+			if err != nil {
+				return 0, err
+			}
+			for _, i := range items {
+				open[textOf(i, schema.PartitionKey)] = struct{}{}
+			}
+			if next == nil {
+				break
+			}
+			q.start = next
+		}
+	}
+	return len(open), nil
+}

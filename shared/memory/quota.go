@@ -1,0 +1,65 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/quota"
+)
+
+// AdmitRuns implements quota.Store.
+func (s *Store) AdmitRuns(_ context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.org(o).tally.Admit(a)
+	s.org(o).tally = t
+	return t, ok, nil
+}
+
+// WithdrawRun implements quota.Store.
+func (s *Store) WithdrawRun(_ context.Context, o id.Org, m quota.Minute, run id.Execution) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(o).tally, _ = s.org(o).tally.Withdraw(m, run)
+	return nil
+}
+
+// SaveOpen implements quota.Store.
+func (s *Store) SaveOpen(_ context.Context, o id.Org, before quota.Tally, open int, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &s.org(o).tally
+	if t.Open != before.Open || !t.Counted.Equal(before.Counted) {
+		return quota.ErrStale
+	}
+	t.Open, t.Counted = open, at
+	return nil
+}
+
+// RunTally implements quota.Store.
+func (s *Store) RunTally(_ context.Context, o id.Org) (quota.Tally, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).tally, nil
+}
+
+// OpenRuns implements quota.Store.
+func (s *Store) OpenRuns(_ context.Context, o id.Org, since, _ time.Time) (quota.Open, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var n quota.Open
+	for _, r := range s.org(o).runs {
+		x := r.execution
+		switch ended := x.Status.Ended(); {
+		case !x.Created.Before(since):
+			n.Since++
+			if ended {
+				n.Ended++
+			}
+		case !ended:
+			n.Before++
+		}
+	}
+	return n, nil
+}
