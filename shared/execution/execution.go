@@ -37,6 +37,7 @@ import (
 var (
 	ErrNotFound = fault.New(fault.Missing, "execution_not_found", "No such execution.")
 	ErrState    = fault.New(fault.Conflict, "invalid_execution_state", "The execution is not in a status that allows this.")
+	ErrRetries  = fault.New(fault.Conflict, "limit_reached", "The execution was retried too often in the last hour.")
 	ErrExists   = fault.New(fault.Stale, "execution_exists", "The execution exists already.")
 	ErrStale    = fault.New(fault.Stale, "conflict", "The execution has changed; try again.")
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/approval"
@@ -312,7 +313,7 @@ func (s Steps) Asking() (StepRecord, bool) {
 // current definition of its agent. While that retry is open, a repeated request
 // returns it. Where a person denied the run, or one that it repeats, only people
 // who could have decided so may retry it. Retry returns ErrNotFound, ErrState,
-// ErrDenied, agent.ErrNotFound, tenant.ErrSuspended, tenant.ErrPaused,
+// ErrDenied, ErrRetries, agent.ErrNotFound, tenant.ErrSuspended, tenant.ErrPaused,
 // credit.ErrInsufficient or quota.ErrReached.
 func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Execution) (Execution, Trace, error) {
 	x, done, err := s.Store.Execution(ctx, who.Org, exec)
@@ -351,23 +352,37 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	return again, TraceOf(d, nil, false), nil
 }
 
-// maxRetries limits the retries of one run; a retry can be retried too.
+// maxRetries limits the retries of a run, those of its retries included.
 const maxRetries = 1000
 
 // retryOf records the next retry of a run, or returns the open one. Retries count
-// against the quotas, and not against the limit of the agent.
+// against the quotas, and not against the limit of the agent. The retries of a run and
+// of its retries are numbered together: the number makes the id, so of two requests
+// with the same number one records its retry, and the other counts it.
 func (s *Service) retryOf(
 	ctx context.Context, who caller.Caller, plan credit.Plan, x Execution, version int, denials []id.Approval,
 ) (again Execution, open bool, err error) {
+	first, err := s.firstOf(ctx, x)
+	if err != nil {
+		return Execution{}, false, err
+	}
+	var started []time.Time
 	for n := 1; n <= maxRetries; n++ {
-		earlier, _, err := s.Store.Execution(ctx, x.Org, x.RetryID(n))
+		earlier, _, err := s.Store.Execution(ctx, x.Org, first.RetryID(n))
 		switch {
-		case err == nil && earlier.Status.Ended():
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return Execution{}, false, err
+		case earlier.RetryOf == x.ID && !earlier.Status.Ended():
+			return earlier, true, nil
+		default:
+			started = append(started, earlier.Created)
 			continue
-		case !errors.Is(err, ErrNotFound):
-			return earlier, true, err
 		}
-		again, err := x.Retry(x.RetryID(n), version, StarterOf(who), denials, s.Now())
+		again, err = x.Retry(first.RetryID(n), version, StarterOf(who), denials, s.Now())
+		if err == nil {
+			err = retriesLeft(first.ID, started, again.Created)
+		}
 		if err != nil {
 			return Execution{}, false, err
 		}
@@ -378,14 +393,42 @@ func (s *Service) retryOf(
 		case full != nil:
 			return Execution{}, false, full
 		}
-		err = s.Store.CreateRetry(ctx, again, retried(who, x, again))
-		if errors.Is(err, ErrExists) { // a repeated request was faster
-			again, _, err = s.Store.Execution(ctx, x.Org, again.ID)
-			return again, true, err
+		if err := s.Store.CreateRetry(ctx, again, retried(who, x, again)); !errors.Is(err, ErrExists) {
+			return again, false, err
 		}
-		return again, false, err
+		n-- // another request was faster: look at its retry
 	}
-	return Execution{}, false, ErrState.Sayf("The execution was retried %d times; retry the last of these.", maxRetries)
+	return Execution{}, false, ErrState.Sayf("The execution was retried %d times, the most that it may be.", maxRetries)
+}
+
+// firstOf returns the run with which a chain of retries began.
+func (s *Service) firstOf(ctx context.Context, x Execution) (Execution, error) {
+	for range maxRetries {
+		if x.RetryOf == "" {
+			return x, nil
+		}
+		before, _, err := s.Store.Execution(ctx, x.Org, x.RetryOf)
+		if err != nil {
+			return Execution{}, fmt.Errorf("find the run that %s retries: %w", x.ID, internal(err))
+		}
+		x = before
+	}
+	return x, nil
+}
+
+// MaxRetriesPerHour limits the retries of a run and of its retries in an hour.
+const MaxRetriesPerHour = 5
+
+// retriesLeft returns ErrRetries when another retry would be one too many in an hour.
+// The times are those of the earlier retries, in their order.
+func retriesLeft(first id.Execution, started []time.Time, now time.Time) error {
+	recent := slices.DeleteFunc(slices.Clone(started), func(at time.Time) bool { return !at.After(now.Add(-time.Hour)) })
+	if len(recent) < MaxRetriesPerHour {
+		return nil
+	}
+	next := recent[len(recent)-MaxRetriesPerHour].Add(time.Hour)
+	return ErrRetries.Sayf("%s and its retries were retried %d times in the last hour, and %d is the most; the next retry may start at %s.",
+		first, len(recent), MaxRetriesPerHour, next.UTC().Format(time.RFC3339))
 }
 
 // retried returns the act that records a retry of x.

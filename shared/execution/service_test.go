@@ -584,6 +584,54 @@ func TestARetryCountsOnceAgainstTheQuotas(t *testing.T) {
 	}
 }
 
+// The retries of a run are counted with those of its retries, so that no chain of
+// retries goes around the limit.
+func TestARunIsRetriedFiveTimesAnHour(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{}, at(5)))
+	now := at(60)
+	s := w.service()
+	s.Now = func() time.Time { return now }
+	retry := func(exec id.Execution) (execution.Execution, error) {
+		t.Helper()
+		now = now.Add(time.Minute)
+		x, _, err := s.Retry(t.Context(), who, exec)
+		if err == nil {
+			last := len(w.runs) - 1
+			w.runs[last] = leased(t, w.runs[last], "one", 6).Fail(execution.Failure{}, now)
+		}
+		return x, err
+	}
+	last := id.Execution("exec_1")
+	for n := range 5 {
+		exec := last
+		if n%2 == 0 {
+			exec = "exec_1"
+		}
+		x, err := retry(exec)
+		if err != nil || x.RetryOf != exec {
+			t.Fatalf("retry %d of %s: %v, %v", n, exec, x.RetryOf, err)
+		}
+		last = x.ID
+	}
+	for _, exec := range []id.Execution{"exec_1", last, w.runs[2].ID} {
+		_, err := retry(exec)
+		want := "exec_1 and its retries were retried 5 times in the last hour, and 5 is the most; the next retry may start at " +
+			w.runs[1].Created.Add(time.Hour).UTC().Format(time.RFC3339) + "."
+		if f := fault.From(err); !errors.Is(err, execution.ErrRetries) || f.Class != fault.Conflict || f.Message != want {
+			t.Errorf("retry of %s: %v, want %q", exec, err, want)
+		}
+	}
+	if len(w.runs) != 6 || len(w.counted) != 5 {
+		t.Errorf("%d runs, counted %v", len(w.runs), w.counted)
+	}
+	now = w.runs[1].Created.Add(time.Hour - time.Minute)
+	if _, err := retry(last); err != nil {
+		t.Errorf("an hour after the first: %v", err)
+	}
+}
+
 func TestOneCreditIsEnoughToStart(t *testing.T) {
 	t.Parallel()
 
