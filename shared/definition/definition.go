@@ -37,7 +37,7 @@ const (
 	MaxSteps       = 50   // nested steps included
 	MaxDepth       = 5    // a step outside of every branch has depth 1
 	MaxText        = 20_000
-	MaxRecipients  = 50
+	MaxRecipients  = 20
 	MaxFilters     = 50
 	MaxCases       = 20
 )

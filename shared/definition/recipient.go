@@ -52,6 +52,21 @@ func (r Rules) Recipient(c Channel, text string) (string, error) {
 	return to, r.Reaches(c, to)
 }
 
+// once returns the form in which a written recipient is compared with others.
+func (r Rules) once(c Channel, text string) string {
+	if strings.Contains(text, "{{") {
+		return text
+	}
+	to, err := r.Recipient(c, text)
+	if err != nil {
+		return text
+	}
+	if c == Email {
+		return strings.ToLower(to)
+	}
+	return to
+}
+
 // trimmed removes the blanks and the invisible characters around a text.
 func trimmed(text string) string {
 	return strings.TrimFunc(text, func(r rune) bool {

@@ -157,8 +157,15 @@ func readNotification(p *parser, o input.Object, s *Step, _ int) {
 
 func (p *parser) recipients(o input.Object, c Channel) []string {
 	list := o.Texts("recipients", o.NeedList("recipients", MaxRecipients), 2000)
+	known := map[string]int{}
 	for i, r := range list {
 		path := input.Index(o.At("recipients"), i)
+		once := p.rules.once(c, r)
+		if first, again := known[once]; again && r != "" {
+			p.Fault(path, "is the same as recipients[%d]; each recipient gets the message once", first)
+			continue
+		}
+		known[once] = i
 		if strings.Contains(r, "{{") {
 			if slices.ContainsFunc(p.template(path, r), p.fromModel) {
 				p.Fault(path, "recipients must not come from a model's answer")

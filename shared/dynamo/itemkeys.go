@@ -16,6 +16,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
+	"theoneagents.app/agents/shared/quota"
 )
 
 // errKey says that a text cannot be part of a key.
@@ -217,6 +218,12 @@ func revokedUserKey(o id.Org, u id.User) primary {
 func tallyKey(o id.Org) primary {
 	pk, err := join("ORG", string(o), "QUOTA")
 	return in(pk, err, "RUNS")
+}
+
+// messagesKey is the key of the count of one quota of messages on a day.
+func messagesKey(o id.Org, day quota.Day, name quota.Name) primary {
+	pk, err := join("ORG", string(o), "QUOTA")
+	return in(pk, err, "DAY", string(day), string(name))
 }
 
 // rateKey is the key of the permits that were leased from a pot in one minute. The

@@ -44,11 +44,24 @@ const (
 
 // AdmitRuns implements quota.Store. The conditions are those of Tally.Admit.
 func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
+	after, ok, err := s.admitted(ctx, admission(o, a))
+	if err != nil {
+		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", len(a.Runs), o, err)
+	}
+	t, err := tallyOf(after)
+	if err != nil || !ok {
+		return t, ok, err
+	}
+	return t, true, s.forget(ctx, o, t, a.Minute)
+}
+
+// admitted applies an update that counts. It returns the item afterwards, and whether
+// the update was applied, by this call or by an earlier try of it.
+func (s *Store) admitted(ctx context.Context, w write) (after item, ok bool, err error) {
 	nonce := s.nonce()
-	w := admission(o, a)
 	x, err := w.expressed(nonce)
 	if err := errors.Join(w.key.err, err); err != nil {
-		return quota.Tally{}, false, err
+		return nil, false, err
 	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: w.key.item(), UpdateExpression: x.update, ConditionExpression: x.cond,
@@ -57,20 +70,15 @@ func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quo
 	})
 	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		count(ctx, meter.Units{Write: writeUnits(sizeOf(failed.Item))})
-		t, err := tallyOf(failed.Item)
-		return t, textOf(failed.Item, nonceAttribute) == nonce, err // an earlier try of this call was applied
+		return failed.Item, textOf(failed.Item, nonceAttribute) == nonce, nil
 	}
 	if err != nil {
-		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", len(a.Runs), o, err)
+		return nil, false, err
 	}
 	if out.ConsumedCapacity != nil {
 		count(ctx, meter.Units{Write: charged(*out.ConsumedCapacity)})
 	}
-	t, err := tallyOf(out.Attributes)
-	if err != nil {
-		return t, true, err
-	}
-	return t, true, s.forget(ctx, o, t, a.Minute)
+	return out.Attributes, true, nil
 }
 
 // admission returns the update that counts runs.
@@ -260,4 +268,61 @@ func (s *Store) oldOpen(ctx context.Context, o id.Org, before time.Time) (int, e
 		}
 	}
 	return len(open), nil
+}
+
+// countedMessages is the attribute that counts the messages of a day.
+const countedMessages = "n"
+
+// keptDays is how long the counts of a day are kept after it has begun.
+const keptDays = 3 * 24 * time.Hour
+
+// AdmitMessages implements quota.Store. The conditions are those of DayTally.Admit.
+func (s *Store) AdmitMessages(ctx context.Context, o id.Org, b quota.Batch) (quota.DayTally, bool, error) {
+	mark, slot := b.Mark()
+	name := slotAttribute(slot)
+	begin, dayErr := time.Parse(time.DateOnly, string(b.Day))
+	w := write{
+		op: opUpdate, key: messagesKey(o, b.Day, b.Name),
+		set: map[string]any{name: mark + strconv.Itoa(b.Size), schema.Expires: begin.Add(keptDays).Unix()},
+		add: map[string]int64{countedMessages: int64(b.Size)},
+		cond: "(attribute_not_exists(#" + countedMessages + ") OR #" + countedMessages + " <= :most)" +
+			" AND (attribute_not_exists(#" + name + ") OR NOT begins_with(#" + name + ", :mark))",
+		args: map[string]any{":most": b.Limit - b.Size, ":mark": mark},
+	}
+	w.key.err = errors.Join(w.key.err, dayErr)
+	after, ok, err := s.admitted(ctx, w)
+	if err != nil {
+		return quota.DayTally{}, false, fmt.Errorf("count %d messages of %s: %w", b.Size, o, err)
+	}
+	t, err := dayTallyOf(after)
+	return t, ok, err
+}
+
+// dayTallyOf reads the count of a day.
+func dayTallyOf(i item) (t quota.DayTally, err error) {
+	if len(i) == 0 {
+		return t, nil
+	}
+	t.Count, err = numberOf(i, countedMessages)
+	for slot := range t.Marks {
+		t.Marks[slot] = textOf(i, slotAttribute(slot))
+	}
+	return t, err
+}
+
+// Messages implements quota.Store.
+func (s *Store) Messages(ctx context.Context, o id.Org, day quota.Day) (map[quota.Name]int, error) {
+	counts := map[quota.Name]int{}
+	for _, name := range []quota.Name{quota.SMSPerDay, quota.EmailsPerDay, quota.ChatsPerDay} {
+		i, err := s.getItem(ctx, messagesKey(o, day, name))
+		if err != nil {
+			return nil, err
+		}
+		t, err := dayTallyOf(i)
+		if err != nil {
+			return nil, err
+		}
+		counts[name] = t.Count
+	}
+	return counts, nil
 }

@@ -128,6 +128,24 @@ func (w *fixture) admission(n int) quota.Admission {
 	return a
 }
 
+// batch returns a new batch of 20 messages. The tally of the day is as large as it
+// becomes.
+func (w *fixture) batch(limit int) quota.Batch {
+	w.t.Helper()
+	b := quota.Batch{Name: quota.ChatsPerDay, Day: quota.DayOf(start()), Size: 20, Limit: 1 << 20}
+	counts, err := w.store.Messages(w.t.Context(), org, b.Day)
+	w.ok(err)
+	if counts[b.Name] == 0 {
+		for range 8 * quota.MessageSlots {
+			b.Key = string(w.run(w.agent.ID).ID) + ":tell"
+			_, _, err := w.store.AdmitMessages(w.t.Context(), org, b)
+			w.ok(err)
+		}
+	}
+	b.Key, b.Limit = string(w.run(w.agent.ID).ID)+":tell", limit
+	return b
+}
+
 // counted counts runs, and returns an error unless that succeeds as wanted.
 func (w *fixture) counted(ctx context.Context, a quota.Admission, want bool) error {
 	_, ok, err := w.store.AdmitRuns(ctx, org, a)
@@ -685,6 +703,17 @@ func dispatchPatterns() map[string]pattern {
 		"RunTally": func(w *fixture) call {
 			w.admission(1)
 			return func(ctx context.Context) error { return got(w.store.RunTally(ctx, org)) }
+		},
+		"AdmitMessages": func(w *fixture) call {
+			b := w.batch(1 << 20)
+			return func(ctx context.Context) error { _, _, err := w.store.AdmitMessages(ctx, org, b); return err }
+		},
+		"AdmitMessages, refused": func(w *fixture) call {
+			b := w.batch(1)
+			return func(ctx context.Context) error { _, _, err := w.store.AdmitMessages(ctx, org, b); return err }
+		},
+		"Messages": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Messages(ctx, org, quota.DayOf(start()))) }
 		},
 		"OpenRuns, few": func(w *fixture) call {
 			now := start().AddDate(0, 1, 0)

@@ -61,6 +61,7 @@ type org struct {
 
 	rotation key.Rotation
 	tally    quota.Tally
+	messages map[messagesKey]quota.DayTally
 	audit    map[id.Audit]audit.Entry
 }
 
@@ -90,6 +91,8 @@ func (s *Store) org(o id.Org) *org {
 			revoked:   map[string]bool{},
 
 			issuedBefore: map[id.User]time.Time{},
+
+			messages: map[messagesKey]quota.DayTally{},
 
 			outbox: map[id.Event]event.Event{},
 			audit:  map[id.Audit]audit.Entry{},

@@ -8,6 +8,12 @@ import (
 	"theoneagents.app/agents/shared/quota"
 )
 
+// A messagesKey names the count of a quota of messages on a day.
+type messagesKey struct {
+	name quota.Name
+	day  quota.Day
+}
+
 // AdmitRuns implements quota.Store.
 func (s *Store) AdmitRuns(_ context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
 	s.mu.Lock()
@@ -62,4 +68,27 @@ func (s *Store) OpenRuns(_ context.Context, o id.Org, since, _ time.Time) (quota
 		}
 	}
 	return n, nil
+}
+
+// AdmitMessages implements quota.Store.
+func (s *Store) AdmitMessages(_ context.Context, o id.Org, b quota.Batch) (quota.DayTally, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, k := s.org(o).messages, messagesKey{b.Name, b.Day}
+	t, ok := all[k].Admit(b)
+	all[k] = t
+	return t, ok, nil
+}
+
+// Messages implements quota.Store.
+func (s *Store) Messages(_ context.Context, o id.Org, day quota.Day) (map[quota.Name]int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := map[quota.Name]int{}
+	for k, t := range s.org(o).messages {
+		if k.day == day {
+			counts[k.name] = t.Count
+		}
+	}
+	return counts, nil
 }

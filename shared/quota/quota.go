@@ -18,6 +18,9 @@ const (
 	RunsPerMinute    Name = "runs_per_minute"
 	RunsPerRootEvent Name = "runs_per_root_event"
 	OpenRuns         Name = "open_runs"
+	SMSPerDay        Name = "sms_per_day"
+	EmailsPerDay     Name = "emails_per_day"
+	ChatsPerDay      Name = "chat_and_webhook_messages_per_day"
 )
 
 // Limits are the quotas of a plan.
@@ -25,18 +28,35 @@ type Limits struct {
 	RunsPerMinute    int // that start in one calendar minute (UTC)
 	RunsPerRootEvent int // that one event starts, directly and by the events that its runs cause
 	OpenRuns         int // that have not ended
+	SMSPerDay        int // on one calendar day (UTC), as are the next
+	EmailsPerDay     int
+	ChatsPerDay      int // messages to Slack, Teams and webhooks together
+}
+
+// perDay returns the limit of a quota of messages.
+func (l Limits) perDay(name Name) int {
+	switch name {
+	case SMSPerDay:
+		return l.SMSPerDay
+	case EmailsPerDay:
+		return l.EmailsPerDay
+	case ChatsPerDay:
+		return l.ChatsPerDay
+	case RunsPerMinute, RunsPerRootEvent, OpenRuns:
+	}
+	return 0
 }
 
 // Of returns the limits of a plan. An unknown plan has those of the smallest.
 func Of(p credit.Plan) Limits {
 	switch p {
 	case credit.Scale:
-		return Limits{RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000}
+		return Limits{RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000, SMSPerDay: 5_000, EmailsPerDay: 50_000, ChatsPerDay: 500_000}
 	case credit.Growth:
-		return Limits{RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000}
+		return Limits{RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000, SMSPerDay: 500, EmailsPerDay: 5_000, ChatsPerDay: 50_000}
 	case credit.Starter:
 	}
-	return Limits{RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000}
+	return Limits{RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000}
 }
 
 // ErrReached refuses a request that would exceed a quota. The errors of this package
@@ -56,6 +76,9 @@ type Reached struct {
 func (r *Reached) Sentence() string {
 	text := fmt.Sprintf("%s is %d and %d runs ", r.Name, r.Limit, r.Used)
 	switch r.Name {
+	case SMSPerDay, EmailsPerDay, ChatsPerDay:
+		return fmt.Sprintf("%s is %d and %d messages are counted; the next may be sent at %s",
+			r.Name, r.Limit, r.Used, r.Reset.UTC().Format(time.RFC3339))
 	case OpenRuns:
 		return text + "are open; the next may start when one of them ends"
 	case RunsPerRootEvent:

@@ -183,6 +183,16 @@ type Store interface {
 	// RunTally returns the tally; a zero one before the first run.
 	RunTally(ctx context.Context, org id.Org) (Tally, error)
 
+	// AdmitMessages counts a batch in one write, as DayTally.Admit says. It returns the
+	// tally without a count that it refused.
+	AdmitMessages(ctx context.Context, org id.Org, b Batch) (t DayTally, ok bool, err error)
+
+	// Messages returns the counts of the quotas of messages on a day.
+	Messages(ctx context.Context, org id.Org, day Day) (map[Name]int, error)
+
+	// Plan returns the plan of the organization.
+	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
+
 	// OpenRuns counts the open runs, and those that were created and have ended
 	// since the time.
 	OpenRuns(ctx context.Context, org id.Org, since, now time.Time) (Open, error)
@@ -287,11 +297,19 @@ func (s *Service) Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]Us
 	if err != nil {
 		return nil, fmt.Errorf("count the open runs: %w", err)
 	}
+	sent, err := s.Store.Messages(ctx, org, DayOf(now))
+	if err != nil {
+		return nil, fmt.Errorf("read the counts of messages: %w", err)
+	}
 	m := MinuteOf(now)
-	return []Usage{
+	all := []Usage{
 		{Name: RunsPerMinute, Limit: l.RunsPerMinute, Used: t.Minutes[m], Reset: (m + 1).Begin()},
 		{Name: OpenRuns, Limit: l.OpenRuns, Used: open.Now()},
-	}, nil
+	}
+	for _, name := range []Name{SMSPerDay, EmailsPerDay, ChatsPerDay} {
+		all = append(all, Usage{Name: name, Limit: l.perDay(name), Used: sent[name], Reset: end(now)})
+	}
+	return all, nil
 }
 
 // Now returns the number of open runs that the index shows.

@@ -206,7 +206,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 		Store: kept, Definitions: library, Actions: rules().Catalog, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
 		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
-			Model: w.model, Products: w.products, Senders: channels, Rules: rules(), Now: now, Sleep: sleep,
+			Model: w.model, Products: w.products, Senders: channels, Quotas: quotas, Rules: rules(), Now: now, Sleep: sleep,
 		},
 	}
 	out.pauses = &hold.Service{

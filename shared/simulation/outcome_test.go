@@ -322,7 +322,7 @@ func TestARecipientOfBothLinesGetsTheOutcomeOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		x := w.wake(w.agent(list(ask("g", `"timeout_seconds": 3600, "on_expiry": "escalate",
-			"notify": [{"channel": "sms", "recipients": ["+15550000001", "+15550000001"]}],
+			"notify": [{"channel": "sms", "recipients": ["+15550000001", "+1555000000{{ event_payload.escalated_to | remove: \"p\" }}"]}],
 			"escalate_to": {"users": ["user_boss"], "notify": [{"channel": "sms", "recipients": ["+15550000001", "+15550000002"]}]}`), act("b"))))
 		w.pass(61 * time.Minute)
 		w.must(w.decide(w.owner(), x, true))

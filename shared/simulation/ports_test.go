@@ -151,6 +151,18 @@ func (s *store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quo
 	return got.tally, got.ok, err
 }
 
+func (s *store) AdmitMessages(ctx context.Context, o id.Org, b quota.Batch) (quota.DayTally, bool, error) {
+	type answer struct {
+		tally quota.DayTally
+		ok    bool
+	}
+	got, err := through(ctx, s.world, "store.AdmitMessages", "", func() (answer, error) {
+		t, ok, err := s.Store.AdmitMessages(ctx, o, b)
+		return answer{t, ok}, err
+	})
+	return got.tally, got.ok, err
+}
+
 func (s *store) WithdrawRun(ctx context.Context, o id.Org, m quota.Minute, run id.Execution) error {
 	return throughErr(ctx, s.world, "store.WithdrawRun", "", func() error { return s.Store.WithdrawRun(ctx, o, m, run) })
 }
@@ -171,6 +183,7 @@ var harmless = []string{
 	"Revoke",    // sessions
 	"Missed",    // a count
 	"RunTally",  // shows a count
+	"Messages",  // shows counts
 }
 
 // Every call of the services to the store passes a site where it may fail. A

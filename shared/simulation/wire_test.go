@@ -34,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/notify"
 	"theoneagents.app/agents/shared/product"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -63,7 +64,8 @@ func (o *wire) connect(w *world) {
 			definition.SMS: notify.SMS{API: o}, definition.Email: notify.Email{API: o, From: "agents@one.example"},
 			definition.Slack: hook, definition.Teams: hook, definition.Webhook: hook,
 		},
-		Rules: rules(), Now: time.Now, Sleep: sleep,
+		Quotas: &quota.Service{Store: w.store, Limits: w.quotas, Now: time.Now},
+		Rules:  rules(), Now: time.Now, Sleep: sleep,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -42,7 +43,8 @@ type delivery struct {
 type deliveries struct {
 	channel definition.Channel
 	list    []*delivery
-	leftOut int // recipients beyond agent.MaxRecipients
+	key     string // of the messages together
+	leftOut int    // recipients beyond agent.MaxRecipients
 }
 
 // deliveries returns a message for each recipient of a channel. A recipient
@@ -52,7 +54,7 @@ type deliveries struct {
 // address, so that it is the same at every try.
 func (s *Service) deliveries(t Task, n definition.Notify, m Message) deliveries {
 	m.Org, m.Execution, m.Agent, m.Channel = t.Run.Org, t.Run.ID, t.Run.Agent, n.Channel
-	out, known := deliveries{channel: n.Channel}, map[string]bool{}
+	out, known := deliveries{channel: n.Channel, key: m.Key}, map[string]bool{}
 	for i, text := range n.Recipients {
 		key := m.Key + ":" + strconv.Itoa(i)
 		for _, a := range addressees(s.Rules, n.Channel, text, t.Scope) {
@@ -195,6 +197,43 @@ func (d *delivery) restoreEntry(entry map[string]any) {
 		d.status, d.reason = status, reason
 	}
 	d.recorded = status
+}
+
+// ration counts the messages against the quota of their channel, once for all tries,
+// and refuses those beyond it. Messages that an earlier try sent count with the others,
+// so that the number of a message decides at every try.
+func (s *Service) ration(ctx context.Context, t Task, ds deliveries) error {
+	if !ds.has(waiting) {
+		return nil
+	}
+	var list []*delivery
+	for _, d := range ds.list {
+		if d.fault == nil && d.Key != "" {
+			list = append(list, d)
+		}
+	}
+	may, full, err := s.Quotas.AdmitMessages(ctx, t.Run.Org, quotaOf(ds.channel), ds.key, len(list))
+	if err != nil {
+		return fmt.Errorf("count the messages: %w", err)
+	}
+	for _, d := range list[may:] {
+		if d.status == waiting {
+			d.status, d.reason = refused, sentence("the quota of the organization's plan is reached: "+full.Sentence())
+		}
+	}
+	return nil
+}
+
+// quotaOf returns the quota of a channel's messages.
+func quotaOf(c definition.Channel) quota.Name {
+	switch c {
+	case definition.SMS:
+		return quota.SMSPerDay
+	case definition.Email:
+		return quota.EmailsPerDay
+	case definition.Slack, definition.Teams, definition.Webhook:
+	}
+	return quota.ChatsPerDay
 }
 
 // deliver sends the waiting messages and sets their states. For channels

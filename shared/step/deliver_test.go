@@ -11,6 +11,7 @@ import (
 
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -128,7 +129,7 @@ func TestAListOfRecipientsIsBounded(t *testing.T) {
 	s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b",
 		"recipients": ["lead@msp.example", "{{ event_payload.list }}"]}`, `{"list": [`+strings.Join(list, ",")+`]}`))
 	output, _ := s.Output.(map[string]any)
-	if len(h.messages) != 50 || len(told(s)) != 50 || output["not_told"] != "21 more recipients; a message goes to at most 50." {
+	if len(h.messages) != 20 || len(told(s)) != 20 || output["not_told"] != "51 more recipients; a message goes to at most 20." {
 		t.Errorf("%d messages, %d recipients, %v", len(h.messages), len(told(s)), output["not_told"])
 	}
 }
@@ -257,5 +258,62 @@ func TestABusyRecipientDoesNotDelayTheOthers(t *testing.T) {
 		if diff := cmp.Diff(want, told(s)); diff != "" {
 			t.Errorf("recipients (-want +got)\n%s", diff)
 		}
+	}
+}
+
+// The quota refuses the last messages of a step, and the others are sent.
+func TestMessagesBeyondTheQuotaFailAlone(t *testing.T) {
+	t.Parallel()
+
+	midnight := time.Date(2026, time.March, 10, 0, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		may  int
+		want string
+		told []string
+	}{
+		"one is left": {1, "completed", []string{
+			"sent a@x.example", `failed c: "c" is not an e-mail address.`,
+			"failed b@x.example: The quota of the organization's plan is reached: emails_per_day is 500 and 500 messages are counted; the next may be sent at 2026-03-10T00:00:00Z.",
+		}},
+		"none is left": {0, "failed notification_failed", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			full := &quota.Reached{Name: quota.EmailsPerDay, Used: 500, Limit: 500, Reset: midnight}
+			h := &fixture{quota: func(int) (int, *quota.Reached, error) { return tc.may, full, nil }}
+			s, _ := doTask(t, h, with(t, h, `{"id": "s", "type": "notification", "channel": "email", "body": "b", "recipients": ["{{ event_payload.c }}"]}`,
+				`{"c": ["a@x.example", "c", "b@x.example"]}`))
+			if outcome(s) != tc.want || len(h.messages) != tc.may {
+				t.Errorf("%s: %+v, and %d were sent", outcome(s), s.Error, len(h.messages))
+			}
+			if diff := cmp.Diff(tc.told, told(s)); tc.told != nil && diff != "" {
+				t.Errorf("recipients (-want +got)\n%s", diff)
+			}
+			if want := []string{"2 emails_per_day for exec_1:s"}; !cmp.Equal(h.counted, want) {
+				t.Errorf("counted %v, want %v", h.counted, want)
+			}
+		})
+	}
+}
+
+// A later try counts the same messages under the same key, and sends what the earlier
+// one left, however many of them it may send.
+func TestALaterTryCountsTheSameMessages(t *testing.T) {
+	t.Parallel()
+
+	h := &fixture{quota: func(int) (int, *quota.Reached, error) {
+		return 2, &quota.Reached{Name: quota.SMSPerDay, Limit: 2, Used: 2}, nil
+	}}
+	job := task(t, h, `{"id": "s", "type": "notification", "channel": "sms", "body": "b", "recipients": ["`+one+`", "`+two+`", "`+three+`"]}`)
+	job.Before = &execution.StepRecord{Output: map[string]any{"channel": "sms", "recipients": []any{
+		map[string]any{"recipient": one, "status": "sent"}, map[string]any{"recipient": two, "status": "pending"},
+		map[string]any{"recipient": three, "status": "pending"},
+	}}}
+	s, _ := doTask(t, h, job)
+	if got := told(s); len(got) != 3 || got[0] != "sent "+one || got[1] != "sent "+two || !strings.HasPrefix(got[2], "failed "+three) {
+		t.Errorf("%v", got)
+	}
+	if want := []string{"3 sms_per_day for exec_1:s"}; len(h.messages) != 1 || !cmp.Equal(h.counted, want) {
+		t.Errorf("%d were sent, counted %v, want %v", len(h.messages), h.counted, want)
 	}
 }

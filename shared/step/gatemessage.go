@@ -47,7 +47,7 @@ func (w MessageText) markup(c definition.Channel) string {
 
 // Tell sends a gate's message like a notification and returns the delivery.
 // Before sending a message it passes the delivery so far to intend, which
-// records it; Tell returns no error but that of intend. A message recorded as
+// records it; Tell returns no error but that of intend or of the count of messages. A message recorded as
 // being sent may have arrived, on every channel.
 func (s *Service) Tell(
 	ctx context.Context, t Task, n GateMessage, intend func(execution.Delivery) error,
@@ -60,6 +60,9 @@ func (s *Service) Tell(
 	}
 	ds.restore(resumable(n).Document())
 	far := func() execution.Delivery { return execution.DeliveryOf(ds.outcome()) }
+	if err := s.ration(ctx, t, ds); err != nil {
+		return far(), err
+	}
 	if repeatable(n.Channel) && ds.has(waiting) {
 		if err := intend(allSending(far())); err != nil {
 			return far(), fmt.Errorf("intend: %w", err)

@@ -60,6 +60,9 @@ func (s *Service) sendNotification(ctx context.Context, t Task) (execution.StepR
 	if t.Before != nil {
 		ds.restore(t.Before.Output)
 	}
+	if err := s.ration(ctx, t, ds); err != nil {
+		return execution.StepRecord{}, err
+	}
 	result := execution.StepRecord{Status: execution.StepRunning, Started: s.Now(), Input: shownMessage(m)}
 	result.ID, result.Kind = t.Definition.ID, t.Definition.Kind
 	result.Tries, err = s.deliver(ctx, t, ds, func() error {

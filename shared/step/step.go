@@ -21,6 +21,8 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
 )
 
@@ -64,11 +66,20 @@ type Lease interface {
 // Key returns the idempotency key of the step, the same at every try.
 func (t Task) Key() string { return string(t.Run.ID) + ":" + string(t.Definition.ID) }
 
+// Quotas counts messages against the quotas of an organization.
+type Quotas interface {
+	// AdmitMessages counts n messages to be sent now. It returns how many of them may
+	// be sent, the first of the list, and the quota that refuses the others. It may be
+	// repeated with the same key: the messages are counted once.
+	AdmitMessages(ctx context.Context, org id.Org, name quota.Name, key string, n int) (int, *quota.Reached, error)
+}
+
 // Service executes steps.
 type Service struct {
 	Model    Model
 	Products Products
 	Senders  map[definition.Channel]Sender
+	Quotas   Quotas
 	Rules    definition.Rules
 	Now      func() time.Time
 	// Sleep waits, or returns early with the context's error.

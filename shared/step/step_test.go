@@ -19,7 +19,9 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/step"
 )
@@ -40,6 +42,8 @@ type fixture struct {
 	act      func(n int) (map[string]any, error) // n from 1
 	send     func(m step.Message, n int) error   // n from 1, of all messages
 	takes    time.Duration                       // duration of each external call
+	counted  []string                            // batches of messages
+	quota    func(n int) (int, *quota.Reached, error)
 }
 
 type answer struct {
@@ -98,6 +102,15 @@ func (h *fixture) Send(ctx context.Context, m step.Message) error {
 	return h.send(m, len(h.messages))
 }
 
+// AdmitMessages implements step.Quotas. Without a rule there is no quota.
+func (h *fixture) AdmitMessages(_ context.Context, _ id.Org, name quota.Name, key string, n int) (int, *quota.Reached, error) {
+	h.counted = append(h.counted, fmt.Sprintf("%d %s for %s", n, name, key))
+	if h.quota == nil {
+		return n, nil, nil
+	}
+	return h.quota(n)
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -113,7 +126,7 @@ func (h *fixture) service() *step.Service {
 		panic(err)
 	}
 	return &step.Service{
-		Model: h, Products: h, Now: time.Now, Sleep: sleep,
+		Model: h, Products: h, Quotas: h, Now: time.Now, Sleep: sleep,
 		Rules: definition.Rules{Catalog: catalogue, Hosts: []string{"127.0.0.1:4580"}},
 		Senders: map[definition.Channel]step.Sender{
 			definition.SMS: h, definition.Email: h, definition.Slack: h, definition.Teams: h, definition.Webhook: h,

@@ -162,5 +162,55 @@ func quotas() []promise {
 				t.Errorf("the parked run is missing: %+v", n)
 			}
 		}},
+		{"a batch of messages is counted once, or not at all", func(t trial, s Store) {
+			o := anOrg()
+			batch := func(key string, size int) quota.Batch {
+				return quota.Batch{Name: quota.SMSPerDay, Day: "2026-03-09", Key: key, Size: size, Limit: 10}
+			}
+			counts := func(b quota.Batch, want bool) quota.DayTally {
+				t.Helper()
+				tally, done, err := s.AdmitMessages(t.Context(), o, b)
+				ok(t, err)
+				same(t, "counted", done, want)
+				return tally
+			}
+			counts(batch("exec_1:s", 6), true)
+			tally := counts(batch("exec_1:s", 3), false)
+			size, known := tally.Counted(batch("exec_1:s", 3))
+			same(t, "counted before", [2]any{size, known}, [2]any{6, true})
+			tally = counts(batch("exec_2:s", 5), false)
+			_, known = tally.Counted(batch("exec_2:s", 5))
+			same(t, "count, and counted before", [2]any{tally.Count, known}, [2]any{6, false})
+			counts(batch("exec_2:s", 4), true)
+			tomorrow, mails := batch("exec_1:s", 10), batch("exec_1:s", 1)
+			tomorrow.Day, mails.Name = "2026-03-10", quota.EmailsPerDay
+			counts(tomorrow, true)
+			counts(mails, true)
+			for day, want := range map[quota.Day]map[quota.Name]int{
+				"2026-03-09": {quota.SMSPerDay: 10, quota.EmailsPerDay: 1},
+				"2026-03-10": {quota.SMSPerDay: 10},
+				"2026-03-11": {},
+			} {
+				got, err := s.Messages(t.Context(), o, day)
+				ok(t, err)
+				for _, name := range []quota.Name{quota.SMSPerDay, quota.EmailsPerDay, quota.ChatsPerDay} {
+					same(t, string(day)+" "+string(name), got[name], want[name])
+				}
+			}
+		}},
+		{"racing batches of messages never exceed the limit", func(t trial, s Store) {
+			o := anOrg()
+			counted := race(t, racers, quota.ErrReached, func(i int) error {
+				b := quota.Batch{Name: quota.ChatsPerDay, Day: "2026-03-09", Key: fmt.Sprint("exec_", i), Size: 2, Limit: 20}
+				tally, done, err := s.AdmitMessages(t.Context(), o, b)
+				if _, known := tally.Counted(b); err == nil && !done && !known { // marked by a call whose reply was lost
+					return quota.ErrReached
+				}
+				return err
+			})
+			if counted > 10 || counted < 7 {
+				t.Errorf("%d were counted, want 10", counted)
+			}
+		}},
 	}
 }

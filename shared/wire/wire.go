@@ -217,7 +217,7 @@ func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
 		Products: w.products(),
-		Senders:  w.senders(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep,
+		Senders:  w.senders(), Quotas: w.Quotas(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep,
 	}
 }
 

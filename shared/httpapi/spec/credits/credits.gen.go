@@ -36,16 +36,25 @@ func (e Plan) Valid() bool {
 
 // Defines values for QuotaName.
 const (
-	OpenRuns      QuotaName = "open_runs"
-	RunsPerMinute QuotaName = "runs_per_minute"
+	ChatAndWebhookMessagesPerDay QuotaName = "chat_and_webhook_messages_per_day"
+	EmailsPerDay                 QuotaName = "emails_per_day"
+	OpenRuns                     QuotaName = "open_runs"
+	RunsPerMinute                QuotaName = "runs_per_minute"
+	SmsPerDay                    QuotaName = "sms_per_day"
 )
 
 // Valid indicates whether the value is a known member of the QuotaName enum.
 func (e QuotaName) Valid() bool {
 	switch e {
+	case ChatAndWebhookMessagesPerDay:
+		return true
+	case EmailsPerDay:
+		return true
 	case OpenRuns:
 		return true
 	case RunsPerMinute:
+		return true
+	case SmsPerDay:
 		return true
 	default:
 		return false
@@ -124,6 +133,8 @@ type Quota struct {
 	//
 	// - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
 	// - `open_runs`: executions that have not ended.
+	// - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
+	// - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
 	Name QuotaName `json:"name"`
 
 	// Limit The most that the plan allows.
@@ -140,6 +151,8 @@ type Quota struct {
 //
 // - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
 // - `open_runs`: executions that have not ended.
+// - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
+// - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
 type QuotaName string
 
 // Quotas The quotas of the organization's plan.
