@@ -1342,6 +1342,7 @@ func (s *senders) Send(ctx context.Context, m step.Message) error {
 			}
 		}
 		s.sent[m.Key]++
+		s.world.messaged(m)
 		return nil
 	})
 }

@@ -1,14 +1,17 @@
 package simulation_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -34,11 +37,12 @@ const (
 	contained       invariant = "contained: a model's words reach a target, an audience or the outside only through a gate that showed them"
 	pausedStops     invariant = "a pause stops: two seconds after an organization paused, and the last fault, no step begins, and each held run goes on after the resumption"
 	recorded        invariant = "acts are recorded: every vote, cancellation, retry and pause by a person has exactly one entry of the audit log"
+	withinQuotas    invariant = "quotas hold: an organization starts no more runs in a minute, has no more open runs and sends no more messages on a day than its plan allows"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
@@ -55,6 +59,9 @@ type witness struct {
 	pauses  map[id.Org]time.Time // of paused organizations that do not let open runs finish
 	born    map[id.Execution]time.Time
 	held    map[id.Execution]bool // runs that a pause ever held
+
+	windows map[string]int // runs of a minute and messages of a day
+	open    map[id.Org]int // runs that have not ended
 }
 
 // A published is an event on the bus with its expected result.
@@ -68,6 +75,7 @@ func newWitness() *witness {
 		owner: map[id.Execution]id.Org{}, status: map[id.Execution]execution.Status{},
 		rest: map[id.Execution][2]time.Time{}, first: map[string]id.Execution{}, checks: map[invariant]int{},
 		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{},
+		windows: map[string]int{}, open: map[id.Org]int{},
 	}
 }
 
@@ -94,6 +102,10 @@ func (w *world) begun(x execution.Execution) {
 	w.witness.owner[x.ID] = x.Org
 	w.witness.born[x.ID] = time.Now()
 	w.witness.status[x.ID] = x.Status
+	w.witness.open[x.Org]++
+	minute := string(x.Org) + " " + x.Created.UTC().Format("2006-01-02 15:04")
+	w.witness.windows[minute]++
+	started, open := w.witness.windows[minute], w.witness.open[x.Org]
 	other := id.Execution("")
 	if x.RetryOf == "" {
 		key := string(x.Org) + " " + string(x.Trigger.ID) + " " + string(x.Agent)
@@ -102,7 +114,42 @@ func (w *world) begun(x execution.Execution) {
 		}
 	}
 	w.witness.mu.Unlock()
+	perMinute, mostOpen, _ := w.allowed()
+	w.holds(withinQuotas, started <= perMinute, "%s is number %d of at most %d in its minute", x.ID, started, perMinute)
+	w.holds(withinQuotas, open <= mostOpen, "%s is number %d of at most %d open runs", x.ID, open, mostOpen)
 	w.holds(oneRun, other == "", "%s and %s are runs of %s for %s", other, x.ID, x.Agent, x.Trigger.ID)
+}
+
+// allowed returns the quotas of an organization: those of a story, or of the plan
+// starter, which all organizations here have.
+func (w *world) allowed() (perMinute, open int, messages map[definition.Channel]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.limits; l.RunsPerMinute > 0 {
+		return l.RunsPerMinute, l.OpenRuns, map[definition.Channel]int{definition.SMS: l.SMSPerDay, definition.Email: l.EmailsPerDay, "": l.ChatsPerDay}
+	}
+	return 300, 1000, map[definition.Channel]int{definition.SMS: 50, definition.Email: 500, "": 5000}
+}
+
+// messaged observes a message that leaves the platform.
+func (w *world) messaged(m step.Message) {
+	channel := m.Channel
+	if channel != definition.SMS && channel != definition.Email {
+		channel = "" // chats and webhooks together
+	}
+	day := fmt.Sprintf("%s %s %q", m.Org, time.Now().UTC().Format(time.DateOnly), channel)
+	_, _, most := w.allowed()
+	w.witness.mu.Lock()
+	w.witness.windows[day]++
+	n := w.witness.windows[day]
+	w.witness.mu.Unlock()
+	w.holds(withinQuotas, n <= most[channel] || nearMidnight(time.Now()), "the message %s is number %d of at most %d on its day", m.Key, n, most[channel])
+}
+
+// nearMidnight reports whether a worker may have counted a message on another day.
+func nearMidnight(t time.Time) bool {
+	const slow = 2 * time.Minute
+	return t.Add(slow).UTC().Day() != t.UTC().Day() || t.Add(-slow).UTC().Day() != t.UTC().Day()
 }
 
 // paused observes a pause or a resumption.
@@ -169,6 +216,9 @@ func (w *world) saw(c execution.Change) {
 	w.witness.mu.Lock()
 	before := w.witness.status[x.ID]
 	w.witness.status[x.ID] = x.Status
+	if x.Status.Ended() && !before.Ended() {
+		w.witness.open[x.Org]--
+	}
 	w.witness.held[x.ID] = w.witness.held[x.ID] || x.Held
 	w.witness.rest[x.ID] = [2]time.Time{x.Due.Add(-execution.Grace), w.witness.rest[x.ID][0]}
 	w.witness.mu.Unlock()
