@@ -196,6 +196,9 @@ func (r Rules) Reaches(c Channel, recipient string) error {
 		if !e164.MatchString(recipient) {
 			return ErrRecipient.Sayf("%.60q is not a phone number like +15551234567.", recipient)
 		}
+		if kind := costly(recipient); kind != "" {
+			return ErrRecipient.Sayf("%s is in a range of %s numbers, to which no text message is sent.", recipient, kind)
+		}
 	case Email:
 		if !address.MatchString(recipient) || len(recipient) > 254 {
 			return ErrRecipient.Sayf("%.60q is not an e-mail address.", recipient)
