@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -122,7 +122,7 @@ staged:
 ### Check it
 
 # The longest phases come first, so that both processors are busy until the end.
-phases := test-unit test-stories lint simulate test-contract fuzz test-store test-dynamodb-local lint-api test-launcher
+phases := test-unit test-stories lint simulate test-contract fuzz test-store test-dynamodb-local lint-api lint-infra test-launcher
 
 test: check ## run all checks, two at a time, and print a table of their seconds [JOBS=2]
 	@JOBS=$(call given,JOBS,2) .ci/phases build -- $(phases)
@@ -204,6 +204,12 @@ lint-api: .local/lint-api/installed ## check the OpenAPI document with Spectral 
 	$(step) "Redocly" env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		$(lint-api)/redocly lint --config .ci/openapi/redocly.yaml shared/httpapi/openapi.gen.json
 
+lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
+	$(say) "CloudFormation template"
+	@CDK_DISABLE_CLI_TELEMETRY=true AWS_REGION=us-east-1 $(cdk) synth --quiet --context stage=lint --context programs=host --output .local/lint-infra/out
+	@.local/lint-infra/venv/bin/cfn-lint --config-file .ci/aws/cfnlint.yaml --template .local/lint-infra/out/OneAgents.template.json
+	@node .local/lint-infra/machines.mjs .local/lint-infra/out/OneAgents.template.json
+
 fmt: ## format the code
 	$(tool) golangci-lint fmt
 
@@ -239,6 +245,13 @@ check:
 .local/lint-api/installed: .ci/openapi/package.json .ci/openapi/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
 	$(step) "Installing Spectral and Redocly" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.local/lint-infra/installed: .ci/aws/package.json .ci/aws/package-lock.json .ci/aws/machines.mjs .ci/aws/requirements.txt
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $(filter %.json %.mjs,$^) $(@D)
+	$(step) "Installing cfn-lint and asl-validator" sh -c 'npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund && \
+		$(PYTHON) -m venv $(@D)/venv && \
+		$(@D)/venv/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(lastword $^)'
 	@touch $@
 
 .local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json

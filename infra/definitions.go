@@ -44,8 +44,8 @@ func runsDefinition() definition {
 		StartAt:        "Run",
 		TimeoutSeconds: expressSeconds,
 		States: states{
-			"Run":      callRunner("Next"),
-			"Next":     {"Type": "Choice", "Choices": []object{next(machine.NextDone, "Done")}, "Default": "HandOver"},
+			"Run":      callRunner("Decide"),
+			"Decide":   {"Type": "Choice", "Choices": []object{next(machine.NextDone, "Done")}, "Default": "HandOver"},
 			"HandOver": handOver("Done"),
 			"Done":     {"Type": "Succeed"},
 		},
@@ -59,15 +59,15 @@ func runsDefinition() definition {
 func waitsDefinition() definition {
 	return definition{
 		Comment: "Waits for approvals and times, then continues the run.",
-		StartAt: "Next",
+		StartAt: "Decide",
 		States: states{
-			"Next": {"Type": "Choice", "Choices": []object{
+			"Decide": {"Type": "Choice", "Choices": []object{
 				next(machine.NextRun, "Run"),
 				next(machine.NextGate, "Ask"),
 				next(machine.NextWait, "Sleep"),
 				next(machine.NextDone, "Done"),
 			}},
-			"Run":   callRunner("Next"),
+			"Run":   callRunner("Decide"),
 			"Ask":   ask("Run"),
 			"Sleep": {"Type": "Wait", "SecondsPath": machine.PathSeconds, "Next": "Run"},
 			"Done":  {"Type": "Succeed"},

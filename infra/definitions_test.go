@@ -160,7 +160,7 @@ func TestEveryStateOfAMachineIsDeclared(t *testing.T) {
 		return ok && kind.Name == "State"
 	})
 	got := map[string]string{}
-	for _, c := range each(asJSON(t, waitsDefinition())["Next"]["Choices"]) {
+	for _, c := range each(asJSON(t, waitsDefinition())["Decide"]["Choices"]) {
 		if dig(c, "Variable") != machine.PathNext {
 			t.Errorf("a choice reads %v", dig(c, "Variable"))
 		}
@@ -174,7 +174,7 @@ func TestEveryStateOfAMachineIsDeclared(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(got)), steps); diff != "" {
 		t.Errorf("steps (-chosen +in machine):\n%s", diff)
 	}
-	next := asJSON(t, runsDefinition())["Next"]
+	next := asJSON(t, runsDefinition())["Decide"]
 	if first := each(next["Choices"])[0]; next["Default"] != "HandOver" || dig(first, "StringEquals") != "done" || dig(first, "Next") != "Done" {
 		t.Errorf("runs: %v, want done to end and the rest to be handed over", next)
 	}

@@ -47,6 +47,7 @@ func newQueues(scope constructs.Construct) queues {
 
 func newQueue(scope constructs.Construct, id, name string, p *awssqs.QueueProps) awssqs.Queue {
 	p.QueueName = named(scope, name)
+	p.EnforceSSL = jsii.Bool(true)
 	p.Encryption = awssqs.QueueEncryption_SQS_MANAGED
 	p.RetentionPeriod = awscdk.Duration_Days(jsii.Number(keepDays))
 	return awssqs.NewQueue(scope, jsii.String(id+"Queue"), p)

@@ -398,6 +398,12 @@ func TestOnlyTheRulesOfOurBusesMaySendToAQueue(t *testing.T) {
 			"Condition": doc{"ArnLike": doc{"aws:SourceArn": ours}},
 		}
 	}
+	plain := func(queue string) any { // of requests without TLS
+		return doc{
+			"Effect": "Deny", "Principal": doc{"AWS": "*"}, "Action": "sqs:*", "Resource": queue,
+			"Condition": doc{"Bool": doc{"aws:SecureTransport": "false"}},
+		}
+	}
 	deny := doc{ // of messages that did not pass a bus
 		"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "one-agents-events",
 		"Condition": doc{"ArnNotLike": doc{"aws:SourceArn": ours}},
@@ -408,8 +414,10 @@ func TestOnlyTheRulesOfOurBusesMaySendToAQueue(t *testing.T) {
 		got[queues] = tmpl.resolved(dig(policy.Properties, "PolicyDocument", "Statement"))
 	}
 	want := map[string]any{
-		"[one-agents-events]":      []any{allow("one-agents-events"), deny},
-		"[one-agents-undelivered]": []any{allow("one-agents-undelivered")},
+		"[one-agents-events]":       []any{plain("one-agents-events"), allow("one-agents-events"), deny},
+		"[one-agents-undelivered]":  []any{plain("one-agents-undelivered"), allow("one-agents-undelivered")},
+		"[one-agents-dead-letters]": []any{plain("one-agents-dead-letters")},
+		"[one-agents-unswept]":      []any{plain("one-agents-unswept")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("policies; SQS accepts 20 statements (-want +got):\n%s", diff)
