@@ -137,6 +137,13 @@ type Quotas interface {
 	// counted once in a minute.
 	AdmitRuns(ctx context.Context, org id.Org, plan credit.Plan, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
 
+	// RunsPerRoot returns how many runs one root event may start.
+	RunsPerRoot(plan credit.Plan) int
+
+	// AdmitBelow counts runs below a root event that the event did not start itself,
+	// as AdmitRuns does. A run is counted once.
+	AdmitBelow(ctx context.Context, org id.Org, plan credit.Plan, root quota.Root, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
+
 	// WithdrawRun takes an admitted run out of the count. It may be repeated.
 	WithdrawRun(ctx context.Context, org id.Org, run id.Execution, at time.Time) error
 }
@@ -194,12 +201,12 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	e, verdicts, err := s.judgeAll(ctx, listeners, facts, t)
+	e, rootRuns, verdicts, err := s.judgeAll(ctx, listeners, facts, t)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, v := range s.admitted(ctx, e, verdicts, t) {
+	for _, v := range s.admitted(ctx, e, rootRuns, verdicts, t) {
 		if err := s.apply(ctx, e, v, t); err != nil {
 			errs = append(errs, fmt.Errorf("dispatch to %s: %w", v.listener.Agent, err))
 		}
@@ -321,9 +328,10 @@ func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome
 }
 
 // admitted looks for reasons against each run, and counts the runs without one
-// against the quotas.
-func (s *Service) admitted(ctx context.Context, e event.Event, verdicts []verdict, t tenant.Tenant) []verdict {
-	now := s.Now()
+// against the quotas. An event without a cause starts at most as many runs as one
+// root event may; these are counted by no write.
+func (s *Service) admitted(ctx context.Context, e event.Event, rootRuns int, verdicts []verdict, t tenant.Tenant) []verdict {
+	now, most, direct := s.Now(), s.Quotas.RunsPerRoot(t.Plan), 0
 	var runs []id.Execution
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -334,9 +342,14 @@ func (s *Service) admitted(ctx context.Context, e event.Event, verdicts []verdic
 		if v.err != nil || v.decided || !v.starts() {
 			continue
 		}
+		if direct++; direct > most && !e.AgentTriggered() {
+			v.start = attempt{run: s.run(e, v.listener, t, now), no: refusal{outcome: definition.QuotaReached, why: quota.RootFull(most, most).Sentence()}}
+			continue
+		}
 		if v.start, v.err = s.prepare(ctx, e, v.listener, t, now); v.err == nil && v.start.uncounted() {
 			runs = append(runs, v.start.run.ID)
 		}
+		v.start.run.RootRuns = rootRuns
 	}
 	if len(runs) == 0 {
 		return verdicts
@@ -353,6 +366,9 @@ func (s *Service) admitted(ctx context.Context, e event.Event, verdicts []verdic
 		default:
 			v.start.no = refusal{definition.QuotaReached, full.Sentence(), v.start.holds}
 		}
+	}
+	if e.AgentTriggered() {
+		s.countBelow(ctx, e.Org, verdicts, t, now)
 	}
 	return verdicts
 }

@@ -69,10 +69,14 @@ func open(t *testing.T) *fixture {
 
 // limits returns the quotas: those of the plan, or lower ones of the test.
 func (d *fixture) limits(p credit.Plan) quota.Limits {
+	l := quota.Of(p)
 	if d.quotas.RunsPerMinute > 0 {
-		return d.quotas
+		l.RunsPerMinute, l.OpenRuns = d.quotas.RunsPerMinute, d.quotas.OpenRuns
 	}
-	return quota.Of(p)
+	if d.quotas.RunsPerRootEvent > 0 {
+		l.RunsPerRootEvent = d.quotas.RunsPerRootEvent
+	}
+	return l
 }
 
 func (d *fixture) must(err error) {

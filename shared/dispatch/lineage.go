@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/condition"
@@ -12,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -24,57 +26,105 @@ import (
 //
 // A product may also pass on nothing. The runner therefore records which run made an
 // object, and an event about this object counts as caused by that run, whatever run
-// the product names. Organizations whose agents make no objects of the event's kind
+// the product names. The plan limits the runs below one root event: those that the
+// root starts itself by their number, which their records carry on, the others by a
+// count of one write for each event. Organizations whose agents make no objects of the event's kind
 // pay no read for this.
 
 // judgeAll judges an event for all listeners. Only when it would start an agent,
-// the dispatcher looks for the event's cause, and judges again with a found one.
+// the dispatcher looks for the event's cause, and judges again with a found one. It
+// also returns Execution.RootRuns of the runs.
 func (s *Service) judgeAll(
 	ctx context.Context, listeners []agent.Listener, f condition.Facts, t tenant.Tenant,
-) (event.Event, []verdict, error) {
+) (e event.Event, rootRuns int, all []verdict, err error) {
 	first := s.verdicts(listeners, f, t)
 	if !slices.ContainsFunc(first, verdict.starts) {
-		return f.Event, first, nil
+		return f.Event, 0, first, nil
 	}
-	e, err := s.traced(ctx, f.Event, t)
+	e, rootRuns, err = s.traced(ctx, f.Event, t)
 	if err != nil {
-		return e, nil, fmt.Errorf("find the cause of %s: %w", e.ID, err)
+		return e, 0, nil, fmt.Errorf("find the cause of %s: %w", e.ID, err)
+	}
+	if !e.AgentTriggered() {
+		return e, min(startsOf(first), s.Quotas.RunsPerRoot(t.Plan)), first, nil
 	}
 	if e.Root() == f.Event.Root() && e.Depth() == f.Event.Depth() {
-		return e, first, nil
+		return e, rootRuns, first, nil
 	}
 	f.Event = e
 	again := s.verdicts(listeners, f, t)
 	for i, v := range first {
 		again[i].traced = v.starts() && !again[i].starts()
 	}
-	return e, again, nil
+	return e, rootRuns, again, nil
+}
+
+// startsOf returns Execution.RootRuns for the runs of an event without a cause.
+func startsOf(all []verdict) int {
+	n := 0
+	for _, v := range all {
+		if v.starts() {
+			n++
+		}
+	}
+	if n == 1 {
+		return 0
+	}
+	return n
+}
+
+// countBelow counts the admitted runs of an event that an agent caused below the root
+// of the event.
+func (s *Service) countBelow(ctx context.Context, o id.Org, verdicts []verdict, t tenant.Tenant, now time.Time) {
+	var runs []id.Execution
+	var root quota.Root
+	for _, v := range verdicts {
+		if v.err == nil && v.start.counted {
+			runs, root = append(runs, v.start.run.ID), v.start.run.Root()
+		}
+	}
+	if len(runs) == 0 {
+		return
+	}
+	may, full, err := s.Quotas.AdmitBelow(ctx, o, t.Plan, root, runs, now)
+	for i := range verdicts {
+		v := &verdicts[i]
+		switch {
+		case v.err != nil || !v.start.counted:
+		case err != nil:
+			v.err = fmt.Errorf("count below the root event: %w", err)
+		case !slices.Contains(may, v.start.run.ID):
+			v.start.no = refusal{definition.QuotaReached, full.Sentence(), v.start.holds}
+		}
+	}
 }
 
 func (v verdict) starts() bool { return v.outcome == definition.Started }
 
-// traced returns the event with its cause as the platform knows it.
-func (s *Service) traced(ctx context.Context, e event.Event, t tenant.Tenant) (event.Event, error) {
+// traced returns the event with its cause as the platform knows it, and the number
+// of runs that the root of a caused event started itself.
+func (s *Service) traced(ctx context.Context, e event.Event, t tenant.Tenant) (event.Event, int, error) {
 	by, err := s.maker(ctx, e, t)
 	if err != nil {
-		return e, err
+		return e, 0, err
 	}
 	if by == "" {
 		by = e.Cause()
 	}
 	if by == "" && !e.AgentTriggered() {
-		return e, nil
+		return e, 0, nil
 	}
 	if id.Valid("exec_", string(by)) {
 		x, err := s.Runs.Header(ctx, e.Org, by)
 		switch {
 		case err == nil:
-			return e.CausedBy(by, x.Trigger.Root(), x.Trigger.Depth()+1), nil
+			root := x.Root()
+			return e.CausedBy(by, root.Event, x.Trigger.Depth()+1), root.Runs, nil
 		case !errors.Is(err, execution.ErrNotFound):
-			return e, err
+			return e, 0, err
 		}
 	}
-	return e.CausedBy(by, e.ID, 1), nil
+	return e.CausedBy(by, e.ID, 1), 0, nil
 }
 
 // maker returns the run that made the object that the event is about, or "".

@@ -342,3 +342,112 @@ func TestTheFirstRunOfASystemAgentDeclaresWhatItMakes(t *testing.T) {
 	d.must(d.Dispatch(t.Context(), d.about("tkt_made", nil)))
 	d.expect("agent_system_x", definition.LoopGuard, definition.Started)
 }
+
+// startedFor returns the number of runs of these agents for an event.
+func (d *fixture) startedFor(e event.Event, agents ...id.Agent) int {
+	d.Helper()
+	n := 0
+	for _, a := range agents {
+		if _, err := d.Header(d.Context(), org, execution.ID(org, a, e)); err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Two agents that start each other double with each event: the plan limits the tree,
+// whatever the product passes on.
+func TestARootEventStartsNoMoreRunsThanThePlanAllows(t *testing.T) {
+	t.Parallel()
+	for name, echo := range map[string]func(id.Execution) *event.Metadata{
+		"the run": func(x id.Execution) *event.Metadata {
+			return &event.Metadata{Causation: &event.Causation{Execution: x, Depth: 1}}
+		},
+		"a depth of 0": func(x id.Execution) *event.Metadata {
+			return &event.Metadata{Causation: &event.Causation{Execution: x}}
+		},
+		"nothing":         func(id.Execution) *event.Metadata { return nil },
+		"only that it is": func(id.Execution) *event.Metadata { return &event.Metadata{AgentTriggered: true} },
+		"the run of a twin": func(id.Execution) *event.Metadata {
+			return &event.Metadata{Causation: &event.Causation{Execution: "exec_x", Depth: 1}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			d.quotas.RunsPerRootEvent = 11
+			agents := []id.Agent{d.agent("agent_a", aware, making), d.agent("agent_b", aware, making)}
+			root := d.created()
+			wave, total := []event.Event{root}, 0
+			for range 6 {
+				var next []event.Event
+				for _, e := range wave {
+					for range 2 { // it may be delivered again
+						d.must(d.Dispatch(t.Context(), e))
+					}
+					n := d.startedFor(e, agents...)
+					total += n
+					for _, a := range agents {
+						x := execution.ID(org, a, e)
+						if _, err := d.Header(t.Context(), org, x); err != nil {
+							continue
+						}
+						made := d.created()
+						made.Metadata = echo(x)
+						d.must(d.SaveMaker(t.Context(), org, catalog.ObjectID{Kind: "psa:ticket", ID: made.Payload["ticket_id"].(string)}, x, d.now)) //nolint:errcheck,forcetypeassert // created sets a text.
+						next = append(next, made)
+					}
+				}
+				wave = next
+			}
+			if total != 11 {
+				t.Errorf("%d runs, want 11", total)
+			}
+			refused := 0
+			for _, a := range agents {
+				for _, e := range d.entries(a) {
+					if e.Outcome == definition.QuotaReached {
+						refused++
+						if want := "runs_per_root_event is 11 and 11 runs started from it; no more may start"; e.Detail != want {
+							t.Errorf("the reason is %q, want %q", e.Detail, want)
+						}
+					}
+				}
+			}
+			if refused == 0 {
+				t.Error("no event was refused by the quota")
+			}
+		})
+	}
+}
+
+// The runs that an event starts itself are part of its number, without a write.
+func TestAnEventStartsNoMoreAgentsThanOneRootEventMay(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.quotas.RunsPerRootEvent = 4
+	var agents []id.Agent
+	for n := range 6 {
+		agents = append(agents, d.agent(id.Agent(fmt.Sprintf("agent_%d", n)), aware))
+	}
+	e := d.created()
+	for range 2 {
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	for n, a := range agents {
+		if n < 4 {
+			d.expect(a, definition.Started)
+		} else {
+			d.expect(a, definition.QuotaReached)
+		}
+	}
+	if tree, err := d.Tree(t.Context(), org, e.ID); err != nil || tree.Len() != 0 {
+		t.Errorf("the runs were counted by %d marks, %v", tree.Len(), err)
+	}
+	caused := d.created()
+	caused.Metadata = &event.Metadata{Causation: &event.Causation{Execution: execution.ID(org, agents[3], e)}}
+	d.must(d.Dispatch(t.Context(), caused))
+	if n := d.startedFor(caused, agents...); n != 0 {
+		t.Errorf("%d runs started below a root that had started as many as it may", n)
+	}
+}

@@ -38,6 +38,7 @@
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
 //	ORG#o#QUOTA            RUNS                    the count of runs in each of the last minutes, and a bound of the open ones
 //	ORG#o#QUOTA            DAY#2026-03-09#sms_per_day  the count of a quota of messages on a day; kept 3 days
+//	ORG#o#ROOT#e           TREE                    the count of the runs that event e started indirectly; kept 90 days
 //	ORG#o#RATE             MINUTE#<minute>#USER#u  the permits leased for the requests of a person; kept an hour
 //	ORG#o#RATE             MINUTE#<minute>#KEYS    the same for all keys; MINUTE#<minute>#RESERVE#KEY#k: the reserve of one
 //
@@ -131,6 +132,8 @@
 //	AdmitMessages                    1      0     1      update, one for the messages of a notification, and a get of the plan before
 //	AdmitMessages, refused           1      0     1      update that is refused: the quota of the day is reached
 //	Messages                         3      3     0      get of each quota of messages, for GET /api/quotas
+//	Tree                             1      1     0      get, for an event that an agent caused and that starts runs
+//	SaveTree                         1      0     1      put, for these runs together
 //	Create                           1      0     4      put; 3 are the indexes
 //	Maker                            1      1     0      get, for an event about an object of a kind that the organization's agents make
 //	SaveMaker                        1      0     1      put, after an action that made an object for whose events agents listen

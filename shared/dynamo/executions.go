@@ -48,6 +48,7 @@ type origin struct {
 	Published int64    `dynamodbav:"pu"`
 	Metadata  string   `dynamodbav:"md,omitempty"` // JSON
 	Untracked bool     `dynamodbav:"ut,omitempty"`
+	RootRuns  int      `dynamodbav:"rr,omitempty"`
 }
 
 // A progress is the part of a run that changes.
@@ -88,7 +89,7 @@ func originOf(x execution.Execution) (origin, error) {
 		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Denials: texts(x.Denials), Created: nanos(x.Created),
 		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
-		Untracked: x.Untracked,
+		Untracked: x.Untracked, RootRuns: x.RootRuns,
 	}
 	var mdErr error
 	if x.Trigger.Metadata != nil {
@@ -155,7 +156,7 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		denials = append(denials, id.Approval(d))
 	}
 	x := execution.Execution{
-		Denials: denials, Untracked: i.Untracked,
+		Denials: denials, Untracked: i.Untracked, RootRuns: i.RootRuns,
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),

@@ -166,6 +166,12 @@ func payloadKey(o id.Org, digest string) primary {
 	return in(pk, err, "SEEN")
 }
 
+// treeKey is the key of the runs below a root event.
+func treeKey(o id.Org, root id.Event) primary {
+	pk, err := join("ORG", string(o), "ROOT", string(root))
+	return in(pk, err, "TREE")
+}
+
 // makerKey holds a digest, because the id of an object may have any character.
 func makerKey(o id.Org, made catalog.ObjectID) primary {
 	pk, err := join("ORG", string(o), "MADE", id.Digest(made.Kind, made.ID))

@@ -97,6 +97,17 @@ func (w *fixture) begun() execution.Execution {
 	return x
 }
 
+// tree stores the tree below a new root event, one run smaller than the largest.
+func (w *fixture) tree() (id.Event, quota.Tree) {
+	var t quota.Tree
+	for range quota.Of(credit.Scale).RunsPerRootEvent - 1 {
+		t, _ = t.Admit(quota.Root{}, []id.Execution{w.run(w.agent.ID).ID}, 200)
+	}
+	root := w.run(w.agent.ID).Trigger.ID
+	w.ok(w.store.SaveTree(w.t.Context(), org, root, quota.Tree{}, t, start()))
+	return root, t
+}
+
 // made returns an object whose maker is stored.
 func (w *fixture) made() catalog.ObjectID {
 	x := w.run(w.agent.ID)
@@ -642,6 +653,15 @@ func dispatchPatterns() map[string]pattern {
 		"ReleaseDedup": func(w *fixture) call {
 			x := w.begun()
 			return func(ctx context.Context) error { return w.store.ReleaseDedup(ctx, x) }
+		},
+		"Tree": func(w *fixture) call {
+			root, _ := w.tree()
+			return func(ctx context.Context) error { return got(w.store.Tree(ctx, org, root)) }
+		},
+		"SaveTree": func(w *fixture) call {
+			root, before := w.tree()
+			after, _ := before.Admit(quota.Root{}, []id.Execution{w.run(w.agent.ID).ID}, 200)
+			return func(ctx context.Context) error { return w.store.SaveTree(ctx, org, root, before, after, start()) }
 		},
 		"AddUses": func(w *fixture) call {
 			return func(ctx context.Context) error {

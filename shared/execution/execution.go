@@ -31,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/quota"
 )
 
 // The faults of this package.
@@ -102,6 +103,9 @@ type Execution struct {
 	// Untracked says that no agent of the organization listened for events about the
 	// objects that the run makes, when it was recorded: their maker needs no record.
 	Untracked bool
+	// RootRuns is the number of runs that the event at the root of the run started
+	// itself, or 0 where that is 1 and the event is the run's own.
+	RootRuns int
 
 	Status      Status
 	Reason      Reason
@@ -170,6 +174,15 @@ func (x Execution) StartedBy() Starter {
 		return Starter{Type: ByEvent, ID: string(x.Trigger.ID)}
 	}
 	return x.By
+}
+
+// Root returns the root of the tree of runs to which the run belongs.
+func (x Execution) Root() quota.Root {
+	r := quota.Root{Event: x.Trigger.Root(), Runs: x.RootRuns}
+	if !x.Trigger.AgentTriggered() {
+		r.Runs = max(r.Runs, 1)
+	}
+	return r
 }
 
 // Entry returns the activity entry of a run that an event started.
@@ -428,7 +441,7 @@ func (x Execution) Retry(as id.Execution, version int, by Starter, denials []id.
 	}
 	return New(Execution{
 		ID: as, Org: x.Org, Agent: x.Agent, Version: version, Trigger: x.Trigger, RetryOf: x.ID, By: by,
-		Denials: denials,
+		Denials: denials, RootRuns: x.RootRuns,
 	}, now), nil
 }
 

@@ -101,6 +101,10 @@ type Quotas interface {
 	// admit, and the quota that refuses the others. It may be repeated: a run is
 	// counted once in a minute.
 	AdmitRuns(ctx context.Context, org id.Org, plan credit.Plan, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
+
+	// AdmitBelow counts runs below a root event that the event did not start itself,
+	// as AdmitRuns does. A run is counted once.
+	AdmitBelow(ctx context.Context, org id.Org, plan credit.Plan, root quota.Root, runs []id.Execution, at time.Time) ([]id.Execution, *quota.Reached, error)
 }
 
 // Gates finds the approval for which a run waits.
@@ -386,12 +390,8 @@ func (s *Service) retryOf(
 		if err != nil {
 			return Execution{}, false, err
 		}
-		_, full, err := s.Quotas.AdmitRuns(ctx, x.Org, plan, []id.Execution{again.ID}, again.Created)
-		switch {
-		case err != nil:
+		if err := s.admitRetry(ctx, plan, again); err != nil {
 			return Execution{}, false, err
-		case full != nil:
-			return Execution{}, false, full
 		}
 		if err := s.Store.CreateRetry(ctx, again, retried(who, x, again)); !errors.Is(err, ErrExists) {
 			return again, false, err
@@ -399,6 +399,20 @@ func (s *Service) retryOf(
 		n-- // another request was faster: look at its retry
 	}
 	return Execution{}, false, ErrState.Sayf("The execution was retried %d times, the most that it may be.", maxRetries)
+}
+
+// admitRetry counts a retry against the quotas. Below its root event it is counted
+// once, however often it is requested.
+func (s *Service) admitRetry(ctx context.Context, plan credit.Plan, again Execution) error {
+	runs := []id.Execution{again.ID}
+	_, full, err := s.Quotas.AdmitBelow(ctx, again.Org, plan, again.Root(), runs, again.Created)
+	if err == nil && full == nil {
+		_, full, err = s.Quotas.AdmitRuns(ctx, again.Org, plan, runs, again.Created)
+	}
+	if err == nil && full != nil {
+		return full
+	}
+	return err
 }
 
 // firstOf returns the run with which a chain of retries began.

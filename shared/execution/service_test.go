@@ -47,8 +47,10 @@ type fixture struct {
 	reported []error
 	broken   error // error of machine and doorbell
 
-	counted []string       // runs that were counted, with their plan
-	full    *quota.Reached // the quota that refuses runs, if any
+	counted  []string       // runs that were counted, with their plan
+	full     *quota.Reached // the quota that refuses runs, if any
+	rootFull *quota.Reached // of the root event
+	below    []string       // runs counted below their root
 }
 
 func (w *fixture) Execution(_ context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
@@ -161,6 +163,16 @@ func (w *fixture) AdmitRuns(
 		return nil, w.full, nil
 	}
 	w.counted = append(w.counted, string(plan)+" "+string(runs[0]))
+	return runs, nil, nil
+}
+
+func (w *fixture) AdmitBelow(
+	_ context.Context, _ id.Org, _ credit.Plan, root quota.Root, runs []id.Execution, _ time.Time,
+) ([]id.Execution, *quota.Reached, error) {
+	if w.rootFull != nil {
+		return nil, w.rootFull, nil
+	}
+	w.below = append(w.below, fmt.Sprintf("%s below %s with %d", runs[0], root.Event, root.Runs))
 	return runs, nil, nil
 }
 
@@ -581,6 +593,39 @@ func TestARetryCountsOnceAgainstTheQuotas(t *testing.T) {
 	_, _, err := w.service().Retry(t.Context(), who, "exec_1")
 	if full, ok := errors.AsType[*quota.Reached](err); !ok || full != w.full || len(w.runs) != 1 || len(w.started) != 0 {
 		t.Errorf("%v; %d runs, started %v", err, len(w.runs), w.started)
+	}
+}
+
+// A retry is one more run of the tree below the root event.
+func TestARetryCountsBelowTheRootOfItsRun(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(*execution.Execution)
+		want   string
+	}{
+		"of a root event":                 {func(*execution.Execution) {}, "evt_1 with 1"},
+		"of a root event of three agents": {func(x *execution.Execution) { x.RootRuns = 3 }, "evt_1 with 3"},
+		"of an event that an agent caused": {func(x *execution.Execution) {
+			x.Trigger, x.RootRuns = x.Trigger.CausedBy("exec_0", "evt_root", 2), 4
+		}, "evt_root with 4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := begun()
+			tc.change(&x)
+			w := with(leased(t, x, "one", 1).Fail(execution.Failure{}, at(5)))
+			want := string(w.runs[0].RetryID(1)) + " below " + strings.Replace(tc.want, "evt_1", string(w.runs[0].Trigger.ID), 1)
+			again, _, err := w.service().Retry(t.Context(), who, "exec_1")
+			if err != nil || !slices.Equal(w.below, []string{want}) || again.Root() != w.runs[0].Root() {
+				t.Errorf("%v; counted %q, want %q; the root is %+v", err, w.below, want, again.Root())
+			}
+			w = with(leased(t, x, "one", 1).Fail(execution.Failure{}, at(5)))
+			w.rootFull = quota.RootFull(50, 50)
+			_, _, err = w.service().Retry(t.Context(), who, "exec_1")
+			if full, ok := errors.AsType[*quota.Reached](err); !ok || full != w.rootFull || len(w.runs) != 1 || len(w.counted) != 0 {
+				t.Errorf("%v; %d runs, counted %v", err, len(w.runs), w.counted)
+			}
+		})
 	}
 }
 

@@ -203,7 +203,7 @@ func (r *run) change(x execution.Execution) {
 	old := r.execution
 	x.ID, x.Org, x.Agent, x.Version = old.ID, old.Org, old.Agent, old.Version
 	x.Trigger, x.RetryOf, x.By, x.Denials, x.Created = old.Trigger, old.RetryOf, old.By, old.Denials, old.Created
-	x.Untracked = old.Untracked
+	x.Untracked, x.RootRuns = old.Untracked, old.RootRuns
 	x.Revision = old.Revision + 1
 	r.execution = x
 }

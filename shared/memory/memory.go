@@ -62,6 +62,7 @@ type org struct {
 	rotation key.Rotation
 	tally    quota.Tally
 	messages map[messagesKey]quota.DayTally
+	trees    map[id.Event]quota.Tree
 	audit    map[id.Audit]audit.Entry
 }
 
@@ -95,6 +96,7 @@ func (s *Store) org(o id.Org) *org {
 			messages: map[messagesKey]quota.DayTally{},
 
 			outbox: map[id.Event]event.Event{},
+			trees:  map[id.Event]quota.Tree{},
 			audit:  map[id.Audit]audit.Entry{},
 		}
 	}

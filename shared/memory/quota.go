@@ -92,3 +92,22 @@ func (s *Store) Messages(_ context.Context, o id.Org, day quota.Day) (map[quota.
 	}
 	return counts, nil
 }
+
+// Tree implements quota.TreeStore.
+func (s *Store) Tree(_ context.Context, o id.Org, root id.Event) (quota.Tree, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(o).trees[root], nil
+}
+
+// SaveTree implements quota.TreeStore.
+func (s *Store) SaveTree(_ context.Context, o id.Org, root id.Event, before, after quota.Tree, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	trees := s.org(o).trees
+	if trees[root] != before {
+		return quota.ErrStale
+	}
+	trees[root] = after
+	return nil
+}

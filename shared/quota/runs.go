@@ -167,8 +167,10 @@ func interval(l Limits) time.Duration {
 // ErrStale says that the tally has changed since it was read.
 var ErrStale = fault.New(fault.Stale, "conflict", "The runs are counted by others too; try again.")
 
-// Store keeps tallies.
+// Store keeps tallies and trees.
 type Store interface {
+	TreeStore
+
 	// AdmitRuns counts the runs in one write, as Tally.Admit says. It returns the
 	// tally without a count that it refused.
 	AdmitRuns(ctx context.Context, org id.Org, a Admission) (t Tally, ok bool, err error)

@@ -223,10 +223,14 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 func (w *world) quotas(p credit.Plan) quota.Limits {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	l := quota.Of(p)
 	if w.limits.RunsPerMinute > 0 {
-		return w.limits
+		l.RunsPerMinute, l.OpenRuns = w.limits.RunsPerMinute, w.limits.OpenRuns
 	}
-	return quota.Of(p)
+	if w.limits.RunsPerRootEvent > 0 {
+		l.RunsPerRootEvent = w.limits.RunsPerRootEvent
+	}
+	return l
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

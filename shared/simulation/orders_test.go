@@ -310,7 +310,7 @@ func accesses(call string) (reads, writes records) {
 		return 0, 0
 	case "store.SaveMaker": // no actor of a play dispatches events
 		return 0, 0
-	case "store.AdmitMessages", "store.Plan", "store.AdmitRuns", "store.SaveOpen", "store.OpenRuns": // no organization of a play is near its quotas
+	case "store.AdmitMessages", "store.Plan", "store.AdmitRuns", "store.SaveOpen", "store.OpenRuns", "store.Tree", "store.SaveTree": // no organization of a play is near its quotas
 		return 0, 0
 	case "store.Searching": // no organization of a play was paused
 		return 0, 0

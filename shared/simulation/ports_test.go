@@ -163,6 +163,14 @@ func (s *store) AdmitMessages(ctx context.Context, o id.Org, b quota.Batch) (quo
 	return got.tally, got.ok, err
 }
 
+func (s *store) Tree(ctx context.Context, o id.Org, root id.Event) (quota.Tree, error) {
+	return through(ctx, s.world, "store.Tree", "", func() (quota.Tree, error) { return s.Store.Tree(ctx, o, root) })
+}
+
+func (s *store) SaveTree(ctx context.Context, o id.Org, root id.Event, before, after quota.Tree, now time.Time) error {
+	return throughErr(ctx, s.world, "store.SaveTree", "", func() error { return s.Store.SaveTree(ctx, o, root, before, after, now) })
+}
+
 func (s *store) WithdrawRun(ctx context.Context, o id.Org, m quota.Minute, run id.Execution) error {
 	return throughErr(ctx, s.world, "store.WithdrawRun", "", func() error { return s.Store.WithdrawRun(ctx, o, m, run) })
 }

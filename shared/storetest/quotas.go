@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/quota"
@@ -44,6 +46,41 @@ func numbered(from, n int) []int {
 func quotas() []promise {
 	minute := quota.MinuteOf(day())
 	return []promise{
+		{"of many racing counts below a root event each one that is stored is kept", func(t trial, s Store) {
+			o := anOrg()
+			q := quota.Service{Store: s, Limits: quota.Of, Now: day}
+			var mu sync.Mutex
+			in := 0
+			race(t, 60, nil, func(i int) error {
+				runs := []id.Execution{id.Execution(fmt.Sprintf("exec_%d", i))}
+				may, _, err := q.AdmitBelow(t.Context(), o, credit.Starter, quota.Root{Event: "evt_root", Runs: 2}, runs, day())
+				mu.Lock()
+				defer mu.Unlock()
+				in += len(may)
+				return err
+			})
+			same(t, "admitted", in, quota.Of(credit.Starter).RunsPerRootEvent-2)
+			tree, err := s.Tree(t.Context(), o, "evt_root")
+			ok(t, err)
+			same(t, "counted", tree.Len(), in)
+			for _, other := range []id.Org{o, anOrg()} {
+				tree, err := s.Tree(t.Context(), other, "evt_other")
+				ok(t, err)
+				same(t, "below another root", tree.Len(), 0)
+			}
+		}},
+		{"a count below a root event is stored only on the tree from which it was made", func(t trial, s Store) {
+			o := anOrg()
+			first, _ := quota.Tree{}.Admit(quota.Root{}, []id.Execution{"exec_1"}, 9)
+			second, _ := first.Admit(quota.Root{}, []id.Execution{"exec_2"}, 9)
+			is(t, s.SaveTree(t.Context(), o, "evt_root", first, second, day()), quota.ErrStale)
+			ok(t, s.SaveTree(t.Context(), o, "evt_root", quota.Tree{}, first, day()))
+			is(t, s.SaveTree(t.Context(), o, "evt_root", quota.Tree{}, first, day()), quota.ErrStale)
+			ok(t, s.SaveTree(t.Context(), o, "evt_root", first, second, day()))
+			got, err := s.Tree(t.Context(), o, "evt_root")
+			ok(t, err)
+			same(t, "tree", got, second)
+		}},
 		{"runs are counted together or not at all", func(t trial, s Store) {
 			o := counting(t, s)
 			_, done := admits(t, s, o, minute, few(), numbered(0, 8)...)
