@@ -121,6 +121,41 @@ func TestTheLoopGuardStopsAgentsThatTriggerEachOther(t *testing.T) {
 	}
 }
 
+// A product that passes on nothing does not say that an agent opened a ticket. The
+// platform knows the ticket from the product's answer.
+func TestAgentsThatTriggerEachOtherStopWithoutAnEcho(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	double := doc{"trigger": doc{"allow_agent_triggered": true}}
+	opens := func(name string) doc {
+		return doc{"id": name, "type": "product_action", "product": "psa", "action": "create_ticket", "params": doc{"subject": "from " + name}}
+	}
+	loop := o.agentWith("psa", "ticket.escalated", double, opens("one"))
+	wary := o.agentWith("psa", "ticket.escalated", doc{}, note("tell", "hello"))
+	root := o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_person", "escalated_to": "p1"})
+	entry, runs := o.entryOf(loop, root), 0
+	for ; text(entry, "outcome") == "started" && runs < 10; runs++ {
+		run := o.reaches(text(entry, "execution_id"), "completed")
+		want := any(nil)
+		if runs > 0 {
+			if wary := o.entryOf(wary, text(run, "trigger_event", "id")); text(wary, "outcome") != "loop_guard" {
+				t.Errorf("an agent that does not allow it: %v", wary)
+			}
+			want = doc{"root_event_id": root, "execution_id": at(run, "trigger_event", "causation", "execution_id"), "depth": float64(runs)}
+		}
+		if diff := cmp.Diff(want, at(run, "trigger_event", "causation")); diff != "" {
+			t.Errorf("the cause with %d runs behind it (-want +got)\n%s", runs, diff)
+		}
+		made := text(run, "steps", 0, "output", "ticket_id")
+		event := o.publish("psa", "ticket.escalated", doc{"ticket_id": made, "escalated_to": "p1"})
+		entry = o.entryOf(loop, event)
+	}
+	if outcome := text(entry, "outcome"); runs != 6 || outcome != "loop_guard" || !strings.Contains(text(entry, "detail"), "6 runs") {
+		t.Errorf("after %d runs: %v, want loop_guard after 6", runs, entry)
+	}
+}
+
 func TestAnAgentStartsNoMoreOftenThanItsLimit(t *testing.T) {
 	t.Parallel()
 

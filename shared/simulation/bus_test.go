@@ -31,6 +31,9 @@ func (b *bus) Put(ctx context.Context, e event.Event) error {
 		b.mu.Lock()
 		b.taken = append(b.taken, e)
 		b.mu.Unlock()
+		if cause := e.Cause(); cause != "" {
+			b.world.witness.caused(e.ID, cause)
+		}
 		b.world.note("the bus takes %s %s about %s", e.Name(), e.ID, run)
 		b.world.queue.put(e, "", latency)
 		return nil

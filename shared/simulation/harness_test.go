@@ -224,11 +224,9 @@ func (w *world) quotas(p credit.Plan) quota.Limits {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := quota.Of(p)
-	if w.limits.RunsPerMinute > 0 {
-		l.RunsPerMinute, l.OpenRuns = w.limits.RunsPerMinute, w.limits.OpenRuns
-	}
-	if w.limits.RunsPerRootEvent > 0 {
-		l.RunsPerRootEvent = w.limits.RunsPerRootEvent
+	if root := l.RunsPerRootEvent; w.limits.RunsPerMinute > 0 {
+		l = w.limits
+		l.RunsPerRootEvent = root
 	}
 	return l
 }
@@ -1232,6 +1230,7 @@ type effect struct {
 type products struct {
 	world *world
 	reply func(c step.Command, n int) done // n counts the calls with the key from 1
+	made  func(c step.Command)             // called once for each object that an action made; nil: not
 
 	mu      sync.Mutex
 	calls   []step.Command
@@ -1248,9 +1247,13 @@ func (p *products) Act(ctx context.Context, c step.Command) (map[string]any, err
 		if d.refuse != nil {
 			return nil, d.refuse
 		}
+		field, isMade := makes(c)
 		p.mu.Lock()
-		defer p.mu.Unlock()
 		before, again := p.effects[c.Key]
+		if isMade && !again && p.made != nil {
+			defer p.made(c)
+		}
+		defer p.mu.Unlock()
 		switch {
 		case !again:
 			p.effects[c.Key] = effect{command: c, at: time.Now()}
@@ -1259,7 +1262,7 @@ func (p *products) Act(ctx context.Context, c step.Command) (map[string]any, err
 			p.world.Errorf("the key %s was used for two commands:\n%+v\n%+v", c.Key, before.command, c)
 		}
 		reply := map[string]any{"ok": true, "key": c.Key, "ref": "ref of " + c.Key}
-		if field, ok := makes(c); ok {
+		if isMade {
 			reply[field] = objectOf(c.Key)
 		}
 		if speaks(c.Params) {

@@ -35,7 +35,7 @@ func act(name string, more ...string) string {
 
 // open is a product action that makes a ticket.
 func open(name string) string {
-	return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {"subject": "about {{ event_payload.ticket_id }}"}}`
+	return `{"id": "` + name + `", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {"subject": "` + name + ` about {{ event_payload.ticket_id }}"}}`
 }
 
 // says is a product action called b with this text.

@@ -38,11 +38,12 @@ const (
 	pausedStops     invariant = "a pause stops: two seconds after an organization paused, and the last fault, no step begins, and each held run goes on after the resumption"
 	recorded        invariant = "acts are recorded: every vote, cancellation, retry and pause by a person has exactly one entry of the audit log"
 	withinQuotas    invariant = "quotas hold: an organization starts no more runs in a minute, has no more open runs and sends no more messages on a day than its plan allows"
+	treesBounded    invariant = "trees are bounded: no root event has more runs than its plan allows, whatever products pass on"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, treesBounded, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
@@ -58,7 +59,10 @@ type witness struct {
 	events  []published
 	pauses  map[id.Org]time.Time // of paused organizations that do not let open runs finish
 	born    map[id.Execution]time.Time
-	held    map[id.Execution]bool // runs that a pause ever held
+	held    map[id.Execution]bool     // runs that a pause ever held
+	roots   map[id.Event]id.Event     // the root of each event that a run is known to have caused
+	started map[id.Execution]id.Event // the event of each run
+	trees   map[string]int            // runs of an organization below a root event
 
 	windows map[string]int // runs of a minute and messages of a day
 	open    map[id.Org]int // runs that have not ended
@@ -75,6 +79,7 @@ func newWitness() *witness {
 		owner: map[id.Execution]id.Org{}, status: map[id.Execution]execution.Status{},
 		rest: map[id.Execution][2]time.Time{}, first: map[string]id.Execution{}, checks: map[invariant]int{},
 		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{},
+		roots: map[id.Event]id.Event{}, started: map[id.Execution]id.Event{}, trees: map[string]int{},
 		windows: map[string]int{}, open: map[id.Org]int{},
 	}
 }
@@ -106,6 +111,10 @@ func (w *world) begun(x execution.Execution) {
 	minute := string(x.Org) + " " + x.Created.UTC().Format("2006-01-02 15:04")
 	w.witness.windows[minute]++
 	started, open := w.witness.windows[minute], w.witness.open[x.Org]
+	w.witness.started[x.ID] = x.Trigger.ID
+	root := w.witness.rootOf(x.Trigger.ID)
+	w.witness.trees[string(x.Org)+" "+string(root)]++
+	tree := w.witness.trees[string(x.Org)+" "+string(root)]
 	other := id.Execution("")
 	if x.RetryOf == "" {
 		key := string(x.Org) + " " + string(x.Trigger.ID) + " " + string(x.Agent)
@@ -117,7 +126,26 @@ func (w *world) begun(x execution.Execution) {
 	perMinute, mostOpen, _ := w.allowed()
 	w.holds(withinQuotas, started <= perMinute, "%s is number %d of at most %d in its minute", x.ID, started, perMinute)
 	w.holds(withinQuotas, open <= mostOpen, "%s is number %d of at most %d open runs", x.ID, open, mostOpen)
+	w.holds(treesBounded, tree <= maxTree, "%s is number %d of at most %d below %s", x.ID, tree, maxTree, root)
 	w.holds(oneRun, other == "", "%s and %s are runs of %s for %s", other, x.ID, x.Agent, x.Trigger.ID)
+}
+
+// maxTree is the number of runs that a root event may start on the plan starter.
+const maxTree = 50
+
+// caused observes that a run made a product publish an event.
+func (o *witness) caused(e id.Event, by id.Execution) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.roots[e] = o.rootOf(o.started[by])
+}
+
+// rootOf returns the event at the root of another.
+func (o *witness) rootOf(e id.Event) id.Event {
+	if root, ok := o.roots[e]; ok {
+		return root
+	}
+	return e
 }
 
 // allowed returns the quotas of an organization: those of a story, or of the plan

@@ -48,10 +48,11 @@ func quotas() []promise {
 	return []promise{
 		{"of many racing counts below a root event each one that is stored is kept", func(t trial, s Store) {
 			o := anOrg()
-			q := quota.Service{Store: s, Limits: quota.Of, Now: day}
+			const most = 12
+			q := quota.Service{Store: s, Limits: func(credit.Plan) quota.Limits { return quota.Limits{RunsPerRootEvent: most} }, Now: day}
 			var mu sync.Mutex
 			in := 0
-			race(t, 60, nil, func(i int) error {
+			race(t, racers, nil, func(i int) error {
 				runs := []id.Execution{id.Execution(fmt.Sprintf("exec_%d", i))}
 				may, _, err := q.AdmitBelow(t.Context(), o, credit.Starter, quota.Root{Event: "evt_root", Runs: 2}, runs, day())
 				mu.Lock()
@@ -59,7 +60,7 @@ func quotas() []promise {
 				in += len(may)
 				return err
 			})
-			same(t, "admitted", in, quota.Of(credit.Starter).RunsPerRootEvent-2)
+			same(t, "admitted", in, most-2)
 			tree, err := s.Tree(t.Context(), o, "evt_root")
 			ok(t, err)
 			same(t, "counted", tree.Len(), in)

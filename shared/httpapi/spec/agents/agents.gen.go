@@ -240,7 +240,7 @@ type Activity struct {
 	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 	// - `limit_reached`: `execution_limit` allows no more executions for now.
-	// - `quota_reached`: a quota of the plan allows no more executions for now; see `GET /api/quotas`.
+	// - `quota_reached`: a quota of the plan allows no more executions for now (see `GET /api/quotas`), or the event at the root of the chain has started as many executions as the plan allows.
 	// - `org_suspended`: the organization is suspended.
 	// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 	// - `agent_error`: the agent names an event type or an action that no longer exists.
@@ -477,7 +477,7 @@ type NextCursor = string
 // - `overridden`: an agent with `conflict_behavior: override` matches the same event.
 // - `duplicate`: an event with the same content started an execution less than 5 minutes before.
 // - `limit_reached`: `execution_limit` allows no more executions for now.
-// - `quota_reached`: a quota of the plan allows no more executions for now; see `GET /api/quotas`.
+// - `quota_reached`: a quota of the plan allows no more executions for now (see `GET /api/quotas`), or the event at the root of the chain has started as many executions as the plan allows.
 // - `org_suspended`: the organization is suspended.
 // - `org_paused`: the organization is paused. Resuming it does not start what it missed.
 // - `agent_error`: the agent names an event type or an action that no longer exists.

@@ -150,7 +150,7 @@ type AnyValue = any
 
 // Causation The place of an event in the chain of executions that caused it, as One Agents records it, whatever a product passes on.
 type Causation struct {
-	// RootEventID The event with which the chain began.
+	// RootEventID The event with which the chain began. It starts at most 50 executions on the plan starter, 100 on growth and 200 on scale, directly and through the events that its executions cause.
 	RootEventID string `json:"root_event_id"`
 
 	// ExecutionID The execution whose action caused the event; null when the product does not name it.
