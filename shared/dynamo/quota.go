@@ -121,14 +121,14 @@ func (s *Store) forget(ctx context.Context, o id.Org, t quota.Tally, now quota.M
 func tallyOf(i item) (quota.Tally, error) {
 	t := quota.Tally{Minutes: map[quota.Minute]int{}}
 	for name, v := range i {
-		switch {
-		case name == openAttribute:
+		switch name {
+		case openAttribute:
 			n, err := numberOf(i, name)
 			if err != nil {
 				return t, err
 			}
 			t.Open = n
-		case name == countedAttribute:
+		case countedAttribute:
 			n, err := numberOf(i, name)
 			if err != nil {
 				return t, err
@@ -312,7 +312,7 @@ func dayTallyOf(i item) (t quota.DayTally, err error) {
 
 // Messages implements quota.Store.
 func (s *Store) Messages(ctx context.Context, o id.Org, day quota.Day) (map[quota.Name]int, error) {
-	counts := map[quota.Name]int{}
+	counts := make(map[quota.Name]int)
 	for _, name := range []quota.Name{quota.SMSPerDay, quota.EmailsPerDay, quota.ChatsPerDay} {
 		i, err := s.getItem(ctx, messagesKey(o, day, name))
 		if err != nil {

@@ -84,7 +84,7 @@ func (s *Store) AdmitMessages(_ context.Context, o id.Org, b quota.Batch) (quota
 func (s *Store) Messages(_ context.Context, o id.Org, day quota.Day) (map[quota.Name]int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	counts := map[quota.Name]int{}
+	counts := make(map[quota.Name]int)
 	for k, t := range s.org(o).messages {
 		if k.day == day {
 			counts[k.name] = t.Count

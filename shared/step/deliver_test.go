@@ -306,7 +306,8 @@ func TestALaterTryCountsTheSameMessages(t *testing.T) {
 	}}
 	job := task(t, h, `{"id": "s", "type": "notification", "channel": "sms", "body": "b", "recipients": ["`+one+`", "`+two+`", "`+three+`"]}`)
 	job.Before = &execution.StepRecord{Output: map[string]any{"channel": "sms", "recipients": []any{
-		map[string]any{"recipient": one, "status": "sent"}, map[string]any{"recipient": two, "status": "pending"},
+		map[string]any{"recipient": one, "status": "sent"},
+		map[string]any{"recipient": two, "status": "pending"},
 		map[string]any{"recipient": three, "status": "pending"},
 	}}}
 	s, _ := doTask(t, h, job)
