@@ -73,7 +73,8 @@ def answer_at_once(patch: str) -> None:
 def collect_logs_at_once(patch: str) -> None:
     """After each invocation MiniStack waits 50 ms for a first log line, and 5 ms
     for another. A function's lines are in the pipe before its answer, so it is
-    enough to wait until the pipe is empty."""
+    enough to wait until the pipe is empty and its reader waits for more: then
+    each line is in the queue, however busy the machine is."""
     worker = lambda_runtime.ProvidedWorker
     patient = worker._drain_stderr_bounded
     if "first_line_wait" not in inspect.signature(patient).parameters:
@@ -82,16 +83,34 @@ def collect_logs_at_once(patch: str) -> None:
     def drain(self, **waits) -> str:
         if waits or self._proc is None:  # after a crash, log lines may be late
             return patient(self, **waits)
-        lines, quiet, end = [], 0, time.monotonic() + 0.25
+        lines, quiet, end = [], 0, time.monotonic() + 2
         while quiet < 4 and time.monotonic() < end:
+            empty, waiting = not unread(self._proc.stdout), reads(self._stderr_thread)
             text = self._drain_stderr()
             if text:
                 lines.append(text)
-            quiet = 0 if text or unread(self._proc.stdout) else quiet + 1
+            if empty and waiting:
+                break
+            quiet = quiet + 1 if empty and waiting is None and not text else 0
             time.sleep(0.0003)
         return "\n".join(lines)
 
     worker._drain_stderr_bounded = drain
+
+
+def reads(thread) -> bool | None:
+    """Reports whether a thread waits for input of a pipe; None if the kernel does
+    not say where a sleeping thread waits."""
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/stat") as file:
+            asleep = file.read().rpartition(")")[2].split()[0] == "S"
+        with open(f"/proc/self/task/{thread.native_id}/wchan") as file:
+            where = file.read()
+    except (AttributeError, OSError):  # not started, ended, or not on Linux
+        return None
+    if not asleep:
+        return False
+    return None if where in ("", "0") else "pipe" in where
 
 
 def unread(pipe) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import pathlib
 import threading
 import time
@@ -321,6 +322,28 @@ class Patches(unittest.TestCase):
         self.assertEqual(worker._drain_stderr_bounded(), "")
         self.assertLess(time.monotonic() - began, 0.02)
         worker._proc.stdout.close()
+
+    def test_a_line_is_collected_however_slow_its_reader_is(self):
+        class Busy(patches.lambda_runtime.ProvidedWorker):
+            def __init__(self, pipe):
+                super().__init__("f", {}, b"")
+                self._proc = types.SimpleNamespace(stdout=pipe)
+                self._stderr_thread = threading.Thread(target=self.pump, daemon=True)
+                self._stderr_thread.start()
+
+            def pump(self):
+                for line in self._proc.stdout:
+                    time.sleep(0.02)
+                    self._stderr_queue.put(line.rstrip("\n"))
+
+        output, function = os.pipe()
+        with os.fdopen(output) as pipe, os.fdopen(function, "w") as writer:
+            worker = Busy(pipe)
+            writer.write("one\ntwo\n")
+            writer.flush()
+            self.assertEqual(worker._drain_stderr_bounded(), "one\ntwo")
+            writer.close()
+            worker._stderr_thread.join()
 
 
 class Environment(unittest.TestCase):
