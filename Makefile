@@ -129,7 +129,7 @@ test: check ## run all checks, two at a time, and print a table of their seconds
 
 test-unit: ## run the unit tests, which need no emulator
 	$(say) "unit tests"
-	$(if $(race),CGO_ENABLED=1) $(test) $(race) $$(go list ./events/... ./functions/... ./localstack/... ./shared/... | grep -vE '$(pure)')
+	$(if $(race),CGO_ENABLED=1) $(test) -timeout 20m $(race) $$(go list ./events/... ./functions/... ./localstack/... ./shared/... | grep -vE '$(pure)')
 	$(test) $$(go list ./infra/... ./shared/... | grep -E '/infra|$(pure)')
 	$(if $(race),$(test) -run TestEveryOrder ./shared/simulation)
 

@@ -98,6 +98,9 @@ func TestNoRootEventHasMoreRunsThanItsPlanAllows(t *testing.T) {
 	for name, passes := range echoes() {
 		for _, tickets := range []int{1, 2, 5} {
 			for _, faults := range []bool{false, true} {
+				if findsRaces() && !(faults && tickets == 2) { // it is ten times slower, and looks for other faults
+					continue
+				}
 				t.Run(fmt.Sprintf("a product that passes on %s, %d tickets, faults %t", name, tickets, faults), func(t *testing.T) {
 					t.Parallel()
 					inWorld(t, func(w *world) {
@@ -119,12 +122,22 @@ func TestNoRootEventHasMoreRunsThanItsPlanAllows(t *testing.T) {
 }
 
 // loopFaults returns random faults. A reply of a product that never comes names no
-// object, so products only crash their callers.
+// object, so products only crash their callers, and few faults strike each run: a step
+// that crashes three workers is given up, and its reply is never recorded.
 func loopFaults(w *world, seed uint64) func(site) fault {
 	s := &simulation{world: w, seed: seed, dice: rand.New(rand.NewPCG(seed, 13))}
 	begin := time.Now()
+	var mu sync.Mutex
+	struck := map[id.Execution]int{}
 	return func(at site) fault {
 		f := s.fault(at)
+		if at.run != "" && f != (fault{}) {
+			mu.Lock()
+			defer mu.Unlock()
+			if struck[at.run]++; struck[at.run] > 2 {
+				return fault{}
+			}
+		}
 		if time.Since(begin) > 3*time.Hour {
 			return fault{}
 		}
