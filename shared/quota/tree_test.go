@@ -22,8 +22,8 @@ import (
 func TestATreeHoldsNoMoreRunsThanItMay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		most, direct := rapid.IntRange(1, 12).Draw(t, "most"), 0
-		direct = rapid.IntRange(0, most).Draw(t, "direct")
+		most := rapid.IntRange(1, 12).Draw(t, "most")
+		direct := rapid.IntRange(0, most).Draw(t, "direct")
 		now := noon()
 		q := service(memory.New(), quota.Limits{RunsPerRootEvent: most}, &now)
 		root := quota.Root{Event: "evt_root", Runs: direct}
