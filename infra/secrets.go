@@ -7,7 +7,7 @@ import (
 )
 
 // A secret is the name of a secret in Secrets Manager. The stack makes it, unless a
-// setting names one that exists.
+// setting names an existing secret.
 type secret struct {
 	name string
 	made bool

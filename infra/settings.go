@@ -31,7 +31,7 @@ type settings struct {
 	ModelKey     string   // modelKeySecretName; empty without one
 	Models       string   // models: a JSON object, tier → model id, or a list of a model and its fallback
 	Sender       string   // emailSender
-	HookSecret   secret   // webhookSecretName, or else one that the stack makes
+	HookSecret   secret   // webhookSecretName; by default the stack makes the secret
 	CursorSecret secret   // cursorSecretName, the same
 	CallKey      secret   // callKeySecretName, the same
 	Generation   string   // secretsGeneration: another text starts all functions anew

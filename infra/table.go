@@ -43,8 +43,8 @@ func newTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
 	return table
 }
 
-// existingTable returns a table that the stack does not make: one that was restored
-// from a backup, under another name.
+// existingTable returns a table that the stack does not make, such as a table that
+// was restored from a backup under another name.
 func existingTable(scope constructs.Construct, name string) awsdynamodb.ITable {
 	var indexes []string
 	for _, index := range schema.Indexes() {

@@ -2,9 +2,9 @@
 //
 // The secret has one key, or two during a rotation: a product must know the new key
 // before the first call that it signs, and the old one until the last call has
-// expired. The calls are signed by the current key; the public halves of all are
-// served. Two functions read the secret: the one that calls, and the one that
-// serves the public halves and nothing else.
+// expired. The current key signs the calls. Two functions read the secret: the runner,
+// which calls products, and jwks, which serves the public halves of all keys and
+// nothing else.
 //
 // A key is a seed, 64 random letters and digits, as Secrets Manager makes them when
 // the stack is deployed. Or it is a P-256 key of one's own, as base64 of PKCS #8 DER.

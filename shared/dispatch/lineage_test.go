@@ -289,7 +289,7 @@ func TestAMakerIsLookedUpOnlyWhereItCouldMatter(t *testing.T) {
 	}
 }
 
-// A run records what it makes only if an agent listens for events about it.
+// A run records the objects that it makes only if an agent listens for events about it.
 func TestARunWithoutListenersForItsObjectsIsUntracked(t *testing.T) {
 	t.Parallel()
 	noting := `trigger={"type": "bus_event", "source_product": "psa", "event_type": "ticket.note_added"}`
@@ -319,7 +319,8 @@ func TestARunWithoutListenersForItsObjectsIsUntracked(t *testing.T) {
 	}
 }
 
-// System agents are never activated, so the first run of one that makes objects tells.
+// Nobody activates a system agent, so its first run declares the kinds of objects that
+// it makes.
 func TestTheFirstRunOfASystemAgentDeclaresWhatItMakes(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -172,8 +172,8 @@ func copied(v reflect.Value) reflect.Value {
 	return settable(e)
 }
 
-// document returns a copy of a JSON object. Most of what is stored is JSON, and
-// reflection would take several times as long.
+// document returns a copy of a JSON object. Most stored values are JSON, and
+// a copy by reflection takes several times as long.
 func document(d map[string]any) map[string]any {
 	if d == nil {
 		return nil

@@ -46,8 +46,8 @@ const (
 	MaxAge = 3 * 24 * time.Hour
 	// MaxCrashes is the number of workers that may crash while they handle a message.
 	MaxCrashes = 5
-	// suspicious is the number of deliveries after which a message may be one that
-	// crashes workers. From then on its crashes are counted.
+	// suspicious is the number of the delivery from which on the crashes of a message's
+	// workers are counted: a message that still fails then may be the cause.
 	suspicious = 3
 	// maxDelay limits the time until a failed message is delivered again.
 	maxDelay = 5 * time.Minute
@@ -82,8 +82,8 @@ type Deliveries interface {
 	EndDelivery(ctx context.Context, org id.Org, message string) error
 }
 
-// Postponer decides when a failed message is delivered again. Without it that is
-// after the queue's visibility timeout.
+// Postponer decides when a failed message is delivered again. When a call fails, the
+// queue delivers the message after its visibility timeout.
 type Postponer interface {
 	Postpone(ctx context.Context, m events.SQSMessage, delay time.Duration) error
 }

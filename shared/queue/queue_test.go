@@ -401,7 +401,7 @@ func TestAnEventThatCrashesItsWorkersBecomesADeadLetterAndTheOthersDoNot(t *test
 	}
 }
 
-// A broken table is one that nothing can be written to.
+// A broken table refuses every write.
 type broken struct{}
 
 func (broken) BeginDelivery(context.Context, id.Org, string, time.Time) (int, error) {

@@ -143,7 +143,7 @@ type Quota struct {
 	// Used What counts against the limit now.
 	Used int `json:"used"`
 
-	// ResetsAt When the count begins anew; null for a quota that becomes free with what it counts.
+	// ResetsAt When the count begins anew; null for open_runs, where each execution that ends makes room.
 	ResetsAt *time.Time `json:"resets_at"`
 }
 
