@@ -2,9 +2,10 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/id"
 )
@@ -17,15 +18,12 @@ func (s *Store) BeginDelivery(ctx context.Context, o id.Org, message string, unt
 		set:  map[string]any{"expires": until.Unix()},
 		cond: "attribute_not_exists(pk) OR w <> :nonce", args: map[string]any{":nonce": nonce},
 	}
-	x, err := w.expressed(nonce)
-	if err := errors.Join(w.key.err, err); err != nil {
-		return 0, err
-	}
-	begun, _, err := s.addTo(ctx, w, x, nonce)
+	after, _, err := s.countBy(ctx, w, nonce, types.ReturnValueUpdatedNew)
 	if err != nil {
 		return 0, fmt.Errorf("delivery of %s: %w", message, err)
 	}
-	return begun - 1, nil
+	begun, err := numberOf(after, taken)
+	return begun - 1, err
 }
 
 // EndDelivery implements queue.Deliveries.

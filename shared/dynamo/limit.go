@@ -26,12 +26,11 @@ const retention = time.Hour
 // makes the limit of this minute smaller but never larger.
 func (s *Store) Lease(ctx context.Context, p limit.Pot, minute time.Time, block int) (granted, used int, err error) {
 	nonce := s.nonce()
-	w := lease(p, minute, block, nonce)
-	x, err := w.expressed(nonce)
-	if err := errors.Join(w.key.err, err); err != nil {
-		return 0, 0, err
+	item, won, err := s.countBy(ctx, lease(p, minute, block, nonce), nonce, types.ReturnValueUpdatedNew)
+	if err != nil {
+		return 0, 0, fmt.Errorf("lease of %s: %w", p.Org, err)
 	}
-	after, won, err := s.addTo(ctx, w, x, nonce)
+	after, err := numberOf(item, taken)
 	if err != nil {
 		return 0, 0, fmt.Errorf("lease of %s: %w", p.Org, err)
 	}
@@ -52,27 +51,30 @@ func lease(p limit.Pot, minute time.Time, block int, nonce string) write {
 	}
 }
 
-// addTo applies the update of a count. It returns the count afterwards and
-// whether the update was applied.
-func (s *Store) addTo(ctx context.Context, w write, x expressions, nonce string) (after int, won bool, err error) {
+// countBy applies an update that counts, and returns what back says of the item
+// afterwards. When the condition refuses the update, it returns the whole item, and
+// whether an earlier try of this call, with the same nonce, was applied.
+func (s *Store) countBy(ctx context.Context, w write, nonce string, back types.ReturnValue) (after item, ok bool, err error) {
+	x, err := w.expressed(nonce)
+	if err := errors.Join(w.key.err, err); err != nil {
+		return nil, false, err
+	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: w.key.item(), UpdateExpression: x.update, ConditionExpression: x.cond,
-		ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values, ReturnValues: types.ReturnValueUpdatedNew,
+		ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values, ReturnValues: back,
 		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal, ReturnValuesOnConditionCheckFailure: allOld,
 	})
-	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+	if failed, refused := errors.AsType[*types.ConditionalCheckFailedException](err); refused {
 		count(ctx, meter.Units{Write: writeUnits(sizeOf(failed.Item))})
-		after, err = numberOf(failed.Item, taken)
-		return after, textOf(failed.Item, nonceAttribute) == nonce, err
+		return failed.Item, textOf(failed.Item, nonceAttribute) == nonce, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return nil, false, err
 	}
 	if out.ConsumedCapacity != nil {
 		count(ctx, meter.Units{Write: charged(*out.ConsumedCapacity)})
 	}
-	after, err = numberOf(out.Attributes, taken)
-	return after, true, err
+	return out.Attributes, true, nil
 }
 
 // numberOf returns a number attribute of an item.

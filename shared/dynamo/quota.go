@@ -8,13 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
-	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/quota"
 )
 
@@ -44,7 +42,7 @@ const (
 
 // AdmitRuns implements quota.Store. The conditions are those of Tally.Admit.
 func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
-	after, ok, err := s.admitted(ctx, admission(o, a))
+	after, ok, err := s.countBy(ctx, admission(o, a), s.nonce(), types.ReturnValueAllNew)
 	if err != nil {
 		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", len(a.Runs), o, err)
 	}
@@ -53,32 +51,6 @@ func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quo
 		return t, ok, err
 	}
 	return t, true, s.forget(ctx, o, t, a.Minute)
-}
-
-// admitted applies an update that counts. It returns the item afterwards, and whether
-// the update was applied, by this call or by an earlier try of it.
-func (s *Store) admitted(ctx context.Context, w write) (after item, ok bool, err error) {
-	nonce := s.nonce()
-	x, err := w.expressed(nonce)
-	if err := errors.Join(w.key.err, err); err != nil {
-		return nil, false, err
-	}
-	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.table, Key: w.key.item(), UpdateExpression: x.update, ConditionExpression: x.cond,
-		ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values, ReturnValues: types.ReturnValueAllNew,
-		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal, ReturnValuesOnConditionCheckFailure: allOld,
-	})
-	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
-		count(ctx, meter.Units{Write: writeUnits(sizeOf(failed.Item))})
-		return failed.Item, textOf(failed.Item, nonceAttribute) == nonce, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	if out.ConsumedCapacity != nil {
-		count(ctx, meter.Units{Write: charged(*out.ConsumedCapacity)})
-	}
-	return out.Attributes, true, nil
 }
 
 // admission returns the update that counts runs.
@@ -290,7 +262,7 @@ func (s *Store) AdmitMessages(ctx context.Context, o id.Org, b quota.Batch) (quo
 		args: map[string]any{":most": b.Limit - b.Size, ":mark": mark},
 	}
 	w.key.err = errors.Join(w.key.err, dayErr)
-	after, ok, err := s.admitted(ctx, w)
+	after, ok, err := s.countBy(ctx, w, s.nonce(), types.ReturnValueAllNew)
 	if err != nil {
 		return quota.DayTally{}, false, fmt.Errorf("count %d messages of %s: %w", b.Size, o, err)
 	}

@@ -104,8 +104,8 @@ func (t Tally) Admit(a Admission) (Tally, bool) {
 
 // Has reports whether a run is marked as counted in a minute.
 func (t Tally) Has(m Minute, run id.Execution) bool {
-	mark, _ := markOf(m, run)
-	return slices.Contains(t.Marks[:], mark)
+	_, ok := t.Slot(m, run)
+	return ok
 }
 
 // Slot returns the slot of the mark of a run in a minute, and whether there is one.
