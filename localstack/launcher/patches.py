@@ -83,7 +83,7 @@ def collect_logs_at_once(patch: str) -> None:
     def drain(self, **waits) -> str:
         if waits or self._proc is None:  # after a crash, log lines may be late
             return patient(self, **waits)
-        lines, quiet, end = [], 0, time.monotonic() + 2
+        lines, quiet, pause, end = [], 0, 0.0003, time.monotonic() + 2
         while quiet < 4 and time.monotonic() < end:
             empty, waiting = not unread(self._proc.stdout), reads(self._stderr_thread)
             text = self._drain_stderr()
@@ -92,7 +92,8 @@ def collect_logs_at_once(patch: str) -> None:
             if empty and waiting:
                 break
             quiet = quiet + 1 if empty and waiting is None and not text else 0
-            time.sleep(0.0003)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)  # the reader needs the processor too
         return "\n".join(lines)
 
     worker._drain_stderr_bounded = drain
@@ -129,6 +130,21 @@ def poll_queues_at_once(patch: str) -> None:
     if getattr(lambda_svc, "_ESM_IDLE_WAKE_GAP_SECONDS", None) != 0.05:
         raise Misfit(patch, "lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS is not 0.05")
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0
+
+
+STANDSTILL = 15  # seconds that a function may take longer than on AWS
+
+
+def forgive_standstills(patch: str) -> None:
+    """A function's time went on while the machine stood still, as a laptop that
+    swaps does, and a virtual machine that is being saved: every call in progress
+    timed out. A function now has some seconds more than on AWS."""
+    rewrite(
+        patch,
+        lambda_runtime.ProvidedWorker.invoke,
+        '    timeout = self.config.get("Timeout", 30)\n',
+        f'    timeout = self.config.get("Timeout", 30) + {STANDSTILL}\n',
+    )
 
 
 def start_executions_at_once(patch: str) -> None:
@@ -505,6 +521,7 @@ PATCHES = (
     collect_logs_at_once,
     poll_queues_at_once,
     start_executions_at_once,
+    forgive_standstills,
     read_timeout_paths,
     fail_callbacks,
     renew_tokens,

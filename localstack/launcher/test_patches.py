@@ -311,6 +311,22 @@ class Patches(unittest.TestCase):
     def test_the_poller_does_not_idle(self):
         self.assertEqual(lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS, 0)
 
+    def test_a_function_has_time_for_a_standstill_of_the_machine(self):
+        class Waiting(patches.lambda_runtime.ProvidedWorker):
+            def __init__(self):
+                super().__init__("f", {"Timeout": 3}, b"")
+                self._proc = types.SimpleNamespace(poll=lambda: None, stdout=open("/dev/null"))
+
+        worker, answer = Waiting(), {}
+        call = threading.Thread(target=lambda: answer.update(worker.invoke({}, "r")))
+        call.start()
+        _, _, deadline, _, _ = worker._pending.get(timeout=5)
+        self.assertAlmostEqual(deadline / 1000 - time.time(), 3 + patches.STANDSTILL, delta=2)
+        worker._record_result(worker._generation, "r", "response", "late")
+        call.join(timeout=5)
+        self.assertEqual(answer.get("result"), "late")
+        worker._proc.stdout.close()
+
     def test_a_silent_function_costs_no_wait(self):
         class Silent(patches.lambda_runtime.ProvidedWorker):
             def __init__(self):
