@@ -56,7 +56,7 @@ func (t template) resolved(v any) any {
 
 func (t template) nameOf(id string) string {
 	r := t.Resources[id]
-	for _, property := range []string{"Name", "RoleName", "QueueName", "FunctionName", "TableName", "StateMachineName"} {
+	for _, property := range []string{"Name", "RoleName", "QueueName", "FunctionName", "TableName", "StateMachineName", "TopicName"} {
 		if name, ok := r.Properties[property].(string); ok {
 			return name
 		}

@@ -41,6 +41,9 @@ type settings struct {
 	AddressRate  int      // addressRateLimit: requests a minute of an address without a caller
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
+	Alarms       bool     // alarms: whether there are alarms and a dashboard
+	AlarmEmails  []string // alarmEmails: addresses that get every alarm
+	AlarmTopic   string   // alarmTopicArn: an existing topic that gets the alarms of severity page
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
 	Programs     string   // programs: "linux", or "host" in a local cloud
@@ -120,8 +123,10 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		LogLevel:     text("logLevel", "INFO"),
 		Dist:         text("dist", "dist"),
 	}
-	var archive, protect, rate, user, address, models, publishers error
+	s.AlarmEmails, s.AlarmTopic = list(text("alarmEmails", "")), text("alarmTopicArn", "")
+	var archive, protect, alarms, rate, user, address, models, publishers error
 	s.Archive, archive = flag("archive", get("archive"), true)
+	s.Alarms, alarms = flag("alarms", get("alarms"), true)
 	s.Protect, protect = flag("protect", get("protect"), true)
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
@@ -133,11 +138,34 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	if len(s.Operators) == 0 {
 		s.Operators = []string{thisAccount}
 	}
-	return s, errors.Join(checkStage(stage), archive, protect, rate, user, address, models, publishers, operators,
+	return s, errors.Join(checkStage(stage), archive, protect, alarms, rate, user, address, models, publishers, operators,
+		checkAlarms(s),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+}
+
+var (
+	emailAddress = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@,]+$`)
+	topicARN     = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$`)
+)
+
+// checkAlarms refuses recipients of alarms that SNS would not reach.
+func checkAlarms(s settings) error {
+	var faults []error
+	for _, address := range s.AlarmEmails {
+		if !emailAddress.MatchString(address) {
+			faults = append(faults, fmt.Errorf("alarmEmails: %q is not an e-mail address: give addresses with commas between them", address))
+		}
+	}
+	if s.AlarmTopic != "" && !topicARN.MatchString(s.AlarmTopic) {
+		faults = append(faults, fmt.Errorf("alarmTopicArn: want the ARN of a topic, such as arn:aws:sns:eu-central-1:111122223333:oncall, got %q", s.AlarmTopic))
+	}
+	if len(s.AlarmEmails) > 0 && !s.Alarms {
+		faults = append(faults, errors.New("alarmEmails: alarms is false, so nobody gets a message: leave one of them out"))
+	}
+	return errors.Join(faults...)
 }
 
 func checkStage(stage string) error {

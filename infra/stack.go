@@ -55,8 +55,11 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	feed(functions[dispatcher], queues)
 	sweepEveryMinute(stack, functions[sweeper], queues)
 	api := newAPI(stack, s, functions)
-	newAlarms(stack, s, queues, machines, functions)
-	newOutputs(stack, outputs{table, buses, publishers, queues, machines, api, functions})
+	o := outputs{table, buses, publishers, queues, machines, api, functions}
+	if s.Alarms {
+		newAlarms(stack, s, monitor(stack, s, o))
+	}
+	newOutputs(stack, o)
 	return stack, nil
 }
 

@@ -786,7 +786,7 @@ func TestTheSweeperRunsEveryMinuteWithoutRetries(t *testing.T) {
 
 func TestTheStackHasTheOutputsThatTheToolsRead(t *testing.T) {
 	want := []string{
-		"ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl", "HubArchiveName", "HubBusName",
+		"AlarmTopicArn", "ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl", "HubArchiveName", "HubBusName",
 		"PublisherRoleDefend", "PublisherRoleHub", "PublisherRolePsa", "RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
 	}
 	for _, f := range plan() {

@@ -39,6 +39,7 @@ func (a App) context() map[string]string {
 	}
 	return map[string]string{
 		"addressRateLimit":  "6000",
+		"alarms":            "false", // the emulator refuses alarms on formulas
 		"allowedHosts":      strings.TrimPrefix(a.Products, "http://"),
 		"architecture":      architecture,
 		"callKeySecretName": callKeySecret,
