@@ -204,6 +204,7 @@ func (l ledger) forbids(a approval.Approval, began time.Time, authors ...id.User
 
 func TestGuardedActionsAreDecidedByOthersWhateverHappens(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
 
 	began, forbidden := 0, 0
 	for seed := range uint64(60) {

@@ -94,6 +94,16 @@ func findsRaces() bool {
 	return ok && slices.Contains(built.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
+// withoutRaceDetector skips a test that searches for violations of rules or measures
+// work when the race detector is on. It would run ten times longer, in the same
+// goroutines as TestEveryRunEndsUnderRandomFaults. make simulate runs it.
+func withoutRaceDetector(t *testing.T) {
+	t.Helper()
+	if findsRaces() {
+		t.Skip("the race detector is on")
+	}
+}
+
 // Partial-order reduction reaches the same outcomes as the full search.
 func TestPartialOrderReductionLosesNoOutcome(t *testing.T) {
 	t.Parallel()

@@ -317,6 +317,8 @@ func (w *world) hard(parts int) (string, event.Event) {
 // that are not known yet: the run would do what nobody saw.
 func TestAGateWithTooMuchToShowFails(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
+
 	inWorld(t, func(w *world) {
 		text, e := w.hard(5)
 		var steps []string
@@ -337,6 +339,8 @@ func TestAGateWithTooMuchToShowFails(t *testing.T) {
 // Fifty steps with much work each keep no function busy for minutes.
 func TestARunWithMuchWorkMovesOnToAnotherFunction(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
+
 	inWorld(t, func(w *world) {
 		text, e := w.hard(12)
 		var steps, done []string

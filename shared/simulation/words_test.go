@@ -365,6 +365,7 @@ func (w *world) plays(d definition.Definition, dice *rand.Rand) (found []string,
 // a model's words alone, many would: the auditor finds them.
 func TestTheWordsOfAModelStayWhereTheRulesAllowThem(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
 
 	const worlds = 300
 	var mu sync.Mutex
