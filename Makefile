@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -87,6 +87,9 @@ watch: $(local) ## list these calls, then new ones as they arrive [ORG=… KIND=
 
 logs: $(local) ## print the logs of the functions [FUNCTION=runner FIND=exec_… SINCE=10m]
 	@$(local) logs -function $(call given,FUNCTION,'') -find $(call given,FIND,'') -since $(call given,SINCE,10m)
+
+canary: $(local) ## follow runs of the platform's own, one a minute, and say how long they took [MINUTES=4]
+	@$(local) canary -minutes $(call given,MINUTES,4)
 
 ### Operate it, here or on AWS
 
@@ -209,7 +212,7 @@ lint-api: .local/lint-api/installed ## check the OpenAPI document with Spectral 
 
 lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
 	$(say) "CloudFormation template"
-	@CDK_DISABLE_CLI_TELEMETRY=true AWS_REGION=us-east-1 $(cdk) synth --quiet --context stage=lint --context programs=host --output .local/lint-infra/out
+	@CDK_DISABLE_CLI_TELEMETRY=true AWS_REGION=us-east-1 $(cdk) synth --quiet --context stage=lint --context canary=true --context programs=host --output .local/lint-infra/out
 	@.local/lint-infra/venv/bin/cfn-lint --config-file .ci/aws/cfnlint.yaml --template .local/lint-infra/out/OneAgents.template.json
 	@node .local/lint-infra/machines.mjs .local/lint-infra/out/OneAgents.template.json
 

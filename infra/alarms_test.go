@@ -7,10 +7,23 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// probed is the template of a stage with the canary.
+var probed = sync.OnceValues(func() (template, error) { return synthesize(map[string]any{"canary": "true"}) })
+
+func withCanary(t *testing.T) template {
+	t.Helper()
+	tmpl, err := probed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
 
 // ringing returns the alarms of a template by name, without the stack's.
 func ringing(t *testing.T, tmpl template) map[string]map[string]any {
@@ -44,7 +57,7 @@ func TestEveryAlarmHasASectionOfTheRunbookAndTheOtherWayRound(t *testing.T) {
 		}
 	}
 	form := regexp.MustCompile(`^(page|ticket): [A-Z][^\n]*\. Runbook: infra/RUNBOOK\.md#([a-z-]+)$`)
-	for name, a := range ringing(t, inProduction(t)) {
+	for name, a := range ringing(t, withCanary(t)) {
 		found := form.FindStringSubmatch(fmt.Sprint(a["AlarmDescription"]))
 		if found == nil {
 			t.Errorf("%s says %q", name, a["AlarmDescription"])
@@ -115,7 +128,7 @@ func TestOnlyOurAlarmsMayPublishOnTheTopicAndOnlyOverTLS(t *testing.T) {
 
 // CloudWatch accepts an alarm on a metric that never exists.
 func TestAlarmsWatchResourcesOfTheStack(t *testing.T) {
-	tmpl := inProduction(t)
+	tmpl := withCanary(t)
 	known := map[string][]string{}
 	for kind, property := range map[string]string{"AWS::Lambda::Function": "FunctionName", "AWS::SQS::Queue": "QueueName"} {
 		for _, r := range tmpl.of(kind) {
@@ -169,7 +182,7 @@ func TestAlarmsWatchResourcesOfTheStack(t *testing.T) {
 // The functions log these metrics; a test of each of them is beside its code.
 func TestAlarmsOnMetricsOfOurOwnNameMetricsThatAFunctionLogs(t *testing.T) {
 	logged := loggedMetrics(t)
-	for name, a := range ringing(t, inProduction(t)) {
+	for name, a := range ringing(t, withCanary(t)) {
 		for _, q := range each(a["Metrics"]) {
 			metric := dig(q, "MetricStat", "Metric")
 			if own := fmt.Sprint(dig(metric, "MetricName")); dig(metric, "Namespace") == "OneAgents" && !logged[own] {
@@ -196,7 +209,7 @@ func loggedMetrics(t *testing.T) map[string]bool {
 }
 
 func TestEveryFunctionIsWatchedForTimeoutsAndThrottles(t *testing.T) {
-	all := ringing(t, inProduction(t))
+	all := ringing(t, withCanary(t))
 	for _, f := range plan() {
 		limit, ok := all["timeouts-"+f.name]["Threshold"].(float64)
 		if !ok || limit > 1000*float64(f.timeout) || limit < 990*float64(f.timeout) {
@@ -210,7 +223,7 @@ func TestEveryFunctionIsWatchedForTimeoutsAndThrottles(t *testing.T) {
 
 func TestOnlyTheAlarmsAboutWhatMustHappenRingWithoutData(t *testing.T) {
 	var got []string
-	for name, a := range ringing(t, inProduction(t)) {
+	for name, a := range ringing(t, withCanary(t)) {
 		switch a["TreatMissingData"] {
 		case "breaching":
 			got = append(got, name)
@@ -220,13 +233,13 @@ func TestOnlyTheAlarmsAboutWhatMustHappenRingWithoutData(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if want := []string{"sweeper-stopped"}; !slices.Equal(got, want) {
+	if want := []string{"canary-silent", "sweeper-stopped"}; !slices.Equal(got, want) {
 		t.Errorf("%v ring without data, want %v", got, want)
 	}
 }
 
 func TestADeadLetterRingsOnceAndNotForTheFortnightThatItStays(t *testing.T) {
-	for name, a := range ringing(t, inProduction(t)) {
+	for name, a := range ringing(t, withCanary(t)) {
 		for _, q := range each(a["Metrics"]) {
 			metric := dig(q, "MetricStat", "Metric")
 			if dump(metric) != "" && strings.Contains(dump(metric), "one-agents-dead-letters") && dig(metric, "MetricName") != "NumberOfMessagesSent" {
@@ -237,7 +250,7 @@ func TestADeadLetterRingsOnceAndNotForTheFortnightThatItStays(t *testing.T) {
 }
 
 func TestTheDashboardHasEveryAlarmAndAGraphOfEachSection(t *testing.T) {
-	tmpl := inProduction(t)
+	tmpl := withCanary(t)
 	_, board := tmpl.named(t, "AWS::CloudWatch::Dashboard", "DashboardName", "one-agents")
 	body := dump(board.Properties["DashboardBody"])
 	for name, a := range ringing(t, tmpl) {

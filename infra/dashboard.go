@@ -162,6 +162,9 @@ func flow(m monitored) []graph {
 			one("repairs failed", m.own("RepairsFailed", "Sum")), one("events published", m.own("EventsPublished", "Sum"))),
 		counts("Requests of the API", one("requests", m.ofAPI("Count", "Sum")), one("400 to 499", m.ofAPI("4xx", "Sum")), one("500 and above", m.ofAPI("5xx", "Sum"))),
 		counts("Latency of the API (ms)", one("p50", m.ofAPI("Latency", "p50")), one("p99", m.ofAPI("Latency", "p99"))),
+		counts("The canary", one("published", m.own("CanaryPublished", "Sum")), one("completed in time", m.own("CanaryEnded", "Sum")),
+			one("ended otherwise", m.own("CanaryFailed", "Sum"))),
+		counts("Time of the platform for a run of the canary (ms)", one("longest", m.own("CanaryMilliseconds", "Maximum"))),
 		counts("Concurrent invocations", m.perFunction("ConcurrentExecutions", "Maximum")...),
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -25,14 +26,19 @@ type factory struct {
 	allow  map[permission]*[]awsiam.PolicyStatement // the IAM statements of a permission
 }
 
-func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buses, q queues) (*factory, error) {
+func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buses, q queues, publishers map[string]awsiam.Role) (*factory, error) {
 	models, err := parseModels(s.Models)
 	if err != nil {
 		return nil, err
 	}
+	publisher, ok := publishers[canary]
+	if !ok {
+		return nil, errors.New("the catalogue has no event type of the product canary")
+	}
+	values := environment(s, table, b, q)
+	values[boot.EnvCanaryOrg], values[boot.EnvCanaryRole] = jsii.String(canaryOrg), publisher.RoleArn()
 	return &factory{
-		stack: stack, s: s, table: table,
-		values: environment(s, table, b, q),
+		stack: stack, s: s, table: table, values: values,
 		allow: map[permission]*[]awsiam.PolicyStatement{
 			sendLetters:   statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
 			invokeModels:  modelStatements(stack, s.Provider, models),
@@ -41,6 +47,7 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buse
 			sendSMS:       smsStatements(),
 			sendEmail:     emailStatements(stack, s.Sender),
 			publishEvents: {putStatement(b.Products, own)},
+			probe:         canaryStatements(table.TableArn(), publisher.RoleArn()),
 		},
 	}, nil
 }

@@ -13,6 +13,7 @@ const (
 	dispatcher = "dispatcher"
 	runner     = "runner"
 	sweeper    = "sweeper"
+	canary     = "canary" // also the product of its events
 )
 
 // A function is a program below functions/, built to dist/<name>/bootstrap.
@@ -53,6 +54,9 @@ const (
 	// countRequests is for functions that otherwise only read the table.
 	countRequests permission = "count requests for the rate limit, and mark keys as used"
 
+	// probe is for the canary: its table is its own organization.
+	probe permission = "publish and decide as the canary"
+
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
 )
@@ -80,6 +84,7 @@ func plan() []function {
 		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: canary, timeout: 30, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }
 

@@ -109,6 +109,7 @@ func TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly(t *testing.T) {
 		}}
 	}
 	want := map[string][]any{
+		"one-agents-publish-canary":  only("one-agents", "canary"),
 		"one-agents-publish-psa":     only("one-agents", "psa"),
 		"one-agents-publish-defend":  only("one-agents", "defend"),
 		"one-agents-publish-hub":     only("one-agents-hub", "hub"),
@@ -170,8 +171,9 @@ func TestABusRefusesEveryPrincipalButItsPublishersAndEverySourceButTheirs(t *tes
 	}
 	for bus, want := range map[string]map[string]any{
 		"one-agents": {
-			"OnlyPublishers": others("one-agents", "role of one-agents-runner", "role of one-agents-sweeper", "one-agents-publish-defend", "one-agents-publish-psa"),
+			"OnlyPublishers": others("one-agents", "role of one-agents-runner", "role of one-agents-sweeper", "one-agents-publish-canary", "one-agents-publish-defend", "one-agents-publish-psa"),
 			"OnlyAgents":     only("OnlyAgents", "one-agents", "agents", "role of one-agents-runner", "role of one-agents-sweeper"),
+			"OnlyCanary":     only("OnlyCanary", "one-agents", "canary", "one-agents-publish-canary"),
 			"OnlyDefend":     only("OnlyDefend", "one-agents", "defend", "one-agents-publish-defend"),
 			"OnlyPsa":        only("OnlyPsa", "one-agents", "psa", "one-agents-publish-psa"),
 		},
@@ -264,7 +266,8 @@ func TestPrincipalsOfTheAccountOrTheNamedOnesAssumeAPublisherRole(t *testing.T) 
 		return []any{doc{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": doc{"AWS": principals}}}
 	}
 	const root, oncall = "arn:<Partition>:iam::<AccountId>:root", "arn:aws:iam::111122223333:role/oncall"
-	want := map[string]any{"one-agents-publish-psa": by(root), "one-agents-publish-defend": by(root), "one-agents-publish-hub": by(root)}
+	const probes = "role of one-agents-canary"
+	want := map[string]any{"one-agents-publish-canary": by([]any{probes, root}), "one-agents-publish-psa": by(root), "one-agents-publish-defend": by(root), "one-agents-publish-hub": by(root)}
 	if diff := cmp.Diff(want, inProduction(t).trusts()); diff != "" {
 		t.Errorf("without settings (-want +got):\n%s", diff)
 	}
@@ -279,6 +282,7 @@ func TestPrincipalsOfTheAccountOrTheNamedOnesAssumeAPublisherRole(t *testing.T) 
 	want = map[string]any{
 		"one-agents-publish-psa":    by([]any{oncall, "arn:<Partition>:iam::444455556666:root"}),
 		"one-agents-publish-defend": by(oncall),
+		"one-agents-publish-canary": by([]any{oncall, probes}),
 		"one-agents-publish-hub":    by([]any{oncall, "arn:aws:iam::444455556666:role/hub", "arn:aws:iam::444455556666:user/bus"}),
 	}
 	if diff := cmp.Diff(want, tmpl.trusts()); diff != "" {

@@ -18,6 +18,7 @@ func TestARuleIsMadeOfFileNames(t *testing.T) {
 	}
 	want := []rule{
 		{"agents", []string{"credits.low"}},
+		{"canary", []string{"probe.sent"}},
 		{"defend", []string{"alert.fired"}},
 		{"hub", []string{"org.created", "subscription.changed"}},
 		{"psa", []string{"ticket.created", "ticket.resolved"}},

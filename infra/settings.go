@@ -41,6 +41,7 @@ type settings struct {
 	AddressRate  int      // addressRateLimit: requests a minute of an address without a caller
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
+	Canary       bool     // canary: whether the canary runs; only prod has it by default
 	Alarms       bool     // alarms: whether there are alarms and a dashboard
 	AlarmEmails  []string // alarmEmails: addresses that get every alarm
 	AlarmTopic   string   // alarmTopicArn: an existing topic that gets the alarms of severity page
@@ -62,6 +63,8 @@ const (
 	openai  = "openai"
 	arm64   = "arm64"
 	x8664   = "x86_64"
+
+	prodStage = "prod"
 
 	linuxPrograms = "linux"
 	hostPrograms  = "host"
@@ -124,8 +127,9 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		Dist:         text("dist", "dist"),
 	}
 	s.AlarmEmails, s.AlarmTopic = list(text("alarmEmails", "")), text("alarmTopicArn", "")
-	var archive, protect, alarms, rate, user, address, models, publishers error
+	var archive, protect, alarms, runs, rate, user, address, models, publishers error
 	s.Archive, archive = flag("archive", get("archive"), true)
+	s.Canary, runs = flag("canary", get("canary"), stage == prodStage)
 	s.Alarms, alarms = flag("alarms", get("alarms"), true)
 	s.Protect, protect = flag("protect", get("protect"), true)
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
@@ -138,7 +142,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	if len(s.Operators) == 0 {
 		s.Operators = []string{thisAccount}
 	}
-	return s, errors.Join(checkStage(stage), archive, protect, alarms, rate, user, address, models, publishers, operators,
+	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators,
 		checkAlarms(s),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),

@@ -17,7 +17,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
-			"alarms": "true", "alarmEmails": "a@msp.example,b@msp.example", "alarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:oncall",
+			"canary": "true", "alarms": "true", "alarmEmails": "a@msp.example,b@msp.example", "alarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:oncall",
 		}[key]
 	}, "eu-central-1")
 	if err != nil {
@@ -31,7 +31,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		CallKey: secret{name: "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
 		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
-		Alarms: true, AlarmEmails: []string{"a@msp.example", "b@msp.example"}, AlarmTopic: "arn:aws:sns:eu-central-1:111122223333:oncall",
+		Canary: true, Alarms: true, AlarmEmails: []string{"a@msp.example", "b@msp.example"}, AlarmTopic: "arn:aws:sns:eu-central-1:111122223333:oncall",
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(secret{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -52,7 +52,7 @@ func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
 		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
-		"alarms": "some", "alarmEmails": "ann", "alarmTopicArn": "oncall",
+		"alarms": "some", "canary": "sings", "alarmEmails": "ann", "alarmTopicArn": "oncall",
 	} {
 		_, err := readSettings(func(k string) any {
 			if k == key {

@@ -39,7 +39,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	queues := newQueues(stack)
 	buses := newBuses(stack, s, rules, queues)
 	publishers := newPublishers(stack, s, rules, buses)
-	f, err := newFactory(stack, s, table, buses, queues)
+	f, err := newFactory(stack, s, table, buses, queues, publishers)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	guard(stack, buses, publishers, functions)
 	feed(functions[dispatcher], queues)
 	sweepEveryMinute(stack, functions[sweeper], queues)
+	newCanary(stack, s, functions[canary], publishers[canary])
 	api := newAPI(stack, s, functions)
 	o := outputs{table, buses, publishers, queues, machines, api, functions}
 	if s.Alarms {

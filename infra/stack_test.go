@@ -118,6 +118,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
 		"sweeper":    slices.Concat(read, write, check, ring, start, publish),
+		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}), // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
 	for _, f := range plan() {
 		if _, ok := want[f.name]; !ok {
@@ -184,6 +185,7 @@ func TestEachActionReachesOnlyItsResources(t *testing.T) {
 		"ses:SendEmail":          {ses + "agents@theoneagents.app", ses + "theoneagents.app"},
 		"sns:Publish":            {"<nil>"}, // no topic: see TestTextMessagesGoToTelephonesOnly
 		"sqs:SendMessage":        {"one-agents-dead-letters", "one-agents-unswept"},
+		"sts:AssumeRole":         {"one-agents-publish-canary"},
 		"states:SendTaskSuccess": {states + "one-agents-waits"},
 		"states:StartExecution":  {"one-agents-runs", "one-agents-waits"},
 	}
@@ -356,6 +358,7 @@ func TestEveryProductHasOneRuleAndTheHubsIsOnItsOwnBus(t *testing.T) {
 		got[fmt.Sprint(r.Properties["Name"])] = fmt.Sprint(tmpl.resolved(r.Properties["EventBusName"])) + " " + dump(r.Properties["EventPattern"])
 	}
 	want := map[string]string{
+		"one-agents-canary": `one-agents {"detail-type":["probe.sent"],"source":["canary"]}`,
 		"one-agents-agents": `one-agents {"detail-type":["credits.low"],"source":["agents"]}`,
 		"one-agents-psa":    `one-agents {"detail-type":["ticket.created","ticket.resolved"],"source":["psa"]}`,
 		"one-agents-defend": `one-agents {"detail-type":["alert.fired"],"source":["defend"]}`,
@@ -482,7 +485,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run = append(run, "one-agents/model")
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "dispatcher": nil, "sweeper": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "dispatcher": nil, "sweeper": nil, "canary": nil,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]
@@ -787,7 +790,7 @@ func TestTheSweeperRunsEveryMinuteWithoutRetries(t *testing.T) {
 func TestTheStackHasTheOutputsThatTheToolsRead(t *testing.T) {
 	want := []string{
 		"AlarmTopicArn", "ApiEndpoint", "ApiId", "ArchiveName", "BusName", "DeadLetterQueueUrl", "EventsQueueUrl", "HubArchiveName", "HubBusName",
-		"PublisherRoleDefend", "PublisherRoleHub", "PublisherRolePsa", "RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
+		"PublisherRoleCanary", "PublisherRoleDefend", "PublisherRoleHub", "PublisherRolePsa", "RunsMachineArn", "TableName", "UndeliveredQueueUrl", "WaitsMachineArn",
 	}
 	for _, f := range plan() {
 		want = append(want, strings.ToUpper(f.name[:1])+f.name[1:]+"FunctionName")

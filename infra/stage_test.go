@@ -44,7 +44,7 @@ func (t template) names() []string {
 }
 
 func TestEveryNameHasTheStageSoThatStagesShareNone(t *testing.T) {
-	dev, prod := inContext(t, map[string]any{"stage": "dev"}), inContext(t, map[string]any{"stage": "prod"})
+	dev, prod := inContext(t, map[string]any{"stage": "dev", "canary": "true"}), inContext(t, map[string]any{"stage": "prod", "canary": "true"})
 	if n := len(dev.names()); n < 50 {
 		t.Fatalf("only %d names", n)
 	}

@@ -68,6 +68,7 @@ func program(machine elf.Machine) []byte {
 func catalogue() fstest.MapFS {
 	return fstest.MapFS{
 		"agents/credits.low.json":       {},
+		"canary/probe.sent.json":        {},
 		"psa/ticket.created.json":       {},
 		"psa/ticket.resolved.json":      {},
 		"psa/actions/add_note.json":     {},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -15,6 +16,7 @@ type monitored struct {
 	runs, waits *string // ARNs
 	queue       func(name string) *string
 	function    func(name string) *string
+	canary      bool // whether the canary runs
 }
 
 // alarms returns every alarm, the most urgent first.
@@ -94,6 +96,9 @@ func alarms(m monitored) []alarm {
 			is: above, threshold: 3000, period: fiveMinutes, periods: 3, among: 3, missing: silenceIsGood,
 		},
 	}
+	if m.canary {
+		rows = slices.Insert(rows, 0, m.ofCanary()...)
+	}
 	for _, f := range plan() {
 		rows = append(rows, m.timeouts(f), m.throttles(f.name))
 	}
@@ -103,6 +108,23 @@ func alarms(m monitored) []alarm {
 		}
 	}
 	return rows
+}
+
+// ofCanary returns the alarms of the canary, which say that users would notice, whatever
+// the cause.
+func (m monitored) ofCanary() []alarm {
+	return []alarm{
+		{
+			name: "canary-late", severity: page, why: "Runs of the canary are late: those of organizations are too.",
+			of: one("Longest time of the platform for a run (s)", m.own("CanaryLateSeconds", "Maximum")),
+			is: above, threshold: 120, period: minute, periods: 3, among: 5, missing: silenceIsGood,
+		},
+		{
+			name: "canary-silent", severity: page, why: "No run of the canary was completed in five minutes, or the canary itself does not run.",
+			of: one("Completed runs", m.own("CanaryEnded", "Sum")),
+			is: below, threshold: 1, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsBad,
+		},
+	}
 }
 
 // errors is the alarm about the failed invocations of a function, in percent of at
@@ -219,6 +241,6 @@ func monitor(stack awscdk.Stack, s settings, o outputs) monitored {
 	return monitored{
 		namespace: s.namespace(), table: o.table.TableName(), api: o.api.ApiId(),
 		runs: o.machines.Runs.StateMachineArn(), waits: o.machines.Waits.StateMachineArn(),
-		queue: name, function: name,
+		queue: name, function: name, canary: s.Canary,
 	}
 }

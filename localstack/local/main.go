@@ -60,7 +60,7 @@ type world struct {
 // say prints a line. It ignores a write error, which it could not report either.
 func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
 
-var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|calls|logs [flags]; -h after one of them lists its flags")
+var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|calls|logs|canary [flags]; -h after one of them lists its flags")
 
 func run(ctx context.Context, w world, args []string) error {
 	if len(args) == 0 {
@@ -90,6 +90,8 @@ func run(ctx context.Context, w world, args []string) error {
 		return calls(ctx, w, rest)
 	case "logs":
 		return logs(ctx, w, rest)
+	case "canary":
+		return probe(ctx, w, rest)
 	}
 	return errUsage
 }

@@ -27,6 +27,9 @@ const (
 	EnvMetrics      = "METRICS_NAMESPACE"     // CloudWatch namespace of the metrics of this stage
 	EnvRateLimit    = "RATE_LIMIT"            // requests a minute of all keys of an organization
 
+	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
+	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events
+
 	EnvUserRateLimit    = "USER_RATE_LIMIT"    // requests a minute of a person
 	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )

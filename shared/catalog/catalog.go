@@ -48,6 +48,7 @@ type EventType struct {
 	Filterable  []Field        `json:"filterable_fields"`
 	Objects     []ObjectField  `json:"objects,omitempty"` // which it is about and actions make; the most specific first
 	Sample      map[string]any `json:"sample_payload"`
+	Internal    bool           `json:"internal,omitempty"` // for an agent of the platform's own: no list shows it
 }
 
 // Name returns the qualified name, such as "psa:ticket.created".
@@ -126,12 +127,16 @@ func (a Action) ParamNames() []string {
 
 // A Catalog holds all event types and actions. It is immutable.
 type Catalog struct {
-	events  map[string]EventType
-	actions map[string]Action
+	events   map[string]EventType
+	internal map[string]EventType
+	actions  map[string]Action
 }
 
-// Event returns the event type of this qualified name.
+// Event returns the event type of this qualified name, which may be internal.
 func (c Catalog) Event(name string) (EventType, bool) {
+	if t, ok := c.internal[name]; ok {
+		return t, true
+	}
 	t, ok := c.events[name]
 	return t, ok
 }
@@ -142,7 +147,8 @@ func (c Catalog) Action(product, action string) (Action, bool) {
 	return a, ok
 }
 
-// Events returns all event types by name.
+// Events returns all event types by name; it and the methods below leave out the
+// internal ones.
 func (c Catalog) Events() []EventType { return sorted(c.events, EventType.Name) }
 
 // Actions returns all actions by name.
@@ -208,10 +214,14 @@ func sorted[T any](m map[string]T, name func(T) string) []T {
 // Load reads a catalogue: <product>/<event type>.json and
 // <product>/actions/<action>.json. Its error names every invalid file.
 func Load(files fs.FS) (Catalog, error) {
-	c := Catalog{events: map[string]EventType{}, actions: map[string]Action{}}
+	c := Catalog{events: map[string]EventType{}, internal: map[string]EventType{}, actions: map[string]Action{}}
 	err := errors.Join(
 		each(files, "*/*.json", func(file string, t EventType) error {
-			c.events[t.Name()] = t
+			if t.Internal {
+				c.internal[t.Name()] = t
+			} else {
+				c.events[t.Name()] = t
+			}
 			return expect(t.Product+"/"+t.Type+".json" == file, "the file defines %s, so its name is wrong", t.Name())
 		}),
 		each(files, "*/actions/*.json", func(file string, a Action) error {

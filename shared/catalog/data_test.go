@@ -57,13 +57,31 @@ func raw(t *testing.T, file string) map[string]any {
 	return doc
 }
 
+// internal are the event types that no list shows.
+var internal = []string{"canary:probe.sent"}
+
+func TestNoListShowsAnInternalEventType(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	for _, name := range internal {
+		product, typ, _ := strings.Cut(name, ":")
+		if e, ok := c.Event(name); !ok || !e.Internal {
+			t.Errorf("%s is %+v, want an internal event type", name, e)
+		}
+		if slices.Contains(c.EventNames(), name) || slices.Contains(c.EventProducts(), product) || slices.Contains(c.EventTypesOf(product), typ) {
+			t.Errorf("a list shows %s", name)
+		}
+	}
+}
+
 func TestEveryEventTypeFollowsTheRules(t *testing.T) {
 	t.Parallel()
 
 	c := load(t)
 	names := files(t, "*/*.json")
-	if got, want := len(c.Events()), len(names); got != want {
-		t.Errorf("%d event types of %d files", got, want)
+	if got, want := len(c.Events())+len(internal), len(names); got != want {
+		t.Errorf("%d event types, %v among them internal, of %d files", got, internal, want)
 	}
 	for _, file := range names {
 		t.Run(file, func(t *testing.T) {

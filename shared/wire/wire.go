@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/oklog/ulid/v2"
 
 	"theoneagents.app/agents/events"
@@ -32,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/bus"
 	"theoneagents.app/agents/shared/callkey"
+	"theoneagents.app/agents/shared/canary"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/clock"
@@ -202,6 +205,26 @@ func (w *Wire) Outbox() *outbox.Service {
 	return &outbox.Service{
 		Store: w.Store(), Bus: bus.EventBridge{API: eventbridge.NewFromConfig(w.aws), Name: w.env.Need(boot.EnvBus)},
 		Now: w.Now, Report: w.Report,
+	}
+}
+
+// Canary returns the service that follows runs of the platform's own. Its events enter
+// the bus as those of a product do, in the role of their publisher.
+func (w *Wire) Canary() *canary.Service {
+	org, ok := id.ParseOrg(w.env.Need(boot.EnvCanaryOrg))
+	if !ok {
+		w.env.Fault(boot.EnvCanaryOrg, fmt.Errorf("want an organization like org_canary, got %q", org))
+	}
+	publisher := w.aws.Copy()
+	publisher.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(
+		sts.NewFromConfig(w.aws), w.env.Need(boot.EnvCanaryRole),
+		func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "canary" },
+	))
+	agents := w.Agents()
+	agents.NewID = func() id.Agent { return canary.Agent }
+	return &canary.Service{
+		Org: org, Tenants: w.Tenants(), Agents: agents, Runs: w.Store(), Approvals: w.Approvals(), Now: w.Now,
+		Bus: bus.EventBridge{API: eventbridge.NewFromConfig(publisher), Name: w.env.Need(boot.EnvBus)},
 	}
 }
 

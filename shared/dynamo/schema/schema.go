@@ -20,6 +20,10 @@ func RateAttributes() []string {
 	return []string{PartitionKey, SortKey, Expires, "taken", "w"}
 }
 
+// PartitionsOf matches the partition keys of the records of one organization, as
+// patterns of IAM.
+func PartitionsOf(org string) []string { return []string{"ORG#" + org, "ORG#" + org + "#*"} }
+
 // KeyPartitions matches the partition keys of integration keys by their hash, as a
 // pattern of IAM.
 const KeyPartitions = "KEY#*"
