@@ -96,6 +96,11 @@ func one(label string, s series) measure {
 	return measure{label: label, series: []series{s}}
 }
 
+// counted returns the measure of one series whose periods without data count as 0.
+// CloudWatch would otherwise look at older periods that have data before it applies the
+// effect of missing data: the alarm would come, or end, a quarter of an hour late.
+func counted(label string, s series) measure { return sum(label, []series{s}) }
+
 // sum returns the sum of series. CloudWatch accepts ten in an alarm.
 func sum(label string, all []series) measure {
 	var terms []string

@@ -232,6 +232,12 @@ func TestOnlyTheAlarmsAboutWhatMustHappenRingWithoutData(t *testing.T) {
 			t.Errorf("%s treats missing data as %v", name, a["TreatMissingData"])
 		}
 	}
+	for _, name := range got {
+		queries := dump(ringing(t, withCanary(t))[name]["Metrics"])
+		if !strings.Contains(queries, "FILL(m0, 0)") {
+			t.Errorf("%s looks at older data before it takes silence as bad: %s", name, queries)
+		}
+	}
 	slices.Sort(got)
 	if want := []string{"canary-silent", "sweeper-stopped"}; !slices.Equal(got, want) {
 		t.Errorf("%v ring without data, want %v", got, want)

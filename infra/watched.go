@@ -34,7 +34,7 @@ func alarms(m monitored) []alarm {
 		},
 		{
 			name: "sweeper-stopped", severity: page, why: "The sweeper was not invoked: runs without a machine stand still.",
-			of: one("Invocations", m.ofFunction(sweeper, "Invocations", "Sum")),
+			of: counted("Invocations", m.ofFunction(sweeper, "Invocations", "Sum")),
 			is: below, threshold: 1, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsBad,
 		},
 		m.errors(dispatcher, "The dispatcher fails: events are not handled.", 5, 20),
@@ -77,12 +77,12 @@ func alarms(m monitored) []alarm {
 		},
 		{
 			name: "dead-letters", severity: ticket, why: "Events became dead letters, each with its reason.", once: true,
-			of: one("New dead letters", m.ofQueue("dead-letters", "NumberOfMessagesSent", "Sum")),
+			of: counted("New dead letters", m.ofQueue("dead-letters", "NumberOfMessagesSent", "Sum")),
 			is: atLeast, threshold: 1, period: 3 * fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
 		},
 		{
 			name: "unswept", severity: ticket, why: "The scheduler could not invoke the sweeper.", once: true,
-			of: one("Invocations that failed", m.ofQueue("unswept", "NumberOfMessagesSent", "Sum")),
+			of: counted("Invocations that failed", m.ofQueue("unswept", "NumberOfMessagesSent", "Sum")),
 			is: atLeast, threshold: 1, period: 3 * fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
 		},
 		{
@@ -121,7 +121,7 @@ func (m monitored) ofCanary() []alarm {
 		},
 		{
 			name: "canary-silent", severity: page, why: "No run of the canary was completed in five minutes, or the canary itself does not run.",
-			of: one("Completed runs", m.own("CanaryEnded", "Sum")),
+			of: counted("Completed runs", m.own("CanaryEnded", "Sum")),
 			is: below, threshold: 1, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsBad,
 		},
 	}
@@ -145,7 +145,7 @@ func (m monitored) timeouts(f function) alarm {
 	return alarm{
 		name: "timeouts-" + f.name, section: "function-timeouts", severity: ticket,
 		why: fmt.Sprintf("Lambda ended an invocation of %s after %d seconds.", f.name, f.timeout), once: true,
-		of: one("Longest invocation (ms)", m.ofFunction(f.name, "Duration", "Maximum")),
+		of: counted("Longest invocation (ms)", m.ofFunction(f.name, "Duration", "Maximum")),
 		is: atLeast, threshold: nearly * 1000 * float64(f.timeout), period: fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
 	}
 }
