@@ -18,7 +18,7 @@ const module = "theoneagents.app/agents/"
 // here.
 var layers = [][]string{
 	{"fault", "id", "jsonvalue", "retry", "clock"}, // used everywhere
-	{"input"},                               // fields of documents from outside
+	{"input", "span", "correlation"}, // fields of documents; spans; common fields of log lines
 	{"caller", "event", "credit", "render"}, // callers, events, prices, templates of texts
 	{"audit"},                               // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox"}, // organizations and their rights; event types and actions; own events
@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"session", "httpapi"},                         // outside: people
 	{"httpcall", "callkey"},                        // outside: causes of failed HTTP calls, keys of calls
-	{"model", "product", "notify"},                 // outside: models, products, messages
+	{"model", "product", "notify", "otlp"},         // outside: models, products, messages, traces
 	{"gateway", "boot"},                            // entry points of functions
 	{"wire"},                                       // the dependencies of each function
 	{"storetest", "simulation"},                    // tests only
