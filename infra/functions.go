@@ -106,13 +106,18 @@ func (f *factory) makeOthers(m machines) (map[string]awslambda.Function, error) 
 // make makes one function. It fails when a value or a permission is not
 // defined.
 func (f *factory) make(p function) (awslambda.Function, error) {
-	env := map[string]*string{}
+	env := map[string]*string{boot.EnvLogLevel: jsii.String(f.s.LogLevel)}
 	for _, name := range p.env {
 		value, ok := f.values[name]
 		if !ok {
 			return nil, fmt.Errorf("function %s: no value for %s", p.name, name)
 		}
 		env[name] = value
+	}
+	if p.traced && f.s.Collector != "" {
+		env[boot.EnvTraces] = jsii.String(f.s.Collector)
+		env[boot.EnvTracesRatio] = jsii.String(strconv.FormatFloat(f.s.TraceRatio, 'g', -1, 64))
+		env[boot.EnvTracesSecret] = jsii.String(f.s.TraceHeaders)
 	}
 	if secrets := f.secretsOf(env); len(secrets) > 0 && f.s.Generation != "" {
 		env["SECRETS_GENERATION"] = jsii.String(f.s.Generation)
@@ -170,11 +175,22 @@ func (f *factory) declare(p function, env map[string]*string) awslambda.Function
 		Timeout:               awscdk.Duration_Seconds(jsii.Number(p.timeout)),
 		MemorySize:            jsii.Number(memory),
 		Environment:           &env,
-		Tracing:               awslambda.Tracing_ACTIVE,
+		Tracing:               f.tracing(),
 		LogGroup:              logs,
 		LoggingFormat:         awslambda.LoggingFormat_JSON,
-		ApplicationLogLevelV2: awslambda.ApplicationLogLevel(f.s.LogLevel),
+		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_TRACE, // the functions filter: Lambda would drop the metrics too
 	})
+}
+
+// xray reports whether X-Ray traces functions and machines: only without a collector,
+// whose traces tell more, so that a stage pays for one of them.
+func (s settings) xray() bool { return s.Collector == "" }
+
+func (f *factory) tracing() awslambda.Tracing {
+	if f.s.xray() {
+		return awslambda.Tracing_ACTIVE
+	}
+	return awslambda.Tracing_DISABLED
 }
 
 func architecture(name string) awslambda.Architecture {

@@ -29,18 +29,18 @@ func newMachines(stack awscdk.Stack, f *factory) (machines, error) {
 	if err != nil {
 		return machines{}, fmt.Errorf("define runs: %w", err)
 	}
-	m := machines{Runner: runner, Waits: newWaits(stack, waits, runner)}
-	m.Runs = newRuns(stack, runs, runner, m.Waits)
+	m := machines{Runner: runner, Waits: newWaits(stack, waits, runner, f.s.xray())}
+	m.Runs = newRuns(stack, runs, runner, m.Waits, f.s.xray())
 	return m, nil
 }
 
-func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function) awsstepfunctions.StateMachine {
+func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function, xray bool) awsstepfunctions.StateMachine {
 	waits := awsstepfunctions.NewStateMachine(stack, jsii.String("Waits"), &awsstepfunctions.StateMachineProps{
 		StateMachineName:        named(stack, "waits"),
 		StateMachineType:        awsstepfunctions.StateMachineType_STANDARD,
 		DefinitionBody:          awsstepfunctions.DefinitionBody_FromString(jsii.String(definition)),
 		DefinitionSubstitutions: &map[string]*string{"Runner": runner.FunctionArn()},
-		TracingEnabled:          jsii.Bool(true),
+		TracingEnabled:          jsii.Bool(xray),
 	})
 	runner.GrantInvoke(waits)
 	return waits
@@ -49,7 +49,7 @@ func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function) 
 // newRuns declares the Express machine. It keeps no history, so its errors go
 // to a log group. The vendedlogs prefix of the name keeps the group out of a
 // policy of limited size.
-func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, waits awsstepfunctions.StateMachine) awsstepfunctions.StateMachine {
+func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, waits awsstepfunctions.StateMachine, xray bool) awsstepfunctions.StateMachine {
 	logs := awslogs.NewLogGroup(stack, jsii.String("RunsLog"), &awslogs.LogGroupProps{
 		LogGroupName:  jsii.String("/aws/vendedlogs/states/" + *named(stack, "runs")),
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
@@ -62,7 +62,7 @@ func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, w
 		DefinitionSubstitutions: &map[string]*string{
 			"Runner": runner.FunctionArn(), "Waits": waits.StateMachineArn(),
 		},
-		TracingEnabled: jsii.Bool(true),
+		TracingEnabled: jsii.Bool(xray),
 		Logs: &awsstepfunctions.LogOptions{
 			Destination: logs, Level: awsstepfunctions.LogLevel_ERROR, IncludeExecutionData: jsii.Bool(true),
 		},

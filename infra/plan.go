@@ -25,6 +25,7 @@ type function struct {
 	env     []string     // environment variables, of package boot
 	table   []string     // DynamoDB actions
 	grants  []permission // other permissions
+	traced  bool         // runs go through it: it exports spans. Requests of the API wait for no export
 }
 
 // paths returns the paths of the API that the function answers.
@@ -81,8 +82,8 @@ func plan() []function {
 		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, env: []string{boot.EnvAddressRateLimit}},
 		{name: jwks, timeout: apiTimeout, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
-		{name: dispatcher, timeout: 10, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
-		{name: runner, timeout: 120, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
+		{name: dispatcher, timeout: 10, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
+		{name: runner, timeout: 120, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 		{name: canary, timeout: 30, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
@@ -108,7 +109,7 @@ func forRunner() []string {
 	return []string{
 		boot.EnvTable, boot.EnvProducts, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL,
 		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
-		boot.EnvBus, boot.EnvCallKey, boot.EnvCallIssuer,
+		boot.EnvBus, boot.EnvCallKey, boot.EnvCallIssuer, boot.EnvMetrics,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,6 +46,9 @@ type settings struct {
 	Alarms       bool     // alarms: whether there are alarms and a dashboard
 	AlarmEmails  []string // alarmEmails: addresses that get every alarm
 	AlarmTopic   string   // alarmTopicArn: an existing topic that gets the alarms of severity page
+	Collector    string   // otlpEndpoint: URL of a collector of traces, without /v1/traces; empty without one
+	TraceRatio   float64  // traceRatio: the part of the traces that is recorded, from 0 to 1
+	TraceHeaders string   // otlpHeadersSecretName: the secret with the headers of the exports; empty without any
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
 	Programs     string   // programs: "linux", or "host" in a local cloud
@@ -124,10 +128,12 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
 		LogLevel:     text("logLevel", "INFO"),
+		Collector:    strings.TrimRight(text("otlpEndpoint", ""), "/"),
+		TraceHeaders: text("otlpHeadersSecretName", ""),
 		Dist:         text("dist", "dist"),
 	}
 	s.AlarmEmails, s.AlarmTopic = list(text("alarmEmails", "")), text("alarmTopicArn", "")
-	var archive, protect, alarms, runs, rate, user, address, models, publishers error
+	var archive, protect, alarms, runs, rate, user, address, models, publishers, ratio error
 	s.Archive, archive = flag("archive", get("archive"), true)
 	s.Canary, runs = flag("canary", get("canary"), stage == prodStage)
 	s.Alarms, alarms = flag("alarms", get("alarms"), true)
@@ -135,6 +141,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
+	s.TraceRatio, ratio = part("traceRatio", get("traceRatio"), 1)
 	s.Models, models = s.readModels(get("models"))
 	s.Publishers, publishers = readPublishers(get("publishers"))
 	s.Operators = list(text("operators", ""))
@@ -142,8 +149,8 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	if len(s.Operators) == 0 {
 		s.Operators = []string{thisAccount}
 	}
-	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators,
-		checkAlarms(s),
+	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators, ratio,
+		checkAlarms(s), checkCollector(s.Collector),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
@@ -215,6 +222,28 @@ func count(key string, v any, otherwise int) (int, error) {
 		return 0, fmt.Errorf("%s: want a whole number from 1, got %q", key, text)
 	}
 	return n, nil
+}
+
+// part reads a number from 0 to 1, which is a string when it comes from the command
+// line.
+func part(key string, v any, otherwise float64) (float64, error) {
+	if v == nil {
+		return otherwise, nil
+	}
+	text := fmt.Sprint(v)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0 && n <= 1) {
+		return 0, fmt.Errorf("%s: want a number from 0 to 1, got %q", key, text)
+	}
+	return n, nil
+}
+
+func checkCollector(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if endpoint == "" || err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" {
+		return nil
+	}
+	return fmt.Errorf("otlpEndpoint: want a URL like https://collector.msp.example:4318, got %q", endpoint)
 }
 
 // readPublishers returns the principals of each product. They are an object in a

@@ -16,6 +16,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn", "callKeySecretName": "cs",
 			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d",
+			"otlpEndpoint": "https://collector.example:4318/", "traceRatio": "0.25", "otlpHeadersSecretName": "oh",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
 			"canary": "true", "alarms": "true", "alarmEmails": "a@msp.example,b@msp.example", "alarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:oncall",
 		}[key]
@@ -30,6 +31,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		Stage: "dev", Region: "eu-central-1", Table: "t", Protect: false, Programs: "host",
 		CallKey: secret{name: "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d",
+		Collector: "https://collector.example:4318", TraceRatio: 0.25, TraceHeaders: "oh",
 		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
 		Canary: true, Alarms: true, AlarmEmails: []string{"a@msp.example", "b@msp.example"}, AlarmTopic: "arn:aws:sns:eu-central-1:111122223333:oncall",
 	}
@@ -51,6 +53,7 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
 		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud",
+		"otlpEndpoint": "collector:4318", "traceRatio": "1.5",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 		"alarms": "some", "canary": "sings", "alarmEmails": "ann", "alarmTopicArn": "oncall",
 	} {

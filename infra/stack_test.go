@@ -558,12 +558,14 @@ func TestNoFunctionHasASecretInItsEnvironment(t *testing.T) {
 
 func TestFunctionsHaveTheEnvironmentOfPackageBoot(t *testing.T) {
 	known, used := bootNames(t), map[string]bool{}
-	for id, f := range inProduction(t).of("AWS::Lambda::Function") {
-		variables, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
-		for name := range variables {
-			used[name] = true
-			if !slices.Contains(known, name) {
-				t.Errorf("%s has the variable %s, which package boot does not define", id, name)
+	for _, tmpl := range []template{inProduction(t), exporting(t)} {
+		for id, f := range tmpl.of("AWS::Lambda::Function") {
+			variables, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
+			for name := range variables {
+				used[name] = true
+				if !slices.Contains(known, name) {
+					t.Errorf("%s has the variable %s, which package boot does not define", id, name)
+				}
 			}
 		}
 	}

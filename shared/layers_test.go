@@ -17,18 +17,18 @@ const module = "theoneagents.app/agents/"
 // may import only packages of layers above its own. A new package needs an entry
 // here.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue", "retry", "clock"}, // used everywhere
-	{"input", "span", "correlation"}, // fields of documents; spans; common fields of log lines
-	{"caller", "event", "credit", "render"}, // callers, events, prices, templates of texts
-	{"audit"},                               // acts of people and keys
+	{"fault", "id", "jsonvalue", "retry", "clock"},                     // used everywhere
+	{"input", "span", "correlation"},                                   // fields of documents; spans; common fields of log lines
+	{"caller", "event", "credit", "render"},                            // callers, events, prices, templates of texts
+	{"audit"},                                                          // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox"}, // organizations and their rights; event types and actions; own events
-	{"condition"},                       // filters and conditions on events
-	{"definition"},                      // trigger and steps of an agent
-	{"agent"},                           // agents: status, versions, statistics
-	{"template"},                        // ready-made agents
-	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
-	{"execution"},                       // one run
-	{"step"},                            // one step of a run
+	{"condition"},                                                      // filters and conditions on events
+	{"definition"},                                                     // trigger and steps of an agent
+	{"agent"},                                                          // agents: status, versions, statistics
+	{"template"},                                                       // ready-made agents
+	{"machine", "activity", "approval"},                                // messages of the state machines; refusals; decisions of people
+	{"execution"},                                                      // one run
+	{"step"},                                                           // one step of a run
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary"}, // start, continue and repair runs; e-mail owners; probe
 	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS

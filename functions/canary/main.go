@@ -9,7 +9,6 @@ import (
 
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/canary"
-	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/wire"
 )
 
@@ -22,7 +21,7 @@ type tick struct {
 
 func handler(w *wire.Wire) wire.Handler[tick, canary.Report] {
 	s := w.Canary()
-	namespace := w.MetricsNamespace()
+	log := w.Counts("probed")
 	return func(ctx context.Context, in tick) (canary.Report, error) {
 		if in.Minute.IsZero() {
 			in.Minute = w.Now()
@@ -35,7 +34,7 @@ func handler(w *wire.Wire) wire.Handler[tick, canary.Report] {
 		if r.Ended {
 			counts["CanaryMilliseconds"] = int(r.Took.Milliseconds())
 		}
-		w.Log.LogAttrs(ctx, slog.LevelInfo, "probed", meter.Embedded(namespace, w.Now(), counts)...)
+		log(ctx, counts)
 		return r, err
 	}
 }

@@ -23,6 +23,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), Now: w.Now,
 		},
 		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
+		Refused: w.Failed("event refused, see the dead letters"),
 	}
 	return h.Handle
 }

@@ -28,11 +28,12 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
 	strangers := &limit.Addresses{Limit: env.Count(boot.EnvAddressRateLimit), Now: time.Now}
+	level := env.LogLevel()
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
-		Log: boot.Logger("docs"), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
+		Log: boot.Logger("docs", level), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
 		Strangers: strangers,
 	})), nil
 }

@@ -16,11 +16,9 @@ func main() { boot.Main(wire.Start("runner", handler, about)) }
 func handler(w *wire.Wire) wire.Handler[machine.Call, machine.Next] {
 	s := &runner.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Actions: w.Catalog(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
-		Outbox: w.Outbox(), Pauses: w.Pauses(nil), Now: w.Now, Report: w.Report, Link: w.Link(),
+		Outbox: w.Outbox(), Pauses: w.Pauses(nil), Now: w.Now, Report: w.Report, Observe: w.Observe(), Link: w.Link(),
 	}
 	return s.Handle
 }
 
-func about(call machine.Call) slog.Attr {
-	return slog.String("execution", string(call.Cursor.Execution))
-}
+func about(call machine.Call) slog.Attr { return slog.String("op", string(call.Op)) }

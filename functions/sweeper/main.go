@@ -8,7 +8,6 @@ import (
 
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/clock"
-	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/sweep"
 	"theoneagents.app/agents/shared/wire"
 )
@@ -17,14 +16,14 @@ func main() { boot.Main(wire.Start("sweeper", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
 	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Pauses: w.Pauses(w.Machine()), Now: w.Now, Sleep: clock.Sleep}
-	namespace := w.MetricsNamespace()
+	count := w.Counts("swept")
 	return func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
 		r, err := s.Watch(ctx)
-		w.Log.LogAttrs(ctx, slog.LevelInfo, "swept", meter.Embedded(namespace, w.Now(), map[string]int{
+		count(ctx, map[string]int{
 			"RunsOverdue": r.Looked, "RunsProlonged": r.Prolonged, "RunsRestarted": r.Started,
 			"RunsSettled": r.Settled, "RepairsFailed": r.Failed, "EventsPublished": r.Published,
 			"OldestDueSeconds": int(r.Late.Seconds()),
-		})...)
+		})
 		return r, err
 	}
 }

@@ -23,7 +23,7 @@ type bill struct {
 // An invocation is the log line of one invocation of a function.
 type invocation struct {
 	Message   string         `json:"msg"`
-	Execution string         `json:"execution"`
+	Execution string         `json:"execution_id"`
 	Messages  int            `json:"messages"`
 	Calls     map[string]int `json:"calls"`
 	Read      float64        `json:"read_units"`

@@ -9,10 +9,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
+
+	"theoneagents.app/agents/shared/correlation"
 )
 
 // Getenv reads the environment: os.Getenv in a program, a map in a test.
@@ -81,17 +84,75 @@ func (e *Env) Err() error {
 	return fmt.Errorf("environment: %w", errors.Join(e.faults...))
 }
 
-// Logger returns the log of a function: a JSON object per line on standard
-// error.
-func Logger(function string) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", function)
+// Logger returns the log of a function: a JSON object per line on standard error, of
+// this level and above. Each line has the fields of its context.
+func Logger(function string, level slog.Level) *slog.Logger {
+	return NewLogger(os.Stderr, function, level)
 }
 
-// Reporter returns a func that logs failures that will be retried.
-func Reporter(log *slog.Logger) func(context.Context, error) {
-	return func(ctx context.Context, err error) {
-		log.WarnContext(ctx, "recoverable failure, will be retried", "err", err)
+// NewLogger is Logger with another output.
+func NewLogger(out io.Writer, function string, level slog.Level) *slog.Logger {
+	handler := slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})
+	return slog.New(correlated{handler}).With("function", function)
+}
+
+// A correlated handler adds the fields of the context to each line that has no such
+// field of its own.
+type correlated struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (c correlated) Handle(ctx context.Context, r slog.Record) error {
+	own := map[string]bool{}
+	r.Attrs(func(a slog.Attr) bool { own[a.Key] = true; return true })
+	f := correlation.Of(ctx)
+	for _, field := range [...]struct{ key, value string }{
+		{"request_id", f.Request}, {"org_id", string(f.Org)}, {"event_id", string(f.Event)}, {"agent_id", string(f.Agent)},
+		{"execution_id", string(f.Execution)}, {"trace_id", f.Trace},
+	} {
+		if field.value != "" && !own[field.key] {
+			r.AddAttrs(slog.String(field.key, field.value))
+		}
 	}
+	return c.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (c correlated) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return correlated{c.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (c correlated) WithGroup(name string) slog.Handler { return correlated{c.Handler.WithGroup(name)} }
+
+// Reporter returns a func that logs failures under a message.
+func Reporter(log *slog.Logger, message string) func(context.Context, error) {
+	return func(ctx context.Context, err error) { log.WarnContext(ctx, message, "err", err) }
+}
+
+// LogLevel returns the level in the setting EnvLogLevel: one of Lambda's names, of which
+// slog has no TRACE and FATAL. Without the setting it is INFO.
+func (e *Env) LogLevel() slog.Level {
+	const finer = 4 // the distance of slog's levels
+	switch text := e.May(EnvLogLevel, "INFO"); text {
+	case "TRACE":
+		return slog.LevelDebug - finer
+	case "FATAL":
+		return slog.LevelError + finer
+	default:
+		var level slog.Level
+		e.Fault(EnvLogLevel, level.UnmarshalText([]byte(text)))
+		return level
+	}
+}
+
+// Ratio returns an optional setting that is a number from 0 to 1, or 1 without it.
+func (e *Env) Ratio(name string) float64 {
+	text := e.May(name, "1")
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0 && v <= 1) {
+		e.Fault(name, fmt.Errorf("want a number from 0 to 1, got %q", text))
+	}
+	return v
 }
 
 // Main runs a function's program, and ends it with a message if it cannot

@@ -26,10 +26,15 @@ const (
 	EnvCallIssuer   = "CALL_ISSUER"           // the iss of their tokens
 	EnvMetrics      = "METRICS_NAMESPACE"     // CloudWatch namespace of the metrics of this stage
 	EnvRateLimit    = "RATE_LIMIT"            // requests a minute of all keys of an organization
+	EnvLogLevel     = "LOG_LEVEL"             // TRACE, DEBUG, INFO, WARN, ERROR or FATAL
+
+	EnvUserRateLimit = "USER_RATE_LIMIT"             // requests a minute of a person
+	EnvTraces        = "OTEL_EXPORTER_OTLP_ENDPOINT" // collector of traces; without it there are none
+	EnvTracesRatio   = "OTEL_TRACES_SAMPLER_ARG"     // part of the traces that is recorded, from 0 to 1
+	EnvTracesSecret  = "OTEL_HEADERS_SECRET"         // name of the secret: headers of the exports
 
 	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
 	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events
 
-	EnvUserRateLimit    = "USER_RATE_LIMIT"    // requests a minute of a person
 	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )

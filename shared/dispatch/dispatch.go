@@ -34,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -44,6 +45,7 @@ import (
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -205,6 +207,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
+	place(ctx, e)
 	var errs []error
 	for _, v := range s.admitted(ctx, e, rootRuns, verdicts, t) {
 		if err := s.apply(ctx, e, v, t); err != nil {
@@ -481,8 +484,18 @@ func (s *Service) isRecorded(ctx context.Context, x execution.Execution) (bool, 
 	return err == nil, nil
 }
 
-func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (definition.Outcome, string, error) {
+func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (outcome definition.Outcome, why string, err error) {
 	x := a.run
+	ctx, starting := span.Start(ctx, "start", span.Internal)
+	defer func() {
+		starting.Text(span.Agent, string(x.Agent))
+		starting.Text(span.Execution, string(x.ID))
+		starting.Text(span.Outcome, string(outcome))
+		if err != nil {
+			starting.Fail(fault.From(err).Code)
+		}
+		starting.End()
+	}()
 	if !a.recorded {
 		no := a.no
 		if no.outcome == "" {
@@ -499,6 +512,15 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (de
 		}
 	}
 	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
+}
+
+// place moves the span of the dispatch to the trace of the event, whose cause is
+// known now.
+func place(ctx context.Context, e event.Event) {
+	correlation.Set(ctx, func(f *correlation.Fields) { f.Trace = e.Trace().Trace.String() })
+	if dispatching := span.Current(ctx); dispatching != nil {
+		dispatching.In(e.Trace(), e.Span().Span)
+	}
 }
 
 // run returns the run that the event starts of an agent.

@@ -119,7 +119,7 @@ func (s *Service) traced(ctx context.Context, e event.Event, t tenant.Tenant) (e
 		switch {
 		case err == nil:
 			root := x.Root()
-			return e.CausedBy(by, root.Event, x.Trigger.Depth()+1), root.Runs, nil
+			return e.CausedBy(by, root.Event, x.Trigger.Depth()+1).InTraceOf(x.Trigger), root.Runs, nil
 		case !errors.Is(err, execution.ErrNotFound):
 			return e, 0, err
 		}

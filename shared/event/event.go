@@ -13,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/span"
 )
 
 // MaxSize is the largest JSON of an event, in bytes: the input limit of a state
@@ -46,6 +47,9 @@ type Event struct {
 type Metadata struct {
 	AgentTriggered bool       `json:"agent_triggered,omitempty"`
 	Causation      *Causation `json:"causation,omitempty"`
+	// Traceparent is the span of the product that published the event, as a header of
+	// W3C Trace Context; "" without one, and for an invalid one.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // A Causation is the run whose step made a product publish an event. Products
@@ -88,10 +92,58 @@ func (e Event) Root() id.Event {
 // CausedBy returns the event as an effect of a run, or of an unknown one, below
 // root. Its depth is at least this one: what a product says can only raise it.
 func (e Event) CausedBy(x id.Execution, root id.Event, depth int) Event {
-	e.Metadata = &Metadata{AgentTriggered: true, Causation: &Causation{
+	e.Metadata = &Metadata{AgentTriggered: true, Traceparent: e.Traceparent(), Causation: &Causation{
 		Execution: x, Depth: min(max(depth, e.Depth()), maxDepth), Root: root,
 	}}
 	return e
+}
+
+// Traceparent returns the span of the publisher, or "".
+func (e Event) Traceparent() string {
+	if e.Metadata == nil {
+		return ""
+	}
+	return e.Metadata.Traceparent
+}
+
+// InTraceOf returns the event in the trace of the event that started the run that
+// caused it, unless its publisher passed on a trace.
+func (e Event) InTraceOf(cause Event) Event {
+	if e.Metadata == nil || e.Traceparent() != "" || cause.Traceparent() == "" {
+		return e
+	}
+	m := *e.Metadata
+	m.Traceparent = cause.SpanOf(e.Cause()).Traceparent()
+	e.Metadata = &m
+	return e
+}
+
+// Trace returns the place of the event in its trace: below the span that its
+// publisher passed on, or else in the trace of its root, below the run that caused
+// it. Every function finds the same place, at every delivery.
+func (e Event) Trace() span.Parent {
+	if p, ok := span.ParseTraceparent(e.Traceparent()); ok {
+		return p
+	}
+	p := span.Parent{Trace: span.TraceOf(string(e.Org), string(e.Root())), Sampled: true}
+	if e.Root() != e.ID {
+		p.Span = p.Trace.Of("run", string(e.Cause()))
+	}
+	return p
+}
+
+// Span returns the span in which the event is dispatched, as the parent of others.
+func (e Event) Span() span.Parent {
+	p := e.Trace()
+	p.Span = p.Trace.Of("event", string(e.Org), string(e.ID))
+	return p
+}
+
+// SpanOf returns the span of a run that the event starts, as the parent of others.
+func (e Event) SpanOf(run id.Execution) span.Parent {
+	p := e.Trace()
+	p.Span = p.Trace.Of("run", string(run))
+	return p
 }
 
 // Cause returns the run that the product names as the cause of the event, or "".
@@ -258,6 +310,12 @@ func (r *reader) metadata(doc map[string]any) *Metadata {
 		r.refuse("metadata.agent_triggered", "a boolean", v)
 	}
 	m.AgentTriggered = triggered
+	// W3C Trace Context: a traceparent that cannot be read is ignored.
+	if text, _ := doc["traceparent"].(string); text != "" {
+		if _, ok := span.ParseTraceparent(text); ok {
+			m.Traceparent = text
+		}
+	}
 	if c := inner.object("causation"); c != nil {
 		m.Causation = inner.causation(c)
 	}

@@ -20,11 +20,13 @@
 package execution
 
 import (
+	"context"
 	"strconv"
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -183,6 +185,13 @@ func (x Execution) Root() quota.Root {
 		r.Runs = max(r.Runs, 1)
 	}
 	return r
+}
+
+// Correlate sets the fields of the log lines of ctx to those of the run.
+func (x Execution) Correlate(ctx context.Context) {
+	correlation.Set(ctx, func(f *correlation.Fields) {
+		f.Org, f.Event, f.Agent, f.Execution, f.Trace = x.Org, x.Trigger.ID, x.Agent, x.ID, x.Trigger.Trace().Trace.String()
+	})
 }
 
 // Entry returns the activity entry of a run that an event started.

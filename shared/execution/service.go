@@ -148,6 +148,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 	if err != nil {
 		return Execution{}, nil, err
 	}
+	x.Correlate(ctx)
 	d, err := s.Definitions.Version(ctx, who.Org, x.Agent, x.Version)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
@@ -324,6 +325,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if err != nil {
 		return Execution{}, nil, err
 	}
+	x.Correlate(ctx)
 	if x.Status != Failed && x.Status != Cancelled {
 		_, err := x.Retry("", 0, StarterOf(who), nil, s.Now())
 		return Execution{}, nil, err

@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/quota"
@@ -89,6 +90,15 @@ func (a *api) admit(rt route, r *http.Request) error {
 	}
 	who.Address = x.address
 	x.who = who
+	correlation.Set(r.Context(), func(f *correlation.Fields) {
+		f.Org = who.Org
+		switch name := objectOf(r); {
+		case id.Valid("exec_", name):
+			f.Execution = id.Execution(name)
+		case id.Valid("agent_", name):
+			f.Agent = id.Agent(name)
+		}
+	})
 	if err := who.May(rt.act); err != nil {
 		return a.stranger(x, err)
 	}
@@ -159,6 +169,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
 	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), address: a.Address(r.Context()), head: r.Method == http.MethodHead}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	correlation.Set(r.Context(), func(f *correlation.Fields) { f.Request = x.requestID })
 	h := x.Header()
 	h.Set("X-Request-Id", x.requestID)
 	h.Set("X-Content-Type-Options", "nosniff")

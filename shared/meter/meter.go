@@ -18,8 +18,9 @@ import (
 
 // A Meter counts calls and units. It is safe for concurrent use.
 type Meter struct {
-	mu    sync.Mutex
-	count Count
+	mu      sync.Mutex
+	count   Count
+	results []Result
 }
 
 // A Count is a snapshot of a meter.

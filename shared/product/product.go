@@ -6,6 +6,7 @@
 //	X-One-Agents-Execution: <execution>      the causing run and
 //	X-One-Agents-Depth: <n>                  its depth, for resulting events
 //	Authorization: Bearer <token>            proves that the call is ours; see [Claims]
+//	traceparent: 00-<trace>-<span>-01        the place of the call in its trace, if there is one
 //
 // The body is the parameters as a JSON object. Every status from 200 to 299
 // means that the action was done. The answer becomes the output of the step:
@@ -29,6 +30,7 @@ package product
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -48,6 +50,7 @@ import (
 	"theoneagents.app/agents/shared/httpcall"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -116,15 +119,25 @@ func (c Client) Act(ctx context.Context, cmd step.Command) (map[string]any, erro
 	req.Header.Set("X-Org-Id", string(cmd.Org))
 	req.Header.Set("X-One-Agents-Execution", string(cmd.Execution))
 	req.Header.Set("X-One-Agents-Depth", strconv.Itoa(cmd.Depth))
-	resp, err := c.straight().Do(req)
+	ctx, calling := span.Start(ctx, "action", span.Client)
+	defer calling.End()
+	calling.Text(span.Product, cmd.Product)
+	calling.Text(span.Action, cmd.Action)
+	if place := cmp.Or(calling.Traceparent(), cmd.Traceparent); place != "" {
+		req.Header.Set("Traceparent", place)
+	}
+	resp, err := c.straight().Do(req.WithContext(ctx))
 	if err != nil {
+		calling.Fail(step.ErrProduct.Code)
 		return nil, httpcall.Failure{
 			Text: "the product could not be reached or gave no answer", Cause: errors.Join(step.ErrAgain, err),
 		}
 	}
 	defer resp.Body.Close() //nolint:errcheck // a failed close has no effect.
+	calling.Number(span.StatusCode, int64(resp.StatusCode))
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	if !httpcall.Done(resp.StatusCode) {
+		calling.Fail(step.ErrProduct.Code)
 		return nil, c.refusal(resp, data)
 	}
 	return output(data, err == nil && len(data) <= maxReply), nil

@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/product"
+	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -365,5 +366,32 @@ func TestAnUnreachableProductIsTriedAgain(t *testing.T) {
 	_, err := c.Act(t.Context(), command())
 	if !errors.Is(err, step.ErrAgain) {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestACallHasItsPlaceInTheTrace(t *testing.T) {
+	t.Parallel()
+	const passedOn = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	var got string
+	c := client(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get("Traceparent") })
+	for _, want := range []string{"", passedOn} { // without a recorder the place of the event is passed on
+		cmd := command()
+		cmd.Traceparent = want
+		if _, err := c.Act(t.Context(), cmd); err != nil || got != want {
+			t.Errorf("traceparent %q, want %q: %v", got, want, err)
+		}
+	}
+	recorder := span.NewRecorder(time.Now, 1, "")
+	ctx, turn := span.Begin(span.With(t.Context(), recorder), "turn", span.Consumer)
+	trace := span.TraceOf("evt_1")
+	turn.In(span.Parent{Trace: trace, Sampled: true}, trace.Of("turn"))
+	cmd := command()
+	cmd.Traceparent = passedOn
+	if _, err := c.Act(ctx, cmd); err != nil {
+		t.Fatal(err)
+	}
+	spans, _ := recorder.Ended()
+	if len(spans) != 1 || spans[0].Parent != trace.Of("turn") || got != (span.Parent{Trace: trace, Span: spans[0].ID, Sampled: true}).Traceparent() {
+		t.Errorf("traceparent %q of %+v", got, spans)
 	}
 }

@@ -41,7 +41,7 @@ func FuzzMessage(f *testing.F) {
 		reports := 0
 		h := queue.Handler{
 			Dispatcher: verdict{err}, Letters: queue.DeadLetters{API: dead}, Deliveries: memory.New(), Postponer: &room{}, Now: now,
-			Report: func(context.Context, error) { reports++ },
+			Report: func(context.Context, error) { reports++ }, Refused: func(context.Context, error) {},
 		}
 		m := events.SQSMessage{
 			MessageId: "msg_1", Body: body, EventSourceARN: work,

@@ -28,11 +28,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -95,7 +97,8 @@ type Handler struct {
 	Deliveries Deliveries
 	Postponer  Postponer
 	Now        func() time.Time
-	Report     func(ctx context.Context, err error)
+	Report     func(ctx context.Context, err error) // logs a failure that is retried
+	Refused    func(ctx context.Context, err error) // logs why an event became a dead letter
 }
 
 // A message is a rule's message in the queue.
@@ -116,11 +119,12 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 	// An empty list, not null: not every reader accepts null for an empty list.
 	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	handle := func(r events.SQSMessage) {
-		if err := h.one(limited, r); err != nil {
+		own := correlation.With(limited)
+		if err := h.one(own, r); err != nil {
 			if later := h.Postponer.Postpone(ctx, r, delay(r)); later != nil {
 				err = fmt.Errorf("%w; postpone: %w", err, later)
 			}
-			h.Report(ctx, fmt.Errorf("message %s: %w", r.MessageId, err))
+			h.Report(own, fmt.Errorf("message %s: %w", r.MessageId, err))
 			mu.Lock()
 			defer mu.Unlock()
 			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
@@ -175,20 +179,39 @@ func split(records []events.SQSMessage) (first, rest, suspects []events.SQSMessa
 func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 	var m message
 	if err := json.Unmarshal([]byte(r.Body), &m); err != nil {
-		quoted, _ := json.Marshal(r.Body) // a string always has JSON
-		return h.refuse(ctx, event.ErrMalformed.Sayf("The message is not an EventBridge event."), quoted)
+		quoted, unquoted := json.Marshal(r.Body)
+		return errors.Join(unquoted, h.refuse(ctx, r, event.ErrMalformed.Sayf("The message is not an EventBridge event.").Because(err), quoted))
 	}
 	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
 	if err == nil {
-		err = h.deliver(ctx, r, e)
+		err = h.traced(ctx, r, e)
 	}
 	switch {
 	case err == nil:
 		return nil
 	case hopeless(err):
-		return h.refuse(ctx, fault.From(err), m.Detail)
+		return h.refuse(ctx, r, fault.From(err), m.Detail)
 	case h.Now().Sub(sent(r)) >= MaxAge:
-		return h.refuse(ctx, ErrFailed.Sayf("The event failed for %v, at last: %v.", MaxAge, err), m.Detail)
+		return h.refuse(ctx, r, ErrFailed.Sayf("The event failed for %v, at last: %v.", MaxAge, err), m.Detail)
+	}
+	return err
+}
+
+// traced dispatches an event in a span: in that of the event for its first delivery,
+// and in one below it for each later one.
+func (h Handler) traced(ctx context.Context, r events.SQSMessage, e event.Event) error {
+	correlation.Set(ctx, func(f *correlation.Fields) { f.Org, f.Event, f.Trace = e.Org, e.ID, e.Trace().Trace.String() })
+	ctx, dispatching := span.Begin(ctx, "dispatch", span.Consumer)
+	defer dispatching.End()
+	dispatching.Try(receives(r))
+	dispatching.In(e.Trace(), e.Span().Span)
+	dispatching.Text(span.Org, string(e.Org))
+	dispatching.Text(span.Event, string(e.ID))
+	dispatching.Text(span.EventType, e.Name())
+	dispatching.Number(span.Tries, int64(receives(r)))
+	err := h.deliver(ctx, r, e)
+	if err != nil {
+		dispatching.Fail(fault.From(err).Code)
 	}
 	return err
 }
@@ -249,7 +272,8 @@ func sent(r events.SQSMessage) time.Time {
 	return time.UnixMilli(ms)
 }
 
-func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMessage) error {
+// refuse sends a dead letter about a message, and logs its cause.
+func (h Handler) refuse(ctx context.Context, r events.SQSMessage, f *fault.Error, detail json.RawMessage) error {
 	l := Letter{Reason: f.Code, Message: f.Message, Event: detail}
 	if len(detail) > event.MaxSize {
 		l.Event = envelope(detail)
@@ -257,6 +281,7 @@ func (h Handler) refuse(ctx context.Context, f *fault.Error, detail json.RawMess
 	if err := h.Letters.Send(ctx, l); err != nil {
 		return fmt.Errorf("send a letter (%s): %w", l.Reason, err)
 	}
+	h.Refused(ctx, fmt.Errorf("message %s: %w", r.MessageId, f))
 	return nil
 }
 

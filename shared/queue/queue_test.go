@@ -40,6 +40,7 @@ type room struct {
 	dispatched []id.Event
 	letters    []queue.Letter
 	reports    []error
+	refused    []error
 	fails      map[id.Event]error
 	closed     error // of the dead-letter queue
 	postponed  map[string]time.Duration
@@ -88,6 +89,11 @@ func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.reports = append(r.reports, err)
+		},
+		Refused: func(_ context.Context, err error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.refused = append(r.refused, err)
 		},
 	}
 	out, err := h.Handle(t.Context(), events.SQSEvent{Records: messages})
@@ -372,7 +378,7 @@ func TestAnEventThatCrashesItsWorkersBecomesADeadLetterAndTheOthersDoNot(t *test
 	}
 	h := queue.Handler{
 		Dispatcher: crasher{r, "evt_b"}, Letters: r, Deliveries: store, Postponer: r, Now: now,
-		Report: func(_ context.Context, err error) { t.Error(err) },
+		Report: func(_ context.Context, err error) { t.Error(err) }, Refused: func(context.Context, error) {},
 	}
 	crashes := 0
 	for receives := 3; len(r.letters) == 0 && receives < 20; receives++ {
@@ -415,7 +421,7 @@ func TestAnOutageOfTheTableMakesNoDeadLetter(t *testing.T) {
 
 	r := &room{fails: map[id.Event]error{"evt_1": errors.New("access denied")}}
 	h := queue.Handler{
-		Dispatcher: r, Letters: r, Deliveries: broken{}, Postponer: r, Now: now, Report: func(context.Context, error) {},
+		Dispatcher: r, Letters: r, Deliveries: broken{}, Postponer: r, Now: now, Report: func(context.Context, error) {}, Refused: func(context.Context, error) {},
 	}
 	m := message(t, created, envelope(created, nil))
 	for receives := range 50 {
@@ -435,7 +441,7 @@ func TestHandlingEndsBeforeTheWorkerIsStopped(t *testing.T) {
 		defer cancel()
 		r, began := &room{}, time.Now()
 		h := queue.Handler{
-			Dispatcher: slow{}, Letters: r, Deliveries: memory.New(), Postponer: r, Now: now, Report: func(context.Context, error) {},
+			Dispatcher: slow{}, Letters: r, Deliveries: memory.New(), Postponer: r, Now: now, Report: func(context.Context, error) {}, Refused: func(context.Context, error) {},
 		}
 		var batch []events.SQSMessage
 		for range 10 {

@@ -106,6 +106,7 @@ func (t *turn) stop(
 		x, _ = x.Cancel(r, a.Decider(), t.Now()) // the run was just read and has not ended
 		return x
 	}, &s)
+	t.endStep(ctx, at, s, err)
 	return next, true, err
 }
 
@@ -171,6 +172,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	if err != nil {
 		return err
 	}
+	place(ctx, call, x)
 	v, err := s.Definitions.VersionRecord(ctx, x.Org, x.Agent, x.Version)
 	if err != nil {
 		return err

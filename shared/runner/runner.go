@@ -34,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/execution"
@@ -42,6 +43,7 @@ import (
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/render"
 	"theoneagents.app/agents/shared/retry"
+	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -91,10 +93,25 @@ type Service struct {
 	Now  func() time.Time
 	// Report logs a failure that does not affect the run.
 	Report func(ctx context.Context, err error)
+	// Observe counts a step or a run that has ended, for metrics. A worker that dies
+	// may count it twice, or not at all.
+	Observe func(ctx context.Context, r Result)
 }
 
 // Handle serves a call of a machine. After an error the machine calls again.
 func (s *Service) Handle(ctx context.Context, call machine.Call) (machine.Next, error) {
+	correlation.Set(ctx, func(f *correlation.Fields) { f.Org, f.Execution = call.Cursor.Org, call.Cursor.Execution })
+	ctx, turn := span.Begin(ctx, "turn", span.Consumer)
+	defer turn.End()
+	next, err := s.handle(ctx, call)
+	turn.Text(span.Outcome, string(next.Next))
+	if err != nil {
+		turn.Fail(fault.From(err).Code)
+	}
+	return next, err
+}
+
+func (s *Service) handle(ctx context.Context, call machine.Call) (machine.Next, error) {
 	// The record stores the owner with the lease, and machine names are long.
 	call.Owner = id.Digest(call.Owner)
 	switch call.Op {
@@ -135,8 +152,12 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	if err != nil {
 		return done, err
 	}
+	place(ctx, call, x)
 	now := s.Now()
 	if x.Status.Ended() {
+		if x.Status == execution.Cancelled {
+			endRun(ctx, x) // by a caller, whose function records no spans
+		}
 		next, err := s.settle(ctx, call.Owner, x, steps)
 		next.Cursor = call.Cursor
 		return next, err
@@ -336,6 +357,7 @@ func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.
 		next, stop, err = t.recordResult(ctx, at, s)
 		return err
 	})
+	t.endStep(ctx, at, s, err)
 	return next, stop, err
 }
 

@@ -84,6 +84,7 @@ func (t *turn) keep(ctx context.Context, change func(execution.Execution) execut
 func (t *turn) adopt(ctx context.Context) bool {
 	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
+		t.Report(ctx, fmt.Errorf("read the run that another worker changed: %w", err))
 		return false
 	}
 	t.lock()
@@ -237,6 +238,10 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 	if errors.Is(err, execution.ErrStale) && last != nil {
 		return done, t.keepLateAnswer(ctx, *last)
 	}
+	if err == nil {
+		t.Observe(ctx, resultOf(t.x))
+		endRun(ctx, t.x)
+	}
 	return done, err
 }
 
@@ -269,6 +274,7 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 			return execution.StepRecord{}, err
 		}
 	}
+	ctx = t.beginStep(ctx, task.Definition.ID)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	type outcome struct {
@@ -295,6 +301,8 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 		case <-renew.C:
 			if err := t.renew(ctx); errors.Is(err, execution.ErrStale) {
 				stop(execution.ErrStale)
+			} else if err != nil {
+				t.Report(ctx, fmt.Errorf("renew the lease: %w", err)) // the next renewal may succeed in time
 			}
 			renew.Reset(execution.RenewTime)
 		}

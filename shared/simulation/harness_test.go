@@ -64,6 +64,7 @@ type cloud struct {
 	queue    *sqs
 	bus      *bus
 	mail     *mail
+	traces   *traces             // nil: none are recorded
 	triggers map[id.Agent]string // trigger of each agent, cached for the auditor; triggers do not change here
 	model    *models
 	products *products
@@ -204,9 +205,10 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
 	out.runner = &runner.Service{
 		Store: kept, Definitions: library, Actions: rules().Catalog, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
-		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
+		Observe: func(context.Context, runner.Result) {},
+		Link:    func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
-			Model: w.model, Products: w.products, Senders: channels, Quotas: quotas, Rules: rules(), Now: now, Sleep: sleep,
+			Model: w.model, Products: w.products, Senders: channels, Quotas: quotas, Rules: rules(), Now: now, Sleep: sleep, Failed: w.report,
 		},
 	}
 	out.pauses = &hold.Service{
@@ -572,6 +574,7 @@ func callMany[T any](w *world, limit time.Duration, f func(context.Context) (T, 
 
 func invoke[T any](w *world, p *process, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(w.over, processKey{}, p), limit)
+	ctx, export := w.traces.record(ctx)
 	type outcome struct {
 		value T
 		err   error
@@ -588,6 +591,7 @@ func invoke[T any](w *world, p *process, limit time.Duration, f func(context.Con
 		if p.dead() {
 			return none, errDied
 		}
+		export()
 		return o.value, o.err
 	case <-p.died:
 		cancel()

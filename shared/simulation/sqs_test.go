@@ -60,6 +60,9 @@ func (w *world) publish(e event.Event, letter string, after time.Duration) {
 
 func (q *sqs) put(e event.Event, letter string, after time.Duration) {
 	doc := e.Document()
+	if metadata, ok := doc["metadata"].(map[string]any); ok && e.Traceparent() != "" {
+		metadata["traceparent"] = e.Traceparent() // conditions do not see it
+	}
 	if letter == "malformed" {
 		doc["payload"] = "no object"
 	}
@@ -136,7 +139,7 @@ func (q *sqs) handle(batch []message) {
 	}
 	h := queue.Handler{
 		Dispatcher: w.on("batch", batch[0].name, batch[0].receives).dispatcher, Letters: q, Deliveries: w.store, Postponer: q,
-		Now: time.Now, Report: w.report,
+		Now: time.Now, Report: w.report, Refused: w.report,
 	}
 	out, err := callMany(w, dispatchTime, func(ctx context.Context) (events.SQSEventResponse, error) {
 		return through(ctx, w, "queue.Handle", id.Execution(""), func() (events.SQSEventResponse, error) { return h.Handle(ctx, in) })

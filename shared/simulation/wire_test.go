@@ -65,7 +65,7 @@ func (o *wire) connect(w *world) {
 			definition.Slack: hook, definition.Teams: hook, definition.Webhook: hook,
 		},
 		Quotas: &quota.Service{Store: w.store, Limits: w.quotas, Now: time.Now},
-		Rules:  rules(), Now: time.Now, Sleep: sleep,
+		Rules:  rules(), Now: time.Now, Sleep: sleep, Failed: w.report,
 	}
 }
 

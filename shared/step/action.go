@@ -18,6 +18,9 @@ type Command struct {
 	Action    string
 	Params    map[string]any
 	Key       string // idempotency key
+	// Traceparent is the place of the event in the trace of its publisher, or "". It is
+	// passed on when the platform itself records no trace.
+	Traceparent string
 }
 
 // Products performs actions. Act returns the reply, ErrProduct when the product
@@ -37,7 +40,7 @@ func (s *Service) runAction(ctx context.Context, t Task) (execution.StepRecord, 
 	tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
 		reply, err = s.Products.Act(ctx, Command{
 			Org: t.Run.Org, Execution: t.Run.ID, Step: t.Definition.ID, Depth: t.Run.Trigger.Depth() + 1,
-			Product: a.Product, Action: a.Action, Params: params, Key: t.Key(),
+			Product: a.Product, Action: a.Action, Params: params, Key: t.Key(), Traceparent: t.Run.Trigger.Traceparent(),
 		})
 		return err
 	})

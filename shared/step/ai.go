@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/span"
 )
 
 // A Question is a request to a model.
@@ -78,6 +79,7 @@ func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, e
 	case errors.Is(err, credit.ErrInsufficient):
 		return failed(t, err), nil
 	case err != nil && ctx.Err() != nil:
+		s.Failed(ctx, fmt.Errorf("step %s: reserve: %w", t.Definition.ID, err))
 		return failed(t, ErrTimeout), nil //nolint:nilerr // the time of the step is over.
 	case err != nil:
 		return execution.StepRecord{}, fmt.Errorf("reserve: %w", err)
@@ -123,7 +125,7 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 			cutOff bool // by the step's time, while the model worked
 		)
 		tries, err := s.try(ctx, t, func(ctx context.Context) (err error) {
-			a, err = s.Model.Ask(ctx, q)
+			a, err = s.call(ctx, q)
 			cutOff = err != nil && ctx.Err() != nil
 			if errors.Is(err, ErrElsewhere) {
 				q.Fallback = !q.Fallback
@@ -152,6 +154,20 @@ func (s *Service) ask(ctx context.Context, t Task, q Question) execution.StepRec
 	total.Status, total.Output, total.Refused = execution.StepFailed, nil, true
 	total.Error = Failure(t, ErrOutput.Sayf("%s", sentence(why)))
 	return total
+}
+
+// call asks a model once, in a span.
+func (s *Service) call(ctx context.Context, q Question) (Answer, error) {
+	ctx, calling := span.Start(ctx, "chat", span.Client)
+	defer calling.End()
+	a, err := s.Model.Ask(ctx, q)
+	calling.Text(span.Model, a.Usage.Model)
+	calling.Number(span.InputUnits, a.Usage.InputTokens)
+	calling.Number(span.OutputUnits, a.Usage.OutputTokens)
+	if err != nil {
+		calling.Fail(ErrModel.Code)
+	}
+	return a, err
 }
 
 func added(sum *execution.Usage, u execution.Usage) *execution.Usage {

@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/span"
 )
 
 // The states of a message to one recipient.
@@ -292,12 +293,15 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 		return
 	}
 	d.tries++
-	err := sender.Send(ctx, d.Message)
+	err := post(ctx, sender, d.Message)
 	if err == nil {
 		d.status, d.reason = sent, ""
 		return
 	}
 	pause, err := s.nextPause(ctx, t, d.tries, err)
+	if err != nil {
+		s.Failed(ctx, fmt.Errorf("step %s: %s, try %d: %w", t.Definition.ID, d.Channel, d.tries, err))
+	}
 	switch {
 	case err == nil:
 		d.status, d.due = waiting, s.Now().Add(pause)
@@ -306,6 +310,18 @@ func (s *Service) send(ctx context.Context, t Task, d *delivery) {
 	default:
 		d.status, d.reason = unknown, sentence(reasonOf(err)+"; the message may have arrived")
 	}
+}
+
+// post sends a message once, in a span.
+func post(ctx context.Context, to Sender, m Message) error {
+	ctx, sending := span.Start(ctx, "send", span.Client)
+	defer sending.End()
+	sending.Text(span.Channel, string(m.Channel))
+	err := to.Send(ctx, m)
+	if err != nil {
+		sending.Fail(ErrNotification.Code)
+	}
+	return err
 }
 
 // has reports whether a message has one of these states.

@@ -84,6 +84,9 @@ type Service struct {
 	Now      func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Failed logs why a call to the outside failed for good. The trace of the run shows
+	// less.
+	Failed func(ctx context.Context, err error)
 }
 
 // doer returns the method that does steps of this kind: the table of kinds. It is
@@ -156,11 +159,12 @@ func (s *Service) try(ctx context.Context, t Task, f func(context.Context) error
 			return n, nil
 		}
 		pause, final := s.nextPause(ctx, t, n, err)
-		if final != nil {
-			return n, final
+		if final == nil && s.Sleep(ctx, pause) != nil {
+			final = err
 		}
-		if s.Sleep(ctx, pause) != nil {
-			return n, err
+		if final != nil {
+			s.Failed(ctx, fmt.Errorf("step %s: try %d: %w", t.Definition.ID, n, final))
+			return n, final
 		}
 	}
 }

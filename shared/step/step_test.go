@@ -44,6 +44,7 @@ type fixture struct {
 	takes    time.Duration                       // duration of each external call
 	counted  []string                            // batches of messages
 	quota    func(n int) (int, *quota.Reached, error)
+	failures []error // logged
 }
 
 type answer struct {
@@ -126,7 +127,7 @@ func (h *fixture) service() *step.Service {
 		panic(err)
 	}
 	return &step.Service{
-		Model: h, Products: h, Quotas: h, Now: time.Now, Sleep: sleep,
+		Model: h, Products: h, Quotas: h, Now: time.Now, Sleep: sleep, Failed: func(_ context.Context, err error) { h.failures = append(h.failures, err) },
 		Rules: definition.Rules{Catalog: catalogue, Hosts: []string{"127.0.0.1:4580"}},
 		Senders: map[definition.Channel]step.Sender{
 			definition.SMS: h, definition.Email: h, definition.Slack: h, definition.Teams: h, definition.Webhook: h,

@@ -16,6 +16,9 @@ func settings(name string) string {
 	if slices.Contains([]string{boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}, name) {
 		return "100"
 	}
+	if slices.Contains([]string{boot.EnvLogLevel, boot.EnvTraces, boot.EnvTracesSecret}, name) {
+		return "" // they have defaults
+	}
 	return "of " + name
 }
 

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/meter"
 )
 
@@ -53,15 +55,39 @@ func metered(cfg aws.Config) aws.Config {
 	return cfg
 }
 
-// counted returns a handler that logs one line for each invocation: its
-// subject, its calls and its units.
+// counted returns a handler that logs one line for each invocation: its subject, its
+// calls, its units and the metrics of its results; and one more for its error. It
+// exports the spans.
 func counted[In, Out any](w *Wire, about func(In) slog.Attr, handle Handler[In, Out]) Handler[In, Out] {
+	namespace := w.env.May(boot.EnvMetrics, "")
 	return func(ctx context.Context, in In) (Out, error) {
 		ctx, m := meter.With(ctx)
+		ctx = correlation.With(ctx)
+		request := ""
+		if call, ok := lambdacontext.FromContext(ctx); ok {
+			request = call.AwsRequestID
+		}
+		correlation.Set(ctx, func(f *correlation.Fields) { f.Request = request })
+		ctx, export := w.traced(ctx, request)
 		out, err := handle(ctx, in)
+		if err != nil {
+			w.Log.ErrorContext(ctx, "invocation failed", "err", err)
+		}
 		c := m.Count()
-		w.Log.InfoContext(ctx, "invocation", about(in), slog.Any("calls", c.Calls),
-			slog.Float64("read_units", c.Read), slog.Float64("write_units", c.Write), slog.Bool("failed", err != nil))
+		line := []slog.Attr{
+			about(in), slog.Any("calls", c.Calls),
+			slog.Float64("read_units", c.Read), slog.Float64("write_units", c.Write), slog.Bool("failed", err != nil),
+		}
+		log := w.Log
+		for n, metrics := range m.Lines(namespace, w.Now()) {
+			if log = w.metrics; n == 0 {
+				line = append(line, metrics...)
+				continue
+			}
+			w.metrics.LogAttrs(ctx, slog.LevelInfo, "results", metrics...)
+		}
+		log.LogAttrs(ctx, slog.LevelInfo, "invocation", line...)
+		export()
 		return out, err
 	}
 }

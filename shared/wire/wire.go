@@ -44,12 +44,15 @@ import (
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/notify"
+	"theoneagents.app/agents/shared/otlp"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/quota"
+	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/stepfn"
 	"theoneagents.app/agents/shared/template"
@@ -62,6 +65,10 @@ type Wire struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 	Report func(context.Context, error) // logs a failure that will be retried
+
+	metrics *slog.Logger   // of lines with metrics, which no level hides
+	traces  *otlp.Exporter // nil without a collector
+	ratio   float64        // of the traces that are recorded
 
 	env   *boot.Env
 	aws   aws.Config
@@ -79,9 +86,14 @@ func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aws: %w", err)
 	}
-	log := boot.Logger(name)
-	w := &Wire{Log: log, Now: time.Now, Report: boot.Reporter(log), env: boot.NewEnv(getenv), aws: metered(cfg)}
+	env := boot.NewEnv(getenv)
+	log := boot.Logger(name, env.LogLevel())
+	w := &Wire{
+		Log: log, Now: time.Now, Report: boot.Reporter(log, "recoverable failure, will be retried"),
+		metrics: boot.Logger(name, slog.LevelInfo), env: env, aws: metered(cfg),
+	}
 	w.vault = openVault(ctx, w.aws, getenv)
+	w.openTraces(name)
 	w.Store = sync.OnceValue(func() *dynamo.Store {
 		return dynamo.New(dynamodb.NewFromConfig(w.aws), w.env.Need(boot.EnvTable))
 	})
@@ -129,8 +141,36 @@ func (w *Wire) Visibility() queue.Visibility {
 	return queue.Visibility{API: sqs.NewFromConfig(w.aws), URLs: strings.Split(w.env.Need(boot.EnvEventQueues), ",")}
 }
 
-// MetricsNamespace returns the CloudWatch namespace of the metrics.
-func (w *Wire) MetricsNamespace() string { return w.env.Need(boot.EnvMetrics) }
+// Failed logs failures under a message.
+func (w *Wire) Failed(message string) func(context.Context, error) {
+	return boot.Reporter(w.Log, message)
+}
+
+// Counts returns a func that logs counts as metrics of the stage.
+func (w *Wire) Counts(message string) func(ctx context.Context, counts map[string]int) {
+	namespace := w.env.Need(boot.EnvMetrics)
+	return func(ctx context.Context, counts map[string]int) {
+		w.metrics.LogAttrs(ctx, slog.LevelInfo, message, meter.Embedded(namespace, w.Now(), counts)...)
+	}
+}
+
+// Observe returns a func that counts the results of the runner. A model that the
+// setting does not name counts as "other".
+func (w *Wire) Observe() func(context.Context, runner.Result) {
+	w.env.Need(boot.EnvMetrics)
+	var known []string
+	names, err := model.ParseNames(w.env.Need(boot.EnvModels))
+	w.env.Fault(boot.EnvModels, err)
+	for _, choice := range names {
+		known = append(known, choice...)
+	}
+	return func(ctx context.Context, r runner.Result) {
+		meter.Observe(ctx, meter.Result{
+			Kind: r.Kind, Outcome: r.Outcome, Model: meter.Bounded(r.Model, known), Took: r.Took,
+			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens, Credits: r.Credits,
+		})
+	}
+}
 
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {
@@ -240,7 +280,7 @@ func (w *Wire) Steps() *step.Service {
 	return &step.Service{
 		Model:    w.model(),
 		Products: w.products(),
-		Senders:  w.senders(), Quotas: w.Quotas(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep,
+		Senders:  w.senders(), Quotas: w.Quotas(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep, Failed: w.Failed("call failed"),
 	}
 }
 
