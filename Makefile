@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -78,6 +78,9 @@ publish: $(local) ## publish an event: EVENT=psa:ticket.created, or FILE=my.json
 
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
+
+trace: $(local) ## print the spans of a run's trace as a tree: RUN=exec_… [JSON=1]
+	@$(local) trace -run $(call given,RUN,'') $(if $(call given,JSON),-json)
 
 calls: $(local) ## list the calls to products, webhooks, chat, SMS and e-mail [ORG=… KIND=action JSON=1]
 	@$(local) calls -org $(call given,ORG,'') -kind $(call given,KIND,'') $(if $(call given,JSON),-json)

@@ -34,6 +34,7 @@ func (h home) products() string   { return h.path("products.json") }
 
 func (h home) emulatorData() string { return h.path("emulator") }
 func (h home) productsData() string { return h.path("products") }
+func (h home) traces() string       { return h.path("traces") }
 
 func (h home) log(name string) string { return h.path("logs", name+".log") }
 

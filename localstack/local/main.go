@@ -1,7 +1,7 @@
 // Local runs the whole system on this machine. It starts the emulator and the
 // stand-in products, deploys the CDK app, shows a first run and stops its servers
 // again. Other commands make sessions and keys, publish events, and print runs,
-// calls and logs. The Makefile calls it; see make help.
+// traces, calls and logs. The Makefile calls it; see make help.
 package main
 
 import (
@@ -60,7 +60,7 @@ type world struct {
 // say prints a line. It ignores a write error, which it could not report either.
 func (w world) say(format string, args ...any) { _, _ = fmt.Fprintf(w.out, format+"\n", args...) }
 
-var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|calls|logs|canary [flags]; -h after one of them lists its flags")
+var errUsage = errors.New("usage: local up|with|stop|reset|token|key|org|publish|show|trace|calls|logs|canary [flags]; -h after one of them lists its flags")
 
 func run(ctx context.Context, w world, args []string) error {
 	if len(args) == 0 {
@@ -86,6 +86,8 @@ func run(ctx context.Context, w world, args []string) error {
 		return publish(ctx, w, rest)
 	case "show":
 		return show(ctx, w, rest)
+	case "trace":
+		return trace(ctx, w, rest)
 	case "calls":
 		return calls(ctx, w, rest)
 	case "logs":

@@ -197,7 +197,7 @@ func (p plan) products(ctx context.Context, w world, report steps.Reporter, endp
 		name: "products", home: p.home, record: p.home.products(), data: p.home.productsData(), log: p.home.log("products"),
 		version: version + " " + endpoint, env: cloud.Environment(w.environ, endpoint),
 		args: func(url string) []string {
-			args := []string{productsPath, "-listen", hostOf(url), "-key", p.home.hubKey(), "-outputs", p.home.outputs(), "-endpoint", endpoint, "-mark", mark}
+			args := []string{productsPath, "-listen", hostOf(url), "-key", p.home.hubKey(), "-outputs", p.home.outputs(), "-endpoint", endpoint, "-mark", mark, "-traces", p.home.traces()}
 			if p.keep {
 				args = append(args, "-keep", p.home.productsData())
 			}

@@ -45,7 +45,7 @@ func reset(ctx context.Context, w world, args []string) error {
 	}
 	for _, left := range []string{
 		h.outputs(), h.deployment(), h.hubKey(), h.rootKey(), h.ports(), h.path("stack.json"),
-		h.emulatorData(), h.productsData(), h.path("logs"), h.path("cdk.out"),
+		h.emulatorData(), h.productsData(), h.traces(), h.path("logs"), h.path("cdk.out"),
 	} {
 		if err := os.RemoveAll(left); err != nil {
 			return h.denied(err)

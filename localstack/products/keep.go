@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/local/proc"
+	"theoneagents.app/agents/shared/otlp"
 )
 
 // The interval of writing changes, and the largest part of the time that writing
@@ -79,7 +80,7 @@ func (k *keeper) marker() string { return filepath.Join(k.folder, "running") }
 func (k *keeper) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Path != otlp.Path { // spans have a file of their own
 			k.changed.Store(true)
 		}
 	})

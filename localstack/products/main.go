@@ -1,6 +1,6 @@
 // Products stands in, on a developer's machine, for all external systems: the Hub,
-// the console, the products' actions, chat and webhooks, and the AI models. It
-// records every call and serves the records. It keeps its data in memory, and with
+// the console, the products' actions, chat and webhooks, the AI models, and a collector
+// of traces. It records every call and serves the records. It keeps its data in memory, and with
 // -keep also on disk.
 package main
 
@@ -13,11 +13,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"theoneagents.app/agents/localstack/hub"
 	"theoneagents.app/agents/localstack/products/callers"
+	"theoneagents.app/agents/localstack/products/collector"
 	"theoneagents.app/agents/localstack/products/outbox"
 )
 
@@ -35,7 +37,7 @@ func main() {
 type config struct {
 	listen, key, endpoint string
 	outputs               string
-	keep, mark            string
+	keep, mark, traces    string
 	limit                 int
 }
 
@@ -47,6 +49,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of the AWS emulator, for text messages and e-mails")
 	f.StringVar(&c.outputs, "outputs", ".local/outputs.json", "file with the address of the API, whose keys sign the calls of actions")
 	f.StringVar(&c.keep, "keep", "", "folder that keeps the data for the next start; without it the data is lost")
+	f.StringVar(&c.traces, "traces", "", "folder for the latest spans of traces; without it they are lost")
 	f.StringVar(&c.mark, "mark", "", "identifies the checkout of this program in GET /_health")
 	f.IntVar(&c.limit, "calls-limit", 50_000, "maximum number of recorded calls")
 	if err := f.Parse(args); err != nil {
@@ -73,6 +76,12 @@ func run(ctx context.Context, args []string, now func() time.Time, log *slog.Log
 	from := &callers.Callers{Outputs: c.outputs, HTTP: &http.Client{Timeout: 10 * time.Second}, Now: clock}
 	w := newWorld(sent, from, clock, c.limit, log)
 	w.mark = c.mark
+	if c.traces != "" {
+		if err := os.MkdirAll(c.traces, 0o700); err != nil {
+			return err
+		}
+		w.traces = collector.New(filepath.Join(c.traces, "spans.jsonl"), collector.MaxFile)
+	}
 	handler, err := w.handler(key)
 	if err != nil {
 		return err

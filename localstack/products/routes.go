@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/localstack/hub"
+	"theoneagents.app/agents/localstack/products/collector"
 	"theoneagents.app/agents/localstack/products/desk"
 	"theoneagents.app/agents/localstack/products/journal"
 	"theoneagents.app/agents/localstack/products/model"
@@ -24,6 +25,7 @@ type world struct {
 	outbox *outbox.Outbox
 	desk   *desk.Desk
 	model  *model.Model
+	traces *collector.Collector
 	log    *slog.Logger
 	mark   string // identifies the checkout
 }
@@ -32,7 +34,7 @@ type world struct {
 func newWorld(sent *outbox.Outbox, from desk.Callers, now func() time.Time, limit int, log *slog.Logger) *world {
 	calls := journal.New[journal.Call](limit, maxBytes)
 	return &world{
-		calls: calls, outbox: sent, log: log,
+		calls: calls, outbox: sent, log: log, traces: collector.New("", 0),
 		desk:  desk.New(calls, from, now, limit),
 		model: model.New(journal.New[model.Call](limit, maxBytes), now),
 	}
@@ -69,6 +71,7 @@ func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	})
 	o.desk.Mount(mux)
 	o.model.Mount(mux)
+	o.traces.Mount(mux)
 	return mux, nil
 }
 

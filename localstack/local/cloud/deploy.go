@@ -50,6 +50,7 @@ func (a App) context() map[string]string {
 		"cursorSecretName":  cursorSecret,
 		"modelProvider":     "bedrock",
 		"origins":           a.Endpoint,
+		"otlpEndpoint":      a.Products,
 		"productsUrl":       a.Products,
 		"programs":          "host",
 		"rateLimit":         "6000",
