@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -177,7 +177,7 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 
 test-store: build ## run the store's tests on an emulator of their own, without the system
 	$(say) "store"
-	$(local) with -bare -state .local/test/store -- $(test) -count=1 ./shared/dynamo/...
+	$(local) with -bare -state .local/test/store -- $(test) -count=1 ./shared/dynamo/... ./shared/releases
 
 test-stories: build .local/bin/crash ## run the stories and a short crash test on an emulator of their own
 	$(say) "stories"
@@ -199,7 +199,7 @@ crash: .local/bin/crash ## kill functions and fail calls of make run while event
 
 test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "store on DynamoDB Local"
-	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 ./shared/dynamo/...
+	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 ./shared/dynamo/... ./shared/releases
 
 ### Change it
 
@@ -224,6 +224,11 @@ fmt: ## format the code
 
 generate: ## regenerate the generated code
 	go generate ./...
+
+fixture: build ## record what this release stores, for the tests of later ones: RELEASE=0.2.0
+	$(if $(call given,RELEASE),,$(error Which release? Type make fixture RELEASE=0.2.0))
+	$(local) with -state .local/test/fixture -- env RECORD=$(CURDIR)/shared/releases/testdata/$(RELEASE) \
+		$(test) -count=1 -run TestRecordTheRelease ./localstack/stories
 
 build: .local/venv/installed .local/tools/installed .local/functions/built dist/infra $(local) $(operate) .local/bin/products ## install the tools and build the programs
 

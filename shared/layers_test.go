@@ -37,7 +37,7 @@ var layers = [][]string{
 	{"model", "product", "notify", "otlp"},         // outside: models, products, messages, traces
 	{"gateway", "boot"},                            // entry points of functions
 	{"wire"},                                       // the dependencies of each function
-	{"storetest", "simulation"},                    // tests only
+	{"storetest", "simulation", "releases"},        // tests only
 }
 
 // forTests are packages that the tests of any layer may import: the memory store,

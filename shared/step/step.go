@@ -33,6 +33,7 @@ var (
 	ErrOutput       = fault.New(fault.Invalid, "invalid_model_output", "The model's answer cannot be used.")
 	ErrNotification = fault.New(fault.Invalid, "notification_failed", "No recipient could be notified.")
 	ErrTimeout      = fault.New(fault.Invalid, "step_timeout", "The step took longer than its timeout_seconds.")
+	ErrUnknown      = fault.New(fault.Internal, "internal_error", "This release of the platform does not know the type of the step: a newer release has stored it.")
 )
 
 // ErrAgain marks a temporary failure of an external system: the same call may
@@ -111,7 +112,8 @@ func Does(k definition.Kind) bool { return doer(k) != nil }
 
 // Do executes a step within its time limit and returns its result, or an error
 // when the step must be retried. The limit includes the work on templates and
-// conditions.
+// conditions. A step of an unknown kind fails: after a rollback the table may have
+// kinds of a newer release.
 func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) {
 	started := s.Now()
 	limited, cancel := context.WithTimeout(ctx, t.Definition.TimeLimit())
@@ -119,7 +121,10 @@ func (s *Service) Do(ctx context.Context, t Task) (execution.StepRecord, error) 
 	budget := t.Scope.Budget().Part(render.Work)
 	budget.Until(limited.Err)
 	t.Scope, t.Facts.Budget = t.Scope.Within(budget), budget
-	result, err := doer(t.Definition.Kind)(s, limited, t)
+	result, err := failed(t, ErrUnknown), error(nil)
+	if do := doer(t.Definition.Kind); do != nil {
+		result, err = do(s, limited, t)
+	}
 	if err != nil {
 		return execution.StepRecord{}, err
 	}

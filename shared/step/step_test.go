@@ -1164,6 +1164,16 @@ func TestATraceCountsWhatItLeavesOut(t *testing.T) {
 	}
 }
 
+func TestAStepOfAnUnknownKindFails(t *testing.T) {
+	t.Parallel()
+
+	s := step.Service{Now: time.Now}
+	got, err := s.Do(t.Context(), step.Task{Definition: definition.Step{ID: "newer", Kind: "newer"}})
+	if err != nil || got.Status != execution.StepFailed || got.Error.Code != "internal_error" || got.Error.Message != step.ErrUnknown.Message {
+		t.Errorf("%+v, %v; want a failed step that says why", got, err)
+	}
+}
+
 func TestEveryKindOfStepIsDoneOrWaitedFor(t *testing.T) {
 	t.Parallel()
 
