@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -183,6 +183,8 @@ test-stories: build .local/bin/crash ## run the stories and a short crash test o
 	$(say) "stories"
 	$(local) with -state .local/test/stories -- sh -c '$(test) -count=1 ./localstack/stories/... && \
 		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry -outage 15s'
+
+test-iam: test-stories ## run the stories; on the local cloud each call of a function needs the permission of its role
 
 clients := .local/clients-python/installed .local/clients-typescript/installed
 

@@ -115,7 +115,7 @@ func forRunner() []string {
 
 // Actions on the table are listed one by one; the actions of its parts
 // authorise a transaction. Scan is not among them, so that no call reads the
-// whole table. The local cloud obeys these lists too.
+// whole table. The local cloud obeys these lists and the grants too.
 
 // Actions that only some of the writing functions need.
 const (

@@ -18,8 +18,8 @@ import textwrap
 import time
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime, router
-from ministack.services import dynamodb, eventbridge, lambda_svc, ses_v2, sns, stepfunctions, sts
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
+from ministack.services import dynamodb, eventbridge, lambda_svc, secretsmanager, ses_v2, sns, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 TESTED = "1.5.33"
@@ -208,19 +208,29 @@ def renew_tokens(patch: str) -> None:
         "    while True:\n",
         "    while True:\n"
         "        if is_callback:\n"
-        '            ctx["Task"] = {"Token": new_uuid()}\n',
+        '            ctx["Task"] = {"Token": new_uuid()}\n'
+        '            _issue(ctx["Task"]["Token"], ctx)\n',
     )
+    stepfunctions._issue = lambda token, ctx: remember(machines, token, (ctx.get("StateMachine") or {}).get("Id"))
+
+
+machines = {}  # ARN of the machine that issued a token, by token
+
+
+def remember(known: dict, key, value) -> None:
+    """Adds to a dict, and drops the oldest entry of more than 100,000."""
+    known[key] = value
+    if len(known) > 100_000:
+        del known[next(iter(known))]
 
 
 def close_tokens(patch: str) -> None:
     """A used or expired token was answered with TaskDoesNotExist, like an unknown
     one; AWS answers TaskTimedOut."""
-    parked = {}  # all issued tokens; a dict, to drop the oldest first
+    parked = {}  # all tokens that a task waited for
 
     def park(token) -> None:
-        parked[token] = True
-        if len(parked) > 100_000:
-            del parked[next(iter(parked))]
+        remember(parked, token, True)
 
     def refusal(token) -> tuple:
         if token in parked:
@@ -406,31 +416,12 @@ def guard_tables(patch: str) -> None:
         "        return refusal\n"
         '    handlers = {\n        "CreateTable": _create_table,\n',
     )
-    principals = {}  # by access key, with the time until which each is good
-
-    def principal(key: str):
-        known, until = principals.get(key, (None, 0))
-        if until < time.monotonic():
-            known, until = iam_evaluator.resolve_principal(key, dynamodb.get_account_id()), time.monotonic() + 2
-            principals[key] = (known, until)
-        return known
-
     def refused(headers: dict, query: dict, action: str, data: dict):
-        key = router.extract_access_key_id(headers, query)
-        if key not in sts._sessions:
+        caller = role_of(headers, query)
+        if caller is None:
             return None
-        caller = principal(key)
         for one, resource, context in table_accesses(action, data):
-            asked = iam_evaluator.EvalContext(
-                principal_arn=caller.arn,
-                principal_type=caller.type,
-                principal_account=caller.account,
-                action=f"dynamodb:{one}",
-                resource_arn=resource,
-                region=dynamodb.get_region(),
-                service_context=context,
-            )
-            if iam_evaluator.evaluate(asked, caller.policies or []).decision != "Allow":
+            if not allows(caller, f"dynamodb:{one}", resource, context):
                 return dynamodb.error_response_json(
                     "AccessDeniedException",
                     f"User: {caller.arn} is not authorized to perform: dynamodb:{one} on resource: {resource}",
@@ -439,6 +430,94 @@ def guard_tables(patch: str) -> None:
         return None
 
     dynamodb._refused = refused
+
+
+def guard_calls(patch: str) -> None:
+    """A function could make every call. A session of a role may now make only the
+    calls that the policies of the role allow, as on AWS. Calls of DynamoDB are
+    checked in guard_tables, those of EventBridge in guard_buses_with_policies."""
+    rewrite(
+        patch,
+        app._dispatch_service_request,
+        "    if AUTH and not appsync_graphql:\n",
+        "    refusal = _refused(service, method, path, headers, body, routing_params, request_id)\n"
+        "    if refusal:\n"
+        "        return refusal\n"
+        "    if AUTH and not appsync_graphql:\n",
+    )
+    for needed in ("extract_iam_action", "extract_resource_arn", "access_denied_response"):
+        if not hasattr(iam_actions, needed):
+            raise Misfit(patch, f"iam_actions.{needed} is gone")
+
+    def refused(service: str, method: str, path: str, headers: dict, body: bytes, params: dict, request: str):
+        if service in ("dynamodb", "events"):
+            return None
+        caller = role_of(headers, params)
+        if caller is None:
+            return None
+        action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:Unknown"
+        named = iam_actions.extract_resource_arn(
+            service, method, path, headers, body, params, dynamodb.get_region(), dynamodb.get_account_id()
+        )
+        resources = resources_of(action, named, params, body)
+        if not resources or any(allows(caller, action, resource, {}) for resource in resources):
+            return None
+        return iam_actions.access_denied_response(
+            service, action, caller.arn, request, headers=headers, resource_arn=resources[0]
+        )
+
+    app._refused = refused
+
+
+def resources_of(action: str, named: str, params: dict, body: bytes) -> list:
+    """Returns the resources one of which IAM must allow for a call; none for a token
+    that no machine issued, which the call itself refuses. MiniStack does not know
+    the machine of a token, the identity of an e-mail, the suffix of a secret, and
+    that a telephone is no topic."""
+    if action == "sns:Publish" and values(params, "PhoneNumber"):
+        return ["telephone"]
+    given = json.loads(body) if body.startswith(b"{") else {}
+    if action.startswith("states:SendTask"):
+        machine = machines.get(given.get("taskToken"))
+        return [machine] if machine else []
+    if action == "secretsmanager:GetSecretValue":
+        _, secret = secretsmanager._resolve(given.get("SecretId", ""))
+        return [secret["ARN"] if secret else named]
+    if action == "ses:SendEmail":
+        address = str(given.get("FromEmailAddress", "")).rpartition("<")[2].rstrip(">")
+        where = f"arn:aws:ses:{dynamodb.get_region()}:{dynamodb.get_account_id()}:identity/"
+        return [where + address, where + address.rpartition("@")[2]]
+    return [named]
+
+
+principals = {}  # by access key, with the time until which each is good
+
+
+def role_of(headers: dict, query: dict):
+    """Returns the session of a role that makes a call, with its policies, or None:
+    tools and tests may do everything."""
+    key = router.extract_access_key_id(headers, query)
+    if key not in sts._sessions:
+        return None
+    known, until = principals.get(key, (None, 0))
+    if until < time.monotonic():
+        known, until = iam_evaluator.resolve_principal(key, dynamodb.get_account_id()), time.monotonic() + 2
+        principals[key] = (known, until)
+    return known
+
+
+def allows(caller, action: str, resource: str, context: dict) -> bool:
+    """Reports whether the policies of a role's session allow an action."""
+    asked = iam_evaluator.EvalContext(
+        principal_arn=caller.arn,
+        principal_type=caller.type,
+        principal_account=caller.account,
+        action=action,
+        resource_arn=resource,
+        region=dynamodb.get_region(),
+        service_context=context,
+    )
+    return iam_evaluator.evaluate(asked, caller.policies or []).decision == "Allow"
 
 
 PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem"}
@@ -534,6 +613,7 @@ PATCHES = (
     give_functions_their_roles,
     guard_buses_with_policies,
     guard_tables,
+    guard_calls,
 )
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 import launch
 import patches
-from ministack.services import dynamodb, eventbridge, iam, lambda_svc, stepfunctions, sts
+from ministack.services import dynamodb, eventbridge, iam, lambda_svc, secretsmanager, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 patches.apply_all()
@@ -289,6 +289,59 @@ class Patches(unittest.TestCase):
         ):
             self.assertEqual(call("ASIAREADER", action, body), want, f"{action} {body}")
             self.assertNotEqual(call("test", action, body), denied, f"{action} by a tool")
+
+    def test_a_session_of_a_role_makes_the_calls_of_its_role_only(self):
+        for store in (iam, sts, secretsmanager):
+            self.addCleanup(store.reset)
+        self.addCleanup(patches.machines.clear)
+        secretsmanager._create_secret({"Name": "seed", "SecretString": "x"})
+        secretsmanager._create_secret({"Name": "other", "SecretString": "x"})
+        secret = secretsmanager._resolve("seed")[1]["ARN"]
+        where = "us-east-1:000000000000"
+        iam._roles["caller"] = {"Arn": "arn:aws:iam::000000000000:role/caller", "InlinePolicies": {"p": {"Statement": [
+            {"Effect": "Allow", "Action": "states:StartExecution", "Resource": f"arn:aws:states:{where}:stateMachine:runs"},
+            {"Effect": "Allow", "Action": "states:SendTaskSuccess", "Resource": f"arn:aws:states:{where}:stateMachine:waits"},
+            {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": f"arn:aws:sqs:{where}:letters"},
+            {"Effect": "Allow", "Action": "sns:Publish", "NotResource": "arn:*:sns:*:*:*"},
+            {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": f"arn:aws:ses:{where}:identity/agents.example"},
+            {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret[:-6] + "??????"},
+        ]}}}
+        sts.register_session("ASIACALLER", {
+            "Arn": "arn:aws:sts::000000000000:assumed-role/caller/s", "SecretAccessKey": "s", "SessionToken": "t",
+        })
+        patches.machines.update(ours=f"arn:aws:states:{where}:stateMachine:waits", theirs=f"arn:aws:states:{where}:stateMachine:runs")
+
+        def denied(key, service, target, body, path="/"):
+            headers = {"authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260309/us-east-1/{service}/aws4_request"}
+            if target:
+                headers |= {"x-amz-target": target, "content-type": "application/x-amz-json-1.0"}
+            elif service == "sns":
+                headers["content-type"] = "application/x-www-form-urlencoded"
+            text = body if isinstance(body, bytes) else json.dumps(body).encode()
+            status, _, said = asyncio.run(patches.app._dispatch_service_request("POST", path, headers, text, {}, "r"))
+            return status in (400, 403) and b"not authorized to perform" in said
+
+        for service, target, body, path, want in (
+            ("states", "AWSStepFunctions.StartExecution", {"stateMachineArn": f"arn:aws:states:{where}:stateMachine:runs"}, "/", False),
+            ("states", "AWSStepFunctions.StartExecution", {"stateMachineArn": f"arn:aws:states:{where}:stateMachine:other"}, "/", True),
+            ("states", "AWSStepFunctions.ListExecutions", {"stateMachineArn": f"arn:aws:states:{where}:stateMachine:runs"}, "/", True),
+            ("states", "AWSStepFunctions.SendTaskSuccess", {"taskToken": "ours", "output": "{}"}, "/", False),
+            ("states", "AWSStepFunctions.SendTaskSuccess", {"taskToken": "theirs", "output": "{}"}, "/", True),
+            ("states", "AWSStepFunctions.SendTaskSuccess", {"taskToken": "of an emulator before", "output": "{}"}, "/", False),
+            ("states", "AWSStepFunctions.SendTaskFailure", {"taskToken": "ours"}, "/", True),
+            ("sqs", "AmazonSQS.SendMessage", {"QueueUrl": "http://localhost:4566/000000000000/letters", "MessageBody": "x"}, "/", False),
+            ("sqs", "AmazonSQS.SendMessage", {"QueueUrl": "http://localhost:4566/000000000000/events", "MessageBody": "x"}, "/", True),
+            ("sqs", "AmazonSQS.PurgeQueue", {"QueueUrl": "http://localhost:4566/000000000000/letters"}, "/", True),
+            ("sns", "", b"Action=Publish&PhoneNumber=%2B15550100&Message=x", "/", False),
+            ("sns", "", f"Action=Publish&TopicArn=arn:aws:sns:{where}:t&Message=x".encode(), "/", True),
+            ("ses", "", {"FromEmailAddress": "Agents <no-reply@agents.example>"}, "/v2/email/outbound-emails", False),
+            ("ses", "", {"FromEmailAddress": "no-reply@other.example"}, "/v2/email/outbound-emails", True),
+            ("secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": "seed"}, "/", False),
+            ("secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": "other"}, "/", True),
+            ("s3", "", b"", "/bucket/key", True),
+        ):
+            self.assertEqual(denied("ASIACALLER", service, target, body, path), want, f"{service} {target} {body} {path}")
+            self.assertFalse(denied("test", service, target, body, path), f"{service} {target} by a tool")
 
     def test_a_changed_policy_of_a_bus_is_kept(self):
         self.addCleanup(eventbridge.reset)
