@@ -31,7 +31,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(body, "1", true, false, uint8(1))
 	f.Add(body, "", false, false, uint8(2))
 	f.Add(`{"source":"psa","detail-type":"ticket.created","detail":"`+strings.Repeat("<", 257<<10)+`"}`, "1", false, false, uint8(0))
-	for _, odd := range []string{"", "null", "[]", `{"detail":null}`, "\xff", `{"source":1}`, `{"source":"hub","detail-type":"org.created","detail":{}}`} {
+	for _, odd := range []string{"", "null", "[]", `{"detail":null}`, "\xff", `{"source":1}`, `{"reason":"failed","message":"no","event":` + detail + `}`, `{"reason":"too_large","event":7}`, `{"reason":1}`, `{"source":"hub","detail-type":"org.created","detail":{}}`} {
 		f.Add(odd, "-1", false, false, uint8(0))
 	}
 	outcomes := []error{nil, errors.New("busy"), dispatch.ErrUnknownOrg}

@@ -63,6 +63,11 @@ type Letter struct {
 	Reason  string          `json:"reason"` // code of a fault
 	Message string          `json:"message"`
 	Event   json.RawMessage `json:"event"` // the envelope; cut when it was too large
+
+	// Source and DetailType are what the bus said about the event. A message that is no
+	// event of a bus has none.
+	Source     string `json:"source,omitempty"`
+	DetailType string `json:"detail_type,omitempty"`
 }
 
 // Letters accepts dead letters.
@@ -106,6 +111,44 @@ type message struct {
 	Source     string          `json:"source"`
 	DetailType string          `json:"detail-type"`
 	Detail     json.RawMessage `json:"detail"`
+}
+
+// open reads a message: an event of a bus, or a dead letter that an operator moved
+// back into the queue. Of a letter it returns the event, and the letter itself.
+func open(body string) (message, *Letter, error) {
+	var m message
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		return message{}, nil, err
+	}
+	var l Letter
+	if m.Detail != nil || json.Unmarshal([]byte(body), &l) != nil || l.Reason == "" || l.Message == "" {
+		return m, nil, nil
+	}
+	return l.message(), &l, nil
+}
+
+// message returns the event of a letter as the bus delivered it. A letter of a
+// release before 0.2 does not say what the bus said; its event says the same, unless
+// that was its fault.
+func (l Letter) message() message {
+	m := message{Source: l.Source, DetailType: l.DetailType, Detail: l.Event}
+	if m.Source != "" || l.Reason == event.ErrMalformed.Code || l.Reason == event.ErrMismatch.Code {
+		return m
+	}
+	var said struct {
+		Product string `json:"source_product"`
+		Type    string `json:"event_type"`
+	}
+	if json.Unmarshal(l.Event, &said) == nil {
+		m.Source, m.DetailType = said.Product, said.Type
+	}
+	return m
+}
+
+// stays reports whether the event of a letter cannot be handled again: the letter
+// has only its envelope, or does not say where the event came from.
+func (l Letter) stays() bool {
+	return l.Reason == event.ErrTooLarge.Code || l.message().Source == ""
 }
 
 // Handle handles a batch and names the messages to redeliver.
@@ -158,11 +201,11 @@ func early(ctx context.Context) (context.Context, context.CancelFunc) {
 // after another: when one crashes the worker, no other had begun.
 func split(records []events.SQSMessage) (first, rest, suspects []events.SQSMessage) {
 	for _, r := range records {
-		var m message
+		m, _, err := open(r.Body)
 		switch {
 		case suspect(r):
 			suspects = append(suspects, r)
-		case json.Unmarshal([]byte(r.Body), &m) == nil && tenant.Projects(m.Source+":"+m.DetailType):
+		case err == nil && tenant.Projects(m.Source+":"+m.DetailType):
 			first = append(first, r)
 		default:
 			rest = append(rest, r)
@@ -177,10 +220,14 @@ func split(records []events.SQSMessage) (first, rest, suspects []events.SQSMessa
 // one dispatches a message, or sends a dead letter about it. After an error the
 // queue redelivers the message.
 func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
-	var m message
-	if err := json.Unmarshal([]byte(r.Body), &m); err != nil {
+	m, l, err := open(r.Body)
+	switch {
+	case err != nil:
 		quoted, unquoted := json.Marshal(r.Body)
-		return errors.Join(unquoted, h.refuse(ctx, r, event.ErrMalformed.Sayf("The message is not an EventBridge event.").Because(err), quoted))
+		refusal := event.ErrMalformed.Sayf("The message is not an EventBridge event.").Because(err)
+		return errors.Join(unquoted, h.refuse(ctx, r, refusal, message{Detail: quoted}))
+	case l != nil && l.stays():
+		return h.send(ctx, *l)
 	}
 	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
 	if err == nil {
@@ -190,9 +237,9 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 	case err == nil:
 		return nil
 	case hopeless(err):
-		return h.refuse(ctx, r, fault.From(err), m.Detail)
+		return h.refuse(ctx, r, fault.From(err), m)
 	case h.Now().Sub(sent(r)) >= MaxAge:
-		return h.refuse(ctx, r, ErrFailed.Sayf("The event failed for %v, at last: %v.", MaxAge, err), m.Detail)
+		return h.refuse(ctx, r, ErrFailed.Sayf("The event failed for %v, at last: %v.", MaxAge, err), m)
 	}
 	return err
 }
@@ -273,15 +320,22 @@ func sent(r events.SQSMessage) time.Time {
 }
 
 // refuse sends a dead letter about a message, and logs its cause.
-func (h Handler) refuse(ctx context.Context, r events.SQSMessage, f *fault.Error, detail json.RawMessage) error {
-	l := Letter{Reason: f.Code, Message: f.Message, Event: detail}
-	if len(detail) > event.MaxSize {
-		l.Event = envelope(detail)
+func (h Handler) refuse(ctx context.Context, r events.SQSMessage, f *fault.Error, m message) error {
+	l := Letter{Reason: f.Code, Message: f.Message, Event: m.Detail, Source: m.Source, DetailType: m.DetailType}
+	if len(m.Detail) > event.MaxSize {
+		l.Event = envelope(m.Detail)
 	}
+	if err := h.send(ctx, l); err != nil {
+		return err
+	}
+	h.Refused(ctx, fmt.Errorf("message %s: %w", r.MessageId, f))
+	return nil
+}
+
+func (h Handler) send(ctx context.Context, l Letter) error {
 	if err := h.Letters.Send(ctx, l); err != nil {
 		return fmt.Errorf("send a letter (%s): %w", l.Reason, err)
 	}
-	h.Refused(ctx, fmt.Errorf("message %s: %w", r.MessageId, f))
 	return nil
 }
 
