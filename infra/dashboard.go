@@ -144,8 +144,14 @@ func flow(m monitored) []graph {
 	counts := func(title string, all ...measure) graph { return graph{title: title, period: minute, measures: all} }
 	return []graph{
 		counts("Events in", one("received", m.ofQueue("events", "NumberOfMessagesSent", "Sum")),
-			one("handled or postponed", m.ofQueue("events", "NumberOfMessagesReceived", "Sum")),
+			one("delivered", m.ofQueue("events", "NumberOfMessagesReceived", "Sum")),
+			one("postponed", m.own("EventsPostponed", "Sum")),
 			one("dead letters", m.ofQueue("dead-letters", "NumberOfMessagesSent", "Sum"))),
+		counts("Runs ended", one("completed", m.ofRuns("completed", "SampleCount")), one("failed", m.ofRuns("failed", "SampleCount")),
+			one("cancelled", m.ofRuns("cancelled", "SampleCount"))),
+		counts("Time from the record of a run to its end (ms)", one("p50", m.ofRuns("completed", "p50")), one("p99", m.ofRuns("completed", "p99"))),
+		counts("Steps failed", one("AI", m.ofSteps("ai_reason", "failed")), one("actions", m.ofSteps("product_action", "failed")),
+			one("notifications", m.ofSteps("notification", "failed"))),
 		counts("Machines of runs: Runs", one("started", m.ofMachine(m.runs, "ExecutionsStarted")),
 			one("ended or handed over", m.ofMachine(m.runs, "ExecutionsSucceeded")),
 			one("failed", m.ofMachine(m.runs, "ExecutionsFailed")), one("timed out", m.ofMachine(m.runs, "ExecutionsTimedOut"))),

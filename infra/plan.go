@@ -102,7 +102,7 @@ func forAPI(more ...string) []string {
 }
 
 func forDispatcher() []string {
-	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvEventQueues, boot.EnvConsole, boot.EnvSender}
+	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvEventQueues, boot.EnvConsole, boot.EnvSender, boot.EnvMetrics}
 }
 
 func forRunner() []string {

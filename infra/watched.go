@@ -66,6 +66,16 @@ func alarms(m monitored) []alarm {
 			is: above, threshold: 10, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
 		},
 		{
+			name: "postponed-events", severity: page, why: "The dispatcher cannot handle many events and postpones them: agents start late.",
+			of: m.postponed(20),
+			is: above, threshold: 10, period: fiveMinutes, periods: 2, among: 3, missing: silenceIsGood,
+		},
+		{
+			name: "models-failing", severity: page, why: "AI steps fail: a model is refused, overloaded or down, and so is its fallback.",
+			of: m.failedSteps("ai_reason", 20),
+			is: above, threshold: 50, period: fiveMinutes, periods: 2, among: 3, missing: silenceIsGood,
+		},
+		{
 			name: "undelivered", severity: page, why: "The dispatcher cannot be started, and events wait in the last queue before they are lost.",
 			of: one("Age of the oldest event (s)", m.ofQueue("undelivered", "ApproximateAgeOfOldestMessage", "Maximum")),
 			is: above, threshold: 300, period: minute, periods: 3, among: 5, missing: silenceIsGood,
@@ -79,6 +89,16 @@ func alarms(m monitored) []alarm {
 			name: "dead-letters", severity: ticket, why: "Events became dead letters, each with its reason.", once: true,
 			of: counted("New dead letters", m.ofQueue("dead-letters", "NumberOfMessagesSent", "Sum")),
 			is: atLeast, threshold: 1, period: 3 * fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
+		},
+		{
+			name: "stuck-events", severity: ticket, why: "For an hour there were events that the dispatcher could not handle, through a fault of ours.",
+			of: counted("Postponed deliveries", m.own("EventsPostponed", "Sum")),
+			is: atLeast, threshold: 1, period: 3 * fiveMinutes, periods: 4, among: 4, missing: silenceIsGood,
+		},
+		{
+			name: "actions-failing", severity: ticket, why: "Actions in products fail.",
+			of: m.failedSteps("product_action", 50),
+			is: above, threshold: 20, period: fiveMinutes, periods: 3, among: 3, missing: silenceIsGood,
 		},
 		{
 			name: "unswept", severity: ticket, why: "The scheduler could not invoke the sweeper.", once: true,
@@ -191,6 +211,30 @@ func (m monitored) letters(least int) measure {
 	}
 }
 
+// postponed returns the share of the deliveries of events that the dispatcher postponed,
+// once there are at least so many. Neither the errors of the function nor the age of the
+// oldest event show them: the dispatcher answers well, and SQS leaves a message out of
+// that age when it was received three times.
+func (m monitored) postponed(least int) measure {
+	postponed, received := m.own("EventsPostponed", "Sum"), m.ofQueue("events", "NumberOfMessagesReceived", "Sum")
+	postponed.id, received.id = "postponed", "received"
+	return measure{
+		label: "Postponed deliveries (%)", series: []series{postponed, received},
+		formula: fmt.Sprintf("IF(postponed >= %d, 100 * postponed / received, 0)", least),
+	}
+}
+
+// failedSteps returns the share of the steps of a kind that failed, once at least so many
+// have ended.
+func (m monitored) failedSteps(kind string, least int) measure {
+	failed, completed := m.ofSteps(kind, "failed"), m.ofSteps(kind, "completed")
+	failed.id, completed.id = "failed", "completed"
+	return measure{
+		label: "Failed steps (%)", series: []series{failed, completed},
+		formula: fmt.Sprintf("IF(failed + FILL(completed, 0) >= %d, 100 * failed / (failed + FILL(completed, 0)), 0)", least),
+	}
+}
+
 // latency returns the p99 latency of the API, once there are at least so many requests.
 func (m monitored) latency(least int) measure {
 	slowest, all := m.ofAPI("Latency", "p99"), m.ofAPI("Count", "Sum")
@@ -204,6 +248,19 @@ func (m monitored) latency(least int) measure {
 // own returns a metric that a function logs.
 func (m monitored) own(name, stat string) series {
 	return series{namespace: m.namespace, name: name, stat: stat}
+}
+
+// ofSteps returns the number of the steps of a kind with an outcome.
+func (m monitored) ofSteps(kind, outcome string) series {
+	return series{
+		namespace: m.namespace, name: "StepDuration", stat: "SampleCount",
+		dimensions: []dimension{{"kind", &kind}, {"outcome", &outcome}},
+	}
+}
+
+// ofRuns returns a statistic of the runs that ended with an outcome.
+func (m monitored) ofRuns(outcome, stat string) series {
+	return series{namespace: m.namespace, name: "RunDuration", stat: stat, dimensions: []dimension{{"run_outcome", &outcome}}}
 }
 
 func (m monitored) ofFunction(function, name, stat string) series {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -25,7 +26,21 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
 		Refused: w.Failed("event refused, see the dead letters"),
 	}
-	return h.Handle
+	return counting(h.Handle, w.Counts("postponed"))
+}
+
+// counting returns handle with a metric of the messages that it leaves in the queue. No
+// other metric shows them: the invocation succeeds. Without one it logs nothing.
+func counting(
+	handle wire.Handler[events.SQSEvent, events.SQSEventResponse], count func(context.Context, map[string]int),
+) wire.Handler[events.SQSEvent, events.SQSEventResponse] {
+	return func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+		out, err := handle(ctx, batch)
+		if n := len(out.BatchItemFailures); n > 0 {
+			count(ctx, map[string]int{"EventsPostponed": n})
+		}
+		return out, err
+	}
 }
 
 func about(batch events.SQSEvent) slog.Attr { return slog.Int("messages", len(batch.Records)) }

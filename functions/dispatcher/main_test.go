@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -51,11 +53,25 @@ func TestAMessageThatIsNoEventBecomesADeadLetter(t *testing.T) {
 	}
 }
 
+func TestTheMessagesThatStayInTheQueueAreCounted(t *testing.T) {
+	t.Parallel()
+
+	for postponed, want := range map[int]string{0: "map[]", 1: "map[EventsPostponed:1]", 3: "map[EventsPostponed:3]"} {
+		got := map[string]int{}
+		handle := counting(func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+			return events.SQSEventResponse{BatchItemFailures: make([]events.SQSBatchItemFailure, postponed)}, nil
+		}, func(_ context.Context, counts map[string]int) { maps.Copy(got, counts) })
+		if out, err := handle(t.Context(), events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != postponed || fmt.Sprint(got) != want {
+			t.Errorf("%d messages: counted %v, left %v, %v; want %s", postponed, got, out, err, want)
+		}
+	}
+}
+
 func TestTheDispatcherNamesEveryMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	_, err := wire.NewHandler(t.Context(), "dispatcher", func(string) string { return "" }, handler, about)
-	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "EVENT_QUEUE_URLS"} {
+	for _, name := range []string{"TABLE_NAME", "RUNS_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL", "EVENT_QUEUE_URLS", "METRICS_NAMESPACE"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want it to name %s", err, name)
 		}
