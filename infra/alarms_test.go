@@ -135,6 +135,12 @@ func TestAlarmsWatchResourcesOfTheStack(t *testing.T) {
 			known[property] = append(known[property], fmt.Sprint(r.Properties[property]))
 		}
 	}
+	for _, p := range plan() {
+		known["Resource"] = append(known["Resource"], "one-agents-"+p.name+":live")
+	}
+	for id := range tmpl.of("AWS::Lambda::Version") {
+		known["ExecutedVersion"] = append(known["ExecutedVersion"], id)
+	}
 	known["ApiId"] = []string{"one-agents"}
 	known["TableName"] = []string{"one-agents"}
 	known["StateMachineArn"] = []string{"one-agents-runs", "one-agents-waits"}
@@ -281,7 +287,7 @@ func TestTheDashboardHasEveryAlarmAndAGraphOfEachSection(t *testing.T) {
 }
 
 func TestASettingLeavesTheAlarmsOut(t *testing.T) {
-	tmpl := inContext(t, map[string]any{"alarms": "false"})
+	tmpl := inContext(t, map[string]any{"alarms": "false", "rollout": "at-once"})
 	for _, kind := range []string{"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::SNS::Topic"} {
 		if n := len(tmpl.of(kind)); n != 0 {
 			t.Errorf("%d of %s, want none", n, kind)

@@ -15,16 +15,16 @@ import (
 // newAPI declares the HTTP API. Its routes only select a function, which serves
 // all paths below its routes and authenticates the caller. All other paths go
 // to docs, so that API Gateway never answers with an error format of its own.
-func newAPI(stack awscdk.Stack, s settings, functions map[string]awslambda.Function) awsapigatewayv2.HttpApi {
+func newAPI(stack awscdk.Stack, s settings, f *factory) awsapigatewayv2.HttpApi {
 	api := awsapigatewayv2.NewHttpApi(stack, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
 		ApiName:            jsii.String(prefix(stack)),
 		CorsPreflight:      cors(s.Origins),
-		DefaultIntegration: integration(docs, functions[docs]),
+		DefaultIntegration: integration(docs, f.live(docs)),
 	})
 	bound(stack, api)
-	for _, f := range plan() {
-		to := integration(f.name, functions[f.name])
-		for _, path := range f.paths() {
+	for _, p := range plan() {
+		to := integration(p.name, f.live(p.name))
+		for _, path := range p.paths() {
 			api.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
 				Path:        jsii.String(path),
 				Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod_ANY},
@@ -87,7 +87,7 @@ func accessFormat() string {
 // integration connects a route to a function. Each route keeps its own
 // permission, as by default: one for the whole API would not match the default
 // route, whose ARN has no path.
-func integration(name string, fn awslambda.Function) awsapigatewayv2integrations.HttpLambdaIntegration {
+func integration(name string, fn awslambda.IFunction) awsapigatewayv2integrations.HttpLambdaIntegration {
 	return awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String("Integration-"+name), fn,
 		&awsapigatewayv2integrations.HttpLambdaIntegrationProps{
 			PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0(),

@@ -17,7 +17,7 @@ const canaryOrg = "org_canary"
 
 // newCanary lets the canary assume the publisher role of its events, and schedules it
 // when the setting says so. Without a schedule the function costs nothing.
-func newCanary(stack awscdk.Stack, s settings, fn awslambda.Function, publisher awsiam.Role) {
+func newCanary(stack awscdk.Stack, s settings, fn awslambda.IFunction, publisher awsiam.Role) {
 	publisher.AssumeRolePolicy().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("sts:AssumeRole"),
 		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(fn.Role().RoleArn())},

@@ -24,6 +24,9 @@ type factory struct {
 	table  awsdynamodb.ITable
 	values map[string]*string                       // of the environment variables, by name
 	allow  map[permission]*[]awsiam.PolicyStatement // the IAM statements of a permission
+
+	functions map[string]awslambda.Function
+	aliases   map[string]awslambda.Alias // of functions with versions
 }
 
 func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buses, q queues, publishers map[string]awsiam.Role) (*factory, error) {
@@ -39,6 +42,7 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buse
 	values[boot.EnvCanaryOrg], values[boot.EnvCanaryRole] = jsii.String(canaryOrg), publisher.RoleArn()
 	return &factory{
 		stack: stack, s: s, table: table, values: values,
+		functions: map[string]awslambda.Function{}, aliases: map[string]awslambda.Alias{},
 		allow: map[permission]*[]awsiam.PolicyStatement{
 			sendLetters:   statements("sqs:SendMessage", q.DeadLetters.QueueArn()),
 			invokeModels:  modelStatements(stack, s.Provider, models),
@@ -86,31 +90,28 @@ func environment(s settings, table awsdynamodb.ITable, b buses, q queues) map[st
 
 // makeOthers makes every function but the runner, which the machines need
 // first.
-func (f *factory) makeOthers(m machines) (map[string]awslambda.Function, error) {
+func (f *factory) makeOthers(m machines) error {
 	f.values[boot.EnvRuns] = m.Runs.StateMachineArn()
 	f.allow[startRuns] = statements("states:StartExecution", m.Runs.StateMachineArn())
-	made := map[string]awslambda.Function{runner: m.Runner}
 	for _, p := range plan() {
 		if p.name == runner {
 			continue
 		}
-		fn, err := f.make(p)
-		if err != nil {
-			return nil, err
+		if err := f.make(p); err != nil {
+			return err
 		}
-		made[p.name] = fn
 	}
-	return made, nil
+	return nil
 }
 
-// make makes one function. It fails when a value or a permission is not
-// defined.
-func (f *factory) make(p function) (awslambda.Function, error) {
+// make makes one function and its version. It fails when a value or a permission is
+// not defined.
+func (f *factory) make(p function) error {
 	env := map[string]*string{boot.EnvLogLevel: jsii.String(f.s.LogLevel)}
 	for _, name := range p.env {
 		value, ok := f.values[name]
 		if !ok {
-			return nil, fmt.Errorf("function %s: no value for %s", p.name, name)
+			return fmt.Errorf("function %s: no value for %s", p.name, name)
 		}
 		env[name] = value
 	}
@@ -134,13 +135,15 @@ func (f *factory) make(p function) (awslambda.Function, error) {
 	for _, grant := range p.grants {
 		granted, ok := f.allow[grant]
 		if !ok {
-			return nil, fmt.Errorf("function %s: no IAM statements for permission %q", p.name, grant)
+			return fmt.Errorf("function %s: no IAM statements for permission %q", p.name, grant)
 		}
 		for _, statement := range *granted {
 			fn.AddToRolePolicy(statement)
 		}
 	}
-	return fn, nil
+	f.functions[p.name] = fn
+	f.version(p, fn)
+	return nil
 }
 
 // secretsOf returns the ARNs of the secrets that an environment names. Secrets
@@ -179,6 +182,7 @@ func (f *factory) declare(p function, env map[string]*string) awslambda.Function
 		LogGroup:              logs,
 		LoggingFormat:         awslambda.LoggingFormat_JSON,
 		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_TRACE, // the functions filter: Lambda would drop the metrics too
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE},
 	})
 }
 

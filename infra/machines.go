@@ -4,21 +4,18 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// machines are the two state machines and the function that both of them call.
+// machines are the two state machines.
 type machines struct {
 	Runs, Waits awsstepfunctions.StateMachine
-	Runner      awslambda.Function
 }
 
 func newMachines(stack awscdk.Stack, f *factory) (machines, error) {
-	runner, err := f.make(planned(runner))
-	if err != nil {
+	if err := f.make(planned(runner)); err != nil {
 		return machines{}, err
 	}
 	waits, err := waitsDefinition().json()
@@ -29,27 +26,30 @@ func newMachines(stack awscdk.Stack, f *factory) (machines, error) {
 	if err != nil {
 		return machines{}, fmt.Errorf("define runs: %w", err)
 	}
-	m := machines{Runner: runner, Waits: newWaits(stack, waits, runner, f.s.xray())}
-	m.Runs = newRuns(stack, runs, runner, m.Waits, f.s.xray())
+	m := machines{Waits: newWaits(stack, waits, f)}
+	m.Runs = newRuns(stack, runs, f, m.Waits)
 	return m, nil
 }
 
-func newWaits(stack awscdk.Stack, definition string, runner awslambda.Function, xray bool) awsstepfunctions.StateMachine {
+// newWaits declares the Standard machine. An execution keeps its definition until it
+// ends, so that one that waited while this stack had no aliases invokes the function
+// without one: the machine may invoke both.
+func newWaits(stack awscdk.Stack, definition string, f *factory) awsstepfunctions.StateMachine {
 	waits := awsstepfunctions.NewStateMachine(stack, jsii.String("Waits"), &awsstepfunctions.StateMachineProps{
 		StateMachineName:        named(stack, "waits"),
 		StateMachineType:        awsstepfunctions.StateMachineType_STANDARD,
 		DefinitionBody:          awsstepfunctions.DefinitionBody_FromString(jsii.String(definition)),
-		DefinitionSubstitutions: &map[string]*string{"Runner": runner.FunctionArn()},
-		TracingEnabled:          jsii.Bool(xray),
+		DefinitionSubstitutions: &map[string]*string{"Runner": f.live(runner).FunctionArn()},
+		TracingEnabled:          jsii.Bool(f.s.xray()),
 	})
-	runner.GrantInvoke(waits)
+	f.functions[runner].GrantInvoke(waits)
 	return waits
 }
 
 // newRuns declares the Express machine. It keeps no history, so its errors go
 // to a log group. The vendedlogs prefix of the name keeps the group out of a
 // policy of limited size.
-func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, waits awsstepfunctions.StateMachine, xray bool) awsstepfunctions.StateMachine {
+func newRuns(stack awscdk.Stack, definition string, f *factory, waits awsstepfunctions.StateMachine) awsstepfunctions.StateMachine {
 	logs := awslogs.NewLogGroup(stack, jsii.String("RunsLog"), &awslogs.LogGroupProps{
 		LogGroupName:  jsii.String("/aws/vendedlogs/states/" + *named(stack, "runs")),
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
@@ -60,14 +60,14 @@ func newRuns(stack awscdk.Stack, definition string, runner awslambda.Function, w
 		StateMachineType: awsstepfunctions.StateMachineType_EXPRESS,
 		DefinitionBody:   awsstepfunctions.DefinitionBody_FromString(jsii.String(definition)),
 		DefinitionSubstitutions: &map[string]*string{
-			"Runner": runner.FunctionArn(), "Waits": waits.StateMachineArn(),
+			"Runner": f.live(runner).FunctionArn(), "Waits": waits.StateMachineArn(),
 		},
-		TracingEnabled: jsii.Bool(xray),
+		TracingEnabled: jsii.Bool(f.s.xray()),
 		Logs: &awsstepfunctions.LogOptions{
 			Destination: logs, Level: awsstepfunctions.LogLevel_ERROR, IncludeExecutionData: jsii.Bool(true),
 		},
 	})
-	runner.GrantInvoke(runs)
+	f.live(runner).GrantInvoke(runs)
 	waits.GrantStartExecution(runs)
 	return runs
 }

@@ -25,13 +25,14 @@ func suppressions() []*suppression {
 		{rule: "AwsSolutions-IAM4", where: `^Function-[a-z]+/ServiceRole/`, why: "The policy allows the writing of logs alone."},
 		{rule: "AwsSolutions-IAM5", where: `^(Function-[a-z]+/ServiceRole|Runs/Role|Waits/Role|SchedulerRoleForTarget-\w+)/`, why: "TestEachActionReachesOnlyItsResources and TestPermissionsNameTheirActionsAndResources list every resource: " +
 			"indexes of the table, versions of a function, regions of a model, and services that know no resources."},
+		{rule: "AwsSolutions-IAM5", where: `^RolloutRole/`, why: "CodeDeploy moves the aliases and reads the alarms of the stage, whose names have its prefix."},
 		{rule: "AwsSolutions-SF1", where: `^(Runs|Waits)/`, why: "A log of every event would cost more than the run; the record has every step, and Waits keeps its history."},
 		{rule: "AwsSolutions-SMG4", where: `^\w+Secret/`, why: "Organizations know what is derived from them: a rotation needs the time of people, with two generations."},
 		{rule: "AwsSolutions-SQS3", where: `^(DeadLetters|Unswept)Queue/`, why: "These are the last queues, for operators, with an alarm each."},
 		{rule: "Serverless-SQSRedrivePolicy", where: `^(DeadLetters|Unswept|Undelivered)Queue/`, why: "A message that cannot be moved on stays, with an alarm."},
 		{rule: "Serverless-LambdaAsyncFailureDestination", where: `^Function-(sweeper|canary)/`, why: "The next call, a minute later, covers the same runs."},
 		{rule: "Serverless-LambdaDLQ", where: `^Function-[a-z]+/`, why: "No function but the sweeper and the canary is invoked asynchronously."},
-		{rule: "Serverless-LambdaEventSourceMappingDestination", where: `^Function-dispatcher/SqsEventSource:`, why: "A destination is for streams; a queue has a dead-letter queue."},
+		{rule: "Serverless-LambdaEventSourceMappingDestination", where: `^Function-dispatcher/Aliaslive/SqsEventSource:`, why: "A destination is for streams; a queue has a dead-letter queue."},
 	}
 }
 

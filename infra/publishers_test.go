@@ -56,6 +56,9 @@ func (t template) resolved(v any) any {
 
 func (t template) nameOf(id string) string {
 	r := t.Resources[id]
+	if r.Type == "AWS::Lambda::Alias" {
+		return fmt.Sprintf("%v:%v", t.behind(id).Properties["FunctionName"], r.Properties["Name"])
+	}
 	for _, property := range []string{"Name", "RoleName", "QueueName", "FunctionName", "TableName", "StateMachineName", "TopicName"} {
 		if name, ok := r.Properties[property].(string); ok {
 			return name

@@ -56,7 +56,7 @@ func newQueue(scope constructs.Construct, id, name string, p *awssqs.QueueProps)
 // feed connects the queues to the dispatcher. Without the flag for partial
 // failures Lambda ignores the list of failed messages and deletes the whole
 // batch.
-func feed(dispatcher awslambda.Function, q queues) {
+func feed(dispatcher awslambda.IFunction, q queues) {
 	for _, queue := range []awssqs.Queue{q.Events, q.Undelivered} {
 		dispatcher.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
 			BatchSize:               jsii.Number(batch),

@@ -11,7 +11,7 @@ import (
 // sweepEveryMinute schedules the sweeper. Lambda does not retry a failed sweep,
 // and the scheduler retries for at most a minute: the next sweep covers the
 // same runs.
-func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.Function, q queues) {
+func sweepEveryMinute(stack awscdk.Stack, sweeper awslambda.IFunction, q queues) {
 	minute := awscdk.Duration_Minutes(jsii.Number(1))
 	sweeper.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
 		MaxEventAge:   minute,

@@ -49,6 +49,7 @@ type settings struct {
 	Collector    string   // otlpEndpoint: URL of a collector of traces, without /v1/traces; empty without one
 	TraceRatio   float64  // traceRatio: the part of the traces that is recorded, from 0 to 1
 	TraceHeaders string   // otlpHeadersSecretName: the secret with the headers of the exports; empty without any
+	Rollout      string   // rollout: "gradual", "at-once", or "unversioned" in a local cloud
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
 	Programs     string   // programs: "linux", or "host" in a local cloud
@@ -127,6 +128,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		Generation:   text("secretsGeneration", ""),
 		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
+		Rollout:      text("rollout", gradual),
 		LogLevel:     text("logLevel", "INFO"),
 		Collector:    strings.TrimRight(text("otlpEndpoint", ""), "/"),
 		TraceHeaders: text("otlpHeadersSecretName", ""),
@@ -150,7 +152,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		s.Operators = []string{thisAccount}
 	}
 	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators, ratio,
-		checkAlarms(s), checkCollector(s.Collector),
+		checkAlarms(s), checkRollout(s), checkCollector(s.Collector),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),

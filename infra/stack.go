@@ -47,19 +47,19 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	if err != nil {
 		return nil, err
 	}
-	functions, err := f.makeOthers(machines)
-	if err != nil {
+	if err := f.makeOthers(machines); err != nil {
 		return nil, err
 	}
-	guard(stack, buses, publishers, functions)
-	feed(functions[dispatcher], queues)
-	sweepEveryMinute(stack, functions[sweeper], queues)
-	newCanary(stack, s, functions[canary], publishers[canary])
-	api := newAPI(stack, s, functions)
-	o := outputs{table, buses, publishers, queues, machines, api, functions}
+	guard(stack, buses, publishers, f.functions)
+	feed(f.live(dispatcher), queues)
+	sweepEveryMinute(stack, f.live(sweeper), queues)
+	newCanary(stack, s, f.live(canary), publishers[canary])
+	api := newAPI(stack, s, f)
+	o := outputs{table, buses, publishers, queues, machines, api, f.functions}
 	if s.Alarms {
-		newAlarms(stack, s, monitor(stack, s, o))
+		newAlarms(stack, s, monitor(stack, s, o, f))
 	}
+	newTrials(stack, s, f)
 	newOutputs(stack, o)
 	return stack, nil
 }

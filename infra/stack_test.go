@@ -174,9 +174,12 @@ func TestFunctionsThatOnlyReadMayWriteNothingButCountsAndLastUses(t *testing.T) 
 func TestEachActionReachesOnlyItsResources(t *testing.T) {
 	tmpl := inProduction(t)
 	const states, ses, bedrockOf = "arn:<Partition>:states:<Region>:<AccountId>:stateMachine:", "arn:<Partition>:ses:<Region>:<AccountId>:identity/", "arn:<Partition>:bedrock:*:"
+	const anyFunction = "arn:<Partition>:lambda:<Region>:<AccountId>:function:one-agents-*"
 	want := map[string][]string{
 		"events:PutEvents":      {"one-agents", "one-agents-hub"}, // each by its publishers: see TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly
-		"lambda:InvokeFunction": {"one-agents-runner", "one-agents-runner:*", "one-agents-sweeper", "one-agents-sweeper:*"},
+		"lambda:InvokeFunction": {"one-agents-runner", "one-agents-runner:*", "one-agents-runner:live", "one-agents-sweeper:live"},
+		"lambda:GetAlias":       {anyFunction}, "lambda:UpdateAlias": {anyFunction}, "lambda:GetProvisionedConcurrencyConfig": {anyFunction}, // CodeDeploy
+		"cloudwatch:DescribeAlarms": {"arn:<Partition>:cloudwatch:<Region>:<AccountId>:alarm:one-agents-*"},
 		"secretsmanager:GetSecretValue": {
 			"arn:<Partition>:secretsmanager:<Region>:<AccountId>:secret:one-agents/call-key-??????",
 			"arn:<Partition>:secretsmanager:<Region>:<AccountId>:secret:one-agents/cursor-??????",
@@ -297,8 +300,8 @@ func mapped(t *testing.T, tmpl template, f func(name string, mapping, queue, fun
 	t.Helper()
 	for id, mapping := range tmpl.of("AWS::Lambda::EventSourceMapping") {
 		source := dig(mapping.Properties, "EventSourceArn", "Fn::GetAtt")
-		target := dig(mapping.Properties, "FunctionName", "Ref")
-		f(id, mapping, tmpl.Resources[fmt.Sprint(each(source)[0])], tmpl.Resources[fmt.Sprint(target)])
+		target := regexp.MustCompile(`\w+Aliaslive\w+`).FindString(dump(mapping.Properties["FunctionName"]))
+		f(id, mapping, tmpl.Resources[fmt.Sprint(each(source)[0])], tmpl.behind(target))
 	}
 }
 
@@ -696,9 +699,9 @@ func functionBehind(t *testing.T, tmpl template, route resource) string {
 		if integration.Properties["PayloadFormatVersion"] != "2.0" {
 			t.Errorf("%s speaks %v, want 2.0", id, integration.Properties["PayloadFormatVersion"])
 		}
-		for function, f := range tmpl.of("AWS::Lambda::Function") {
-			if strings.Contains(dump(integration.Properties["IntegrationUri"]), `"`+function+`"`) {
-				return fmt.Sprint(f.Properties["FunctionName"])
+		for alias := range tmpl.of("AWS::Lambda::Alias") {
+			if strings.Contains(dump(integration.Properties["IntegrationUri"]), `"`+alias+`"`) {
+				return fmt.Sprint(tmpl.behind(alias).Properties["FunctionName"])
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func (t template) names() []string {
 	var out []string
 	for id, r := range t.Resources {
 		for key, v := range r.Properties {
-			if name, ok := v.(string); ok && property.MatchString(key) && !slices.Contains([]string{"StageName", "MetricName", "PolicyName"}, key) {
+			if name, ok := v.(string); ok && property.MatchString(key) && !slices.Contains([]string{"StageName", "MetricName", "PolicyName", "DeploymentConfigName"}, key) && r.Type != "AWS::Lambda::Alias" {
 				out = append(out, fmt.Sprintf("%s.%s %s", id, key, name))
 			}
 		}
@@ -56,7 +56,7 @@ func TestEveryNameHasTheStageSoThatStagesShareNone(t *testing.T) {
 	}
 	// Names are also parts of ARNs, environments and policies: the templates of two
 	// stages differ in the name of the stage alone, and everywhere.
-	if got, want := strings.NewReplacer("one-agents-dev", "one-agents-prod", "OneAgents/dev", "OneAgents/prod").Replace(string(dev.raw)), string(prod.raw); got != want {
+	if got, want := strings.NewReplacer("one-agents-dev", "one-agents-prod", "OneAgents/dev", "OneAgents/prod").Replace(dev.withoutHashes()), prod.withoutHashes(); got != want {
 		t.Errorf("the stages differ in more than their name (-prod +dev, renamed):\n%s", cmp.Diff(want, got))
 	}
 	for _, left := range regexp.MustCompile(`one-agents[^"]*`).FindAllString(string(dev.raw), -1) {

@@ -5,10 +5,12 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -91,6 +93,8 @@ type resource struct {
 	DeletionPolicy string
 
 	UpdateReplacePolicy string
+	UpdatePolicy        map[string]any
+	DependsOn           any
 	Properties          map[string]any
 }
 
@@ -188,6 +192,21 @@ func each(v any) []any {
 		return v
 	}
 	return []any{v}
+}
+
+// withoutHashes returns the template without the hashes of the functions' properties in
+// the names of their versions.
+func (t template) withoutHashes() string {
+	return regexp.MustCompile(`(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}`).ReplaceAllString(string(t.raw), "$1")
+}
+
+// behind returns the function behind an alias, and any other resource itself.
+func (t template) behind(id string) resource {
+	r := t.Resources[id]
+	if r.Type == "AWS::Lambda::Alias" {
+		return t.Resources[fmt.Sprint(dig(r.Properties, "FunctionName", "Ref"))]
+	}
+	return r
 }
 
 func number(t *testing.T, v any) float64 {

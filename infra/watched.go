@@ -16,7 +16,9 @@ type monitored struct {
 	runs, waits *string // ARNs
 	queue       func(name string) *string
 	function    func(name string) *string
-	canary      bool // whether the canary runs
+	canary      bool                      // whether the canary runs
+	version     func(name string) *string // the version of a function that this deployment brings
+	tried       []function                // those whose new versions are tried
 }
 
 // alarms returns every alarm, the most urgent first.
@@ -122,6 +124,9 @@ func alarms(m monitored) []alarm {
 	for _, f := range plan() {
 		rows = append(rows, m.timeouts(f), m.throttles(f.name))
 	}
+	for _, f := range m.tried {
+		rows = append(rows, m.trial(f.name))
+	}
 	for i := range rows {
 		if rows[i].section == "" {
 			rows[i].section = rows[i].name
@@ -154,6 +159,23 @@ func (m monitored) errors(name, why string, threshold float64, least int) alarm 
 		name: "errors-" + name, section: "function-errors", severity: page, why: why,
 		of: percent("Failed invocations", m.ofFunction(name, "Errors", "Sum"), m.ofFunction(name, "Invocations", "Sum"), least),
 		is: above, threshold: threshold, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
+	}
+}
+
+// trial is the alarm about the new version of a function while a tenth of the invocations
+// go to it.
+func (m monitored) trial(name string) alarm {
+	of := func(metric string) series {
+		s := m.ofFunction(name, metric, "Sum")
+		s.dimensions = append(s.dimensions,
+			dimension{"Resource", jsii.String(*m.function(name) + ":" + live)}, dimension{"ExecutedVersion", m.version(name)})
+		return s
+	}
+	return alarm{
+		name: "version-" + name, section: "new-version", severity: ticket,
+		why: fmt.Sprintf("The new version of %s fails: CodeDeploy ends the deployment.", name),
+		of:  percent("Failed invocations of the new version", of("Errors"), of("Invocations"), 3),
+		is:  above, threshold: 10, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
 	}
 }
 
@@ -293,11 +315,12 @@ func (m monitored) ofTable(name string) []series {
 }
 
 // monitor returns the names of the resources of the stack.
-func monitor(stack awscdk.Stack, s settings, o outputs) monitored {
+func monitor(stack awscdk.Stack, s settings, o outputs, f *factory) monitored {
 	name := func(name string) *string { return named(stack, name) }
 	return monitored{
 		namespace: s.namespace(), table: o.table.TableName(), api: o.api.ApiId(),
 		runs: o.machines.Runs.StateMachineArn(), waits: o.machines.Waits.StateMachineArn(),
-		queue: name, function: name, canary: s.Canary,
+		queue: name, function: name, canary: s.Canary, tried: s.tried(),
+		version: func(name string) *string { return f.functions[name].CurrentVersion().Version() },
 	}
 }

@@ -154,7 +154,7 @@ func (w *world) runner() *runner.Service {
 		Steps:    &step.Service{Products: w, Quotas: w.wire.Quotas(), Rules: w.wire.Rules(), Now: w.now},
 		Doorbell: w, Outbox: w, Pauses: w.wire.Pauses(nil), Now: w.now, Report: func(context.Context, error) {},
 		Observe: func(context.Context, runner.Result) {},
-		Link: func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
+		Link:    func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 	}
 }
 

@@ -55,6 +55,7 @@ func (a App) context() map[string]string {
 		"programs":          "host",
 		"rateLimit":         "6000",
 		"userRateLimit":     "6000",
+		"rollout":           "unversioned", // the functions of a local cloud have no versions
 		"webhookSecretName": webhookSecret,
 	}
 }
