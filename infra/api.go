@@ -20,8 +20,13 @@ func newAPI(stack awscdk.Stack, s settings, f *factory) awsapigatewayv2.HttpApi 
 		ApiName:            jsii.String(prefix(stack)),
 		CorsPreflight:      cors(s.Origins),
 		DefaultIntegration: integration(docs, f.live(docs)),
+		// Requests to API Gateway's own host would pass by the firewall of the domain.
+		DisableExecuteApiEndpoint: jsii.Bool(s.Domain != ""),
 	})
 	bound(stack, api)
+	if s.Domain != "" {
+		name(stack, s, api)
+	}
 	for _, p := range plan() {
 		to := integration(p.name, f.live(p.name))
 		for _, path := range p.paths() {

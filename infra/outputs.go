@@ -22,9 +22,9 @@ type outputs struct {
 	functions  map[string]awslambda.Function
 }
 
-func newOutputs(stack awscdk.Stack, o outputs) {
+func newOutputs(stack awscdk.Stack, s settings, o outputs) {
 	values := map[string]*string{
-		"ApiEndpoint":         o.api.ApiEndpoint(),
+		"ApiEndpoint":         endpoint(s, o.api),
 		"ApiId":               o.api.ApiId(),
 		"BusName":             o.buses.Products.EventBusName(),
 		"ArchiveName":         jsii.String(prefix(stack)),

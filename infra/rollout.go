@@ -72,7 +72,7 @@ func (s settings) endsTrial(name string) []string {
 	case runner:
 		alarms = append(alarms, "errors-"+runner, "runs-failed", "waits-failed")
 	case dispatcher:
-		alarms = append(alarms, "errors-"+dispatcher, "late-events", "dead-letter-rate")
+		alarms = append(alarms, "errors-"+dispatcher, "late-events", "postponed-events", "dead-letter-rate")
 	default:
 		return append(alarms, "api-errors")
 	}

@@ -49,6 +49,9 @@ type settings struct {
 	Collector    string   // otlpEndpoint: URL of a collector of traces, without /v1/traces; empty without one
 	TraceRatio   float64  // traceRatio: the part of the traces that is recorded, from 0 to 1
 	TraceHeaders string   // otlpHeadersSecretName: the secret with the headers of the exports; empty without any
+	Domain       string   // domainName: the API's own host; empty without one
+	Certificate  string   // certificateArn: of that host, in the region of the stack
+	Zone         string   // hostedZoneId: the zone of Route 53 that gets the host's record; empty for another DNS
 	Rollout      string   // rollout: "gradual", "at-once", or "unversioned" in a local cloud
 	LogLevel     string   // logLevel: TRACE, DEBUG, INFO, WARN, ERROR or FATAL
 	Dist         string   // dist: folder of the built programs
@@ -128,6 +131,9 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		Generation:   text("secretsGeneration", ""),
 		CallIssuer:   text("callIssuer", "https://agents.theoneagents.app"),
 		Architecture: text("architecture", arm64),
+		Domain:       text("domainName", ""),
+		Certificate:  text("certificateArn", ""),
+		Zone:         text("hostedZoneId", ""),
 		Rollout:      text("rollout", gradual),
 		LogLevel:     text("logLevel", "INFO"),
 		Collector:    strings.TrimRight(text("otlpEndpoint", ""), "/"),
@@ -152,7 +158,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		s.Operators = []string{thisAccount}
 	}
 	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators, ratio,
-		checkAlarms(s), checkRollout(s), checkCollector(s.Collector),
+		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),

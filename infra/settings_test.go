@@ -8,6 +8,7 @@ import (
 )
 
 func TestSettingsAreReadFromContext(t *testing.T) {
+	const certificate = "arn:aws:acm:eu-central-1:111122223333:certificate/0b5d7a1e-0000-4000-8000-000000000000"
 	const models = `{"quick":"a","standard":"b","premium":"c","expert":"d"}`
 	got, err := readSettings(func(key string) any {
 		return map[string]any{
@@ -17,6 +18,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
 			"rateLimit": "6000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d", "rollout": "at-once",
 			"otlpEndpoint": "https://collector.example:4318/", "traceRatio": "0.25", "otlpHeadersSecretName": "oh",
+			"domainName": "agents.msp.example", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABCDEFGHIJ",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
 			"canary": "true", "alarms": "true", "alarmEmails": "a@msp.example,b@msp.example", "alarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:oncall",
 		}[key]
@@ -32,6 +34,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		CallKey: secret{name: "cs"}, CallIssuer: "ci",
 		RateLimit: 6000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d", Rollout: "at-once",
 		Collector: "https://collector.example:4318", TraceRatio: 0.25, TraceHeaders: "oh",
+		Domain: "agents.msp.example", Certificate: certificate, Zone: "Z0123456789ABCDEFGHIJ",
 		Publishers: map[string][]string{"psa": {"111122223333"}}, Operators: []string{"111122223333", "444455556666"},
 		Canary: true, Alarms: true, AlarmEmails: []string{"a@msp.example", "b@msp.example"}, AlarmTopic: "arn:aws:sns:eu-central-1:111122223333:oncall",
 	}
@@ -52,7 +55,7 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow",
+		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "userRateLimit": 0, "addressRateLimit": -1, "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow", "domainName": "Agents",
 		"otlpEndpoint": "collector:4318", "traceRatio": "1.5",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 		"alarms": "some", "canary": "sings", "alarmEmails": "ann", "alarmTopicArn": "oncall",

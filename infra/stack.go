@@ -60,7 +60,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 		newAlarms(stack, s, monitor(stack, s, o, f))
 	}
 	newTrials(stack, s, f)
-	newOutputs(stack, o)
+	newOutputs(stack, s, o)
 	return stack, nil
 }
 
