@@ -118,7 +118,7 @@ func (f *factory) make(p function) error {
 	if p.traced && f.s.Collector != "" {
 		env[boot.EnvTraces] = jsii.String(f.s.Collector)
 		env[boot.EnvTracesRatio] = jsii.String(strconv.FormatFloat(f.s.TraceRatio, 'g', -1, 64))
-		env[boot.EnvTracesSecret] = jsii.String(f.s.TraceHeaders)
+		env[boot.EnvTracesHeaders] = jsii.String(f.s.TraceHeaders)
 	}
 	if secrets := f.secretsOf(env); len(secrets) > 0 && f.s.Generation != "" {
 		env["SECRETS_GENERATION"] = jsii.String(f.s.Generation)

@@ -25,7 +25,7 @@ func TestOnlyTheFunctionsOfRunsExportTracesAndReadTheirHeaders(t *testing.T) {
 		_, fn := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-"+f.name)
 		traced := slices.Contains([]string{dispatcher, runner}, f.name)
 		for name, want := range map[string]any{
-			boot.EnvTraces: "https://collector.example:4318", boot.EnvTracesRatio: "0.1", boot.EnvTracesSecret: "one-agents/otlp",
+			boot.EnvTraces: "https://collector.example:4318", boot.EnvTracesRatio: "0.1", boot.EnvTracesHeaders: "one-agents/otlp",
 		} {
 			if got := dig(fn.Properties, "Environment", "Variables", name); traced && got != want || !traced && got != nil {
 				t.Errorf("%s has %s %v", f.name, name, got)

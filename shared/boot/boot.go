@@ -106,8 +106,12 @@ func (c correlated) Handle(ctx context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool { own[a.Key] = true; return true })
 	f := correlation.Of(ctx)
 	for _, field := range [...]struct{ key, value string }{
-		{"request_id", f.Request}, {"org_id", string(f.Org)}, {"event_id", string(f.Event)}, {"agent_id", string(f.Agent)},
-		{"execution_id", string(f.Execution)}, {"trace_id", f.Trace},
+		{"request_id", f.Request},
+		{"org_id", string(f.Org)},
+		{"event_id", string(f.Event)},
+		{"agent_id", string(f.Agent)},
+		{"execution_id", string(f.Execution)},
+		{"trace_id", f.Trace},
 	} {
 		if field.value != "" && !own[field.key] {
 			r.AddAttrs(slog.String(field.key, field.value))
@@ -126,7 +130,9 @@ func (c correlated) WithGroup(name string) slog.Handler { return correlated{c.Ha
 
 // Reporter returns a func that logs failures under a message.
 func Reporter(log *slog.Logger, message string) func(context.Context, error) {
-	return func(ctx context.Context, err error) { log.WarnContext(ctx, message, "err", err) }
+	return func(ctx context.Context, err error) {
+		log.WarnContext(ctx, message, "err", err) //nolint:sloglint // the messages of all callers are constants.
+	}
 }
 
 // LogLevel returns the level in the setting EnvLogLevel: one of Lambda's names, of which

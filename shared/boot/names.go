@@ -31,7 +31,7 @@ const (
 	EnvUserRateLimit = "USER_RATE_LIMIT"             // requests a minute of a person
 	EnvTraces        = "OTEL_EXPORTER_OTLP_ENDPOINT" // collector of traces; without it there are none
 	EnvTracesRatio   = "OTEL_TRACES_SAMPLER_ARG"     // part of the traces that is recorded, from 0 to 1
-	EnvTracesSecret  = "OTEL_HEADERS_SECRET"         // name of the secret: headers of the exports
+	EnvTracesHeaders = "OTEL_HEADERS_SECRET"         // name of the secret: headers of the exports
 
 	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
 	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events

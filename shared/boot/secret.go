@@ -36,5 +36,5 @@ func ParseSecret(text string) (Secret, error) {
 // SecretNames returns the environment variables that hold the name of a secret. No
 // variable holds a secret itself.
 func SecretNames() []string {
-	return []string{EnvHookSecret, EnvCursorSecret, EnvModelKey, EnvCallKey, EnvTracesSecret}
+	return []string{EnvHookSecret, EnvCursorSecret, EnvModelKey, EnvCallKey, EnvTracesHeaders}
 }

@@ -168,8 +168,9 @@ func (x *exchange) Write(b []byte) (int, error) {
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
 	x := &exchange{ResponseWriter: w, requestID: a.RequestID(r.Context()), address: a.Address(r.Context()), head: r.Method == http.MethodHead}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	correlation.Set(r.Context(), func(f *correlation.Fields) { f.Request = x.requestID })
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	correlation.Set(ctx, func(f *correlation.Fields) { f.Request = x.requestID })
+	r = r.WithContext(ctx)
 	h := x.Header()
 	h.Set("X-Request-Id", x.requestID)
 	h.Set("X-Content-Type-Options", "nosniff")

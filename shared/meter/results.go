@@ -43,11 +43,11 @@ func Observe(ctx context.Context, r Result) {
 func (m *Meter) Lines(namespace string, at time.Time) [][]slog.Attr {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var groups []line
+	var groups []*line
 	for _, r := range m.results {
-		i := slices.IndexFunc(groups, func(l line) bool { return l.takes(r) })
+		i := slices.IndexFunc(groups, func(l *line) bool { return l.takes(r) })
 		if i < 0 {
-			i, groups = len(groups), append(groups, line{})
+			i, groups = len(groups), append(groups, &line{})
 		}
 		groups[i].add(r)
 	}
@@ -64,7 +64,7 @@ type line struct {
 	run   *Result
 }
 
-func (l line) takes(r Result) bool {
+func (l *line) takes(r Result) bool {
 	if r.Kind == "" {
 		return l.run == nil
 	}
@@ -80,7 +80,7 @@ func (l *line) add(r Result) {
 	l.steps = append(l.steps, r)
 }
 
-func (l line) attrs(namespace string, at time.Time) []slog.Attr {
+func (l *line) attrs(namespace string, at time.Time) []slog.Attr {
 	var attrs []slog.Attr
 	var directives []map[string]any
 	metrics := func(dimensions []string, unit string, values map[string][]int64) {
@@ -118,7 +118,7 @@ func (l line) attrs(namespace string, at time.Time) []slog.Attr {
 	}))
 }
 
-func (l line) each(of func(Result) int64) []int64 {
+func (l *line) each(of func(Result) int64) []int64 {
 	out := make([]int64, 0, len(l.steps))
 	for _, r := range l.steps {
 		out = append(out, of(r))

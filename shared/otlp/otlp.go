@@ -77,8 +77,9 @@ func (e *Exporter) Export(ctx context.Context, spans []span.Span, dropped int) e
 		return err
 	}
 	if err == nil {
-		err = fmt.Errorf("an invocation keeps %d spans, and the collector accepts those that it likes", span.MaxSpans)
-	} else {
+		err = fmt.Errorf("an invocation keeps at most %d spans", span.MaxSpans)
+	}
+	if len(spans) > 0 && rejected == len(spans) {
 		e.rest = e.Now().Add(Rest)
 	}
 	err = fmt.Errorf("export traces: %d spans are lost: %w", e.lost, err)
@@ -115,7 +116,7 @@ func (e *Exporter) send(ctx context.Context, spans []span.Span) (int, error) {
 		return len(spans), errors.New("the collector " + httpcall.Answered(resp.StatusCode, reply))
 	}
 	if err != nil {
-		return 0, nil //nolint:nilerr // the status says that it has the spans.
+		return 0, nil // the status says that it has the spans
 	}
 	return partial(reply)
 }
@@ -129,12 +130,10 @@ func partial(reply []byte) (int, error) {
 			Why      string          `json:"errorMessage"`
 		} `json:"partialSuccess"`
 	}
-	if json.Unmarshal(reply, &answer) != nil {
-		return 0, nil // an answer in another form, or none
-	}
-	n, err := strconv.Atoi(strings.Trim(string(answer.Partial.Rejected), `"`))
-	if err != nil || n <= 0 {
-		return 0, nil //nolint:nilerr // nothing is rejected.
+	err := json.Unmarshal(reply, &answer)
+	n, none := strconv.Atoi(strings.Trim(string(answer.Partial.Rejected), `"`))
+	if err != nil || none != nil || n <= 0 {
+		return 0, nil //nolint:nilerr // an answer in another form, or none, rejects nothing.
 	}
 	return n, errors.New("the collector rejected them: " + httpcall.Excerpt(answer.Partial.Why))
 }

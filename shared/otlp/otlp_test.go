@@ -45,8 +45,7 @@ func (c *collector) start(t *testing.T) string {
 
 // spans are a span with and one without each optional field.
 func spans() []span.Span {
-	trace := span.Parent{}
-	trace, _ = span.ParseTraceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	trace, _ := span.ParseTraceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	at := time.Unix(1773066181, 5).UTC()
 	return []span.Span{
 		{
@@ -108,7 +107,7 @@ func TestALostSpanIsAnErrorThatSaysWhyAndHoldsNoKey(t *testing.T) {
 	}{
 		"a refusal":         {collector{status: http.StatusServiceUnavailable, answer: `{"message": "full"}`}, 0, "2 spans are lost: the collector answered 503 (full)"},
 		"rejected spans":    {collector{status: http.StatusOK, answer: `{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too old"}}`}, 0, "1 spans are lost: the collector rejected them: too old"},
-		"too many spans":    {collector{status: http.StatusOK}, 3, "3 spans are lost: an invocation keeps 512 spans"},
+		"too many spans":    {collector{status: http.StatusOK}, 3, "3 spans are lost: an invocation keeps at most 512 spans"},
 		"no answer in time": {collector{hangs: make(chan struct{})}, 0, "2 spans are lost: the collector cannot be reached: it did not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,8 +85,10 @@ func (t *turn) endStep(ctx context.Context, at execution.TraceEntry, s execution
 		ID: t.stepSpan(at.ID), Parent: parent, Name: "step", Kind: span.Internal, Start: s.Started, End: s.Ended,
 		Failed: s.Status == execution.StepFailed,
 		Attributes: []span.Attribute{
-			{Key: span.Execution, Value: string(t.x.ID)}, {Key: span.Step, Value: string(at.ID)},
-			{Key: span.StepKind, Value: string(at.Kind)}, {Key: span.Outcome, Value: string(s.Status)},
+			{Key: span.Execution, Value: string(t.x.ID)},
+			{Key: span.Step, Value: string(at.ID)},
+			{Key: span.StepKind, Value: string(at.Kind)},
+			{Key: span.Outcome, Value: string(s.Status)},
 		},
 	}
 	if a := at.Definition.ActionStep; a != nil {
@@ -112,8 +114,11 @@ func endRun(ctx context.Context, x execution.Execution) {
 		ID: x.Trigger.SpanOf(x.ID).Span, Parent: x.Trigger.Span().Span, Name: "run", Kind: span.Internal,
 		Start: x.Created, End: x.Completed, Failed: x.Status == execution.Failed,
 		Attributes: []span.Attribute{
-			{Key: span.Org, Value: string(x.Org)}, {Key: span.Event, Value: string(x.Trigger.ID)}, {Key: span.Agent, Value: string(x.Agent)},
-			{Key: span.Execution, Value: string(x.ID)}, {Key: span.Outcome, Value: string(x.Status)},
+			{Key: span.Org, Value: string(x.Org)},
+			{Key: span.Event, Value: string(x.Trigger.ID)},
+			{Key: span.Agent, Value: string(x.Agent)},
+			{Key: span.Execution, Value: string(x.ID)},
+			{Key: span.Outcome, Value: string(x.Status)},
 		},
 	}
 	if x.Error != nil {

@@ -16,7 +16,7 @@ func settings(name string) string {
 	if slices.Contains([]string{boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}, name) {
 		return "100"
 	}
-	if slices.Contains([]string{boot.EnvLogLevel, boot.EnvTraces, boot.EnvTracesSecret}, name) {
+	if slices.Contains([]string{boot.EnvLogLevel, boot.EnvTraces, boot.EnvTracesHeaders}, name) {
 		return "" // they have defaults
 	}
 	return "of " + name

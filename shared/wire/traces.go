@@ -16,14 +16,16 @@ func (w *Wire) openTraces(name string) {
 	if endpoint == "" {
 		return
 	}
-	headers, err := otlp.ParseHeaders(w.secret(boot.EnvTracesSecret).Current)
-	w.env.Fault(boot.EnvTracesSecret, err)
+	headers, err := otlp.ParseHeaders(w.secret(boot.EnvTracesHeaders).Current)
+	w.env.Fault(boot.EnvTracesHeaders, err)
 	w.ratio = w.env.Ratio(boot.EnvTracesRatio)
 	w.traces = &otlp.Exporter{
 		Endpoint: strings.TrimRight(endpoint, "/"), Headers: headers, HTTP: &http.Client{Timeout: otlp.Timeout}, Now: w.Now,
 		Resource: []span.Attribute{
-			{Key: "service.namespace", Value: "one-agents"}, {Key: "service.name", Value: w.env.May("AWS_LAMBDA_FUNCTION_NAME", name)},
-			{Key: "cloud.provider", Value: "aws"}, {Key: "cloud.region", Value: w.env.May("AWS_REGION", "")},
+			{Key: "service.namespace", Value: "one-agents"},
+			{Key: "service.name", Value: w.env.May("AWS_LAMBDA_FUNCTION_NAME", name)},
+			{Key: "cloud.provider", Value: "aws"},
+			{Key: "cloud.region", Value: w.env.May("AWS_REGION", "")},
 			{Key: "faas.instance", Value: w.env.May("AWS_LAMBDA_LOG_STREAM_NAME", "")},
 		},
 	}

@@ -150,7 +150,7 @@ func (w *Wire) Failed(message string) func(context.Context, error) {
 func (w *Wire) Counts(message string) func(ctx context.Context, counts map[string]int) {
 	namespace := w.env.Need(boot.EnvMetrics)
 	return func(ctx context.Context, counts map[string]int) {
-		w.metrics.LogAttrs(ctx, slog.LevelInfo, message, meter.Embedded(namespace, w.Now(), counts)...)
+		w.metrics.LogAttrs(ctx, slog.LevelInfo, message, meter.Embedded(namespace, w.Now(), counts)...) //nolint:sloglint // the messages of all callers are constants.
 	}
 }
 

@@ -1,7 +1,7 @@
 package waterfall_test
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +51,7 @@ func TestALongTraceIsCutAndALoopEnds(t *testing.T) {
 	t.Parallel()
 	spans := []collector.Span{of("a", "b", "loop", 0, 1, nil), of("b", "a", "loop", 0, 1, nil)}
 	for n := range 1000 {
-		spans = append(spans, of(fmt.Sprint(n), "", "step", n, n+1, nil))
+		spans = append(spans, of(strconv.Itoa(n), "", "step", n, n+1, nil))
 	}
 	var out strings.Builder
 	if err := waterfall.Print(&out, spans); err != nil {

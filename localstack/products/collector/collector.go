@@ -190,7 +190,7 @@ func (c *Collector) each(f func(Span)) error {
 		return nil
 	}
 	for _, name := range []string{c.old(), c.file} {
-		file, err := os.Open(name)
+		file, err := os.Open(name) //nolint:gosec // the name is a flag of this program.
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
