@@ -99,9 +99,9 @@ canary: $(local) ## follow runs of the platform's own, one a minute, and say how
 letters: $(operate) ## list dead letters [REASON=failed ORG=… JSON=1 STACK=…]
 	@$(operate) letters $(where) -reason $(call given,REASON,'') -org $(call given,ORG,'')
 
-redrive: $(operate) ## put the events of dead letters back on the bus [REASON=failed ORG=… EVENT=evt_… FORCE=1 DRY=1 STACK=…]
+redrive: $(operate) ## put the events of dead letters back on the bus [REASON=failed ORG=… EVENT=evt_… FORCE=1 DRY=1 ALL=1 STACK=…]
 	@$(operate) redrive $(where) -reason $(call given,REASON,'') -org $(call given,ORG,'') -id $(call given,EVENT,'') \
-		$(if $(call given,FORCE),-force) $(if $(call given,DRY),-dry-run)
+		$(if $(call given,FORCE),-force) $(if $(call given,DRY),-dry-run) $(if $(call given,ALL),-all)
 
 inspect: $(operate) ## show a run as the platform stores it: record, lease, steps, machine: RUN=exec_… [ORG=org_demo JSON=1 STACK=…]
 	@$(operate) run $(where) -org $(call given,ORG,org_demo) $(call given,RUN,'')

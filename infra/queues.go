@@ -33,14 +33,19 @@ type queues struct {
 
 func newQueues(scope constructs.Construct) queues {
 	hidden := awscdk.Duration_Seconds(jsii.Number(visibilityFactor * planned(dispatcher).timeout))
-	undelivered := newQueue(scope, "Undelivered", "undelivered", &awssqs.QueueProps{VisibilityTimeout: hidden})
+	letters := newQueue(scope, "DeadLetters", "dead-letters", &awssqs.QueueProps{})
+	// SQS moves letters back only from the dead-letter queue of another queue.
+	undelivered := newQueue(scope, "Undelivered", "undelivered", &awssqs.QueueProps{
+		VisibilityTimeout: hidden,
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: letters, MaxReceiveCount: jsii.Number(maxReceives)},
+	})
 	return queues{
 		Undelivered: undelivered,
 		Events: newQueue(scope, "Events", "events", &awssqs.QueueProps{
 			VisibilityTimeout: hidden,
 			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: undelivered, MaxReceiveCount: jsii.Number(maxReceives)},
 		}),
-		DeadLetters: newQueue(scope, "DeadLetters", "dead-letters", &awssqs.QueueProps{}),
+		DeadLetters: letters,
 		Unswept:     newQueue(scope, "Unswept", "unswept", &awssqs.QueueProps{}),
 	}
 }

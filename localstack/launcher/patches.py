@@ -19,7 +19,7 @@ import time
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
-from ministack.services import dynamodb, eventbridge, lambda_svc, secretsmanager, ses_v2, sns, stepfunctions, sts
+from ministack.services import dynamodb, eventbridge, lambda_svc, secretsmanager, ses_v2, sns, sqs, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 TESTED = "1.5.33"
@@ -332,6 +332,46 @@ def replay_to_the_rules_named(patch: str) -> None:
     )
 
 
+def move_messages(patch: str) -> None:
+    """Move tasks were unknown. One moves all visible messages of a dead-letter queue
+    to another queue; on AWS at most 500 in a second, here at once."""
+    for needed in ("_HANDLERS", "_Err", "_queues", "_queue_by_arn", "_act_send_message"):
+        if not hasattr(sqs, needed):
+            raise Misfit(patch, f"sqs.{needed} is gone")
+    tasks = []
+
+    def start(data: dict, _: str) -> dict:
+        source, destination = data.get("SourceArn", ""), data.get("DestinationArn", "")
+        queues = {arn: sqs._queue_by_arn(arn) for arn in (source, destination)}
+        for arn, queue in queues.items():
+            if queue is None:
+                raise sqs._Err("ResourceNotFoundException", f"The queue {arn} does not exist.")
+        if not any(source in queue["attributes"].get("RedrivePolicy", "") for queue in sqs._queues.values()):
+            raise sqs._Err("InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue.")
+        task = {
+            "TaskHandle": sqs.new_uuid(), "Status": "COMPLETED", "SourceArn": source, "DestinationArn": destination,
+            "ApproximateNumberOfMessagesMoved": 0, "StartedTimestamp": int(time.time() * 1000),
+        }
+        staying = []
+        for message in queues[source]["messages"]:
+            if message["visible_at"] > time.time():
+                staying.append(message)
+                continue
+            moved = {"MessageBody": message["body"]} | ({"MessageGroupId": message["group_id"]} if message.get("group_id") else {})
+            sqs._act_send_message(moved, queues[destination]["url"])
+            task["ApproximateNumberOfMessagesMoved"] += 1
+        queues[source]["messages"] = staying
+        task["ApproximateNumberOfMessagesToMove"] = task["ApproximateNumberOfMessagesMoved"]
+        tasks.insert(0, task)
+        del tasks[10:]
+        return {"TaskHandle": task["TaskHandle"]}
+
+    def show(data: dict, _: str) -> dict:
+        return {"Results": [task for task in tasks if task["SourceArn"] == data.get("SourceArn")]}
+
+    sqs._HANDLERS.update(StartMessageMoveTask=start, ListMessageMoveTasks=show)
+
+
 def keep_policies_of_buses(patch: str) -> None:
     """CloudFormation dropped the policy of an event bus."""
     rewrite(
@@ -609,6 +649,7 @@ PATCHES = (
     keep_headers_of_email,
     keep_time_of_sms,
     replay_to_the_rules_named,
+    move_messages,
     keep_policies_of_buses,
     give_functions_their_roles,
     guard_buses_with_policies,

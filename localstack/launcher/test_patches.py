@@ -12,7 +12,7 @@ from unittest import mock
 
 import launch
 import patches
-from ministack.services import dynamodb, eventbridge, iam, lambda_svc, secretsmanager, stepfunctions, sts
+from ministack.services import dynamodb, eventbridge, iam, lambda_svc, secretsmanager, sqs, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 patches.apply_all()
@@ -342,6 +342,34 @@ class Patches(unittest.TestCase):
         ):
             self.assertEqual(denied("ASIACALLER", service, target, body, path), want, f"{service} {target} {body} {path}")
             self.assertFalse(denied("test", service, target, body, path), f"{service} {target} by a tool")
+
+    def test_a_move_task_empties_a_dead_letter_queue(self):
+        self.addCleanup(sqs.reset)
+
+        def call(action, **body):
+            headers = {"x-amz-target": f"AmazonSQS.{action}", "content-type": "application/x-amz-json-1.0"}
+            status, _, text = asyncio.run(sqs.handle_request("POST", "/", headers, json.dumps(body).encode(), {}))
+            return status, json.loads(text or b"{}")
+
+        def arn(name):
+            return f"arn:aws:sqs:us-east-1:000000000000:{name}"
+
+        urls = {}
+        for name, attributes in (("dead", {}), ("work", {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 5})})):
+            urls[name] = call("CreateQueue", QueueName=name, Attributes=attributes)[1]["QueueUrl"]
+        for n in range(12):
+            call("SendMessage", QueueUrl=urls["dead"], MessageBody=f"letter {n}")
+        call("ReceiveMessage", QueueUrl=urls["dead"], MaxNumberOfMessages=1)
+        self.assertEqual(call("StartMessageMoveTask", SourceArn=arn("work"), DestinationArn=arn("dead"))[0], 400)
+        self.assertEqual(call("StartMessageMoveTask", SourceArn=arn("dead"), DestinationArn=arn("gone"))[0], 400)
+        status, task = call("StartMessageMoveTask", SourceArn=arn("dead"), DestinationArn=arn("work"))
+        self.assertEqual(status, 200, task)
+        (shown,) = call("ListMessageMoveTasks", SourceArn=arn("dead"))[1]["Results"]
+        self.assertEqual((shown["TaskHandle"], shown["Status"], shown["ApproximateNumberOfMessagesMoved"]), (task["TaskHandle"], "COMPLETED", 11))
+        self.assertEqual(len(sqs._queue_by_arn(arn("dead"))["messages"]), 1)
+        self.assertEqual(
+            sorted(m["body"] for m in sqs._queue_by_arn(arn("work"))["messages"]), sorted(f"letter {n}" for n in range(1, 12))
+        )
 
     def test_a_changed_policy_of_a_bus_is_kept(self):
         self.addCleanup(eventbridge.reset)

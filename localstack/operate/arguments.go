@@ -104,7 +104,7 @@ func (a *arguments) org(s string) id.Org {
 // reasons returns every reason of a dead letter.
 func reasons() []string {
 	return []string{
-		event.ErrMalformed.Code, event.ErrTooLarge.Code, tenant.ErrUnknown.Code, event.ErrMismatch.Code, queue.ErrFailed.Code, unreadable,
+		event.ErrMalformed.Code, event.ErrTooLarge.Code, tenant.ErrUnknown.Code, event.ErrMismatch.Code, queue.ErrFailed.Code, undelivered, unreadable,
 	}
 }
 

@@ -31,13 +31,31 @@ type about struct {
 	Payload map[string]any `json:"payload"`
 }
 
-// unreadable is the reason of a message in the queue that is not a dead letter.
-const unreadable = "unreadable"
+const (
+	// unreadable is the reason of a message in the queue that is not a dead letter.
+	unreadable = "unreadable"
+	// undelivered is the reason of an event that the queue of undelivered events gave
+	// up: no worker could be started for it, a thousand times.
+	undelivered = "undelivered"
+)
 
 // read turns any message body into a letter.
 func read(body string) letter {
 	var l letter
-	if err := json.Unmarshal([]byte(body), &l.Letter); err != nil || l.Reason == "" {
+	var raw struct {
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
+	}
+	err := json.Unmarshal([]byte(body), &l.Letter)
+	switch {
+	case err == nil && l.Reason != "":
+	case json.Unmarshal([]byte(body), &raw) == nil && raw.Source != "" && raw.Detail != nil:
+		l.Letter = queue.Letter{
+			Reason: undelivered, Message: "No worker could be started for the event.",
+			Event: raw.Detail, Source: raw.Source, DetailType: raw.DetailType,
+		}
+	default:
 		text, _ := json.Marshal(body) // a string never fails
 		l.Letter = queue.Letter{Reason: unreadable, Message: "The message is not a dead letter of this system.", Event: text}
 	}
@@ -84,7 +102,7 @@ func hopeless(reason string) string {
 	case event.ErrMalformed.Code:
 		return "a malformed event stays malformed; its product has to publish it again, corrected"
 	case event.ErrMismatch.Code:
-		return "the envelope names another product or type than the bus did, and a redrive would publish it under the envelope's names"
+		return "the envelope names another product or type than the bus did"
 	case event.ErrTooLarge.Code:
 		return "the event is larger than the limit, and its letter has only the envelope"
 	}

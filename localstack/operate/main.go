@@ -48,6 +48,7 @@ func (w surroundings) say(format string, args ...any) {
 const usage = `operate letters  [-reason R] [-org O]                       list dead letters
 operate redrive  [-reason R] [-org O] [-id evt_…] [-dry-run] [-force]
                                                            put their events back on the bus
+operate redrive  -all                                      move all of them inside AWS, 500 in a second
 operate run      exec_… -org O                             show everything stored about a run
 operate replay   -from T -to T [-org O] [-type psa:ticket.created] [-name N]
                                                            replay events from the archives

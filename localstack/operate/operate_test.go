@@ -250,6 +250,24 @@ func TestARedriveRepublishesTheEventUnchangedAndDeletesItsLetter(t *testing.T) {
 	}
 }
 
+// A forced redrive gives no event the name of another product.
+func TestARedriveUsesTheNamesThatTheBusSaid(t *testing.T) {
+	t.Parallel()
+
+	q, b := &sqsQueue{now: start}, &fakeBus{}
+	q.body(`{"reason":"envelope_mismatch","message":"No.","source":"rmm","detail_type":"device.offline","event":` + envelope("evt_1", "org_a") + `}`)
+	q.body(`{"version":"0","source":"psa","detail-type":"ticket.created","detail":` + envelope("evt_2", "org_a") + `}`) // undelivered
+	r := q.redriver(b, choice{})
+	r.force = true
+	if err := r.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"rmm:device.offline " + envelope("evt_1", "org_a"), "psa:ticket.created " + envelope("evt_2", "org_a")}
+	if diff := cmp.Diff(want, b.got); diff != "" {
+		t.Errorf("on the bus (-want +got)\n%s", diff)
+	}
+}
+
 func TestALetterThatWouldFailAgainStays(t *testing.T) {
 	t.Parallel()
 
@@ -370,9 +388,10 @@ func TestAllWrongArgumentsAreReportedAtOnce(t *testing.T) {
 			[]string{"-from must be before", "-to must not be in the future", "-type", "-name", `"extra"`},
 		},
 		"letters of an unknown reason": {
-			"letters -reason faild -org acme", []string{`"faild"`, "malformed", "unknown_org", "failed, unreadable", `"acme"`},
+			"letters -reason faild -org acme", []string{`"faild"`, "malformed", "unknown_org", "failed, undelivered, unreadable", `"acme"`},
 		},
 		"a redrive of an unknown reason": {"redrive -reason lost -org org_a#b", []string{`"lost"`, "too_large", "-org"}},
+		"a move of some letters":         {"redrive -all -org org_acme", []string{"-all moves every letter"}},
 		"a replay of an unknown event": {
 			"replay -from 2026-03-09T14:00:00Z -to 2026-03-09T14:01:00Z -type psa:ticket.craeted", []string{"psa:ticket.created"},
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	event := a.set.String("id", "", "only letters about the event of this id")
 	force := a.set.Bool("force", false, "also put back events that are likely to fail again")
 	dry := a.set.Bool("dry-run", false, "only print the letters that would be redriven")
+	all := a.set.Bool("all", false, "move all letters inside AWS, 500 in a second, and report only their number")
 	rest, err := a.parse(w, args)
 	if err != nil {
 		return err
@@ -26,6 +28,8 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	a.onlyFlags(rest)
 	a.reason(*reason)
 	a.org(*org)
+	a.refuse(*all && (*reason != "" || *org != "" || *event != "" || *force || *dry),
+		"-all moves every letter: leave out -reason, -org, -id, -force and -dry-run")
 	why := hopeless(*reason)
 	a.refuse(why != "" && !*force, "-reason %s would fail again: %s (-force puts back every complete event)", *reason, why)
 	if err := a.err(); err != nil {
@@ -34,6 +38,9 @@ func redrive(ctx context.Context, w surroundings, args []string) error {
 	at, err := a.target(ctx)
 	if err != nil {
 		return err
+	}
+	if *all {
+		return mover{surroundings: w, api: sqs.NewFromConfig(at.config), from: at.deadLetters, to: at.undelivered, json: *a.json}.run(ctx)
 	}
 	return redriver{
 		surroundings: w, letters: deadLetters{api: sqs.NewFromConfig(at.config), url: at.deadLetters, now: w.now},
@@ -138,7 +145,9 @@ func (r redriver) one(ctx context.Context, l letter) (why string, err error) {
 }
 
 func (r redriver) put(ctx context.Context, l letter) error {
-	if err := r.bus.Put(ctx, l.about.Product, l.about.Type, string(l.Event)); err != nil {
+	// The names that the bus said, so that no envelope gets another product's name.
+	product, kind := cmp.Or(l.Source, l.about.Product), cmp.Or(l.DetailType, l.about.Type)
+	if err := r.bus.Put(ctx, product, kind, string(l.Event)); err != nil {
 		return fmt.Errorf("put %q on the bus: %w", l.about.ID, err)
 	}
 	return nil

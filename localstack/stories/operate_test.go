@@ -132,6 +132,25 @@ func TestAnOperatorPutsEventsBackAndEachRunsOnce(t *testing.T) {
 	}
 }
 
+// It runs before the parallel stories, whose letters it would move too.
+func TestAnOperatorMovesAllLettersBackAtOnce(t *testing.T) { //nolint:paralleltest // see above.
+	o := open(t).unannounced(t)
+	for _, ticket := range []string{"tkt_1", "tkt_2", "tkt_3"} {
+		o.put("psa", "ticket.created", o.envelope("psa", "ticket.created", doc{"ticket_id": ticket, "subject": "VPN down"}))
+	}
+	forged := o.envelope("psa", "ticket.created", doc{"ticket_id": "tkt_forged"})
+	forged["source_product"] = "rmm"
+	o.put("psa", "ticket.created", forged)
+	o.waitForLetters("envelope_mismatch unknown_org unknown_org unknown_org")
+
+	o.announce()
+	if moved := o.operate("redrive", "-all"); text(moved, "status") != "COMPLETED" || number(moved, "moved") < 4 {
+		t.Errorf("the move is %v", moved)
+	}
+	o.waitForLetters("envelope_mismatch")
+	o.witness(4)
+}
+
 func TestAnEventFromTheFutureBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 
