@@ -25,7 +25,7 @@ func newAPI(stack awscdk.Stack, s settings, f *factory) awsapigatewayv2.HttpApi 
 	})
 	bound(stack, api)
 	if s.Domain != "" {
-		name(stack, s, api)
+		newDomain(stack, s, api)
 	}
 	for _, p := range plan() {
 		to := integration(p.name, f.live(p.name))

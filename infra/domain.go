@@ -37,9 +37,9 @@ func checkDomain(s settings) error {
 	return errors.Join(faults...)
 }
 
-// name gives the API a host of its own. The output ApiDomainTarget is the host to which
+// newDomain gives the API a host of its own. The output ApiDomainTarget is the host to which
 // its DNS record leads; in a zone of Route 53 the stack makes that record.
-func name(stack awscdk.Stack, s settings, api awsapigatewayv2.HttpApi) {
+func newDomain(stack awscdk.Stack, s settings, api awsapigatewayv2.HttpApi) {
 	domain := awsapigatewayv2.NewCfnDomainName(stack, jsii.String("Domain"), &awsapigatewayv2.CfnDomainNameProps{
 		DomainName: jsii.String(s.Domain),
 		DomainNameConfigurations: []any{awsapigatewayv2.CfnDomainName_DomainNameConfigurationProperty{

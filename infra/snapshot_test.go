@@ -14,7 +14,7 @@ import (
 func TestTheTemplateIsAsReviewed(t *testing.T) {
 	golden := filepath.Join("testdata", "template.json")
 	hash := regexp.MustCompile(`\b[0-9a-f]{64}\b`)
-	got := string(hash.ReplaceAllString(inProduction(t).withoutHashes(), "<asset>")) + "\n"
+	got := hash.ReplaceAllString(inProduction(t).withoutHashes(), "<asset>") + "\n"
 	if os.Getenv("UPDATE") != "" {
 		if err := os.MkdirAll("testdata", 0o750); err != nil {
 			t.Fatal(err)

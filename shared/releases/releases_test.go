@@ -155,19 +155,18 @@ func TestAKeyOfAReleaseIsAccepted(t *testing.T) {
 	t.Parallel()
 
 	eachRelease(t, nil, func(t *testing.T, w *world) {
-		if status := w.byKey(t, http.MethodGet, "/api/executions/"+string(w.Asking)); status != http.StatusOK {
+		if status := w.byKey(http.MethodGet, "/api/executions/"+string(w.Asking)); status != http.StatusOK {
 			t.Errorf("status %d, want 200", status)
 		}
 	})
 }
 
 // byKey returns the status of a request with the recorded key.
-func (w *world) byKey(t *testing.T, method, path string) int {
-	t.Helper()
+func (w *world) byKey(method, path string) int {
 	r := httptest.NewRequest(method, path, http.NoBody)
 	r.Header.Set("X-Integration-Key", w.Key)
 	got := httptest.NewRecorder()
-	w.api(t).ServeHTTP(got, r)
+	w.api.ServeHTTP(got, r)
 	return got.Code
 }
 
@@ -196,7 +195,7 @@ func TestAKeyWithAnUnknownRightMayOnlyRead(t *testing.T) {
 
 	eachRelease(t, unknownValues()["access of a key"], func(t *testing.T, w *world) {
 		path := "/api/executions/" + string(w.Asking)
-		read, cancel := w.byKey(t, http.MethodGet, path), w.byKey(t, http.MethodPost, path+"/cancel")
+		read, cancel := w.byKey(http.MethodGet, path), w.byKey(http.MethodPost, path+"/cancel")
 		if read != http.StatusOK || cancel != http.StatusForbidden {
 			t.Errorf("reading: %d, want 200; cancelling: %d, want 403", read, cancel)
 		}
@@ -213,7 +212,7 @@ func TestAnUnknownValueFailsNothingBesideIt(t *testing.T) {
 			t.Parallel()
 			eachRelease(t, change, func(t *testing.T, w *world) {
 				for _, a := range w.answers {
-					if status, body := w.get(t, a.Path); status != http.StatusOK {
+					if status, body := w.get(a.Path); status != http.StatusOK {
 						t.Errorf("GET %s: %d %s", a.Path, status, body)
 					}
 				}
@@ -226,7 +225,7 @@ func TestAnUnknownValueFailsNothingBesideIt(t *testing.T) {
 func (w *world) shows(t *testing.T) {
 	t.Helper()
 	for _, a := range w.answers {
-		status, text := w.get(t, a.Path)
+		status, text := w.get(a.Path)
 		var got any
 		if err := json.Unmarshal(text, &got); err != nil || status != http.StatusOK {
 			t.Errorf("GET %s: %d %s", a.Path, status, text)
@@ -238,12 +237,11 @@ func (w *world) shows(t *testing.T) {
 	}
 }
 
-func (w *world) get(t *testing.T, path string) (status int, body []byte) {
-	t.Helper()
+func (w *world) get(path string) (status int, body []byte) {
 	r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 	r.Header.Set("Authorization", "Bearer of the owner")
 	got := httptest.NewRecorder()
-	w.api(t).ServeHTTP(got, r)
+	w.api.ServeHTTP(got, r)
 	return got.Code, bytes.TrimSpace(got.Body.Bytes())
 }
 

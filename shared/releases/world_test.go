@@ -73,6 +73,7 @@ type world struct {
 	choices []string // the states that the machine Waits of the release knows
 	wire    *wire.Wire
 	store   *dynamo.Store
+	api     http.Handler
 	clock   time.Time
 
 	rung    []string         // task tokens
@@ -109,6 +110,7 @@ func open(t *testing.T, folder string, change func(item) item) *world {
 	}
 	w.wire.Now = w.now
 	w.store = w.wire.Store()
+	w.api = w.groups(t)
 	return w
 }
 
@@ -183,8 +185,8 @@ func (w *world) dispatcher(t *testing.T) queue.Handler {
 	}
 }
 
-// api returns the groups of endpoints that show what the table has.
-func (w *world) api(t *testing.T) http.Handler {
+// groups returns the groups of endpoints that show what the table has.
+func (w *world) groups(t *testing.T) http.Handler {
 	t.Helper()
 	cursors := sha256.Sum256([]byte(w.CursorSecret))
 	edge := httpapi.Edge{
