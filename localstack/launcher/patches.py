@@ -13,10 +13,14 @@ import importlib.metadata
 import inspect
 import json
 import socketserver
+import sys
 import termios
 import textwrap
 import time
 
+import hypercorn.config
+import queues
+import workers
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 from ministack.services import dynamodb, eventbridge, lambda_svc, secretsmanager, ses_v2, sns, sqs, stepfunctions, sts
@@ -145,6 +149,15 @@ def forgive_standstills(patch: str) -> None:
         '    timeout = self.config.get("Timeout", 30)\n',
         f'    timeout = self.config.get("Timeout", 30) + {STANDSTILL}\n',
     )
+
+
+def keep_connections(patch: str) -> None:
+    """The server closed each connection after 1,000 requests without announcing it.
+    About one call in a thousand lost its reply; the SDK repeated it after up to a
+    second or two."""
+    if getattr(hypercorn.config.Config, "keep_alive_max_requests", None) != 1000:
+        raise Misfit(patch, "hypercorn's keep_alive_max_requests is not 1000")
+    hypercorn.config.Config.keep_alive_max_requests = sys.maxsize
 
 
 def start_executions_at_once(patch: str) -> None:
@@ -282,6 +295,136 @@ def is_json(text) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def name_throttles(patch: str) -> None:
+    """A machine's task whose function was throttled failed with Lambda.Unknown."""
+    rewrite(
+        patch,
+        stepfunctions._call_lambda,
+        '                body.get("errorType", "Lambda.Unknown"),\n',
+        '                "Lambda.TooManyRequestsException" if result.get("throttle")'
+        ' else body.get("errorType", "Lambda.Unknown"),\n',
+    )
+
+
+def group_messages_of_rules(patch: str) -> None:
+    """A rule's message in a standard queue had no group. A path like
+    $.detail.org_id is read from the event; an event without it has no group here,
+    and goes to the dead-letter queue of the target on AWS."""
+    rewrite(
+        patch,
+        eventbridge._dispatch_to_sqs,
+        '    queue["messages"].append(msg)\n',
+        '    else:\n'
+        '        msg["group_id"] = _group_of(sqs_parameters.get("MessageGroupId"), payload)\n'
+        '    queue["messages"].append(msg)\n',
+    )
+    eventbridge._group_of = group_of
+
+
+def group_of(path: str | None, payload: str) -> str | None:
+    """Returns the group of an event: a text, or the text at a path of the event."""
+    if not path or not path.startswith("$."):
+        return path
+    value = json.loads(payload)
+    for name in path[2:].split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def order_queues_fairly(patch: str) -> None:
+    """A standard queue handed out the oldest messages, whatever their group."""
+    rewrite(
+        patch,
+        sqs._collect_msgs,
+        '    visible = [m for m in q["messages"] if m["visible_at"] <= now]\n'
+        "    result = visible[:max_n]\n",
+        "    return _take(q, _fair(q, now)[0][:max_n], vis_timeout, new_uuid)\n"
+        "    result = []\n",
+    )
+    sqs._take, sqs._fair = queues.take, queues.fair
+
+
+def spare_the_machine(patch: str) -> None:
+    """The backlog of a queue took all processors, and so delayed everything else,
+    which it does not on AWS. Each batch also walked through the queue four times."""
+    running = set()  # executions of Express machines
+
+    def busy() -> int:
+        with lambda_svc._esm_inflight_lock:
+            return sum(lambda_svc._esm_inflight.values()) + len(running)
+
+    valve = queues.Valve(busy, lambda_svc._esm_wake.set)
+    rewrite(
+        patch,
+        sqs._receive_messages_for_esm,
+        "        _expire_retained(q)\n        _dlq_sweep(q)\n        return _collect_msgs(q, max_n, vis)\n",
+        "        _sweep(q)\n"
+        '        if q["is_fifo"]:\n'
+        "            return _collect_msgs(q, max_n, vis)\n"
+        "        return _take(q, _choose(q, max_n), vis, new_uuid)\n",
+    )
+    rewrite(
+        patch,
+        sqs._delete_messages_for_esm,
+        "        kept = []\n",
+        '        if not q["is_fifo"]:\n            return _delete(q, receipt_handles)\n        kept = []\n',
+    )
+    swept = {}  # time of the last sweep by queue
+
+    def sweep(q: dict) -> None:
+        arn, now = q["attributes"].get("QueueArn"), time.monotonic()
+        if now - swept.get(arn, 0) < 1 and len(q["messages"]) > 1000:
+            return
+        swept[arn] = now
+        sqs._expire_retained(q)
+        sqs._dlq_sweep(q)
+
+    def run(arn: str) -> None:
+        machine = stepfunctions._state_machines.get((stepfunctions._executions.get(arn) or {}).get("stateMachineArn"))
+        express = (machine or {}).get("type") == "EXPRESS"
+        try:
+            if express:
+                running.add(arn)
+            execute(arn)
+        finally:
+            running.discard(arn)
+            if express:
+                valve.freed()
+
+    sqs._sweep, sqs._delete, sqs._choose = sweep, queues.delete, lambda q, most: queues.choose(q, most, valve)
+    execute, stepfunctions._run_execution = stepfunctions._run_execution, run
+
+
+def limit_processes(patch: str) -> None:
+    """Each concurrent call of a function started a process, and the processes of a
+    burst stayed."""
+    for needed in ("_lock", "_workers", "_worker_key", "_worker_class_for"):
+        if not hasattr(lambda_runtime, needed):
+            raise Misfit(patch, f"lambda_runtime.{needed} is gone")
+    if lambda_svc.acquire_worker is not lambda_runtime.acquire_worker:
+        raise Misfit(patch, "lambda_svc has an acquire_worker of its own")
+    starts = workers.Starts(lambda_runtime.release_worker)
+    spawn = lambda_runtime.ProvidedWorker._spawn
+
+    def started(self, *args, **kwargs):
+        try:
+            return spawn(self, *args, **kwargs)
+        finally:
+            starts.started(self)
+
+    lambda_runtime.ProvidedWorker._spawn = started
+    lambda_svc.acquire_worker, lambda_svc.release_worker = starts.acquire, starts.release
+    rewrite(
+        patch,
+        lambda_runtime.reap_idle_workers,
+        "(i == 0 and not snapstart_version)",
+        f"(i == 0 and idle < {workers.LAST} and not snapstart_version)",
+    )
+    if not hasattr(lambda_runtime, "_LOCAL_WORKER_TTL"):
+        raise Misfit(patch, "lambda_runtime._LOCAL_WORKER_TTL is gone")
+    lambda_runtime._LOCAL_WORKER_TTL = workers.SURPLUS
 
 
 def keep_headers_of_email(patch: str) -> None:
@@ -639,6 +782,7 @@ PATCHES = (
     answer_at_once,
     collect_logs_at_once,
     poll_queues_at_once,
+    keep_connections,
     start_executions_at_once,
     forgive_standstills,
     read_timeout_paths,
@@ -646,6 +790,11 @@ PATCHES = (
     renew_tokens,
     close_tokens,
     check_outputs,
+    name_throttles,
+    group_messages_of_rules,
+    order_queues_fairly,
+    spare_the_machine,
+    limit_processes,
     keep_headers_of_email,
     keep_time_of_sms,
     replay_to_the_rules_named,

@@ -24,6 +24,8 @@ const (
 	launcherPath = "localstack/launcher/launch.py"
 	patchesPath  = "localstack/launcher/patches.py"
 	keepPath     = "localstack/launcher/keep.py"
+	queuesPath   = "localstack/launcher/queues.py"
+	workersPath  = "localstack/launcher/workers.py"
 	pinsPath     = "localstack/requirements.txt"
 	productsPath = ".local/bin/products"
 	cdkPath      = ".local/tools/node_modules/.bin/cdk"
@@ -77,7 +79,7 @@ func (p plan) emulator(ctx context.Context, w world, report steps.Reporter) (fou
 }
 
 func (p plan) emulatorServer(w world) (server, error) {
-	version, err := digest(launcherPath, patchesPath, keepPath, pinsPath)
+	version, err := digest(launcherPath, patchesPath, keepPath, queuesPath, workersPath, pinsPath)
 	if err != nil {
 		return server{}, err
 	}
