@@ -12,6 +12,11 @@ import (
 // archiveDays is the time for which every event can be replayed.
 const archiveDays = 30
 
+// groupPath is the path of the message group of an event: the queue of events is fair
+// among organizations (see infra/README.md). An event without an organization cannot be
+// sent to the queue; it goes to Undelivered, from where the dispatcher refuses it.
+const groupPath = "$.detail.org_id"
+
 // hub is the product that says which organizations and sessions exist. Its
 // events have a bus of their own, so that no other publisher can reach a rule
 // that matches them.
@@ -77,6 +82,7 @@ func newRule(stack awscdk.Stack, bus awsevents.EventBus, r rule, q queues) {
 			Id:               jsii.String("events"),
 			Arn:              q.Events.QueueArn(),
 			DeadLetterConfig: awsevents.CfnRule_DeadLetterConfigProperty{Arn: q.Undelivered.QueueArn()},
+			SqsParameters:    awsevents.CfnRule_SqsParametersProperty{MessageGroupId: jsii.String(groupPath)},
 		}},
 	})
 }

@@ -89,7 +89,7 @@ func callRunner(then string) object {
 		"Parameters":     object{"FunctionName": runnerARN, "Payload": call(machine.OpRun)},
 		"OutputPath":     "$.Payload",
 		"TimeoutSeconds": planned(runner).timeout + grace,
-		"Retry":          []object{again("States.TaskFailed", "States.Timeout")},
+		"Retry":          []object{throttled(), again("States.TaskFailed", "States.Timeout")},
 		"Next":           then,
 	}
 }
@@ -111,8 +111,8 @@ func ask(then string) object {
 		"Parameters":         object{"FunctionName": runnerARN, "Payload": payload},
 		"TimeoutSecondsPath": machine.PathSeconds,
 		"ResultPath":         nil,
-		"Retry": []object{again("Lambda.ServiceException", "Lambda.AWSLambdaException",
-			"Lambda.SdkClientException", "Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException")},
+		"Retry": []object{throttled(), again("Lambda.ServiceException", "Lambda.AWSLambdaException",
+			"Lambda.SdkClientException", "Lambda.ClientExecutionTimeoutException")},
 		"Catch": []object{{"ErrorEquals": []string{"States.ALL"}, "ResultPath": nil, "Next": then}},
 		"Next":  then,
 	}
@@ -141,6 +141,17 @@ func handOver(then string) object {
 // state, the emulator does not.
 func alreadyExists() []string {
 	return []string{"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"}
+}
+
+// throttled waits until the runner has room, for two minutes or so. A run whose runner
+// was throttled has begun nothing, and nothing has counted as an attempt. The waits leave
+// the runner its time within the duration of an Express execution; after them the sweeper
+// restarts the run.
+func throttled() object {
+	return object{
+		"ErrorEquals": []string{"Lambda.TooManyRequestsException"}, "IntervalSeconds": 1, "BackoffRate": 2,
+		"MaxAttempts": 15, "MaxDelaySeconds": 14, "JitterStrategy": "FULL",
+	}
 }
 
 // again retries soon, since a person may be waiting, and only a few times:

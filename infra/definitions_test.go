@@ -109,6 +109,28 @@ func TestTheRunnerTimesOutBeforeItsCaller(t *testing.T) {
 	}
 }
 
+// The waits of a throttled run, and then a whole call of the runner, fit into an Express
+// execution: a call that ends after its machine cannot be handed over.
+func TestAThrottledRunWaitsForTheRunner(t *testing.T) {
+	tasks(t, func(name string, task map[string]any) {
+		if dig(task, "Parameters", "FunctionName") != runnerARN {
+			return
+		}
+		first := each(task["Retry"])[0]
+		if dump(dig(first, "ErrorEquals")) != `["Lambda.TooManyRequestsException"]` || dig(first, "JitterStrategy") != "FULL" {
+			t.Errorf("%s: a throttled call is not the first to be retried: %v", name, first)
+		}
+		sum, wait := 0.0, number(t, dig(first, "IntervalSeconds"))
+		for range int(number(t, dig(first, "MaxAttempts"))) {
+			sum += min(wait, number(t, dig(first, "MaxDelaySeconds")))
+			wait *= number(t, dig(first, "BackoffRate"))
+		}
+		if most := float64(expressSeconds - planned(runner).timeout); sum < 120 || sum > most {
+			t.Errorf("%s: a throttled call waits %v s at most, want 120 to %v", name, sum, most)
+		}
+	})
+}
+
 func TestExpressNeverWaits(t *testing.T) {
 	d := runsDefinition()
 	if d.TimeoutSeconds <= 0 || d.TimeoutSeconds > 300 {

@@ -169,6 +169,10 @@ func (f *factory) declare(p function, env map[string]*string) awslambda.Function
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
+	var reserved *float64
+	if part := f.s.Concurrency.part(p.share); part > 0 {
+		reserved = jsii.Number(part)
+	}
 	return awslambda.NewFunction(f.stack, jsii.String("Function-"+p.name), &awslambda.FunctionProps{
 		FunctionName:          named(f.stack, p.name),
 		Runtime:               awslambda.Runtime_PROVIDED_AL2023(),
@@ -183,6 +187,9 @@ func (f *factory) declare(p function, env map[string]*string) awslambda.Function
 		LoggingFormat:         awslambda.LoggingFormat_JSON,
 		ApplicationLogLevelV2: awslambda.ApplicationLogLevel_TRACE, // the functions filter: Lambda would drop the metrics too
 		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE},
+
+		// A flood stops at its own function, and takes no part of another.
+		ReservedConcurrentExecutions: reserved,
 	})
 }
 

@@ -20,6 +20,7 @@ const (
 type function struct {
 	name    string
 	timeout int          // seconds
+	share   int          // of accountConcurrency: calls at a time, see concurrency.go
 	routes  []string     // the paths that it answers below /api
 	page    string       // the path elsewhere that it answers
 	env     []string     // environment variables, of package boot
@@ -71,21 +72,21 @@ const (
 // needs.
 func plan() []function {
 	return []function{
-		{name: "agents", timeout: apiTimeout, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
-		{name: "executions", timeout: apiTimeout, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
-		{name: "approvals", timeout: apiTimeout, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
-		{name: "keys", timeout: apiTimeout, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
-		{name: "events", timeout: apiTimeout, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "credits", timeout: apiTimeout, routes: []string{"credits", "quotas"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "audit", timeout: apiTimeout, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "pause", timeout: apiTimeout, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
-		{name: "settings", timeout: apiTimeout, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
-		{name: docs, timeout: apiTimeout, env: []string{boot.EnvAddressRateLimit}},
-		{name: jwks, timeout: apiTimeout, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
-		{name: dispatcher, timeout: 10, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
-		{name: runner, timeout: 120, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
-		{name: sweeper, timeout: 58, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
-		{name: canary, timeout: 30, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
+		{name: "agents", timeout: apiTimeout, share: 20, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
+		{name: "executions", timeout: apiTimeout, share: 40, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
+		{name: "approvals", timeout: apiTimeout, share: 20, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
+		{name: "keys", timeout: apiTimeout, share: 10, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
+		{name: "events", timeout: apiTimeout, share: 10, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "credits", timeout: apiTimeout, share: 10, routes: []string{"credits", "quotas"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "audit", timeout: apiTimeout, share: 10, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "pause", timeout: apiTimeout, share: 5, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
+		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
+		{name: docs, timeout: apiTimeout, share: 10, env: []string{boot.EnvAddressRateLimit}},
+		{name: jwks, timeout: apiTimeout, share: 15, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
+		{name: dispatcher, timeout: 10, share: 60, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
+		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
+		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }
 

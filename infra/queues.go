@@ -61,10 +61,15 @@ func newQueue(scope constructs.Construct, id, name string, p *awssqs.QueueProps)
 // feed connects the queues to the dispatcher. Without the flag for partial
 // failures Lambda ignores the list of failed messages and deletes the whole
 // batch.
-func feed(dispatcher awslambda.IFunction, q queues) {
-	for _, queue := range []awssqs.Queue{q.Events, q.Undelivered} {
-		dispatcher.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
+func feed(dispatcher awslambda.IFunction, q queues, c concurrency) {
+	events, undelivered := c.mappings()
+	for _, from := range []struct {
+		queue awssqs.Queue
+		most  int // batches at a time
+	}{{q.Events, events}, {q.Undelivered, undelivered}} {
+		dispatcher.AddEventSource(awslambdaeventsources.NewSqsEventSource(from.queue, &awslambdaeventsources.SqsEventSourceProps{
 			BatchSize:               jsii.Number(batch),
+			MaxConcurrency:          jsii.Number(from.most),
 			ReportBatchItemFailures: jsii.Bool(true),
 		}))
 	}

@@ -60,6 +60,11 @@ type settings struct {
 	// Publishers are the principals that may publish the events of a product:
 	// publishers, a JSON object, product → principals.
 	Publishers map[string][]string
+
+	// Concurrency is that of the account, of which each function has a part:
+	// concurrency.
+	Concurrency concurrency
+
 	// Operators may publish the events of every product, for a redrive:
 	// operators.
 	Operators []string
@@ -141,7 +146,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		Dist:         text("dist", "dist"),
 	}
 	s.AlarmEmails, s.AlarmTopic = list(text("alarmEmails", "")), text("alarmTopicArn", "")
-	var archive, protect, alarms, runs, rate, user, address, models, publishers, ratio error
+	var archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, ratio error
 	s.Archive, archive = flag("archive", get("archive"), true)
 	s.Canary, runs = flag("canary", get("canary"), stage == prodStage)
 	s.Alarms, alarms = flag("alarms", get("alarms"), true)
@@ -149,6 +154,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	s.RateLimit, rate = count("rateLimit", get("rateLimit"), 100)
 	s.UserRate, user = count("userRateLimit", get("userRateLimit"), 300)
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
+	s.Concurrency, parallel = readConcurrency(get("concurrency"))
 	s.TraceRatio, ratio = part("traceRatio", get("traceRatio"), 1)
 	s.Models, models = s.readModels(get("models"))
 	s.Publishers, publishers = readPublishers(get("publishers"))
@@ -157,7 +163,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	if len(s.Operators) == 0 {
 		s.Operators = []string{thisAccount}
 	}
-	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, models, publishers, operators, ratio,
+	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, operators, ratio,
 		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector),
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
@@ -252,6 +258,18 @@ func checkCollector(endpoint string) error {
 		return nil
 	}
 	return fmt.Errorf("otlpEndpoint: want a URL like https://collector.msp.example:4318, got %q", endpoint)
+}
+
+// readConcurrency reads the concurrency of the account, which may be 0.
+func readConcurrency(v any) (concurrency, error) {
+	if v != nil && fmt.Sprint(v) == "0" {
+		return 0, nil
+	}
+	n, err := count("concurrency", v, accountConcurrency)
+	if err != nil {
+		return 0, err
+	}
+	return concurrency(n), concurrency(n).check()
 }
 
 // readPublishers returns the principals of each product. They are an object in a

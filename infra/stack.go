@@ -51,7 +51,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 		return nil, err
 	}
 	guard(stack, buses, publishers, f.functions)
-	feed(f.live(dispatcher), queues)
+	feed(f.live(dispatcher), queues, s.Concurrency)
 	sweepEveryMinute(stack, f.live(sweeper), queues)
 	newCanary(stack, s, f.live(canary), publishers[canary])
 	api := newAPI(stack, s, f)

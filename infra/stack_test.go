@@ -386,6 +386,7 @@ func TestEveryTargetGetsTheWholeEventAndHasADeadLetterQueue(t *testing.T) {
 				"Id":               "events",
 				"Arn":              map[string]any{"Fn::GetAtt": []any{events, "Arn"}},
 				"DeadLetterConfig": map[string]any{"Arn": map[string]any{"Fn::GetAtt": []any{undelivered, "Arn"}}},
+				"SqsParameters":    map[string]any{"MessageGroupId": "$.detail.org_id"},
 			}
 			if diff := cmp.Diff(any(want), target); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", id, diff)

@@ -43,6 +43,7 @@ func (a App) context() map[string]string {
 		"allowedHosts":      strings.TrimPrefix(a.Products, "http://"),
 		"architecture":      architecture,
 		"callKeySecretName": callKeySecret,
+		"concurrency":       "0", // the launcher limits the processes
 		"consoleUrl":        a.Products + "/console",
 		"archive":           "false", // the emulator's CloudFormation refuses it: see Mend
 		"hubJwksUrl":        a.Products + "/hub/jwks.json",
