@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
+.PHONY: help dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash fair test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -198,6 +198,10 @@ schemathesis: .local/schemathesis/installed ## check the API of make run against
 
 crash: .local/bin/crash ## kill functions and fail calls of make run while events flow, then audit all records [EVENTS=1000 RATE=5 SEED=… OUTAGE=10m]
 	@.local/bin/crash -events $(call given,EVENTS,1000) -rate $(call given,RATE,5) -seed $(call given,SEED,0) -outage $(call given,OUTAGE,0s)
+
+fair: build .local/bin/fair ## measure the delay of a quiet organization behind a burst of another, on an emulator of its own [EVENTS=10000 SAMPLES=200]
+	$(say) "fairness"
+	$(local) with -state .local/test/fair -- .local/bin/fair -burst $(call given,EVENTS,10000) -samples $(call given,SAMPLES,200)
 
 test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "store on DynamoDB Local"
