@@ -121,10 +121,11 @@ func open(body string) (message, *Letter, error) {
 		return message{}, nil, err
 	}
 	var l Letter
-	if m.Detail != nil || json.Unmarshal([]byte(body), &l) != nil || l.Reason == "" || l.Message == "" {
-		return m, nil, nil
+	letter := m.Detail == nil && json.Unmarshal([]byte(body), &l) == nil && l.Reason != "" && l.Message != ""
+	if letter {
+		return l.message(), &l, nil
 	}
-	return l.message(), &l, nil
+	return m, nil, nil
 }
 
 // message returns the event of a letter as the bus delivered it. A letter of a
