@@ -107,7 +107,7 @@ func (f *factory) makeOthers(m machines) error {
 // make makes one function and its version. It fails when a value or a permission is
 // not defined.
 func (f *factory) make(p function) error {
-	env := map[string]*string{boot.EnvLogLevel: jsii.String(f.s.LogLevel)}
+	env := map[string]*string{boot.EnvLogLevel: jsii.String(f.s.LogLevel), boot.EnvNewRetries: jsii.String("true")}
 	for _, name := range p.env {
 		value, ok := f.values[name]
 		if !ok {

@@ -36,5 +36,10 @@ const (
 	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
 	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events
 
+	// EnvNewRetries is read by AWS's SDK. With true it repeats a call of DynamoDB whose
+	// connection broke after some 25 ms instead of up to a second, and three times
+	// instead of twice.
+	EnvNewRetries = "AWS_NEW_RETRIES_2026"
+
 	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )
