@@ -2,6 +2,7 @@ package stories_test
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"net/http"
 	"testing"
 )
@@ -27,7 +28,10 @@ func spansNamed(all []any, name string) (named []any) {
 func TestOneTraceLeadsFromTheEventToTheCallOfTheProduct(t *testing.T) {
 	t.Parallel()
 
-	const trace, publisher = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	const publisher = "00f067aa0ba902b7"
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	trace := hex.EncodeToString(random[:])
 	o := open(t).tenant(t)
 	o.agent(note("before", "hello"), gate(600), isolate())
 	e := o.envelope("psa", "ticket.escalated", doc{"ticket_id": "tkt_" + rand.Text()[:10], "escalated_to": "p1"})
