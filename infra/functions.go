@@ -83,6 +83,7 @@ func environment(s settings, table awsdynamodb.ITable, b buses, q queues) map[st
 		boot.EnvRateLimit:    jsii.String(strconv.Itoa(s.RateLimit)),
 		boot.EnvMetrics:      jsii.String(s.namespace()),
 
+		boot.EnvRetention:        jsii.String(strconv.Itoa(s.Retention)),
 		boot.EnvUserRateLimit:    jsii.String(strconv.Itoa(s.UserRate)),
 		boot.EnvAddressRateLimit: jsii.String(strconv.Itoa(s.AddressRate)),
 	}

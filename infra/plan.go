@@ -73,19 +73,19 @@ const (
 func plan() []function {
 	return []function{
 		{name: "agents", timeout: apiTimeout, share: 20, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
-		{name: "executions", timeout: apiTimeout, share: 40, routes: []string{"executions"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
+		{name: "executions", timeout: apiTimeout, share: 40, routes: []string{"executions"}, env: forAPI(boot.EnvRuns, boot.EnvRetention), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "approvals", timeout: apiTimeout, share: 20, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, share: 10, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
 		{name: "events", timeout: apiTimeout, share: 10, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "credits", timeout: apiTimeout, share: 10, routes: []string{"credits", "quotas"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, share: 10, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "pause", timeout: apiTimeout, share: 5, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
-		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(), table: writes(checkItem)},
+		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(boot.EnvRetention), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, share: 10, env: []string{boot.EnvAddressRateLimit}},
 		{name: jwks, timeout: apiTimeout, share: 15, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, share: 60, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
-		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: writes(checkItem), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }
@@ -103,7 +103,7 @@ func forAPI(more ...string) []string {
 }
 
 func forDispatcher() []string {
-	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvEventQueues, boot.EnvConsole, boot.EnvSender, boot.EnvMetrics}
+	return []string{boot.EnvTable, boot.EnvRuns, boot.EnvDeadLetters, boot.EnvEventQueues, boot.EnvConsole, boot.EnvSender, boot.EnvMetrics, boot.EnvRetention}
 }
 
 func forRunner() []string {
@@ -120,7 +120,7 @@ func forRunner() []string {
 
 // Actions that only some of the writing functions need.
 const (
-	deleteItem = "dynamodb:DeleteItem"         // agents, keys, and listeners of agents that break
+	deleteItem = "dynamodb:DeleteItem"         // agents, keys, listeners of agents that break, and everything of deleted organizations
 	checkItem  = "dynamodb:ConditionCheckItem" // the balance of a month is opened from the plan
 )
 

@@ -40,6 +40,7 @@ type settings struct {
 	RateLimit    int      // rateLimit: requests a minute of all keys of an organization
 	UserRate     int      // userRateLimit: requests a minute of a person
 	AddressRate  int      // addressRateLimit: requests a minute of an address without a caller
+	Retention    int      // retentionDays: for which a run is kept after its end
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
 	Canary       bool     // canary: whether the canary runs; only prod has it by default
@@ -156,6 +157,8 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
 	s.Concurrency, parallel = readConcurrency(get("concurrency"))
 	s.TraceRatio, ratio = part("traceRatio", get("traceRatio"), 1)
+	var retention error
+	s.Retention, retention = days("retentionDays", get("retentionDays"), 400, minRetention, maxRetention)
 	s.Models, models = s.readModels(get("models"))
 	s.Publishers, publishers = readPublishers(get("publishers"))
 	s.Operators = list(text("operators", ""))
@@ -164,7 +167,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		s.Operators = []string{thisAccount}
 	}
 	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, operators, ratio,
-		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector),
+		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector), retention,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
@@ -270,6 +273,22 @@ func readConcurrency(v any) (concurrency, error) {
 		return 0, err
 	}
 	return concurrency(n), concurrency(n).check()
+}
+
+// The bounds of retentionDays. The EU's AI Act asks for half a year of logs of uses of
+// high risk.
+const (
+	minRetention = 30
+	maxRetention = 3650
+)
+
+// days reads a number of days within bounds.
+func days(key string, v any, otherwise, least, most int) (int, error) {
+	n, err := count(key, v, otherwise)
+	if err == nil && (n < least || n > most) {
+		err = fmt.Errorf("%s: want %d to %d days, got %d", key, least, most, n)
+	}
+	return n, err
 }
 
 // readPublishers returns the principals of each product. They are an object in a

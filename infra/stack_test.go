@@ -117,7 +117,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"jwks":       secret,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
-		"sweeper":    slices.Concat(read, write, check, ring, start, publish),
+		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish),
 		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}), // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
 	for _, f := range plan() {

@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"machine", "activity", "approval"},                                // messages of the state machines; refusals; decisions of people
 	{"execution"},                                                      // one run
 	{"step"},                                                           // one step of a run
-	{"dispatch", "runner", "sweep", "hold", "alert", "canary"}, // start, continue and repair runs; e-mail owners; probe
+	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase"}, // start, continue and repair runs; e-mail owners; probe; erase organizations
 	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"session", "httpapi"},                         // outside: people

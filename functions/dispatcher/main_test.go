@@ -39,6 +39,9 @@ func TestAMessageThatIsNoEventBecomesADeadLetter(t *testing.T) {
 		if slices.Contains(boot.SecretNames(), name) || slices.Contains([]string{boot.EnvLogLevel, boot.EnvTraces}, name) {
 			return "" // the function has none
 		}
+		if name == boot.EnvRetention {
+			return "400"
+		}
 		return map[string]string{"DEAD_LETTER_QUEUE_URL": aws.URL + "/letters"}[name] + "x"
 	}, handler, about)
 	if err != nil {

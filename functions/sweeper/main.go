@@ -15,13 +15,13 @@ import (
 func main() { boot.Main(wire.Start("sweeper", handler, about)) }
 
 func handler(w *wire.Wire) wire.Handler[json.RawMessage, sweep.Report] {
-	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Pauses: w.Pauses(w.Machine()), Now: w.Now, Sleep: clock.Sleep}
+	s := &sweep.Service{Store: w.Store(), Machine: w.Machine(), Outbox: w.Outbox(), Pauses: w.Pauses(w.Machine()), Erasures: w.Erasures(), Now: w.Now, Sleep: clock.Sleep}
 	count := w.Counts("swept")
 	return func(ctx context.Context, _ json.RawMessage) (sweep.Report, error) {
 		r, err := s.Watch(ctx)
 		count(ctx, map[string]int{
 			"RunsOverdue": r.Looked, "RunsProlonged": r.Prolonged, "RunsRestarted": r.Started,
-			"RunsSettled": r.Settled, "RepairsFailed": r.Failed, "EventsPublished": r.Published,
+			"RunsSettled": r.Settled, "RepairsFailed": r.Failed, "EventsPublished": r.Published, "ItemsErased": r.Erased,
 			"OldestDueSeconds": int(r.Late.Seconds()),
 		})
 		return r, err

@@ -107,7 +107,7 @@ func stored(t *testing.T) *memory.Store {
 		{ID: "first", Kind: definition.AI, Status: execution.StepCompleted, Charge: &held, Tries: 1, Attempt: 1, Started: start, Ended: start.Add(time.Second)},
 		{ID: "free", Kind: definition.AI, Status: execution.StepFailed, Attempt: 1, Started: start, Ended: start, Error: &execution.Failure{Code: "model_unavailable"}},
 	} {
-		must(s.SaveStep(t.Context(), acme, ran, step))
+		must(s.SaveStep(t.Context(), x, step))
 	}
 	gate := execution.StepRecord{ID: "gate", Kind: definition.Gate, Status: execution.StepWaiting, Asked: start, Attempt: 1, Started: start}
 	must(s.Commit(t.Context(), execution.Change{Execution: x, Step: &gate, Gate: &q}))

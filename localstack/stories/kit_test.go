@@ -264,6 +264,12 @@ func (o *org) must(status int, r reply) doc {
 // eventually waits until holds returns true.
 func (o *org) eventually(condition string, holds func() bool) {
 	o.t.Helper()
+	o.within(patience, condition, holds)
+}
+
+// within is eventually with another patience.
+func (o *org) within(patience time.Duration, condition string, holds func() bool) {
+	o.t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -92,7 +92,8 @@ type Approval struct {
 	DecidedBy id.User
 	DecidedAt time.Time
 	Note      string
-	Revision  int64 // counts the writes; 0 before the first
+	KeptUntil time.Time // when it expires, with all of its run; zero in old records
+	Revision  int64     // counts the writes; 0 before the first
 }
 
 // A Renewal is the approval of the same gate that became too old before a
@@ -388,12 +389,24 @@ const grace = 25 * time.Second
 
 // List returns a page of the caller's approvals.
 func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
-	return s.Store.Approvals(ctx, who.Org, q)
+	p, err := s.Store.Approvals(ctx, who.Org, q)
+	now := s.Now()
+	p.Approvals = slices.DeleteFunc(p.Approvals, func(a Approval) bool { return a.Gone(now) })
+	return p, err
+}
+
+// Gone reports whether the approval has expired. The store may still have it.
+func (a Approval) Gone(now time.Time) bool {
+	return a.Status != Pending && !a.KeptUntil.IsZero() && !now.Before(a.KeptUntil)
 }
 
 // Get returns an approval of the caller's organization, or ErrNotFound.
 func (s *Service) Get(ctx context.Context, who caller.Caller, appr id.Approval) (Approval, error) {
-	return s.Store.Approval(ctx, who.Org, appr)
+	a, err := s.Store.Approval(ctx, who.Org, appr)
+	if err == nil && a.Gone(s.Now()) {
+		return Approval{}, ErrNotFound
+	}
+	return a, err
 }
 
 // Decide records a verdict and wakes the run. When the run cannot be woken, the

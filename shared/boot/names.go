@@ -41,5 +41,6 @@ const (
 	// instead of twice.
 	EnvNewRetries = "AWS_NEW_RETRIES_2026"
 
+	EnvRetention        = "RETENTION_DAYS"     // for which a run is kept after its end
 	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )

@@ -462,6 +462,7 @@ func TestConfirmedEventTypesHaveTheirPayload(t *testing.T) {
 		"hub:org.created":          {[]string{"plan"}, map[string]catalog.FieldType{"plan": catalog.Enum}},
 		"hub:subscription.changed": {[]string{"plan"}, map[string]catalog.FieldType{"plan": catalog.Enum}},
 		"hub:org.suspended":        {nil, nil},
+		"hub:org.deleted":          {nil, nil},
 		"hub:session.revoked":      {nil, nil},
 		"hub:client.review_due":    {[]string{"client_id"}, nil},
 	} {

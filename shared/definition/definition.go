@@ -214,6 +214,30 @@ func (s Step) TimeLimit() time.Duration {
 	return time.Duration(s.Kind.row().unset) * time.Second
 }
 
+// Patience returns how long a run may wait for people and times, at most: at all its
+// gates until they expire, once more for a verdict that was given too long ago, and at
+// all its waits.
+func (d Definition) Patience() time.Duration {
+	var all time.Duration
+	EachStep(d.Steps, func(s Step) {
+		switch {
+		case s.GateStep != nil:
+			once := s.TimeLimit()
+			if s.EscalateTo != nil && s.EscalateTo.Timeout > 0 {
+				once += time.Duration(s.EscalateTo.Timeout) * time.Second
+			} else if s.EscalateTo != nil {
+				once += s.TimeLimit()
+			}
+			all += 2 * once
+		case s.WaitStep != nil && s.Until == "":
+			all += time.Duration(s.Duration) * time.Second
+		case s.WaitStep != nil:
+			all += MaxWait * time.Second
+		}
+	})
+	return all
+}
+
 // Attempts returns the maximum number of attempts of the step.
 func (s Step) Attempts() int {
 	const defaultAttempts = 3

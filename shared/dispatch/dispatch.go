@@ -172,11 +172,12 @@ type Service struct {
 	Clients     Projector // runs for known organizations, before conditions are evaluated
 	Owners      Owners    // notified of platform events without a listener
 	Now         func() time.Time
+	Retention   time.Duration // of runs, where the organization chose none; zero for execution.DefaultRetention
 }
 
 // Dispatch starts a run of every agent whose conditions e meets. It may be
 // repeated with the same event. It returns ErrUnknownOrg for an unknown
-// organization and event.ErrMalformed for an event from the future; after any
+// organization, tenant.ErrDeleted for a deleted one and event.ErrMalformed for an event from the future; after any
 // other error it should be called again.
 func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err := e.Timely(s.Now()); err != nil {
@@ -187,6 +188,10 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	}
 	t, err := s.Tenants.Tenant(ctx, e.Org)
 	switch {
+	case tenant.Deletes(e.Name()):
+		return nil
+	case errors.Is(err, tenant.ErrDeleted):
+		return fmt.Errorf("%s of %s: %w", e.Name(), e.Org, tenant.ErrDeleted)
 	case errors.Is(err, tenant.ErrUnknown):
 		return ErrUnknownOrg.Sayf("The organization %s is not known.", e.Org)
 	case err != nil:
@@ -528,7 +533,7 @@ func (s *Service) run(e event.Event, l agent.Listener, t tenant.Tenant, now time
 	return execution.New(execution.Execution{
 		ID: execution.ID(e.Org, l.Agent, e), Org: e.Org, Agent: l.Agent, Version: l.Version, Trigger: e,
 		Untracked: s.untracked(l.Definition, t),
-	}, now)
+	}, now).Kept(l.Definition.Patience(), t.Settings.Retention(s.Retention))
 }
 
 // A refusal is the reason why a run is not admitted; the zero value admits it.

@@ -28,6 +28,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/quota"
@@ -559,6 +560,68 @@ func TestASuspendedOrganizationStartsNothing(t *testing.T) {
 	d.must(d.Dispatch(t.Context(), d.event("hub:org.created", map[string]any{"plan": "growth"})))
 	d.must(d.Dispatch(t.Context(), d.created()))
 	d.expect(a, definition.Started, definition.Suspended)
+}
+
+func TestARunIsKeptAsItsOrganizationChose(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.agent("agent_a")
+	const day = 24 * time.Hour
+	for _, days := range []int{0, 30} {
+		before, err := d.Tenant(t.Context(), org)
+		d.must(err)
+		before.Settings.RetentionDays = days
+		d.must(d.SaveSettings(t.Context(), before))
+		d.now = d.now.Add(time.Hour)
+		d.must(d.Dispatch(t.Context(), d.created()))
+		x, err := d.Header(t.Context(), org, d.started[len(d.started)-1])
+		d.must(err)
+		want := time.Duration(days) * day
+		if days == 0 {
+			want = execution.DefaultRetention
+		}
+		if kept := x.KeptUntil.Sub(x.Created); kept < want || kept > want+8*day {
+			t.Errorf("with retention_days %d a run is kept for %v", days, kept)
+		}
+	}
+}
+
+func TestADeletedOrganizationStartsNothingAndNoEventOfItIsKept(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.agent("agent_a")
+	hash := key.Hash("00")
+	d.must(d.CreateKey(t.Context(), key.Key{ID: "key_1", Org: org, Hash: hash}))
+	d.now = d.now.Add(time.Minute)
+	deletion := d.event("hub:org.deleted", map[string]any{})
+	for range 2 {
+		d.must(d.Dispatch(t.Context(), deletion))
+	}
+	if _, err := d.KeyByHash(t.Context(), hash); !errors.Is(err, key.ErrNotFound) {
+		t.Errorf("the key of a deleted organization: %v", err)
+	}
+	d.now = d.now.Add(time.Minute)
+	for name, payload := range map[string]map[string]any{
+		"psa:ticket.created":       {},
+		"hub:org.created":          {"plan": "growth"},
+		"hub:subscription.changed": {"plan": "growth"},
+		"hub:org.suspended":        {},
+		"hub:session.revoked":      {"jti": "ses_1"},
+	} {
+		if err := d.Dispatch(t.Context(), d.event(name, payload)); !errors.Is(err, tenant.ErrDeleted) {
+			t.Errorf("%s: err = %v, want ErrDeleted", name, err)
+		}
+	}
+	revoked, err := d.Revoked(t.Context(), tenant.Session{Org: org, JTI: "ses_1", User: "user_1"})
+	d.must(err)
+	if revoked || len(d.started) > 0 {
+		t.Errorf("revocation stored: %t, runs started: %v", revoked, d.started)
+	}
+	e, err := d.Erasure(t.Context(), org)
+	d.must(err)
+	if e.Event != deletion.ID || e.Stage != tenant.Stopping || e.Revision != 1 {
+		t.Errorf("erasure %+v", e)
+	}
 }
 
 const adding = `steps=[{"id": "note", "type": "product_action", "product": "psa", "action": "add_note",

@@ -51,6 +51,7 @@ type approvalItem struct {
 	DecidedAt int64  `dynamodbav:"decided_at,omitempty"`
 	Note      string `dynamodbav:"note,omitempty"`
 	Revision  int64  `dynamodbav:"rev"`
+	Kept      int64  `dynamodbav:"expires,omitempty"`
 }
 
 type approversDoc struct {
@@ -190,7 +191,7 @@ func approvalWrite(a approval.Approval) write {
 		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
 		Risk: string(a.Risk), Behind: behind, Renews: renews,
-		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1,
+		DecidedBy: string(a.DecidedBy), DecidedAt: nanos(a.DecidedAt), Note: a.Note, Revision: a.Revision + 1, Kept: seconds(a.KeptUntil),
 	}, cond, args)
 	w.err = errors.Join(w.err, listErr, statusErr, approversErr, votesErr, actionsErr, thenErr, chatErr, behindErr, renewsErr)
 	return w
@@ -230,7 +231,7 @@ func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 		ID: id.Approval(i.ID), Org: o, Execution: id.Execution(i.Execution), Agent: id.Agent(i.Agent),
 		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
 		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
-		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision,
+		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision, KeptUntil: secondsOf(i.Kept),
 		OnExpiry: definition.OnExpiry(i.OnExpiry), Escalated: i.Escalated, Risk: catalog.Risk(i.Risk),
 	}
 	var approvers approversDoc

@@ -115,6 +115,7 @@ type query struct {
 	strong    bool
 	limit     int // 0: all
 	start     item
+	keys      bool // only what an erasure needs
 }
 
 func (q query) input(table string) *dynamodb.QueryInput {
@@ -131,6 +132,14 @@ func (q query) input(table string) *dynamodb.QueryInput {
 	}
 	in.KeyConditionExpression = aws.String("#pk = :pk AND #sk BETWEEN :from AND :to")
 	in.ExpressionAttributeNames = map[string]string{"#pk": pk, "#sk": sk}
+	if q.keys {
+		projected := []string{"#pk", "#sk"}
+		for _, name := range []string{"st", "dg", "ag", "cl", "object", "hash"} {
+			projected = append(projected, "#"+name)
+			in.ExpressionAttributeNames["#"+name] = name
+		}
+		in.ProjectionExpression = aws.String(strings.Join(projected, ", "))
+	}
 	in.ExpressionAttributeValues = item{":pk": text(q.partition), ":from": text(q.from), ":to": text(q.to)}
 	return in
 }

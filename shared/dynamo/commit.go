@@ -77,14 +77,14 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 	}
 	k := commit{writes: []write{first}, months: map[int]credit.Month{}}
 	if c.Step != nil {
-		w := stepWrite(x.Org, x.ID, *c.Step)
+		w := stepWrite(x, *c.Step)
 		if c.Reopen { // the revision of the run guards it
 			w.cond, w.args = "attribute_exists(ended)", nil
 		}
 		k.writes = append(k.writes, w)
 	}
 	for _, closed := range c.Closed {
-		k.writes = append(k.writes, stepWrite(x.Org, x.ID, closed))
+		k.writes = append(k.writes, stepWrite(x, closed))
 	}
 	if c.Gate != nil {
 		k.writes = append(k.writes, approvalWrite(*c.Gate))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
@@ -21,6 +23,7 @@ type payloadItem struct {
 	Payload string `dynamodbav:"payload"` // JSON
 	Run     string `dynamodbav:"run"`
 	FreeAt  int64  `dynamodbav:"free_at"` // when another run may take the claim
+	Expires int64  `dynamodbav:"expires,omitempty"`
 }
 
 // ClaimDedup implements dispatch.Runs. The same write stores the payload: runs
@@ -30,15 +33,34 @@ func (s *Store) ClaimDedup(ctx context.Context, x execution.Execution, now, unti
 	if err != nil {
 		return "", fmt.Errorf("write the payload of %s: %w", x.ID, err)
 	}
-	err = s.write(ctx, put(payloadItem{
-		primary: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)),
-		Payload: payload, Run: string(x.ID), FreeAt: nanos(until),
-	}, "attribute_not_exists(pk) OR free_at <= :now", map[string]any{":now": nanos(now)}))
-	if r := refused(err); r != nil {
-		holder, _ := r.at(0)
-		return id.Execution(textOf(holder, "run")), nil
+	kept := seconds(x.KeptUntil)
+	for range tries {
+		err = s.write(ctx, claimWrite(x, payload, now, until, kept))
+		r := refused(err)
+		if r == nil {
+			return x.ID, err
+		}
+		var holder payloadItem
+		item, _ := r.at(0)
+		if err := attributevalue.UnmarshalMap(item, &holder); err != nil {
+			return "", fmt.Errorf("read the claim of %s: %w", holder.Run, err)
+		}
+		if holder.FreeAt > nanos(now) {
+			return id.Execution(holder.Run), nil
+		}
+		kept = max(kept, holder.Expires)
 	}
-	return x.ID, err
+	return "", fmt.Errorf("claim the content of %s: %w", x.ID, errBusy)
+}
+
+// claimWrite stores a payload and its claim. An earlier run of the same content may
+// be kept longer: the payload never expires earlier than it did.
+func claimWrite(x execution.Execution, payload string, now, until time.Time, kept int64) write {
+	return put(payloadItem{
+		primary: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)),
+		Payload: payload, Run: string(x.ID), FreeAt: nanos(until), Expires: kept,
+	}, "attribute_not_exists(pk) OR (free_at <= :now AND (attribute_not_exists(expires) OR expires <= :kept))",
+		map[string]any{":now": nanos(now), ":kept": kept})
 }
 
 // DedupHolder implements dispatch.Runs.
@@ -51,11 +73,13 @@ func (s *Store) DedupHolder(ctx context.Context, x execution.Execution, now time
 	return id.Execution(i.Run), nil
 }
 
-// ReleaseDedup implements dispatch.Runs. The payload stays, because earlier
-// runs for the same content may share it.
+// ReleaseDedup implements dispatch.Runs. The payload stays, because earlier runs for
+// the same content may share it; no run may lead to it, so it is listed itself.
 func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
+	key := payloadKey(x.Org, digestOf(x.Agent, x.Trigger))
+	listed := partOf(x.Org, key)
 	err := s.write(ctx, write{
-		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"free_at": int64(0)},
+		op: opUpdate, key: key, set: map[string]any{"free_at": int64(0), "org_list": listed.List, "at": listed.At},
 		cond: "run = :run", args: map[string]any{":run": string(x.ID)},
 	})
 	if refused(err) == nil {
@@ -64,6 +88,9 @@ func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
 	return nil // another run holds the claim
 }
 
+// errNoPayload says that a payload has expired, or was never stored.
+var errNoPayload = errors.New("dynamo: the payload is missing")
+
 // payload reads the event payload of a run.
 func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[string]any, error) {
 	var i payloadItem
@@ -71,7 +98,7 @@ func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[strin
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, fmt.Errorf("dynamo: the payload %s is missing", digest)
+		return nil, errNoPayload
 	}
 	p, err := jsonvalue.Object([]byte(i.Payload))
 	if err != nil {

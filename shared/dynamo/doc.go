@@ -4,37 +4,42 @@
 //
 // Each partition key but KEY#<hash> begins with the organization. Items without
 // a bound on their number have partitions of their own below it, so that a busy
-// organization is spread over many partitions. Only itemkeys.go makes keys; no
-// part of a key holds a '#'.
+// organization is spread over many partitions: runs and approvals, which the index
+// by_org lists, have one each, and the items of a kind that no index lists are spread
+// by their name over 32 partitions, named 0 to v (n below). So every partition of an
+// organization is known, and an erasure needs no scan. Only itemkeys.go makes keys;
+// no part of a key holds a '#'.
 //
 //	pk                     sk                      item
 //	ORG#o                  ORG                     the tenant with its settings
+//	ORG#o                  ORG                     after the organization was deleted: its erasure, for good
 //	ORG#o                  AGENT#a                 an agent without its definition
 //	ORG#o                  ACTIVE                  the numbers of active agents, drafts and keys
 //	ORG#o                  LISTEN#<event>#a        an active agent, or a paused system agent
 //	ORG#o                  REQUEST#<digest>        a create request with an idempotency key
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  ALERTS                  the alerts sent to the owners
+//	ORG#o                  CLIENT#c                that the client c has facts
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  WEBHOOK                 the generations of the webhook secret, after its first rotation
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
 //	ORG#o                  DELIVERY#<digest>       the deliveries of an event that crashed their workers; kept 3 days
 //	ORG#o#USER#u           REVOKED                 sessions of the user issued before a time are revoked; kept for a year, for votes
 //	KEY#<hash>             KEY                     an integration key, by its hash
-//	ORG#o#AGENT#a          VERSION#000001          a definition; never deleted
+//	ORG#o#AGENT#a          VERSION#000001          a definition; kept as long as the organization
 //	ORG#o#AGENT#a          LIMIT                   the starts of the agent in the last day
 //	ORG#o#AGENT#a          ACT#<time>#<id>         why the agent did not start, or the mark of a late decision; kept 30 days
-//	ORG#o#SEEN#<digest>    SEEN                    an event payload and its deduplication holder
+//	ORG#o#SEEN#<digest>    SEEN                    an event payload and its deduplication holder; kept as long as its runs
 //	ORG#o#MADE#<digest>    MAKER                   the run that made an object of a product; kept 30 days
-//	ORG#o#EXEC#e           META                    a run
-//	ORG#o#EXEC#e           STEP#s                  a step of the run; STEP#g:outcome: recipients of the outcome of gate g
-//	ORG#o#APPR#q           APPROVAL                an approval
+//	ORG#o#EXEC#e           META                    a run; kept as the retention says, once it has ended
+//	ORG#o#EXEC#e           STEP#s                  a step of the run; STEP#g:outcome: recipients of the outcome of gate g; kept as long as the run
+//	ORG#o#APPR#q           APPROVAL                an approval; kept as long as its run
 //	ORG#o#CREDIT           MONTH#2026-03           a balance
 //	ORG#o#STATS            AGENT#a                 the counters of an agent
 //	ORG#o#CLIENT#c         POSTURE                 the security score of a client
 //	ORG#o#CLIENT#c         DEVICE#<digest>         a device of the client, present or removed
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
-//	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; never deleted
+//	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; kept as long as the organization
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
 //	ORG#o#QUOTA            RUNS                    the count of runs in each of the last minutes, and a bound of the open ones
 //	ORG#o#QUOTA            DAY#2026-03-09#sms_per_day  the count of a quota of messages on a day; kept 3 days
@@ -43,7 +48,8 @@
 //	ORG#o#RATE             MINUTE#<minute>#KEYS    the same for all keys; MINUTE#<minute>#RESERVE#KEY#k: the reserve of one
 //
 // Five indexes hold keys only. by_org lists the runs (ORG#o#RUNS) and the
-// approvals (ORG#o#APPROVALS) of an organization, by_agent the runs of an agent
+// approvals (ORG#o#APPROVALS) of an organization, and the items that only their own
+// name leads to (ORG#o#PARTS), by_agent the runs of an agent
 // (ORG#o#AGENT#a), each by <time>#<id>. by_status and by_agent_status list them
 // once more by status (ORG#o#RUNS#failed, ORG#o#APPROVALS#pending,
 // ORG#o#AGENT#a#failed). A run is in these two only when it has ended, waits
@@ -53,7 +59,7 @@
 // ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the due runs by their due time in
 // four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
 // four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
-// searched to be held or released (SEARCH#0).
+// searched to be held or released (SEARCH#0), and those that are erased (ERASE#0).
 //
 // The record of a run has about 700 bytes, and about 950 at its end with its
 // last step in it, which leaves some room below 1 KB. A retry has about 70
@@ -75,6 +81,8 @@
 //	SaveSettings                     1      0     7      transaction: tenant, act; 3 are the indexes of the act
 //	SaveOrgPause                     1      0     8      transaction: tenant, act; 4 are the index open and the indexes of the act
 //	Searching, none                  1      0.5   0      query of the part of open for organizations
+//	BeginErasure                     1      0     2      put in the place of the tenant; 1 is the index open
+//	Erasing, none                    1      0.5   0      query of the part of open for erasures
 //	Missed                           1      1     0      query of the refusals of one agent since the pause, for GET /api/pause
 //	Balance                          1      1     0      get
 //	Balance of a month without use   2      2     0      get of the month, of the tenant
@@ -86,11 +94,11 @@
 //	MarkUsed                         1      0     1      update, once a day for each key in use
 //	Rotation                         1      1     0      get, once a minute for the webhooks of an organization
 //	SaveRotation                     1      0     7      transaction: rotation, act; 3 are the indexes of the act
-//	SaveFact                         1      0     1      put, before an event of a client is evaluated
+//	SaveFact                         1      0     1      put, before an event of a client is evaluated; another put for the first of the client in an instance
 //	SaveFact, again                  1      0     1      put that is refused
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
-//	Revoke, user                     1      0     1      put, if no later one is there
+//	Revoke, user                     1      0     2      put with 1 index, if no later one is there
 //	Revoked                          1      2     0      batch of the session and its user, for every request with a session
 //	BeginDelivery                    1      0     1      update; for an event that failed twice
 //	EndDelivery                      1      0     2      transaction of one deletion
@@ -103,7 +111,7 @@
 //	SaveAgent, new                   1      0     6      transaction: head, count, version
 //	SaveAgent, becoming active       1      0     8      transaction: head, count, version, listener
 //	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
-//	SaveAgent, becoming invalid      1      0     9      transaction: head, count, listener, event; 1 is the index
+//	SaveAgent, becoming invalid      1      0     10     transaction: head, count, listener, event; 2 are indexes
 //	SaveRequested                    1      0     8      transaction: head, count, version, request; only for a request with a key
 //	Requested                        1      1     0      get, for the same requests
 //	SaveAgent, active, with uses     1      0     10     transaction: head, count, version, listener, tenant; for events about objects that actions make, and such actions
@@ -111,7 +119,7 @@
 //	DeleteAgent, draft               1      0     4      transaction: head, count
 //	CreateKey, with its act          1      0     11     the same transaction and the act, 2; 3 are the indexes of the act
 //	SaveDecision, with its act       1      0     13     transaction, as above: every other change of a person or a key has 5 more too
-//	CreateRetry                      1      0     10     transaction: run, act; 6 are indexes
+//	CreateRetry                      1      0     12     transaction: run, act, payload, which is kept as long; 6 are indexes
 //	Audit                            1      9     0      query of 50 acts; about 6 acts a unit
 //	Audit of an object               2      52    0      query of by_agent, get of 50 acts
 //	Pauses                           1      1     0      query
@@ -121,7 +129,7 @@
 //	DedupHolder                      1      1     0      get of the payload
 //	LimitStarts                      1      1     0      get, for an agent with a limit
 //	ClaimDedup                       1      0     1      put of the payload
-//	ReleaseDedup                     1      0     1      update of the payload, after a race
+//	ReleaseDedup                     1      0     2      update of the payload, after a race; 1 is the index
 //	AdmitWithinLimit                 1      0     1      put, at the revision that LimitStarts read
 //	AdmitRuns                        1      0     1      update, one for all runs that an event starts
 //	AdmitRuns, refused               1      0     1      update that is refused: a quota is reached
@@ -133,10 +141,10 @@
 //	AdmitMessages, refused           1      0     1      update that is refused: the quota of the day is reached
 //	Messages                         3      3     0      get of each quota of messages, for GET /api/quotas
 //	Tree                             1      1     0      get, for an event that an agent caused and that starts runs
-//	SaveTree                         1      0     1      put, for these runs together
+//	SaveTree                         1      0     2      put with 1 index, for these runs together; without it when the tree grows
 //	Create                           1      0     4      put; 3 are the indexes
 //	Maker                            1      1     0      get, for an event about an object of a kind that the organization's agents make
-//	SaveMaker                        1      0     1      put, after an action that made an object for whose events agents listen
+//	SaveMaker                        1      0     2      put with 1 index, after an action that made an object for whose events agents listen
 //	SaveMaker, again                 1      0     1      put that is refused: the first run stays
 //	AddUses                          1      0     1      update of the tenant, before the first run of a system agent that makes objects of a kind
 //	Refuse                           1      0     1      put; the event is within 10 s of the decision
@@ -161,7 +169,7 @@
 //	Commit: end after parking        1      0     9      the same transaction; 5 are indexes
 //	Commit: end, answers charged     1      0     7      the same transaction; the held credits become used
 //	Commit: end, no answer           1      0     11     transaction: run, step, balance, stats; 3 are indexes
-//	Commit: end, failed              1      0     10     transaction: run with its last step, stats, event; 4 are indexes
+//	Commit: end, failed              1      0     11     transaction: run with its last step, stats, event; 5 are indexes
 //	Published                        1      0     2      update of the event; 1 is the index
 //	Unpublished, none                4      2     0      query of each part of open
 //	Alerts                           1      1     0      get, for a failure without a listening agent
@@ -217,4 +225,35 @@
 // texts of a fixed width. Indexes lag behind the table: lists skip an index
 // entry without an item, and read the item before they act on an entry. The
 // attribute expires only cleans up.
+//
+// # Expiry
+//
+// When a run is recorded, the time until which it is kept is fixed: the retention, and
+// the longest time for which its definition may wait, after its beginning. Its steps,
+// its approvals and its payload have that time in the attribute expires from their
+// first write; the record has it once the run has ended, and until then in another
+// attribute, so that an open run never expires. The attribute is part of writes that
+// are made anyway. A later run of the same content keeps the payload longer, and never
+// shorter. DynamoDB deletes an expired item within days, each for itself: readers hide
+// a run whose time has come, and an ended run without payload is no error.
+//
+// # Erasure
+//
+// Every partition of an organization is found without a scan. Erase walks through the
+// lists of by_org and through the partitions with known names, and deletes each item
+// after the partitions that it leads to:
+//
+//	from                            to
+//	by_org, ORG#o#RUNS              runs, each with its payload, its agent and its client
+//	by_org, ORG#o#APPROVALS         approvals
+//	by_org, ORG#o#PARTS             makers, trees, events of the outbox, revocations of users,
+//	                                and payloads whose run was refused after it had claimed them
+//	STATS, AUDIT, AGENT#a of ORG#o  agents, the deleted ones too; those of the platform are told
+//	CLIENT#c of ORG#o               clients; each instance of a function notes a client once
+//	KEY#k of ORG#o                  the integration keys by their hash
+//
+// Items that a release before 0.2 stored without a place in PARTS are deleted by their
+// attribute expires. Each deletion is a write of its own, a unit and one for each index
+// that lists the item; a million runs of three steps cost some 9 million units, about
+// $6.
 package dynamo

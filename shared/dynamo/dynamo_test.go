@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -15,11 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/storetest"
 )
 
@@ -104,8 +107,39 @@ func keySchema(pk, sk string) []types.KeySchemaElement {
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	s := dynamo.New(connect(t, direct()), table(t))
+	db, name := connect(t, direct()), table(t)
+	s := inspected{dynamo.New(db, name), db, name}
 	storetest.Run(t, func(*testing.T) storetest.Store { return s })
+}
+
+// inspected is a store with a look at its table.
+type inspected struct {
+	*dynamo.Store
+
+	db    *dynamodb.Client
+	table string
+}
+
+// Mentions implements storetest.Inspector. Only a test may scan.
+func (s inspected) Mentions(ctx context.Context, o id.Org) ([]string, error) {
+	var all []string
+	pages := dynamodb.NewScanPaginator(s.db, &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Items {
+			var attributes map[string]any
+			if err := attributevalue.UnmarshalMap(i, &attributes); err != nil {
+				return nil, err
+			}
+			if erasing := attributes["erasing"] != nil; !erasing && strings.Contains(fmt.Sprint(attributes), string(o)) {
+				all = append(all, fmt.Sprint(attributes[schema.PartitionKey], " ", attributes[schema.SortKey]))
+			}
+		}
+	}
+	return all, nil
 }
 
 // lossy loses the reply to every third request after the table has applied it,

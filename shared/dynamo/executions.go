@@ -79,6 +79,9 @@ type progress struct {
 	Shard    string `dynamodbav:"open_shard,omitempty"`
 	Due      string `dynamodbav:"due,omitempty"`
 	Revision int64  `dynamodbav:"rev"`
+
+	Kept    int64 `dynamodbav:"kp,omitempty"`      // while it is open
+	Expires int64 `dynamodbav:"expires,omitempty"` // the same time, once it has ended
 }
 
 func originOf(x execution.Execution) (origin, error) {
@@ -108,6 +111,11 @@ func progressOf(x execution.Execution) (progress, error) {
 	}
 	if i.Due != "" {
 		i.Shard = shardOf(x.ID)
+	}
+	if x.Status.Ended() {
+		i.Expires = seconds(x.KeptUntil)
+	} else {
+		i.Kept = seconds(x.KeptUntil)
 	}
 	var errs [5]error
 	if x.Error != nil {
@@ -159,7 +167,7 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		Denials: denials, Untracked: i.Untracked, RootRuns: i.RootRuns,
 		ID: exec, Org: o, Agent: id.Agent(i.Agent), Version: i.Version, RetryOf: id.Execution(i.RetryOf), By: starterOf(i.By, i.KeyMaker),
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
-		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed),
+		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed), KeptUntil: secondsOf(max(i.Kept, i.Expires)),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
 		WasParked: i.Rested, Held: i.Held,
 		Done: i.Done, StalledLeases: i.Idle, Begun: execution.Begun{Step: id.Step(i.Begun), Attempts: i.Attempts}, Revision: i.Revision,
@@ -238,12 +246,36 @@ func (s *Store) CreateRetry(ctx context.Context, x execution.Execution, acts ...
 	if err := errors.Join(originErr, err); err != nil {
 		return fmt.Errorf("write %s: %w", x.ID, err)
 	}
-	record := put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil)
-	err = s.write(ctx, append(auditWrites(acts), record)...)
+	ws := append(auditWrites(acts), put(runItem{primary: metaKey(x.Org, x.ID), origin: o, progress: st}, "attribute_not_exists(pk)", nil))
+	record, prolong := len(ws)-1, x.RetryOf != "" && !x.KeptUntil.IsZero()
+	if prolong {
+		ws = append(ws, prolongWrite(x))
+	}
+	err = s.write(ctx, ws...)
+	r := refused(err)
+	if r == nil {
+		return err
+	}
+	if _, exists := r.at(record); exists || !prolong {
+		return execution.ErrExists
+	}
+	if payload, _ := r.at(len(ws) - 1); payload == nil {
+		return execution.ErrNotFound // the event has expired
+	}
+	err = s.write(ctx, ws[:len(ws)-1]...)
 	if refused(err) != nil {
 		return execution.ErrExists
 	}
 	return err
+}
+
+// prolongWrite keeps the payload of a retried run as long as the retry.
+func prolongWrite(x execution.Execution) write {
+	kept := seconds(x.KeptUntil)
+	return write{
+		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"expires": kept}, shared: true,
+		cond: "expires <= :kept", args: map[string]any{":kept": kept},
+	}
 }
 
 // Execution implements execution.Store.
@@ -269,7 +301,13 @@ func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (exe
 		steps[x.Last.ID] = *x.Last
 	}
 	x.Trigger.Payload, err = s.payload(ctx, o, meta.Digest)
-	return x, steps, err
+	if errors.Is(err, errNoPayload) && x.Status.Ended() { // DynamoDB deletes the expired items of a run one by one
+		err = nil
+	}
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("payload of %s: %w", exec, err)
+	}
+	return x, steps, nil
 }
 
 // recorded returns the record and the steps of a run; a nil record when the run
@@ -312,14 +350,16 @@ type stepItem struct {
 	Doc     string `dynamodbav:"doc"` // JSON
 	Attempt int64  `dynamodbav:"attempt"`
 	Ended   bool   `dynamodbav:"ended,omitempty"`
+	Expires int64  `dynamodbav:"expires,omitempty"`
 }
 
 // stepWrite records a step, unless it is recorded as ended or by a later
 // attempt.
-func stepWrite(o id.Org, exec id.Execution, step execution.StepRecord) write {
+func stepWrite(x execution.Execution, step execution.StepRecord) write {
 	doc, err := toJSON(step)
 	w := put(stepItem{
-		primary: stepKey(o, exec, step.ID), Doc: doc, Attempt: step.Attempt, Ended: step.Status.Ended(),
+		primary: stepKey(x.Org, x.ID, step.ID), Doc: doc, Attempt: step.Attempt, Ended: step.Status.Ended(),
+		Expires: seconds(x.KeptUntil),
 	}, "attribute_not_exists(pk) OR (attribute_not_exists(ended) AND attempt <= :attempt)",
 		map[string]any{":attempt": step.Attempt})
 	w.err = errors.Join(w.err, err)
@@ -327,8 +367,8 @@ func stepWrite(o id.Org, exec id.Execution, step execution.StepRecord) write {
 }
 
 // SaveStep implements runner.Store.
-func (s *Store) SaveStep(ctx context.Context, o id.Org, exec id.Execution, step execution.StepRecord) error {
-	err := s.write(ctx, stepWrite(o, exec, step))
+func (s *Store) SaveStep(ctx context.Context, x execution.Execution, step execution.StepRecord) error {
+	err := s.write(ctx, stepWrite(x, step))
 	if refused(err) != nil {
 		return execution.ErrStale
 	}

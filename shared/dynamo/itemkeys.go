@@ -161,8 +161,12 @@ func runOf(pk string) (o id.Org, x id.Execution, ok bool) {
 // digestOf returns the digest of the agent and the content of the event.
 func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.Content()) }
 
+func payloadPartition(o id.Org, digest string) (string, error) {
+	return join("ORG", string(o), "SEEN", digest)
+}
+
 func payloadKey(o id.Org, digest string) primary {
-	pk, err := join("ORG", string(o), "SEEN", digest)
+	pk, err := payloadPartition(o, digest)
 	return in(pk, err, "SEEN")
 }
 
@@ -177,6 +181,9 @@ func makerKey(o id.Org, made catalog.ObjectID) primary {
 	pk, err := join("ORG", string(o), "MADE", id.Digest(made.Kind, made.ID))
 	return in(pk, err, "MAKER")
 }
+
+// notedClientKey is the key of the note that a client has facts.
+func notedClientKey(o id.Org, c id.Client) primary { return inOrg(o, "CLIENT", string(c)) }
 
 func clientPartition(o id.Org, c id.Client) (string, error) {
 	return join("ORG", string(o), "CLIENT", string(c))
@@ -199,13 +206,30 @@ func kindOf(sk string) client.Kind {
 	return client.Kind(strings.ToLower(kind))
 }
 
+// A soleKind is a kind of items that share one partition of the organization.
+type soleKind string
+
+// The sole kinds.
+const (
+	ofMonths soleKind = "CREDIT"
+	ofStats  soleKind = "STATS"
+	ofQuotas soleKind = "QUOTA"
+	ofRates  soleKind = "RATE"
+	ofActs   soleKind = "AUDIT"
+)
+
+// soleParts returns all sole kinds.
+func soleParts() []soleKind { return []soleKind{ofMonths, ofStats, ofQuotas, ofRates, ofActs} }
+
+func solePart(o id.Org, kind soleKind) (string, error) { return join("ORG", string(o), string(kind)) }
+
 func approvalKey(o id.Org, a id.Approval) primary {
 	pk, err := join("ORG", string(o), "APPR", string(a))
 	return in(pk, err, "APPROVAL")
 }
 
 func monthKey(o id.Org, m credit.Month) primary {
-	pk, err := join("ORG", string(o), "CREDIT")
+	pk, err := solePart(o, ofMonths)
 	return in(pk, err, "MONTH", string(m))
 }
 
@@ -222,20 +246,20 @@ func revokedUserKey(o id.Org, u id.User) primary {
 // tallyKey is the key of the count of an organization's runs. It has a partition of
 // its own, because every event that starts runs writes it.
 func tallyKey(o id.Org) primary {
-	pk, err := join("ORG", string(o), "QUOTA")
+	pk, err := solePart(o, ofQuotas)
 	return in(pk, err, "RUNS")
 }
 
 // messagesKey is the key of the count of one quota of messages on a day.
 func messagesKey(o id.Org, day quota.Day, name quota.Name) primary {
-	pk, err := join("ORG", string(o), "QUOTA")
+	pk, err := solePart(o, ofQuotas)
 	return in(pk, err, "DAY", string(day), string(name))
 }
 
 // rateKey is the key of the permits that were leased from a pot in one minute. The
 // pots of an organization share its partition.
 func rateKey(p limit.Pot, minute time.Time) primary {
-	pk, err := join("ORG", string(p.Org), "RATE")
+	pk, err := solePart(p.Org, ofRates)
 	sk := []string{"MINUTE", minute.UTC().Format("2006-01-02T15:04Z")}
 	if p.Spare {
 		sk = append(sk, "RESERVE")
@@ -262,14 +286,14 @@ func outboxKey(o id.Org, e id.Event) primary {
 	return in(pk, err, "EVENT")
 }
 
-func statsPartition(o id.Org) (string, error) { return join("ORG", string(o), "STATS") }
+func statsPartition(o id.Org) (string, error) { return solePart(o, ofStats) }
 
 func statsKey(o id.Org, a id.Agent) primary {
 	pk, err := statsPartition(o)
 	return in(pk, err, "AGENT", string(a))
 }
 
-func actPartition(o id.Org) (string, error) { return join("ORG", string(o), "AUDIT") }
+func actPartition(o id.Org) (string, error) { return solePart(o, ofActs) }
 
 // auditKey sorts the entries of an organization by time.
 func auditKey(e audit.Entry) primary {
@@ -283,6 +307,10 @@ func auditKey(e audit.Entry) primary {
 func actsOf(o id.Org, list, value string) (string, error) {
 	return join("ORG", string(o), "AUDIT", list, value)
 }
+
+// partsOfOrg lists the items that only their own name leads to, so that an erasure
+// finds them.
+func partsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "PARTS") }
 
 func runsOfOrg(o id.Org) (string, error) { return join("ORG", string(o), "RUNS") }
 
@@ -315,6 +343,9 @@ func outboxShardOf(e id.Event) string { return outboxShard(int(id.Hash(string(e)
 // searches is the partition of the index open that lists the organizations whose
 // open runs are searched. There are only a few at a time.
 const searches = "SEARCH#0"
+
+// erasures is the partition of the index open that lists the erasures under way.
+const erasures = "ERASE#0"
 
 func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
 

@@ -14,6 +14,8 @@ import (
 type makerItem struct {
 	primary
 
+	part
+
 	Run     string `dynamodbav:"run"`
 	Until   int64  `dynamodbav:"known_until"`
 	Expires int64  `dynamodbav:"expires"`
@@ -23,7 +25,7 @@ type makerItem struct {
 func (s *Store) SaveMaker(ctx context.Context, o id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error {
 	until := now.Add(execution.MakerKept)
 	err := s.write(ctx, put(makerItem{
-		primary: makerKey(o, made), Run: string(by), Until: nanos(until), Expires: until.Add(retention).Unix(),
+		primary: makerKey(o, made), part: partOf(o, makerKey(o, made)), Run: string(by), Until: nanos(until), Expires: until.Add(retention).Unix(),
 	}, "attribute_not_exists(pk) OR known_until <= :now", map[string]any{":now": nanos(now)}))
 	if refused(err) != nil {
 		return nil //nolint:nilerr // the first run stays.
@@ -50,6 +52,6 @@ func (s *Store) AddUses(ctx context.Context, o id.Org, uses []tenant.Use) error 
 func usesWrite(o id.Org, uses []tenant.Use) write {
 	return write{
 		op: opUpdate, key: tenantKey(o), union: map[string][]string{"uses": texts(uses)}, shared: true,
-		cond: "attribute_exists(pk)",
+		cond: "attribute_exists(rev)", // an erasure has none
 	}
 }

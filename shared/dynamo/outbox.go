@@ -21,6 +21,7 @@ import (
 // published.
 type outboxItem struct {
 	primary
+	part
 
 	Doc     string `dynamodbav:"doc"` // JSON
 	Shard   string `dynamodbav:"open_shard,omitempty"`
@@ -40,7 +41,7 @@ func outboxWrites(events []event.Event) []write {
 	for _, e := range events {
 		doc, err := toJSON(e)
 		w := put(outboxItem{
-			primary: outboxKey(e.Org, e.ID), Doc: doc,
+			primary: outboxKey(e.Org, e.ID), part: partOf(e.Org, outboxKey(e.Org, e.ID)), Doc: doc,
 			Shard: outboxShardOf(e.ID), Due: e.Published.Add(outbox.Grace).UTC().Format(dueFormat),
 			Expires: e.Published.Add(keptEvents).Unix(),
 		}, "", nil)

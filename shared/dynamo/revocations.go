@@ -10,6 +10,7 @@ import (
 
 type revokedItem struct {
 	primary
+	part
 
 	Before  int64 `dynamodbav:"issued_before,omitempty"` // of a revocation by user, in nanoseconds
 	Expires int64 `dynamodbav:"expires"`
@@ -21,7 +22,8 @@ func (s *Store) Revoke(ctx context.Context, r tenant.Revocation) error {
 	if r.JTI != "" {
 		return s.write(ctx, put(revokedItem{primary: revokedKey(r.Org, r.JTI), Expires: expires}, "", nil))
 	}
-	i := revokedItem{primary: revokedUserKey(r.Org, r.User), Before: nanos(r.Before), Expires: expires}
+	key := revokedUserKey(r.Org, r.User)
+	i := revokedItem{primary: key, part: partOf(r.Org, key), Before: nanos(r.Before), Expires: expires}
 	err := s.write(ctx, put(i, "attribute_not_exists(pk) OR issued_before < :before", map[string]any{":before": i.Before}))
 	if refused(err) == nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	mathrand "math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,6 +19,9 @@ type Store struct {
 	table string
 	nonce func() string
 	sleep func(ctx context.Context, d time.Duration) error
+
+	mu    sync.Mutex
+	noted map[string]bool // clients that are noted to have facts
 }
 
 // An Option configures a Store.
@@ -34,12 +38,16 @@ func WithSleep(sleep func(context.Context, time.Duration) error) Option {
 
 // New returns a store on a table.
 func New(db *dynamodb.Client, table string, opts ...Option) *Store {
-	s := &Store{db: db, table: table, nonce: rand.Text, sleep: clock.Sleep}
+	s := &Store{db: db, table: table, nonce: aNonce, sleep: clock.Sleep, noted: map[string]bool{}}
 	for _, o := range opts {
 		o(s)
 	}
 	return s
 }
+
+// aNonce returns 70 random bits. It must differ among the writes of one item while
+// their replies may be lost, and every item pays for its length.
+func aNonce() string { return rand.Text()[:14] }
 
 // tries bounds how often a write that lost a race or met a conflict is tried.
 const tries = 30

@@ -24,6 +24,7 @@ type tenantItem struct {
 	hubItem
 
 	Policy   map[string]string `dynamodbav:"policy,omitempty"`
+	Keep     int               `dynamodbav:"retention_days,omitempty"`
 	Settings int64             `dynamodbav:"settings,omitempty"` // counts their changes
 	Revision int64             `dynamodbav:"rev"`
 
@@ -32,6 +33,8 @@ type tenantItem struct {
 	Search int64  `dynamodbav:"search_until,omitempty"` // with it, the tenant is in the index open
 
 	Uses []string `dynamodbav:"uses,stringset,omitempty"` // added to by the writes that activate agents
+
+	Erasing string `dynamodbav:"erasing,omitempty"` // the stage of the erasure that replaced the tenant
 }
 
 // A pauseDoc is the JSON of a pause.
@@ -75,7 +78,7 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt),
-		Settings:    tenant.Settings{Chosen: chosen, Revision: i.Settings},
+		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Revision: i.Settings},
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
 	}
@@ -98,6 +101,8 @@ func (s *Store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
 		return tenant.Tenant{}, err
 	case !found:
 		return tenant.Tenant{}, tenant.ErrUnknown
+	case i.Erasing != "":
+		return tenant.Tenant{}, tenant.ErrUnknown.Because(tenant.ErrDeleted)
 	}
 	return i.tenant(o)
 }
@@ -151,7 +156,8 @@ func (s *Store) SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit
 		chosen[string(p)] = string(c)
 	}
 	update := write{
-		op: opUpdate, key: tenantKey(t.Org), set: map[string]any{"policy": chosen, "settings": t.Settings.Revision},
+		op: opUpdate, key: tenantKey(t.Org),
+		set: map[string]any{"policy": chosen, "retention_days": t.Settings.RetentionDays, "settings": t.Settings.Revision},
 		add: map[string]int64{"rev": 1}, cond: "rev = :rev", args: map[string]any{":rev": t.Revision},
 	}
 	err := s.write(ctx, append([]write{update}, auditWrites(acts)...)...)

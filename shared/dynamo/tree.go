@@ -11,6 +11,7 @@ import (
 // A treeItem has the marks of the runs below a root event.
 type treeItem struct {
 	primary
+	part
 
 	Marks   []byte `dynamodbav:"marks"`
 	Expires int64  `dynamodbav:"expires"`
@@ -30,7 +31,7 @@ func (s *Store) SaveTree(ctx context.Context, o id.Org, root id.Event, before, a
 		cond, args = "marks = :before", map[string]any{":before": []byte(before.Marks)}
 	}
 	err := s.write(ctx, put(treeItem{
-		primary: treeKey(o, root), Marks: []byte(after.Marks), Expires: now.Add(quota.TreeKept).Unix(),
+		primary: treeKey(o, root), part: partOf(o, treeKey(o, root)), Marks: []byte(after.Marks), Expires: now.Add(quota.TreeKept).Unix(),
 	}, cond, args))
 	if refused(err) != nil {
 		return quota.ErrStale

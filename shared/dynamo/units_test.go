@@ -84,7 +84,7 @@ func (w *fixture) run(a id.Agent) execution.Execution {
 	}
 	return execution.New(execution.Execution{
 		ID: execution.ID(org, a, e), Org: org, Agent: a, Version: 1, Trigger: e,
-	}, e.Published)
+	}, e.Published).Kept(0, 0)
 }
 
 // begun stores a new run as the dispatcher does.
@@ -419,6 +419,15 @@ func orgPatterns() map[string]pattern {
 		"Searching, none": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Searching(ctx, 100)) }
 		},
+		"Erasing, none": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.Erasing(ctx, start(), 100)) }
+		},
+		"BeginErasure": func(w *fixture) call {
+			x := tenant.Tenant{Org: id.Org("org_" + rand.Text()), Plan: credit.Growth, Created: start(), Updated: start()}
+			w.ok(w.store.SaveTenant(w.t.Context(), x, month))
+			e := tenant.Erasure{Org: x.Org, Event: "evt_deleted", Deleted: start(), Began: start(), Stage: tenant.Stopping, Next: start().Add(time.Hour)}
+			return func(ctx context.Context) error { return w.store.BeginErasure(ctx, e) }
+		},
 		"Refusal": func(w *fixture) call {
 			return func(ctx context.Context) error {
 				e := activity.Entry{ID: activity.ID(org, w.agent.ID, "evt_1", start()), Org: org, Agent: w.agent.ID}
@@ -481,7 +490,7 @@ func orgPatterns() map[string]pattern {
 			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
 		},
 		"Revoke, user": func(w *fixture) call {
-			r := tenant.Revocation{Org: org, User: "user_1", Before: start(), Expires: start()}
+			r := tenant.Revocation{Org: org, User: id.User("user_" + rand.Text()), Before: start(), Expires: start()}
 			return func(ctx context.Context) error { return w.store.Revoke(ctx, r) }
 		},
 		"Revoked": func(w *fixture) call {
@@ -606,7 +615,9 @@ func agentPatterns() map[string]pattern {
 			}
 		},
 		"CreateRetry": func(w *fixture) call {
-			x := w.run(w.agent.ID)
+			x := w.begun()
+			x.RetryOf, x.ID, x.Created, x.Revision = x.ID, id.Execution("exec_"+rand.Text()), x.Created.Add(time.Hour), 0
+			x = x.Kept(0, 0)
 			return func(ctx context.Context) error { return w.store.CreateRetry(ctx, x, anAct(string(x.ID), 1)) }
 		},
 		"Audit": func(w *fixture) call {
@@ -772,7 +783,7 @@ func runPatterns() map[string]pattern {
 		"Execution": func(w *fixture) call {
 			x := w.leased()
 			for _, name := range []id.Step{"a", "b", "c"} {
-				w.ok(w.store.SaveStep(w.t.Context(), org, x.ID, action(name)))
+				w.ok(w.store.SaveStep(w.t.Context(), x, action(name)))
 			}
 			return func(ctx context.Context) error {
 				_, _, err := w.store.Execution(ctx, org, x.ID)
@@ -785,7 +796,7 @@ func runPatterns() map[string]pattern {
 		},
 		"SaveStep": func(w *fixture) call {
 			x := w.leased()
-			return func(ctx context.Context) error { return w.store.SaveStep(ctx, org, x.ID, answer()) }
+			return func(ctx context.Context) error { return w.store.SaveStep(ctx, x, answer()) }
 		},
 		"Commit: lease": commits(func(w *fixture) execution.Change {
 			x, _ := w.begun().Leased(owner, 0, start())
@@ -840,7 +851,7 @@ func runPatterns() map[string]pattern {
 			x := w.leased()
 			gate := action("confirm_isolation")
 			gate.Kind, gate.Status, gate.Asked = definition.Gate, execution.StepCompleted, start()
-			w.ok(w.store.SaveStep(w.t.Context(), x.Org, x.ID, gate))
+			w.ok(w.store.SaveStep(w.t.Context(), x, gate))
 			x.WasParked = true
 			w.ok(w.store.Commit(w.t.Context(), execution.Change{Execution: x}))
 			x.Revision++

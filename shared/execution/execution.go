@@ -76,11 +76,12 @@ const (
 	CancelledByUser Reason = "cancelled_by_user"
 	AgentDeleted    Reason = "agent_deleted"
 	OrgPaused       Reason = "org_paused"
+	OrgDeleted      Reason = "org_deleted" // only until the run is deleted too
 )
 
 // Reasons returns all reasons of a cancellation.
 func Reasons() []Reason {
-	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted, OrgPaused}
+	return []Reason{ApprovalDenied, ApprovalExpired, CancelledByUser, AgentDeleted, OrgPaused, OrgDeleted}
 }
 
 // A Failure is the error that ended a run or a step.
@@ -118,6 +119,7 @@ type Execution struct {
 	Created     time.Time
 	Started     time.Time
 	Completed   time.Time
+	KeptUntil   time.Time // when its items expire; zero for an open run from before runs expired
 
 	Lease         Lease
 	WasParked     bool      // whether the run was ever parked or found without progress
@@ -403,6 +405,7 @@ func (x Execution) AwaitingApproval(expires time.Time) Execution {
 // ended returns the run at its end. Credits still held keep it due.
 func (x Execution) ended(s Status, r Reason, now time.Time) Execution {
 	x.Status, x.Reason, x.Completed, x.Held = s, r, now, false
+	x = x.keptOn(now)
 	if len(x.Holds) == 0 {
 		x.Due = time.Time{}
 	} else {

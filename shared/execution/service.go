@@ -131,15 +131,18 @@ type Service struct {
 	Machine     Machine // nil for a function that may start none: the sweeper starts them
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
+	Retention   time.Duration // of retries, where the organization chose none; zero for DefaultRetention
 	// Report logs a failure that does not affect the caller, because the
 	// sweeper recovers from it.
 	Report func(ctx context.Context, err error)
 }
 
-// List returns a page of the caller's runs.
+// List returns a page of the caller's runs, without those that have expired.
 func (s *Service) List(ctx context.Context, who caller.Caller, q Query) (Page, error) {
 	q.Now = s.Now()
-	return s.Store.Executions(ctx, who.Org, q)
+	p, err := s.Store.Executions(ctx, who.Org, q)
+	p.Executions = slices.DeleteFunc(p.Executions, func(x Execution) bool { return x.Gone(q.Now) })
+	return p, err
 }
 
 // Get returns a run of the caller's organization with its trace, or ErrNotFound.
@@ -149,6 +152,9 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 		return Execution{}, nil, err
 	}
 	x.Correlate(ctx)
+	if x.Gone(s.Now()) {
+		return Execution{}, nil, ErrNotFound
+	}
 	d, err := s.Definitions.Version(ctx, who.Org, x.Agent, x.Version)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
@@ -175,6 +181,15 @@ func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Executi
 func (s *Service) CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) error {
 	return s.cancel(ctx, org, exec, cancellation{reason: OrgPaused, by: by})
 }
+
+// CancelDeleted ends a run because the Hub deleted its organization. The people who
+// were asked at its gate get no message. It returns ErrNotFound or ErrState.
+func (s *Service) CancelDeleted(ctx context.Context, org id.Org, exec id.Execution) error {
+	return s.cancel(ctx, org, exec, cancellation{reason: OrgDeleted, by: hub})
+}
+
+// hub is the author of cancellations on behalf of the Hub.
+const hub id.Actor = "hub"
 
 // CancelAll ends every open run of an agent that by deletes. It repeats until no list
 // contains an open run: a run whose status changes meanwhile may be missing in
@@ -265,6 +280,9 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 		return x
 	}, done, now.Before(x.Lease.Until))
 	c.Acts = acts
+	if by.reason == OrgDeleted && len(c.Execution.Holds) == 0 {
+		c.Execution.Due = time.Time{} // nobody of the organization is told any more
+	}
 	if gate.Status == approval.Pending && x.Status == WaitingApproval {
 		gate = gate.Close(now)
 		c.Gate = &gate
@@ -326,6 +344,9 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 		return Execution{}, nil, err
 	}
 	x.Correlate(ctx)
+	if x.Gone(s.Now()) {
+		return Execution{}, nil, ErrNotFound
+	}
 	if x.Status != Failed && x.Status != Cancelled {
 		_, err := x.Retry("", 0, StarterOf(who), nil, s.Now())
 		return Execution{}, nil, err
@@ -345,7 +366,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if err := s.mayOverrule(ctx, who, denials, approval.RulesOf(t)); err != nil {
 		return Execution{}, nil, err
 	}
-	again, open, err := s.retryOf(ctx, who, t.Plan, x, version, denials)
+	again, open, err := s.retryOf(ctx, who, t.Plan, x, retrial{version, d.Patience(), t.Settings.Retention(s.Retention), denials})
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("record the retry of %s: %w", exec, err)
 	}
@@ -361,12 +382,20 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 // maxRetries limits the retries of a run, those of its retries included.
 const maxRetries = 1000
 
+// A retrial is what a retry takes from the present and from earlier runs.
+type retrial struct {
+	version   int
+	patience  time.Duration // of that version
+	retention time.Duration
+	denials   []id.Approval
+}
+
 // retryOf records the next retry of a run, or returns the open one. Retries count
 // against the quotas, and not against the limit of the agent. The retries of a run and
 // of its retries are numbered together: the number makes the id, so of two requests
 // with the same number one records its retry, and the other counts it.
 func (s *Service) retryOf(
-	ctx context.Context, who caller.Caller, plan credit.Plan, x Execution, version int, denials []id.Approval,
+	ctx context.Context, who caller.Caller, plan credit.Plan, x Execution, r retrial,
 ) (again Execution, open bool, err error) {
 	first, err := s.firstOf(ctx, x)
 	if err != nil {
@@ -385,7 +414,8 @@ func (s *Service) retryOf(
 			started = append(started, earlier.Created)
 			continue
 		}
-		again, err = x.Retry(first.RetryID(n), version, StarterOf(who), denials, s.Now())
+		again, err = x.Retry(first.RetryID(n), r.version, StarterOf(who), r.denials, s.Now())
+		again = again.Kept(r.patience, r.retention)
 		if err == nil {
 			err = retriesLeft(first.ID, started, again.Created)
 		}
@@ -424,6 +454,9 @@ func (s *Service) firstOf(ctx context.Context, x Execution) (Execution, error) {
 			return x, nil
 		}
 		before, _, err := s.Store.Execution(ctx, x.Org, x.RetryOf)
+		if errors.Is(err, ErrNotFound) {
+			return x, nil // the earlier ones have expired
+		}
 		if err != nil {
 			return Execution{}, fmt.Errorf("find the run that %s retries: %w", x.ID, internal(err))
 		}

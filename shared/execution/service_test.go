@@ -312,6 +312,35 @@ func TestCancellingDeniesTheGateAndWakesTheMachine(t *testing.T) {
 	}
 }
 
+func TestARunOfADeletedOrganizationEndsWithItsGateAndTellsNobody(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		cancel func(w *fixture) error
+		owes   bool
+	}{
+		"by a person":      {func(w *fixture) error { return w.service().Cancel(t.Context(), who, "exec_1") }, true},
+		"for the deletion": {func(w *fixture) error { return w.service().CancelDeleted(t.Context(), who.Org, "exec_1") }, false},
+	} {
+		w := asking(t)
+		gate := w.steps["a"]
+		gate.Output = map[string]any{"notified": map[string]any{"asked": []any{map[string]any{
+			"channel": "slack", "recipients": []any{map[string]any{"recipient": "https://slack.example/x", "status": "sent"}},
+		}}}}
+		w.steps["a"] = gate
+		if err := tc.cancel(w); err != nil {
+			t.Fatal(err)
+		}
+		x := w.commits[0].Execution
+		if x.Status != execution.Cancelled || x.Due.IsZero() == tc.owes {
+			t.Errorf("%s: %s, %s, due %v, owes outcomes: want %t", name, x.Status, x.Reason, x.Due, tc.owes)
+		}
+		if len(w.rings) != 1 || w.commits[0].Gate == nil {
+			t.Errorf("%s: the machine was not woken", name)
+		}
+	}
+}
+
 func TestACancellationStandsWhenTheMachineCannotBeWoken(t *testing.T) {
 	t.Parallel()
 

@@ -215,6 +215,9 @@ const Between = time.Second
 func (s *Service) Repeat(ctx context.Context, org id.Org) error {
 	for {
 		t, err := s.Store.Tenant(ctx, org)
+		if errors.Is(err, tenant.ErrDeleted) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -251,6 +254,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 
 func (s *Service) sweep(ctx context.Context, org id.Org) error {
 	t, err := s.Store.Tenant(ctx, org)
+	if errors.Is(err, tenant.ErrDeleted) {
+		return nil
+	}
 	if err != nil || t.SearchUntil.IsZero() {
 		return err // without a search, the index lagged behind
 	}
@@ -358,10 +364,20 @@ func (s *Service) hold(ctx context.Context, x execution.Execution) (changed bool
 	return changed, err
 }
 
+// platform is the author of cancellations that no person asked for.
+const platform id.Actor = "platform"
+
 // release lets a held run go on. A run whose worker is still at its step needs no
-// machine.
+// machine. One that was held so long that its steps expire ends instead.
 func (s *Service) release(ctx context.Context, x execution.Execution) (changed bool, err error) {
 	now := s.Now()
+	if x.Outlived(now) {
+		err := s.Runs.CancelPaused(ctx, x.Org, x.ID, platform)
+		if errors.Is(err, execution.ErrState) {
+			return false, nil // it has ended meanwhile
+		}
+		return err == nil, err
+	}
 	x, changed, err = s.mark(ctx, x, func(x execution.Execution) (execution.Execution, bool) { return x.Release(now) })
 	if err != nil || !changed || s.Machine == nil || now.Before(x.Lease.Until) {
 		return changed, err

@@ -228,7 +228,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
 	w.routes = append(w.routes, credits{w.edge, w, w.store, w.store, quotas}.routes()...)
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
-	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}}.routes()...)
+	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}, 400}.routes()...)
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
 		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Report: w.report,
 	}}.routes()...)
@@ -299,7 +299,7 @@ func (w *fixture) fill(t *testing.T) {
 			Usage:   &execution.Usage{Model: "anthropic.claude-sonnet-4-5", InputTokens: 812, OutputTokens: 211},
 			Started: x.Started.Add(12 * time.Millisecond), Ended: x.Started.Add(855 * time.Millisecond),
 		}
-		check(w.store.SaveStep(ctx, "org_a", doneID, step))
+		check(w.store.SaveStep(ctx, execution.Execution{Org: "org_a", ID: doneID}, step))
 		steps["classify"] = step
 		return x.End(func(x execution.Execution) execution.Execution { return x.Complete(x.Started.Add(2 * time.Second)) }, steps, false)
 	})

@@ -213,6 +213,9 @@ func written() []golden {
 		{"every fault", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": "never", "self_approvals": "deny"}, "polices": {}}`}, nil},
 		{"no object", call{as: owner, what: "PATCH /api/settings", body: `{"policy": "strict"}`}, nil},
 		{"a list", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": ["deny"]}}`}, nil},
+		{"retention", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": 190}`}, deny},
+		{"retention reset", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": null}`}, deny},
+		{"retention too short", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": 29}`}, nil},
 		{"by a member", call{as: "member@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
 		{"by a key", call{as: "read_write", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
 

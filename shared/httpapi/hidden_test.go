@@ -69,7 +69,7 @@ func (w *fixture) hooked(t *testing.T) string {
 		} {
 			s.Status, s.Started, s.Ended = execution.StepFailed, x.Started, x.Started
 			s.Error = &execution.Failure{Code: "notification_failed", Message: "None of 3 could be reached. The first, " + url + ": it said no.", Step: s.ID}
-			if err := w.store.SaveStep(t.Context(), "org_a", x.ID, s); err != nil {
+			if err := w.store.SaveStep(t.Context(), x, s); err != nil {
 				t.Fatal(err)
 			}
 			steps[s.ID] = s

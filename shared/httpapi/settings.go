@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -14,14 +15,16 @@ import (
 type settings struct {
 	Edge
 
-	svc *tenant.SettingsService
+	svc       *tenant.SettingsService
+	retention int // days, where an organization chose none
 }
 
 var _ spec.StrictServerInterface = settings{}
 
-// Settings returns the handler of the endpoints of settings.
-func Settings(svc *tenant.SettingsService, edge Edge) http.Handler {
-	return edge.mount(settings{edge, svc}.routes())
+// Settings returns the handler of the endpoints of settings. retention is the number
+// of days for which runs are kept where an organization chose none.
+func Settings(svc *tenant.SettingsService, retention int, edge Edge) http.Handler {
+	return edge.mount(settings{edge, svc, retention}.routes())
 }
 
 func readGetSettings(*request) spec.GetSettingsRequestObject { return spec.GetSettingsRequestObject{} }
@@ -32,13 +35,24 @@ func (g settings) GetSettings(ctx context.Context, _ spec.GetSettingsRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return spec.GetSettings200JSONResponse{Body: viewSettings(s), Headers: spec.GetSettings200ResponseHeaders{ETag: settingsTag(s)}}, nil
+	return spec.GetSettings200JSONResponse{Body: g.view(s), Headers: spec.GetSettings200ResponseHeaders{ETag: settingsTag(s)}}, nil
 }
 
 func readUpdateSettings(in *request) spec.UpdateSettingsRequestObject {
-	q := spec.UpdateSettingsRequestObject{Body: &tenant.SettingsPatch{Policies: readPolicies(in.object())}}
+	q := spec.UpdateSettingsRequestObject{Body: readSettings(in.object())}
 	q.Params.IfMatch = in.ifMatch()
 	return q
+}
+
+// readSettings returns the changes in a body.
+func readSettings(body input.Object) *tenant.SettingsPatch {
+	p := &tenant.SettingsPatch{}
+	if _, given := body.OptionalAny("retention_days"); given {
+		days := int(body.Int("retention_days", tenant.MinRetentionDays, tenant.MaxRetentionDays))
+		p.RetentionDays = &days
+	}
+	p.Policies = readPolicies(body)
+	return p
 }
 
 // readPolicies returns the policies that a body changes, with an empty choice for
@@ -80,11 +94,11 @@ func (g settings) UpdateSettings(ctx context.Context, q spec.UpdateSettingsReque
 	if err != nil {
 		return nil, err
 	}
-	return spec.UpdateSettings200JSONResponse{Body: viewSettings(s), Headers: spec.UpdateSettings200ResponseHeaders{ETag: settingsTag(s)}}, nil
+	return spec.UpdateSettings200JSONResponse{Body: g.view(s), Headers: spec.UpdateSettings200ResponseHeaders{ETag: settingsTag(s)}}, nil
 }
 
-func viewSettings(s tenant.Settings) spec.Settings {
-	v := spec.Settings{Policy: make(spec.Policy)}
+func (g settings) view(s tenant.Settings) spec.Settings {
+	v := spec.Settings{Policy: make(spec.Policy), RetentionDays: cmp.Or(s.RetentionDays, g.retention)}
 	for _, p := range tenant.Policies() {
 		v.Policy[p] = s.Policy(p)
 	}

@@ -138,10 +138,10 @@ func (r *run) header() execution.Execution {
 }
 
 // SaveStep implements runner.Store.
-func (s *Store) SaveStep(_ context.Context, o id.Org, exec id.Execution, step execution.StepRecord) error {
+func (s *Store) SaveStep(_ context.Context, x execution.Execution, step execution.StepRecord) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.org(o).runs[exec]
+	r, ok := s.org(x.Org).runs[x.ID]
 	if !ok || !r.takes(step) {
 		return execution.ErrStale
 	}

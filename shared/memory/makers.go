@@ -47,5 +47,8 @@ func (s *Store) AddUses(_ context.Context, o id.Org, uses []tenant.Use) error {
 
 // add adds uses to those of the organization.
 func (o *org) add(uses []tenant.Use) {
+	if o.tenant.Revision == 0 {
+		return
+	}
 	o.tenant.Uses = slices.Compact(slices.Sorted(slices.Values(slices.Concat(o.tenant.Uses, uses))))
 }

@@ -64,6 +64,8 @@ type org struct {
 	messages map[messagesKey]quota.DayTally
 	trees    map[id.Event]quota.Tree
 	audit    map[id.Audit]audit.Entry
+
+	erasure tenant.Erasure // in the place of a deleted tenant
 }
 
 // New returns an empty store.
@@ -72,35 +74,39 @@ func New() *Store { return &Store{orgs: make(map[id.Org]*org)} }
 // org returns the data of an organization; the caller holds the lock.
 func (s *Store) org(o id.Org) *org {
 	if s.orgs[o] == nil {
-		s.orgs[o] = &org{
-			months:    map[credit.Month]credit.Balance{},
-			agents:    map[id.Agent]agent.Agent{},
-			versions:  map[id.Agent]map[int]agent.Version{},
-			requests:  map[string]agent.Request{},
-			pauses:    map[id.Agent]pause{},
-			stats:     map[id.Agent]agent.Stats{},
-			runs:      map[id.Execution]*run{},
-			claims:    map[string]claim{},
-			starts:    map[id.Agent]dispatch.LimitStarts{},
-			refusals:  map[id.Activity]activity.Entry{},
-			approvals: map[id.Approval]approval.Approval{},
-			keys:      map[id.Key]key.Key{},
-			facts:     map[subject]client.Fact{},
-			begun:     map[string]int{},
-			makers:    map[catalog.ObjectID]maker{},
-			permits:   map[permitKey]int{},
-			revoked:   map[string]bool{},
-
-			issuedBefore: map[id.User]time.Time{},
-
-			messages: map[messagesKey]quota.DayTally{},
-
-			outbox: map[id.Event]event.Event{},
-			trees:  map[id.Event]quota.Tree{},
-			audit:  map[id.Audit]audit.Entry{},
-		}
+		s.orgs[o] = emptyOrg()
 	}
 	return s.orgs[o]
+}
+
+func emptyOrg() *org {
+	return &org{
+		months:    map[credit.Month]credit.Balance{},
+		agents:    map[id.Agent]agent.Agent{},
+		versions:  map[id.Agent]map[int]agent.Version{},
+		requests:  map[string]agent.Request{},
+		pauses:    map[id.Agent]pause{},
+		stats:     map[id.Agent]agent.Stats{},
+		runs:      map[id.Execution]*run{},
+		claims:    map[string]claim{},
+		starts:    map[id.Agent]dispatch.LimitStarts{},
+		refusals:  map[id.Activity]activity.Entry{},
+		approvals: map[id.Approval]approval.Approval{},
+		keys:      map[id.Key]key.Key{},
+		facts:     map[subject]client.Fact{},
+		begun:     map[string]int{},
+		makers:    map[catalog.ObjectID]maker{},
+		permits:   map[permitKey]int{},
+		revoked:   map[string]bool{},
+
+		issuedBefore: map[id.User]time.Time{},
+
+		messages: map[messagesKey]quota.DayTally{},
+
+		outbox: map[id.Event]event.Event{},
+		trees:  map[id.Event]quota.Tree{},
+		audit:  map[id.Audit]audit.Entry{},
+	}
 }
 
 // clone returns a deep copy of v. Unexported fields are copied shallowly; only

@@ -21,6 +21,9 @@ func (s *Store) Tenant(_ context.Context, o id.Org) (tenant.Tenant, error) {
 }
 
 func (o *org) known() (tenant.Tenant, error) {
+	if o.erasure.Revision > 0 {
+		return tenant.Tenant{}, tenant.ErrUnknown.Because(tenant.ErrDeleted)
+	}
 	if o.tenant.Revision == 0 {
 		return tenant.Tenant{}, tenant.ErrUnknown
 	}
@@ -38,7 +41,7 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.org(t.Org)
-	if o.tenant.Revision != t.Revision {
+	if o.tenant.Revision != t.Revision || o.erasure.Revision > 0 {
 		return tenant.ErrStale
 	}
 	if b, ok := o.months[month]; ok && b.Allocation != t.Plan.Allocation() {

@@ -1,8 +1,9 @@
 // Package queue hands the events of the queue to dispatch, and sends events
 // that cannot be handled to the dead-letter queue, with a reason.
 //
-// No message is dropped: it leaves the queue only after it was dispatched or a
-// dead letter about it was sent. A dead letter is about a fault of the event: it
+// No message is dropped but those of an organization that the Hub has deleted, of
+// which no letter may keep data: any other leaves the queue only after it was
+// dispatched or a dead letter about it was sent. A dead letter is about a fault of the event: it
 // cannot be read, belongs to no organization, or crashed MaxCrashes workers. A fault
 // of the platform (no table, no permission, a bad release) keeps the message in the
 // queue, with a growing delay, for MaxAge. A message that a rule could not deliver,
@@ -102,8 +103,9 @@ type Handler struct {
 	Deliveries Deliveries
 	Postponer  Postponer
 	Now        func() time.Time
-	Report     func(ctx context.Context, err error) // logs a failure that is retried
-	Refused    func(ctx context.Context, err error) // logs why an event became a dead letter
+	Report     func(ctx context.Context, err error)                // logs a failure that is retried
+	Refused    func(ctx context.Context, err error)                // logs why an event became a dead letter
+	Drop       func(ctx context.Context, e event.Event, why error) // logs why an event is dropped
 }
 
 // A message is a rule's message in the queue.
@@ -236,6 +238,9 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 	}
 	switch {
 	case err == nil:
+		return nil
+	case errors.Is(err, tenant.ErrDeleted):
+		h.Drop(ctx, e, err)
 		return nil
 	case hopeless(err):
 		return h.refuse(ctx, r, fault.From(err), m)

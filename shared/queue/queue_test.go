@@ -26,6 +26,7 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/queue"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 const (
@@ -41,6 +42,7 @@ type room struct {
 	letters    []queue.Letter
 	reports    []error
 	refused    []error
+	dropped    []id.Event
 	fails      map[id.Event]error
 	closed     error // of the dead-letter queue
 	postponed  map[string]time.Duration
@@ -94,6 +96,11 @@ func (r *room) handle(t *testing.T, messages ...events.SQSMessage) []string {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.refused = append(r.refused, err)
+		},
+		Drop: func(_ context.Context, e event.Event, _ error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.dropped = append(r.dropped, e.ID)
 		},
 	}
 	out, err := h.Handle(t.Context(), events.SQSEvent{Records: messages})
@@ -297,6 +304,18 @@ func TestALetterThatIsMovedBackIsHandledLikeItsEvent(t *testing.T) {
 				t.Errorf("the letter changed (-before +after)\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAnEventOfADeletedOrganizationIsDroppedWithoutALetter(t *testing.T) {
+	t.Parallel()
+
+	r := &room{fails: map[id.Event]error{"evt_1": fmt.Errorf("dispatch: %w", tenant.ErrUnknown.Because(tenant.ErrDeleted))}}
+	if failed := r.handle(t, message(t, created, envelope(created, nil))); len(failed)+len(r.letters)+len(r.reports) != 0 {
+		t.Errorf("delivered again %v, letters %v, reports %v", failed, r.letters, r.reports)
+	}
+	if len(r.dropped) != 1 {
+		t.Errorf("dropped %v", r.dropped)
 	}
 }
 

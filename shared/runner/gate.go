@@ -265,7 +265,7 @@ func (t *turn) newApproval(
 		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
 		Message: message, Actions: ahead.actions, Risk: ahead.risk, Then: ahead.following(), Status: approval.Pending,
 		Approvers: approvers(g.Approvers), Min: g.Min(), OnExpiry: g.Expiry(),
-		Created: now, Expires: now.Add(at.Definition.TimeLimit()),
+		Created: now, Expires: now.Add(at.Definition.TimeLimit()), KeptUntil: t.x.KeptUntil,
 	}
 	if len(g.Channels(true)) > 0 {
 		a.Chat = chat(g.Message, scope)

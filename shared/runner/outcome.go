@@ -276,7 +276,7 @@ func (t *turn) cancellationText() string {
 		return "The execution was cancelled because its organization was paused."
 	case execution.CancelledByUser:
 		return "A user cancelled the execution."
-	case execution.ApprovalDenied, execution.ApprovalExpired:
+	case execution.ApprovalDenied, execution.ApprovalExpired, execution.OrgDeleted:
 	}
 	return "The execution has ended."
 }

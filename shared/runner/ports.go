@@ -20,9 +20,10 @@ type Store interface {
 	// The runner compares its revision to detect a change by another writer.
 	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 
-	// SaveStep records a step. It returns execution.ErrStale when the step has
-	// already ended or a later attempt has written it.
-	SaveStep(ctx context.Context, org id.Org, exec id.Execution, s execution.StepRecord) error
+	// SaveStep records a step of a run, to be kept as long as the run. It returns
+	// execution.ErrStale when the step has already ended or a later attempt has
+	// written it.
+	SaveStep(ctx context.Context, x execution.Execution, s execution.StepRecord) error
 
 	// SaveMaker records until execution.MakerKept after now that a run made an
 	// object. Of several runs the first stays.

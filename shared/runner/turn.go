@@ -176,7 +176,7 @@ func (t *turn) save(ctx context.Context, s execution.StepRecord) error {
 		if err != nil {
 			return err
 		}
-	} else if err := t.Store.SaveStep(ctx, t.x.Org, t.x.ID, s); err != nil {
+	} else if err := t.Store.SaveStep(ctx, t.x, s); err != nil {
 		return err
 	}
 	t.remember(s)
@@ -402,9 +402,9 @@ func (t *turn) holdOf(s execution.StepRecord) credit.Hold {
 func (r reservation) Intend(ctx context.Context, s execution.StepRecord) error {
 	r.lock()
 	s.Attempt = r.x.Lease.Attempt
-	org, exec := r.x.Org, r.x.ID
+	x := r.x
 	r.unlock()
-	if err := r.Store.SaveStep(ctx, org, exec, s); err != nil {
+	if err := r.Store.SaveStep(ctx, x, s); err != nil {
 		return fmt.Errorf("record step %s: %w", s.ID, err)
 	}
 	return nil

@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/erase"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
@@ -218,6 +219,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	passes.Machine = nil
 	out.runner.Pauses = &passes
 	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Pauses: out.pauses, Now: now, Sleep: sleep}
+	out.sweeper.Erasures = &erase.Service{Store: kept, Runs: out.executions, Now: now}
 	return out
 }
 
@@ -827,10 +829,10 @@ func (s *store) Header(ctx context.Context, o id.Org, x id.Execution) (execution
 	return through(ctx, s.world, "store.Header", x, func() (execution.Execution, error) { return s.Store.Header(ctx, o, x) })
 }
 
-func (s *store) SaveStep(ctx context.Context, o id.Org, x id.Execution, saved execution.StepRecord) error {
-	return throughErr(ctx, s.world, "store.SaveStep", x, func() error {
-		err := s.Store.SaveStep(ctx, o, x, saved)
-		s.world.note("%s: step %s %s under %d: %v", x, saved.ID, saved.Status, saved.Attempt, err)
+func (s *store) SaveStep(ctx context.Context, x execution.Execution, saved execution.StepRecord) error {
+	return throughErr(ctx, s.world, "store.SaveStep", x.ID, func() error {
+		err := s.Store.SaveStep(ctx, x, saved)
+		s.world.note("%s: step %s %s under %d: %v", x.ID, saved.ID, saved.Status, saved.Attempt, err)
 		return err
 	})
 }

@@ -257,7 +257,7 @@ func (w *world) seen(prefix string) int {
 	defer w.faults.mu.Unlock()
 	n := 0
 	for at, calls := range w.faults.seen {
-		if strings.HasPrefix(at.port, prefix) && at.port != "store.Overdue" && at.port != "store.Unpublished" && at.port != "store.Searching" {
+		if strings.HasPrefix(at.port, prefix) && at.port != "store.Overdue" && at.port != "store.Unpublished" && at.port != "store.Searching" && at.port != "store.Erasing" {
 			n += calls
 		}
 	}

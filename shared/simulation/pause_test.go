@@ -379,3 +379,24 @@ func TestAPauseIsRepeatedAndStrengthenedButNotWeakened(t *testing.T) {
 		w.audit()
 	})
 }
+
+// The steps of a run expire at a fixed time. A run that a pause has held until then
+// must not repeat them.
+func TestARunThatWasHeldUntilItsStepsExpireIsCancelledByTheResumption(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		a := w.agent(list(act("a"), pause("p", 60), act("b")))
+		old, young := w.wake(a), w.wake(a)
+		w.pass(time.Second)
+		w.must(w.stop(tenant.Hold))
+		w.pass(time.Hour)
+		x, _ := w.stored(old)
+		x.KeptUntil = time.Now().Add(23 * time.Hour)
+		w.must(w.store.Store.Commit(w.over, execution.Change{Execution: x}))
+		w.must(w.resume())
+		w.pass(time.Hour)
+		w.expect(old, "cancelled (org_paused): a completed, p skipped, b skipped")
+		w.expect(young, "completed: a completed, p completed, b completed")
+		w.audit()
+	})
+}

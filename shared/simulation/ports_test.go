@@ -18,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/erase"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
@@ -53,6 +54,30 @@ func (s *store) SaveOrgPause(ctx context.Context, t tenant.Tenant, acts ...audit
 
 func (s *store) Searching(ctx context.Context, limit int) ([]id.Org, error) {
 	return through(ctx, s.world, "store.Searching", "", func() ([]id.Org, error) { return s.Store.Searching(ctx, limit) })
+}
+
+func (s *store) Erasing(ctx context.Context, now time.Time, limit int) ([]id.Org, error) {
+	return through(ctx, s.world, "store.Erasing", "", func() ([]id.Org, error) { return s.Store.Erasing(ctx, now, limit) })
+}
+
+func (s *store) BeginErasure(ctx context.Context, e tenant.Erasure) error {
+	return throughErr(ctx, s.world, "store.BeginErasure", "", func() error { return s.Store.BeginErasure(ctx, e) })
+}
+
+func (s *store) EraseKeys(ctx context.Context, o id.Org) error {
+	return throughErr(ctx, s.world, "store.EraseKeys", "", func() error { return s.Store.EraseKeys(ctx, o) })
+}
+
+func (s *store) Erasure(ctx context.Context, o id.Org) (tenant.Erasure, error) {
+	return through(ctx, s.world, "store.Erasure", "", func() (tenant.Erasure, error) { return s.Store.Erasure(ctx, o) })
+}
+
+func (s *store) SaveErasure(ctx context.Context, e tenant.Erasure) error {
+	return throughErr(ctx, s.world, "store.SaveErasure", "", func() error { return s.Store.SaveErasure(ctx, e) })
+}
+
+func (s *store) Erase(ctx context.Context, o id.Org, w erase.Walk) (erase.Walked, error) {
+	return through(ctx, s.world, "store.Erase", "", func() (erase.Walked, error) { return s.Store.Erase(ctx, o, w) })
 }
 
 func (s *store) Plan(ctx context.Context, o id.Org) (credit.Plan, error) {

@@ -139,7 +139,7 @@ func (q *sqs) handle(batch []message) {
 	}
 	h := queue.Handler{
 		Dispatcher: w.on("batch", batch[0].name, batch[0].receives).dispatcher, Letters: q, Deliveries: w.store, Postponer: q,
-		Now: time.Now, Report: w.report, Refused: w.report,
+		Now: time.Now, Report: w.report, Refused: w.report, Drop: func(context.Context, event.Event, error) {},
 	}
 	out, err := callMany(w, dispatchTime, func(ctx context.Context) (events.SQSEventResponse, error) {
 		return through(ctx, w, "queue.Handle", id.Execution(""), func() (events.SQSEventResponse, error) { return h.Handle(ctx, in) })

@@ -44,7 +44,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 		Behind: approval.Behind{
 			Wrote: []id.Actor{"key_1", "user_9"}, Activated: []id.Actor{"user_2", "user_3"}, Started: []id.Actor{"user_4"}, Known: true,
 		},
-		Renews: &approval.Renewal{Approval: "appr_0", DecidedBy: "user_7", DecidedAt: day()},
+		Renews: &approval.Renewal{Approval: "appr_0", DecidedBy: "user_7", DecidedAt: day()}, KeptUntil: x.KeptUntil,
 	}
 	committed(t, s, execution.Change{Execution: x.AwaitingApproval(a.Expires), Gate: &a})
 	a.Revision = 1

@@ -101,7 +101,7 @@ func runs() []promise {
 			x = committed(t, s, execution.Change{Execution: x, Step: &done})
 			again, earlier := done.Again()
 			is(t, s.Commit(t.Context(), execution.Change{Execution: x, Step: &again}), execution.ErrStale)
-			is(t, s.SaveStep(t.Context(), x.Org, x.ID, again), execution.ErrStale)
+			is(t, s.SaveStep(t.Context(), x, again), execution.ErrStale)
 			c := execution.Change{Execution: x, Step: &again, Reopen: true, Closed: []execution.StepRecord{earlier}}
 			won := race(t, racers, execution.ErrStale, func(int) error { return s.Commit(t.Context(), c) })
 			same(t, "winners", won, 1)
@@ -228,7 +228,7 @@ func steps() []promise {
 		{"a step is read as it was written", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			a, b := step("a", execution.StepCompleted, 1), step("b", execution.StepWaiting, 1)
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, a))
+			ok(t, s.SaveStep(t.Context(), x, a))
 			x = committed(t, s, execution.Change{Execution: x, Step: &b})
 			_, got := read(t, s, x)
 			same(t, "steps", got, execution.Steps{"a": a, "b": b})
@@ -237,8 +237,8 @@ func steps() []promise {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			for _, st := range []execution.StepStatus{execution.StepCompleted, execution.StepFailed, execution.StepSkipped} {
 				first, again := step(id.Step(st), st, 1), step(id.Step(st), execution.StepRunning, 2)
-				ok(t, s.SaveStep(t.Context(), x.Org, x.ID, first))
-				is(t, s.SaveStep(t.Context(), x.Org, x.ID, again), execution.ErrStale)
+				ok(t, s.SaveStep(t.Context(), x, first))
+				is(t, s.SaveStep(t.Context(), x, again), execution.ErrStale)
 				is(t, s.Commit(t.Context(), execution.Change{Execution: x, Step: &again}), execution.ErrStale)
 				_, got := read(t, s, x)
 				same(t, "step", got[first.ID], first)
@@ -246,22 +246,22 @@ func steps() []promise {
 		}},
 		{"an earlier attempt does not record over a later one", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 2)))
-			is(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, 1)), execution.ErrStale)
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 2)))
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepWaiting, 3)))
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, 10)))
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepRunning, 2)))
+			is(t, s.SaveStep(t.Context(), x, step("a", execution.StepCompleted, 1)), execution.ErrStale)
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepRunning, 2)))
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepWaiting, 3)))
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepCompleted, 10)))
 		}},
 		{"one of many racing ends of a step wins", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			won := race(t, racers, execution.ErrStale, func(i int) error {
-				return s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepCompleted, int64(i)))
+				return s.SaveStep(t.Context(), x, step("a", execution.StepCompleted, int64(i)))
 			})
 			same(t, "winners", won, 1)
 		}},
 		{"the last step in the record of a run is among its steps", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
-			ok(t, s.SaveStep(t.Context(), x.Org, x.ID, step("a", execution.StepRunning, 1)))
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepRunning, 1)))
 			last := step("a", execution.StepCompleted, 2)
 			x.Last = &last
 			x = committed(t, s, execution.Change{Execution: x})
@@ -283,7 +283,7 @@ func steps() []promise {
 				st := step(id.Step("s"+string(rune('a'+i))), execution.StepCompleted, 1)
 				st.Output = string(text)
 				want[st.ID] = st
-				ok(t, s.SaveStep(t.Context(), x.Org, x.ID, st))
+				ok(t, s.SaveStep(t.Context(), x, st))
 			}
 			_, got := read(t, s, x)
 			same(t, "steps", got, want)

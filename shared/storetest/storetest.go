@@ -25,6 +25,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
+	"theoneagents.app/agents/shared/erase"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
@@ -58,6 +59,7 @@ type Store interface {
 	activity.Store
 	runner.Store
 	sweep.Store
+	erase.Store
 	limit.Store
 	queue.Deliveries
 	quota.Store
@@ -67,6 +69,13 @@ type Store interface {
 	agent.VersionStore
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
+}
+
+// An Inspector looks at what a store keeps without its methods.
+type Inspector interface {
+	// Mentions returns the keys of the items that mention an organization in their key
+	// or in any attribute, but not its erasure.
+	Mentions(ctx context.Context, o id.Org) ([]string, error)
 }
 
 // A trial is the test of one promise.
@@ -102,6 +111,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"thresholds": thresholds(),
 		"alerts":     alerts(),
 		"audit":      audits(),
+		"erasures":   erasures(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +188,7 @@ func aRun(o id.Org, a id.Agent, n int) execution.Execution {
 	e := anEvent(o, n)
 	return execution.New(execution.Execution{
 		ID: execution.ID(o, a, e), Org: o, Agent: a, Version: 3, Trigger: e,
-	}, e.Published)
+	}, e.Published).Kept(0, 0)
 }
 
 // begun stores a run as the dispatcher does, and returns the stored run.

@@ -288,7 +288,9 @@ func tenants() []promise {
 
 // denying returns settings with a choice that is no default.
 func denying(revision int64) tenant.Settings {
-	return tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, Revision: revision}
+	return tenant.Settings{
+		Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, RetentionDays: 190, Revision: revision,
+	}
 }
 
 // balance returns the balance of the month.
@@ -373,11 +375,11 @@ func credits() []promise {
 			same(t, "closed steps", len(closing.Closed), 1)
 			answer := execution.StepRecord{ID: "think", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}
 			other := committed(t, s, holding(t, s, aRun(o, "agent_1", 2), 200))
-			ok(t, s.SaveStep(t.Context(), o, other.ID, answer))
+			ok(t, s.SaveStep(t.Context(), other, answer))
 			unread, _ := done(other).Settle(nil)
 			is(t, s.Commit(t.Context(), unread), execution.ErrStale)
 			ok(t, s.Commit(t.Context(), closing))
-			is(t, s.SaveStep(t.Context(), o, x.ID, answer), execution.ErrStale)
+			is(t, s.SaveStep(t.Context(), x, answer), execution.ErrStale)
 			_, steps := read(t, s, x)
 			same(t, "step", steps["think"].Status, execution.StepSkipped)
 		}},

@@ -52,13 +52,21 @@ type Pauses interface {
 	Sweep(ctx context.Context) error
 }
 
+// Erasures deletes the data of organizations that the Hub has deleted.
+type Erasures interface {
+	// Sweep goes on with the erasures that are due, and returns the number of items
+	// that it deleted.
+	Sweep(ctx context.Context) (int, error)
+}
+
 // Service repairs overdue runs.
 type Service struct {
-	Store   Store
-	Machine Machine
-	Outbox  Outbox
-	Pauses  Pauses
-	Now     func() time.Time
+	Store    Store
+	Machine  Machine
+	Outbox   Outbox
+	Pauses   Pauses
+	Erasures Erasures
+	Now      func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -71,6 +79,7 @@ type Report struct {
 	Settled   int           // ended, with credits still held
 	Failed    int           // retried in the next sweep
 	Published int           // platform events that their writers did not publish
+	Erased    int           // items of deleted organizations
 	Late      time.Duration // the longest time that a run had been due
 }
 
@@ -113,17 +122,20 @@ func (r Report) plus(o Report) Report {
 	return Report{
 		Looked: r.Looked + o.Looked, Prolonged: r.Prolonged + o.Prolonged, Started: r.Started + o.Started,
 		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed, Published: r.Published + o.Published,
-		Late: max(r.Late, o.Late),
+		Erased: r.Erased + o.Erased, Late: max(r.Late, o.Late),
 	}
 }
 
-// Sweep repairs the overdue runs and publishes the events left in the outbox. A
-// failure does not stop the others.
+// Sweep repairs the overdue runs, publishes the events left in the outbox, and goes
+// on with pauses and erasures. A failure does not stop the others.
 func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	r, err := s.runs(ctx)
 	published, failed := s.Outbox.Sweep(ctx)
 	r.Published = published
-	return r, errors.Join(err, failed, s.Pauses.Sweep(ctx))
+	err = errors.Join(err, failed, s.Pauses.Sweep(ctx))
+	erased, failed := s.Erasures.Sweep(ctx)
+	r.Erased = erased
+	return r, errors.Join(err, failed)
 }
 
 // runs repairs the overdue runs. An outage leaves tens of thousands; the index may

@@ -2,6 +2,8 @@ package tenant
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"theoneagents.app/agents/shared/event"
@@ -101,6 +103,11 @@ func (s *Service) revoke(ctx context.Context, e event.Event) error {
 	r, err := revocationOf(e)
 	if err != nil {
 		return err
+	}
+	if _, err := s.Store.Tenant(ctx, e.Org); errors.Is(err, ErrDeleted) {
+		return err
+	} else if err != nil && !errors.Is(err, ErrUnknown) {
+		return fmt.Errorf("revoke a session of %s: %w", e.Org, err)
 	}
 	return s.Store.Revoke(ctx, r)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,8 +90,23 @@ func (p Policy) Choices() []Choice {
 
 // Settings are the choices of an organization. The zero value has every default.
 type Settings struct {
-	Chosen   map[Policy]Choice // without defaults
-	Revision int64             // counts the changes of the settings
+	Chosen        map[Policy]Choice // without defaults
+	RetentionDays int               // for which a run is kept after its end; 0 for the platform's default
+	Revision      int64             // counts the changes of the settings
+}
+
+// The bounds of RetentionDays.
+const (
+	MinRetentionDays = 30
+	MaxRetentionDays = 3650
+)
+
+// Retention returns how long a run is kept after its end.
+func (s Settings) Retention(byDefault time.Duration) time.Duration {
+	if s.RetentionDays == 0 {
+		return byDefault
+	}
+	return time.Duration(s.RetentionDays) * 24 * time.Hour
 }
 
 // Policy returns the choice for a policy. A stored choice that the policy no
@@ -110,12 +126,14 @@ func (s Settings) Policy(p Policy) Choice {
 // is never 0.
 func (s Settings) Tag() int64 { return s.Revision + 1 }
 
-// with returns the settings after a change of some policies; an empty choice
-// resets a policy to its default. It returns s when nothing changes.
-func (s Settings) with(changes map[Policy]Choice) Settings {
-	after := Settings{Chosen: make(map[Policy]Choice), Revision: s.Revision + 1}
+// with returns the settings after a change. It returns s when nothing changes.
+func (s Settings) with(change SettingsPatch) Settings {
+	after := Settings{Chosen: make(map[Policy]Choice), RetentionDays: s.RetentionDays, Revision: s.Revision + 1}
+	if change.RetentionDays != nil {
+		after.RetentionDays = *change.RetentionDays
+	}
 	maps.Copy(after.Chosen, s.Chosen)
-	for p, to := range changes {
+	for p, to := range change.Policies {
 		after.Chosen[p] = to
 		if byDefault := p.Choices()[0]; to == byDefault || to == "" {
 			delete(after.Chosen, p)
@@ -127,8 +145,7 @@ func (s Settings) with(changes map[Policy]Choice) Settings {
 	return after
 }
 
-// differences returns the policies that differ between two settings, as the
-// audit log shows them.
+// differences returns what differs between two settings, as the audit log shows it.
 func differences(before, after Settings) (from, to string) {
 	var was, is []string
 	for _, p := range Policies() {
@@ -136,7 +153,18 @@ func differences(before, after Settings) (from, to string) {
 			was, is = append(was, fmt.Sprintf("%s %s", p, b)), append(is, fmt.Sprintf("%s %s", p, a))
 		}
 	}
+	if b, a := before.RetentionDays, after.RetentionDays; b != a {
+		was, is = append(was, "retention_days "+daysOf(b)), append(is, "retention_days "+daysOf(a))
+	}
 	return strings.Join(was, ", "), strings.Join(is, ", ")
+}
+
+// daysOf returns a number of days as the audit log shows it.
+func daysOf(n int) string {
+	if n == 0 {
+		return "default"
+	}
+	return strconv.Itoa(n)
 }
 
 // SettingsStore keeps the settings of organizations.
@@ -165,7 +193,9 @@ func (s *SettingsService) Get(ctx context.Context, who caller.Caller) (Settings,
 // A SettingsPatch is a change of settings.
 type SettingsPatch struct {
 	Policies map[Policy]Choice // the policies to change; an empty choice means the default
-	Match    int64             // the tag of the settings that the caller has read; 0 matches any
+	// RetentionDays is the new retention, 0 for the default; nil to leave it.
+	RetentionDays *int
+	Match         int64 // the tag of the settings that the caller has read; 0 matches any
 }
 
 // Update changes settings of the caller's organization and leaves the others. It
@@ -191,7 +221,7 @@ func (s *SettingsService) update(ctx context.Context, who caller.Caller, p Setti
 	if p.Match != 0 && p.Match != before.Tag() {
 		return Settings{}, ErrChanged
 	}
-	t.Settings = before.with(p.Policies)
+	t.Settings = before.with(p)
 	if t.Settings.Revision == before.Revision {
 		return before, nil
 	}

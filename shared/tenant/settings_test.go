@@ -116,6 +116,37 @@ func TestASettingKeepsItsValueUntilItIsChangedOrReset(t *testing.T) {
 	}
 }
 
+func TestAnOrganizationChoosesItsRetention(t *testing.T) {
+	t.Parallel()
+
+	store, settings, _ := announced(t.Context(), t)
+	const day = 24 * time.Hour
+	days := func(n int) *int { return &n }
+	for n, step := range []struct {
+		days *int
+		want time.Duration
+		acts int
+	}{
+		{nil, 400 * day, 0}, {days(0), 400 * day, 0}, {days(190), 190 * day, 1}, {nil, 190 * day, 1}, {days(190), 190 * day, 1}, {days(0), 400 * day, 2},
+	} {
+		if _, err := settings.Update(t.Context(), admin, tenant.SettingsPatch{RetentionDays: step.days}); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := settings.Get(t.Context(), admin)
+		if got := stored.Retention(400 * day); err != nil || got != step.want {
+			t.Errorf("step %d: %v, %v, want %v", n, got, err, step.want)
+		}
+		page, err := store.Audit(t.Context(), "org_a", audit.Query{Limit: 10})
+		if err != nil || len(page.Entries) != step.acts {
+			t.Errorf("step %d: %d acts, %v, want %d", n, len(page.Entries), err, step.acts)
+		}
+	}
+	page, _ := store.Audit(t.Context(), "org_a", audit.Query{Limit: 1})
+	if e := page.Entries[0]; e.From != "retention_days 190" || e.To != "retention_days default" {
+		t.Errorf("the act is %+v", e)
+	}
+}
+
 func TestAChangeOfSettingsThatWereNotReadIsRefused(t *testing.T) {
 	t.Parallel()
 

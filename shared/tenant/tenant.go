@@ -60,10 +60,10 @@ const (
 	suspended = "hub:org.suspended"
 )
 
-// Projects reports whether an event of this name changes a tenant or revokes
-// sessions.
+// Projects reports whether an event of this name changes or deletes a tenant, or
+// revokes sessions.
 func Projects(name string) bool {
-	return name == created || name == changed || name == suspended || name == revoked
+	return name == created || name == changed || name == suspended || name == deleted || name == revoked
 }
 
 // Apply returns the tenant after e. The plan, the suspension and the owners
@@ -119,7 +119,10 @@ func planOf(e event.Event) (credit.Plan, error) {
 
 // Store keeps tenants and revocations.
 type Store interface {
-	// Tenant returns the organization, or ErrUnknown.
+	ErasureStore
+
+	// Tenant returns the organization, or ErrUnknown, with the cause ErrDeleted for
+	// one that was deleted.
 	Tenant(ctx context.Context, org id.Org) (Tenant, error)
 
 	// SaveTenant writes the Hub's data of t if the stored revision is still
@@ -147,9 +150,11 @@ type Service struct {
 }
 
 // Project records e. It is idempotent, and ignores events that do not concern a
-// tenant.
+// tenant. It returns ErrDeleted for one that would change a deleted organization.
 func (s *Service) Project(ctx context.Context, e event.Event) error {
 	switch {
+	case e.Name() == deleted:
+		return s.delete(ctx, e)
 	case e.Name() == revoked:
 		return s.revoke(ctx, e)
 	case !Projects(e.Name()):
@@ -163,7 +168,7 @@ func (s *Service) Project(ctx context.Context, e event.Event) error {
 
 func (s *Service) apply(ctx context.Context, e event.Event) error {
 	before, err := s.Store.Tenant(ctx, e.Org)
-	if err != nil && !errors.Is(err, ErrUnknown) {
+	if errors.Is(err, ErrDeleted) || err != nil && !errors.Is(err, ErrUnknown) {
 		return err
 	}
 	after, err := before.Apply(e)

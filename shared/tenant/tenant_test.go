@@ -230,7 +230,7 @@ func TestOnlyFourEventsConcernATenant(t *testing.T) {
 	t.Parallel()
 
 	for name, want := range map[string]bool{
-		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true, "hub:session.revoked": true,
+		"hub:org.created": true, "hub:subscription.changed": true, "hub:org.suspended": true, "hub:org.deleted": true, "hub:session.revoked": true,
 		"hub:client.review_due": false, "psa:org.created": false, "org.created": false, "": false,
 	} {
 		if tenant.Projects(name) != want {
@@ -303,6 +303,17 @@ type shelf struct {
 	saves int
 
 	revoked []tenant.Revocation
+	deleted []string
+}
+
+func (s *shelf) BeginErasure(_ context.Context, e tenant.Erasure) error {
+	s.deleted = append(s.deleted, "tenant "+string(e.Org)+" by "+string(e.Event))
+	return nil
+}
+
+func (s *shelf) EraseKeys(_ context.Context, o id.Org) error {
+	s.deleted = append(s.deleted, "keys "+string(o))
+	return nil
 }
 
 func (s *shelf) Tenant(context.Context, id.Org) (tenant.Tenant, error) {

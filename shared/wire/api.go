@@ -34,7 +34,7 @@ func groups() map[string]func(*Wire) http.Handler {
 		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
 		"pause":      func(w *Wire) http.Handler { return httpapi.Pause(w.Pauses(w.Machine()), w.edge()) },
 		"settings": func(w *Wire) http.Handler {
-			return httpapi.Settings(&tenant.SettingsService{Store: w.Store(), Now: w.Now}, w.edge())
+			return httpapi.Settings(&tenant.SettingsService{Store: w.Store(), Now: w.Now}, w.env.Count(boot.EnvRetention), w.edge())
 		},
 	}
 }

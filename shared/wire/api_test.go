@@ -13,7 +13,7 @@ import (
 
 // settings has a value for every setting.
 func settings(name string) string {
-	if slices.Contains([]string{boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}, name) {
+	if slices.Contains([]string{boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit, boot.EnvRetention}, name) {
 		return "100"
 	}
 	if slices.Contains([]string{boot.EnvLogLevel, boot.EnvTraces, boot.EnvTracesHeaders}, name) {
@@ -26,7 +26,11 @@ func settings(name string) string {
 func needs(group string) []string {
 	all := []string{boot.EnvTable, boot.EnvJWKS, boot.EnvIssuer, boot.EnvAudience, boot.EnvCursorSecret, boot.EnvRateLimit, boot.EnvUserRateLimit, boot.EnvAddressRateLimit}
 	switch group {
-	case "executions", "pause":
+	case "executions":
+		return append(all, boot.EnvRuns, boot.EnvRetention)
+	case "settings":
+		return append(all, boot.EnvRetention)
+	case "pause":
 		return append(all, boot.EnvRuns)
 	case "keys":
 		return append(all, boot.EnvHookSecret)

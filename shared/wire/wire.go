@@ -40,7 +40,10 @@ import (
 	"theoneagents.app/agents/shared/clock"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo"
+	"theoneagents.app/agents/shared/erase"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
@@ -175,8 +178,13 @@ func (w *Wire) Observe() func(context.Context, runner.Result) {
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {
 	s := w.canceller()
-	s.Machine, s.Quotas = w.Machine(), w.Quotas()
+	s.Machine, s.Quotas, s.Retention = w.Machine(), w.Quotas(), w.Retention()
 	return s
+}
+
+// Retention returns how long runs are kept after their end.
+func (w *Wire) Retention() time.Duration {
+	return time.Duration(w.env.Count(boot.EnvRetention)) * 24 * time.Hour
 }
 
 // canceller returns the service of runs for a function that only cancels runs, and
@@ -206,6 +214,20 @@ func (w *Wire) Pauses(m hold.Machine) *hold.Service {
 	return &hold.Service{
 		Store: w.Store(), Runs: runs, Machine: m, System: w.System(), Now: w.Now, Sleep: clock.Sleep, Report: w.Report,
 	}
+}
+
+// Erasures returns the service that erases deleted organizations.
+func (w *Wire) Erasures() *erase.Service {
+	var system []id.Agent
+	for _, a := range w.System() {
+		system = append(system, a.ID)
+	}
+	return &erase.Service{Store: w.Store(), Runs: w.canceller(), System: system, Now: w.Now}
+}
+
+// Drop logs why an event is dropped, without its content.
+func (w *Wire) Drop(ctx context.Context, e event.Event, why error) {
+	w.Log.InfoContext(ctx, "dropped an event", "org", e.Org, "event", e.ID, "type", e.Name(), "reason", fault.From(why).Code)
 }
 
 // Templates returns the service of templates, which reads them at first use.

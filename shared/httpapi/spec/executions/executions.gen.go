@@ -231,7 +231,7 @@ type ExecutionDetail struct {
 	// CompletedAt When the execution ended; null before.
 	CompletedAt *time.Time `json:"completed_at"`
 
-	// StatusReason The reason of a final status: the error code of a failed execution; `approval_denied`, `approval_expired`, `cancelled_by_user`, `agent_deleted` or `org_paused` of a cancelled execution. `org_paused` of an open execution that the pause of its organization holds. Null otherwise.
+	// StatusReason The reason of a final status: the error code of a failed execution; `approval_denied`, `approval_expired`, `cancelled_by_user`, `agent_deleted`, `org_paused` or `org_deleted` of a cancelled execution. `org_paused` of an open execution that the pause of its organization holds. Null otherwise.
 	StatusReason *string `json:"status_reason"`
 
 	// Error The error of a failed execution; null otherwise.

@@ -18,9 +18,15 @@ import (
 // Policy defines model for Policy.
 type Policy = map[tenant.Policy]tenant.Choice
 
+// RetentionDays For how many days an execution is kept after its end, with its steps, approvals and event. A change applies to executions that start after it. By default 400, or what the operator chose. The EU's AI Act asks for logs of at least six months where a use has a high risk: 190 days are enough for that.
+type RetentionDays = int
+
 // Settings The settings of an organization.
 type Settings struct {
 	Policy Policy `json:"policy"`
+
+	// RetentionDays For how many days an execution is kept after its end, with its steps, approvals and event. A change applies to executions that start after it. By default 400, or what the operator chose. The EU's AI Act asks for logs of at least six months where a use has a high risk: 190 days are enough for that.
+	RetentionDays RetentionDays `json:"retention_days"`
 }
 
 // SettingsPatch defines model for SettingsPatch.
