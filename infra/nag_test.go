@@ -26,6 +26,7 @@ func suppressions() []*suppression {
 		{rule: "AwsSolutions-IAM5", where: `^(Function-[a-z]+/ServiceRole|Runs/Role|Waits/Role|SchedulerRoleForTarget-\w+)/`, why: "TestEachActionReachesOnlyItsResources and TestPermissionsNameTheirActionsAndResources list every resource: " +
 			"indexes of the table, versions of a function, regions of a model, and services that know no resources."},
 		{rule: "AwsSolutions-IAM5", where: `^RolloutRole/`, why: "CodeDeploy moves the aliases and reads the alarms of the stage, whose names have its prefix."},
+		{rule: "AwsSolutions-IAM4", where: `^BackupPlan/Table/Role/`, why: "AWS Backup's own policy, which follows the actions that it needs."},
 		{rule: "AwsSolutions-SF1", where: `^(Runs|Waits)/`, why: "A log of every event would cost more than the run; the record has every step, and Waits keeps its history."},
 		{rule: "AwsSolutions-SMG4", where: `^\w+Secret/`, why: "Organizations know what is derived from them: a rotation needs the time of people, with two generations."},
 		{rule: "AwsSolutions-SQS3", where: `^(DeadLetters|Unswept)Queue/`, why: "These are the last queues, for operators, with an alarm each."},

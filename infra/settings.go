@@ -43,6 +43,7 @@ type settings struct {
 	Retention    int      // retentionDays: for which a run is kept after its end
 	Architecture string   // architecture: "arm64" or "x86_64"
 	Archive      bool     // archive: whether the bus keeps its events
+	Backups      bool     // backups: whether AWS Backup copies the table every day
 	Canary       bool     // canary: whether the canary runs; only prod has it by default
 	Alarms       bool     // alarms: whether there are alarms and a dashboard
 	AlarmEmails  []string // alarmEmails: addresses that get every alarm
@@ -157,7 +158,8 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 	s.AddressRate, address = count("addressRateLimit", get("addressRateLimit"), 100)
 	s.Concurrency, parallel = readConcurrency(get("concurrency"))
 	s.TraceRatio, ratio = part("traceRatio", get("traceRatio"), 1)
-	var retention error
+	var retention, backups error
+	s.Backups, backups = flag("backups", get("backups"), true)
 	s.Retention, retention = days("retentionDays", get("retentionDays"), 400, minRetention, maxRetention)
 	s.Models, models = s.readModels(get("models"))
 	s.Publishers, publishers = readPublishers(get("publishers"))
@@ -167,7 +169,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		s.Operators = []string{thisAccount}
 	}
 	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, operators, ratio,
-		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector), retention,
+		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector), retention, backups,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),

@@ -16,7 +16,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn", "callKeySecretName": "cs",
 			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
-			"rateLimit": "6000", "retentionDays": "190", "concurrency": "2000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d", "rollout": "at-once",
+			"rateLimit": "6000", "retentionDays": "190", "backups": "false", "concurrency": "2000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d", "rollout": "at-once",
 			"otlpEndpoint": "https://collector.example:4318/", "traceRatio": "0.25", "otlpHeadersSecretName": "oh",
 			"domainName": "agents.msp.example", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABCDEFGHIJ",
 			"publishers": `{"psa": ["111122223333"]}`, "operators": "111122223333, 444455556666",
@@ -48,14 +48,14 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Archive || !got.Alarms || got.AlarmEmails != nil || got.AlarmTopic != "" || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.Retention != 400 || got.Concurrency != 1000 || !got.Protect || got.Rollout != "gradual" || got.Programs != "linux" || got.HookSecret != (secret{"one-agents/webhook", true}) {
+	if !got.Archive || !got.Backups || !got.Alarms || got.AlarmEmails != nil || got.AlarmTopic != "" || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.Retention != 400 || got.Concurrency != 1000 || !got.Protect || got.Rollout != "gradual" || got.Programs != "linux" || got.HookSecret != (secret{"one-agents/webhook", true}) {
 		t.Errorf("settings = %+v", got)
 	}
 }
 
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "rateLimit": 0.5, "retentionDays": 29, "userRateLimit": 0, "addressRateLimit": -1, "concurrency": "249", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow", "domainName": "Agents",
+		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "backups": "daily", "rateLimit": 0.5, "retentionDays": 29, "userRateLimit": 0, "addressRateLimit": -1, "concurrency": "249", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow", "domainName": "Agents",
 		"otlpEndpoint": "collector:4318", "traceRatio": "1.5",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 		"alarms": "some", "canary": "sings", "alarmEmails": "ann", "alarmTopicArn": "oncall",

@@ -35,6 +35,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	}
 	stack := declareStack(scope, s)
 	table := newTable(stack, s)
+	newBackups(stack, s, table)
 	newSecrets(stack, s)
 	queues := newQueues(stack)
 	buses := newBuses(stack, s, rules, queues)

@@ -45,6 +45,7 @@ func (a App) context() map[string]string {
 		"callKeySecretName": callKeySecret,
 		"concurrency":       "0", // the launcher limits the processes
 		"consoleUrl":        a.Products + "/console",
+		"backups":           "false", // the emulator knows no AWS Backup
 		"archive":           "false", // the emulator's CloudFormation refuses it: see Mend
 		"hubJwksUrl":        a.Products + "/hub/jwks.json",
 		"modelEndpoint":     a.Products + "/bedrock",
