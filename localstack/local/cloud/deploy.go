@@ -27,6 +27,7 @@ type App struct {
 	Endpoint string // of the emulator
 	Products string // URL of the stand-ins
 	Environ  []string
+	Table    string // an existing table instead of the stack's own; empty for none
 
 	RootKey []byte // of the local cloud: its secrets are derived from it
 }
@@ -37,7 +38,7 @@ func (a App) context() map[string]string {
 	if runtime.GOARCH == "arm64" {
 		architecture = "arm64"
 	}
-	return map[string]string{
+	settings := map[string]string{
 		"addressRateLimit":  "6000",
 		"alarms":            "false", // the emulator refuses alarms on formulas
 		"allowedHosts":      strings.TrimPrefix(a.Products, "http://"),
@@ -60,6 +61,10 @@ func (a App) context() map[string]string {
 		"rollout":           "unversioned", // the functions of a local cloud have no versions
 		"webhookSecretName": webhookSecret,
 	}
+	if a.Table != "" {
+		settings["tableName"] = a.Table
+	}
+	return settings
 }
 
 // Bootstrap prepares the emulator for deployments by CDK.
