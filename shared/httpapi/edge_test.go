@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/correlation"
 )
 
 func TestTheContractAndTheTableHaveTheSameRoutes(t *testing.T) {
@@ -331,4 +332,23 @@ func serveOnce(w *fixture, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return rec
+}
+
+// Log lines of a request carry the fields of its context; an object of another
+// organization, which the path may name, must not be one of them.
+func TestAForeignObjectIsNoFieldOfLogLines(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture(t)
+	for _, path := range []string{"/api/executions/" + doneID, "/api/agents/" + agentID} {
+		ctx := correlation.With(t.Context())
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, call{as: "owner@org_b", what: "GET " + path}.request(w).WithContext(ctx))
+		if rec.Code != http.StatusNotFound {
+			t.Fatalf("%s: %d", path, rec.Code)
+		}
+		if got := correlation.Of(ctx); got.Org != "org_b" || got.Execution != "" || got.Agent != "" {
+			t.Errorf("%s: the fields are %+v", path, got)
+		}
+	}
 }
