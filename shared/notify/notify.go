@@ -9,11 +9,8 @@ package notify
 
 import (
 	"context"
-	_ "embed"
 	"errors"
-	"html/template"
 	"regexp"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -65,9 +62,6 @@ type Mailer interface {
 // maxSubject limits the subject, in characters.
 const maxSubject = 250
 
-//go:embed mail.html
-var mailSource string
-
 // Email sends e-mail with equal text and HTML parts. The client must not retry
 // calls: SES has no idempotency key.
 type Email struct {
@@ -97,23 +91,6 @@ func (e Email) Send(ctx context.Context, m step.Message) error {
 		}},
 	})
 	return classify("Amazon SES", err)
-}
-
-// pageOf returns the HTML of an e-mail. The template escapes every value, so the
-// message's own link is the only one. It is parsed for each message: a package
-// variable would be linked into every function, even those that send nothing.
-func pageOf(subject string, m step.Message) (string, error) {
-	t, err := template.New("mail").Parse(mailSource)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	err = t.Execute(&b, struct {
-		Subject string
-		Lines   []string
-		Link    step.Link
-	}{subject, lines(m.Body), m.Link})
-	return b.String(), err
 }
 
 // overloaded reports whether a code means too many calls. SNS has a code of its
