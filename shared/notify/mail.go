@@ -38,6 +38,7 @@ func pageOf(subject string, m step.Message) (string, error) {
 	for _, n := range slots(page) {
 		text, ok := texts[n.name]
 		if !ok {
+			n.node.Parent.RemoveChild(n.node.NextSibling) // the end of its line
 			n.node.Parent.RemoveChild(n.node)
 			continue
 		}

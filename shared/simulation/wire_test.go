@@ -323,8 +323,8 @@ func (o *wire) SendEmail(_ context.Context, in *sesv2.SendEmailInput, _ ...func(
 	if gate {
 		after = o.decided(after, "\n<p style=\"margin:16px 0 0\"><a href=\"%s\" style=\"color:#1d4ed8\">"+ask.link+"</a></p>", ask.end)
 	}
-	o.same("after the text", "\n</div>\n</body>\n</html>\n", after)
-	page = strings.ReplaceAll(page, "<br>", "\n")
+	o.same("after the text", "\n</div>\n\n\n</body></html>", after)
+	page = strings.ReplaceAll(page, "<br/>", "\n")
 	if strings.ContainsAny(page, "<>") {
 		o.Errorf("a mail has markup: %s", page)
 	}
