@@ -42,7 +42,9 @@ func TestADeletedOrganizationLeavesNothingWhateverFails(t *testing.T) {
 				dice := rand.New(rand.NewPCG(seed, 11))
 				other := w.in("org_other")
 				other.announce()
-				w.products.reply = func(step.Command, int) done { return done{takes: time.Duration(dice.IntN(9)) * time.Second} }
+				w.products.reply = func(c step.Command, try int) done {
+					return done{takes: time.Duration(9*chance("takes", seed, c.Key, try)) * time.Second}
+				}
 				for _, steps := range []string{list(act("a"), act("b")), list(ask("g"), act("a")), list(pause("z", 3600), act("a")), list(think("t"), hopeless("h"))} {
 					w.agent(steps)
 				}
