@@ -108,7 +108,10 @@ func (f *factory) makeOthers(m machines) error {
 // make makes one function and its version. It fails when a value or a permission is
 // not defined.
 func (f *factory) make(p function) error {
-	env := map[string]*string{boot.EnvLogLevel: jsii.String(f.s.LogLevel), boot.EnvNewRetries: jsii.String("true")}
+	env := map[string]*string{
+		boot.EnvLogLevel: jsii.String(f.s.LogLevel), boot.EnvNewRetries: jsii.String("true"),
+		boot.EnvProcessors: jsii.String("1"), boot.EnvCollection: jsii.String("400"), boot.EnvMemoryLimit: jsii.String("200MiB"),
+	}
 	for _, name := range p.env {
 		value, ok := f.values[name]
 		if !ok {

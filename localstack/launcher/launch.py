@@ -9,6 +9,7 @@ endpoint returns the mark, which identifies the checkout of this emulator.
 """
 
 import argparse
+import gc
 import os
 import pathlib
 import shutil
@@ -91,6 +92,10 @@ def main() -> None:
 
     from ministack import app
 
+    # The data is a large and growing heap without garbage: looking through it stopped
+    # everything for up to a quarter of a second, every few seconds.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
     sys.argv = ["ministack"]
     app.main()
 

@@ -41,6 +41,12 @@ const (
 	// instead of twice.
 	EnvNewRetries = "AWS_NEW_RETRIES_2026"
 
+	// These are read by Go's runtime. A function has a part of one processor and 256 MB:
+	// one thread that runs code, and a rarer garbage collection while there is memory.
+	EnvProcessors  = "GOMAXPROCS"
+	EnvCollection  = "GOGC"
+	EnvMemoryLimit = "GOMEMLIMIT"
+
 	EnvRetention        = "RETENTION_DAYS"     // for which a run is kept after its end
 	EnvAddressRateLimit = "ADDRESS_RATE_LIMIT" // requests a minute of an address without a caller
 )
