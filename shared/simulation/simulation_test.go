@@ -307,7 +307,7 @@ func (s *simulation) retries(w *world, x id.Execution) {
 			return got, err
 		})
 		w.note("retry %s: %s %v", x, got.ID, err)
-		if err != nil && !expected(err, execution.ErrState, agent.ErrNotFound, credit.ErrInsufficient, tenant.ErrPaused) {
+		if err != nil && !expected(err, execution.ErrState, execution.ErrRetries, agent.ErrNotFound, credit.ErrInsufficient, tenant.ErrPaused) {
 			s.Errorf("retry %s: %v", x, err)
 		}
 		if err == nil {
