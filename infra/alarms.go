@@ -38,6 +38,7 @@ const (
 const (
 	minute      = 60 // seconds, as are the periods of alarms
 	fiveMinutes = 5 * minute
+	day         = 24 * 60 * minute // the longest that an alarm looks back
 )
 
 // An alarm is a condition of the system about which operators get a message. The

@@ -130,7 +130,9 @@ func TestOnlyOurAlarmsMayPublishOnTheTopicAndOnlyOverTLS(t *testing.T) {
 func TestAlarmsWatchResourcesOfTheStack(t *testing.T) {
 	tmpl := withCanary(t)
 	known := map[string][]string{}
-	for kind, property := range map[string]string{"AWS::Lambda::Function": "FunctionName", "AWS::SQS::Queue": "QueueName"} {
+	for kind, property := range map[string]string{
+		"AWS::Lambda::Function": "FunctionName", "AWS::SQS::Queue": "QueueName", "AWS::Backup::BackupVault": "BackupVaultName",
+	} {
 		for _, r := range tmpl.of(kind) {
 			known[property] = append(known[property], fmt.Sprint(r.Properties[property]))
 		}
@@ -252,7 +254,7 @@ func TestOnlyTheAlarmsAboutWhatMustHappenRingWithoutData(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if want := []string{"canary-silent", "sweeper-stopped"}; !slices.Equal(got, want) {
+	if want := []string{"backup-missing", "canary-silent", "sweeper-stopped"}; !slices.Equal(got, want) {
 		t.Errorf("%v ring without data, want %v", got, want)
 	}
 }

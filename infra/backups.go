@@ -13,6 +13,9 @@ import (
 // organization was deleted, no copy of its data is left.
 const backupDays = 35
 
+// vaultName is the name of the vault, without that of the stack.
+const vaultName = "backups"
+
 // newBackups declares a copy of the table every day. Point-in-time recovery ends with
 // the table; these copies stay when the table is deleted, and the vault stays with them
 // when the stack is.
@@ -21,7 +24,7 @@ func newBackups(stack awscdk.Stack, s settings, table awsdynamodb.ITable) {
 		return
 	}
 	vault := awsbackup.NewBackupVault(stack, jsii.String("Backups"), &awsbackup.BackupVaultProps{
-		BackupVaultName: named(stack, "backups"),
+		BackupVaultName: named(stack, vaultName),
 		RemovalPolicy:   awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 	plan := awsbackup.NewBackupPlan(stack, jsii.String("BackupPlan"), &awsbackup.BackupPlanProps{

@@ -17,6 +17,7 @@ type monitored struct {
 	queue       func(name string) *string
 	function    func(name string) *string
 	canary      bool                      // whether the canary runs
+	vault       *string                   // of the copies of the table; nil without them
 	version     func(name string) *string // the version of a function that this deployment brings
 	tried       []function                // those whose new versions are tried
 }
@@ -117,6 +118,9 @@ func alarms(m monitored) []alarm {
 			of: m.latency(20),
 			is: above, threshold: 3000, period: fiveMinutes, periods: 3, among: 3, missing: silenceIsGood,
 		},
+	}
+	if m.vault != nil {
+		rows = append(rows, m.backup())
 	}
 	if m.canary {
 		rows = slices.Insert(rows, 0, m.ofCanary()...)
@@ -272,6 +276,18 @@ func (m monitored) own(name, stat string) series {
 	return series{namespace: m.namespace, name: name, stat: stat}
 }
 
+// backup returns the alarm on a day without a copy of the table.
+func (m monitored) backup() alarm {
+	return alarm{
+		name: "backup-missing", severity: ticket, why: "For a day AWS Backup made no copy of the table.",
+		of: counted("Copies", series{
+			namespace: "AWS/Backup", name: "NumberOfBackupJobsCompleted", stat: "Sum",
+			dimensions: []dimension{{"BackupVaultName", m.vault}},
+		}),
+		is: below, threshold: 1, period: day, periods: 1, among: 1, missing: silenceIsBad,
+	}
+}
+
 // ofSteps returns the number of the steps of a kind with an outcome.
 func (m monitored) ofSteps(kind, outcome string) series {
 	return series{
@@ -317,7 +333,12 @@ func (m monitored) ofTable(name string) []series {
 // monitor returns the names of the resources of the stack.
 func monitor(stack awscdk.Stack, s settings, o outputs, f *factory) monitored {
 	name := func(name string) *string { return named(stack, name) }
+	var vault *string
+	if s.Backups {
+		vault = name(vaultName)
+	}
 	return monitored{
+		vault:     vault,
 		namespace: s.namespace(), table: o.table.TableName(), api: o.api.ApiId(),
 		runs: o.machines.Runs.StateMachineArn(), waits: o.machines.Waits.StateMachineArn(),
 		queue: name, function: name, canary: s.Canary, tried: s.tried(),
