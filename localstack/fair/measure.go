@@ -9,9 +9,14 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// warmUp is the number of events of each organization before the measurement, so that
-// it meets no cold start.
-const warmUp = 20
+const (
+	// warmUp is the number of events of each organization before the measurement.
+	warmUp = 20
+	// warmEvery is the time between them: they overlap, as those of both organizations
+	// will, so that each function has several processes and the measurement meets no
+	// cold start.
+	warmEvery = 5 * time.Millisecond
+)
 
 // measure measures the quiet organization alone and behind the burst, and returns
 // errUnfair if the burst delays it too much.
@@ -25,7 +30,7 @@ func (s *system) measure(ctx context.Context, o options) error {
 		return err
 	}
 	for _, org := range []*org{quiet, noisy} {
-		if _, err := org.sample(ctx, "warm", warmUp, o.every); err != nil {
+		if _, err := org.sample(ctx, "warm", warmUp, warmEvery); err != nil {
 			return err
 		}
 	}

@@ -93,9 +93,10 @@ def main() -> None:
     from ministack import app
 
     # The data is a large and growing heap without garbage: looking through it stopped
-    # everything for up to a quarter of a second, every few seconds.
+    # everything for up to a quarter of a second, every few seconds. What a request
+    # leaves behind is young, and few milliseconds' work.
     gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
+    gc.set_threshold(5_000, 50, 1_000)
     sys.argv = ["ministack"]
     app.main()
 

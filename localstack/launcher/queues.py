@@ -165,7 +165,9 @@ def choose(q: dict, most: int, valve: Valve) -> list:
         if not groups:
             backlogs.pop(arn, None)
             return visible[:most]
-        known = backlogs[arn] = Backlog(q, now, groups, [m for m in visible if m.get("group_id") not in groups])
+        # A message that arrived during the walk is not visible yet, by the time of its
+        # beginning: it is kept for the next batches.
+        known = backlogs[arn] = Backlog(q, now, groups, [m for m in q["messages"] if m.get("group_id") not in groups])
     quiet = known.take(now, most)
     if quiet:
         return quiet

@@ -92,6 +92,14 @@ class Backlogs(unittest.TestCase):
         self.assertEqual([m["id"] for m in self.choose(q, passes=False)], ["late"])
         self.assertEqual(self.choose(q, passes=False), [])
 
+    def test_a_message_that_arrives_during_a_walk_does_not_wait_for_the_next_one(self):
+        q = queue(self, ["a"] * 40)
+        began = time.time()
+        q["messages"].append(message("b", began + 60, "late"))  # after the beginning of the walk
+        self.assertEqual(self.choose(q, passes=False), [])
+        with mock.patch.object(queues, "WALK", 3600), mock.patch.object(queues.time, "time", return_value=began + 60):
+            self.assertEqual([m["id"] for m in self.choose(q, passes=False)], ["late"])
+
     def test_every_message_is_taken_once_while_others_are_deleted_and_arrive(self):
         q = queue(self, ["a", "a", "b"] * 40)
         seen = []
