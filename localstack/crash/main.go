@@ -67,7 +67,7 @@ func run(ctx context.Context, w world, args []string) error {
 	if o.seed == 0 {
 		o.seed = uint64(w.now().UnixNano())
 	}
-	s, err := open(ctx, w)
+	s, err := open(w)
 	if err != nil {
 		return err
 	}

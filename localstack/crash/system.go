@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -42,7 +41,7 @@ type system struct {
 }
 
 // open finds the system that the outputs describe.
-func open(ctx context.Context, w world) (*system, error) {
+func open(w world) (*system, error) {
 	outputs, err := cloud.ReadOutputs(w.outputs)
 	if err != nil {
 		return nil, fmt.Errorf("%w: type make run first", err)
@@ -56,14 +55,8 @@ func open(ctx context.Context, w world) (*system, error) {
 	if s.key, err = hub.Open(filepath.Join(s.state, "hub.pem")); err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(outputs.Region), config.WithBaseEndpoint(outputs.Endpoint),
-		config.WithLogger(logging.Nop{}), // cut answers of the bus are expected here
-		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil // the emulator accepts all keys
-		})))
-	if err != nil {
-		return nil, err
-	}
+	cfg := cloud.Config(outputs.Endpoint)
+	cfg.Logger = logging.Nop{} // cut answers of the bus are expected here
 	s.aws = cfg
 	s.bus, s.queues, s.logs = cloud.NewPublisher(cfg, "crash", outputs.Stack), sqs.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
 	return s, nil

@@ -65,7 +65,7 @@ func run(ctx context.Context, w world, args []string) error {
 	if f.NArg() > 0 || o.burst < 1 || o.samples < 1 || o.every <= 0 || o.most <= 0 {
 		return errors.New("wrong arguments: fair takes only flags, and each must be positive")
 	}
-	s, err := open(ctx, w)
+	s, err := open(w)
 	if err != nil {
 		return err
 	}

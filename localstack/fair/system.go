@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -45,7 +44,7 @@ type system struct {
 }
 
 // open finds the system that the outputs describe.
-func open(ctx context.Context, w world) (*system, error) {
+func open(w world) (*system, error) {
 	outputs, err := cloud.ReadOutputs(w.outputs)
 	if err != nil {
 		return nil, fmt.Errorf("%w: type make run first", err)
@@ -58,13 +57,7 @@ func open(ctx context.Context, w world) (*system, error) {
 	if s.key, err = hub.Open(filepath.Join(filepath.Dir(file), "hub.pem")); err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(outputs.Region), config.WithBaseEndpoint(outputs.Endpoint),
-		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil // the emulator accepts all keys
-		})))
-	if err != nil {
-		return nil, err
-	}
+	cfg := cloud.Config(outputs.Endpoint)
 	s.bus, s.queues = cloud.NewPublisher(cfg, "fair", outputs.Stack), sqs.NewFromConfig(cfg)
 	return s, nil
 }
