@@ -40,9 +40,9 @@ type mover struct {
 
 // A movement is the output of a move.
 type movement struct {
-	Moved  int64  `json:"moved"`
-	Letter int64  `json:"letters"` // when the move began
-	Status string `json:"status"`
+	Moved   int64  `json:"moved"`
+	Letters int64  `json:"letters"` // when the move began
+	Status  string `json:"status"`
 }
 
 // run starts a move, or finds the one that runs, and returns when it ended.
@@ -74,7 +74,7 @@ func (m mover) run(ctx context.Context) error {
 			return m.tell(last)
 		}
 		if !m.json {
-			m.say("%d of %d letters moved", last.Moved, last.Letter)
+			m.say("%d of %d letters moved", last.Moved, last.Letters)
 		}
 		if err := m.sleep(ctx, look); err != nil {
 			m.say("The move goes on inside AWS; the same command follows it.")
@@ -100,7 +100,7 @@ func (m mover) last(ctx context.Context, source string) (movement, error) {
 		return movement{}, fmt.Errorf("the move of letters failed after %d: %s", r.ApproximateNumberOfMessagesMoved, *r.FailureReason)
 	}
 	return movement{
-		Moved: r.ApproximateNumberOfMessagesMoved, Letter: aws.ToInt64(r.ApproximateNumberOfMessagesToMove), Status: aws.ToString(r.Status),
+		Moved: r.ApproximateNumberOfMessagesMoved, Letters: aws.ToInt64(r.ApproximateNumberOfMessagesToMove), Status: aws.ToString(r.Status),
 	}, nil
 }
 

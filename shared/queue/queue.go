@@ -148,12 +148,6 @@ func (l Letter) message() message {
 	return m
 }
 
-// stays reports whether the event of a letter cannot be handled again: the letter
-// has only its envelope, or does not say where the event came from.
-func (l Letter) stays() bool {
-	return l.Reason == event.ErrTooLarge.Code || l.message().Source == ""
-}
-
 // Handle handles a batch and names the messages to redeliver.
 func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	var (
@@ -229,7 +223,8 @@ func (h Handler) one(ctx context.Context, r events.SQSMessage) error {
 		quoted, unquoted := json.Marshal(r.Body)
 		refusal := event.ErrMalformed.Sayf("The message is not an EventBridge event.").Because(err)
 		return errors.Join(unquoted, h.refuse(ctx, r, refusal, message{Detail: quoted}))
-	case l != nil && l.stays():
+	case l != nil && (l.Reason == event.ErrTooLarge.Code || m.Source == ""):
+		// The letter has only the envelope, or does not say where the event came from.
 		return h.send(ctx, *l)
 	}
 	e, err := event.Parse(m.Source, m.DetailType, m.Detail)
