@@ -11,8 +11,8 @@ import (
 	"theoneagents.app/agents/shared/dynamo/schema"
 )
 
-// canaryOrg is the organization of the canary. The Hub knows no such organization, so
-// nobody has a session in it.
+// canaryOrg is the organization of the canary. The Hub knows no such organization and
+// issues no session for it.
 const canaryOrg = "org_canary"
 
 // newCanary lets the canary assume the publisher role of its events, and schedules it

@@ -32,8 +32,8 @@ func newMachines(stack awscdk.Stack, f *factory) (machines, error) {
 }
 
 // newWaits declares the Standard machine. An execution keeps its definition until it
-// ends, so that one that waited while this stack had no aliases invokes the function
-// without one: the machine may invoke both.
+// ends. Executions that began before this stack had aliases invoke the function without
+// one: the machine may invoke both.
 func newWaits(stack awscdk.Stack, definition string, f *factory) awsstepfunctions.StateMachine {
 	waits := awsstepfunctions.NewStateMachine(stack, jsii.String("Waits"), &awsstepfunctions.StateMachineProps{
 		StateMachineName:        named(stack, "waits"),

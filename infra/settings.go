@@ -193,7 +193,7 @@ func checkAlarms(s settings) error {
 		faults = append(faults, fmt.Errorf("alarmTopicArn: want the ARN of a topic, such as arn:aws:sns:eu-central-1:111122223333:oncall, got %q", s.AlarmTopic))
 	}
 	if len(s.AlarmEmails) > 0 && !s.Alarms {
-		faults = append(faults, errors.New("alarmEmails: alarms is false, so nobody gets a message: leave one of them out"))
+		faults = append(faults, errors.New("alarmEmails: no alarm sends a message while alarms is false: leave one of the two settings out"))
 	}
 	return errors.Join(faults...)
 }

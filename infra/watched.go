@@ -156,8 +156,8 @@ func (m monitored) ofCanary() []alarm {
 	}
 }
 
-// errors is the alarm about the failed invocations of a function, in percent of at
-// least so many.
+// errors is the alarm about the failed invocations of a function, in percent; the value
+// is 0 while there are fewer than least invocations.
 func (m monitored) errors(name, why string, threshold float64, least int) alarm {
 	return alarm{
 		name: "errors-" + name, section: "function-errors", severity: page, why: why,
@@ -226,8 +226,8 @@ func (m monitored) failures(label string, machine *string) measure {
 	}
 }
 
-// letters returns the share of dead letters among the events, once there are at least
-// so many.
+// letters returns the share of dead letters among the events; it is 0 while there are
+// fewer than least letters.
 func (m monitored) letters(least int) measure {
 	letters, events := m.ofQueue("dead-letters", "NumberOfMessagesSent", "Sum"), m.ofQueue("events", "NumberOfMessagesSent", "Sum")
 	letters.id, events.id = "letters", "events"
@@ -237,8 +237,8 @@ func (m monitored) letters(least int) measure {
 	}
 }
 
-// postponed returns the share of the deliveries of events that the dispatcher postponed,
-// once there are at least so many. Neither the errors of the function nor the age of the
+// postponed returns the share of the deliveries of events that the dispatcher postponed;
+// it is 0 while fewer than least were postponed. Neither the errors of the function nor the age of the
 // oldest event show them: the dispatcher answers well, and SQS leaves a message out of
 // that age when it was received three times.
 func (m monitored) postponed(least int) measure {
@@ -250,8 +250,8 @@ func (m monitored) postponed(least int) measure {
 	}
 }
 
-// failedSteps returns the share of the steps of a kind that failed, once at least so many
-// have ended.
+// failedSteps returns the share of the steps of a kind that failed; it is 0 while fewer
+// than least have ended.
 func (m monitored) failedSteps(kind string, least int) measure {
 	failed, completed := m.ofSteps(kind, "failed"), m.ofSteps(kind, "completed")
 	failed.id, completed.id = "failed", "completed"
@@ -261,7 +261,8 @@ func (m monitored) failedSteps(kind string, least int) measure {
 	}
 }
 
-// latency returns the p99 latency of the API, once there are at least so many requests.
+// latency returns the p99 latency of the API; it is 0 while there are fewer than least
+// requests.
 func (m monitored) latency(least int) measure {
 	slowest, all := m.ofAPI("Latency", "p99"), m.ofAPI("Count", "Sum")
 	slowest.id, all.id = "slowest", "all"

@@ -14,8 +14,8 @@ import (
 	"theoneagents.app/agents/shared/clock"
 )
 
-// probe calls the canary once a minute, as a schedule does on AWS, and prints what it
-// has seen. The local cloud has no such schedule, so that the lists stay quiet.
+// probe calls the canary once a minute and prints its reports. On AWS a schedule calls
+// it; the local cloud has none, so that its lists have no runs of the canary.
 func probe(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "canary")
 	minutes := f.Int("minutes", 4, "number of calls, a minute between them")
