@@ -79,8 +79,8 @@ publish: $(local) ## publish an event: EVENT=psa:ticket.created, or FILE=my.json
 show: $(local) ## print the newest run, or RUN=exec_… [ORG=org_demo]
 	@$(local) show -org $(call given,ORG,org_demo) -run $(call given,RUN,'')
 
-trace: $(local) ## print the spans of a run's trace as a tree: RUN=exec_… [JSON=1]
-	@$(local) trace -run $(call given,RUN,'') $(if $(call given,JSON),-json)
+trace: $(local) ## print the spans of the newest run's trace as a tree, or of RUN=exec_… [ORG=org_demo JSON=1]
+	@$(local) trace -org $(call given,ORG,org_demo) -run $(call given,RUN,'') $(if $(call given,JSON),-json)
 
 calls: $(local) ## list the calls to products, webhooks, chat, SMS and e-mail [ORG=… KIND=action JSON=1]
 	@$(local) calls -org $(call given,ORG,'') -kind $(call given,KIND,'') $(if $(call given,JSON),-json)

@@ -192,22 +192,29 @@ func show(ctx context.Context, w world, args []string) error {
 		return err
 	}
 	if *id == "" {
-		var list struct {
-			Executions []timeline.Run `json:"executions"`
-		}
-		if err := owner.call(ctx, http.MethodGet, "/api/executions?limit=1", nil, &list); err != nil {
+		if *id, err = owner.newest(ctx, *org); err != nil {
 			return err
 		}
-		if len(list.Executions) == 0 {
-			return fmt.Errorf("%s has no runs yet: make publish FILE=events/psa/ticket.created.json starts one", *org)
-		}
-		*id = list.Executions[0].ID
 	}
 	run, err := owner.run(ctx, *id)
 	if err != nil {
 		return err
 	}
 	return run.Print(w.out)
+}
+
+// newest returns the id of the newest run of org, whose owner calls.
+func (a api) newest(ctx context.Context, org string) (string, error) {
+	var list struct {
+		Executions []timeline.Run `json:"executions"`
+	}
+	if err := a.call(ctx, http.MethodGet, "/api/executions?limit=1", nil, &list); err != nil {
+		return "", err
+	}
+	if len(list.Executions) == 0 {
+		return "", fmt.Errorf("%s has no runs yet: make publish FILE=events/psa/ticket.created.json starts one", org)
+	}
+	return list.Executions[0].ID, nil
 }
 
 // rules returns the number of rules in force at the stand-ins.

@@ -111,6 +111,49 @@ func TestAKeyIsCreatedByAnOwner(t *testing.T) {
 	}
 }
 
+func TestATraceIsThatOfTheNewestRun(t *testing.T) {
+	t.Parallel()
+
+	h, org, asked := home(t.TempDir()), "", ""
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/_localstack/health":
+			_, _ = io.WriteString(rw, `{"services": {"sqs": "available"}}`)
+		case "/api/executions":
+			claims := jwt.MapClaims{}
+			_, _, err := jwt.NewParser().ParseUnverified(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), claims)
+			if err != nil {
+				t.Error(err)
+			}
+			if org, _ = claims["org_id"].(string); org == "org_new" {
+				_, _ = io.WriteString(rw, `{"executions": []}`)
+				return
+			}
+			_, _ = io.WriteString(rw, `{"executions": [{"id": "exec_newest"}, {"id": "exec_older"}]}`)
+		case "/_traces":
+			asked = r.URL.Query().Get("run")
+			_, _ = io.WriteString(rw, `{"spans": [{"span_id": "1", "service": "runner", "name": "run"}]}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	if err := (cloud.Outputs{API: server.URL, Endpoint: server.URL, Products: server.URL}).Write(h.outputs()); err != nil {
+		t.Fatal(err)
+	}
+	w, out := newWorld(t)
+	if err := run(t.Context(), w, []string{"trace", "-state", string(h), "-org", "org_x"}); err != nil || org != "org_x" || asked != "exec_newest" {
+		t.Errorf("the trace of %q of %q, %v", asked, org, err)
+	}
+	if !strings.Contains(out.String(), "runner") {
+		t.Errorf("printed %q", out)
+	}
+	if err := run(t.Context(), w, []string{"trace", "-state", string(h), "-run", "exec_older"}); err != nil || asked != "exec_older" {
+		t.Errorf("the trace of %q, %v", asked, err)
+	}
+	if err := run(t.Context(), w, []string{"trace", "-state", string(h), "-org", "org_new"}); err == nil || !strings.Contains(err.Error(), "no runs yet") {
+		t.Errorf("err = %v", err)
+	}
+}
+
 func TestARefusalRepeatsTheMessageOfTheAPI(t *testing.T) {
 	t.Parallel()
 
@@ -135,7 +178,7 @@ func TestACommandWithoutOutputsIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for _, args := range [][]string{
-		{"key"}, {"show"}, {"publish", "-event", "psa:ticket.created"}, {"org", "-org", "org_a"}, {"calls"}, {"logs"},
+		{"key"}, {"show"}, {"publish", "-event", "psa:ticket.created"}, {"org", "-org", "org_a"}, {"calls"}, {"logs"}, {"trace"},
 	} {
 		w, _ := newWorld(t)
 		if err := run(t.Context(), w, append(args, "-state", t.TempDir())); !errors.Is(err, errNothingRuns) {

@@ -25,6 +25,7 @@ func TestAWrongArgumentIsRefusedWithTheAllowedOnes(t *testing.T) {
 		"a key without a name":           {[]string{"key", "-name", ""}, "characters, not 0"},
 		"a run":                          {[]string{"show", "-run", "run_1"}, "exec_"},
 		"an organization of a run":       {[]string{"show", "-org", "acme"}, "is not an organization id"},
+		"the run of a trace":             {[]string{"trace", "-run", "run_1"}, "exec_"},
 		"no organization":                {[]string{"org"}, "ORG="},
 		"a new organization":             {[]string{"org", "-org", "acme"}, "is not an organization id"},
 		"a plan":                         {[]string{"org", "-org", "org_a", "-plan", "gold"}, "starter, growth, scale"},

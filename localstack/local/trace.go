@@ -12,20 +12,34 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// trace prints the spans of the trace of a run.
+// trace prints the spans of the trace of a run, by default the newest.
 func trace(ctx context.Context, w world, args []string) error {
 	f, state := flags(w, "trace")
-	run := f.String("run", "", "the run, like exec_…")
+	org := f.String("org", demoOrg, "organization whose newest run is meant without -run")
+	run := f.String("run", "", "the run, like exec_…; by default the newest")
 	asJSON := f.Bool("json", false, "print JSON")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	if !id.Valid("exec_", *run) {
-		return misusef("-run is %q, not a run like exec_01KK9VH6M0AAAAAAAAAAAAAAAA: make show lists the last ones", *run)
+	if err := checkOrg(*org); err != nil {
+		return err
 	}
-	o, err := home(*state).readOutputs(ctx, w)
+	if *run != "" && !id.Valid("exec_", *run) {
+		return misusef("-run is %q, not a run like exec_01KK9VH6M0AAAAAAAAAAAAAAAA: make show prints the newest", *run)
+	}
+	h := home(*state)
+	o, err := h.readOutputs(ctx, w)
 	if err != nil {
 		return err
+	}
+	if *run == "" {
+		owner, err := w.as(h, o, *org)
+		if err != nil {
+			return err
+		}
+		if *run, err = owner.newest(ctx, *org); err != nil {
+			return err
+		}
 	}
 	spans, err := w.spans(ctx, o.Products, *run)
 	if err != nil {

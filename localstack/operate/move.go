@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,9 +46,10 @@ type movement struct {
 	Status  string `json:"status"`
 }
 
-// run starts a move, or finds the one that runs, and returns when it ended.
+// run starts a move, or finds the one that runs, and returns when it ended. Without a
+// letter it starts none.
 func (m mover) run(ctx context.Context) error {
-	source, err := m.arn(ctx, m.from)
+	source, letters, err := m.queue(ctx, m.from)
 	if err != nil {
 		return err
 	}
@@ -55,8 +57,11 @@ func (m mover) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if last.Status != running && letters == 0 {
+		return m.tell(movement{Status: notStarted})
+	}
 	if last.Status != running {
-		destination, err := m.arn(ctx, m.to)
+		destination, _, err := m.queue(ctx, m.to)
 		if err != nil {
 			return err
 		}
@@ -83,8 +88,12 @@ func (m mover) run(ctx context.Context) error {
 	}
 }
 
-// running is the status of a move that has not ended.
-const running = "RUNNING"
+const (
+	// running is the status of a move that has not ended.
+	running = "RUNNING"
+	// notStarted is our status of a move that had nothing to move.
+	notStarted = "NOT_STARTED"
+)
 
 // last returns the newest move; none has no status.
 func (m mover) last(ctx context.Context, source string) (movement, error) {
@@ -104,20 +113,40 @@ func (m mover) last(ctx context.Context, source string) (movement, error) {
 	}, nil
 }
 
-func (m mover) arn(ctx context.Context, url string) (string, error) {
+// counts are the attributes of a queue that count its messages, also those that another
+// receiver has now. They may lag by a minute.
+var counts = []types.QueueAttributeName{
+	types.QueueAttributeNameApproximateNumberOfMessages,
+	types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+}
+
+// queue returns the ARN of a queue and the number of its messages.
+func (m mover) queue(ctx context.Context, url string) (arn string, messages int, err error) {
 	out, err := m.api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+		QueueUrl: &url, AttributeNames: append([]types.QueueAttributeName{types.QueueAttributeNameQueueArn}, counts...),
 	})
 	if err != nil {
-		return "", fmt.Errorf("read the ARN of %s: %w", url, err)
+		return "", 0, fmt.Errorf("read the attributes of %s: %w", url, err)
 	}
-	return out.Attributes[string(types.QueueAttributeNameQueueArn)], nil
+	for _, name := range counts {
+		n, err := strconv.Atoi(out.Attributes[string(name)])
+		if err != nil {
+			return "", 0, fmt.Errorf("read the attributes of %s: %s is not a number: %w", url, name, err)
+		}
+		messages += n
+	}
+	return out.Attributes[string(types.QueueAttributeNameQueueArn)], messages, nil
 }
 
 func (m mover) tell(last movement) error {
-	if m.json {
+	switch {
+	case m.json:
 		return m.document(last)
+	case last.Status == notStarted:
+		m.say("No letter waits, so no move was started. The count of SQS may lag by a minute.")
+	default:
+		m.say("%d letters moved to the dispatcher. What fails again becomes a letter again: make letters lists them.", last.Moved)
 	}
-	m.say("%d letters moved to the dispatcher. What fails again becomes a letter again: make letters lists them.", last.Moved)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 // An elevator is SQS with a move that makes progress at every look.
 type elevator struct {
 	letters, moved, step int64
+	held                 int64 // letters that another receiver has
 	status               string
 	fails                string // why the move fails
 	starts               int
@@ -54,7 +56,17 @@ func (e *elevator) ListMessageMoveTasks(context.Context, *sqs.ListMessageMoveTas
 }
 
 func (e *elevator) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
-	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"QueueArn": "arn:" + aws.ToString(in.QueueUrl)}}, nil
+	all := map[string]string{
+		"QueueArn":                              "arn:" + aws.ToString(in.QueueUrl),
+		"ApproximateNumberOfMessages":           strconv.FormatInt(max(e.letters-e.held, 0), 10),
+		"ApproximateNumberOfMessagesNotVisible": strconv.FormatInt(e.held, 10),
+		"ApproximateNumberOfMessagesDelayed":    "0",
+	}
+	given := map[string]string{}
+	for _, name := range in.AttributeNames {
+		given[string(name)] = all[string(name)]
+	}
+	return &sqs.GetQueueAttributesOutput{Attributes: given}, nil
 }
 
 // move runs a move and returns what it printed.
@@ -104,5 +116,22 @@ func TestAFailedMoveSaysWhy(t *testing.T) {
 	e := &elevator{letters: 10, step: 1, fails: "AccessDenied"}
 	if _, err := e.move(t.Context()); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestNoMoveIsStartedWithoutALetter(t *testing.T) {
+	t.Parallel()
+
+	e := &elevator{status: "COMPLETED", moved: 3} // an earlier move has ended
+	if said, err := e.move(t.Context()); err != nil || e.starts != 0 || !strings.Contains(said, "No letter waits") {
+		t.Errorf("%d starts, %v: %s", e.starts, err, said)
+	}
+	e = &elevator{letters: 2, held: 2, step: 2} // make letters shows both at this moment
+	if said, err := e.move(t.Context()); err != nil || e.starts != 1 {
+		t.Errorf("%d starts, %v: %s", e.starts, err, said)
+	}
+	e = &elevator{status: running} // the last letter of a move has left the queue
+	if said, err := e.move(t.Context()); err != nil || e.starts != 0 || !strings.Contains(said, "moved to the dispatcher") {
+		t.Errorf("%d starts, %v: %s", e.starts, err, said)
 	}
 }
