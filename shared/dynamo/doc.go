@@ -131,12 +131,12 @@
 //	ClaimDedup                       1      0     1      put of the payload
 //	ReleaseDedup                     1      0     2      update of the payload, after a race; 1 is the index
 //	AdmitWithinLimit                 1      0     1      put, at the revision that LimitStarts read
-//	AdmitRuns                        1      0     1      update, one for all runs that an event starts
+//	AdmitRuns                        1      0     1      update, one for all runs that an event starts; one for many events in a busy instance
 //	AdmitRuns, refused               1      0     1      update that is refused: a quota is reached
 //	WithdrawRun                      2      1     1      get; update, after a race
 //	SaveOpen                         1      0     1      update, after OpenRuns
 //	OpenRuns, few                    12     6     0      queries of by_status and by_org, when the bound of the open runs reached the limit
-//	RunTally                         1      1     0      get, for GET /api/quotas
+//	RunTally                         1      1     0      get, before a WithdrawRun
 //	AdmitMessages                    1      0     1      update, one for the messages of a notification, and a get of the plan before
 //	AdmitMessages, refused           1      0     1      update that is refused: the quota of the day is reached
 //	Messages                         3      3     0      get of each quota of messages, for GET /api/quotas

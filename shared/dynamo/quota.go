@@ -44,7 +44,7 @@ const (
 func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quota.Tally, bool, error) {
 	after, ok, err := s.countBy(ctx, admission(o, a), s.nonce(), types.ReturnValueAllNew)
 	if err != nil {
-		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", len(a.Runs), o, err)
+		return quota.Tally{}, false, fmt.Errorf("count %d runs of %s: %w", a.Permits(), o, err)
 	}
 	t, err := tallyOf(after)
 	if err != nil || !ok {
@@ -55,7 +55,7 @@ func (s *Store) AdmitRuns(ctx context.Context, o id.Org, a quota.Admission) (quo
 
 // admission returns the update that counts runs.
 func admission(o id.Org, a quota.Admission) write {
-	n := len(a.Runs)
+	n := a.Permits()
 	minute := minuteAttribute(a.Minute)
 	w := write{
 		op: opUpdate, key: tallyKey(o), set: map[string]any{},
@@ -172,7 +172,7 @@ func (s *Store) SaveOpen(ctx context.Context, o id.Org, before quota.Tally, open
 	return err
 }
 
-// RunTally implements quota.Store.
+// RunTally returns the tally of an organization; a zero one before the first run.
 func (s *Store) RunTally(ctx context.Context, o id.Org) (quota.Tally, error) {
 	i, err := s.getItem(ctx, tallyKey(o))
 	if err != nil {

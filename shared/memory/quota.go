@@ -43,7 +43,7 @@ func (s *Store) SaveOpen(_ context.Context, o id.Org, before quota.Tally, open i
 	return nil
 }
 
-// RunTally implements quota.Store.
+// RunTally returns the tally of an organization; a zero one before the first run.
 func (s *Store) RunTally(_ context.Context, o id.Org) (quota.Tally, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,7 +31,7 @@ func (m Minute) Begin() time.Time { return time.Unix(int64(m)*60, 0).UTC() }
 // its end, but that of the last count with all runs since added. Only when this
 // bound reaches the limit are the open runs counted again.
 type Tally struct {
-	Minutes map[Minute]int  // runs admitted in each of the last minutes
+	Minutes map[Minute]int  // runs admitted in each of the last minutes, and spare permits
 	Open    int             // no more runs are open
 	Counted time.Time       // when the open runs were last counted; zero for never
 	Marks   [Slots]MarkText // of runs that were admitted last
@@ -62,8 +62,12 @@ func markOf(m Minute, run id.Execution) (mark MarkText, slot int) {
 type Admission struct {
 	Minute Minute
 	Runs   []id.Execution
+	Spare  int // permits for other runs of the minute
 	Limits Limits
 }
+
+// Permits returns the number of runs to count, with those of the spare permits.
+func (a Admission) Permits() int { return len(a.Runs) + a.Spare }
 
 // Marks returns the marks of the runs by their slots. Runs that prefer the same slot
 // get the next ones; beyond Slots runs, the others have none.
@@ -82,7 +86,7 @@ func (a Admission) Marks() map[int]MarkText {
 // Admit is the rule of every store: it returns the tally with all runs counted, and
 // whether it has room for all of them and none of them is marked.
 func (t Tally) Admit(a Admission) (Tally, bool) {
-	n, before := len(a.Runs), t
+	n, before := a.Permits(), t
 	if t.Counted.IsZero() || t.Minutes[a.Minute]+n > a.Limits.RunsPerMinute || t.Open+n > a.Limits.OpenRuns {
 		return t, false
 	}
@@ -182,9 +186,6 @@ type Store interface {
 	// returns ErrStale when the tally counted others since it was read.
 	SaveOpen(ctx context.Context, org id.Org, before Tally, open int, at time.Time) error
 
-	// RunTally returns the tally; a zero one before the first run.
-	RunTally(ctx context.Context, org id.Org) (Tally, error)
-
 	// AdmitMessages counts a batch in one write, as DayTally.Admit says. It returns the
 	// tally without a count that it refused.
 	AdmitMessages(ctx context.Context, org id.Org, b Batch) (t DayTally, ok bool, err error)
@@ -205,6 +206,8 @@ type Service struct {
 	Store  Store
 	Limits func(credit.Plan) Limits // Of, but in tests
 	Now    func() time.Time
+
+	permits permits // of this instance
 }
 
 // tries limits the writes for one event. Each one fails only because others have
@@ -213,22 +216,26 @@ const tries = 10
 
 // AdmitRuns counts the runs that a dispatcher is about to record at a time. It returns
 // those that may start, and why the others may not. A run that was admitted in the
-// same minute is admitted again and counted once.
+// same minute is admitted again and counted once, unless another instance admitted it
+// by a spare permit: then it is counted twice, and the quota is reached early.
 func (s *Service) AdmitRuns(
 	ctx context.Context, org id.Org, plan credit.Plan, runs []id.Execution, at time.Time,
 ) (admitted []id.Execution, full *Reached, err error) {
 	limits, minute := s.Limits(plan), MinuteOf(at)
+	admitted, runs = s.permits.take(org, minute, runs)
 	for range tries {
 		if len(runs) == 0 {
 			return admitted, full, nil
 		}
-		batch := runs[:min(len(runs), limits.RunsPerMinute, limits.OpenRuns)]
-		t, ok, err := s.Store.AdmitRuns(ctx, org, Admission{Minute: minute, Runs: batch, Limits: limits})
-		switch {
-		case err != nil:
+		a := Admission{Minute: minute, Runs: runs[:min(len(runs), limits.RunsPerMinute, limits.OpenRuns)], Limits: limits}
+		a.Spare = s.permits.spare(org, minute, len(a.Runs), limits)
+		t, ok, err := s.Store.AdmitRuns(ctx, org, a)
+		if err != nil {
 			return nil, nil, fmt.Errorf("count the runs of %s: %w", org, err)
-		case ok:
-			admitted, runs = append(admitted, batch...), runs[len(batch):]
+		}
+		s.permits.counted(org, a, t, ok)
+		if ok {
+			admitted, runs = append(admitted, a.Runs...), runs[len(a.Runs):]
 			continue
 		}
 		var unknown []id.Execution
@@ -274,6 +281,9 @@ func (s *Service) recount(ctx context.Context, org id.Org, t Tally) error {
 
 // WithdrawRun takes back the admission of a run that did not start after all.
 func (s *Service) WithdrawRun(ctx context.Context, org id.Org, run id.Execution, at time.Time) error {
+	if s.permits.give(org, MinuteOf(at), run) {
+		return nil
+	}
 	if err := s.Store.WithdrawRun(ctx, org, MinuteOf(at), run); err != nil {
 		return fmt.Errorf("take back the count of %s: %w", run, err)
 	}
@@ -288,14 +298,12 @@ type Usage struct {
 	Reset time.Time // zero for a quota without a window
 }
 
-// Usage returns the use of every quota of an organization.
+// Usage returns the use of every quota of an organization. The runs of the minute are
+// those that the index shows; the tally also has the spare permits of the instances.
 func (s *Service) Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]Usage, error) {
 	now, l := s.Now(), s.Limits(plan)
-	t, err := s.Store.RunTally(ctx, org)
-	if err != nil {
-		return nil, fmt.Errorf("read the count of runs: %w", err)
-	}
-	open, err := s.Store.OpenRuns(ctx, org, settled(now).Begin(), now)
+	m := MinuteOf(now)
+	open, err := s.Store.OpenRuns(ctx, org, m.Begin(), now)
 	if err != nil {
 		return nil, fmt.Errorf("count the open runs: %w", err)
 	}
@@ -303,9 +311,8 @@ func (s *Service) Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]Us
 	if err != nil {
 		return nil, fmt.Errorf("read the counts of messages: %w", err)
 	}
-	m := MinuteOf(now)
 	all := []Usage{
-		{Name: RunsPerMinute, Limit: l.RunsPerMinute, Used: t.Minutes[m], Reset: (m + 1).Begin()},
+		{Name: RunsPerMinute, Limit: l.RunsPerMinute, Used: open.Since, Reset: (m + 1).Begin()},
 		{Name: OpenRuns, Limit: l.OpenRuns, Used: open.Now()},
 	}
 	for _, name := range []Name{SMSPerDay, EmailsPerDay, ChatsPerDay} {

@@ -81,15 +81,20 @@ func TestNoWindowHoldsMoreThanItMay(t *testing.T) {
 
 	rapid.Check(t, func(t *rapid.T) {
 		l := quota.Limits{RunsPerMinute: rapid.IntRange(1, 12).Draw(t, "runs_per_minute"), OpenRuns: rapid.IntRange(1, 20).Draw(t, "open_runs")}
+		agents, pause := 5, 90
+		if rapid.Bool().Draw(t, "spare") { // instances take spare permits
+			l = quota.Limits{RunsPerMinute: rapid.IntRange(64, 130).Draw(t, "runs_per_minute"), OpenRuns: rapid.IntRange(64, 260).Draw(t, "open_runs")}
+			agents, pause = 20, 5
+		}
 		s, now := newShelf(), noon()
-		q := service(s, l, &now)
+		instances := []*quota.Service{service(s, l, &now), service(s, l, &now), service(s, l, &now)}
 		minutes := map[quota.Minute]int{}
 		var lost [][]id.Execution // batches to deliver again
 		next := 0
 		t.Repeat(map[string]func(*rapid.T){
 			"an event": func(t *rapid.T) {
 				var runs []id.Execution
-				for range rapid.IntRange(1, 5).Draw(t, "agents") {
+				for range rapid.IntRange(1, agents).Draw(t, "agents") {
 					next++
 					runs = append(runs, id.Execution(fmt.Sprintf("exec_%d", next)))
 				}
@@ -101,7 +106,11 @@ func TestNoWindowHoldsMoreThanItMay(t *testing.T) {
 					_, ended := s.ended[x]
 					return open || ended
 				})
-				may, full, err := q.AdmitRuns(t.Context(), org, credit.Starter, runs, now)
+				n := rapid.IntRange(0, len(instances)-1).Draw(t, "instance")
+				if rapid.IntRange(0, 9).Draw(t, "fresh") == 0 {
+					instances[n] = service(s, l, &now) // the earlier one died with its permits
+				}
+				may, full, err := instances[n].AdmitRuns(t.Context(), org, credit.Starter, runs, now)
 				switch {
 				case err != nil:
 					t.Fatal(err)
@@ -116,6 +125,12 @@ func TestNoWindowHoldsMoreThanItMay(t *testing.T) {
 					lost = append(lost, runs)
 				}
 				for _, x := range may[:crash] {
+					if rapid.IntRange(0, 9).Draw(t, "withdrawn") == 0 {
+						if err := instances[n].WithdrawRun(t.Context(), org, x, now); err != nil {
+							t.Fatal(err)
+						}
+						continue
+					}
 					s.open[x] = now
 					minutes[quota.MinuteOf(now)]++
 				}
@@ -128,7 +143,7 @@ func TestNoWindowHoldsMoreThanItMay(t *testing.T) {
 				}
 			},
 			"time passes": func(t *rapid.T) {
-				now = now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "seconds")) * time.Second)
+				now = now.Add(time.Duration(rapid.IntRange(1, pause).Draw(t, "seconds")) * time.Second)
 			},
 			"": func(t *rapid.T) {
 				for m, n := range minutes {
@@ -184,8 +199,79 @@ func TestARepetitionInTheSameMinuteIsCountedOnce(t *testing.T) {
 			t.Errorf("%v may start, refused by %+v: %v", may, full, err)
 		}
 	}
-	if used := usage(t, q)[quota.RunsPerMinute]; used != 3 {
+	if used := taken(t, s, now); used != 3 {
 		t.Errorf("used %d", used)
+	}
+}
+
+// taken returns the number of runs and spare permits that a minute counts.
+func taken(t *testing.T, s *shelf, at time.Time) int {
+	t.Helper()
+	tally, err := s.RunTally(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tally.Minutes[quota.MinuteOf(at)]
+}
+
+// An instance counts one run after another: the first with one write each, then with
+// one for more and more, and the last half of the minute's again with one each.
+func TestABusyInstanceWritesOnceForManyRuns(t *testing.T) {
+	t.Parallel()
+
+	s, now, writes := newShelf(), noon(), 0
+	s.lose = func() error { writes++; return nil }
+	q := service(s, quota.Limits{RunsPerMinute: 1500, OpenRuns: 10_000}, &now)
+	for i := range 1500 {
+		before := writes
+		may, full, err := q.AdmitRuns(t.Context(), org, "", runs(i, 1), now)
+		if err != nil || len(may) != 1 || full != nil {
+			t.Fatalf("run %d: %v may start, refused by %+v: %v", i, may, full, err)
+		}
+		if i > 760 && writes != before+1 {
+			t.Errorf("run %d, in the second half, is not counted by itself", i)
+		}
+		if i == 700 && writes > 30 {
+			t.Errorf("700 runs cost %d writes", writes)
+		}
+	}
+	if may, full, err := q.AdmitRuns(t.Context(), org, "", runs(1500, 1), now); err != nil || len(may) != 0 || full == nil {
+		t.Errorf("beyond the quota: %v may start, refused by %+v: %v", may, full, err)
+	}
+}
+
+// A run that spent a spare permit has no mark in the store. Its permit goes to the next
+// run, and a repetition at the same instance does not spend another.
+func TestASparePermitIsSpentOnce(t *testing.T) {
+	t.Parallel()
+
+	s, now := newShelf(), noon()
+	q := service(s, quota.Of(credit.Growth), &now)
+	admit := func(from, n int) {
+		t.Helper()
+		if may, full, err := q.AdmitRuns(t.Context(), org, "", runs(from, n), now); err != nil || len(may) != n || full != nil {
+			t.Fatalf("%v may start, refused by %+v: %v", may, full, err)
+		}
+	}
+	admit(0, 1)
+	admit(1, 1) // takes a spare permit
+	for range 3 {
+		admit(2, 1) // spends it
+	}
+	if n := taken(t, s, now); n != 3 {
+		t.Errorf("%d are counted after 3 runs", n)
+	}
+	if err := q.WithdrawRun(t.Context(), org, runs(2, 1)[0], now); err != nil {
+		t.Fatal(err)
+	}
+	admit(3, 1)
+	if n := taken(t, s, now); n != 3 {
+		t.Errorf("%d are counted after a run was withdrawn and another admitted", n)
+	}
+	now = now.Add(time.Minute)
+	admit(4, 1)
+	if n := taken(t, s, now); n != 1 {
+		t.Errorf("%d are counted in the next minute after 1 run", n)
 	}
 }
 

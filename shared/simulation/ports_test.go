@@ -215,7 +215,6 @@ var harmless = []string{
 	"Approvals", // a list
 	"Revoke",    // sessions
 	"Missed",    // a count
-	"RunTally",  // shows a count
 	"Messages",  // shows counts
 }
 

@@ -148,6 +148,21 @@ func quotas() []promise {
 			same(t, "counted at", tally.Counted.Equal(day().Add(time.Second)), true)
 			same(t, "count of the minute", tally.Minutes[minute], 3)
 		}},
+		{"spare permits are counted with the runs, or not at all", func(t trial, s Store) {
+			o := counting(t, s)
+			a := quota.Admission{Minute: minute, Runs: []id.Execution{"exec_1"}, Spare: 6, Limits: few()}
+			tally, done, err := s.AdmitRuns(t.Context(), o, a)
+			ok(t, err)
+			same(t, "counted", done, true)
+			same(t, "count and open", [2]int{tally.Minutes[minute], tally.Open}, [2]int{7, 7})
+			a.Runs, a.Spare = []id.Execution{"exec_2", "exec_3"}, 2
+			tally, done, err = s.AdmitRuns(t.Context(), o, a)
+			ok(t, err)
+			same(t, "counted without room for the spare ones", done, false)
+			same(t, "count and open", [2]int{tally.Minutes[minute], tally.Open}, [2]int{7, 7})
+			_, done = admits(t, s, o, minute, few(), 2, 3)
+			same(t, "counted without spare ones", done, true)
+		}},
 		{"a run is taken out of the count once", func(t trial, s Store) {
 			o := counting(t, s)
 			admits(t, s, o, minute, few(), 1, 2)

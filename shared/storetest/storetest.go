@@ -69,6 +69,7 @@ type Store interface {
 	agent.VersionStore
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
+	RunTally(ctx context.Context, o id.Org) (quota.Tally, error)
 }
 
 // An Inspector looks at what a store keeps without its methods.

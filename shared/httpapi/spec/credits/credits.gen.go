@@ -132,6 +132,9 @@ type Quota struct {
 	// Name The name of a quota.
 	//
 	// - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
+	//   In a busy minute the platform counts some executions ahead, at most in its first
+	//   half. Those that do not start then make the quota refuse as many earlier; it never
+	//   admits more.
 	// - `open_runs`: executions that have not ended.
 	// - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
 	// - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
@@ -149,10 +152,13 @@ type Quota struct {
 
 // QuotaName The name of a quota.
 //
-// - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
-// - `open_runs`: executions that have not ended.
-// - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
-// - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
+//   - `runs_per_minute`: executions that start in a calendar minute (UTC), retries included.
+//     In a busy minute the platform counts some executions ahead, at most in its first
+//     half. Those that do not start then make the quota refuse as many earlier; it never
+//     admits more.
+//   - `open_runs`: executions that have not ended.
+//   - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
+//   - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
 type QuotaName string
 
 // Quotas The quotas of the organization's plan.
