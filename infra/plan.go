@@ -77,7 +77,7 @@ func plan() []function {
 		{name: "approvals", timeout: apiTimeout, share: 20, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, share: 10, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
 		{name: "events", timeout: apiTimeout, share: 10, routes: []string{"events", "actions"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
-		{name: "credits", timeout: apiTimeout, share: 10, routes: []string{"credits", "quotas"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
+		{name: "credits", timeout: apiTimeout, share: 10, routes: []string{"credits", "quotas", "me"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, share: 10, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "pause", timeout: apiTimeout, share: 5, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(boot.EnvRetention), table: writes(checkItem)},

@@ -679,7 +679,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs", "ANY /.well-known/jwks.json": "one-agents-jwks"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "quotas": "credits", "audit": "audit", "settings": "settings", "pause": "pause",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "quotas": "credits", "me": "credits", "audit": "audit", "settings": "settings", "pause": "pause",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function

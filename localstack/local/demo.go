@@ -91,7 +91,7 @@ func seed(ctx context.Context, w world, report steps.Reporter, o cloud.Outputs, 
 		return err
 	}
 	return report.Do(ctx, "Creating "+org+" with hub:org.created", func(ctx context.Context) error {
-		e := newEvent("hub", "org.created", org, json.RawMessage(`{"plan":"`+plan+`"}`), w.now())
+		e := newEvent("hub", "org.created", org, json.RawMessage(`{"plan":"`+plan+`","name":"Demo MSP"}`), w.now())
 		if err := put(ctx, o, e); err != nil {
 			return err
 		}

@@ -67,6 +67,14 @@ const (
 	Manage Act = "manage" // integration keys, the secret of webhooks
 )
 
+// Acts returns all acts, from the weakest right to the strongest.
+func Acts() []Act { return []Act{See, Edit, Delete, Decide, Manage} }
+
+// Acts returns the acts that the caller may do.
+func (c Caller) Acts() []Act {
+	return slices.DeleteFunc(Acts(), func(a Act) bool { return !c.allowed(a) })
+}
+
 // Human reports whether the caller is a person.
 func (c Caller) Human() bool { return c.Key == "" }
 

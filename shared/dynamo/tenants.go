@@ -54,6 +54,8 @@ type hubItem struct {
 	PlanAt    int64       `dynamodbav:"plan_at"`
 	StateAt   int64       `dynamodbav:"state_at"`
 	OwnersAt  int64       `dynamodbav:"owners_at"`
+	Name      string      `dynamodbav:"name,omitempty"`
+	NameAt    int64       `dynamodbav:"name_at,omitempty"`
 	Owners    []ownerItem `dynamodbav:"owners"`
 }
 
@@ -77,7 +79,7 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 	t := tenant.Tenant{
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
-		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt),
+		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt), Name: i.Name, NameAt: timeOf(i.NameAt),
 		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Revision: i.Settings},
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
@@ -140,7 +142,7 @@ func tenantWrite(t tenant.Tenant) write {
 	}
 	facts, err := attributevalue.MarshalMap(hubItem{
 		Plan: string(t.Plan), Suspended: t.Suspended, Created: nanos(t.Created), Updated: nanos(t.Updated),
-		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt), Owners: owners, OwnersAt: nanos(t.OwnersAt),
+		PlanAt: nanos(t.PlanAt), StateAt: nanos(t.StateAt), Owners: owners, OwnersAt: nanos(t.OwnersAt), Name: t.Name, NameAt: nanos(t.NameAt),
 	})
 	set := make(map[string]any, len(facts))
 	for name, v := range facts {

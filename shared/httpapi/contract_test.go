@@ -100,6 +100,8 @@ func TestTheContractHasEveryValueOfTheDomain(t *testing.T) {
 		"Policy":               texts(tenant.Policies()), // its properties
 		"SettingsPatch.policy": texts(tenant.Policies()),
 		"KeyAccess":            texts([]caller.Access{caller.Read, caller.ReadWrite}),
+		"Role":                 texts([]caller.Role{caller.Owner, caller.Admin, caller.Member, caller.Viewer}),
+		"Right":                texts(caller.Acts()),
 		"FilterableField.type": texts([]catalog.FieldType{catalog.String, catalog.Number, catalog.Boolean, catalog.Enum}),
 		"ActionParam.type": texts([]catalog.FieldType{
 			catalog.String, catalog.Number, catalog.Boolean, catalog.Enum, catalog.Object, catalog.Array,

@@ -29,31 +29,27 @@ type AgentStats interface {
 	Stats(ctx context.Context, org id.Org) (map[id.Agent]agent.Stats, error)
 }
 
-// Plans finds the plan of an organization.
-type Plans interface {
-	Plan(ctx context.Context, org id.Org) (credit.Plan, error)
-}
-
 // Quotas returns the use of every quota of an organization.
 type Quotas interface {
 	Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]quota.Usage, error)
 }
 
-// credits are the operations on credits and quotas.
+// credits are the operations on credits, quotas and the caller's organization.
 type credits struct {
 	Edge
 
 	balances Balances
 	stats    AgentStats
-	plans    Plans
+	tenants  execution.Tenants
 	quotas   Quotas
 }
 
 var _ spec.StrictServerInterface = credits{}
 
-// Credits returns the handler of the endpoints of credits and quotas.
-func Credits(balances Balances, tally AgentStats, plans Plans, quotas Quotas, edge Edge) http.Handler {
-	return edge.mount(credits{edge, balances, tally, plans, quotas}.routes())
+// Credits returns the handler of the endpoints of credits and quotas, and of the
+// caller.
+func Credits(balances Balances, tally AgentStats, tenants execution.Tenants, quotas Quotas, edge Edge) http.Handler {
+	return edge.mount(credits{edge, balances, tally, tenants, quotas}.routes())
 }
 
 func readGetCredits(*request) spec.GetCreditsRequestObject { return spec.GetCreditsRequestObject{} }
@@ -141,15 +137,15 @@ func readGetQuotas(*request) spec.GetQuotasRequestObject { return spec.GetQuotas
 // GetQuotas implements the contract.
 func (g credits) GetQuotas(ctx context.Context, _ spec.GetQuotasRequestObject) (spec.GetQuotasResponseObject, error) {
 	org := callerIn(ctx).Org
-	plan, err := g.plans.Plan(ctx, org)
+	t, err := g.tenants.Tenant(ctx, org)
 	if err != nil {
 		return nil, err
 	}
-	usage, err := g.quotas.Usage(ctx, org, plan)
+	usage, err := g.quotas.Usage(ctx, org, t.Plan)
 	if err != nil {
 		return nil, err
 	}
-	view := spec.GetQuotas200JSONResponse{Plan: spec.Plan(plan), Quotas: make([]spec.Quota, 0, len(usage))}
+	view := spec.GetQuotas200JSONResponse{Plan: spec.Plan(t.Plan), Quotas: make([]spec.Quota, 0, len(usage))}
 	for _, u := range usage {
 		view.Quotas = append(view.Quotas, spec.Quota{
 			Name: spec.QuotaName(u.Name), Limit: u.Limit, Used: u.Used, ResetsAt: when(u.Reset),

@@ -173,6 +173,11 @@ func written() []golden {
 		{"destructive", call{as: "read", what: "GET /api/actions?destructive=true"}, nil},
 		{"unknown values", call{as: "read", what: "GET /api/actions?product=defend&destructive=1&prodct=psa"}, nil},
 
+		{"owner", call{as: owner, what: "GET /api/me"}, nameOrg},
+		{"viewer", call{as: "viewer@org_b", what: "GET /api/me"}, nil},
+		{"key", call{as: "read", what: "GET /api/me"}, nil},
+		{"suspended", call{as: member, what: "GET /api/me"}, suspend},
+
 		{"used", call{as: "viewer@org_a", what: "GET /api/credits"}, nil},
 		{"unused", call{as: "viewer@org_b", what: "GET /api/credits"}, nil},
 		{"internal error", call{as: owner, what: "GET /api/credits"}, func(_ *testing.T, w *fixture) { w.broken = os.ErrDeadlineExceeded }},
@@ -404,6 +409,22 @@ func changeScope(t *testing.T, w *fixture) {
 // exhaustLimit takes all permits of a viewer of org_a in this minute.
 func exhaustLimit(_ *testing.T, w *fixture) {
 	for w.edge.Limits.Take(context.Background(), caller.Caller{Org: "org_a", User: "user_viewer"}).Allowed {
+	}
+}
+
+// nameOrg names org_a, on a plan without a limit of agents, and pauses it.
+func nameOrg(t *testing.T, w *fixture) {
+	t.Helper()
+	org, err := w.store.Tenant(t.Context(), "org_a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	org.Name, org.Plan = "Brightside IT", credit.Scale
+	if err := w.store.SaveTenant(t.Context(), org, "2026-03"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/pause"}); got.status != http.StatusOK {
+		t.Fatal(got.text)
 	}
 }
 

@@ -66,6 +66,7 @@ func (g keys) routes() []route {
 
 func (g credits) routes() []route {
 	return []route{
+		{"GET /api/me", caller.See, false, nil, serve(readGetMe, g.GetMe, speccredits.GetMeResponseObject.VisitGetMeResponse)},
 		{"GET /api/credits", caller.See, false, nil, serve(readGetCredits, g.GetCredits, speccredits.GetCreditsResponseObject.VisitGetCreditsResponse)},
 		{"GET /api/credits/history", caller.See, false, nil, serve(readGetCreditHistory, g.GetCreditHistory, speccredits.GetCreditHistoryResponseObject.VisitGetCreditHistoryResponse)},
 		{"GET /api/quotas", caller.See, false, nil, serve(readGetQuotas, g.GetQuotas, speccredits.GetQuotasResponseObject.VisitGetQuotasResponse)},

@@ -102,6 +102,7 @@ func tenants() []promise {
 				Org: anOrg(), Plan: credit.Growth, Suspended: true, Created: day(), Updated: day().Add(123456789),
 				PlanAt: day().Add(time.Hour), StateAt: day().Add(time.Minute), OwnersAt: day().Add(time.Second),
 				Owners: []tenant.Owner{{User: "user_olivia", Email: "olivia@brightside.example"}, {Email: "b@c.example"}},
+				Name:   "Brightside IT", NameAt: day().Add(2 * time.Second),
 			}
 			ok(t, s.SaveTenant(t.Context(), want, month))
 			got, err := s.Tenant(t.Context(), want.Org)

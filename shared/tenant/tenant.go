@@ -1,13 +1,13 @@
 // Package tenant keeps the Hub's data about an organization (that it exists, its
-// plan, its owners, and whether it is suspended) and the organization's own
+// plan, its owners, its name, and whether it is suspended) and the organization's own
 // settings.
 //
 // Both are one record, because every event reads it: a setting costs the
 // dispatcher no read of its own. Each is written without the other: an event of
 // the Hub leaves the settings, and a change of settings leaves the Hub's data.
 //
-// The record has one clock each for the plan, the suspension and the owners, so
-// that the Hub's events may be repeated and arrive in any order. While the Hub
+// The record has one clock each for the plan, the suspension, the owners and the
+// name, so that the Hub's events may be repeated and arrive in any order. While the Hub
 // is down, its last data is valid.
 package tenant
 
@@ -35,6 +35,7 @@ var (
 type Tenant struct {
 	Org       id.Org
 	Plan      credit.Plan
+	Name      string // shown to people; empty when the Hub named none
 	Suspended bool
 	Created   time.Time
 	Updated   time.Time // of the newest event that was applied
@@ -42,6 +43,7 @@ type Tenant struct {
 	StateAt   time.Time // of the event that set the suspension
 	Owners    []Owner   // recipients of alerts; none when the Hub named none
 	OwnersAt  time.Time // of the event that set the owners
+	NameAt    time.Time // of the event that set the name
 	Revision  int64     // counts the writes; 0 before the first
 
 	Settings Settings // the organization's own choices
@@ -66,8 +68,8 @@ func Projects(name string) bool {
 	return name == created || name == changed || name == suspended || name == deleted || name == revoked
 }
 
-// Apply returns the tenant after e. The plan, the suspension and the owners
-// have a clock each, and an event older than the clock of a part does not
+// Apply returns the tenant after e. The plan, the suspension, the owners and the
+// name have a clock each, and an event older than the clock of a part does not
 // change that part, so that events may be repeated and arrive in any order.
 // Among events of the same moment, a change outweighs the creation, and so does
 // a suspension.
@@ -91,6 +93,9 @@ func (t Tenant) Apply(e event.Event) (Tenant, error) {
 		}
 		if owners, ok := ownersOf(e); ok && (at.After(t.OwnersAt) || !isCreation && at.Equal(t.OwnersAt)) {
 			t.Owners, t.OwnersAt = owners, at
+		}
+		if name, ok := nameOf(e); ok && (at.After(t.NameAt) || !isCreation && at.Equal(t.NameAt)) {
+			t.Name, t.NameAt = name, at
 		}
 		if t.Created.IsZero() || at.Before(t.Created) {
 			t.Org, t.Created = e.Org, at

@@ -123,6 +123,39 @@ func TestTheHubNamesTheOwnersThatReceiveAlerts(t *testing.T) {
 	}
 }
 
+func TestTheHubNamesTheOrganization(t *testing.T) {
+	t.Parallel()
+
+	called := func(e event.Event, name any) event.Event {
+		e.Payload["name"] = name
+		return e
+	}
+	for name, tc := range map[string]struct {
+		events []event.Event
+		want   string
+	}{
+		"none":                           {[]event.Event{created(0, "growth")}, ""},
+		"a creation":                     {[]event.Event{called(created(0, "growth"), "Acme IT")}, "Acme IT"},
+		"a change renames":               {[]event.Event{called(created(0, "growth"), "Acme IT"), called(changed(1, "growth"), "Acme")}, "Acme"},
+		"a change without a name":        {[]event.Event{called(created(0, "growth"), "Acme IT"), changed(1, "scale")}, "Acme IT"},
+		"a creation after such a change": {[]event.Event{changed(1, "scale"), called(created(0, "growth"), "Acme IT")}, "Acme IT"},
+		"an older change comes late":     {[]event.Event{called(changed(2, "growth"), "Acme"), called(changed(1, "growth"), "Old")}, "Acme"},
+		"no text":                        {[]event.Event{called(created(0, "growth"), int64(7))}, ""},
+		"blank":                          {[]event.Event{called(created(0, "growth"), " \u200b\n")}, ""},
+		"on several lines and invisible": {[]event.Event{called(created(0, "growth"), " Acme\u202e\r\n IT\x00 ")}, "Acme IT"},
+		"long":                           {[]event.Event{called(created(0, "growth"), strings.Repeat("ü", tenant.MaxName+1))}, strings.Repeat("ü", tenant.MaxName) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got, err := apply(tc.events...)
+			if err != nil || got.Name != tc.want {
+				t.Errorf("name = %q, %v; want %q", got.Name, err, tc.want)
+			}
+		})
+	}
+}
+
 func TestTheHubSetsPlanAndSuspension(t *testing.T) {
 	t.Parallel()
 

@@ -13,6 +13,24 @@ import (
 	"time"
 )
 
+// Defines values for KeyAccess.
+const (
+	Read      KeyAccess = "read"
+	ReadWrite KeyAccess = "read_write"
+)
+
+// Valid indicates whether the value is a known member of the KeyAccess enum.
+func (e KeyAccess) Valid() bool {
+	switch e {
+	case Read:
+		return true
+	case ReadWrite:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Plan.
 const (
 	Growth  Plan = "growth"
@@ -55,6 +73,57 @@ func (e QuotaName) Valid() bool {
 	case RunsPerMinute:
 		return true
 	case SmsPerDay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Right.
+const (
+	Decide Right = "decide"
+	Delete Right = "delete"
+	Edit   Right = "edit"
+	Manage Right = "manage"
+	See    Right = "see"
+)
+
+// Valid indicates whether the value is a known member of the Right enum.
+func (e Right) Valid() bool {
+	switch e {
+	case Decide:
+		return true
+	case Delete:
+		return true
+	case Edit:
+		return true
+	case Manage:
+		return true
+	case See:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Role.
+const (
+	Admin  Role = "admin"
+	Member Role = "member"
+	Owner  Role = "owner"
+	Viewer Role = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Member:
+		return true
+	case Owner:
+		return true
+	case Viewer:
 		return true
 	default:
 		return false
@@ -121,6 +190,48 @@ type CreditsByModel struct {
 	Expert int64 `json:"expert"`
 }
 
+// KeyAccess The access of an integration key. `read` may only read. `read_write` may also do everything that a member may, except decide approvals, and may delete agents.
+type KeyAccess string
+
+// Me The caller of the request, and its organization.
+type Me struct {
+	// OrgID The organization of the credential.
+	OrgID string `json:"org_id"`
+
+	// OrgName The name that the Hub gave the organization; null when it gave none.
+	OrgName *string `json:"org_name"`
+
+	// UserID The person; null for an integration key.
+	UserID *string `json:"user_id"`
+
+	// KeyID The integration key; null for a person.
+	KeyID *string `json:"key_id"`
+
+	// Roles The roles of the person; empty for an integration key.
+	Roles []Role `json:"roles"`
+
+	// Access The access of the integration key; null for a person.
+	Access *KeyAccess `json:"access"`
+
+	// Rights The rights of the caller. A request for which the caller has no right is refused with 403.
+	Rights []Right `json:"rights"`
+
+	// Plan The plan of an organization.
+	Plan Plan `json:"plan"`
+
+	// Allocation The credits of the plan in a calendar month.
+	Allocation int64 `json:"allocation"`
+
+	// AgentLimit The number of custom agents that may be active at a time, cloned ones included; null when the plan has no limit.
+	AgentLimit *int `json:"agent_limit"`
+
+	// Suspended Whether the Hub suspended the organization: nothing can be started.
+	Suspended bool `json:"suspended"`
+
+	// Paused Whether the organization is paused; see `GET /api/pause`.
+	Paused bool `json:"paused"`
+}
+
 // Month A calendar month in UTC, as `YYYY-MM`.
 type Month = string
 
@@ -169,6 +280,18 @@ type Quotas struct {
 	// Quotas Each quota with its use.
 	Quotas []Quota `json:"quotas"`
 }
+
+// Right A right of a caller.
+//
+// - `see`: read everything that is not reserved for owners and admins.
+// - `edit`: create, change, activate and clone agents, cancel and retry executions, pause the organization.
+// - `delete`: delete agents.
+// - `decide`: decide approvals whose gates allow it.
+// - `manage`: manage integration keys, the webhook secret and the settings, read the audit log, resume the organization.
+type Right string
+
+// Role The role of a person in the organization.
+type Role string
 
 // AgentID defines model for AgentID.
 type AgentID = string
@@ -227,6 +350,27 @@ func (response GetCreditHistory200JSONResponse) VisitGetCreditHistoryResponse(w 
 	return err
 }
 
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200JSONResponse Me
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetQuotasRequestObject struct {
 }
 
@@ -256,6 +400,9 @@ type StrictServerInterface interface {
 	// GetCreditHistory Get the credit history
 	// (GET /api/credits/history)
 	GetCreditHistory(ctx context.Context, request GetCreditHistoryRequestObject) (GetCreditHistoryResponseObject, error)
+	// GetMe Get the caller
+	// (GET /api/me)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
 	// GetQuotas Get the quotas of the plan
 	// (GET /api/quotas)
 	GetQuotas(ctx context.Context, request GetQuotasRequestObject) (GetQuotasResponseObject, error)
