@@ -71,7 +71,9 @@ type Approval struct {
 	Org       id.Org
 	Execution id.Execution
 	Agent     id.Agent
+	Version   int // of the agent; 0 in old records
 	Step      id.Step
+	StepName  string // that the definition gives the step; empty for none, and in old records
 	Message   string
 	Actions   []Action     // actions of the run after approval
 	Risk      catalog.Risk // the greatest of the actions; empty without any, and in old records
@@ -206,8 +208,21 @@ func ID(asked time.Time, execution id.Execution, step id.Step) id.Approval {
 // CanDecide reports whether a first verdict of the caller would be accepted
 // now.
 func (a Approval) CanDecide(who caller.Caller, r Rules, now time.Time) bool {
-	voted := slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.User == who.User })
-	return a.May(who, r) == nil && a.Status == Pending && now.Before(a.Expires) && !voted
+	return a.Refusal(who, r, now) == nil
+}
+
+// Refusal returns the reason why a first verdict of the caller would not be accepted
+// now: ErrDecided, ErrExpired or ErrNotYours; nil if it would be.
+func (a Approval) Refusal(who caller.Caller, r Rules, now time.Time) error {
+	switch {
+	case a.Status == Expired || a.Status == Pending && !now.Before(a.Expires):
+		return ErrExpired
+	case a.Status != Pending:
+		return ErrDecided.Sayf("The approval was already %s.", a.Status)
+	case who.Human() && slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.User == who.User }):
+		return ErrDecided.Sayf("You have approved already; %d of %d people have.", a.Given(), max(a.Min, 1))
+	}
+	return a.May(who, r)
 }
 
 // Deciders returns the roles that may decide, the most powerful first. Owner

@@ -12,6 +12,7 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -422,28 +423,32 @@ func TestWhoCanDecideAtThisMoment(t *testing.T) {
 		a      approval.Approval
 		who    caller.Caller
 		minute int
-		want   bool
+		why    string // empty: the person may
 	}{
-		"an owner":                         {pending(), person("olga", caller.Owner), 1, true},
-		"an admin":                         {pending(), person("ada", caller.Admin), 1, true},
-		"a member who is not named":        {pending(), person("max", caller.Member), 1, false},
-		"a member who is named":            {named, person("max", caller.Member), 1, true},
-		"a viewer":                         {named, person("max", caller.Viewer), 1, false},
-		"a key":                            {pending(), caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, false},
-		"a person who has voted":           {voted, person("ada", caller.Admin), 2, false},
-		"another person":                   {voted, person("olga", caller.Owner), 2, true},
-		"when it is decided":               {over, person("olga", caller.Owner), 1, false},
-		"when its run was cancelled":       {closed, person("olga", caller.Owner), 2, false},
-		"when its time is over":            {pending(), person("olga", caller.Owner), 120, false},
-		"a moment before its time is over": {pending(), person("olga", caller.Owner), 119, true},
-		"before its expiry was recorded":   {expired(pending()), person("olga", caller.Owner), 121, false},
+		"an owner":                         {pending(), person("olga", caller.Owner), 1, ""},
+		"an admin":                         {pending(), person("ada", caller.Admin), 1, ""},
+		"a member who is not named":        {pending(), person("max", caller.Member), 1, "You may not decide this approval; an owner or an admin may."},
+		"a member who is named":            {named, person("max", caller.Member), 1, ""},
+		"a viewer":                         {named, person("max", caller.Viewer), 1, "You may not decide this approval; an owner or an admin may."},
+		"a key":                            {pending(), caller.Caller{Org: "org_a", Key: "key_1", Access: caller.ReadWrite}, 1, "Only a person may decide; an integration key may not."},
+		"a person who has voted":           {voted, person("ada", caller.Admin), 2, "You have approved already; 1 of 2 people have."},
+		"another person":                   {voted, person("olga", caller.Owner), 2, ""},
+		"when it is decided":               {over, person("olga", caller.Owner), 1, "The approval was already approved."},
+		"when its run was cancelled":       {closed, person("olga", caller.Owner), 2, "The approval was already denied."},
+		"when its time is over":            {pending(), person("olga", caller.Owner), 120, "The time to decide is over."},
+		"a moment before its time is over": {pending(), person("olga", caller.Owner), 119, ""},
+		"before its expiry was recorded":   {expired(pending()), person("olga", caller.Owner), 121, "The time to decide is over."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := tc.a.CanDecide(tc.who, approval.Rules{}, at(tc.minute)); got != tc.want {
-				t.Errorf("it says %t", got)
+			why := ""
+			if err := tc.a.Refusal(tc.who, approval.Rules{}, at(tc.minute)); err != nil {
+				why = fault.From(err).Message
 			}
-			if tc.want {
+			if can := tc.a.CanDecide(tc.who, approval.Rules{}, at(tc.minute)); why != tc.why || can != (why == "") {
+				t.Errorf("it says %t, %q; want %q", can, why, tc.why)
+			}
+			if tc.why == "" {
 				if _, err := tc.a.Decide(tc.who, approval.Verdict{Approve: true}, approval.Rules{}, at(tc.minute)); err != nil {
 					t.Errorf("and the verdict is refused: %v", err)
 				}

@@ -187,6 +187,27 @@ func (s *Store) Agents(ctx context.Context, o id.Org) ([]agent.Head, error) {
 	return heads, nil
 }
 
+// AgentNames implements agent.NameStore.
+func (s *Store) AgentNames(ctx context.Context, o id.Org, agents []id.Agent) (map[id.Agent]string, error) {
+	keys := make([]item, 0, len(agents))
+	for _, a := range agents {
+		k := headKey(o, a)
+		if k.err != nil {
+			return nil, k.err
+		}
+		keys = append(keys, k.item())
+	}
+	found, err := s.getAll(ctx, keys, false)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[id.Agent]string, len(found))
+	for _, i := range found {
+		names[id.Agent(textOf(i, "id"))] = textOf(i, "name")
+	}
+	return names, nil
+}
+
 // inOrg reads the items in an organization's own partition whose sort keys
 // begin with a prefix.
 func (s *Store) inOrg(ctx context.Context, o id.Org, prefix string) ([]item, error) {

@@ -29,7 +29,9 @@ type approvalItem struct {
 	ID        string `dynamodbav:"id"`
 	Execution string `dynamodbav:"execution"`
 	Agent     string `dynamodbav:"agent"`
+	Version   int    `dynamodbav:"version,omitempty"` // of the agent
 	Step      string `dynamodbav:"step"`
+	StepName  string `dynamodbav:"step_name,omitempty"`
 	Message   string `dynamodbav:"message,omitempty"`
 	Actions   string `dynamodbav:"actions,omitempty"` // JSON
 	Then      string `dynamodbav:"then,omitempty"`    // JSON
@@ -186,7 +188,7 @@ func approvalWrite(a approval.Approval) write {
 	cond, args := revised(a.Revision)
 	w := put(approvalItem{
 		primary: approvalKey(a.Org, a.ID), OrgList: list, StatusList: statusList, At: sortKey(a.Created, string(a.ID)),
-		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Step: string(a.Step),
+		ID: string(a.ID), Execution: string(a.Execution), Agent: string(a.Agent), Version: a.Version, Step: string(a.Step), StepName: a.StepName,
 		Message: a.Message, Actions: actions, Then: then, Chat: chat, Status: string(a.Status),
 		Approvers: approvers, Min: a.Min, OnExpiry: string(a.OnExpiry), Escalated: a.Escalated, Token: a.Token,
 		Created: nanos(a.Created), Expires: nanos(a.Expires), Remind: nanos(a.Remind), Votes: votes,
@@ -229,7 +231,7 @@ func actionsJSON(actions []approval.Action) (string, error) {
 func (i approvalItem) approval(o id.Org) (approval.Approval, error) {
 	a := approval.Approval{
 		ID: id.Approval(i.ID), Org: o, Execution: id.Execution(i.Execution), Agent: id.Agent(i.Agent),
-		Step: id.Step(i.Step), Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
+		Version: i.Version, Step: id.Step(i.Step), StepName: i.StepName, Message: i.Message, Status: approval.Status(i.Status), Min: i.Min, Token: i.Token,
 		Created: timeOf(i.Created), Expires: timeOf(i.Expires), Remind: timeOf(i.Remind), DecidedBy: id.User(i.DecidedBy),
 		DecidedAt: timeOf(i.DecidedAt), Note: i.Note, Revision: i.Revision, KeptUntil: secondsOf(i.Kept),
 		OnExpiry: definition.OnExpiry(i.OnExpiry), Escalated: i.Escalated, Risk: catalog.Risk(i.Risk),

@@ -107,6 +107,7 @@
 //	Version                          1      1     0      get
 //	Versions                         1      1     0      query; a page has up to 1 MB
 //	Agents                           1      1     0      query; about 12 heads a unit
+//	AgentNames                       1      0.5   0      batch of the heads, half a unit each
 //	Stats                            1      1     0      query; about 20 agents a unit
 //	SaveAgent, new                   1      0     6      transaction: head, count, version
 //	SaveAgent, becoming active       1      0     8      transaction: head, count, version, listener

@@ -547,6 +547,9 @@ func agentPatterns() map[string]pattern {
 		"Agents": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Agents(ctx, org)) }
 		},
+		"AgentNames": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.AgentNames(ctx, org, []id.Agent{w.agent.ID})) }
+		},
 		"Stats": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Stats(ctx, org)) }
 		},

@@ -6,11 +6,19 @@ import (
 
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/render"
 )
+
+// Names finds the names of agents, also of deleted ones, given a version of each. An
+// agent without a name that is known is missing in the result. See agent.Names.
+type Names interface {
+	Of(ctx context.Context, org id.Org, versions map[id.Agent]int) (map[id.Agent]string, error)
+}
 
 // approvals are the operations on approvals.
 type approvals struct {
@@ -18,13 +26,15 @@ type approvals struct {
 
 	cursors signer
 	svc     *approval.Service
+	names   Names
+	catalog catalog.Catalog
 }
 
 var _ spec.StrictServerInterface = approvals{}
 
 // Approvals returns the handler of the endpoints of approvals.
-func Approvals(svc *approval.Service, edge Edge) http.Handler {
-	return edge.mount(approvals{edge, edge.signer(), svc}.routes())
+func Approvals(svc *approval.Service, names Names, c catalog.Catalog, edge Edge) http.Handler {
+	return edge.mount(approvals{edge, edge.signer(), svc, names, c}.routes())
 }
 
 func (in *request) approval() string { return in.id("appr_", approval.ErrNotFound) }
@@ -56,14 +66,11 @@ func (g approvals) ListApprovals(
 	if err != nil {
 		return nil, err
 	}
-	rules, err := g.svc.RulesFor(ctx, callerIn(ctx), page.Approvals...)
+	shown, err := g.views(ctx, page.Approvals...)
 	if err != nil {
 		return nil, err
 	}
-	return spec.ListApprovals200JSONResponse{
-		Approvals:  each(page.Approvals, func(a approval.Approval) spec.Approval { return g.view(ctx, a, rules) }),
-		NextCursor: w.to(position{After: page.Next}),
-	}, nil
+	return spec.ListApprovals200JSONResponse{Approvals: shown, NextCursor: w.to(position{After: page.Next})}, nil
 }
 
 func readGetApproval(in *request) spec.GetApprovalRequestObject {
@@ -78,11 +85,11 @@ func (g approvals) GetApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	rules, err := g.svc.RulesFor(ctx, callerIn(ctx), a)
+	shown, err := g.views(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	return spec.GetApproval200JSONResponse(g.view(ctx, a, rules)), nil
+	return spec.GetApproval200JSONResponse(shown[0]), nil
 }
 
 // maxNote is the maximum number of characters in a note.
@@ -108,22 +115,50 @@ func (g approvals) DecideApproval(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.DecideApproval200JSONResponse(g.view(ctx, a, approval.Rules{})), nil // who has just decided
+	shown, err := g.views(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return spec.DecideApproval200JSONResponse(shown[0]), nil
 }
 
-func (g approvals) view(ctx context.Context, a approval.Approval, r approval.Rules) spec.Approval {
+// views returns approvals as the caller sees them.
+func (g approvals) views(ctx context.Context, all ...approval.Approval) ([]spec.Approval, error) {
+	who, versions := callerIn(ctx), map[id.Agent]int{}
+	for _, a := range all {
+		versions[a.Agent] = max(versions[a.Agent], a.Version)
+	}
+	rules, err := g.svc.RulesFor(ctx, who, all...)
+	if err != nil {
+		return nil, err
+	}
+	names, err := g.names.Of(ctx, who.Org, versions)
+	if err != nil {
+		return nil, err
+	}
+	return each(all, func(a approval.Approval) spec.Approval { return g.view(ctx, a, rules, names[a.Agent]) }), nil
+}
+
+func (g approvals) view(ctx context.Context, a approval.Approval, r approval.Rules, agentName string) spec.Approval {
 	view := spec.Approval{
 		ID: string(a.ID), ExecutionID: string(a.Execution), AgentID: string(a.Agent), StepID: string(a.Step),
+		AgentName: text(agentName), StepName: text(a.StepName),
 		Message: a.Message, Status: spec.ApprovalStatus(a.Status),
 		ExpiresAt: whole(a.Expires), CreatedAt: whole(a.Created),
 		DecidedBy: text(a.DecidedBy), DecidedAt: when(a.DecidedAt), Note: text(a.Note),
-		Votes: each(a.Votes, viewVote), Shows: viewShows(a, g.hider(callerIn(ctx), a.Agent)),
+		Votes: each(a.Votes, viewVote), Shows: g.viewShows(a, g.hider(callerIn(ctx), a.Agent)),
 		Approvers: spec.Deciders{
 			Roles: each(a.Deciders(), func(r caller.Role) spec.DecidersRoles { return spec.DecidersRoles(r) }),
 			Users: each(a.Approvers.Users, func(u id.User) string { return string(u) }),
 		},
 		MinApprovals: max(a.Min, 1), ApprovalsGiven: a.Given(),
-		Escalated: a.Escalated, CanDecide: a.CanDecide(callerIn(ctx), r, g.Now()),
+		Escalated: a.Escalated, CanDecide: true,
+	}
+	if err := a.Refusal(callerIn(ctx), r, g.Now()); err != nil {
+		view.CanDecide, view.CannotDecideReason = false, text(fault.From(err).Message)
+	}
+	if a.Version > 0 {
+		view.AgentVersion = &a.Version
 	}
 	if a.Renews != nil {
 		view.Renews = text(a.Renews.Approval)

@@ -200,8 +200,9 @@ func (w *fixture) wire(t *testing.T) {
 	}}}
 	quotas := &quota.Service{Store: w.store, Limits: func(credit.Plan) quota.Limits { return w.quotas }, Now: clock}
 	w.quotas = quota.Of(credit.Growth)
+	names := agent.Names{Definitions: agent.Definitions{System: system, Versions: w.store}, Store: w.store}
 	runs := &execution.Service{
-		Store: w.store, Definitions: agent.Definitions{System: system, Versions: w.store}, Tenants: w.store, Balances: w,
+		Store: w.store, Definitions: names.Definitions, Tenants: w.store, Balances: w,
 		Gates: w.store, Quotas: quotas, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
 	}
 	w.agents = &agent.Service{
@@ -223,6 +224,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs}.routes()...)
 	w.routes = append(w.routes, approvals{
 		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Tenants: w.store, Revocations: w.store, Doorbell: &w.machine, Now: clock},
+		names, w.catalog,
 	}.routes()...)
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
 	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
@@ -315,7 +317,7 @@ func (w *fixture) fill(t *testing.T) {
 		return execution.Change{Execution: x.AwaitingApproval(gate.Expires), Step: &step, Gate: &gate}
 	})
 	w.ask(t, approval.Approval{
-		ID: pendingID, Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour),
+		ID: pendingID, Version: 1, StepName: "Ask the lead", Status: approval.Pending, Created: now.Add(-20 * time.Second), Expires: now.Add(time.Hour),
 		Risk: catalog.Destructive, Behind: approval.Behind{Wrote: []id.Actor{"user_author"}, Known: true},
 		Actions: []approval.Action{
 			{Step: "isolate", Product: "defend", Action: "isolate_device", Params: map[string]any{"device_id": "dev_1"}},

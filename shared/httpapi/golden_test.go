@@ -151,6 +151,13 @@ func written() []golden {
 		{"first page", call{as: "read", what: "GET /api/approvals?limit=1"}, nil},
 		{"unknown value", call{as: "read", what: "GET /api/approvals?status=open"}, nil},
 		{"approved", call{as: "viewer@org_a", what: "GET /api/approvals/" + oldID}, nil},
+		{"not named", call{as: "viewer@org_a", what: "GET /api/approvals/" + pendingID}, nil},
+		{"for a key", call{as: "read", what: "GET /api/approvals/" + pendingID}, nil},
+		{"of a deleted agent", call{as: member, what: "GET /api/approvals/" + pendingID}, deleteAgent},
+		{"expired", call{as: owner, what: "GET /api/approvals/appr_01LATE"}, func(t *testing.T, w *fixture) {
+			t.Helper()
+			w.ask(t, approval.Approval{ID: "appr_01LATE", Status: approval.Pending, Created: now.Add(-time.Hour), Expires: now.Add(-time.Minute)})
+		}},
 
 		{"approve", call{as: member, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "approved", "note": "Go."}`}, nil},
 		{"deny", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "denied"}`}, nil},

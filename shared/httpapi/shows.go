@@ -5,14 +5,17 @@ import (
 	spec "theoneagents.app/agents/shared/httpapi/spec/approvals"
 )
 
-func viewShows(a approval.Approval, hide hider) spec.Shows {
+func (g approvals) viewShows(a approval.Approval, hide hider) spec.Shows {
 	return spec.Shows{
-		Message: a.Message, Actions: each(a.Actions, viewShown), Then: each(a.Then, func(f approval.Following) spec.ShownStep { return viewFollowing(f, hide) }),
+		Message: a.Message, Actions: each(a.Actions, g.viewShown), Then: each(a.Then, func(f approval.Following) spec.ShownStep { return viewFollowing(f, hide) }),
 	}
 }
 
-func viewShown(a approval.Action) spec.ShownAction {
+func (g approvals) viewShown(a approval.Action) spec.ShownAction {
 	view := spec.ShownAction{StepID: string(a.Step), Product: a.Product, Action: a.Action}
+	if known, ok := g.catalog.Action(a.Product, a.Action); ok {
+		view.DisplayName, view.Destructive = &known.DisplayName, &known.Destructive
+	}
 	if a.Params != nil {
 		view.Params = &a.Params
 	}

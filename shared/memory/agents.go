@@ -39,6 +39,19 @@ func (s *Store) Agents(_ context.Context, o id.Org) ([]agent.Head, error) {
 	return heads, nil
 }
 
+// AgentNames implements agent.NameStore.
+func (s *Store) AgentNames(_ context.Context, o id.Org, agents []id.Agent) (map[id.Agent]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := map[id.Agent]string{}
+	for _, a := range agents {
+		if stored, ok := s.org(o).agents[a]; ok {
+			names[a] = stored.Name
+		}
+	}
+	return names, nil
+}
+
 // Version returns a version of an agent, also of a deleted one, or
 // agent.ErrNotFound.
 func (s *Store) Version(_ context.Context, o id.Org, a id.Agent, version int) (definition.Definition, error) {

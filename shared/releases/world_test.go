@@ -207,7 +207,7 @@ func (w *world) groups(t *testing.T) http.Handler {
 	for path, group := range map[string]http.Handler{
 		"agents":     httpapi.Agents(w.wire.Agents(), w.wire.Templates(), w.store, edge),
 		"executions": httpapi.Executions(executions, edge),
-		"approvals":  httpapi.Approvals(w.wire.Approvals(), edge),
+		"approvals":  httpapi.Approvals(w.wire.Approvals(), w.wire.Names(), w.wire.Catalog(), edge),
 		"keys":       httpapi.Keys(&key.Service{Store: w.store, Now: w.now}, edge),
 		"credits":    httpapi.Credits(w.store, w.store, w.store, w.wire.Quotas(), edge),
 	} {

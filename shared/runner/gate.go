@@ -262,7 +262,7 @@ func (t *turn) newApproval(
 	}
 	now, g := t.Now(), at.Definition.GateStep
 	a := approval.Approval{
-		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Step: at.ID,
+		ID: approval.ID(now, t.x.ID, at.ID), Org: t.x.Org, Execution: t.x.ID, Agent: t.x.Agent, Version: t.x.Version, Step: at.ID, StepName: at.Definition.Name,
 		Message: message, Actions: ahead.actions, Risk: ahead.risk, Then: ahead.following(), Status: approval.Pending,
 		Approvers: approvers(g.Approvers), Min: g.Min(), OnExpiry: g.Expiry(),
 		Created: now, Expires: now.Add(at.Definition.TimeLimit()), KeptUntil: t.x.KeptUntil,

@@ -35,6 +35,14 @@ func agents() []promise {
 			ok(t, err)
 			same(t, "heads", heads, []agent.Head{want.Head})
 		}},
+		{"the names of agents are those of the organization's agents that exist", func(t trial, s Store) {
+			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			gone := anAgent(t, a.Org)
+			foreign := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			got, err := s.AgentNames(t.Context(), a.Org, []id.Agent{a.ID, gone.ID, foreign.ID})
+			ok(t, err)
+			same(t, "names", got, map[id.Agent]string{a.ID: a.Name})
+		}},
 		{"an agent that does not exist is not found", func(t trial, s Store) {
 			_, err := s.Agent(t.Context(), anOrg(), "agent_1")
 			is(t, err, agent.ErrNotFound)

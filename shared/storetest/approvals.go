@@ -18,7 +18,7 @@ func asked(t trial, s Store, o id.Org, n int) approval.Approval {
 	t.Helper()
 	x := leased(t, s, begun(t, s, aRun(o, "agent_1", n)))
 	a := approval.Approval{
-		ID: id.Approval(fmt.Sprintf("appr_%05d", (n*7919)%100_000)), Org: o, Execution: x.ID, Agent: x.Agent, Step: "ask",
+		ID: id.Approval(fmt.Sprintf("appr_%05d", (n*7919)%100_000)), Org: o, Execution: x.ID, Agent: x.Agent, Version: 3, Step: "ask", StepName: "Ask",
 		Message: "May I?", Status: approval.Pending, Min: 2, Token: "token", Created: x.Created, Expires: x.Created.Add(time.Hour),
 		Remind: x.Created.Add(time.Minute),
 		Actions: []approval.Action{

@@ -47,6 +47,7 @@ type Store interface {
 	hold.Store
 	agent.Store
 	agent.Plans
+	agent.NameStore
 	execution.Store
 	execution.Balances
 	execution.Gates

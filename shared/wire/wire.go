@@ -238,6 +238,9 @@ func (w *Wire) Templates() *template.Service {
 	}
 }
 
+// Names returns the finder of the names of agents.
+func (w *Wire) Names() agent.Names { return agent.Names{Definitions: w.Definitions(), Store: w.Store()} }
+
 // Approvals returns the service of approvals.
 func (w *Wire) Approvals() *approval.Service {
 	return &approval.Service{Store: w.Store(), Tenants: w.Store(), Revocations: w.Store(), Doorbell: w.Doorbell(), Now: w.Now}

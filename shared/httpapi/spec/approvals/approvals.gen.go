@@ -254,6 +254,18 @@ type Approval struct {
 
 	// CanDecide Whether the caller may decide now. It is false for integration keys, for viewers, for people whom the gate does not name, for authors of what a guarded action follows from, for a person who has voted already, and for an approval that is no longer open.
 	CanDecide bool `json:"can_decide"`
+
+	// AgentName The name of the agent; that of `agent_version` for a deleted agent. Null for a deleted agent whose version is not known.
+	AgentName *string `json:"agent_name"`
+
+	// AgentVersion The agent's version that the execution runs; null for an old approval that does not record it.
+	AgentVersion *int `json:"agent_version"`
+
+	// StepName The name that the definition gives the gate; null without one, and for an old approval that does not record it.
+	StepName *string `json:"step_name"`
+
+	// CannotDecideReason A sentence that says why the caller may not decide now; null when `can_decide` is true. A decision would be refused with it.
+	CannotDecideReason *string `json:"cannot_decide_reason"`
 }
 
 // ApprovalList A page of approvals, newest first.
@@ -314,6 +326,12 @@ type ShownAction struct {
 
 	// Params All parameters, filled in and whole; null when they are known only after the gate.
 	Params *map[string]interface{} `json:"params"`
+
+	// DisplayName The name of the action for people; null when the catalogue no longer has the action.
+	DisplayName *string `json:"display_name"`
+
+	// Destructive Whether the action is hard to undo; null when the catalogue no longer has the action.
+	Destructive *bool `json:"destructive"`
 }
 
 // ShownBranch The case that a branch takes, or its `else`.
