@@ -516,7 +516,7 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (ou
 			return "", "", fmt.Errorf("record: %w", err)
 		}
 	}
-	return definition.Started, "", s.Machine.Start(ctx, machine.Cursor{Org: x.Org, Execution: x.ID})
+	return definition.Started, "", s.Machine.Start(ctx, x.Cursor())
 }
 
 // place moves the span of the dispatch to the trace of the event, whose cause is

@@ -134,6 +134,9 @@ func (d *fixture) Start(ctx context.Context, c machine.Cursor) error {
 	if err != nil {
 		return fmt.Errorf("started before it is recorded: %w", err)
 	}
+	if c.Digest != x.Digest() {
+		return fmt.Errorf("started with the digest %q, the run has %q", c.Digest, x.Digest())
+	}
 	if err := d.broken[x.Agent]; err != nil {
 		return err
 	}

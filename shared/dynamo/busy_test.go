@@ -18,6 +18,7 @@ import (
 
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -168,6 +169,32 @@ func TestUnprocessedKeysOfABatchAreReadAgain(t *testing.T) {
 	}
 	if len(p.Executions) != 1 || p.Executions[0].Status != execution.Running || len(s.waits) != 2 {
 		t.Errorf("page %+v after %d waits", p, len(s.waits))
+	}
+}
+
+// A busy table may answer a part of a batch: the first read of a run asks for the rest,
+// up to a bound.
+func TestTheFirstReadOfARunAsksForTheRestOfItsBatch(t *testing.T) {
+	t.Parallel()
+
+	const (
+		record  = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"st":{"S":"pending"},"rev":{"N":"1"},"dg":{"S":"d1"}}`
+		payload = `{"pk":{"S":"ORG#org_1#SEEN#d1"},"sk":{"S":"SEEN"},"payload":{"S":"{\"n\":1}"}}`
+		rest    = `{"Responses":{"table":[` + record + `]},"UnprocessedKeys":{"table":{"Keys":[{"pk":{"S":"ORG#org_1#SEEN#d1"},"sk":{"S":"SEEN"}}]}}}`
+		given   = `{"Responses":{"table":[` + payload + `]}}`
+	)
+	first := machine.Cursor{Org: "org_1", Execution: "exec_1", Digest: "d1"}
+	s := scripted(t, rest, given)
+	x, _, err := s.ExecutionAt(t.Context(), first)
+	if err != nil || x.Trigger.Payload["n"] == nil || len(s.requests) != 2 || len(s.waits) != 1 {
+		t.Errorf("run %+v, %v after %d requests and %d waits", x, err, len(s.requests), len(s.waits))
+	}
+	s = scripted(t, rest)
+	if _, _, err := s.ExecutionAt(t.Context(), first); err == nil || errors.Is(err, execution.ErrNotFound) {
+		t.Errorf("err = %v, want an error other than ErrNotFound", err)
+	}
+	if n := len(s.requests); n < 10 || n > 100 {
+		t.Errorf("%d requests, want a few dozen", n)
 	}
 }
 

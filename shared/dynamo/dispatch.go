@@ -57,7 +57,7 @@ func (s *Store) ClaimDedup(ctx context.Context, x execution.Execution, now, unti
 // be kept longer: the payload never expires earlier than it did.
 func claimWrite(x execution.Execution, payload string, now, until time.Time, kept int64) write {
 	return put(payloadItem{
-		primary: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)),
+		primary: payloadKey(x.Org, x.Digest()),
 		Payload: payload, Run: string(x.ID), FreeAt: nanos(until), Expires: kept,
 	}, "attribute_not_exists(pk) OR (free_at <= :now AND (attribute_not_exists(expires) OR expires <= :kept))",
 		map[string]any{":now": nanos(now), ":kept": kept})
@@ -66,7 +66,7 @@ func claimWrite(x execution.Execution, payload string, now, until time.Time, kep
 // DedupHolder implements dispatch.Runs.
 func (s *Store) DedupHolder(ctx context.Context, x execution.Execution, now time.Time) (id.Execution, error) {
 	var i payloadItem
-	found, err := s.get(ctx, payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), &i)
+	found, err := s.get(ctx, payloadKey(x.Org, x.Digest()), &i)
 	if err != nil || !found || i.FreeAt <= nanos(now) {
 		return "", err
 	}
@@ -76,7 +76,7 @@ func (s *Store) DedupHolder(ctx context.Context, x execution.Execution, now time
 // ReleaseDedup implements dispatch.Runs. The payload stays, because earlier runs for
 // the same content may share it; no run may lead to it, so it is listed itself.
 func (s *Store) ReleaseDedup(ctx context.Context, x execution.Execution) error {
-	key := payloadKey(x.Org, digestOf(x.Agent, x.Trigger))
+	key := payloadKey(x.Org, x.Digest())
 	listed := partOf(x.Org, key)
 	err := s.write(ctx, write{
 		op: opUpdate, key: key, set: map[string]any{"free_at": int64(0), "org_list": listed.List, "at": listed.At},
@@ -93,16 +93,25 @@ var errNoPayload = errors.New("dynamo: the payload is missing")
 
 // payload reads the event payload of a run.
 func (s *Store) payload(ctx context.Context, o id.Org, digest string) (map[string]any, error) {
-	var i payloadItem
-	switch found, err := s.get(ctx, payloadKey(o, digest), &i); {
-	case err != nil:
+	stored, err := s.getItem(ctx, payloadKey(o, digest))
+	if err != nil {
 		return nil, err
-	case !found:
+	}
+	return payloadIn(stored)
+}
+
+// payloadIn returns the payload in an item, or errNoPayload if there is none.
+func payloadIn(stored item) (map[string]any, error) {
+	if len(stored) == 0 {
 		return nil, errNoPayload
+	}
+	var i payloadItem
+	if err := attributevalue.UnmarshalMap(stored, &i); err != nil {
+		return nil, fmt.Errorf("read a payload: %w", err)
 	}
 	p, err := jsonvalue.Object([]byte(i.Payload))
 	if err != nil {
-		return nil, fmt.Errorf("payload %s: %w", digest, err)
+		return nil, fmt.Errorf("read the payload of %s: %w", i.Run, err)
 	}
 	return p, nil
 }

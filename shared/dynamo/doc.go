@@ -153,6 +153,7 @@
 //	Refuse, again                    1      0     1      put that is refused: the first decision stands
 //	Refuse, late                     2      0     2      put of a mark at the event's time, put of the entry at the decision's time
 //	Execution                        2      2     0      query of the run and its steps, get of the payload
+//	ExecutionAt, new run             1      2     0      batch of the run and the payload
 //	Header                           1      1     0      get
 //	SaveStep                         1      0     1      put
 //	Commit: lease                    1      0     1      update

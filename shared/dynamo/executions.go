@@ -16,6 +16,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // A runItem is the record of a run, without the payload of its event. It is the
@@ -90,7 +91,7 @@ func originOf(x execution.Execution) (origin, error) {
 	o := origin{
 		OrgList: orgList, AgentList: agentList, At: sortKey(x.Created, string(x.ID)),
 		Agent: string(x.Agent), Version: x.Version, RetryOf: string(x.RetryOf), By: byOf(x.By), KeyMaker: string(x.By.KeyMaker), Denials: texts(x.Denials), Created: nanos(x.Created),
-		Digest: digestOf(x.Agent, x.Trigger), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
+		Digest: x.Digest(), Event: string(x.Trigger.ID), EventType: x.Trigger.Type,
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
 		Untracked: x.Untracked, RootRuns: x.RootRuns,
 	}
@@ -273,7 +274,7 @@ func (s *Store) CreateRetry(ctx context.Context, x execution.Execution, acts ...
 func prolongWrite(x execution.Execution) write {
 	kept := seconds(x.KeptUntil)
 	return write{
-		op: opUpdate, key: payloadKey(x.Org, digestOf(x.Agent, x.Trigger)), set: map[string]any{"expires": kept}, shared: true,
+		op: opUpdate, key: payloadKey(x.Org, x.Digest()), set: map[string]any{"expires": kept}, shared: true,
 		cond: "expires <= :kept", args: map[string]any{":kept": kept},
 	}
 }
@@ -301,13 +302,56 @@ func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (exe
 		steps[x.Last.ID] = *x.Last
 	}
 	x.Trigger.Payload, err = s.payload(ctx, o, meta.Digest)
-	if errors.Is(err, errNoPayload) && x.Status.Ended() { // DynamoDB deletes the expired items of a run one by one
-		err = nil
-	}
-	if err != nil {
+	if err = tolerated(err, x); err != nil {
 		return execution.Execution{}, nil, fmt.Errorf("payload of %s: %w", exec, err)
 	}
 	return x, steps, nil
+}
+
+// tolerated returns the error of reading the payload of a run. An ended run may have
+// none: DynamoDB deletes the expired items of a run one by one.
+func tolerated(err error, x execution.Execution) error {
+	if errors.Is(err, errNoPayload) && x.Status.Ended() {
+		return nil
+	}
+	return err
+}
+
+// ExecutionAt implements runner.Store. A cursor with a digest names both the record
+// and the payload, so one BatchGetItem reads them. A record that was changed since its
+// creation, or whose payload has another digest, is read with its steps by Execution.
+func (s *Store) ExecutionAt(ctx context.Context, c machine.Cursor) (execution.Execution, execution.Steps, error) {
+	if c.Digest == "" {
+		return s.Execution(ctx, c.Org, c.Execution)
+	}
+	record, payload := metaKey(c.Org, c.Execution), payloadKey(c.Org, c.Digest)
+	if err := errors.Join(record.err, payload.err); err != nil {
+		return execution.Execution{}, nil, err
+	}
+	found, err := s.getAll(ctx, []item{record.item(), payload.item()}, true)
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("read %s: %w", c.Execution, err)
+	}
+	stored, ok := found[keyText(record.item())]
+	if !ok {
+		return execution.Execution{}, nil, execution.ErrNotFound
+	}
+	var meta runItem
+	if err := attributevalue.UnmarshalMap(stored, &meta); err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("read %s: %w", c.Execution, err)
+	}
+	if meta.Revision > 1 || meta.Digest != c.Digest {
+		return s.Execution(ctx, c.Org, c.Execution)
+	}
+	x, err := meta.execution(c.Org, c.Execution)
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("read %s: %w", c.Execution, err)
+	}
+	x.Trigger.Payload, err = payloadIn(found[keyText(payload.item())])
+	if err != nil {
+		return execution.Execution{}, nil, fmt.Errorf("payload of %s: %w", c.Execution, err)
+	}
+	return x, execution.Steps{}, nil
 }
 
 // recorded returns the record and the steps of a run; a nil record when the run

@@ -148,21 +148,31 @@ func TestAnEndedRunIsReadWithoutItsPayload(t *testing.T) {
 	start := time.Date(2026, 3, 9, 14, 23, 1, 0, time.UTC)
 	e := event.Event{ID: "evt_1", Type: "ticket.created", Product: "psa", Org: "org_1", Published: start}
 	x := execution.New(execution.Execution{ID: "exec_1", Org: "org_1", Agent: "agent_1", Trigger: e}, start).Kept(0, 0)
-	read := func(ctx context.Context) error {
-		_, _, err := s.Execution(ctx, x.Org, x.ID)
-		return err
+	reads := map[string]func(ctx context.Context) error{
+		"by its id": func(ctx context.Context) error {
+			_, _, err := s.Execution(ctx, x.Org, x.ID)
+			return err
+		},
+		"by the cursor of its machine": func(ctx context.Context) error {
+			_, _, err := s.ExecutionAt(ctx, x.Cursor())
+			return err
+		},
 	}
 	if err := s.Create(t.Context(), x); err != nil {
 		t.Fatal(err)
 	}
-	if read(t.Context()) == nil {
-		t.Error("an open run is read without its payload")
+	for how, read := range reads {
+		if read(t.Context()) == nil {
+			t.Errorf("an open run is read %s without its payload", how)
+		}
 	}
 	x.Revision = 1
 	if err := s.Commit(t.Context(), execution.Change{Execution: x.Complete(start)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := read(t.Context()); err != nil {
-		t.Error(err)
+	for how, read := range reads {
+		if err := read(t.Context()); err != nil {
+			t.Errorf("an ended run, read %s: %v", how, err)
+		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
-	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
@@ -157,9 +156,6 @@ func runOf(pk string) (o id.Org, x id.Execution, ok bool) {
 	}
 	return id.Org(p[1]), id.Execution(p[3]), true
 }
-
-// digestOf returns the digest of the agent and the content of the event.
-func digestOf(a id.Agent, e event.Event) string { return id.Digest(string(a), e.Content()) }
 
 func payloadPartition(o id.Org, digest string) (string, error) {
 	return join("ORG", string(o), "SEEN", digest)

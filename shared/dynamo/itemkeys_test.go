@@ -15,7 +15,6 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
-	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/limit"
@@ -99,7 +98,7 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 		"notedClientKey": {notedClientKey(o, "client_1"), walked},
 		"metaKey":        {metaKey(o, "exec_1"), byRuns},
 		"stepKey":        {stepKey(o, "exec_1", "a"), byRuns},
-		"payloadKey":     {payloadKey(o, digestOf("agent_1", event.Event{})), byRuns},
+		"payloadKey":     {payloadKey(o, execution.Execution{Agent: "agent_1"}.Digest()), byRuns},
 		"treeKey":        {treeKey(o, "evt_1"), byParts},
 		"makerKey":       {makerKey(o, catalog.ObjectID{Kind: "psa.ticket", ID: "1"}), byParts},
 		"factKey":        {factKey(o, "client_1", client.Fact{Kind: client.Posture}), byClients},
@@ -125,7 +124,7 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 	}
 	at := func(k primary) item { return k.item() }
 	meta := at(metaKey(o, "exec_1"))
-	meta["dg"], meta["ag"], meta["cl"] = text(digestOf("agent_1", event.Event{})), text("agent_1"), text("client_1")
+	meta["dg"], meta["ag"], meta["cl"] = text(execution.Execution{Agent: "agent_1"}.Digest()), text("agent_1"), text("client_1")
 	key := at(keyKey(o, "key_1"))
 	key["hash"] = text("0abc")
 	act := at(auditKey(audit.Entry{Org: o, ID: "act_1"}))

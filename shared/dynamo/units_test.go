@@ -793,6 +793,13 @@ func runPatterns() map[string]pattern {
 				return err
 			}
 		},
+		"ExecutionAt, new run": func(w *fixture) call {
+			c := w.begun().Cursor()
+			return func(ctx context.Context) error {
+				_, _, err := w.store.ExecutionAt(ctx, c)
+				return err
+			}
+		},
 		"Header": func(w *fixture) call {
 			x := w.leased()
 			return func(ctx context.Context) error { return got(w.store.Header(ctx, org, x.ID)) }

@@ -33,6 +33,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/quota"
 )
 
@@ -244,6 +245,16 @@ func New(x Execution, now time.Time) Execution {
 func ID(org id.Org, a id.Agent, e event.Event) id.Execution {
 	made, _ := id.TimeOf(e.ID)
 	return id.Execution("exec_" + id.Derive(made, string(org), string(a), string(e.ID)))
+}
+
+// Digest returns the digest of the run's agent and of the content of its event, with
+// the payload. Runs with the same digest share the payload that is stored.
+func (x Execution) Digest() string { return id.Digest(string(x.Agent), x.Trigger.Content()) }
+
+// Cursor returns the cursor with which the machine of the run, which was just
+// recorded, starts.
+func (x Execution) Cursor() machine.Cursor {
+	return machine.Cursor{Org: x.Org, Execution: x.ID, Digest: x.Digest()}
 }
 
 // RetryID returns the id of the n-th retry of the run, from 1. It is

@@ -373,7 +373,7 @@ func (s *Service) Retry(ctx context.Context, who caller.Caller, exec id.Executio
 	if open {
 		return s.Get(ctx, who, again.ID)
 	}
-	if err := s.Machine.Start(ctx, machine.Cursor{Org: again.Org, Execution: again.ID}); err != nil {
+	if err := s.Machine.Start(ctx, again.Cursor()); err != nil {
 		s.Report(ctx, fmt.Errorf("start %s: %w", again.ID, err)) // the run is recorded, so the sweeper starts it
 	}
 	return again, TraceOf(d, nil, false), nil

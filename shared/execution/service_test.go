@@ -447,7 +447,7 @@ func TestARetryIsANewRunOfTheCurrentDefinition(t *testing.T) {
 	if len(w.runs) != 2 || w.runs[0].Status != execution.Failed {
 		t.Errorf("stored %+v", w.runs)
 	}
-	if diff := cmp.Diff([]machine.Cursor{{Org: "org_a", Execution: name}}, w.started); diff != "" {
+	if diff := cmp.Diff([]machine.Cursor{{Org: "org_a", Execution: name, Digest: w.runs[0].Digest()}}, w.started); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -26,6 +26,16 @@ import (
 type Cursor struct {
 	Org       id.Org       `json:"org"`
 	Execution id.Execution `json:"execution"`
+	// Digest is the digest under which the payload of the run's event is kept, in the
+	// input of a machine that starts a run which was just recorded. The first read of
+	// the run then fetches both at once. It is empty in every later cursor.
+	Digest string `json:"digest,omitempty"`
+}
+
+// Later returns the cursor for the calls after the first: the run may have steps.
+func (c Cursor) Later() Cursor {
+	c.Digest = ""
+	return c
 }
 
 // PauseOf returns the cursor under which the runner repeats the search for the open

@@ -119,6 +119,11 @@ func (s *Store) Execution(_ context.Context, o id.Org, exec id.Execution) (execu
 	return clone(r.execution), steps, nil
 }
 
+// ExecutionAt implements runner.Store. It reads the steps too: here they cost nothing.
+func (s *Store) ExecutionAt(ctx context.Context, c machine.Cursor) (execution.Execution, execution.Steps, error) {
+	return s.Execution(ctx, c.Org, c.Execution)
+}
+
 // Header implements runner.Store.
 func (s *Store) Header(_ context.Context, o id.Org, exec id.Execution) (execution.Execution, error) {
 	s.mu.Lock()

@@ -9,11 +9,18 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // Store keeps runs. Package execution states the contract of its methods.
 type Store interface {
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error)
+
+	// ExecutionAt is Execution for the cursor of a machine. With a digest it is one
+	// cheap read while the run is at the revision of its creation, and then omits steps
+	// that a worker may have recorded without a change of the run.
+	ExecutionAt(ctx context.Context, c machine.Cursor) (execution.Execution, execution.Steps, error)
+
 	Commit(ctx context.Context, c execution.Change) error
 
 	// Header returns the run as it is now, without steps and trigger payload.

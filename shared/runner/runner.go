@@ -137,6 +137,7 @@ func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, err
 	var next machine.Next
 	err := retry.Races(execution.ErrStale, func() (err error) {
 		next, err = s.advance(ctx, call)
+		call.Cursor = call.Cursor.Later()
 		return err
 	})
 	if err != nil {
@@ -147,8 +148,9 @@ func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, err
 
 // advance reads the run and executes as many steps as possible.
 func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next, error) {
-	done := machine.Next{Cursor: call.Cursor, Next: machine.NextDone}
-	x, steps, err := s.Store.Execution(ctx, call.Cursor.Org, call.Cursor.Execution)
+	later := call.Cursor.Later()
+	done := machine.Next{Cursor: later, Next: machine.NextDone}
+	x, steps, err := s.Store.ExecutionAt(ctx, call.Cursor)
 	if err != nil {
 		return done, err
 	}
@@ -159,7 +161,7 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 			endRun(ctx, x) // by a caller, whose function records no spans
 		}
 		next, err := s.settle(ctx, call.Owner, x, steps)
-		next.Cursor = call.Cursor
+		next.Cursor = later
 		return next, err
 	}
 	if x.Held {
@@ -183,7 +185,7 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	if err == nil && t.x.Status.Ended() {
 		next, err = t.conclude(ctx)
 	}
-	next.Cursor = call.Cursor
+	next.Cursor = later
 	return next, err
 }
 

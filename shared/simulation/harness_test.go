@@ -825,6 +825,15 @@ func (s *store) Execution(ctx context.Context, o id.Org, x id.Execution) (execut
 	return got.run, got.steps, err
 }
 
+// ExecutionAt is Execution that omits steps where its promise allows it.
+func (s *store) ExecutionAt(ctx context.Context, c machine.Cursor) (execution.Execution, execution.Steps, error) {
+	x, steps, err := s.Execution(ctx, c.Org, c.Execution)
+	if c.Digest != "" && x.Revision == 1 {
+		steps = execution.Steps{}
+	}
+	return x, steps, err
+}
+
 func (s *store) Header(ctx context.Context, o id.Org, x id.Execution) (execution.Execution, error) {
 	return through(ctx, s.world, "store.Header", x, func() (execution.Execution, error) { return s.Store.Header(ctx, o, x) })
 }

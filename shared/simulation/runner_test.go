@@ -25,6 +25,18 @@ import (
 	"theoneagents.app/agents/shared/sweep"
 )
 
+// The digest in the cursor of a machine is for its first call: a later one finds steps.
+func TestTheAnswerToAMachineHasNoDigest(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x, _ := w.stored(w.wake(w.agent(list(pause("p", 60), act("b")))))
+		next, err := w.runner.Handle(w.over, machine.Call{Op: machine.OpRun, Cursor: x.Cursor(), Owner: "first"})
+		if want := x.Cursor().Later(); err != nil || next.Next != machine.NextWait || next.Cursor != want {
+			t.Errorf("%+v, %v; want the cursor %+v", next, err, want)
+		}
+	})
+}
+
 // ---- steps of definitions ----
 
 // act is a product action with additional fields.

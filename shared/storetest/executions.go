@@ -39,6 +39,31 @@ func runs() []promise {
 			got, _ := read(t, s, x)
 			same(t, "run", got, x)
 		}},
+		{"a run is read with the cursor of its machine, before and after its first change", func(t trial, s Store) {
+			want := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			at := func(c machine.Cursor) (execution.Execution, execution.Steps) {
+				x, steps, err := s.ExecutionAt(t.Context(), c)
+				ok(t, err)
+				return x, steps
+			}
+			first := want.Cursor()
+			for name, c := range map[string]machine.Cursor{
+				"with the digest": first, "without": first.Later(), "with another digest": {Org: first.Org, Execution: first.Execution, Digest: "0123"},
+			} {
+				got, steps := at(c)
+				same(t, "run "+name, got, want)
+				same(t, "steps "+name, len(steps), 0)
+			}
+			x := leased(t, s, want)
+			ok(t, s.SaveStep(t.Context(), x, execution.StepRecord{ID: "a", Status: execution.StepCompleted, Attempt: x.Lease.Attempt}))
+			for _, c := range []machine.Cursor{first, first.Later()} {
+				got, steps := at(c)
+				same(t, "leased run", got, x)
+				same(t, "its steps", len(steps), 1)
+			}
+			_, _, err := s.ExecutionAt(t.Context(), machine.Cursor{Org: want.Org, Execution: "exec_1", Digest: want.Digest()})
+			is(t, err, execution.ErrNotFound)
+		}},
 		{"a run that does not exist is not found", func(t trial, s Store) {
 			_, _, err := s.Execution(t.Context(), anOrg(), "exec_1")
 			is(t, err, execution.ErrNotFound)
