@@ -5,6 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help count dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash fair cost rehearse-restore test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
+.PHONY: console lint-console test-console
 
 PYTHON ?= python3
 tool   := go tool -modfile=.ci/tools/go.mod
@@ -29,7 +30,12 @@ where = -stack $(call given,STACK,'') $(if $(call given,JSON),-json)
 
 # Folders are among the sources so that deleting a file counts as a change.
 sources := go.mod go.sum $(shell find events functions infra localstack shared \
-	! -name '*_test.go' ! -path '*/testdata*' ! -name __pycache__ 2>/dev/null)
+	! -name '*_test.go' ! -path '*/testdata*' ! -name __pycache__ \
+	! -path 'shared/console/web*' ! -path 'localstack/stories/browser*' 2>/dev/null)
+
+# The sources of the console's pages, of which Go knows nothing.
+web := shared/console/web
+pages := $(shell find $(web) -type f ! -name '*.gen.*' ! -name '*.test.ts' 2>/dev/null)
 
 # The linters run all checks of go vet.
 test := go test -vet=off
@@ -52,8 +58,13 @@ help: ## list the targets
 
 ### The system on this machine
 
-run: check build ## start the local cloud, deploy the system and show a first run [PORT=4566 PRODUCTS_PORT=4580]
-	@$(local) up $(if $(call given,PORT),-port $(call given,PORT)) $(if $(call given,PRODUCTS_PORT),-products-port $(call given,PRODUCTS_PORT))
+run: check build ## start the local cloud, deploy the system and show a first run [PORT=4566 PRODUCTS_PORT=4580 CONSOLE_PORT=4590]
+	@rm -rf .local/console/site # of a make console that was killed
+	@$(local) up $(if $(call given,PORT),-port $(call given,PORT)) $(if $(call given,PRODUCTS_PORT),-products-port $(call given,PRODUCTS_PORT)) \
+		$(if $(call given,CONSOLE_PORT),-console-port $(call given,CONSOLE_PORT))
+
+console: .local/web/installed ## rebuild the console's pages whenever a source is saved; the console of make run serves them until Ctrl-C
+	@node $(web)/build.mjs --watch .local/console/site
 
 stop: $(local) ## stop the local cloud; the next make run continues with its data
 	@$(local) stop
@@ -117,7 +128,7 @@ cdk := .local/tools/node_modules/.bin/cdk
 settings = --context stage=$(call given,STAGE) \
 	$(if $(call given,ARCH),--context architecture=$(if $(filter amd64,$(ARCH)),x86_64,$(ARCH))) $(CONTEXT)
 
-dist: .local/functions/built dist/infra ## build the functions for AWS [ARCH=arm64|amd64]
+dist: .local/functions/built dist/console/site dist/infra ## build the functions for AWS [ARCH=arm64|amd64]
 
 deploy: staged dist .local/tools/installed ## deploy a stage to AWS: STAGE=dev [ARCH=arm64 CONTEXT='-c emailSender=…' FIRST=1 YES=1]
 	CDK_DISABLE_CLI_TELEMETRY=true $(cdk) deploy $(settings) $(if $(call given,FIRST),--context protect=false) \
@@ -132,7 +143,7 @@ staged:
 ### Check it
 
 # The longest phases come first, so that both processors are busy until the end.
-phases := test-unit test-stories lint simulate test-contract fuzz test-store test-dynamodb-local lint-api lint-infra test-launcher
+phases := test-unit test-stories lint simulate test-console test-contract fuzz test-store test-dynamodb-local lint-api lint-infra lint-console test-launcher
 
 test: check ## run all checks, two at a time, and print a table of their seconds [JOBS=2]
 	@JOBS=$(call given,JOBS,2) .ci/phases build -- $(phases)
@@ -220,6 +231,10 @@ test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 a
 	$(say) "store on DynamoDB Local"
 	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 ./shared/dynamo/... ./shared/releases
 
+test-console: build .local/web/installed ## run the stories of the console in a browser, on an emulator of their own (needs Chromium) [STORY=…]
+	$(say) "console"
+	@localstack/stories/browser/run.sh $(call given,STORY,)
+
 ### Change it
 
 lint: ## run the linters
@@ -232,14 +247,21 @@ lint-api: .local/lint-api/installed ## check the OpenAPI document with Spectral 
 	$(step) "Redocly" env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		$(lint-api)/redocly lint --config .ci/openapi/redocly.yaml shared/httpapi/openapi.gen.json
 
-lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
+lint-console: .local/web/installed $(web)/src/api.gen.d.ts ## check types, style and rules of the console's pages
+	$(say) "console's pages"
+	@node_modules/.bin/tsc --project $(web)
+	@node_modules/.bin/biome check --config-path=.ci/console --error-on-warnings $(web) localstack/stories/browser
+	@node $(web)/build.mjs --test .local/web/tests && node --test .local/web/tests/
+
+lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/console/site dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
 	$(say) "CloudFormation template"
 	@CDK_DISABLE_CLI_TELEMETRY=true AWS_REGION=us-east-1 $(cdk) synth --quiet --context stage=lint --context canary=true --context programs=host --output .local/lint-infra/out
 	@.local/lint-infra/venv/bin/cfn-lint --config-file .ci/aws/cfnlint.yaml --template .local/lint-infra/out/OneAgents.template.json
 	@node .local/lint-infra/machines.mjs .local/lint-infra/out/OneAgents.template.json
 
-fmt: ## format the code
+fmt: .local/web/installed ## format the code
 	$(tool) golangci-lint fmt
+	node_modules/.bin/biome check --config-path=.ci/console --write $(web) localstack/stories/browser
 
 generate: ## regenerate the generated code
 	go generate ./...
@@ -249,7 +271,7 @@ fixture: build ## record what this release stores, for the tests of later ones: 
 	$(local) with -state .local/test/fixture -- env RECORD=$(CURDIR)/shared/releases/testdata/$(RELEASE) \
 		$(test) -count=1 -run TestRecordTheRelease ./localstack/stories
 
-build: .local/venv/installed .local/tools/installed .local/functions/built dist/infra $(local) $(operate) .local/bin/products ## install the tools and build the programs
+build: .local/venv/installed .local/tools/installed .local/functions/built dist/console/site dist/infra $(local) $(operate) .local/bin/products .local/bin/edge ## install the tools and build the programs
 
 check:
 	@PYTHON=$(PYTHON) localstack/local/tools.sh
@@ -285,6 +307,22 @@ check:
 	$(step) "Installing cfn-lint and asl-validator" sh -c 'npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund && \
 		$(PYTHON) -m venv $(@D)/venv && \
 		$(@D)/venv/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(lastword $^)'
+	@touch $@
+
+# Packages are found from the sources by a link in the project's folder.
+.local/web/installed: $(web)/package.json $(web)/package-lock.json
+	@rm -rf $(@D)/node_modules && mkdir -p $(@D) && cp $^ $(@D)
+	$(step) "Installing the console's packages" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@ln -sfn .local/web/node_modules node_modules
+	@touch $@
+
+# The types of the API come from its document.
+$(web)/src/api.gen.d.ts: shared/httpapi/openapi.yaml .local/web/installed
+	@REDOCLY_TELEMETRY=off node_modules/.bin/openapi-typescript $< --output $@ >/dev/null
+	@touch $@
+
+dist/console/site: $(pages) .local/web/installed
+	$(step) "Building the console's pages" node $(web)/build.mjs $@
 	@touch $@
 
 .local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json

@@ -2,6 +2,9 @@ module theoneagents.app/agents
 
 go 1.26.0
 
+// The packages of the console's pages, to which make links.
+ignore ./node_modules
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/MicahParks/jwkset v0.11.4

@@ -75,6 +75,7 @@ func environment(s settings, table awsdynamodb.ITable, b buses, q queues) map[st
 		boot.EnvModelKey:     jsii.String(s.ModelKey),
 		boot.EnvModels:       jsii.String(s.Models),
 		boot.EnvConsole:      jsii.String(s.Console),
+		boot.EnvHub:          jsii.String(s.Hub),
 		boot.EnvSender:       jsii.String(s.Sender),
 		boot.EnvHookSecret:   jsii.String(s.HookSecret.name),
 		boot.EnvCursorSecret: jsii.String(s.CursorSecret.name),

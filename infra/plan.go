@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/console"
 )
 
 // The functions that the code here names.
@@ -22,7 +23,7 @@ type function struct {
 	timeout int          // seconds
 	share   int          // of accountConcurrency: calls at a time, see concurrency.go
 	routes  []string     // the paths that it answers below /api
-	page    string       // the path elsewhere that it answers
+	pages   []string     // the paths elsewhere that it answers
 	env     []string     // environment variables, of package boot
 	table   []string     // DynamoDB actions
 	grants  []permission // other permissions
@@ -35,10 +36,7 @@ func (f function) paths() []string {
 	for _, route := range f.routes {
 		paths = append(paths, "/api/"+route, "/api/"+route+"/{proxy+}")
 	}
-	if f.page != "" {
-		paths = append(paths, f.page)
-	}
-	return paths
+	return append(paths, f.pages...)
 }
 
 // A permission is a right of a function other than access to the table.
@@ -82,12 +80,22 @@ func plan() []function {
 		{name: "pause", timeout: apiTimeout, share: 5, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(boot.EnvRetention), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, share: 10, env: []string{boot.EnvAddressRateLimit}},
-		{name: jwks, timeout: apiTimeout, share: 15, page: "/.well-known/jwks.json", env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
+		{name: "console", timeout: apiTimeout, share: 15, pages: consolePages(), env: []string{boot.EnvHub}},
+		{name: jwks, timeout: apiTimeout, share: 15, pages: []string{"/.well-known/jwks.json"}, env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, share: 60, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
+}
+
+// consolePages returns the paths of the console: its pages and their assets.
+func consolePages() []string {
+	paths := []string{"/", "/assets/{proxy+}"}
+	for _, section := range console.Sections() {
+		paths = append(paths, "/"+section, "/"+section+"/{proxy+}")
+	}
+	return paths
 }
 
 // planned returns the function with this name. An unknown name is a bug.

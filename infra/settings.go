@@ -24,8 +24,9 @@ type settings struct {
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
 	Issuer       string   // hubIssuer
 	Audience     string   // hubAudience
-	Console      string   // consoleUrl: base URL of the approval pages, below /approvals/
-	Origins      []string // origins: web pages that may call the API with a cookie
+	Hub          string   // hubUrl: base URL of the Hub, where people sign in and out
+	Console      string   // consoleUrl: base URL of the console, to which messages link
+	Origins      []string // origins: web pages that may call the API with a cookie; the console is always among them
 	AllowedHosts string   // allowedHosts: private host:port that may be called
 	Provider     string   // modelProvider: "bedrock" or "openai"
 	ModelURL     string   // modelEndpoint
@@ -125,8 +126,8 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		JWKS:         text("hubJwksUrl", "https://hub.theoneagents.app/.well-known/jwks.json"),
 		Issuer:       text("hubIssuer", "https://hub.theoneagents.app"),
 		Audience:     text("hubAudience", "one-agents"),
-		Console:      text("consoleUrl", "https://console.theoneagents.app"),
-		Origins:      list(text("origins", "https://console.theoneagents.app")),
+		Hub:          strings.TrimRight(text("hubUrl", "https://hub.theoneagents.app"), "/"),
+		Origins:      list(text("origins", "")),
 		AllowedHosts: text("allowedHosts", ""),
 		Provider:     text("modelProvider", bedrock),
 		ModelURL:     text("modelEndpoint", ""),
@@ -146,6 +147,10 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		Collector:    strings.TrimRight(text("otlpEndpoint", ""), "/"),
 		TraceHeaders: text("otlpHeadersSecretName", ""),
 		Dist:         text("dist", "dist"),
+	}
+	s.Console = strings.TrimRight(text("consoleUrl", s.consoleHost()), "/")
+	if !slices.Contains(s.Origins, s.Console) {
+		s.Origins = append(s.Origins, s.Console)
 	}
 	s.AlarmEmails, s.AlarmTopic = list(text("alarmEmails", "")), text("alarmTopicArn", "")
 	var archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, ratio error
@@ -174,6 +179,15 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
 		oneOf("logLevel", s.LogLevel, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+}
+
+// consoleHost returns the address of the console without a setting: the API's own host
+// serves it too.
+func (s settings) consoleHost() string {
+	if s.Domain != "" {
+		return "https://" + s.Domain
+	}
+	return "https://console.theoneagents.app"
 }
 
 var (

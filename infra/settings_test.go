@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 	const models = `{"quick":"a","standard":"b","premium":"c","expert":"d"}`
 	got, err := readSettings(func(key string) any {
 		return map[string]any{
-			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u", "origins": "o1, o2",
+			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u/", "hubUrl": "hu/", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn", "callKeySecretName": "cs",
 			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
@@ -27,7 +28,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := settings{
-		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Origins: []string{"o1", "o2"},
+		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Hub: "hu", Origins: []string{"o1", "o2", "u"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: "kn",
 		Models: models, Sender: "s", HookSecret: secret{name: "wn"}, CursorSecret: secret{name: "cn"},
 		Stage: "dev", Region: "eu-central-1", Table: "t", Protect: false, Programs: "host",
@@ -50,6 +51,25 @@ func TestSettingsDefaultToProduction(t *testing.T) {
 	}
 	if !got.Archive || !got.Backups || !got.Alarms || got.AlarmEmails != nil || got.AlarmTopic != "" || got.Architecture != "arm64" || got.Provider != "bedrock" || got.RateLimit != 100 || got.UserRate != 300 || got.AddressRate != 100 || got.Retention != 400 || got.Concurrency != 1000 || !got.Protect || got.Rollout != "gradual" || got.Programs != "linux" || got.HookSecret != (secret{"one-agents/webhook", true}) {
 		t.Errorf("settings = %+v", got)
+	}
+}
+
+// Pages and API have one origin, and a browser names it with every write.
+func TestTheConsoleIsAnOriginAndHasTheHostOfTheAPI(t *testing.T) {
+	for name, c := range map[string]struct {
+		context map[string]any
+		console string
+		origins []string
+	}{
+		"by default":    {nil, "https://console.theoneagents.app", []string{"https://console.theoneagents.app"}},
+		"a host":        {map[string]any{"domainName": "agents.msp.example", "certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0b5d7a1e"}, "https://agents.msp.example", []string{"https://agents.msp.example"}},
+		"other pages":   {map[string]any{"origins": "https://a.example"}, "https://console.theoneagents.app", []string{"https://a.example", "https://console.theoneagents.app"}},
+		"its own again": {map[string]any{"consoleUrl": "https://c.example/", "origins": "https://c.example"}, "https://c.example", []string{"https://c.example"}},
+	} {
+		got, err := readSettings(func(key string) any { return c.context[key] }, defaultRegion)
+		if err != nil || got.Console != c.console || !slices.Equal(got.Origins, c.origins) {
+			t.Errorf("%s: console %s, origins %v, %v", name, got.Console, got.Origins, err)
+		}
 	}
 }
 

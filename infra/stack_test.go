@@ -114,6 +114,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"pause":      slices.Concat(read, secret, write, check, ring, start),
 		"settings":   slices.Concat(read, secret, write, check),
 		"docs":       nil,
+		"console":    nil,
 		"jwks":       secret,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
@@ -489,7 +490,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run = append(run, "one-agents/model")
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "dispatcher": nil, "sweeper": nil, "canary": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "canary": nil,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]
@@ -684,6 +685,10 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function
 	}
+	for _, page := range []string{"approvals", "runs", "agents", "events", "credits", "settings"} {
+		want["ANY /"+page], want["ANY /"+page+"/{proxy+}"] = "one-agents-console", "one-agents-console"
+	}
+	want["ANY /"], want["ANY /assets/{proxy+}"] = "one-agents-console", "one-agents-console"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
 	}

@@ -238,6 +238,7 @@ func (w world) invite(h home, o cloud.Outputs, run timeline.Run) error {
 		return err
 	}
 	w.say(`
+Console  %[7]s/
 API      %[1]s
 Docs     %[6]s
 Session  %[2]s
@@ -249,6 +250,6 @@ Try, in this folder:
   curl -s '%[3]s/_calls?org_id=%[4]s'
 
 make help lists all commands; localstack/README.md explains them by example.
-`, o.API, owner.token, o.Products, demoOrg, run.ID, o.Docs)
+`, o.API, owner.token, o.Products, demoOrg, run.ID, o.Docs, o.Console)
 	return nil
 }

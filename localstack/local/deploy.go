@@ -24,7 +24,7 @@ type deployment struct {
 
 // deploy deploys the system unless it is up to date, verifies it and writes the
 // outputs.
-func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, products string) (cloud.Outputs, error) {
+func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foundEmulator, stands cloud.Stands) (cloud.Outputs, error) {
 	// The file is like the Hub's key: made at the first start, kept until make reset.
 	key, err := hub.Open(h.rootKey())
 	if err != nil {
@@ -35,7 +35,7 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 		return cloud.Outputs{}, err
 	}
 	app := cloud.App{
-		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Products: products, Environ: w.environ, RootKey: root,
+		CDK: cdkPath, Root: ".", State: string(h), Endpoint: e.url, Stands: stands, Environ: w.environ, RootKey: root,
 	}
 	fingerprint, err := app.Fingerprint()
 	if err != nil {
@@ -49,7 +49,7 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 		mark = h.mark()
 	}
 	last := h.lastDeployment()
-	o := cloud.NewOutputs(e.url, mark, products, last.Stack)
+	o := cloud.NewOutputs(e.url, mark, stands, last.Stack)
 	if last.ID != "" && last.Fingerprint == fingerprint && cloud.Deployment(ctx, o) == last.ID && h.verify(ctx, w, o) == nil {
 		report.Say("The deployed system is up to date.")
 		return o, o.Write(h.outputs())
@@ -64,7 +64,7 @@ func (h home) deploy(ctx context.Context, w world, report steps.Reporter, e foun
 		if now.Stack, err = app.Deploy(ctx); err != nil {
 			return err
 		}
-		o = cloud.NewOutputs(e.url, mark, products, now.Stack)
+		o = cloud.NewOutputs(e.url, mark, stands, now.Stack)
 		if err := app.Mend(ctx, o); err != nil {
 			return err
 		}

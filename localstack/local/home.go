@@ -31,10 +31,12 @@ func (h home) deployment() string { return h.path("deployed.json") }
 func (h home) ports() string      { return h.path("ports.json") }
 func (h home) emulator() string   { return h.path("emulator.json") }
 func (h home) products() string   { return h.path("products.json") }
+func (h home) console() string    { return h.path("console.json") }
 
 func (h home) emulatorData() string { return h.path("emulator") }
 func (h home) productsData() string { return h.path("products") }
 func (h home) traces() string       { return h.path("traces") }
+func (h home) consoleData() string  { return h.path("console") }
 
 func (h home) log(name string) string { return h.path("logs", name+".log") }
 

@@ -19,6 +19,7 @@ import (
 const (
 	emulatorPort = 4566
 	productsPort = 4580
+	consolePort  = 4590
 )
 
 // portsTried is the number of ports to try.
@@ -155,6 +156,7 @@ func (s site) insist(ctx context.Context, occupant func(context.Context, string)
 type ports struct {
 	Emulator string `json:"emulator,omitempty"`
 	Products string `json:"products,omitempty"`
+	Console  string `json:"console,omitempty"`
 }
 
 // lastPorts returns the servers' addresses of the last run; an unreadable record

@@ -101,7 +101,7 @@ func TestPortsAreRemembered(t *testing.T) {
 	if got := h.lastPorts(); got != (ports{}) {
 		t.Errorf("at first %+v", got)
 	}
-	want := ports{Emulator: address(1), Products: address(2)}
+	want := ports{Emulator: address(1), Products: address(2), Console: address(3)}
 	if err := h.rememberPorts(want); err != nil {
 		t.Fatal(err)
 	}

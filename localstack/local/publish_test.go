@@ -82,7 +82,7 @@ func TestAPayloadWithoutANameIsRefused(t *testing.T) {
 func TestAProductWithoutAPublisherRoleIsRefused(t *testing.T) {
 	t.Parallel()
 
-	o := cloud.NewOutputs("", "", "", map[string]string{
+	o := cloud.NewOutputs("", "", cloud.Stands{}, map[string]string{
 		"PublisherRolePsa": "arn:aws:iam::000000000000:role/one-agents-publish-psa",
 		"PublisherRoleRmm": "arn:aws:iam::000000000000:role/one-agents-publish-rmm",
 	})

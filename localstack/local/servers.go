@@ -28,6 +28,7 @@ const (
 	workersPath  = "localstack/launcher/workers.py"
 	pinsPath     = "localstack/requirements.txt"
 	productsPath = ".local/bin/products"
+	edgePath     = ".local/bin/edge"
 	cdkPath      = ".local/tools/node_modules/.bin/cdk"
 )
 
@@ -109,15 +110,15 @@ func (w world) occupant(ctx context.Context, at string) string {
 		return "the emulator of " + mark
 	case answer == cloud.Emulator:
 		return "another emulator"
-	case w.productsAt(ctx, at) != "":
-		return "the products of " + w.productsAt(ctx, at)
+	case w.markAt(ctx, at) != "":
+		return "a stand-in of " + w.markAt(ctx, at)
 	}
 	return "another program"
 }
 
-// productsAt returns the mark of the stand-ins that answer at a URL, or an empty
-// string when none do.
-func (w world) productsAt(ctx context.Context, at string) string {
+// markAt returns the mark of the stand-ins or the console that answer at a URL, or an
+// empty string when neither does.
+func (w world) markAt(ctx context.Context, at string) string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	var health struct {
@@ -205,13 +206,37 @@ func (p plan) products(ctx context.Context, w world, report steps.Reporter, endp
 			}
 			return args
 		},
-		healthy: func(ctx context.Context, url string) bool { return w.productsAt(ctx, url) == mark },
+		healthy: func(ctx context.Context, url string) bool { return w.markAt(ctx, url) == mark },
 	}
 	process, running, err := s.running(ctx, report, p.productsPort.url())
 	if err != nil || running {
 		return process.Address, err
 	}
 	at := site{server: s.name, option: "PRODUCTS_PORT", port: p.productsPort, last: p.home.lastPorts().Products, first: productsPort}
+	process, err = s.startAt(ctx, report, at, w.occupant)
+	return process.Address, err
+}
+
+// console finds the console's origin or starts it, and returns its URL.
+func (p plan) console(ctx context.Context, w world, report steps.Reporter) (string, error) {
+	version, err := digest(edgePath)
+	if err != nil {
+		return "", err
+	}
+	mark := p.home.mark()
+	s := server{
+		name: "console", home: p.home, record: p.home.console(), data: p.home.consoleData(), log: p.home.log("console"),
+		version: version, env: w.environ,
+		args: func(url string) []string {
+			return []string{edgePath, "-listen", hostOf(url), "-key", p.home.hubKey(), "-outputs", p.home.outputs(), "-site", p.home.path("console", "site"), "-mark", mark}
+		},
+		healthy: func(ctx context.Context, url string) bool { return w.markAt(ctx, url) == mark },
+	}
+	process, running, err := s.running(ctx, report, p.consolePort.url())
+	if err != nil || running {
+		return process.Address, err
+	}
+	at := site{server: s.name, option: "CONSOLE_PORT", port: p.consolePort, last: p.home.lastPorts().Console, first: consolePort}
 	process, err = s.startAt(ctx, report, at, w.occupant)
 	return process.Address, err
 }

@@ -65,7 +65,7 @@ func (h home) stop(ctx context.Context, w world, keep bool) error {
 	if len(ended) == 0 {
 		w.say("No server of make run is running.")
 	} else {
-		w.say("Stopped the %s.", strings.Join(ended, " and the "))
+		w.say("Stopped the %s.", listed(ended))
 	}
 	if failed == nil && o.Mark == "" {
 		if answer, _ := cloud.Look(ctx, w.http, o.Endpoint); answer == cloud.Emulator {
@@ -109,13 +109,13 @@ func (h home) why() string {
 
 // end ends the servers and returns the names of the servers that ran. It also
 // finds servers without a record, left by a killed make run. The emulator ends
-// first, since a run that found no products would fail. The outputs are removed,
+// before the products, since a run that found none would fail. The outputs are removed,
 // since no server answers at their addresses any more.
 func end(ctx context.Context, h home) ([]string, error) {
 	var ended []string
 	var errs []error
 	for _, s := range []struct{ name, record, data string }{
-		{"emulator", h.emulator(), h.emulatorData()}, {"products", h.products(), h.productsData()},
+		{"console", h.console(), h.consoleData()}, {"emulator", h.emulator(), h.emulatorData()}, {"products", h.products(), h.productsData()},
 	} {
 		was, err := h.end(ctx, s.record)
 		if p, held := proc.Holder(server{data: s.data}.marker()); err == nil && held {

@@ -20,6 +20,7 @@ type plan struct {
 	home         home
 	port         port   // of the emulator
 	productsPort port   // of the stand-ins
+	consolePort  port   // of the console
 	elsewhere    string // URL of an emulator to use instead, if one answers there
 	keep         bool   // the data outlives the servers
 }
@@ -29,6 +30,7 @@ func up(ctx context.Context, w world, args []string) error {
 	p := plan{elsewhere: w.getenv("AWS_ENDPOINT_URL"), keep: true}
 	f.Var(&p.port, "port", "port of the emulator, 0 for any free port; default: the port of the last run, or the first free port from 4566 on")
 	f.Var(&p.productsPort, "products-port", "port of the products, 0 for any free port; default: the port of the last run, or the first free port from 4580 on")
+	f.Var(&p.consolePort, "console-port", "port of the console, 0 for any free port; default: the port of the last run, or the first free port from 4590 on")
 	quiet := f.Bool("quiet", false, "print no progress")
 	noDemo := f.Bool("no-demo", false, "do not publish the demonstration event")
 	if err := parse(f, args); err != nil {
@@ -56,6 +58,15 @@ func up(ctx context.Context, w world, args []string) error {
 	return nil
 }
 
+// listed joins names of servers: "emulator, the products and the console".
+func listed(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", the ") + " and the " + names[last]
+}
+
 // errInterrupted says that a signal ended the command.
 var errInterrupted = errors.New("Interrupted.") //nolint:revive,staticcheck // printed as it is.
 
@@ -63,7 +74,7 @@ var errInterrupted = errors.New("Interrupted.") //nolint:revive,staticcheck // p
 // that keep running.
 func interrupted(h home) error {
 	var left []string
-	for _, s := range []struct{ name, record string }{{"emulator", h.emulator()}, {"products", h.products()}} {
+	for _, s := range []struct{ name, record string }{{"emulator", h.emulator()}, {"products", h.products()}, {"console", h.console()}} {
 		if _, alive := h.find(s.record); alive {
 			left = append(left, s.name)
 		}
@@ -74,7 +85,7 @@ func interrupted(h home) error {
 	case 1:
 		return fmt.Errorf("%w The %s keeps running: make run continues, make stop stops it", errInterrupted, left[0])
 	}
-	return fmt.Errorf("%w The %s keep running: make run continues, make stop stops them", errInterrupted, strings.Join(left, " and the "))
+	return fmt.Errorf("%w The %s keep running: make run continues, make stop stops them", errInterrupted, listed(left))
 }
 
 // with starts a local cloud of its own, runs a command against it, and always
@@ -82,7 +93,7 @@ func interrupted(h home) error {
 // system and its products.
 func with(ctx context.Context, w world, args []string) (err error) {
 	f, state := flags(w, "with")
-	p := plan{port: port{given: true}, productsPort: port{given: true}}
+	p := plan{port: port{given: true}, productsPort: port{given: true}, consolePort: port{given: true}}
 	f.Var(&p.port, "port", "port of the emulator; 0 takes a free one")
 	f.Var(&p.productsPort, "products-port", "port of the products; 0 takes a free one")
 	bare := f.Bool("bare", false, "start only the emulator, and deploy nothing")
@@ -150,14 +161,18 @@ func start(ctx context.Context, w world, report steps.Reporter, p plan) (cloud.O
 	if err != nil {
 		return cloud.Outputs{}, err
 	}
-	now := ports{Products: products}
+	console, err := p.console(ctx, w, report)
+	if err != nil {
+		return cloud.Outputs{}, err
+	}
+	now := ports{Products: products, Console: console}
 	if e.ours {
 		now.Emulator = e.url
 	}
 	if err := p.home.rememberPorts(now); err != nil {
 		return cloud.Outputs{}, err
 	}
-	return p.home.deploy(ctx, w, report, e, products)
+	return p.home.deploy(ctx, w, report, e, cloud.Stands{Products: products, Console: console})
 }
 
 func (w world) report(quiet bool) steps.Reporter {

@@ -1,5 +1,5 @@
 // Products stands in, on a developer's machine, for all external systems: the Hub,
-// the console, the products' actions, chat and webhooks, the AI models, and a collector
+// the products' actions, chat and webhooks, the AI models, and a collector
 // of traces. It records every call and serves the records. It keeps its data in memory, and with
 // -keep also on disk.
 package main

@@ -124,8 +124,6 @@ func TestEveryStandInAnswersAtItsRoute(t *testing.T) {
 		status                   int
 	}{
 		{"health", "GET", "/_health", `{"status":"ok"}`, 200},
-		{"the page to decide at", "GET", "/console/approvals/appr_01M86VAQSBRA25DW1399XSRMSD", `/api/approvals/appr_01M86VAQSBRA25DW1399XSRMSD/decision`, 200},
-		{"an invalid approval id", "GET", "/console/approvals/appr_%22%3Brm", `no approval has this id`, 404},
 		{"the Hub's keys", "GET", "/hub/jwks.json", `"kty":"EC"`, 200},
 		{"calls of the model", "GET", "/_model/calls", `{"calls":[]}`, 200},
 		{"what the products keep", "GET", "/_products/state?org_id=org_a", `{"tickets":{},"notes":{},"devices":{}}`, 200},

@@ -3,7 +3,6 @@ package main
 import (
 	"log/slog"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -63,7 +62,6 @@ func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	mux.HandleFunc("GET /hub/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		reply.Raw(w, http.StatusOK, "application/json", jwks)
 	})
-	mux.HandleFunc("GET /console/approvals/{approval}", console)
 	mux.HandleFunc("GET /_calls", o.list)
 	mux.HandleFunc("DELETE /_calls", o.forget)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -73,25 +71,6 @@ func (o *world) handler(key *hub.Key) (http.Handler, error) {
 	o.model.Mount(mux)
 	o.traces.Mount(mux)
 	return mux, nil
-}
-
-var approval = regexp.MustCompile(`^appr_[0-9A-Z]{26}$`)
-
-// console stands in for the console's approval page, to which the link in a gate
-// message leads. It explains how to decide by an API call.
-func console(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("approval")
-	if !approval.MatchString(name) {
-		reply.Error(w, http.StatusNotFound, "no approval has this id: an id is appr_ and 26 digits or capital letters")
-		return
-	}
-	reply.Raw(w, http.StatusOK, "text/plain; charset=utf-8", []byte(`In the console a person would decide here. Without it, in the project's folder:
-
-  curl -s -X POST -H "Authorization: Bearer $(make -s token ROLE=admin)" -H 'Content-Type: application/json' \
-    -d '{"decision": "approved"}' "<api_url>/api/approvals/`+name+`/decision"
-
-api_url is in .local/outputs.json; of another organization than org_demo, the token has ORG=org_….
-`))
 }
 
 // of returns the filter for r's parameter org_id; without it, all calls pass.

@@ -122,17 +122,22 @@ func (r *rehearsal) deployOn(table string) {
 	r.ok(err)
 	app := cloud.App{
 		CDK: "../../.local/tools/node_modules/.bin/cdk", Root: "../..", State: filepath.Dir(file), Table: table,
-		Endpoint: r.outputs.Endpoint, Products: r.outputs.Products, Environ: os.Environ(), RootKey: key,
+		Endpoint: r.outputs.Endpoint, Stands: r.stands(), Environ: os.Environ(), RootKey: key,
 	}
 	stack, err := app.Deploy(r.t.Context())
 	r.ok(err)
-	o := cloud.NewOutputs(r.outputs.Endpoint, r.outputs.Mark, r.outputs.Products, stack)
+	o := cloud.NewOutputs(r.outputs.Endpoint, r.outputs.Mark, r.stands(), stack)
 	r.ok(app.Mend(r.t.Context(), o))
 	r.ok(o.Write(file))
 	if o.Table != table {
 		r.t.Fatalf("the stack uses the table %s, want %s", o.Table, table)
 	}
 	r.outputs.Table = table
+}
+
+// stands returns what stands in for the outside.
+func (r *rehearsal) stands() cloud.Stands {
+	return cloud.Stands{Products: r.outputs.Products, Console: r.outputs.Console}
 }
 
 // records returns what the API says about the organization's runs, by id.

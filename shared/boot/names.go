@@ -19,6 +19,7 @@ const (
 	EnvModelKey     = "MODEL_KEY_SECRET"      // name of the secret: key of an OpenAI-compatible endpoint
 	EnvModels       = "MODELS"                // {"quick": "<model id>", "standard": …, "premium": …, "expert": …}
 	EnvConsole      = "CONSOLE_URL"           // base URL of the approval pages
+	EnvHub          = "HUB_URL"               // base URL of the Hub, where people sign in
 	EnvSender       = "EMAIL_SENDER"          // From address of e-mail
 	EnvHookSecret   = "WEBHOOK_SECRET"        // name of the secret from which the signing secrets of webhooks are derived
 	EnvCursorSecret = "CURSOR_SECRET"         // name of the secret that signs the cursors of lists

@@ -67,7 +67,7 @@ func TestOutputsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
 
 	path := filepath.Join(t.TempDir(), "outputs.json")
-	want := cloud.NewOutputs("http://127.0.0.1:4566", "/a/.local", "http://127.0.0.1:4580", map[string]string{
+	want := cloud.NewOutputs("http://127.0.0.1:4566", "/a/.local", cloud.Stands{Products: "http://127.0.0.1:4580", Console: "http://127.0.0.1:4590"}, map[string]string{
 		"ApiId": "abc", "BusName": "bus", "TableName": "table", "DeadLetterQueueUrl": "dead",
 	})
 	if err := want.Write(path); err != nil {
@@ -131,7 +131,7 @@ func newApp(t *testing.T, script string) cloud.App {
 	}
 	return cloud.App{
 		CDK: filepath.Join(root, "cdk"), Root: root, State: filepath.Join(root, "state"),
-		Endpoint: "http://127.0.0.1:4566", Products: "http://127.0.0.1:4580", Environ: os.Environ(),
+		Endpoint: "http://127.0.0.1:4566", Stands: cloud.Stands{Products: "http://127.0.0.1:4580"}, Environ: os.Environ(),
 	}
 }
 
@@ -196,7 +196,7 @@ func TestTheFingerprintChangesWithProgramsAndSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := fingerprint()
-	app.Products = "http://127.0.0.1:4581"
+	app.Stands.Products = "http://127.0.0.1:4581"
 	if third := fingerprint(); first == second || second == third {
 		t.Errorf("%s %s %s", first, second, third)
 	}

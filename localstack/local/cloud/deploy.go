@@ -25,11 +25,17 @@ type App struct {
 	Root     string // the project, where cdk.json is
 	State    string // folder for outputs, templates and logs
 	Endpoint string // of the emulator
-	Products string // URL of the stand-ins
+	Stands   Stands
 	Environ  []string
 	Table    string // an existing table instead of the stack's own; empty for none
 
 	RootKey []byte // of the local cloud: its secrets are derived from it
+}
+
+// Stands are the URLs of what stands in for the outside.
+type Stands struct {
+	Products string
+	Console  string // the origin of the console, with the Hub's sign-in
 }
 
 // context returns the CDK context: the app's settings in a local cloud.
@@ -41,20 +47,21 @@ func (a App) context() map[string]string {
 	settings := map[string]string{
 		"addressRateLimit":  "6000",
 		"alarms":            "false", // the emulator refuses alarms on formulas
-		"allowedHosts":      strings.TrimPrefix(a.Products, "http://"),
+		"allowedHosts":      strings.TrimPrefix(a.Stands.Products, "http://"),
 		"architecture":      architecture,
 		"callKeySecretName": callKeySecret,
 		"concurrency":       "0", // the launcher limits the processes
-		"consoleUrl":        a.Products + "/console",
+		"consoleUrl":        a.Stands.Console,
+		"hubUrl":            a.Stands.Console + "/hub",
 		"backups":           "false", // the emulator knows no AWS Backup
 		"archive":           "false", // the emulator's CloudFormation refuses it: see Mend
-		"hubJwksUrl":        a.Products + "/hub/jwks.json",
-		"modelEndpoint":     a.Products + "/bedrock",
+		"hubJwksUrl":        a.Stands.Products + "/hub/jwks.json",
+		"modelEndpoint":     a.Stands.Products + "/bedrock",
 		"cursorSecretName":  cursorSecret,
 		"modelProvider":     "bedrock",
 		"origins":           a.Endpoint,
-		"otlpEndpoint":      a.Products,
-		"productsUrl":       a.Products,
+		"otlpEndpoint":      a.Stands.Products,
+		"productsUrl":       a.Stands.Products,
 		"programs":          "host",
 		"rateLimit":         "6000",
 		"userRateLimit":     "6000",

@@ -19,6 +19,7 @@ type Outputs struct {
 	HubBus      string `json:"hub_bus_name"` // of the Hub
 	Table       string `json:"table_name"`
 	Products    string `json:"products_url"`
+	Console     string `json:"console_url"`
 	Hook        string `json:"hook_url"`
 	Docs        string `json:"docs_url"`
 	Origin      string `json:"origin"`
@@ -40,13 +41,13 @@ type Outputs struct {
 }
 
 // NewOutputs returns the outputs of a stack that was deployed to the emulator at
-// endpoint, which has the mark, with the stand-ins at the URL products.
-func NewOutputs(endpoint, mark, products string, stack map[string]string) Outputs {
+// endpoint, which has the mark, beside these stand-ins.
+func NewOutputs(endpoint, mark string, stands Stands, stack map[string]string) Outputs {
 	api := endpoint + "/_aws/execute-api/" + stack["ApiId"] + "/$default"
 	return Outputs{
 		API: api, Endpoint: endpoint, Region: Region,
 		Bus: stack["BusName"], HubBus: stack["HubBusName"], Publishers: publisherRoles(stack), Table: stack["TableName"],
-		Products: products, Hook: products + "/hooks/{org}/{channel}",
+		Products: stands.Products, Console: stands.Console, Hook: stands.Products + "/hooks/{org}/{channel}",
 		Docs: api + "/docs", Origin: endpoint,
 		DeadLetters: stack["DeadLetterQueueUrl"], Events: stack["EventsQueueUrl"], Undelivered: stack["UndeliveredQueueUrl"],
 		Runs: stack["RunsMachineArn"], Waits: stack["WaitsMachineArn"],

@@ -121,7 +121,7 @@ func TestAProductWithoutARoleCannotPublish(t *testing.T) {
 func TestOutputsNameThePublisherRoles(t *testing.T) {
 	t.Parallel()
 
-	o := cloud.NewOutputs("http://127.0.0.1:4566", "", "http://127.0.0.1:4580", stack())
+	o := cloud.NewOutputs("http://127.0.0.1:4566", "", cloud.Stands{Products: "http://127.0.0.1:4580"}, stack())
 	if o.HubBus != "hub-bus" || len(o.Publishers) != 2 || o.Publishers["psa"] != stack()["PublisherRolePsa"] {
 		t.Errorf("bus %s, publishers %v", o.HubBus, o.Publishers)
 	}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { eventually, outputs, phone, story } from "./kit.ts";
+
+story("every page opens for each role without an error, and a phone's bar leads to all of them", async (s) => {
+	const org = await s.org();
+	for (const role of ["owner", "viewer"]) {
+		const person = await s.person(org, `user_${role}`, role);
+		await person.open("/");
+		for (const title of ["Home", "Approvals", "Runs", "Agents", "Events", "Credits", "Settings"]) {
+			await person
+				.link(new RegExp(`^${title}`))
+				.first()
+				.click();
+			await person.page.waitForFunction((t) => document.querySelector("h1")?.textContent?.includes(t), title);
+		}
+	}
+	const thumb = await s.person(org, "user_thumb", "member", { size: phone });
+	await thumb.open("/");
+	await thumb.button("More").click();
+	await thumb.link("Settings").last().click();
+	await thumb.heading("Settings").waitFor();
+});
+
+story("a stranger sees nothing, signs in with one click, and is back on the page that was asked for", async (s) => {
+	const org = await s.org();
+	const ann = await s.stranger();
+	ann.expected.add(401);
+	await ann.open("/runs?status=failed");
+	await ann.sees("Sign in to see this page.");
+	assert.equal((await ann.page.content()).includes("org_"), false);
+	await ann.link("Sign in").click();
+	await ann.page.getByLabel("Organization").fill(org.id);
+	await ann.button("Member").click();
+	await ann.heading("Runs").waitFor();
+	assert.equal(new URL(ann.page.url()).search, "?status=failed");
+	await ann.page.getByRole("link", { name: "Sign out" }).click();
+	await ann.sees("Sign in to see this page.");
+});
+
+story("the session ends while a page is open: the page stays, and works again after a sign-in", async (s) => {
+	const org = await s.org();
+	const ann = await s.person(org, "user_ann", "owner");
+	await ann.open("/settings/preferences");
+	await ann.heading("Settings").waitFor();
+	ann.expected.add(401);
+	await ann.context.clearCookies();
+	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+	await ann.page.getByRole("dialog").getByText("Your session ended").waitFor();
+	await ann.heading("Settings").waitFor();
+	await ann.signIn(org, "user_ann", "owner");
+	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+	await ann.page.getByRole("dialog").waitFor({ state: "detached" });
+});
+
+story("preferences are kept in the browser, and single keys can be turned off", async (s) => {
+	const org = await s.org();
+	const ann = await s.person(org, "user_ann", "viewer");
+	await ann.open("/settings/preferences");
+	await ann.page.getByLabel("Dark").check();
+	await ann.page.reload();
+	await ann.page.getByLabel("Dark").waitFor();
+	assert.equal(await ann.page.evaluate(() => document.documentElement.dataset.theme), "dark");
+	await ann.page.getByLabel("As the system").check();
+	await ann.shots("preferences");
+	await ann.page.locator("h1").click();
+	await ann.page.keyboard.press("g");
+	await ann.page.keyboard.press("r");
+	await ann.heading("Runs").waitFor();
+	await ann.open("/settings/preferences");
+	await ann.page.getByLabel("Off").check();
+	await ann.page.keyboard.press("g");
+	await ann.page.keyboard.press("r");
+	await ann.heading("Settings").waitFor();
+});
+
+story("a first visit is small, and an unchanged page asks little and changes nothing", async (s) => {
+	const org = await s.org();
+	const ann = await s.person(org, "user_ann", "member", { size: phone });
+	await ann.open("/approvals");
+	await ann.sees("Nothing waits for anyone");
+	await ann.page.evaluate(() => document.fonts.ready);
+	const statics = ann.loaded.requests - ann.calls.length;
+	assert.ok(ann.loaded.bytes <= 110_000, `${ann.loaded.bytes} bytes`);
+	assert.ok(statics <= 8, `${statics} requests of static files`);
+	await eventually("the page is quiet", async () => (await ann.mutations(() => ann.page.waitForTimeout(1500))) === 0);
+	const before = ann.calls.length;
+	assert.equal(await ann.mutations(() => ann.page.waitForTimeout(12_000)), 0, "changes while polling the unchanged");
+	assert.ok(ann.calls.length > before, "the page polls");
+	assert.ok(ann.calls.length - before <= 3, `${ann.calls.length - before} calls in 12 s: ${ann.calls.slice(before)}`);
+});
+
+story("no page of the console has data of an organization in its answer", async () => {
+	for (const path of ["/", "/approvals/appr_01M8HG7BV6T0XCPVP8EKXBBRPX", "/runs"]) {
+		const answer = await fetch(outputs.console_url + path);
+		const body = await answer.text();
+		assert.equal(answer.status, 200);
+		assert.equal(/appr_|org_|exec_/.test(body), false, body);
+	}
+});

@@ -1,0 +1,37 @@
+// Questions that more than one page asks. Their keys are shared, so that one answer serves
+// all of them, and a write can say which of them are stale.
+import { api, type Schema, take } from "./door.ts";
+import * as paces from "./paces.ts";
+import type { Ask } from "./store.ts";
+
+export const keys = {
+	approvals: ["approvals"] as const, // all lists of approvals
+	approval: (id: string) => ["approval", id] as const,
+	runs: ["runs"] as const, // all lists of runs
+	run: (id: string) => ["run", id] as const,
+	agents: ["agents"] as const, // all lists of agents
+	agent: (id: string) => ["agent", id] as const,
+};
+
+/** Approvals of one status, at most 200, the newest first. */
+export const approvalsAsk = (
+	status: Schema["ApprovalStatus"],
+	pace: paces.Pace<unknown>,
+): Ask<Schema["ApprovalList"]> => ({
+	key: [...keys.approvals, status],
+	ask: () => take(api.GET("/api/approvals", { params: { query: { status, limit: 200 } } })),
+	pace,
+});
+
+export const approvalAsk = (id: string): Ask<Schema["Approval"]> => ({
+	key: keys.approval(id),
+	ask: () => take(api.GET("/api/approvals/{id}", { params: { path: { id } } })),
+	pace: paces.approval,
+});
+
+export const runAsk = (id: string, when = true): Ask<Schema["ExecutionDetail"]> => ({
+	key: keys.run(id),
+	ask: () => take(api.GET("/api/executions/{id}", { params: { path: { id } } })),
+	pace: paces.run,
+	when,
+});

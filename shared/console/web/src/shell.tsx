@@ -1,0 +1,250 @@
+// The shell: navigation, who is signed in, the session's end, the lost connection.
+import agents from "lucide:bot";
+import credits from "lucide:coins";
+import more from "lucide:ellipsis";
+import home from "lucide:house";
+import runs from "lucide:list-checks";
+import leave from "lucide:log-out";
+import settings from "lucide:settings";
+import approvals from "lucide:shield-check";
+import events from "lucide:zap";
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ErrorBoundary, LocationProvider, useLocation } from "preact-iso";
+import { announcement } from "./announce.ts";
+import { approvalsAsk } from "./asks.ts";
+import { session } from "./door.ts";
+import { useKeys } from "./keys.ts";
+import { roleName, useMe } from "./me.ts";
+import * as paces from "./paces.ts";
+import { Dialog } from "./parts/dialog.tsx";
+import { ErrorNote } from "./parts/error.tsx";
+import { Icon } from "./parts/icon.tsx";
+import { Loading } from "./parts/loading.tsx";
+import { Pages } from "./routes.tsx";
+import { signInAddress, signOutAddress } from "./sign.ts";
+import { client, useAsk } from "./store.ts";
+
+export function Shell() {
+	return (
+		<LocationProvider>
+			<Frame />
+		</LocationProvider>
+	);
+}
+
+interface Place {
+	href: string;
+	title: string;
+	key: string;
+	icon: Shape[];
+	/** Part of the bar at the bottom of a phone. */
+	thumb: boolean;
+}
+
+const places: readonly Place[] = [
+	{ href: "/", title: "Home", key: "h", icon: home, thumb: true },
+	{ href: "/approvals", title: "Approvals", key: "a", icon: approvals, thumb: true },
+	{ href: "/runs", title: "Runs", key: "r", icon: runs, thumb: true },
+	{ href: "/agents", title: "Agents", key: "g", icon: agents, thumb: true },
+	{ href: "/events", title: "Events", key: "e", icon: events, thumb: false },
+	{ href: "/credits", title: "Credits", key: "c", icon: credits, thumb: false },
+	{ href: "/settings", title: "Settings", key: "s", icon: settings, thumb: false },
+];
+
+function Frame() {
+	const { path, route } = useLocation();
+	const me = useMe();
+	const [failed, setFailed] = useState<Error>();
+	const main = useRef<HTMLElement>(null);
+	const first = useRef(true);
+	useKeys("Go to", [
+		...places.map((p) => ({ keys: `g ${p.key}`, does: p.title, run: () => route(p.href) })),
+		{
+			keys: "Escape",
+			does: "Back to the list",
+			run: () => {
+				const above = `/${path.split("/")[1]}`;
+				if (path !== above) route(above);
+			},
+		},
+	]);
+	// A new page begins without the fault of the one before
+	useEffect(() => setFailed(undefined), [path]);
+
+	if (session.value === "ended" && !me.data) return <SignedOut />;
+	return (
+		<div class="frame">
+			<a class="skip" href="#main">
+				To the content
+			</a>
+			<Navigation path={path} />
+			<main id="main" ref={main} tabIndex={-1} class="main">
+				<Connection />
+				{failed ? (
+					<ErrorNote error={failed} what="the page" again={() => location.reload()} />
+				) : me.error && !me.data ? (
+					<ErrorNote error={me.error} what="your organization" again={() => void me.refetch()} />
+				) : me.data ? (
+					<ErrorBoundary onError={setFailed}>
+						<Pages
+							onChange={() => {
+								// A new page is read from its beginning, by eyes and by screen readers.
+								if (!first.current) main.current?.focus({ preventScroll: true });
+								first.current = false;
+							}}
+						/>
+					</ErrorBoundary>
+				) : (
+					<Loading what="your organization" />
+				)}
+			</main>
+			<p class="hidden" aria-live="polite">
+				{announcement}
+			</p>
+			{session.value === "ended" && me.data && <SessionEnded />}
+		</div>
+	);
+}
+
+/** A section is current on its own page and below it. */
+function isCurrent(href: string, path: string): boolean {
+	return href === "/" ? path === "/" : path === href || path.startsWith(`${href}/`);
+}
+
+function Navigation({ path }: { path: string }) {
+	const me = useMe().data;
+	const open = useSignal(false);
+	const waiting = useAsk(approvalsAsk("pending", paces.badge)).data?.approvals.length ?? 0;
+	// The sheet closes when a page opens
+	useEffect(() => {
+		open.value = false;
+	}, [path]);
+	return (
+		<nav class="nav" aria-label="Main">
+			<p class="brand">One Agents</p>
+			<ul>
+				{places.map((p) => (
+					<li key={p.href} class={p.thumb ? undefined : "not-thumb"}>
+						<a href={p.href} aria-current={isCurrent(p.href, path) ? "page" : undefined} title={p.title}>
+							<Icon shapes={p.icon} />
+							<span class="nav-title">{p.title}</span>
+							{p.href === "/approvals" && waiting > 0 && (
+								<span class="badge">
+									{waiting}
+									<span class="hidden"> waiting</span>
+								</span>
+							)}
+						</a>
+					</li>
+				))}
+				<li class="only-thumb">
+					<button type="button" onClick={() => (open.value = true)} aria-haspopup="dialog">
+						<Icon shapes={more} />
+						<span class="nav-title">More</span>
+					</button>
+				</li>
+			</ul>
+			<div class="who">
+				<Who me={me} />
+			</div>
+			{open.value && (
+				<Dialog title="More" onClose={() => (open.value = false)}>
+					<ul class="sheet-list">
+						{places
+							.filter((p) => !p.thumb)
+							.map((p) => (
+								<li key={p.href}>
+									<a href={p.href}>
+										<Icon shapes={p.icon} /> {p.title}
+									</a>
+								</li>
+							))}
+					</ul>
+					<Who me={me} />
+				</Dialog>
+			)}
+		</nav>
+	);
+}
+
+function Who({ me }: { me: ReturnType<typeof useMe>["data"] }) {
+	if (!me) return null;
+	return (
+		<>
+			<p class="who-org" title={me.org_id}>
+				<bdi>{me.org_name || me.org_id}</bdi>
+			</p>
+			<p class="who-user" title={me.user_id ?? undefined}>
+				<bdi>{me.user_id}</bdi> · {roleName(me)}
+			</p>
+			<a class="sign-out" href={signOutAddress()} data-native>
+				<Icon shapes={leave} size={14} /> Sign out
+			</a>
+		</>
+	);
+}
+
+/** A stranger sees nothing of any organization, and the way in. */
+function SignedOut() {
+	return (
+		<main class="signed-out" id="main">
+			<h1>One Agents</h1>
+			<p>Sign in to see this page.</p>
+			<a class="button primary" href={signInAddress()} target="_self">
+				Sign in
+			</a>
+		</main>
+	);
+}
+
+/** The page stays as it is below this dialog: what was typed is there after the sign-in. */
+function SessionEnded() {
+	const here = `${location.pathname}${location.search}`;
+	return (
+		<Dialog title="Your session ended">
+			<p>Sign in again. What you typed stays on this page if you sign in in a new tab.</p>
+			<div class="actions">
+				<a
+					class="button"
+					href={signInAddress()}
+					target="_blank"
+					rel="noopener"
+					onClick={() => {
+						// Back in this tab, the first focus asks whether the session is there again.
+						window.addEventListener("focus", () => void client.invalidateQueries(), { once: true });
+					}}
+				>
+					Sign in in a new tab
+				</a>
+				<a class="button primary" href={signInAddress()} target="_self" data-path={here}>
+					Sign in here
+				</a>
+			</div>
+		</Dialog>
+	);
+}
+
+/** useOnline reports whether the browser has a connection. */
+export function useOnline(): boolean {
+	const [online, setOnline] = useState(navigator.onLine);
+	useEffect(() => {
+		const look = () => setOnline(navigator.onLine);
+		window.addEventListener("online", look);
+		window.addEventListener("offline", look);
+		return () => {
+			window.removeEventListener("online", look);
+			window.removeEventListener("offline", look);
+		};
+	}, []);
+	return online;
+}
+
+function Connection() {
+	if (useOnline()) return null;
+	return (
+		<p class="offline" role="status">
+			You are offline. This page shows what was last seen, and changes nothing until the connection is back.
+		</p>
+	);
+}
