@@ -45,6 +45,7 @@ type EventType struct {
 	Category    string         `json:"category"`
 	DisplayName string         `json:"display_name"`
 	Description string         `json:"description"`
+	Headline    string         `json:"headline"` // the path of the text of the payload that tells events apart
 	Filterable  []Field        `json:"filterable_fields"`
 	Objects     []ObjectField  `json:"objects,omitempty"` // which it is about and actions make; the most specific first
 	Sample      map[string]any `json:"sample_payload"`

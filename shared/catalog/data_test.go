@@ -112,6 +112,9 @@ func TestEveryEventTypeFollowsTheRules(t *testing.T) {
 			}
 			fields(t, e.Filterable, sample)
 			times(t, sample)
+			if _, ok := sample[e.Headline].(string); !ok || e.Subject(sample) == "" {
+				t.Errorf("the headline %q is no text of the sample payload", e.Headline)
+			}
 		})
 	}
 }

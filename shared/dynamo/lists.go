@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
 )
 
@@ -173,21 +174,76 @@ func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (ex
 	if p.Executions, err = runsOf(o, rows); err != nil {
 		return execution.Page{}, err
 	}
+	if q.Payload != nil {
+		if err := s.addPayloads(ctx, o, rows, p.Executions, q.Payload); err != nil {
+			return execution.Page{}, err
+		}
+	}
 	if q.Count {
 		p.Total, p.More, err = s.total(ctx, o, q)
 	}
 	return p, err
 }
 
-// runs lists the runs of a query. For one status it reads an index by status,
-// whose entries match unless their run has just changed. A run that has only
-// just begun is not in that index, so runs also searches the young runs.
-func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
-	l := listing{after: q.After, want: q.Limit}
-	if q.Status == "" {
-		l.query = runsQuery(o, q).before(q.After)
-		return s.list(ctx, l)
+// addPayloads reads the payloads of the selected runs, one for all runs of the same
+// content. A payload never changes, so the reads need not be strong.
+func (s *Store) addPayloads(ctx context.Context, o id.Org, rows []listed, runs []execution.Execution, wanted func(id.Execution) bool) error {
+	var keys []item
+	of := map[string][]int{} // the positions of the runs, by the key of their payload
+	for n, r := range rows {
+		if !wanted(runs[n].ID) {
+			continue
+		}
+		key := payloadKey(o, textOf(r.item, "dg"))
+		if key.err != nil {
+			return key.err
+		}
+		k := key.item()
+		if _, ok := of[keyText(k)]; !ok {
+			keys = append(keys, k)
+		}
+		of[keyText(k)] = append(of[keyText(k)], n)
 	}
+	found, err := s.getAll(ctx, keys, false)
+	if err != nil {
+		return fmt.Errorf("payloads of %d runs: %w", len(runs), err)
+	}
+	for key, i := range found {
+		payload, err := jsonvalue.Object([]byte(textOf(i, "payload")))
+		if err != nil {
+			return fmt.Errorf("payload of %s: %w", runs[of[key][0]].ID, err)
+		}
+		for _, n := range of[key] {
+			runs[n].Trigger.Payload = payload
+		}
+	}
+	return nil
+}
+
+// runs lists the runs of a query, of each of its statuses.
+func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
+	statuses := q.Statuses()
+	if len(statuses) == 0 {
+		return s.list(ctx, listing{after: q.After, want: q.Limit, query: runsQuery(o, q).before(q.After)})
+	}
+	rows, end, err := s.runsIn(ctx, o, q.With(statuses[0]))
+	for _, st := range statuses[1:] {
+		if err != nil {
+			return nil, "", err
+		}
+		var more []listed
+		var moreEnd string
+		more, moreEnd, err = s.runsIn(ctx, o, q.With(st))
+		rows, end = merged(rows, more, max(end, moreEnd), q.Limit)
+	}
+	return rows, end, err
+}
+
+// runsIn lists the runs of a query for one status. It reads an index by status,
+// whose entries match unless their run has just changed. A run that has only
+// just begun is not in that index, so runsIn also searches the young runs.
+func (s *Store) runsIn(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
+	l := listing{after: q.After, want: q.Limit}
 	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
 	l.query = lastingQuery(o, q).before(q.After)
 	lasting, lastingEnd, err := s.list(ctx, l)
@@ -251,8 +307,25 @@ func runIn(o id.Org, i item) (execution.Execution, error) {
 // total counts the runs of a query, at most MaxTotal; more says that the query
 // has more.
 func (s *Store) total(ctx context.Context, o id.Org, q execution.Query) (n int, more bool, err error) {
+	statuses := q.Statuses()
+	if len(statuses) < 2 {
+		return s.totalIn(ctx, o, q)
+	}
+	for _, st := range statuses {
+		one, others, err := s.totalIn(ctx, o, q.With(st))
+		if err != nil {
+			return 0, false, err
+		}
+		n, more = n+one, more || others
+	}
+	return min(n, execution.MaxTotal), more || n > execution.MaxTotal, nil
+}
+
+// totalIn is total for a query of at most one status.
+func (s *Store) totalIn(ctx context.Context, o id.Org, q execution.Query) (n int, more bool, err error) {
 	k := runsQuery(o, q)
-	if q.Status != "" {
+	if statuses := q.Statuses(); len(statuses) > 0 {
+		q = q.With(statuses[0])
 		k = lastingQuery(o, q)
 	}
 	n, err = s.size(ctx, k, execution.MaxTotal+1)

@@ -929,6 +929,8 @@ func listPatterns() map[string]pattern {
 	}
 	return map[string]pattern{
 		"Executions":                      page(execution.Query{}),
+		"Executions with payloads":        page(execution.Query{Payload: func(id.Execution) bool { return true }}),
+		"Executions, of two statuses":     page(execution.Query{Among: []execution.Status{execution.Failed, execution.Cancelled}}),
 		"Executions of an agent":          ofAgent(execution.Query{}),
 		"Executions, failed":              page(of(execution.Failed)),
 		"Executions of an agent, failed":  ofAgent(of(execution.Failed)),

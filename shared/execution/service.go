@@ -46,12 +46,34 @@ type Store interface {
 type Query struct {
 	Agent  id.Agent // empty: all
 	Status Status   // empty: all
+	Among  []Status // several statuses, in place of Status; empty: as Status says
 	From   time.Time
 	To     time.Time // exclusive; zero: no end
 	Limit  int
 	After  string    // Next of the previous page
 	Count  bool      // whether to count all matching runs
 	Now    time.Time // decides which runs are young; zero: all
+
+	// Payload selects the runs of the page that carry the payload of their event; nil
+	// selects none. A payload that has expired is missing.
+	Payload func(id.Execution) bool
+}
+
+// Statuses returns the statuses of the query, each once; none for all.
+func (q Query) Statuses() []Status {
+	if len(q.Among) > 0 {
+		return slices.Compact(slices.Sorted(slices.Values(q.Among)))
+	}
+	if q.Status != "" {
+		return []Status{q.Status}
+	}
+	return nil
+}
+
+// With returns the query for one of its statuses.
+func (q Query) With(st Status) Query {
+	q.Status, q.Among = st, nil
+	return q
 }
 
 // Youngest returns the creation time from which runs count as young. A run that
@@ -162,6 +184,30 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 	x.Credits = max(x.Credits, done.Charged())
 	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // the record of an open run, or of an old one, has no count
 	return x, TraceOf(d, done, x.Status.Ended()).Delivered(done), nil
+}
+
+// RetriedAs returns the newest retry of a run, or "" without one.
+func (s *Service) RetriedAs(ctx context.Context, x Execution) (id.Execution, error) {
+	if x.Status != Failed && x.Status != Cancelled {
+		return "", nil
+	}
+	first, err := s.firstOf(ctx, x)
+	if err != nil {
+		return "", err
+	}
+	var newest id.Execution
+	for n := 1; n <= maxRetries; n++ {
+		again, _, err := s.Store.Execution(ctx, x.Org, first.RetryID(n))
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return newest, nil
+		case err != nil:
+			return "", fmt.Errorf("retries of %s: %w", x.ID, internal(err))
+		case again.RetryOf == x.ID:
+			newest = again.ID
+		}
+	}
+	return newest, nil
 }
 
 // internal hides a fault that the caller did not cause.

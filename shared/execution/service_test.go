@@ -555,6 +555,38 @@ func TestARetryIsStartedOnceWhileItIsOpen(t *testing.T) {
 	}
 }
 
+func TestARunNamesItsNewestRetry(t *testing.T) {
+	t.Parallel()
+
+	w := with(leased(t, begun(), "one", 1).Fail(execution.Failure{Code: "product_error"}, at(5)))
+	next := func(of id.Execution, n int) id.Execution {
+		t.Helper()
+		x, _, err := w.service().Retry(t.Context(), who, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.runs[n] = leased(t, w.runs[n], "one", 6).Fail(execution.Failure{Code: "product_error"}, at(7))
+		return x.ID
+	}
+	named := func(n int, want id.Execution) {
+		t.Helper()
+		if got, err := w.service().RetriedAs(t.Context(), w.runs[n]); got != want || err != nil {
+			t.Errorf("%s was retried as %q, %v; want %q", w.runs[n].ID, got, err, want)
+		}
+	}
+	named(0, "")
+	first := next("exec_1", 1)
+	named(0, first)
+	named(1, "")
+	second := next("exec_1", 2)
+	named(0, second)
+	third := next(first, 3)
+	named(0, second)
+	named(1, third)
+	w.runs[0].Status = execution.Completed
+	named(0, "")
+}
+
 func TestARetryIsRecordedEvenIfItsMachineCannotBeStarted(t *testing.T) {
 	t.Parallel()
 

@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/correlation"
 )
 
@@ -289,7 +290,7 @@ func TestAShortCursorKeyPanicsAtStart(t *testing.T) {
 			t.Error("a short key signs cursors")
 		}
 	}()
-	Executions(nil, Edge{CursorKey: bytes.Repeat([]byte("k"), 31)})
+	Executions(nil, nil, catalog.Catalog{}, Edge{CursorKey: bytes.Repeat([]byte("k"), 31)})
 }
 
 func TestTheDocsShowEveryOperationAndLoadNoOtherResource(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	spec "theoneagents.app/agents/shared/httpapi/spec/executions"
@@ -16,15 +17,18 @@ import (
 type executions struct {
 	Edge
 
-	cursors signer
-	svc     *execution.Service
+	cursors  signer
+	svc      *execution.Service
+	names    Names
+	catalog  catalog.Catalog
+	subjects *subjects
 }
 
 var _ spec.StrictServerInterface = executions{}
 
 // Executions returns the handler of the endpoints of executions.
-func Executions(svc *execution.Service, edge Edge) http.Handler {
-	return edge.mount(executions{edge, edge.signer(), svc}.routes())
+func Executions(svc *execution.Service, names Names, c catalog.Catalog, edge Edge) http.Handler {
+	return edge.mount(executions{edge, edge.signer(), svc, names, c, &subjects{}}.routes())
 }
 
 func (in *request) execution() string { return in.id("exec_", execution.ErrNotFound) }
@@ -36,7 +40,7 @@ func (g executions) named(ctx context.Context, err error, name string) error {
 func readListExecutions(in *request) spec.ListExecutionsRequestObject {
 	return spec.ListExecutionsRequestObject{Params: spec.ListExecutionsParams{
 		AgentID: in.ref("agent_id", "agent_"),
-		Status:  oneOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
+		Status:  someOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
 		From:    in.time("from"),
 		To:      in.time("to"),
 		Limit:   in.limit(),
@@ -54,10 +58,20 @@ func (g executions) ListExecutions(
 	if err != nil {
 		return nil, err
 	}
-	page, err := g.svc.List(ctx, callerIn(ctx), execution.Query{
-		Agent: id.Agent(value(p.AgentID)), Status: execution.Status(value(p.Status)),
+	who, subjects := callerIn(ctx), map[id.Execution]string{}
+	page, err := g.svc.List(ctx, who, execution.Query{
+		Agent: id.Agent(value(p.AgentID)), Among: each(value(p.Status), func(s spec.ExecutionStatus) execution.Status { return execution.Status(s) }),
 		From: value(p.From), To: value(p.To), Limit: *p.Limit, After: at.After, Count: p.Cursor == nil,
+		Payload: func(exec id.Execution) bool {
+			text, kept := g.subjects.get(who.Org, exec)
+			subjects[exec] = text
+			return !kept
+		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	names, err := g.namesOf(ctx, page.Executions...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +80,10 @@ func (g executions) ListExecutions(
 	}
 	at.After = page.Next
 	list := spec.ListExecutions200JSONResponse{
-		Executions: each(page.Executions, viewRun), Total: at.Total, TotalRelation: spec.Eq, NextCursor: w.to(at),
+		Executions: each(page.Executions, func(x execution.Execution) spec.Execution {
+			return g.row(ctx, x, names[x.Agent], subjects[x.ID])
+		}),
+		Total: at.Total, TotalRelation: spec.Eq, NextCursor: w.to(at),
 	}
 	if at.More {
 		list.TotalRelation = spec.Gte
@@ -86,7 +103,16 @@ func (g executions) GetExecution(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.GetExecution200JSONResponse(g.view(ctx, x, t)), nil
+	view, err := g.view(ctx, x, t)
+	if err != nil {
+		return nil, err
+	}
+	again, err := g.svc.RetriedAs(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	view.RetriedAs = text(again)
+	return spec.GetExecution200JSONResponse(view), nil
 }
 
 func readCancelExecution(in *request) spec.CancelExecutionRequestObject {
@@ -104,7 +130,8 @@ func (g executions) CancelExecution(
 	if err != nil {
 		return nil, err
 	}
-	return spec.CancelExecution200JSONResponse(g.view(ctx, x, t)), nil
+	view, err := g.view(ctx, x, t)
+	return spec.CancelExecution200JSONResponse(view), err
 }
 
 func readRetryExecution(in *request) spec.RetryExecutionRequestObject {
@@ -119,24 +146,58 @@ func (g executions) RetryExecution(
 	if err != nil {
 		return nil, g.named(ctx, err, q.ID)
 	}
-	return spec.RetryExecution201JSONResponse(g.view(ctx, x, t)), nil
+	view, err := g.view(ctx, x, t)
+	return spec.RetryExecution201JSONResponse(view), err
 }
 
-func viewRun(x execution.Execution) spec.Execution {
-	return spec.Execution{
+// namesOf returns the names of the agents of runs.
+func (g executions) namesOf(ctx context.Context, runs ...execution.Execution) (map[id.Agent]string, error) {
+	versions := map[id.Agent]int{}
+	for _, x := range runs {
+		versions[x.Agent] = max(versions[x.Agent], x.Version)
+	}
+	return g.names.Of(ctx, callerIn(ctx).Org, versions)
+}
+
+// subject returns the subject of a run whose payload was read, and keeps it.
+func (g executions) subject(x execution.Execution) string {
+	e, _ := g.catalog.Event(x.Trigger.Name())
+	text := e.Subject(x.Trigger.Payload)
+	g.subjects.keep(x.Org, x.ID, text)
+	return text
+}
+
+// row returns a run as lists show it. kept is its subject if its payload was not
+// read.
+func (g executions) row(ctx context.Context, x execution.Execution, agentName, kept string) spec.Execution {
+	if x.Trigger.Payload != nil {
+		kept = g.subject(x)
+	}
+	view := spec.Execution{
+		AgentName: text(agentName), Subject: text(kept), StatusReason: text(x.StatusReason()),
 		ID: string(x.ID), AgentID: string(x.Agent), Status: spec.ExecutionStatus(x.Status),
 		CreditsUsed: x.Credits, CreatedAt: whole(x.Created), CompletedAt: when(x.Completed),
 		AgentVersion: x.Version, SourceProduct: x.Trigger.Product, EventType: x.Trigger.Type, ClientID: text(x.Trigger.Client),
 		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
 	}
+	if f := g.hider(callerIn(ctx), x.Agent).failure(x.Error); f != nil {
+		view.ErrorCode, view.ErrorMessage, view.AtStep = text(f.Code), text(f.Message), text(f.Step)
+	}
+	return view
 }
 
-func (g executions) view(ctx context.Context, x execution.Execution, t execution.Trace) spec.ExecutionDetail {
+func (g executions) view(ctx context.Context, x execution.Execution, t execution.Trace) (spec.ExecutionDetail, error) {
 	e, hide := x.Trigger, g.hider(callerIn(ctx), x.Agent)
+	names, err := g.namesOf(ctx, x)
+	if err != nil {
+		return spec.ExecutionDetail{}, err
+	}
 	return spec.ExecutionDetail{
+		AgentName: text(names[x.Agent]), Subject: text(g.subject(x)),
 		ID: string(x.ID), AgentID: string(x.Agent),
 		TriggerEvent: spec.TriggerEvent{
 			ID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, Payload: e.Payload, Causation: viewCause(e),
+			ClientID: text(e.Client), PublishedAt: whole(e.Published),
 		},
 		Status:      spec.ExecutionStatus(x.Status),
 		Steps:       each(t, func(s execution.TraceEntry) spec.StepTrace { return viewStep(x, s, hide) }),
@@ -144,7 +205,7 @@ func (g executions) view(ctx context.Context, x execution.Execution, t execution
 		StatusReason: text(x.StatusReason()), Error: viewFailure(hide.failure(x.Error)), RetryOf: text(x.RetryOf),
 		AgentVersion: x.Version, SourceProduct: e.Product, EventType: e.Type, ClientID: text(e.Client),
 		StartedBy: viewStarter(x.StartedBy()), CancelledBy: text(x.CancelledBy), DurationMs: duration(x), Warnings: x.Warnings,
-	}
+	}, nil
 }
 
 // viewCause returns the cause of an event, or null for an event without one.
@@ -181,7 +242,7 @@ func viewFailure(f *execution.Failure) *spec.Failure {
 
 func viewStep(x execution.Execution, s execution.TraceEntry, hide hider) spec.StepTrace {
 	v := spec.StepTrace{
-		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status),
+		StepID: string(s.ID), StepType: spec.StepType(s.Kind), Status: spec.StepStatus(s.Status), Name: text(s.Definition.Name),
 		Input: hide.record(s.Kind, viewInput(s)), Output: hide.record(s.Kind, s.Output), Error: viewFailure(hide.failure(s.Error)), Attempts: s.Tries,
 		CreditsUsed: s.Credits(), StartedAt: when(s.Started), CompletedAt: when(s.Ended),
 	}

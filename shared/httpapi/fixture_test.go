@@ -104,7 +104,7 @@ const exampleAgent = `{
 var catalogueFiles = fstest.MapFS{
 	"psa/ticket.created.json": {Data: []byte(`{
 		"source_product": "psa", "event_type": "ticket.created", "category": "service_desk",
-		"display_name": "Ticket Created", "description": "A ticket was opened.",
+		"display_name": "Ticket Created", "description": "A ticket was opened.", "headline": "ticket_id",
 		"filterable_fields": [{"path": "priority", "label": "Priority", "type": "enum", "enum_values": ["p1", "p2"]}],
 		"sample_payload": {"ticket_id": "tkt_abc123", "priority": "p2"}}`)},
 	"defend/alert.fired.json": {Data: []byte(`{
@@ -221,7 +221,7 @@ func (w *fixture) wire(t *testing.T) {
 		w.secrets[string(access)] = secret
 	}
 	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store}.routes()...)
-	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs}.routes()...)
+	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs, names, w.catalog, &subjects{}}.routes()...)
 	w.routes = append(w.routes, approvals{
 		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Tenants: w.store, Revocations: w.store, Doorbell: &w.machine, Now: clock},
 		names, w.catalog,

@@ -124,6 +124,11 @@ func written() []golden {
 		{"of another organization's agent", call{as: "viewer@org_b", what: "GET /api/executions?agent_id=" + agentID}, nil},
 		{"of days", call{as: "read", what: "GET /api/executions?from=2026-03-09&to=2026-03-10"}, nil},
 		{"of the day before", call{as: "read", what: "GET /api/executions?from=2026-03-08&to=2026-03-09"}, nil},
+		{"of several statuses", call{as: "read", what: "GET /api/executions?status=failed,waiting_approval&limit=1"}, nil},
+		{"a status twice", call{as: "read", what: "GET /api/executions?status=failed,failed"}, nil},
+		{"an unknown status of several", call{as: "read", what: "GET /api/executions?status=failed,done"}, nil},
+		{"an empty status of several", call{as: "read", what: "GET /api/executions?status=failed,"}, nil},
+		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions?limit=2"}, deleteAgent},
 		{"bad values", call{as: owner, what: "GET /api/executions?agent_id=a%23b&status=done&from=today&to=2026-02-30&limit=1e2"}, nil},
 		{"limits", call{as: owner, what: "GET /api/executions?limit=201&cursor="}, nil},
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, passOver},
@@ -134,6 +139,7 @@ func written() []golden {
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, passOver},
 		{"caused", call{as: "viewer@org_a", what: "GET /api/executions/" + causedID}, causeRun},
 		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, deleteAgent},
+		{"retried", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, retryFailed},
 
 		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/cancel"}, nil},
@@ -416,6 +422,14 @@ func changeScope(t *testing.T, w *fixture) {
 // exhaustLimit takes all permits of a viewer of org_a in this minute.
 func exhaustLimit(_ *testing.T, w *fixture) {
 	for w.edge.Limits.Take(context.Background(), caller.Caller{Org: "org_a", User: "user_viewer"}).Allowed {
+	}
+}
+
+// retryFailed retries the failed run.
+func retryFailed(t *testing.T, w *fixture) {
+	t.Helper()
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/executions/" + failedID + "/retry"}); got.status != http.StatusCreated {
+		t.Fatal(got.text)
 	}
 }
 

@@ -148,6 +148,28 @@ func oneOf[T, V ~string](in *request, name string, values []V) *T {
 	return &v
 }
 
+// someOf returns a query parameter that must be a list of the values, separated by
+// commas, or nil. It may name a value once.
+func someOf[T, V ~string](in *request, name string, values []V) *[]T {
+	s := in.param(name)
+	if s == nil {
+		return nil
+	}
+	var list []T
+	for part := range strings.SplitSeq(*s, ",") {
+		switch {
+		case !slices.Contains(values, V(part)):
+			in.Fault(name, "must be one or more of %s, separated by commas", offer(part, values))
+			return nil
+		case slices.Contains(list, T(part)):
+			in.Fault(name, "names %s more than once", part)
+			return nil
+		}
+		list = append(list, T(part))
+	}
+	return &list
+}
+
 // offer lists the values, the most similar to the given one first.
 func offer[V ~string](given string, values []V) string {
 	texts := make([]string, len(values))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"theoneagents.app/agents/shared/execution"
 )
 
 func TestContentTypesOfJSON(t *testing.T) {
@@ -57,6 +59,7 @@ func FuzzBody(f *testing.F) {
 
 func FuzzQuery(f *testing.F) {
 	f.Add("limit=50&status=failed")
+	f.Add("status=failed,cancelled")
 	f.Add("limit=1&limit=2")
 	f.Add("from=2026-03-01T00:00:00Z&to=x")
 	f.Add("a=%zz;b")
@@ -74,8 +77,15 @@ func FuzzQuery(f *testing.F) {
 		if n := *q.Params.Limit; n < 1 || n > maxLimit {
 			t.Errorf("%q: the limit is %d", query, n)
 		}
-		if q.Params.Status != nil && !q.Params.Status.Valid() {
-			t.Errorf("%q: the status is %s", query, *q.Params.Status)
+		if statuses := q.Params.Status; statuses != nil {
+			if n := len(*statuses); n < 1 || n > len(execution.Statuses()) {
+				t.Errorf("%q: there are %d statuses", query, n)
+			}
+			for _, s := range *statuses {
+				if !s.Valid() {
+					t.Errorf("%q: a status is %s", query, s)
+				}
+			}
 		}
 	})
 }

@@ -58,7 +58,11 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 	var rows []row[execution.Execution]
 	for _, r := range s.org(o).runs {
 		if x := r.execution; wants(q, x) {
-			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: r.header()})
+			listed := r.header()
+			if q.Payload != nil && q.Payload(x.ID) {
+				listed.Trigger.Payload = clone(x.Trigger.Payload)
+			}
+			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: listed})
 		}
 	}
 	var p execution.Page
@@ -71,9 +75,9 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 
 // wants reports whether a run matches a query.
 func wants(q execution.Query, x execution.Execution) bool {
-	created := x.Created.Truncate(time.Second)
+	created, statuses := x.Created.Truncate(time.Second), q.Statuses()
 	return (q.Agent == "" || q.Agent == x.Agent) &&
-		(q.Status == "" || q.Status == x.Status && (x.ListedByStatus() || !created.Before(q.Youngest()))) &&
+		(len(statuses) == 0 || slices.Contains(statuses, x.Status) && (x.ListedByStatus() || !created.Before(q.Youngest()))) &&
 		!created.Before(up(q.From)) &&
 		(q.To.IsZero() || created.Before(up(q.To)))
 }

@@ -206,7 +206,7 @@ func (w *world) groups(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	for path, group := range map[string]http.Handler{
 		"agents":     httpapi.Agents(w.wire.Agents(), w.wire.Templates(), w.store, edge),
-		"executions": httpapi.Executions(executions, edge),
+		"executions": httpapi.Executions(executions, w.wire.Names(), w.wire.Catalog(), edge),
 		"approvals":  httpapi.Approvals(w.wire.Approvals(), w.wire.Names(), w.wire.Catalog(), edge),
 		"keys":       httpapi.Keys(&key.Service{Store: w.store, Now: w.now}, edge),
 		"credits":    httpapi.Credits(w.store, w.store, w.store, w.wire.Quotas(), edge),

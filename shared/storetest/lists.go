@@ -238,6 +238,51 @@ func lists() []promise {
 				}
 			}
 		}},
+		{"a list of several statuses has the runs of each, once, and counts them", func(t trial, s Store) {
+			o := anOrg()
+			all := throughAll(t, s, o)
+			for _, among := range [][]execution.Status{
+				{execution.Failed, execution.Cancelled},
+				{execution.Running, execution.WaitingApproval, execution.Pending, execution.Running},
+				{execution.Completed},
+				execution.Statuses(),
+			} {
+				for _, a := range []id.Agent{"", "agent_0", "agent_2"} {
+					q := execution.Query{Among: among, Agent: a, Now: day().Add(time.Minute)}
+					want := that(all, func(x execution.Execution) bool { return slices.Contains(among, x.Status) && (a == "" || x.Agent == a) })
+					for _, q.Limit = range []int{1, 3, 100} {
+						same(t, fmt.Sprintf("%s of %q", among, a), walked(t, s, o, q, nothing), want)
+					}
+					q.Count = true
+					p, err := s.Executions(t.Context(), o, q)
+					ok(t, err)
+					same(t, fmt.Sprintf("total %s of %q", among, a), p.Total, len(want))
+					same(t, "more", p.More, false)
+				}
+			}
+		}},
+		{"the selected runs of a list have the payload of their event", func(t trial, s Store) {
+			o := anOrg()
+			var want []execution.Execution
+			selected := map[id.Execution]bool{}
+			for n := range 6 {
+				x := aRun(o, "agent_1", n)
+				x.Trigger.Payload["n"] = int64(n / 3) // three runs share the payload
+				_, err := s.ClaimDedup(t.Context(), x, x.Created, x.Created.Add(time.Minute))
+				ok(t, err)
+				ok(t, s.Create(t.Context(), x))
+				x.Revision = 1
+				if selected[x.ID] = n%2 == 0; !selected[x.ID] {
+					x.Trigger.Payload = nil
+				}
+				want = append(want, x)
+			}
+			slices.SortFunc(want, newest)
+			q := execution.Query{Limit: 10, Payload: func(x id.Execution) bool { return selected[x] }}
+			p, err := s.Executions(t.Context(), o, q)
+			ok(t, err)
+			same(t, "runs", p.Executions, want)
+		}},
 		{"pages of one status have no duplicates and no gaps while new runs arrive", func(t trial, s Store) {
 			o := anOrg()
 			run := func(x execution.Execution) execution.Execution {

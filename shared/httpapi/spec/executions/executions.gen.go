@@ -203,6 +203,24 @@ type Execution struct {
 
 	// Warnings The number of failed steps that the execution passed over because of `on_error: continue`. Lists count them when the execution ends.
 	Warnings int `json:"warnings"`
+
+	// AgentName The agent's name; a deleted agent has the name of `agent_version`. Null when that version is not known.
+	AgentName *string `json:"agent_name"`
+
+	// Subject The text of the trigger event that tells it apart from others of its type, such as the subject of a ticket, cut to 80 characters; null when the event has none, or has expired.
+	Subject *string `json:"subject"`
+
+	// StatusReason The reason of the status, as in `ExecutionDetail`.
+	StatusReason *string `json:"status_reason"`
+
+	// ErrorCode The code of the error of a failed execution; null otherwise. See `Failure`.
+	ErrorCode *string `json:"error_code"`
+
+	// ErrorMessage A sentence for people that says what went wrong; null when the execution has not failed.
+	ErrorMessage *string `json:"error_message"`
+
+	// AtStep The step that failed; null when the execution has not failed, or when no step is at fault.
+	AtStep *string `json:"at_step"`
 }
 
 // ExecutionDetail An execution with its trigger event and its trace.
@@ -263,6 +281,15 @@ type ExecutionDetail struct {
 
 	// Warnings The number of failed steps that the execution passed over because of `on_error: continue`. Lists count them when the execution ends.
 	Warnings int `json:"warnings"`
+
+	// AgentName The agent's name; a deleted agent has the name of `agent_version`. Null when that version is not known.
+	AgentName *string `json:"agent_name"`
+
+	// Subject The text of the trigger event that tells it apart from others of its type, such as the subject of a ticket, cut to 80 characters; null when the event has none, or has expired.
+	Subject *string `json:"subject"`
+
+	// RetriedAs The newest execution that retries this one; null without one.
+	RetriedAs *string `json:"retried_as"`
 }
 
 // ExecutionList A page of executions, newest first.
@@ -355,6 +382,9 @@ type StepTrace struct {
 
 	// Tokens The tokens that an AI step sent to the model and received, summed over all answered tries; null for other steps and without an answer.
 	Tokens *Tokens `json:"tokens"`
+
+	// Name The name that the definition gives the step; null without one.
+	Name *string `json:"name"`
 }
 
 // StepType The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
@@ -388,6 +418,12 @@ type TriggerEvent struct {
 
 	// Causation The execution that caused the event; null when no agent caused it.
 	Causation *Causation `json:"causation"`
+
+	// ClientID The client that the event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// PublishedAt When the product published the event.
+	PublishedAt time.Time `json:"published_at"`
 }
 
 // AgentID defines model for AgentID.
@@ -416,8 +452,8 @@ type ListExecutionsParams struct {
 	// AgentID Only executions of this agent.
 	AgentID *string `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 
-	// Status Only executions in this status.
-	Status *ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
+	// Status Only executions in one of these statuses, separated by commas.
+	Status *[]ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// From Only executions created at this time or later; a date means its midnight in UTC.
 	From *TimeOrDate `form:"from,omitempty" json:"from,omitempty"`
