@@ -9,6 +9,7 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
@@ -103,17 +104,19 @@ func (s Status) May(to Status) bool {
 
 // A Head is an agent without its definition, as lists show it.
 type Head struct {
-	ID       id.Agent
-	Org      id.Org
-	Name     string
-	Type     Type
-	Status   Status
-	Category string
-	Created  time.Time
-	Updated  time.Time
-	Version  int
-	Revision int64    // number of writes; 0 before the first
-	Needs    []string // definition.Needs; empty in heads that were stored before the field existed
+	ID   id.Agent
+	Org  id.Org
+	Name string
+	// Description is that of the definition.
+	Description string
+	Type        Type
+	Status      Status
+	Category    string
+	Created     time.Time
+	Updated     time.Time
+	Version     int
+	Revision    int64    // number of writes; 0 before the first
+	Needs       []string // definition.Needs; empty in heads that were stored before the field existed
 	// Guarded says that only owners and admins may pause, resume or override the
 	// agent, which is a system agent.
 	Guarded bool
@@ -128,6 +131,17 @@ type Head struct {
 	// was cloned; they must be replaced before the agent becomes active.
 	Placeholders []string
 	Stats        Stats
+}
+
+// Event returns the qualified name of the event that starts the agent, or "" when the
+// head was stored before Needs existed.
+func (h Head) Event() string {
+	for _, need := range h.Needs {
+		if name, ok := strings.CutPrefix(need, "event "); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // An Agent is a definition with a name and a status.
@@ -147,7 +161,7 @@ func (a Agent) with(d definition.Definition, by author, now time.Time) Agent {
 	if !equal(same, d) {
 		a.Version++
 	}
-	a.Definition, a.Name, a.Category = d, d.Name, d.Category
+	a.Definition, a.Name, a.Description, a.Category = d, d.Name, d.Description, d.Category
 	a = a.changed(by, now)
 	if a.Status == Invalid {
 		a.Status = Paused

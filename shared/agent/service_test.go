@@ -258,7 +258,7 @@ func TestANewAgentIsADraftOfVersion1(t *testing.T) {
 
 	w, s, a := created(t)
 	want := agent.Head{
-		ID: "agent_1", Org: "org_a", Name: "Everything", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
+		ID: "agent_1", Org: "org_a", Name: "Everything", Description: "Has a step of every kind.", Type: agent.Custom, Status: agent.Draft, Category: "service_desk",
 		Created: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC), Updated: time.Date(2026, 3, 9, 14, 0, 1, 0, time.UTC),
 		Version: 1, Revision: 1, CreatedBy: "user_1", UpdatedBy: "user_1",
 		Needs: []string{"action defend:isolate_device", "action psa:add_note", "event psa:ticket.created"},

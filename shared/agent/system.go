@@ -166,7 +166,7 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	launch := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 	return Agent{Definition: d, Head: Head{
 		ID: systemID(file), Org: id.System,
-		Name: d.Name, Type: System, Status: Active, Category: d.Category,
+		Name: d.Name, Description: d.Description, Type: System, Status: Active, Category: d.Category, Needs: d.Needs(),
 		Guarded: guarded,
 		Created: launch, Updated: launch, CreatedBy: id.Platform, UpdatedBy: id.Platform, Version: 1, Revision: 1,
 	}}, nil

@@ -104,11 +104,11 @@ type Retry struct {
 
 // An AIStep calls a model.
 type AIStep struct {
-	Model     credit.Tier    `json:"model"`
-	Prompt    string         `json:"prompt"`
-	System    string         `json:"system,omitempty"`
-	Schema    map[string]any `json:"output_schema,omitempty"`
-	OutputVar string         `json:"output_var,omitempty"`
+	Model     credit.Tier `json:"model"`
+	Prompt    string      `json:"prompt"`
+	System    string      `json:"system,omitempty"`
+	Schema    Schema      `json:"output_schema,omitempty"`
+	OutputVar string      `json:"output_var,omitempty"`
 }
 
 // An ActionStep calls an action of a product.

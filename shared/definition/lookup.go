@@ -111,7 +111,7 @@ func (s Step) output() any {
 	case s.Schema == nil:
 		return closed(map[string]any{"text": typed("string")})
 	}
-	return s.Schema
+	return map[string]any(s.Schema)
 }
 
 // named returns the paths in the placeholders of all texts in v. It ignores

@@ -89,7 +89,7 @@ func (a AIStep) Misfit(ctx context.Context, answer any) string {
 	case ctx.Err() != nil:
 		return "there was no time left to check the answer"
 	}
-	return misfit(document{whole: "the answer", value: answer, known: namesOf(a.Schema, map[string]bool{})}, err)
+	return misfit(document{whole: "the answer", value: answer, known: namesOf(map[string]any(a.Schema), map[string]bool{})}, err)
 }
 
 // namesOf adds every name and text in a schema: the names of a document that a

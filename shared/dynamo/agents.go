@@ -43,7 +43,7 @@ type headItem struct {
 
 func (i headItem) head(o id.Org) agent.Head {
 	return agent.Head{
-		ID: id.Agent(i.ID), Org: o, Name: i.Name, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
+		ID: id.Agent(i.ID), Org: o, Name: i.Name, Description: i.Description, Type: agent.Type(i.Type), Status: agent.Status(i.Status),
 		Category: i.Category, Created: timeOf(i.Created), Updated: timeOf(i.Updated),
 		Version: i.Version, Revision: i.Revision, Needs: i.Needs, Placeholders: i.Placeholders,
 		CreatedBy: id.Actor(i.CreatedBy), UpdatedBy: id.Actor(i.UpdatedBy), KeyMaker: id.Actor(i.KeyMaker),

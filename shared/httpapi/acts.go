@@ -14,6 +14,8 @@ import (
 type acts struct {
 	kinds []audit.Kind
 
+	nothing bool // the route changes nothing, although its method could
+
 	// reserve reports whether a request is an act of security, which may spend
 	// the caller's reserve when its pot is empty; nil for a route without one.
 	reserve func(*http.Request) bool
@@ -21,6 +23,9 @@ type acts struct {
 
 // records returns the acts of a route.
 func records(kinds ...audit.Kind) *acts { return &acts{kinds: kinds} }
+
+// changesNothing is for a route that changes nothing, although its method could.
+func changesNothing() *acts { return &acts{nothing: true} }
 
 // withReserve marks the route as one of acts of security: they stop something, so
 // the requests of others must not delay them.

@@ -13,7 +13,6 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
-	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/template"
@@ -261,7 +260,18 @@ func (g agents) summary(h agent.Head) spec.AgentSummary {
 	return spec.AgentSummary{
 		ID: string(h.ID), OrgID: string(h.Org), Name: h.Name, Type: spec.AgentType(h.Type),
 		Status: spec.AgentStatus(h.Status), Category: spec.Category(h.Category), Stats: g.stats(h.Stats),
+		Description: h.Description, Trigger: viewTrigger(h.Event()), Version: h.Version, UpdatedAt: whole(h.Updated),
 	}
+}
+
+// viewTrigger returns the trigger of an agent that listens for an event, or null when
+// the event is not known.
+func viewTrigger(event string) *spec.TemplateTrigger {
+	product, name, ok := strings.Cut(event, ":")
+	if !ok {
+		return nil
+	}
+	return &spec.TemplateTrigger{Type: spec.BusEvent, EventType: name, SourceProduct: product}
 }
 
 func (g agents) view(ctx context.Context, a agent.Agent) spec.Agent {
@@ -274,7 +284,7 @@ func (g agents) view(ctx context.Context, a agent.Agent) spec.Agent {
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
 		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
 		CreatedBy: text(a.CreatedBy), UpdatedBy: text(a.UpdatedBy),
-		Warnings: each(g.svc.Warnings(ctx, a), func(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }),
+		Warnings: each(g.svc.Warnings(ctx, a), viewWarning),
 	}
 }
 

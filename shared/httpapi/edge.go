@@ -41,10 +41,39 @@ func (e Edge) mount(routes []route) http.Handler {
 		methods[path] = append(methods[path], method)
 	}
 	for path, allowed := range methods {
-		a.mux.HandleFunc(path, a.otherMethod(allowed))
+		if !overlaps(path, methods) {
+			a.mux.HandleFunc(path, a.otherMethod(allowed))
+			continue
+		}
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if !slices.Contains(allowed, method) {
+				a.mux.HandleFunc(method+" "+path, a.otherMethod(allowed))
+			}
+		}
 	}
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, ErrRoute) })
 	return a
+}
+
+// overlaps reports whether a request of a path without wildcards also fits another
+// path. http.ServeMux refuses such a path for all methods beside single methods of the
+// other; methods that no route has go to the other path.
+func overlaps(path string, all map[string][]string) bool {
+	parts := strings.Split(path, "/")
+	for other := range all {
+		others := strings.Split(other, "/")
+		if other == path || len(others) != len(parts) || strings.Contains(path, "{") {
+			continue
+		}
+		fits := true
+		for i, part := range others {
+			fits = fits && (part == parts[i] || strings.HasPrefix(part, "{"))
+		}
+		if fits {
+			return true
+		}
+	}
+	return false
 }
 
 // mustRecord panics when a route that changes something records no known kind of
@@ -52,7 +81,7 @@ func (e Edge) mount(routes []route) http.Handler {
 // audit log must not be reachable.
 func (rt route) mustRecord() {
 	method, _, _ := strings.Cut(rt.pattern, " ")
-	reads := method == http.MethodGet || method == http.MethodHead
+	reads := method == http.MethodGet || method == http.MethodHead || rt.records != nil && rt.records.nothing
 	kinds := rt.records.all()
 	unknown := slices.ContainsFunc(kinds, func(k audit.Kind) bool { return !k.Known() })
 	if unknown || reads != (len(kinds) == 0) {

@@ -77,6 +77,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 	}
 	acts := map[string]caller.Act{
 		"POST /api/agents": caller.Edit, "PUT /api/agents/{id}": caller.Edit, "DELETE /api/agents/{id}": caller.Delete,
+		"POST /api/agents/validate":   caller.Edit,
 		"POST /api/agents/{id}/clone": caller.Edit, "POST /api/templates/{id}/clone": caller.Edit,
 		"POST /api/executions/{id}/cancel": caller.Edit,
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,

@@ -195,7 +195,7 @@ func (w *fixture) wire(t *testing.T) {
 	}
 	d.Name, d.Steps = "Triage Agent", d.Steps[:1]
 	system := []agent.Agent{{Definition: d, Head: agent.Head{
-		ID: systemID, Org: id.System, Name: d.Name, Type: agent.System, Status: agent.Active, Category: d.Category,
+		ID: systemID, Org: id.System, Name: d.Name, Description: d.Description, Needs: d.Needs(), Type: agent.System, Status: agent.Active, Category: d.Category,
 		Created: now, Updated: now, Version: 1, Revision: 1,
 	}}}
 	quotas := &quota.Service{Store: w.store, Limits: func(credit.Plan) quota.Limits { return w.quotas }, Now: clock}
@@ -286,7 +286,7 @@ func (w *fixture) fill(t *testing.T) {
 	d, err := w.agents.Rules.Parse(parsed(t, exampleAgent))
 	check(err)
 	check(w.store.SaveAgent(ctx, agent.Agent{}, agent.Agent{Definition: d, Head: agent.Head{
-		ID: agentID, Org: "org_a", Name: d.Name, Type: agent.Custom, Status: agent.Active, Category: d.Category,
+		ID: agentID, Org: "org_a", Name: d.Name, Description: d.Description, Type: agent.Custom, Status: agent.Active, Category: d.Category,
 		Created: now.Add(-time.Hour), Updated: now.Add(-time.Minute), Version: 1, Needs: d.Needs(),
 	}}, agent.Cap{}))
 	w.run(t, doneID, 3*time.Minute, func(x execution.Execution) execution.Change {

@@ -58,6 +58,18 @@ func written() []golden {
 		{"a long key", call{as: member, what: "POST /api/agents", body: exampleAgent, header: withKey(strings.Repeat("k", 256))}, nil},
 		{"every fault", call{as: "read_write", what: "POST /api/agents", body: `{"name": 7, "id": "agent_1", "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
 
+		{"valid", call{as: member, what: "POST /api/agents/validate", body: exampleAgent}, nil},
+		{"every fault", call{as: "read_write", what: "POST /api/agents/validate", body: `{"name": 7, "id": 7, "trigger": {}, "steps": [{"type": "wait"}]}`}, nil},
+		{"a change", call{as: member, what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "name": "B", "version": 1}`}, nil},
+		{"faults of a change", call{as: member, what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "steps": [], "status": "active"}`}, nil},
+		{"not filled in", call{as: member, what: "POST /api/agents/validate", body: `{"id": "agent_NEW3", "status": "active"}`}, cloneTemplate},
+		{"not allowed move", call{as: member, what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "status": "draft"}`}, nil},
+		{"read-only fields that changed", call{as: member, what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "version": 7}`}, nil},
+		{"change system", call{as: owner, what: "POST /api/agents/validate", body: `{"id": "` + systemID + `", "name": "Mine"}`}, nil},
+		{"pause system", call{as: owner, what: "POST /api/agents/validate", body: `{"id": "` + systemID + `", "status": "paused"}`}, nil},
+		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "name": "B"}`}, nil},
+		{"strange id", call{as: member, what: "POST /api/agents/validate", body: `{"id": "a#b", "name": "B"}`}, nil},
+
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, dropAction},
@@ -475,6 +487,7 @@ func act(t *testing.T, w *fixture) {
 // valid has a valid body for each operation that needs one.
 var valid = map[string]string{
 	"POST /api/agents":                  exampleAgent,
+	"POST /api/agents/validate":         exampleAgent,
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,

@@ -24,6 +24,7 @@ func (g agents) routes() []route {
 	return []route{
 		{"GET /api/agents", caller.See, false, nil, serve(readListAgents, g.ListAgents, specagents.ListAgentsResponseObject.VisitListAgentsResponse)},
 		{"POST /api/agents", caller.Edit, false, records(audit.AgentCreated), serve(readCreateAgent, g.CreateAgent, specagents.CreateAgentResponseObject.VisitCreateAgentResponse)},
+		{"POST /api/agents/validate", caller.Edit, false, changesNothing(), serve(readValidateAgent, g.ValidateAgent, specagents.ValidateAgentResponseObject.VisitValidateAgentResponse)},
 		{"GET /api/agents/{id}", caller.See, false, nil, serve(readGetAgent, g.GetAgent, specagents.GetAgentResponseObject.VisitGetAgentResponse)},
 		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed).withReserveIf(pauses), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
 		{"DELETE /api/agents/{id}", caller.Delete, false, records(audit.AgentDeleted), serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},

@@ -255,7 +255,7 @@ func anAgent(t trial, o id.Org) agent.Agent {
 	t.Helper()
 	d := aDefinition(t, "First", "ticket.created")
 	return agent.Agent{Definition: d, Head: agent.Head{
-		ID: id.Agent("agent_" + rand.Text()), Org: o, Name: d.Name, Type: agent.Custom, Status: agent.Draft,
+		ID: id.Agent("agent_" + rand.Text()), Org: o, Name: d.Name, Description: d.Description, Type: agent.Custom, Status: agent.Draft,
 		Category: d.Category, Created: day(), Updated: day(), CreatedBy: "user_1", UpdatedBy: "key_1", Version: 1, Needs: d.Needs(),
 	}}
 }

@@ -327,6 +327,9 @@ type Agent struct {
 	Warnings []Warning `json:"warnings"`
 }
 
+// AgentCheck defines model for AgentCheck.
+type AgentCheck = map[string]any
+
 // AgentInput defines model for AgentInput.
 type AgentInput = map[string]any
 
@@ -395,6 +398,18 @@ type AgentSummary struct {
 
 	// Stats Figures about the agent's executions in the caller's organization, also for system agents.
 	Stats AgentStats `json:"stats"`
+
+	// Description The author's description of the agent.
+	Description string `json:"description"`
+
+	// Trigger The event that starts the agent; null for an agent that was last saved before lists showed it.
+	Trigger *TemplateTrigger `json:"trigger"`
+
+	// Version The number of the current version.
+	Version int `json:"version"`
+
+	// UpdatedAt When the agent was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // AgentType `system` agents come with the platform and are read-only; `custom` agents were created by the organization; `cloned` agents are copies of an agent or a template; `template` is reserved.
@@ -462,6 +477,15 @@ type ConflictBehavior string
 
 // ExecutionLimit defines model for ExecutionLimit.
 type ExecutionLimit = definition.Limit
+
+// Fault One invalid field or parameter.
+type Fault struct {
+	// Path The path of the field in the body, or the name of the parameter.
+	Path string `json:"path"`
+
+	// Message A sentence that says what is wrong and what is allowed.
+	Message string `json:"message"`
+}
 
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
@@ -576,6 +600,18 @@ type TemplateTriggerType string
 // Trigger defines model for Trigger.
 type Trigger = definition.Trigger
 
+// Validation The result of the check of a definition.
+type Validation struct {
+	// Valid Whether the definition would be accepted.
+	Valid bool `json:"valid"`
+
+	// Details Every fault of the definition; empty when it is valid.
+	Details []Fault `json:"details"`
+
+	// Warnings Parts of a valid definition that are allowed but probably wrong, as in `Agent`; empty for an invalid one.
+	Warnings []Warning `json:"warnings"`
+}
+
 // Warning A part of the definition that is probably wrong.
 type Warning struct {
 	// Path The path of the part in the definition.
@@ -663,6 +699,9 @@ type ListTemplatesParams struct {
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = AgentInput
 
+// ValidateAgentJSONRequestBody defines body for ValidateAgent for application/json ContentType.
+type ValidateAgentJSONRequestBody = AgentCheck
+
 // UpdateAgentJSONRequestBody defines body for UpdateAgent for application/json ContentType.
 type UpdateAgentJSONRequestBody = AgentPatch
 
@@ -721,6 +760,28 @@ func (response CreateAgent201JSONResponse) VisitCreateAgentResponse(w http.Respo
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateAgentRequestObject struct {
+	Body *ValidateAgentJSONRequestBody
+}
+
+type ValidateAgentResponseObject interface {
+	VisitValidateAgentResponse(w http.ResponseWriter) error
+}
+
+type ValidateAgent200JSONResponse Validation
+
+func (response ValidateAgent200JSONResponse) VisitValidateAgentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -987,6 +1048,9 @@ type StrictServerInterface interface {
 	// CreateAgent Create an agent
 	// (POST /api/agents)
 	CreateAgent(ctx context.Context, request CreateAgentRequestObject) (CreateAgentResponseObject, error)
+	// ValidateAgent Validate a definition
+	// (POST /api/agents/validate)
+	ValidateAgent(ctx context.Context, request ValidateAgentRequestObject) (ValidateAgentResponseObject, error)
 	// DeleteAgent Delete an agent
 	// (DELETE /api/agents/{id})
 	DeleteAgent(ctx context.Context, request DeleteAgentRequestObject) (DeleteAgentResponseObject, error)

@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	"context"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/fault"
+	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	"theoneagents.app/agents/shared/id"
+)
+
+func readValidateAgent(in *request) spec.ValidateAgentRequestObject {
+	q := spec.ValidateAgentRequestObject{Body: in.document()}
+	if name, ok := (*q.Body)["id"].(string); ok && !id.Valid("agent_", name) {
+		in.fail(agent.ErrNotFound)
+	}
+	return q
+}
+
+// ValidateAgent implements the contract.
+func (g agents) ValidateAgent(ctx context.Context, q spec.ValidateAgentRequestObject) (spec.ValidateAgentResponseObject, error) {
+	a, err := g.checked(ctx, *q.Body)
+	switch {
+	case agent.Faulty(err):
+		return spec.ValidateAgent200JSONResponse{Details: each(fault.From(err).Details, viewFault), Warnings: []spec.Warning{}}, nil
+	case err != nil:
+		return nil, err
+	}
+	return spec.ValidateAgent200JSONResponse{
+		Valid: true, Details: []spec.Fault{}, Warnings: each(g.svc.Warnings(ctx, a), viewWarning),
+	}, nil
+}
+
+// checked checks a new definition, or the change of the agent that the body names.
+func (g agents) checked(ctx context.Context, body map[string]any) (agent.Agent, error) {
+	name, ok := body["id"].(string)
+	if !ok {
+		return g.svc.Check(ctx, callerIn(ctx), body)
+	}
+	fields, err := g.writable(ctx, id.Agent(name), body)
+	if err != nil {
+		return agent.Agent{}, g.named(ctx, err, name)
+	}
+	delete(fields, "id") // of a system agent, which is not read for its read-only fields
+	a, err := g.svc.CheckUpdate(ctx, callerIn(ctx), id.Agent(name), agent.Patch{Fields: fields})
+	return a, g.named(ctx, err, name)
+}
+
+func viewFault(d fault.Detail) spec.Fault { return spec.Fault{Path: d.Path, Message: d.Message} }
+
+func viewWarning(w fault.Detail) spec.Warning { return spec.Warning{Path: w.Path, Message: w.Message} }
