@@ -110,7 +110,7 @@ func cors(origins []string) *awsapigatewayv2.CorsPreflightOptions {
 			awsapigatewayv2.CorsHttpMethod_PUT, awsapigatewayv2.CorsHttpMethod_PATCH,
 			awsapigatewayv2.CorsHttpMethod_DELETE,
 		},
-		AllowHeaders: jsii.Strings("authorization", "content-type", "if-match", "x-integration-key"),
+		AllowHeaders: jsii.Strings("authorization", "content-type", "if-match", "if-none-match", "x-integration-key"),
 		ExposeHeaders: jsii.Strings("etag", "retry-after",
 			"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
 		MaxAge: awscdk.Duration_Hours(jsii.Number(1)),

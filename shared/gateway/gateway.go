@@ -39,7 +39,7 @@ func Handle(h http.Handler) Handler {
 		if err != nil {
 			return unreadable(name(ctx, in.RequestContext)), nil //nolint:nilerr // the adapter has printed it; see above.
 		}
-		return out, nil
+		return compressed(in, out), nil
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // request, its operation and the writer of its response. A new endpoint is a line
 // here; the tests iterate over the table. A route that changes something names
 // the acts that it records in the audit log; one that stops something marks them
-// with withReserve.
+// with withReserve. A read that pages repeat is polled.
 
 func (g agents) routes() []route {
 	return []route{
@@ -40,8 +40,8 @@ func (g agents) routes() []route {
 
 func (g executions) routes() []route {
 	return []route{
-		{"GET /api/executions", caller.See, false, nil, serve(readListExecutions, g.ListExecutions, specexecutions.ListExecutionsResponseObject.VisitListExecutionsResponse)},
-		{"GET /api/executions/{id}", caller.See, false, nil, serve(readGetExecution, g.GetExecution, specexecutions.GetExecutionResponseObject.VisitGetExecutionResponse)},
+		{"GET /api/executions", caller.See, false, nil, polled(serve(readListExecutions, g.ListExecutions, specexecutions.ListExecutionsResponseObject.VisitListExecutionsResponse))},
+		{"GET /api/executions/{id}", caller.See, false, nil, polled(serve(readGetExecution, g.GetExecution, specexecutions.GetExecutionResponseObject.VisitGetExecutionResponse))},
 		{"POST /api/executions/{id}/cancel", caller.Edit, false, records(audit.ExecutionCancelled).withReserve(), serve(readCancelExecution, g.CancelExecution, specexecutions.CancelExecutionResponseObject.VisitCancelExecutionResponse)},
 		{"POST /api/executions/{id}/retry", caller.Edit, false, records(audit.ExecutionRetried), serve(readRetryExecution, g.RetryExecution, specexecutions.RetryExecutionResponseObject.VisitRetryExecutionResponse)},
 	}
@@ -49,8 +49,8 @@ func (g executions) routes() []route {
 
 func (g approvals) routes() []route {
 	return []route{
-		{"GET /api/approvals", caller.See, false, nil, serve(readListApprovals, g.ListApprovals, specapprovals.ListApprovalsResponseObject.VisitListApprovalsResponse)},
-		{"GET /api/approvals/{id}", caller.See, false, nil, serve(readGetApproval, g.GetApproval, specapprovals.GetApprovalResponseObject.VisitGetApprovalResponse)},
+		{"GET /api/approvals", caller.See, false, nil, polled(serve(readListApprovals, g.ListApprovals, specapprovals.ListApprovalsResponseObject.VisitListApprovalsResponse))},
+		{"GET /api/approvals/{id}", caller.See, false, nil, polled(serve(readGetApproval, g.GetApproval, specapprovals.GetApprovalResponseObject.VisitGetApprovalResponse))},
 		{"POST /api/approvals/{id}/decision", caller.Decide, false, records(audit.ApprovalApproved, audit.ApprovalDenied).withReserve(), serve(readDecideApproval, g.DecideApproval, specapprovals.DecideApprovalResponseObject.VisitDecideApprovalResponse)},
 	}
 }
@@ -67,8 +67,8 @@ func (g keys) routes() []route {
 
 func (g credits) routes() []route {
 	return []route{
-		{"GET /api/me", caller.See, false, nil, serve(readGetMe, g.GetMe, speccredits.GetMeResponseObject.VisitGetMeResponse)},
-		{"GET /api/credits", caller.See, false, nil, serve(readGetCredits, g.GetCredits, speccredits.GetCreditsResponseObject.VisitGetCreditsResponse)},
+		{"GET /api/me", caller.See, false, nil, polled(serve(readGetMe, g.GetMe, speccredits.GetMeResponseObject.VisitGetMeResponse))},
+		{"GET /api/credits", caller.See, false, nil, polled(serve(readGetCredits, g.GetCredits, speccredits.GetCreditsResponseObject.VisitGetCreditsResponse))},
 		{"GET /api/credits/history", caller.See, false, nil, serve(readGetCreditHistory, g.GetCreditHistory, speccredits.GetCreditHistoryResponseObject.VisitGetCreditHistoryResponse)},
 		{"GET /api/quotas", caller.See, false, nil, serve(readGetQuotas, g.GetQuotas, speccredits.GetQuotasResponseObject.VisitGetQuotasResponse)},
 	}

@@ -460,6 +460,9 @@ type Cursor = string
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
@@ -479,6 +482,15 @@ type ListApprovalsParams struct {
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetApprovalParams defines parameters for GetApproval.
+type GetApprovalParams struct {
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // DecideApprovalJSONRequestBody defines body for DecideApproval for application/json ContentType.
@@ -507,7 +519,8 @@ func (response ListApprovals200JSONResponse) VisitListApprovalsResponse(w http.R
 }
 
 type GetApprovalRequestObject struct {
-	ID ApprovalID `json:"id"`
+	ID     ApprovalID `json:"id"`
+	Params GetApprovalParams
 }
 
 type GetApprovalResponseObject interface {

@@ -302,13 +302,29 @@ type ApprovalID = string
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
 // TemplateID defines model for TemplateID.
 type TemplateID = string
 
+// GetCreditsParams defines parameters for GetCredits.
+type GetCreditsParams struct {
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetMeParams defines parameters for GetMe.
+type GetMeParams struct {
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 type GetCreditsRequestObject struct {
+	Params GetCreditsParams
 }
 
 type GetCreditsResponseObject interface {
@@ -351,6 +367,7 @@ func (response GetCreditHistory200JSONResponse) VisitGetCreditHistoryResponse(w 
 }
 
 type GetMeRequestObject struct {
+	Params GetMeParams
 }
 
 type GetMeResponseObject interface {

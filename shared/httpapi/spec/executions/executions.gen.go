@@ -438,6 +438,9 @@ type Cursor = string
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
@@ -466,6 +469,15 @@ type ListExecutionsParams struct {
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetExecutionParams defines parameters for GetExecution.
+type GetExecutionParams struct {
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 type ListExecutionsRequestObject struct {
@@ -491,7 +503,8 @@ func (response ListExecutions200JSONResponse) VisitListExecutionsResponse(w http
 }
 
 type GetExecutionRequestObject struct {
-	ID ExecutionID `json:"id"`
+	ID     ExecutionID `json:"id"`
+	Params GetExecutionParams
 }
 
 type GetExecutionResponseObject interface {
