@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help count dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash fair cost rehearse-restore test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
+.PHONY: help count dist deploy diff staged FORCE run stop reset token key org publish show trace calls watch logs canary letters redrive inspect replay test test-unit simulate fuzz test-launcher test-store test-stories test-iam test-contract schemathesis crash fair bench cost rehearse-restore test-dynamodb-local lint lint-api lint-infra fmt generate fixture build check
 .PHONY: console lint-console test-console
 
 PYTHON ?= python3
@@ -213,6 +213,9 @@ crash: .local/bin/crash ## kill functions and fail calls of make run while event
 fair: build .local/bin/fair ## measure the delay of a quiet organization behind a burst of another, on an emulator of its own [EVENTS=10000 SAMPLES=200]
 	$(say) "fairness"
 	$(local) with -state .local/test/fair -- .local/bin/fair -burst $(call given,EVENTS,10000) -samples $(call given,SAMPLES,200)
+
+bench: .local/bin/bench ## measure make run: latency, throughput, decisions, calls, processor time, memory [LIMIT=2m README=1]
+	@.local/bin/bench -limit $(call given,LIMIT,2m) $(if $(call given,README),-readme README.md)
 
 cost: $(if $(call given,COUNT),count) ## print what a million runs cost on AWS, from counted usage [COUNT=1 counts it anew, on an emulator of its own]
 	@go run -buildvcs=false ./localstack/cost

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"theoneagents.app/agents/localstack/harness"
 	"theoneagents.app/agents/shared/clock"
 )
 
@@ -34,7 +35,7 @@ func (s *system) measure(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	s.say("Publishing %d events of %s, one each %v.", o.samples, quiet.name, o.every)
+	s.say("Publishing %d events of %s, one each %v.", o.samples, quiet.Name, o.every)
 	alone, err := quiet.sample(ctx, "alone", o.samples, o.every)
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func (s *system) measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s.say("%d events of %s in %.1f s: %d wait.", o.burst, noisy.name, s.now().Sub(began).Seconds(), before)
+	s.say("%d events of %s in %.1f s: %d wait.", o.burst, noisy.Name, s.now().Sub(began).Seconds(), before)
 	behind, err := quiet.sample(ctx, "behind", o.samples, o.every)
 	if err != nil {
 		return err
@@ -73,9 +74,8 @@ func (s *system) measure(ctx context.Context, o options) error {
 
 // burst publishes n events as fast as the bus takes them.
 func (o *org) burst(ctx context.Context, n int) error {
-	const most = 10 // entries of a request
-	for first := 0; first < n; first += most {
-		if err := o.put(ctx, "burst", first, min(most, n-first)); err != nil {
+	for first := 0; first < n; first += harness.MostEvents {
+		if err := o.put(ctx, "burst", first, min(harness.MostEvents, n-first)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (o *org) sample(ctx context.Context, name string, n int, every time.Duratio
 			return times, nil
 		}
 		if o.now().Sub(last) > settleLimit {
-			return nil, fmt.Errorf("%d of %d events of %s started no run within %v", n-len(times), n, o.name, settleLimit)
+			return nil, fmt.Errorf("%d of %d events of %s started no run within %v", n-len(times), n, o.Name, settleLimit)
 		}
 		if err := clock.Sleep(ctx, 500*time.Millisecond); err != nil {
 			return nil, err

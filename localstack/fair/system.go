@@ -1,30 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	queue "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"theoneagents.app/agents/localstack/hub"
-	"theoneagents.app/agents/localstack/local/cloud"
-	"theoneagents.app/agents/shared/clock"
+	"theoneagents.app/agents/localstack/harness"
 )
-
-// A doc is a JSON object.
-type doc = map[string]any
 
 // The event for which the agents listen.
 const (
@@ -35,166 +23,49 @@ const (
 // A system gives access to the deployed system through its public interfaces.
 type system struct {
 	world
+	*harness.System
 
-	outputs cloud.Outputs
-	key     *hub.Key
-	bus     *cloud.Publisher
-	queues  *sqs.Client
-	nonce   string // part of all ids of this measurement
+	queues *sqs.Client
 }
 
 // open finds the system that the outputs describe.
 func open(w world) (*system, error) {
-	outputs, err := cloud.ReadOutputs(w.outputs)
-	if err != nil {
-		return nil, fmt.Errorf("%w: type make run first", err)
-	}
-	file, err := filepath.Abs(w.outputs)
+	s, err := harness.Open(harness.World{File: w.outputs, Now: w.now, HTTP: w.http}, "fair")
 	if err != nil {
 		return nil, err
 	}
-	s := &system{world: w, outputs: outputs, nonce: strings.ToUpper(strconv.FormatInt(w.now().UnixMilli(), 36))}
-	if s.key, err = hub.Open(filepath.Join(filepath.Dir(file), "hub.pem")); err != nil {
-		return nil, err
-	}
-	cfg := cloud.Config(outputs.Endpoint)
-	s.bus, s.queues = cloud.NewPublisher(cfg, "fair", outputs.Stack), sqs.NewFromConfig(cfg)
-	return s, nil
+	return &system{world: w, System: s, queues: sqs.NewFromConfig(s.Config)}, nil
 }
 
 // An org is an organization with one agent, whose run is one note.
 type org struct {
 	*system
-
-	name  string
-	token string
+	*harness.Org
 }
 
 // introduce makes an organization with this plan and its agent.
 func (s *system) introduce(ctx context.Context, name, plan string) (*org, error) {
-	o := &org{system: s, name: "org_" + s.nonce + name}
-	var err error
-	if o.token, err = s.key.Mint(hub.Claims{
-		Org: o.name, User: "user_ann", Roles: []string{"owner"}, ID: "jti_" + s.nonce + name, Issued: s.now(), TTL: time.Hour,
-	}); err != nil {
-		return nil, err
-	}
-	known, err := json.Marshal(doc{
-		"id": "evt_" + s.nonce + name, "event_type": "org.created", "source_product": "hub", "org_id": o.name,
-		"payload": doc{"plan": plan}, "published_at": s.now().UTC().Format(time.RFC3339),
-	})
+	o, err := s.Introduce(ctx, name, plan)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bus.Put(ctx, "hub", "org.created", string(known)); err != nil {
-		return nil, fmt.Errorf("publish hub:org.created: %w", err)
-	}
-	const patience = 30 * time.Second
-	for began := s.now(); o.call(ctx, http.MethodGet, "/api/agents", nil, nil) != nil; {
-		if s.now().Sub(began) > patience {
-			return nil, fmt.Errorf("the API does not know %s after %v", o.name, patience)
-		}
-		if err := clock.Sleep(ctx, 100*time.Millisecond); err != nil {
-			return nil, err
-		}
-	}
-	var made struct {
-		ID string `json:"id"`
-	}
-	if err := o.call(ctx, http.MethodPost, "/api/agents", doc{
-		"name": "clerk", "description": "Notes an escalation.", "category": "service_desk",
-		"trigger": doc{"type": "bus_event", "source_product": product, "event_type": eventType, "filters": []any{}},
-		"steps": []any{doc{
-			"id": "note", "type": "product_action", "product": product, "action": "add_note",
-			"params": doc{"ticket_id": "{{ event_payload.ticket_id }}", "body": "Seen.", "visibility": "internal"},
-		}},
-	}, &made); err != nil {
-		return nil, fmt.Errorf("make the agent: %w", err)
-	}
-	if err := o.call(ctx, http.MethodPut, "/api/agents/"+made.ID, doc{"status": "active"}, nil); err != nil {
-		return nil, fmt.Errorf("activate the agent: %w", err)
-	}
-	return o, nil
-}
-
-// call calls the API as the organization's owner.
-func (o *org) call(ctx context.Context, method, path string, body, into any) error {
-	return o.request(ctx, method, o.outputs.API+path, o.token, body, into)
-}
-
-// request sends a request and reads the JSON of its answer.
-func (s *system) request(ctx context.Context, method, address, token string, body, into any) error {
-	var text []byte
-	if body != nil {
-		var err error
-		if text, err = json.Marshal(body); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: status %d: %.500s", method, address, resp.StatusCode, answer)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, into)
+	return &org{system: s, Org: o}, o.Hire(ctx, product, eventType, harness.Note("note", "Seen."))
 }
 
 // ticket names the ticket of the n-th event of a phase.
 func ticket(phase string, n int) string { return fmt.Sprintf("tkt_%s%06d", phase, n) }
 
-// entry is the n-th event of a phase, for the bus.
-func (o *org) entry(phase string, n int) (bus.PutEventsRequestEntry, error) {
-	text, err := json.Marshal(doc{
-		"id": "evt_" + o.name[len("org_"):] + ticket(phase, n), "event_type": eventType, "source_product": product, "org_id": o.name,
-		"client_id": "cli_1", "payload": doc{"ticket_id": ticket(phase, n), "escalated_to": "p1"},
-		"published_at": o.now().UTC().Format(time.RFC3339),
-	})
-	return bus.PutEventsRequestEntry{
-		EventBusName: aws.String(o.bus.BusOf(product)), Source: aws.String(product),
-		DetailType: aws.String(eventType), Detail: aws.String(string(text)),
-	}, err
-}
-
-// put puts n events of a phase on the bus, from the first on; at most 10.
+// put puts n events of a phase on the bus, from the first on; at most
+// harness.MostEvents.
 func (o *org) put(ctx context.Context, phase string, first, n int) error {
-	api, err := o.bus.As(product)
-	if err != nil {
-		return err
-	}
-	in := &eventbridge.PutEventsInput{}
+	var events []harness.Event
 	for i := range n {
-		e, err := o.entry(phase, first+i)
-		if err != nil {
-			return err
-		}
-		in.Entries = append(in.Entries, e)
+		t := ticket(phase, first+i)
+		events = append(events, harness.Event{
+			Product: product, Type: eventType, Ticket: t, Payload: harness.Doc{"ticket_id": t, "escalated_to": "p1"},
+		})
 	}
-	out, err := api.PutEvents(ctx, in)
-	if err != nil {
-		return fmt.Errorf("publish %d events: %w", n, err)
-	}
-	if out.FailedEntryCount > 0 {
-		return fmt.Errorf("the bus refused %d of %d events: %s", out.FailedEntryCount, n, aws.ToString(out.Entries[0].ErrorMessage))
-	}
-	return nil
+	return o.Put(ctx, events...)
 }
 
 // seen returns when the stand-ins received the first note about each ticket.
@@ -207,7 +78,8 @@ func (o *org) seen(ctx context.Context) (map[string]time.Time, error) {
 			} `json:"params"`
 		} `json:"calls"`
 	}
-	if err := o.request(ctx, http.MethodGet, o.outputs.Products+"/_calls?org_id="+o.name, "", nil, &page); err != nil {
+	products := o.system.Outputs.Products
+	if err := o.system.Request(ctx, http.MethodGet, products+"/_calls?org_id="+o.Name, "", nil, &page); err != nil {
 		return nil, err
 	}
 	seen := map[string]time.Time{}
@@ -223,7 +95,7 @@ func (o *org) seen(ctx context.Context) (map[string]time.Time, error) {
 func (s *system) waiting(ctx context.Context) (int, error) {
 	const name = queue.QueueAttributeNameApproximateNumberOfMessages
 	out, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &s.outputs.Events, AttributeNames: []queue.QueueAttributeName{name},
+		QueueUrl: aws.String(s.Outputs.Events), AttributeNames: []queue.QueueAttributeName{name},
 	})
 	if err != nil {
 		return 0, err
