@@ -128,7 +128,7 @@ cdk := .local/tools/node_modules/.bin/cdk
 settings = --context stage=$(call given,STAGE) \
 	$(if $(call given,ARCH),--context architecture=$(if $(filter amd64,$(ARCH)),x86_64,$(ARCH))) $(CONTEXT)
 
-dist: .local/functions/built dist/console/site dist/infra ## build the functions for AWS [ARCH=arm64|amd64]
+dist: .local/functions/built dist/console/site dist/docs/site dist/infra ## build the functions for AWS [ARCH=arm64|amd64]
 
 deploy: staged dist .local/tools/installed ## deploy a stage to AWS: STAGE=dev [ARCH=arm64 CONTEXT='-c emailSender=…' FIRST=1 YES=1]
 	CDK_DISABLE_CLI_TELEMETRY=true $(cdk) deploy $(settings) $(if $(call given,FIRST),--context protect=false) \
@@ -256,7 +256,7 @@ lint-console: .local/web/installed $(web)/src/api.gen.d.ts ## check types, style
 	@node_modules/.bin/biome check --config-path=.ci/console --error-on-warnings $(web) localstack/stories/browser
 	@node $(web)/build.mjs --test .local/web/tests && node --test .local/web/tests/
 
-lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/console/site dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
+lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/console/site dist/docs/site dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
 	$(say) "CloudFormation template"
 	@CDK_DISABLE_CLI_TELEMETRY=true AWS_REGION=us-east-1 $(cdk) synth --quiet --context stage=lint --context canary=true --context programs=host --output .local/lint-infra/out
 	@.local/lint-infra/venv/bin/cfn-lint --config-file .ci/aws/cfnlint.yaml --template .local/lint-infra/out/OneAgents.template.json
@@ -274,7 +274,7 @@ fixture: build ## record what this release stores, for the tests of later ones: 
 	$(local) with -state .local/test/fixture -- env RECORD=$(CURDIR)/shared/releases/testdata/$(RELEASE) \
 		$(test) -count=1 -run TestRecordTheRelease ./localstack/stories
 
-build: .local/venv/installed .local/tools/installed .local/functions/built dist/console/site dist/infra $(local) $(operate) .local/bin/products .local/bin/edge ## install the tools and build the programs
+build: .local/venv/installed .local/tools/installed .local/functions/built dist/console/site dist/docs/site dist/infra $(local) $(operate) .local/bin/products .local/bin/edge ## install the tools and build the programs
 
 check:
 	@PYTHON=$(PYTHON) localstack/local/tools.sh
@@ -326,6 +326,16 @@ $(web)/src/api.gen.d.ts: shared/httpapi/openapi.yaml .local/web/installed
 
 dist/console/site: $(pages) .local/web/installed
 	$(step) "Building the console's pages" node $(web)/build.mjs $@
+	@touch $@
+
+.local/docs/installed: shared/docs/packages/package.json shared/docs/packages/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(step) "Installing the documentation's packages" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# The pages of the documentation, beside the function that serves them.
+dist/docs/site: .local/compiled .local/docs/installed
+	$(step) "Building the documentation" $(host) go run -buildvcs=false ./shared/docs/build -packages .local/docs/node_modules -out $@
 	@touch $@
 
 .local/tools/installed: localstack/tools/package.json localstack/tools/package-lock.json

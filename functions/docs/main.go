@@ -1,9 +1,10 @@
-// Command docs serves the API's contract without authentication, and answers every
-// path without an endpoint.
+// Command docs serves the API's contract and the documentation, from the folder site
+// beside it, without authentication. It answers every path without an endpoint too.
 package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -28,12 +29,12 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
 	strangers := &limit.Addresses{Limit: env.Count(boot.EnvAddressRateLimit), Now: time.Now}
-	level := env.LogLevel()
+	folder, level := env.Need(boot.EnvCode), env.LogLevel()
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
 	return gateway.Handle(httpapi.Documents(httpapi.Edge{
 		Log: boot.Logger("docs", level), RequestID: gateway.RequestID, Address: gateway.Address, Now: time.Now,
 		Strangers: strangers,
-	})), nil
+	}, os.DirFS(folder+"/site"))), nil
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,8 +15,15 @@ import (
 func TestTheContractNeedsNoCredentials(t *testing.T) {
 	t.Parallel()
 
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "site"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "site", "index.html"), []byte("<html lang=en>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	handle, err := handler(func(name string) string {
-		return map[string]string{boot.EnvAddressRateLimit: "100"}[name]
+		return map[string]string{boot.EnvAddressRateLimit: "100", boot.EnvCode: folder}[name]
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -36,12 +45,15 @@ func TestTheContractNeedsNoCredentials(t *testing.T) {
 	}
 }
 
-func TestItDoesNotStartWithoutTheLimitOfAddresses(t *testing.T) {
+func TestItDoesNotStartWithoutTheLimitOfAddressesOrItsFolder(t *testing.T) {
 	t.Parallel()
 
-	for _, limit := range []string{"", "x"} {
-		if _, err := handler(func(string) string { return limit }); err == nil || !strings.Contains(err.Error(), boot.EnvAddressRateLimit) {
-			t.Errorf("%q: err = %v, want it to name the setting", limit, err)
+	for _, tc := range []struct{ limit, folder, want string }{
+		{"", "/var/task", boot.EnvAddressRateLimit}, {"x", "/var/task", boot.EnvAddressRateLimit}, {"100", "", boot.EnvCode},
+	} {
+		settings := map[string]string{boot.EnvAddressRateLimit: tc.limit, boot.EnvCode: tc.folder}
+		if _, err := handler(func(name string) string { return settings[name] }); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%+v: err = %v, want it to name the setting", tc, err)
 		}
 	}
 }

@@ -1,34 +1,33 @@
 package httpapi
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed" // for the files below
+	_ "embed" // for the contract
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"html/template"
+	"io/fs"
 	"net/http"
-	"sync"
-
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
 )
 
-// The contract in its served form, and the parts of the page that shows it.
-var (
-	//go:embed openapi.gen.json
-	openAPI []byte
-	//go:embed docs/docs.html.tmpl
-	docsPage string
-	//go:embed docs/docs.css
-	docsStyle string
-	//go:embed docs/docs.js
-	docsScript string
-)
+// openAPI is the contract in its served form.
+//
+//go:embed openapi.gen.json
+var openAPI []byte
 
-// Documents returns the handler of the endpoints that show the contract. They need
-// no authentication: the edge needs neither an Authenticator nor a CursorKey.
-func Documents(edge Edge) http.Handler { return edge.mount(documents()) }
+// Documents returns the handler of the endpoints that show the contract, and of the pages
+// of the documentation. They need no authentication: the edge needs neither an
+// Authenticator nor a CursorKey. files are the pages, as package docs makes them: each
+// beside its compressed form. A page is not an operation of the API: the contract has
+// only the first one.
+func Documents(edge Edge, files fs.FS) http.Handler {
+	pages := pagesOf(files)
+	return edge.mount(append(documents(pages), route{"GET /docs/{page}", "", true, nil, pages.serve}))
+}
 
 // CallKeys returns the handler of the endpoint that shows the keys that verify our
 // calls of products. It needs no authentication either.
@@ -54,49 +53,136 @@ func file(contentType string, data []byte, policy string) handler {
 // contract returns the handler of the contract itself.
 func contract() handler { return file("application/json", openAPI, "default-src 'none'") }
 
-// docs returns the handler of the page that shows the contract. The first request
-// renders it. The page loads no other resource, and its policy allows it only to
-// call this API.
-func docs() handler {
-	page := sync.OnceValues(func() ([]byte, error) { return pageOf(openAPI) })
-	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; "+
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hash(docsStyle), hash(docsScript))
-	return func(w http.ResponseWriter, r *http.Request) error {
-		data, err := page()
-		if err != nil {
-			return fmt.Errorf("render the contract: %w", err)
+// pages are the pages of the documentation and their assets.
+type pages struct{ files fs.FS }
+
+func pagesOf(files fs.FS) pages { return pages{files} }
+
+// pagesPolicy lets a page load its own style, script, font and index of the search, and
+// call this API. No text can become code: inline scripts, inline styles, and strings that
+// become HTML are all refused.
+const pagesPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	"require-trusted-types-for 'script'; trusted-types 'none'"
+
+// pageName is the name of a page, and hashed that of an asset, which has the hash of its
+// content.
+var (
+	pageName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	hashed   = regexp.MustCompile(`^[a-z]+-[A-Za-z0-9]{12}\.(css|js|json|svg|woff2)$`)
+)
+
+// serve answers with a page, or with a file that pages load.
+func (p pages) serve(w http.ResponseWriter, r *http.Request) error {
+	in, err := newRequest(r)
+	if err != nil {
+		return err
+	}
+	if err := in.done(); err != nil {
+		return err
+	}
+	switch name := r.PathValue("page"); {
+	case name == "":
+		return p.page(w, r, "index")
+	case name != "index" && pageName.MatchString(name):
+		return p.page(w, r, name)
+	case hashed.MatchString(name):
+		return p.asset(w, r, name)
+	}
+	return ErrRoute
+}
+
+// page answers with a page. A browser asks for it each time, and gets it again only when
+// it has changed.
+func (p pages) page(w http.ResponseWriter, r *http.Request, name string) error {
+	data, err := p.read(name + ".html")
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	h := w.Header()
+	h.Set("Content-Security-Policy", pagesPolicy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", tag)
+	if unchanged(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return p.write(w, r, name+".html", "text/html; charset=utf-8", data)
+}
+
+// asset answers with a file whose name never gets another content: a browser asks once.
+func (p pages) asset(w http.ResponseWriter, r *http.Request, name string) error {
+	data, err := p.read(name)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	return p.write(w, r, name, assetTypes()[path.Ext(name)], data)
+}
+
+// assetTypes returns the media types of assets. Those of hashed are the ones that are
+// served.
+func assetTypes() map[string]string {
+	return map[string]string{
+		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+		".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2",
+	}
+}
+
+// write answers with a file: with its compressed form where there is one, the client
+// reads it, and it is smaller.
+func (p pages) write(w http.ResponseWriter, r *http.Request, name, kind string, data []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Vary", "Accept-Encoding")
+	if small, err := fs.ReadFile(p.files, name+".gz"); err == nil && len(small) < len(data) && accepts(r.Header.Values("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		data = small
+	}
+	_, err := w.Write(data) //nolint:gosec // a file of the build, whose name is checked.
+	return err
+}
+
+// read returns a file, or ErrRoute without one.
+func (p pages) read(name string) ([]byte, error) {
+	data, err := fs.ReadFile(p.files, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrRoute
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s of the documentation: %w", name, err)
+	}
+	return data, nil
+}
+
+// unchanged reports whether an If-None-Match names a tag.
+func unchanged(headers []string, tag string) bool {
+	for name := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		if name = strings.TrimPrefix(strings.TrimSpace(name), "W/"); name == tag || name == "*" {
+			return true
 		}
-		return file("text/html; charset=utf-8", data, policy)(w, r)
 	}
+	return false
 }
 
-// hash returns the policy's source expression that allows only this inline text.
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
-
-// pageOf returns the page that shows a document.
-func pageOf(document []byte) ([]byte, error) {
-	o, err := outlineOf(document)
-	if err != nil {
-		return nil, err
+// accepts reports whether an Accept-Encoding names an encoding with a weight other than
+// 0.
+func accepts(headers []string, encoding string) bool {
+	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		name, params, _ := strings.Cut(part, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), encoding) {
+			continue
+		}
+		weight, given := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		return !given || err == nil && q > 0
 	}
-	page, err := template.New("docs").Funcs(template.FuncMap{"markdown": markdown}).Parse(docsPage)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = page.Execute(&out, map[string]any{
-		"Outline": o,
-		"Style":   template.CSS(docsStyle), "Script": template.JS(docsScript), //nolint:gosec // embedded files.
-	})
-	return out.Bytes(), err
-}
-
-// markdown returns the HTML of a description. It omits HTML in the text.
-func markdown(text string) (template.HTML, error) {
-	var out bytes.Buffer
-	err := goldmark.New(goldmark.WithExtensions(extension.Table)).Convert([]byte(text), &out)
-	return template.HTML(out.String()), err //nolint:gosec // goldmark lets no HTML of the text through.
+	return false
 }

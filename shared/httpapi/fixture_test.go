@@ -234,7 +234,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
 		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Report: w.report,
 	}}.routes()...)
-	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents()...)
+	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents(pagesOf(builtPages()))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()
 	for _, rt := range w.routes {

@@ -107,9 +107,9 @@ func callKeys(set []byte) []route {
 	return []route{{"GET /.well-known/jwks.json", "", true, nil, file("application/json", set, "default-src 'none'")}}
 }
 
-func documents() []route {
+func documents(p pages) []route {
 	return []route{
 		{"GET /api/openapi.json", "", true, nil, contract()},
-		{"GET /docs", "", true, nil, docs()},
+		{"GET /docs", "", true, nil, p.serve},
 	}
 }

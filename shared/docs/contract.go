@@ -1,4 +1,4 @@
-package httpapi
+package docs
 
 import (
 	"bytes"
@@ -28,11 +28,29 @@ type group struct {
 type operation struct {
 	Method, Path, ID, Summary, Description string
 
-	Who        string // the callers that may call it
+	Who        callers
 	Parameters []property
 	Body       *content
 	Answers    []answer
 }
+
+// callers are the callers that may call an operation: roles of people, and accesses of
+// integration keys. An operation without either needs no credential.
+type callers struct{ Roles, Keys []string }
+
+// Sentence names the callers.
+func (c callers) Sentence() string {
+	switch {
+	case len(c.Roles) == 0:
+		return "Needs no credential."
+	case len(c.Keys) == 0:
+		return "For " + strings.Join(c.Roles, ", ") + "; not for integration keys."
+	}
+	return "For " + strings.Join(c.Roles, ", ") + "; for integration keys with " + strings.Join(c.Keys, " or ") + "."
+}
+
+// Good reports whether the answer is a success.
+func (a answer) Good() bool { return strings.HasPrefix(a.Status, "2") }
 
 // An answer is a response of an operation.
 type answer struct {
@@ -128,7 +146,7 @@ func (r contractReader) operations() map[string][]operation {
 func (r contractReader) operation(method, p string, n node, shared []node) operation {
 	o := operation{
 		Method: method, Path: p, ID: n.text("operationId"), Summary: n.text("summary"), Description: n.text("description"),
-		Who: callers(n), Body: r.content(n.node("requestBody")),
+		Who: callers{n.texts("x-roles"), n.texts("x-key-access")}, Body: r.content(n.node("requestBody")),
 	}
 	for _, parameter := range slices.Concat(shared, n.list("parameters")) {
 		v := r.follow(parameter)
@@ -142,18 +160,6 @@ func (r contractReader) operation(method, p string, n node, shared []node) opera
 		o.Answers = append(o.Answers, answer{status, v.text("description"), r.content(v)})
 	}
 	return o
-}
-
-// callers returns a sentence that names the callers of an operation.
-func callers(n node) string {
-	roles, access := n.texts("x-roles"), n.texts("x-key-access")
-	switch {
-	case len(roles) == 0:
-		return "Needs no credential."
-	case len(access) == 0:
-		return "For " + strings.Join(roles, ", ") + "; not for integration keys."
-	}
-	return "For " + strings.Join(roles, ", ") + "; for integration keys with " + strings.Join(access, " or ") + "."
 }
 
 // content returns the one body of a request or a response, or nil.
@@ -194,8 +200,12 @@ func (r contractReader) properties(s node) []property {
 	var all []property
 	for _, name := range properties.names {
 		p := properties.node(name)
+		text := p.text("description")
+		if text == "" {
+			text, _, _ = strings.Cut(r.follow(p).text("description"), "\n\n") // of its type
+		}
 		all = append(all, property{
-			Name: name, Description: p.text("description"), Required: slices.Contains(required, name), Type: r.typeOf(p),
+			Name: name, Description: text, Required: slices.Contains(required, name), Type: r.typeOf(p),
 		})
 	}
 	return all
@@ -331,5 +341,9 @@ func (n node) list(name string) []node {
 	if json.Unmarshal(n.values[name], &all) != nil {
 		return nil
 	}
-	return each(all, nodeOf)
+	nodes := make([]node, len(all))
+	for i, data := range all {
+		nodes[i] = nodeOf(data)
+	}
+	return nodes
 }
