@@ -15,6 +15,9 @@ import (
 	"theoneagents.app/agents/shared/limit"
 )
 
+// codeFolder is set by Lambda: the folder with the files of the function.
+const codeFolder = "LAMBDA_TASK_ROOT"
+
 func main() { boot.Main(run) }
 
 func run(ctx context.Context, getenv boot.Getenv) error {
@@ -29,7 +32,7 @@ func run(ctx context.Context, getenv boot.Getenv) error {
 func handler(getenv boot.Getenv) (gateway.Handler, error) {
 	env := boot.NewEnv(getenv)
 	strangers := &limit.Addresses{Limit: env.Count(boot.EnvAddressRateLimit), Now: time.Now}
-	folder, level := env.Need(boot.EnvCode), env.LogLevel()
+	folder, level := env.Need(codeFolder), env.LogLevel()
 	if err := env.Err(); err != nil {
 		return nil, err
 	}

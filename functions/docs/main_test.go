@@ -23,7 +23,7 @@ func TestTheContractNeedsNoCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	handle, err := handler(func(name string) string {
-		return map[string]string{boot.EnvAddressRateLimit: "100", boot.EnvCode: folder}[name]
+		return map[string]string{boot.EnvAddressRateLimit: "100", codeFolder: folder}[name]
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +49,9 @@ func TestItDoesNotStartWithoutTheLimitOfAddressesOrItsFolder(t *testing.T) {
 	t.Parallel()
 
 	for _, tc := range []struct{ limit, folder, want string }{
-		{"", "/var/task", boot.EnvAddressRateLimit}, {"x", "/var/task", boot.EnvAddressRateLimit}, {"100", "", boot.EnvCode},
+		{"", "/var/task", boot.EnvAddressRateLimit}, {"x", "/var/task", boot.EnvAddressRateLimit}, {"100", "", codeFolder},
 	} {
-		settings := map[string]string{boot.EnvAddressRateLimit: tc.limit, boot.EnvCode: tc.folder}
+		settings := map[string]string{boot.EnvAddressRateLimit: tc.limit, codeFolder: tc.folder}
 		if _, err := handler(func(name string) string { return settings[name] }); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%+v: err = %v, want it to name the setting", tc, err)
 		}

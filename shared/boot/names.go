@@ -37,9 +37,6 @@ const (
 	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
 	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events
 
-	// EnvCode is set by Lambda: the folder with the function's files.
-	EnvCode = "LAMBDA_TASK_ROOT"
-
 	// EnvNewRetries is read by AWS's SDK. With true it repeats a call of DynamoDB whose
 	// connection broke after some 25 ms instead of up to a second, and three times
 	// instead of twice.

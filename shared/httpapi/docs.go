@@ -1,17 +1,13 @@
 package httpapi
 
 import (
-	"crypto/sha256"
 	_ "embed" // for the contract
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
 	"regexp"
-	"strconv"
-	"strings"
 )
 
 // openAPI is the contract in its served form.
@@ -21,8 +17,8 @@ var openAPI []byte
 
 // Documents returns the handler of the endpoints that show the contract, and of the pages
 // of the documentation. They need no authentication: the edge needs neither an
-// Authenticator nor a CursorKey. files are the pages, as package docs makes them: each
-// beside its compressed form. A page is not an operation of the API: the contract has
+// Authenticator nor a CursorKey. files are the pages, as package docs makes them. A page
+// is not an operation of the API: the contract has
 // only the first one.
 func Documents(edge Edge, files fs.FS) http.Handler {
 	pages := pagesOf(files)
@@ -87,7 +83,7 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) error {
 	case name != "index" && pageName.MatchString(name):
 		return p.page(w, r, name)
 	case hashed.MatchString(name):
-		return p.asset(w, r, name)
+		return p.asset(w, name)
 	}
 	return ErrRoute
 }
@@ -99,8 +95,7 @@ func (p pages) page(w http.ResponseWriter, r *http.Request, name string) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(data)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	tag := tagOf(data)
 	h := w.Header()
 	h.Set("Content-Security-Policy", pagesPolicy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -108,15 +103,17 @@ func (p pages) page(w http.ResponseWriter, r *http.Request, name string) error {
 	h.Set("Strict-Transport-Security", "max-age=31536000")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", tag)
-	if unchanged(r.Header.Values("If-None-Match"), tag) {
+	if known(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return p.write(w, r, name+".html", "text/html; charset=utf-8", data)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	_, err = w.Write(data)
+	return err
 }
 
 // asset answers with a file whose name never gets another content: a browser asks once.
-func (p pages) asset(w http.ResponseWriter, r *http.Request, name string) error {
+func (p pages) asset(w http.ResponseWriter, name string) error {
 	data, err := p.read(name)
 	if err != nil {
 		return err
@@ -124,7 +121,9 @@ func (p pages) asset(w http.ResponseWriter, r *http.Request, name string) error 
 	h := w.Header()
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	return p.write(w, r, name, assetTypes()[path.Ext(name)], data)
+	h.Set("Content-Type", assetTypes()[path.Ext(name)])
+	_, err = w.Write(data)
+	return err
 }
 
 // assetTypes returns the media types of assets. Those of hashed are the ones that are
@@ -134,20 +133,6 @@ func assetTypes() map[string]string {
 		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 		".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2",
 	}
-}
-
-// write answers with a file: with its compressed form where there is one, the client
-// reads it, and it is smaller.
-func (p pages) write(w http.ResponseWriter, r *http.Request, name, kind string, data []byte) error {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Vary", "Accept-Encoding")
-	if small, err := fs.ReadFile(p.files, name+".gz"); err == nil && len(small) < len(data) && accepts(r.Header.Values("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		data = small
-	}
-	_, err := w.Write(data) //nolint:gosec // a file of the build, whose name is checked.
-	return err
 }
 
 // read returns a file, or ErrRoute without one.
@@ -160,29 +145,4 @@ func (p pages) read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s of the documentation: %w", name, err)
 	}
 	return data, nil
-}
-
-// unchanged reports whether an If-None-Match names a tag.
-func unchanged(headers []string, tag string) bool {
-	for name := range strings.SplitSeq(strings.Join(headers, ","), ",") {
-		if name = strings.TrimPrefix(strings.TrimSpace(name), "W/"); name == tag || name == "*" {
-			return true
-		}
-	}
-	return false
-}
-
-// accepts reports whether an Accept-Encoding names an encoding with a weight other than
-// 0.
-func accepts(headers []string, encoding string) bool {
-	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), encoding) {
-			continue
-		}
-		weight, given := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		return !given || err == nil && q > 0
-	}
-	return false
 }

@@ -10,16 +10,14 @@ import (
 
 // polled returns the handler of a read that callers repeat: its response has an ETag,
 // the digest of the body, and is 304 without a body when the caller has this body
-// already. The tag is weak, because the gateway may compress the body.
+// already.
 func polled(handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		held := &heldResponse{header: w.Header(), status: http.StatusOK}
 		if err := handle(held, r); err != nil {
 			return err
 		}
-		const length = 16
-		sum := sha256.Sum256(held.body.Bytes())
-		tag := `W/"` + hex.EncodeToString(sum[:length]) + `"`
+		tag := tagOf(held.body.Bytes())
 		w.Header().Set("ETag", tag)
 		if known(r.Header.Values("If-None-Match"), tag) {
 			w.Header().Del("Content-Type")
@@ -30,6 +28,14 @@ func polled(handle handler) handler {
 		_, err := w.Write(held.body.Bytes())
 		return err
 	}
+}
+
+// tagOf returns the ETag of a body, its digest. It is weak, because the gateway may
+// compress the body.
+func tagOf(body []byte) string {
+	const length = 16
+	sum := sha256.Sum256(body)
+	return `W/"` + hex.EncodeToString(sum[:length]) + `"`
 }
 
 // known reports whether If-None-Match names the tag. The comparison is weak, as RFC

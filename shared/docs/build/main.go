@@ -1,9 +1,7 @@
-// Command build writes the pages of the documentation into a folder, each beside its
-// compressed form.
+// Command build writes the pages of the documentation into a folder.
 package main
 
 import (
-	"compress/gzip"
 	"flag"
 	"fmt"
 	"os"
@@ -48,29 +46,6 @@ func build(contract, packages, out string) error {
 		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil { //nolint:gosec // public files.
 			return err
 		}
-		if err := compress(filepath.Join(out, name+".gz"), data); err != nil {
-			return err
-		}
 	}
 	return nil
-}
-
-// compress writes the compressed form of a file. Its bytes depend on the data alone, so
-// that an unchanged page is not deployed again.
-func compress(name string, data []byte) error {
-	file, err := os.Create(name) //nolint:gosec // a file of the build.
-	if err != nil {
-		return err
-	}
-	w, err := gzip.NewWriterLevel(file, gzip.BestCompression)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(data); err != nil {
-		return fmt.Errorf("compress %s: %w", name, err)
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return file.Close()
 }
