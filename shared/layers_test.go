@@ -17,7 +17,7 @@ const module = "theoneagents.app/agents/"
 // may import only packages of layers above its own. A new package needs an entry
 // here.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue", "retry", "clock"},                     // used everywhere
+	{"fault", "id", "jsonvalue", "retry", "clock", "lru"},              // used everywhere
 	{"input", "span", "correlation"},                                   // fields of documents; spans; common fields of log lines
 	{"caller", "event", "credit", "render"},                            // callers, events, prices, templates of texts
 	{"audit"},                                                          // acts of people and keys

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/condition"
@@ -173,11 +172,11 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 		return err
 	}
 	place(ctx, call, x)
-	v, err := s.Definitions.VersionRecord(ctx, x.Org, x.Agent, x.Version)
+	d, err := s.Definitions.Version(ctx, x.Org, x.Agent, x.Version)
 	if err != nil {
 		return err
 	}
-	t := s.begin(x, steps, v.Definition)
+	t := s.begin(x, steps, d)
 	at, more := t.trace().Next()
 	if x.Status.Ended() || x.Held || x.Lease.Owner != "" || !more || at.Definition.GateStep == nil {
 		return s.Doorbell.Ring(ctx, call.Token)
@@ -185,7 +184,7 @@ func (s *Service) tryAsk(ctx context.Context, call machine.Call) error {
 	if at.Status == execution.StepWaiting {
 		return t.askAgain(ctx, at, call.Token)
 	}
-	return t.askFirst(ctx, at, v, call.Token)
+	return t.askFirst(ctx, at, call.Token)
 }
 
 // askAgain stores a new token with an open approval.
@@ -208,7 +207,7 @@ func (t *turn) askAgain(ctx context.Context, at execution.TraceEntry, token stri
 }
 
 // askFirst writes approval and token in one change and notifies people.
-func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, v agent.Version, token string) error {
+func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, token string) error {
 	scope, facts, err := t.loadScope(ctx)
 	if err != nil {
 		return err
@@ -222,7 +221,9 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, v agent.Ve
 	}
 	a.Token = token
 	if a.Guards() {
-		a.Behind = t.behind(v)
+		if a.Behind, err = t.behind(ctx); err != nil {
+			return err
+		}
 	}
 	err = t.commit(ctx, func(x execution.Execution) execution.Change {
 		return execution.Change{Execution: x.AwaitingApproval(a.Next()), Step: &s, Gate: &a}
@@ -237,12 +238,16 @@ func (t *turn) askFirst(ctx context.Context, at execution.TraceEntry, v agent.Ve
 // behind returns the authors of the version and of the run. Events start the runs
 // of active versions, so a version without a record of its activation is older
 // than these records.
-func (t *turn) behind(v agent.Version) approval.Behind {
+func (t *turn) behind(ctx context.Context) (approval.Behind, error) {
+	v, err := t.Definitions.VersionRecord(ctx, t.x.Org, t.x.Agent, t.x.Version)
+	if err != nil {
+		return approval.Behind{}, fmt.Errorf("authors of %s version %d: %w", t.x.Agent, t.x.Version, err)
+	}
 	wrote, started := v.WrittenBy(), t.x.StartedBy().Actors()
 	return approval.Behind{
 		Wrote: wrote, Activated: v.ActivatedBy, Started: started,
 		Known: len(wrote) > 0 && (len(v.ActivatedBy) > 0 || len(started) > 0),
-	}
+	}, nil
 }
 
 // newApproval returns the approval of a gate and its waiting step, or

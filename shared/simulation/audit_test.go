@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
 )
 
@@ -237,6 +239,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 	}
 	d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
+	w.auditCached(x, d)
 	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Started}
 	p.walk(d.Steps)
 	for key := range asked {
@@ -554,4 +557,23 @@ func (w *world) repeat() {
 	w.pass(10 * time.Minute)
 	diff := cmp.Diff(before, w.tally())
 	w.holds(again, diff == "", "(-before +after)\n%s", diff)
+}
+
+// auditCached checks that no worker has changed a definition that the workers of a
+// process share.
+func (w *world) auditCached(x execution.Execution, stored definition.Definition) {
+	w.Helper()
+	for _, one := range append([]*deployment{w.deployment}, w.others...) {
+		cached, err := agent.Definitions{Versions: nothing{}, Cache: one.versions}.Version(w.over, x.Org, x.Agent, x.Version)
+		if err == nil && jsonvalue.Canonical(cached) != jsonvalue.Canonical(stored) {
+			w.Errorf("%s: the cache has another version %d of %s than the store", x.ID, x.Version, x.Agent)
+		}
+	}
+}
+
+// nothing is a store without versions.
+type nothing struct{ agent.VersionStore }
+
+func (nothing) Version(context.Context, id.Org, id.Agent, int) (definition.Definition, error) {
+	return definition.Definition{}, agent.ErrNotFound
 }

@@ -68,6 +68,7 @@ func scenarios() []scenario {
 			}
 		}},
 		{name: "people say yes", tell: people([]string{ask("g", twoChannels), act("b")}, decide(true))},
+		{name: "people say yes to a risk", tell: people([]string{ask("g"), isolates("b")}, decide(true))},
 		{name: "people say no", tell: people([]string{act("a"), ask("g", twoChannels), act("b")}, decide(false))},
 		{name: "people say yes before a wait and the next question", tell: people(
 			[]string{ask("g", twoChannels), pause("p", 90), ask("h", twoChannels)}, func(w *world, x id.Execution) {

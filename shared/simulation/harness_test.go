@@ -97,6 +97,7 @@ type deployment struct {
 	agents     *agent.Service
 	sweeper    *sweep.Service
 	pauses     *hold.Service
+	versions   *agent.VersionCache
 }
 
 // inWorld runs a story in a bubble of its own.
@@ -182,11 +183,12 @@ func (w *world) on(parts ...any) *deployment {
 
 // build wires the services like the programs.
 func (w *world) build(now func() time.Time, kept *store) *deployment {
-	library := agent.Definitions{System: systemAgents(), Versions: kept}
+	versions := agent.NewVersionCache()
+	library := agent.Definitions{System: systemAgents(), Versions: kept, Cache: versions}
 	channels := map[definition.Channel]step.Sender{
 		definition.SMS: w.senders, definition.Email: w.senders, definition.Slack: w.senders, definition.Teams: w.senders, definition.Webhook: w.senders,
 	}
-	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}}
+	out := &deployment{tenants: &tenant.Service{Store: kept, Now: now}, versions: versions}
 	clients := &client.Service{Store: kept, Now: now}
 	out.approvals = &approval.Service{Store: kept, Tenants: kept, Revocations: kept, Doorbell: w.machines, Now: now}
 	quotas := &quota.Service{Store: kept, Limits: w.quotas, Now: now}

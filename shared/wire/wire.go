@@ -81,6 +81,8 @@ type Wire struct {
 	Store   func() *dynamo.Store
 	Catalog func() catalog.Catalog
 	System  func() []agent.Agent
+
+	versions *agent.VersionCache // of all services of the function
 }
 
 // New returns the wire of the function with this name.
@@ -93,7 +95,7 @@ func New(ctx context.Context, name string, getenv boot.Getenv) (*Wire, error) {
 	log := boot.Logger(name, env.LogLevel())
 	w := &Wire{
 		Log: log, Now: time.Now, Report: boot.Reporter(log, "recoverable failure, will be retried"),
-		metrics: boot.Logger(name, slog.LevelInfo), env: env, aws: metered(cfg),
+		metrics: boot.Logger(name, slog.LevelInfo), env: env, aws: metered(cfg), versions: agent.NewVersionCache(),
 	}
 	w.vault = openVault(ctx, w.aws, getenv)
 	w.openTraces(name)
@@ -123,7 +125,7 @@ func (w *Wire) Rules() definition.Rules {
 
 // Definitions finds the definition of a run.
 func (w *Wire) Definitions() agent.Definitions {
-	return agent.Definitions{System: w.System(), Versions: w.Store()}
+	return agent.Definitions{System: w.System(), Versions: w.Store(), Cache: w.versions}
 }
 
 // Machine starts runs.
