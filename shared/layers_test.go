@@ -22,13 +22,13 @@ var layers = [][]string{
 	{"caller", "event", "credit", "render"},                            // callers, events, prices, templates of texts
 	{"audit"},                                                          // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox"}, // organizations and their rights; event types and actions; own events
-	{"condition"},                                                      // filters and conditions on events
-	{"definition"},                                                     // trigger and steps of an agent
-	{"agent"},                                                          // agents: status, versions, statistics
-	{"template"},                                                       // ready-made agents
-	{"machine", "activity", "approval"},                                // messages of the state machines; refusals; decisions of people
-	{"execution"},                                                      // one run
-	{"step"},                                                           // one step of a run
+	{"condition"},                       // filters and conditions on events
+	{"definition"},                      // trigger and steps of an agent
+	{"agent"},                           // agents: status, versions, statistics
+	{"template"},                        // ready-made agents
+	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
+	{"execution"},                       // one run
+	{"step"},                            // one step of a run
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase"}, // start, continue and repair runs; e-mail owners; probe; erase organizations
 	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS

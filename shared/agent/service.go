@@ -37,9 +37,13 @@ type Store interface {
 	// agent). Otherwise it returns ErrStale. An agent that becomes active counts
 	// against the cap. Beyond the cap it returns ErrLimit, exactly, even under
 	// concurrent writes, and for a draft beyond MaxDrafts ErrDrafts. The uses of an
-	// active agent are added to those of its organization, which is known. Acts are the
+	// active agent are added to those of its organization. Acts are the
 	// entries of the audit log for the change: this and every other method writes
 	// them in its transaction, or not at all.
+	//
+	// This and every other method that changes what listens for an event also counts
+	// that change in Tenant.Listeners, in the same transaction. It returns
+	// tenant.ErrUnknown for an organization that is not known.
 	SaveAgent(ctx context.Context, before, after Agent, active Cap, acts ...audit.Entry) error
 
 	// SaveRequested writes a new agent, as SaveAgent does, together with its request

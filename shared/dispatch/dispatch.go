@@ -7,6 +7,9 @@
 // the event that holds the claim passes again, and other events with the same
 // content are refused.
 //
+// An event that starts nothing costs one read: the record of its organization, which
+// says whether the listeners in memory are still right; see ListenerCache.
+//
 // Duplicates and limits are checked by reads before the first write: a refusal
 // then costs only the write of its reason and leaves no claim, so that no event
 // is called a duplicate of a run that never started. Between dispatchers that
@@ -161,7 +164,8 @@ type Owners interface {
 type Service struct {
 	Tenants     execution.Tenants
 	Agents      Agents
-	System      []agent.Agent // agents of every organization
+	Cache       *ListenerCache // nil keeps no listeners
+	System      []agent.Agent  // agents of every organization
 	Rules       definition.Rules
 	Deactivator Deactivator
 	Profiles    Profiles
@@ -186,7 +190,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err := s.Orgs.Project(ctx, e); err != nil {
 		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}
-	t, err := s.Tenants.Tenant(ctx, e.Org)
+	t, err := s.tenant(ctx, e)
 	switch {
 	case tenant.Deletes(e.Name()):
 		return nil
@@ -200,7 +204,7 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	if err := s.Clients.Project(ctx, e); err != nil {
 		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}
-	listeners, err := s.listeners(ctx, e, t.Settings)
+	listeners, err := s.listeners(ctx, e, t)
 	if err != nil {
 		return fmt.Errorf("find agents for %s: %w", e.Name(), err)
 	}
@@ -229,22 +233,6 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 // other than the agent whose failure it reports.
 func hasListener(e event.Event, listeners []agent.Listener) bool {
 	return slices.ContainsFunc(listeners, func(l agent.Listener) bool { return l.Agent != outbox.Failed(e) })
-}
-
-// listeners returns all agents that listen for the event, including system
-// agents that are not paused, as the organization's settings have them.
-func (s *Service) listeners(ctx context.Context, e event.Event, settings tenant.Settings) ([]agent.Listener, error) {
-	own, paused, err := s.Agents.Listeners(ctx, e.Org, e.Name())
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range s.System {
-		if a.Definition.Trigger.Event() == e.Name() && !paused[a.ID] {
-			a = a.For(settings)
-			own = append(own, agent.Listener{Agent: a.ID, Version: a.Version, System: true, Definition: a.Definition})
-		}
-	}
-	return own, nil
 }
 
 // facts collects the data for conditions; the client's profile only if needed.

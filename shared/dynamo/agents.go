@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A headItem is an agent without its definition. Its name and description may
@@ -234,6 +235,9 @@ func (s *Store) SaveAgent(ctx context.Context, before, after agent.Agent, active
 	if r == nil {
 		return err
 	}
+	if unknown := noOrg(r, ws); unknown != nil {
+		return unknown
+	}
 	return limitOf(r, before, after)
 }
 
@@ -292,7 +296,8 @@ func (s *Store) Requested(ctx context.Context, o id.Org, key string) (agent.Requ
 }
 
 // saves returns the writes that save an agent: its head, the counts of active
-// agents and drafts if they change, a new version, and its listener.
+// agents and drafts if they change, a new version, and its listener with the count of
+// the listeners' changes.
 func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 	doc, err := toJSON(after.Definition)
 	if err != nil {
@@ -314,9 +319,12 @@ func saves(before, after agent.Agent, active agent.Cap) ([]write, error) {
 			op: opUpdate, key: versionKey(after.Org, after.ID, after.Version), union: map[string][]string{"activated_by": activates},
 		})
 	}
-	ws = append(ws, listens(before, after, doc)...)
-	if after.Status == agent.Active && len(after.Uses) > 0 {
-		ws = append(ws, usesWrite(after.Org, after.Uses))
+	if changes := listens(before, after, doc); len(changes) > 0 {
+		var uses []tenant.Use
+		if after.Status == agent.Active {
+			uses = after.Uses
+		}
+		ws = append(append(ws, changes...), orgWrite(after.Org, uses, 1))
 	}
 	return append(ws, outboxWrites(after.Announces(before))...), nil
 }
@@ -404,11 +412,11 @@ func (s *Store) DeleteAgent(ctx context.Context, a agent.Agent, acts ...audit.En
 	ws := []write{{op: opDelete, key: headKey(a.Org, a.ID), cond: cond, args: args}}
 	ws = append(ws, counts(a.Org, a, agent.Agent{}, agent.Cap{})...)
 	if a.Status == agent.Active {
-		ws = append(ws, write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)})
+		ws = append(ws, write{op: opDelete, key: listenKey(a.Org, a.Definition.Trigger.Event(), a.ID)}, orgWrite(a.Org, nil, 1))
 	}
 	err := s.write(ctx, append(ws, auditWrites(acts)...)...)
-	if refused(err) != nil {
-		return agent.ErrStale
+	if r := refused(err); r != nil {
+		return cmp.Or(noOrg(r, ws), error(agent.ErrStale))
 	}
 	return err
 }
@@ -432,24 +440,28 @@ func (s *Store) Pauses(ctx context.Context, o id.Org) (map[id.Agent]agent.Pause,
 
 // SavePause implements agent.Store.
 func (s *Store) SavePause(ctx context.Context, o id.Org, a id.Agent, event string, p agent.Pause, acts ...audit.Entry) error {
-	err := s.write(ctx, append(auditWrites(acts),
+	ws := append(auditWrites(acts),
 		put(pauseItem{
 			primary: pauseKey(o, a), Agent: string(a), By: string(p.By), At: nanos(p.At),
 		}, "attribute_not_exists(pk)", nil),
-		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil))...)
-	if refused(err) != nil {
-		return nil //nolint:nilerr // it is paused already.
+		put(listenItem{primary: listenKey(o, event, a), Agent: string(a), Paused: true}, "", nil),
+		orgWrite(o, nil, 1))
+	err := s.write(ctx, ws...)
+	if r := refused(err); r != nil {
+		return noOrg(r, ws) // nil: it is paused already
 	}
 	return err
 }
 
 // DeletePause implements agent.Store.
 func (s *Store) DeletePause(ctx context.Context, o id.Org, a id.Agent, event string, acts ...audit.Entry) error {
-	err := s.write(ctx, append(auditWrites(acts),
+	ws := append(auditWrites(acts),
 		write{op: opDelete, key: pauseKey(o, a), cond: "attribute_exists(pk)"},
-		write{op: opDelete, key: listenKey(o, event, a)})...)
-	if refused(err) != nil {
-		return nil //nolint:nilerr // it is not paused.
+		write{op: opDelete, key: listenKey(o, event, a)},
+		orgWrite(o, nil, 1))
+	err := s.write(ctx, ws...)
+	if r := refused(err); r != nil {
+		return noOrg(r, ws) // nil: it is not paused
 	}
 	return err
 }

@@ -11,7 +11,7 @@
 // no part of a key holds a '#'.
 //
 //	pk                     sk                      item
-//	ORG#o                  ORG                     the tenant with its settings
+//	ORG#o                  ORG                     the tenant with its settings, and a count of the changes of its LISTEN items
 //	ORG#o                  ORG                     after the organization was deleted: its erasure, for good
 //	ORG#o                  AGENT#a                 an agent without its definition
 //	ORG#o                  ACTIVE                  the numbers of active agents, drafts and keys
@@ -104,19 +104,19 @@
 //	EndDelivery                      1      0     2      transaction of one deletion
 //	Lease                            1      0     1      update; one leases up to a tenth of the requests of a minute
 //	Agent                            2      2     0      get of the head, of the version
-//	Version                          1      1     0      get
+//	Version                          1      1     0      get, once in the life of an instance
 //	Versions                         1      1     0      query; a page has up to 1 MB
 //	Agents                           1      1     0      query; about 12 heads a unit
 //	AgentNames                       1      0.5   0      batch of the heads, half a unit each
 //	Stats                            1      1     0      query; about 20 agents a unit
 //	SaveAgent, new                   1      0     6      transaction: head, count, version
-//	SaveAgent, becoming active       1      0     8      transaction: head, count, version, listener
-//	SaveAgent, active, new version   1      0     6      transaction: head, version, listener
-//	SaveAgent, becoming invalid      1      0     10     transaction: head, count, listener, event; 2 are indexes
+//	SaveAgent, becoming active       1      0     10     transaction: head, count, version, listener, tenant
+//	SaveAgent, active, new version   1      0     8      transaction: head, version, listener, tenant
+//	SaveAgent, becoming invalid      1      0     12     transaction: head, count, listener, tenant, event; 2 are indexes
 //	SaveRequested                    1      0     8      transaction: head, count, version, request; only for a request with a key
 //	Requested                        1      1     0      get, for the same requests
 //	SaveAgent, active, with uses     1      0     10     transaction: head, count, version, listener, tenant; for events about objects that actions make, and such actions
-//	DeleteAgent, active              1      0     6      transaction: head, count, listener
+//	DeleteAgent, active              1      0     8      transaction: head, count, listener, tenant
 //	DeleteAgent, draft               1      0     4      transaction: head, count
 //	CreateKey, with its act          1      0     11     the same transaction and the act, 2; 3 are the indexes of the act
 //	SaveDecision, with its act       1      0     13     transaction, as above: every other change of a person or a key has 5 more too
@@ -124,9 +124,9 @@
 //	Audit                            1      9     0      query of 50 acts; about 6 acts a unit
 //	Audit of an object               2      52    0      query of by_agent, get of 50 acts
 //	Pauses                           1      1     0      query
-//	SavePause                        1      0     4      transaction: pause, listener
-//	DeletePause                      1      0     4      transaction: both deleted
-//	Listeners                        1      1     0      query of the listening definitions only
+//	SavePause                        1      0     6      transaction: pause, listener, tenant
+//	DeletePause                      1      0     6      transaction: both deleted, tenant
+//	Listeners                        1      1     0      query of the listening definitions only, unless the dispatcher has them in memory
 //	DedupHolder                      1      1     0      get of the payload
 //	LimitStarts                      1      1     0      get, for an agent with a limit
 //	ClaimDedup                       1      0     1      put of the payload

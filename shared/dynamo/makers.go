@@ -45,13 +45,35 @@ func (s *Store) Maker(ctx context.Context, o id.Org, made catalog.ObjectID, now 
 
 // AddUses implements dispatch.Runs.
 func (s *Store) AddUses(ctx context.Context, o id.Org, uses []tenant.Use) error {
-	return s.write(ctx, usesWrite(o, uses))
+	return s.write(ctx, orgWrite(o, uses, 0))
 }
 
-// usesWrite adds uses to a tenant, beside the other writes of its item.
-func usesWrite(o id.Org, uses []tenant.Use) write {
-	return write{
-		op: opUpdate, key: tenantKey(o), union: map[string][]string{"uses": texts(uses)}, shared: true,
+// orgWrite adds uses to a tenant and counts changes of its listeners, beside the other
+// writes of its item.
+func orgWrite(o id.Org, uses []tenant.Use, listeners int64) write {
+	w := write{
+		op: opUpdate, key: tenantKey(o), shared: true,
 		cond: "attribute_exists(rev)", // an erasure has none
 	}
+	if len(uses) > 0 {
+		w.union = map[string][]string{"uses": texts(uses)}
+	}
+	if listeners > 0 {
+		w.add = map[string]int64{"listeners": listeners}
+	}
+	return w
+}
+
+// noOrg returns tenant.ErrUnknown if a refusal is about the tenant that an orgWrite
+// changes: it was erased, or never existed.
+func noOrg(r *refusal, ws []write) error {
+	for part, w := range ws {
+		if was, failed := r.at(part); failed && w.op == opUpdate && w.key.SK == "ORG" {
+			if textOf(was, "erasing") != "" {
+				return tenant.ErrUnknown.Because(tenant.ErrDeleted)
+			}
+			return tenant.ErrUnknown
+		}
+	}
+	return nil
 }

@@ -32,7 +32,8 @@ type tenantItem struct {
 	Resume int64  `dynamodbav:"resumed,omitempty"`
 	Search int64  `dynamodbav:"search_until,omitempty"` // with it, the tenant is in the index open
 
-	Uses []string `dynamodbav:"uses,stringset,omitempty"` // added to by the writes that activate agents
+	Uses      []string `dynamodbav:"uses,stringset,omitempty"` // added to by the writes that activate agents
+	Listeners int64    `dynamodbav:"listeners,omitempty"`      // counts the writes of LISTEN items
 
 	Erasing string `dynamodbav:"erasing,omitempty"` // the stage of the erasure that replaced the tenant
 }
@@ -81,6 +82,7 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt), Name: i.Name, NameAt: timeOf(i.NameAt),
 		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Revision: i.Settings},
+		Listeners:   i.Listeners,
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
 	}

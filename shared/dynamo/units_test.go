@@ -329,11 +329,16 @@ func newFixture(t *testing.T) *fixture {
 	return &fixture{t: t, db: db, table: name, store: dynamo.New(db, name)}
 }
 
+// announce stores the organization.
+func (w *fixture) announce() {
+	w.ok(w.store.SaveTenant(w.t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
+}
+
 // settled returns a fixture with the items that every pattern needs.
 func settled(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t)
-	w.ok(w.store.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: start(), Updated: start()}, month))
+	w.announce()
 	w.agent, w.draft = w.saved("ticket.created", agent.Active), w.saved("ticket.escalated", agent.Draft)
 	hash, _ := key.HashOf("secret")
 	w.key = key.Key{ID: "key_01JKEY", Org: org, Name: "CI", Access: caller.ReadWrite, Hash: hash, Created: start()}
@@ -1039,6 +1044,7 @@ func TestUnitsOfListenersAmongManyAgents(t *testing.T) {
 
 	const listening, others = 3, 10_000
 	w := newFixture(t)
+	w.announce()
 	for range listening {
 		w.saved("ticket.created", agent.Active)
 	}

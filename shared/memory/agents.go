@@ -118,6 +118,11 @@ func (o *org) save(before, after agent.Agent, active agent.Cap, acts []audit.Ent
 	if agent.DraftsDelta(before, after) > 0 && o.with(agent.Draft) >= agent.MaxDrafts {
 		return agent.ErrDrafts
 	}
+	if before.Status == agent.Active || after.Status == agent.Active {
+		if err := o.listen(); err != nil {
+			return err
+		}
+	}
 	after = clone(after)
 	if after.Status == agent.Active {
 		o.add(after.Uses)
@@ -186,6 +191,11 @@ func (s *Store) DeleteAgent(_ context.Context, a agent.Agent, acts ...audit.Entr
 	if !ok || stored.Revision != a.Revision {
 		return agent.ErrStale
 	}
+	if a.Status == agent.Active {
+		if err := o.listen(); err != nil {
+			return err
+		}
+	}
 	delete(o.agents, a.ID)
 	o.record(acts)
 	return nil
@@ -226,6 +236,9 @@ func (s *Store) SavePause(_ context.Context, o id.Org, a id.Agent, event string,
 	defer s.mu.Unlock()
 	org := s.org(o)
 	if _, paused := org.pauses[a]; !paused {
+		if err := org.listen(); err != nil {
+			return err
+		}
 		org.pauses[a] = pause{p, event}
 		org.record(acts)
 	}
@@ -238,6 +251,9 @@ func (s *Store) DeletePause(_ context.Context, o id.Org, a id.Agent, _ string, a
 	defer s.mu.Unlock()
 	org := s.org(o)
 	if _, paused := org.pauses[a]; paused {
+		if err := org.listen(); err != nil {
+			return err
+		}
 		delete(org.pauses, a)
 		org.record(acts)
 	}

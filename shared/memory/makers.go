@@ -45,6 +45,16 @@ func (s *Store) AddUses(_ context.Context, o id.Org, uses []tenant.Use) error {
 	return nil
 }
 
+// listen counts a change of the listeners of the organization, or returns
+// tenant.ErrUnknown.
+func (o *org) listen() error {
+	if _, err := o.known(); err != nil {
+		return err
+	}
+	o.tenant.Listeners++
+	return nil
+}
+
 // add adds uses to those of the organization.
 func (o *org) add(uses []tenant.Use) {
 	if o.tenant.Revision == 0 {

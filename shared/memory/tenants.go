@@ -51,7 +51,7 @@ func (s *Store) SaveTenant(_ context.Context, t tenant.Tenant, month credit.Mont
 	}
 	t.Revision++
 	t.Settings, t.Pause, t.Resumed, t.SearchUntil = o.tenant.Settings, o.tenant.Pause, o.tenant.Resumed, o.tenant.SearchUntil
-	t.Uses = o.tenant.Uses
+	t.Uses, t.Listeners = o.tenant.Uses, o.tenant.Listeners
 	o.tenant = clone(t)
 	return nil
 }

@@ -158,8 +158,8 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 	defer cancel()
 	// An empty list, not null: not every reader accepts null for an empty list.
 	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	handle := func(r events.SQSMessage) {
-		own := correlation.With(limited)
+	handle := func(within context.Context, r events.SQSMessage) {
+		own := correlation.With(within)
 		if err := h.one(own, r); err != nil {
 			if later := h.Postponer.Postpone(ctx, r, delay(r)); later != nil {
 				err = fmt.Errorf("%w; postpone: %w", err, later)
@@ -172,14 +172,15 @@ func (h Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSE
 	}
 	first, rest, suspects := split(batch.Records)
 	for _, r := range first {
-		handle(r)
+		handle(limited, r)
 	}
+	together := dispatch.Together(limited)
 	for _, r := range rest {
-		wave.Go(func() { handle(r) })
+		wave.Go(func() { handle(together, r) })
 	}
 	wave.Wait()
 	for _, r := range suspects {
-		handle(r)
+		handle(limited, r)
 	}
 	return out, nil
 }

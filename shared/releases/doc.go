@@ -26,5 +26,11 @@
 // do: it would ignore a new client scope or a new rule for approvers. So such a part
 // takes two releases: the first reads and obeys it, the second accepts it from users.
 //
+// An older release also changes what it knows without leaving what a newer one has
+// learned to look at. A release before 0.2 does not count its changes of listening agents
+// in the record of the organization, so a dispatcher keeps listeners in memory for five
+// seconds at most, and for as long it may miss a change that such a release made during
+// a roll-out or after a rollback.
+//
 // make fixture records the fixture of a release, before its tag is set.
 package releases

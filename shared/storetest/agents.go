@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -27,7 +28,7 @@ func listening(t trial, s Store, o id.Org, event string) map[id.Agent]agent.List
 func agents() []promise {
 	return []promise{
 		{"an agent is read as it was written", func(t trial, s Store) {
-			want := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			want := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			got, err := s.Agent(t.Context(), want.Org, want.ID)
 			ok(t, err)
 			same(t, "agent", got, want)
@@ -44,14 +45,14 @@ func agents() []promise {
 			same(t, "names", got, map[id.Agent]string{a.ID: a.Name})
 		}},
 		{"an agent that does not exist is not found", func(t trial, s Store) {
-			_, err := s.Agent(t.Context(), anOrg(), "agent_1")
+			_, err := s.Agent(t.Context(), announced(t, s, credit.Growth), "agent_1")
 			is(t, err, agent.ErrNotFound)
-			_, err = s.Version(t.Context(), anOrg(), "agent_1", 1)
+			_, err = s.Version(t.Context(), announced(t, s, credit.Growth), "agent_1", 1)
 			is(t, err, agent.ErrNotFound)
-			is(t, s.DeleteAgent(t.Context(), agent.Agent{Head: agent.Head{Org: anOrg(), ID: "agent_1", Revision: 1}}), agent.ErrStale)
+			is(t, s.DeleteAgent(t.Context(), agent.Agent{Head: agent.Head{Org: announced(t, s, credit.Growth), ID: "agent_1", Revision: 1}}), agent.ErrStale)
 		}},
 		{"a head has the needs of its definition, as last written", func(t trial, s Store) {
-			a := anAgent(t, anOrg())
+			a := anAgent(t, announced(t, s, credit.Growth))
 			needs := func(want ...string) {
 				t.Helper()
 				heads, err := s.Agents(t.Context(), a.Org)
@@ -75,7 +76,7 @@ func agents() []promise {
 			needs("event psa:ticket.created")
 		}},
 		{"agents are listed by age", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			for n := range 5 {
 				a := anAgent(t, o)
 				a.Created = day().Add(-time.Duration(n) * time.Hour)
@@ -91,14 +92,14 @@ func agents() []promise {
 			}
 		}},
 		{"one of many racing creations of an agent wins", func(t trial, s Store) {
-			a := anAgent(t, anOrg())
+			a := anAgent(t, announced(t, s, credit.Growth))
 			won := race(t, racers, agent.ErrStale, func(int) error {
 				return s.SaveAgent(t.Context(), agent.Agent{}, a, agent.Cap{})
 			})
 			same(t, "winners", won, 1)
 		}},
 		{"one of many racing changes of an agent wins", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			a := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			won := race(t, racers, agent.ErrStale, func(int) error {
 				b := in(a, agent.Active)
 				b.Version++
@@ -107,7 +108,7 @@ func agents() []promise {
 			same(t, "winners", won, 1)
 		}},
 		{"a version never changes and outlives its agent", func(t trial, s Store) {
-			first := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			first := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			next := first
 			next.Definition, next.Version = aDefinition(t, "Second", "ticket.escalated"), 2
 			next.Name = next.Definition.Name
@@ -124,7 +125,7 @@ func agents() []promise {
 			is(t, err, agent.ErrNotFound)
 		}},
 		{"a version knows its author and everyone who ever activated it", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			a := anAgent(t, o)
 			by := func(from agent.Agent, st agent.Status, actor, maker id.Actor) agent.Agent {
 				next := in(from, st)
@@ -163,7 +164,7 @@ func agents() []promise {
 			is(t, err, agent.ErrNotFound)
 		}},
 		{"versions are listed by page, newest first, with the time of their creation", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			a := anAgent(t, o)
 			var want []agent.Version
 			a = saved(t, s, agent.Agent{}, a)
@@ -196,7 +197,7 @@ func agents() []promise {
 			ok(t, err)
 			same(t, "versions before the eighth", p, agent.VersionPage{Versions: want[5:6], Next: 7})
 			for _, q := range []agent.VersionQuery{{Limit: 5, Before: 1}, {Limit: 5, Before: 999_999}} {
-				p, err = s.Versions(t.Context(), anOrg(), a.ID, q)
+				p, err = s.Versions(t.Context(), announced(t, s, credit.Growth), a.ID, q)
 				ok(t, err)
 				same(t, "versions of another organization", len(p.Versions), 0)
 			}
@@ -205,7 +206,7 @@ func agents() []promise {
 			same(t, "versions before the first", p, agent.VersionPage{})
 		}},
 		{"a new name and description need no new version", func(t trial, s Store) {
-			first := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			first := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			next := first
 			next.Name, next.Definition.Name, next.Definition.Description = "New", "New", "too"
 			next = saved(t, s, first, next)
@@ -217,18 +218,18 @@ func agents() []promise {
 			same(t, "version 1", old, first.Definition)
 		}},
 		{"an agent that has changed since it was read is not deleted", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			a := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			saved(t, s, a, in(a, agent.Active))
 			is(t, s.DeleteAgent(t.Context(), a), agent.ErrStale)
 			same(t, "listeners", len(listening(t, s, a.Org, created)), 1)
 		}},
 		{"one of many racing deletions wins", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			a := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			won := race(t, racers, agent.ErrStale, func(int) error { return s.DeleteAgent(t.Context(), a) })
 			same(t, "winners", won, 1)
 		}},
 		{"an agent listens while it is active, with its current definition", func(t trial, s Store) {
-			draft := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			draft := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			same(t, "draft listens", len(listening(t, s, draft.Org, created)), 0)
 			active := saved(t, s, draft, in(draft, agent.Active))
 			want := agent.Listener{Agent: active.ID, Version: 1, Definition: active.Definition}
@@ -244,7 +245,7 @@ func agents() []promise {
 			same(t, "deleted listens", len(listening(t, s, active.Org, created)), 0)
 		}},
 		{"an agent listens for the event of its newest version only", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
+			a := saved(t, s, agent.Agent{}, in(anAgent(t, announced(t, s, credit.Growth)), agent.Active))
 			b := a
 			b.Definition, b.Version = aDefinition(t, "First", "ticket.created_late"), 2
 			saved(t, s, a, b)
@@ -252,7 +253,7 @@ func agents() []promise {
 			same(t, "new event", listening(t, s, a.Org, "psa:ticket.created_late")[a.ID].Version, 2)
 		}},
 		{"exactly as many agents become active as the plan allows", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			drafts := make([]agent.Agent, 50)
 			for i := range drafts {
 				drafts[i] = saved(t, s, agent.Agent{}, anAgent(t, o))
@@ -265,7 +266,7 @@ func agents() []promise {
 		}},
 		{"an organization has exactly as many drafts as allowed", func(t trial, s Store) {
 			const room = 5
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			var drafts []agent.Agent
 			for range agent.MaxDrafts - room {
 				drafts = append(drafts, saved(t, s, agent.Agent{}, anAgent(t, o)))
@@ -296,10 +297,10 @@ func agents() []promise {
 			ok(t, create(1))
 			saved(t, s, active, in(active, agent.Paused))
 			is(t, create(0), agent.ErrDrafts)
-			ok(t, s.SaveAgent(t.Context(), agent.Agent{}, anAgent(t, anOrg()), agent.Cap{})) // of another organization
+			ok(t, s.SaveAgent(t.Context(), agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)), agent.Cap{})) // of another organization
 		}},
 		{"a repeated create request creates its agent once", func(t trial, s Store) {
-			o, other := anOrg(), anOrg()
+			o, other := announced(t, s, credit.Growth), announced(t, s, credit.Growth)
 			request := func(a agent.Agent, at time.Time) agent.Request {
 				return agent.Request{Key: "make it, #1", Digest: "digest of " + string(a.ID), Agent: a.ID, Made: at}
 			}
@@ -330,7 +331,7 @@ func agents() []promise {
 			ok(t, s.SaveRequested(t.Context(), b, request(b, day()), day().Add(-agent.RequestKept)))
 		}},
 		{"an idempotency key may be used anew once its first request is old", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			a, b, c := anAgent(t, o), anAgent(t, o), anAgent(t, o)
 			request := func(a agent.Agent, at time.Time) error {
 				r := agent.Request{Key: "k", Digest: "d", Agent: a.ID, Made: at}
@@ -347,7 +348,7 @@ func agents() []promise {
 			same(t, "agent", got.Agent, b.ID)
 		}},
 		{"the placeholders of an agent's template are kept", func(t trial, s Store) {
-			a := anAgent(t, anOrg())
+			a := anAgent(t, announced(t, s, credit.Growth))
 			a.Placeholders = []string{"+15550000000", "https://hooks.example.com/x"}
 			a = saved(t, s, agent.Agent{}, a)
 			b := saved(t, s, a, in(a, agent.Active))
@@ -356,7 +357,7 @@ func agents() []promise {
 			same(t, "placeholders", got.Placeholders, a.Placeholders)
 		}},
 		{"an agent in error neither listens nor counts as active", func(t trial, s Store) {
-			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
+			o, one := announced(t, s, credit.Growth), agent.Cap{Limited: true, Most: 1}
 			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
 			a = saved(t, s, a, in(a, agent.Active))
 			won := race(t, racers, agent.ErrStale, func(int) error {
@@ -371,7 +372,7 @@ func agents() []promise {
 			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), one), agent.ErrLimit)
 		}},
 		{"an agent that is paused or deleted no longer counts as active", func(t trial, s Store) {
-			o, one := anOrg(), agent.Cap{Limited: true, Most: 1}
+			o, one := announced(t, s, credit.Growth), agent.Cap{Limited: true, Most: 1}
 			a, b := saved(t, s, agent.Agent{}, anAgent(t, o)), saved(t, s, agent.Agent{}, anAgent(t, o))
 			a = saved(t, s, a, in(a, agent.Active))
 			is(t, s.SaveAgent(t.Context(), b, in(b, agent.Active), one), agent.ErrLimit)
@@ -385,18 +386,18 @@ func agents() []promise {
 		}},
 		{"an active agent that changes is not counted again", func(t trial, s Store) {
 			one := agent.Cap{Limited: true, Most: 1}
-			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
+			a := saved(t, s, agent.Agent{}, in(anAgent(t, announced(t, s, credit.Growth)), agent.Active))
 			for range 3 {
 				ok(t, s.SaveAgent(t.Context(), a, a, one))
 				a.Revision++
 			}
 		}},
 		{"a plan without active agents lets no agent become active", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, anAgent(t, anOrg()))
+			a := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			is(t, s.SaveAgent(t.Context(), a, in(a, agent.Active), agent.Cap{Limited: true}), agent.ErrLimit)
 		}},
 		{"a system agent is paused for one organization alone, until it is resumed", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Growth)
 			first := agent.Pause{By: "user_1", At: day()}
 			for _, p := range []agent.Pause{first, {By: "key_1", At: day().Add(time.Hour)}} {
 				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, p))

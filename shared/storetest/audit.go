@@ -9,6 +9,7 @@ import (
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 )
@@ -81,7 +82,7 @@ func acting(t trial, s Store, o id.Org) map[string]func(context.Context, audit.E
 func audits() []promise {
 	return []promise{
 		{"a change and its act are written together, and a refused or repeated one writes no act", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Starter)
 			n := 0
 			for name, write := range acting(t, s, o) {
 				n++
@@ -94,7 +95,7 @@ func audits() []promise {
 			}
 		}},
 		{"of many equal acts at once one is recorded", func(t trial, s Store) {
-			o := anOrg()
+			o := announced(t, s, credit.Starter)
 			a := saved(t, s, agent.Agent{}, anAgent(t, o))
 			won := race(t, racers, agent.ErrStale, func(i int) error {
 				return s.SaveAgent(t.Context(), a, in(a, agent.Active), agent.Cap{}, anAct(o, i))

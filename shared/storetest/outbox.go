@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
@@ -49,7 +50,7 @@ func outboxes() []promise {
 			same(t, "unpublished", len(left(t, s, o, day().Add(time.Hour))), 0)
 		}},
 		{"an agent that becomes invalid stores its event once", func(t trial, s Store) {
-			a := saved(t, s, agent.Agent{}, in(anAgent(t, anOrg()), agent.Active))
+			a := saved(t, s, agent.Agent{}, in(anAgent(t, announced(t, s, credit.Starter)), agent.Active))
 			broken := in(a, agent.Invalid)
 			ok(t, s.SaveAgent(t.Context(), a, broken, agent.Cap{}))
 			is(t, s.SaveAgent(t.Context(), a, broken, agent.Cap{}), agent.ErrStale)

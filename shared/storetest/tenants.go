@@ -61,6 +61,76 @@ func tenants() []promise {
 			}
 			uses(tenant.Hears("psa:note"), tenant.Hears("psa:ticket"), tenant.Makes("psa:note"), tenant.Makes("psa:ticket"))
 		}},
+		{"every change of what listens is counted in its organization, and no other change", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			last := int64(0)
+			count := func(change string, want int64) {
+				t.Helper()
+				got, err := s.Tenant(t.Context(), o)
+				ok(t, err)
+				same(t, "counted for "+change, got.Listeners-last, want)
+				last = got.Listeners
+			}
+			a := saved(t, s, agent.Agent{}, anAgent(t, o))
+			count("a draft", 0)
+			a = saved(t, s, a, in(a, agent.Active))
+			count("an activation", 1)
+			b := a
+			b.Definition, b.Version = aDefinition(t, "First", "ticket.escalated"), 2
+			b = saved(t, s, a, b)
+			count("another event", 1)
+			is(t, s.SaveAgent(t.Context(), a, b, agent.Cap{}), agent.ErrStale)
+			count("a change that is refused", 0)
+			b = saved(t, s, b, in(b, agent.Paused))
+			count("a pause", 1)
+			b = saved(t, s, b, in(b, agent.Active))
+			count("an activation", 1)
+			ok(t, s.DeleteAgent(t.Context(), b))
+			count("a deletion", 1)
+			c := saved(t, s, agent.Agent{}, anAgent(t, o))
+			ok(t, s.DeleteAgent(t.Context(), c))
+			count("the deletion of a draft", 0)
+			for _, want := range []int64{1, 0} {
+				ok(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, agent.Pause{By: "user_1"}))
+				count("the pause of a system agent", want)
+			}
+			for _, want := range []int64{1, 0} {
+				ok(t, s.DeletePause(t.Context(), o, "agent_system_dispatch", created))
+				count("its resumption", want)
+			}
+			stored, err := s.Tenant(t.Context(), o)
+			ok(t, err)
+			ok(t, s.SaveTenant(t.Context(), stored, month))
+			stored.Revision++
+			ok(t, s.SaveSettings(t.Context(), stored, anAct(o, 1)))
+			ok(t, s.AddUses(t.Context(), o, []tenant.Use{tenant.Makes("psa:ticket")}))
+			count("a change of the organization", 0)
+		}},
+		{"many changes of what listens at once are all counted", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			won := race(t, racers, nil, func(i int) error {
+				if i%2 == 0 {
+					return s.SavePause(t.Context(), o, id.Agent(fmt.Sprintf("agent_system_%d", i)), created, agent.Pause{By: "user_1"})
+				}
+				return s.SaveAgent(t.Context(), agent.Agent{}, in(anAgent(t, o), agent.Active), agent.Cap{})
+			})
+			same(t, "changes", won, racers)
+			got, err := s.Tenant(t.Context(), o)
+			ok(t, err)
+			same(t, "counted", got.Listeners, racers)
+		}},
+		{"nothing listens in an organization that is unknown or deleted", func(t trial, s Store) {
+			gone := announced(t, s, credit.Growth)
+			active := saved(t, s, agent.Agent{}, in(anAgent(t, gone), agent.Active))
+			ok(t, s.BeginErasure(t.Context(), tenant.Erasure{Org: gone, Event: "evt_1", Deleted: day(), Began: day(), Stage: tenant.Stopping, Next: day()}))
+			for o, why := range map[id.Org]error{anOrg(): tenant.ErrUnknown, gone: tenant.ErrDeleted} {
+				is(t, s.SaveAgent(t.Context(), agent.Agent{}, in(anAgent(t, o), agent.Active), agent.Cap{}), why)
+				is(t, s.SavePause(t.Context(), o, "agent_system_dispatch", created, agent.Pause{By: "user_1"}), why)
+			}
+			is(t, s.SaveAgent(t.Context(), active, active, agent.Cap{}), tenant.ErrDeleted)
+			is(t, s.DeleteAgent(t.Context(), active), tenant.ErrDeleted)
+			saved(t, s, agent.Agent{}, anAgent(t, anOrg())) // a draft does not listen
+		}},
 		{"the sessions of a user that were issued before the latest revocation are revoked", func(t trial, s Store) {
 			at := time.Now().UTC().Truncate(time.Second)
 			first := tenant.Revocation{Org: anOrg(), User: "user_1", Before: at, Expires: at.Add(tenant.MaxSession)}

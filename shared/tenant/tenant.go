@@ -48,7 +48,8 @@ type Tenant struct {
 
 	Settings Settings // the organization's own choices
 
-	Uses []Use // of the agents that were ever active, sorted
+	Uses      []Use // of the agents that were ever active, sorted
+	Listeners int64 // counts the changes of the agents that listen for events; a release before 0.2 does not count
 
 	Pause       Pause     // the organization's own pause
 	Resumed     time.Time // when the last pause ended
@@ -133,7 +134,7 @@ type Store interface {
 	// SaveTenant writes the Hub's data of t if the stored revision is still
 	// t.Revision, and moves the balance of month by the difference of the
 	// allocations, in one transaction. Otherwise it returns ErrStale. It leaves
-	// the stored settings, pause and uses unchanged.
+	// the stored settings, pause, uses and count of listeners unchanged.
 	SaveTenant(ctx context.Context, t Tenant, month credit.Month) error
 
 	// Revoke records a revocation at least until it expires. Repeating it changes
