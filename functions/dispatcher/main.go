@@ -19,7 +19,7 @@ func main() { boot.Main(wire.Start("dispatcher", handler, about)) }
 func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse] {
 	h := queue.Handler{
 		Dispatcher: &dispatch.Service{
-			Tenants: w.Store(), Agents: w.Store(), System: w.System(), Cache: dispatch.NewListenerCache(), Rules: w.Rules(), Deactivator: w.Agents(),
+			Tenants: w.Store(), Agents: w.Store(), System: w.System(), Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), Rules: w.Rules(), Deactivator: w.Agents(),
 			Profiles: w.Clients(), Runs: w.Store(), Quotas: w.Quotas(), Machine: w.Machine(),
 			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), Now: w.Now, Retention: w.Retention(),
 		},

@@ -10,14 +10,16 @@
 // An event that starts nothing costs one read: the record of its organization, which
 // says whether the listeners in memory are still right; see ListenerCache.
 //
-// Duplicates and limits are checked by reads before the first write: a refusal
-// then costs only the write of its reason and leaves no claim, so that no event
-// is called a duplicate of a run that never started. Between dispatchers that
-// check at the same time, ClaimDedup and AdmitWithinLimit decide.
+// A refusal leaves no claim, so that no event is called a duplicate of a run that never
+// started. Limits, and duplicates where they are likely or their claim is expensive, are
+// checked by reads before the first write: their refusal costs only the write of its
+// reason. Elsewhere the claim itself says that an event is a duplicate, which saves the
+// read for all others; see RecentClaims. Between dispatchers that check at the same
+// time, ClaimDedup and AdmitWithinLimit decide.
 //
 // The runs of an event are counted against the quotas of the organization together,
-// by one write before all others. A run that the other checks then refuse after all,
-// because two dispatchers checked at the same time, is taken out of the count.
+// by one write before all others. A run that a claim or a limit then refuses after all
+// is taken out of the count.
 //
 // If the table is down, nothing is decided and the queue delivers the event
 // again. If the machines are down, the run is recorded, and the queue or the
@@ -165,6 +167,7 @@ type Service struct {
 	Tenants     execution.Tenants
 	Agents      Agents
 	Cache       *ListenerCache // nil keeps no listeners
+	Recent      *RecentClaims  // nil reads the holder of every claim first
 	System      []agent.Agent  // agents of every organization
 	Rules       definition.Rules
 	Deactivator Deactivator
@@ -428,6 +431,7 @@ type attempt struct {
 	run      execution.Execution
 	seen     LimitStarts
 	holds    bool    // the run holds the claim on its event's content
+	unread   bool    // whether it does is not known: nothing was read, and nothing claimed
 	recorded bool    // an earlier delivery of the event recorded the run
 	counted  bool    // the quotas admit the run
 	no       refusal // the reason against it
@@ -443,10 +447,14 @@ func (s *Service) prepare(
 	ctx context.Context, e event.Event, l agent.Listener, t tenant.Tenant, now time.Time,
 ) (attempt, error) {
 	a := attempt{run: s.run(e, l, t, now)}
-	holder, err := s.Runs.DedupHolder(ctx, a.run, windowStart(e, now))
+	if !s.readsHolder(ctx, a.run, l.Definition.Limit) {
+		a.unread = true
+		return a, nil
+	}
+	holder, err := s.holder(ctx, a.run)
 	switch a.holds = holder == a.run.ID; {
 	case err != nil:
-		return a, fmt.Errorf("find the deduplication holder: %w", err)
+		return a, err
 	case a.holds:
 		if a.recorded, err = s.isRecorded(ctx, a.run); err != nil || a.recorded {
 			return a, err
@@ -466,6 +474,18 @@ func (s *Service) prepare(
 		a.no = refusal{definition.LimitReached, why, a.holds}
 	}
 	return a, nil
+}
+
+// holder returns the run that holds the claim on the content of x's event, or "".
+func (s *Service) holder(ctx context.Context, x execution.Execution) (id.Execution, error) {
+	holder, err := s.Runs.DedupHolder(ctx, x, windowStart(x.Trigger, x.Created))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("find the deduplication holder: %w", err)
+	case holder != "":
+		s.Recent.note(x, x.Created)
+	}
+	return holder, nil
 }
 
 // isRecorded reports whether an earlier delivery of the event recorded the run.
@@ -496,6 +516,7 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (ou
 			if no, err = s.admit(ctx, a, l); err != nil {
 				return "", "", err
 			}
+			a.unread = false
 		}
 		if no.outcome != "" {
 			return s.refused(ctx, a, no)
@@ -556,6 +577,7 @@ func (s *Service) admit(ctx context.Context, a attempt, l *definition.Limit) (re
 		if err != nil {
 			return refusal{}, fmt.Errorf("claim the deduplication window: %w", err)
 		}
+		s.Recent.note(x, now)
 		if holder != x.ID {
 			return duplicate(holder), nil
 		}
@@ -584,6 +606,13 @@ func (s *Service) refused(ctx context.Context, a attempt, no refusal) (definitio
 		return "", "", err
 	case started:
 		return definition.Started, "", nil
+	}
+	if a.unread { // an earlier delivery may have claimed the content
+		holder, err := s.holder(ctx, x)
+		if err != nil {
+			return "", "", err
+		}
+		no.holds = holder == x.ID
 	}
 	if no.holds {
 		if err := s.Runs.ReleaseDedup(ctx, x); err != nil {

@@ -268,6 +268,9 @@ func (h Handler) traced(ctx context.Context, r events.SQSMessage, e event.Event)
 // deliver dispatches an event. Of a suspect it counts the deliveries that do not
 // return: a worker that the platform could not start counts nothing.
 func (h Handler) deliver(ctx context.Context, r events.SQSMessage, e event.Event) error {
+	if receives(r) > 1 {
+		ctx = dispatch.Again(ctx)
+	}
 	if !suspect(r) {
 		return h.Dispatcher.Dispatch(ctx, e)
 	}
