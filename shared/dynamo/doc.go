@@ -99,7 +99,8 @@
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
 //	Revoke, user                     1      0     2      put with 1 index, if no later one is there
-//	Revoked                          1      2     0      batch of the session and its user, for every request with a session
+//	Standing                         1      3     0      batch of the session, its user and the tenant, for every request with a session
+//	Revoked                          1      2     0      batch of the session and its user, for an earlier vote on an approval
 //	BeginDelivery                    1      0     1      update; for an event that failed twice
 //	EndDelivery                      1      0     2      transaction of one deletion
 //	Lease                            1      0     1      update; one leases up to a tenth of the requests of a minute

@@ -33,18 +33,47 @@ func (s *Store) Revoke(ctx context.Context, r tenant.Revocation) error {
 
 // Revoked implements tenant.Store.
 func (s *Store) Revoked(ctx context.Context, session tenant.Session) (bool, error) {
-	var keys []item
-	for _, key := range revocationKeys(session) {
-		if key.err != nil {
-			return false, key.err
-		}
-		keys = append(keys, key.item())
-	}
-	found, err := s.getAll(ctx, keys, true)
+	keys := revocationKeys(session)
+	found, err := s.getKeys(ctx, keys)
 	if err != nil {
 		return false, err
 	}
-	for _, raw := range found {
+	return revokes(session, keys, found)
+}
+
+// Standing implements httpapi.Orgs.
+func (s *Store) Standing(ctx context.Context, session tenant.Session) (t tenant.Tenant, revoked bool, err error) {
+	own, keys := tenantKey(session.Org), revocationKeys(session)
+	found, err := s.getKeys(ctx, append(keys, own))
+	if err != nil {
+		return tenant.Tenant{}, false, err
+	}
+	if revoked, err = revokes(session, keys, found); err != nil {
+		return tenant.Tenant{}, false, err
+	}
+	t, err = tenantIn(session.Org, found[keyText(own.item())])
+	return t, revoked, err
+}
+
+// getKeys reads the items of some keys in one call, by keyText.
+func (s *Store) getKeys(ctx context.Context, keys []primary) (map[string]item, error) {
+	items := make([]item, 0, len(keys))
+	for _, key := range keys {
+		if key.err != nil {
+			return nil, key.err
+		}
+		items = append(items, key.item())
+	}
+	return s.getAll(ctx, items, true)
+}
+
+// revokes reports whether one of the items of these keys revokes a session.
+func revokes(session tenant.Session, keys []primary, found map[string]item) (bool, error) {
+	for _, key := range keys {
+		raw, ok := found[keyText(key.item())]
+		if !ok {
+			continue
+		}
 		var i revokedItem
 		if err := attributevalue.UnmarshalMap(raw, &i); err != nil {
 			return false, err

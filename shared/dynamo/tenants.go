@@ -99,11 +99,20 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 
 // Tenant implements tenant.Store.
 func (s *Store) Tenant(ctx context.Context, o id.Org) (tenant.Tenant, error) {
+	stored, err := s.getItem(ctx, tenantKey(o))
+	if err != nil {
+		return tenant.Tenant{}, err
+	}
+	return tenantIn(o, stored)
+}
+
+// tenantIn reads the item of a tenant; one without attributes was not found.
+func tenantIn(o id.Org, stored item) (tenant.Tenant, error) {
 	var i tenantItem
-	switch found, err := s.get(ctx, tenantKey(o), &i); {
+	switch err := attributevalue.UnmarshalMap(stored, &i); {
 	case err != nil:
 		return tenant.Tenant{}, err
-	case !found:
+	case len(stored) == 0:
 		return tenant.Tenant{}, tenant.ErrUnknown
 	case i.Erasing != "":
 		return tenant.Tenant{}, tenant.ErrUnknown.Because(tenant.ErrDeleted)

@@ -502,6 +502,13 @@ func orgPatterns() map[string]pattern {
 			session := tenant.Session{Org: org, JTI: "ses_01J", User: "user_1", Issued: start()}
 			return func(ctx context.Context) error { return got(w.store.Revoked(ctx, session)) }
 		},
+		"Standing": func(w *fixture) call {
+			session := tenant.Session{Org: org, JTI: "ses_01J", User: "user_1", Issued: start()}
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Standing(ctx, session)
+				return err
+			}
+		},
 		"BeginDelivery": func(w *fixture) call {
 			w.next++
 			name := fmt.Sprintf("msg_%d", w.next)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -28,11 +28,20 @@ type Keyring interface {
 	MarkUsed(ctx context.Context, k key.Key) error
 }
 
+// Orgs finds the organization of a caller, or returns tenant.ErrUnknown.
+type Orgs interface {
+	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+
+	// Standing is Tenant for the organization of a session, and reports in the same
+	// call whether the Hub revoked the session, also when the organization is unknown.
+	Standing(ctx context.Context, session tenant.Session) (t tenant.Tenant, revoked bool, err error)
+}
+
 // Auth is the Authenticator: it turns one credential into a caller.
 type Auth struct {
 	Sessions Sessions
 	Keys     Keyring
-	Tenants  execution.Tenants
+	Orgs     Orgs
 	Origins  []string // origins whose pages may write with a session cookie
 	Now      func() time.Time
 	Report   func(context.Context, error) // receives failures that refuse no caller
@@ -45,7 +54,7 @@ const (
 )
 
 // Caller returns the caller that sent r. It returns ErrUnauthorized unless r has
-// exactly one credential and that is valid, and caller.ErrForbidden for a cookie
+// exactly one credential and that is valid and not revoked, and caller.ErrForbidden for a cookie
 // that another site may have sent or an organization that the Hub has not
 // announced.
 func (a *Auth) Caller(r *http.Request) (caller.Caller, error) {
@@ -53,11 +62,30 @@ func (a *Auth) Caller(r *http.Request) (caller.Caller, error) {
 	if err != nil {
 		return caller.Caller{}, err
 	}
-	_, err = a.Tenants.Tenant(r.Context(), who.Org)
-	if errors.Is(err, tenant.ErrUnknown) {
+	revoked, err := a.standing(r.Context(), who)
+	switch {
+	case revoked:
+		return caller.Caller{}, ErrUnauthorized.Sayf("The session is not valid.").Because(errRevoked)
+	case errors.Is(err, tenant.ErrUnknown):
 		return caller.Caller{}, caller.ErrForbidden.Sayf("The organization %s is unknown.", who.Org)
+	case err != nil:
+		return caller.Caller{}, err
 	}
-	return who, err
+	return who, nil
+}
+
+// errRevoked is the logged cause of a refusal.
+var errRevoked = errors.New("the session was revoked")
+
+// standing looks up the organization of a caller, and whether the caller's session was
+// revoked.
+func (a *Auth) standing(ctx context.Context, who caller.Caller) (revoked bool, err error) {
+	if !who.Human() {
+		_, err := a.Orgs.Tenant(ctx, who.Org)
+		return false, err
+	}
+	_, revoked, err = a.Orgs.Standing(ctx, tenant.Session{Org: who.Org, JTI: who.Session, User: who.User, Issued: who.Issued})
+	return revoked, err
 }
 
 func (a *Auth) identify(r *http.Request) (caller.Caller, error) {

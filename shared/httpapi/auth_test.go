@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 func TestExactlyOneCredentialIsAccepted(t *testing.T) {
@@ -148,7 +150,7 @@ func TestTheLastUseOfAKeyIsWrittenOnceADay(t *testing.T) {
 	w := newFixture(t)
 	marks, told := 0, 0
 	auth := &Auth{
-		Sessions: w, Keys: markedOnce{w.store, &marks, nil}, Tenants: w.store, Now: w.now,
+		Sessions: w, Keys: markedOnce{w.store, &marks, nil}, Orgs: w.store, Now: w.now,
 		Report: func(context.Context, error) { told++ },
 	}
 	use := func() {
@@ -179,3 +181,56 @@ func TestTheLastUseOfAKeyIsWrittenOnceADay(t *testing.T) {
 		t.Errorf("%d reports of a write that failed", told)
 	}
 }
+
+// A revocations store finds that sessions were revoked.
+type revocations struct {
+	Orgs
+
+	err   error
+	asked []tenant.Session
+}
+
+func (s *revocations) Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error) {
+	s.asked = append(s.asked, session)
+	t, err := s.Tenant(ctx, session.Org)
+	return t, session.User == "user_gone", errors.Join(err, s.err)
+}
+
+// One call finds the revocations of a session and its organization.
+func TestARevokedSessionIsUnauthorizedWhateverItsOrganization(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	orgs := &revocations{Orgs: w.store}
+	auth := func(who caller.Caller) *Auth {
+		return &Auth{Sessions: session{who}, Orgs: orgs, Now: w.now}
+	}
+	issued := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
+	gone := caller.Caller{Org: "org_a", User: "user_gone", Session: "ses_1", Issued: issued}
+	stays := caller.Caller{Org: "org_a", User: "user_1", Session: "ses_2", Issued: issued}
+	lost, nowhere := gone, stays
+	lost.Org, nowhere.Org = "org_unknown", "org_unknown"
+	for who, want := range map[*caller.Caller]error{&gone: ErrUnauthorized, &lost: ErrUnauthorized, &stays: nil, &nowhere: caller.ErrForbidden} {
+		r := call{what: "GET /api/agents"}.request(w)
+		r.Header.Set("Authorization", "Bearer token")
+		got, err := auth(*who).Caller(r)
+		if !errors.Is(err, want) || want != nil && got.Org != "" {
+			t.Errorf("%s of %s: %+v, %v; want %v", who.User, who.Org, got, err, want)
+		}
+	}
+	for _, s := range orgs.asked {
+		if s.JTI == "" || !s.Issued.Equal(issued) {
+			t.Errorf("asked about %+v", s)
+		}
+	}
+	orgs.err = errors.New("no table")
+	r := call{what: "GET /api/agents"}.request(w)
+	r.Header.Set("Authorization", "Bearer token")
+	if got, err := auth(stays).Caller(r); !errors.Is(err, orgs.err) || got.Org != "" {
+		t.Errorf("without the table: %+v, %v", got, err)
+	}
+}
+
+// A session is the only one.
+type session struct{ who caller.Caller }
+
+func (s session) Caller(context.Context, string) (caller.Caller, error) { return s.who, nil }

@@ -40,6 +40,10 @@ func (oneCaller) MarkUsed(context.Context, key.Key) error { return nil }
 
 func (oneCaller) Tenant(context.Context, id.Org) (tenant.Tenant, error) { return tenant.Tenant{}, nil }
 
+func (oneCaller) Standing(context.Context, tenant.Session) (tenant.Tenant, bool, error) {
+	return tenant.Tenant{}, false, nil
+}
+
 func FuzzCredential(f *testing.F) {
 	f.Add(http.MethodPost, "Bearer "+goodToken, "", "", "")
 	f.Add(http.MethodGet, "", "a=b; hub_session="+goodToken, "", "")
@@ -47,7 +51,7 @@ func FuzzCredential(f *testing.F) {
 	f.Add(http.MethodGet, "", "", goodSecret, "")
 	f.Add(http.MethodGet, "", "hub_session="+goodToken+"; hub_session=x", goodSecret+" ", "null")
 	f.Add(http.MethodGet, "bearer\t"+goodToken, "hub_session", "ik_live_", "")
-	auth := &Auth{Sessions: oneCaller{}, Keys: oneCaller{}, Tenants: oneCaller{}, Origins: []string{"https://console.theoneagents.app"}, Now: time.Now}
+	auth := &Auth{Sessions: oneCaller{}, Keys: oneCaller{}, Orgs: oneCaller{}, Origins: []string{"https://console.theoneagents.app"}, Now: time.Now}
 	f.Fuzz(func(t *testing.T, method, bearer, cookie, secret, origin string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/agents", http.NoBody)
 		r.Method = method

@@ -167,7 +167,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	w.edge = Edge{
 		Auth: &Auth{
-			Sessions: w, Keys: w.store, Tenants: w.store, Origins: []string{"https://console.theoneagents.app"},
+			Sessions: w, Keys: w.store, Orgs: w.store, Origins: []string{"https://console.theoneagents.app"},
 			Now: func() time.Time { return w.now() }, Report: func(_ context.Context, err error) { t.Error(err) },
 		},
 		Limits: &limit.Limiter{

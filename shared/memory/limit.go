@@ -44,6 +44,18 @@ func (s *Store) Revoke(_ context.Context, r tenant.Revocation) error {
 func (s *Store) Revoked(_ context.Context, session tenant.Session) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.org(session.Org).hasRevoked(session), nil
+}
+
+func (o *org) hasRevoked(session tenant.Session) bool {
+	return o.revoked[session.JTI] || session.Issued.Before(o.issuedBefore[session.User])
+}
+
+// Standing implements httpapi.Orgs.
+func (s *Store) Standing(_ context.Context, session tenant.Session) (tenant.Tenant, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	o := s.org(session.Org)
-	return o.revoked[session.JTI] || session.Issued.Before(o.issuedBefore[session.User]), nil
+	t, err := o.known()
+	return t, o.hasRevoked(session), err
 }

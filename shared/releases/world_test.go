@@ -191,7 +191,7 @@ func (w *world) groups(t *testing.T) http.Handler {
 	cursors := sha256.Sum256([]byte(w.CursorSecret))
 	edge := httpapi.Edge{
 		Auth: &httpapi.Auth{
-			Sessions: w, Keys: w.store, Tenants: w.store, Now: w.now,
+			Sessions: w, Keys: w.store, Orgs: w.store, Now: w.now,
 			Report: func(_ context.Context, err error) { t.Error(err) },
 		},
 		Limits: &limit.Limiter{

@@ -70,6 +70,7 @@ type Store interface {
 	agent.VersionStore
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
+	Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error)
 	RunTally(ctx context.Context, o id.Org) (quota.Tally, error)
 }
 

@@ -35,6 +35,33 @@ func tenants() []promise {
 				same(t, "revoked", got, want)
 			}
 		}},
+		{"the standing of a session is that of its organization and of its revocations", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			revoked := tenant.Session{Org: o, JTI: "ses_1", User: "user_1", Issued: day()}
+			valid := tenant.Session{Org: o, JTI: "ses_2", User: "user_1", Issued: day()}
+			ok(t, s.Revoke(t.Context(), tenant.Revocation{Org: o, JTI: revoked.JTI, Expires: time.Now().Add(time.Hour)}))
+			want, err := s.Tenant(t.Context(), o)
+			ok(t, err)
+			standing := func(session tenant.Session, gone bool, why error) {
+				t.Helper()
+				got, revoked, err := s.Standing(t.Context(), session)
+				is(t, err, why)
+				same(t, "revoked", revoked, gone)
+				if why == nil {
+					same(t, "tenant", got, want)
+				}
+			}
+			standing(revoked, true, nil)
+			standing(valid, false, nil)
+			ok(t, s.Revoke(t.Context(), tenant.Revocation{Org: o, User: "user_1", Before: day().Add(time.Second), Expires: time.Now().Add(time.Hour)}))
+			standing(valid, true, nil)
+			valid.Issued = day().Add(time.Minute)
+			standing(valid, false, nil)
+			ok(t, s.BeginErasure(t.Context(), tenant.Erasure{Org: o, Event: "evt_1", Deleted: day(), Began: day(), Stage: tenant.Stopping, Next: day()}))
+			standing(valid, false, tenant.ErrDeleted)
+			standing(revoked, true, tenant.ErrDeleted)
+			standing(tenant.Session{Org: anOrg(), User: "user_1", Issued: day()}, false, tenant.ErrUnknown)
+		}},
 		{"the uses of agents that become active are added to those of their organization, and stay", func(t trial, s Store) {
 			o := announced(t, s, credit.Growth)
 			uses := func(want ...tenant.Use) {

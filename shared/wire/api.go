@@ -107,9 +107,8 @@ func (w *Wire) edge() httpapi.Edge {
 			Sessions: &session.Verifier{
 				Keys:   &session.Keys{URL: w.env.Need(boot.EnvJWKS), Client: &http.Client{Timeout: keysTimeout}, Now: w.Now},
 				Issuer: w.env.Need(boot.EnvIssuer), Audience: w.env.Need(boot.EnvAudience), Now: w.Now,
-				Revoked: w.Store().Revoked,
 			},
-			Keys: w.Store(), Tenants: w.Store(), Origins: w.env.List(boot.EnvOrigins),
+			Keys: w.Store(), Orgs: w.Store(), Origins: w.env.List(boot.EnvOrigins),
 			Now: w.Now, Report: w.Report,
 		},
 		Limits: &limit.Limiter{
