@@ -157,6 +157,8 @@
 //	ExecutionAt, new run             1      2     0      batch of the run and the payload
 //	Header                           1      1     0      get
 //	SaveStep                         1      0     1      put
+//	SaveNewStep                      1      0     1      put, before the first message of a notification
+//	FenceStep                        1      0     1      update, when a worker repeats a step that another had begun
 //	Commit: lease                    1      0     1      update
 //	Commit: lease after parking      1      0     5      update; 4 are the indexes by status
 //	Commit: renew                    1      0     3      update; 2 are the index open

@@ -410,9 +410,29 @@ func stepWrite(x execution.Execution, step execution.StepRecord) write {
 	return w
 }
 
+// SaveNewStep implements runner.Store.
+func (s *Store) SaveNewStep(ctx context.Context, x execution.Execution, step execution.StepRecord) error {
+	w := stepWrite(x, step)
+	w.cond, w.args = "attribute_not_exists(pk)", nil
+	return s.saveStep(ctx, w)
+}
+
 // SaveStep implements runner.Store.
 func (s *Store) SaveStep(ctx context.Context, x execution.Execution, step execution.StepRecord) error {
-	err := s.write(ctx, stepWrite(x, step))
+	return s.saveStep(ctx, stepWrite(x, step))
+}
+
+// FenceStep implements runner.Store.
+func (s *Store) FenceStep(ctx context.Context, x execution.Execution, step id.Step) error {
+	attempt := x.Lease.Attempt
+	return s.saveStep(ctx, write{
+		op: opUpdate, key: stepKey(x.Org, x.ID, step), set: map[string]any{"attempt": attempt},
+		cond: "attribute_exists(pk) AND attribute_not_exists(ended) AND attempt <= :attempt", args: map[string]any{":attempt": attempt},
+	})
+}
+
+func (s *Store) saveStep(ctx context.Context, w write) error {
+	err := s.write(ctx, w)
 	if refused(err) != nil {
 		return execution.ErrStale
 	}

@@ -820,6 +820,16 @@ func runPatterns() map[string]pattern {
 			x := w.leased()
 			return func(ctx context.Context) error { return w.store.SaveStep(ctx, x, answer()) }
 		},
+		"SaveNewStep": func(w *fixture) call {
+			x := w.leased()
+			return func(ctx context.Context) error { return w.store.SaveNewStep(ctx, x, answer()) }
+		},
+		"FenceStep": func(w *fixture) call {
+			x, s := w.leased(), answer()
+			s.Status = execution.StepRunning
+			w.ok(w.store.SaveStep(w.t.Context(), x, s))
+			return func(ctx context.Context) error { return w.store.FenceStep(ctx, x, s.ID) }
+		},
 		"Commit: lease": commits(func(w *fixture) execution.Change {
 			x, _ := w.begun().Leased(owner, 0, start())
 			return execution.Change{Execution: x}

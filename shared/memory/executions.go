@@ -142,6 +142,38 @@ func (r *run) header() execution.Execution {
 	return clone(x)
 }
 
+// SaveNewStep implements runner.Store.
+func (s *Store) SaveNewStep(_ context.Context, x execution.Execution, step execution.StepRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(x.Org).runs[x.ID]
+	if !ok {
+		return execution.ErrStale
+	}
+	if _, recorded := r.steps[step.ID]; recorded {
+		return execution.ErrStale
+	}
+	r.steps[step.ID] = clone(step)
+	return nil
+}
+
+// FenceStep implements runner.Store.
+func (s *Store) FenceStep(_ context.Context, x execution.Execution, step id.Step) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.org(x.Org).runs[x.ID]
+	if !ok {
+		return execution.ErrStale
+	}
+	fenced, recorded := r.steps[step]
+	fenced.Attempt = x.Lease.Attempt
+	if !recorded || !r.takes(fenced) {
+		return execution.ErrStale
+	}
+	r.steps[step] = fenced
+	return nil
+}
+
 // SaveStep implements runner.Store.
 func (s *Store) SaveStep(_ context.Context, x execution.Execution, step execution.StepRecord) error {
 	s.mu.Lock()

@@ -32,6 +32,15 @@ type Store interface {
 	// written it.
 	SaveStep(ctx context.Context, x execution.Execution, s execution.StepRecord) error
 
+	// SaveNewStep is SaveStep for a step of which the caller has read no record. It
+	// returns execution.ErrStale when there is one.
+	SaveNewStep(ctx context.Context, x execution.Execution, s execution.StepRecord) error
+
+	// FenceStep makes SaveStep refuse the recorded step to every attempt before the one
+	// of the run's lease. It returns execution.ErrStale when a later attempt has written
+	// the step, or the step has ended.
+	FenceStep(ctx context.Context, x execution.Execution, s id.Step) error
+
 	// SaveMaker records until execution.MakerKept after now that a run made an
 	// object. Of several runs the first stays.
 	SaveMaker(ctx context.Context, org id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error

@@ -321,6 +321,9 @@ func (t *turn) step(ctx context.Context, at execution.TraceEntry, stuck bool) (n
 		next, err := t.reopen(ctx, gate)
 		return next, true, err
 	}
+	if at, err = t.fence(ctx, at); err != nil {
+		return next, false, err
+	}
 	task := step.Task{Run: t.x, Definition: at.Definition, Scope: scope, Facts: facts, Lease: reservation{t, at.ID}}
 	if at.Status == execution.StepRunning {
 		task.Before = &at.StepRecord

@@ -309,6 +309,29 @@ func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, 
 	}
 }
 
+// fence returns a step that an earlier worker has begun as that worker left it. It may be
+// alive and about to record another effect: first its records of the step are refused.
+func (t *turn) fence(ctx context.Context, at execution.TraceEntry) (execution.TraceEntry, error) {
+	if at.Status != execution.StepRunning || at.Attempt >= t.x.Lease.Attempt {
+		return at, nil
+	}
+	if err := t.lease(ctx); err != nil {
+		return at, err
+	}
+	if err := t.Store.FenceStep(ctx, t.x, at.ID); err != nil {
+		return at, fmt.Errorf("fence step %s: %w", at.ID, err)
+	}
+	x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
+	if err != nil {
+		return at, err
+	}
+	if x.Revision != t.x.Revision {
+		return at, execution.ErrStale
+	}
+	t.steps, at.StepRecord = steps, steps[at.ID]
+	return at, nil
+}
+
 // saveMaker records the object that a completed action made, before its step is
 // recorded: a worker that dies in between repeats both. Events about the object then
 // count as caused by this run. A run that waited may be older than the agents that
@@ -398,14 +421,20 @@ func (t *turn) holdOf(s execution.StepRecord) credit.Hold {
 	return t.x.Holds[s.ID]
 }
 
-// Intend implements step.Lease.
+// Intend implements step.Lease. Of two workers of one machine that intend the same
+// effect, the second has not read what the first intends: it is refused.
 func (r reservation) Intend(ctx context.Context, s execution.StepRecord) error {
 	r.lock()
 	s.Attempt = r.x.Lease.Attempt
 	x := r.x
 	r.unlock()
-	if err := r.Store.SaveStep(ctx, x, s); err != nil {
+	save := r.Store.SaveStep
+	if _, known := r.steps[s.ID]; !known {
+		save = r.Store.SaveNewStep
+	}
+	if err := save(ctx, x, s); err != nil {
 		return fmt.Errorf("record step %s: %w", s.ID, err)
 	}
+	r.remember(s)
 	return nil
 }

@@ -840,9 +840,26 @@ func (s *store) Header(ctx context.Context, o id.Org, x id.Execution) (execution
 	return through(ctx, s.world, "store.Header", x, func() (execution.Execution, error) { return s.Store.Header(ctx, o, x) })
 }
 
+// FenceStep counts as SaveStep.
+func (s *store) FenceStep(ctx context.Context, x execution.Execution, step id.Step) error {
+	return throughErr(ctx, s.world, "store.SaveStep", x.ID, func() error { return s.Store.FenceStep(ctx, x, step) })
+}
+
+// SaveNewStep counts as SaveStep.
+func (s *store) SaveNewStep(ctx context.Context, x execution.Execution, saved execution.StepRecord) error {
+	return s.saves(ctx, x, saved, s.Store.SaveNewStep)
+}
+
 func (s *store) SaveStep(ctx context.Context, x execution.Execution, saved execution.StepRecord) error {
+	return s.saves(ctx, x, saved, s.Store.SaveStep)
+}
+
+func (s *store) saves(
+	ctx context.Context, x execution.Execution, saved execution.StepRecord,
+	save func(context.Context, execution.Execution, execution.StepRecord) error,
+) error {
 	return throughErr(ctx, s.world, "store.SaveStep", x.ID, func() error {
-		err := s.Store.SaveStep(ctx, x, saved)
+		err := save(ctx, x, saved)
 		s.world.note("%s: step %s %s under %d: %v", x.ID, saved.ID, saved.Status, saved.Attempt, err)
 		return err
 	})

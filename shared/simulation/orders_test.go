@@ -638,6 +638,10 @@ func situations() []situation {
 			[]string{"worker", "cancel", "delete", "remove", "other", "twin"},
 		},
 		{
+			"message", list(tell("n"), act("b")), func(p *play) { p.works("store.SaveStep") },
+			[]string{"worker", "cancel", "crashed"},
+		},
+		{
 			"model", list(think("judge"), act("b")), func(p *play) { p.works("model.Ask") },
 			[]string{"worker", "cancel", "other", "twin", "sweep"},
 		},
@@ -785,6 +789,8 @@ func (p *play) role(name string) func(context.Context) error {
 		return p.later(p.asked.Remind.Add(time.Second), p.turn("waits", machine.OpRun))
 	case "twin":
 		return p.turn("twin", machine.OpRun)
+	case "crashed": // the machine has no answer of its first call and calls again
+		return p.turn("runs", machine.OpRun)
 	case "other":
 		return p.later(p.leaseEnd, p.turn("other", machine.OpRun))
 	case "sweep":
@@ -900,10 +906,11 @@ func (p *play) checkAnswer(a *actor, x execution.Execution) {
 	}
 }
 
-// checkWithinLeases checks a schedule in which no lease expires: no step is
-// executed twice, and a model's answer is kept and charged.
+// checkWithinLeases checks a schedule in which no lease expires and no machine calls
+// twice: no step is executed twice, and a model's answer is kept and charged.
 func (p *play) checkWithinLeases() {
-	if slices.ContainsFunc(p.choices, func(l choice) bool { return l.call == passing }) {
+	again := slices.Contains(p.roles[:], "crashed")
+	if again || slices.ContainsFunc(p.choices, func(l choice) bool { return l.call == passing }) {
 		return
 	}
 	keys := p.products.keys()

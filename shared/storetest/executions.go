@@ -250,6 +250,30 @@ func steps() []promise {
 		}
 	}
 	return []promise{
+		{"one of many racing workers records a new step", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			won := race(t, racers, execution.ErrStale, func(int) error {
+				return s.SaveNewStep(t.Context(), x, step("a", execution.StepRunning, 2))
+			})
+			same(t, "winners", won, 1)
+			is(t, s.SaveNewStep(t.Context(), x, step("a", execution.StepRunning, 3)), execution.ErrStale)
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepRunning, 2)))
+		}},
+		{"a fenced step is refused to earlier attempts", func(t trial, s Store) {
+			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
+			x.Lease.Attempt = 2
+			is(t, s.FenceStep(t.Context(), x, "a"), execution.ErrStale)
+			before := step("a", execution.StepRunning, 1)
+			ok(t, s.SaveStep(t.Context(), x, before))
+			ok(t, s.FenceStep(t.Context(), x, "a"))
+			_, got := read(t, s, x)
+			same(t, "its record", got["a"].Output, before.Output)
+			is(t, s.SaveStep(t.Context(), x, step("a", execution.StepCompleted, 1)), execution.ErrStale)
+			ok(t, s.FenceStep(t.Context(), x, "a"))
+			ok(t, s.SaveStep(t.Context(), x, step("a", execution.StepCompleted, 2)))
+			x.Lease.Attempt = 3
+			is(t, s.FenceStep(t.Context(), x, "a"), execution.ErrStale)
+		}},
 		{"a step is read as it was written", func(t trial, s Store) {
 			x := begun(t, s, aRun(anOrg(), "agent_1", 1))
 			a, b := step("a", execution.StepCompleted, 1), step("b", execution.StepWaiting, 1)
