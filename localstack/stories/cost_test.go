@@ -1,6 +1,7 @@
 package stories_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"maps"
 	"math"
@@ -312,8 +313,22 @@ type workload struct {
 	read, write float64           // its budget
 }
 
-// measure counts the usage of a workload once.
-func (o *org) measure(w workload) bill.Usage {
+// warm lets the dispatcher learn which agents listen for an event, as a busy one knows
+// it: it keeps what it read a second after it saw their organization as it is. The twins
+// of an event that was handled start nothing.
+func (o *org) warm(handled doc) {
+	o.t.Helper()
+	for range 2 {
+		twin, since := maps.Clone(handled), time.Now()
+		twin["id"], twin["published_at"] = "evt_"+rand.Text(), since.UTC().Format(time.RFC3339)
+		o.put(text(twin, "source_product"), text(twin, "event_type"), twin)
+		o.eventually("a twin is handled", func() bool { return len(o.lines(o.outputs.Stack["DispatcherFunctionName"], since)) > 0 })
+		time.Sleep(time.Until(since.Add(1100 * time.Millisecond)))
+	}
+}
+
+// measure counts the usage of a workload once, and returns its event.
+func (o *org) measure(w workload) (bill.Usage, doc) {
 	o.t.Helper()
 	before := map[string]bool{}
 	for _, x := range o.runs() {
@@ -353,7 +368,7 @@ func (o *org) measure(w workload) bill.Usage {
 	}
 	const envelope = 300 // bytes that the bus adds
 	u.EventBytes, u.Products = len(raw)+envelope, u.Products-calls
-	return u
+	return u, e
 }
 
 // The usage of each workload is that on which make cost and the README rest, and within
@@ -385,15 +400,17 @@ func TestTheUsageIsThatOfTheBill(t *testing.T) {
 	approve := func(exec string) { o.must(http.StatusOK, o.decide(o.approvalOf(exec), "approved")) }
 	const tries = 6
 	for name, w := range map[string]workload{
-		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 8, 17},
-		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 8, 20},
-		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 20, 56},
-		bill.Nothing:      {event("ticket.resolved", doc{"resolution": "Done."}), nil, 3, 1},
+		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 5, 17},
+		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 5, 20},
+		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 14, 56},
+		bill.Nothing:      {event("ticket.resolved", doc{"resolution": "Done."}), nil, 1, 1},
 	} {
-		o.measure(w) // the first run of the month opens the balance
+		_, handled := o.measure(w) // the first run of the month opens the balance
 		differs := ""
 		for try := range tries {
-			u := o.measure(w)
+			o.warm(handled)
+			u, e := o.measure(w)
+			handled = e
 			read, write := u.Units()
 			t.Logf("%s, try %d: %+v", name, try, u)
 			if best, found := recorded[name]; file != "" && (!found || less(u, best)) {
