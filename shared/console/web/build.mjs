@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import * as esbuild from "esbuild";
+import { load } from "js-yaml";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../../..");
@@ -53,6 +54,48 @@ const styles = {
 	},
 };
 
+// The schemas of a definition, from the document of the API: "agent:schemas" is an object of
+// them by name, with the first sentence of each description.
+const schemas = {
+	name: "schemas",
+	setup(build) {
+		build.onResolve({ filter: /^agent:schemas$/ }, ({ path }) => ({ path, namespace: "schemas" }));
+		build.onLoad({ filter: /.*/, namespace: "schemas" }, async () => {
+			const file = join(root, "shared/httpapi/openapi.yaml");
+			const all = load(await readFile(file, "utf8")).components.schemas;
+			const kept = {};
+			const shorten = (schema) => {
+				if (Array.isArray(schema)) return schema.map(shorten);
+				if (typeof schema !== "object" || schema === null) return schema;
+				const { $ref, properties, description, items, oneOf, type, required, default: usual } = schema;
+				const name = $ref?.slice($ref.lastIndexOf("/") + 1);
+				if (name && !(name in kept)) {
+					kept[name] = {};
+					kept[name] = shorten(all[name]);
+				}
+				return {
+					$ref: name,
+					type,
+					required,
+					default: usual,
+					enum: schema.enum,
+					description:
+						description
+							?.trim()
+							.match(/^.*?[.:](?=\s|$)/s)?.[0]
+							.replaceAll(/\s+/g, " ") ?? description,
+					oneOf: oneOf && shorten(oneOf),
+					items: items && shorten(items),
+					properties:
+						properties && Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, shorten(value)])),
+				};
+			};
+			shorten({ $ref: "AgentInput" });
+			return { contents: `export default ${JSON.stringify(kept)}`, watchFiles: [file] };
+		});
+	},
+};
+
 const common = {
 	absWorkingDir: root,
 	bundle: true,
@@ -60,7 +103,7 @@ const common = {
 	jsx: "automatic",
 	jsxImportSource: "preact",
 	logLevel: "warning",
-	plugins: [icons, styles],
+	plugins: [icons, styles, schemas],
 };
 
 const pages = (outdir, more) => ({

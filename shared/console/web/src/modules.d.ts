@@ -6,3 +6,9 @@ declare module "lucide:*" {
 	const shapes: Shape[];
 	export default shapes;
 }
+
+// Schemas of a definition by name, shortened; see build.mjs.
+declare module "agent:schemas" {
+	const schemas: Readonly<Record<string, import("./editor/schema.ts").Shape>>;
+	export default schemas;
+}
