@@ -20,11 +20,13 @@ import { percent } from "./agents.tsx";
 import { costOf, type Outline, outlineOf } from "./describing.ts";
 
 const Definition = lazy(() => import("./definition.tsx"));
+const Activity = lazy(() => import("./activity.tsx"));
 
 // The trial of an agent gets its tab here when it comes.
 const tabs = [
 	["", "Overview"],
 	["definition", "Definition"],
+	["activity", "Activity"],
 ] as const;
 
 /** One agent: what it does, its definition, why it did or did not run, and its versions. */
@@ -90,6 +92,8 @@ export default function AgentPage() {
 			<ErrorBoundary>
 				{now === "definition" ? (
 					<Definition key={id} open={answer.data} />
+				) : now === "activity" ? (
+					<Activity key={id} agent={agent} />
 				) : (
 					<Overview key={id} open={answer.data} />
 				)}
@@ -212,6 +216,9 @@ function Figures({ agent }: { agent: Agent }) {
 				</div>
 			</dl>
 			<p class="meta">{word<string>(conflicts, agent.conflict_behavior, (c) => c)}.</p>
+			<p>
+				<a href={`/agents/${agent.id}/activity`}>Why did it run, or not?</a>
+			</p>
 		</section>
 	);
 }
