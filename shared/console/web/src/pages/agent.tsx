@@ -21,12 +21,14 @@ import { costOf, type Outline, outlineOf } from "./describing.ts";
 
 const Definition = lazy(() => import("./definition.tsx"));
 const Activity = lazy(() => import("./activity.tsx"));
+const Versions = lazy(() => import("./versions.tsx"));
 
 // The trial of an agent gets its tab here when it comes.
 const tabs = [
 	["", "Overview"],
 	["definition", "Definition"],
 	["activity", "Activity"],
+	["versions", "Versions"],
 ] as const;
 
 /** One agent: what it does, its definition, why it did or did not run, and its versions. */
@@ -35,10 +37,20 @@ export default function AgentPage() {
 	const answer = useAsk(agentAsk(id));
 	const above = <a href="/agents">Agents</a>;
 	if (!answer.data) {
+		const gone = answer.error?.status === 404;
 		return (
 			<Page title="Agent" above={above}>
 				{answer.error ? (
-					<ErrorNote error={answer.error} what="this agent" again={() => void answer.refetch()} />
+					<>
+						<ErrorNote error={answer.error} what="this agent" again={() => void answer.refetch()} />
+						{gone && (
+							<section class="gone">
+								<ErrorBoundary>
+									<Versions id={id} agent={undefined} />
+								</ErrorBoundary>
+							</section>
+						)}
+					</>
 				) : (
 					<Loading what="the agent" />
 				)}
@@ -94,6 +106,8 @@ export default function AgentPage() {
 					<Definition key={id} open={answer.data} />
 				) : now === "activity" ? (
 					<Activity key={id} agent={agent} />
+				) : now === "versions" ? (
+					<Versions key={id} id={id} agent={answer.data} />
 				) : (
 					<Overview key={id} open={answer.data} />
 				)}
