@@ -15,6 +15,8 @@ import pathlib
 import shutil
 import sys
 
+import calls
+
 # Seconds after which a thread lets another run. Python's 5 ms would delay each call that
 # comes while a function's call is prepared.
 SWITCH = 0.0005
@@ -73,7 +75,8 @@ def main() -> None:
     shutil.rmtree(state / "tmp", ignore_errors=True)  # left by an earlier start
     (state / "tmp").mkdir(parents=True)
     forget_assets(state)
-    env = environment(args.port, state, dict(os.environ), args.keep)
+    listening = calls.listen()
+    env = environment(args.port, state, dict(os.environ), args.keep) | calls.environment(listening.getsockname()[1])
     os.environ.clear()
     os.environ.update(env)
 
@@ -91,6 +94,8 @@ def main() -> None:
             sys.exit(str(err))
 
     from ministack import app
+
+    calls.install(app, listening)
 
     # The data is a large and growing heap without garbage: looking through it stopped
     # everything for up to a quarter of a second, every few seconds. What a request
