@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 )
@@ -34,6 +35,13 @@ type Entry struct {
 	Outcome   definition.Outcome
 	Detail    string
 	Execution id.Execution // set if a run was started
+	Client    id.Client    // of the event; empty for none, and in old entries
+
+	// Related is the run because of which the event started none: the one that had
+	// started for the same content, or the one that caused the event; empty for none,
+	// and in old entries.
+	Related id.Execution
+	Fault   *condition.Fault // the comparison that refused the event; nil for none, and in old entries
 }
 
 // ID returns the id of the refusal of an event at an agent. It is

@@ -106,6 +106,22 @@ func (d Definition) Judge(f condition.Facts) (Outcome, string) {
 	return Started, ""
 }
 
+// Fault returns the comparison because of which Judge refuses the event, or nil when no
+// single comparison does.
+func (d Definition) Fault(f condition.Facts) *condition.Fault {
+	for _, filter := range d.Trigger.Filters {
+		if fault := filter.Fault(f); fault != nil {
+			return fault
+		}
+	}
+	for _, c := range d.Conditions {
+		if ok, _ := c.Holds(f); !ok {
+			return c.Fault(f)
+		}
+	}
+	return nil
+}
+
 // UsesClient reports whether the agent's conditions read the client's profile.
 func (d Definition) UsesClient() bool {
 	return slices.ContainsFunc(d.Conditions, func(c condition.Condition) bool { return c.LooksAt(condition.InClient) })

@@ -260,7 +260,9 @@ type verdict struct {
 	listener agent.Listener
 	outcome  definition.Outcome
 	why      string
-	traced   bool // whether the cause of the event, which the platform found, refuses a start
+	fault    *condition.Fault // the comparison that refused the event, if one did
+	related  id.Execution     // the run because of which the agent does not run
+	traced   bool             // whether the cause of the event, which the platform found, refuses a start
 
 	decided bool    // an earlier delivery of the event decided for good
 	start   attempt // at starting the run, of an agent that runs
@@ -284,6 +286,12 @@ func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, t tena
 			facts.Budget = budget.Part(budget.Left() / (len(listeners) - i))
 		}
 		v.outcome, v.why = s.judge(l, facts)
+		switch v.outcome { //nolint:exhaustive // the other outcomes have neither.
+		case definition.Filtered, definition.ConditionNotMet:
+			v.fault = l.Definition.Fault(facts)
+		case definition.LoopGuard:
+			v.related = f.Event.Cause()
+		}
 		if v.outcome == definition.Started {
 			v.outcome, v.why = standing(t)
 		}
@@ -363,7 +371,7 @@ func (s *Service) admitted(ctx context.Context, e event.Event, rootRuns int, ver
 		case slices.Contains(may, v.start.run.ID):
 			v.start.counted = true
 		default:
-			v.start.no = refusal{definition.QuotaReached, full.Sentence(), v.start.holds}
+			v.start.no = refusal{outcome: definition.QuotaReached, why: full.Sentence(), holds: v.start.holds}
 		}
 	}
 	if e.AgentTriggered() {
@@ -383,11 +391,14 @@ func (s *Service) apply(ctx context.Context, e event.Event, v verdict, t tenant.
 		}
 	}
 	if v.starts() || v.traced {
-		outcome, why, err := s.start(ctx, v.start, v.listener.Definition.Limit)
-		if err != nil || outcome == definition.Started {
+		no, err := s.start(ctx, v.start, v.listener.Definition.Limit)
+		if err != nil || no.outcome == definition.Started {
 			return err
 		}
-		v.outcome, v.why = outcome, why
+		v.outcome, v.why = no.outcome, no.why
+		if no.related != "" {
+			v.related = no.related
+		}
 	}
 	err := s.Runs.Refuse(ctx, s.entry(e, v))
 	if err != nil || v.outcome != definition.Broken {
@@ -401,6 +412,7 @@ func (s *Service) entry(e event.Event, v verdict) activity.Entry {
 	return activity.Entry{
 		ID: activity.ID(e.Org, v.listener.Agent, e.ID, e.Published), Org: e.Org, Agent: v.listener.Agent, At: s.Now(),
 		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: v.outcome, Detail: render.Cut(v.why, activity.MaxDetail-len("…")),
+		Client: e.Client, Related: v.related, Fault: v.fault,
 	}
 }
 
@@ -471,7 +483,7 @@ func (s *Service) prepare(
 		return a, fmt.Errorf("read the starts of the limit: %w", err)
 	}
 	if _, why := a.seen.Starts.Admit(a.run.ID, *limit, now); why != "" {
-		a.no = refusal{definition.LimitReached, why, a.holds}
+		a.no = refusal{outcome: definition.LimitReached, why: why, holds: a.holds}
 	}
 	return a, nil
 }
@@ -497,13 +509,14 @@ func (s *Service) isRecorded(ctx context.Context, x execution.Execution) (bool, 
 	return err == nil, nil
 }
 
-func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (outcome definition.Outcome, why string, err error) {
+// start starts the run, with the outcome Started, or returns why it does not.
+func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (end refusal, err error) {
 	x := a.run
 	ctx, starting := span.Start(ctx, "start", span.Internal)
 	defer func() {
 		starting.Text(span.Agent, string(x.Agent))
 		starting.Text(span.Execution, string(x.ID))
-		starting.Text(span.Outcome, string(outcome))
+		starting.Text(span.Outcome, string(end.outcome))
 		if err != nil {
 			starting.Fail(fault.From(err).Code)
 		}
@@ -514,7 +527,7 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (ou
 		if no.outcome == "" {
 			var err error
 			if no, err = s.admit(ctx, a, l); err != nil {
-				return "", "", err
+				return refusal{}, err
 			}
 			a.unread = false
 		}
@@ -522,10 +535,10 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (ou
 			return s.refused(ctx, a, no)
 		}
 		if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
-			return "", "", fmt.Errorf("record: %w", err)
+			return refusal{}, fmt.Errorf("record: %w", err)
 		}
 	}
-	return definition.Started, "", s.Machine.Start(ctx, x.Cursor())
+	return refusal{outcome: definition.Started}, s.Machine.Start(ctx, x.Cursor())
 }
 
 // place moves the span of the dispatch to the trace of the event, whose cause is
@@ -549,11 +562,12 @@ func (s *Service) run(e event.Event, l agent.Listener, t tenant.Tenant, now time
 type refusal struct {
 	outcome definition.Outcome
 	why     string
-	holds   bool // whether the run holds the claim on its event's content
+	holds   bool         // whether the run holds the claim on its event's content
+	related id.Execution // the run because of which it is not admitted; empty for none
 }
 
 func duplicate(of id.Execution) refusal {
-	return refusal{outcome: definition.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window)}
+	return refusal{outcome: definition.Duplicate, why: fmt.Sprintf("an event with the same content started %s within %v", of, Window), related: of}
 }
 
 // windowStart returns the time at which the deduplication window of an event
@@ -590,7 +604,7 @@ func (s *Service) admit(ctx context.Context, a attempt, l *definition.Limit) (re
 	case err != nil:
 		return refusal{}, fmt.Errorf("count against the limit: %w", err)
 	case why != "":
-		return refusal{definition.LimitReached, why, true}, nil
+		return refusal{outcome: definition.LimitReached, why: why, holds: true}, nil
 	}
 	return refusal{}, nil
 }
@@ -598,31 +612,31 @@ func (s *Service) admit(ctx context.Context, a attempt, l *definition.Limit) (re
 // refused returns the refusal, unless an earlier delivery of the event has
 // started the run: then Started. It releases a claim that the refused run
 // holds, and takes a counted run out of the quotas.
-func (s *Service) refused(ctx context.Context, a attempt, no refusal) (definition.Outcome, string, error) {
+func (s *Service) refused(ctx context.Context, a attempt, no refusal) (refusal, error) {
 	x := a.run
 	started, err := s.isRecorded(ctx, x)
 	switch {
 	case err != nil:
-		return "", "", err
+		return refusal{}, err
 	case started:
-		return definition.Started, "", nil
+		return refusal{outcome: definition.Started}, nil
 	}
 	if a.unread { // an earlier delivery may have claimed the content
 		holder, err := s.holder(ctx, x)
 		if err != nil {
-			return "", "", err
+			return refusal{}, err
 		}
 		no.holds = holder == x.ID
 	}
 	if no.holds {
 		if err := s.Runs.ReleaseDedup(ctx, x); err != nil {
-			return "", "", fmt.Errorf("release the deduplication claim: %w", err)
+			return refusal{}, fmt.Errorf("release the deduplication claim: %w", err)
 		}
 	}
 	if a.counted {
 		if err := s.Quotas.WithdrawRun(ctx, x.Org, x.ID, x.Created); err != nil {
-			return "", "", err
+			return refusal{}, err
 		}
 	}
-	return no.outcome, no.why, nil
+	return no, nil
 }

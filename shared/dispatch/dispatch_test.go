@@ -285,6 +285,7 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 			want := activity.Entry{
 				ID: activity.ID(org, a, e.ID, e.Published), Org: org, Agent: a, At: decided, Event: e.ID,
 				EventType: "ticket.created", Product: "psa", Outcome: tc.want, Detail: got[0].Detail,
+				Client: e.Client, Related: got[0].Related, Fault: got[0].Fault,
 			}
 			if tc.want == definition.Started {
 				want.ID, want.Execution = activity.StartID(org, a, e.ID, e.Published), execution.ID(org, a, e)
@@ -294,6 +295,12 @@ func TestEveryRefusalIsRecordedWithItsReason(t *testing.T) {
 			}
 			if !strings.Contains(got[0].Detail, tc.why) || tc.want != definition.Started && got[0].Detail == "" {
 				t.Errorf("the reason is %q", got[0].Detail)
+			}
+			if compared := tc.want == definition.Filtered || tc.want == definition.ConditionNotMet; compared != (got[0].Fault != nil) {
+				t.Errorf("the fault is %+v", got[0].Fault)
+			}
+			if related := got[0].Related; (related == "exec_1") != (tc.want == definition.LoopGuard) || related != "exec_1" && related != "" {
+				t.Errorf("%s is related to %q", tc.want, related)
 			}
 			if runs := len(slices.Compact(d.started)); (runs == 1) != (tc.want == definition.Started) {
 				t.Errorf("%d runs were started", runs)
@@ -808,6 +815,9 @@ func TestDuplicatesOfAnEventAreRefusedWithinTheWindow(t *testing.T) {
 			d.expect(a, tc.want, definition.Started)
 			d.must(d.Dispatch(t.Context(), first)) // the first may still be delivered again
 			d.expect(a, tc.want, definition.Started)
+			if got := d.entries(a)[0]; tc.want == definition.Duplicate && got.Related != execution.ID(org, a, first) {
+				t.Errorf("the duplicate is related to %q", got.Related)
+			}
 			if tc.want == definition.Duplicate && !strings.Contains(d.entries(a)[0].Detail, string(execution.ID(org, a, first))) {
 				t.Errorf("the reason is %q", d.entries(a)[0].Detail)
 			}

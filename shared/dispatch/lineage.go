@@ -94,7 +94,7 @@ func (s *Service) countBelow(ctx context.Context, o id.Org, verdicts []verdict, 
 		case err != nil:
 			v.err = fmt.Errorf("count below the root event: %w", err)
 		case !slices.Contains(may, v.start.run.ID):
-			v.start.no = refusal{definition.QuotaReached, full.Sentence(), v.start.holds}
+			v.start.no = refusal{outcome: definition.QuotaReached, why: full.Sentence(), holds: v.start.holds}
 		}
 	}
 }

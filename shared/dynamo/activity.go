@@ -8,10 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // A refusal must be found by its event, so that a redelivery finds the first
@@ -38,6 +40,9 @@ type refusalItem struct {
 	Product   string `dynamodbav:"product"`
 	Outcome   string `dynamodbav:"outcome"`
 	Detail    string `dynamodbav:"detail,omitempty"`
+	Client    string `dynamodbav:"client,omitempty"`
+	Related   string `dynamodbav:"related,omitempty"`
+	Fault     string `dynamodbav:"fault,omitempty"` // JSON
 	Moved     bool   `dynamodbav:"moved,omitempty"` // a copy at the time of the decision is listed instead
 	Expires   int64  `dynamodbav:"expires"`
 }
@@ -55,7 +60,10 @@ func (s *Store) Refuse(ctx context.Context, e activity.Entry) error {
 		if err := attributevalue.UnmarshalMap(stands, &first); err != nil {
 			return err
 		}
-		e, moved, err = first.entry(e.Org, e.Agent), first.Moved, nil
+		if e, err = first.entry(e.Org, e.Agent); err != nil {
+			return err
+		}
+		moved = first.Moved
 	}
 	if err != nil || !moved {
 		return err
@@ -75,27 +83,58 @@ func refusalAt(at time.Time, e activity.Entry, moved bool) refusalItem {
 	return refusalItem{
 		primary: refusalKey(e.Org, e.Agent, e.ID, at), ID: string(e.ID), At: nanos(e.At),
 		Event: string(e.Event), EventType: e.EventType, Product: e.Product, Outcome: string(e.Outcome), Detail: e.Detail,
+		Client: string(e.Client), Related: string(e.Related), Fault: faultText(e.Fault),
 		Moved: moved, Expires: e.At.Add(activity.Kept).Unix(),
 	}
 }
 
+// faultText returns a fault as JSON, which keeps every digit of its values; "" for none.
+func faultText(f *condition.Fault) string {
+	if f == nil {
+		return ""
+	}
+	doc := map[string]any{"path": f.Path, "operator": string(f.Operator), "wanted": f.Wanted, "found": f.Found}
+	if f.Missing {
+		doc["missing"] = true
+	}
+	return jsonvalue.Canonical(doc)
+}
+
+// readFault is the reverse of faultText.
+func readFault(text string, out **condition.Fault) error {
+	if text == "" {
+		return nil
+	}
+	doc, err := jsonvalue.Object([]byte(text))
+	if err != nil {
+		return fmt.Errorf("read a fault: %w", err)
+	}
+	path, _ := doc["path"].(string)
+	operator, _ := doc["operator"].(string)
+	*out = &condition.Fault{
+		Path: path, Operator: condition.Operator(operator), Wanted: doc["wanted"], Found: doc["found"], Missing: doc["missing"] == true,
+	}
+	return nil
+}
+
 // entry returns the entry stored in an item.
-func (i refusalItem) entry(o id.Org, a id.Agent) activity.Entry {
-	return activity.Entry{
+func (i refusalItem) entry(o id.Org, a id.Agent) (activity.Entry, error) {
+	e := activity.Entry{
 		ID: id.Activity(i.ID), Org: o, Agent: a, At: timeOf(i.At),
 		Event: id.Event(i.Event), EventType: i.EventType, Product: i.Product,
-		Outcome: definition.Outcome(i.Outcome), Detail: i.Detail,
+		Outcome: definition.Outcome(i.Outcome), Detail: i.Detail, Client: id.Client(i.Client), Related: id.Execution(i.Related),
 	}
+	return e, readFault(i.Fault, &e.Fault)
 }
 
 // listed returns the entry as lists show it. Items from before late decisions
 // were copied are listed at the time of their event, and show that time.
-func (i refusalItem) listed(o id.Org, a id.Agent) activity.Entry {
-	e := i.entry(o, a)
+func (i refusalItem) listed(o id.Org, a id.Agent) (activity.Entry, error) {
+	e, err := i.entry(o, a)
 	if at := refusalTime(i.SK); e.At.Sub(at).Abs() > prompt+time.Second {
 		e.At = at
 	}
-	return e
+	return e, err
 }
 
 // Missed implements hold.Store.
@@ -269,7 +308,11 @@ func (s *Store) declined(ctx context.Context, w window) ([]entryRow, activity.Pl
 				return nil, "", err
 			}
 			oldest = refusalTime(textOf(i, schema.SortKey))
-			if e := r.listed(w.org, w.agent); !r.Moved && w.has(e) {
+			e, err := r.listed(w.org, w.agent)
+			if err != nil {
+				return nil, "", err
+			}
+			if !r.Moved && w.has(e) {
 				rows = append(rows, entryRow{e})
 			}
 		}

@@ -20,8 +20,8 @@ func TestARefusalWithoutACopyIsListedAtTheTimeOfItsEvent(t *testing.T) {
 		"decided ahead of time": {published.Add(-time.Hour), published},
 	} {
 		i := refusalItem{primary: refusalKey("org_a", "agent_1", "act_1", published), At: nanos(tc.decided)}
-		if got := i.listed("org_a", "agent_1").At; !got.Equal(tc.want) {
-			t.Errorf("%s: listed at %v, want %v", name, got, tc.want)
+		if got, err := i.listed("org_a", "agent_1"); err != nil || !got.At.Equal(tc.want) {
+			t.Errorf("%s: listed at %v, %v; want %v", name, got.At, err, tc.want)
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
@@ -318,7 +319,8 @@ func (w *fixture) entry() activity.Entry {
 	return activity.Entry{
 		ID: activity.ID(org, x.Agent, x.Trigger.ID, x.Trigger.Published), Org: org, Agent: x.Agent, At: x.Created,
 		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: definition.Filtered, Detail: "priority is p2, not p1",
+		Outcome: definition.Filtered, Detail: "priority is p2, not p1", Client: x.Trigger.Client,
+		Fault: &condition.Fault{Path: "priority", Operator: condition.Eq, Wanted: "p1", Found: "p2"},
 	}
 }
 

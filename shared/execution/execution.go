@@ -203,7 +203,7 @@ func (x Execution) Entry() activity.Entry {
 		ID:  activity.StartID(x.Org, x.Agent, x.Trigger.ID, x.Trigger.Published),
 		Org: x.Org, Agent: x.Agent, At: x.Created,
 		Event: x.Trigger.ID, EventType: x.Trigger.Type, Product: x.Trigger.Product,
-		Outcome: definition.Started, Execution: x.ID,
+		Outcome: definition.Started, Execution: x.ID, Client: x.Trigger.Client,
 	}
 }
 

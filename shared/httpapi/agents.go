@@ -308,8 +308,13 @@ func milliseconds(d time.Duration) *int64 {
 }
 
 func viewEntry(e activity.Entry) spec.Activity {
-	return spec.Activity{
+	view := spec.Activity{
+		ClientID: text(e.Client), RelatedExecutionID: text(e.Related),
 		ID: string(e.ID), At: whole(e.At), EventID: string(e.Event), EventType: e.EventType,
 		SourceProduct: e.Product, Outcome: spec.Outcome(e.Outcome), Detail: e.Detail, ExecutionID: text(e.Execution),
 	}
+	if f := e.Fault; f != nil {
+		view.Fault = &spec.ActivityFault{Path: f.Path, Operator: spec.Operator(f.Operator), Wanted: f.Wanted, Found: f.Found, Missing: f.Missing}
+	}
+	return view
 }

@@ -16,10 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -117,6 +119,7 @@ func written() []golden {
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/versions/1"}, nil},
 
 		{"first page", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=2"}, nil},
+		{"refused", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=2"}, refuse},
 		{"no limit", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?limit=0"}, nil},
 		{"broken cursor", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?cursor=AAAA"}, nil},
 
@@ -137,6 +140,7 @@ func written() []golden {
 		{"of days", call{as: "read", what: "GET /api/executions?from=2026-03-09&to=2026-03-10"}, nil},
 		{"of the day before", call{as: "read", what: "GET /api/executions?from=2026-03-08&to=2026-03-09"}, nil},
 		{"of several statuses", call{as: "read", what: "GET /api/executions?status=failed,waiting_approval&limit=1"}, nil},
+		{"of several parameters", call{as: "read", what: "GET /api/executions?status=failed&status=waiting_approval&limit=1"}, nil},
 		{"a status twice", call{as: "read", what: "GET /api/executions?status=failed,failed"}, nil},
 		{"an unknown status of several", call{as: "read", what: "GET /api/executions?status=failed,done"}, nil},
 		{"an empty status of several", call{as: "read", what: "GET /api/executions?status=failed,"}, nil},
@@ -434,6 +438,25 @@ func changeScope(t *testing.T, w *fixture) {
 // exhaustLimit takes all permits of a viewer of org_a in this minute.
 func exhaustLimit(_ *testing.T, w *fixture) {
 	for w.edge.Limits.Take(context.Background(), caller.Caller{Org: "org_a", User: "user_viewer"}).Allowed {
+	}
+}
+
+// refuse records a filtered event and a duplicate.
+func refuse(t *testing.T, w *fixture) {
+	t.Helper()
+	e := activity.Entry{
+		ID: "act_01FILTERED", Org: "org_a", Agent: agentID, At: now, Event: "evt_01LOW", EventType: "ticket.created", Product: "psa",
+		Outcome: definition.Filtered, Detail: `priority must be "p1"; it is missing`, Client: "cli_acme",
+		Fault: &condition.Fault{Path: "priority", Operator: condition.Eq, Wanted: "p1", Missing: true},
+	}
+	again := activity.Entry{
+		ID: "act_01AGAIN", Org: "org_a", Agent: agentID, At: now.Add(-time.Second), Event: "evt_01AGAIN", EventType: "ticket.created", Product: "psa",
+		Outcome: definition.Duplicate, Detail: "an event with the same content started " + doneID + " within 5m0s", Related: doneID,
+	}
+	for _, e := range []activity.Entry{e, again} {
+		if err := w.store.Refuse(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

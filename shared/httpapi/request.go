@@ -148,15 +148,17 @@ func oneOf[T, V ~string](in *request, name string, values []V) *T {
 	return &v
 }
 
-// someOf returns a query parameter that must be a list of the values, separated by
-// commas, or nil. It may name a value once.
+// someOf returns a query parameter that must be a list of the values, or nil. The
+// values are separated by commas or, as many generated clients send them, each in a
+// parameter of its own. Each is given once.
 func someOf[T, V ~string](in *request, name string, values []V) *[]T {
-	s := in.param(name)
-	if s == nil {
+	in.known[name] = true
+	given, ok := in.query[name]
+	if !ok {
 		return nil
 	}
 	var list []T
-	for part := range strings.SplitSeq(*s, ",") {
+	for part := range strings.SplitSeq(strings.Join(given, ","), ",") {
 		switch {
 		case !slices.Contains(values, V(part)):
 			in.Fault(name, "must be one or more of %s, separated by commas", offer(part, values))

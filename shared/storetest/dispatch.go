@@ -13,10 +13,12 @@ import (
 
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 func dispatches() []promise {
@@ -156,6 +158,9 @@ func refusal(o id.Org, a id.Agent, n int) activity.Entry {
 	return activity.Entry{
 		ID: activity.ID(o, a, e.ID, e.Published), Org: o, Agent: a, At: e.Published,
 		Event: e.ID, EventType: e.Type, Product: e.Product, Outcome: definition.Filtered, Detail: "n is too small",
+		Client: e.Client, Related: "exec_1", Fault: &condition.Fault{
+			Path: "n", Operator: condition.Gt, Wanted: int64(9007199254740993), Found: []any{"<a>", jsonvalue.Number("0.5"), nil, true},
+		},
 	}
 }
 

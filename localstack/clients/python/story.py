@@ -164,7 +164,8 @@ def approved(client: AuthenticatedClient, agent: Agent) -> str:
     the run's id."""
 
     def asking() -> str | None:
-        page = must(list_executions.sync(client=client, agent_id=agent.id, status=ExecutionStatus.WAITING_APPROVAL), "list")
+        status = [ExecutionStatus.WAITING_APPROVAL, ExecutionStatus.FAILED]
+        page = must(list_executions.sync(client=client, agent_id=agent.id, status=status), "list")
         # The total is counted by a read of its own, which may see the run first.
         return page.executions[0].id if page.total == 1 and page.executions else None
 

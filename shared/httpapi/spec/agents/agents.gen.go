@@ -119,6 +119,54 @@ func (e ConflictBehavior) Valid() bool {
 	}
 }
 
+// Defines values for Operator.
+const (
+	Contains   Operator = "contains"
+	EndsWith   Operator = "ends_with"
+	Eq         Operator = "eq"
+	Exists     Operator = "exists"
+	Gt         Operator = "gt"
+	Gte        Operator = "gte"
+	In         Operator = "in"
+	Lt         Operator = "lt"
+	Lte        Operator = "lte"
+	Ne         Operator = "ne"
+	NotIn      Operator = "not_in"
+	StartsWith Operator = "starts_with"
+)
+
+// Valid indicates whether the value is a known member of the Operator enum.
+func (e Operator) Valid() bool {
+	switch e {
+	case Contains:
+		return true
+	case EndsWith:
+		return true
+	case Eq:
+		return true
+	case Exists:
+		return true
+	case Gt:
+		return true
+	case Gte:
+		return true
+	case In:
+		return true
+	case Lt:
+		return true
+	case Lte:
+		return true
+	case Ne:
+		return true
+	case NotIn:
+		return true
+	case StartsWith:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Outcome.
 const (
 	AgentError           Outcome = "agent_error"
@@ -251,6 +299,46 @@ type Activity struct {
 
 	// ExecutionID The execution, when one was started.
 	ExecutionID *string `json:"execution_id"`
+
+	// ClientID The client that the event is about; null when it names none, and for an old entry.
+	ClientID *string `json:"client_id"`
+
+	// RelatedExecutionID The execution because of which none was started: the one that an event with the same content started (`duplicate`), or the one that caused the event (`loop_guard`). Null otherwise, when it is not known, and for an old entry.
+	RelatedExecutionID *string `json:"related_execution_id"`
+
+	// Fault The comparison that refused the event (`filtered`, `condition_not_met`); null otherwise, when no single comparison did, and for an old entry.
+	Fault *ActivityFault `json:"fault"`
+}
+
+// ActivityFault A comparison of a filter or a condition that does not hold. A value of more than 80 characters is a text that describes it.
+type ActivityFault struct {
+	// Path The path of the field; a field of the client's profile begins with `client_context`.
+	Path string `json:"path"`
+
+	// Operator How a comparison tests the field against `value`. Comparison is exact and
+	// case-sensitive, and no type is converted: a field of another type does not match.
+	// The last column is the result when the field does not exist.
+	//
+	// | operator | `value` is | holds when the field | missing field |
+	// |---|---|---|---|
+	// | `eq` | string, number, boolean or null | equals `value` | does not hold |
+	// | `ne` | string, number, boolean or null | does not equal `value`; the exact opposite of `eq` | holds |
+	// | `gt` | number | is a number greater than `value` | does not hold |
+	// | `gte` | number | is a number greater than or equal to `value` | does not hold |
+	// | `lt` | number | is a number less than `value` | does not hold |
+	// | `lte` | number | is a number less than or equal to `value` | does not hold |
+	// | `contains` | string | is a string that contains `value` | does not hold |
+	// | `starts_with` | string | is a string that starts with `value` | does not hold |
+	// | `ends_with` | string | is a string that ends with `value` | does not hold |
+	// | `in` | array | equals an entry of `value` | does not hold |
+	// | `not_in` | array | equals no entry of `value`; the exact opposite of `in` | holds |
+	// | `exists` | boolean | exists (`true`) or does not exist (`false`); `null` exists | holds for `false` |
+	Operator Operator `json:"operator"`
+	Wanted   AnyValue `json:"wanted"`
+	Found    AnyValue `json:"found"`
+
+	// Missing Whether the field is missing.
+	Missing bool `json:"missing"`
 }
 
 // ActivityList A page of activity entries, newest first.
@@ -457,6 +545,9 @@ type AgentVersionList struct {
 	NextCursor *NextCursor `json:"next_cursor"`
 }
 
+// AnyValue defines model for AnyValue.
+type AnyValue = any
+
 // Category The area of the business that an agent or an event type belongs to.
 type Category string
 
@@ -489,6 +580,26 @@ type Fault struct {
 
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
+
+// Operator How a comparison tests the field against `value`. Comparison is exact and
+// case-sensitive, and no type is converted: a field of another type does not match.
+// The last column is the result when the field does not exist.
+//
+// | operator | `value` is | holds when the field | missing field |
+// |---|---|---|---|
+// | `eq` | string, number, boolean or null | equals `value` | does not hold |
+// | `ne` | string, number, boolean or null | does not equal `value`; the exact opposite of `eq` | holds |
+// | `gt` | number | is a number greater than `value` | does not hold |
+// | `gte` | number | is a number greater than or equal to `value` | does not hold |
+// | `lt` | number | is a number less than `value` | does not hold |
+// | `lte` | number | is a number less than or equal to `value` | does not hold |
+// | `contains` | string | is a string that contains `value` | does not hold |
+// | `starts_with` | string | is a string that starts with `value` | does not hold |
+// | `ends_with` | string | is a string that ends with `value` | does not hold |
+// | `in` | array | equals an entry of `value` | does not hold |
+// | `not_in` | array | equals no entry of `value`; the exact opposite of `in` | holds |
+// | `exists` | boolean | exists (`true`) or does not exist (`false`); `null` exists | holds for `false` |
+type Operator string
 
 // Outcome The decision about an event for an agent.
 //
