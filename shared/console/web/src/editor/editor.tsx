@@ -120,7 +120,7 @@ export default function Editor(props: EditorProps) {
 			const merge = await import("@codemirror/merge");
 			if (over || original === undefined) return;
 			view.current?.dispatch({
-				effects: merging.current.reconfigure(merge.unifiedMergeView({ original, mergeControls: true, gutter: true })),
+				effects: merging.current.reconfigure(merge.unifiedMergeView({ original, mergeControls, gutter: true })),
 			});
 		};
 		if (original === undefined) view.current?.dispatch({ effects: merging.current.reconfigure([]) });
@@ -153,6 +153,7 @@ function extensions(newest: Newest, merging: Compartment): Extension {
 		EditorView.lineWrapping,
 		look,
 		placeholders,
+		replacing,
 		merging.of([]),
 		autocompletion({ override: [(context) => complete(context, newest.current.knowledge)], icons: false }),
 		hoverTooltip((view, pos) => {
@@ -192,6 +193,37 @@ const told = (act: () => void) => () => {
 	act();
 	return true;
 };
+
+/** The browser itself writes styles into the page when a text replaces a selection, which the
+ * policy refuses and reports. So the editor makes that change instead of the browser. */
+const replacing = EditorView.domEventHandlers({
+	beforeinput(event, view) {
+		const { from, to, empty } = view.state.selection.main;
+		const typed = event.inputType === "insertText" ? event.data : /^deleteContent/.test(event.inputType) ? "" : null;
+		if (empty || typed === null || view.composing) return false;
+		const made = () =>
+			view.state.update(view.state.replaceSelection(typed), {
+				userEvent: typed ? "input.type" : "delete.selection",
+				scrollIntoView: true,
+			});
+		const handlers = typed ? view.state.facet(EditorView.inputHandler) : [];
+		if (!handlers.some((handler) => handler(view, from, to, typed, made))) view.dispatch(made());
+		event.preventDefault();
+		return true;
+	},
+});
+
+/** mergeControls names what the two buttons beside a difference do. */
+function mergeControls(type: "accept" | "reject", act: (event: MouseEvent) => void): HTMLElement {
+	const button = document.createElement("button");
+	button.type = "button";
+	button.textContent = type === "accept" ? "Keep mine" : "Take theirs";
+	button.addEventListener("mousedown", act);
+	button.addEventListener("click", (event) => {
+		if (event.detail === 0) act(event); // by keyboard
+	});
+	return button;
+}
 
 function handleOf(view: EditorView, newest: Newest): Handle {
 	const text = () => view.state.doc.toString();

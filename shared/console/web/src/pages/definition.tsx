@@ -216,8 +216,7 @@ export default function Definition({ open }: { open: OpenAgent }) {
 			{against !== undefined && (
 				<div class="note draft-note" role="status">
 					<span>
-						Green is yours, red is what version {base.agent.version} has instead. Take each back, or leave yours, and
-						save.
+						Green is yours, red is what version {base.agent.version} has instead. Choose at each place, and save.
 					</span>
 					<button type="button" class="link" onClick={() => setAgainst(undefined)}>
 						Hide the other version
