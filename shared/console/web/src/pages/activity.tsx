@@ -19,11 +19,7 @@ import { moment } from "../time.ts";
 import { counted, outcomes, plain, state } from "../words.ts";
 import { conditionOf } from "./describing.ts";
 
-type Row = Schema["Activity"] & {
-	client_id?: string | null;
-	related_execution_id?: string | null;
-	fault?: { path: string } | null;
-};
+type Row = Schema["Activity"];
 
 const page = 200;
 const days = 7;
