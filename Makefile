@@ -254,7 +254,7 @@ lint-console: .local/web/installed $(web)/src/api.gen.d.ts ## check types, style
 	$(say) "console's pages"
 	@node_modules/.bin/tsc --project $(web)
 	@node_modules/.bin/biome check --config-path=.ci/console --error-on-warnings $(web) localstack/stories/browser
-	@node $(web)/build.mjs --test .local/web/tests && node --test .local/web/tests/
+	@node $(web)/build.mjs --test .local/web/tests && node --test .local/web/tests/*.mjs
 
 lint-infra: .local/tools/installed .local/lint-infra/installed .local/functions/built dist/console/site dist/docs/site dist/infra ## check the template with cfn-lint and the state machines with an ASL validator
 	$(say) "CloudFormation template"
@@ -314,8 +314,9 @@ check:
 
 # Packages are found from the sources by a link in the project's folder.
 .local/web/installed: $(web)/package.json $(web)/package-lock.json
-	@rm -rf $(@D)/node_modules && mkdir -p $(@D) && cp $^ $(@D)
-	$(step) "Installing the console's packages" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(@D)
+	@cmp -s $(web)/package-lock.json $(@D)/package-lock.json && [ -e $@ ] || { rm -rf $@ && cp $^ $(@D) && \
+		localstack/local/step.sh "Installing the console's packages" npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund --prefer-offline; }
 	@ln -sfn .local/web/node_modules node_modules
 	@touch $@
 

@@ -214,7 +214,7 @@ func (c site) write(w http.ResponseWriter, r *http.Request, status int, data []b
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := w.Write(data); err != nil {
+	if _, err := w.Write(data); err != nil { //nolint:gosec // a file of ours, or JSON.
 		c.s.Log.InfoContext(r.Context(), "the visitor left", "err", err)
 	}
 }

@@ -145,15 +145,13 @@ export class Person {
 		assert.deepEqual(found, [], `axe at ${where}`);
 	}
 
-	/** shots takes a picture in both sizes, light and dark, into .local/shots, each checked
+	/** shots takes a picture in both sizes, or in those given, light and dark, into .local/shots, each checked
 	 * by axe and for scrolling sideways. The page must not change meanwhile. */
-	async shots(name: string): Promise<void> {
+	async shots(name: string, sizes = [phone, desk]): Promise<void> {
 		await mkdir(".local/shots", { recursive: true });
 		const before = this.page.viewportSize();
-		for (const [size, width] of [
-			[phone, 390],
-			[desk, 1360],
-		] as const) {
+		for (const size of sizes) {
+			const { width } = size;
 			await this.page.setViewportSize(size);
 			for (const scheme of ["light", "dark"] as const) {
 				await this.page.emulateMedia({ colorScheme: scheme });

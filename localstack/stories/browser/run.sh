@@ -12,4 +12,4 @@ fi
 node shared/console/web/build.mjs --stories .local/web/stories
 export CHROMIUM="$chromium"
 exec .local/bin/local with -state .local/test/console -- \
-	node --test --test-concurrency=2 ${1:+--test-name-pattern="$1"} .local/web/stories/
+	node --test --test-concurrency=2 ${1:+--test-name-pattern="$1"} .local/web/stories/*.mjs

@@ -44,11 +44,11 @@ story("the session ends while a page is open: the page stays, and works again af
 	await ann.heading("Settings").waitFor();
 	ann.expected.add(401);
 	await ann.context.clearCookies();
-	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
 	await ann.page.getByRole("dialog").getByText("Your session ended").waitFor();
 	await ann.heading("Settings").waitFor();
 	await ann.signIn(org, "user_ann", "owner");
-	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
 	await ann.page.getByRole("dialog").waitFor({ state: "detached" });
 });
 
@@ -82,6 +82,15 @@ story("a first visit is small, and an unchanged page asks little and changes not
 	const statics = ann.loaded.requests - ann.calls.length;
 	assert.ok(ann.loaded.bytes <= 110_000, `${ann.loaded.bytes} bytes`);
 	assert.ok(statics <= 8, `${statics} requests of static files`);
+	const sizes = await ann.page.evaluate(() =>
+		(performance.getEntriesByType("resource") as PerformanceResourceTiming[]).map(
+			(e) => [e.name, e.encodedBodySize] as const,
+		),
+	);
+	const sum = (ending: string) => sizes.reduce((n, [name, size]) => n + (name.endsWith(ending) ? size : 0), 0);
+	assert.ok(sum(".js") > 0 && sum(".js") <= 45_000, `${sum(".js")} bytes of scripts`);
+	assert.ok(sum(".css") <= 10_000, `${sum(".css")} bytes of style`);
+	assert.ok(sum(".woff2") <= 30_000, `${sum(".woff2")} bytes of fonts`);
 	await eventually("the page is quiet", async () => (await ann.mutations(() => ann.page.waitForTimeout(1500))) === 0);
 	const before = ann.calls.length;
 	assert.equal(await ann.mutations(() => ann.page.waitForTimeout(12_000)), 0, "changes while polling the unchanged");
@@ -96,4 +105,43 @@ story("no page of the console has data of an organization in its answer", async 
 		assert.equal(answer.status, 200);
 		assert.equal(/appr_|org_|exec_/.test(body), false, body);
 	}
+});
+
+story("keys lead everywhere, and a pasted id opens what it names", async (s) => {
+	const org = await s.org();
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open("/");
+	await ann.heading("Home").waitFor();
+	await ann.page.keyboard.press("?");
+	await ann.page.getByRole("dialog", { name: "Keys" }).getByText("Go to a page, or to a pasted id").waitFor();
+	await ann.shots("keys");
+	await ann.page.keyboard.press("Escape");
+	await ann.page.keyboard.press("ControlOrMeta+k");
+	const field = ann.page.getByRole("combobox");
+	await field.waitFor();
+	assert.equal(await field.evaluate((e) => e === document.activeElement), true, "one can type at once");
+	await ann.page.keyboard.type("cre");
+	await ann.page.keyboard.press("Enter");
+	await ann.heading("Credits").waitFor();
+	await ann.page.keyboard.press("ControlOrMeta+k");
+	await ann.page.keyboard.type("appr_unknown");
+	ann.expected.add(404);
+	await ann.shots("palette");
+	await ann.page.keyboard.press("Enter");
+	await ann.sees(/is not in org_/);
+	await ann.sees("approval_not_found");
+	await ann.shots("approval-missing");
+});
+
+story("offline the page stays, says so, and writes nothing", async (s) => {
+	const org = await s.org();
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open("/approvals");
+	await ann.sees("Nothing waits for anyone");
+	ann.expected.add(0);
+	await ann.context.setOffline(true);
+	await ann.sees(/You are offline/);
+	await ann.sees("Nothing waits for anyone");
+	await ann.context.setOffline(false);
+	await ann.page.getByText(/You are offline/).waitFor({ state: "detached" });
 });

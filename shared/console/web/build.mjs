@@ -96,6 +96,39 @@ const schemas = {
 	},
 };
 
+// Pages are never rendered on a server: what the router has for that is left out.
+const noServer = {
+	name: "no server",
+	setup(build) {
+		build.onResolve({ filter: /\/prerender\.js$/ }, () => ({ path: "prerender.js", namespace: "empty" }));
+		build.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "export default undefined" }));
+	},
+};
+
+// What pages share is one script, not one for each set of pages that use the same parts:
+// everything that loads with a page imports all of it, and esbuild puts it together.
+const core = {
+	name: "core",
+	setup(build) {
+		const sharing = /src[/\\](main|(pages|editor)[/\\].+)\.tsx?$/;
+		build.onLoad({ filter: sharing }, async ({ path }) => ({
+			contents: `${await readFile(path, "utf8")}\nimport "core";\n`,
+			loader: path.endsWith("x") ? "tsx" : "ts",
+		}));
+		build.onResolve({ filter: /^core$/ }, () => ({ path: "core.ts", namespace: "core" }));
+		build.onLoad({ filter: /.*/, namespace: "core" }, async () => {
+			const own = (await readdir(src)).filter((name) => !/^(main|routes|shell)\./.test(name));
+			const parts = (await readdir(join(src, "parts"))).map((name) => `parts/${name}`);
+			const modules = [];
+			for (const name of [...own, ...parts].filter((name) => /(?<!\.d|\.test)\.tsx?$/.test(name))) {
+				// A module that knows a page or the editor belongs to those that show it.
+				if (!/from "\.{1,2}\/(pages|editor)\//.test(await readFile(join(src, name), "utf8"))) modules.push(name);
+			}
+			return { contents: modules.map((name) => `import "./${name}";`).join("\n"), loader: "ts", resolveDir: src };
+		});
+	},
+};
+
 const common = {
 	absWorkingDir: root,
 	bundle: true,
@@ -108,6 +141,7 @@ const common = {
 
 const pages = (outdir, more) => ({
 	...common,
+	plugins: [...common.plugins, noServer, core],
 	entryPoints: { main: join(src, "main.tsx"), styles: "styles" },
 	outdir,
 	write: false,
@@ -215,7 +249,7 @@ switch (mode) {
 				});
 			},
 		};
-		const context = await esbuild.context(pages(outdir, { plugins: [...common.plugins, rebuilt] }));
+		const context = await esbuild.context(pages(outdir, { plugins: [...common.plugins, noServer, core, rebuilt] }));
 		await context.watch();
 		const end = async () => {
 			await context.dispose();

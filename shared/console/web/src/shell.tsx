@@ -16,18 +16,23 @@ import { approvalsAsk } from "./asks.ts";
 import { session } from "./door.ts";
 import { useKeys } from "./keys.ts";
 import { roleName, useMe } from "./me.ts";
+import { useOnline } from "./online.ts";
 import * as paces from "./paces.ts";
 import { Dialog } from "./parts/dialog.tsx";
 import { ErrorNote } from "./parts/error.tsx";
 import { Icon } from "./parts/icon.tsx";
-import { Loading } from "./parts/loading.tsx";
+import { KeyHelp, Palette } from "./parts/palette.tsx";
 import { Pages } from "./routes.tsx";
 import { signInAddress, signOutAddress } from "./sign.ts";
-import { client, useAsk } from "./store.ts";
+import { useAsk } from "./store.ts";
+
+// The paths that are pages here. The Hub and the API's documentation may have the same
+// origin, and are left to the browser.
+const ours = /^\/(?!(hub|docs|api)(\/|$))/;
 
 export function Shell() {
 	return (
-		<LocationProvider>
+		<LocationProvider scope={ours}>
 			<Frame />
 		</LocationProvider>
 	);
@@ -52,12 +57,25 @@ const places: readonly Place[] = [
 	{ href: "/settings", title: "Settings", key: "s", icon: settings, thumb: false },
 ];
 
+const entries = [
+	...places.map((p) => ({ title: p.title, href: p.href, keys: `g ${p.key}` })),
+	{ title: "New agent", href: "/agents/new" },
+	{ title: "Integration keys", href: "/settings/keys" },
+	{ title: "Webhook secret", href: "/settings/webhook" },
+	{ title: "Preferences", href: "/settings/preferences" },
+];
+
 function Frame() {
 	const { path, route } = useLocation();
 	const me = useMe();
 	const [failed, setFailed] = useState<Error>();
 	const main = useRef<HTMLElement>(null);
 	const first = useRef(true);
+	const [over, setOver] = useState<"palette" | "keys">();
+	useKeys("Everywhere", [
+		{ keys: "mod+k", does: "Go to a page, or to a pasted id", run: () => setOver("palette") },
+		{ keys: "?", does: "These keys", run: () => setOver("keys") },
+	]);
 	useKeys("Go to", [
 		...places.map((p) => ({ keys: `g ${p.key}`, does: p.title, run: () => route(p.href) })),
 		{
@@ -70,7 +88,10 @@ function Frame() {
 		},
 	]);
 	// A new page begins without the fault of the one before
-	useEffect(() => setFailed(undefined), [path]);
+	useEffect(() => {
+		setFailed(undefined);
+		setOver(undefined);
+	}, [path]);
 
 	if (session.value === "ended" && !me.data) return <SignedOut />;
 	return (
@@ -85,7 +106,7 @@ function Frame() {
 					<ErrorNote error={failed} what="the page" again={() => location.reload()} />
 				) : me.error && !me.data ? (
 					<ErrorNote error={me.error} what="your organization" again={() => void me.refetch()} />
-				) : me.data ? (
+				) : (
 					<ErrorBoundary onError={setFailed}>
 						<Pages
 							onChange={() => {
@@ -95,13 +116,13 @@ function Frame() {
 							}}
 						/>
 					</ErrorBoundary>
-				) : (
-					<Loading what="your organization" />
 				)}
 			</main>
 			<p class="hidden" aria-live="polite">
 				{announcement}
 			</p>
+			{over === "palette" && <Palette entries={entries} onClose={() => setOver(undefined)} />}
+			{over === "keys" && <KeyHelp onClose={() => setOver(undefined)} />}
 			{session.value === "ended" && me.data && <SessionEnded />}
 		</div>
 	);
@@ -178,7 +199,7 @@ function Who({ me }: { me: ReturnType<typeof useMe>["data"] }) {
 			<p class="who-user" title={me.user_id ?? undefined}>
 				<bdi>{me.user_id}</bdi> · {roleName(me)}
 			</p>
-			<a class="sign-out" href={signOutAddress()} data-native>
+			<a class="sign-out" href={signOutAddress()}>
 				<Icon shapes={leave} size={14} /> Sign out
 			</a>
 		</>
@@ -191,7 +212,7 @@ function SignedOut() {
 		<main class="signed-out" id="main">
 			<h1>One Agents</h1>
 			<p>Sign in to see this page.</p>
-			<a class="button primary" href={signInAddress()} target="_self">
+			<a class="button primary" href={signInAddress()}>
 				Sign in
 			</a>
 		</main>
@@ -200,44 +221,19 @@ function SignedOut() {
 
 /** The page stays as it is below this dialog: what was typed is there after the sign-in. */
 function SessionEnded() {
-	const here = `${location.pathname}${location.search}`;
 	return (
 		<Dialog title="Your session ended">
 			<p>Sign in again. What you typed stays on this page if you sign in in a new tab.</p>
 			<div class="actions">
-				<a
-					class="button"
-					href={signInAddress()}
-					target="_blank"
-					rel="noopener"
-					onClick={() => {
-						// Back in this tab, the first focus asks whether the session is there again.
-						window.addEventListener("focus", () => void client.invalidateQueries(), { once: true });
-					}}
-				>
+				<a class="button" href={signInAddress()} target="_blank" rel="noopener">
 					Sign in in a new tab
 				</a>
-				<a class="button primary" href={signInAddress()} target="_self" data-path={here}>
+				<a class="button primary" href={signInAddress()}>
 					Sign in here
 				</a>
 			</div>
 		</Dialog>
 	);
-}
-
-/** useOnline reports whether the browser has a connection. */
-export function useOnline(): boolean {
-	const [online, setOnline] = useState(navigator.onLine);
-	useEffect(() => {
-		const look = () => setOnline(navigator.onLine);
-		window.addEventListener("online", look);
-		window.addEventListener("offline", look);
-		return () => {
-			window.removeEventListener("online", look);
-			window.removeEventListener("offline", look);
-		};
-	}, []);
-	return online;
 }
 
 function Connection() {

@@ -6,6 +6,7 @@ import { approvalAsk, keys, runAsk } from "../asks.ts";
 import { api, Fault, type Schema, take } from "../door.ts";
 import { useKeys } from "../keys.ts";
 import { useMe } from "../me.ts";
+import { useOnline } from "../online.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { ErrorNote } from "../parts/error.tsx";
 import { Id } from "../parts/id.tsx";
@@ -56,7 +57,9 @@ export function Approval({ id, beside }: { id: string; beside?: boolean }) {
 		<article class={beside ? "approval beside" : "approval"} aria-label="Approval">
 			{!beside && (
 				<nav class="above" aria-label="Breadcrumb">
-					<a href="/approvals">Approvals</a> <span aria-hidden="true">/</span>
+					<a href="/approvals">
+						<span aria-hidden="true">←</span> Approvals
+					</a>
 				</nav>
 			)}
 			<header class="approval-head">
@@ -318,6 +321,7 @@ function Dock({ approval, actions, run }: { approval: OneApproval; actions: Acti
 	const yes = useRef<HTMLButtonElement>(null);
 	const no = useRef<HTMLButtonElement>(null);
 	const open = approval.status === "pending";
+	const online = useOnline();
 	const over = open && Date.parse(approval.expires_at) <= second.value;
 	const may = open && approval.can_decide;
 	useKeys(
@@ -379,7 +383,7 @@ function Dock({ approval, actions, run }: { approval: OneApproval; actions: Acti
 							ref={no}
 							type="button"
 							class="button"
-							disabled={over || sending.value !== ""}
+							disabled={over || !online || sending.value !== ""}
 							onClick={() => void decide("denied")}
 						>
 							{sending.value === "denied" ? "Denying…" : "Deny"}
@@ -388,7 +392,7 @@ function Dock({ approval, actions, run }: { approval: OneApproval; actions: Acti
 							ref={yes}
 							type="button"
 							class={isDestructive(approval) ? "button danger" : "button primary"}
-							disabled={over || sending.value !== ""}
+							disabled={over || !online || sending.value !== ""}
 							onClick={() => {
 								if (isDestructive(approval)) asking.value = true;
 								else void decide("approved");

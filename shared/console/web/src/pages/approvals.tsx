@@ -1,4 +1,4 @@
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { approvalsAsk, keys } from "../asks.ts";
 import { api, type Schema, take } from "../door.ts";
@@ -45,14 +45,19 @@ function List({ id, wide }: { id: string | undefined; wide: boolean }) {
 	const all = answer.data?.approvals ?? [];
 
 	// What was decided meanwhile stays where it was, until another tab is opened.
-	const shown = useRef({ status, order: [] as string[], known: new Map<string, OneApproval>() });
-	if (shown.current.status !== status) shown.current = { status, order: [], known: new Map() };
-	const list = status === "pending" ? sorted(all) : all;
+	// The pill, and another tab, begin afresh.
+	const [pills, setPills] = useState(0);
+	const list = `${status} ${pills}`;
+	const shown = useRef({ list, order: [] as string[], known: new Map<string, OneApproval>() });
+	if (shown.current.list !== list) shown.current = { list, order: [], known: new Map() };
 	const { rows, held } = answer.data
-		? steady(list, (a) => a.id, shown.current.order, shown.current.known)
+		? steady(status === "pending" ? sorted(all) : all, (a) => a.id, shown.current.order, shown.current.known)
 		: { rows: [], held: 0 };
 	const here = new Set(all.map((a) => a.id));
-	const current = id ?? (wide ? rows[0]?.id : undefined);
+	// The first one is open beside the list, and stays open when another one comes first.
+	const opened = useRef<string | undefined>(undefined);
+	if (!rows.some((a) => a.id === opened.current)) opened.current = rows[0]?.id;
+	const current = id ?? (wide ? opened.current : undefined);
 	const search = asked ? `?status=${status}` : "";
 	const move = (by: number) => {
 		const next = rows[rows.findIndex((a) => a.id === current) + by];
@@ -74,16 +79,9 @@ function List({ id, wide }: { id: string | undefined; wide: boolean }) {
 				<Nothing status={status} />
 			) : (
 				<div class={wide ? "approvals" : undefined}>
-					<div>
+					<div class="approvals-list">
 						{held > 0 && (
-							<button
-								type="button"
-								class="pill approvals-pill"
-								onClick={() => {
-									shown.current = { status, order: [], known: new Map() };
-									void answer.refetch();
-								}}
-							>
+							<button type="button" class="pill approvals-pill" onClick={() => setPills(pills + 1)}>
 								↑ {counted(held, "new approval")}
 							</button>
 						)}
@@ -147,7 +145,7 @@ function Card({ approval, gone, destructive, href, current }: CardProps) {
 				<span class="meta">
 					{destructive && <strong class="danger-word">destructive</strong>}
 					{destructive && " · "}
-					asked <When at={approval.created_at} />
+					<bdi>{approval.agent_name ?? approval.agent_id}</bdi> asked <When at={approval.created_at} />
 					{approval.min_approvals > 1 && ` · ${approval.approvals_given} of ${approval.min_approvals} yes`}
 					{open && !gone && !approval.can_decide && " · others decide"}
 				</span>

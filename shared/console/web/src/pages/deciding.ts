@@ -1,7 +1,8 @@
 // What an approval says to a person: its act, its evidence, who may decide, and the verdict.
 import type { Action } from "../actions.ts";
 import type { Schema } from "../door.ts";
-import { channels, counted, listed, manyRoles, plain } from "../words.ts";
+import { duration } from "../time.ts";
+import { channels, listed, manyRoles, plain } from "../words.ts";
 
 type Approval = Schema["Approval"];
 type Shown = Schema["ShownStep"];
@@ -23,7 +24,7 @@ export function actOf(approval: Approval): string {
 	const [first, ...more] = [...approval.shows.actions].sort((a, b) => weight(b) - weight(a));
 	if (!first) return "continue the run";
 	const title = titleOf(first);
-	const name = title.charAt(0).toLowerCase() + title.slice(1);
+	const name = title.toLowerCase();
 	return more.length > 0 ? `${name} and ${more.length} more` : name;
 }
 
@@ -57,16 +58,21 @@ export function sentenceOf(step: Shown): string {
 		case "ai_reason":
 			return `a model is asked: ${step.name ?? step.step_id}${may}`;
 		case "wait":
-			return `a wait of ${step.wait?.duration_seconds ? counted(step.wait.duration_seconds, "second") : `until ${step.wait?.until ?? "a time that is known later"}`}${may}`;
+			return `${waitOf(step.wait)}${may}`;
 		case "branch":
-			return step.branch?.taken === null || !step.branch
-				? `a choice that is made later: ${step.name ?? step.step_id}`
-				: `the ${step.branch.taken === "else" ? "other case" : `case ${(step.branch.case ?? 0) + 1}`} of ${step.name ?? step.step_id}`;
+			if (!step.branch || step.branch.taken === null)
+				return `a choice that is made later: ${step.name ?? step.step_id}`;
+			return `${step.branch.taken === "else" ? "the other case" : `case ${(step.branch.case ?? 0) + 1}`} of ${step.name ?? step.step_id}`;
 		case "approval_gate":
 			return `another approval is asked for: ${step.name ?? step.step_id}${may}`;
 		case "product_action":
 			return `${step.name ?? plain(step.step_id)}${may}`;
 	}
+}
+
+function waitOf(wait: Shown["wait"]): string {
+	if (wait?.duration_seconds) return `a wait of ${duration(wait.duration_seconds * 1000)}`;
+	return `a wait until ${wait?.until ?? "a time that is known later"}`;
 }
 
 /** decidersOf names who may decide: "owners, admins, members and user_ann". */
