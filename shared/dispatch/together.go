@@ -14,7 +14,7 @@ import (
 // these reads, so each finds the organization as it was when it was published, or
 // later. An event that changes an organization reads the record itself.
 func Together(ctx context.Context) context.Context {
-	return context.WithValue(ctx, togetherKey{}, &shared{orgs: map[id.Org]*sharedOrg{}})
+	return context.WithValue(ctx, togetherKey{}, &shared{orgs: make(map[id.Org]*sharedOrg)})
 }
 
 type togetherKey struct{}
