@@ -115,21 +115,23 @@ func (m mover) last(ctx context.Context, source string) (movement, error) {
 
 // counts are the attributes of a queue that count its messages, also those that another
 // receiver has now. They may lag by a minute.
-var counts = []types.QueueAttributeName{
-	types.QueueAttributeNameApproximateNumberOfMessages,
-	types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-	types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+func counts() []types.QueueAttributeName {
+	return []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages,
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+	}
 }
 
 // queue returns the ARN of a queue and the number of its messages.
 func (m mover) queue(ctx context.Context, url string) (arn string, messages int, err error) {
 	out, err := m.api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: append([]types.QueueAttributeName{types.QueueAttributeNameQueueArn}, counts...),
+		QueueUrl: &url, AttributeNames: append([]types.QueueAttributeName{types.QueueAttributeNameQueueArn}, counts()...),
 	})
 	if err != nil {
 		return "", 0, fmt.Errorf("read the attributes of %s: %w", url, err)
 	}
-	for _, name := range counts {
+	for _, name := range counts() {
 		n, err := strconv.Atoi(out.Attributes[string(name)])
 		if err != nil {
 			return "", 0, fmt.Errorf("read the attributes of %s: %s is not a number: %w", url, name, err)
