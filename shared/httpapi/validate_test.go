@@ -48,7 +48,7 @@ func TestAValidationAgreesWithTheSaveAndWritesNothing(t *testing.T) {
 			saved := w.do(t, save)
 			switch {
 			case saved.status < http.StatusMultipleChoices:
-				if got.status != http.StatusOK || got.field("valid") != any(true) || len(got.field("details").([]any)) > 0 {
+				if details, ok := got.field("details").([]any); got.status != http.StatusOK || got.field("valid") != any(true) || !ok || len(details) > 0 {
 					t.Errorf("it is saved; validation says %d %s", got.status, got.text)
 				}
 			case saved.field("error") == any("invalid_agent_config"):
