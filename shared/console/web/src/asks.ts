@@ -35,3 +35,17 @@ export const runAsk = (id: string, when = true): Ask<Schema["ExecutionDetail"]> 
 	pace: paces.run,
 	when,
 });
+
+export const agentsAsk: Ask<Schema["AgentList"]> = {
+	key: keys.agents,
+	ask: () => take(api.GET("/api/agents")),
+	fresh: 60_000,
+};
+
+/** A version never changes. */
+export const versionAsk = (agent: string, version: number, when = true): Ask<Schema["AgentVersion"]> => ({
+	key: ["version", agent, version],
+	ask: () => take(api.GET("/api/agents/{id}/versions/{version}", { params: { path: { id: agent, version } } })),
+	fresh: Number.POSITIVE_INFINITY,
+	when,
+});

@@ -1,36 +1,47 @@
+import type { ComponentType } from "preact";
 import { useRoute } from "preact-iso";
 import { useMay } from "../me.ts";
-import { Empty } from "../parts/empty.tsx";
 import { Page } from "../parts/page.tsx";
 import { choices, type Preferences, prefer, preferences } from "../preferences.ts";
+import { Audit } from "./audit.tsx";
+import { Keys } from "./integration.tsx";
+import { Pause } from "./pause.tsx";
+import { Rules } from "./rules.tsx";
+import { Webhook } from "./webhook.tsx";
 
-const tabs = [
-	["keys", "Integration keys"],
-	["webhook", "Webhook secret"],
-	["preferences", "Preferences"],
-] as const;
+interface Tab {
+	name: string;
+	title: string;
+	part: ComponentType;
+	/** Owners and admins only. */
+	manages: boolean;
+}
+
+const tabs: readonly Tab[] = [
+	{ name: "keys", title: "Integration keys", part: Keys, manages: true },
+	{ name: "webhook", title: "Webhook secret", part: Webhook, manages: true },
+	{ name: "rules", title: "Rules", part: Rules, manages: true },
+	{ name: "audit", title: "Audit log", part: Audit, manages: true },
+	{ name: "pause", title: "Pause", part: Pause, manages: false },
+	{ name: "preferences", title: "Preferences", part: PreferencesTab, manages: false },
+];
 
 export default function Settings() {
 	const { tab } = useRoute().params;
 	const manages = useMay("manage");
-	const mine = tabs.filter(([name]) => name === "preferences" || manages);
-	const now = mine.find(([name]) => name === tab)?.[0] ?? mine[0]?.[0] ?? "preferences";
+	const mine = tabs.filter((t) => manages || !t.manages);
+	const now = mine.find((t) => t.name === tab) ?? (tab ? undefined : mine[0]);
+	const Part = now?.part ?? PreferencesTab;
 	return (
 		<Page title="Settings">
 			<nav class="tabs" aria-label="Settings">
-				{mine.map(([name, title]) => (
-					<a key={name} href={`/settings/${name}`} aria-current={name === now ? "page" : undefined}>
+				{mine.map(({ name, title }) => (
+					<a key={name} href={`/settings/${name}`} aria-current={name === now?.name ? "page" : undefined}>
 						{title}
 					</a>
 				))}
 			</nav>
-			{now === "preferences" ? (
-				<PreferencesTab />
-			) : (
-				<Empty title="This page is being built">
-					<p>The API already answers: see its documentation at /docs.</p>
-				</Empty>
-			)}
+			{now ? <Part /> : <p class="note">Owners and admins see this part of the settings.</p>}
 		</Page>
 	);
 }
