@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -42,9 +43,7 @@ func ask(t *testing.T, h http.Handler, method, target string, form url.Values, h
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:4590"+target, strings.NewReader(form.Encode()))
 	r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
@@ -56,7 +55,7 @@ func TestOnePressSignsInAndLeadsBack(t *testing.T) {
 	h, _ := edge(t)
 	for _, role := range []string{"owner", "admin", "member", "viewer"} {
 		w := ask(t, h, "POST", "/hub/sign-in", url.Values{"org": {"org_demo"}, "role": {role}, "return_to": {"/runs?status=failed"}}, nil)
-		cookies := w.Result().Cookies() //nolint:bodyclose // the recorder has no connection.
+		cookies := w.Result().Cookies()
 		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/runs?status=failed" || len(cookies) != 1 {
 			t.Fatalf("%s: %d %v", role, w.Code, w.Header())
 		}

@@ -32,7 +32,7 @@ const mostShares = 10_000
 // are dropped; so are all when there are too many.
 func (p *permits) of(org id.Org, m Minute) *share {
 	if m != p.minute || p.orgs == nil || len(p.orgs) >= mostShares {
-		p.minute, p.orgs = m, map[id.Org]*share{}
+		p.minute, p.orgs = m, make(map[id.Org]*share)
 	}
 	s := p.orgs[org]
 	if s == nil {

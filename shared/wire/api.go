@@ -29,10 +29,12 @@ func groups() map[string]func(*Wire) http.Handler {
 		"credits": func(w *Wire) http.Handler {
 			return httpapi.Credits(w.Store(), w.Store(), w.Store(), w.Quotas(), w.edge())
 		},
-		"events":     func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
-		"executions": func(w *Wire) http.Handler { return httpapi.Executions(w.Executions(), w.Names(), w.Catalog(), w.edge()) },
-		"keys":       func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
-		"pause":      func(w *Wire) http.Handler { return httpapi.Pause(w.Pauses(w.Machine()), w.edge()) },
+		"events": func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
+		"executions": func(w *Wire) http.Handler {
+			return httpapi.Executions(w.Executions(), w.Names(), w.Catalog(), w.edge())
+		},
+		"keys":  func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
+		"pause": func(w *Wire) http.Handler { return httpapi.Pause(w.Pauses(w.Machine()), w.edge()) },
 		"settings": func(w *Wire) http.Handler {
 			return httpapi.Settings(&tenant.SettingsService{Store: w.Store(), Now: w.Now}, w.env.Count(boot.EnvRetention), w.edge())
 		},

@@ -241,7 +241,9 @@ func (w *Wire) Templates() *template.Service {
 }
 
 // Names returns the finder of the names of agents.
-func (w *Wire) Names() agent.Names { return agent.Names{Definitions: w.Definitions(), Store: w.Store()} }
+func (w *Wire) Names() agent.Names {
+	return agent.Names{Definitions: w.Definitions(), Store: w.Store()}
+}
 
 // Approvals returns the service of approvals.
 func (w *Wire) Approvals() *approval.Service {

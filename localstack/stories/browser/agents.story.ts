@@ -93,6 +93,9 @@ story("a template is cloned, and the editor shows what to fill in", async (s) =>
 	const findings = ann.page.getByRole("list", { name: "Faults and warnings" });
 	await findings.getByText(/example/).waitFor();
 	await findings.getByRole("button", { name: /step 1, recipients/ }).click();
+	await eventually("one can type in the editor", () =>
+		ann.page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.classList.contains("cm-content")),
+	);
 	await ann.page.keyboard.insertText('"team@brightside.example"');
 	await ann.sees(/^valid/);
 	await save(ann);

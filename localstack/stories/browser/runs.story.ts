@@ -126,7 +126,7 @@ story("runs that arrive wait behind a pill: nothing moves under the hand", async
 
 story("Home says what needs me, and asks little", async (s) => {
 	const org = await s.org();
-	const ann = await s.person(org, "user_ann", "member");
+	const ann = await s.person(org, "user_ann", "owner");
 	await ann.open("/");
 	await ann.heading(/Nothing needs you/).waitFor();
 	await ann.heading("Three steps to the first run").waitFor();

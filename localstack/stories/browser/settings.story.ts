@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { gate, isolate, note, story } from "./kit.ts";
+import { eventually, gate, isolate, note, story } from "./kit.ts";
 
 story("a key is shown once, and revoked by its name", async (s) => {
 	const org = await s.org();
@@ -73,7 +73,8 @@ story("a rule is changed by one click, and members do not see the rules", async 
 	const org = await s.org();
 	const ann = await s.person(org, "user_ann", "owner");
 	await ann.open("/settings/rules");
-	await ann.page.getByLabel("Refused").check();
+	await ann.page.getByLabel("Refused").click();
+	await eventually("the rule is changed", () => ann.page.getByLabel("Refused").isChecked());
 	await ann.page.reload();
 	await ann.page.getByLabel("Refused").waitFor();
 	assert.equal(await ann.page.getByLabel("Refused").isChecked(), true);

@@ -45,7 +45,19 @@ function keep(url: string, answer: Kept): void {
 	if (kept.size > keptAnswers && oldest !== undefined) kept.delete(oldest);
 }
 
+let sent = 0; // requests so far
+let told = 0; // the newest request whose answer told about the session
+
+/** noteSession learns from an answer whether there is a session. An answer to an earlier
+ * request that comes late tells nothing: the person may have signed in meanwhile. */
+function noteSession(request: number, status: number): void {
+	if (request < told || (status !== 401 && (status >= 500 || status === 429))) return;
+	told = request;
+	session.value = status === 401 ? "ended" : "valid";
+}
+
 async function knock(asked: Request): Promise<Response> {
+	const number = ++sent;
 	const before = asked.method === "GET" ? kept.get(asked.url) : undefined;
 	if (before) asked.headers.set("If-None-Match", before.etag);
 	let answer: Response;
@@ -57,8 +69,7 @@ async function knock(asked: Request): Promise<Response> {
 	}
 	governor.note(readLimits(answer.headers));
 	if (answer.status === 304 && before) return new Response(before.body, { headers: answer.headers });
-	if (answer.status === 401) session.value = "ended";
-	else if (answer.status < 500 && answer.status !== 429) session.value = "valid";
+	noteSession(number, answer.status);
 	if (answer.ok) {
 		const etag = answer.headers.get("ETag");
 		if (asked.method !== "GET" || !etag) return answer;

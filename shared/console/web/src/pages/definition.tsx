@@ -37,6 +37,7 @@ export default function Definition({ open }: { open: OpenAgent }) {
 	// The state of the agent that the text began with. It follows the agent, unless there is a
 	// text that began with an earlier one.
 	const [base, setBase] = useState(open);
+	const own = useRef(""); // the ETag of the newest version that was saved here
 	const baseText = useMemo(() => textOf(read(base.answer)), [base.answer]);
 	const openText = useMemo(() => textOf(read(open.answer)), [open.answer]);
 
@@ -102,7 +103,7 @@ export default function Definition({ open }: { open: OpenAgent }) {
 	// ---- what others save meanwhile ----
 
 	useEffect(() => {
-		if (open.etag === base.etag) return;
+		if (open.etag === base.etag || open.etag === own.current) return;
 		if (openText === baseText || !dirty) {
 			// Only its status has changed, or nothing is typed: the text follows
 			drop(shelf(), key);
@@ -147,6 +148,7 @@ export default function Definition({ open }: { open: OpenAgent }) {
 	};
 
 	const saved = (now: OpenAgent) => {
+		own.current = now.etag;
 		drop(shelf(), key);
 		setBase(now);
 		setRestored(undefined);

@@ -45,8 +45,6 @@ const page = 50;
 export interface Query {
 	status?: Schema["ExecutionStatus"][];
 	agent_id?: string;
-	client_id?: string;
-	event_type?: string;
 	from?: string;
 	cursor?: string;
 	limit?: number;
@@ -127,10 +125,8 @@ export default function Runs() {
 			...since(period[2]),
 			...(status ? { status: status.split(",") as Schema["ExecutionStatus"][] } : {}),
 			...(agent ? { agent_id: agent } : {}),
-			...(client ? { client_id: client } : {}),
-			...(event ? { event_type: event } : {}),
 		}),
-		[period, status, agent, client, event],
+		[period, status, agent],
 	);
 	const answer = useAsk(listAsk(query, paces.runs));
 	const older = useOlder(query, answer.data);
@@ -145,7 +141,14 @@ export default function Runs() {
 
 	const all = [...(answer.data?.executions ?? []), ...older.rows];
 	const known = new Set<string>();
-	const rows = all.filter((x) => !known.has(x.id) && known.add(x.id) && fits(x, text));
+	const rows = all.filter(
+		(x) =>
+			!known.has(x.id) &&
+			known.add(x.id) &&
+			fits(x, text) &&
+			(!client || x.client_id === client) &&
+			(!event || x.event_type === event),
+	);
 	const total =
 		answer.data && `${answer.data.total.toLocaleString("en")}${answer.data.total_relation === "gte" ? "+" : ""}`;
 	const chosen = rows.filter((x) => selected.value.has(x.id));
