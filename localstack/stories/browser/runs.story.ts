@@ -8,7 +8,7 @@ const mail = {
 	channel: "email",
 	recipients: ["security@acme.example"],
 	subject: "An alert",
-	message: "Look at {{ event_payload.ticket_id }}.",
+	body: "Look at {{ event_payload.ticket_id }}.",
 };
 
 story("a run is watched from its start over the approval to its end, and what is selected stays", async (s) => {
@@ -33,11 +33,7 @@ story("a run is watched from its start over the approval to its end, and what is
 story("a failed run explains itself in its first line, and a retry says what happens again", async (s) => {
 	const org = await s.org();
 	await org.rules("_products", { product: "psa", action: "add_note", status: 500 });
-	await org.agent([
-		mail,
-		note({ retry: { max_attempts: 2 } }),
-		isolate({ id: "later", action: "scan_device", params: { device_id: "dev_1" } }),
-	]);
+	await org.agent([mail, note(), note({ id: "later", name: "Write it again" })]);
 	await org.escalate({ subject: "<img src=x onerror=alert(1)> {{ event_payload }} \u202Egnp.exe" });
 	const id = String((await org.runs())[0]?.id);
 	await org.reaches(id, "failed");
