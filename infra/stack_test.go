@@ -768,7 +768,7 @@ func TestOnlyOurPagesMayCallWithACookie(t *testing.T) {
 	_, api := inProduction(t).named(t, "AWS::ApiGatewayV2::Api", "Name", "one-agents")
 	want := map[string]any{
 		"AllowCredentials": true,
-		"AllowHeaders":     []any{"authorization", "content-type", "if-match", "x-integration-key"},
+		"AllowHeaders":     []any{"authorization", "content-type", "if-match", "if-none-match", "x-integration-key"},
 		"AllowMethods":     []any{"GET", "POST", "PUT", "PATCH", "DELETE"},
 		"AllowOrigins":     []any{"https://console.theoneagents.app"},
 		"ExposeHeaders":    []any{"etag", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"},

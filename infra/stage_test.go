@@ -290,7 +290,7 @@ func TestAStageHasItsSettingsInTheContext(t *testing.T) {
 		},
 	}
 	s, err := readStage(func(key string) any { return context[key] }, defaultRegion)
-	if err != nil || s.Console != "https://dev.example" || s.Sender != "cli@all.example" || !slices.Equal(s.Origins, []string{"https://all.example"}) {
+	if err != nil || s.Console != "https://dev.example" || s.Sender != "cli@all.example" || !slices.Equal(s.Origins, []string{"https://all.example", "https://dev.example"}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	context["stages"] = map[string]any{"dev": map[string]any{"emailsender": "x"}}

@@ -291,7 +291,8 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 		problem = `{"error":"not_found","message":"No.","status":404,"request_id":"req_1"}`
 		run     = `{"id":"exec_1","agent_id":"agent_1","status":"failed","credits_used":0,"created_at":"2026-03-09T14:23:01Z","completed_at":null,` +
 			`"agent_version":1,"source_product":"psa","event_type":"ticket.created","client_id":null,` +
-			`"started_by":{"type":"event","id":"evt_1"},"cancelled_by":null,"duration_ms":null,"warnings":0}`
+			`"started_by":{"type":"event","id":"evt_1"},"cancelled_by":null,"duration_ms":null,"warnings":0,"agent_name":null,"subject":null,"status_reason":null,` +
+			`"error_code":null,"error_message":null,"at_step":null}`
 		page = `{"executions":[` + run + `],"total":1,"total_relation":"eq","next_cursor":null}`
 	)
 	for _, a := range []struct {
@@ -333,6 +334,9 @@ func TestAnAnswerOutsideTheDocumentIsFound(t *testing.T) {
 		{"an error as text", "PATCH /api/agents", 405, "no", http.Header{"Content-Type": {"text/plain"}}, `"text/plain"`},
 	} {
 		resp := &http.Response{StatusCode: a.status, Header: http.Header{"X-Request-Id": {"req_1"}, "Content-Type": {"application/json"}}}
+		if strings.Contains(a.request, "/api/executions") {
+			resp.Header.Set("ETag", `W/"0f8fad5bd9cb469f"`)
+		}
 		maps.Copy(resp.Header, a.header)
 		method, target, _ := strings.Cut(a.request, " ")
 		err := c.fits(method, target, resp, []byte(a.body))

@@ -120,7 +120,10 @@ func TestAnApprovalIsRemindedAndEscalated(t *testing.T) {
 	first := o.must(http.StatusOK, mia.get("/api/approvals/"+approval))
 	params := doc{"device_id": "dev_1", "reason": "P1 of " + ticket}
 	want := doc{"message": "Isolate " + ticket + "?", "actions": []any{
-		doc{"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params},
+		doc{
+			"step_id": "isolate", "product": "defend", "action": "isolate_device", "params": params,
+			"display_name": "Isolate Device", "destructive": true,
+		},
 	}}
 	shows, _ := at(first, "shows").(doc)
 	if diff := cmp.Diff(want, doc{"message": shows["message"], "actions": shows["actions"]}); diff != "" {

@@ -194,12 +194,14 @@ func (c site) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // refuse answers with an error in the shape of the API's.
 func (c site) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	id := c.s.RequestID(r)
+	w.Header().Set("X-Request-Id", id)
 	body, err := json.Marshal(struct {
 		Error     string `json:"error"`
 		Message   string `json:"message"`
 		Status    int    `json:"status"`
 		RequestID string `json:"request_id"`
-	}{code, message, status, c.s.RequestID(r)})
+	}{code, message, status, id})
 	if err != nil {
 		body = nil // texts and numbers always have JSON
 	}

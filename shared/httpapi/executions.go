@@ -48,12 +48,21 @@ func readListExecutions(in *request) spec.ListExecutionsRequestObject {
 	}}
 }
 
+// statusFilter returns the filter by status as the cursors of earlier releases have it,
+// which knew one status.
+func statusFilter(statuses *[]spec.ExecutionStatus) any {
+	if statuses != nil && len(*statuses) == 1 {
+		return (*statuses)[0]
+	}
+	return statuses
+}
+
 // ListExecutions implements the contract.
 func (g executions) ListExecutions(
 	ctx context.Context, q spec.ListExecutionsRequestObject,
 ) (spec.ListExecutionsResponseObject, error) {
 	p := q.Params
-	w := g.cursors.walk(ctx, "executions", p.AgentID, p.Status, p.From, p.To)
+	w := g.cursors.walk(ctx, "executions", p.AgentID, statusFilter(p.Status), p.From, p.To)
 	at, err := w.from(p.Cursor)
 	if err != nil {
 		return nil, err

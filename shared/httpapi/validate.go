@@ -11,7 +11,11 @@ import (
 
 func readValidateAgent(in *request) spec.ValidateAgentRequestObject {
 	q := spec.ValidateAgentRequestObject{Body: in.document()}
-	if name, ok := (*q.Body)["id"].(string); ok && !id.Valid("agent_", name) {
+	given, present := (*q.Body)["id"]
+	switch name, isText := given.(string); {
+	case present && !isText:
+		in.fail(ErrRequest.Sayf("The id of the agent in the body is no text; it must be one like agent_01HXYZ."))
+	case isText && !id.Valid("agent_", name):
 		in.fail(agent.ErrNotFound)
 	}
 	return q

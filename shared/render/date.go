@@ -167,7 +167,10 @@ func readTime(text string) (time.Time, bool) {
 		if m[2] != "" {
 			zone, ok = offsetZone(m[2])
 		}
-		return time.UnixMilli(ms).In(zone), ok && err == nil
+		if !ok || err != nil {
+			return time.Time{}, false
+		}
+		return time.UnixMilli(ms).In(zone), true
 	}
 	for _, form := range []*regexp.Regexp{timestamp, basic} {
 		if m := form.FindStringSubmatch(text); m != nil {

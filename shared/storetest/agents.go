@@ -208,7 +208,7 @@ func agents() []promise {
 		{"a new name and description need no new version", func(t trial, s Store) {
 			first := saved(t, s, agent.Agent{}, anAgent(t, announced(t, s, credit.Growth)))
 			next := first
-			next.Name, next.Definition.Name, next.Definition.Description = "New", "New", "too"
+			next.Name, next.Description, next.Definition.Name, next.Definition.Description = "New", "too", "New", "too"
 			next = saved(t, s, first, next)
 			got, err := s.Agent(t.Context(), first.Org, first.ID)
 			ok(t, err)

@@ -96,6 +96,7 @@ story("a template is cloned, and the editor shows what to fill in", async (s) =>
 	await eventually("one can type in the editor", () =>
 		ann.page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.classList.contains("cm-content")),
 	);
+	await ann.page.keyboard.press("Shift+End"); // the recipient is the whole rest of its line
 	await ann.page.keyboard.insertText('"team@brightside.example"');
 	await ann.sees(/^valid/);
 	await save(ann);
