@@ -259,7 +259,8 @@ story("an agent is paused, activated, cloned and deleted", async (s) => {
 	olga.calls.length = 0;
 	await olga.open(`/agents/${id}`);
 	await olga.sees("What it does");
-	assert.ok(olga.calls.length <= 5, `calls until the content: ${olga.calls.join(", ")}`);
+	const own = olga.calls.filter((call) => call !== "GET /api/approvals"); // the badge of the shell, at times earlier
+	assert.ok(own.length <= 5, `calls until the content: ${own.join(", ")}`);
 	await olga.button("Clone…").click();
 	await olga.page.getByLabel("Its name").fill("A copy");
 	await olga.button("Clone").last().click();
