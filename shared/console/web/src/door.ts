@@ -68,8 +68,8 @@ async function knock(asked: Request): Promise<Response> {
 		throw new Fault(0, "unreachable", "The API cannot be reached. Check the connection; this page tries again.");
 	}
 	governor.note(readLimits(answer.headers));
-	if (answer.status === 304 && before) return new Response(before.body, { headers: answer.headers });
 	noteSession(number, answer.status);
+	if (answer.status === 304 && before) return new Response(before.body, { headers: answer.headers });
 	if (answer.ok) {
 		const etag = answer.headers.get("ETag");
 		if (asked.method !== "GET" || !etag) return answer;
