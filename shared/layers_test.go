@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"caller", "event", "credit", "render"},                            // callers, events, prices, templates of texts
 	{"audit"},                                                          // acts of people and keys
 	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox"}, // organizations and their rights; event types and actions; own events
+
 	{"condition"},                       // filters and conditions on events
 	{"definition"},                      // trigger and steps of an agent
 	{"agent"},                           // agents: status, versions, statistics
