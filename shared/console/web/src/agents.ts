@@ -1,7 +1,7 @@
 // Questions about agents and the catalogue, which several pages ask.
 
 import { actionsAsk } from "./actions.ts";
-import { keys } from "./asks.ts";
+import { agentsAsk, keys } from "./asks.ts";
 import { api, Fault, type Schema, take } from "./door.ts";
 import type { Knowledge } from "./editor/knowledge.ts";
 import { useMe } from "./me.ts";
@@ -16,11 +16,6 @@ export interface OpenAgent {
 	etag: string;
 	answer: string;
 }
-
-export const agentsAsk: Ask<Schema["AgentList"]> = {
-	key: keys.agents,
-	ask: () => take(api.GET("/api/agents")),
-};
 
 export const agentAsk = (id: string): Ask<OpenAgent> => ({
 	key: keys.agent(id),

@@ -21,6 +21,11 @@ export class Fault extends Error {
 	}
 }
 
+/** faultFrom returns what was thrown as a Fault; anything else than one is a failure of the page. */
+export function faultFrom(thrown: unknown): Fault {
+	return thrown instanceof Fault ? thrown : new Fault(0, "page_error", "The page failed. Try again.");
+}
+
 /** The state of the session, as the newest answer shows it. */
 export const session = signal<"unknown" | "valid" | "ended">("unknown");
 

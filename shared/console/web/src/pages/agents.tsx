@@ -1,6 +1,6 @@
 import add from "lucide:plus";
 import { useLocation } from "preact-iso";
-import { agentsAsk } from "../agents.ts";
+import { agentsAsk } from "../asks.ts";
 import type { Schema } from "../door.ts";
 import { useMay, useMe } from "../me.ts";
 import { Empty } from "../parts/empty.tsx";

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Fault, faultFrom, type Schema, take } from "../door.ts";
 import { Empty } from "../parts/empty.tsx";
 import { ErrorNote } from "../parts/error.tsx";
 import { Choice, Filters, Search, useFilter } from "../parts/filters.tsx";
@@ -102,7 +102,7 @@ export function Audit() {
 							} catch (e) {
 								setOlder({
 									...mine,
-									failed: e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again."),
+									failed: faultFrom(e),
 								});
 							}
 						}}

@@ -1,6 +1,7 @@
 import { useRoute } from "preact-iso";
+import { eventsAsk } from "../agents.ts";
 import { agentsAsk } from "../asks.ts";
-import { api, type Schema, take } from "../door.ts";
+import type { Schema } from "../door.ts";
 import { useMay } from "../me.ts";
 import { Empty } from "../parts/empty.tsx";
 import { ErrorNote } from "../parts/error.tsx";
@@ -19,11 +20,7 @@ type EventType = Schema["EventType"];
 export default function Events() {
 	const id = useRoute().params.id;
 	const wide = useWide();
-	const answer = useAsk({
-		key: ["events"],
-		ask: () => take(api.GET("/api/events")),
-		fresh: Number.POSITIVE_INFINITY, // it changes with a release alone
-	});
+	const answer = useAsk(eventsAsk);
 	const [text] = useFilter("q");
 	const [product] = useFilter("product");
 	const [category] = useFilter("category");

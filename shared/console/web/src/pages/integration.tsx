@@ -1,13 +1,14 @@
 import { useSignal } from "@preact/signals";
 import { announce } from "../announce.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Schema, take } from "../door.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Empty } from "../parts/empty.tsx";
-import { ErrorNote } from "../parts/error.tsx";
+import { ErrorNote, Refusal } from "../parts/error.tsx";
 import { Copy, Id } from "../parts/id.tsx";
 import { Loading } from "../parts/loading.tsx";
 import { Said } from "../parts/quote.tsx";
 import { When } from "../parts/when.tsx";
+import { useSending } from "../sending.ts";
 import { stale, useAsk } from "../store.ts";
 import { keyAccesses } from "../words.ts";
 
@@ -118,24 +119,12 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (made: Schem
 	const name = useSignal("");
 	const access = useSignal<Schema["KeyAccess"]>("read");
 	const days = useSignal("365");
-	const sending = useSignal(false);
-	const failed = useSignal<Fault | undefined>(undefined);
-	const send = async () => {
-		sending.value = true;
-		failed.value = undefined;
-		try {
-			const expires = days.value
-				? { expires_at: new Date(Date.now() + Number(days.value) * 86_400_000).toISOString().replace(/\.\d+/, "") }
-				: {};
-			onMade(
-				await take(api.POST("/api/keys", { body: { name: name.value.trim(), access: access.value, ...expires } })),
-			);
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-		} finally {
-			sending.value = false;
-		}
-	};
+	const { send, sending, failed } = useSending(async () => {
+		const expires = days.value
+			? { expires_at: new Date(Date.now() + Number(days.value) * 86_400_000).toISOString().replace(/\.\d+/, "") }
+			: {};
+		onMade(await take(api.POST("/api/keys", { body: { name: name.value.trim(), access: access.value, ...expires } })));
+	});
 	return (
 		<Dialog title="New integration key" onClose={onClose}>
 			<form
@@ -188,11 +177,7 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (made: Schem
 						))}
 					</select>
 				</label>
-				{failed.value && (
-					<p class="note bad" role="alert">
-						{failed.value.message}
-					</p>
-				)}
+				<Refusal fault={failed.value} />
 				<div class="actions">
 					<button type="submit" class="button primary" disabled={sending.value || name.value.trim() === ""}>
 						{sending.value ? "Creating…" : "Create the key"}
@@ -222,20 +207,12 @@ function Secret({ made, onClose }: { made: Schema["NewKey"]; onClose: () => void
 
 function Revoke({ of, onClose }: { of: Schema["Key"]; onClose: () => void }) {
 	const typed = useSignal("");
-	const sending = useSignal(false);
-	const failed = useSignal<Fault | undefined>(undefined);
-	const send = async () => {
-		sending.value = true;
-		try {
-			await take(api.DELETE("/api/keys/{id}", { params: { path: { id: of.id } } }));
-			announce("The key is revoked.");
-			stale(place);
-			onClose();
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-			sending.value = false;
-		}
-	};
+	const { send, sending, failed } = useSending(async () => {
+		await take(api.DELETE("/api/keys/{id}", { params: { path: { id: of.id } } }));
+		announce("The key is revoked.");
+		stale(place);
+		onClose();
+	});
 	return (
 		<Dialog title="Revoke this key?" onClose={onClose}>
 			<p>
@@ -251,11 +228,7 @@ function Revoke({ of, onClose }: { of: Schema["Key"]; onClose: () => void }) {
 				</span>
 				<input class="field" value={typed.value} onInput={(e) => (typed.value = e.currentTarget.value)} />
 			</label>
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={failed.value} />
 			<div class="actions">
 				<button
 					type="button"

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { keys } from "../asks.ts";
-import { api, Fault, take } from "../door.ts";
+import { api, type Fault, faultFrom, take } from "../door.ts";
 import { isOpen } from "../paces.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { stale } from "../store.ts";
@@ -35,10 +35,7 @@ export function Many({ runs, done }: { runs: readonly Row[]; done: () => void })
 					else await take(api.POST("/api/executions/{id}/cancel", { params }));
 					results.value = [...results.value, { id: x.id }];
 				} catch (e) {
-					results.value = [
-						...results.value,
-						{ id: x.id, fault: e instanceof Fault ? e : new Fault(0, "page_error", "The page failed.") },
-					];
+					results.value = [...results.value, { id: x.id, fault: faultFrom(e) }];
 				}
 			}
 		};

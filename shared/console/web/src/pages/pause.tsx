@@ -1,13 +1,14 @@
 import { useSignal } from "@preact/signals";
 import { announce } from "../announce.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Schema, take } from "../door.ts";
 import { meAsk, useMay } from "../me.ts";
 import { every } from "../paces.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { ErrorNote } from "../parts/error.tsx";
+import { ErrorNote, Refusal } from "../parts/error.tsx";
 import { Loading } from "../parts/loading.tsx";
 import { Said } from "../parts/quote.tsx";
 import { When } from "../parts/when.tsx";
+import { useSending } from "../sending.ts";
 import { put, stale, useAsk } from "../store.ts";
 import { counted, openRuns } from "../words.ts";
 
@@ -82,13 +83,11 @@ export function Pause() {
 function Begin({ onClose }: { onClose: () => void }) {
 	const reason = useSignal("");
 	const runs = useSignal<Schema["OpenRuns"]>("hold");
-	const { send, sending, failed } = useSending(onClose, () =>
-		take(
-			api.POST("/api/pause", {
-				body: { open_runs: runs.value, ...(reason.value.trim() ? { reason: reason.value.trim() } : {}) },
-			}),
-		),
-	);
+	const { send, sending, failed } = useSending(async () => {
+		const body = { open_runs: runs.value, ...(reason.value.trim() ? { reason: reason.value.trim() } : {}) };
+		changed(await take(api.POST("/api/pause", { body })));
+		onClose();
+	});
 	return (
 		<Dialog title="Pause everything?" onClose={onClose}>
 			<p>
@@ -114,11 +113,7 @@ function Begin({ onClose }: { onClose: () => void }) {
 					onInput={(e) => (reason.value = e.currentTarget.value)}
 				/>
 			</label>
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={failed.value} />
 			<div class="actions">
 				<button type="button" class="button danger" disabled={sending.value} onClick={() => void send()}>
 					{sending.value ? "Pausing…" : "Pause everything"}
@@ -129,9 +124,10 @@ function Begin({ onClose }: { onClose: () => void }) {
 }
 
 function End({ pause, onClose }: { pause: Schema["Pause"]; onClose: () => void }) {
-	const { send, sending, failed } = useSending(onClose, () =>
-		take(api.DELETE("/api/pause", { body: { confirm: true } })),
-	);
+	const { send, sending, failed } = useSending(async () => {
+		changed(await take(api.DELETE("/api/pause", { body: { confirm: true } })));
+		onClose();
+	});
 	return (
 		<Dialog title="Resume?" onClose={onClose}>
 			<p>
@@ -140,11 +136,7 @@ function End({ pause, onClose }: { pause: Schema["Pause"]; onClose: () => void }
 				{pause.missed > 0 &&
 					`The ${counted(pause.missed, "start")} that the pause prevented ${pause.missed === 1 ? "is" : "are"} not made up for.`}
 			</p>
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={failed.value} />
 			<div class="actions">
 				<button type="button" class="button primary" disabled={sending.value} onClick={() => void send()}>
 					{sending.value ? "Resuming…" : "Resume"}
@@ -154,22 +146,9 @@ function End({ pause, onClose }: { pause: Schema["Pause"]; onClose: () => void }
 	);
 }
 
-function useSending(onClose: () => void, ask: () => Promise<Schema["Pause"]>) {
-	const sending = useSignal(false);
-	const failed = useSignal<Fault | undefined>(undefined);
-	const send = async () => {
-		sending.value = true;
-		failed.value = undefined;
-		try {
-			const now = await ask();
-			put(place, now);
-			stale(meAsk.key);
-			announce(now.paused ? "Everything is paused." : "Agents start again.");
-			onClose();
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-			sending.value = false;
-		}
-	};
-	return { send, sending, failed };
+/** changed shows the pause as it is now. */
+function changed(now: Schema["Pause"]): void {
+	put(place, now);
+	stale(meAsk.key);
+	announce(now.paused ? "Everything is paused." : "Agents start again.");
 }

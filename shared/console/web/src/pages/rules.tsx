@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { announce } from "../announce.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
-import { ErrorNote } from "../parts/error.tsx";
+import { api, type Fault, faultFrom, type Schema, take } from "../door.ts";
+import { ErrorNote, Refusal } from "../parts/error.tsx";
 import { Loading } from "../parts/loading.tsx";
 import { put, useAsk } from "../store.ts";
 import { counted, dispatchNotes, modelContents, selfApprovals } from "../words.ts";
@@ -49,7 +49,7 @@ export function Rules() {
 			);
 			announce("The rule is changed.");
 		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
+			failed.value = faultFrom(e);
 			void answer.refetch();
 		} finally {
 			sending.value = "";
@@ -85,11 +85,7 @@ export function Rules() {
 				Runs are kept for {counted(retention_days, "day")} after their end.{" "}
 				<span class="meta">PATCH /api/settings changes it.</span>
 			</p>
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={failed.value} />
 		</div>
 	);
 }

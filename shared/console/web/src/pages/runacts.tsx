@@ -2,10 +2,12 @@ import { useSignal } from "@preact/signals";
 import { useLocation } from "preact-iso";
 import { useActions } from "../actions.ts";
 import { agentsAsk, keys, versionAsk } from "../asks.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Schema, take } from "../door.ts";
 import { useKeys } from "../keys.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Refusal } from "../parts/error.tsx";
 import { Said } from "../parts/quote.tsx";
+import { useSending } from "../sending.ts";
 import { put, stale, useAsk } from "../store.ts";
 import { counted, listed } from "../words.ts";
 import { previewOf } from "./retrying.ts";
@@ -41,25 +43,15 @@ function RetryDialog({ run, current, onClose }: { run: Run; current: number | un
 	const actions = useActions();
 	const version = useAsk(versionAsk(run.agent_id, run.agent_version)).data;
 	const agreed = useSignal(false);
-	const sending = useSignal(false);
-	const failed = useSignal<Fault | undefined>(undefined);
 	const preview = previewOf(run, actions, version?.steps, current);
 	const again = preview.again.length > 0;
-	const send = async () => {
-		sending.value = true;
-		failed.value = undefined;
-		try {
-			const made = await take(api.POST("/api/executions/{id}/retry", { params: { path: { id: run.id } } }));
-			put(keys.run(made.id), made);
-			stale(keys.runs, keys.run(run.id));
-			onClose();
-			route(`/runs/${made.id}`);
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-		} finally {
-			sending.value = false;
-		}
-	};
+	const { send, sending, failed } = useSending(async () => {
+		const made = await take(api.POST("/api/executions/{id}/retry", { params: { path: { id: run.id } } }));
+		put(keys.run(made.id), made);
+		stale(keys.runs, keys.run(run.id));
+		onClose();
+		route(`/runs/${made.id}`);
+	});
 	return (
 		<Dialog title="Retry this run?" onClose={onClose}>
 			<p>A new run begins at the first step, for the same event.</p>
@@ -97,11 +89,7 @@ function RetryDialog({ run, current, onClose }: { run: Run; current: number | un
 					know that {preview.again.length === 1 ? "this happens" : "these happen"} again
 				</label>
 			)}
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={failed.value} />
 			<div class="actions">
 				<button
 					type="button"
@@ -119,23 +107,16 @@ function RetryDialog({ run, current, onClose }: { run: Run; current: number | un
 /** Cancel asks before an open run ends. */
 export function Cancel({ run }: { run: Run }) {
 	const asking = useSignal(false);
-	const sending = useSignal(false);
-	const failed = useSignal<Fault | undefined>(undefined);
 	const gate = run.steps.find((s) => s.step_type === "approval_gate" && s.status === "waiting");
 	const effects = run.steps.filter(hasEffect);
-	const send = async () => {
-		sending.value = true;
-		failed.value = undefined;
+	const { send, sending, failed } = useSending(async () => {
 		try {
 			put(keys.run(run.id), await take(api.POST("/api/executions/{id}/cancel", { params: { path: { id: run.id } } })));
 			asking.value = false;
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
 		} finally {
-			sending.value = false;
-			stale(keys.runs, keys.run(run.id), keys.approvals);
+			stale(keys.runs, keys.run(run.id), keys.approvals); // also after a refusal: the run has ended by itself
 		}
-	};
+	});
 	return (
 		<>
 			<button type="button" class="button" onClick={() => (asking.value = true)}>
@@ -152,11 +133,7 @@ export function Cancel({ run }: { run: Run }) {
 								: `What was done stays: ${listed(effects.map(nameOf))}.`}
 						</li>
 					</ul>
-					{failed.value && (
-						<p class="note bad" role="alert">
-							{failed.value.message}
-						</p>
-					)}
+					<Refusal fault={failed.value} />
 					<div class="actions">
 						<button type="button" class="button danger" disabled={sending.value} onClick={() => void send()}>
 							{sending.value ? "Cancelling…" : "Cancel the run"}

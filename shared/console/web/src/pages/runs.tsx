@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { agentsAsk, keys } from "../asks.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Fault, faultFrom, type Schema, take } from "../door.ts";
 import { useMay } from "../me.ts";
 import * as paces from "../paces.ts";
 import { Empty } from "../parts/empty.tsx";
@@ -256,7 +256,7 @@ function useOlder(query: Query, first: Schema["ExecutionList"] | undefined) {
 					next: more.next_cursor,
 				});
 			} catch (e) {
-				keep({ ...now, failed: e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.") });
+				keep({ ...now, failed: faultFrom(e) });
 			}
 		},
 	};

@@ -1,19 +1,19 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { announce } from "../announce.ts";
-import { api, Fault, type Schema, take } from "../door.ts";
+import { api, type Schema, take } from "../door.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Refusal } from "../parts/error.tsx";
 import { Copy } from "../parts/id.tsx";
 import { When } from "../parts/when.tsx";
+import { useSending } from "../sending.ts";
 
 const shownFor = 30_000; // milliseconds until the secret hides itself
 
 /** The secret that signs the organization's webhooks. It is read only when one asks to see it. */
 export function Webhook() {
 	const secret = useSignal("");
-	const failed = useSignal<Fault | undefined>(undefined);
 	const asking = useSignal(false);
-	const sending = useSignal(false);
 	const rotated = useSignal<Schema["RotatedWebhookSecret"] | undefined>(undefined);
 	useEffect(() => {
 		if (!secret.value) return;
@@ -22,28 +22,15 @@ export function Webhook() {
 		}, shownFor);
 		return () => clearTimeout(timer);
 	}, [secret.value, secret]);
-	const reveal = async () => {
-		failed.value = undefined;
-		try {
-			secret.value = (await take(api.GET("/api/webhook-secret"))).secret;
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-		}
-	};
-	const rotate = async () => {
-		sending.value = true;
-		failed.value = undefined;
-		try {
-			rotated.value = await take(api.POST("/api/webhook-secret/rotate"));
-			secret.value = rotated.value.secret;
-			announce("There is a new secret.");
-			asking.value = false;
-		} catch (e) {
-			failed.value = e instanceof Fault ? e : new Fault(0, "page_error", "The page failed. Try again.");
-		} finally {
-			sending.value = false;
-		}
-	};
+	const reveal = useSending(async () => {
+		secret.value = (await take(api.GET("/api/webhook-secret"))).secret;
+	});
+	const rotate = useSending(async () => {
+		rotated.value = await take(api.POST("/api/webhook-secret/rotate"));
+		secret.value = rotated.value.secret;
+		announce("There is a new secret.");
+		asking.value = false;
+	});
 	return (
 		<div class="settings">
 			<p>
@@ -65,18 +52,14 @@ export function Webhook() {
 					the receivers by then.
 				</p>
 			)}
-			{failed.value && (
-				<p class="note bad" role="alert">
-					{failed.value.message}
-				</p>
-			)}
+			<Refusal fault={reveal.failed.value ?? rotate.failed.value} />
 			<div class="actions">
 				{secret.value ? (
 					<button type="button" class="button" onClick={() => (secret.value = "")}>
 						Hide
 					</button>
 				) : (
-					<button type="button" class="button" onClick={() => void reveal()}>
+					<button type="button" class="button" onClick={() => void reveal.send()}>
 						Show the secret for 30 seconds
 					</button>
 				)}
@@ -98,8 +81,13 @@ export function Webhook() {
 						that, receivers that still use it refuse every message.
 					</p>
 					<div class="actions">
-						<button type="button" class="button primary" disabled={sending.value} onClick={() => void rotate()}>
-							{sending.value ? "Rotating…" : "Make a new secret"}
+						<button
+							type="button"
+							class="button primary"
+							disabled={rotate.sending.value}
+							onClick={() => void rotate.send()}
+						>
+							{rotate.sending.value ? "Rotating…" : "Make a new secret"}
 						</button>
 					</div>
 				</Dialog>

@@ -45,6 +45,16 @@ export function ErrorNote({ error, what, again }: { error: Error; what: string; 
 	);
 }
 
+/** A Refusal says beside a button why the API refused what it asked. */
+export function Refusal({ fault }: { fault: Fault | undefined }) {
+	if (!fault) return null;
+	return (
+		<p class="note bad" role="alert">
+			{fault.message}
+		</p>
+	);
+}
+
 function title(fault: Fault, what: string, org: string): string {
 	switch (fault.status) {
 		case 0:
