@@ -1,7 +1,7 @@
 // Questions about agents and the catalogue, which several pages ask.
 
 import { actionsAsk } from "./actions.ts";
-import { agentsAsk, keys } from "./asks.ts";
+import { agentsAsk, keys, runsAsk } from "./asks.ts";
 import { api, Fault, type Schema, take } from "./door.ts";
 import type { Knowledge } from "./editor/knowledge.ts";
 import { useMe } from "./me.ts";
@@ -61,16 +61,8 @@ export function useKnowledge(when = true): Knowledge {
 }
 
 /** openRunsAsk counts the runs of an agent that have not ended. */
-export const openRunsAsk = (id: string): Ask<Schema["ExecutionList"]> => ({
-	key: [...keys.runs, "open", id],
-	ask: () =>
-		take(
-			api.GET("/api/executions", {
-				params: { query: { agent_id: id, status: ["pending", "running", "waiting_approval"], limit: 1 } },
-				querySerializer: { array: { style: "form", explode: false } },
-			}),
-		),
-});
+export const openRunsAsk = (id: string): Ask<Schema["ExecutionList"]> =>
+	runsAsk({ agent_id: id, status: ["pending", "running", "waiting_approval"], limit: 1 });
 
 const securityResponse = "agent_system_security_response";
 

@@ -49,3 +49,32 @@ export const versionAsk = (agent: string, version: number, when = true): Ask<Sch
 	fresh: Number.POSITIVE_INFINITY,
 	when,
 });
+
+/** Which runs a list has. */
+export interface RunsQuery {
+	status?: Schema["ExecutionStatus"][];
+	agent_id?: string;
+	from?: string;
+	cursor?: string;
+	/** 50 without it. */
+	limit?: number;
+}
+
+/** readRuns reads one page of the runs, the newest first. */
+export function readRuns(query: RunsQuery): Promise<Schema["ExecutionList"]> {
+	return take(
+		api.GET("/api/executions", {
+			params: { query: { limit: 50, ...query } },
+			querySerializer: { array: { style: "form", explode: false } },
+		}),
+	);
+}
+
+export const runsAsk = (
+	query: RunsQuery,
+	pace?: paces.Pace<Schema["ExecutionList"]>,
+): Ask<Schema["ExecutionList"]> => ({
+	key: [...keys.runs, query],
+	ask: () => readRuns(query),
+	...(pace ? { pace } : {}),
+});

@@ -164,3 +164,24 @@ export function stepAt(root: Node | undefined, pos: number): Path | undefined {
 	}
 	return found;
 }
+
+/** where says a place in words: "step 2, recipients". */
+export function where(path: string): string {
+	const parts = pathOf(path);
+	const words = parts.map((part, n) => {
+		if (typeof part !== "number") {
+			if (n === parts.length - 1) return part;
+			return ["steps", "cases", "filters", "conditions", "else"].includes(part) ? "" : part;
+		}
+		const list = parts[n - 1];
+		const names: Readonly<Record<string, string>> = {
+			steps: "step",
+			else: "other step",
+			cases: "case",
+			filters: "filter",
+			conditions: "condition",
+		};
+		return `${names[String(list)] ?? "item"} ${part + 1}`;
+	});
+	return words.filter(Boolean).join(", ") || "the definition";
+}

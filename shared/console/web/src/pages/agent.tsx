@@ -2,7 +2,7 @@ import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { type Agent, agentAsk, type OpenAgent, useKnowledge } from "../agents.ts";
 import { keys } from "../asks.ts";
 import { api, take } from "../door.ts";
-import { pathOf } from "../editor/places.ts";
+import { where } from "../editor/places.ts";
 import { useMay } from "../me.ts";
 import { ErrorNote } from "../parts/error.tsx";
 import { Flow } from "../parts/flow.tsx";
@@ -256,25 +256,4 @@ function Warnings({ agent, onPick }: { agent: Agent; onPick: (path: string) => v
 			{edits && agent.type === "system" && <p class="meta">A system agent is changed in a clone.</p>}
 		</section>
 	);
-}
-
-/** where says a place in words: "step 2, recipients". */
-export function where(path: string): string {
-	const parts = pathOf(path);
-	const words = parts.map((part, n) => {
-		if (typeof part !== "number") {
-			if (n === parts.length - 1) return part;
-			return ["steps", "cases", "filters", "conditions", "else"].includes(part) ? "" : part;
-		}
-		const list = parts[n - 1];
-		const names: Readonly<Record<string, string>> = {
-			steps: "step",
-			else: "other step",
-			cases: "case",
-			filters: "filter",
-			conditions: "condition",
-		};
-		return `${names[String(list)] ?? "item"} ${part + 1}`;
-	});
-	return words.filter(Boolean).join(", ") || "the definition";
 }

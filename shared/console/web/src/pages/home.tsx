@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import { agentsAsk, approvalsAsk } from "../asks.ts";
+import { agentsAsk, approvalsAsk, runsAsk } from "../asks.ts";
 import { creditsAsk } from "../credits.ts";
 import type { Schema } from "../door.ts";
 import { useMay, useMe } from "../me.ts";
@@ -17,7 +17,6 @@ import { moment } from "../time.ts";
 import { counted, executionStates, plain, state } from "../words.ts";
 import { sorted } from "./deciding.ts";
 import { grouped, headline, hoursOf, troubled } from "./overview.ts";
-import { listAsk } from "./runs.tsx";
 import { used } from "./spending.ts";
 
 /** Home: what needs me. */
@@ -26,8 +25,8 @@ export default function Home() {
 	const me = useMe().data;
 	const may = useMay("edit");
 	const approvals = useAsk(approvalsAsk("pending", paces.home.approvals));
-	const today = useAsk(listAsk({ from, limit: 50 }, paces.home.runs));
-	const failed = useAsk(listAsk({ from, status: ["failed"], limit: 50 }, paces.home.runs));
+	const today = useAsk(runsAsk({ from, limit: 50 }, paces.home.runs));
+	const failed = useAsk(runsAsk({ from, status: ["failed"], limit: 50 }, paces.home.runs));
 	const credits = useAsk({ ...creditsAsk, pace: paces.home.credits });
 	const agents = useAsk({ ...agentsAsk, pace: paces.home.agents });
 

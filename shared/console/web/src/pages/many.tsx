@@ -1,11 +1,10 @@
 import { useSignal } from "@preact/signals";
 import { keys } from "../asks.ts";
-import { api, type Fault, faultFrom, take } from "../door.ts";
+import { api, type Fault, faultFrom, type Schema, take } from "../door.ts";
 import { isOpen } from "../paces.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { stale } from "../store.ts";
 import { counted } from "../words.ts";
-import type { Row } from "./runs.tsx";
 
 const atOnce = 4;
 
@@ -15,7 +14,7 @@ interface Result {
 }
 
 /** Many acts on several runs, four at a time, and says what became of each. */
-export function Many({ runs, done }: { runs: readonly Row[]; done: () => void }) {
+export function Many({ runs, done }: { runs: readonly Schema["Execution"][]; done: () => void }) {
 	const asking = useSignal<"" | "retry" | "cancel">("");
 	const results = useSignal<Result[]>([]);
 	const busy = useSignal(false);

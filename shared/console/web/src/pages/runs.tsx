@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { agentsAsk, keys } from "../asks.ts";
-import { api, type Fault, faultFrom, type Schema, take } from "../door.ts";
+import { agentsAsk, type RunsQuery, readRuns, runsAsk } from "../asks.ts";
+import { type Fault, faultFrom, type Schema } from "../door.ts";
 import { useMay } from "../me.ts";
 import * as paces from "../paces.ts";
 import { Empty } from "../parts/empty.tsx";
@@ -16,12 +16,12 @@ import { Said } from "../parts/quote.tsx";
 import { Status } from "../parts/status.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
-import { type Ask, useAsk } from "../store.ts";
+import { useAsk } from "../store.ts";
 import { duration } from "../time.ts";
 import { counted, executionStates, plain, state } from "../words.ts";
 import { Many } from "./many.tsx";
 
-export type Row = Schema["Execution"];
+type Row = Schema["Execution"];
 
 /** The periods that one can look at: the name in the address, the words, the hours. */
 const periods = [
@@ -39,30 +39,6 @@ const statuses = [
 	["completed", "Completed"],
 	["cancelled", "Cancelled"],
 ] as const satisfies readonly (readonly [Schema["ExecutionStatus"], string])[];
-
-const page = 50;
-
-export interface Query {
-	status?: Schema["ExecutionStatus"][];
-	agent_id?: string;
-	from?: string;
-	cursor?: string;
-	limit?: number;
-}
-
-/** read reads one page of the runs. */
-function read(query: Query): Promise<Schema["ExecutionList"]> {
-	return take(
-		api.GET("/api/executions", {
-			params: { query: { limit: page, ...query } },
-			querySerializer: { array: { style: "form", explode: false } },
-		}),
-	);
-}
-
-export function listAsk(query: Query, pace?: paces.Pace<Schema["ExecutionList"]>): Ask<Schema["ExecutionList"]> {
-	return { key: [...keys.runs, query], ask: () => read(query), ...(pace ? { pace } : {}) };
-}
 
 /** since returns the begin of a period of so many hours, at a full minute. */
 function since(hours: number): { from?: string } {
@@ -128,7 +104,7 @@ export default function Runs() {
 		}),
 		[period, status, agent],
 	);
-	const answer = useAsk(listAsk(query, paces.runs));
+	const answer = useAsk(runsAsk(query, paces.runs));
 	const older = useOlder(query, answer.data);
 	const selected = useSignal<ReadonlySet<string>>(new Set());
 	const list = JSON.stringify(query) + text;
@@ -227,7 +203,7 @@ export default function Runs() {
 }
 
 /** useOlder returns the pages after the first, which the person asked for. */
-function useOlder(query: Query, first: Schema["ExecutionList"] | undefined) {
+function useOlder(query: RunsQuery, first: Schema["ExecutionList"] | undefined) {
 	const list = JSON.stringify(query);
 	const none = {
 		list,
@@ -249,7 +225,7 @@ function useOlder(query: Query, first: Schema["ExecutionList"] | undefined) {
 			keep({ ...now, loading: true, failed: undefined });
 			try {
 				// The first page moves on while it is looked at; older ones follow the cursor.
-				const more = await read({ ...query, cursor });
+				const more = await readRuns({ ...query, cursor });
 				keep({
 					...now,
 					rows: [...now.rows, ...(now.next === undefined ? (first?.executions ?? []) : []), ...more.executions],
@@ -284,10 +260,10 @@ function Drop({ what, drop }: { what: string; drop: () => void }) {
 }
 
 /** Nothing says why no row is here, and where the next ones are. */
-function Nothing({ query, period, text, more }: { query: Query; period: string; text: string; more: boolean }) {
+function Nothing({ query, period, text, more }: { query: RunsQuery; period: string; text: string; more: boolean }) {
 	const { query: address, path } = useLocation();
 	const filtered = Object.keys(query).some((name) => name !== "from");
-	const wider = useAsk({ ...listAsk({ ...query, ...since(7 * 24), limit: 1 }), when: !text && period === "24 h" }).data;
+	const wider = useAsk({ ...runsAsk({ ...query, ...since(7 * 24), limit: 1 }), when: !text && period === "24 h" }).data;
 	const link = (name: string, value: string) => {
 		const next = new URLSearchParams(address as Record<string, string>);
 		if (value) next.set(name, value);

@@ -8,7 +8,7 @@ import { api, Fault, type Schema, take } from "../door.ts";
 import { bodyOf, syntaxFault } from "../editor/document.ts";
 import type { Finding, Handle } from "../editor/editor.tsx";
 import type { Knowledge } from "../editor/knowledge.ts";
-import { nameOf, pathOf, rangeOf } from "../editor/places.ts";
+import { nameOf, pathOf, rangeOf, where } from "../editor/places.ts";
 import type { Kind } from "../editor/skeletons.ts";
 import { parse } from "../editor/syntax.ts";
 import { Flow } from "../parts/flow.tsx";
@@ -16,7 +16,6 @@ import { Menu } from "../parts/menu.tsx";
 import { Said } from "../parts/quote.tsx";
 import { useWide } from "../wide.ts";
 import { counted, stepTypes } from "../words.ts";
-import { where } from "./agent.tsx";
 import { costOf, outlineOf } from "./describing.ts";
 
 const Editor = lazy(() => import("../editor/editor.tsx"));
