@@ -124,6 +124,7 @@ story("keys lead everywhere, and a pasted id opens what it names", async (s) => 
 	await ann.page.keyboard.press("Enter");
 	await ann.heading("Credits").waitFor();
 	await ann.page.keyboard.press("ControlOrMeta+k");
+	await field.waitFor();
 	await ann.page.keyboard.type("appr_unknown");
 	ann.expected.add(404);
 	await ann.shots("palette");
