@@ -19,7 +19,8 @@ import (
 //go:embed signin.html.tmpl
 var signInPage string
 
-// A signIn stands in for the Hub's pages: whoever presses a button is signed in.
+// A signIn stands in for the Hub's sign-in page: a button signs the visitor in as the
+// role that it names, without a password.
 type signIn struct {
 	key *hub.Key
 	now func() time.Time

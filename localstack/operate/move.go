@@ -46,8 +46,8 @@ type movement struct {
 	Status  string `json:"status"`
 }
 
-// run starts a move, or finds the one that runs, and returns when it ended. Without a
-// letter it starts none.
+// run starts a move of the letters, or follows a move that is under way, and returns
+// when the move has ended. Without a letter it starts no move.
 func (m mover) run(ctx context.Context) error {
 	source, letters, err := m.queue(ctx, m.from)
 	if err != nil {

@@ -313,9 +313,10 @@ type workload struct {
 	read, write float64           // its budget
 }
 
-// warm lets the dispatcher learn which agents listen for an event, as a busy one knows
-// it: it keeps what it read a second after it saw their organization as it is. The twins
-// of an event that was handled start nothing.
+// warm makes the dispatcher keep the agents that listen for an event, as a busy
+// dispatcher does. A dispatcher keeps listeners that it reads at least a second after it
+// first read the organization's present record. The repetitions of a handled event start
+// no run.
 func (o *org) warm(handled doc) {
 	o.t.Helper()
 	for range 2 {

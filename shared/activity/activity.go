@@ -37,9 +37,8 @@ type Entry struct {
 	Execution id.Execution // set if a run was started
 	Client    id.Client    // of the event; empty for none, and in old entries
 
-	// Related is the run because of which the event started none: the one that had
-	// started for the same content, or the one that caused the event; empty for none,
-	// and in old entries.
+	// Related is the run that prevented the start: an earlier run for the same content,
+	// or the run that caused the event. It is empty when no run did, and in old entries.
 	Related id.Execution
 	Fault   *condition.Fault // the comparison that refused the event; nil for none, and in old entries
 }

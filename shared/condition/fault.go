@@ -16,7 +16,8 @@ type Fault struct {
 	Missing  bool // whether the field is missing
 }
 
-// Fault returns the comparison of a filter that does not hold; nil for one that holds.
+// Fault returns the comparison that fails when the filter does not hold for the facts,
+// and nil when the filter holds.
 func (f Filter) Fault(facts Facts) *Fault {
 	found, there := facts.lookup(f.Field)
 	if ok, err := facts.compare(f.Operator, found, there, f.Value); ok || err != nil {

@@ -39,7 +39,8 @@ func (u Usage) BoundOf(scope Scope) Bound {
 	return bound
 }
 
-// scopeOf returns the scope of a key, "" for one that belongs to one event or run.
+// scopeOf returns the scope of a key: the agent, the organization or the region that
+// shares it. A key of one event or one run has the scope "".
 func scopeOf(key string) Scope {
 	has := func(name string) bool { return strings.Contains(key, name+"#…") }
 	switch {
