@@ -294,13 +294,16 @@ func (s *site) pathTable() (string, error) {
 	return "| root |" + table + "\n", nil
 }
 
-// title returns the name of a product for people.
-func title(product string) string {
+// nameOf returns the name of a product for people. The short ones are abbreviations.
+func nameOf(product string) string {
 	if len(product) <= len("psa") {
 		return strings.ToUpper(product)
 	}
-	return strings.ToUpper(product[:1]) + product[1:]
+	return title(product)
 }
+
+// title returns a word as it begins a title.
+func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 func (s *site) eventTables() string {
 	var out strings.Builder
@@ -316,7 +319,7 @@ func (s *site) eventTables() string {
 			}
 			body = append(body, []string{code(e.Name()), e.Description, strings.Join(fields, ", ")})
 		}
-		fmt.Fprintf(&out, "### Events of %s\n\n%s\n", title(product), rows([]string{"event", "when", "filterable fields"}, body...))
+		fmt.Fprintf(&out, "### Events of %s\n\n%s\n", nameOf(product), rows([]string{"event", "when", "filterable fields"}, body...))
 	}
 	return out.String()
 }
@@ -346,7 +349,7 @@ func (s *site) actionTables() string {
 			}
 			body = append(body, []string{code(a.Name()), a.Description, riskWords(a.Risk), strings.Join(params, ", ")})
 		}
-		fmt.Fprintf(&out, "### Actions of %s\n\n%s\n", title(product), rows([]string{"action", "what it does", "risk", "parameters"}, body...))
+		fmt.Fprintf(&out, "### Actions of %s\n\n%s\n", nameOf(product), rows([]string{"action", "what it does", "risk", "parameters"}, body...))
 	}
 	return out.String()
 }
