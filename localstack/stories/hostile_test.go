@@ -630,11 +630,11 @@ func (h *hostile) badHeader(r *mathrand.Rand) bad {
 // badMethod calls a method or a path that does not exist.
 func (h *hostile) badMethod(r *mathrand.Rand) bad {
 	path := pick(r, "/api/agents", "/api/agents/"+h.agent, "/api/executions", "/api/executions/"+h.execution, "/api/executions/"+h.execution+"/cancel", "/api/approvals", "/api/approvals/"+h.approval,
-		"/api/approvals/"+h.approval+"/decision", "/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/webhook-secret", "/api/openapi.json", "/docs")
+		"/api/approvals/"+h.approval+"/decision", "/api/events", "/api/credits", "/api/credits/history", "/api/keys", "/api/audit", "/api/webhook-secret", "/api/openapi.json", "/docs", "/", "/runs", "/settings/keys")
 	if r.IntN(2) == 0 {
 		return bad{method: pick(r, "PATCH", "TRACE", "PROPFIND", "MKCOL", "QUERY", "LOCK", "X-"+noise(r, letters[26:52], 8)), path: path}
 	}
-	nowhere := pick(r, "/api", "/api/", "/", "/api/agent", "/API/agents", "/api/agents/", "/api//agents", "//api/agents", "/api/./agents", "/api/agents/"+h.agent+"/", "/api/agents/"+h.agent+"/nothing", "/api/executions/"+h.execution+"/steps/1",
+	nowhere := pick(r, "/api", "/api/", "/assets/", "/assets/none.js", "/api/agent", "/API/agents", "/api/agents/", "/api//agents", "//api/agents", "/api/./agents", "/api/agents/"+h.agent+"/", "/api/agents/"+h.agent+"/nothing", "/api/executions/"+h.execution+"/steps/1",
 		"/api/agents.json", "/api/%61gents/%00", "/api/keys/", "/docs/", "/docs/index.html", "/.env", "/api/openapi.yaml", "/api/v1/agents", "/"+noise(r, letters, 40), "/api/"+noise(r, letters, 12), "/api/agents%2F", "/api/credits/history/2026-01", "/api/../nowhere", "/api/agents/../../nowhere/x")
 	return bad{method: pick(r, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete), path: nowhere}
 }
