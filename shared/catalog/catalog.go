@@ -91,7 +91,16 @@ type Action struct {
 	Risk        RiskRule       `json:"risk"`
 	Params      []Param        `json:"params"`
 	Makes       *ObjectField   `json:"makes,omitempty"` // the object that it makes; nil for none
+	Emits       []string       `json:"emits,omitempty"` // the qualified event types that it can cause, sorted
+	Undo        *Undo          `json:"undo,omitempty"`  // the action that takes it back; nil for none
 	Sample      map[string]any `json:"sample_params"`
+	Reply       map[string]any `json:"sample_reply"` // of the product, to the sample parameters
+}
+
+// An Undo is an action of the same product that takes another one back.
+type Undo struct {
+	Action string            `json:"action"`
+	Params map[string]string `json:"params"` // of that action, each filled by this parameter of the action taken back
 }
 
 // Name returns the qualified name, such as "psa:add_note".
@@ -271,6 +280,7 @@ func decode[T any](files fs.FS, name string) (T, error) {
 		v.Sample, _ = doc["sample_payload"].(map[string]any)
 	case *Action:
 		v.Sample, _ = doc["sample_params"].(map[string]any)
+		v.Reply, _ = doc["sample_reply"].(map[string]any)
 	}
 	return v, nil
 }

@@ -2,7 +2,9 @@ package catalog_test
 
 import (
 	"io/fs"
+	"maps"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -232,7 +234,7 @@ func TestEveryActionFollowsTheRules(t *testing.T) {
 			}
 			described(t, a.DisplayName, a.Description)
 			doc := raw(t, file)
-			for _, field := range []string{"destructive", "risk", "params"} {
+			for _, field := range []string{"destructive", "risk", "params", "sample_params", "sample_reply"} {
 				if _, ok := doc[field]; !ok {
 					t.Errorf("the field %s is missing", field)
 				}
@@ -243,6 +245,8 @@ func TestEveryActionFollowsTheRules(t *testing.T) {
 			}
 			params(t, a, sample)
 			risks(t, a)
+			replies(t, c, a)
+			consequences(t, c, a)
 		})
 	}
 }
@@ -318,6 +322,96 @@ func risks(t *testing.T, a catalog.Action) {
 		}
 		if !slices.Contains(catalog.Risks(), risk) || risk == catalog.Destructive || risk == a.Risk.Else {
 			t.Errorf("the value %q of %s has the risk %q", value, p.Name, risk)
+		}
+	}
+}
+
+// choosesNoObject are the actions that make a record of which no event tells, for a
+// person and for no object that exists already.
+var choosesNoObject = []string{"crm:create_task", "people:assign_task"}
+
+func TestAnActionOnAnObjectRequiresTheTargetThatChoosesIt(t *testing.T) {
+	t.Parallel()
+
+	for _, a := range load(t).Actions() {
+		target := slices.ContainsFunc(a.Params, func(p catalog.Param) bool { return p.Required && p.Role == catalog.Target })
+		if a.Makes != nil || slices.Contains(choosesNoObject, a.Name()) {
+			continue
+		}
+		if !target {
+			t.Errorf("no required parameter of %s has the role target", a.Name())
+		}
+	}
+}
+
+// replies checks that the sample reply has the object that the action makes, and that
+// a field of the reply that is named like a parameter or like a field of an event of
+// this product has the same kind of value.
+func replies(t *testing.T, c catalog.Catalog, a catalog.Action) {
+	t.Helper()
+	if len(a.Reply) == 0 {
+		t.Fatal("there is no sample reply")
+	}
+	times(t, a.Reply)
+	if _, ok := a.MadeIn(a.Reply); a.Makes != nil && !ok {
+		t.Errorf("the sample reply %v has no %s", a.Reply, a.Makes.ID)
+	}
+	known := map[string]any{}
+	for _, e := range c.Events() {
+		if e.Product == a.Product {
+			maps.Copy(known, e.Sample)
+		}
+	}
+	maps.Copy(known, a.Sample)
+	for name, v := range a.Reply {
+		if !simpleName.MatchString(name) {
+			t.Errorf("a field of the reply is called %q", name)
+		}
+		if same, ok := known[name]; ok && jsonvalue.Kind(same) != jsonvalue.Kind(v) {
+			t.Errorf("the reply's %s is %s, elsewhere it is %s", name, jsonvalue.Kind(v), jsonvalue.Kind(same))
+		}
+		p, isParam := a.Param(name)
+		if isParam && p.Role == catalog.Target && !reflect.DeepEqual(v, a.Sample[name]) {
+			t.Errorf("the reply is about %s %v, the sample parameters about %v", name, v, a.Sample[name])
+		}
+	}
+}
+
+// consequences checks the events that an action causes and the action that takes it
+// back.
+func consequences(t *testing.T, c catalog.Catalog, a catalog.Action) {
+	t.Helper()
+	if !slices.IsSorted(a.Emits) || len(slices.Compact(slices.Clone(a.Emits))) != len(a.Emits) {
+		t.Errorf("emits is not sorted, or names an event twice: %v", a.Emits)
+	}
+	for _, name := range a.Emits {
+		if e, ok := c.Event(name); !ok || e.Internal || e.Product != a.Product {
+			t.Errorf("it emits %s, which is no event type of %s in the catalogue", name, a.Product)
+		}
+	}
+	if a.Makes != nil && !slices.ContainsFunc(a.Emits, func(name string) bool {
+		e, _ := c.Event(name)
+		return slices.Contains(e.Objects, *a.Makes)
+	}) {
+		t.Errorf("it makes a %s and emits no event about one", a.Makes.Object)
+	}
+	if a.Undo == nil {
+		return
+	}
+	back, ok := c.Action(a.Product, a.Undo.Action)
+	if !ok || back.Name() == a.Name() {
+		t.Fatalf("%s:%s, which takes it back, is no other action of the catalogue", a.Product, a.Undo.Action)
+	}
+	for name, from := range a.Undo.Params {
+		filled, known := back.Param(name)
+		source, has := a.Param(from)
+		if !known || !has || filled.Type != source.Type || filled.Required && !source.Required {
+			t.Errorf("the parameter %s of %s cannot be filled from %s", name, back.Name(), from)
+		}
+	}
+	for _, p := range back.Params {
+		if _, filled := a.Undo.Params[p.Name]; p.Required && !filled {
+			t.Errorf("%s requires %s, which undo does not fill", back.Name(), p.Name)
 		}
 	}
 }
