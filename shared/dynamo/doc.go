@@ -182,7 +182,7 @@
 //	Approval                         1      1     0      get
 //	SaveDecision                     1      0     8      transaction: approval, run; 4 are indexes
 //	Executions                       2      51.5  0      query of by_org, get of 50 runs
-//	Executions with payloads         3      76    0      and a batch of the payloads, half a unit for each 4 KB; an instance reads each once
+//	Executions with payloads         3      76.5  0      and a batch of the payloads, half a unit for each 4 KB; an instance reads each once
 //	Executions, of two statuses      3      52    0      each status by itself
 //	Executions of an agent           2      51.5  0      query of by_agent, get of 50 runs
 //	Executions, failed               2      51.5  0      query of by_status, get of 50 runs
