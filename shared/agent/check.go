@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/definition"
@@ -21,31 +22,72 @@ func (s *Service) Check(ctx context.Context, who caller.Caller, doc map[string]a
 	return a, s.mayOverride(who, a)
 }
 
-// CheckUpdate returns the agent as Update would store it, or the error with which
-// Update would refuse the change. It writes nothing: the plan's limit of active agents
-// is not checked, and an agent that the catalogue made invalid keeps its status.
-func (s *Service) CheckUpdate(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
+// CheckUpdate returns the agent as it is and as Update would store it, or the error with
+// which Update would refuse the change. It writes nothing: the plan's limit of active
+// agents is not checked, and an agent that the catalogue made invalid keeps its status.
+func (s *Service) CheckUpdate(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (before, after Agent, err error) {
 	if a, ok := find(s.System, agent); ok {
 		status, err := statusOf(p.Fields, a.Status)
 		switch {
 		case len(p.Fields) != 1 || err != nil || status != Active && status != Paused:
-			return Agent{}, ErrSystem
+			return Agent{}, Agent{}, ErrSystem
 		case a.Guarded && !administers(who):
-			return Agent{}, ErrGuarded.Sayf("Only an owner or an admin may pause or resume the %s.", a.Name)
+			return Agent{}, Agent{}, ErrGuarded.Sayf("Only an owner or an admin may pause or resume the %s.", a.Name)
 		}
-		return a, nil
+		return a, a, nil
 	}
-	before, err := s.Store.Agent(ctx, who.Org, agent)
+	before, err = s.Store.Agent(ctx, who.Org, agent)
 	if err != nil {
-		return Agent{}, err
+		return Agent{}, Agent{}, err
 	}
-	after, err := s.patched(ctx, before, p, authorOf(who))
+	after, err = s.patched(ctx, before, p, authorOf(who))
 	if err == nil && !equal(before, after) && !onlyPaused(before, after) {
 		err = s.mayOverride(who, before, after)
 	}
-	return after, err
+	return before, after, err
 }
 
 // Faulty reports whether the definition is the reason of an error of Check or
 // CheckUpdate.
 func Faulty(err error) bool { return errors.Is(err, definition.ErrConfig) }
+
+// Wakes returns the active agents of the organization that these events start when a run
+// of an agent caused them, system agents first.
+func (s *Service) Wakes(ctx context.Context, org id.Org, events []string) ([]Head, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	var woken []Head
+	pauses, err := s.Store.Pauses(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.System {
+		if a = s.seen(a, pauses); a.Status == Active && woke(a, events) {
+			woken = append(woken, a.Head)
+		}
+	}
+	heads, _, err := s.heads(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range heads {
+		if h.Status != Active || !slices.Contains(events, h.Event()) {
+			continue
+		}
+		a, err := s.Store.Agent(ctx, org, h.ID)
+		switch {
+		case errors.Is(err, ErrNotFound): // deleted in the meantime
+		case err != nil:
+			return nil, err
+		case woke(a, events):
+			woken = append(woken, a.Head)
+		}
+	}
+	return woken, nil
+}
+
+func woke(a Agent, events []string) bool {
+	trigger := a.Definition.Trigger
+	return trigger.AllowAgentTriggered && slices.Contains(events, trigger.Event())
+}

@@ -25,24 +25,49 @@ func sentence(text string) string { return render.Cut(text, MaxSentence-len("…
 
 // explain returns a sentence with the demanded and the found value of a field.
 func (f Facts) explain(field string, o Operator, want, found any, there bool) string {
-	row := o.row()
-	demand := field + " must "
-	switch {
-	case strings.Contains(row.demand, "%s"):
-		demand += strings.Replace(row.demand, "%s", short(want), 1)
-	case want == false:
-		demand += "not " + row.demand
-	default:
-		demand += row.demand
-	}
+	demand := o.demand(field, want)
 	if !there {
 		return demand + "; it is missing"
 	}
 	note := ""
 	if f.Budget.Spend(noteCost*(noted(want)+noted(found))) == nil {
-		note = row.differs(want, found)
+		note = o.row().differs(want, found)
 	}
 	return fmt.Sprintf("%s; it is %s%s", demand, short(found), note)
+}
+
+// demand returns what the operator demands of a field, as in "priority must be "p1"".
+func (o Operator) demand(field string, want any) string {
+	row := o.row()
+	demand := field + " must "
+	switch {
+	case strings.Contains(row.demand, "%s"):
+		return demand + strings.Replace(row.demand, "%s", short(want), 1)
+	case want == false:
+		return demand + "not " + row.demand
+	}
+	return demand + row.demand
+}
+
+// String returns what the condition demands, in words. Long values are shortened.
+func (c Condition) String() string {
+	switch {
+	case c.All != nil:
+		return "all of (" + joined(c.All) + ")"
+	case c.Any != nil:
+		return "one of (" + joined(c.Any) + ")"
+	case c.Context == InClient:
+		return c.Operator.demand("client_context."+c.Field, c.Value)
+	}
+	return c.Operator.demand(c.Field, c.Value)
+}
+
+func joined(list []Condition) string {
+	parts := make([]string, len(list))
+	for i, c := range list {
+		parts[i] = c.String()
+	}
+	return strings.Join(parts, "; ")
 }
 
 // ---- differences that are hard to see ----

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -76,7 +77,7 @@ func EachStep(steps []Step, f func(Step)) {
 }
 
 // distinct sorts the names and removes duplicates.
-func distinct(names []string) []string {
+func distinct[T cmp.Ordered](names []T) []T {
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -15,6 +15,8 @@
 //	shape, schema       the values that an output_schema allows
 //	misfit              why an answer violates its output_schema
 //	catalogdeps         the event types and actions that a definition needs
+//	capabilities        everything that the runs of a definition can do
+//	change              what one definition can do and another cannot
 //	recipient           addresses of people and channels
 //	judge               whether an event starts the agent
 package definition

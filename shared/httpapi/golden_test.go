@@ -71,6 +71,14 @@ func written() []golden {
 		{"pause system", call{as: owner, what: "POST /api/agents/validate", body: `{"id": "` + systemID + `", "status": "paused"}`}, nil},
 		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "name": "B"}`}, nil},
 		{"strange id", call{as: member, what: "POST /api/agents/validate", body: `{"id": "a#b", "name": "B"}`}, nil},
+		{"what a change widens", call{as: member, what: "POST /api/agents/validate", body: `{"id": "` + agentID + `", "trigger": {"type": "bus_event", "source_product": "psa", "event_type": "ticket.created", "allow_agent_triggered": true}}`}, nil},
+
+		{"of now", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/capabilities"}, nil},
+		{"against itself", call{as: "read", what: "GET /api/agents/" + agentID + "/capabilities?version=1&against=1"}, nil},
+		{"of a system agent", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID + "/capabilities"}, nil},
+		{"no such version", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/capabilities?version=7"}, nil},
+		{"no numbers", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/capabilities?version=new&against=0"}, nil},
+		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/capabilities"}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},

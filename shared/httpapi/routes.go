@@ -35,6 +35,7 @@ func (g agents) routes() []route {
 		{"POST /api/templates/{id}/clone", caller.Edit, false, records(audit.AgentCloned), serve(readCloneTemplate, g.CloneTemplate, specagents.CloneTemplateResponseObject.VisitCloneTemplateResponse)},
 		{"GET /api/agents/{id}/versions", caller.See, false, nil, serve(readListAgentVersions, g.ListAgentVersions, specagents.ListAgentVersionsResponseObject.VisitListAgentVersionsResponse)},
 		{"GET /api/agents/{id}/versions/{version}", caller.See, false, nil, serve(readGetAgentVersion, g.GetAgentVersion, specagents.GetAgentVersionResponseObject.VisitGetAgentVersionResponse)},
+		{"GET /api/agents/{id}/capabilities", caller.See, false, nil, serve(readGetCapabilities, g.GetCapabilities, specagents.GetCapabilitiesResponseObject.VisitGetCapabilitiesResponse)},
 	}
 }
 

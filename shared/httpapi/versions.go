@@ -23,6 +23,19 @@ func (in *request) version() int {
 	return n
 }
 
+// versionParam returns the number in a query parameter, nil without it.
+func (in *request) versionParam(name string) *int {
+	text := in.param(name)
+	if text == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(*text)
+	if err != nil || !versions.MatchString(*text) {
+		in.Fault(name, "must be the number of a version, like 3")
+	}
+	return &n
+}
+
 func readListAgentVersions(in *request) spec.ListAgentVersionsRequestObject {
 	return spec.ListAgentVersionsRequestObject{ID: in.agent(), Params: spec.ListAgentVersionsParams{
 		Limit: in.limit(), Cursor: in.param("cursor"),

@@ -548,6 +548,26 @@ type AgentVersionList struct {
 // AnyValue defines model for AnyValue.
 type AnyValue = any
 
+// Capabilities defines model for Capabilities.
+type Capabilities = definition.Capabilities
+
+// CapabilityChange defines model for CapabilityChange.
+type CapabilityChange = definition.Change
+
+// CapabilityReport Everything that the executions of a version can do.
+type CapabilityReport struct {
+	// AgentID The agent.
+	AgentID string `json:"agent_id"`
+
+	// Version The version that is described.
+	Version      int          `json:"version"`
+	Capabilities Capabilities `json:"capabilities"`
+
+	// MayWake The active agents that may start on an event that the actions cause. They allow events that agents caused.
+	MayWake []WokenAgent      `json:"may_wake"`
+	Change  *CapabilityChange `json:"change,omitempty"`
+}
+
 // Category The area of the business that an agent or an event type belongs to.
 type Category string
 
@@ -720,7 +740,9 @@ type Validation struct {
 	Details []Fault `json:"details"`
 
 	// Warnings Parts of a valid definition that are allowed but probably wrong, as in `Agent`; empty for an invalid one.
-	Warnings []Warning `json:"warnings"`
+	Warnings     []Warning         `json:"warnings"`
+	Capabilities *Capabilities     `json:"capabilities,omitempty"`
+	Change       *CapabilityChange `json:"change,omitempty"`
 }
 
 // Warning A part of the definition that is probably wrong.
@@ -730,6 +752,15 @@ type Warning struct {
 
 	// Message A sentence that says what is probably wrong.
 	Message string `json:"message"`
+}
+
+// WokenAgent An agent that may start.
+type WokenAgent struct {
+	// AgentID The agent.
+	AgentID string `json:"agent_id"`
+
+	// Name The name of the agent.
+	Name string `json:"name"`
 }
 
 // AgentID defines model for AgentID.
@@ -790,6 +821,15 @@ type ListActivityParams struct {
 
 	// Cursor The `next_cursor` of the previous page; send it with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetCapabilitiesParams defines parameters for GetCapabilities.
+type GetCapabilitiesParams struct {
+	// Version The version to describe. Without it, the version with which executions start now.
+	Version *int `form:"version,omitempty" json:"version,omitempty"`
+
+	// Against The version to compare with.
+	Against *int `form:"against,omitempty" json:"against,omitempty"`
 }
 
 // ListAgentVersionsParams defines parameters for ListAgentVersions.
@@ -999,6 +1039,29 @@ func (response ListActivity200JSONResponse) VisitListActivityResponse(w http.Res
 	return err
 }
 
+type GetCapabilitiesRequestObject struct {
+	ID     AgentID `json:"id"`
+	Params GetCapabilitiesParams
+}
+
+type GetCapabilitiesResponseObject interface {
+	VisitGetCapabilitiesResponse(w http.ResponseWriter) error
+}
+
+type GetCapabilities200JSONResponse CapabilityReport
+
+func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloneAgentRequestObject struct {
 	ID   AgentID `json:"id"`
 	Body *CloneAgentJSONRequestBody
@@ -1174,6 +1237,9 @@ type StrictServerInterface interface {
 	// ListActivity List an agent's activity
 	// (GET /api/agents/{id}/activity)
 	ListActivity(ctx context.Context, request ListActivityRequestObject) (ListActivityResponseObject, error)
+	// GetCapabilities Get everything that an agent can do
+	// (GET /api/agents/{id}/capabilities)
+	GetCapabilities(ctx context.Context, request GetCapabilitiesRequestObject) (GetCapabilitiesResponseObject, error)
 	// CloneAgent Clone an agent
 	// (POST /api/agents/{id}/clone)
 	CloneAgent(ctx context.Context, request CloneAgentRequestObject) (CloneAgentResponseObject, error)

@@ -455,7 +455,7 @@ type ListExecutionsParams struct {
 	// AgentID Only executions of this agent.
 	AgentID *string `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 
-	// Status Only executions in one of these statuses, separated by commas.
+	// Status Only executions in one of these statuses, separated by commas; the parameter may be repeated instead.
 	Status *[]ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// From Only executions created at this time or later; a date means its midnight in UTC.
