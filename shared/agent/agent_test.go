@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"theoneagents.app/agents/events"
@@ -13,10 +14,13 @@ import (
 	"theoneagents.app/agents/shared/jsonvalue"
 )
 
+// loaded returns the real catalogue.
+var loaded = sync.OnceValues(func() (catalog.Catalog, error) { return catalog.Load(events.Files) })
+
 // rules returns rules with the real catalogue.
 func rules(t testing.TB) definition.Rules {
 	t.Helper()
-	c, err := catalog.Load(events.Files)
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -87,9 +88,19 @@ func (d *fixture) must(err error) {
 	}
 }
 
+// loaded returns the whole catalogue.
+var loaded = sync.OnceValues(func() (catalog.Catalog, error) { return catalog.Load(events.Files) })
+
 // catalogue returns the catalogue without some of its files.
 func catalogue(t *testing.T, lost ...string) catalog.Catalog {
 	t.Helper()
+	if len(lost) == 0 {
+		c, err := loaded()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
 	left := fstest.MapFS{}
 	err := fs.WalkDir(events.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || slices.Contains(lost, path) {

@@ -317,18 +317,18 @@ func added(s agent.Stats, t execution.StatsDelta) agent.Stats {
 func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]machine.Cursor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var due []execution.Execution
+	var due []*run
 	for _, o := range s.orgs {
 		for _, r := range o.runs {
 			if d := r.execution.Due; !d.IsZero() && d.Before(now) {
-				due = append(due, r.execution)
+				due = append(due, r)
 			}
 		}
 	}
-	slices.SortFunc(due, func(a, b execution.Execution) int { return a.Due.Compare(b.Due) })
+	slices.SortFunc(due, func(a, b *run) int { return a.execution.Due.Compare(b.execution.Due) })
 	cursors := make([]machine.Cursor, 0, min(len(due), limit))
-	for _, x := range due[:min(len(due), limit)] {
-		cursors = append(cursors, machine.Cursor{Org: x.Org, Execution: x.ID})
+	for _, r := range due[:min(len(due), limit)] {
+		cursors = append(cursors, machine.Cursor{Org: r.execution.Org, Execution: r.execution.ID})
 	}
 	return cursors, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -29,9 +30,12 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
+// loaded returns the real catalogue.
+var loaded = sync.OnceValues(func() (catalog.Catalog, error) { return catalog.Load(events.Files) })
+
 func rules(t *testing.T) definition.Rules {
 	t.Helper()
-	c, err := catalog.Load(events.Files)
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
