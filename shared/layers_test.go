@@ -33,12 +33,13 @@ var layers = [][]string{
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase"}, // start, continue and repair runs; e-mail owners; probe; erase organizations
 	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
-	{"session", "httpapi", "console", "docs"},      // outside: people
-	{"httpcall", "callkey"},                        // outside: causes of failed HTTP calls, keys of calls
-	{"model", "product", "notify", "otlp"},         // outside: models, products, messages, traces
-	{"gateway", "boot"},                            // entry points of functions
-	{"wire"},                                       // the dependencies of each function
-	{"storetest", "simulation", "releases"},        // tests only
+	{"rehearsal"}, // test runs: the services over memory, effects held back
+	{"session", "httpapi", "console", "docs"}, // outside: people
+	{"httpcall", "callkey"},                   // outside: causes of failed HTTP calls, keys of calls
+	{"model", "product", "notify", "otlp"},    // outside: models, products, messages, traces
+	{"gateway", "boot"},                       // entry points of functions
+	{"wire"},                                  // the dependencies of each function
+	{"storetest", "simulation", "releases"},   // tests only
 }
 
 // forTests are packages that the tests of any layer may import: the memory store,

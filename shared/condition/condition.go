@@ -139,6 +139,10 @@ func (f Facts) lookup(field string) (any, bool) {
 	return jsonvalue.Lookup(map[string]any{"event_payload": f.Event.Payload, "event": envelope}, field)
 }
 
+// Find returns the value of a field as a condition with this context reads it, and
+// whether there is one.
+func (f Facts) Find(c Context, field string) (any, bool) { return f.find(c, field) }
+
 func (f Facts) find(c Context, field string) (any, bool) {
 	switch c {
 	case InClient:

@@ -26,13 +26,14 @@ type agents struct {
 	svc       *agent.Service
 	templates *template.Service
 	activity  activity.Store
+	stage     Stage
 }
 
 var _ spec.StrictServerInterface = agents{}
 
 // Agents returns the handler of the endpoints of agents and templates.
-func Agents(svc *agent.Service, templates *template.Service, act activity.Store, edge Edge) http.Handler {
-	return edge.mount(agents{edge, edge.signer(), svc, templates, act}.routes())
+func Agents(svc *agent.Service, templates *template.Service, act activity.Store, stage Stage, edge Edge) http.Handler {
+	return edge.mount(agents{edge, edge.signer(), svc, templates, act, stage}.routes())
 }
 
 func (in *request) agent() string { return in.id("agent_", agent.ErrNotFound) }

@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/quota"
+	"theoneagents.app/agents/shared/rehearsal"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -243,6 +244,8 @@ func status(f *fault.Error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(f, ErrMedia):
 		return http.StatusUnsupportedMediaType
+	case errors.Is(f, rehearsal.ErrTooLong):
+		return http.StatusUnprocessableEntity
 	}
 	switch f.Class {
 	case fault.Invalid:

@@ -76,6 +76,7 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"POST /api/agents": caller.Edit, "PUT /api/agents/{id}": caller.Edit, "DELETE /api/agents/{id}": caller.Delete,
 		"POST /api/agents/validate":   caller.Edit,
 		"POST /api/agents/{id}/clone": caller.Edit, "POST /api/templates/{id}/clone": caller.Edit,
+		"POST /api/agents/{id}/test": caller.Edit, "POST /api/templates/{id}/test": caller.Edit,
 		"POST /api/executions/{id}/cancel": caller.Edit,
 		"POST /api/executions/{id}/retry":  caller.Edit, "POST /api/approvals/{id}/decision": caller.Decide,
 		"GET /api/keys": caller.Manage, "POST /api/keys": caller.Manage, "DELETE /api/keys/{id}": caller.Manage,

@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
@@ -34,6 +35,7 @@ import (
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/quota"
+	"theoneagents.app/agents/shared/rehearsal"
 	"theoneagents.app/agents/shared/template"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -220,7 +222,7 @@ func (w *fixture) wire(t *testing.T) {
 		}
 		w.secrets[string(access)] = secret
 	}
-	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store}.routes()...)
+	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store, w.stage()}.routes()...)
 	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs, names, w.catalog, &subjects{}}.routes()...)
 	w.routes = append(w.routes, approvals{
 		w.edge, w.edge.signer(), &approval.Service{Store: w.store, Tenants: w.store, Revocations: w.store, Doorbell: &w.machine, Now: clock},
@@ -500,4 +502,12 @@ func (w *fixture) pattern(r *http.Request) string {
 func (r reply) field(path string) any {
 	v, _ := jsonvalue.Lookup(r.body, path)
 	return v
+}
+
+// stage returns the parts of test runs over the store of the fixture.
+func (w *fixture) stage() Stage {
+	return Stage{
+		Rehearsal: &rehearsal.Service{Rules: definition.Rules{Catalog: w.catalog}}, Tenants: w.store, Runs: w.store,
+		Profiles: &client.Service{Store: w.store, Now: w.edge.Now},
+	}
 }

@@ -80,6 +80,23 @@ func written() []golden {
 		{"no numbers", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/capabilities?version=new&against=0"}, nil},
 		{"of another organization", call{as: "viewer@org_b", what: "GET /api/agents/" + agentID + "/capabilities"}, nil},
 
+		{"sample", call{as: member, what: "POST /api/agents/" + agentID + "/test"}, nil},
+		{"answers", call{as: "read_write", what: "POST /api/agents/" + agentID + "/test", body: testBody}, nil},
+		{"unknown names", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"colour": "red", "event": {"id": 7}, "model": {"judge": 1, "nobody": 1}, "at": "now", "client_context": "then"}`}, nil},
+		{"names that the definition lacks", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": {"later": "x"}, "replies": {"psa.add_notes": {}}, "fail": {"wait": {"code": "x"}}, "decisions": {"note": "approved"}}`}, nil},
+		{"a definition that is not saved", call{as: owner, what: "POST /api/agents/" + agentID + "/test", body: `{"ignore_match": true, "definition": {"conditions": [], "steps": [{"id": "ask", "type": "approval_gate", "message": "Post it?"}, {"id": "post", "type": "notification", "channel": "slack", "recipients": ["https://hooks.slack.com/services/T0/B0/x"], "body": "Look."}]}}`}, nil},
+		{"a URL that is hidden", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"ignore_match": true, "definition": {"conditions": [], "steps": [{"id": "post", "type": "notification", "channel": "slack", "recipients": ["https://hooks.slack.com/services/T0/B0/x"], "body": "Look."}]}}`}, nil},
+		{"faults of a definition that is not saved", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"definition": {"steps": [], "colour": 1}}`}, nil},
+		{"a version and a definition", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"version": 1, "definition": {}}`}, nil},
+		{"a missing version", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"version": 7}`}, nil},
+		{"an earlier version", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"version": 1, "event": {"payload": {"priority": "p2"}}}`}, changeScope},
+		{"the event of an execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "` + doneID + `"}}`}, nil},
+		{"a missing execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "exec_NONE"}}`}, nil},
+		{"system", call{as: "member@org_b", what: "POST /api/agents/" + systemID + "/test", body: `{"at": "2026-03-09T14:00:00Z"}`}, nil},
+		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/" + agentID + "/test"}, nil},
+		{"sample", call{as: member, what: "POST /api/templates/tmpl_c/test"}, nil},
+		{"a version", call{as: member, what: "POST /api/templates/tmpl_c/test", body: `{"version": 1}`}, nil},
+
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
 		{"system", call{as: "viewer@org_b", what: "GET /api/agents/" + systemID}, nil},
 		{"in error", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, dropAction},
@@ -514,6 +531,10 @@ func act(t *testing.T, w *fixture) {
 		}
 	}
 }
+
+// testBody lets the whole of exampleAgent run: the note is written, the message fails.
+const testBody = `{"event": {"payload": {"ticket_id": "tkt_9", "priority": "p1", "subject": "VPN"}, "client_id": "client_2"}, "client_context": {"recent_incidents": 5},
+	"at": "2026-03-09T14:00:00Z", "ignore_match": true, "model": {"classify": "p1"}, "replies": {"psa.add_note": {"note_id": "note_1"}}, "fail": {"tell": {"code": "notification_failed"}}}`
 
 // valid has a valid body for each operation that needs one.
 var valid = map[string]string{

@@ -1,6 +1,6 @@
-// Package memory is an in-memory store for simulations and tests. It keeps the
-// promises of package dynamo and passes the same suite; its data ends with the
-// process.
+// Package memory is an in-memory store for test runs of agents, simulations and tests.
+// It keeps the promises of package dynamo and passes the same suite; its data ends with
+// the process.
 //
 // It copies arguments and results, so only its methods can change the stored
 // data.

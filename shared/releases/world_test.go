@@ -205,7 +205,7 @@ func (w *world) groups(t *testing.T) http.Handler {
 	executions := w.wire.Executions()
 	mux := http.NewServeMux()
 	for path, group := range map[string]http.Handler{
-		"agents":     httpapi.Agents(w.wire.Agents(), w.wire.Templates(), w.store, edge),
+		"agents":     httpapi.Agents(w.wire.Agents(), w.wire.Templates(), w.store, w.wire.Stage(), edge),
 		"executions": httpapi.Executions(executions, w.wire.Names(), w.wire.Catalog(), edge),
 		"approvals":  httpapi.Approvals(w.wire.Approvals(), w.wire.Names(), w.wire.Catalog(), edge),
 		"keys":       httpapi.Keys(&key.Service{Store: w.store, Now: w.now}, edge),

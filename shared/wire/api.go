@@ -23,7 +23,9 @@ import (
 // answers.
 func groups() map[string]func(*Wire) http.Handler {
 	return map[string]func(*Wire) http.Handler{
-		"agents":    func(w *Wire) http.Handler { return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.edge()) },
+		"agents": func(w *Wire) http.Handler {
+			return httpapi.Agents(w.Agents(), w.Templates(), w.Store(), w.Stage(), w.edge())
+		},
 		"approvals": func(w *Wire) http.Handler { return httpapi.Approvals(w.Approvals(), w.Names(), w.Catalog(), w.edge()) },
 		"audit":     func(w *Wire) http.Handler { return httpapi.Audit(&audit.Service{Store: w.Store()}, w.edge()) },
 		"credits": func(w *Wire) http.Handler {

@@ -45,6 +45,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/hold"
+	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/meter"
@@ -55,6 +56,7 @@ import (
 	"theoneagents.app/agents/shared/product"
 	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/quota"
+	"theoneagents.app/agents/shared/rehearsal"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/stepfn"
@@ -237,6 +239,14 @@ func (w *Wire) Templates() *template.Service {
 	return &template.Service{
 		Agents: w.Agents(),
 		All:    sync.OnceValues(func() ([]template.Template, error) { return template.Load(template.Files, w.Rules()) }),
+	}
+}
+
+// Stage returns the parts of test runs. Its Rehearsal has no port to the outside.
+func (w *Wire) Stage() httpapi.Stage {
+	return httpapi.Stage{
+		Rehearsal: &rehearsal.Service{Rules: w.Rules()},
+		Tenants:   w.Store(), Runs: w.Store(), Profiles: w.Clients(),
 	}
 }
 

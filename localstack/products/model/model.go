@@ -28,6 +28,7 @@ import (
 	"theoneagents.app/agents/localstack/products/journal"
 	"theoneagents.app/agents/localstack/products/reply"
 	"theoneagents.app/agents/localstack/products/script"
+	"theoneagents.app/agents/shared/rehearsal/simulate"
 )
 
 // statusGone is recorded for a call whose client disconnected before the answer.
@@ -147,7 +148,7 @@ func (m *Model) completionOf(r *http.Request, q question) completion {
 	case rule.Respond != nil && string(rule.Respond) != "null":
 		return scripted(rule.Respond, q.schema != nil)
 	case q.schema != nil:
-		return completion{status: http.StatusOK, data: generate(q.schema, classify(q.prompt))}
+		return completion{status: http.StatusOK, data: simulate.Answer(q.schema, classify(q.prompt))}
 	}
 	return completion{status: http.StatusOK, text: inWords(q.prompt)}
 }

@@ -15,6 +15,7 @@ import (
 
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/rehearsal"
 )
 
 // Defines values for AgentStatus.
@@ -713,6 +714,9 @@ type TemplateList struct {
 	Templates []Template `json:"templates"`
 }
 
+// TemplateTestInput defines model for TemplateTestInput.
+type TemplateTestInput = map[string]any
+
 // TemplateTrigger The event that starts the agent.
 type TemplateTrigger struct {
 	// Type Always `bus_event`: an event on the bus.
@@ -727,6 +731,12 @@ type TemplateTrigger struct {
 
 // TemplateTriggerType Always `bus_event`: an event on the bus.
 type TemplateTriggerType string
+
+// TestInput defines model for TestInput.
+type TestInput = map[string]any
+
+// TestResult defines model for TestResult.
+type TestResult = rehearsal.Result
 
 // Trigger defines model for Trigger.
 type Trigger = definition.Trigger
@@ -859,8 +869,14 @@ type UpdateAgentJSONRequestBody = AgentPatch
 // CloneAgentJSONRequestBody defines body for CloneAgent for application/json ContentType.
 type CloneAgentJSONRequestBody = CloneInput
 
+// TestAgentJSONRequestBody defines body for TestAgent for application/json ContentType.
+type TestAgentJSONRequestBody = TestInput
+
 // CloneTemplateJSONRequestBody defines body for CloneTemplate for application/json ContentType.
 type CloneTemplateJSONRequestBody = CloneInput
+
+// TestTemplateJSONRequestBody defines body for TestTemplate for application/json ContentType.
+type TestTemplateJSONRequestBody = TemplateTestInput
 
 type ListAgentsRequestObject struct {
 	Params ListAgentsParams
@@ -1093,6 +1109,29 @@ func (response CloneAgent201JSONResponse) VisitCloneAgentResponse(w http.Respons
 	return err
 }
 
+type TestAgentRequestObject struct {
+	ID   AgentID `json:"id"`
+	Body *TestAgentJSONRequestBody
+}
+
+type TestAgentResponseObject interface {
+	VisitTestAgentResponse(w http.ResponseWriter) error
+}
+
+type TestAgent200JSONResponse TestResult
+
+func (response TestAgent200JSONResponse) VisitTestAgentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAgentVersionsRequestObject struct {
 	ID     AgentID `json:"id"`
 	Params ListAgentVersionsParams
@@ -1214,6 +1253,29 @@ func (response CloneTemplate201JSONResponse) VisitCloneTemplateResponse(w http.R
 	return err
 }
 
+type TestTemplateRequestObject struct {
+	ID   TemplateID `json:"id"`
+	Body *TestTemplateJSONRequestBody
+}
+
+type TestTemplateResponseObject interface {
+	VisitTestTemplateResponse(w http.ResponseWriter) error
+}
+
+type TestTemplate200JSONResponse TestResult
+
+func (response TestTemplate200JSONResponse) VisitTestTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAgents List agents
@@ -1243,6 +1305,9 @@ type StrictServerInterface interface {
 	// CloneAgent Clone an agent
 	// (POST /api/agents/{id}/clone)
 	CloneAgent(ctx context.Context, request CloneAgentRequestObject) (CloneAgentResponseObject, error)
+	// TestAgent Test an agent
+	// (POST /api/agents/{id}/test)
+	TestAgent(ctx context.Context, request TestAgentRequestObject) (TestAgentResponseObject, error)
 	// ListAgentVersions List an agent's versions
 	// (GET /api/agents/{id}/versions)
 	ListAgentVersions(ctx context.Context, request ListAgentVersionsRequestObject) (ListAgentVersionsResponseObject, error)
@@ -1258,4 +1323,7 @@ type StrictServerInterface interface {
 	// CloneTemplate Clone a template
 	// (POST /api/templates/{id}/clone)
 	CloneTemplate(ctx context.Context, request CloneTemplateRequestObject) (CloneTemplateResponseObject, error)
+	// TestTemplate Test a template
+	// (POST /api/templates/{id}/test)
+	TestTemplate(ctx context.Context, request TestTemplateRequestObject) (TestTemplateResponseObject, error)
 }

@@ -1,6 +1,9 @@
-package model
+// Package simulate makes the answer of a model without a model: a JSON document that
+// fits a schema, always the same for the same schema.
+package simulate
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
@@ -8,20 +11,20 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"theoneagents.app/agents/localstack/products/reply"
 )
 
-// generate returns JSON that fits the schema, always the same for the same schema
-// and hints. It uses a hint's value where the schema allows it. It supports the
-// keywords of output schemas, not all of JSON Schema.
-func generate(text json.RawMessage, h hint) json.RawMessage {
-	root, err := reply.Decode[any](text) // keeps all digits of numbers
-	if err != nil {
+// Answer returns JSON that fits the schema, always the same for the same schema and
+// hints. The hints are likely values by property name, which it uses where the schema
+// allows them. It supports the keywords of output schemas, not all of JSON Schema.
+func Answer(schema json.RawMessage, hints map[string]any) json.RawMessage {
+	var root any
+	d := json.NewDecoder(bytes.NewReader(schema))
+	d.UseNumber() // keeps all digits
+	if err := d.Decode(&root); err != nil || d.More() {
 		return json.RawMessage("{}")
 	}
 	budget := maxSteps
-	g := generator{root: root, hints: h, budget: &budget}
+	g := generator{root: root, hints: hints, budget: &budget}
 	out, err := json.Marshal(g.value(root, place{}))
 	if err != nil {
 		return json.RawMessage("{}")
@@ -32,7 +35,7 @@ func generate(text json.RawMessage, h hint) json.RawMessage {
 // A generator generates values for the schemas of one document.
 type generator struct {
 	root   any
-	hints  hint
+	hints  map[string]any
 	budget *int // remaining steps, for schemas of any complexity
 }
 

@@ -1,12 +1,13 @@
-package model
+package simulate_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"theoneagents.app/agents/shared/rehearsal/simulate"
 )
 
 // dispatchSchema is the output schema of the system agent Dispatch.
@@ -19,7 +20,10 @@ const dispatchSchema = `{"type": "object", "additionalProperties": false,
 		"urgency_notes": {"type": "string", "maxLength": 500},
 		"draft_response": {"type": "string", "minLength": 1, "maxLength": 60}}}`
 
-func TestGeneratedAnswersFitTheirSchema(t *testing.T) {
+// hints are likely values, of which a schema may allow some.
+var hints = map[string]any{"category": "network", "priority": "p1", "required_skill": "senior", "noise": false}
+
+func TestAnswersFitTheirSchema(t *testing.T) {
 	t.Parallel()
 
 	tests := []struct{ name, schema string }{
@@ -64,11 +68,11 @@ func TestGeneratedAnswersFitTheirSchema(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 
-			got := generate(json.RawMessage(tt.schema), classify("the vpn is down for all users"))
+			got := simulate.Answer(json.RawMessage(tt.schema), hints)
 			if err := valid(t, tt.schema, got); err != nil {
 				t.Errorf("%s: %v", got, err)
 			}
-			if again := generate(json.RawMessage(tt.schema), classify("the vpn is down for all users")); !bytes.Equal(got, again) {
+			if again := simulate.Answer(json.RawMessage(tt.schema), hints); !bytes.Equal(got, again) {
 				t.Errorf("first %s, then %s", got, again)
 			}
 		})
@@ -85,7 +89,7 @@ func TestRecursiveAndHugeSchemasEnd(t *testing.T) {
 		`{"$ref": "https://elsewhere.example/schema.json"}`,
 		`not json`,
 	} {
-		if got := generate(json.RawMessage(wild), nil); !json.Valid(got) {
+		if got := simulate.Answer(json.RawMessage(wild), nil); !json.Valid(got) {
 			t.Errorf("%s: %s", wild, got)
 		}
 	}
@@ -111,50 +115,4 @@ func valid(t *testing.T, schema string, answer []byte) error {
 		t.Fatal(err)
 	}
 	return s.Validate(v)
-}
-
-func TestTicketsAreClassifiedByTheirWords(t *testing.T) {
-	t.Parallel()
-
-	tests := []struct {
-		name, prompt              string
-		category, priority, skill string
-	}{
-		{"a network outage is urgent and for seniors", "Subject: VPN down for all users", "network", "p1", "senior"},
-		{"a phishing mail is for security", "I got a phishing mail", "security", "p3", "security"},
-		{"ransomware is always urgent", "Ransomware on the file server", "security", "p1", "senior"},
-		{"a broken screen blocks work", "The screen of my laptop is broken", "hardware", "p2", "general"},
-		{"a crash is a matter of software", "Excel crashes at start", "software", "p3", "general"},
-		{"a question about a password can wait", "How do I change my password?", "user_access", "p4", "general"},
-		{"the rest is general", "Please order more coffee", "general", "p3", "general"},
-		{"a download is not down", "The download of the report is slow", "general", "p3", "general"},
-		{"names of fields and lists of answers say nothing", `Choose category: network, security, hardware, software, user_access or general.
-			{"network_id": "n1", "subject": "Coffee"}`, "general", "p3", "general"},
-		{
-			"only what stands in tags counts, if anything does", "Is it urgent? Is the network down?\n<event_data>\n{\"subject\": \"printer jam\"}\n</event_data>\nAnswer when ready.",
-			"hardware", "p3", "general",
-		},
-		{"a tag without an end is only text", "wifi is slow in <room 5>", "network", "p3", "network"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-
-			text := generate(json.RawMessage(dispatchSchema), classify(tt.prompt))
-			if err := valid(t, dispatchSchema, text); err != nil {
-				t.Fatal(err)
-			}
-			var got struct {
-				Category string `json:"category"`
-				Priority string `json:"priority"`
-				Skill    string `json:"required_skill"`
-			}
-			if err := json.Unmarshal(text, &got); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]string{tt.category, tt.priority, tt.skill}, []string{got.Category, got.Priority, got.Skill}); diff != "" {
-				t.Errorf("category, priority, skill (-want +got):\n%s", diff)
-			}
-		})
-	}
 }

@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/fault"
+	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/input"
+	"theoneagents.app/agents/shared/rehearsal"
+	"theoneagents.app/agents/shared/template"
+	"theoneagents.app/agents/shared/tenant"
+)
+
+// A Stage plays test runs, on what the organization has now.
+type Stage struct {
+	Rehearsal *rehearsal.Service
+	Tenants   interface {
+		Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+	}
+	Runs interface {
+		// Execution returns a run with its event, or execution.ErrNotFound.
+		Execution(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error)
+	}
+	Profiles interface {
+		// Profile returns the profile of a client; nil when it has none.
+		Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
+	}
+}
+
+func (in *request) optionalDocument() *map[string]any {
+	if len(in.body) == 0 {
+		return &map[string]any{}
+	}
+	return in.document()
+}
+
+func readTestAgent(in *request) spec.TestAgentRequestObject {
+	return spec.TestAgentRequestObject{ID: in.agent(), Body: in.optionalDocument()}
+}
+
+// TestAgent implements the contract.
+func (g agents) TestAgent(ctx context.Context, q spec.TestAgentRequestObject) (spec.TestAgentResponseObject, error) {
+	r, err := g.test(ctx, *q.Body, func(body rehearsal.Request) (agent.Agent, error) {
+		a, err := g.tested(ctx, id.Agent(q.ID), body)
+		return a, g.named(ctx, err, q.ID)
+	})
+	return spec.TestAgent200JSONResponse(r), err
+}
+
+func readTestTemplate(in *request) spec.TestTemplateRequestObject {
+	return spec.TestTemplateRequestObject{ID: in.id("tmpl_", template.ErrNotFound), Body: in.optionalDocument()}
+}
+
+// TestTemplate implements the contract.
+func (g agents) TestTemplate(ctx context.Context, q spec.TestTemplateRequestObject) (spec.TestTemplateResponseObject, error) {
+	var faults []fault.Detail
+	for _, field := range []string{"version", "definition"} {
+		if _, given := (*q.Body)[field]; given {
+			faults = append(faults, fault.Detail{Path: field, Message: "is not a known field: a template has one version"})
+		}
+	}
+	if len(faults) > 0 {
+		return nil, ErrRequest.Naming(faults)
+	}
+	r, err := g.test(ctx, *q.Body, func(rehearsal.Request) (agent.Agent, error) {
+		t, err := g.templates.Get(id.Template(q.ID))
+		// The status is that of a clone after its activation.
+		return agent.Agent{Head: agent.Head{ID: id.Agent("agent_" + q.ID), Version: 1, Status: agent.Active}, Definition: t.Definition}, namedTemplate(err, q.ID)
+	})
+	return spec.TestTemplate200JSONResponse(r), err
+}
+
+// tested returns the agent as a test run plays it: as it is, in an earlier version, or
+// with changes that are not saved.
+func (g agents) tested(ctx context.Context, name id.Agent, q rehearsal.Request) (agent.Agent, error) {
+	who := callerIn(ctx)
+	switch {
+	case q.Definition != nil:
+		fields, err := g.writable(ctx, name, q.Definition)
+		if err != nil {
+			return agent.Agent{}, within(err, "definition")
+		}
+		_, a, err := g.svc.CheckUpdate(ctx, who, name, agent.Patch{Fields: fields})
+		return a, within(err, "definition")
+	case q.Version > 0:
+		a, err := g.svc.Get(ctx, who, name)
+		if err != nil {
+			return a, err
+		}
+		v, err := g.svc.Version(ctx, who, name, q.Version)
+		a.Version, a.Definition = v.Number, v.Definition
+		return a, err
+	}
+	return g.svc.Get(ctx, who, name)
+}
+
+// within returns a fault whose details are those of a field of the body.
+func within(err error, field string) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || len(f.Details) == 0 {
+		return err
+	}
+	return f.Naming(each(f.Details, func(d fault.Detail) fault.Detail {
+		if d.Path == "" {
+			return fault.Detail{Path: field, Message: d.Message}
+		}
+		return fault.Detail{Path: field + "." + d.Path, Message: d.Message}
+	}))
+}
+
+// test reads a body and plays the agent that find returns for it.
+func (g agents) test(ctx context.Context, body map[string]any, find func(rehearsal.Request) (agent.Agent, error)) (rehearsal.Result, error) {
+	r := &input.Reader{}
+	o := r.Object("", body)
+	q := rehearsal.Read(o)
+	o.Done()
+	if len(r.Faults) > 0 {
+		return rehearsal.Result{}, ErrRequest.Naming(r.Faults)
+	}
+	a, err := find(q)
+	if err != nil {
+		return rehearsal.Result{}, err
+	}
+	who := callerIn(ctx)
+	t, err := g.stage.Tenants.Tenant(ctx, who.Org)
+	if err != nil {
+		return rehearsal.Result{}, fmt.Errorf("the organization of a test run: %w", err)
+	}
+	at := q.At
+	if at.IsZero() {
+		at = whole(g.Now())
+	}
+	answers, faults := q.Check(a.Definition)
+	e, source, more, err := g.played(ctx, a.Definition, q, at)
+	if err != nil {
+		return rehearsal.Result{}, err
+	}
+	if faults = append(faults, more...); len(faults) > 0 {
+		return rehearsal.Result{}, ErrRequest.Naming(faults)
+	}
+	profile := q.Profile
+	if profile == nil && !q.NoProfile && e.Client != "" {
+		if profile, err = g.stage.Profiles.Profile(ctx, who.Org, e.Client); err != nil {
+			return rehearsal.Result{}, fmt.Errorf("the profile of a test run: %w", err)
+		}
+	}
+	result, err := g.stage.Rehearsal.Run(ctx, rehearsal.Play{
+		Org: who.Org, Plan: t.Plan, Settings: t.Settings, Agent: a.ID, Version: a.Version, System: a.Type == agent.System,
+		Definition: a.Definition, Event: e, Source: source, Client: profile, At: at, Answers: answers,
+	})
+	if err != nil {
+		return rehearsal.Result{}, err
+	}
+	result.Warnings = append(obstacles(a, t), result.Warnings...)
+	if hide := g.hider(who, a.ID); !hide.clear {
+		result = result.Hidden(hide.hidden)
+	}
+	return result, nil
+}
+
+// played returns the event of a test run, and the faults of the request's event.
+func (g agents) played(
+	ctx context.Context, d definition.Definition, q rehearsal.Request, at time.Time,
+) (event.Event, rehearsal.EventSource, []fault.Detail, error) {
+	org := callerIn(ctx).Org
+	if q.Execution == "" {
+		e, source, faults := q.EventFor(g.stage.Rehearsal.Rules.Catalog, d, org, at)
+		return e, source, faults, nil
+	}
+	x, _, err := g.stage.Runs.Execution(ctx, org, q.Execution)
+	switch {
+	case errors.Is(err, execution.ErrNotFound) || err == nil && x.Gone(g.Now()):
+		return event.Event{}, "", nil, named(execution.ErrNotFound, execution.ErrNotFound, "Execution", string(q.Execution), org)
+	case err != nil:
+		return event.Event{}, "", nil, fmt.Errorf("the execution of a test run: %w", err)
+	}
+	e := x.Trigger
+	const path = "event.execution_id"
+	if e.Payload == nil {
+		return e, "", []fault.Detail{{Path: path, Message: "its event is no longer kept"}}, nil
+	}
+	if e.Name() != d.Trigger.Event() {
+		return e, "", []fault.Detail{{Path: path, Message: fmt.Sprintf("%s started it; the trigger is %s", e.Name(), d.Trigger.Event())}}, nil
+	}
+	if e.Timely(at) != nil {
+		return e, "", []fault.Detail{{Path: "at", Message: fmt.Sprintf("must not be before the event of the execution, which was published at %s", e.Published.UTC().Format(time.RFC3339))}}, nil
+	}
+	return e, rehearsal.FromExecution, nil, nil
+}
+
+// obstacles returns why no event would start the agent at present.
+func obstacles(a agent.Agent, t tenant.Tenant) []fault.Detail {
+	all := []fault.Detail{}
+	if a.Status != agent.Active {
+		all = append(all, fault.Detail{Path: "status", Message: fmt.Sprintf("The agent is %s, so no event starts it now.", a.Status)})
+	}
+	if t.Suspended {
+		all = append(all, fault.Detail{Path: "", Message: "The organization is suspended, so no event starts an agent now."})
+	}
+	if t.Pause.Active() {
+		all = append(all, fault.Detail{Path: "", Message: "The organization is paused, so no event starts an agent now."})
+	}
+	return all
+}
