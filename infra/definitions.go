@@ -83,10 +83,12 @@ func next(step machine.State, state string) object {
 // callRunner calls the runner; its answer, a machine.Next, is the output. The
 // call may be retried after any failure: the runner reads the record first.
 func callRunner(then string) object {
+	payload := call(machine.OpRun)
+	payload["retries.$"] = "$$.State.RetryCount"
 	return object{
 		"Type":           "Task",
 		"Resource":       "arn:aws:states:::lambda:invoke",
-		"Parameters":     object{"FunctionName": runnerARN, "Payload": call(machine.OpRun)},
+		"Parameters":     object{"FunctionName": runnerARN, "Payload": payload},
 		"OutputPath":     "$.Payload",
 		"TimeoutSeconds": planned(runner).timeout + grace,
 		"Retry":          []object{throttled(), again("States.TaskFailed", "States.Timeout")},
@@ -144,7 +146,8 @@ func alreadyExists() []string {
 }
 
 // throttled waits until the runner has room, for two minutes or so. A run whose runner
-// was throttled has begun nothing, and nothing has counted as an attempt. The waits leave
+// was throttled has begun nothing. At most one attempt counts all the same: under the lease
+// with which it was recorded, the runner cannot tell a crash from a throttled call. The waits leave
 // the runner its time within the duration of an Express execution; after them the sweeper
 // restarts the run.
 func throttled() object {

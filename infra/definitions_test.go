@@ -233,8 +233,12 @@ func TestTheRunnerIsCalledWithAMachineCall(t *testing.T) {
 		if !ok {
 			return
 		}
+		const retries = 2
 		sent := map[string]any{}
 		for key, value := range payload {
+			if value == "$$.State.RetryCount" { // a number
+				value = retries
+			}
 			sent[strings.TrimSuffix(key, ".$")] = value
 		}
 		sent["cursor"] = map[string]any{"org": "org_1", "execution": "exec_1"}
@@ -250,6 +254,9 @@ func TestTheRunnerIsCalledWithAMachineCall(t *testing.T) {
 		}
 		if asks := strings.HasSuffix(fmt.Sprint(task["Resource"]), ".waitForTaskToken"); asks != (c.Op == machine.OpGate) || asks != (c.Token != "") || c.Owner == "" {
 			t.Errorf("%s sends %s", name, raw)
+		}
+		if counts := c.Retries == retries; counts != (c.Op == machine.OpRun) {
+			t.Errorf("%s sends %d retries after %d", name, c.Retries, retries)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 		Dispatcher: &dispatch.Service{
 			Tenants: w.Store(), Agents: w.Store(), System: w.System(), Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), Rules: w.Rules(), Deactivator: w.Agents(),
 			Profiles: w.Clients(), Runs: w.Store(), Quotas: w.Quotas(), Machine: w.Machine(),
-			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), Now: w.Now, Retention: w.Retention(),
+			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), NewOwner: wire.NewOwner, Now: w.Now, Retention: w.Retention(),
 		},
 		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
 		Refused: w.Failed("event refused, see the dead letters"), Drop: w.Drop,

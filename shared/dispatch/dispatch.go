@@ -125,7 +125,8 @@ type Profiles interface {
 	Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
 }
 
-// Machine starts runs. Starting the same run twice is not an error.
+// Machine starts runs. Starting the same run twice is not an error. A start with the
+// first lease of a run is tried once: after an error, it may have happened.
 type Machine interface {
 	Start(ctx context.Context, c machine.Cursor) error
 }
@@ -175,9 +176,10 @@ type Service struct {
 	Runs        Runs
 	Quotas      Quotas
 	Machine     Machine
-	Orgs        Projector // runs before the organization is looked up
-	Clients     Projector // runs for known organizations, before conditions are evaluated
-	Owners      Owners    // notified of platform events without a listener
+	Orgs        Projector     // runs before the organization is looked up
+	Clients     Projector     // runs for known organizations, before conditions are evaluated
+	Owners      Owners        // notified of platform events without a listener
+	NewOwner    func() string // a name that no worker has, for the lease of a new run; nil: without one
 	Now         func() time.Time
 	Retention   time.Duration // of runs, where the organization chose none; zero for execution.DefaultRetention
 }
@@ -534,11 +536,28 @@ func (s *Service) start(ctx context.Context, a attempt, l *definition.Limit) (en
 		if no.outcome != "" {
 			return s.refused(ctx, a, no)
 		}
-		if err := s.Runs.Create(ctx, x); err != nil && !errors.Is(err, execution.ErrExists) {
-			return refusal{}, fmt.Errorf("record: %w", err)
-		}
+		return refusal{outcome: definition.Started}, s.begin(ctx, x)
 	}
 	return refusal{outcome: definition.Started}, s.Machine.Start(ctx, x.Cursor())
+}
+
+// begin records a run with the lease of its first worker, and starts the machine of
+// that worker. When the run exists, an earlier delivery of the event may have started
+// that machine: this one starts without the lease, and waits for its end.
+func (s *Service) begin(ctx context.Context, x execution.Execution) error {
+	first := ""
+	if s.NewOwner != nil {
+		first = s.NewOwner()
+		x = x.FirstLeased(first, s.Now())
+	}
+	c := x.Cursor()
+	switch err := s.Runs.Create(ctx, x); {
+	case err == nil:
+		c.First = first
+	case !errors.Is(err, execution.ErrExists):
+		return fmt.Errorf("record: %w", err)
+	}
+	return s.Machine.Start(ctx, c)
 }
 
 // place moves the span of the dispatch to the trace of the event, whose cause is

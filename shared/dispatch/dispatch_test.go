@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,7 @@ type fixture struct {
 	now           time.Time
 	number        int // of events
 	started       []id.Execution
+	firsts        []string           // the leases of the started machines
 	broken        map[id.Agent]error // of the machine, by agent
 	reads         int                // of profiles
 	asked         int                // number of calls of Invalidate
@@ -152,7 +154,38 @@ func (d *fixture) Start(ctx context.Context, c machine.Cursor) error {
 		return err
 	}
 	d.started = append(d.started, c.Execution)
+	d.firsts = append(d.firsts, c.First)
 	return nil
+}
+
+// A new run has a lease that only the machine started with it knows.
+func TestOnlyTheFirstMachineOfARunHasItsLease(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.NewOwner = rand.Text
+	a := d.agent("agent_a")
+	e := d.event("psa:ticket.created", map[string]any{"ticket_id": "1"})
+	d.broken[a] = errors.New("no machine")
+	if err := d.Dispatch(t.Context(), e); err == nil {
+		t.Fatal("a start that fails is no failure of the dispatch")
+	}
+	delete(d.broken, a)
+	d.must(d.Dispatch(t.Context(), e))
+	other := d.event("psa:ticket.created", map[string]any{"ticket_id": "2"})
+	d.must(d.Dispatch(t.Context(), other))
+	x, err := d.Header(t.Context(), org, execution.ID(org, a, other))
+	d.must(err)
+	if want := []string{"", x.Lease.Owner}; !slices.Equal(d.firsts, want) || x.Lease.Owner == "" {
+		t.Errorf("machines were started with the leases %q, want %q", d.firsts, want)
+	}
+	if left := x.Lease.Until.Sub(d.now); left != execution.FirstLeaseTime || x.Lease.Attempt != 1 || x.Status != execution.Pending {
+		t.Errorf("%s with %+v", x.Status, x.Lease)
+	}
+	before, err := d.Header(t.Context(), org, execution.ID(org, a, e))
+	d.must(err)
+	if before.Lease.Owner == x.Lease.Owner {
+		t.Error("two runs have one lease")
+	}
 }
 
 // Profile implements dispatch.Profiles.

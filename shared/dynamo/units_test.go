@@ -92,6 +92,7 @@ func (w *fixture) run(a id.Agent) execution.Execution {
 // begun stores a new run as the dispatcher does.
 func (w *fixture) begun() execution.Execution {
 	x := w.run(w.agent.ID)
+	x = x.FirstLeased(owner, x.Created)
 	_, err := w.store.ClaimDedup(w.t.Context(), x, x.Created, x.Created.Add(dispatch.Window))
 	w.ok(err)
 	w.ok(w.store.Create(w.t.Context(), x))
@@ -735,6 +736,7 @@ func dispatchPatterns() map[string]pattern {
 		},
 		"Create": func(w *fixture) call {
 			x := w.run(w.agent.ID)
+			x = x.FirstLeased(owner, x.Created)
 			return func(ctx context.Context) error { return w.store.Create(ctx, x) }
 		},
 		"AdmitRuns": func(w *fixture) call {

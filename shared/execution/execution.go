@@ -223,6 +223,11 @@ const (
 	Grace     = 25 * time.Second
 )
 
+// FirstLeaseTime is the duration of the lease with which a run is recorded: longer than
+// a machine needs to start under load, and shorter than Grace. When its machine never
+// comes, the run is due no later than without a lease.
+const FirstLeaseTime = 10 * time.Second
+
 // MakerKept is how long the maker of an object is known: until then, an event about
 // the object counts as caused by an agent.
 const MakerKept = 30 * 24 * time.Hour
@@ -291,11 +296,12 @@ func (x Execution) GivenUp(step id.Step) bool {
 // Beginning returns the run, which a worker has just leased, with its attempt at a
 // step counted; before is the run as it was before the lease and done the number of
 // its ended steps. A worker that died after it had ended other steps under its
-// lease was at the next step and had no write to count its attempt in.
-func (x Execution) Beginning(step id.Step, before Execution, done int) Execution {
+// lease was at the next step and had no write to count its attempt in. So was one that
+// tried the first step under the lease with which the run was recorded.
+func (x Execution) Beginning(step id.Step, before Execution, done int, tried bool) Execution {
 	if x.Begun.Step != step {
 		x.Begun = Begun{Step: step}
-		if before.Lease.Owner != "" && done > before.Done {
+		if before.Lease.Owner != "" && (done > before.Done || tried) {
 			x.Begun.Attempts++
 		}
 	}
@@ -322,6 +328,55 @@ func (x Execution) Leased(owner string, done int, now time.Time) (Execution, boo
 		x.Started = now
 	}
 	return x, true
+}
+
+// FirstLeased returns a new run with a lease of owner, a name that no other worker has:
+// it goes to the machine that is started together with the run, and to no other.
+func (x Execution) FirstLeased(owner string, now time.Time) Execution {
+	x.Lease = Lease{Owner: owner, Until: now.Add(FirstLeaseTime), Attempt: 1}
+	return x
+}
+
+// BegunAt returns the run as its first worker begins it under the lease of owner with
+// which it was recorded, and whether it may: the lease must have room left, and no
+// writer may have changed the run. The worker need not write the lease again. The cloud
+// may start a machine twice, so another worker may begin the run under the same lease.
+// Of two, one records the first step, or makes the first change of the run; the
+// other finds that and takes a lease of its own.
+func (x Execution) BegunAt(owner string, now time.Time, room time.Duration) (Execution, bool) {
+	if owner == "" || x.Lease.Owner != owner || !x.Unbegun() || !now.Add(room).Before(x.Lease.Until) {
+		return x, false
+	}
+	x.Status, x.Started = Running, now
+	return x, true
+}
+
+// UnderWay returns a run as running once it has a step: under the lease with which it
+// was recorded, a worker records steps before it changes the run.
+func (x Execution) UnderWay(done Steps) Execution {
+	if x.Status != Pending || len(done) == 0 {
+		return x
+	}
+	x.Status = Running
+	for _, s := range done {
+		if x.Started.IsZero() || s.Started.Before(x.Started) {
+			x.Started = s.Started
+		}
+	}
+	return x
+}
+
+// Unbegun reports whether no write says that a worker has begun the run, which was
+// recorded with a lease. The machine that the lease was given to may never have started.
+func (x Execution) Unbegun() bool {
+	return x.Status == Pending && x.Revision == 1 && x.Lease.Owner != ""
+}
+
+// Lengthened returns the run, whose lease is the one with which it was recorded, with
+// that of other leases. It is due when it was.
+func (x Execution) Lengthened(now time.Time) Execution {
+	x.Lease.Until = now.Add(LeaseTime)
+	return x
 }
 
 // Recalled returns an ended run leased to owner, to do the work that remains
@@ -474,7 +529,7 @@ func (x Execution) Changed() time.Time {
 	switch {
 	case !x.Completed.IsZero():
 		return x.Completed
-	case !x.Lease.Until.IsZero():
+	case x.Lease.Until.Add(-LeaseTime).After(x.Created):
 		return x.Lease.Until.Add(-LeaseTime)
 	}
 	return x.Created

@@ -47,6 +47,49 @@ func TestANewRunIsPendingAndDueSoon(t *testing.T) {
 	}
 }
 
+func TestANewRunIsBegunUnderItsFirstLease(t *testing.T) {
+	t.Parallel()
+
+	const room = 5 * time.Second
+	x := begun().FirstLeased("first", at(1)) // until 11
+	x.Revision = 1
+	changed, taken := x, leased(t, x, "two", 11)
+	changed.Revision = 2
+	taken.Revision = 2
+	for name, tc := range map[string]struct {
+		x       execution.Execution
+		owner   string
+		seconds int
+		want    bool
+	}{
+		"by its owner":                 {x, "first", 1, true},
+		"before its last seconds":      {x, "first", 5, true},
+		"not in its last seconds":      {x, "first", 6, false},
+		"not by another":               {x, "two", 1, false},
+		"not without an owner":         {begun(), "", 1, false},
+		"not after a change":           {changed, "first", 1, false},
+		"not after another's lease":    {taken, "first", 12, false},
+		"not after it was recorded so": {begun(), "first", 1, false},
+	} {
+		got, ok := tc.x.BegunAt(tc.owner, at(tc.seconds), room)
+		if ok != tc.want || ok && (got.Status != execution.Running || !got.Started.Equal(at(tc.seconds)) || got.Lease != x.Lease || !got.Due.Equal(x.Due)) {
+			t.Errorf("%s: %t, %+v", name, ok, got)
+		}
+	}
+	if !x.Due.Equal(begun().Due) || !x.Lease.Until.Before(x.Due) {
+		t.Errorf("due %v, lease until %v", x.Due, x.Lease.Until)
+	}
+	if _, ok := x.Leased("two", 0, at(10)); ok {
+		t.Error("another worker has the lease while the first may begin")
+	}
+	if next, ok := x.Leased("two", 0, at(11)); !ok || next.Lease.Attempt != 2 {
+		t.Errorf("after the first lease: %t, %+v", ok, next.Lease)
+	}
+	if changed := x.Changed(); !changed.Equal(x.Created) {
+		t.Errorf("changed at %v, recorded at %v", changed, x.Created)
+	}
+}
+
 func TestALeaseIsTaken(t *testing.T) {
 	t.Parallel()
 
@@ -415,7 +458,7 @@ func TestAStepIsGivenUpAfterItsAttempts(t *testing.T) {
 		if !ok {
 			t.Fatal("it cannot be leased")
 		}
-		x = leased.Beginning(step, before, done)
+		x = leased.Beginning(step, before, done, false)
 	}
 	for n := 1; n <= execution.MaxAttempts; n++ {
 		if x.GivenUp("a") {
@@ -442,5 +485,11 @@ func TestAStepIsGivenUpAfterItsAttempts(t *testing.T) {
 	x = c.Execution
 	if lease("d", 3); x.Begun.Attempts != 2 {
 		t.Errorf("d is begun again, and the run says %+v", x.Begun)
+	}
+	first := begun().FirstLeased("one", at(0))
+	for tried, want := range map[bool]int{false: 1, true: 2} {
+		if got := leased(t, first, "one", 1).Beginning("a", first, 0, tried).Begun; got != (execution.Begun{Step: "a", Attempts: want}) {
+			t.Errorf("tried under the first lease: %t, and the run says %+v", tried, got)
+		}
 	}
 }

@@ -181,6 +181,7 @@ func (s *Service) Get(ctx context.Context, who caller.Caller, exec id.Execution)
 	if err != nil {
 		return Execution{}, nil, fmt.Errorf("definition of %s: %w", exec, internal(err))
 	}
+	x = x.UnderWay(done)
 	x.Credits = max(x.Credits, done.Charged())
 	x.Warnings = max(x.Warnings, done.PassedOver(x.Error)) // the record of an open run, or of an old one, has no count
 	return x, TraceOf(d, done, x.Status.Ended()).Delivered(done), nil

@@ -30,11 +30,14 @@ type Cursor struct {
 	// input of a machine that starts a run which was just recorded. The first read of
 	// the run then fetches both at once. It is empty in every later cursor.
 	Digest string `json:"digest,omitempty"`
+	// First is the owner of the lease with which the run was recorded, in the input of
+	// the one machine that was started together with it; empty in every other cursor.
+	First string `json:"first,omitempty"`
 }
 
 // Later returns the cursor for the calls after the first: the run may have steps.
 func (c Cursor) Later() Cursor {
-	c.Digest = ""
+	c.Digest, c.First = "", ""
 	return c
 }
 
@@ -56,6 +59,8 @@ type Call struct {
 	// Owner is the execution of the calling machine. A machine calls again only
 	// after its first call failed, so the second call may take over the lease.
 	Owner string `json:"owner"`
+	// Retries counts the earlier calls of the machine that failed in the same state.
+	Retries int `json:"retries,omitempty"`
 	// Token is the task token of an Ask; empty otherwise.
 	Token string `json:"token,omitempty"`
 }

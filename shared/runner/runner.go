@@ -13,6 +13,13 @@
 // the first step, if that step writes before its effect, and the last step
 // together with the end. It never starts a side effect before recording it.
 //
+// A run is recorded with a short lease for the machine that is started with it. The
+// first worker of that machine acts under it and writes no lease, as long as the lease
+// lasts, until a step that must not be repeated: a message, or an action that people
+// must approve. The cloud may start a machine twice. Two workers that act under this
+// lease call the product with the same key and parameters, and the first result of the
+// step that is recorded, or the first change of the run, stops the other.
+//
 // If the runner crashes, its machine calls again; if the machine is gone too,
 // the sweeper starts another. A step that crashed execution.MaxAttempts workers is
 // given up, or one before which execution.MaxStalledLeases workers crashed in a row. When an external system is down, the step
@@ -135,9 +142,10 @@ func (s *Service) handle(ctx context.Context, call machine.Call) (machine.Next, 
 
 func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, error) {
 	var next machine.Next
+	first := call.Retries == 0
 	err := retry.Races(execution.ErrStale, func() (err error) {
-		next, err = s.advance(ctx, call)
-		call.Cursor = call.Cursor.Later()
+		next, err = s.advance(ctx, call, first)
+		first = false
 		return err
 	})
 	if err != nil {
@@ -146,16 +154,24 @@ func (s *Service) run(ctx context.Context, call machine.Call) (machine.Next, err
 	return next, nil
 }
 
-// advance reads the run and executes as many steps as possible.
-func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next, error) {
-	later := call.Cursor.Later()
+// advance reads the run and executes as many steps as possible. The first call of a new
+// run's machine acts under the lease with which the run was recorded.
+func (s *Service) advance(ctx context.Context, call machine.Call, first bool) (machine.Next, error) {
+	from, later := call.Cursor, call.Cursor.Later()
 	done := machine.Next{Cursor: later, Next: machine.NextDone}
-	x, steps, err := s.Store.ExecutionAt(ctx, call.Cursor)
+	if !first {
+		from = later
+	}
+	x, steps, err := s.Store.ExecutionAt(ctx, from)
 	if err != nil {
 		return done, err
 	}
 	place(ctx, call, x)
 	now := s.Now()
+	begun, fresh := x.BegunAt(from.First, now, recordTime)
+	tried := call.Retries > 0 && x.Unbegun() && x.Lease.Owner == call.Cursor.First
+	x.Lease.Owner = ownerOf(x.Lease, call)
+	x = x.UnderWay(steps)
 	if x.Status.Ended() {
 		if x.Status == execution.Cancelled {
 			endRun(ctx, x) // by a caller, whose function records no spans
@@ -168,6 +184,9 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 		return done, s.rest(ctx, call.Owner, x, steps)
 	}
 	leased, ok := x.Leased(call.Owner, steps.Ended(), now)
+	if !ok && x.Unbegun() {
+		return awaitFirst(later, x, now), nil
+	}
 	if !ok {
 		return done, nil // another worker has the lease, or the sweeper will find it expired
 	}
@@ -175,11 +194,18 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	if err != nil {
 		return done, fmt.Errorf("definition %s version %d: %w", x.Agent, x.Version, err)
 	}
+	// Two workers under the first lease must find the same at the first step, and only
+	// the profile of the client may have changed between their reads.
+	if fresh = fresh && (x.Trigger.Client == "" || !d.Mentions(string(condition.InClient))); fresh {
+		leased = begun
+		leased.Lease.Owner = call.Owner
+	}
 	t := s.begin(leased, steps, d)
+	t.leased, t.first = fresh, call.Cursor.First
 	at, more := t.trace().Next()
 	stuck := leased.Stuck() || leased.GivenUp(at.ID)
 	if more && !stuck && step.Does(at.Kind) {
-		t.x = leased.Beginning(at.ID, x, steps.Ended())
+		t.x = leased.Beginning(at.ID, x, steps.Ended(), tried)
 	}
 	next, err := t.walk(ctx, stuck)
 	if err == nil && t.x.Status.Ended() {
@@ -187,6 +213,24 @@ func (s *Service) advance(ctx context.Context, call machine.Call) (machine.Next,
 	}
 	next.Cursor = later
 	return next, err
+}
+
+// awaitFirst tells a machine to look again when the lease with which the run was recorded
+// has expired: the machine that it was given to may never have started.
+func awaitFirst(c machine.Cursor, x execution.Execution, now time.Time) machine.Next {
+	left := x.Lease.Until.Sub(now) + slack
+	return machine.Next{
+		Cursor: c, Next: machine.NextWait, Seconds: int64((left + time.Second - 1) / time.Second), Name: machine.NameOf(x.ID, 0),
+	}
+}
+
+// ownerOf returns the owner of a lease, as the machine that calls knows it: the lease
+// with which the run was recorded is of the machine that was started with it.
+func ownerOf(l execution.Lease, call machine.Call) string {
+	if l.Owner != "" && l.Owner == call.Cursor.First {
+		return call.Owner
+	}
+	return l.Owner
 }
 
 // rest gives up the lease of a held run, unless another worker that may be alive

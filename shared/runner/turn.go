@@ -19,7 +19,8 @@ import (
 )
 
 // A turn is one worker's hold on a run: its lease and the state read under it.
-// The lease is taken with the first write.
+// The lease is taken with the first write of the run. The first worker of a new run has
+// the lease with which the run was recorded, and need not write it.
 type turn struct {
 	*Service
 
@@ -33,9 +34,11 @@ type turn struct {
 	// busy is a mutex between the step and the renewal of the lease. It is a
 	// channel because a goroutine blocked on a sync.Mutex would stop the
 	// virtual time of synctest.
-	busy   chan struct{}
-	x      execution.Execution
-	leased bool
+	busy      chan struct{}
+	x         execution.Execution
+	leased    bool   // the record has the lease of this machine
+	exclusive bool   // this worker wrote it: no other worker of the machine acts under it
+	first     string // the owner of the lease with which the run was recorded, if it is this machine's
 }
 
 // turnWork is the work on templates and conditions after which a run is handed to
@@ -48,6 +51,10 @@ func (s *Service) begin(x execution.Execution, steps execution.Steps, d definiti
 	}
 }
 
+// shared reports whether another worker of the machine may act under the same lease:
+// it is the one with which the run was recorded, and nobody has written it since.
+func (t *turn) shared() bool { return t.leased && !t.exclusive }
+
 func (t *turn) lock()   { t.busy <- struct{}{} }
 func (t *turn) unlock() { <-t.busy }
 
@@ -57,11 +64,15 @@ func (t *turn) trace() execution.Trace { return execution.TraceOf(t.definition, 
 func (t *turn) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
 	t.lock()
 	defer t.unlock()
-	c := change(t.x).Pardoned(t.pardon)
+	x := t.x
+	if t.shared() {
+		x = x.Lengthened(t.Now())
+	}
+	c := change(x).Pardoned(t.pardon)
 	if err := t.Service.commit(ctx, c); err != nil {
 		return err
 	}
-	t.x, t.leased = c.Execution, true
+	t.x, t.leased, t.exclusive = c.Execution, true, true
 	t.x.Revision++
 	return nil
 }
@@ -89,7 +100,9 @@ func (t *turn) adopt(ctx context.Context) bool {
 	}
 	t.lock()
 	defer t.unlock()
-	if !t.leased || now.Status != t.x.Status || now.Lease.Owner != t.x.Lease.Owner || now.Lease.Attempt != t.x.Lease.Attempt {
+	unwritten := t.shared() && now.Status == execution.Pending && now.Lease.Owner == t.first
+	if !t.leased || now.Lease.Attempt != t.x.Lease.Attempt ||
+		!unwritten && (now.Status != t.x.Status || now.Lease.Owner != t.x.Lease.Owner) {
 		return false
 	}
 	if !now.WasParked || now.Revision == t.x.Revision || !maps.Equal(now.Holds, t.x.Holds) {
@@ -115,22 +128,45 @@ func (t *turn) lease(ctx context.Context) error {
 	t.unlock()
 	switch {
 	case !leased:
-		return t.commit(ctx, func(x execution.Execution) execution.Change { return execution.Change{Execution: x} })
+		return t.writeLease(ctx)
 	case !alive:
 		return t.renew(ctx)
 	}
 	return nil
 }
 
-// toBegin is lease before a step. It returns ErrStale for a held run.
-func (t *turn) toBegin(ctx context.Context) error {
-	if err := t.lease(ctx); err != nil {
+// writeLease writes the lease, if no other writer has changed the run.
+func (t *turn) writeLease(ctx context.Context) error {
+	return t.commit(ctx, func(x execution.Execution) execution.Change { return execution.Change{Execution: x} })
+}
+
+// toBegin is lease before a step. It returns ErrStale for a held run. A step whose
+// effect cannot be repeated needs a lease that no other worker acts under.
+func (t *turn) toBegin(ctx context.Context, at definition.Step) error {
+	t.lock()
+	shared := t.shared()
+	t.unlock()
+	lease := t.lease
+	if shared && t.unrepeatable(at) {
+		lease = t.writeLease
+	}
+	if err := lease(ctx); err != nil {
 		return err
 	}
 	if t.held() {
 		return execution.ErrStale
 	}
 	return nil
+}
+
+// unrepeatable reports whether a second try of a step may have a second effect, or
+// whether people must approve it.
+func (t *turn) unrepeatable(at definition.Step) bool {
+	if at.ActionStep == nil {
+		return at.Kind == definition.Notification
+	}
+	action, ok := t.Actions.Action(at.Product, at.Action)
+	return !ok || action.Destructive
 }
 
 // renew extends the lease.
@@ -144,6 +180,9 @@ func (t *turn) renew(ctx context.Context) error {
 func (t *turn) untilRenewal() time.Duration {
 	t.lock()
 	defer t.unlock()
+	if t.shared() {
+		return t.x.Lease.Until.Add(-recordTime).Sub(t.Now())
+	}
 	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
 }
 
@@ -218,8 +257,8 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
 		t.remember(s)
-		if inline = &s; size(s) > maxInline {
-			inline, row = nil, &s
+		if inline = &s; size(s) > maxInline || t.shared() && s.Status == execution.StepFailed {
+			inline, row = nil, &s // the row refuses a failure beside the result of another worker
 		}
 	}
 	write := t.commit
@@ -270,7 +309,7 @@ func (t *turn) park(ctx context.Context, next machine.State, due time.Time, s *e
 // the lease is lost.
 func (t *turn) work(ctx context.Context, task step.Task) (execution.StepRecord, error) {
 	if task.Definition.Kind != definition.AI { // an AI step writes the lease with its reservation
-		if err := t.toBegin(ctx); err != nil {
+		if err := t.toBegin(ctx, task.Definition); err != nil {
 			return execution.StepRecord{}, err
 		}
 	}
@@ -388,7 +427,7 @@ type reservation struct {
 // Reserve implements step.Lease.
 func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, error) {
 	if held, ok := r.held(); ok {
-		return held, r.toBegin(ctx)
+		return held, r.toBegin(ctx, definition.Step{Kind: definition.AI})
 	}
 	var seen *credit.Balance
 	for range retry.Tries {

@@ -240,7 +240,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps) {
 	d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
 	w.auditCached(x, d)
-	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Started}
+	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Created} // under its first lease a run begins without a write
 	p.walk(d.Steps)
 	for key := range asked {
 		w.holds(oneVerdict, p.seen[key], "%s: a question at %s, which the run did not reach", x.ID, key)

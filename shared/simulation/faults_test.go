@@ -24,6 +24,7 @@ type scenario struct {
 	name string
 	tell func(w *world)
 	lost string // a port of the machines whose first call is lost as well
+	twin bool   // whether each machine is started twice
 }
 
 // scenarios together call every port.
@@ -48,6 +49,8 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "a machine that is lost", tell: one(act("a"), act("b")), lost: "machine.lostRuns"},
 		{name: "a machine that is lost behind a gate", tell: people([]string{ask("g"), act("b")}, decide(true)), lost: "machine.lostWaits"},
+		{name: "a machine that starts twice", tell: one(act("a"), act("b")), twin: true},
+		{name: "a machine that starts twice, and a message", tell: one(act("a"), tell("n")), twin: true},
 		{name: "actions", tell: one(act("a"), act("b"), act("c"))},
 		{name: "an answer and the way that it opens", tell: one(think("judge", noise), when("br", isNoise, list(act("y")), list(act("n"))), act("z"))},
 		{name: "a wait", tell: one(act("a"), pause("p", 90), act("b"))},
@@ -253,6 +256,9 @@ func (s scenario) nth(port string, n int, f fault) func(site) fault {
 		defer mu.Unlock()
 		if at.port == s.lost {
 			return given(at.n == 1, fault{kind: "machine lost", before: errFault})
+		}
+		if at.port == "machine.twice" {
+			return given(s.twin, fault{kind: "started twice", after: errFault})
 		}
 		if at.port != port {
 			return fault{}

@@ -202,7 +202,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	}
 	out.dispatcher = &dispatch.Service{
 		Tenants: kept, Agents: kept, Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), System: systemAgents(), Profiles: clients, Runs: kept,
-		Quotas: quotas, Machine: w.machines, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
+		Quotas: quotas, Machine: w.machines, NewOwner: func() string { return w.name("first") }, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
 		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
@@ -827,7 +827,7 @@ func (s *store) Execution(ctx context.Context, o id.Org, x id.Execution) (execut
 	return got.run, got.steps, err
 }
 
-// ExecutionAt is Execution that omits steps where its promise allows it.
+// ExecutionAt is Execution without the steps that its promise allows to omit.
 func (s *store) ExecutionAt(ctx context.Context, c machine.Cursor) (execution.Execution, execution.Steps, error) {
 	x, steps, err := s.Execution(ctx, c.Org, c.Execution)
 	if c.Digest != "" && x.Revision == 1 {
@@ -1008,16 +1008,20 @@ func (m *machines) Restart(ctx context.Context, c machine.Cursor, _ time.Time) e
 	})
 }
 
-// express starts an execution of Runs, sometimes two.
+// express starts an execution of Runs, sometimes two: the start was repeated, or, for a
+// start that is not, the cloud runs one execution twice.
 func (m *machines) express(c machine.Cursor) {
 	m.mu.Lock()
 	m.begun++
 	m.mu.Unlock()
-	begin := func() { go m.runs(c, m.world.name("runs")) }
-	begin()
+	owner := m.world.name("runs")
+	go m.runs(c, owner)
 	if at, x := m.world.faults.next("machine.twice", c.Execution); x.after != nil {
 		m.world.faults.struck(at, x)
-		begin()
+		if c.First == "" {
+			owner = m.world.name("runs")
+		}
+		go m.runs(c, owner)
 	}
 }
 
@@ -1059,6 +1063,7 @@ func (m *machines) call(msg machine.Call, again int) (machine.Next, error) {
 		}
 		next, err := call(m.world, runnerLimit, func(ctx context.Context) (machine.Next, error) {
 			return through(ctx, m.world, "machine.Invoke", msg.Cursor.Execution, func() (machine.Next, error) {
+				msg.Retries = n
 				return m.world.on(msg.Owner, n).runner.Handle(ctx, msg)
 			})
 		})

@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/step"
 )
 
 var (
@@ -646,6 +647,42 @@ func situations() []situation {
 			[]string{"worker", "cancel", "other", "twin", "sweep"},
 		},
 		{
+			"new", list(act("a"), act("b")), (*play).untilStarted,
+			[]string{"first", "double", "repeated", "cancel", "late"},
+		},
+		{
+			"new, never started", list(act("a"), act("b")), (*play).untilStarted,
+			[]string{"repeated", "cancel", "sweep"},
+		},
+		{
+			"new, one action", list(act("a")), (*play).untilStarted,
+			[]string{"first", "double", "repeated", "cancel"},
+		},
+		{
+			"new, the second call fails", list(act("a"), act("b"), act("c")), func(p *play) {
+				p.products.reply = func(_ step.Command, n int) done {
+					if n == 2 {
+						return done{refuse: errFault}
+					}
+					return done{}
+				}
+				p.untilStarted()
+			},
+			[]string{"first", "double", "cancel", "late"},
+		},
+		{
+			"new, a message", list(tell("n"), act("b")), (*play).untilStarted,
+			[]string{"first", "double", "repeated", "cancel"},
+		},
+		{
+			"new, a message second", list(act("a"), tell("n")), (*play).untilStarted,
+			[]string{"first", "double", "cancel", "late"},
+		},
+		{
+			"new, an answer", list(think("judge"), act("b")), (*play).untilStarted,
+			[]string{"first", "double", "cancel", "late"},
+		},
+		{
 			"wait", list(`{"id": "w", "type": "wait", "duration_seconds": 60}`, act("b")), (*play).untilWaiting,
 			[]string{"expire", "wake", "cancel", "delete"},
 		},
@@ -732,6 +769,13 @@ func (p *play) untilQuestion() {
 	}
 }
 
+// untilStarted brings the run to the start of its machine, which has the lease with
+// which the run was recorded.
+func (p *play) untilStarted() {
+	p.cloud.order.Store(p.order)
+	p.run = p.dispatched()
+}
+
 // works starts a worker and stops it before this call.
 func (p *play) works(call string) {
 	a := p.begins()
@@ -741,9 +785,11 @@ func (p *play) works(call string) {
 	p.entered["worker"] = a
 }
 
-// begins starts a worker while the machine of the run is paused.
+// begins starts a worker while the machine of the run is paused. The run is recorded
+// without a lease, like one that a person retries.
 func (p *play) begins() *actor {
 	p.cloud.order.Store(p.order)
+	p.dispatcher.NewOwner = nil
 	p.run = p.dispatched()
 	return p.enter("worker", p.turn("runs", machine.OpRun))
 }
@@ -791,6 +837,14 @@ func (p *play) role(name string) func(context.Context) error {
 		return p.turn("twin", machine.OpRun)
 	case "crashed": // the machine has no answer of its first call and calls again
 		return p.turn("runs", machine.OpRun)
+	case "first", "double": // the cloud starts a machine twice
+		return p.turnFrom(p.start(), name, machine.OpRun)
+	case "repeated": // a dispatcher that finds the run recorded starts another
+		c := p.start()
+		c.First = ""
+		return p.turnFrom(c, name, machine.OpRun)
+	case "late": // a machine starts after the lease of its run
+		return p.later(p.leaseEnd, p.turnFrom(p.start(), name, machine.OpRun))
 	case "other":
 		return p.later(p.leaseEnd, p.turn("other", machine.OpRun))
 	case "sweep":
@@ -844,10 +898,23 @@ func (p *play) deletes(who caller.Caller) func(context.Context) error {
 	}
 }
 
+// start returns the cursor with which the machine of the run was started.
+func (p *play) start() machine.Cursor {
+	x, _ := p.stored(p.run)
+	c := x.Cursor()
+	c.First = x.Lease.Owner
+	return c
+}
+
 // turn calls the runner like a machine and continues like one.
 func (p *play) turn(owner string, op machine.Op) func(context.Context) error {
 	return func(ctx context.Context) error {
-		c := machine.Cursor{Org: p.org, Execution: p.run}
+		return p.turnFrom(machine.Cursor{Org: p.org, Execution: p.run}, owner, op)(ctx)
+	}
+}
+
+func (p *play) turnFrom(c machine.Cursor, owner string, op machine.Op) func(context.Context) error {
+	return func(ctx context.Context) error {
 		next, err := p.runner.Handle(ctx, machine.Call{Op: op, Cursor: c, Owner: owner, Token: p.name("token")})
 		switch {
 		case err != nil:
@@ -906,11 +973,11 @@ func (p *play) checkAnswer(a *actor, x execution.Execution) {
 	}
 }
 
-// checkWithinLeases checks a schedule in which no lease expires and no machine calls
-// twice: no step is executed twice, and a model's answer is kept and charged.
+// checkWithinLeases checks a schedule in which no lease expires and no machine starts or
+// calls twice: no step is executed twice, and a model's answer is kept and charged.
 func (p *play) checkWithinLeases() {
-	again := slices.Contains(p.roles[:], "crashed")
-	if again || slices.ContainsFunc(p.choices, func(l choice) bool { return l.call == passing }) {
+	twice := slices.Contains(p.roles[:], "first") && slices.Contains(p.roles[:], "double") || slices.Contains(p.roles[:], "crashed")
+	if twice || slices.ContainsFunc(p.choices, func(l choice) bool { return l.call == passing }) {
 		return
 	}
 	keys := p.products.keys()

@@ -1038,8 +1038,9 @@ func (w *world) handle(x id.Execution, owner string) (machine.Next, error) {
 }
 
 // asleep prevents the machines from starting, so that the test acts as the
-// machine.
+// machine. None has the lease of a new run.
 func (w *world) asleep() {
+	w.dispatcher.NewOwner = nil
 	w.faults.set(func(at site) fault {
 		if strings.HasPrefix(at.port, "machine.lost") {
 			return fault{before: errFault}
@@ -1258,24 +1259,38 @@ func TestACrashDoesNotChangeTheEndOfARun(t *testing.T) {
 
 func TestAnExpressMachineMayStartTwice(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(w *world) {
-		w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
-		w.faults.set(func(at site) fault {
-			if at.port == "machine.twice" {
-				return fault{after: errFault}
-			}
-			return fault{}
+	for name, tc := range map[string]struct {
+		firstLease bool
+		calls      []string
+	}{
+		"a machine that has to take a lease":        {false, []string{"a", "b", "c"}},
+		"the machine with the lease of its new run": {true, []string{"a", "a", "b", "c"}}, // a twice with one key
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				if !tc.firstLease {
+					w.dispatcher.NewOwner = nil
+				}
+				w.products.reply = func(step.Command, int) done { return done{takes: time.Second} }
+				w.faults.set(func(at site) fault {
+					if at.port == "machine.twice" {
+						return fault{after: errFault}
+					}
+					return fault{}
+				})
+				x := w.wake(w.agent(list(act("a"), ask("g"), act("b"), pause("p", 300), act("c"))))
+				w.pass(time.Minute)
+				w.must(w.decide(w.owner(), x, true))
+				w.pass(5 * time.Hour)
+				w.expect(x, "completed: a completed, g completed, b completed, p completed, c completed")
+				if diff := cmp.Diff(tc.calls, w.products.keys()); diff != "" {
+					t.Errorf("calls (-want +got)\n%s", diff)
+				}
+				w.audit()
+			})
 		})
-		x := w.wake(w.agent(list(act("a"), ask("g"), act("b"), pause("p", 300), act("c"))))
-		w.pass(time.Minute)
-		w.must(w.decide(w.owner(), x, true))
-		w.pass(5 * time.Hour)
-		w.expect(x, "completed: a completed, g completed, b completed, p completed, c completed")
-		if diff := cmp.Diff([]string{"a", "b", "c"}, w.products.keys()); diff != "" {
-			t.Errorf("calls (-want +got)\n%s", diff)
-		}
-		w.audit()
-	})
+	}
 }
 
 func TestARunThatNeverStartedIsStartedBySweeper(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -38,7 +39,7 @@ type Machine struct {
 }
 
 // Start starts a run that was just recorded. It succeeds if the run was already
-// started.
+// started. With the first lease of the run it is not repeated when the reply is lost.
 func (m Machine) Start(ctx context.Context, c machine.Cursor) error {
 	return m.start(ctx, c, string(c.Execution))
 }
@@ -54,9 +55,13 @@ func (m Machine) start(ctx context.Context, c machine.Cursor, name string) error
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Execution, err)
 	}
+	var opts []func(*sfn.Options)
+	if c.First != "" {
+		opts = append(opts, unapplied)
+	}
 	_, err = m.API.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: &m.ARN, Name: &name, Input: aws.String(string(input)),
-	})
+	}, opts...)
 	if _, ok := errors.AsType[*types.ExecutionAlreadyExists](err); ok {
 		return nil
 	}
@@ -64,6 +69,14 @@ func (m Machine) start(ctx context.Context, c machine.Cursor, name string) error
 		return fmt.Errorf("start %s: %w", c.Execution, err)
 	}
 	return nil
+}
+
+// unapplied repeats a call only after an answer that says it had no effect: the service
+// was too busy. A call without an answer may have started a machine.
+func unapplied(o *sfn.Options) {
+	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
+		s.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}}
+	})
 }
 
 // Doorbell wakes the machine that waits with a task token.

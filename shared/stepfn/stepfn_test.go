@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/google/go-cmp/cmp"
@@ -27,7 +28,7 @@ type cloud struct {
 	calls  int
 }
 
-func (c *cloud) client(t *testing.T) *sfn.Client {
+func (c *cloud) client(t *testing.T, opts ...func(*sfn.Options)) *sfn.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.calls++
@@ -46,7 +47,7 @@ func (c *cloud) client(t *testing.T) *sfn.Client {
 	t.Cleanup(s.Close)
 	return sfn.New(sfn.Options{
 		Region: "eu-central-1", BaseEndpoint: &s.URL, RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-	})
+	}, opts...)
 }
 
 const arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:runs"
@@ -145,6 +146,37 @@ func TestARepeatedStartOrRingSucceeds(t *testing.T) {
 			}
 			if tc.cloud.calls != 1 {
 				t.Errorf("%d calls", tc.cloud.calls)
+			}
+		})
+	}
+}
+
+// A start with the first lease of a run is repeated only when no machine can have
+// started: two machines with one lease must not come from a lost reply.
+func TestAStartWithTheFirstLeaseIsNotRepeatedWhenItMayHaveHappened(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		cloud *cloud
+		first string
+		calls int
+	}{
+		"without an answer":               {&cloud{status: 500, body: `{}`}, "owner", 1},
+		"without an answer, and no lease": {&cloud{status: 500, body: `{}`}, "", 3},
+		"throttled":                       {refusal("ThrottlingException"), "owner", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := cursor()
+			c.First = tc.first
+			client := tc.cloud.client(t, func(o *sfn.Options) {
+				o.RetryMaxAttempts, o.Retryer = 0, retry.NewStandard(func(s *retry.StandardOptions) { s.MaxBackoff = time.Millisecond })
+			})
+			if err := (stepfn.Machine{API: client, ARN: arn}).Start(t.Context(), c); err == nil {
+				t.Error("it succeeds")
+			}
+			if tc.cloud.calls != tc.calls {
+				t.Errorf("%d calls, want %d", tc.cloud.calls, tc.calls)
 			}
 		})
 	}

@@ -64,6 +64,17 @@ func runs() []promise {
 			_, _, err := s.ExecutionAt(t.Context(), machine.Cursor{Org: want.Org, Execution: "exec_1", Digest: want.Digest()})
 			is(t, err, execution.ErrNotFound)
 		}},
+		{"a run is recorded with the lease of its first worker", func(t trial, s Store) {
+			x := aRun(anOrg(), "agent_1", 1)
+			want := begun(t, s, x.FirstLeased("first", x.Created.Add(7)))
+			got, _ := read(t, s, want)
+			same(t, "run", got, want)
+			_, ok := got.BegunAt("first", x.Created, time.Second)
+			same(t, "may begin", ok, true)
+			got, _ = read(t, s, leased(t, s, want))
+			_, ok = got.BegunAt("first", x.Created, time.Second)
+			same(t, "may begin after a change", ok, false)
+		}},
 		{"a run that does not exist is not found", func(t trial, s Store) {
 			_, _, err := s.Execution(t.Context(), anOrg(), "exec_1")
 			is(t, err, execution.ErrNotFound)

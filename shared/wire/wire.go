@@ -179,6 +179,10 @@ func (w *Wire) Observe() func(context.Context, runner.Result) {
 	}
 }
 
+// NewOwner returns 65 random bits as a name for the owner of a lease. The record of a run
+// pays for its length.
+func NewOwner() string { return rand.Text()[:13] }
+
 // Executions returns the service of runs.
 func (w *Wire) Executions() *execution.Service {
 	s := w.canceller()
