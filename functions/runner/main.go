@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"theoneagents.app/agents/shared/boot"
+	"theoneagents.app/agents/shared/clock"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/wire"
@@ -16,7 +17,7 @@ func main() { boot.Main(wire.Start("runner", handler, about)) }
 func handler(w *wire.Wire) wire.Handler[machine.Call, machine.Next] {
 	s := &runner.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Actions: w.Catalog(), Profiles: w.Clients(), Steps: w.Steps(), Doorbell: w.Doorbell(),
-		Outbox: w.Outbox(), Pauses: w.Pauses(nil), Now: w.Now, Report: w.Report, Observe: w.Observe(), Link: w.Link(),
+		Outbox: w.Outbox(), Pauses: w.Pauses(nil), Now: w.Now, Sleep: clock.Sleep, Report: w.Report, Observe: w.Observe(), Link: w.Link(),
 	}
 	return s.Handle
 }

@@ -228,6 +228,15 @@ const (
 // comes, the run is due no later than without a lease.
 const FirstLeaseTime = 10 * time.Second
 
+// A worker begins no step longer than LookTime after it last knew that no other writer had
+// changed the run, by a read or a write of the record: it looks again. A request that ends
+// or holds a run under way answers SettleTime after its write, and a worker that takes over
+// a lease which has not expired waits as long. No step begins then that does not know of it.
+const (
+	LookTime   = 250 * time.Millisecond
+	SettleTime = 300 * time.Millisecond
+)
+
 // MakerKept is how long the maker of an object is known: until then, an event about
 // the object counts as caused by an agent.
 const MakerKept = 30 * 24 * time.Hour
@@ -364,6 +373,11 @@ func (x Execution) UnderWay(done Steps) Execution {
 		}
 	}
 	return x
+}
+
+// UnderLease reports whether a worker may be executing the run.
+func (x Execution) UnderLease(now time.Time) bool {
+	return x.Lease.Owner != "" && now.Before(x.Lease.Until)
 }
 
 // Unbegun reports whether no write says that a worker has begun the run, which was

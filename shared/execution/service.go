@@ -153,7 +153,9 @@ type Service struct {
 	Machine     Machine // nil for a function that may start none: the sweeper starts them
 	Doorbell    approval.Doorbell
 	Now         func() time.Time
-	Retention   time.Duration // of retries, where the organization chose none; zero for DefaultRetention
+	// Sleep waits, or returns early with the context's error.
+	Sleep     func(ctx context.Context, d time.Duration) error
+	Retention time.Duration // of retries, where the organization chose none; zero for DefaultRetention
 	// Report logs a failure that does not affect the caller, because the
 	// sweeper recovers from it.
 	Report func(ctx context.Context, err error)
@@ -217,22 +219,28 @@ func internal(err error) error { return errors.New(err.Error()) }
 // tries limits how often CancelAll searches for open runs of a deleted agent.
 const tries = 30
 
-// Cancel ends a run for a caller and denies its open gate in the same write. It
-// returns ErrNotFound or ErrState.
+// Cancel ends a run for a caller and denies its open gate in the same write. No step
+// begins after it returns. It returns ErrNotFound or ErrState.
 func (s *Service) Cancel(ctx context.Context, who caller.Caller, exec id.Execution) error {
-	return s.cancel(ctx, who.Org, exec, cancellation{reason: CancelledByUser, by: who.Actor(), who: &who})
+	working, err := s.cancel(ctx, who.Org, exec, cancellation{reason: CancelledByUser, by: who.Actor(), who: &who})
+	if err != nil || !working {
+		return err
+	}
+	return s.Sleep(ctx, SettleTime)
 }
 
-// CancelPaused ends a run because by paused its organization. It returns
+// CancelPaused ends a run because by paused its organization. It reports whether a worker
+// may be executing the run: its next step may begin within SettleTime. It returns
 // ErrNotFound or ErrState.
-func (s *Service) CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) error {
+func (s *Service) CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) (working bool, err error) {
 	return s.cancel(ctx, org, exec, cancellation{reason: OrgPaused, by: by})
 }
 
 // CancelDeleted ends a run because the Hub deleted its organization. The people who
 // were asked at its gate get no message. It returns ErrNotFound or ErrState.
 func (s *Service) CancelDeleted(ctx context.Context, org id.Org, exec id.Execution) error {
-	return s.cancel(ctx, org, exec, cancellation{reason: OrgDeleted, by: hub})
+	_, err := s.cancel(ctx, org, exec, cancellation{reason: OrgDeleted, by: hub})
+	return err
 }
 
 // hub is the author of cancellations on behalf of the Hub.
@@ -240,41 +248,50 @@ const hub id.Actor = "hub"
 
 // CancelAll ends every open run of an agent that by deletes. It repeats until no list
 // contains an open run: a run whose status changes meanwhile may be missing in
-// both lists for a moment.
+// both lists for a moment. No step of these runs begins after it returns.
 func (s *Service) CancelAll(ctx context.Context, org id.Org, a id.Agent, by id.Actor) error {
-	for range tries {
-		found := 0
+	var all cancelled
+	for range tries { // or the agent starts runs faster than they can be ended
+		before := all.runs
 		for _, st := range []Status{Pending, Running, WaitingApproval} {
-			n, err := s.cancelEach(ctx, org, by, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()})
-			if err != nil {
+			if err := s.cancelEach(ctx, org, by, Query{Agent: a, Status: st, Limit: 200, Now: s.Now()}, &all); err != nil {
 				return err
 			}
-			found += n
 		}
-		if found == 0 {
-			return nil
+		if all.runs == before {
+			break
 		}
 	}
-	return nil // the agent starts runs faster than they can be ended
+	if !all.working {
+		return nil
+	}
+	return s.Sleep(ctx, SettleTime)
 }
 
-// cancelEach ends the listed runs and returns the number of open ones.
-func (s *Service) cancelEach(ctx context.Context, org id.Org, by id.Actor, q Query) (found int, err error) {
+// cancelled counts the runs that were open.
+type cancelled struct {
+	runs    int
+	working bool // whether a worker may be executing one of them
+}
+
+// cancelEach ends the listed runs.
+func (s *Service) cancelEach(ctx context.Context, org id.Org, by id.Actor, q Query, all *cancelled) error {
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
 		if err != nil {
-			return found, err
+			return err
 		}
 		for _, x := range page.Executions {
-			switch err := s.cancel(ctx, org, x.ID, cancellation{reason: AgentDeleted, by: by}); {
+			switch working, err := s.cancel(ctx, org, x.ID, cancellation{reason: AgentDeleted, by: by}); {
 			case err == nil:
-				found++
+				all.runs++
+				all.working = all.working || working
 			case !errors.Is(err, ErrState):
-				return found, err
+				return err
 			}
 		}
 		if page.Next == "" {
-			return found, nil
+			return nil
 		}
 		q.After = page.Next
 	}
@@ -297,26 +314,30 @@ func (c cancellation) acts(x Execution, now time.Time) []audit.Entry {
 	}, now)}
 }
 
-func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) error {
-	err := retry.Races(ErrStale, func() error { return s.tryCancel(ctx, org, exec, by) })
+// cancel ends a run, and reports whether a worker may have been executing it.
+func (s *Service) cancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) (working bool, err error) {
+	err = retry.Races(ErrStale, func() error {
+		working, err = s.tryCancel(ctx, org, exec, by)
+		return err
+	})
 	if errors.Is(err, retry.ErrLost) {
-		return ErrStale.Because(fmt.Errorf("cancel %s: %w", exec, err))
+		return false, ErrStale.Because(fmt.Errorf("cancel %s: %w", exec, err))
 	}
-	return err
+	return working, err
 }
 
-func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) error {
+func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, by cancellation) (working bool, err error) {
 	x, done, err := s.Store.Execution(ctx, org, exec)
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := s.Now()
 	if _, err := x.Cancel(by.reason, by.by, now); err != nil {
-		return err
+		return false, err
 	}
 	gate, err := s.asked(ctx, x, done)
 	if err != nil {
-		return err
+		return false, err
 	}
 	acts := by.acts(x, now)
 	if gate.Status == approval.Denied { // before the run has seen it: the denial stands
@@ -335,7 +356,7 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 		c.Gate = &gate
 	}
 	if err := s.Store.Commit(ctx, c); err != nil {
-		return err
+		return false, err
 	}
 	if c.Gate != nil {
 		if err := s.Doorbell.Ring(ctx, c.Gate.Token); err != nil {
@@ -345,7 +366,7 @@ func (s *Service) tryCancel(ctx context.Context, org id.Org, exec id.Execution, 
 	if x.Held && !now.Before(x.Lease.Until) && !c.Execution.Due.IsZero() {
 		s.restart(ctx, x)
 	}
-	return nil
+	return x.UnderLease(now), nil
 }
 
 // restart starts the machine of a cancelled run that was held and owes outcomes. Its

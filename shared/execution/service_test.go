@@ -38,6 +38,7 @@ type fixture struct {
 	balance   credit.Balance
 	gone      bool // the agent is deleted, its versions are kept
 
+	slept    []time.Duration
 	races    int // number of commits that lose their race
 	meddle   func(*fixture)
 	commits  []execution.Change
@@ -184,7 +185,11 @@ func (w *fixture) Ring(_ context.Context, token string) error {
 func (w *fixture) service() *execution.Service {
 	return &execution.Service{
 		Store: w, Definitions: w, Tenants: w, Balances: w, Gates: w, Quotas: w, Machine: w, Doorbell: w,
-		Now:    func() time.Time { return at(60) },
+		Now: func() time.Time { return at(60) },
+		Sleep: func(_ context.Context, d time.Duration) error {
+			w.slept = append(w.slept, d)
+			return nil
+		},
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
 }
@@ -268,6 +273,52 @@ func TestACancelledRunHasEnded(t *testing.T) {
 	}
 	if err := w.service().Cancel(t.Context(), who, "exec_1"); !errors.Is(err, execution.ErrState) {
 		t.Errorf("the second time: %v, want ErrState", err)
+	}
+}
+
+// A worker that has just looked at the run may begin a step for a moment.
+func TestACancellationIsAnsweredWhenNoStepBeginsAnyMore(t *testing.T) {
+	t.Parallel()
+
+	held := func() execution.Execution { return leased(t, begun(), "one", 50) } // until 75
+	for name, tc := range map[string]struct {
+		x      execution.Execution
+		answer func(s *execution.Service) error
+		waits  bool
+	}{
+		"a worker is at it":             {held(), nil, true},
+		"its first worker may be at it": {begun().FirstLeased("first", at(55)), nil, true},
+		"its lease is over":             {leased(t, begun(), "one", 10), nil, false},
+		"no worker has come":            {begun(), nil, false},
+		"it waits":                      {held().Parked(at(100)), nil, false},
+		"a worker, and the agent is deleted": {held(), func(s *execution.Service) error {
+			return s.CancelAll(t.Context(), who.Org, "agent_1", "user_1")
+		}, true},
+		"no worker, and the agent is deleted": {begun(), func(s *execution.Service) error {
+			return s.CancelAll(t.Context(), who.Org, "agent_1", "user_1")
+		}, false},
+	} {
+		w := with(tc.x)
+		answer := tc.answer
+		if answer == nil {
+			answer = func(s *execution.Service) error { return s.Cancel(t.Context(), who, "exec_1") }
+		}
+		if err := answer(w.service()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if w.runs[0].Status != execution.Cancelled {
+			t.Errorf("%s: the run is %s", name, w.runs[0].Status)
+		}
+		var want []time.Duration
+		if tc.waits {
+			want = []time.Duration{execution.SettleTime}
+		}
+		if !slices.Equal(w.slept, want) {
+			t.Errorf("%s: the answer waits %v, want %v", name, w.slept, want)
+		}
+	}
+	if execution.SettleTime <= execution.LookTime {
+		t.Errorf("an answer comes after %v, while a worker may look again after %v", execution.SettleTime, execution.LookTime)
 	}
 }
 

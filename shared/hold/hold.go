@@ -2,9 +2,10 @@
 //
 // A pause is one write of the tenant, which every dispatcher reads: from then on
 // nothing starts. The open runs are marked one by one. The runner compares the
-// revision of its run before each step, so a marked run loses there, and rests: a
-// step under way ends and is recorded, and no other begins. A run that the pause
-// does not concern costs nothing.
+// revision of its run before each step, unless it knew it execution.LookTime ago, so a
+// marked run loses there, and rests: a step under way ends and is recorded, and no other
+// begins once the request is answered. A run that the pause does not concern costs
+// nothing.
 //
 //	pause  ─▶ tenant ─▶ pass: mark each open run ─▶ again, for the late ones
 //	resume ─▶ tenant ─▶ pass: release each held run and start its machine
@@ -56,7 +57,8 @@ type Store interface {
 
 // Canceller ends runs.
 type Canceller interface {
-	CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) error
+	// CancelPaused ends a run, and reports whether a worker may be executing it.
+	CancelPaused(ctx context.Context, org id.Org, exec id.Execution, by id.Actor) (working bool, err error)
 }
 
 // Machine starts the runs that a resumption releases, and the repetition of passes.
@@ -194,8 +196,13 @@ func (s *Service) change(ctx context.Context, org id.Org, to func(tenant.Tenant)
 	}
 	limited, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	if _, err := s.pass(limited, org); err != nil {
+	did, err := s.pass(limited, org)
+	if err != nil {
 		s.Report(ctx, fmt.Errorf("hold or release the runs of %s: %w", org, err))
+	}
+	if did.stopped {
+		err = s.Sleep(ctx, execution.SettleTime)
+		return after, err
 	}
 	return after, nil
 }
@@ -260,8 +267,8 @@ func (s *Service) sweep(ctx context.Context, org id.Org) error {
 	if err != nil || t.SearchUntil.IsZero() {
 		return err // without a search, the index lagged behind
 	}
-	found, err := s.pass(ctx, org)
-	if err != nil || found > 0 || s.Now().Before(t.SearchUntil) {
+	did, err := s.pass(ctx, org)
+	if err != nil || did.changed > 0 || s.Now().Before(t.SearchUntil) {
 		return err
 	}
 	if err := s.Store.SaveOrgPause(ctx, t.Searched(time.Time{})); !errors.Is(err, tenant.ErrStale) {
@@ -273,66 +280,81 @@ func (s *Service) sweep(ctx context.Context, org id.Org) error {
 // writers is the number of runs that a pass changes at the same time.
 const writers = 25
 
-// pass does to each open run what the tenant says, and returns the number of runs
-// that it changed.
-func (s *Service) pass(ctx context.Context, org id.Org) (found int, err error) {
+// An effect is what a pass did to one run or more.
+type effect struct {
+	changed int
+	stopped bool // whether a worker may be executing one that was held or cancelled
+}
+
+func (e effect) plus(o effect) effect {
+	return effect{e.changed + o.changed, e.stopped || o.stopped}
+}
+
+// pass does to each open run what the tenant says.
+func (s *Service) pass(ctx context.Context, org id.Org) (did effect, err error) {
 	ctx, cancel := context.WithTimeout(ctx, passTime)
 	defer cancel()
 	t, err := s.Store.Tenant(ctx, org)
 	if err != nil {
-		return 0, err
+		return effect{}, err
 	}
 	var errs []error
 	for _, st := range open() {
-		n, err := s.each(ctx, org, st, s.doTo(t))
-		found += n
+		more, err := s.each(ctx, org, st, s.doTo(t))
+		did = did.plus(more)
 		errs = append(errs, err)
 	}
-	return found, errors.Join(errs...)
+	return did, errors.Join(errs...)
 }
 
-// doTo returns what a pass does to an open run. It reports whether it changed it.
-func (s *Service) doTo(t tenant.Tenant) func(context.Context, execution.Execution) (bool, error) {
+// doTo returns what a pass does to an open run.
+func (s *Service) doTo(t tenant.Tenant) func(context.Context, execution.Execution) (effect, error) {
 	if t.Pause.Active() {
 		switch t.Pause.OpenRuns {
 		case tenant.Hold:
 			return s.hold
 		case tenant.Cancel:
-			return func(ctx context.Context, x execution.Execution) (bool, error) {
-				err := s.Runs.CancelPaused(ctx, x.Org, x.ID, t.Pause.By)
-				if errors.Is(err, execution.ErrState) {
-					return false, nil // it has ended meanwhile
-				}
-				return err == nil, err
-			}
+			return func(ctx context.Context, x execution.Execution) (effect, error) { return s.cancel(ctx, x, t.Pause.By) }
 		case tenant.Finish:
 		}
 	}
 	return s.release
 }
 
+// cancel ends a run, unless it has ended meanwhile.
+func (s *Service) cancel(ctx context.Context, x execution.Execution, by id.Actor) (effect, error) {
+	working, err := s.Runs.CancelPaused(ctx, x.Org, x.ID, by)
+	switch {
+	case errors.Is(err, execution.ErrState):
+		return effect{}, nil
+	case err != nil:
+		return effect{}, err
+	}
+	return effect{1, working}, nil
+}
+
 // each calls do for the open runs with a status, many at a time.
 func (s *Service) each(
-	ctx context.Context, org id.Org, st execution.Status, do func(context.Context, execution.Execution) (bool, error),
-) (changed int, err error) {
+	ctx context.Context, org id.Org, st execution.Status, do func(context.Context, execution.Execution) (effect, error),
+) (did effect, err error) {
 	q := execution.Query{Status: st, Limit: 200, Now: s.Now()}
 	for {
 		page, err := s.Store.Executions(ctx, org, q)
 		if err != nil {
-			return changed, err
+			return did, err
 		}
-		n, err := together(ctx, page.Executions, do)
-		changed += n
+		more, err := together(ctx, page.Executions, do)
+		did = did.plus(more)
 		if err != nil || page.Next == "" {
-			return changed, err
+			return did, err
 		}
 		q.After = page.Next
 	}
 }
 
 func together(
-	ctx context.Context, runs []execution.Execution, do func(context.Context, execution.Execution) (bool, error),
-) (changed int, err error) {
+	ctx context.Context, runs []execution.Execution, do func(context.Context, execution.Execution) (effect, error),
+) (did effect, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	queue := make(chan execution.Execution, len(runs))
@@ -344,24 +366,25 @@ func together(
 	for range min(writers, len(runs)) {
 		wg.Go(func() {
 			for x := range queue {
-				ok, failed := do(ctx, x)
+				one, failed := do(ctx, x)
 				mu.Lock()
-				if ok {
-					changed++
-				}
+				did = did.plus(one)
 				errs = append(errs, failed)
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return changed, errors.Join(errs...)
+	return did, errors.Join(errs...)
 }
 
 // hold marks a run, as a list has shown it.
-func (s *Service) hold(ctx context.Context, x execution.Execution) (changed bool, err error) {
-	_, changed, err = s.mark(ctx, x, execution.Execution.Hold)
-	return changed, err
+func (s *Service) hold(ctx context.Context, x execution.Execution) (effect, error) {
+	x, changed, err := s.mark(ctx, x, execution.Execution.Hold)
+	if !changed {
+		return effect{}, err
+	}
+	return effect{1, x.UnderLease(s.Now())}, err
 }
 
 // platform is the author of cancellations that no person asked for.
@@ -369,23 +392,22 @@ const platform id.Actor = "platform"
 
 // release lets a held run go on. A run whose worker is still at its step needs no
 // machine. One that was held so long that its steps expire ends instead.
-func (s *Service) release(ctx context.Context, x execution.Execution) (changed bool, err error) {
+func (s *Service) release(ctx context.Context, x execution.Execution) (effect, error) {
 	now := s.Now()
 	if x.Outlived(now) {
-		err := s.Runs.CancelPaused(ctx, x.Org, x.ID, platform)
-		if errors.Is(err, execution.ErrState) {
-			return false, nil // it has ended meanwhile
-		}
-		return err == nil, err
+		return s.cancel(ctx, x, platform)
 	}
-	x, changed, err = s.mark(ctx, x, func(x execution.Execution) (execution.Execution, bool) { return x.Release(now) })
-	if err != nil || !changed || s.Machine == nil || now.Before(x.Lease.Until) {
-		return changed, err
+	x, changed, err := s.mark(ctx, x, func(x execution.Execution) (execution.Execution, bool) { return x.Release(now) })
+	if !changed {
+		return effect{}, err
+	}
+	if s.Machine == nil || now.Before(x.Lease.Until) {
+		return effect{changed: 1}, nil
 	}
 	if err := s.Machine.Restart(ctx, machine.Cursor{Org: x.Org, Execution: x.ID}, now); err != nil {
 		s.Report(ctx, fmt.Errorf("start %s: %w", x.ID, err)) // it is due, so the sweeper starts it
 	}
-	return changed, nil
+	return effect{changed: 1}, nil
 }
 
 // mark changes a run by a rule, and reads it again when it changed meanwhile.

@@ -205,7 +205,7 @@ func (w *fixture) wire(t *testing.T) {
 	names := agent.Names{Definitions: agent.Definitions{System: system, Versions: w.store}, Store: w.store}
 	runs := &execution.Service{
 		Store: w.store, Definitions: names.Definitions, Tenants: w.store, Balances: w,
-		Gates: w.store, Quotas: quotas, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Report: w.report,
+		Gates: w.store, Quotas: quotas, Machine: &w.machine, Doorbell: &w.machine, Now: clock, Sleep: atOnce, Report: w.report,
 	}
 	w.agents = &agent.Service{
 		Store: w.store, Plans: w.store, Runs: runs, Rules: rules, Settings: w.store, System: system, Now: clock,
@@ -234,7 +234,7 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
 	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}, 400}.routes()...)
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
-		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Report: w.report,
+		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Sleep: atOnce, Report: w.report,
 	}}.routes()...)
 	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents(pagesOf(builtPages()))...)
 	w.handler = w.edge.mount(w.routes)
@@ -511,3 +511,6 @@ func (w *fixture) stage() Stage {
 		Profiles: &client.Service{Store: w.store, Now: w.edge.Now},
 	}
 }
+
+// atOnce waits no time.
+func atOnce(context.Context, time.Duration) error { return nil }

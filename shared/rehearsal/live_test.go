@@ -154,7 +154,7 @@ func (l *live) play(rules definition.Rules, e event.Event) (execution.Trace, exe
 		senders[c] = l
 	}
 	r := &runner.Service{
-		Store: l.Store, Definitions: l, Actions: rules.Catalog, Profiles: clients, Doorbell: l, Outbox: l, Pauses: l, Now: l.clock,
+		Store: l.Store, Definitions: l, Actions: rules.Catalog, Profiles: clients, Doorbell: l, Outbox: l, Pauses: l, Now: l.clock, Sleep: l.sleep,
 		Link:   func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Report: func(_ context.Context, err error) { l.Error(err) }, Observe: func(context.Context, runner.Result) {},
 		Steps: &step.Service{Model: l, Products: l, Senders: senders, Quotas: quotas, Rules: rules, Now: l.clock, Sleep: l.sleep, Failed: func(context.Context, error) {}},

@@ -259,7 +259,7 @@ func (st *stage) run(ctx context.Context) error {
 func (st *stage) runner() *runner.Service {
 	return &runner.Service{
 		Store: st.store, Definitions: st, Actions: st.service.Rules.Catalog, Profiles: st, Doorbell: st, Outbox: nobody{}, Pauses: nobody{},
-		Link: link, Now: st.Now, Report: func(context.Context, error) {}, Observe: func(context.Context, runner.Result) {},
+		Link: link, Now: st.Now, Sleep: st.Sleep, Report: func(context.Context, error) {}, Observe: func(context.Context, runner.Result) {},
 		Steps: &step.Service{
 			Model: st.held, Products: st.held, Senders: st.senders(), Quotas: st.quotas(), Rules: st.service.Rules,
 			Now: st.Now, Sleep: st.Sleep, Failed: func(context.Context, error) {},

@@ -154,7 +154,7 @@ func (w *world) runner() *runner.Service {
 	return &runner.Service{
 		Store: w.store, Definitions: w.wire.Definitions(), Actions: w.wire.Catalog(), Profiles: w.wire.Clients(),
 		Steps:    &step.Service{Products: w, Quotas: w.wire.Quotas(), Rules: w.wire.Rules(), Now: w.now},
-		Doorbell: w, Outbox: w, Pauses: w.wire.Pauses(nil), Now: w.now, Report: func(context.Context, error) {},
+		Doorbell: w, Outbox: w, Pauses: w.wire.Pauses(nil), Now: w.now, Sleep: func(context.Context, time.Duration) error { return nil }, Report: func(context.Context, error) {},
 		Observe: func(context.Context, runner.Result) {},
 		Link:    func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 	}

@@ -25,6 +25,10 @@
 // given up, or one before which execution.MaxStalledLeases workers crashed in a row. When an external system is down, the step
 // reports it; see package step.
 //
+// Before each step the runner looks whether another writer has changed the run, unless it
+// knows the record from a moment ago; see execution.LookTime. Before a step that must not
+// be repeated it always looks.
+//
 // The people who were asked at a gate are notified of its outcome. No step
 // waits for these messages: the runner sends them while the run is parked or
 // after its end. An ended run stays due until they are sent.
@@ -98,6 +102,8 @@ type Service struct {
 	// Link returns the URL of the page where approvers decide.
 	Link func(id.Approval) string
 	Now  func() time.Time
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Report logs a failure that does not affect the run.
 	Report func(ctx context.Context, err error)
 	// Observe counts a step or a run that has ended, for metrics. A worker that dies
@@ -162,6 +168,7 @@ func (s *Service) advance(ctx context.Context, call machine.Call, first bool) (m
 	if !first {
 		from = later
 	}
+	seen := s.Now()
 	x, steps, err := s.Store.ExecutionAt(ctx, from)
 	if err != nil {
 		return done, err
@@ -201,11 +208,18 @@ func (s *Service) advance(ctx context.Context, call machine.Call, first bool) (m
 		leased.Lease.Owner = call.Owner
 	}
 	t := s.begin(leased, steps, d)
-	t.leased, t.first = fresh, call.Cursor.First
+	t.leased, t.first, t.seen = fresh, call.Cursor.First, seen
 	at, more := t.trace().Next()
 	stuck := leased.Stuck() || leased.GivenUp(at.ID)
 	if more && !stuck && step.Does(at.Kind) {
 		t.x = leased.Beginning(at.ID, x, steps.Ended(), tried)
+	}
+	if !fresh && x.UnderLease(now) {
+		if err := t.takeOver(ctx); err != nil {
+			return done, err
+		}
+		at, _ = t.trace().Next()
+		stuck = leased.Stuck() || leased.GivenUp(at.ID)
 	}
 	next, err := t.walk(ctx, stuck)
 	if err == nil && t.x.Status.Ended() {
@@ -294,7 +308,8 @@ func fits(ctx context.Context, limit time.Duration) bool {
 	return !ok || time.Until(deadline) > limit+recordTime
 }
 
-// walk executes the steps in order. A stuck first step is given up.
+// walk executes the steps in order. A stuck first step is given up. A run whose lease is
+// not written yet is looked at by that write.
 func (t *turn) walk(ctx context.Context, stuck bool) (machine.Next, error) {
 	for first := true; ; first = false {
 		at, more := t.trace().Next()
@@ -307,7 +322,7 @@ func (t *turn) walk(ctx context.Context, stuck bool) (machine.Next, error) {
 					return x.Parked(t.Now()).Park(t.steps)
 				})
 			}
-			if err := t.checkUnchanged(ctx); err != nil {
+			if err := t.look(ctx, t.mustLook(at)); err != nil {
 				return machine.Next{}, err
 			}
 			tired := t.budget.Left() < render.Work // the next turn has a function of its own

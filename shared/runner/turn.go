@@ -36,9 +36,10 @@ type turn struct {
 	// virtual time of synctest.
 	busy      chan struct{}
 	x         execution.Execution
-	leased    bool   // the record has the lease of this machine
-	exclusive bool   // this worker wrote it: no other worker of the machine acts under it
-	first     string // the owner of the lease with which the run was recorded, if it is this machine's
+	leased    bool      // the record has the lease of this machine
+	exclusive bool      // this worker wrote it: no other worker of the machine acts under it
+	first     string    // the owner of the lease with which the run was recorded, if it is this machine's
+	seen      time.Time // when no other writer had changed the run since it was read
 }
 
 // turnWork is the work on templates and conditions after which a run is handed to
@@ -64,14 +65,15 @@ func (t *turn) trace() execution.Trace { return execution.TraceOf(t.definition, 
 func (t *turn) commit(ctx context.Context, change func(execution.Execution) execution.Change) error {
 	t.lock()
 	defer t.unlock()
-	x := t.x
+	x, now := t.x, t.Now()
 	if t.shared() {
-		x = x.Lengthened(t.Now())
+		x = x.Lengthened(now)
 	}
 	c := change(x).Pardoned(t.pardon)
 	if err := t.Service.commit(ctx, c); err != nil {
 		return err
 	}
+	t.seen = now
 	t.x, t.leased, t.exclusive = c.Execution, true, true
 	t.x.Revision++
 	return nil
@@ -156,7 +158,7 @@ func (t *turn) toBegin(ctx context.Context, at definition.Step) error {
 	if t.held() {
 		return execution.ErrStale
 	}
-	return nil
+	return t.look(ctx, false)
 }
 
 // unrepeatable reports whether a second try of a step may have a second effect, or
@@ -186,16 +188,56 @@ func (t *turn) untilRenewal() time.Duration {
 	return t.x.Lease.Until.Add(execution.RenewTime - execution.LeaseTime).Sub(t.Now())
 }
 
-// checkUnchanged returns ErrStale when another writer changed the run: it was
-// cancelled, or another worker holds the lease.
-func (t *turn) checkUnchanged(ctx context.Context) error {
-	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
+// look returns ErrStale when another writer changed the run: it was cancelled or held, or
+// another worker has the lease. It reads the record, unless this worker has just seen it
+// and need not look.
+func (t *turn) look(ctx context.Context, must bool) error {
+	t.lock()
+	at, now := t.seen, t.Now()
+	t.unlock()
+	if since := now.Sub(at); !must && since >= 0 && since < execution.LookTime {
+		return nil
+	}
+	x, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
 		return err
 	}
-	if now.Revision != t.x.Revision {
+	t.lock()
+	defer t.unlock()
+	if x.Revision != t.x.Revision {
 		return execution.ErrStale
 	}
+	t.seen = now
+	return nil
+}
+
+// mustLook reports whether the worker looks at the run before a step however recently it
+// saw it: before an effect that cannot be repeated, and before a model is called whose
+// credits are reserved already. Otherwise their reservation is the look: it is refused
+// when another writer changed the run.
+func (t *turn) mustLook(at execution.TraceEntry) bool {
+	return t.unrepeatable(at.Definition) || t.holdOf(at.StepRecord).Amount > 0
+}
+
+// takeOver takes the lease from another worker of the same machine, which may be alive:
+// the machine calls again when it has no answer, and the cloud may start it twice. The
+// other begins no step a moment later. Until then it may have recorded some.
+func (t *turn) takeOver(ctx context.Context) error {
+	if err := t.writeLease(ctx); err != nil {
+		return err
+	}
+	if err := t.Sleep(ctx, execution.SettleTime); err != nil {
+		return err
+	}
+	seen := t.Now()
+	x, steps, err := t.Store.Execution(ctx, t.x.Org, t.x.ID)
+	if err != nil {
+		return err
+	}
+	if x.Revision != t.x.Revision {
+		return execution.ErrStale
+	}
+	t.steps, t.seen = steps, seen
 	return nil
 }
 

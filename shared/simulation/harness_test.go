@@ -194,7 +194,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	quotas := &quota.Service{Store: kept, Limits: w.quotas, Now: now}
 	out.executions = &execution.Service{
 		Store: kept, Definitions: library, Tenants: kept, Balances: kept, Gates: kept, Quotas: quotas,
-		Machine: w.machines, Doorbell: w.machines, Now: now, Report: w.report,
+		Machine: w.machines, Doorbell: w.machines, Now: now, Sleep: sleep, Report: w.report,
 	}
 	out.agents = &agent.Service{
 		Store: kept, Plans: kept, Runs: out.executions, Rules: rules(), Settings: kept, System: systemAgents(), Now: now,
@@ -207,7 +207,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	}
 	events := &outbox.Service{Store: kept, Bus: w.bus, Now: now, Report: w.report}
 	out.runner = &runner.Service{
-		Store: kept, Definitions: library, Actions: rules().Catalog, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Report: w.report,
+		Store: kept, Definitions: library, Actions: rules().Catalog, Profiles: clients, Doorbell: w.machines, Outbox: events, Now: now, Sleep: sleep, Report: w.report,
 		Observe: func(context.Context, runner.Result) {},
 		Link:    func(a id.Approval) string { return "https://console.example/approvals/" + string(a) },
 		Steps: &step.Service{
@@ -464,6 +464,11 @@ func (w *world) cancel(x id.Execution) error {
 		return struct{}{}, w.on("cancel", x).executions.Cancel(ctx, w.person("user_owner", caller.Owner), x)
 	})
 	w.note("cancel %s: %v", x, err)
+	if err == nil {
+		w.witness.mu.Lock()
+		w.witness.ended[x] = time.Now()
+		w.witness.mu.Unlock()
+	}
 	return err
 }
 

@@ -288,14 +288,18 @@ const (
 	everything = theRun | theDue | theSteps | theQuestion | theAgent | theOutside
 )
 
-// passing is the event of passing time.
-const passing = "time"
+// The events without a call: time passes until a clock says so, or for the moment after
+// which no step begins that does not know of a change.
+const (
+	passing  = "time"
+	settling = "settle"
+)
 
 // accesses returns the records that a call reads and writes; none for a call
 // that is not an event.
 func accesses(call string) (reads, writes records) {
 	switch call {
-	case passing:
+	case passing, settling:
 		return 0, everything
 	case "store.Execution":
 		return theRun | theDue | theSteps, 0
@@ -352,13 +356,14 @@ type order struct {
 
 // An actor is a process that performs one operation.
 type actor struct {
-	name    string
-	pending []pendingCall // its held calls; guarded by the order
-	ended   chan struct{}
-	made    int // calls since the schedule began
-	answer  error
-	said    approval.Approval     // the answer to a verdict
-	left    []execution.Execution // runs still open after the agent was deleted
+	name     string
+	pending  []pendingCall // its held calls; guarded by the order
+	ended    chan struct{}
+	made     int // calls since the schedule began
+	answer   error
+	answered int                   // number of choices before its answer; 0: none
+	said     approval.Approval     // the answer to a verdict
+	left     []execution.Execution // runs still open after the agent was deleted
 }
 
 // A pendingCall is a held call.
@@ -413,6 +418,15 @@ func (o *order) open() {
 		close(turn)
 		o.world.pass(3 * time.Millisecond) // separates processes that were blocked at the same time
 	}
+}
+
+// settles waits like a service. Other actors may act meanwhile.
+func (o *order) settles(ctx context.Context, d time.Duration) error {
+	until := time.Now().Add(d)
+	if actorOf(ctx) != nil {
+		o.holdUntil(ctx, settling, until)
+	}
+	return sleep(ctx, time.Until(until))
 }
 
 // enter starts an actor and waits for its first call.
@@ -474,7 +488,7 @@ func (o *order) step(a *actor) pendingCall {
 	o.steps++
 	o.mu.Unlock()
 	o.world.note("%s: %s", a.name, first.call)
-	if d := time.Until(first.until); first.call == passing && d > 0 {
+	if d := time.Until(first.until); !first.until.IsZero() && d > 0 {
 		time.Sleep(d)
 	}
 	close(first.turn)
@@ -550,10 +564,13 @@ func (p *play) play(choose func(calls [3]string) int) bool {
 
 func (p *play) let(i int) {
 	made := p.step(p.actors[i])
-	if made.call != passing {
+	if made.call != passing && made.call != settling {
 		p.actors[i].made++
 	}
 	p.choices = append(p.choices, choice{i, made.call, made.since - p.steps + len(p.choices) + 1})
+	if a := p.actors[i]; a.answered == 0 && a.over() {
+		a.answered = len(p.choices)
+	}
 	x, err := p.store.Store.Header(p.over, p.org, p.run)
 	p.must(err)
 	if p.ended == 0 && x.Status.Ended() {
@@ -635,12 +652,35 @@ func situations() []situation {
 			[]string{"worker", "cancel", "delete", "other", "sweep"},
 		},
 		{
-			"between", list(act("a"), act("b")), func(p *play) { p.works("store.Header") },
+			"between", list(act("a"), act("b")), func(p *play) {
+				p.products.reply = func(step.Command, int) done { return done{takes: execution.LookTime} }
+				p.works("store.Header")
+			},
 			[]string{"worker", "cancel", "delete", "remove", "other", "twin"},
 		},
 		{
 			"message", list(tell("n"), act("b")), func(p *play) { p.works("store.SaveStep") },
 			[]string{"worker", "cancel", "crashed"},
+		},
+		{
+			"no look", list(act("a"), act("b"), act("c")), func(p *play) { p.works("store.SaveStep") },
+			[]string{"worker", "cancel", "other", "crashed"},
+		},
+		{
+			"no look, then a message", list(act("a"), tell("n")), func(p *play) { p.works("store.SaveStep") },
+			[]string{"worker", "cancel", "crashed"},
+		},
+		{
+			"no look, and the second call fails", list(act("a"), act("b"), act("c")), func(p *play) {
+				p.products.reply = func(_ step.Command, n int) done {
+					if n == 2 {
+						return done{refuse: errFault}
+					}
+					return done{}
+				}
+				p.works("store.SaveStep")
+			},
+			[]string{"crashed", "worker", "cancel"},
 		},
 		{
 			"model", list(think("judge"), act("b")), func(p *play) { p.works("model.Ask") },
@@ -696,6 +736,7 @@ func (s situation) open(w *world, roles [3]string) *play {
 		entered: map[string]*actor{},
 	}
 	w.agents.Store, w.executions.Store = held{w.store}, held{w.store}
+	w.executions.Sleep, w.runner.Sleep = p.settles, p.settles
 	p.agent = w.agent(s.steps)
 	s.until(p)
 	w.order.Store(p.order)
@@ -835,8 +876,6 @@ func (p *play) role(name string) func(context.Context) error {
 		return p.later(p.asked.Remind.Add(time.Second), p.turn("waits", machine.OpRun))
 	case "twin":
 		return p.turn("twin", machine.OpRun)
-	case "crashed": // the machine has no answer of its first call and calls again
-		return p.turn("runs", machine.OpRun)
 	case "first", "double": // the cloud starts a machine twice
 		return p.turnFrom(p.start(), name, machine.OpRun)
 	case "repeated": // a dispatcher that finds the run recorded starts another
@@ -845,6 +884,8 @@ func (p *play) role(name string) func(context.Context) error {
 		return p.turnFrom(c, name, machine.OpRun)
 	case "late": // a machine starts after the lease of its run
 		return p.later(p.leaseEnd, p.turnFrom(p.start(), name, machine.OpRun))
+	case "crashed": // the machine has no answer of its first call and calls again
+		return p.turn("runs", machine.OpRun)
 	case "other":
 		return p.later(p.leaseEnd, p.turn("other", machine.OpRun))
 	case "sweep":
@@ -949,6 +990,7 @@ func (p *play) checkAll() {
 		p.checkAnswer(a, x)
 	}
 	p.nothingStartsAfterCancel(x)
+	p.nothingStartsAfterAnswer()
 	p.checkWithinLeases()
 }
 
@@ -1024,7 +1066,7 @@ func (p *play) nothingStartsAfterCancel(x execution.Execution) {
 	var looked [3]int // choice at which an actor could see the cancellation; 0: none
 	for n := p.ended; n < len(p.choices); n++ {
 		l := p.choices[n]
-		if l.call == passing || l.call == "sender.Outcome" {
+		if l.call == passing || l.call == settling || l.call == "sender.Outcome" {
 			continue
 		}
 		switch reads, writes := accesses(l.call); {
@@ -1037,6 +1079,23 @@ func (p *play) nothingStartsAfterCancel(x execution.Execution) {
 	}
 	for key, e := range p.products.effects {
 		p.holds(oneWay, !e.at.After(p.passed), "%s was done at %v, long after the run was cancelled", key, e.at)
+	}
+}
+
+// nothingStartsAfterAnswer checks that no actor begins to call a product or a model after
+// a cancellation or a deletion was answered. A call that was already pending may still be
+// made. A message may be one of several of a step that has begun; before such a step a
+// worker always looks.
+func (p *play) nothingStartsAfterAnswer() {
+	for i, a := range p.actors {
+		if a.answer != nil || a.answered == 0 || !slices.Contains([]string{"cancel", "delete", "remove"}, p.roles[i]) {
+			continue
+		}
+		for _, l := range p.choices[a.answered:] {
+			if l.call == "product.Act" || l.call == "model.Ask" {
+				p.holds(oneWay, l.since <= a.answered, "%s begins %s after the answer to %s", p.roles[l.actor], l.call, a.name)
+			}
+		}
 	}
 }
 

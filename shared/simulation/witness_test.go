@@ -59,10 +59,11 @@ type witness struct {
 	events  []published
 	pauses  map[id.Org]time.Time // of paused organizations that do not let open runs finish
 	born    map[id.Execution]time.Time
-	held    map[id.Execution]bool     // runs that a pause ever held
-	roots   map[id.Event]id.Event     // the root of each event that a run is known to have caused
-	started map[id.Execution]id.Event // the event of each run
-	trees   map[string]int            // runs of an organization below a root event
+	held    map[id.Execution]bool      // runs that a pause ever held
+	ended   map[id.Execution]time.Time // when the cancellation of a run was answered
+	roots   map[id.Event]id.Event      // the root of each event that a run is known to have caused
+	started map[id.Execution]id.Event  // the event of each run
+	trees   map[string]int             // runs of an organization below a root event
 
 	windows map[string]int // runs of a minute and messages of a day
 	open    map[id.Org]int // runs that have not ended
@@ -78,7 +79,7 @@ func newWitness() *witness {
 	return &witness{
 		owner: map[id.Execution]id.Org{}, status: map[id.Execution]execution.Status{},
 		rest: map[id.Execution][2]time.Time{}, first: map[string]id.Execution{}, checks: map[invariant]int{},
-		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{},
+		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{}, ended: map[id.Execution]time.Time{},
 		roots: map[id.Event]id.Event{}, started: map[id.Execution]id.Event{}, trees: map[string]int{},
 		windows: map[string]int{}, open: map[id.Org]int{},
 	}
@@ -202,7 +203,11 @@ func (w *world) actsIn(org id.Org, run id.Execution, key string) {
 	w.witness.mu.Lock()
 	at, paused := w.witness.pauses[org]
 	born := w.witness.born[run]
+	ended, cancelled := w.witness.ended[run]
 	w.witness.mu.Unlock()
+	if own := w.faults.since(run); cancelled && time.Since(own) > slowest { // no worker is a zombie
+		w.holds(oneWay, !time.Now().After(ended), "%s begins %s after the answer to the cancellation", key, time.Since(ended))
+	}
 	if !paused {
 		return
 	}

@@ -200,7 +200,7 @@ func (w *Wire) Retention() time.Duration {
 func (w *Wire) canceller() *execution.Service {
 	return &execution.Service{
 		Store: w.Store(), Definitions: w.Definitions(), Tenants: w.Store(), Balances: w.Store(), Gates: w.Store(),
-		Doorbell: w.Doorbell(), Now: w.Now, Report: w.Report,
+		Doorbell: w.Doorbell(), Now: w.Now, Sleep: clock.Sleep, Report: w.Report,
 	}
 }
 
