@@ -401,9 +401,9 @@ func TestTheUsageIsThatOfTheBill(t *testing.T) {
 	approve := func(exec string) { o.must(http.StatusOK, o.decide(o.approvalOf(exec), "approved")) }
 	const tries = 6
 	for name, w := range map[string]workload{
-		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 3, 16},
+		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 3, 15},
 		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 3, 20},
-		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 13, 56},
+		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 13, 55},
 		bill.Nothing:      {event("ticket.resolved", doc{"resolution": "Done."}), nil, 1, 1},
 	} {
 		_, handled := o.measure(w) // the first run of the month opens the balance

@@ -61,10 +61,10 @@
 // four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
 // searched to be held or released (SEARCH#0), and those that are erased (ERASE#0).
 //
-// The record of a run has about 700 bytes, and about 950 at its end with its
-// last step in it, which leaves some room below 1 KB. A retry has about 70
-// more, for the retried run and the caller. The payload of the event is stored
-// in SEEN once for all runs of the same content, retries included.
+// The record of a run has about 700 bytes. At its end it holds its last step, if both
+// have less than 1 KB: the steps of most actions fit. A larger step has an item of its
+// own. A retry has about 70 bytes more, for the retried run and the caller. The payload
+// of the event is stored in SEEN once for all runs of the same content, retries included.
 //
 // CloudFormation adds at most one index in an update of an existing table.
 // These five are created with the table, which was never deployed without them.

@@ -388,6 +388,26 @@ func (s *Store) Header(ctx context.Context, o id.Org, exec id.Execution) (execut
 	return i.execution(o, exec)
 }
 
+// inlineSize is the size up to which an item costs one write unit, less the bytes by
+// which the times and the revision of a write may be longer than those measured.
+const inlineSize = 1024 - 16
+
+// Inline implements runner.Store.
+func (s *Store) Inline(ended execution.Execution) bool {
+	ended.Trigger.Payload = nil // the digest of any has one length
+	o, originErr := originOf(ended)
+	st, err := progressOf(ended)
+	if errors.Join(originErr, err) != nil {
+		return false
+	}
+	i, err := attributevalue.MarshalMap(runItem{primary: metaKey(ended.Org, ended.ID), origin: o, progress: st})
+	if err != nil {
+		return false
+	}
+	i[nonceAttribute] = text(s.nonce())
+	return sizeOf(i) <= inlineSize
+}
+
 type stepItem struct {
 	primary
 

@@ -66,8 +66,7 @@ const (
 	month   credit.Month = "2026-03"
 	owner                = "7b0c2d1e7b0c2d1e7b0c2d1e7b0c2d1e" // a digest, as the runner's
 	history              = 60
-	page                 = 50  // the rows of a list's page
-	inline               = 240 // the largest step that the runner keeps in a run's record
+	page                 = 50 // the rows of a list's page
 )
 
 func start() time.Time { return time.Date(2026, time.March, 9, 14, 23, 1, 0, time.UTC) }
@@ -228,21 +227,27 @@ func action(name id.Step) execution.StepRecord {
 	}
 }
 
-// brief returns a step of the largest size that the record of a run keeps
-// inline.
-func (w *fixture) brief() execution.StepRecord {
-	s := action("add_note")
-	s.Input = nil
-	size := func() int {
-		b, err := json.Marshal(s)
-		w.ok(err)
-		return len(b)
+// brief returns the change that build makes with the largest last step that the record of
+// the run keeps inline. That of most actions fits.
+func (w *fixture) brief(build func(last execution.StepRecord) execution.Change) execution.Change {
+	const least = 240 // bytes of a last step in JSON that always fit
+	var largest execution.Change
+	for n := range 1024 {
+		last := action("add_note")
+		last.Input = strings.Repeat("x", n)
+		c := build(last)
+		if !w.store.Inline(c.Execution) {
+			raw, err := json.Marshal(last)
+			w.ok(err)
+			if len(raw) <= least {
+				w.t.Errorf("a step of %d bytes is not inline", len(raw))
+			}
+			return largest
+		}
+		largest = c
 	}
-	s.Input = strings.Repeat("x", inline-size()-len(`"input":"",`))
-	if n := size(); n != inline {
-		w.t.Fatalf("the step has %d bytes, want %d", n, inline)
-	}
-	return s
+	w.t.Error("a step of any size is inline")
+	return largest
 }
 
 // answer returns the record of a model step.
@@ -259,20 +264,24 @@ func answer() execution.StepRecord {
 }
 
 // ending returns the change that ends a run with its last step.
-func ending(x execution.Execution, last execution.StepRecord, done execution.Steps) execution.Change {
-	x.Last = &last
-	done[last.ID] = last
-	return x.End(func(x execution.Execution) execution.Execution { return x.Complete(start().Add(time.Hour)) }, done, false)
+func ending(x execution.Execution, done execution.Steps) func(last execution.StepRecord) execution.Change {
+	return func(last execution.StepRecord) execution.Change {
+		x.Last = &last
+		done[last.ID] = last
+		return x.End(func(x execution.Execution) execution.Execution { return x.Complete(start().Add(time.Hour)) }, done, false)
+	}
 }
 
 // failing returns the change that ends a run as failed with its last step, and
 // its event.
-func failing(x execution.Execution, last execution.StepRecord) execution.Change {
-	x.Last = &last
-	f := execution.Failure{Code: "product_error", Message: "The product is not available.", Step: last.ID}
-	c := x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, start().Add(time.Hour)) }, nil, false)
-	c.Outbox = []event.Event{c.Execution.FailedEvent("P1 Escalation Notify")}
-	return c
+func failing(x execution.Execution) func(last execution.StepRecord) execution.Change {
+	return func(last execution.StepRecord) execution.Change {
+		x.Last = &last
+		f := execution.Failure{Code: "product_error", Message: "The product is not available.", Step: last.ID}
+		c := x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, start().Add(time.Hour)) }, nil, false)
+		c.Outbox = []event.Event{c.Execution.FailedEvent("P1 Escalation Notify")}
+		return c
+	}
 }
 
 func (w *fixture) ok(err error) {
@@ -360,7 +369,7 @@ func settled(t *testing.T) *fixture {
 		w.parked()
 	}
 	w.holding()
-	w.committed(ending(w.leased(), action("a"), execution.Steps{}))
+	w.committed(ending(w.leased(), execution.Steps{})(action("a")))
 	return w
 }
 
@@ -906,20 +915,20 @@ func runPatterns() map[string]pattern {
 			}
 		}),
 		"Commit: end": commits(func(w *fixture) execution.Change {
-			return ending(w.leased(), w.brief(), execution.Steps{})
+			return w.brief(ending(w.leased(), execution.Steps{}))
 		}),
 		"Commit: end after parking": commits(func(w *fixture) execution.Change {
-			return ending(w.parked(), w.brief(), execution.Steps{})
+			return w.brief(ending(w.parked(), execution.Steps{}))
 		}),
 		"Commit: end, answers charged": commits(func(w *fixture) execution.Change {
-			return ending(w.holding(), w.brief(), execution.Steps{"classify_ticket": answer()})
+			return w.brief(ending(w.holding(), execution.Steps{"classify_ticket": answer()}))
 		}),
 		"Commit: end, no answer": commits(func(w *fixture) execution.Change {
-			return ending(w.holding(), w.brief(), execution.Steps{})
+			return w.brief(ending(w.holding(), execution.Steps{}))
 		}),
-		"Commit: end, failed": commits(func(w *fixture) execution.Change { return failing(w.leased(), w.brief()) }),
+		"Commit: end, failed": commits(func(w *fixture) execution.Change { return w.brief(failing(w.leased())) }),
 		"Published": func(w *fixture) call {
-			c := failing(w.leased(), w.brief())
+			c := w.brief(failing(w.leased()))
 			w.committed(c)
 			return func(ctx context.Context) error { return w.store.Published(ctx, org, c.Outbox[0].ID) }
 		},

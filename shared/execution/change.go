@@ -158,6 +158,7 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	if len(done.Owing(true)) > 0 {
 		c.Execution = c.Execution.owing()
 	}
+	c.Execution = c.Execution.unleased()
 	c.closeAt(c.Execution.Completed)
 	c.StatsDelta.Runs, c.StatsDelta.LastRun = 1, c.Execution.Completed
 	c.StatsDelta.Duration = c.Execution.Duration()

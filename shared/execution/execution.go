@@ -507,6 +507,16 @@ func (x Execution) owing() Execution {
 	return x
 }
 
+// unleased returns an ended run that is no longer due without what its workers kept in
+// it, so that its last step has more room in the record.
+func (x Execution) unleased() Execution {
+	if x.Due.IsZero() {
+		x.Lease.Owner, x.Lease.Until = "", time.Time{}
+		x.Begun, x.Done, x.StalledLeases = Begun{}, 0, 0
+	}
+	return x
+}
+
 // Complete returns the run after its last step.
 func (x Execution) Complete(now time.Time) Execution { return x.ended(Completed, "", now) }
 

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -140,6 +141,13 @@ func (r *run) header() execution.Execution {
 	x := r.execution
 	x.Trigger.Payload = nil
 	return clone(x)
+}
+
+// Inline implements runner.Store. Memory costs nothing; a bound lets tests see both ways.
+func (s *Store) Inline(ended execution.Execution) bool {
+	const most = 400
+	last, err := json.Marshal(ended.Last)
+	return err == nil && len(last) <= most
 }
 
 // SaveNewStep implements runner.Store.

@@ -41,6 +41,10 @@ type Store interface {
 	// the step, or the step has ended.
 	FenceStep(ctx context.Context, x execution.Execution, s id.Step) error
 
+	// Inline reports whether the record of a run that ends, with its last step in it,
+	// costs no more than without: otherwise the step is recorded as the others are.
+	Inline(ended execution.Execution) bool
+
 	// SaveMaker records until execution.MakerKept after now that a run made an
 	// object. Of several runs the first stays.
 	SaveMaker(ctx context.Context, org id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -273,21 +272,30 @@ func (t *turn) remember(s execution.StepRecord) {
 	t.steps[s.ID] = s
 }
 
-// maxInline limits the size of a step that is stored in the record of its run,
-// in bytes of JSON: run and step together then cost one write unit.
-const maxInline = 240
-
 // complete ends the run after its last step. A large step is written before the
 // end: a worker that continues after a crash finds no step left and ends the
 // run.
 func (t *turn) complete(ctx context.Context, last *execution.StepRecord) (machine.Next, error) {
-	if last != nil && size(*last) > maxInline {
+	ending := func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }
+	if last != nil && !t.inline(ending, *last) {
 		if err := t.save(ctx, *last); err != nil {
 			return machine.Next{}, err
 		}
 		last = nil
 	}
-	return t.end(ctx, func(x execution.Execution) execution.Execution { return x.Complete(t.Now()) }, last)
+	return t.end(ctx, ending, last)
+}
+
+// inline reports whether the last step is stored in the record of its run.
+func (t *turn) inline(ending execution.Ending, last execution.StepRecord) bool {
+	steps := maps.Clone(t.steps)
+	if steps == nil {
+		steps = execution.Steps{}
+	}
+	steps[last.ID] = last
+	x := t.x.End(ending, steps, false).Execution
+	x.Last = &last
+	return t.Store.Inline(x)
 }
 
 // end ends the run together with the step that decided it, in one write: a
@@ -299,7 +307,7 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 		s := *last
 		s.Attempt = t.x.Lease.Attempt
 		t.remember(s)
-		if inline = &s; size(s) > maxInline || t.shared() && s.Status == execution.StepFailed {
+		if inline = &s; !t.inline(ending, s) || t.shared() && s.Status == execution.StepFailed {
 			inline, row = nil, &s // the row refuses a failure beside the result of another worker
 		}
 	}
@@ -324,14 +332,6 @@ func (t *turn) end(ctx context.Context, ending execution.Ending, last *execution
 		endRun(ctx, t.x)
 	}
 	return done, err
-}
-
-func size(s execution.StepRecord) int {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return maxInline + 1
-	}
-	return len(b)
 }
 
 // park parks the run until due and hands it to the waiting machine. A step that

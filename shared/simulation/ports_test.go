@@ -209,13 +209,14 @@ func (s *store) OpenRuns(ctx context.Context, o id.Org, since, now time.Time) (q
 }
 
 // harmless lists the calls of the store that cannot fail here: they only show
-// something to a person, or belong to services that no run depends on.
+// something to a person, belong to services that no run depends on, or compute.
 var harmless = []string{
 	"Agents", "Versions", "Pauses", "SavePause", "DeletePause", // lists, and a switch that is one write
 	"Approvals", // a list
 	"Revoke",    // sessions
 	"Missed",    // a count
 	"Messages",  // shows counts
+	"Inline",    // computes a size
 }
 
 // Every call of the services to the store passes a site where it may fail. A
