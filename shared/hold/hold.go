@@ -2,10 +2,10 @@
 //
 // A pause is one write of the tenant, which every dispatcher reads: from then on
 // nothing starts. The open runs are marked one by one. The runner compares the
-// revision of its run before each step, unless it knew it execution.LookTime ago, so a
-// marked run loses there, and rests: a step under way ends and is recorded, and no other
-// begins once the request is answered. A run that the pause does not concern costs
-// nothing.
+// revision of its run before each step, unless it read or wrote the run less than
+// execution.LookTime ago. So a marked run loses there, and rests: a step under way ends
+// and is recorded, and no other begins once the request is answered. A run that the pause
+// does not concern costs nothing.
 //
 //	pause  ─▶ tenant ─▶ pass: mark each open run ─▶ again, for the late ones
 //	resume ─▶ tenant ─▶ pass: release each held run and start its machine
