@@ -223,6 +223,26 @@ func TestAListByStatusSkipsARunWithAnotherStatus(t *testing.T) {
 	}
 }
 
+// A search that finds nothing ends its call after ten pages of the index, and says where
+// the next call goes on.
+func TestASearchReadsABoundedNumberOfRuns(t *testing.T) {
+	t.Parallel()
+
+	const (
+		entry  = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:01Z#exec_1"}}`
+		page   = `{"Items":[` + entry + `],"Count":1,"LastEvaluatedKey":` + entry + `}`
+		others = `{"Responses":{"table":[{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"st":{"S":"failed"},"cl":{"S":"cli_2"},"v":{"N":"1"}}]}}`
+	)
+	s := scripted(t, slices.Repeat([]string{page, others}, 12)...)
+	p, err := s.Executions(t.Context(), "org_1", execution.Query{Limit: 5, Client: "cli_1"})
+	if err != nil || len(p.Executions) != 0 || !strings.HasSuffix(p.Next, "exec_1") {
+		t.Errorf("page %+v, err = %v; want an empty page and more", p, err)
+	}
+	if len(s.requests) != 20 {
+		t.Errorf("%d requests, want 20", len(s.requests))
+	}
+}
+
 // An index may be ahead of the table: the list skips an entry without an item.
 func TestAListSkipsAnIndexEntryWithoutAnItem(t *testing.T) {
 	t.Parallel()

@@ -193,12 +193,14 @@
 //	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
 //	Overdue, none                    4      2     0      query of each part of open
 //
-// The cost of four patterns depends on the number of runs. Counting reads
+// The cost of five patterns depends on the number of runs. Counting reads
 // keys, about 40 runs a unit and at most 10,001 (250 units), also for one
 // status. Runs that are pending or running and were never parked are found
 // among those of the last ten minutes (execution.Young). A list reads these as
 // well, 100 at a time and at most 1,000 in a call, and then returns a short
-// page. Counting them costs half a unit each, at most for the newest 10,000.
+// page. Counting them costs half a unit each, at most for the newest 10,000. A search
+// for the runs of a client, an event type or a version reads runs in the same way, for
+// each of its statuses, and counts none.
 // Overdue reads about 40 runs a unit, and so does OpenRuns: the open runs that are
 // older than ten minutes, and twice all younger runs. An organization that has room
 // for open runs pays it once for as many runs as it has room for.

@@ -179,7 +179,7 @@ func (s *Store) Executions(ctx context.Context, o id.Org, q execution.Query) (ex
 			return execution.Page{}, err
 		}
 	}
-	if q.Count {
+	if q.Count && !q.Searches() {
 		p.Total, p.More, err = s.total(ctx, o, q)
 	}
 	return p, err
@@ -224,7 +224,7 @@ func (s *Store) addPayloads(ctx context.Context, o id.Org, rows []listed, runs [
 func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
 	statuses := q.Statuses()
 	if len(statuses) == 0 {
-		return s.list(ctx, listing{after: q.After, want: q.Limit, query: runsQuery(o, q).before(q.After)})
+		return s.list(ctx, listing{after: q.After, want: q.Limit, query: runsQuery(o, q).before(q.After), keep: finds(q), rare: q.Searches()})
 	}
 	rows, end, err := s.runsIn(ctx, o, q.With(statuses[0]))
 	for _, st := range statuses[1:] {
@@ -239,12 +239,23 @@ func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed
 	return rows, end, err
 }
 
+// finds returns whether a query wants the run of an item, as far as it searches.
+func finds(q execution.Query) func(item) bool {
+	if !q.Searches() {
+		return func(item) bool { return true }
+	}
+	return func(i item) bool {
+		version, err := numberOf(i, "v")
+		return err == nil && q.Found(id.Client(textOf(i, "cl")), textOf(i, "ty"), version)
+	}
+}
+
 // runsIn lists the runs of a query for one status. It reads an index by status,
 // whose entries match unless their run has just changed. A run that has only
 // just begun is not in that index, so runsIn also searches the young runs.
 func (s *Store) runsIn(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
-	l := listing{after: q.After, want: q.Limit}
-	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) }
+	l, found := listing{after: q.After, want: q.Limit, rare: q.Searches()}, finds(q)
+	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) && found(i) }
 	l.query = lastingQuery(o, q).before(q.After)
 	lasting, lastingEnd, err := s.list(ctx, l)
 	if err != nil || !shortLived(q.Status) {

@@ -196,6 +196,9 @@ func (e Event) Document() map[string]any {
 // types matches valid event types and products.
 var types = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$`)
 
+// ValidType reports whether s may be the type of an event.
+func ValidType(s string) bool { return types.MatchString(s) && len(s) <= 100 }
+
 // Parse returns the event in detail, received from source with this
 // detail-type, or ErrTooLarge, ErrMalformed or ErrMismatch.
 func Parse(source, detailType string, detail []byte) (Event, error) {
@@ -370,7 +373,7 @@ func (e Event) faults() []error {
 		}
 	}
 	refuse(!id.Valid("evt_", string(e.ID)), "id must be evt_ and up to 64 letters, digits or underscores")
-	refuse(!types.MatchString(e.Type) || len(e.Type) > 100, "event_type must be like ticket.created")
+	refuse(!ValidType(e.Type), "event_type must be like ticket.created")
 	refuse(!types.MatchString(e.Product) || len(e.Product) > 40, "source_product must be like psa")
 	_, ok := id.ParseOrg(string(e.Org))
 	refuse(!ok, "org_id must be org_ and up to 40 letters or digits")

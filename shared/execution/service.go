@@ -51,12 +51,28 @@ type Query struct {
 	To     time.Time // exclusive; zero: no end
 	Limit  int
 	After  string    // Next of the previous page
-	Count  bool      // whether to count all matching runs
+	Count  bool      // whether to count all matching runs; a search counts none
 	Now    time.Time // decides which runs are young; zero: all
 
 	// Payload selects the runs of the page that carry the payload of their event; nil
 	// selects none. A payload that has expired is missing.
 	Payload func(id.Execution) bool
+
+	// The runs of one client, of one type of event, or of one version of their agent.
+	// No index knows these, so a store searches for them: it reads a bounded number of
+	// runs in a call, and a page may have fewer runs than Limit, even none, and still a
+	// Next. It counts no such runs.
+	Client    id.Client // empty: all
+	EventType string    // empty: all
+	Version   int       // 0: all
+}
+
+// Searches reports whether no index knows the runs of the query.
+func (q Query) Searches() bool { return q.Client != "" || q.EventType != "" || q.Version != 0 }
+
+// Found reports whether a search wants a run of this client, event type and version.
+func (q Query) Found(client id.Client, eventType string, version int) bool {
+	return (q.Client == "" || q.Client == client) && (q.EventType == "" || q.EventType == eventType) && (q.Version == 0 || q.Version == version)
 }
 
 // Statuses returns the statuses of the query, each once; none for all.

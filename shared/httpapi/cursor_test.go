@@ -75,6 +75,7 @@ func TestACursorIsValidOnlyForItsListAndFilters(t *testing.T) {
 		"another organization": {as: "viewer@org_b", what: "GET /api/executions?cursor=" + cursor},
 		"another list":         {as: "viewer@org_a", what: "GET /api/approvals?cursor=" + cursor},
 		"an agent's activity":  {as: "viewer@org_a", what: "GET /api/agents/" + agentID + "/activity?cursor=" + cursor},
+		"a search":             {as: "viewer@org_a", what: "GET /api/executions?client_id=cli_acme&cursor=" + cursor},
 		"another filter":       {as: "viewer@org_a", what: "GET /api/executions?status=failed&cursor=" + cursor},
 		"a changed cursor":     {as: "viewer@org_a", what: "GET /api/executions?cursor=" + url.QueryEscape(string(flipped))},
 		"a longer cursor":      {as: "viewer@org_a", what: "GET /api/executions?cursor=" + cursor + "AA"},

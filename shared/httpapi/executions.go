@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strconv"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/event"
@@ -38,14 +39,51 @@ func (g executions) named(ctx context.Context, err error, name string) error {
 }
 
 func readListExecutions(in *request) spec.ListExecutionsRequestObject {
-	return spec.ListExecutionsRequestObject{Params: spec.ListExecutionsParams{
-		AgentID: in.ref("agent_id", "agent_"),
-		Status:  someOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
-		From:    in.time("from"),
-		To:      in.time("to"),
-		Limit:   in.limit(),
-		Cursor:  in.param("cursor"),
-	}}
+	p := spec.ListExecutionsParams{
+		AgentID:   in.ref("agent_id", "agent_"),
+		Version:   in.versionOf("version"),
+		ClientID:  in.param("client_id"),
+		EventType: in.param("event_type"),
+		Status:    someOf[spec.ExecutionStatus](in, "status", execution.Statuses()),
+		From:      in.time("from"),
+		To:        in.time("to"),
+		Limit:     in.limit(),
+		Cursor:    in.param("cursor"),
+	}
+	if p.ClientID != nil && !id.ValidExternal(*p.ClientID) {
+		in.Fault("client_id", "must be the id of a client: 1 to 128 printable characters without spaces and #")
+	}
+	if p.EventType != nil && !event.ValidType(*p.EventType) {
+		in.Fault("event_type", "must be a type like ticket.created, without the product")
+	}
+	if p.Version != nil && p.AgentID == nil {
+		in.Fault("version", "needs agent_id: each agent has its own versions")
+	}
+	return spec.ListExecutionsRequestObject{Params: p}
+}
+
+// versionOf returns a query parameter that must be the number of a version, or nil.
+func (in *request) versionOf(name string) *int {
+	s := in.param(name)
+	if s == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(*s)
+	if err != nil || !versions.MatchString(*s) {
+		in.Fault(name, "must be the number of a version, a whole number from 1")
+		return nil
+	}
+	return &n
+}
+
+// filtersOf returns the filters that cursors are signed with. Those of earlier releases
+// knew no search.
+func filtersOf(p spec.ListExecutionsParams, q execution.Query) []any {
+	filters := []any{p.AgentID, statusFilter(p.Status), p.From, p.To}
+	if q.Searches() {
+		filters = append(filters, p.Version, p.ClientID, p.EventType)
+	}
+	return filters
 }
 
 // statusFilter returns the filter by status as the cursors of earlier releases have it,
@@ -62,21 +100,24 @@ func (g executions) ListExecutions(
 	ctx context.Context, q spec.ListExecutionsRequestObject,
 ) (spec.ListExecutionsResponseObject, error) {
 	p := q.Params
-	w := g.cursors.walk(ctx, "executions", p.AgentID, statusFilter(p.Status), p.From, p.To)
-	at, err := w.from(p.Cursor)
-	if err != nil {
-		return nil, err
-	}
 	who, subjects := callerIn(ctx), map[id.Execution]string{}
-	page, err := g.svc.List(ctx, who, execution.Query{
+	query := execution.Query{
 		Agent: id.Agent(value(p.AgentID)), Among: each(value(p.Status), func(s spec.ExecutionStatus) execution.Status { return execution.Status(s) }),
-		From: value(p.From), To: value(p.To), Limit: *p.Limit, After: at.After, Count: p.Cursor == nil,
+		Version: value(p.Version), Client: id.Client(value(p.ClientID)), EventType: value(p.EventType),
+		From: value(p.From), To: value(p.To), Limit: *p.Limit, Count: p.Cursor == nil,
 		Payload: func(exec id.Execution) bool {
 			text, kept := g.subjects.get(who.Org, exec)
 			subjects[exec] = text
 			return !kept
 		},
-	})
+	}
+	w := g.cursors.walk(ctx, "executions", filtersOf(p, query)...)
+	at, err := w.from(p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	query.After = at.After
+	page, err := g.svc.List(ctx, who, query)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +125,10 @@ func (g executions) ListExecutions(
 	if err != nil {
 		return nil, err
 	}
-	if p.Cursor == nil {
+	switch {
+	case query.Searches():
+		at.Total, at.More = at.Total+len(page.Executions), page.Next != ""
+	case p.Cursor == nil:
 		at.Total, at.More = page.Total, page.More
 	}
 	at.After = page.Next

@@ -66,7 +66,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 		}
 	}
 	var p execution.Page
-	if q.Count {
+	if q.Count && !q.Searches() {
 		p.Total, p.More = min(len(rows), execution.MaxTotal), len(rows) > execution.MaxTotal
 	}
 	p.Executions, p.Next = page(rows, q.After, q.Limit)
@@ -76,7 +76,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 // wants reports whether a run matches a query.
 func wants(q execution.Query, x execution.Execution) bool {
 	created, statuses := x.Created.Truncate(time.Second), q.Statuses()
-	return (q.Agent == "" || q.Agent == x.Agent) &&
+	return (q.Agent == "" || q.Agent == x.Agent) && q.Found(x.Trigger.Client, x.Trigger.Type, x.Version) &&
 		(len(statuses) == 0 || slices.Contains(statuses, x.Status) && (x.ListedByStatus() || !created.Before(q.Youngest()))) &&
 		!created.Before(up(q.From)) &&
 		(q.To.IsZero() || created.Before(up(q.To)))

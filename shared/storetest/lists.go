@@ -44,9 +44,17 @@ func staged(t trial, s Store, o id.Org, from, n int, as func(execution.Execution
 }
 
 // throughAll stores runs of two agents, each of which passes one more status
-// than the run before, and returns them newest first.
-func throughAll(t trial, s Store, o id.Org) []execution.Execution {
+// than the run before, and returns them newest first. vary changes the run of each
+// number before it is stored.
+func throughAll(t trial, s Store, o id.Org, vary ...func(n int, x *execution.Execution)) []execution.Execution {
 	t.Helper()
+	begin := func(a id.Agent, n int) execution.Execution {
+		x := aRun(o, a, n)
+		for _, change := range vary {
+			change(n, &x)
+		}
+		return begun(t, s, x)
+	}
 	lease := func(x execution.Execution) execution.Execution {
 		x, _ = x.Leased("owner", 0, x.Created)
 		return x
@@ -65,7 +73,7 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 		all = append(all, x)
 	}
 	for n := range 2 * (len(life) + 1) {
-		x := begun(t, s, aRun(o, id.Agent(fmt.Sprintf("agent_%d", n%2)), n))
+		x := begin(id.Agent(fmt.Sprintf("agent_%d", n%2)), n)
 		for _, next := range life[:n/2] {
 			x = committed(t, s, execution.Change{Execution: next(x)})
 		}
@@ -78,9 +86,9 @@ func throughAll(t trial, s Store, o id.Org) []execution.Execution {
 			return x
 		},
 	} {
-		young := begun(t, s, aRun(o, "agent_0", 20+n))
+		young := begin("agent_0", 20+n)
 		keep(committed(t, s, execution.Change{Execution: end(young)}))
-		rested := begun(t, s, aRun(o, "agent_1", 30+n))
+		rested := begin("agent_1", 30+n)
 		rested = committed(t, s, execution.Change{Execution: rested.AwaitingApproval(day())})
 		keep(committed(t, s, execution.Change{Execution: end(rested)}))
 	}
@@ -259,6 +267,35 @@ func lists() []promise {
 					same(t, fmt.Sprintf("total %s of %q", among, a), p.Total, len(want))
 					same(t, "more", p.More, false)
 				}
+			}
+		}},
+		{"a search finds the runs of a client, an event type and a version, among those of a status and an agent, and counts none", func(t trial, s Store) {
+			o := anOrg()
+			all := throughAll(t, s, o, func(n int, x *execution.Execution) {
+				x.Version, x.Trigger.Type = 1+n%3, []string{"ticket.escalated", "ticket.created"}[n%2]
+				x.Trigger.Client = []id.Client{"", "cli_1", "cli_2"}[n/2%3]
+			})
+			for _, q := range []execution.Query{
+				{Client: "cli_1"},
+				{EventType: "ticket.created"},
+				{Version: 2, Agent: "agent_1"},
+				{Client: "cli_2", EventType: "ticket.escalated"},
+				{Client: "cli_1", Among: []execution.Status{execution.Running, execution.Failed, execution.WaitingApproval}},
+				{EventType: "ticket.created", Status: execution.Completed},
+				{Client: "cli_3"},
+			} {
+				q.Now = day().Add(time.Minute)
+				want := that(all, func(x execution.Execution) bool {
+					return q.Found(x.Trigger.Client, x.Trigger.Type, x.Version) && (q.Agent == "" || q.Agent == x.Agent) &&
+						(len(q.Statuses()) == 0 || slices.Contains(q.Statuses(), x.Status))
+				})
+				for _, q.Limit = range []int{1, 3, 100} {
+					same(t, fmt.Sprintf("%+v", q), walked(t, s, o, q, nothing), want)
+				}
+				q.Count = true
+				p, err := s.Executions(t.Context(), o, q)
+				ok(t, err)
+				same(t, "total", p.Total, 0)
 			}
 		}},
 		{"the selected runs of a list have the payload of their event", func(t trial, s Store) {

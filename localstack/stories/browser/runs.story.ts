@@ -99,6 +99,32 @@ story("the address is the filter: a reload and the way back show the same rows",
 	await ann.shots("runs-empty");
 });
 
+story(
+	"runs of a client, of an event and of a version are found by the API, however many others there are",
+	async (s) => {
+		const org = await s.org();
+		const id = await org.agent([note()]);
+		for (const client of ["cli_acme", "cli_globex", "cli_acme"]) await org.escalate({ client_id: client });
+		await org.runs(3);
+		await org.call("PUT", `/api/agents/${id}`, { steps: [note({ name: "Again" })] });
+		await org.escalate({ client_id: "cli_globex" });
+		await org.runs(4);
+		const ann = await s.person(org, "user_ann", "member");
+		const rows = ann.page.getByRole("table", { name: "Runs" }).locator("tbody tr");
+		await ann.open("/runs?client_id=cli_acme");
+		await eventually("two rows", async () => (await rows.count()) === 2);
+		await ann.sees("2 in the last 24 h");
+		await ann.button(/^cli_acme|Client cli_acme/).click();
+		await eventually("four rows", async () => (await rows.count()) === 4);
+		await ann.open(`/agents/${id}/versions`);
+		await ann.link("Runs that used it").first().click();
+		await eventually("one row", async () => (await rows.count()) === 1);
+		await ann.button(/^Version 2/).waitFor();
+		await ann.open("/runs?event_type=ticket.created");
+		await ann.heading("No run that ticket.created started in the last 24 h").waitFor();
+	},
+);
+
 story("runs that arrive wait behind a pill: nothing moves under the hand", async (s) => {
 	const org = await s.org();
 	await org.agent([note()]);

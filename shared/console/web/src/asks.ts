@@ -54,6 +54,10 @@ export const versionAsk = (agent: string, version: number, when = true): Ask<Sch
 export interface RunsQuery {
 	status?: Schema["ExecutionStatus"][];
 	agent_id?: string;
+	/** The API searches for these three: a page may be short, and more still follow. */
+	version?: number;
+	client_id?: string;
+	event_type?: string;
 	from?: string;
 	cursor?: string;
 	/** 50 without it. */

@@ -455,6 +455,15 @@ type ListExecutionsParams struct {
 	// AgentID Only executions of this agent.
 	AgentID *string `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 
+	// Version Only executions of this version of the agent; needs `agent_id`.
+	Version *int `form:"version,omitempty" json:"version,omitempty"`
+
+	// ClientID Only executions whose trigger event is about this client.
+	ClientID *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// EventType Only executions whose trigger event has this type.
+	EventType *string `form:"event_type,omitempty" json:"event_type,omitempty"`
+
 	// Status Only executions in one of these statuses, separated by commas; the parameter may be repeated instead.
 	Status *[]ExecutionStatus `form:"status,omitempty" json:"status,omitempty"`
 

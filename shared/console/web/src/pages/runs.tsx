@@ -91,6 +91,8 @@ export default function Runs() {
 	const [agent] = useFilter("agent_id");
 	const [client, setClient] = useFilter("client_id");
 	const [event, setEvent] = useFilter("event_type");
+	const [asked, setVersion] = useFilter("version");
+	const version = agent && /^[1-9][0-9]{0,5}$/.test(asked) ? Number(asked) : undefined;
 	const [span] = useFilter("period");
 	const [text] = useFilter("q");
 	const period = periods.find(([name]) => name === span) ?? periods[0];
@@ -101,10 +103,15 @@ export default function Runs() {
 			...since(period[2]),
 			...(status ? { status: status.split(",") as Schema["ExecutionStatus"][] } : {}),
 			...(agent ? { agent_id: agent } : {}),
+			...(version ? { version } : {}),
+			...(client ? { client_id: client } : {}),
+			...(event ? { event_type: event } : {}),
 		}),
-		[period, status, agent],
+		[period, status, agent, version, client, event],
 	);
-	const answer = useAsk(runsAsk(query, paces.runs));
+	// A search reads many runs for one page: it is asked again on focus alone.
+	const searches = version !== undefined || client !== "" || event !== "";
+	const answer = useAsk(runsAsk(query, searches ? undefined : paces.runs));
 	const older = useOlder(query, answer.data);
 	const selected = useSignal<ReadonlySet<string>>(new Set());
 	const list = JSON.stringify(query) + text;
@@ -117,14 +124,7 @@ export default function Runs() {
 
 	const all = [...(answer.data?.executions ?? []), ...older.rows];
 	const known = new Set<string>();
-	const rows = all.filter(
-		(x) =>
-			!known.has(x.id) &&
-			known.add(x.id) &&
-			fits(x, text) &&
-			(!client || x.client_id === client) &&
-			(!event || x.event_type === event),
-	);
+	const rows = all.filter((x) => !known.has(x.id) && known.add(x.id) && fits(x, text));
 	const total =
 		answer.data && `${answer.data.total.toLocaleString("en")}${answer.data.total_relation === "gte" ? "+" : ""}`;
 	const chosen = rows.filter((x) => selected.value.has(x.id));
@@ -142,18 +142,25 @@ export default function Runs() {
 					)}
 				</>
 			}
-			aside={answer.data && <Live of={answer} />}
+			aside={answer.data && !searches && <Live of={answer} />}
 		>
 			<Filters>
 				<Search name="q" label="Filter the rows, or paste an id" />
 				<Choice name="status" label="Status" any="Every status" options={statuses} />
-				<Choice name="agent_id" label="Agent" any="Every agent" options={agents.map((a) => [a.id, a.name] as const)} />
+				<Choice
+					name="agent_id"
+					label="Agent"
+					any="Every agent"
+					options={agents.map((a) => [a.id, a.name] as const)}
+					later
+				/>
 				<Choice
 					name="period"
 					label="Period"
 					any={periods[0][1]}
 					options={periods.slice(1).map(([name, words]) => [name, words] as const)}
 				/>
+				{version && <Drop what={`Version ${version}`} drop={() => setVersion("")} />}
 				{client && <Drop what={`Client ${client}`} drop={() => setClient("")} />}
 				{event && <Drop what={event} drop={() => setEvent("")} />}
 			</Filters>
@@ -162,7 +169,7 @@ export default function Runs() {
 			) : !answer.data ? (
 				<Loading what="the runs" rows={10} />
 			) : rows.length === 0 ? (
-				<Nothing query={query} period={period[1]} text={text} more={older.cursor !== null} />
+				<Nothing query={query} period={period[1]} text={text} searches={searches} more={older.cursor !== null} />
 			) : (
 				<>
 					<div class="selected-place">
@@ -193,7 +200,7 @@ export default function Runs() {
 			{older.cursor !== null && (
 				<div class="actions">
 					<button type="button" class="button" disabled={older.loading} onClick={older.load}>
-						{older.loading ? "Loading…" : "Load older"}
+						{older.loading ? "Loading…" : searches ? "Search on among older runs" : "Load older"}
 					</button>
 					{older.failed && <span class="bad">{older.failed.message}</span>}
 				</div>
@@ -260,10 +267,25 @@ function Drop({ what, drop }: { what: string; drop: () => void }) {
 }
 
 /** Nothing says why no row is here, and where the next ones are. */
-function Nothing({ query, period, text, more }: { query: RunsQuery; period: string; text: string; more: boolean }) {
+function Nothing({
+	query,
+	period,
+	text,
+	searches,
+	more,
+}: {
+	query: RunsQuery;
+	period: string;
+	text: string;
+	searches: boolean;
+	more: boolean;
+}) {
 	const { query: address, path } = useLocation();
 	const filtered = Object.keys(query).some((name) => name !== "from");
-	const wider = useAsk({ ...runsAsk({ ...query, ...since(7 * 24), limit: 1 }), when: !text && period === "24 h" }).data;
+	const wider = useAsk({
+		...runsAsk({ ...query, ...since(7 * 24), limit: 1 }),
+		when: !text && !searches && period === "24 h",
+	}).data;
 	const link = (name: string, value: string) => {
 		const next = new URLSearchParams(address as Record<string, string>);
 		if (value) next.set(name, value);
@@ -280,13 +302,25 @@ function Nothing({ query, period, text, more }: { query: RunsQuery; period: stri
 			</Empty>
 		);
 	}
-	const what = query.status?.length
-		? `run that is ${query.status.map((s) => executionStates[s]?.label.toLowerCase() ?? s).join(" or ")}`
-		: "run";
+	if (searches && more) {
+		return (
+			<Empty title="None among the newest runs">
+				<p>The search read the newest 1,000 runs. Search on below, or choose a shorter period.</p>
+			</Empty>
+		);
+	}
+	const what = [
+		"run",
+		query.status?.length &&
+			`that is ${query.status.map((s) => executionStates[s]?.label.toLowerCase() ?? s).join(" or ")}`,
+		query.version ? `of version ${query.version} of this agent` : query.agent_id && "of this agent",
+		query.client_id && `for ${query.client_id}`,
+		query.event_type && `that ${query.event_type} started`,
+	]
+		.filter(Boolean)
+		.join(" ");
 	return (
-		<Empty
-			title={`No ${what}${query.agent_id ? " of this agent" : ""}${period === "all time" ? "" : ` in the last ${period}`}`}
-		>
+		<Empty title={`No ${what}${period === "all time" ? "" : ` in the last ${period}`}`}>
 			{wider && wider.total > 0 ? (
 				<p>
 					{wider.total.toLocaleString("en")} in the last 7 days. <a href={link("period", "7d")}>Show them</a>

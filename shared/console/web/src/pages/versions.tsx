@@ -63,7 +63,6 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 			<ol class="versions-list" aria-label="Versions" reversed>
 				{versions.map((v, n) => {
 					const before = versions[n + 1];
-					const next = versions[n - 1];
 					const shown = v.version === right?.version || v.version === left?.version;
 					return (
 						<li key={v.version} data-shown={shown}>
@@ -100,7 +99,7 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 								/>
 							</p>
 							<p class="versions-acts">
-								<a href={runsOf(id, v, next)}>Runs of its time</a>
+								<a href={`/runs?agent_id=${id}&version=${v.version}&period=all`}>Runs that used it</a>
 								{edits && v.version !== newest && (
 									<button type="button" class="link" onClick={() => (back.value = v)}>
 										Roll back to it…
@@ -158,13 +157,6 @@ async function load(id: string, pages: number): Promise<{ versions: Version[]; m
 		cursor = answer.next_cursor;
 	}
 	return { versions, more: true };
-}
-
-/** runsOf returns the runs that began while a version was the current one. */
-function runsOf(id: string, version: Version, next: Version | undefined): string {
-	const query = new URLSearchParams({ agent_id: id, from: version.created_at });
-	if (next) query.set("to", next.created_at);
-	return `/runs?${query}`;
 }
 
 function Pick({

@@ -33,15 +33,18 @@ export function Choice({
 	label,
 	any,
 	options,
+	later,
 }: {
 	name: string;
 	label: string;
 	any: string;
 	options: readonly (readonly [value: string, text: string])[];
+	/** Its options come after the page: it keeps its width. */
+	later?: boolean;
 }) {
 	const [value, set] = useFilter(name);
 	return (
-		<label class="choice">
+		<label class={later ? "choice later" : "choice"}>
 			<span class="hidden">{label}</span>
 			<select value={value} onChange={(event) => set(event.currentTarget.value)} data-set={value !== ""}>
 				<option value="">{any}</option>
