@@ -139,6 +139,13 @@ story("a person without the right sees everything, why there is no button, and w
 		await person.sees(/user_mia/);
 		assert.equal(await person.button(/^(Approve|Deny)/).count(), 0);
 		assert.equal(await person.page.getByRole("textbox").count(), 0);
+		await person.open("/approvals");
+		await person.page.getByLabel("Only those that I may decide").click();
+		await person.sees("Nothing waits for you");
+		await person.page.reload();
+		await person.sees("Nothing waits for you");
+		await person.link("See all of it").click();
+		await person.heading(`Isolate ${ticket}?`).waitFor();
 	}
 });
 

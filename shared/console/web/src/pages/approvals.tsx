@@ -50,15 +50,22 @@ function List({ id, wide }: { id: string | undefined; wide: boolean }) {
 	const list = `${status} ${pills}`;
 	const shown = useRef({ list, order: [] as string[], known: new Map<string, OneApproval>() });
 	if (shown.current.list !== list) shown.current = { list, order: [], known: new Map() };
-	const { rows, held } = answer.data
-		? steady(status === "pending" ? sorted(all) : all, (a) => a.id, shown.current.order, shown.current.known)
-		: { rows: [], held: 0 };
 	const here = new Set(all.map((a) => a.id));
+	// What one has just decided oneself stays too.
+	const isMine = (a: OneApproval) => a.can_decide || !here.has(a.id);
+	const [mine, setMine] = useFilter("mine");
+	const only = mine !== "" && status === "pending";
+	const asking = only ? all.filter(isMine) : all;
+	const { rows: every, held } = answer.data
+		? steady(status === "pending" ? sorted(asking) : asking, (a) => a.id, shown.current.order, shown.current.known)
+		: { rows: [] as OneApproval[], held: 0 };
+	const rows = only ? every.filter(isMine) : every;
+	const others = status === "pending" && all.some((a) => !isMine(a));
 	// The first one is open beside the list, and stays open when another one comes first.
 	const opened = useRef<string | undefined>(undefined);
 	if (!rows.some((a) => a.id === opened.current)) opened.current = rows[0]?.id;
 	const current = id ?? (wide ? opened.current : undefined);
-	const search = asked ? `?status=${status}` : "";
+	const search = location.search;
 	const move = (by: number) => {
 		const next = rows[rows.findIndex((a) => a.id === current) + by];
 		if (next) route(`/approvals/${next.id}${search}`, id !== undefined);
@@ -69,14 +76,27 @@ function List({ id, wide }: { id: string | undefined; wide: boolean }) {
 	]);
 
 	return (
-		<Page title="Approvals" aside={answer.data && <Live of={answer} />}>
+		<Page
+			title="Approvals"
+			aside={
+				<>
+					{(only || others) && (
+						<label class="toggle">
+							<input type="checkbox" checked={only} onChange={() => setMine(only ? "" : "1")} /> Only those that I may
+							decide
+						</label>
+					)}
+					{answer.data && <Live of={answer} />}
+				</>
+			}
+		>
 			<Tabs name="status" label="Status" options={tabs} path="/approvals" />
 			{answer.error && !answer.data ? (
 				<ErrorNote error={answer.error} what="the approvals" again={() => void answer.refetch()} />
 			) : !answer.data ? (
 				<Loading what="the approvals" />
 			) : rows.length === 0 && !id ? (
-				<Nothing status={status} />
+				<Nothing status={status} others={only && others} />
 			) : (
 				<div class={wide ? "approvals" : undefined}>
 					<div class="approvals-list">
@@ -154,12 +174,21 @@ function Card({ approval, gone, destructive, href, current }: CardProps) {
 	);
 }
 
-function Nothing({ status }: { status: Schema["ApprovalStatus"] }) {
+function Nothing({ status, others }: { status: Schema["ApprovalStatus"]; others: boolean }) {
 	const last = useAsk({
 		key: [...keys.approvals, "newest"],
 		ask: () => take(api.GET("/api/approvals", { params: { query: { limit: 20 } } })),
-		when: status === "pending",
+		when: status === "pending" && !others,
 	}).data?.approvals.find((a) => a.decided_at);
+	if (others) {
+		return (
+			<Empty title="Nothing waits for you">
+				<p>
+					Other people decide what waits. <a href="/approvals">See all of it</a>
+				</p>
+			</Empty>
+		);
+	}
 	if (status !== "pending") {
 		return (
 			<Empty title={`No approval was ${status}`}>
