@@ -12,25 +12,30 @@ import (
 var (
 	// entry matches the tests of one folder in a row of promises.
 	entry = regexp.MustCompile("^`([a-z/-]+)` ((?:Test|Fuzz)[A-Za-z0-9]+(?:, (?:Test|Fuzz)[A-Za-z0-9]+)*)$")
-	// declared matches the tests of a file.
+	// sentence matches a story of a folder in a row of promises.
+	sentence = regexp.MustCompile(`^\x60([a-z/-]+)\x60 "([^"]+)"$`)
+	// declared matches the tests of a file, and told its stories.
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
+	told     = regexp.MustCompile(`(?m)^story\(\s*"([^"]+)"`)
 )
 
-// testsOf returns the names of the tests of a folder, which is relative to the
-// project.
+// testsOf returns the names of the tests and stories of a folder, which is relative to
+// the project.
 func testsOf(folder string) (map[string]bool, error) {
-	files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
-	if err != nil {
-		return nil, err
-	}
 	names := map[string]bool{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	for pattern, name := range map[string]*regexp.Regexp{"*_test.go": declared, "*.story.ts": told} {
+		files, err := filepath.Glob(filepath.Join("..", folder, pattern))
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
-			names[m[1]] = true
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+				names[m[1]] = true
+			}
 		}
 	}
 	return names, nil
@@ -50,8 +55,13 @@ func promisesIn(page string, tests func(folder string) (map[string]bool, error))
 			continue
 		}
 		for part := range strings.SplitSeq(strings.TrimSpace(cells[1]), "<br>") {
+			var wanted []string
 			m := entry.FindStringSubmatch(part)
-			if m == nil {
+			if m != nil {
+				wanted = strings.Split(m[2], ", ")
+			} else if m = sentence.FindStringSubmatch(part); m != nil {
+				wanted = m[2:]
+			} else {
 				faults = append(faults, fmt.Sprintf("%q is not a folder and its tests", part))
 				continue
 			}
@@ -59,7 +69,7 @@ func promisesIn(page string, tests func(folder string) (map[string]bool, error))
 			if err != nil {
 				faults = append(faults, err.Error())
 			}
-			for name := range strings.SplitSeq(m[2], ", ") {
+			for _, name := range wanted {
 				if !names[name] {
 					faults = append(faults, m[1]+" has no test "+name)
 				}
@@ -89,11 +99,13 @@ func TestAPromiseWithoutATestIsFound(t *testing.T) {
 	t.Parallel()
 
 	tests := func(folder string) (map[string]bool, error) {
-		return map[string]bool{"TestA": folder == "shared/x"}, nil
+		return map[string]bool{"TestA": folder == "shared/x", "a is b, always": folder == "shared/x"}, nil
 	}
 	for row, want := range map[string]int{
 		"| p | `shared/x` TestA | – |":                       0,
 		"| p | `shared/x` TestA<br>`shared/x` TestA | – |":   0,
+		"| p | `shared/x` \"a is b, always\" | – |":          0,
+		"| p | `shared/x` \"a is c\" | – |":                  1,
 		"| p | `shared/x` TestB | – |":                       1,
 		"| p | `shared/y` TestA, TestB | – |":                2,
 		"| p | TestA | – |":                                  1,
