@@ -11,7 +11,7 @@ func TestTheTableIsCopiedEveryDayAndNoCopyIsKeptLongerThanErasureAllows(t *testi
 		table   string // a part of its ARN
 	}{
 		"its own table":    {map[string]any{"stage": "dev"}, `"one-agents-dev"`},
-		"a restored table": {map[string]any{"stage": "dev", "tableName": "one-agents-dev-2"}, ":table/one-agents-dev-2"},
+		"a restored table": {map[string]any{"stage": "dev", "tableName": "one-agents-dev-2", "tableStreamArn": streamOf("one-agents-dev-2")}, ":table/one-agents-dev-2"},
 	} {
 		tmpl := inContext(t, tc.context)
 		rules := 0

@@ -50,6 +50,7 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buse
 			countRequests: countStatements(table.TableArn()),
 			sendSMS:       smsStatements(),
 			sendEmail:     emailStatements(stack, s.Sender),
+			sumStatistics: statisticsStatements(table.TableArn()),
 			publishEvents: {putStatement(b.Products, own)},
 			probe:         canaryStatements(table.TableArn(), publisher.RoleArn()),
 		},

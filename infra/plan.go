@@ -14,6 +14,7 @@ const (
 	dispatcher = "dispatcher"
 	runner     = "runner"
 	sweeper    = "sweeper"
+	tally      = "tally"
 	canary     = "canary" // also the product of its events
 )
 
@@ -57,6 +58,9 @@ const (
 	// probe is for the canary: its table is its own organization.
 	probe permission = "publish and decide as the canary"
 
+	// sumStatistics is for the consumer of the stream that adds up what runs contribute.
+	sumStatistics permission = "add to the statistics of agents"
+
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
 )
@@ -85,6 +89,7 @@ func plan() []function {
 		{name: dispatcher, timeout: 10, share: 60, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: tally, timeout: 60, share: 20, env: []string{boot.EnvTable}, grants: []permission{sumStatistics}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }

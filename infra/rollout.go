@@ -73,6 +73,8 @@ func (s settings) endsTrial(name string) []string {
 		alarms = append(alarms, "errors-"+runner, "runs-failed", "waits-failed")
 	case dispatcher:
 		alarms = append(alarms, "errors-"+dispatcher, "late-events", "postponed-events", "dead-letter-rate")
+	case tally:
+		return append(alarms, "late-statistics")
 	default:
 		return append(alarms, "api-errors")
 	}

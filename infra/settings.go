@@ -19,6 +19,7 @@ type settings struct {
 	Stage        string   // stage: part of every name; only the local cloud has none
 	Region       string   // of the stack, as the CDK command knows it
 	Table        string   // tableName: an existing table instead of the stack's own
+	Stream       string   // tableStreamArn: of the stream of that table
 	Protect      bool     // protect: whether table and stack refuse to be deleted
 	ProductsURL  string   // productsUrl: base URL of the products' action endpoints
 	JWKS         string   // hubJwksUrl: the Hub's signing keys
@@ -121,7 +122,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		return secret{name: settings{Stage: stage}.prefix() + "/" + name, made: true}
 	}
 	s := settings{
-		Stage: stage, Region: region, Table: text("tableName", ""), Programs: text("programs", linuxPrograms),
+		Stage: stage, Region: region, Table: text("tableName", ""), Stream: text("tableStreamArn", ""), Programs: text("programs", linuxPrograms),
 		ProductsURL:  text("productsUrl", "https://products.theoneagents.app"),
 		JWKS:         text("hubJwksUrl", "https://hub.theoneagents.app/.well-known/jwks.json"),
 		Issuer:       text("hubIssuer", "https://hub.theoneagents.app"),
@@ -174,7 +175,7 @@ func readSettings(get func(key string) any, region string) (settings, error) {
 		s.Operators = []string{thisAccount}
 	}
 	return s, errors.Join(checkStage(stage), archive, protect, alarms, runs, rate, user, address, parallel, models, publishers, operators, ratio,
-		checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector), retention, backups,
+		checkTable(s), checkAlarms(s), checkRollout(s), checkDomain(s), checkCollector(s.Collector), retention, backups,
 		oneOf("modelProvider", s.Provider, bedrock, openai),
 		oneOf("architecture", s.Architecture, arm64, x8664),
 		oneOf("programs", s.Programs, linuxPrograms, hostPrograms),
@@ -194,6 +195,20 @@ var (
 	emailAddress = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@,]+$`)
 	topicARN     = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$`)
 )
+
+// checkTable refuses a table without its stream, without which no statistics would be
+// summed.
+func checkTable(s settings) error {
+	_, rest, _ := strings.Cut(s.Stream, ":table/")
+	of, label, _ := strings.Cut(rest, "/stream/")
+	switch {
+	case s.Table == "" && s.Stream == "", s.Table != "" && of == s.Table && label != "":
+		return nil
+	case s.Table == "":
+		return errors.New("tableStreamArn: it belongs to tableName, which is missing: give both or none")
+	}
+	return fmt.Errorf("tableStreamArn: want the ARN of the stream of %s, which aws dynamodb describe-table shows as LatestStreamArn, got %q", s.Table, s.Stream)
+}
 
 // checkAlarms refuses recipients of alarms that SNS would not reach.
 func checkAlarms(s settings) error {

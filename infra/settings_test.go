@@ -16,7 +16,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 			"productsUrl": "p", "hubJwksUrl": "j", "hubIssuer": "i", "hubAudience": "a", "consoleUrl": "u/", "hubUrl": "hu/", "origins": "o1, o2",
 			"allowedHosts": "h", "modelProvider": "openai", "modelEndpoint": "e", "modelKeySecretName": "kn",
 			"models": models, "emailSender": "s", "webhookSecretName": "wn", "cursorSecretName": "cn", "callKeySecretName": "cs",
-			"stage": "dev", "tableName": "t", "protect": "false", "programs": "host", "callIssuer": "ci",
+			"stage": "dev", "tableName": "t", "tableStreamArn": streamOf("t"), "protect": "false", "programs": "host", "callIssuer": "ci",
 			"rateLimit": "6000", "retentionDays": "190", "backups": "false", "concurrency": "2000", "userRateLimit": "7000", "addressRateLimit": "8000", "architecture": "x86_64", "archive": "false", "logLevel": "DEBUG", "dist": "d", "rollout": "at-once",
 			"otlpEndpoint": "https://collector.example:4318/", "traceRatio": "0.25", "otlpHeadersSecretName": "oh",
 			"domainName": "agents.msp.example", "certificateArn": certificate, "hostedZoneId": "Z0123456789ABCDEFGHIJ",
@@ -31,7 +31,7 @@ func TestSettingsAreReadFromContext(t *testing.T) {
 		ProductsURL: "p", JWKS: "j", Issuer: "i", Audience: "a", Console: "u", Hub: "hu", Origins: []string{"o1", "o2", "u"},
 		AllowedHosts: "h", Provider: "openai", ModelURL: "e", ModelKey: "kn",
 		Models: models, Sender: "s", HookSecret: secret{name: "wn"}, CursorSecret: secret{name: "cn"},
-		Stage: "dev", Region: "eu-central-1", Table: "t", Protect: false, Programs: "host",
+		Stage: "dev", Region: "eu-central-1", Table: "t", Stream: streamOf("t"), Protect: false, Programs: "host",
 		CallKey: secret{name: "cs"}, CallIssuer: "ci",
 		Retention: 190, RateLimit: 6000, Concurrency: 2000, UserRate: 7000, AddressRate: 8000, Architecture: "x86_64", Archive: false, LogLevel: "DEBUG", Dist: "d", Rollout: "at-once",
 		Collector: "https://collector.example:4318", TraceRatio: 0.25, TraceHeaders: "oh",
@@ -75,7 +75,7 @@ func TestTheConsoleIsAnOriginAndHasTheHostOfTheAPI(t *testing.T) {
 
 func TestEveryInvalidSettingIsNamed(t *testing.T) {
 	for key, value := range map[string]any{
-		"stage": "Dev", "protect": "perhaps", "programs": "all", "archive": "maybe", "backups": "daily", "rateLimit": 0.5, "retentionDays": 29, "userRateLimit": 0, "addressRateLimit": -1, "concurrency": "249", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow", "domainName": "Agents",
+		"stage": "Dev", "tableStreamArn": "t", "protect": "perhaps", "programs": "all", "archive": "maybe", "backups": "daily", "rateLimit": 0.5, "retentionDays": 29, "userRateLimit": 0, "addressRateLimit": -1, "concurrency": "249", "modelProvider": "cloud", "architecture": "mips", "logLevel": "loud", "rollout": "slow", "domainName": "Agents",
 		"otlpEndpoint": "collector:4318", "traceRatio": "1.5",
 		"models": `{"quick":"only"}`, "publishers": "*", "operators": "*",
 		"alarms": "some", "canary": "sings", "alarmEmails": "ann", "alarmTopicArn": "oncall",

@@ -53,6 +53,7 @@ func newStack(scope constructs.Construct, s settings, catalogue fs.FS) (awscdk.S
 	}
 	guard(stack, buses, publishers, f.functions)
 	feed(f.live(dispatcher), queues, s.Concurrency)
+	follow(table, f)
 	sweepEveryMinute(stack, f.live(sweeper), queues)
 	newCanary(stack, s, f.live(canary), publishers[canary])
 	api := newAPI(stack, s, f)

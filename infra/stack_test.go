@@ -68,9 +68,11 @@ func TestNoFunctionMayScanTheTable(t *testing.T) {
 		"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query",
 		"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
 	}
+	stream := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
-			if strings.HasPrefix(action, "dynamodb:") && !slices.Contains(allowed, action) {
+			follows := slices.Contains(stream, action) && strings.Contains(s.roles, `"Functiontally`)
+			if strings.HasPrefix(action, "dynamodb:") && !slices.Contains(allowed, action) && !follows {
 				t.Errorf("%s is granted to %s", action, s.roles)
 			}
 		}
@@ -78,8 +80,8 @@ func TestNoFunctionMayScanTheTable(t *testing.T) {
 }
 
 func TestPermissionsNameTheirActionsAndResources(t *testing.T) {
-	// Tracing and log delivery cannot be limited to a resource.
-	unlimited := regexp.MustCompile(`^(xray:Put|xray:GetSampling|logs:(Create|Get|Update|Delete)LogDelivery|logs:ListLogDeliveries|logs:PutResourcePolicy|logs:DescribeResourcePolicies|logs:DescribeLogGroups)`)
+	// Tracing, log delivery and the list of streams cannot be limited to a resource.
+	unlimited := regexp.MustCompile(`^(dynamodb:ListStreams$|xray:Put|xray:GetSampling|logs:(Create|Get|Update|Delete)LogDelivery|logs:ListLogDeliveries|logs:PutResourcePolicy|logs:DescribeResourcePolicies|logs:DescribeLogGroups)`)
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
 			if strings.Contains(action, "*") {
@@ -103,6 +105,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	remove, check := []string{"dynamodb:DeleteItem"}, []string{"dynamodb:ConditionCheckItem"}
 	ring, start := []string{"states:SendTaskSuccess"}, []string{"states:StartExecution"}
 	publish, mail := []string{"events:PutEvents"}, []string{"ses:SendEmail"}
+	follow := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 	want := map[string][]string{
 		"agents":     slices.Concat(read, secret, write, remove, check, ring),
 		"executions": slices.Concat(read, secret, write, check, ring, start),
@@ -119,7 +122,8 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
 		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish),
-		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}), // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
+		"tally":      slices.Concat([]string{"dynamodb:GetItem", "dynamodb:Query"}, write, check, follow), // of statistics: see TestTheTallyReachesStatisticsOnly
+		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}),         // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
 	for _, f := range plan() {
 		if _, ok := want[f.name]; !ok {
@@ -199,6 +203,10 @@ func TestEachActionReachesOnlyItsResources(t *testing.T) {
 	for _, action := range all() {
 		want[action] = []string{"one-agents", "one-agents/index/*"}
 	}
+	for _, action := range []string{"DescribeStream", "GetRecords", "GetShardIterator"} {
+		want["dynamodb:"+action] = []string{"one-agents"} // its stream
+	}
+	want["dynamodb:ListStreams"] = []string{"*"} // it knows no resource
 	got := map[string][]string{}
 	for _, s := range tmpl.statements(t) {
 		for _, action := range s.actions {
@@ -296,11 +304,14 @@ func TestMailComesFromTheSenderOnly(t *testing.T) {
 	}
 }
 
-// mapped calls f for each event source mapping, with its queue and function.
+// mapped calls f for each event source mapping of a queue, with its queue and function.
 func mapped(t *testing.T, tmpl template, f func(name string, mapping, queue, function resource)) {
 	t.Helper()
 	for id, mapping := range tmpl.of("AWS::Lambda::EventSourceMapping") {
 		source := dig(mapping.Properties, "EventSourceArn", "Fn::GetAtt")
+		if from := tmpl.Resources[fmt.Sprint(each(source)[0])]; from.Type != "AWS::SQS::Queue" {
+			continue
+		}
 		target := regexp.MustCompile(`\w+Aliaslive\w+`).FindString(dump(mapping.Properties["FunctionName"]))
 		f(id, mapping, tmpl.Resources[fmt.Sprint(each(source)[0])], tmpl.behind(target))
 	}
@@ -490,7 +501,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run = append(run, "one-agents/model")
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "canary": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]

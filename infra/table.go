@@ -17,7 +17,7 @@ import (
 // is not protected, and the deployment can be repeated.
 func newTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
 	if s.Table != "" {
-		return existingTable(scope, s.Table)
+		return existingTable(scope, s)
 	}
 	table := awsdynamodb.NewTable(scope, jsii.String("Table"), &awsdynamodb.TableProps{
 		TableName:           jsii.String(prefix(scope)),
@@ -26,6 +26,9 @@ func newTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
 		Encryption:          awsdynamodb.TableEncryption_AWS_MANAGED,
 		TimeToLiveAttribute: jsii.String(schema.Expires),
+		// A consumer tells by the image before a change whether it was this change that
+		// brought a contribution: the stream costs the same with it.
+		Stream: awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},
@@ -44,14 +47,14 @@ func newTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
 }
 
 // existingTable returns a table that the stack does not make, such as a table that
-// was restored from a backup under another name.
-func existingTable(scope constructs.Construct, name string) awsdynamodb.ITable {
+// was restored from a backup under another name. Its stream must have both images.
+func existingTable(scope constructs.Construct, s settings) awsdynamodb.ITable {
 	var indexes []string
 	for _, index := range schema.Indexes() {
 		indexes = append(indexes, index.Name)
 	}
 	return awsdynamodb.Table_FromTableAttributes(scope, jsii.String("Table"), &awsdynamodb.TableAttributes{
-		TableName: jsii.String(name), GlobalIndexes: jsii.Strings(indexes...),
+		TableName: jsii.String(s.Table), TableStreamArn: jsii.String(s.Stream), GlobalIndexes: jsii.Strings(indexes...),
 	})
 }
 

@@ -103,6 +103,7 @@ func alarms(m monitored) []alarm {
 			of: m.failedSteps("product_action", 50),
 			is: above, threshold: 20, period: fiveMinutes, periods: 3, among: 3, missing: silenceIsGood,
 		},
+		m.lag("late-statistics", tally, ticket, "Statistics and used credits lag behind the runs: the function tally does not follow the stream."),
 		{
 			name: "unswept", severity: ticket, why: "The scheduler could not invoke the sweeper.", once: true,
 			of: counted("Invocations that failed", m.ofQueue("unswept", "NumberOfMessagesSent", "Sum")),
@@ -163,6 +164,16 @@ func (m monitored) errors(name, why string, threshold float64, least int) alarm 
 		name: "errors-" + name, section: "function-errors", severity: page, why: why,
 		of: percent("Failed invocations", m.ofFunction(name, "Errors", "Sum"), m.ofFunction(name, "Invocations", "Sum"), least),
 		is: above, threshold: threshold, period: fiveMinutes, periods: 1, among: 1, missing: silenceIsGood,
+	}
+}
+
+// lag is the alarm about a consumer of the stream that does not follow. Lambda has
+// tried a record that is so old many times.
+func (m monitored) lag(name, function string, how severity, why string) alarm {
+	return alarm{
+		name: name, severity: how, why: why,
+		of: one("Age of the oldest record (ms)", m.ofFunction(function, "IteratorAge", "Maximum")),
+		is: above, threshold: 5 * minute * 1000, period: minute, periods: 3, among: 5, missing: silenceIsGood,
 	}
 }
 

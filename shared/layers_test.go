@@ -30,14 +30,14 @@ var layers = [][]string{
 	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
 	{"execution"},                       // one run
 	{"step"},                            // one step of a run
-	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase"}, // start, continue and repair runs; e-mail owners; probe; erase organizations
+	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase", "tally"}, // start, continue and repair runs; e-mail owners; probe; erase organizations; sum statistics
 	{"meter"}, // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"rehearsal"}, // test runs: the services over memory, effects held back
 	{"session", "httpapi", "console", "docs"}, // outside: people
 	{"httpcall", "callkey"},                   // outside: causes of failed HTTP calls, keys of calls
 	{"model", "product", "notify", "otlp"},    // outside: models, products, messages, traces
-	{"gateway", "boot"},                       // entry points of functions
+	{"gateway", "boot", "stream"},             // entry points of functions
 	{"wire"},                                  // the dependencies of each function
 	{"storetest", "simulation", "releases"},   // tests only
 }

@@ -143,7 +143,8 @@ func (o *org) all(ctx context.Context, path string, query url.Values, page func(
 	}
 }
 
-// busy reports whether a run of the organization has not ended.
+// busy reports whether a run of the organization has not ended, or is not yet in the
+// statistics of its agent.
 func (o *org) busy(ctx context.Context) bool {
 	for _, status := range []string{"pending", "running", "waiting_approval"} {
 		r := o.once(ctx, http.MethodGet, "/api/executions?limit=1&status="+status, nil)
@@ -154,7 +155,22 @@ func (o *org) busy(ctx context.Context) bool {
 			return true
 		}
 	}
-	return false
+	var ended struct {
+		Total int `json:"total"`
+	}
+	var list struct {
+		Agents []audit.Agent `json:"agents"`
+	}
+	runs := o.once(ctx, http.MethodGet, "/api/executions?limit=1", nil)
+	agents := o.once(ctx, http.MethodGet, "/api/agents", nil)
+	if runs.into(&ended) != nil || agents.into(&list) != nil {
+		return true
+	}
+	summed := 0
+	for _, a := range list.Agents {
+		summed += a.Stats.Runs
+	}
+	return summed < ended.Total // too many are for the audit
 }
 
 // gather reads everything that the API shows to the organization.

@@ -220,6 +220,7 @@ class Keeper:
         kept = self.read()
         keep_email("keep_email")
         keep_code("keep_code")
+        keep_streams("keep_streams")
         for name in ("_load_persisted_state", "_build_persistence_save_dict", "save_all", "_state_map", "app"):
             if not hasattr(app, name):
                 raise Misfit("keep", f"ministack.app.{name} is gone")
@@ -286,6 +287,28 @@ def keep_email(patch: str) -> None:
         '    _restore_regional_store(_identities, data.get("_identities", {}))\n'
         '    _restore_regional_store(_sent_emails, data.get("_sent_emails", {}))\n',
     )
+
+
+def keep_streams(patch: str) -> None:
+    """MiniStack's state had no records of streams, and positions in streams that began
+    anew at each start."""
+    kept = ("_stream_records", "_stream_trimmed")
+    for needed in (*kept, "get_state", "load_persisted_state", "_stream_seq_counter"):
+        if not hasattr(dynamodb, needed):
+            raise Misfit(patch, f"dynamodb.{needed} is gone")
+    get, load = dynamodb.get_state, dynamodb.load_persisted_state
+
+    def state() -> dict:
+        return get() | {name: getattr(dynamodb, name) for name in kept} | {"_stream_seq_counter": dynamodb._stream_seq_counter}
+
+    def restore(data) -> None:
+        load(data)
+        for name in kept:
+            if data and name in data:
+                getattr(dynamodb, name).update(data[name])
+        dynamodb._stream_seq_counter = (data or {}).get("_stream_seq_counter", 0)
+
+    dynamodb.get_state, dynamodb.load_persisted_state = state, restore
 
 
 referenced = set()  # hashes of the code in the newest snapshot

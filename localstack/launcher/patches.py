@@ -8,6 +8,7 @@ describes MiniStack's behaviour without the patch.
 """
 
 import array
+import bisect
 import fcntl
 import importlib.metadata
 import inspect
@@ -20,6 +21,7 @@ import time
 
 import hypercorn.config
 import queues
+import streams
 import workers
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
@@ -398,6 +400,120 @@ def spare_the_machine(patch: str) -> None:
     execute, stepfunctions._run_execution = stepfunctions._run_execution, run
 
 
+def follow_streams(patch: str) -> None:
+    """The streams of tables were polled in the loop of the queues, which each write
+    woke, and which stood still while a function handled a batch. No batch waited for
+    more records, no part of one could fail, all records were kept for a day, and
+    reading them needed no permission."""
+    rewrite(
+        patch,
+        dynamodb._emit_stream_event,
+        "        esm_wake.set()\n        _trim_stream_records(table_name)\n",
+        "        _followers.wake()\n",
+    )
+    for needed in ("_poll_dynamodb_streams", "_iter_all_esms", "_dynamodb_stream_positions", "_apply_filter_criteria", "_execute_function"):
+        if not hasattr(lambda_svc, needed):
+            raise Misfit(patch, f"lambda_svc.{needed} is gone")
+    lambda_svc._poll_dynamodb_streams = lambda: False
+    dynamodb._followers = streams.Followers(Streams())
+    dynamodb._followers.start()
+
+
+class Streams:
+    """The streams of MiniStack, for streams.Followers."""
+
+    def mappings(self):
+        for account, region, esm in lambda_svc._iter_all_esms():
+            if ":dynamodb:" in esm.get("EventSourceArn", "") and esm.get("Enabled", True):
+                mapping = StreamMapping(account, region, esm)
+                if mapping.known():
+                    yield mapping
+
+    def forget(self, table: tuple, position: int, least: int, before: float) -> None:
+        """Drops the records before a position and a time, when they are many."""
+        with dynamodb._lock:  # no snapshot is made
+            records = dynamodb._stream_records.get_scoped(*table) or []
+            read = position - dynamodb.stream_start_position(table[2], account_id=table[0], region=table[1])
+            gone = bisect.bisect_left(records, before, 0, read, key=lambda r: r["dynamodb"]["ApproximateCreationDateTime"])
+            if gone >= least:
+                del records[:gone]
+                trimmed = dynamodb._stream_trimmed.get_scoped(*table, 0)
+                dynamodb._stream_trimmed.set_scoped(*table, trimmed + gone)
+
+
+class StreamMapping:
+    """A mapping of a table's stream to a function."""
+
+    def __init__(self, account: str, region: str, esm: dict):
+        self.account, self.region, self.esm = account, region, esm
+        self.id, self.source = esm["UUID"], esm["EventSourceArn"]
+        self.table = (account, region, self.source.split("/")[1])
+        self.window = float(esm.get("MaximumBatchingWindowInSeconds") or 0)
+        self.batch = int(esm.get("BatchSize") or 100)
+        self.halve = bool(esm.get("BisectBatchOnFunctionError"))
+        self.partial = "ReportBatchItemFailures" in (esm.get("FunctionResponseTypes") or [])
+        self.scope = {"account_id": account, "region": region}
+
+    def inside(self, do, *args):
+        """Makes a call of MiniStack for the account and the region of the mapping."""
+        account, region = lambda_svc._request_account_id.set(self.account), lambda_svc._request_region.set(self.region)
+        try:
+            return do(*args)
+        finally:
+            lambda_svc._request_account_id.reset(account)
+            lambda_svc._request_region.reset(region)
+
+    def known(self) -> bool:
+        table = dynamodb._tables.get_scoped(*self.table)
+        return bool(table) and table.get("LatestStreamArn") == self.source
+
+    def bounds(self) -> tuple:
+        name = self.table[2]
+        return dynamodb.stream_start_position(name, **self.scope), dynamodb.stream_end_position(name, **self.scope)
+
+    def records(self, position: int, end: int) -> list:
+        return dynamodb.stream_records_since(self.table[2], position, end - position, **self.scope)
+
+    def position(self):
+        return self.inside(lambda_svc._dynamodb_stream_positions.get, self.id)
+
+    def save(self, position: int) -> None:
+        self.inside(lambda_svc._dynamodb_stream_positions.__setitem__, self.id, position)
+
+    def passes(self, record: dict) -> bool:
+        return bool(lambda_svc._apply_filter_criteria([record], self.esm))
+
+    def invoke(self, event: dict) -> dict:
+        return self.inside(self.execute, event)
+
+    def execute(self, event: dict) -> dict:
+        function, _ = lambda_svc._get_func_record_for_qualifier(self.esm["FunctionName"], self.esm.get("Qualifier"))
+        if function is None:
+            return {"error": True}
+        denied = self.denied(function.get("config") or function)
+        if denied:
+            self.esm["LastProcessingResult"] = f"PROBLEM: the role of the function lacks {denied}"
+            print(f"streams: the role of {self.esm['FunctionName']} may not {denied} {self.source}", file=sys.stderr, flush=True)
+            return {"error": True}
+        result = lambda_svc._execute_function(function, event)
+        self.esm["LastProcessingResult"] = "FAILED" if result.get("error") else f"OK - {len(event['Records'])} records"
+        return result
+
+    def denied(self, config: dict) -> str:
+        """Returns an action of reading the stream that the function's role does not
+        allow; "" if it allows all."""
+        role = config.get("Role", "")
+        policies = iam_evaluator._gather_role_policies(role.rpartition("/")[2], self.account)
+        for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
+            asked = iam_evaluator.EvalContext(
+                principal_arn=role, principal_type="AssumedRole", principal_account=self.account,
+                action=f"dynamodb:{action}", resource_arn=self.source, region=self.region, service_context={},
+            )
+            if iam_evaluator.evaluate(asked, policies).decision != "Allow":
+                return f"dynamodb:{action}"
+        return ""
+
+
 def limit_processes(patch: str) -> None:
     """Each concurrent call of a function started a process, and the processes of a
     burst stayed."""
@@ -722,6 +838,8 @@ def table_accesses(action: str, data: dict) -> list:
     if data.get("IndexName"):
         resource += f"/index/{data['IndexName']}"
     key = data.get("Key") or data.get("Item") or {}
+    if action == "Query":
+        key = {"pk": (data.get("ExpressionAttributeValues") or {}).get(":pk") or {"S": ""}}
     context = {
         "dynamodb:leadingkeys": [key["pk"]["S"]] if "pk" in key else None,
         "dynamodb:attributes": sorted({*key, *(data.get("ExpressionAttributeNames") or {}).values()}) or None,
@@ -795,6 +913,7 @@ PATCHES = (
     group_messages_of_rules,
     order_queues_fairly,
     spare_the_machine,
+    follow_streams,
     limit_processes,
     keep_headers_of_email,
     keep_time_of_sms,

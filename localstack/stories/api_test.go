@@ -259,6 +259,7 @@ func TestTwoHundredRunsAddUp(t *testing.T) {
 // checkSums compares the stats of the agents and the credits with the list.
 func (o *org) checkSums(agents []string, all []any) {
 	o.t.Helper()
+	o.summed(agents...)
 	total, byAgent := 0., doc{}
 	for i, name := range agents {
 		want := counted(all, name)
@@ -291,6 +292,36 @@ func (o *org) checkSums(agents []string, all []any) {
 	if want := o.spent(all); !reflect.DeepEqual(at(credits, "by_model"), any(want)) {
 		o.t.Errorf("by_model %v, want %v", at(credits, "by_model"), want)
 	}
+}
+
+// summed waits until the statistics have every ended run of some agents. The stream of
+// the table brings them about a second after the end.
+func (o *org) summed(agents ...string) {
+	o.t.Helper()
+	for _, name := range agents {
+		o.eventually("the statistics have all runs of "+name, func() bool {
+			all := list(o.must(http.StatusOK, o.get("/api/executions?limit=100&agent_id="+name)), "executions")
+			ended := slices.DeleteFunc(all, func(x any) bool {
+				return !slices.Contains([]string{"completed", "failed", "cancelled"}, text(x, "status"))
+			})
+			return number(o.must(http.StatusOK, o.get("/api/agents/"+name)), "stats", "total_runs") >= float64(len(ended))
+		})
+	}
+}
+
+// credits waits until the statistics have this sum of used credits, and returns the
+// credits. At every instant, used, reserved and remaining credits are the allocation.
+func (o *org) credits(used float64) doc {
+	o.t.Helper()
+	var c doc
+	o.eventually(fmt.Sprintf("%v credits are used", used), func() bool {
+		c = o.must(http.StatusOK, o.get("/api/credits"))
+		if sum := number(c, "total_used") + number(c, "reserved") + number(c, "remaining"); sum != number(c, "allocation") {
+			o.t.Errorf("the credits add up to %v: %v", sum, c)
+		}
+		return number(c, "total_used") == used
+	})
+	return c
 }
 
 func TestATemplateIsClonedFilledInAndRuns(t *testing.T) {

@@ -98,8 +98,8 @@ func (r *rehearsal) copyTo(table string) {
 	r.ok(dynamodb.NewTableExistsWaiter(r.db).Wait(r.t.Context(), &dynamodb.DescribeTableInput{TableName: &table}, time.Minute))
 }
 
-// protect sets what a restored table has not.
-func (r *rehearsal) protect(table string) {
+// protect sets what a restored table has not, and returns the ARN of its stream.
+func (r *rehearsal) protect(table string) string {
 	ctx := r.t.Context()
 	_, err := r.db.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
 		TableName: &table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("expires"), Enabled: aws.Bool(true)},
@@ -111,17 +111,22 @@ func (r *rehearsal) protect(table string) {
 	r.ok(err)
 	_, err = r.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &table, DeletionProtectionEnabled: aws.Bool(true)})
 	r.ok(err)
+	streaming, err := r.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &table, StreamSpecification: &types.StreamSpecification{
+		StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages,
+	}})
+	r.ok(err)
+	return *streaming.TableDescription.LatestStreamArn
 }
 
-// deployOn deploys the system on another table.
-func (r *rehearsal) deployOn(table string) {
+// deployOn deploys the system on another table and its stream.
+func (r *rehearsal) deployOn(table, stream string) {
 	file := os.Getenv("LOCAL_OUTPUTS")
 	root, err := hub.Open(filepath.Join(filepath.Dir(file), "root.pem"))
 	r.ok(err)
 	key, err := root.DER()
 	r.ok(err)
 	app := cloud.App{
-		CDK: "../../.local/tools/node_modules/.bin/cdk", Root: "../..", State: filepath.Dir(file), Table: table,
+		CDK: "../../.local/tools/node_modules/.bin/cdk", Root: "../..", State: filepath.Dir(file), Table: table, Stream: stream,
 		Endpoint: r.outputs.Endpoint, Stands: r.stands(), Environ: os.Environ(), RootKey: key,
 	}
 	stack, err := app.Deploy(r.t.Context())
@@ -193,8 +198,9 @@ func TestTheRestoreProcedure(t *testing.T) { //nolint:paralleltest // it is alon
 	})
 	r.step("1. stop the writers", r.stop)
 	o.publish("psa", "ticket.escalated", doc{"ticket_id": "tkt_stopped", "escalated_to": "p1"})
-	r.step("3. time to live, recovery, protection", func() { r.protect(restored) })
-	r.step("4. deploy with the setting tableName", func() { r.deployOn(restored) })
+	var stream string
+	r.step("3. time to live, recovery, protection, stream", func() { stream = r.protect(restored) })
+	r.step("4. deploy with the settings of the table", func() { r.deployOn(restored, stream) })
 	r.step("5. give the functions their concurrency back", r.resume)
 	r.step("the runs of that point are there, and one more", func() {
 		o.eventually("the event of the stop has its run", func() bool { return len(o.runs()) == 21 })

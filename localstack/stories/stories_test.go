@@ -57,10 +57,10 @@ func TestANewTicketIsClassifiedUpdatedAndAnswered(t *testing.T) {
 	if last := text(x, "steps", 0, "started_at"); last > text(x, "steps", 2, "completed_at") {
 		t.Error("the trace is out of order")
 	}
-	credits := o.must(http.StatusOK, o.get("/api/credits"))
-	if number(credits, "total_used") != 20 || number(credits, "remaining") != 99_980 {
+	if credits := o.credits(20); number(credits, "remaining") != 99_980 || number(credits, "reserved") != 0 {
 		t.Errorf("credits = %v", credits)
 	}
+	o.summed("agent_system_dispatch")
 	dispatch := o.must(http.StatusOK, o.get("/api/agents/agent_system_dispatch"))
 	if number(dispatch, "stats", "total_runs") != 1 || number(dispatch, "stats", "credits_used_this_month") != 20 {
 		t.Errorf("stats = %v", at(dispatch, "stats"))
@@ -400,8 +400,7 @@ func TestARunThatWouldOverdrawFails(t *testing.T) {
 	o.agent(steps...)
 	o.escalate() // 50 answers of 200 credits are half of the month
 	o.ends(o.run())
-	first := o.must(http.StatusOK, o.get("/api/credits"))
-	if number(first, "total_used") != 10_000 || number(first, "remaining") != 10_000 {
+	if first := o.credits(10_000); number(first, "remaining") != 10_000 {
 		t.Fatalf("credits = %v", first)
 	}
 	o.escalate()
@@ -424,8 +423,7 @@ func TestARunThatWouldOverdrawFails(t *testing.T) {
 	if len(codes) == 0 || slices.ContainsFunc(codes, func(c string) bool { return c != "credit_insufficient" }) {
 		t.Errorf("failures %v, want credit_insufficient", codes)
 	}
-	credits := o.must(http.StatusOK, o.get("/api/credits"))
-	if number(credits, "total_used") != 20_000 || number(credits, "remaining") != 0 {
+	if credits := o.credits(20_000); number(credits, "remaining") != 0 {
 		t.Errorf("credits = %v, want all used", credits)
 	}
 	failed := slices.DeleteFunc(o.runs(), func(x any) bool { return text(x, "status") != "failed" })

@@ -4,14 +4,16 @@
 // A price is reserved before the call and settled with the answer, or released
 // without one:
 //
-//	remaining ──reserve──▶ reserved ──settle──▶ used
+//	remaining ──reserve──▶ reserved ──settle──▶ charged ──sum──▶ used
 //	    ▲                      │
 //	    └───────release────────┘
 //
-// The balance of a month records the remaining credits, the run's record the
-// reserved, and the agent's statistics the used. A credit is therefore always
-// in exactly one place and moves between two of them in one transaction. The
-// statistics add up to the total use, by agent and by model.
+// The balance of a month records the remaining credits, the run's record the reserved
+// and the charged. A credit is therefore always in exactly one place: it moves between
+// balance and run in one transaction, and within the run in one write. The agent's
+// statistics are a sum of the charged, by month and by tier. They follow by about a
+// second (package tally), and never have a credit that was not charged. So the credits
+// that neither remain nor are used are reserved, or charged and not yet summed.
 package credit
 
 import (

@@ -7,29 +7,24 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
-	"theoneagents.app/agents/shared/id"
 )
 
 // A commit holds the writes of a change, and the numbers of the writes of
-// balances and stats.
+// balances.
 type commit struct {
 	writes []write
 	months map[int]credit.Month // by the number of the write
-	stats  int                  // the number of the write; 0 for none
 }
 
 // Commit implements execution.Store.
 func (s *Store) Commit(ctx context.Context, c execution.Change) error {
-	later := false // whether a later run has already ended
 	for range tries {
-		k, err := commitOf(c, later)
+		k, err := commitOf(c)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", c.Execution.ID, err)
 		}
@@ -41,18 +36,15 @@ func (s *Store) Commit(ctx context.Context, c execution.Change) error {
 		if err := s.repaired(ctx, c, k, r); err != nil {
 			return err
 		}
-		_, lost := r.at(k.stats)
-		later = later || lost
 	}
 	return fmt.Errorf("write %s: %w", c.Execution.ID, errBusy)
 }
 
 // repaired returns why a refused commit is refused for good. It returns nil
-// after it removed the obstacle: a month without a balance gets one, and stats
-// that hold the time of a later run keep it.
+// after it removed the obstacle: a month without a balance gets one.
 func (s *Store) repaired(ctx context.Context, c execution.Change, k commit, r *refusal) error {
 	for part := range r.parts {
-		if _, balance := k.months[part]; !balance && (part == 0 || part != k.stats) {
+		if _, balance := k.months[part]; !balance {
 			return execution.ErrStale
 		}
 	}
@@ -69,9 +61,9 @@ func (s *Store) repaired(ctx context.Context, c execution.Change, k commit, r *r
 	return nil
 }
 
-func commitOf(c execution.Change, later bool) (commit, error) {
+func commitOf(c execution.Change) (commit, error) {
 	x := c.Execution
-	first, err := progressWrite(x)
+	first, err := progressWrite(c)
 	if err != nil {
 		return commit{}, err
 	}
@@ -94,22 +86,20 @@ func commitOf(c execution.Change, later bool) (commit, error) {
 		k.months[len(k.writes)] = m
 		k.writes = append(k.writes, balanceWrite(c, m, delta[m], freed[m]))
 	}
-	if c.StatsDelta != nil {
-		k.stats = len(k.writes)
-		k.writes = append(k.writes, statsWrite(x, *c.StatsDelta, later))
-	}
 	k.writes = append(k.writes, outboxWrites(c.Outbox)...)
 	k.writes = append(k.writes, auditWrites(c.Acts)...)
 	return k, nil
 }
 
 // progressWrite replaces the changing part of a run that is still at its
-// revision.
-func progressWrite(x execution.Execution) (write, error) {
+// revision, and with it the contribution of the change before.
+func progressWrite(c execution.Change) (write, error) {
+	x := c.Execution
 	st, err := progressOf(x)
 	if err != nil {
 		return write{}, err
 	}
+	st.Contribution = contributionOf(c)
 	set, err := attributevalue.MarshalMap(st)
 	w := write{
 		op: opUpdate, key: metaKey(x.Org, x.ID), set: map[string]any{},
@@ -205,123 +195,4 @@ func insufficient(c execution.Change, m credit.Month, i item) error {
 		return &credit.Reached{Balance: b}
 	}
 	return credit.ErrInsufficient
-}
-
-// keptMonths is the number of months of usage that stats keep.
-const keptMonths = 14
-
-// statsWrite adds a StatsDelta to the stats of an agent. The time of the last
-// run moves only forwards: a write that would move it back is refused, and made
-// again without it.
-func statsWrite(x execution.Execution, t execution.StatsDelta, later bool) write {
-	w := write{op: opUpdate, key: statsKey(x.Org, x.Agent), add: map[string]int64{}}
-	add := func(name string, n int64) {
-		if n != 0 {
-			w.add[name] += n
-		}
-	}
-	add("runs", t.Runs)
-	add("completed", t.Completed)
-	add("failed", t.Failed)
-	add("ns", int64(t.Duration))
-	newest := credit.Month("")
-	for _, h := range t.Used {
-		add(usedName(h.Month, h.Tier), h.Amount)
-		newest = max(newest, h.Month)
-	}
-	if newest != "" {
-		w.remove = outdated(newest)
-	}
-	if !t.LastRun.IsZero() && !later {
-		w.set = map[string]any{"latest": nanos(t.LastRun)}
-		w.cond = "attribute_not_exists(latest) OR latest <= :latest"
-		w.args = map[string]any{":latest": nanos(t.LastRun)}
-	}
-	return w
-}
-
-// outdated returns the counters of the year before the kept months.
-func outdated(newest credit.Month) []string {
-	var old []string
-	for n := keptMonths; n < keptMonths+12; n++ {
-		for _, t := range credit.Tiers() {
-			old = append(old, usedName(newest.Before(n), t))
-		}
-	}
-	return old
-}
-
-// usedName returns the attribute that counts the usage of a tier in a month. It
-// is short, so that an item with all of them is below 1 KB.
-func usedName(m credit.Month, t credit.Tier) string {
-	return "u" + strings.TrimPrefix(strings.ReplaceAll(string(m), "-", ""), "20") + string(t[:1])
-}
-
-// usedOf is the reverse of usedName.
-func usedOf(name string) (m credit.Month, t credit.Tier, ok bool) {
-	if len(name) != len("u2611s") || name[0] != 'u' {
-		return "", "", false
-	}
-	for _, t := range credit.Tiers() {
-		if name[5:] == string(t[:1]) {
-			return credit.Month("20" + name[1:3] + "-" + name[3:5]), t, true
-		}
-	}
-	return "", "", false
-}
-
-type statsItem struct {
-	primary
-
-	Runs      int64 `dynamodbav:"runs"`
-	Completed int64 `dynamodbav:"completed"`
-	Failed    int64 `dynamodbav:"failed"`
-	Duration  int64 `dynamodbav:"ns"`
-	Latest    int64 `dynamodbav:"latest"`
-}
-
-// Stats implements agent.Store.
-func (s *Store) Stats(ctx context.Context, o id.Org) (map[id.Agent]agent.Stats, error) {
-	pk, err := statsPartition(o)
-	from, to := begins("AGENT#")
-	items, err := s.all(ctx, query{partition: pk, err: err, from: from, to: to, strong: true})
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[id.Agent]agent.Stats, len(items))
-	for _, i := range items {
-		stats, err := statsOf(i)
-		if err != nil {
-			return nil, err
-		}
-		all[id.Agent(strings.TrimPrefix(textOf(i, "sk"), "AGENT#"))] = stats
-	}
-	return all, nil
-}
-
-func statsOf(i item) (agent.Stats, error) {
-	var n statsItem
-	if err := attributevalue.UnmarshalMap(i, &n); err != nil {
-		return agent.Stats{}, err
-	}
-	s := agent.Stats{
-		Runs: n.Runs, Completed: n.Completed, Failed: n.Failed,
-		Duration: time.Duration(n.Duration), LastRun: timeOf(n.Latest),
-		Credits: map[credit.Month]map[credit.Tier]int64{},
-	}
-	for name, v := range i {
-		m, t, ok := usedOf(name)
-		if !ok {
-			continue
-		}
-		if s.Credits[m] == nil {
-			s.Credits[m] = make(map[credit.Tier]int64)
-		}
-		var used int64
-		if err := attributevalue.Unmarshal(v, &used); err != nil {
-			return agent.Stats{}, err
-		}
-		s.Credits[m][t] = used
-	}
-	return s, nil
 }

@@ -35,7 +35,8 @@
 //	ORG#o#EXEC#e           STEP#s                  a step of the run; STEP#g:outcome: recipients of the outcome of gate g; kept as long as the run
 //	ORG#o#APPR#q           APPROVAL                an approval; kept as long as its run
 //	ORG#o#CREDIT           MONTH#2026-03           a balance
-//	ORG#o#STATS            AGENT#a                 the counters of an agent
+//	ORG#o#STATS            AGENT#a                 the counters of an agent, and the marks of the contributions in them
+//	ORG#o#STATS            COUNTED#a#<time>#<n>    a page of such marks; kept 4 days
 //	ORG#o#CLIENT#c         POSTURE                 the security score of a client
 //	ORG#o#CLIENT#c         DEVICE#<digest>         a device of the client, present or removed
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
@@ -61,10 +62,11 @@
 // four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
 // searched to be held or released (SEARCH#0), and those that are erased (ERASE#0).
 //
-// The record of a run has about 700 bytes. At its end it holds its last step, if both
-// have less than 1 KB: the steps of most actions fit. A larger step has an item of its
-// own. A retry has about 70 bytes more, for the retried run and the caller. The payload
-// of the event is stored in SEEN once for all runs of the same content, retries included.
+// The record of a run has about 700 bytes. At its end it holds its contribution to
+// the statistics and its last step, if all have less than 1 KB: the steps of most actions
+// fit. A larger step has an item of its own. A retry has about 70 bytes more, for the
+// retried run and the caller. The payload of the event is stored in SEEN once for all runs
+// of the same content, retries included.
 //
 // CloudFormation adds at most one index in an update of an existing table.
 // These five are created with the table, which was never deployed without them.
@@ -109,7 +111,7 @@
 //	Versions                         1      1     0      query; a page has up to 1 MB
 //	Agents                           1      1     0      query; about 12 heads a unit
 //	AgentNames                       1      0.5   0      batch of the heads, half a unit each
-//	Stats                            1      1     0      query; about 20 agents a unit
+//	Stats                            1      1     0      query; about 5 agents a unit
 //	SaveAgent, new                   1      0     6      transaction: head, count, version
 //	SaveAgent, becoming active       1      0     10     transaction: head, count, version, listener, tenant
 //	SaveAgent, active, new version   1      0     8      transaction: head, version, listener, tenant
@@ -170,11 +172,16 @@
 //	Commit: refused answer           1      0     6      the same transaction; the balance counts the grace of the day
 //	Commit: wait for approval        1      0     12     transaction: run, step, approval; 6 are indexes
 //	Commit: ask again                1      0     8      transaction: run, gate, its earlier round; 2 are the index open
-//	Commit: end                      1      0     7      transaction: run with its last step, stats; 3 are indexes
-//	Commit: end after parking        1      0     9      the same transaction; 5 are indexes
-//	Commit: end, answers charged     1      0     7      the same transaction; the held credits become used
-//	Commit: end, no answer           1      0     11     transaction: run, step, balance, stats; 3 are indexes
-//	Commit: end, failed              1      0     11     transaction: run with its last step, stats, event; 5 are indexes
+//	Commit: end                      1      0     4      update of the run, with its last step; 3 are indexes
+//	Commit: end after parking        1      0     6      the same update; 5 are indexes
+//	Commit: end, answers charged     1      0     4      the same update; the held credits become charged
+//	Commit: end, no answer           1      0     9      transaction: run, step, balance; 3 are indexes
+//	Commit: end, failed              1      0     9      transaction: run with its last step, event; 5 are indexes
+//	AddStats                         2      1     1      get, update; for the contributions to one agent in a batch of the stream
+//	AddStats, first                  2      1     4      get; transaction: stats, check of the tenant
+//	AddStats, again                  1      1     0      get: the statistics have them
+//	AddStats, filing marks           3      1     2      get, put of a page, update; after every 25th contribution
+//	AddStats, late                   3      2     1      get, query of the pages since then, update
 //	Published                        1      0     2      update of the event; 1 is the index
 //	Unpublished, none                4      2     0      query of each part of open
 //	Alerts                           1      1     0      get, for a failure without a listening agent
@@ -220,6 +227,20 @@
 // Starts are runs, which the index sorts by the second of their record. For a
 // page of activity the store reads the whole second in which the page ends, so
 // that the entries of one second are in order.
+//
+// # Statistics
+//
+// A change that ends a run or charges for its answers writes its contribution to the
+// statistics into the run's own record (attribute cn). The table's stream delivers it to
+// the function tally, which adds it to the counters of the agent. The item of the
+// counters has a mark of 14 bytes for each contribution in them, so that one update adds
+// both and no repeat counts twice. When there are more than 32 marks, all but the newest
+// are filed in pages; a contribution that is as old as a filed mark is looked up there.
+// Pages expire when the stream has long forgotten the contributions.
+//
+// A change by a release before 0.2 keeps the attribute cn that it finds, and adds to the
+// counters itself. So the revision in the contribution and the image before the change
+// tell whether this change contributes.
 //
 // # Races
 //

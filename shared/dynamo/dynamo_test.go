@@ -22,6 +22,7 @@ import (
 
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/storetest"
 )
@@ -142,6 +143,21 @@ func (s inspected) Mentions(ctx context.Context, o id.Org) ([]string, error) {
 	return all, nil
 }
 
+// Contribution implements storetest.Store: it reads the record of a run as the stream
+// shows it.
+func (s inspected) Contribution(ctx context.Context, o id.Org, exec id.Execution) (execution.Contribution, bool, error) {
+	got, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &s.table, ConsistentRead: aws.Bool(true), Key: map[string]types.AttributeValue{
+			schema.PartitionKey: &types.AttributeValueMemberS{Value: fmt.Sprintf("ORG#%s#EXEC#%s", o, exec)},
+			schema.SortKey:      &types.AttributeValueMemberS{Value: "META"},
+		},
+	})
+	if err != nil {
+		return execution.Contribution{}, false, err
+	}
+	return dynamo.Contribution(nil, got.Item)
+}
+
 // lossy loses the reply to every third request after the table has applied it,
 // but not the reply to the repeat.
 type lossy struct {
@@ -168,6 +184,7 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestStoreWhenRepliesAreLost(t *testing.T) {
 	t.Parallel()
 
-	s := dynamo.New(connect(t, &lossy{RoundTripper: direct()}), table(t))
+	db, name := connect(t, direct()), table(t)
+	s := inspected{dynamo.New(connect(t, &lossy{RoundTripper: direct()}), name), db, name}
 	storetest.Run(t, func(*testing.T) storetest.Store { return s })
 }

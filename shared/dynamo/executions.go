@@ -81,6 +81,8 @@ type progress struct {
 	Due      string `dynamodbav:"due,omitempty"`
 	Revision int64  `dynamodbav:"rev"`
 
+	Contribution string `dynamodbav:"cn,omitempty"` // of the last change
+
 	Kept    int64 `dynamodbav:"kp,omitempty"`      // while it is open
 	Expires int64 `dynamodbav:"expires,omitempty"` // the same time, once it has ended
 }
@@ -393,13 +395,15 @@ func (s *Store) Header(ctx context.Context, o id.Org, exec id.Execution) (execut
 const inlineSize = 1024 - 16
 
 // Inline implements runner.Store.
-func (s *Store) Inline(ended execution.Execution) bool {
+func (s *Store) Inline(end execution.Change) bool {
+	ended := end.Execution
 	ended.Trigger.Payload = nil // the digest of any has one length
 	o, originErr := originOf(ended)
 	st, err := progressOf(ended)
 	if errors.Join(originErr, err) != nil {
 		return false
 	}
+	st.Contribution = contributionOf(end)
 	i, err := attributevalue.MarshalMap(runItem{primary: metaKey(ended.Org, ended.ID), origin: o, progress: st})
 	if err != nil {
 		return false

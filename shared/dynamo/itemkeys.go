@@ -3,6 +3,7 @@ package dynamo
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -287,6 +288,13 @@ func statsPartition(o id.Org) (string, error) { return solePart(o, ofStats) }
 func statsKey(o id.Org, a id.Agent) primary {
 	pk, err := statsPartition(o)
 	return in(pk, err, "AGENT", string(a))
+}
+
+// marksKey is the key of a page of marks, which sorts the pages of an agent by their
+// newest mark.
+func marksKey(o id.Org, a id.Agent, newest time.Time, rev int64) primary {
+	pk, err := statsPartition(o)
+	return in(pk, err, "COUNTED", string(a), second(newest), strconv.FormatInt(rev, 10))
 }
 
 func actPartition(o id.Org) (string, error) { return solePart(o, ofActs) }

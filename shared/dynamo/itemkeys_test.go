@@ -113,6 +113,7 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 		"rotationKey":    {rotationKey(o), walked},
 		"outboxKey":      {outboxKey(o, "evt_1"), byParts},
 		"statsKey":       {statsKey(o, "agent_1"), walked},
+		"marksKey":       {marksKey(o, "agent_1", time.Unix(0, 0), 1), walked},
 		"auditKey":       {auditKey(audit.Entry{Org: o, ID: "act_1"}), walked},
 	}
 	if made, known := keyFunctions(t), slices.Sorted(maps.Keys(kinds)); !slices.Equal(made, known) {

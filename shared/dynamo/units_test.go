@@ -227,6 +227,36 @@ func action(name id.Step) execution.StepRecord {
 	}
 }
 
+// contribution returns that of another run, for an agent.
+func (w *fixture) contribution(a id.Agent) execution.Contribution {
+	w.next++
+	at := start().Add(time.Duration(w.next) * time.Second)
+	return execution.Contribution{
+		Org: org, Agent: a, Run: id.Execution(fmt.Sprintf("exec_01JP%022d", w.next)), Revision: 3, At: at,
+		StatsDelta: execution.StatsDelta{
+			Runs: 1, Completed: 1, Duration: 1234567890 * time.Nanosecond, LastRun: at,
+			Used: []credit.Hold{{Month: "2026-03", Tier: credit.Standard, Amount: 20}},
+		},
+	}
+}
+
+// contributed returns an agent with contributions of n runs, and the last of them.
+func (w *fixture) contributed(n int) (id.Agent, execution.Contribution) {
+	w.t.Helper()
+	a := w.newAgent("ticket.created").ID
+	var c execution.Contribution
+	for range n {
+		c = w.contribution(a)
+		w.ok(w.store.AddStats(w.t.Context(), org, a, []execution.Contribution{c}))
+	}
+	return a, c
+}
+
+// adding returns a call that adds contributions.
+func (w *fixture) adding(all ...execution.Contribution) call {
+	return func(ctx context.Context) error { return w.store.AddStats(ctx, org, all[0].Agent, all) }
+}
+
 // brief returns the change that build makes with the largest last step that the record of
 // the run keeps inline. That of most actions fits.
 func (w *fixture) brief(build func(last execution.StepRecord) execution.Change) execution.Change {
@@ -236,7 +266,7 @@ func (w *fixture) brief(build func(last execution.StepRecord) execution.Change) 
 		last := action("add_note")
 		last.Input = strings.Repeat("x", n)
 		c := build(last)
-		if !w.store.Inline(c.Execution) {
+		if !w.store.Inline(c) {
 			raw, err := json.Marshal(last)
 			w.ok(err)
 			if len(raw) <= least {
@@ -927,6 +957,27 @@ func runPatterns() map[string]pattern {
 			return w.brief(ending(w.holding(), execution.Steps{}))
 		}),
 		"Commit: end, failed": commits(func(w *fixture) execution.Change { return w.brief(failing(w.leased())) }),
+		"AddStats": func(w *fixture) call {
+			a, _ := w.contributed(1)
+			return w.adding(w.contribution(a), w.contribution(a), w.contribution(a))
+		},
+		"AddStats, first": func(w *fixture) call {
+			a, _ := w.contributed(0)
+			return w.adding(w.contribution(a))
+		},
+		"AddStats, again": func(w *fixture) call {
+			_, c := w.contributed(1)
+			return w.adding(c)
+		},
+		"AddStats, filing marks": func(w *fixture) call {
+			a, _ := w.contributed(33)
+			return w.adding(w.contribution(a))
+		},
+		"AddStats, late": func(w *fixture) call {
+			late := w.contribution("")
+			late.Agent, _ = w.contributed(34)
+			return w.adding(late)
+		},
 		"Published": func(w *fixture) call {
 			c := w.brief(failing(w.leased()))
 			w.committed(c)

@@ -27,7 +27,7 @@ type Change struct {
 	Seen       *credit.Balance    // balance for which Reserve is marked; at any other, credit.Reached
 	Released   []credit.Hold      // returned to their months' balances
 	Pardon     *credit.Pardon     // of a released hold; credit.Moved when its balance has changed
-	StatsDelta *StatsDelta        // added to the statistics of the agent
+	StatsDelta *StatsDelta        // recorded with the run, and added to the statistics of the agent later; see Contribution
 	Outbox     []event.Event      // the platform's own events, published after the change
 	Acts       []audit.Entry      // the acts of people and keys that made the change
 }
@@ -63,12 +63,56 @@ func (c Change) Pardoned(p *credit.Pardon) Change {
 	return c
 }
 
-// A StatsDelta is the contribution of a run to the statistics of its agent.
+// A StatsDelta is what a change of a run adds to the statistics of its agent.
 type StatsDelta struct {
 	Runs, Completed, Failed int64
 	Duration                time.Duration
 	LastRun                 time.Time // zero: unchanged
 	Used                    []credit.Hold
+}
+
+// countEnd adds the end of a run.
+func (d *StatsDelta) countEnd(x Execution) {
+	d.Runs, d.LastRun, d.Duration = 1, x.Completed, x.Duration()
+	switch x.Status {
+	case Completed:
+		d.Completed = 1
+	case Failed:
+		d.Failed = 1
+	case Cancelled, Pending, Running, WaitingApproval:
+	}
+}
+
+// A Contribution is the StatsDelta of one change, as the stream of changes delivers it:
+// at least once, in any order across runs, and up to a day late. The run and its
+// revision name it.
+type Contribution struct {
+	Org      id.Org
+	Agent    id.Agent
+	Run      id.Execution
+	Revision int64     // of the run after the change
+	At       time.Time // of the write, in whole seconds; each delivery has the same
+	StatsDelta
+}
+
+// Contribution returns what the change adds to the statistics of the agent, and false
+// if it adds nothing. Its time is that of the write, which the change does not know.
+func (c Change) Contribution() (Contribution, bool) {
+	if c.StatsDelta == nil {
+		return Contribution{}, false
+	}
+	x := c.Execution
+	return Contribution{Org: x.Org, Agent: x.Agent, Run: x.ID, Revision: x.Revision + 1, StatsDelta: *c.StatsDelta}, true
+}
+
+// Contributed returns what the change that made x added to the statistics of the agent:
+// the credits used and, with end, the end of the run.
+func (x Execution) Contributed(end bool, used []credit.Hold) Contribution {
+	d := StatsDelta{Used: used}
+	if end {
+		d.countEnd(x)
+	}
+	return Contribution{Org: x.Org, Agent: x.Agent, Run: x.ID, Revision: x.Revision, StatsDelta: d}
 }
 
 // Reserved returns the change that reserves the credits of an AI step and counts
@@ -160,15 +204,7 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	}
 	c.Execution = c.Execution.unleased()
 	c.closeAt(c.Execution.Completed)
-	c.StatsDelta.Runs, c.StatsDelta.LastRun = 1, c.Execution.Completed
-	c.StatsDelta.Duration = c.Execution.Duration()
-	switch c.Execution.Status {
-	case Completed:
-		c.StatsDelta.Completed = 1
-	case Failed:
-		c.StatsDelta.Failed = 1
-	case Cancelled, Pending, Running, WaitingApproval:
-	}
+	c.StatsDelta.countEnd(c.Execution)
 	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
 	return c
 }

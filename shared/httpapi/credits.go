@@ -57,11 +57,13 @@ func readGetCredits(*request) spec.GetCreditsRequestObject { return spec.GetCred
 // GetCredits implements the contract.
 func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject) (spec.GetCreditsResponseObject, error) {
 	org, month := callerIn(ctx).Org, credit.MonthOf(g.Now())
-	b, err := g.balances.Balance(ctx, org, month)
+	// The statistics are read first: a charge that they have is not in the balance any
+	// more, so that no credit is counted twice.
+	stats, err := g.stats.Stats(ctx, org)
 	if err != nil {
 		return nil, err
 	}
-	stats, err := g.stats.Stats(ctx, org)
+	b, err := g.balances.Balance(ctx, org, month)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (g credits) GetCredits(ctx context.Context, _ spec.GetCreditsRequestObject)
 	byTier := used.ByTier()
 	view := spec.GetCredits200JSONResponse{
 		OrgID: string(org), Month: string(month), TotalUsed: used.Total(), Allocation: b.Allocation,
-		Remaining: max(b.Remaining, 0), ByAgent: map[string]int64{}, UpdatedAt: changed(b),
+		Remaining: max(b.Remaining, 0), Reserved: max(b.Allocation-b.Remaining-used.Total(), 0), ByAgent: map[string]int64{}, UpdatedAt: changed(b),
 		ByModel: spec.CreditsByModel{
 			Quick: byTier[credit.Quick], Standard: byTier[credit.Standard],
 			Premium: byTier[credit.Premium], Expert: byTier[credit.Expert],

@@ -360,8 +360,14 @@ func (w *fixture) run(t *testing.T, name id.Execution, ago time.Duration, then f
 		t.Fatal(err)
 	}
 	x.Revision = 1
-	if err := w.store.Commit(t.Context(), then(x)); err != nil {
+	change := then(x)
+	if err := w.store.Commit(t.Context(), change); err != nil {
 		t.Fatal(err)
+	}
+	if c, adds := change.Contribution(); adds {
+		if err := w.store.AddStats(t.Context(), c.Org, c.Agent, []execution.Contribution{c}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
-	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/credit"
@@ -22,6 +21,9 @@ import (
 type run struct {
 	execution execution.Execution
 	steps     execution.Steps
+
+	contribution execution.Contribution // of the last change
+	contributes  bool                   // whether it has one
 }
 
 // A claim names the run that holds an event's content, and the end of its
@@ -144,9 +146,9 @@ func (r *run) header() execution.Execution {
 }
 
 // Inline implements runner.Store. Memory costs nothing; a bound lets tests see both ways.
-func (s *Store) Inline(ended execution.Execution) bool {
+func (s *Store) Inline(end execution.Change) bool {
 	const most = 400
-	last, err := json.Marshal(ended.Last)
+	last, err := json.Marshal(end.Execution.Last)
 	return err == nil && len(last) <= most
 }
 
@@ -220,15 +222,13 @@ func (s *Store) Commit(_ context.Context, c execution.Change) error {
 	if err := o.move(c); err != nil {
 		return err
 	}
+	r.contribution, r.contributes = c.Contribution()
 	r.change(clone(c.Execution))
 	for _, step := range recorded(c) {
 		r.steps[step.ID] = clone(step)
 	}
 	if c.Gate != nil {
 		o.put(*c.Gate)
-	}
-	if c.StatsDelta != nil {
-		o.stats[c.Execution.Agent] = added(o.stats[c.Execution.Agent], *c.StatsDelta)
 	}
 	o.store(c.Outbox)
 	o.record(c.Acts)
@@ -297,28 +297,6 @@ func (o *org) move(c execution.Change) error {
 		o.months[m] = b
 	}
 	return nil
-}
-
-// added returns the stats with a StatsDelta added.
-func added(s agent.Stats, t execution.StatsDelta) agent.Stats {
-	s.Runs += t.Runs
-	s.Completed += t.Completed
-	s.Failed += t.Failed
-	s.Duration += t.Duration
-	if t.LastRun.After(s.LastRun) {
-		s.LastRun = t.LastRun
-	}
-	s.Credits = clone(s.Credits)
-	if s.Credits == nil {
-		s.Credits = map[credit.Month]map[credit.Tier]int64{}
-	}
-	for _, h := range t.Used {
-		if s.Credits[h.Month] == nil {
-			s.Credits[h.Month] = make(map[credit.Tier]int64)
-		}
-		s.Credits[h.Month][h.Tier] += h.Amount
-	}
-	return s
 }
 
 // Overdue implements sweep.Store.

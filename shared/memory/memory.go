@@ -42,6 +42,7 @@ type org struct {
 	requests  map[string]agent.Request // by key
 	pauses    map[id.Agent]pause       // of system agents
 	stats     map[id.Agent]agent.Stats
+	counted   map[string]bool // contributions in the stats
 	runs      map[id.Execution]*run
 	claims    map[string]claim
 	starts    map[id.Agent]dispatch.LimitStarts
@@ -87,6 +88,7 @@ func emptyOrg() *org {
 		requests:  map[string]agent.Request{},
 		pauses:    map[id.Agent]pause{},
 		stats:     map[id.Agent]agent.Stats{},
+		counted:   map[string]bool{},
 		runs:      map[id.Execution]*run{},
 		claims:    map[string]claim{},
 		starts:    map[id.Agent]dispatch.LimitStarts{},

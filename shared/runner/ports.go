@@ -43,7 +43,7 @@ type Store interface {
 
 	// Inline reports whether the record of a run that ends, with its last step in it,
 	// costs no more than without: otherwise the step is recorded as the others are.
-	Inline(ended execution.Execution) bool
+	Inline(end execution.Change) bool
 
 	// SaveMaker records until execution.MakerKept after now that a run made an
 	// object. Of several runs the first stays.

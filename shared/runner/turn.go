@@ -293,9 +293,9 @@ func (t *turn) inline(ending execution.Ending, last execution.StepRecord) bool {
 		steps = execution.Steps{}
 	}
 	steps[last.ID] = last
-	x := t.x.End(ending, steps, false).Execution
-	x.Last = &last
-	return t.Store.Inline(x)
+	c := t.x.End(ending, steps, false)
+	c.Execution.Last = &last
+	return t.Store.Inline(c)
 }
 
 // end ends the run together with the step that decided it, in one write: a

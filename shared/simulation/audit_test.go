@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
@@ -26,6 +27,7 @@ import (
 // effects outside, and shares no rule with the services.
 func (w *world) audit() {
 	w.Helper()
+	w.pass(3 * tallyWindow) // the statistics follow the runs
 	type sum struct{ runs, completed, failed, credits int64 }
 	agents := map[id.Agent]sum{}
 	for _, head := range w.runs() {
@@ -48,6 +50,12 @@ func (w *world) audit() {
 		w.holds(sums, got == want, "stats of %s: got %+v, want %+v", a, got, want)
 	}
 	w.balances("at the end")
+	for key, charged := range w.witness.charged {
+		if org, month, _ := strings.Cut(key, " "); org == string(w.org) {
+			w.holds(sums, w.used(credit.Month(month)) == charged, "the statistics have %d used credits of %s at rest, and %d were charged",
+				w.used(credit.Month(month)), month, charged)
+		}
+	}
 	w.auditGrace()
 	for key, n := range w.senders.sent {
 		w.holds(oneEffect, n <= 1, "the message %s was sent %d times", key, n)
@@ -479,8 +487,8 @@ func (w *world) checkProgress() {
 
 // ---- repetition ----
 
-// A tally is the sum of all effects.
-type tally struct {
+// Totals are the sum of all effects.
+type totals struct {
 	Runs      []execution.Execution
 	Steps     []execution.Steps
 	Questions []approval.Approval
@@ -490,9 +498,9 @@ type tally struct {
 	Sent      int
 }
 
-func (w *world) tally() tally {
+func (w *world) totals() totals {
 	w.Helper()
-	t := tally{Questions: w.questions(), Remaining: w.balance().Remaining, Effects: len(w.products.effects)}
+	t := totals{Questions: w.questions(), Remaining: w.balance().Remaining, Effects: len(w.products.effects)}
 	for _, head := range w.runs() {
 		x, steps := w.stored(head.ID)
 		t.Runs, t.Steps = append(t.Runs, x), append(t.Steps, steps)
@@ -525,7 +533,7 @@ func (w *world) removeLimitedAgents() {
 func (w *world) repeat() {
 	w.Helper()
 	w.removeLimitedAgents()
-	before := w.tally()
+	before := w.totals()
 	for _, p := range w.witness.events {
 		// A dead letter of a failed event is not complete: putting its event on
 		// the bus again handles it.
@@ -555,7 +563,7 @@ func (w *world) repeat() {
 		w.holds(again, errors.Is(err, approval.ErrDecided) || errors.Is(err, approval.ErrExpired), "%s is decided again: %v", a.ID, err)
 	}
 	w.pass(10 * time.Minute)
-	diff := cmp.Diff(before, w.tally())
+	diff := cmp.Diff(before, w.totals())
 	w.holds(again, diff == "", "(-before +after)\n%s", diff)
 }
 

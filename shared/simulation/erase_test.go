@@ -56,6 +56,9 @@ func TestADeletedOrganizationLeavesNothingWhateverFails(t *testing.T) {
 					w.pass(time.Duration(dice.IntN(2000)) * time.Millisecond)
 				}
 				w.faults.set(func(at site) fault {
+					if at.port == "stream.Late" { // the erasure is over when they come
+						return fault{kind: "batch of the stream late", pause: 20 * time.Hour}
+					}
 					switch roll := chance("erasure", seed, at.port, at.run, at.n); {
 					case roll < 0.02:
 						return fault{kind: "refused", before: errFault}
@@ -86,6 +89,9 @@ func TestADeletedOrganizationLeavesNothingWhateverFails(t *testing.T) {
 				}
 				if left, err := w.store.Store.Executions(w.over, w.org, execution.Query{Limit: 100}); err != nil || len(left.Executions) > 0 {
 					t.Errorf("%d runs are left, %v", len(left.Executions), err)
+				}
+				if stats, err := w.store.Store.Stats(w.over, w.org); err != nil || len(stats) > 0 {
+					t.Errorf("statistics of %d agents are left, %v", len(stats), err)
 				}
 				for _, o := range []id.Org{w.org, other.org} {
 					_, err := w.store.Store.Tenant(w.over, o)

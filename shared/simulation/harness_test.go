@@ -63,6 +63,7 @@ type cloud struct {
 	store    *store
 	machines *machines
 	queue    *sqs
+	stream   *tableStream
 	bus      *bus
 	mail     *mail
 	traces   *traces             // nil: none are recorded
@@ -146,6 +147,7 @@ func newWorld(t testing.TB) *world {
 	w.senders = &senders{world: w, sent: map[string]int{}}
 	w.deployment = w.build(time.Now, w.store)
 	w.queue = newQueue(w)
+	w.stream = newStream(w)
 	w.announce()
 	go w.sweepEveryMinute()
 	return w
@@ -877,12 +879,24 @@ func (s *store) Commit(ctx context.Context, c execution.Change) error {
 	return throughErr(ctx, s.world, "store.Commit", c.Execution.ID, func() error {
 		s.world.ledgers.Lock()
 		defer s.world.ledgers.Unlock()
-		err := s.Store.Commit(ctx, c)
-		s.world.note("%s", describe(c, err))
-		if err == nil {
-			s.world.in(c.Execution.Org).saw(c)
+		written := c
+		if s.yesterday {
+			written.StatsDelta = nil
 		}
-		return err
+		err := s.Store.Commit(ctx, written)
+		s.world.note("%s", describe(c, err))
+		if err != nil {
+			return err
+		}
+		contribution, adds := c.Contribution()
+		if adds && s.yesterday { // it adds to the statistics in the same write
+			s.world.must(s.Store.AddStats(ctx, c.Execution.Org, c.Execution.Agent, []execution.Contribution{contribution}))
+		}
+		s.world.in(c.Execution.Org).saw(c)
+		if adds && !s.yesterday {
+			s.world.stream.put(contribution)
+		}
+		return nil
 	})
 }
 

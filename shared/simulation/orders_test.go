@@ -327,6 +327,8 @@ func accesses(call string) (reads, writes records) {
 		return 0, 0
 	case "store.AdmitMessages", "store.Plan", "store.AdmitRuns", "store.SaveOpen", "store.OpenRuns", "store.Tree", "store.SaveTree": // no organization of a play is near its quotas
 		return 0, 0
+	case "store.AddStats", "stream.Tally": // no actor reads statistics
+		return 0, 0
 	case "store.Searching", "store.Erasing": // no organization of a play was paused or deleted
 		return 0, 0
 	case "store.Unpublished", "store.Published", "bus.Put": // an event is due long after the change that stored it

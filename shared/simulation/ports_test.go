@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tally"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -229,7 +230,7 @@ func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
-		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](), reflect.TypeFor[quota.Store](),
+		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](), reflect.TypeFor[quota.Store](), reflect.TypeFor[tally.Store](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

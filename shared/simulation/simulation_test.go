@@ -466,6 +466,12 @@ func (s *simulation) fault(at site) fault {
 		return given(p < 0.05, fault{kind: "machine lost", before: errFault})
 	case "machine.Ring":
 		return given(p < 0.1, fault{kind: "doorbell lost", before: errFault})
+	case "stream.Again":
+		return given(p < 0.1, fault{kind: "batch of the stream again", before: errFault})
+	case "stream.Late":
+		return given(p < 0.1, fault{kind: "batch of the stream late", pause: time.Duration(s.chance("late", at.n) * float64(20*time.Hour))})
+	case "stream.Outage":
+		return given(p < 0.02, fault{kind: "stream not read", pause: time.Duration(s.chance("outage", at.n) * float64(90*time.Minute))})
 	case "queue.Delete":
 		return given(p < 0.1, fault{before: errFault})
 	}

@@ -24,7 +24,7 @@ const (
 	nothingLost     invariant = "nothing is lost: an event on the bus ends as runs, as activity with a reason, or as a dead letter"
 	oneRun          invariant = "one run: an organization, an event and an agent have at most one run"
 	oneEffect       invariant = "one effect: a step of a run has at most one effect, and every try has the same key"
-	sums            invariant = "the sums agree: no balance is negative, and remaining, held and used credits add up to the allocation"
+	sums            invariant = "the sums agree: no balance is negative, at every instant remaining, held and charged credits add up to the allocation and the statistics have no more than was charged, and at rest the statistics equal the runs"
 	grace           invariant = "the grace holds: refused answers of a day are free up to a hundredth of the allocation, at least 200 credits, and charged beyond it"
 	oneWay          invariant = "one way: a status moves only along the graph, and an end is final"
 	movesOn         invariant = "it moves on: within 90 seconds of the last fault a run has ended or waits for a gate or a time"
@@ -65,6 +65,8 @@ type witness struct {
 	started map[id.Execution]id.Event  // the event of each run
 	trees   map[string]int             // runs of an organization below a root event
 
+	charged map[string]int64 // credits of an organization and a month
+
 	windows map[string]int // runs of a minute and messages of a day
 	open    map[id.Org]int // runs that have not ended
 }
@@ -81,6 +83,7 @@ func newWitness() *witness {
 		rest: map[id.Execution][2]time.Time{}, first: map[string]id.Execution{}, checks: map[invariant]int{},
 		pauses: map[id.Org]time.Time{}, born: map[id.Execution]time.Time{}, held: map[id.Execution]bool{}, ended: map[id.Execution]time.Time{},
 		roots: map[id.Event]id.Event{}, started: map[id.Execution]id.Event{}, trees: map[string]int{},
+		charged: map[string]int64{},
 		windows: map[string]int{}, open: map[id.Org]int{},
 	}
 }
@@ -253,6 +256,11 @@ func (w *world) saw(c execution.Change) {
 		w.witness.open[x.Org]--
 	}
 	w.witness.held[x.ID] = w.witness.held[x.ID] || x.Held
+	if c.StatsDelta != nil {
+		for _, h := range c.StatsDelta.Used {
+			w.witness.charged[string(x.Org)+" "+string(h.Month)] += h.Amount
+		}
+	}
 	w.witness.rest[x.ID] = [2]time.Time{x.Due.Add(-execution.Grace), w.witness.rest[x.ID][0]}
 	w.witness.mu.Unlock()
 	// A commit under a lease took the lease in the same write.
@@ -263,25 +271,37 @@ func (w *world) saw(c execution.Change) {
 	}
 }
 
-// balances checks that every credit is in exactly one place.
+// balances checks that every credit is in exactly one place: it remains, is held by a
+// run, or was charged. The statistics may lag behind the charges.
 func (w *world) balances(when string) {
 	w.Helper()
 	month := credit.MonthOf(time.Now())
 	b, err := w.store.Store.Balance(w.over, w.org, month)
 	w.must(err)
-	var held, used int64
+	var held int64
 	for _, x := range w.runs() {
 		for _, h := range x.Holds {
 			held += h.Amount
 		}
 	}
+	used := w.used(month)
+	w.witness.mu.Lock()
+	charged := w.witness.charged[string(w.org)+" "+string(month)]
+	w.witness.mu.Unlock()
+	w.holds(sums, b.Remaining >= 0 && b.Remaining+held+charged == b.Allocation,
+		"%s: %d remain, %d are held and %d charged of %d", when, b.Remaining, held, charged, b.Allocation)
+	w.holds(sums, used <= charged, "%s: the statistics have %d used credits, and %d were charged", when, used, charged)
+}
+
+// used returns the credits of a month in the statistics.
+func (w *world) used(month credit.Month) int64 {
 	stats, err := w.store.Store.Stats(w.over, w.org)
 	w.must(err)
+	var used int64
 	for _, s := range stats {
 		used += s.Used(month)
 	}
-	w.holds(sums, b.Remaining >= 0 && b.Remaining+held+used == b.Allocation,
-		"%s: %d remain, %d are held and %d used of %d", when, b.Remaining, held, used, b.Allocation)
+	return used
 }
 
 // reads checks that a process accesses only runs of the organization that it

@@ -168,15 +168,15 @@ func runs() []promise {
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			c.Step = &execution.StepRecord{ID: "ask", Status: execution.StepWaiting}
 			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Revision: 7, Created: day()}
-			c.StatsDelta = &execution.StatsDelta{Runs: 1}
+			c.StatsDelta = &execution.StatsDelta{Used: []credit.Hold{{Month: month, Tier: credit.Quick, Amount: 5}}}
 			is(t, s.Commit(t.Context(), c), execution.ErrStale)
 			got, steps := read(t, s, c.Execution)
 			same(t, "revision", got.Revision, c.Execution.Revision)
 			same(t, "steps", len(steps), 0)
 			same(t, "remaining", balance(t, s, o).Remaining, 20_000)
-			stats, err := s.Stats(t.Context(), o)
+			_, recorded, err := s.Contribution(t.Context(), o, c.Execution.ID)
 			ok(t, err)
-			same(t, "stats", len(stats), 0)
+			same(t, "a contribution", recorded, false)
 			_, err = s.Approval(t.Context(), o, "appr_1")
 			is(t, err, approval.ErrNotFound)
 		}},
@@ -185,14 +185,14 @@ func runs() []promise {
 			c := holding(t, s, aRun(o, "agent_1", 1), 200)
 			c.Step = &execution.StepRecord{ID: "ask", Status: execution.StepWaiting}
 			c.Gate = &approval.Approval{ID: "appr_1", Org: o, Execution: c.Execution.ID, Status: approval.Pending, Created: day()}
-			c.StatsDelta = &execution.StatsDelta{Runs: 1}
+			c.StatsDelta = &execution.StatsDelta{Used: []credit.Hold{{Month: month, Tier: credit.Quick, Amount: 5}}}
 			got, steps := read(t, s, committed(t, s, c))
 			same(t, "revision", got.Revision, c.Execution.Revision+1)
 			same(t, "steps", steps, execution.Steps{"ask": *c.Step})
 			same(t, "remaining", balance(t, s, o).Remaining, 19_800)
-			stats, err := s.Stats(t.Context(), o)
+			recorded, _, err := s.Contribution(t.Context(), o, c.Execution.ID)
 			ok(t, err)
-			same(t, "runs", stats["agent_1"].Runs, 1)
+			same(t, "used", recorded.Used, c.StatsDelta.Used)
 			a, err := s.Approval(t.Context(), o, "appr_1")
 			ok(t, err)
 			same(t, "gate's revision", a.Revision, 1)

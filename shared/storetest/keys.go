@@ -167,7 +167,7 @@ func fill(t trial, s Store, o id.Org) filled {
 	ok(t, s.Refuse(t.Context(), refusal(o, "agent_1", 2)))
 	ok(t, s.SaveFact(t.Context(), o, "client_1", client.Fact{Kind: client.Device, Name: "dev_1", At: day()}))
 	done := committed(t, s, holding(t, s, aRun(o, "agent_1", 3), 5))
-	ended(t, s, done, time.Minute)
+	summed(t, s, ended(t, s, done, time.Minute))
 	return f
 }
 

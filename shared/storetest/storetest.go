@@ -37,6 +37,7 @@ import (
 	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/runner"
 	"theoneagents.app/agents/shared/sweep"
+	"theoneagents.app/agents/shared/tally"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -68,10 +69,15 @@ type Store interface {
 	alert.Store
 	audit.Store
 	agent.VersionStore
+	tally.Store
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 	Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error)
 	RunTally(ctx context.Context, o id.Org) (quota.Tally, error)
+
+	// Contribution returns what the stream would deliver about the last change of a run,
+	// without a time, and false if that adds nothing to statistics.
+	Contribution(ctx context.Context, o id.Org, exec id.Execution) (execution.Contribution, bool, error)
 }
 
 // An Inspector looks at what a store keeps without its methods.
@@ -115,6 +121,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"alerts":     alerts(),
 		"audit":      audits(),
 		"erasures":   erasures(),
+		"statistics": statistics(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

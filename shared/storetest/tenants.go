@@ -560,56 +560,5 @@ func credits() []promise {
 			ok(t, err)
 			same(t, "allocation", b.Allocation, plan.Allocation())
 		}},
-		{"every run is counted once in the stats of its agent", func(t trial, s Store) {
-			o := announced(t, s, credit.Starter)
-			open := make([]execution.Execution, racers)
-			for i := range open {
-				open[i] = committed(t, s, holding(t, s, aRun(o, "agent_1", i), 20))
-			}
-			race(t, racers, nil, func(i int) error {
-				charged := execution.Steps{"think": {ID: "think", Charge: &credit.Hold{}}}
-				return s.Commit(t.Context(), open[i].End(func(x execution.Execution) execution.Execution {
-					return x.Fail(execution.Failure{Code: "product_error"}, x.Started.Add(time.Second))
-				}, charged, false))
-			})
-			stats, err := s.Stats(t.Context(), o)
-			ok(t, err)
-			same(t, "credits", stats["agent_1"].Used(month), racers*20)
-			same(t, "expert", stats["agent_1"].Credits[month][credit.Expert], racers*20)
-			want := agent.Stats{
-				Runs: racers, Failed: racers, Duration: racers * time.Second, LastRun: day().Add((racers + 1) * time.Second),
-			}
-			want.Credits = stats["agent_1"].Credits
-			same(t, "stats", stats, map[id.Agent]agent.Stats{"agent_1": want})
-		}},
-		{"stats keep months and tiers apart, for more than a year", func(t trial, s Store) {
-			o := announced(t, s, credit.Starter)
-			x := begun(t, s, aRun(o, "agent_1", 1))
-			want := map[credit.Month]map[credit.Tier]int64{}
-			for n := 12; n >= 0; n-- {
-				m := month.Before(n)
-				want[m] = make(map[credit.Tier]int64)
-				var used []credit.Hold
-				for _, tier := range credit.Tiers() {
-					used = append(used, credit.Hold{Month: m, Tier: tier, Amount: tier.Price()})
-					want[m][tier] = tier.Price()
-				}
-				x = committed(t, s, execution.Change{Execution: x, StatsDelta: &execution.StatsDelta{Used: used}})
-			}
-			stats, err := s.Stats(t.Context(), o)
-			ok(t, err)
-			same(t, "credits", stats["agent_1"].Credits, want)
-			same(t, "runs", stats["agent_1"].Runs, 0)
-		}},
-		{"a run that ended before another does not set back the time of the last one", func(t trial, s Store) {
-			o := anOrg()
-			first, second := begun(t, s, aRun(o, "agent_1", 1)), begun(t, s, aRun(o, "agent_1", 2))
-			want := ended(t, s, second, time.Hour).Completed
-			ended(t, s, first, time.Minute)
-			stats, err := s.Stats(t.Context(), o)
-			ok(t, err)
-			same(t, "last run", stats["agent_1"].LastRun, want)
-			same(t, "runs", stats["agent_1"].Runs, 2)
-		}},
 	}
 }

@@ -68,10 +68,11 @@ func (b Bill) Total() (sum float64) {
 // Kept returns the total with keeping the records for some months.
 func (b Bill) Kept(months float64) float64 { return b.Total() + months*b.Month }
 
-// Functions with a line of their own, and those that read the stream of the table.
+// Functions with a line of their own.
 const (
 	dispatcher = "dispatcher"
 	runner     = "runner"
+	tally      = "tally"
 )
 
 // Charge computes the bill of a million times this usage, in a busy system.
@@ -86,10 +87,11 @@ func (p Prices) Charge(u Usage) Bill {
 	add("Dispatcher", p.function(u, dispatcher))
 	add("Express machine", p.express(u))
 	add("Runner", p.function(u, runner))
+	add("Tally", p.function(u, tally))
 	add("Standard machine", p.of("transition", float64(u.Transitions)))
 	others := p.of("request", float64(u.Requests))
 	for _, name := range names(u.Functions, nil) {
-		if name != dispatcher && name != runner {
+		if name != dispatcher && name != runner && name != tally {
 			others += p.function(u, name)
 		}
 	}
@@ -107,9 +109,9 @@ func (p Prices) Charge(u Usage) Bill {
 }
 
 // invocations returns the number of invocations in a busy system, where the dispatcher
-// receives a batch.
+// and the tally receive a batch.
 func invocations(name string, f Function) float64 {
-	if name == dispatcher {
+	if name == dispatcher || name == tally {
 		return float64(f.Invocations) / batch
 	}
 	return float64(f.Invocations)
@@ -157,7 +159,7 @@ func (p Prices) express(u Usage) float64 {
 	return p.of("express", float64(u.Starts)) + p.of("express_gigabyte_second", expressMemory*seconds)
 }
 
-// logs returns the bytes of the logs. The dispatcher logs its lines once for a batch.
+// logs returns the bytes of the logs. The dispatcher and the tally log once for a batch.
 func (u Usage) logs() (sum float64) {
 	for name, f := range u.Functions {
 		n := invocations(name, f)

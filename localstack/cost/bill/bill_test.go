@@ -27,6 +27,7 @@ func usage() Usage {
 				Invocations: 1, Calls: map[string]int{"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1, "Bedrock Runtime.Converse": 1},
 				Read: 2, Write: 4, LogBytes: 800,
 			},
+			"tally":     {Invocations: 1, Calls: map[string]int{"DynamoDB.GetItem": 1, "DynamoDB.UpdateItem": 1}, Read: 1, Write: 1, LogBytes: 300},
 			"approvals": {Invocations: 1, Calls: map[string]int{"DynamoDB.UpdateItem": 1}, Write: 1, LogBytes: 300},
 		},
 	}
@@ -37,7 +38,7 @@ func TestABillIsTheSumOfItsParts(t *testing.T) {
 
 	b := prices().Charge(usage())
 	// The dispatcher works 0.5 + 3×2 + 2×5 + 25 ms, the runner 5 + 6×2 + 5 + 10 + 2000 + 3×150
-	// ms, the function of the API 5 + 2 + 5.
+	// ms, the tally 0.5 + 2×2 + 2×5, the function of the API 5 + 2 + 5.
 	want := []Line{
 		{"EventBridge", 1},
 		{"Archive, 30 days", 0.1 + 0.1},
@@ -45,11 +46,12 @@ func TestABillIsTheSumOfItsParts(t *testing.T) {
 		{"Dispatcher", 0.02 + 0.25*0.0415*10},
 		{"Express machine", 1 + 0.0625*2.5*20},
 		{"Runner", 0.2 + 0.25*2.482*10},
+		{"Tally", 0.02 + 0.25*0.0145*10},
 		{"Standard machine", 50},
 		{"API", 1 + 0.2 + 0.25*0.012*10},
-		{"Writes", 10 * 0.625},
-		{"Reads", 3 * 0.125},
-		{"Logs, 30 days", 0.1*1 + 1.5 + 1},
+		{"Writes", 11 * 0.625},
+		{"Reads", 4 * 0.125},
+		{"Logs, 30 days", 0.1*1 + 0.1*1 + 1.5 + 1},
 		{"X-Ray", 0.25},
 	}
 	sum := 0.0
@@ -114,11 +116,15 @@ func TestTheHottestKeyBoundsItsScope(t *testing.T) {
 		"by_org ORG#…#RUNS": 1, "open OPEN#…": 2,
 	}}
 	for scope, want := range map[Scope]Bound{
-		Agent: {500, "ORG#…#STATS AGENT#…"}, Org: {1000, "by_org ORG#…#RUNS"}, Region: {2000, "open OPEN#…"},
+		Agent: {1000, "by_agent ORG#…#AGENT#…"}, Org: {1000, "by_org ORG#…#RUNS"}, Region: {2000, "open OPEN#…"},
 	} {
 		if got := u.BoundOf(scope); got != want {
 			t.Errorf("%s is bounded by %v, want %v", scope, got, want)
 		}
+	}
+	delete(u.Keys, "by_agent ORG#…#AGENT#…")
+	if got, want := u.BoundOf(Agent), (Bound{10_000, "ORG#…#STATS AGENT#…"}); got != want {
+		t.Errorf("by its statistics, which many runs share, an agent is bounded by %v, want %v", got, want)
 	}
 	delete(u.Keys, "open OPEN#…")
 	if got := u.BoundOf(Region); got.Key != "" || got.String() != "no bound" {
@@ -147,7 +153,7 @@ func TestEachDifferenceOfAUsageIsNamed(t *testing.T) {
 		"calls of products: recorded 3, counted 2": func(u *Usage, _ *Function) { u.Products = 2 },
 		"bytes stored": func(u *Usage, _ *Function) { u.StoredBytes = 3500 },
 		"writes of by_org ORG#…#RUNS: recorded 0, counted 1": func(u *Usage, _ *Function) { u.Keys = map[string]float64{"by_org ORG#…#RUNS": 1} },
-		"tally, invocations: recorded 0, counted 1":          func(u *Usage, _ *Function) { u.Functions["tally"] = Function{Invocations: 1} },
+		"sweeper, invocations: recorded 0, counted 1":        func(u *Usage, _ *Function) { u.Functions["sweeper"] = Function{Invocations: 1} },
 		"bytes of the event: recorded 1000, counted 1101":    func(u *Usage, _ *Function) { u.EventBytes = 1101 },
 	} {
 		u := usage()

@@ -58,10 +58,14 @@ func scopeOf(key string) Scope {
 // events: those of package dynamo.
 const openShards = 4
 
-// spread returns the number of partitions over which the values of a key are spread.
+// spread returns the number of partitions over which the values of a key are spread, or
+// of the runs that share a write unit of it.
 func spread(key string) int {
-	if scopeOf(key) == Region {
+	switch {
+	case scopeOf(key) == Region:
 		return openShards
+	case strings.HasPrefix(key, "ORG#…#STATS "):
+		return summed
 	}
 	return 1
 }
@@ -88,5 +92,5 @@ func statuses() []string {
 // InTransaction reports whether a run changes the item with this key, as Pattern returns
 // it, only in transactions, which cost two units for each.
 func InTransaction(key string) bool {
-	return slices.Contains([]string{"ORG#…#STATS AGENT#…", "ORG#…#CREDIT MONTH#…"}, key)
+	return slices.Contains([]string{"ORG#…#CREDIT MONTH#…"}, key)
 }

@@ -28,6 +28,7 @@ type App struct {
 	Stands   Stands
 	Environ  []string
 	Table    string // an existing table instead of the stack's own; empty for none
+	Stream   string // the ARN of its stream
 
 	RootKey []byte // of the local cloud: its secrets are derived from it
 }
@@ -69,7 +70,7 @@ func (a App) context() map[string]string {
 		"webhookSecretName": webhookSecret,
 	}
 	if a.Table != "" {
-		settings["tableName"] = a.Table
+		settings["tableName"], settings["tableStreamArn"] = a.Table, a.Stream
 	}
 	return settings
 }

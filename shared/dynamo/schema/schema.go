@@ -11,6 +11,17 @@ const (
 	Expires = "expires"
 )
 
+// ContributionAttribute holds what the last change of a run adds to the statistics of its
+// agent, in the records that add something. The table's stream is filtered by it.
+const ContributionAttribute = "cn"
+
+// StatsPartitions matches the partition keys of statistics, and OrgPartitions those of
+// the records of organizations, as patterns of IAM.
+const (
+	StatsPartitions = "ORG#*#STATS"
+	OrgPartitions   = "ORG#*"
+)
+
 // RatePartitions matches the partition keys of the counts of requests, as a
 // pattern of IAM.
 const RatePartitions = "ORG#*#RATE"

@@ -394,7 +394,7 @@ type Agent struct {
 	ClientScope      ClientScope      `json:"client_scope"`
 	ExecutionLimit   *ExecutionLimit  `json:"execution_limit,omitempty"`
 
-	// Stats Figures about the agent's executions in the caller's organization, also for system agents.
+	// Stats Figures about the agent's executions in the caller's organization, also for system agents. They follow the end of an execution by about a second.
 	Stats AgentStats `json:"stats"`
 
 	// Version The number of the current version. A change to any field other than name, description and status makes a new version.
@@ -434,7 +434,7 @@ type AgentList struct {
 // AgentPatch defines model for AgentPatch.
 type AgentPatch = map[string]any
 
-// AgentStats Figures about the agent's executions in the caller's organization, also for system agents.
+// AgentStats Figures about the agent's executions in the caller's organization, also for system agents. They follow the end of an execution by about a second.
 type AgentStats struct {
 	// TotalRuns The number of executions that have ended.
 	TotalRuns int64 `json:"total_runs"`
@@ -445,7 +445,7 @@ type AgentStats struct {
 	// AvgDurationMs The average duration of an execution in milliseconds; null before the first.
 	AvgDurationMs *int64 `json:"avg_duration_ms"`
 
-	// LastRunAt When the last execution started; null before the first.
+	// LastRunAt When the last execution ended; null before the first.
 	LastRunAt *time.Time `json:"last_run_at"`
 
 	// CreditsUsedThisMonth Credits charged in the current calendar month (UTC).
@@ -485,7 +485,7 @@ type AgentSummary struct {
 	// Category The area of the business that an agent or an event type belongs to.
 	Category Category `json:"category"`
 
-	// Stats Figures about the agent's executions in the caller's organization, also for system agents.
+	// Stats Figures about the agent's executions in the caller's organization, also for system agents. They follow the end of an execution by about a second.
 	Stats AgentStats `json:"stats"`
 
 	// Description The author's description of the agent.

@@ -173,6 +173,9 @@ type Credits struct {
 
 	// UpdatedAt When the figures last changed.
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Reserved Credits that running steps have reserved, and charges that are not yet in `total_used`.
+	Reserved int64 `json:"reserved"`
 }
 
 // CreditsByModel Credits charged this month for each class of models.
