@@ -151,6 +151,8 @@ type Agent struct {
 	Definition definition.Definition
 
 	Uses []tenant.Use // Rules.Uses of the definition, when the agent is saved; not stored with it
+
+	Editions []Edition // all versions of a system agent, oldest first
 }
 
 // with returns the agent with another definition. A change of any other field than

@@ -80,10 +80,8 @@ func find(agents []Agent, agent id.Agent) (Agent, bool) {
 // Version returns a version of an agent, even of a deleted agent, or ErrNotFound.
 func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, version int) (definition.Definition, error) {
 	if a, ok := find(l.System, agent); ok {
-		if version == internalNotes {
-			return withInternalNotes(a.Definition), nil
-		}
-		return a.Definition, nil
+		e, err := a.numbered(version)
+		return e.Definition, err
 	}
 	k := versionKey{org, agent, version}
 	if d, ok := l.Cache.get(k); ok {
@@ -100,7 +98,8 @@ func (l Definitions) Version(ctx context.Context, org id.Org, agent id.Agent, ve
 // version's list of those who activated it grows.
 func (l Definitions) VersionRecord(ctx context.Context, org id.Org, agent id.Agent, version int) (Version, error) {
 	if a, ok := find(l.System, agent); ok {
-		return a.version(), nil
+		e, err := a.numbered(version)
+		return e.Version, err
 	}
 	return l.Versions.VersionRecord(ctx, org, agent, version)
 }

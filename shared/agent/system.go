@@ -5,10 +5,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
+	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"theoneagents.app/agents/shared/definition"
@@ -21,36 +21,56 @@ import (
 //go:embed system/*.json
 var systemFiles embed.FS
 
-// publishing is the file of the agent that publishes a model's text without an
-// approval gate. Dispatch's first answer to a ticket is a public note; this is
-// documented, and the note has no link and no markup.
-const publishing = "dispatch.json"
+// publishing is the agent that publishes a model's text without an approval gate.
+// Dispatch's first answer to a ticket is a public note; this is documented, and the
+// note has no link and no markup.
+const publishing id.Agent = "agent_system_dispatch"
 
-// internalNotes is the version of that agent whose note the client does not see.
-const internalNotes = 2
+// An Edition is one version of a system agent. Like every version it never changes: what
+// a run did stays readable in it, and a run that waits goes on with it.
+type Edition struct {
+	Version
 
-// For returns a system agent as an organization with these settings has it.
+	// Policy and Choice name the organizations that have the edition: those that chose
+	// this. Without a policy all others have it.
+	Policy tenant.Policy
+	Choice tenant.Choice
+}
+
+// For returns a system agent as an organization with these settings has it: in the newest
+// edition for one of its choices, else in the newest for everyone.
 func (a Agent) For(s tenant.Settings) Agent {
-	if a.ID != systemID(publishing) || s.Policy(tenant.DispatchNotes) != tenant.Internal {
-		return a
+	if own := a.editions(s); len(own) > 0 {
+		newest := own[len(own)-1]
+		a.Definition, a.Version = newest.Definition, newest.Number
 	}
-	a.Definition, a.Version = withInternalNotes(a.Definition), internalNotes
 	return a
 }
 
-// withInternalNotes returns a definition whose public notes are internal.
-func withInternalNotes(d definition.Definition) definition.Definition {
-	d.Steps = slices.Clone(d.Steps)
-	for i, s := range d.Steps {
-		if s.ActionStep == nil || s.Params["visibility"] != "public" {
-			continue
+// editions returns the editions that an organization with these settings has or had.
+func (a Agent) editions(s tenant.Settings) []Edition {
+	var chosen, common []Edition
+	for _, e := range a.Editions {
+		switch {
+		case e.Policy == "":
+			common = append(common, e)
+		case s.Policy(e.Policy) == e.Choice:
+			chosen = append(chosen, e)
 		}
-		action := *s.ActionStep
-		action.Params = maps.Clone(action.Params)
-		action.Params["visibility"] = "internal"
-		d.Steps[i].ActionStep = &action
 	}
-	return d
+	if len(chosen) > 0 {
+		return chosen
+	}
+	return common
+}
+
+// edition returns the edition with this number.
+func (a Agent) edition(number int) (Edition, bool) {
+	i := slices.IndexFunc(a.Editions, func(e Edition) bool { return e.Number == number })
+	if i < 0 {
+		return Edition{}, false
+	}
+	return a.Editions[i], true
 }
 
 // Settings returns the organizations with their settings.
@@ -89,8 +109,11 @@ func (s *Service) rules(chosen tenant.Settings) definition.Rules {
 	r := s.Rules
 	r.ModelContent = chosen.Policy(tenant.ModelContent) == tenant.Allow
 	for _, a := range s.System {
-		if a.ID == systemID(publishing) {
-			r.Published = []definition.Publication{definition.PublicationOf(a.For(chosen).Definition.Document())}
+		if a.ID != publishing {
+			continue
+		}
+		for _, e := range a.editions(chosen) {
+			r.Published = append(r.Published, definition.PublicationOf(e.Definition.Document()))
 		}
 	}
 	return r
@@ -119,30 +142,55 @@ func (s *Service) Warnings(ctx context.Context, a Agent) []fault.Detail {
 	return s.rules(chosen).Warnings(a.Definition)
 }
 
-func systemID(file string) id.Agent {
-	return id.Agent("agent_system_" + strings.TrimSuffix(file, ".json"))
-}
-
-// SystemAgents returns the agents that every organization has: one for each file
-// of system/, with the id agent_system_<file>. Beside the definition, a file may
-// say "guarded": true; see Head.Guarded.
+// SystemAgents returns the agents that every organization has: the files of system/ with
+// the name <agent>@<version>.json make the agent agent_system_<agent>. Beside the
+// definition, a file says when the version was "released", and may say "guarded": true
+// (see Head.Guarded), and "policy": {"<policy>": "<choice>"} (see Edition).
 func SystemAgents(rules definition.Rules) ([]Agent, error) {
 	entries, err := systemFiles.ReadDir("system")
 	if err != nil {
 		return nil, err
 	}
-	agents := make([]Agent, 0, len(entries))
+	var agents []Agent
 	for _, e := range entries {
 		a, err := systemAgent(rules, e.Name())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name(), err)
 		}
+		if i := slices.IndexFunc(agents, func(b Agent) bool { return b.ID == a.ID }); i >= 0 {
+			agents[i].Editions = append(agents[i].Editions, a.Editions...)
+			continue
+		}
 		agents = append(agents, a)
+	}
+	for i, a := range agents {
+		slices.SortFunc(a.Editions, func(x, y Edition) int { return x.Number - y.Number })
+		agents[i] = a.newest()
 	}
 	return agents, nil
 }
 
+// newest returns a system agent as an organization without settings has it.
+func (a Agent) newest() Agent {
+	a = a.For(tenant.Settings{})
+	d := a.Definition
+	a.Name, a.Description, a.Category, a.Needs = d.Name, d.Description, d.Category, d.Needs()
+	a.Created = a.Editions[0].Created
+	if e, ok := a.edition(a.Version); ok {
+		a.Updated = e.Created
+	}
+	return a
+}
+
+// fileName matches the name of a file of system/.
+var fileName = regexp.MustCompile(`^([a-z_]+)@([1-9][0-9]*)\.json$`)
+
+// systemAgent returns an agent with the one edition that is in a file.
 func systemAgent(rules definition.Rules, file string) (Agent, error) {
+	name := fileName.FindStringSubmatch(file)
+	if name == nil {
+		return Agent{}, errors.New("the name must be <agent>@<version>.json")
+	}
 	data, err := systemFiles.ReadFile(path.Join("system", file))
 	if err != nil {
 		return Agent{}, err
@@ -151,23 +199,53 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
-	guarded, isBool := doc["guarded"].(bool)
-	if _, given := doc["guarded"]; given && !isBool {
-		return Agent{}, errors.New("guarded must be true or false")
-	}
-	delete(doc, "guarded") // the rest is a definition
-	if file == publishing {
-		rules.Published = []definition.Publication{definition.PublicationOf(doc)}
-	}
-	d, err := rules.Parse(doc)
+	a := Agent{Head: Head{
+		ID: id.Agent("agent_system_" + name[1]), Org: id.System, Type: System, Status: Active,
+		CreatedBy: id.Platform, UpdatedBy: id.Platform, Revision: 1,
+	}}
+	e, err := about(doc)
 	if err != nil {
 		return Agent{}, err
 	}
-	launch := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
-	return Agent{Definition: d, Head: Head{
-		ID: systemID(file), Org: id.System,
-		Name: d.Name, Description: d.Description, Type: System, Status: Active, Category: d.Category, Needs: d.Needs(),
-		Guarded: guarded,
-		Created: launch, Updated: launch, CreatedBy: id.Platform, UpdatedBy: id.Platform, Version: 1, Revision: 1,
-	}}, nil
+	if e.Number, err = strconv.Atoi(name[2]); err != nil {
+		return Agent{}, err
+	}
+	a.Guarded, _ = doc["guarded"].(bool)
+	for _, field := range []string{"released", "guarded", "policy"} {
+		delete(doc, field) // the rest is a definition
+	}
+	if a.ID == publishing {
+		rules.Published = []definition.Publication{definition.PublicationOf(doc)}
+	}
+	if e.Definition, err = rules.Parse(doc); err != nil {
+		return Agent{}, err
+	}
+	e.CreatedBy, e.ActivatedBy = id.Platform, []id.Actor{id.Platform}
+	a.Editions = []Edition{e}
+	return a, nil
+}
+
+// about returns an edition without its definition.
+func about(doc map[string]any) (Edition, error) {
+	if _, is := doc["guarded"].(bool); doc["guarded"] != nil && !is {
+		return Edition{}, errors.New("guarded must be true or false")
+	}
+	var e Edition
+	released, _ := doc["released"].(string)
+	var err error
+	if e.Created, err = time.Parse(time.DateOnly, released); err != nil {
+		return Edition{}, fmt.Errorf("released must be a date like 2026-03-01, not %q", released)
+	}
+	policy, _ := doc["policy"].(map[string]any)
+	if len(policy) > 1 || doc["policy"] != nil && len(policy) == 0 {
+		return Edition{}, errors.New("policy must name one policy and its choice")
+	}
+	for name, choice := range policy {
+		text, _ := choice.(string)
+		e.Policy, e.Choice = tenant.Policy(name), tenant.Choice(text)
+		if !slices.Contains(e.Policy.Choices(), e.Choice) || e.Choice == e.Policy.Choices()[0] {
+			return Edition{}, fmt.Errorf("policy: %q is no choice of %q besides its default", text, name)
+		}
+	}
+	return e, nil
 }

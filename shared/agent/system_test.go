@@ -1,6 +1,9 @@
 package agent_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,6 +64,86 @@ func TestEverySystemAgentIsValid(t *testing.T) {
 				t.Errorf("%s, created %v", a.Definition.Conflict, a.Created)
 			}
 		})
+	}
+}
+
+// A released version never changes: runs go on with it, and traces are read with it. A
+// change of a system agent is a new file with the next number, and a line here.
+func TestAReleasedVersionOfASystemAgentNeverChanges(t *testing.T) {
+	t.Parallel()
+
+	released := map[string]string{
+		"agent_system_advisor 1": "00de3e7736f801a9", "agent_system_dispatch 1": "f821076ff99fe5ae", "agent_system_dispatch 2": "704b8bea9a946faf",
+		"agent_system_guardian 1": "0bebaabcd7b63cd7", "agent_system_security_response 1": "c3007b6aab4ddbe4",
+	}
+	found := map[string]string{}
+	for name, a := range system(t) {
+		for i, e := range a.Editions {
+			if e.Number != i+1 || e.Created.IsZero() || e.CreatedBy != id.Platform {
+				t.Errorf("edition %d of %s: number %d, created %v by %q", i+1, name, e.Number, e.Created, e.CreatedBy)
+			}
+			sum := sha256.Sum256([]byte(jsonvalue.Canonical(e.Definition)))
+			found[fmt.Sprintf("%s %d", name, e.Number)] = hex.EncodeToString(sum[:8])
+		}
+	}
+	if diff := cmp.Diff(released, found); diff != "" {
+		t.Errorf("versions (-released +found)\n%s", diff)
+	}
+}
+
+func TestAnOrganizationHasTheNewestVersionForItsChoice(t *testing.T) {
+	t.Parallel()
+
+	edition := func(number int, choice tenant.Choice) agent.Edition {
+		e := agent.Edition{Version: agent.Version{Number: number}}
+		if choice != "" {
+			e.Policy, e.Choice = tenant.DispatchNotes, choice
+		}
+		return e
+	}
+	internal := tenant.Settings{Chosen: map[tenant.Policy]tenant.Choice{tenant.DispatchNotes: tenant.Internal}}
+	for name, tc := range map[string]struct {
+		editions           []agent.Edition
+		everyone, internal int
+	}{
+		"one for everyone":           {[]agent.Edition{edition(1, "")}, 1, 1},
+		"one for the choice":         {[]agent.Edition{edition(1, ""), edition(2, tenant.Internal)}, 1, 2},
+		"a new one for everyone":     {[]agent.Edition{edition(1, ""), edition(2, tenant.Internal), edition(3, "")}, 3, 2},
+		"a new one for the choice":   {[]agent.Edition{edition(1, ""), edition(2, tenant.Internal), edition(3, tenant.Internal)}, 1, 3},
+		"a new one for each of them": {[]agent.Edition{edition(1, ""), edition(2, tenant.Internal), edition(3, ""), edition(4, tenant.Internal)}, 3, 4},
+	} {
+		a := agent.Agent{Editions: tc.editions}
+		if got := a.For(tenant.Settings{}).Version; got != tc.everyone {
+			t.Errorf("%s: without a choice %d, want %d", name, got, tc.everyone)
+		}
+		if got := a.For(internal).Version; got != tc.internal {
+			t.Errorf("%s: with the choice %d, want %d", name, got, tc.internal)
+		}
+	}
+}
+
+func TestTheVersionsOfASystemAgentAreListed(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture()
+	s := w.service(t)
+	var numbers []int
+	for before := 0; ; {
+		p, err := s.Versions(t.Context(), member, dispatch, agent.VersionQuery{Before: before, Limit: 1})
+		if err != nil || len(p.Versions) != 1 {
+			t.Fatalf("before %d: %+v, %v", before, p, err)
+		}
+		numbers = append(numbers, p.Versions[0].Number)
+		if before = p.Next; before == 0 {
+			break
+		}
+	}
+	if !slices.Equal(numbers, []int{2, 1}) {
+		t.Errorf("versions %v, want 2 and 1", numbers)
+	}
+	l := agent.Definitions{System: s.System, Versions: w}
+	if _, err := l.Version(t.Context(), "org_a", dispatch, 9); !errors.Is(err, agent.ErrVersion) {
+		t.Errorf("a version that this program does not know: %v", err)
 	}
 }
 

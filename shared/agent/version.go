@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
@@ -28,12 +29,15 @@ type Version struct {
 // author's key.
 func (v Version) WrittenBy() []id.Actor { return actors(v.CreatedBy, v.KeyMaker) }
 
-// version returns the version of a system agent, which the platform wrote and
-// activated.
-func (a Agent) version() Version {
-	return Version{
-		Number: a.Version, Created: a.Created, CreatedBy: a.CreatedBy, Definition: a.Definition, ActivatedBy: []id.Actor{a.CreatedBy},
+// numbered returns an edition of a system agent, or ErrVersion. A run that a newer
+// release began may have an edition that this program does not know; it goes on when the
+// newer release is back.
+func (a Agent) numbered(number int) (Edition, error) {
+	e, ok := a.edition(number)
+	if !ok {
+		return Edition{}, ErrVersion.Sayf("Agent %s has no version %d.", a.ID, number)
 	}
+	return e, nil
 }
 
 // A VersionQuery selects the versions to list.
@@ -50,14 +54,10 @@ type VersionPage struct {
 }
 
 // Versions returns versions of an agent of the caller's organization, newest first,
-// even of a deleted agent, or ErrNotFound for an agent that never existed. A system
-// agent has one version.
+// even of a deleted agent, or ErrNotFound for an agent that never existed.
 func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agent, q VersionQuery) (VersionPage, error) {
 	if a, ok := find(s.System, agent); ok {
-		if q.Before > 0 && q.Before <= a.Version {
-			return VersionPage{}, nil
-		}
-		return VersionPage{Versions: []Version{a.version()}}, nil
+		return a.page(q), nil
 	}
 	_, missing := s.current(ctx, who.Org, agent)
 	if missing != nil && !errors.Is(missing, ErrNotFound) {
@@ -68,6 +68,22 @@ func (s *Service) Versions(ctx context.Context, who caller.Caller, agent id.Agen
 		return VersionPage{}, missing
 	}
 	return p, err
+}
+
+// page returns a page of the versions of a system agent.
+func (a Agent) page(q VersionQuery) VersionPage {
+	var p VersionPage
+	for _, e := range slices.Backward(a.Editions) {
+		switch {
+		case q.Before > 0 && e.Number >= q.Before:
+		case len(p.Versions) == q.Limit:
+			p.Next = p.Versions[len(p.Versions)-1].Number
+			return p
+		default:
+			p.Versions = append(p.Versions, e.Version)
+		}
+	}
+	return p
 }
 
 // Version returns one version of an agent of the caller's organization, even of a

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/id"
 )
 
 func TestAVersionIsFoundByItsNumberInItsOrganizationOnly(t *testing.T) {
@@ -50,21 +51,22 @@ func TestTheVersionsOfADeletedAgentStayReadable(t *testing.T) {
 	}
 }
 
-func TestASystemAgentHasOneVersionInEveryOrganization(t *testing.T) {
+func TestASystemAgentHasTheSameVersionsInEveryOrganization(t *testing.T) {
 	t.Parallel()
 
 	_, s, _ := created(t)
-	p, err := s.Versions(t.Context(), stranger, dispatch, agent.VersionQuery{Limit: 5})
+	const guardian id.Agent = "agent_system_guardian"
+	p, err := s.Versions(t.Context(), stranger, guardian, agent.VersionQuery{Limit: 5})
 	if err != nil || len(p.Versions) != 1 || p.Versions[0].Number != 1 || p.Next != 0 || p.Versions[0].Definition.Name == "" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := s.Version(t.Context(), member, dispatch, 1); err != nil {
+	if _, err := s.Version(t.Context(), member, guardian, 1); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Version(t.Context(), member, dispatch, 2); !errors.Is(err, agent.ErrVersion) {
+	if _, err := s.Version(t.Context(), member, guardian, 2); !errors.Is(err, agent.ErrVersion) {
 		t.Errorf("version 2: err = %v", err)
 	}
-	if p, err := s.Versions(t.Context(), member, dispatch, agent.VersionQuery{Limit: 5, Before: 1}); err != nil || len(p.Versions) != 0 {
+	if p, err := s.Versions(t.Context(), member, guardian, agent.VersionQuery{Limit: 5, Before: 1}); err != nil || len(p.Versions) != 0 {
 		t.Errorf("before the first: %+v, %v", p, err)
 	}
 }

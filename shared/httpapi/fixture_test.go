@@ -199,7 +199,7 @@ func (w *fixture) wire(t *testing.T) {
 	system := []agent.Agent{{Definition: d, Head: agent.Head{
 		ID: systemID, Org: id.System, Name: d.Name, Description: d.Description, Needs: d.Needs(), Type: agent.System, Status: agent.Active, Category: d.Category,
 		Created: now, Updated: now, Version: 1, Revision: 1,
-	}}}
+	}, Editions: []agent.Edition{{Version: agent.Version{Number: 1, Created: now, Definition: d}}}}}
 	quotas := &quota.Service{Store: w.store, Limits: func(credit.Plan) quota.Limits { return w.quotas }, Now: clock}
 	w.quotas = quota.Of(credit.Growth)
 	names := agent.Names{Definitions: agent.Definitions{System: system, Versions: w.store}, Store: w.store}
