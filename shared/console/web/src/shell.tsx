@@ -1,4 +1,5 @@
 // The shell: navigation, who is signed in, the session's end, the lost connection.
+import docs from "lucide:book-open";
 import agents from "lucide:bot";
 import credits from "lucide:coins";
 import more from "lucide:ellipsis";
@@ -63,6 +64,7 @@ const entries = [
 	{ title: "Integration keys", href: "/settings/keys" },
 	{ title: "Webhook secret", href: "/settings/webhook" },
 	{ title: "Preferences", href: "/settings/preferences" },
+	{ title: "Documentation", href: "/docs", away: true as const },
 ];
 
 function Frame() {
@@ -199,7 +201,10 @@ function Who({ me }: { me: ReturnType<typeof useMe>["data"] }) {
 			<p class="who-user" title={me.user_id ?? undefined}>
 				<bdi>{me.user_id}</bdi> · {roleName(me)}
 			</p>
-			<a class="sign-out" href={signOutAddress()}>
+			<a class="who-link" href="/docs">
+				<Icon shapes={docs} size={14} /> Documentation
+			</a>
+			<a class="who-link" href={signOutAddress()}>
 				<Icon shapes={leave} size={14} /> Sign out
 			</a>
 		</>

@@ -4,6 +4,8 @@ export interface Entry {
 	title: string;
 	href: string;
 	keys?: string;
+	/** It is no page of the console: the browser loads it. */
+	away?: true;
 }
 
 const ids: Readonly<Record<string, readonly [path: string, what: string]>> = {

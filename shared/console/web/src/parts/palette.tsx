@@ -16,7 +16,8 @@ export function Palette({ entries, onClose }: { entries: readonly Entry[]; onClo
 	const go = (entry: Entry | undefined) => {
 		if (!entry) return;
 		onClose();
-		route(entry.href);
+		if (entry.away) location.assign(entry.href);
+		else route(entry.href);
 	};
 	return (
 		<Dialog title="Go to" onClose={onClose}>
@@ -87,7 +88,7 @@ export function KeyHelp({ onClose }: { onClose: () => void }) {
 			</div>
 			<p class="meta">
 				No key decides an approval. Single keys can be turned off in the <a href="/settings/preferences">preferences</a>
-				.
+				. The <a href="/docs">documentation</a> has the guides.
 			</p>
 		</Dialog>
 	);
