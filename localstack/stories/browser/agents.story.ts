@@ -320,5 +320,5 @@ story("the editor comes with the definition alone, and is small", async (s) => {
 	await ann.link("Definition").click();
 	await ann.page.locator(".cm-content").waitFor();
 	await ann.page.waitForLoadState("networkidle");
-	assert.ok(ann.loaded.bytes - before <= 145_000, `${ann.loaded.bytes - before} bytes of the editor`);
+	assert.ok(ann.loaded.bytes - before <= 140_000, `${ann.loaded.bytes - before} bytes of the editor`);
 });

@@ -149,6 +149,8 @@ export class Person {
 	 * by axe and for scrolling sideways. The page must not change meanwhile. */
 	async shots(name: string, sizes = [phone, desk]): Promise<void> {
 		await mkdir(".local/shots", { recursive: true });
+		await this.page.locator("h1, .error-note").first().waitFor();
+		await this.page.locator(".loading").first().waitFor({ state: "detached" });
 		const before = this.page.viewportSize();
 		for (const size of sizes) {
 			const { width } = size;
@@ -166,6 +168,11 @@ export class Person {
 		}
 		await this.page.emulateMedia({ colorScheme: null });
 		if (before) await this.page.setViewportSize(before);
+	}
+
+	/** picture takes one picture, without any check, into .local/shots. */
+	async picture(name: string): Promise<void> {
+		await this.page.screenshot({ path: `.local/shots/${name}.png` });
 	}
 
 	/** mutations counts the changes of the document while something happens. */

@@ -42,9 +42,10 @@ const styles = {
 		build.onLoad({ filter: /.*/, namespace: "styles" }, async () => {
 			const files = (await readdir(join(src, "style"))).filter((name) => name.endsWith(".css")).sort();
 			return {
-				contents: ["@layer reset, tokens, parts, pages;", ...files.map((name) => `@import "./style/${name}";`)].join(
-					"\n",
-				),
+				contents: [
+					"@layer reset, tokens, parts, pages, forced;",
+					...files.map((name) => `@import "./style/${name}";`),
+				].join("\n"),
 				loader: "css",
 				resolveDir: src,
 				watchDirs: [join(src, "style")],

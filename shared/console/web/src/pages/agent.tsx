@@ -3,7 +3,7 @@ import { type Agent, agentAsk, type OpenAgent, useKnowledge } from "../agents.ts
 import { keys } from "../asks.ts";
 import { api, take } from "../door.ts";
 import { where } from "../editor/places.ts";
-import { useMay } from "../me.ts";
+import { useMay, useMe } from "../me.ts";
 import { ErrorNote } from "../parts/error.tsx";
 import { Flow } from "../parts/flow.tsx";
 import { Id } from "../parts/id.tsx";
@@ -36,7 +36,9 @@ export default function AgentPage() {
 	const { id = "", tab } = useRoute().params;
 	const answer = useAsk(agentAsk(id));
 	const above = <a href="/agents">Agents</a>;
-	if (!answer.data) {
+	// With the rights come the buttons: later they would move what is below them.
+	const known = useMe().data !== undefined;
+	if (!answer.data || !known) {
 		const gone = answer.error?.status === 404;
 		return (
 			<Page title="Agent" above={above}>
@@ -147,8 +149,8 @@ function Overview({ open: { agent } }: { open: OpenAgent }) {
 				<Warnings agent={agent} onPick={pick} />
 			</div>
 			<aside class="overview-side" aria-label="Figures">
-				<Cost agent={agent} outline={outline} when={knowledge.actions.length > 0} />
 				<Figures agent={agent} />
+				<Cost agent={agent} outline={outline} when={knowledge.actions.length > 0} />
 			</aside>
 		</div>
 	);

@@ -71,7 +71,7 @@ export default function Agents() {
 			</Filters>
 			{answer.error && !answer.data ? (
 				<ErrorNote error={answer.error} what="the agents" again={() => void answer.refetch()} />
-			) : !answer.data ? (
+			) : !answer.data || !me ? (
 				<Loading what="the agents" />
 			) : rows.length === 0 ? (
 				<Empty title={all.length === 0 ? "No agent yet" : "No agent is like that"}>

@@ -125,7 +125,6 @@ export function Approval({ id, beside }: { id: string; beside?: boolean }) {
 					</ul>
 				</section>
 			)}
-			<Evidence run={run.data} failed={run.error} until={approval.step_id} />
 			<section class="approval-who">
 				<h2>Who may decide</h2>
 				<p>
@@ -147,6 +146,7 @@ export function Approval({ id, beside }: { id: string; beside?: boolean }) {
 					<Id id={approval.id} /> · run <a href={`/runs/${approval.execution_id}`}>{approval.execution_id}</a>
 				</p>
 			</section>
+			<Evidence run={run.data} failed={run.error} until={approval.step_id} />
 			<Dock approval={approval} actions={actions} run={run.data} />
 		</article>
 	);
@@ -201,7 +201,7 @@ function ActionCard({
 					{step && !step.certain && " · only if its condition holds"}
 				</span>
 			</h3>
-			{catalogued && <p class="meta">{catalogued.description}</p>}
+			<p class="meta action-about">{catalogued?.description}</p>
 			{shown.params === null ? (
 				<p class="meta">Its values are known later.</p>
 			) : (
@@ -234,7 +234,7 @@ const mostFields = 12;
 function Evidence({ run, failed, until }: { run: Run | undefined; failed: Fault | null; until: string }) {
 	if (!run) {
 		return (
-			<section>
+			<section class="evidence">
 				<h2>Why</h2>
 				{failed ? (
 					<p class="meta">The run could not be read: {failed.message}</p>
@@ -251,7 +251,7 @@ function Evidence({ run, failed, until }: { run: Run | undefined; failed: Fault 
 		.slice(0, at < 0 ? undefined : at)
 		.filter((s) => s.step_type === "ai_reason" && s.output !== null);
 	return (
-		<section>
+		<section class="evidence">
 			<h2>Why</h2>
 			<blockquote class="quote">
 				<p class="quote-by">

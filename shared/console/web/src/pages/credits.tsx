@@ -81,10 +81,6 @@ export default function Credits() {
 					)}
 				</section>
 			</div>
-			<section class="card">
-				<h2>Twelve months</h2>
-				{history.data ? <History months={history.data.history} /> : <Loading what="the history" />}
-			</section>
 			<section class="card" id="quotas">
 				<h2>Quotas of the plan</h2>
 				{limits.data ? (
@@ -111,8 +107,12 @@ export default function Credits() {
 						</tbody>
 					</table>
 				) : (
-					<Loading what="the quotas" />
+					<Loading what="the quotas" rows={6} />
 				)}
+			</section>
+			<section class="card">
+				<h2>Twelve months</h2>
+				{history.data ? <History months={history.data.history} /> : <Loading what="the history" />}
 			</section>
 		</Page>
 	);

@@ -140,28 +140,6 @@ function One({ event }: { event: EventType }) {
 				</p>
 			)}
 			<section>
-				<h3>Agents that listen</h3>
-				{!listening ? (
-					<Loading what="the agents" rows={1} />
-				) : listening.length === 0 ? (
-					<p class="meta">None.</p>
-				) : (
-					<ul class="home-rows">
-						{listening.map((a) => (
-							<li key={a.id}>
-								<a href={`/agents/${a.id}`}>
-									<span data-tone={state(agentStates, a.status).tone}>
-										<Mark tone={state(agentStates, a.status).tone} />
-									</span>
-									<bdi class="grow">{a.name}</bdi>
-									<span class="meta">{state(agentStates, a.status).label}</span>
-								</a>
-							</li>
-						))}
-					</ul>
-				)}
-			</section>
-			<section>
 				<h3>Fields for filters</h3>
 				{event.filterable_fields.length === 0 ? (
 					<p class="meta">It has none.</p>
@@ -201,6 +179,28 @@ function One({ event }: { event: EventType }) {
 			<section>
 				<h3>A sample</h3>
 				<Json value={event.sample_payload} label={`Sample of ${event.display_name}`} path="event_payload" />
+			</section>
+			<section>
+				<h3>Agents that listen</h3>
+				{!listening ? (
+					<Loading what="the agents" rows={1} />
+				) : listening.length === 0 ? (
+					<p class="meta">None.</p>
+				) : (
+					<ul class="home-rows">
+						{listening.map((a) => (
+							<li key={a.id}>
+								<a href={`/agents/${a.id}`}>
+									<span data-tone={state(agentStates, a.status).tone}>
+										<Mark tone={state(agentStates, a.status).tone} />
+									</span>
+									<bdi class="grow">{a.name}</bdi>
+									<span class="meta">{state(agentStates, a.status).label}</span>
+								</a>
+							</li>
+						))}
+					</ul>
+				)}
 			</section>
 		</article>
 	);

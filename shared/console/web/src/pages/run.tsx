@@ -3,7 +3,7 @@ import { useLocation, useRoute } from "preact-iso";
 import { keys, runAsk, versionAsk } from "../asks.ts";
 import type { Schema } from "../door.ts";
 import { useKeys } from "../keys.ts";
-import { useMay } from "../me.ts";
+import { useMay, useMe } from "../me.ts";
 import { isOpen } from "../paces.ts";
 import { ErrorNote } from "../parts/error.tsx";
 import { Tabs, useFilter } from "../parts/filters.tsx";
@@ -37,7 +37,8 @@ export default function RunPage() {
 	const id = useRoute().params.id ?? "";
 	const answer = useAsk(runAsk(id));
 	const run = answer.data;
-	if (!run) {
+	const known = useMe().data !== undefined; // with the rights come the buttons
+	if (!run || !known) {
 		return (
 			<Page title="Run" above={<a href="/runs">Runs</a>}>
 				{answer.error ? (

@@ -1,6 +1,7 @@
 import type { ComponentType } from "preact";
 import { useRoute } from "preact-iso";
-import { useMay } from "../me.ts";
+import { useMay, useMe } from "../me.ts";
+import { Loading } from "../parts/loading.tsx";
 import { Page } from "../parts/page.tsx";
 import { choices, type Preferences, prefer, preferences } from "../preferences.ts";
 import { Audit } from "./audit.tsx";
@@ -32,6 +33,13 @@ export default function Settings() {
 	const mine = tabs.filter((t) => manages || !t.manages);
 	const now = mine.find((t) => t.name === tab) ?? (tab ? undefined : mine[0]);
 	const Part = now?.part ?? PreferencesTab;
+	if (!useMe().data) {
+		return (
+			<Page title="Settings">
+				<Loading what="the settings" />
+			</Page>
+		);
+	}
 	return (
 		<Page title="Settings">
 			<nav class="tabs" aria-label="Settings">

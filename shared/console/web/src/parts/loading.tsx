@@ -8,7 +8,12 @@ export function Loading({ rows = 5, what }: { rows?: number; what: string }) {
 		return () => clearTimeout(timer);
 	}, []);
 	return (
-		<div class="loading" role="status" aria-label={`Loading ${what}`}>
+		<div
+			class="loading"
+			role="status"
+			aria-label={`Loading ${what}`}
+			style={{ minBlockSize: `calc(var(--row) * ${rows})` }}
+		>
 			{late && Array.from({ length: rows }, (_, n) => <div key={n} class="bone" />)}
 		</div>
 	);

@@ -1,5 +1,5 @@
 import { type Signal, useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import { Component, type ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { announce } from "../announce.ts";
@@ -42,7 +42,7 @@ interface TableProps<T> {
 /** A Table lists rows that have a page. New rows wait behind a pill, so that nothing moves
  * under the pointer; j and k move the focus, Enter opens, x selects. */
 export function Table<T>(props: TableProps<T>) {
-	const { label, rows: answer, keyOf, hrefOf, columns, below, selected, list, current } = props;
+	const { label, rows: answer, keyOf, columns, selected, list, current } = props;
 	const { route } = useLocation();
 	const taken = useSignal(0); // renders again after the pill
 	const body = useRef<HTMLTableSectionElement>(null);
@@ -114,53 +114,81 @@ export function Table<T>(props: TableProps<T>) {
 				<tbody ref={body}>
 					{rows.map((row) => {
 						const key = keyOf(row);
-						const more = below?.(row);
-						const href = hrefOf(row);
 						return (
-							<tr
+							<Row
 								key={key}
-								data-key={key}
-								class={current === key ? "current" : undefined}
-								onClick={(event) => {
-									if (event.target instanceof Element && event.target.closest("a, button, input, label, summary"))
-										return;
-									if (getSelection()?.isCollapsed === false) return; // a text is being selected
-									if (event.metaKey || event.ctrlKey) window.open(href, "_blank", "noopener");
-									else route(href);
-								}}
-							>
-								{selected && (
-									<td class="check">
-										<label>
-											<input type="checkbox" checked={selected.value.has(key)} onChange={() => toggle(key)} />
-											<span class="hidden">Select {props.nameOf(row)}</span>
-										</label>
-									</td>
-								)}
-								{columns.map((c, n) => (
-									<td key={c.title} class={classOf(c)}>
-										{n === 0 ? (
-											<a
-												class="row-link"
-												href={href}
-												aria-label={props.nameOf(row)}
-												aria-current={current === key ? "true" : undefined}
-											>
-												{c.cell(row)}
-											</a>
-										) : (
-											c.cell(row)
-										)}
-										{c.grows && more && <div class="below">{more}</div>}
-									</td>
-								))}
-							</tr>
+								id={key}
+								row={row}
+								of={props}
+								open={route}
+								checked={selected?.value.has(key)}
+								current={current === key}
+								onToggle={() => toggle(key)}
+							/>
 						);
 					})}
 				</tbody>
 			</table>
 		</div>
 	);
+}
+
+interface RowProps<T> {
+	id: string;
+	row: T;
+	of: TableProps<T>;
+	open: (href: string) => void;
+	/** Undefined: rows cannot be selected. */
+	checked: boolean | undefined;
+	current: boolean;
+	onToggle: () => void;
+}
+
+/** A Row is rendered again only when the row itself, its selection or the columns change: of
+ * 500 rows one is selected without the others. */
+class Row<T> extends Component<RowProps<T>> {
+	override shouldComponentUpdate(next: RowProps<T>): boolean {
+		const { row, checked, current, of } = this.props;
+		return next.row !== row || next.checked !== checked || next.current !== current || next.of.columns !== of.columns;
+	}
+
+	override render({ id, row, of, open, checked, current, onToggle }: RowProps<T>) {
+		const more = of.below?.(row);
+		const href = of.hrefOf(row);
+		return (
+			<tr
+				data-key={id}
+				class={current ? "current" : undefined}
+				onClick={(event) => {
+					if (event.target instanceof Element && event.target.closest("a, button, input, label, summary")) return;
+					if (getSelection()?.isCollapsed === false) return; // a text is being selected
+					if (event.metaKey || event.ctrlKey) window.open(href, "_blank", "noopener");
+					else open(href);
+				}}
+			>
+				{checked !== undefined && (
+					<td class="check">
+						<label>
+							<input type="checkbox" checked={checked} onChange={onToggle} />
+							<span class="hidden">Select {of.nameOf(row)}</span>
+						</label>
+					</td>
+				)}
+				{of.columns.map((c, n) => (
+					<td key={c.title} class={classOf(c)}>
+						{n === 0 ? (
+							<a class="row-link" href={href} aria-label={of.nameOf(row)} aria-current={current ? "true" : undefined}>
+								{c.cell(row)}
+							</a>
+						) : (
+							c.cell(row)
+						)}
+						{c.grows && more && <div class="below">{more}</div>}
+					</td>
+				))}
+			</tr>
+		);
+	}
 }
 
 function classOf<T>(c: Column<T>): string | undefined {
