@@ -54,6 +54,10 @@ story(
 		await ann.button("Create draft").click();
 		await ann.heading("When ticket created").waitFor();
 		await ann.button("Activate").click();
+		await ann.sees("This is everything that it can do from then on");
+		await ann.sees(/^A run takes at most/);
+		await ann.shots("activate");
+		await ann.button("Activate it").click();
 		await ann.button("Pause").waitFor();
 		const ticket = { ticket_id: "tkt_1", priority: "p2", client_id: "cli_acme" };
 		await org.publish("psa:ticket.created", ticket);

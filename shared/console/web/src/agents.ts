@@ -41,7 +41,7 @@ export async function update(id: string, body: string, etag?: string): Promise<O
 		}),
 	);
 	put(keys.agent(id), answer);
-	stale(keys.agents, [...keys.agent(id), "versions"]);
+	stale(keys.agents, [...keys.agent(id), "versions"], keys.capabilities(id));
 	return answer;
 }
 

@@ -11,6 +11,7 @@ export const keys = {
 	run: (id: string) => ["run", id] as const,
 	agents: ["agents"] as const, // all lists of agents
 	agent: (id: string) => ["agent", id] as const,
+	capabilities: (id: string) => ["agent", id, "capabilities"] as const,
 };
 
 /** Approvals of one status, at most 200, the newest first. */

@@ -11,6 +11,7 @@ import { announce } from "../announce.ts";
 import { keys } from "../asks.ts";
 import { api, take } from "../door.ts";
 import { useMay } from "../me.ts";
+import { Capable } from "../parts/capable.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Said } from "../parts/quote.tsx";
@@ -26,9 +27,11 @@ export function StatusButton({ agent, small }: { agent: One; small?: boolean }) 
 	const busy = useSignal(false);
 	const failed = useSignal("");
 	if (!edits || agent.status === "error") return null;
+	const asking = useSignal(false);
 	const active = agent.status === "active";
 	const act = active ? "Pause" : "Activate";
 	const change = async () => {
+		asking.value = false;
 		if (busy.value || refusal) return;
 		busy.value = true;
 		failed.value = "";
@@ -51,13 +54,19 @@ export function StatusButton({ agent, small }: { agent: One; small?: boolean }) 
 				aria-label={small ? name : undefined}
 				aria-disabled={busy.value || refusal !== ""}
 				title={refusal || undefined}
-				onClick={() => void change()}
+				onClick={() => {
+					if (active || refusal) void change();
+					else asking.value = true;
+				}}
 			>
 				<Icon shapes={active ? pause : play} size={14} />
 				{act}
 				{!small && agent.type === "system" && " for this organization"}
 			</button>
 			{refusal && !small && <span class="meta act-why">{refusal}</span>}
+			{asking.value && (
+				<ActivateDialog agent={agent} onClose={() => (asking.value = false)} onActivate={() => void change()} />
+			)}
 			{failed.value && (
 				<Dialog title={`${agent.name} is still ${agent.status}`} onClose={() => (failed.value = "")}>
 					<p>{failed.value}</p>
@@ -72,6 +81,41 @@ export function StatusButton({ agent, small }: { agent: One; small?: boolean }) 
 				</Dialog>
 			)}
 		</span>
+	);
+}
+
+/** An ActivateDialog shows what an agent can do before it does it. */
+function ActivateDialog({ agent, onClose, onActivate }: { agent: One; onClose: () => void; onActivate: () => void }) {
+	const report = useAsk({
+		key: keys.capabilities(agent.id),
+		ask: () => take(api.GET("/api/agents/{id}/capabilities", { params: { path: { id: agent.id } } })),
+	});
+	const known = report.data !== undefined || report.error !== null;
+	return (
+		<Dialog title={`Activate ${agent.name}?`} onClose={onClose} wide>
+			<p>This is everything that it can do from then on:</p>
+			<div class="capable-place" aria-busy={!known}>
+				{report.data ? (
+					<Capable report={report.data} />
+				) : (
+					report.error && <p class="note">What it can do is not known: {sayOf(report.error)}</p>
+				)}
+			</div>
+			<div class="actions">
+				<button type="button" class="button" onClick={onClose}>
+					Cancel
+				</button>
+				<button
+					type="button"
+					class="button primary"
+					aria-disabled={!known}
+					title={known ? undefined : "What it can do is being read."}
+					onClick={() => known && onActivate()}
+				>
+					Activate it
+				</button>
+			</div>
+		</Dialog>
 	);
 }
 

@@ -4,12 +4,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { agentAsk, type OpenAgent, sayOf, update, useKnowledge } from "../agents.ts";
 import { announce } from "../announce.ts";
-import { Fault } from "../door.ts";
+import { Fault, type Schema } from "../door.ts";
 import { changes, summary } from "../editor/diff.ts";
 import { bodyOf, read, textOf } from "../editor/document.ts";
 import { drafts, drop, keyOf, type Stored, shelf, store } from "../editor/drafts.ts";
 import { useKeys } from "../keys.ts";
 import { useMay, useMe } from "../me.ts";
+import { Widening } from "../parts/capable.tsx";
 import { Changes } from "../parts/changes.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { When } from "../parts/when.tsx";
@@ -283,6 +284,7 @@ export default function Definition({ open }: { open: OpenAgent }) {
 					base={base}
 					before={baseText}
 					after={text}
+					change={bench.current?.change()}
 					effects={effectsOf(outlineOf(read(text), knowledge), agent.status, base.agent.version + 1)}
 					onClose={() => (saving.value = false)}
 					onSaved={saved}
@@ -322,6 +324,8 @@ interface SaveDialogProps {
 	base: OpenAgent;
 	before: string;
 	after: string;
+	/** What it lets the agent do more and less, where that is known. */
+	change?: Schema["CapabilityChange"] | undefined;
 	effects: readonly string[];
 	/** The words of the button. */
 	act?: string;
@@ -331,7 +335,7 @@ interface SaveDialogProps {
 }
 
 /** A SaveDialog shows what will change and what that does, before it saves. */
-export function SaveDialog({ base, before, after, effects, act, onClose, onSaved, onLost }: SaveDialogProps) {
+export function SaveDialog({ base, before, after, change, effects, act, onClose, onSaved, onLost }: SaveDialogProps) {
 	const busy = useSignal(false);
 	const failed = useSignal("");
 	const version = base.agent.version + 1;
@@ -354,6 +358,7 @@ export function SaveDialog({ base, before, after, effects, act, onClose, onSaved
 		<Dialog title={renames ? "Save the agent?" : `Save as version ${version}?`} onClose={onClose} wide>
 			<p class="meta">{summary(found)}</p>
 			<Changes before={before} after={after} />
+			{change && !renames && <Widening change={change} />}
 			<ul class="effects">
 				{(renames ? ["The definition stays the same, so this makes no new version."] : effects).map((effect) => (
 					<li key={effect}>{effect}</li>

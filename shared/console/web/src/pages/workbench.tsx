@@ -25,6 +25,8 @@ export interface WorkbenchHandle {
 	nextFinding(): void;
 	/** Why the text cannot be saved yet; empty when it can. */
 	ready(): string;
+	/** What the text lets the agent do more and less than now; undefined while that is not known. */
+	change(): Schema["CapabilityChange"] | undefined;
 }
 
 interface WorkbenchProps {
@@ -52,6 +54,8 @@ interface Check {
 	/** Faults that keep it from being saved. */
 	faults: readonly Schema["Fault"][];
 	warnings: readonly Schema["Fault"][];
+	/** What it makes wider and narrower, for a valid change of an agent. */
+	change?: Schema["CapabilityChange"] | undefined;
 	/** Why it could not be checked; saving checks it again. */
 	failed: string;
 }
@@ -116,6 +120,7 @@ export function Workbench(props: WorkbenchProps) {
 		set: (next) => editor.current?.set(next),
 		nextFinding: () => editor.current?.nextFinding(),
 		ready: () => hindrance,
+		change: () => current?.change,
 	};
 	const { onState } = props;
 	useEffect(() => onState(), [hindrance]);
@@ -240,7 +245,7 @@ function lineOf(text: string, at: number): number {
 async function checked(text: string, agentId: string | undefined): Promise<Check> {
 	try {
 		const answer = await validate(bodyOf(text), agentId);
-		return { text, faults: answer.details, warnings: answer.warnings, failed: "" };
+		return { text, faults: answer.details, warnings: answer.warnings, change: answer.change, failed: "" };
 	} catch (e) {
 		if (e instanceof Fault && e.details.length > 0) return { text, faults: e.details, warnings: [], failed: "" };
 		if (e instanceof Fault && e.status > 0 && e.status < 500 && e.status !== 429 && e.status !== 401) {
