@@ -22,14 +22,14 @@
 package definition
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/id"
-	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // The bounds of a definition.
@@ -289,6 +289,10 @@ func (s Step) RequiresApproval() bool {
 	return s.GateStep != nil && s.If == nil && s.OnError != Continue && s.Expiry() != Approve
 }
 
-// Mentions reports whether the JSON of the definition contains a word. A caller
-// uses it to load only the data that the definition may read.
-func (d Definition) Mentions(word string) bool { return strings.Contains(jsonvalue.Canonical(d), word) }
+// Mentions reports whether the JSON of the definition contains a word, which has only
+// letters, digits, dots and underscores. A caller uses it to load only the data that the
+// definition may read.
+func (d Definition) Mentions(word string) bool {
+	data, err := json.Marshal(d)
+	return err != nil || bytes.Contains(data, []byte(word))
+}
