@@ -218,6 +218,29 @@ story(
 	},
 );
 
+story("the session ends while a definition is written: after a sign-in the text is there and is saved", async (s) => {
+	const org = await s.org();
+	const id = await org.agent([note()]);
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open(`/agents/${id}/definition`);
+	await ann.sees(/^valid/);
+	ann.expected.add(401);
+	await ann.context.clearCookies();
+	await write(ann.page, await definitionOf(org, id, () => ({ steps: [note({ name: "Typed meanwhile" })] })));
+	await ann.page.getByRole("dialog").getByText("Your session ended").waitFor();
+	await ann.signIn(org, "user_ann", "member");
+	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
+	await ann.page.getByRole("dialog").waitFor({ state: "detached" });
+	await ann.page
+		.locator(".cm-content")
+		.getByText(/Typed meanwhile/)
+		.waitFor();
+	await ann.button("Check again").click(); // the check was refused with the session
+	await save(ann);
+	const saved = await org.get(`/api/agents/${id}`);
+	assert.equal((saved.steps as Doc[])[0]?.name, "Typed meanwhile");
+});
+
 story("versions are compared, and a roll back makes a new version like the old one", async (s) => {
 	const org = await s.org();
 	const id = await org.agent([gate(), isolate()]);

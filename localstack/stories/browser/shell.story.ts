@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { eventually, outputs, phone, story } from "./kit.ts";
+import { eventually, gate, outputs, phone, story } from "./kit.ts";
 
 story("every page opens for each role without an error, and a phone's bar leads to all of them", async (s) => {
 	const org = await s.org();
@@ -50,6 +50,22 @@ story("the session ends while a page is open: the page stays, and works again af
 	await ann.signIn(org, "user_ann", "owner");
 	await ann.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
 	await ann.page.getByRole("dialog").waitFor({ state: "detached" });
+});
+
+story("a link to another organization's run, approval or agent says that it is not in this one", async (s) => {
+	const theirs = await s.org();
+	const agent = await theirs.agent([gate()]);
+	await theirs.escalate();
+	const approval = await theirs.approval();
+	const ours = await s.org();
+	const ann = await s.person(ours, "user_ann", "owner");
+	ann.expected.add(404);
+	for (const path of [`/runs/${approval.execution_id}`, `/approvals/${approval.id}`, `/agents/${agent}`]) {
+		await ann.open(path);
+		await ann.page.getByText(/ is not in /).waitFor();
+		assert.equal(await ann.page.getByText("Story agent").count(), 0, path);
+	}
+	await ann.shots("not-in-this-organization");
 });
 
 story("preferences are kept in the browser, and single keys can be turned off", async (s) => {
