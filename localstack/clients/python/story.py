@@ -41,6 +41,7 @@ from one_agents.models import (
     Category,
     Comparison,
     ConditionContext,
+    Credits,
     Decision,
     DecisionInput,
     Error,
@@ -193,7 +194,12 @@ def inspected(client: AuthenticatedClient, agent: Agent, event: str, run: str) -
     check(all(s.status == StepStatus.COMPLETED for s in execution.steps), execution.steps)
     check(execution.credits_used == execution.steps[0].credits_used == 5, execution)
     check(execution.trigger_event.payload["ticket_id"] == "tkt_7", execution.trigger_event)
-    credits_ = must(get_credits.sync(client=client), "credits")
+
+    def summed() -> Credits | None:
+        found = must(get_credits.sync(client=client), "credits")
+        return found if agent.id in found.by_agent.additional_properties else None
+
+    credits_ = eventually("the credits are summed", summed)  # a second after the run ends
     check(credits_.by_agent[agent.id] == credits_.by_model.quick == 5, credits_)
     activity = must(list_activity.sync(agent.id, client=client), "activity").activity
     check([(a.outcome, a.execution_id) for a in activity] == [(Outcome.STARTED, run)], activity)
