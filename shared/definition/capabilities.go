@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -188,9 +189,8 @@ func (w *walk) step(s Step, when []string) Bounds {
 }
 
 func (w *walk) ask(s Step, when []string) Bounds {
-	sees := w.paths(s.Prompt, s.System)
 	w.all.Asks = append(w.all.Asks, Ask{
-		Step: s.ID, Model: s.Model, Sees: sees, From: w.origins(s.Prompt, s.System), When: when, Credits: s.Model.Price(),
+		Step: s.ID, Model: s.Model, Sees: paths(s.Prompt, s.System), From: w.origins(s.Prompt, s.System), When: when, Credits: s.Model.Price(),
 	})
 	w.keep(s, []Origin{Origin("model:" + s.ID)})
 	return Bounds{Credits: s.Model.Price()}
@@ -237,8 +237,8 @@ func (w *walk) people(s Step, when []string) Bounds {
 		Seconds: int64(s.TimeLimit().Seconds()), When: when, Required: s.RequiresApproval(),
 	}
 	if s.EscalateTo != nil {
-		a.Roles = list(distinct(slices.Concat(a.Roles, s.EscalateTo.Roles)))
-		a.Users = list(distinct(slices.Concat(a.Users, s.EscalateTo.Users)))
+		a.Roles = join(a.Roles, s.EscalateTo.Roles)
+		a.Users = join(a.Users, s.EscalateTo.Users)
 	}
 	w.all.People = append(w.all.People, a)
 	words, told := w.origins(s.Message), []Origin{}
@@ -293,13 +293,11 @@ func (w *walk) keep(s Step, from []Origin) {
 	}
 }
 
-// paths returns the paths that placeholders name, sorted, and keeps those into what
-// comes from outside the run.
-func (w *walk) paths(values ...any) []string {
+// paths returns the paths that placeholders name, sorted.
+func paths(values ...any) []string {
 	all := []string{}
 	for _, p := range named(values) {
 		all = append(all, p.String())
-		w.read(p)
 	}
 	return distinct(all)
 }
@@ -322,7 +320,7 @@ func (w *walk) origins(values ...any) []Origin {
 		w.read(p)
 		from = join(from, w.originOf(p))
 	}
-	return join(from, nil)
+	return from
 }
 
 // written reports whether a value has a part that the author wrote: anything except
@@ -407,10 +405,8 @@ func with(from []Origin, who string, step id.Step) []Origin {
 	return join(from, []Origin{Origin(who + ":" + string(step))})
 }
 
-// join returns two lists of origins as one, sorted and without duplicates.
-func join(a, b []Origin) []Origin {
-	return list(distinct(slices.Concat(a, b)))
-}
+// join returns two lists as one, sorted and without duplicates.
+func join[T cmp.Ordered](a, b []T) []T { return list(distinct(slices.Concat(a, b))) }
 
 // list returns a list that is not nil, for JSON.
 func list[T any](l []T) []T {
@@ -420,18 +416,17 @@ func list[T any](l []T) []T {
 	return l
 }
 
-// and returns the bounds of steps that follow each other.
+// and returns the bounds of steps that follow each other, without Seconds: Patience knows
+// the waits of a whole definition.
 func (b Bounds) and(c Bounds) Bounds {
 	return Bounds{
-		Credits: b.Credits + c.Credits, Actions: b.Actions + c.Actions, Messages: b.Messages + c.Messages,
-		People: b.People + c.People, Seconds: b.Seconds + c.Seconds,
+		Credits: b.Credits + c.Credits, Actions: b.Actions + c.Actions, Messages: b.Messages + c.Messages, People: b.People + c.People,
 	}
 }
 
 // or returns the bounds of steps of which a run takes one part.
 func (b Bounds) or(c Bounds) Bounds {
 	return Bounds{
-		Credits: max(b.Credits, c.Credits), Actions: max(b.Actions, c.Actions), Messages: max(b.Messages, c.Messages),
-		People: max(b.People, c.People), Seconds: max(b.Seconds, c.Seconds),
+		Credits: max(b.Credits, c.Credits), Actions: max(b.Actions, c.Actions), Messages: max(b.Messages, c.Messages), People: max(b.People, c.People),
 	}
 }

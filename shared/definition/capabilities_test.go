@@ -57,7 +57,7 @@ func TestCapabilitiesSayWhoseWordsReachWhom(t *testing.T) {
 		t.Errorf("a note can cause %v", got.CanCause)
 	}
 	tell := got.Tells[1]
-	// The product's reply may repeat what it was sent.
+	// A product may repeat in its reply what the run sent to it.
 	if want := []definition.Origin{"author", "event", "model:triage", "product:note"}; !slices.Equal(tell.Words, want) ||
 		!slices.Equal(tell.To, []string{"+15551234567"}) || !slices.Equal(tell.ToFrom, []definition.Origin{"event"}) {
 		t.Errorf("%+v, want words from %v", tell, want)
@@ -100,11 +100,7 @@ func TestEveryStepOfADefinitionIsInItsCapabilities(t *testing.T) {
 
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
-		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := parsed(t, r, doc)
+		d := parsed(t, r, drawn(t, r, "definition"))
 		c := r.Capabilities(d)
 		var want, got []string
 		definition.EachStep(d.Steps, func(s definition.Step) {
@@ -146,11 +142,7 @@ func TestAChangeIsWiderOneWayAndNarrowerTheOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var both [2]definition.Capabilities
 		for i := range both {
-			doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, fmt.Sprint("definition", i)))))
-			if err != nil {
-				t.Fatal(err)
-			}
-			both[i] = r.Capabilities(parsed(t, r, doc))
+			both[i] = r.Capabilities(parsed(t, r, drawn(t, r, fmt.Sprint("definition ", i))))
 		}
 		there, back := both[1].After(both[0]), both[0].After(both[1])
 		for i, d := range back.Narrower {

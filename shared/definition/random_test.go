@@ -320,16 +320,22 @@ func definitions(c catalog.Catalog) *rapid.Generator[map[string]any] {
 	})
 }
 
+// drawn returns a random definition as a document, whose numbers have the types that
+// decoding a request gives them.
+func drawn(t *rapid.T, r definition.Rules, label string) map[string]any {
+	doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, label))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
 func TestADefinitionSurvivesItsJSON(t *testing.T) {
 	t.Parallel()
 
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
-		// The numbers must have the types that decoding a request gives them.
-		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
-		if err != nil {
-			t.Fatal(err)
-		}
+		doc := drawn(t, r, "definition")
 		d, err := r.Parse(doc)
 		if err != nil {
 			t.Fatalf("refused:\n%s\n%s", strings.Join(faults(err), "\n"), jsonvalue.Canonical(doc))
@@ -371,14 +377,11 @@ func TestOneUnknownFieldAnywhereIsRefused(t *testing.T) {
 
 	r := rules(t)
 	rapid.Check(t, func(t *rapid.T) {
-		doc, err := jsonvalue.Object([]byte(jsonvalue.Canonical(definitions(r.Catalog).Draw(t, "definition"))))
-		if err != nil {
-			t.Fatal(err)
-		}
+		doc := drawn(t, r, "definition")
 		places := objects("", doc)
 		at := rapid.SampledFrom(slices.Sorted(maps.Keys(places))).Draw(t, "place")
 		places[at]["zz_unknown"] = "x"
-		_, err = r.Parse(doc)
+		_, err := r.Parse(doc)
 		want := strings.TrimPrefix(at+".zz_unknown", ".")
 		if !slices.ContainsFunc(faults(err), func(f string) bool { return strings.HasPrefix(f, want+": ") }) {
 			t.Errorf("%s is not refused: %v", want, faults(err))

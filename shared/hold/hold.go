@@ -283,7 +283,7 @@ const writers = 25
 // An effect is what a pass did to one run or more.
 type effect struct {
 	changed int
-	stopped bool // whether a worker may be executing one that was held or cancelled
+	stopped bool // whether a worker may be executing a run that the pass held or cancelled
 }
 
 func (e effect) plus(o effect) effect {

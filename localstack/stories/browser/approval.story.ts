@@ -223,7 +223,7 @@ story("the list puts what ends first on top, keeps what was decided in its place
 	await pill.click();
 	await cards.nth(1).waitFor();
 	assert.match((await cards.first().textContent()) ?? "", /Reopen it\?.*destructive/s);
-	await one.getByText(`Isolate ${late}?`).waitFor(); // what was open stays open
+	await one.getByText(`Isolate ${late}?`).waitFor(); // the open approval stays open
 	await ann.page.locator("h1").click();
 	await ann.page.keyboard.press("k");
 	await one.getByText("Reopen it?").first().waitFor();

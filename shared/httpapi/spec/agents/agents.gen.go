@@ -304,7 +304,7 @@ type Activity struct {
 	// ClientID The client that the event is about; null when it names none, and for an old entry.
 	ClientID *string `json:"client_id"`
 
-	// RelatedExecutionID The execution because of which none was started: the one that an event with the same content started (`duplicate`), or the one that caused the event (`loop_guard`). Null otherwise, when it is not known, and for an old entry.
+	// RelatedExecutionID The execution that kept the agent from starting: an event with the same content started it (`duplicate`), or it caused the event (`loop_guard`). Null for every other outcome, when the platform does not know the execution, and for an old entry.
 	RelatedExecutionID *string `json:"related_execution_id"`
 
 	// Fault The comparison that refused the event (`filtered`, `condition_not_met`); null otherwise, when no single comparison did, and for an old entry.

@@ -36,7 +36,8 @@ export default function AgentPage() {
 	const { id = "", tab } = useRoute().params;
 	const answer = useAsk(agentAsk(id));
 	const above = <a href="/agents">Agents</a>;
-	// With the rights come the buttons: later they would move what is below them.
+	// The page waits for the rights of the person, which decide about its buttons: buttons
+	// that came later would move what is below them.
 	const known = useMe().data !== undefined;
 	if (!answer.data || !known) {
 		const gone = answer.error?.status === 404;
