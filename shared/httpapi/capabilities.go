@@ -11,7 +11,7 @@ import (
 
 func readGetCapabilities(in *request) spec.GetCapabilitiesRequestObject {
 	return spec.GetCapabilitiesRequestObject{ID: in.agent(), Params: spec.GetCapabilitiesParams{
-		Version: in.versionParam("version"), Against: in.versionParam("against"),
+		Version: in.versionOf("version"), Against: in.versionOf("against"),
 	}}
 }
 

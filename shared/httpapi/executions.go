@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"net/http"
-	"strconv"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/event"
@@ -60,20 +59,6 @@ func readListExecutions(in *request) spec.ListExecutionsRequestObject {
 		in.Fault("version", "needs agent_id: each agent has its own versions")
 	}
 	return spec.ListExecutionsRequestObject{Params: p}
-}
-
-// versionOf returns a query parameter that must be the number of a version, or nil.
-func (in *request) versionOf(name string) *int {
-	s := in.param(name)
-	if s == nil {
-		return nil
-	}
-	n, err := strconv.Atoi(*s)
-	if err != nil || !versions.MatchString(*s) {
-		in.Fault(name, "must be the number of a version, a whole number from 1")
-		return nil
-	}
-	return &n
 }
 
 // filtersOf returns the filters that cursors are signed with. Those of earlier releases

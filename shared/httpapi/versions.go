@@ -23,15 +23,16 @@ func (in *request) version() int {
 	return n
 }
 
-// versionParam returns the number in a query parameter, nil without it.
-func (in *request) versionParam(name string) *int {
-	text := in.param(name)
-	if text == nil {
+// versionOf returns a query parameter that must be the number of a version, or nil.
+func (in *request) versionOf(name string) *int {
+	s := in.param(name)
+	if s == nil {
 		return nil
 	}
-	n, err := strconv.Atoi(*text)
-	if err != nil || !versions.MatchString(*text) {
-		in.Fault(name, "must be the number of a version, like 3")
+	n, err := strconv.Atoi(*s)
+	if err != nil || !versions.MatchString(*s) {
+		in.Fault(name, "must be the number of a version, a whole number from 1")
+		return nil
 	}
 	return &n
 }

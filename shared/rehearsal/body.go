@@ -96,17 +96,17 @@ func readEvent(q *Request, o input.Object) {
 	case map[string]any:
 		e := o.Object(o.At("event"), v)
 		q.Payload = object(e, "payload")
-		if s := e.Text("execution_id", 200); s != "" {
-			if !id.Valid("exec_", s) {
+		if s := e.OptionalText("execution_id", 1, 200); s != nil {
+			if *s != "" && !id.Valid("exec_", *s) {
 				e.Fault(e.At("execution_id"), "must be the id of an execution, like exec_01HXYZ")
 			}
-			q.Execution = id.Execution(s)
+			q.Execution = id.Execution(*s)
 		}
-		if s := e.Text("client_id", 128); s != "" {
-			if !id.ValidExternal(s) {
+		if s := e.OptionalText("client_id", 1, 128); s != nil {
+			if *s != "" && !id.ValidExternal(*s) {
 				e.Fault(e.At("client_id"), "must have 1 to 128 printable ASCII characters without spaces and #")
 			}
-			q.Client = id.Client(s)
+			q.Client = id.Client(*s)
 		}
 		if (q.Payload == nil) == (q.Execution == "") {
 			e.Fault(e.Path, "must have either payload or execution_id")
