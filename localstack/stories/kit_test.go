@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -411,32 +410,18 @@ func statuses(x doc) string {
 	return strings.Join(out, " ")
 }
 
-// standIns holds the rules of all stories, which run in parallel: a stand-in
-// replaces all its rules at once.
-var standIns = struct {
-	sync.Mutex
-
-	rules map[string][]doc
-}{rules: map[string][]doc{}}
-
 // addRules adds rules for this organization to a stand-in ("_model" or
 // "_products"). The first match wins.
 func (o *org) addRules(of string, rules ...doc) {
 	o.t.Helper()
-	standIns.Lock()
-	defer standIns.Unlock()
 	for _, r := range rules {
 		r["org_id"] = o.name
-		standIns.rules[of] = append(standIns.rules[of], r)
 	}
-	o.must(http.StatusOK, o.send(http.MethodPut, o.outputs.Products+"/"+of, doc{"rules": standIns.rules[of]}, nil))
+	o.must(http.StatusOK, o.send(http.MethodPost, o.outputs.Products+"/"+of, doc{"rules": rules}, nil))
 }
 
 // removeRules removes the rules of this organization.
 func (o *org) removeRules(of string) {
 	o.t.Helper()
-	standIns.Lock()
-	defer standIns.Unlock()
-	standIns.rules[of] = slices.DeleteFunc(standIns.rules[of], func(r doc) bool { return r["org_id"] == o.name })
-	o.must(http.StatusOK, o.send(http.MethodPut, o.outputs.Products+"/"+of, doc{"rules": standIns.rules[of]}, nil))
+	o.must(http.StatusOK, o.send(http.MethodDelete, o.outputs.Products+"/"+of+"?org_id="+o.name, nil, nil))
 }

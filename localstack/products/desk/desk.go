@@ -3,8 +3,9 @@
 // each org, and acts once per idempotency key. It refuses a call of an action that
 // One Agents has not signed.
 //
-// PUT /_products makes it misbehave. A PUT replaces all rules, and the first rule
-// that fits and has times left is used:
+// Rules at /_products make it misbehave: PUT replaces all rules, POST adds some behind
+// them, DELETE removes those of one org. The first rule that fits and has times left
+// is used:
 //
 //	{"rules": [
 //	  {"product": "psa", "action": "add_note", "status": 429, "retry_after": 5, "times": 1},
@@ -83,11 +84,6 @@ func (r Rule) says(a answer) answer {
 	return a
 }
 
-// A Script is the body of PUT /_products.
-type Script struct {
-	Rules []Rule `json:"rules"`
-}
-
 // Desk answers for the products. It is safe for concurrent use.
 type Desk struct {
 	calls    *journal.Log[journal.Call]
@@ -122,8 +118,7 @@ func (d *Desk) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /products/{product}/actions/{action}", d.action)
 	mux.HandleFunc("POST /hooks/{org}/{channel}", d.hook)
 	mux.HandleFunc("GET /_products/state", d.state)
-	mux.HandleFunc("PUT /_products", d.rule)
-	mux.HandleFunc("GET /_products", d.inForce)
+	d.rules.Mount(mux, "/_products")
 }
 
 // An answer is the answer to a call.
@@ -343,22 +338,4 @@ func (d *Desk) state(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply.JSON(w, http.StatusOK, d.products.state(org))
-}
-
-// rule replaces the rules.
-func (d *Desk) rule(w http.ResponseWriter, r *http.Request) {
-	body, err := reply.Body(w, r)
-	if err != nil {
-		reply.Unreadable(w, err)
-		return
-	}
-	rules, err := script.Read[Rule](body)
-	if err == nil {
-		err = d.rules.Set(rules)
-	}
-	if err != nil {
-		reply.Unreadable(w, err)
-		return
-	}
-	reply.JSON(w, http.StatusOK, Script{Rules: rules})
 }

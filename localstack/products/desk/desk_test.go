@@ -291,6 +291,29 @@ func TestARuleFailsACallWithoutDoingTheWork(t *testing.T) {
 	}
 }
 
+func TestTheRulesOfOneOrgAreAddedAndRemoved(t *testing.T) {
+	t.Parallel()
+
+	s := open(t)
+	s.must(t, "PUT", "/_products", "", `{"rules": [{"org_id": "org_a", "status": 503, "times": 1}]}`)
+	answers := func(key string, want int) {
+		t.Helper()
+		if got, text, err := s.call(t, "POST", createTicket, key, `{}`); err != nil || got != want {
+			t.Errorf("call %s: %d %s, err %v, want %d", key, got, text, err, want)
+		}
+	}
+	answers("k1", 503)
+	s.must(t, "POST", "/_products", "", `{"rules": [{"org_id": "org_b", "status": 500}]}`)
+	answers("k1", 200)
+	s.must(t, "POST", "/_products", "", `{"rules": [{"org_id": "org_a", "status": 429}]}`)
+	answers("k2", 429)
+	s.must(t, "DELETE", "/_products?org_id=org_a", "", "")
+	answers("k2", 200)
+	if got, text, err := s.call(t, "DELETE", "/_products", "", ""); err != nil || got != http.StatusBadRequest || !strings.Contains(text, "org_id") {
+		t.Errorf("DELETE without an org: %d %s, err %v", got, text, err)
+	}
+}
+
 func TestAClientThatLeavesDoesNotStopTheWork(t *testing.T) {
 	t.Parallel()
 

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"encoding/json"
-	"net/http"
 
 	"theoneagents.app/agents/localstack/products/reply"
 )
@@ -90,9 +89,4 @@ func (d *Desk) UnmarshalJSON(text []byte) error {
 		d.replies.jobs.put(r.Key, j)
 	}
 	return nil
-}
-
-// inForce answers with the rules in force.
-func (d *Desk) inForce(w http.ResponseWriter, _ *http.Request) {
-	reply.JSON(w, http.StatusOK, Script{Rules: d.rules.List()})
 }

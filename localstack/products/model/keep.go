@@ -2,7 +2,6 @@ package model
 
 import (
 	"encoding/json"
-	"net/http"
 
 	"theoneagents.app/agents/localstack/products/reply"
 )
@@ -32,9 +31,4 @@ func (c *Call) UnmarshalJSON(text []byte) error {
 	said, err := reply.Decode[any](read.Response) // keeps all digits of numbers
 	c.Response = said
 	return err
-}
-
-// inForce answers with the rules in force.
-func (m *Model) inForce(w http.ResponseWriter, _ *http.Request) {
-	reply.JSON(w, http.StatusOK, Script{Rules: m.rules.List()})
 }

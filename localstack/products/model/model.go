@@ -2,8 +2,8 @@
 // OpenAI's chat completions, with the same answers. Rules set the answers; without
 // a rule it generates an answer that fits the schema.
 //
-// PUT /_model sets the rules. A PUT replaces all rules, and the first rule that
-// fits and has times left is used:
+// PUT /_model replaces all rules, POST adds some behind them, DELETE removes those of
+// one org. The first rule that fits and has times left is used:
 //
 //	{"rules": [
 //	  {"contains": "VPN", "respond": {"priority": "p1", "category": "network"}},
@@ -51,11 +51,6 @@ type Rule struct {
 	Respond json.RawMessage `json:"respond,omitempty"`
 }
 
-// A Script is the body of PUT /_model.
-type Script struct {
-	Rules []Rule `json:"rules"`
-}
-
 // A Call is a recorded question with its answer.
 type Call struct {
 	At        time.Time       `json:"at"`
@@ -87,8 +82,7 @@ func New(calls *journal.Log[Call], now func() time.Time) *Model {
 func (m *Model) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /bedrock/model/{model}/converse", m.converse)
 	mux.HandleFunc("POST /openai/v1/chat/completions", m.complete)
-	mux.HandleFunc("PUT /_model", m.rule)
-	mux.HandleFunc("GET /_model", m.inForce)
+	m.rules.Mount(mux, "/_model")
 	mux.HandleFunc("GET /_model/calls", m.list)
 	mux.HandleFunc("DELETE /_model/calls", m.forget)
 }
@@ -175,24 +169,6 @@ func tokens(texts ...string) int {
 		n += (len(t) + 3) / 4
 	}
 	return n
-}
-
-// rule replaces the rules.
-func (m *Model) rule(w http.ResponseWriter, r *http.Request) {
-	body, err := reply.Body(w, r)
-	if err != nil {
-		reply.Unreadable(w, err)
-		return
-	}
-	rules, err := script.Read[Rule](body)
-	if err == nil {
-		err = m.rules.Set(rules)
-	}
-	if err != nil {
-		reply.Unreadable(w, err)
-		return
-	}
-	reply.JSON(w, http.StatusOK, Script{Rules: rules})
 }
 
 // of returns the filter for r's parameter org_id; without it, all calls pass.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -90,13 +91,47 @@ func (c *counted[R]) drawn(chance float64) bool {
 // New returns an empty list of rules; cue returns the cue of a rule.
 func New[R any](cue func(R) Cue) *Rules[R] { return &Rules[R]{cue: cue} }
 
-// Set replaces all rules. It changes none when one is invalid.
+// Set replaces all rules, and no use counts any more. It changes none when one is
+// invalid.
 func (s *Rules[R]) Set(rules []R) error {
+	list, err := s.unused(rules)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = list
+	return nil
+}
+
+// Add puts rules behind those in force, which keep the uses they have left. So
+// several people and tests have rules at the same time. It adds none when one is
+// invalid.
+func (s *Rules[R]) Add(rules []R) error {
+	list, err := s.unused(rules)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, list...)
+	return nil
+}
+
+// Remove removes the rules of one org. Those of every org stay.
+func (s *Rules[R]) Remove(org string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(c counted[R]) bool { return s.cue(c.rule).Org == org })
+}
+
+// unused returns rules that were never used, or an error that names the invalid one.
+func (s *Rules[R]) unused(rules []R) ([]counted[R], error) {
 	list := make([]counted[R], 0, len(rules))
 	for n, r := range rules {
 		cue := s.cue(r)
 		if err := cue.Check(); err != nil {
-			return fmt.Errorf("rule %d: %w", n, err)
+			return nil, fmt.Errorf("rule %d: %w", n, err)
 		}
 		c := counted[R]{rule: r}
 		if cue.Chance > 0 {
@@ -104,10 +139,7 @@ func (s *Rules[R]) Set(rules []R) error {
 		}
 		list = append(list, c)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.list = list
-	return nil
+	return list, nil
 }
 
 // List returns the rules in order.

@@ -51,6 +51,34 @@ func TestTheFirstRuleWithUsesLeftWins(t *testing.T) {
 	}
 }
 
+func TestAddedRulesLeaveTheUsesOfTheOthersAlone(t *testing.T) {
+	t.Parallel()
+
+	s := rules(t, rule{Name: "once", Cue: script.Cue{Org: "org_a", Times: 1}})
+	if got := s.Take("org_a", any1).Name; got != "once" {
+		t.Fatalf("the first call got %q", got)
+	}
+	if err := s.Add([]rule{{Name: "of b", Cue: script.Cue{Org: "org_b"}}, {Name: "of all"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Take("org_a", any1).Name; got != "of all" {
+		t.Errorf("after other rules were added, org_a got %q; its rule had no use left", got)
+	}
+	if got := s.Take("org_b", any1).Name; got != "of b" {
+		t.Errorf("org_b got %q", got)
+	}
+	if err := s.Add([]rule{{Name: "good"}, {Cue: script.Cue{Times: -1}}}); err == nil || len(s.List()) != 3 {
+		t.Errorf("an invalid rule was added with err %v, and %d rules are in force", err, len(s.List()))
+	}
+	s.Remove("org_b")
+	if got := s.Take("org_b", any1).Name; got != "of all" {
+		t.Errorf("after its rules were removed, org_b got %q", got)
+	}
+	if got := len(s.List()); got != 2 {
+		t.Errorf("%d rules are in force, want that of org_a and that of all", got)
+	}
+}
+
 func TestARuleIsUsedAtMostItsTimes(t *testing.T) {
 	t.Parallel()
 

@@ -2,7 +2,7 @@
 // stand-ins received. Each story has an organization of its own.
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -158,27 +158,11 @@ export class Org {
 		return calls.filter((c) => c.action === action);
 	}
 
-	/** rules adds rules of this organization to the stand-in of the products or of the
-	 * models, which replaces all its rules at once. */
+	/** rules adds rules of this organization to the stand-in of the products or of the models. */
 	async rules(of: "_products" | "_model", ...rules: Doc[]): Promise<void> {
-		const lock = join(state, `${of}.lock`);
-		await eventually("the rules are free", async () => {
-			try {
-				await mkdir(lock);
-				return true;
-			} catch {
-				return false;
-			}
-		});
-		try {
-			const address = `${outputs.products_url}/${of}`;
-			const now = (await (await fetch(address)).json()) as { rules: Doc[] };
-			const body = JSON.stringify({ rules: [...rules.map((r) => ({ ...r, org_id: this.id })), ...now.rules] });
-			const answer = await fetch(address, { method: "PUT", body });
-			if (!answer.ok) throw new Error(`rules: ${answer.status} ${await answer.text()}`);
-		} finally {
-			await rm(lock, { recursive: true });
-		}
+		const body = JSON.stringify({ rules: rules.map((r) => ({ ...r, org_id: this.id })) });
+		const answer = await fetch(`${outputs.products_url}/${of}`, { method: "POST", body });
+		if (!answer.ok) throw new Error(`rules: ${answer.status} ${await answer.text()}`);
 	}
 }
 
