@@ -1,8 +1,8 @@
 package memory
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -60,12 +60,14 @@ func (s *Store) Erasing(_ context.Context, now time.Time, limit int) ([]id.Org, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []id.Org
-	for _, o := range slices.Sorted(maps.Keys(s.orgs)) {
-		if e := s.orgs[o].erasure; !e.Next.IsZero() && !e.Next.After(now) {
-			due = append(due, o)
+	for name, o := range s.orgs {
+		if e := o.erasure; !e.Next.IsZero() && !e.Next.After(now) {
+			due = append(due, name)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b id.Org) int { return s.orgs[a].erasure.Next.Compare(s.orgs[b].erasure.Next) })
+	slices.SortFunc(due, func(a, b id.Org) int {
+		return cmp.Or(s.orgs[a].erasure.Next.Compare(s.orgs[b].erasure.Next), cmp.Compare(a, b))
+	})
 	return due[:min(len(due), limit)], nil
 }
 

@@ -55,26 +55,32 @@ func page[T any](rows []row[T], after string, limit int) (list []T, next string)
 func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (execution.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var rows []row[execution.Execution]
+	var rows []row[*run]
 	for _, r := range s.org(o).runs {
-		if x := r.execution; wants(q, x) {
-			listed := r.header()
-			if q.Payload != nil && q.Payload(x.ID) {
-				listed.Trigger.Payload = clone(x.Trigger.Payload)
-			}
-			rows = append(rows, row[execution.Execution]{at: sortKey(x.Created, string(x.ID)), of: listed})
+		if wants(q, &r.execution) {
+			rows = append(rows, row[*run]{at: sortKey(r.execution.Created, string(r.execution.ID)), of: r})
 		}
 	}
 	var p execution.Page
 	if q.Count && !q.Searches() {
 		p.Total, p.More = min(len(rows), execution.MaxTotal), len(rows) > execution.MaxTotal
 	}
-	p.Executions, p.Next = page(rows, q.After, q.Limit)
+	var found []*run
+	found, p.Next = page(rows, q.After, q.Limit)
+	if len(found) > 0 {
+		p.Executions = make([]execution.Execution, len(found))
+	}
+	for i, r := range found {
+		p.Executions[i] = r.header()
+		if q.Payload != nil && q.Payload(r.execution.ID) {
+			p.Executions[i].Trigger.Payload = clone(r.execution.Trigger.Payload)
+		}
+	}
 	return p, nil
 }
 
 // wants reports whether a run matches a query.
-func wants(q execution.Query, x execution.Execution) bool {
+func wants(q execution.Query, x *execution.Execution) bool {
 	created, statuses := x.Created.Truncate(time.Second), q.Statuses()
 	return (q.Agent == "" || q.Agent == x.Agent) && q.Found(x.Trigger.Client, x.Trigger.Type, x.Version) &&
 		(len(statuses) == 0 || slices.Contains(statuses, x.Status) && (x.ListedByStatus() || !created.Before(q.Youngest()))) &&
@@ -89,11 +95,12 @@ func (s *Store) Approvals(_ context.Context, o id.Org, q approval.Query) (approv
 	var rows []row[approval.Approval]
 	for _, a := range s.org(o).approvals {
 		if q.Status == "" || q.Status == a.Status {
-			rows = append(rows, row[approval.Approval]{at: sortKey(a.Created, string(a.ID)), of: clone(a)})
+			rows = append(rows, row[approval.Approval]{at: sortKey(a.Created, string(a.ID)), of: a})
 		}
 	}
 	var p approval.Page
 	p.Approvals, p.Next = page(rows, q.After, q.Limit)
+	p.Approvals = clone(p.Approvals)
 	return p, nil
 }
 
@@ -124,7 +131,7 @@ func (s *Store) Activity(_ context.Context, o id.Org, a id.Agent, q activity.Que
 		keep(e)
 	}
 	for _, r := range s.org(o).runs {
-		if r.execution.RetryOf == "" { // a retry is started by a caller, not by an event
+		if r.execution.Agent == a && r.execution.RetryOf == "" { // a retry is started by a caller, not by an event
 			keep(r.execution.Entry())
 		}
 	}

@@ -125,10 +125,8 @@ func deep(v reflect.Value) {
 	}
 	switch v.Kind() { //nolint:exhaustive // other kinds hold no references.
 	case reflect.Struct:
-		for i := range v.NumField() { //nolint:modernize // Fields describes each field too, which takes longer than the copy.
-			if f := v.Field(i); !isPlain(f.Kind()) && f.CanSet() { // is exported
-				deep(f)
-			}
+		for _, i := range referring(v.Type()) {
+			deep(v.Field(i))
 		}
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
@@ -140,7 +138,7 @@ func deep(v reflect.Value) {
 		}
 		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
 		reflect.Copy(c, v)
-		if !isPlain(v.Type().Elem().Kind()) {
+		if refers(v.Type().Elem()) {
 			for i := range c.Len() {
 				deep(c.Index(i))
 			}
@@ -160,6 +158,30 @@ func deep(v reflect.Value) {
 		}
 		v.Set(c)
 	}
+}
+
+// fields caches the result of referring by type: looking at each field of a struct
+// takes longer than its copy.
+var fields sync.Map //nolint:gochecknoglobals // a type never changes.
+
+// referring returns the exported fields of a struct type that may hold references.
+func referring(t reflect.Type) []int {
+	if known, ok := fields.Load(t); ok {
+		return known.([]int) //nolint:errcheck,forcetypeassert // nothing else is there.
+	}
+	var list []int
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() && refers(f.Type) {
+			list = append(list, i)
+		}
+	}
+	fields.Store(t, list)
+	return list
+}
+
+// refers reports whether values of a type may hold references that deep copies.
+func refers(t reflect.Type) bool {
+	return t.Kind() != reflect.Struct && !isPlain(t.Kind()) || t.Kind() == reflect.Struct && len(referring(t)) > 0
 }
 
 // isPlain reports whether values of a kind are copied by assigning them.

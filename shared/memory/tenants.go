@@ -89,12 +89,13 @@ func (s *Store) Searching(_ context.Context, limit int) ([]id.Org, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []id.Org
-	for _, o := range slices.Sorted(maps.Keys(s.orgs)) {
-		if !s.orgs[o].tenant.SearchUntil.IsZero() && len(all) < limit {
-			all = append(all, o)
+	for name, o := range s.orgs {
+		if !o.tenant.SearchUntil.IsZero() {
+			all = append(all, name)
 		}
 	}
-	return all, nil
+	slices.Sort(all)
+	return all[:min(len(all), limit)], nil
 }
 
 // Balance implements execution.Balances. A month without use has the balance of
