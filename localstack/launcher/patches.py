@@ -10,6 +10,7 @@ describes MiniStack's behaviour without the patch.
 import array
 import bisect
 import fcntl
+import functools
 import importlib.metadata
 import inspect
 import json
@@ -136,6 +137,36 @@ def poll_queues_at_once(patch: str) -> None:
     if getattr(lambda_svc, "_ESM_IDLE_WAKE_GAP_SECONDS", None) != 0.05:
         raise Misfit(patch, "lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS is not 0.05")
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0
+
+
+def read_conditions_once(patch: str) -> None:
+    """A query read and checked the text of its condition anew for every item of the
+    partition, which took longer than everything else that it did. The text of an
+    expression alone decides how it is read, and our store has few of them."""
+    tokenize = dynamodb._tokenize
+    tokens = functools.lru_cache(1_000)(lambda expr: tuple(tokenize(expr)))
+    dynamodb._tokenize = lambda expr: list(tokens(expr))
+
+    @functools.lru_cache(1_000)
+    def read(expr: str, slot: str) -> tuple:
+        err = (
+            dynamodb._check_redundant_parens(tokens(expr), slot)
+            or dynamodb._check_reserved_keyword_usage(tokens(expr))
+            or dynamodb._condition_syntax_error(expr, slot)
+        )
+        return tokens(expr), err
+
+    dynamodb._read_condition = read
+    rewrite(
+        patch,
+        dynamodb._evaluate_condition,
+        "        tokens = _tokenize(expr)\n"
+        "        err = _check_redundant_parens(tokens, slot)\n"
+        "        if err:\n"
+        "            raise ValueError(err)\n"
+        "        err = _check_reserved_keyword_usage(tokens) or _condition_syntax_error(expr, slot)\n",
+        "        tokens, err = _read_condition(expr, slot)\n",
+    )
 
 
 STANDSTILL = 15  # seconds that a function may take longer than on AWS
@@ -903,6 +934,7 @@ PATCHES = (
     poll_queues_at_once,
     keep_connections,
     start_executions_at_once,
+    read_conditions_once,
     forgive_standstills,
     read_timeout_paths,
     fail_callbacks,

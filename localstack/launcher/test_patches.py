@@ -442,6 +442,24 @@ class Patches(unittest.TestCase):
             writer.close()
             worker._stderr_thread.join()
 
+    def test_a_condition_that_was_read_before_is_judged_by_the_values_of_each_call(self):
+        def judge(text, item, **values):
+            return dynamodb._evaluate_condition(text, item, {f":{k}": {"S": v} for k, v in values.items()}, {"#pk": "pk"})
+
+        for pk, want in (("a", True), ("b", False), ("a", True)):
+            self.assertEqual(judge("#pk = :pk", {"pk": {"S": pk}}, pk="a"), want)
+        self.assertFalse(judge("#pk = :pk", {"pk": {"S": "a"}}, pk="b"))
+        for _ in range(2):
+            for slot in ("ConditionExpression", "FilterExpression"):
+                with self.assertRaisesRegex(ValueError, f"^Invalid {slot}: Syntax error"):
+                    dynamodb._evaluate_condition("#pk = = :pk", {}, {}, {"#pk": "pk"}, slot=slot)
+                with self.assertRaisesRegex(ValueError, f"^Invalid {slot}: The expression has redundant parentheses"):
+                    dynamodb._evaluate_condition("((#pk = :pk))", {}, {}, {"#pk": "pk"}, slot=slot)
+
+    def test_the_tokens_of_an_expression_are_the_callers_own(self):
+        dynamodb._tokenize("#a = :a").clear()
+        self.assertEqual([text for _, text in dynamodb._tokenize("#a = :a")], ["#a", "=", ":a", ""])
+
 
 class Environment(unittest.TestCase):
     def test_functions_do_not_inherit_the_callers_environment(self):
