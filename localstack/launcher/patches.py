@@ -807,18 +807,27 @@ def resources_of(action: str, named: str, params: dict, body: bytes) -> list:
     that a telephone is no topic."""
     if action == "sns:Publish" and values(params, "PhoneNumber"):
         return ["telephone"]
-    given = json.loads(body) if body.startswith(b"{") else {}
     if action.startswith("states:SendTask"):
-        machine = machines.get(given.get("taskToken"))
+        machine = machines.get(fields_of(body).get("taskToken"))
         return [machine] if machine else []
     if action == "secretsmanager:GetSecretValue":
-        _, secret = secretsmanager._resolve(given.get("SecretId", ""))
+        _, secret = secretsmanager._resolve(fields_of(body).get("SecretId", ""))
         return [secret["ARN"] if secret else named]
     if action == "ses:SendEmail":
-        address = str(given.get("FromEmailAddress", "")).rpartition("<")[2].rstrip(">")
+        address = str(fields_of(body).get("FromEmailAddress", "")).rpartition("<")[2].rstrip(">")
         where = f"arn:aws:ses:{dynamodb.get_region()}:{dynamodb.get_account_id()}:identity/"
         return [where + address, where + address.rpartition("@")[2]]
     return [named]
+
+
+def fields_of(body: bytes) -> dict:
+    """Returns the fields of a call's JSON object, and none for a body that is none:
+    the call itself refuses it. A part of an upload may have any bytes."""
+    try:
+        given = json.loads(body)
+    except ValueError:
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 principals = {}  # by access key, with the time until which each is good

@@ -461,6 +461,18 @@ class Patches(unittest.TestCase):
         self.assertEqual([text for _, text in dynamodb._tokenize("#a = :a")], ["#a", "=", ":a", ""])
 
 
+class ResourcesOfCalls(unittest.TestCase):
+    def test_a_body_of_any_bytes_has_the_resource_that_the_call_names(self):
+        arn = "arn:aws:s3:::assets/code.zip"
+        for body in (b"", b"{", b"{\xef\xbf", b"{}", b"[1]", b"null", b"\xff\xfe{", b'{"SecretId": 7}'):
+            self.assertEqual(patches.resources_of("s3:PutObject", arn, {}, body), [arn])
+
+    def test_a_call_whose_body_is_no_object_is_left_to_the_service(self):
+        for body in (b"", b"{", b"{\xef", b"[]", b"7"):
+            self.assertEqual(patches.resources_of("states:SendTaskSuccess", "*", {}, body), [])
+            self.assertEqual(patches.resources_of("secretsmanager:GetSecretValue", "named", {}, body), ["named"])
+
+
 class Environment(unittest.TestCase):
     def test_functions_do_not_inherit_the_callers_environment(self):
         env = launch.environment(
