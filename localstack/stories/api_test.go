@@ -553,6 +553,40 @@ func TestASystemAgentIsPausedForOneOrganizationAlone(t *testing.T) {
 	o.eventually("both agents ran", func() bool { return len(o.runs()) == 3 })
 }
 
+func TestASystemAgentStaysAtItsPinnedVersion(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	const dispatch = "agent_system_dispatch"
+	version := func(want float64, pinned any) {
+		t.Helper()
+		a := o.must(http.StatusOK, o.get("/api/agents/"+dispatch))
+		if a["version"] != want || a["pinned_version"] != pinned {
+			t.Errorf("version %v, pinned to %v; want %v, %v", a["version"], a["pinned_version"], want, pinned)
+		}
+	}
+	ran := func(want float64) {
+		t.Helper()
+		before := len(o.runs())
+		o.publish("psa", "ticket.created", doc{"ticket_id": "tkt_" + rand.Text()[:10], "priority": "p3", "subject": "Printer", "type": "incident"})
+		o.eventually("Dispatch runs", func() bool { return len(o.runs()) > before })
+		if x := o.ends(text(o.runs()[0], "id")); x["agent_version"] != want {
+			t.Errorf("the run has version %v, want %v", x["agent_version"], want)
+		}
+	}
+	version(1, nil)
+	o.must(http.StatusOK, o.call(http.MethodPatch, "/api/settings", doc{"policy": doc{"dispatch_notes": "internal"}}))
+	version(2, nil)
+	o.must(http.StatusOK, o.change(dispatch, doc{"pinned_version": 2}))
+	version(2, 2.0)
+	ran(2)
+	o.mustRefuse(http.StatusBadRequest, "invalid_request", o.change(dispatch, doc{"pinned_version": 1})) // of the other choice
+	o.must(http.StatusOK, o.call(http.MethodPatch, "/api/settings", doc{"policy": doc{"dispatch_notes": "public"}}))
+	version(1, nil)
+	ran(1)
+	o.must(http.StatusOK, o.change(dispatch, doc{"pinned_version": nil}))
+}
+
 func TestADeletedAgentKeepsItsExecutions(t *testing.T) {
 	t.Parallel()
 

@@ -26,7 +26,7 @@ import (
 // The faults of this package.
 var (
 	ErrNotFound = fault.New(fault.Missing, "agent_not_found", "No such agent.")
-	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "A system agent cannot be changed; clone it and change the clone.")
+	ErrSystem   = fault.New(fault.Forbidden, "forbidden", "A system agent takes a status or a pinned_version, one at a time; to change anything else, clone it and change the clone.")
 	ErrGuarded  = fault.New(fault.Forbidden, "forbidden", "Only an owner or an admin may pause, resume or override this system agent.")
 	ErrMove     = fault.New(fault.Conflict, "conflict", "The agent cannot change to this status from its current one.")
 	ErrLimit    = fault.New(fault.Limited, "agent_limit_reached", "The plan allows no more active agents.")
@@ -120,6 +120,8 @@ type Head struct {
 	// Guarded says that only owners and admins may pause, resume or override the
 	// agent, which is a system agent.
 	Guarded bool
+	// Pinned says that the organization keeps the system agent at its version.
+	Pinned bool
 	// CreatedBy and UpdatedBy are the authors of the first and of the last
 	// change; empty in heads from before they were kept.
 	CreatedBy id.Actor

@@ -27,14 +27,12 @@ func (s *Service) Check(ctx context.Context, who caller.Caller, doc map[string]a
 // agents is not checked, and an agent that the catalogue made invalid keeps its status.
 func (s *Service) CheckUpdate(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (before, after Agent, err error) {
 	if a, ok := find(s.System, agent); ok {
-		status, err := statusOf(p.Fields, a.Status)
-		switch {
-		case len(p.Fields) != 1 || err != nil || status != Active && status != Paused:
-			return Agent{}, Agent{}, ErrSystem
-		case a.Guarded && !administers(who):
-			return Agent{}, Agent{}, ErrGuarded.Sayf("Only an owner or an admin may pause or resume the %s.", a.Name)
+		ours, err := s.ours(ctx, who.Org)
+		if err != nil {
+			return Agent{}, Agent{}, err
 		}
-		return a, a, nil
+		_, after, err := ours.change(who, a, p)
+		return ours.seen(a), after, err
 	}
 	before, err = s.Store.Agent(ctx, who.Org, agent)
 	if err != nil {
@@ -58,12 +56,12 @@ func (s *Service) Wakes(ctx context.Context, org id.Org, events []string) ([]Hea
 		return nil, nil
 	}
 	var woken []Head
-	pauses, err := s.Store.Pauses(ctx, org)
+	ours, err := s.ours(ctx, org)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range s.System {
-		if a = s.seen(a, pauses); a.Status == Active && woke(a, events) {
+		if a = ours.seen(a); a.Status == Active && woke(a, events) {
 			woken = append(woken, a.Head)
 		}
 	}

@@ -127,7 +127,7 @@ func (s *Service) List(ctx context.Context, who caller.Caller, q Query) ([]Head,
 	if err != nil {
 		return nil, err
 	}
-	pauses, err := s.Store.Pauses(ctx, who.Org)
+	ours, err := s.ours(ctx, who.Org)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *Service) List(ctx context.Context, who caller.Caller, q Query) ([]Head,
 	}
 	system := make([]Head, 0, len(s.System))
 	for _, a := range s.System {
-		system = append(system, s.seen(a, pauses).Head)
+		system = append(system, ours.seen(a).Head)
 	}
 	all := append(system, heads...)
 	for i := range all {
@@ -167,26 +167,10 @@ func (s *Service) withStats(ctx context.Context, org id.Org, a Agent) (Agent, er
 
 func (s *Service) get(ctx context.Context, org id.Org, agent id.Agent) (Agent, error) {
 	if a, ok := find(s.System, agent); ok {
-		pauses, err := s.Store.Pauses(ctx, org)
-		return s.seen(a, pauses), err
+		ours, err := s.ours(ctx, org)
+		return ours.seen(a), err
 	}
 	return s.current(ctx, org, agent)
-}
-
-// seen returns a system agent with its status for an organization with these
-// pauses. A paused one has a different revision, so that Patch.Match detects the
-// change.
-func (s *Service) seen(a Agent, pauses map[id.Agent]Pause) Agent {
-	p, paused := pauses[a.ID]
-	if !paused {
-		return a
-	}
-	a.Status, a.UpdatedBy = Paused, p.By
-	a.Revision++
-	if !p.At.IsZero() {
-		a.Updated = p.At
-	}
-	return a
 }
 
 // draft returns a new agent in status Draft, with the placeholders of the template
@@ -234,13 +218,6 @@ func (s *Service) Clone(ctx context.Context, who caller.Caller, agent id.Agent, 
 	if err != nil {
 		return Agent{}, err
 	}
-	if a.Type == System {
-		chosen, err := s.settings(ctx, who.Org)
-		if err != nil {
-			return Agent{}, err
-		}
-		a = a.For(chosen)
-	}
 	return s.copied(ctx, who, a.Definition, name, string(a.ID), a.Placeholders)
 }
 
@@ -274,11 +251,11 @@ type Patch struct {
 
 // Update changes an agent. It returns ErrConfig, ErrMove, ErrLimit, ErrChanged if
 // the revision is not p.Match, or ErrSystem for any change of a system agent other
-// than pausing and resuming it, or ErrGuarded if that, or overriding it, is not the
-// caller's.
+// than pausing, resuming and pinning it, or ErrGuarded if that, or overriding it, is not
+// the caller's.
 func (s *Service) Update(ctx context.Context, who caller.Caller, agent id.Agent, p Patch) (Agent, error) {
 	if a, ok := find(s.System, agent); ok {
-		return s.pause(ctx, who, a, p)
+		return s.updateSystem(ctx, who, a, p)
 	}
 	var after Agent
 	err := retry.Races(ErrStale, func() (err error) {
@@ -391,41 +368,6 @@ func statusOf(fields map[string]any, now Status) (Status, error) {
 		return "", nil
 	}
 	return "", ErrField.Sayf("status must be active, paused or draft.")
-}
-
-// pause pauses or resumes a system agent and refuses every other change.
-func (s *Service) pause(ctx context.Context, who caller.Caller, a Agent, p Patch) (Agent, error) {
-	status, err := statusOf(p.Fields, a.Status)
-	if len(p.Fields) != 1 || err != nil || status != Active && status != Paused {
-		return Agent{}, ErrSystem
-	}
-	if a.Guarded && !administers(who) {
-		return Agent{}, ErrGuarded.Sayf("Only an owner or an admin may pause or resume the %s.", a.Name)
-	}
-	before, err := s.get(ctx, who.Org, a.ID)
-	if err != nil {
-		return Agent{}, err
-	}
-	if p.Match != 0 && p.Match != before.Revision {
-		return Agent{}, ErrChanged
-	}
-	if status != before.Status {
-		if err := s.switched(ctx, who, a, status); err != nil {
-			return Agent{}, fmt.Errorf("make %s %s: %w", a.ID, status, err)
-		}
-	}
-	return s.Get(ctx, who, a.ID)
-}
-
-// switched pauses or resumes a system agent for the caller's organization.
-func (s *Service) switched(ctx context.Context, who caller.Caller, a Agent, status Status) error {
-	event := a.Definition.Trigger.Event()
-	now, act := s.Now(), audit.Change{Kind: audit.SystemAgentPaused, Object: string(a.ID), From: string(Active), To: string(Paused)}
-	if status == Active {
-		act.Kind, act.From, act.To = audit.SystemAgentResumed, act.To, act.From
-		return s.Store.DeletePause(ctx, who.Org, a.ID, event, audit.Of(who, act, now))
-	}
-	return s.Store.SavePause(ctx, who.Org, a.ID, event, Pause{By: who.Actor(), At: now}, audit.Of(who, act, now))
 }
 
 // Delete cancels the open runs of an agent and deletes it. It returns ErrNotFound,

@@ -32,7 +32,9 @@ type fixture struct {
 	stats    map[id.Agent]agent.Stats
 	plan     credit.Plan
 	chosen   map[tenant.Policy]tenant.Choice
-	reads    int // of the settings
+	pins     map[id.Agent]int
+	settled  int64 // how often the settings were written
+	reads    int   // of the settings
 	clock    time.Time
 	ids      int
 	requests map[string]agent.Request
@@ -166,7 +168,19 @@ func (w *fixture) Tenant(_ context.Context, org id.Org) (tenant.Tenant, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
-	return tenant.Tenant{Org: org, Settings: tenant.Settings{Chosen: w.chosen}}, nil
+	return tenant.Tenant{Org: org, Revision: w.settled + 1, Settings: tenant.Settings{Chosen: w.chosen, Pins: w.pins, Revision: w.settled}}, nil
+}
+
+func (w *fixture) SaveSettings(_ context.Context, t tenant.Tenant, acts ...audit.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.races > 0 || t.Revision != w.settled+1 {
+		w.races--
+		return tenant.ErrStale
+	}
+	w.chosen, w.pins, w.settled = t.Settings.Chosen, t.Settings.Pins, w.settled+1
+	w.acts = append(w.acts, acts...)
+	return nil
 }
 
 func (w *fixture) Plan(context.Context, id.Org) (credit.Plan, error) { return w.plan, nil }
@@ -843,6 +857,134 @@ func TestASystemAgentIsOnlyPaused(t *testing.T) {
 	}
 	if err := s.Delete(t.Context(), member, dispatch, 0); !errors.Is(err, agent.ErrSystem) || len(w.log) != 0 {
 		t.Errorf("Delete = %v after %v", err, w.log)
+	}
+}
+
+// dispatches returns a service whose Dispatch has a newer edition for everyone.
+func (w *fixture) dispatches(t testing.TB) *agent.Service {
+	t.Helper()
+	s := w.service(t)
+	for i, a := range s.System {
+		if a.ID == dispatch {
+			newer := a.Editions[0]
+			newer.Number = 3
+			newer.Definition.Name = "Dispatch of tomorrow"
+			s.System[i].Editions = append(a.Editions, newer)
+		}
+	}
+	return s
+}
+
+func TestASystemAgentStaysAtTheVersionToWhichItIsPinned(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture()
+	s := w.dispatches(t)
+	owner := caller.Caller{Org: "org_a", User: "user_o", Roles: []caller.Role{caller.Owner}}
+	seen := map[int64]string{}
+	steps := []struct {
+		change  string
+		version int
+		pinned  bool
+		act     string
+	}{
+		{`{"status":"active"}`, 3, false, ""},
+		{`{"pinned_version":1}`, 1, true, "system_agent.pinned version 3 version 1, pinned"},
+		{`{"pinned_version":1}`, 1, true, ""},
+		{`{"status":"paused"}`, 1, true, "system_agent.paused active paused"},
+		{`{"pinned_version":3}`, 3, true, "system_agent.pinned version 1, pinned version 3, pinned"},
+		{`{"status":"active"}`, 3, true, "system_agent.resumed paused active"},
+		{`{"pinned_version":null}`, 3, false, "system_agent.unpinned version 3, pinned version 3"},
+		{`{"pinned_version":null}`, 3, false, ""},
+	}
+	for _, step := range steps {
+		w.acts = nil
+		a, err := s.Update(t.Context(), owner, dispatch, agent.Patch{Fields: object(t, step.change)})
+		if err != nil || a.Version != step.version || a.Pinned != step.pinned {
+			t.Fatalf("after %s: version %d, pinned %t, %v; want %d, %t", step.change, a.Version, a.Pinned, err, step.version, step.pinned)
+		}
+		if want := map[int]string{1: "Dispatch Agent", 3: "Dispatch of tomorrow"}[step.version]; a.Name != want || a.Definition.Name != want {
+			t.Errorf("after %s its name is %q", step.change, a.Name)
+		}
+		var acts []string
+		for _, e := range w.acts {
+			acts = append(acts, fmt.Sprintf("%s %s %s", e.Kind, e.From, e.To))
+		}
+		if got := strings.Join(acts, "; "); got != step.act {
+			t.Errorf("the acts of %s are %q, want %q", step.change, got, step.act)
+		}
+		state := fmt.Sprintf("%d %t %s", a.Version, a.Pinned, a.Status)
+		if other, ok := seen[a.Revision]; ok && other != state {
+			t.Errorf("revision %d is %q and %q", a.Revision, other, state)
+		}
+		seen[a.Revision] = state
+	}
+	if a, err := s.Get(t.Context(), stranger, dispatch); err != nil || a.Version != 3 || a.Pinned {
+		t.Errorf("for another organization: version %d, pinned %t, %v", a.Version, a.Pinned, err)
+	}
+}
+
+func TestAPinIsRefused(t *testing.T) {
+	t.Parallel()
+
+	owner := caller.Caller{Org: "org_a", User: "user_o", Roles: []caller.Role{caller.Owner}}
+	for name, tc := range map[string]struct {
+		who    caller.Caller
+		fields string
+		match  int64
+		want   error
+		says   string
+	}{
+		"of a member":                     {member, `{"pinned_version":1}`, 0, agent.ErrGuarded, "Dispatch"},
+		"to no version":                   {owner, `{"pinned_version":9}`, 0, agent.ErrField, "1 or 3"},
+		"to a version of another choice":  {owner, `{"pinned_version":2}`, 0, agent.ErrField, "1 or 3"},
+		"to zero":                         {owner, `{"pinned_version":0}`, 0, agent.ErrField, "null or"},
+		"to a text":                       {owner, `{"pinned_version":"1"}`, 0, agent.ErrField, "1 or 3"},
+		"to a fraction":                   {owner, `{"pinned_version":1.5}`, 0, agent.ErrField, "1 or 3"},
+		"together with a status":          {owner, `{"pinned_version":1,"status":"paused"}`, 0, agent.ErrSystem, "one at a time"},
+		"after the agent was changed":     {owner, `{"pinned_version":1}`, 77, agent.ErrChanged, "changed"},
+		"while others change settings":    {owner, `{"pinned_version":1}`, 0, agent.ErrBusy, "others"},
+		"of an agent of the organization": {owner, `{"pinned_version":1}`, 0, definition.ErrConfig, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := newFixture()
+			s := w.dispatches(t)
+			which := dispatch
+			if name == "of an agent of the organization" {
+				a, err := s.Create(t.Context(), owner, read(t, "reference"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				which = a.ID
+			}
+			if name == "while others change settings" {
+				w.races = 1000
+			}
+			_, err := s.Update(t.Context(), tc.who, which, agent.Patch{Fields: object(t, tc.fields), Match: tc.match})
+			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) || w.pins != nil {
+				t.Errorf("%v; pins %v", err, w.pins)
+			}
+			checked := !errors.Is(tc.want, agent.ErrChanged) && !errors.Is(tc.want, agent.ErrBusy)
+			if _, _, err := s.CheckUpdate(t.Context(), tc.who, which, agent.Patch{Fields: object(t, tc.fields)}); checked && !errors.Is(err, tc.want) {
+				t.Errorf("the check says %v", err)
+			}
+		})
+	}
+}
+
+func TestAPinToAVersionOfAnotherChoiceWaits(t *testing.T) {
+	t.Parallel()
+
+	w := newFixture()
+	s := w.dispatches(t)
+	w.pins = map[id.Agent]int{dispatch: 1}
+	for choice, want := range map[tenant.Choice]int{tenant.Public: 1, tenant.Internal: 2} {
+		w.chosen = map[tenant.Policy]tenant.Choice{tenant.DispatchNotes: choice}
+		if a, err := s.Get(t.Context(), member, dispatch); err != nil || a.Version != want || a.Pinned != (want == 1) {
+			t.Errorf("with %s notes: version %d, pinned %t, %v; want %d", choice, a.Version, a.Pinned, err, want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
@@ -37,13 +38,22 @@ type Edition struct {
 	Choice tenant.Choice
 }
 
-// For returns a system agent as an organization with these settings has it: in the newest
-// edition for one of its choices, else in the newest for everyone.
+// For returns a system agent as an organization with these settings has it: in the
+// edition to which it is pinned, else in the newest for one of the organization's
+// choices, else in the newest for everyone. A pin to an edition that belongs to another
+// choice counts for nothing while the choice differs.
 func (a Agent) For(s tenant.Settings) Agent {
-	if own := a.editions(s); len(own) > 0 {
-		newest := own[len(own)-1]
-		a.Definition, a.Version = newest.Definition, newest.Number
+	own := a.editions(s)
+	if len(own) == 0 {
+		return a
 	}
+	has := own[len(own)-1]
+	for _, e := range own {
+		if e.Number == s.Pins[a.ID] {
+			has, a.Pinned = e, true
+		}
+	}
+	a.Definition, a.Version = has.Definition, has.Number
 	return a
 }
 
@@ -73,10 +83,15 @@ func (a Agent) edition(number int) (Edition, bool) {
 	return a.Editions[i], true
 }
 
-// Settings returns the organizations with their settings.
+// Settings keeps the organizations with their settings.
 type Settings interface {
 	// Tenant returns the organization, or tenant.ErrUnknown.
 	Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
+
+	// SaveSettings writes the settings of t, and nothing else of it, with the acts
+	// in one transaction, if the stored revision is still t.Revision. Otherwise it
+	// returns tenant.ErrStale.
+	SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit.Entry) error
 }
 
 // settings returns the settings of an organization.
@@ -157,11 +172,15 @@ func SystemAgents(rules definition.Rules) ([]Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name(), err)
 		}
-		if i := slices.IndexFunc(agents, func(b Agent) bool { return b.ID == a.ID }); i >= 0 {
-			agents[i].Editions = append(agents[i].Editions, a.Editions...)
+		i := slices.IndexFunc(agents, func(b Agent) bool { return b.ID == a.ID })
+		if i < 0 {
+			agents = append(agents, a)
 			continue
 		}
-		agents = append(agents, a)
+		if err := agents[i].alike(a); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name(), err)
+		}
+		agents[i].Editions = append(agents[i].Editions, a.Editions...)
 	}
 	for i, a := range agents {
 		slices.SortFunc(a.Editions, func(x, y Edition) int { return x.Number - y.Number })
@@ -170,12 +189,30 @@ func SystemAgents(rules definition.Rules) ([]Agent, error) {
 	return agents, nil
 }
 
+// alike returns an error if two editions of a system agent differ in what an organization
+// decides about the agent and not about a version: a pause is one of the agent's event,
+// and who may pause it is the same in every version.
+func (a Agent) alike(b Agent) error {
+	if was, is := a.Definition.Trigger.Event(), b.Definition.Trigger.Event(); was != is {
+		return fmt.Errorf("it listens for %s, and another version for %s", is, was)
+	}
+	if a.Guarded != b.Guarded {
+		return fmt.Errorf("guarded is %t, and %t in another version", b.Guarded, a.Guarded)
+	}
+	return nil
+}
+
 // newest returns a system agent as an organization without settings has it.
 func (a Agent) newest() Agent {
-	a = a.For(tenant.Settings{})
+	a.Created = a.Editions[0].Created
+	return a.shown(tenant.Settings{})
+}
+
+// shown returns For with the head of that edition.
+func (a Agent) shown(s tenant.Settings) Agent {
+	a = a.For(s)
 	d := a.Definition
 	a.Name, a.Description, a.Category, a.Needs = d.Name, d.Description, d.Category, d.Needs()
-	a.Created = a.Editions[0].Created
 	if e, ok := a.edition(a.Version); ok {
 		a.Updated = e.Created
 	}
@@ -221,7 +258,7 @@ func systemAgent(rules definition.Rules, file string) (Agent, error) {
 		return Agent{}, err
 	}
 	e.CreatedBy, e.ActivatedBy = id.Platform, []id.Actor{id.Platform}
-	a.Editions = []Edition{e}
+	a.Definition, a.Editions = e.Definition, []Edition{e}
 	return a, nil
 }
 

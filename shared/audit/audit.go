@@ -24,6 +24,8 @@ const (
 	AgentDeleted       Kind = "agent.deleted"
 	SystemAgentPaused  Kind = "system_agent.paused"
 	SystemAgentResumed Kind = "system_agent.resumed"
+	SystemAgentPinned  Kind = "system_agent.pinned"
+	SystemAgentFreed   Kind = "system_agent.unpinned"
 	ExecutionCancelled Kind = "execution.cancelled"
 	ExecutionRetried   Kind = "execution.retried"
 	ApprovalApproved   Kind = "approval.approved"
@@ -41,7 +43,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		AgentCreated, AgentCloned, AgentUpdated, AgentStatusChanged, AgentDeleted,
-		SystemAgentPaused, SystemAgentResumed, ExecutionCancelled, ExecutionRetried,
+		SystemAgentPaused, SystemAgentResumed, SystemAgentPinned, SystemAgentFreed, ExecutionCancelled, ExecutionRetried,
 		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed, WebhookSecretRotated,
 	}
 }

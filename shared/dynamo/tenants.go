@@ -25,6 +25,7 @@ type tenantItem struct {
 
 	Policy   map[string]string `dynamodbav:"policy,omitempty"`
 	Keep     int               `dynamodbav:"retention_days,omitempty"`
+	Pins     map[id.Agent]int  `dynamodbav:"pins,omitempty"`
 	Settings int64             `dynamodbav:"settings,omitempty"` // counts their changes
 	Revision int64             `dynamodbav:"rev"`
 
@@ -81,7 +82,7 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt), Name: i.Name, NameAt: timeOf(i.NameAt),
-		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Revision: i.Settings},
+		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Pins: i.Pins, Revision: i.Settings},
 		Listeners:   i.Listeners,
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
@@ -168,9 +169,15 @@ func (s *Store) SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit
 	for p, c := range t.Settings.Chosen {
 		chosen[string(p)] = string(c)
 	}
+	pins := make(map[string]int, len(t.Settings.Pins))
+	for a, version := range t.Settings.Pins {
+		pins[string(a)] = version
+	}
 	update := write{
 		op: opUpdate, key: tenantKey(t.Org),
-		set: map[string]any{"policy": chosen, "retention_days": t.Settings.RetentionDays, "settings": t.Settings.Revision},
+		set: map[string]any{
+			"policy": chosen, "retention_days": t.Settings.RetentionDays, "pins": pins, "settings": t.Settings.Revision,
+		},
 		add: map[string]int64{"rev": 1}, cond: "rev = :rev", args: map[string]any{":rev": t.Revision},
 	}
 	err := s.write(ctx, append([]write{update}, auditWrites(acts)...)...)

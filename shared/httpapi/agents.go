@@ -283,10 +283,18 @@ func (g agents) view(ctx context.Context, a agent.Agent) spec.Agent {
 		Type: spec.AgentType(a.Type), Status: spec.AgentStatus(a.Status), Category: spec.Category(a.Category),
 		Trigger: d.Trigger, Conditions: d.Conditions, Steps: hide.steps(d.Steps),
 		ConflictBehavior: spec.ConflictBehavior(d.Conflict), ClientScope: d.Scope, ExecutionLimit: d.Limit,
-		Stats: g.stats(a.Stats), Version: a.Version, CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
+		Stats: g.stats(a.Stats), Version: a.Version, PinnedVersion: pinned(a), CreatedAt: whole(a.Created), UpdatedAt: whole(a.Updated),
 		CreatedBy: text(a.CreatedBy), UpdatedBy: text(a.UpdatedBy),
 		Warnings: each(g.svc.Warnings(ctx, a), viewWarning),
 	}
+}
+
+// pinned returns the version to which an agent is pinned, or null.
+func pinned(a agent.Agent) *int {
+	if !a.Pinned {
+		return nil
+	}
+	return &a.Version
 }
 
 func (g agents) stats(s agent.Stats) spec.AgentStats {

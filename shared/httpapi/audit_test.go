@@ -38,6 +38,8 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "read_write", what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}, "PUT /api/agents/{id}"},
 		{call{as: "owner@org_a", what: "PUT /api/agents/" + systemID, body: `{"status": "paused"}`}, "PUT /api/agents/{id}"},
 		{call{as: "owner@org_a", what: "PUT /api/agents/" + systemID, body: `{"status": "active"}`}, "PUT /api/agents/{id}"},
+		{call{as: "owner@org_a", what: "PUT /api/agents/" + systemID, body: `{"pinned_version": 1}`}, "PUT /api/agents/{id}"},
+		{call{as: "owner@org_a", what: "PUT /api/agents/" + systemID, body: `{"pinned_version": null}`}, "PUT /api/agents/{id}"},
 		{call{as: "owner@org_a", what: "DELETE /api/agents/" + agentID}, "DELETE /api/agents/{id}"},
 		{call{as: "owner@org_a", what: "POST /api/agents/" + systemID + "/clone"}, "POST /api/agents/{id}/clone"},
 		{call{as: "owner@org_a", what: "POST /api/templates/tmpl_a/clone"}, "POST /api/templates/{id}/clone"},
@@ -62,6 +64,9 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		w := newFixture(t)
 		if strings.Contains(c.body, "active") {
 			w.do(t, call{as: "owner@org_a", what: c.what, body: `{"status": "paused"}`})
+		}
+		if strings.Contains(c.body, `"pinned_version": null`) {
+			w.do(t, call{as: "owner@org_a", what: c.what, body: `{"pinned_version": 1}`})
 		}
 		if c.pattern == "DELETE /api/pause" {
 			w.do(t, call{as: "owner@org_a", what: "POST /api/pause"})

@@ -43,10 +43,11 @@ func readOnly() map[string]acceptance {
 			current, _ := now["version"].(int64)
 			return ok && n >= 1 && n <= current
 		},
-		"created_by": equal("created_by"),
-		"updated_by": func(sent any, _ map[string]any) bool { return isActor(sent) },
-		"stats":      func(sent any, now map[string]any) bool { return olderStats(sent, now["stats"]) },
-		"warnings":   func(sent any, _ map[string]any) bool { return areWarnings(sent) },
+		"pinned_version": equal("pinned_version"),
+		"created_by":     equal("created_by"),
+		"updated_by":     func(sent any, _ map[string]any) bool { return isActor(sent) },
+		"stats":          func(sent any, now map[string]any) bool { return olderStats(sent, now["stats"]) },
+		"warnings":       func(sent any, _ map[string]any) bool { return areWarnings(sent) },
 	}
 }
 
@@ -97,7 +98,8 @@ func areWarnings(sent any) bool {
 
 // writable returns the fields of an update without the read-only ones, and with the
 // agent's URLs in place of their digests, or ErrRequest when a read-only field differs from the agent. It leaves an update
-// of a system agent to the service, which refuses every field but status.
+// of a system agent to the service, which refuses every field but status and
+// pinned_version.
 func (g agents) writable(ctx context.Context, name id.Agent, body map[string]any) (map[string]any, error) {
 	checks := readOnly()
 	hidden := hasHidden(body)

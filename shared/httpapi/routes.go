@@ -26,7 +26,7 @@ func (g agents) routes() []route {
 		{"POST /api/agents", caller.Edit, false, records(audit.AgentCreated), serve(readCreateAgent, g.CreateAgent, specagents.CreateAgentResponseObject.VisitCreateAgentResponse)},
 		{"POST /api/agents/validate", caller.Edit, false, changesNothing(), serve(readValidateAgent, g.ValidateAgent, specagents.ValidateAgentResponseObject.VisitValidateAgentResponse)},
 		{"GET /api/agents/{id}", caller.See, false, nil, serve(readGetAgent, g.GetAgent, specagents.GetAgentResponseObject.VisitGetAgentResponse)},
-		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed).withReserveIf(pauses), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
+		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed, audit.SystemAgentPinned, audit.SystemAgentFreed).withReserveIf(pauses), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
 		{"DELETE /api/agents/{id}", caller.Delete, false, records(audit.AgentDeleted), serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},
 		{"POST /api/agents/{id}/clone", caller.Edit, false, records(audit.AgentCloned), serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
 		{"POST /api/agents/{id}/test", caller.Edit, false, changesNothing(), serve(readTestAgent, g.TestAgent, specagents.TestAgentResponseObject.VisitTestAgentResponse)},

@@ -92,7 +92,23 @@ func (p Policy) Choices() []Choice {
 type Settings struct {
 	Chosen        map[Policy]Choice // without defaults
 	RetentionDays int               // for which a run is kept after its end; 0 for the platform's default
+	Pins          map[id.Agent]int  // the versions at which system agents stay
 	Revision      int64             // counts the changes of the settings
+}
+
+// Pinning returns the settings with a system agent pinned to a version; 0 lets it follow
+// the releases again.
+func (s Settings) Pinning(agent id.Agent, version int) Settings {
+	pins := maps.Clone(s.Pins)
+	delete(pins, agent)
+	if version > 0 {
+		if pins == nil {
+			pins = make(map[id.Agent]int)
+		}
+		pins[agent] = version
+	}
+	s.Pins, s.Revision = pins, s.Revision+1
+	return s
 }
 
 // The bounds of RetentionDays.
@@ -128,7 +144,8 @@ func (s Settings) Tag() int64 { return s.Revision + 1 }
 
 // with returns the settings after a change. It returns s when nothing changes.
 func (s Settings) with(change SettingsPatch) Settings {
-	after := Settings{Chosen: make(map[Policy]Choice), RetentionDays: s.RetentionDays, Revision: s.Revision + 1}
+	after := s
+	after.Chosen, after.Revision = make(map[Policy]Choice), s.Revision+1
 	if change.RetentionDays != nil {
 		after.RetentionDays = *change.RetentionDays
 	}

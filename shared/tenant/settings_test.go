@@ -15,6 +15,7 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/tenant"
 )
@@ -36,6 +37,52 @@ func announced(ctx context.Context, t interface{ Fatal(args ...any) }) (*memory.
 
 func choosing(c tenant.Choice) tenant.SettingsPatch {
 	return tenant.SettingsPatch{Policies: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: c}}
+}
+
+func TestAPinLeavesOtherSettingsAndTheirEarlierStatesAlone(t *testing.T) {
+	t.Parallel()
+
+	before := tenant.Settings{
+		Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, RetentionDays: 90,
+		Pins: map[id.Agent]int{"agent_system_advisor": 1}, Revision: 7,
+	}
+	pinned := before.Pinning("agent_system_dispatch", 2)
+	freed := pinned.Pinning("agent_system_advisor", 0)
+	want := before
+	want.Revision, want.Pins = 8, map[id.Agent]int{"agent_system_advisor": 1, "agent_system_dispatch": 2}
+	if diff := cmp.Diff(want, pinned); diff != "" {
+		t.Errorf("pinned (-want +got)\n%s", diff)
+	}
+	want.Revision, want.Pins = 9, map[id.Agent]int{"agent_system_dispatch": 2}
+	if diff := cmp.Diff(want, freed); diff != "" {
+		t.Errorf("freed (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(map[id.Agent]int{"agent_system_advisor": 1}, before.Pins); diff != "" {
+		t.Errorf("the settings before the change (-want +got)\n%s", diff)
+	}
+	if got := (tenant.Settings{}).Pinning("agent_system_dispatch", 1).Pins["agent_system_dispatch"]; got != 1 {
+		t.Errorf("the first pin is to version %d, want 1", got)
+	}
+}
+
+func TestAChangeOfOtherSettingsKeepsThePins(t *testing.T) {
+	t.Parallel()
+
+	store, settings, _ := announced(t.Context(), t)
+	x, err := store.Tenant(t.Context(), "org_a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Settings = x.Settings.Pinning("agent_system_dispatch", 1)
+	if err := store.SaveSettings(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	days := 90
+	for _, p := range []tenant.SettingsPatch{choosing(tenant.Deny), {RetentionDays: &days}} {
+		if after, err := settings.Update(t.Context(), admin, p); err != nil || after.Pins["agent_system_dispatch"] != 1 {
+			t.Errorf("after %+v the pins are %v, %v", p, after.Pins, err)
+		}
+	}
 }
 
 func TestEveryPolicyHasDefaultsAndChoices(t *testing.T) {

@@ -270,6 +270,29 @@ story("versions are compared, and a roll back makes a new version like the old o
 	}
 });
 
+story("a system agent stays at the version that an owner picks, until it follows the releases again", async (s) => {
+	const org = await s.org();
+	const page = "/agents/agent_system_dispatch/versions";
+	const olga = await s.person(org, "user_olga", "owner");
+	await olga.open(page);
+	const first = olga.page
+		.getByRole("listitem")
+		.filter({ has: olga.page.getByRole("button", { name: /^Compare version 1 / }) });
+	await first.getByText("current").waitFor();
+	await first.getByRole("button", { name: "Stay at it" }).click();
+	await olga.sees(/^The agent stays at version 1/);
+	await first.getByText("pinned").waitFor();
+	await olga.shots("pinned");
+	assert.equal((await org.get("/api/agents/agent_system_dispatch")).pinned_version, 1);
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open(page);
+	await ann.sees(/^The agent stays at version 1/);
+	assert.equal(await ann.button("Follow the releases").count(), 0, "a member does not decide it");
+	await olga.button("Follow the releases").click();
+	await first.getByText("current").waitFor();
+	assert.equal((await org.get("/api/agents/agent_system_dispatch")).pinned_version, null);
+});
+
 story("an agent is paused, activated, cloned and deleted", async (s) => {
 	const org = await s.org();
 	const id = await org.agent([gate()]);

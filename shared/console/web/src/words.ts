@@ -185,6 +185,8 @@ export const acts: All<Schema["AuditKind"], string> = {
 	"agent.deleted": "deleted an agent",
 	"system_agent.paused": "paused a system agent",
 	"system_agent.resumed": "resumed a system agent",
+	"system_agent.pinned": "pinned a system agent to a version",
+	"system_agent.unpinned": "let a system agent follow the releases",
 	"execution.cancelled": "cancelled a run",
 	"execution.retried": "retried a run",
 	"approval.approved": "approved",

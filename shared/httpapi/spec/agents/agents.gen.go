@@ -400,6 +400,9 @@ type Agent struct {
 	// Version The number of the current version. A change to any field other than name, description and status makes a new version.
 	Version int `json:"version"`
 
+	// PinnedVersion The version at which a system agent stays for the organization; null for one that follows the releases, and for every other agent.
+	PinnedVersion *int `json:"pinned_version"`
+
 	// CreatedAt When the agent was created.
 	CreatedAt time.Time `json:"created_at"`
 

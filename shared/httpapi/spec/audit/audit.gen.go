@@ -48,7 +48,9 @@ const (
 	OrgResumed           AuditKind = "org.resumed"
 	SettingsChanged      AuditKind = "settings.changed"
 	SystemAgentPaused    AuditKind = "system_agent.paused"
+	SystemAgentPinned    AuditKind = "system_agent.pinned"
 	SystemAgentResumed   AuditKind = "system_agent.resumed"
+	SystemAgentUnpinned  AuditKind = "system_agent.unpinned"
 	WebhookSecretRotated AuditKind = "webhook_secret.rotated"
 )
 
@@ -85,7 +87,11 @@ func (e AuditKind) Valid() bool {
 		return true
 	case SystemAgentPaused:
 		return true
+	case SystemAgentPinned:
+		return true
 	case SystemAgentResumed:
+		return true
+	case SystemAgentUnpinned:
 		return true
 	case WebhookSecretRotated:
 		return true

@@ -84,6 +84,50 @@ export function StatusButton({ agent, small }: { agent: One; small?: boolean }) 
 	);
 }
 
+interface PinProps {
+	agent: Pick<Agent, "id" | "name">;
+	/** The version to stay at; null to follow the releases. */
+	version: number | null;
+}
+
+/** A PinButton keeps a system agent at a version for this organization, or frees it. */
+export function PinButton({ agent, version }: PinProps) {
+	const manages = useMay("manage");
+	const busy = useSignal(false);
+	const failed = useSignal("");
+	if (!manages) return null;
+	const change = async () => {
+		if (busy.value) return;
+		busy.value = true;
+		try {
+			await update(agent.id, JSON.stringify({ pinned_version: version }));
+			announce(version === null ? `${agent.name} follows the releases.` : `${agent.name} stays at version ${version}.`);
+		} catch (e) {
+			failed.value = sayOf(e);
+			announce(failed.value);
+		} finally {
+			busy.value = false;
+		}
+	};
+	return (
+		<>
+			<button type="button" class="link" aria-disabled={busy.value} onClick={() => void change()}>
+				{version === null ? "Follow the releases" : "Stay at it"}
+			</button>
+			{failed.value && (
+				<Dialog title={`${agent.name} is unchanged`} onClose={() => (failed.value = "")}>
+					<p>{failed.value}</p>
+					<div class="actions">
+						<button type="button" class="button primary" onClick={() => (failed.value = "")}>
+							Close
+						</button>
+					</div>
+				</Dialog>
+			)}
+		</>
+	);
+}
+
 /** An ActivateDialog shows what an agent can do before it does it. */
 function ActivateDialog({ agent, onClose, onActivate }: { agent: One; onClose: () => void; onActivate: () => void }) {
 	const report = useAsk({

@@ -20,6 +20,7 @@ import { Loading } from "../parts/loading.tsx";
 import { Said } from "../parts/quote.tsx";
 import { When } from "../parts/when.tsx";
 import { stale, useAsk } from "../store.ts";
+import { PinButton } from "./acting.tsx";
 import { SaveDialog } from "./definition.tsx";
 import { effectsOf, outlineOf } from "./describing.ts";
 
@@ -48,6 +49,8 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 	const { versions, more } = answer.data;
 	if (versions.length === 0) return agent ? <Empty title="No version is kept" /> : null;
 	const newest = versions[0]?.version ?? 1;
+	const current = agent?.agent.version;
+	const system = agent?.agent.type === "system" ? agent.agent : undefined;
 	const right = versions.find((v) => String(v.version) === to) ?? versions[0];
 	const left =
 		versions.find((v) => String(v.version) === from) ??
@@ -60,6 +63,12 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 	return (
 		<div class="versions">
 			{!agent && <h2>Its versions</h2>}
+			{system?.pinned_version && (
+				<p class="note">
+					The agent stays at version {system.pinned_version} for this organization when a newer one is released.{" "}
+					<PinButton agent={system} version={null} />
+				</p>
+			)}
 			<ol class="versions-list" aria-label="Versions" reversed>
 				{versions.map((v, n) => {
 					const before = versions[n + 1];
@@ -75,7 +84,9 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 								>
 									Version {v.version}
 								</button>
-								{v.version === newest && agent && <span class="meta"> current</span>}
+								{v.version === current && (
+									<span class="meta"> {agent?.agent.pinned_version ? "pinned" : "current"}</span>
+								)}
 								<span class="meta">
 									<When at={v.created_at} />
 									{v.created_by && (
@@ -105,6 +116,7 @@ export default function Versions({ id, agent }: { id: string; agent: OpenAgent |
 										Roll back to it…
 									</button>
 								)}
+								{system && v.version !== system.pinned_version && <PinButton agent={system} version={v.version} />}
 							</p>
 						</li>
 					);
