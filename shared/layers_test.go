@@ -17,11 +17,11 @@ const module = "theoneagents.app/agents/"
 // may import only packages of layers above its own. A new package needs an entry
 // here.
 var layers = [][]string{
-	{"fault", "id", "jsonvalue", "retry", "clock", "lru"},              // used everywhere
-	{"input", "span", "correlation"},                                   // fields of documents; spans; common fields of log lines
-	{"caller", "event", "credit", "render"},                            // callers, events, prices, templates of texts
-	{"audit"},                                                          // acts of people and keys
-	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox"}, // organizations and their rights; event types and actions; own events
+	{"fault", "id", "jsonvalue", "retry", "clock", "lru"}, // used everywhere
+	{"input", "span", "correlation"},                      // fields of documents; spans; common fields of log lines
+	{"caller", "event", "credit", "render"},               // callers, events, prices, templates of texts
+	{"audit"},                                             // acts of people and keys
+	{"tenant", "client", "catalog", "key", "limit", "quota", "outbox", "journal"}, // organizations and their rights; event types and actions; own events; received events
 
 	{"condition"},                       // filters and conditions on events
 	{"definition"},                      // trigger and steps of an agent

@@ -20,7 +20,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 	h := queue.Handler{
 		Dispatcher: &dispatch.Service{
 			Tenants: w.Store(), Agents: w.Store(), System: w.System(), Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), Rules: w.Rules(), Deactivator: w.Agents(),
-			Profiles: w.Clients(), Runs: w.Store(), Quotas: w.Quotas(), Machine: w.Machine(),
+			Profiles: w.Clients(), Runs: w.Store(), Journal: w.Store(), Quotas: w.Quotas(), Machine: w.Machine(),
 			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), NewOwner: wire.NewOwner, Now: w.Now, Retention: w.Retention(),
 		},
 		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,

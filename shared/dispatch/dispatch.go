@@ -21,6 +21,9 @@
 // by one write before all others. A run that a claim or a limit then refuses after all
 // is taken out of the count.
 //
+// An organization that keeps a journal has each event in it before the dispatch
+// succeeds: the write goes on beside the reads, and its failure is one of the dispatch.
+//
 // If the table is down, nothing is decided and the queue delivers the event
 // again. If the machines are down, the run is recorded, and the queue or the
 // sweeper starts it. If the dispatcher crashes, each agent either has its run
@@ -46,6 +49,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/quota"
@@ -138,6 +142,12 @@ type Projector interface {
 	Project(ctx context.Context, e event.Event) error
 }
 
+// Journal keeps the events that an organization receives.
+type Journal interface {
+	// KeepEvent keeps an event until it expires. It may be repeated with the same event.
+	KeepEvent(ctx context.Context, org id.Org, e journal.Entry) error
+}
+
 // Quotas counts runs against the quotas of an organization.
 type Quotas interface {
 	// AdmitRuns counts runs that start at a time. It returns those that the quotas
@@ -174,6 +184,7 @@ type Service struct {
 	Deactivator Deactivator
 	Profiles    Profiles
 	Runs        Runs
+	Journal     Journal // nil keeps no events
 	Quotas      Quotas
 	Machine     Machine
 	Orgs        Projector     // runs before the organization is looked up
@@ -206,6 +217,32 @@ func (s *Service) Dispatch(ctx context.Context, e event.Event) error {
 	case err != nil:
 		return err
 	}
+	kept := s.keep(ctx, e, t)
+	return errors.Join(s.decide(ctx, e, t), kept())
+}
+
+// keep writes the event into the journal of an organization that has one, while the
+// dispatcher reads and decides. The returned function waits for the write.
+func (s *Service) keep(ctx context.Context, e event.Event, t tenant.Tenant) func() error {
+	if s.Journal == nil || t.Settings.JournalDays == 0 {
+		return func() error { return nil }
+	}
+	entry, ok := journal.Of(e, t.Settings.JournalDays, s.Now())
+	if !ok {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Journal.KeepEvent(ctx, e.Org, entry) }()
+	return func() error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("keep %s in the journal: %w", e.ID, err)
+		}
+		return nil
+	}
+}
+
+// decide starts a run of every agent whose conditions the event meets.
+func (s *Service) decide(ctx context.Context, e event.Event, t tenant.Tenant) error {
 	if err := s.Clients.Project(ctx, e); err != nil {
 		return fmt.Errorf("project %s: %w", e.Name(), err)
 	}

@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/events"
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/condition"
@@ -29,6 +30,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/machine"
@@ -637,6 +639,110 @@ func TestARunIsKeptAsItsOrganizationChose(t *testing.T) {
 		if kept := x.KeptUntil.Sub(x.Created); kept < want || kept > want+8*day {
 			t.Errorf("with retention_days %d a run is kept for %v", days, kept)
 		}
+	}
+}
+
+// keepsEvents makes the organization keep received events for some days.
+func (d *fixture) keepsEvents(days int) {
+	d.Helper()
+	s := tenant.SettingsService{Store: d.Store, Now: d.Now}
+	_, err := s.Update(d.Context(), caller.Caller{Org: org, User: "user_1", Roles: []caller.Role{caller.Owner}}, tenant.SettingsPatch{JournalDays: &days})
+	d.must(err)
+}
+
+// journal returns the ids of the received events, the latest first.
+func (d *fixture) journal() (ids []id.Event) {
+	d.Helper()
+	p, err := d.Received(d.Context(), org, journal.Query{Since: d.now.AddDate(0, 0, -90), Now: d.now, Limit: 100})
+	d.must(err)
+	for _, e := range p.Entries {
+		ids = append(ids, e.Event.ID)
+	}
+	return ids
+}
+
+// A keeper counts the events that it is given, and refuses some.
+type keeper struct {
+	dispatch.Journal
+
+	kept int
+	err  error
+}
+
+func (k *keeper) KeepEvent(ctx context.Context, o id.Org, e journal.Entry) error {
+	if k.kept++; k.err != nil {
+		return k.err
+	}
+	return k.Journal.KeepEvent(ctx, o, e)
+}
+
+func TestAnOrganizationKeepsItsEventsIfItWants(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	k := &keeper{Journal: d.Store}
+	d.Journal = k
+	a := d.agent("agent_a")
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if d.keepsEvents(0); k.kept > 0 || len(d.journal()) > 0 {
+		t.Fatalf("without a journal %d events are kept: %v", k.kept, d.journal())
+	}
+	d.keepsEvents(7)
+	d.now = d.now.Add(time.Second)
+	started, unheard := d.created(), d.event("psa:ticket.resolved", map[string]any{"ticket_id": "1"})
+	unheard.Published = d.now.Add(1)
+	unknown := d.event("psa:ticket.invented", map[string]any{"x": "y"})
+	unknown.Published = d.now.Add(2)
+	old := d.created()
+	old.Published = d.now.AddDate(0, 0, -8)
+	for _, e := range []event.Event{started, unheard, unknown, old, started} {
+		d.must(d.Dispatch(t.Context(), e))
+	}
+	if want := []id.Event{unknown.ID, unheard.ID, started.ID}; !slices.Equal(d.journal(), want) {
+		t.Errorf("the journal has %v, want %v", d.journal(), want)
+	}
+	d.keepsEvents(0)
+	before := k.kept
+	d.must(d.Dispatch(t.Context(), d.created()))
+	if k.kept != before {
+		t.Error("an event is kept although the journal was switched off")
+	}
+	if n := len(d.started); n != 5 { // one of them again
+		t.Errorf("%s started %d times, want 5", a, n)
+	}
+}
+
+func TestAnEventThatIsNotKeptIsDispatchedAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	k := &keeper{Journal: d.Store, err: errors.New("no table")}
+	d.Journal = k
+	a := d.agent("agent_a")
+	d.keepsEvents(7)
+	e := d.created()
+	if err := d.Dispatch(t.Context(), e); !errors.Is(err, k.err) || !strings.Contains(err.Error(), string(e.ID)) {
+		t.Fatalf("err = %v, want that of the journal with the event", err)
+	}
+	k.err = nil
+	d.must(d.Dispatch(t.Context(), e))
+	if !slices.Equal(d.journal(), []id.Event{e.ID}) {
+		t.Errorf("the journal has %v", d.journal())
+	}
+	d.expect(a, definition.Started)
+}
+
+func TestAnEventWhoseDispatchFailsIsKept(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := d.agent("agent_a")
+	d.Journal = d.Store
+	d.keepsEvents(7)
+	d.broken[a] = errors.New("no machine")
+	e := d.created()
+	if err := d.Dispatch(t.Context(), e); err == nil {
+		t.Fatal("a start that fails is no failure of the dispatch")
+	}
+	if !slices.Equal(d.journal(), []id.Event{e.ID}) {
+		t.Errorf("the journal has %v", d.journal())
 	}
 }
 

@@ -40,7 +40,8 @@ func (s *Store) SaveFact(ctx context.Context, o id.Org, c id.Client, f client.Fa
 	}
 	w := put(i, "attribute_not_exists(pk) OR weight < :weight", map[string]any{":weight": i.Weight})
 	w.err = errors.Join(w.err, bad)
-	if err := s.note(ctx, o, c); err != nil {
+	key := notedClientKey(o, c)
+	if err := s.note(ctx, key, put(notedItem{key}, "", nil)); err != nil {
 		return err
 	}
 	if err := s.write(ctx, w); refused(err) == nil {
@@ -51,30 +52,6 @@ func (s *Store) SaveFact(ctx context.Context, o id.Org, c id.Client, f client.Fa
 
 // A notedItem says that a client has facts, so that an erasure finds them.
 type notedItem struct{ primary }
-
-// maxNoted limits the clients that a store remembers as noted.
-const maxNoted = 10_000
-
-// note stores once for each instance of a function that a client has facts.
-func (s *Store) note(ctx context.Context, o id.Org, c id.Client) error {
-	key := notedClientKey(o, c)
-	s.mu.Lock()
-	known := s.noted[key.PK+"#"+key.SK]
-	s.mu.Unlock()
-	if known {
-		return nil
-	}
-	if err := s.write(ctx, put(notedItem{key}, "", nil)); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.noted) >= maxNoted {
-		clear(s.noted)
-	}
-	s.noted[key.PK+"#"+key.SK] = true
-	return nil
-}
 
 // Facts implements client.Store. The read is strong: the facts of an event are
 // part of the profile against which that event is evaluated.

@@ -20,6 +20,7 @@
 //	ORG#o                  PAUSE#a                 a paused system agent
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  CLIENT#c                that the client c has facts
+//	ORG#o                  LOG#<day>#<event>       that events of a type were received on a day; kept 92 days
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  WEBHOOK                 the generations of the webhook secret, after its first rotation
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
@@ -40,6 +41,7 @@
 //	ORG#o#CLIENT#c         POSTURE                 the security score of a client
 //	ORG#o#CLIENT#c         DEVICE#<digest>         a device of the client, present or removed
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
+//	ORG#o#LOG#<event>#<day>  <time>#<id>           a received event; kept for journal_days, which is 0 by default: then there is none
 //	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; kept as long as the organization
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
 //	ORG#o#QUOTA            RUNS                    the count of runs in each of the last minutes, and a bound of the open ones
@@ -98,6 +100,11 @@
 //	SaveRotation                     1      0     7      transaction: rotation, act; 3 are the indexes of the act
 //	SaveFact                         1      0     1      put, before an event of a client is evaluated; another put for the first of the client in an instance
 //	SaveFact, again                  1      0     1      put that is refused
+//	KeepEvent                        1      0     1      put, if the organization has a journal; each further KB of the event is one more
+//	KeepEvent, the first of its type and day  2      0     2      put of the note of the type and day, put; in each instance
+//	Received                         5      8     0      query of the latest note, query of the notes of a day; query of each type, strong; 50 of 3 types
+//	Received, of a type              1      5     0      query; each day without an event of the type costs one more
+//	Received, one event              1      1     0      query of a second
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
 //	Revoke, user                     1      0     2      put with 1 index, if no later one is there
@@ -256,6 +263,15 @@
 // entry without an item, and read the item before they act on an entry. The
 // attribute expires only cleans up.
 //
+// # Journal
+//
+// The partition of a received event has its type and the day of its publication, so that
+// the events of one type are read without the others, and a day spreads over as many
+// partitions as it has types. A note of 100 bytes in the organization's partition leads to
+// each: a list of all types merges those of a day, and an erasure finds them. The key is
+// made of the event alone, so a repeated delivery writes the same item without a
+// condition.
+//
 // # Expiry
 //
 // When a run is recorded, the time until which it is kept is fixed: the retention, and
@@ -279,6 +295,7 @@
 //	by_org, ORG#o#PARTS             makers, trees, events of the outbox, revocations of users,
 //	                                and payloads whose run was refused after it had claimed them
 //	STATS, AUDIT, AGENT#a of ORG#o  agents, the deleted ones too; those of the platform are told
+//	LOG#d#t of ORG#o                received events; each instance notes a type once a day
 //	CLIENT#c of ORG#o               clients; each instance of a function notes a client once
 //	KEY#k of ORG#o                  the integration keys by their hash
 //

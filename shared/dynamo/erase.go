@@ -185,6 +185,9 @@ func beyond(o id.Org, i item) []string {
 		add(agentPartition(o, id.Agent(name)))
 	case pk == own && kind == "CLIENT":
 		add(clientPartition(o, id.Client(name)))
+	case pk == own && kind == "LOG":
+		day, name := typeOf(sk)
+		add(logPartition(o, day, name))
 	case pk == own && kind == "KEY":
 		if hash := hashKey(key.Hash(textOf(i, "hash"))); hash.err == nil {
 			all = append(all, hash.PK)

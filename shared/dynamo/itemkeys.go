@@ -14,6 +14,7 @@ import (
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/quota"
@@ -201,6 +202,21 @@ func factKey(o id.Org, c id.Client, f client.Fact) primary {
 func kindOf(sk string) client.Kind {
 	kind, _, _ := strings.Cut(sk, "#")
 	return client.Kind(strings.ToLower(kind))
+}
+
+// logPartition has the events of a type that were published on a day.
+func logPartition(o id.Org, day journal.Day, name string) (string, error) {
+	return join("ORG", string(o), "LOG", name, string(day))
+}
+
+func receivedKey(o id.Org, e journal.Entry) primary {
+	pk, err := logPartition(o, journal.DayOf(e.Event.Published), e.Event.Name())
+	return in(pk, err, string(journal.PlaceAt(e.Event.Published)), string(e.Event.ID))
+}
+
+// typeKey is the key of the note that events of a type were received on a day.
+func typeKey(o id.Org, day journal.Day, name string) primary {
+	return inOrg(o, "LOG", string(day), name)
 }
 
 // A soleKind is a kind of items that share one partition of the organization.

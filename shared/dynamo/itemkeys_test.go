@@ -15,8 +15,10 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/limit"
 )
 
@@ -69,6 +71,7 @@ const (
 	byParts   = "by the list of parts"
 	byAgents  = "by an agent's head, statistics, runs or acts"
 	byClients = "by the note of a client"
+	byTypes   = "by the note of a type and a day"
 	byKeys    = "with the integration key"
 	itself    = "the erasure"
 )
@@ -96,6 +99,8 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 		"limitKey":       {limitKey(o, "agent_1"), byAgents},
 		"refusalKey":     {refusalKey(o, "agent_1", "act_1", time.Unix(0, 0)), byAgents},
 		"notedClientKey": {notedClientKey(o, "client_1"), walked},
+		"typeKey":        {typeKey(o, "1970-01-01", "psa:ticket.created"), walked},
+		"receivedKey":    {receivedKey(o, aReceived()), byTypes},
 		"metaKey":        {metaKey(o, "exec_1"), byRuns},
 		"stepKey":        {stepKey(o, "exec_1", "a"), byRuns},
 		"payloadKey":     {payloadKey(o, execution.Execution{Agent: "agent_1"}.Digest()), byRuns},
@@ -133,6 +138,7 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 	sources := map[string][]item{
 		byRuns: {meta}, byAgents: {meta, act, at(headKey(o, "agent_1")), at(statsKey(o, "agent_1"))},
 		byClients: {meta, at(notedClientKey(o, "client_1"))}, byKeys: {key},
+		byTypes: {at(typeKey(o, "1970-01-01", "psa:ticket.created"))},
 	}
 	for name, k := range kinds {
 		if k.key.err != nil {
@@ -156,6 +162,10 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 			t.Errorf("no walk follows the list %s", list)
 		}
 	}
+}
+
+func aReceived() journal.Entry {
+	return journal.Entry{Event: event.Event{ID: "evt_1", Product: "psa", Type: "ticket.created", Published: time.Unix(0, 0)}}
 }
 
 // keyFunctions returns the names of the functions that make the keys of items, sorted.

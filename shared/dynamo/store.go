@@ -21,7 +21,7 @@ type Store struct {
 	sleep func(ctx context.Context, d time.Duration) error
 
 	mu    sync.Mutex
-	noted map[string]bool // clients that are noted to have facts
+	noted map[string]bool // keys of the notes that it wrote
 }
 
 // An Option configures a Store.
@@ -58,4 +58,29 @@ func (s *Store) pause(ctx context.Context, try int) error {
 	const least, most = 4 * time.Millisecond, 250 * time.Millisecond
 	limit := min(least<<min(try, 10), most)
 	return s.sleep(ctx, mathrand.N(limit)+1) //nolint:gosec // the delay is no secret.
+}
+
+// maxNoted limits the notes that a store remembers.
+const maxNoted = 10_000
+
+// note writes the item of a key once for each instance of a function. Such an item
+// leads to a partition whose name has a part that nothing else tells.
+func (s *Store) note(ctx context.Context, key primary, w write) error {
+	name := key.PK + "#" + key.SK
+	s.mu.Lock()
+	known := s.noted[name]
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := s.write(ctx, w); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.noted) >= maxNoted {
+		clear(s.noted)
+	}
+	s.noted[name] = true
+	return nil
 }

@@ -26,6 +26,8 @@ type tenantItem struct {
 	Policy   map[string]string `dynamodbav:"policy,omitempty"`
 	Keep     int               `dynamodbav:"retention_days,omitempty"`
 	Pins     map[id.Agent]int  `dynamodbav:"pins,omitempty"`
+	Journal  int               `dynamodbav:"journal_days,omitempty"`
+	Since    int64             `dynamodbav:"journal_since,omitempty"`
 	Settings int64             `dynamodbav:"settings,omitempty"` // counts their changes
 	Revision int64             `dynamodbav:"rev"`
 
@@ -82,7 +84,9 @@ func (i tenantItem) tenant(o id.Org) (tenant.Tenant, error) {
 		Org: o, Plan: credit.Plan(i.Plan), Suspended: i.Suspended,
 		Created: timeOf(i.Created), Updated: timeOf(i.Updated), Revision: i.Revision,
 		PlanAt: timeOf(i.PlanAt), StateAt: timeOf(i.StateAt), Owners: owners, OwnersAt: timeOf(i.OwnersAt), Name: i.Name, NameAt: timeOf(i.NameAt),
-		Settings:    tenant.Settings{Chosen: chosen, RetentionDays: i.Keep, Pins: i.Pins, Revision: i.Settings},
+		Settings: tenant.Settings{
+			Chosen: chosen, RetentionDays: i.Keep, Pins: i.Pins, JournalDays: i.Journal, JournalSince: timeOf(i.Since), Revision: i.Settings,
+		},
 		Listeners:   i.Listeners,
 		Resumed:     timeOf(i.Resume),
 		SearchUntil: timeOf(i.Search),
@@ -177,6 +181,7 @@ func (s *Store) SaveSettings(ctx context.Context, t tenant.Tenant, acts ...audit
 		op: opUpdate, key: tenantKey(t.Org),
 		set: map[string]any{
 			"policy": chosen, "retention_days": t.Settings.RetentionDays, "pins": pins, "settings": t.Settings.Revision,
+			"journal_days": t.Settings.JournalDays, "journal_since": nanos(t.Settings.JournalSince),
 		},
 		add: map[string]int64{"rev": 1}, cond: "rev = :rev", args: map[string]any{":rev": t.Revision},
 	}

@@ -35,6 +35,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/meter"
@@ -424,6 +425,28 @@ func (w *fixture) crowd(n int) {
 	wg.Wait()
 }
 
+// newEvent returns a received event of a day.
+func (w *fixture) newEvent(at time.Time) journal.Entry {
+	e := w.run(w.agent.ID).Trigger
+	e.Published = at.Add(time.Duration(w.next) * time.Second)
+	entry, _ := journal.Of(e, 30, at)
+	return entry
+}
+
+// received stores a received event of a day.
+func (w *fixture) received(at time.Time) { w.ok(w.store.KeepEvent(w.t.Context(), org, w.newEvent(at))) }
+
+// journalled returns an organization that received 70 events of the types together.
+func (w *fixture) journalled(types ...string) id.Org {
+	o := id.Org("org_" + rand.Text())
+	for n := range 70 {
+		e := w.newEvent(start())
+		e.Event.Type, e.Event.Published = types[n%len(types)], start().Add(time.Duration(n)*time.Second)
+		w.ok(w.store.KeepEvent(w.t.Context(), o, e))
+	}
+	return o
+}
+
 // got drops the result of a call.
 func got[T any](_ T, err error) error { return err }
 
@@ -584,6 +607,31 @@ func orgPatterns() map[string]pattern {
 			w.next++
 			f := ticket(1000 + w.next)
 			return func(ctx context.Context) error { return w.store.SaveFact(ctx, org, "client_01JANOTHER", f) }
+		},
+		"KeepEvent": func(w *fixture) call {
+			w.received(start())
+			e := w.newEvent(start())
+			return func(ctx context.Context) error { return w.store.KeepEvent(ctx, org, e) }
+		},
+		"KeepEvent, the first of its type and day": func(w *fixture) call {
+			e := w.newEvent(start().AddDate(0, 0, w.next%10_000))
+			return func(ctx context.Context) error { return dynamo.New(w.db, w.table).KeepEvent(ctx, org, e) }
+		},
+		"Received": func(w *fixture) call {
+			o := w.journalled("ticket.created", "ticket.updated", "ticket.resolved")
+			return func(ctx context.Context) error {
+				return got(w.store.Received(ctx, o, journal.Query{Since: start(), Now: start(), Limit: page}))
+			}
+		},
+		"Received, of a type": func(w *fixture) call {
+			o := w.journalled("ticket.created")
+			q := journal.Query{Type: "psa:ticket.created", Since: start(), Now: start(), Limit: page}
+			return func(ctx context.Context) error { return got(w.store.Received(ctx, o, q)) }
+		},
+		"Received, one event": func(w *fixture) call {
+			o := w.journalled("ticket.created")
+			q := journal.Query{Type: "psa:ticket.created", Since: start().Add(3 * time.Second), Until: start().Add(4 * time.Second), Now: start(), Limit: 1}
+			return func(ctx context.Context) error { return got(w.store.Received(ctx, o, q)) }
 		},
 		"SaveFact, again": func(w *fixture) call {
 			return func(ctx context.Context) error { return w.store.SaveFact(ctx, org, "client_01JCLIENT", ticket(1)) }

@@ -283,6 +283,10 @@ func written() []golden {
 		{"a list", call{as: owner, what: "PATCH /api/settings", body: `{"policy": {"self_approval": ["deny"]}}`}, nil},
 		{"retention", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": 190}`}, deny},
 		{"retention reset", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": null}`}, deny},
+		{"journal", call{as: owner, what: "PATCH /api/settings", body: `{"journal_days": 30}`}, deny},
+		{"journal off", call{as: owner, what: "PATCH /api/settings", body: `{"journal_days": 0}`}, journalled},
+		{"journal reset", call{as: owner, what: "PATCH /api/settings", body: `{"journal_days": null}`}, journalled},
+		{"journal too long", call{as: owner, what: "PATCH /api/settings", body: `{"journal_days": 91}`}, nil},
 		{"retention too short", call{as: owner, what: "PATCH /api/settings", body: `{"retention_days": 29}`}, nil},
 		{"by a member", call{as: "member@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
 		{"by a key", call{as: "read_write", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}, nil},
@@ -326,6 +330,14 @@ const readOnlyChanged = `{"id": "agent_2", "org_id": "org_b", "type": "system", 
 func deny(t *testing.T, w *fixture) {
 	t.Helper()
 	if got := w.do(t, call{as: "owner@org_a", what: "PATCH /api/settings", body: `{"policy": {"self_approval": "deny"}}`}); got.status != http.StatusOK {
+		t.Fatal(got.text)
+	}
+}
+
+// journalled keeps received events.
+func journalled(t *testing.T, w *fixture) {
+	t.Helper()
+	if got := w.do(t, call{as: "owner@org_a", what: "PATCH /api/settings", body: `{"journal_days": 30}`}); got.status != http.StatusOK {
 		t.Fatal(got.text)
 	}
 }

@@ -51,6 +51,10 @@ func readSettings(body input.Object) *tenant.SettingsPatch {
 		days := int(body.Int("retention_days", tenant.MinRetentionDays, tenant.MaxRetentionDays))
 		p.RetentionDays = &days
 	}
+	if _, given := body.OptionalAny("journal_days"); given {
+		days := int(body.Int("journal_days", 0, tenant.MaxJournalDays))
+		p.JournalDays = &days
+	}
 	p.Policies = readPolicies(body)
 	return p
 }
@@ -98,7 +102,7 @@ func (g settings) UpdateSettings(ctx context.Context, q spec.UpdateSettingsReque
 }
 
 func (g settings) view(s tenant.Settings) spec.Settings {
-	v := spec.Settings{Policy: make(spec.Policy), RetentionDays: cmp.Or(s.RetentionDays, g.retention)}
+	v := spec.Settings{Policy: make(spec.Policy), JournalDays: s.JournalDays, RetentionDays: cmp.Or(s.RetentionDays, g.retention)}
 	for _, p := range tenant.Policies() {
 		v.Policy[p] = s.Policy(p)
 	}

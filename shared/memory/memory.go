@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/quota"
 	"theoneagents.app/agents/shared/tenant"
@@ -65,6 +66,7 @@ type org struct {
 	messages map[messagesKey]quota.DayTally
 	trees    map[id.Event]quota.Tree
 	audit    map[id.Audit]audit.Entry
+	received map[string]journal.Entry // by type and place
 
 	erasure tenant.Erasure // in the place of a deleted tenant
 }
@@ -108,6 +110,8 @@ func emptyOrg() *org {
 		outbox: map[id.Event]event.Event{},
 		trees:  map[id.Event]quota.Tree{},
 		audit:  map[id.Audit]audit.Entry{},
+
+		received: map[string]journal.Entry{},
 	}
 }
 

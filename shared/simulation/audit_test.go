@@ -61,6 +61,7 @@ func (w *world) audit() {
 		w.holds(oneEffect, n <= 1, "the message %s was sent %d times", key, n)
 	}
 	w.auditEvents()
+	w.auditJournal()
 	w.auditOutside()
 	w.auditWords()
 	w.auditFailureEvents()

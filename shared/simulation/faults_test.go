@@ -150,6 +150,14 @@ func scenarios() []scenario {
 				w.Errorf("an event about a ticket that an agent made started an agent that does not allow it: %v", err)
 			}
 		}},
+		{name: "a journal, and an event for which nobody listens", tell: func(w *world) {
+			w.keepJournal(7)
+			w.agent(list(act("a")))
+			w.publish(w.escalated(), "", 0)
+			e := w.event("psa:ticket.created", map[string]any{"ticket_id": "1", "priority": "p3"})
+			w.publish(e, "", 0)
+			w.queue.put(e, "", time.Minute)
+		}},
 		{name: "events that cannot be handled", tell: func(w *world) {
 			w.agent(list(act("a")))
 			w.publish(w.escalated(), "malformed", 0)
@@ -275,7 +283,7 @@ func ports() []string {
 		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
 		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send", "stream.Tally",
 		"store.AddStats", "store.AdmitMessages", "store.AdmitRuns", "store.SaveMaker", "store.Tree", "store.SaveTree", "store.Maker", "store.AddUses", "store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
-		"store.DeleteAgent", "store.Execution", "store.Executions", "store.SaveOrgPause", "store.Searching", "store.Erasing", "store.Facts", "store.DedupHolder", "store.SaveFact", "store.Listeners",
+		"store.DeleteAgent", "store.KeepEvent", "store.Execution", "store.Executions", "store.SaveOrgPause", "store.Searching", "store.Erasing", "store.Facts", "store.DedupHolder", "store.SaveFact", "store.Listeners",
 		"store.OpenRuns", "store.Overdue", "store.Plan", "store.Published", "store.Refusal", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveOpen", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version", "store.VersionRecord",
 	}
 }

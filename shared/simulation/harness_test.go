@@ -203,7 +203,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 		NewID: func() id.Agent { return id.Agent("agent_" + w.name("a")) },
 	}
 	out.dispatcher = &dispatch.Service{
-		Tenants: kept, Agents: kept, Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), System: systemAgents(), Profiles: clients, Runs: kept,
+		Tenants: kept, Agents: kept, Cache: dispatch.NewListenerCache(), Recent: dispatch.NewRecentClaims(), System: systemAgents(), Profiles: clients, Runs: kept, Journal: kept,
 		Quotas: quotas, Machine: w.machines, NewOwner: func() string { return w.name("first") }, Orgs: out.tenants, Clients: clients, Now: now, Rules: rules(), Deactivator: out.agents,
 		Owners: &alert.Service{Store: kept, Mail: w.mail, Console: "https://console.example", Now: now, Report: w.report},
 	}

@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/outbox"
 	"theoneagents.app/agents/shared/queue"
 	"theoneagents.app/agents/shared/quota"
@@ -107,6 +108,10 @@ func (s *store) Refusal(ctx context.Context, e activity.Entry) (definition.Outco
 
 func (s *store) Refuse(ctx context.Context, e activity.Entry) error {
 	return throughErr(ctx, s.world, "store.Refuse", "", func() error { return s.Store.Refuse(ctx, e) })
+}
+
+func (s *store) KeepEvent(ctx context.Context, o id.Org, e journal.Entry) error {
+	return throughErr(ctx, s.world, "store.KeepEvent", "", func() error { return s.Store.KeepEvent(ctx, o, e) })
 }
 
 func (s *store) SaveMaker(ctx context.Context, o id.Org, made catalog.ObjectID, by id.Execution, now time.Time) error {
@@ -225,7 +230,7 @@ var harmless = []string{
 func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 	t.Parallel()
 	for _, port := range []reflect.Type{
-		reflect.TypeFor[dispatch.Agents](), reflect.TypeFor[dispatch.Runs](), reflect.TypeFor[client.Store](),
+		reflect.TypeFor[dispatch.Agents](), reflect.TypeFor[dispatch.Runs](), reflect.TypeFor[dispatch.Journal](), reflect.TypeFor[client.Store](),
 		reflect.TypeFor[execution.Store](), reflect.TypeFor[execution.Tenants](), reflect.TypeFor[execution.Balances](),
 		reflect.TypeFor[execution.Gates](), reflect.TypeFor[approval.Store](), reflect.TypeFor[runner.Store](),
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),

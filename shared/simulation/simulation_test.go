@@ -140,6 +140,10 @@ func (s *simulation) run() {
 	other := s.in("org_other")
 	other.announce()
 	s.addOwner()
+	if s.seed%3 == 0 {
+		s.keepJournal(7)
+		other.keepJournal(3 + int(s.seed%7)) // the audit is two days later
+	}
 	other.leaveCredits(150) // too few credits for some of its steps
 	s.listeners = map[id.Org][]id.Agent{}
 	for _, w := range []*world{s.world, other} {

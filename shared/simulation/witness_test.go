@@ -39,11 +39,12 @@ const (
 	recorded        invariant = "acts are recorded: every vote, cancellation, retry and pause by a person has exactly one entry of the audit log"
 	withinQuotas    invariant = "quotas hold: an organization starts no more runs in a minute, has no more open runs and sends no more messages on a day than its plan allows"
 	treesBounded    invariant = "trees are bounded: no root event has more runs than its plan allows, whatever products pass on"
+	journalled      invariant = "the journal is whole: each delivered event of an organization that keeps a journal is in it once, as it was published"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, treesBounded, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, treesBounded, journalled, nothingToRepair}
 }
 
 // A witness observes every change when it happens.

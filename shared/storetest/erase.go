@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -65,6 +66,10 @@ func everything(t trial, s Store, o id.Org) filled {
 	x := leased(t, s, begun(t, s, aRun(o, "agent_1", 8)))
 	ok(t, s.SaveStep(ctx, x, execution.StepRecord{ID: "act", Status: execution.StepCompleted, Attempt: 1}))
 	ok(t, s.Commit(ctx, failing(x)))
+	for n := range 3 {
+		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.created", n)))
+		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.t"+strconv.Itoa(n), n*1000)))
+	}
 	for n := range 80 { // more than the statistics keep in one item
 		ok(t, s.AddStats(ctx, o, "agent_1", []execution.Contribution{aContribution(o, n, 0)}))
 	}

@@ -30,6 +30,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/outbox"
@@ -70,6 +71,8 @@ type Store interface {
 	audit.Store
 	agent.VersionStore
 	tally.Store
+	dispatch.Journal
+	journal.Store
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 	Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error)
@@ -122,6 +125,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"audit":      audits(),
 		"erasures":   erasures(),
 		"statistics": statistics(),
+		"journal":    journals(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

@@ -388,7 +388,8 @@ func tenants() []promise {
 func denying(revision int64) tenant.Settings {
 	return tenant.Settings{
 		Chosen: map[tenant.Policy]tenant.Choice{tenant.SelfApproval: tenant.Deny}, RetentionDays: 190, Revision: revision,
-		Pins: map[id.Agent]int{"agent_system_dispatch": 1},
+		Pins:        map[id.Agent]int{"agent_system_dispatch": 1},
+		JournalDays: 30, JournalSince: day(),
 	}
 }
 

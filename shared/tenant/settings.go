@@ -93,6 +93,8 @@ type Settings struct {
 	Chosen        map[Policy]Choice // without defaults
 	RetentionDays int               // for which a run is kept after its end; 0 for the platform's default
 	Pins          map[id.Agent]int  // the versions at which system agents stay
+	JournalDays   int               // for which a received event is kept; 0, the default, keeps none
+	JournalSince  time.Time         // since when events are kept without a gap; zero when none is
 	Revision      int64             // counts the changes of the settings
 }
 
@@ -116,6 +118,22 @@ const (
 	MinRetentionDays = 30
 	MaxRetentionDays = 3650
 )
+
+// MaxJournalDays bounds JournalDays.
+const MaxJournalDays = 90
+
+// KeptSince returns the time since when every received event is in the journal; ok is
+// false when none is kept.
+func (s Settings) KeptSince(now time.Time) (since time.Time, ok bool) {
+	if s.JournalDays == 0 {
+		return time.Time{}, false
+	}
+	since = now.AddDate(0, 0, -s.JournalDays)
+	if s.JournalSince.After(since) {
+		since = s.JournalSince
+	}
+	return since, true
+}
 
 // Retention returns how long a run is kept after its end.
 func (s Settings) Retention(byDefault time.Duration) time.Duration {
@@ -143,11 +161,14 @@ func (s Settings) Policy(p Policy) Choice {
 func (s Settings) Tag() int64 { return s.Revision + 1 }
 
 // with returns the settings after a change. It returns s when nothing changes.
-func (s Settings) with(change SettingsPatch) Settings {
+func (s Settings) with(change SettingsPatch, now time.Time) Settings {
 	after := s
 	after.Chosen, after.Revision = make(map[Policy]Choice), s.Revision+1
 	if change.RetentionDays != nil {
 		after.RetentionDays = *change.RetentionDays
+	}
+	if change.JournalDays != nil {
+		after = after.journalled(*change.JournalDays, now)
 	}
 	maps.Copy(after.Chosen, s.Chosen)
 	for p, to := range change.Policies {
@@ -162,6 +183,19 @@ func (s Settings) with(change SettingsPatch) Settings {
 	return after
 }
 
+// journalled returns the settings with a journal of some days. When they become more,
+// events that were kept for fewer days still disappear after these.
+func (s Settings) journalled(days int, now time.Time) Settings {
+	switch {
+	case days == 0:
+		s.JournalSince = time.Time{}
+	case days > s.JournalDays:
+		s.JournalSince = now
+	}
+	s.JournalDays = days
+	return s
+}
+
 // differences returns what differs between two settings, as the audit log shows it.
 func differences(before, after Settings) (from, to string) {
 	var was, is []string
@@ -172,6 +206,9 @@ func differences(before, after Settings) (from, to string) {
 	}
 	if b, a := before.RetentionDays, after.RetentionDays; b != a {
 		was, is = append(was, "retention_days "+daysOf(b)), append(is, "retention_days "+daysOf(a))
+	}
+	if b, a := before.JournalDays, after.JournalDays; b != a {
+		was, is = append(was, fmt.Sprintf("journal_days %d", b)), append(is, fmt.Sprintf("journal_days %d", a))
 	}
 	return strings.Join(was, ", "), strings.Join(is, ", ")
 }
@@ -212,7 +249,9 @@ type SettingsPatch struct {
 	Policies map[Policy]Choice // the policies to change; an empty choice means the default
 	// RetentionDays is the new retention, 0 for the default; nil to leave it.
 	RetentionDays *int
-	Match         int64 // the tag of the settings that the caller has read; 0 matches any
+	// JournalDays is the new number of days of the journal; nil to leave it.
+	JournalDays *int
+	Match       int64 // the tag of the settings that the caller has read; 0 matches any
 }
 
 // Update changes settings of the caller's organization and leaves the others. It
@@ -238,7 +277,7 @@ func (s *SettingsService) update(ctx context.Context, who caller.Caller, p Setti
 	if p.Match != 0 && p.Match != before.Tag() {
 		return Settings{}, ErrChanged
 	}
-	t.Settings = before.with(p)
+	t.Settings = before.with(p, s.Now())
 	if t.Settings.Revision == before.Revision {
 		return before, nil
 	}

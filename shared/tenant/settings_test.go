@@ -304,3 +304,48 @@ func TestRacingChangesOfSettings(t *testing.T) {
 		})
 	}
 }
+
+func TestAnOrganizationChoosesItsJournal(t *testing.T) {
+	t.Parallel()
+
+	began := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
+	now := began
+	store, settings, _ := announced(t.Context(), t)
+	settings.Now = func() time.Time { return now }
+	const day = 24 * time.Hour
+	for n, step := range []struct {
+		days  int
+		after time.Duration // since the beginning
+		since time.Duration // since the beginning; -1 for no journal
+	}{
+		{0, 0, -1},
+		{7, day, day},
+		{7, 3 * day, day},
+		{7, 20 * day, 13 * day},
+		{2, 20 * day, 18 * day},
+		{30, 21 * day, 21 * day}, // what was kept for two days disappears all the same
+		{30, 60 * day, 30 * day},
+		{0, 61 * day, -1},
+		{5, 62 * day, 62 * day},
+	} {
+		now = began.Add(step.after)
+		if _, err := settings.Update(t.Context(), admin, tenant.SettingsPatch{JournalDays: &step.days}); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := settings.Get(t.Context(), admin)
+		if err != nil || stored.JournalDays != step.days {
+			t.Errorf("step %d: %d days, %v", n, stored.JournalDays, err)
+		}
+		since, ok := stored.KeptSince(now)
+		if want := began.Add(step.since); ok != (step.since >= 0) || ok && !since.Equal(want) {
+			t.Errorf("step %d: kept since %v, %t; want %v", n, since, ok, want)
+		}
+	}
+	page, err := store.Audit(t.Context(), "org_a", audit.Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := page.Entries[0]; e.From != "journal_days 0" || e.To != "journal_days 5" || e.Actor != "user_admin" {
+		t.Errorf("the act is %+v", e)
+	}
+}

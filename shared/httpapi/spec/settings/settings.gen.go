@@ -15,6 +15,9 @@ import (
 	"theoneagents.app/agents/shared/tenant"
 )
 
+// JournalDays For how many days after its publication each received event is kept, with a payload of up to 32 KiB, also when it started nothing. 0 keeps none. A change applies to events that are received after it; a lower number hides older events at once, and they are deleted when the days that held at their arrival are over. The events of an execution are kept with it in any case.
+type JournalDays = int
+
 // Policy defines model for Policy.
 type Policy = map[tenant.Policy]tenant.Choice
 
@@ -24,6 +27,9 @@ type RetentionDays = int
 // Settings The settings of an organization.
 type Settings struct {
 	Policy Policy `json:"policy"`
+
+	// JournalDays For how many days after its publication each received event is kept, with a payload of up to 32 KiB, also when it started nothing. 0 keeps none. A change applies to events that are received after it; a lower number hides older events at once, and they are deleted when the days that held at their arrival are over. The events of an execution are kept with it in any case.
+	JournalDays JournalDays `json:"journal_days"`
 
 	// RetentionDays For how many days an execution is kept after its end, with its steps, approvals and event. A change applies to executions that start after it. By default 400, or what the operator chose. The EU's AI Act asks for logs of at least six months where a use has a high risk: 190 days are enough for that.
 	RetentionDays RetentionDays `json:"retention_days"`
