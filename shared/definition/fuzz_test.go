@@ -120,7 +120,7 @@ func FuzzCondition(f *testing.F) {
 			if ok != (why == "") {
 				t.Errorf("%s is %t, because %q", tried, ok, why)
 			}
-			switch outcome, _ := d.Judge(facts); {
+			switch outcome, _ := judged(d, facts); {
 			case ok != (outcome == definition.Started):
 				t.Errorf("%s is %t, and the outcome %s", tried, ok, outcome)
 			case outcome == definition.NoProfile && (client != nil || !d.UsesClient()):

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
 )
 
@@ -26,6 +27,9 @@ func (s Scope) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal("all")
 }
+
+// limited reports whether the scope is not that of all clients.
+func (s Scope) limited() bool { return s.Include != nil || s.Exclude != nil }
 
 // Allows reports whether the agent sees events of c. An event without a client
 // passes unless the scope has an include list.
@@ -61,7 +65,8 @@ const (
 	QuotaReached    Outcome = "quota_reached"
 	Suspended       Outcome = "org_suspended"
 	OrgPaused       Outcome = "org_paused"
-	Broken          Outcome = "agent_error" // the catalogue lost an event type or action that the agent needs
+	NotListening    Outcome = "not_listening" // only in explanations: such an event leaves no entry
+	Broken          Outcome = "agent_error"   // the catalogue lost an event type or action that the agent needs
 )
 
 // Outcomes returns all outcomes.
@@ -75,35 +80,80 @@ func Outcomes() []Outcome {
 // for the event to start another run.
 const maxCausalDepth = 5
 
-// Judge decides whether the event starts an agent of this definition, and if not,
-// returns the reason as a sentence. It checks only the definition, not limits or
-// deduplication, and assumes that the trigger matches.
-func (d Definition) Judge(f condition.Facts) (Outcome, string) {
-	for _, filter := range d.Trigger.Filters {
-		if ok, why := filter.Holds(f); !ok {
-			return Filtered, why
+// Judge decides whether the facts start the agent. For a refusal it also returns a
+// sentence with the reason. The answer is that of the first check of Explain that does
+// not hold; Judge looks no further.
+func (d Definition) Judge(f condition.Facts) (outcome Outcome, why string) {
+	outcome = Started
+	d.eachPart(f, func(p verdict) bool {
+		outcome, why = p.outcome, p.why
+		return p.outcome == Started
+	})
+	return outcome, why
+}
+
+// A verdict is what one part of a definition says about facts: Started, or the outcome
+// and the reason of a refusal.
+type verdict struct {
+	part    Part
+	index   int // of the filter or the condition
+	outcome Outcome
+	why     string
+}
+
+// eachPart calls yield with the verdict of each part, in the order in which they decide,
+// until it returns false. It is the only place that knows the parts.
+func (d Definition) eachPart(f condition.Facts, yield func(verdict) bool) {
+	say := func(p Part, i int, no Outcome, why string) bool {
+		if why == "" {
+			no = Started
+		}
+		return yield(verdict{p, i, no, why})
+	}
+	if !say(TriggerPart, 0, NotListening, d.Trigger.ignores(f.Event)) {
+		return
+	}
+	for i, filter := range d.Trigger.Filters { // a filter that does not hold says why
+		if _, why := filter.Holds(f); !say(FilterPart, i, Filtered, why) {
+			return
 		}
 	}
-	if why := d.Scope.refuses(f.Event.Client); why != "" {
-		return OutOfScope, why
+	if d.Scope.limited() && !say(ScopePart, 0, OutOfScope, d.Scope.refuses(f.Event.Client)) {
+		return
 	}
-	for _, c := range d.Conditions {
-		if ok, why := c.Holds(f); !ok {
-			if c.LacksProfile(f) {
-				return NoProfile, why
-			}
-			return ConditionNotMet, why
+	for i, c := range d.Conditions {
+		no := ConditionNotMet
+		ok, why := c.Holds(f)
+		if !ok && c.LacksProfile(f) {
+			no = NoProfile
+		}
+		if !say(ConditionPart, i, no, why) {
+			return
 		}
 	}
 	if depth := f.Event.Depth(); depth > 0 {
-		switch {
-		case !d.Trigger.AllowAgentTriggered:
-			return LoopGuard, "an agent caused the event, and the trigger does not allow that"
-		case depth > maxCausalDepth:
-			return LoopGuard, fmt.Sprintf("the event was caused by a chain of %d runs; %d are allowed", depth, maxCausalDepth)
-		}
+		say(CausePart, 0, LoopGuard, d.Trigger.guards(depth))
 	}
-	return Started, ""
+}
+
+// ignores returns why the trigger does not listen for an event, or "".
+func (t Trigger) ignores(e event.Event) string {
+	if t.Event() == e.Name() {
+		return ""
+	}
+	return "it listens for " + t.Event()
+}
+
+// guards returns why an event at the end of a chain of runs does not start the agent, or
+// "".
+func (t Trigger) guards(depth int) string {
+	switch {
+	case !t.AllowAgentTriggered:
+		return "an agent caused the event, and the trigger does not allow that"
+	case depth > maxCausalDepth:
+		return fmt.Sprintf("the event was caused by a chain of %d runs; %d are allowed", depth, maxCausalDepth)
+	}
+	return ""
 }
 
 // Fault returns the comparison because of which Judge refuses the event, or nil when no

@@ -19,6 +19,12 @@ import (
 )
 
 // happened returns an event with the given payload.
+// judged returns the answer of a definition that listens for the event.
+func judged(d definition.Definition, f condition.Facts) (definition.Outcome, string) {
+	d.Trigger.Product, d.Trigger.EventType = f.Event.Product, f.Event.Type
+	return d.Judge(f)
+}
+
 func happened(t testing.TB, payload string) event.Event {
 	t.Helper()
 	return event.Event{
@@ -30,7 +36,7 @@ func happened(t testing.TB, payload string) event.Event {
 // filtered reports whether a filter lets an event pass.
 func filtered(e event.Event, f condition.Filter) bool {
 	d := definition.Definition{Trigger: definition.Trigger{Filters: []condition.Filter{f}}}
-	outcome, _ := d.Judge(condition.Facts{Event: e})
+	outcome, _ := judged(d, condition.Facts{Event: e})
 	return outcome == definition.Started
 }
 
@@ -82,10 +88,10 @@ func TestAConditionWithoutItsProfileIsReportedOnlyIfItDecides(t *testing.T) {
 
 			d := definition.Definition{Conditions: tc.conditions}
 			e := happened(t, `{"a":1}`)
-			if got, why := d.Judge(condition.Facts{Event: e, Client: known}); got != tc.with || (got == yes) != (why == "") {
+			if got, why := judged(d, condition.Facts{Event: e, Client: known}); got != tc.with || (got == yes) != (why == "") {
 				t.Errorf("with a profile: %s (%s), want %s", got, why, tc.with)
 			}
-			if got, why := d.Judge(condition.Facts{Event: e}); got != tc.without || (got == yes) != (why == "") {
+			if got, why := judged(d, condition.Facts{Event: e}); got != tc.without || (got == yes) != (why == "") {
 				t.Errorf("without a profile: %s (%s), want %s", got, why, tc.without)
 			}
 		})
@@ -150,7 +156,7 @@ func TestAScopeSelectsClients(t *testing.T) {
 			if tc.want {
 				want = definition.Started
 			}
-			if got, _ := (definition.Definition{Scope: tc.scope}).Judge(condition.Facts{Event: e}); got != want {
+			if got, _ := judged(definition.Definition{Scope: tc.scope}, condition.Facts{Event: e}); got != want {
 				t.Errorf("Judge = %s, want %s", got, want)
 			}
 			if got := text(t, tc.scope); got != tc.shown {
@@ -177,7 +183,7 @@ func TestTheReasonOfAScopeNamesTheClient(t *testing.T) {
 
 			e := happened(t, `{}`)
 			e.Client = tc.client
-			if _, got := (definition.Definition{Scope: tc.scope}).Judge(condition.Facts{Event: e}); got != tc.want {
+			if _, got := judged(definition.Definition{Scope: tc.scope}, condition.Facts{Event: e}); got != tc.want {
 				t.Errorf("it says %q, want %q", got, tc.want)
 			}
 		})
@@ -214,7 +220,7 @@ func TestTheLoopGuardCountsTheRunsBehindAnEvent(t *testing.T) {
 			e := happened(t, `{}`)
 			e.Metadata = tc.metadata
 			d := definition.Definition{Trigger: definition.Trigger{AllowAgentTriggered: tc.allowed}}
-			if got, why := d.Judge(condition.Facts{Event: e}); got != tc.want || (got == definition.Started) != (why == "") {
+			if got, why := judged(d, condition.Facts{Event: e}); got != tc.want || (got == definition.Started) != (why == "") {
 				t.Errorf("%s (%s), want %s", got, why, tc.want)
 			}
 		})
@@ -243,7 +249,7 @@ func TestTheFirstFailedCheckIsTheReason(t *testing.T) {
 		{definition.LoopGuard, "an agent caused the event", func() { e.Metadata = nil }},
 		{definition.Started, "", func() {}},
 	} {
-		got, why := d.Judge(condition.Facts{Event: e})
+		got, why := judged(d, condition.Facts{Event: e})
 		if got != tc.want || !strings.Contains(why, tc.says) {
 			t.Errorf("%s (%s); want %s (%s)", got, why, tc.want, tc.says)
 		}
@@ -256,12 +262,12 @@ func TestAReasonIsNeverLong(t *testing.T) {
 
 	e := happened(t, `{"x":"`+strings.Repeat("ä", 5000)+`"}`)
 	d := definition.Definition{Trigger: definition.Trigger{Filters: []condition.Filter{{Field: "x", Operator: condition.Eq, Value: strings.Repeat("ö", 5000)}}}}
-	if _, why := d.Judge(condition.Facts{Event: e}); len(why) > 1000 || !strings.Contains(why, "…") {
+	if _, why := judged(d, condition.Facts{Event: e}); len(why) > 1000 || !strings.Contains(why, "…") {
 		t.Errorf("%d bytes: %.100s", len(why), why)
 	}
 	missing := condition.Filter{Field: "nope", Operator: condition.Eq, Value: "x"}
 	d.Trigger.Filters = []condition.Filter{missing}
-	if _, why := d.Judge(condition.Facts{Event: e}); !strings.Contains(why, "it is missing") {
+	if _, why := judged(d, condition.Facts{Event: e}); !strings.Contains(why, "it is missing") {
 		t.Errorf("why = %q", why)
 	}
 }
@@ -491,7 +497,7 @@ func TestGroupsAgreeWithTheOracle(t *testing.T) {
 		if got != tree.holds || got != (why == "") {
 			t.Errorf("%v is %t (%s), want %t", tree.c, got, why, tree.holds)
 		}
-		outcome, _ := (definition.Definition{Conditions: []condition.Condition{tree.c}}).Judge(condition.Facts{Event: event.Event{Payload: payload}})
+		outcome, _ := judged(definition.Definition{Conditions: []condition.Condition{tree.c}}, condition.Facts{Event: event.Event{Payload: payload}})
 		want := map[bool]definition.Outcome{true: definition.Started, false: definition.ConditionNotMet}[tree.holds]
 		if outcome != want {
 			t.Errorf("Judge = %s, want %s", outcome, want)

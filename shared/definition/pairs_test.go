@@ -239,8 +239,8 @@ func (d demand) condition(t testing.TB) condition.Condition {
 	return condition.Condition{Any: subs}
 }
 
-// judged returns the outcome of the real matcher.
-func (p pair) judged(t testing.TB) (definition.Outcome, string) {
+// definition returns the definition of the pair, without a trigger.
+func (p pair) definition(t testing.TB) definition.Definition {
 	d := definition.Definition{
 		Trigger: definition.Trigger{AllowAgentTriggered: p.allowed}, Scope: definition.Scope{Include: p.include, Exclude: p.exclude},
 	}
@@ -250,11 +250,21 @@ func (p pair) judged(t testing.TB) (definition.Outcome, string) {
 	for _, c := range p.conditions {
 		d.Conditions = append(d.Conditions, c.condition(t))
 	}
+	return d
+}
+
+// facts returns the event and the profile of the pair.
+func (p pair) facts(t testing.TB) condition.Facts {
 	e := event.Event{
 		ID: "evt_1", Type: "a", Product: "psa", Org: "org_a", Client: p.client, Payload: nested(t, p.payload), Published: time.Unix(0, 0),
 		Metadata: &event.Metadata{AgentTriggered: p.triggered, Causation: &event.Causation{Depth: p.depth}},
 	}
-	return d.Judge(condition.Facts{Event: e, Client: nested(t, p.profile)})
+	return condition.Facts{Event: e, Client: nested(t, p.profile)}
+}
+
+// judged returns the outcome of the real matcher.
+func (p pair) judged(t testing.TB) (definition.Outcome, string) {
+	return judged(p.definition(t), p.facts(t))
 }
 
 // The pairs are the same in every run of the test.

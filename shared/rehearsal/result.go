@@ -7,13 +7,11 @@ import (
 	"time"
 
 	"theoneagents.app/agents/shared/caller"
-	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
-	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/step"
 )
 
@@ -200,58 +198,27 @@ const (
 	maxFoundAll = 4 << 10
 )
 
-// checks returns every comparison of the definition with the event.
+// checks returns every comparison of the definition with the event, whose type is that of
+// the trigger.
 func (st *stage) checks() []Check {
-	d := st.Definition
 	all := []Check{}
-	for i, f := range d.Trigger.Filters {
-		all = append(all, st.check("filter", input.Index("trigger.filters", i), condition.Condition{
-			Context: condition.InEvent, Field: f.Field, Operator: f.Operator, Value: f.Value,
-		}))
-	}
-	if scope := d.Scope; scope.Include != nil || scope.Exclude != nil {
-		c := Check{Part: "client_scope", Path: "client_scope", Context: "event", Field: "client_id", Operator: "in", Want: scope.Include, Holds: scope.Allows(st.Event.Client)}
-		if scope.Include == nil {
-			c.Operator, c.Want = "not_in", scope.Exclude
+	for _, part := range st.Definition.Explain(st.facts) {
+		if part.Part == definition.TriggerPart {
+			continue
 		}
-		if st.Event.Client != "" {
-			c.Found = string(st.Event.Client)
+		for _, c := range part.Comparisons {
+			found := c.Found
+			if part.Part == definition.FilterPart || part.Part == definition.ConditionPart {
+				found, _ = st.facts.Find(c.Condition.Context, c.Condition.Field)
+			}
+			all = append(all, Check{
+				Part: string(part.Part), Path: part.Path + c.Path, Context: string(c.Condition.Context), Field: c.Condition.Field,
+				Operator: string(c.Condition.Operator), Want: c.Condition.Value,
+				Found: step.ShownWithin(found, maxFound, maxFoundAll), Holds: c.Holds,
+			})
 		}
-		all = append(all, c)
-	}
-	for i, c := range d.Conditions {
-		all = st.leaves(all, input.Index("conditions", i), c)
-	}
-	if st.Event.AgentTriggered() {
-		all = append(all, Check{
-			Part: "agent_triggered", Path: "trigger.allow_agent_triggered", Context: "event", Field: "metadata.agent_triggered",
-			Operator: "eq", Want: d.Trigger.AllowAgentTriggered, Found: true, Holds: d.Trigger.AllowAgentTriggered,
-		})
 	}
 	return all
-}
-
-// leaves adds the comparisons within a condition.
-func (st *stage) leaves(all []Check, path string, c condition.Condition) []Check {
-	for i := range c.All {
-		all = st.leaves(all, input.Index(path+".all", i), c.All[i])
-	}
-	for i := range c.Any {
-		all = st.leaves(all, input.Index(path+".any", i), c.Any[i])
-	}
-	if c.All != nil || c.Any != nil {
-		return all
-	}
-	return append(all, st.check("condition", path, c))
-}
-
-func (st *stage) check(part, path string, c condition.Condition) Check {
-	found, _ := st.facts.Find(c.Context, c.Field)
-	holds, _ := c.Holds(st.facts)
-	return Check{
-		Part: part, Path: path, Context: string(c.Context), Field: c.Field, Operator: string(c.Operator), Want: c.Value,
-		Found: step.ShownWithin(found, maxFound, maxFoundAll), Holds: holds,
-	}
 }
 
 func (st *stage) step(s execution.TraceEntry) Step {
