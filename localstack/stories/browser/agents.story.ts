@@ -270,6 +270,57 @@ story("versions are compared, and a roll back makes a new version like the old o
 	}
 });
 
+story(
+	"an agent is tested on the sample, on the event of a run and on a payload, and nothing reaches anybody",
+	async (s) => {
+		const org = await s.org();
+		const id = await org.agent([gate(), isolate()], {
+			trigger: {
+				type: "bus_event",
+				source_product: "psa",
+				event_type: "ticket.escalated",
+				filters: [{ field: "escalated_to", operator: "eq", value: "p1" }],
+			},
+		});
+		await org.escalate();
+		await org.approval();
+		const run = String((await org.runs())[0]?.id);
+		const ann = await s.person(org, "user_ann", "member");
+		await ann.open(`/runs/${run}?tab=event`);
+		await ann.link("Test the agent as it is today on this event").click();
+		const form = ann.page.getByRole("form", { name: "Test" });
+		const test = form.getByRole("button", { name: "Test" });
+		await test.click();
+		await ann.sees("It would start, and reach its end.");
+		await ann.sees("What was held back");
+		await ann.sees(/^Isolate tkt_/);
+		await ann.shots("test-run");
+		await form.getByLabel(/^At /).selectOption("denied");
+		await test.click();
+		await ann.sees("It would start, and end early.");
+		await form.getByLabel(/^The event/).selectOption("own");
+		const payload = form.getByLabel(/^Payload of/);
+		assert.match(await payload.inputValue(), /"escalated_to": "p1"/, "the payload that was played last");
+		await payload.fill('{"escalated_to": "p2", ');
+		await test.click();
+		await ann.sees(/^The payload is no JSON yet/);
+		await payload.fill('{"escalated_to": "p2", "ticket_id": "tkt_<img src=x>"}');
+		await test.click();
+		await ann.sees("The event would not start it.");
+		await ann.sees('it is "p2"');
+		await ann.shots("test-run-refused");
+		await form.getByRole("checkbox").check();
+		await test.click();
+		await ann.sees(/played all the same/);
+		assert.equal(await ann.page.locator("img").count(), 0, "the payload is no markup");
+		assert.equal((await org.runs()).length, 1, "a test is no run");
+		assert.deepEqual(await org.calls("isolate_device"), []);
+		const viewer = await s.person(org, "user_vic", "viewer");
+		await viewer.open(`/agents/${id}/test`);
+		await viewer.sees("Owners, admins and members test an agent.");
+	},
+);
+
 story("a system agent stays at the version that an owner picks, until it follows the releases again", async (s) => {
 	const org = await s.org();
 	const page = "/agents/agent_system_dispatch/versions";
@@ -341,6 +392,7 @@ story("a viewer walks all pages of agents, finds nothing that acts, and is refus
 		"",
 		`/${id}`,
 		`/${id}/definition`,
+		`/${id}/test`,
 		`/${id}/activity`,
 		`/${id}/versions`,
 		`/${system}/definition`,

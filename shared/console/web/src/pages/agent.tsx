@@ -21,12 +21,13 @@ import { costOf, type Outline, outlineOf } from "./describing.ts";
 
 const Definition = lazy(() => import("./definition.tsx"));
 const Activity = lazy(() => import("./activity.tsx"));
+const TestRun = lazy(() => import("./testrun.tsx"));
 const Versions = lazy(() => import("./versions.tsx"));
 
-// The trial of an agent gets its tab here when it comes.
 const tabs = [
 	["", "Overview"],
 	["definition", "Definition"],
+	["test", "Test"],
 	["activity", "Activity"],
 	["versions", "Versions"],
 ] as const;
@@ -107,6 +108,8 @@ export default function AgentPage() {
 			<ErrorBoundary>
 				{now === "definition" ? (
 					<Definition key={id} open={answer.data} />
+				) : now === "test" ? (
+					<TestRun key={id} agent={agent} />
 				) : now === "activity" ? (
 					<Activity key={id} agent={agent} />
 				) : now === "versions" ? (

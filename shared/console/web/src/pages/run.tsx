@@ -14,6 +14,7 @@ import { Loading } from "../parts/loading.tsx";
 import { Page } from "../parts/page.tsx";
 import { Quote, Said } from "../parts/quote.tsx";
 import { Mark, Status } from "../parts/status.tsx";
+import { Values } from "../parts/values.tsx";
 import { When } from "../parts/when.tsx";
 import { client, useAsk } from "../store.ts";
 import { duration, second } from "../time.ts";
@@ -395,43 +396,6 @@ function Output({ step }: { step: Step }) {
 	);
 }
 
-/** Values are short values in rows, and anything else as JSON. */
-function Values({ value, label, path }: { value: unknown; label: string; path?: string }) {
-	const flat =
-		typeof value === "object" &&
-		value !== null &&
-		!Array.isArray(value) &&
-		Object.entries(value).length <= 12 &&
-		Object.values(value).every((v) => v === null || ["string", "number", "boolean"].includes(typeof v));
-	if (!flat) return <Json value={value} label={label} {...(path ? { path } : {})} />;
-	return (
-		<>
-			<dl class="rows">
-				{Object.entries(value as Record<string, unknown>).map(([name, v]) => (
-					<div key={name}>
-						<dt>
-							<Said text={plain(name)} most={60} />
-						</dt>
-						<dd>
-							{v === null ? (
-								<span class="meta">nothing</span>
-							) : typeof v === "string" && v.length > 200 ? (
-								<Quote text={v} />
-							) : (
-								<Said text={String(v)} />
-							)}
-						</dd>
-					</div>
-				))}
-			</dl>
-			<details>
-				<summary>As JSON</summary>
-				<Json value={value} label={label} {...(path ? { path } : {})} />
-			</details>
-		</>
-	);
-}
-
 function Details({ step }: { step: Step }) {
 	const rows: [string, preact.ComponentChildren][] = [];
 	if (step.started_at) rows.push(["Began", <When key="b" at={step.started_at} as="seconds" />]);
@@ -464,6 +428,7 @@ function Details({ step }: { step: Step }) {
 }
 
 function Event({ run }: { run: Run }) {
+	const may = useMay("edit");
 	const event = run.trigger_event;
 	return (
 		<section class="card">
@@ -475,6 +440,11 @@ function Event({ run }: { run: Run }) {
 				{event.causation && ` · ${counted(event.causation.depth, "run")} after the first event`}
 			</p>
 			<Json value={event.payload} label="What the event said" path="event_payload" />
+			{may && (
+				<p>
+					<a href={`/agents/${run.agent_id}/test?run=${run.id}`}>Test the agent as it is today on this event</a>
+				</p>
+			)}
 		</section>
 	);
 }
