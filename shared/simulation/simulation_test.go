@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	seeds    = flag.Int("seeds", 60, "how many simulations to run")
+	seeds    = flag.Int("seeds", 0, "how many simulations to run; 0: 60, or 20 with the race detector")
 	first    = flag.Uint64("first", 1, "the seed of the first")
 	only     = flag.Uint64("seed", 0, "the one simulation to run, or 0")
 	report   = flag.String("figures", "", "a file to write the figures to")
@@ -105,13 +105,25 @@ func figuresTo(t *testing.T, text string) {
 	}
 }
 
+// many returns the number of simulations. The race detector makes them several times
+// slower; make simulate runs the seeds that it leaves out.
+func many() int {
+	switch {
+	case *seeds > 0:
+		return *seeds
+	case findsRaces():
+		return 20
+	}
+	return 60
+}
+
 // chosen returns the seeds to run.
 func chosen() []uint64 {
 	if *only > 0 {
 		return []uint64{*only}
 	}
 	out := slices.Clone(regressions)
-	for n := range uint64(*seeds) {
+	for n := range uint64(many()) {
 		if seed := *first + n; !slices.Contains(out, seed) {
 			out = append(out, seed)
 		}
