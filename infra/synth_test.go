@@ -102,8 +102,19 @@ type resource struct {
 // so the tests share it.
 var production = sync.OnceValues(func() (template, error) { return synthesize(nil) })
 
-// synthesize makes the template for a context that extends that of cdk.json.
-func synthesize(context map[string]any) (template, error) { return synthesizeFor(context, catalogue()) }
+// made has a function that makes the template, for each context as JSON.
+var made sync.Map
+
+// synthesize returns the template for a context that extends that of cdk.json. Tests with
+// the same context share it, and none changes it.
+func synthesize(context map[string]any) (template, error) {
+	key, err := json.Marshal(context)
+	if err != nil {
+		return template{}, err
+	}
+	once, _ := made.LoadOrStore(string(key), sync.OnceValues(func() (template, error) { return synthesizeFor(context, catalogue()) }))
+	return once.(func() (template, error))() //nolint:errcheck,forcetypeassert // nothing else is there.
+}
 
 // synthesizeFor is synthesize for another catalogue.
 func synthesizeFor(context map[string]any, catalogue fs.FS) (template, error) {
