@@ -31,7 +31,8 @@ var layers = [][]string{
 	{"execution"},                       // one run
 	{"step"},                            // one step of a run
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase", "tally"}, // start, continue and repair runs; e-mail owners; probe; erase organizations; sum statistics
-	{"meter"}, // request units
+	{"explain"}, // what became of an event
+	{"meter"},   // request units
 	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
 	{"rehearsal"}, // test runs: the services over memory, effects held back
 	{"session", "httpapi", "console", "docs"}, // outside: people
@@ -54,7 +55,7 @@ var behind = map[string]string{
 }
 
 // outside is the index of the first layer that may use the network, files and AWS.
-const outside = 13
+const outside = 14
 
 // world are import prefixes for the layers from outside on.
 var world = []string{"net", "os", "log", "database/sql", "github.com/aws"}

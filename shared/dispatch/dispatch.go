@@ -324,15 +324,12 @@ func (s *Service) verdicts(listeners []agent.Listener, f condition.Facts, t tena
 		if !l.System {
 			facts.Budget = budget.Part(budget.Left() / (len(listeners) - i))
 		}
-		v.outcome, v.why = s.judge(l, facts)
+		v.outcome, v.why = Verdict(s.Rules, l, facts, t)
 		switch v.outcome { //nolint:exhaustive // the other outcomes have neither.
 		case definition.Filtered, definition.ConditionNotMet:
 			v.fault = l.Definition.Fault(facts)
 		case definition.LoopGuard:
 			v.related = f.Event.Cause()
-		}
-		if v.outcome == definition.Started {
-			v.outcome, v.why = standing(t)
 		}
 		if v.outcome == definition.Started && !l.System && l.Definition.Conflict == definition.Override {
 			overrides = l.Agent
@@ -358,19 +355,24 @@ func standing(t tenant.Tenant) (definition.Outcome, string) {
 	return definition.Started, ""
 }
 
-// judge decides whether the event starts one agent. System agents always fit
-// the catalogue; other agents may refer to entries that were removed.
-func (s *Service) judge(l agent.Listener, f condition.Facts) (definition.Outcome, string) {
+// Verdict decides whether the event starts one agent, as far as the agent, its
+// definition and its organization say: without other agents, duplicates, limits and
+// quotas. System agents always fit the catalogue; other agents may refer to entries that
+// were removed.
+func Verdict(r definition.Rules, l agent.Listener, f condition.Facts, t tenant.Tenant) (definition.Outcome, string) {
 	if !l.System {
-		if missing := s.Rules.Missing(l.Definition); len(missing) > 0 {
+		if missing := r.Missing(l.Definition); len(missing) > 0 {
 			return definition.Broken, fmt.Sprintf("the catalogue no longer has %s; change the agent", strings.Join(missing, ", "))
 		}
 	}
 	outcome, why := l.Definition.Judge(f)
-	if outcome == definition.Started && outbox.Failed(f.Event) == l.Agent {
+	switch {
+	case outcome != definition.Started:
+		return outcome, why
+	case outbox.Failed(f.Event) == l.Agent:
 		return definition.LoopGuard, "the event is about a failure of this agent, and an agent is never started by its own failure"
 	}
-	return outcome, why
+	return standing(t)
 }
 
 // admitted looks for reasons against each run, and counts the runs without one

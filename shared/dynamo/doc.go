@@ -105,6 +105,8 @@
 //	Received                         5      8     0      query of the latest note, query of the notes of a day; query of each type, strong; 50 of 3 types
 //	Received, of a type              1      5     0      query; each day without an event of the type costs one more
 //	Received, one event              1      1     0      query of a second
+//	Recorded, at 25 agents           1      25    0      batch of the run and the refusal of each agent, half a unit each
+//	Exist, 50 runs                   1      25    0      batch, half a unit each, for a list of received events
 //	Facts                            1      1     0      query of all facts of a client; about 20 facts a unit
 //	Revoke                           1      0     1      put
 //	Revoke, user                     1      0     2      put with 1 index, if no later one is there

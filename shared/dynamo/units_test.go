@@ -425,6 +425,14 @@ func (w *fixture) crowd(n int) {
 	wg.Wait()
 }
 
+// someAgents returns the names of 25 agents.
+func someAgents() (names []id.Agent) {
+	for n := range 25 {
+		names = append(names, id.Agent(fmt.Sprintf("agent_%d", n)))
+	}
+	return names
+}
+
 // newEvent returns a received event of a day.
 func (w *fixture) newEvent(at time.Time) journal.Entry {
 	e := w.run(w.agent.ID).Trigger
@@ -616,6 +624,18 @@ func orgPatterns() map[string]pattern {
 		"KeepEvent, the first of its type and day": func(w *fixture) call {
 			e := w.newEvent(start().AddDate(0, 0, w.next%10_000))
 			return func(ctx context.Context) error { return dynamo.New(w.db, w.table).KeepEvent(ctx, org, e) }
+		},
+		"Recorded, at 25 agents": func(w *fixture) call {
+			e := w.run(w.agent.ID).Trigger
+			return func(ctx context.Context) error { return got(w.store.Recorded(ctx, org, e, someAgents())) }
+		},
+		"Exist, 50 runs": func(w *fixture) call {
+			e := w.run(w.agent.ID).Trigger
+			var runs []id.Execution
+			for _, a := range someAgents() {
+				runs = append(runs, execution.ID(org, a, e), execution.ID(org, a+"b", e))
+			}
+			return func(ctx context.Context) error { return got(w.store.Exist(ctx, org, runs)) }
 		},
 		"Received": func(w *fixture) call {
 			o := w.journalled("ticket.created", "ticket.updated", "ticket.resolved")

@@ -114,7 +114,8 @@ func TestResourcesOfAnotherOrganizationAreNotFound(t *testing.T) {
 	t.Parallel()
 
 	w := newFixture(t)
-	has := map[string]string{"agents": agentID, "executions": failedID, "approvals": pendingID, "keys": "key_NEW1"}
+	has := map[string]string{"agents": agentID, "executions": failedID, "approvals": pendingID, "keys": "key_NEW1", "events": receivedID}
+	received(t, w)
 	for _, rt := range w.routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
 		if !strings.Contains(path, "{id}") {

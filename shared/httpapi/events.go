@@ -1,26 +1,36 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
+	"theoneagents.app/agents/shared/condition"
+	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/explain"
 	spec "theoneagents.app/agents/shared/httpapi/spec/events"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 )
 
-// events are the operations on the catalogue.
+// events are the operations on the catalogue and on received events.
 type events struct {
 	Edge
 
 	catalog catalog.Catalog
+	cursors signer
+	svc     *explain.Service
 }
 
 var _ spec.StrictServerInterface = events{}
 
-// Events returns the handler of the endpoints of the catalogue.
-func Events(c catalog.Catalog, edge Edge) http.Handler {
-	return edge.mount(events{edge, c}.routes())
+// Events returns the handler of the endpoints of the catalogue and of received events.
+func Events(c catalog.Catalog, svc *explain.Service, edge Edge) http.Handler {
+	return edge.mount(events{edge, c, edge.signer(), svc}.routes())
 }
 
 // readListEvents accepts the products of the catalogue's event types.
@@ -79,5 +89,139 @@ func viewType(t catalog.EventType) spec.EventType {
 		DisplayName: t.DisplayName, Description: t.Description,
 		FilterableFields: each(t.Filterable, func(f catalog.Field) spec.FilterableField { return f }),
 		SamplePayload:    t.Sample,
+	}
+}
+
+// eventName returns a query parameter that must be the qualified name of an event type,
+// or nil. The type need not be in the catalogue.
+func (in *request) eventName(name string) *string {
+	s := in.param(name)
+	if s == nil {
+		return nil
+	}
+	product, kind, ok := strings.Cut(*s, ":")
+	if !ok || !event.ValidType(kind) || !event.ValidType(product) || len(product) > maxProduct {
+		in.Fault(name, "must be a type with its product like psa:ticket.created")
+		return nil
+	}
+	return s
+}
+
+// maxProduct is the length of the longest name of a product.
+const maxProduct = 40
+
+func readListReceivedEvents(in *request) spec.ListReceivedEventsRequestObject {
+	q := spec.ListReceivedEventsParams{
+		EventType: in.eventName("event_type"), ClientID: in.param("client_id"), Limit: in.limit(), Cursor: in.param("cursor"),
+	}
+	if c := q.ClientID; c != nil && !id.ValidExternal(*c) {
+		in.Fault("client_id", "must be the id of a client: 1 to 128 printable characters without spaces and #")
+	}
+	return spec.ListReceivedEventsRequestObject{Params: q}
+}
+
+// ListReceivedEvents implements the contract.
+func (g events) ListReceivedEvents(ctx context.Context, q spec.ListReceivedEventsRequestObject) (spec.ListReceivedEventsResponseObject, error) {
+	p := q.Params
+	w := g.cursors.walk(ctx, "received", p.EventType, p.ClientID)
+	at, err := w.from(p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	list, err := g.svc.List(ctx, callerIn(ctx), journal.Query{
+		Type: value(p.EventType), Client: id.Client(value(p.ClientID)), Limit: *p.Limit, After: journal.Place(at.After),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return spec.ListReceivedEvents200JSONResponse{
+		Events: each(list.Events, viewReceived), KeptSince: when(list.Since), NextCursor: w.to(position{After: string(list.Next)}),
+	}, nil
+}
+
+func viewReceived(r explain.Received) spec.ReceivedEvent {
+	v := spec.ReceivedEvent{
+		EventID: string(r.Event.ID), EventType: r.Event.Type, SourceProduct: r.Event.Product, ClientID: text(r.Event.Client),
+		PublishedAt: whole(r.Event.Published), PayloadCut: r.Cut,
+	}
+	if !r.Unread {
+		started := each(r.Started, func(x id.Execution) string { return string(x) })
+		v.Started = &started
+	}
+	return v
+}
+
+func readExplainEvent(in *request) spec.ExplainEventRequestObject {
+	return spec.ExplainEventRequestObject{ID: in.id("evt_", explain.ErrNotKept), Params: spec.ExplainEventParams{
+		EventType: in.eventName("event_type"), At: in.time("at"), AgentID: in.ref("agent_id", "agent_"),
+	}}
+}
+
+// ExplainEvent implements the contract.
+func (g events) ExplainEvent(ctx context.Context, q spec.ExplainEventRequestObject) (spec.ExplainEventResponseObject, error) {
+	p := q.Params
+	x, err := g.svc.Explain(ctx, callerIn(ctx), explain.Question{
+		Event: id.Event(q.ID), Type: value(p.EventType), At: value(p.At), Agent: id.Agent(value(p.AgentID)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := x.Event
+	v := spec.ExplainEvent200JSONResponse{
+		Event: spec.ExplainedEvent{
+			EventID: string(e.ID), EventType: e.Type, SourceProduct: e.Product, ClientID: text(e.Client),
+			PublishedAt: whole(e.Published), Kept: x.Kept, PayloadCut: x.Cut,
+		},
+		Agents: each(x.Agents, viewExplained), MoreAgents: x.More,
+	}
+	if e.Payload != nil {
+		payload := spec.KeptPayload(e.Payload)
+		v.Event.Payload = &payload
+	}
+	return v, nil
+}
+
+// deletedAgent is the status of a deleted agent in an explanation.
+const deletedAgent = "deleted"
+
+func viewExplained(a explain.Agent) spec.AgentExplanation {
+	v := spec.AgentExplanation{
+		AgentID: string(a.ID), Name: text(a.Name), Status: deletedAgent, Because: a.Because,
+		Then: viewRecord(a.Then),
+	}
+	if a.Status != "" {
+		v.Status, v.Version = spec.AgentExplanationStatus(a.Status), &a.Version
+	}
+	if n := a.Now; n != nil {
+		v.Now = &spec.EventVerdict{Outcome: spec.VerdictOutcome(n.Outcome), Detail: n.Why, Checks: each(n.Checks, viewCheck)}
+	}
+	return v
+}
+
+// viewRecord shows a start rather than the refusal before it.
+func viewRecord(r explain.Record) *spec.EventRecord {
+	switch {
+	case r.Run != nil:
+		status, name := spec.ExecutionStatus(r.Run.Status), string(r.Run.ID)
+		return &spec.EventRecord{
+			Outcome: spec.Outcome(definition.Started), At: whole(r.Run.Created), ExecutionID: &name, ExecutionStatus: &status, AgentVersion: &r.Run.Version,
+		}
+	case r.Refusal != nil:
+		return &spec.EventRecord{
+			Outcome: spec.Outcome(r.Refusal.Outcome), Detail: r.Refusal.Detail, At: whole(r.Refusal.At), RelatedExecutionID: text(r.Refusal.Related),
+		}
+	}
+	return nil
+}
+
+func viewCheck(c definition.Check) spec.EventCheck {
+	return spec.EventCheck{
+		Part: spec.EventCheckPart(c.Part), Path: c.Path, Holds: c.Holds(), Detail: c.Why,
+		Comparisons: each(c.Comparisons, func(one condition.Comparison) spec.EventComparison {
+			return spec.EventComparison{
+				Path: c.Path + one.Path, Context: spec.EventComparisonContext(cmp.Or(one.Condition.Context, condition.InEvent)), Field: one.Condition.Field,
+				Operator: spec.Operator(one.Condition.Operator), Wanted: one.Wanted, Found: one.Found, Missing: one.Missing, Holds: one.Holds,
+			}
+		}),
 	}
 }

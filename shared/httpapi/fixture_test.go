@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/explain"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -229,7 +230,7 @@ func (w *fixture) wire(t *testing.T) {
 		names, w.catalog,
 	}.routes()...)
 	w.routes = append(w.routes, keys{w.edge, keyService}.routes()...)
-	w.routes = append(w.routes, events{w.edge, w.catalog}.routes()...)
+	w.routes = append(w.routes, events{w.edge, w.catalog, w.edge.signer(), w.explanations(clock)}.routes()...)
 	w.routes = append(w.routes, credits{w.edge, w, w.store, w.store, quotas}.routes()...)
 	w.routes = append(w.routes, auditLog{w.edge, w.edge.signer(), &audit.Service{Store: w.store}}.routes()...)
 	w.routes = append(w.routes, settings{w.edge, &tenant.SettingsService{Store: w.store, Now: clock}, 400}.routes()...)
@@ -241,6 +242,13 @@ func (w *fixture) wire(t *testing.T) {
 	w.patterns = http.NewServeMux()
 	for _, rt := range w.routes {
 		w.patterns.Handle(rt.pattern, http.NotFoundHandler())
+	}
+}
+
+func (w *fixture) explanations(clock func() time.Time) *explain.Service {
+	return &explain.Service{
+		Agents: w.agents, Records: w.store, Journal: w.store, Tenants: w.store, Acts: w.store,
+		Profiles: &client.Service{Store: w.store, Now: clock}, Rules: w.agents.Rules, Now: clock,
 	}
 }
 

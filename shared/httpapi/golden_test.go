@@ -27,6 +27,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 )
@@ -227,6 +228,25 @@ func written() []golden {
 		{"every fault", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": "maybe", "note": 1, "by": "me"}`}, nil},
 		{"null", call{as: owner, what: "POST /api/approvals/" + pendingID + "/decision", body: `{"decision": null, "note": null}`}, nil},
 
+		{"nothing is kept", call{as: "read", what: "GET /api/events/received"}, nil},
+		{"all", call{as: "viewer@org_a", what: "GET /api/events/received"}, received},
+		{"first page", call{as: owner, what: "GET /api/events/received?limit=1"}, received},
+		{"of a type and a client", call{as: "read", what: "GET /api/events/received?event_type=psa:ticket.created&client_id=client_2"}, received},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/events/received"}, received},
+		{"every fault", call{as: owner, what: "GET /api/events/received?event_type=ticket.created&client_id=a%23b&limit=0&cursor=&since=now"}, nil},
+		{"another cursor", call{as: owner, what: "GET /api/events/received?cursor=abc"}, nil},
+
+		{"with its payload", call{as: "viewer@org_a", what: "GET /api/events/" + receivedID + "/explain?event_type=psa:ticket.created"}, received},
+		{"at one agent", call{as: "read", what: "GET /api/events/" + receivedID + "/explain?at=2026-03-09T14:00:00Z&agent_id=" + agentID}, received},
+		{"of a run, without a journal", call{as: "read", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, started},
+		{"at an unknown agent", call{as: owner, what: "GET /api/events/" + receivedID + "/explain?agent_id=agent_none"}, received},
+		{"not kept", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain"}, received},
+		{"without a journal", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain"}, nil},
+		{"without a time", call{as: owner, what: "GET /api/events/evt_order7/explain"}, received},
+		{"not an id", call{as: owner, what: "GET /api/events/order-7/explain"}, nil},
+		{"every fault", call{as: owner, what: "GET /api/events/" + receivedID + "/explain?event_type=psa&at=soon&agent_id=7&draft=true"}, nil},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/events/" + receivedID + "/explain"}, received},
+
 		{"all", call{as: "viewer@org_a", what: "GET /api/events"}, nil},
 		{"of a product", call{as: "read", what: "GET /api/events?source_product=psa&category=service_desk"}, nil},
 		{"unknown values", call{as: "read", what: "GET /api/events?source_product=phone&category=fun"}, nil},
@@ -339,6 +359,48 @@ func journalled(t *testing.T, w *fixture) {
 	t.Helper()
 	if got := w.do(t, call{as: "owner@org_a", what: "PATCH /api/settings", body: `{"journal_days": 30}`}); got.status != http.StatusOK {
 		t.Fatal(got.text)
+	}
+}
+
+// The ids of events, which have the time of 2026-03-09 14:00.
+const (
+	receivedID = "evt_01KK9EBHR05DJ4KEMMXJ64H3TP"
+	startedID  = "evt_01KK9EBHR05DJ4KEMMXJ64H3TR"
+)
+
+// received keeps two events in the journal, of which an agent refused one.
+func received(t *testing.T, w *fixture) {
+	t.Helper()
+	journalled(t, w)
+	at, _ := id.TimeOf(id.Event(receivedID))
+	e := event.Event{
+		ID: receivedID, Org: "org_a", Product: "psa", Type: "ticket.created", Client: "client_2", Published: at,
+		Payload: map[string]any{"priority": "p2", "ticket_id": "tkt_9"},
+	}
+	other := e
+	other.ID, other.Client, other.Type, other.Published = "evt_other", "", "ticket.resolved", at.Add(time.Minute)
+	for _, e := range []event.Event{e, other} {
+		entry, _ := journal.Of(e, 30, now)
+		if err := w.store.KeepEvent(t.Context(), "org_a", entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.store.Refuse(t.Context(), activity.Entry{
+		ID: activity.ID("org_a", agentID, e.ID, at), Org: "org_a", Agent: agentID, At: at.Add(time.Second), Event: e.ID, EventType: e.Type, Product: e.Product,
+		Outcome: definition.Filtered, Detail: `priority must be "p1"; it is "p2"`,
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// started stores a run of an event.
+func started(t *testing.T, w *fixture) {
+	t.Helper()
+	at, _ := id.TimeOf(id.Event(startedID))
+	e := event.Event{ID: startedID, Org: "org_a", Product: "psa", Type: "ticket.created", Client: "client_2", Published: at, Payload: map[string]any{"priority": "p1"}}
+	x := execution.New(execution.Execution{ID: execution.ID("org_a", agentID, e), Org: "org_a", Agent: agentID, Version: 1, Trigger: e}, at.Add(time.Second))
+	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -570,7 +632,7 @@ var valid = map[string]string{
 
 // missing returns the path of a route with the id of a missing resource.
 func missing(path string) string {
-	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "templates": "tmpl_NONE"}
+	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "templates": "tmpl_NONE", "events": "evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ"}
 	for group, id := range ids {
 		if strings.HasPrefix(path, "/api/"+group+"/") {
 			return strings.NewReplacer("{id}", id, "{version}", "1").Replace(path)
@@ -640,7 +702,12 @@ func TestEveryEndpointAndFaultAnswersAsBefore(t *testing.T) {
 	for _, g := range written() {
 		w := newFixture(t)
 		pattern := w.pattern(g.call.request(w))
-		shown[pattern] = shown[pattern] || g.with == nil && w.do(t, g.call).status < 300
+		if !shown[pattern] {
+			if g.with != nil {
+				g.with(t, w)
+			}
+			shown[pattern] = w.do(t, g.call).status < 300
+		}
 		check(t, pattern, g)
 	}
 	for _, rt := range newFixture(t).routes {

@@ -5,7 +5,10 @@ import (
 	"strconv"
 	"time"
 
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -103,6 +106,47 @@ func journals() []promise {
 			ok(t, s.KeepEvent(t.Context(), o, e))
 			same(t, "before", len(journalOf(t, s, o, journal.Query{Limit: 10, Now: e.Expires.Add(-1)})), 1)
 			same(t, "then", len(journalOf(t, s, o, journal.Query{Limit: 10, Now: e.Expires})), 0)
+		}},
+		{"what is recorded of an event is found at all agents together", func(t trial, s Store) {
+			o := announced(t, s, credit.Growth)
+			e := anEvent(o, 1)
+			run := aRun(o, "agent_run", 1)
+			run.ID = execution.ID(o, "agent_run", e)
+			run.Trigger = e
+			begun(t, s, run)
+			no := func(a id.Agent, late time.Duration) activity.Entry {
+				r := refusal(o, a, 1)
+				r.ID, r.Event = activity.ID(o, a, e.ID, e.Published), e.ID
+				r.At = r.At.Add(late)
+				return r
+			}
+			soon, late := no("agent_no", 0), no("agent_late", time.Hour) // a late decision has a copy
+			ok(t, s.Refuse(t.Context(), soon))
+			ok(t, s.Refuse(t.Context(), late))
+			both := no("agent_run", 0)
+			ok(t, s.Refuse(t.Context(), both))
+			agents := []id.Agent{"agent_none", "agent_run", "agent_no", "agent_late"}
+			for n := range 120 { // more than one batch
+				agents = append(agents, id.Agent(fmt.Sprintf("agent_%d", n)))
+			}
+			got, err := s.Recorded(t.Context(), o, e, agents)
+			ok(t, err)
+			same(t, "agents", len(got), 3)
+			want, err := s.Header(t.Context(), o, run.ID)
+			ok(t, err)
+			same(t, "run", *got["agent_run"].Run, want)
+			same(t, "refusal before it", *got["agent_run"].Refusal, both)
+			same(t, "refusal", *got["agent_no"].Refusal, soon)
+			same(t, "late refusal", *got["agent_late"].Refusal, late)
+			if got["agent_no"].Run != nil {
+				t.Error("a refusal has a run")
+			}
+			there, err := s.Exist(t.Context(), o, []id.Execution{run.ID, "exec_none"})
+			ok(t, err)
+			same(t, "existing runs", there, map[id.Execution]bool{run.ID: true})
+			got, err = s.Recorded(t.Context(), anOrg(), e, agents)
+			ok(t, err)
+			same(t, "in another organization", len(got), 0)
 		}},
 		{"a position that is none is refused", func(t trial, s Store) {
 			_, err := s.Received(t.Context(), anOrg(), journal.Query{Since: day(), Now: day(), Limit: 1, After: "yesterday"})

@@ -28,6 +28,7 @@ import (
 	"theoneagents.app/agents/shared/erase"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/explain"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/journal"
@@ -73,6 +74,7 @@ type Store interface {
 	tally.Store
 	dispatch.Journal
 	journal.Store
+	explain.Records
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 	Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error)

@@ -31,7 +31,7 @@ func groups() map[string]func(*Wire) http.Handler {
 		"credits": func(w *Wire) http.Handler {
 			return httpapi.Credits(w.Store(), w.Store(), w.Store(), w.Quotas(), w.edge())
 		},
-		"events": func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.edge()) },
+		"events": func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.Explanations(), w.edge()) },
 		"executions": func(w *Wire) http.Handler {
 			return httpapi.Executions(w.Executions(), w.Names(), w.Catalog(), w.edge())
 		},

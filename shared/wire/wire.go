@@ -43,6 +43,7 @@ import (
 	"theoneagents.app/agents/shared/erase"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/explain"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/httpapi"
@@ -271,6 +272,14 @@ func (w *Wire) Quotas() *quota.Service {
 
 // Clients returns the service of client profiles.
 func (w *Wire) Clients() *client.Service { return &client.Service{Store: w.Store(), Now: w.Now} }
+
+// Explanations returns the service that explains events.
+func (w *Wire) Explanations() *explain.Service {
+	return &explain.Service{
+		Agents: w.Agents(), Records: w.Store(), Journal: w.Store(), Tenants: w.Store(), Acts: w.Store(),
+		Profiles: w.Clients(), Rules: w.Rules(), Now: w.Now,
+	}
+}
 
 // Tenants returns the service of organizations.
 func (w *Wire) Tenants() *tenant.Service { return &tenant.Service{Store: w.Store(), Now: w.Now} }

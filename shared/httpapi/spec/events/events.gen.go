@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"theoneagents.app/agents/shared/catalog"
 )
@@ -35,6 +36,33 @@ func (e ActionRisk) Valid() bool {
 	case Money:
 		return true
 	case Outward:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentExplanationStatus.
+const (
+	Active  AgentExplanationStatus = "active"
+	Deleted AgentExplanationStatus = "deleted"
+	Draft   AgentExplanationStatus = "draft"
+	Error   AgentExplanationStatus = "error"
+	Paused  AgentExplanationStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the AgentExplanationStatus enum.
+func (e AgentExplanationStatus) Valid() bool {
+	switch e {
+	case Active:
+		return true
+	case Deleted:
+		return true
+	case Draft:
+		return true
+	case Error:
+		return true
+	case Paused:
 		return true
 	default:
 		return false
@@ -71,6 +99,180 @@ func (e Category) Valid() bool {
 	case CategorySecurity:
 		return true
 	case CategoryServiceDesk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventCheckPart.
+const (
+	AgentTriggered EventCheckPart = "agent_triggered"
+	ClientScope    EventCheckPart = "client_scope"
+	Condition      EventCheckPart = "condition"
+	Filter         EventCheckPart = "filter"
+	Trigger        EventCheckPart = "trigger"
+)
+
+// Valid indicates whether the value is a known member of the EventCheckPart enum.
+func (e EventCheckPart) Valid() bool {
+	switch e {
+	case AgentTriggered:
+		return true
+	case ClientScope:
+		return true
+	case Condition:
+		return true
+	case Filter:
+		return true
+	case Trigger:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventComparisonContext.
+const (
+	ClientContext EventComparisonContext = "client_context"
+	Event         EventComparisonContext = "event"
+)
+
+// Valid indicates whether the value is a known member of the EventComparisonContext enum.
+func (e EventComparisonContext) Valid() bool {
+	switch e {
+	case ClientContext:
+		return true
+	case Event:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionStatus.
+const (
+	Cancelled       ExecutionStatus = "cancelled"
+	Completed       ExecutionStatus = "completed"
+	Failed          ExecutionStatus = "failed"
+	Pending         ExecutionStatus = "pending"
+	Running         ExecutionStatus = "running"
+	WaitingApproval ExecutionStatus = "waiting_approval"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionStatus enum.
+func (e ExecutionStatus) Valid() bool {
+	switch e {
+	case Cancelled:
+		return true
+	case Completed:
+		return true
+	case Failed:
+		return true
+	case Pending:
+		return true
+	case Running:
+		return true
+	case WaitingApproval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Operator.
+const (
+	Contains   Operator = "contains"
+	EndsWith   Operator = "ends_with"
+	Eq         Operator = "eq"
+	Exists     Operator = "exists"
+	Gt         Operator = "gt"
+	Gte        Operator = "gte"
+	In         Operator = "in"
+	Lt         Operator = "lt"
+	Lte        Operator = "lte"
+	Ne         Operator = "ne"
+	NotIn      Operator = "not_in"
+	StartsWith Operator = "starts_with"
+)
+
+// Valid indicates whether the value is a known member of the Operator enum.
+func (e Operator) Valid() bool {
+	switch e {
+	case Contains:
+		return true
+	case EndsWith:
+		return true
+	case Eq:
+		return true
+	case Exists:
+		return true
+	case Gt:
+		return true
+	case Gte:
+		return true
+	case In:
+		return true
+	case Lt:
+		return true
+	case Lte:
+		return true
+	case Ne:
+		return true
+	case NotIn:
+		return true
+	case StartsWith:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Outcome.
+const (
+	OutcomeAgentError           Outcome = "agent_error"
+	OutcomeClientContextMissing Outcome = "client_context_missing"
+	OutcomeConditionNotMet      Outcome = "condition_not_met"
+	OutcomeDuplicate            Outcome = "duplicate"
+	OutcomeFiltered             Outcome = "filtered"
+	OutcomeLimitReached         Outcome = "limit_reached"
+	OutcomeLoopGuard            Outcome = "loop_guard"
+	OutcomeOrgPaused            Outcome = "org_paused"
+	OutcomeOrgSuspended         Outcome = "org_suspended"
+	OutcomeOutOfScope           Outcome = "out_of_scope"
+	OutcomeOverridden           Outcome = "overridden"
+	OutcomeQuotaReached         Outcome = "quota_reached"
+	OutcomeStarted              Outcome = "started"
+)
+
+// Valid indicates whether the value is a known member of the Outcome enum.
+func (e Outcome) Valid() bool {
+	switch e {
+	case OutcomeAgentError:
+		return true
+	case OutcomeClientContextMissing:
+		return true
+	case OutcomeConditionNotMet:
+		return true
+	case OutcomeDuplicate:
+		return true
+	case OutcomeFiltered:
+		return true
+	case OutcomeLimitReached:
+		return true
+	case OutcomeLoopGuard:
+		return true
+	case OutcomeOrgPaused:
+		return true
+	case OutcomeOrgSuspended:
+		return true
+	case OutcomeOutOfScope:
+		return true
+	case OutcomeOverridden:
+		return true
+	case OutcomeQuotaReached:
+		return true
+	case OutcomeStarted:
 		return true
 	default:
 		return false
@@ -122,6 +324,48 @@ func (e Product) Valid() bool {
 	}
 }
 
+// Defines values for VerdictOutcome.
+const (
+	VerdictOutcomeAgentError           VerdictOutcome = "agent_error"
+	VerdictOutcomeClientContextMissing VerdictOutcome = "client_context_missing"
+	VerdictOutcomeConditionNotMet      VerdictOutcome = "condition_not_met"
+	VerdictOutcomeFiltered             VerdictOutcome = "filtered"
+	VerdictOutcomeLoopGuard            VerdictOutcome = "loop_guard"
+	VerdictOutcomeNotListening         VerdictOutcome = "not_listening"
+	VerdictOutcomeOrgPaused            VerdictOutcome = "org_paused"
+	VerdictOutcomeOrgSuspended         VerdictOutcome = "org_suspended"
+	VerdictOutcomeOutOfScope           VerdictOutcome = "out_of_scope"
+	VerdictOutcomeStarted              VerdictOutcome = "started"
+)
+
+// Valid indicates whether the value is a known member of the VerdictOutcome enum.
+func (e VerdictOutcome) Valid() bool {
+	switch e {
+	case VerdictOutcomeAgentError:
+		return true
+	case VerdictOutcomeClientContextMissing:
+		return true
+	case VerdictOutcomeConditionNotMet:
+		return true
+	case VerdictOutcomeFiltered:
+		return true
+	case VerdictOutcomeLoopGuard:
+		return true
+	case VerdictOutcomeNotListening:
+		return true
+	case VerdictOutcomeOrgPaused:
+		return true
+	case VerdictOutcomeOrgSuspended:
+		return true
+	case VerdictOutcomeOutOfScope:
+		return true
+	case VerdictOutcomeStarted:
+		return true
+	default:
+		return false
+	}
+}
+
 // ActionList All actions that match the query.
 type ActionList struct {
 	// Actions Sorted by product and name.
@@ -136,6 +380,36 @@ type ActionParam = catalog.Param
 // it. `money`: an amount is charged, paid or written down for it. `access`: a
 // protection, a block or a right changes. `destructive`: it is hard to undo.
 type ActionRisk string
+
+// AgentExplanation What became of an event at one agent.
+type AgentExplanation struct {
+	// AgentID The agent.
+	AgentID string `json:"agent_id"`
+
+	// Name The name of the agent; null for a deleted one.
+	Name *string `json:"name"`
+
+	// Status The present status of the agent.
+	Status AgentExplanationStatus `json:"status"`
+
+	// Version The present version; null for a deleted agent.
+	Version *int `json:"version"`
+
+	// Then What is recorded; null when nothing is.
+	Then *EventRecord `json:"then"`
+
+	// Now What the present version would say; null when it cannot be told.
+	Now *EventVerdict `json:"now"`
+
+	// Because Why, in a sentence.
+	Because string `json:"because"`
+}
+
+// AgentExplanationStatus The present status of the agent.
+type AgentExplanationStatus string
+
+// AnyValue defines model for AnyValue.
+type AnyValue = any
 
 // CatalogAction An action of a product that a step can call.
 type CatalogAction struct {
@@ -171,10 +445,127 @@ type CatalogAction struct {
 // Category The area of the business that an agent or an event type belongs to.
 type Category string
 
+// EventCheck What one part of a definition says about an event.
+type EventCheck struct {
+	// Part The part.
+	Part EventCheckPart `json:"part"`
+
+	// Path Its path in the definition.
+	Path string `json:"path"`
+
+	// Holds Whether it lets the event through.
+	Holds bool `json:"holds"`
+
+	// Detail Why it does not; empty when it does.
+	Detail string `json:"detail"`
+
+	// Comparisons What the part compares; of those below `any`, one has to hold.
+	Comparisons []EventComparison `json:"comparisons"`
+}
+
+// EventCheckPart The part.
+type EventCheckPart string
+
+// EventComparison A comparison with the value that it found. A value of more than 80 characters is a text that describes it.
+type EventComparison struct {
+	// Path Its path in the definition.
+	Path string `json:"path"`
+
+	// Context Where the field is looked up.
+	Context EventComparisonContext `json:"context"`
+
+	// Field The field.
+	Field string `json:"field"`
+
+	// Operator How a comparison tests the field against `value`. Comparison is exact and
+	// case-sensitive, and no type is converted: a field of another type does not match.
+	// The last column is the result when the field does not exist.
+	//
+	// | operator | `value` is | holds when the field | missing field |
+	// |---|---|---|---|
+	// | `eq` | string, number, boolean or null | equals `value` | does not hold |
+	// | `ne` | string, number, boolean or null | does not equal `value`; the exact opposite of `eq` | holds |
+	// | `gt` | number | is a number greater than `value` | does not hold |
+	// | `gte` | number | is a number greater than or equal to `value` | does not hold |
+	// | `lt` | number | is a number less than `value` | does not hold |
+	// | `lte` | number | is a number less than or equal to `value` | does not hold |
+	// | `contains` | string | is a string that contains `value` | does not hold |
+	// | `starts_with` | string | is a string that starts with `value` | does not hold |
+	// | `ends_with` | string | is a string that ends with `value` | does not hold |
+	// | `in` | array | equals an entry of `value` | does not hold |
+	// | `not_in` | array | equals no entry of `value`; the exact opposite of `in` | holds |
+	// | `exists` | boolean | exists (`true`) or does not exist (`false`); `null` exists | holds for `false` |
+	Operator Operator `json:"operator"`
+	Wanted   AnyValue `json:"wanted"`
+	Found    AnyValue `json:"found"`
+
+	// Missing Whether the field is missing.
+	Missing bool `json:"missing"`
+
+	// Holds Whether the comparison holds.
+	Holds bool `json:"holds"`
+}
+
+// EventComparisonContext Where the field is looked up.
+type EventComparisonContext string
+
+// EventExplanation What became of an event at the agents of the organization.
+type EventExplanation struct {
+	// Event The event, as far as it is known.
+	Event ExplainedEvent `json:"event"`
+
+	// Agents The agents, system agents first, then by age, deleted ones last.
+	Agents []AgentExplanation `json:"agents"`
+
+	// MoreAgents Whether the organization has more agents than are listed; `agent_id` asks for one.
+	MoreAgents bool `json:"more_agents"`
+}
+
 // EventList All event types that match the query.
 type EventList struct {
 	// Events The event types.
 	Events []EventType `json:"events"`
+}
+
+// EventName The type of an event with its product.
+type EventName = string
+
+// EventRecord What is recorded of an event at an agent: the first decision, unless the event was replayed and started an execution after all.
+type EventRecord struct {
+	// Outcome The decision about an event for an agent.
+	//
+	// - `started`: an execution was started.
+	// - `filtered`: a filter of the trigger does not hold.
+	// - `out_of_scope`: `client_scope` does not let the event's client through.
+	// - `condition_not_met`: a condition does not hold.
+	// - `client_context_missing`: a condition needs the client's profile, and the client has none.
+	// - `loop_guard`: an agent caused the event or made the object that the event is about, and the trigger does not allow that or the chain of agents is too deep.
+	// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+	// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+	// - `limit_reached`: `execution_limit` allows no more executions for now.
+	// - `quota_reached`: a quota of the plan allows no more executions for now (see `GET /api/quotas`), or the event at the root of the chain has started as many executions as the plan allows.
+	// - `org_suspended`: the organization is suspended.
+	// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
+	// - `agent_error`: the agent names an event type or an action that no longer exists.
+	Outcome Outcome `json:"outcome"`
+
+	// Detail Why no execution was started; empty when one was.
+	Detail string `json:"detail"`
+
+	// At When the platform decided.
+	At time.Time `json:"at"`
+
+	// ExecutionID The execution that the event started.
+	ExecutionID *string `json:"execution_id"`
+
+	// ExecutionStatus Its present status.
+	ExecutionStatus *ExecutionStatus `json:"execution_status"`
+
+	// AgentVersion The version that it runs; null for a refusal.
+	AgentVersion *int `json:"agent_version"`
+
+	// RelatedExecutionID The execution that kept the agent from starting.
+	RelatedExecutionID *string `json:"related_execution_id"`
 }
 
 // EventType A type of event that can trigger agents.
@@ -204,14 +595,141 @@ type EventType struct {
 	Category Category `json:"category"`
 }
 
+// EventVerdict What the present version of an agent says about an event.
+type EventVerdict struct {
+	// Outcome An outcome as in the activity of an agent, or `not_listening`: the agent listens for another event.
+	Outcome VerdictOutcome `json:"outcome"`
+
+	// Detail Why it would not start; empty when it would.
+	Detail string `json:"detail"`
+
+	// Checks Every part of the definition that decides. For an agent that listens for another event, the trigger alone.
+	Checks []EventCheck `json:"checks"`
+}
+
+// ExecutionStatus The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
+type ExecutionStatus string
+
+// ExplainedEvent The event, as far as it is known.
+type ExplainedEvent struct {
+	// EventID The id of the event.
+	EventID string `json:"event_id"`
+
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that published the event.
+	SourceProduct string `json:"source_product"`
+
+	// ClientID The client that the event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// PublishedAt When the product published the event; without a journal entry, the time in the request or in its id.
+	PublishedAt time.Time `json:"published_at"`
+
+	// Kept Whether the journal has the event.
+	Kept bool `json:"kept"`
+
+	// Payload The payload; null when the journal does not have it.
+	Payload *KeptPayload `json:"payload"`
+
+	// PayloadCut Whether the payload had more than 32 KiB and was not kept.
+	PayloadCut bool `json:"payload_cut"`
+}
+
 // FilterableField defines model for FilterableField.
 type FilterableField = catalog.Field
+
+// KeptPayload The payload of an event.
+type KeptPayload map[string]interface{}
+
+// NextCursor Send it as `cursor` to get the next page; null on the last page.
+type NextCursor = string
+
+// Operator How a comparison tests the field against `value`. Comparison is exact and
+// case-sensitive, and no type is converted: a field of another type does not match.
+// The last column is the result when the field does not exist.
+//
+// | operator | `value` is | holds when the field | missing field |
+// |---|---|---|---|
+// | `eq` | string, number, boolean or null | equals `value` | does not hold |
+// | `ne` | string, number, boolean or null | does not equal `value`; the exact opposite of `eq` | holds |
+// | `gt` | number | is a number greater than `value` | does not hold |
+// | `gte` | number | is a number greater than or equal to `value` | does not hold |
+// | `lt` | number | is a number less than `value` | does not hold |
+// | `lte` | number | is a number less than or equal to `value` | does not hold |
+// | `contains` | string | is a string that contains `value` | does not hold |
+// | `starts_with` | string | is a string that starts with `value` | does not hold |
+// | `ends_with` | string | is a string that ends with `value` | does not hold |
+// | `in` | array | equals an entry of `value` | does not hold |
+// | `not_in` | array | equals no entry of `value`; the exact opposite of `in` | holds |
+// | `exists` | boolean | exists (`true`) or does not exist (`false`); `null` exists | holds for `false` |
+type Operator string
+
+// Outcome The decision about an event for an agent.
+//
+// - `started`: an execution was started.
+// - `filtered`: a filter of the trigger does not hold.
+// - `out_of_scope`: `client_scope` does not let the event's client through.
+// - `condition_not_met`: a condition does not hold.
+// - `client_context_missing`: a condition needs the client's profile, and the client has none.
+// - `loop_guard`: an agent caused the event or made the object that the event is about, and the trigger does not allow that or the chain of agents is too deep.
+// - `overridden`: an agent with `conflict_behavior: override` matches the same event.
+// - `duplicate`: an event with the same content started an execution less than 5 minutes before.
+// - `limit_reached`: `execution_limit` allows no more executions for now.
+// - `quota_reached`: a quota of the plan allows no more executions for now (see `GET /api/quotas`), or the event at the root of the chain has started as many executions as the plan allows.
+// - `org_suspended`: the organization is suspended.
+// - `org_paused`: the organization is paused. Resuming it does not start what it missed.
+// - `agent_error`: the agent names an event type or an action that no longer exists.
+type Outcome string
 
 // Product A product that publishes events.
 type Product string
 
+// ReceivedEvent An event that the organization received, without its payload.
+type ReceivedEvent struct {
+	// EventID The id of the event.
+	EventID string `json:"event_id"`
+
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that published the event.
+	SourceProduct string `json:"source_product"`
+
+	// ClientID The client that the event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// PublishedAt When the product published the event.
+	PublishedAt time.Time `json:"published_at"`
+
+	// PayloadCut Whether the payload had more than 32 KiB and was not kept.
+	PayloadCut bool `json:"payload_cut"`
+
+	// Started The executions that the event started; null when there were too many agents to look at.
+	Started *[]string `json:"started"`
+}
+
+// ReceivedEventList A page of received events, the latest first.
+type ReceivedEventList struct {
+	// Events The events of this page.
+	Events []ReceivedEvent `json:"events"`
+
+	// KeptSince Since when every received event is kept; null when the organization keeps none.
+	KeptSince *time.Time `json:"kept_since"`
+
+	// NextCursor Send it as `cursor` to get the next page; null on the last page.
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
 // RiskBy defines model for RiskBy.
 type RiskBy = catalog.RiskRule
+
+// TimeOrDate An RFC 3339 time, or a date.
+type TimeOrDate = time.Time
+
+// VerdictOutcome An outcome as in the activity of an agent, or `not_listening`: the agent listens for another event.
+type VerdictOutcome string
 
 // AgentID defines model for AgentID.
 type AgentID = string
@@ -219,11 +737,20 @@ type AgentID = string
 // ApprovalID defines model for ApprovalID.
 type ApprovalID = string
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
+// EventID defines model for EventID.
+type EventID = string
+
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
 // KeyID defines model for KeyID.
 type KeyID = string
+
+// Limit defines model for Limit.
+type Limit = int
 
 // TemplateID defines model for TemplateID.
 type TemplateID = string
@@ -244,6 +771,33 @@ type ListEventsParams struct {
 
 	// Category Only event types of this category.
 	Category *Category `form:"category,omitempty" json:"category,omitempty"`
+}
+
+// ListReceivedEventsParams defines parameters for ListReceivedEvents.
+type ListReceivedEventsParams struct {
+	// EventType Only events of this type, with its product, as in `id` of `GET /api/events`.
+	EventType *EventName `form:"event_type,omitempty" json:"event_type,omitempty"`
+
+	// ClientID Only events about this client.
+	ClientID *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// Limit The maximum number of entries on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page; send it with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExplainEventParams defines parameters for ExplainEvent.
+type ExplainEventParams struct {
+	// EventType The type of the event, with its product. Its search in the journal is then faster.
+	EventType *EventName `form:"event_type,omitempty" json:"event_type,omitempty"`
+
+	// At When the event was published, to the second. An event whose id has no time, because it is no ULID, is not found without it.
+	At *TimeOrDate `form:"at,omitempty" json:"at,omitempty"`
+
+	// AgentID Only this agent.
+	AgentID *string `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 }
 
 type ListActionsRequestObject struct {
@@ -290,6 +844,51 @@ func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.Respons
 	return err
 }
 
+type ListReceivedEventsRequestObject struct {
+	Params ListReceivedEventsParams
+}
+
+type ListReceivedEventsResponseObject interface {
+	VisitListReceivedEventsResponse(w http.ResponseWriter) error
+}
+
+type ListReceivedEvents200JSONResponse ReceivedEventList
+
+func (response ListReceivedEvents200JSONResponse) VisitListReceivedEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainEventRequestObject struct {
+	ID     EventID `json:"id"`
+	Params ExplainEventParams
+}
+
+type ExplainEventResponseObject interface {
+	VisitExplainEventResponse(w http.ResponseWriter) error
+}
+
+type ExplainEvent200JSONResponse EventExplanation
+
+func (response ExplainEvent200JSONResponse) VisitExplainEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListActions List the action catalogue
@@ -298,4 +897,10 @@ type StrictServerInterface interface {
 	// ListEvents List the event catalogue
 	// (GET /api/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// ListReceivedEvents List received events
+	// (GET /api/events/received)
+	ListReceivedEvents(ctx context.Context, request ListReceivedEventsRequestObject) (ListReceivedEventsResponseObject, error)
+	// ExplainEvent Explain an event
+	// (GET /api/events/{id}/explain)
+	ExplainEvent(ctx context.Context, request ExplainEventRequestObject) (ExplainEventResponseObject, error)
 }

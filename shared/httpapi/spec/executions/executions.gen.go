@@ -435,6 +435,9 @@ type ApprovalID = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// EventID defines model for EventID.
+type EventID = string
+
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 

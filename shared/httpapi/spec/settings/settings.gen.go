@@ -44,6 +44,9 @@ type AgentID = string
 // ApprovalID defines model for ApprovalID.
 type ApprovalID = string
 
+// EventID defines model for EventID.
+type EventID = string
+
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 

@@ -1,0 +1,120 @@
+package explain
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"theoneagents.app/agents/shared/activity"
+	"theoneagents.app/agents/shared/agent"
+	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/event"
+	"theoneagents.app/agents/shared/id"
+)
+
+// because returns the sentence about what is recorded, or else another.
+func because(r Record, otherwise string) string {
+	var said []string
+	if r.Refusal != nil {
+		said = append(said, "It did not start: "+strings.TrimSuffix(r.Refusal.Detail, ".")+".")
+	}
+	if r.Run != nil {
+		said = append(said, fmt.Sprintf("It started version %d.", r.Run.Version))
+	}
+	if len(said) == 0 {
+		return otherwise
+	}
+	return strings.Join(said, " ")
+}
+
+// otherTrigger says for what an agent listens. A later change may have changed that.
+func otherTrigger(h agent.Head, e event.Event) string {
+	say := fmt.Sprintf("It listens for %s.", h.Event())
+	if h.Event() == "" {
+		say = "It listens for another event."
+	}
+	switch at := e.Published; {
+	case h.Created.After(at):
+		return say + " It was created at " + clock(h.Created) + ", after the event."
+	case h.Updated.After(at):
+		return say + " It was last changed at " + clock(h.Updated) + ", after the event."
+	}
+	return say
+}
+
+// silence says why nothing is recorded of an event at an agent that listens for it.
+func (s *Service) silence(ctx context.Context, o id.Org, h agent.Head, at time.Time) (string, error) {
+	if h.Created.After(at) {
+		return fmt.Sprintf("It was created at %s, after the event.", clock(h.Created)), nil
+	}
+	log, err := s.Acts.Audit(ctx, o, audit.Query{Object: string(h.ID), Limit: maxActs})
+	if err != nil {
+		return "", err
+	}
+	var before, after *audit.Entry // the changes of the status around the event
+	for _, act := range slices.Backward(log.Entries) {
+		if statusIn(act.From) == statusIn(act.To) {
+			continue
+		}
+		switch {
+		case !act.At.After(at):
+			before = &act
+		case after == nil:
+			after = &act
+		}
+	}
+	was := h.Status
+	if after != nil {
+		was = statusIn(after.From)
+	}
+	switch was {
+	case agent.Draft:
+		return "It was a draft" + until(after) + ".", nil
+	case agent.Paused:
+		return "It was paused" + since(before) + until(after) + ".", nil
+	case agent.Invalid:
+		return "It was out of service, because the catalogue no longer had something that it needs.", nil
+	case agent.Active:
+	}
+	if s.Now().Sub(at) >= activity.Kept {
+		return fmt.Sprintf("Refusals are kept for %d days, and none is left.", int(activity.Kept.Hours()/24)), nil
+	}
+	if h.Updated.After(at) {
+		return "Nothing is recorded. It was last changed at " + clock(h.Updated) + ", after the event, and may have listened for another event before.", nil
+	}
+	return "It listened, and nothing is recorded: the event was not handled yet, or could not be.", nil
+}
+
+// statusIn returns the status in a state of the audit log, such as "version 2, active".
+func statusIn(state string) agent.Status {
+	_, status, ok := strings.Cut(state, ", ")
+	if !ok {
+		status = state
+	}
+	return agent.Status(status)
+}
+
+func since(act *audit.Entry) string {
+	if act == nil {
+		return ""
+	}
+	return fmt.Sprintf(" from %s (%s)", clock(act.At), act.Actor)
+}
+
+func until(act *audit.Entry) string {
+	if act == nil {
+		return ", and still is"
+	}
+	return fmt.Sprintf(" until %s (%s)", clock(act.At), act.Actor)
+}
+
+// clock returns a time as sentences show it.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// cut parts the qualified name of an event.
+func cut(name string) (product, kind string) {
+	product, kind, _ = strings.Cut(name, ":")
+	return product, kind
+}
