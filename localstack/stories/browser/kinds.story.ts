@@ -21,6 +21,7 @@ interface House {
  * and one that waits. */
 async function house(s: Stage): Promise<House> {
 	const org = await s.org();
+	await org.call("PATCH", "/api/settings", { journal_days: 7 });
 	await org.rules("_products", { product: "psa", action: "add_note", status: 500 });
 	const agent = await org.agent([note({ name: `Write it down ${long}` }), note({ id: "later" })], {
 		name: `Watch of escalations ${long}`.slice(0, 100),
@@ -36,6 +37,7 @@ async function house(s: Stage): Promise<House> {
 	});
 	await org.publish("psa:ticket.reopened", { ticket_id: "tkt_1", reason: `${long} ${arabic}` });
 	const approval = await org.approval();
+	const event = (await org.get(`/api/executions/${failed}`)).trigger_event as Doc;
 	const paths = [
 		"/",
 		"/approvals",
@@ -47,12 +49,15 @@ async function house(s: Stage): Promise<House> {
 		"/agents",
 		`/agents/${agent}`,
 		`/agents/${agent}/definition`,
+		`/agents/${agent}/test`,
 		`/agents/${agent}/activity`,
 		`/agents/${agent}/versions`,
 		"/agents/new",
 		"/agents/new?event=psa:ticket.created",
 		"/events",
 		"/events/psa:ticket.created",
+		"/events/received",
+		`/events/${event.id}`,
 		"/credits",
 		"/settings",
 		"/settings/keys",

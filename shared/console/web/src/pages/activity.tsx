@@ -220,7 +220,10 @@ function Why({ row, agent }: { row: Row; agent: Agent }) {
 			)}
 			{changed && <p class="meta">The agent was changed after this event; its filters may have been others.</p>}
 			<p class="meta">
-				event <Id id={row.event_id} />
+				event <Id id={row.event_id} /> ·{" "}
+				<a href={`/events/${row.event_id}?type=${encodeURIComponent(`${row.source_product}:${row.event_type}`)}`}>
+					What it was at all agents
+				</a>
 			</p>
 		</div>
 	);

@@ -1,4 +1,4 @@
-import { useRoute } from "preact-iso";
+import { lazy, useRoute } from "preact-iso";
 import { eventsAsk } from "../agents.ts";
 import { agentsAsk } from "../asks.ts";
 import type { Schema } from "../door.ts";
@@ -16,9 +16,33 @@ import { agentStates, categories, counted, plain, state, word } from "../words.t
 
 type EventType = Schema["EventType"];
 
-/** The catalogue: what the products tell, and which agents listen. */
+const Received = lazy(() => import("./received.tsx"));
+const Why = lazy(() => import("./why.tsx"));
+
+/** Events: the catalogue of types, the received ones, and one of these. */
 export default function Events() {
-	const id = useRoute().params.id;
+	const { id } = useRoute().params;
+	if (id === "received") return <Received />;
+	if (id && !id.includes(":")) return <Why key={id} id={id} />; // a type has its product before a colon
+	return <Types id={id} />;
+}
+
+/** The parts of the events. */
+export function EventTabs({ at }: { at: "types" | "received" }) {
+	return (
+		<nav class="tabs" aria-label="Events">
+			<a href="/events" aria-current={at === "types" ? "page" : undefined}>
+				Types
+			</a>
+			<a href="/events/received" aria-current={at === "received" ? "page" : undefined}>
+				Received
+			</a>
+		</nav>
+	);
+}
+
+/** The catalogue: what the products tell, and which agents listen. */
+function Types({ id }: { id: string | undefined }) {
 	const wide = useWide();
 	const answer = useAsk(eventsAsk);
 	const [text] = useFilter("q");
@@ -73,6 +97,7 @@ export default function Events() {
 				</>
 			}
 		>
+			<EventTabs at="types" />
 			<Filters>
 				<Search name="q" label="Filter events" />
 				<Choice

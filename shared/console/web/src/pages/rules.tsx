@@ -38,15 +38,12 @@ export function Rules() {
 			<Loading what="the rules" />
 		);
 	}
-	const { policy, retention_days } = answer.data;
-	const change = async (name: keyof Policy, value: string) => {
+	const { policy, journal_days, retention_days } = answer.data;
+	const change = async (name: string, body: Schema["SettingsPatch"]) => {
 		sending.value = name;
 		failed.value = undefined;
 		try {
-			put(
-				place,
-				await take(api.PATCH("/api/settings", { body: { policy: { [name]: value } } as Schema["SettingsPatch"] })),
-			);
+			put(place, await take(api.PATCH("/api/settings", { body })));
 			announce("The rule is changed.");
 		} catch (e) {
 			failed.value = faultFrom(e);
@@ -72,7 +69,7 @@ export function Rules() {
 										type="radio"
 										name={name}
 										checked={policy[name] === value}
-										onChange={() => void change(name, value)}
+										onChange={() => void change(name, { policy: { [name]: value } } as Schema["SettingsPatch"])}
 									/>
 									{label}
 								</label>
@@ -81,6 +78,28 @@ export function Rules() {
 					</fieldset>
 				);
 			})}
+			<fieldset disabled={sending.value !== ""}>
+				<legend>
+					<strong>Received events</strong>
+				</legend>
+				<p class="meta">
+					How long each is kept, also one that started nothing, so that people see <a href="/events/received">why</a>.
+				</p>
+				<select
+					class="field"
+					aria-label="How long received events are kept"
+					value={String(journal_days)}
+					onChange={(e) => void change("journal", { journal_days: Number(e.currentTarget.value) })}
+				>
+					{[...new Set([0, 7, 30, 90, journal_days])]
+						.sort((a, b) => a - b)
+						.map((n) => (
+							<option key={n} value={String(n)}>
+								{n === 0 ? "They are not kept" : counted(n, "day")}
+							</option>
+						))}
+				</select>
+			</fieldset>
 			<p>
 				Runs are kept for {counted(retention_days, "day")} after their end.{" "}
 				<span class="meta">PATCH /api/settings changes it.</span>

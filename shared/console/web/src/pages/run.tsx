@@ -19,6 +19,7 @@ import { When } from "../parts/when.tsx";
 import { client, useAsk } from "../store.ts";
 import { duration, second } from "../time.ts";
 import { counted, executionStates, models, plain, state, stepStates, stepTypes, word } from "../words.ts";
+import { hrefOf } from "./explaining.ts";
 import { Cancel, Retry } from "./runacts.tsx";
 import { depthsOf, firstStep, historyOf, nameOf, sentencesOf, sentOf, tell, whySkipped } from "./telling.ts";
 import { waterfall } from "./waterfall.ts";
@@ -440,6 +441,18 @@ function Event({ run }: { run: Run }) {
 				{event.causation && ` · ${counted(event.causation.depth, "run")} after the first event`}
 			</p>
 			<Json value={event.payload} label="What the event said" path="event_payload" />
+			<p>
+				<a
+					href={hrefOf({
+						event_id: event.id,
+						source_product: event.source_product,
+						event_type: event.event_type,
+						published_at: event.published_at,
+					})}
+				>
+					What it was at all agents
+				</a>
+			</p>
 			{may && (
 				<p>
 					<a href={`/agents/${run.agent_id}/test?run=${run.id}`}>Test the agent as it is today on this event</a>

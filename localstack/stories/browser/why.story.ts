@@ -1,0 +1,70 @@
+// Why an event did or did not start anything, from the event and from the agent.
+import assert from "node:assert/strict";
+import { eventually, note, story } from "./kit.ts";
+
+const trigger = {
+	type: "bus_event",
+	source_product: "psa",
+	event_type: "ticket.escalated",
+	filters: [{ field: "escalated_to", operator: "eq", value: "p1" }],
+};
+
+story("a person finds why an event started nothing, from the list of events", async (s) => {
+	const org = await s.org();
+	const olga = await s.person(org, "user_olga", "owner");
+	await olga.open("/events/received");
+	await olga.heading("Received events are not kept").waitFor();
+	await olga.link("Keep them").click();
+	await olga.page.getByLabel("How long received events are kept").selectOption("30");
+	await eventually("the setting is stored", async () => (await org.get("/api/settings")).journal_days === 30);
+
+	await org.agent([note()], { name: "P1 desk", trigger });
+	const paused = await org.agent([note()], { name: "Resting desk" });
+	await org.call("PUT", `/api/agents/${paused}`, { status: "paused" });
+	await org.escalate({ escalated_to: "p2", client_id: "cli_acme", subject: "<img src=x>" });
+	const received = async () => (await org.get("/api/events/received")).events as unknown[];
+	await eventually("the event is kept", async () => (await received()).length === 1);
+
+	const vic = await s.person(org, "user_vic", "viewer");
+	await vic.open("/events/received");
+	await vic.page.getByRole("cell", { name: "nothing" }).waitFor();
+	await vic.shots("received");
+	await vic.page.getByRole("table", { name: "Received events" }).getByRole("link").first().click();
+	await vic.sees(/^It started nothing/);
+	const agents = vic.page.getByRole("list", { name: "Agents" }).getByRole("listitem");
+	await agents
+		.filter({ hasText: "P1 desk" })
+		.getByText(/escalated_to must be "p1"; it is "p2"/)
+		.first()
+		.waitFor();
+	await agents
+		.filter({ hasText: "Resting desk" })
+		.getByText(/paused/i)
+		.first()
+		.waitFor();
+	await vic.sees('it is "p2"');
+	await vic.shots("why");
+	assert.equal(await vic.page.locator("img").count(), 0, "the payload is no markup");
+});
+
+story("an event that started a run leads to it, and an unknown one says so", async (s) => {
+	const org = await s.org();
+	await org.call("PATCH", "/api/settings", { journal_days: 7 });
+	const id = await org.agent([note()], { name: "P1 desk", trigger });
+	await org.escalate();
+	const run = String((await org.runs())[0]?.id);
+	await org.reaches(run, "completed");
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open(`/runs/${run}?tab=event`);
+	await ann.link("What it was at all agents").click();
+	await ann.sees("It started one run.");
+	await ann.link(/^See the run/).click();
+	await ann.page.waitForURL(new RegExp(run));
+	await ann.open(`/agents/${id}/activity`);
+	await ann.button("why?").first().click();
+	await ann.link("What it was at all agents").click();
+	await ann.sees("It started one run.");
+	ann.expected.add(404);
+	await ann.open("/events/evt_01HXYZ00000000000000000000");
+	await ann.heading("Nothing is known of this event").waitFor();
+});

@@ -1,0 +1,227 @@
+// One received event: what it started, and why the other agents did not run.
+import { eventsAsk } from "../agents.ts";
+import { api, type Schema, take } from "../door.ts";
+import { useMay } from "../me.ts";
+import { Empty } from "../parts/empty.tsx";
+import { ErrorNote } from "../parts/error.tsx";
+import { useFilter } from "../parts/filters.tsx";
+import { Id } from "../parts/id.tsx";
+import { Json } from "../parts/json.tsx";
+import { Loading } from "../parts/loading.tsx";
+import { Page } from "../parts/page.tsx";
+import { Said } from "../parts/quote.tsx";
+import { Mark, Status } from "../parts/status.tsx";
+import { When } from "../parts/when.tsx";
+import { useAsk } from "../store.ts";
+import { agentStates, counted, executionStates, state } from "../words.ts";
+import { conditionOf } from "./describing.ts";
+import { headOf, nowOf, ranked, stateOf } from "./explaining.ts";
+
+type Explanation = Schema["EventExplanation"];
+type Agent = Schema["AgentExplanation"];
+
+export default function Why({ id }: { id: string }) {
+	const [type] = useFilter("type");
+	const [at] = useFilter("at");
+	const [agent, setAgent] = useFilter("agent");
+	const answer = useAsk({
+		key: ["why", id, type, at, agent],
+		ask: () => {
+			const query = {
+				...(type ? { event_type: type } : {}),
+				...(at ? { at } : {}),
+				...(agent ? { agent_id: agent } : {}),
+			};
+			return take(api.GET("/api/events/{id}/explain", { params: { path: { id }, query } }));
+		},
+	});
+	const above = <a href="/events/received">Received events</a>;
+	if (!answer.data) {
+		return (
+			<Page title="Why" above={above}>
+				{answer.error?.status === 404 ? (
+					<Empty title="Nothing is known of this event">
+						<p>
+							<Said text={answer.error.message} most={400} />
+						</p>
+						<p>
+							<a href="/events/received">See the received events</a>
+						</p>
+					</Empty>
+				) : answer.error ? (
+					<ErrorNote error={answer.error} what="this event" again={() => void answer.refetch()} />
+				) : (
+					<Loading what="the event" rows={6} />
+				)}
+			</Page>
+		);
+	}
+	return <Shown explanation={answer.data} onAll={agent ? () => setAgent("") : undefined} />;
+}
+
+function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() => void) | undefined }) {
+	const { event, agents } = explanation;
+	const name = `${event.source_product}:${event.event_type}`;
+	const title = useAsk(eventsAsk).data?.events.find((e) => e.id === name)?.display_name ?? event.event_type;
+	const { concerned, others } = ranked(agents);
+	return (
+		<Page
+			title={title}
+			above={
+				<>
+					<a href="/events/received">Received events</a> <span aria-hidden="true">/</span> <Id id={event.event_id} />
+				</>
+			}
+		>
+			<p class="run-facts">
+				<a href={`/events/${name}`}>{name}</a>
+				{event.client_id && (
+					<span>
+						client <Said text={event.client_id} most={60} />
+					</span>
+				)}
+				<span>
+					published <When at={event.published_at} />
+				</span>
+			</p>
+			<section
+				class="telling"
+				data-tone={concerned.some((a) => a.then?.outcome === "started") ? "ok" : "stop"}
+				aria-label="What became of it"
+			>
+				<p>
+					<strong>{headOf(agents)}</strong>
+				</p>
+			</section>
+			{concerned.length > 0 && (
+				<ul class="why-agents" aria-label="Agents">
+					{concerned.map((a) => (
+						<One key={a.agent_id} agent={a} />
+					))}
+				</ul>
+			)}
+			{others.length > 0 && (
+				<details class="card">
+					<summary>{counted(others.length, "other agent")}</summary>
+					<ul class="why-others">
+						{others.map((a) => (
+							<li key={a.agent_id}>
+								<a href={`/agents/${a.agent_id}`}>
+									<Said text={a.name ?? a.agent_id} most={100} />
+								</a>{" "}
+								<span class="meta">
+									<Said text={a.because} most={600} />
+								</span>
+							</li>
+						))}
+					</ul>
+				</details>
+			)}
+			{explanation.more_agents && <p class="meta">There are more agents; open one and look at its activity.</p>}
+			{onAll && (
+				<p>
+					<button type="button" class="link" onClick={onAll}>
+						Show all agents
+					</button>
+				</p>
+			)}
+			<section class="card">
+				<h2>What the event said</h2>
+				{event.payload ? (
+					<Json value={event.payload} label="What the event said" path="event_payload" />
+				) : (
+					<p class="meta">
+						{event.payload_cut
+							? "It was too large to be kept."
+							: "It was not kept: received events are kept as long as the rules of the organization say."}
+					</p>
+				)}
+			</section>
+		</Page>
+	);
+}
+
+function One({ agent }: { agent: Agent }) {
+	const may = useMay("edit");
+	const { then, now } = agent;
+	const today = nowOf(agent);
+	const run = then?.execution_id ?? then?.related_execution_id;
+	return (
+		<li class="card">
+			<p class="testrun-line">
+				<Status state={stateOf(agent)} bare />
+				<a href={`/agents/${agent.agent_id}`}>
+					<Said text={agent.name ?? agent.agent_id} most={100} />
+				</a>
+				<span class="meta">
+					{agent.status === "deleted" ? "deleted" : state(agentStates, agent.status).label.toLowerCase()}
+					{agent.version !== null && ` · version ${agent.version}`}
+					{then?.agent_version && then.agent_version !== agent.version && ` · ran version ${then.agent_version}`}
+				</span>
+			</p>
+			<p>
+				<Said text={agent.because} most={1200} />
+			</p>
+			{today && <p class="meta">{today}</p>}
+			<p class="why-leads">
+				{run && (
+					<a href={`/runs/${run}`}>
+						{then?.execution_id ? "See the run" : "See the run that kept it from starting"}
+						{then?.execution_status && ` (${state(executionStates, then.execution_status).label.toLowerCase()})`}
+					</a>
+				)}
+				{may && then?.execution_id && (
+					<a href={`/agents/${agent.agent_id}/test?run=${then.execution_id}`}>Test it on this event</a>
+				)}
+				<a href={`/agents/${agent.agent_id}/activity`}>Its activity</a>
+			</p>
+			{now && now.checks.length > 0 && (
+				<details open={then !== null && then.outcome !== "started"}>
+					<summary>What its present version demands</summary>
+					<ul class="testrun-checks">
+						{now.checks.flatMap((check) =>
+							check.comparisons.length === 0
+								? [<Check key={check.path} holds={check.holds} text={check.detail || demands[check.part]} found="" />]
+								: check.comparisons.map((c) => (
+										<Check
+											key={c.path}
+											holds={c.holds}
+											text={conditionOf({ ...c, value: c.wanted })}
+											found={c.missing ? "it is missing" : `it is ${JSON.stringify(c.found)}`}
+										/>
+									)),
+						)}
+					</ul>
+				</details>
+			)}
+		</li>
+	);
+}
+
+/** What a part demands, where it compares nothing. */
+const demands: Readonly<Record<Schema["EventCheck"]["part"], string>> = {
+	trigger: "the event is the one that it listens for",
+	filter: "the filter holds",
+	client_scope: "the client is among its clients",
+	condition: "the condition holds",
+	agent_triggered: "the event was not caused by an agent, or the agent allows it",
+};
+
+function Check({ holds, text, found }: { holds: boolean; text: string; found: string }) {
+	return (
+		<li>
+			<span data-tone={holds ? "ok" : "fail"}>
+				<Mark tone={holds ? "ok" : "fail"} />
+			</span>
+			<span>
+				<span class="hidden">{holds ? "Holds: " : "Does not hold: "}</span>
+				<Said text={text} most={300} />{" "}
+				{found && (
+					<span class="meta">
+						<Said text={found} most={200} />
+					</span>
+				)}
+			</span>
+		</li>
+	);
+}
