@@ -35,13 +35,27 @@ func otherTrigger(h agent.Head, e event.Event) string {
 	if h.Event() == "" {
 		say = "It listens for another event."
 	}
-	switch at := e.Published; {
+	switch at := moment(e); {
 	case h.Created.After(at):
 		return say + " It was created at " + clock(h.Created) + ", after the event."
 	case h.Updated.After(at):
 		return say + " It was last changed at " + clock(h.Updated) + ", after the event."
 	}
 	return say
+}
+
+// moment returns when an event was published, as exactly as it is known. Products tell
+// whole seconds; the id of most events has the milliseconds. Without them the end of the
+// second counts, so that nothing that happened within it counts as after the event.
+func moment(e event.Event) time.Time {
+	second := e.Published.Truncate(time.Second)
+	if made, ok := id.TimeOf(e.ID); ok && made.Truncate(time.Second).Equal(second) {
+		return made
+	}
+	if e.Published.Equal(second) {
+		return second.Add(time.Second - time.Nanosecond)
+	}
+	return e.Published
 }
 
 // silence says why nothing is recorded of an event at an agent that listens for it.

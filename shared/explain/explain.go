@@ -359,7 +359,7 @@ func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, h
 			continue
 		}
 		var err error
-		if a.Because, err = s.silence(ctx, who.Org, h, x.Event.Published); err != nil {
+		if a.Because, err = s.silence(ctx, who.Org, h, moment(x.Event)); err != nil {
 			return err
 		}
 	}

@@ -218,6 +218,31 @@ func TestEveryAgentIsToldOfWithAReason(t *testing.T) {
 	}
 }
 
+// Products tell whole seconds.
+func TestAnAgentMadeInTheSecondOfAnEventIsJudgedByTheTimeInItsID(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.at("10:00")
+	second := f.now
+	f.now = second.Add(300 * time.Millisecond)
+	made := f.draft("Made in this second", "ticket.created")
+	for name, want := range map[id.Event]string{
+		id.Event("evt_" + id.Derive(second.Add(600*time.Millisecond), "after")):  "It was a draft, and still is.",
+		id.Event("evt_" + id.Derive(second.Add(100*time.Millisecond), "before")): "It was created at 2026-03-09 10:00:00 UTC, after the event.",
+		id.Event("evt_" + id.Derive(second.Add(-time.Hour), "of another time")):  "It was a draft, and still is.",
+		"evt_without_a_time": "It was a draft, and still is.",
+	} {
+		e := event.Event{ID: name, Product: "psa", Type: "ticket.created", Org: org, Published: second, Payload: map[string]any{"priority": "p1"}}
+		entry, _ := journal.Of(e, 30, f.now)
+		f.ok(f.KeepEvent(t.Context(), org, entry))
+		x, err := f.svc.Explain(t.Context(), f.who, explain.Question{Event: name, Type: "psa:ticket.created", At: second})
+		f.ok(err)
+		if got := f.told(x, made).Because; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestAnExplanationAsksForOneAgent(t *testing.T) {
 	t.Parallel()
 	f := open(t)
