@@ -49,6 +49,8 @@ require (
 
 require github.com/cdklabs/cdk-nag-go/cdknag/v2 v2.38.2
 
+require github.com/aws/aws-sdk-go-v2/service/lambda v1.114.3 // indirect
+
 require (
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26 // indirect

@@ -52,6 +52,7 @@ func newFactory(stack awscdk.Stack, s settings, table awsdynamodb.ITable, b buse
 			sendEmail:     emailStatements(stack, s.Sender),
 			sumStatistics: statisticsStatements(table.TableArn()),
 			publishEvents: {putStatement(b.Products, own)},
+			workOnJobs:    jobStatements(table.TableArn()),
 			probe:         canaryStatements(table.TableArn(), publisher.RoleArn()),
 		},
 	}, nil
@@ -92,12 +93,17 @@ func environment(s settings, table awsdynamodb.ITable, b buses, q queues) map[st
 }
 
 // makeOthers makes every function but the runner, which the machines need
-// first.
+// first. The worker comes before the functions that start it.
 func (f *factory) makeOthers(m machines) error {
 	f.values[boot.EnvRuns] = m.Runs.StateMachineArn()
 	f.allow[startRuns] = statements("states:StartExecution", m.Runs.StateMachineArn())
+	if err := f.make(planned(worker)); err != nil {
+		return err
+	}
+	f.values[boot.EnvWorker] = f.live(worker).FunctionArn()
+	f.allow[startJobs] = statements("lambda:InvokeFunction", f.live(worker).FunctionArn())
 	for _, p := range plan() {
-		if p.name == runner {
+		if p.name == runner || p.name == worker {
 			continue
 		}
 		if err := f.make(p); err != nil {
@@ -112,7 +118,8 @@ func (f *factory) makeOthers(m machines) error {
 func (f *factory) make(p function) error {
 	env := map[string]*string{
 		boot.EnvLogLevel: jsii.String(f.s.LogLevel), boot.EnvNewRetries: jsii.String("true"),
-		boot.EnvProcessors: jsii.String("1"), boot.EnvCollection: jsii.String("400"), boot.EnvMemoryLimit: jsii.String("200MiB"),
+		boot.EnvProcessors: jsii.String("1"), boot.EnvCollection: jsii.String("400"),
+		boot.EnvMemoryLimit: jsii.String(strconv.Itoa(p.heap()) + "MiB"),
 	}
 	for _, name := range p.env {
 		value, ok := f.values[name]
@@ -186,7 +193,7 @@ func (f *factory) declare(p function, env map[string]*string) awslambda.Function
 		Handler:               jsii.String("bootstrap"),
 		Code:                  awslambda.Code_FromAsset(jsii.String(filepath.Join(f.s.Dist, p.name)), nil),
 		Timeout:               awscdk.Duration_Seconds(jsii.Number(p.timeout)),
-		MemorySize:            jsii.Number(memory),
+		MemorySize:            jsii.Number(p.megabytes()),
 		Environment:           &env,
 		Tracing:               f.tracing(),
 		LogGroup:              logs,

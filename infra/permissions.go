@@ -89,6 +89,17 @@ func countStatements(table *string) *[]awsiam.PolicyStatement {
 	}
 }
 
+// jobStatements allows writes of whole records in the partitions of jobs alone.
+func jobStatements(table *string) *[]awsiam.PolicyStatement {
+	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings("dynamodb:PutItem"), Resources: &[]*string{table},
+		Conditions: &map[string]any{
+			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []string{schema.JobPartitions}},
+			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"}, // ForAllValues holds for a request without it
+		},
+	})}
+}
+
 // updateOnly allows updates in some partitions alone, and of some attributes alone:
 // a partition of another kind may match the pattern, such as that of a client named
 // RATE, but none of its attributes does. The update may return only what it changed.

@@ -15,6 +15,7 @@ const (
 	runner     = "runner"
 	sweeper    = "sweeper"
 	tally      = "tally"
+	worker     = "worker"
 	canary     = "canary" // also the product of its events
 )
 
@@ -22,6 +23,7 @@ const (
 type function struct {
 	name    string
 	timeout int          // seconds
+	memory  int          // megabytes; 0 for those of usualMemory
 	share   int          // of accountConcurrency: calls at a time, see concurrency.go
 	routes  []string     // the paths that it answers below /api
 	pages   []string     // the paths elsewhere that it answers
@@ -39,6 +41,17 @@ func (f function) paths() []string {
 	}
 	return append(paths, f.pages...)
 }
+
+// megabytes returns the memory of the function.
+func (f function) megabytes() int {
+	if f.memory == 0 {
+		return usualMemory
+	}
+	return f.memory
+}
+
+// heap returns the megabytes near which Go collects garbage more often.
+func (f function) heap() int { return f.megabytes() * 25 / 32 }
 
 // A permission is a right of a function other than access to the table.
 type permission string
@@ -61,13 +74,19 @@ const (
 	// sumStatistics is for the consumer of the stream that adds up what runs contribute.
 	sumStatistics permission = "add to the statistics of agents"
 
+	// startJobs is for functions that start workers, and workOnJobs for the worker: the
+	// records of jobs are all that it writes.
+	startJobs  permission = "start a worker on a job"
+	workOnJobs permission = "write the records of jobs"
+
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
 )
 
 const (
-	memory     = 256 // megabytes, for every function
-	apiTimeout = 15  // seconds; API Gateway gives up after 30
+	usualMemory = 256  // megabytes
+	wholeCore   = 1769 // megabytes with which Lambda gives a function one whole processor
+	apiTimeout  = 15   // seconds; API Gateway gives up after 30
 )
 
 // plan lists the functions, each with only the settings and permissions that it
@@ -82,14 +101,16 @@ func plan() []function {
 		{name: "credits", timeout: apiTimeout, share: 10, routes: []string{"credits", "quotas", "me"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "audit", timeout: apiTimeout, share: 10, routes: []string{"audit"}, env: forAPI(), table: reads(), grants: []permission{countRequests}},
 		{name: "pause", timeout: apiTimeout, share: 5, routes: []string{"pause"}, env: forAPI(boot.EnvRuns), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
+		{name: "jobs", timeout: apiTimeout, share: 10, routes: []string{"jobs", "backtests"}, env: forAPI(boot.EnvWorker), table: puts(), grants: []permission{countRequests, startJobs}},
 		{name: "settings", timeout: apiTimeout, share: 10, routes: []string{"settings"}, env: forAPI(boot.EnvRetention), table: writes(checkItem)},
 		{name: docs, timeout: apiTimeout, share: 10, env: []string{boot.EnvAddressRateLimit}},
 		{name: "console", timeout: apiTimeout, share: 15, pages: consolePages(), env: []string{boot.EnvHub}},
 		{name: jwks, timeout: apiTimeout, share: 15, pages: []string{"/.well-known/jwks.json"}, env: []string{boot.EnvCallKey, boot.EnvAddressRateLimit}},
 		{name: dispatcher, timeout: 10, share: 60, traced: true, env: forDispatcher(), table: all(), grants: []permission{startRuns, sendLetters, sendEmail}},
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
-		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents}},
+		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics, boot.EnvWorker}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents, startJobs}},
 		{name: tally, timeout: 60, share: 20, env: []string{boot.EnvTable}, grants: []permission{sumStatistics}},
+		{name: worker, timeout: 300, memory: wholeCore, share: 10, env: []string{boot.EnvTable}, table: reads(), grants: []permission{workOnJobs}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }
@@ -144,6 +165,9 @@ func all() []string { return writes(deleteItem, checkItem) }
 func writes(more ...string) []string {
 	return append(append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem"), more...)
 }
+
+// puts is for functions that write whole records alone.
+func puts() []string { return append(reads(), "dynamodb:PutItem") }
 
 // reads is for functions that only read. Counting a request and marking a key as
 // used are writes: see countRequests.

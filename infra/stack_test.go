@@ -105,6 +105,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	remove, check := []string{"dynamodb:DeleteItem"}, []string{"dynamodb:ConditionCheckItem"}
 	ring, start := []string{"states:SendTaskSuccess"}, []string{"states:StartExecution"}
 	publish, mail := []string{"events:PutEvents"}, []string{"ses:SendEmail"}
+	invoke := []string{"lambda:InvokeFunction"}
 	follow := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 	want := map[string][]string{
 		"agents":     slices.Concat(read, secret, write, remove, check, ring),
@@ -116,12 +117,14 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"audit":      slices.Concat(read, secret, counts),
 		"pause":      slices.Concat(read, secret, write, check, ring, start),
 		"settings":   slices.Concat(read, secret, write, check),
+		"jobs":       slices.Concat(read, secret, write, invoke),
 		"docs":       nil,
 		"console":    nil,
 		"jwks":       secret,
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
-		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish),
+		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish, invoke),
+		"worker":     slices.Concat(read, []string{"dynamodb:PutItem"}),                                   // of jobs: see TestTheWorkerWritesJobsOnly
 		"tally":      slices.Concat([]string{"dynamodb:GetItem", "dynamodb:Query"}, write, check, follow), // of statistics: see TestTheTallyReachesStatisticsOnly
 		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}),         // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
@@ -182,7 +185,7 @@ func TestEachActionReachesOnlyItsResources(t *testing.T) {
 	const anyFunction = "arn:<Partition>:lambda:<Region>:<AccountId>:function:one-agents-*"
 	want := map[string][]string{
 		"events:PutEvents":      {"one-agents", "one-agents-hub"}, // each by its publishers: see TestEachPublisherMayPutEventsOfItsSourceOnItsBusOnly
-		"lambda:InvokeFunction": {"one-agents-runner", "one-agents-runner:*", "one-agents-runner:live", "one-agents-sweeper:live"},
+		"lambda:InvokeFunction": {"one-agents-runner", "one-agents-runner:*", "one-agents-runner:live", "one-agents-sweeper:live", "one-agents-worker:live"},
 		"lambda:GetAlias":       {anyFunction}, "lambda:UpdateAlias": {anyFunction}, "lambda:GetProvisionedConcurrencyConfig": {anyFunction}, // CodeDeploy
 		"cloudwatch:DescribeAlarms": {"arn:<Partition>:cloudwatch:<Region>:<AccountId>:alarm:one-agents-*"},
 		"secretsmanager:GetSecretValue": {
@@ -501,7 +504,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run = append(run, "one-agents/model")
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil, "worker": nil,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]
@@ -636,7 +639,7 @@ func TestFunctionsAreBuiltProgramsWithALogOfTheirOwn(t *testing.T) {
 	for _, p := range plan() {
 		_, f := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-"+p.name)
 		for property, want := range map[string]any{
-			"Runtime": "provided.al2023", "Handler": "bootstrap", "MemorySize": 256.0, "Timeout": float64(p.timeout),
+			"Runtime": "provided.al2023", "Handler": "bootstrap", "MemorySize": map[bool]float64{false: 256, true: 1769}[p.name == worker], "Timeout": float64(p.timeout),
 		} {
 			if got := f.Properties[property]; got != want {
 				t.Errorf("%s: %s = %v, want %v", p.name, property, got, want)
@@ -691,7 +694,7 @@ func TestTheAPIRoutesEachFunctionAndTheRestToDocs(t *testing.T) {
 	want := map[string]string{"$default": "one-agents-docs", "ANY /.well-known/jwks.json": "one-agents-jwks"}
 	for path, function := range map[string]string{
 		"agents": "agents", "templates": "agents", "executions": "executions", "approvals": "approvals",
-		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "quotas": "credits", "me": "credits", "audit": "audit", "settings": "settings", "pause": "pause",
+		"keys": "keys", "webhook-secret": "keys", "events": "events", "actions": "events", "credits": "credits", "quotas": "credits", "me": "credits", "audit": "audit", "settings": "settings", "pause": "pause", "jobs": "jobs", "backtests": "jobs",
 	} {
 		want["ANY /api/"+path] = "one-agents-" + function
 		want["ANY /api/"+path+"/{proxy+}"] = "one-agents-" + function

@@ -28,13 +28,14 @@ var layers = [][]string{
 	{"agent"},                           // agents: status, versions, statistics
 	{"template"},                        // ready-made agents
 	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
-	{"execution"},                       // one run
+	{"execution", "job"},                // one run; one task for an organization
 	{"step"},                            // one step of a run
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase", "tally"}, // start, continue and repair runs; e-mail owners; probe; erase organizations; sum statistics
 	{"explain"}, // what became of an event
 	{"meter"},   // request units
-	{"dynamo", "memory", "stepfn", "queue", "bus"}, // outside: stores and AWS
+	{"dynamo", "memory", "stepfn", "lambdafn", "queue", "bus"}, // outside: stores and AWS
 	{"rehearsal"}, // test runs: the services over memory, effects held back
+	{"backtest"},  // the journal played to other agents
 	{"session", "httpapi", "console", "docs"}, // outside: people
 	{"httpcall", "callkey"},                   // outside: causes of failed HTTP calls, keys of calls
 	{"model", "product", "notify", "otlp"},    // outside: models, products, messages, traces

@@ -35,6 +35,8 @@ const (
 	SettingsChanged    Kind = "settings.changed"
 	OrgPaused          Kind = "org.paused"
 	OrgResumed         Kind = "org.resumed"
+	JobStarted         Kind = "job.started"
+	JobCancelled       Kind = "job.cancelled"
 
 	WebhookSecretRotated Kind = "webhook_secret.rotated"
 )
@@ -44,7 +46,8 @@ func Kinds() []Kind {
 	return []Kind{
 		AgentCreated, AgentCloned, AgentUpdated, AgentStatusChanged, AgentDeleted,
 		SystemAgentPaused, SystemAgentResumed, SystemAgentPinned, SystemAgentFreed, ExecutionCancelled, ExecutionRetried,
-		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed, WebhookSecretRotated,
+		ApprovalApproved, ApprovalDenied, KeyCreated, KeyRevoked, SettingsChanged, OrgPaused, OrgResumed,
+		JobStarted, JobCancelled, WebhookSecretRotated,
 	}
 }
 
@@ -76,7 +79,7 @@ type Entry struct {
 	Credential Credential
 	Address    string // the caller's address as API Gateway saw it; empty if unknown
 	Kind       Kind
-	Object     string // the id of the changed agent, execution, approval or key; of the organization for its settings
+	Object     string // the id of the changed agent, execution, approval, key or job; of the organization for its settings
 	From, To   string // the state before and after; empty when there was none
 	Reason     string // the caller's own words, cut at maxReason
 }

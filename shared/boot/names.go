@@ -34,6 +34,8 @@ const (
 	EnvTracesRatio   = "OTEL_TRACES_SAMPLER_ARG"     // part of the traces that is recorded, from 0 to 1
 	EnvTracesHeaders = "OTEL_HEADERS_SECRET"         // name of the secret: headers of the exports
 
+	EnvWorker = "WORKER_FUNCTION_ARN" // the function that works on jobs
+
 	EnvCanaryOrg  = "CANARY_ORG"      // the organization of the canary
 	EnvCanaryRole = "CANARY_ROLE_ARN" // the publisher role of the canary's events
 

@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"theoneagents.app/agents/shared/event"
@@ -40,14 +41,13 @@ const (
 	ticketResolved = "psa:ticket.resolved"
 )
 
-// Projects reports whether events of this name have a fact about their client.
-func Projects(name string) bool {
-	switch name {
-	case postureUpdated, deviceAdded, deviceRemoved, ticketCreated, ticketResolved:
-		return true
-	}
-	return false
+// Projected returns the names of the events with facts about their client.
+func Projected() []string {
+	return []string{postureUpdated, deviceAdded, deviceRemoved, ticketCreated, ticketResolved}
 }
+
+// Projects reports whether events of this name have a fact about their client.
+func Projects(name string) bool { return slices.Contains(Projected(), name) }
 
 // FactOf returns the fact in an event, and whether it has one: an event without
 // a client, or without the required field, has none.

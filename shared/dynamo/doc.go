@@ -43,6 +43,10 @@
 //	ORG#o#CLIENT#c         TICKET#<digest>         a ticket of the client; kept 31 days
 //	ORG#o#LOG#<event>#<day>  <time>#<id>           a received event; kept for journal_days, which is 0 by default: then there is none
 //	ORG#o#AUDIT            <time>#<id>             an act of a person or a key; kept as long as the organization
+//	ORG#o#JOBS             JOB#j                   a job; kept 30 days after its end
+//	ORG#o#JOBS             ARGS#j                  its arguments; kept 60 days
+//	ORG#o#JOBS             RESULT#j                its result; kept as long as the job
+//	ORG#o#JOBS             OPEN#<kind>             the name of the open job of a kind
 //	ORG#o#OUTBOX#e         EVENT                   a platform event; kept 30 days
 //	ORG#o#QUOTA            RUNS                    the count of runs in each of the last minutes, and a bound of the open ones
 //	ORG#o#QUOTA            DAY#2026-03-09#sms_per_day  the count of a quota of messages on a day; kept 3 days
@@ -62,7 +66,8 @@
 // ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the due runs by their due time in
 // four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
 // four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
-// searched to be held or released (SEARCH#0), and those that are erased (ERASE#0).
+// searched to be held or released (SEARCH#0), those that are erased (ERASE#0), and the
+// open jobs (JOB#0).
 //
 // The record of a run has about 700 bytes. At its end it holds its contribution to
 // the statistics and its last step, if all have less than 1 KB: the steps of most actions
@@ -208,6 +213,15 @@
 //	Approvals, pending               2      51.5  0      query of by_status, get of 50 approvals
 //	Activity                         3      52.5  0      query of by_agent, get of 50 runs, query of the refusals
 //	Overdue, none                    4      2     0      query of each part of open
+//	CreateJob                        1      0     12     transaction: kind, job, arguments, act; 4 are indexes, and a unit more for each KB
+//	Job                              1      1     0      get
+//	Jobs                             1      1     0      query; about 10 jobs a unit
+//	JobResult                        1      1     0      get; a unit for each 4 KB
+//	SaveJob: lease                   1      0     3      put; 2 are the index open
+//	SaveJob: progress                1      0     1      put, at most once in 5 s
+//	EndJob                           1      0     7      transaction: job, kind, result; 1 is the index open, and two units more for each KB
+//	EndJob, cancelled                1      0     10     transaction: job, kind, act; 4 are indexes
+//	OverdueJobs, none                1      0.5   0      query of the part of open for jobs
 //
 // The cost of five patterns depends on the number of runs. Counting reads
 // keys, about 40 runs a unit and at most 10,001 (250 units), also for one

@@ -12,8 +12,10 @@ import (
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
 	"theoneagents.app/agents/shared/credit"
+	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
@@ -229,10 +231,13 @@ const (
 	ofQuotas soleKind = "QUOTA"
 	ofRates  soleKind = "RATE"
 	ofActs   soleKind = "AUDIT"
+	ofJobs   soleKind = "JOBS"
 )
 
 // soleParts returns all sole kinds.
-func soleParts() []soleKind { return []soleKind{ofMonths, ofStats, ofQuotas, ofRates, ofActs} }
+func soleParts() []soleKind {
+	return []soleKind{ofMonths, ofStats, ofQuotas, ofRates, ofActs, ofJobs}
+}
 
 func solePart(o id.Org, kind soleKind) (string, error) { return join("ORG", string(o), string(kind)) }
 
@@ -321,6 +326,38 @@ func auditKey(e audit.Entry) primary {
 	return in(pk, err, e.At.UTC().Format(dueFormat), string(e.ID))
 }
 
+// jobKey sorts the jobs of an organization by the time in their ids.
+func jobKey(o id.Org, j id.Job) primary {
+	pk, err := solePart(o, ofJobs)
+	return in(pk, err, "JOB", string(j))
+}
+
+func argsKey(o id.Org, j id.Job) primary {
+	pk, err := solePart(o, ofJobs)
+	return in(pk, err, "ARGS", string(j))
+}
+
+func resultKey(o id.Org, j id.Job) primary {
+	pk, err := solePart(o, ofJobs)
+	return in(pk, err, "RESULT", string(j))
+}
+
+// openJobKey is the key of the name of the open job of a kind.
+func openJobKey(o id.Org, kind job.Kind) primary {
+	pk, err := solePart(o, ofJobs)
+	return in(pk, err, "OPEN", string(kind))
+}
+
+// jobOf returns the job of an entry of the index open.
+func jobOf(i item) (o id.Org, j id.Job, ok bool) {
+	pk := strings.Split(textOf(i, schema.PartitionKey), "#")
+	name, found := strings.CutPrefix(textOf(i, schema.SortKey), "JOB#")
+	if len(pk) != 3 || pk[0] != "ORG" || pk[2] != string(ofJobs) || !found {
+		return "", "", false
+	}
+	return id.Org(pk[1]), id.Job(name), true
+}
+
 // The partitions of the indexes.
 
 // actsOf returns the list of the entries with one actor, object or kind.
@@ -366,6 +403,9 @@ const searches = "SEARCH#0"
 
 // erasures is the partition of the index open that lists the erasures under way.
 const erasures = "ERASE#0"
+
+// jobs is the partition of the index open that lists the open jobs.
+const jobs = "JOB#0"
 
 func outboxShard(n int) string { return fmt.Sprintf("OUTBOX#%d", n) }
 

@@ -120,6 +120,10 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 		"statsKey":       {statsKey(o, "agent_1"), walked},
 		"marksKey":       {marksKey(o, "agent_1", time.Unix(0, 0), 1), walked},
 		"auditKey":       {auditKey(audit.Entry{Org: o, ID: "act_1"}), walked},
+		"jobKey":         {jobKey(o, "job_1"), walked},
+		"argsKey":        {argsKey(o, "job_1"), walked},
+		"resultKey":      {resultKey(o, "job_1"), walked},
+		"openJobKey":     {openJobKey(o, "backtest"), walked},
 	}
 	if made, known := keyFunctions(t), slices.Sorted(maps.Keys(kinds)); !slices.Equal(made, known) {
 		t.Errorf("itemkeys.go makes the keys\n%q, and this test knows\n%q", made, known)

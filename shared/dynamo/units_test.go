@@ -35,6 +35,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
@@ -1109,10 +1110,75 @@ func listPatterns() map[string]pattern {
 			q := activity.Query{Limit: page, Since: start()}
 			return func(ctx context.Context) error { return got(w.store.Activity(ctx, org, w.agent.ID, q)) }
 		},
+		"OverdueJobs, none": func(w *fixture) call {
+			return func(ctx context.Context) error { return got(w.store.OverdueJobs(ctx, start(), 100)) }
+		},
+		"CreateJob": func(w *fixture) call {
+			j := w.job()
+			return func(ctx context.Context) error { return got(w.store.CreateJob(ctx, j, "{}", jobAct(j))) }
+		},
+		"Job": func(w *fixture) call {
+			j := w.begunJob()
+			return func(ctx context.Context) error { return got(w.store.Job(ctx, j.Org, j.ID)) }
+		},
+		"JobResult": func(w *fixture) call {
+			j := w.begunJob()
+			w.ok(w.store.EndJob(w.t.Context(), j.Completed(start()), "{}"))
+			return func(ctx context.Context) error { return got(w.store.JobResult(ctx, j.Org, j.ID)) }
+		},
+		"Jobs": func(w *fixture) call {
+			j := w.begunJob()
+			return func(ctx context.Context) error {
+				return got(w.store.Jobs(ctx, j.Org, job.Query{Limit: 50, Now: start()}))
+			}
+		},
+		"SaveJob: lease": func(w *fixture) call {
+			j, _ := w.begunJob().Leased("w", start().Add(time.Hour))
+			return func(ctx context.Context) error { return w.store.SaveJob(ctx, j) }
+		},
+		"SaveJob: progress": func(w *fixture) call {
+			j := w.begunJob()
+			j.Done = 9
+			return func(ctx context.Context) error { return w.store.SaveJob(ctx, j) }
+		},
+		"EndJob": func(w *fixture) call {
+			j := w.begunJob()
+			return func(ctx context.Context) error { return w.store.EndJob(ctx, j.Completed(start()), "{}") }
+		},
+		"EndJob, cancelled": func(w *fixture) call {
+			j := w.begunJob()
+			ended, err := j.Cancel(start())
+			w.ok(err)
+			return func(ctx context.Context) error { return w.store.EndJob(ctx, ended, "", jobAct(j)) }
+		},
 		"Overdue, none": func(w *fixture) call {
 			return func(ctx context.Context) error { return got(w.store.Overdue(ctx, start(), 500)) }
 		},
 	}
+}
+
+// job returns a new job of an organization that has no other.
+func (w *fixture) job() job.Job {
+	o := id.Org("org_" + rand.Text())
+	return job.New(job.Job{ID: id.Job("job_" + id.Derive(start(), string(o))), Org: o, Kind: job.Backtest, By: "user_1"}, start())
+}
+
+func (w *fixture) begunJob() job.Job {
+	j := w.job()
+	w.ok(got(w.store.CreateJob(w.t.Context(), j, "{}")))
+	j.Revision = 1
+	w.t.Cleanup(func() { // an open job is due for every test of the table
+		if now, err := w.store.Job(context.Background(), j.Org, j.ID); err == nil && !now.Status.Ended() {
+			w.ok(w.store.EndJob(context.Background(), now.Completed(start()), ""))
+		}
+	})
+	return j
+}
+
+func jobAct(j job.Job) audit.Entry {
+	act := anAct(string(j.ID), 1)
+	act.Org = j.Org
+	return act
 }
 
 func (w *fixture) newKey() key.Key {

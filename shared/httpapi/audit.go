@@ -31,7 +31,7 @@ func readListAudit(in *request) spec.ListAuditRequestObject {
 		To:     in.time("to"),
 		Actor:  in.actor("actor"),
 		Kind:   oneOf[spec.AuditKind](in, "kind", audit.Kinds()),
-		Object: in.oneRef("object", "agent_", "exec_", "appr_", "key_", "org_"),
+		Object: in.oneRef("object", "agent_", "exec_", "appr_", "key_", "job_", "org_"),
 		Limit:  in.limit(),
 		Cursor: in.param("cursor"),
 	}}

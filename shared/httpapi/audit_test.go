@@ -53,6 +53,8 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "read_write", what: "POST /api/pause", body: `{"reason": "stop"}`}, "POST /api/pause"},
 		{call{as: "owner@org_a", what: "DELETE /api/pause", body: valid["DELETE /api/pause"]}, "DELETE /api/pause"},
 		{call{as: "owner@org_a", what: "POST /api/webhook-secret/rotate"}, "POST /api/webhook-secret/rotate"},
+		{call{as: "read_write", what: "POST /api/backtests", body: valid["POST /api/backtests"]}, "POST /api/backtests"},
+		{call{as: "owner@org_a", what: "POST /api/jobs/" + jobID + "/cancel"}, "POST /api/jobs/{id}/cancel"},
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {
@@ -70,6 +72,12 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		}
 		if c.pattern == "DELETE /api/pause" {
 			w.do(t, call{as: "owner@org_a", what: "POST /api/pause"})
+		}
+		switch c.pattern {
+		case "POST /api/backtests":
+			keptForWeeks(t, w)
+		case "POST /api/jobs/{id}/cancel":
+			aJob(t, w)
 		}
 		before := w.entries(t)
 		if got := w.do(t, c.call); got.status >= http.StatusBadRequest {

@@ -14,6 +14,7 @@ import (
 
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/backtest"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/correlation"
 	"theoneagents.app/agents/shared/fault"
@@ -244,7 +245,7 @@ func status(f *fault.Error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(f, ErrMedia):
 		return http.StatusUnsupportedMediaType
-	case errors.Is(f, rehearsal.ErrTooLong):
+	case errors.Is(f, rehearsal.ErrTooLong), errors.Is(f, backtest.ErrNone):
 		return http.StatusUnprocessableEntity
 	}
 	switch f.Class {

@@ -20,6 +20,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/backtest"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/client"
@@ -30,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/explain"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
@@ -126,13 +128,14 @@ var catalogueFiles = fstest.MapFS{
 				"enum_values": ["public", "internal"]}]}`)},
 }
 
-// machines counts the starts of runs and the rings of their doorbells.
-type machines struct{ starts, rings int }
+// machines counts the starts of runs and of workers, and the rings of doorbells.
+type machines struct{ starts, rings, begun int }
 
 func (m *machines) Restart(ctx context.Context, c machine.Cursor, _ time.Time) error {
 	return m.Start(ctx, c)
 }
 
+func (m *machines) Begin(context.Context, job.Call) error       { m.begun++; return nil }
 func (m *machines) Start(context.Context, machine.Cursor) error { m.starts++; return nil }
 func (m *machines) Ring(context.Context, string) error          { m.rings++; return nil }
 func (w *fixture) id(prefix string) string                      { w.made++; return fmt.Sprintf("%s_NEW%d", prefix, w.made) }
@@ -237,6 +240,8 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
 		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Sleep: atOnce, Report: w.report,
 	}}.routes()...)
+	background := &job.Service{Store: w.store, Workers: &w.machine, Now: clock, NewID: func() id.Job { return id.Job(w.id("job")) }, Report: w.report}
+	w.routes = append(w.routes, newJobs(background, &backtest.Service{Store: w.store, Jobs: background, Now: clock}, w.agents, w.edge).routes()...)
 	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents(pagesOf(builtPages()))...)
 	w.handler = w.edge.mount(w.routes)
 	w.patterns = http.NewServeMux()

@@ -10,4 +10,5 @@ package httpapi
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/audit/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/settings/gen.yaml openapi.yaml
 //go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/pause/gen.yaml openapi.yaml
+//go:generate go tool -modfile=../../.ci/tools/go.mod oapi-codegen -config spec/jobs/gen.yaml openapi.yaml
 //go:generate go run serve.go

@@ -19,6 +19,7 @@ import (
 	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/backtest"
 	"theoneagents.app/agents/shared/caller"
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
@@ -27,9 +28,11 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/tenant"
 )
 
 // A golden is a call whose whole response is kept in testdata.
@@ -334,6 +337,33 @@ func written() []golden {
 		{"held", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, halt},
 		{"org paused", call{as: member, what: "POST /api/executions/" + failedID + "/retry"}, halt},
 
+		{"started", call{as: member, what: "POST /api/backtests", body: backtestBody}, keptForWeeks},
+		{"by a key, of a definition", call{as: "read_write", what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "definition": {"conditions": []}}`}, keptForWeeks},
+		{"of a system agent", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + systemID + `", "against": "live", "play": "none", "clients": ["client_1"]}`}, keptForWeeks},
+		{"nulls", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "version": null, "definition": null, "from": null, "to": null, "against": null, "clients": null, "play": null}`}, keptForWeeks},
+		{"without a journal", call{as: owner, what: "POST /api/backtests", body: backtestBody}, nil},
+		{"nothing kept", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}`}, keptForWeeks},
+		{"while another is open", call{as: owner, what: "POST /api/backtests", body: backtestBody}, aJob},
+		{"of another organization's agent", call{as: "owner@org_b", what: "POST /api/backtests", body: backtestBody}, nil},
+		{"of an unknown version", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "version": 7}`}, keptForWeeks},
+		{"against an agent that is not active", call{as: owner, what: "POST /api/backtests", body: backtestBody}, pausedAgent},
+		{"of a broken definition", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "definition": {"steps": [], "trigger": 5}}`}, keptForWeeks},
+		{"every fault", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "a", "version": 0, "definition": 5, "from": "yesterday", "to": "9999-01-01T00:00:00Z", "against": "dead", "clients": ["", "a b", 5], "play": "recorded", "sample": 1}`}, nil},
+		{"too long", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "from": "2025-11-01T00:00:00Z"}`}, nil},
+		{"backwards", call{as: owner, what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`}, nil},
+		{"none", call{as: "read", what: "GET /api/jobs"}, nil},
+		{"one", call{as: "viewer@org_a", what: "GET /api/jobs"}, aJob},
+		{"first page", call{as: owner, what: "GET /api/jobs?limit=1"}, twoJobs},
+		{"forged cursor", call{as: owner, what: "GET /api/jobs?cursor=abc"}, nil},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/jobs"}, aJob},
+		{"pending", call{as: "read", what: "GET /api/jobs/" + jobID}, aJob},
+		{"completed", call{as: "viewer@org_a", what: "GET /api/jobs/" + jobID}, aDoneJob},
+		{"failed", call{as: owner, what: "GET /api/jobs/" + jobID}, aFailedJob},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/jobs/" + jobID}, aJob},
+		{"cancelled", call{as: member, what: "POST /api/jobs/" + jobID + "/cancel"}, aJob},
+		{"by a key", call{as: "read_write", what: "POST /api/jobs/" + jobID + "/cancel"}, aJob},
+		{"that has ended", call{as: owner, what: "POST /api/jobs/" + jobID + "/cancel"}, aDoneJob},
+
 		{"of an organization", call{as: owner, what: "GET /api/webhook-secret"}, nil},
 		{"rotated", call{as: owner, what: "POST /api/webhook-secret/rotate"}, nil},
 		{"with a body", call{as: owner, what: "POST /api/webhook-secret/rotate", body: `{"now": true}`}, nil},
@@ -401,6 +431,92 @@ func started(t *testing.T, w *fixture) {
 	x := execution.New(execution.Execution{ID: execution.ID("org_a", agentID, e), Org: "org_a", Agent: agentID, Version: 1, Trigger: e}, at.Add(time.Second))
 	if err := w.store.Create(t.Context(), x); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// backtestBody is a back-test with every part.
+const backtestBody = `{"agent_id": "` + agentID + `", "version": 1, "from": "2026-02-20T00:00:00Z", "to": "2026-03-09T14:00:00Z", "against": "live", "clients": ["client_1", "client_2"], "play": "simulated"}`
+
+// jobID is the id of the first job: the keys of the fixture come before it.
+const jobID = "job_NEW3"
+
+// keptForWeeks has a journal since 18 days ago, of events that the agent answers in
+// different ways.
+func keptForWeeks(t *testing.T, w *fixture) {
+	t.Helper()
+	org, err := w.store.Tenant(t.Context(), "org_a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	org.Settings = tenant.Settings{JournalDays: 30, JournalSince: now.AddDate(0, 0, -18), Revision: 1}
+	if err := w.store.SaveSettings(t.Context(), org); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 30 {
+		at := now.AddDate(0, 0, -17).Add(time.Duration(n*12) * time.Hour)
+		e := event.Event{
+			ID: id.Event("evt_" + id.Derive(at, strconv.Itoa(n))), Product: "psa", Type: "ticket.created", Org: "org_a", Client: id.Client(fmt.Sprintf("client_%d", 1+n%4)),
+			Payload: map[string]any{"ticket_id": fmt.Sprintf("tkt_%d", n), "subject": "VPN", "priority": fmt.Sprintf("p%d", 1+n%3%2)}, Published: at,
+		}
+		if err := w.store.KeepEvent(t.Context(), "org_a", journal.Entry{Event: e, Expires: now.AddDate(1, 0, 0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// aJob has an open back-test.
+func aJob(t *testing.T, w *fixture) {
+	t.Helper()
+	keptForWeeks(t, w)
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "definition": {"conditions": [], "client_scope": {"include": ["client_1", "client_2"]}}, "against": "live", "play": "simulated"}`}); got.status != http.StatusAccepted {
+		t.Fatal(got.text)
+	}
+}
+
+// works lets a worker do the open job.
+func works(t *testing.T, w *fixture) {
+	t.Helper()
+	worker := &job.Worker{Store: w.store, Now: func() time.Time { return now.Add(3 * time.Second) }, NewOwner: func() string { return "w" }, Tasks: map[job.Kind]job.Task{
+		job.Backtest: &backtest.Task{
+			Journal: w.store, Past: w.store, Definitions: agent.Definitions{System: w.agents.System, Versions: w.store}, System: w.agents.System,
+			Rules: definition.Rules{Catalog: w.catalog},
+		},
+	}}
+	if err := worker.Work(t.Context(), job.Call{Org: "org_a", Job: jobID}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func aDoneJob(t *testing.T, w *fixture) {
+	t.Helper()
+	aJob(t, w)
+	works(t, w)
+}
+
+// aFailedJob has a back-test of a day without events.
+func aFailedJob(t *testing.T, w *fixture) {
+	t.Helper()
+	keptForWeeks(t, w)
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/backtests", body: `{"agent_id": "` + agentID + `", "from": "2026-03-09T14:00:00Z"}`}); got.status != http.StatusAccepted {
+		t.Fatal(got.text)
+	}
+	works(t, w)
+}
+
+func twoJobs(t *testing.T, w *fixture) {
+	t.Helper()
+	aDoneJob(t, w)
+	if got := w.do(t, call{as: "member@org_a", what: "POST /api/backtests", body: backtestBody}); got.status != http.StatusAccepted {
+		t.Fatal(got.text)
+	}
+}
+
+// pausedAgent has an agent that is not active.
+func pausedAgent(t *testing.T, w *fixture) {
+	t.Helper()
+	keptForWeeks(t, w)
+	if got := w.do(t, call{as: "member@org_a", what: "PUT /api/agents/" + agentID, body: `{"status": "paused"}`}); got.status != http.StatusOK {
+		t.Fatal(got.text)
 	}
 }
 
@@ -625,6 +741,7 @@ var valid = map[string]string{
 	"POST /api/agents/validate":         exampleAgent,
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
+	"POST /api/backtests":               `{"agent_id": "` + agentID + `"}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
 	"PATCH /api/settings":               `{"policy": {"self_approval": "deny"}}`,
 	"DELETE /api/pause":                 `{"confirm": true}`,
@@ -632,7 +749,7 @@ var valid = map[string]string{
 
 // missing returns the path of a route with the id of a missing resource.
 func missing(path string) string {
-	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "templates": "tmpl_NONE", "events": "evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ"}
+	ids := map[string]string{"agents": "agent_NONE", "executions": "exec_NONE", "approvals": "appr_NONE", "keys": "key_NONE", "jobs": "job_NONE", "templates": "tmpl_NONE", "events": "evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ"}
 	for group, id := range ids {
 		if strings.HasPrefix(path, "/api/"+group+"/") {
 			return strings.NewReplacer("{id}", id, "{version}", "1").Replace(path)

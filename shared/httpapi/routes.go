@@ -9,6 +9,7 @@ import (
 	speccredits "theoneagents.app/agents/shared/httpapi/spec/credits"
 	specevents "theoneagents.app/agents/shared/httpapi/spec/events"
 	specexecutions "theoneagents.app/agents/shared/httpapi/spec/executions"
+	specjobs "theoneagents.app/agents/shared/httpapi/spec/jobs"
 	speckeys "theoneagents.app/agents/shared/httpapi/spec/keys"
 	specpause "theoneagents.app/agents/shared/httpapi/spec/pause"
 	specsettings "theoneagents.app/agents/shared/httpapi/spec/settings"
@@ -89,6 +90,15 @@ func (g events) routes() []route {
 func (g auditLog) routes() []route {
 	return []route{
 		{"GET /api/audit", caller.Manage, false, nil, serve(readListAudit, g.ListAudit, specaudit.ListAuditResponseObject.VisitListAuditResponse)},
+	}
+}
+
+func (g jobs) routes() []route {
+	return []route{
+		{"POST /api/backtests", caller.Edit, false, records(audit.JobStarted), serve(readCreateBacktest, g.CreateBacktest, specjobs.CreateBacktestResponseObject.VisitCreateBacktestResponse)},
+		{"GET /api/jobs", caller.See, false, nil, serve(readListJobs, g.ListJobs, specjobs.ListJobsResponseObject.VisitListJobsResponse)},
+		{"GET /api/jobs/{id}", caller.See, false, nil, serve(readGetJob, g.GetJob, specjobs.GetJobResponseObject.VisitGetJobResponse)},
+		{"POST /api/jobs/{id}/cancel", caller.Edit, false, records(audit.JobCancelled), serve(readCancelJob, g.CancelJob, specjobs.CancelJobResponseObject.VisitCancelJobResponse)},
 	}
 }
 

@@ -86,10 +86,10 @@ func (g agents) tested(ctx context.Context, name id.Agent, q rehearsal.Request) 
 	case q.Definition != nil:
 		fields, err := g.writable(ctx, name, q.Definition)
 		if err != nil {
-			return agent.Agent{}, within(err, "definition")
+			return agent.Agent{}, within(err)
 		}
 		_, a, err := g.svc.CheckUpdate(ctx, who, name, agent.Patch{Fields: fields})
-		return a, within(err, "definition")
+		return a, within(err)
 	case q.Version > 0:
 		a, err := g.svc.Get(ctx, who, name)
 		if err != nil {
@@ -102,8 +102,9 @@ func (g agents) tested(ctx context.Context, name id.Agent, q rehearsal.Request) 
 	return g.svc.Get(ctx, who, name)
 }
 
-// within returns a fault whose details are those of a field of the body.
-func within(err error, field string) error {
+// within returns a fault whose details are those of the field definition of the body.
+func within(err error) error {
+	const field = "definition"
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok || len(f.Details) == 0 {
 		return err

@@ -38,6 +38,8 @@ type (
 	Audit string
 	// Key names an integration key.
 	Key string
+	// Job names a job.
+	Job string
 	// User names a person; the Hub makes it.
 	User string
 	// Actor names the author of a change: user_…, key_… or Platform.

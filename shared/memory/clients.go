@@ -9,18 +9,22 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// A subject identifies the thing that a fact is about.
+// A subject identifies the thing of a client that a fact is about.
 type subject struct {
-	client id.Client
-	kind   client.Kind
-	name   string
+	kind client.Kind
+	name string
 }
 
 // SaveFact implements client.Store.
 func (s *Store) SaveFact(_ context.Context, o id.Org, c id.Client, f client.Fact) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	facts, at := s.org(o).facts, subject{c, f.Kind, f.Name}
+	all, at := s.org(o).facts, subject{f.Kind, f.Name}
+	facts := all[c]
+	if facts == nil {
+		facts = map[subject]client.Fact{}
+		all[c] = facts
+	}
 	if old, ok := facts[at]; !ok || old.Weight() < f.Weight() {
 		facts[at] = f
 	}
@@ -31,7 +35,5 @@ func (s *Store) SaveFact(_ context.Context, o id.Org, c id.Client, f client.Fact
 func (s *Store) Facts(_ context.Context, o id.Org, c id.Client) ([]client.Fact, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	facts := maps.Clone(s.org(o).facts)
-	maps.DeleteFunc(facts, func(at subject, _ client.Fact) bool { return at.client != c })
-	return slices.Collect(maps.Values(facts)), nil
+	return slices.Collect(maps.Values(s.org(o).facts[c])), nil
 }

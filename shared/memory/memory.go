@@ -22,6 +22,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/quota"
@@ -50,7 +51,7 @@ type org struct {
 	refusals  map[id.Activity]activity.Entry
 	approvals map[id.Approval]approval.Approval
 	keys      map[id.Key]key.Key
-	facts     map[subject]client.Fact
+	facts     map[id.Client]map[subject]client.Fact
 	begun     map[string]int // deliveries that did not end, by message
 	makers    map[catalog.ObjectID]maker
 	permits   map[permitKey]int // taken
@@ -67,6 +68,11 @@ type org struct {
 	trees    map[id.Event]quota.Tree
 	audit    map[id.Audit]audit.Entry
 	received map[string]journal.Entry // by type and place
+
+	jobs     map[id.Job]job.Job
+	jobArgs  map[id.Job]string
+	results  map[id.Job]string
+	openJobs map[job.Kind]id.Job
 
 	erasure tenant.Erasure // in the place of a deleted tenant
 }
@@ -97,7 +103,7 @@ func emptyOrg() *org {
 		refusals:  map[id.Activity]activity.Entry{},
 		approvals: map[id.Approval]approval.Approval{},
 		keys:      map[id.Key]key.Key{},
-		facts:     map[subject]client.Fact{},
+		facts:     map[id.Client]map[subject]client.Fact{},
 		begun:     map[string]int{},
 		makers:    map[catalog.ObjectID]maker{},
 		permits:   map[permitKey]int{},
@@ -112,6 +118,10 @@ func emptyOrg() *org {
 		audit:  map[id.Audit]audit.Entry{},
 
 		received: map[string]journal.Entry{},
+		jobs:     map[id.Job]job.Job{},
+		jobArgs:  map[id.Job]string{},
+		results:  map[id.Job]string{},
+		openJobs: make(map[job.Kind]id.Job),
 	}
 }
 

@@ -32,6 +32,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/memory"
@@ -223,6 +224,7 @@ func (w *world) build(now func() time.Time, kept *store) *deployment {
 	passes.Machine = nil
 	out.runner.Pauses = &passes
 	out.sweeper = &sweep.Service{Store: kept, Machine: w.machines, Outbox: events, Pauses: out.pauses, Now: now, Sleep: sleep}
+	out.sweeper.Jobs = &job.Sweeper{Store: kept, Now: now} // no story has a job
 	out.sweeper.Erasures = &erase.Service{Store: kept, Runs: out.executions, Now: now}
 	return out
 }

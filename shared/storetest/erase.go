@@ -70,6 +70,8 @@ func everything(t trial, s Store, o id.Org) filled {
 		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.created", n)))
 		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.t"+strconv.Itoa(n), n*1000)))
 	}
+	endedJob(t, s, o, 1)
+	begunJob(t, s, o, 2)
 	for n := range 80 { // more than the statistics keep in one item
 		ok(t, s.AddStats(ctx, o, "agent_1", []execution.Contribution{aContribution(o, n, 0)}))
 	}

@@ -31,6 +31,7 @@ import (
 	"theoneagents.app/agents/shared/explain"
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/key"
 	"theoneagents.app/agents/shared/limit"
@@ -75,6 +76,7 @@ type Store interface {
 	dispatch.Journal
 	journal.Store
 	explain.Records
+	job.Store
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)
 	Standing(ctx context.Context, session tenant.Session) (tenant.Tenant, bool, error)
@@ -128,6 +130,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"erasures":   erasures(),
 		"statistics": statistics(),
 		"journal":    journals(),
+		"jobs":       jobs(),
 	} {
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()

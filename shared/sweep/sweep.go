@@ -59,6 +59,12 @@ type Erasures interface {
 	Sweep(ctx context.Context) (int, error)
 }
 
+// Jobs starts workers on the jobs that have none.
+type Jobs interface {
+	// Sweep starts them and returns their number.
+	Sweep(ctx context.Context) (int, error)
+}
+
 // Service repairs overdue runs.
 type Service struct {
 	Store    Store
@@ -66,6 +72,7 @@ type Service struct {
 	Outbox   Outbox
 	Pauses   Pauses
 	Erasures Erasures
+	Jobs     Jobs
 	Now      func() time.Time
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -80,6 +87,7 @@ type Report struct {
 	Failed    int           // retried in the next sweep
 	Published int           // platform events that their writers did not publish
 	Erased    int           // items of deleted organizations
+	Jobs      int           // jobs without a worker
 	Late      time.Duration // the longest time that a run had been due
 }
 
@@ -122,17 +130,20 @@ func (r Report) plus(o Report) Report {
 	return Report{
 		Looked: r.Looked + o.Looked, Prolonged: r.Prolonged + o.Prolonged, Started: r.Started + o.Started,
 		Settled: r.Settled + o.Settled, Failed: r.Failed + o.Failed, Published: r.Published + o.Published,
-		Erased: r.Erased + o.Erased, Late: max(r.Late, o.Late),
+		Erased: r.Erased + o.Erased, Jobs: r.Jobs + o.Jobs, Late: max(r.Late, o.Late),
 	}
 }
 
-// Sweep repairs the overdue runs, publishes the events left in the outbox, and goes
-// on with pauses and erasures. A failure does not stop the others.
+// Sweep repairs the overdue runs, publishes the events left in the outbox, starts workers
+// on overdue jobs, and goes on with pauses and erasures. A failure does not stop the others.
 func (s *Service) Sweep(ctx context.Context) (Report, error) {
 	r, err := s.runs(ctx)
 	published, failed := s.Outbox.Sweep(ctx)
 	r.Published = published
 	err = errors.Join(err, failed, s.Pauses.Sweep(ctx))
+	jobs, failed := s.Jobs.Sweep(ctx)
+	r.Jobs = jobs
+	err = errors.Join(err, failed)
 	erased, failed := s.Erasures.Sweep(ctx)
 	r.Erased = erased
 	return r, errors.Join(err, failed)

@@ -64,6 +64,11 @@ type fixturePauses struct{}
 
 func (fixturePauses) Sweep(context.Context) error { return nil }
 
+// fixtureJobs has no job without a worker.
+type fixtureJobs struct{}
+
+func (fixtureJobs) Sweep(context.Context) (int, error) { return 0, nil }
+
 // fixtureErasures has no deleted organization.
 type fixtureErasures struct{}
 
@@ -73,7 +78,7 @@ func open(t *testing.T) *fixture {
 	t.Helper()
 	y := &fixture{T: t, store: memory.New(), now: time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC), broken: map[id.Execution]error{}}
 	now := func() time.Time { return y.now }
-	y.Service = sweep.Service{Store: fixtureStore{y.store, y}, Machine: y, Outbox: fixtureOutbox{y}, Pauses: fixturePauses{}, Erasures: fixtureErasures{}, Now: now}
+	y.Service = sweep.Service{Store: fixtureStore{y.store, y}, Machine: y, Outbox: fixtureOutbox{y}, Pauses: fixturePauses{}, Erasures: fixtureErasures{}, Jobs: fixtureJobs{}, Now: now}
 	keeper := &tenant.Service{Store: y.store, Now: now}
 	y.must(keeper.Project(t.Context(), event.Event{
 		Product: "hub", Type: "org.created", Org: org, Published: y.now, Payload: map[string]any{"plan": "starter"},

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"theoneagents.app/agents/shared/audit"
+	"theoneagents.app/agents/shared/backtest"
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/callkey"
 	"theoneagents.app/agents/shared/gateway"
@@ -34,6 +35,10 @@ func groups() map[string]func(*Wire) http.Handler {
 		"events": func(w *Wire) http.Handler { return httpapi.Events(w.Catalog(), w.Explanations(), w.edge()) },
 		"executions": func(w *Wire) http.Handler {
 			return httpapi.Executions(w.Executions(), w.Names(), w.Catalog(), w.edge())
+		},
+		"jobs": func(w *Wire) http.Handler {
+			jobs := w.Jobs()
+			return httpapi.Jobs(jobs, &backtest.Service{Store: w.Store(), Jobs: jobs, Now: w.Now}, w.Agents(), w.edge())
 		},
 		"keys":  func(w *Wire) http.Handler { return httpapi.Keys(w.Keys(), w.edge()) },
 		"pause": func(w *Wire) http.Handler { return httpapi.Pause(w.Pauses(w.Machine()), w.edge()) },

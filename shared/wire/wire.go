@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -31,6 +32,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/alert"
 	"theoneagents.app/agents/shared/approval"
+	"theoneagents.app/agents/shared/backtest"
 	"theoneagents.app/agents/shared/boot"
 	"theoneagents.app/agents/shared/bus"
 	"theoneagents.app/agents/shared/callkey"
@@ -48,7 +50,9 @@ import (
 	"theoneagents.app/agents/shared/hold"
 	"theoneagents.app/agents/shared/httpapi"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/job"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/lambdafn"
 	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/model"
 	"theoneagents.app/agents/shared/notify"
@@ -232,6 +236,32 @@ func (w *Wire) Erasures() *erase.Service {
 		system = append(system, a.ID)
 	}
 	return &erase.Service{Store: w.Store(), Runs: w.canceller(), System: system, Now: w.Now}
+}
+
+// workers starts workers on jobs.
+func (w *Wire) workers() lambdafn.Workers {
+	return lambdafn.Workers{API: lambda.NewFromConfig(w.aws), Name: w.env.Need(boot.EnvWorker)}
+}
+
+// Jobs returns the service of jobs.
+func (w *Wire) Jobs() *job.Service {
+	return &job.Service{
+		Store: w.Store(), Workers: w.workers(), Now: w.Now, Report: w.Report,
+		NewID: func() id.Job { return id.Job("job_" + ulid.Make().String()) },
+	}
+}
+
+// JobSweeper returns the service that starts workers on jobs that have none.
+func (w *Wire) JobSweeper() *job.Sweeper {
+	return &job.Sweeper{Store: w.Store(), Workers: w.workers(), Now: w.Now}
+}
+
+// Worker returns the service that works on jobs.
+func (w *Wire) Worker() *job.Worker {
+	tasks := map[job.Kind]job.Task{
+		job.Backtest: &backtest.Task{Journal: w.Store(), Past: w.Store(), Definitions: w.Definitions(), System: w.System(), Rules: w.Rules()},
+	}
+	return &job.Worker{Store: w.Store(), Tasks: tasks, Now: w.Now, NewOwner: NewOwner}
 }
 
 // Drop logs why an event is dropped, without its content.

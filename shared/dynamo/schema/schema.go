@@ -26,6 +26,9 @@ const (
 // pattern of IAM.
 const RatePartitions = "ORG#*#RATE"
 
+// JobPartitions matches the partition keys of jobs, as a pattern of IAM.
+const JobPartitions = "ORG#*#JOBS"
+
 // RateAttributes returns every attribute that counting a request names.
 func RateAttributes() []string {
 	return []string{PartitionKey, SortKey, Expires, "taken", "w"}

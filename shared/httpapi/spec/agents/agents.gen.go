@@ -791,6 +791,9 @@ type EventID = string
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 

@@ -42,6 +42,8 @@ const (
 	ApprovalDenied       AuditKind = "approval.denied"
 	ExecutionCancelled   AuditKind = "execution.cancelled"
 	ExecutionRetried     AuditKind = "execution.retried"
+	JobCancelled         AuditKind = "job.cancelled"
+	JobStarted           AuditKind = "job.started"
 	KeyCreated           AuditKind = "key.created"
 	KeyRevoked           AuditKind = "key.revoked"
 	OrgPaused            AuditKind = "org.paused"
@@ -74,6 +76,10 @@ func (e AuditKind) Valid() bool {
 	case ExecutionCancelled:
 		return true
 	case ExecutionRetried:
+		return true
+	case JobCancelled:
+		return true
+	case JobStarted:
 		return true
 	case KeyCreated:
 		return true
@@ -132,13 +138,13 @@ type AuditEntry struct {
 	// Kind The kind of an act. A change of an agent that also changes its status is `agent.status_changed`. Each vote on an approval is an act of its own.
 	Kind AuditKind `json:"kind"`
 
-	// Object The id of the agent, execution, approval or key that was changed; of the organization for its settings and its pause.
+	// Object The id of the agent, execution, approval, key or job that was changed; of the organization for its settings and its pause.
 	Object string `json:"object"`
 
 	// From The state before the act: of an agent its version and status, of a clone the agent or the template that was copied, the changed settings, otherwise a status. Null when there was none.
 	From *string `json:"from"`
 
-	// To The state after the act: of an agent its version and status, of a retried execution the id of the retry, of a new key its access, the changed settings, otherwise a status. Null when there is none.
+	// To The state after the act: of an agent its version and status, of a retried execution the id of the retry, of a new key its access, of a new job its kind, the changed settings, otherwise a status. Null when there is none.
 	To *string `json:"to"`
 
 	// Reason The beginning of the note that the person gave, at most 200 characters; null without one.
@@ -178,6 +184,9 @@ type EventID = string
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
@@ -201,7 +210,7 @@ type ListAuditParams struct {
 	// Kind Only acts of this kind.
 	Kind *AuditKind `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Object Only acts on the agent, execution, approval or key with this id, or on the settings and the pause of the organization with this id.
+	// Object Only acts on the agent, execution, approval, key or job with this id, or on the settings and the pause of the organization with this id.
 	Object *string `form:"object,omitempty" json:"object,omitempty"`
 
 	// Limit The maximum number of entries on a page.

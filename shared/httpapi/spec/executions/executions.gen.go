@@ -444,6 +444,9 @@ type ExecutionID = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
