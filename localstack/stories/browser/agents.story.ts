@@ -393,6 +393,7 @@ story("a viewer walks all pages of agents, finds nothing that acts, and is refus
 		`/${id}`,
 		`/${id}/definition`,
 		`/${id}/test`,
+		`/${id}/backtest`,
 		`/${id}/activity`,
 		`/${id}/versions`,
 		`/${system}/definition`,

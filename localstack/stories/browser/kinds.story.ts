@@ -50,6 +50,7 @@ async function house(s: Stage): Promise<House> {
 		`/agents/${agent}`,
 		`/agents/${agent}/definition`,
 		`/agents/${agent}/test`,
+		`/agents/${agent}/backtest`,
 		`/agents/${agent}/activity`,
 		`/agents/${agent}/versions`,
 		"/agents/new",

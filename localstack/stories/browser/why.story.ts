@@ -68,3 +68,33 @@ story("an event that started a run leads to it, and an unknown one says so", asy
 	await ann.open("/events/evt_01HXYZ00000000000000000000");
 	await ann.heading("Nothing is known of this event").waitFor();
 });
+
+story("a back-test says how often an agent would have started, and leads to the events", async (s) => {
+	const org = await s.org();
+	const id = await org.agent([note()], { name: "P1 desk", trigger });
+	const ann = await s.person(org, "user_ann", "member");
+	ann.expected.add(409);
+	await ann.open(`/agents/${id}/backtest`);
+	const start = ann.page.getByRole("form", { name: "Back-test" }).getByRole("button", { name: "Back-test" });
+	await start.click();
+	await ann.link("For how long events are kept").waitFor();
+	await org.call("PATCH", "/api/settings", { journal_days: 7 });
+	await org.escalate();
+	await org.escalate({ escalated_to: "p2" });
+	await eventually(
+		"both events are kept",
+		async () => ((await org.get("/api/events/received")).events as unknown[]).length === 2,
+	);
+	await start.click();
+	await ann.sees("It would have started 1 time, of 2 events.");
+	await ann.page.getByRole("region", { name: "Result" }).getByText("Near misses").waitFor();
+	await ann.shots("back-test");
+	await ann.page.reload();
+	await ann.sees("It would have started 1 time, of 2 events.");
+	await ann.page
+		.getByRole("listitem")
+		.filter({ hasText: /escalated_to must be "p1"; it is/ })
+		.getByRole("link")
+		.click();
+	await ann.sees(/^It started nothing/);
+});

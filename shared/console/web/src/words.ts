@@ -197,6 +197,8 @@ export const acts: All<Schema["AuditKind"], string> = {
 	"org.paused": "paused the organization",
 	"org.resumed": "resumed the organization",
 	"webhook_secret.rotated": "rotated the webhook secret",
+	"job.started": "started a back-test",
+	"job.cancelled": "cancelled a back-test",
 };
 
 /** The products are known by their own short names. */

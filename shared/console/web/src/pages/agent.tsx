@@ -20,6 +20,7 @@ import { percent } from "./agents.tsx";
 import { costOf, type Outline, outlineOf } from "./describing.ts";
 
 const Definition = lazy(() => import("./definition.tsx"));
+const Backtest = lazy(() => import("./backtest.tsx"));
 const Activity = lazy(() => import("./activity.tsx"));
 const TestRun = lazy(() => import("./testrun.tsx"));
 const Versions = lazy(() => import("./versions.tsx"));
@@ -28,6 +29,7 @@ const tabs = [
 	["", "Overview"],
 	["definition", "Definition"],
 	["test", "Test"],
+	["backtest", "Back-test"],
 	["activity", "Activity"],
 	["versions", "Versions"],
 ] as const;
@@ -110,6 +112,8 @@ export default function AgentPage() {
 					<Definition key={id} open={answer.data} />
 				) : now === "test" ? (
 					<TestRun key={id} agent={agent} />
+				) : now === "backtest" ? (
+					<Backtest key={id} agent={agent} />
 				) : now === "activity" ? (
 					<Activity key={id} agent={agent} />
 				) : now === "versions" ? (
