@@ -14,7 +14,7 @@ import (
 // first page.
 func guideOrder() []string {
 	return []string{
-		"index", "first-agent", "definitions", "templates", "operators", "approvals",
+		"index", "first-agent", "definitions", "templates", "operators", "approvals", "before-and-after",
 		"roles", "limits", "webhooks", "catalogue", "local-development",
 	}
 }
