@@ -13,7 +13,7 @@ import { Said } from "../parts/quote.tsx";
 import { When } from "../parts/when.tsx";
 import { useSending } from "../sending.ts";
 import { put, useAsk } from "../store.ts";
-import { counted, outcomes, plain, state, word } from "../words.ts";
+import { counted, outcomes, state } from "../words.ts";
 import { isRunning, linesOf, pathOf, summaryOf, widestOf } from "./backtesting.ts";
 
 type Job = Schema["Job"];
@@ -326,7 +326,7 @@ function Outcome({ result, agent }: { result: Result; agent: Agent }) {
 						))}
 						{refused.flatMap(([outcome, n]) => [
 							<li key={outcome}>
-								<strong>{word(outcomes, outcome, (o) => state({}, o)).label || plain(outcome)}</strong>{" "}
+								<strong>{state(outcomes, outcome).label}</strong>{" "}
 								<span class="meta">{counted(n, "event")}</span>
 							</li>,
 							...(result.examples.refused[outcome] ?? []).slice(0, 3).map((e) => (
