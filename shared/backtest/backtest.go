@@ -148,6 +148,7 @@ func (s *Service) Start(ctx context.Context, who caller.Caller, q Request) (job.
 	if !ok {
 		return job.Job{}, ErrOff
 	}
+	since = since.Truncate(time.Second) // products tell whole seconds
 	a := Args{
 		Agent: q.Agent.ID, Version: max(q.Agent.Version, 1), Saved: q.Saved, System: q.Agent.Type == agent.System, Definition: &q.Agent.Definition,
 		From: q.From, To: q.To, Since: since, Whole: !since.After(t.Created), Compare: q.Compare, Clients: q.Clients, Play: q.Play,

@@ -223,6 +223,26 @@ func TestABackTestCountsWhatStartsAndWhy(t *testing.T) {
 	}
 }
 
+// Products tell whole seconds, and a journal begins within one.
+func TestAnEventOfTheSecondInWhichTheJournalBeganIsPlayed(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	x, err := w.Tenant(t.Context(), org)
+	w.must(err)
+	x.Settings.JournalSince = now.Add(-10*time.Minute + 300*time.Millisecond)
+	w.must(w.SaveSettings(t.Context(), x))
+	w.tickets(1, time.Minute)
+	w.must(w.KeepEvent(t.Context(), org, journal.Entry{Expires: now.AddDate(1, 0, 0), Event: event.Event{
+		ID: "evt_first", Product: "psa", Type: "ticket.created", Org: org, Client: "cli_1", Published: now.Add(-10 * time.Minute),
+		Payload: map[string]any{"ticket_id": "tkt_first", "priority": "p1"},
+	}}))
+	r, _ := w.result(backtest.Request{Agent: w.agent("agent_a", "")})
+	if r.Events.OfType != 2 || r.WouldStart != 2 {
+		t.Errorf("%d events, of which %d start the agent; want 2, 2", r.Events.OfType, r.WouldStart)
+	}
+}
+
 func TestTwoAgentsThatActOnOneTicketAreSeen(t *testing.T) {
 	t.Parallel()
 
