@@ -201,7 +201,7 @@ func TestABackTestOfTheLiveVersionIsWhatHappened(t *testing.T) {
 		events   int
 	}{outcomes: map[string]int{}}
 	t.Cleanup(func() { t.Logf("%d events, %v", seen.events, seen.outcomes) })
-	for n := range uint64(many()) / 2 { //nolint:gosec // a small number.
+	for n := range uint64(many()) / 2 {
 		seed := *first + n
 		if *only > 0 && seed != *only {
 			continue
