@@ -188,11 +188,11 @@ test-launcher: .local/venv/installed ## run the tests of the emulator's launcher
 
 test-store: build ## run the store's tests on an emulator of their own, without the system
 	$(say) "store"
-	$(local) with -bare -state .local/test/store -- $(test) -count=1 ./shared/dynamo/... ./shared/releases
+	$(local) with -bare -state .local/test/store -- $(test) -count=1 -timeout 20m ./shared/dynamo/... ./shared/releases
 
 test-stories: build .local/bin/crash ## run the stories and a short crash test on an emulator of their own
 	$(say) "stories"
-	$(local) with -state .local/test/stories -- sh -c '$(test) -count=1 ./localstack/stories/... && \
+	$(local) with -state .local/test/stories -- sh -c '$(test) -count=1 -timeout 20m ./localstack/stories/... && \
 		printf "\n-- crash\n" && .local/bin/crash -events 60 -rate 8 -hurry -outage 15s'
 
 test-iam: test-stories ## run the stories; on the local cloud each call of a function needs the permission of its role
@@ -232,7 +232,7 @@ rehearse-restore: build ## rehearse the procedure "Restore" of infra/README.md o
 
 test-dynamodb-local: ## run the store's tests on DynamoDB Local (needs Java 17 and Maven)
 	$(say) "store on DynamoDB Local"
-	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 ./shared/dynamo/... ./shared/releases
+	@$(PYTHON) -B localstack/dynamodb-local/beside.py $(test) -count=1 -timeout 20m ./shared/dynamo/... ./shared/releases
 
 test-console: build .local/web/installed ## run the stories of the console in a browser, on an emulator of their own (needs Chromium) [STORY=…]
 	$(say) "console"
