@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
-	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
-	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/explain"
 	spec "theoneagents.app/agents/shared/httpapi/spec/events"
 	"theoneagents.app/agents/shared/id"
@@ -99,16 +98,20 @@ func (in *request) eventName(name string) *string {
 	if s == nil {
 		return nil
 	}
-	product, kind, ok := strings.Cut(*s, ":")
-	if !ok || !event.ValidType(kind) || !event.ValidType(product) || len(product) > maxProduct {
+	if len(*s) > maxEventName || !eventNames.MatchString(*s) {
 		in.Fault(name, "must be a type with its product like psa:ticket.created")
 		return nil
 	}
 	return s
 }
 
-// maxProduct is the length of the longest name of a product.
-const maxProduct = 40
+// maxEventName is the length of the longest product, a colon, and the longest type. Each
+// part may take the room of the other: such a name finds nothing.
+const maxEventName = 141
+
+// eventNames matches the names of types of events with their product, as the document of
+// the API says.
+var eventNames = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*:[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$`)
 
 func readListReceivedEvents(in *request) spec.ListReceivedEventsRequestObject {
 	q := spec.ListReceivedEventsParams{
