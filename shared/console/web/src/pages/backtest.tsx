@@ -326,8 +326,7 @@ function Outcome({ result, agent }: { result: Result; agent: Agent }) {
 						))}
 						{refused.flatMap(([outcome, n]) => [
 							<li key={outcome}>
-								<strong>{state(outcomes, outcome).label}</strong>{" "}
-								<span class="meta">{counted(n, "event")}</span>
+								<strong>{state(outcomes, outcome).label}</strong> <span class="meta">{counted(n, "event")}</span>
 							</li>,
 							...(result.examples.refused[outcome] ?? []).slice(0, 3).map((e) => (
 								<li key={outcome + e.event_id + e.event_type}>
