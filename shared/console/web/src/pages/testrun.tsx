@@ -8,11 +8,12 @@ import { api, type Schema, take } from "../door.ts";
 import { read } from "../editor/document.ts";
 import { doc } from "../editor/knowledge.ts";
 import { useMay } from "../me.ts";
+import { Check } from "../parts/check.tsx";
 import { Refusal } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
 import { Json } from "../parts/json.tsx";
 import { Quote, Said } from "../parts/quote.tsx";
-import { Mark, Status } from "../parts/status.tsx";
+import { Status } from "../parts/status.tsx";
 import { Values } from "../parts/values.tsx";
 import { useSending } from "../sending.ts";
 import { useAsk } from "../store.ts";
@@ -228,18 +229,12 @@ function Shown({ result, agent }: { result: Result; agent: Agent }) {
 					<h2>Would it start?</h2>
 					<ul class="testrun-checks">
 						{result.checks.map((c) => (
-							<li key={c.path}>
-								<span data-tone={c.holds ? "ok" : "fail"}>
-									<Mark tone={c.holds ? "ok" : "fail"} />
-								</span>
-								<span>
-									<span class="hidden">{c.holds ? "Holds: " : "Does not hold: "}</span>
-									<Said text={conditionOf({ ...c, value: c.want })} most={200} />{" "}
-									<span class="meta">
-										{c.found === null ? "it is missing" : <Said text={`it is ${JSON.stringify(c.found)}`} most={200} />}
-									</span>
-								</span>
-							</li>
+							<Check
+								key={c.path}
+								holds={c.holds}
+								text={conditionOf({ ...c, value: c.want })}
+								found={c.found === null ? "it is missing" : `it is ${JSON.stringify(c.found)}`}
+							/>
 						))}
 					</ul>
 				</section>

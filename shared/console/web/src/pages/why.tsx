@@ -2,6 +2,7 @@
 import { eventsAsk } from "../agents.ts";
 import { api, type Schema, take } from "../door.ts";
 import { useMay } from "../me.ts";
+import { Check } from "../parts/check.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { ErrorNote } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
@@ -10,7 +11,7 @@ import { Json } from "../parts/json.tsx";
 import { Loading } from "../parts/loading.tsx";
 import { Page } from "../parts/page.tsx";
 import { Said } from "../parts/quote.tsx";
-import { Mark, Status } from "../parts/status.tsx";
+import { Status } from "../parts/status.tsx";
 import { When } from "../parts/when.tsx";
 import { useAsk } from "../store.ts";
 import { agentStates, counted, executionStates, state } from "../words.ts";
@@ -206,22 +207,3 @@ const demands: Readonly<Record<Schema["EventCheck"]["part"], string>> = {
 	condition: "the condition holds",
 	agent_triggered: "the event was not caused by an agent, or the agent allows it",
 };
-
-function Check({ holds, text, found }: { holds: boolean; text: string; found: string }) {
-	return (
-		<li>
-			<span data-tone={holds ? "ok" : "fail"}>
-				<Mark tone={holds ? "ok" : "fail"} />
-			</span>
-			<span>
-				<span class="hidden">{holds ? "Holds: " : "Does not hold: "}</span>
-				<Said text={text} most={300} />{" "}
-				{found && (
-					<span class="meta">
-						<Said text={found} most={200} />
-					</span>
-				)}
-			</span>
-		</li>
-	);
-}
