@@ -15,6 +15,7 @@ import { Capable } from "../parts/capable.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Said } from "../parts/quote.tsx";
+import { useSending } from "../sending.ts";
 import { client, stale, useAsk } from "../store.ts";
 import { counted } from "../words.ts";
 
@@ -93,32 +94,21 @@ interface PinProps {
 /** A PinButton keeps a system agent at a version for this organization, or frees it. */
 export function PinButton({ agent, version }: PinProps) {
 	const manages = useMay("manage");
-	const busy = useSignal(false);
-	const failed = useSignal("");
+	const { send, sending, failed } = useSending(async () => {
+		await update(agent.id, JSON.stringify({ pinned_version: version }));
+		announce(version === null ? `${agent.name} follows the releases.` : `${agent.name} stays at version ${version}.`);
+	});
 	if (!manages) return null;
-	const change = async () => {
-		if (busy.value) return;
-		busy.value = true;
-		try {
-			await update(agent.id, JSON.stringify({ pinned_version: version }));
-			announce(version === null ? `${agent.name} follows the releases.` : `${agent.name} stays at version ${version}.`);
-		} catch (e) {
-			failed.value = sayOf(e);
-			announce(failed.value);
-		} finally {
-			busy.value = false;
-		}
-	};
 	return (
 		<>
-			<button type="button" class="link" aria-disabled={busy.value} onClick={() => void change()}>
+			<button type="button" class="link" aria-disabled={sending.value} onClick={() => void send()}>
 				{version === null ? "Follow the releases" : "Stay at it"}
 			</button>
 			{failed.value && (
-				<Dialog title={`${agent.name} is unchanged`} onClose={() => (failed.value = "")}>
-					<p>{failed.value}</p>
+				<Dialog title={`${agent.name} is unchanged`} onClose={() => (failed.value = undefined)}>
+					<p role="alert">{sayOf(failed.value)}</p>
 					<div class="actions">
-						<button type="button" class="button primary" onClick={() => (failed.value = "")}>
+						<button type="button" class="button primary" onClick={() => (failed.value = undefined)}>
 							Close
 						</button>
 					</div>
