@@ -37,6 +37,7 @@ type provider struct {
 	stall  chan struct{}
 
 	retryAfter string
+	location   string
 
 	request *http.Request
 	asked   map[string]any
@@ -58,6 +59,9 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.retryAfter != "" {
 		w.Header().Set("Retry-After", p.retryAfter)
+	}
+	if p.location != "" {
+		w.Header().Set("Location", p.location)
 	}
 	if p.hang || p.stall != nil {
 		panic(http.ErrAbortHandler)
@@ -333,6 +337,9 @@ func TestARequestToOpenAIHasItsFormat(t *testing.T) {
 	p.expect(t, "model", "eu.model-2:0")
 	p.expect(t, "max_completion_tokens", int64(8000))
 	p.expect(t, "messages.0.role", "system")
+	if s, _ := p.at("messages.0.content").(string); !strings.HasPrefix(s, "Be brief.\n\n"+preamble) {
+		t.Errorf("system = %q", s)
+	}
 	p.expect(t, "messages.1.role", "user")
 	p.expect(t, "messages.1.content.0.text", "Judge [[event_payload.subject]].")
 	p.expect(t, "response_format.type", "json_schema")
@@ -376,6 +383,8 @@ func TestFailuresOfOpenAIAreClassified(t *testing.T) {
 		"truncated":        {&provider{status: 200, body: completion("length", `{"role": "assistant", "content": "It"}`)}, brief, "the answer was cut off"},
 		"filtered":         {&provider{status: 200, body: completion("content_filter", `{"role": "assistant", "content": ""}`)}, lasts, "the model refused"},
 		"refused":          {&provider{status: 200, body: completion("stop", `{"role": "assistant", "content": null, "refusal": "I will not"}`)}, lasts, "the model refused"},
+		"two meanings":     {&provider{status: 200, body: `{"choices": [], "choices": []}`}, elsewhere, "the model could not be reached"},
+		"another place":    {&provider{status: 307, body: `{}`, location: "/elsewhere"}, lasts, "the model refused the question"},
 		"without a choice": {&provider{status: 200, body: `{"choices": []}`}, lasts, "the model's answer is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
