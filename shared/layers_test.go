@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"template"},                        // ready-made agents
 	{"machine", "activity", "approval"}, // messages of the state machines; refusals; decisions of people
 	{"execution", "job"},                // one run; one task for an organization
-	{"step"},                            // one step of a run
+	{"step", "story"},                   // one step of a run; a run in sentences
 	{"dispatch", "runner", "sweep", "hold", "alert", "canary", "erase", "tally"}, // start, continue and repair runs; e-mail owners; probe; erase organizations; sum statistics
 	{"explain"}, // what became of an event
 	{"meter"},   // request units

@@ -64,6 +64,17 @@ func (s Steps) Earlier(gate StepRecord) (StepRecord, bool) {
 	return earlier, ok && gate.Round > 0
 }
 
+// rounds returns the rows of the earlier rounds of a gate, the oldest first.
+func (s Steps) rounds(gate StepRecord) []StepRecord {
+	var all []StepRecord
+	for n := range gate.Round {
+		if earlier, ok := s[roundOf(gate.ID, n)]; ok {
+			all = append(all, earlier)
+		}
+	}
+	return all
+}
+
 // roundOf returns the id of the row that keeps an earlier round of a gate. No step
 // of a definition can have this id.
 func roundOf(gate id.Step, round int) id.Step {

@@ -25,6 +25,9 @@ const (
 	OnWithdrawn Occasion = "withdrawn" // the run was cancelled before a decision
 )
 
+// Occasions returns all occasions.
+func Occasions() []Occasion { return append(questions(), OnDecided, OnExpired, OnWithdrawn) }
+
 // questions returns the occasions before the outcome.
 func questions() []Occasion { return []Occasion{OnAsked, OnReminded, OnEscalated, OnRemindedAgain} }
 
@@ -39,6 +42,11 @@ const (
 	DeliveryFailed  DeliveryStatus = "failed"
 	DeliveryUnknown DeliveryStatus = "unknown" // possibly sent, so not sent again
 )
+
+// DeliveryStatuses returns all statuses of a message.
+func DeliveryStatuses() []DeliveryStatus {
+	return []DeliveryStatus{DeliverySent, DeliverySending, DeliveryPending, DeliveryFailed, DeliveryUnknown}
+}
 
 // Final reports whether the status cannot change.
 func (s DeliveryStatus) Final() bool {
@@ -287,15 +295,25 @@ func (s Steps) Owing(ended bool) []StepRecord {
 func (t Trace) Delivered(done Steps) Trace {
 	t = slices.Clone(t)
 	for i, s := range t {
-		row, ok := done[s.OutcomeRow()]
-		if !ok {
-			continue
+		t[i].StepRecord = done.delivered(s.StepRecord)
+		t[i].Earlier = slices.Clone(s.Earlier)
+		for n, earlier := range s.Earlier {
+			t[i].Earlier[n] = done.delivered(earlier)
 		}
-		n := NotifiedIn(s.Output)
-		for on, list := range NotifiedIn(row.Output) {
-			n = n.With(on, list)
-		}
-		t[i].Output = n.In(s.Output)
 	}
 	return t
+}
+
+// delivered returns the row of a step with the outcome messages of its round.
+func (s Steps) delivered(step StepRecord) StepRecord {
+	row, ok := s[step.OutcomeRow()]
+	if !ok {
+		return step
+	}
+	n := NotifiedIn(step.Output)
+	for on, list := range NotifiedIn(row.Output) {
+		n = n.With(on, list)
+	}
+	step.Output = n.In(step.Output)
+	return step
 }

@@ -17,6 +17,7 @@ type TraceEntry struct {
 	StepRecord
 
 	Definition definition.Step
+	Earlier    []StepRecord // the earlier rounds of a gate that asked again, the oldest first
 }
 
 // Steps are the recorded steps of a run.
@@ -36,7 +37,7 @@ func trace(t Trace, steps []definition.Step, done Steps, ended bool) Trace {
 		if ended && !s.Status.Ended() {
 			s.Status = StepSkipped
 		}
-		t = append(t, TraceEntry{StepRecord: s, Definition: def})
+		t = append(t, TraceEntry{StepRecord: s, Definition: def, Earlier: done.rounds(s)})
 		t = trace(t, taken(def, s), done, ended)
 	}
 	return t
@@ -109,6 +110,13 @@ func (s Steps) Charged() int64 {
 		sum += step.Credits()
 	}
 	return sum
+}
+
+// ShownBefore returns the values shown at the last gate that the run had passed before a
+// step, or nil.
+func (t Trace) ShownBefore(step id.Step) *ShownToApprovers {
+	at := slices.IndexFunc(t, func(s TraceEntry) bool { return s.ID == step })
+	return t[:max(at, 0)].ShownToApprovers()
 }
 
 // ShownToApprovers returns the values shown at the last gate that the run has

@@ -11,6 +11,7 @@ import (
 	spec "theoneagents.app/agents/shared/httpapi/spec/executions"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/story"
 )
 
 // executions are the operations on runs.
@@ -151,6 +152,30 @@ func (g executions) GetExecution(
 	}
 	view.RetriedAs = text(again)
 	return spec.GetExecution200JSONResponse(view), nil
+}
+
+func readGetExecutionStory(in *request) spec.GetExecutionStoryRequestObject {
+	return spec.GetExecutionStoryRequestObject{ID: in.execution()}
+}
+
+// GetExecutionStory implements the contract.
+func (g executions) GetExecutionStory(
+	ctx context.Context, q spec.GetExecutionStoryRequestObject,
+) (spec.GetExecutionStoryResponseObject, error) {
+	x, t, err := g.svc.Get(ctx, callerIn(ctx), id.Execution(q.ID))
+	if err != nil {
+		return nil, g.named(ctx, err, q.ID)
+	}
+	names, err := g.namesOf(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	r := story.Run{Execution: x, Trace: t, Agent: names[x.Agent], Subject: g.subject(x)}
+	return spec.GetExecutionStory200JSONResponse{Lines: each(r.Lines(), viewLine)}, nil
+}
+
+func viewLine(l story.Line) spec.StoryLine {
+	return spec.StoryLine{At: whole(l.At), Text: l.Text, StepID: text(l.Step)}
 }
 
 func readCancelExecution(in *request) spec.CancelExecutionRequestObject {

@@ -195,6 +195,14 @@ func written() []golden {
 		{"of a deleted agent", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, deleteAgent},
 		{"retried", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, retryFailed},
 
+		{"completed", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID + "/story"}, nil},
+		{"failed", call{as: "read", what: "GET /api/executions/" + failedID + "/story"}, nil},
+		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID + "/story"}, nil},
+		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID + "/story"}, passOver},
+		{"caused", call{as: "viewer@org_a", what: "GET /api/executions/" + causedID + "/story"}, causeRun},
+		{"of another organization", call{as: "owner@org_b", what: "GET /api/executions/" + doneID + "/story"}, nil},
+		{"in a language", call{as: owner, what: "GET /api/executions/" + doneID + "/story?lang=de"}, nil},
+
 		{"waiting", call{as: member, what: "POST /api/executions/" + askingID + "/cancel"}, nil},
 		{"completed", call{as: member, what: "POST /api/executions/" + doneID + "/cancel"}, nil},
 		{"with a body", call{as: member, what: "POST /api/executions/" + askingID + "/cancel", body: `{"why": "bored"}`}, nil},

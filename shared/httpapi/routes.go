@@ -46,6 +46,7 @@ func (g executions) routes() []route {
 	return []route{
 		{"GET /api/executions", caller.See, false, nil, polled(serve(readListExecutions, g.ListExecutions, specexecutions.ListExecutionsResponseObject.VisitListExecutionsResponse))},
 		{"GET /api/executions/{id}", caller.See, false, nil, polled(serve(readGetExecution, g.GetExecution, specexecutions.GetExecutionResponseObject.VisitGetExecutionResponse))},
+		{"GET /api/executions/{id}/story", caller.See, false, nil, polled(serve(readGetExecutionStory, g.GetExecutionStory, specexecutions.GetExecutionStoryResponseObject.VisitGetExecutionStoryResponse))},
 		{"POST /api/executions/{id}/cancel", caller.Edit, false, records(audit.ExecutionCancelled).withReserve(), serve(readCancelExecution, g.CancelExecution, specexecutions.CancelExecutionResponseObject.VisitCancelExecutionResponse)},
 		{"POST /api/executions/{id}/retry", caller.Edit, false, records(audit.ExecutionRetried), serve(readRetryExecution, g.RetryExecution, specexecutions.RetryExecutionResponseObject.VisitRetryExecutionResponse)},
 	}

@@ -313,6 +313,12 @@ type ExecutionListTotalRelation string
 // ExecutionStatus The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
 type ExecutionStatus string
 
+// ExecutionStory An execution in sentences.
+type ExecutionStory struct {
+	// Lines The story, the oldest line first, of at most 300 lines. The last line says how the execution ended, or what it waits for and what is still to come.
+	Lines []StoryLine `json:"lines"`
+}
+
 // Failure The error of a failed step or execution.
 type Failure struct {
 	// Code A stable code: `product_error`, `notification_failed`, `invalid_recipient`, `model_unavailable`, `invalid_model_output`, `credit_insufficient`, `template_error`, `step_timeout` or `internal_error`.
@@ -389,6 +395,18 @@ type StepTrace struct {
 
 // StepType The kind of a step: `ai_reason` calls a model, `product_action` calls an action of a product, `notification` sends a message to people, `approval_gate` waits for a decision, `branch` chooses between lists of steps, `wait` pauses the execution.
 type StepType string
+
+// StoryLine A line of a story.
+type StoryLine struct {
+	// At When it happened.
+	At time.Time `json:"at"`
+
+	// Text One sentence, or a few that belong together. New sentences may come with a release: read them, do not parse them.
+	Text string `json:"text"`
+
+	// StepID The step of which the line tells; null for a line about the execution.
+	StepID *string `json:"step_id"`
+}
 
 // TimeOrDate An RFC 3339 time, or a date.
 type TimeOrDate = time.Time
@@ -495,6 +513,12 @@ type GetExecutionParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// GetExecutionStoryParams defines parameters for GetExecutionStory.
+type GetExecutionStoryParams struct {
+	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 type ListExecutionsRequestObject struct {
 	Params ListExecutionsParams
 }
@@ -584,6 +608,29 @@ func (response RetryExecution201JSONResponse) VisitRetryExecutionResponse(w http
 	return err
 }
 
+type GetExecutionStoryRequestObject struct {
+	ID     ExecutionID `json:"id"`
+	Params GetExecutionStoryParams
+}
+
+type GetExecutionStoryResponseObject interface {
+	VisitGetExecutionStoryResponse(w http.ResponseWriter) error
+}
+
+type GetExecutionStory200JSONResponse ExecutionStory
+
+func (response GetExecutionStory200JSONResponse) VisitGetExecutionStoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListExecutions List executions
@@ -598,4 +645,7 @@ type StrictServerInterface interface {
 	// RetryExecution Retry an execution
 	// (POST /api/executions/{id}/retry)
 	RetryExecution(ctx context.Context, request RetryExecutionRequestObject) (RetryExecutionResponseObject, error)
+	// GetExecutionStory Tell an execution in sentences
+	// (GET /api/executions/{id}/story)
+	GetExecutionStory(ctx context.Context, request GetExecutionStoryRequestObject) (GetExecutionStoryResponseObject, error)
 }
