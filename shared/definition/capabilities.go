@@ -117,6 +117,9 @@ func (r Rules) Capabilities(d Definition) Capabilities {
 		catalog: r.Catalog, reads: map[string]bool{}, from: map[string][]Origin{}, cause: map[string]bool{},
 		all: Capabilities{Asks: []Ask{}, Does: []Deed{}, Tells: []Telling{}, People: []Asking{}},
 	}
+	if t, known := r.Catalog.Event(d.Trigger.Event()); known {
+		w.payload = payloadOf(t)
+	}
 	w.all.WakesOn = Waking{
 		Event: d.Trigger.Event(), When: []string{}, Clients: d.Scope,
 		AgentTriggered: d.Trigger.AllowAgentTriggered, Overrides: d.Conflict == Override, Limit: d.Limit,
@@ -139,6 +142,7 @@ func (r Rules) Capabilities(d Definition) Capabilities {
 // A walk visits the steps of a definition in their order, as the parser does.
 type walk struct {
 	catalog catalog.Catalog
+	payload any // the schema of the event's payload; nil for a type that the catalogue does not have
 	all     Capabilities
 	reads   map[string]bool
 	cause   map[string]bool
@@ -368,13 +372,35 @@ func (w *walk) conditions(c condition.Condition) []Origin {
 	case condition.InClient:
 		path = slices.Concat(jsonvalue.Path{"client_context"}, path)
 	case condition.InEvent:
-		if path[0] != "event" && path[0] != "event_payload" {
-			path = slices.Concat(jsonvalue.Path{"event_payload"}, path)
+		for _, found := range w.inEvent(path) {
+			w.read(found)
 		}
+		return join(from, []Origin{FromEvent})
 	case condition.InRun:
 	}
 	w.read(path)
 	return join(from, w.originOf(path))
+}
+
+// inEvent returns where a condition on the event may find a field: in the payload, and
+// the fields of the envelope there where the payload does not have them. Only for a type
+// of the catalogue is it known which fields the payload has.
+func (w *walk) inEvent(path jsonvalue.Path) []jsonvalue.Path {
+	root, fields := path[0], properties(envelope())
+	inPayload, inEnvelope := slices.Concat(jsonvalue.Path{"event_payload"}, path), slices.Concat(jsonvalue.Path{"event"}, path)
+	payload, known := w.payload.(map[string]any)
+	_, has := properties(payload)[root]
+	switch {
+	case root == "event" || root == "event_payload":
+		return []jsonvalue.Path{path}
+	case root == "payload" && known && !has:
+		return []jsonvalue.Path{slices.Concat(jsonvalue.Path{"event_payload"}, path[1:])}
+	case fields[root] == nil:
+		return []jsonvalue.Path{inPayload}
+	case known && !has:
+		return []jsonvalue.Path{inEnvelope}
+	}
+	return []jsonvalue.Path{inPayload, inEnvelope}
 }
 
 // recipients returns the recipients that are written out, and the origins of the

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
@@ -21,6 +22,34 @@ func parsed(t fataler, r definition.Rules, doc map[string]any) definition.Defini
 		t.Fatalf("%v: %s", faults(err), jsonvalue.Canonical(doc))
 	}
 	return d
+}
+
+// A condition finds a field in the payload, and only then in the envelope.
+func TestCapabilitiesNameAFieldWhereAConditionFindsIt(t *testing.T) {
+	t.Parallel()
+
+	r := rules(t)
+	d := parsed(t, r, withSteps(t, `{"id":"later","type":"wait","duration_seconds":60}`))
+	has, _ := r.Catalog.Event(d.Trigger.Event())
+	for field, want := range map[string][]string{
+		"client_id":                {"event.client_id", "event_payload.client_id"}, // a field of both
+		"source_product":           {"event.source_product"},
+		"metadata.agent_triggered": {"event.metadata.agent_triggered"},
+		has.Filterable[0].Path:     {"event_payload." + has.Filterable[0].Path},
+		"payload.subject":          {"event_payload.subject"},
+		"unheard_of":               {"event_payload.unheard_of"},
+	} {
+		d.Trigger.Filters = nil
+		d.Conditions = []condition.Condition{{Context: condition.InEvent, Field: field, Operator: condition.Exists, Value: true}}
+		if got := r.Capabilities(d).Reads; !slices.Equal(got, want) {
+			t.Errorf("a condition on %s reads %v, want %v", field, got, want)
+		}
+	}
+	d.Trigger.EventType = "ticket.invented"
+	d.Conditions[0].Field = "client_id"
+	if got, want := r.Capabilities(d).Reads, []string{"event.client_id", "event_payload.client_id"}; !slices.Equal(got, want) {
+		t.Errorf("a condition on client_id of an unknown type reads %v, want %v", got, want)
+	}
 }
 
 func TestCapabilitiesSayWhoseWordsReachWhom(t *testing.T) {

@@ -241,9 +241,14 @@ func (p *parser) payloadView(root string) view {
 // hasPayload reports whether the catalogue's payload has a field of this name.
 func (p *parser) hasPayload(name string) bool {
 	schema, _ := p.payload.(map[string]any)
-	properties, _ := schema["properties"].(map[string]any)
-	_, ok := properties[name]
+	_, ok := properties(schema)[name]
 	return ok
+}
+
+// properties returns the schemas of an object's fields.
+func properties(schema map[string]any) map[string]any {
+	fields, _ := schema["properties"].(map[string]any)
+	return fields
 }
 
 // maxLookups bounds the work of looking up all paths of a definition, in schemas
@@ -366,7 +371,7 @@ func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 		p.Fault(at, "%s", say)
 		return anywhere()
 	}
-	fields, _ := envelope()["properties"].(map[string]any)
+	fields := properties(envelope())
 	switch {
 	case root == "payload":
 		return p.within(at, p.payloadView(""), rest)
@@ -380,7 +385,7 @@ func (p *parser) ofEvent(at string, path jsonvalue.Path, inSteps bool) place {
 // find, with the correct notation, or "".
 func (p *parser) misplaced(path jsonvalue.Path, inSteps bool) string {
 	root, rest := path[0], path[1:]
-	fields, _ := envelope()["properties"].(map[string]any)
+	fields := properties(envelope())
 	ofStep := root == "steps" && (len(path) > 2 && path[2] == "output" || Begins(path, p.past.names))
 	switch {
 	case root == "event_payload" && len(rest) == 0:
