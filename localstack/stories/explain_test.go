@@ -102,12 +102,12 @@ func TestAnEventIsExplainedAtEveryAgent(t *testing.T) {
 		t.Errorf("an agent that listens for another event: %v", a)
 	}
 
-	// The journal has what nobody listens for.
+	// The journal has an event without a listener.
 	unheard := o.envelope("psa", "ticket.sla_warning", doc{"ticket_id": "tkt_2"})
 	o.put("psa", "ticket.sla_warning", unheard)
 	o.eventually("it is in the journal", func() bool { return o.received()[text(unheard, "id")] != nil })
 	if x := o.explain(unheard); text(o.told(x, fires), "now", "outcome") != "not_listening" {
-		t.Errorf("an event that nobody listens for: %v", x)
+		t.Errorf("an event without a listener: %v", x)
 	}
 
 	// The bus passes on no event of a type that the catalogue does not have.

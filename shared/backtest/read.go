@@ -30,7 +30,7 @@ type Journal interface {
 // look back as far.
 const lead = 24 * time.Hour
 
-// A tape is what was read of the journal, in the order of publication.
+// A tape holds the events that were read from the journal, in the order of publication.
 type tape struct {
 	events []taped
 	read   int // events

@@ -325,7 +325,7 @@ func onlyFailed(d definition.Definition, f condition.Facts) (check string, one b
 	return render.Cut(check, maxWhy-len("…")), failed == 1
 }
 
-// done returns the result of what was added.
+// done returns the result of the added events.
 func (s *sheet) done(atMost int64) Result {
 	r := s.result
 	r.PerDay = []Day{}

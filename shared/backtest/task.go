@@ -25,7 +25,7 @@ type Task struct {
 	System      []agent.Agent
 	Rules       definition.Rules
 
-	// Saw is told of all verdicts about each judged event; nil for nobody.
+	// Saw receives all verdicts about each judged event; nil for no receiver.
 	Saw func(e id.Event, with, as []Verdict)
 	// Most bounds the judged events; 0 for MaxEvents.
 	Most int

@@ -84,8 +84,8 @@ func newUniverse(ctx context.Context, org id.Org, a Args, rules definition.Rules
 		}
 	}
 	u.service = &dispatch.Service{
-		Tenants: u.store, Agents: u.store, Cache: dispatch.NewListenerCache(), System: system, Rules: rules, Deactivator: nobody{}, Profiles: u.clients,
-		Runs: runs{u.store, u}, Quotas: nobody{}, Machine: nobody{}, Orgs: nobody{}, Clients: u.clients, Owners: nobody{}, Now: u.Now,
+		Tenants: u.store, Agents: u.store, Cache: dispatch.NewListenerCache(), System: system, Rules: rules, Deactivator: absent{}, Profiles: u.clients,
+		Runs: runs{u.store, u}, Quotas: absent{}, Machine: absent{}, Orgs: absent{}, Clients: u.clients, Owners: absent{}, Now: u.Now,
 	}
 	return u, nil
 }
@@ -170,7 +170,7 @@ func (r runs) Header(ctx context.Context, org id.Org, exec id.Execution) (execut
 	return r.u.causes.header(ctx, org, exec)
 }
 
-// Past is what the organization's store knows of what really happened.
+// Past finds the real causes of events in the organization's records.
 type Past interface {
 	// Maker returns the run whose action made an object, or "" when none is known at this
 	// time.
@@ -180,7 +180,8 @@ type Past interface {
 	Header(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, error)
 }
 
-// causes keeps what was read of the past: both universes ask the same.
+// causes caches the makers and the runs that were read from Past: both universes look up
+// the same ones.
 type causes struct {
 	past  Past
 	cause id.Execution // that the judged event is said to have
@@ -225,25 +226,26 @@ func (c *causes) header(ctx context.Context, org id.Org, exec id.Execution) (exe
 	return *x, nil
 }
 
-// nobody stands for the parts of the platform that a universe does not have.
-type nobody struct{}
+// absent implements the parts of the platform that a universe does not have: machines,
+// quotas, owners, and projections of the Hub's events.
+type absent struct{}
 
-func (nobody) Invalidate(context.Context, id.Org, id.Agent) error                 { return nil }
-func (nobody) Start(context.Context, machine.Cursor) error                        { return nil }
-func (nobody) Project(context.Context, event.Event) error                         { return nil }
-func (nobody) Tell(context.Context, tenant.Tenant, event.Event) error             { return nil }
-func (nobody) WithdrawRun(context.Context, id.Org, id.Execution, time.Time) error { return nil }
+func (absent) Invalidate(context.Context, id.Org, id.Agent) error                 { return nil }
+func (absent) Start(context.Context, machine.Cursor) error                        { return nil }
+func (absent) Project(context.Context, event.Event) error                         { return nil }
+func (absent) Tell(context.Context, tenant.Tenant, event.Event) error             { return nil }
+func (absent) WithdrawRun(context.Context, id.Org, id.Execution, time.Time) error { return nil }
 
 // RunsPerRoot is without a bound.
-func (nobody) RunsPerRoot(credit.Plan) int { return 1 << 30 }
+func (absent) RunsPerRoot(credit.Plan) int { return 1 << 30 }
 
 // AdmitRuns admits all runs.
-func (nobody) AdmitRuns(_ context.Context, _ id.Org, _ credit.Plan, all []id.Execution, _ time.Time) ([]id.Execution, *quota.Reached, error) {
+func (absent) AdmitRuns(_ context.Context, _ id.Org, _ credit.Plan, all []id.Execution, _ time.Time) ([]id.Execution, *quota.Reached, error) {
 	return all, nil, nil
 }
 
 // AdmitBelow admits all runs.
-func (nobody) AdmitBelow(_ context.Context, _ id.Org, _ credit.Plan, _ quota.Root, all []id.Execution, _ time.Time) ([]id.Execution, *quota.Reached, error) {
+func (absent) AdmitBelow(_ context.Context, _ id.Org, _ credit.Plan, _ quota.Root, all []id.Execution, _ time.Time) ([]id.Execution, *quota.Reached, error) {
 	return all, nil, nil
 }
 

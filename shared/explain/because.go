@@ -14,7 +14,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
-// because returns the sentence about what is recorded, or else another.
+// because returns the sentences about a record, or otherwise where it is empty.
 func because(r Record, otherwise string) string {
 	var said []string
 	if r.Refusal != nil {
@@ -29,7 +29,8 @@ func because(r Record, otherwise string) string {
 	return strings.Join(said, " ")
 }
 
-// otherTrigger says for what an agent listens. A later change may have changed that.
+// otherTrigger names the event for which an agent listens. A change after the event may
+// have changed that.
 func otherTrigger(h agent.Head, e event.Event) string {
 	say := fmt.Sprintf("It listens for %s.", h.Event())
 	if h.Event() == "" {

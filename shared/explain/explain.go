@@ -1,10 +1,10 @@
-// Package explain answers, for one event, what became of it at every agent of the
-// organization, and what would become of it today.
+// Package explain tells, for one event, how every agent of the organization decided about
+// it, and how its present version would decide.
 //
-// What happened is read, not computed: the ids of a run and of a refusal are derived
-// from agent and event, so one batch of reads finds them for all agents. What would
-// happen today is the verdict of the present versions, by the dispatcher's own rule. For
-// an agent of which nothing is recorded, the heads and the audit log tell the reason.
+// The past decision is read, not computed: the ids of a run and of a refusal are derived
+// from agent and event, so one batch of reads finds them for all agents. The present
+// decision is the dispatcher's own verdict. For an agent without a recorded decision, the
+// heads and the audit log give the reason.
 package explain
 
 import (
@@ -54,15 +54,15 @@ type Agents interface {
 
 // Records finds what is recorded of an event.
 type Records interface {
-	// Recorded returns what is recorded of an event at the agents of which something
-	// is. A read may be a moment old.
+	// Recorded returns the records of an event by agent. Agents without a record are
+	// missing. A read may be a moment old.
 	Recorded(ctx context.Context, org id.Org, e event.Event, agents []id.Agent) (map[id.Agent]Record, error)
 
 	// Exist returns those of the runs that are recorded.
 	Exist(ctx context.Context, org id.Org, runs []id.Execution) (map[id.Execution]bool, error)
 }
 
-// A Record is what is recorded of an event at an agent: its run, or the first refusal;
+// A Record is the decision about an event at an agent: its run, or the first refusal;
 // both when the event was refused and then replayed.
 type Record struct {
 	Run     *execution.Execution // without the payload of its trigger
@@ -86,12 +86,12 @@ type Service struct {
 	Now      func() time.Time
 }
 
-// A Received is an event of the journal and what it started.
+// A Received is an event of the journal with the runs that it started.
 type Received struct {
 	journal.Entry
 
 	Started []id.Execution
-	Unread  bool // there were too many agents to look for what it started
+	Unread  bool // its runs were not looked for: too many agents listen
 }
 
 // A List is a page of the journal.
@@ -156,7 +156,7 @@ type Question struct {
 	Agent id.Agent  // only this agent; empty for all
 }
 
-// An Explanation tells what became of an event.
+// An Explanation tells how the agents decided about an event.
 type Explanation struct {
 	Event  event.Event
 	Kept   bool // the journal has the event
@@ -165,7 +165,7 @@ type Explanation struct {
 	More   bool // there are more agents than MaxAgents
 }
 
-// An Agent is what became of an event at one agent, and would become of it today.
+// An Agent is the decision of one agent about an event, and that of its present version.
 type Agent struct {
 	ID      id.Agent
 	Name    string
@@ -177,15 +177,15 @@ type Agent struct {
 	Because string   // why nothing else happened then
 }
 
-// A Verdict is what the present version says.
+// A Verdict is the decision of the present version.
 type Verdict struct {
 	Outcome definition.Outcome
 	Why     string
 	Checks  []definition.Check
 }
 
-// Explain returns what became of an event at every agent of the caller's organization,
-// or ErrNotKept.
+// Explain returns the decisions about an event of every agent of the caller's
+// organization, or ErrNotKept.
 func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (Explanation, error) {
 	t, err := s.Tenants.Tenant(ctx, who.Org)
 	if err != nil {
@@ -299,8 +299,8 @@ func (s *Service) subjects(ctx context.Context, who caller.Caller, q Question, a
 	return all, false, nil
 }
 
-// known returns the event with what a record adds: the envelope, when the journal does
-// not have it, and the cause that the platform found.
+// known returns the event completed by a record: with the envelope, when the journal does
+// not have it, and with the cause that the dispatcher found.
 func known(e event.Event, r Record, kept bool) event.Event {
 	switch {
 	case r.Run != nil && !kept:
@@ -316,7 +316,8 @@ func known(e event.Event, r Record, kept bool) event.Event {
 	return e
 }
 
-// tell adds to each agent what it would do today, and why it did nothing then.
+// tell adds to each agent the verdict of its present version, and the reason why it did
+// not start then.
 func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, heads []agent.Head, t tenant.Tenant) error {
 	facts := condition.Facts{Event: x.Event, Budget: render.NewBudget(work)}
 	judged, logs := 0, 0
@@ -366,7 +367,7 @@ func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, h
 	return nil
 }
 
-// verdict returns what the present version of an agent says, were it active.
+// verdict returns the decision of the present version of an agent, as if it were active.
 func (s *Service) verdict(a agent.Agent, f condition.Facts, t tenant.Tenant) *Verdict {
 	l := agent.Listener{Agent: a.ID, Version: a.Version, System: a.Type == agent.System, Definition: a.Definition}
 	v := &Verdict{Checks: a.Definition.Explain(f)}
