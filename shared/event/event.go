@@ -5,6 +5,7 @@
 package event
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -222,6 +223,17 @@ func Parse(source, detailType string, detail []byte) (Event, error) {
 		e.Client = clientIn(e.Payload)
 	}
 	return e, nil
+}
+
+// AsReceived returns an event that no product published as Parse would read it from the
+// bus: within the same bounds, and about the client that its payload names if its envelope
+// names none. It returns ErrTooLarge or ErrMalformed.
+func (e Event) AsReceived() (Event, error) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return Event{}, ErrMalformed.Sayf("The event cannot be written as JSON.").Because(err)
+	}
+	return Parse(e.Product, e.Type, text)
 }
 
 // Timely returns ErrMalformed when the event was published more than MaxAhead

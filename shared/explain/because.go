@@ -18,7 +18,7 @@ import (
 func because(r Record, otherwise string) string {
 	var said []string
 	if r.Refusal != nil {
-		said = append(said, "It did not start: "+strings.TrimSuffix(r.Refusal.Detail, ".")+".")
+		said = append(said, "It did not start: "+sentence(r.Refusal.Detail))
 	}
 	if r.Run != nil {
 		said = append(said, fmt.Sprintf("It started version %d.", r.Run.Version))
@@ -28,6 +28,12 @@ func because(r Record, otherwise string) string {
 	}
 	return strings.Join(said, " ")
 }
+
+// sentence returns words with one full stop.
+func sentence(words string) string { return strings.TrimSuffix(words, ".") + "." }
+
+// capital returns words with a capital letter.
+func capital(words string) string { return strings.ToUpper(words[:1]) + words[1:] }
 
 // otherTrigger names the event for which an agent listens. A change after the event may
 // have changed that.

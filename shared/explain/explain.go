@@ -280,7 +280,7 @@ func (s *Service) entry(ctx context.Context, o id.Org, q Question, at time.Time,
 func (s *Service) subjects(ctx context.Context, who caller.Caller, q Question, at time.Time, heads []agent.Head) ([]Agent, bool, error) {
 	var all []Agent
 	for _, h := range heads {
-		all = append(all, Agent{ID: h.ID, Name: h.Name, Status: h.Status, Version: h.Version})
+		all = append(all, agentOf(h))
 	}
 	gone, err := s.Acts.Audit(ctx, who.Org, audit.Query{Kind: audit.AgentDeleted, From: at, Limit: maxDeleted})
 	if err != nil {
@@ -297,6 +297,10 @@ func (s *Service) subjects(ctx context.Context, who caller.Caller, q Question, a
 		return all[:MaxAgents], true, nil
 	}
 	return all, false, nil
+}
+
+func agentOf(h agent.Head) Agent {
+	return Agent{ID: h.ID, Name: h.Name, Status: h.Status, Version: h.Version}
 }
 
 // known returns the event completed by a record: with the envelope, when the journal does
@@ -319,39 +323,21 @@ func known(e event.Event, r Record, kept bool) event.Event {
 // tell adds to each agent the verdict of its present version, and the reason why it did
 // not start then.
 func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, heads []agent.Head, t tenant.Tenant) error {
-	facts := condition.Facts{Event: x.Event, Budget: render.NewBudget(work)}
-	judged, logs := 0, 0
-	profiled := false
+	if err := s.judge(ctx, who, x, heads, t); err != nil {
+		return err
+	}
+	logs := 0
 	for i := range x.Agents {
 		a := &x.Agents[i]
 		h, exists := headOf(heads, a.ID)
-		if !exists {
+		switch listens := h.Event() == x.Event.Name(); {
+		case !exists:
 			a.Because = because(a.Then, a.Because)
 			continue
-		}
-		if listens := h.Event() == x.Event.Name(); !listens {
-			a.Now = ignoring(h, x.Event)
+		case !listens:
 			a.Because = because(a.Then, otherTrigger(h, x.Event))
 			continue
-		}
-		if x.Event.Payload != nil && judged < maxJudged {
-			judged++
-			full, err := s.Agents.Get(ctx, who, a.ID)
-			if errors.Is(err, agent.ErrNotFound) { // deleted in the meantime
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if !profiled && full.Definition.UsesClient() && x.Event.Client != "" {
-				if facts.Client, err = s.Profiles.Profile(ctx, who.Org, x.Event.Client); err != nil {
-					return fmt.Errorf("profile of %s: %w", x.Event.Client, err)
-				}
-				profiled = true
-			}
-			a.Now = s.verdict(full, facts, t)
-		}
-		if (a.Then != Record{}) {
+		case a.Then != Record{}:
 			a.Because = because(a.Then, "")
 			continue
 		}
@@ -363,6 +349,42 @@ func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, h
 		if a.Because, err = s.silence(ctx, who.Org, h, moment(x.Event)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// judge adds to each agent the verdict of its present version.
+func (s *Service) judge(ctx context.Context, who caller.Caller, x *Explanation, heads []agent.Head, t tenant.Tenant) error {
+	facts := condition.Facts{Event: x.Event, Budget: render.NewBudget(work)}
+	judged, profiled := 0, false
+	for i := range x.Agents {
+		a := &x.Agents[i]
+		h, exists := headOf(heads, a.ID)
+		if !exists {
+			continue
+		}
+		if listens := h.Event() == x.Event.Name(); !listens {
+			a.Now = ignoring(h, x.Event)
+			continue
+		}
+		if x.Event.Payload == nil || judged == maxJudged {
+			continue
+		}
+		judged++
+		full, err := s.Agents.Get(ctx, who, a.ID)
+		if errors.Is(err, agent.ErrNotFound) { // deleted in the meantime
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !profiled && full.Definition.UsesClient() && x.Event.Client != "" {
+			if facts.Client, err = s.Profiles.Profile(ctx, who.Org, x.Event.Client); err != nil {
+				return fmt.Errorf("profile of %s: %w", x.Event.Client, err)
+			}
+			profiled = true
+		}
+		a.Now = s.verdict(full, facts, t)
 	}
 	return nil
 }

@@ -218,6 +218,55 @@ func TestEveryAgentIsToldOfWithAReason(t *testing.T) {
 	}
 }
 
+func TestAnEventThatNeverCameIsJudgedByEveryAgentAsItIsNow(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	active, paused, draft, other := f.draft("Active", "ticket.created"), f.draft("Paused", "ticket.created"), f.draft("Draft", "ticket.created"), f.draft("Other", "ticket.updated")
+	f.to(active, agent.Active, "09:05")
+	f.to(paused, agent.Active, "09:05")
+	f.to(paused, agent.Paused, "09:06")
+	suppose := func(priority string, depth int, only id.Agent) explain.Explanation {
+		t.Helper()
+		e, err := event.Event{
+			ID: "evt_supposed", Product: "psa", Type: "ticket.created", Org: org, Published: f.now,
+			Payload: map[string]any{"ticket_id": "1", "priority": priority, "client_id": "cli_1"},
+		}.AsReceived()
+		f.ok(err)
+		if e.Client != "cli_1" {
+			t.Errorf("the client is %q", e.Client)
+		}
+		if depth > 0 {
+			e = e.CausedBy("", e.ID, depth)
+		}
+		x, err := f.svc.Suppose(t.Context(), f.who, e, only)
+		f.ok(err)
+		return x
+	}
+	for _, c := range []struct {
+		priority string
+		depth    int
+		a        id.Agent
+		want     string
+	}{
+		{"p1", 0, active, "It would start."},
+		{"p1", 0, paused, "It would start if it were active. It is paused."},
+		{"p1", 0, draft, "It would start if it were active. It is a draft."},
+		{"p1", 0, other, "It listens for psa:ticket.updated."},
+		{"p3", 0, active, `It would not start: priority must be "p1"; it is "p3".`},
+		{"p1", 1, active, "It would not start: an agent caused the event, and the trigger does not allow that."},
+	} {
+		if got := f.told(suppose(c.priority, c.depth, ""), c.a); got.Because != c.want || got.Then != (explain.Record{}) || got.Now == nil || len(got.Now.Checks) == 0 {
+			t.Errorf("%s, depth %d: %q, want %q; %+v", c.priority, c.depth, got.Because, c.want, got)
+		}
+	}
+	if x := suppose("p1", 0, draft); len(x.Agents) != 1 || x.Agents[0].ID != draft {
+		t.Errorf("of one agent: %+v", x.Agents)
+	}
+	if _, err := f.svc.Suppose(t.Context(), f.who, event.Event{}, "agent_none"); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("of an unknown agent: %v", err)
+	}
+}
+
 // Products tell whole seconds.
 func TestAnAgentMadeInTheSecondOfAnEventIsJudgedByTheTimeInItsID(t *testing.T) {
 	t.Parallel()

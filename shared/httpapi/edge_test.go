@@ -83,7 +83,8 @@ func TestEveryRouteAdmitsExactlyTheAllowedCallers(t *testing.T) {
 		"GET /api/webhook-secret": caller.Manage, "POST /api/webhook-secret/rotate": caller.Manage, "GET /api/audit": caller.Manage,
 		"GET /api/settings": caller.Manage, "PATCH /api/settings": caller.Manage,
 		"POST /api/pause": caller.Edit, "DELETE /api/pause": caller.Manage,
-		"POST /api/backtests": caller.Edit, "POST /api/jobs/{id}/cancel": caller.Edit,
+		"POST /api/events/explain": caller.See, // changes nothing
+		"POST /api/backtests":      caller.Edit, "POST /api/jobs/{id}/cancel": caller.Edit,
 	}
 	w := newFixture(t)
 	for _, rt := range w.routes {

@@ -6,14 +6,18 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
+	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/explain"
+	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/events"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/journal"
+	"theoneagents.app/agents/shared/jsonvalue"
 )
 
 // events are the operations on the catalogue and on received events.
@@ -182,6 +186,67 @@ func (g events) ExplainEvent(ctx context.Context, q spec.ExplainEventRequestObje
 		v.Event.Payload = &payload
 	}
 	return v, nil
+}
+
+// maxSupposedDepth is the greatest depth that a caller may suppose. Every agent refuses
+// much smaller ones.
+const maxSupposedDepth = 100
+
+func readSupposeEvent(in *request) spec.SupposeEventRequestObject {
+	o := in.object()
+	depth := int(o.Int("depth", 0, maxSupposedDepth))
+	b := &spec.EventSuppositionInput{EventType: o.NeedText("event_type", maxEventName), Depth: &depth}
+	if b.EventType != "" && !eventNames.MatchString(b.EventType) {
+		in.Fault("event_type", "must be a type with its product like psa:ticket.created")
+	}
+	if v, ok := o.Need("payload"); ok {
+		payload, isObject := v.(map[string]any)
+		if !isObject {
+			in.Fault("payload", "must be an object, not %s", jsonvalue.Kind(v))
+		}
+		b.Payload = payload
+	}
+	if b.ClientID = o.OptionalText("client_id", 1, 128); value(b.ClientID) != "" && !id.ValidExternal(*b.ClientID) {
+		in.Fault("client_id", "must be the id of a client: 1 to 128 printable characters without spaces and #")
+	}
+	if b.AgentID = o.OptionalText("agent_id", 1, 128); value(b.AgentID) != "" && !id.Valid("agent_", *b.AgentID) {
+		in.Fault("agent_id", "must be an identifier that begins with agent_")
+	}
+	return spec.SupposeEventRequestObject{Body: b}
+}
+
+// SupposeEvent implements the contract.
+func (g events) SupposeEvent(ctx context.Context, q spec.SupposeEventRequestObject) (spec.SupposeEventResponseObject, error) {
+	e, err := g.supposed(callerIn(ctx).Org, *q.Body)
+	if err != nil {
+		return nil, err
+	}
+	x, err := g.svc.Suppose(ctx, callerIn(ctx), e, id.Agent(value(q.Body.AgentID)))
+	if err != nil {
+		return nil, err
+	}
+	_, known := g.catalog.Event(e.Name())
+	return spec.SupposeEvent200JSONResponse{
+		Event: spec.SupposedEvent{
+			EventType: e.Type, SourceProduct: e.Product, ClientID: text(e.Client), Depth: e.Depth(), InCatalog: known, Payload: e.Payload,
+		},
+		Agents: each(x.Agents, viewExplained), MoreAgents: x.More,
+	}, nil
+}
+
+// supposed returns the event of a body as the bus would deliver it now.
+func (g events) supposed(org id.Org, b spec.EventSuppositionInput) (event.Event, error) {
+	e := event.Event{Org: org, Client: id.Client(value(b.ClientID)), Payload: b.Payload, Published: g.Now().UTC()}
+	e.Product, e.Type, _ = strings.Cut(b.EventType, ":")
+	e.ID = id.Event("evt_" + id.Derive(e.Published, "supposed", b.EventType, string(e.Client), jsonvalue.Canonical(b.Payload)))
+	if depth := value(b.Depth); depth > 0 {
+		e.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Depth: depth}}
+	}
+	e, err := e.AsReceived()
+	if err != nil {
+		return e, ErrRequest.Naming([]fault.Detail{{Path: "payload", Message: fault.From(err).Message}})
+	}
+	return e, nil
 }
 
 // deletedAgent is the status of a deleted agent in an explanation.

@@ -258,6 +258,13 @@ func written() []golden {
 		{"every fault", call{as: owner, what: "GET /api/events/" + receivedID + "/explain?event_type=psa&at=soon&agent_id=7&draft=true"}, nil},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/events/" + receivedID + "/explain"}, received},
 
+		{"at every agent", call{as: "viewer@org_a", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {"priority": "p2", "client_id": "client_1"}, "depth": 2}`}, nil},
+		{"at one agent", call{as: "read", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {"priority": "p1"}, "client_id": "cli_acme", "agent_id": "` + agentID + `"}`}, nil},
+		{"of a type without an agent", call{as: "read", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.invented", "payload": {}, "agent_id": "` + agentID + `"}`}, nil},
+		{"at an unknown agent", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {}, "agent_id": "agent_none"}`}, nil},
+		{"every fault", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "ticket.created", "payload": [], "client_id": "a#b", "agent_id": "7", "depth": -1, "at": "now"}`}, nil},
+		{"without a payload", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": null}`}, nil},
+
 		{"all", call{as: "viewer@org_a", what: "GET /api/events"}, nil},
 		{"of a product", call{as: "read", what: "GET /api/events?source_product=psa&category=service_desk"}, nil},
 		{"unknown values", call{as: "read", what: "GET /api/events?source_product=phone&category=fun"}, nil},
@@ -750,6 +757,7 @@ var valid = map[string]string{
 	"PUT /api/agents/{id}":              `{"name": "B"}`,
 	"POST /api/approvals/{id}/decision": `{"decision": "denied"}`,
 	"POST /api/backtests":               `{"agent_id": "` + agentID + `"}`,
+	"POST /api/events/explain":          `{"event_type": "psa:ticket.created", "payload": {"priority": "p1"}}`,
 	"POST /api/keys":                    `{"name": "CI", "access": "read"}`,
 	"PATCH /api/settings":               `{"policy": {"self_approval": "deny"}}`,
 	"DELETE /api/pause":                 `{"confirm": true}`,

@@ -83,6 +83,7 @@ func (g events) routes() []route {
 	return []route{
 		{"GET /api/events", caller.See, false, nil, serve(g.readListEvents, g.ListEvents, specevents.ListEventsResponseObject.VisitListEventsResponse)},
 		{"GET /api/events/received", caller.See, false, nil, serve(readListReceivedEvents, g.ListReceivedEvents, specevents.ListReceivedEventsResponseObject.VisitListReceivedEventsResponse)},
+		{"POST /api/events/explain", caller.See, false, changesNothing(), serve(readSupposeEvent, g.SupposeEvent, specevents.SupposeEventResponseObject.VisitSupposeEventResponse)},
 		{"GET /api/events/{id}/explain", caller.See, false, nil, serve(readExplainEvent, g.ExplainEvent, specevents.ExplainEventResponseObject.VisitExplainEventResponse)},
 		{"GET /api/actions", caller.See, false, nil, serve(g.readListActions, g.ListActions, specevents.ListActionsResponseObject.VisitListActionsResponse)},
 	}

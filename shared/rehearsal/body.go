@@ -1,7 +1,6 @@
 package rehearsal
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -257,18 +256,9 @@ func (q Request) EventFor(c catalog.Catalog, d definition.Definition, org id.Org
 		payload, source, path = t.Sample, FromSample, "event"
 	}
 	name := id.Event("evt_" + id.Derive(at, "test run", d.Trigger.Event(), string(q.Client), jsonvalue.Canonical(payload)))
-	envelope := map[string]any{
-		"id": string(name), "event_type": d.Trigger.EventType, "source_product": d.Trigger.Product, "org_id": string(org),
-		"payload": payload, "published_at": at.UTC().Format(time.RFC3339Nano),
-	}
-	if q.Client != "" {
-		envelope["client_id"] = string(q.Client)
-	}
-	text, err := json.Marshal(envelope)
-	if err != nil {
-		return event.Event{}, "", []fault.Detail{{Path: path, Message: "cannot be written as JSON"}}
-	}
-	e, err := event.Parse(d.Trigger.Product, d.Trigger.EventType, text)
+	e, err := event.Event{
+		ID: name, Type: d.Trigger.EventType, Product: d.Trigger.Product, Org: org, Client: q.Client, Payload: payload, Published: at.UTC(),
+	}.AsReceived()
 	if err != nil {
 		return event.Event{}, "", []fault.Detail{{Path: path, Message: fault.From(err).Message}}
 	}

@@ -568,6 +568,36 @@ type EventRecord struct {
 	RelatedExecutionID *string `json:"related_execution_id"`
 }
 
+// EventSupposition How the agents of the organization would decide about an event.
+type EventSupposition struct {
+	// Event The event as the bus would deliver it.
+	Event SupposedEvent `json:"event"`
+
+	// Agents The agents, system agents first, then by age.
+	Agents []AgentExplanation `json:"agents"`
+
+	// MoreAgents Whether the organization has more agents than are listed; `agent_id` asks for one.
+	MoreAgents bool `json:"more_agents"`
+}
+
+// EventSuppositionInput An event that no product has published.
+type EventSuppositionInput struct {
+	// EventType The type of the event, with its product.
+	EventType string `json:"event_type"`
+
+	// Payload The payload.
+	Payload map[string]interface{} `json:"payload"`
+
+	// ClientID The client that the event is about; by default the `client_id` of the payload, if it has one.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// AgentID Only this agent.
+	AgentID *string `json:"agent_id,omitempty"`
+
+	// Depth The number of executions between a product's own event and this one; with 1 or more, agents caused it. 0 without the field.
+	Depth *int `json:"depth,omitempty"`
+}
+
 // EventType A type of event that can trigger agents.
 type EventType struct {
 	// ID The qualified name: product, colon, type.
@@ -725,6 +755,27 @@ type ReceivedEventList struct {
 // RiskBy defines model for RiskBy.
 type RiskBy = catalog.RiskRule
 
+// SupposedEvent The event as the bus would deliver it.
+type SupposedEvent struct {
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that would publish the event.
+	SourceProduct string `json:"source_product"`
+
+	// ClientID The client that the event is about; null when it names none.
+	ClientID *string `json:"client_id"`
+
+	// Depth The number of executions between a product's own event and this one.
+	Depth int `json:"depth"`
+
+	// InCatalog Whether the catalogue has the type. The bus passes on no event of another type.
+	InCatalog bool `json:"in_catalog"`
+
+	// Payload The payload of an event.
+	Payload KeptPayload `json:"payload"`
+}
+
 // TimeOrDate An RFC 3339 time, or a date.
 type TimeOrDate = time.Time
 
@@ -803,6 +854,9 @@ type ExplainEventParams struct {
 	AgentID *string `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 }
 
+// SupposeEventJSONRequestBody defines body for SupposeEvent for application/json ContentType.
+type SupposeEventJSONRequestBody = EventSuppositionInput
+
 type ListActionsRequestObject struct {
 	Params ListActionsParams
 }
@@ -836,6 +890,28 @@ type ListEventsResponseObject interface {
 type ListEvents200JSONResponse EventList
 
 func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SupposeEventRequestObject struct {
+	Body *SupposeEventJSONRequestBody
+}
+
+type SupposeEventResponseObject interface {
+	VisitSupposeEventResponse(w http.ResponseWriter) error
+}
+
+type SupposeEvent200JSONResponse EventSupposition
+
+func (response SupposeEvent200JSONResponse) VisitSupposeEventResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -900,6 +976,9 @@ type StrictServerInterface interface {
 	// ListEvents List the event catalogue
 	// (GET /api/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// SupposeEvent Explain an event that never came
+	// (POST /api/events/explain)
+	SupposeEvent(ctx context.Context, request SupposeEventRequestObject) (SupposeEventResponseObject, error)
 	// ListReceivedEvents List received events
 	// (GET /api/events/received)
 	ListReceivedEvents(ctx context.Context, request ListReceivedEventsRequestObject) (ListReceivedEventsResponseObject, error)
