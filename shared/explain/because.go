@@ -12,6 +12,7 @@ import (
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/story"
 )
 
 // because returns the sentences about a record, or otherwise where it is empty.
@@ -44,9 +45,9 @@ func otherTrigger(h agent.Head, e event.Event) string {
 	}
 	switch at := moment(e); {
 	case h.Created.After(at):
-		return say + " It was created at " + clock(h.Created) + ", after the event."
+		return say + " It was created at " + story.Clock(h.Created) + ", after the event."
 	case h.Updated.After(at):
-		return say + " It was last changed at " + clock(h.Updated) + ", after the event."
+		return say + " It was last changed at " + story.Clock(h.Updated) + ", after the event."
 	}
 	return say
 }
@@ -68,7 +69,7 @@ func moment(e event.Event) time.Time {
 // silence says why nothing is recorded of an event at an agent that listens for it.
 func (s *Service) silence(ctx context.Context, o id.Org, h agent.Head, at time.Time) (string, error) {
 	if h.Created.After(at) {
-		return fmt.Sprintf("It was created at %s, after the event.", clock(h.Created)), nil
+		return fmt.Sprintf("It was created at %s, after the event.", story.Clock(h.Created)), nil
 	}
 	log, err := s.Acts.Audit(ctx, o, audit.Query{Object: string(h.ID), Limit: maxActs})
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Service) silence(ctx context.Context, o id.Org, h agent.Head, at time.T
 		return fmt.Sprintf("Refusals are kept for %d days, and none is left.", int(activity.Kept.Hours()/24)), nil
 	}
 	if h.Updated.After(at) {
-		return "Nothing is recorded. It was last changed at " + clock(h.Updated) + ", after the event, and may have listened for another event before.", nil
+		return "Nothing is recorded. It was last changed at " + story.Clock(h.Updated) + ", after the event, and may have listened for another event before.", nil
 	}
 	return "It listened, and nothing is recorded: the event was not handled yet, or could not be.", nil
 }
@@ -121,18 +122,15 @@ func since(act *audit.Entry) string {
 	if act == nil {
 		return ""
 	}
-	return fmt.Sprintf(" from %s (%s)", clock(act.At), act.Actor)
+	return fmt.Sprintf(" from %s (%s)", story.Clock(act.At), act.Actor)
 }
 
 func until(act *audit.Entry) string {
 	if act == nil {
 		return ", and still is"
 	}
-	return fmt.Sprintf(" until %s (%s)", clock(act.At), act.Actor)
+	return fmt.Sprintf(" until %s (%s)", story.Clock(act.At), act.Actor)
 }
-
-// clock returns a time as sentences show it.
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // cut parts the qualified name of an event.
 func cut(name string) (product, kind string) {

@@ -18,6 +18,7 @@ import (
 	"theoneagents.app/agents/shared/agent"
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/caller"
+	"theoneagents.app/agents/shared/catalog"
 	"theoneagents.app/agents/shared/condition"
 	"theoneagents.app/agents/shared/definition"
 	"theoneagents.app/agents/shared/dispatch"
@@ -27,6 +28,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/render"
+	"theoneagents.app/agents/shared/story"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -58,6 +60,10 @@ type Records interface {
 	// missing. A read may be a moment old.
 	Recorded(ctx context.Context, org id.Org, e event.Event, agents []id.Agent) (map[id.Agent]Record, error)
 
+	// Maker returns the run whose action made an object, or "" when none is known at this
+	// time.
+	Maker(ctx context.Context, org id.Org, made catalog.ObjectID, now time.Time) (id.Execution, error)
+
 	// Exist returns those of the runs that are recorded.
 	Exist(ctx context.Context, org id.Org, runs []id.Execution) (map[id.Execution]bool, error)
 }
@@ -76,14 +82,15 @@ type Profiles interface {
 
 // Service explains events.
 type Service struct {
-	Agents   Agents
-	Records  Records
-	Journal  journal.Store
-	Tenants  execution.Tenants
-	Acts     audit.Store
-	Profiles Profiles
-	Rules    definition.Rules
-	Now      func() time.Time
+	Agents      Agents
+	Definitions Definitions
+	Records     Records
+	Journal     journal.Store
+	Tenants     execution.Tenants
+	Acts        audit.Store
+	Profiles    Profiles
+	Rules       definition.Rules
+	Now         func() time.Time
 }
 
 // A Received is an event of the journal with the runs that it started.
@@ -163,6 +170,10 @@ type Explanation struct {
 	Cut    bool // without its payload, which was too large
 	Agents []Agent
 	More   bool // there are more agents than MaxAgents
+
+	Did    []Deed
+	Caused []Effect
+	Note   string // about the caused events that cannot be known; empty when all are known
 }
 
 // An Agent is the decision of one agent about an event, and that of its present version.
@@ -222,7 +233,7 @@ func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (E
 		return out, err
 	}
 	if !found && len(records) == 0 {
-		return out, s.notKept(q.Event, t)
+		return out, s.notKept(q, t)
 	}
 	for i := range out.Agents {
 		out.Agents[i].Then = records[out.Agents[i].ID]
@@ -231,16 +242,33 @@ func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (E
 	out.Agents = slices.DeleteFunc(out.Agents, func(a Agent) bool { // a deleted agent that has nothing to do with the event
 		return a.Status == "" && a.Then == Record{}
 	})
-	return out, s.tell(ctx, who, &out, heads, t)
+	if err := s.tell(ctx, who, &out, heads, t); err != nil {
+		return out, err
+	}
+	out.Did = deeds(out.Agents)
+	out.Caused, out.Note, err = s.caused(ctx, out.Agents, t)
+	return out, err
 }
 
-// notKept says since when events are kept.
-func (s *Service) notKept(e id.Event, t tenant.Tenant) error {
+// notKept says why an event is unknown: the catalogue does not have its type, or since when
+// events are kept.
+func (s *Service) notKept(q Question, t tenant.Tenant) error {
+	if _, known := s.Rules.Catalog.Event(q.Type); q.Type != "" && !known {
+		var names []string
+		for _, e := range s.Rules.Catalog.Events() {
+			names = append(names, e.Name())
+		}
+		near := fault.Nearest(q.Type, names)
+		if near != "" {
+			near = " Did you mean " + near + "?"
+		}
+		return ErrNotKept.Sayf("Nothing is known of the event %s: the catalogue has no event type %s, and the bus passes on no event of such a type.%s", q.Event, q.Type, near)
+	}
 	since, ok := t.Settings.KeptSince(s.Now())
 	if !ok {
-		return ErrNotKept.Sayf("Nothing is known of the event %s: the organization keeps no events, and no agent listened for it. The setting journal_days keeps them.", e)
+		return ErrNotKept.Sayf("Nothing is known of the event %s: the organization keeps no events, and no agent listened for it. The setting journal_days keeps them.", q.Event)
 	}
-	return ErrNotKept.Sayf("Nothing is known of the event %s: no agent listened for it, and events are kept since %s.", e, since.UTC().Format(time.RFC3339))
+	return ErrNotKept.Sayf("Nothing is known of the event %s: no agent listened for it, and events are kept since %s.", q.Event, since.UTC().Format(time.RFC3339))
 }
 
 // entry finds the event in the journal, first within the second of its time, and then
@@ -287,7 +315,7 @@ func (s *Service) subjects(ctx context.Context, who caller.Caller, q Question, a
 		return nil, false, err
 	}
 	for _, act := range gone.Entries {
-		all = append(all, Agent{ID: id.Agent(act.Object), Because: fmt.Sprintf("%s deleted it at %s.", act.Actor, clock(act.At))})
+		all = append(all, Agent{ID: id.Agent(act.Object), Because: fmt.Sprintf("%s deleted it at %s.", act.Actor, story.Clock(act.At))})
 	}
 	all = slices.DeleteFunc(all, func(a Agent) bool { return q.Agent != "" && a.ID != q.Agent })
 	if q.Agent != "" && len(all) == 0 {

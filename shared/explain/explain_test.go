@@ -57,7 +57,7 @@ func open(t *testing.T) *fixture {
 		NewID: func() id.Agent { f.made++; return id.Agent(fmt.Sprintf("agent_%d", f.made)) },
 	}
 	f.svc = &explain.Service{
-		Agents: f.agents, Records: f.Store, Journal: f.Store, Tenants: f.Store, Acts: f.Store,
+		Agents: f.agents, Definitions: agent.Definitions{Versions: f.Store}, Records: f.Store, Journal: f.Store, Tenants: f.Store, Acts: f.Store,
 		Profiles: &client.Service{Store: f.Store, Now: clock}, Rules: rules, Now: clock,
 	}
 	f.ok(f.SaveTenant(t.Context(), tenant.Tenant{Org: org, Plan: credit.Growth, Created: f.now, Updated: f.now}, "2026-03"))
@@ -264,6 +264,127 @@ func TestAnEventThatNeverCameIsJudgedByEveryAgentAsItIsNow(t *testing.T) {
 	}
 	if _, err := f.svc.Suppose(t.Context(), f.who, event.Event{}, "agent_none"); !errors.Is(err, agent.ErrNotFound) {
 		t.Errorf("of an unknown agent: %v", err)
+	}
+}
+
+// makes makes an agent that makes a ticket for each event.
+func (f *fixture) makes(eventType string) id.Agent {
+	f.Helper()
+	doc, err := jsonvalue.Object([]byte(`{"name": "Maker", "category": "service_desk",
+		"trigger": {"type": "bus_event", "source_product": "psa", "event_type": "` + eventType + `", "filters": []},
+		"steps": [{"id": "make", "type": "product_action", "product": "psa", "action": "create_ticket", "params": {"subject": "Again", "description": "Again", "priority": "p1", "client_id": "cli_1"}}]}`))
+	f.ok(err)
+	a, err := f.agents.Create(f.Context(), f.who, doc)
+	f.ok(err)
+	return a.ID
+}
+
+// receives keeps an event about a ticket in the journal, which names a run as its cause.
+func (f *fixture) receives(eventType, ticket string, cause id.Execution) id.Event {
+	f.Helper()
+	f.made++
+	e := event.Event{
+		ID: id.Event("evt_" + id.Derive(f.now, fmt.Sprint(f.made))), Product: "psa", Type: eventType, Org: org, Published: f.now,
+		Payload: map[string]any{"ticket_id": ticket, "priority": "p3"},
+	}
+	if cause != "" {
+		e.Metadata = &event.Metadata{AgentTriggered: true, Causation: &event.Causation{Execution: cause, Depth: 1}}
+	}
+	entry, _ := journal.Of(e, 30, f.now)
+	f.ok(f.KeepEvent(f.Context(), org, entry))
+	return e.ID
+}
+
+// ends ends a run that has begun.
+func (f *fixture) ends(x id.Execution, ending func(execution.Execution) execution.Execution) {
+	f.Helper()
+	run, steps, err := f.Execution(f.Context(), org, x)
+	f.ok(err)
+	f.ok(f.Commit(f.Context(), run.End(ending, steps, false)))
+}
+
+func TestAnExplanationTellsWhatTheRunsDidAndCaused(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	maker, waiter := f.makes("ticket.updated"), f.draft("Waiter", "ticket.updated")
+	f.at("10:00")
+	before := f.receives("ticket.created", "tkt_0", "")
+	e := event.Event{ID: id.Event("evt_" + id.Derive(f.now, "first")), Product: "psa", Type: "ticket.updated", Org: org, Published: f.now, Payload: map[string]any{"ticket_id": "tkt_1", "priority": "p1"}}
+	entry, _ := journal.Of(e, 30, f.now)
+	f.ok(f.KeepEvent(t.Context(), org, entry))
+	made, failed := f.starts(maker, e), f.starts(waiter, e)
+	f.at("10:01")
+	f.ok(f.AddUses(t.Context(), org, []tenant.Use{tenant.Makes(catalog.Kind("psa", "ticket"))}))
+	f.ok(f.SaveMaker(t.Context(), org, catalog.ObjectID{Kind: catalog.Kind("psa", "ticket"), ID: "tkt_9"}, made, f.now))
+	named, about := f.receives("ticket.created", "tkt_8", made), f.receives("ticket.created", "tkt_9", "")
+	for _, of := range []struct{ ticket, cause string }{{"tkt_7", ""}, {"tkt_9", "exec_other"}} { // of others
+		f.receives("ticket.created", of.ticket, id.Execution(of.cause))
+	}
+	f.at("10:02")
+	f.ends(made, func(x execution.Execution) execution.Execution { return x.Complete(f.now) })
+	f.ends(failed, func(x execution.Execution) execution.Execution {
+		return x.Fail(execution.Failure{Code: "product_error", Message: "No.", Step: "w"}, f.now)
+	})
+	f.at("11:00")
+	f.receives("ticket.created", "tkt_9", made) // long after the run
+
+	x := f.explain(e.ID)
+	stories := map[id.Execution]string{}
+	for _, d := range x.Did {
+		stories[d.Run] = d.Story
+	}
+	if len(x.Did) != 2 || !strings.HasPrefix(stories[made], "The run completed after ") || !strings.HasPrefix(stories[failed], "The run failed at the step “w” (product_error)") {
+		t.Errorf("did %+v", x.Did)
+	}
+	run, _, err := f.Execution(t.Context(), org, failed)
+	f.ok(err)
+	want := map[id.Event]id.Execution{named: made, about: made, run.FailedEvent("").ID: failed}
+	for _, c := range x.Caused {
+		if want[c.Event] != c.By || c.Depth != 1 || c.Event == before || c.Published.IsZero() {
+			t.Errorf("caused %+v", c)
+		}
+		delete(want, c.Event)
+	}
+	if len(want) > 0 || x.Note != "" {
+		t.Errorf("not found: %v, note %q", want, x.Note)
+	}
+	f.keep(0)
+	f.at("11:01")
+	if x := f.explain(e.ID); len(x.Did) != 2 || len(x.Caused) != 1 || x.Caused[0].By != failed || !strings.Contains(x.Note, "journal_days") {
+		t.Errorf("without a journal: %+v, %q", x.Caused, x.Note)
+	}
+}
+
+func TestASearchForCausedEventsSaysWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	maker := f.makes("ticket.updated")
+	f.at("10:00")
+	e := event.Event{ID: id.Event("evt_" + id.Derive(f.now, "first")), Product: "psa", Type: "ticket.updated", Org: org, Published: f.now}
+	x := f.starts(maker, e)
+	f.at("10:01")
+	for n := range explain.MaxCaused + 7 {
+		f.receives("ticket.created", fmt.Sprint("tkt_", n), x)
+	}
+	f.now = f.now.AddDate(0, 0, 20) // the run is still open
+	told := f.explain(e.ID)
+	if len(told.Caused) != explain.MaxCaused || !strings.Contains(told.Note, "Events until 2026-03-23 10:00:00 UTC are looked for.") || !strings.Contains(told.Note, "of at least 107 events") {
+		t.Errorf("%d events, note %q", len(told.Caused), told.Note)
+	}
+	f.keep(0)
+	f.keep(30) // the journal begins anew
+	if note := f.explain(e.ID).Note; !strings.Contains(note, "Events are kept since 2026-03-29 10:01:00 UTC.") {
+		t.Errorf("note %q", note)
+	}
+}
+
+func TestAnEventOfAnUnknownTypeSaysSo(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.at("10:00")
+	_, err := f.svc.Explain(t.Context(), f.who, explain.Question{Event: id.Event("evt_" + id.Derive(f.now)), Type: "psa:ticket.creatd"})
+	if !errors.Is(err, explain.ErrNotKept) || !strings.Contains(err.Error(), "has no event type psa:ticket.creatd") || !strings.Contains(err.Error(), "Did you mean psa:ticket.created?") {
+		t.Errorf("err = %v", err)
 	}
 }
 

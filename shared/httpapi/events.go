@@ -180,6 +180,7 @@ func (g events) ExplainEvent(ctx context.Context, q spec.ExplainEventRequestObje
 			PublishedAt: whole(e.Published), Kept: x.Kept, PayloadCut: x.Cut,
 		},
 		Agents: each(x.Agents, viewExplained), MoreAgents: x.More,
+		Did: each(x.Did, viewDeed), Caused: each(x.Caused, viewCaused), CausedNote: text(x.Note),
 	}
 	if e.Payload != nil {
 		payload := spec.KeptPayload(e.Payload)
@@ -264,6 +265,18 @@ func viewExplained(a explain.Agent) spec.AgentExplanation {
 		v.Now = &spec.EventVerdict{Outcome: spec.VerdictOutcome(n.Outcome), Detail: n.Why, Checks: each(n.Checks, viewCheck)}
 	}
 	return v
+}
+
+func viewDeed(d explain.Deed) spec.EventDeed {
+	return spec.EventDeed{
+		ExecutionID: string(d.Run), AgentID: string(d.Agent), AgentName: text(d.Name), Status: spec.ExecutionStatus(d.Status), Story: d.Story,
+	}
+}
+
+func viewCaused(e explain.Effect) spec.CausedEvent {
+	return spec.CausedEvent{
+		EventID: string(e.Event), EventType: e.Type, SourceProduct: e.Product, PublishedAt: whole(e.Published), ExecutionID: string(e.By), Depth: e.Depth,
+	}
 }
 
 // viewRecord shows a start rather than the refusal before it.

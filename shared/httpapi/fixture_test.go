@@ -252,7 +252,7 @@ func (w *fixture) wire(t *testing.T) {
 
 func (w *fixture) explanations(clock func() time.Time) *explain.Service {
 	return &explain.Service{
-		Agents: w.agents, Records: w.store, Journal: w.store, Tenants: w.store, Acts: w.store,
+		Agents: w.agents, Definitions: agent.Definitions{System: w.agents.System, Versions: w.store}, Records: w.store, Journal: w.store, Tenants: w.store, Acts: w.store,
 		Profiles: &client.Service{Store: w.store, Now: clock}, Rules: w.agents.Rules, Now: clock,
 	}
 }

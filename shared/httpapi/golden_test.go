@@ -250,6 +250,8 @@ func written() []golden {
 		{"with its payload", call{as: "viewer@org_a", what: "GET /api/events/" + receivedID + "/explain?event_type=psa:ticket.created"}, received},
 		{"at one agent", call{as: "read", what: "GET /api/events/" + receivedID + "/explain?at=2026-03-09T14:00:00Z&agent_id=" + agentID}, received},
 		{"of a run, without a journal", call{as: "read", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, started},
+		{"with what it did and caused", call{as: "viewer@org_a", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, startedAndFailed},
+		{"of an unknown type", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain?event_type=psa:ticket.creatd"}, received},
 		{"at an unknown agent", call{as: owner, what: "GET /api/events/" + receivedID + "/explain?agent_id=agent_none"}, received},
 		{"not kept", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain"}, received},
 		{"without a journal", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain"}, nil},
@@ -445,6 +447,23 @@ func started(t *testing.T, w *fixture) {
 	e := event.Event{ID: startedID, Org: "org_a", Product: "psa", Type: "ticket.created", Client: "client_2", Published: at, Payload: map[string]any{"priority": "p1"}}
 	x := execution.New(execution.Execution{ID: execution.ID("org_a", agentID, e), Org: "org_a", Agent: agentID, Version: 1, Trigger: e}, at.Add(time.Second))
 	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startedAndFailed stores a failed run of an event that the journal has.
+func startedAndFailed(t *testing.T, w *fixture) {
+	t.Helper()
+	journalled(t, w)
+	started(t, w)
+	x, steps, err := w.store.Execution(t.Context(), "org_a", execution.ID("org_a", agentID, event.Event{ID: startedID}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := execution.Failure{Code: "product_error", Message: "The product said no.", Step: "note"}
+	err = w.store.Commit(t.Context(), x.End(func(x execution.Execution) execution.Execution { return x.Fail(f, x.Created.Add(time.Second)) }, steps, false))
+	entry, _ := journal.Of(x.Trigger, 30, now)
+	if err := errors.Join(err, w.store.KeepEvent(t.Context(), "org_a", entry)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -306,7 +306,7 @@ func (w *Wire) Clients() *client.Service { return &client.Service{Store: w.Store
 // Explanations returns the service that explains events.
 func (w *Wire) Explanations() *explain.Service {
 	return &explain.Service{
-		Agents: w.Agents(), Records: w.Store(), Journal: w.Store(), Tenants: w.Store(), Acts: w.Store(),
+		Agents: w.Agents(), Definitions: w.Definitions(), Records: w.Store(), Journal: w.Store(), Tenants: w.Store(), Acts: w.Store(),
 		Profiles: w.Clients(), Rules: w.Rules(), Now: w.Now,
 	}
 }

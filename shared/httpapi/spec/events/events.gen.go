@@ -445,6 +445,27 @@ type CatalogAction struct {
 // Category The area of the business that an agent or an event type belongs to.
 type Category string
 
+// CausedEvent An event that one of the executions caused.
+type CausedEvent struct {
+	// EventID The id of the event.
+	EventID string `json:"event_id"`
+
+	// EventType The type of the event.
+	EventType string `json:"event_type"`
+
+	// SourceProduct The product that published the event.
+	SourceProduct string `json:"source_product"`
+
+	// PublishedAt When the product published the event.
+	PublishedAt time.Time `json:"published_at"`
+
+	// ExecutionID The execution that caused it.
+	ExecutionID string `json:"execution_id"`
+
+	// Depth The number of executions between a product's own event and this one.
+	Depth int `json:"depth"`
+}
+
 // EventCheck What one part of a definition says about an event.
 type EventCheck struct {
 	// Part The part.
@@ -509,6 +530,24 @@ type EventComparison struct {
 // EventComparisonContext Where the field is looked up.
 type EventComparisonContext string
 
+// EventDeed An execution that the event started.
+type EventDeed struct {
+	// ExecutionID The execution.
+	ExecutionID string `json:"execution_id"`
+
+	// AgentID Its agent.
+	AgentID string `json:"agent_id"`
+
+	// AgentName The name of the agent; null for a deleted one.
+	AgentName *string `json:"agent_name"`
+
+	// Status The status of an execution: `pending` (recorded, not started), `running`, `waiting_approval` (a gate waits for a decision), and the final statuses `completed`, `failed`, `cancelled`. An execution in a `wait` step is `running`.
+	Status ExecutionStatus `json:"status"`
+
+	// Story How it ended and why, or what it waits for. `GET /api/executions/{id}/story` tells all of it.
+	Story string `json:"story"`
+}
+
 // EventExplanation What became of an event at the agents of the organization.
 type EventExplanation struct {
 	// Event The event, as far as it is known.
@@ -519,6 +558,15 @@ type EventExplanation struct {
 
 	// MoreAgents Whether the organization has more agents than are listed; `agent_id` asks for one.
 	MoreAgents bool `json:"more_agents"`
+
+	// Did The executions of the listed agents that the event started, the oldest first.
+	Did []EventDeed `json:"did"`
+
+	// Caused The events that these executions caused, the oldest first.
+	Caused []CausedEvent `json:"caused"`
+
+	// CausedNote What `caused` leaves out or cannot know, in sentences; null when nothing.
+	CausedNote *string `json:"caused_note"`
 }
 
 // EventList All event types that match the query.
