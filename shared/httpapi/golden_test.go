@@ -96,6 +96,7 @@ func written() []golden {
 		{"an earlier version", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"version": 1, "event": {"payload": {"priority": "p2"}}}`}, changeScope},
 		{"the event of an execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "` + doneID + `"}}`}, nil},
 		{"empty ids", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "client_id": "", "execution_id": ""}}`}, nil},
+		{"a payload and null", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "execution_id": null}}`}, nil},
 		{"a missing execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "exec_NONE"}}`}, nil},
 		{"system", call{as: "member@org_b", what: "POST /api/agents/" + systemID + "/test", body: `{"at": "2026-03-09T14:00:00Z"}`}, nil},
 		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/" + agentID + "/test"}, nil},

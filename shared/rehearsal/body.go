@@ -93,30 +93,44 @@ func readEvent(q *Request, o input.Object) {
 			o.Fault(o.At("event"), `must be "sample" or an object with payload or execution_id`)
 		}
 	case map[string]any:
-		e := o.Object(o.At("event"), v)
-		q.Payload = object(e, "payload")
-		if s := e.OptionalText("execution_id", 1, 200); s != nil {
-			if *s != "" && !id.Valid("exec_", *s) {
-				e.Fault(e.At("execution_id"), "must be the id of an execution, like exec_01HXYZ")
-			}
-			q.Execution = id.Execution(*s)
-		}
-		if s := e.OptionalText("client_id", 1, 128); s != nil {
-			if *s != "" && !id.ValidExternal(*s) {
-				e.Fault(e.At("client_id"), "must have 1 to 128 printable ASCII characters without spaces and #")
-			}
-			q.Client = id.Client(*s)
-		}
-		if (q.Payload == nil) == (q.Execution == "") {
-			e.Fault(e.Path, "must have either payload or execution_id")
-		}
-		if q.Execution != "" && q.Client != "" {
-			e.Fault(e.At("client_id"), "cannot be given together with execution_id")
-		}
-		e.Done()
+		readGivenEvent(q, o.Object(o.At("event"), v))
 	default:
 		o.Fault(o.At("event"), `must be "sample" or an object with payload or execution_id`)
 	}
+}
+
+// readGivenEvent reads an event with a payload, or that of an execution: each has its
+// own fields, and null is a value of neither.
+func readGivenEvent(q *Request, e input.Object) {
+	payload, hasPayload := e.OptionalAny("payload")
+	execution, hasExecution := e.OptionalAny("execution_id")
+	client, hasClient := e.OptionalAny("client_id")
+	switch {
+	case hasPayload == hasExecution:
+		e.Fault(e.Path, "must have either payload or execution_id")
+	case hasPayload:
+		var isObject bool
+		if q.Payload, isObject = payload.(map[string]any); !isObject {
+			e.Fault(e.At("payload"), "must be an object, not %s", jsonvalue.Kind(payload))
+		}
+		if client != nil {
+			s := e.CheckText(e.At("client_id"), client, 1, 128)
+			if s != "" && !id.ValidExternal(s) {
+				e.Fault(e.At("client_id"), "must have 1 to 128 printable ASCII characters without spaces and #")
+			}
+			q.Client = id.Client(s)
+		}
+	default:
+		s := e.CheckText(e.At("execution_id"), execution, 1, 200)
+		if s != "" && !id.Valid("exec_", s) {
+			e.Fault(e.At("execution_id"), "must be the id of an execution, like exec_01HXYZ")
+		}
+		q.Execution = id.Execution(s)
+		if hasClient {
+			e.Fault(e.At("client_id"), "cannot be given together with execution_id")
+		}
+	}
+	e.Done()
 }
 
 func object(o input.Object, field string) map[string]any {

@@ -246,6 +246,53 @@ func TestAResultThatIsTooLargeIsRefused(t *testing.T) {
 	}
 }
 
+// An event has a payload or an execution; the document knows no null in the place of
+// either.
+func TestAnEventHasThePartsOfTheDocumentAndNoOthers(t *testing.T) {
+	t.Parallel()
+
+	for body, want := range map[string]string{
+		`{}`:                         "",
+		`{"event": null}`:            "",
+		`{"event": "sample"}`:        "",
+		`{"event": {"payload": {}}}`: "",
+		`{"event": {"payload": {}, "client_id": null}}`:            "",
+		`{"event": {"payload": {}, "client_id": "c"}}`:             "",
+		`{"event": {"execution_id": "exec_1"}}`:                    "",
+		`{"event": "newest"}`:                                      "event",
+		`{"event": {}}`:                                            "event",
+		`{"event": {"payload": {}, "execution_id": "exec_1"}}`:     "event",
+		`{"event": {"payload": {}, "execution_id": null}}`:         "event",
+		`{"event": {"payload": null, "execution_id": "exec_1"}}`:   "event",
+		`{"event": {"payload": null}}`:                             "event.payload",
+		`{"event": {"payload": []}}`:                               "event.payload",
+		`{"event": {"payload": {}, "client_id": ""}}`:              "event.client_id",
+		`{"event": {"payload": {}, "client_id": "a b"}}`:           "event.client_id",
+		`{"event": {"payload": {}, "client_id": 1}}`:               "event.client_id",
+		`{"event": {"execution_id": null}}`:                        "event.execution_id",
+		`{"event": {"execution_id": ""}}`:                          "event.execution_id",
+		`{"event": {"execution_id": "agent_1"}}`:                   "event.execution_id",
+		`{"event": {"execution_id": "exec_1", "client_id": null}}`: "event.client_id",
+		`{"event": {"payload": {}, "other": 1}}`:                   "event.other",
+	} {
+		doc, err := jsonvalue.Object([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &input.Reader{}
+		o := r.Object("", doc)
+		rehearsal.Read(o)
+		o.Done()
+		got := ""
+		for _, f := range r.Faults {
+			got += f.Path
+		}
+		if got != want {
+			t.Errorf("%s: faults %v, want one at %q", body, r.Faults, want)
+		}
+	}
+}
+
 func BenchmarkTestRun(b *testing.B) {
 	all, err := template.Load(template.Files, rules(b))
 	if err != nil {
