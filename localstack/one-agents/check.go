@@ -187,6 +187,9 @@ func (a *Agent) test(ctx context.Context, service *rehearsal.Service, d definiti
 	if q.Version > 0 || q.Definition != nil || q.Execution != "" {
 		t.Fault(t.At("request"), "must not have version, definition or execution_id: the file has the definition, and there are no executions")
 	}
+	if q.Recorded {
+		t.Fault(request.At("model"), "must not be recorded: there are no executions whose answers could be taken; give the answers by step")
+	}
 	if len(t.Faults) > before {
 		return
 	}

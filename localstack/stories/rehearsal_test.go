@@ -42,3 +42,29 @@ func TestATestRunShowsWhatAnAgentWouldDoAndDoesNothing(t *testing.T) {
 		t.Errorf("the template does %v", at(of, "effects"))
 	}
 }
+
+// A test run with recorded answers gets that of the run whose event it plays, and names
+// the run. A question that no run asked gets a simulated answer and a warning.
+func TestATestRunTakesTheAnswersOfEarlierRuns(t *testing.T) {
+	t.Parallel()
+
+	o := open(t).tenant(t)
+	a := o.agent(doc{
+		"id": "sort", "type": "ai_reason", "model": "quick", "prompt": "Sort {{ event_payload.ticket_id }}.",
+		"output_schema": doc{"type": "object", "required": []any{"word"}, "properties": doc{"word": doc{"type": "string"}}},
+	})
+	o.escalate()
+	run := o.run()
+	was := o.ends(run)
+	got := o.must(http.StatusOK, o.post("/api/agents/"+a+"/test", doc{"model": "recorded", "event": doc{"execution_id": run}}))
+	if text(got, "steps", 0, "source") != "recorded" || text(got, "steps", 0, "source_execution_id") != run || len(list(got, "warnings")) != 0 {
+		t.Errorf("the test run is %v", got)
+	}
+	if text(got, "steps", 0, "output", "word") != text(was, "steps", 0, "output", "word") {
+		t.Errorf("the answer is %v, want that of %v", at(got, "steps", 0, "output"), at(was, "steps", 0, "output"))
+	}
+	other := o.must(http.StatusOK, o.post("/api/agents/"+a+"/test", doc{"model": "recorded", "event": doc{"payload": doc{"ticket_id": "t-other"}}}))
+	if text(other, "steps", 0, "source") != "simulated" || text(other, "warnings", 0, "path") != "model.sort" {
+		t.Errorf("the test run of another question is %v", other)
+	}
+}

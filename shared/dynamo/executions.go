@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -369,7 +370,11 @@ func recorded(items []item) (*runItem, execution.Steps, error) {
 			}
 			continue
 		}
-		step, err := stepOf(textOf(i, "doc"))
+		var row stepItem
+		if err := attributevalue.UnmarshalMap(i, &row); err != nil {
+			return nil, nil, err
+		}
+		step, err := row.step()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -415,22 +420,49 @@ func (s *Store) Inline(end execution.Change) bool {
 type stepItem struct {
 	primary
 
-	Doc     string `dynamodbav:"doc"` // JSON
-	Attempt int64  `dynamodbav:"attempt"`
-	Ended   bool   `dynamodbav:"ended,omitempty"`
-	Expires int64  `dynamodbav:"expires,omitempty"`
+	Doc      string `dynamodbav:"doc"` // JSON
+	Attempt  int64  `dynamodbav:"attempt"`
+	Ended    bool   `dynamodbav:"ended,omitempty"`
+	Question []byte `dynamodbav:"q,omitempty"` // the digest, which has 13 bytes less here than in the document
+	Expires  int64  `dynamodbav:"expires,omitempty"`
+}
+
+// questionOf returns the digest of a question as an attribute; nil for none.
+func questionOf(digest string) ([]byte, error) {
+	if digest == "" {
+		return nil, nil
+	}
+	return base64.RawURLEncoding.DecodeString(digest)
+}
+
+// step returns the record of a step. An ended one has its attempt only here: nobody fences
+// it, so the attribute does not change.
+func (i stepItem) step() (execution.StepRecord, error) {
+	step, err := stepOf(i.Doc)
+	if step.Attempt == 0 {
+		step.Attempt = i.Attempt
+	}
+	if len(i.Question) > 0 {
+		step.QuestionDigest = base64.RawURLEncoding.EncodeToString(i.Question)
+	}
+	return step, err
 }
 
 // stepWrite records a step, unless it is recorded as ended or by a later
 // attempt.
 func stepWrite(x execution.Execution, step execution.StepRecord) write {
-	doc, err := toJSON(step)
+	brief := step
+	if brief.QuestionDigest = ""; brief.Status.Ended() {
+		brief.Attempt = 0
+	}
+	doc, err := toJSON(brief)
+	question, digestErr := questionOf(step.QuestionDigest)
 	w := put(stepItem{
 		primary: stepKey(x.Org, x.ID, step.ID), Doc: doc, Attempt: step.Attempt, Ended: step.Status.Ended(),
-		Expires: seconds(x.KeptUntil),
+		Question: question, Expires: seconds(x.KeptUntil),
 	}, "attribute_not_exists(pk) OR (attribute_not_exists(ended) AND attempt <= :attempt)",
 		map[string]any{":attempt": step.Attempt})
-	w.err = errors.Join(w.err, err)
+	w.err = errors.Join(w.err, err, digestErr)
 	return w
 }
 

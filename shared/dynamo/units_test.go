@@ -41,6 +41,7 @@ import (
 	"theoneagents.app/agents/shared/limit"
 	"theoneagents.app/agents/shared/meter"
 	"theoneagents.app/agents/shared/quota"
+	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -287,9 +288,10 @@ func answer() execution.StepRecord {
 	h := hold()
 	return execution.StepRecord{
 		ID: "classify_ticket", Kind: definition.AI, Status: execution.StepCompleted, Tries: 1, Attempt: 1, Charge: &h,
-		Usage:  &execution.Usage{Model: "anthropic.claude-sonnet", InputTokens: 812, OutputTokens: 211},
-		Output: map[string]any{"priority": "p1", "category": "network", "draft_response": strings.Repeat("We are on it. ", 20)},
-		Input:  map[string]any{"prompt": strings.Repeat("Classify the ticket. ", 10)},
+		QuestionDigest: step.Question{}.Digest(),
+		Usage:          &execution.Usage{Model: "anthropic.claude-sonnet", InputTokens: 812, OutputTokens: 211},
+		Output:         map[string]any{"priority": "p1", "category": "network", "draft_response": strings.Repeat("We are on it. ", 20)},
+		Input:          map[string]any{"prompt": strings.Repeat("Classify the ticket. ", 10)},
 
 		Started: start(), Ended: start().Add(843 * time.Millisecond),
 	}

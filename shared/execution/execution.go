@@ -616,6 +616,7 @@ type StepRecord struct {
 	Charge           *credit.Hold      `json:"charge,omitempty"`  // credits for the model's answer
 	Refused          bool              `json:"refused,omitempty"` // a model was called, and the tenant's schema or timeout left no answer
 	Usage            *Usage            `json:"usage,omitempty"`
+	QuestionDigest   string            `json:"pd,omitempty"`   // of the question that a model answered; empty in records from before it was kept
 	Case             *int              `json:"case,omitempty"` // the case that a branch took; -1 for else
 	Until            time.Time         `json:"until,omitzero"` // when a wait ends
 	Asked            time.Time         `json:"asked,omitzero"` // when the approval was first requested
@@ -625,7 +626,7 @@ type StepRecord struct {
 	ShownToApprovers *ShownToApprovers `json:"bound,omitempty"`  // set for gates
 	Started          time.Time         `json:"started,omitzero"`
 	Ended            time.Time         `json:"ended,omitzero"`
-	Attempt          int64             `json:"attempt"` // fencing token of the lease under which it was written
+	Attempt          int64             `json:"attempt,omitempty"` // fencing token of the lease under which it was written
 }
 
 // ShownToApprovers holds the values that a gate showed and that the run must

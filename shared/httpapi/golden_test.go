@@ -97,6 +97,8 @@ func written() []golden {
 		{"the event of an execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "` + doneID + `"}}`}, nil},
 		{"empty ids", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "client_id": "", "execution_id": ""}}`}, nil},
 		{"a payload and null", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "execution_id": null}}`}, nil},
+		{"recorded answers", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "recorded"}`}, nil},
+		{"an unknown model", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "newest"}`}, nil},
 		{"a missing execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "exec_NONE"}}`}, nil},
 		{"system", call{as: "member@org_b", what: "POST /api/agents/" + systemID + "/test", body: `{"at": "2026-03-09T14:00:00Z"}`}, nil},
 		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/" + agentID + "/test"}, nil},

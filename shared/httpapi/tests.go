@@ -25,10 +25,7 @@ type Stage struct {
 	Tenants   interface {
 		Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
 	}
-	Runs interface {
-		// Execution returns a run with its event, or execution.ErrNotFound.
-		Execution(ctx context.Context, org id.Org, exec id.Execution) (execution.Execution, execution.Steps, error)
-	}
+	Runs     rehearsal.Runs
 	Profiles interface {
 		// Profile returns the profile of a client; nil when it has none.
 		Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
@@ -153,9 +150,13 @@ func (g agents) test(ctx context.Context, body map[string]any, find func(rehears
 			return rehearsal.Result{}, fmt.Errorf("the profile of a test run: %w", err)
 		}
 	}
+	var recording *rehearsal.Recording
+	if q.Recorded {
+		recording = rehearsal.NewRecording(g.stage.Runs, who.Org, a.ID, q.Execution, g.Now())
+	}
 	result, err := g.stage.Rehearsal.Run(ctx, rehearsal.Play{
 		Org: who.Org, Plan: t.Plan, Settings: t.Settings, Agent: a.ID, Version: a.Version, System: a.Type == agent.System,
-		Definition: a.Definition, Event: e, Source: source, Client: profile, At: at, Answers: answers,
+		Definition: a.Definition, Event: e, Source: source, Client: profile, At: at, Answers: answers, Recording: recording,
 	})
 	if err != nil {
 		return rehearsal.Result{}, err

@@ -27,6 +27,7 @@ type Request struct {
 	At          time.Time      // when the event arrives; zero for now
 	answers     map[string]any
 	decisions   map[string]any
+	Recorded    bool // models answer as in earlier runs
 	model       map[string]any
 	fail        map[string]any
 	ignoreMatch bool
@@ -58,14 +59,26 @@ func Read(o input.Object) Request {
 	if s, ok := o.Get("at"); ok {
 		q.At = readTime(o, s)
 	}
-	if v, ok := o.Get("model"); ok && v != any("simulated") {
-		if q.model, ok = v.(map[string]any); !ok {
-			o.Fault(o.At("model"), `must be "simulated" or an object with answers by step`)
-		}
-	}
+	readModel(&q, o)
 	q.answers, q.fail, q.decisions = object(o, "replies"), object(o, "fail"), object(o, "decisions")
 	q.ignoreMatch = o.Bool("ignore_match")
 	return q
+}
+
+func readModel(q *Request, o input.Object) {
+	v, _ := o.Get("model")
+	switch v := v.(type) {
+	case nil:
+		return
+	case map[string]any:
+		q.model = v
+		return
+	case string:
+		if q.Recorded = v == string(Recorded); q.Recorded || v == string(Simulated) {
+			return
+		}
+	}
+	o.Fault(o.At("model"), `must be "simulated", "recorded" or an object with answers by step`)
 }
 
 // The years in which a test run may be: ids hold no time before 1970.

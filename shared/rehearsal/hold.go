@@ -25,15 +25,17 @@ import (
 
 // held are the ports to the outside. They keep every effect and reach no one.
 type held struct {
-	catalog catalog.Catalog
-	steps   map[id.Step]definition.Step
-	answers Answers
+	catalog   catalog.Catalog
+	steps     map[id.Step]definition.Step
+	answers   Answers
+	recording *Recording
 
 	mu       sync.Mutex
 	actions  []step.Command
 	messages []step.Message
 	order    []kept
 	sources  map[id.Step]Source
+	runs     map[id.Step]id.Execution // of recorded answers
 }
 
 // A kept is the place of an effect among those of its kind.
@@ -50,12 +52,16 @@ const (
 	Mock      Source = "mock"      // the request has it
 	Sample    Source = "sample"    // the catalogue's sample reply
 	Empty     Source = "empty"     // an empty reply: the catalogue does not know the action
+	Recorded  Source = "recorded"  // an earlier run got it for the same question
 	Simulated Source = "simulated" // made to fit the schema
 	Assumed   Source = "assumed"   // a decision of people
 )
 
-func newHeld(c catalog.Catalog, d definition.Definition, a Answers) *held {
-	h := &held{catalog: c, steps: map[id.Step]definition.Step{}, answers: a, sources: map[id.Step]Source{}}
+func newHeld(c catalog.Catalog, d definition.Definition, a Answers, r *Recording) *held {
+	h := &held{
+		catalog: c, steps: map[id.Step]definition.Step{}, answers: a, recording: r,
+		sources: map[id.Step]Source{}, runs: map[id.Step]id.Execution{},
+	}
 	definition.EachStep(d.Steps, func(s definition.Step) { h.steps[s.ID] = s })
 	return h
 }
@@ -151,6 +157,11 @@ func (h *held) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		}
 		return step.Answer{Text: jsonvalue.Canonical(v)}, nil
 	}
+	if h.recording != nil {
+		if found, err := h.recording.answer(ctx, q.Digest()); err != nil || found != nil {
+			return h.recorded(q, found), err
+		}
+	}
 	h.sources[q.Step] = Simulated
 	if q.Schema == nil {
 		return step.Answer{Text: fmt.Sprintf("The simulated answer of %s.", q.Step)}, nil
@@ -160,6 +171,20 @@ func (h *held) Ask(ctx context.Context, q step.Question) (step.Answer, error) {
 		return step.Answer{}, fmt.Errorf("schema of %s: %w", q.Step, err)
 	}
 	return step.Answer{Text: string(simulate.Answer(schema, nil))}, nil
+}
+
+// recorded returns a recorded answer as the model gave it; none for nil.
+func (h *held) recorded(q step.Question, found *recorded) step.Answer {
+	if found == nil {
+		return step.Answer{}
+	}
+	h.sources[q.Step], h.runs[q.Step] = Recorded, found.run
+	if q.Schema != nil {
+		return step.Answer{Text: jsonvalue.Canonical(found.output)}
+	}
+	output, _ := found.output.(map[string]any)
+	text, _ := output["text"].(string)
+	return step.Answer{Text: text}
 }
 
 // ---- people, time and the rest of the platform ----
@@ -257,4 +282,11 @@ func (st *stage) sourceOf(s execution.TraceEntry) Source {
 	st.held.mu.Lock()
 	defer st.held.mu.Unlock()
 	return st.sources[s.ID]
+}
+
+// runOf returns the run that got a step's answer, if it is recorded.
+func (st *stage) runOf(s execution.TraceEntry) id.Execution {
+	st.held.mu.Lock()
+	defer st.held.mu.Unlock()
+	return st.runs[s.ID]
 }

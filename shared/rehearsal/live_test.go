@@ -289,12 +289,13 @@ func random(r *rand.Rand) (map[string]any, answers) {
 }
 
 // A test run does what the live services would do with the same answers of the outside:
-// the same steps with the same outputs, and the same effects with the same parameters.
+// the same steps with the same outputs, and the same effects with the same parameters. It
+// does so too with the answers that the live run recorded.
 func TestATestRunEqualsTheLiveRun(t *testing.T) {
 	t.Parallel()
 
-	const definitions, enough = 100, 80
-	rules, played, acted := rules(t), 0, 0
+	const definitions, enough, answers = 100, 80, 10
+	rules, played, acted, recorded := rules(t), 0, 0, 0
 	for seed := range uint64(definitions) {
 		r := rand.New(rand.NewPCG(seed, 1)) // a seed repeats the definition
 		doc, a := random(r)
@@ -325,11 +326,27 @@ func TestATestRunEqualsTheLiveRun(t *testing.T) {
 			t.Fatalf("seed %d, %s: (-live +test)\n%s", seed, jsonvalue.Canonical(doc), diff)
 		}
 		played, acted = played+1, acted+len(got.Effects)
+		body["model"] = "recorded"
+		if text, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
+		again := playRecorded(t, d, string(text), world.Store)
+		if diff := cmp.Diff(wanted(t, trace, status, world.effects), had(t, again)); diff != "" {
+			t.Fatalf("seed %d with recorded answers, %s: (-live +test)\n%s", seed, jsonvalue.Canonical(doc), diff)
+		}
+		for _, s := range again.Steps {
+			if s.Kind != definition.AI || s.Status != execution.StepCompleted {
+				continue
+			}
+			if recorded++; *s.Source != string(rehearsal.Recorded) || s.Run == nil || *s.Run != string(world.started[0].Execution) {
+				t.Errorf("seed %d: the answer to %s is from %s of %v, want that of the live run", seed, s.ID, *s.Source, s.Run)
+			}
+		}
 	}
-	if played < enough || acted < enough {
-		t.Errorf("%d of %d definitions were valid, with %d effects", played, definitions, acted)
+	if played < enough || acted < enough || recorded < answers {
+		t.Errorf("%d of %d definitions were valid, with %d effects and %d recorded answers", played, definitions, acted, recorded)
 	}
-	t.Logf("%d definitions, %d effects", played, acted)
+	t.Logf("%d definitions, %d effects, %d recorded answers", played, acted, recorded)
 }
 
 func decoded(t *testing.T, v any) map[string]any {

@@ -7,8 +7,8 @@
 //
 //	products, senders   record the effect and answer with a reply of the request, the
 //	                    catalogue's sample, or nothing
-//	model               answers with an answer of the request or with one that fits the
-//	                    schema
+//	model               answers with an answer of the request, with the one that an earlier
+//	                    run got for the same question, or with one that fits the schema
 //	people              decide as the request says; otherwise they approve
 //	time                is the run's own and passes at once
 //
@@ -53,7 +53,8 @@ const (
 // ErrTooLong refuses a test run that exceeds a bound.
 var ErrTooLong = fault.New(fault.Invalid, "test_too_long", "The test run takes too long.")
 
-// A Play is all that a test run depends on: equal plays have equal results.
+// A Play is all that a test run depends on: equal plays have equal results. A play with a
+// recording depends on the runs too.
 type Play struct {
 	Org        id.Org
 	Plan       credit.Plan     // whose quotas of messages hold
@@ -67,6 +68,7 @@ type Play struct {
 	Client     map[string]any // the profile of the event's client; nil for none
 	At         time.Time      // when the event arrives
 	Answers    Answers
+	Recording  *Recording // answers the questions that Answers does not; nil for none
 }
 
 // Answers are the answers of the outside, as the request has them.
@@ -167,7 +169,7 @@ type stage struct {
 // is not charged.
 func (s *Service) stage(p Play) *stage {
 	return &stage{
-		Play: p, clock: newClock(p.At), held: newHeld(s.Rules.Catalog, p.Definition, p.Answers), service: s, store: memory.New(),
+		Play: p, clock: newClock(p.At), held: newHeld(s.Rules.Catalog, p.Definition, p.Answers, p.Recording), service: s, store: memory.New(),
 		facts: condition.Facts{Event: p.Event, Client: p.Client},
 	}
 }

@@ -37,6 +37,13 @@ func rules(t testing.TB) definition.Rules {
 // play plays a definition with a body.
 func play(t testing.TB, d definition.Definition, body string) rehearsal.Result {
 	t.Helper()
+	return playRecorded(t, d, body, nil)
+}
+
+// playRecorded plays a definition with a body; runs have the answers of models that the
+// body wants recorded.
+func playRecorded(t testing.TB, d definition.Definition, body string, runs rehearsal.Runs) rehearsal.Result {
+	t.Helper()
 	doc, err := jsonvalue.Object([]byte(body))
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +62,13 @@ func play(t testing.TB, d definition.Definition, body string) rehearsal.Result {
 		t.Fatal(faults)
 	}
 	s := &rehearsal.Service{Rules: rules}
+	var recording *rehearsal.Recording
+	if q.Recorded {
+		recording = rehearsal.NewRecording(runs, "org_a", "agent_1", q.Execution, noon)
+	}
 	result, err := s.Run(t.Context(), rehearsal.Play{
 		Org: "org_a", Plan: credit.Starter, Agent: "agent_1", Version: 1, Definition: d, Event: e, Source: source, Client: q.Profile, At: noon, Answers: answers,
+		Recording: recording,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -82,6 +82,7 @@ type Step struct {
 	Status   execution.StepStatus `json:"status"`
 	HeldBack bool                 `json:"held_back"` // it would have reached the outside
 	Source   *string              `json:"source"`    // of the answer; see Source
+	Run      *string              `json:"source_execution_id"`
 	Key      *string              `json:"idempotency_key"`
 	Input    any                  `json:"input"`
 	Output   any                  `json:"output"`
@@ -223,7 +224,7 @@ func (st *stage) checks() []Check {
 
 func (st *stage) step(s execution.TraceEntry) Step {
 	v := Step{
-		ID: s.ID, Kind: s.Kind, Name: text(s.Definition.Name), Status: s.Status, Source: text(st.sourceOf(s)),
+		ID: s.ID, Kind: s.Kind, Name: text(s.Definition.Name), Status: s.Status, Source: text(st.sourceOf(s)), Run: text(st.runOf(s)),
 		Input: s.Input, Output: s.Output, Error: failureOf(s.Error), Attempts: s.Tries, Credits: s.Credits(),
 	}
 	if v.HeldBack = (s.Kind == definition.Action || s.Kind == definition.Notification) && s.Tries > 0; v.HeldBack {
@@ -285,6 +286,9 @@ func asks(on string) bool {
 func (st *stage) warnings(trace execution.Trace) []fault.Detail {
 	all := []fault.Detail{}
 	for _, s := range trace {
+		if st.recording != nil && st.sourceOf(s) == Simulated {
+			all = append(all, fault.Detail{Path: "model." + string(s.ID), Message: st.recording.missing()})
+		}
 		switch source := st.sourceOf(s); {
 		case source == Sample && st.Definition.Mentions("steps."+string(s.ID)+"."):
 			all = append(all, fault.Detail{Path: "replies." + string(s.ID), Message: "Later steps read the reply, which is the catalogue's sample."})

@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +31,15 @@ type Question struct {
 	Schema     map[string]any // JSON schema of the answer; nil: any text
 	Fallback   bool           // use the tier's fallback model, if it has one
 	Correction *Correction
+}
+
+// Digest returns the digest of the question as a model reads it: equal questions have
+// equal digests, whichever run and step ask them. Its 22 characters are part of stored
+// steps.
+func (q Question) Digest() string {
+	const bytes = 16
+	sum := id.Hash(string(q.Tier), q.System, q.Prompt, jsonvalue.Canonical(q.Data), jsonvalue.Canonical(q.Schema))
+	return base64.RawURLEncoding.EncodeToString(sum[:bytes])
 }
 
 // A Correction shows a model the error in its first answer.
@@ -90,7 +100,7 @@ func (s *Service) askModel(ctx context.Context, t Task) (execution.StepRecord, e
 		result.Input = map[string]any{"model": string(tier), "data": Shown(q.Data), "cut": cutNote(cut, tier)}
 	}
 	if result.Status == execution.StepCompleted {
-		result.Charge = &hold
+		result.Charge, result.QuestionDigest = &hold, q.Digest()
 	}
 	return result, nil
 }

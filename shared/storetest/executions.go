@@ -256,8 +256,8 @@ func steps() []promise {
 			},
 			Error:  &execution.Failure{Code: "c", Message: "m", Step: name},
 			Charge: &credit.Hold{Month: month, Tier: credit.Quick, Amount: 5},
-			Usage:  &execution.Usage{Model: "m", InputTokens: 1, OutputTokens: 2},
-			Until:  day(), Asked: day(), Started: day(), Ended: day().Add(1234567),
+			Usage:  &execution.Usage{Model: "m", InputTokens: 1, OutputTokens: 2}, QuestionDigest: "VXjvfFPbzAn7lBHKZ1x_sA",
+			Until: day(), Asked: day(), Started: day(), Ended: day().Add(1234567),
 		}
 	}
 	return []promise{

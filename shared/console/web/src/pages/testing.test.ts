@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Schema } from "../door.ts";
-import { bodyOf, gatesOf, payloadFault, type Trial, verdictOf } from "./testing.ts";
+import { asksModels, bodyOf, gatesOf, payloadFault, type Trial, verdictOf } from "./testing.ts";
 
-const trial: Trial = { source: "sample", run: "", payload: "", decisions: {}, anyway: false };
+const trial: Trial = { source: "sample", run: "", payload: "", model: "simulated", decisions: {}, anyway: false };
 
 test("gates are found in branches too, in the order of the definition", () => {
 	const gate = (id: string, name?: string) => ({ id, name, type: "approval_gate" });
@@ -22,6 +22,15 @@ test("gates are found in branches too, in the order of the definition", () => {
 	assert.deepEqual(gatesOf("no list"), []);
 });
 
+test("a step that asks a model is found in branches too", () => {
+	assert.equal(
+		asksModels([{ type: "wait" }, { type: "branch", cases: [{ steps: [] }], else: [{ type: "ai_reason" }] }]),
+		true,
+	);
+	assert.equal(asksModels([{ type: "wait" }]), false);
+	assert.equal(asksModels(null), false);
+});
+
 test("a payload is an object, and a fault says what is wrong", () => {
 	assert.equal(payloadFault('{"a": 1}'), "");
 	assert.match(payloadFault("[1]"), /must be an object/);
@@ -33,7 +42,7 @@ test("a payload is sent with all digits, and only decisions that differ are sent
 	const digits = '{"n": 12345678901234567890.10}';
 	assert.equal(
 		bodyOf({ ...trial, source: "payload", payload: digits, decisions: { a: "approved", b: "denied" }, anyway: true }),
-		`{"event": {"payload": ${digits}}, "decisions": {"b":"denied"}, "ignore_match": true}`,
+		`{"event": {"payload": ${digits}}, "model": "simulated", "decisions": {"b":"denied"}, "ignore_match": true}`,
 	);
 	assert.deepEqual(JSON.parse(bodyOf({ ...trial, source: "execution", run: 'x"}' })).event, { execution_id: 'x"}' });
 	assert.equal(JSON.parse(bodyOf(trial)).event, "sample");

@@ -5,6 +5,8 @@ import { counted, outcomes, plain, reasons, state, type Tone, word } from "../wo
 
 export type Source = "sample" | "execution" | "payload";
 
+export type Model = "simulated" | "recorded";
+
 /** A Trial is what a person has chosen to play. */
 export interface Trial {
 	source: Source;
@@ -12,6 +14,8 @@ export interface Trial {
 	run: string;
 	/** The payload as the person wrote it, for the source `payload`. */
 	payload: string;
+	/** Where the answers of models come from. */
+	model: Model;
 	/** What people decide, by gate; approved without an entry. */
 	decisions: Readonly<Record<string, Schema["TestDecision"]>>;
 	/** Whether an event is played that does not start the agent. */
@@ -24,15 +28,26 @@ export interface Gate {
 	name: string;
 }
 
-/** gatesOf returns the approval gates among steps, those of branches too, in order. */
-export function gatesOf(steps: unknown): Gate[] {
+/** stepsOf returns all steps, those of branches too, in order. */
+function stepsOf(steps: unknown): Record<string, unknown>[] {
 	return list(steps).flatMap((step) => {
 		if (typeof step !== "object" || step === null) return [];
-		const { type, id, name, cases, else: otherwise } = step as Record<string, unknown>;
-		if (type === "approval_gate") return [{ id: text(id), name: text(name) || text(id) }];
-		const inner = list(cases).map((c) => (typeof c === "object" && c !== null ? (c as { steps?: unknown }).steps : []));
-		return [...inner, otherwise].flatMap(gatesOf);
+		const one = step as Record<string, unknown>;
+		const inner = list(one.cases).map((c) =>
+			typeof c === "object" && c !== null ? (c as { steps?: unknown }).steps : [],
+		);
+		return [one, ...[...inner, one.else].flatMap(stepsOf)];
 	});
+}
+
+/** asksModels says whether a model may be asked in one of the steps. */
+export const asksModels = (steps: unknown) => stepsOf(steps).some((s) => s.type === "ai_reason");
+
+/** gatesOf returns the approval gates among steps, those of branches too, in order. */
+export function gatesOf(steps: unknown): Gate[] {
+	return stepsOf(steps)
+		.filter((s) => s.type === "approval_gate")
+		.map(({ id, name }) => ({ id: text(id), name: text(name) || text(id) }));
 }
 
 /** payloadFault says why a text is no payload; empty when it is one. */
@@ -56,7 +71,7 @@ export function bodyOf(trial: Trial): string {
 				? JSON.stringify({ execution_id: trial.run })
 				: '"sample"';
 	const decisions = Object.fromEntries(Object.entries(trial.decisions).filter(([, d]) => d !== "approved"));
-	return `{"event": ${event}, "decisions": ${JSON.stringify(decisions)}, "ignore_match": ${trial.anyway}}`;
+	return `{"event": ${event}, "model": ${JSON.stringify(trial.model)}, "decisions": ${JSON.stringify(decisions)}, "ignore_match": ${trial.anyway}}`;
 }
 
 /** A Verdict is what a test run says first. */
@@ -114,6 +129,7 @@ export const origins: Readonly<Record<string, string>> = {
 	mock: "an answer of this test",
 	sample: "the sample reply of the catalogue",
 	empty: "an empty reply, since the catalogue has no sample",
+	recorded: "as an earlier run got it",
 	simulated: "made up to fit the schema; no model was asked",
 	assumed: "assumed; no person was asked",
 };

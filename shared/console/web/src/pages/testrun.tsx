@@ -21,7 +21,7 @@ import { ago, duration, moment } from "../time.ts";
 import { channels, counted, listed, plain, risks, state, stepStates, stepTypes, word } from "../words.ts";
 import { conditionOf, span } from "./describing.ts";
 import { nameOf } from "./telling.ts";
-import { bodyOf, gatesOf, origins, payloadFault, type Source, verdictOf } from "./testing.ts";
+import { asksModels, bodyOf, gatesOf, type Model, origins, payloadFault, type Source, verdictOf } from "./testing.ts";
 
 type Result = Schema["TestResult"];
 
@@ -69,6 +69,7 @@ function Form({ agent, played, onPlayed }: FormProps) {
 	const [run, setRun] = useFilter("run");
 	const own = useSignal(false);
 	const payload = useSignal("");
+	const model = useSignal<Model>("simulated");
 	const decisions = useSignal<Readonly<Record<string, Schema["TestDecision"]>>>({});
 	const anyway = useSignal(false);
 	const wrong = useSignal("");
@@ -86,7 +87,14 @@ function Form({ agent, played, onPlayed }: FormProps) {
 			field.current?.focus();
 			return;
 		}
-		const body = bodyOf({ source, run, payload: payload.value, decisions: decisions.value, anyway: anyway.value });
+		const body = bodyOf({
+			source,
+			run,
+			payload: payload.value,
+			model: model.value,
+			decisions: decisions.value,
+			anyway: anyway.value,
+		});
 		const text = (await take(
 			api.POST("/api/agents/{id}/test", {
 				params: { path: { id: agent.id } },
@@ -157,6 +165,22 @@ function Form({ agent, played, onPlayed }: FormProps) {
 							{wrong.value}
 						</span>
 					)}
+				</label>
+			)}
+			{asksModels(agent.steps) && (
+				<label class="labelled" htmlFor={`${id}model`}>
+					Models answer
+					<select
+						class="field"
+						id={`${id}model`}
+						value={model.value}
+						onChange={(e) => {
+							model.value = e.currentTarget.value as Model;
+						}}
+					>
+						<option value="simulated">with made-up words that fit</option>
+						<option value="recorded">as in earlier runs, where they were asked the same</option>
+					</select>
 				</label>
 			)}
 			{gates.map((gate) => (
@@ -340,6 +364,12 @@ function Step({ step }: { step: Schema["TestStep"] }) {
 					{word(stepTypes, step.step_type, plain)}
 					{step.credits > 0 && ` · ${counted(step.credits, "credit")}`}
 					{step.source && ` · ${word<string>(origins, step.source, plain)}`}
+					{step.source_execution_id && (
+						<>
+							{" "}
+							(<a href={`/runs/${encodeURIComponent(step.source_execution_id)}`}>that run</a>)
+						</>
+					)}
 				</span>
 			</p>
 			{step.error && <Quote text={step.error.message} by={`Why it fails · ${step.error.code}`} />}
