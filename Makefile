@@ -37,15 +37,16 @@ sources := go.mod go.sum $(shell find events functions infra localstack shared \
 web := shared/console/web
 pages := $(shell find $(web) -type f ! -name '*.gen.*' ! -name '*.test.ts' 2>/dev/null)
 
-# The linters run all checks of go vet.
-test := go test -vet=off
+# The linters run all checks of go vet. Without its table of symbols a test's program is
+# linked in half the time; a panic names its functions and lines all the same.
+test := go test -vet=off -ldflags=-s
 
 # The race detector runs in the rooms whose code or tests start a goroutine. In the
 # others it would find nothing, make exhaustive tests five times slower, and compile the
-# clients of AWS and of the model once more. The stories and the crash test talk to
-# other processes; the store's tests need an emulator, and test-store runs them; wire
-# starts one goroutine, which reads a secret once.
-concurrent := $(filter-out localstack/stories localstack/crash shared/dynamo shared/wire,$(shell \
+# clients of AWS once more. The stories, the crash test and the measurement talk to other
+# processes; the store's tests need an emulator, and test-store runs them; edge starts its
+# only goroutine in main, and wire one, which reads a secret once.
+concurrent := $(filter-out localstack/stories localstack/crash localstack/bench localstack/edge shared/dynamo shared/wire,$(shell \
 	grep -rlE --include=*.go '\bgo func|\.Go\b|^[[:space:]]+go [a-z]' events functions localstack shared | xargs -n1 dirname | sort -u))
 # The race detector needs cgo and a C compiler.
 race := $(if $(shell command -v cc),-race)
@@ -145,8 +146,8 @@ staged:
 # The longest phases come first, so that both processors are busy until the end.
 phases := test-unit test-stories lint simulate test-console test-contract fuzz test-store test-dynamodb-local lint-api lint-infra lint-console test-launcher
 
-test: check ## run all checks, two at a time, and print a table of their seconds [JOBS=2]
-	@JOBS=$(call given,JOBS,2) .ci/phases build -- $(phases)
+test: check ## run all checks, three at a time, and print a table of their seconds [JOBS=3]
+	@JOBS=$(call given,JOBS,3) .ci/phases build -- $(phases)
 
 test-unit: ## run the unit tests, which need no emulator
 	$(say) "unit tests"
@@ -171,7 +172,7 @@ instrument := $(foreach code,theoneagents.app/agents github.com/go-json-experime
 fuzz: ## run every fuzz test; findings are kept in testdata/fuzz [TRIES=10000]
 	$(say) "fuzz tests"
 	@set -e; mkdir -p .local/fuzz; packages=$$(grep -rl --include='*_test.go' '^func Fuzz' shared | xargs -n1 dirname | sort -u); \
-	$(test) -c -o .local/fuzz/ -ldflags='-s -w' $(instrument) $$(printf './%s ' $$packages); \
+	$(test) -c -o .local/fuzz/ $(instrument) $$(printf './%s ' $$packages); \
 	for package in $$packages; do \
 		run=$(CURDIR)/.local/fuzz/$$(basename $$package).test; \
 		for name in $$($$run -test.list '^Fuzz'); do \

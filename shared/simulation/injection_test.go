@@ -29,7 +29,10 @@ func TestAModelThatObeysAnAttackerDoesNothingElse(t *testing.T) {
 		t.Fatalf("%d injections, want %d", len(all), least)
 	}
 	t.Logf("%d injections of %d kinds in %d carriers", len(all), len(families()), len(carriers()))
-	for _, in := range all {
+	for n, in := range all {
+		if findsRaces() && n%4 != 0 {
+			continue // each has the same goroutines
+		}
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, in.happens)
