@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -284,7 +285,7 @@ func (f *fixture) receives(eventType, ticket string, cause id.Execution) id.Even
 	f.Helper()
 	f.made++
 	e := event.Event{
-		ID: id.Event("evt_" + id.Derive(f.now, fmt.Sprint(f.made))), Product: "psa", Type: eventType, Org: org, Published: f.now,
+		ID: id.Event("evt_" + id.Derive(f.now, strconv.Itoa(f.made))), Product: "psa", Type: eventType, Org: org, Published: f.now,
 		Payload: map[string]any{"ticket_id": ticket, "priority": "p3"},
 	}
 	if cause != "" {
