@@ -131,7 +131,9 @@ func (g executions) ListExecutions(
 }
 
 func readGetExecution(in *request) spec.GetExecutionRequestObject {
-	return spec.GetExecutionRequestObject{ID: in.execution()}
+	return spec.GetExecutionRequestObject{ID: in.execution(), Params: spec.GetExecutionParams{
+		Include: oneOf[spec.GetExecutionParamsInclude](in, "include", []spec.GetExecutionParamsInclude{spec.Story}),
+	}}
 }
 
 // GetExecution implements the contract.
@@ -151,6 +153,10 @@ func (g executions) GetExecution(
 		return nil, err
 	}
 	view.RetriedAs = text(again)
+	if q.Params.Include != nil {
+		told := g.story(x, t, value(view.AgentName))
+		view.Story = &told
+	}
 	return spec.GetExecution200JSONResponse(view), nil
 }
 
@@ -170,12 +176,14 @@ func (g executions) GetExecutionStory(
 	if err != nil {
 		return nil, err
 	}
-	r := story.Run{Execution: x, Trace: t, Agent: names[x.Agent], Subject: g.subject(x)}
-	return spec.GetExecutionStory200JSONResponse{Lines: each(r.Lines(), viewLine)}, nil
+	return spec.GetExecutionStory200JSONResponse{Lines: g.story(x, t, names[x.Agent])}, nil
 }
 
-func viewLine(l story.Line) spec.StoryLine {
-	return spec.StoryLine{At: whole(l.At), Text: l.Text, StepID: text(l.Step)}
+func (g executions) story(x execution.Execution, t execution.Trace, agentName string) []spec.StoryLine {
+	r := story.Run{Execution: x, Trace: t, Agent: agentName, Subject: g.subject(x)}
+	return each(r.Lines(), func(l story.Line) spec.StoryLine {
+		return spec.StoryLine{At: whole(l.At), Text: l.Text, StepID: text(l.Step)}
+	})
 }
 
 func readCancelExecution(in *request) spec.CancelExecutionRequestObject {

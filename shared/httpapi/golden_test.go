@@ -191,6 +191,8 @@ func written() []golden {
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions?limit=1"}, passOver},
 
 		{"completed", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID}, nil},
+		{"with its story", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID + "?include=story"}, nil},
+		{"with something unknown", call{as: "viewer@org_a", what: "GET /api/executions/" + doneID + "?include=all"}, nil},
 		{"failed", call{as: "viewer@org_a", what: "GET /api/executions/" + failedID}, nil},
 		{"waiting", call{as: "viewer@org_a", what: "GET /api/executions/" + askingID}, nil},
 		{"passed over", call{as: "viewer@org_a", what: "GET /api/executions/" + passedID}, passOver},

@@ -274,12 +274,15 @@ func lower(sentence string) string { return strings.ToLower(sentence[:1]) + sent
 // Clock returns a time as sentences show it.
 func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// lasting returns a duration in its two largest units.
+// lasting returns a duration in its two largest units, and a few seconds exactly.
 func lasting(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
-	const day = 24 * time.Hour
+	const few, tenth, day = 10 * time.Second, 100 * time.Millisecond, 24 * time.Hour
+	if d < few {
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Truncate(tenth).Seconds()), ".0") + " s"
+	}
 	units := []struct {
 		size time.Duration
 		name string
@@ -294,5 +297,5 @@ func lasting(d time.Duration) string {
 		}
 		return text
 	}
-	return "0 s"
+	return "" // it is longer than a second
 }

@@ -142,6 +142,21 @@ func (e StepType) Valid() bool {
 	}
 }
 
+// Defines values for GetExecutionParamsInclude.
+const (
+	Story GetExecutionParamsInclude = "story"
+)
+
+// Valid indicates whether the value is a known member of the GetExecutionParamsInclude enum.
+func (e GetExecutionParamsInclude) Valid() bool {
+	switch e {
+	case Story:
+		return true
+	default:
+		return false
+	}
+}
+
 // Actor The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
 type Actor = string
 
@@ -290,6 +305,9 @@ type ExecutionDetail struct {
 
 	// RetriedAs The newest execution that retries this one; null without one.
 	RetriedAs *string `json:"retried_as"`
+
+	// Story The lines of the story, as in `GET /api/executions/{id}/story`; null unless the request has `include=story`.
+	Story *[]StoryLine `json:"story"`
 }
 
 // ExecutionList A page of executions, newest first.
@@ -509,9 +527,15 @@ type ListExecutionsParams struct {
 
 // GetExecutionParams defines parameters for GetExecution.
 type GetExecutionParams struct {
+	// Include What else the answer has.
+	Include *GetExecutionParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
 	// IfNoneMatch The `ETag` of an earlier response. If the response would be the same again, it is 304 without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
+
+// GetExecutionParamsInclude defines parameters for GetExecution.
+type GetExecutionParamsInclude string
 
 // GetExecutionStoryParams defines parameters for GetExecutionStory.
 type GetExecutionStoryParams struct {
