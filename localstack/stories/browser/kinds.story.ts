@@ -45,7 +45,7 @@ async function house(s: Stage): Promise<House> {
 		"/runs",
 		`/runs/${failed}`,
 		`/runs/${approval.execution_id}?tab=event`,
-		`/runs/${failed}?tab=history`,
+		`/runs/${failed}?tab=definition`,
 		"/agents",
 		`/agents/${agent}`,
 		`/agents/${agent}/definition`,

@@ -25,6 +25,10 @@ story("a run is watched from its start over the approval to its end, and what is
 	const approval = await org.approval();
 	await org.call("POST", `/api/approvals/${approval.id}/decision`, { decision: "approved" });
 	await ann.sees(/^Completed in/);
+	const told = ann.page.getByRole("region", { name: "The story" }).getByRole("listitem");
+	await told.filter({ hasText: /^.*psa published ticket\.escalated/ }).waitFor();
+	await told.filter({ hasText: /approved at “/ }).waitFor();
+	await told.filter({ hasText: /The run completed after/ }).waitFor();
 	await ann.page.getByRole("region", { name: "Step Write it down" }).waitFor();
 	assert.match(ann.page.url(), /step=note/);
 	await ann.shots("run-completed");
@@ -41,6 +45,13 @@ story("a failed run explains itself in its first line, and a retry says what hap
 	await ann.open(`/runs/${id}`);
 	await ann.sees("Failed at Write it down");
 	await ann.sees("Nothing after it ran.");
+	const told = ann.page.getByRole("region", { name: "The story" }).getByRole("listitem");
+	await told.filter({ hasText: /Write it down” failed after \d tries: “/ }).waitFor();
+	await told
+		.filter({ hasText: /failed after/ })
+		.getByRole("link", { name: "Show the step note" })
+		.click();
+	await ann.page.getByRole("region", { name: "Step Write it down" }).waitFor();
 	assert.equal(await ann.page.locator("img").count(), 0, "the subject is no markup");
 	await ann.shots("run-failed");
 	await ann.button("Retry…").click();

@@ -1,6 +1,6 @@
 // Why an event did or did not start anything, from the event and from the agent.
 import assert from "node:assert/strict";
-import { eventually, note, story } from "./kit.ts";
+import { eventually, note, phone, story } from "./kit.ts";
 
 const trigger = {
 	type: "bus_event",
@@ -67,6 +67,26 @@ story("an event that started a run leads to it, and an unknown one says so", asy
 	ann.expected.add(404);
 	await ann.open("/events/evt_01HXYZ00000000000000000000");
 	await ann.heading("Nothing is known of this event").waitFor();
+});
+
+story("the page of an event tells what its runs did and caused", async (s) => {
+	const org = await s.org();
+	await org.call("PATCH", "/api/settings", { journal_days: 7 });
+	await org.rules("_products", { product: "psa", action: "add_note", status: 400 });
+	await org.agent([note()], { name: "P1 desk", trigger });
+	await org.escalate();
+	const run = String((await org.runs())[0]?.id);
+	await org.reaches(run, "failed");
+	const vic = await s.person(org, "user_vic", "viewer", { size: phone });
+	await vic.open(`/runs/${run}?tab=event`);
+	await vic.link("What it was at all agents").click();
+	await vic.sees("It started one run.");
+	await vic.sees(/^The run failed at the step “note” \(product_error\)/);
+	const caused = vic.page.getByRole("region", { name: "What it caused" });
+	await caused.getByRole("link", { name: "P1 desk" }).waitFor();
+	await vic.shots("why-caused");
+	await caused.getByRole("link", { name: "agents:execution.failed" }).click();
+	await vic.page.waitForURL(/type=agents%3Aexecution\.failed/);
 });
 
 story("a back-test says how often an agent would have started, and leads to the events", async (s) => {

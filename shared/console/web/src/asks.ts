@@ -30,9 +30,10 @@ export const approvalAsk = (id: string): Ask<Schema["Approval"]> => ({
 	pace: paces.approval,
 });
 
+/** A run with its story. What a cancellation or a retry answers has none until the next question. */
 export const runAsk = (id: string, when = true): Ask<Schema["ExecutionDetail"]> => ({
 	key: keys.run(id),
-	ask: () => take(api.GET("/api/executions/{id}", { params: { path: { id } } })),
+	ask: () => take(api.GET("/api/executions/{id}", { params: { path: { id }, query: { include: "story" } } })),
 	pace: paces.run,
 	when,
 });

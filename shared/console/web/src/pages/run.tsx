@@ -1,4 +1,4 @@
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { keys, runAsk, versionAsk } from "../asks.ts";
 import type { Schema } from "../door.ts";
@@ -21,7 +21,7 @@ import { duration, second } from "../time.ts";
 import { counted, executionStates, models, plain, state, stepStates, stepTypes, word } from "../words.ts";
 import { hrefOf } from "./explaining.ts";
 import { Cancel, Retry } from "./runacts.tsx";
-import { depthsOf, firstStep, historyOf, nameOf, sentencesOf, sentOf, tell, whySkipped } from "./telling.ts";
+import { depthsOf, firstStep, nameOf, sentencesOf, sentOf, tell, whySkipped } from "./telling.ts";
 import { waterfall } from "./waterfall.ts";
 
 type Run = Schema["ExecutionDetail"];
@@ -31,7 +31,6 @@ const tabs = [
 	["", "Steps"],
 	["event", "Event"],
 	["definition", "Definition"],
-	["history", "History"],
 ] as const;
 
 /** One run: what happened, why, and what to do about it. */
@@ -123,17 +122,55 @@ function Open({ run, live }: { run: Run; live: Parameters<typeof Live>[0]["of"] 
 				{telling.more && <p class="meta">{telling.more}</p>}
 				<Leads run={run} />
 			</section>
+			<Story run={run} />
 			<Tabs name="tab" label="Parts of the run" options={tabs} path={`/runs/${run.id}`} />
-			{tab === "event" ? (
-				<Event run={run} />
-			) : tab === "definition" ? (
-				<Definition run={run} />
-			) : tab === "history" ? (
-				<History run={run} />
-			) : (
-				<Steps run={run} />
-			)}
+			{tab === "event" ? <Event run={run} /> : tab === "definition" ? <Definition run={run} /> : <Steps run={run} />}
 		</Page>
+	);
+}
+
+/** The lines of a story that a page shows before one asks for all. */
+const mostLines = 12;
+
+/** The story tells the run in the sentences of the API, before its steps. */
+function Story({ run }: { run: Run }) {
+	const [whole, setWhole] = useState(false);
+	const told = useRef(run.story);
+	told.current = run.story ?? told.current;
+	const lines = told.current;
+	if (!lines) return <Loading what="the story" rows={4} />;
+	const shown = whole ? lines : lines.slice(0, mostLines);
+	return (
+		<section class="story" aria-labelledby="story">
+			<h2 id="story">The story</h2>
+			<ol>
+				{shown.map((line, n) => (
+					<li key={n}>
+						<When at={line.at} as="seconds" />
+						<p>
+							<Said text={line.text} most={2000} />
+							{line.step_id && (
+								<>
+									{" "}
+									<a
+										class="meta"
+										href={`/runs/${run.id}?step=${encodeURIComponent(line.step_id)}`}
+										aria-label={`Show the step ${line.step_id}`}
+									>
+										step
+									</a>
+								</>
+							)}
+						</p>
+					</li>
+				))}
+			</ol>
+			{shown.length < lines.length && (
+				<button type="button" class="link" onClick={() => setWhole(true)}>
+					Show all {lines.length} lines
+				</button>
+			)}
+		</section>
 	);
 }
 
@@ -482,26 +519,5 @@ function Definition({ run }: { run: Run }) {
 			</p>
 			<Json value={answer.data} label={`Version ${run.agent_version}`} />
 		</section>
-	);
-}
-
-function History({ run }: { run: Run }) {
-	return (
-		<ol class="history">
-			{historyOf(run).map((m, n) => (
-				<li key={n}>
-					<When at={m.at} as="seconds" />
-					<span>
-						{m.href ? <a href={m.href}>{m.text}</a> : <bdi>{m.text}</bdi>}
-						{m.by && (
-							<>
-								{" by "}
-								<bdi>{m.by}</bdi>
-							</>
-						)}
-					</span>
-				</li>
-			))}
-		</ol>
 	);
 }

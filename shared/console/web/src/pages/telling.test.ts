@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Schema } from "../door.ts";
 import { previewOf } from "./retrying.ts";
-import { depthsOf, firstStep, hasEffect, historyOf, sentOf, tell, whySkipped } from "./telling.ts";
+import { depthsOf, firstStep, hasEffect, sentOf, tell, whySkipped } from "./telling.ts";
 
 type Run = Schema["ExecutionDetail"];
 type Step = Schema["StepTrace"];
@@ -48,6 +48,7 @@ function run(more: Partial<Run>): Run {
 		cancelled_by: null,
 		retry_of: null,
 		retried_as: null,
+		story: null,
 		trigger_event: {
 			id: "evt_1",
 			event_type: "ticket.created",
@@ -150,27 +151,6 @@ test("what a product or a model put in the place of recipients is no recipient",
 		{ recipient: "a", status: "sent", reason: "" },
 	]);
 	assert.deepEqual(sentOf("x"), []);
-});
-
-test("the history is in order, from the event to the end", () => {
-	const texts = historyOf(
-		run({
-			steps: [
-				step("gate", {
-					step_type: "approval_gate",
-					output: { decision: "approved", decided_by: "user_ann" },
-					completed_at: at(20),
-				}),
-			],
-		}),
-	).map((m) => m.text);
-	assert.deepEqual(texts, [
-		"psa published ticket.created",
-		"Dispatch was started",
-		"Gate began",
-		"Gate was approved",
-		"The run completed",
-	]);
 });
 
 test("a definition tells how deep the steps of branches are", () => {

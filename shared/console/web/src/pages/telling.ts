@@ -1,7 +1,6 @@
-// What a run says about itself: its first line, why a step was skipped, and what happened
-// when. Pure rules over the trace.
+// A run in a few words: its first line, why a step was skipped, and which messages were
+// sent. Pure rules over the trace. The API tells the whole story.
 import type { Schema } from "../door.ts";
-import { isOpen } from "../paces.ts";
 import { duration } from "../time.ts";
 import { counted, plain, reasons } from "../words.ts";
 
@@ -144,53 +143,6 @@ export function sentOf(output: unknown): Sent[] {
 			? [{ recipient, status: String(status ?? ""), reason: typeof reason === "string" ? reason : "" }]
 			: [];
 	});
-}
-
-/** A Moment is a line of a run's history. */
-export interface Moment {
-	at: string;
-	text: string;
-	by?: string;
-	href?: string;
-}
-
-/** historyOf lists what happened, the oldest first. */
-export function historyOf(run: Run): Moment[] {
-	const event = run.trigger_event;
-	const all: Moment[] = [
-		{ at: event.published_at, text: `${event.source_product} published ${event.event_type}` },
-		run.retry_of
-			? { at: run.created_at, text: "Retried from", by: run.started_by?.id ?? "", href: `/runs/${run.retry_of}` }
-			: { at: run.created_at, text: `${run.agent_name ?? run.agent_id} was started` },
-	];
-	for (const s of run.steps) {
-		if (s.started_at) all.push({ at: s.started_at, text: `${nameOf(s)} began` });
-		if (s.completed_at && s.status !== "skipped") {
-			const by =
-				typeof s.output === "object" && s.output !== null && "decided_by" in s.output
-					? String(s.output.decided_by ?? "")
-					: "";
-			const how = s.status === "failed" ? "failed" : s.step_type === "approval_gate" ? decisionOf(s) : "ended";
-			all.push({ at: s.completed_at, text: `${nameOf(s)} ${how}`, ...(by ? { by } : {}) });
-		}
-	}
-	if (run.completed_at && !isOpen(run.status)) {
-		all.push({
-			at: run.completed_at,
-			text: `The run ${run.status}`,
-			...(run.cancelled_by ? { by: run.cancelled_by } : {}),
-		});
-	}
-	return all
-		.map((m, n) => [m, n] as const)
-		.sort(([a, i], [b, j]) => Date.parse(a.at) - Date.parse(b.at) || i - j)
-		.map(([m]) => m);
-}
-
-function decisionOf(step: Step): string {
-	const output = step.output;
-	if (typeof output === "object" && output !== null && "decision" in output) return `was ${String(output.decision)}`;
-	return "ended";
 }
 
 /** depthsOf returns how deep each step is nested in the branches of a definition. */

@@ -16,7 +16,7 @@ import { When } from "../parts/when.tsx";
 import { useAsk } from "../store.ts";
 import { agentStates, counted, executionStates, state } from "../words.ts";
 import { conditionOf } from "./describing.ts";
-import { headOf, nowOf, ranked, stateOf } from "./explaining.ts";
+import { headOf, hrefOf, nowOf, ranked, stateOf } from "./explaining.ts";
 
 type Explanation = Schema["EventExplanation"];
 type Agent = Schema["AgentExplanation"];
@@ -97,7 +97,7 @@ function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() =>
 			{concerned.length > 0 && (
 				<ul class="why-agents" aria-label="Agents">
 					{concerned.map((a) => (
-						<One key={a.agent_id} agent={a} />
+						<One key={a.agent_id} agent={a} deed={explanation.did.find((d) => d.agent_id === a.agent_id)} />
 					))}
 				</ul>
 			)}
@@ -126,6 +126,7 @@ function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() =>
 					</button>
 				</p>
 			)}
+			<Caused explanation={explanation} />
 			<section class="card">
 				<h2>What the event said</h2>
 				{event.payload ? (
@@ -142,7 +143,49 @@ function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() =>
 	);
 }
 
-function One({ agent }: { agent: Agent }) {
+/** Caused lists the events that the runs of the event caused. */
+function Caused({ explanation }: { explanation: Explanation }) {
+	const { did, caused, caused_note: note } = explanation;
+	if (did.length === 0) return null;
+	return (
+		<section class="card" aria-labelledby="caused">
+			<h2 id="caused">What it caused</h2>
+			{caused.length > 0 ? (
+				<ul class="why-others">
+					{caused.map((e) => (
+						<li key={e.event_id}>
+							<a href={hrefOf(e)}>
+								{e.source_product}:{e.event_type}
+							</a>{" "}
+							<span class="meta">
+								<When at={e.published_at} /> · by{" "}
+								<a href={`/runs/${e.execution_id}`}>
+									<Said text={nameOf(did, e)} most={100} />
+								</a>
+								{e.depth > 1 && ` · ${e.depth} runs after the first event`}
+							</span>
+						</li>
+					))}
+				</ul>
+			) : (
+				<p class="meta">No event that its runs caused is known.</p>
+			)}
+			{note && (
+				<p class="meta">
+					<Said text={note} most={1200} />
+				</p>
+			)}
+		</section>
+	);
+}
+
+/** nameOf returns the name of the agent whose run caused an event. */
+function nameOf(did: readonly Schema["EventDeed"][], e: Schema["CausedEvent"]): string {
+	const by = did.find((d) => d.execution_id === e.execution_id);
+	return by?.agent_name ?? by?.agent_id ?? e.execution_id;
+}
+
+function One({ agent, deed }: { agent: Agent; deed: Schema["EventDeed"] | undefined }) {
 	const may = useMay("edit");
 	const { then, now } = agent;
 	const today = nowOf(agent);
@@ -163,6 +206,11 @@ function One({ agent }: { agent: Agent }) {
 			<p>
 				<Said text={agent.because} most={1200} />
 			</p>
+			{deed && (
+				<p>
+					<Said text={deed.story} most={1200} />
+				</p>
+			)}
 			{today && <p class="meta">{today}</p>}
 			<p class="why-leads">
 				{run && (
