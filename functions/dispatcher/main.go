@@ -23,7 +23,7 @@ func handler(w *wire.Wire) wire.Handler[events.SQSEvent, events.SQSEventResponse
 			Profiles: w.Clients(), Runs: w.Store(), Journal: w.Store(), Quotas: w.Quotas(), Machine: w.Machine(),
 			Orgs: w.Tenants(), Clients: w.Clients(), Owners: w.Alerts(), NewOwner: wire.NewOwner, Now: w.Now, Retention: w.Retention(),
 		},
-		Letters: w.Letters(), Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
+		Letters: w.Letters(), Notes: dispatch.Letters{Tenants: w.Store(), Store: w.Store()}, Deliveries: w.Store(), Postponer: w.Visibility(), Now: w.Now, Report: w.Report,
 		Refused: w.Failed("event refused, see the dead letters"), Drop: w.Drop,
 	}
 	return counting(h.Handle, w.Counts("postponed"))

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // explain returns what became of an event of the organization.
@@ -114,6 +115,23 @@ func TestAnEventIsExplainedAtEveryAgent(t *testing.T) {
 	unknown := o.envelope("psa", "ticket.invented", doc{"ticket_id": "tkt_3"})
 	o.put("psa", "ticket.invented", unknown)
 	o.mustRefuse(http.StatusNotFound, "event_not_kept", o.get("/api/events/"+text(unknown, "id")+"/explain?at="+url.QueryEscape(text(unknown, "published_at"))))
+
+	// The type that an explanation asks for is not in the catalogue.
+	q := url.Values{"at": {text(unknown, "published_at")}, "event_type": {"psa:ticket.invented"}}
+	if r := o.get("/api/events/" + text(unknown, "id") + "/explain?" + q.Encode()); !strings.Contains(text(r.body, "message"), "the catalogue has no event type psa:ticket.invented") {
+		t.Errorf("an event of an unknown type: %v", r.body)
+	}
+
+	// An event that is dated ahead becomes a dead letter.
+	ahead := o.envelope("psa", "ticket.escalated", doc{"ticket_id": "tkt_4", "escalated_to": "p1"})
+	ahead["published_at"] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	o.put("psa", "ticket.escalated", ahead)
+	path := "/api/events/" + text(ahead, "id") + "/explain"
+	o.eventually("the dead letter is noted", func() bool { return text(o.get(path).body, "event", "dead_letter", "reason") == "malformed" })
+	x = o.must(http.StatusOK, o.get(path))
+	if a := o.told(x, fires); !strings.HasPrefix(text(a, "because"), "It listened, but the event became a dead letter at ") || !strings.Contains(text(x, "event", "dead_letter", "message"), "ahead of the clock") {
+		t.Errorf("a dead letter: %v", x)
+	}
 
 	// Another organization knows nothing of it.
 	stranger := open(t).tenant(t)

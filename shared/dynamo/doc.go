@@ -21,6 +21,7 @@
 //	ORG#o                  ALERTS                  the alerts sent to the owners
 //	ORG#o                  CLIENT#c                that the client c has facts
 //	ORG#o                  LOG#<day>#<event>       that events of a type were received on a day; kept 92 days
+//	ORG#o                  LETTER#e                that an event became a dead letter, and why; kept 30 days
 //	ORG#o                  KEY#k                   an integration key
 //	ORG#o                  WEBHOOK                 the generations of the webhook secret, after its first rotation
 //	ORG#o                  REVOKED#<digest>        a revoked session; kept until it expires
@@ -107,6 +108,8 @@
 //	SaveFact, again                  1      0     1      put that is refused
 //	KeepEvent                        1      0     1      put, if the organization has a journal; each further KB of the event is one more
 //	KeepEvent, the first of its type and day  2      0     2      put of the note of the type and day, put; in each instance
+//	KeepLetter                       1      0     1      put, for each dead letter that names an organization
+//	Letter                           1      1     0      get, for an explanation
 //	Received                         5      8     0      query of the latest note, query of the notes of a day; query of each type, strong; 50 of 3 types
 //	Received, of a type              1      5     0      query; each day without an event of the type costs one more
 //	Received, one event              1      1     0      query of a second

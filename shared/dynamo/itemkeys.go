@@ -216,6 +216,9 @@ func receivedKey(o id.Org, e journal.Entry) primary {
 	return in(pk, err, string(journal.PlaceAt(e.Event.Published)), string(e.Event.ID))
 }
 
+// letterKey is the key of the note that an event became a dead letter.
+func letterKey(o id.Org, e id.Event) primary { return inOrg(o, "LETTER", string(e)) }
+
 // typeKey is the key of the note that events of a type were received on a day.
 func typeKey(o id.Org, day journal.Day, name string) primary {
 	return inOrg(o, "LOG", string(day), name)

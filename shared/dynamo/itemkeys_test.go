@@ -99,6 +99,7 @@ func TestAnErasureFindsEveryKindOfItems(t *testing.T) {
 		"limitKey":       {limitKey(o, "agent_1"), byAgents},
 		"refusalKey":     {refusalKey(o, "agent_1", "act_1", time.Unix(0, 0)), byAgents},
 		"notedClientKey": {notedClientKey(o, "client_1"), walked},
+		"letterKey":      {letterKey(o, "evt_1"), walked},
 		"typeKey":        {typeKey(o, "1970-01-01", "psa:ticket.created"), walked},
 		"receivedKey":    {receivedKey(o, aReceived()), byTypes},
 		"metaKey":        {metaKey(o, "exec_1"), byRuns},

@@ -64,6 +64,38 @@ func (s *Store) KeepEvent(ctx context.Context, o id.Org, e journal.Entry) error 
 	return s.write(ctx, w)
 }
 
+// A letterItem is the note that an event became a dead letter.
+type letterItem struct {
+	primary
+
+	Name    string `dynamodbav:"name,omitempty"`
+	Reason  string `dynamodbav:"reason"`
+	Message string `dynamodbav:"message,omitempty"`
+	At      int64  `dynamodbav:"given_up"` // "at" is a key of an index
+	Expires int64  `dynamodbav:"expires"`
+}
+
+// KeepLetter implements dispatch.LetterStore.
+func (s *Store) KeepLetter(ctx context.Context, o id.Org, l journal.Letter) error {
+	i := letterItem{primary: letterKey(o, l.Event), Name: l.Name, Reason: l.Reason, Message: l.Message, At: l.At.Unix(), Expires: l.Expires.Unix()}
+	if i.err != nil {
+		return i.err
+	}
+	return s.write(ctx, put(i, "", nil))
+}
+
+// Letter implements explain.Records.
+func (s *Store) Letter(ctx context.Context, o id.Org, e id.Event) (journal.Letter, bool, error) {
+	var i letterItem
+	found, err := s.get(ctx, letterKey(o, e), &i)
+	if err != nil || !found {
+		return journal.Letter{}, false, err
+	}
+	return journal.Letter{
+		Event: e, Name: i.Name, Reason: i.Reason, Message: i.Message, At: secondsOf(i.At), Expires: secondsOf(i.Expires),
+	}, true, nil
+}
+
 // Bounds of what one call of Received reads. It reads at least the types of one day.
 const (
 	maxReceivedQueries = 200

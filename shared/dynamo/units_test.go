@@ -628,6 +628,18 @@ func orgPatterns() map[string]pattern {
 			e := w.newEvent(start().AddDate(0, 0, w.next%10_000))
 			return func(ctx context.Context) error { return dynamo.New(w.db, w.table).KeepEvent(ctx, org, e) }
 		},
+		"KeepLetter": func(w *fixture) call {
+			l := journal.LetterOf(w.newEvent(start()).Event.ID, "psa:ticket.created", "failed", "It failed.", start())
+			return func(ctx context.Context) error { return w.store.KeepLetter(ctx, org, l) }
+		},
+		"Letter": func(w *fixture) call {
+			l := journal.LetterOf(w.newEvent(start()).Event.ID, "psa:ticket.created", "failed", "It failed.", start())
+			w.ok(w.store.KeepLetter(w.t.Context(), org, l))
+			return func(ctx context.Context) error {
+				_, _, err := w.store.Letter(ctx, org, l.Event)
+				return err
+			}
+		},
 		"Recorded, at 25 agents": func(w *fixture) call {
 			e := w.run(w.agent.ID).Trigger
 			return func(ctx context.Context) error { return got(w.store.Recorded(ctx, org, e, someAgents())) }

@@ -66,6 +66,9 @@ func moment(e event.Event) time.Time {
 	return e.Published
 }
 
+// unhandled is the reason of silence where no other is known.
+const unhandled = "It listened, and nothing is recorded: the event was not handled yet, or could not be."
+
 // silence says why nothing is recorded of an event at an agent that listens for it.
 func (s *Service) silence(ctx context.Context, o id.Org, h agent.Head, at time.Time) (string, error) {
 	if h.Created.After(at) {
@@ -106,7 +109,7 @@ func (s *Service) silence(ctx context.Context, o id.Org, h agent.Head, at time.T
 	if h.Updated.After(at) {
 		return "Nothing is recorded. It was last changed at " + story.Clock(h.Updated) + ", after the event, and may have listened for another event before.", nil
 	}
-	return "It listened, and nothing is recorded: the event was not handled yet, or could not be.", nil
+	return unhandled, nil
 }
 
 // statusIn returns the status in a state of the audit log, such as "version 2, active".

@@ -64,6 +64,9 @@ type Records interface {
 	// time.
 	Maker(ctx context.Context, org id.Org, made catalog.ObjectID, now time.Time) (id.Execution, error)
 
+	// Letter returns the note that an event became a dead letter, and whether there is one.
+	Letter(ctx context.Context, org id.Org, e id.Event) (journal.Letter, bool, error)
+
 	// Exist returns those of the runs that are recorded.
 	Exist(ctx context.Context, org id.Org, runs []id.Execution) (map[id.Execution]bool, error)
 }
@@ -166,8 +169,9 @@ type Question struct {
 // An Explanation tells how the agents decided about an event.
 type Explanation struct {
 	Event  event.Event
-	Kept   bool // the journal has the event
-	Cut    bool // without its payload, which was too large
+	Kept   bool            // the journal has the event
+	Cut    bool            // without its payload, which was too large
+	Letter *journal.Letter // the event became a dead letter; nil if it did not
 	Agents []Agent
 	More   bool // there are more agents than MaxAgents
 
@@ -202,11 +206,18 @@ func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (E
 	if err != nil {
 		return Explanation{}, err
 	}
+	letter, err := s.letter(ctx, who.Org, q.Event)
+	if err != nil {
+		return Explanation{}, err
+	}
 	at := q.At
 	if at.IsZero() {
 		at, _ = id.TimeOf(q.Event)
 	}
-	if at.IsZero() {
+	switch {
+	case at.IsZero() && letter != nil:
+		at = letter.At
+	case at.IsZero():
 		return Explanation{}, ErrNotKept.Sayf("The event %s cannot be looked for, because its id has no time: say in at when it was published.", q.Event)
 	}
 	entry, found, err := s.entry(ctx, who.Org, q, at, t)
@@ -232,7 +243,10 @@ func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (E
 	if err != nil {
 		return out, err
 	}
-	if !found && len(records) == 0 {
+	if out.Letter = letter; letter != nil && out.Event.Type == "" {
+		out.Event.Product, out.Event.Type = cut(letter.Name)
+	}
+	if !found && len(records) == 0 && out.Letter == nil {
 		return out, s.notKept(q, t)
 	}
 	for i := range out.Agents {
@@ -248,6 +262,15 @@ func (s *Service) Explain(ctx context.Context, who caller.Caller, q Question) (E
 	out.Did = deeds(out.Agents)
 	out.Caused, out.Note, err = s.caused(ctx, out.Agents, t)
 	return out, err
+}
+
+// letter returns the note that an event became a dead letter; nil without one.
+func (s *Service) letter(ctx context.Context, o id.Org, e id.Event) (*journal.Letter, error) {
+	l, dead, err := s.Records.Letter(ctx, o, e)
+	if err != nil || !dead || !s.Now().Before(l.Expires) {
+		return nil, err
+	}
+	return &l, nil
 }
 
 // notKept says why an event is unknown: the catalogue does not have its type, or since when
@@ -376,6 +399,9 @@ func (s *Service) tell(ctx context.Context, who caller.Caller, x *Explanation, h
 		var err error
 		if a.Because, err = s.silence(ctx, who.Org, h, moment(x.Event)); err != nil {
 			return err
+		}
+		if a.Because == unhandled && x.Letter != nil {
+			a.Because = fmt.Sprintf("It listened, but the event became a dead letter at %s (%s).", story.Clock(x.Letter.At), x.Letter.Reason)
 		}
 	}
 	return nil

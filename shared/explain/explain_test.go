@@ -379,6 +379,37 @@ func TestASearchForCausedEventsSaysWhatItLeavesOut(t *testing.T) {
 	}
 }
 
+func TestADeadLetterIsExplained(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	active, draft := f.draft("Active", "ticket.created"), f.draft("Draft", "ticket.created")
+	f.to(active, agent.Active, "09:05")
+	f.keep(0)
+	f.at("10:00")
+	e := id.Event("evt_" + id.Derive(f.now))
+	f.at("10:07")
+	f.ok(f.KeepLetter(t.Context(), org, journal.LetterOf(e, "psa:ticket.created", "failed", "The event crashed 5 workers.", f.now)))
+	x := f.explain(e)
+	if x.Kept || x.Letter == nil || x.Letter.Reason != "failed" || x.Event.Name() != "psa:ticket.created" {
+		t.Errorf("%+v", x)
+	}
+	if got, want := f.told(x, active).Because, "It listened, but the event became a dead letter at 2026-03-09 10:07:00 UTC (failed)."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := f.told(x, draft).Because; got != "It was a draft, and still is." {
+		t.Errorf("a draft: %q", got)
+	}
+	const timeless = id.Event("evt_order7")
+	f.ok(f.KeepLetter(t.Context(), org, journal.LetterOf(timeless, "", "malformed", "It is malformed.", f.now)))
+	if x := f.explain(timeless); x.Letter == nil || !x.Event.Published.Equal(f.now) || x.Event.Type != "" {
+		t.Errorf("an id without a time: %+v", x)
+	}
+	f.now = f.now.Add(journal.LetterKept)
+	if _, err := f.svc.Explain(t.Context(), f.who, explain.Question{Event: e}); !errors.Is(err, explain.ErrNotKept) {
+		t.Errorf("after its time: %v", err)
+	}
+}
+
 func TestAnEventOfAnUnknownTypeSaysSo(t *testing.T) {
 	t.Parallel()
 	f := open(t)

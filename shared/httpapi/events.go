@@ -182,6 +182,9 @@ func (g events) ExplainEvent(ctx context.Context, q spec.ExplainEventRequestObje
 		Agents: each(x.Agents, viewExplained), MoreAgents: x.More,
 		Did: each(x.Did, viewDeed), Caused: each(x.Caused, viewCaused), CausedNote: text(x.Note),
 	}
+	if l := x.Letter; l != nil {
+		v.Event.DeadLetter = &spec.DeadLetter{Reason: l.Reason, Message: l.Message, At: whole(l.At)}
+	}
 	if e.Payload != nil {
 		payload := spec.KeptPayload(e.Payload)
 		v.Event.Payload = &payload

@@ -256,6 +256,13 @@ func written() []golden {
 		{"at one agent", call{as: "read", what: "GET /api/events/" + receivedID + "/explain?at=2026-03-09T14:00:00Z&agent_id=" + agentID}, received},
 		{"of a run, without a journal", call{as: "read", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, started},
 		{"with what it did and caused", call{as: "viewer@org_a", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, startedAndFailed},
+		{"of a dead letter", call{as: "read", what: "GET /api/events/" + startedID + "/explain?agent_id=" + agentID}, func(t *testing.T, w *fixture) {
+			t.Helper()
+			l := journal.LetterOf(startedID, "psa:ticket.created", "failed", "The event crashed 5 workers.", now)
+			if err := w.store.KeepLetter(t.Context(), "org_a", l); err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"of an unknown type", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain?event_type=psa:ticket.creatd"}, received},
 		{"at an unknown agent", call{as: owner, what: "GET /api/events/" + receivedID + "/explain?agent_id=agent_none"}, received},
 		{"not kept", call{as: owner, what: "GET /api/events/evt_01KK9FJ34B5DJ4KEMMXJ64H3TQ/explain"}, received},

@@ -6,7 +6,8 @@
 // once, however often it is delivered: its key is made of its type, its time and its
 // id. What the dispatcher never reads with a known organization is not in it: an
 // envelope that is malformed or dated ahead, and an event of an unknown or a deleted
-// organization.
+// organization. Such an event becomes a dead letter, of which a note is kept for the
+// organization that its envelope names; see Letter.
 package journal
 
 import (

@@ -103,7 +103,7 @@ func (o *org) items() int {
 	n := len(o.months) + len(o.agents) + len(o.versions) + len(o.requests) + len(o.pauses) + len(o.stats) + len(o.runs) +
 		len(o.claims) + len(o.starts) + len(o.refusals) + len(o.approvals) + len(o.keys) + len(o.facts) + len(o.begun) +
 		len(o.makers) + len(o.permits) + len(o.revoked) + len(o.issuedBefore) + len(o.outbox) + len(o.messages) +
-		len(o.trees) + len(o.audit) + len(o.received) + len(o.jobs) + len(o.jobArgs) + len(o.results) + len(o.openJobs)
+		len(o.trees) + len(o.audit) + len(o.received) + len(o.letters) + len(o.jobs) + len(o.jobArgs) + len(o.results) + len(o.openJobs)
 	for _, sole := range []bool{o.alerts.Revision > 0, o.rotation.Generation > 0, len(o.tally.Minutes) > 0} {
 		if sole {
 			n++

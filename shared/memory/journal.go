@@ -20,6 +20,22 @@ func (s *Store) KeepEvent(_ context.Context, o id.Org, e journal.Entry) error {
 	return nil
 }
 
+// KeepLetter implements dispatch.LetterStore.
+func (s *Store) KeepLetter(_ context.Context, o id.Org, l journal.Letter) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(o).letters[l.Event] = l
+	return nil
+}
+
+// Letter implements explain.Records.
+func (s *Store) Letter(_ context.Context, o id.Org, e id.Event) (journal.Letter, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.org(o).letters[e]
+	return l, ok, nil
+}
+
 // Received implements journal.Store.
 func (s *Store) Received(_ context.Context, o id.Org, q journal.Query) (journal.Page, error) {
 	if _, _, ok := q.After.Parts(); !ok && q.After != "" {

@@ -68,6 +68,7 @@ type org struct {
 	trees    map[id.Event]quota.Tree
 	audit    map[id.Audit]audit.Entry
 	received map[string]journal.Entry // by type and place
+	letters  map[id.Event]journal.Letter
 
 	jobs     map[id.Job]job.Job
 	jobArgs  map[id.Job]string
@@ -118,6 +119,7 @@ func emptyOrg() *org {
 		audit:  map[id.Audit]audit.Entry{},
 
 		received: map[string]journal.Entry{},
+		letters:  map[id.Event]journal.Letter{},
 		jobs:     map[id.Job]job.Job{},
 		jobArgs:  map[id.Job]string{},
 		results:  map[id.Job]string{},

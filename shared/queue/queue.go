@@ -34,6 +34,7 @@ import (
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/fault"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/span"
 	"theoneagents.app/agents/shared/tenant"
@@ -76,6 +77,12 @@ type Letters interface {
 	Send(ctx context.Context, l Letter) error
 }
 
+// Notes tells an organization that an event of its own became a dead letter. A note that
+// fails is missing: the letter has been sent.
+type Notes interface {
+	Note(ctx context.Context, org id.Org, l journal.Letter) error
+}
+
 // Dispatcher starts the runs of an event. Dispatching an event again is safe.
 type Dispatcher interface {
 	Dispatch(ctx context.Context, e event.Event) error
@@ -100,6 +107,7 @@ type Postponer interface {
 type Handler struct {
 	Dispatcher Dispatcher
 	Letters    Letters
+	Notes      Notes // nil for none
 	Deliveries Deliveries
 	Postponer  Postponer
 	Now        func() time.Time
@@ -334,7 +342,31 @@ func (h Handler) refuse(ctx context.Context, r events.SQSMessage, f *fault.Error
 		return err
 	}
 	h.Refused(ctx, fmt.Errorf("message %s: %w", r.MessageId, f))
+	if err := h.note(ctx, l); err != nil {
+		h.Report(ctx, fmt.Errorf("note the dead letter of message %s: %w", r.MessageId, err))
+	}
 	return nil
+}
+
+// note tells the organization that the envelope of a letter names, if it names one and an
+// event.
+func (h Handler) note(ctx context.Context, l Letter) error {
+	whole, err := jsonvalue.Object(l.Event)
+	if h.Notes == nil || err != nil {
+		return nil //nolint:nilerr // an envelope that is no object names no organization.
+	}
+	of := func(field string) string {
+		text, _ := whole[field].(string)
+		return text
+	}
+	name := of("source_product") + ":" + of("event_type")
+	if !event.ValidType(of("source_product")) || !event.ValidType(of("event_type")) {
+		name = ""
+	}
+	if !id.ValidExternal(of("org_id")) || !id.Valid("evt_", of("id")) {
+		return nil
+	}
+	return h.Notes.Note(ctx, id.Org(of("org_id")), journal.LetterOf(id.Event(of("id")), name, l.Reason, l.Message, h.Now()))
 }
 
 func (h Handler) send(ctx context.Context, l Letter) error {

@@ -23,6 +23,7 @@ import (
 	"theoneagents.app/agents/shared/dispatch"
 	"theoneagents.app/agents/shared/event"
 	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/memory"
 	"theoneagents.app/agents/shared/queue"
@@ -259,6 +260,71 @@ func moved(t *testing.T, l queue.Letter) events.SQSMessage {
 // A letter that an operator moves back is handled like the message that it was. It
 // gives nobody another name: an event of another product than its envelope says is
 // refused again.
+// A note has the event and the organization that the envelope names.
+func TestADeadLetterIsNotedForTheOrganizationOfItsEnvelope(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		message events.SQSMessage
+		want    journal.Letter // without reason and message; zero for none
+	}{
+		"a malformed event":      {message(t, created, envelope(created, map[string]any{"payload": "none"})), journal.Letter{Event: "evt_1", Name: created}},
+		"an event that crashes":  {message(t, created, envelope(created, map[string]any{"id": "evt_crash"})), journal.Letter{Event: "evt_crash", Name: created}},
+		"a type that is none":    {message(t, created, envelope(created, map[string]any{"event_type": "Ticket Created"})), journal.Letter{Event: "evt_1"}},
+		"without an id":          {message(t, created, envelope(created, map[string]any{"id": nil})), journal.Letter{}},
+		"an id that is no key":   {message(t, created, envelope(created, map[string]any{"id": "evt_1#2"})), journal.Letter{}},
+		"without organization":   {message(t, created, envelope(created, map[string]any{"org_id": nil})), journal.Letter{}},
+		"a strange organization": {message(t, created, envelope(created, map[string]any{"org_id": "org#1"})), journal.Letter{}},
+		"no object":              {message(t, created, "no object"), journal.Letter{}},
+	} {
+		notes := &noted{}
+		r := &room{fails: map[id.Event]error{"evt_crash": queue.ErrFailed}}
+		h := queue.Handler{
+			Dispatcher: r, Letters: r, Notes: notes, Deliveries: memory.New(), Postponer: r, Now: now,
+			Report: func(_ context.Context, err error) { t.Errorf("%s: %v", name, err) }, Refused: func(context.Context, error) {},
+		}
+		if _, err := h.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{c.message}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.letters) != 1 {
+			t.Errorf("%s: %d letters", name, len(r.letters))
+		}
+		got := notes.last
+		if c.want.Event != "" && (notes.org != "org_acme" || got.Reason != r.letters[0].Reason || got.Message == "" || !got.At.Equal(now())) {
+			t.Errorf("%s: noted for %q: %+v", name, notes.org, got)
+		}
+		if got.Event != c.want.Event || got.Name != c.want.Name {
+			t.Errorf("%s: noted %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+// The letter is sent already, and a second one would help no one.
+func TestANoteThatCannotBeKeptLeavesNoMessageInTheQueue(t *testing.T) {
+	t.Parallel()
+	reports := 0
+	r := &room{}
+	h := queue.Handler{
+		Dispatcher: r, Letters: r, Notes: &noted{broken: errors.New("the table is busy")}, Deliveries: memory.New(), Postponer: r, Now: now,
+		Report: func(context.Context, error) { reports++ }, Refused: func(context.Context, error) {},
+	}
+	out, err := h.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{message(t, created, envelope(created, map[string]any{"payload": nil}))}})
+	if err != nil || len(out.BatchItemFailures) != 0 || len(r.letters) != 1 || reports != 1 {
+		t.Errorf("%v, %d messages come again, %d letters, %d reports", err, len(out.BatchItemFailures), len(r.letters), reports)
+	}
+}
+
+// noted keeps the last note.
+type noted struct {
+	org    id.Org
+	last   journal.Letter
+	broken error
+}
+
+func (n *noted) Note(_ context.Context, org id.Org, l journal.Letter) error {
+	n.org, n.last = org, l
+	return n.broken
+}
+
 func TestALetterThatIsMovedBackIsHandledLikeItsEvent(t *testing.T) {
 	t.Parallel()
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"theoneagents.app/agents/shared/activity"
@@ -147,6 +148,26 @@ func journals() []promise {
 			got, err = s.Recorded(t.Context(), anOrg(), e, agents)
 			ok(t, err)
 			same(t, "in another organization", len(got), 0)
+		}},
+		{"the latest note of a dead letter is found by its event", func(t trial, s Store) {
+			o := anOrg()
+			first := journal.LetterOf("evt_1", "psa:ticket.created", "failed", "It crashed 5 workers.", day())
+			latest := journal.LetterOf("evt_1", "", "malformed", strings.Repeat("no ", 1000), day().Add(time.Hour))
+			for _, l := range []journal.Letter{first, latest} {
+				ok(t, s.KeepLetter(t.Context(), o, l))
+				got, found, err := s.Letter(t.Context(), o, "evt_1")
+				ok(t, err)
+				same(t, "found", found, true)
+				same(t, "letter", got, l)
+			}
+			if len(latest.Message) > 1000 {
+				t.Errorf("the message has %d bytes", len(latest.Message))
+			}
+			for org, e := range map[id.Org]id.Event{o: "evt_2", anOrg(): "evt_1"} {
+				_, found, err := s.Letter(t.Context(), org, e)
+				ok(t, err)
+				same(t, "found", found, false)
+			}
 		}},
 		{"a position that is none is refused", func(t trial, s Store) {
 			_, err := s.Received(t.Context(), anOrg(), journal.Query{Since: day(), Now: day(), Limit: 1, After: "yesterday"})

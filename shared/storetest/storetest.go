@@ -76,6 +76,7 @@ type Store interface {
 	dispatch.Journal
 	journal.Store
 	explain.Records
+	dispatch.LetterStore
 	job.Store
 
 	Balances(ctx context.Context, o id.Org, last credit.Month, n int) ([]credit.Balance, error)

@@ -466,6 +466,18 @@ type CausedEvent struct {
 	Depth int `json:"depth"`
 }
 
+// DeadLetter Why an event could not be handled. It starts nothing, unless an operator puts it back on the bus.
+type DeadLetter struct {
+	// Reason A code: `malformed`, `envelope_mismatch` or `too_large` of an event that cannot be read, `failed` of one that crashed its workers or failed for three days.
+	Reason string `json:"reason"`
+
+	// Message What was wrong. It may quote the event.
+	Message string `json:"message"`
+
+	// At When the platform gave it up.
+	At time.Time `json:"at"`
+}
+
 // EventCheck What one part of a definition says about an event.
 type EventCheck struct {
 	// Part The part.
@@ -713,6 +725,9 @@ type ExplainedEvent struct {
 
 	// PayloadCut Whether the payload had more than 32 KiB and was not kept.
 	PayloadCut bool `json:"payload_cut"`
+
+	// DeadLetter Why the platform gave the event up; null when it did not. It is known for 30 days, without a journal too.
+	DeadLetter *DeadLetter `json:"dead_letter"`
 }
 
 // FilterableField defines model for FilterableField.

@@ -93,6 +93,12 @@ function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() =>
 				<p>
 					<strong>{headOf(agents)}</strong>
 				</p>
+				{event.dead_letter && (
+					<p>
+						The platform gave it up <When at={event.dead_letter.at} /> ({event.dead_letter.reason}):{" "}
+						<Said text={event.dead_letter.message} most={600} />
+					</p>
+				)}
 			</section>
 			{concerned.length > 0 && (
 				<ul class="why-agents" aria-label="Agents">
