@@ -9,8 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The worker reads the journal and the agents, and writes jobs alone.
-func TestTheWorkerWritesJobsOnly(t *testing.T) {
+// The worker reads the journal and the agents, asks models, and writes jobs and what test runs
+// cost. Of the records of runs it may write ledgers alone.
+func TestTheWorkerWritesJobsAndCreditsOnly(t *testing.T) {
 	tmpl := inProduction(t)
 	got := map[string]string{}
 	for _, s := range tmpl.statements(t) {
@@ -23,7 +24,13 @@ func TestTheWorkerWritesJobsOnly(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff(map[string]string{"dynamodb:PutItem": "[ORG#*#JOBS] false"}, got); diff != "" {
+	want := map[string]string{
+		"dynamodb:PutItem":            "[ORG#*#JOBS ORG#*#EXEC#test_* ORG#*#CREDIT ORG#*#OUTBOX#*] false",
+		"dynamodb:UpdateItem":         "[ORG#*#EXEC#test_* ORG#*#CREDIT] false",
+		"dynamodb:ConditionCheckItem": "<nil> <nil>", // of the organization's plan; it writes nothing
+		"bedrock:InvokeModel":         "<nil> <nil>",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the worker may (-want +got):\n%s", diff)
 	}
 }

@@ -89,15 +89,24 @@ func countStatements(table *string) *[]awsiam.PolicyStatement {
 	}
 }
 
-// jobStatements allows writes of whole records in the partitions of jobs alone.
+// jobStatements allows the worker to write jobs and ledgers, and what the changes of a
+// ledger touch: balances, and events to be published.
 func jobStatements(table *string) *[]awsiam.PolicyStatement {
-	return &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions: jsii.Strings("dynamodb:PutItem"), Resources: &[]*string{table},
+	return &[]awsiam.PolicyStatement{
+		writesIn(table, "dynamodb:PutItem", schema.JobPartitions, schema.LedgerPartitions, schema.BalancePartitions, schema.OutboxPartitions),
+		writesIn(table, "dynamodb:UpdateItem", schema.LedgerPartitions, schema.BalancePartitions),
+	}
+}
+
+// writesIn allows a write in some partitions alone.
+func writesIn(table *string, action string, partitions ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings(action), Resources: &[]*string{table},
 		Conditions: &map[string]any{
-			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []string{schema.JobPartitions}},
+			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": partitions},
 			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"}, // ForAllValues holds for a request without it
 		},
-	})}
+	})
 }
 
 // updateOnly allows updates in some partitions alone, and of some attributes alone:

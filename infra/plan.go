@@ -74,10 +74,10 @@ const (
 	// sumStatistics is for the consumer of the stream that adds up what runs contribute.
 	sumStatistics permission = "add to the statistics of agents"
 
-	// startJobs is for functions that start workers, and workOnJobs for the worker: the
-	// records of jobs are all that it writes.
+	// startJobs is for functions that start workers, and workOnJobs for the worker: it
+	// writes the records of jobs and of the credits of test runs, and no others.
 	startJobs  permission = "start a worker on a job"
-	workOnJobs permission = "write the records of jobs"
+	workOnJobs permission = "write the records of jobs and of the credits of test runs"
 
 	// publishEvents is for functions that end runs or publish stored events.
 	publishEvents permission = "publish platform events"
@@ -93,7 +93,7 @@ const (
 // needs.
 func plan() []function {
 	return []function{
-		{name: "agents", timeout: apiTimeout, share: 20, routes: []string{"agents", "templates"}, env: forAPI(), table: all(), grants: []permission{ringDoorbell}},
+		{name: "agents", timeout: apiTimeout, share: 20, routes: []string{"agents", "templates"}, env: forAPI(boot.EnvWorker), table: all(), grants: []permission{ringDoorbell, startJobs}},
 		{name: "executions", timeout: apiTimeout, share: 40, routes: []string{"executions"}, env: forAPI(boot.EnvRuns, boot.EnvRetention), table: writes(checkItem), grants: []permission{startRuns, ringDoorbell}},
 		{name: "approvals", timeout: apiTimeout, share: 20, routes: []string{"approvals"}, env: forAPI(), table: writes(), grants: []permission{ringDoorbell}},
 		{name: "keys", timeout: apiTimeout, share: 10, routes: []string{"keys", "webhook-secret"}, env: forAPI(boot.EnvHookSecret), table: writes(deleteItem)},
@@ -110,7 +110,7 @@ func plan() []function {
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics, boot.EnvWorker}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents, startJobs}},
 		{name: tally, timeout: 60, share: 20, env: []string{boot.EnvTable}, grants: []permission{sumStatistics}},
-		{name: worker, timeout: 300, memory: wholeCore, share: 10, env: []string{boot.EnvTable}, table: reads(), grants: []permission{workOnJobs}},
+		{name: worker, timeout: 300, memory: wholeCore, share: 10, env: forWorker(), table: append(reads(), checkItem), grants: []permission{workOnJobs, invokeModels}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
 }
@@ -146,6 +146,10 @@ func forRunner() []string {
 		boot.EnvModelKey, boot.EnvModels, boot.EnvConsole, boot.EnvSender, boot.EnvHookSecret,
 		boot.EnvBus, boot.EnvCallKey, boot.EnvCallIssuer, boot.EnvMetrics,
 	}
+}
+
+func forWorker() []string {
+	return []string{boot.EnvTable, boot.EnvAllowedHosts, boot.EnvProvider, boot.EnvModelURL, boot.EnvModelKey, boot.EnvModels}
 }
 
 // Actions on the table are listed one by one; the actions of its parts

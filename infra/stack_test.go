@@ -108,7 +108,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 	invoke := []string{"lambda:InvokeFunction"}
 	follow := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 	want := map[string][]string{
-		"agents":     slices.Concat(read, secret, write, remove, check, ring),
+		"agents":     slices.Concat(read, secret, write, remove, check, ring, invoke),
 		"executions": slices.Concat(read, secret, write, check, ring, start),
 		"approvals":  slices.Concat(read, secret, write, ring),
 		"keys":       slices.Concat(read, secret, write, remove),
@@ -124,7 +124,7 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"dispatcher": slices.Concat(read, write, remove, check, receive, mail, start, []string{"sqs:SendMessage"}),
 		"runner":     slices.Concat(read, secret, write, check, ring, publish, mail, []string{"bedrock:InvokeModel", "sns:Publish"}),
 		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish, invoke),
-		"worker":     slices.Concat(read, []string{"dynamodb:PutItem"}),                                   // of jobs: see TestTheWorkerWritesJobsOnly
+		"worker":     slices.Concat(read, write, check, []string{"bedrock:InvokeModel"}),                  // of jobs and credits: see TestTheWorkerWritesJobsAndCreditsOnly
 		"tally":      slices.Concat([]string{"dynamodb:GetItem", "dynamodb:Query"}, write, check, follow), // of statistics: see TestTheTallyReachesStatisticsOnly
 		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}),         // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
@@ -500,11 +500,12 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 	for name, tmpl := range map[string]template{"production": inProduction(t), "a key of a model": withModelKey(t)} {
 		api := []string{"one-agents/cursor"}
 		run := []string{"one-agents/call-key", "one-agents/webhook"}
+		var work []string
 		if name != "production" {
-			run = append(run, "one-agents/model")
+			run, work = append(run, "one-agents/model"), []string{"one-agents/model"}
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil, "worker": nil,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil, "worker": work,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]
@@ -549,7 +550,9 @@ func TestAnotherGenerationStartsTheFunctionsWithSecretsAnew(t *testing.T) {
 	}
 	for _, f := range plan() {
 		_, fn := tmpl.named(t, "AWS::Lambda::Function", "FunctionName", "one-agents-"+f.name)
-		uses := slices.ContainsFunc(f.env, func(name string) bool { return slices.Contains(boot.SecretNames(), name) })
+		uses := slices.ContainsFunc(f.env, func(name string) bool {
+			return name != boot.EnvModelKey && slices.Contains(boot.SecretNames(), name) // this model needs no key
+		})
 		if got := dig(fn.Properties, "Environment", "Variables", "SECRETS_GENERATION"); uses != (got == "2") {
 			t.Errorf("%s has the generation %v", f.name, got)
 		}

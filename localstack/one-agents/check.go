@@ -190,6 +190,9 @@ func (a *Agent) test(ctx context.Context, service *rehearsal.Service, d definiti
 	if q.Recorded {
 		t.Fault(request.At("model"), "must not be recorded: there are no executions whose answers could be taken; give the answers by step")
 	}
+	if q.Live {
+		t.Fault(request.At("model"), "must not be live: the program asks no model; give the answers by step")
+	}
 	if len(t.Faults) > before {
 		return
 	}

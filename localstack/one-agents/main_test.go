@@ -63,6 +63,7 @@ func TestTheExitCodeSaysWhatIsWrong(t *testing.T) {
 		"an unknown name":                 {"test", map[string]string{"a.json": defined, "a.tests.json": tests(`{"name": "n", "request": {"replies": {"psa.add_notes": {}}}, "expect": {}}`)}, 2, "a.tests.json.tests[0].request.replies.psa.add_notes"},
 		"an unknown field of a test":      {"test", map[string]string{"a.json": defined, "a.tests.json": tests(`{"name": "n", "expected": {}}`)}, 2, "expect: is required"},
 		"recorded answers":                {"test", map[string]string{"a.json": defined, "a.tests.json": tests(`{"name": "n", "request": {"model": "recorded"}, "expect": {}}`)}, 2, "there are no executions whose answers"},
+		"live models":                     {"test", map[string]string{"a.json": defined, "a.tests.json": tests(`{"name": "n", "request": {"model": "live"}, "expect": {}}`)}, 2, "asks no model"},
 		"an execution":                    {"test", map[string]string{"a.json": defined, "a.tests.json": tests(`{"name": "n", "request": {"event": {"execution_id": "exec_1"}}, "expect": {}}`)}, 2, "there are no executions"},
 		"an invalid definition":           {"test", map[string]string{"a.json": strings.Replace(defined, "add_note", "add_nothing", 1)}, 2, "steps[0].action"},
 		"no JSON":                         {"validate", map[string]string{"a.json": "{"}, 2, "INVALID a.json"},

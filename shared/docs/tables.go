@@ -180,6 +180,7 @@ func quotaRows() []quotaRow {
 		{quota.SMSPerDay, "text messages on one day", func(l quota.Limits) int { return l.SMSPerDay }},
 		{quota.EmailsPerDay, "e-mails on one day", func(l quota.Limits) int { return l.EmailsPerDay }},
 		{quota.ChatsPerDay, "messages to Slack, Teams and webhooks together on one day", func(l quota.Limits) int { return l.ChatsPerDay }},
+		{quota.LiveTestsPerDay, "test runs with live models on one day", func(l quota.Limits) int { return l.LiveTestsPerDay }},
 	}
 }
 

@@ -32,7 +32,7 @@ type runItem struct {
 // An origin is the part of a run that never changes.
 type origin struct {
 	OrgList   string `dynamodbav:"org_list"`
-	AgentList string `dynamodbav:"agent_list"`
+	AgentList string `dynamodbav:"agent_list,omitempty"`
 	At        string `dynamodbav:"at"`
 
 	Agent     string   `dynamodbav:"ag"`
@@ -98,6 +98,10 @@ func originOf(x execution.Execution) (origin, error) {
 		Product: x.Trigger.Product, Client: string(x.Trigger.Client), Published: nanos(x.Trigger.Published),
 		Untracked: x.Untracked, RootRuns: x.RootRuns,
 	}
+	if x.IsLedger() { // only its own name leads to it
+		part := partOf(x.Org, metaKey(x.Org, x.ID))
+		o.OrgList, o.AgentList, o.At = part.List, "", part.At
+	}
 	var mdErr error
 	if x.Trigger.Metadata != nil {
 		o.Metadata, mdErr = toJSON(x.Trigger.Metadata)
@@ -131,7 +135,7 @@ func progressOf(x execution.Execution) (progress, error) {
 	if x.Last != nil {
 		i.Last, errs[2] = toJSON(x.Last)
 	}
-	if x.ListedByStatus() {
+	if x.ListedByStatus() && !x.IsLedger() {
 		i.StatusList, errs[3] = runsOfStatus(x.Org, x.Status)
 		i.AgentStatusList, errs[4] = runsOfAgentStatus(x.Org, x.Agent, x.Status)
 	}
@@ -312,9 +316,9 @@ func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (exe
 }
 
 // tolerated returns the error of reading the payload of a run. An ended run may have
-// none: DynamoDB deletes the expired items of a run one by one.
+// none: DynamoDB deletes the expired items of a run one by one. A ledger has none.
 func tolerated(err error, x execution.Execution) error {
-	if errors.Is(err, errNoPayload) && x.Status.Ended() {
+	if errors.Is(err, errNoPayload) && (x.Status.Ended() || x.IsLedger()) {
 		return nil
 	}
 	return err

@@ -71,8 +71,11 @@ type StatsDelta struct {
 	Used                    []credit.Hold
 }
 
-// countEnd adds the end of a run.
+// countEnd adds the end of a run. A ledger is none.
 func (d *StatsDelta) countEnd(x Execution) {
+	if x.IsLedger() {
+		return
+	}
 	d.Runs, d.LastRun, d.Duration = 1, x.Completed, x.Duration()
 	switch x.Status {
 	case Completed:
@@ -206,6 +209,9 @@ func (x Execution) End(end Ending, done Steps, underWay bool) Change {
 	c.closeAt(c.Execution.Completed)
 	c.StatsDelta.countEnd(c.Execution)
 	c.Outbox = c.Execution.lowEvents(c.StatsDelta.Used)
+	if x.IsLedger() && len(c.StatsDelta.Used) == 0 {
+		c.StatsDelta = nil
+	}
 	return c
 }
 

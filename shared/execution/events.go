@@ -29,6 +29,10 @@ func (x Execution) FailedEvent(agentName string) event.Event {
 // reaches it.
 func (x Execution) lowEvents(charged []credit.Hold) []event.Event {
 	var list []event.Event
+	cause := x.ID
+	if x.IsLedger() {
+		cause = ""
+	}
 	for _, h := range charged {
 		for _, percent := range h.Low.Marks.Percents() {
 			list = append(list, outbox.EventOf(outbox.Notice{
@@ -37,7 +41,7 @@ func (x Execution) lowEvents(charged []credit.Hold) []event.Event {
 				More: map[string]any{
 					"threshold_percent": percent, "used": h.Low.Used, "allocation": h.Low.Allocation, "month": string(h.Month),
 				},
-				At: x.Changed(), Since: h.Month.Start(), Key: strconv.FormatInt(percent, 10), Cause: x.ID, Depth: x.Trigger.Depth() + 1,
+				At: x.Changed(), Since: h.Month.Start(), Key: strconv.FormatInt(percent, 10), Cause: cause, Depth: x.Trigger.Depth() + 1,
 			}))
 		}
 	}

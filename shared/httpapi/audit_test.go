@@ -53,6 +53,7 @@ func TestEveryChangeRecordsOneActOfItsRoute(t *testing.T) {
 		{call{as: "read_write", what: "POST /api/pause", body: `{"reason": "stop"}`}, "POST /api/pause"},
 		{call{as: "owner@org_a", what: "DELETE /api/pause", body: valid["DELETE /api/pause"]}, "DELETE /api/pause"},
 		{call{as: "owner@org_a", what: "POST /api/webhook-secret/rotate"}, "POST /api/webhook-secret/rotate"},
+		{call{as: "read_write", what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live"}`}, "POST /api/agents/{id}/test"},
 		{call{as: "read_write", what: "POST /api/backtests", body: valid["POST /api/backtests"]}, "POST /api/backtests"},
 		{call{as: "owner@org_a", what: "POST /api/jobs/" + jobID + "/cancel"}, "POST /api/jobs/{id}/cancel"},
 	}

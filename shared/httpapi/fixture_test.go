@@ -63,6 +63,8 @@ type fixture struct {
 	machine  machines
 	broken   error // returned for every credit balance, when set
 
+	background *job.Service
+
 	quotas quota.Limits
 	later  time.Duration // by which the clock of authentication is ahead
 }
@@ -226,6 +228,8 @@ func (w *fixture) wire(t *testing.T) {
 		}
 		w.secrets[string(access)] = secret
 	}
+	background := &job.Service{Store: w.store, Workers: &w.machine, Now: clock, NewID: func() id.Job { return id.Job(w.id("job")) }, Report: w.report}
+	w.background = background
 	w.routes = append(w.routes, agents{w.edge, w.edge.signer(), w.agents, w.templates(t), w.store, w.stage()}.routes()...)
 	w.routes = append(w.routes, executions{w.edge, w.edge.signer(), runs, names, w.catalog, &subjects{}}.routes()...)
 	w.routes = append(w.routes, approvals{
@@ -240,7 +244,6 @@ func (w *fixture) wire(t *testing.T) {
 	w.routes = append(w.routes, pause{w.edge, &hold.Service{
 		Store: w.store, Runs: runs, Machine: &w.machine, System: system, Now: clock, Sleep: atOnce, Report: w.report,
 	}}.routes()...)
-	background := &job.Service{Store: w.store, Workers: &w.machine, Now: clock, NewID: func() id.Job { return id.Job(w.id("job")) }, Report: w.report}
 	w.routes = append(w.routes, newJobs(background, &backtest.Service{Store: w.store, Jobs: background, Now: clock}, w.agents, w.edge).routes()...)
 	w.routes = append(append(w.routes, callKeys([]byte(callKeySet))...), documents(pagesOf(builtPages()))...)
 	w.handler = w.edge.mount(w.routes)
@@ -528,6 +531,10 @@ func (w *fixture) stage() Stage {
 	return Stage{
 		Rehearsal: &rehearsal.Service{Rules: definition.Rules{Catalog: w.catalog}}, Tenants: w.store, Runs: w.store,
 		Profiles: &client.Service{Store: w.store, Now: w.edge.Now},
+		Live: &rehearsal.Starter{
+			Rules: definition.Rules{Catalog: w.catalog}, Jobs: w.background, Balances: w, Now: w.edge.Now,
+			Quotas: &quota.Service{Store: w.store, Limits: func(credit.Plan) quota.Limits { return w.quotas }, Now: w.edge.Now},
+		},
 	}
 }
 

@@ -32,6 +32,8 @@ import (
 	"theoneagents.app/agents/shared/journal"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/key"
+	"theoneagents.app/agents/shared/rehearsal"
+	"theoneagents.app/agents/shared/step"
 	"theoneagents.app/agents/shared/tenant"
 )
 
@@ -98,11 +100,17 @@ func written() []golden {
 		{"empty ids", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "client_id": "", "execution_id": ""}}`}, nil},
 		{"a payload and null", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"payload": {}, "execution_id": null}}`}, nil},
 		{"recorded answers", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "recorded"}`}, nil},
+		{"live models", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live", "ignore_match": true}`}, nil},
+		{"live models of a key", call{as: "read_write", what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live"}`}, nil},
+		{"live models while another test is open", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live"}`}, aLiveTest},
+		{"live models after too many", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live"}`}, noLiveTests},
+		{"live models without credits", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "live"}`}, noCredits},
 		{"an unknown model", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"model": "newest"}`}, nil},
 		{"a missing execution", call{as: member, what: "POST /api/agents/" + agentID + "/test", body: `{"event": {"execution_id": "exec_NONE"}}`}, nil},
 		{"system", call{as: "member@org_b", what: "POST /api/agents/" + systemID + "/test", body: `{"at": "2026-03-09T14:00:00Z"}`}, nil},
 		{"of another organization", call{as: "member@org_b", what: "POST /api/agents/" + agentID + "/test"}, nil},
 		{"sample", call{as: member, what: "POST /api/templates/tmpl_c/test"}, nil},
+		{"live models", call{as: member, what: "POST /api/templates/tmpl_c/test", body: `{"model": "live"}`}, nil},
 		{"a version", call{as: member, what: "POST /api/templates/tmpl_c/test", body: `{"version": 1}`}, nil},
 
 		{"custom", call{as: "viewer@org_a", what: "GET /api/agents/" + agentID}, nil},
@@ -387,6 +395,7 @@ func written() []golden {
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/jobs"}, aJob},
 		{"pending", call{as: "read", what: "GET /api/jobs/" + jobID}, aJob},
 		{"completed", call{as: "viewer@org_a", what: "GET /api/jobs/" + jobID}, aDoneJob},
+		{"a live test", call{as: "viewer@org_a", what: "GET /api/jobs/" + jobID}, aDoneLiveTest},
 		{"failed", call{as: owner, what: "GET /api/jobs/" + jobID}, aFailedJob},
 		{"of another organization", call{as: "owner@org_b", what: "GET /api/jobs/" + jobID}, aJob},
 		{"cancelled", call{as: member, what: "POST /api/jobs/" + jobID + "/cancel"}, aJob},
@@ -527,8 +536,60 @@ func works(t *testing.T, w *fixture) {
 			Journal: w.store, Past: w.store, Definitions: agent.Definitions{System: w.agents.System, Versions: w.store}, System: w.agents.System,
 			Rules: definition.Rules{Catalog: w.catalog},
 		},
+		job.LiveTest: &rehearsal.Task{
+			Service: &rehearsal.Service{Rules: definition.Rules{Catalog: w.catalog}},
+			Ledgers: &rehearsal.Ledgers{
+				Store: w.store, Now: w.now, NewOwner: func() string { return "w" },
+				Steps: &step.Service{Model: wiseModel{}, Rules: definition.Rules{Catalog: w.catalog}, Now: w.now, Sleep: atOnce, Failed: w.report},
+			},
+		},
 	}}
 	if err := worker.Work(t.Context(), job.Call{Org: "org_a", Job: jobID}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// aLiveTest has an open test run with live models.
+func aLiveTest(t *testing.T, w *fixture) {
+	t.Helper()
+	body := `{"model": "live", "ignore_match": true, "definition": {"conditions": [], "steps": [
+		{"id": "judge", "type": "ai_reason", "model": "standard", "prompt": "Judge {{ event_payload.ticket_id }}."},
+		{"id": "post", "type": "notification", "channel": "slack", "recipients": ["https://hooks.slack.com/services/T0/B0/x"], "body": "{{ steps.judge.output.text }}"}]}}`
+	if got := w.do(t, call{as: "owner@org_a", what: "POST /api/agents/" + agentID + "/test", body: body}); got.status != http.StatusAccepted {
+		t.Fatal(got.text)
+	}
+}
+
+func aDoneLiveTest(t *testing.T, w *fixture) {
+	t.Helper()
+	aLiveTest(t, w)
+	works(t, w)
+}
+
+// A wiseModel answers every question.
+type wiseModel struct{}
+
+func (wiseModel) Ask(context.Context, step.Question) (step.Answer, error) {
+	return step.Answer{Text: "It is urgent.", Usage: execution.Usage{Model: "m", InputTokens: 12, OutputTokens: 3}}, nil
+}
+
+// noLiveTests has had all live tests of the day.
+func noLiveTests(_ *testing.T, w *fixture) { w.quotas.LiveTestsPerDay = 0 }
+
+// noCredits has 3 credits left.
+func noCredits(t *testing.T, w *fixture) {
+	t.Helper()
+	b, err := w.store.Balance(t.Context(), "org_a", credit.MonthOf(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := execution.New(execution.Execution{ID: "exec_01SPENDS", Org: "org_a", Agent: agentID}, now)
+	if err := w.store.Create(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	x.Revision = 1
+	c, _ := x.Reserved("s", credit.Hold{Month: b.Month, Tier: credit.Expert, Amount: b.Remaining - 3})
+	if err := w.store.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -30,7 +30,7 @@ func (g agents) routes() []route {
 		{"PUT /api/agents/{id}", caller.Edit, false, records(audit.AgentUpdated, audit.AgentStatusChanged, audit.SystemAgentPaused, audit.SystemAgentResumed, audit.SystemAgentPinned, audit.SystemAgentFreed).withReserveIf(pauses), serve(readUpdateAgent, g.UpdateAgent, specagents.UpdateAgentResponseObject.VisitUpdateAgentResponse)},
 		{"DELETE /api/agents/{id}", caller.Delete, false, records(audit.AgentDeleted), serve(readDeleteAgent, g.DeleteAgent, specagents.DeleteAgentResponseObject.VisitDeleteAgentResponse)},
 		{"POST /api/agents/{id}/clone", caller.Edit, false, records(audit.AgentCloned), serve(readCloneAgent, g.CloneAgent, specagents.CloneAgentResponseObject.VisitCloneAgentResponse)},
-		{"POST /api/agents/{id}/test", caller.Edit, false, changesNothing(), serve(readTestAgent, g.TestAgent, specagents.TestAgentResponseObject.VisitTestAgentResponse)},
+		{"POST /api/agents/{id}/test", caller.Edit, false, records(audit.JobStarted), serve(readTestAgent, g.TestAgent, specagents.TestAgentResponseObject.VisitTestAgentResponse)},
 		{"GET /api/agents/{id}/activity", caller.See, false, nil, serve(readListActivity, g.ListActivity, specagents.ListActivityResponseObject.VisitListActivityResponse)},
 		{"GET /api/templates", caller.See, false, nil, serve(readListTemplates, g.ListTemplates, specagents.ListTemplatesResponseObject.VisitListTemplatesResponse)},
 		{"GET /api/templates/{id}", caller.See, false, nil, serve(readGetTemplate, g.GetTemplate, specagents.GetTemplateResponseObject.VisitGetTemplateResponse)},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"theoneagents.app/agents/shared/agent"
@@ -12,6 +13,7 @@ import (
 	"theoneagents.app/agents/shared/execution"
 	"theoneagents.app/agents/shared/fault"
 	spec "theoneagents.app/agents/shared/httpapi/spec/agents"
+	jobspec "theoneagents.app/agents/shared/httpapi/spec/jobs"
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/input"
 	"theoneagents.app/agents/shared/rehearsal"
@@ -26,6 +28,7 @@ type Stage struct {
 		Tenant(ctx context.Context, org id.Org) (tenant.Tenant, error)
 	}
 	Runs     rehearsal.Runs
+	Live     *rehearsal.Starter
 	Profiles interface {
 		// Profile returns the profile of a client; nil when it has none.
 		Profile(ctx context.Context, org id.Org, client id.Client) (map[string]any, error)
@@ -45,11 +48,27 @@ func readTestAgent(in *request) spec.TestAgentRequestObject {
 
 // TestAgent implements the contract.
 func (g agents) TestAgent(ctx context.Context, q spec.TestAgentRequestObject) (spec.TestAgentResponseObject, error) {
-	r, err := g.test(ctx, *q.Body, func(body rehearsal.Request) (agent.Agent, error) {
+	t, err := g.staged(ctx, *q.Body, func(body rehearsal.Request) (agent.Agent, error) {
 		a, err := g.tested(ctx, id.Agent(q.ID), body)
 		return a, g.named(ctx, err, q.ID)
 	})
+	if err != nil {
+		return nil, err
+	}
+	if t.live {
+		j, err := g.stage.Live.Start(ctx, callerIn(ctx), t.play, t.warnings)
+		return startedTest(viewJob(j, "")), err
+	}
+	r, err := g.played(ctx, t)
 	return spec.TestAgent200JSONResponse(r), err
+}
+
+// A startedTest is the answer that a test run has become a job.
+type startedTest jobspec.Job
+
+// VisitTestAgentResponse implements spec.TestAgentResponseObject.
+func (j startedTest) VisitTestAgentResponse(w http.ResponseWriter) error {
+	return jobspec.CreateBacktest202JSONResponse(j).VisitCreateBacktestResponse(w)
 }
 
 func readTestTemplate(in *request) spec.TestTemplateRequestObject {
@@ -67,11 +86,18 @@ func (g agents) TestTemplate(ctx context.Context, q spec.TestTemplateRequestObje
 	if len(faults) > 0 {
 		return nil, ErrRequest.Naming(faults)
 	}
-	r, err := g.test(ctx, *q.Body, func(rehearsal.Request) (agent.Agent, error) {
+	t, err := g.staged(ctx, *q.Body, func(body rehearsal.Request) (agent.Agent, error) {
 		t, err := g.templates.Get(id.Template(q.ID))
+		if err == nil && body.Live {
+			return agent.Agent{}, ErrRequest.Naming([]fault.Detail{{Path: "model", Message: "must not be live: the credits are charged under an agent, and a template is none; clone it and test the clone"}})
+		}
 		// The status is that of a clone after its activation.
 		return agent.Agent{Head: agent.Head{ID: id.Agent("agent_" + q.ID), Version: 1, Status: agent.Active}, Definition: t.Definition}, namedTemplate(err, q.ID)
 	})
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.played(ctx, t)
 	return spec.TestTemplate200JSONResponse(r), err
 }
 
@@ -114,62 +140,77 @@ func within(err error) error {
 	}))
 }
 
-// test reads a body and plays the agent that find returns for it.
-func (g agents) test(ctx context.Context, body map[string]any, find func(rehearsal.Request) (agent.Agent, error)) (rehearsal.Result, error) {
+// A trial is a test run that is ready to be played.
+type trial struct {
+	play     rehearsal.Play
+	warnings []fault.Detail // why no event would start the agent at present
+	live     bool           // with live models
+}
+
+// staged reads a body and prepares the test run of the agent that find returns for it.
+func (g agents) staged(ctx context.Context, body map[string]any, find func(rehearsal.Request) (agent.Agent, error)) (trial, error) {
 	r := &input.Reader{}
 	o := r.Object("", body)
 	q := rehearsal.Read(o)
 	o.Done()
 	if len(r.Faults) > 0 {
-		return rehearsal.Result{}, ErrRequest.Naming(r.Faults)
+		return trial{}, ErrRequest.Naming(r.Faults)
 	}
 	a, err := find(q)
 	if err != nil {
-		return rehearsal.Result{}, err
+		return trial{}, err
 	}
 	who := callerIn(ctx)
 	t, err := g.stage.Tenants.Tenant(ctx, who.Org)
 	if err != nil {
-		return rehearsal.Result{}, fmt.Errorf("the organization of a test run: %w", err)
+		return trial{}, fmt.Errorf("the organization of a test run: %w", err)
+	}
+	if q.Live && t.Suspended {
+		return trial{}, tenant.ErrSuspended
 	}
 	at := q.At
 	if at.IsZero() {
 		at = whole(g.Now())
 	}
 	answers, faults := q.Check(a.Definition)
-	e, source, more, err := g.played(ctx, a.Definition, q, at)
+	e, source, more, err := g.eventOf(ctx, a.Definition, q, at)
 	if err != nil {
-		return rehearsal.Result{}, err
+		return trial{}, err
 	}
 	if faults = append(faults, more...); len(faults) > 0 {
-		return rehearsal.Result{}, ErrRequest.Naming(faults)
+		return trial{}, ErrRequest.Naming(faults)
 	}
 	profile := q.Profile
 	if profile == nil && !q.NoProfile && e.Client != "" {
 		if profile, err = g.stage.Profiles.Profile(ctx, who.Org, e.Client); err != nil {
-			return rehearsal.Result{}, fmt.Errorf("the profile of a test run: %w", err)
+			return trial{}, fmt.Errorf("the profile of a test run: %w", err)
 		}
 	}
-	var recording *rehearsal.Recording
-	if q.Recorded {
-		recording = rehearsal.NewRecording(g.stage.Runs, who.Org, a.ID, q.Execution, g.Now())
-	}
-	result, err := g.stage.Rehearsal.Run(ctx, rehearsal.Play{
+	p := rehearsal.Play{
 		Org: who.Org, Plan: t.Plan, Settings: t.Settings, Agent: a.ID, Version: a.Version, System: a.Type == agent.System,
-		Definition: a.Definition, Event: e, Source: source, Client: profile, At: at, Answers: answers, Recording: recording,
-	})
+		Definition: a.Definition, Event: e, Source: source, Client: profile, At: at, Answers: answers,
+	}
+	if q.Recorded {
+		p.Recording = rehearsal.NewRecording(g.stage.Runs, who.Org, a.ID, q.Execution, g.Now())
+	}
+	return trial{p, obstacles(a, t), q.Live}, nil
+}
+
+// played returns the result of a test run as the caller sees it.
+func (g agents) played(ctx context.Context, t trial) (rehearsal.Result, error) {
+	result, err := g.stage.Rehearsal.Run(ctx, t.play)
 	if err != nil {
 		return rehearsal.Result{}, err
 	}
-	result.Warnings = append(obstacles(a, t), result.Warnings...)
-	if hide := g.hider(who, a.ID); !hide.clear {
+	result.Warnings = append(t.warnings, result.Warnings...)
+	if hide := g.hider(callerIn(ctx), t.play.Agent); !hide.clear {
 		result = result.Hidden(hide.hidden)
 	}
 	return result, nil
 }
 
-// played returns the event of a test run, and the faults of the request's event.
-func (g agents) played(
+// eventOf returns the event of a test run, and the faults of the request's event.
+func (g agents) eventOf(
 	ctx context.Context, d definition.Definition, q rehearsal.Request, at time.Time,
 ) (event.Event, rehearsal.EventSource, []fault.Detail, error) {
 	org := callerIn(ctx).Org

@@ -40,10 +40,12 @@ type Kind string
 const (
 	// Backtest judges the events of the journal as a definition would have judged them.
 	Backtest Kind = "backtest"
+	// LiveTest plays an agent on an event with live models.
+	LiveTest Kind = "live_test"
 )
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Backtest} }
+func Kinds() []Kind { return []Kind{Backtest, LiveTest} }
 
 // A Status is the state of a job.
 type Status string

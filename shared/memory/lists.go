@@ -57,7 +57,7 @@ func (s *Store) Executions(_ context.Context, o id.Org, q execution.Query) (exec
 	defer s.mu.Unlock()
 	var rows []row[*run]
 	for _, r := range s.org(o).runs {
-		if wants(q, &r.execution) {
+		if !r.execution.IsLedger() && wants(q, &r.execution) {
 			rows = append(rows, row[*run]{at: sortKey(r.execution.Created, string(r.execution.ID)), of: r})
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Store) Activity(_ context.Context, o id.Org, a id.Agent, q activity.Que
 		keep(e)
 	}
 	for _, r := range s.org(o).runs {
-		if r.execution.Agent == a && r.execution.RetryOf == "" { // a retry is started by a caller, not by an event
+		if r.execution.Agent == a && r.execution.RetryOf == "" && !r.execution.IsLedger() { // a retry is started by a caller, not by an event
 			keep(r.execution.Entry())
 		}
 	}

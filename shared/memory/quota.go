@@ -57,6 +57,9 @@ func (s *Store) OpenRuns(_ context.Context, o id.Org, since, _ time.Time) (quota
 	var n quota.Open
 	for _, r := range s.org(o).runs {
 		x := r.execution
+		if x.IsLedger() {
+			continue
+		}
 		switch ended := x.Status.Ended(); {
 		case !x.Created.Before(since):
 			n.Since++

@@ -21,6 +21,7 @@ const (
 	SMSPerDay        Name = "sms_per_day"
 	EmailsPerDay     Name = "emails_per_day"
 	ChatsPerDay      Name = "chat_and_webhook_messages_per_day"
+	LiveTestsPerDay  Name = "live_tests_per_day"
 )
 
 // Limits are the quotas of a plan.
@@ -31,7 +32,11 @@ type Limits struct {
 	SMSPerDay        int // on one calendar day (UTC), as are the next
 	EmailsPerDay     int
 	ChatsPerDay      int // messages to Slack, Teams and webhooks together
+	LiveTestsPerDay  int // test runs with live models
 }
+
+// liveTests is the number of test runs with live models on a day, with every plan.
+const liveTests = 200
 
 // perDay returns the limit of a quota of messages.
 func (l Limits) perDay(name Name) int {
@@ -42,6 +47,8 @@ func (l Limits) perDay(name Name) int {
 		return l.EmailsPerDay
 	case ChatsPerDay:
 		return l.ChatsPerDay
+	case LiveTestsPerDay:
+		return l.LiveTestsPerDay
 	case RunsPerMinute, RunsPerRootEvent, OpenRuns:
 	}
 	return 0
@@ -51,12 +58,12 @@ func (l Limits) perDay(name Name) int {
 func Of(p credit.Plan) Limits {
 	switch p {
 	case credit.Scale:
-		return Limits{RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000, SMSPerDay: 5_000, EmailsPerDay: 50_000, ChatsPerDay: 500_000}
+		return Limits{RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000, SMSPerDay: 5_000, EmailsPerDay: 50_000, ChatsPerDay: 500_000, LiveTestsPerDay: liveTests}
 	case credit.Growth:
-		return Limits{RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000, SMSPerDay: 500, EmailsPerDay: 5_000, ChatsPerDay: 50_000}
+		return Limits{RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000, SMSPerDay: 500, EmailsPerDay: 5_000, ChatsPerDay: 50_000, LiveTestsPerDay: liveTests}
 	case credit.Starter:
 	}
-	return Limits{RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000}
+	return Limits{RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000, LiveTestsPerDay: liveTests}
 }
 
 // ErrReached refuses a request that would exceed a quota. The errors of this package
@@ -78,6 +85,9 @@ func (r *Reached) Sentence() string {
 	switch r.Name {
 	case SMSPerDay, EmailsPerDay, ChatsPerDay:
 		return fmt.Sprintf("%s is %d and %d messages are counted; the next may be sent at %s",
+			r.Name, r.Limit, r.Used, r.Reset.UTC().Format(time.RFC3339))
+	case LiveTestsPerDay:
+		return fmt.Sprintf("%s is %d and %d test runs with live models are counted; the next may start at %s",
 			r.Name, r.Limit, r.Used, r.Reset.UTC().Format(time.RFC3339))
 	case OpenRuns:
 		return text + "are open; the next may start when one of them ends"

@@ -15,10 +15,10 @@ func TestAPlanHasItsQuotas(t *testing.T) {
 	t.Parallel()
 
 	for plan, want := range map[credit.Plan]quota.Limits{
-		credit.Starter: {RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000},
-		credit.Growth:  {RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000, SMSPerDay: 500, EmailsPerDay: 5_000, ChatsPerDay: 50_000},
-		credit.Scale:   {RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000, SMSPerDay: 5_000, EmailsPerDay: 50_000, ChatsPerDay: 500_000},
-		"":             {RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000},
+		credit.Starter: {RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000, LiveTestsPerDay: 200},
+		credit.Growth:  {RunsPerMinute: 1_500, RunsPerRootEvent: 100, OpenRuns: 10_000, SMSPerDay: 500, EmailsPerDay: 5_000, ChatsPerDay: 50_000, LiveTestsPerDay: 200},
+		credit.Scale:   {RunsPerMinute: 6_000, RunsPerRootEvent: 200, OpenRuns: 50_000, SMSPerDay: 5_000, EmailsPerDay: 50_000, ChatsPerDay: 500_000, LiveTestsPerDay: 200},
+		"":             {RunsPerMinute: 300, RunsPerRootEvent: 50, OpenRuns: 1_000, SMSPerDay: 50, EmailsPerDay: 500, ChatsPerDay: 5_000, LiveTestsPerDay: 200},
 	} {
 		if got := quota.Of(plan); got != want {
 			t.Errorf("%q: got %+v, want %+v", plan, got, want)
@@ -36,6 +36,9 @@ func TestAReachedQuotaNamesItsLimitUseAndReset(t *testing.T) {
 		},
 		"sms_per_day is 50 and 50 messages are counted; the next may be sent at 2026-03-09T14:24:00Z": {
 			Name: quota.SMSPerDay, Used: 50, Limit: 50, Reset: reset,
+		},
+		"live_tests_per_day is 200 and 200 test runs with live models are counted; the next may start at 2026-03-09T14:24:00Z": {
+			Name: quota.LiveTestsPerDay, Used: 200, Limit: 200, Reset: reset,
 		},
 		"open_runs is 1000 and 1000 runs are open; the next may start when one of them ends": {
 			Name: quota.OpenRuns, Used: 1000, Limit: 1000,

@@ -28,6 +28,7 @@ type Request struct {
 	answers     map[string]any
 	decisions   map[string]any
 	Recorded    bool // models answer as in earlier runs
+	Live        bool // models are asked
 	model       map[string]any
 	fail        map[string]any
 	ignoreMatch bool
@@ -74,11 +75,12 @@ func readModel(q *Request, o input.Object) {
 		q.model = v
 		return
 	case string:
-		if q.Recorded = v == string(Recorded); q.Recorded || v == string(Simulated) {
+		q.Recorded, q.Live = v == string(Recorded), v == string(Live)
+		if q.Recorded || q.Live || v == string(Simulated) {
 			return
 		}
 	}
-	o.Fault(o.At("model"), `must be "simulated", "recorded" or an object with answers by step`)
+	o.Fault(o.At("model"), `must be "simulated", "recorded", "live" or an object with answers by step`)
 }
 
 // The years in which a test run may be: ids hold no time before 1970.

@@ -53,6 +53,7 @@ const (
 	Sample    Source = "sample"    // the catalogue's sample reply
 	Empty     Source = "empty"     // an empty reply: the catalogue does not know the action
 	Recorded  Source = "recorded"  // an earlier run got it for the same question
+	Live      Source = "live"      // a model was asked
 	Simulated Source = "simulated" // made to fit the schema
 	Assumed   Source = "assumed"   // a decision of people
 )

@@ -8,7 +8,8 @@
 //	products, senders   record the effect and answer with a reply of the request, the
 //	                    catalogue's sample, or nothing
 //	model               answers with an answer of the request, with the one that an earlier
-//	                    run got for the same question, or with one that fits the schema
+//	                    run got for the same question, or with one that fits the schema;
+//	                    a test run with live models is a job, and asks them through its ledger
 //	people              decide as the request says; otherwise they approve
 //	time                is the run's own and passes at once
 //
@@ -45,16 +46,17 @@ import (
 
 // The bounds of a test run.
 const (
-	MaxTurns  = 2_000
-	MaxTime   = 10 * time.Second
-	MaxResult = 4 << 20 // of the result as JSON, in bytes
+	MaxTurns    = 2_000
+	MaxTime     = 10 * time.Second
+	MaxLiveTime = 10 * time.Minute // with live models
+	MaxResult   = 4 << 20          // of the result as JSON, in bytes
 )
 
 // ErrTooLong refuses a test run that exceeds a bound.
 var ErrTooLong = fault.New(fault.Invalid, "test_too_long", "The test run takes too long.")
 
 // A Play is all that a test run depends on: equal plays have equal results. A play with a
-// recording depends on the runs too.
+// recording depends on the runs too, and one with a ledger on the answers in it.
 type Play struct {
 	Org        id.Org
 	Plan       credit.Plan     // whose quotas of messages hold
@@ -69,6 +71,7 @@ type Play struct {
 	At         time.Time      // when the event arrives
 	Answers    Answers
 	Recording  *Recording // answers the questions that Answers does not; nil for none
+	Ledger     *Ledger    // in which live models answer the questions; nil for none
 }
 
 // Answers are the answers of the outside, as the request has them.
@@ -111,10 +114,16 @@ func link(a id.Approval) string { return "https://console.example/approvals/" + 
 // Run plays an agent. It returns ErrTooLong for a run beyond the bounds; a definition
 // that fails, or that the event does not start, is a result.
 func (s *Service) Run(ctx context.Context, p Play) (Result, error) {
+	caller := ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx)) // without a deadline, which would divide the run into turns
 	defer cancel(nil)
-	tooLong := ErrTooLong.Sayf("The test run took longer than %d seconds.", int64(MaxTime/time.Second))
-	timer := time.AfterFunc(MaxTime, func() { cancel(tooLong) })
+	defer context.AfterFunc(caller, func() { cancel(context.Cause(caller)) })()
+	most := MaxTime
+	if p.Ledger != nil {
+		most = MaxLiveTime
+	}
+	tooLong := ErrTooLong.Sayf("The test run took longer than %d seconds.", int64(most/time.Second))
+	timer := time.AfterFunc(most, func() { cancel(tooLong) })
 	defer timer.Stop()
 	st := s.stage(p)
 	if err := st.dispatch(ctx); err != nil {
@@ -262,11 +271,20 @@ func (st *stage) runner() *runner.Service {
 	return &runner.Service{
 		Store: st.store, Definitions: st, Actions: st.service.Rules.Catalog, Profiles: st, Doorbell: st, Outbox: nobody{}, Pauses: nobody{},
 		Link: link, Now: st.Now, Sleep: st.Sleep, Report: func(context.Context, error) {}, Observe: func(context.Context, runner.Result) {},
-		Steps: &step.Service{
-			Model: st.held, Products: st.held, Senders: st.senders(), Quotas: st.quotas(), Rules: st.service.Rules,
-			Now: st.Now, Sleep: st.Sleep, Failed: func(context.Context, error) {},
-		},
+		Steps: st.steps(),
 	}
+}
+
+// steps returns the executor of steps, whose ports hold every effect back.
+func (st *stage) steps() runner.Steps {
+	s := &step.Service{
+		Model: st.held, Products: st.held, Senders: st.senders(), Quotas: st.quotas(), Rules: st.service.Rules,
+		Now: st.Now, Sleep: st.Sleep, Failed: func(context.Context, error) {},
+	}
+	if st.Ledger != nil {
+		return paid{s, st}
+	}
+	return s
 }
 
 // gate asks the question of the gate at which the run is parked, and lets people decide

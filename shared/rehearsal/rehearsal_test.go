@@ -295,11 +295,11 @@ func TestAnEventHasThePartsOfTheDocumentAndNoOthers(t *testing.T) {
 		o := r.Object("", doc)
 		rehearsal.Read(o)
 		o.Done()
-		got := ""
+		var paths []string
 		for _, f := range r.Faults {
-			got += f.Path
+			paths = append(paths, f.Path)
 		}
-		if got != want {
+		if got := strings.Join(paths, " "); got != want {
 			t.Errorf("%s: faults %v, want one at %q", body, r.Faults, want)
 		}
 	}

@@ -416,7 +416,7 @@ func (t *turn) skipped(at execution.TraceEntry, why string) execution.StepRecord
 // suffices, and charged beyond it. It reports whether the run stops here.
 func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.StepRecord) (next machine.Next, stop bool, err error) {
 	defer func() { t.pardon = nil }()
-	err = pardoning(&s, t.holdOf(s), func(p *credit.Pardon) error {
+	err = Pardoning(&s, t.holdOf(s), func(p *credit.Pardon) error {
 		t.pardon = p
 		next, stop, err = t.recordResult(ctx, at, s)
 		return err
@@ -425,9 +425,9 @@ func (t *turn) record(ctx context.Context, at execution.TraceEntry, s execution.
 	return next, stop, err
 }
 
-// pardoning calls write for a step's result: for a refused answer with the pardon of
+// Pardoning calls write for a step's result: for a refused answer with the pardon of
 // its hold, or, when the grace of the day is used up, with the hold charged.
-func pardoning(s *execution.StepRecord, h credit.Hold, write func(*credit.Pardon) error) error {
+func Pardoning(s *execution.StepRecord, h credit.Hold, write func(*credit.Pardon) error) error {
 	if !s.Refused || s.Charge != nil || h.Amount == 0 {
 		return write(nil)
 	}

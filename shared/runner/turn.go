@@ -448,7 +448,7 @@ func (t *turn) keepLateAnswer(ctx context.Context, s execution.StepRecord) error
 			return nil
 		}
 		s.Attempt = x.Lease.Attempt
-		return pardoning(&s, h, func(p *credit.Pardon) error {
+		return Pardoning(&s, h, func(p *credit.Pardon) error {
 			if p == nil {
 				return t.Store.Commit(ctx, execution.Change{Execution: x, Step: &s})
 			}
@@ -471,21 +471,7 @@ func (r reservation) Reserve(ctx context.Context, h credit.Hold) (credit.Hold, e
 	if held, ok := r.held(); ok {
 		return held, r.toBegin(ctx, definition.Step{Kind: definition.AI})
 	}
-	var seen *credit.Balance
-	for range retry.Tries {
-		err := r.commit(ctx, func(x execution.Execution) execution.Change {
-			c, _ := x.Reserved(r.step, h)
-			c.Watched, c.Seen = true, seen
-			return c
-		})
-		reached, ok := errors.AsType[*credit.Reached](err)
-		if !ok {
-			return h, err
-		}
-		seen = &reached.Balance
-		_, h.Low = seen.With(h.Amount)
-	}
-	return h, fmt.Errorf("reserve for %s: lost %d races at a threshold of the credits", r.step, retry.Tries)
+	return execution.Reserve(r.step, h, func(change func(execution.Execution) execution.Change) error { return r.commit(ctx, change) })
 }
 
 func (r reservation) held() (credit.Hold, bool) {

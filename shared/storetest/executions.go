@@ -3,6 +3,7 @@ package storetest
 import (
 	"time"
 
+	"theoneagents.app/agents/shared/activity"
 	"theoneagents.app/agents/shared/approval"
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/definition"
@@ -74,6 +75,37 @@ func runs() []promise {
 			got, _ = read(t, s, leased(t, s, want))
 			_, ok = got.BegunAt("first", x.Created, time.Second)
 			same(t, "may begin after a change", ok, false)
+		}},
+		{"a ledger is read without an event, changes credits as a run does, and is in no list", func(t trial, s Store) {
+			o := announced(t, s, credit.Starter)
+			x := execution.NewLedger(o, "agent_1", "job_1", day())
+			ok(t, s.Create(t.Context(), x))
+			is(t, s.Create(t.Context(), x), execution.ErrExists)
+			x.Revision = 1
+			x = committed(t, s, execution.Change{Execution: x.OpenedBy("w", day())})
+			h := credit.Hold{Month: month, Tier: credit.Quick, Amount: 5}
+			c, _ := x.Reserved("think", h)
+			x = committed(t, s, c)
+			ok(t, s.SaveStep(t.Context(), x, execution.StepRecord{ID: "think", Status: execution.StepCompleted, Charge: &h, Attempt: x.Lease.Attempt}))
+			got, steps := read(t, s, x)
+			same(t, "ledger", got, x)
+			c = got.Closed(execution.Completed, steps, day().Add(time.Second))
+			x = committed(t, s, c)
+			got, _ = read(t, s, x)
+			same(t, "closed ledger", got, x)
+			same(t, "charged", got.Credits, int64(5))
+			b, err := s.Balance(t.Context(), o, month)
+			ok(t, err)
+			same(t, "remaining", b.Remaining, b.Allocation-5)
+			for _, q := range []execution.Query{{}, {Agent: "agent_1"}, {Status: execution.Completed}, {Agent: "agent_1", Status: execution.Completed}} {
+				q.Limit, q.Count, q.Now = 10, true, day().Add(time.Minute)
+				page, err := s.Executions(t.Context(), o, q)
+				ok(t, err)
+				same(t, "listed", len(page.Executions)+page.Total, 0)
+			}
+			entries, err := s.Activity(t.Context(), o, "agent_1", activity.Query{Limit: 10})
+			ok(t, err)
+			same(t, "activity", len(entries.Entries), 0)
 		}},
 		{"a run that does not exist is not found", func(t trial, s Store) {
 			_, _, err := s.Execution(t.Context(), anOrg(), "exec_1")

@@ -83,7 +83,7 @@ type Report struct {
 	Looked    int           // runs that were due
 	Prolonged int           // merely slow: a worker has a live lease
 	Started   int           // started again
-	Settled   int           // ended, with credits still held
+	Settled   int           // ended with credits still held, or the ledger of a test run
 	Failed    int           // retried in the next sweep
 	Published int           // platform events that their writers did not publish
 	Erased    int           // items of deleted organizations
@@ -228,6 +228,9 @@ func (s *Service) repair(ctx context.Context, c machine.Cursor) (Report, error) 
 	}
 	r := Report{Late: now.Sub(x.Due)}
 	switch settle, settled := x.Settle(done); {
+	case x.IsLedger() && !x.Status.Ended(): // its test run was interrupted and not resumed
+		r.Settled++
+		return r, ignoreStale(s.Store.Commit(ctx, x.Closed(execution.Cancelled, done, now)))
 	case x.Held: // a decision made it due; it moves when its organization resumes
 		x.Due = time.Time{}
 		return r, ignoreStale(s.Store.Commit(ctx, execution.Change{Execution: x}))

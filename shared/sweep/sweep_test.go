@@ -132,6 +132,51 @@ func (y *fixture) run(name id.Execution, change func(x execution.Execution) exec
 	}
 }
 
+// The ledger of a test run is no run: when it is overdue, its answers are charged and the
+// rest is released, and no machine starts.
+func TestAnOverdueLedgerIsClosedAndNotStarted(t *testing.T) {
+	t.Parallel()
+
+	y := open(t)
+	x := execution.NewLedger(org, "agent_a", "job_1", y.now)
+	y.must(y.store.Create(t.Context(), x))
+	x.Revision = 1
+	x = x.OpenedBy("w", y.now)
+	for _, name := range []id.Step{"answered", "asked"} {
+		c, _ := x.Reserved(name, credit.Hold{Month: "2026-03", Tier: credit.Quick, Amount: 5})
+		y.must(y.store.Commit(t.Context(), c))
+		x = c.Execution
+		x.Revision++
+	}
+	h := x.Holds["answered"]
+	y.must(y.store.SaveStep(t.Context(), x, execution.StepRecord{ID: "answered", Status: execution.StepCompleted, Charge: &h, Attempt: 1}))
+	sweep := func(after time.Duration, want int) execution.Execution {
+		t.Helper()
+		y.now = y.now.Add(after)
+		if r, err := y.Sweep(t.Context()); err != nil || r.Settled != want || r.Started > 0 || len(y.restarted) > 0 {
+			t.Errorf("after %v: %+v, restarted %v: %v", after, r, y.restarted, err)
+		}
+		got, _, err := y.store.Execution(t.Context(), org, x.ID)
+		y.must(err)
+		return got
+	}
+	if got := sweep(execution.LedgerTime, 0); len(got.Holds) != 2 {
+		t.Errorf("the open ledger is %+v", got)
+	}
+	if got := sweep(time.Second, 1); got.Status != execution.Cancelled || got.Credits != 5 || len(got.Holds) > 0 || !got.Due.IsZero() {
+		t.Errorf("the closed ledger is %+v", got)
+	}
+	late := execution.StepRecord{ID: "asked", Status: execution.StepCompleted, Charge: &h, Attempt: 1}
+	if err := y.store.SaveStep(t.Context(), x, late); !errors.Is(err, execution.ErrStale) {
+		t.Errorf("a late answer: %v", err)
+	}
+	b, err := y.store.Balance(t.Context(), org, "2026-03")
+	y.must(err)
+	if b.Remaining != b.Allocation-5 {
+		t.Errorf("%d of %d remain", b.Remaining, b.Allocation)
+	}
+}
+
 func (y *fixture) stored(name id.Execution) execution.Execution {
 	y.Helper()
 	x, _, err := y.store.Execution(y.Context(), org, name)

@@ -260,8 +260,18 @@ func (w *Wire) JobSweeper() *job.Sweeper {
 func (w *Wire) Worker() *job.Worker {
 	tasks := map[job.Kind]job.Task{
 		job.Backtest: &backtest.Task{Journal: w.Store(), Past: w.Store(), Definitions: w.Definitions(), System: w.System(), Rules: w.Rules()},
+		job.LiveTest: &rehearsal.Task{Service: &rehearsal.Service{Rules: w.Rules()}, Ledgers: w.ledgers()},
 	}
 	return &job.Worker{Store: w.Store(), Tasks: tasks, Now: w.Now, NewOwner: NewOwner}
+}
+
+// ledgers opens the ledgers of test runs. Its steps have a model, and no product, sender or
+// quota: they execute AI steps alone. The sweeper publishes the events of a ledger.
+func (w *Wire) ledgers() *rehearsal.Ledgers {
+	return &rehearsal.Ledgers{
+		Store: w.Store(), Now: w.Now, NewOwner: NewOwner,
+		Steps: &step.Service{Model: w.model(), Rules: w.Rules(), Now: w.Now, Sleep: clock.Sleep, Failed: w.Failed("call failed")},
+	}
 }
 
 // Drop logs why an event is dropped, without its content.
@@ -282,6 +292,7 @@ func (w *Wire) Stage() httpapi.Stage {
 	return httpapi.Stage{
 		Rehearsal: &rehearsal.Service{Rules: w.Rules()},
 		Tenants:   w.Store(), Runs: w.Store(), Profiles: w.Clients(),
+		Live: &rehearsal.Starter{Rules: w.Rules(), Jobs: w.Jobs(), Balances: w.Store(), Quotas: w.Quotas(), Now: w.Now},
 	}
 }
 

@@ -29,6 +29,15 @@ const RatePartitions = "ORG#*#RATE"
 // JobPartitions matches the partition keys of jobs, as a pattern of IAM.
 const JobPartitions = "ORG#*#JOBS"
 
+// LedgerPartitions matches the partition keys of the ledgers of test runs, BalancePartitions
+// those of balances, and OutboxPartitions those of events to be published, as patterns of
+// IAM.
+const (
+	LedgerPartitions  = "ORG#*#EXEC#test_*"
+	BalancePartitions = "ORG#*#CREDIT"
+	OutboxPartitions  = "ORG#*#OUTBOX#*"
+)
+
 // RateAttributes returns every attribute that counting a request names.
 func RateAttributes() []string {
 	return []string{PartitionKey, SortKey, Expires, "taken", "w"}

@@ -120,6 +120,51 @@ func (e ConflictBehavior) Valid() bool {
 	}
 }
 
+// Defines values for JobKind.
+const (
+	Backtest JobKind = "backtest"
+	LiveTest JobKind = "live_test"
+)
+
+// Valid indicates whether the value is a known member of the JobKind enum.
+func (e JobKind) Valid() bool {
+	switch e {
+	case Backtest:
+		return true
+	case LiveTest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobStatus.
+const (
+	Cancelled JobStatus = "cancelled"
+	Completed JobStatus = "completed"
+	Failed    JobStatus = "failed"
+	Pending   JobStatus = "pending"
+	Running   JobStatus = "running"
+)
+
+// Valid indicates whether the value is a known member of the JobStatus enum.
+func (e JobStatus) Valid() bool {
+	switch e {
+	case Cancelled:
+		return true
+	case Completed:
+		return true
+	case Failed:
+		return true
+	case Pending:
+		return true
+	case Running:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Operator.
 const (
 	Contains   Operator = "contains"
@@ -601,6 +646,66 @@ type Fault struct {
 	// Message A sentence that says what is wrong and what is allowed.
 	Message string `json:"message"`
 }
+
+// Job A task that takes longer than a request.
+type Job struct {
+	// ID The id of the job.
+	ID string `json:"id"`
+
+	// Kind The kind of a job: a back-test, or a test run with live models.
+	Kind JobKind `json:"kind"`
+
+	// Status The status of a job. A `pending` one has had no worker yet; the last three are final.
+	Status JobStatus `json:"status"`
+
+	// CreatedAt When it was started by its caller.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy The author of a change: the id of a person (`user_…`), the id of an integration key (`key_…`), or `platform`. Null for a change that was made before authors were kept.
+	CreatedBy *Actor `json:"created_by"`
+
+	// StartedAt When its first worker began.
+	StartedAt *time.Time `json:"started_at"`
+
+	// EndedAt When it ended. It is kept for 30 days more.
+	EndedAt *time.Time `json:"ended_at"`
+
+	// Progress How far a job is. A worker that begins anew begins to count anew.
+	Progress JobProgress `json:"progress"`
+
+	// Error Why it failed; null unless it did.
+	Error *JobFailure `json:"error"`
+
+	// Result The result of a completed job; null in a list.
+	Result *JobResult `json:"result"`
+}
+
+// JobFailure Why a job failed.
+type JobFailure struct {
+	// Code A stable code: of a back-test `nothing_kept` or `too_many_events`, of a live test `test_too_long`; `job_failed` when its workers died again and again.
+	Code string `json:"code"`
+
+	// Message A sentence for people.
+	Message string `json:"message"`
+}
+
+// JobKind The kind of a job: a back-test, or a test run with live models.
+type JobKind string
+
+// JobProgress How far a job is. A worker that begins anew begins to count anew.
+type JobProgress struct {
+	// Done The parts that are done.
+	Done int `json:"done"`
+
+	// Of All parts; null while their number is unknown.
+	Of *int `json:"of"`
+}
+
+// JobResult defines model for JobResult.
+type JobResult = json.RawMessage
+
+// JobStatus The status of a job. A `pending` one has had no worker yet; the last three are final.
+type JobStatus string
 
 // NextCursor Send it as `cursor` to get the next page; null on the last page.
 type NextCursor = string
@@ -1137,6 +1242,20 @@ func (response TestAgent200JSONResponse) VisitTestAgentResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAgent202JSONResponse Job
+
+func (response TestAgent202JSONResponse) VisitTestAgentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -16,12 +16,15 @@ import (
 // Defines values for JobKind.
 const (
 	Backtest JobKind = "backtest"
+	LiveTest JobKind = "live_test"
 )
 
 // Valid indicates whether the value is a known member of the JobKind enum.
 func (e JobKind) Valid() bool {
 	switch e {
 	case Backtest:
+		return true
+	case LiveTest:
 		return true
 	default:
 		return false
@@ -61,15 +64,12 @@ type Actor = string
 // BacktestInput defines model for BacktestInput.
 type BacktestInput = map[string]any
 
-// BacktestResult defines model for BacktestResult.
-type BacktestResult = json.RawMessage
-
 // Job A task that takes longer than a request.
 type Job struct {
 	// ID The id of the job.
 	ID string `json:"id"`
 
-	// Kind The kind of a job.
+	// Kind The kind of a job: a back-test, or a test run with live models.
 	Kind JobKind `json:"kind"`
 
 	// Status The status of a job. A `pending` one has had no worker yet; the last three are final.
@@ -94,19 +94,19 @@ type Job struct {
 	Error *JobFailure `json:"error"`
 
 	// Result The result of a completed job; null in a list.
-	Result *BacktestResult `json:"result"`
+	Result *JobResult `json:"result"`
 }
 
 // JobFailure Why a job failed.
 type JobFailure struct {
-	// Code A stable code: of a back-test `nothing_kept` or `too_many_events`; `job_failed` when its workers died again and again.
+	// Code A stable code: of a back-test `nothing_kept` or `too_many_events`, of a live test `test_too_long`; `job_failed` when its workers died again and again.
 	Code string `json:"code"`
 
 	// Message A sentence for people.
 	Message string `json:"message"`
 }
 
-// JobKind The kind of a job.
+// JobKind The kind of a job: a back-test, or a test run with live models.
 type JobKind string
 
 // JobList A page of jobs, newest first.
@@ -126,6 +126,9 @@ type JobProgress struct {
 	// Of All parts; null while their number is unknown.
 	Of *int `json:"of"`
 }
+
+// JobResult defines model for JobResult.
+type JobResult = json.RawMessage
 
 // JobStatus The status of a job. A `pending` one has had no worker yet; the last three are final.
 type JobStatus string

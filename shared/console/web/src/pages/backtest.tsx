@@ -147,7 +147,7 @@ function Shown({ id, agent }: { id: string; agent: Agent }) {
 		if (!answer.error) return <Loading what="the back-test" rows={4} />;
 		return <ErrorNote error={answer.error} what="this back-test" again={() => void answer.refetch()} />;
 	}
-	if (job.result) return <Outcome result={job.result} agent={agent} />;
+	if (job.result) return <Outcome result={job.result as Result} agent={agent} />;
 	const { done, of } = job.progress;
 	return (
 		<section class="telling" data-tone={isRunning(job) ? "run" : "stop"} aria-label="State" aria-live="polite">
