@@ -321,6 +321,34 @@ story(
 	},
 );
 
+story("a test shows what live models may cost before it asks them, and takes answers of earlier runs", async (s) => {
+	const org = await s.org();
+	const think = { id: "think", type: "ai_reason", model: "quick", prompt: "Judge {{ event_payload.ticket_id }}." };
+	const id = await org.agent([think, note()]);
+	const ann = await s.person(org, "user_ann", "member");
+	await ann.open(`/agents/${id}/test`);
+	const form = ann.page.getByRole("form", { name: "Test" });
+	await form.getByLabel("Models answer").selectOption("live");
+	await ann.sees(/^It costs at most 5 credits, charged to this agent; the organization has [\d,]+ credits left/);
+	await ann.shots("test-run-live");
+	await form.getByRole("button", { name: "Test for credits" }).click();
+	await ann.sees("It would start, and reach its end.");
+	await ann.sees(/The models cost 5 credits\.$/);
+	await ann.sees(/as a model said it just now/);
+	assert.deepEqual(await org.runs(0), [], "a test is no run");
+	assert.deepEqual(await org.calls("add_note"), []);
+	await org.escalate();
+	const run = String((await org.runs())[0]?.id);
+	await org.reaches(run, "completed");
+	await ann.open(`/agents/${id}/test?run=${run}`);
+	await form.getByLabel("Models answer").selectOption("recorded");
+	await form.getByRole("button", { name: "Test", exact: true }).click();
+	await ann.sees(/as an earlier run got it/);
+	await ann.sees(/Nothing was charged\.$/);
+	await ann.link("that run").click();
+	await ann.page.waitForURL(`**/runs/${run}`);
+});
+
 story("a system agent stays at the version that an owner picks, until it follows the releases again", async (s) => {
 	const org = await s.org();
 	const page = "/agents/agent_system_dispatch/versions";

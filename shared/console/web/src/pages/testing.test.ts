@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Schema } from "../door.ts";
-import { asksModels, bodyOf, gatesOf, payloadFault, type Trial, verdictOf } from "./testing.ts";
+import { asksModels, bodyOf, chargeOf, gatesOf, payloadFault, priceOf, type Trial, verdictOf } from "./testing.ts";
 
 const trial: Trial = { source: "sample", run: "", payload: "", model: "simulated", decisions: {}, anyway: false };
 
@@ -73,4 +73,15 @@ test("the first sentence says whether it would start and how it would end", () =
 	const said = verdictOf(filtered as typeof result);
 	assert.deepEqual([said.head, said.why, said.more], ["The event would not start it.", 'priority must be "p1".', ""]);
 	assert.match(verdictOf({ ...filtered, status: "completed" } as typeof result).head, /all the same/);
+});
+
+test("a test with live models has its price before and after", () => {
+	assert.equal(
+		priceOf(25, 1200),
+		"It costs at most 25 credits, charged to this agent; the organization has 1,200 credits left this month.",
+	);
+	assert.match(priceOf(25, 1), /has 1 credit left this month, which is too few\.$/);
+	assert.match(priceOf(0, 0), /^It costs nothing, charged/);
+	assert.equal(chargeOf({ would_cost: 25, at_most: 25, charged: 5 }), "The models cost 5 credits.");
+	assert.equal(chargeOf({ would_cost: 25, at_most: 25, charged: 0 }), "Nothing was charged.");
 });

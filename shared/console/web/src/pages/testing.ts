@@ -5,7 +5,7 @@ import { counted, outcomes, plain, reasons, state, type Tone, word } from "../wo
 
 export type Source = "sample" | "execution" | "payload";
 
-export type Model = "simulated" | "recorded";
+export type Model = "simulated" | "recorded" | "live";
 
 /** A Trial is what a person has chosen to play. */
 export interface Trial {
@@ -130,6 +130,18 @@ export const origins: Readonly<Record<string, string>> = {
 	sample: "the sample reply of the catalogue",
 	empty: "an empty reply, since the catalogue has no sample",
 	recorded: "as an earlier run got it",
+	live: "as a model said it just now",
 	simulated: "made up to fit the schema; no model was asked",
 	assumed: "assumed; no person was asked",
 };
+
+/** priceOf says what a test with live models may cost, and what is left for it. */
+export function priceOf(most: number, left: number): string {
+	const cost = most === 0 ? "It costs nothing" : `It costs at most ${counted(most, "credit")}`;
+	return `${cost}, charged to this agent; the organization has ${counted(left, "credit")} left this month${left < most ? ", which is too few" : ""}.`;
+}
+
+/** chargeOf says what a test has cost. */
+export function chargeOf({ charged }: Schema["TestResult"]["credits"]): string {
+	return charged > 0 ? `The models cost ${counted(charged, "credit")}.` : "Nothing was charged.";
+}

@@ -3,8 +3,9 @@ import { useSignal } from "@preact/signals";
 import { useId, useRef } from "preact/hooks";
 import { type Agent, useKnowledge } from "../agents.ts";
 import { announce } from "../announce.ts";
-import { runsAsk } from "../asks.ts";
-import { api, type Schema, take } from "../door.ts";
+import { keys, runsAsk } from "../asks.ts";
+import { creditsAsk } from "../credits.ts";
+import { api, Fault, type Schema, take } from "../door.ts";
 import { read } from "../editor/document.ts";
 import { doc } from "../editor/knowledge.ts";
 import { useMay } from "../me.ts";
@@ -12,6 +13,7 @@ import { Check } from "../parts/check.tsx";
 import { Refusal } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
 import { Json } from "../parts/json.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { Quote, Said } from "../parts/quote.tsx";
 import { Status } from "../parts/status.tsx";
 import { Values } from "../parts/values.tsx";
@@ -19,9 +21,21 @@ import { useSending } from "../sending.ts";
 import { useAsk } from "../store.ts";
 import { ago, duration, moment } from "../time.ts";
 import { channels, counted, listed, plain, risks, state, stepStates, stepTypes, word } from "../words.ts";
+import { isRunning } from "./backtesting.ts";
 import { conditionOf, span } from "./describing.ts";
 import { nameOf } from "./telling.ts";
-import { asksModels, bodyOf, gatesOf, type Model, origins, payloadFault, type Source, verdictOf } from "./testing.ts";
+import {
+	asksModels,
+	bodyOf,
+	chargeOf,
+	gatesOf,
+	type Model,
+	origins,
+	payloadFault,
+	priceOf,
+	type Source,
+	verdictOf,
+} from "./testing.ts";
 
 type Result = Schema["TestResult"];
 
@@ -50,13 +64,44 @@ export default function TestRun({ agent }: { agent: Agent }) {
 					<Shown key={played.value.number} result={played.value.result} agent={agent} />
 				) : (
 					<p class="meta">
-						A test plays an event through the agent as it is saved. No product is called, no message is sent, no model
-						is asked, and nothing is charged.
+						A test plays an event through the agent as it is saved. No product is called and no message is sent. No
+						model is asked and nothing is charged, unless you choose it.
 					</p>
 				)}
 			</section>
 		</div>
 	);
+}
+
+const between = 1000; // milliseconds between two looks at a job
+
+/** resultOf returns the result of a test, also as the API wrote it. One with live models is a
+ * job, whose end it awaits. */
+async function resultOf(text: string): Promise<{ result: Result; written: ReturnType<typeof doc> }> {
+	let answer = JSON.parse(text) as Result | Schema["Job"];
+	if (!("kind" in answer)) return { result: answer, written: doc(read(text)) };
+	announce("The models are asked.");
+	const { id } = answer;
+	for (;;) {
+		if (answer.error) throw new Fault(422, answer.error.code, answer.error.message);
+		if (!isRunning(answer)) break;
+		await new Promise((done) => setTimeout(done, between));
+		text = (await take(api.GET("/api/jobs/{id}", { params: { path: { id } }, parseAs: "text" }))) as unknown as string;
+		answer = JSON.parse(text) as Schema["Job"];
+	}
+	if (!answer.result) throw new Fault(409, "cancelled", "The test was cancelled.");
+	return { result: answer.result as Result, written: doc(doc(read(text)).result) };
+}
+
+/** What a test with live models may cost, and what is left. */
+function Price({ agent }: { agent: Agent }) {
+	const bounds = useAsk({
+		key: keys.capabilities(agent.id),
+		ask: () => take(api.GET("/api/agents/{id}/capabilities", { params: { path: { id: agent.id } } })),
+	}).data?.capabilities.bounds;
+	const credits = useAsk(creditsAsk).data;
+	if (!bounds || !credits) return <Loading what="the price" rows={1} />;
+	return <p class="note">{priceOf(bounds.credits_at_most, credits.remaining)}</p>;
 }
 
 interface FormProps {
@@ -103,8 +148,8 @@ function Form({ agent, played, onPlayed }: FormProps) {
 				parseAs: "text",
 			}),
 		)) as unknown as string;
-		const result = JSON.parse(text) as Result;
-		const exact = doc(doc(read(text)).event).payload;
+		const { result, written } = await resultOf(text);
+		const exact = doc(written.event).payload;
 		onPlayed({ result, payload: JSON.stringify(exact, null, 2), number: (played?.number ?? 0) + 1 });
 		announce(verdictOf(result).head);
 	});
@@ -180,9 +225,11 @@ function Form({ agent, played, onPlayed }: FormProps) {
 					>
 						<option value="simulated">with made-up words that fit</option>
 						<option value="recorded">as in earlier runs, where they were asked the same</option>
+						<option value="live">themselves, for credits</option>
 					</select>
 				</label>
 			)}
+			{model.value === "live" && <Price agent={agent} />}
 			{gates.map((gate) => (
 				<label key={gate.id} class="labelled" htmlFor={`${id}${gate.id}`}>
 					<span>
@@ -216,7 +263,7 @@ function Form({ agent, played, onPlayed }: FormProps) {
 			<Refusal fault={failed.value} />
 			<div class="actions">
 				<button type="submit" class="button primary" aria-disabled={sending.value}>
-					{sending.value ? "Testing…" : "Test"}
+					{sending.value ? "Testing…" : model.value === "live" ? "Test for credits" : "Test"}
 				</button>
 			</div>
 		</form>
@@ -226,6 +273,7 @@ function Form({ agent, played, onPlayed }: FormProps) {
 function Shown({ result, agent }: { result: Result; agent: Agent }) {
 	const verdict = verdictOf(result);
 	const { event } = result;
+	const live = result.steps.some((s) => s.source === "live");
 	return (
 		<>
 			<section class="telling" data-tone={verdict.tone} aria-label="What would happen">
@@ -237,7 +285,12 @@ function Shown({ result, agent }: { result: Result; agent: Agent }) {
 						<Said text={verdict.why} most={600} />
 					</p>
 				)}
-				{verdict.more && <p class="meta">{verdict.more} All of it was held back.</p>}
+				{verdict.more && (
+					<p class="meta">
+						{verdict.more} All of it was held back{live && ", but for the questions to models"}.{" "}
+						{chargeOf(result.credits)}
+					</p>
+				)}
 			</section>
 			{result.warnings.length > 0 && (
 				<ul class="note">
