@@ -21,6 +21,7 @@ import (
 	"theoneagents.app/agents/shared/id"
 	"theoneagents.app/agents/shared/jsonvalue"
 	"theoneagents.app/agents/shared/machine"
+	"theoneagents.app/agents/shared/story"
 )
 
 // audit checks the invariants after a story. It reads the records and the
@@ -260,6 +261,7 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps, questions
 	d, err := agent.Definitions{System: systemAgents(), Versions: w.store.Store}.Version(w.over, x.Org, x.Agent, x.Version)
 	w.must(err)
 	w.auditCached(x, d)
+	w.auditStory(x, steps, d)
 	p := path{world: w, run: x, steps: steps, asked: asked, open: true, since: x.Created} // under its first lease a run begins without a write
 	p.walk(d.Steps)
 	for key := range asked {
@@ -270,6 +272,28 @@ func (w *world) auditRun(x execution.Execution, steps execution.Steps, questions
 			w.holds(oneEffect, p.acted[e.command.Key], "%s: %s was done, which the run does not know of", x.ID, e.command.Key)
 		}
 	}
+}
+
+// auditStory checks that the story of an ended run leaves out no step.
+func (w *world) auditStory(x execution.Execution, steps execution.Steps, d definition.Definition) {
+	w.Helper()
+	trace := execution.TraceOf(d, steps, true).Delivered(steps)
+	lines := story.Run{Execution: x, Trace: trace, Agent: d.Name}.Lines()
+	about := map[id.Step]bool{}
+	var at time.Time
+	for _, l := range lines {
+		w.holds(told, l.Text != "" && len(l.Text) <= story.MaxText, "%s: a line of the story has %d bytes: %q", x.ID, len(l.Text), l.Text)
+		if l.Step != "" {
+			w.holds(told, !l.At.Before(at), "%s: the story tells of %v after %v: %q", x.ID, l.At, at, l.Text)
+			about[l.Step], at = true, l.At
+		}
+	}
+	for _, s := range trace {
+		reached := s.Status != execution.StepSkipped || !s.Started.IsZero()
+		w.holds(told, about[s.ID] || !reached, "%s: the story does not tell of step %s (%s)", x.ID, s.ID, s.Status)
+	}
+	last := lines[len(lines)-1]
+	w.holds(told, last.Text == "The run "+story.Outcome(x) && last.At.Equal(x.Completed), "%s: the story ends with %q at %v", x.ID, last.Text, last.At)
 }
 
 // auditOutcome checks that exactly the recipients of a question got its

@@ -40,11 +40,12 @@ const (
 	withinQuotas    invariant = "quotas hold: an organization starts no more runs in a minute, has no more open runs and sends no more messages on a day than its plan allows"
 	treesBounded    invariant = "trees are bounded: no root event has more runs than its plan allows, whatever products pass on"
 	journalled      invariant = "the journal is whole: each delivered event of an organization that keeps a journal is in it once, as it was published"
+	told            invariant = "told: the story of a run has a line about each step that it reached, in the order of time, and ends with the end of the run"
 	nothingToRepair invariant = "nothing to repair: without faults the sweeper repairs nothing"
 )
 
 func invariants() []invariant {
-	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, treesBounded, journalled, nothingToRepair}
+	return []invariant{nothingLost, oneRun, oneEffect, sums, grace, oneWay, movesOn, oneVerdict, othersDecide, isolation, again, heard, outcomesSent, contained, pausedStops, recorded, withinQuotas, treesBounded, journalled, told, nothingToRepair}
 }
 
 // A witness observes every change when it happens.
