@@ -34,7 +34,7 @@ func suppressions() []*suppression {
 		{rule: "Serverless-LambdaAsyncFailureDestination", where: `^Function-(sweeper|canary)/`, why: "The next call, a minute later, covers the same runs."},
 		{rule: "Serverless-LambdaDLQ", where: `^Function-[a-z]+/`, why: "No function but the sweeper and the canary is invoked asynchronously."},
 		{rule: "Serverless-LambdaEventSourceMappingDestination", where: `^Function-dispatcher/Aliaslive/SqsEventSource:`, why: "A destination is for streams; a queue has a dead-letter queue."},
-		{rule: "Serverless-LambdaEventSourceMappingDestination", where: `^Stream-tally/`, why: "No record is given up: a batch is repeated until it succeeds, with the alarm late-statistics."},
+		{rule: "Serverless-LambdaEventSourceMappingDestination", where: `^Stream-(tally|watchdog)/`, why: "No record is given up: a batch is repeated until it succeeds, with the alarms late-statistics and late-watchdog."},
 	}
 }
 

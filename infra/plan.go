@@ -15,6 +15,7 @@ const (
 	runner     = "runner"
 	sweeper    = "sweeper"
 	tally      = "tally"
+	watchdog   = "watchdog"
 	worker     = "worker"
 	canary     = "canary" // also the product of its events
 )
@@ -110,6 +111,7 @@ func plan() []function {
 		{name: runner, timeout: 120, share: 500, traced: true, env: forRunner(), table: writes(checkItem), grants: []permission{ringDoorbell, invokeModels, sendSMS, sendEmail, publishEvents}},
 		{name: sweeper, timeout: 58, share: 5, env: []string{boot.EnvTable, boot.EnvRuns, boot.EnvBus, boot.EnvMetrics, boot.EnvWorker}, table: all(), grants: []permission{startRuns, ringDoorbell, publishEvents, startJobs}},
 		{name: tally, timeout: 60, share: 20, env: []string{boot.EnvTable}, grants: []permission{sumStatistics}},
+		{name: watchdog, timeout: 60, share: 10, env: []string{boot.EnvTable}, table: marks()},
 		{name: worker, timeout: 300, memory: wholeCore, share: 10, env: forWorker(), table: append(reads(), checkItem), grants: []permission{workOnJobs, invokeModels}},
 		{name: canary, timeout: 30, share: 5, env: []string{boot.EnvTable, boot.EnvBus, boot.EnvMetrics, boot.EnvCanaryOrg, boot.EnvCanaryRole}, grants: []permission{ringDoorbell, probe}},
 	}
@@ -169,6 +171,9 @@ func all() []string { return writes(deleteItem, checkItem) }
 func writes(more ...string) []string {
 	return append(append(reads(), "dynamodb:PutItem", "dynamodb:UpdateItem"), more...)
 }
+
+// marks is for functions that read a record and change it.
+func marks() []string { return []string{"dynamodb:GetItem", "dynamodb:UpdateItem"} }
 
 // puts is for functions that write whole records alone.
 func puts() []string { return append(reads(), "dynamodb:PutItem") }

@@ -75,6 +75,8 @@ func (s settings) endsTrial(name string) []string {
 		alarms = append(alarms, "errors-"+dispatcher, "late-events", "postponed-events", "dead-letter-rate")
 	case tally:
 		return append(alarms, "late-statistics")
+	case watchdog:
+		return append(alarms, "late-watchdog")
 	default:
 		return append(alarms, "api-errors")
 	}

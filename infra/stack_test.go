@@ -71,7 +71,7 @@ func TestNoFunctionMayScanTheTable(t *testing.T) {
 	stream := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 	for _, s := range inProduction(t).statements(t) {
 		for _, action := range s.actions {
-			follows := slices.Contains(stream, action) && strings.Contains(s.roles, `"Functiontally`)
+			follows := slices.Contains(stream, action) && (strings.Contains(s.roles, `"Functiontally`) || strings.Contains(s.roles, `"Functionwatchdog`))
 			if strings.HasPrefix(action, "dynamodb:") && !slices.Contains(allowed, action) && !follows {
 				t.Errorf("%s is granted to %s", action, s.roles)
 			}
@@ -126,7 +126,8 @@ func TestEachFunctionHasOnlyItsPermissions(t *testing.T) {
 		"sweeper":    slices.Concat(read, write, remove, check, ring, start, publish, invoke),
 		"worker":     slices.Concat(read, write, check, []string{"bedrock:InvokeModel"}),                  // of jobs and credits: see TestTheWorkerWritesJobsAndCreditsOnly
 		"tally":      slices.Concat([]string{"dynamodb:GetItem", "dynamodb:Query"}, write, check, follow), // of statistics: see TestTheTallyReachesStatisticsOnly
-		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}),         // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
+		"watchdog":   slices.Concat([]string{"dynamodb:GetItem", "dynamodb:UpdateItem"}, follow),
+		"canary":     slices.Concat(read, write, remove, check, ring, []string{"sts:AssumeRole"}), // in its own organization: see TestTheCanaryReachesOnlyItsOwnOrganization
 	}
 	for _, f := range plan() {
 		if _, ok := want[f.name]; !ok {
@@ -505,7 +506,7 @@ func TestAFunctionReadsOnlyTheSecretsThatItUses(t *testing.T) {
 			run, work = append(run, "one-agents/model"), []string{"one-agents/model"}
 		}
 		want := map[string][]string{
-			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "canary": nil, "worker": work,
+			"keys": append(api, "one-agents/webhook"), "runner": run, "jwks": {"one-agents/call-key"}, "docs": nil, "console": nil, "dispatcher": nil, "sweeper": nil, "tally": nil, "watchdog": nil, "canary": nil, "worker": work,
 		}
 		for _, f := range plan() {
 			secrets, special := want[f.name]

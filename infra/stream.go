@@ -8,14 +8,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"theoneagents.app/agents/shared/dynamo/schema"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // A consumer is a function that follows the table's stream.
 type consumer struct {
 	function string
-	window   int            // seconds for which a batch collects records
-	batch    int            // most records of a batch
-	filter   map[string]any // of the records that invoke it
+	window   int              // seconds for which a batch collects records
+	batch    int              // most records of a batch
+	filters  []map[string]any // a record that passes one of them invokes it
 }
 
 // consumers lists them. Lambda reads the stream of a table at no charge, and asks its
@@ -25,11 +26,27 @@ func consumers() []consumer {
 		{
 			// A record with a contribution: its run has ended, or was charged.
 			function: tally, window: 1, batch: 1000,
-			filter: map[string]any{"eventName": []string{"MODIFY"}, "dynamodb": map[string]any{"NewImage": map[string]any{
+			filters: []map[string]any{{"eventName": []string{"MODIFY"}, "dynamodb": map[string]any{"NewImage": map[string]any{
 				schema.ContributionAttribute: map[string]any{"S": []any{map[string]any{"exists": true}}},
-			}}},
+			}}}},
+		},
+		{
+			// The record of a new run, and that of its end: a run with both in a batch needs
+			// no look.
+			function: watchdog, window: int(machine.WatchWindow.Seconds()), batch: 5000,
+			filters: []map[string]any{
+				{"eventName": []string{"INSERT"}, "dynamodb": map[string]any{"Keys": ofRun()}},
+				{"eventName": []string{"MODIFY"}, "dynamodb": map[string]any{"Keys": ofRun(), "NewImage": map[string]any{
+					schema.EndedAttribute: map[string]any{"N": []any{map[string]any{"exists": true}}},
+				}}},
+			},
 		},
 	}
+}
+
+// ofRun matches the keys of a record of a run.
+func ofRun() map[string]any {
+	return map[string]any{schema.SortKey: map[string]any{"S": []string{schema.RunKey}}}
 }
 
 // follow connects the consumers to the stream of the table. A batch that fails is
@@ -45,6 +62,10 @@ func follow(table awsdynamodb.ITable, f *factory) {
 			f.functions[c.function].AddToRolePolicy((*statements(action, stream))[0])
 		}
 		f.functions[c.function].AddToRolePolicy((*statements("dynamodb:ListStreams", jsii.String("*")))[0])
+		filters := make([]*map[string]any, 0, len(c.filters))
+		for _, one := range c.filters {
+			filters = append(filters, awslambda.FilterCriteria_Filter(&one))
+		}
 		mapping := awslambda.NewEventSourceMapping(f.stack, jsii.String("Stream-"+c.function), &awslambda.EventSourceMappingProps{
 			Target:                  fn,
 			EventSourceArn:          stream,
@@ -53,7 +74,7 @@ func follow(table awsdynamodb.ITable, f *factory) {
 			MaxBatchingWindow:       awscdk.Duration_Seconds(jsii.Number(c.window)),
 			BisectBatchOnError:      jsii.Bool(true),
 			ReportBatchItemFailures: jsii.Bool(true),
-			Filters:                 &[]*map[string]any{awslambda.FilterCriteria_Filter(&c.filter)},
+			Filters:                 &filters,
 		})
 		mapping.Node().AddDependency(f.functions[c.function].Role())
 	}

@@ -38,6 +38,10 @@ func TestEachConsumerFollowsTheStreamUntilItForgets(t *testing.T) {
 		"one-agents-tally": []any{"TRIM_HORIZON", 1.0, true, `["ReportBatchItemFailures"]`, []any{
 			map[string]any{"Pattern": `{"dynamodb":{"NewImage":{"cn":{"S":[{"exists":true}]}}},"eventName":["MODIFY"]}`},
 		}},
+		"one-agents-watchdog": []any{"TRIM_HORIZON", 40.0, true, `["ReportBatchItemFailures"]`, []any{
+			map[string]any{"Pattern": `{"dynamodb":{"Keys":{"sk":{"S":["META"]}}},"eventName":["INSERT"]}`},
+			map[string]any{"Pattern": `{"dynamodb":{"Keys":{"sk":{"S":["META"]}},"NewImage":{"e":{"N":[{"exists":true}]}}},"eventName":["MODIFY"]}`},
+		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mappings of the stream (-want +got):\n%s", diff)

@@ -104,6 +104,7 @@ func alarms(m monitored) []alarm {
 			is: above, threshold: 20, period: fiveMinutes, periods: 3, among: 3, missing: silenceIsGood,
 		},
 		m.lag("late-statistics", tally, ticket, "Statistics and used credits lag behind the runs: the function tally does not follow the stream."),
+		m.lag("late-watchdog", watchdog, page, "Runs that lose their machine are not found: the function watchdog does not follow the stream."),
 		{
 			name: "unswept", severity: ticket, why: "The scheduler could not invoke the sweeper.", once: true,
 			of: counted("Invocations that failed", m.ofQueue("unswept", "NumberOfMessagesSent", "Sum")),

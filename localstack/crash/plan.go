@@ -82,7 +82,7 @@ func verdictShares() []share {
 }
 
 func killShares() []share {
-	return []share{{"runner", 45}, {"dispatcher", 20}, {"executions", 12}, {"approvals", 12}, {"sweeper", 7}, {"agents", 4}}
+	return []share{{"runner", 45}, {"dispatcher", 20}, {"executions", 12}, {"approvals", 12}, {"sweeper", 7}, {"watchdog", 5}, {"agents", 4}}
 }
 
 // newPlan returns the plan of a seed.

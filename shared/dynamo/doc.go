@@ -64,11 +64,13 @@
 // for approval or was ever parked: most runs end within seconds and are entered
 // once, at their end. by_org, by_agent and by_status also list the acts of an
 // organization by actor, by object and by kind (ORG#o#AUDIT#ACTOR#a,
-// ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the due runs by their due time in
-// four partitions (OPEN#0 to OPEN#3), and the unpublished platform events in
-// four more (OUTBOX#0 to OUTBOX#3), and the organizations whose open runs are
-// searched to be held or released (SEARCH#0), those that are erased (ERASE#0), and the
-// open jobs (JOB#0).
+// ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the runs
+// that the sweeper may have to repair by their due time in four partitions (OPEN#0 to
+// OPEN#3): those that rested, that owe something after their end, or that the watchdog
+// found open some 40 seconds after they were recorded. Most runs are never in it. It also
+// lists the unpublished platform events in four more (OUTBOX#0 to OUTBOX#3), and the
+// organizations whose open runs are searched to be held or released (SEARCH#0), those that
+// are erased (ERASE#0), and the open jobs (JOB#0).
 //
 // The record of a run has about 700 bytes. At its end it holds its contribution to
 // the statistics and its last step, if all have less than 1 KB: the steps of most actions
@@ -140,7 +142,7 @@
 //	DeleteAgent, draft               1      0     4      transaction: head, count
 //	CreateKey, with its act          1      0     11     the same transaction and the act, 2; 3 are the indexes of the act
 //	SaveDecision, with its act       1      0     13     transaction, as above: every other change of a person or a key has 5 more too
-//	CreateRetry                      1      0     12     transaction: run, act, payload, which is kept as long; 6 are indexes
+//	CreateRetry                      1      0     11     transaction: run, act, payload, which is kept as long; 5 are indexes
 //	Audit                            1      9     0      query of 50 acts; about 6 acts a unit
 //	Audit of an object               2      52    0      query of by_agent, get of 50 acts
 //	Pauses                           1      1     0      query
@@ -163,7 +165,7 @@
 //	Messages                         3      3     0      get of each quota of messages, for GET /api/quotas
 //	Tree                             1      1     0      get, for an event that an agent caused and that starts runs
 //	SaveTree                         1      0     2      put with 1 index, for these runs together; without it when the tree grows
-//	Create                           1      0     4      put; 3 are the indexes
+//	Create                           1      0     3      put; 2 are the indexes
 //	Maker                            1      1     0      get, for an event about an object of a kind that the organization's agents make
 //	SaveMaker                        1      0     2      put with 1 index, after an action that made an object for whose events agents listen
 //	SaveMaker, again                 1      0     1      put that is refused: the first run stays
@@ -180,20 +182,23 @@
 //	FenceStep                        1      0     1      update, when a worker repeats a step that another had begun
 //	Commit: lease                    1      0     1      update
 //	Commit: lease after parking      1      0     5      update; 4 are the indexes by status
-//	Commit: renew                    1      0     3      update; 2 are the index open
-//	Commit: postpone                 1      0     5      update; 4 are the indexes open and by status
-//	Commit: hold                     1      0     4      update; 3 are the indexes open and by status
+//	Commit: renew                    1      0     1      update
+//	Commit: found open               1      0     2      update; 1 is the index open; for a run that has not ended when the watchdog looks
+//	Commit: renew, found open        1      0     3      update; 2 are the index open
+//	Commit: end, found open          1      0     4      update of the run, with its last step; 3 are indexes
+//	Commit: postpone                 1      0     4      update; 3 are the indexes open and by status
+//	Commit: hold                     1      0     3      update; 2 are the indexes by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
 //	Commit: reserve, marked          1      0     4      the same transaction, if the balance is as it was read
 //	Commit: no answer                1      0     6      transaction: run, step, balance
 //	Commit: refused answer           1      0     6      the same transaction; the balance counts the grace of the day
-//	Commit: wait for approval        1      0     12     transaction: run, step, approval; 6 are indexes
+//	Commit: wait for approval        1      0     11     transaction: run, step, approval; 5 are indexes
 //	Commit: ask again                1      0     8      transaction: run, gate, its earlier round; 2 are the index open
-//	Commit: end                      1      0     4      update of the run, with its last step; 3 are indexes
+//	Commit: end                      1      0     3      update of the run, with its last step; 2 are indexes
 //	Commit: end after parking        1      0     6      the same update; 5 are indexes
-//	Commit: end, answers charged     1      0     4      the same update; the held credits become charged
-//	Commit: end, no answer           1      0     9      transaction: run, step, balance; 3 are indexes
-//	Commit: end, failed              1      0     9      transaction: run with its last step, event; 5 are indexes
+//	Commit: end, answers charged     1      0     3      the same update; the held credits become charged
+//	Commit: end, no answer           1      0     8      transaction: run, step, balance; 2 are indexes
+//	Commit: end, failed              1      0     8      transaction: run with its last step, event; 4 are indexes
 //	AddStats                         2      1     1      get, update; for the contributions to one agent in a batch of the stream
 //	AddStats, first                  2      1     4      get; transaction: stats, check of the tenant
 //	AddStats, again                  1      1     0      get: the statistics have them

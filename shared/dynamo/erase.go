@@ -175,7 +175,7 @@ func beyond(o id.Org, i item) []string {
 	acts, _ := actPartition(o)
 	kind, name, _ := strings.Cut(sk, "#")
 	switch {
-	case sk == "META":
+	case sk == schema.RunKey:
 		add(payloadPartition(o, textOf(i, "dg")))
 		add(agentPartition(o, id.Agent(textOf(i, "ag"))))
 		add(clientPartition(o, id.Client(textOf(i, "cl"))))
@@ -341,7 +341,7 @@ func (e *eraser) listed(ctx context.Context, list, after string) (erase.Walked, 
 // splitRun parts the record of a run from its other items; nil for an approval.
 func splitRun(items []item) (record item, rest []item) {
 	for _, i := range items {
-		if textOf(i, schema.SortKey) == "META" {
+		if textOf(i, schema.SortKey) == schema.RunKey {
 			record = i
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/audit"
 	"theoneagents.app/agents/shared/dynamo/schema"
@@ -73,6 +74,7 @@ type progress struct {
 	Holds     string `dynamodbav:"h,omitempty"`  // JSON
 	Last      string `dynamodbav:"l,omitempty"`  // JSON
 	Rested    bool   `dynamodbav:"r,omitempty"`
+	FoundOpen bool   `dynamodbav:"fo,omitempty"`
 	Held      bool   `dynamodbav:"hd,omitempty"`
 
 	StatusList      string `dynamodbav:"status_list,omitempty"` // only of a run that is listed by status
@@ -115,9 +117,9 @@ func progressOf(x execution.Execution) (progress, error) {
 		Started: nanos(x.Started), Completed: nanos(x.Completed),
 		Owner: x.Lease.Owner, Until: nanos(x.Lease.Until), Attempt: x.Lease.Attempt,
 		Done: x.Done, Idle: x.StalledLeases, Begun: string(x.Begun.Step), Attempts: x.Begun.Attempts,
-		Rested: x.WasParked, Held: x.Held, Due: dueOf(x), Revision: x.Revision + 1,
+		Rested: x.WasParked, FoundOpen: x.FoundOpen, Held: x.Held, Due: dueOf(x), Revision: x.Revision + 1,
 	}
-	if i.Due != "" {
+	if x.Swept() {
 		i.Shard = shardOf(x.ID)
 	}
 	if x.Status.Ended() {
@@ -177,7 +179,7 @@ func (i runItem) execution(o id.Org, exec id.Execution) (execution.Execution, er
 		Status: execution.Status(i.Status), Reason: execution.Reason(i.Reason), CancelledBy: id.Actor(i.Canceller), Credits: i.Credits, Warnings: i.Warnings,
 		Created: timeOf(i.Created), Started: timeOf(i.Started), Completed: timeOf(i.Completed), KeptUntil: secondsOf(max(i.Kept, i.Expires)),
 		Lease:     execution.Lease{Owner: i.Owner, Until: timeOf(i.Until), Attempt: i.Attempt},
-		WasParked: i.Rested, Held: i.Held,
+		WasParked: i.Rested, FoundOpen: i.FoundOpen, Held: i.Held,
 		Done: i.Done, StalledLeases: i.Idle, Begun: execution.Begun{Step: id.Step(i.Begun), Attempts: i.Attempts}, Revision: i.Revision,
 		Trigger: event.Event{
 			ID: id.Event(i.Event), Type: i.EventType, Product: i.Product, Org: o,
@@ -290,7 +292,7 @@ func prolongWrite(x execution.Execution) write {
 func (s *Store) Execution(ctx context.Context, o id.Org, exec id.Execution) (execution.Execution, execution.Steps, error) {
 	pk, err := runPartition(o, exec)
 	_, to := begins("STEP#")
-	items, err := s.all(ctx, query{partition: pk, err: err, from: "META", to: to, strong: true})
+	items, err := s.all(ctx, query{partition: pk, err: err, from: schema.RunKey, to: to, strong: true})
 	if err != nil {
 		return execution.Execution{}, nil, err
 	}
@@ -397,6 +399,16 @@ func (s *Store) Header(ctx context.Context, o id.Org, exec id.Execution) (execut
 		return execution.Execution{}, execution.ErrNotFound
 	}
 	return i.execution(o, exec)
+}
+
+// Recorded returns the run whose record an image of the stream is, and whether the run was
+// open when it was written; ok is false for an image of anything else.
+func Recorded(image map[string]types.AttributeValue) (c machine.Cursor, open, ok bool) {
+	o, exec, is := runOf(textOf(image, schema.PartitionKey))
+	if !is || textOf(image, schema.SortKey) != schema.RunKey {
+		return machine.Cursor{}, false, false
+	}
+	return machine.Cursor{Org: o, Execution: exec}, !execution.Status(textOf(image, "st")).Ended(), true
 }
 
 // inlineSize is the size up to which an item costs one write unit, less the bytes by

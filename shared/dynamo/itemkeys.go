@@ -144,7 +144,7 @@ func runPartition(o id.Org, x id.Execution) (string, error) {
 
 func metaKey(o id.Org, x id.Execution) primary {
 	pk, err := runPartition(o, x)
-	return in(pk, err, "META")
+	return in(pk, err, schema.RunKey)
 }
 
 func stepKey(o id.Org, x id.Execution, step id.Step) primary {

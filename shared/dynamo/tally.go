@@ -88,7 +88,7 @@ func Contribution(before, after map[string]types.AttributeValue) (execution.Cont
 	}
 	pk := textOf(after, schema.PartitionKey)
 	o, exec, ok := runOf(pk)
-	if !ok || textOf(after, schema.SortKey) != "META" {
+	if !ok || textOf(after, schema.SortKey) != schema.RunKey {
 		return execution.Contribution{}, false, fmt.Errorf("dynamo: %s %s has a contribution and is no run", pk, textOf(after, schema.SortKey))
 	}
 	var i runItem

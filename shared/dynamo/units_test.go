@@ -177,6 +177,12 @@ func (w *fixture) leased() execution.Execution {
 	return w.committed(execution.Change{Execution: x})
 }
 
+// foundOpen stores a run that the watchdog found open.
+func (w *fixture) foundOpen() execution.Execution {
+	x, _ := w.leased().FindOpen()
+	return w.committed(execution.Change{Execution: x})
+}
+
 func (w *fixture) committed(c execution.Change) execution.Execution {
 	w.ok(w.store.Commit(w.t.Context(), c))
 	c.Execution.Revision++
@@ -971,6 +977,16 @@ func runPatterns() map[string]pattern {
 		}),
 		"Commit: renew": commits(func(w *fixture) execution.Change {
 			return execution.Change{Execution: w.leased().Renewed(start().Add(time.Hour))}
+		}),
+		"Commit: found open": commits(func(w *fixture) execution.Change {
+			found, _ := w.leased().FindOpen()
+			return execution.Change{Execution: found}
+		}),
+		"Commit: renew, found open": commits(func(w *fixture) execution.Change {
+			return execution.Change{Execution: w.foundOpen().Renewed(start().Add(time.Hour))}
+		}),
+		"Commit: end, found open": commits(func(w *fixture) execution.Change {
+			return w.brief(ending(w.foundOpen(), execution.Steps{}))
 		}),
 		"Commit: postpone": commits(func(w *fixture) execution.Change {
 			x := w.leased()

@@ -15,8 +15,9 @@
 // If the table is down, nothing moves and nothing is lost: the bus, the queue
 // and the machines retry. If a function crashes, its machine calls it again; if
 // the machine is gone too, the sweeper finds the record by its due time and
-// starts another. A step that crashes every worker is given up after
-// MaxStalledLeases, so that no step is retried for ever.
+// starts another; the watchdog sees to it that a run which does not end soon can be
+// found. A step that crashes every worker is given up after MaxStalledLeases, so that
+// no step is retried for ever.
 package execution
 
 import (
@@ -124,6 +125,7 @@ type Execution struct {
 
 	Lease         Lease
 	WasParked     bool      // whether the run was ever parked or found without progress
+	FoundOpen     bool      // whether the watchdog found the run open; see Swept
 	Held          bool      // whether the pause of the organization stops the run before its next step
 	Due           time.Time // when the sweeper should check the run; zero for never
 	Holds         map[id.Step]credit.Hold
@@ -432,6 +434,24 @@ func (x Execution) due(at time.Time) Execution {
 		x.Due = time.Time{}
 	}
 	return x
+}
+
+// Swept reports whether the sweeper finds the run by its due time. A new run is not found:
+// most end within seconds, and finding each would cost a write to the index when it is
+// recorded and another when it ends. The watchdog looks at each new run soon after, and
+// marks one that is still open.
+func (x Execution) Swept() bool {
+	return !x.Due.IsZero() && (x.FoundOpen || x.WasParked || x.Status.Ended())
+}
+
+// FindOpen returns the run marked for the sweeper, and whether that changes it: an ended run
+// is due if it must be, and one that rested is marked already.
+func (x Execution) FindOpen() (found Execution, ok bool) {
+	if x.Status.Ended() || x.FoundOpen || x.WasParked {
+		return x, false
+	}
+	x.FoundOpen = true
+	return x, true
 }
 
 // Hold returns the run held by the pause of its organization, and whether that

@@ -205,6 +205,35 @@ func TestARunIsListedByStatusOnceParkedOrEnded(t *testing.T) {
 	}
 }
 
+func TestTheSweeperFindsARunThatRestedOrThatTheWatchdogMarked(t *testing.T) {
+	t.Parallel()
+
+	held := leased(t, begun(), "one", 1)
+	watched, _ := held.FindOpen()
+	stopped, _ := watched.Hold()
+	owing, _ := held.Reserved("judge", credit.Hold{Month: "2026-03", Tier: credit.Standard, Amount: 20})
+	for name, tc := range map[string]struct {
+		x    execution.Execution
+		want bool
+	}{
+		"not a new run":                   {begun(), false},
+		"not a run at work":               {held, false},
+		"a run at work that was marked":   {watched, true},
+		"a marked run after a renewal":    {watched.Renewed(at(100)), true},
+		"a run at rest":                   {held.Parked(at(99)), true},
+		"not a held run":                  {stopped, false},
+		"not a completed run":             {watched.Complete(at(2)), false},
+		"a failed run that holds credits": {owing.Execution.Fail(execution.Failure{Code: "x"}, at(2)), true},
+	} {
+		if got := tc.x.Swept(); got != tc.want {
+			t.Errorf("%s: Swept = %t", name, got)
+		}
+	}
+	if _, again := watched.FindOpen(); again {
+		t.Error("a marked run is marked again")
+	}
+}
+
 func TestARunEndsWithItsStatusAndReason(t *testing.T) {
 	t.Parallel()
 

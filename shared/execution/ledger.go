@@ -32,7 +32,7 @@ func LedgerID(j id.Job) id.Execution {
 // NewLedger returns the ledger of a job for an agent.
 func NewLedger(org id.Org, a id.Agent, j id.Job, now time.Time) Execution {
 	x := New(Execution{ID: LedgerID(j), Org: org, Agent: a, Trigger: event.Event{Org: org}}, now).Kept(0, MinRetention)
-	x.Due = now.Add(LedgerTime)
+	x.Due, x.FoundOpen = now.Add(LedgerTime), true // most are open when the watchdog would look
 	return x
 }
 

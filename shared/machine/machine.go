@@ -18,6 +18,7 @@ package machine
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"theoneagents.app/agents/shared/id"
 )
@@ -46,6 +47,11 @@ func (c Cursor) Later() Cursor {
 func PauseOf(org id.Org, revision int64) Cursor {
 	return Cursor{Org: org, Execution: id.Execution(pausePrefix + string(org) + "_" + strconv.FormatInt(revision, 10))}
 }
+
+// WatchWindow is how long the stream collects new runs before the watchdog looks at them:
+// longer than most runs take, and shorter than the time after which the sweeper may start a
+// run again.
+const WatchWindow = 40 * time.Second
 
 const pausePrefix = "pause_"
 

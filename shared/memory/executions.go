@@ -306,7 +306,7 @@ func (s *Store) Overdue(_ context.Context, now time.Time, limit int) ([]machine.
 	var due []*run
 	for _, o := range s.orgs {
 		for _, r := range o.runs {
-			if d := r.execution.Due; !d.IsZero() && d.Before(now) {
+			if r.execution.Swept() && r.execution.Due.Before(now) {
 				due = append(due, r)
 			}
 		}

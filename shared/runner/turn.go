@@ -91,8 +91,8 @@ func (t *turn) keep(ctx context.Context, change func(execution.Execution) execut
 	return err
 }
 
-// adopt takes over the state of a run that was held, released or found slow since
-// this worker leased it, and reports whether that is all that happened.
+// adopt takes over the state of a run that was held, released, marked by the watchdog or
+// found slow since this worker leased it, and reports whether that is all that happened.
 func (t *turn) adopt(ctx context.Context) bool {
 	now, err := t.Store.Header(ctx, t.x.Org, t.x.ID)
 	if err != nil {
@@ -106,10 +106,10 @@ func (t *turn) adopt(ctx context.Context) bool {
 		!unwritten && (now.Status != t.x.Status || now.Lease.Owner != t.x.Lease.Owner) {
 		return false
 	}
-	if !now.WasParked || now.Revision == t.x.Revision || !maps.Equal(now.Holds, t.x.Holds) {
+	if !now.WasParked && !now.FoundOpen || now.Revision == t.x.Revision || !maps.Equal(now.Holds, t.x.Holds) {
 		return false
 	}
-	t.x.Held, t.x.WasParked, t.x.Due, t.x.Revision = now.Held, now.WasParked, now.Due, now.Revision
+	t.x.Held, t.x.WasParked, t.x.FoundOpen, t.x.Due, t.x.Revision = now.Held, now.WasParked, now.FoundOpen, now.Due, now.Revision
 	return true
 }
 

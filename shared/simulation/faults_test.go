@@ -281,7 +281,7 @@ func (s scenario) nth(port string, n int, f fault) func(site) fault {
 func ports() []string {
 	return []string{
 		"bus.Put", "letters.Send", "machine.HandOver", "machine.Invoke", "machine.Restart", "machine.Ring", "machine.Start", "mail.Send", "model.Ask",
-		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send", "stream.Tally",
+		"product.Act", "queue.Handle", "sender.Outcome", "sender.Send", "stream.Tally", "stream.Watchdog",
 		"store.AddStats", "store.AdmitMessages", "store.AdmitRuns", "store.SaveMaker", "store.Tree", "store.SaveTree", "store.Maker", "store.AddUses", "store.AdmitWithinLimit", "store.Agent", "store.Alerts", "store.Approval", "store.Balance", "store.ClaimDedup", "store.Commit", "store.LimitStarts", "store.Create",
 		"store.DeleteAgent", "store.KeepEvent", "store.Execution", "store.Executions", "store.SaveOrgPause", "store.Searching", "store.Erasing", "store.Facts", "store.DedupHolder", "store.SaveFact", "store.Listeners",
 		"store.OpenRuns", "store.Overdue", "store.Plan", "store.Published", "store.Refusal", "store.Refuse", "store.SaveAlerts", "store.SaveDecision", "store.SaveOpen", "store.SaveStep", "store.Header", "store.Tenant", "store.Unpublished", "store.Version", "store.VersionRecord",

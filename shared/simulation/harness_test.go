@@ -829,6 +829,7 @@ func (s *store) Create(ctx context.Context, x execution.Execution) error {
 		err := s.Store.Create(ctx, x)
 		if err == nil {
 			s.world.in(x.Org).begun(x)
+			s.world.stream.record(x)
 		}
 		return err
 	})
@@ -971,6 +972,7 @@ func (s *store) CreateRetry(ctx context.Context, x execution.Execution, acts ...
 		err := s.Store.CreateRetry(ctx, x, acts...)
 		if err == nil {
 			s.world.in(x.Org).begun(x)
+			s.world.stream.record(x)
 		}
 		return err
 	})

@@ -236,6 +236,7 @@ func TestEveryCallOfTheStoreCanFail(t *testing.T) {
 		reflect.TypeFor[sweep.Store](), reflect.TypeFor[agent.Store](), reflect.TypeFor[agent.VersionStore](), reflect.TypeFor[agent.Plans](),
 		reflect.TypeFor[tenant.Store](), reflect.TypeFor[outbox.Store](), reflect.TypeFor[alert.Store](),
 		reflect.TypeFor[hold.Store](), reflect.TypeFor[queue.Deliveries](), reflect.TypeFor[quota.Store](), reflect.TypeFor[tally.Store](),
+		reflect.TypeFor[sweep.Runs](),
 	} {
 		for method := range port.Methods() {
 			name := method.Name

@@ -252,9 +252,13 @@ func overdue(t trial, s Store) {
 	for n := range 12 {
 		x := begun(t, s, aRun(o, "agent_1", n))
 		x.Due = then.Add(time.Duration(n) * time.Nanosecond)
+		x.FoundOpen, x.WasParked = n%3 == 0, n%3 != 0
 		committed(t, s, execution.Change{Execution: x})
 		want = append(want, machine.Cursor{Org: o, Execution: x.ID})
 	}
+	fresh := begun(t, s, aRun(o, "agent_1", 12)) // the watchdog has not seen it
+	fresh.Due = then
+	committed(t, s, execution.Change{Execution: fresh})
 	at := func(n, limit int) []machine.Cursor {
 		got, err := s.Overdue(t.Context(), then.Add(time.Duration(n)*time.Nanosecond), limit)
 		ok(t, err)

@@ -10,12 +10,15 @@ package stream
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"theoneagents.app/agents/shared/dynamo"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/machine"
 )
 
 // Tally adds contributions of runs to statistics, each once. It returns the numbers of
@@ -56,13 +59,60 @@ func (h Contributions) Handle(ctx context.Context, batch events.DynamoDBEvent) (
 	if len(left) > 0 {
 		failed = min(failed, numbers[left[0]])
 	}
+	return failedFrom(batch, failed), nil
+}
+
+// Watchdog marks runs that are still open. It returns the numbers of those that failed.
+type Watchdog interface {
+	Look(ctx context.Context, runs []machine.Cursor) (failed []int, err error)
+}
+
+// NewRuns handles the batches of records of runs that were recorded or have ended.
+type NewRuns struct {
+	Watchdog Watchdog
+	Report   func(ctx context.Context, err error) // logs a failure that is retried
+}
+
+// Handle looks at the new runs of a batch whose end is not in it, and answers as
+// Contributions does.
+func (h NewRuns) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	first := map[machine.Cursor]int{} // the numbers of the records of open runs
+	for n, r := range batch.Records {
+		c, open, ok := dynamo.Recorded(itemOf(r.Change.NewImage))
+		switch _, known := first[c]; {
+		case !ok:
+		case !open:
+			delete(first, c)
+		case !known && r.EventName == string(events.DynamoDBOperationTypeInsert):
+			first[c] = n
+		}
+	}
+	numbers := slices.Sorted(maps.Values(first))
+	runs := make([]machine.Cursor, 0, len(numbers))
+	for _, n := range numbers {
+		c, _, _ := dynamo.Recorded(itemOf(batch.Records[n].Change.NewImage))
+		runs = append(runs, c)
+	}
+	left, err := h.Watchdog.Look(ctx, runs)
+	if err != nil {
+		h.Report(ctx, err)
+	}
+	failed := len(batch.Records)
+	if len(left) > 0 {
+		failed = numbers[left[0]]
+	}
+	return failedFrom(batch, failed), nil
+}
+
+// failedFrom answers that the records from one on are to be delivered again.
+func failedFrom(batch events.DynamoDBEvent, n int) events.DynamoDBEventResponse {
 	answer := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
-	if failed < len(batch.Records) {
+	if n < len(batch.Records) {
 		answer.BatchItemFailures = append(answer.BatchItemFailures, events.DynamoDBBatchItemFailure{
-			ItemIdentifier: batch.Records[failed].Change.SequenceNumber,
+			ItemIdentifier: batch.Records[n].Change.SequenceNumber,
 		})
 	}
-	return answer, nil
+	return answer
 }
 
 // itemOf returns an image with the types of attributes that records of runs have.

@@ -14,6 +14,8 @@ import (
 
 	"theoneagents.app/agents/shared/credit"
 	"theoneagents.app/agents/shared/execution"
+	"theoneagents.app/agents/shared/id"
+	"theoneagents.app/agents/shared/machine"
 	"theoneagents.app/agents/shared/stream"
 )
 
@@ -142,5 +144,68 @@ func TestAFailureNamesItsFirstRecord(t *testing.T) {
 		if diff := cmp.Diff(tc.want, failed); diff != "" || len(a.got) != tc.added || (len(reported) > 0) != (tc.want != nil) {
 			t.Errorf("%s: failed %v, added %d, reported %v", name, failed, len(a.got), reported)
 		}
+	}
+}
+
+// looker is a watchdog that remembers what it was given.
+type looker struct {
+	got    []machine.Cursor
+	failed []int
+}
+
+func (l *looker) Look(_ context.Context, runs []machine.Cursor) ([]int, error) {
+	l.got = append(l.got, runs...)
+	if l.failed != nil {
+		return l.failed, errTable
+	}
+	return nil, nil
+}
+
+func TestTheWatchdogSeesTheNewRunsWhoseEndIsNotInTheBatch(t *testing.T) {
+	t.Parallel()
+
+	created := func(n int, name string) string {
+		open := strings.Replace(run(name, ""), "completed", "pending", 1)
+		return strings.Replace(record(n, "", open), "MODIFY", "INSERT", 1)
+	}
+	ended := func(n int, name string) string { return record(n, run(name, ""), run(name, "7e")) }
+	step := strings.Replace(created(9, "exec_9"), "META", "STEP#a", 1)
+	for name, tc := range map[string]struct {
+		records []string
+		failed  []int // of the runs
+		seen    []id.Execution
+		want    []string
+	}{
+		"none":                            {nil, nil, nil, nil},
+		"one that is open":                {[]string{created(1, "exec_1")}, nil, []id.Execution{"exec_1"}, nil},
+		"one that ended":                  {[]string{created(1, "exec_1"), created(2, "exec_2"), ended(3, "exec_1")}, nil, []id.Execution{"exec_2"}, nil},
+		"the end of an earlier one":       {[]string{ended(1, "exec_1"), created(2, "exec_2")}, nil, []id.Execution{"exec_2"}, nil},
+		"one that comes twice":            {[]string{created(1, "exec_1"), created(2, "exec_1")}, nil, []id.Execution{"exec_1"}, nil},
+		"a step":                          {[]string{step}, nil, nil, nil},
+		"two of which one cannot be seen": {[]string{created(1, "exec_1"), ended(2, "exec_0"), created(3, "exec_2")}, []int{1}, []id.Execution{"exec_1", "exec_2"}, []string{"3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var batch events.DynamoDBEvent
+			if err := json.Unmarshal([]byte(`{"Records": [`+strings.Join(tc.records, ",")+`]}`), &batch); err != nil {
+				t.Fatal(err)
+			}
+			l, reports := &looker{failed: tc.failed}, 0
+			out, err := stream.NewRuns{Watchdog: l, Report: func(context.Context, error) { reports++ }}.Handle(t.Context(), batch)
+			if err != nil || out.BatchItemFailures == nil || (reports > 0) != (tc.want != nil) {
+				t.Fatalf("%+v, %v, %d reports", out, err, reports)
+			}
+			var seen []id.Execution
+			for _, c := range l.got {
+				seen = append(seen, c.Execution)
+			}
+			var failed []string
+			for _, f := range out.BatchItemFailures {
+				failed = append(failed, f.ItemIdentifier)
+			}
+			if diff := cmp.Diff(tc.seen, seen) + cmp.Diff(tc.want, failed); diff != "" {
+				t.Errorf("seen and failed (-want +got)\n%s", diff)
+			}
+		})
 	}
 }

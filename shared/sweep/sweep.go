@@ -1,8 +1,9 @@
 // Package sweep recovers runs that stopped moving after a crash.
 //
 // Every run that has not ended has a due time, and the store finds overdue runs
-// by an index. Usually there is nothing to do: the worker that holds the lease
-// is merely slow. Otherwise the sweeper starts the run's machine again, and the
+// by an index. A new run is not in it: most end within seconds. The watchdog looks at each
+// new run once, and enters one that is still open; a run that rests enters itself. Usually
+// there is nothing to do: the worker that holds the lease is merely slow. Otherwise the sweeper starts the run's machine again, and the
 // runner continues from the record. It does the same for an ended run whose
 // outcome messages were not all sent. It also marks the run as parked, so that
 // it stays listed while the machines are down. A sweep makes only changes that

@@ -121,10 +121,11 @@ func (y *fixture) must(err error) {
 	}
 }
 
-// run stores a run after applying change.
+// run stores a run that the watchdog has marked, after applying change.
 func (y *fixture) run(name id.Execution, change func(x execution.Execution) execution.Change) {
 	y.Helper()
 	x := execution.New(execution.Execution{ID: name, Org: org, Agent: "agent_a"}, y.now)
+	x, _ = x.FindOpen()
 	y.must(y.store.Create(y.Context(), x))
 	if change != nil {
 		x.Revision = 1

@@ -27,6 +27,11 @@ const (
 	// no other run of its agent ended in the same second.
 	batch = 10
 
+	// newRuns is the number of new runs that the watchdog receives together, and watchWindow
+	// the seconds for which they are collected: it looks at those under way when they end.
+	newRuns     = 100
+	watchWindow = 40
+
 	// lambdaLines are the bytes that Lambda logs for an invocation: platform.start and
 	// platform.report.
 	lambdaLines = 700
@@ -48,6 +53,6 @@ const (
 )
 
 // Assumptions returns them in a sentence.
-const Assumptions = "Assumed: the dispatcher receives 10 events at a time, and the tally 10 ended runs of different agents; a call of DynamoDB takes 5 ms and a " +
+const Assumptions = "Assumed: the dispatcher receives 10 events at a time, the tally 10 ended runs of different agents, and the watchdog 100 new runs every 40 s; a call of DynamoDB takes 5 ms and a " +
 	"transaction 10, another call of AWS 25, a product 150, a model 2 s; our own work takes 2 ms for each call and 5 for " +
 	"each invocation; X-Ray records 5 % of the traces. Tokens of models, e-mail and text messages are not included."

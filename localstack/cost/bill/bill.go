@@ -88,6 +88,7 @@ func (p Prices) Charge(u Usage) Bill {
 	add("Express machine", p.express(u))
 	add("Runner", p.function(u, runner))
 	add("Tally", p.function(u, tally))
+	add("Watchdog", p.watchdog(u))
 	add("Standard machine", p.of("transition", float64(u.Transitions)))
 	others := p.of("request", float64(u.Requests))
 	for _, name := range names(u.Functions, nil) {
@@ -121,6 +122,18 @@ func invocations(name string, f Function) float64 {
 func (p Prices) function(u Usage, name string) float64 {
 	n := invocations(name, u.Functions[name])
 	return p.of("invocation", n) + p.of("gigabyte_second", memory*u.seconds(name))
+}
+
+// watchdog returns the price of a run's part in a batch of new runs, and of the look at
+// the runs that are under way when the batch ends. Each of them is read, and marked in the
+// index of the sweeper, which its end removes again.
+func (p Prices) watchdog(u Usage) float64 {
+	if u.Starts == 0 {
+		return 0
+	}
+	looks, n := min(u.seconds(runner)/watchWindow, 1), 1./newRuns
+	seconds := n*invocationWork + looks*2*(callWork+tableCall)
+	return p.of("invocation", n) + p.of("gigabyte_second", memory*seconds) + p.of("read", looks) + p.of("write", 3*looks)
 }
 
 // seconds returns the duration of a function for one event.

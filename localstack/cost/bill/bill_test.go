@@ -38,7 +38,9 @@ func TestABillIsTheSumOfItsParts(t *testing.T) {
 
 	b := prices().Charge(usage())
 	// The dispatcher works 0.5 + 3×2 + 2×5 + 25 ms, the runner 5 + 6×2 + 5 + 10 + 2000 + 3×150
-	// ms, the tally 0.5 + 2×2 + 2×5, the function of the API 5 + 2 + 5.
+	// ms, the tally 0.5 + 2×2 + 2×5, the function of the API 5 + 2 + 5. The watchdog looks at
+	// the run, if it is under way, in 2×2 + 2×5 ms.
+	const looks = 2.482 / 40
 	want := []Line{
 		{"EventBridge", 1},
 		{"Archive, 30 days", 0.1 + 0.1},
@@ -47,6 +49,7 @@ func TestABillIsTheSumOfItsParts(t *testing.T) {
 		{"Express machine", 1 + 0.0625*2.5*20},
 		{"Runner", 0.2 + 0.25*2.482*10},
 		{"Tally", 0.02 + 0.25*0.0145*10},
+		{"Watchdog", 0.002 + 0.25*(0.00005+looks*0.014)*10 + looks*0.125 + 3*looks*0.625},
 		{"Standard machine", 50},
 		{"API", 1 + 0.2 + 0.25*0.012*10},
 		{"Writes", 11 * 0.625},

@@ -15,6 +15,13 @@ const (
 // agent, in the records that add something. The table's stream is filtered by it.
 const ContributionAttribute = "cn"
 
+// RunKey is the sort key of the record of a run, and EndedAttribute the time of its end.
+// The table's stream is filtered by both.
+const (
+	RunKey         = "META"
+	EndedAttribute = "e"
+)
+
 // StatsPartitions matches the partition keys of statistics, and OrgPartitions those of
 // the records of organizations, as patterns of IAM.
 const (
