@@ -66,6 +66,12 @@ func everything(t trial, s Store, o id.Org) filled {
 	x := leased(t, s, begun(t, s, aRun(o, "agent_1", 8)))
 	ok(t, s.SaveStep(ctx, x, execution.StepRecord{ID: "act", Status: execution.StepCompleted, Attempt: 1}))
 	ok(t, s.Commit(ctx, failing(x)))
+	ledger := execution.NewLedger(o, "agent_1", "job_3", day())
+	ok(t, s.Create(ctx, ledger))
+	ledger.Revision = 1
+	ledger = committed(t, s, execution.Change{Execution: ledger.OpenedBy("w", day())})
+	ok(t, s.SaveStep(ctx, ledger, execution.StepRecord{ID: "think", Status: execution.StepCompleted, Attempt: 1}))
+	ok(t, s.Commit(ctx, ledger.Closed(execution.Completed, nil, day())))
 	for n := range 3 {
 		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.created", n)))
 		ok(t, s.KeepEvent(ctx, o, received(o, "ticket.t"+strconv.Itoa(n), n*1000)))
