@@ -65,6 +65,7 @@ func viewAction(a catalog.Action) spec.CatalogAction {
 		ID: a.Name(), Product: a.Product, Action: a.Action, DisplayName: a.DisplayName, Description: a.Description,
 		Destructive: a.Destructive, Risk: spec.ActionRisk(a.Risk.Highest()),
 		Params: each(a.Params, func(p catalog.Param) spec.ActionParam { return p }),
+		Emits:  append([]string{}, a.Emits...), Undo: a.Undo, SampleParams: a.Sample, SampleReply: a.Reply,
 	}
 	if a.Risk.Param != "" {
 		view.RiskBy = &a.Risk

@@ -121,7 +121,8 @@ var catalogueFiles = fstest.MapFS{
 		"sample_payload": {"severity": "critical"}}`)},
 	"psa/actions/add_note.json": {Data: []byte(`{
 		"product": "psa", "action": "add_note", "display_name": "Add Note", "description": "Adds a note.",
-		"destructive": false, "sample_params": {"ticket_id": "tkt_abc123", "body": "Hello"},
+		"destructive": false, "sample_params": {"ticket_id": "tkt_abc123", "body": "Hello"}, "sample_reply": {"note_id": "note_1"}, "emits": ["psa:ticket.note_added"],
+		"undo": {"action": "delete_note", "params": {"note_id": "ticket_id"}},
 		"risk": {"param": "visibility", "values": {"public": "outward"}, "else": "internal"},
 		"params": [
 			{"name": "ticket_id", "type": "string", "required": true, "role": "target", "description": "The ticket."},

@@ -440,6 +440,16 @@ type CatalogAction struct {
 
 	// Params The parameters, in the order of the catalogue.
 	Params []ActionParam `json:"params"`
+
+	// Emits The event types that the action can cause, by name. An agent that listens for one of them may run as a result.
+	Emits []string `json:"emits"`
+	Undo  *Undo    `json:"undo,omitempty"`
+
+	// SampleParams Example parameters.
+	SampleParams map[string]interface{} `json:"sample_params"`
+
+	// SampleReply The reply of the product to the example parameters. A test run that has no other reply uses it.
+	SampleReply map[string]interface{} `json:"sample_reply"`
 }
 
 // Category The area of the business that an agent or an event type belongs to.
@@ -841,6 +851,9 @@ type SupposedEvent struct {
 
 // TimeOrDate An RFC 3339 time, or a date.
 type TimeOrDate = time.Time
+
+// Undo defines model for Undo.
+type Undo = catalog.Undo
 
 // VerdictOutcome An outcome as in the activity of an agent, or `not_listening`: the agent listens for another event.
 type VerdictOutcome string
