@@ -32,7 +32,7 @@ func (w watched) Header(ctx context.Context, o id.Org, exec id.Execution) (execu
 	x, err := w.Store.Header(ctx, o, exec)
 	if err == nil && w.overtop[exec] > 0 {
 		w.overtop[exec]--
-		err = w.Store.Commit(ctx, execution.Change{Execution: x.Renewed(x.Created)})
+		err = w.Commit(ctx, execution.Change{Execution: x.Renewed(x.Created)})
 	}
 	return x, err
 }
@@ -43,14 +43,14 @@ func TestTheWatchdogMarksTheRunsThatAreStillOpen(t *testing.T) {
 	t.Parallel()
 
 	now := time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
-	new := func() execution.Execution { return execution.New(execution.Execution{Org: org, Agent: "agent_a"}, now) }
+	begun := func() execution.Execution { return execution.New(execution.Execution{Org: org, Agent: "agent_a"}, now) }
 	for name, tc := range map[string]struct {
 		run  execution.Execution
 		want execution.Execution
 	}{
-		"a run that no worker began": {new(), func() execution.Execution { x := new(); x.FoundOpen = true; return x }()},
-		"a run that rested":          {new().Parked(now), new().Parked(now)},
-		"a run that has ended":       {new().Complete(now), new().Complete(now)},
+		"a run that no worker began": {begun(), func() execution.Execution { x := begun(); x.FoundOpen = true; return x }()},
+		"a run that rested":          {begun().Parked(now), begun().Parked(now)},
+		"a run that has ended":       {begun().Complete(now), begun().Complete(now)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
