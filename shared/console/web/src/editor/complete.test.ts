@@ -42,6 +42,9 @@ const knowledge: Knowledge = {
 				{ name: "device_id", type: "string", required: true, role: "target", description: "The device to isolate." },
 				{ name: "reason", type: "string", required: false, role: "content", description: "Why." },
 			],
+			emits: [],
+			sample_params: {},
+			sample_reply: {},
 		},
 	],
 };

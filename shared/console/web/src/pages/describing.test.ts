@@ -15,6 +15,9 @@ const knowledge: Knowledge = {
 			destructive: true,
 			risk: "destructive",
 			params: [],
+			emits: [],
+			sample_params: {},
+			sample_reply: {},
 		},
 	],
 };
