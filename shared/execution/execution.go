@@ -439,13 +439,13 @@ func (x Execution) due(at time.Time) Execution {
 // Swept reports whether the sweeper finds the run by its due time. A new run is not found:
 // most end within seconds, and finding each would cost a write to the index when it is
 // recorded and another when it ends. The watchdog looks at each new run soon after, and
-// marks one that is still open.
+// marks the run if it is still open.
 func (x Execution) Swept() bool {
 	return !x.Due.IsZero() && (x.FoundOpen || x.WasParked || x.Status.Ended())
 }
 
-// FindOpen returns the run marked for the sweeper, and whether that changes it: an ended run
-// is due if it must be, and one that rested is marked already.
+// FindOpen returns the run marked for the sweeper, and whether the mark changes it. The
+// sweeper finds a run that rested, or an ended run that is due, without the mark.
 func (x Execution) FindOpen() (found Execution, ok bool) {
 	if x.Status.Ended() || x.FoundOpen || x.WasParked {
 		return x, false

@@ -8,6 +8,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -87,19 +88,14 @@ func (h NewRuns) Handle(ctx context.Context, batch events.DynamoDBEvent) (events
 			first[c] = n
 		}
 	}
-	numbers := slices.Sorted(maps.Values(first))
-	runs := make([]machine.Cursor, 0, len(numbers))
-	for _, n := range numbers {
-		c, _, _ := dynamo.Recorded(itemOf(batch.Records[n].Change.NewImage))
-		runs = append(runs, c)
-	}
+	runs := slices.SortedFunc(maps.Keys(first), func(a, b machine.Cursor) int { return cmp.Compare(first[a], first[b]) })
 	left, err := h.Watchdog.Look(ctx, runs)
 	if err != nil {
 		h.Report(ctx, err)
 	}
 	failed := len(batch.Records)
 	if len(left) > 0 {
-		failed = numbers[left[0]]
+		failed = first[runs[left[0]]]
 	}
 	return failedFrom(batch, failed), nil
 }

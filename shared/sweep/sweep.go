@@ -170,21 +170,28 @@ func (s *Service) runs(ctx context.Context) (Report, error) {
 
 // repairAll repairs runs, Workers at a time.
 func (s *Service) repairAll(ctx context.Context, due []machine.Cursor, all *tally) {
-	next := make(chan machine.Cursor)
+	each(len(due), func(n int) {
+		r, err := s.repair(ctx, due[n])
+		if err != nil {
+			r.Failed, err = 1, fmt.Errorf("repair %s: %w", due[n].Execution, err)
+		}
+		all.add(r, err)
+	})
+}
+
+// each calls do with every number below n, Workers at a time, and returns after the last.
+func each(n int, do func(int)) {
+	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(Workers, len(due)) {
+	for range min(Workers, n) {
 		workers.Go(func() {
-			for c := range next {
-				r, err := s.repair(ctx, c)
-				if err != nil {
-					r.Failed, err = 1, fmt.Errorf("repair %s: %w", c.Execution, err)
-				}
-				all.add(r, err)
+			for i := range next {
+				do(i)
 			}
 		})
 	}
-	for _, c := range due {
-		next <- c
+	for i := range n {
+		next <- i
 	}
 	close(next)
 	workers.Wait()

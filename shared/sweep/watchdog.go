@@ -38,28 +38,17 @@ type Watchdog struct {
 // in ascending order; looking at a run again does no harm.
 func (d *Watchdog) Look(ctx context.Context, runs []machine.Cursor) (failed []int, err error) {
 	var mu sync.Mutex
-	var workers sync.WaitGroup
 	var errs []error
-	next := make(chan int)
-	for range min(Workers, len(runs)) {
-		workers.Go(func() {
-			for n := range next {
-				if err := d.look(ctx, runs[n]); err != nil {
-					mu.Lock()
-					failed = append(failed, n)
-					if len(errs) < told {
-						errs = append(errs, fmt.Errorf("look at %s of %s: %w", runs[n].Execution, runs[n].Org, err))
-					}
-					mu.Unlock()
-				}
+	each(len(runs), func(n int) {
+		if err := d.look(ctx, runs[n]); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, n)
+			if len(errs) < told {
+				errs = append(errs, fmt.Errorf("look at %s of %s: %w", runs[n].Execution, runs[n].Org, err))
 			}
-		})
-	}
-	for n := range runs {
-		next <- n
-	}
-	close(next)
-	workers.Wait()
+		}
+	})
 	slices.Sort(failed)
 	return failed, errors.Join(errs...)
 }
