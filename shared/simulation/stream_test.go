@@ -17,6 +17,9 @@ import (
 type tableStream struct {
 	contributions *consumer[execution.Contribution]
 	created       *consumer[machine.Cursor]
+
+	mu   sync.Mutex
+	read time.Time // when the longest outage ends
 }
 
 // A consumer follows the stream. Records are delivered to it at least once, in the order
@@ -70,6 +73,23 @@ func (s *tableStream) put(c execution.Contribution) {
 	s.contributions.put(c.Run, c)
 }
 
+// out tells that a shard is not read for some time.
+func (s *tableStream) out(pause time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if until := time.Now().Add(pause); until.After(s.read) {
+		s.read = until
+	}
+}
+
+// outage returns for how long a shard is still not read. New runs that lost their machine
+// wait until then.
+func (s *tableStream) outage() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, time.Until(s.read))
+}
+
 // record adds the record of a new run.
 func (s *tableStream) record(x execution.Execution) {
 	s.created.put(x.ID, machine.Cursor{Org: x.Org, Execution: x.ID})
@@ -106,6 +126,7 @@ func (c *consumer[R]) follow(one *shard[R]) {
 			continue
 		}
 		if x := w.oddStream("stream.Outage"); x.pause > 0 {
+			w.stream.out(x.pause)
 			_ = sleep(w.over, x.pause)
 		}
 		read, ok := c.deliver(batch)
