@@ -162,7 +162,7 @@
 //	RunTally                         1      1     0      get, before a WithdrawRun
 //	AdmitMessages                    1      0     1      update, one for the messages of a notification, and a get of the plan before
 //	AdmitMessages, refused           1      0     1      update that is refused: the quota of the day is reached
-//	Messages                         3      3     0      get of each quota of messages, for GET /api/quotas
+//	Messages                         1      2     0      batch of each quota of a day, half a unit each, for GET /api/quotas
 //	Tree                             1      1     0      get, for an event that an agent caused and that starts runs
 //	SaveTree                         1      0     2      put with 1 index, for these runs together; without it when the tree grows
 //	Create                           1      0     3      put; 2 are the indexes

@@ -284,17 +284,28 @@ func dayTallyOf(i item) (t quota.DayTally, err error) {
 
 // Messages implements quota.Store.
 func (s *Store) Messages(ctx context.Context, o id.Org, day quota.Day) (map[quota.Name]int, error) {
+	names := quota.Daily()
+	keys := make([]item, len(names))
+	for n, name := range names {
+		key := messagesKey(o, day, name)
+		if key.err != nil {
+			return nil, key.err
+		}
+		keys[n] = key.item()
+	}
+	found, err := s.getAll(ctx, keys, false)
+	if err != nil {
+		return nil, fmt.Errorf("read the counts of %s: %w", day, err)
+	}
 	counts := make(map[quota.Name]int)
-	for _, name := range []quota.Name{quota.SMSPerDay, quota.EmailsPerDay, quota.ChatsPerDay} {
-		i, err := s.getItem(ctx, messagesKey(o, day, name))
+	for n, name := range names {
+		t, err := dayTallyOf(found[keyText(keys[n])])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read the count of %s on %s: %w", name, day, err)
 		}
-		t, err := dayTallyOf(i)
-		if err != nil {
-			return nil, err
+		if t.Count > 0 {
+			counts[name] = t.Count
 		}
-		counts[name] = t.Count
 	}
 	return counts, nil
 }

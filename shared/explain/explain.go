@@ -277,11 +277,7 @@ func (s *Service) letter(ctx context.Context, o id.Org, e id.Event) (*journal.Le
 // events are kept.
 func (s *Service) notKept(q Question, t tenant.Tenant) error {
 	if _, known := s.Rules.Catalog.Event(q.Type); q.Type != "" && !known {
-		var names []string
-		for _, e := range s.Rules.Catalog.Events() {
-			names = append(names, e.Name())
-		}
-		near := fault.Nearest(q.Type, names)
+		near := fault.Nearest(q.Type, s.Rules.Catalog.EventNames())
 		if near != "" {
 			near = " Did you mean " + near + "?"
 		}

@@ -222,7 +222,8 @@ func TestEveryAgentIsToldOfWithAReason(t *testing.T) {
 func TestAnEventThatNeverCameIsJudgedByEveryAgentAsItIsNow(t *testing.T) {
 	t.Parallel()
 	f := open(t)
-	active, paused, draft, other := f.draft("Active", "ticket.created"), f.draft("Paused", "ticket.created"), f.draft("Draft", "ticket.created"), f.draft("Other", "ticket.updated")
+	other := f.draft("Other", "ticket.updated")
+	active, paused, draft := f.draft("Active", "ticket.created"), f.draft("Paused", "ticket.created"), f.draft("Draft", "ticket.created")
 	f.to(active, agent.Active, "09:05")
 	f.to(paused, agent.Active, "09:05")
 	f.to(paused, agent.Paused, "09:06")
@@ -259,6 +260,14 @@ func TestAnEventThatNeverCameIsJudgedByEveryAgentAsItIsNow(t *testing.T) {
 		if got := f.told(suppose(c.priority, c.depth, ""), c.a); got.Because != c.want || got.Then != (explain.Record{}) || got.Now == nil || len(got.Now.Checks) == 0 {
 			t.Errorf("%s, depth %d: %q, want %q; %+v", c.priority, c.depth, got.Because, c.want, got)
 		}
+	}
+	listening := true
+	for _, a := range suppose("p1", 0, "").Agents {
+		listens := a.Now.Outcome != definition.NotListening
+		if listens && !listening {
+			t.Errorf("%s listens for the event, and is told of after one that does not", a.ID)
+		}
+		listening = listens
 	}
 	if x := suppose("p1", 0, draft); len(x.Agents) != 1 || x.Agents[0].ID != draft {
 		t.Errorf("of one agent: %+v", x.Agents)

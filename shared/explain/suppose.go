@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,8 +14,8 @@ import (
 )
 
 // Suppose returns how every agent of the caller's organization, or only one, would decide
-// about an event that no product has published. It returns agent.ErrNotFound. Records,
-// other agents, limits and quotas have no part in it.
+// about an event that no product has published: first those that listen for it. It returns
+// agent.ErrNotFound. Records, other agents, limits and quotas have no part in it.
 func (s *Service) Suppose(ctx context.Context, who caller.Caller, e event.Event, only id.Agent) (Explanation, error) {
 	t, err := s.Tenants.Tenant(ctx, who.Org)
 	if err != nil {
@@ -28,6 +29,9 @@ func (s *Service) Suppose(ctx context.Context, who caller.Caller, e event.Event,
 	if only != "" && len(heads) == 0 {
 		return Explanation{}, agent.ErrNotFound
 	}
+	slices.SortStableFunc(heads, func(a, b agent.Head) int {
+		return cmp.Compare(order(a, e), order(b, e))
+	})
 	x := Explanation{Event: e, More: len(heads) > MaxAgents}
 	for _, h := range heads[:min(len(heads), MaxAgents)] {
 		x.Agents = append(x.Agents, agentOf(h))
@@ -39,6 +43,14 @@ func (s *Service) Suppose(ctx context.Context, who caller.Caller, e event.Event,
 		x.Agents[i].Because = supposed(a)
 	}
 	return x, nil
+}
+
+// order returns the place of an agent among those asked about an event.
+func order(h agent.Head, e event.Event) int {
+	if h.Event() == e.Name() {
+		return 0
+	}
+	return 1
 }
 
 // supposed says how an agent would decide about an event that no product has published.

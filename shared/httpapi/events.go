@@ -231,9 +231,14 @@ func (g events) SupposeEvent(ctx context.Context, q spec.SupposeEventRequestObje
 		return nil, err
 	}
 	_, known := g.catalog.Event(e.Name())
+	near := ""
+	if !known {
+		near = fault.Nearest(e.Name(), g.catalog.EventNames())
+	}
 	return spec.SupposeEvent200JSONResponse{
 		Event: spec.SupposedEvent{
-			EventType: e.Type, SourceProduct: e.Product, ClientID: text(e.Client), Depth: e.Depth(), InCatalog: known, Payload: e.Payload,
+			EventType: e.Type, SourceProduct: e.Product, ClientID: text(e.Client), Depth: e.Depth(), InCatalog: known,
+			SimilarType: text(near), Payload: e.Payload,
 		},
 		Agents: each(x.Agents, viewExplained), MoreAgents: x.More,
 	}, nil

@@ -282,6 +282,7 @@ func written() []golden {
 
 		{"at every agent", call{as: "viewer@org_a", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {"priority": "p2", "client_id": "client_1"}, "depth": 2}`}, nil},
 		{"at one agent", call{as: "read", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {"priority": "p1"}, "client_id": "cli_acme", "agent_id": "` + agentID + `"}`}, nil},
+		{"of a misspelled type", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.creatd", "payload": {}, "agent_id": "` + agentID + `"}`}, nil},
 		{"of a type without an agent", call{as: "read", what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.invented", "payload": {}, "agent_id": "` + agentID + `"}`}, nil},
 		{"at an unknown agent", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "psa:ticket.created", "payload": {}, "agent_id": "agent_none"}`}, nil},
 		{"every fault", call{as: owner, what: "POST /api/events/explain", body: `{"event_type": "ticket.created", "payload": [], "client_id": "a#b", "agent_id": "7", "depth": -1, "at": "now"}`}, nil},

@@ -38,7 +38,10 @@ type Limits struct {
 // liveTests is the number of test runs with live models on a day, with every plan.
 const liveTests = 200
 
-// perDay returns the limit of a quota of messages.
+// Daily returns the quotas of a calendar day, in the order of the API.
+func Daily() []Name { return []Name{SMSPerDay, EmailsPerDay, ChatsPerDay, LiveTestsPerDay} }
+
+// perDay returns the limit of a quota of a day.
 func (l Limits) perDay(name Name) int {
 	switch name {
 	case SMSPerDay:

@@ -190,7 +190,7 @@ type Store interface {
 	// tally without a count that it refused.
 	AdmitMessages(ctx context.Context, org id.Org, b Batch) (t DayTally, ok bool, err error)
 
-	// Messages returns the counts of the quotas of messages on a day.
+	// Messages returns the counts of the quotas of a day, without those of zero.
 	Messages(ctx context.Context, org id.Org, day Day) (map[Name]int, error)
 
 	// Plan returns the plan of the organization.
@@ -315,7 +315,7 @@ func (s *Service) Usage(ctx context.Context, org id.Org, plan credit.Plan) ([]Us
 		{Name: RunsPerMinute, Limit: l.RunsPerMinute, Used: open.Since, Reset: (m + 1).Begin()},
 		{Name: OpenRuns, Limit: l.OpenRuns, Used: open.Now()},
 	}
-	for _, name := range []Name{SMSPerDay, EmailsPerDay, ChatsPerDay} {
+	for _, name := range Daily() {
 		all = append(all, Usage{Name: name, Limit: l.perDay(name), Used: sent[name], Reset: end(now)})
 	}
 	return all, nil

@@ -235,18 +235,19 @@ func quotas() []promise {
 			_, known = tally.Counted(batch("exec_2:s", 5))
 			same(t, "count, and counted before", [2]any{tally.Count, known}, [2]any{6, false})
 			counts(batch("exec_2:s", 4), true)
-			tomorrow, mails := batch("exec_1:s", 10), batch("exec_1:s", 1)
-			tomorrow.Day, mails.Name = "2026-03-10", quota.EmailsPerDay
+			tomorrow, mails, tests := batch("exec_1:s", 10), batch("exec_1:s", 1), batch("test_1", 1)
+			tomorrow.Day, mails.Name, tests.Name = "2026-03-10", quota.EmailsPerDay, quota.LiveTestsPerDay
 			counts(tomorrow, true)
 			counts(mails, true)
+			counts(tests, true)
 			for day, want := range map[quota.Day]map[quota.Name]int{
-				"2026-03-09": {quota.SMSPerDay: 10, quota.EmailsPerDay: 1},
+				"2026-03-09": {quota.SMSPerDay: 10, quota.EmailsPerDay: 1, quota.LiveTestsPerDay: 1},
 				"2026-03-10": {quota.SMSPerDay: 10},
 				"2026-03-11": {},
 			} {
 				got, err := s.Messages(t.Context(), o, day)
 				ok(t, err)
-				for _, name := range []quota.Name{quota.SMSPerDay, quota.EmailsPerDay, quota.ChatsPerDay} {
+				for _, name := range quota.Daily() {
 					same(t, string(day)+" "+string(name), got[name], want[name])
 				}
 			}

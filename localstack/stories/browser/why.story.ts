@@ -89,6 +89,46 @@ story("the page of an event tells what its runs did and caused", async (s) => {
 	await vic.page.waitForURL(/type=agents%3Aexecution\.failed/);
 });
 
+story("a person asks what an event would start before it comes", async (s) => {
+	const org = await s.org();
+	await org.call("PATCH", "/api/settings", { journal_days: 7 });
+	await org.agent([note()], { name: "P1 desk", trigger });
+	const vic = await s.person(org, "user_vic", "viewer");
+	await vic.open("/events/psa:ticket.escalated");
+	await vic.link("What would it start?").click();
+	await vic.page.waitForURL(/suppose\?type=psa%3Aticket\.escalated|suppose\?type=psa:ticket\.escalated/);
+	const payload = vic.page.getByLabel("What it says");
+	const ask = vic.button("What would it start?");
+	await payload.fill('{"escalated_to": "p2"');
+	await ask.click();
+	await vic.sees(/^The payload is no JSON yet/);
+	await payload.fill('{"escalated_to": "p2", "ticket_id": "tkt_1"}');
+	await ask.click();
+	await vic.sees("It would start nothing. 1 agent listens for it.");
+	await vic.sees('it is "p2"');
+	await payload.fill('{"escalated_to": "p1", "ticket_id": "tkt_1"}');
+	await ask.click();
+	await vic.sees("It would start 1 run.");
+	await vic.shots("suppose");
+	assert.equal((await org.runs(0)).length, 0, "nothing is started");
+
+	await vic.open("/events/suppose?type=psa:ticket.escalatd");
+	await ask.click();
+	await vic.button("Ask about psa:ticket.escalated").click();
+	await vic.sees(/^It would start/);
+
+	await org.escalate({ escalated_to: "p3" });
+	const received = async () => (await org.get("/api/events/received")).events as unknown[];
+	await eventually("the event is kept", async () => (await received()).length === 1);
+	await vic.open("/events/received");
+	await vic.page.getByRole("table", { name: "Received events" }).getByRole("link").first().click();
+	await vic.link("What if it said something else?").click();
+	await eventually("the form begins with the event", async () => /"p3"/.test(await payload.inputValue()));
+	await payload.fill((await payload.inputValue()).replace('"p3"', '"p1"'));
+	await ask.click();
+	await vic.sees("It would start 1 run.");
+});
+
 story("a back-test says how often an agent would have started, and leads to the events", async (s) => {
 	const org = await s.org();
 	const id = await org.agent([note()], { name: "P1 desk", trigger });

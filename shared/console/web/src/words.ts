@@ -155,6 +155,7 @@ export const quotas: All<Schema["QuotaName"], string> = {
 	sms_per_day: "Text messages a day",
 	emails_per_day: "E-mails a day",
 	chat_and_webhook_messages_per_day: "Chat and webhook messages a day",
+	live_tests_per_day: "Test runs that ask the models, a day",
 };
 
 export const keyAccesses: All<Schema["KeyAccess"], string> = { read: "Read", read_write: "Read and write" };

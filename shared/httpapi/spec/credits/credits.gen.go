@@ -56,6 +56,7 @@ func (e Plan) Valid() bool {
 const (
 	ChatAndWebhookMessagesPerDay QuotaName = "chat_and_webhook_messages_per_day"
 	EmailsPerDay                 QuotaName = "emails_per_day"
+	LiveTestsPerDay              QuotaName = "live_tests_per_day"
 	OpenRuns                     QuotaName = "open_runs"
 	RunsPerMinute                QuotaName = "runs_per_minute"
 	SmsPerDay                    QuotaName = "sms_per_day"
@@ -67,6 +68,8 @@ func (e QuotaName) Valid() bool {
 	case ChatAndWebhookMessagesPerDay:
 		return true
 	case EmailsPerDay:
+		return true
+	case LiveTestsPerDay:
 		return true
 	case OpenRuns:
 		return true
@@ -252,6 +255,7 @@ type Quota struct {
 	// - `open_runs`: executions that have not ended.
 	// - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
 	// - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
+	// - `live_tests_per_day`: test runs that ask the models, on a calendar day (UTC).
 	Name QuotaName `json:"name"`
 
 	// Limit The most that the plan allows.
@@ -273,6 +277,7 @@ type Quota struct {
 //   - `open_runs`: executions that have not ended.
 //   - `sms_per_day`, `emails_per_day`: text messages and e-mails of notifications and approvals on a calendar day (UTC).
 //   - `chat_and_webhook_messages_per_day`: messages to Slack, Teams and webhooks together on a calendar day (UTC).
+//   - `live_tests_per_day`: test runs that ask the models, on a calendar day (UTC).
 type QuotaName string
 
 // Quotas The quotas of the organization's plan.

@@ -643,7 +643,7 @@ type EventSupposition struct {
 	// Event The event as the bus would deliver it.
 	Event SupposedEvent `json:"event"`
 
-	// Agents The agents, system agents first, then by age.
+	// Agents The agents: those that listen for the event first, among them system agents first, then by age.
 	Agents []AgentExplanation `json:"agents"`
 
 	// MoreAgents Whether the organization has more agents than are listed; `agent_id` asks for one.
@@ -844,6 +844,9 @@ type SupposedEvent struct {
 
 	// InCatalog Whether the catalogue has the type. The bus passes on no event of another type.
 	InCatalog bool `json:"in_catalog"`
+
+	// SimilarType The type of the catalogue, with its product, that is most like the given one; null when the catalogue has the given one, or none is like it.
+	SimilarType *string `json:"similar_type"`
 
 	// Payload The payload of an event.
 	Payload KeptPayload `json:"payload"`

@@ -17,18 +17,20 @@ import { agentStates, categories, counted, plain, state, word } from "../words.t
 type EventType = Schema["EventType"];
 
 const Received = lazy(() => import("./received.tsx"));
+const Suppose = lazy(() => import("./suppose.tsx"));
 const Why = lazy(() => import("./why.tsx"));
 
-/** Events: the catalogue of types, the received ones, and one of these. */
+/** Events: the catalogue of types, the received ones, one of these, and one that never came. */
 export default function Events() {
 	const { id } = useRoute().params;
 	if (id === "received") return <Received />;
+	if (id === "suppose") return <Suppose />;
 	if (id && !id.includes(":")) return <Why key={id} id={id} />; // a type has its product before a colon
 	return <Types id={id} />;
 }
 
 /** The parts of the events. */
-export function EventTabs({ at }: { at: "types" | "received" }) {
+export function EventTabs({ at }: { at: "types" | "received" | "suppose" }) {
 	return (
 		<nav class="tabs" aria-label="Events">
 			<a href="/events" aria-current={at === "types" ? "page" : undefined}>
@@ -36,6 +38,9 @@ export function EventTabs({ at }: { at: "types" | "received" }) {
 			</a>
 			<a href="/events/received" aria-current={at === "received" ? "page" : undefined}>
 				Received
+			</a>
+			<a href="/events/suppose" aria-current={at === "suppose" ? "page" : undefined}>
+				What if
 			</a>
 		</nav>
 	);
@@ -204,6 +209,9 @@ function One({ event }: { event: EventType }) {
 			<section>
 				<h3>A sample</h3>
 				<Json value={event.sample_payload} label={`Sample of ${event.display_name}`} path="event_payload" />
+				<p class="why-leads">
+					<a href={`/events/suppose?type=${event.id}`}>What would it start?</a>
+				</p>
 			</section>
 			<section>
 				<h3>Agents that listen</h3>

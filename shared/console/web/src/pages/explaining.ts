@@ -1,6 +1,8 @@
-// What became of an event: which agents to show first, and where the page of an event is.
-import type { Schema } from "../door.ts";
-import { outcomes, type State, state } from "../words.ts";
+// What became of an event, or would become of one: which agents to show first, what to say
+// first, and where the pages are.
+import { api, type Schema, take } from "../door.ts";
+import type { Ask } from "../store.ts";
+import { counted, outcomes, type State, state } from "../words.ts";
 
 type Agent = Schema["AgentExplanation"];
 
@@ -10,6 +12,40 @@ export function hrefOf(
 ): string {
 	const query = new URLSearchParams({ type: `${event.source_product}:${event.event_type}`, at: event.published_at });
 	return `/events/${event.event_id}?${query}`;
+}
+
+/** A Received names a received event. The type and the time make the search for it fast. */
+interface Received {
+	id: string;
+	type: string;
+	at: string;
+	/** The one agent to ask about; empty for all. */
+	agent: string;
+}
+
+/** askOf asks what became of a received event. */
+export function askOf({ id, type, at, agent }: Received): Ask<Schema["EventExplanation"]> {
+	return {
+		key: ["why", id, type, at, agent],
+		ask: () => {
+			const query = {
+				...(type ? { event_type: type } : {}),
+				...(at ? { at } : {}),
+				...(agent ? { agent_id: agent } : {}),
+			};
+			return take(api.GET("/api/events/{id}/explain", { params: { path: { id }, query } }));
+		},
+	};
+}
+
+/** supposeHref returns the page that asks what would become of an event like a received one. */
+export function supposeHref(event: Schema["ExplainedEvent"]): string {
+	const query = new URLSearchParams({
+		type: `${event.source_product}:${event.event_type}`,
+		event: event.event_id,
+		at: event.published_at,
+	});
+	return `/events/suppose?${query}`;
 }
 
 /** ranked puts the agents that ran first, then those that listen, then all others. */
@@ -42,4 +78,44 @@ export function nowOf(agent: Agent): string {
 	if (!agent.now || agent.now.outcome === "not_listening") return "";
 	if (agent.now.outcome === agent.then?.outcome) return "";
 	return agent.now.outcome === "started" ? "Today its definition would let it start." : "";
+}
+
+/** A Supposition is an event that a person makes up. */
+export interface Supposition {
+	type: string;
+	/** The payload as the person wrote it. */
+	payload: string;
+	/** The client; empty for that of the payload. */
+	client: string;
+	/** Whether an agent caused it. */
+	caused: boolean;
+}
+
+/** suppositionOf returns the body of the question. The payload goes as the person wrote it, so
+ * that its numbers keep all their digits. */
+export function suppositionOf({ type, payload, client, caused }: Supposition): string {
+	const named = client.trim() ? `, "client_id": ${JSON.stringify(client.trim())}` : "";
+	return `{"event_type": ${JSON.stringify(type)}, "payload": ${payload}${named}, "depth": ${caused ? 1 : 0}}`;
+}
+
+/** wouldOf says whether an agent would start on a supposed event. */
+export function wouldOf(agent: Agent): State {
+	if (agent.now === null) return { label: "Not judged", tone: "pending" };
+	if (agent.now.outcome !== "started" || agent.status !== "active") return { label: "Would not start", tone: "stop" };
+	return { label: "Would start", tone: "ok" };
+}
+
+/** supposedOf says first what would become of an event. */
+export function supposedOf(agents: readonly Agent[]): { tone: State["tone"]; head: string } {
+	const { concerned } = ranked(agents);
+	const start = concerned.filter((a) => wouldOf(a).tone === "ok").length;
+	if (start > 0) return { tone: "ok", head: `It would start ${counted(start, "run")}.` };
+	const listen =
+		concerned.length === 0
+			? "No agent listens"
+			: `${counted(concerned.length, "agent")} ${concerned.length === 1 ? "listens" : "listen"}`;
+	return {
+		tone: "stop",
+		head: concerned.length === 0 ? `${listen} for it.` : `It would start nothing. ${listen} for it.`,
+	};
 }

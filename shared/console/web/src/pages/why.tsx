@@ -1,8 +1,8 @@
 // One received event: what it started, and why the other agents did not run.
 import { eventsAsk } from "../agents.ts";
-import { api, type Schema, take } from "../door.ts";
+import type { Schema } from "../door.ts";
 import { useMay } from "../me.ts";
-import { Check } from "../parts/check.tsx";
+import { Demands } from "../parts/demands.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { ErrorNote } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
@@ -15,8 +15,7 @@ import { Status } from "../parts/status.tsx";
 import { When } from "../parts/when.tsx";
 import { useAsk } from "../store.ts";
 import { agentStates, counted, executionStates, state } from "../words.ts";
-import { conditionOf } from "./describing.ts";
-import { headOf, hrefOf, nowOf, ranked, stateOf } from "./explaining.ts";
+import { askOf, headOf, hrefOf, nowOf, ranked, stateOf, supposeHref } from "./explaining.ts";
 
 type Explanation = Schema["EventExplanation"];
 type Agent = Schema["AgentExplanation"];
@@ -25,17 +24,7 @@ export default function Why({ id }: { id: string }) {
 	const [type] = useFilter("type");
 	const [at] = useFilter("at");
 	const [agent, setAgent] = useFilter("agent");
-	const answer = useAsk({
-		key: ["why", id, type, at, agent],
-		ask: () => {
-			const query = {
-				...(type ? { event_type: type } : {}),
-				...(at ? { at } : {}),
-				...(agent ? { agent_id: agent } : {}),
-			};
-			return take(api.GET("/api/events/{id}/explain", { params: { path: { id }, query } }));
-		},
-	});
+	const answer = useAsk(askOf({ id, type, at, agent }));
 	const above = <a href="/events/received">Received events</a>;
 	if (!answer.data) {
 		return (
@@ -136,7 +125,12 @@ function Shown({ explanation, onAll }: { explanation: Explanation; onAll: (() =>
 			<section class="card">
 				<h2>What the event said</h2>
 				{event.payload ? (
-					<Json value={event.payload} label="What the event said" path="event_payload" />
+					<>
+						<Json value={event.payload} label="What the event said" path="event_payload" />
+						<p class="why-leads">
+							<a href={supposeHref(event)}>What if it said something else?</a>
+						</p>
+					</>
 				) : (
 					<p class="meta">
 						{event.payload_cut
@@ -230,34 +224,7 @@ function One({ agent, deed }: { agent: Agent; deed: Schema["EventDeed"] | undefi
 				)}
 				<a href={`/agents/${agent.agent_id}/activity`}>Its activity</a>
 			</p>
-			{now && now.checks.length > 0 && (
-				<details open={then !== null && then.outcome !== "started"}>
-					<summary>What its present version demands</summary>
-					<ul class="testrun-checks">
-						{now.checks.flatMap((check) =>
-							check.comparisons.length === 0
-								? [<Check key={check.path} holds={check.holds} text={check.detail || demands[check.part]} found="" />]
-								: check.comparisons.map((c) => (
-										<Check
-											key={c.path}
-											holds={c.holds}
-											text={conditionOf({ ...c, value: c.wanted })}
-											found={c.missing ? "it is missing" : `it is ${JSON.stringify(c.found)}`}
-										/>
-									)),
-						)}
-					</ul>
-				</details>
-			)}
+			<Demands verdict={now} open={then !== null && then.outcome !== "started"} />
 		</li>
 	);
 }
-
-/** What a part demands, where it compares nothing. */
-const demands: Readonly<Record<Schema["EventCheck"]["part"], string>> = {
-	trigger: "the event is the one that it listens for",
-	filter: "the filter holds",
-	client_scope: "the client is among its clients",
-	condition: "the condition holds",
-	agent_triggered: "the event was not caused by an agent, or the agent allows it",
-};
