@@ -404,9 +404,9 @@ func TestTheUsageIsThatOfTheBill(t *testing.T) {
 	approve := func(exec string) { o.must(http.StatusOK, o.decide(o.approvalOf(exec), "approved")) }
 	const tries = 6
 	for name, w := range map[string]workload{
-		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 4, 12},
-		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 4, 17},
-		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 14, 53},
+		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 4, 9},
+		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 4, 14},
+		bill.Gate:         {event("ticket.updated", doc{"changes": doc{"status": "open"}}), approve, 14, 49},
 		bill.Nothing:      {event("ticket.resolved", doc{"resolution": "Done."}), nil, 1, 1},
 	} {
 		_, handled := o.measure(w) // the first run of the month opens the balance

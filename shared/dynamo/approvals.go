@@ -281,7 +281,7 @@ func (s *Store) Approvals(ctx context.Context, o id.Org, q approval.Query) (appr
 		list, err = approvalsOfStatus(o, q.Status)
 		l.keep = func(i item) bool { return textOf(i, "status") == string(q.Status) }
 	}
-	l.query = query{index: &index, partition: list, err: err, from: first, to: last}.before(q.After)
+	l.parts = []query{{index: &index, partition: list, err: err, from: first, to: last}}
 	rows, next, err := s.list(ctx, l)
 	if err != nil {
 		return approval.Page{}, err

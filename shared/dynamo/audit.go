@@ -68,24 +68,24 @@ func (i auditItem) entry(o id.Org) audit.Entry {
 // table. With filters it reads the index of the most selective one, and skips the
 // entries that the others do not select.
 func (s *Store) Audit(ctx context.Context, o id.Org, q audit.Query) (audit.Page, error) {
-	l := listing{query: actsIn(q.From, q.To), after: q.After, want: q.Limit}
-	rare := 0
+	l := listing{after: q.After, want: q.Limit}
+	acts, rare := actsIn(q.From, q.To), 0
 	by := func(index schema.Index, list, value string) {
 		if value == "" {
 			return
 		}
 		rare++
-		l.query.index = &index
-		l.query.partition, l.query.err = actsOf(o, list, value)
+		acts.index = &index
+		acts.partition, acts.err = actsOf(o, list, value)
 	}
 	by(schema.ByStatus(), "KIND", string(q.Kind))
 	by(schema.ByOrg(), "ACTOR", string(q.Actor))
 	by(schema.ByAgent(), "OBJECT", q.Object) // the last one counts
-	l.query, l.rare = l.query.before(q.After), rare > 1
 	if rare == 0 {
-		l.query.partition, l.query.err = actPartition(o)
-		return s.allActs(ctx, o, l)
+		acts.partition, acts.err = actPartition(o)
+		return s.allActs(ctx, o, acts.before(q.After), l)
 	}
+	l.parts, l.rare = []query{acts}, rare > 1
 	var decodeErr error
 	l.keep = func(i item) bool {
 		var a auditItem
@@ -104,10 +104,10 @@ func (s *Store) Audit(ctx context.Context, o id.Org, q audit.Query) (audit.Page,
 }
 
 // allActs reads a page of the whole log.
-func (s *Store) allActs(ctx context.Context, o id.Org, l listing) (audit.Page, error) {
+func (s *Store) allActs(ctx context.Context, o id.Org, acts query, l listing) (audit.Page, error) {
 	l.want = max(l.want, 1)
-	l.query.strong, l.query.limit = true, l.want+2 // one for the last of the previous page, one to see whether more follow
-	items, next, err := s.page(ctx, l.query)
+	acts.strong, acts.limit = true, l.want+2 // one for the last of the previous page, one to see whether more follow
+	items, next, err := s.page(ctx, acts)
 	if err != nil {
 		return audit.Page{}, err
 	}

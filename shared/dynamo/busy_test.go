@@ -3,6 +3,7 @@ package dynamo_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -228,14 +229,15 @@ func TestAListByStatusSkipsARunWithAnotherStatus(t *testing.T) {
 func TestASearchReadsABoundedNumberOfRuns(t *testing.T) {
 	t.Parallel()
 
-	const (
-		entry  = `{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:01Z#exec_1"}}`
-		page   = `{"Items":[` + entry + `],"Count":1,"LastEvaluatedKey":` + entry + `}`
-		others = `{"Responses":{"table":[{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"st":{"S":"failed"},"cl":{"S":"cli_2"},"v":{"N":"1"}}]}}`
-	)
-	s := scripted(t, slices.Repeat([]string{page, others}, 12)...)
+	const others = `{"Responses":{"table":[{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"st":{"S":"failed"},"cl":{"S":"cli_2"},"v":{"N":"1"}}]}}`
+	var answers []string
+	for n := range 12 {
+		entry := fmt.Sprintf(`{"pk":{"S":"ORG#org_1#EXEC#exec_1"},"sk":{"S":"META"},"org_list":{"S":"ORG#org_1#RUNS"},"at":{"S":"2026-03-09T14:23:%02dZ#exec_1"}}`, 30-n)
+		answers = append(answers, `{"Items":[`+entry+`],"Count":1,"LastEvaluatedKey":`+entry+`}`, others)
+	}
+	s := scripted(t, answers...)
 	p, err := s.Executions(t.Context(), "org_1", execution.Query{Limit: 5, Client: "cli_1"})
-	if err != nil || len(p.Executions) != 0 || !strings.HasSuffix(p.Next, "exec_1") {
+	if err != nil || len(p.Executions) != 0 || !strings.HasSuffix(p.Next, ":21Z#exec_1") {
 		t.Errorf("page %+v, err = %v; want an empty page and more", p, err)
 	}
 	if len(s.requests) != 20 {

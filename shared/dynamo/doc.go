@@ -62,7 +62,9 @@
 // once more by status (ORG#o#RUNS#failed, ORG#o#APPROVALS#pending,
 // ORG#o#AGENT#a#failed). A run is in these two only when it has ended, waits
 // for approval or was ever parked: most runs end within seconds and are entered
-// once, at their end. by_org, by_agent and by_status also list the acts of an
+// once, at their end. Completed runs are only in by_agent_status: a list or a count of all
+// those of an organization reads one partition of each agent that it has or that has
+// statistics. by_org, by_agent and by_status also list the acts of an
 // organization by actor, by object and by kind (ORG#o#AUDIT#ACTOR#a,
 // ORG#o#AUDIT#OBJECT#x, ORG#o#AUDIT#KIND#k), by <time>#<id>. The index open lists the runs
 // that the sweeper may have to repair by their due time in four partitions (OPEN#0 to
@@ -73,8 +75,8 @@
 // are erased (ERASE#0), and the open jobs (JOB#0).
 //
 // The record of a run has about 700 bytes. At its end it holds its contribution to
-// the statistics and its last step, if all have less than 1 KB: the steps of most actions
-// fit. A larger step has an item of its own. A retry has about 70 bytes more, for the
+// the statistics and its last step, if all have less than 2 KB, or 1 KB when it is written
+// again. A larger step has an item of its own. A retry has about 70 bytes more, for the
 // retried run and the caller. The payload of the event is stored in SEEN once for all runs
 // of the same content, retries included.
 //
@@ -158,7 +160,7 @@
 //	AdmitRuns, refused               1      0     1      update that is refused: a quota is reached
 //	WithdrawRun                      2      1     1      get; update, after a race
 //	SaveOpen                         1      0     1      update, after OpenRuns
-//	OpenRuns, few                    12     6     0      queries of by_status and by_org, when the bound of the open runs reached the limit
+//	OpenRuns, few                    12     7     0      queries of the agents, of the statistics, of by_status and by_org, when the bound of the open runs reached the limit; 2 more of by_agent_status for each agent
 //	RunTally                         1      1     0      get, before a WithdrawRun
 //	AdmitMessages                    1      0     1      update, one for the messages of a notification, and a get of the plan before
 //	AdmitMessages, refused           1      0     1      update that is refused: the quota of the day is reached
@@ -185,7 +187,7 @@
 //	Commit: renew                    1      0     1      update
 //	Commit: found open               1      0     2      update; 1 is the index open; for a run that has not ended when the watchdog looks
 //	Commit: renew, found open        1      0     3      update; 2 are the index open
-//	Commit: end, found open          1      0     4      update of the run, with its last step; 3 are indexes
+//	Commit: end, found open          1      0     3      update of the run, with its last step; 2 are indexes
 //	Commit: postpone                 1      0     4      update; 3 are the indexes open and by status
 //	Commit: hold                     1      0     3      update; 2 are the indexes by status
 //	Commit: reserve                  1      0     4      transaction: run, balance
@@ -194,10 +196,11 @@
 //	Commit: refused answer           1      0     6      the same transaction; the balance counts the grace of the day
 //	Commit: wait for approval        1      0     11     transaction: run, step, approval; 5 are indexes
 //	Commit: ask again                1      0     8      transaction: run, gate, its earlier round; 2 are the index open
-//	Commit: end                      1      0     3      update of the run, with its last step; 2 are indexes
-//	Commit: end after parking        1      0     6      the same update; 5 are indexes
-//	Commit: end, answers charged     1      0     3      the same update; the held credits become charged
-//	Commit: end, no answer           1      0     8      transaction: run, step, balance; 2 are indexes
+//	Commit: end                      1      0     2      update of the run, with its last step; 1 is the index
+//	Commit: end, with a last step of 1 KB  1      0     3      the same update; 2 are the record
+//	Commit: end after parking        1      0     5      the same update; 4 are indexes
+//	Commit: end, answers charged     1      0     2      the same update; the held credits become charged
+//	Commit: end, no answer           1      0     7      transaction: run with its last step, which has more than 1 KB, and balance; 1 is the index
 //	Commit: end, failed              1      0     8      transaction: run with its last step, event; 4 are indexes
 //	AddStats                         2      1     1      get, update; for the contributions to one agent in a batch of the stream
 //	AddStats, first                  2      1     4      get; transaction: stats, check of the tenant
@@ -216,6 +219,7 @@
 //	Executions of an agent           2      51.5  0      query of by_agent, get of 50 runs
 //	Executions, failed               2      51.5  0      query of by_status, get of 50 runs
 //	Executions of an agent, failed   2      51.5  0      query of by_agent_status, get of 50 runs
+//	Executions, completed            5      54    0      queries of the agents and of the statistics, query of by_agent_status for each of 2 agents, get of 50 runs
 //	Executions, running, none young  3      52    0      query of by_status, get of 50 runs, query of by_org
 //	Approvals                        2      51.5  0      query of by_org, get of 50 approvals
 //	Approvals, pending               2      51.5  0      query of by_status, get of 50 approvals
@@ -238,7 +242,9 @@
 // well, 100 at a time and at most 1,000 in a call, and then returns a short
 // page. Counting them costs half a unit each, at most for the newest 10,000. A search
 // for the runs of a client, an event type or a version reads runs in the same way, for
-// each of its statuses, and counts none.
+// each of its statuses, and counts none. The completed runs of an organization are listed
+// and counted for each agent: a page reads as many keys of each agent as it has rows, a
+// unit or two, and 16 agents at a time.
 // Overdue reads about 40 runs a unit, and so does OpenRuns: the open runs that are
 // older than ten minutes, and twice all younger runs. An organization that has room
 // for open runs pays it once for as many runs as it has room for.

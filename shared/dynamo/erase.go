@@ -375,7 +375,7 @@ func (e *eraser) remove(ctx context.Context, items []item) (erase.Walked, error)
 	return erase.Walked{Found: n, Deleted: n}, err
 }
 
-// atOnce is the number of items that are deleted at the same time.
+// atOnce is the number of calls that are made at the same time, such as deletions of items.
 const atOnce = 16
 
 // together calls do for each item, many at a time.

@@ -138,7 +138,9 @@ func progressOf(x execution.Execution) (progress, error) {
 		i.Last, errs[2] = toJSON(x.Last)
 	}
 	if x.ListedByStatus() && !x.IsLedger() {
-		i.StatusList, errs[3] = runsOfStatus(x.Org, x.Status)
+		if x.Status != execution.Completed { // see listedParts
+			i.StatusList, errs[3] = runsOfStatus(x.Org, x.Status)
+		}
 		i.AgentStatusList, errs[4] = runsOfAgentStatus(x.Org, x.Agent, x.Status)
 	}
 	return i, errors.Join(errs[:]...)
@@ -411,11 +413,13 @@ func Recorded(image map[string]types.AttributeValue) (c machine.Cursor, open, ok
 	return machine.Cursor{Org: o, Execution: exec}, !execution.Status(textOf(image, "st")).Ended(), true
 }
 
-// inlineSize is the size up to which an item costs one write unit, less the bytes by
-// which the times and the revision of a write may be longer than those measured.
-const inlineSize = 1024 - 16
+// spare is the number of bytes by which the times and the revision of a write may be longer
+// than those measured.
+const spare = 16
 
-// Inline implements runner.Store.
+// Inline implements runner.Store. A record of up to 1 KB costs one write unit. One of up to
+// 2 KB costs two, as much as the record and a step of its own in one call more, unless the
+// record is written again.
 func (s *Store) Inline(end execution.Change) bool {
 	ended := end.Execution
 	ended.Trigger.Payload = nil // the digest of any has one length
@@ -430,7 +434,11 @@ func (s *Store) Inline(end execution.Change) bool {
 		return false
 	}
 	i[nonceAttribute] = text(s.nonce())
-	return sizeOf(i) <= inlineSize
+	most := 2048
+	if !ended.Due.IsZero() { // it owes something
+		most = 1024
+	}
+	return sizeOf(i) <= most-spare
 }
 
 type stepItem struct {

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"golang.org/x/sync/errgroup"
 
 	"theoneagents.app/agents/shared/dynamo/schema"
 	"theoneagents.app/agents/shared/execution"
@@ -35,9 +37,9 @@ func (q query) before(after string) query {
 	return q
 }
 
-// A listing is a part of an index, newest first.
+// A listing is some parts of an index as one, newest first.
 type listing struct {
-	query query
+	parts []query
 	after string // the position before which it begins; "" for the newest
 	want  int
 	keep  func(item) bool // nil: all
@@ -57,17 +59,16 @@ func (l listed) sortKey() string { return l.at }
 // item, since an index may be a moment ahead or behind.
 func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string, err error) {
 	l.want = max(l.want, 1)
-	l.query.limit = l.want + 2 // one to see whether more follow, one for the last of the previous page
+	limit := l.want + 2 // one to see whether more follow, one for the last of the previous page
 	if l.rare {
-		l.query.limit = maxBatch
+		limit = maxBatch
 	}
 	for range rounds {
-		keys, next, err := s.page(ctx, l.query)
+		keys, next, err := s.newest(ctx, l.parts, l.after, limit)
 		if err != nil {
 			return nil, "", err
 		}
-		keys = slices.DeleteFunc(keys, func(k item) bool { return l.after != "" && textOf(k, "at") >= l.after })
-		more := l.cut(&keys, len(rows))
+		cut := l.cut(&keys, len(rows))
 		got, err := s.items(ctx, keys, l.keep)
 		if err != nil {
 			return nil, "", err
@@ -79,18 +80,53 @@ func (s *Store) list(ctx context.Context, l listing) (rows []listed, end string,
 			end = textOf(keys[len(keys)-1], "at")
 		}
 		switch {
-		case more && len(rows) == l.want:
+		case cut && len(rows) == l.want:
 			return rows, end, nil
-		case more:
-			l.query, l.after = l.query.before(end), end
-			l.query.start = nil // continue by position, since part of the page is left
-		case next == nil:
+		case !cut && !next:
 			return rows, "", nil
-		default:
-			l.query.start = next
 		}
+		l.after = end
 	}
 	return rows, end, nil
+}
+
+// newest reads the entries of some parts of an index before a position, newest first, up to
+// limit of each, and whether others follow. A part that has others is read down to some
+// position; the entries of the other parts below it are left for the next call.
+func (s *Store) newest(ctx context.Context, parts []query, after string, limit int) (keys []item, more bool, err error) {
+	pages, unread := make([][]item, len(parts)), make([]bool, len(parts))
+	var readers errgroup.Group
+	readers.SetLimit(atOnce)
+	for n, part := range parts {
+		readers.Go(func() error {
+			part = part.before(after)
+			part.limit = limit
+			page, next, err := s.page(ctx, part)
+			pages[n], unread[n] = page, next != nil
+			return err
+		})
+	}
+	if err := readers.Wait(); err != nil {
+		return nil, false, err
+	}
+	end := ""
+	for n, page := range pages {
+		if unread[n] && len(page) > 0 {
+			end = max(end, textOf(page[len(page)-1], "at"))
+		}
+		more = more || unread[n]
+	}
+	for _, key := range slices.Concat(pages...) {
+		switch at := textOf(key, "at"); {
+		case after != "" && at >= after:
+		case at >= end:
+			keys = append(keys, key)
+		default:
+			more = true
+		}
+	}
+	slices.SortStableFunc(keys, func(a, b item) int { return cmp.Compare(textOf(b, "at"), textOf(a, "at")) })
+	return keys, more, nil
 }
 
 // cut drops the keys beyond those that the list needs, if most are selected,
@@ -132,9 +168,55 @@ func runsQuery(o id.Org, q execution.Query) query {
 	return query{index: &index, partition: list, err: err}.between(q.From, q.To)
 }
 
-// lastingQuery selects the runs of a query for one status that the indexes by
-// status list.
-func lastingQuery(o id.Org, q execution.Query) query {
+// listedParts selects the runs of a query for one status that the indexes by status list.
+// Completed runs are listed by their agent alone, so those of an organization are in as
+// many parts as it has agents with runs. A search, which reads the runs anyway, looks for
+// them among all.
+func (s *Store) listedParts(ctx context.Context, o id.Org, q execution.Query) ([]query, error) {
+	switch {
+	case q.Agent != "" || q.Status != execution.Completed:
+		return []query{listedQuery(o, q)}, nil
+	case q.Searches():
+		return []query{runsQuery(o, q)}, nil
+	}
+	agents, err := s.withRuns(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("agents of %s: %w", o, err)
+	}
+	return completedBy(agents, o, q), nil
+}
+
+// completedBy selects the completed runs of a query by their agents.
+func completedBy(agents []id.Agent, o id.Org, q execution.Query) []query {
+	q.Status = execution.Completed
+	parts := make([]query, 0, len(agents))
+	for _, q.Agent = range agents {
+		parts = append(parts, listedQuery(o, q))
+	}
+	return parts
+}
+
+// withRuns returns the agents that may have runs: those of the organization, and the
+// deleted ones and those of the platform, of which the statistics know.
+func (s *Store) withRuns(ctx context.Context, o id.Org) ([]id.Agent, error) {
+	heads, err := s.Agents(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := s.Stats(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	agents := slices.Collect(maps.Keys(stats))
+	for _, h := range heads {
+		agents = append(agents, h.ID)
+	}
+	slices.Sort(agents)
+	return slices.Compact(agents), nil
+}
+
+// listedQuery selects the runs of a query for one status that an index by status lists.
+func listedQuery(o id.Org, q execution.Query) query {
 	index := schema.ByStatus()
 	list, err := runsOfStatus(o, q.Status)
 	if q.Agent != "" {
@@ -145,7 +227,7 @@ func lastingQuery(o id.Org, q execution.Query) query {
 }
 
 // youngQuery selects the runs of the last ten minutes. They include the runs of
-// a query for one status that the indexes by status do not list yet.
+// a query for one status that no index by status lists yet.
 func youngQuery(o id.Org, q execution.Query) query {
 	k := runsQuery(o, q)
 	k.from = max(k.from, second(q.Youngest()))
@@ -224,7 +306,7 @@ func (s *Store) addPayloads(ctx context.Context, o id.Org, rows []listed, runs [
 func (s *Store) runs(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
 	statuses := q.Statuses()
 	if len(statuses) == 0 {
-		return s.list(ctx, listing{after: q.After, want: q.Limit, query: runsQuery(o, q).before(q.After), keep: finds(q), rare: q.Searches()})
+		return s.list(ctx, listing{after: q.After, want: q.Limit, parts: []query{runsQuery(o, q)}, keep: finds(q), rare: q.Searches()})
 	}
 	rows, end, err := s.runsIn(ctx, o, q.With(statuses[0]))
 	for _, st := range statuses[1:] {
@@ -256,12 +338,15 @@ func finds(q execution.Query) func(item) bool {
 func (s *Store) runsIn(ctx context.Context, o id.Org, q execution.Query) ([]listed, string, error) {
 	l, found := listing{after: q.After, want: q.Limit, rare: q.Searches()}, finds(q)
 	l.keep = func(i item) bool { return textOf(i, "st") == string(q.Status) && found(i) }
-	l.query = lastingQuery(o, q).before(q.After)
+	var err error
+	if l.parts, err = s.listedParts(ctx, o, q); err != nil {
+		return nil, "", err
+	}
 	lasting, lastingEnd, err := s.list(ctx, l)
 	if err != nil || !shortLived(q.Status) {
 		return lasting, lastingEnd, err
 	}
-	l.query, l.rare = youngQuery(o, q).before(q.After), true
+	l.parts, l.rare = []query{youngQuery(o, q)}, true
 	young, youngEnd, err := s.list(ctx, l)
 	if err != nil {
 		return nil, "", err
@@ -334,18 +419,39 @@ func (s *Store) total(ctx context.Context, o id.Org, q execution.Query) (n int, 
 
 // totalIn is total for a query of at most one status.
 func (s *Store) totalIn(ctx context.Context, o id.Org, q execution.Query) (n int, more bool, err error) {
-	k := runsQuery(o, q)
+	parts := []query{runsQuery(o, q)}
 	if statuses := q.Statuses(); len(statuses) > 0 {
 		q = q.With(statuses[0])
-		k = lastingQuery(o, q)
+		if parts, err = s.listedParts(ctx, o, q); err != nil {
+			return 0, false, err
+		}
 	}
-	n, err = s.size(ctx, k, execution.MaxTotal+1)
+	n, err = s.sizes(ctx, parts, execution.MaxTotal+1)
 	if err == nil && n <= execution.MaxTotal && shortLived(q.Status) {
 		var young int
 		young, more, err = s.young(ctx, youngQuery(o, q), q.Status)
 		n += young
 	}
 	return min(n, execution.MaxTotal), more || n > execution.MaxTotal, err
+}
+
+// sizes counts the entries of some parts of an index, each up to a limit.
+func (s *Store) sizes(ctx context.Context, parts []query, limit int) (int, error) {
+	counts := make([]int, len(parts))
+	var counters errgroup.Group
+	counters.SetLimit(atOnce)
+	for n, part := range parts {
+		counters.Go(func() (err error) {
+			counts[n], err = s.size(ctx, part, limit)
+			return err
+		})
+	}
+	err := counters.Wait()
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	return total, err
 }
 
 // young counts the runs of a query that have a status but are not in the

@@ -182,39 +182,42 @@ func (s *Store) RunTally(ctx context.Context, o id.Org) (quota.Tally, error) {
 }
 
 // OpenRuns implements quota.Store. It counts keys. A run that is younger than
-// execution.Young is open unless the index by status says that it has ended; an older
+// execution.Young is open unless an index by status says that it has ended; an older
 // one is open if that index says so. Such a run may move between two statuses while
-// they are counted, so their keys are compared.
+// they are counted, so their keys are compared. The first completed run of an agent counts
+// as open until the agent is known; see listedParts.
 func (s *Store) OpenRuns(ctx context.Context, o id.Org, since, now time.Time) (quota.Open, error) {
 	young := now.Add(-execution.Young).Truncate(time.Second)
 	old, err := s.oldOpen(ctx, o, young)
 	if err != nil {
 		return quota.Open{}, err
 	}
-	all, ended, err := s.createdIn(ctx, o, young, since)
+	agents, err := s.withRuns(ctx, o)
+	if err != nil {
+		return quota.Open{}, err
+	}
+	all, ended, err := s.createdIn(ctx, o, agents, young, since)
 	if err != nil {
 		return quota.Open{}, err
 	}
 	n := quota.Open{Before: old + all - ended}
-	n.Since, n.Ended, err = s.createdIn(ctx, o, since, time.Time{})
+	n.Since, n.Ended, err = s.createdIn(ctx, o, agents, since, time.Time{})
 	return n, err
 }
 
-// createdIn counts the runs that were created in a period, and those of them that
-// have ended.
-func (s *Store) createdIn(ctx context.Context, o id.Org, from, to time.Time) (all, ended int, err error) {
+// createdIn counts the runs of agents that were created in a period, and those of them
+// that have ended.
+func (s *Store) createdIn(ctx context.Context, o id.Org, agents []id.Agent, from, to time.Time) (all, ended int, err error) {
 	q := execution.Query{From: from, To: to}
 	if all, err = s.size(ctx, runsQuery(o, q), unbounded); err != nil {
 		return 0, 0, err
 	}
-	for _, q.Status = range []execution.Status{execution.Completed, execution.Failed, execution.Cancelled} {
-		n, err := s.size(ctx, lastingQuery(o, q), unbounded)
-		if err != nil {
-			return 0, 0, err
-		}
-		ended += n
+	parts := completedBy(agents, o, q)
+	for _, q.Status = range []execution.Status{execution.Failed, execution.Cancelled} {
+		parts = append(parts, listedQuery(o, q))
 	}
-	return all, min(ended, all), nil
+	ended, err = s.sizes(ctx, parts, unbounded)
+	return all, min(ended, all), err
 }
 
 // unbounded is more than the runs of an organization in execution.Young.
@@ -224,7 +227,7 @@ const unbounded = 1 << 20
 func (s *Store) oldOpen(ctx context.Context, o id.Org, before time.Time) (int, error) {
 	open := map[string]struct{}{}
 	for _, st := range []execution.Status{execution.WaitingApproval, execution.Running, execution.Pending, execution.WaitingApproval} {
-		q := lastingQuery(o, execution.Query{Status: st, To: before})
+		q := listedQuery(o, execution.Query{Status: st, To: before})
 		for {
 			items, next, err := s.page(ctx, q)
 			if err != nil {

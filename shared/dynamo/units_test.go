@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -266,27 +267,33 @@ func (w *fixture) adding(all ...execution.Contribution) call {
 	return func(ctx context.Context) error { return w.store.AddStats(ctx, org, all[0].Agent, all) }
 }
 
-// brief returns the change that build makes with the largest last step that the record of
-// the run keeps inline. That of most actions fits.
+// noted returns the record of an action whose input has some bytes.
+func noted(bytes int) execution.StepRecord {
+	last := action("add_note")
+	last.Input = strings.Repeat("x", bytes)
+	return last
+}
+
+// brief returns the change that build makes with a last step of 240 bytes in JSON, as small
+// actions leave it: with it the record of most runs stays below 1 KB.
 func (w *fixture) brief(build func(last execution.StepRecord) execution.Change) execution.Change {
-	const least = 240 // bytes of a last step in JSON that always fit
-	var largest execution.Change
-	for n := range 1024 {
-		last := action("add_note")
-		last.Input = strings.Repeat("x", n)
-		c := build(last)
-		if !w.store.Inline(c) {
-			raw, err := json.Marshal(last)
-			w.ok(err)
-			if len(raw) <= least {
-				w.t.Errorf("a step of %d bytes is not inline", len(raw))
-			}
-			return largest
-		}
-		largest = c
+	raw, err := json.Marshal(noted(1))
+	w.ok(err)
+	c := build(noted(241 - len(raw)))
+	if !w.store.Inline(c) {
+		w.t.Error("the step of an action is not inline")
 	}
-	w.t.Error("a step of any size is inline")
-	return largest
+	return c
+}
+
+// longest returns the change that build makes with the largest last step that the record
+// of the run keeps inline.
+func (w *fixture) longest(build func(last execution.StepRecord) execution.Change) execution.Change {
+	n := sort.Search(4096, func(n int) bool { return !w.store.Inline(build(noted(n + 1))) })
+	if n < 1000 || n > 1400 {
+		w.t.Errorf("a last step with up to %d bytes of input is inline, want about 1 KB more than that of most actions", n)
+	}
+	return build(noted(n))
 }
 
 // answer returns the record of a model step.
@@ -1046,6 +1053,9 @@ func runPatterns() map[string]pattern {
 		"Commit: end": commits(func(w *fixture) execution.Change {
 			return w.brief(ending(w.leased(), execution.Steps{}))
 		}),
+		"Commit: end, with a last step of 1 KB": commits(func(w *fixture) execution.Change {
+			return w.longest(ending(w.leased(), execution.Steps{}))
+		}),
 		"Commit: end after parking": commits(func(w *fixture) execution.Change {
 			return w.brief(ending(w.parked(), execution.Steps{}))
 		}),
@@ -1122,12 +1132,27 @@ func listPatterns() map[string]pattern {
 		}
 	}
 	return map[string]pattern{
-		"Executions":                      first(execution.Query{}),
-		"Executions with payloads":        first(execution.Query{Payload: func(id.Execution) bool { return true }}),
-		"Executions, of two statuses":     first(execution.Query{Among: []execution.Status{execution.Failed, execution.Cancelled}}),
-		"Executions of an agent":          ofAgent(execution.Query{}),
-		"Executions, failed":              first(of(execution.Failed)),
-		"Executions of an agent, failed":  ofAgent(of(execution.Failed)),
+		"Executions":                     first(execution.Query{}),
+		"Executions with payloads":       first(execution.Query{Payload: func(id.Execution) bool { return true }}),
+		"Executions, of two statuses":    first(execution.Query{Among: []execution.Status{execution.Failed, execution.Cancelled}}),
+		"Executions of an agent":         ofAgent(execution.Query{}),
+		"Executions, failed":             first(of(execution.Failed)),
+		"Executions of an agent, failed": ofAgent(of(execution.Failed)),
+		"Executions, completed": func(w *fixture) call {
+			o := id.Org("org_" + rand.Text())
+			for n := range page + 2 {
+				x := w.run(id.Agent(fmt.Sprintf("agent_01JMANY%019d", n%2)))
+				x.Org = o
+				w.ok(w.store.Create(w.t.Context(), x.Complete(x.Created)))
+				if n < 2 {
+					c := w.contribution(x.Agent)
+					c.Org = o
+					w.ok(w.store.AddStats(w.t.Context(), o, x.Agent, []execution.Contribution{c}))
+				}
+			}
+			q := execution.Query{Status: execution.Completed, Limit: page}
+			return func(ctx context.Context) error { return got(w.store.Executions(ctx, o, q)) }
+		},
 		"Executions, running, none young": first(of(execution.Running)),
 		"Approvals, pending": func(w *fixture) call {
 			q := approval.Query{Limit: page, Status: approval.Pending}
@@ -1388,7 +1413,7 @@ func (w *fixture) counts(most int) {
 		bound  float64
 	}{
 		"all":       {"", most, true, 240},
-		"completed": {execution.Completed, most, true, 240},
+		"completed": {execution.Completed, most, true, 330}, // the entries by agent and status are longer, and there are some agents
 		"failed":    {execution.Failed, history, false, 5},
 		"waiting":   {execution.WaitingApproval, history, false, 5},
 		"running":   {execution.Running, history, false, 420}, // 300 for the runs of the last ten minutes, 100 for the page

@@ -26,7 +26,9 @@ type Store interface {
 	Execution(ctx context.Context, org id.Org, exec id.Execution) (Execution, Steps, error)
 
 	// Executions lists the runs of the organization, newest first. With a
-	// status, it omits the runs older than Young that are not ListedByStatus.
+	// status, it omits the runs older than Young that are not ListedByStatus, and may
+	// omit the completed ones of a deleted agent or one of the platform until its
+	// statistics have one of them.
 	Executions(ctx context.Context, org id.Org, q Query) (Page, error)
 
 	// Create stores a new run, or returns ErrExists.

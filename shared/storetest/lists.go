@@ -9,10 +9,21 @@ import (
 	"theoneagents.app/agents/shared/id"
 )
 
+// counted makes the agents known by their statistics, as they are a moment after the end of
+// their first run: a list of the completed runs of an organization has those of known agents.
+func counted(t trial, s Store, o id.Org, agents ...id.Agent) {
+	t.Helper()
+	for _, a := range agents {
+		c := execution.Contribution{Org: o, Agent: a, Run: "exec_first", Revision: 3, At: day()}
+		ok(t, s.AddStats(t.Context(), o, a, []execution.Contribution{c}))
+	}
+}
+
 // many stores n runs, two in each second, alternating between two agents, and
 // returns them newest first.
 func many(t trial, s Store, o id.Org, n int) []execution.Execution {
 	t.Helper()
+	counted(t, s, o, "agent_0", "agent_1")
 	all := make([]execution.Execution, n)
 	race(t, n, nil, func(i int) error {
 		x := aRun(o, id.Agent(fmt.Sprintf("agent_%d", i%2)), i)
@@ -67,6 +78,7 @@ func throughAll(t trial, s Store, o id.Org, vary ...func(n int, x *execution.Exe
 		lease,
 		func(x execution.Execution) execution.Execution { return x.Complete(day()) },
 	}
+	counted(t, s, o, "agent_0", "agent_1")
 	var all []execution.Execution
 	keep := func(x execution.Execution) {
 		x.Trigger.Payload = nil
@@ -228,6 +240,40 @@ func lists() []promise {
 				same(t, "total", p.Total, len(want))
 			}
 		}},
+		{"the completed runs of many agents are one list, newest first, and one total", func(t trial, s Store) {
+			o := anOrg()
+			all := make([]execution.Execution, 90)
+			race(t, len(all), nil, func(n int) error {
+				a := id.Agent(fmt.Sprintf("agent_%d", n%3))
+				if n%10 == 0 { // one that is rarely started
+					a = "agent_rare"
+				} else if n < 60 { // one that is no longer started
+					a = "agent_old"
+				}
+				x := aRun(o, a, n)
+				all[n] = x.Complete(x.Created)
+				if n%7 == 0 {
+					all[n] = x.Fail(execution.Failure{Code: "product_error"}, x.Created)
+				}
+				x = all[n]
+				all[n].Revision, all[n].Trigger.Payload = 1, nil
+				return s.Create(t.Context(), x)
+			})
+			counted(t, s, o, "agent_0", "agent_1", "agent_2", "agent_rare", "agent_old")
+			slices.SortFunc(all, newest)
+			want := that(all, func(x execution.Execution) bool { return x.Status == execution.Completed })
+			for _, limit := range []int{1, 3, 10, 76, 77, 78, 100} {
+				same(t, fmt.Sprintf("pages of %d", limit), walked(t, s, o, execution.Query{Status: execution.Completed, Limit: limit}, nothing), want)
+			}
+			p, err := s.Executions(t.Context(), o, execution.Query{Status: execution.Completed, Limit: 5, Count: true})
+			ok(t, err)
+			same(t, "total", p.Total, len(want))
+			from, to := all[60].Created, all[20].Created
+			within := execution.Query{Status: execution.Completed, From: from, To: to, Limit: 7}
+			same(t, "within a time", walked(t, s, o, within, nothing), that(want, func(x execution.Execution) bool {
+				return !x.Created.Before(from) && x.Created.Before(to)
+			}))
+		}},
 		{"every run is listed and counted under its current status alone", func(t trial, s Store) {
 			o := anOrg()
 			all := throughAll(t, s, o)
@@ -361,6 +407,7 @@ func lists() []promise {
 		}},
 		{"a list shows the current state of the runs", func(t trial, s Store) {
 			x := ended(t, s, leased(t, s, begun(t, s, aRun(anOrg(), "agent_1", 1))), time.Minute)
+			counted(t, s, x.Org, x.Agent)
 			p, err := s.Executions(t.Context(), x.Org, execution.Query{Status: execution.Completed, Limit: 10})
 			ok(t, err)
 			x.Trigger.Payload = nil

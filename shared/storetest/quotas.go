@@ -195,6 +195,7 @@ func quotas() []promise {
 		}},
 		{"open runs are counted whatever their status and age", func(t trial, s Store) {
 			o := anOrg()
+			counted(t, s, o, "agent_1")
 			first := aRun(o, "agent_1", 0).Created
 			at := func(n int) execution.Execution { return begun(t, s, aRun(o, "agent_1", n)) }
 			at(0)                                                             // pending, old
