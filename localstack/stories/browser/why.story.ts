@@ -127,6 +127,11 @@ story("a person asks what an event would start before it comes", async (s) => {
 	await payload.fill((await payload.inputValue()).replace('"p3"', '"p1"'));
 	await ask.click();
 	await vic.sees("It would start 1 run.");
+	await vic.page.getByLabel("The event").selectOption("psa:ticket.created");
+	await ask.click();
+	await vic.sees(/^It would start|^No agent listens/);
+	assert.match(await payload.inputValue(), /"p1"/, "what was typed is kept");
+	assert.equal(new URL(vic.page.url()).searchParams.get("event"), null);
 });
 
 story("a back-test says how often an agent would have started, and leads to the events", async (s) => {

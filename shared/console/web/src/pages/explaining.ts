@@ -105,17 +105,15 @@ export function wouldOf(agent: Agent): State {
 	return { label: "Would start", tone: "ok" };
 }
 
+/** listening returns the agents that listen for a supposed event, those not judged too. */
+export const listening = (agents: readonly Agent[]) => agents.filter((a) => a.now?.outcome !== "not_listening");
+
 /** supposedOf says first what would become of an event. */
 export function supposedOf(agents: readonly Agent[]): { tone: State["tone"]; head: string } {
-	const { concerned } = ranked(agents);
-	const start = concerned.filter((a) => wouldOf(a).tone === "ok").length;
+	const asked = listening(agents);
+	const start = asked.filter((a) => wouldOf(a).tone === "ok").length;
 	if (start > 0) return { tone: "ok", head: `It would start ${counted(start, "run")}.` };
-	const listen =
-		concerned.length === 0
-			? "No agent listens"
-			: `${counted(concerned.length, "agent")} ${concerned.length === 1 ? "listens" : "listen"}`;
-	return {
-		tone: "stop",
-		head: concerned.length === 0 ? `${listen} for it.` : `It would start nothing. ${listen} for it.`,
-	};
+	if (asked.length === 0) return { tone: "stop", head: "No agent listens for it." };
+	const listen = `${counted(asked.length, "agent")} ${asked.length === 1 ? "listens" : "listen"} for it.`;
+	return { tone: "stop", head: `It would start nothing. ${listen}` };
 }

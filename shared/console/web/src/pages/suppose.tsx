@@ -1,6 +1,6 @@
 // An event that never came: what each agent would do with it. Nothing is published or started.
 import { useSignal } from "@preact/signals";
-import { useId, useRef } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { eventsAsk } from "../agents.ts";
 import { announce } from "../announce.ts";
 import { api, type Schema, take } from "../door.ts";
@@ -15,7 +15,7 @@ import { useSending } from "../sending.ts";
 import { useAsk } from "../store.ts";
 import { agentStates, counted, state } from "../words.ts";
 import { EventTabs } from "./events.tsx";
-import { askOf, ranked, supposedOf, suppositionOf, wouldOf } from "./explaining.ts";
+import { askOf, listening, supposedOf, suppositionOf, wouldOf } from "./explaining.ts";
 import { payloadFault } from "./testing.ts";
 
 type EventType = Schema["EventType"];
@@ -32,14 +32,15 @@ export default function Suppose() {
 	const [type] = useFilter("type");
 	const [event] = useFilter("event");
 	const [at] = useFilter("at");
+	const [from] = useState({ id: event, type, at, agent: "" }); // what the address said when the page opened
 	const types = useAsk(eventsAsk);
-	const like = useAsk({ ...askOf({ id: event, type, at, agent: "" }), when: event !== "" });
-	const error = types.error ?? (event ? like.error : undefined);
+	const like = useAsk({ ...askOf(from), when: from.id !== "" });
+	const error = types.error ?? (from.id ? like.error : undefined);
 	return (
 		<Page title="What if" heading="Events">
 			<EventTabs at="suppose" />
-			{types.data && (!event || like.data) ? (
-				<Asking types={types.data.events} first={firstOf(types.data.events, type, like.data)} />
+			{types.data && (!from.id || like.data) ? (
+				<Asking types={types.data.events} first={firstOf(types.data.events, from.type, like.data)} />
 			) : error ? (
 				<ErrorNote error={error} what="the event" again={() => void (types.data ? like : types).refetch()} />
 			) : (
@@ -62,6 +63,8 @@ const written = (payload: object) => JSON.stringify(payload, null, 2);
 
 function Asking({ types, first }: { types: readonly EventType[]; first: Draft }) {
 	const [, setType] = useFilter("type");
+	const [, setEvent] = useFilter("event");
+	const [, setAt] = useFilter("at");
 	const type = useSignal(first.type);
 	const payload = useSignal(first.payload);
 	const begun = useSignal(first.payload); // the payload before a person changed it
@@ -94,6 +97,8 @@ function Asking({ types, first }: { types: readonly EventType[]; first: Draft })
 	const pick = (next: string) => {
 		type.value = next;
 		setType(next);
+		setEvent("");
+		setAt("");
 		const sample = types.find((e) => e.id === next)?.sample_payload;
 		if (sample && payload.value === begun.value) {
 			payload.value = begun.value = written(sample);
@@ -197,7 +202,8 @@ function Shown({ answer, onSimilar }: { answer: Answer; onSimilar: (type: string
 	const { event, agents } = answer;
 	const { similar_type: similar } = event;
 	const { tone, head } = supposedOf(agents);
-	const { concerned, others } = ranked(agents);
+	const asked = listening(agents);
+	const deaf = agents.length - asked.length;
 	return (
 		<>
 			<section class="telling" data-tone={tone} aria-label="What would become of it">
@@ -218,9 +224,9 @@ function Shown({ answer, onSimilar }: { answer: Answer; onSimilar: (type: string
 					</p>
 				)}
 			</section>
-			{concerned.length > 0 && (
+			{asked.length > 0 && (
 				<ul class="why-agents" aria-label="Agents">
-					{concerned.map((a) => (
+					{asked.map((a) => (
 						<li key={a.agent_id} class="card">
 							<p class="testrun-line">
 								<Status state={wouldOf(a)} bare />
@@ -243,8 +249,7 @@ function Shown({ answer, onSimilar }: { answer: Answer; onSimilar: (type: string
 				</ul>
 			)}
 			<p class="meta">
-				{others.length > 0 &&
-					`${counted(others.length, "other agent")} listen${others.length === 1 ? "s" : ""} for other events. `}
+				{deaf > 0 && `${counted(deaf, "other agent")} ${deaf === 1 ? "listens" : "listen"} for other events. `}
 				{answer.more_agents && "There are more agents than were asked. "}
 				Duplicates, limits, quotas, and agents that override others were not looked at.
 			</p>
