@@ -402,7 +402,12 @@ func TestTheUsageIsThatOfTheBill(t *testing.T) {
 	}
 	finish := func(string) {}
 	approve := func(exec string) { o.must(http.StatusOK, o.decide(o.approvalOf(exec), "approved")) }
-	const tries = 6
+	// Beside other stories several dispatchers are at work, and an event may reach one that
+	// is not warm. One try must be as the bill says.
+	tries := 20
+	if file != "" {
+		tries = 6
+	}
 	for name, w := range map[string]workload{
 		bill.ThreeActions: {event("ticket.escalated", doc{"escalated_to": "p1"}), finish, 4, 9},
 		bill.Answer:       {event("ticket.created", doc{"subject": "VPN down"}), finish, 4, 14},
