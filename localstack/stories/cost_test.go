@@ -402,8 +402,8 @@ func TestTheUsageIsThatOfTheBill(t *testing.T) {
 	}
 	finish := func(string) {}
 	approve := func(exec string) { o.must(http.StatusOK, o.decide(o.approvalOf(exec), "approved")) }
-	// Beside other stories several dispatchers are at work, and an event may reach one that
-	// is not warm. One try must be as the bill says.
+	// Other stories keep several dispatchers at work, and an event may reach a dispatcher
+	// that is not warm. One try must use what the bill says.
 	tries := 20
 	if file != "" {
 		tries = 6

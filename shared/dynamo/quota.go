@@ -205,8 +205,8 @@ func (s *Store) OpenRuns(ctx context.Context, o id.Org, since, now time.Time) (q
 	return n, err
 }
 
-// createdIn counts the runs of agents that were created in a period, and those of them
-// that have ended.
+// createdIn counts the runs that were created in a period, and those of them that have
+// ended; agents are those that may have runs.
 func (s *Store) createdIn(ctx context.Context, o id.Org, agents []id.Agent, from, to time.Time) (all, ended int, err error) {
 	q := execution.Query{From: from, To: to}
 	if all, err = s.size(ctx, runsQuery(o, q), unbounded); err != nil {

@@ -265,7 +265,7 @@ func TestAnEventThatNeverCameIsJudgedByEveryAgentAsItIsNow(t *testing.T) {
 	for _, a := range suppose("p1", 0, "").Agents {
 		listens := a.Now.Outcome != definition.NotListening
 		if listens && !listening {
-			t.Errorf("%s listens for the event, and is told of after one that does not", a.ID)
+			t.Errorf("%s listens for the event, but an agent that does not listen stands before it", a.ID)
 		}
 		listening = listens
 	}

@@ -245,9 +245,9 @@ func lists() []promise {
 			all := make([]execution.Execution, 90)
 			race(t, len(all), nil, func(n int) error {
 				a := id.Agent(fmt.Sprintf("agent_%d", n%3))
-				if n%10 == 0 { // one that is rarely started
+				if n%10 == 0 { // few events start this agent
 					a = "agent_rare"
-				} else if n < 60 { // one that is no longer started
+				} else if n < 60 { // no late event starts this agent
 					a = "agent_old"
 				}
 				x := aRun(o, a, n)

@@ -9,6 +9,7 @@ import { ErrorNote, Refusal } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
 import { Loading } from "../parts/loading.tsx";
 import { Page } from "../parts/page.tsx";
+import { Payload } from "../parts/payload.tsx";
 import { Said } from "../parts/quote.tsx";
 import { Status } from "../parts/status.tsx";
 import { useSending } from "../sending.ts";
@@ -126,29 +127,9 @@ function Asking({ types, first }: { types: readonly EventType[]; first: Draft })
 						))}
 					</select>
 				</label>
-				<label class="labelled" htmlFor={`${id}payload`}>
+				<Payload text={payload} wrong={wrong} field={field}>
 					What it says
-					<textarea
-						ref={field}
-						id={`${id}payload`}
-						class="field testrun-payload"
-						rows={12}
-						spellcheck={false}
-						autocapitalize="off"
-						value={payload.value}
-						aria-invalid={wrong.value !== ""}
-						aria-describedby={wrong.value ? `${id}wrong` : undefined}
-						onInput={(e) => {
-							payload.value = e.currentTarget.value;
-							if (wrong.value) wrong.value = payloadFault(payload.value);
-						}}
-					/>
-					{wrong.value && (
-						<span id={`${id}wrong`} class="note bad" role="alert">
-							{wrong.value}
-						</span>
-					)}
-				</label>
+				</Payload>
 				<label class="labelled" htmlFor={`${id}client`}>
 					The client, unless the payload names it
 					<input

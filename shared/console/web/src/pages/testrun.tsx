@@ -14,6 +14,7 @@ import { Refusal } from "../parts/error.tsx";
 import { useFilter } from "../parts/filters.tsx";
 import { Json } from "../parts/json.tsx";
 import { Loading } from "../parts/loading.tsx";
+import { Payload } from "../parts/payload.tsx";
 import { Quote, Said } from "../parts/quote.tsx";
 import { Status } from "../parts/status.tsx";
 import { Values } from "../parts/values.tsx";
@@ -188,29 +189,9 @@ function Form({ agent, played, onPlayed }: FormProps) {
 				</select>
 			</label>
 			{own.value && (
-				<label class="labelled" htmlFor={`${id}payload`}>
+				<Payload text={payload} wrong={wrong} field={field}>
 					Payload of {product}:{type}
-					<textarea
-						ref={field}
-						id={`${id}payload`}
-						class="field testrun-payload"
-						rows={12}
-						spellcheck={false}
-						autocapitalize="off"
-						value={payload.value}
-						aria-invalid={wrong.value !== ""}
-						aria-describedby={wrong.value ? `${id}wrong` : undefined}
-						onInput={(e) => {
-							payload.value = e.currentTarget.value;
-							if (wrong.value) wrong.value = payloadFault(payload.value);
-						}}
-					/>
-					{wrong.value && (
-						<span id={`${id}wrong`} class="note bad" role="alert">
-							{wrong.value}
-						</span>
-					)}
-				</label>
+				</Payload>
 			)}
 			{asksModels(agent.steps) && (
 				<label class="labelled" htmlFor={`${id}model`}>

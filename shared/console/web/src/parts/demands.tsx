@@ -1,4 +1,4 @@
-// What the present version of an agent demands of an event, and what it found in it.
+// The conditions that an event must meet for an agent to start, each with the value found.
 import type { Schema } from "../door.ts";
 import { conditionOf } from "../pages/describing.ts";
 import { Check } from "./check.tsx";
